@@ -1,0 +1,105 @@
+"""The environment, read once: typed readers that stop the start by name when a value is bad."""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def _bad(name: str, value: str, wanted: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"{name}={value!r} cannot be used: it must be {wanted}. Mend it in the environment or in .env.")
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool = False) -> bool:
+    """:raises ImproperlyConfigured: anything but 1, 0, true, false, yes, no, on, off."""
+    value = text(name, "1" if default else "0").lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    raise _bad(name, value, "1 or 0")
+
+
+def whole(name: str, default: int, *, low: int, high: int) -> int:
+    """:raises ImproperlyConfigured: not a whole number from ``low`` to ``high``."""
+    value = text(name, str(default))
+    if not value.lstrip("-").isdigit() or not low <= int(value) <= high:
+        raise _bad(name, value, f"a whole number from {low} to {high}")
+    return int(value)
+
+
+def seconds(name: str, default: float, *, low: float, high: float) -> float:
+    """:raises ImproperlyConfigured: not a number of seconds from ``low`` to ``high``."""
+    value = text(name, str(default))
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not low <= number <= high:
+        raise _bad(name, value, f"a number of seconds from {low:g} to {high:g}")
+    return number
+
+
+def names(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def origin(name: str, default: str) -> str:
+    """:raises ImproperlyConfigured: not ``http(s)://host[:port]`` alone."""
+    return _origin(name, text(name, default))
+
+
+def origins(name: str, default: str = "") -> list[str]:
+    """:raises ImproperlyConfigured: one of them is not ``http(s)://host[:port]`` alone."""
+    return [_origin(name, part) for part in names(name, default)]
+
+
+def _origin(name: str, value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_fine = False
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query or not port_is_fine:
+        raise _bad(name, value, "an origin such as https://host or http://127.0.0.1:8001, without a path")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def time_zone(name: str, default: str) -> str:
+    """:raises ImproperlyConfigured: not a name of the tz database."""
+    value = text(name, default)
+    if value not in available_timezones():
+        raise _bad(name, value, "a time zone name such as UTC or Europe/Berlin")
+    return value
+
+
+def secret(name: str, kept_in: Path) -> str:
+    """
+    Read a secret, else keep one of our own in ``kept_in`` (0600), so that all processes of this checkout sign alike.
+
+    :raises ImproperlyConfigured: shorter than 32 characters.
+    """
+    value = text(name)
+    if value:
+        if len(value) < 32:
+            raise _bad(name, "…", "at least 32 characters long")
+        return value
+    kept_in.parent.mkdir(parents=True, exist_ok=True)
+    fresh = kept_in.with_name(f"{kept_in.name}.{os.getpid()}")
+    if not kept_in.exists():
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(50))
+        try:
+            os.link(fresh, kept_in)  # whoever links first has won; the file is never seen half written
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return kept_in.read_text().strip()

@@ -1,0 +1,248 @@
+"""Settings. They come from the environment only; `.env.example` lists each with its default and unit."""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import django_stubs_ext
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from genqueue_site import environment as env
+
+django_stubs_ext.monkeypatch()
+
+ROOT = Path(__file__).resolve().parent.parent
+if not (ROOT / "manage.py").exists():  # installed as a package: templates and static files ride along
+    ROOT = Path(__file__).resolve().parent / "_data"
+environ.Env.read_env(ROOT / ".env", overwrite=False)
+
+# --- where things are ---------------------------------------------------------------------------------------------
+VAR = Path(env.text("GENQUEUE_VAR", str(ROOT / "var"))).resolve()
+MEDIA_ROOT = Path(env.text("MEDIA_ROOT", str(VAR / "media")))
+PUBLIC_URL = env.origin("PUBLIC_URL", "http://127.0.0.1:8000")
+
+# --- security -----------------------------------------------------------------------------------------------------
+DEBUG = env.flag("DEBUG")
+SECRET_KEY = env.secret("SECRET_KEY", VAR / "secret_key")
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+BEHIND_TLS = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:", "blob:"],
+        "media-src": ["'self'", "blob:"],
+        "connect-src": ["'self'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+    }
+}
+AUTH_USER_MODEL = "queue_app.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+AXES_FAILURE_LIMIT = env.whole("LOGIN_FAILURES", 10, low=1, high=1_000)
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+# --- applications -------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "genqueue_site.apps.SiteConfig",
+    "django.contrib.admin",
+    "campaigns",
+    "queue_app",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_q",
+    "rest_framework",
+    "knox",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "axes",
+    "csp",
+    "django_structlog",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "genqueue_site.urls"
+ASGI_APPLICATION = "genqueue_site.asgi.application"
+WSGI_APPLICATION = None
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+SILENCED_SYSTEM_CHECKS: list[str] = []
+
+# --- database: DATABASE_URL, else a server of our own under var/ (stack: zero set-up, the same engine) ------------
+DATABASES: dict[str, dict[str, Any]] = {}
+if env.text("DATABASE_URL"):
+    DATABASES["default"] = environ.Env.db_url_config(env.text("DATABASE_URL"))
+    if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
+        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host/name.")
+else:
+    DATABASES["default"] = {
+        "ENGINE": "genqueue_site.db.embedded",
+        "NAME": "genqueue",
+        "USER": "postgres",
+        "HOME": VAR / "pg18",
+        "FAST": env.flag("EMBEDDED_FAST"),
+    }
+DATABASES["default"] |= {"CONN_MAX_AGE": 0, "ATOMIC_REQUESTS": False}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- files and static files ---------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [ROOT / "static"]
+WHITENOISE_USE_FINDERS = True  # `make run` needs no collectstatic
+WHITENOISE_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+FILE_UPLOAD_PERMISSIONS = 0o640
+
+# --- time and language --------------------------------------------------------------------------------------------
+USE_TZ = True
+QUEUE_TIME_ZONE = env.time_zone("QUEUE_TIME_ZONE", "UTC")
+TIME_ZONE = QUEUE_TIME_ZONE
+LANGUAGE_CODE = "en"
+USE_I18N = True
+LANGUAGES = [("en", "English")]
+USE_THOUSAND_SEPARATOR = True
+FORMAT_MODULE_PATH = ["genqueue_site.formats"]
+
+# --- mail: told on the console unless a server is named -----------------------------------------------------------
+vars().update(environ.Env.email_url_config(env.text("EMAIL_URL", "consolemail://")))
+DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "genqueue@localhost")
+
+# --- the queue ----------------------------------------------------------------------------------------------------
+# the keys that a provider account may name; nothing else of the environment is ever sent to a provider
+PROVIDER_KEYS = {name: env.text(name) for name in ("OPENAI_VIDEOS_API_KEY", "FAL_KEY", "REPLICATE_API_TOKEN", "CHAT_API_KEY")}
+STUDIO_URL = env.origin("STUDIO_URL", "http://127.0.0.1:8001")
+ALLOW_STUDIO = env.flag("ALLOW_STUDIO", DEBUG)
+TRUSTED_ORIGINS = env.origins("TRUSTED_ORIGINS") or ([STUDIO_URL] if ALLOW_STUDIO else [])
+ASSET_MAX_BYTES = env.whole("ASSET_MAX_MEGABYTES", 512, low=1, high=10_000) * 1_000_000
+PIPELINES: dict[str, str] = {}
+OUTBOX_CHANNELS: dict[str, str] = {}
+PERIODIC: dict[str, str] = {}
+
+REDIS_URL = env.text("REDIS_URL")
+WORKERS = env.whole("WORKERS", 4, low=1, high=64)
+Q_CLUSTER: dict[str, Any] = {
+    "name": "genqueue",  # also the signing salt of queued tasks: the same on every machine
+    "workers": WORKERS,
+    "queue_limit": WORKERS,
+    "bulk": 1,
+    "poll": 2,
+    "guard_cycle": 1,
+    # we retry, django-q2 does not
+    "timeout": 60,
+    "retry": 300,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": -1,
+    "recycle": 500,
+    "max_rss": 400_000,
+    "catch_up": False,
+    "scheduler": False,
+    "compress": False,
+    "log_level": "WARNING",
+    "ALT_CLUSTERS": {
+        "store": {"workers": 2, "queue_limit": 2, "timeout": 300, "retry": 960, "scheduler": False},
+        "deliver": {"workers": 1, "queue_limit": 1, "timeout": 60, "retry": 300, "scheduler": False},
+    },
+}
+if REDIS_URL:
+    Q_CLUSTER["redis"] = REDIS_URL
+else:
+    Q_CLUSTER |= {"orm": "default", "broker_class": "queue_app.runtime.broker.QueueBroker"}
+
+# --- API ----------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "queue_app.api.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "queue_app.api.authentication.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["queue_app.api.throttling.ReadThrottle", "queue_app.api.throttling.WriteThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"read": "12000/min", "write": "3000/min"},
+    "EXCEPTION_HANDLER": "queue_app.api.errors.problem",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+KNOX_TOKEN_MODEL = "queue_app.ApiKey"  # noqa: S105 - the name of a model
+REST_KNOX = {"TOKEN_PREFIX": "gq_", "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Genqueue API",
+    "VERSION": "1",
+    "DESCRIPTION": "Submit generations, read where they are and what they cost. Errors are application/problem+json.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# --- logs ---------------------------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "WARNING")},
+    "loggers": {"queue_app": {"level": env.text("LOG_LEVEL", "INFO")}, "django.request": {"level": "ERROR"}},
+}

@@ -1,0 +1,559 @@
+"""
+The life of a job, and the only writer of ``Job.state``.
+
+    (new) ─1─► queued ─2─► submitting ─3─► running ─10─► storing ─19─► completed
+                │ ▲ ▲        │ │  │          │ │ │ ▲        └─20─► failed
+                │ │ └── 4 ───┘ │  └ 6 ► unknown┼─┼─┘ 7
+                │ └──── 8, 11 ─┼──────────┴────┘ └ 13 ► cancelling ─18─► storing
+                │              └ 5, 9, 12 ► failed          ├ 16 ► cancelled
+                └ 14 ► cancelled                            └ 17 ► failed            failed, cancelled ─21─► queued
+
+The numbers are the transitions of the invariants; `MOVES` is the whole table, and the database's trigger holds the same one.
+Verbs lock the rows they are given (ids ascending, wallets after jobs), take sets, and write in one transaction the state, one
+event for each change, the attempt's outcome and the tickets. Workers come with a `Lease`; one that is not the last changes
+nothing and gets ``None``.
+"""
+
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
+
+from queue_app import tickets, wake
+from queue_app.models import Asset, Attempt, Job, JobEvent, ModelRoute, Outcome, Reservation, ReviewItem, State
+from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
+
+HAND_OUT_SECONDS = 20  # from a claim or a due check until a worker must have begun
+CALL_SECONDS = 45  # a worker's lease around one call to a provider
+STORE_SECONDS = 330  # a worker's lease on storing; its task is ended at 300
+UNKNOWN_HOURS = 24  # T9
+GRACE_SECONDS = 120  # longer than any provider's longest request
+DEADLY_JOB = 3  # workers lost at one job in a row
+CHUNK = 500
+
+_Q, _SUB, _RUN, _UNK, _CAN, _STO = State.QUEUED, State.SUBMITTING, State.RUNNING, State.UNKNOWN, State.CANCELLING, State.STORING
+_DONE, _FAIL, _OFF = State.COMPLETED, State.FAILED, State.CANCELLED
+MOVES: dict[str, frozenset[State]] = {
+    "": frozenset({_Q}),
+    _Q: frozenset({_SUB, _OFF, _FAIL}),
+    _SUB: frozenset({_RUN, _Q, _FAIL, _UNK}),
+    _RUN: frozenset({_STO, _Q, _FAIL, _CAN}),
+    _UNK: frozenset({_RUN, _Q, _FAIL}),
+    _CAN: frozenset({_OFF, _FAIL, _STO}),
+    _STO: frozenset({_DONE, _FAIL}),
+    _DONE: frozenset(),
+    _FAIL: frozenset({_Q}),
+    _OFF: frozenset({_Q}),
+}
+
+
+class MoveRefused(Exception):
+    """A job's state does not allow what was asked; says which state it is in."""
+
+
+class Verdict(StrEnum):
+    """What a cancel came to (T14; T13 and T15; nothing left to stop)."""
+
+    CANCELLED = "cancelled"
+    REQUESTED = "requested"
+    TOO_LATE = "too_late"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A worker's right to act on a job, good until another lease is given out."""
+
+    job_id: int
+    fence: int
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A queued job that every limit lets through, and where to buy it; ``counts`` is (used after it, limit) of each limit."""
+
+    job: Job
+    route: ModelRoute
+    counts: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why an attempt or a job ended badly: a stable code, words for people, and the provider's kind of error."""
+
+    code: str
+    message: str
+    kind: str = ""
+
+
+# --- in and out of the queue --------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def enter(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str = "") -> None:
+    """
+    Queue new jobs, their tickets reserved (T1).
+
+    :raises NotEnoughTickets: nothing is written.
+    """
+    for job, number in zip(jobs, _numbers(len(jobs)), strict=True):
+        job.pk = job.order_key = number
+        job.state, job.event_seq, job.queued_at = State.QUEUED, 1, at
+    Job.objects.bulk_create(jobs, batch_size=CHUNK)
+    tickets.reserve(jobs, at=at, actor=actor)
+    _tell(jobs, {job.pk: "" for job in jobs}, at=at, actor=actor, reason=reason, data={})
+    wake.dispatcher()
+
+
+@transaction.atomic
+def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
+    """Give each picked job an attempt and a lease (T2). The claim lock is held and the jobs are locked and queued."""
+    jobs = [pick.job for pick in picks]
+    held = {r.job_id: r for r in Reservation.objects.filter(job__in=jobs, state=Reservation.State.HELD)}
+    Attempt.objects.bulk_create(
+        Attempt(
+            job=pick.job,
+            reservation=held[pick.job.pk],
+            number=pick.job.attempt_number + 1,
+            route=pick.route,
+            account=pick.route.account,
+            endpoint_id=pick.route.endpoint_id,
+            preview=pick.route.account.is_preview,
+            token=secrets.token_urlsafe(32),
+            created_at=at,
+        )
+        for pick in picks
+    )
+    by_preview: dict[bool, list[Pick]] = defaultdict(list)
+    for pick in picks:
+        pick.job.attempt_number += 1
+        by_preview[pick.route.account.is_preview].append(pick)
+    for preview, some in by_preview.items():
+        _move(
+            [pick.job for pick in some],
+            State.SUBMITTING,
+            at=at,
+            actor="dispatcher",
+            data={
+                pick.job.pk: {
+                    "limits": {name: list(pair) for name, pair in pick.counts.items()},
+                    "account": pick.route.account_id,
+                }
+                for pick in some
+            },
+            attempt_number=F("attempt_number") + 1,
+            lease_until=at + timedelta(seconds=HAND_OUT_SECONDS),
+            started_at=Coalesce(F("started_at"), at),
+            preview=preview,
+        )
+    return [Lease(job.pk, job.fence) for job in jobs]
+
+
+@transaction.atomic
+def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
+    """
+    Put failed and cancelled jobs back at the end of their lanes, ``job.tickets`` being today's price (T21). Rows are locked.
+
+    :raises MoveRefused: one of them is neither failed nor cancelled.
+    :raises NotEnoughTickets: nothing is written.
+    """
+    for job in jobs:
+        if job.state not in (State.FAILED, State.CANCELLED):
+            raise MoveRefused(f"{job} is {job.get_state_display().lower()}; only a failed or cancelled job can be retried.")
+    tickets.reserve(jobs, at=at, actor=actor)
+    for job, number in zip(jobs, _numbers(len(jobs)), strict=True):
+        _move(
+            [job],
+            State.QUEUED,
+            at=at,
+            actor=actor,
+            reason="retry",
+            tickets=job.tickets,
+            usd_estimate=job.usd_estimate,
+            order_key=number,
+            queued_at=at,
+            started_at=None,
+            ended_at=None,
+            archived_at=None,
+            not_before=None,
+            cancel_asked_at=None,
+            cancel_reason="",
+            progress=None,
+            ran_seconds=None,
+            store_tries=0,
+            worker_deaths=0,
+            error_code="",
+            error_message="",
+            held=bool(job.batch and job.batch.paused),
+        )
+    wake.dispatcher()
+
+
+# --- leases -------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def lease_due(at: datetime, *, most: int = 100) -> list[tuple[Lease, State]]:
+    """Give out leases on jobs in flight that are due for a check or a store and have no live lease, oldest first."""
+    due = list(
+        Job.objects.filter(state__in=(_RUN, _UNK, _CAN, _STO), next_check_at__lte=at)
+        .filter(Q(lease_until=None) | Q(lease_until__lte=at, lease_taken=False))  # taken and over: `recovery` looks at it first
+        .order_by("next_check_at", "id")
+        .select_for_update(skip_locked=True)[:most]
+    )
+    Job.objects.filter(pk__in=[job.pk for job in due]).update(
+        fence=F("fence") + 1, lease_until=at + timedelta(seconds=HAND_OUT_SECONDS), lease_taken=False
+    )
+    return [(Lease(job.pk, job.fence + 1), State(job.state)) for job in due]
+
+
+@transaction.atomic
+def begin(lease: Lease, *, at: datetime) -> tuple[Job, Attempt, Lease] | None:
+    """
+    Take up a lease for real, once: the worker's own, longer lease comes back with the job and its attempt.
+
+    For a job being submitted this commits ``called_at``: the create call may follow and will never be made again (I16).
+    """
+    job = Job.objects.lock().filter(pk=lease.job_id, fence=lease.fence, lease_taken=False, lease_until__gt=at).first()
+    if job is None or job.state not in IN_FLIGHT_STATES:
+        return None
+    attempt = current_attempt(job)
+    if job.state == State.SUBMITTING:
+        attempt.called_at, attempt.slot_until = at, at + timedelta(seconds=timeout_seconds(job))
+        attempt.save(update_fields=["called_at", "slot_until"])
+    storing = job.state == State.STORING
+    job.fence, job.lease_taken = job.fence + 1, True
+    job.store_tries += storing
+    job.lease_until = at + timedelta(seconds=STORE_SECONDS if storing else CALL_SECONDS)
+    job.save(update_fields=["fence", "lease_taken", "store_tries", "lease_until"])
+    return job, attempt, Lease(job.pk, job.fence)
+
+
+def held_by(lease: Lease) -> Job | None:
+    """Lock and give the job if ``lease`` is still its last one; inside the caller's transaction."""
+    return Job.objects.lock().filter(pk=lease.job_id, fence=lease.fence, state__in=IN_FLIGHT_STATES).first()
+
+
+def check_again(job: Job, *, next_check_at: datetime, progress: float | None = None) -> None:
+    """End the lease and plan the next look; no change of state. The row is locked."""
+    changed = progress is not None and progress != job.progress
+    job.progress = progress if progress is not None else job.progress
+    job.lease_until, job.lease_taken, job.next_check_at, job.worker_deaths = None, False, next_check_at, 0
+    job.save(update_fields=["progress", "lease_until", "lease_taken", "next_check_at", "worker_deaths"])
+    if changed:
+        wake.jobs_changed([job.pk])
+
+
+# --- at the provider ----------------------------------------------------------------------------------------------
+
+
+def start(job: Job, *, at: datetime, actor: str, remote_id: str, remote: Mapping[str, Any], next_check_at: datetime) -> None:
+    """The provider has the task (T3, T7); if a cancel was asked meanwhile, ask it there (T15 → T13). The row is locked."""
+    Attempt.objects.filter(job=job, outcome=None).update(accepted_at=at, remote_id=remote_id, remote=dict(remote))
+    _close_reviews(job, at=at, by=actor)
+    _move([job], State.RUNNING, at=at, actor=actor, next_check_at=next_check_at, worker_deaths=0)
+    if job.cancel_asked_at:
+        _ask_provider([job], at=at, actor=actor, reason=job.cancel_reason)
+
+
+def lose_track(job: Job, *, at: datetime, actor: str, trouble: Trouble, next_check_at: datetime) -> None:
+    """Called, and nobody knows whether it was accepted (T6): a person is told, tickets stay held. The row is locked."""
+    attempt = current_attempt(job)
+    Attempt.objects.filter(pk=attempt.pk).update(error_kind=trouble.kind, error_message=trouble.message)
+    called_at = attempt.called_at or at
+    decide_by = called_at + timedelta(hours=UNKNOWN_HOURS)
+    _open_review(job, attempt, f"Outcome unknown: {trouble.message}"[:300], at=at, decide_by=decide_by)
+    _move([job], State.UNKNOWN, at=at, actor=actor, reason=trouble.message, next_check_at=min(next_check_at, decide_by))
+
+
+def put_back(
+    job: Job, *, at: datetime, actor: str, outcome: Outcome, spent: bool, trouble: Trouble, not_before: datetime | None
+) -> State:
+    """
+    End the attempt and queue the job again (T4, T8, T11), or fail it when its attempts are spent (T5, T9, T12). A cancel that
+    was asked meanwhile is carried out at once (T14). Gives the state it came to. The row is locked.
+    """
+    _end_attempt([job], outcome, at=at, spent=spent, trouble=trouble)
+    spent_tries = Attempt.objects.filter(job=job, reservation__state=Reservation.State.HELD, spent=True).count()
+    if spent and spent_tries >= job.kind.max_attempts:
+        fail(
+            job,
+            at=at,
+            actor=actor,
+            trouble=Trouble(trouble.code, f"{trouble.message} (attempt {spent_tries} of {job.kind.max_attempts})"),
+        )
+        return State.FAILED
+    _close_reviews(job, at=at, by=actor)
+    later = not_before if not_before and not_before > at else None
+    _move(
+        [job],
+        State.QUEUED,
+        at=at,
+        actor=actor,
+        reason=trouble.message,
+        not_before=later,
+        next_check_at=None,
+        progress=None,
+        held=bool(job.batch and job.batch.paused),
+    )
+    wake.dispatcher()
+    if job.cancel_asked_at:
+        _cancel_queued([job], at=at, actor=actor, reason="cancel asked while it was being submitted")
+        return State.CANCELLED
+    return State.QUEUED
+
+
+def fail(job: Job, *, at: datetime, actor: str, trouble: Trouble, outcome: Outcome = Outcome.FAILED, review: str = "") -> None:
+    """
+    End a job as failed, tickets back in full (T5, T9, T12, T17, T20). ``review`` is what a person must still look at. The row
+    is locked.
+    """
+    _end_attempt([job], outcome, at=at, spent=True, trouble=trouble)
+    _close_reviews(job, at=at, by=actor)
+    if review:
+        _open_review(job, current_attempt(job), review, at=at, decide_by=None)
+    _end([job], State.FAILED, at=at, actor=actor, reason=trouble.message, error_code=trouble.code, error_message=trouble.message)
+
+
+def deliver(job: Job, *, at: datetime, actor: str, ran_seconds: float, usd_actual: Any = None) -> Lease:
+    """The provider is done (T10, T18): the slot is free, the files are to be stored. Gives the lease for it. The row is locked."""
+    _move(
+        [job],
+        State.STORING,
+        at=at,
+        actor=actor,
+        lease_until=at + timedelta(seconds=HAND_OUT_SECONDS),
+        next_check_at=at,
+        ran_seconds=ran_seconds,
+        usd_actual=usd_actual,
+        progress=1.0,
+        worker_deaths=0,
+    )
+    wake.dispatcher()
+    return Lease(job.pk, job.fence)
+
+
+def confirm_cancel(job: Job, *, at: datetime, actor: str, evidence: str) -> State:
+    """The provider has stopped it: cancelled (T16), or failed when the timeout had asked for it (T17). The row is locked."""
+    if job.cancel_reason == "timeout":
+        seconds = timeout_seconds(job)
+        fail(
+            job,
+            at=at,
+            actor=actor,
+            trouble=Trouble("timeout", f"It ran longer than {seconds} s and was stopped. {evidence}"),
+            outcome=Outcome.CANCELLED,
+        )
+        return State.FAILED
+    _end_attempt([job], Outcome.CANCELLED, at=at, spent=True, trouble=Trouble("cancelled", evidence))
+    _end([job], State.CANCELLED, at=at, actor=actor, reason=evidence)
+    wake.dispatcher()
+    return State.CANCELLED
+
+
+def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, stages: Sequence[Mapping[str, Any]]) -> None:
+    """All files are stored and checked: write their rows and charge the tickets (T19). The row is locked."""
+    Asset.objects.bulk_create(assets)
+    _end_attempt([job], Outcome.DELIVERED, at=at, spent=True, trouble=None)
+    tickets.capture([job], at=at, actor=actor)
+    _move([job], State.COMPLETED, at=at, actor=actor, data={job.pk: {"stages": list(stages)}}, ended_at=at, next_check_at=None)
+
+
+# --- what people ask ----------------------------------------------------------------------------------------------
+
+
+def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") -> dict[int, Verdict]:
+    """
+    Stop jobs as far as they can be stopped, in chunks of 500, each a transaction. Asked twice it answers the same.
+
+    Queued ones end at once (T14), running ones are asked at the provider (T13), those being submitted are remembered (T15).
+    """
+    verdicts: dict[int, Verdict] = {}
+    for chunk in _chunks(ids):
+        with transaction.atomic():
+            by_state = _locked_by_state(chunk)
+            verdicts |= {job.pk: Verdict.CANCELLED for state in (_Q, _OFF) for job in by_state[state]}
+            verdicts |= {job.pk: Verdict.REQUESTED for state in (_SUB, _UNK, _RUN, _CAN) for job in by_state[state]}
+            verdicts |= {job.pk: Verdict.TOO_LATE for state in (_STO, _DONE, _FAIL) for job in by_state[state]}
+            _cancel_queued(by_state[_Q], at=at, actor=actor, reason=reason or "cancelled")
+            _ask_provider(by_state[_RUN], at=at, actor=actor, reason="user")
+            flagged = [job for state in (_SUB, _UNK) for job in by_state[state] if not job.cancel_asked_at]
+            _note(flagged, at=at, actor=actor, reason="cancel asked", cancel_asked_at=at, cancel_reason="user")
+            stubborn = [job.pk for job in by_state[_CAN] if job.cancel_reason == "timeout"]
+            Job.objects.filter(pk__in=stubborn).update(next_check_at=at)
+            wake.dispatcher()
+    return verdicts
+
+
+@transaction.atomic
+def expire(job: Job, *, at: datetime) -> None:
+    """It ran longer than its timeout: ask the provider to stop (T13). The row is locked."""
+    _ask_provider([job], at=at, actor="recovery", reason="timeout")
+
+
+def force_fail(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> list[int]:
+    """
+    End open jobs by force, tickets back, their attempts abandoned (T25); what is not open stays. Gives the ids that ended.
+
+    :raises MoveRefused: no reason was typed.
+    """
+    if not reason.strip():
+        raise MoveRefused("Say why: ending a job by force needs a reason.")
+    ended: list[int] = []
+    for chunk in _chunks(ids):
+        with transaction.atomic():
+            jobs = list(Job.objects.lock().filter(pk__in=chunk, state__in=OPEN_STATES))
+            trouble = Trouble("forced", f"Ended by force: {reason}")
+            _end_attempt(jobs, Outcome.ABANDONED, at=at, spent=True, trouble=trouble)
+            for job in jobs:
+                _close_reviews(job, at=at, by=actor)
+            _end(
+                jobs, State.FAILED, at=at, actor=actor, reason=trouble.message, error_code="forced", error_message=trouble.message
+            )
+            wake.dispatcher()
+            ended += [job.pk for job in jobs]
+    return ended
+
+
+@transaction.atomic
+def note(job: Job, *, at: datetime, actor: str, reason: str, data: Mapping[str, Any] | None = None) -> None:
+    """Write into a job's history what changes nothing (T22, T23): a late result, a refund."""
+    _note(list(Job.objects.lock().filter(pk=job.pk)), at=at, actor=actor, reason=reason, data=data)
+
+
+def timeout_seconds(job: Job) -> int:
+    """The model's own timeout, else the kind's, in seconds."""
+    return job.model.timeout_seconds or job.kind.timeout_seconds
+
+
+def current_attempt(job: Job) -> Attempt:
+    """The attempt that the job is at; there is one from the first claim on."""
+    return Attempt.objects.select_related("account", "route").get(job=job, step="main", number=job.attempt_number)
+
+
+# --- the only writers ---------------------------------------------------------------------------------------------
+
+
+def _move(
+    jobs: Sequence[Job],
+    to: State,
+    *,
+    at: datetime,
+    actor: str,
+    reason: str = "",
+    data: Mapping[int, Mapping[str, Any]] | None = None,
+    **changes: Any,
+) -> None:
+    """Change the state of locked rows, write one event each, and make every lease on them void."""
+    if not jobs:
+        return
+    for job in jobs:
+        if to not in MOVES[job.state]:
+            raise MoveRefused(f"{job} is {job.get_state_display().lower()} and cannot become {to.label.lower()}.")
+    fields = {"lease_until": None, "lease_taken": False, **changes, "state": to}
+    Job.objects.filter(pk__in=[job.pk for job in jobs]).update(event_seq=F("event_seq") + 1, fence=F("fence") + 1, **fields)
+    before = {job.pk: str(job.state) for job in jobs}
+    plain = {name: value for name, value in fields.items() if not hasattr(value, "resolve_expression")}
+    for job in jobs:
+        job.event_seq, job.fence = job.event_seq + 1, job.fence + 1
+        for name, value in plain.items():
+            setattr(job, name, value)
+    _tell(jobs, before, at=at, actor=actor, reason=reason, data=data or {})
+
+
+def _end(jobs: Sequence[Job], to: State, *, at: datetime, actor: str, reason: str, **changes: Any) -> None:
+    """A terminal state without a delivery: the tickets go back in full (I7)."""
+    if jobs:
+        tickets.release(jobs, at=at, actor=actor)
+        _move(
+            jobs, to, at=at, actor=actor, reason=reason, ended_at=at, next_check_at=None, not_before=None, held=False, **changes
+        )
+
+
+def _cancel_queued(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str) -> None:
+    _end(jobs, State.CANCELLED, at=at, actor=actor, reason=reason, error_code="", error_message="")
+
+
+def _ask_provider(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str) -> None:
+    asked = {"cancel_asked_at": at, "cancel_reason": reason, "next_check_at": at}
+    _move(jobs, State.CANCELLING, at=at, actor=actor, reason="cancel asked" if reason == "user" else "timeout", **asked)
+    wake.dispatcher()
+
+
+def _note(
+    jobs: Sequence[Job], *, at: datetime, actor: str, reason: str, data: Mapping[str, Any] | None = None, **changes: Any
+) -> None:
+    if not jobs:
+        return
+    Job.objects.filter(pk__in=[job.pk for job in jobs]).update(event_seq=F("event_seq") + 1, **changes)
+    for job in jobs:
+        job.event_seq += 1
+    _tell(jobs, {j.pk: j.state for j in jobs}, at=at, actor=actor, reason=reason, data={j.pk: data or {} for j in jobs})
+
+
+def _tell(
+    jobs: Sequence[Job],
+    before: Mapping[int, str],
+    *,
+    at: datetime,
+    actor: str,
+    reason: str,
+    data: Mapping[int, Mapping[str, Any]],
+) -> None:
+    JobEvent.objects.bulk_create(
+        (
+            JobEvent(
+                job=job,
+                seq=job.event_seq,
+                at=at,
+                from_state=before[job.pk],
+                to_state=job.state,
+                actor=actor,
+                reason=reason[:500],
+                attempt=job.attempt_number or None,
+                data=dict(data.get(job.pk, {})),
+            )
+            for job in jobs
+        ),
+        batch_size=CHUNK,
+    )
+    wake.jobs_changed(job.pk for job in jobs)
+
+
+def _end_attempt(jobs: Sequence[Job], outcome: Outcome, *, at: datetime, spent: bool, trouble: Trouble | None) -> None:
+    words = {"error_kind": trouble.kind or trouble.code, "error_message": trouble.message} if trouble else {}
+    Attempt.objects.filter(job__in=jobs, outcome=None).update(outcome=outcome, ended_at=at, spent=spent, **words)
+
+
+def _open_review(job: Job, attempt: Attempt, what: str, *, at: datetime, decide_by: datetime | None) -> None:
+    found = {"attempt": attempt, "what": what, "opened_at": at, "decide_by": decide_by}
+    ReviewItem.objects.get_or_create(job=job, closed_at=None, defaults=found)
+
+
+def _close_reviews(job: Job, *, at: datetime, by: str) -> None:
+    ReviewItem.objects.filter(job=job, closed_at=None).update(closed_at=at, closed_by=by)
+
+
+def _locked_by_state(ids: Sequence[int]) -> dict[str, list[Job]]:
+    by_state: dict[str, list[Job]] = defaultdict(list)
+    for job in Job.objects.lock().filter(pk__in=ids):
+        by_state[job.state].append(job)
+    return by_state
+
+
+def _numbers(count: int) -> list[int]:
+    """Fresh job numbers, in order: they are also the places at the end of the queue."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval(pg_get_serial_sequence('queue_app_job', 'id')) FROM generate_series(1, %s)", [count])
+        return [number for (number,) in cursor.fetchall()]
+
+
+def _chunks(ids: Iterable[int]) -> Iterable[list[int]]:
+    listed = sorted(ids)
+    return (listed[start : start + CHUNK] for start in range(0, len(listed), CHUNK))

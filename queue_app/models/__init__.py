@@ -1,0 +1,39 @@
+"""Shape, constraints and the words of queries. Rules live in `rules/`, verbs in `work/` and in `lifecycle` and `tickets`."""
+
+from queue_app.models.account import ApiKey, IdempotencyRecord, User
+from queue_app.models.asset import Asset
+from queue_app.models.audit import AuditEntry
+from queue_app.models.catalog import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount
+from queue_app.models.job import Attempt, Batch, Job, JobEvent, Outcome, ReviewItem, State, Status
+from queue_app.models.outbox import OutboxMessage
+from queue_app.models.settings import QueueSettings
+from queue_app.models.ticket import LedgerEntry, LedgerTransaction, Reservation, Wallet
+from queue_app.models.worker import WorkerProcess
+
+__all__ = [
+    "ApiKey",
+    "Asset",
+    "Attempt",
+    "AuditEntry",
+    "Batch",
+    "GenerationModel",
+    "IdempotencyRecord",
+    "Job",
+    "JobEvent",
+    "Kind",
+    "LedgerEntry",
+    "LedgerTransaction",
+    "ModelConcurrencyLimit",
+    "ModelRoute",
+    "Outcome",
+    "OutboxMessage",
+    "ProviderAccount",
+    "QueueSettings",
+    "Reservation",
+    "ReviewItem",
+    "State",
+    "Status",
+    "User",
+    "Wallet",
+    "WorkerProcess",
+]

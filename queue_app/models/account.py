@@ -1,0 +1,53 @@
+"""Who asks: users, their API keys, and the answers kept for repeated requests."""
+
+from django.contrib.auth.models import AbstractUser
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from knox.models import AbstractAuthToken, AuthTokenManager
+
+
+class User(AbstractUser):
+    """An account: owner of jobs, batches and one wallet."""
+
+    max_concurrent = models.PositiveSmallIntegerField(
+        "jobs at once",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(1_000)],
+        help_text="How many of this user's jobs may run at once, 1 to 1 000. Empty: the queue's own setting for users.",
+    )
+
+
+class ApiKey(AbstractAuthToken):
+    """A key of a user for the API; the key itself is kept only as a hash (I36)."""
+
+    SCOPES = ("read", "submit", "manage")
+
+    name = models.CharField(max_length=100, blank=True)
+    scopes = models.JSONField(default=list)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = AuthTokenManager()
+
+    class Meta:
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.token_key}… of {self.user}"
+
+
+class IdempotencyRecord(models.Model):
+    """The one answer to all requests of an account that carry the same Idempotency-Key (I29)."""
+
+    account = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    body_sha256 = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True, help_text="Empty while the first request is still at work.")
+    answer = models.JSONField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "key"], name="idempotency_once_per_account_and_key")]
+
+    def __str__(self) -> str:
+        return self.key

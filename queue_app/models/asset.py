@@ -1,0 +1,44 @@
+"""Files that a job delivered."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from queue_app.models.job import Attempt, Job
+
+
+class Asset(models.Model):
+    """A stored file: checked, hashed, under a name that we made (I33)."""
+
+    class Kind(models.TextChoices):
+        VIDEO = "video"
+        IMAGE = "image"
+        THUMBNAIL = "thumbnail"
+        SPRITESHEET = "spritesheet"
+        PAGE = "page"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="assets")
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="assets")
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    version = models.PositiveIntegerField(default=1, help_text="1 for the job's first delivery, one more for each retry's.")
+    name = models.CharField(max_length=200, unique=True, help_text="Where the storage keeps it.")
+    content_type = models.CharField(max_length=60)
+    size = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    width = models.PositiveIntegerField(null=True)
+    height = models.PositiveIntegerField(null=True)
+    seconds = models.FloatField(null=True)
+    preview = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    expired_at = models.DateTimeField(null=True, help_text="When retention took the file.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(size__gt=0), name="asset_is_not_empty"),
+            models.UniqueConstraint(fields=["job", "kind", "version"], name="asset_once_per_job_kind_version"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of job {self.job_id}"

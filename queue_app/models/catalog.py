@@ -1,0 +1,159 @@
+"""What can be bought, where, at which price and how much at once."""
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+LIMIT_MESSAGE = "A limit is a whole number from 1 to 50. To stop a model altogether, pause it."
+
+
+class Medium(models.TextChoices):
+    IMAGE = "image"
+    VIDEO = "video"
+    PAGE = "page"
+
+
+class Backoff(models.TextChoices):
+    EXPONENTIAL = "exponential", "exponential, full jitter"
+    FIXED = "fixed", "fixed, 5 min apart"
+
+
+class Kind(models.Model):
+    """What sort of job: default priority, limit, timeout, retries, pipeline."""
+
+    key = models.CharField(max_length=60, primary_key=True)
+    label = models.CharField(max_length=100)
+    default_priority = models.SmallIntegerField(default=0)
+    max_concurrent = models.PositiveSmallIntegerField(
+        "jobs at once", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no limit of its own."
+    )
+    timeout_seconds = models.PositiveIntegerField(default=600, validators=[MinValueValidator(60)])
+    max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
+    backoff = models.CharField(max_length=20, choices=Backoff.choices, default=Backoff.EXPONENTIAL)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class ProviderAccount(models.Model):
+    """Where models are bought: an adapter, a base URL, a key from the environment, a limit of its own."""
+
+    key = models.CharField(max_length=60, primary_key=True)
+    adapter = models.CharField(max_length=40)
+    base_url = models.URLField(
+        blank=True, help_text="Empty: the studio's address (STUDIO_URL). Also the studio's while the key is not set."
+    )
+    api_key_env = models.CharField(
+        "key's environment variable",
+        max_length=80,
+        blank=True,
+        help_text="The name of the variable that holds the key, never the key.",
+    )
+    options = models.JSONField(default=dict, blank=True)
+    max_concurrent = models.PositiveSmallIntegerField(
+        "jobs at once",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="For all its models together. Empty: none.",
+    )
+    can_look_up = models.BooleanField(
+        "can be asked for a lost task",
+        default=False,
+        help_text="The provider lists its recent tasks, so an unknown outcome can be resolved.",
+    )
+    paused = models.BooleanField(default=False)
+    paused_reason = models.CharField(max_length=200, blank=True)
+    paused_until = models.DateTimeField(null=True, blank=True)
+    cooldown_until = models.DateTimeField(null=True, blank=True, editable=False)
+    lowered_by = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Steps that 429 answers took off the limit; one comes back every 5 min."
+    )
+    lowered_at = models.DateTimeField(null=True, editable=False)
+    failures_in_a_row = models.PositiveSmallIntegerField(default=0, editable=False)
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def is_preview(self) -> bool:
+        """Bought at the studio: no key is set, or the account is the studio itself."""
+        return not self.api_key_env or not settings.PROVIDER_KEYS.get(self.api_key_env)
+
+    @property
+    def is_usable(self) -> bool:
+        return not self.is_preview or settings.ALLOW_STUDIO
+
+
+class GenerationModel(models.Model):
+    """One model that can be bought: medium, price, allowed parameters."""
+
+    class Unit(models.TextChoices):
+        SECOND = "second"
+        IMAGE = "image"
+        PAGE = "page"
+
+    key = models.CharField(max_length=60, primary_key=True)
+    label = models.CharField(max_length=100)
+    medium = models.CharField(max_length=10, choices=Medium.choices)
+    active = models.BooleanField(default=True)
+    unit = models.CharField(max_length=10, choices=Unit.choices)
+    tickets_per_unit = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+    usd_per_unit = models.DecimalField("USD per unit, estimate", max_digits=12, decimal_places=6)
+    typical_seconds = models.PositiveIntegerField(
+        default=60, help_text="How long one takes, until the queue has seen enough of them."
+    )
+    timeout_seconds = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(60)], help_text="Empty: that of the job's kind."
+    )
+    parameters = models.JSONField(
+        default=dict,
+        help_text='Allowed parameters: {"duration": {"values": [4, 8], "default": 8}, "seed": {"low": 0, "high": 9}}.',
+    )
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(tickets_per_unit__gte=1), name="model_is_never_free")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class ModelConcurrencyLimit(models.Model):
+    """How many jobs of a model may run at once; a row of its own, so that operators edit limits without touching prices."""
+
+    model = models.OneToOneField(GenerationModel, on_delete=models.CASCADE, primary_key=True, related_name="limit")
+    max_concurrent = models.PositiveSmallIntegerField(
+        "jobs at once", validators=[MinValueValidator(1, LIMIT_MESSAGE), MaxValueValidator(50, LIMIT_MESSAGE)]
+    )
+    paused = models.BooleanField(default=False)
+    paused_reason = models.CharField(max_length=200, blank=True)
+    paused_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(max_concurrent__gte=1, max_concurrent__lte=50),
+                name="model_limit_is_1_to_50",
+                violation_error_message=LIMIT_MESSAGE,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model_id}: {self.max_concurrent} at once"
+
+
+class ModelRoute(models.Model):
+    """A way to buy a model: provider account and endpoint. The first active one that is open is taken."""
+
+    model = models.ForeignKey(GenerationModel, on_delete=models.CASCADE, related_name="routes")
+    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="routes")
+    endpoint_id = models.CharField(max_length=200)
+    active = models.BooleanField(default=True)
+    position = models.PositiveSmallIntegerField(default=0, help_text="Smaller is tried first.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "account", "endpoint_id"], name="route_once")]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} at {self.account_id}"

@@ -1,0 +1,351 @@
+"""Jobs, the tries to get them made, and the history of both."""
+
+import uuid
+from datetime import datetime
+from typing import Any, Self
+
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import connection, models
+from django.db.models import Q
+
+from queue_app.models.account import User
+from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
+
+
+class State(models.TextChoices):
+    """What the machine knows. The moves between them are in `lifecycle`."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    RUNNING = "running"
+    UNKNOWN = "unknown", "Outcome unknown"
+    CANCELLING = "cancelling", "Cancel asked"
+    STORING = "storing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Status(models.TextChoices):
+    """What people and the API see."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ACTIVE_STATES = (State.SUBMITTING, State.RUNNING, State.CANCELLING)  # take a slot; unknown does until its slot_until
+IN_FLIGHT_STATES = (*ACTIVE_STATES, State.UNKNOWN, State.STORING)
+OPEN_STATES = (State.QUEUED, *IN_FLIGHT_STATES)
+TERMINAL_STATES = (State.COMPLETED, State.FAILED, State.CANCELLED)
+STATES_OF_STATUS: dict[str, tuple[State, ...]] = {
+    Status.QUEUED: (State.QUEUED,),
+    Status.PROCESSING: IN_FLIGHT_STATES,
+    Status.COMPLETED: (State.COMPLETED,),
+    Status.FAILED: (State.FAILED,),
+    Status.CANCELLED: (State.CANCELLED,),
+}
+STATUS_OF_STATE = {state: Status(status) for status, states in STATES_OF_STATUS.items() for state in states}
+
+# Every limit counts these rows and no others: jobs that occupy a provider now, and attempts abandoned while theirs may.
+_SLOTS_IN_USE = """
+    SELECT job.model_id, job.kind_id, attempt.account_id, job.batch_id, job.owner_id, count(*)
+      FROM queue_app_job job
+      JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
+     WHERE job.state IN ('submitting', 'running', 'cancelling') OR (job.state = 'unknown' AND attempt.slot_until > %(at)s)
+     GROUP BY 1, 2, 3, 4, 5
+     UNION ALL
+    SELECT job.model_id, job.kind_id, attempt.account_id, job.batch_id, job.owner_id, count(*)
+      FROM queue_app_attempt attempt
+      JOIN queue_app_job job ON job.id = attempt.job_id
+     WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s
+     GROUP BY 1, 2, 3, 4, 5
+"""
+SlotRow = tuple[str, str, str, int | None, int, int]
+
+
+class BatchQuerySet(models.QuerySet["Batch"]):
+    def of(self, user: User) -> Self:
+        """The batches this user may reach (I35)."""
+        return self if user.is_staff else self.filter(owner=user)
+
+
+class Batch(models.Model):
+    """What the queue knows of a campaign: owner, name, limit, pause."""
+
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="batches")
+    name = models.CharField(max_length=200, blank=True)
+    max_concurrent = models.PositiveSmallIntegerField(
+        "jobs at once",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(50)],
+        help_text="Empty: no limit.",
+    )
+    paused = models.BooleanField(default=False)
+    paused_reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True, help_text="When its last open job ended; empty while one is open.")
+
+    objects = BatchQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "batches"
+        indexes = [
+            models.Index(fields=["owner", "-id"], name="batch_of_owner"),  # read by the home page
+            models.Index(
+                fields=["id"], name="batch_open", condition=Q(ended_at=None)
+            ),  # read by the dispatcher: which have ended?
+        ]
+
+    def __str__(self) -> str:
+        return self.name or f"Batch {self.pk}"
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def of(self, user: User) -> Self:
+        """The jobs this user may reach (I35)."""
+        return self if user.is_staff else self.filter(owner=user)
+
+    def open(self) -> Self:
+        return self.filter(state__in=OPEN_STATES)
+
+    def terminal(self) -> Self:
+        return self.filter(state__in=TERMINAL_STATES)
+
+    def with_status(self, status: str) -> Self:
+        return self.filter(state__in=STATES_OF_STATUS[status])
+
+    def in_dispatch_order(self) -> Self:
+        return self.order_by("-priority", "order_key", "id")
+
+    def ahead_of(self, job: "Job") -> Self:
+        """The queued jobs of the same lane that come before ``job`` (I18)."""
+        return self.filter(state=State.QUEUED, model_id=job.model_id).filter(
+            Q(priority__gt=job.priority)
+            | Q(priority=job.priority, order_key__lt=job.order_key)
+            | Q(priority=job.priority, order_key=job.order_key, id__lt=job.pk)
+        )
+
+    def search(self, words: str) -> Self:
+        """Jobs whose prompt holds all these words (built-in full text, no stemming), or whose number this is."""
+        found = Q(pk=int(words)) if words.isascii() and words.isdigit() and len(words) < 19 else Q()
+        vector = SearchVector("prompt", config="simple")
+        return self.annotate(_words=vector).filter(found | Q(_words=words))
+
+    def lock(self) -> Self:
+        """Lock the rows, ids ascending: the lock order of `invariants`."""
+        return self.select_related("model", "kind", "batch").select_for_update(of=("self",)).order_by("id")
+
+
+def slots_in_use(at: datetime) -> list[SlotRow]:
+    """
+    Count what takes a slot at ``at``: rows of model, kind, provider account, batch, owner and how many.
+
+    Under the claim lock this must be a statement of its own, after the lock's: a statement's snapshot is older than its wait.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SLOTS_IN_USE, {"at": at})
+        return cursor.fetchall()
+
+
+class Job(models.Model):
+    """One generation to buy."""
+
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="jobs")
+    batch = models.ForeignKey(Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="jobs")
+    kind = models.ForeignKey(Kind, on_delete=models.PROTECT, related_name="+")
+    model = models.ForeignKey(GenerationModel, on_delete=models.PROTECT, related_name="+")
+    prompt = models.TextField()
+    parameters = models.JSONField(default=dict)
+    metadata = models.JSONField(default=dict)
+    callback_url = models.URLField(max_length=2000, blank=True)
+    deadline = models.DateTimeField(null=True, blank=True)
+
+    # its place in the queue
+    priority = models.SmallIntegerField(default=0)
+    priority_reasons = models.JSONField(default=list)
+    order_key = models.BigIntegerField()
+    not_before = models.DateTimeField(null=True, blank=True)
+    held = models.BooleanField(default=False, help_text="Its batch is paused.")
+
+    # where it is; written by `lifecycle` alone
+    state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
+    event_seq = models.PositiveIntegerField(default=0)
+    attempt_number = models.PositiveIntegerField(default=0, help_text="The current attempt; 0 before the first.")
+    fence = models.PositiveBigIntegerField(default=0, help_text="Rises with each lease; a writer must know the last one.")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    lease_taken = models.BooleanField(default=False, help_text="A worker has begun what the lease allows.")
+    worker_deaths = models.PositiveSmallIntegerField(default=0, help_text="Workers lost at this job in a row.")
+    next_check_at = models.DateTimeField(null=True, blank=True)
+    store_tries = models.PositiveSmallIntegerField(default=0)
+    cancel_asked_at = models.DateTimeField(null=True, blank=True)
+    cancel_reason = models.CharField(max_length=20, blank=True, help_text="“user” or “timeout”.")
+    progress = models.FloatField(null=True, help_text="0 to 1, only if the provider tells it.")
+    error_code = models.CharField(max_length=60, blank=True)
+    error_message = models.TextField(blank=True)
+    preview = models.BooleanField(default=False, help_text="Made by the studio, not by the vendor.")
+
+    # money
+    tickets = models.PositiveIntegerField(help_text="Price of one try of this job, reserved when it was queued.")
+    usd_estimate = models.DecimalField(max_digits=12, decimal_places=6)
+    usd_actual = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True)
+
+    # when
+    queued_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ran_seconds = models.FloatField(
+        null=True, help_text="From the create call to the provider's end; the past that estimates use."
+    )
+    archived_at = models.DateTimeField(null=True, blank=True, help_text="Cleared from the queue's view; kept for history.")
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        permissions = [
+            ("force_fail_job", "Can end a job by force"),
+            ("operate_queue", "Can cancel, retry and move anyone's jobs"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(tickets__gte=1), name="job_is_never_free"),
+            models.CheckConstraint(
+                condition=Q(state__in=TERMINAL_STATES) ^ Q(ended_at=None), name="job_ended_exactly_when_terminal"
+            ),
+            models.CheckConstraint(condition=~Q(prompt=""), name="job_has_a_prompt"),
+        ]
+        indexes = [
+            # the lane: read by each claim, once per open model
+            models.Index(
+                fields=["model", "-priority", "order_key", "id"],
+                include=["kind", "batch", "owner"],
+                name="job_lane",
+                condition=Q(state="queued", held=False, not_before=None),
+            ),
+            # positions and counts of what waits, held or not
+            models.Index(fields=["model", "-priority", "order_key", "id"], name="job_waiting", condition=Q(state="queued")),
+            models.Index(fields=["not_before"], name="job_later", condition=Q(state="queued", not_before__isnull=False)),
+            # tens of rows: limits, due checks and the sweep read these
+            models.Index(fields=["state", "next_check_at"], name="job_in_flight", condition=Q(state__in=IN_FLIGHT_STATES)),
+            # finished jobs: the summary of the last 24 h, and the durations behind estimates
+            models.Index(
+                fields=["ended_at"],
+                include=["state", "owner"],
+                name="job_ended",
+                condition=Q(ended_at__isnull=False, archived_at=None),
+            ),
+            models.Index(
+                fields=["model", "-ended_at"], name="job_durations", condition=Q(state="completed", ran_seconds__isnull=False)
+            ),
+            # lists: mine, a batch's, by state
+            models.Index(fields=["owner", "-id"], name="job_of_owner"),
+            models.Index(fields=["batch", "id"], name="job_of_batch", condition=Q(batch__isnull=False)),
+            models.Index(fields=["state", "-id"], name="job_by_state"),
+            GinIndex(SearchVector("prompt", config="simple"), name="job_prompt_words"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Job {self.pk}"
+
+    @property
+    def status(self) -> Status:
+        return STATUS_OF_STATE[State(self.state)]
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES
+
+
+class Outcome(models.TextChoices):
+    """How an attempt ended. Attempt n+1 needs one of them on attempt n (I17)."""
+
+    NOT_ACCEPTED = "not_accepted", "not accepted"
+    DELIVERED = "delivered"
+    FAILED = "failed", "failed at the provider"
+    CANCELLED = "cancelled", "cancelled at the provider"
+    LOST = "lost", "result lost"
+    ABANDONED = "abandoned"
+
+
+class Attempt(models.Model):
+    """One try to get one provider task; committed at the claim, before anybody talks to the provider (I16)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
+    reservation = models.ForeignKey("queue_app.Reservation", on_delete=models.PROTECT, related_name="attempts")
+    step = models.CharField(max_length=20, default="main")
+    number = models.PositiveIntegerField()
+    route = models.ForeignKey(ModelRoute, null=True, on_delete=models.SET_NULL, related_name="+")
+    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")
+    endpoint_id = models.CharField(max_length=200)
+    preview = models.BooleanField(default=False)
+    token = models.CharField(max_length=64, unique=True, help_text="In the webhook's address of this attempt.")
+    created_at = models.DateTimeField()
+    called_at = models.DateTimeField(null=True)
+    slot_until = models.DateTimeField(null=True, help_text="The provider may be at work on it until then.")
+    accepted_at = models.DateTimeField(null=True)
+    remote_id = models.TextField(null=True)
+    remote = models.JSONField(default=dict, help_text="What the adapter needs to ask again.")
+    ended_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=20, choices=Outcome.choices, null=True)
+    spent = models.BooleanField(default=False, help_text="Counts towards the kind's attempts.")
+    lookups_none = models.PositiveSmallIntegerField(default=0, help_text="“None” answers of the provider's list.")
+    looked_up_at = models.DateTimeField(null=True)
+    error_kind = models.CharField(max_length=20, blank=True)
+    error_message = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["job", "step", "number"], name="attempt_numbered_once"),
+            models.UniqueConstraint(fields=["job", "step"], condition=Q(outcome=None), name="attempt_one_without_outcome"),
+            models.UniqueConstraint(fields=["account", "remote_id"], name="provider_task_of_one_attempt"),
+            models.CheckConstraint(condition=Q(outcome=None) | Q(ended_at__isnull=False), name="attempt_outcome_has_a_time"),
+        ]
+        indexes = [
+            models.Index(fields=["slot_until"], name="attempt_abandoned", condition=Q(outcome="abandoned"))
+        ]  # read by limits
+
+    def __str__(self) -> str:
+        return f"Attempt {self.number} of job {self.job_id}"
+
+
+class JobEvent(models.Model):
+    """What happened to a job; never changed, never deleted (I9). Exactly one for each change of state (I23)."""
+
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="events")
+    seq = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    from_state = models.CharField(max_length=12, choices=State.choices, blank=True)
+    to_state = models.CharField(max_length=12, choices=State.choices)
+    actor = models.CharField(max_length=160)
+    reason = models.CharField(max_length=500, blank=True)
+    attempt = models.PositiveIntegerField(null=True)
+    data: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "seq"], name="job_event_in_order")]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}.{self.seq} {self.from_state or '–'} → {self.to_state}"
+
+
+class ReviewItem(models.Model):
+    """Something a person must decide: an outcome nobody can ask for, money paid and nothing delivered."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="reviews")
+    attempt = models.ForeignKey(Attempt, null=True, on_delete=models.CASCADE, related_name="+")
+    what = models.CharField(max_length=300)
+    opened_at = models.DateTimeField()
+    decide_by = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    closed_by = models.CharField(max_length=160, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job"], condition=Q(closed_at=None), name="review_one_open_per_job")]
+
+    def __str__(self) -> str:
+        return f"Job {self.job_id}: {self.what}"

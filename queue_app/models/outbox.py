@@ -1,0 +1,28 @@
+"""Facts going out: written with the change they tell of, delivered later, at least once (I28)."""
+
+from django.db import models
+from django.db.models import Q
+
+from queue_app.models.job import Batch, Job
+
+
+class OutboxMessage(models.Model):
+    channel = models.CharField(max_length=40, help_text="A name in OUTBOX_CHANNELS.")
+    key = models.CharField(max_length=120, unique=True, help_text="Made from its cause; the same on every try.")
+    job = models.ForeignKey(Job, null=True, on_delete=models.CASCADE, related_name="+")
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.CASCADE, related_name="+")
+    payload = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    tries = models.PositiveSmallIntegerField(default=0)
+    delivered_at = models.DateTimeField(null=True)
+    given_up_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at", "id"], name="outbox_due", condition=Q(delivered_at=None, given_up_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

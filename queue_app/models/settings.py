@@ -1,0 +1,61 @@
+"""The queue's own settings: one row, and the row whose lock is the claim lock."""
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from queue_app.rules import peak
+
+
+def check_hours(value: str) -> None:
+    try:
+        peak.spans(value)
+    except ValueError as problem:
+        raise ValidationError(str(problem)) from None
+
+
+class QueueSettingsQuerySet(models.QuerySet["QueueSettings"]):
+    def current(self) -> "QueueSettings":
+        return self.get(pk=1)
+
+    def lock_claims(self) -> "QueueSettings":
+        """
+        Take the claim lock until the transaction ends. Every claim and every write to a limit, pause or policy takes it
+        first (I21); what is counted after it must be counted in a new statement.
+        """
+        return self.select_for_update().get(pk=1)
+
+
+class QueueSettings(models.Model):
+    max_concurrent = models.PositiveSmallIntegerField(
+        "jobs at once, whole queue", default=10, validators=[MinValueValidator(1), MaxValueValidator(1_000)]
+    )
+    peak_hours = models.CharField(
+        max_length=200,
+        default="06:00-09:00, 20:00-23:00",
+        blank=True,
+        validators=[check_hours],
+        help_text="Spans of the day in the queue's time zone, in which the whole queue's limit is multiplied.",
+    )
+    peak_factor = models.DecimalField(max_digits=4, decimal_places=2, default=1.5, validators=[MinValueValidator(1)])
+    user_max_concurrent = models.PositiveSmallIntegerField(
+        "jobs at once, each user", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no limit."
+    )
+    bulk_priority = models.SmallIntegerField(default=-10, help_text="Priority of a campaign of more than 20 cells.")
+    fair_share = models.BooleanField(default=False, help_text="Within a priority, accounts take turns.")
+    aging_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Minutes of waiting that raise a job's priority by one step. Empty: off."
+    )
+    paused = models.BooleanField(default=False)
+    paused_reason = models.CharField(max_length=200, blank=True)
+    paused_until = models.DateTimeField(null=True, blank=True)
+
+    objects = QueueSettingsQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "queue settings"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="queue_settings_is_one_row")]
+
+    def __str__(self) -> str:
+        return "Queue settings"

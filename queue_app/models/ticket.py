@@ -1,0 +1,102 @@
+"""Tickets: wallets, holds, and the append-only ledger that both are derived from."""
+
+from django.db import models
+from django.db.models import Q
+
+from queue_app.models.account import User
+from queue_app.models.job import Job
+
+
+class Wallet(models.Model):
+    """An account's tickets. Both columns equal the sums of their ledger entries (I3); made at first use."""
+
+    owner = models.OneToOneField(User, on_delete=models.PROTECT, related_name="wallet")
+    available = models.BigIntegerField(default=0)
+    reserved = models.BigIntegerField(default=0)
+
+    class Meta:
+        permissions = [("move_tickets", "Can grant and refund tickets")]
+        constraints = [
+            models.CheckConstraint(condition=Q(available__gte=0), name="wallet_available_not_below_0"),
+            models.CheckConstraint(condition=Q(reserved__gte=0), name="wallet_reserved_not_below_0"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Wallet of {self.owner}"
+
+
+class Reservation(models.Model):
+    """One hold of tickets for one job, settled once: captured or released."""
+
+    class State(models.TextChoices):
+        HELD = "held"
+        CAPTURED = "captured"
+        RELEASED = "released"
+
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="reservations")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="reservations")
+    amount = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.HELD)
+    created_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["job"], condition=Q(state="held"), name="reservation_one_held_per_job"),
+            models.CheckConstraint(condition=Q(amount__gte=1), name="reservation_holds_something"),
+            models.CheckConstraint(
+                condition=Q(state="held") ^ Q(settled_at__isnull=False), name="reservation_settled_has_a_time"
+            ),
+        ]
+        indexes = [models.Index(fields=["wallet"], name="reservation_held", condition=Q(state="held"))]
+
+    def __str__(self) -> str:
+        return f"{self.amount} tickets for job {self.job_id}, {self.state}"
+
+
+class LedgerTransaction(models.Model):
+    """One movement of tickets, with a unique key made from its cause (I10): saying it twice is harmless."""
+
+    class Kind(models.TextChoices):
+        GRANT = "grant"
+        RESERVE = "reserve"
+        CAPTURE = "capture"
+        RELEASE = "release"
+        REFUND = "refund"
+
+    key = models.CharField(max_length=80, unique=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="transactions")
+    reservation = models.ForeignKey(Reservation, null=True, on_delete=models.PROTECT, related_name="transactions")
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=160)
+    reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["wallet", "-id"], name="ledger_of_wallet")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class LedgerEntry(models.Model):
+    """One leg of a transaction; its legs sum to 0 (I1), so all entries together do (I11)."""
+
+    class Side(models.TextChoices):
+        AVAILABLE = "available"
+        RESERVED = "reserved"
+        ISSUED = "issued", "issued by the house"
+        SPENT = "spent", "spent with the house"
+
+    transaction = models.ForeignKey(LedgerTransaction, on_delete=models.PROTECT, related_name="entries")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries")
+    side = models.CharField(max_length=10, choices=Side.choices)
+    amount = models.BigIntegerField()
+
+    class Meta:
+        verbose_name_plural = "ledger entries"
+        constraints = [models.CheckConstraint(condition=~Q(amount=0), name="ledger_entry_moves_something")]
+        indexes = [models.Index(fields=["wallet", "side"], include=["amount"], name="ledger_sums")]
+
+    def __str__(self) -> str:
+        return f"{self.amount:+} {self.side}"

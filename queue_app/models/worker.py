@@ -1,0 +1,33 @@
+"""Processes that work on the queue, as they last said themselves."""
+
+from django.db import models
+
+
+class WorkerProcess(models.Model):
+    """One process of a `runworker`: its dispatcher loop, a queue's cluster (the group that is shot as one), or a worker in it."""
+
+    class Role(models.TextChoices):
+        DISPATCHER = "dispatcher"
+        CLUSTER = "cluster"
+        WORKER = "worker"
+
+    host = models.CharField(max_length=200)
+    pid = models.PositiveIntegerField()
+    role = models.CharField(max_length=12, choices=Role.choices)
+    queue = models.CharField(max_length=40, blank=True)
+    group_id = models.PositiveIntegerField(help_text="Its process group.")
+    group_started = models.CharField(max_length=40, help_text="The kernel's start time of the group's leader: tells a reused id.")
+    leader = models.BooleanField(default=False, help_text="The dispatcher that leads among all workers.")
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+    task = models.CharField(max_length=100, blank=True, help_text="What a busy worker is at.")
+    task_until = models.DateTimeField(null=True, help_text="The end of that task's time limit.")
+    canary_sent_at = models.DateTimeField(null=True)
+    canary_taken_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "worker processes"
+        constraints = [models.UniqueConstraint(fields=["host", "pid", "role"], name="worker_process_once")]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.queue} {self.pid}@{self.host}"

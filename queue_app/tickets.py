@@ -1,0 +1,197 @@
+"""
+Tickets: the only writer of wallets, reservations and the ledger.
+
+Reserve at intake, capture when the files are stored, release on failure or cancel; grants bring tickets in, refunds give a
+capture back. Every verb runs inside its caller's transaction, takes whole sets, and locks wallets last, ids ascending.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, Sum
+
+from queue_app.models import Job, LedgerEntry, LedgerTransaction, Reservation, User, Wallet
+
+Side = LedgerEntry.Side
+Kind = LedgerTransaction.Kind
+# (side that gives, side that takes) of each kind of movement
+_LEGS = {
+    Kind.GRANT: (Side.ISSUED, Side.AVAILABLE),
+    Kind.RESERVE: (Side.AVAILABLE, Side.RESERVED),
+    Kind.CAPTURE: (Side.RESERVED, Side.SPENT),
+    Kind.RELEASE: (Side.RESERVED, Side.AVAILABLE),
+    Kind.REFUND: (Side.SPENT, Side.AVAILABLE),
+}
+_SETTLED_BY = {Kind.CAPTURE: Reservation.State.CAPTURED, Kind.RELEASE: Reservation.State.RELEASED}
+
+
+class NotEnoughTickets(Exception):
+    """The wallet cannot pay; nothing was written."""
+
+    def __init__(self, *, needed: int, available: int):
+        self.needed, self.available, self.missing = needed, available, needed - available
+        super().__init__(
+            f"This needs {needed} tickets and {available} are available: {self.missing} are missing. "
+            "Ask staff for tickets, cancel something that waits, or ask for less."
+        )
+
+
+class RefundRefused(Exception):
+    """The refund would give back more than was captured, or nothing."""
+
+
+def balances(user: User) -> dict[str, int]:
+    """Give ``available``, ``reserved``, ``captured`` and ``refunded`` tickets; an account without a wallet reads as zeros."""
+    wallet = Wallet.objects.filter(owner=user).first()
+    if wallet is None:
+        return {"available": 0, "reserved": 0, "captured": 0, "refunded": 0}
+    spent = dict(
+        LedgerEntry.objects.filter(wallet=wallet, side=Side.SPENT, transaction__kind__in=(Kind.CAPTURE, Kind.REFUND))
+        .values_list("transaction__kind")
+        .annotate(Sum("amount"))
+    )
+    return {
+        "available": wallet.available,
+        "reserved": wallet.reserved,
+        "captured": spent.get(Kind.CAPTURE, 0),
+        "refunded": -spent.get(Kind.REFUND, 0),
+    }
+
+
+def reserve(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
+    """
+    Hold each job's price; all or none.
+
+    :raises NotEnoughTickets: an owner's wallet holds less than the sum.
+    """
+    needed: Counter[int] = Counter()
+    for job in jobs:
+        needed[job.owner_id] += job.tickets
+    wallets = _locked_wallets(needed)
+    for owner_id, amount in needed.items():
+        if wallets[owner_id].available < amount:
+            raise NotEnoughTickets(needed=amount, available=wallets[owner_id].available)
+    held = Reservation.objects.bulk_create(
+        Reservation(job=job, wallet=wallets[job.owner_id], amount=job.tickets, created_at=at) for job in jobs
+    )
+    _book(Kind.RESERVE, held, at=at, actor=actor)
+
+
+def capture(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
+    """Charge what was held for these jobs."""
+    _settle(Kind.CAPTURE, jobs, at=at, actor=actor)
+
+
+def release(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
+    """Give back in full what was held for these jobs."""
+    _settle(Kind.RELEASE, jobs, at=at, actor=actor)
+
+
+@transaction.atomic
+def grant(owner: User, amount: int, *, at: datetime, actor: str, reason: str, key: str | None = None) -> LedgerTransaction:
+    """
+    Give an account new tickets. ``key`` names the cause: the same key twice grants once.
+
+    :raises ValueError: the amount is not at least 1, or the reason is empty.
+    """
+    if amount < 1:
+        raise ValueError("Grant at least 1 ticket.")
+    if not reason.strip():
+        raise ValueError("Say why: a grant needs a reason.")
+    key = f"grant:{key or uuid.uuid4().hex}"
+    wallet = _locked_wallets({owner.pk: amount})[owner.pk]
+    said_before = LedgerTransaction.objects.filter(key=key).first()
+    if said_before:
+        return said_before
+    entry = LedgerTransaction(key=key, kind=Kind.GRANT, wallet=wallet, at=at, actor=actor, reason=reason)
+    _write([(entry, amount)])
+    return entry
+
+
+@transaction.atomic
+def refund(job: Job, *, at: datetime, actor: str, reason: str, amount: int | None = None) -> LedgerTransaction:
+    """
+    Give back ``amount`` tickets of what the job's last capture took; all that is left of it when not given (T22).
+
+    :raises RefundRefused: nothing captured, nothing left, more than is left, or no reason.
+    """
+    if not reason.strip():
+        raise RefundRefused("Say why: a refund needs a reason.")
+    captured = Reservation.objects.filter(job=job, state=Reservation.State.CAPTURED).order_by("-id").first()
+    if captured is None:
+        raise RefundRefused(f"{job} has not been charged, so there is nothing to refund.")
+    wallet = _locked_wallets({job.owner_id: 0})[job.owner_id]
+    before = LedgerTransaction.objects.filter(reservation=captured, kind=Kind.REFUND)
+    given = LedgerEntry.objects.filter(transaction__in=before, side=Side.AVAILABLE).aggregate(sum=Sum("amount"))["sum"] or 0
+    left = captured.amount - given
+    amount = left if amount is None else amount
+    if not 1 <= amount <= left:
+        raise RefundRefused(f"{job} was charged {captured.amount} tickets and {given} were refunded: refund 1 to {left} more.")
+    entry = LedgerTransaction(
+        key=f"refund:{captured.pk}:{before.count() + 1}",
+        kind=Kind.REFUND,
+        wallet=wallet,
+        reservation=captured,
+        at=at,
+        actor=actor,
+        reason=reason,
+    )
+    _write([(entry, amount)])
+    return entry
+
+
+def _settle(kind: LedgerTransaction.Kind, jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
+    held = list(Reservation.objects.filter(job__in=jobs, state=Reservation.State.HELD).select_related("wallet").order_by("id"))
+    if len(held) != len(jobs):
+        raise RuntimeError(f"{len(jobs)} open jobs hold {len(held)} reservations (I5): {[job.pk for job in jobs]}")
+    _locked_wallets({reservation.wallet.owner_id: 0 for reservation in held})
+    Reservation.objects.filter(pk__in=[r.pk for r in held]).update(state=_SETTLED_BY[kind], settled_at=at)
+    _book(kind, held, at=at, actor=actor)
+
+
+def _book(kind: LedgerTransaction.Kind, reservations: Iterable[Reservation], *, at: datetime, actor: str) -> None:
+    word = "reserve" if kind == Kind.RESERVE else "settle"  # one settle key for capture and release: never both (I6)
+    _write(
+        [
+            (
+                LedgerTransaction(
+                    key=f"{word}:{held.pk}", kind=kind, wallet_id=held.wallet_id, reservation=held, at=at, actor=actor
+                ),
+                held.amount,
+            )
+            for held in reservations
+        ]
+    )
+
+
+def _write(movements: Sequence[tuple[LedgerTransaction, int]]) -> None:
+    """Write transactions with their two legs each, and move the wallets' columns by the same amounts."""
+    LedgerTransaction.objects.bulk_create(entry for entry, _ in movements)
+    legs: list[LedgerEntry] = []
+    moved: dict[tuple[int, str], int] = Counter()
+    for entry, amount in movements:
+        for side, signed in zip(_LEGS[Kind(entry.kind)], (-amount, amount), strict=True):
+            legs.append(LedgerEntry(transaction=entry, wallet_id=entry.wallet_id, side=side, amount=signed))
+            moved[entry.wallet_id, side] += signed
+    LedgerEntry.objects.bulk_create(legs)
+    for wallet_id in sorted({entry.wallet_id for entry, _ in movements}):
+        Wallet.objects.filter(pk=wallet_id).update(
+            available=F("available") + moved[wallet_id, Side.AVAILABLE], reserved=F("reserved") + moved[wallet_id, Side.RESERVED]
+        )
+
+
+def _locked_wallets(owners: Mapping[int, int]) -> dict[int, Wallet]:
+    """Lock the wallets of these owners, ids ascending; make what is missing."""
+
+    def locked() -> dict[int, Wallet]:
+        return {wallet.owner_id: wallet for wallet in Wallet.objects.select_for_update().filter(owner__in=owners).order_by("id")}
+
+    wallets = locked()
+    missing = owners.keys() - wallets.keys()
+    if missing:
+        Wallet.objects.bulk_create((Wallet(owner_id=owner) for owner in sorted(missing)), ignore_conflicts=True)
+        wallets = locked()
+    return wallets
