@@ -1,0 +1,15 @@
+"""The site as a Django application: its commands, its system checks, and the admin site in place of Django's."""
+
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class SiteConfig(AppConfig):
+    name = "genqueue_site"
+
+    def ready(self) -> None:
+        from genqueue_site import checks  # noqa: F401 - importing registers them
+
+
+class GenqueueAdminConfig(AdminConfig):
+    default_site = "genqueue_site.admin.GenqueueAdminSite"

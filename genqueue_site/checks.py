@@ -1,0 +1,20 @@
+"""System checks of the installation; those of the queue's settings live with the queue."""
+
+from importlib.util import find_spec
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, register
+
+
+@register()
+def psycopg_3_is_absent(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Refuse an importable psycopg 3: Django would silently prefer it to psycopg2, the driver all of this is tested with."""
+    if find_spec("psycopg") is None:
+        return []
+    return [
+        Error(
+            "psycopg (version 3) is importable, and Django would silently use it instead of psycopg2.",
+            hint="Uninstall it (pip uninstall psycopg psycopg-binary psycopg-pool), or install from requirements/*.lock anew.",
+            id="genqueue.E001",
+        )
+    ]
