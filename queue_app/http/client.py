@@ -1,0 +1,228 @@
+"""One call and one download, each with its limits."""
+
+from __future__ import annotations
+
+import hashlib
+import json as jsonlib
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, BinaryIO
+from urllib.parse import urljoin
+
+import requests
+from django.conf import settings
+from django.db import connections
+from requests.structures import CaseInsensitiveDict
+
+from queue_app.http import pool
+from queue_app.http.errors import AddressRefused, HttpError, RedirectRefused, TooLarge
+from queue_app.http.guard import Exchange, origin
+
+logger = logging.getLogger("queue_app.http")
+# urllib3 logs request targets, and those hold tokens and signatures (I36)
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+CHUNK_BYTES = 64 * 1024
+REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+# what may follow a redirect to another origin; anything else could be a credential
+PORTABLE_HEADERS = frozenset({"accept", "accept-encoding", "range", "user-agent"})
+OWN_HEADERS = {"User-Agent": "genqueue", "Accept": "*/*", "Accept-Encoding": "identity"}
+
+
+class TransactionOpen(RuntimeError):
+    """A network call was tried inside a database transaction; make it before or after (I32)."""
+
+
+class BadStatus(HttpError):
+    """A download was answered with another status than 2xx; ``response`` holds the first 64 KiB of the answer."""
+
+    def __init__(self, message: str, response: Response) -> None:
+        super().__init__(message, sent=True)
+        self.response = response
+
+
+@dataclass(frozen=True)
+class Response:
+    """One answer, read whole. ``headers`` ignore case; ``elapsed`` is in seconds."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+    elapsed: float
+
+    def json(self) -> Any:
+        """
+        Parse the body as JSON.
+
+        :raises ValueError: it is not JSON.
+        """
+        return jsonlib.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """What a download wrote to its sink. ``sha256`` is in hex; ``content_type`` is the server's word, unproved."""
+
+    size: int
+    sha256: str
+    content_type: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Limits:
+    purpose: str
+    connect_timeout: float
+    deadline: float  # of the monotonic clock; one for all redirects
+    allow_trusted: bool
+    redirects: int
+
+
+def request(
+    method: str,
+    url: str,
+    *,
+    purpose: str,
+    headers: Mapping[str, str] | None = None,
+    json: Any = None,
+    data: bytes | Mapping[str, str] | None = None,
+    files: Iterable[tuple[str, Any]] | None = None,
+    connect_timeout: float = 5.0,
+    total_timeout: float = 30.0,
+    max_bytes: int = 1024 * 1024,
+    allow_trusted: bool = False,
+    redirects: int = 0,
+) -> Response:
+    """
+    Make one HTTP call and read its answer, whatever its status.
+
+    ``connect_timeout`` covers name, connection and TLS together, ``total_timeout`` everything (seconds, wall clock);
+    ``purpose`` is a word for logs and messages; ``allow_trusted`` is for provider URLs, never for a client's.
+
+    :raises TransactionOpen: a database transaction is open; nothing was sent.
+    :raises HttpError: no whole answer; ``sent`` says whether the server may have got the request.
+    """
+    if redirects and method not in {"GET", "HEAD"}:
+        raise ValueError(f"A {method} is never sent a second time: redirects must be 0.")
+    started = time.monotonic()
+    limits = _Limits(purpose, connect_timeout, started + total_timeout, allow_trusted, redirects)
+    with _answered(_prepared(method, url, headers, json=json, data=data, files=files), limits) as (answer, exchange):
+        body = b"".join(_chunks(answer, exchange, max_bytes))
+    return _response(answer, body, started)
+
+
+def download(
+    url: str,
+    sink: BinaryIO,
+    *,
+    max_bytes: int,
+    total_timeout: float,
+    purpose: str = "download",
+    headers: Mapping[str, str] | None = None,
+    connect_timeout: float = 5.0,
+    redirects: int = 3,
+    allow_trusted: bool = False,
+) -> Downloaded:
+    """
+    Stream a GET into ``sink`` while counting and hashing it. The limits are those of :func:`request`.
+
+    :raises BadStatus: the answer is not 2xx; nothing was written.
+    :raises HttpError: the body did not arrive whole; a part of it may have been written.
+    """
+    started = time.monotonic()
+    limits = _Limits(purpose, connect_timeout, started + total_timeout, allow_trusted, redirects)
+    digest, size = hashlib.sha256(), 0
+    with _answered(_prepared("GET", url, headers), limits) as (answer, exchange):
+        if not 200 <= answer.status_code < 300:
+            excerpt = b"".join(islice(_chunks(answer, exchange, None), 1))
+            raise BadStatus(f"{purpose}: {exchange.origin} answered {answer.status_code}.", _response(answer, excerpt, started))
+        for chunk in _chunks(answer, exchange, max_bytes):
+            sink.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+    headers_out = CaseInsensitiveDict(answer.headers)
+    return Downloaded(size, digest.hexdigest(), headers_out.get("Content-Type", ""), headers_out)
+
+
+def _prepared(method: str, url: str, headers: Mapping[str, str] | None, **body: Any) -> requests.PreparedRequest:
+    try:
+        return requests.Request(method, url, headers=OWN_HEADERS | dict(headers or {}), **body).prepare()
+    except (requests.RequestException, UnicodeError):
+        # not chained: the cause quotes header values
+        raise AddressRefused("The URL or a header of this call is malformed; nothing was sent.", sent=False) from None
+
+
+@contextmanager
+def _answered(outgoing: requests.PreparedRequest, limits: _Limits) -> Iterator[tuple[requests.Response, Exchange]]:
+    """Send, follow the redirects that are allowed, and yield the last answer with its body still unread."""
+    _refuse_open_transaction()
+    for hop in range(limits.redirects + 1):
+        with _sent(outgoing, limits, hop) as (answer, exchange):
+            if not limits.redirects or answer.status_code not in REDIRECT_STATUSES or "Location" not in answer.headers:
+                yield answer, exchange
+                return
+            outgoing = _redirected(outgoing, answer)
+    raise RedirectRefused(f"{limits.purpose}: more than {limits.redirects} redirects, the last by {exchange.origin}.", sent=True)
+
+
+@contextmanager
+def _sent(outgoing: requests.PreparedRequest, limits: _Limits, hop: int) -> Iterator[tuple[requests.Response, Exchange]]:
+    exchange = Exchange(
+        limits.purpose, str(outgoing.url), deadline=limits.deadline, connect_timeout=limits.connect_timeout, sent=hop > 0
+    )
+    exchange.resolve(trusted=limits.allow_trusted and exchange.origin in map(origin, settings.TRUSTED_ORIGINS))
+    try:
+        with exchange.translated_errors():
+            answer = pool.send(outgoing, exchange)
+        logger.debug("%s: %s %s answered %s", limits.purpose, outgoing.method, exchange.origin, answer.status_code)
+        try:
+            yield answer, exchange
+        finally:
+            answer.close()  # keeps a connection whose body was read to the end, drops any other
+    finally:
+        exchange.end()
+
+
+def _redirected(outgoing: requests.PreparedRequest, answer: requests.Response) -> requests.PreparedRequest:
+    method, came_from, headers = str(outgoing.method), str(outgoing.url), dict(outgoing.headers)
+    try:
+        target = urljoin(came_from, answer.headers["Location"])
+        if origin(target) != origin(came_from):
+            headers = {name: value for name, value in headers.items() if name.lower() in PORTABLE_HEADERS}
+    except ValueError as error:
+        raise AddressRefused(f"A redirect by {origin(came_from)} leads nowhere: {error}", sent=True) from None
+    return _prepared(method, target, headers)
+
+
+def _chunks(answer: requests.Response, exchange: Exchange, max_bytes: int | None) -> Iterator[bytes]:
+    """Read the body in pieces; without ``max_bytes`` it is up to the caller to stop."""
+    size = 0
+    declared = answer.headers.get("Content-Length", "")
+    if max_bytes is not None and declared.isdigit() and int(declared) > max_bytes:
+        raise TooLarge(f"{exchange.purpose}: {exchange.origin} announces {declared} bytes; {max_bytes} are allowed.", sent=True)
+    with exchange.translated_errors():
+        for chunk in answer.raw.stream(CHUNK_BYTES, decode_content=True):
+            size += len(chunk)
+            if max_bytes is not None and size > max_bytes:
+                raise TooLarge(f"{exchange.purpose}: {exchange.origin} sends more than the {max_bytes} bytes allowed.", sent=True)
+            yield chunk
+
+
+def _response(answer: requests.Response, body: bytes, started: float) -> Response:
+    headers = CaseInsensitiveDict(answer.headers)
+    return Response(answer.status_code, headers, body, str(answer.url), time.monotonic() - started)
+
+
+def _refuse_open_transaction() -> None:
+    """Count atomic blocks as ``atomic(durable=True)`` does: those that hold a test case do not matter."""
+    for connection in connections.all(initialized_only=True):
+        if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+            raise TransactionOpen(
+                f"A transaction is open on the database connection {connection.alias!r}. No network call is made inside one: "
+                "commit first, call, and write the answer in a second transaction."
+            )

@@ -1,0 +1,1 @@
+"""Wire formats: one adapter a dialect, all behind the protocol of ``base``; ``registry`` finds the one of an account."""

@@ -1,0 +1,285 @@
+"""The narrow door between the queue and its providers: what goes in, what comes out, and what a failure means."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, BinaryIO, Literal, Protocol, TypedDict
+from uuid import UUID
+
+
+class TaskState(StrEnum):
+    """The provider's side of one attempt; the states of our jobs are others."""
+
+    QUEUED = "queued"  # accepted, waiting at the provider
+    RUNNING = "running"
+    CANCELING = "canceling"  # cancel sent, not yet terminal
+    SUCCEEDED = "succeeded"  # the provider is done; assets may still be remote
+    FAILED = "failed"
+    REJECTED = "rejected"  # content policy; never retried automatically
+    CANCELED = "canceled"
+    LOST = "lost"  # the provider no longer knows an id that it gave us, or the output expired
+
+    @property
+    def is_terminal(self) -> bool:
+        return self not in {TaskState.QUEUED, TaskState.RUNNING, TaskState.CANCELING}
+
+
+class ErrorKind(StrEnum):
+    """What a failure asks of us."""
+
+    RETRYABLE = "retryable"  # transport or 5xx on a call that may be repeated; or a create that was surely not sent
+    RATE_LIMITED = "rate_limited"  # has retry_after where the provider told one
+    QUOTA = "quota"  # out of credit: pause the account, page a human
+    AUTH = "auth"  # pause the account
+    INVALID_REQUEST = "invalid_request"
+    REJECTED = "rejected"  # content policy
+    NOT_FOUND = "not_found"
+    AMBIGUOUS = "ambiguous"  # the create may have happened
+    CANCELED = "canceled"
+
+
+class Verdict(StrEnum):
+    """What a failed create means for its attempt."""
+
+    NOT_ACCEPTED = "not_accepted"  # surely no task: the job waits its turn again, no attempt spent
+    REFUSED = "refused"  # surely no task, and asking again would not help
+    UNKNOWN = "unknown"  # there may be a task: never create again, resolve by lookup, webhook or a person
+
+
+class ProviderError(Exception):
+    """One failure of one call. ``retry_after`` is in seconds; ``raw`` is what the provider said, cut to a readable size."""
+
+    def __init__(
+        self,
+        kind: ErrorKind,
+        message: str,
+        *,
+        code: str | None = None,
+        http_status: int | None = None,
+        retry_after: float | None = None,
+        request_id: str | None = None,
+        raw: dict[str, Any] | str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.code = code
+        self.message = message
+        self.http_status = http_status
+        self.retry_after = retry_after
+        self.request_id = request_id
+        self.raw = raw
+
+    def __repr__(self) -> str:
+        return f"ProviderError({self.kind}, {self.message!r}, code={self.code!r}, http_status={self.http_status})"
+
+
+class WebhookRefused(Exception):
+    """An inbound webhook that cannot be trusted or read; it changes nothing (I38)."""
+
+
+@dataclass(frozen=True)
+class AccountConfig:
+    """
+    Where and as whom an adapter buys. ``base_url`` may leave out the dialect's own path.
+
+    ``options``: ``auth_style`` (``bearer`` or ``api-key``), ``request_encoding`` (``multipart`` or ``json``),
+    ``cancel_by_delete`` (bool), ``not_accepted_statuses`` (statuses of a create that an operator vouches mean "no task").
+    """
+
+    key: str
+    adapter: str
+    base_url: str
+    api_key: str | None = field(repr=False)
+    preview: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    webhook_secret: str | None = field(default=None, repr=False)
+
+    @property
+    def not_accepted_statuses(self) -> Collection[int]:
+        return [int(status) for status in self.options.get("not_accepted_statuses", ())]
+
+
+@dataclass(frozen=True)
+class SubmitRequest:
+    """One task to buy. ``inputs`` are wire inputs, as ``validate`` gives them."""
+
+    attempt_id: UUID
+    endpoint_id: str
+    inputs: dict[str, Any]
+    webhook_url: str | None = None
+    start_deadline_s: int | None = None
+    total_deadline_s: int | None = None
+
+
+@dataclass(frozen=True)
+class RemoteRef:
+    """All that is needed later to speak about a task, kept as JSON. ``provider`` is the account's key; ids may be very long."""
+
+    provider: str
+    remote_id: str
+    status_url: str | None = None
+    result_url: str | None = None
+    cancel_url: str | None = None
+
+    def to_json(self) -> dict[str, str | None]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> RemoteRef:
+        """
+        Read back what ``to_json`` gave; unknown members are ignored.
+
+        :raises KeyError: it was never a reference.
+        """
+        urls = {name: stored.get(name) for name in ("status_url", "result_url", "cancel_url")}
+        return cls(provider=str(stored["provider"]), remote_id=str(stored["remote_id"]), **urls)
+
+
+@dataclass(frozen=True)
+class RemoteAsset:
+    """
+    A file that a provider holds for us. ``kind``: video, image, thumbnail, spritesheet, page.
+
+    Without ``url`` the adapter knows the way; a job can complete without those that are not ``required``.
+    """
+
+    kind: str
+    url: str | None = None
+    content_type: str | None = None
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class FetchedAsset:
+    """What was written to the sink. ``content_type`` is the server's word: sniff before you believe it."""
+
+    kind: str
+    size: int
+    sha256: str
+    content_type: str
+
+
+@dataclass(frozen=True)
+class PollResult:
+    """How a task stands. ``progress`` 0..1, never invented; ``next_poll_after`` in seconds; ``error`` if it ended badly."""
+
+    state: TaskState
+    progress: float | None = None
+    queue_position: int | None = None
+    assets: list[RemoteAsset] = field(default_factory=list)
+    error: ProviderError | None = None
+    next_poll_after: float | None = None
+    cost: Decimal | None = None
+    expires_at: datetime | None = None
+    raw: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WebhookEvent:
+    """A verified inbound event: a hint to poll, never a state. ``event_id`` is the same on every delivery."""
+
+    event_id: str
+    type: str
+    remote_id: str | None
+    raw: dict[str, Any] = field(default_factory=dict)
+
+
+class Capabilities(TypedDict):
+    """What a provider can do, for this account."""
+
+    webhooks: Literal["per_request", "per_account", "none"]
+    cancel: Literal["hard", "best_effort", "queued_only", "none"]
+    orphan_search: Literal["caller_id", "list_with_input", "list", "none"]
+    progress: bool
+    synchronous: bool
+    actual_cost: bool
+
+
+class Provider(Protocol):
+    """One account at one provider. Every call has a time limit and raises nothing but :class:`ProviderError`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def caps(self) -> Capabilities: ...
+
+    def validate(self, endpoint_id: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Turn our parameters, prompt included, into wire inputs; no network."""
+        ...
+
+    def submit(self, req: SubmitRequest) -> RemoteRef:
+        """Send exactly one create; ask :func:`accepted_verdict` what a failure means."""
+        ...
+
+    def poll(self, ref: RemoteRef) -> PollResult:
+        """Ask how a task stands; safe any number of times."""
+        ...
+
+    def cancel(self, ref: RemoteRef) -> TaskState:
+        """Ask the provider to stop: CANCELING or a terminal state; RUNNING where it cannot be stopped."""
+        ...
+
+    def fetch(self, ref: RemoteRef, asset: RemoteAsset, sink: BinaryIO, max_bytes: int) -> FetchedAsset:
+        """Stream one asset of a succeeded task into ``sink``; NOT_FOUND where the provider has no such asset."""
+        ...
+
+    def find_orphans(self, req: SubmitRequest, since: datetime, until: datetime) -> list[RemoteRef]:
+        """Find the tasks that this request may have made, oldest first; an empty list is a firm "none"."""
+        ...
+
+    def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
+        """
+        Verify, then parse.
+
+        :raises WebhookRefused: no secret, wrong signature, too old, or unreadable.
+        """
+        ...
+
+    def actual_cost(self, ref: RemoteRef) -> Decimal | None:
+        """What the provider says it charged, in USD; None where it does not tell."""
+        ...
+
+
+NO_ATTEMPT = {ErrorKind.RETRYABLE, ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.QUOTA}
+FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED, ErrorKind.NOT_FOUND}
+QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached"}
+POLICY_WORDS = ("moderation", "content_policy", "content policy", "safety")
+
+
+def accepted_verdict(error: ProviderError) -> Verdict:
+    """Say what a failed create means. AUTH and QUOTA also pause the account; anything not surely refused is unknown."""
+    if error.kind in NO_ATTEMPT:
+        return Verdict.NOT_ACCEPTED
+    return Verdict.REFUSED if error.kind in FINAL else Verdict.UNKNOWN
+
+
+def kind_of_answer(status: int, words: str = "", *, create: bool, vouched: Collection[int] = ()) -> ErrorKind:
+    """
+    Classify an answer that is not the wanted one, by its HTTP status and the provider's ``words`` (code, type, message).
+
+    ``create``: the call may have started paid work, so a doubtful answer is AMBIGUOUS, unless the account vouches
+    that this status means "not accepted".
+    """
+    words = words.lower()
+    if create and status in vouched:
+        return ErrorKind.RETRYABLE
+    if 400 <= status < 500 and status not in {408, 409, 425}:
+        if status == 402 or any(code in words for code in QUOTA_CODES):
+            return ErrorKind.QUOTA
+        if status == 429:
+            return ErrorKind.RATE_LIMITED
+        if names_policy(words):
+            return ErrorKind.REJECTED
+        by_status = {401: ErrorKind.AUTH, 403: ErrorKind.AUTH, 404: ErrorKind.NOT_FOUND, 410: ErrorKind.NOT_FOUND}
+        return by_status.get(status, ErrorKind.INVALID_REQUEST)
+    return ErrorKind.AMBIGUOUS if create else ErrorKind.RETRYABLE
+
+
+def names_policy(words: str) -> bool:
+    """Tell whether a provider's words speak of its content policy."""
+    return any(word in words.lower() for word in POLICY_WORDS)

@@ -1,0 +1,128 @@
+"""What every adapter does with HTTP: one account's calls, and any failure in the protocol's words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+from queue_app import http
+from queue_app.providers.base import AccountConfig, ErrorKind, ProviderError, kind_of_answer
+
+MESSAGE_CHARACTERS = 500
+RAW_CHARACTERS = 4_000
+
+
+class Caller:
+    """The calls of one account. ``root`` is the base URL; ``default_path`` is added to a base URL that names a host only."""
+
+    def __init__(self, account: AccountConfig, *, default_path: str, headers: Mapping[str, str]) -> None:
+        base = account.base_url.rstrip("/")
+        self.root = base if urlsplit(base).path else base + default_path
+        self._account = account
+        self._headers = dict(headers)
+
+    def call(self, method: str, path: str, *, purpose: str, create: bool = False, **kwargs: Any) -> http.Response:
+        """
+        Make one call, sent once, and give its answer whatever its status.
+
+        :raises ProviderError: no whole answer. AMBIGUOUS for a ``create`` that may have arrived.
+        """
+        headers = self._headers | dict(kwargs.pop("headers", {}))
+        try:
+            return http.request(method, self.root + path, purpose=purpose, headers=headers, allow_trusted=True, **kwargs)
+        except http.HttpError as error:
+            raise self._no_answer(error, create=create) from error
+
+    def download(self, path: str, sink: BinaryIO, *, purpose: str, max_bytes: int, total_timeout: float) -> http.Downloaded:
+        """
+        Stream one of the provider's files.
+
+        :raises ProviderError: not delivered whole; ``code`` is ``too_large`` where ``max_bytes`` are not enough.
+        """
+        try:
+            return http.download(
+                self.root + path,
+                sink,
+                purpose=purpose,
+                headers=self._headers,
+                max_bytes=max_bytes,
+                total_timeout=total_timeout,
+                allow_trusted=True,
+            )
+        except http.BadStatus as error:
+            raise self.failure(error.response) from error
+        except http.HttpError as error:
+            raise self._no_answer(error, create=False) from error
+
+    def _no_answer(self, error: http.HttpError, *, create: bool) -> ProviderError:
+        if create and error.sent:
+            return ProviderError(ErrorKind.AMBIGUOUS, str(error), code="no_answer")
+        if isinstance(error, http.TooLarge):
+            return ProviderError(ErrorKind.INVALID_REQUEST, str(error), code="too_large")
+        return ProviderError(ErrorKind.RETRYABLE, str(error), code="no_answer" if error.sent else "not_sent")
+
+    def body(self, answer: http.Response) -> dict[str, Any] | None:
+        """The answer's JSON object without our key in it; None for anything else."""
+        try:
+            parsed = json.loads(self._text(answer))
+        except ValueError:
+            return None
+        return parsed if isinstance(parsed, dict) else None
+
+    def failure(self, answer: http.Response, *, create: bool = False) -> ProviderError:
+        """Word an answer that is not the wanted one."""
+        body = self.body(answer)
+        code, message = words_of(body or {})
+        vouched = self._account.not_accepted_statuses
+        return ProviderError(
+            kind_of_answer(answer.status, f"{code} {message}", create=create, vouched=vouched),
+            f"HTTP {answer.status}: {message or 'no reason given'}",
+            code=code,
+            http_status=answer.status,
+            retry_after=retry_after(answer.headers),
+            request_id=answer.headers.get("x-request-id"),
+            raw=self._text(answer)[:RAW_CHARACTERS],
+        )
+
+    def _text(self, answer: http.Response) -> str:
+        text = answer.body.decode("utf-8", "replace")
+        key = self._account.api_key
+        return text.replace(key, "[key]") if key and len(key) >= 8 else text  # some providers quote it back (I36)
+
+
+def words_of(body: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Read code and message of a refusal: OpenAI's ``error`` object or text, or FastAPI's ``detail`` text or list."""
+    said = body.get("error") or body.get("detail") or body.get("message") or ""
+    if isinstance(said, list):
+        said = "; ".join(str(item.get("msg", item)) if isinstance(item, dict) else str(item) for item in said)
+    if not isinstance(said, dict):
+        return None, str(said)[:MESSAGE_CHARACTERS]
+    code = said.get("code") or said.get("type")
+    return None if code is None else str(code), str(said.get("message") or "")[:MESSAGE_CHARACTERS]
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, as told: in milliseconds, seconds, or as a date, which is read against the answer's own date."""
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        seconds = number(headers.get(name))
+        if seconds is not None:
+            return max(0.0, seconds * scale)
+    try:
+        until, at = parsedate_to_datetime(headers["retry-after"]), parsedate_to_datetime(headers["date"])
+        return max(0.0, (until - at).total_seconds())
+    except (KeyError, ValueError, TypeError):  # TypeError: one of the dates has no time zone
+        return None
+
+
+def number(value: Any) -> float | None:
+    """Read a finite number from JSON or a header; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        read = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return read if abs(read) < 1e15 else None  # not for nan either

@@ -1,0 +1,32 @@
+"""Finds the adapter of a provider account."""
+
+from collections.abc import Callable
+
+from queue_app.providers.base import AccountConfig, Provider
+from queue_app.providers.openai_videos import OpenAIVideos
+
+ADAPTERS: dict[str, Callable[[AccountConfig], Provider]] = {"openai_videos": OpenAIVideos}
+
+
+class AdapterMissing(LookupError):
+    """An account names an adapter that this version does not have; its models cannot be bought."""
+
+    def __init__(self, account: AccountConfig) -> None:
+        known = ", ".join(sorted(ADAPTERS))
+        super().__init__(f"Account {account.key} wants the adapter {account.adapter!r}; there are: {known}.")
+
+
+def is_available(adapter: str) -> bool:
+    """Tell whether there is an adapter of this name."""
+    return adapter in ADAPTERS
+
+
+def get(account: AccountConfig) -> Provider:
+    """
+    Make the adapter that speaks for this account.
+
+    :raises AdapterMissing: there is none of its name.
+    """
+    if not is_available(account.adapter):
+        raise AdapterMissing(account)
+    return ADAPTERS[account.adapter](account)

@@ -1,0 +1,131 @@
+"""A scripted HTTP server over plain sockets: it records exact bytes, and can drip, hang, reset and lie."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Reply = bytes | Callable[[socket.socket], None]
+
+
+@dataclass
+class Seen:
+    """One request as it came over the wire."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+    def form(self) -> dict[str, str]:
+        """The text parts of a multipart body."""
+        boundary = self.headers["content-type"].split("boundary=")[1].encode()
+        parts = {}
+        for part in self.body.split(b"--" + boundary)[1:-1]:
+            head, _, value = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+            parts[head.decode().split('name="')[1].split('"')[0]] = value.removesuffix(b"\r\n").decode()
+        return parts
+
+
+def answer(status: int = 200, body: Any = b"", headers: dict[str, str] | None = None) -> bytes:
+    """Word an answer; what is not bytes becomes JSON."""
+    payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = {"Content-Length": str(len(payload)), "Content-Type": "application/json"} | (headers or {})
+    lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in head.items())]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + payload
+
+
+def reset(sock: socket.socket) -> None:
+    """Close with RST instead of FIN."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def hang(sock: socket.socket) -> None:
+    """Say nothing until the client leaves."""
+    sock.settimeout(10)
+    sock.recv(1)
+
+
+def drip(head: bytes, *, every: float = 0.05) -> Callable[[socket.socket], None]:
+    """Send ``head``, then a byte at a time: no single wait is long, the whole never ends."""
+
+    def reply(sock: socket.socket) -> None:
+        sock.sendall(head)
+        for _ in range(200):
+            sock.sendall(b"x")
+            time.sleep(every)
+
+    return reply
+
+
+@dataclass
+class WireServer:
+    """
+    Answers each request with the next of ``replies``, the last one for ever.
+
+    ``tls`` is a server-side context; ``names`` are the server names that clients asked for.
+    """
+
+    tls: ssl.SSLContext | None = None
+    replies: list[Reply] = field(default_factory=lambda: [answer(200, {})])
+    seen: list[Seen] = field(default_factory=list)
+    connections: int = 0
+
+    def __enter__(self) -> WireServer:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._listener.close()
+
+    def says(self, *replies: Reply) -> None:
+        """Set what the next requests get."""
+        self.replies = list(replies)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:  # closed: the test is over
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
+
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        try:
+            if self.tls:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+            with sock, sock.makefile("rb") as stream:
+                while request := self._read(stream, number):
+                    self.seen.append(request)
+                    reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+                    if not isinstance(reply, bytes):
+                        reply(sock)
+                        return
+                    sock.sendall(reply)
+        except OSError:  # the client left, or was sent away
+            return
+
+    @staticmethod
+    def _read(stream: Any, number: int) -> Seen | None:
+        line = stream.readline()
+        if not line:
+            return None
+        method, target, _ = line.decode().split(" ")
+        headers = {}
+        while (line := stream.readline().strip()) and b":" in line:
+            name, _, value = line.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        return Seen(method, target, headers, stream.read(int(headers.get("content-length", 0))), number)
