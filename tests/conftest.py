@@ -1,0 +1,112 @@
+"""What every test may lean on: a seeded PostgreSQL, clients of users, and rules that hold after each test."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from typing import Any
+from urllib.parse import quote
+
+import psycopg2
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from psycopg2 import sql
+from rest_framework.test import APIClient
+
+from genqueue_site.db.embedded.base import MAINTENANCE_DATABASE, server_for
+from queue_app.models import ApiKey, QueueSettings, User
+from queue_app.work import catalogue
+
+TEST_DATABASE = "test_genqueue_"
+
+
+def is_embedded() -> bool:
+    return bool(settings.DATABASES["default"]["ENGINE"].endswith("embedded"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[None]:
+    """The server of the tests; the last run out stops it. Databases that killed runs left behind are dropped."""
+    if not is_embedded():
+        yield
+        return
+    server = server_for(settings.DATABASES["default"])
+    server.ensure()
+    with closing(psycopg2.connect(server.url(MAINTENANCE_DATABASE))) as maintenance, maintenance.cursor() as cursor:
+        maintenance.autocommit = True
+        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", [TEST_DATABASE + "%"])
+        for (name,) in cursor.fetchall():
+            if not is_running(int(name.removeprefix(TEST_DATABASE).partition("_")[0])):
+                cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    yield
+    server.release()
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(postgres: None, django_db_setup: None, django_db_blocker: Any) -> None:
+    """The test database, with the catalogue in it."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        # django-rest-knox's own table, unused since ours replaces it: Django does not know it, and it would stop every flush
+        cursor.execute("DROP TABLE knox_authtoken")
+        catalogue.seed()
+
+
+@pytest.fixture(autouse=True)
+def the_catalogue_is_there(request: pytest.FixtureRequest, _django_db_marker: None) -> Iterator[None]:
+    """Seed what a flush took."""
+    if "_django_db_helper" not in request.fixturenames:
+        yield
+        return
+    request.getfixturevalue("_django_db_helper")
+    if not QueueSettings.objects.exists():
+        catalogue.seed()
+    yield
+
+
+@pytest.fixture
+def client_for(db: None) -> Callable[[User], Client]:
+    """Give a browser that is logged in as the user."""
+
+    def logged_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return logged_in
+
+
+@pytest.fixture
+def api_for(db: None) -> Callable[..., APIClient]:
+    """Give an API client that carries a key of the user with these scopes."""
+
+    def with_key(user: User, *scopes: str) -> APIClient:
+        _, key = ApiKey.objects.create(user, scopes=list(scopes or ("read", "submit")))
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+        return client
+
+    return with_key
+
+
+@pytest.fixture
+def process_environment(transactional_db: None) -> Mapping[str, str]:
+    """The environment for processes of the product that are to see this test's database and files."""
+    return {**os.environ, "DATABASE_URL": database_url(), "SECRET_KEY": settings.SECRET_KEY}
+
+
+def database_url() -> str:
+    name = str(connection.settings_dict["NAME"])
+    if is_embedded():
+        return server_for(settings.DATABASES["default"]).url(name)
+    given = os.environ["DATABASE_URL"]
+    address, _, options = given.partition("?")
+    return f"{address.rpartition('/')[0]}/{quote(name)}" + (f"?{options}" if options else "")

@@ -1,0 +1,185 @@
+"""
+Rows as the product makes them: jobs enter through `lifecycle.enter`, tickets come by `tickets.grant`.
+
+`make_job(state=...)` walks a job to a state through the verbs, so that its events, attempts and ledger are there.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import factory
+from django.db import transaction
+
+from queue_app import lifecycle, tickets
+from queue_app.lifecycle import Lease, Pick, Trouble
+from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, State, User
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+class UserFactory(factory.django.DjangoModelFactory[User]):
+    """A user with 1,000 tickets; ``tickets=0`` for none. Traits: ``staff``, ``admin``."""
+
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    class Params:
+        staff = factory.Trait(is_staff=True)
+        admin = factory.Trait(is_staff=True, is_superuser=True)
+
+    username = factory.Sequence(lambda n: f"user{n}")
+    email = factory.LazyAttribute(lambda user: f"{user.username}@example.com")
+    password = factory.django.Password("password")
+
+    @factory.post_generation
+    def tickets(self, create: bool, amount: int | None, **kwargs: Any) -> None:
+        if create and amount != 0:
+            tickets.grant(self, amount or 1_000, at=NOON, actor="tests", reason="to spend")  # type: ignore[arg-type]
+
+
+class BatchFactory(factory.django.DjangoModelFactory[Batch]):
+    class Meta:
+        model = Batch
+
+    owner = factory.SubFactory(UserFactory)
+    name = factory.Sequence(lambda n: f"Batch {n}")
+    created_at = NOON
+
+
+class JobFactory(factory.django.DjangoModelFactory[Job]):
+    """A queued job of `sora-2`; ``at`` is when it was queued. ``create_batch`` queues one by one."""
+
+    class Meta:
+        model = Job
+
+    owner = factory.SubFactory(UserFactory)
+    kind_id = "video"
+    model_id = "sora-2"
+    prompt = factory.Sequence(lambda n: f"A tram through a sunlit old town, take {n}.")
+    parameters = factory.LazyFunction(lambda: {"duration": 4, "aspect_ratio": "16:9"})
+    tickets = 4
+    usd_estimate = Decimal("2.00")
+
+    @classmethod
+    def _create(cls, model_class: type[Job], *args: Any, at: datetime = NOON, actor: str = "user", **kwargs: Any) -> Job:
+        job = model_class(*args, **kwargs)
+        lifecycle.enter([job], at=at, actor=actor)
+        return job
+
+
+def claimed(job: Job, *, at: datetime = NOON) -> Lease:
+    """Claim a queued job, whatever the limits say."""
+    route = ModelRoute.objects.select_related("account").filter(model_id=job.model_id, active=True).order_by("position")[0]
+    locked = Job.objects.get(pk=job.pk)
+    (lease,) = lifecycle.claim([Pick(locked, route, {"model": (1, 50)})], at=at)
+    return lease
+
+
+def begun(job: Job, *, at: datetime = NOON) -> tuple[Job, Attempt, Lease]:
+    """Claim a queued job and take up its lease: the create call may follow."""
+    found = lifecycle.begin(claimed(job, at=at), at=at)
+    assert found is not None
+    return found
+
+
+def storing_begun(job: Job, *, at: datetime = NOON) -> tuple[Job, Attempt, Lease]:
+    """Take up the lease on a job that is due in storing: what `storing.store` is given."""
+    Job.objects.filter(pk=job.pk).update(lease_until=None, lease_taken=False, next_check_at=at)
+    leases = {lease.job_id: lease for lease, _ in lifecycle.lease_due(at)}
+    found = lifecycle.begin(leases[job.pk], at=at)
+    assert found is not None
+    return found
+
+
+@transaction.atomic
+def make_job(state: str = State.QUEUED, *, at: datetime = NOON, remote_id: str | None = None, **fields: Any) -> Job:
+    """
+    Make a job and bring it to ``state`` through the verbs, all at ``at``.
+
+    Fields are those of `JobFactory`; ``remote_id`` is the provider's task, by default one of its own.
+    """
+    job = JobFactory(at=at, **fields)
+    if state != State.QUEUED:
+        _PATHS[State(state)](job, at, remote_id or f"video_{job.pk}")
+    return Job.objects.select_related("model", "kind", "batch", "owner").get(pk=job.pk)
+
+
+def make_asset(job: Job, **fields: Any) -> Asset:
+    """An unsaved row of a delivered video, without a file behind it."""
+    attempt = lifecycle.current_attempt(job)
+    known: dict[str, Any] = {
+        "kind": Asset.Kind.VIDEO,
+        "name": f"assets/2026/11/{job.pk}-{attempt.number}.mp4",
+        "content_type": "video/mp4",
+        "size": 1_000,
+        "sha256": SHA256_OF_NOTHING,
+        "created_at": NOON,
+    }
+    return Asset(job=job, attempt=attempt, **known | fields)
+
+
+def _locked(job: Job) -> Job:
+    return Job.objects.select_related("model", "kind", "batch").get(pk=job.pk)
+
+
+def _submitting(job: Job, at: datetime, remote_id: str) -> None:
+    begun(job, at=at)
+
+
+def _running(job: Job, at: datetime, remote_id: str) -> None:
+    started, attempt, _ = begun(job, at=at)
+    lifecycle.start(
+        started,
+        at=at,
+        actor="provider",
+        remote_id=remote_id,
+        remote={"provider": attempt.account_id, "remote_id": remote_id},
+        next_check_at=at + timedelta(seconds=10),
+    )
+
+
+def _unknown(job: Job, at: datetime, remote_id: str) -> None:
+    called, _, _ = begun(job, at=at)
+    trouble = Trouble("no_answer", "The connection broke after the request was sent.", "ambiguous")
+    lifecycle.lose_track(called, at=at, actor="worker", trouble=trouble, next_check_at=at + timedelta(seconds=120))
+
+
+def _cancelling(job: Job, at: datetime, remote_id: str) -> None:
+    _running(job, at, remote_id)
+    lifecycle.cancel([job.pk], at=at, actor="user")
+
+
+def _storing(job: Job, at: datetime, remote_id: str) -> None:
+    _running(job, at, remote_id)
+    lifecycle.deliver(_locked(job), at=at, actor="poller", ran_seconds=30.0)
+
+
+def _completed(job: Job, at: datetime, remote_id: str) -> None:
+    _storing(job, at, remote_id)
+    stored = _locked(job)
+    lifecycle.complete(stored, [make_asset(stored)], at=at, actor="worker", stages=[])
+
+
+def _failed(job: Job, at: datetime, remote_id: str) -> None:
+    _running(job, at, remote_id)
+    lifecycle.fail(_locked(job), at=at, actor="poller", trouble=Trouble("provider_failed", "It broke.", "retryable"))
+
+
+def _cancelled(job: Job, at: datetime, remote_id: str) -> None:
+    lifecycle.cancel([job.pk], at=at, actor="user")
+
+
+_PATHS: dict[State, Callable[[Job, datetime, str], None]] = {
+    State.SUBMITTING: _submitting,
+    State.RUNNING: _running,
+    State.UNKNOWN: _unknown,
+    State.CANCELLING: _cancelling,
+    State.STORING: _storing,
+    State.COMPLETED: _completed,
+    State.FAILED: _failed,
+    State.CANCELLED: _cancelled,
+}
