@@ -1,0 +1,1 @@
+"""What a campaign is, in plain Python: no Django, no clock, no database."""

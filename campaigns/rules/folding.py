@@ -1,0 +1,88 @@
+"""How text looks to a rule: without what people do not see or do not read, and with the way back to what was written."""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from functools import lru_cache
+
+# What Unicode does not take apart, and typewriter forms of signs that editors put in by themselves.
+_SPELLED = str.maketrans(
+    {"ı": "i", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "đ": "d", "Đ": "d", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe"}
+    | dict.fromkeys("‘’‛ʼ′", "'")
+    | dict.fromkeys("“”„‟″", '"')
+    | dict.fromkeys("‐‑‒–—―−", "-")
+)
+# Accents, points and variation selectors; vowel signs of other scripts are letters of the word and stay.
+_ACCENTS = re.compile(
+    "[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u180b-\u180d\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
+    "\ufe00-\ufe0f\ufe20-\ufe2f\U000e0100-\U000e01ef]"
+)
+_INVISIBLE_LETTERS = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+# Unicode would read them as letters and digits, and so as a part of the word that they follow.
+_TRADEMARKS = "™℠"
+_FOOTNOTES = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_PLAIN = r"\t-\r\x20-\x7e"
+_ODD = re.compile(f"[^{_PLAIN}]+")
+
+
+def fold(text: str) -> str:
+    """The text as rules see it: lower case, no accents, nothing invisible, plain quotes, dashes and spaces."""
+    if text.isascii() and text.isprintable():
+        return text.lower()
+    return _ODD.sub(lambda run: "".join(map(_fold_character, run[0])), text).lower()
+
+
+@lru_cache(maxsize=4096)
+def _fold_character(character: str) -> str:
+    if character.isspace() or character in _FOOTNOTES:
+        return " "
+    if character in _TRADEMARKS:
+        return character
+    if character in _INVISIBLE_LETTERS or unicodedata.category(character) in ("Cf", "Cc", "Cs"):
+        return ""
+    apart = unicodedata.normalize("NFKD", character.translate(_SPELLED))
+    return _ACCENTS.sub("", apart.translate(_SPELLED).casefold())
+
+
+def is_mark(character: str) -> bool:
+    """Whether it is a mark that sits on the letter before it, as vowel signs do."""
+    return character != "" and unicodedata.category(character).startswith("M")
+
+
+class Folded:
+    """A text, folded, that still knows where each of its characters came from."""
+
+    def __init__(self, original: str, text: str) -> None:
+        self.original = original
+        self.text = text
+        self.differs = not original.isascii() or len(original) != len(text)
+        """Whether more than case was folded."""
+        self._breaks: tuple[list[int], list[int]] | None = None
+
+    def original_span(self, span: tuple[int, int]) -> tuple[int, int]:
+        """Where a span of the folded text stands in the original, accents that follow its last letter included."""
+        if not self.differs:
+            return span
+        start, end = self._origin(span[0]), self._origin(span[1] - 1) + 1
+        while is_mark(self.original[end : end + 1]) and not _fold_character(self.original[end]):
+            end += 1
+        return start, end
+
+    def _origin(self, place: int) -> int:
+        if self._breaks is None:
+            self._breaks = self._find_breaks()
+        folded, original = self._breaks
+        last = bisect_right(folded, place) - 1
+        return original[last] + place - folded[last]
+
+    def _find_breaks(self) -> tuple[list[int], list[int]]:
+        """Folded places from which on the original runs in step again, and where that is; only odd characters break step."""
+        folded, original, ahead = [0], [0], 0
+        for run in _ODD.finditer(self.original):
+            for place, character in enumerate(run[0], start=run.start()):
+                width = len(_fold_character(character))
+                if width != 1:
+                    folded += [*range(place + ahead + 1, place + ahead + width), place + ahead + width]
+                    original += [*[place] * (width - 1), place + 1]
+                    ahead += width - 1
+        return folded, original

@@ -1,0 +1,226 @@
+"""
+The matrix of a campaign: one cell for each way to take one value of every chosen dimension.
+
+Everything here is a function of its arguments; the same choices always give the same cells in the same order.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+from math import prod
+from operator import and_
+from urllib.parse import quote
+
+MAX_CELLS = 660
+
+Exclusion = Mapping[str, str]
+"""A partial assignment, dimension key → value key: it takes out every cell that agrees with all its pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The chosen values of one dimension, in the order in which they are shown; no value means that it takes no part."""
+
+    key: str
+    label: str
+    values: tuple[tuple[str, str], ...]
+    """Pairs of value key and the words that people read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination."""
+
+    index: int
+    """Its place in the full product, from 1; exclusions do not renumber."""
+    key: str
+    """``dimension:value`` pairs sorted by dimension: the same cell keeps it when dimensions are reordered or values are added."""
+    values: dict[str, str]
+    """Dimension key → value key, in the order of the choices."""
+
+
+class MatrixError(ValueError):
+    """The choices or the exclusions make no matrix; ``field`` is the part of the campaign's body to mend."""
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class EmptyMatrix(MatrixError):
+    """No dimension has a chosen value."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing is chosen yet. Choose at least one value of one dimension.", field="dimensions")
+
+
+class RepeatedChoice(MatrixError):
+    """A dimension, or a value of one, was chosen twice, which would buy the same cell twice."""
+
+
+class BadExclusion(MatrixError):
+    """An exclusion is empty, or names what is not chosen."""
+
+
+class TooManyCells(MatrixError):
+    """The product is above ``MAX_CELLS``; ``dimension`` multiplies most and ``drop`` of its values should go."""
+
+    def __init__(self, choices: Sequence[Choice]) -> None:
+        self.count = count(choices)
+        mends = _values_to_drop(choices)
+        self.dimension, self.drop = mends[0][0].key, mends[0][1]
+        biggest = mends[0][0]
+        steps = " and ".join(f"{drop} of the {len(choice.values)} values of {choice.label}" for choice, drop in mends)
+        super().__init__(
+            f"These choices make {_number(self.count)} combinations and a campaign holds at most {MAX_CELLS}. "
+            f"{biggest.label} multiplies most, by {len(biggest.values)}: leave out {steps}.",
+            field=f"dimensions.{biggest.key}",
+        )
+
+
+def count(choices: Iterable[Choice]) -> int:
+    """Size of the full product, without building it; 0 when nothing is chosen."""
+    sizes = [len(choice.values) for choice in choices if choice.values]
+    return prod(sizes) if sizes else 0
+
+
+def cells(choices: Sequence[Choice], exclude: Iterable[Exclusion] = ()) -> list[Cell]:
+    """
+    List the cells that no exclusion takes out, row by row: the last dimension changes fastest.
+
+    The list is empty when the exclusions take out everything.
+
+    :raises EmptyMatrix: no dimension has a chosen value.
+    :raises RepeatedChoice: a dimension, or a value of one, is there twice.
+    :raises TooManyCells: the full product is above ``MAX_CELLS``, before exclusions.
+    :raises BadExclusion: an exclusion is empty, or names a dimension or a value that is not chosen.
+    """
+    chosen = _checked(choices)
+    every = _product(chosen)
+    exclusions = list(exclude)
+    masks = _masks(chosen, every) if exclusions else {}
+    out = 0
+    for number, exclusion in enumerate(exclusions):
+        if problem := _exclusion_problem(chosen, exclusion):
+            raise BadExclusion(f"Exclusion {number + 1} {problem}", field=f"exclude[{number}]")
+        out |= _matching(masks, exclusion)
+    return [cell for cell in every if not out >> (cell.index - 1) & 1]
+
+
+def still_apply(choices: Sequence[Choice], exclude: Iterable[Exclusion]) -> list[Exclusion]:
+    """Leave away the exclusions that name what is no longer chosen, as happens when somebody takes a value back."""
+    chosen = [choice for choice in choices if choice.values]
+    return [exclusion for exclusion in exclude if not _exclusion_problem(chosen, exclusion)]
+
+
+def compact(choices: Sequence[Choice], excluded: Collection[str]) -> list[Exclusion]:
+    """
+    Say which cells are out, given by their keys, in few exclusions: whole values first, then single cells.
+
+    Keys of cells that are not in the matrix are ignored, as those of a value that somebody has taken back.
+
+    :raises MatrixError: as :func:`cells`, for the choices.
+    """
+    chosen = _checked(choices)
+    every = _product(chosen)
+    wanted = set(excluded)
+    left = sum(1 << (cell.index - 1) for cell in every if cell.key in wanted)
+    exclusions: list[Exclusion] = []
+    out = left
+    for (dimension, value), mask in _masks(chosen, every).items():
+        if mask & out == mask and mask & left:
+            exclusions.append({dimension: value})
+            left &= ~mask
+    return exclusions + [cell.values for cell in every if left >> (cell.index - 1) & 1]
+
+
+def _checked(choices: Sequence[Choice]) -> list[Choice]:
+    """The choices that take part, once they are known to make a matrix."""
+    chosen = [choice for choice in choices if choice.values]
+    if not chosen:
+        raise EmptyMatrix
+    if twice := _first_repeated(choice.key for choice in chosen):
+        raise RepeatedChoice(f"The dimension “{twice}” is there twice. Give all its values once.", field="dimensions")
+    for choice in chosen:
+        if twice := _first_repeated(key for key, _ in choice.values):
+            raise RepeatedChoice(f"{choice.label} has “{twice}” twice. Choose it once.", field=f"dimensions.{choice.key}")
+    if count(chosen) > MAX_CELLS:
+        raise TooManyCells(chosen)
+    return chosen
+
+
+def _first_repeated(keys: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen:
+            return key
+        seen.add(key)
+    return None
+
+
+def _product(chosen: Sequence[Choice]) -> list[Cell]:
+    """Every cell, in row order."""
+    names = [choice.key for choice in chosen]
+    sorted_places = sorted(range(len(names)), key=names.__getitem__)
+    # Quoted, so that a key with a colon or a comma in it cannot make two cells look like one.
+    pairs = [[(key, f"{quote(choice.key, safe='')}:{quote(key, safe='')}") for key, _ in choice.values] for choice in chosen]
+    return [
+        Cell(
+            index=index,
+            key=",".join([row[place][1] for place in sorted_places]),
+            values=dict(zip(names, [key for key, _ in row], strict=True)),
+        )
+        for index, row in enumerate(product(*pairs), start=1)
+    ]
+
+
+def _masks(chosen: Sequence[Choice], every: Sequence[Cell]) -> dict[tuple[str, str], int]:
+    """
+    For each value, the cells that have it, as a number with bit ``index - 1`` set.
+
+    An exclusion is then a few ANDs, whatever it is made of: a thousand exclusions cost no more than a thousand words.
+    """
+    masks = {(choice.key, key): 0 for choice in chosen for key, _ in choice.values}
+    for cell in every:
+        bit = 1 << (cell.index - 1)
+        for pair in cell.values.items():
+            masks[pair] |= bit
+    return masks
+
+
+def _matching(masks: Mapping[tuple[str, str], int], exclusion: Exclusion) -> int:
+    return reduce(and_, (masks[pair] for pair in exclusion.items()))
+
+
+def _exclusion_problem(chosen: Sequence[Choice], exclusion: Exclusion) -> str | None:
+    """What is wrong with the exclusion, as the end of a sentence that begins with its number."""
+    if not exclusion:
+        return "is empty, which would take out everything. Name at least one dimension and its value."
+    labels = {choice.key: choice for choice in chosen}
+    for dimension, value in exclusion.items():
+        choice = labels.get(dimension)
+        if choice is None:
+            return f"names “{dimension}”, which is no dimension with a chosen value. Chosen are {', '.join(labels)}."
+        keys = [key for key, _ in choice.values]
+        if value not in keys:
+            return f"names “{value}”, which is not among the chosen values of {choice.label}: {', '.join(keys)}."
+    return None
+
+
+def _values_to_drop(choices: Sequence[Choice]) -> list[tuple[Choice, int]]:
+    """How many values to leave out of which dimensions, the one that multiplies most first, to get under the limit."""
+    mends: list[tuple[Choice, int]] = []
+    size = count(choices)
+    for choice in sorted(choices, key=lambda choice: -len(choice.values)):
+        others = size // len(choice.values)
+        keep = max(1, MAX_CELLS // others)
+        mends.append((choice, len(choice.values) - keep))
+        size = others * keep
+        if size <= MAX_CELLS:
+            break
+    return mends
+
+
+def _number(value: int) -> str:
+    return f"{value:,}".replace(",", "\u00a0")

@@ -1,0 +1,175 @@
+"""
+The prompt of one cell: ``big idea. visual messaging. Style: …. Type: …. Mood: …. Intention: …. Target: …. Funnel: …. Audio: ….
+Brand: …. Voice: …. Product: …``, and then what staff's own dimensions add.
+
+Dimensions with the same prompt label share one part, which is how age, gender and the like become one ``Target``.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+
+from campaigns.rules.matrix import Choice
+
+MAX_CHARACTERS = 32_000
+
+DimensionWords = Mapping[str, str]
+"""Dimension key → the label that opens its part of the prompt."""
+
+# In the order of the prompt.
+PROMPT_LABELS: DimensionWords = MappingProxyType(
+    {
+        "aesthetic": "Style",
+        "type": "Type",
+        "mood": "Mood",
+        "intention": "Intention",
+        "age_generation": "Target",
+        "gender": "Target",
+        "orientation": "Target",
+        "life_stage": "Target",
+        "ethnicity": "Target",
+        "funnel_level": "Funnel",
+        "audio_style": "Audio",
+    }
+)
+
+# Half of a surrogate pair and the control characters can be neither stored nor sent; tabs and line ends count as spaces.
+_UNSENDABLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
+_ENDS = (".", "!", "?", "…", "。", "！", "？")
+_CLOSERS = "\"'”’»)]"  # may follow the mark that ends a sentence
+_MARKS = " .,;:"
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What is said once and holds for every cell, as it was typed."""
+
+    brand: str = ""
+    brand_voice: str = ""
+    product_category: str = ""
+    big_idea: str = ""
+    visual_messaging: str = ""
+    audio_messaging: str = ""
+
+
+class PromptTooLong(ValueError):
+    """The prompt is above ``MAX_CHARACTERS``; ``field`` is the part of the brief that is longest, ``excess`` how much must go."""
+
+    def __init__(self, brief: Brief, length: int) -> None:
+        self.field = max((field.name for field in fields(brief)), key=lambda name: len(getattr(brief, name)))
+        self.excess = length - MAX_CHARACTERS
+        super().__init__(
+            f"This prompt has {length} characters and models take at most {MAX_CHARACTERS}. "
+            f"The {self.field.replace('_', ' ')} is the longest part: shorten it by {self.excess}."
+        )
+
+
+class UnknownWords(LookupError):
+    """A cell names a dimension or a value for which no words were given."""
+
+
+class _Part:
+    """``label: the words of the cell, then what the brief says``; without a label a sentence of its own."""
+
+    def __init__(self, label: str, words: Mapping[str, Mapping[str, str]], said: Iterable[str]) -> None:
+        self._label = label
+        self._words = words
+        self._said = [text for text in said if text]
+        self._dimensions = tuple(words)
+        self._written: dict[tuple[str | None, ...], str] = {}  # many cells share a part
+
+    def write(self, cell_values: Mapping[str, str]) -> str:
+        """The sentence for a cell, empty when neither the cell nor the brief has anything to say here."""
+        taken = tuple([cell_values.get(dimension) for dimension in self._dimensions])
+        if taken not in self._written:
+            self._written[taken] = self._sentence(taken)
+        return self._written[taken]
+
+    def _sentence(self, taken: tuple[str | None, ...]) -> str:
+        items: list[str] = []
+        for dimension, value in zip(self._dimensions, taken, strict=True):
+            if value is not None:
+                if value not in self._words[dimension]:
+                    raise UnknownWords(f"No words are known for the value “{value}” of {dimension}.")
+                items.append(self._words[dimension][value])
+        items += self._said
+        if not items:
+            return ""
+        text = " ".join([*(_closed(item, ",") for item in items[:-1]), _closed(items[-1], ".")])
+        return f"{self._label}: {text}" if self._label else text
+
+
+class PromptBuilder:
+    """
+    Builds the prompts of one campaign; what cells share is written once, so that a cell costs microseconds.
+
+    ``choices`` give the words of each value, ``words`` the prompt label that staff set for a dimension. Without one, a seeded
+    dimension has that of ``PROMPT_LABELS`` and any other its own label.
+    """
+
+    def __init__(self, brief: Brief, choices: Iterable[Choice], words: DimensionWords = PROMPT_LABELS) -> None:
+        self._brief = brief
+        chosen = {choice.key: choice for choice in choices}
+        self._known = chosen.keys()
+        self._parts = _parts(brief, chosen, words)
+
+    def build(self, cell_values: Mapping[str, str]) -> str:
+        """
+        Write the prompt of a cell, given as dimension key → value key; dimensions that the cell does not have leave no trace.
+
+        :raises UnknownWords: the cell has a dimension or a value that is not among the choices.
+        :raises PromptTooLong: the prompt is above ``MAX_CHARACTERS``.
+        """
+        if not cell_values.keys() <= self._known:
+            raise UnknownWords(f"No words are known for {', '.join(sorted(cell_values.keys() - self._known))}.")
+        prompt = " ".join(filter(None, [part.write(cell_values) for part in self._parts]))
+        if len(prompt) > MAX_CHARACTERS:
+            raise PromptTooLong(self._brief, len(prompt))
+        return prompt
+
+
+def build(brief: Brief, cell_values: Mapping[str, str], choices: Sequence[Choice], words: DimensionWords = PROMPT_LABELS) -> str:
+    """Write one prompt, as :meth:`PromptBuilder.build`; for a whole matrix keep one :class:`PromptBuilder`."""
+    return PromptBuilder(brief, choices, words).build(cell_values)
+
+
+def _parts(brief: Brief, chosen: Mapping[str, Choice], words: DimensionWords) -> list[_Part]:
+    """The parts in the order of the prompt, empty ones included: a cell decides which of them say something."""
+    dimensions: dict[str, list[str]] = {}
+    said: dict[str, list[str]] = {}
+
+    def label_of(key: str) -> str:
+        own = chosen[key].label if key in chosen else ""
+        return _tidy(words.get(key, "")) or PROMPT_LABELS.get(key, "") or _tidy(own) or key
+
+    for key in PROMPT_LABELS:
+        dimensions.setdefault(label_of(key), []).append(key)
+    for label, text in (
+        (label_of("audio_style"), brief.audio_messaging),
+        ("Brand", brief.brand),
+        ("Voice", brief.brand_voice),
+        ("Product", brief.product_category),
+    ):
+        dimensions.setdefault(label, [])
+        said.setdefault(label, []).append(_tidy(text))
+    for key in chosen:
+        if key not in PROMPT_LABELS:
+            dimensions.setdefault(label_of(key), []).append(key)
+
+    texts = {key: {value: _tidy(label) or value for value, label in choice.values} for key, choice in chosen.items()}
+    opening = [_Part("", {}, [_tidy(text)]) for text in (brief.big_idea, brief.visual_messaging)]
+    return opening + [
+        _Part(label, {key: texts[key] for key in keys if key in texts}, said.get(label, ())) for label, keys in dimensions.items()
+    ]
+
+
+def _tidy(text: str) -> str:
+    """One line, single spaces, without marks at its ends: the joints of the prompt bring their own."""
+    line = " ".join(_UNSENDABLE.sub("", text).split())
+    return line.rstrip(_MARKS).lstrip(" ,;:") if line.strip(_MARKS) else ""
+
+
+def _closed(text: str, mark: str) -> str:
+    """The text with the mark at its end, unless it ends its own sentence already."""
+    return text if text.rstrip(_CLOSERS).endswith(_ENDS) else text + mark
