@@ -4,6 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
+PROC = Path("/proc")
 STATUS_LINE = 7  # of postmaster.pid, from 0; PostgreSQL's own pg_ctl reads it too
 
 
@@ -37,9 +38,9 @@ def defuse(lock: Path, data: Path) -> None:
 
 def _serves(process: int, data: Path) -> bool:
     """Whether ``process`` lives and has ``data`` on its command line; a zombie has none."""
-    if Path("/proc/self/cmdline").exists():
+    if (PROC / "self" / "cmdline").exists():  # not macOS, but slim containers without ps
         try:
-            return os.fsencode(data) in Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+            return os.fsencode(data) in (PROC / str(process) / "cmdline").read_bytes().split(b"\0")
         except OSError:  # it has gone
             return False
     shown = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(process)], capture_output=True, text=True, check=False)

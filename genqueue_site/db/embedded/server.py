@@ -43,8 +43,8 @@ class EmbeddedPostgres:
     """
     The server whose data live under ``home``.
 
-    ``fast`` survives a kill of the server but no power cut (tests); ``max_connections`` counts from the next start. Nothing is touched
-    before the first call of ``attach()`` or ``ensure()``. Processes that fork keep their parent's hold on the server.
+    ``fast`` survives a kill of the server but no power cut (tests); ``max_connections`` counts from the next start.
+    Nothing is touched before the first ``attach()`` or ``ensure()``. Forked processes keep their parent's hold on the server.
     """
 
     def __init__(self, home: Path, *, fast: bool = False, max_connections: int = 100) -> None:
