@@ -10,6 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from genqueue_site import environment as env
+from queue_app.rules.times import Times
 
 django_stubs_ext.monkeypatch()
 
@@ -169,12 +170,18 @@ DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "genqueue@localhost")
 # the keys that a provider account may name; nothing else of the environment is ever sent to a provider
 PROVIDER_KEYS = {name: env.text(name) for name in ("OPENAI_VIDEOS_API_KEY", "FAL_KEY", "REPLICATE_API_TOKEN", "CHAT_API_KEY")}
 STUDIO_URL = env.origin("STUDIO_URL", "http://127.0.0.1:8001")
+STUDIO_SECONDS = env.seconds(
+    "STUDIO_SECONDS_PER_JOB", 3, low=0, high=3600
+)  # so that estimates of previews are right from the first
 ALLOW_STUDIO = env.flag("ALLOW_STUDIO", DEBUG)
 TRUSTED_ORIGINS = env.origins("TRUSTED_ORIGINS") or ([STUDIO_URL] if ALLOW_STUDIO else [])
 ASSET_MAX_BYTES = env.whole("ASSET_MAX_MEGABYTES", 512, low=1, high=10_000) * 1_000_000
 PIPELINES: dict[str, str] = {}
 OUTBOX_CHANNELS: dict[str, str] = {}
 PERIODIC: dict[str, str] = {}
+
+# 1 in production; smaller to rehearse failures that would take minutes
+TIMES = Times().scaled(env.seconds("TIME_SCALE", 1.0, low=0.02, high=1.0))
 
 REDIS_URL = env.text("REDIS_URL")
 WORKERS = env.whole("WORKERS", 4, low=1, high=64)
@@ -186,8 +193,8 @@ Q_CLUSTER: dict[str, Any] = {
     "poll": 2,
     "guard_cycle": 1,
     # we retry, django-q2 does not
-    "timeout": 60,
-    "retry": 300,
+    "timeout": round(TIMES.task),
+    "retry": 5 * round(TIMES.task),
     "max_attempts": 1,
     "ack_failures": True,
     "save_limit": -1,
@@ -198,7 +205,7 @@ Q_CLUSTER: dict[str, Any] = {
     "compress": False,
     "log_level": "WARNING",
     "ALT_CLUSTERS": {
-        "store": {"workers": 2, "queue_limit": 2, "timeout": 300, "retry": 960, "scheduler": False},
+        "store": {"workers": 2, "queue_limit": 2, "timeout": round(TIMES.store_task), "retry": 1000, "scheduler": False},
         "deliver": {"workers": 1, "queue_limit": 1, "timeout": 60, "retry": 300, "scheduler": False},
     },
 }

@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
@@ -30,11 +31,6 @@ from queue_app import tickets, wake
 from queue_app.models import Asset, Attempt, Job, JobEvent, ModelRoute, Outcome, Reservation, ReviewItem, State
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 
-HAND_OUT_SECONDS = 20  # from a claim or a due check until a worker must have begun
-CALL_SECONDS = 45  # a worker's lease around one call to a provider
-STORE_SECONDS = 330  # a worker's lease on storing; its task is ended at 300
-UNKNOWN_HOURS = 24  # T9
-GRACE_SECONDS = 120  # longer than any provider's longest request
 DEADLY_JOB = 3  # workers lost at one job in a row
 CHUNK = 500
 
@@ -148,7 +144,7 @@ def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
                 for pick in some
             },
             attempt_number=F("attempt_number") + 1,
-            lease_until=at + timedelta(seconds=HAND_OUT_SECONDS),
+            lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
             started_at=Coalesce(F("started_at"), at),
             preview=preview,
         )
@@ -208,7 +204,7 @@ def lease_due(at: datetime, *, most: int = 100) -> list[tuple[Lease, State]]:
         .select_for_update(skip_locked=True)[:most]
     )
     Job.objects.filter(pk__in=[job.pk for job in due]).update(
-        fence=F("fence") + 1, lease_until=at + timedelta(seconds=HAND_OUT_SECONDS), lease_taken=False
+        fence=F("fence") + 1, lease_until=at + timedelta(seconds=settings.TIMES.hand_out), lease_taken=False
     )
     return [(Lease(job.pk, job.fence + 1), State(job.state)) for job in due]
 
@@ -230,7 +226,7 @@ def begin(lease: Lease, *, at: datetime) -> tuple[Job, Attempt, Lease] | None:
     storing = job.state == State.STORING
     job.fence, job.lease_taken = job.fence + 1, True
     job.store_tries += storing
-    job.lease_until = at + timedelta(seconds=STORE_SECONDS if storing else CALL_SECONDS)
+    job.lease_until = at + timedelta(seconds=settings.TIMES.store_lease if storing else settings.TIMES.lease)
     job.save(update_fields=["fence", "lease_taken", "store_tries", "lease_until"])
     return job, attempt, Lease(job.pk, job.fence)
 
@@ -267,7 +263,7 @@ def lose_track(job: Job, *, at: datetime, actor: str, trouble: Trouble, next_che
     attempt = current_attempt(job)
     Attempt.objects.filter(pk=attempt.pk).update(error_kind=trouble.kind, error_message=trouble.message)
     called_at = attempt.called_at or at
-    decide_by = called_at + timedelta(hours=UNKNOWN_HOURS)
+    decide_by = called_at + timedelta(seconds=settings.TIMES.unknown)
     _open_review(job, attempt, f"Outcome unknown: {trouble.message}"[:300], at=at, decide_by=decide_by)
     _move([job], State.UNKNOWN, at=at, actor=actor, reason=trouble.message, next_check_at=min(next_check_at, decide_by))
 
@@ -280,6 +276,14 @@ def put_back(
     was asked meanwhile is carried out at once (T14). Gives the state it came to. The row is locked.
     """
     _end_attempt([job], outcome, at=at, spent=spent, trouble=trouble)
+    if job.worker_deaths >= DEADLY_JOB:
+        fail(
+            job,
+            at=at,
+            actor=actor,
+            trouble=Trouble("poison", f"It ended {job.worker_deaths} workers in a row and is not tried again."),
+        )
+        return State.FAILED
     spent_tries = Attempt.objects.filter(job=job, reservation__state=Reservation.State.HELD, spent=True).count()
     if spent and spent_tries >= job.kind.max_attempts:
         fail(
@@ -322,13 +326,13 @@ def fail(job: Job, *, at: datetime, actor: str, trouble: Trouble, outcome: Outco
 
 
 def deliver(job: Job, *, at: datetime, actor: str, ran_seconds: float, usd_actual: Any = None) -> Lease:
-    """The provider is done (T10, T18): the slot is free, the files are to be stored. Gives the lease for it. The row is locked."""
+    """The provider is done (T10, T18): the slot is free. Gives the lease for storing the files. The row is locked."""
     _move(
         [job],
         State.STORING,
         at=at,
         actor=actor,
-        lease_until=at + timedelta(seconds=HAND_OUT_SECONDS),
+        lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
         next_check_at=at,
         ran_seconds=ran_seconds,
         usd_actual=usd_actual,
@@ -481,8 +485,16 @@ def _cancel_queued(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str
 
 
 def _ask_provider(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str) -> None:
-    asked = {"cancel_asked_at": at, "cancel_reason": reason, "next_check_at": at}
-    _move(jobs, State.CANCELLING, at=at, actor=actor, reason="cancel asked" if reason == "user" else "timeout", **asked)
+    _move(
+        jobs,
+        State.CANCELLING,
+        at=at,
+        actor=actor,
+        reason="cancel asked" if reason == "user" else "timeout",
+        cancel_asked_at=at,
+        cancel_reason=reason,
+        next_check_at=at,
+    )
     wake.dispatcher()
 
 

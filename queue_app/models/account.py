@@ -18,7 +18,7 @@ class User(AbstractUser):
     )
 
 
-class ApiKey(AbstractAuthToken):
+class ApiKey(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
     """A key of a user for the API; the key itself is kept only as a hash (I36)."""
 
     SCOPES = ("read", "submit", "manage")

@@ -150,7 +150,8 @@ def slots_in_use(at: datetime) -> list[SlotRow]:
     """
     with connection.cursor() as cursor:
         cursor.execute(_SLOTS_IN_USE, {"at": at})
-        return cursor.fetchall()
+        rows: list[SlotRow] = cursor.fetchall()
+    return rows
 
 
 class Job(models.Model):

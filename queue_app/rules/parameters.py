@@ -1,0 +1,59 @@
+"""
+What a model lets one ask for. A specification is a dict of names, each one of:
+
+* ``{"values": [4, 8, 12], "default": 8, "unit": "s"}``: one of these;
+* ``{"low": 0, "high": 4294967295}``: a whole number in this span, none by default.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+Problems = dict[str, str]
+
+
+def settle(
+    model: str, specification: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], Problems]:
+    """
+    Fill in the defaults and check what was given.
+
+    Gives the parameters to buy with and the problems by name; each problem says what may be asked instead.
+    """
+    problems: Problems = {}
+    settled = {name: rule["default"] for name, rule in specification.items() if "default" in rule}
+    for name, value in given.items():
+        rule = specification.get(name)
+        if rule is None:
+            problems[name] = f"{model} has no parameter “{name}”. It has: {', '.join(specification) or 'none'}."
+        elif value is None:
+            continue
+        elif problem := _problem(model, name, rule, value):
+            problems[name] = problem
+        else:
+            settled[name] = value
+    return settled, problems
+
+
+def _problem(model: str, name: str, rule: Mapping[str, Any], value: Any) -> str | None:
+    if "values" in rule:
+        allowed = rule["values"]
+        if any(value == one and type(value) is type(one) for one in allowed):
+            return None
+        unit = f" {rule['unit']}" if rule.get("unit") else ""
+        return f"{model} offers {name} {_listed(allowed)}{unit}, not {_said(value)}."
+    low, high = rule["low"], rule["high"]
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+        return None
+    return f"{name} is a whole number from {low} to {high}, not {_said(value)}."
+
+
+def _listed(values: list[Any]) -> str:
+    words = [_said(value) for value in values]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    return text if len(text) <= 40 else text[:39] + "…"

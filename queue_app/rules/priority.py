@@ -1,0 +1,42 @@
+"""How urgent a job is, and why."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+LOW, NORMAL, HIGH, URGENT = -10, 0, 10, 20
+LOWEST, HIGHEST = -100, 100
+NAMES = {LOW: "Low", NORMAL: "Normal", HIGH: "High", URGENT: "Urgent"}
+
+
+def name(priority: int) -> str:
+    return NAMES.get(priority, str(priority))
+
+
+def score(metadata: Mapping[str, Any], deadline: datetime | None, *, at: datetime) -> tuple[int, list[str]]:
+    """
+    Score a page by its size, its traffic, its content and its deadline.
+
+    Gives the priority (≥ 70 points high, ≥ 40 normal, else low) and the reasons with their points.
+    """
+    points: list[tuple[int, str]] = []
+    skus = _number(metadata.get("sku_count"))
+    points.append((30 if skus > 1000 else 20 if skus > 100 else 10, f"{skus:g} SKUs"))
+    searches = _number(metadata.get("monthly_searches"))
+    points.append((30 if searches > 10_000 else 20 if searches > 1000 else 10, f"{searches:g} monthly searches"))
+    content = {"missing": 20, "outdated": 10}.get(str(metadata.get("content_status", "")).lower(), 0)
+    if content:
+        points.append((content, f"content {str(metadata['content_status']).lower()}"))
+    if deadline is not None:
+        hours = (deadline - at).total_seconds() / 3600
+        urgent = 30 if hours < 24 else 20 if hours < 72 else 0
+        if urgent:
+            points.append((urgent, f"deadline in {max(hours, 0):.0f} h"))
+    total = sum(number for number, _ in points)
+    reasons = [f"{words}: +{number}" for number, words in points]
+    level = HIGH if total >= 70 else NORMAL if total >= 40 else LOW
+    return level, [*reasons, f"{total} points: {NAMES[level].lower()}"]
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 else 0.0

@@ -1,0 +1,87 @@
+"""Provider accounts as the queue sees them: how to reach one, and what its answers do to it."""
+
+import logging
+from datetime import datetime, timedelta
+from random import Random
+
+from django.conf import settings
+from django.db import transaction
+
+from queue_app import wake
+from queue_app.models import Attempt, ProviderAccount, QueueSettings, State
+from queue_app.providers import registry
+from queue_app.providers.base import AccountConfig, ErrorKind, Provider, ProviderError
+from queue_app.rules import backoff
+from queue_app.work import policy
+
+log = logging.getLogger(__name__)
+chance = Random()  # noqa: S311 - jitter, not a secret
+UNKNOWNS, UNKNOWNS_WITHIN = 3, timedelta(minutes=10)
+NO_WAIT_TOLD = 10.0  # seconds, for a 429 without Retry-After
+
+
+def provider_for(account: ProviderAccount) -> Provider:
+    """The adapter that speaks for this account; without a key it speaks to the studio."""
+    return registry.get(config(account))
+
+
+def config(account: ProviderAccount) -> AccountConfig:
+    if account.is_preview:
+        options = {**account.options, "cancel_by_delete": True}
+        return AccountConfig(account.key, account.adapter, settings.STUDIO_URL, None, preview=True, options=options)
+    key = settings.PROVIDER_KEYS[account.api_key_env]
+    return AccountConfig(account.key, account.adapter, account.base_url, key, options=account.options)
+
+
+def went_well(account: ProviderAccount) -> None:
+    """An answer came: the breaker's count starts anew."""
+    if account.failures_in_a_row:
+        ProviderAccount.objects.filter(pk=account.pk).update(failures_in_a_row=0)
+
+
+@transaction.atomic
+def went_badly(account: ProviderAccount, error: ProviderError, *, at: datetime) -> datetime | None:
+    """
+    Draw the account's consequences of a failed call: cool down, lower its limit, or pause it for a person.
+
+    Gives when it may be asked again, where the failure says so. A failure that is about one job alone changes nothing.
+    """
+    if error.kind in (ErrorKind.AUTH, ErrorKind.QUOTA):
+        words = "The provider refuses our key" if error.kind == ErrorKind.AUTH else "The provider says our credit is used up"
+        _pause(account, f"{words}: {error.message}"[:200], at=at)
+        return None
+    if error.kind == ErrorKind.RATE_LIMITED:
+        wait = backoff.told_to_wait(error.retry_after or NO_WAIT_TOLD, chance=chance)
+        return _cool_down(account, wait, at=at, lower=True)
+    if error.kind == ErrorKind.RETRYABLE:
+        return _cool_down(account, 0, at=at, lower=False)
+    return None
+
+
+def too_many_unknowns(account: ProviderAccount, *, at: datetime) -> None:
+    """Three unknown outcomes in ten minutes: stop buying there until a person has looked."""
+    since = at - UNKNOWNS_WITHIN
+    unknown = Attempt.objects.filter(account=account, called_at__gte=since, outcome=None, job__state=State.UNKNOWN).count()
+    if unknown >= UNKNOWNS:
+        _pause(account, f"{unknown} outcomes unknown within 10 min; look at the provider's own list before you resume.", at=at)
+
+
+def _cool_down(account: ProviderAccount, seconds: float, *, at: datetime, lower: bool) -> datetime:
+    QueueSettings.objects.lock_claims()
+    now = ProviderAccount.objects.select_for_update().get(pk=account.pk)
+    if lower:
+        now.lowered_by, now.lowered_at = now.lowered_by + 1, at
+    else:
+        now.failures_in_a_row += 1
+        seconds = backoff.unreachable(now.failures_in_a_row)
+    until = at + timedelta(seconds=seconds)
+    now.cooldown_until = max(until, now.cooldown_until or until)
+    now.save(update_fields=["lowered_by", "lowered_at", "failures_in_a_row", "cooldown_until"])
+    log.warning("account %s cools down until %s", account.pk, now.cooldown_until)
+    wake.queue_changed()
+    return now.cooldown_until
+
+
+def _pause(account: ProviderAccount, reason: str, *, at: datetime) -> None:
+    if policy.change(account, at=at, actor=None, reason=reason, paused=True, paused_reason=reason, paused_until=None):
+        log.error("account %s paused: %s", account.pk, reason)

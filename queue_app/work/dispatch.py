@@ -1,0 +1,163 @@
+"""
+Claiming: which queued jobs may be bought now.
+
+One lock, then one count, in two statements (a statement's snapshot is older than its wait for a lock); then one index probe for
+each lane that is open, merged in dispatch order. A head that is blocked by its own batch, user or kind never hides what is
+behind it: its lane pages on.
+"""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Min, Q
+
+from queue_app import lifecycle
+from queue_app.lifecycle import Lease, Pick
+from queue_app.models import Job, ModelConcurrencyLimit, ModelRoute, OutboxMessage, ProviderAccount, QueueSettings, State
+from queue_app.models.job import IN_FLIGHT_STATES
+from queue_app.rules import limits
+from queue_app.work import room
+from queue_app.work.room import Floor
+
+PAGE = 20  # candidates read from a lane at a time
+
+# `seek` pages on from the last head seen; the exclusions are answered from the index alone
+_HEADS = """
+    SELECT head.* FROM unnest(%(models)s::text[]) AS lane (model_id)
+     CROSS JOIN LATERAL (
+        SELECT -job.priority AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id
+          FROM queue_app_job job
+         WHERE job.model_id = lane.model_id AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
+           AND job.kind_id <> ALL(%(kinds)s) AND job.owner_id <> ALL(%(users)s)
+           AND (job.batch_id IS NULL OR job.batch_id <> ALL(%(batches)s)) {seek}
+         ORDER BY job.priority DESC, job.order_key, job.id
+         LIMIT %(page)s
+     ) head
+"""
+_SEEK = """
+    AND job.priority <= -%(rank)s
+    AND (job.priority < -%(rank)s OR (job.order_key, job.id) > (%(order_key)s, %(id)s))
+"""
+
+
+class Head(NamedTuple):
+    """A queued job as its lane's index knows it; sorts in dispatch order."""
+
+    rank: int
+    order_key: int
+    id: int
+    model: str
+    kind: str
+    batch: int | None
+    owner: int
+
+
+@transaction.atomic(durable=True)
+def claim_due_jobs(*, at: datetime) -> list[Lease]:
+    """Claim everything that fits under all limits at once, and commit (T2). Nobody has talked to a provider yet."""
+    policy = QueueSettings.objects.lock_claims()
+    floor = room.load(at=at, policy=policy)  # a new statement: it sees what the lock waited for
+    if not floor.room.is_open(limits.QUEUE) or not floor.open_models:
+        return []
+    choices = _choose(floor)
+    jobs = {
+        job.pk: job
+        for job in Job.objects.lock()
+        .select_for_update(of=("self",), skip_locked=True)
+        .filter(pk__in=[choice.head.id for choice in choices], state=State.QUEUED, held=False, not_before=None)
+    }
+    picks = [Pick(jobs[choice.head.id], choice.route, choice.counts) for choice in choices if choice.head.id in jobs]
+    return lifecycle.claim(picks, at=at) if picks else []
+
+
+@transaction.atomic
+def wake_due(*, at: datetime) -> int:
+    """Let jobs back into their lanes whose ``not_before`` has come. Gives how many."""
+    due = Job.objects.filter(state=State.QUEUED, not_before__lte=at).order_by("id").select_for_update(skip_locked=True)
+    return Job.objects.filter(pk__in=[job.pk for job in due[: lifecycle.CHUNK]]).update(not_before=None)
+
+
+def next_due(*, at: datetime) -> datetime | None:
+    """When something will be due that no wake-up tells of: a delay, a check, a lease, the end of a pause or a cool-down."""
+    in_flight = Job.objects.filter(state__in=IN_FLIGHT_STATES)
+    moments = [
+        Job.objects.filter(state=State.QUEUED, not_before__isnull=False).aggregate(at=Min("not_before"))["at"],
+        in_flight.filter(Q(lease_until=None)).aggregate(at=Min("next_check_at"))["at"],
+        in_flight.aggregate(at=Min("lease_until"))["at"],
+        ProviderAccount.objects.filter(cooldown_until__gt=at).aggregate(at=Min("cooldown_until"))["at"],
+        ProviderAccount.objects.filter(paused_until__gt=at).aggregate(at=Min("paused_until"))["at"],
+        ModelConcurrencyLimit.objects.filter(paused_until__gt=at).aggregate(at=Min("paused_until"))["at"],
+        QueueSettings.objects.filter(paused_until__gt=at).aggregate(at=Min("paused_until"))["at"],
+        OutboxMessage.objects.filter(delivered_at=None, given_up_at=None).aggregate(at=Min("due_at"))["at"],
+    ]
+    return min((moment for moment in moments if moment), default=None)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    head: Head
+    route: ModelRoute
+    counts: dict[str, tuple[int, int]]
+
+
+def _choose(floor: Floor) -> list[_Choice]:
+    """Walk the open lanes in dispatch order and take what passes every limit."""
+    full: dict[str, set[str]] = defaultdict(set)
+    choices = []
+    for head in _in_dispatch_order(floor, full):
+        if not floor.room.is_open(limits.QUEUE):
+            break
+        route = floor.route_for(head.model)
+        if route is None:
+            full["model"].add(head.model)
+            continue
+        keys = limits.keys_of(model=head.model, account=route.account_id, kind=head.kind, batch=head.batch, owner=head.owner)
+        blockers = floor.room.blockers(keys)
+        if blockers:
+            for blocker in blockers:
+                full[blocker.limit].add(blocker.key)
+        else:
+            choices.append(_Choice(head, route, floor.room.take(keys)))
+    return choices
+
+
+def _in_dispatch_order(floor: Floor, full: dict[str, set[str]]) -> Iterator[Head]:
+    """Merge the lanes; a lane whose page is used up reads the next one, without what has become ``full`` meanwhile."""
+    lanes: dict[str, list[Head]] = defaultdict(list)
+    for head in _heads(floor, floor.open_models, full, after=None):
+        lanes[head.model].append(head)
+    merged = [(page.pop(0), model) for model, page in lanes.items()]
+    heapq.heapify(merged)
+    read = {model: len(page) + 1 for model, page in lanes.items()}
+    while merged:
+        head, model = heapq.heappop(merged)
+        yield head
+        if model in full["model"]:
+            continue
+        if not lanes[model] and read[model] == PAGE:
+            lanes[model] = _heads(floor, [model], full, after=head)
+            read[model] = len(lanes[model])
+        if lanes[model]:
+            heapq.heappush(merged, (lanes[model].pop(0), model))
+
+
+def _heads(floor: Floor, models: list[str], full: dict[str, set[str]], *, after: Head | None) -> list[Head]:
+    values: dict[str, Any] = {
+        "models": models,
+        "kinds": list(full["kind"]),
+        "users": [int(key) for key in full["user"]],
+        "batches": [int(key) for key in full["batch"]],
+        "page": PAGE,
+    }
+    if after is not None:
+        values |= {"rank": after.rank, "order_key": after.order_key, "id": after.id}
+    with connection.cursor() as cursor:
+        cursor.execute(_HEADS.format(seek=_SEEK if after else ""), values)
+        heads = [Head(*row) for row in cursor.fetchall()]
+    floor.learn({head.batch for head in heads}, {head.owner for head in heads})
+    return sorted(heads)

@@ -1,0 +1,232 @@
+"""Taking jobs in: check everything, price it, score it, reserve the tickets, queue it. All or nothing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db import transaction
+
+from queue_app import lifecycle
+from queue_app.models import Batch, GenerationModel, Job, Kind, User
+from queue_app.models.catalog import Medium
+from queue_app.rules import parameters as parameter_rules
+from queue_app.rules import pricing, priority
+from queue_app.work import room
+
+PROMPT_MOST = 32_000
+METADATA_MOST = 16_000
+JOBS_MOST = 1_000
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What one job is asked to be. ``priority`` and ``kind`` are the queue's choice when not given."""
+
+    model: str
+    prompt: str
+    kind: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    priority: int | None = None
+    deadline: datetime | None = None
+    not_before: datetime | None = None
+    callback_url: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a draft: its place in what was sent (from 0), the field, and what to do."""
+
+    index: int
+    field: str
+    message: str
+
+
+class IntakeRefused(Exception):
+    """The input is invalid; nothing was written, nothing reserved."""
+
+    def __init__(self, problems: Sequence[Problem]):
+        self.problems = list(problems)
+        super().__init__(" ".join(problem.message for problem in self.problems))
+
+
+class ModelNotAvailable(Exception):
+    """The model is known, and nobody offers it now."""
+
+    def __init__(self, model: str, index: int = 0):
+        self.model, self.index = model, index
+        others = ", ".join(sorted(room.available_models())) or "none"
+        super().__init__(f"{model} cannot be bought now: no provider offers it. Available now: {others}.")
+
+
+@transaction.atomic
+def enqueue(
+    owner: User,
+    drafts: Sequence[Draft],
+    *,
+    at: datetime,
+    actor: str,
+    batch: Batch | None = None,
+    batch_name: str | None = None,
+    max_concurrent: int | None = None,
+) -> tuple[Batch | None, list[Job]]:
+    """
+    Queue all drafts or none (T1). They join ``batch``, or a new one when ``batch_name`` is not ``None``.
+
+    :raises IntakeRefused: something in them is wrong; every problem is listed.
+    :raises ModelNotAvailable: a model is known and nobody offers it now.
+    :raises NotEnoughTickets: the owner's wallet holds less than the sum.
+    """
+    jobs = price(owner, drafts, at=at)
+    if batch is None and batch_name is not None:
+        batch = Batch.objects.create(owner=owner, name=batch_name, max_concurrent=max_concurrent, created_at=at)
+    for job in jobs:
+        job.batch = batch
+        job.held = bool(batch and batch.paused)
+    lifecycle.enter(jobs, at=at, actor=actor)
+    return batch, jobs
+
+
+def price(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Job]:
+    """
+    Check, price and score drafts without writing: unsaved jobs.
+
+    :raises IntakeRefused: something in them is wrong; every problem is listed.
+    :raises ModelNotAvailable: a model is known and nobody offers it now.
+    """
+    if not 1 <= len(drafts) <= JOBS_MOST:
+        raise IntakeRefused([Problem(0, "jobs", f"Send 1 to {JOBS_MOST} jobs at once, not {len(drafts)}.")])
+    reader = _Reader(owner, drafts, at)
+    jobs = [job for index, draft in enumerate(drafts) if (job := reader.job(index, draft))]
+    if reader.problems:
+        raise IntakeRefused(reader.problems)
+    return jobs
+
+
+def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
+    """
+    Queue failed and cancelled jobs again at today's price (T21). The rows are locked by the caller.
+
+    :raises MoveRefused: one of them is neither failed nor cancelled.
+    :raises ModelNotAvailable: nobody offers its model now.
+    :raises NotEnoughTickets: nothing is written.
+    """
+    offered = room.available_models()
+    for job in jobs:
+        if job.model_id not in offered:
+            raise ModelNotAvailable(job.model_id)
+        _set_price(job, offered[job.model_id])
+    lifecycle.queue_again(jobs, at=at, actor=actor)
+
+
+def text_problem(value: str) -> str | None:
+    """What PostgreSQL cannot keep: NUL characters and halves of surrogate pairs."""
+    if "\x00" in value:
+        return "It holds a NUL character; take it out."
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "It holds half of a surrogate pair, which is no character; send valid Unicode."
+    return None
+
+
+class _Reader:
+    """Checks drafts against the catalogue, which it reads once."""
+
+    def __init__(self, owner: User, drafts: Sequence[Draft], at: datetime):
+        self.owner, self.at = owner, at
+        self.models = GenerationModel.objects.in_bulk([draft.model for draft in drafts])
+        self.offered = room.usable_routes(self.models)
+        self.kinds = Kind.objects.in_bulk()
+        self.problems: list[Problem] = []
+
+    def job(self, index: int, draft: Draft) -> Job | None:
+        before = len(self.problems)
+        model = self.models.get(draft.model)
+        if model is None:
+            known = ", ".join(GenerationModel.objects.filter(active=True).order_by("key").values_list("key", flat=True))
+            self._say(index, "model", f"There is no model “{draft.model[:60]}”. Models: {known}.")
+            return None
+        if not self.offered.get(model.key):
+            raise ModelNotAvailable(model.key, index)
+        kind = self._kind(index, draft, model)
+        settled, wrong = parameter_rules.settle(model.key, model.parameters, draft.parameters)
+        for name, message in wrong.items():
+            self._say(index, f"parameters.{name}", message)
+        self._check_prompt(index, draft.prompt)
+        self._check_extras(index, draft)
+        if len(self.problems) > before or kind is None:
+            return None
+        level, reasons = self._priority(draft, kind)
+        route = self.offered[model.key][0]
+        job = Job(
+            owner=self.owner,
+            kind=kind,
+            model=model,
+            prompt=draft.prompt,
+            parameters=settled,
+            metadata=dict(draft.metadata),
+            callback_url=draft.callback_url,
+            deadline=draft.deadline,
+            priority=level,
+            priority_reasons=reasons,
+            not_before=draft.not_before if draft.not_before and draft.not_before > self.at else None,
+            preview=route.account.is_preview,
+        )
+        _set_price(job, model)
+        return job
+
+    def _kind(self, index: int, draft: Draft, model: GenerationModel) -> Kind | None:
+        key = draft.kind or model.medium
+        kind = self.kinds.get(key)
+        if kind is None:
+            self._say(index, "kind", f"There is no kind “{key[:60]}”. Kinds: {', '.join(sorted(self.kinds))}.")
+        elif key in Medium.values and key != model.medium:
+            self._say(index, "kind", f"{model.key} makes a {model.medium}; leave kind out or send “{model.medium}”.")
+        return kind
+
+    def _check_prompt(self, index: int, prompt: str) -> None:
+        if not prompt.strip():
+            self._say(index, "prompt", "The prompt is empty; say what to make.")
+        elif len(prompt) > PROMPT_MOST:
+            self._say(index, "prompt", f"The prompt has {len(prompt)} characters; at most {PROMPT_MOST} are taken.")
+        elif problem := text_problem(prompt):
+            self._say(index, "prompt", problem)
+
+    def _check_extras(self, index: int, draft: Draft) -> None:
+        packed = json.dumps(draft.metadata, ensure_ascii=False)
+        if len(packed) > METADATA_MOST:
+            self._say(index, "metadata", f"metadata has {len(packed)} characters as JSON; at most {METADATA_MOST} are kept.")
+        elif "\\u0000" in packed or text_problem(packed):
+            self._say(index, "metadata", "metadata holds a character that cannot be kept (NUL or half a surrogate pair).")
+        if draft.priority is not None and not priority.LOWEST <= draft.priority <= priority.HIGHEST:
+            self._say(index, "priority", f"priority is a whole number from {priority.LOWEST} to {priority.HIGHEST}.")
+        elif draft.priority is not None and draft.priority > priority.NORMAL and not self.owner.is_staff:
+            self._say(
+                index, "priority", f"Only staff may ask for more than normal ({priority.NORMAL}); send {priority.NORMAL} or less."
+            )
+        if draft.not_before and draft.not_before > self.at + timedelta(days=366):
+            self._say(index, "not_before", "not_before lies more than a year ahead; choose a nearer time.")
+        if draft.callback_url:
+            parts = urlsplit(draft.callback_url)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or len(draft.callback_url) > 2000:
+                self._say(index, "callback_url", "callback_url must be an http(s) address of at most 2000 characters.")
+
+    def _priority(self, draft: Draft, kind: Kind) -> tuple[int, list[str]]:
+        if draft.priority is not None:
+            return draft.priority, ["asked for"]
+        if kind.key == "page":
+            return priority.score(draft.metadata, draft.deadline, at=self.at)
+        return kind.default_priority, [f"default of {kind.key}"]
+
+    def _say(self, index: int, name: str, message: str) -> None:
+        self.problems.append(Problem(index, name, message))
+
+
+def _set_price(job: Job, model: GenerationModel) -> None:
+    job.tickets = pricing.tickets(model.unit, model.tickets_per_unit, job.parameters)
+    job.usd_estimate = pricing.usd(model.unit, Decimal(model.usd_per_unit), job.parameters)

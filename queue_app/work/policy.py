@@ -1,0 +1,108 @@
+"""Changing limits, pauses, prices and policies: under the claim lock, with one audit entry, effective at the next claim (I21)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models, transaction
+
+from queue_app import wake
+from queue_app.models import AuditEntry, Batch, Job, QueueSettings, State, User
+
+
+@transaction.atomic
+def change(row: models.Model, *, at: datetime, actor: User | None, reason: str = "", **fields: Any) -> bool:
+    """
+    Set ``fields`` of a row of the catalogue or of the settings. Gives whether anything changed.
+
+    :raises ValidationError: a value is out of its span; nothing is written.
+    """
+    QueueSettings.objects.lock_claims()
+    now = type(row)._default_manager.select_for_update().get(pk=row.pk)
+    before = {name: getattr(now, _column(now, name)) for name in fields}
+    for name, value in fields.items():
+        setattr(now, name, value)
+    now.full_clean(exclude={field.name for field in now._meta.fields} - fields.keys(), validate_unique=False)
+    after = {name: getattr(now, _column(now, name)) for name in fields}
+    changed = [name for name in fields if before[name] != after[name]]
+    if not changed:
+        return False
+    now.save(update_fields=changed)
+    for name in changed:
+        setattr(row, name, getattr(now, name))
+    audit(
+        f"change {row._meta.verbose_name}",
+        str(row.pk),
+        at=at,
+        actor=actor,
+        before={name: before[name] for name in changed},
+        after={name: after[name] for name in changed},
+        reason=reason,
+    )
+    wake.queue_changed()
+    return True
+
+
+@transaction.atomic
+def pause_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "") -> None:
+    """No later claim takes a job of this batch; what runs goes on. Its queued jobs keep their places."""
+    _set_batch_pause(batch, True, at=at, actor=actor, reason=reason)
+
+
+@transaction.atomic
+def resume_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "") -> None:
+    _set_batch_pause(batch, False, at=at, actor=actor, reason=reason)
+
+
+def audit(
+    action: str,
+    target: str,
+    *,
+    at: datetime,
+    actor: User | None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> None:
+    """Write who did what; inside the transaction of what was done."""
+    AuditEntry.objects.create(
+        at=at,
+        actor=actor,
+        actor_name=actor.username if actor else "genqueue",
+        action=action,
+        target=target,
+        before=_plain(before or {}),
+        after=_plain(after or {}),
+        reason=reason,
+    )
+
+
+def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | None, reason: str) -> None:
+    QueueSettings.objects.lock_claims()
+    now = Batch.objects.select_for_update().get(pk=batch.pk)
+    if now.paused == paused:
+        return
+    Batch.objects.filter(pk=batch.pk).update(paused=paused, paused_reason=reason[:200] if paused else "")
+    batch.paused, batch.paused_reason = paused, reason[:200] if paused else ""
+    ids = [job.pk for job in Job.objects.lock().filter(batch=batch, state=State.QUEUED)]
+    Job.objects.filter(pk__in=ids).update(held=paused)
+    verb = "pause" if paused else "resume"
+    audit(
+        f"{verb} batch", str(batch.pk), at=at, actor=actor, before={"paused": not paused}, after={"paused": paused}, reason=reason
+    )
+    wake.jobs_changed(ids)
+    wake.queue_changed()
+
+
+def _column(row: models.Model, name: str) -> str:
+    field = row._meta.get_field(name)
+    return str(getattr(field, "attname", name))
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    encoder = DjangoJSONEncoder()
+    return {
+        name: value if isinstance(value, (str, int, float, bool, type(None), list, dict)) else encoder.default(value)
+        for name, value in values.items()
+    }

@@ -1,0 +1,54 @@
+"""Polling: ask the provider once how a task stands, or to stop it; outside any transaction."""
+
+import logging
+from datetime import timedelta
+
+from django.db import transaction
+
+from queue_app import clock, lifecycle
+from queue_app.lifecycle import Lease
+from queue_app.models import Attempt, Job, State
+from queue_app.providers.base import ErrorKind, PollResult, Provider, ProviderError, RemoteRef, TaskState
+from queue_app.work import accounts, progress
+
+log = logging.getLogger(__name__)
+UNANSWERED = timedelta(seconds=5)  # until the next try when the provider did not answer
+
+
+def check(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
+    """Ask about a running or cancelling job and record the answer. Gives the lease for storing when it is done."""
+    provider = accounts.provider_for(attempt.account)
+    ref = RemoteRef.from_json(attempt.remote)
+    try:
+        result = _ask_to_stop(provider, ref) if job.state == State.CANCELLING else None
+        result = result or provider.poll(ref)
+    except ProviderError as error:
+        if error.kind != ErrorKind.NOT_FOUND:
+            _try_later(attempt, lease, error)
+            return []
+        result = PollResult(TaskState.LOST, error=error)
+    accounts.went_well(attempt.account)
+    return progress.record(attempt, lease, result, at=clock.now())
+
+
+def _ask_to_stop(provider: Provider, ref: RemoteRef) -> PollResult | None:
+    """Send the cancel; a provider that confirms it at once need not be polled. Sent again at each check: it is idempotent."""
+    if provider.caps["cancel"] == "none":
+        return None
+    try:
+        state = provider.cancel(ref)
+    except ProviderError as error:
+        if error.kind == ErrorKind.NOT_FOUND:
+            return PollResult(TaskState.LOST, error=error)
+        log.warning("cancel of a task at %s was not taken: %s", ref.provider, error)  # it may have finished: the poll tells
+        return None
+    return PollResult(state) if state in (TaskState.CANCELED, TaskState.LOST) else None
+
+
+def _try_later(attempt: Attempt, lease: Lease, error: ProviderError) -> None:
+    at = clock.now()
+    again_at = accounts.went_badly(attempt.account, error, at=at) or at + UNANSWERED
+    with transaction.atomic():
+        job = lifecycle.held_by(lease)
+        if job is not None:
+            lifecycle.check_again(job, next_check_at=again_at)

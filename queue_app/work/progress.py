@@ -1,0 +1,79 @@
+"""What a provider says of a task, poll and webhook alike, becomes a move of its job here and nowhere else."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from queue_app import lifecycle
+from queue_app.lifecycle import Lease, Trouble
+from queue_app.models import Attempt, Job, Outcome, Reservation, State
+from queue_app.providers.base import ErrorKind, PollResult, TaskState
+from queue_app.rules import backoff, schedule
+from queue_app.work import accounts
+
+PAST_RUNS = 200
+FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED}  # trying again would not help
+
+
+def record(attempt: Attempt, lease: Lease, result: PollResult, *, at: datetime) -> list[tuple[Lease, State]]:
+    """
+    Write down how the task stands. Gives the lease for storing when the provider is done.
+
+    A lease that is not the job's last one changes nothing.
+    """
+    with transaction.atomic():
+        job = lifecycle.held_by(lease)
+        if job is None:
+            return []
+        elapsed = (at - (attempt.called_at or at)).total_seconds()
+        if not result.state.is_terminal:
+            seconds = seconds_to_next_check(job, elapsed=elapsed, progress=result.progress, hint=result.next_poll_after)
+            lifecycle.check_again(job, next_check_at=at + timedelta(seconds=seconds), progress=result.progress)
+        elif result.state == TaskState.SUCCEEDED:
+            return [(lifecycle.deliver(job, at=at, actor="worker", ran_seconds=elapsed, usd_actual=result.cost), State.STORING)]
+        elif job.state == State.CANCELLING:
+            lifecycle.confirm_cancel(job, at=at, actor="worker", evidence=f"The provider says: {_words(result)}")
+        else:
+            _ended_badly(job, result, at=at)
+    return []
+
+
+def seconds_to_next_check(job: Job, *, elapsed: float, progress: float | None = None, hint: float | None = None) -> float:
+    """From this model's past durations, else its typical one."""
+    past = past_runs(job.model_id)
+    typical = settings.STUDIO_SECONDS if job.preview else job.model.typical_seconds
+    return schedule.next_check(elapsed, past, typical=typical, progress=progress, hint=hint, chance=accounts.chance)
+
+
+def past_runs(model: str) -> list[float]:
+    """Seconds from create call to the provider's end of this model's last 200 finished jobs, ascending."""
+    finished = Job.objects.filter(model=model, state=State.COMPLETED, ran_seconds__isnull=False).order_by("-ended_at")
+    return sorted(seconds for seconds in finished.values_list("ran_seconds", flat=True)[:PAST_RUNS] if seconds is not None)
+
+
+def retry_at(job: Job, *, at: datetime) -> datetime:
+    """When a job that failed at its provider may be tried again, by its kind's backoff."""
+    spent = Attempt.objects.filter(job=job, reservation__state=Reservation.State.HELD, spent=True).count()
+    return at + timedelta(seconds=backoff.retry_delay(job.kind.backoff, spent + 1, chance=accounts.chance))
+
+
+def _ended_badly(job: Job, result: PollResult, *, at: datetime) -> None:
+    error = result.error
+    code = "rejected" if result.state == TaskState.REJECTED else (error.code if error and error.code else str(result.state))
+    trouble = Trouble(code, _words(result), str(error.kind) if error else str(result.state))
+    if result.state == TaskState.REJECTED or (error and error.kind in FINAL):
+        lifecycle.fail(job, at=at, actor="worker", trouble=trouble)
+        return
+    outcome = {TaskState.LOST: Outcome.LOST, TaskState.CANCELED: Outcome.CANCELLED}.get(result.state, Outcome.FAILED)
+    lifecycle.put_back(job, at=at, actor="worker", outcome=outcome, spent=True, trouble=trouble, not_before=retry_at(job, at=at))
+
+
+def _words(result: PollResult) -> str:
+    said = {
+        TaskState.LOST: "The provider no longer knows this task.",
+        TaskState.CANCELED: "The provider cancelled this task.",
+        TaskState.FAILED: "The provider failed to make it.",
+        TaskState.REJECTED: "The provider's content policy refused it.",
+    }
+    return result.error.message if result.error and result.error.message else said.get(result.state, str(result.state))

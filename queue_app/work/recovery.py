@@ -1,0 +1,174 @@
+"""
+Recovery: what died, ran too long or was never answered, is brought back to a known state. Swept every few seconds; nothing here
+rests on memory, so any worker on any machine may do it.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q
+
+from queue_app import clock, lifecycle, wake
+from queue_app.lifecycle import DEADLY_JOB, Lease, Trouble
+from queue_app.models import Attempt, Batch, IdempotencyRecord, Job, Outcome, State
+from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
+from queue_app.providers.base import ProviderError, RemoteRef
+from queue_app.work import accounts, submission
+
+log = logging.getLogger(__name__)
+LOOK_BEFORE, LOOK_AFTER = timedelta(seconds=60), timedelta(seconds=180)  # around the create call, by the provider's clock
+
+
+def sweep(*, at: datetime) -> None:
+    """One round over the jobs in flight (tens of rows): dead leases, timeouts, outcomes long unknown, ended batches."""
+    for pk in _suspects(at):
+        with transaction.atomic():
+            job = Job.objects.lock().filter(pk=pk).first()
+            if job is not None:
+                _mend(job, at=at)
+    _end_batches(at=at)
+
+
+def prune(*, at: datetime) -> None:
+    """Remove what is only kept for a while: the answers of idempotent requests, after a week."""
+    IdempotencyRecord.objects.filter(created_at__lt=at - timedelta(days=7)).delete()
+
+
+def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
+    """
+    Ask the provider's list for the task of an unknown outcome. Found: go on with it (T7). Two firm "none", the first after the
+    grace period: it was not accepted (T8). Cannot be asked: a person decides, or the day is over (T9).
+    """
+    if attempt.called_at is None:
+        raise RuntimeError(f"{attempt} is unknown and was never called (I16)")
+    provider = accounts.provider_for(attempt.account)
+    if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
+        _look_again(lease, attempt, at=attempt.called_at + timedelta(seconds=settings.TIMES.unknown))
+        return []
+    try:
+        found = provider.find_orphans(
+            submission.request_for(job, attempt), attempt.called_at - LOOK_BEFORE, attempt.called_at + LOOK_AFTER
+        )
+    except ProviderError as error:
+        at = clock.now()
+        again_at = accounts.went_badly(attempt.account, error, at=at) or at + timedelta(seconds=settings.TIMES.lookup_gap)
+        _look_again(lease, attempt, at=again_at)
+        return []
+    _settle_lookup(attempt, lease, found, at=clock.now())
+    return []
+
+
+def _settle_lookup(attempt: Attempt, lease: Lease, found: list[RemoteRef], *, at: datetime) -> None:
+    with transaction.atomic():
+        job = lifecycle.held_by(lease)
+        if job is None:
+            return
+        mine = _unowned(attempt, found)
+        if mine:
+            submission.adopt_late(attempt, mine[0], at=at, actor="recovery")
+            if len(mine) > 1:
+                lifecycle.note(
+                    job, at=at, actor="recovery", reason=f"{len(mine)} tasks at the provider match; the earliest was taken."
+                )
+            return
+        called_at = attempt.called_at or at
+        grace_over = at >= called_at + timedelta(seconds=settings.TIMES.grace)
+        nones = attempt.lookups_none + grace_over
+        Attempt.objects.filter(pk=attempt.pk).update(lookups_none=nones, looked_up_at=at)
+        if nones >= 2:
+            trouble = Trouble("not_accepted", "The provider's list does not have it, asked twice: it was not accepted.")
+            lifecycle.put_back(
+                job, at=at, actor="recovery", outcome=Outcome.NOT_ACCEPTED, spent=True, trouble=trouble, not_before=None
+            )
+        else:
+            gap = timedelta(seconds=settings.TIMES.lookup_gap)
+            next_look = at + gap if grace_over else called_at + timedelta(seconds=settings.TIMES.grace)
+            lifecycle.check_again(job, next_check_at=next_look)
+
+
+def _unowned(attempt: Attempt, found: list[RemoteRef]) -> list[RemoteRef]:
+    ids = [ref.remote_id for ref in found]
+    owned = set(
+        Attempt.objects.filter(account=attempt.account, remote_id__in=ids)
+        .exclude(pk=attempt.pk)
+        .values_list("remote_id", flat=True)
+    )
+    return [ref for ref in found if ref.remote_id not in owned]
+
+
+def _look_again(lease: Lease, attempt: Attempt, *, at: datetime) -> None:
+    with transaction.atomic():
+        job = lifecycle.held_by(lease)
+        if job is not None:
+            last = (attempt.called_at or at) + timedelta(seconds=settings.TIMES.unknown)
+            lifecycle.check_again(job, next_check_at=min(at, last))
+
+
+def _suspects(at: datetime) -> list[int]:
+    """Jobs in flight whose lease is over, or that are past one of their times."""
+    current = Attempt.objects.filter(job=OuterRef("pk"), step="main", number=OuterRef("attempt_number"))
+    in_flight = Job.objects.filter(state__in=IN_FLIGHT_STATES)
+    dead = in_flight.filter(lease_until__lte=at).filter(Q(lease_taken=True) | Q(state=State.SUBMITTING))  # others are leased anew
+    late = in_flight.filter(Exists(current.filter(slot_until__lte=at)))
+    return sorted({*dead.values_list("pk", flat=True), *late.values_list("pk", flat=True)})
+
+
+def _mend(job: Job, *, at: datetime) -> None:
+    attempt = lifecycle.current_attempt(job) if job.attempt_number else None
+    if attempt is None or not job.is_open or job.state == State.QUEUED:
+        return
+    if job.lease_until and job.lease_until <= at and (job.lease_taken or job.state == State.SUBMITTING):
+        _lease_over(job, attempt, at=at)
+    elif attempt.called_at:
+        _past_its_time(job, attempt, at=at)
+
+
+def _lease_over(job: Job, attempt: Attempt, *, at: datetime) -> None:
+    """A worker died, or was ended, or never came."""
+    if job.lease_taken:
+        job.worker_deaths += 1
+        Job.objects.filter(pk=job.pk).update(worker_deaths=F("worker_deaths") + 1)
+    if job.state == State.SUBMITTING:
+        if attempt.called_at is None:
+            trouble = Trouble("not_begun", "No worker took it up in time.")
+            lifecycle.put_back(
+                job, at=at, actor="recovery", outcome=Outcome.NOT_ACCEPTED, spent=False, trouble=trouble, not_before=None
+            )
+        else:
+            trouble = Trouble("no_answer", "The worker was lost during the create call.")
+            first_look = max(at, attempt.called_at + submission.FIRST_LOOK)
+            lifecycle.lose_track(job, at=at, actor="recovery", trouble=trouble, next_check_at=first_look)
+    elif job.worker_deaths >= DEADLY_JOB:
+        words = f"It ended {job.worker_deaths} workers in a row and is not tried again."
+        review = "Paid, nothing delivered: its files ended the workers that stored them." if job.state == State.STORING else ""
+        lifecycle.fail(job, at=at, actor="recovery", trouble=Trouble("poison", words), outcome=Outcome.ABANDONED, review=review)
+    else:
+        Job.objects.filter(pk=job.pk).update(lease_until=None, lease_taken=False, next_check_at=at)
+        wake.dispatcher()
+
+
+def _past_its_time(job: Job, attempt: Attempt, *, at: datetime) -> None:
+    called_at = attempt.called_at or at
+    timeout = timedelta(seconds=lifecycle.timeout_seconds(job))
+    if job.state == State.RUNNING and at >= called_at + timeout:
+        lifecycle.expire(job, at=at)
+    elif job.state == State.CANCELLING and at >= called_at + 2 * timeout:
+        trouble = Trouble("timeout", f"No word from the provider after {2 * timeout.total_seconds():.0f} s.")
+        review = "Given up after twice its timeout; the provider may still deliver and bill it."
+        lifecycle.fail(job, at=at, actor="recovery", trouble=trouble, outcome=Outcome.ABANDONED, review=review)
+    elif job.state == State.UNKNOWN and at >= called_at + timedelta(seconds=settings.TIMES.unknown):
+        trouble = Trouble("unknown", "Its outcome stayed unknown for a day; the provider may have billed it.")
+        lifecycle.fail(job, at=at, actor="recovery", trouble=trouble, outcome=Outcome.ABANDONED)
+
+
+def _end_batches(*, at: datetime) -> None:
+    """Note the end of batches whose last open job has ended, under the batch row's lock."""
+    open_jobs = Job.objects.filter(batch=OuterRef("pk"), state__in=OPEN_STATES)
+    for pk in Batch.objects.filter(~Exists(open_jobs), ended_at=None).values_list("pk", flat=True):
+        with transaction.atomic():
+            batch = Batch.objects.select_for_update().filter(pk=pk, ended_at=None).first()
+            if batch and not Job.objects.filter(batch=pk, state__in=OPEN_STATES).exists():
+                batch.ended_at = at
+                batch.save(update_fields=["ended_at"])

@@ -1,0 +1,120 @@
+"""What may be bought now, and where: the limits as they stand, and the routes that are open."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from queue_app.models import Batch, GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings, User
+from queue_app.models.job import slots_in_use
+from queue_app.providers import registry
+from queue_app.rules import limits, peak
+from queue_app.rules.limits import Blocker, Closed, Key, Room
+
+
+def usable_routes(models: Iterable[str] | None = None) -> dict[str, list[ModelRoute]]:
+    """The routes of each model that can really be bought: active, with an adapter, and a key or the studio's permission."""
+    routes = ModelRoute.objects.filter(active=True, model__active=True).select_related("account").order_by("position", "id")
+    if models is not None:
+        routes = routes.filter(model__in=models)
+    found: dict[str, list[ModelRoute]] = {}
+    for route in routes:
+        if registry.is_available(route.account.adapter) and route.account.is_usable:
+            found.setdefault(route.model_id, []).append(route)
+    return found
+
+
+@dataclass
+class Floor:
+    """The whole queue at one moment: room under every limit, and where each model can be bought."""
+
+    at: datetime
+    policy: QueueSettings
+    room: Room
+    routes: dict[str, list[ModelRoute]]
+    _known: set[Key] = field(default_factory=set)
+
+    @cached_property
+    def open_models(self) -> list[str]:
+        return [model for model in self.routes if self.route_for(model)]
+
+    def route_for(self, model: str) -> ModelRoute | None:
+        """The first route of a model whose account, and the model itself, have room."""
+        if not self.room.is_open(("model", model)):
+            return None
+        return next((route for route in self.routes.get(model, ()) if self.room.is_open(("account", route.account_id))), None)
+
+    def learn(self, batches: Iterable[int | None], owners: Iterable[int]) -> None:
+        """Load the limits and pauses of these batches and users, each once."""
+        new_batches = {pk for pk in batches if pk is not None and ("batch", str(pk)) not in self._known}
+        new_owners = {pk for pk in owners if ("user", str(pk)) not in self._known}
+        for pk, cap, paused, reason in Batch.objects.filter(pk__in=new_batches).values_list(
+            "pk", "max_concurrent", "paused", "paused_reason"
+        ):
+            self._set(("batch", str(pk)), cap, Closed(None, reason or "paused") if paused else None)
+        for pk, cap in User.objects.filter(pk__in=new_owners).values_list("pk", "max_concurrent"):
+            self._set(("user", str(pk)), cap or self.policy.user_max_concurrent, None)
+
+    def blockers(self, *, model: str, kind: str, batch: int | None, owner: int) -> list[Blocker]:
+        """What a queued job waits for, by the very rules of the claim; the account is that of the model's best route."""
+        self.learn([batch], [owner])
+        routes = self.routes.get(model)
+        if not routes:
+            return [Blocker("model", model, 0, 0, None, "no provider offers it now")]
+        route = self.route_for(model) or routes[0]
+        return self.room.blockers(limits.keys_of(model=model, account=route.account_id, kind=kind, batch=batch, owner=owner))
+
+    def _set(self, key: Key, cap: int | None, closed: Closed | None) -> None:
+        self._known.add(key)
+        self.room.caps[key] = cap
+        if closed is not None:
+            self.room.closed[key] = closed
+
+
+def load(*, at: datetime, policy: QueueSettings) -> Floor:
+    """Read every limit, pause and slot in use. Under the claim lock this counts what the lock protects."""
+    floor = Floor(at=at, policy=policy, room=Room(used=limits.count(slots_in_use(at))), routes=usable_routes())
+    floor._set(limits.QUEUE, queue_limit(policy, at=at), _closed(policy, at))
+    for key, cap in Kind.objects.values_list("key", "max_concurrent"):
+        floor._set(("kind", key), cap, None)
+    for limit in ModelConcurrencyLimit.objects.all():
+        floor._set(("model", limit.model_id), limit.max_concurrent, _closed(limit, at))
+    for account in ProviderAccount.objects.all():
+        floor._set(("account", account.key), account_limit(account, at=at), _account_closed(account, at))
+    return floor
+
+
+def queue_limit(policy: QueueSettings, *, at: datetime) -> int:
+    """The whole queue's limit at this time: more in peak hours."""
+    local = at.astimezone(ZoneInfo(settings.QUEUE_TIME_ZONE))
+    return peak.effective_limit(policy.max_concurrent, local, hours=policy.peak_hours, factor=policy.peak_factor)
+
+
+def account_limit(account: ProviderAccount, *, at: datetime) -> int | None:
+    """The account's effective limit: its own, less what 429 answers took off it."""
+    if account.max_concurrent is None:
+        return None
+    return limits.lowered(account.max_concurrent, by=account.lowered_by, since=account.lowered_at, at=at)
+
+
+def available_models() -> dict[str, GenerationModel]:
+    """Models that can be bought now, by key."""
+    routes = usable_routes()
+    return {model.key: model for model in GenerationModel.objects.filter(pk__in=routes).select_related("limit")}
+
+
+def _closed(row: QueueSettings | ModelConcurrencyLimit, at: datetime) -> Closed | None:
+    return (
+        Closed(row.paused_until, row.paused_reason or "paused") if limits.is_closed(row.paused, row.paused_until, at=at) else None
+    )
+
+
+def _account_closed(account: ProviderAccount, at: datetime) -> Closed | None:
+    if limits.is_closed(account.paused, account.paused_until, at=at):
+        return Closed(account.paused_until, account.paused_reason or "paused")
+    if account.cooldown_until and account.cooldown_until > at:
+        return Closed(account.cooldown_until, "cooling down")
+    return None

@@ -1,0 +1,91 @@
+"""
+Submission: exactly one create call for an attempt, outside any transaction.
+
+`lifecycle.begin` has committed ``called_at`` before this runs. From there on the process may die at any line: an attempt with
+``called_at`` and no answer becomes `unknown` and is looked up, never sent again.
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from queue_app import clock, lifecycle
+from queue_app.lifecycle import Lease, Trouble
+from queue_app.models import Attempt, Job, Outcome, State
+from queue_app.providers.base import ErrorKind, ProviderError, RemoteRef, SubmitRequest, Verdict, accepted_verdict
+from queue_app.work import accounts, progress
+
+FIRST_LOOK = timedelta(seconds=30)  # after an unknown outcome, the provider's list is first asked
+
+
+def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
+    """Send the create call of this attempt and write down what came of it. Hands out nothing."""
+    provider = accounts.provider_for(attempt.account)
+    try:
+        ref = provider.submit(request_for(job, attempt))
+    except ProviderError as error:
+        _settle_failure(job, attempt, lease, error, at=clock.now())
+        return []
+    at = clock.now()
+    accounts.went_well(attempt.account)
+    with transaction.atomic():
+        held = lifecycle.held_by(lease)
+        if held is not None:
+            _start(held, ref, at=at, actor="worker")
+        else:
+            adopt_late(attempt, ref, at=at, actor="worker")
+    return []
+
+
+def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
+    """
+    The wire request of an attempt; the same every time it is made.
+
+    :raises ProviderError: INVALID_REQUEST, the adapter cannot say this.
+    """
+    provider = accounts.provider_for(attempt.account)
+    inputs = provider.validate(attempt.endpoint_id, {**job.parameters, "prompt": job.prompt})
+    return SubmitRequest(attempt_id=attempt.pk, endpoint_id=attempt.endpoint_id, inputs=inputs)
+
+
+def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) -> None:
+    """
+    A task id that came after the lease was over: the job goes on with it while the attempt has no outcome (T7); else it is
+    written into its history, because the provider may bill it (T23).
+    """
+    job = Job.objects.lock().get(pk=attempt.job_id)
+    open_still = Attempt.objects.filter(pk=attempt.pk, outcome=None).exists()
+    if open_still and job.state in (State.SUBMITTING, State.UNKNOWN) and job.attempt_number == attempt.number:
+        _start(job, ref, at=at, actor=actor)
+    else:
+        Attempt.objects.filter(pk=attempt.pk, remote_id=None).update(remote_id=ref.remote_id, remote=ref.to_json())
+        lifecycle.note(
+            job, at=at, actor=actor, reason=f"Late: the provider took attempt {attempt.number} after all; it may be billed."
+        )
+
+
+def _start(job: Job, ref: RemoteRef, *, at: datetime, actor: str) -> None:
+    next_check_at = at + timedelta(seconds=progress.seconds_to_next_check(job, elapsed=0.0))
+    lifecycle.start(job, at=at, actor=actor, remote_id=ref.remote_id, remote=ref.to_json(), next_check_at=next_check_at)
+
+
+def _settle_failure(job: Job, attempt: Attempt, lease: Lease, error: ProviderError, *, at: datetime) -> None:
+    again_at = accounts.went_badly(attempt.account, error, at=at)
+    verdict = accepted_verdict(error)
+    trouble = Trouble(error.code or str(error.kind), error.message, str(error.kind))
+    with transaction.atomic():
+        held = lifecycle.held_by(lease)
+        if held is None:
+            return  # the lease was over: recovery has called it unknown, which is still true
+        if verdict == Verdict.NOT_ACCEPTED:
+            lifecycle.put_back(
+                held, at=at, actor="worker", outcome=Outcome.NOT_ACCEPTED, spent=False, trouble=trouble, not_before=again_at
+            )
+        elif verdict == Verdict.REFUSED:
+            code = "rejected" if error.kind == ErrorKind.REJECTED else trouble.code
+            final = Trouble(code, error.message, trouble.kind)
+            lifecycle.fail(held, at=at, actor="worker", trouble=final, outcome=Outcome.NOT_ACCEPTED)
+        else:
+            lifecycle.lose_track(held, at=at, actor="worker", trouble=trouble, next_check_at=at + FIRST_LOOK)
+    if verdict == Verdict.UNKNOWN:
+        accounts.too_many_unknowns(attempt.account, at=at)
