@@ -1,0 +1,77 @@
+"""What the studio is told by its environment; a bad value stops the start by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+Codec = Literal["vp9", "h264"]
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class BadSetting(Exception):
+    """A setting cannot be used; the text names it, says what it may be and what it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """
+    Everything the studio can be told.
+
+    ``seconds_per_job``: the least time from accept to end. ``max_running``: 0 means no cap. ``fault_seed``: None means no random
+    faults. ``scripted_faults``: tests may queue faults by name.
+    """
+
+    home: Path
+    seconds_per_job: float = 3.0
+    parallel_renders: int = 2
+    max_running: int = 0
+    codec: Codec = "vp9"
+    fault_seed: int | None = None
+    scripted_faults: bool = False
+
+
+def read(environ: Mapping[str, str], *, fault_seed: int | None = None) -> Config:
+    """
+    Read the studio's settings.
+
+    :raises BadSetting: a value is not what it must be.
+    """
+    codec = environ.get("RENDER_CODEC", "") or "vp9"
+    if codec not in ("vp9", "h264"):
+        raise BadSetting(f"RENDER_CODEC must be vp9 or h264; it is {codec!r}.")
+    var = environ.get("GENQUEUE_VAR", "")
+    return Config(
+        home=(Path(var).expanduser() if var else CHECKOUT / "var") / "studio",
+        seconds_per_job=_number(environ, "STUDIO_SECONDS_PER_JOB", default=3.0, least=0, most=3600),
+        parallel_renders=_whole(environ, "STUDIO_PARALLEL_RENDERS", default=2, least=1, most=64),
+        max_running=_whole(environ, "STUDIO_MAX_RUNNING", default=0, least=0, most=1_000_000),
+        codec=cast(Codec, codec),
+        fault_seed=fault_seed,
+        scripted_faults=fault_seed is not None or _whole(environ, "STUDIO_TEST_FAULTS", default=0, least=0, most=1) == 1,
+    )
+
+
+def _number(environ: Mapping[str, str], name: str, *, default: float, least: float, most: float) -> float:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= most:  # false for nan too
+        raise BadSetting(f"{name} must be a number of seconds from {least:g} to {most:g}; it is {text!r}.")
+    return value
+
+
+def _whole(environ: Mapping[str, str], name: str, *, default: int, least: int, most: int) -> int:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise BadSetting(f"{name} must be a whole number from {least} to {most}; it is {text!r}.")
+    return int(text)
