@@ -186,15 +186,16 @@ class Floor:
                 job.rendering = True
             try:
                 self._render(job, rendering)
-            except OSError as error:
+                again = False
+            except OSError as error:  # a full disk, most likely: the job is accepted, so it is not given up
                 print(f"Studio could not write {job.id} and tries again: {error}", file=sys.stderr, flush=True)
                 self.closing.wait(1)
-                with self._lock:
+                again = True
+            with self._lock:
+                del self._renderings[job.id]
+                if again:
                     self._waiting.append(job)
                     self._work.release()
-            finally:
-                with self._lock:
-                    del self._renderings[job.id]
 
     def _render(self, job: Job, rendering: Rendering) -> None:
         failure = DOOMS.get(job.doom or "")

@@ -72,8 +72,9 @@ class Shelf:
             folder.mkdir(parents=True, exist_ok=True)
 
     def load(self) -> list[Job]:
-        """Read every job, oldest first, and clear what a killed studio left half written."""
-        for leftover in [*self._jobs.glob("*.tmp"), *self._media.glob("*.tmp")]:
+        """Read every job, oldest first, and clear what a killed studio left half written or half deleted."""
+        deleted = [folder for folder in self._media.iterdir() if not (self._jobs / f"{folder.name}.json").exists()]
+        for leftover in [*self._jobs.glob("*.tmp"), *deleted]:
             _remove(leftover)
         jobs = [job for path in self._jobs.glob("*.json") if (job := _read(path))]
         return sorted(jobs, key=lambda job: (job.accepted_at, job.id))

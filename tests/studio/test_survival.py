@@ -89,6 +89,12 @@ class TestTheStart:
         taken = studio()
         assert "--port" in start(tmp_path / "other", port=taken.port).stderr
 
+    def test_clears_what_a_killed_one_had_half_rendered_or_half_deleted(self, studio: StartStudio, tmp_path: Path) -> None:
+        for name in ("video_deleted", "half.tmp"):
+            (tmp_path / "studio" / "media" / name).mkdir(parents=True)
+        studio()
+        assert list((tmp_path / "studio" / "media").iterdir()) == []
+
     def test_leaves_out_a_file_that_is_no_job(self, studio: StartStudio, tmp_path: Path) -> None:
         jobs = tmp_path / "studio" / "jobs"
         jobs.mkdir(parents=True)
