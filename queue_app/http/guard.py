@@ -47,6 +47,14 @@ def is_global(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
+def _is_literal(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 class Exchange:
     """One request on the wire: its clocks, the addresses it may use, and how far it got."""
 
@@ -99,9 +107,12 @@ class Exchange:
             except (OSError, UnicodeError) as error:
                 answers.append(error)
 
-        asking = threading.Thread(target=ask, daemon=True, name="resolve")
-        asking.start()
-        asking.join(max(0.0, self.connect_deadline - time.monotonic()))
+        if _is_literal(self.host):
+            ask()
+        else:
+            asking = threading.Thread(target=ask, daemon=True, name="resolve")
+            asking.start()
+            asking.join(max(0.0, self.connect_deadline - time.monotonic()))
         if not answers:
             raise TimedOut(f"{self.purpose}: the name of {self.origin} was not resolved in time.", sent=self.sent)
         if isinstance(answers[0], Exception) or not answers[0]:

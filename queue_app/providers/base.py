@@ -87,7 +87,8 @@ class AccountConfig:
     Where and as whom an adapter buys. ``base_url`` may leave out the dialect's own path.
 
     ``options``: ``auth_style`` (``bearer`` or ``api-key``), ``request_encoding`` (``multipart`` or ``json``),
-    ``cancel_by_delete`` (bool), ``not_accepted_statuses`` (statuses of a create that an operator vouches mean "no task").
+    ``cancel_by_delete`` (bool, by default ``preview``), ``not_accepted_statuses`` (list of int: HTTP statuses of a create
+    that an operator vouches mean "no task").
     """
 
     key: str

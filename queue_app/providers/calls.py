@@ -87,6 +87,12 @@ class Caller:
             raw=self._text(answer)[:RAW_CHARACTERS],
         )
 
+    def unreadable(self, answer: http.Response, kind: ErrorKind, why: str) -> ProviderError:
+        """Word an answer of the right status that does not say what it must; its body is kept for a person to read."""
+        raw, request_id = self._text(answer)[:RAW_CHARACTERS], answer.headers.get("x-request-id")
+        message = f"HTTP {answer.status}: {why}."
+        return ProviderError(kind, message, code="unreadable", http_status=answer.status, request_id=request_id, raw=raw)
+
     def _text(self, answer: http.Response) -> str:
         text = answer.body.decode("utf-8", "replace")
         key = self._account.api_key

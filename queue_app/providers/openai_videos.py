@@ -65,13 +65,14 @@ class OpenAIVideos:
     def __init__(self, account: AccountConfig) -> None:
         self._account = account
         self._encoding = account.options.get("request_encoding", "multipart")
+        self._delete_stops = bool(account.options.get("cancel_by_delete", account.preview))  # it does at the studio
         self._api = Caller(account, default_path="/v1", headers=_auth(account))
 
     @property
     def caps(self) -> Capabilities:
         return Capabilities(
             webhooks="per_account" if self._account.webhook_secret else "none",
-            cancel="hard" if self._account.options.get("cancel_by_delete") else "none",
+            cancel="hard" if self._delete_stops else "none",
             orphan_search="list_with_input",
             progress=True,
             synchronous=False,
@@ -103,7 +104,7 @@ class OpenAIVideos:
             raise self._api.failure(answer, create=True)
         remote_id = body.get("id") if body else None
         if not isinstance(remote_id, str) or not remote_id:
-            raise self._unreadable(answer, ErrorKind.AMBIGUOUS, "accepted, but without a readable id")
+            raise self._api.unreadable(answer, ErrorKind.AMBIGUOUS, "accepted, but without a readable id")
         return self._ref(remote_id)
 
     def poll(self, ref: RemoteRef) -> PollResult:
@@ -122,7 +123,7 @@ class OpenAIVideos:
         if answer.status in {404, 410} and body is not None:  # a bare 404 page may come from a proxy in between
             return PollResult(TaskState.LOST, error=self._api.failure(answer), raw=body)
         if well:
-            raise self._unreadable(answer, ErrorKind.RETRYABLE, "no status in the answer")
+            raise self._api.unreadable(answer, ErrorKind.RETRYABLE, "no status in the answer")
         raise self._api.failure(answer)
 
     def _result(self, body: dict[str, Any], answer: http.Response) -> PollResult:
@@ -156,7 +157,7 @@ class OpenAIVideos:
 
         :raises ProviderError: the provider did not answer, or refused.
         """
-        if not self._account.options.get("cancel_by_delete"):
+        if not self._delete_stops:
             return TaskState.RUNNING
         now = self.poll(ref).state
         if now.is_terminal:
@@ -220,7 +221,7 @@ class OpenAIVideos:
             if not 200 <= answer.status < 300:
                 raise self._api.failure(answer)
             if body is None or not isinstance(body.get("data"), list):
-                raise self._unreadable(answer, ErrorKind.RETRYABLE, "no list in the answer")
+                raise self._api.unreadable(answer, ErrorKind.RETRYABLE, "no list in the answer")
             videos = [video for video in body["data"] if isinstance(video, dict)]
             yield from videos
             times = [number(video.get("created_at")) or None for video in videos]
@@ -249,22 +250,11 @@ class OpenAIVideos:
         return WebhookEvent(event_id, event["type"], remote_id if isinstance(remote_id, str) else None, event)
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
-        """None: this format tells no price."""
+        """Tell nothing: this format has no price."""
         return None
 
     def _ref(self, remote_id: str) -> RemoteRef:
         return RemoteRef(provider=self._account.key, remote_id=remote_id)
-
-    def _unreadable(self, answer: http.Response, kind: ErrorKind, why: str) -> ProviderError:
-        error = self._api.failure(answer)
-        return ProviderError(
-            kind,
-            f"HTTP {answer.status}: {why}.",
-            code="unreadable",
-            http_status=answer.status,
-            request_id=error.request_id,
-            raw=error.raw,
-        )
 
 
 def _auth(account: AccountConfig) -> dict[str, str]:

@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,6 +89,8 @@ class WireServer:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        with suppress(OSError):  # closed before
+            self._listener.shutdown(socket.SHUT_RDWR)  # else the accept under way takes one more client
         self._listener.close()
 
     def says(self, *replies: Reply) -> None:

@@ -1,0 +1,3 @@
+from tests.providers.conftest import server
+
+__all__ = ["server"]

@@ -1,0 +1,193 @@
+"""What every adapter must keep: subclass, say how to make one, and its dialect is judged like all others."""
+
+from __future__ import annotations
+
+import io
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from queue_app.providers.base import (
+    AccountConfig,
+    ErrorKind,
+    PollResult,
+    Provider,
+    ProviderError,
+    RemoteRef,
+    SubmitRequest,
+    TaskState,
+    Verdict,
+    accepted_verdict,
+)
+from tests.providers.wire import Reply, WireServer, answer, drip, hang, reset
+
+PROMPT = "A fox — “über” the hill.\nSecond line, 100 % & more; 日本\t🦊"
+
+NOT_ACCEPTED, REFUSED, UNKNOWN = Verdict.NOT_ACCEPTED, Verdict.REFUSED, Verdict.UNKNOWN
+ANSWERS = [
+    (400, {"error": {"message": "bad size"}}, ErrorKind.INVALID_REQUEST, REFUSED),
+    (422, {"detail": [{"loc": ["body", "size"], "msg": "bad size", "type": "x"}]}, ErrorKind.INVALID_REQUEST, REFUSED),
+    (400, {"error": {"code": "moderation_blocked", "message": "no"}}, ErrorKind.REJECTED, REFUSED),
+    (404, {"error": {"code": "model_not_found", "message": "no such model"}}, ErrorKind.NOT_FOUND, REFUSED),
+    (401, {"error": {"message": "bad key"}}, ErrorKind.AUTH, NOT_ACCEPTED),
+    (403, {"detail": "forbidden"}, ErrorKind.AUTH, NOT_ACCEPTED),
+    (402, {"error": "pay"}, ErrorKind.QUOTA, NOT_ACCEPTED),
+    (429, {"error": {"code": "rate_limit_exceeded"}}, ErrorKind.RATE_LIMITED, NOT_ACCEPTED),
+    (429, {"error": {"code": "insufficient_quota"}}, ErrorKind.QUOTA, NOT_ACCEPTED),
+    (408, {}, ErrorKind.AMBIGUOUS, UNKNOWN),
+    (409, {}, ErrorKind.AMBIGUOUS, UNKNOWN),
+    (425, {}, ErrorKind.AMBIGUOUS, UNKNOWN),
+    (500, {"error": {"message": "oops"}}, ErrorKind.AMBIGUOUS, UNKNOWN),
+    (503, b"<html>busy</html>", ErrorKind.AMBIGUOUS, UNKNOWN),
+    (307, b"", ErrorKind.AMBIGUOUS, UNKNOWN),
+    (200, b"not json", ErrorKind.AMBIGUOUS, UNKNOWN),
+    (200, b"", ErrorKind.AMBIGUOUS, UNKNOWN),
+    (200, [], ErrorKind.AMBIGUOUS, UNKNOWN),
+    (202, {"nothing": "useful"}, ErrorKind.AMBIGUOUS, UNKNOWN),
+]
+BREAKS = {
+    "reset": reset,
+    "closed": lambda sock: sock.close(),
+    "hangs": hang,
+    "drips": drip(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"),
+    "cut": lambda sock: sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"),
+}
+
+
+def request(prompt: str = PROMPT, endpoint_id: str = "sora-2", **inputs: Any) -> SubmitRequest:
+    return SubmitRequest(attempt_id=uuid4(), endpoint_id=endpoint_id, inputs={"prompt": prompt, **inputs})
+
+
+class CreateContract:
+    """A create is sent once, and its failure says what is known of its fate."""
+
+    create_seconds: tuple[Any, str]  # where the adapter keeps its limit: module and name
+
+    def adapter(self, base_url: str, **changes: Any) -> Provider:
+        raise NotImplementedError
+
+    def refusal(self, server: WireServer, *replies: Reply, **changes: Any) -> ProviderError:
+        server.says(*replies)
+        provider = self.adapter(server.url, **changes)
+        req = request()
+        with pytest.raises(ProviderError) as refused:
+            provider.submit(SubmitRequest(req.attempt_id, req.endpoint_id, provider.validate(req.endpoint_id, req.inputs)))
+        return refused.value
+
+    @pytest.mark.parametrize(("status", "body", "kind", "verdict"), ANSWERS)
+    def test_an_answer_other_than_yes(
+        self, server: WireServer, status: int, body: Any, kind: ErrorKind, verdict: Verdict
+    ) -> None:
+        error = self.refusal(server, answer(status, body, {"x-request-id": "req-7", "Location": "/elsewhere"}))
+        assert (error.kind, accepted_verdict(error), error.http_status, error.request_id) == (kind, verdict, status, "req-7")
+        assert len(server.seen) == 1
+
+    @pytest.mark.parametrize("how", BREAKS)
+    def test_a_broken_exchange_is_unknown_and_never_sent_again(
+        self, server: WireServer, how: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(*self.create_seconds, 0.3)
+        error = self.refusal(server, BREAKS[how])
+        assert (error.kind, accepted_verdict(error)) == (ErrorKind.AMBIGUOUS, UNKNOWN)
+        assert len(server.seen) == 1
+
+    def test_a_create_that_never_left_is_not_accepted(self, server: WireServer) -> None:
+        server.__exit__()
+        error = self.refusal(server)
+        assert (accepted_verdict(error), error.code) == (NOT_ACCEPTED, "not_sent")
+
+    def test_what_the_operator_vouches_for_is_not_accepted(self, server: WireServer) -> None:
+        error = self.refusal(server, answer(503, {}), options={"not_accepted_statuses": [503]})
+        assert accepted_verdict(error) is NOT_ACCEPTED
+
+    def test_an_unreadable_yes_is_kept_for_a_person(self, server: WireServer) -> None:
+        assert self.refusal(server, answer(200, b"<b>queued as 77</b>")).raw == "<b>queued as 77</b>"
+
+    @pytest.mark.parametrize(
+        ("headers", "seconds"),
+        [
+            ({"Retry-After": "7"}, 7.0),
+            ({"retry-after-ms": "1500", "Retry-After": "9"}, 1.5),
+            ({"Date": "Sat, 21 Nov 2026 10:00:00 GMT", "Retry-After": "Sat, 21 Nov 2026 10:01:30 GMT"}, 90.0),
+            ({"Retry-After": "soon"}, None),
+            ({}, None),
+        ],
+    )
+    def test_a_429_says_how_long_to_wait(self, server: WireServer, headers: dict[str, str], seconds: float | None) -> None:
+        assert self.refusal(server, answer(429, {}, headers)).retry_after == seconds
+
+    def test_the_key_is_sent_and_appears_nowhere_else(self, server: WireServer, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("DEBUG")
+        error = self.refusal(
+            server, answer(401, {"error": {"message": "Incorrect API key: sk-very-secret"}}), api_key="sk-very-secret"
+        )
+        assert "sk-very-secret" in " ".join(server.seen[0].headers.values())
+        assert "sk-very-secret" not in f"{error!r} {error} {error.raw} {error.__cause__!r} {caplog.text}"
+        assert "sk-very-secret" not in repr(
+            AccountConfig("a", "b", "c", api_key="sk-very-secret", webhook_secret="sk-very-secret")
+        )
+
+
+class ProviderContract:
+    """The life of a task at a rig that really works: create, poll, fetch, find again, stop."""
+
+    @pytest.fixture
+    def provider(self) -> Provider:
+        raise NotImplementedError
+
+    def ask(self, provider: Provider, prompt: str, **inputs: Any) -> SubmitRequest:
+        req = request(prompt, **inputs)
+        return SubmitRequest(req.attempt_id, req.endpoint_id, provider.validate(req.endpoint_id, req.inputs))
+
+    def end_of(self, provider: Provider, ref: RemoteRef, seconds: float = 20) -> PollResult:
+        late = time.monotonic() + seconds
+        while not (result := provider.poll(ref)).state.is_terminal:
+            assert time.monotonic() < late, result
+            time.sleep(0.05)
+        return result
+
+    def test_a_task_lives_from_create_to_its_files(self, provider: Provider) -> None:
+        ref = RemoteRef.from_json(provider.submit(self.ask(provider, PROMPT, duration=4, aspect_ratio="1:1", seed=7)).to_json())
+        result = self.end_of(provider, ref)
+        assert result.state is TaskState.SUCCEEDED
+        assert [asset.required for asset in result.assets if asset.required]
+        for asset in result.assets:
+            sink = io.BytesIO()
+            got = provider.fetch(ref, asset, sink, 10_000_000)
+            assert got.size == sink.tell() > 100
+            assert len(got.sha256) == 64
+
+    def test_a_file_over_the_cap_is_refused(self, provider: Provider) -> None:
+        ref = provider.submit(self.ask(provider, "cap"))
+        main = next(asset for asset in self.end_of(provider, ref).assets if asset.required)
+        with pytest.raises(ProviderError) as refused:
+            provider.fetch(ref, main, io.BytesIO(), 50)
+        assert (refused.value.kind, refused.value.code) == (ErrorKind.INVALID_REQUEST, "too_large")
+
+    def test_a_lost_answer_is_found_again_by_what_was_asked(self, provider: Provider) -> None:
+        asked = self.ask(provider, f"lost {uuid4()}")
+        since, until = datetime.now(UTC) - timedelta(seconds=60), datetime.now(UTC) + timedelta(seconds=180)
+        assert provider.find_orphans(asked, since, until) == []
+        refs = [provider.submit(asked)]
+        time.sleep(1.1)  # the rigs' times are whole seconds
+        refs.append(provider.submit(asked))
+        assert provider.find_orphans(asked, since, until) == refs
+        assert provider.find_orphans(asked, since, until - timedelta(seconds=240)) == []
+
+    def test_an_unknown_id_is_lost(self, provider: Provider) -> None:
+        result = provider.poll(RemoteRef(provider="x", remote_id="no/such+id=="))
+        assert result.state is TaskState.LOST
+        assert result.error is not None
+        assert result.error.kind is ErrorKind.NOT_FOUND
+
+    def test_a_cancel_stops_a_task_but_keeps_a_result(self, provider: Provider) -> None:
+        ref = provider.submit(self.ask(provider, "stop me"))
+        assert provider.cancel(ref) in {TaskState.CANCELED, TaskState.CANCELING}
+        assert self.end_of(provider, ref).state in {TaskState.CANCELED, TaskState.LOST}
+        done = provider.submit(self.ask(provider, "too late"))
+        self.end_of(provider, done)
+        assert provider.cancel(done) is TaskState.SUCCEEDED
+        assert provider.poll(done).state is TaskState.SUCCEEDED

@@ -1,0 +1,18 @@
+"""What the tests of the OpenAI-style adapter share."""
+
+from typing import Any
+
+from queue_app.providers.base import AccountConfig, RemoteRef
+from queue_app.providers.openai_videos import OpenAIVideos
+from tests.providers.contract import PROMPT
+
+VIDEO = {
+    "id": "video_1", "object": "video", "model": "sora-2", "status": "queued", "progress": 0, "created_at": 1_800_000_000,
+    "completed_at": None, "expires_at": None, "prompt": PROMPT, "size": "1280x720", "seconds": "8", "error": None,
+}  # fmt: skip
+REF = RemoteRef(provider="sora", remote_id="video_1")
+
+
+def adapter(base_url: str, **changes: Any) -> OpenAIVideos:
+    fields: dict[str, Any] = {"key": "sora", "adapter": "openai_videos", "base_url": base_url, "api_key": "sk-test-key"}
+    return OpenAIVideos(AccountConfig(**fields | changes))

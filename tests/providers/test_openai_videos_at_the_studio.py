@@ -1,0 +1,25 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from queue_app.providers import registry
+from queue_app.providers.base import AccountConfig, Provider
+from tests.providers.contract import ProviderContract
+from tests.studio.process import StudioProcess
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
+    process = StudioProcess(tmp_path_factory.mktemp("studio"), seconds_per_job=0.3)
+    yield process
+    process.stop()
+
+
+class TestOpenAIVideosAtTheStudio(ProviderContract):
+    @pytest.fixture
+    def provider(self, studio: StudioProcess, settings: Any) -> Provider:
+        settings.TRUSTED_ORIGINS = [studio.url]
+        return registry.get(AccountConfig("studio", "openai_videos", studio.url, api_key=None, preview=True))

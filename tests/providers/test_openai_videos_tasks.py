@@ -1,0 +1,294 @@
+import base64
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from queue_app.providers.base import (
+    ErrorKind,
+    ProviderError,
+    RemoteAsset,
+    RemoteRef,
+    TaskState,
+    WebhookRefused,
+)
+from tests.providers.contract import PROMPT, request
+from tests.providers.openai import REF, VIDEO, adapter
+from tests.providers.wire import WireServer, answer
+
+MOMENT = datetime.fromtimestamp(1_800_000_000, UTC)
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+
+
+class TestPoll:
+    def poll(self, server: WireServer, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Any:
+        server.says(answer(status, body, headers))
+        return adapter(server.url).poll(REF)
+
+    @pytest.mark.parametrize(
+        ("word", "state"),
+        [
+            *((word, TaskState.QUEUED) for word in ("queued", "pending", "submitted", "created")),
+            *((word, TaskState.RUNNING) for word in ("in_progress", "processing", "running", "generating", "pondering")),
+            *((word, TaskState.SUCCEEDED) for word in ("completed", "succeeded", "success")),
+            *((word, TaskState.FAILED) for word in ("failed", "error", "expired", "rejected")),
+            *((word, TaskState.CANCELED) for word in ("cancelled", "Canceled")),
+        ],
+    )
+    def test_reads_the_words_of_all_gateways(self, server: WireServer, word: str, state: TaskState) -> None:
+        assert self.poll(server, VIDEO | {"status": word}).state is state
+
+    def test_notes_a_word_it_does_not_know(self, server: WireServer, caplog: pytest.LogCaptureFixture) -> None:
+        self.poll(server, VIDEO | {"status": "pondering"})
+        assert "pondering" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("told", "progress"), [(0, 0.0), (40, 0.4), (100, 1.0), (250, 1.0), (-1, 0.0), ("40", 0.4), (None, None), (True, None)]
+    )
+    def test_reads_progress_and_invents_none(self, server: WireServer, told: Any, progress: float | None) -> None:
+        assert self.poll(server, VIDEO | {"status": "in_progress", "progress": told}).progress == progress
+
+    def test_lives_without_all_that_gateways_leave_out(self, server: WireServer) -> None:
+        result = self.poll(server, {"id": "video_1", "status": "completed"})
+        assert (result.state, result.progress, result.expires_at, result.cost) == (TaskState.SUCCEEDED, None, None, None)
+
+    def test_lists_the_assets_of_a_completed_video(self, server: WireServer) -> None:
+        result = self.poll(server, VIDEO | {"status": "completed", "progress": 100, "expires_at": 1_800_000_000})
+        assert [(asset.kind, asset.required) for asset in result.assets] == [
+            ("video", True),
+            ("thumbnail", False),
+            ("spritesheet", False),
+        ]
+        assert result.expires_at == MOMENT
+        assert self.poll(server, VIDEO).assets == []
+
+    @pytest.mark.parametrize(
+        ("headers", "seconds"),
+        [
+            ({"openai-poll-after-ms": "2500", "Retry-After": "9"}, 2.5),
+            ({"Retry-After": "9"}, 9.0),
+            ({"openai-poll-after-ms": "x"}, None),
+            ({}, None),
+        ],
+    )
+    def test_passes_the_hint_when_to_ask_again(self, server: WireServer, headers: dict[str, str], seconds: float | None) -> None:
+        assert self.poll(server, VIDEO, headers=headers).next_poll_after == seconds
+
+    @pytest.mark.parametrize(("status", "kind"), [(500, ErrorKind.RETRYABLE), (400, ErrorKind.INVALID_REQUEST)])
+    def test_takes_a_failed_video_in_an_error_answer_as_a_result(self, server: WireServer, status: int, kind: ErrorKind) -> None:
+        result = self.poll(server, VIDEO | {"status": "failed", "error": {"code": status, "message": "CUDA"}}, status)
+        assert result.state is TaskState.FAILED
+        assert (result.error.kind, result.error.code, result.error.message) == (kind, str(status), "CUDA")
+
+    def test_tells_a_rejection_from_a_failure(self, server: WireServer) -> None:
+        result = self.poll(server, VIDEO | {"status": "failed", "error": {"code": "moderation_blocked", "message": "no"}})
+        assert (result.state, result.error.kind) == (TaskState.REJECTED, ErrorKind.REJECTED)
+
+    @pytest.mark.parametrize("body", [{"error": {"message": "no such video"}}, {"detail": "Video not found"}])
+    def test_takes_a_404_in_the_format_as_lost(self, server: WireServer, body: Any) -> None:
+        assert self.poll(server, body, 404).state is TaskState.LOST
+
+    @pytest.mark.parametrize(
+        ("status", "body", "kind"),
+        [
+            (404, b"<html>nginx</html>", ErrorKind.NOT_FOUND),
+            (502, b"<html>bad gateway</html>", ErrorKind.RETRYABLE),
+            (503, VIDEO | {"status": "in_progress"}, ErrorKind.RETRYABLE),
+            (429, {}, ErrorKind.RATE_LIMITED),
+            (401, {}, ErrorKind.AUTH),
+            (200, b"not json", ErrorKind.RETRYABLE),
+            (200, {"id": "video_1"}, ErrorKind.RETRYABLE),
+        ],
+    )
+    def test_says_nothing_about_the_task_when_the_answer_says_nothing(
+        self, server: WireServer, status: int, body: Any, kind: ErrorKind
+    ) -> None:
+        with pytest.raises(ProviderError) as failed:
+            self.poll(server, body, status)
+        assert failed.value.kind is kind
+
+    def test_encodes_every_character_of_an_id(self, server: WireServer) -> None:
+        server.says(answer(200, VIDEO))
+        adapter(server.url).poll(RemoteRef(provider="x", remote_id="video_a+b/c==?#../é"))
+        assert server.seen[0].target == "/v1/videos/video_a%2Bb%2Fc%3D%3D%3F%23..%2F%C3%A9"
+
+
+class TestCancel:
+    def test_sends_nothing_where_a_task_cannot_be_stopped(self, server: WireServer) -> None:
+        provider = adapter(server.url)
+        assert provider.caps["cancel"] == "none"
+        assert provider.cancel(REF) is TaskState.RUNNING
+        assert server.seen == []
+
+    @pytest.mark.parametrize(
+        ("status", "body", "state"),
+        [
+            (200, {"id": "video_1", "object": "video.deleted", "deleted": True}, TaskState.CANCELED),
+            (202, {}, TaskState.CANCELING),
+            (409, {"detail": "Cancellation in progress"}, TaskState.CANCELING),
+            (404, {"detail": "not found"}, TaskState.LOST),
+        ],
+    )
+    def test_deletes_a_running_task(self, server: WireServer, status: int, body: Any, state: TaskState) -> None:
+        server.says(answer(200, VIDEO | {"status": "in_progress"}), answer(status, body))
+        provider = adapter(server.url, options={"cancel_by_delete": True})
+        assert provider.caps["cancel"] == "hard"
+        assert provider.cancel(REF) is state
+        assert [seen.method for seen in server.seen] == ["GET", "DELETE"]
+
+    def test_leaves_a_finished_result_alone(self, server: WireServer) -> None:
+        server.says(answer(200, VIDEO | {"status": "completed"}))
+        assert adapter(server.url, options={"cancel_by_delete": True}).cancel(REF) is TaskState.SUCCEEDED
+        assert [seen.method for seen in server.seen] == ["GET"]
+
+    def test_is_hard_at_the_studio_unless_said_otherwise(self) -> None:
+        assert adapter("http://s", preview=True).caps["cancel"] == "hard"
+        assert adapter("http://s", preview=True, options={"cancel_by_delete": False}).caps["cancel"] == "none"
+
+
+class TestFetch:
+    def fetch(self, server: WireServer, kind: str, *replies: bytes) -> Any:
+        server.says(*replies)
+        return adapter(server.url).fetch(REF, RemoteAsset(kind, required=kind == "video"), io.BytesIO(), 1000)
+
+    def test_asks_for_the_variant_with_the_key(self, server: WireServer) -> None:
+        got = self.fetch(server, "thumbnail", answer(200, b"RIFF", {"Content-Type": "image/webp"}))
+        assert (got.kind, got.size, got.content_type) == ("thumbnail", 4, "image/webp")
+        assert server.seen[0].target == "/v1/videos/video_1/content?variant=thumbnail"
+        assert server.seen[0].headers["authorization"] == "Bearer sk-test-key"
+
+    def test_asks_for_the_video_without_naming_a_variant(self, server: WireServer) -> None:
+        self.fetch(server, "video", answer(200, b"mp4", {"Content-Type": "video/mp4"}))
+        assert server.seen[0].target == "/v1/videos/video_1/content"
+
+    def test_follows_to_the_storage_without_the_key(self, server: WireServer, settings: Any) -> None:
+        with WireServer() as storage:
+            settings.TRUSTED_ORIGINS = [server.url, storage.url]
+            storage.says(answer(200, b"mp4"))
+            self.fetch(server, "video", answer(302, headers={"Location": f"{storage.url}/signed"}))
+        assert "authorization" not in storage.seen[0].headers
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            answer(404, {"error": "no"}),
+            answer(400, {"error": {"message": "variant not supported"}}),
+            answer(422, {"detail": "variant"}),
+            answer(200, b"mp4", {"Content-Type": "video/mp4"}),
+            answer(200, b"x" * 2000),
+        ],
+        ids=["404", "400", "422", "the video again", "too large"],
+    )
+    def test_says_clearly_that_a_gateway_has_no_such_variant(self, server: WireServer, reply: bytes) -> None:
+        with pytest.raises(ProviderError, match="no spritesheet") as refused:
+            self.fetch(server, "spritesheet", reply)
+        assert (refused.value.kind, refused.value.code) == (ErrorKind.NOT_FOUND, "no_variant")
+
+    @pytest.mark.parametrize(
+        ("reply", "kind"),
+        [
+            (answer(400, {"error": {"message": "the operation failed"}}), ErrorKind.INVALID_REQUEST),
+            (answer(400, {"error": {"message": "blocked by safety filters"}}), ErrorKind.REJECTED),
+            (answer(404, {"error": "gone"}), ErrorKind.NOT_FOUND),
+            (answer(503, b""), ErrorKind.RETRYABLE),
+            (answer(200, b"x" * 2000), ErrorKind.INVALID_REQUEST),
+        ],
+    )
+    def test_lets_a_refused_video_fail_the_job(self, server: WireServer, reply: bytes, kind: ErrorKind) -> None:
+        with pytest.raises(ProviderError) as refused:
+            self.fetch(server, "video", reply)
+        assert refused.value.kind is kind
+
+
+class TestFindOrphans:
+    SINCE, UNTIL = MOMENT - timedelta(seconds=60), MOMENT + timedelta(seconds=180)
+
+    def find(self, server: WireServer, *pages: Any) -> list[str]:
+        server.says(*(page if isinstance(page, bytes) else answer(200, page) for page in pages))
+        return [ref.remote_id for ref in adapter(server.url).find_orphans(request(), self.SINCE, self.UNTIL)]
+
+    def page(self, *changes: dict[str, Any], more: bool = False) -> dict[str, Any]:
+        videos = [VIDEO | {"id": f"v{number}"} | change for number, change in enumerate(changes)]
+        return {"object": "list", "data": videos, "last_id": videos[-1]["id"] if videos else None, "has_more": more}
+
+    def test_matches_prompt_model_and_time_and_gives_the_oldest_first(self, server: WireServer) -> None:
+        page = self.page(
+            {"id": "newer", "created_at": 1_800_000_100},
+            {"id": "older", "created_at": 1_799_999_990},
+            {"prompt": PROMPT + " "},
+            {"model": "sora-2-pro"},
+            {"created_at": 1_800_009_000},
+            {"id": "no-model", "model": None},
+            {"created_at": 1_799_000_000},
+        )
+        assert self.find(server, page) == ["older", "no-model", "newer"]
+
+    @pytest.mark.parametrize("created_at", [0, None])
+    def test_counts_a_video_without_a_time(self, server: WireServer, created_at: Any) -> None:
+        assert self.find(server, self.page({"created_at": created_at})) == ["v0"]
+
+    def test_walks_the_pages_until_they_are_too_old(self, server: WireServer) -> None:
+        pages = self.page({"prompt": "other"}, more=True), self.page({}, {"created_at": 1}, more=True), b"never asked"
+        assert self.find(server, *pages) == ["v0"]
+        assert [seen.target for seen in server.seen] == [
+            "/v1/videos?limit=100&order=desc",
+            "/v1/videos?limit=100&order=desc&after=v0",
+        ]
+
+    def test_an_empty_list_is_a_firm_none(self, server: WireServer) -> None:
+        assert self.find(server, self.page()) == []
+
+    @pytest.mark.parametrize(
+        ("reply", "kind"),
+        [
+            (answer(404, {"detail": "Not Found"}), ErrorKind.NOT_FOUND),
+            (answer(500, b""), ErrorKind.RETRYABLE),
+            (answer(200, b"not json"), ErrorKind.RETRYABLE),
+            (answer(200, {"data": None}), ErrorKind.RETRYABLE),
+            (answer(200, {"data": [VIDEO | {"prompt": None}]}), ErrorKind.NOT_FOUND),
+            (answer(200, {"data": [VIDEO | {"prompt": "other"}], "has_more": True, "last_id": "v"}), ErrorKind.RETRYABLE),
+        ],
+        ids=["no list", "500", "garbage", "no data", "no prompts", "endless"],
+    )
+    def test_never_says_none_when_it_could_not_look(self, server: WireServer, reply: bytes, kind: ErrorKind) -> None:
+        with pytest.raises(ProviderError) as failed:
+            self.find(server, reply)
+        assert failed.value.kind is kind
+
+
+class TestWebhooks:
+    BODY = b'{"id":"evt_1","object":"event","type":"video.completed","data":{"id":"video_1"}}'
+
+    def headers(self, body: bytes, *, secret: str = SECRET, at: datetime | None = None) -> dict[str, str]:
+        at = at or datetime.now(UTC)
+        signature = Webhook(secret).sign("evt_1", at, body.decode())
+        return {"Webhook-Id": "evt_1", "Webhook-Timestamp": str(int(at.timestamp())), "Webhook-Signature": signature}
+
+    def test_a_signed_event_names_its_video(self) -> None:
+        event = adapter("https://e.com", webhook_secret=SECRET).parse_webhook(self.headers(self.BODY), self.BODY)
+        assert (event.event_id, event.type, event.remote_id) == ("evt_1", "video.completed", "video_1")
+
+    @pytest.mark.parametrize("secret", [None, ""])
+    def test_nothing_is_believed_without_a_secret(self, secret: str | None) -> None:
+        with pytest.raises(WebhookRefused, match="no webhook secret"):
+            adapter("https://e.com", webhook_secret=secret).parse_webhook(self.headers(self.BODY), self.BODY)
+
+    def test_forged_old_and_broken_events_are_refused(self) -> None:
+        provider = adapter("https://e.com", webhook_secret=SECRET)
+        good = self.headers(self.BODY)
+        other = "whsec_" + base64.b64encode(b"another secret, also long enough").decode()
+        attempts = [
+            (good, self.BODY + b" "), ({}, self.BODY), (self.headers(self.BODY, secret=other), self.BODY),
+            (self.headers(self.BODY, at=datetime.now(UTC) - timedelta(minutes=6)), self.BODY), (good, b"\xff\xfe"),
+            (good | {"Webhook-Signature": "nocomma"}, self.BODY), (good | {"Webhook-Signature": "v1,é"}, self.BODY),
+            (good | {"Webhook-Timestamp": "1e999"}, self.BODY), (self.headers(b"[]"), b"[]"), (self.headers(b"{"), b"{"),
+        ]  # fmt: skip
+        for headers, body in attempts:
+            with pytest.raises(WebhookRefused):
+                provider.parse_webhook(headers, body)
+
+    def test_a_secret_that_is_none_is_no_reason_to_crash(self) -> None:
+        with pytest.raises(WebhookRefused):
+            adapter("https://e.com", webhook_secret="whsec_!").parse_webhook(self.headers(self.BODY), self.BODY)
