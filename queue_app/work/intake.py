@@ -123,6 +123,11 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     lifecycle.queue_again(jobs, at=at, actor=actor)
 
 
+def default_priority(model: GenerationModel) -> int:
+    """The priority of a job of this model that asks for none."""
+    return Kind.objects.get(pk=model.medium).default_priority
+
+
 def text_problem(value: str) -> str | None:
     """What PostgreSQL cannot keep: NUL characters and halves of surrogate pairs."""
     if "\x00" in value:

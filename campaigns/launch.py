@@ -1,0 +1,153 @@
+"""
+Launching a campaign: campaign, cells, jobs, reservations and events in one transaction, all or nothing, and once: the same key
+(a draft's id, an API's idempotency key) never makes a second one.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from campaigns.models import Brand, Campaign, Combination, Draft, Version
+from campaigns.plan import Plan, PlannedCell, check_prompt
+from campaigns.rules import compliance
+from queue_app.models import Batch, Job, User
+from queue_app.models.job import OPEN_STATES
+from queue_app.work import intake
+
+
+class LaunchRefused(Exception):
+    """The campaign cannot be launched as it is; nothing was written."""
+
+
+@transaction.atomic
+def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
+    """
+    Buy every cell of the plan that is not blocked.
+
+    :raises LaunchRefused: every cell is blocked.
+    :raises NotEnoughTickets: the wallet holds less than the sum.
+    """
+    if not plan.to_buy:
+        raise LaunchRefused(
+            "Every combination is blocked by a compliance rule, so there is nothing to buy. Mend the brief first."
+        )
+    brief = plan.brief
+    name = brief.name.strip() or f"{brief.brand.strip()}: {brief.big_idea.strip()}"[:80]
+    batch, jobs = intake.enqueue(owner, plan.drafts(), at=at, actor=actor, batch_name=name, max_concurrent=brief.max_concurrent)
+    assert batch is not None
+    campaign = Campaign.objects.create(
+        batch=batch,
+        name=name,
+        brand=_brand(brief.brand.strip()),
+        product_category=brief.product_category,
+        big_idea=brief.big_idea,
+        visual_messaging=brief.visual_messaging,
+        audio_messaging=brief.audio_messaging,
+        dimensions={choice.key: [value for value, _ in choice.values] for choice in plan.choices},
+        labels=plan.labels,
+        exclude=[dict(one) for one in brief.exclude],
+        model=plan.model,
+        parameters=plan.parameters,
+        priority=plan.priority,
+        created_at=at,
+    )
+    _make_cells(campaign, plan, jobs)
+    return campaign
+
+
+@transaction.atomic
+def launch_draft(draft: Draft, plan: Plan, *, at: datetime, actor: str) -> Campaign:
+    """Launch what a draft has become; launched before, it gives the campaign of then (double click, reload, repeated POST)."""
+    locked = Draft.objects.select_for_update().select_related("campaign").get(pk=draft.pk)
+    if locked.campaign is not None:
+        return locked.campaign
+    campaign = launch(plan, owner=User.objects.get(pk=locked.owner_id), at=at, actor=actor)
+    locked.campaign = campaign
+    locked.save(update_fields=["campaign"])
+    return campaign
+
+
+@transaction.atomic
+def make_again(combination: Combination, text: str, *, at: datetime, actor: str) -> Version:
+    """
+    Buy one more version of a cell, with an edited prompt; its review starts anew, the earlier versions stay.
+
+    :raises LaunchRefused: the prompt is blocked by a rule, or the cell's latest version has not ended yet.
+    :raises IntakeRefused: the prompt is empty or too long.
+    :raises NotEnoughTickets: the wallet holds less than its price.
+    """
+    cell = (
+        Combination.objects.select_for_update(of=("self",))
+        .select_related("campaign__brand", "campaign__batch", "job")
+        .get(pk=combination.pk)
+    )
+    if cell.job is not None and cell.job.state in OPEN_STATES:
+        raise LaunchRefused("Its latest version is still being made. Wait for it, or cancel it first.")
+    campaign = cell.campaign
+    verdict = check_prompt(campaign.brand, text)
+    if verdict.level == "block":
+        raise LaunchRefused(blocked_words(verdict))
+    draft = intake.Draft(model=campaign.model_id, prompt=text, parameters=campaign.parameters, metadata={"combination": cell.key})
+    batch = Batch.objects.select_for_update().get(pk=campaign.pk)
+    owner = User.objects.get(pk=batch.owner_id)
+    _, jobs = intake.enqueue(owner, [draft], at=at, actor=actor, batch=batch)
+    Batch.objects.filter(pk=batch.pk).update(ended_at=None)
+    number = cell.versions.count() + 1
+    version = Version.objects.create(combination=cell, number=number, job=jobs[0], prompt=text)
+    cell.job, cell.prompt, cell.blocked, cell.review = jobs[0], text, False, ""
+    cell.compliance = as_json(verdict)
+    cell.reviewed_by, cell.reviewed_at = None, None
+    cell.save()
+    return version
+
+
+def blocked_words(verdict: compliance.Verdict) -> str:
+    """Say in one line what blocks a prompt and how to mend it."""
+    hit = next(hit for hit in verdict.hits if hit.rule.severity == "block")
+    mend = f" Write “{hit.rule.instead}” instead." if hit.rule.instead else " Take it out."
+    return f"“{hit.matched}” is not allowed: {hit.rule.reason.rstrip('.')}.{mend}"
+
+
+def as_json(verdict: compliance.Verdict) -> dict[str, object]:
+    """A verdict as it is kept with a cell and told by the API."""
+    return {
+        "level": verdict.level,
+        "hits": [
+            {
+                "rule": hit.rule.name,
+                "severity": hit.rule.severity,
+                "matched": hit.matched,
+                "start": hit.start,
+                "end": hit.end,
+                "reason": hit.rule.reason,
+                "instead": hit.rule.instead,
+            }
+            for hit in verdict.hits
+        ],
+    }
+
+
+def _make_cells(campaign: Campaign, plan: Plan, jobs: Sequence[Job]) -> None:
+    bought = iter(jobs)
+    cells = Combination.objects.bulk_create(_cell(campaign, planned, bought) for planned in plan.cells)
+    Version.objects.bulk_create(
+        Version(combination=cell, number=1, job=cell.job, prompt=cell.prompt) for cell in cells if cell.job is not None
+    )
+
+
+def _cell(campaign: Campaign, planned: PlannedCell, bought: Iterator[Job]) -> Combination:
+    return Combination(
+        campaign=campaign,
+        index=planned.cell.index,
+        key=planned.cell.key,
+        values=planned.cell.values,
+        prompt=planned.prompt,
+        compliance=as_json(planned.verdict),
+        blocked=planned.blocked,
+        job=None if planned.blocked else next(bought),
+    )
+
+
+def _brand(name: str) -> Brand:
+    return Brand.objects.filter(name__iexact=name).first() or Brand.objects.create(name=name)

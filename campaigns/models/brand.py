@@ -1,0 +1,67 @@
+"""Whose voice it is, and what may not be said."""
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.functions import Lower
+
+from campaigns.rules import compliance
+
+
+class Brand(models.Model):
+    name = models.CharField(max_length=100)
+    voice = models.CharField(
+        max_length=500, blank=True, help_text="How the brand speaks, in a sentence; it goes into every prompt."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"), name="brand_named_once", violation_error_message="There is a brand of this name."
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ComplianceRule(models.Model):
+    """What a prompt may not say, of one brand or of all."""
+
+    class Kind(models.TextChoices):
+        TERM = "term", "term: these words, however they are written"
+        PATTERN = "pattern", "pattern: a regular expression"
+
+    class Severity(models.TextChoices):
+        BLOCK = "block", "block: never bought"
+        WARN = "warn", "warn: bought, and shown"
+
+    name = models.CharField(max_length=100)
+    brand = models.ForeignKey(
+        Brand, null=True, blank=True, on_delete=models.CASCADE, related_name="rules", help_text="Empty: all brands."
+    )
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.TERM)
+    pattern = models.CharField("term or pattern", max_length=300)
+    severity = models.CharField(max_length=10, choices=Severity.choices, default=Severity.BLOCK)
+    reason = models.CharField(max_length=300)
+    instead = models.CharField("what to write instead", max_length=300, blank=True)
+    active = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        problem = (compliance.pattern_problem if self.kind == self.Kind.PATTERN else compliance.term_problem)(self.pattern)
+        if problem:
+            raise ValidationError({"pattern": problem})
+
+    def as_rule(self) -> compliance.Rule:
+        return compliance.Rule(
+            id=self.pk,
+            name=self.name,
+            kind="pattern" if self.kind == self.Kind.PATTERN else "term",
+            pattern=self.pattern,
+            severity="block" if self.severity == self.Severity.BLOCK else "warn",
+            reason=self.reason,
+            instead=self.instead,
+            brand=self.brand.name if self.brand else None,
+        )

@@ -1,0 +1,61 @@
+"""One brief: what was asked for. Counts, states and money are the batch's and its jobs', never kept here (I13)."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from campaigns.models.brand import Brand
+from queue_app.models import Batch, GenerationModel, User
+
+
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    def of(self, user: User) -> "CampaignQuerySet":
+        """The campaigns this user may reach (I35)."""
+        return self if user.is_staff else self.filter(batch__owner=user)
+
+
+class Campaign(models.Model):
+    """One batch with its brief; its number is its batch's."""
+
+    batch = models.OneToOneField(Batch, on_delete=models.PROTECT, primary_key=True, related_name="campaign")
+    name = models.CharField(max_length=200)
+    brand = models.ForeignKey(Brand, on_delete=models.PROTECT, related_name="campaigns")
+    product_category = models.CharField(max_length=200, blank=True)
+    big_idea = models.TextField()
+    visual_messaging = models.TextField(blank=True)
+    audio_messaging = models.TextField(blank=True)
+    dimensions = models.JSONField(help_text="Dimension key → the chosen value keys, in the order of the matrix.")
+    labels = models.JSONField(default=dict, help_text="The words of those dimensions and values when it was launched.")
+    exclude = models.JSONField(default=list)
+    model = models.ForeignKey(GenerationModel, on_delete=models.PROTECT, related_name="+")
+    parameters = models.JSONField()
+    priority = models.SmallIntegerField()
+    created_at = models.DateTimeField()
+
+    objects = CampaignQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Draft(models.Model):
+    """
+    A form that is being filled in, saved at every change. Its id is also the launch's key: launched once, it names the campaign
+    that came of it, however often it is sent again.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    body = models.JSONField(default=dict, help_text="The fields as they were typed.")
+    revision = models.PositiveIntegerField(default=0)
+    updated_at = models.DateTimeField()
+    campaign = models.ForeignKey(Campaign, null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner"], condition=models.Q(campaign=None), name="draft_one_open_per_owner"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Draft of {self.owner}"

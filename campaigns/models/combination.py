@@ -1,0 +1,58 @@
+"""The cells of a campaign's matrix, and the versions made of each."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from campaigns.models.brief import Campaign
+from queue_app.models import Job
+
+
+class Review(models.TextChoices):
+    NONE = "", "not judged"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    WINNER = "winner"
+
+
+class Combination(models.Model):
+    """One cell: a value of each chosen dimension, its prompt, its review. A blocked one is kept to show why, and never bought."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="combinations")
+    index = models.PositiveIntegerField(help_text="Its place in the full product, from 1.")
+    key = models.CharField(max_length=500)
+    values = models.JSONField(help_text="Dimension key → value key.")
+    prompt = models.TextField()
+    compliance = models.JSONField(default=dict, help_text='{"level": "clear", "hits": [...]}')
+    blocked = models.BooleanField(default=False)
+    job = models.OneToOneField(
+        Job, null=True, on_delete=models.PROTECT, related_name="combination", help_text="Its latest version's."
+    )
+    review = models.CharField(max_length=10, choices=Review.choices, blank=True)
+    reviewed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    reviewed_at = models.DateTimeField(null=True)
+    note = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "index"], name="combination_once"),
+            models.CheckConstraint(condition=Q(blocked=False) | Q(job=None), name="combination_blocked_is_never_bought"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id} no. {self.index}"
+
+
+class Version(models.Model):
+    """One making of a cell; the first at the launch, one more for each edited prompt."""
+
+    combination = models.ForeignKey(Combination, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    job = models.OneToOneField(Job, on_delete=models.PROTECT, related_name="version")
+    prompt = models.TextField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["combination", "number"], name="version_once")]
+
+    def __str__(self) -> str:
+        return f"{self.combination}, version {self.number}"
