@@ -1,0 +1,255 @@
+"""
+Storing: fetch what the provider made, check it, keep it, and only then charge for it.
+
+No transaction is open while files move: one short one at the end writes the rows and settles the tickets. A crash before it
+leaves objects without a row; `remove_orphans` takes those. The stills are always our own, so that they are alike from every
+provider: the review page's scrubber counts on ten frames in one row.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import FileSystemStorage, default_storage
+from django.db import transaction
+from django.db.models import Max
+
+from queue_app import clock, lifecycle
+from queue_app.lifecycle import Lease, Trouble
+from queue_app.models import Asset, Attempt, Job, Outcome, State
+from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteAsset, RemoteRef
+from queue_app.rules import backoff
+from queue_app.work import accounts, media
+
+log = logging.getLogger(__name__)
+FOLDER = "assets"
+TRIES = 3  # for a file that is wrong, gone or does not come
+TRIES_UNREACHABLE = 12  # half an hour: while the provider or our disk cannot be reached, nothing is said about the file
+ORPHAN_AGE = timedelta(hours=24)
+LOOKED_UP_AT_ONCE = 1_000
+_ACCOUNT_TROUBLE = (ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.QUOTA)
+
+
+def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
+    """
+    Deliver a job that is done at the provider (T19), or plan the next try, or give up (T20). Hands out nothing.
+
+    A lease that is void by then changes nothing, and what was stored is taken away again.
+    """
+    at = clock.now()
+    stages = Stages(at)
+    try:
+        with workroom() as room:
+            with stages.timed("download"):
+                _download(job.model.medium, attempt, room / "delivered")
+            with stages.timed("post-processing"):
+                pieces = media.examine(job.model.medium, room / "delivered", room)
+            with stages.timed("storage"):
+                assets = _keep(pieces, attempt, at=at)
+    except (ProviderError, media.NotUsable, OSError) as problem:
+        _settle_failure(attempt, lease, problem, at=clock.now())
+        return []
+    if not _complete(lease, assets, stages, at=clock.now()):
+        log.info("job %s: its lease was over before its files were stored; they are removed again", job.pk)
+        _drop(asset.name for asset in assets)
+    return []
+
+
+def remove_orphans(at: datetime) -> int:
+    """Remove stored objects without a row, and working files, that are older than 24 h; gives how many (I34)."""
+    before = at - ORPHAN_AGE
+    removed = 0
+    old = (name for name in _stored_names(FOLDER) if default_storage.get_modified_time(name) < before)
+    while names := list(islice(old, LOOKED_UP_AT_ONCE)):
+        orphans = set(names) - set(Asset.objects.filter(name__in=names).values_list("name", flat=True))
+        _drop(orphans)
+        removed += len(orphans)
+    for room in _temporary().glob("store-*"):
+        if datetime.fromtimestamp(room.stat().st_mtime, UTC) < before:
+            shutil.rmtree(room, ignore_errors=True)
+            removed += 1
+    return removed
+
+
+class Stages:
+    """Names, starts and durations (seconds) of what was done, for the job's history."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at, self._began = at, time.monotonic()
+        self.done: list[dict[str, Any]] = []
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        started_at = self._at + timedelta(seconds=began - self._began)
+        seconds = round(time.monotonic() - began, 3)
+        self.done.append({"name": name, "started_at": started_at.isoformat(), "seconds": seconds})
+
+
+@contextmanager
+def workroom() -> Iterator[Path]:
+    """A directory for one job's files, on the media's own disk: from there they are moved, not copied."""
+    _temporary().mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="store-", dir=_temporary(), ignore_cleanup_errors=True) as room:
+        yield Path(room)
+
+
+def _temporary() -> Path:
+    return Path(settings.MEDIA_ROOT) / "tmp"
+
+
+# --- getting it -----------------------------------------------------------------------------------------------------
+
+
+def _download(kind: str, attempt: Attempt, path: Path) -> None:
+    """
+    Fetch the file that an attempt was to make into ``path``.
+
+    :raises ProviderError: the provider does not have it, or did not send it whole and in time.
+    """
+    provider = accounts.provider_for(attempt.account)
+    ref = RemoteRef.from_json(attempt.remote)
+    wanted = _wanted(kind, provider.poll(ref))
+    with path.open("wb") as sink:
+        provider.fetch(ref, wanted, sink, settings.ASSET_MAX_BYTES)
+
+
+def _wanted(kind: str, result: PollResult) -> RemoteAsset:
+    for asset in result.assets:
+        if asset.kind == kind:
+            return asset
+    if not result.state.is_terminal:
+        raise ProviderError(ErrorKind.RETRYABLE, f"The provider was done and now says {result.state}.", code="not_sent")
+    reason = f": {result.error.message}" if result.error else "."
+    raise ProviderError(ErrorKind.NOT_FOUND, f"The provider says {result.state} and has no {kind}{reason}", code="no_asset")
+
+
+# --- keeping it -----------------------------------------------------------------------------------------------------
+
+
+class _Moved(File):  # type: ignore[type-arg]
+    """A file that the storage may take away instead of copying it."""
+
+    def temporary_file_path(self) -> str:
+        return str(self.name)
+
+
+def _keep(pieces: Sequence[media.Piece], attempt: Attempt, *, at: datetime) -> list[Asset]:
+    """Put the files into the storage under names of our own; gives their unsaved rows. All or none."""
+    assets: list[Asset] = []
+    try:
+        for piece in pieces:
+            assets.append(_keep_one(piece, attempt, at=at))
+    except BaseException:
+        _drop(asset.name for asset in assets)
+        raise
+    return assets
+
+
+def _keep_one(piece: media.Piece, attempt: Attempt, *, at: datetime) -> Asset:
+    number = uuid.uuid4()
+    with piece.path.open("rb") as file:
+        sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
+        os.fsync(file.fileno())  # what is charged for is kept, through a power cut too
+        file.seek(0)
+        content = _Moved(file, str(piece.path))
+        name = default_storage.save(f"{FOLDER}/{at:%Y/%m}/{number}.{media.EXTENSIONS[piece.content_type]}", content)
+    _sync_folder(name)
+    return Asset(
+        id=number,
+        job_id=attempt.job_id,
+        attempt=attempt,
+        kind=piece.kind,
+        name=name,
+        content_type=piece.content_type,
+        size=size,
+        sha256=sha256,
+        width=piece.width,
+        height=piece.height,
+        seconds=piece.seconds,
+        preview=attempt.preview,
+        created_at=at,
+    )
+
+
+def _sync_folder(name: str) -> None:
+    """Make a file's place durable as well, where the storage is a disk of ours."""
+    if isinstance(default_storage, FileSystemStorage):
+        folder = os.open(Path(default_storage.path(name)).parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _drop(names: Iterable[str]) -> None:
+    for name in names:
+        default_storage.delete(name)
+
+
+def _stored_names(folder: str) -> Iterator[str]:
+    if not default_storage.exists(folder):
+        return
+    folders, files = default_storage.listdir(folder)
+    for inner in folders:
+        yield from _stored_names(f"{folder}/{inner}")
+    for file in files:
+        yield f"{folder}/{file}"
+
+
+# --- settling it ----------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic(durable=True)
+def _complete(lease: Lease, assets: Sequence[Asset], stages: Stages, *, at: datetime) -> bool:
+    job = lifecycle.held_by(lease)
+    if job is None:
+        return False
+    last = Asset.objects.filter(job=job).aggregate(last=Max("version"))["last"] or 0
+    for asset in assets:
+        asset.version = last + 1
+    lifecycle.complete(job, assets, at=at, actor="worker", stages=stages.done)
+    return True
+
+
+def _settle_failure(attempt: Attempt, lease: Lease, problem: Exception, *, at: datetime) -> None:
+    """Try again a little later, or say for good that the provider was paid and nothing is there."""
+    again_at = at
+    if isinstance(problem, ProviderError) and problem.kind in _ACCOUNT_TROUBLE:
+        again_at = accounts.went_badly(attempt.account, problem, at=at) or at
+    with transaction.atomic():
+        job = lifecycle.held_by(lease)
+        if job is None:
+            return
+        if job.store_tries < (TRIES_UNREACHABLE if _is_unreachable(problem) else TRIES):
+            wait = backoff.BASE + backoff.retry_delay("exponential", job.store_tries, chance=accounts.chance)
+            lifecycle.check_again(job, next_check_at=max(again_at, at + timedelta(seconds=wait)))
+            log.warning("job %s: try %s to store it failed: %s", job.pk, job.store_tries, problem)
+            return
+        kind = problem.kind if isinstance(problem, ProviderError) else ""
+        trouble = Trouble("not_delivered", f"The provider made it, but it could not be had: {problem}", kind)
+        review = f"Paid, nothing delivered after {job.store_tries} tries: {problem}"[:300]
+        lifecycle.fail(job, at=at, actor="worker", trouble=trouble, outcome=Outcome.LOST, review=review)
+        log.error("job %s: %s", job.pk, review)
+
+
+def _is_unreachable(problem: Exception) -> bool:
+    """Whether the failure tells of the way to the file, ours or the provider's, and not of the file."""
+    if not isinstance(problem, ProviderError):
+        return isinstance(problem, OSError)
+    if problem.kind == ErrorKind.RETRYABLE:
+        return problem.code == "not_sent" or (problem.http_status or 0) >= 500
+    return problem.kind in _ACCOUNT_TROUBLE

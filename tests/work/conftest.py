@@ -1,0 +1,66 @@
+"""A studio to buy from, and films and pictures to judge."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import pytest
+import requests
+from PIL import Image
+
+from tests.studio.process import StudioProcess
+
+
+@pytest.fixture(scope="package")
+def studio_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
+    process = StudioProcess(tmp_path_factory.mktemp("studio"), seconds_per_job=0.1)
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def studio(studio_process: StudioProcess, settings) -> StudioProcess:
+    """The studio that all accounts without a key buy from."""
+    settings.STUDIO_URL = studio_process.url
+    settings.TRUSTED_ORIGINS = [studio_process.url]
+    return studio_process
+
+
+@pytest.fixture
+def finished_video(studio: StudioProcess) -> Callable[..., str]:
+    """Have a video made and give its id at the studio; ``fault`` is one of the studio's for the create."""
+
+    def make(fault: str = "") -> str:
+        if fault:
+            studio.queue_faults(create=[fault])
+        body = {"prompt": "A tram through a sunlit old town.", "seconds": "1", "size": "320x180", "model": "sora-2"}
+        number = requests.post(f"{studio.url}/v1/videos", json=body, timeout=15).json()["id"]
+        ends = time.monotonic() + 30
+        while requests.get(f"{studio.url}/v1/videos/{number}", timeout=15).json()["status"] != "completed":
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        return str(number)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Make a video file: ``film("mp4", seconds=2, size=(64, 36))``; equal ones are made once."""
+    folder = tmp_path_factory.mktemp("films")
+
+    def make(container: str = "mp4", *, seconds: float = 2, size: tuple[int, int] = (320, 180)) -> Path:
+        path = folder / f"{seconds}-{size[0]}x{size[1]}.{container}"
+        if not path.exists():
+            options = {"movflags": "+faststart"} if container == "mp4" else {}
+            with av.open(str(path), "w", options=options) as output:
+                stream = output.add_stream("libvpx-vp9", rate=24, options={"deadline": "realtime", "cpu-used": "8"})
+                stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+                for number in range(int(seconds * 24)):
+                    picture = Image.new("RGB", size, (number * 5 % 256, 90, 200))
+                    output.mux(stream.encode(av.VideoFrame.from_image(picture)))
+                output.mux(stream.encode())
+        return path
+
+    return make

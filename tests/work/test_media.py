@@ -1,0 +1,168 @@
+"""What a file is, is decided by its bytes and by a decoder that may die without harm."""
+
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from queue_app.work import media, media_child
+
+
+def refused(kind, path, room):
+    with pytest.raises(media.NotUsable) as refusal:
+        media.examine(kind, path, room)
+    return refusal.value.code
+
+
+class TestSniff:
+    @pytest.mark.parametrize(("container", "expected"), [("mp4", "video/mp4"), ("webm", "video/webm")])
+    def test_names_films(self, film, container, expected):
+        assert media.sniff(film(container)) == expected
+
+    @pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
+    def test_names_pictures_whatever_they_are_called(self, tmp_path, form):
+        Image.new("RGB", (8, 8)).save(tmp_path / "film.mp4", form)
+
+        assert media.sniff(tmp_path / "film.mp4") == f"image/{form}"
+
+    @pytest.mark.parametrize(
+        ("content", "expected"),
+        [
+            (b"<!DOCTYPE html><title>Page</title>", "text/html"),
+            ("\ufeff\n<html lang=de>Grüße".encode(), "text/html"),
+            ("# Überschrift\n\nText.".encode(), "text/plain"),
+        ],
+    )
+    def test_names_text(self, tmp_path, content, expected):
+        (tmp_path / "page").write_bytes(content)
+
+        assert media.sniff(tmp_path / "page") == expected
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"   \n",
+            b"\0\0\0 ftypavif\0\0\0\0avifmif1",
+            b"\0\0\0 ftypheic\0\0\0\0",
+            b"GIF89a\x01\x00\x01\x00",
+            b"PK\x03\x04" + bytes(50),
+            b"\x1a\x45\xdf\xa3\x42\x82\x88matroska",
+            "Grüße".encode("latin-1"),
+            b"text with a bell \x07",
+        ],
+    )
+    def test_refuses_the_rest(self, tmp_path, content):
+        (tmp_path / "thing").write_bytes(content)
+
+        with pytest.raises(media.NotUsable, match="no type that we keep"):
+            media.sniff(tmp_path / "thing")
+
+
+class TestExamine:
+    @pytest.mark.parametrize("container", ["mp4", "webm"])
+    def test_measures_a_film_and_makes_its_stills(self, film, tmp_path, container):
+        video, thumbnail, sheet = media.examine("video", film(container), tmp_path)
+
+        assert (video.width, video.height, video.seconds) == (320, 180, pytest.approx(2, abs=0.1))
+        assert (thumbnail.kind, thumbnail.content_type, thumbnail.width, thumbnail.height) == (
+            "thumbnail",
+            "image/webp",
+            320,
+            180,
+        )
+        assert (sheet.kind, sheet.content_type, sheet.width, sheet.height) == ("spritesheet", "image/jpeg", 3200, 180)
+        assert Image.open(sheet.path).size == (3200, 180)
+
+    def test_shows_ten_different_moments(self, film, tmp_path):
+        sheet = Image.open(media.examine("video", film(), tmp_path)[2].path)
+
+        reds = [sheet.getpixel((320 * number + 160, 90))[0] for number in range(10)]
+        assert len({round(red / 4) for red in reds}) == 10
+
+    def test_keeps_a_tall_film_tall(self, film, tmp_path):
+        _, thumbnail, sheet = media.examine("video", film(size=(180, 320)), tmp_path)
+
+        assert (thumbnail.width, thumbnail.height) == (180, 320)
+        assert (sheet.width, sheet.height) == (1010, 180)
+
+    def test_measures_a_picture(self, tmp_path):
+        Image.new("RGBA", (1600, 900), (1, 2, 3, 4)).save(tmp_path / "picture", "PNG")
+
+        picture, thumbnail = media.examine("image", tmp_path / "picture", tmp_path)
+
+        assert (picture.width, picture.height, picture.seconds) == (1600, 900, None)
+        assert (thumbnail.width, thumbnail.height) == (640, 360)
+
+    def test_takes_a_page_as_it_is(self, tmp_path):
+        (tmp_path / "page").write_text("<html></html>")
+
+        assert media.examine("page", tmp_path / "page", tmp_path) == [media.Piece("page", tmp_path / "page", "text/html")]
+
+    @pytest.mark.parametrize("container", ["mp4", "webm"])
+    def test_refuses_half_a_film(self, film, tmp_path, container):
+        whole = film(container).read_bytes()
+        (tmp_path / "half").write_bytes(whole[: len(whole) * 6 // 10])
+
+        assert refused("video", tmp_path / "half", tmp_path) == "damaged"
+
+    def test_refuses_a_head_with_nothing_behind_it(self, film, tmp_path):
+        (tmp_path / "zeros").write_bytes(film().read_bytes()[:48] + bytes(100_000))
+
+        assert refused("video", tmp_path / "zeros", tmp_path) == "damaged"
+
+    def test_refuses_half_a_picture(self, tmp_path):
+        Image.effect_noise((300, 300), 50).save(tmp_path / "picture", "JPEG")
+        (tmp_path / "half").write_bytes((tmp_path / "picture").read_bytes()[:5_000])
+
+        assert refused("image", tmp_path / "half", tmp_path) == "damaged"
+
+    def test_refuses_a_bomb(self, tmp_path):
+        Image.new("1", (16_000, 16_000)).save(tmp_path / "bomb", "PNG")
+
+        assert refused("image", tmp_path / "bomb", tmp_path) == "damaged"
+
+    def test_refuses_a_picture_for_a_film(self, tmp_path):
+        Image.new("RGB", (8, 8)).save(tmp_path / "picture", "PNG")
+
+        assert refused("video", tmp_path / "picture", tmp_path) == "wrong_type"
+
+    def test_outlives_a_decoder_that_crashes(self, film, tmp_path, monkeypatch):
+        crashing = tmp_path / "crashing.py"
+        crashing.write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+        monkeypatch.setattr(media_child, "__file__", str(crashing))
+
+        assert refused("video", film(), tmp_path) == "unreadable"
+
+    def test_ends_a_decoder_that_hangs(self, film, tmp_path, monkeypatch):
+        hanging = tmp_path / "hanging.py"
+        hanging.write_text("import time; time.sleep(60)")
+        monkeypatch.setattr(media_child, "__file__", str(hanging))
+        monkeypatch.setattr(media, "CHILD_SECONDS", 0.5)
+
+        assert refused("video", film(), tmp_path) == "unreadable"
+
+
+class TestTheDecodersLimits:
+    def test_hold_before_any_decoder_is_loaded(self):
+        program = f"""
+import sys; sys.path.insert(0, {str(media_child.__file__.rpartition("/")[0])!r})
+import media_child; media_child.limit()
+assert "av" not in sys.modules and "PIL" not in sys.modules
+bytearray(media_child.MEMORY_BYTES)
+"""
+        done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False)
+
+        assert "MemoryError" in done.stderr
+
+    def test_give_it_none_of_our_environment(self, film, tmp_path, monkeypatch):
+        telling = tmp_path / "telling.py"
+        telling.write_text("import json, os; print(json.dumps({'problem': ' '.join(os.environ)}))")
+        monkeypatch.setattr(media_child, "__file__", str(telling))
+        monkeypatch.setenv("FAL_KEY", "secret")
+
+        with pytest.raises(media.NotUsable) as told:
+            media.examine("video", film(), tmp_path)
+
+        assert "FAL_KEY" not in str(told.value)
