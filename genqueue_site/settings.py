@@ -137,7 +137,9 @@ else:
         "HOME": VAR / "pg18",
         "FAST": env.flag("EMBEDDED_FAST"),
     }
-DATABASES["default"] |= {"CONN_MAX_AGE": 0, "ATOMIC_REQUESTS": False}
+# 0 for the web: under ASGI a kept connection serves nobody twice. `runworker` sets it for its clusters
+CONN_MAX_AGE = env.whole("CONN_MAX_AGE", 0, low=0, high=86_400)
+DATABASES["default"] |= {"CONN_MAX_AGE": CONN_MAX_AGE, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- files and static files ---------------------------------------------------------------------------------------
@@ -194,7 +196,7 @@ Q_CLUSTER: dict[str, Any] = {
     "guard_cycle": 1,
     # we retry, django-q2 does not
     "timeout": round(TIMES.task),
-    "retry": 5 * round(TIMES.task),
+    "retry": 300,
     "max_attempts": 1,
     "ack_failures": True,
     "save_limit": -1,
@@ -210,7 +212,7 @@ Q_CLUSTER: dict[str, Any] = {
     },
 }
 if REDIS_URL:
-    Q_CLUSTER["redis"] = REDIS_URL
+    Q_CLUSTER |= {"redis": REDIS_URL, "broker_class": "queue_app.runtime.redis_broker.RedisQueueBroker"}
 else:
     Q_CLUSTER |= {"orm": "default", "broker_class": "queue_app.runtime.broker.QueueBroker"}
 

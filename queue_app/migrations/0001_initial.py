@@ -271,8 +271,7 @@ class Migration(migrations.Migration):
                 ('beat_at', models.DateTimeField()),
                 ('task', models.CharField(blank=True, help_text='What a busy worker is at.', max_length=100)),
                 ('task_until', models.DateTimeField(help_text="The end of that task's time limit.", null=True)),
-                ('canary_sent_at', models.DateTimeField(null=True)),
-                ('canary_taken_at', models.DateTimeField(null=True)),
+                ('canary_taken_at', models.DateTimeField(help_text='When a canary last came through the cluster.', null=True)),
             ],
             options={
                 'verbose_name_plural': 'worker processes',

@@ -22,8 +22,7 @@ class WorkerProcess(models.Model):
     beat_at = models.DateTimeField()
     task = models.CharField(max_length=100, blank=True, help_text="What a busy worker is at.")
     task_until = models.DateTimeField(null=True, help_text="The end of that task's time limit.")
-    canary_sent_at = models.DateTimeField(null=True)
-    canary_taken_at = models.DateTimeField(null=True)
+    canary_taken_at = models.DateTimeField(null=True, help_text="When a canary last came through the cluster.")
 
     class Meta:
         verbose_name_plural = "worker processes"

@@ -1,0 +1,67 @@
+"""System checks of the queue's settings: what would break a promise only later, and quietly, stops the start with words."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connection
+
+from queue_app.models import ModelRoute
+from queue_app.providers import registry
+from queue_app.runtime.queues import Queue
+
+GUARD_SECONDS, MARGIN_SECONDS = 3, 30  # django-q2 adds the first to a task's time; the second is ours
+
+
+@register()
+def times_nest(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A call ends before its lease, a lease before its task, a task before the grace of a lookup."""
+    hint = "Mend TIMES in the settings (queue_app/rules/times.py); their order is what keeps an attempt from being bought twice."
+    found = [*settings.TIMES.problems(), *_task_times()]
+    return [Error(f"The queue's times do not nest: {problem}.", hint=hint, id="queue_app.E001") for problem in found]
+
+
+@register()
+def tasks_are_not_delivered_twice(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A task is delivered anew after ``retry`` seconds; until then the ones taken ahead of it must have had their time."""
+    return [
+        Error(
+            f"Queue {queue}: retry is {queue.conf['retry']} s and must be at least {least} s.",
+            hint="Raise retry in Q_CLUSTER, or lower the cluster's timeout, queue_limit or bulk.",
+            id="queue_app.E002",
+        )
+        for queue in Queue
+        if queue.conf["retry"] < (least := least_retry(queue.conf))
+    ]
+
+
+@register(Tags.database)
+def adapters_exist(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Each route that is on names an account whose adapter this version has."""
+    if not databases or ModelRoute._meta.db_table not in connection.introspection.table_names():  # about to be migrated
+        return []
+    accounts = ModelRoute.objects.filter(active=True, model__active=True).values_list("account_id", "account__adapter")
+    return [
+        Warning(
+            f"Provider account {account} wants the adapter {adapter!r}, which this version does not have.",
+            hint="Its models are hidden and refused as model_not_available; switch their routes off to silence this.",
+            id="queue_app.W001",
+        )
+        for account, adapter in sorted(set(accounts))
+        if not registry.is_available(adapter)
+    ]
+
+
+def least_retry(conf: Mapping[str, Any]) -> int:
+    """The seconds that a task may lie in a cluster's memory and then run: all that is taken ahead of it, and itself."""
+    rounds = 1 + math.ceil((conf["queue_limit"] + conf["bulk"]) / conf["workers"])
+    return int((conf["timeout"] + GUARD_SECONDS) * rounds + MARGIN_SECONDS)
+
+
+def _task_times() -> Iterator[str]:
+    """django-q2 is told whole seconds."""
+    for queue, seconds in ((Queue.DEFAULT, settings.TIMES.task), (Queue.STORE, settings.TIMES.store_task)):
+        if queue.task_seconds != max(1, round(seconds)):
+            yield f"queue {queue} ends its tasks after {queue.task_seconds} s, not after {seconds:g} s"

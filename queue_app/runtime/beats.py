@@ -1,0 +1,82 @@
+"""
+What the processes of a cluster tell their runworker, by django-q2's signals: every 2 s each worker says that it lives and what
+it is at, from a thread, so that a busy one is never taken for a dead one. Imported when Django starts, it connects them.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from django_q.conf import Conf
+from django_q.signals import post_execute, post_execute_in_worker, post_spawn, pre_execute
+
+from queue_app.runtime import canary
+from queue_app.runtime.lifeline import LINE, Beat
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 2
+ORPHAN_SECONDS = 25  # calls in flight may end; then an orphaned cluster ends itself
+
+
+class _Worker:
+    """This process, once it is a worker."""
+
+    task = ""
+    until: float | None = None
+
+    def say(self) -> None:
+        task, until = self.task, self.until
+        left = round(until - time.monotonic(), 1) if task and until is not None else None
+        LINE.tell(Beat(os.getpid(), task=task[:100], seconds_left=left))
+
+    def beat(self) -> None:
+        """Beat until the process ends, and end the whole group when it has been orphaned."""
+        cut_at: float | None = None
+        while True:
+            self.say()
+            time.sleep(BEAT_SECONDS)
+            if LINE.is_held and LINE.is_cut():
+                cut_at = cut_at or time.monotonic()
+                if time.monotonic() - cut_at > ORPHAN_SECONDS:
+                    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+_worker = _Worker()
+
+
+def name_task(words: str) -> None:
+    """Say what this worker is at, such as "submit job 7"; until the task ends."""
+    _worker.task = words
+    _worker.say()
+
+
+def _spawned(**_: Any) -> None:
+    threading.Thread(target=_worker.beat, name="beats", daemon=True).start()
+
+
+def _begins(task: dict[str, Any], **_: Any) -> None:
+    if task["func"] != canary.FUNCTION:
+        _worker.until = time.monotonic() + Conf.TIMEOUT
+        name_task(str(task["func"]).rpartition(".")[2])
+
+
+def _ended(task: dict[str, Any], **_: Any) -> None:
+    if task["func"] != canary.FUNCTION:
+        name_task("")
+
+
+def _monitored(task: dict[str, Any], **_: Any) -> None:
+    if task["func"] == canary.FUNCTION:
+        LINE.tell(Beat(os.getpid(), canary=True))
+
+
+def connect() -> None:
+    """Listen to django-q2's signals; said twice it still listens once."""
+    post_spawn.connect(_spawned)
+    pre_execute.connect(_begins)
+    post_execute_in_worker.connect(_ended)
+    post_execute.connect(_monitored)

@@ -1,0 +1,119 @@
+"""
+The queue of tasks in PostgreSQL, by django-q2's ``broker_class`` hook; `redis_broker` is the one for ``REDIS_URL``.
+
+It hands over nothing once the cluster's lifeline is cut, and slips a canary in among the tasks.
+A task is a wake-up, never truth: what is lost here is found by the dispatcher.
+"""
+
+import logging
+import select
+import time
+from typing import Any
+
+import psycopg2
+from django.db import DatabaseError, InterfaceError, connections, transaction
+from django_q.brokers.orm import ORM
+from django_q.conf import Conf
+from django_q.models import OrmQ
+
+from queue_app.runtime.canary import CanarySource, Delivery
+from queue_app.runtime.lifeline import LINE
+
+log = logging.getLogger(__name__)
+
+_PUT = "INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, clock_timestamp()) RETURNING id"
+# now(), not clock_timestamp(): the index is of no use to a condition that could change from row to row. The CTE is computed
+# once; as a plain subquery the planner may run it again and take more rows than asked for.
+_TAKE = """
+    WITH first AS (
+        SELECT id FROM django_q_ormq WHERE key = %s AND lock <= now() ORDER BY lock, id LIMIT %s FOR UPDATE SKIP LOCKED
+    )
+    UPDATE django_q_ormq task SET lock = now() + %s * interval '1 second' FROM first WHERE task.id = first.id
+    RETURNING task.id, task.payload
+"""
+
+
+class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
+    """First in, first out; taken with SKIP LOCKED; a NOTIFY wakes a waiting cluster. A task not acknowledged comes back."""
+
+    def __init__(self, list_key: str | None = None) -> None:
+        super().__init__(list_key)
+        self._ears: Any = None
+        self._canaries = CanarySource()
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        self._ears, self._canaries = None, CanarySource()
+
+    @staticmethod
+    def get_connection(list_key: str | None = None) -> Any:  # noqa: ARG004 - django-q2's signature
+        """Django's own connection, left open: each process of a cluster has its own and uses it all the time."""
+        return OrmQ.objects.using(Conf.ORM)
+
+    def info(self) -> str:
+        return "PostgreSQL"
+
+    def enqueue(self, task: str) -> int:
+        """Put a task at the end. Inside a transaction the task and its wake-up leave with the commit."""
+        with connections[Conf.ORM].cursor() as cursor:
+            cursor.execute(_PUT, [self.list_key, task])
+            number = int(cursor.fetchone()[0])
+        # a statement of its own: a NOTIFY in a writing transaction makes all commits of the database queue up
+        transaction.on_commit(self._notify, using=Conf.ORM)
+        return number
+
+    def dequeue(self) -> Delivery:
+        """Take what is first, waiting ``poll`` seconds at most. A database that is gone is waited for."""
+        if LINE.is_cut():
+            time.sleep(0.2)
+            return []
+        if due := self._canaries.next():
+            return due
+        try:
+            with connections[Conf.ORM].cursor() as cursor:
+                cursor.execute(_TAKE, [self.list_key, Conf.BULK, Conf.RETRY])
+                taken: Delivery = sorted(cursor.fetchall())
+            if not taken:
+                self._wait()
+            return taken
+        except (DatabaseError, InterfaceError, psycopg2.Error) as error:
+            log.warning("queue %s: the database is gone, looking again soon: %s", self.list_key, str(error).strip())
+            self._forget_connections()
+            time.sleep(Conf.POLL)
+            return []
+
+    def delete(self, task_id: int) -> None:
+        """Drop a task. Where the database is gone it comes back after ``retry`` seconds and changes nothing."""
+        try:
+            super().delete(task_id)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("queue %s: task %s could not be acknowledged: %s", self.list_key, task_id, str(error).strip())
+            connections[Conf.ORM].close()
+
+    @property
+    def _channel(self) -> str:
+        return f"gq_tasks_{self.list_key}"
+
+    def _notify(self) -> None:
+        with connections[Conf.ORM].cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [self._channel])
+
+    def _wait(self) -> None:
+        """Sleep until a task may have come, the line is cut, or ``poll`` seconds have passed."""
+        if self._ears is None:
+            database = connections[Conf.ORM]
+            self._ears = database.get_new_connection(database.get_connection_params())
+            self._ears.autocommit = True
+            with self._ears.cursor() as cursor:
+                cursor.execute(f'LISTEN "{self._channel}"')
+            return  # what came before we listened is still to be looked for
+        watched = [self._ears] if LINE.descriptor is None else [self._ears, LINE.descriptor]
+        select.select(watched, [], [], Conf.POLL)
+        self._ears.poll()
+        self._ears.notifies.clear()
+
+    def _forget_connections(self) -> None:
+        connections[Conf.ORM].close()
+        if self._ears is not None:
+            self._ears.close()
+            self._ears = None

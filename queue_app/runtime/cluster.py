@@ -1,0 +1,125 @@
+"""One `qcluster` and the watch over it: started in a process group of its own, shot as one, started anew."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+from django.conf import settings
+
+from queue_app.runtime import kernel
+from queue_app.runtime.lifeline import Keeper
+from queue_app.runtime.queues import Queue
+from queue_app.runtime.roll import Entry, Role
+from queue_app.runtime.watch import Watch
+
+log = logging.getLogger(__name__)
+
+DIED_AT_ONCE_SECONDS = 10
+LONGEST_PAUSE_SECONDS = 30
+KEEP_CONNECTIONS_SECONDS = "600"
+
+
+class Cluster:
+    """The cluster of one queue; `tend()` it often."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+        self._main: subprocess.Popen[bytes] | None = None
+        self._keeper: Keeper | None = None
+        self._deaths_at_once = 0
+        self._start_at = time.monotonic()
+
+    @property
+    def is_running(self) -> bool:
+        return self._main is not None and self._main.poll() is None
+
+    def tend(self, *, database_since: float | None) -> None:
+        """Start it if it is not there and hear its beats; end it all if its main process has gone or it is frozen."""
+        now = time.monotonic()
+        if self._main is None:
+            if now >= self._start_at:
+                self._start(now)
+            return
+        self._hear(now)
+        status = self._main.poll()
+        trouble = self._watch.frozen(now=now, database_since=database_since) if status is None else f"its master ended ({status})"
+        if trouble:
+            log.error("cluster %s: %s; its process group %s is ended", self.queue, trouble, self._main.pid)
+            self.kill()
+            self._plan_start(lived=now - self._started_at)
+
+    def ask_to_stop(self) -> None:
+        """Let it finish what it is at. Only the main process is told: a group-wide SIGTERM would cut tasks in the middle."""
+        if self._keeper is not None:
+            self._keeper.cut()
+        if self._main is not None:
+            self._main.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL every process of it, and wait for their end."""
+        if self._main is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self._main.pid, signal.SIGKILL)
+        self._main.wait()
+        if not kernel.end_group(self._main.pid):
+            log.error("cluster %s: a process of group %s cannot be ended", self.queue, self._main.pid)
+        if self._keeper is not None:
+            self._keeper.close()
+        self._main = self._keeper = None
+
+    def entries(self) -> Iterator[Entry]:
+        """What the roll says of it: the cluster, and each of its workers."""
+        if self._main is None:
+            return
+        now = time.monotonic()
+        yield Entry(
+            Role.CLUSTER, self._main.pid, self.queue, self._group, self._started_at, beat_at=now, canary_at=self._watch.canary_at
+        )
+        for worker in list(self._watch.workers.values()):
+            yield Entry(
+                Role.WORKER,
+                worker.pid,
+                self.queue,
+                self._group,
+                worker.started_at,
+                worker.beat_at,
+                task=worker.task,
+                task_until=worker.until,
+            )
+
+    def _start(self, now: float) -> None:
+        keeper = Keeper()
+        own = {"Q_CLUSTER_NAME": self.queue.cluster, "CONN_MAX_AGE": KEEP_CONNECTIONS_SECONDS, **keeper.variable}
+        self._main = subprocess.Popen(
+            [sys.executable, "-m", "django", "qcluster"],
+            cwd=settings.ROOT,
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE, **own},
+            stdin=subprocess.DEVNULL,
+            pass_fds=keeper.descriptors,
+            start_new_session=True,
+        )
+        keeper.handed_over()
+        group = kernel.look(self._main.pid)
+        self._group = group or kernel.Seen(self._main.pid, os.getpid(), self._main.pid, "")
+        self._keeper, self._watch, self._started_at = keeper, Watch(now=now), now
+        log.info("cluster %s: started, process group %s", self.queue, self._main.pid)
+
+    def _hear(self, now: float) -> None:
+        assert self._keeper is not None
+        for beat in self._keeper.beats():
+            self._watch.hear(beat, now=now)
+        for pid in self._watch.silent(now=now):
+            if kernel.look(pid) is None:
+                self._watch.forget(pid)
+
+    def _plan_start(self, *, lived: float) -> None:
+        """Anew at once, unless it keeps dying at once."""
+        self._deaths_at_once = self._deaths_at_once + 1 if lived < DIED_AT_ONCE_SECONDS else 0
+        pause = min(2.0**self._deaths_at_once, LONGEST_PAUSE_SECONDS) if self._deaths_at_once else 0
+        self._start_at = time.monotonic() + pause

@@ -1,0 +1,134 @@
+"""
+The dispatcher loop: claim what fits, hand out what is due, sweep, prune. One leads among all; the others stand by.
+
+It talks to nobody but the database, keeps nothing in memory, and does in a wake-up only what can be due.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+
+import psycopg2
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from queue_app import clock, lifecycle, wake
+from queue_app.models import State
+from queue_app.runtime import roll
+from queue_app.runtime.ears import Ears
+from queue_app.runtime.tasks import hand_out
+from queue_app.work import dispatch, recovery
+
+log = logging.getLogger(__name__)
+
+LONGEST_SLEEP_SECONDS = 1.0
+FRUITLESS_SLEEP_SECONDS = 0.25  # after a round that found nothing although something is due: somebody else is at it
+PRUNE_SECONDS = 60
+BACKOFF_SECONDS = (0.2, 0.5, 1, 2, 5)
+WENT_WELL_SECONDS = 10  # a fault after that long is a new one
+DATABASE_GONE = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
+
+
+class Every:
+    """Says whether its time has come again."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._last = seconds, -float("inf")
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
+
+
+class Dispatcher:
+    """The loop of one `runworker`: `run()` on a thread of its own, until `stop()`."""
+
+    def __init__(self) -> None:
+        self.leads = False
+        self.turned_at = time.monotonic()  # a loop that hangs does not turn, and its heartbeat stops
+        self._stopping = threading.Event()
+        self._bell, self._rope = os.pipe()
+        self._sweep, self._prune = Every(settings.TIMES.sweep), Every(PRUNE_SECONDS)
+
+    def stop(self) -> None:
+        """Begin no new round."""
+        self._stopping.set()
+        os.write(self._rope, b"!")
+
+    def run(self) -> None:
+        """Lead or stand by until stopped; a database that is gone is looked for again and again."""
+        failures = 0
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                with closing(Ears(wake.CHANNEL)) as ears:
+                    self._lead_or_stand_by(ears)
+            except DATABASE_GONE as error:
+                log.warning("dispatcher: the database is gone, looking for it again: %s", str(error).strip())
+            except Exception:
+                log.exception("dispatcher: a round failed; the next one follows")
+            finally:
+                self.leads = False
+                connection.close()
+            failures = failures + 1 if time.monotonic() - began < WENT_WELL_SECONDS else 0
+            self._stopping.wait(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+
+    def _lead_or_stand_by(self, ears: Ears) -> None:
+        while not self._stopping.is_set():
+            self.turned_at = time.monotonic()
+            if not ears.try_to_lead():
+                ears.wait(LONGEST_SLEEP_SECONDS, also=self._bell)
+                continue
+            if not self.leads:
+                log.info("dispatcher: leading")
+            self.leads, woken = True, True
+            while not self._stopping.is_set():
+                seconds = self.turn(woken=woken)
+                self.turned_at = time.monotonic()
+                woken = "dispatch" in ears.wait(seconds, also=self._bell)
+
+    def turn(self, *, woken: bool) -> float:
+        """Do what is due and give the seconds that may be slept now, at most 1."""
+        at = clock.now()
+        sweeps = self._sweep.is_due()
+        if sweeps:
+            _alone(recovery.sweep, at)
+        if self._prune.is_due():
+            _alone(recovery.prune, at)
+            _alone(roll.prune, at)
+        due_at = dispatch.next_due(at=at)
+        if not (woken or sweeps or (due_at and due_at <= at)):
+            return _until(due_at, at)
+        handed_out = _round(at)
+        due_at = dispatch.next_due(at=at)
+        if due_at and due_at <= at:
+            return 0 if handed_out else FRUITLESS_SLEEP_SECONDS
+        return _until(due_at, at)
+
+
+def _round(at: datetime) -> int:
+    """Everything that can be due; gives how many tasks were handed out."""
+    dispatch.wake_due(at=at)
+    handed_out = hand_out((lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at))
+    return handed_out + hand_out(lifecycle.lease_due(at))
+
+
+def _alone(verb: Callable[..., object], at: datetime) -> None:
+    """Run a verb so that its fault, say at one bad row, does not keep the others from their work."""
+    try:
+        verb(at=at)
+    except DATABASE_GONE:
+        raise
+    except Exception:
+        log.exception("dispatcher: %s failed; it is tried again in its next round", verb.__name__)
+
+
+def _until(due_at: datetime | None, at: datetime) -> float:
+    return min(LONGEST_SLEEP_SECONDS, (due_at - at).total_seconds()) if due_at else LONGEST_SLEEP_SECONDS

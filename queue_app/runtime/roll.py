@@ -1,0 +1,145 @@
+"""The roll of processes that work on the queue (`WorkerProcess`): each runworker writes its own, all may read."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from queue_app import clock
+from queue_app.models import WorkerProcess
+from queue_app.runtime import kernel
+
+log = logging.getLogger(__name__)
+
+WRITE_SECONDS = 2
+FORGOTTEN = timedelta(hours=1)  # a machine silent for so long has gone
+Role = WorkerProcess.Role
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One process. Moments are `time.monotonic()` seconds of this machine; the roll turns them into the database's time."""
+
+    role: Role
+    pid: int
+    queue: str
+    group: kernel.Seen
+    started_at: float
+    beat_at: float
+    leader: bool = False
+    task: str = ""
+    task_until: float | None = None
+    canary_at: float | None = None
+
+
+class Roll:
+    """Writes what was last given to `show()`, on a thread of its own: the database may be slow, or gone."""
+
+    def __init__(self, host: str) -> None:
+        self.database_since: float | None = None  # since when every write has succeeded
+        self._host = host
+        self._entries: Sequence[Entry] = ()
+        self._written: set[tuple[int, str]] = set()
+        self._stopping = threading.Event()
+
+    def show(self, entries: Sequence[Entry]) -> None:
+        self._entries = entries
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Write every 2 s until stopped, then take the rows away."""
+        while not self._stopping.is_set():
+            self._try(self._entries)
+            self._stopping.wait(WRITE_SECONDS)
+        self._try(())
+        connection.close()
+
+    def _try(self, entries: Sequence[Entry]) -> None:
+        try:
+            self._write(entries)
+        except (DatabaseError, InterfaceError) as error:
+            if self.database_since is not None:
+                log.warning("heartbeats: the database is gone: %s", str(error).strip())
+            self.database_since = None
+            connection.close()
+        else:
+            self.database_since = self.database_since or time.monotonic()
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        at, now = clock.now(), time.monotonic()
+        rows = [_row(entry, self._host, at=at, now=now) for entry in entries]
+        fields = [field.name for field in WorkerProcess._meta.fields if field.name not in ("id", "host", "pid", "role")]
+        WorkerProcess.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["host", "pid", "role"], update_fields=fields
+        )
+        shown = {(row.pid, str(row.role)) for row in rows}
+        for pid, role in self._written - shown:
+            WorkerProcess.objects.filter(host=self._host, pid=pid, role=role).delete()
+        self._written = shown
+
+
+def end_predecessors(host: str) -> list[str]:
+    """
+    End the clusters that a runworker of this host left behind, and take its rows away. One that still lives is left alone.
+
+    Gives what was ended, in words.
+    """
+    rows = WorkerProcess.objects.filter(host=host)
+    living = {row.pid for row in rows if row.role == Role.DISPATCHER and _is(row.pid, row.group_started)}
+    ended = []
+    for row in rows:
+        if row.role == Role.CLUSTER and not _is_watched(row, living) and _is_ours(row):
+            kernel.end_group(row.group_id)
+            ended.append(f"cluster {row.queue} (process group {row.group_id})")
+    gone = [row.pk for row in rows if kernel.look(row.pid) is None or (row.role == Role.DISPATCHER and row.pid not in living)]
+    WorkerProcess.objects.filter(pk__in=gone).delete()
+    return ended
+
+
+def prune(*, at: datetime) -> None:
+    """Take away what machines left that never came back."""
+    WorkerProcess.objects.filter(beat_at__lt=at - FORGOTTEN).delete()
+
+
+def _is(pid: int, started: str) -> bool:
+    seen = kernel.look(pid)
+    return seen is not None and seen.started == started
+
+
+def _is_watched(row: WorkerProcess, living: set[int]) -> bool:
+    main = kernel.look(row.group_id)
+    return main is not None and main.started == row.group_started and main.parent in living
+
+
+def _is_ours(row: WorkerProcess) -> bool:
+    """Whether the recorded group is still the one recorded. A group's number is not given anew while it has a member."""
+    main = kernel.look(row.group_id)
+    if main is not None:
+        return main.started == row.group_started
+    return any("qcluster" in kernel.command(member.pid) for member in kernel.members(row.group_id))
+
+
+def _row(entry: Entry, host: str, *, at: datetime, now: float) -> WorkerProcess:
+    def moment(seconds: float) -> datetime:
+        return at + timedelta(seconds=seconds - now)
+
+    return WorkerProcess(
+        host=host,
+        pid=entry.pid,
+        role=entry.role,
+        queue=entry.queue,
+        group_id=entry.group.pid,
+        group_started=entry.group.started,
+        leader=entry.leader,
+        started_at=moment(entry.started_at),
+        beat_at=moment(entry.beat_at),
+        task=entry.task,
+        task_until=None if entry.task_until is None else moment(entry.task_until),
+        canary_taken_at=None if entry.canary_at is None else moment(entry.canary_at),
+    )

@@ -1,0 +1,89 @@
+"""
+The tasks, and the one table that says which verb works on which state and in which queue.
+
+A task carries ids only and may run twice, late or never: `lifecycle.begin` lets a lease begin once, and what never ran is
+handed out again by the dispatcher.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from django_q.tasks import async_task
+from structlog.contextvars import bound_contextvars
+
+from queue_app import clock, lifecycle
+from queue_app.lifecycle import Lease
+from queue_app.models import Attempt, Job, State
+from queue_app.models.job import ACTIVE_STATES
+from queue_app.runtime import beats
+from queue_app.runtime.lifeline import LINE
+from queue_app.runtime.queues import Queue
+from queue_app.work import dispatch, polling, recovery, storing, submission
+
+log = logging.getLogger(__name__)
+
+GO_ON_SHARE = 2 / 3  # of its task time (40 of 60 s) that a worker must have left to go on with the next job itself
+Leased = tuple[Lease, State]
+
+
+@dataclass(frozen=True)
+class Duty:
+    """What is done with a job in some state: in words for people, by which verb, in which queue."""
+
+    words: str
+    verb: Callable[[Job, Attempt, Lease], list[Leased]]
+    queue: Queue = Queue.DEFAULT
+
+
+DUTIES: dict[State, Duty] = {
+    State.SUBMITTING: Duty("submit", submission.submit),
+    State.RUNNING: Duty("check", polling.check),
+    State.CANCELLING: Duty("stop", polling.check),
+    State.UNKNOWN: Duty("look up", recovery.look_up),
+    State.STORING: Duty("store", storing.store, Queue.STORE),
+}
+HOLDS_A_SLOT = {*ACTIVE_STATES, State.UNKNOWN}
+
+
+def hand_out(leases: Iterable[Leased]) -> int:
+    """Queue a task for each lease; call it outside any transaction. Gives how many."""
+    count = 0
+    for lease, state in leases:
+        async_task("queue_app.runtime.tasks.work", lease.job_id, lease.fence, cluster=DUTIES[state].queue.cluster)
+        count += 1
+    return count
+
+
+def work(job_id: int, fence: int) -> None:
+    """
+    Do what is due for a job, then hand out what came of it.
+
+    Where that freed a slot, claim at once and go on with one of the claimed jobs here, while the task has time: the next
+    create call waits for no timer and no queue.
+    """
+    began = time.monotonic()
+    lease: Lease | None = Lease(job_id, fence)
+    while lease is not None and not LINE.is_cut():
+        with bound_contextvars(job_id=lease.job_id):
+            freed = _do_duty(lease)
+        if not freed or LINE.is_cut():
+            return
+        claimed = [(found, State.SUBMITTING) for found in dispatch.claim_due_jobs(at=clock.now())]
+        used = (time.monotonic() - began) / Queue.DEFAULT.task_seconds
+        lease = claimed.pop(0)[0] if claimed and used <= 1 - GO_ON_SHARE else None
+        hand_out(claimed)
+
+
+def _do_duty(lease: Lease) -> bool:
+    """Carry out a lease; true if a slot was freed. A lease that is not the job's last, or was begun before, does nothing."""
+    taken = lifecycle.begin(lease, at=clock.now())
+    if taken is None:
+        return False
+    job, attempt, own_lease = taken
+    state = State(job.state)
+    duty = DUTIES[state]
+    beats.name_task(f"{duty.words} job {job.pk}")
+    hand_out(duty.verb(job, attempt, own_lease))
+    return state in HOLDS_A_SLOT and not Job.objects.filter(pk=job.pk, state__in=HOLDS_A_SLOT).exists()
