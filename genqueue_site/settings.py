@@ -68,7 +68,7 @@ AXES_VERBOSE = False
 # --- applications -------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "genqueue_site.apps.SiteConfig",
-    "django.contrib.admin",
+    "genqueue_site.apps.GenqueueAdminConfig",
     "campaigns",
     "queue_app",
     "django.contrib.auth",
