@@ -28,7 +28,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
 from queue_app import tickets, wake
-from queue_app.models import Asset, Attempt, Job, JobEvent, ModelRoute, Outcome, Reservation, ReviewItem, State
+from queue_app.models import Asset, Attempt, Batch, Job, JobEvent, ModelRoute, Outcome, Reservation, ReviewItem, State
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 
 DEADLY_JOB = 3  # workers lost at one job in a row
@@ -98,9 +98,10 @@ def enter(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str = "") ->
 
     :raises NotEnoughTickets: nothing is written.
     """
+    paused = _open_batches(jobs)
     for job, number in zip(jobs, _numbers(len(jobs)), strict=True):
         job.pk = job.order_key = number
-        job.state, job.event_seq, job.queued_at = State.QUEUED, 1, at
+        job.state, job.event_seq, job.queued_at, job.held = State.QUEUED, 1, at, job.batch_id in paused
     Job.objects.bulk_create(jobs, batch_size=CHUNK)
     tickets.reserve(jobs, at=at, actor=actor)
     _tell(jobs, {job.pk: "" for job in jobs}, at=at, actor=actor, reason=reason, data={})
@@ -162,6 +163,7 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     for job in jobs:
         if job.state not in (State.FAILED, State.CANCELLED):
             raise MoveRefused(f"{job} is {job.get_state_display().lower()}; only a failed or cancelled job can be retried.")
+    paused = _open_batches(jobs)
     tickets.reserve(jobs, at=at, actor=actor)
     for job, number in zip(jobs, _numbers(len(jobs)), strict=True):
         _move(
@@ -186,7 +188,7 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
             worker_deaths=0,
             error_code="",
             error_message="",
-            held=bool(job.batch and job.batch.paused),
+            held=job.batch_id in paused,
         )
     wake.dispatcher()
 
@@ -304,7 +306,6 @@ def put_back(
         not_before=later,
         next_check_at=None,
         progress=None,
-        held=bool(job.batch and job.batch.paused),
     )
     wake.dispatcher()
     if job.cancel_asked_at:
@@ -482,6 +483,17 @@ def _end(jobs: Sequence[Job], to: State, *, at: datetime, actor: str, reason: st
 
 def _cancel_queued(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str) -> None:
     _end(jobs, State.CANCELLED, at=at, actor=actor, reason=reason, error_code="", error_message="")
+
+
+def _open_batches(jobs: Sequence[Job]) -> set[int | None]:
+    """
+    Lock the batches that jobs are queued in, and give those that are paused: neither a pause nor the look for a batch's end can
+    miss a job that comes in. A retry has locked its jobs before; that is safe, as nobody with a batch waits for an ended job.
+    """
+    ids = {job.batch_id for job in jobs if job.batch_id}
+    batches = list(Batch.objects.select_for_update().filter(pk__in=ids).order_by("id")) if ids else []
+    Batch.objects.filter(pk__in=[batch.pk for batch in batches if batch.ended_at]).update(ended_at=None)
+    return {batch.pk for batch in batches if batch.paused}
 
 
 def _ask_provider(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str) -> None:

@@ -86,7 +86,6 @@ def enqueue(
         batch = Batch.objects.create(owner=owner, name=batch_name, max_concurrent=max_concurrent, created_at=at)
     for job in jobs:
         job.batch = batch
-        job.held = bool(batch and batch.paused)
     lifecycle.enter(jobs, at=at, actor=actor)
     return batch, jobs
 

@@ -8,7 +8,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 
 from queue_app import wake
-from queue_app.models import AuditEntry, Batch, Job, QueueSettings, State, User
+from queue_app.models import AuditEntry, Batch, Job, QueueSettings, User
 
 
 @transaction.atomic
@@ -85,7 +85,8 @@ def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | 
         return
     Batch.objects.filter(pk=batch.pk).update(paused=paused, paused_reason=reason[:200] if paused else "")
     batch.paused, batch.paused_reason = paused, reason[:200] if paused else ""
-    ids = [job.pk for job in Job.objects.lock().filter(batch=batch, state=State.QUEUED)]
+    # those in flight too: they may come back to the queue, and only this writes `held` of an open job
+    ids = [job.pk for job in Job.objects.lock().open().filter(batch=batch)]
     Job.objects.filter(pk__in=ids).update(held=paused)
     verb = "pause" if paused else "resume"
     audit(
