@@ -216,10 +216,15 @@ def begin(lease: Lease, *, at: datetime) -> tuple[Job, Attempt, Lease] | None:
     """
     Take up a lease for real, once: the worker's own, longer lease comes back with the job and its attempt.
 
-    For a job being submitted this commits ``called_at``: the create call may follow and will never be made again (I16).
+    For a job being submitted this commits ``called_at``: the create call may follow and will never be made again (I16). One whose
+    cancel was asked before that is never bought (T4, T14).
     """
     job = Job.objects.lock().filter(pk=lease.job_id, fence=lease.fence, lease_taken=False, lease_until__gt=at).first()
     if job is None or job.state not in IN_FLIGHT_STATES:
+        return None
+    if job.state == State.SUBMITTING and job.cancel_asked_at:
+        trouble = Trouble("not_begun", "Cancelled before anything was sent.")
+        put_back(job, at=at, actor="worker", outcome=Outcome.NOT_ACCEPTED, spent=False, trouble=trouble, not_before=None)
         return None
     attempt = current_attempt(job)
     if job.state == State.SUBMITTING:
