@@ -363,7 +363,6 @@ def confirm_cancel(job: Job, *, at: datetime, actor: str, evidence: str) -> Stat
         return State.FAILED
     _end_attempt([job], Outcome.CANCELLED, at=at, spent=True, trouble=Trouble("cancelled", evidence))
     _end([job], State.CANCELLED, at=at, actor=actor, reason=evidence)
-    wake.dispatcher()
     return State.CANCELLED
 
 
@@ -426,7 +425,6 @@ def force_fail(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> 
             _end(
                 jobs, State.FAILED, at=at, actor=actor, reason=trouble.message, error_code="forced", error_message=trouble.message
             )
-            wake.dispatcher()
             ended += [job.pk for job in jobs]
     return ended
 
@@ -484,6 +482,7 @@ def _end(jobs: Sequence[Job], to: State, *, at: datetime, actor: str, reason: st
         _move(
             jobs, to, at=at, actor=actor, reason=reason, ended_at=at, next_check_at=None, not_before=None, held=False, **changes
         )
+        wake.dispatcher()  # a slot may be free
 
 
 def _cancel_queued(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str) -> None:
