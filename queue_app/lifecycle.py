@@ -87,6 +87,12 @@ class Trouble:
     message: str
     kind: str = ""
 
+    def __post_init__(self) -> None:
+        # providers choose these words; what a column cannot keep must not stop a job from ending (I22)
+        for name, most in (("code", 60), ("message", 4_000), ("kind", 20)):
+            kept = getattr(self, name).replace("\x00", "").encode(errors="replace").decode()
+            object.__setattr__(self, name, kept[:most])
+
 
 # --- in and out of the queue --------------------------------------------------------------------------------------
 
@@ -271,7 +277,7 @@ def lose_track(job: Job, *, at: datetime, actor: str, trouble: Trouble, next_che
     Attempt.objects.filter(pk=attempt.pk).update(error_kind=trouble.kind, error_message=trouble.message)
     called_at = attempt.called_at or at
     decide_by = called_at + timedelta(seconds=settings.TIMES.unknown)
-    _open_review(job, attempt, f"Outcome unknown: {trouble.message}"[:300], at=at, decide_by=decide_by)
+    _open_review(job, attempt, f"Outcome unknown: {trouble.message}", at=at, decide_by=decide_by)
     _move([job], State.UNKNOWN, at=at, actor=actor, reason=trouble.message, next_check_at=min(next_check_at, decide_by))
 
 
@@ -555,12 +561,12 @@ def _tell(
 
 
 def _end_attempt(jobs: Sequence[Job], outcome: Outcome, *, at: datetime, spent: bool, trouble: Trouble | None) -> None:
-    words = {"error_kind": trouble.kind or trouble.code, "error_message": trouble.message} if trouble else {}
+    words = {"error_kind": trouble.kind or trouble.code[:20], "error_message": trouble.message} if trouble else {}
     Attempt.objects.filter(job__in=jobs, outcome=None).update(outcome=outcome, ended_at=at, spent=spent, **words)
 
 
 def _open_review(job: Job, attempt: Attempt, what: str, *, at: datetime, decide_by: datetime | None) -> None:
-    found = {"attempt": attempt, "what": what, "opened_at": at, "decide_by": decide_by}
+    found = {"attempt": attempt, "what": what[:300], "opened_at": at, "decide_by": decide_by}
     ReviewItem.objects.get_or_create(job=job, closed_at=None, defaults=found)
 
 
