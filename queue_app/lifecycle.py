@@ -561,6 +561,9 @@ def _tell(
 
 
 def _end_attempt(jobs: Sequence[Job], outcome: Outcome, *, at: datetime, spent: bool, trouble: Trouble | None) -> None:
+    if outcome == Outcome.ABANDONED:  # its provider was done, so it takes no slot until `slot_until`
+        stored = [job for job in jobs if job.state == State.STORING]
+        Attempt.objects.filter(job__in=stored, outcome=None).update(slot_until=None)
     words = {"error_kind": trouble.kind or trouble.code[:20], "error_message": trouble.message} if trouble else {}
     Attempt.objects.filter(job__in=jobs, outcome=None).update(outcome=outcome, ended_at=at, spent=spent, **words)
 
