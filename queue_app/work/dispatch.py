@@ -61,18 +61,14 @@ class Head(NamedTuple):
 def claim_due_jobs(*, at: datetime) -> list[Lease]:
     """Claim everything that fits under all limits at once, and commit (T2). Nobody has talked to a provider yet."""
     policy = QueueSettings.objects.lock_claims()
-    floor = room.load(at=at, policy=policy)  # a new statement: it sees what the lock waited for
-    if not floor.room.is_open(limits.QUEUE) or not floor.open_models:
-        return []
-    choices = _choose(floor)
-    jobs = {
-        job.pk: job
-        for job in Job.objects.lock()
-        .select_for_update(of=("self",), skip_locked=True)
-        .filter(pk__in=[choice.head.id for choice in choices], state=State.QUEUED, held=False, not_before=None)
-    }
-    picks = [Pick(jobs[choice.head.id], choice.route, choice.counts) for choice in choices if choice.head.id in jobs]
-    return lifecycle.claim(picks, at=at) if picks else []
+    busy: set[int] = set()  # locked by somebody else, a cancel perhaps
+    while True:
+        floor = room.load(at=at, policy=policy)  # a new statement: it sees what the lock waited for
+        choices = _choose(floor, busy)
+        jobs = _locked({choice.head.id for choice in choices})
+        if len(jobs) == len(choices):
+            return lifecycle.claim([Pick(jobs[one.head.id], one.route, one.counts) for one in choices], at=at) if jobs else []
+        busy |= {choice.head.id for choice in choices} - jobs.keys()  # choose anew: they take no place and hide nobody
 
 
 @transaction.atomic
@@ -105,13 +101,23 @@ class _Choice:
     counts: dict[str, tuple[int, int]]
 
 
-def _choose(floor: Floor) -> list[_Choice]:
+def _locked(ids: set[int]) -> dict[int, Job]:
+    """Lock what is still to be claimed and nobody else has locked."""
+    free = Job.objects.lock().select_for_update(of=("self",), skip_locked=True)
+    return {job.pk: job for job in free.filter(pk__in=ids, state=State.QUEUED, held=False, not_before=None)}
+
+
+def _choose(floor: Floor, busy: set[int]) -> list[_Choice]:
     """Walk the open lanes in dispatch order and take what passes every limit."""
     full: dict[str, set[str]] = defaultdict(set)
-    choices = []
+    choices: list[_Choice] = []
+    if not floor.room.is_open(limits.QUEUE) or not floor.open_models:
+        return choices
     for head in _in_dispatch_order(floor, full):
         if not floor.room.is_open(limits.QUEUE):
             break
+        if head.id in busy:
+            continue
         route = floor.route_for(head.model)
         if route is None:
             full["model"].add(head.model)
