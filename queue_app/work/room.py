@@ -16,8 +16,12 @@ from queue_app.rules.limits import Blocker, Closed, Key, Room
 
 
 def usable_routes(models: Iterable[str] | None = None) -> dict[str, list[ModelRoute]]:
-    """The routes of each model that can really be bought: active, with an adapter, and a key or the studio's permission."""
-    routes = ModelRoute.objects.filter(active=True, model__active=True).select_related("account").order_by("position", "id")
+    """
+    The routes of each model that can really be bought: active, with an adapter, and a key or the studio's permission. A model
+    without a limit is not bought: nothing would hold it back.
+    """
+    routes = ModelRoute.objects.filter(active=True, model__active=True, model__limit__isnull=False)
+    routes = routes.select_related("account").order_by("position", "id")
     if models is not None:
         routes = routes.filter(model__in=models)
     found: dict[str, list[ModelRoute]] = {}
