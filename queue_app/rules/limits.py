@@ -84,9 +84,12 @@ def keys_of(*, model: str, account: str, kind: str, batch: int | None, owner: in
 
 def lowered(limit: int, *, by: int, since: datetime | None, at: datetime) -> int:
     """An account's effective limit after 429 answers took ``by`` steps off it at ``since``; never under 1."""
-    if not by or since is None:
-        return limit
-    return max(1, limit - max(0, by - int((at - since) / STEP_BACK)))
+    return max(1, limit - steps_off(by=by, since=since, at=at))
+
+
+def steps_off(*, by: int, since: datetime | None, at: datetime) -> int:
+    """What is left at ``at`` of the ``by`` steps that were off at ``since``."""
+    return max(0, by - int((at - since) / STEP_BACK)) if since else 0
 
 
 def is_closed(paused: bool, until: datetime | None, *, at: datetime) -> bool:

@@ -11,7 +11,7 @@ from queue_app import wake
 from queue_app.models import Attempt, ProviderAccount, QueueSettings, State
 from queue_app.providers import registry
 from queue_app.providers.base import AccountConfig, ErrorKind, Provider, ProviderError
-from queue_app.rules import backoff
+from queue_app.rules import backoff, limits
 from queue_app.work import policy
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,8 @@ def _cool_down(account: ProviderAccount, seconds: float, *, at: datetime, lower:
     QueueSettings.objects.lock_claims()
     now = ProviderAccount.objects.select_for_update().get(pk=account.pk)
     if lower:
-        now.lowered_by, now.lowered_at = now.lowered_by + 1, at
+        off = limits.steps_off(by=now.lowered_by, since=now.lowered_at, at=at)  # those that crept back are not taken again
+        now.lowered_by, now.lowered_at = min(off + 1, (now.max_concurrent or 1) - 1), at
     else:
         now.failures_in_a_row += 1
         seconds = backoff.unreachable(now.failures_in_a_row)
