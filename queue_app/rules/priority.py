@@ -6,6 +6,7 @@ from typing import Any
 
 LOW, NORMAL, HIGH, URGENT = -10, 0, 10, 20
 LOWEST, HIGHEST = -100, 100
+MOST = 10**15  # of what is counted; larger whole numbers do not fit a float
 NAMES = {LOW: "Low", NORMAL: "Normal", HIGH: "High", URGENT: "Urgent"}
 
 
@@ -39,4 +40,6 @@ def score(metadata: Mapping[str, Any], deadline: datetime | None, *, at: datetim
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 else 0.0
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        return 0.0
+    return float(min(value, MOST))
