@@ -1,6 +1,7 @@
 """Taking jobs in: check everything, price it, score it, reserve the tickets, queue it. All or nothing."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ from queue_app.work import room
 PROMPT_MOST = 32_000
 METADATA_MOST = 16_000
 JOBS_MOST = 1_000
+BATCH_NAME_MOST, BATCH_LIMIT_MOST = 200, 50
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON; not a backslash before the letters u0000
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ def enqueue(
     :raises ModelNotAvailable: a model is known and nobody offers it now.
     :raises NotEnoughTickets: the owner's wallet holds less than the sum.
     """
+    if batch is None and batch_name is not None and (problems := _batch_problems(batch_name, max_concurrent)):
+        raise IntakeRefused(problems)
     jobs = price(owner, drafts, at=at)
     if batch is None and batch_name is not None:
         batch = Batch.objects.create(owner=owner, name=batch_name, max_concurrent=max_concurrent, created_at=at)
@@ -138,12 +143,45 @@ def text_problem(value: str) -> str | None:
     return None
 
 
+def _metadata_problem(metadata: Mapping[str, Any]) -> str | None:
+    try:
+        packed = json.dumps(metadata, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return "metadata must be plain JSON: texts, finite numbers, lists and objects, not nested too deep."
+    if len(packed) > METADATA_MOST:
+        return f"metadata has {len(packed)} characters as JSON; at most {METADATA_MOST} are kept."
+    if _ESCAPED_NUL.search(packed) or text_problem(packed):
+        return "metadata holds a character that cannot be kept (NUL or half a surrogate pair)."
+    return None
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        return False
+    return sound and len(url) <= 2000 and not text_problem(url) and not any(letter.isspace() for letter in url)
+
+
+def _batch_problems(name: str, max_concurrent: int | None) -> list[Problem]:
+    found = []
+    if problem := text_problem(name):
+        found.append(Problem(0, "name", problem))
+    elif len(name) > BATCH_NAME_MOST:
+        found.append(Problem(0, "name", f"The name has {len(name)} characters; at most {BATCH_NAME_MOST} are kept."))
+    if max_concurrent is not None and not 1 <= max_concurrent <= BATCH_LIMIT_MOST:
+        words = f"A batch's limit is a whole number from 1 to {BATCH_LIMIT_MOST}, not {max_concurrent}; leave it out for none."
+        found.append(Problem(0, "max_concurrent", words))
+    return found
+
+
 class _Reader:
     """Checks drafts against the catalogue, which it reads once."""
 
     def __init__(self, owner: User, drafts: Sequence[Draft], at: datetime):
         self.owner, self.at = owner, at
-        self.models = GenerationModel.objects.in_bulk([draft.model for draft in drafts])
+        self.models = GenerationModel.objects.in_bulk([draft.model for draft in drafts if not text_problem(draft.model)])
         self.offered = room.usable_routes(self.models)
         self.kinds = Kind.objects.in_bulk()
         self.problems: list[Problem] = []
@@ -202,11 +240,8 @@ class _Reader:
             self._say(index, "prompt", problem)
 
     def _check_extras(self, index: int, draft: Draft) -> None:
-        packed = json.dumps(draft.metadata, ensure_ascii=False)
-        if len(packed) > METADATA_MOST:
-            self._say(index, "metadata", f"metadata has {len(packed)} characters as JSON; at most {METADATA_MOST} are kept.")
-        elif "\\u0000" in packed or text_problem(packed):
-            self._say(index, "metadata", "metadata holds a character that cannot be kept (NUL or half a surrogate pair).")
+        if problem := _metadata_problem(draft.metadata):
+            self._say(index, "metadata", problem)
         if draft.priority is not None and not priority.LOWEST <= draft.priority <= priority.HIGHEST:
             self._say(index, "priority", f"priority is a whole number from {priority.LOWEST} to {priority.HIGHEST}.")
         elif draft.priority is not None and draft.priority > priority.NORMAL and not self.owner.is_staff:
@@ -215,10 +250,8 @@ class _Reader:
             )
         if draft.not_before and draft.not_before > self.at + timedelta(days=366):
             self._say(index, "not_before", "not_before lies more than a year ahead; choose a nearer time.")
-        if draft.callback_url:
-            parts = urlsplit(draft.callback_url)
-            if parts.scheme not in {"http", "https"} or not parts.hostname or len(draft.callback_url) > 2000:
-                self._say(index, "callback_url", "callback_url must be an http(s) address of at most 2000 characters.")
+        if draft.callback_url and not _is_web_address(draft.callback_url):
+            self._say(index, "callback_url", "callback_url must be an http(s) address of at most 2000 characters.")
 
     def _priority(self, draft: Draft, kind: Kind) -> tuple[int, list[str]]:
         if draft.priority is not None:
