@@ -17,6 +17,7 @@ from queue_app.models import Job, LedgerEntry, LedgerTransaction, Reservation, U
 
 Side = LedgerEntry.Side
 Kind = LedgerTransaction.Kind
+GRANT_MOST = 1_000_000_000
 # (side that gives, side that takes) of each kind of movement
 _LEGS = {
     Kind.GRANT: (Side.ISSUED, Side.AVAILABLE),
@@ -95,10 +96,10 @@ def grant(owner: User, amount: int, *, at: datetime, actor: str, reason: str, ke
     """
     Give an account new tickets. ``key`` names the cause: the same key twice grants once.
 
-    :raises ValueError: the amount is not at least 1, or the reason is empty.
+    :raises ValueError: the amount is not from 1 to a billion, or the reason is empty.
     """
-    if amount < 1:
-        raise ValueError("Grant at least 1 ticket.")
+    if not 1 <= amount <= GRANT_MOST:
+        raise ValueError(f"Grant 1 to {GRANT_MOST:,} tickets at once, not {amount:,}.")
     if not reason.strip():
         raise ValueError("Say why: a grant needs a reason.")
     key = f"grant:{key or uuid.uuid4().hex}"
@@ -106,7 +107,7 @@ def grant(owner: User, amount: int, *, at: datetime, actor: str, reason: str, ke
     said_before = LedgerTransaction.objects.filter(key=key).first()
     if said_before:
         return said_before
-    entry = LedgerTransaction(key=key, kind=Kind.GRANT, wallet=wallet, at=at, actor=actor, reason=reason)
+    entry = LedgerTransaction(key=key, kind=Kind.GRANT, wallet=wallet, at=at, actor=actor, reason=reason[:500])
     _write([(entry, amount)])
     return entry
 
@@ -137,7 +138,7 @@ def refund(job: Job, *, at: datetime, actor: str, reason: str, amount: int | Non
         reservation=captured,
         at=at,
         actor=actor,
-        reason=reason,
+        reason=reason[:500],
     )
     _write([(entry, amount)])
     return entry
