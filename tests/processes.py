@@ -1,0 +1,243 @@
+"""
+A whole installation of real processes, apart from everything else: its own home, its own database server, its own ports.
+
+``Site`` starts and kills the product's programs as an operator, or a power cut, would. Inside ``with site.orm():`` Django's
+models are the site's rows.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import requests
+from django.db import connections
+
+from genqueue_site.db.embedded.base import DatabaseWrapper
+from genqueue_site.db.embedded.server import EmbeddedPostgres, embedded
+from queue_app.models import WorkerProcess
+from queue_app.runtime import kernel
+from tests.studio.process import StudioProcess
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PREPARE = """
+import django; django.setup()
+from django.core.management import call_command
+from queue_app.work import catalogue
+call_command("migrate", verbosity=0); catalogue.seed()
+"""
+
+
+def wait_for(what: Callable[[], Any], *, seconds: float = 20, of: str = "") -> Any:
+    """Call ``what`` until it gives something true, and give that."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, f"{of or what} did not come true in {seconds} s"
+        time.sleep(0.05)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return int(asked.getsockname()[1])
+
+
+class Program:
+    """A program of the product in a session of its own; what it says goes to a file."""
+
+    def __init__(self, name: str, command: Sequence[str], *, env: dict[str, str], log: Path) -> None:
+        self.name, self._command, self._env, self.log = name, list(command), env, log
+        self.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it (again)."""
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=CHECKOUT,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """End its main process, and only that, as `kill -9` would."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self, *, seconds: float = 30) -> tuple[int, float]:
+        """Send SIGTERM; gives the exit status and how many seconds that took."""
+        began = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(seconds), time.monotonic() - began
+
+    def wait(self, *, seconds: float) -> int:
+        """Wait for its own end; gives the exit status."""
+        return self._process.wait(seconds)
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def children(self) -> list[int]:
+        """The processes that it started itself and that live."""
+        seen = (kernel.look(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+        return sorted(process.pid for process in seen if process and process.parent == self.pid)
+
+
+class Site:
+    """
+    An installation under ``home``. Nothing runs at first; `close()` ends everything it started, whatever became of it.
+
+    Further variables of the environment are given by name, such as ``TIME_SCALE="0.1"``.
+    """
+
+    def __init__(self, **env: str) -> None:
+        # not pytest's directories: only their owner may enter them, and root's database server is another
+        self.home = Path(tempfile.mkdtemp(prefix="gq-site-")).resolve()
+        ours = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
+        self.env = {name: os.environ[name] for name in ours if name in os.environ} | {
+            "DJANGO_SETTINGS_MODULE": "genqueue_site.settings",
+            "GENQUEUE_VAR": str(self.home),
+            "EMBEDDED_FAST": "1",
+            "ALLOW_STUDIO": "1",
+            "DATABASE_URL": "",
+            "REDIS_URL": "",
+            "OPENAI_VIDEOS_API_KEY": "",
+            "WORKERS": "2",
+            **env,
+        }
+        self.programs: list[Program] = []
+        self.studio: StudioProcess | None = None
+        self._groups: set[int] = set()
+
+    @property
+    def database(self) -> EmbeddedPostgres:
+        """The site's server: ``status().process`` is what to kill."""
+        return embedded(self.home / "pg18", fast=True)
+
+    def prepare(self) -> None:
+        """Make the database, with the catalogue in it."""
+        subprocess.run([sys.executable, "-c", PREPARE], cwd=CHECKOUT, env=self.env, check=True, timeout=60)
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command; gives what it says on standard output."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(command, cwd=CHECKOUT, env=self.env, check=True, timeout=60, stdout=subprocess.PIPE, text=True)
+        return done.stdout.strip()
+
+    def start_studio(self, **options: Any) -> StudioProcess:
+        """Start the studio; all programs started after it know it."""
+        self.studio = StudioProcess(self.home, env=self.env, **options)
+        self.env["STUDIO_URL"] = self.studio.url
+        return self.studio
+
+    def start_worker(self, **env: str) -> Program:
+        """Start a `runworker`; `wait_until_working()` says when it is up."""
+        return self._start("worker", ["manage.py", "runworker"], env)
+
+    def start_web(self, **env: str) -> Program:
+        """Start the web and wait until it answers; its address is ``site.url``."""
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        command = ["-m", "uvicorn", "genqueue_site.asgi:application", "--port", str(port), "--log-level", "warning"]
+        web = self._start("web", command, env)
+        wait_for(self._web_answers, of="the web")
+        return web
+
+    @contextmanager
+    def orm(self) -> Iterator[None]:
+        """Let Django's models read and write this site's database in here."""
+        settings = {**connections["default"].settings_dict, "NAME": "genqueue", "HOME": self.home / "pg18", "FAST": True}
+        before, connections["default"] = connections["default"], DatabaseWrapper(settings, "default")
+        try:
+            yield
+        finally:
+            connections["default"].close()
+            connections["default"] = before
+
+    def roll(self, **which: Any) -> list[WorkerProcess]:
+        """The site's processes as they say of themselves."""
+        with self.orm():
+            rows = list(WorkerProcess.objects.filter(**which).order_by("id"))
+        self._groups |= {row.group_id for row in rows if row.role == WorkerProcess.Role.CLUSTER}
+        return rows
+
+    def wait_until_working(self, worker: Program, *, seconds: float = 40) -> None:
+        """Wait until each cluster of this worker has let a canary through: it takes tasks."""
+        wait_for(lambda: self._is_working(worker), seconds=seconds, of=f"worker {worker.pid}")
+
+    def cluster(self, queue: str, worker: Program) -> WorkerProcess:
+        """The row of the cluster of this queue that the worker runs now."""
+        mine = set(worker.children())
+        (found,) = [row for row in self.roll(role="cluster", queue=queue) if row.pid in mine]
+        return found
+
+    def living(self) -> list[int]:
+        """Every living process of this site, but the database's."""
+        everybody = {entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+        return sorted(int(pid) for pid in everybody if self._is_mine(pid) and kernel.look(int(pid)))
+
+    def close(self) -> None:
+        """End all and remove the home."""
+        for program in self.programs:
+            if program.is_running:
+                self._groups |= set(program.children())
+                program.kill()
+        if self.studio is not None:
+            with suppress(ProcessLookupError):
+                self.studio.kill()
+        for group in self._groups:
+            kernel.end_group(group)
+        for pid in self.living():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        home = self.database.home
+        self.database.stop()
+        for place in {home, self.home}:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _start(self, name: str, command: list[str], env: dict[str, str]) -> Program:
+        log = self.home / f"{name}-{len(self.programs)}.log"
+        self.programs.append(Program(name, [sys.executable, *command], env=self.env | env, log=log))
+        return self.programs[-1]
+
+    def _is_working(self, worker: Program) -> bool:
+        assert worker.is_running, worker.said()
+        mine = set(worker.children())
+        clusters = [row for row in self.roll(role="cluster") if row.pid in mine]
+        return len(clusters) == 3 and all(
+            row.canary_taken_at and (row.canary_taken_at - row.started_at).total_seconds() > 0.2 for row in clusters
+        )
+
+    def _web_answers(self) -> bool:
+        with suppress(requests.ConnectionError):
+            return requests.get(f"{self.url}/healthz", timeout=5).ok
+        return False
+
+    def _is_mine(self, pid: str) -> bool:
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return f"GENQUEUE_VAR={self.home}".encode() in environment and b"postgres" not in Path(f"/proc/{pid}/comm").read_bytes()

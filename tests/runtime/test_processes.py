@@ -1,0 +1,108 @@
+"""The watch over real clusters: what is shot, what is left alone, and that nothing outlives its runworker."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from queue_app.models import WorkerProcess
+from queue_app.runtime import kernel
+from tests.processes import Program, Site, wait_for
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module")
+def site(django_db_blocker: object) -> Iterator[Site]:
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        site = Site()
+        try:
+            site.prepare()
+            yield site
+        finally:
+            site.close()
+
+
+@pytest.fixture(scope="module")
+def worker(site: Site) -> Program:
+    worker = site.start_worker()
+    site.wait_until_working(worker)
+    return worker
+
+
+def leader(site: Site) -> int | None:
+    now = time.time()
+    rows = [row for row in site.roll(role="dispatcher", leader=True) if now - row.beat_at.timestamp() < 5]
+    return rows[-1].pid if rows else None
+
+
+class TestWatch:
+    def test_a_frozen_cluster_and_one_without_a_master_are_replaced_and_the_others_go_on(
+        self, site: Site, worker: Program
+    ) -> None:
+        before = {queue: site.cluster(queue, worker) for queue in ("default", "store", "deliver")}
+        began = time.monotonic()
+        for idle in site.roll(role="worker", queue="store"):
+            os.kill(idle.pid, signal.SIGKILL)  # one of them holds the lock of the queue that all of them read
+        os.kill(before["deliver"].pid, signal.SIGKILL)
+
+        wait_for(lambda: not kernel.members(before["deliver"].group_id), seconds=5, of="the end of the orphans")
+        wait_for(lambda: not kernel.members(before["store"].group_id), seconds=25, of="the end of the frozen cluster")
+        shot_after = time.monotonic() - began
+        site.wait_until_working(worker)
+
+        assert shot_after > 9  # it was given its time
+        assert "no canary came through" in worker.said()
+        assert {queue: site.cluster(queue, worker).pid != row.pid for queue, row in before.items()} == {
+            "default": False,
+            "store": True,
+            "deliver": True,
+        }
+
+    def test_a_database_that_is_killed_takes_no_cluster_with_it(self, site: Site, worker: Program) -> None:
+        before = site.cluster("default", worker)
+        process = site.database.status().process
+        assert process
+        os.kill(process, signal.SIGKILL)
+        moment = time.time()
+        wait_for(lambda: site.cluster("default", worker).beat_at.timestamp() > moment + 3, of="heartbeats after the database's")
+        wait_for(lambda: leader(site) == worker.pid, of="its leading again")
+        assert site.cluster("default", worker).pid == before.pid
+
+
+class TestSuccession:
+    def test_a_standby_leads_when_the_leader_dies_and_a_new_runworker_ends_what_it_left(
+        self, site: Site, worker: Program
+    ) -> None:
+        standby = site.start_worker()
+        site.wait_until_working(standby)
+        assert leader(site) == worker.pid
+        own = [site.cluster(queue, standby) for queue in ("default", "store", "deliver")]
+        left = [site.cluster(queue, worker).group_id for queue in ("default", "store", "deliver")]
+
+        worker.kill()
+        began = time.monotonic()
+        wait_for(lambda: leader(site) == standby.pid, seconds=8, of="the standby's leading")
+        assert time.monotonic() - began < 5 + 2  # heartbeats, by which we see it, are 2 s apart
+        assert any(kernel.members(group) for group in left)
+
+        successor = site.start_worker()
+        wait_for(lambda: not any(kernel.members(group) for group in left), of="the end of the predecessor's groups")
+        site.wait_until_working(successor)
+        assert [site.cluster(row.queue, standby).pid for row in own] == [row.pid for row in own]
+        assert "ended what a predecessor left" in successor.said()
+        standby.stop()
+        successor.stop()
+
+
+class TestStop:
+    def test_sigterm_ends_everything_in_time_and_takes_its_rows_away(self, site: Site) -> None:
+        worker = site.start_worker()
+        site.wait_until_working(worker)
+        status, seconds = worker.stop()
+        assert (status, seconds < 25) == (0, True)
+        assert site.living() == []
+        assert not site.roll(pid=worker.pid)
+        assert not [row for row in site.roll() if row.role == WorkerProcess.Role.CLUSTER]
