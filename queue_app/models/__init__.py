@@ -5,7 +5,7 @@ from queue_app.models.asset import Asset
 from queue_app.models.audit import AuditEntry
 from queue_app.models.catalog import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount
 from queue_app.models.job import Attempt, Batch, Job, JobEvent, Outcome, ReviewItem, State, Status
-from queue_app.models.outbox import OutboxMessage
+from queue_app.models.outbox import Notice, OutboxMessage
 from queue_app.models.settings import QueueSettings
 from queue_app.models.ticket import LedgerEntry, LedgerTransaction, Reservation, Wallet
 from queue_app.models.worker import WorkerProcess
@@ -25,6 +25,7 @@ __all__ = [
     "LedgerTransaction",
     "ModelConcurrencyLimit",
     "ModelRoute",
+    "Notice",
     "Outcome",
     "OutboxMessage",
     "ProviderAccount",

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from queue_app.models.account import User
 from queue_app.models.job import Batch, Job
 
 
@@ -26,3 +27,20 @@ class OutboxMessage(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Notice(models.Model):
+    """A sentence for one user, shown on their pages until they have read it."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notices")
+    key = models.CharField(max_length=120, unique=True, help_text="Made from its cause, so that it is said once.")
+    text = models.CharField(max_length=300)
+    url = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+    read_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "-id"], name="notice_unread", condition=Q(read_at=None))]
+
+    def __str__(self) -> str:
+        return self.text
