@@ -60,7 +60,7 @@ CREATE CONSTRAINT TRIGGER gq_job_has_event AFTER INSERT OR UPDATE OF event_seq O
 
 CREATE FUNCTION gq_event_has_job() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT 1 FROM written JOIN queue_app_job job ON job.id = written.job_id WHERE written.seq > job.event_seq) THEN
+    IF EXISTS (SELECT 1 FROM written JOIN queue_app_job job ON job.id = written.job_id WHERE written.seq NOT BETWEEN 1 AND job.event_seq) THEN
         RAISE EXCEPTION 'an event without its change (I23)';
     END IF;
     RETURN NULL;
