@@ -1,8 +1,9 @@
 """
 When to look at a running task next.
 
-A fixed interval of 30 s keeps a finished job's slot for 15 s on average. Here checks are sparse while the end is improbable and
-dense where it is likely, from the durations of the past, the provider's progress, or its own hint.
+A fixed interval of 30 s keeps a finished job's slot for 15 s on average. Here a check comes when so much slot time may have been
+wasted since the last one that a look is worth it: sparse while the end is improbable, dense where it is likely. What is likely
+is read off the durations of the past, the provider's progress, or its own hint.
 """
 
 from bisect import bisect_right
@@ -10,8 +11,10 @@ from collections.abc import Sequence
 from random import Random
 
 LEAST, MOST = 2.0, 30.0
-SPREAD = 0.04  # spacing while the end is likely, as a part of the median: a waste of about 2 % of the slot's time
-EARLY = 0.05  # the quantile from which the end is likely
+WORTH = 0.002  # of the median duration: the slot time that one check may cost; the test prints what that comes to
+DENSEST = 0.02  # of the median duration: closer looks would learn nothing new
+FEW = 5  # durations; with fewer the typical one stands in, spread out
+SPREAD = (0.6, 0.8, 1.0, 1.25, 1.6)
 
 
 def next_check(
@@ -30,18 +33,25 @@ def next_check(
     :param past: durations of finished jobs of this model, ascending; ``typical`` stands in while there are fewer than 5.
     :param progress: 0 to 1, what the provider said last. :param hint: seconds the provider asks to wait.
     """
-    known = past if len(past) >= 5 else [typical * part for part in (0.6, 0.8, 1.0, 1.25, 1.6)]
+    known = past if len(past) >= FEW else [typical * part for part in SPREAD]
     median = known[len(known) // 2]
-    dense = max(LEAST, SPREAD * median)
+    left = known[bisect_right(known, elapsed) :]  # those that ran longer than this one has
     if progress and 0.05 <= progress < 1:
-        wait = max(dense, 0.8 * elapsed * (1 - progress) / progress)
+        wait = 0.8 * elapsed * (1 - progress) / progress
+    elif left:
+        wait = _worth_a_look(left, WORTH * median) - elapsed
     else:
-        left = known[bisect_right(known, elapsed) :]  # those that ran longer than this one has
-        if left:
-            likely_from = left[int(len(left) * EARLY)] - elapsed
-            wait = max(dense, likely_from)
-        else:
-            overdue = elapsed - known[-1]
-            wait = max(dense, 0.25 * overdue)
-    wait = max(wait, hint or 0.0)
+        wait = 0.25 * (elapsed - known[-1])
+    wait = max(wait, DENSEST * median, hint or 0.0)
     return min(MOST, max(LEAST, wait * chance.uniform(0.8, 1.2)))
+
+
+def _worth_a_look(ends: Sequence[float], worth: float) -> float:
+    """The moment by which a task is expected to have waited ``worth``; its end is one of ``ends`` (ascending), each as likely."""
+    waited, so_far, moment = worth * len(ends), 0.0, ends[0]
+    for ended, end in enumerate(ends):
+        more = ended * (end - moment)  # those that have ended by then wait on until this one ends
+        if so_far + more > waited:
+            return moment + (waited - so_far) / ended
+        so_far, moment = so_far + more, end
+    return moment + (waited - so_far) / len(ends)

@@ -1,0 +1,35 @@
+"""How long to wait before the next try."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queue_app.rules import backoff
+
+
+class TestRetryDelay:
+    @given(tries=st.integers(min_value=1, max_value=20), seed=st.integers())
+    def test_is_anything_up_to_5_s_doubled_with_each_try_and_never_over_10_min(self, tries: int, seed: int) -> None:
+        delay = backoff.retry_delay("exponential", tries, chance=Random(seed))
+        assert 0 <= delay <= min(600, 5 * 2**tries)
+
+    def test_uses_the_whole_span_so_that_retries_do_not_come_in_step(self) -> None:
+        delays = sorted(backoff.retry_delay("exponential", 3, chance=Random(seed)) for seed in range(200))
+        assert delays[0] < 4 and delays[-1] > 36
+
+    def test_is_5_min_where_the_kind_says_fixed(self) -> None:
+        assert {backoff.retry_delay("fixed", tries, chance=Random(tries)) for tries in range(1, 5)} == {300}
+
+
+class TestToldToWait:
+    @given(seconds=st.floats(min_value=0, max_value=86_400), seed=st.integers())
+    def test_is_at_least_as_long_as_told_and_at_most_a_fifth_more(self, seconds: float, seed: int) -> None:
+        assert seconds <= backoff.told_to_wait(seconds, chance=Random(seed)) <= seconds * 1.2
+
+
+class TestUnreachable:
+    @pytest.mark.parametrize(("failures", "seconds"), [(1, 2), (2, 4), (4, 16), (5, 60), (6, 60), (100_000, 60)])
+    def test_doubles_until_the_fifth_failure_opens_the_breaker_for_60_s(self, failures: int, seconds: float) -> None:
+        assert backoff.unreachable(failures) == seconds

@@ -1,0 +1,91 @@
+"""Waiting times, prices, peak hours, and how times nest."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from random import Random
+
+import pytest
+
+from queue_app.rules import backoff, peak, pricing
+from queue_app.rules.times import Times
+
+
+class TestRetryDelay:
+    def test_fixed_is_five_minutes(self):
+        assert backoff.retry_delay("fixed", 3, chance=Random(1)) == 300
+
+    @pytest.mark.parametrize(("tries", "most"), [(1, 10), (2, 20), (3, 40), (7, 600), (50, 600)])
+    def test_exponential_has_full_jitter_up_to_ten_minutes(self, tries, most):
+        chance = Random(1)
+
+        waits = [backoff.retry_delay("exponential", tries, chance=chance) for _ in range(500)]
+
+        assert 0 <= min(waits) < 0.1 * most
+        assert 0.9 * most < max(waits) <= most
+
+
+class TestToldToWait:
+    def test_is_at_least_what_was_told_and_a_fifth_more_at_most(self):
+        chance = Random(1)
+
+        waits = [backoff.told_to_wait(30, chance=chance) for _ in range(200)]
+
+        assert 30 <= min(waits) < max(waits) <= 36
+
+
+class TestUnreachable:
+    @pytest.mark.parametrize(("failures", "seconds"), [(1, 2), (2, 4), (4, 16), (5, 60), (50, 60)])
+    def test_the_fifth_failure_in_a_row_opens_the_breaker(self, failures, seconds):
+        assert backoff.unreachable(failures) == seconds
+
+
+class TestPrices:
+    def test_a_video_costs_by_its_seconds(self):
+        assert pricing.tickets("second", 2, {"duration": 12}) == 24
+        assert pricing.usd("second", Decimal("1.2"), {"duration": 10}) == Decimal("12.0")
+
+    @pytest.mark.parametrize("unit", ["image", "page"])
+    def test_all_else_costs_one_unit(self, unit):
+        assert pricing.tickets(unit, 3, {"duration": 12}) == 3
+
+    def test_an_estimate_in_dollars_is_exact(self):
+        assert isinstance(pricing.usd("image", Decimal("0.039"), {}), Decimal)
+
+
+class TestPeakHours:
+    HOURS = "06:00-09:00, 20:00–23:00"
+
+    @pytest.mark.parametrize(
+        ("clock", "limit"),
+        [("05:59", 10), ("06:00", 15), ("08:59", 15), ("09:00", 10), ("20:00", 15), ("22:59", 15), ("23:00", 10)],
+    )
+    def test_raise_the_limit_from_their_start_to_before_their_end(self, clock, limit):
+        local = datetime.fromisoformat(f"2026-11-20T{clock}").replace(tzinfo=UTC)
+
+        assert peak.effective_limit(10, local, hours=self.HOURS, factor=Decimal("1.5")) == limit
+
+    def test_the_raised_limit_is_rounded_down(self):
+        local = datetime(2026, 11, 20, 7, tzinfo=UTC)
+
+        assert peak.effective_limit(3, local, hours=self.HOURS, factor=Decimal("1.5")) == 4
+
+    @pytest.mark.parametrize(("hour", "is_peak"), [(21, False), (22, True), (0, True), (1, True), (2, False)])
+    def test_a_span_may_pass_midnight(self, hour, is_peak):
+        assert peak.is_peak(datetime(2026, 11, 20, hour, tzinfo=UTC), "22:00-02:00") is is_peak
+
+    def test_none_at_all_are_no_peak(self):
+        assert not peak.is_peak(datetime(2026, 11, 20, 7, tzinfo=UTC), "")
+
+    @pytest.mark.parametrize("text", ["6 to 9", "06:00", "06:00-09:00-10:00", "25:00-26:00", "a-b"])
+    def test_a_wrong_span_says_how_it_is_written(self, text):
+        with pytest.raises(ValueError, match="Write spans such as 06:00-09:00"):
+            peak.spans(text)
+
+
+class TestTimes:
+    def test_the_product_s_own_nest(self):
+        assert Times().problems() == []
+        assert Times().scaled(0.02).problems() == []
+
+    def test_say_what_does_not_nest(self):
+        assert Times(lease=25).problems() == ["create_call (30 s) must be shorter than lease (25 s)"]
