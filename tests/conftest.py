@@ -15,7 +15,8 @@ from psycopg2 import sql
 from rest_framework.test import APIClient
 
 from genqueue_site.db.embedded.base import MAINTENANCE_DATABASE, server_for
-from queue_app.models import ApiKey, QueueSettings, User
+from queue_app.insight import invariants
+from queue_app.models import ApiKey, Job, QueueSettings, User
 from queue_app.work import catalogue
 
 TEST_DATABASE = "test_genqueue_"
@@ -61,8 +62,12 @@ def django_db_setup(postgres: None, django_db_setup: None, django_db_blocker: An
 
 
 @pytest.fixture(autouse=True)
-def the_catalogue_is_there(request: pytest.FixtureRequest, _django_db_marker: None) -> Iterator[None]:
-    """Seed what a flush took."""
+def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None) -> Iterator[None]:
+    """
+    Seed what a flush took, and after each test that left a job in the database ask every rule that can be asked.
+
+    Rules that compare with the present are left out: tests hand down times of their own.
+    """
     if "_django_db_helper" not in request.fixturenames:
         yield
         return
@@ -70,6 +75,11 @@ def the_catalogue_is_there(request: pytest.FixtureRequest, _django_db_marker: No
     if not QueueSettings.objects.exists():
         catalogue.seed()
     yield
+    if connection.needs_rollback or not Job.objects.exists():
+        return
+    offenders = invariants.check(at=None)
+    if offenders:
+        pytest.fail("\n".join(map(str, offenders)), pytrace=False)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ Rows as the product makes them: jobs enter through `lifecycle.enter`, tickets co
 `make_job(state=...)` walks a job to a state through the verbs, so that its events, attempts and ledger are there.
 """
 
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +18,7 @@ from queue_app.lifecycle import Lease, Pick, Trouble
 from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, State, User
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+_FILES = {"video": ("video/mp4", "mp4"), "image": ("image/png", "png"), "page": ("text/html", "html")}
 SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
@@ -109,12 +111,13 @@ def make_job(state: str = State.QUEUED, *, at: datetime = NOON, remote_id: str |
 
 
 def make_asset(job: Job, **fields: Any) -> Asset:
-    """An unsaved row of a delivered video, without a file behind it."""
+    """An unsaved row of what the job's model makes, without a file behind it."""
     attempt = lifecycle.current_attempt(job)
+    content_type, ending = _FILES[job.model.medium]
     known: dict[str, Any] = {
-        "kind": Asset.Kind.VIDEO,
-        "name": f"assets/2026/11/{job.pk}-{attempt.number}.mp4",
-        "content_type": "video/mp4",
+        "kind": job.model.medium,
+        "name": f"assets/2026/11/{uuid.uuid4()}.{ending}",
+        "content_type": content_type,
         "size": 1_000,
         "sha256": SHA256_OF_NOTHING,
         "created_at": NOON,

@@ -164,7 +164,8 @@ class TestRemoveOrphans:
     def test_takes_old_objects_without_a_row_and_old_workrooms(self):
         at = clock.now()
         job = make_job("storing", at=at)
-        kept = make_asset(job, name=default_storage.save("assets/2026/11/known.mp4", ContentFile(b"film")))
+        kept = make_asset(job)
+        default_storage.save(kept.name, ContentFile(b"film"))
         lifecycle.complete(job, [kept], at=at, actor="worker", stages=[])
         orphan = default_storage.save("assets/2026/10/orphan.mp4", ContentFile(b"film"))
         fresh = default_storage.save("assets/2026/11/fresh.mp4", ContentFile(b"film"))

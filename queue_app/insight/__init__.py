@@ -1,0 +1,1 @@
+"""What the queue shows of itself: reads, never writes."""
