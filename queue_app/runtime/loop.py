@@ -18,9 +18,10 @@ from django.db import InterfaceError, OperationalError, connection
 
 from queue_app import clock, lifecycle, wake
 from queue_app.models import State
+from queue_app.outbox import delivery
 from queue_app.runtime import roll
 from queue_app.runtime.ears import Ears
-from queue_app.runtime.tasks import hand_out
+from queue_app.runtime.tasks import hand_out, hand_out_messages
 from queue_app.work import dispatch, recovery
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,8 @@ def _round(at: datetime) -> int:
     """Everything that can be due; gives how many tasks were handed out."""
     dispatch.wake_due(at=at)
     handed_out = hand_out((lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at))
-    return handed_out + hand_out(lifecycle.lease_due(at))
+    handed_out += hand_out(lifecycle.lease_due(at))
+    return handed_out + hand_out_messages(delivery.lease_due(at=at))
 
 
 def _alone(verb: Callable[..., object], at: datetime) -> None:

@@ -17,6 +17,7 @@ from queue_app import clock, lifecycle
 from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, Job, State
 from queue_app.models.job import ACTIVE_STATES
+from queue_app.outbox import delivery
 from queue_app.runtime import beats
 from queue_app.runtime.lifeline import LINE
 from queue_app.runtime.queues import Queue
@@ -54,6 +55,21 @@ def hand_out(leases: Iterable[Leased]) -> int:
         async_task("queue_app.runtime.tasks.work", lease.job_id, lease.fence, cluster=DUTIES[state].queue.cluster)
         count += 1
     return count
+
+
+def hand_out_messages(ids: Iterable[int]) -> int:
+    """Queue a task for each outbox message; call it outside any transaction. Gives how many."""
+    count = 0
+    for message_id in ids:
+        async_task("queue_app.runtime.tasks.deliver", message_id, cluster=Queue.DELIVER.cluster)
+        count += 1
+    return count
+
+
+def deliver(message_id: int) -> None:
+    """Send one outbox message."""
+    beats.name_task(f"deliver message {message_id}")
+    delivery.deliver(message_id)
 
 
 def work(job_id: int, fence: int) -> None:

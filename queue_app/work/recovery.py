@@ -15,7 +15,7 @@ from queue_app.lifecycle import DEADLY_JOB, Lease, Trouble
 from queue_app.models import Attempt, Batch, IdempotencyRecord, Job, Outcome, State
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 from queue_app.providers.base import ProviderError, RemoteRef
-from queue_app.work import accounts, submission
+from queue_app.work import accounts, announce, submission
 
 log = logging.getLogger(__name__)
 LOOK_BEFORE, LOOK_AFTER = timedelta(seconds=60), timedelta(seconds=180)  # around the create call, by the provider's clock
@@ -172,3 +172,4 @@ def _end_batches(*, at: datetime) -> None:
             if batch and not Job.objects.filter(batch=pk, state__in=OPEN_STATES).exists():
                 batch.ended_at = at
                 batch.save(update_fields=["ended_at"])
+                announce.batch_ended(batch, at=at)
