@@ -70,16 +70,16 @@ class TestKeysOf:
 
 class TestCount:
     def test_a_row_counts_under_each_of_its_limits(self):
-        used = limits.count([("sora-2", "video", "openai_videos", 12, 7, 2), ("sora-2-pro", "video", "openai_videos", None, 7, 1)])
+        used = limits.count(
+            [("sora-2", "video", "openai_videos", 12, 7, 2), ("sora-2-pro", "video", "openai_videos", None, 7, 1)]
+        )
 
         assert used[QUEUE] == used["account", "openai_videos"] == used[KIND] == used["user", "7"] == 3
         assert (used[MODEL], used["batch", "12"]) == (2, 2)
 
 
 class TestLoweredLimits:
-    @pytest.mark.parametrize(
-        ("minutes", "limit"), [(0, 2), (4.9, 2), (5, 3), (10, 4), (600, 4)], ids=lambda value: str(value)
-    )
+    @pytest.mark.parametrize(("minutes", "limit"), [(0, 2), (4.9, 2), (5, 3), (10, 4), (600, 4)])
     def test_one_step_comes_back_each_five_minutes(self, minutes, limit):
         assert limits.lowered(4, by=2, since=NOON, at=NOON + timedelta(minutes=minutes)) == limit
 
