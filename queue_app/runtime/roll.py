@@ -84,6 +84,11 @@ class Roll:
         self._written = shown
 
 
+def is_there(host: str, pid: int) -> bool:
+    """Whether this `runworker` has written itself into the roll: its dispatcher turns."""
+    return WorkerProcess.objects.filter(host=host, pid=pid, role=Role.DISPATCHER).exists()
+
+
 def end_predecessors(host: str) -> list[str]:
     """
     End the clusters that a runworker of this host left behind, and take its rows away. One that still lives is left alone.

@@ -1,9 +1,6 @@
 """One machine's worker: the dispatcher loop, and a watched cluster for each queue. Everything it starts ends with it."""
 
 import logging
-import os
-import select
-import signal
 import socket
 import threading
 import time
@@ -12,6 +9,7 @@ from collections.abc import Callable
 from django.db import DatabaseError, InterfaceError, connection
 
 from queue_app.runtime import kernel, roll
+from queue_app.runtime.bell import Bell
 from queue_app.runtime.cluster import Cluster
 from queue_app.runtime.loop import Dispatcher
 from queue_app.runtime.queues import Queue
@@ -35,23 +33,18 @@ class Supervisor:
         self._dispatcher = Dispatcher()
         self._roll = roll.Roll(self._host)
         self._clusters = [Cluster(queue) for queue in Queue]
-        self._stopping = False
-        self._bell, rope = os.pipe()
-        os.set_blocking(rope, False)
-        signal.set_wakeup_fd(rope)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._asked_to_stop)
+        self._bell = Bell()
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; back in 25 s at most after it, with no process left."""
         self._meet_the_database()
         threads = [_started(self._roll.run, "roll"), _started(self._dispatcher.run, "dispatcher")]
         try:
-            while not self._stopping:
+            while not self._bell.has_rung:
                 for cluster in self._clusters:
                     cluster.tend(database_since=self._roll.database_since)
                 self._roll.show([self._own_entry(), *(entry for cluster in self._clusters for entry in cluster.entries())])
-                self._sleep(TEND_SECONDS)
+                self._bell.sleep(TEND_SECONDS)
         finally:
             self._dispatcher.stop()
             self._end_clusters()
@@ -59,19 +52,16 @@ class Supervisor:
             for thread in threads:  # daemons: one that hangs in a call to the database goes with the process
                 thread.join(JOIN_SECONDS)
 
-    def _asked_to_stop(self, number: int, _frame: object) -> None:
-        self._stopping = True
-
     def _meet_the_database(self) -> None:
         """Wait for the database, and end what a predecessor on this host left running."""
-        while not self._stopping:
+        while not self._bell.has_rung:
             try:
                 for ended in roll.end_predecessors(self._host):
                     log.warning("worker: ended what a predecessor left: %s", ended)
                 return
             except (DatabaseError, InterfaceError) as error:
                 log.warning("worker: waiting for the database and its migrations: %s", str(error).partition("\n")[0])
-                self._sleep(DATABASE_AGAIN_SECONDS)
+                self._bell.sleep(DATABASE_AGAIN_SECONDS)
             finally:
                 connection.close()
 
@@ -91,11 +81,6 @@ class Supervisor:
         return roll.Entry(
             roll.Role.DISPATCHER, self._me.pid, "", self._me, self._started_at, beat_at, leader=self._dispatcher.leads
         )
-
-    def _sleep(self, seconds: float) -> None:
-        """Sleep; a signal ends it."""
-        if select.select([self._bell], [], [], seconds)[0]:
-            os.read(self._bell, 4096)
 
 
 def _started(target: Callable[[], None], name: str) -> threading.Thread:

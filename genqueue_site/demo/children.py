@@ -1,0 +1,114 @@
+"""The programs that the demo runs: started, started anew when they die, and all ended with it."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from django.conf import settings
+
+from queue_app.runtime import kernel, roll
+
+STOP_SECONDS = 26  # `runworker` takes 25 at most
+RESTART_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+WENT_WELL_SECONDS = 20
+
+
+class Child:
+    """A program in a session of its own, so that Ctrl-C reaches the demo alone; what it says goes to ``log``."""
+
+    def __init__(self, name: str, command: Sequence[str], *, logs: Path) -> None:
+        self.name, self.log = name, logs / f"{name}.log"
+        self._command = [sys.executable, *command]
+        self._pause = RESTART_SECONDS
+        self._start_at: float | None = None
+        self.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def start(self) -> None:
+        self._started_at, self._start_at = time.monotonic(), None
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command, cwd=settings.ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+
+    def tend(self) -> str:
+        """Start it anew when it has died, at ever longer intervals if it dies at once; gives what there is to say of it."""
+        if self.is_running:
+            return ""
+        now = time.monotonic()
+        if self._start_at is None:
+            self._pause = (
+                RESTART_SECONDS if now - self._started_at > WENT_WELL_SECONDS else min(self._pause * 2, LONGEST_PAUSE_SECONDS)
+            )
+            self._start_at = now + self._pause
+            return f"{self.name} ended with status {self._process.returncode} and is started anew; {self.log} says why."
+        if now >= self._start_at:
+            self.start()
+        return ""
+
+    def ask_to_stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+
+    def end(self, deadline: float) -> bool:
+        """Wait for its end until ``deadline`` (monotonic), then end its whole group; true if it went by itself."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0, deadline - time.monotonic()))
+            kernel.end_group(self.pid)
+            return True
+        kernel.end_group(self.pid)
+        self._process.wait()
+        return False
+
+
+class Crew:
+    """Studio, worker and web."""
+
+    def __init__(self, *, port: int, studio_port: int) -> None:
+        self.logs = settings.VAR / "logs"
+        self.logs.mkdir(parents=True, exist_ok=True)
+        web = ["-m", "uvicorn", "genqueue_site.asgi:application", "--host", "127.0.0.1", "--port", str(port), "--lifespan", "off"]
+        quietly = ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"]  # live pages stay connected
+        self.ports = {"studio": studio_port, "web": port}
+        self.studio = Child("studio", ["manage.py", "studio", "--port", str(studio_port)], logs=self.logs)
+        self.worker = Child("worker", ["manage.py", "runworker"], logs=self.logs)
+        self.web = Child("web", [*web, *quietly], logs=self.logs)
+        self.all = [self.studio, self.worker, self.web]
+
+    def tend(self) -> list[str]:
+        return [said for child in self.all if (said := child.tend())]
+
+    def who_is_not_up(self) -> list[str]:
+        """Name the programs that do not answer yet."""
+        silent = [name for name, port in self.ports.items() if not is_taken(port)]
+        return silent if roll.is_there(socket.gethostname(), self.worker.pid) else [*silent, "worker"]
+
+    def stop(self) -> None:
+        """End all of them; the studio last, so that what the worker is at can end well."""
+        for child in (self.worker, self.web):
+            child.ask_to_stop()
+        deadline = time.monotonic() + STOP_SECONDS
+        went = [child.end(deadline) for child in (self.worker, self.web)]
+        self.studio.ask_to_stop()
+        self.studio.end(time.monotonic() + 5)
+        if not went[0]:
+            roll.end_predecessors(socket.gethostname())
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody answers on this port of this machine."""
+    with socket.socket() as caller:
+        caller.settimeout(1)
+        return caller.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,42 @@
+"""What the demo shows: a bar that moves where there is a terminal, a line for each change where there is none."""
+
+from collections.abc import Mapping
+from typing import TextIO
+
+WIDTH = 40
+
+
+class Terminal:
+    """Writes to ``output``, at once."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+        self._is_terminal = output.isatty()
+        self._bar = ""
+
+    def say(self, line: str = "") -> None:
+        """Print a line; a bar goes on below it."""
+        bar, self._bar = self._bar, ""
+        if bar:
+            self._output.write("\r\x1b[K")
+        self._output.write(f"{line}\n{bar}")
+        self._output.flush()
+        self._bar = bar
+
+    def progress(self, counts: Mapping[str, int]) -> None:
+        """Show how the batch stands, if that has changed."""
+        ended = counts["all"] - counts["open"]
+        at_work = counts["open"] - counts["waiting"]
+        words = f"{ended} of {counts['all']} done, {at_work} at work, {counts['waiting']} waiting"
+        done = round(WIDTH * ended / counts["all"])
+        shown = f"[{'#' * done}{'.' * (WIDTH - done)}] {words}"
+        if shown == self._bar:
+            return
+        self._bar = shown
+        self._output.write(f"\r\x1b[K{shown}" if self._is_terminal else f"{words}\n")
+        self._output.flush()
+
+    def progress_ends(self) -> None:
+        if self._is_terminal and self._bar:
+            self._output.write("\n")
+        self._bar = ""

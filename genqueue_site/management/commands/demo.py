@@ -1,0 +1,142 @@
+"""`manage.py demo`, which is `make run`: the whole product in one terminal, on nothing but this checkout."""
+
+import os
+import sys
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError, connection
+
+from genqueue_site.db.embedded.base import server_for
+from genqueue_site.demo import sample
+from genqueue_site.demo.children import Crew, is_taken
+from genqueue_site.demo.terminal import Terminal
+from queue_app.models import Batch
+from queue_app.runtime.bell import Bell
+from queue_app.work import catalogue
+
+UP_SECONDS = 120
+LOOK_SECONDS = 0.25
+
+
+class Command(BaseCommand):
+    help = "Everything for a first look: database, studio, worker, web, users, and a sample batch of videos."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="where the web listens (default 8000)")
+        parser.add_argument("--studio-port", type=int, default=8001, help="where the studio listens (default 8001)")
+        parser.add_argument("--jobs", type=_job_count, default=12, help="videos in the sample batch, 1 to 500 (default 12)")
+        parser.add_argument("--exit", action="store_true", help="leave when the sample has ended; status 0 if all completed")
+
+    def handle(self, *args: Any, port: int, studio_port: int, jobs: int, exit: bool, **options: Any) -> None:
+        self.terminal = Terminal(sys.stdout)
+        if port == studio_port:
+            raise CommandError("Web and studio need two ports: give --port and --studio-port different numbers.")
+        self._become_a_demo(port=port, studio_port=studio_port)
+        for flag, number in (("--port", port), ("--studio-port", studio_port)):
+            if is_taken(number):
+                raise CommandError(f'Port {number} is taken. Choose another one: make run ARGS="{flag} {number + 100}".')
+        self.bell = Bell()
+        try:
+            all_completed = self._run(port, studio_port, jobs, leave=exit)
+        finally:
+            connection.close()
+            if connection.settings_dict["ENGINE"] == "genqueue_site.db.embedded":
+                server_for(connection.settings_dict).release()
+        if exit and not all_completed:
+            sys.exit(1)
+
+    def _become_a_demo(self, *, port: int, studio_port: int) -> None:
+        """Start over with the settings of a demo in the environment, so that this process and its children share them."""
+        studio = f"http://127.0.0.1:{studio_port}"
+        wanted = {"STUDIO_URL": studio, "TRUSTED_ORIGINS": studio, "ALLOW_STUDIO": "1", "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        keys = [name for name, key in settings.PROVIDER_KEYS.items() if key]
+        if keys:
+            self.terminal.say(f"{', '.join(keys)}: set, and left out. A demo buys nothing: everything is made by the studio.")
+        wanted |= dict.fromkeys(settings.PROVIDER_KEYS, "")
+        if any(os.environ.get(name) != value for name, value in wanted.items()):
+            sys.stdout.flush()
+            os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | wanted)  # noqa: S606 - ourselves
+
+    def _run(self, port: int, studio_port: int, jobs: int, *, leave: bool) -> bool:
+        self.terminal.say("Genqueue: database, catalogue and users …")
+        call_command("migrate", verbosity=0)
+        catalogue.seed()
+        logins = sample.users()
+        self.terminal.say("Starting studio, worker and web …")
+        crew = Crew(port=port, studio_port=studio_port)
+        try:
+            self._wait_until_up(crew)
+            all_completed = not self.bell.has_rung and self._show_sample(crew, jobs)
+            if not self.bell.has_rung:
+                self._tell_where(port, crew, logins)
+            while not leave and not self.bell.has_rung:
+                self._tend(crew)
+                self.bell.sleep(LOOK_SECONDS)
+        finally:
+            self.terminal.say("Stopping …")
+            crew.stop()
+            self.terminal.say("Everything has stopped.")
+        return all_completed
+
+    def _wait_until_up(self, crew: Crew) -> None:
+        deadline = time.monotonic() + UP_SECONDS
+        while not self.bell.has_rung and (silent := crew.who_is_not_up()):
+            self._tend(crew)
+            if time.monotonic() > deadline:
+                raise CommandError(f"Not up after {UP_SECONDS} s: {', '.join(silent)}. The files in {crew.logs} say why.")
+            self.bell.sleep(LOOK_SECONDS)
+
+    def _show_sample(self, crew: Crew, jobs: int) -> bool:
+        batch = sample.submit(jobs)
+        began = time.monotonic()
+        self.terminal.say(f"Submitted {jobs} videos of {sample.MODEL} as batch {batch.pk}, “{batch.name}”.")
+        counts = _patiently(sample.counts, batch)
+        while not self.bell.has_rung and (counts is None or counts["open"]):
+            self._tend(crew)
+            if counts:
+                self.terminal.progress(counts)
+            self.bell.sleep(LOOK_SECONDS)
+            counts = _patiently(sample.counts, batch)
+        if counts is None or counts["open"]:
+            self.terminal.progress_ends()
+            return False
+        self.terminal.progress(counts)
+        self.terminal.progress_ends()
+        self.terminal.say(f"{counts['completed']} of {counts['all']} completed in {time.monotonic() - began:.1f} s")
+        return counts["completed"] == counts["all"]
+
+    def _tell_where(self, port: int, crew: Crew, logins: dict[str, tuple[str, str]]) -> None:
+        web = f"http://127.0.0.1:{port}"
+        people = [f"{name:9} {password}   {may}" for name, (password, may) in logins.items()]
+        rows = [("Open", f"{web}/"), ("Admin", f"{web}/admin/"), ("API", f"{web}/api/docs/"), ("Log in as", people[0])]
+        rows += [("", person) for person in people[1:]]
+        rows += [("Files", str(settings.MEDIA_ROOT)), ("Logs", str(crew.logs)), ("Stop", "Ctrl-C")]
+        self.terminal.say()
+        for name, value in rows:
+            self.terminal.say(f"  {name:10} {value}")
+        self.terminal.say()
+
+    def _tend(self, crew: Crew) -> None:
+        for said in crew.tend():
+            self.terminal.say(said)
+
+
+def _patiently(read: Callable[[Batch], dict[str, int]], batch: Batch) -> dict[str, int] | None:
+    """Read how the batch stands; None while the database is being started anew."""
+    with suppress(DatabaseError, InterfaceError):
+        return read(batch)
+    connection.close()
+    return None
+
+
+def _job_count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 500:
+        raise ArgumentTypeError("a whole number from 1 to 500")
+    return int(text)
