@@ -1,42 +1,12 @@
-"""Waiting times, prices, peak hours, and how times nest."""
+"""Prices, peak hours, and how times nest."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from random import Random
 
 import pytest
 
-from queue_app.rules import backoff, peak, pricing
+from queue_app.rules import peak, pricing
 from queue_app.rules.times import Times
-
-
-class TestRetryDelay:
-    def test_fixed_is_five_minutes(self):
-        assert backoff.retry_delay("fixed", 3, chance=Random(1)) == 300
-
-    @pytest.mark.parametrize(("tries", "most"), [(1, 10), (2, 20), (3, 40), (7, 600), (50, 600)])
-    def test_exponential_has_full_jitter_up_to_ten_minutes(self, tries, most):
-        chance = Random(1)
-
-        waits = [backoff.retry_delay("exponential", tries, chance=chance) for _ in range(500)]
-
-        assert 0 <= min(waits) < 0.1 * most
-        assert 0.9 * most < max(waits) <= most
-
-
-class TestToldToWait:
-    def test_is_at_least_what_was_told_and_a_fifth_more_at_most(self):
-        chance = Random(1)
-
-        waits = [backoff.told_to_wait(30, chance=chance) for _ in range(200)]
-
-        assert 30 <= min(waits) < max(waits) <= 36
-
-
-class TestUnreachable:
-    @pytest.mark.parametrize(("failures", "seconds"), [(1, 2), (2, 4), (4, 16), (5, 60), (50, 60)])
-    def test_the_fifth_failure_in_a_row_opens_the_breaker(self, failures, seconds):
-        assert backoff.unreachable(failures) == seconds
 
 
 class TestPrices:
