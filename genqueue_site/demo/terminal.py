@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 WIDTH = 40
+CLEAR = "\r\x1b[K"
 
 
 class Terminal:
@@ -16,12 +17,9 @@ class Terminal:
 
     def say(self, line: str = "") -> None:
         """Print a line; a bar goes on below it."""
-        bar, self._bar = self._bar, ""
-        if bar:
-            self._output.write("\r\x1b[K")
-        self._output.write(f"{line}\n{bar}")
+        bar = self._bar if self._is_terminal else ""
+        self._output.write(f"{CLEAR if bar else ''}{line}\n{bar}")
         self._output.flush()
-        self._bar = bar
 
     def progress(self, counts: Mapping[str, int]) -> None:
         """Show how the batch stands, if that has changed."""
@@ -33,7 +31,7 @@ class Terminal:
         if shown == self._bar:
             return
         self._bar = shown
-        self._output.write(f"\r\x1b[K{shown}" if self._is_terminal else f"{words}\n")
+        self._output.write(f"{CLEAR}{shown}" if self._is_terminal else f"{words}\n")
         self._output.flush()
 
     def progress_ends(self) -> None:

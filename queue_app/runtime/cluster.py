@@ -95,11 +95,17 @@ class Cluster:
 
     def _start(self, now: float) -> None:
         keeper = Keeper()
-        own = {"Q_CLUSTER_NAME": self.queue.cluster, "CONN_MAX_AGE": KEEP_CONNECTIONS_SECONDS, **keeper.variable}
+        own = {
+            "Q_CLUSTER_NAME": self.queue.cluster,
+            "CONN_MAX_AGE": KEEP_CONNECTIONS_SECONDS,
+            "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE,
+            # found from any directory; ours is kept, since paths in the environment may be relative to it
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(settings.ROOT), os.environ.get("PYTHONPATH")])),
+            **keeper.variable,
+        }
         self._main = subprocess.Popen(
             [sys.executable, "-m", "django", "qcluster"],
-            cwd=settings.ROOT,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE, **own},
+            env={**os.environ, **own},
             stdin=subprocess.DEVNULL,
             pass_fds=keeper.descriptors,
             start_new_session=True,

@@ -56,6 +56,7 @@ class Command(BaseCommand):
         """Start over with the settings of a demo in the environment, so that this process and its children share them."""
         studio = f"http://127.0.0.1:{studio_port}"
         wanted = {"STUDIO_URL": studio, "TRUSTED_ORIGINS": studio, "ALLOW_STUDIO": "1", "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        wanted |= {"GENQUEUE_VAR": str(settings.VAR), "MEDIA_ROOT": str(settings.MEDIA_ROOT.resolve())}
         keys = [name for name, key in settings.PROVIDER_KEYS.items() if key]
         if keys:
             self.terminal.say(f"{', '.join(keys)}: set, and left out. A demo buys nothing: everything is made by the studio.")
