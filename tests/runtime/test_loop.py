@@ -1,0 +1,81 @@
+"""A turn of the dispatcher loop, without the loop."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django_q.models import OrmQ
+from pytest_django import DjangoAssertNumQueries
+
+from queue_app import clock
+from queue_app.models import Job, State
+from queue_app.runtime import loop
+from queue_app.runtime.loop import Dispatcher
+from queue_app.work import recovery
+from tests.factories import JobFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def dispatcher() -> Dispatcher:
+    """One that has just swept and pruned."""
+    dispatcher = Dispatcher()
+    dispatcher.turn(woken=False)
+    return dispatcher
+
+
+class TestTurn:
+    def test_woken_it_claims_what_fits_and_hands_it_out(self, dispatcher: Dispatcher) -> None:
+        JobFactory.create_batch(6)
+        dispatcher.turn(woken=True)
+        assert Job.objects.filter(state=State.SUBMITTING).count() == 4
+        assert OrmQ.objects.count() == 4
+
+    def test_it_sleeps_a_second_when_nothing_is_due(self, dispatcher: Dispatcher) -> None:
+        assert dispatcher.turn(woken=False) == 1
+
+    def test_it_sleeps_until_something_is_due(self, dispatcher: Dispatcher) -> None:
+        JobFactory(not_before=clock.now() + timedelta(seconds=0.5))
+        assert 0.2 < dispatcher.turn(woken=False) <= 0.5
+
+    def test_what_has_become_due_is_claimed_without_a_wake_up(self, dispatcher: Dispatcher) -> None:
+        JobFactory(not_before=clock.now() - timedelta(seconds=1))
+        dispatcher.turn(woken=False)
+        assert Job.objects.get().state == State.SUBMITTING
+
+    def test_idle_it_asks_no_more_than_what_is_due(
+        self, dispatcher: Dispatcher, django_assert_max_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        with django_assert_max_num_queries(9):
+            dispatcher.turn(woken=False)
+
+    def test_a_lost_wake_up_costs_one_sweep(self, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+        JobFactory()
+        dispatcher.turn(woken=False)
+        assert Job.objects.get().state == State.QUEUED
+        monkeypatch.setattr(dispatcher._sweep, "is_due", lambda: True)
+        dispatcher.turn(woken=False)
+        assert Job.objects.get().state == State.SUBMITTING
+
+    def test_a_sweep_that_fails_keeps_nobody_from_being_claimed(
+        self, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        JobFactory()
+        monkeypatch.setattr(dispatcher._sweep, "is_due", lambda: True)
+        monkeypatch.setattr(recovery, "sweep", _broken)
+        dispatcher.turn(woken=False)
+        assert Job.objects.get().state == State.SUBMITTING
+        assert "failed" in caplog.text
+
+    def test_a_database_that_is_gone_ends_the_turn(self, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+        def gone(**_: object) -> None:
+            raise OperationalError
+
+        monkeypatch.setattr(loop.dispatch, "claim_due_jobs", gone)
+        with pytest.raises(OperationalError):
+            dispatcher.turn(woken=True)
+
+
+def _broken(*, at: object) -> None:
+    raise ValueError("a bad row")

@@ -1,0 +1,66 @@
+"""The system checks of the queue's settings."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.conf import settings
+from pytest_django.fixtures import Settings
+
+from queue_app import checks
+from queue_app.models import ModelRoute, ProviderAccount
+from queue_app.rules.times import Times
+
+
+def words(found: list[Any]) -> str:
+    return " ".join(f"{message.msg} {message.hint}" for message in found)
+
+
+class TestTimesNest:
+    def test_as_shipped_they_do(self) -> None:
+        assert checks.times_nest(None) == []
+
+    def test_a_lease_shorter_than_the_call_is_an_error(self, settings: Settings) -> None:
+        settings.TIMES = replace(Times(), lease=29)
+        assert "create_call (30 s) must be shorter than lease (29 s)" in words(checks.times_nest(None))
+
+    def test_a_cluster_that_ends_its_tasks_at_another_time_is_an_error(self, settings: Settings) -> None:
+        settings.Q_CLUSTER = {**settings.Q_CLUSTER, "timeout": 90}
+        assert "queue default ends its tasks after 90 s, not after 60 s" in words(checks.times_nest(None))
+
+
+class TestTasksAreNotDeliveredTwice:
+    def test_as_shipped_they_are_not(self) -> None:
+        assert checks.tasks_are_not_delivered_twice(None) == []
+
+    @pytest.mark.parametrize("workers", [1, 2, 4, 64])
+    def test_nor_with_other_numbers_of_workers(self, settings: Settings, workers: int) -> None:
+        settings.Q_CLUSTER = {**settings.Q_CLUSTER, "workers": workers, "queue_limit": workers}
+        assert checks.tasks_are_not_delivered_twice(None) == []
+
+    def test_a_queue_that_takes_too_much_ahead_is_an_error(self, settings: Settings) -> None:
+        store = {**settings.Q_CLUSTER["ALT_CLUSTERS"]["store"], "queue_limit": 20}
+        settings.Q_CLUSTER = {**settings.Q_CLUSTER, "ALT_CLUSTERS": {**settings.Q_CLUSTER["ALT_CLUSTERS"], "store": store}}
+        (error,) = checks.tasks_are_not_delivered_twice(None)
+        assert error.msg == "Queue store: retry is 1000 s and must be at least 3666 s."
+
+    def test_the_rule(self) -> None:
+        conf = {"timeout": 60, "queue_limit": 4, "bulk": 1, "workers": 4}
+        assert checks.least_retry(conf) == (60 + 3) * (1 + 2) + 30
+
+
+@pytest.mark.django_db
+class TestAdaptersExist:
+    def test_an_account_whose_adapter_is_missing_is_named_once(self) -> None:
+        ProviderAccount.objects.create(key="elsewhere", adapter="telepathy")
+        for endpoint in ("a", "b"):
+            ModelRoute.objects.create(model_id="sora-2", account_id="elsewhere", endpoint_id=endpoint)
+        assert words(checks.adapters_exist(None, databases=["default"])).count("elsewhere wants the adapter 'telepathy'") == 1
+
+    def test_a_route_that_is_off_is_no_trouble(self) -> None:
+        ModelRoute.objects.exclude(account__adapter="openai_videos").update(active=False)
+        assert checks.adapters_exist(None, databases=["default"]) == []
+
+    def test_no_database_is_asked_where_none_was_named(self) -> None:
+        assert settings.DATABASES
+        assert checks.adapters_exist(None) == []
