@@ -250,10 +250,16 @@ def held_by(lease: Lease) -> Job | None:
 
 
 def check_again(job: Job, *, next_check_at: datetime, progress: float | None = None) -> None:
-    """End the lease and plan the next look; no change of state. The row is locked."""
+    """
+    End the lease and plan the next look; no change of state. The row is locked.
+
+    Its worker lived through it, so the count of lost ones starts anew; not while the outcome is unknown: a look-up does not try
+    again what ended the last worker.
+    """
     changed = progress is not None and progress != job.progress
     job.progress = progress if progress is not None else job.progress
-    job.lease_until, job.lease_taken, job.next_check_at, job.worker_deaths = None, False, next_check_at, 0
+    job.lease_until, job.lease_taken, job.next_check_at = None, False, next_check_at
+    job.worker_deaths = job.worker_deaths if job.state == State.UNKNOWN else 0
     job.save(update_fields=["progress", "lease_until", "lease_taken", "next_check_at", "worker_deaths"])
     if changed:
         wake.jobs_changed([job.pk])
@@ -439,6 +445,11 @@ def force_fail(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> 
 def note(job: Job, *, at: datetime, actor: str, reason: str, data: Mapping[str, Any] | None = None) -> None:
     """Write into a job's history what changes nothing (T22, T23): a late result, a refund."""
     _note(list(Job.objects.lock().filter(pk=job.pk)), at=at, actor=actor, reason=reason, data=data)
+
+
+def flag(job: Job, what: str, *, at: datetime) -> None:
+    """Ask a person to look at this job, whatever becomes of it. The row is locked."""
+    _open_review(job, current_attempt(job), what, at=at, decide_by=None)
 
 
 def timeout_seconds(job: Job) -> int:

@@ -10,7 +10,8 @@ class Times:
     """
     create call < submit lease < task < grace, and store task < store lease.
 
-    ``hand_out`` is the lease between a claim and a worker that begins; ``lookup_gap`` lies between two "none" answers.
+    ``hand_out`` is the lease between a claim and a worker that begins. After a create call of unknown outcome the provider's list
+    is asked from ``first_look`` on; ``lookup_gap`` lies between two "none" answers.
     """
 
     sweep: float = 5
@@ -18,6 +19,7 @@ class Times:
     create_call: float = 30
     lease: float = 45
     task: float = 60
+    first_look: float = 30
     grace: float = 120
     lookup_gap: float = 60
     store_task: float = 300

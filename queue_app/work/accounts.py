@@ -6,9 +6,10 @@ from random import Random
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from queue_app import wake
-from queue_app.models import Attempt, ProviderAccount, QueueSettings, State
+from queue_app.models import JobEvent, ProviderAccount, QueueSettings, ReviewItem, State
 from queue_app.providers import registry
 from queue_app.providers.base import AccountConfig, ErrorKind, Provider, ProviderError
 from queue_app.rules import backoff, limits
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 chance = Random()  # noqa: S311 - jitter, not a secret
 UNKNOWNS, UNKNOWNS_WITHIN = 3, timedelta(minutes=10)
 NO_WAIT_TOLD = 10.0  # seconds, for a 429 without Retry-After
+MANY = 1_000  # failures in a row; counting on tells no more
 
 
 def provider_for(account: ProviderAccount) -> Provider:
@@ -59,9 +61,17 @@ def went_badly(account: ProviderAccount, error: ProviderError, *, at: datetime) 
 
 
 def too_many_unknowns(account: ProviderAccount, *, at: datetime) -> None:
-    """Three unknown outcomes in ten minutes: stop buying there until a person has looked."""
-    since = at - UNKNOWNS_WITHIN
-    unknown = Attempt.objects.filter(account=account, called_at__gte=since, outcome=None, job__state=State.UNKNOWN).count()
+    """
+    Three answers lost in ten minutes, found again or not: stop buying there until a person has looked.
+
+    Calls in which our own process died do not count: they say nothing about the provider, and a restarted machine must go on.
+    """
+    answer_lost = JobEvent.objects.filter(
+        job=OuterRef("job"), attempt=OuterRef("attempt__number"), to_state=State.UNKNOWN, actor="worker"
+    )
+    # each unknown has a review item, and there are few of those
+    reviewed = ReviewItem.objects.filter(attempt__account=account, opened_at__gte=at - UNKNOWNS_WITHIN)
+    unknown = reviewed.filter(Exists(answer_lost)).count()
     if unknown >= UNKNOWNS:
         _pause(account, f"{unknown} outcomes unknown within 10 min; look at the provider's own list before you resume.", at=at)
 
@@ -71,9 +81,10 @@ def _cool_down(account: ProviderAccount, seconds: float, *, at: datetime, lower:
     now = ProviderAccount.objects.select_for_update().get(pk=account.pk)
     if lower:
         off = limits.steps_off(by=now.lowered_by, since=now.lowered_at, at=at)  # those that crept back are not taken again
-        now.lowered_by, now.lowered_at = min(off + 1, (now.max_concurrent or 1) - 1), at
+        is_cooling = now.cooldown_until is not None and now.cooldown_until > at  # this call was under way when the first 429 came
+        now.lowered_by, now.lowered_at = min(off + (not is_cooling), (now.max_concurrent or 1) - 1), at
     else:
-        now.failures_in_a_row += 1
+        now.failures_in_a_row = min(now.failures_in_a_row + 1, MANY)
         seconds = backoff.unreachable(now.failures_in_a_row)
     until = at + timedelta(seconds=seconds)
     now.cooldown_until = max(until, now.cooldown_until or until)

@@ -8,11 +8,11 @@ from django.db import transaction
 from queue_app import clock, lifecycle
 from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, Job, State
-from queue_app.providers.base import ErrorKind, PollResult, Provider, ProviderError, RemoteRef, TaskState
+from queue_app.providers.base import PollResult, Provider, ProviderError, RemoteRef, TaskState
 from queue_app.work import accounts, progress
 
 log = logging.getLogger(__name__)
-UNANSWERED = timedelta(seconds=5)  # until the next try when the provider did not answer
+REFUSED = timedelta(seconds=30)  # until the next try when the provider answers, but not to the question
 
 
 def check(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
@@ -22,11 +22,11 @@ def check(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
     try:
         result = _ask_to_stop(provider, ref) if job.state == State.CANCELLING else None
         result = result or provider.poll(ref)
-    except ProviderError as error:
-        if error.kind != ErrorKind.NOT_FOUND:
-            _try_later(attempt, lease, error)
-            return []
-        result = PollResult(TaskState.LOST, error=error)
+    except (
+        ProviderError
+    ) as error:  # also a 404 that is not in the provider's own words: only its adapter says that a task is lost
+        _try_later(attempt, lease, error)
+        return []
     accounts.went_well(attempt.account)
     return progress.record(attempt, lease, result, at=clock.now())
 
@@ -38,8 +38,6 @@ def _ask_to_stop(provider: Provider, ref: RemoteRef) -> PollResult | None:
     try:
         state = provider.cancel(ref)
     except ProviderError as error:
-        if error.kind == ErrorKind.NOT_FOUND:
-            return PollResult(TaskState.LOST, error=error)
         log.warning("cancel of a task at %s was not taken: %s", ref.provider, error)  # it may have finished: the poll tells
         return None
     return PollResult(state) if state in (TaskState.CANCELED, TaskState.LOST) else None
@@ -47,7 +45,7 @@ def _ask_to_stop(provider: Provider, ref: RemoteRef) -> PollResult | None:
 
 def _try_later(attempt: Attempt, lease: Lease, error: ProviderError) -> None:
     at = clock.now()
-    again_at = accounts.went_badly(attempt.account, error, at=at) or at + UNANSWERED
+    again_at = accounts.went_badly(attempt.account, error, at=at) or at + REFUSED
     with transaction.atomic():
         job = lifecycle.held_by(lease)
         if job is not None:

@@ -13,6 +13,7 @@ from queue_app.rules import backoff, schedule
 from queue_app.work import accounts
 
 PAST_RUNS = 200
+TOO_NEW_TO_BE_LOST = timedelta(seconds=10)  # some providers do not know for a moment what they have just accepted
 FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED}  # trying again would not help
 
 
@@ -26,12 +27,17 @@ def record(attempt: Attempt, lease: Lease, result: PollResult, *, at: datetime) 
         job = lifecycle.held_by(lease)
         if job is None:
             return []
-        elapsed = (at - (attempt.called_at or at)).total_seconds()
-        if not result.state.is_terminal:
+        called_at = attempt.called_at or at
+        elapsed = (at - called_at).total_seconds()
+        is_too_new = result.state == TaskState.LOST and at < (attempt.accepted_at or at) + TOO_NEW_TO_BE_LOST
+        if is_too_new or not result.state.is_terminal:
+            Attempt.objects.filter(pk=attempt.pk).update(looked_up_at=at)
             seconds = seconds_to_next_check(job, elapsed=elapsed, progress=result.progress, hint=result.next_poll_after)
             lifecycle.check_again(job, next_check_at=at + timedelta(seconds=seconds), progress=result.progress)
         elif result.state == TaskState.SUCCEEDED:
-            return [(lifecycle.deliver(job, at=at, actor="worker", ran_seconds=elapsed, usd_actual=result.cost), State.STORING)]
+            # it ended between the last look and this one; the later moment would let the past grow with every plan made from it
+            ran = elapsed - (at - max(called_at, attempt.looked_up_at or called_at)).total_seconds() / 2
+            return [(lifecycle.deliver(job, at=at, actor="worker", ran_seconds=ran, usd_actual=result.cost), State.STORING)]
         elif job.state == State.CANCELLING:
             lifecycle.confirm_cancel(job, at=at, actor="worker", evidence=f"The provider says: {_words(result)}")
         else:
@@ -41,15 +47,22 @@ def record(attempt: Attempt, lease: Lease, result: PollResult, *, at: datetime) 
 
 def seconds_to_next_check(job: Job, *, elapsed: float, progress: float | None = None, hint: float | None = None) -> float:
     """From this model's past durations, else its typical one."""
-    past = past_runs(job.model_id)
+    past = past_runs(job.model_id, preview=job.preview)
     typical = settings.STUDIO_SECONDS if job.preview else job.model.typical_seconds
     return schedule.next_check(elapsed, past, typical=typical, progress=progress, hint=hint, chance=accounts.chance)
 
 
-def past_runs(model: str) -> list[float]:
-    """Seconds from create call to the provider's end of this model's last 200 finished jobs, ascending."""
-    finished = Job.objects.filter(model=model, state=State.COMPLETED, ran_seconds__isnull=False).order_by("-ended_at")
-    return sorted(seconds for seconds in finished.values_list("ran_seconds", flat=True)[:PAST_RUNS] if seconds is not None)
+def past_runs(model: str, *, preview: bool | None = None) -> list[float]:
+    """
+    Seconds from create call to the provider's end of this model's last 200 finished jobs, ascending.
+
+    ``preview``: only those that the studio made, or only those that it did not; its time says nothing of the vendor's.
+    """
+    finished = Job.objects.filter(model=model, state=State.COMPLETED, ran_seconds__isnull=False)
+    if preview is not None:
+        finished = finished.filter(preview=preview)
+    last = finished.order_by("-ended_at").values_list("ran_seconds", flat=True)[:PAST_RUNS]
+    return sorted(seconds for seconds in last if seconds is not None)
 
 
 def retry_at(job: Job, *, at: datetime) -> datetime:

@@ -18,6 +18,7 @@ from queue_app.providers.base import ProviderError, RemoteRef
 from queue_app.work import accounts, announce, submission
 
 log = logging.getLogger(__name__)
+RAREST_LOOK = timedelta(minutes=10)  # while the provider does not answer
 LOOK_BEFORE, LOOK_AFTER = timedelta(seconds=60), timedelta(seconds=180)  # around the create call, by the provider's clock
 
 
@@ -47,45 +48,63 @@ def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State
     if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
         _look_again(lease, attempt, at=attempt.called_at + timedelta(seconds=settings.TIMES.unknown))
         return []
+    asked_at = clock.now()
     try:
         found = provider.find_orphans(
             submission.request_for(job, attempt), attempt.called_at - LOOK_BEFORE, attempt.called_at + LOOK_AFTER
         )
     except ProviderError as error:
         at = clock.now()
-        again_at = accounts.went_badly(attempt.account, error, at=at) or at + timedelta(seconds=settings.TIMES.lookup_gap)
-        _look_again(lease, attempt, at=again_at)
+        rarer = min(max(timedelta(seconds=settings.TIMES.lookup_gap), (at - attempt.called_at) / 2), RAREST_LOOK)
+        _look_again(lease, attempt, at=max(accounts.went_badly(attempt.account, error, at=at) or at, at + rarer))
         return []
-    _settle_lookup(attempt, lease, found, at=clock.now())
+    accounts.went_well(attempt.account)
+    _settle_lookup(attempt, lease, found, asked_at=asked_at)
     return []
 
 
-def _settle_lookup(attempt: Attempt, lease: Lease, found: list[RemoteRef], *, at: datetime) -> None:
+def _settle_lookup(attempt: Attempt, lease: Lease, found: list[RemoteRef], *, asked_at: datetime) -> None:
+    at = clock.now()
     with transaction.atomic():
         job = lifecycle.held_by(lease)
         if job is None:
             return
         mine = _unowned(attempt, found)
-        if mine:
+        if not mine:
+            _count_none(job, attempt, asked_at=asked_at, at=at)
+        elif _a_twin_is_being_submitted(job):
+            lifecycle.check_again(job, next_check_at=at + timedelta(seconds=settings.TIMES.lease))
+        else:
             submission.adopt_late(attempt, mine[0], at=at, actor="recovery")
             if len(mine) > 1:
-                lifecycle.note(
-                    job, at=at, actor="recovery", reason=f"{len(mine)} tasks at the provider match; the earliest was taken."
-                )
-            return
-        called_at = attempt.called_at or at
-        grace_over = at >= called_at + timedelta(seconds=settings.TIMES.grace)
-        nones = attempt.lookups_none + grace_over
-        Attempt.objects.filter(pk=attempt.pk).update(lookups_none=nones, looked_up_at=at)
-        if nones >= 2:
-            trouble = Trouble("not_accepted", "The provider's list does not have it, asked twice: it was not accepted.")
-            lifecycle.put_back(
-                job, at=at, actor="recovery", outcome=Outcome.NOT_ACCEPTED, spent=True, trouble=trouble, not_before=None
-            )
-        else:
-            gap = timedelta(seconds=settings.TIMES.lookup_gap)
-            next_look = at + gap if grace_over else called_at + timedelta(seconds=settings.TIMES.grace)
-            lifecycle.check_again(job, next_check_at=next_look)
+                words = f"{len(mine)} tasks at the provider match; the earliest was taken, the others may be billed."
+                lifecycle.note(job, at=at, actor="recovery", reason=words)
+                lifecycle.flag(job, words, at=at)
+
+
+def _count_none(job: Job, attempt: Attempt, *, asked_at: datetime, at: datetime) -> None:
+    """A "none" counts if it was asked for once the grace is over, and a second one only a while after the first."""
+    gap = timedelta(seconds=settings.TIMES.lookup_gap)
+    counts_from = (attempt.called_at or at) + timedelta(seconds=settings.TIMES.grace)
+    if attempt.lookups_none and attempt.looked_up_at:
+        counts_from = attempt.looked_up_at + gap
+    if asked_at < counts_from:
+        lifecycle.check_again(job, next_check_at=counts_from)
+        return
+    nones = attempt.lookups_none + 1
+    Attempt.objects.filter(pk=attempt.pk).update(lookups_none=nones, looked_up_at=asked_at)
+    if nones < 2:
+        lifecycle.check_again(job, next_check_at=asked_at + gap)
+        return
+    trouble = Trouble("not_accepted", "The provider's list does not have it, asked twice: it was not accepted.")
+    outcome = Outcome.NOT_ACCEPTED
+    lifecycle.put_back(job, at=at, actor="recovery", outcome=outcome, spent=True, trouble=trouble, not_before=None)
+
+
+def _a_twin_is_being_submitted(job: Job) -> bool:
+    """Whether what was found may belong to a like job whose create call is under way: its worker has not written the id yet."""
+    twins = Job.objects.filter(state=State.SUBMITTING, model=job.model_id, prompt=job.prompt)
+    return Attempt.objects.filter(job__in=twins, outcome=None, called_at__isnull=False).exists()
 
 
 def _unowned(attempt: Attempt, found: list[RemoteRef]) -> list[RemoteRef]:
@@ -138,7 +157,7 @@ def _lease_over(job: Job, attempt: Attempt, *, at: datetime) -> None:
             )
         else:
             trouble = Trouble("no_answer", "The worker was lost during the create call.")
-            first_look = max(at, attempt.called_at + submission.FIRST_LOOK)
+            first_look = submission.first_look(attempt, at=at)
             lifecycle.lose_track(job, at=at, actor="recovery", trouble=trouble, next_check_at=first_look)
     elif job.worker_deaths >= DEADLY_JOB:
         words = f"It ended {job.worker_deaths} workers in a row and is not tried again."

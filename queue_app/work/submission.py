@@ -7,6 +7,7 @@ Submission: exactly one create call for an attempt, outside any transaction.
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 
 from queue_app import clock, lifecycle
@@ -14,8 +15,6 @@ from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers.base import ErrorKind, ProviderError, RemoteRef, SubmitRequest, Verdict, accepted_verdict
 from queue_app.work import accounts, progress
-
-FIRST_LOOK = timedelta(seconds=30)  # after an unknown outcome, the provider's list is first asked
 
 
 def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
@@ -50,18 +49,26 @@ def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
 
 def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) -> None:
     """
-    A task id that came after the lease was over: the job goes on with it while the attempt has no outcome (T7); else it is
-    written into its history, because the provider may bill it (T23).
+    A task id that came after the lease was over: the job goes on with it while the attempt has no outcome and no task (T7); else
+    it is written into its history, because the provider may bill it (T23).
     """
     job = Job.objects.lock().get(pk=attempt.job_id)
-    open_still = Attempt.objects.filter(pk=attempt.pk, outcome=None).exists()
-    if open_still and job.state in (State.SUBMITTING, State.UNKNOWN) and job.attempt_number == attempt.number:
+    attempt = Attempt.objects.get(pk=attempt.pk)
+    if attempt.remote_id == ref.remote_id:
+        return  # a look-up has found it meanwhile
+    taken = Attempt.objects.filter(account=attempt.account_id, remote_id=ref.remote_id).exists()
+    if attempt.outcome is None and job.state in (State.SUBMITTING, State.UNKNOWN) and not taken:
         _start(job, ref, at=at, actor=actor)
-    else:
-        Attempt.objects.filter(pk=attempt.pk, remote_id=None).update(remote_id=ref.remote_id, remote=ref.to_json())
-        lifecycle.note(
-            job, at=at, actor=actor, reason=f"Late: the provider took attempt {attempt.number} after all; it may be billed."
-        )
+        return
+    if attempt.remote_id is None and not taken:
+        Attempt.objects.filter(pk=attempt.pk).update(remote_id=ref.remote_id, remote=ref.to_json())
+    words = f"Late: the provider took attempt {attempt.number} after all; it may be billed."
+    lifecycle.note(job, at=at, actor=actor, reason=words, data={"remote_id": ref.remote_id[:200]})
+
+
+def first_look(attempt: Attempt, *, at: datetime) -> datetime:
+    """When the provider's list is first asked for the task of an attempt of unknown outcome."""
+    return max(at, (attempt.called_at or at) + timedelta(seconds=settings.TIMES.first_look))
 
 
 def _start(job: Job, ref: RemoteRef, *, at: datetime, actor: str) -> None:
@@ -86,6 +93,8 @@ def _settle_failure(job: Job, attempt: Attempt, lease: Lease, error: ProviderErr
             final = Trouble(code, error.message, trouble.kind)
             lifecycle.fail(held, at=at, actor="worker", trouble=final, outcome=Outcome.NOT_ACCEPTED)
         else:
-            lifecycle.lose_track(held, at=at, actor="worker", trouble=trouble, next_check_at=at + FIRST_LOOK)
+            if error.code == "unreadable":  # it says which task it is, though not in words that we can read
+                Attempt.objects.filter(pk=attempt.pk).update(remote={"unreadable": error.raw})
+            lifecycle.lose_track(held, at=at, actor="worker", trouble=trouble, next_check_at=first_look(attempt, at=at))
     if verdict == Verdict.UNKNOWN:
         accounts.too_many_unknowns(attempt.account, at=at)
