@@ -9,6 +9,7 @@ import pytest
 import requests
 from PIL import Image
 
+from tests.providers.wire import WireServer
 from tests.studio.process import StudioProcess
 
 
@@ -64,3 +65,12 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def vendor(settings) -> Iterator[WireServer]:
+    """A scripted vendor that all accounts without a key buy from."""
+    with WireServer() as server:
+        settings.STUDIO_URL = server.url
+        settings.TRUSTED_ORIGINS = [server.url]
+        yield server

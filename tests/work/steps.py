@@ -1,0 +1,101 @@
+"""What the dispatcher and the workers do, one step at a time, and time that passes at once."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F
+
+from queue_app import clock, lifecycle
+from queue_app.lifecycle import Lease
+from queue_app.models import Attempt, Job, ProviderAccount, Reservation, ReviewItem, State, Wallet
+from queue_app.work import polling, recovery, submission
+from tests.factories import JobFactory, begun
+from tests.studio.process import StudioProcess
+
+VERBS = {
+    State.SUBMITTING: submission.submit,
+    State.RUNNING: polling.check,
+    State.CANCELLING: polling.check,
+    State.UNKNOWN: recovery.look_up,
+}
+_MOMENTS: dict[type, Iterable[str]] = {
+    Attempt: ("called_at", "slot_until", "accepted_at", "looked_up_at"),
+    Job: ("lease_until", "next_check_at", "not_before"),
+    ReviewItem: ("opened_at", "decide_by"),
+    ProviderAccount: ("cooldown_until", "lowered_at"),
+}
+
+
+def queued(**fields: Any) -> Job:
+    return JobFactory(at=clock.now(), **fields)
+
+
+def bought(job: Job | None = None, **fields: Any) -> Job:
+    """A job after a worker has made its create call, however that went; ``fields`` are those of a new one."""
+    job = job or queued(**fields)
+    submission.submit(*begun(job, at=clock.now()))
+    return fresh(job)
+
+
+def worked(job: Job) -> Job:
+    """A job in flight after a worker did what is due for it; its time is made to come first."""
+    Job.objects.filter(pk=job.pk).update(next_check_at=clock.now())
+    leases = {lease.job_id: lease for lease, _ in lifecycle.lease_due(clock.now())}
+    taken = lifecycle.begin(leases[job.pk], at=clock.now())
+    assert taken is not None
+    VERBS[State(taken[0].state)](*taken)
+    return fresh(job)
+
+
+def swept(job: Job) -> Job:
+    recovery.sweep(at=clock.now())
+    return fresh(job)
+
+
+def later(seconds: float) -> None:
+    """Let time pass: every moment that something waits for or is counted from lies so much further back."""
+    for model, moments in _MOMENTS.items():
+        model.objects.update(**{moment: F(moment) - timedelta(seconds=seconds) for moment in moments})  # type: ignore[attr-defined]
+
+
+def fresh(job: Job) -> Job:
+    return Job.objects.select_related("model", "kind", "batch").get(pk=job.pk)
+
+
+def attempt_of(job: Job, number: int | None = None) -> Attempt:
+    return Attempt.objects.get(job=job, number=number or fresh(job).attempt_number)
+
+
+def account_of(job: Job) -> ProviderAccount:
+    return attempt_of(job).account
+
+
+def due_in(job: Job) -> float:
+    """Seconds until its next check."""
+    assert job.next_check_at is not None
+    return (job.next_check_at - clock.now()).total_seconds()
+
+
+def moves(job: Job) -> list[str]:
+    """The states that it went through."""
+    return [event.to_state for event in job.events.order_by("seq") if event.to_state != event.from_state]
+
+
+def tickets_of(job: Job) -> tuple[str, int, int]:
+    """The state of its last reservation, and its owner's wallet: available, reserved."""
+    wallet = Wallet.objects.get(owner=job.owner_id)
+    return Reservation.objects.filter(job=job).latest("id").state, wallet.available, wallet.reserved
+
+
+def open_review(job: Job) -> ReviewItem | None:
+    return ReviewItem.objects.filter(job=job, closed_at=None).first()
+
+
+def accepted(studio: StudioProcess, job: Job) -> int:
+    """How many create calls for this prompt the studio has accepted."""
+    return sum(row["accepted"] for row in studio.log()["creates"] if row["prompt"] == job.prompt)
+
+
+def lease_of(job: Job) -> Lease:
+    return Lease(job.pk, fresh(job).fence)

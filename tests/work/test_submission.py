@@ -1,0 +1,301 @@
+"""Submission: one create call for an attempt, and every way in which it can go."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+
+from queue_app import clock, http, lifecycle
+from queue_app.models import Attempt, AuditEntry, Outcome, ProviderAccount
+from queue_app.providers import openai_videos
+from queue_app.work import room, submission
+from tests.factories import UserFactory, begun
+from tests.processes import free_port
+from tests.providers.wire import WireServer, answer
+from tests.studio.process import StudioProcess
+from tests.work.steps import (
+    accepted,
+    account_of,
+    attempt_of,
+    bought,
+    due_in,
+    fresh,
+    later,
+    moves,
+    open_review,
+    queued,
+    swept,
+    tickets_of,
+    worked,
+)
+
+pytestmark = pytest.mark.django_db
+LOST_ANSWERS = ["reset_after_accept", "500_after_accept", "malformed_json", "hang_after_accept", "late_accept:0"]
+
+
+@pytest.fixture
+def nobody_there(settings):
+    settings.STUDIO_URL = f"http://127.0.0.1:{free_port()}"
+    settings.TRUSTED_ORIGINS = [settings.STUDIO_URL]
+
+
+@pytest.fixture(autouse=True)
+def short_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_videos, "CREATE_SECONDS", 1.0)
+
+
+class TestAnAcceptedCall:
+    def test_makes_the_job_run(self, studio: StudioProcess):
+        job = bought()
+
+        attempt = attempt_of(job)
+        assert moves(job) == ["queued", "submitting", "running"]
+        assert (attempt.remote["provider"], attempt.outcome) == ("openai_videos", None)
+        assert attempt.remote_id in {row["id"] for row in studio.log()["creates"]}
+        assert accepted(studio, job) == 1
+        assert tickets_of(job) == ("held", 996, 4)
+        assert 1.9 <= due_in(job) <= 30
+
+    def test_is_told_what_the_job_wants(self, vendor: WireServer):
+        vendor.says(answer(200, {"id": "video_1"}))
+
+        bought(prompt="A tram.", parameters={"duration": 8, "aspect_ratio": "9:16"})
+
+        assert vendor.seen[0].form() == {"model": "sora-2", "prompt": "A tram.", "seconds": "8", "size": "720x1280"}
+
+    def test_is_never_made_inside_a_transaction(self, vendor: WireServer):
+        taken = begun(queued(), at=clock.now())
+        with transaction.atomic(), pytest.raises(http.TransactionOpen):
+            submission.submit(*taken)
+        assert vendor.seen == []
+
+    def test_leads_on_to_the_cancel_that_was_asked_meanwhile(self, studio: StudioProcess):
+        job, attempt, lease = begun(queued(), at=clock.now())
+        assert lifecycle.cancel([job.pk], at=clock.now(), actor="user") == {job.pk: "requested"}
+
+        submission.submit(job, attempt, lease)
+
+        assert moves(fresh(job)) == ["queued", "submitting", "running", "cancelling"]
+        assert tickets_of(job)[0] == "held"
+
+
+@pytest.mark.usefixtures("nobody_there")
+class TestACallThatWasNeverSent:
+    def test_puts_the_job_back_with_no_attempt_spent_and_cools_the_account(self):
+        job = bought()
+
+        attempt = attempt_of(job)
+        assert moves(job) == ["queued", "submitting", "queued"]
+        assert (attempt.outcome, attempt.spent, attempt.error_kind) == ("not_accepted", False, "retryable")
+        assert job.not_before == account_of(job).cooldown_until
+        assert clock.now() < job.not_before <= clock.now() + timedelta(seconds=2)
+        assert tickets_of(job) == ("held", 996, 4)
+
+    def test_can_happen_more_often_than_a_job_has_attempts(self):
+        job = queued()
+        for _ in range(5):
+            assert bought(job).state == "queued"
+        assert attempt_of(job).number == 5
+
+    def test_opens_the_breaker_for_60_s_when_it_is_the_fifth_in_a_row(self):
+        jobs = [bought(queued(owner=owner)) for owner in [UserFactory()] * 5]
+        account = account_of(jobs[-1])
+        assert account.failures_in_a_row == 5
+        assert 58 < (account.cooldown_until - clock.now()).total_seconds() <= 60
+        assert room.account_limit(account, at=clock.now()) == 4  # the provider has not asked for less
+
+    def test_is_forgotten_with_the_next_answer(self, vendor: WireServer):
+        ProviderAccount.objects.update(failures_in_a_row=4)
+        vendor.says(answer(200, {"id": "video_1"}))
+        assert account_of(bought()).failures_in_a_row == 0
+
+    def test_ends_in_the_cancel_that_was_asked_meanwhile(self):
+        job, attempt, lease = begun(queued(), at=clock.now())
+        lifecycle.cancel([job.pk], at=clock.now(), actor="user")
+
+        submission.submit(job, attempt, lease)
+
+        assert moves(fresh(job)) == ["queued", "submitting", "queued", "cancelled"]
+        assert tickets_of(job) == ("released", 1000, 0)
+
+
+class TestA429:
+    def test_puts_the_job_back_for_as_long_as_told_and_up_to_a_fifth_more(self, studio: StudioProcess):
+        studio.queue_faults(create=["429:7"])
+        job = bought()
+
+        assert (job.state, attempt_of(job).spent) == ("queued", False)
+        assert 6.5 < (job.not_before - clock.now()).total_seconds() <= 7 * 1.2
+        assert accepted(studio, job) == 0
+        assert accepted(studio, bought(job)) == 1
+
+    def test_takes_a_step_off_the_accounts_limit_which_creeps_back(self, studio: StudioProcess):
+        studio.queue_faults(create=["429:7", "429:7"])
+        job = bought()
+        assert room.account_limit(account_of(job), at=clock.now()) == 3
+
+        later(60)
+        bought(job)
+        assert room.account_limit(account_of(job), at=clock.now()) == 2
+        later(301)
+        assert room.account_limit(account_of(job), at=clock.now()) == 3
+        later(300)
+        assert room.account_limit(account_of(job), at=clock.now()) == 4
+
+    def test_of_several_calls_under_way_takes_one_step_together(self, studio: StudioProcess):
+        studio.queue_faults(create=["429:7"] * 3)
+        jobs = [bought() for _ in range(3)]
+        assert room.account_limit(account_of(jobs[0]), at=clock.now()) == 3
+
+
+class TestARefusedKey:
+    @pytest.mark.parametrize(
+        ("status", "words"), [(401, "refuses our key"), (403, "refuses our key"), (402, "credit is used up")]
+    )
+    def test_pauses_the_account_and_puts_the_job_back(self, vendor: WireServer, status: int, words: str):
+        vendor.says(answer(status, {"error": {"message": "No."}}))
+        job = bought()
+
+        account = account_of(job)
+        entry = AuditEntry.objects.get()
+        assert (job.state, job.not_before, attempt_of(job).spent) == ("queued", None, False)
+        assert account.paused and words in account.paused_reason
+        assert (entry.target, entry.actor_name, entry.after["paused"]) == ("openai_videos", "genqueue", True)
+        assert tickets_of(job) == ("held", 996, 4)
+
+
+class TestARefusedRequest:
+    @pytest.mark.parametrize("status", [400, 404, 422])
+    def test_fails_the_job_and_gives_the_tickets_back(self, vendor: WireServer, status: int):
+        vendor.says(answer(status, {"error": {"code": "bad_size", "message": "No such size."}}))
+        job = bought()
+
+        assert moves(job) == ["queued", "submitting", "failed"]
+        assert (job.error_code, job.error_message) == ("bad_size", f"HTTP {status}: No such size.")
+        assert attempt_of(job).outcome == "not_accepted"
+        assert tickets_of(job) == ("released", 1000, 0)
+        assert len(vendor.seen) == 1
+
+    def test_by_moderation_is_said_so(self, vendor: WireServer):
+        vendor.says(answer(400, {"error": {"code": "moderation_blocked", "message": "Blocked."}}))
+        assert bought().error_code == "rejected"
+
+    def test_that_cannot_even_be_worded_is_never_sent(self, vendor: WireServer):
+        job = bought(parameters={"duration": 4, "camera": "low"})
+        assert (job.state, job.error_code, vendor.seen) == ("failed", "invalid_parameter", [])
+        assert "camera" in job.error_message
+
+
+class TestALostAnswer:
+    @pytest.mark.parametrize("fault", LOST_ANSWERS)
+    def test_leaves_the_outcome_unknown_until_the_look_up_finds_the_task(self, studio: StudioProcess, fault: str):
+        studio.queue_faults(create=[fault])
+        job = bought()
+
+        review = open_review(job)
+        assert (job.state, attempt_of(job).outcome) == ("unknown", None)
+        assert review is not None and review.decide_by == attempt_of(job).called_at + timedelta(days=1)
+        assert 27 < due_in(job) <= 30
+        assert tickets_of(job) == ("held", 996, 4)
+
+        job = worked(job)
+        assert moves(job)[-2:] == ["unknown", "running"]
+        assert attempt_of(job).remote_id in {row["id"] for row in studio.log()["creates"]}
+        assert (job.attempt_number, accepted(studio, job), open_review(job)) == (1, 1, None)
+
+    @pytest.mark.parametrize("status", [408, 409, 425, 500, 502, 503, 504])
+    def test_is_any_answer_that_does_not_surely_say_no(self, vendor: WireServer, status: int):
+        vendor.says(answer(status, {"error": "no"}))
+        assert bought().state == "unknown"
+
+    def test_may_mean_no_where_the_operator_vouches_for_it(self, vendor: WireServer):
+        ProviderAccount.objects.filter(key="openai_videos").update(options={"not_accepted_statuses": [503]})
+        vendor.says(answer(503, b"busy"), answer(500, b"busy"))
+        assert [bought().state, bought().state] == ["queued", "unknown"]
+
+    def test_that_came_but_cannot_be_read_is_kept_for_a_person(self, vendor: WireServer):
+        vendor.says(answer(200, b"<p>We have it: video_7</p>"))
+        assert attempt_of(bought()).remote == {"unreadable": "<p>We have it: video_7</p>"}
+
+    def test_is_not_followed_by_a_second_call_even_if_the_worker_is_handed_the_job_again(self, vendor: WireServer):
+        job, attempt, lease = begun(queued(), at=clock.now())
+        vendor.says(answer(500))
+        submission.submit(job, attempt, lease)
+        assert lifecycle.begin(lease, at=clock.now()) is None
+        assert len(vendor.seen) == 1
+
+    def test_pauses_the_account_when_it_is_the_third_in_ten_minutes_found_again_or_not(self, studio: StudioProcess):
+        studio.queue_faults(create=["reset_after_accept"] * 4)
+        first = worked(bought())
+        later(601)
+        second, third = worked(bought()), bought()
+        assert first.state == second.state == "running"
+        assert not account_of(third).paused
+        account = account_of(bought())
+        assert account.paused and account.paused_reason.startswith("3 outcomes unknown within 10 min")
+        assert AuditEntry.objects.get().after["paused"] is True
+
+    def test_does_not_pause_the_account_when_it_was_our_own_worker_that_died(self, vendor: WireServer):
+        for _ in range(4):
+            begun(queued(), at=clock.now())
+        later(46)
+        job = swept(queued())
+        vendor.says(answer(500))
+        assert not account_of(bought(job)).paused
+
+
+class TestALateAnswer:
+    def test_is_taken_up_while_the_outcome_is_unknown(self, studio: StudioProcess):
+        job, attempt, lease = begun(queued(), at=clock.now())
+        later(46)
+        assert swept(job).state == "unknown"
+
+        submission.submit(job, attempt, lease)
+
+        assert moves(fresh(job)) == ["queued", "submitting", "unknown", "running"]
+        assert (attempt_of(job).outcome, open_review(job)) == (None, None)
+
+    def test_is_noted_when_the_job_has_been_bought_again(self, studio: StudioProcess):
+        job, attempt, lease = begun(queued(), at=clock.now())
+        later(46)
+        lifecycle.put_back(
+            swept(job),
+            at=clock.now(),
+            actor="staff",
+            outcome=Outcome.NOT_ACCEPTED,
+            spent=True,
+            trouble=lifecycle.Trouble("none", "Staff says none."),
+            not_before=None,
+        )
+        again = bought(job)
+
+        submission.submit(job, attempt, lease)
+
+        late = job.events.latest("seq")
+        assert (fresh(job).state, late.from_state, late.to_state) == ("running", "running", "running")
+        assert "may be billed" in late.reason
+        assert attempt_of(job, 1).remote_id != attempt_of(again).remote_id
+        assert Attempt.objects.filter(job=job, outcome=None).count() == 1
+
+    def test_is_not_worth_a_note_when_a_look_up_has_found_the_same_task(self, vendor: WireServer):
+        job, attempt, lease = begun(queued(), at=clock.now())
+        later(46)
+        swept(job)
+        found = {"id": "video_1", "model": "sora-2", "prompt": job.prompt, "created_at": int(attempt.called_at.timestamp())}
+        vendor.says(answer(200, {"data": [found]}), answer(200, {"id": "video_1"}))
+        worked(job)
+        notes = job.events.count()
+
+        submission.submit(job, attempt, lease)
+
+        assert (fresh(job).state, job.events.count()) == ("running", notes)
+
+    def test_that_says_no_leaves_the_outcome_to_the_look_up(self, vendor: WireServer):
+        job, attempt, lease = begun(queued(), at=clock.now())
+        later(46)
+        swept(job)
+        vendor.says(answer(422, {"error": "no"}))
+
+        submission.submit(job, attempt, lease)
+
+        assert fresh(job).state == "unknown"
