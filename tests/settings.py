@@ -22,7 +22,7 @@ for key in ("OPENAI_VIDEOS_API_KEY", "FAL_KEY", "REPLICATE_API_TOKEN", "CHAT_API
     os.environ[key] = ""  # nobody's .env makes a test buy anything
 
 from genqueue_site.settings import *  # noqa: E402, F403
-from genqueue_site.settings import DATABASES, REST_FRAMEWORK  # noqa: E402
+from genqueue_site.settings import DATABASES, REST_FRAMEWORK, STATIC_ROOT  # noqa: E402
 
 # several runs share the server, each with a database of its own; pytest-xdist adds its worker's name
 DATABASES["default"] |= {"MAX_CONNECTIONS": 300, "TEST": {"NAME": f"test_genqueue_{os.getpid()}"}}
@@ -32,3 +32,4 @@ if not DATABASES["default"]["ENGINE"].endswith("embedded"):
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 REST_FRAMEWORK["DEFAULT_THROTTLE_CLASSES"] = []
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns where there is none

@@ -1,0 +1,142 @@
+"""
+Stored files: ``/files/{id}/{name}``, for the job's owner and staff only, in ranges so that videos can be sought in.
+
+A file is streamed in pieces and never held in memory, in the way that the server at hand takes them: an async one would read
+a plain iterator to its end first.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from pathlib import PurePosixPath
+from typing import Any
+from uuid import UUID
+
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.core.handlers.asgi import ASGIRequest
+from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
+from drf_spectacular.utils import extend_schema
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from queue_app.api import errors, ranges
+from queue_app.api.authentication import HasScope
+from queue_app.models import Asset, Job, User
+
+log = logging.getLogger(__name__)
+CHUNK_BYTES = 256 * 1024
+# a page is a stranger's HTML on our own origin: no scripts, no forms, nothing loaded; our own pages may frame it
+PAGE_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+
+
+class AnyType(BaseContentNegotiation):
+    """A file has one type, whatever the client would like better; refusals are JSON."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+@extend_schema(exclude=True)
+class AssetFile(APIView):
+    """One stored file. ``?download=1`` lets browsers save it; 404 for strangers, 410 once retention took it."""
+
+    content_negotiation_class = AnyType
+    permission_classes = (HasScope,)  # nobody is told to log in: who may not see it is told that there is nothing
+
+    def get(self, request: Request, asset_id: UUID, name: str) -> HttpResponseBase:
+        asset = _readable(request, asset_id)
+        if asset.expired_at:
+            detail = f"This file was removed at {asset.expired_at:%Y-%m-%d %H:%M} UTC, when its time was over."
+            return JsonResponse(
+                errors.document(410, "expired", "The file is gone", detail), status=410, content_type=errors.CONTENT_TYPE
+            )
+        etag, made_at = f'"{asset.sha256}"', int(asset.created_at.timestamp())
+        unchanged = get_conditional_response(request._request, etag=etag, last_modified=made_at)
+        response = unchanged or _whole_or_part(request, asset, etag, made_at)
+        response["ETag"], response["Last-Modified"] = etag, http_date(made_at)
+        response["Accept-Ranges"] = "bytes"
+        response["Cache-Control"] = "private, max-age=31536000, immutable"
+        patch_vary_headers(response, ["Authorization", "Cookie"])
+        return response
+
+
+asset = AssetFile.as_view()
+
+
+def _readable(request: Request, asset_id: UUID) -> Asset:
+    """:raises Http404: there is none, or it is another account's (I35)."""
+    if not isinstance(request.user, User):
+        raise Http404
+    found = Asset.objects.filter(pk=asset_id, job__in=Job.objects.of(request.user)).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _whole_or_part(request: Request, asset: Asset, etag: str, made_at: int) -> HttpResponseBase:
+    wanted = None
+    if request.method == "GET" and _range_holds(request.headers.get("If-Range", ""), etag, made_at):
+        try:
+            wanted = ranges.wanted(request.headers.get("Range", ""), asset.size)
+        except ranges.Unsatisfiable:
+            return HttpResponse(status=416, headers={"Content-Range": f"bytes */{asset.size}"})
+    part = wanted or ranges.ByteRange(0, asset.size - 1, asset.size)
+    response = _stream(request, asset, part)
+    response["Content-Length"] = str(part.length)
+    if wanted:
+        response.status_code = 206
+        response["Content-Range"] = part.content_range
+    _describe(response, asset, download=request.query_params.get("download") == "1")
+    return response
+
+
+def _range_holds(if_range: str, etag: str, made_at: int) -> bool:
+    """Whether the client's earlier part is of this very file."""
+    return not if_range or if_range == etag or parse_http_date_safe(if_range) == made_at
+
+
+def _describe(response: HttpResponseBase, asset: Asset, *, download: bool) -> None:
+    is_text = asset.content_type.startswith("text/")
+    response["Content-Type"] = f"{asset.content_type}; charset=utf-8" if is_text else asset.content_type
+    response["X-Content-Type-Options"] = "nosniff"
+    name = f"job-{asset.job_id}-{asset.kind}-v{asset.version}{PurePosixPath(asset.name).suffix}"
+    response["Content-Disposition"] = content_disposition_header(download, name) or "inline"
+    if asset.content_type == "text/html":
+        response["Content-Security-Policy"] = PAGE_POLICY
+        response["X-Frame-Options"] = "SAMEORIGIN"
+
+
+def _stream(request: Request, asset: Asset, part: ranges.ByteRange) -> HttpResponseBase:
+    """:raises Http404: the object is gone from the storage, which `check_invariants` reports as well (I34)."""
+    if request.method == "HEAD":
+        return HttpResponse()
+    try:
+        file = default_storage.open(asset.name)
+    except FileNotFoundError:
+        log.error("asset %s of job %s: its object %s is missing", asset.pk, asset.job_id, asset.name)
+        raise Http404 from None
+    file.seek(part.first)
+    is_async = isinstance(request._request, ASGIRequest)
+    response = StreamingHttpResponse(_pieces_async(file, part.length) if is_async else _pieces(file, part.length))
+    # as Django's own FileResponse does; runs after a hang-up too
+    response._resource_closers.append(file.close)  # type: ignore[attr-defined]
+    return response
+
+
+def _pieces(file: File, left: int) -> Iterator[bytes]:  # type: ignore[type-arg]
+    while left > 0 and (piece := file.read(min(CHUNK_BYTES, left))):
+        left -= len(piece)
+        yield piece
+
+
+async def _pieces_async(file: File, left: int) -> AsyncIterator[bytes]:  # type: ignore[type-arg]
+    while left > 0 and (piece := await asyncio.to_thread(file.read, min(CHUNK_BYTES, left))):
+        left -= len(piece)
+        yield piece
