@@ -1,6 +1,7 @@
 """Files that a job delivered."""
 
 import uuid
+from pathlib import PurePosixPath
 
 from django.db import models
 from django.db.models import Q
@@ -39,6 +40,11 @@ class Asset(models.Model):
             models.CheckConstraint(condition=Q(size__gt=0), name="asset_is_not_empty"),
             models.UniqueConstraint(fields=["job", "kind", "version"], name="asset_once_per_job_kind_version"),
         ]
+
+    @property
+    def file_name(self) -> str:
+        """The last part of its name: how its address ends."""
+        return PurePosixPath(self.name).name
 
     def __str__(self) -> str:
         return f"{self.kind} of job {self.job_id}"

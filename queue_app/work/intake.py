@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from queue_app import lifecycle
+from queue_app import lifecycle, tickets
 from queue_app.models import Batch, GenerationModel, Job, Kind, User
 from queue_app.models.catalog import Medium
 from queue_app.rules import parameters as parameter_rules
@@ -125,6 +125,21 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
             raise ModelNotAvailable(job.model_id)
         _set_price(job, offered[job.model_id])
     lifecycle.queue_again(jobs, at=at, actor=actor)
+
+
+def retry_each(ids: Sequence[int], *, at: datetime, actor: str) -> tuple[list[int], dict[int, str]]:
+    """Retry what can be retried of these jobs. Gives the ids that are queued again, and why the others are not."""
+    queued: list[int] = []
+    refused: dict[int, str] = {}
+    for pk in sorted(ids):
+        try:
+            with transaction.atomic():
+                retry(list(Job.objects.lock().filter(pk=pk)), at=at, actor=actor)
+        except (lifecycle.MoveRefused, ModelNotAvailable, tickets.NotEnoughTickets) as refusal:
+            refused[pk] = str(refusal)
+        else:
+            queued.append(pk)
+    return queued, refused
 
 
 def default_priority(model: GenerationModel) -> int:

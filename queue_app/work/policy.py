@@ -45,6 +45,16 @@ def change(row: models.Model, *, at: datetime, actor: User | None, reason: str =
 
 
 @transaction.atomic
+def add(row: models.Model, *, at: datetime, actor: User | None, reason: str = "") -> None:
+    """Add a checked row to the catalogue."""
+    QueueSettings.objects.lock_claims()
+    row.save(force_insert=True)
+    after = {field.name: getattr(row, field.attname) for field in row._meta.concrete_fields}
+    audit(f"add {row._meta.verbose_name}", str(row.pk), at=at, actor=actor, after=after, reason=reason)
+    wake.queue_changed()
+
+
+@transaction.atomic
 def pause_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "") -> None:
     """No later claim takes a job of this batch; what runs goes on. Its queued jobs keep their places."""
     _set_batch_pause(batch, True, at=at, actor=actor, reason=reason)

@@ -1,0 +1,137 @@
+"""What can be bought, where and how much at once. Each save is a `policy.change`: claim lock, audit entry, next claim."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from queue_app import clock
+from queue_app.admin import display
+from queue_app.admin.base import FastAdmin
+from queue_app.insight import board
+from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings, User
+from queue_app.work import policy
+
+
+class PolicyAdmin(FastAdmin):
+    """Edits by the verb; nothing here is deleted while jobs name it."""
+
+    def save_model(self, request: HttpRequest, obj: models.Model, form: ModelForm, change: bool) -> None:  # type: ignore[type-arg]
+        assert isinstance(request.user, User)
+        at = clock.now()
+        if change:
+            policy.change(obj, at=at, actor=request.user, **{name: form.cleaned_data[name] for name in form.changed_data})
+        else:
+            policy.add(obj, at=at, actor=request.user)
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
+class SlotsAdmin(PolicyAdmin):
+    """Rows by model key, dressed with the model's slots as the board shows them."""
+
+    def dress(self, rows: list[Any]) -> None:
+        lines = {line.key: line for line in board.shared(at=clock.now()).models}
+        for row in rows:
+            row.line = lines.get(row.pk)
+
+
+@admin.register(GenerationModel)
+class GenerationModelAdmin(SlotsAdmin):
+    title = "Generation models"
+    list_display = ("key", "medium", "slots", "waiting", "price", "usd_per_unit", "typical_seconds", "active")
+    list_filter = ("medium", "active")
+    search_fields = ("key", "label")
+    ordering = ("medium", "key")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
+        return ("key",) if obj else ()
+
+    @admin.display(description="Slots used")
+    def slots(self, model: GenerationModel) -> str:
+        line = model.line  # type: ignore[attr-defined]
+        return display.capacity(line.used, line.max_concurrent) if line else "–"
+
+    @admin.display(description="Waiting")
+    def waiting(self, model: GenerationModel) -> str:
+        line = model.line  # type: ignore[attr-defined]
+        return display.number(line.queued) if line else "–"
+
+    @admin.display(description="Price")
+    def price(self, model: GenerationModel) -> str:
+        return f"{model.tickets_per_unit} a {model.unit}"
+
+
+@admin.register(ModelConcurrencyLimit)
+class ModelConcurrencyLimitAdmin(SlotsAdmin):
+    title = "Limits"
+    list_display = ("model", "slots", "max_concurrent", "paused", "paused_reason", "paused_until")
+    list_select_related = ("model",)
+    search_fields = ("model__key",)
+    ordering = ("model__key",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
+        return ("model",) if obj else ()
+
+    @admin.display(description="Slots used")
+    def slots(self, limit: ModelConcurrencyLimit) -> str:
+        line = limit.line  # type: ignore[attr-defined]
+        return display.capacity(line.used, limit.max_concurrent) if line else "–"
+
+
+class RouteInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = ModelRoute
+    fields = readonly_fields = ("model", "endpoint_id", "active", "position")
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
+@admin.register(ProviderAccount)
+class ProviderAccountAdmin(PolicyAdmin):
+    list_display = ("key", "adapter", "bought_at", "max_concurrent", "lowered_by", "cooldown_until", "paused", "paused_reason")
+    search_fields = ("key", "adapter")
+    ordering = ("key",)
+    inlines = (RouteInline,)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
+        return ("key", "cooldown_until", "lowered_by", "lowered_at", "failures_in_a_row") if obj else ()
+
+    @admin.display(description="Bought at")
+    def bought_at(self, account: ProviderAccount) -> str:
+        if not account.is_preview:
+            return display.with_sub(account.base_url, f"key from {account.api_key_env}")
+        usable = "no key is set, files are previews" if account.is_usable else "no key is set and ALLOW_STUDIO is off: not usable"
+        return display.with_sub("studio", usable)
+
+
+@admin.register(ModelRoute)
+class ModelRouteAdmin(PolicyAdmin):
+    list_display = ("model", "account", "endpoint_id", "active", "position")
+    list_filter = ("active", "account")
+    list_select_related = ("model", "account")
+    search_fields = ("model__key", "endpoint_id")
+    ordering = ("model", "position", "id")
+
+
+@admin.register(Kind)
+class KindAdmin(PolicyAdmin):
+    list_display = ("key", "label", "default_priority", "max_concurrent", "timeout_seconds", "max_attempts", "backoff")
+    ordering = ("key",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
+        return ("key",) if obj else ()
+
+
+@admin.register(QueueSettings)
+class QueueSettingsAdmin(PolicyAdmin):
+    title = "Queue settings"
+    list_display = ("__str__", "max_concurrent", "peak_hours", "peak_factor", "fair_share", "paused")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
