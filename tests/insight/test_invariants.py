@@ -1,6 +1,8 @@
 """Every rule sees what breaks it. The rows are broken behind the triggers' and constraints' backs, and rolled back."""
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from io import StringIO
 
@@ -15,6 +17,7 @@ from queue_app.insight import invariants
 from queue_app.insight.rules import RULES
 from queue_app.models import Asset, Job, LedgerEntry, LedgerTransaction, Reservation
 from tests.factories import NOON, JobFactory, UserFactory, make_asset, make_job
+from tests.settings import ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -217,6 +220,17 @@ class TestTheCommand:
         said = json.loads(output)
         assert (status, said["holds"]) == (1, False)
         assert [rule["offenders"][0]["job"] for rule in said["rules"] if rule["offenders"]] == [job.pk]
+
+
+@pytest.mark.processes
+@pytest.mark.django_db(transaction=True)
+def test_the_command_leaves_with_status_1_as_a_process(process_environment):
+    job = make_job("completed")
+    command = [sys.executable, "manage.py", "check_invariants"]
+
+    done = subprocess.run(command, env=process_environment, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, f"job {job.pk}" in done.stdout) == (1, True), done.stderr
 
 
 class TestTheLedger:
