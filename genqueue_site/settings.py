@@ -141,6 +141,7 @@ else:
 # 0 for the web: under ASGI a kept connection serves nobody twice. `runworker` sets it for its clusters
 CONN_MAX_AGE = env.whole("CONN_MAX_AGE", 0, low=0, high=86_400)
 DATABASES["default"] |= {"CONN_MAX_AGE": CONN_MAX_AGE, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
+MIGRATION_MODULES = {"knox": None}  # its own token table is swapped out for ApiKey
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- files and static files ---------------------------------------------------------------------------------------

@@ -10,3 +10,5 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("", include("queue_app.urls")),
 ]
+handler404 = "queue_app.api.errors.not_found"
+handler500 = "queue_app.api.errors.server_error"

@@ -1,15 +1,10 @@
 """Who did what, what waits for a person, and which processes are at work."""
 
 from django.contrib import admin
-from django_q.models import Failure, OrmQ, Schedule, Success
 
 from queue_app.admin import display
 from queue_app.admin.base import ReadOnlyAdmin
 from queue_app.models import AuditEntry, JobEvent, OutboxMessage, ReviewItem, WorkerProcess
-
-for dangerous in (OrmQ, Schedule, Success, Failure):  # a schedule runs any callable; a task's arguments are pickles (I40)
-    if admin.site.is_registered(dangerous):
-        admin.site.unregister(dangerous)
 
 
 @admin.register(AuditEntry)

@@ -46,6 +46,7 @@ class FastAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     paginator = EstimatingPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter grows with the table
     list_per_page = 50
     title: str = ""
 

@@ -29,6 +29,10 @@ class PolicyAdmin(FastAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
 
+    @admin.display(description="Paused")
+    def pause(self, row: ModelConcurrencyLimit | ProviderAccount | QueueSettings) -> str:
+        return display.pause(row.paused, row.paused_reason, row.paused_until)
+
 
 class SlotsAdmin(PolicyAdmin):
     """Rows by model key, dressed with the model's slots as the board shows them."""
@@ -68,7 +72,7 @@ class GenerationModelAdmin(SlotsAdmin):
 @admin.register(ModelConcurrencyLimit)
 class ModelConcurrencyLimitAdmin(SlotsAdmin):
     title = "Limits"
-    list_display = ("model", "slots", "max_concurrent", "paused", "paused_reason", "paused_until")
+    list_display = ("model", "slots", "max_concurrent", "pause")
     list_select_related = ("model",)
     search_fields = ("model__key",)
     ordering = ("model__key",)
@@ -94,7 +98,7 @@ class RouteInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(ProviderAccount)
 class ProviderAccountAdmin(PolicyAdmin):
-    list_display = ("key", "adapter", "bought_at", "max_concurrent", "lowered_by", "cooldown_until", "paused", "paused_reason")
+    list_display = ("key", "adapter", "bought_at", "max_concurrent", "lowered_by", "cooldown_until", "pause")
     search_fields = ("key", "adapter")
     ordering = ("key",)
     inlines = (RouteInline,)
@@ -131,7 +135,7 @@ class KindAdmin(PolicyAdmin):
 @admin.register(QueueSettings)
 class QueueSettingsAdmin(PolicyAdmin):
     title = "Queue settings"
-    list_display = ("__str__", "max_concurrent", "peak_hours", "peak_factor", "fair_share", "paused")
+    list_display = ("__str__", "max_concurrent", "peak_hours", "peak_factor", "fair_share", "pause")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

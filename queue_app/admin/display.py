@@ -54,9 +54,7 @@ def level(value: int) -> SafeString:
     if value == priority.NORMAL:
         return SafeString()
     up = value > priority.NORMAL
-    return format_html(
-        '<span class="gq-prio {}">{} {}</span>', "is-high" if up else "is-low", "↑" if up else "↓", priority.name(value)
-    )
+    return format_html('<span class="gq-prio {}">{}</span>', "is-high" if up else "is-low", priority.name(value))
 
 
 def progress(value: float) -> SafeString:
@@ -97,8 +95,8 @@ def capacity(used: int, limit: int) -> SafeString:
             (("over" if n >= limit else "used" if n < used else "free", 16 * n) for n in range(slots)),
         )
         meter = format_html(
-            '<svg class="gq-cap" viewBox="0 0 {} 10" width="{}" height="10" aria-hidden="true">{}</svg>',
-            *(16 * slots,) * 2,
+            '<svg class="gq-cap" viewBox="0 0 {} 10" preserveAspectRatio="xMinYMid" aria-hidden="true">{}</svg>',
+            16 * slots,
             cells,
         )
     return format_html('<span class="gq-capcell">{}<span class="gq-num">{} / {}</span></span>', meter, used, limit)
@@ -118,3 +116,11 @@ def parameters(job: Job) -> list[str]:
     return [
         said.get(name, name + " {}").format(value) for name, value in job.parameters.items() if value not in (False, None, "")
     ]
+
+
+def pause(paused: bool, reason: str, until: datetime | None) -> SafeString:
+    """A pause with its reason and end; a dash while open."""
+    if not paused:
+        return SafeString("–")
+    words = " · ".join(filter(None, [reason, f"until {until:%H:%M:%S}" if until else ""]))
+    return with_sub(format_html('<span class="gq-badge is-warn">{}Paused</span>', icon("pause")), words)

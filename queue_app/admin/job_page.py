@@ -9,7 +9,7 @@ from queue_app.admin import display
 from queue_app.insight import stages, waiting
 from queue_app.models import Job, LedgerEntry, LedgerTransaction, Reservation, State
 
-STAGE_CLASS = {"done": "is-done", "now": "is-now", "wait": "is-wait", "bad": "is-bad"}
+STAGE_CLASS = {"done": "done", "now": "now", "wait": "todo", "bad": "bad"}  # as the stepper of the theme names them
 
 
 def context(job: Job, *, at: datetime) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class WhenFilter(admin.SimpleListFilter):
     parameter_name = "ended"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("24h", "Last 24 h")]
+        return [("24h", "Last 24 h")] if self.parameter_name in request.GET else []  # a saved view's, shown only there
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         return queryset.filter(ended_at__gt=clock.now() - timedelta(hours=24)) if self.value() else queryset
@@ -73,7 +73,7 @@ class JobAdmin(ReadOnlyAdmin):
     title = "Jobs"
     list_display = ("job", "prompt_line", "status_line", "progress_line", "owner", "tickets_held", "age")
     list_display_links = ("job",)
-    list_filter = (StatusFilter, PriorityFilter, WhenFilter, "model", "kind", "state")
+    list_filter = (StatusFilter, PriorityFilter, "model", "kind", WhenFilter)
     list_select_related = ("owner", "batch", "model", "kind")
     search_fields = ("prompt",)
     search_help_text = "Words of the prompt, or a job's number"
@@ -83,6 +83,9 @@ class JobAdmin(ReadOnlyAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return (queryset.search(search_term.strip()) if search_term.strip() else queryset), False
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        return lookup in {"state", "batch__id__exact", "owner__id__exact"} or super().lookup_allowed(lookup, value, request)
 
     def dress(self, rows: list[Job]) -> None:
         at = clock.now()

@@ -131,6 +131,7 @@ class ModelConcurrencyLimit(models.Model):
     paused_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "limit"
         constraints = [
             models.CheckConstraint(
                 condition=Q(max_concurrent__gte=1, max_concurrent__lte=50),

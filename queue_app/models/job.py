@@ -346,6 +346,8 @@ class ReviewItem(models.Model):
     closed_by = models.CharField(max_length=160, blank=True)
 
     class Meta:
+        verbose_name = "decision for a person"
+        verbose_name_plural = "needs a person"
         constraints = [models.UniqueConstraint(fields=["job"], condition=Q(closed_at=None), name="review_one_open_per_job")]
 
     def __str__(self) -> str:
