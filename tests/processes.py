@@ -86,10 +86,10 @@ class Program:
         self._process.kill()
         self._process.wait()
 
-    def stop(self, *, seconds: float = 30) -> tuple[int, float]:
-        """Send SIGTERM; gives the exit status and how many seconds that took."""
+    def stop(self, *, seconds: float = 30, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """Send SIGTERM (or another signal); gives the exit status and how many seconds that took."""
         began = time.monotonic()
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(number)
         return self._process.wait(seconds), time.monotonic() - began
 
     def wait(self, *, seconds: float) -> int:
@@ -154,14 +154,14 @@ class Site:
 
     def start_worker(self, **env: str) -> Program:
         """Start a `runworker`; `wait_until_working()` says when it is up."""
-        return self._start("worker", ["manage.py", "runworker"], env)
+        return self.start("worker", ["manage.py", "runworker"], env)
 
     def start_web(self, **env: str) -> Program:
         """Start the web and wait until it answers; its address is ``site.url``."""
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         command = ["-m", "uvicorn", "genqueue_site.asgi:application", "--port", str(port), "--log-level", "warning"]
-        web = self._start("web", command, env)
+        web = self.start("web", command, env)
         wait_for(self._web_answers, of="the web")
         return web
 
@@ -175,6 +175,7 @@ class Site:
         finally:
             connections["default"].close()
             connections["default"] = before
+            self.database.release()  # ours is one hold among the programs': the last of them to go stops the server
 
     def roll(self, **which: Any) -> list[WorkerProcess]:
         """The site's processes as they say of themselves."""
@@ -198,6 +199,10 @@ class Site:
         everybody = {entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()}
         return sorted(int(pid) for pid in everybody if self._is_mine(pid) and kernel.look(int(pid)))
 
+    def kill(self, pid: int) -> None:
+        """`kill -9` one process, whose it may be."""
+        os.kill(pid, signal.SIGKILL)
+
     def close(self) -> None:
         """End all and remove the home."""
         for program in self.programs:
@@ -217,9 +222,10 @@ class Site:
         for place in {home, self.home}:
             shutil.rmtree(place, ignore_errors=True)
 
-    def _start(self, name: str, command: list[str], env: dict[str, str]) -> Program:
+    def start(self, name: str, command: list[str], env: dict[str, str] | None = None) -> Program:
+        """Start any program of Python's: the arguments that follow `python`."""
         log = self.home / f"{name}-{len(self.programs)}.log"
-        self.programs.append(Program(name, [sys.executable, *command], env=self.env | env, log=log))
+        self.programs.append(Program(name, [sys.executable, *command], env=self.env | (env or {}), log=log))
         return self.programs[-1]
 
     def _is_working(self, worker: Program) -> bool:

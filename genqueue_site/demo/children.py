@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 
 from queue_app.runtime import kernel, roll
 
@@ -62,15 +63,12 @@ class Child:
     def ask_to_stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
 
-    def end(self, deadline: float) -> bool:
-        """Wait for its end until ``deadline`` (monotonic), then end its whole group; true if it went by itself."""
+    def end(self, deadline: float) -> None:
+        """Wait for its end until ``deadline`` (monotonic), then end what is left of its group."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0, deadline - time.monotonic()))
-            kernel.end_group(self.pid)
-            return True
         kernel.end_group(self.pid)
         self._process.wait()
-        return False
 
 
 class Crew:
@@ -82,7 +80,7 @@ class Crew:
         web = ["-m", "uvicorn", "genqueue_site.asgi:application", "--host", "127.0.0.1", "--port", str(port), "--lifespan", "off"]
         quietly = ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"]  # live pages stay connected
         self.ports = {"studio": studio_port, "web": port}
-        self.studio = Child("studio", ["manage.py", "studio", "--port", str(studio_port)], logs=self.logs)
+        self.studio = Child("studio", ["-m", "queue_app.studio", "--port", str(studio_port)], logs=self.logs)
         self.worker = Child("worker", ["manage.py", "runworker"], logs=self.logs)
         self.web = Child("web", [*web, *quietly], logs=self.logs)
         self.all = [self.studio, self.worker, self.web]
@@ -100,10 +98,12 @@ class Crew:
         for child in (self.worker, self.web):
             child.ask_to_stop()
         deadline = time.monotonic() + STOP_SECONDS
-        went = [child.end(deadline) for child in (self.worker, self.web)]
+        for child in (self.worker, self.web):
+            child.end(deadline)
         self.studio.ask_to_stop()
         self.studio.end(time.monotonic() + 5)
-        if not went[0]:
+        # clusters of a worker that was killed, and whose successor had no time to end them
+        with suppress(DatabaseError, InterfaceError):  # without a database they end themselves, 25 s after their worker
             roll.end_predecessors(socket.gethostname())
 
 

@@ -14,12 +14,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Min, Q
 
 from queue_app import lifecycle
 from queue_app.lifecycle import Lease, Pick
-from queue_app.models import Job, ModelConcurrencyLimit, ModelRoute, OutboxMessage, ProviderAccount, QueueSettings, State
-from queue_app.models.job import IN_FLIGHT_STATES
+from queue_app.models import Job, ModelRoute, QueueSettings, State
 from queue_app.rules import limits
 from queue_app.work import room
 from queue_app.work.room import Floor
@@ -42,6 +40,20 @@ _HEADS = """
 _SEEK = """
     AND job.priority <= -%(rank)s
     AND (job.priority < -%(rank)s OR (job.order_key, job.id) > (%(order_key)s, %(id)s))
+"""
+
+# asked every second by a dispatcher that has nothing to do: one statement, and only small or partial indexes
+_NEXT_DUE = """
+    SELECT least(
+        (SELECT min(not_before) FROM queue_app_job WHERE state = 'queued' AND not_before IS NOT NULL),
+        (SELECT min(coalesce(lease_until, next_check_at)) FROM queue_app_job
+          WHERE state IN ('submitting', 'running', 'cancelling', 'unknown', 'storing')),
+        (SELECT min(cooldown_until) FROM queue_app_provideraccount WHERE cooldown_until > %(at)s),
+        (SELECT min(paused_until) FROM queue_app_provideraccount WHERE paused_until > %(at)s),
+        (SELECT min(paused_until) FROM queue_app_modelconcurrencylimit WHERE paused_until > %(at)s),
+        (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s),
+        (SELECT min(due_at) FROM queue_app_outboxmessage WHERE delivered_at IS NULL AND given_up_at IS NULL)
+    )
 """
 
 
@@ -80,18 +92,10 @@ def wake_due(*, at: datetime) -> int:
 
 def next_due(*, at: datetime) -> datetime | None:
     """When something will be due that no wake-up tells of: a delay, a check, a lease, the end of a pause or a cool-down."""
-    in_flight = Job.objects.filter(state__in=IN_FLIGHT_STATES)
-    moments = [
-        Job.objects.filter(state=State.QUEUED, not_before__isnull=False).aggregate(at=Min("not_before"))["at"],
-        in_flight.filter(Q(lease_until=None)).aggregate(at=Min("next_check_at"))["at"],
-        in_flight.aggregate(at=Min("lease_until"))["at"],
-        ProviderAccount.objects.filter(cooldown_until__gt=at).aggregate(at=Min("cooldown_until"))["at"],
-        ProviderAccount.objects.filter(paused_until__gt=at).aggregate(at=Min("paused_until"))["at"],
-        ModelConcurrencyLimit.objects.filter(paused_until__gt=at).aggregate(at=Min("paused_until"))["at"],
-        QueueSettings.objects.filter(paused_until__gt=at).aggregate(at=Min("paused_until"))["at"],
-        OutboxMessage.objects.filter(delivered_at=None, given_up_at=None).aggregate(at=Min("due_at"))["at"],
-    ]
-    return min((moment for moment in moments if moment), default=None)
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT_DUE, {"at": at})
+        due_at: datetime | None = cursor.fetchone()[0]
+    return due_at
 
 
 @dataclass(frozen=True)

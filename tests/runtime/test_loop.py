@@ -12,7 +12,7 @@ from queue_app.models import Job, State
 from queue_app.runtime import loop
 from queue_app.runtime.loop import Dispatcher
 from queue_app.work import recovery
-from tests.factories import JobFactory
+from tests.factories import JobFactory, make_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,8 +47,18 @@ class TestTurn:
     def test_idle_it_asks_no_more_than_what_is_due(
         self, dispatcher: Dispatcher, django_assert_max_num_queries: DjangoAssertNumQueries
     ) -> None:
-        with django_assert_max_num_queries(9):
+        with django_assert_max_num_queries(2):  # the time, and when something is due
             dispatcher.turn(woken=False)
+
+    @pytest.mark.parametrize("state", [State.RUNNING, State.STORING])
+    def test_a_job_in_flight_is_handed_out_when_its_check_is_due(self, dispatcher: Dispatcher, state: State) -> None:
+        job = make_job(state=state, at=clock.now() - timedelta(minutes=1))
+        Job.objects.filter(pk=job.pk).update(lease_until=None, lease_taken=False, next_check_at=clock.now() + timedelta(hours=1))
+        dispatcher.turn(woken=False)
+        assert not OrmQ.objects.exists()
+        Job.objects.filter(pk=job.pk).update(next_check_at=clock.now())
+        dispatcher.turn(woken=False)
+        assert OrmQ.objects.count() == 1
 
     def test_a_lost_wake_up_costs_one_sweep(self, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
         JobFactory()
