@@ -1,0 +1,60 @@
+"""How long until a job is done, from the durations of the past. Seconds throughout."""
+
+from collections.abc import Sequence
+from itertools import product
+from statistics import fmean, pstdev
+
+ENOUGH = 5  # durations from which the past speaks for itself
+_SPREAD = (0.6, 0.8, 1.0, 1.25, 1.6)  # what is typical varies like this until the past is known
+_SLICES = 21  # of a past, when it is added to a wait; odd, so that the median is one
+
+
+def durations(past: Sequence[float], *, typical: float) -> tuple[Sequence[float], str]:
+    """Durations to reckon with, ascending, and what they rest on: ``last 37 runs``, or ``typical`` while under 5 are known."""
+    if len(past) >= ENOUGH:
+        return past, f"last {len(past)} runs"
+    return [typical * part for part in _SPREAD], "typical"
+
+
+def of_queued(*, ahead: int, free: int, slots: int, durations: Sequence[float], delay: float = 0.0) -> tuple[float, float]:
+    """
+    Median and 90th percentile of the time until a queued job is done.
+
+    :param ahead: jobs before it. :param free: slots that could be taken now, of ``slots``. :param delay: until its lane opens.
+    """
+    turns = max(0, ahead + 1 - free)
+    waits = delay + turns * fmean(durations) / slots
+    spread = 1.2816 * pstdev(durations) * turns**0.5 / slots
+    return waits + quantile(durations, 0.5), waits + spread + quantile(durations, 0.9)
+
+
+def of_running(*, elapsed: float, durations: Sequence[float]) -> tuple[float, float]:
+    """Median and 90th percentile of what is left for a job that has run for ``elapsed``."""
+    return quantiles(left(elapsed, durations))
+
+
+def left(elapsed: float, durations: Sequence[float]) -> Sequence[float]:
+    """What may be left after ``elapsed``: from those that ran longer; a tenth more of its time when none did. Ascending."""
+    return [duration - elapsed for duration in durations if duration > elapsed] or [0.1 * elapsed]
+
+
+def of_waiting(waits: Sequence[float], durations: Sequence[float]) -> tuple[float, float]:
+    """The same for a job that starts after one of ``waits`` (alike in likelihood): every wait with every length of its run."""
+    slices = [quantile(durations, (index + 0.5) / _SLICES) for index in range(_SLICES)]
+    return quantiles([wait + run for wait, run in product(waits, slices)])
+
+
+def quantiles(values: Sequence[float]) -> tuple[float, float]:
+    """Median and 90th percentile."""
+    ascending = sorted(values)
+    return quantile(ascending, 0.5), quantile(ascending, 0.9)
+
+
+def quantile(ascending: Sequence[float], part: float) -> float:
+    """The value that ``part`` of them do not exceed, between two of them where it falls between."""
+    exact = min(max(part * len(ascending) - 0.5, 0.0), len(ascending) - 1.0)
+    lower = int(exact)
+    upper = min(lower + 1, len(ascending) - 1)
+    if ascending[lower] == ascending[upper]:  # also where both are infinite
+        return ascending[lower]
+    return ascending[lower] + (exact - lower) * (ascending[upper] - ascending[lower])

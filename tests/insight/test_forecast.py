@@ -1,0 +1,230 @@
+"""How long until a job, a batch, or a batch yet to be launched is done."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from queue_app.insight import forecast
+from queue_app.insight.forecast import Estimate
+from queue_app.models import Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, State, User
+from queue_app.rules import eta
+from queue_app.work import policy, progress
+from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, make_job
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def runs_of_30_seconds(monkeypatch):
+    monkeypatch.setattr(progress, "past_runs", lambda _: [30.0] * 200)
+
+
+def queued(count=1, **fields):
+    owner = fields.pop("owner", None) or UserFactory()
+    jobs = [make_job(owner=owner, **fields) for _ in range(count)]
+    return jobs if count > 1 else jobs[0]
+
+
+def p50(job, at=NOON):
+    return forecast.for_job(job, at).p50_seconds
+
+
+def limit(model="sora-2", number=4):
+    ModelConcurrencyLimit.objects.filter(model=model).update(max_concurrent=number)
+
+
+class TestAQueuedJob:
+    def test_starts_with_the_next_free_slot_of_its_model(self):
+        limit(number=2)
+        jobs = queued(6)
+
+        assert [p50(job) for job in jobs] == [30, 30, 60, 60, 90, 90]
+
+    def test_waits_for_what_runs(self):
+        limit(number=1)
+        make_job(State.RUNNING)
+
+        assert p50(queued(), NOON) == 60
+
+    def test_of_high_priority_goes_first(self):
+        limit(number=1)
+        normal, high = queued(), queued(priority=10)
+
+        assert (p50(high), p50(normal)) == (30, 60)
+
+    @pytest.mark.parametrize("narrow", ["queue", "account", "kind", "user", "batch"])
+    def test_waits_at_every_limit_that_claims_know(self, narrow):
+        limit(number=50)
+        batch = BatchFactory(max_concurrent=1 if narrow == "batch" else None)
+        ProviderAccount.objects.update(max_concurrent=1 if narrow == "account" else None)
+        Kind.objects.filter(key="video").update(max_concurrent=1 if narrow == "kind" else None)
+        QueueSettings.objects.update(max_concurrent=1 if narrow == "queue" else 100, peak_hours="")
+        User.objects.update(max_concurrent=1 if narrow == "user" else None)
+
+        jobs = queued(3, batch=batch, owner=batch.owner)
+
+        assert [p50(job) for job in jobs] == [30, 60, 90]
+
+    def test_shares_its_account_with_other_models(self):
+        ProviderAccount.objects.filter(key="openai_videos").update(max_concurrent=1)
+        pro, job = queued(model_id="sora-2-pro"), queued()
+
+        assert (p50(pro), p50(job)) == (30, 60)
+
+    def test_is_not_held_up_by_a_batch_at_its_own_limit(self):
+        batch = BatchFactory(max_concurrent=1)
+        slow = queued(5, batch=batch, owner=batch.owner)
+        job = queued()
+
+        assert (p50(slow[-1]), p50(job)) == (150, 30)
+
+    def test_gains_from_peak_hours_to_come(self):
+        limit(number=50)
+        ProviderAccount.objects.update(max_concurrent=None)
+        QueueSettings.objects.update(max_concurrent=2, peak_hours="12:01-15:00", peak_factor=2)
+
+        assert [p50(job) for job in queued(8)] == [30, 30, 60, 60, 90, 90, 90, 90]
+
+    def test_waits_for_the_end_of_a_pause(self):
+        ModelConcurrencyLimit.objects.update(paused=True, paused_until=NOON + timedelta(minutes=10))
+
+        assert p50(queued()) == 630
+
+    def test_waits_for_the_end_of_a_cool_down(self):
+        ProviderAccount.objects.update(cooldown_until=NOON + timedelta(minutes=1))
+
+        assert p50(queued()) == 90
+
+    @pytest.mark.parametrize("paused", [QueueSettings, ModelConcurrencyLimit, ProviderAccount])
+    def test_has_no_estimate_while_a_pause_has_no_end(self, paused):
+        paused.objects.update(paused=True)
+
+        assert forecast.for_job(queued(), NOON) == Estimate(None, None, "paused, no end known")
+
+    def test_has_no_estimate_while_its_batch_is_paused(self):
+        batch = BatchFactory()
+        job = queued(batch=batch, owner=batch.owner)
+        policy.pause_batch(batch, at=NOON, actor=None)
+        job.refresh_from_db()
+
+        assert forecast.for_job(job, NOON) == Estimate(None, None, "paused, no end known")
+        assert forecast.for_batch(batch.pk, NOON) == Estimate(None, None, "paused, no end known")
+
+    def test_starts_not_before_it_may(self):
+        job = queued(not_before=NOON + timedelta(hours=1))
+
+        assert p50(job) == 3630
+
+    def test_is_nearer_its_end_some_seconds_later(self):
+        limit(number=1)
+        jobs = queued(3)
+
+        assert p50(jobs[2]) == 90
+        assert p50(jobs[2], NOON + timedelta(seconds=4)) == 86
+
+
+class TestWhatItRestsOn:
+    def test_is_the_last_runs(self):
+        assert forecast.for_job(queued(), NOON).basis == "last 200 runs"
+
+    @pytest.mark.parametrize(("preview", "seconds"), [(True, 3.0), (False, 90.0)])
+    def test_is_what_is_typical_there_while_fewer_than_five_are_known(self, preview, seconds, monkeypatch, settings):
+        settings.STUDIO_SECONDS = 3
+        monkeypatch.setattr(progress, "past_runs", lambda _: [1.0] * (eta.ENOUGH - 1))
+
+        found = forecast.for_job(queued(preview=preview), NOON)
+
+        assert (found.p50_seconds, found.basis) == (seconds, "typical")
+        assert found.p90_seconds > seconds
+
+    def test_spreads_as_the_past_did(self, monkeypatch):
+        monkeypatch.setattr(progress, "past_runs", lambda _: [float(seconds) for seconds in range(1, 101)])
+
+        found = forecast.for_job(queued(), NOON)
+
+        assert (found.p50_seconds, found.p90_seconds) == (pytest.approx(50.5, abs=1), pytest.approx(90, abs=3))
+
+
+class TestOtherStates:
+    def test_a_running_job_has_left_what_is_left(self):
+        assert p50(make_job(State.RUNNING), NOON + timedelta(seconds=20)) == 10
+
+    def test_a_stored_one_next_to_nothing_and_an_ended_one_nothing(self):
+        assert (p50(make_job(State.STORING)), p50(make_job(State.COMPLETED))) == (0, 0)
+
+    @pytest.mark.parametrize("state", [State.UNKNOWN, State.CANCELLING])
+    def test_nobody_knows_of_the_others(self, state):
+        found = forecast.for_job(make_job(state), NOON)
+
+        assert (found.p50_seconds, found.basis) == (None, State(state).label.lower())
+
+
+class TestABatch:
+    def test_is_done_when_its_last_job_is(self):
+        batch, other = BatchFactory(), BatchFactory()
+        queued(4, batch=other, owner=other.owner)
+        queued(5, batch=batch, owner=batch.owner)
+
+        assert (forecast.for_batch(other.pk, NOON), forecast.for_batch(batch.pk, NOON)) == (
+            Estimate(30.0, 30.0, "last 200 runs"),
+            Estimate(90.0, 90.0, "last 200 runs"),
+        )
+
+    def test_is_done_when_its_running_jobs_are(self):
+        batch = BatchFactory()
+        make_job(State.RUNNING, batch=batch, owner=batch.owner)
+
+        assert forecast.for_batch(batch.pk, NOON + timedelta(seconds=10)).p50_seconds == 20
+
+    def test_that_has_ended_takes_no_time(self):
+        batch = BatchFactory()
+        make_job(State.COMPLETED, batch=batch, owner=batch.owner)
+
+        assert forecast.for_batch(batch.pk, NOON) == Estimate(0.0, 0.0, "ended")
+
+    def test_names_outcomes_that_are_unknown(self):
+        batch = BatchFactory()
+        make_job(State.UNKNOWN, batch=batch, owner=batch.owner)
+        assert forecast.for_batch(batch.pk, NOON) == Estimate(None, None, "the outcome of 1 job is unknown")
+
+        queued(batch=batch, owner=batch.owner)
+        assert forecast.for_batch(batch.pk, NOON) == Estimate(30.0, 30.0, "last 200 runs; the outcome of 1 job is unknown")
+
+    def test_retried_is_seen_at_once(self):
+        batch = BatchFactory()
+        queued(batch=batch, owner=batch.owner)
+        forecast.for_batch(batch.pk, NOON)
+        forecast._drawn.cost = 0.0
+        queued(4, batch=batch, owner=batch.owner)
+
+        assert forecast.for_batch(batch.pk, NOON).p50_seconds == 60
+
+
+class TestANewBatch:
+    @pytest.mark.parametrize(
+        ("count", "cap", "priority"), [(1, None, 0), (12, None, 0), (12, 2, 0), (100, None, -10), (7, 3, 10)]
+    )
+    def test_takes_what_it_then_takes(self, count, cap, priority):
+        queued(9)
+        queued(5, model_id="sora-2-pro", priority=-10)
+        owner = UserFactory()
+
+        promised = forecast.for_new("sora-2", count, priority, owner, cap, "video", at=NOON)
+
+        batch = BatchFactory(owner=owner, max_concurrent=cap)
+        JobFactory.create_batch(count, batch=batch, owner=owner, priority=priority)
+        forecast._drawn.cost = 0.0
+        assert promised == forecast.for_batch(batch.pk, NOON)
+
+
+class TestTheCurves:
+    def test_are_drawn_once_for_all_who_ask(self):
+        jobs = queued(3)
+        forecast.for_job(jobs[0], NOON)
+
+        with CaptureQueriesContext(connection) as queries:
+            forecast.for_jobs(jobs, NOON)
+
+        assert len(queries) == 0
