@@ -1,71 +1,22 @@
 """Jobs, their batches and attempts: filters, search, and the verbs that staff may call, each after a look at what it will do."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.functional import cached_property
 
 from queue_app import clock, lifecycle
 from queue_app.admin import display
 from queue_app.admin.base import ReadOnlyAdmin
+from queue_app.admin.filters import PriorityFilter, StatusFilter, WhenFilter
 from queue_app.admin.job_page import context as job_page
+from queue_app.admin.preview import Selection
 from queue_app.insight import waiting
-from queue_app.models import Attempt, Batch, Job, State, Status, User
-from queue_app.models.job import OPEN_STATES, STATES_OF_STATUS
+from queue_app.models import Attempt, Batch, Job, State, User
 from queue_app.work import intake, policy
-
-MOST = 10_000  # jobs that one action takes
-
-
-class StatusFilter(admin.SimpleListFilter):
-    title = "status"
-    parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(status.value, status.label) for status in Status]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        states = STATES_OF_STATUS.get(self.value() or "")
-        return queryset.filter(state__in=states) if states else queryset
-
-
-class PriorityFilter(admin.SimpleListFilter):
-    title = "priority"
-    parameter_name = "level"
-    spans = {"raised": {"priority__gt": 0}, "normal": {"priority": 0}, "low": {"priority__lt": 0}}
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(key, key.capitalize()) for key in self.spans]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        return queryset.filter(**self.spans.get(self.value() or "", {}))
-
-
-class WhenFilter(admin.SimpleListFilter):
-    title = "ended"
-    parameter_name = "ended"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("24h", "Last 24 h")] if self.parameter_name in request.GET else []  # a saved view's, shown only there
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        return queryset.filter(ended_at__gt=clock.now() - timedelta(hours=24)) if self.value() else queryset
-
-
-@dataclass(frozen=True)
-class Consequence:
-    """One line of a preview: how many, what becomes of them, why, and the badge beside it."""
-
-    count: int
-    what: str
-    why: str
-    state: str
 
 
 @admin.register(Job)
@@ -137,36 +88,32 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Cancel…", permissions=["operate"])
     def cancel(self, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
-        selected = _Selection(jobs)
+        selected = Selection(request, jobs)
         if "confirm" not in request.POST:
-            return self._preview(
-                request, selected, selected.on_cancel(), verb="Cancel", keep="Keep them", counts=selected.open_count
-            )
-        verdicts = lifecycle.cancel(selected.ids, at=clock.now(), actor=_name(request), reason=request.POST.get("reason", ""))
-        _audit(request, "cancel jobs", selected.ids)
-        for verdict, words in (
-            (lifecycle.Verdict.CANCELLED, "cancelled"),
-            (lifecycle.Verdict.REQUESTED, "asked to stop at the provider"),
-            (lifecycle.Verdict.TOO_LATE, "too late: stored or ended"),
+            return self._preview(request, selected.on_cancel())
+        verdicts = lifecycle.cancel(selected.ids, at=clock.now(), actor=_name(request), reason=_reason(request))
+        _audit(request, "cancel jobs", list(verdicts))
+        for verdict, words, level in (
+            (lifecycle.Verdict.CANCELLED, "cancelled", messages.SUCCESS),
+            (lifecycle.Verdict.REQUESTED, "asked to stop at the provider", messages.SUCCESS),
+            (lifecycle.Verdict.TOO_LATE, "too late: stored or ended", messages.WARNING),
         ):
-            if count := list(verdicts.values()).count(verdict):
-                level = messages.WARNING if verdict == lifecycle.Verdict.TOO_LATE else messages.SUCCESS
-                self.message_user(request, f"{display.number(count)} {_jobs(count)} {words}.", level)
+            if found := [pk for pk, one in verdicts.items() if one == verdict]:
+                self.message_user(request, f"{_jobs(found)} {words}.", level)
         return None
 
     @admin.action(description="Retry…", permissions=["operate"])
     def retry(self, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
-        selected = _Selection(jobs)
+        selected = Selection(request, jobs)
         if "confirm" not in request.POST:
-            return self._preview(
-                request, selected, selected.on_retry(), verb="Retry", keep="Leave them", counts=selected.ended_badly
-            )
+            return self._preview(request, selected.on_retry())
         queued, refused = intake.retry_each(selected.ids, at=clock.now(), actor=_name(request))
         _audit(request, "retry jobs", queued)
         if queued:
-            self.message_user(request, f"{display.number(len(queued))} {_jobs(len(queued))} queued again.", messages.SUCCESS)
-        for reason, count in _counted(refused.values()):
-            self.message_user(request, f"{display.number(count)} not retried: {reason}", messages.WARNING)
+            self.message_user(request, f"{_jobs(queued)} queued again.", messages.SUCCESS)
+        for reason in dict.fromkeys(refused.values()):
+            found = [pk for pk, said in refused.items() if said == reason]
+            self.message_user(request, f"{_jobs(found)} not retried: {reason}", messages.WARNING)
         return None
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
@@ -180,22 +127,13 @@ class JobAdmin(ReadOnlyAdmin):
             extra["may_operate"] = self.has_operate_permission(request)
         return super().change_view(request, object_id, form_url, extra)
 
-    def _preview(
-        self, request: HttpRequest, selected: "_Selection", lines: list[Consequence], *, verb: str, keep: str, counts: int
-    ) -> TemplateResponse:
+    def _preview(self, request: HttpRequest, shown: dict[str, Any]) -> TemplateResponse:
+        total = shown["total"]
         context = {
             **self.admin_site.each_context(request),
+            **shown,
             "opts": self.opts,
-            "title": f"{verb} {display.number(len(selected.ids))} {_jobs(len(selected.ids))}?",
-            "lines": [line for line in lines if line.count],
-            "tickets": selected.tickets if verb == "Cancel" else 0,
-            "verb": verb,
-            "action": verb.lower(),
-            "acts_on": counts,
-            "acts_on_words": f"{display.number(counts)} {_jobs(counts)}",
-            "keep": keep,
-            "ids": selected.ids,
-            "shown": selected.first(200),
+            "title": f"{shown['verb']} {display.number(total)} {'job' if total == 1 else 'jobs'}?",
         }
         return TemplateResponse(request, "admin/queue_app/job/bulk_preview.html", context)
 
@@ -239,79 +177,23 @@ class AttemptAdmin(ReadOnlyAdmin):
     exclude = ("token", "remote", "remote_id")
 
 
-class _Selection:
-    """The jobs that an action was asked for, as they stand now."""
-
-    def __init__(self, jobs: QuerySet[Job]):
-        self.ids: list[int] = list(jobs.order_by("pk").values_list("pk", flat=True)[:MOST])
-
-    @cached_property
-    def by_state(self) -> dict[str, int]:
-        counts = Job.objects.filter(pk__in=self.ids).order_by().values_list("state").annotate(Count("pk"))
-        return dict(counts)
-
-    @cached_property
-    def tickets(self) -> int:
-        """What goes back to the wallets at once when the queued ones are cancelled."""
-        queued = Job.objects.filter(pk__in=self.ids, state=State.QUEUED)
-        return queued.aggregate(sum=Sum("tickets"))["sum"] or 0
-
-    @property
-    def open_count(self) -> int:
-        return self._count(*OPEN_STATES) - self._count(State.STORING, State.CANCELLING)
-
-    @property
-    def ended_badly(self) -> int:
-        return self._count(State.FAILED, State.CANCELLED)
-
-    def first(self, most: int) -> QuerySet[Job]:
-        return Job.objects.filter(pk__in=self.ids).order_by("pk")[:most]
-
-    def on_cancel(self) -> list[Consequence]:
-        left = self._count(State.STORING, State.CANCELLING, State.COMPLETED, State.FAILED, State.CANCELLED)
-        stop = "Shown as “Cancel asked” until the provider answers. If it was faster, the result is kept and charged."
-        unsure = "We do not know yet whether the provider took it. It ends as cancelled, or runs on and is then asked to stop."
-        return [
-            Consequence(
-                self._count(State.QUEUED), "cancelled at once", "They wait in the queue; nothing was bought.", State.QUEUED
-            ),
-            Consequence(self._count(State.RUNNING), "asked to stop at the provider", stop, State.RUNNING),
-            Consequence(self._count(State.SUBMITTING, State.UNKNOWN), "decided later", unsure, State.UNKNOWN),
-            Consequence(left, "left as they are", "They are being stored, were asked before, or have ended.", State.COMPLETED),
-        ]
-
-    def on_retry(self) -> list[Consequence]:
-        again = "At today's price, from their owners' wallets; at the end of their lanes."
-        return [
-            Consequence(self.ended_badly, "queued again", again, State.QUEUED),
-            Consequence(
-                len(self.ids) - self.ended_badly,
-                "left as they are",
-                "Only failed and cancelled jobs can be retried.",
-                State.COMPLETED,
-            ),
-        ]
-
-    def _count(self, *states: State) -> int:
-        return sum(self.by_state.get(state, 0) for state in states)
-
-
 def _name(request: HttpRequest) -> str:
     return request.user.get_username()
+
+
+def _reason(request: HttpRequest) -> str:
+    return request.POST.get("reason", "").replace("\x00", "").strip()[:300]
 
 
 def _audit(request: HttpRequest, action: str, ids: list[int]) -> None:
     assert isinstance(request.user, User)
     if ids:
-        at: datetime = clock.now()
-        reason = request.POST.get("reason", "")
-        policy.audit(action, f"{len(ids)} jobs", at=at, actor=request.user, after={"jobs": ids[:1000]}, reason=reason)
+        policy.audit(action, _jobs(ids), at=clock.now(), actor=request.user, after={"jobs": ids}, reason=_reason(request))
 
 
-def _jobs(count: int) -> str:
-    return "job" if count == 1 else "jobs"
-
-
-def _counted(reasons: Any) -> list[tuple[str, int]]:
-    listed = list(reasons)
-    return [(reason, listed.count(reason)) for reason in dict.fromkeys(listed)]
+def _jobs(ids: list[int]) -> str:
+    """“Job 12”, “3 jobs: 12, 13, 14”, “48 jobs: 12, 13, 14, …”."""
+    if len(ids) == 1:
+        return f"Job {display.number(ids[0])}"
+    first = ", ".join(map(display.number, sorted(ids)[:10]))
+    return f"{display.number(len(ids))} jobs ({first}{', …' if len(ids) > 10 else ''})"
