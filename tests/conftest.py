@@ -14,6 +14,7 @@ from django.test import Client
 from psycopg2 import sql
 from rest_framework.test import APIClient
 
+from campaigns import catalogue as dimensions
 from genqueue_site.db.embedded.base import MAINTENANCE_DATABASE, server_for
 from queue_app.insight import invariants
 from queue_app.models import ApiKey, Job, QueueSettings, User
@@ -55,10 +56,13 @@ def is_running(process: int) -> bool:
 @pytest.fixture(scope="session")
 def django_db_setup(postgres: None, django_db_setup: None, django_db_blocker: Any) -> None:
     """The test database, with the catalogue in it."""
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        # django-rest-knox's own table, unused since ours replaces it: Django does not know it, and it would stop every flush
-        cursor.execute("DROP TABLE knox_authtoken")
-        catalogue.seed()
+    with django_db_blocker.unblock():
+        seed()
+
+
+def seed() -> None:
+    catalogue.seed()
+    dimensions.seed()
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +77,7 @@ def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None) -> I
         return
     request.getfixturevalue("_django_db_helper")
     if not QueueSettings.objects.exists():
-        catalogue.seed()
+        seed()
     yield
     if connection.needs_rollback or not Job.objects.exists():
         return
