@@ -19,7 +19,7 @@ from django.db import InterfaceError, OperationalError, connection
 from queue_app import clock, lifecycle, wake
 from queue_app.models import State
 from queue_app.outbox import delivery
-from queue_app.runtime import roll
+from queue_app.runtime import roll, tasks
 from queue_app.runtime.ears import Ears
 from queue_app.runtime.tasks import hand_out, hand_out_messages
 from queue_app.work import dispatch, recovery
@@ -102,8 +102,8 @@ class Dispatcher:
         if sweeps:
             _alone(recovery.sweep, at)
         if self._prune.is_due():
-            _alone(recovery.prune, at)
-            _alone(roll.prune, at)
+            for prune in (recovery.prune, roll.prune, tasks.prune):
+                _alone(prune, at)
         due_at = dispatch.next_due(at=at)
         if not (woken or sweeps or (due_at and due_at <= at)):
             return _until(due_at, at)

@@ -9,7 +9,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from django_q.models import Task
 from django_q.tasks import async_task
 from structlog.contextvars import bound_contextvars
 
@@ -90,6 +92,11 @@ def work(job_id: int, fence: int) -> None:
         used = (time.monotonic() - began) / Queue.DEFAULT.task_seconds
         lease = claimed.pop(0)[0] if claimed and used <= 1 - GO_ON_SHARE else None
         hand_out(claimed)
+
+
+def prune(*, at: datetime) -> None:
+    """Take away what django-q2 keeps of tasks that failed, after a week; the log has told of them."""
+    Task.objects.filter(stopped__lt=at - timedelta(days=7)).delete()
 
 
 def _do_duty(lease: Lease) -> bool:
