@@ -7,7 +7,6 @@ from typing import Any
 from django.db.models import F
 
 from queue_app import clock, lifecycle
-from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, Job, ProviderAccount, Reservation, ReviewItem, State, Wallet
 from queue_app.work import polling, recovery, submission
 from tests.factories import JobFactory, begun
@@ -95,7 +94,3 @@ def open_review(job: Job) -> ReviewItem | None:
 def accepted(studio: StudioProcess, job: Job) -> int:
     """How many create calls for this prompt the studio has accepted."""
     return sum(row["accepted"] for row in studio.log()["creates"] if row["prompt"] == job.prompt)
-
-
-def lease_of(job: Job) -> Lease:
-    return Lease(job.pk, fresh(job).fence)
