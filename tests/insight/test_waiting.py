@@ -1,0 +1,188 @@
+"""Where a queued job stands, why it waits, and how long."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from queue_app.insight import waiting
+from queue_app.models import Job, ModelConcurrencyLimit, QueueSettings, State
+from queue_app.work import policy
+from tests.factories import NOON, BatchFactory, UserFactory, claimed, make_job
+
+pytestmark = pytest.mark.django_db
+
+
+def ready(**fields):
+    return Job.objects.select_related("model").get(pk=make_job(**fields).pk)
+
+
+def set_limit(model, number):
+    ModelConcurrencyLimit.objects.filter(model=model).update(max_concurrent=number)
+
+
+class TestPosition:
+    def test_is_1_for_the_only_job_of_a_lane(self):
+        assert waiting.position(make_job()) == 1
+
+    def test_counts_the_own_lane_only(self):
+        make_job(model_id="sora-2-pro")
+
+        assert waiting.position(make_job(model_id="sora-2")) == 1
+
+    def test_follows_priority_then_order_key_then_id(self):
+        first, second, urgent, moved = make_job(), make_job(), make_job(priority=20), make_job()
+        Job.objects.filter(pk=moved.pk).update(order_key=first.order_key - 1)
+
+        found = waiting.positions([first.pk, second.pk, urgent.pk, moved.pk])
+
+        assert found == {urgent.pk: 1, moved.pk: 2, first.pk: 3, second.pk: 4}
+
+    def test_is_dense_and_counts_held_and_delayed_jobs(self):
+        jobs = [make_job() for _ in range(5)]
+        Job.objects.filter(pk=jobs[0].pk).update(held=True)
+        Job.objects.filter(pk=jobs[1].pk).update(not_before=NOON + timedelta(hours=1))
+        claimed(jobs[2])
+
+        assert waiting.positions(job.pk for job in jobs) == {jobs[0].pk: 1, jobs[1].pk: 2, jobs[3].pk: 3, jobs[4].pk: 4}
+
+    def test_is_none_for_a_job_that_is_not_queued(self):
+        assert waiting.position(make_job(State.RUNNING)) is None
+
+    def test_agrees_with_the_order_of_the_claim(self):
+        owner = UserFactory()
+        jobs = [make_job(owner=owner, priority=priority) for priority in (0, -10, 10, 0, 10, -10, 0)]
+
+        in_order = Job.objects.filter(state=State.QUEUED).in_dispatch_order().values_list("pk", flat=True)
+
+        assert sorted(waiting.positions(job.pk for job in jobs).items(), key=lambda found: found[1]) == [
+            (pk, place) for place, pk in enumerate(in_order, start=1)
+        ]
+
+    def test_of_many_jobs_takes_one_query(self, django_assert_num_queries):
+        jobs = [make_job() for _ in range(10)]
+
+        with django_assert_num_queries(1):
+            assert len(waiting.positions(job.pk for job in jobs)) == 10
+
+
+class TestWaitingOn:
+    def test_names_the_full_model_with_its_numbers(self):
+        set_limit("sora-2", 1)
+        make_job(State.RUNNING)
+        make_job()
+        job = ready()
+
+        (blocker,) = waiting.waiting_on(job, NOON)
+
+        assert (blocker.limit, blocker.key, blocker.used, blocker.max, blocker.until) == ("model", "sora-2", 1, 1, None)
+        assert waiting.outlook([job], at=NOON).sentence(job) == "sora-2 is full, 1 of 1 run; 1 job is ahead of it."
+
+    def test_names_every_limit_that_blocks(self):
+        QueueSettings.objects.update(max_concurrent=1)
+        set_limit("sora-2", 1)
+        make_job(State.RUNNING)
+
+        assert [blocker.limit for blocker in waiting.waiting_on(ready(), NOON)] == ["queue", "model"]
+
+    def test_names_a_pause_with_its_end_and_reason(self):
+        until = NOON + timedelta(minutes=30)
+        ModelConcurrencyLimit.objects.filter(model="sora-2").update(paused=True, paused_until=until, paused_reason="maintenance")
+        job = ready()
+
+        (blocker,) = waiting.waiting_on(job, NOON)
+
+        assert (blocker.limit, blocker.max, blocker.until, blocker.reason) == ("model", 0, until, "maintenance")
+        assert "sora-2 is closed until 2026-11-20 12:30:00 UTC (maintenance)" in waiting.outlook([job], at=NOON).sentence(job)
+
+    def test_names_the_paused_batch_of_a_held_job(self):
+        batch = BatchFactory()
+        job = ready(batch=batch, owner=batch.owner)
+        policy.pause_batch(batch, at=NOON, actor=None)
+
+        assert [(one.limit, one.key) for one in waiting.waiting_on(job, NOON)] == [("batch", str(batch.pk))]
+
+    def test_names_the_time_before_which_it_may_not_start(self):
+        until = NOON + timedelta(hours=2)
+
+        (blocker,) = waiting.waiting_on(ready(not_before=until), NOON)
+
+        assert (blocker.limit, blocker.until) == ("not_before", until)
+
+    def test_tells_of_the_jobs_ahead_when_nothing_blocks(self):
+        make_job()
+        make_job()
+
+        (blocker,) = waiting.waiting_on(ready(), NOON)
+
+        assert (blocker.limit, blocker.key, blocker.used, blocker.max) == ("jobs_ahead", "sora-2", 2, 4)
+
+    def test_is_empty_for_a_running_job(self):
+        assert waiting.waiting_on(make_job(State.RUNNING), NOON) == []
+
+
+class TestEta:
+    def test_rests_on_what_is_typical_until_five_runs_are_known(self, settings):
+        settings.STUDIO_SECONDS = 3
+        eta = waiting.eta(ready(preview=True), NOON)
+
+        assert (eta.basis, eta.p50_seconds) == ("typical", 3.0)
+        assert eta.p90_seconds > eta.p50_seconds
+
+    def test_takes_the_vendors_typical_seconds_where_it_is_bought_there(self):
+        assert waiting.eta(ready(preview=False), NOON).p50_seconds == 90.0
+
+    def test_rests_on_the_last_runs_once_they_are_known(self):
+        for _ in range(6):
+            make_job(State.COMPLETED)
+
+        eta = waiting.eta(ready(), NOON)
+
+        assert (eta.basis, eta.p50_seconds, eta.p90_seconds) == ("last 6 runs", 30.0, 30.0)
+
+    def test_grows_with_the_jobs_ahead_and_shrinks_with_more_slots(self):
+        for _ in range(6):
+            make_job(State.COMPLETED)
+        set_limit("sora-2", 2)
+        for _ in range(7):
+            make_job()
+        job = ready()
+
+        assert waiting.eta(job, NOON).p50_seconds == 6 * 30 / 2 + 30  # 7 ahead, 2 slots free
+        set_limit("sora-2", 4)
+        assert waiting.eta(job, NOON).p50_seconds == 4 * 30 / 4 + 30
+
+    def test_waits_for_the_end_of_a_pause_and_knows_none_without_one(self):
+        limit = ModelConcurrencyLimit.objects.filter(model="sora-2")
+        limit.update(paused=True, paused_until=NOON + timedelta(seconds=600))
+        job = ready(preview=False)
+
+        assert waiting.eta(job, NOON).p50_seconds == 690.0
+        limit.update(paused_until=None, paused_reason="maintenance")
+        assert waiting.eta(job, NOON) == waiting.Eta(None, None, "maintenance")
+
+    def test_of_a_running_job_is_what_is_left(self):
+        job = ready(state=State.RUNNING)
+        Job.objects.filter(pk=job.pk).update(preview=False)
+        job.preview = False
+
+        assert waiting.eta(job, NOON + timedelta(seconds=80)).p50_seconds == 32.5  # those of 90, 112.5 and 144 s are left
+
+    def test_is_none_once_it_has_ended(self):
+        assert waiting.eta(make_job(State.COMPLETED), NOON) is None
+
+
+def test_an_outlook_takes_as_many_queries_for_fifty_jobs_as_for_five():
+    owner = UserFactory()
+    jobs = [ready(owner=owner) for _ in range(50)]
+
+    def queries(some):
+        with CaptureQueriesContext(connection) as made:
+            outlook = waiting.outlook(some, at=NOON)
+            for job in some:
+                outlook.sentence(job), outlook.eta(job)
+        return len(made)
+
+    queries(jobs[:1])  # durations are remembered from here on
+    assert queries(jobs) == queries(jobs[:5])
