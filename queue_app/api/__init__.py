@@ -1,0 +1,1 @@
+"""The JSON API: parses, calls one verb, renders. No rules live here."""

@@ -1,0 +1,153 @@
+"""From rows to answers: a fixed number of queries for any number of jobs."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.db.models import Prefetch, Sum, prefetch_related_objects
+from rest_framework.request import Request
+from rest_framework.reverse import reverse
+
+from queue_app.api import shapes
+from queue_app.insight import stages as staging
+from queue_app.insight import waiting
+from queue_app.insight.waiting import Outlook
+from queue_app.models import Asset, Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Reservation, State
+from queue_app.models.job import STATUS_OF_STATE, JobQuerySet
+
+MAIN_ASSETS = (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)
+_OF_RESERVATION = {
+    Reservation.State.HELD: "reserved",
+    Reservation.State.CAPTURED: "captured",
+}
+
+
+def jobs(rows: Sequence[Job], request: Request, *, at: datetime) -> list[dict[str, Any]]:
+    """Jobs in full, as `shapes.JobOut` has them."""
+    return [dict(shapes.JobOut(facts).data) for facts in _facts(rows, request, at=at)]
+
+
+def job(row: Job, request: Request, *, at: datetime) -> dict[str, Any]:
+    return jobs([row], request, at=at)[0]
+
+
+def lines(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
+    """Jobs in short, as `shapes.JobLine` has them; owners are loaded."""
+    places = waiting.positions(row.pk for row in rows if row.state == State.QUEUED)
+    facts = [_row(row) | {"position": places.get(row.pk), "url": address(request, "job", row.pk)} for row in rows]
+    return [dict(line) for line in shapes.JobLine(facts, many=True).data]
+
+
+def visible(rows: JobQuerySet) -> JobQuerySet:
+    """With what every answer needs of the job's neighbours."""
+    return rows.select_related("model", "owner")
+
+
+def tickets(rows: Iterable[Job]) -> dict[int, dict[str, int]]:
+    """What is held, was charged and was given back for each job."""
+    found: dict[int, dict[str, int]] = defaultdict(lambda: {"reserved": 0, "captured": 0, "refunded": 0})
+    listed = [row.pk for row in rows]
+    settled = Reservation.objects.filter(job__in=listed, state__in=_OF_RESERVATION)
+    for pk, state, amount in settled.values_list("job", "state").annotate(Sum("amount")):
+        found[pk][_OF_RESERVATION[state]] = amount
+    refunds = LedgerEntry.objects.filter(
+        transaction__kind=LedgerTransaction.Kind.REFUND,
+        transaction__reservation__job__in=listed,
+        side=LedgerEntry.Side.AVAILABLE,
+    )
+    for pk, amount in refunds.values_list("transaction__reservation__job").annotate(Sum("amount")):
+        found[pk]["refunded"] = amount
+    return found
+
+
+def cost(row: Job) -> dict[str, Any]:
+    """The price of one try, in tickets and in US dollars."""
+    usd = row.usd_estimate if row.usd_actual is None else row.usd_actual
+    return {"tickets": row.tickets, "usd": dollars(usd), "usd_is_estimate": row.usd_actual is None}
+
+
+def dollars(amount: Decimal) -> str:
+    """At least two places, no idle zeros: 2.00, 0.039."""
+    plain = f"{amount:.6f}".rstrip("0")
+    whole, _, part = plain.partition(".")
+    return f"{whole}.{part.ljust(2, '0')}"
+
+
+def _facts(rows: Sequence[Job], request: Request, *, at: datetime) -> list[dict[str, Any]]:
+    prefetch_related_objects(
+        list(rows),
+        Prefetch("attempts", Attempt.objects.filter(step="main").order_by("number"), to_attr="tries"),
+        Prefetch("events", JobEvent.objects.order_by("seq"), to_attr="history"),
+        Prefetch("assets", Asset.objects.order_by("version", "created_at", "kind"), to_attr="files"),
+    )
+    outlook = waiting.outlook(rows, at=at)
+    money = tickets(rows)
+    return [_job(row, outlook, money[row.pk], request) for row in rows]
+
+
+def _row(row: Job) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "status": STATUS_OF_STATE[State(row.state)],
+        "state": row.state,
+        "kind": row.kind_id,
+        "model": row.model_id,
+        "prompt": row.prompt,
+        "priority": row.priority,
+        "progress": row.progress,
+        "preview": row.preview,
+        "owner": row.owner.username,
+        "batch": row.batch_id,
+        "queued_at": row.queued_at,
+        "started_at": row.started_at,
+    }
+
+
+def _job(row: Job, outlook: Outlook, money: dict[str, int], request: Request) -> dict[str, Any]:
+    found = staging.stages(row, row.history, at=outlook.at)  # type: ignore[attr-defined]  # prefetched by _facts
+    files = [_asset(file, request) for file in row.files]  # type: ignore[attr-defined]
+    mains = [file["url"] for file in files if file["kind"] in MAIN_ASSETS]
+    return {
+        **_row(row),
+        "parameters": row.parameters,
+        "metadata": row.metadata,
+        "callback_url": row.callback_url,
+        "priority_reasons": row.priority_reasons,
+        "deadline": row.deadline,
+        "not_before": row.not_before,
+        "position": outlook.position(row),
+        "eta": outlook.eta(row),
+        "waiting_on": outlook.waiting_on(row),
+        "waiting": outlook.sentence(row),
+        "stage": staging.current(found),
+        "stages": found,
+        "attempts": row.tries,  # type: ignore[attr-defined]
+        "tickets": money,
+        "cost": cost(row),
+        "error": {"code": row.error_code, "message": row.error_message} if row.error_code else None,
+        "assets": files,
+        "result_url": mains[-1] if mains else None,
+        "cancel_asked": row.cancel_asked_at is not None,
+        "completed_at": row.ended_at if row.state == State.COMPLETED else None,
+        "ended_at": row.ended_at,
+        "links": {
+            "self": address(request, "job", row.pk),
+            "events": address(request, "job-events", row.pk),
+            "cancel": address(request, "job-cancel", row.pk),
+            "retry": address(request, "job-retry", row.pk),
+        },
+    }
+
+
+def _asset(file: Asset, request: Request) -> dict[str, Any]:
+    kept = file.expired_at is None
+    address = reverse("asset", [file.pk, PurePosixPath(file.name).name], request=request) if kept else None
+    names = ("kind", "version", "content_type", "size", "sha256", "width", "height", "seconds", "preview")
+    return {"id": file.pk, "url": address, **{name: getattr(file, name) for name in names}}
+
+
+def address(request: Request, name: str, pk: int) -> str:
+    return reverse(f"api:{name}", [pk], request=request)

@@ -1,0 +1,86 @@
+"""Who calls, and what their key allows."""
+
+from datetime import timedelta
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from knox.auth import TokenAuthentication
+from knox.crypto import hash_token
+from knox.settings import CONSTANTS
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from queue_app import clock
+from queue_app.models import ApiKey, User
+
+if TYPE_CHECKING:  # REST_FRAMEWORK names this module, and the views module reads REST_FRAMEWORK while it is imported
+    from rest_framework.views import APIView
+
+USED_EVERY = timedelta(minutes=1)  # how exactly ``last_used_at`` is kept
+
+
+class ApiKeyAuthentication(TokenAuthentication):  # type: ignore[misc]  # django-rest-knox is untyped
+    """``Authorization: Bearer gq_…``. One query per request; an expired key is refused and left to its owner."""
+
+    def authenticate_credentials(self, token: bytes) -> tuple[User, ApiKey]:
+        """:raises AuthenticationFailed: no such key, it has expired, or its user is inactive."""
+        text = token.decode("ascii", errors="replace")
+        digest = hash_token(text)
+        found = ApiKey.objects.select_related("user").filter(token_key=text[: CONSTANTS.TOKEN_KEY_LENGTH])
+        key = next((key for key in found if compare_digest(key.digest, digest)), None)
+        if key is None:
+            raise AuthenticationFailed("This API key is not known. Make one with `manage.py create_api_key`.")
+        at = clock.now()
+        if key.expiry is not None and key.expiry <= at:
+            raise AuthenticationFailed(f"This API key expired at {key.expiry:%Y-%m-%d %H:%M} UTC. Make a new one.")
+        if not key.user.is_active:
+            raise AuthenticationFailed("The user of this API key is inactive.")
+        if key.last_used_at is None or key.last_used_at <= at - USED_EVERY:
+            ApiKey.objects.filter(pk=key.pk).update(last_used_at=at)
+        return key.user, key
+
+
+class HasScope(BasePermission):
+    """``read`` for every GET, ``submit`` for what changes own rows, ``manage`` where a view says so (``write_scope``)."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        needed = "read" if request.method in SAFE_METHODS else getattr(view, "write_scope", "submit")
+        self.message = f"This needs the scope “{needed}”."
+        return needed in scopes(request)
+
+
+class IsStaff(BasePermission):
+    message = "Only staff may do this."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        return bool(request.user.is_staff)
+
+
+def scopes(request: Request) -> set[str]:
+    """What this caller may do: a key's own scopes; in a session all that the user is entitled to."""
+    if isinstance(request.auth, ApiKey):
+        return set(request.auth.scopes)
+    return {"read", "submit", "manage"} if request.user.is_staff else {"read", "submit"}
+
+
+def caller(request: Request) -> User:
+    """The authenticated user; views are reached by no one else."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def actor(request: Request) -> str:
+    """The name under which the caller's acts are written into histories."""
+    return f"{caller(request).username} by API"
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the schema names API keys."""
+
+    target_class = ApiKeyAuthentication
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "description": "An API key: `Authorization: Bearer gq_…`"}

@@ -1,0 +1,112 @@
+"""Calls about batches: read, cancel, pause, resume, retry what failed."""
+
+from collections import Counter
+from typing import Any
+
+from django.db import transaction
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from queue_app import clock, lifecycle
+from queue_app.api import answers, shapes
+from queue_app.api.authentication import actor, caller, scopes
+from queue_app.api.idempotency import once
+from queue_app.api.views import IDEMPOTENCY_KEY, View
+from queue_app.api.views import answers as answered
+from queue_app.insight.batches import standing
+from queue_app.models import Batch, Job, State
+from queue_app.models.job import OPEN_STATES, BatchQuerySet
+from queue_app.work import intake, policy
+
+
+class BatchDetail(View):
+    @extend_schema(operation_id="batches_read", responses=answered(shapes.BatchOut, 404))
+    def get(self, request: Request, pk: int) -> Response:
+        """One batch: its jobs by status, its cost, and the time until the last is done."""
+        found = Batch.objects.of(caller(request)).select_related("owner")
+        return Response(batch_answer(get_object_or_404(found, pk=pk), request))
+
+
+class CancelBatch(View):
+    @extend_schema(operation_id="batches_cancel", request=None, responses=answered(shapes.BatchCancelOut, 404))
+    def post(self, request: Request, pk: int) -> Response:
+        """Stop all its open jobs as far as they can be stopped."""
+        batch = get_object_or_404(batches_to_change(request), pk=pk)
+        ids = Job.objects.filter(batch=batch, state__in=OPEN_STATES).values_list("pk", flat=True)
+        verdicts = Counter(lifecycle.cancel(ids, at=clock.now(), actor=actor(request)).values())
+        told = {verdict.value: verdicts[verdict] for verdict in lifecycle.Verdict}
+        return Response({**batch_answer(batch, request), "verdicts": told})
+
+
+class PauseBatch(View):
+    @extend_schema(operation_id="batches_pause", request=None, responses=answered(shapes.BatchOut, 404))
+    def post(self, request: Request, pk: int) -> Response:
+        """No later claim takes a job of it; what runs goes on."""
+        batch = get_object_or_404(batches_to_change(request), pk=pk)
+        policy.pause_batch(batch, at=clock.now(), actor=caller(request), reason="asked for by API")
+        return Response(batch_answer(batch, request))
+
+
+class ResumeBatch(View):
+    @extend_schema(operation_id="batches_resume", request=None, responses=answered(shapes.BatchOut, 404))
+    def post(self, request: Request, pk: int) -> Response:
+        """Its jobs may be claimed again; they have kept their places."""
+        batch = get_object_or_404(batches_to_change(request), pk=pk)
+        policy.resume_batch(batch, at=clock.now(), actor=caller(request), reason="asked for by API")
+        return Response(batch_answer(batch, request))
+
+
+class RetryBatch(View):
+    @extend_schema(
+        operation_id="batches_retry_failed",
+        request=None,
+        parameters=[IDEMPOTENCY_KEY],
+        responses=answered(shapes.BatchOut, 400, 402, 404, 409, 422),
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """Queue its failed jobs again at today's price: all or none."""
+        batch = get_object_or_404(batches_to_change(request), pk=pk)
+
+        @transaction.atomic
+        def retry() -> Batch:
+            failed = Job.objects.lock().filter(batch=batch, state=State.FAILED)
+            intake.retry(list(failed), at=clock.now(), actor=actor(request))
+            return batch
+
+        return once(request, None, status=200, do=retry, render=lambda batch: batch_answer(batch, request))
+
+
+def batches_to_change(request: Request) -> BatchQuerySet:
+    """The batches that the caller may change: their own; staff with the scope ``manage``: all."""
+    user = caller(request)
+    reachable = Batch.objects.of(user) if "manage" in scopes(request) else Batch.objects.filter(owner=user)
+    return reachable.select_related("owner")
+
+
+def batch_answer(batch: Batch, request: Request) -> dict[str, Any]:
+    """The batch as `shapes.BatchOut` has it."""
+    stands = standing(batch, at=clock.now())
+    facts = {
+        "id": batch.pk,
+        "name": batch.name,
+        "owner": batch.owner.username,
+        "total": stands.total,
+        **stands.counts,
+        "eta": stands.eta,
+        "cost": {
+            "tickets": stands.reserved + stands.captured,
+            "reserved": stands.reserved,
+            "captured": stands.captured,
+            "refunded": stands.refunded,
+            "usd": answers.dollars(stands.usd),
+        },
+        "max_concurrent": batch.max_concurrent,
+        "paused": batch.paused,
+        "paused_reason": batch.paused_reason,
+        "created_at": batch.created_at,
+        "ended_at": batch.ended_at,
+        "url": answers.address(request, "batch", batch.pk),
+    }
+    return dict(shapes.BatchOut(facts).data)

@@ -1,0 +1,60 @@
+"""Is the process up, and can the whole do its work? For load balancers and operators; no log-in, no secrets."""
+
+from threading import Event
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from queue_app import clock
+from queue_app.insight.board import ALIVE
+from queue_app.models import GenerationModel, Kind, QueueSettings, WorkerProcess
+from queue_app.work import room
+
+_MIGRATED = Event()
+
+
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """200 while the process answers at all."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 once migrations, seeds and a worker's heartbeat of the last 10 s are there; else 503 with what is missing."""
+    try:
+        missing = _missing()
+        studio = _at_the_studio() if "migrations" not in missing else {}
+    except DatabaseError:
+        missing, studio = {"database": "PostgreSQL does not answer."}, {}
+    answer = {"status": "not ready" if missing else "ready", "missing": missing, "studio_models": sorted(studio)}
+    return JsonResponse(answer, status=503 if missing else 200)
+
+
+def _missing() -> dict[str, str]:
+    """What is not there yet, and what to do about it."""
+    if not _is_migrated():
+        return {"migrations": "Run `manage.py migrate`."}
+    missing = {}
+    if not (QueueSettings.objects.exists() and Kind.objects.exists() and GenerationModel.objects.exists()):
+        missing["seeds"] = "Run `manage.py seed_catalogue`."
+    if not WorkerProcess.objects.filter(beat_at__gt=clock.now() - ALIVE).exists():
+        missing["worker"] = f"No worker was heard of in the last {ALIVE.seconds} s. Run `manage.py runworker`."
+    return missing
+
+
+def _at_the_studio() -> set[str]:
+    """Models that are made by the studio now: their vendor's key is not set."""
+    return {key for key, routes in room.usable_routes().items() if routes[0].account.is_preview}
+
+
+def _is_migrated() -> bool:
+    """Asked until it is true: what is applied stays applied while this process lives."""
+    if not _MIGRATED.is_set():
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return False
+        _MIGRATED.set()
+    return True

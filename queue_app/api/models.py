@@ -1,0 +1,61 @@
+"""Calls about models: what can be bought, how many slots are free; staff set limits and pauses."""
+
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from queue_app import clock
+from queue_app.api import queue_shapes, serializers
+from queue_app.api.authentication import HasScope, IsStaff, caller
+from queue_app.api.reading import asked
+from queue_app.api.views import View, page_of
+from queue_app.api.views import answers as answered
+from queue_app.insight import board
+from queue_app.models import ModelConcurrencyLimit
+from queue_app.work import policy
+
+
+class Models(View):
+    @extend_schema(operation_id="models_list", responses=answered(page_of(queue_shapes.ModelOut, "Model")))
+    def get(self, request: Request) -> Response:
+        """Every active model: price, allowed parameters, used and free slots. All of them in one page."""
+        lines = queue_shapes.ModelOut(board.models(at=clock.now()), many=True).data
+        return Response({"next": None, "previous": None, "results": lines})
+
+
+class ModelDetail(View):
+    write_scope = "manage"
+
+    def get_permissions(self) -> list[Any]:
+        staff_only = [] if self.request.method in ("GET", "HEAD", "OPTIONS") else [IsStaff()]
+        return [IsAuthenticated(), HasScope(), *staff_only]
+
+    @extend_schema(operation_id="models_read", responses=answered(queue_shapes.ModelOut, 404))
+    def get(self, request: Request, key: str) -> Response:
+        """One model."""
+        limit = get_object_or_404(ModelConcurrencyLimit, model=key, model__active=True)
+        return Response(_line(limit.pk))
+
+    @extend_schema(
+        operation_id="models_change",
+        request=serializers.ModelChange,
+        responses=answered(queue_shapes.ModelOut, 400, 404, 413, 415),
+    )
+    def patch(self, request: Request, key: str) -> Response:
+        """Set a model's limit or pause it; staff with the scope `manage`. Holds from the next claim on."""
+        limit = get_object_or_404(ModelConcurrencyLimit, model=key, model__active=True)
+        change = asked(request, serializers.ModelChange)
+        reason = change.pop("reason", "")
+        if "paused" in change:
+            change |= {"paused_reason": reason if change["paused"] else "", "paused_until": None}
+        policy.change(limit, at=clock.now(), actor=caller(request), reason=reason, **change)
+        return Response(_line(limit.pk))
+
+
+def _line(key: str) -> Any:
+    line = next(line for line in board.models(at=clock.now()) if line.key == key)
+    return queue_shapes.ModelOut(line).data

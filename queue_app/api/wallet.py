@@ -1,0 +1,50 @@
+"""The caller's own tickets."""
+
+from typing import Any
+
+from django.db.models import Prefetch
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from queue_app import tickets
+from queue_app.api import shapes
+from queue_app.api.authentication import caller
+from queue_app.api.views import PAGING, Pages, View, page_of
+from queue_app.api.views import answers as answered
+from queue_app.models import LedgerEntry, LedgerTransaction
+
+
+class WalletDetail(View):
+    @extend_schema(operation_id="wallet_read", responses=answered(shapes.WalletOut))
+    def get(self, request: Request) -> Response:
+        """Tickets available and reserved now, captured and refunded so far."""
+        return Response(shapes.WalletOut(tickets.balances(caller(request))).data)
+
+
+class WalletEntries(View):
+    @extend_schema(
+        operation_id="wallet_entries", parameters=PAGING, responses=answered(page_of(shapes.WalletEntryOut, "WalletEntry"), 400)
+    )
+    def get(self, request: Request) -> Response:
+        """Every movement of the caller's tickets, newest first."""
+        sides = (LedgerEntry.Side.AVAILABLE, LedgerEntry.Side.RESERVED)
+        legs = Prefetch("entries", LedgerEntry.objects.filter(side__in=sides), to_attr="legs")
+        mine = LedgerTransaction.objects.filter(wallet__owner=caller(request))
+        pages = Pages("-id")
+        rows = pages.paginate_queryset(mine.select_related("reservation").prefetch_related(legs), request, view=self) or []
+        return pages.get_paginated_response(shapes.WalletEntryOut([_entry(row) for row in rows], many=True).data)
+
+
+def _entry(row: LedgerTransaction) -> dict[str, Any]:
+    moved = {leg.side: leg.amount for leg in row.legs}  # type: ignore[attr-defined]  # prefetched above
+    return {
+        "id": row.pk,
+        "at": row.at,
+        "kind": row.kind,
+        "available": moved.get(LedgerEntry.Side.AVAILABLE, 0),
+        "reserved": moved.get(LedgerEntry.Side.RESERVED, 0),
+        "job": row.reservation.job_id if row.reservation else None,
+        "actor": row.actor,
+        "reason": row.reason,
+    }

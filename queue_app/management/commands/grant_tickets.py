@@ -1,0 +1,38 @@
+"""``manage.py grant_tickets USER N --reason TEXT``: give an account new tickets."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from queue_app import clock, tickets
+from queue_app.models import User
+from queue_app.work import policy
+
+MOST = 1_000_000_000
+
+
+class Command(BaseCommand):
+    help = "Give a user new tickets; the reason is kept in the ledger and in the audit."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("user", help="a username")
+        parser.add_argument("tickets", type=int, help=f"how many, 1 to {MOST:,}")
+        parser.add_argument("--reason", required=True)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """:raises CommandError: no such user, not 1 to a milliard tickets, or no reason."""
+        user = User.objects.filter(username=options["user"]).first()
+        if user is None:
+            raise CommandError(f"There is no user “{options['user']}”.")
+        amount, reason, at = options["tickets"], options["reason"].strip()[:500], clock.now()
+        if amount > MOST:
+            raise CommandError(f"Grant at most {MOST:,} tickets at once.")
+        try:
+            with transaction.atomic():
+                tickets.grant(user, amount, at=at, actor="command line", reason=reason)
+                policy.audit("grant tickets", user.username, at=at, actor=None, after={"tickets": amount}, reason=reason)
+        except ValueError as problem:
+            raise CommandError(str(problem)) from None
+        left = tickets.balances(user)
+        self.stdout.write(f"{user.username} has {left['available']:,} tickets available and {left['reserved']:,} reserved.")

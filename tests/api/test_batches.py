@@ -1,0 +1,172 @@
+"""Batches: in as one, read as one, stopped, held and tried again as one."""
+
+import pytest
+
+from queue_app.models import AuditEntry, Batch, Job, Reservation, State, Wallet
+from tests.factories import BatchFactory, UserFactory, make_job
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/jobs/batch/"
+GOOD = {"model": "sora-2", "prompt": "A tram.", "parameters": {"duration": 4}}
+
+
+@pytest.fixture
+def owner():
+    return UserFactory(tickets=100)
+
+
+@pytest.fixture
+def api(api_for, owner):
+    return api_for(owner)
+
+
+def address(batch, verb=""):
+    return f"/api/v1/batches/{batch.pk}/{verb}"
+
+
+class TestSubmit:
+    def test_takes_all_jobs_in(self, api, owner):
+        answer = api.post(URL, {"jobs": [GOOD | {"prompt": f"Tram {n}."} for n in range(3)], "name": "Trams"})
+
+        assert answer.status_code == 201
+        made = answer.json()
+        assert made["total"] == 3
+        assert [job["position"] for job in made["jobs"]] == [1, 2, 3]
+        assert [job["prompt"] for job in made["jobs"]] == ["Tram 0.", "Tram 1.", "Tram 2."]
+        assert made["cost"]["reserved"] == 12
+        batch = Batch.objects.get(pk=made["batch"])
+        assert (batch.name, batch.owner, batch.jobs.count()) == ("Trams", owner, 3)
+
+    def test_names_the_job_that_is_wrong_and_takes_none(self, api):
+        answer = api.post(URL, {"jobs": [GOOD, GOOD, GOOD, GOOD | {"prompt": ""}, GOOD | {"parameters": {"duration": 7}}]})
+
+        assert answer.status_code == 400
+        assert [error["field"] for error in answer.json()["errors"]] == ["jobs[3].prompt", "jobs[4].parameters.duration"]
+        assert not Job.objects.exists()
+        assert not Batch.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"jobs": []}, "jobs"),
+            ({"jobs": "three"}, "jobs"),
+            ({"jobs": {}}, "jobs"),
+            ({}, "jobs"),
+            ({"jobs": [GOOD] * 1_001}, "jobs"),
+            ({"jobs": [7]}, "jobs[0]"),
+            ({"jobs": [GOOD | {"colour": "red"}]}, "jobs[0].colour"),
+            ({"jobs": [GOOD, GOOD | {"priority": "5"}]}, "jobs[1].priority"),
+            ({"jobs": [GOOD], "title": "x"}, "title"),
+            ({"jobs": [GOOD], "name": 5}, "name"),
+        ],
+    )
+    def test_is_refused_naming_the_field(self, api, body, field):
+        answer = api.post(URL, body)
+
+        assert answer.status_code == 400
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
+        assert not Batch.objects.exists()
+
+    def test_of_a_model_that_nobody_offers_is_422(self, api):
+        answer = api.post(URL, {"jobs": [GOOD, {"model": "haiper-2.0", "prompt": "A tram."}]})
+
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "jobs[1].model")
+        assert not Job.objects.exists()
+
+    def test_that_the_wallet_cannot_pay_is_402_as_a_whole(self, api_for):
+        owner = UserFactory(tickets=7)
+
+        answer = api_for(owner).post(URL, {"jobs": [GOOD, GOOD]})
+
+        assert (answer.status_code, answer.json()["missing"]) == (402, 1)
+        assert not Job.objects.exists()
+        assert not Reservation.objects.exists()
+
+    def test_of_a_thousand_jobs_takes_a_fixed_number_of_queries(self, api_for, django_assert_max_num_queries):
+        api = api_for(UserFactory(tickets=10_000))
+
+        with django_assert_max_num_queries(60):
+            answer = api.post(URL, {"jobs": [GOOD] * 1_000})
+
+        assert (answer.status_code, len(answer.json()["jobs"])) == (201, 1_000)
+
+
+class TestRead:
+    def test_counts_its_jobs_and_sums_their_cost(self, api, owner):
+        batch = BatchFactory(owner=owner, name="Trams")
+        for state in ("queued", "running", "storing", "completed", "failed", "cancelled"):
+            make_job(state, owner=owner, batch=batch)
+
+        found = api.get(address(batch)).json()
+
+        assert {name: found[name] for name in ("name", "total", "queued", "processing", "completed", "failed", "cancelled")} == {
+            "name": "Trams",
+            "total": 6,
+            "queued": 1,
+            "processing": 2,
+            "completed": 1,
+            "failed": 1,
+            "cancelled": 1,
+        }
+        assert found["cost"] == {"tickets": 16, "reserved": 12, "captured": 4, "refunded": 0, "usd": "8.00"}
+        assert found["eta"]["p50_seconds"] > 0
+        assert (found["paused"], found["max_concurrent"]) == (False, None)
+
+    def test_has_no_time_left_once_all_have_ended(self, api, owner):
+        batch = BatchFactory(owner=owner)
+        make_job("completed", owner=owner, batch=batch)
+
+        assert api.get(address(batch)).json()["eta"] is None
+
+    def test_of_a_stranger_is_404(self, api):
+        batch = BatchFactory()
+
+        for verb in ("", "cancel/", "pause/", "resume/", "retry-failed/"):
+            answer = api.post(address(batch, verb)) if verb else api.get(address(batch))
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+class TestVerbs:
+    def test_cancel_stops_what_can_be_stopped(self, api, owner):
+        batch = BatchFactory(owner=owner)
+        for state in ("queued", "queued", "running", "completed"):
+            make_job(state, owner=owner, batch=batch)
+
+        found = api.post(address(batch, "cancel/")).json()
+
+        assert found["verdicts"] == {"cancelled": 2, "requested": 1, "too_late": 0}
+        assert (found["cancelled"], found["processing"], found["completed"]) == (2, 1, 1)
+        assert api.post(address(batch, "cancel/")).status_code == 200
+
+    def test_pause_holds_its_jobs_and_resume_lets_them_go(self, api, owner):
+        batch = BatchFactory(owner=owner)
+        job = make_job(owner=owner, batch=batch)
+
+        assert api.post(address(batch, "pause/")).json()["paused"] is True
+        waits = api.get(f"/api/v1/jobs/{job.pk}/").json()
+        assert [one["limit"] for one in waits["waiting_on"]] == ["batch"]
+        assert waits["eta"] == {"p50_seconds": None, "p90_seconds": None, "basis": "asked for by API"}
+        assert api.post(address(batch, "resume/")).json()["paused"] is False
+        assert AuditEntry.objects.filter(target=str(batch.pk), actor=owner).count() == 2
+
+    def test_retry_failed_queues_the_failed_ones_again(self, api, owner):
+        batch = BatchFactory(owner=owner)
+        failed = [make_job("failed", owner=owner, batch=batch) for _ in range(2)]
+        make_job("cancelled", owner=owner, batch=batch)
+
+        found = api.post(address(batch, "retry-failed/")).json()
+
+        assert (found["queued"], found["failed"], found["cancelled"]) == (2, 0, 1)
+        assert Job.objects.filter(pk__in=[job.pk for job in failed], state=State.QUEUED).count() == 2
+
+    def test_retry_failed_is_402_as_a_whole(self, api_for):
+        owner = UserFactory(tickets=5)
+        batch = BatchFactory(owner=owner)
+        make_job("failed", owner=owner, batch=batch)
+        make_job("failed", owner=owner, batch=batch)
+
+        answer = api_for(owner).post(address(batch, "retry-failed/"))
+
+        assert answer.status_code == 402
+        assert Job.objects.filter(state=State.FAILED).count() == 2
+        assert Wallet.objects.get(owner=owner).reserved == 0

@@ -1,0 +1,160 @@
+"""The queue, the models, the wallet, and the health of the whole."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from queue_app import clock
+from queue_app.models import AuditEntry, ModelConcurrencyLimit, QueueSettings, WorkerProcess
+from tests.factories import NOON, UserFactory, make_job
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff(api_for):
+    return api_for(UserFactory(staff=True), "read", "submit", "manage")
+
+
+class TestQueue:
+    def test_tells_counts_models_workers_and_the_two_lists(self, api_for):
+        owner = UserFactory()
+        running, first, second = make_job("running", owner=owner), make_job(owner=owner), make_job(owner=owner)
+        make_job()
+
+        found = api_for(owner).get("/api/v1/queue/").json()
+
+        assert list(found) == ["summary", "models", "workers", "processing", "queued"]
+        assert list(found["summary"]) == ["queued", "processing", "completed", "failed", "cancelled", "available"]
+        assert (found["summary"]["queued"], found["summary"]["processing"]) == (2, 1)
+        assert [job["id"] for job in found["processing"]] == [running.pk]
+        assert [(job["id"], job["model"], job["position"]) for job in found["queued"]] == [
+            (first.pk, "sora-2", 1),
+            (second.pk, "sora-2", 2),
+        ]
+
+    def test_shows_staff_everybodys_jobs(self, staff):
+        make_job()
+        make_job()
+
+        assert len(staff.get("/api/v1/queue/").json()["queued"]) == 2
+
+    def test_takes_a_fixed_number_of_queries(self, api_for, django_assert_max_num_queries):
+        owner = UserFactory()
+        for _ in range(50):
+            make_job(owner=owner)
+        api = api_for(owner)
+
+        with django_assert_max_num_queries(25):
+            api.get("/api/v1/queue/")
+        with django_assert_max_num_queries(8):  # what is shared is a second old at most and not computed again
+            api.get("/api/v1/queue/")
+
+
+class TestModels:
+    def model(self, api, key="sora-2"):
+        return next(model for model in api.get("/api/v1/models/").json()["results"] if model["key"] == key)
+
+    def test_tell_slots_prices_and_parameters(self, api_for):
+        make_job("running")
+
+        found = self.model(api_for(UserFactory()))
+
+        assert (found["max_concurrent"], found["used"], found["free"]) == (4, 1, 3)
+        assert (found["unit"], found["tickets_per_unit"], found["usd_per_unit"]) == ("second", 1, "0.500000")
+        assert found["parameters"]["duration"]["values"] == [4, 5, 8, 10, 12, 16, 20]
+
+    def test_are_limited_and_paused_by_staff(self, staff):
+        answer = staff.patch("/api/v1/models/sora-2/", {"max_concurrent": 2, "paused": True, "reason": "maintenance"})
+
+        assert answer.status_code == 200
+        found = answer.json()
+        assert (found["max_concurrent"], found["paused"], found["paused_reason"], found["free"]) == (2, True, "maintenance", 0)
+        entry = AuditEntry.objects.get()
+        assert (entry.before["max_concurrent"], entry.after["max_concurrent"], entry.reason) == (4, 2, "maintenance")
+        assert staff.patch("/api/v1/models/sora-2/", {"paused": False}).json()["paused_reason"] == ""
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"paused": "yes"}, "paused"),
+            ({"paused": 1}, "paused"),
+            ({}, ""),
+            ({"price": 3}, "price"),
+            ({"max_concurrent": 51}, "max_concurrent"),
+        ],
+    )
+    def test_refuse_what_is_wrong(self, staff, body, field):
+        answer = staff.patch("/api/v1/models/sora-2/", body)
+
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["field"] == field
+        assert ModelConcurrencyLimit.objects.get(model="sora-2").max_concurrent == 4
+
+    def test_are_not_changed_by_others(self, api_for):
+        change = {"max_concurrent": 50}
+
+        assert api_for(UserFactory(), "read", "submit", "manage").patch("/api/v1/models/sora-2/", change).status_code == 403
+        assert api_for(UserFactory(staff=True), "read", "submit").patch("/api/v1/models/sora-2/", change).status_code == 403
+        assert not AuditEntry.objects.exists()
+
+
+class TestWallet:
+    def test_tells_what_is_there_and_what_was_spent(self, api_for):
+        owner = UserFactory(tickets=20)
+        make_job("completed", owner=owner)
+        make_job(owner=owner)
+
+        assert api_for(owner).get("/api/v1/wallet/").json() == {"available": 12, "reserved": 4, "captured": 4, "refunded": 0}
+
+    def test_of_a_new_user_is_empty(self, api_for):
+        assert set(api_for(UserFactory(tickets=0)).get("/api/v1/wallet/").json().values()) == {0}
+
+    def test_entries_tell_every_movement_newest_first(self, api_for, django_assert_max_num_queries):
+        owner = UserFactory(tickets=20)
+        job = make_job("completed", owner=owner)
+        make_job("completed")
+        api = api_for(owner)
+
+        with django_assert_max_num_queries(6):
+            entries = api.get("/api/v1/wallet/entries/").json()["results"]
+
+        assert [(entry["kind"], entry["available"], entry["reserved"], entry["job"]) for entry in entries] == [
+            ("capture", 0, -4, job.pk),
+            ("reserve", -4, 4, job.pk),
+            ("grant", 20, 0, None),
+        ]
+
+
+class TestHealth:
+    def beat(self, seconds_ago=0):
+        at = clock.now() - timedelta(seconds=seconds_ago)
+        WorkerProcess.objects.create(host="one", pid=1, role="worker", group_id=1, group_started="1", started_at=NOON, beat_at=at)
+
+    def test_healthz_needs_no_database(self, django_assert_num_queries):
+        with django_assert_num_queries(0):
+            assert Client().get("/healthz").json() == {"status": "ok"}
+
+    def test_readyz_is_200_with_a_worker_and_names_the_studios_models(self):
+        self.beat()
+
+        answer = Client().get("/readyz")
+
+        assert answer.status_code == 200
+        assert answer.json()["missing"] == {}
+        assert {"manim", "sora-2", "sora-2-pro"} <= set(answer.json()["studio_models"])
+
+    def test_readyz_is_503_without_a_workers_heartbeat(self):
+        self.beat(seconds_ago=30)
+
+        answer = Client().get("/readyz")
+
+        assert answer.status_code == 503
+        assert "runworker" in answer.json()["missing"]["worker"]
+
+    def test_readyz_is_503_without_seeds(self):
+        self.beat()
+        QueueSettings.objects.all().delete()
+
+        assert list(Client().get("/readyz").json()["missing"]) == ["seeds"]

@@ -1,0 +1,210 @@
+"""GET jobs/, GET jobs/{id}/ and its events: where everything is, and nobody else's."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from queue_app import lifecycle, tickets
+from queue_app.models import Attempt, Job
+from tests.factories import NOON, BatchFactory, UserFactory, make_asset, make_job
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/jobs/"
+
+
+@pytest.fixture
+def owner():
+    return UserFactory()
+
+
+@pytest.fixture
+def api(api_for, owner):
+    return api_for(owner)
+
+
+def ids(answer):
+    return [job["id"] for job in answer.json()["results"]]
+
+
+class TestOneJob:
+    def test_that_waits_tells_its_place_why_and_how_long(self, api, owner):
+        for _ in range(4):
+            make_job("running")
+        make_job()
+        job = make_job(owner=owner)
+
+        found = api.get(f"{URL}{job.pk}/").json()
+
+        assert found["position"] == 2
+        assert {"limit": "model", "key": "sora-2", "used": 4, "max": 4, "until": None, "reason": ""} in found["waiting_on"]
+        assert found["waiting"].endswith("1 job is ahead of it.")
+        assert found["eta"]["p50_seconds"] > 0
+        assert found["eta"]["p90_seconds"] >= found["eta"]["p50_seconds"]
+        assert found["eta"]["basis"] == "typical"
+        assert found["stage"] is None
+        assert [(stage["name"], stage["status"]) for stage in found["stages"]] == [
+            ("validation", "done"),
+            ("submission", "wait"),
+            ("generation", "wait"),
+            ("download", "wait"),
+            ("post-processing", "wait"),
+            ("storage", "wait"),
+        ]
+
+    def test_that_runs_tells_its_stage_and_attempt(self, api, owner):
+        job = make_job("running", owner=owner)
+
+        found = api.get(f"{URL}{job.pk}/").json()
+
+        assert (found["status"], found["state"], found["position"], found["waiting_on"]) == ("processing", "running", None, [])
+        assert found["stage"] == "generation"
+        (attempt,) = found["attempts"]
+        assert (attempt["number"], attempt["account"], attempt["outcome"], attempt["error"]) == (1, "openai_videos", None, None)
+        assert attempt["called_at"] == attempt["accepted_at"] == "2026-11-20T12:00:00Z"
+
+    def test_that_is_completed_tells_its_files_stages_and_charge(self, api, owner):
+        job = make_job("storing", owner=owner)
+        stored = Job.objects.select_related("model", "kind", "batch").get(pk=job.pk)
+        names = ("download", "post-processing", "storage")
+        parts = [{"name": name, "started_at": NOON.isoformat(), "seconds": 0.5} for name in names]
+        video = make_asset(stored)
+        thumbnail = make_asset(stored, kind="thumbnail", name=f"assets/2026/11/{job.pk}-1.webp", content_type="image/webp")
+        lifecycle.complete(stored, [video, thumbnail], at=NOON + timedelta(seconds=2), actor="worker", stages=parts)
+        tickets.refund(stored, at=NOON, actor="staff", reason="to please", amount=1)
+
+        found = api.get(f"{URL}{job.pk}/").json()
+
+        assert found["status"] == "completed"
+        assert found["completed_at"] == "2026-11-20T12:00:02Z"
+        assert found["tickets"] == {"reserved": 0, "captured": 4, "refunded": 1}
+        assert found["result_url"] == f"http://testserver/files/{video.pk}/{video.name.rpartition('/')[2]}"
+        assert {asset["kind"] for asset in found["assets"]} == {"video", "thumbnail"}
+        assert [stage["status"] for stage in found["stages"]] == ["done"] * 6
+        assert [stage["seconds"] for stage in found["stages"][3:]] == [0.5, 0.5, 0.5]
+        assert (found["stage"], found["eta"], found["error"]) == (None, None, None)
+
+    def test_that_failed_tells_its_error_and_where_it_ended(self, api, owner):
+        found = api.get(f"{URL}{make_job('failed', owner=owner).pk}/").json()
+
+        assert found["error"] == {"code": "provider_failed", "message": "It broke."}
+        assert found["stage"] == "generation"
+        assert [stage["status"] for stage in found["stages"][:3]] == ["done", "done", "bad"]
+        assert found["attempts"][0]["error"] == {"code": "retryable", "message": "It broke."}
+        assert (found["tickets"]["reserved"], found["completed_at"], found["result_url"]) == (0, None, None)
+
+    def test_shows_no_secret(self, api, owner):
+        job = make_job("running", owner=owner)
+        attempt = Attempt.objects.get(job=job)
+
+        body = api.get(f"{URL}{job.pk}/").content.decode() + api.get(f"{URL}{job.pk}/events/").content.decode()
+
+        assert attempt.token not in body
+        assert attempt.remote_id not in body
+
+    @pytest.mark.parametrize("scopes", [["read"], ["read", "submit"], ["read", "submit", "manage"]])
+    def test_of_a_stranger_is_404_for_every_scope(self, api_for, scopes):
+        api, job = api_for(UserFactory(), *scopes), make_job()
+
+        for verb in ("", "events/"):
+            assert api.get(f"{URL}{job.pk}/{verb}").json()["code"] == "not_found"
+        for verb in ("cancel/", "retry/"):
+            assert api.post(f"{URL}{job.pk}/{verb}").status_code == (404 if "submit" in scopes else 403)
+
+    def test_that_is_missing_is_404(self, api):
+        for number in (0, 2**63, 10**40):
+            assert api.get(f"{URL}{number}/").status_code == 404
+
+    def test_of_anybody_is_shown_to_staff(self, api_for):
+        assert api_for(UserFactory(staff=True), "read").get(f"{URL}{make_job().pk}/").status_code == 200
+
+
+class TestEvents:
+    def test_tell_the_history_in_order(self, api, owner):
+        job = make_job("failed", owner=owner)
+
+        events = api.get(f"{URL}{job.pk}/events/").json()["results"]
+
+        assert [(event["seq"], event["from_state"], event["to_state"]) for event in events] == [
+            (1, "", "queued"),
+            (2, "queued", "submitting"),
+            (3, "submitting", "running"),
+            (4, "running", "failed"),
+        ]
+        assert events[1]["data"]["limits"] == {"model": [1, 50]}
+        assert events[3]["attempt"] == 1
+
+
+class TestList:
+    def test_is_the_callers_own_newest_first(self, api, owner):
+        jobs = [make_job(owner=owner) for _ in range(3)]
+        make_job()
+
+        assert ids(api.get(URL)) == [job.pk for job in reversed(jobs)]
+
+    def test_is_everybodys_for_staff(self, api_for):
+        make_job()
+        make_job()
+
+        assert len(ids(api_for(UserFactory(staff=True)).get(URL))) == 2
+
+    def test_can_be_narrowed(self, api, owner):
+        batch = BatchFactory(owner=owner)
+        tram = make_job(owner=owner, prompt="A yellow tram.", batch=batch)
+        cat = make_job("running", owner=owner, prompt="A sleeping cat.", model_id="manim", kind_id="topic_short")
+
+        assert ids(api.get(URL, {"status": "queued"})) == [tram.pk]
+        assert ids(api.get(URL, {"status": "processing"})) == [cat.pk]
+        assert ids(api.get(URL, {"model": "manim"})) == [cat.pk]
+        assert ids(api.get(URL, {"kind": "topic_short"})) == [cat.pk]
+        assert ids(api.get(URL, {"campaign": batch.pk})) == [tram.pk]
+        assert ids(api.get(URL, {"search": "sleeping"})) == [cat.pk]
+        assert ids(api.get(URL, {"search": str(tram.pk)})) == [tram.pk]
+        assert ids(api.get(URL, {"status": "failed"})) == []
+
+    def test_comes_in_pages(self, api, owner):
+        jobs = [make_job(owner=owner).pk for _ in range(5)]
+
+        seen, url = [], f"{URL}?page_size=2"
+        while url:
+            page = api.get(url).json()
+            seen += [job["id"] for job in page["results"]]
+            url = page["next"]
+
+        assert seen == sorted(jobs, reverse=True)
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            {"status": "done"},
+            {"campaign": "x"},
+            {"campaign": 0},
+            {"campaign": 2**70},
+            {"cursor": "x"},
+            {"cursor": "cD1hYmM="},
+            {"cursor": "cD0xMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAw"},
+            {"search": "a\x00b"},
+            {"model": "\x00"},
+        ],
+    )
+    def test_refuses_what_it_cannot_read(self, api, query):
+        answer = api.get(URL, query)
+
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+        assert answer.json()["errors"][0]["field"] == next(iter(query))
+
+    def test_of_fifty_jobs_takes_as_many_queries_as_of_five(self, api, owner):
+        states = ("queued", "running", "completed", "failed", "queued")
+        for n in range(50):
+            make_job(states[n % 5], owner=owner, batch=BatchFactory(owner=owner) if n % 3 else None)
+
+        def queries(size):
+            cache.clear()
+            with CaptureQueriesContext(connection) as made:
+                assert len(ids(api.get(URL, {"page_size": size}))) == size
+            return len(made)
+
+        queries(5)  # the key's use is noted once a minute
+        assert queries(50) == queries(5) <= 25
