@@ -567,7 +567,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), fields=['model', '-priority', 'order_key', 'id'], include=('kind', 'batch', 'owner'), name='job_lane'),
+            index=models.Index(models.F('model'), models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), models.F('order_key'), models.F('id'), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), include=('kind', 'batch', 'owner', 'priority'), name='job_lane'),
         ),
         migrations.AddIndex(
             model_name='job',

@@ -8,7 +8,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from queue_app.models.account import User
 from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
@@ -220,10 +220,14 @@ class Job(models.Model):
             models.CheckConstraint(condition=~Q(prompt=""), name="job_has_a_prompt"),
         ]
         indexes = [
-            # the lane: read by each claim, once per open model
+            # the lane: read by each claim, once per open model; its first column's sign keeps the planner from any other index,
+            # in which held and delayed jobs stand in the way
             models.Index(
-                fields=["model", "-priority", "order_key", "id"],
-                include=["kind", "batch", "owner"],
+                F("model"),
+                F("priority") * -1,
+                F("order_key"),
+                F("id"),
+                include=["kind", "batch", "owner", "priority"],
                 name="job_lane",
                 condition=Q(state="queued", held=False, not_before=None),
             ),

@@ -28,19 +28,16 @@ PAGE = 20  # candidates read from a lane at a time
 _HEADS = """
     SELECT head.* FROM unnest(%(models)s::text[]) AS lane (model_id)
      CROSS JOIN LATERAL (
-        SELECT -job.priority AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id
+        SELECT job.priority * -1 AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id
           FROM queue_app_job job
          WHERE job.model_id = lane.model_id AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
            AND job.kind_id <> ALL(%(kinds)s) AND job.owner_id <> ALL(%(users)s)
            AND (job.batch_id IS NULL OR job.batch_id <> ALL(%(batches)s)) {seek}
-         ORDER BY job.priority DESC, job.order_key, job.id
+         ORDER BY job.priority * -1, job.order_key, job.id
          LIMIT %(page)s
      ) head
 """
-_SEEK = """
-    AND job.priority <= -%(rank)s
-    AND (job.priority < -%(rank)s OR (job.order_key, job.id) > (%(order_key)s, %(id)s))
-"""
+_SEEK = "AND (job.priority * -1, job.order_key, job.id) > (%(rank)s, %(order_key)s, %(id)s)"
 
 # asked every second by a dispatcher that has nothing to do: one statement, and only small or partial indexes
 _NEXT_DUE = """
