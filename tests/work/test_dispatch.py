@@ -1,0 +1,415 @@
+"""Claims: the order, every limit alone and together, pauses, and that a blocked job hides nobody behind it."""
+
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from queue_app import lifecycle
+from queue_app.lifecycle import Trouble
+from queue_app.models import (
+    Attempt,
+    Job,
+    Kind,
+    ModelConcurrencyLimit,
+    ModelRoute,
+    Outcome,
+    ProviderAccount,
+    QueueSettings,
+    State,
+    User,
+)
+from queue_app.work import dispatch, policy
+from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, make_job
+
+pytestmark = pytest.mark.django_db
+
+SOON = NOON + timedelta(minutes=1)
+PEAK = NOON.replace(hour=7)
+
+
+def claim(at=NOON):
+    """Claim, and give the numbers of the jobs in the order in which they were taken."""
+    return [lease.job_id for lease in dispatch.claim_due_jobs(at=at)]
+
+
+def queue(count, **fields):
+    """Queue jobs of one user of `manim`, whose account has no limit, unless said otherwise."""
+    fields = {"model_id": "manim", "owner": User.objects.first() or UserFactory()} | fields
+    jobs = JobFactory.build_batch(count, **fields)
+    lifecycle.enter(jobs, at=NOON, actor="user")
+    return [job.pk for job in jobs]
+
+
+def limit(model, most):
+    ModelConcurrencyLimit.objects.filter(model=model).update(max_concurrent=most)
+
+
+def settings_row(**fields):
+    QueueSettings.objects.update(**fields)
+
+
+@pytest.fixture(autouse=True)
+def wide():
+    """Each test narrows one limit; the others are wide."""
+    settings_row(max_concurrent=100, peak_hours="")
+    for model in ("manim", "sora-2", "sora-2-pro"):
+        limit(model, 50)
+    ProviderAccount.objects.update(max_concurrent=None)
+
+
+class TestOrder:
+    def test_is_first_in_first_out(self):
+        jobs = queue(5)
+
+        assert claim() == jobs
+
+    def test_within_a_lane_is_by_priority_then_place_then_number(self):
+        low, normal, moved, high = (queue(1, priority=priority)[0] for priority in (-10, 0, 0, 10))
+        Job.objects.filter(pk=moved).update(order_key=0)
+
+        assert claim() == [high, moved, normal, low]
+
+    def test_across_lanes_is_the_same(self):
+        settings_row(max_concurrent=3)
+        first, second = queue(1, model_id="sora-2")[0], queue(1)[0]
+        queue(1, priority=-10)
+        urgent = queue(1, model_id="sora-2-pro", priority=20)[0]
+
+        assert claim() == [urgent, first, second]
+
+    def test_a_full_model_does_not_hold_up_another(self):
+        limit("sora-2", 1)
+        first, _, other = *queue(2, model_id="sora-2"), *queue(1)
+
+        assert claim() == [first, other]
+
+    def test_goes_on_beyond_a_page(self):
+        jobs = queue(2 * dispatch.PAGE + 3)
+
+        assert claim() == jobs
+
+    @pytest.mark.parametrize("priority", [10, -10])
+    def test_beyond_a_page_is_by_priority_too(self, priority):
+        jobs = queue(dispatch.PAGE, priority=20) + queue(dispatch.PAGE + 1, priority=priority) + queue(2, priority=-20)
+
+        assert claim() == jobs
+
+
+class TestEachLimit:
+    def test_of_a_model(self):
+        limit("manim", 4)
+
+        jobs = queue(6)
+
+        assert claim() == jobs[:4]
+        assert claim() == []
+
+    def test_of_the_whole_queue(self):
+        settings_row(max_concurrent=3)
+        queue(2)
+        queue(2, model_id="sora-2")
+
+        assert len(claim()) == 3
+
+    def test_of_the_whole_queue_is_higher_in_peak_hours_rounded_down(self):
+        settings_row(max_concurrent=3, peak_hours="06:00-09:00", peak_factor="1.5")
+        queue(9)
+
+        assert len(claim(at=NOON)) == 3
+        assert len(claim(at=PEAK)) == 1
+
+    def test_of_a_kind_over_all_its_models(self):
+        Kind.objects.filter(pk="video").update(max_concurrent=2)
+        queue(2)
+        queue(2, model_id="sora-2")
+        other = queue(1, kind_id="doubt")
+
+        assert claim()[2:] == other
+
+    def test_of_an_account_is_shared_by_its_models(self):
+        ProviderAccount.objects.filter(pk="openai_videos").update(max_concurrent=4)
+        jobs = queue(3, model_id="sora-2") + queue(3, model_id="sora-2-pro")
+        elsewhere = queue(1)
+
+        assert claim() == jobs[:4] + elsewhere
+
+    def test_of_an_account_is_lower_after_a_429_and_creeps_back(self):
+        ProviderAccount.objects.filter(pk="openai_videos").update(max_concurrent=4, lowered_by=2, lowered_at=NOON)
+        queue(6, model_id="sora-2")
+
+        assert len(claim()) == 2
+        assert len(claim(at=NOON + timedelta(minutes=5))) == 1
+        assert len(claim(at=NOON + timedelta(minutes=10))) == 1
+
+    def test_of_a_batch(self):
+        queue(3, batch=BatchFactory(max_concurrent=2))
+
+        assert len(claim()) == 2
+
+    def test_of_a_user_and_of_all_users_who_have_none_of_their_own(self):
+        settings_row(user_max_concurrent=1)
+        mine, theirs = UserFactory(max_concurrent=3), UserFactory()
+        queue(5, owner=mine)
+        queue(5, owner=theirs)
+
+        owners = list(Job.objects.filter(pk__in=claim()).values_list("owner", flat=True))
+        assert (owners.count(mine.pk), owners.count(theirs.pk)) == (3, 1)
+
+    def test_the_narrowest_of_all_holds(self):
+        settings_row(max_concurrent=9)
+        limit("sora-2", 5)
+        ProviderAccount.objects.filter(pk="openai_videos").update(max_concurrent=4)
+        batch = BatchFactory(max_concurrent=3)
+        queue(9, model_id="sora-2", batch=batch)
+        queue(9, model_id="sora-2")
+        queue(9)
+
+        claimed = list(Job.objects.filter(pk__in=claim()).values_list("model", "batch"))
+        assert claimed.count(("sora-2", batch.pk)) == 3
+        assert claimed.count(("sora-2", None)) == 1
+        assert claimed.count(("manim", None)) == 5
+
+    def test_lowered_stops_claims_and_kills_nothing(self):
+        queue(6)
+        claim()
+        limit("manim", 2)
+        queue(1)
+
+        assert claim() == []
+        assert Job.objects.filter(state=State.SUBMITTING).count() == 6
+
+    def test_the_event_tells_what_is_used_with_it_and_the_limit(self):
+        settings_row(max_concurrent=7, user_max_concurrent=6)
+        ProviderAccount.objects.filter(pk="openai_videos").update(max_concurrent=5)
+        limit("sora-2", 4)
+        Kind.objects.filter(pk="video").update(max_concurrent=8)
+        _, second = queue(2, model_id="sora-2", batch=BatchFactory(max_concurrent=3))
+
+        claim()
+
+        told = Job.objects.get(pk=second).events.latest("seq").data
+        numbers = {"queue": [2, 7], "kind": [2, 8], "account": [2, 5], "model": [2, 4], "batch": [2, 3], "user": [2, 6]}
+        assert told == {"limits": numbers, "account": "openai_videos"}
+
+
+class TestBlockedHeads:
+    """More of them than a page holds, so that what is behind them must be sought."""
+
+    MANY = dispatch.PAGE * 2 + 1
+
+    def test_of_a_full_batch_hide_nobody(self):
+        first, *_ = queue(self.MANY, batch=BatchFactory(max_concurrent=1))
+        behind = queue(1)
+
+        assert claim() == [first, *behind]
+
+    def test_of_a_full_user_hide_nobody(self):
+        first, *_ = queue(self.MANY, owner=UserFactory(max_concurrent=1))
+        behind = queue(1, owner=UserFactory())
+
+        assert claim() == [first, *behind]
+
+    def test_of_a_full_kind_hide_nobody(self):
+        Kind.objects.filter(pk="doubt").update(max_concurrent=1)
+        first, *_ = queue(self.MANY, kind_id="doubt")
+        behind = queue(1)
+
+        assert claim() == [first, *behind]
+
+    def test_of_several_full_ones_hide_nobody(self):
+        Kind.objects.filter(pk="doubt").update(max_concurrent=1)
+        batch, user = BatchFactory(max_concurrent=1), UserFactory(max_concurrent=1)
+        for _ in range(dispatch.PAGE):
+            queue(1, batch=batch)
+            queue(1, owner=user)
+            queue(1, kind_id="doubt")
+        behind = queue(1, priority=-10)
+
+        assert len(claim()) == 4
+        assert Job.objects.get(pk=behind[0]).state == State.SUBMITTING
+
+    def test_that_somebody_else_has_locked_hide_nobody_and_take_no_place(self, transactional_db):
+        settings_row(max_concurrent=100, peak_hours="")
+        limit("manim", 2)
+        locked, second, third = queue(3)
+        with closing(connection.get_new_connection(connection.get_connection_params())) as other, other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM queue_app_job WHERE id = %s FOR UPDATE", [locked])
+
+            assert claim() == [second, third]
+
+        told = [Job.objects.get(pk=pk).events.latest("seq").data["limits"]["model"] for pk in (second, third)]
+        assert told == [[1, 2], [2, 2]]
+
+
+class TestPauses:
+    PAUSES = {
+        "queue": lambda **pause: settings_row(**pause),
+        "model": lambda **pause: ModelConcurrencyLimit.objects.filter(model="manim").update(**pause),
+        "account": lambda **pause: ProviderAccount.objects.filter(pk="studio").update(**pause),
+    }
+
+    @pytest.mark.parametrize("what", PAUSES)
+    def test_close_until_they_are_lifted(self, what):
+        jobs = queue(2)
+        self.PAUSES[what](paused=True)
+
+        assert claim() == []
+        self.PAUSES[what](paused=False)
+        assert claim() == jobs
+
+    @pytest.mark.parametrize("what", PAUSES)
+    def test_with_an_end_open_by_themselves(self, what):
+        jobs = queue(2)
+        self.PAUSES[what](paused=True, paused_until=SOON)
+
+        assert claim(at=SOON - timedelta(seconds=1)) == []
+        assert claim(at=SOON) == jobs
+
+    @pytest.mark.parametrize("what", ["model", "account"])
+    def test_do_not_hold_up_others(self, what):
+        queue(1)
+        other = queue(1, model_id="sora-2")
+        self.PAUSES[what](paused=True)
+
+        assert claim() == other
+
+    def test_of_a_batch_keep_its_jobs_places(self):
+        batch = BatchFactory()
+        held, free = *queue(1, batch=batch), *queue(1)
+        policy.pause_batch(batch, at=NOON, actor=None)
+        limit("manim", 1)
+
+        assert claim() == [free]
+        limit("manim", 2)
+        late = queue(1)
+        policy.resume_batch(batch, at=NOON, actor=None)
+        assert claim() == [held]
+        assert Job.objects.get(pk=late[0]).state == State.QUEUED
+
+    def test_of_a_batch_hold_even_for_a_job_that_was_not_marked(self):
+        queue(1, batch=BatchFactory(paused=True))
+        Job.objects.update(held=False)
+
+        assert claim() == []
+
+    def test_a_cool_down_closes_the_account_until_then(self):
+        jobs = queue(1)
+        ProviderAccount.objects.filter(pk="studio").update(cooldown_until=SOON)
+
+        assert claim() == []
+        assert claim(at=SOON) == jobs
+
+
+class TestDelays:
+    def test_keep_a_job_out_until_the_dispatcher_lets_it_in(self):
+        late, now = *queue(1, not_before=SOON), *queue(1)
+
+        assert dispatch.next_due(at=NOON) == SOON
+        assert claim() == [now]
+        assert dispatch.wake_due(at=NOON) == 0
+        assert dispatch.wake_due(at=SOON) == 1
+        assert claim(at=SOON) == [late]
+
+    def test_keep_its_place(self):
+        late, _ = *queue(1, not_before=SOON), *queue(1)
+        limit("manim", 1)
+        dispatch.wake_due(at=SOON)
+
+        assert claim(at=SOON) == [late]
+
+    def test_next_due_is_the_earliest_of_what_nobody_tells(self):
+        assert dispatch.next_due(at=NOON) is None
+        ProviderAccount.objects.filter(pk="studio").update(cooldown_until=SOON)
+        settings_row(paused=True, paused_until=SOON - timedelta(seconds=5))
+
+        assert dispatch.next_due(at=NOON) == SOON - timedelta(seconds=5)
+
+
+class TestWhatTakesASlot:
+    TIMEOUT = timedelta(seconds=1200)
+
+    def claimed_beside(self, job, at=NOON):
+        limit("sora-2", 1)
+        queue(1, model_id="sora-2")
+        return len(claim(at=at))
+
+    @pytest.mark.parametrize("state", ["submitting", "running", "cancelling", "unknown"])
+    def test_is_what_the_provider_may_be_at(self, state):
+        assert self.claimed_beside(make_job(state)) == 0
+
+    @pytest.mark.parametrize("state", ["storing", "completed", "failed", "cancelled"])
+    def test_is_nothing_that_the_provider_is_done_with(self, state):
+        assert self.claimed_beside(make_job(state)) == 1
+
+    @pytest.mark.parametrize("state", ["submitting", "running", "cancelling"])
+    def test_is_what_runs_however_long(self, state):
+        assert self.claimed_beside(make_job(state), at=NOON + 2 * self.TIMEOUT) == 0
+
+    def test_an_unknown_outcome_does_until_its_slot_is_over(self):
+        job = make_job("unknown")
+
+        assert self.claimed_beside(job, at=NOON + self.TIMEOUT - timedelta(seconds=1)) == 0
+        assert self.claimed_beside(job, at=NOON + self.TIMEOUT) == 1
+
+    def test_an_abandoned_attempt_does_as_well_and_beside_the_retry(self):
+        job = make_job("running")
+        lifecycle.force_fail([job.pk], at=NOON, actor="staff", reason="it hangs")
+        lifecycle.queue_again([Job.objects.lock().get(pk=job.pk)], at=NOON, actor="staff")
+        limit("sora-2", 1)
+
+        assert claim(at=NOON + self.TIMEOUT - timedelta(seconds=1)) == []
+        assert claim(at=NOON + self.TIMEOUT) == [job.pk]
+
+    def test_only_the_current_attempt_does(self):
+        job = make_job("running")
+        trouble = Trouble("provider_failed", "It broke.")
+        lifecycle.put_back(
+            Job.objects.lock().get(pk=job.pk), at=NOON, actor="worker", outcome=Outcome.FAILED, spent=True, trouble=trouble,
+            not_before=None,
+        )  # fmt: skip
+        begun(job)
+        limit("sora-2", 2)
+        queue(2, model_id="sora-2")
+
+        assert len(claim()) == 1
+
+
+class TestRoutes:
+    @pytest.fixture(autouse=True)
+    def two_routes(self):
+        ModelRoute.objects.create(model_id="sora-2", account_id="studio", endpoint_id="sora-2-there", position=1)
+        ProviderAccount.objects.filter(pk="openai_videos").update(max_concurrent=2)
+
+    def bought_at(self, jobs):
+        attempts = Attempt.objects.filter(job__in=jobs).order_by("job")
+        return list(attempts.values_list("account", "endpoint_id"))
+
+    def test_the_first_open_one_is_taken_then_the_next(self):
+        jobs = queue(3, model_id="sora-2")
+
+        assert claim() == jobs
+        assert self.bought_at(jobs) == [("openai_videos", "sora-2")] * 2 + [("studio", "sora-2-there")]
+
+    @pytest.mark.parametrize("closed", [{"paused": True}, {"cooldown_until": SOON}])
+    def test_a_closed_account_is_passed_over(self, closed):
+        ProviderAccount.objects.filter(pk="openai_videos").update(**closed)
+        jobs = queue(1, model_id="sora-2")
+
+        claim()
+
+        assert self.bought_at(jobs) == [("studio", "sora-2-there")]
+
+    def test_an_inactive_one_is_not_taken(self):
+        ModelRoute.objects.filter(account="studio", model="sora-2").update(active=False)
+
+        jobs = queue(3, model_id="sora-2")
+
+        assert claim() == jobs[:2]
+
+    def test_without_any_the_job_waits(self):
+        ModelRoute.objects.filter(model="sora-2").delete()
+        queue(1, model_id="sora-2")
+
+        assert claim() == []
