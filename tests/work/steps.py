@@ -38,8 +38,8 @@ def bought(job: Job | None = None, **fields: Any) -> Job:
 
 
 def worked(job: Job) -> Job:
-    """A job in flight after a worker did what is due for it; its time is made to come first."""
-    Job.objects.filter(pk=job.pk).update(next_check_at=clock.now())
+    """A job in flight after a worker did what is due for it; its time is made to come first, a lease that nobody took is lost."""
+    Job.objects.filter(pk=job.pk, lease_taken=False).update(next_check_at=clock.now(), lease_until=None)
     leases = {lease.job_id: lease for lease, _ in lifecycle.lease_due(clock.now())}
     taken = lifecycle.begin(leases[job.pk], at=clock.now())
     assert taken is not None

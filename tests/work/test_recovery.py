@@ -1,0 +1,352 @@
+"""Recovery: what died, ran too long or was never answered comes back to a known state, and nothing is bought twice."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+
+from queue_app import clock, lifecycle
+from queue_app.models import Attempt, Job, ProviderAccount, ReviewItem
+from queue_app.models.job import slots_in_use
+from queue_app.work import recovery
+from tests.factories import BatchFactory, begun, claimed, make_job
+from tests.providers.wire import WireServer, answer, reset
+from tests.studio.process import StudioProcess
+from tests.work.steps import (
+    accepted,
+    account_of,
+    attempt_of,
+    bought,
+    due_in,
+    fresh,
+    later,
+    moves,
+    open_review,
+    queued,
+    swept,
+    tickets_of,
+    worked,
+)
+
+pytestmark = pytest.mark.django_db
+EMPTY = answer(200, {"object": "list", "data": [], "has_more": False})
+
+
+def called(**fields) -> Job:
+    """A job whose worker died in the create call, swept up."""
+    job, _, _ = begun(queued(**fields), at=clock.now())
+    later(46)
+    return swept(job)
+
+
+def listed(*videos: tuple[str, str], at: datetime | None = None) -> bytes:
+    """The provider's list of (id, prompt), newest first, each a second older than the one before."""
+    made = int((at or datetime.now(UTC)).timestamp())
+    data = [
+        {"id": number, "object": "video", "model": "sora-2", "prompt": prompt, "created_at": made - age}
+        for age, (number, prompt) in enumerate(videos)
+    ]
+    return answer(200, {"object": "list", "data": data, "has_more": False})
+
+
+class TestAWorkerThatNeverCame:
+    def test_costs_the_job_nothing_but_its_time(self):
+        job = queued()
+        claimed(job, at=clock.now())
+        assert swept(job).state == "submitting"
+        later(21)
+        job = swept(job)
+
+        assert moves(job) == ["queued", "submitting", "queued"]
+        assert (attempt_of(job).outcome, attempt_of(job).spent, attempt_of(job).called_at) == ("not_accepted", False, None)
+        assert (job.worker_deaths, job.not_before, tickets_of(job)[0]) == (0, None, "held")
+
+    def test_finds_its_lease_void_when_it_comes_at_last(self):
+        job = queued()
+        lease = claimed(job, at=clock.now())
+        later(21)
+        assert lifecycle.begin(lease, at=clock.now()) is None
+        swept(job)
+        assert lifecycle.begin(lease, at=clock.now()) is None
+
+    def test_leaves_a_cancel_that_was_asked_meanwhile_to_be_carried_out(self):
+        job = queued()
+        claimed(job, at=clock.now())
+        lifecycle.cancel([job.pk], at=clock.now(), actor="user")
+        later(21)
+        assert moves(swept(job)) == ["queued", "submitting", "queued", "cancelled"]
+
+
+class TestAWorkerThatDiedInTheCall:
+    def test_leaves_the_outcome_unknown_with_a_person_told_and_the_tickets_held(self):
+        job = called()
+        review = open_review(job)
+        assert moves(job) == ["queued", "submitting", "unknown"]
+        assert review is not None and "create call" in review.what
+        assert (job.worker_deaths, attempt_of(job).outcome, tickets_of(job)[0]) == (1, None, "held")
+        assert due_in(job) < 1  # more than 30 s have passed since the call
+
+    def test_before_the_provider_took_it_is_bought_again_once_the_list_has_said_none_twice(self, studio: StudioProcess):
+        job = worked(called())
+        assert (job.state, attempt_of(job).lookups_none) == ("unknown", 0)  # it may come late
+        assert 120 - 47 < due_in(job) < 120 - 45
+
+        later(120 - 46)
+        job = worked(job)
+        assert (job.state, attempt_of(job).lookups_none) == ("unknown", 1)
+        assert 59 < due_in(job) <= 60
+
+        later(60)
+        job = worked(job)
+        assert moves(job)[-2:] == ["unknown", "queued"]
+        assert (attempt_of(job).outcome, attempt_of(job).spent, open_review(job)) == ("not_accepted", True, None)
+        assert accepted(studio, job) == 0
+
+        job = bought(job)
+        assert (job.state, job.attempt_number, accepted(studio, job)) == ("running", 2, 1)
+
+    def test_after_the_provider_took_it_goes_on_with_that_task(self, studio: StudioProcess):
+        job, _, _ = begun(queued(), at=clock.now())
+        body = {"prompt": job.prompt, "seconds": "4", "size": "1280x720", "model": "sora-2"}
+        number = requests.post(f"{studio.url}/v1/videos", json=body, timeout=15).json()["id"]  # the dead worker's call
+        later(46)
+        job = worked(swept(job))
+
+        assert moves(job)[-2:] == ["unknown", "running"]
+        assert attempt_of(job).remote_id == number
+        assert (job.attempt_number, accepted(studio, job), job.worker_deaths) == (1, 1, 0)
+
+    def test_three_times_is_the_jobs_fault(self, vendor: WireServer):
+        vendor.says(EMPTY)
+        job = called()
+        for _ in range(2):
+            self.find_none(job)
+            assert fresh(job).state == "queued"
+            begun(fresh(job), at=clock.now())
+            later(46)
+            swept(job)
+        self.find_none(job)
+
+        job = fresh(job)
+        assert (job.state, job.error_code, job.attempt_number) == ("failed", "poison", 3)
+        assert tickets_of(job) == ("released", 1000, 0)
+
+    @staticmethod
+    def find_none(job: Job) -> None:
+        later(120)
+        worked(job)
+        later(60)
+        worked(job)
+
+
+class TestALookUp:
+    def test_that_says_none_does_not_count_before_the_grace_is_over_nor_twice_at_once(self, vendor: WireServer):
+        vendor.says(EMPTY)
+        job = called()
+        for _ in range(3):
+            assert attempt_of(worked(job)).lookups_none == 0
+        later(120)
+        for _ in range(3):
+            assert attempt_of(worked(job)).lookups_none == 1
+        assert fresh(job).state == "unknown"
+
+    def test_that_finds_several_takes_the_earliest_and_tells_a_person(self, vendor: WireServer):
+        job = called()
+        vendor.says(listed(("video_3", job.prompt), ("video_2", "Another."), ("video_1", job.prompt)))
+        job = worked(job)
+
+        review = open_review(job)
+        assert (job.state, attempt_of(job).remote_id) == ("running", "video_1")
+        assert review is not None and review.what.startswith("2 tasks at the provider match")
+
+    def test_never_takes_what_belongs_to_another_attempt(self, vendor: WireServer):
+        first, second = called(prompt="The same."), called(prompt="The same.")
+        vendor.says(listed(("video_2", "The same."), ("video_1", "The same.")))
+        assert attempt_of(worked(first)).remote_id == "video_1"
+        assert attempt_of(worked(second)).remote_id == "video_2"
+
+        third = called(prompt="The same.")
+        later(120)
+        assert (worked(third).state, attempt_of(third).lookups_none) == ("unknown", 1)
+
+    def test_waits_while_a_like_job_is_in_its_create_call_for_what_is_found_may_be_its_task(self, vendor: WireServer):
+        job = called(prompt="The same.")
+        other, _, _ = begun(queued(prompt="The same."), at=clock.now())
+        vendor.says(listed(("video_1", "The same.")))
+        assert worked(job).state == "unknown"
+
+        at = clock.now()
+        lifecycle.start(other, at=at, actor="worker", remote_id="video_1", remote={}, next_check_at=at + timedelta(seconds=30))
+        assert worked(job).state == "unknown"
+        assert attempt_of(job).remote_id is None
+
+    def test_takes_only_what_was_made_around_the_call(self, vendor: WireServer):
+        job = called()
+        for age in (-200, 200):
+            vendor.says(listed(("video_1", job.prompt), at=attempt_of(job).called_at - timedelta(seconds=age)))
+            assert worked(job).state == "unknown"
+
+    def test_when_attempts_are_spent_ends_the_job(self, vendor: WireServer):
+        vendor.says(EMPTY)
+        job = called(kind_id="video")
+        job.kind.__class__.objects.filter(pk="video").update(max_attempts=1)
+        TestAWorkerThatDiedInTheCall.find_none(job)
+
+        job = fresh(job)
+        assert moves(job)[-2:] == ["unknown", "failed"]
+        assert (job.error_code, tickets_of(job)) == ("not_accepted", ("released", 1000, 0))
+
+    @pytest.mark.parametrize(
+        "reply", [reset, answer(500), answer(200, b"hi"), answer(200, {"data": [{"id": "v", "prompt": None}]})]
+    )
+    def test_without_an_answer_says_nothing_and_is_made_ever_more_rarely(self, vendor: WireServer, reply):
+        vendor.says(reply)
+        job = called()
+        later(120)
+        waits = []
+        for passed in (0, 600, 10_000):
+            later(passed)
+            waits.append(due_in(worked(job)))
+        assert (fresh(job).state, attempt_of(job).lookups_none) == ("unknown", 0)
+        assert waits == [pytest.approx(83, abs=2), pytest.approx(383, abs=2), pytest.approx(600, abs=2)]
+
+    def test_leads_on_to_the_cancel_that_was_asked_meanwhile(self, vendor: WireServer):
+        job = called()
+        lifecycle.cancel([job.pk], at=clock.now(), actor="user")
+        vendor.says(listed(("video_1", job.prompt)))
+        assert moves(worked(job))[-3:] == ["unknown", "running", "cancelling"]
+
+    def test_that_says_none_twice_carries_out_the_cancel_that_was_asked_meanwhile(self, vendor: WireServer):
+        vendor.says(EMPTY)
+        job = called()
+        lifecycle.cancel([job.pk], at=clock.now(), actor="user")
+        TestAWorkerThatDiedInTheCall.find_none(job)
+        assert moves(fresh(job))[-3:] == ["unknown", "queued", "cancelled"]
+        assert tickets_of(job) == ("released", 1000, 0)
+
+
+class TestAProviderThatCannotBeAsked:
+    @pytest.fixture(autouse=True)
+    def cannot(self, vendor: WireServer):
+        ProviderAccount.objects.update(can_look_up=False)
+        yield
+        assert vendor.seen == []
+
+    def test_leaves_the_job_to_a_person_with_its_slot_free_after_its_timeout(self):
+        job = worked(called())
+        assert job.state == "unknown"
+        assert due_in(job) > 20 * 3600
+        assert self.slots() == 1
+        later(1200)
+        assert (swept(job).state, self.slots()) == ("unknown", 0)
+        assert tickets_of(job)[0] == "held"
+
+    def test_fails_the_job_after_a_day(self):
+        job = worked(called())
+        later(24 * 3600)
+        job = swept(job)
+        assert (job.state, job.error_code, attempt_of(job).outcome) == ("failed", "unknown", "abandoned")
+        assert "may have billed it" in job.error_message
+        assert tickets_of(job) == ("released", 1000, 0)
+        assert open_review(job) is None
+
+    @staticmethod
+    def slots() -> int:
+        return sum(row[-1] for row in slots_in_use(clock.now()))
+
+
+class TestAWorkerThatDiedAtACheck:
+    def test_is_followed_by_another(self, vendor: WireServer):
+        job = make_job("running", at=clock.now(), remote_id="video_1")
+        self.die_at(job)
+        assert (fresh(job).state, fresh(job).worker_deaths) == ("running", 1)
+
+        vendor.says(answer(200, {"id": "video_1", "status": "queued"}))
+        job = worked(job)
+        assert (job.state, job.worker_deaths) == ("running", 0)
+
+    @pytest.mark.parametrize(("state", "review"), [("running", False), ("storing", True)])
+    def test_three_times_in_a_row_is_the_jobs_fault(self, state: str, review: bool):
+        job = make_job(state, at=clock.now(), remote_id="video_1")
+        for _ in range(3):
+            self.die_at(job)
+        job = fresh(job)
+        assert (job.state, job.error_code, attempt_of(job).outcome) == ("failed", "poison", "abandoned")
+        assert tickets_of(job) == ("released", 1000, 0)
+        assert (open_review(job) is not None) is review
+
+    @staticmethod
+    def die_at(job: Job) -> None:
+        Job.objects.filter(pk=job.pk).update(next_check_at=clock.now(), lease_until=None, lease_taken=False)
+        (lease,) = [lease for lease, _ in lifecycle.lease_due(clock.now())]
+        assert lifecycle.begin(lease, at=clock.now())
+        Job.objects.filter(pk=job.pk).update(lease_until=clock.now())
+        swept(job)
+
+    def test_that_never_began_does_not_count(self):
+        job = make_job("running", at=clock.now(), remote_id="video_1")
+        Job.objects.filter(pk=job.pk).update(next_check_at=clock.now())
+        assert len(lifecycle.lease_due(clock.now())) == 1
+        later(21)
+        assert swept(job).worker_deaths == 0
+        assert len(lifecycle.lease_due(clock.now())) == 1
+
+
+class TestAJobPastItsTime:
+    def test_is_asked_to_stop_after_its_timeout(self):
+        job = make_job("running", at=clock.now() - timedelta(seconds=1_199))
+        assert swept(job).state == "running"
+        later(1)
+        job = swept(job)
+        assert (job.state, job.cancel_reason) == ("cancelling", "timeout")
+
+    def test_has_the_models_own_timeout_where_it_has_one(self):
+        job = make_job("running", at=clock.now() - timedelta(seconds=100))
+        job.model.__class__.objects.filter(pk="sora-2").update(timeout_seconds=60)
+        Attempt.objects.filter(job=job).update(slot_until=clock.now() - timedelta(seconds=40))
+        assert swept(job).state == "cancelling"
+
+    def test_fails_after_twice_its_timeout_without_a_word_and_a_person_is_told(self):
+        job = make_job("cancelling", at=clock.now() - timedelta(seconds=2_399))
+        assert swept(job).state == "cancelling"
+        later(1)
+        job = swept(job)
+        assert (job.state, job.error_code, attempt_of(job).outcome) == ("failed", "timeout", "abandoned")
+        assert open_review(job) is not None
+        assert tickets_of(job) == ("released", 1000, 0)
+
+    def test_is_left_alone_while_it_waits_in_the_queue_or_is_stored(self):
+        jobs = [make_job(state, at=clock.now() - timedelta(days=3)) for state in ("queued", "storing")]
+        assert [swept(job).state for job in jobs] == ["queued", "storing"]
+
+
+class TestABatch:
+    def test_ends_with_its_last_open_job(self):
+        batch = BatchFactory()
+        first, last = queued(batch=batch, owner=batch.owner), queued(batch=batch, owner=batch.owner)
+        lifecycle.cancel([first.pk], at=clock.now(), actor="user")
+        recovery.sweep(at=clock.now())
+        batch.refresh_from_db()
+        assert batch.ended_at is None
+
+        lifecycle.cancel([last.pk], at=clock.now(), actor="user")
+        at = clock.now()
+        recovery.sweep(at=at)
+        recovery.sweep(at=at + timedelta(seconds=5))
+        batch.refresh_from_db()
+        assert batch.ended_at == at
+
+
+class TestASweep:
+    def test_changes_nothing_where_nothing_is_wrong(self):
+        for state in ("queued", "submitting", "running", "unknown", "cancelling", "storing", "completed", "failed"):
+            make_job(state, at=clock.now())
+        before = list(Job.objects.order_by("pk").values())
+        recovery.sweep(at=clock.now())
+        assert list(Job.objects.order_by("pk").values()) == before
+        assert ReviewItem.objects.filter(closed_at=None).count() == 1
+
+    def test_leaves_the_account_of_a_dead_worker_alone(self):
+        job = called()
+        account = account_of(job)
+        assert (account.paused, account.failures_in_a_row, account.cooldown_until) == (False, 0, None)
