@@ -43,14 +43,15 @@ def adapters_exist(app_configs: Any, databases: Any = None, **kwargs: Any) -> li
     if not databases or ModelRoute._meta.db_table not in connection.introspection.table_names():  # about to be migrated
         return []
     accounts = ModelRoute.objects.filter(active=True, model__active=True).values_list("account_id", "account__adapter")
+    missing = [f"{account} ({adapter})" for account, adapter in sorted(set(accounts)) if not registry.is_available(adapter)]
+    if not missing:
+        return []
     return [
         Warning(
-            f"Provider account {account} wants the adapter {adapter!r}, which this version does not have.",
-            hint="Its models are hidden and refused as model_not_available; switch their routes off to silence this.",
+            f"This version has no adapter for these provider accounts: {', '.join(missing)}.",
+            hint="Their models are hidden and refused as model_not_available; switch their routes off to silence this.",
             id="queue_app.W001",
         )
-        for account, adapter in sorted(set(accounts))
-        if not registry.is_available(adapter)
     ]
 
 

@@ -55,7 +55,7 @@ class TestAdaptersExist:
         ProviderAccount.objects.create(key="elsewhere", adapter="telepathy")
         for endpoint in ("a", "b"):
             ModelRoute.objects.create(model_id="sora-2", account_id="elsewhere", endpoint_id=endpoint)
-        assert words(checks.adapters_exist(None, databases=["default"])).count("elsewhere wants the adapter 'telepathy'") == 1
+        assert words(checks.adapters_exist(None, databases=["default"])).count("elsewhere (telepathy)") == 1
 
     def test_a_route_that_is_off_is_no_trouble(self) -> None:
         ModelRoute.objects.exclude(account__adapter="openai_videos").update(active=False)
