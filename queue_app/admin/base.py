@@ -37,8 +37,8 @@ class DressedList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)
-        self.model_admin.dress(self.result_list)  # type: ignore[attr-defined]
+        # the rows are the queryset's own, kept in it: a list that can be edited needs the queryset
+        self.model_admin.dress(list(self.result_list))  # type: ignore[attr-defined]
 
 
 class FastAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -60,9 +60,17 @@ class FastAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         name = self.title or str(self.opts.verbose_name_plural).capitalize()
         return super().changelist_view(request, {"title": name, **(extra_context or {})})
 
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        shown = {"show_save_and_add_another": False, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, shown)
+
 
 class ReadOnlyAdmin(FastAdmin):
-    """Rows that only verbs write."""
+    """Rows that only verbs write; large tables, so the one order is the one that an index gives."""
+
+    sortable_by = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

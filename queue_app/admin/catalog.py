@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db import models
-from django.forms import ModelForm
 from django.http import HttpRequest
 
 from queue_app import clock
@@ -14,17 +14,36 @@ from queue_app.insight import board
 from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings, User
 from queue_app.work import policy
 
+EFFECT = "Jobs of this model that run at once, 1 to 50. Holds from the next claim on; what runs goes on."
+PAUSE = "Nothing of it is started while it is paused; what runs goes on, and queued jobs keep their places."
+
+
+class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A row of the catalogue, and why it is changed."""
+
+    why = forms.CharField(
+        label="Reason for this change",
+        max_length=300,
+        required=False,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text="Kept in the audit with your name, and with what it was before and after.",
+    )
+
 
 class PolicyAdmin(FastAdmin):
     """Edits by the verb; nothing here is deleted while jobs name it."""
 
-    def save_model(self, request: HttpRequest, obj: models.Model, form: ModelForm, change: bool) -> None:  # type: ignore[type-arg]
+    form = PolicyForm
+
+    def save_model(self, request: HttpRequest, obj: models.Model, form: forms.ModelForm, change: bool) -> None:  # type: ignore[type-arg]
         assert isinstance(request.user, User)
-        at = clock.now()
+        said = form.cleaned_data
+        at, reason = clock.now(), said.get("why", "")  # a list that is edited in place asks for none
         if change:
-            policy.change(obj, at=at, actor=request.user, **{name: form.cleaned_data[name] for name in form.changed_data})
+            changed = {name: said[name] for name in form.changed_data if name != "why"}
+            policy.change(obj, at=at, actor=request.user, reason=reason, **changed)
         else:
-            policy.add(obj, at=at, actor=request.user)
+            policy.add(obj, at=at, actor=request.user, reason=reason)
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
@@ -57,7 +76,7 @@ class GenerationModelAdmin(SlotsAdmin):
     @admin.display(description="Slots used")
     def slots(self, model: GenerationModel) -> str:
         line = model.line  # type: ignore[attr-defined]
-        return display.capacity(line.used, line.max_concurrent) if line else "–"
+        return display.capacity(line.used, line.max_concurrent, held=line.paused) if line else "–"
 
     @admin.display(description="Waiting")
     def waiting(self, model: GenerationModel) -> str:
@@ -66,16 +85,23 @@ class GenerationModelAdmin(SlotsAdmin):
 
     @admin.display(description="Price")
     def price(self, model: GenerationModel) -> str:
-        return f"{model.tickets_per_unit} a {model.unit}"
+        unit = model.get_unit_display().lower()
+        return f"{display.number(model.tickets_per_unit)} a {unit}"
 
 
 @admin.register(ModelConcurrencyLimit)
 class ModelConcurrencyLimitAdmin(SlotsAdmin):
     title = "Limits"
-    list_display = ("model", "slots", "max_concurrent", "pause")
+    list_display = ("model", "slots", "waiting", "max_concurrent", "pause")
+    list_editable = ("max_concurrent",)
     list_select_related = ("model",)
     search_fields = ("model__key",)
     ordering = ("model__key",)
+    fieldsets = (
+        (None, {"fields": ("model", "max_concurrent"), "description": EFFECT}),
+        ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),
+        ("Audit", {"fields": ("why",)}),
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
         return ("model",) if obj else ()
@@ -83,7 +109,12 @@ class ModelConcurrencyLimitAdmin(SlotsAdmin):
     @admin.display(description="Slots used")
     def slots(self, limit: ModelConcurrencyLimit) -> str:
         line = limit.line  # type: ignore[attr-defined]
-        return display.capacity(line.used, limit.max_concurrent) if line else "–"
+        return display.capacity(line.used, limit.max_concurrent, held=limit.paused) if line else "–"
+
+    @admin.display(description="Waiting")
+    def waiting(self, limit: ModelConcurrencyLimit) -> str:
+        line = limit.line  # type: ignore[attr-defined]
+        return display.number(line.queued) if line else "–"
 
 
 class RouteInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -83,23 +83,24 @@ def ago(span: timedelta) -> str:
     return duration(span.total_seconds())
 
 
-def capacity(used: int, limit: int) -> SafeString:
-    """One cell for each slot, the used ones filled; a meter above 20 slots."""
-    if limit > 20:
-        meter = format_html('<meter class="gq-meter" min="0" max="{}" value="{}"></meter>', limit, used)
+def capacity(used: int, limit: int, *, held: bool = False) -> SafeString:
+    """One cell for each slot: used, free, above a lowered limit, or ``held`` back by a pause. A meter above 20 slots."""
+    slots = max(limit, used)
+    if slots > 20:
+        bar = format_html('<meter class="gq-meter" min="0" max="{}" value="{}"></meter>', slots, used)
     else:
-        slots = max(limit, used)
+        width = (120 - 2 * (slots - 1)) / max(slots, 1)
+        kinds = ("over" if n >= limit else "used" if n < used else "held" if held else "free" for n in range(slots))
         cells = format_html_join(
             "",
-            '<rect class="{}" x="{}" width="14" height="10" rx="2"/>',
-            (("over" if n >= limit else "used" if n < used else "free", 16 * n) for n in range(slots)),
+            '<rect class="{}" x="{}" width="{}" height="10" rx="2"/>',
+            ((kind, f"{n * (width + 2):.1f}", f"{width:.1f}") for n, kind in enumerate(kinds)),
         )
-        meter = format_html(
-            '<svg class="gq-cap" viewBox="0 0 {} 10" preserveAspectRatio="xMinYMid" aria-hidden="true">{}</svg>',
-            16 * slots,
-            cells,
+        frame = (
+            '<svg class="gq-cap" viewBox="0 0 120 10" preserveAspectRatio="none" role="img" aria-label="{} of {} used">{}</svg>'
         )
-    return format_html('<span class="gq-capcell">{}<span class="gq-num">{} / {}</span></span>', meter, used, limit)
+        bar = format_html(frame, used, limit, cells)
+    return format_html('<span class="gq-capcell">{}<span class="gq-num">{} / {}</span></span>', bar, used, limit)
 
 
 def link(url: str, text: str) -> SafeString:
