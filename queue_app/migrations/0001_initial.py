@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
                 ('usd_per_unit', models.DecimalField(decimal_places=6, max_digits=12, verbose_name='USD per unit, estimate')),
                 ('typical_seconds', models.PositiveIntegerField(default=60, help_text='How long one takes, until the queue has seen enough of them.')),
                 ('timeout_seconds', models.PositiveIntegerField(blank=True, help_text="Empty: that of the job's kind.", null=True, validators=[django.core.validators.MinValueValidator(60)])),
-                ('parameters', models.JSONField(default=dict, help_text='Allowed parameters: {"duration": {"values": [4, 8], "default": 8}, "seed": {"low": 0, "high": 9}}.')),
+                ('parameters', models.JSONField(blank=True, default=dict, help_text='Allowed parameters: {"duration": {"values": [4, 8], "default": 8}, "seed": {"low": 0, "high": 9}}.')),
             ],
         ),
         migrations.CreateModel(

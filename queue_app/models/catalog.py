@@ -109,6 +109,7 @@ class GenerationModel(models.Model):
     )
     parameters = models.JSONField(
         default=dict,
+        blank=True,
         help_text='Allowed parameters: {"duration": {"values": [4, 8], "default": 8}, "seed": {"low": 0, "high": 9}}.',
     )
 
