@@ -1,9 +1,7 @@
 """Calls about batches: read, cancel, pause, resume, retry what failed."""
 
-from collections import Counter
 from typing import Any
 
-from django.db import transaction
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -16,9 +14,9 @@ from queue_app.api.idempotency import once
 from queue_app.api.views import IDEMPOTENCY_KEY, View
 from queue_app.api.views import answers as answered
 from queue_app.insight.batches import standing
-from queue_app.models import Batch, Job, State
-from queue_app.models.job import OPEN_STATES, BatchQuerySet
-from queue_app.work import intake, policy
+from queue_app.models import Batch
+from queue_app.models.job import BatchQuerySet
+from queue_app.work import batches, policy
 
 
 class BatchDetail(View):
@@ -34,8 +32,7 @@ class CancelBatch(View):
     def post(self, request: Request, pk: int) -> Response:
         """Stop all its open jobs as far as they can be stopped."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
-        ids = Job.objects.filter(batch=batch, state__in=OPEN_STATES).values_list("pk", flat=True)
-        verdicts = Counter(lifecycle.cancel(ids, at=clock.now(), actor=actor(request)).values())
+        verdicts = batches.cancel(batch, at=clock.now(), actor=actor(request))
         told = {verdict.value: verdicts[verdict] for verdict in lifecycle.Verdict}
         return Response({**batch_answer(batch, request), "verdicts": told})
 
@@ -69,10 +66,8 @@ class RetryBatch(View):
         """Queue its failed jobs again at today's price: all or none."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
 
-        @transaction.atomic
         def retry() -> Batch:
-            failed = Job.objects.lock().filter(batch=batch, state=State.FAILED)
-            intake.retry(list(failed), at=clock.now(), actor=actor(request))
+            batches.retry_failed(batch, at=clock.now(), actor=actor(request))
             return batch
 
         return once(request, None, status=200, do=retry, render=lambda batch: batch_answer(batch, request))
@@ -88,6 +83,7 @@ def batches_to_change(request: Request) -> BatchQuerySet:
 def batch_answer(batch: Batch, request: Request) -> dict[str, Any]:
     """The batch as `shapes.BatchOut` has it."""
     stands = standing(batch, at=clock.now())
+    money = stands.money
     facts = {
         "id": batch.pk,
         "name": batch.name,
@@ -96,11 +92,11 @@ def batch_answer(batch: Batch, request: Request) -> dict[str, Any]:
         **stands.counts,
         "eta": stands.eta,
         "cost": {
-            "tickets": stands.reserved + stands.captured,
-            "reserved": stands.reserved,
-            "captured": stands.captured,
-            "refunded": stands.refunded,
-            "usd": answers.dollars(stands.usd),
+            "tickets": money.reserved + money.captured,
+            "reserved": money.reserved,
+            "captured": money.captured,
+            "refunded": money.refunded,
+            "usd": answers.dollars(money.usd_spent + money.usd_to_come),
         },
         "max_concurrent": batch.max_concurrent,
         "paused": batch.paused,

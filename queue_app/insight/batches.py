@@ -4,51 +4,64 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Count, F, Sum, Window
+from django.db.models import Count, F, Q, Sum, Window
 from django.db.models.functions import Coalesce, RowNumber
 
 from queue_app.insight import waiting
 from queue_app.insight.waiting import Eta
 from queue_app.models import Batch, Job, LedgerEntry, LedgerTransaction, Reservation, State, Status
-from queue_app.models.job import IN_FLIGHT_STATES, STATUS_OF_STATE
+from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, STATUS_OF_STATE
+
+
+@dataclass(frozen=True)
+class Money:
+    """Tickets by what became of them; ``usd_spent`` is of what is completed, ``usd_to_come`` of what is open."""
+
+    reserved: int
+    captured: int
+    released: int
+    refunded: int
+    usd_spent: Decimal
+    usd_to_come: Decimal
 
 
 @dataclass(frozen=True)
 class Standing:
-    """``counts`` by status; tickets ``reserved``, ``captured`` and ``refunded``; ``usd`` of what is open or completed."""
+    """``counts`` of jobs by status; ``eta`` is ``None`` once all have ended."""
 
     counts: dict[str, int]
     total: int
-    reserved: int
-    captured: int
-    refunded: int
-    usd: Decimal
+    money: Money
     eta: Eta | None
 
 
 def standing(batch: Batch, *, at: datetime) -> Standing:
-    """Count, sum and estimate, with a fixed number of queries. ``eta`` is ``None`` once all its jobs have ended."""
+    """Count, sum and estimate, with a fixed number of queries."""
     counts = dict.fromkeys(map(str, Status), 0)
-    usd = Decimal(0)
-    rows = Job.objects.filter(batch=batch).values_list("state").order_by()
-    for state, jobs, dollars in rows.annotate(jobs=Count("pk"), usd=Sum(Coalesce("usd_actual", "usd_estimate"))):
+    for state, jobs in Job.objects.filter(batch=batch).values_list("state").annotate(Count("pk")).order_by():
         counts[STATUS_OF_STATE[State(state)]] += jobs
-        if state not in (State.FAILED, State.CANCELLED):
-            usd += dollars
+    return Standing(counts=counts, total=sum(counts.values()), money=money(batch), eta=_eta(batch, at=at))
+
+
+def money(batch: Batch) -> Money:
+    """What the batch cost so far and may still cost; three queries."""
+    usd = Coalesce("usd_actual", "usd_estimate")
+    dollars = Job.objects.filter(batch=batch).aggregate(
+        spent=Sum(usd, filter=Q(state=State.COMPLETED)), to_come=Sum(usd, filter=Q(state__in=OPEN_STATES))
+    )
     held = dict(Reservation.objects.filter(job__batch=batch).values_list("state").annotate(Sum("amount")).order_by())
     refunds = LedgerEntry.objects.filter(
         transaction__kind=LedgerTransaction.Kind.REFUND,
         transaction__reservation__job__batch=batch,
         side=LedgerEntry.Side.AVAILABLE,
     )
-    return Standing(
-        counts=counts,
-        total=sum(counts.values()),
+    return Money(
         reserved=held.get(Reservation.State.HELD, 0),
         captured=held.get(Reservation.State.CAPTURED, 0),
+        released=held.get(Reservation.State.RELEASED, 0),
         refunded=refunds.aggregate(sum=Sum("amount"))["sum"] or 0,
-        usd=usd,
-        eta=_eta(batch, at=at),
+        usd_spent=dollars["spent"] or Decimal(0),
+        usd_to_come=dollars["to_come"] or Decimal(0),
     )
 
 
