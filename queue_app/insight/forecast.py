@@ -168,17 +168,25 @@ _drawn: Forecast | None = None
 
 
 def _current(at: datetime, *, newer: bool = False) -> Forecast:
-    """The curves of this process; ``newer`` has them drawn anew if that is not too dear. The cache says how long they hold."""
+    """
+    The curves of this process; ``newer`` has them drawn anew if that is not too dear.
+
+    One draws; of those who ask meanwhile, who has old ones takes them. The cache only says how long they hold.
+    """
     global _drawn
     known = _drawn
     if known and _holds(known) and not (newer and time.monotonic() - known.drawn > WORTH * known.cost):
         return known
-    with _lock:
-        if _drawn is not None and _drawn is not known and _holds(_drawn):  # somebody was faster
-            return _drawn
-        _drawn = Forecast(at=at)
-        cache.set(_kept_as(), _drawn.token, KEPT)
+    if not _lock.acquire(blocking=known is None):
+        assert known is not None
+        return known
+    try:
+        if _drawn is None or _drawn is known:  # else somebody was faster
+            _drawn = Forecast(at=at)
+            cache.set(_kept_as(), _drawn.token, max(KEPT, WORTH * _drawn.cost))
         return _drawn
+    finally:
+        _lock.release()
 
 
 def _holds(known: Forecast) -> bool:

@@ -1,7 +1,7 @@
 """The queue at one moment as the simulation wants it: from the very limits that claim, with what is known of the hours ahead."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from itertools import groupby
@@ -13,7 +13,7 @@ from django.db import connection
 
 from queue_app.models import GenerationModel, Job, ProviderAccount, QueueSettings, State
 from queue_app.rules import eta, limits, peak
-from queue_app.rules.drain import Busy, Line, Run, Scene
+from queue_app.rules.drain import Busy, Line, Order, Run, Scene
 from queue_app.rules.limits import Closed, Key
 from queue_app.work import progress, room
 from queue_app.work.room import Floor
@@ -22,6 +22,7 @@ EXACT = 1_000  # jobs at the head of each lane that are read one by one; what is
 LATER = 1_000  # jobs with a `not_before`
 DAYS_AHEAD = 14  # for which peak hours are known to the simulation
 SHORTEST = 0.01  # seconds that a job takes at least
+ANY_ID = 1 << 62
 NEW_BATCH: Key = ("batch", "new")
 
 _HEADS = """
@@ -32,14 +33,10 @@ _HEADS = """
          ORDER BY priority DESC, order_key, id LIMIT %(exact)s
      ) head
 """
-_BEHIND = """
-    SELECT job.model_id, kind_id, batch_id, owner_id, -priority,
-           min(job.order_key), max(job.order_key), min(job.id), max(job.id), count(*)
-      FROM queue_app_job job
-      JOIN unnest(%(models)s::text[], %(ranks)s::int[], %(keys)s::bigint[], %(ids)s::bigint[])
-           AS seen (model_id, rank, order_key, id) USING (model_id)
-     WHERE state = 'queued' AND NOT held AND not_before IS NULL
-       AND (-priority, job.order_key, job.id) > (seen.rank, seen.order_key, seen.id)
+_WHOLE = """
+    SELECT model_id, kind_id, batch_id, owner_id, -priority, min(order_key), max(order_key), count(*)
+      FROM queue_app_job
+     WHERE state = 'queued' AND NOT held AND not_before IS NULL AND model_id = ANY(%(models)s)
      GROUP BY 1, 2, 3, 4, 5
 """
 _BUSY = """
@@ -150,22 +147,38 @@ def _alone(job: Job) -> tuple[Alike, list[Run]]:
 def _waiting() -> dict[Alike, list[Run]]:
     """The lanes as lines of runs, in dispatch order."""
     found: dict[Alike, list[Run]] = defaultdict(list)
-    full: list[tuple[Any, ...]] = []
-    for _, lane in groupby(_rows(_HEADS, exact=EXACT), key=lambda row: row[0]):
+    ends: dict[str, Order] = {}  # of the lanes that go on behind what was read
+    for model, lane in groupby(_rows(_HEADS, exact=EXACT), key=lambda row: row[0]):
         rows = list(lane)
         for row in rows:
             _append(found[Alike(*row[:4])], row[4:])
         if len(rows) == EXACT:
-            full.append(rows[-1])
-    if full:
-        models, _, _, _, ranks, keys, ids = map(list, zip(*full, strict=True))
-        behind = _rows(_BEHIND, models=models, ranks=ranks, keys=keys, ids=ids)
-        for *alike, rank, low, high, first, last, count in sorted(behind, key=lambda row: row[4:6]):
-            found[Alike(*alike)].append(Run((rank, low, first), (rank, high, last), count))
+            ends[model] = rows[-1][4:]
+    for alike, run in _behind(found, ends):
+        found[alike].append(run)
     return dict(found)
 
 
-def _append(runs: list[Run], order: tuple[int, int, int]) -> None:
+def _behind(heads: Mapping[Alike, Sequence[Run]], ends: Mapping[str, Order]) -> list[tuple[Alike, Run]]:
+    """What waits behind the heads: the jobs of one line and priority in one run, as if evenly spread over its length."""
+    if not ends:
+        return []
+    read: Counter[tuple[Alike, int]] = Counter()
+    for alike, runs in heads.items():
+        for run in runs:
+            read[alike, run.first[0]] += run.count
+    found = []
+    for *shared, rank, low, high, count in _rows(_WHOLE, models=list(ends)):
+        alike = Alike(*shared)
+        left = count - read[alike, rank]
+        last_rank, last_key, _ = ends[alike.model]
+        if left > 0 and rank >= last_rank:
+            first = (rank, max(low, last_key + 1) if rank == last_rank else low, 0)
+            found.append((alike, Run(first, (rank, max(high, first[1]), ANY_ID), left)))
+    return sorted(found, key=lambda one: one[1].first)
+
+
+def _append(runs: list[Run], order: Order) -> None:
     """Lengthen the last run by a job that follows it without a gap, or begin a new one."""
     if runs and order == (runs[-1].last[0], runs[-1].last[1] + 1, runs[-1].last[2] + 1):
         runs[-1] = Run(runs[-1].first, order, runs[-1].count + 1)

@@ -18,8 +18,8 @@ from queue_app.rules import eta
 from queue_app.rules.limits import Key
 
 MOST_STARTS = 2_000  # in one play; what comes later is reckoned from the pace until then
-FEWEST_PLAYS, MOST_PLAYS = 10, 25
-ALL_STARTS = 20_000  # in all plays together: a deep queue gets fewer, and needs fewer, since chance evens out
+FEWEST_PLAYS, MOST_PLAYS = 8, 25
+ALL_STARTS = 12_000  # in all plays together: a deep queue gets fewer, and needs fewer, since chance evens out
 NO_LIMIT = 1 << 30
 SEED = 20261122
 
@@ -210,9 +210,9 @@ class _Stagehand:
     def _start_what_may(self, only: int | None) -> None:
         while self.ready and self.started < self.most:
             order, line, woken_by = heappop(self.ready)
-            account = self._account(line)
             full = self._full(self.stage.limits[line])
-            if full < 0 and account is not None:
+            account = self._account(line) if full < 0 else None
+            if account is not None:
                 self._start(line, self.stage.limits[line] + account)
                 if self._is_done(only):
                     return
