@@ -162,7 +162,7 @@ class Site:
         self.url = f"http://127.0.0.1:{port}"
         command = ["-m", "uvicorn", "genqueue_site.asgi:application", "--port", str(port), "--log-level", "warning"]
         web = self.start("web", command, env)
-        wait_for(self._web_answers, of="the web")
+        wait_for(self._web_answers, seconds=60, of="the web")
         return web
 
     @contextmanager
@@ -184,7 +184,7 @@ class Site:
         self._groups |= {row.group_id for row in rows if row.role == WorkerProcess.Role.CLUSTER}
         return rows
 
-    def wait_until_working(self, worker: Program, *, seconds: float = 40) -> None:
+    def wait_until_working(self, worker: Program, *, seconds: float = 90) -> None:
         """Wait until each cluster of this worker has let a canary through: it takes tasks."""
         wait_for(lambda: self._is_working(worker), seconds=seconds, of=f"worker {worker.pid}")
 
@@ -232,9 +232,7 @@ class Site:
         assert worker.is_running, worker.said()
         mine = set(worker.children())
         clusters = [row for row in self.roll(role="cluster") if row.pid in mine]
-        return len(clusters) == 3 and all(
-            row.canary_taken_at and (row.canary_taken_at - row.started_at).total_seconds() > 0.2 for row in clusters
-        )
+        return len(clusters) == 3 and all(row.canary_taken_at for row in clusters)
 
     def _web_answers(self) -> bool:
         with suppress(requests.ConnectionError):

@@ -91,7 +91,7 @@ class Crew:
     def who_is_not_up(self) -> list[str]:
         """Name the programs that do not answer yet."""
         silent = [name for name, port in self.ports.items() if not is_taken(port)]
-        return silent if roll.is_there(socket.gethostname(), self.worker.pid) else [*silent, "worker"]
+        return silent if roll.is_working(socket.gethostname(), self.worker.pid) else [*silent, "worker"]
 
     def stop(self) -> None:
         """End all of them; the studio last, so that what the worker is at can end well."""

@@ -12,6 +12,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from queue_app import clock
 from queue_app.models import WorkerProcess
 from queue_app.runtime import kernel
+from queue_app.runtime.queues import Queue
 
 log = logging.getLogger(__name__)
 
@@ -84,9 +85,11 @@ class Roll:
         self._written = shown
 
 
-def is_there(host: str, pid: int) -> bool:
-    """Whether this `runworker` has written itself into the roll: its dispatcher turns."""
-    return WorkerProcess.objects.filter(host=host, pid=pid, role=Role.DISPATCHER).exists()
+def is_working(host: str, pid: int) -> bool:
+    """Whether this `runworker` turns, and each queue's cluster on its host has let a canary through."""
+    rows = WorkerProcess.objects.filter(host=host)
+    moving = rows.filter(role=Role.CLUSTER, canary_taken_at__isnull=False).values("queue").distinct().count()
+    return moving == len(Queue) and rows.filter(role=Role.DISPATCHER, pid=pid).exists()
 
 
 def end_predecessors(host: str) -> list[str]:

@@ -32,7 +32,8 @@ class Watch:
 
     def __init__(self, *, now: float) -> None:
         self.workers: dict[int, Worker] = {}
-        self.canary_at = self._somebody_at = now
+        self.canary_at: float | None = None
+        self._began = self._somebody_at = now
 
     def hear(self, beat: Beat, *, now: float) -> None:
         if beat.canary:
@@ -65,7 +66,7 @@ class Watch:
         if database_since is None:
             return ""
         idle = [w for w in self.workers.values() if w.idle_since is not None and now - w.idle_since > PATIENCE_SECONDS]
-        waited = now - max(self.canary_at, database_since)
+        waited = now - max(self.canary_at or self._began, database_since)
         if idle and waited > CANARY_SECONDS + PATIENCE_SECONDS:
             return f"no canary came through for {waited:.0f} s while {len(idle)} workers are idle"
         return ""
