@@ -48,6 +48,7 @@ class FastAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter grows with the table
     list_per_page = 50
+    list_max_show_all = 0  # nobody asks for a million rows on one page
     title: str = ""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

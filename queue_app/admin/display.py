@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from queue_app.models import Job, State
 from queue_app.rules import priority
+from queue_app.rules.limits import Blocker
 
 NARROW = "\u202f"
 
@@ -30,13 +32,18 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours % 24} h"
 
 
+def span(seconds: float) -> str:
+    """As `duration`, with tenths under 10 s: for what is measured, not for what is foreseen."""
+    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
+
+
 def icon(name: str) -> SafeString:
     return format_html('<svg class="gq-i" aria-hidden="true"><use href="#i-{}"/></svg>', name)
 
 
-def badge(state: str) -> SafeString:
-    """A job's state: glyph, word and colour."""
-    return format_html('<span class="gq-badge is-{}">{}{}</span>', state, icon(state), State(state).label.capitalize())
+def badge(state: str, word: str = "") -> SafeString:
+    """A job's state: glyph, word and colour; or another ``word`` in that state's colour."""
+    return format_html('<span class="gq-badge is-{}">{}{}</span>', state, icon(state), word or State(state).label.capitalize())
 
 
 def with_sub(main: str, sub: str = "") -> SafeString:
@@ -53,8 +60,8 @@ def level(value: int) -> SafeString:
     """A priority, shown only when it is not normal."""
     if value == priority.NORMAL:
         return SafeString()
-    up = value > priority.NORMAL
-    return format_html('<span class="gq-prio {}">{}</span>', "is-high" if up else "is-low", priority.name(value))
+    rank = "urgent" if value >= priority.URGENT else "high" if value > priority.NORMAL else "low"
+    return format_html('<span class="gq-prio is-{}">{}</span>', rank, priority.name(value))
 
 
 def progress(value: float) -> SafeString:
@@ -70,12 +77,23 @@ def progress(value: float) -> SafeString:
 def when(moment: datetime | None) -> SafeString:
     if moment is None:
         return SafeString("–")
-    return format_html('<time datetime="{}">{}</time>', moment.isoformat(), f"{moment:%d %b, %H:%M:%S}")
+    return format_html('<time datetime="{}">{}</time>', moment.isoformat(), f"{timezone.localtime(moment):%d %b, %H:%M:%S}")
+
+
+def clock_time(moment: datetime, at: datetime) -> SafeString:
+    """The time of day in the queue's zone, with its day under it when that is not today."""
+    local = timezone.localtime(moment)
+    day = "" if local.date() == timezone.localtime(at).date() else f"{local:%d %b}"
+    whole = f"{local:%d %b %Y, %H:%M:%S %Z}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), whole, with_sub(f"{local:%H:%M:%S}", day))
 
 
 def age(since: datetime, at: datetime) -> SafeString:
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>', since.isoformat(), f"{since:%d %b %Y, %H:%M:%S}", ago(at - since)
+        '<time datetime="{}" title="{}">{}</time>',
+        since.isoformat(),
+        f"{timezone.localtime(since):%d %b %Y, %H:%M:%S %Z}",
+        ago(at - since),
     )
 
 
@@ -119,9 +137,37 @@ def parameters(job: Job) -> list[str]:
     ]
 
 
+_LIMITS = {
+    "queue": "whole queue",
+    "kind": "kind {}",
+    "account": "account {}",
+    "model": "{}",
+    "user": "owner's limit",
+    "batch": "batch",
+}
+
+
+def limit_name(limit: str, key: str) -> str:
+    """What people call a limit: “whole queue”, “account fal”, “kling-1.6”."""
+    return _LIMITS[limit].format(key)
+
+
+def held_by(blocker: Blocker) -> str:
+    """What a queued job waits for, in a few words; empty when only its turn has not come."""
+    until = f"{timezone.localtime(blocker.until):%H:%M:%S}" if blocker.until else ""
+    if blocker.limit == "jobs_ahead":
+        return ""
+    if blocker.limit == "not_before":
+        return f"not before {until}"
+    name = limit_name(blocker.limit, blocker.key)
+    if blocker.max:
+        return f"{name} {blocker.used} of {blocker.max}"
+    return f"{name} until {until}" if until else f"{name}: {blocker.reason}"
+
+
 def pause(paused: bool, reason: str, until: datetime | None) -> SafeString:
     """A pause with its reason and end; a dash while open."""
     if not paused:
         return SafeString("–")
-    words = " · ".join(filter(None, [reason, f"until {until:%H:%M:%S}" if until else ""]))
+    words = " · ".join(filter(None, [reason, f"until {timezone.localtime(until):%d %b, %H:%M}" if until else ""]))
     return with_sub(format_html('<span class="gq-badge is-warn">{}Paused</span>', icon("pause")), words)

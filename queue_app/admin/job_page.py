@@ -1,5 +1,6 @@
 """What the page of one job shows, as plain values for its template."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -7,9 +8,23 @@ from django.db.models import Sum
 
 from queue_app.admin import display
 from queue_app.insight import stages, waiting
-from queue_app.models import Job, LedgerEntry, LedgerTransaction, Reservation, State
+from queue_app.insight.stages import Stage
+from queue_app.insight.waiting import Outlook
+from queue_app.models import Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State
+from queue_app.rules import limits, priority
+from queue_app.rules.limits import Blocker
 
-STAGE_CLASS = {"done": "done", "now": "now", "wait": "todo", "bad": "bad"}  # as the stepper of the theme names them
+# as the stepper of the theme names them, with the glyph beside each
+STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("todo", ""), "bad": ("bad", "failed")}
+OUTCOMES: dict[str | None, State] = {
+    None: State.RUNNING,
+    Outcome.DELIVERED: State.COMPLETED,
+    Outcome.FAILED: State.FAILED,
+    Outcome.CANCELLED: State.CANCELLED,
+    Outcome.NOT_ACCEPTED: State.CANCELLED,
+    Outcome.LOST: State.UNKNOWN,
+    Outcome.ABANDONED: State.FAILED,
+}
 
 
 def context(job: Job, *, at: datetime) -> dict[str, Any]:
@@ -25,64 +40,124 @@ def context(job: Job, *, at: datetime) -> dict[str, Any]:
         "facts": display.chips([job.model_id, job.kind_id, *display.parameters(job)]),
         "position": looked.position(job),
         "sentence": looked.sentence(job),
-        "blockers": [
-            {
-                "limit": one.limit.replace("_", " "),
-                "key": one.key,
-                "used": one.used,
-                "max": one.max,
-                "until": one.until,
-                "why": one.reason,
-            }
-            for one in looked.waiting_on(job)
-        ],
+        "limits": _limits(job, looked, at),
         "p50": display.duration(eta.p50_seconds) if eta and eta.p50_seconds is not None else "",
         "p90": display.duration(eta.p90_seconds) if eta and eta.p90_seconds is not None else "",
         "basis": eta.basis if eta else "",
-        "stages": [
-            {
-                "name": stage.name.capitalize(),
-                "class": STAGE_CLASS[stage.status],
-                "time": display.duration(stage.seconds) if stage.seconds is not None else "",
-            }
-            for stage in stages.stages(job, events, at=at)
-        ],
-        "attempts": job.attempts.select_related("account").order_by("number"),
+        "stages": _steps(job, stages.stages(job, events, at=at)),
+        "attempts": [_attempt(one, at) for one in job.attempts.select_related("account").order_by("number")],
         "assets": job.assets.order_by("-version", "kind"),
+        "reviews": job.reviews.filter(closed_at=None),
         "money": _money(job),
-        "events": [_event(event) for event in reversed(events)],
+        "events": [_event(event, at) for event in reversed(events)],
+        "priority_name": priority.name(job.priority),
         "may_cancel": job.is_open and job.state not in (State.STORING, State.CANCELLING),
         "may_retry": job.state in (State.FAILED, State.CANCELLED),
         "age": display.age(job.queued_at, at),
+        "deadline": display.when(job.deadline) if job.deadline else "",
+    }
+
+
+def _limits(job: Job, looked: Outlook, at: datetime) -> list[dict[str, Any]]:
+    """Every limit that a queued job passes through, whether it holds the job or not, the widest first."""
+    if looked.floor is None:
+        return []
+    floor = looked.floor
+    routes = floor.routes.get(job.model_id, [])
+    route = floor.route_for(job.model_id) or next(iter(routes), None)
+    keys = limits.keys_of(
+        model=job.model_id, account=route.account_id if route else "", kind=job.kind_id, batch=job.batch_id, owner=job.owner_id
+    )
+    holding = {(one.limit, one.key): one for one in looked.waiting_on(job)}
+    shown = []
+    for key in keys:
+        cap, blocker = floor.room.caps.get(key), holding.get(key)
+        if cap is None and blocker is None:
+            continue
+        used = floor.room.used[key]
+        closed = blocker is not None and not blocker.max
+        name = display.limit_name(*key)
+        shown.append(
+            {
+                "name": name[0].upper() + name[1:] if key[0] != "model" else f"Model {name}",
+                "why": blocker.reason if blocker else "",
+                "holds": blocker is not None,
+                "bar": display.capacity(used, cap, held=closed) if cap else "–",
+                "until": _until(blocker, at),
+            }
+        )
+    return shown
+
+
+def _until(blocker: Blocker | None, at: datetime) -> str:
+    if blocker is None:
+        return "does not hold it"
+    if blocker.until:
+        return display.clock_time(blocker.until, at)
+    return "a slot is free" if blocker.max else "somebody opens it"
+
+
+def _steps(job: Job, found: Sequence[Stage]) -> list[dict[str, str]]:
+    shown = []
+    for stage in found:
+        name, icon = STEPS[stage.status]
+        time = display.span(stage.seconds) if stage.seconds else ""
+        if stage.name == "submission" and stage.status == "wait" and job.state == State.QUEUED:
+            name, icon, time = "wait", "queued", "waits for a slot"
+        elif stage.name == "generation" and stage.status == "wait" and job.is_open:
+            time = f"typically {display.duration(job.model.typical_seconds)}"
+        shown.append({"name": stage.name.capitalize(), "class": name, "icon": icon, "time": time})
+    return shown
+
+
+def _attempt(attempt: Attempt, at: datetime) -> dict[str, Any]:
+    ran = (attempt.ended_at or at) - attempt.called_at if attempt.called_at else None
+    word, state = attempt.get_outcome_display() or "under way", OUTCOMES[attempt.outcome]
+    if not attempt.outcome and not attempt.called_at:
+        word, state = "not started", State.QUEUED
+    elif not attempt.outcome and not attempt.accepted_at and attempt.error_message:
+        word, state = "not known", State.UNKNOWN
+    return {
+        "number": attempt.number,
+        "badge": display.badge(state, word.capitalize()),
+        "error": attempt.error_message,
+        "account": attempt.account_id,
+        "task": attempt.remote_id or "",
+        "started": display.clock_time(attempt.called_at, at) if attempt.called_at else "–",
+        "ran": display.span(ran.total_seconds()) if ran is not None else "–",
     }
 
 
 def _money(job: Job) -> dict[str, Any]:
-    held = dict(Reservation.objects.filter(job=job).order_by().values_list("state").annotate(Sum("amount")))
+    sums = Reservation.objects.filter(job=job).order_by().values_list("state").annotate(Sum("amount"))
+    held: dict[str, int] = dict(sums)
     refunds = LedgerTransaction.objects.filter(reservation__job=job, kind=LedgerTransaction.Kind.REFUND)
-    refunded = LedgerEntry.objects.filter(transaction__in=refunds, side=LedgerEntry.Side.AVAILABLE).aggregate(sum=Sum("amount"))[
-        "sum"
-    ]
+    given_back = LedgerEntry.objects.filter(transaction__in=refunds, side=LedgerEntry.Side.AVAILABLE)
     return {
         "price": job.tickets,
         "reserved": held.get(Reservation.State.HELD, 0),
         "captured": held.get(Reservation.State.CAPTURED, 0),
         "released": held.get(Reservation.State.RELEASED, 0),
-        "refunded": refunded or 0,
+        "refunded": given_back.aggregate(sum=Sum("amount"))["sum"] or 0,
         "usd": job.usd_actual if job.usd_actual is not None else job.usd_estimate,
         "usd_is": "told by the provider" if job.usd_actual is not None else "estimate",
     }
 
 
-def _event(event: Any) -> dict[str, Any]:
+def _event(event: JobEvent, at: datetime) -> dict[str, Any]:
     is_note = event.from_state == event.to_state
-    limits = event.data.get("limits") or {}
-    evidence = ", ".join(f"{name} {used} of {most}" for name, (used, most) in limits.items())
+    counts = event.data.get("limits") or {}
+    evidence = ", ".join(f"{name} {used} of {most}" for name, (used, most) in counts.items())
+    attempt = f"attempt {event.attempt}" if event.attempt else ""
+    what = "Noted" if is_note else str(State(event.to_state).label).capitalize()
     return {
-        "at": display.when(event.at),
+        "at": display.clock_time(event.at, at),
         "state": event.to_state,
-        "what": "Note" if is_note else State(event.to_state).label.capitalize(),
-        "detail": " · ".join(
-            filter(None, [f"by {event.actor}", event.reason, evidence, event.attempt and f"attempt {event.attempt}"])
-        ),
+        "icon": "more" if is_note else event.to_state,
+        "what": ", ".join(_said([what, attempt])),
+        "detail": " · ".join(_said([f"by {event.actor}", event.reason, evidence])),
     }
+
+
+def _said(words: Iterable[str]) -> list[str]:
+    return [word for word in words if word]

@@ -56,8 +56,8 @@ class JobAdmin(ReadOnlyAdmin):
     def status_line(self, job: Job) -> str:
         reason = ""
         if job.state == State.QUEUED:
-            found = [one for one in job.outlook.waiting_on(job) if one.limit != "jobs_ahead"]  # type: ignore[attr-defined]
-            reason = " · ".join(f"{one.limit} {one.key} {one.used} of {one.max}".replace("  ", " ") for one in found[:2])
+            blockers = job.outlook.waiting_on(job)  # type: ignore[attr-defined]
+            reason = next(filter(None, map(display.held_by, blockers)), "")
         elif job.state == State.FAILED:
             reason = job.error_code
         elif job.state == State.UNKNOWN:
