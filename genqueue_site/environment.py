@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -97,9 +98,8 @@ def secret(name: str, kept_in: Path) -> str:
         fresh.touch(mode=0o600)
         fresh.write_text(secrets.token_urlsafe(50))
         try:
-            os.link(fresh, kept_in)  # whoever links first has won; the file is never seen half written
-        except FileExistsError:
-            pass
+            with suppress(FileExistsError):  # whoever links first has won; the file is never seen half written
+                os.link(fresh, kept_in)
         finally:
             fresh.unlink()
     return kept_in.read_text().strip()
