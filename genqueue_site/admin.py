@@ -4,28 +4,23 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+
+from queue_app.models import ReviewItem
 
 # a schedule of django-q2 runs any callable, and a task's arguments are pickles: neither is for the admin (I40)
 NEVER_SHOWN = {"django_q", "axes", "knox"}
 
 # section → the models in it, in order; what is not named here comes last, by its application
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Queue": (
-        "Job",
-        "Batch",
-        "ReviewItem",
-        "GenerationModel",
-        "ModelConcurrencyLimit",
-        "ProviderAccount",
-        "ModelRoute",
-        "Kind",
-        "QueueSettings",
-    ),
+    "Queue": ("Job", "Batch"),
+    "Limits and prices": ("ModelConcurrencyLimit", "GenerationModel", "ProviderAccount", "ModelRoute", "Kind", "QueueSettings"),
     "Campaigns": ("Campaign", "Combination", "Brand", "ComplianceRule", "Dimension"),
     "Tickets": ("Wallet", "LedgerTransaction", "LedgerEntry", "Reservation"),
-    "History": ("AuditEntry", "JobEvent", "Attempt", "OutboxMessage", "WorkerProcess"),
     "People": ("User", "Group", "ApiKey"),
+    "History": ("AuditEntry", "JobEvent", "Attempt", "OutboxMessage", "WorkerProcess"),
 }
+LINKED_ABOVE = {"ReviewItem"}  # “Needs a person” stands over the sections, with its count
 
 
 class GenqueueAdminSite(admin.AdminSite):
@@ -38,17 +33,22 @@ class GenqueueAdminSite(admin.AdminSite):
         if kept := [model for model in models if model._meta.app_label not in NEVER_SHOWN]:
             super().register(kept, *args, **options)
 
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        # a callable: the template asks for the number only where it is shown
+        return {**super().each_context(request), "needs_a_person": ReviewItem.objects.filter(closed_at=None).count}
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps = super().get_app_list(request, app_label)
         if app_label is not None:
             return apps
-        found = {model["object_name"]: model for app in apps for model in app["models"]}
-        sections = [
-            {"name": name, "app_label": name.lower(), "app_url": "", "has_module_perms": True, "models": models}
-            for name, wanted in SECTIONS.items()
-            if (models := [found.pop(model) for model in wanted if model in found])
-        ]
-        return [
-            *sections,
-            *({**app, "models": rest} for app in apps if (rest := [m for m in app["models"] if m["object_name"] in found])),
-        ]
+        found = {
+            model["object_name"]: model for app in apps for model in app["models"] if model["object_name"] not in LINKED_ABOVE
+        }
+        sections = []
+        for name, wanted in SECTIONS.items():
+            if models := [found.pop(model) for model in wanted if model in found]:
+                label = name.split()[0].lower()
+                url = f"{reverse('admin:index', current_app=self.name)}#{label}"
+                sections.append({"name": name, "app_label": label, "app_url": url, "has_module_perms": True, "models": models})
+        rest = [{**app, "models": [model for model in app["models"] if model["object_name"] in found]} for app in apps]
+        return [*sections, *(app for app in rest if app["models"])]

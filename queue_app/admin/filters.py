@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from queue_app import clock
-from queue_app.models import Job, Status
+from queue_app.models import Job, ReviewItem, Status
 from queue_app.models.job import STATES_OF_STATUS
 
 
@@ -34,6 +34,19 @@ class PriorityFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         return queryset.filter(**self.spans.get(self.value() or "", {}))
+
+
+class ReviewFilter(admin.SimpleListFilter):
+    """Jobs that wait for a decision of a person; a saved view's, shown only there."""
+
+    title = "needs a person"
+    parameter_name = "review"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open")] if self.parameter_name in request.GET else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        return queryset.filter(pk__in=ReviewItem.objects.filter(closed_at=None).values("job")) if self.value() else queryset
 
 
 class WhenFilter(admin.SimpleListFilter):

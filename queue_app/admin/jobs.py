@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -11,12 +12,22 @@ from django.template.response import TemplateResponse
 from queue_app import clock, lifecycle
 from queue_app.admin import display
 from queue_app.admin.base import ReadOnlyAdmin
-from queue_app.admin.filters import PriorityFilter, StatusFilter, WhenFilter
+from queue_app.admin.filters import PriorityFilter, ReviewFilter, StatusFilter, WhenFilter
 from queue_app.admin.job_page import context as job_page
 from queue_app.admin.preview import Selection
-from queue_app.insight import waiting
-from queue_app.models import Attempt, Batch, Job, State, User
+from queue_app.insight import board, waiting
+from queue_app.models import Attempt, Batch, Job, ReviewItem, State, User
 from queue_app.work import intake, policy
+
+# name, filters, the count of `board.summary` that shows the same jobs, and whether it calls for somebody
+SAVED_VIEWS: tuple[tuple[str, dict[str, str], str, bool], ...] = (
+    ("All", {}, "", False),
+    ("Queued", {"status": "queued"}, "queued", False),
+    ("Processing", {"status": "processing"}, "processing", False),
+    ("Failed, 24 h", {"status": "failed", "ended": "24h"}, "failed", True),
+    ("Needs a person", {"review": "open"}, "review", True),
+    ("Completed, 24 h", {"status": "completed", "ended": "24h"}, "completed", False),
+)
 
 
 @admin.register(Job)
@@ -24,7 +35,7 @@ class JobAdmin(ReadOnlyAdmin):
     title = "Jobs"
     list_display = ("job", "prompt_line", "status_line", "progress_line", "owner", "tickets_held", "age")
     list_display_links = ("job",)
-    list_filter = (StatusFilter, PriorityFilter, "model", "kind", WhenFilter)
+    list_filter = (StatusFilter, PriorityFilter, "model", "kind", WhenFilter, ReviewFilter)
     list_select_related = ("owner", "batch", "model", "kind")
     search_fields = ("prompt",)
     search_help_text = "Words of the prompt, or a job's number"
@@ -82,6 +93,16 @@ class JobAdmin(ReadOnlyAdmin):
     @admin.display(description="Age", ordering="queued_at")
     def age(self, job: Job) -> str:
         return display.age(job.queued_at, job.at)  # type: ignore[attr-defined]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        assert isinstance(request.user, User)
+        counts = board.summary(request.user, at=clock.now()) | {"review": ReviewItem.objects.filter(closed_at=None).count()}
+        asked = request.GET.dict()
+        views = [
+            {"name": name, "query": urlencode(query), "count": counts.get(key), "alert": alert, "current": asked == query}
+            for name, query, key, alert in SAVED_VIEWS
+        ]
+        return super().changelist_view(request, {"views": views, **(extra_context or {})})
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("queue_app.operate_queue")
