@@ -512,7 +512,7 @@ def _open_batches(jobs: Sequence[Job]) -> set[int | None]:
     miss a job that comes in. A retry has locked its jobs before; that is safe, as nobody with a batch waits for an ended job.
     """
     ids = {job.batch_id for job in jobs if job.batch_id}
-    batches = list(Batch.objects.select_for_update().filter(pk__in=ids).order_by("id")) if ids else []
+    batches = list(Batch.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("id")) if ids else []
     Batch.objects.filter(pk__in=[batch.pk for batch in batches if batch.ended_at]).update(ended_at=None)
     return {batch.pk for batch in batches if batch.paused}
 

@@ -19,7 +19,7 @@ def change(row: models.Model, *, at: datetime, actor: User | None, reason: str =
     :raises ValidationError: a value is out of its span; nothing is written.
     """
     QueueSettings.objects.lock_claims()
-    now = type(row)._default_manager.select_for_update().get(pk=row.pk)
+    now = type(row)._default_manager.select_for_update(no_key=True).get(pk=row.pk)
     before = {name: getattr(now, _column(now, name)) for name in fields}
     for name, value in fields.items():
         setattr(now, name, value)
@@ -90,7 +90,7 @@ def audit(
 
 def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | None, reason: str) -> None:
     QueueSettings.objects.lock_claims()
-    now = Batch.objects.select_for_update().get(pk=batch.pk)
+    now = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if now.paused == paused:
         return
     Batch.objects.filter(pk=batch.pk).update(paused=paused, paused_reason=reason[:200] if paused else "")
