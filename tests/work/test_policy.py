@@ -9,7 +9,16 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 
-from queue_app.models import AuditEntry, GenerationModel, Job, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
+from queue_app.models import (
+    AuditEntry,
+    GenerationModel,
+    Job,
+    ModelConcurrencyLimit,
+    OutboxMessage,
+    ProviderAccount,
+    QueueSettings,
+    User,
+)
 from queue_app.work import policy
 from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, make_job
 
@@ -109,6 +118,31 @@ class TestBatchPauses:
             policy.pause_batch(batch, at=NOON, actor=None)
 
         assert AuditEntry.objects.get().action == "pause batch"
+
+
+@pytest.mark.django_db(transaction=True)
+class TestBatchPausesBesideWorkers:
+    def test_do_not_stop_one_that_writes_a_row_of_the_batch(self):
+        """A worker holds its job and a pause of the batch waits for it; what the worker writes of the batch must not wait, too."""
+        batch = BatchFactory()
+        job = make_job("running", batch=batch)
+
+        def pause() -> None:
+            with closing(connection):
+                policy.pause_batch(batch, at=NOON, actor=None)
+
+        thread = threading.Thread(target=pause)
+        with transaction.atomic():
+            Job.objects.lock().get(pk=job.pk)
+            thread.start()
+            thread.join(0.3)
+            assert thread.is_alive(), "it waits for the job"
+            OutboxMessage.objects.create(channel="tests", key="x", batch=batch, created_at=NOON, due_at=NOON)
+            with connection.cursor() as cursor:
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        thread.join(10)
+        batch.refresh_from_db()
+        assert batch.paused
 
 
 @pytest.mark.django_db(transaction=True)
