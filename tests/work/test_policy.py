@@ -123,7 +123,7 @@ class TestBatchPauses:
 @pytest.mark.django_db(transaction=True)
 class TestBatchPausesBesideWorkers:
     def test_do_not_stop_one_that_writes_a_row_of_the_batch(self):
-        """A worker holds its job and a pause of the batch waits for it; what the worker writes of the batch must not wait, too."""
+        """A worker holds its job and a pause of the batch waits for it; what the worker writes of the batch must not wait."""
         batch = BatchFactory()
         job = make_job("running", batch=batch)
 
