@@ -3,8 +3,8 @@
 from django.contrib import admin
 
 from queue_app.admin import display
-from queue_app.admin.base import ReadOnlyAdmin
-from queue_app.models import AuditEntry, JobEvent, OutboxMessage, ReviewItem, WorkerProcess
+from queue_app.admin.base import OfJob, ReadOnlyAdmin
+from queue_app.models import AuditEntry, JobEvent, OutboxMessage, ReviewItem, State, WorkerProcess
 
 
 @admin.register(AuditEntry)
@@ -15,31 +15,35 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Change")
     def what(self, entry: AuditEntry) -> str:
-        return "; ".join(f"{name}: {entry.before.get(name)} → {value}" for name, value in entry.after.items())
+        names = {**entry.before, **entry.after}
+        said = (f"{name}: {entry.before.get(name, '–')} → {entry.after.get(name, '–')}" for name in names)
+        return display.clipped("; ".join(said))
 
 
 @admin.register(JobEvent)
-class JobEventAdmin(ReadOnlyAdmin):
-    list_display = ("at", "job", "seq", "change", "actor", "reason", "attempt")
-    list_select_related = ("job",)
-    search_fields = ("=job__id",)
-    search_help_text = "A job's number"
+class JobEventAdmin(OfJob):
+    list_display = ("at", "job_link", "seq", "change", "actor", "reason", "attempt")
     ordering = ("-id",)
 
     @admin.display(description="Change")
     def change(self, event: JobEvent) -> str:
         if event.from_state == event.to_state:
-            return "note"
-        return f"{event.from_state or 'new'} → {event.to_state}"
+            return "noted"
+        before = State(event.from_state).label.lower() if event.from_state else "new"
+        return f"{before} → {State(event.to_state).label.lower()}"
 
 
 @admin.register(ReviewItem)
-class ReviewItemAdmin(ReadOnlyAdmin):
+class ReviewItemAdmin(OfJob):
     title = "Needs a person"
-    list_display = ("job", "what", "opened_at", "decide_by", "closed_at", "closed_by")
+    list_display = ("job_link", "what", "state", "opened_at", "decide_by", "closed_at", "closed_by")
     list_filter = (("closed_at", admin.EmptyFieldListFilter),)
     list_select_related = ("job",)
     ordering = ("-id",)
+
+    @admin.display(description="Job is")
+    def state(self, item: ReviewItem) -> str:
+        return display.badge(item.job.state)
 
 
 @admin.register(WorkerProcess)

@@ -7,7 +7,10 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db import connection, models
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import cached_property
+
+from queue_app.admin import display
 
 EXACT_UP_TO = 10_000  # above it the planner's estimate is close enough for page numbers
 
@@ -17,7 +20,7 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]
 
     @cached_property
     def count(self) -> int:
-        exact = len(self._rows().values_list("pk")[: EXACT_UP_TO + 1])
+        exact = self._rows()[: EXACT_UP_TO + 1].count()
         return exact if exact <= EXACT_UP_TO else max(exact, self._estimate())
 
     def _rows(self) -> models.QuerySet[Any]:
@@ -81,3 +84,36 @@ class ReadOnlyAdmin(FastAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False
+
+
+class FoundExactly(ReadOnlyAdmin):
+    """Large tables, searched by a whole value that an index answers; ``contains`` would read all of them."""
+
+    def found_by(self, word: str) -> dict[str, Any] | None:
+        """The filter for what was typed; ``None`` when nothing can be called so."""
+        raise NotImplementedError
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
+    ) -> tuple[models.QuerySet[Any], bool]:
+        word = search_term.replace("\x00", "").strip()
+        if not word:
+            return queryset, False
+        wanted = self.found_by(word)
+        return (queryset.none() if wanted is None else queryset.filter(**wanted)), False
+
+
+class OfJob(FoundExactly):
+    """Rows of jobs, found by the job's number."""
+
+    search_fields = ("job",)
+    search_help_text = "A job's number"
+    list_display_links = None
+
+    def found_by(self, word: str) -> dict[str, Any] | None:
+        digits = word.replace("\u202f", "")
+        return {"job": int(digits)} if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
+
+    @admin.display(description="Job")
+    def job_link(self, row: Any) -> str:
+        return display.link(reverse("admin:queue_app_job_change", args=[row.job_id]), display.number(row.job_id))

@@ -65,10 +65,22 @@ class SlotsAdmin(PolicyAdmin):
 @admin.register(GenerationModel)
 class GenerationModelAdmin(SlotsAdmin):
     title = "Generation models"
-    list_display = ("key", "medium", "slots", "waiting", "price", "usd_per_unit", "typical_seconds", "active")
+    list_display = ("key", "medium", "slots", "waiting", "price", "typical", "active")
     list_filter = ("medium", "active")
     search_fields = ("key", "label")
     ordering = ("medium", "key")
+    fieldsets = (
+        (None, {"fields": ("key", "label", "medium", "active")}),
+        (
+            "Price and time",
+            {
+                "fields": ("unit", "tickets_per_unit", "usd_per_unit", "typical_seconds", "timeout_seconds"),
+                "description": "Used at intake. A change does not touch jobs that are already priced.",
+            },
+        ),
+        ("What clients may ask for", {"fields": ("parameters",)}),
+        ("Audit", {"fields": ("why",)}),
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
         return ("key",) if obj else ()
@@ -85,8 +97,13 @@ class GenerationModelAdmin(SlotsAdmin):
 
     @admin.display(description="Price")
     def price(self, model: GenerationModel) -> str:
-        unit = model.get_unit_display().lower()
-        return f"{display.number(model.tickets_per_unit)} a {unit}"
+        count = model.tickets_per_unit
+        tickets = f"{display.number(count)} ticket{'s' * (count != 1)} per {model.unit}"
+        return display.with_sub(tickets, f"USD {model.usd_per_unit:.3f}, estimate")
+
+    @admin.display(description="Typically", ordering="typical_seconds")
+    def typical(self, model: GenerationModel) -> str:
+        return display.duration(model.typical_seconds)
 
 
 @admin.register(ModelConcurrencyLimit)
@@ -133,9 +150,16 @@ class ProviderAccountAdmin(PolicyAdmin):
     search_fields = ("key", "adapter")
     ordering = ("key",)
     inlines = (RouteInline,)
+    fieldsets = (
+        (None, {"fields": ("key", "adapter", "base_url", "api_key_env", "options", "can_look_up")}),
+        ("Limit", {"fields": ("max_concurrent", "lowered_by", "lowered_at", "cooldown_until", "failures_in_a_row")}),
+        ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),
+        ("Audit", {"fields": ("why",)}),
+    )
+    measured = ("cooldown_until", "lowered_by", "lowered_at", "failures_in_a_row")
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
-        return ("key", "cooldown_until", "lowered_by", "lowered_at", "failures_in_a_row") if obj else ()
+        return ("key", *self.measured) if obj else self.measured
 
     @admin.display(description="Bought at")
     def bought_at(self, account: ProviderAccount) -> str:
@@ -167,6 +191,13 @@ class KindAdmin(PolicyAdmin):
 class QueueSettingsAdmin(PolicyAdmin):
     title = "Queue settings"
     list_display = ("__str__", "max_concurrent", "peak_hours", "peak_factor", "fair_share", "pause")
+    fieldsets = (
+        ("Limits", {"fields": ("max_concurrent", "user_max_concurrent"), "description": "They hold from the next claim on."}),
+        ("Peak hours", {"fields": ("peak_hours", "peak_factor")}),
+        ("Order", {"fields": ("bulk_priority", "fair_share", "aging_minutes")}),
+        ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),
+        ("Audit", {"fields": ("why",)}),
+    )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

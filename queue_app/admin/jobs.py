@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 
 from queue_app import clock, lifecycle
 from queue_app.admin import display
-from queue_app.admin.base import ReadOnlyAdmin
+from queue_app.admin.base import OfJob, ReadOnlyAdmin
 from queue_app.admin.filters import PriorityFilter, ReviewFilter, StatusFilter, WhenFilter
 from queue_app.admin.job_page import context as job_page
 from queue_app.admin.preview import Selection
@@ -188,13 +188,11 @@ class BatchAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Attempt)
-class AttemptAdmin(ReadOnlyAdmin):
-    list_display = ("job", "number", "account", "called_at", "accepted_at", "ended_at", "outcome", "error_message")
+class AttemptAdmin(OfJob):
+    list_display = ("job_link", "number", "account", "called_at", "accepted_at", "ended_at", "outcome", "error_message")
     list_filter = ("outcome", "account")
-    list_select_related = ("job", "account")
-    search_fields = ("=job__id",)
-    search_help_text = "A job's number"
-    ordering = ("-created_at", "id")
+    list_select_related = ("account",)
+    ordering = ("-job", "-number", "id")
     exclude = ("token", "remote", "remote_id")
 
 

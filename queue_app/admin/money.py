@@ -1,10 +1,12 @@
 """Wallets and the ledger: shown, and moved only by actions with a reason (I39)."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from queue_app.admin.base import ReadOnlyAdmin
+from queue_app.admin.base import FoundExactly, OfJob, ReadOnlyAdmin
 from queue_app.models import LedgerEntry, LedgerTransaction, Reservation, Wallet
 
 
@@ -27,15 +29,18 @@ class EntryInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(LedgerTransaction)
-class LedgerTransactionAdmin(ReadOnlyAdmin):
+class LedgerTransactionAdmin(FoundExactly):
     title = "Ledger"
     list_display = ("at", "kind", "wallet", "amount", "job", "actor", "reason", "key")
     list_filter = ("kind",)
     list_select_related = ("wallet__owner", "reservation")
-    search_fields = ("=key", "=wallet__owner__username")
-    search_help_text = "A key such as settle:12, or a user's name"
+    search_fields = ("key", "wallet__owner__username")
+    search_help_text = "A key such as settle:12, or a user's whole name"
     ordering = ("-id",)
     inlines = (EntryInline,)
+
+    def found_by(self, word: str) -> dict[str, Any]:
+        return {"key": word} if ":" in word else {"wallet__owner__username": word}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerTransaction]:
         return super().get_queryset(request).prefetch_related("entries")
@@ -50,18 +55,21 @@ class LedgerTransactionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(ReadOnlyAdmin):
+class LedgerEntryAdmin(FoundExactly):
     list_display = ("id", "transaction", "wallet", "side", "amount")
     list_filter = ("side",)
     list_select_related = ("transaction", "wallet__owner")
-    search_fields = ("=transaction__key",)
+    search_fields = ("transaction__key",)
+    search_help_text = "A transaction's key, such as settle:12"
     ordering = ("-id",)
+
+    def found_by(self, word: str) -> dict[str, Any]:
+        return {"transaction__key": word}
 
 
 @admin.register(Reservation)
-class ReservationAdmin(ReadOnlyAdmin):
-    list_display = ("id", "job", "wallet", "amount", "state", "created_at", "settled_at")
+class ReservationAdmin(OfJob):
+    list_display = ("id", "job_link", "wallet", "amount", "state", "created_at", "settled_at")
     list_filter = ("state",)
-    list_select_related = ("job", "wallet__owner")
-    search_fields = ("=job__id",)
+    list_select_related = ("wallet__owner",)
     ordering = ("-id",)

@@ -11,7 +11,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from queue_app import clock
-from queue_app.admin.base import ReadOnlyAdmin
+from queue_app.admin.base import FastAdmin, ReadOnlyAdmin
 from queue_app.models import ApiKey, QueueSettings, User
 from queue_app.work import policy
 
@@ -19,7 +19,7 @@ RIGHTS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 HIGH_RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")  # given by superusers alone
 
 
-class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AuditedAdmin(FastAdmin):
     """Writes what was changed by a form, with what it was before, in the transaction of the change."""
 
     audited: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class AccountAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]
     fieldsets = (*(UserAdmin.fieldsets or ()), ("Queue", {"fields": ("max_concurrent",)}))
     list_display = ("username", "email", "is_active", "is_staff", "max_concurrent", "last_login")
-    show_full_result_count = False
+    list_filter = ("is_active", "is_staff", "is_superuser")
     audited = (*RIGHTS, "max_concurrent")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
