@@ -1,0 +1,1 @@
+"""The pages of the queue, and the stream that tells them to look again."""

@@ -1,0 +1,229 @@
+"""
+The hub: one per web process, one database connection, any number of pages that listen.
+
+News only says "look again": whoever hears it reads the rows anew, so what is lost costs time and no truth. Each page has at most
+one piece of news waiting, into which all that happens meanwhile flows. After a loss of the database all are told to look again.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+from weakref import WeakSet
+
+import psycopg2
+from django.db import connection
+
+from queue_app.models import User
+from queue_app.wake import CHANNEL
+
+MOST_OF_ONE_USER = 20
+MOST_IDS = 1_000  # in one piece of news; with more of them it is quicker to read everything anew
+OWNERS_KEPT = 20_000
+GATHER_SECONDS = 0.02  # so that a burst becomes one piece of news
+FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0  # seconds between tries to reach the database
+KEEP_ALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}  # TCP: notice a dead server
+log = logging.getLogger(__name__)
+
+
+class TooManyStreams(Exception):
+    """The user has as many streams open as one may have."""
+
+    def __init__(self) -> None:
+        super().__init__(f"You have {MOST_OF_ONE_USER} live pages or streams open. Close one and try again.")
+
+
+@dataclass
+class News:
+    """What a page should look at again: these jobs, the limits and pauses, or all (``resync``)."""
+
+    jobs: set[int] = field(default_factory=set)
+    queue: bool = False
+    resync: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.jobs or self.queue or self.resync)
+
+    def add(self, other: "News") -> None:
+        self.jobs |= other.jobs
+        self.queue |= other.queue
+        self.resync |= other.resync or len(self.jobs) > MOST_IDS
+        if self.resync:
+            self.jobs = set()
+
+
+class Client:
+    """A page that listens for a user."""
+
+    def __init__(self, user: User) -> None:
+        self.user_id, self.sees_all = user.pk, user.is_staff
+        self._waiting, self._told = News(), asyncio.Event()
+
+    def tell(self, news: News) -> None:
+        self._waiting.add(news)
+        self._told.set()
+
+    async def news(self) -> News:
+        """Wait until there is some, and take all of it."""
+        await self._told.wait()
+        self._told.clear()
+        taken, self._waiting = self._waiting, News()
+        return taken
+
+
+class Hub:
+    """Listens while anybody does."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()  # pages are admitted in threads
+        self._clients: WeakSet[Client] = WeakSet()  # weak: a response that is never sent leaves nothing behind
+        self._owners: dict[int, int] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._listening = False
+        self._heard: asyncio.Future[None] | None = None
+
+    def admit(self, user: User) -> Client:
+        """
+        Make room for one more page of this user; `join` it once it is being served.
+
+        :raises TooManyStreams: there is none.
+        """
+        with self._lock:
+            if Counter(client.user_id for client in self._clients)[user.pk] >= MOST_OF_ONE_USER:
+                raise TooManyStreams
+            client = Client(user)
+            self._clients.add(client)
+            return client
+
+    def join(self, client: Client) -> None:
+        """Begin to tell the page; the first thing it hears is to look again, since nobody told it until now."""
+        if self._task is None or self._task.done() or self._task.get_loop() is not asyncio.get_running_loop():
+            self._listening = False
+            self._task = asyncio.create_task(self._run())
+        if self._listening:
+            client.tell(News(resync=True))
+
+    def leave(self, client: Client) -> None:
+        """The page has gone; with the last one the connection goes."""
+        with self._lock:
+            self._clients.discard(client)
+        if not self._everybody():
+            self._is_heard()
+
+    async def _run(self) -> None:
+        delay = FIRST_DELAY
+        while self._everybody():
+            try:
+                ears = await asyncio.to_thread(_connect)
+            except psycopg2.Error as error:
+                log.warning("The stream cannot reach the database, next try in %.1f s: %s", delay, error)
+                await asyncio.sleep(delay)
+                delay = min(LONGEST_DELAY, delay * 2)
+                continue
+            delay = FIRST_DELAY
+            try:
+                self._listening = True
+                self._tell_everybody(News(resync=True))
+                await self._listen(ears)
+            except psycopg2.Error as error:
+                log.warning("The stream lost the database: %s", error)
+            finally:
+                self._listening = False
+                ears.close()
+
+    async def _listen(self, ears: Any) -> None:
+        """
+        Pass on what is heard.
+
+        :raises psycopg2.Error: the connection is lost.
+        """
+        while self._everybody():
+            if not ears.notifies:
+                await self._readable(ears.fileno())
+                ears.poll()
+            payloads = [notice.payload for notice in ears.notifies]
+            ears.notifies.clear()
+            await self._pass_on(_read(payloads), ears)
+            await asyncio.sleep(GATHER_SECONDS)
+
+    async def _readable(self, descriptor: int) -> None:
+        """Wait for the connection, or for the last page to leave. The number is kept: a lost connection no longer knows it."""
+        loop = asyncio.get_running_loop()
+        self._heard = loop.create_future()
+        loop.add_reader(descriptor, self._is_heard)
+        try:
+            await self._heard
+        finally:
+            loop.remove_reader(descriptor)
+
+    def _is_heard(self) -> None:
+        if self._heard is not None and not self._heard.done():
+            self._heard.set_result(None)
+
+    async def _pass_on(self, news: News, ears: Any) -> None:
+        """Tell each page what it may see: staff all, others of their own jobs."""
+        clients = self._everybody()
+        unknown = news.jobs - self._owners.keys()
+        if unknown and not all(client.sees_all for client in clients):
+            # meanwhile nobody else touches the connection; its notices are gathered in `notifies`
+            self._remember(await asyncio.to_thread(_owners, ears, unknown))
+        for client in clients:
+            jobs = news.jobs if client.sees_all else {job for job in news.jobs if self._owners.get(job) == client.user_id}
+            if mine := News(set(jobs), news.queue, news.resync):
+                client.tell(mine)
+
+    def _remember(self, owners: Iterable[tuple[int, int]]) -> None:
+        if len(self._owners) > OWNERS_KEPT:
+            self._owners.clear()
+        self._owners.update(owners)
+
+    def _tell_everybody(self, news: News) -> None:
+        for client in self._everybody():
+            client.tell(news)
+
+    def _everybody(self) -> list[Client]:
+        with self._lock:
+            return list(self._clients)
+
+
+def _connect() -> Any:
+    """
+    A connection beside Django's that listens.
+
+    :raises psycopg2.Error: the database cannot be reached.
+    """
+    ears = connection.get_new_connection(connection.get_connection_params() | KEEP_ALIVE)
+    ears.autocommit = True
+    with ears.cursor() as cursor:
+        cursor.execute(f'LISTEN "{CHANNEL}"')
+    return ears
+
+
+def _owners(ears: Any, jobs: Collection[int]) -> list[tuple[int, int]]:
+    with ears.cursor() as cursor:
+        cursor.execute("SELECT id, owner_id FROM queue_app_job WHERE id = ANY(%s)", [list(jobs)])
+        found: list[tuple[int, int]] = cursor.fetchall()
+    return found
+
+
+def _read(payloads: Iterable[str]) -> News:
+    """Understand what `wake` sends; what is meant for the dispatcher is nobody's news."""
+    news = News()
+    for payload in payloads:
+        what, _, ids = payload.partition(":")
+        if what == "queue":
+            news.add(News(queue=True))
+        elif what == "jobs":
+            news.add(News(resync=True) if ids == "*" else News({int(job) for job in ids.split(",")}))
+    return news
+
+
+hub = Hub()

@@ -1,0 +1,218 @@
+"""The live stream, heard by real clients from a real server that loses its real database. Figures are printed."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from statistics import quantiles
+
+import pytest
+import requests
+from django.db import connection, transaction
+from django.urls import reverse
+
+from queue_app import wake
+from queue_app.dashboard import hub
+from queue_app.models import ApiKey, ModelConcurrencyLimit, User
+from queue_app.work import policy
+from tests.factories import NOON, UserFactory, make_job
+from tests.processes import Site, wait_for
+
+pytestmark = pytest.mark.processes
+
+
+class Listener:
+    """A client that notes down what it hears and when."""
+
+    def __init__(self, site: Site, key: str) -> None:
+        self.heard: list[tuple[float, str, dict]] = []
+        self.comments: list[str] = []
+        headers = {"Authorization": f"Bearer {key}", "Accept": "text/event-stream"}
+        self.answer = requests.get(f"{site.url}/api/v1/queue/stream/", headers=headers, stream=True, timeout=30)
+        assert self.answer.status_code == 200, self.answer.text
+        threading.Thread(target=self._listen, daemon=True).start()
+        wait_for(lambda: self.names(), of="the first event")
+
+    def _listen(self) -> None:
+        name = ""
+        try:
+            for line in self.answer.iter_lines(chunk_size=1, decode_unicode=True):
+                field, _, value = line.partition(": ")
+                if field == "event":
+                    name = value
+                elif field == "data":
+                    self.heard.append((time.monotonic(), name, json.loads(value)))
+                elif line.startswith(":"):
+                    self.comments.append(value)
+        except (requests.RequestException, AttributeError):  # closed by the test
+            return
+
+    def names(self) -> list[str]:
+        return [name for _, name, _ in list(self.heard)]
+
+    def jobs(self) -> set[int]:
+        return {job for _, name, data in list(self.heard) if name == "change" for job in data["jobs"]}
+
+    def heard_of(self, job: int) -> float | None:
+        return next((at for at, name, data in list(self.heard) if name == "change" and job in data["jobs"]), None)
+
+    def close(self) -> None:
+        self.answer.close()
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with closing(Site()) as made:
+        made.prepare()
+        made.start_web()
+        yield made
+
+
+@pytest.fixture
+def rows(site: Site, django_db_blocker) -> Iterator[None]:
+    with django_db_blocker.unblock(), site.orm():
+        yield
+
+
+@pytest.fixture
+def listen(site: Site, rows):
+    opened: list[Listener] = []
+
+    def opens(user: User) -> Listener:
+        opened.append(Listener(site, key_of(user)))
+        return opened[-1]
+
+    yield opens
+    for one in opened:
+        one.close()
+
+
+def key_of(user: User, *scopes: str) -> str:
+    return ApiKey.objects.create(user, scopes=list(scopes or ("read",)))[1]
+
+
+def connections_of_the_web() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
+        )
+        return cursor.fetchone()[0]
+
+
+class TestWhoHearsWhat:
+    def test_an_owner_hears_of_own_jobs_staff_of_all_and_strangers_of_none(self, listen):
+        owner, stranger, staff = UserFactory(), UserFactory(), UserFactory(staff=True)
+        hears = {user: listen(user) for user in (owner, stranger, staff)}
+
+        job, of_stranger = make_job(owner=owner), make_job(owner=stranger)
+
+        wait_for(lambda: hears[staff].jobs() == {job.pk, of_stranger.pk})
+        wait_for(lambda: hears[owner].jobs() and hears[stranger].jobs())
+        assert (hears[owner].jobs(), hears[stranger].jobs()) == ({job.pk}, {of_stranger.pk})
+
+    def test_everybody_hears_that_a_limit_changed(self, listen):
+        one = listen(UserFactory())
+
+        policy.change(ModelConcurrencyLimit.objects.get(model="sora-2"), at=NOON, actor=None, max_concurrent=3)
+
+        wait_for(lambda: "queue" in one.names())
+        assert one.jobs() == set()
+
+    def test_too_many_jobs_to_name_are_a_resync(self, listen):
+        one = listen(UserFactory())
+
+        wake.jobs_changed(range(1, 1_000))
+
+        wait_for(lambda: one.names() == ["resync", "resync"])
+
+    def test_what_happens_meanwhile_becomes_one_event(self, listen):
+        staff = listen(UserFactory(staff=True))
+
+        for job in range(1_000, 1_200):
+            wake.jobs_changed([job])
+
+        wait_for(lambda: staff.jobs() == set(range(1_000, 1_200)))
+        assert len(staff.names()) < 100
+
+    def test_a_change_is_heard_of_within_a_second(self, listen):
+        owner, delays = UserFactory(), []
+        one = listen(owner)
+        for _ in range(40):
+            with transaction.atomic():
+                job = make_job(owner=owner)
+            committed = time.monotonic()
+            delays.append(wait_for(lambda job=job: one.heard_of(job.pk), of="the event") - committed)
+
+        p50, p95 = quantiles(delays, n=100)[49], quantiles(delays, n=100)[94]
+        print(f"\nchange → event: p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms")
+        assert p95 < 1
+
+
+class TestTheDoor:
+    def test_answers_401_without_a_key(self, site):
+        answer = requests.get(f"{site.url}/api/v1/queue/stream/", headers={"Accept": "text/event-stream"}, timeout=10)
+
+        assert (answer.status_code, answer.headers["Content-Type"]) == (401, "application/problem+json")
+        assert answer.json()["code"] == "not_authenticated"
+
+    def test_answers_403_to_a_key_that_may_not_read(self, site, rows):
+        headers = {"Authorization": f"Bearer {key_of(UserFactory(), 'submit')}"}
+
+        assert requests.get(f"{site.url}/api/v1/queue/stream/", headers=headers, timeout=10).status_code == 403
+
+    def test_lets_twenty_streams_of_a_user_in_and_then_those_that_take_a_place_left(self, site, listen):
+        user = UserFactory()
+        opened = [listen(user) for _ in range(hub.MOST_OF_ONE_USER)]
+        headers = {"Authorization": f"Bearer {key_of(user)}"}
+
+        answer = requests.get(f"{site.url}/api/v1/queue/stream/", headers=headers, timeout=10)
+
+        assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
+        assert "20 live pages or streams" in answer.json()["detail"]
+        opened[0].close()
+        wait_for(lambda: requests.get(answer.url, headers=headers, stream=True, timeout=10).status_code == 200)
+
+    def test_is_told_to_proxies_as_what_it_is(self, listen):
+        headers = listen(UserFactory()).answer.headers
+
+        assert headers["Content-Type"] == "text/event-stream"
+        assert (headers["Cache-Control"], headers["X-Accel-Buffering"]) == ("no-cache", "no")
+
+    @pytest.mark.django_db
+    def test_answers_204_where_streams_cannot_be_served(self, client_for):
+        assert client_for(UserFactory()).get(reverse("queue-stream")).status_code == 204
+
+
+class TestTheHub:
+    def test_takes_one_database_connection_for_fifty_pages_and_none_for_nobody(self, listen):
+        wait_for(lambda: connections_of_the_web() == 0, of="no connection")
+        users = [UserFactory() for _ in range(5)]
+        opened = [listen(users[number % 5]) for number in range(50)]
+
+        wait_for(lambda: connections_of_the_web() == 1, of="one connection")
+        jobs = [make_job(owner=user) for user in users]
+        wait_for(lambda: all(one.jobs() == {jobs[number % 5].pk} for number, one in enumerate(opened)))
+        assert connections_of_the_web() == 1
+
+        for one in opened:
+            one.close()
+        wait_for(lambda: connections_of_the_web() == 0, of="no connection")
+
+    def test_comes_back_after_a_restart_of_the_database_and_says_look_again(self, site, listen):
+        owner = UserFactory()
+        one = listen(owner)
+        began = time.monotonic()
+        site.database.stop()
+        slowest = max(requests.get(f"{site.url}/healthz", timeout=10).elapsed.total_seconds() for _ in range(10))
+        site.database.ensure()
+
+        wait_for(lambda: one.names() == ["resync", "resync"], of="resync")
+        print(
+            f"\nresync {one.heard[-1][0] - began:.1f} s after the stop; meanwhile a request took {slowest * 1000:.0f} ms at most"
+        )
+        connection.close()
+        job = make_job(owner=owner)
+        wait_for(lambda: one.jobs() == {job.pk})
+        assert slowest < 1
