@@ -5,10 +5,12 @@ Submission: exactly one create call for an attempt, outside any transaction.
 ``called_at`` and no answer becomes `unknown` and is looked up, never sent again.
 """
 
+import time
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from queue_app import clock, lifecycle
 from queue_app.lifecycle import Lease, Trouble
@@ -16,12 +18,18 @@ from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers.base import ErrorKind, ProviderError, RemoteRef, SubmitRequest, Verdict, accepted_verdict
 from queue_app.work import accounts, progress
 
+JUST_BEFORE = timedelta(seconds=0.1)
+HEAD_START = 0.15  # seconds, of a create call that is not answered yet, before the one of the next job in its lane
+LONGEST_TURN = 1.0  # seconds; then a job claimed with others goes, whatever became of them
+
 
 def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
     """Send the create call of this attempt and write down what came of it. Hands out nothing."""
     provider = accounts.provider_for(attempt.account)
     try:
-        ref = provider.submit(request_for(job, attempt))
+        request = request_for(job, attempt)
+        _wait_for_its_turn(job, attempt)
+        ref = provider.submit(request)
     except ProviderError as error:
         _settle_failure(job, attempt, lease, error, at=clock.now())
         return []
@@ -34,6 +42,28 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
         else:
             adopt_late(attempt, ref, at=at, actor="worker")
     return []
+
+
+def _wait_for_its_turn(job: Job, attempt: Attempt) -> None:
+    """
+    Let those of its lane that were claimed with it, or just before, and stand before it be answered first, or have a head start:
+    several workers take them up at once, and first come is to be first served at the provider too.
+    """
+    lane = Attempt.objects.filter(job__state=State.SUBMITTING, job__model=job.model_id)
+    together = lane.filter(created_at__gt=attempt.created_at - JUST_BEFORE)
+    before = together.filter(
+        Q(job__priority__gt=job.priority)
+        | Q(job__priority=job.priority, job__order_key__lt=job.order_key)
+        | Q(job__priority=job.priority, job__order_key=job.order_key, job__lt=job.pk)
+    )
+    began = moved_at = time.monotonic()
+    last = None
+    while (waits_for := dict(before.values_list("pk", "called_at"))) and time.monotonic() - began < LONGEST_TURN:
+        if waits_for != last:
+            last, moved_at = waits_for, time.monotonic()
+        elif None not in waits_for.values() and time.monotonic() - moved_at > HEAD_START * len(waits_for):
+            return
+        time.sleep(0.005)
 
 
 def request_for(job: Job, attempt: Attempt) -> SubmitRequest:

@@ -1,14 +1,16 @@
 """Submission: one create call for an attempt, and every way in which it can go."""
 
+import threading
+import time
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from queue_app import clock, http, lifecycle
 from queue_app.models import Attempt, AuditEntry, Outcome, ProviderAccount
 from queue_app.providers import openai_videos
-from queue_app.work import room, submission
+from queue_app.work import dispatch, room, submission
 from tests.factories import UserFactory, begun
 from tests.processes import free_port
 from tests.providers.wire import WireServer, answer
@@ -242,6 +244,43 @@ class TestALostAnswer:
         job = swept(queued())
         vendor.says(answer(500))
         assert not account_of(bought(job)).paused
+
+
+class TestJobsClaimedTogether:
+    """On real connections: each worker sees what the others have committed."""
+
+    @pytest.mark.django_db(transaction=True)
+    def test_are_bought_in_their_order_though_their_workers_come_in_any(self, vendor: WireServer):
+        vendor.says(*(answer(200, {"id": f"video_{number}"}) for number in range(4)))
+        jobs = [queued() for _ in range(4)]
+        leases = {lease.job_id: lease for lease in dispatch.claim_due_jobs(at=clock.now())}
+        workers = [threading.Thread(target=buy, args=(leases[job.pk],)) for job in jobs]
+        for worker in reversed(workers):
+            worker.start()
+            time.sleep(0.02)
+        for worker in workers:
+            worker.join()
+
+        assert [request.form()["prompt"] for request in vendor.seen] == [job.prompt for job in jobs]
+
+    def test_do_not_wait_long_for_one_whose_worker_does_not_come(self, vendor: WireServer):
+        vendor.says(answer(200, {"id": "video_1"}))
+        queued()
+        last = queued()
+        leases = {lease.job_id: lease for lease in dispatch.claim_due_jobs(at=clock.now())}
+        began = time.monotonic()
+        buy(leases[last.pk])
+        assert fresh(last).state == "running"
+        assert submission.LONGEST_TURN <= time.monotonic() - began < submission.LONGEST_TURN + 1
+
+
+def buy(lease: lifecycle.Lease) -> None:
+    """Do what a worker does with the lease of a claimed job."""
+    taken = lifecycle.begin(lease, at=clock.now())
+    assert taken is not None
+    submission.submit(*taken)
+    if threading.current_thread() is not threading.main_thread():
+        connection.close()
 
 
 class TestALateAnswer:
