@@ -77,15 +77,21 @@ def dollars(amount: Decimal) -> str:
 
 
 def _facts(rows: Sequence[Job], request: Request, *, at: datetime) -> list[dict[str, Any]]:
+    claimed = [row for row in rows if row.attempt_number]  # before its first claim a job has no attempt, no file, no charge
     prefetch_related_objects(
-        list(rows),
+        claimed,
         Prefetch("attempts", Attempt.objects.filter(step="main").order_by("number"), to_attr="tries"),
         Prefetch("events", JobEvent.objects.order_by("seq"), to_attr="history"),
         Prefetch("assets", Asset.objects.order_by("version", "created_at", "kind"), to_attr="files"),
     )
     outlook = waiting.outlook(rows, at=at)
-    money = tickets(rows)
-    return [_job(row, outlook, money[row.pk], request) for row in rows]
+    money = tickets(claimed)
+    return [_job(row, outlook, money.get(row.pk) or _untouched(row), request) for row in rows]
+
+
+def _untouched(row: Job) -> dict[str, int]:
+    """What is held for a job that was never claimed: its price while it is queued (I5)."""
+    return {"reserved": row.tickets if row.is_open else 0, "captured": 0, "refunded": 0}
 
 
 def _row(row: Job) -> dict[str, Any]:
@@ -107,8 +113,8 @@ def _row(row: Job) -> dict[str, Any]:
 
 
 def _job(row: Job, outlook: Outlook, money: dict[str, int], request: Request) -> dict[str, Any]:
-    found = staging.stages(row, row.history, at=outlook.at)  # type: ignore[attr-defined]  # prefetched by _facts
-    files = [_asset(file, request) for file in row.files]  # type: ignore[attr-defined]
+    found = staging.stages(row, getattr(row, "history", ()), at=outlook.at)
+    files = [_asset(file, request) for file in getattr(row, "files", ())]
     mains = [file["url"] for file in files if file["kind"] in MAIN_ASSETS]
     return {
         **_row(row),
@@ -124,7 +130,7 @@ def _job(row: Job, outlook: Outlook, money: dict[str, int], request: Request) ->
         "waiting": outlook.sentence(row),
         "stage": staging.current(found),
         "stages": found,
-        "attempts": row.tries,  # type: ignore[attr-defined]
+        "attempts": getattr(row, "tries", ()),
         "tickets": money,
         "cost": cost(row),
         "error": {"code": row.error_code, "message": row.error_message} if row.error_code else None,

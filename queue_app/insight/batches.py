@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Count, F, Q, Sum, Window
-from django.db.models.functions import Coalesce, RowNumber
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import Coalesce
 
-from queue_app.insight import waiting
-from queue_app.insight.waiting import Eta
+from queue_app.insight import forecast
 from queue_app.models import Batch, Job, LedgerEntry, LedgerTransaction, Reservation, State, Status
-from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, STATUS_OF_STATE
+from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Standing:
     counts: dict[str, int]
     total: int
     money: Money
-    eta: Eta | None
+    eta: forecast.Estimate | None
 
 
 def standing(batch: Batch, *, at: datetime) -> Standing:
@@ -40,7 +39,9 @@ def standing(batch: Batch, *, at: datetime) -> Standing:
     counts = dict.fromkeys(map(str, Status), 0)
     for state, jobs in Job.objects.filter(batch=batch).values_list("state").annotate(Count("pk")).order_by():
         counts[STATUS_OF_STATE[State(state)]] += jobs
-    return Standing(counts=counts, total=sum(counts.values()), money=money(batch), eta=_eta(batch, at=at))
+    is_open = counts[Status.QUEUED] or counts[Status.PROCESSING]
+    eta = forecast.for_batch(batch.pk, at) if is_open else None
+    return Standing(counts=counts, total=sum(counts.values()), money=money(batch), eta=eta)
 
 
 def money(batch: Batch) -> Money:
@@ -63,19 +64,3 @@ def money(batch: Batch) -> Money:
         usd_spent=dollars["spent"] or Decimal(0),
         usd_to_come=dollars["to_come"] or Decimal(0),
     )
-
-
-def _eta(batch: Batch, *, at: datetime) -> Eta | None:
-    """That of the job that ends last: the batch's last place in each lane, and what is in flight."""
-    from_the_end = Window(RowNumber(), partition_by="model", order_by=["priority", F("order_key").desc(), F("id").desc()])
-    queued = Job.objects.filter(batch=batch, state=State.QUEUED).annotate(place=from_the_end).filter(place=1)
-    in_flight = Job.objects.filter(batch=batch, state__in=IN_FLIGHT_STATES)
-    last = [*queued.select_related("model"), *in_flight.select_related("model")]
-    outlook = waiting.outlook(last, at=at)
-    found = [eta for job in last if (eta := outlook.eta(job))]
-    return max(found, key=_late, default=None)
-
-
-def _late(eta: Eta) -> tuple[bool, float, float]:
-    """What nobody can know ends last."""
-    return eta.p50_seconds is None, eta.p50_seconds or 0.0, eta.p90_seconds or 0.0

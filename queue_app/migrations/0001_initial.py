@@ -571,7 +571,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('state', 'queued')), fields=['model', '-priority', 'order_key', 'id'], name='job_waiting'),
+            index=models.Index(condition=models.Q(('state', 'queued')), fields=['model', '-priority', 'order_key', 'id'], include=('owner',), name='job_waiting'),
         ),
         migrations.AddIndex(
             model_name='job',

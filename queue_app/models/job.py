@@ -231,8 +231,13 @@ class Job(models.Model):
                 name="job_lane",
                 condition=Q(state="queued", held=False, not_before=None),
             ),
-            # positions and counts of what waits, held or not
-            models.Index(fields=["model", "-priority", "order_key", "id"], name="job_waiting", condition=Q(state="queued")),
+            # positions and counts of what waits, held or not, and of one owner's
+            models.Index(
+                fields=["model", "-priority", "order_key", "id"],
+                include=["owner"],
+                name="job_waiting",
+                condition=Q(state="queued"),
+            ),
             models.Index(fields=["not_before"], name="job_later", condition=Q(state="queued", not_before__isnull=False)),
             # tens of rows: limits, due checks and the sweep read these
             models.Index(fields=["state", "next_check_at"], name="job_in_flight", condition=Q(state__in=IN_FLIGHT_STATES)),

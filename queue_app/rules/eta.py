@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import product
-from statistics import fmean, pstdev
 
 ENOUGH = 5  # durations from which the past speaks for itself
 _SPREAD = (0.6, 0.8, 1.0, 1.25, 1.6)  # what is typical varies like this until the past is known
@@ -14,18 +13,6 @@ def durations(past: Sequence[float], *, typical: float) -> tuple[Sequence[float]
     if len(past) >= ENOUGH:
         return past, f"last {len(past)} runs"
     return [typical * part for part in _SPREAD], "typical"
-
-
-def of_queued(*, ahead: int, free: int, slots: int, durations: Sequence[float], delay: float = 0.0) -> tuple[float, float]:
-    """
-    Median and 90th percentile of the time until a queued job is done.
-
-    :param ahead: jobs before it. :param free: slots that could be taken now, of ``slots``. :param delay: until its lane opens.
-    """
-    turns = max(0, ahead + 1 - free)
-    waits = delay + turns * fmean(durations) / slots
-    spread = 1.2816 * pstdev(durations) * turns**0.5 / slots
-    return waits + quantile(durations, 0.5), waits + spread + quantile(durations, 0.9)
 
 
 def of_running(*, elapsed: float, durations: Sequence[float]) -> tuple[float, float]:

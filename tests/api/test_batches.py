@@ -145,7 +145,7 @@ class TestVerbs:
         assert api.post(address(batch, "pause/")).json()["paused"] is True
         waits = api.get(f"/api/v1/jobs/{job.pk}/").json()
         assert [one["limit"] for one in waits["waiting_on"]] == ["batch"]
-        assert waits["eta"] == {"p50_seconds": None, "p90_seconds": None, "basis": "asked for by API"}
+        assert waits["eta"] == {"p50_seconds": None, "p90_seconds": None, "basis": "paused, no end known"}
         assert api.post(address(batch, "resume/")).json()["paused"] is False
         assert AuditEntry.objects.filter(target=str(batch.pk), actor=owner).count() == 2
 
