@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 
 from queue_app.models import ReviewItem
 
@@ -34,8 +35,9 @@ class GenqueueAdminSite(admin.AdminSite):
             super().register(kept, *args, **options)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        # a callable: the template asks for the number only where it is shown
-        return {**super().each_context(request), "needs_a_person": ReviewItem.objects.filter(closed_at=None).count}
+        # asked for where it is shown, and once
+        waiting = SimpleLazyObject(ReviewItem.objects.filter(closed_at=None).count)
+        return {**super().each_context(request), "needs_a_person": waiting}
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps = super().get_app_list(request, app_label)

@@ -50,6 +50,7 @@ class FastAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     paginator = EstimatingPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter grows with the table
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     list_per_page = 50
     list_max_show_all = 0  # nobody asks for a million rows on one page
     title: str = ""

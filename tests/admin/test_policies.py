@@ -1,0 +1,155 @@
+"""Limits, prices and pauses are edited by their verb: checked, audited, effective at the next claim."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from queue_app.models import AuditEntry, GenerationModel, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
+from queue_app.models.catalog import LIMIT_MESSAGE
+from tests.admin.conftest import StaffWith
+from tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+LIMITS = "/admin/queue_app/modelconcurrencylimit/"
+
+
+def saved(client: Client, **fields: Any) -> Any:
+    form = {"max_concurrent": "4", "paused_reason": "", "paused_until_0": "", "paused_until_1": "", "why": "", **fields}
+    return client.post(f"{LIMITS}sora-2/change/", form)
+
+
+def limit() -> int:
+    return ModelConcurrencyLimit.objects.get(pk="sora-2").max_concurrent
+
+
+class TestLimitForm:
+    @pytest.mark.parametrize("wrong", ["0", "51"])
+    def test_refuses_what_is_not_1_to_50_and_says_what_to_do(self, admin: Client, wrong: str) -> None:
+        page = saved(admin, max_concurrent=wrong)
+        assert page.status_code == 200
+        assert page.context["adminform"].form.errors == {"max_concurrent": [LIMIT_MESSAGE]}
+        assert LIMIT_MESSAGE in page.content.decode()
+        assert limit() == 4 and not AuditEntry.objects.exists()
+
+    def test_takes_1_and_50(self, admin: Client) -> None:
+        for right in (1, 50):
+            assert saved(admin, max_concurrent=str(right)).status_code == 302
+            assert limit() == right
+
+    def test_audits_who_what_before_after_and_why(self, admin: Client) -> None:
+        saved(admin, max_concurrent="7", why="the vendor gave us room")
+        entry = AuditEntry.objects.get()
+        assert (entry.actor_name, entry.target, entry.before, entry.after) == (
+            "ana",
+            "sora-2",
+            {"max_concurrent": 4},
+            {"max_concurrent": 7},
+        )
+        assert entry.reason == "the vendor gave us room"
+
+    def test_a_pause_keeps_its_reason(self, admin: Client) -> None:
+        saved(admin, paused="on", paused_reason="quality check")
+        row = ModelConcurrencyLimit.objects.get(pk="sora-2")
+        assert row.paused and row.paused_reason == "quality check"
+
+    def test_needs_the_right(self, staff_with: StaffWith) -> None:
+        _, client = staff_with("view_modelconcurrencylimit")
+        assert saved(client, max_concurrent="9").status_code == 403
+        assert limit() == 4
+
+
+class TestLimitList:
+    def posted(self, client: Client, value: str) -> Any:
+        page = client.get(LIMITS)
+        form: dict[str, str] = {}
+        formset = page.context["cl"].formset
+        for name, field in formset.management_form.initial.items():
+            form[f"form-{name}"] = str(field)
+        for index, row in enumerate(formset.forms):
+            form[f"form-{index}-model"] = row.instance.pk
+            form[f"form-{index}-max_concurrent"] = value if row.instance.pk == "sora-2" else str(row.instance.max_concurrent)
+        return client.post(LIMITS, {**form, "_save": "Save"})
+
+    def test_changes_the_row_that_was_edited_and_no_other(self, admin: Client) -> None:
+        assert self.posted(admin, "9").status_code == 302
+        assert limit() == 9
+        assert AuditEntry.objects.get().after == {"max_concurrent": 9}
+
+    @pytest.mark.parametrize("wrong", ["0", "51"])
+    def test_shows_the_error_in_its_row(self, admin: Client, wrong: str) -> None:
+        page = self.posted(admin, wrong)
+        assert page.status_code == 200 and LIMIT_MESSAGE in page.content.decode()
+        assert limit() == 4
+
+    def test_is_not_editable_without_the_right(self, staff_with: StaffWith) -> None:
+        _, client = staff_with("view_modelconcurrencylimit")
+        page = client.get(LIMITS)
+        assert (
+            page.status_code == 200
+            and "max_concurrent" not in page.content.decode().partition("result_list")[2].partition("<input")[2]
+        )
+
+
+class TestOtherPolicies:
+    def test_a_price_is_never_0(self, admin: Client) -> None:
+        address = "/admin/queue_app/generationmodel/sora-2/change/"
+        form = admin.get(address).context["adminform"].form
+        answer = admin.post(address, {**{name: form[name].value() or "" for name in form.fields}, "tickets_per_unit": "0"})
+        assert answer.status_code == 200 and "tickets_per_unit" in answer.context["adminform"].form.errors
+        assert GenerationModel.objects.get(pk="sora-2").tickets_per_unit == 1
+
+    def test_peak_hours_that_are_none_are_refused(self, admin: Client) -> None:
+        address = "/admin/queue_app/queuesettings/1/change/"
+        form = admin.get(address).context["adminform"].form
+        values = {name: form[name].value() or "" for name in form.fields}
+        answer = admin.post(address, {**values, "peak_hours": "9 to 5", "paused_until_0": "", "paused_until_1": ""})
+        assert "peak_hours" in answer.context["adminform"].form.errors
+        assert QueueSettings.objects.current().peak_hours != "9 to 5"
+
+    def test_an_account_shows_the_name_of_its_key_and_never_the_key(self, admin: Client, settings: Any) -> None:
+        settings.PROVIDER_KEYS = {**settings.PROVIDER_KEYS, "OPENAI_VIDEOS_API_KEY": "sk-very-secret"}
+        ProviderAccount.objects.filter(pk="openai_videos").update(api_key_env="OPENAI_VIDEOS_API_KEY")
+        for address in ("", "openai_videos/change/"):
+            page = admin.get(f"/admin/queue_app/provideraccount/{address}").content.decode()
+            assert "OPENAI_VIDEOS_API_KEY" in page and "sk-very-secret" not in page
+
+    def test_nothing_of_the_catalogue_is_deleted(self, admin: Client) -> None:
+        assert admin.post("/admin/queue_app/generationmodel/sora-2/delete/", {"post": "yes"}).status_code == 403
+
+
+class TestPeople:
+    def fields(self, user: User, **changed: Any) -> dict[str, Any]:
+        known = {"username": user.username, "email": user.email, "first_name": "", "last_name": "", "is_active": "on"}
+        return {**known, "last_login_0": "", "last_login_1": "", "max_concurrent": "", **changed}
+
+    def test_a_users_limit_is_audited(self, admin: Client) -> None:
+        user = UserFactory(tickets=0)
+        answer = admin.post(f"/admin/queue_app/user/{user.pk}/change/", self.fields(user, max_concurrent="3"))
+        assert answer.status_code == 302
+        entry = AuditEntry.objects.get()
+        assert (entry.before, entry.after) == ({"max_concurrent": None}, {"max_concurrent": 3})
+
+    def test_a_right_is_audited(self, admin: Client) -> None:
+        user = UserFactory(tickets=0)
+        admin.post(f"/admin/queue_app/user/{user.pk}/change/", self.fields(user, is_staff="on"))
+        assert AuditEntry.objects.get().after == {"is_staff": True}
+
+    def test_staff_give_no_rights_to_themselves_or_others(self, staff_with: StaffWith) -> None:
+        me, client = staff_with("view_user", "change_user")
+        other = UserFactory(tickets=0)
+        for user in (me, other):
+            client.post(f"/admin/queue_app/user/{user.pk}/change/", self.fields(user, is_superuser="on", is_staff="on"))
+        assert not User.objects.filter(pk__in=[me.pk, other.pk], is_superuser=True).exists()
+        assert not User.objects.get(pk=other.pk).is_staff
+
+    def test_staff_may_not_take_over_other_staff(self, staff_with: StaffWith) -> None:
+        _, client = staff_with("view_user", "change_user")
+        boss = UserFactory(admin=True, tickets=0)
+        new = {"password1": "a-new-password-1", "password2": "a-new-password-1", "usable_password": "true"}
+        assert client.post(f"/admin/queue_app/user/{boss.pk}/password/", new).status_code == 403
+        assert User.objects.get(pk=boss.pk).check_password("password")
+
+    def test_nobody_is_deleted(self, admin: Client) -> None:
+        user = UserFactory(tickets=0)
+        assert admin.post(f"/admin/queue_app/user/{user.pk}/delete/", {"post": "yes"}).status_code == 403

@@ -1,0 +1,100 @@
+"""The admin as a whole: what is in it, who sees what, and that it needs nothing that the security policy forbids."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.apps import apps
+from django.contrib import admin as django_admin
+from django.test import Client
+
+from queue_app.models import Job, State, User
+from tests.admin.conftest import StaffWith
+from tests.factories import BatchFactory, make_job
+
+pytestmark = pytest.mark.django_db
+SHOWN = [model for model in django_admin.site._registry if model._meta.app_label in ("queue_app", "auth")]
+
+
+class TestWhatIsInIt:
+    def test_tables_of_the_task_queue_are_not(self) -> None:
+        """A schedule runs any callable (I40)."""
+        registered = {model._meta.app_label for model in django_admin.site._registry}
+        assert not registered & {"django_q", "axes", "knox"}
+
+    @pytest.mark.parametrize("table", ["schedule", "ormq", "success", "failure"])
+    def test_and_have_no_address(self, admin: Client, table: str) -> None:
+        assert apps.get_model("django_q", table)
+        assert admin.get(f"/admin/django_q/{table}/").status_code == 404
+
+    def test_every_list_opens_with_rows_in_it_and_takes_any_search(self, admin: Client) -> None:
+        for state in (State.QUEUED, State.UNKNOWN, State.COMPLETED, State.FAILED):
+            make_job(state, batch=BatchFactory())
+        for model in SHOWN:
+            address = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+            assert admin.get(address).status_code == 200, address
+            for word in ("7", "seventh sky", "settle:1", "9" * 24, "١", "a\x00b"):
+                assert admin.get(address, {"q": word}).status_code in (200, 302), (address, word)
+
+    def test_nothing_that_only_verbs_write_can_be_added_changed_or_deleted(self, admin: Client) -> None:
+        make_job(State.COMPLETED)
+        for name in ("job", "wallet", "reservation", "ledgertransaction", "ledgerentry", "jobevent", "attempt", "auditentry"):
+            address = f"/admin/queue_app/{name}/"
+            assert admin.get(f"{address}add/").status_code == 403, name
+            row = apps.get_model("queue_app", name)._default_manager.first()
+            if row is not None:
+                assert admin.post(f"{address}{row.pk}/change/", {"state": "completed", "available": "9"}).status_code == 403, name
+                assert admin.post(f"{address}{row.pk}/delete/", {"post": "yes"}).status_code == 403, name
+                assert admin.get(f"{address}{row.pk}/change/").status_code == 200, name
+
+
+class TestWhoSeesWhat:
+    def test_end_users_are_sent_to_the_log_in(self, client_for: Callable[[User], Client]) -> None:
+        client = client_for(make_job().owner)
+        answer = client.get("/admin/queue_app/job/")
+        assert answer.status_code == 302 and answer.headers["Location"].startswith("/admin/login/")
+
+    def test_staff_see_the_sections_of_their_rights_alone(self, staff_with: StaffWith) -> None:
+        _, client = staff_with("view_job")
+        page = client.get("/admin/").content.decode()
+        assert "/admin/queue_app/job/" in page
+        assert "/admin/queue_app/wallet/" not in page and "/admin/queue_app/modelconcurrencylimit/" not in page
+
+    def test_a_list_without_the_right_is_refused(self, staff_with: StaffWith) -> None:
+        _, client = staff_with("view_job")
+        assert client.get("/admin/queue_app/wallet/").status_code == 403
+
+    def test_the_menu_counts_what_needs_a_person(self, admin: Client) -> None:
+        assert "gq-count is-alert" not in admin.get("/admin/").content.decode()
+        make_job(State.UNKNOWN)
+        assert '<span class="gq-count is-alert">1</span>' in admin.get("/admin/").content.decode()
+
+
+class TestSecurityPolicy:
+    def test_pages_carry_it_and_no_script_or_style_of_their_own(self, admin: Client) -> None:
+        job = make_job(State.COMPLETED)
+        limit = "/admin/queue_app/modelconcurrencylimit/"
+        for address in (
+            "/admin/",
+            "/admin/queue_app/job/",
+            f"/admin/queue_app/job/{job.pk}/change/",
+            limit,
+            f"{limit}sora-2/change/",
+        ):
+            page = admin.get(address)
+            assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+            text = page.content.decode()
+            assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>|<style|\sstyle=|\son\w+=|javascript:", text), address
+            assert not re.search(r'(?:src|href)="(?:https?:)?//', text), address
+
+    def test_the_log_in_is_ours(self, client: Client) -> None:
+        page = client.get("/admin/login/").content.decode()
+        assert "gq-mark" in page and "gq/theme.css" in page
+
+
+def test_no_list_names_a_secret(admin: Client) -> None:
+    """An attempt's webhook token lets anybody who has it speak for the provider (I36)."""
+    job = make_job(State.RUNNING)
+    attempt = Job.objects.get(pk=job.pk).attempts.get()
+    for address in (f"attempt/{attempt.pk}/change/", "attempt/", f"job/{job.pk}/change/"):
+        assert attempt.token not in admin.get(f"/admin/queue_app/{address}").content.decode()
