@@ -22,9 +22,8 @@ def check(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
     try:
         result = _ask_to_stop(provider, ref) if job.state == State.CANCELLING else None
         result = result or provider.poll(ref)
-    except (
-        ProviderError
-    ) as error:  # also a 404 that is not in the provider's own words: only its adapter says that a task is lost
+    except ProviderError as error:
+        # a 404 too, unless the adapter took it for the provider's own word: a proxy's would have us buy again what still runs
         _try_later(attempt, lease, error)
         return []
     accounts.went_well(attempt.account)

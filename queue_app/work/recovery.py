@@ -127,26 +127,29 @@ def _look_again(lease: Lease, attempt: Attempt, *, at: datetime) -> None:
 
 def _suspects(at: datetime) -> list[int]:
     """Jobs in flight whose lease is over, or that are past one of their times."""
-    current = Attempt.objects.filter(job=OuterRef("pk"), step="main", number=OuterRef("attempt_number"))
-    in_flight = Job.objects.filter(state__in=IN_FLIGHT_STATES)
-    dead = in_flight.filter(lease_until__lte=at).filter(Q(lease_taken=True) | Q(state=State.SUBMITTING))  # others are leased anew
-    late = in_flight.filter(Exists(current.filter(slot_until__lte=at)))
-    return sorted({*dead.values_list("pk", flat=True), *late.values_list("pk", flat=True)})
+    in_flight = Job.objects.filter(state__in=IN_FLIGHT_STATES, lease_until__lte=at)
+    dead = in_flight.filter(Q(lease_taken=True) | Q(state=State.SUBMITTING))  # others are leased anew
+    at_work = Attempt.objects.filter(outcome=None, job__state__in=(State.RUNNING, State.CANCELLING, State.UNKNOWN))
+    late = [found.job_id for found in at_work.select_related("job__model", "job__kind") if _ends_at(found.job, found) <= at]
+    return sorted({*dead.values_list("pk", flat=True), *late})
 
 
 def _mend(job: Job, *, at: datetime) -> None:
-    attempt = lifecycle.current_attempt(job) if job.attempt_number else None
-    if attempt is None or not job.is_open or job.state == State.QUEUED:
+    if job.state not in IN_FLIGHT_STATES:
         return
+    attempt = lifecycle.current_attempt(job)
     if job.lease_until and job.lease_until <= at and (job.lease_taken or job.state == State.SUBMITTING):
         _lease_over(job, attempt, at=at)
-    elif attempt.called_at:
-        _past_its_time(job, attempt, at=at)
+    elif job.state in (State.RUNNING, State.CANCELLING, State.UNKNOWN) and _ends_at(job, attempt) <= at:
+        _past_its_time(job, at=at)
 
 
 def _lease_over(job: Job, attempt: Attempt, *, at: datetime) -> None:
-    """A worker died, or was ended, or never came."""
-    if job.lease_taken:
+    """
+    A worker died, or was ended, or never came. Attempts and store tries that end their worker count against the job; a check has
+    the job's timeout as its end.
+    """
+    if job.lease_taken and job.state in (State.SUBMITTING, State.STORING):
         job.worker_deaths += 1
         Job.objects.filter(pk=job.pk).update(worker_deaths=F("worker_deaths") + 1)
     if job.state == State.SUBMITTING:
@@ -159,25 +162,30 @@ def _lease_over(job: Job, attempt: Attempt, *, at: datetime) -> None:
             trouble = Trouble("no_answer", "The worker was lost during the create call.")
             first_look = submission.first_look(attempt, at=at)
             lifecycle.lose_track(job, at=at, actor="recovery", trouble=trouble, next_check_at=first_look)
-    elif job.worker_deaths >= DEADLY_JOB:
-        words = f"It ended {job.worker_deaths} workers in a row and is not tried again."
-        review = "Paid, nothing delivered: its files ended the workers that stored them." if job.state == State.STORING else ""
-        lifecycle.fail(job, at=at, actor="recovery", trouble=Trouble("poison", words), outcome=Outcome.ABANDONED, review=review)
+    elif job.state == State.STORING and job.worker_deaths >= DEADLY_JOB:
+        trouble = Trouble("poison", f"It ended {job.worker_deaths} workers in a row and is not tried again.")
+        review = "Paid, nothing delivered: its files ended the workers that stored them."
+        lifecycle.fail(job, at=at, actor="recovery", trouble=trouble, outcome=Outcome.LOST, review=review)
     else:
         Job.objects.filter(pk=job.pk).update(lease_until=None, lease_taken=False, next_check_at=at)
         wake.dispatcher()
 
 
-def _past_its_time(job: Job, attempt: Attempt, *, at: datetime) -> None:
-    called_at = attempt.called_at or at
-    timeout = timedelta(seconds=lifecycle.timeout_seconds(job))
-    if job.state == State.RUNNING and at >= called_at + timeout:
+def _ends_at(job: Job, attempt: Attempt) -> datetime:
+    """Until when a task may run, be cancelled, or be unknown to us."""
+    timeout = lifecycle.timeout_seconds(job)
+    seconds = {State.RUNNING: timeout, State.CANCELLING: 2 * timeout, State.UNKNOWN: settings.TIMES.unknown}[State(job.state)]
+    return (attempt.called_at or attempt.created_at) + timedelta(seconds=seconds)
+
+
+def _past_its_time(job: Job, *, at: datetime) -> None:
+    if job.state == State.RUNNING:
         lifecycle.expire(job, at=at)
-    elif job.state == State.CANCELLING and at >= called_at + 2 * timeout:
-        trouble = Trouble("timeout", f"No word from the provider after {2 * timeout.total_seconds():.0f} s.")
+    elif job.state == State.CANCELLING:
+        trouble = Trouble("timeout", f"No word from the provider after {2 * lifecycle.timeout_seconds(job)} s.")
         review = "Given up after twice its timeout; the provider may still deliver and bill it."
         lifecycle.fail(job, at=at, actor="recovery", trouble=trouble, outcome=Outcome.ABANDONED, review=review)
-    elif job.state == State.UNKNOWN and at >= called_at + timedelta(seconds=settings.TIMES.unknown):
+    else:
         trouble = Trouble("unknown", "Its outcome stayed unknown for a day; the provider may have billed it.")
         lifecycle.fail(job, at=at, actor="recovery", trouble=trouble, outcome=Outcome.ABANDONED)
 
