@@ -13,7 +13,7 @@ from tests.processes import Program, Site, wait_for
 pytestmark = pytest.mark.processes
 
 JOBS = int(os.environ.get("KILLS_JOBS", "14"))
-TIME_SCALE = os.environ.get("KILLS_TIME_SCALE", "0.1")
+TIME_SCALE = os.environ.get("KILLS_TIME_SCALE", "0.15")
 PATIENCE_SECONDS = 180 + 600 * float(TIME_SCALE)  # on a busy machine; alone it takes a minute
 
 
