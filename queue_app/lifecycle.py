@@ -244,6 +244,13 @@ def begin(lease: Lease, *, at: datetime) -> tuple[Job, Attempt, Lease] | None:
     return job, attempt, Lease(job.pk, job.fence)
 
 
+def hand_on(job: Job, *, at: datetime) -> Lease:
+    """Give a lease on a job in flight whose next step is due at once. The row is locked."""
+    job.fence, job.lease_taken, job.lease_until = job.fence + 1, False, at + timedelta(seconds=settings.TIMES.hand_out)
+    job.save(update_fields=["fence", "lease_taken", "lease_until"])
+    return Lease(job.pk, job.fence)
+
+
 def held_by(lease: Lease) -> Job | None:
     """Lock and give the job if ``lease`` is still its last one; inside the caller's transaction."""
     return Job.objects.lock().filter(pk=lease.job_id, fence=lease.fence, state__in=IN_FLIGHT_STATES).first()

@@ -76,22 +76,21 @@ def deliver(message_id: int) -> None:
 
 def work(job_id: int, fence: int) -> None:
     """
-    Do what is due for a job, then hand out what came of it.
+    Do what is due for a job, and go on here with what came of it, while the task has time and it belongs to this queue.
 
-    Where that freed a slot, claim at once and go on with one of the claimed jobs here, while the task has time: the next
-    create call waits for no timer and no queue.
+    Where that freed a slot, claim at once, before anything is handed out: the next create call waits for no timer and no queue.
     """
     began = time.monotonic()
     lease: Lease | None = Lease(job_id, fence)
     while lease is not None and not LINE.is_cut():
         with bound_contextvars(job_id=lease.job_id):
-            freed = _do_duty(lease)
-        if not freed or LINE.is_cut():
-            return
-        claimed = [(found, State.SUBMITTING) for found in dispatch.claim_due_jobs(at=clock.now())]
-        used = (time.monotonic() - began) / Queue.DEFAULT.task_seconds
-        lease = claimed.pop(0)[0] if claimed and used <= 1 - GO_ON_SHARE else None
-        hand_out(claimed)
+            freed, came = _do_duty(lease)
+        claimed = dispatch.claim_due_jobs(at=clock.now()) if freed and not LINE.is_cut() else []
+        came += [(found, State.SUBMITTING) for found in claimed]
+        has_time = time.monotonic() - began <= (1 - GO_ON_SHARE) * Queue.DEFAULT.task_seconds
+        mine = next((one for one in came if DUTIES[one[1]].queue == Queue.DEFAULT), None) if has_time else None
+        lease = mine[0] if mine else None
+        hand_out(one for one in came if one is not mine)
 
 
 def prune(*, at: datetime) -> None:
@@ -99,14 +98,19 @@ def prune(*, at: datetime) -> None:
     Task.objects.filter(stopped__lt=at - timedelta(days=7)).delete()
 
 
-def _do_duty(lease: Lease) -> bool:
-    """Carry out a lease; true if a slot was freed. A lease that is not the job's last, or was begun before, does nothing."""
+def _do_duty(lease: Lease) -> tuple[bool, list[Leased]]:
+    """
+    Carry out a lease: whether that freed a slot, and the leases that came of it. One that is not the job's last, or was begun
+    before, does nothing.
+    """
     taken = lifecycle.begin(lease, at=clock.now())
     if taken is None:
-        return False
+        return False, []
     job, attempt, own_lease = taken
     state = State(job.state)
     duty = DUTIES[state]
     beats.name_task(f"{duty.words} job {job.pk}")
-    hand_out(duty.verb(job, attempt, own_lease))
-    return state in HOLDS_A_SLOT and not Job.objects.filter(pk=job.pk, state__in=HOLDS_A_SLOT).exists()
+    came = list(duty.verb(job, attempt, own_lease))
+    if came:  # the verb says where it is now
+        return came[0][1] not in HOLDS_A_SLOT, came
+    return state in HOLDS_A_SLOT and not Job.objects.filter(pk=job.pk, state__in=HOLDS_A_SLOT).exists(), []

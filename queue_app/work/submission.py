@@ -24,7 +24,7 @@ LONGEST_TURN = 1.0  # seconds; then a job claimed with others goes, whatever bec
 
 
 def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
-    """Send the create call of this attempt and write down what came of it. Hands out nothing."""
+    """Send the create call of this attempt and write down what came of it. Gives the lease for a check that is due at once."""
     provider = accounts.provider_for(attempt.account)
     try:
         request = request_for(job, attempt)
@@ -37,11 +37,12 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
     accounts.went_well(attempt.account)
     with transaction.atomic():
         held = lifecycle.held_by(lease)
-        if held is not None:
-            _start(held, ref, at=at, actor="worker")
-        else:
+        if held is None:
             adopt_late(attempt, ref, at=at, actor="worker")
-    return []
+            return []
+        _start(held, ref, at=at, actor="worker")
+        # a synchronous provider has answered with the result itself: nothing is gained by asking later
+        return [(lifecycle.hand_on(held, at=at), State(held.state))] if provider.caps["synchronous"] else []
 
 
 def _wait_for_its_turn(job: Job, attempt: Attempt) -> None:

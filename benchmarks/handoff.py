@@ -1,0 +1,61 @@
+"""
+Hand-off: from a slot that is freed to the next create call, with a backlog.
+
+Ours: a limit of 4, jobs of about 2 s, real `runworker`; from the event that frees the slot to the ``called_at`` of the next attempt, both
+by the database's clock. The peer: procrastinate with 4 at a time, from the end of a job to the start of the next one.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+
+from benchmarks import stand
+
+JOBS, LIMIT, SECONDS = 100, 4, 1.5
+
+
+def ours() -> list[float]:
+    from queue_app import clock, tickets
+    from queue_app.models import Attempt, JobEvent, State, User
+    from queue_app.models.job import OPEN_STATES, Job
+    from queue_app.work import intake
+
+    stand.buy_instantly(limit=LIMIT)
+    user = User.objects.create_user("bench")
+    tickets.grant(user, JOBS, at=clock.now(), actor="bench", reason="bench")
+    drafts = [intake.Draft(stand.MODEL, f"number {number} takes {SECONDS}") for number in range(JOBS)]
+    with stand.worker():
+        intake.enqueue(user, drafts, at=clock.now(), actor="bench", batch_name="bench")
+        stand.wait_until(lambda: not Job.objects.filter(state__in=OPEN_STATES).exists(), seconds=300)
+    freed = sorted(JobEvent.objects.filter(to_state=State.STORING).values_list("at", flat=True))
+    called = sorted(moment for moment in Attempt.objects.values_list("called_at", flat=True) if moment)
+    return [(call - free).total_seconds() for free, call in zip(freed, called[LIMIT:], strict=False)]
+
+
+def peer() -> list[float]:
+    from django.conf import settings
+
+    from genqueue_site.db.embedded.base import server_for
+
+    server = server_for(settings.DATABASES["default"])
+    env = {**os.environ, "PEER_HOST": str(server.socket_directory), "PEER_JOBS": str(JOBS), "PEER_SECONDS": str(SECONDS)}
+    script = stand.ROOT / "benchmarks" / "peers" / "procrastinate_handoff.py"
+    said = subprocess.run([str(stand.peers()), str(script)], env=env, check=True, capture_output=True, text=True).stdout
+    runs = [tuple(run) for run in json.loads(said.splitlines()[-1])]
+    starts, ends = sorted(start for start, _ in runs), sorted(end for _, end in runs)
+    return [start - end for end, start in zip(ends, starts[LIMIT:], strict=False)]
+
+
+def main() -> None:
+    with stand.installation(WORKERS="4"):
+        mine, theirs = ours(), peer()
+    for name, values in (("genqueue", mine), ("procrastinate", theirs)):
+        p50, p95 = statistics.median(values) * 1000, stand.percentile(values, 0.95) * 1000
+        print(f"hand-off {name:14} p50 {p50:6.1f} ms   p95 {p95:6.1f} ms   ({len(values)} hand-offs)")
+    ratio = stand.percentile(mine, 0.95) / stand.percentile(theirs, 0.95)
+    print(f"hand-off p95 ratio genqueue / procrastinate: {ratio:.2f}   (budget: <= 2, and <= 20 ms)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""A provider without a network: tasks take the seconds that their prompt says, and deliver one line of text."""
+
+import hashlib
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, BinaryIO
+
+from queue_app.providers.base import (
+    AccountConfig,
+    Capabilities,
+    FetchedAsset,
+    PollResult,
+    RemoteAsset,
+    RemoteRef,
+    SubmitRequest,
+    TaskState,
+    WebhookEvent,
+    WebhookRefused,
+)
+
+TEXT = b"done\n"
+
+
+class Instant:
+    """Prompts are ``takes 1.25``: seconds from the create call to the end. The task's id carries its end, so nothing is kept."""
+
+    def __init__(self, account: AccountConfig) -> None:
+        self.name = account.key
+        self.caps = Capabilities(
+            webhooks="none", cancel="none", orphan_search="none", progress=False, synchronous=True, actual_cost=False
+        )
+
+    def validate(self, endpoint_id: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        return inputs
+
+    def submit(self, req: SubmitRequest) -> RemoteRef:
+        seconds = float(req.inputs["prompt"].rsplit(" ", 1)[-1])
+        return RemoteRef(self.name, f"{uuid.uuid4()} {time.time() + seconds}")
+
+    def poll(self, ref: RemoteRef) -> PollResult:
+        if time.time() < float(ref.remote_id.split(" ")[1]):
+            return PollResult(TaskState.RUNNING)
+        return PollResult(TaskState.SUCCEEDED, assets=[RemoteAsset("page")])
+
+    def cancel(self, ref: RemoteRef) -> TaskState:
+        return TaskState.RUNNING
+
+    def fetch(self, ref: RemoteRef, asset: RemoteAsset, sink: BinaryIO, max_bytes: int) -> FetchedAsset:
+        sink.write(TEXT)
+        return FetchedAsset("page", len(TEXT), hashlib.sha256(TEXT).hexdigest(), "text/plain")
+
+    def find_orphans(self, req: SubmitRequest, since: datetime, until: datetime) -> list[RemoteRef]:
+        return []
+
+    def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
+        raise WebhookRefused("There are no webhooks here.")
+
+    def actual_cost(self, ref: RemoteRef) -> Decimal | None:
+        return None

@@ -1,0 +1,97 @@
+"""A whole installation for one benchmark: its own home, database server and rows; run as ``python -m benchmarks.NAME``."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / ".venv-peers"
+MODEL = "page-writer"
+
+
+@contextmanager
+def installation(**env: str) -> Iterator[None]:
+    """Make this process one of a fresh installation; the server and all files are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="gq-bench-") as home:
+        os.environ |= {"GENQUEUE_VAR": home, "DJANGO_SETTINGS_MODULE": "benchmarks.settings", "LOG_LEVEL": "ERROR", **env}
+        import django
+
+        django.setup()
+        from django.conf import settings
+        from django.core.management import call_command
+        from django.db import connection
+
+        from genqueue_site.db.embedded.base import server_for
+
+        try:
+            call_command("migrate", verbosity=0)
+            call_command("seed_catalogue", verbosity=0)
+            yield
+        finally:
+            connection.close()
+            server_for(settings.DATABASES["default"]).stop()
+
+
+def buy_instantly(*, limit: int) -> None:
+    """Let ``MODEL`` be bought at once from the provider without a network, ``limit`` at a time."""
+    from queue_app.models import ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings
+
+    ProviderAccount.objects.create(key="instant", adapter="instant")
+    ModelRoute.objects.filter(model=MODEL).delete()
+    ModelRoute.objects.create(model_id=MODEL, account_id="instant", endpoint_id="instant")
+    ModelConcurrencyLimit.objects.filter(model=MODEL).update(max_concurrent=limit)
+    QueueSettings.objects.update(max_concurrent=1_000)
+
+
+@contextmanager
+def worker() -> Iterator[None]:
+    """A `runworker`, up and beating."""
+    from queue_app.models import WorkerProcess
+
+    log = Path(os.environ["GENQUEUE_VAR"]) / "worker.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "runworker"],
+            cwd=ROOT,
+            env=os.environ,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: WorkerProcess.objects.filter(role=WorkerProcess.Role.WORKER).count() >= 4, seconds=60)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(40)
+
+
+def wait_until(is_so: Callable[[], bool], *, seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > ends:
+            raise TimeoutError(f"not so within {seconds:g} s")
+        time.sleep(0.1)
+
+
+def peers() -> Path:
+    """The Python of the peers' own environment; procrastinate brings psycopg 3, which must not be in ours."""
+    python = PEERS / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
+        lock = str(ROOT / "requirements" / "peers.lock")
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "-r", lock], check=True
+        )
+    return python
+
+
+def percentile(values: list[float], part: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
