@@ -9,6 +9,7 @@ urlpatterns = [
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("", include("queue_app.urls")),
+    path("", include("campaigns.urls")),
 ]
 handler404 = "queue_app.api.errors.not_found"
 handler500 = "queue_app.api.errors.server_error"

@@ -1,0 +1,183 @@
+"""The cells of a campaign as they stand: one query for all of them, and one for the places of those that wait."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from campaigns.models import Campaign, Combination, Dimension
+from queue_app.insight import waiting
+from queue_app.models import Job, State, Status
+from queue_app.models.job import IN_FLIGHT_STATES, STATUS_OF_STATE
+
+BLOCKED = "blocked"
+# of several jobs together, the state of the first of these that one of them is in tells most
+TELLING = (
+    State.FAILED,
+    State.UNKNOWN,
+    State.CANCELLING,
+    State.RUNNING,
+    State.SUBMITTING,
+    State.STORING,
+    State.QUEUED,
+    State.COMPLETED,
+    State.CANCELLED,
+    BLOCKED,
+)
+# the order in which the parts of a whole are shown
+METER = (Status.COMPLETED, Status.PROCESSING, Status.FAILED, Status.CANCELLED, Status.QUEUED)
+_COLUMNS = (
+    "pk", "index", "values", "blocked", "compliance", "job__pk", "job__state", "job__progress", "job__attempt_number",
+    "job__error_code", "job__error_message", "job__held", "job__not_before", "job__cancel_asked_at", "job__priority",
+    "job__order_key", "job__started_at", "job__tickets",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cell:
+    """
+    One combination and the job of its latest version. ``state`` is the job's, or ``blocked``; ``position`` is its place in the
+    model's lane, ``None`` for a job that is not queued. ``name`` says the values that tell it from the others.
+    """
+
+    pk: int
+    index: int
+    values: dict[str, str]
+    compliance: dict[str, Any]
+    state: str
+    job: int | None
+    position: int | None
+    progress: float | None
+    attempt: int
+    error_code: str
+    error_message: str
+    held: bool
+    not_before: datetime | None
+    cancel_asked_at: datetime | None
+    order: tuple[int, int, int]
+    started_at: datetime | None
+    tickets: int
+    name: str
+
+    @property
+    def status(self) -> str:
+        """What people see: a job's status, or ``blocked``."""
+        return STATUS_OF_STATE[State(self.state)] if self.job else BLOCKED
+
+    @property
+    def state_words(self) -> str:
+        return str(State(self.state).label).capitalize() if self.job else "Blocked"
+
+    @property
+    def words(self) -> str:
+        """Its place, its progress or its error, in words."""
+        match self.state:
+            case State.QUEUED:
+                return self._words_of_queued()
+            case State.SUBMITTING:
+                return f"goes to the provider, attempt {self.attempt}"
+            case State.RUNNING:
+                told = f"{self.progress * 100:.0f} %, " if self.progress is not None else ""
+                return f"{told}attempt {self.attempt}"
+            case State.UNKNOWN:
+                return "nobody knows yet whether the provider took it; nothing is charged for not knowing"
+            case State.CANCELLING:
+                return "until the provider says that it has stopped"
+            case State.STORING:
+                return "made; its file arrives"
+            case State.COMPLETED:
+                return "stored"
+            case State.FAILED:
+                return self.error_message
+            case State.CANCELLED:
+                return "tickets are back"
+        return "never bought"
+
+    def _words_of_queued(self) -> str:
+        place = f"no. {self.position}" if self.position else "its turn comes"
+        if self.held:
+            return f"{place}, the campaign is paused"
+        if self.not_before:
+            return f"{place}, tried again at {self.not_before:%H:%M:%S}"
+        return place
+
+
+def dimensions(campaign: Campaign) -> dict[str, list[str]]:
+    """
+    The chosen values of each dimension, in staff's order of the dimensions. One query: a JSON object of the database keeps its
+    keys in an order of its own.
+    """
+    known: dict[str, list[str]] = campaign.dimensions
+    in_order = Dimension.objects.filter(key__in=known).order_by("position", "id").values_list("key", flat=True)
+    return {key: known[key] for key in (*in_order, *known)}
+
+
+def of(campaign: Campaign, choices: Mapping[str, Sequence[str]]) -> list[Cell]:
+    """Give every cell in the order of the matrix; ``choices`` are `dimensions` of the campaign. Two queries."""
+    rows = list(Combination.objects.filter(campaign=campaign).order_by("index").values_list(*_COLUMNS))
+    places = waiting.positions(row[5] for row in rows if row[6] == State.QUEUED)
+    telling = [key for key, values in choices.items() if len(values) > 1] or list(choices)
+    return [_cell(row, places, telling, campaign.labels) for row in rows]
+
+
+def count(cells: Iterable[Cell]) -> dict[str, int]:
+    """Cells by status, in the order of a meter's parts, the blocked ones last."""
+    found = Counter(cell.status for cell in cells)
+    return {str(status): found[status] for status in (*METER, BLOCKED)}
+
+
+def most_telling(cells: Iterable[Cell]) -> str:
+    """The one state that stands for them all."""
+    there = {cell.state for cell in cells}
+    return str(next(state for state in TELLING if state in there))
+
+
+def in_flight(cells: Iterable[Cell]) -> list[Cell]:
+    """Those at work, the longest first."""
+    return sorted((cell for cell in cells if cell.state in IN_FLIGHT_STATES), key=lambda cell: (cell.started_at, cell.order))
+
+
+def waiting_in_order(cells: Iterable[Cell]) -> list[Cell]:
+    """Those that wait, in the order of their turns."""
+    return sorted((cell for cell in cells if cell.state == State.QUEUED), key=lambda cell: cell.order)
+
+
+def jobs(cells: Iterable[Cell]) -> dict[int, Job]:
+    """The jobs of some cells, with their models."""
+    return Job.objects.select_related("model", "kind").in_bulk([cell.job for cell in cells if cell.job])
+
+
+def name(values: Mapping[str, str], labels: Mapping[str, Any]) -> str:
+    """A cell in words: “Cinematic, Calm, Gen Z”."""
+    return ", ".join(label_of(labels, dimension, value) for dimension, value in values.items())
+
+
+def label_of(labels: Mapping[str, Any], dimension: str, value: str) -> str:
+    """The words that a value had when the campaign was launched."""
+    return str(labels.get(dimension, {}).get("values", {}).get(value, value))
+
+
+def _cell(row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str], labels: Mapping[str, Any]) -> Cell:
+    pk, index, values, _, compliance, job, state, progress, attempt, code, message = row[:11]
+    held, not_before, cancel_asked_at, priority, order_key, started_at, tickets = row[11:]
+    return Cell(
+        pk=pk,
+        index=index,
+        values=values,
+        compliance=compliance,
+        state=state if job else BLOCKED,
+        job=job,
+        position=places.get(job),
+        progress=progress,
+        attempt=attempt or 0,
+        error_code=code or "",
+        error_message=message or "",
+        held=bool(held),
+        not_before=not_before,
+        cancel_asked_at=cancel_asked_at,
+        order=(-(priority or 0), order_key or 0, job or 0),
+        started_at=started_at,
+        tickets=tickets or 0,
+        name=name({key: values[key] for key in telling if key in values}, labels),
+    )

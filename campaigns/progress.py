@@ -1,0 +1,218 @@
+"""What the page of a campaign shows, and what lists of campaigns show: reads only, with a fixed number of queries."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import Coalesce
+
+from campaigns import cells as cell_reads
+from campaigns.cells import Cell
+from campaigns.models import Campaign
+from queue_app.insight import batches, forecast, remedies, waiting
+from queue_app.insight.forecast import Estimate
+from queue_app.models import Job, State, Status
+from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE
+from queue_app.rules import pricing
+
+FIRST = 8  # rows of “next and running”
+LOOKED_AT_ANEW = 10  # seconds after which places and times left of an open campaign are shown anew, whatever happened
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A cell that is at work or comes next, with the time until it is done."""
+
+    cell: Cell
+    left: Estimate
+
+
+@dataclass(frozen=True)
+class Cap:
+    """A limit that the campaign's jobs pass, as it stands: ``limit`` is empty where there is none."""
+
+    name: str
+    used: int
+    limit: int | None
+    closed: bool
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why the next job of the campaign waits, in one line with numbers; and how full the limits above it are."""
+
+    sentence: str
+    caps: list[Cap]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The failed cells of one error; ``tickets`` is what a retry of all would take today."""
+
+    code: str
+    remedy: str
+    message: str
+    cells: list[Cell]
+    tickets: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """The cells that one rule keeps from being bought for one word, and the mend."""
+
+    rule: str
+    matched: str
+    reason: str
+    instead: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """
+    A campaign at one moment. ``choices`` are its dimensions in order; ``counts`` is of its cells by status; ``total`` is how many
+    of them were bought, ``open`` how many of those have not ended; ``ahead`` is what runs and comes next, the first few; ``why``
+    is ``None`` when nothing waits.
+    """
+
+    choices: dict[str, list[str]]
+    cells: list[Cell]
+    counts: dict[str, int]
+    total: int
+    open: int
+    left: Estimate
+    money: batches.Money
+    ahead: list[Ahead]
+    why: Why | None
+    failures: list[Failure]
+    blocks: list[Block]
+
+
+def look(campaign: Campaign, *, at: datetime) -> Progress:
+    """Read everything that the campaign's page shows; its model and its batch are loaded."""
+    choices = cell_reads.dimensions(campaign)
+    cells = cell_reads.of(campaign, choices)
+    counts = cell_reads.count(cells)
+    model = campaign.model
+    return Progress(
+        choices=choices,
+        cells=cells,
+        counts=counts,
+        total=len(cells) - counts[cell_reads.BLOCKED],
+        open=counts[Status.QUEUED] + counts[Status.PROCESSING],
+        left=forecast.for_batch(campaign.pk, at),
+        money=batches.money(campaign.batch),
+        ahead=_ahead(cells, at=at),
+        why=_why(cells, at=at),
+        failures=_failures(cells, pricing.tickets(model.unit, model.tickets_per_unit, campaign.parameters)),
+        blocks=_blocks(cells),
+    )
+
+
+def state_of(counts: Mapping[str, int], *, paused: bool) -> str:
+    """One word for a whole campaign, as the theme names states: ``paused``, or the status that tells most."""
+    at_work, waiting_still = counts[Status.PROCESSING], counts[Status.QUEUED]
+    if at_work or waiting_still:
+        untouched = waiting_still == sum(counts[status] for status in Status)
+        return "paused" if paused else str(Status.QUEUED if untouched else Status.PROCESSING)
+    ended = (status for status in (Status.FAILED, Status.COMPLETED) if counts[status])
+    return str(next(ended, Status.CANCELLED))
+
+
+def version(campaign: Campaign, *, at: datetime) -> str:
+    """
+    A token that changes whenever the campaign's page would: with each event or progress of its jobs and each pause; every 10 s
+    while a job of it is open, as places and times left change by others' doing. One query.
+    """
+    seen = Job.objects.filter(batch=campaign.pk).aggregate(
+        events=Sum("event_seq"), progress=Coalesce(Sum("progress"), 0.0), open=Count("pk", filter=Q(state__in=OPEN_STATES))
+    )
+    looks = int(at.timestamp() / LOOKED_AT_ANEW) if seen["open"] else 0
+    return f"{seen['events']}-{seen['progress']:.3f}-{int(campaign.batch.paused)}-{looks}"
+
+
+def counts_of(campaigns: Iterable[Campaign]) -> dict[int, dict[str, int]]:
+    """Bought cells of each campaign by status; one query."""
+    found: dict[int, dict[str, int]] = {campaign.pk: dict.fromkeys(map(str, Status), 0) for campaign in campaigns}
+    rows = Job.objects.filter(combination__campaign__in=found).order_by().values_list("batch", "state").annotate(Count("pk"))
+    for pk, state, number in rows:
+        found[pk][STATUS_OF_STATE[State(state)]] += number
+    return found
+
+
+def left_of(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Estimate]:
+    """
+    Time until the last job of each open campaign is done: that of the last in its lane, or of the last at work. What has an
+    unknown outcome or is being cancelled is left out.
+    """
+    ids = [campaign.pk for campaign in campaigns if campaign.batch.ended_at is None]
+    open_jobs = Job.objects.filter(batch__in=ids).select_related("model")
+    last = open_jobs.filter(state=State.QUEUED).order_by("batch", "priority", "-order_key", "-id").distinct("batch")
+    jobs = [*last, *open_jobs.filter(state__in=(State.SUBMITTING, State.RUNNING, State.STORING))]
+    estimates = forecast.for_jobs(jobs, at)
+    found: dict[int, Estimate] = {}
+    for job in jobs:
+        known = found.get(job.batch_id or 0)
+        if known is None or _late(estimates[job.pk]) > _late(known):
+            found[job.batch_id or 0] = estimates[job.pk]
+    return found
+
+
+def _ahead(cells: Sequence[Cell], *, at: datetime) -> list[Ahead]:
+    first = [*cell_reads.in_flight(cells), *cell_reads.waiting_in_order(cells)][:FIRST]
+    jobs = cell_reads.jobs(first)
+    estimates = forecast.for_jobs(jobs.values(), at)
+    return [Ahead(cell, estimates[cell.job]) for cell in first if cell.job in estimates]
+
+
+def _why(cells: Sequence[Cell], *, at: datetime) -> Why | None:
+    jobs = cell_reads.jobs(cell_reads.waiting_in_order(cells)[:1])
+    if not jobs:
+        return None
+    (job,) = jobs.values()
+    looked = waiting.outlook([job], at=at)
+    sentence = looked.sentence(job).replace(f"Batch {job.batch_id} ", "This campaign ")  # people know the campaign, not its batch
+    return Why(sentence, _caps(job, looked))
+
+
+def _failures(cells: Iterable[Cell], price: int) -> list[Failure]:
+    """Failed cells by their error, most first."""
+    by_code: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if cell.state == State.FAILED:
+            by_code[cell.error_code].append(cell)
+    found = [
+        Failure(code, remedies.of(code), alike[0].error_message, alike, len(alike) * price) for code, alike in by_code.items()
+    ]
+    return sorted(found, key=lambda failure: (-len(failure.cells), failure.code))
+
+
+def _blocks(cells: Iterable[Cell]) -> list[Block]:
+    """Blocked cells by rule and word."""
+    found: dict[tuple[str, str, str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if cell.state == cell_reads.BLOCKED:
+            hit = next(hit for hit in cell.compliance["hits"] if hit["severity"] == "block")
+            found[hit["rule"], hit["matched"], hit["reason"], hit["instead"]].append(cell)
+    return [Block(*words, alike) for words, alike in found.items()]
+
+
+def _late(estimate: Estimate) -> tuple[bool, float]:
+    """What nobody can know ends last."""
+    return estimate.p50_seconds is None, estimate.p50_seconds or 0.0
+
+
+def _caps(job: Job, looked: waiting.Outlook) -> list[Cap]:
+    floor = looked.floor
+    assert floor is not None  # the job is queued
+    route = floor.route_for(job.model_id) or next(iter(floor.routes.get(job.model_id, ())), None)
+    named: Sequence[tuple[str, tuple[str, str]]] = [
+        ("This campaign at once", ("batch", str(job.batch_id))),
+        (job.model_id, ("model", job.model_id)),
+        *([(f"Provider account {route.account_id}", ("account", route.account_id))] if route else []),
+        ("Whole queue", ("queue", "")),
+    ]
+    room = floor.room
+    return [Cap(name, room.used[key], room.caps.get(key), key in room.closed) for name, key in named]

@@ -1,0 +1,102 @@
+"""Numbers, spans and meters as the pages of end users say them."""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from django import template
+from django.utils.safestring import SafeString
+
+from campaigns import progress
+from campaigns.cells import METER
+from queue_app.admin import display
+from queue_app.models import Job, Status
+
+register = template.Library()
+GAP = 0.4  # of the meter's 100 units, between its parts
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """2 m 20 s; a dash where nobody can know."""
+    return "–" if seconds is None else display.duration(seconds)
+
+
+@register.filter
+def about(seconds: float | None) -> str:
+    """An estimate, no finer than it is known: 35 s, 2 m 20 s, 21 m, 1 h 05 m; a dash where nobody can know."""
+    if not seconds:
+        return "–" if seconds is None else "now"
+    step = 5 if seconds < 60 else 10 if seconds < 600 else 60
+    rounded = display.duration(ceil(seconds / step) * step)
+    return rounded.removesuffix(" 00 s") if step == 60 else rounded
+
+
+@register.filter
+def percent(part: float) -> int:
+    """0.714 → 71."""
+    return round(part * 100)
+
+
+@register.filter
+def badge(state: str) -> SafeString:
+    """A job's state: glyph, word and colour."""
+    return display.badge(state)
+
+
+@register.filter
+def capacity(cap: progress.Cap) -> SafeString:
+    """How full a limit is, as cells and numbers."""
+    return display.capacity(cap.used, cap.limit or 0, held=cap.closed)
+
+
+@register.filter
+def video_length(seconds: float | None) -> str:
+    """0:08."""
+    whole = round(seconds or 0)
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+@register.filter
+def said_parameters(parameters: Mapping[str, Any]) -> str:
+    """8 s, 16:9."""
+    return ", ".join(display.parameters(Job(parameters=parameters)))
+
+
+@register.inclusion_tag("campaigns/_meter.html")
+def meter(counts: Mapping[str, int]) -> dict[str, Any]:
+    """The parts of a whole as one bar, told in words too."""
+    return {"parts": _parts({str(part): counts.get(part, 0) for part in METER}), "words": counted(counts) or "nothing yet"}
+
+
+@register.inclusion_tag("campaigns/_meter.html")
+def purse(balances: Mapping[str, int]) -> dict[str, Any]:
+    """Available against reserved tickets, as one bar."""
+    available, reserved = balances["available"], balances["reserved"]
+    words = f"{display.number(available)} available, {display.number(reserved)} reserved"
+    return {"parts": _parts({"completed": available, "processing": reserved}), "words": words}
+
+
+@register.filter
+def counted(counts: Mapping[str, int]) -> str:
+    """29 completed, 2 processing."""
+    return ", ".join(f"{display.number(counts[part])} {part.label.lower()}" for part in METER if counts.get(part))
+
+
+@register.inclusion_tag("campaigns/_state.html")
+def campaign_state(counts: Mapping[str, int], paused: bool) -> dict[str, Any]:
+    """The badge of a campaign."""
+    state = progress.state_of(counts, paused=paused)
+    failed = f"Ended, {display.number(counts[Status.FAILED])} failed"
+    return {"state": state, "words": failed if state == Status.FAILED else state.capitalize()}
+
+
+def _parts(numbers: Mapping[str, int]) -> list[dict[str, str]]:
+    total = sum(numbers.values()) or 1
+    left, parts = 0.0, []
+    for status, number in numbers.items():
+        width = 100 * number / total
+        if number:
+            parts.append({"status": status, "x": f"{left:.2f}", "width": f"{max(width - GAP, 0.2):.2f}"})
+        left += width
+    return parts

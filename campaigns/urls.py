@@ -1,0 +1,31 @@
+"""Addresses of the end users' pages."""
+
+from django.urls import path
+
+from campaigns.views import home, jobs, judging, page, review
+
+app_name = "campaigns"
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("quick/", home.generate, name="generate"),
+    path("quick/choices/", home.quick_choices, name="quick-choices"),
+    path("notices/", home.dismiss, name="dismiss"),
+    path("campaigns/", home.campaign_list, name="list"),
+    path("campaigns/<int:pk>/", page.page, name="page"),
+    path("campaigns/<int:pk>/cells/", page.cells, name="cells"),
+    path("campaigns/<int:pk>/cancel/", page.cancel, name="cancel"),
+    path("campaigns/<int:pk>/pause/", page.pause, name="pause"),
+    path("campaigns/<int:pk>/resume/", page.resume, name="resume"),
+    path("campaigns/<int:pk>/retry-failed/", page.retry_failed, name="retry-failed"),
+    path("campaigns/<int:pk>/review/", review.grid, name="review"),
+    path("campaigns/<int:pk>/review/results.csv", review.results_csv, name="review-csv"),
+    path("campaigns/<int:pk>/review/approved.zip", review.approved_zip, name="review-zip"),
+    path("campaigns/<int:pk>/review/<int:index>/", judging.page, name="cell"),
+    path("campaigns/<int:pk>/review/<int:index>/judge/", judging.judge, name="judge"),
+    path("campaigns/<int:pk>/review/<int:index>/note/", judging.note, name="note"),
+    path("campaigns/<int:pk>/review/<int:index>/again/", judging.again, name="again"),
+    path("campaigns/<int:pk>/review/<int:index>/check/", judging.check, name="again-check"),
+    path("jobs/<int:pk>/", jobs.page, name="job"),
+    path("jobs/<int:pk>/cancel/", jobs.cancel, name="job-cancel"),
+    path("jobs/<int:pk>/retry/", jobs.retry, name="job-retry"),
+]

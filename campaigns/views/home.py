@@ -1,0 +1,107 @@
+"""The home page: one clip by itself, my campaigns, my queue, latest results, wallet and notices; and the list of campaigns."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from campaigns import mine, verbs
+from campaigns.models import Campaign
+from campaigns.views import live, quick
+from campaigns.views.access import viewer
+from queue_app import clock, tickets
+from queue_app.models import Job, Notice
+from queue_app.tickets import NotEnoughTickets
+from queue_app.work.intake import IntakeRefused, ModelNotAvailable
+
+CAMPAIGNS_A_PAGE = 25
+
+
+@login_required
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """Everything of the user's at a glance; to htmx its changing parts, or 204."""
+    at = clock.now()
+    context = _context(request, at=at)
+    if not live.fragment_wanted(request):
+        context["form"] = quick.read(request.GET, viewer(request), at=at)
+    return live.answer(request, "campaigns/home.html", "campaigns/_home.html", context)
+
+
+@login_required
+@require_GET
+def quick_choices(request: HttpRequest) -> HttpResponse:
+    """The choices of the chosen model and the button with the price, as a fragment."""
+    return render(request, "campaigns/_quick_choices.html", {"form": quick.read(request.GET, viewer(request), at=clock.now())})
+
+
+@login_required
+@require_POST
+def generate(request: HttpRequest) -> HttpResponse:
+    """Queue one clip, once for one form; with ``look`` only price it anew. What is wrong stands at its field, nothing is lost."""
+    user, at = viewer(request), clock.now()
+    form = quick.read(request.POST, user, at=at)
+    if "look" not in request.POST and form.model is not None and form.price_is_as_shown():
+        try:
+            job, is_new = verbs.generate_once(user, form.draft(), key=form.key, at=at, actor=user.username)
+        except IntakeRefused as refusal:
+            form.refuse(refusal.problems)
+        except (NotEnoughTickets, ModelNotAvailable) as refusal:
+            form.errors["price"] = str(refusal)
+        else:
+            words = "is queued" if is_new else "was queued by this form already; nothing was bought twice"
+            messages.success(request, f"Your {job.kind_id} {words}.")
+            return redirect("campaigns:job", job.pk)
+    status = 422 if form.errors else 200
+    return render(request, "campaigns/home.html", {**_context(request, at=at), "form": form}, status=status)
+
+
+@login_required
+@require_POST
+def dismiss(request: HttpRequest) -> HttpResponse:
+    """Mark a notice of the user's own as read; ``all`` marks them all."""
+    unread = Notice.objects.filter(user=viewer(request), read_at=None)
+    wanted = request.POST.get("notice", "")
+    if wanted != "all":
+        unread = unread.filter(pk=int(wanted)) if wanted.isascii() and wanted.isdigit() and len(wanted) < 19 else unread.none()
+    unread.update(read_at=clock.now())
+    return redirect("campaigns:home")
+
+
+@login_required
+@require_GET
+def campaign_list(request: HttpRequest) -> HttpResponse:
+    """All campaigns that the user may see, newest first."""
+    found = Campaign.objects.of(viewer(request)).select_related("batch__owner", "brand").order_by("-pk")
+    if words := request.GET.get("search", "").strip()[:200]:
+        found = found.filter(name__icontains=words)
+    page = Paginator(found, CAMPAIGNS_A_PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "lines": mine.campaign_lines(list(page.object_list), at=clock.now()), "search": words}
+    return render(request, "campaigns/list.html", context)
+
+
+def _context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
+    user = viewer(request)
+    return {
+        "greeting": _greeting(at),
+        "at": at,
+        "campaigns": mine.campaigns(user, at=at),
+        "queue": mine.queue(user, at=at),
+        "open_jobs": Job.objects.filter(owner=user).open().count(),
+        "results": mine.results(user),
+        "balances": tickets.balances(user),
+        "entries": mine.entries(user),
+        "notices": mine.notices(user),
+    }
+
+
+def _greeting(at: datetime) -> str:
+    hour = at.astimezone(ZoneInfo(settings.QUEUE_TIME_ZONE)).hour
+    return "Good morning" if 4 <= hour < 12 else "Good afternoon" if 12 <= hour < 18 else "Good evening"

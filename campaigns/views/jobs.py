@@ -1,0 +1,102 @@
+"""The page of one job for its owner: where it is, why it waits, what came of it, what it cost; cancel and retry."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from campaigns import cells
+from campaigns.models import Version
+from campaigns.views import live
+from campaigns.views.access import job_seen_by, job_to_change, may_change, viewer
+from queue_app import clock, lifecycle
+from queue_app.admin import job_page
+from queue_app.admin.preview import Selection
+from queue_app.insight import forecast, remedies
+from queue_app.lifecycle import MoveRefused, Verdict
+from queue_app.models import Asset, Job
+from queue_app.tickets import NotEnoughTickets
+from queue_app.work import intake, policy
+from queue_app.work.intake import ModelNotAvailable
+
+_SAID = {
+    Verdict.CANCELLED: "Cancelled. Its tickets are back.",
+    Verdict.REQUESTED: "The provider is asked to stop it. It shows “Cancel asked” until the provider says so.",
+    Verdict.TOO_LATE: "Too late: it was made already, or has ended.",
+}
+
+
+@login_required
+@require_GET
+def page(request: HttpRequest, pk: int) -> HttpResponse:
+    """The job; to htmx its changing parts, or 204."""
+    job, at = job_seen_by(request, pk), clock.now()
+    files = list(job.assets.filter(expired_at=None).order_by("version", "kind"))
+    latest = {file.kind: file for file in files}
+    context = job_page.context(job, at=at) | {
+        "at": at,
+        "left": forecast.for_job(job, at) if job.is_open else None,
+        "remedy": remedies.of(job.error_code) if job.error_code else "",
+        "main": latest.get(Asset.Kind.VIDEO) or latest.get(Asset.Kind.IMAGE) or latest.get(Asset.Kind.PAGE),
+        "thumbnail": latest.get(Asset.Kind.THUMBNAIL),
+        "cell": _cell(job),
+        "may_change": may_change(request, job.owner_id),
+    }
+    return live.answer(request, "campaigns/job.html", "campaigns/_job.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what a cancel will do; on POST do it."""
+    job = job_to_change(request, pk)
+    if request.method != "POST":
+        return _preview(request, job, Selection(request, Job.objects.filter(pk=job.pk)).on_cancel())
+    at, user, reason = clock.now(), viewer(request), request.POST.get("reason", "")[:300]
+    verdict = lifecycle.cancel([job.pk], at=at, actor=user.username, reason=reason)[job.pk]
+    if user.pk != job.owner_id:
+        policy.audit("cancel jobs", f"job {job.pk}", at=at, actor=user, after={"verdict": verdict.value}, reason=reason)
+    (messages.info if verdict == Verdict.TOO_LATE else messages.success)(request, _SAID[verdict])
+    return redirect("campaigns:job", job.pk)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what a retry will cost; on POST do it."""
+    job = job_to_change(request, pk)
+    if request.method != "POST":
+        return _preview(request, job, Selection(request, Job.objects.filter(pk=job.pk)).on_retry())
+    try:
+        with transaction.atomic():
+            intake.retry(list(Job.objects.lock().filter(pk=job.pk)), at=clock.now(), actor=viewer(request).username)
+    except (MoveRefused, NotEnoughTickets, ModelNotAvailable) as refusal:
+        messages.error(request, f"It was not retried. {refusal}")
+    else:
+        messages.success(request, "Queued again, at the end of its lane.")
+    return redirect("campaigns:job", job.pk)
+
+
+def _preview(request: HttpRequest, job: Job, what: dict[str, Any]) -> HttpResponse:
+    context = what | {"subject": f"job {job.pk}", "back": "campaigns:job", "pk": job.pk}
+    return render(request, "campaigns/preview.html", context)
+
+
+def _cell(job: Job) -> dict[str, Any] | None:
+    """The cell that the job is a version of; ``None`` for a job of no campaign."""
+    found = Version.objects.filter(job=job).select_related("combination__campaign").first()
+    if found is None:
+        return None
+    combination = found.combination
+    return {
+        "campaign": combination.campaign,
+        "name": cells.name(
+            {key: combination.values[key] for key in cells.dimensions(combination.campaign)}, combination.campaign.labels
+        ),
+        "version": found.number,
+        "is_latest": combination.job_id == job.pk,
+    }

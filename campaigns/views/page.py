@@ -1,0 +1,177 @@
+"""The page of a campaign, the list of its cells, and what may be asked of it, each said before it is done."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db.models import Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from campaigns import cells as cell_reads
+from campaigns import heat, verbs
+from campaigns.models import Campaign
+from campaigns.progress import look, version
+from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change, viewer
+from campaigns.views.live import fragment_wanted, unchanged
+from queue_app import clock
+from queue_app.admin import display
+from queue_app.admin.preview import Selection
+from queue_app.lifecycle import Verdict
+from queue_app.models import Job, Reservation
+from queue_app.tickets import NotEnoughTickets
+from queue_app.work import batches, policy
+from queue_app.work.intake import ModelNotAvailable
+
+CELLS_A_PAGE = 100
+
+
+@login_required
+@require_GET
+def page(request: HttpRequest, pk: int) -> HttpResponse:
+    """The campaign; to htmx its changing parts, or 204 when nothing has changed since ``seen``."""
+    campaign, at = campaign_seen_by(request, pk), clock.now()
+    token = version(campaign, at=at)
+    if unchanged(request, token):
+        return HttpResponse(status=204)
+    progress = look(campaign, at=at)
+    choices = progress.choices
+    chosen = heat.axes(choices, rows=request.GET.get("rows", ""), columns=request.GET.get("columns", ""))
+    context = {
+        "campaign": campaign,
+        "progress": progress,
+        "at": at,
+        "token": token,
+        "axes": chosen,
+        "folded": _folded(campaign, choices, chosen),
+        "dimensions": _named(campaign, choices),
+        "bands": heat.bands(progress.cells, chosen, dimensions=choices, labels=campaign.labels),
+        "may_change": may_change(request, campaign.batch.owner_id),
+        "live": fragment_wanted(request),
+    }
+    return render(request, "campaigns/_board.html" if fragment_wanted(request) else "campaigns/page.html", context)
+
+
+@login_required
+@require_GET
+def cells(request: HttpRequest, pk: int) -> HttpResponse:
+    """Every cell in words; ``?status=`` and ``?{dimension}={value}`` narrow them."""
+    campaign, at = campaign_seen_by(request, pk), clock.now()
+    choices = cell_reads.dimensions(campaign)
+    every = cell_reads.of(campaign, choices)
+    wanted = {key: value for key in choices if (value := request.GET.get(key))}
+    here = [cell for cell in every if wanted.items() <= cell.values.items()]
+    status = request.GET.get("status", "")
+    found = [cell for cell in here if cell.status == status] if status else here
+    counts = cell_reads.count(here)
+    query = request.GET.copy()
+    for name in ("status", "page"):
+        query.pop(name, None)
+    context = {
+        "campaign": campaign,
+        "at": at,
+        "cells": Paginator(found, CELLS_A_PAGE).get_page(request.GET.get("page")),
+        "counts": [(name, name.capitalize(), counts[name]) for name in counts if counts[name] or name == status],
+        "all": len(here),
+        "status": status,
+        "where": cell_reads.name(wanted, campaign.labels),
+        "query": query.urlencode(),
+    }
+    return render(request, "campaigns/cells.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what a cancel will do; on POST do it."""
+    campaign = campaign_to_change(request, pk)
+    if request.method != "POST":
+        return _preview(request, campaign, Selection(request, Job.objects.filter(batch=campaign.pk)).on_cancel())
+    at, reason = clock.now(), request.POST.get("reason", "")[:300]
+    verdicts = batches.cancel(campaign.batch, at=at, actor=viewer(request).username, reason=reason)
+    back = Reservation.objects.filter(job__batch=campaign.pk, state=Reservation.State.RELEASED, settled_at=at)
+    tickets = back.aggregate(sum=Sum("amount"))["sum"] or 0
+    stopped, asked = verdicts[Verdict.CANCELLED], verdicts[Verdict.REQUESTED]
+    if stopped:
+        messages.success(request, f"{_videos(stopped)} cancelled, {display.number(tickets)} tickets are back.")
+    if asked:
+        messages.info(request, f"{_videos(asked)} asked to stop at the provider. They show “Cancel asked” until it says so.")
+    if not stopped and not asked:
+        messages.info(request, "There was nothing left that could be cancelled.")
+    if viewer(request).pk != campaign.batch.owner_id:
+        after = {verdict.value: number for verdict, number in verdicts.items()}
+        policy.audit("cancel campaign", str(campaign.pk), at=at, actor=viewer(request), after=after, reason=reason)
+    return redirect("campaigns:page", pk)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def pause(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what a pause will do; on POST do it."""
+    campaign = campaign_to_change(request, pk)
+    if request.method != "POST":
+        counts = cell_reads.count(cell_reads.of(campaign, campaign.dimensions))
+        return render(request, "campaigns/pause.html", {"campaign": campaign, "counts": counts})
+    reason = request.POST.get("reason", "")[:200]
+    policy.pause_batch(campaign.batch, at=clock.now(), actor=viewer(request), reason=reason)
+    messages.success(request, "Paused. What runs goes on; what waits keeps its place until you resume.")
+    return redirect("campaigns:page", pk)
+
+
+@login_required
+@require_POST
+def resume(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let its jobs be claimed again."""
+    campaign = campaign_to_change(request, pk)
+    policy.resume_batch(campaign.batch, at=clock.now(), actor=viewer(request))
+    messages.success(request, "Resumed. The jobs that waited have kept their places.")
+    return redirect("campaigns:page", pk)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what a retry of the failed cells will cost; on POST do it."""
+    campaign = campaign_to_change(request, pk)
+    if request.method != "POST":
+        failed = verbs.latest_jobs(campaign).with_status("failed")
+        return _preview(request, campaign, Selection(request, failed).on_retry())
+    try:
+        queued = verbs.retry_failed(campaign, at=clock.now(), actor=viewer(request).username)
+    except (NotEnoughTickets, ModelNotAvailable) as refusal:
+        messages.error(request, f"Nothing was retried. {refusal}")
+    else:
+        words = f"{_videos(queued)} queued again." if queued else "Nothing had failed any more."
+        messages.success(request, words)
+    return redirect("campaigns:page", pk)
+
+
+def _preview(request: HttpRequest, campaign: Campaign, what: dict[str, Any]) -> HttpResponse:
+    context = what | {"subject": campaign.name, "back": "campaigns:page", "pk": campaign.pk, "campaign": campaign}
+    return render(request, "campaigns/preview.html", context)
+
+
+def _named(campaign: Campaign, choices: heat.Choices) -> list[dict[str, Any]]:
+    """The campaign's dimensions in their words of then."""
+    return [
+        {
+            "key": key,
+            "label": campaign.labels.get(key, {}).get("label", key),
+            "values": [cell_reads.label_of(campaign.labels, key, value) for value in values],
+        }
+        for key, values in choices.items()
+    ]
+
+
+def _folded(campaign: Campaign, choices: heat.Choices, chosen: heat.Axes) -> list[str]:
+    """The dimensions that differ from cell to cell and that neither axis shows."""
+    if chosen.rows == heat.OTHERS:
+        return []
+    rest = {key: values for key, values in choices.items() if key not in (chosen.rows, chosen.columns) and len(values) > 1}
+    return [one["label"] for one in _named(campaign, rest)]
+
+
+def _videos(number: int) -> str:
+    return f"{display.number(number)} {'video' if number == 1 else 'videos'}"
