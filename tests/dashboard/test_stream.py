@@ -1,5 +1,6 @@
 """The live stream, heard by real clients from a real server that loses its real database. Figures are printed."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -16,7 +17,7 @@ from django.db import connection, transaction
 from django.urls import reverse
 
 from queue_app import wake
-from queue_app.dashboard import hub
+from queue_app.dashboard import hub, stream
 from queue_app.models import ApiKey, ModelConcurrencyLimit, User
 from queue_app.work import policy
 from tests.factories import NOON, UserFactory, make_job
@@ -222,3 +223,16 @@ class TestTheHub:
         job = make_job(owner=owner)
         wait_for(lambda: one.jobs() == {job.pk})
         assert slowest < 1
+
+
+class TestASilentStream:
+    def test_says_that_it_is_still_there_and_ends_when_its_time_is_over(self, monkeypatch):
+        monkeypatch.setattr(stream, "STILL_HERE_SECONDS", 0.05)
+        monkeypatch.setattr(stream, "LIFETIME_SECONDS", 0.12)
+        monkeypatch.setattr(hub.hub, "join", lambda _: None)
+        client = hub.Client(User(pk=7))
+
+        async def heard() -> list[bytes]:
+            return [part async for part in stream.events(client)]
+
+        assert asyncio.run(heard()) == [stream.COME_AGAIN, *[stream.STILL_HERE] * 3]

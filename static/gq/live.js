@@ -1,0 +1,54 @@
+/* Live pages. <body data-stream="address"> hears of changes; whatever reads itself anew does so on gq:changed and gq:tick
+   (hx-trigger="gq:tick from:body, gq:changed from:body"; a filter in a trigger would need eval, which the CSP forbids);
+   [data-live] says how old that is. Nothing runs in a hidden tab. */
+(() => {
+  "use strict";
+  const TICK = 5000, GATHER = 150, STALE = 15000, RETRY = 30000; // milliseconds
+  const body = document.body;
+  let source = null, gathering = 0, retry = 0, answered = Date.now();
+
+  const say = (name) => { if (!document.hidden && window.htmx) window.htmx.trigger(body, name); };
+  // what comes within 150 ms of a change is answered by the same look
+  const changed = () => { gathering ||= setTimeout(() => { gathering = 0; say("gq:changed"); }, GATHER); };
+
+  const disconnect = () => { clearTimeout(retry); source?.close(); source = null; };
+  const connect = () => {
+    clearTimeout(retry);
+    if (source || document.hidden || !body.dataset.stream) return;
+    source = new EventSource(body.dataset.stream);
+    for (const name of ["change", "queue", "resync"]) source.addEventListener(name, changed);
+    // the browser comes again by itself unless it was refused; the tick goes on meanwhile
+    source.addEventListener("error", () => {
+      if (source?.readyState !== EventSource.CLOSED) return;
+      disconnect();
+      retry = setTimeout(connect, RETRY);
+    });
+  };
+
+  const ago = (seconds) => (seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`);
+  const showAge = () => {
+    const age = Date.now() - answered, stale = age > STALE, since = new Date(answered);
+    const at = since.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+    document.querySelectorAll("[data-live]").forEach((dot) => {
+      dot.classList.toggle("is-stale", stale);
+      dot.textContent = stale ? `Not updated since ${at}, trying again` : `Live, updated ${ago(Math.round(age / 1000))} ago`;
+    });
+  };
+
+  document.addEventListener("htmx:afterRequest", (e) => {
+    const live = e.detail.elt.closest("[hx-trigger*='gq:']");
+    if (live && e.detail.successful) { answered = Date.now(); showAge(); }
+  });
+  document.addEventListener("htmx:afterSettle", showAge);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return disconnect();
+    connect();
+    changed();
+  });
+  // six streams block a browser's every other request to a host: none outlives its page, not even in the back-forward cache
+  window.addEventListener("pagehide", disconnect);
+  window.addEventListener("pageshow", connect);
+  setInterval(() => say("gq:tick"), TICK);
+  setInterval(() => { if (!document.hidden) showAge(); }, 1000);
+  connect();
+})();
