@@ -1,12 +1,14 @@
 """How long until a job, a batch, or a batch yet to be launched is done."""
 
+import time
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from queue_app.insight import forecast
+from queue_app.insight import forecast, scene
 from queue_app.insight.forecast import Estimate
 from queue_app.models import Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, State, User
 from queue_app.rules import eta
@@ -218,8 +220,41 @@ class TestANewBatch:
         forecast._drawn.cost = 0.0
         assert promised == forecast.for_batch(batch.pk, NOON)
 
+    def test_is_answered_at_every_keystroke(self):
+        queued(9)
+        owner = UserFactory()
+        forecast.for_new("sora-2", 660, 0, owner, None, "video", at=NOON)
+
+        began = time.perf_counter()
+        answers = [forecast.for_new("sora-2", cells, 0, owner, None, "video", at=NOON) for cells in (660, 600, 540)]
+        each = (time.perf_counter() - began) / len(answers)
+
+        print(f"\na keystroke: {each * 1000:.1f} ms")
+        assert each < 0.02
+        assert [answer.p50_seconds for answer in answers] == sorted((answer.p50_seconds for answer in answers), reverse=True)
+
 
 class TestTheCurves:
+    def test_reckon_what_lies_behind_the_heads_of_lanes_in_heaps(self, monkeypatch):
+        capped = BatchFactory(max_concurrent=1)
+        jobs = [*queued(8, batch=capped, owner=capped.owner), *queued(6), *queued(3, priority=-10)]
+        exact = forecast.for_jobs(jobs, NOON)
+        cache.clear()
+        monkeypatch.setattr(scene, "EXACT", 3)
+
+        assert forecast.for_jobs(jobs, NOON) == exact
+
+    def test_place_a_newcomer_behind_the_last_they_know_until_drawing_them_anew_is_worth_it(self):
+        limit(number=1)
+        first = queued()
+        forecast.for_job(first, NOON)
+        forecast._drawn.cost = 1.0
+        newcomer = queued()
+
+        assert p50(newcomer) == 30
+        forecast._drawn.cost = 0.0
+        assert p50(newcomer) == 60
+
     def test_are_drawn_once_for_all_who_ask(self):
         jobs = queued(3)
         forecast.for_job(jobs[0], NOON)
