@@ -119,5 +119,6 @@ def _made(states: Counter[str]) -> int:
     return states["storing"] + states["completed"]
 
 
-def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
+def kill(*processes: int) -> None:
+    for process in processes:
+        os.kill(process, signal.SIGKILL)

@@ -41,7 +41,7 @@ def test_all_jobs_end_and_no_attempt_is_accepted_twice(site: Site, capsys: pytes
         blow()
 
     busy = [worker.pid for worker in run.workers_at("submit", at_least=2)]  # one call will never be accepted, the other has been
-    strike("two workers in their create calls", lambda: [kill(pid) for pid in busy[:2]])
+    strike("two workers in their create calls", lambda: kill(*busy[:2]))
     run.wait_for_progress()
     idle = run.workers_at("")[0]
     strike("an idle worker", lambda: kill(idle.pid))  # holding the lock of the queue, or not: then the cluster is frozen
