@@ -118,11 +118,11 @@ def enter(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str = "") ->
 def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
     """Give each picked job an attempt and a lease (T2). The claim lock is held and the jobs are locked and queued."""
     jobs = [pick.job for pick in picks]
-    held = {r.job_id: r for r in Reservation.objects.filter(job__in=jobs, state=Reservation.State.HELD)}
+    held = dict(Reservation.objects.filter(job__in=jobs, state=Reservation.State.HELD).values_list("job_id", "pk"))
     Attempt.objects.bulk_create(
         Attempt(
             job=pick.job,
-            reservation=held[pick.job.pk],
+            reservation_id=held[pick.job.pk],
             number=pick.job.attempt_number + 1,
             route=pick.route,
             account=pick.route.account,

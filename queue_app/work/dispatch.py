@@ -104,7 +104,7 @@ class _Choice:
 
 def _locked(ids: set[int]) -> dict[int, Job]:
     """Lock what is still to be claimed and nobody else has locked."""
-    free = Job.objects.lock().select_for_update(of=("self",), skip_locked=True)
+    free = Job.objects.select_for_update(skip_locked=True).order_by("id")
     return {job.pk: job for job in free.filter(pk__in=ids, state=State.QUEUED, held=False, not_before=None)}
 
 

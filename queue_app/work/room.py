@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.db import connection
 
-from queue_app.models import Batch, GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings, User
+from queue_app.models import Batch, GenerationModel, ModelRoute, ProviderAccount, QueueSettings, User
 from queue_app.models.job import slots_in_use
 from queue_app.providers import registry
 from queue_app.rules import limits, peak
@@ -29,6 +31,32 @@ def usable_routes(models: Iterable[str] | None = None) -> dict[str, list[ModelRo
         if registry.is_available(route.account.adapter) and route.account.is_usable:
             found.setdefault(route.model_id, []).append(route)
     return found
+
+
+# every limit and pause of the catalogue in one statement: each claim asks
+_LIMITS = """
+    SELECT 'kind', key, max_concurrent, false, '', NULL::timestamptz, NULL::timestamptz, 0, NULL::timestamptz FROM queue_app_kind
+     UNION ALL
+    SELECT 'model', model_id, max_concurrent, paused, paused_reason, paused_until, NULL, 0, NULL
+      FROM queue_app_modelconcurrencylimit
+     UNION ALL
+    SELECT 'account', key, max_concurrent, paused, paused_reason, paused_until, cooldown_until, lowered_by, lowered_at
+      FROM queue_app_provideraccount
+"""
+
+
+class LimitRow(NamedTuple):
+    """A limit of the catalogue as it stands, with what closes or lowers it."""
+
+    limit: str
+    key: str
+    max_concurrent: int | None
+    paused: bool
+    paused_reason: str
+    paused_until: datetime | None
+    cooldown_until: datetime | None
+    lowered_by: int
+    lowered_at: datetime | None
 
 
 @dataclass
@@ -55,6 +83,8 @@ class Floor:
         """Load the limits and pauses of these batches and users, each once."""
         new_batches = {pk for pk in batches if pk is not None and ("batch", str(pk)) not in self._known}
         new_owners = {pk for pk in owners if ("user", str(pk)) not in self._known}
+        if not new_batches and not new_owners:
+            return
         for pk, cap, paused, reason in Batch.objects.filter(pk__in=new_batches).values_list(
             "pk", "max_concurrent", "paused", "paused_reason"
         ):
@@ -82,12 +112,11 @@ def load(*, at: datetime, policy: QueueSettings) -> Floor:
     """Read every limit, pause and slot in use. Under the claim lock this counts what the lock protects."""
     floor = Floor(at=at, policy=policy, room=Room(used=limits.count(slots_in_use(at))), routes=usable_routes())
     floor._set(limits.QUEUE, queue_limit(policy, at=at), _closed(policy, at))
-    for key, cap in Kind.objects.values_list("key", "max_concurrent"):
-        floor._set(("kind", key), cap, None)
-    for limit in ModelConcurrencyLimit.objects.all():
-        floor._set(("model", limit.model_id), limit.max_concurrent, _closed(limit, at))
-    for account in ProviderAccount.objects.all():
-        floor._set(("account", account.key), account_limit(account, at=at), _account_closed(account, at))
+    with connection.cursor() as cursor:
+        cursor.execute(_LIMITS)
+        rows = [LimitRow(*row) for row in cursor.fetchall()]
+    for row in rows:
+        floor._set((row.limit, row.key), account_limit(row, at=at), _row_closed(row, at))
     return floor
 
 
@@ -97,11 +126,11 @@ def queue_limit(policy: QueueSettings, *, at: datetime) -> int:
     return peak.effective_limit(policy.max_concurrent, local, hours=policy.peak_hours, factor=policy.peak_factor)
 
 
-def account_limit(account: ProviderAccount, *, at: datetime) -> int | None:
-    """The account's effective limit: its own, less what 429 answers took off it."""
-    if account.max_concurrent is None:
+def account_limit(row: LimitRow | ProviderAccount, *, at: datetime) -> int | None:
+    """A limit, an account's less what 429 answers took off it."""
+    if row.max_concurrent is None:
         return None
-    return limits.lowered(account.max_concurrent, by=account.lowered_by, since=account.lowered_at, at=at)
+    return limits.lowered(row.max_concurrent, by=row.lowered_by, since=row.lowered_at, at=at)
 
 
 def available_models() -> dict[str, GenerationModel]:
@@ -110,15 +139,13 @@ def available_models() -> dict[str, GenerationModel]:
     return {model.key: model for model in GenerationModel.objects.filter(pk__in=routes).select_related("limit")}
 
 
-def _closed(row: QueueSettings | ModelConcurrencyLimit, at: datetime) -> Closed | None:
+def _closed(row: QueueSettings | LimitRow, at: datetime) -> Closed | None:
     return (
         Closed(row.paused_until, row.paused_reason or "paused") if limits.is_closed(row.paused, row.paused_until, at=at) else None
     )
 
 
-def _account_closed(account: ProviderAccount, at: datetime) -> Closed | None:
-    if limits.is_closed(account.paused, account.paused_until, at=at):
-        return Closed(account.paused_until, account.paused_reason or "paused")
-    if account.cooldown_until and account.cooldown_until > at:
-        return Closed(account.cooldown_until, "cooling down")
-    return None
+def _row_closed(row: LimitRow, at: datetime) -> Closed | None:
+    if row.cooldown_until and row.cooldown_until > at:
+        return _closed(row, at) or Closed(row.cooldown_until, "cooling down")
+    return _closed(row, at)
