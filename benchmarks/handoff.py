@@ -1,8 +1,8 @@
 """
 Hand-off: from a slot that is freed to the next create call, with a backlog.
 
-Ours: a limit of 4, jobs of about 2 s, real `runworker`; from the event that frees the slot to the ``called_at`` of the next attempt, both
-by the database's clock. The peer: procrastinate with 4 at a time, from the end of a job to the start of the next one.
+Ours: a limit of 4, jobs of about 2 s, a real `runworker`; from the event that frees the slot to the ``called_at`` of the next
+attempt, both by the database's clock. The peer: procrastinate with 4 at a time, from the end of a job to the next one's start.
 """
 
 import json

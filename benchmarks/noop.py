@@ -1,6 +1,6 @@
 """
-No-op jobs per second through everything: priced, reserved, claimed under all limits, attempted, "bought", stored, captured, with an event
-for each step. Two workers submit and check. The peer: django-tasks-db with two workers, which does none of that.
+No-op jobs per second through everything: priced, reserved, claimed under all limits, attempted, "bought", stored, captured, with
+an event for each step. Two workers submit and check. The peer: django-tasks-db with two workers, which does none of that.
 """
 
 import os
