@@ -1,0 +1,66 @@
+"""The launch of 625 combinations, beside the bare bulk insert of the same rows."""
+
+import statistics
+import time
+from typing import Any
+
+from benchmarks import stand
+
+ROUNDS = 5
+
+
+def main() -> None:
+    from campaigns import launch, plan
+    from campaigns.models import Combination, Dimension, Version
+    from queue_app import clock, tickets
+    from queue_app.models import Job, JobEvent, LedgerEntry, LedgerTransaction, Reservation, User
+
+    user = User.objects.create_user("bench")
+    tickets.grant(user, 1_000_000, at=clock.now(), actor="bench", reason="bench")
+    chosen = {d.key: [v.key for v in d.values.all()] for d in Dimension.objects.offered() if d.values.count() == 5}
+    brief = plan.Brief(
+        brand="Bench",
+        big_idea="A scent is a small holiday",
+        model="sora-2",
+        duration=4,
+        dimensions=dict(list(chosen.items())[:4]),
+    )
+    tables = (Job, JobEvent, Reservation, LedgerTransaction, LedgerEntry, Combination, Version)
+    ours, bare, cells = [], [], 0
+    for _ in range(ROUNDS):
+        made = plan.make(brief, user)
+        cells = len(made.to_buy)
+        last = {table: table._default_manager.order_by("-pk").values_list("pk", flat=True).first() or 0 for table in tables}
+        began = time.perf_counter()
+        launch.launch(made, owner=user, at=clock.now(), actor="bench")
+        ours.append(time.perf_counter() - began)
+        rows = {table: list(table._default_manager.filter(pk__gt=last[table])) for table in tables}
+        bare.append(_bare(rows))
+    ratio = statistics.median(ours) / statistics.median(bare)
+    print(
+        f"launch of {cells} combinations: {statistics.median(ours) * 1000:.0f} ms, bare bulk insert of the same rows {statistics.median(bare) * 1000:.0f} ms"
+    )
+    print(f"launch ratio to the bare insert: {ratio:.2f}   (budget: <= 3, and <= 1.5 s)")
+
+
+def _bare(rows: dict[Any, list[Any]]) -> float:
+    """Insert the same rows once more without their triggers and constraints' checks, then take them back."""
+    from django.db import connection, transaction
+
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            for table in reversed(list(rows)):
+                ids = [row.pk for row in rows[table]]
+                cursor.execute(f"DELETE FROM {table._meta.db_table} WHERE id = ANY(%s)", [ids])
+        began = time.perf_counter()
+        for table, copies in rows.items():
+            table._default_manager.bulk_create(copies, batch_size=500)
+        seconds = time.perf_counter() - began
+        transaction.set_rollback(True)
+    return seconds
+
+
+if __name__ == "__main__":
+    with stand.installation():
+        main()
