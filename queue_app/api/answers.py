@@ -27,18 +27,17 @@ _OF_RESERVATION = {
 
 def jobs(rows: Sequence[Job], request: Request, *, at: datetime) -> list[dict[str, Any]]:
     """Jobs in full, as `shapes.JobOut` has them."""
-    return [dict(shapes.JobOut(facts).data) for facts in _facts(rows, request, at=at)]
+    return [shapes.render(shapes.JobOut, facts) for facts in _facts(rows, request, at=at)]
 
 
 def job(row: Job, request: Request, *, at: datetime) -> dict[str, Any]:
     return jobs([row], request, at=at)[0]
 
 
-def lines(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
-    """Jobs in short, as `shapes.JobLine` has them; owners are loaded."""
+def line_facts(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
+    """What `shapes.JobLine` needs of each job; owners are loaded."""
     places = waiting.positions(row.pk for row in rows if row.state == State.QUEUED)
-    facts = [_row(row) | {"position": places.get(row.pk), "url": address(request, "job", row.pk)} for row in rows]
-    return [dict(line) for line in shapes.JobLine(facts, many=True).data]
+    return [_row(row) | {"position": places.get(row.pk), "url": address(request, "job", row.pk)} for row in rows]
 
 
 def visible(rows: JobQuerySet) -> JobQuerySet:
@@ -50,6 +49,8 @@ def tickets(rows: Iterable[Job]) -> dict[int, dict[str, int]]:
     """What is held, was charged and was given back for each job."""
     found: dict[int, dict[str, int]] = defaultdict(lambda: {"reserved": 0, "captured": 0, "refunded": 0})
     listed = [row.pk for row in rows]
+    if not listed:
+        return found
     settled = Reservation.objects.filter(job__in=listed, state__in=_OF_RESERVATION)
     for pk, state, amount in settled.values_list("job", "state").annotate(Sum("amount")):
         found[pk][_OF_RESERVATION[state]] = amount
@@ -114,7 +115,7 @@ def _row(row: Job) -> dict[str, Any]:
 
 def _job(row: Job, outlook: Outlook, money: dict[str, int], request: Request) -> dict[str, Any]:
     found = staging.stages(row, getattr(row, "history", ()), at=outlook.at)
-    files = [_asset(file, request) for file in getattr(row, "files", ())]
+    files = [asset(file, request) for file in getattr(row, "files", ())]
     mains = [file["url"] for file in files if file["kind"] in MAIN_ASSETS]
     return {
         **_row(row),
@@ -148,7 +149,8 @@ def _job(row: Job, outlook: Outlook, money: dict[str, int], request: Request) ->
     }
 
 
-def _asset(file: Asset, request: Request) -> dict[str, Any]:
+def asset(file: Asset, request: Request) -> dict[str, Any]:
+    """A file, as `shapes.AssetOut` has it."""
     kept = file.expired_at is None
     address = reverse("asset", [file.pk, PurePosixPath(file.name).name], request=request) if kept else None
     names = ("kind", "version", "content_type", "size", "sha256", "width", "height", "seconds", "preview")

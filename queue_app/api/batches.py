@@ -105,4 +105,4 @@ def batch_answer(batch: Batch, request: Request) -> dict[str, Any]:
         "ended_at": batch.ended_at,
         "url": answers.address(request, "batch", batch.pk),
     }
-    return dict(shapes.BatchOut(facts).data)
+    return shapes.render(shapes.BatchOut, facts)

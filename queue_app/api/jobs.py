@@ -55,7 +55,7 @@ class Jobs(View):
         user, at = caller(request), clock.now()
         if asked_by_query(request, serializers.DryRun)["dry_run"]:
             (job,) = intake.price(user, [draft], at=at)
-            return Response(shapes.PriceOut(_price(user, job)).data)
+            return Response(shapes.render(shapes.PriceOut, _price(user, job)))
 
         def submit() -> Job:
             return intake.enqueue(user, [draft], at=at, actor=actor(request))[1][0]
@@ -77,8 +77,8 @@ class JobEvents(View):
         """The job's history, oldest first."""
         job = get_object_or_404(Job.objects.of(caller(request)), pk=pk)
         pages = Pages("seq", page_size=100)
-        rows = pages.paginate_queryset(JobEvent.objects.filter(job=job), request, view=self)
-        return pages.get_paginated_response(shapes.EventOut(rows, many=True).data)
+        rows = pages.paginate_queryset(JobEvent.objects.filter(job=job), request, view=self) or []
+        return pages.get_paginated_response([shapes.render(shapes.EventOut, row) for row in rows])
 
 
 class CancelJob(View):
@@ -161,9 +161,9 @@ def _made(batch: Batch, jobs: list[Job], request: Request) -> dict[str, Any]:
     usd = sum((job.usd_estimate for job in jobs), Decimal(0))
     made = {
         "batch": batch.pk,
-        "jobs": answers.lines(jobs, request),
+        "jobs": answers.line_facts(jobs, request),
         "total": len(jobs),
         "cost": {"tickets": held, "reserved": held, "captured": 0, "refunded": 0, "usd": answers.dollars(usd)},
         "url": answers.address(request, "batch", batch.pk),
     }
-    return dict(shapes.BatchMadeOut(made).data)
+    return shapes.render(shapes.BatchMadeOut, made)

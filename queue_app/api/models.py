@@ -12,6 +12,7 @@ from queue_app import clock
 from queue_app.api import queue_shapes, serializers
 from queue_app.api.authentication import HasScope, IsStaff, caller
 from queue_app.api.reading import asked
+from queue_app.api.shapes import render
 from queue_app.api.views import View, page_of
 from queue_app.api.views import answers as answered
 from queue_app.insight import board
@@ -23,7 +24,7 @@ class Models(View):
     @extend_schema(operation_id="models_list", responses=answered(page_of(queue_shapes.ModelOut, "Model")))
     def get(self, request: Request) -> Response:
         """Every active model: price, allowed parameters, used and free slots. All of them in one page."""
-        lines = queue_shapes.ModelOut(board.models(at=clock.now()), many=True).data
+        lines = [render(queue_shapes.ModelOut, line) for line in board.models(at=clock.now())]
         return Response({"next": None, "previous": None, "results": lines})
 
 
@@ -58,4 +59,4 @@ class ModelDetail(View):
 
 def _line(key: str) -> Any:
     line = next(line for line in board.models(at=clock.now()) if line.key == key)
-    return queue_shapes.ModelOut(line).data
+    return render(queue_shapes.ModelOut, line)

@@ -7,6 +7,7 @@ from rest_framework.response import Response
 from queue_app import clock
 from queue_app.api import answers, queue_shapes
 from queue_app.api.authentication import caller
+from queue_app.api.shapes import render
 from queue_app.api.views import View
 from queue_app.api.views import answers as answered
 from queue_app.insight import board
@@ -26,7 +27,7 @@ class Queue(View):
             "summary": board.summary(user, at=at),
             "models": seen.models,
             "workers": seen.workers,
-            "processing": answers.lines(board.processing(user), request),
-            "queued": answers.lines(board.coming_next(user), request),
+            "processing": answers.line_facts(board.processing(user), request),
+            "queued": answers.line_facts(board.coming_next(user), request),
         }
-        return Response(queue_shapes.QueueOut(facts).data)
+        return Response(render(queue_shapes.QueueOut, facts))

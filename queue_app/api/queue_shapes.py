@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from queue_app.api.shapes import JobLine, Shape
+from queue_app.api.shapes import JobLine, Moment, Shape
 from queue_app.models.catalog import Medium
 
 
@@ -19,7 +19,7 @@ class ModelOut(Shape):
     queued = serializers.IntegerField()
     paused = serializers.BooleanField()
     paused_reason = serializers.CharField()
-    paused_until = serializers.DateTimeField(allow_null=True)
+    paused_until = Moment(allow_null=True)
     unit = serializers.CharField()
     tickets_per_unit = serializers.IntegerField()
     usd_per_unit = serializers.CharField()
@@ -43,8 +43,8 @@ class WorkerOut(Shape):
     queue = serializers.CharField()
     leader = serializers.BooleanField()
     alive = serializers.BooleanField(help_text="Heard of within the last 10 s.")
-    started_at = serializers.DateTimeField()
-    beat_at = serializers.DateTimeField()
+    started_at = Moment()
+    beat_at = Moment()
     task = serializers.CharField()
 
 

@@ -1,5 +1,7 @@
 """What the API gives: how answers about jobs, batches and tickets look, and how refusals do."""
 
+from datetime import UTC
+from functools import cache
 from typing import Any, get_args
 
 from drf_spectacular.utils import extend_schema_field
@@ -15,6 +17,23 @@ class Shape(serializers.Serializer[Any]):
     """Reads attributes or keys; ``None`` is null."""
 
 
+class Moment(serializers.DateTimeField):
+    """A time in UTC, whatever the queue's own zone."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"default_timezone": UTC, **options})
+
+
+def render(shape: type[Shape], facts: Any) -> dict[str, Any]:
+    """Give ``facts`` in this shape. Shapes are made once: making their fields anew costs more than filling them."""
+    return dict(_made(shape).to_representation(facts))
+
+
+@cache
+def _made(shape: type[Shape]) -> Shape:
+    return shape()
+
+
 class EtaOut(Shape):
     p50_seconds = serializers.FloatField(allow_null=True, help_text="Seconds until it is done; null where nobody can know.")
     p90_seconds = serializers.FloatField(allow_null=True)
@@ -26,7 +45,7 @@ class WaitingOnOut(Shape):
     key = serializers.CharField()
     used = serializers.IntegerField()
     max = serializers.IntegerField(help_text="0 while it is closed.")
-    until = serializers.DateTimeField(allow_null=True)
+    until = Moment(allow_null=True)
     reason = serializers.CharField()
 
 
@@ -44,10 +63,10 @@ class ErrorOut(Shape):
 class AttemptOut(Shape):
     number = serializers.IntegerField()
     account = serializers.CharField(source="account_id")
-    started_at = serializers.DateTimeField(source="created_at")
-    called_at = serializers.DateTimeField(allow_null=True)
-    accepted_at = serializers.DateTimeField(allow_null=True)
-    ended_at = serializers.DateTimeField(allow_null=True)
+    started_at = Moment(source="created_at")
+    called_at = Moment(allow_null=True)
+    accepted_at = Moment(allow_null=True)
+    ended_at = Moment(allow_null=True)
     outcome = serializers.ChoiceField(choices=Outcome.choices, allow_null=True)
     spent = serializers.BooleanField(help_text="Counts towards the kind's attempts.")
     error = serializers.SerializerMethodField()
@@ -105,8 +124,8 @@ class JobLine(Shape):
     preview = serializers.BooleanField()
     owner = serializers.CharField()
     batch = serializers.IntegerField(allow_null=True, help_text="Its batch's or campaign's id.")
-    queued_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField(allow_null=True)
+    queued_at = Moment()
+    started_at = Moment(allow_null=True)
     url = serializers.CharField()
 
 
@@ -124,8 +143,8 @@ class JobOut(Shape):
     callback_url = serializers.CharField()
     priority = serializers.IntegerField()
     priority_reasons = serializers.ListField(child=serializers.CharField())
-    deadline = serializers.DateTimeField(allow_null=True)
-    not_before = serializers.DateTimeField(allow_null=True)
+    deadline = Moment(allow_null=True)
+    not_before = Moment(allow_null=True)
     owner = serializers.CharField()
     batch = serializers.IntegerField(allow_null=True, help_text="Its batch's or campaign's id.")
     preview = serializers.BooleanField(help_text="Made by the studio, not by the vendor.")
@@ -143,10 +162,10 @@ class JobOut(Shape):
     assets = AssetOut(many=True)
     result_url = serializers.CharField(allow_null=True, help_text="Where the main file is.")
     cancel_asked = serializers.BooleanField()
-    queued_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField(allow_null=True)
-    completed_at = serializers.DateTimeField(allow_null=True)
-    ended_at = serializers.DateTimeField(allow_null=True)
+    queued_at = Moment()
+    started_at = Moment(allow_null=True)
+    completed_at = Moment(allow_null=True)
+    ended_at = Moment(allow_null=True)
     links = LinksOut()
 
 
@@ -156,7 +175,7 @@ class CancelOut(JobOut):
 
 class EventOut(Shape):
     seq = serializers.IntegerField()
-    at = serializers.DateTimeField()
+    at = Moment()
     from_state = serializers.CharField(help_text="Empty for the first.")
     to_state = serializers.ChoiceField(choices=State.choices)
     actor = serializers.CharField()
@@ -174,7 +193,7 @@ class WalletOut(Shape):
 
 class WalletEntryOut(Shape):
     id = serializers.IntegerField()
-    at = serializers.DateTimeField()
+    at = Moment()
     kind = serializers.ChoiceField(choices=LedgerTransaction.Kind.choices)
     available = serializers.IntegerField(help_text="What it did to the available tickets.")
     reserved = serializers.IntegerField(help_text="What it did to the reserved tickets.")
@@ -223,8 +242,8 @@ class BatchOut(Shape):
     max_concurrent = serializers.IntegerField(allow_null=True)
     paused = serializers.BooleanField()
     paused_reason = serializers.CharField()
-    created_at = serializers.DateTimeField()
-    ended_at = serializers.DateTimeField(allow_null=True)
+    created_at = Moment()
+    ended_at = Moment(allow_null=True)
     url = serializers.CharField()
 
 

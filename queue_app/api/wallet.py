@@ -19,7 +19,7 @@ class WalletDetail(View):
     @extend_schema(operation_id="wallet_read", responses=answered(shapes.WalletOut))
     def get(self, request: Request) -> Response:
         """Tickets available and reserved now, captured and refunded so far."""
-        return Response(shapes.WalletOut(tickets.balances(caller(request))).data)
+        return Response(shapes.render(shapes.WalletOut, tickets.balances(caller(request))))
 
 
 class WalletEntries(View):
@@ -33,7 +33,7 @@ class WalletEntries(View):
         mine = LedgerTransaction.objects.filter(wallet__owner=caller(request))
         pages = Pages("-id")
         rows = pages.paginate_queryset(mine.select_related("reservation").prefetch_related(legs), request, view=self) or []
-        return pages.get_paginated_response(shapes.WalletEntryOut([_entry(row) for row in rows], many=True).data)
+        return pages.get_paginated_response([shapes.render(shapes.WalletEntryOut, _entry(row)) for row in rows])
 
 
 def _entry(row: LedgerTransaction) -> dict[str, Any]:

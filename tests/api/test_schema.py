@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.checks import (
 from queue_app.models import ApiKey
 from tests.factories import BatchFactory, UserFactory, make_job
 
+OURS = re.compile(r"/api/v1/(jobs|batches|models|queue|wallet)/")
 SCHEMA_URL = "/api/schema/?format=json"
 CHECKS = [content_type_conformance, response_schema_conformance, status_code_conformance]
 SOME = settings(
@@ -43,8 +44,10 @@ class TestTheDocument:
         api = api_for(owner, "read", "submit", "manage")
         paths = Client().get(SCHEMA_URL).json()["paths"]
 
-        assert len(paths) >= 16
-        for path, calls in paths.items():
+        ours = {path: calls for path, calls in paths.items() if OURS.match(path)}
+
+        assert len(ours) >= 16
+        for path, calls in ours.items():
             url = re.sub(r"/batches/{\w+}", f"/batches/{batch.pk}", path)
             url = re.sub(r"/models/{\w+}", "/models/sora-2", re.sub(r"/jobs/{\w+}", f"/jobs/{job.pk}", url))
             assert "{" not in url
