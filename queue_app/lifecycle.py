@@ -448,6 +448,28 @@ def force_fail(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> 
     return ended
 
 
+def settle_unknown(ids: Iterable[int], *, again: bool, at: datetime, actor: str, reason: str) -> list[int]:
+    """
+    A person decides on jobs whose outcome stayed unknown: ``again`` queues them for another attempt (T8), else they fail (T9).
+    The attempt counts as abandoned, since its provider may still deliver and bill it. Gives the ids that were unknown.
+
+    :raises MoveRefused: no reason was typed.
+    """
+    if not reason.strip():
+        raise MoveRefused("Say why: what you know of the provider's side belongs into the job's history.")
+    settled: list[int] = []
+    for chunk in _chunks(ids):
+        with transaction.atomic():
+            for job in Job.objects.lock().filter(pk__in=chunk, state=State.UNKNOWN):
+                trouble = Trouble("settled_by_hand", f"Settled by {actor}: {reason}")
+                if again:
+                    put_back(job, at=at, actor=actor, outcome=Outcome.ABANDONED, spent=True, trouble=trouble, not_before=None)
+                else:
+                    fail(job, at=at, actor=actor, trouble=trouble, outcome=Outcome.ABANDONED)
+                settled.append(job.pk)
+    return settled
+
+
 @transaction.atomic
 def note(job: Job, *, at: datetime, actor: str, reason: str, data: Mapping[str, Any] | None = None) -> None:
     """Write into a job's history what changes nothing (T22, T23): a late result, a refund."""
