@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 LONGEST_SLEEP_SECONDS = 1.0
 FRUITLESS_SLEEP_SECONDS = 0.25  # after a round that found nothing although something is due: somebody else is at it
 PRUNE_SECONDS = 60
+TIDY_SECONDS = 6 * 3600
 BACKOFF_SECONDS = (0.2, 0.5, 1, 2, 5)
 WENT_WELL_SECONDS = 10  # a fault after that long is a new one
 DATABASE_GONE = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
@@ -57,6 +58,7 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._bell, self._rope = os.pipe()
         self._sweep, self._prune = Every(settings.TIMES.sweep), Every(PRUNE_SECONDS)
+        self._tidy = Every(TIDY_SECONDS)
 
     def stop(self) -> None:
         """Begin no new round."""
@@ -104,6 +106,8 @@ class Dispatcher:
         if self._prune.is_due():
             for prune in (recovery.prune, roll.prune, tasks.prune):
                 _alone(prune, at)
+        if self._tidy.is_due():
+            _alone(tasks.hand_out_tidying, at)
         due_at = dispatch.next_due(at=at)
         if not (woken or sweeps or (due_at and due_at <= at)):
             return _until(due_at, at)

@@ -68,6 +68,11 @@ def hand_out_messages(ids: Iterable[int]) -> int:
     return count
 
 
+def hand_out_tidying(*, at: datetime) -> None:
+    """Queue the tidying of the storage: listing it takes long, and a store task has minutes."""
+    async_task("queue_app.runtime.tasks.tidy", cluster=Queue.STORE.cluster)
+
+
 def deliver(message_id: int) -> None:
     """Send one outbox message."""
     beats.name_task(f"deliver message {message_id}")
@@ -91,6 +96,12 @@ def work(job_id: int, fence: int) -> None:
         mine = next((one for one in came if DUTIES[one[1]].queue == Queue.DEFAULT), None) if has_time else None
         lease = mine[0] if mine else None
         hand_out(one for one in came if one is not mine)
+
+
+def tidy() -> None:
+    """Remove stored objects that no row names (I34)."""
+    beats.name_task("tidy the storage")
+    storing.remove_orphans(clock.now())
 
 
 def prune(*, at: datetime) -> None:
