@@ -78,8 +78,8 @@ class ProviderAccount(models.Model):
 
     @property
     def is_preview(self) -> bool:
-        """Bought at the studio: no key is set, or the account is the studio itself."""
-        return not self.api_key_env or not settings.PROVIDER_KEYS.get(self.api_key_env)
+        """Bought at the studio: no address or no key is set, or the account is the studio itself."""
+        return not self.base_url or not settings.PROVIDER_KEYS.get(self.api_key_env)
 
     @property
     def is_usable(self) -> bool:
