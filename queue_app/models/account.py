@@ -6,7 +6,7 @@ from django.db import models
 from knox.models import AbstractAuthToken, AuthTokenManager
 
 
-class User(AbstractUser):
+class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox names its manager in a model that is swapped out
     """An account: owner of jobs, batches and one wallet."""
 
     max_concurrent = models.PositiveSmallIntegerField(

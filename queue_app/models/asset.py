@@ -41,10 +41,10 @@ class Asset(models.Model):
             models.UniqueConstraint(fields=["job", "kind", "version"], name="asset_once_per_job_kind_version"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.kind} of job {self.job_id}"
+
     @property
     def file_name(self) -> str:
         """The last part of its name: how its address ends."""
         return PurePosixPath(self.name).name
-
-    def __str__(self) -> str:
-        return f"{self.kind} of job {self.job_id}"
