@@ -1,7 +1,7 @@
 """The matrix by state as tables: any two dimensions as axes, or one against every combination of the others."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from campaigns import cells as cell_reads
 from campaigns.cells import Cell
-from queue_app.models import State, Status
+from queue_app.models import State
 from queue_app.models.job import STATUS_OF_STATE
 
 COLUMNS_MOST = 24  # of one table; the columns beyond make further tables below it
@@ -28,17 +28,27 @@ class Axes:
 
 
 @dataclass(frozen=True)
-class Square:
-    """One place of the map: a cell, or several that agree on both axes. ``query`` finds them in the list of cells."""
+class Links:
+    """Where squares lead: to the job of a single cell, to the list of several cells, to what blocks a cell."""
 
-    state: str
-    status: str
+    job: Callable[[int], str]
+    cells: str
+    blocked: str
+
+
+@dataclass(frozen=True)
+class Square:
+    """
+    One place of the map, ready to be drawn: a cell, or several that agree on both axes. All texts, as there may be 660 of them
+    on a page: ``glyph`` is the icon of a state, empty where ``text`` (a place in the queue) says more.
+    """
+
+    id: str
+    looks: str
     label: str
-    done: int
-    total: int
-    job: int | None
-    position: int | None
-    query: str
+    href: str
+    glyph: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,15 @@ class Band:
 
     columns: list[str]
     rows: list[tuple[str, list[Square | None]]]
+
+
+@dataclass(frozen=True)
+class _Map:
+    """What all squares of one map need."""
+
+    axes: Axes
+    labels: Mapping[str, Any]
+    links: Links
 
 
 def axes(dimensions: Choices, *, rows: str = "", columns: str = "") -> Axes:
@@ -62,7 +81,7 @@ def axes(dimensions: Choices, *, rows: str = "", columns: str = "") -> Axes:
     return Axes(OTHERS if whole else (others or [""])[0], columns)
 
 
-def bands(cells: Sequence[Cell], chosen: Axes, *, dimensions: Choices, labels: Mapping[str, Any]) -> list[Band]:
+def bands(cells: Sequence[Cell], chosen: Axes, *, dimensions: Choices, labels: Mapping[str, Any], links: Links) -> list[Band]:
     """Give the tables of the map."""
     if chosen.rows == OTHERS:
         row_keys = [key for key, values in dimensions.items() if key != chosen.columns and len(values) > 1]
@@ -75,37 +94,55 @@ def bands(cells: Sequence[Cell], chosen: Axes, *, dimensions: Choices, labels: M
     ordered = sorted(places, key=lambda row: [rank[value] for rank, value in zip(ranks, row, strict=True)])
     values = dimensions[chosen.columns]
     parts = [values[start : start + COLUMNS_MOST] for start in range(0, len(values), COLUMNS_MOST)]
+    drawn = _Map(chosen, labels, links)
     return [
         Band(
             columns=[cell_reads.label_of(labels, chosen.columns, value) for value in part],
-            rows=[_row(dict(zip(row_keys, row, strict=True)), places[row], chosen.columns, part, labels) for row in ordered],
+            rows=[_row(dict(zip(row_keys, row, strict=True)), places[row], part, drawn) for row in ordered],
         )
         for part in parts
     ]
 
 
 def _row(
-    here: dict[str, str], places: Mapping[str, list[Cell]], dimension: str, columns: Sequence[str], labels: Mapping[str, Any]
+    here: dict[str, str], places: Mapping[str, list[Cell]], columns: Sequence[str], drawn: _Map
 ) -> tuple[str, list[Square | None]]:
-    squares = [_square(places[value], {**here, dimension: value}, labels) if value in places else None for value in columns]
-    return cell_reads.name(here, labels) or "All", squares
+    squares = [
+        _square(found, {**here, drawn.axes.columns: value}, drawn) if (found := places.get(value)) else None for value in columns
+    ]
+    return cell_reads.name(here, drawn.labels) or "All", squares
 
 
-def _square(cells: Sequence[Cell], values: Mapping[str, str], labels: Mapping[str, Any]) -> Square:
+def _square(cells: Sequence[Cell], values: Mapping[str, str], drawn: _Map) -> Square:
+    return _one(cells[0], drawn.links) if len(cells) == 1 else _several(cells, values, drawn)
+
+
+def _one(cell: Cell, links: Links) -> Square:
+    return Square(
+        id=f"at-{cell.index}",
+        looks=_looks(cell.state),
+        label=f"{cell.name}: {cell.state_words.lower()}, {cell.words}",
+        href=links.job(cell.job) if cell.job else links.blocked,
+        glyph="" if cell.position else cell.state,
+        text=str(cell.position or ""),
+    )
+
+
+def _several(cells: Sequence[Cell], values: Mapping[str, str], drawn: _Map) -> Square:
     state = cell_reads.most_telling(cells)
-    if len(cells) == 1:
-        (cell,) = cells
-        said = f"{cell.name}: {cell.state_words.lower()}, {cell.words}"
-        return Square(state, cell.status, said, int(state == State.COMPLETED), 1, cell.job, cell.position, "")
     counts = Counter(cell.state_words.lower() for cell in cells)
     said = ", ".join(f"{number} {words}" for words, number in counts.most_common())
     return Square(
-        state=state,
-        status=STATUS_OF_STATE[State(state)] if state != cell_reads.BLOCKED else state,
-        label=f"{cell_reads.name(values, labels)}: {said}",
-        done=sum(cell.status == Status.COMPLETED for cell in cells),
-        total=len(cells),
-        job=None,
-        position=None,
-        query=urlencode(values),
+        id=f"at-{cells[0].index}",
+        looks=f"is-many {_looks(state)}",
+        label=f"{cell_reads.name(values, drawn.labels)}: {said}",
+        href=f"{drawn.links.cells}?{urlencode(values)}",
+        glyph=state,
+        text=f"{sum(cell.state == State.COMPLETED for cell in cells)}/{len(cells)}",
     )
+
+
+def _looks(state: str) -> str:
+    """The class of a square: that of its status, but for two states that must not look like work going on."""
+    as_it_is = state in (State.UNKNOWN, State.CANCELLING, cell_reads.BLOCKED)
+    return f"is-{state if as_it_is else STATUS_OF_STATE[State(state)]}"

@@ -106,8 +106,13 @@ def make_job(state: str = State.QUEUED, *, at: datetime = NOON, remote_id: str |
     """
     job = JobFactory(at=at, **fields)
     if state != State.QUEUED:
-        _PATHS[State(state)](job, at, remote_id or f"video_{job.pk}")
+        advance(job, state, at=at, remote_id=remote_id)
     return Job.objects.select_related("model", "kind", "batch", "owner").get(pk=job.pk)
+
+
+def advance(job: Job, state: str, *, at: datetime = NOON, remote_id: str | None = None) -> None:
+    """Walk a queued job to ``state`` through the verbs; inside the caller's transaction."""
+    _PATHS[State(state)](job, at, remote_id or f"video_{job.pk}")
 
 
 def make_asset(job: Job, **fields: Any) -> Asset:

@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from campaigns import cells as cell_reads
@@ -47,7 +48,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "axes": chosen,
         "folded": _folded(campaign, choices, chosen),
         "dimensions": _named(campaign, choices),
-        "bands": heat.bands(progress.cells, chosen, dimensions=choices, labels=campaign.labels),
+        "bands": heat.bands(progress.cells, chosen, dimensions=choices, labels=campaign.labels, links=_links(campaign)),
         "may_change": may_change(request, campaign.batch.owner_id),
         "live": fragment_wanted(request),
     }
@@ -151,6 +152,11 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
 def _preview(request: HttpRequest, campaign: Campaign, what: dict[str, Any]) -> HttpResponse:
     context = what | {"subject": campaign.name, "back": "campaigns:page", "pk": campaign.pk, "campaign": campaign}
     return render(request, "campaigns/preview.html", context)
+
+
+def _links(campaign: Campaign) -> heat.Links:
+    stem = reverse("campaigns:job", args=[1]).removesuffix("1/")  # once, not 660 times
+    return heat.Links(job=lambda pk: f"{stem}{pk}/", cells=reverse("campaigns:cells", args=[campaign.pk]), blocked="#blocked")
 
 
 def _named(campaign: Campaign, choices: heat.Choices) -> list[dict[str, Any]]:

@@ -1,0 +1,313 @@
+"""The home page, the list of campaigns and the page of a job: what is the user's own, and one clip bought once."""
+
+import re
+from collections.abc import Callable
+from threading import Barrier, Thread
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from campaigns import launch
+from queue_app import lifecycle, tickets
+from queue_app.models import GenerationModel, Job, ModelRoute, Notice, State, User
+from tests.campaigns.support import bring, jobs_of, make_campaign
+from tests.campaigns.test_page import HTMX, look, operator, text_of
+from tests.factories import NOON, UserFactory, make_job
+
+pytestmark = pytest.mark.django_db
+HOME, GENERATE = "/", "/quick/"
+QUERIES_MOST = 45
+Login = Callable[[User], Client]
+
+
+@pytest.fixture
+def owner() -> User:
+    return UserFactory(first_name="Ana")
+
+
+@pytest.fixture
+def web(client_for: Login, owner: User) -> Client:
+    return client_for(owner)
+
+
+def asked(**changes: str) -> dict[str, str]:
+    """The form as the page sends it for 8 s of `sora-2`."""
+    sent = {
+        "key": "k1",
+        "prompt": "A kite over the sea.",
+        "model": "sora-2",
+        "duration": "8",
+        "aspect_ratio": "16:9",
+        "price": "8",
+    }
+    return {**sent, **changes}
+
+
+class TestQuickGeneration:
+    def test_one_click_makes_one_job_of_these_choices(self, web: Client, owner: User) -> None:
+        answer = web.post(GENERATE, asked(aspect_ratio="9:16"))
+        job = Job.objects.get()
+        assert answer.headers["Location"] == reverse("campaigns:job", args=[job.pk])
+        assert (job.owner, job.prompt, job.tickets) == (owner, "A kite over the sea.", 8)
+        assert (job.parameters["duration"], job.parameters["aspect_ratio"]) == (8, "9:16")
+
+    def test_sent_twice_it_makes_one(self, web: Client) -> None:
+        first = web.post(GENERATE, asked())
+        again = web.post(GENERATE, asked(), follow=True)
+        assert Job.objects.count() == 1
+        assert again.redirect_chain[0][0] == first.headers["Location"]
+        assert "nothing was bought twice" in again.content.decode()
+
+    def test_another_prompt_in_a_form_gone_back_to_is_another_job(self, web: Client) -> None:
+        web.post(GENERATE, asked())
+        web.post(GENERATE, asked(prompt="A kite over the hills."))
+        assert Job.objects.count() == 2
+
+    def test_two_users_with_one_key_have_a_job_each(self, web: Client, client_for: Login) -> None:
+        web.post(GENERATE, asked())
+        client_for(UserFactory()).post(GENERATE, asked())
+        assert Job.objects.values("owner").distinct().count() == 2
+
+    def test_the_button_names_the_price_of_the_choices(self, web: Client) -> None:
+        assert "Generate for 8 tickets" in text_of(look(web, HOME))
+        html = look(web, "/quick/choices/?model=sora-2-pro&duration=12")
+        assert "Generate for 24 tickets" in text_of(html)
+        assert 'name="price" value="24"' in html
+        assert "<html" not in html
+
+    def test_every_model_with_a_working_route_is_offered_and_no_other(self, web: Client) -> None:
+        ModelRoute.objects.filter(model="sora-2-pro").update(active=False)
+        html = look(web, HOME)
+        assert '<option value="sora-2" selected>' in html
+        assert 'value="sora-2-pro"' not in html
+
+    def test_an_empty_prompt_is_said_at_its_field_and_buys_nothing(self, web: Client) -> None:
+        answer = web.post(GENERATE, asked(prompt="  ", duration="12", price="12"))
+        html = answer.content.decode()
+        assert answer.status_code == 422
+        assert re.search(r'aria-invalid="true"[^>]*>.*The prompt is empty', html)
+        assert '<option value="12" selected>' in html
+        assert not Job.objects.exists()
+
+    def test_a_price_that_has_changed_is_shown_before_it_is_paid(self, web: Client) -> None:
+        GenerationModel.objects.filter(pk="sora-2").update(tickets_per_unit=2)
+        answer = web.post(GENERATE, asked())
+        html = answer.content.decode()
+        assert answer.status_code == 422
+        assert "This costs 16 tickets as it is chosen now. Look at it, and press again." in html
+        assert "A kite over the sea.</textarea>" in html
+        assert not Job.objects.exists()
+        web.post(GENERATE, asked(price="16"))
+        assert Job.objects.get().tickets == 16
+
+    def test_too_few_tickets_are_said_with_numbers_and_nothing_is_lost(self, client_for: Login) -> None:
+        poor = client_for(UserFactory(tickets=3))
+        html = look(poor, HOME)
+        assert "This needs 8 tickets, you have 3." in html
+        assert re.search(r'id="generate" disabled', html)
+        answer = poor.post(GENERATE, asked())
+        assert "This needs 8 tickets and 3 are available: 5 are missing." in answer.content.decode()
+        assert "A kite over the sea.</textarea>" in answer.content.decode()
+
+    def test_looking_at_the_price_without_javascript_buys_nothing(self, web: Client) -> None:
+        answer = web.post(GENERATE, asked(model="sora-2-pro", look="1"))
+        assert answer.status_code == 200
+        assert "Generate for 16 tickets" in text_of(answer.content.decode())
+        assert not Job.objects.exists()
+
+    def test_nonsense_is_answered_with_the_form(self, web: Client) -> None:
+        sent = asked(model="none-such\x00", duration="99999999999999999999", price="-3", key="x" * 500)
+        assert web.post(GENERATE, sent).status_code == 422
+
+    def test_a_character_that_cannot_be_kept_is_named(self, web: Client) -> None:
+        assert "NUL character" in web.post(GENERATE, asked(prompt="A kite\x00")).content.decode()
+
+    def test_it_is_a_post_of_somebody_logged_in(self, web: Client, client: Client) -> None:
+        assert web.get(GENERATE).status_code == 405
+        assert "/login/" in client.post(GENERATE, asked()).headers["Location"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_double_click_at_the_same_moment_makes_one_job(client_for: Login) -> None:
+    user = UserFactory()
+    browsers, together, places = [client_for(user), client_for(user)], Barrier(2), []
+
+    def click(browser: Client) -> None:
+        together.wait()
+        places.append(browser.post(GENERATE, asked()).headers["Location"])
+        connection.close()
+
+    threads = [Thread(target=click, args=[browser]) for browser in browsers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    job = Job.objects.get()
+    assert places == [reverse("campaigns:job", args=[job.pk])] * 2
+    assert tickets.balances(user)["reserved"] == 8
+
+
+class TestHome:
+    def test_an_empty_home_says_what_will_fill_it(self, client_for: Login) -> None:
+        said = text_of(look(client_for(UserFactory(tickets=0)), HOME))
+        for words in ("No campaign yet", "No result yet", "Nothing of yours waits", "No ticket has moved yet"):
+            assert words in said
+
+    def test_it_shows_what_is_mine_and_nothing_of_others(self, web: Client, owner: User) -> None:
+        make_campaign(owner, name="Autumn scent")
+        make_job(owner=owner, prompt="My own fox.")
+        make_job(State.COMPLETED, owner=owner, prompt="My own heron.")
+        make_campaign(UserFactory(), name="Secret launch")
+        make_job(State.COMPLETED, prompt="Somebody's owl.")
+        said = text_of(look(web, HOME))
+        assert re.search(r"Good (morning|afternoon|evening), Ana", said)
+        for words in ("Autumn scent", "0 of 4", "4 queued", "My own fox.", "My own heron.", "no. 5", "of mine"):
+            assert words in said
+        assert "Secret" not in said
+        assert "owl" not in said
+
+    def test_a_result_plays_in_place(self, web: Client, owner: User) -> None:
+        job = make_job(State.COMPLETED, owner=owner)
+        asset = job.assets.get()
+        assert f'controls preload="none" playsinline src="/files/{asset.pk}/' in look(web, HOME)
+
+    def test_the_wallet_tells_its_last_movements(self, web: Client, owner: User) -> None:
+        job = make_job(State.COMPLETED, owner=owner)
+        said = text_of(look(web, HOME))
+        assert "996 tickets available" in said
+        assert f"Charged for job {job.pk}" in said
+        assert "Granted 20 Nov, 12:00 , to spend +1" in said
+
+    def test_notices_stay_until_they_are_dismissed_by_their_reader(self, web: Client, owner: User) -> None:
+        mine = Notice.objects.create(user=owner, key="1", text="“Autumn” has ended.", url="/campaigns/1/", created_at=NOON)
+        other = Notice.objects.create(user=UserFactory(), key="2", text="Not yours.", created_at=NOON)
+        html = look(web, HOME)
+        assert "“Autumn” has ended." in html
+        assert "Not yours." not in html
+        web.post("/notices/", {"notice": str(other.pk)})
+        web.post("/notices/", {"notice": str(mine.pk)})
+        assert "has ended" not in look(web, HOME)
+        other.refresh_from_db()
+        assert other.read_at is None
+
+    def test_it_renews_itself_only_when_something_changed(self, web: Client, owner: User) -> None:
+        job = make_job(owner=owner)
+        fragment = web.get(HOME, headers=HTMX).content.decode()
+        assert "<form" not in fragment  # what is being typed stays
+        found = re.search(r'name="seen" value="(\w+)"', fragment)
+        assert found
+        assert web.get(HOME, {"seen": found[1]}, headers=HTMX).status_code == 204
+        lifecycle.cancel([job.pk], at=NOON, actor="user")
+        assert web.get(HOME, {"seen": found[1]}, headers=HTMX).status_code == 200
+
+    def test_more_rows_take_no_more_queries(self, web: Client, owner: User) -> None:
+        counts = []
+        for _ in range(2):
+            for number in range(2):
+                campaign = make_campaign(owner, name=f"Campaign {number}")
+                bring(jobs_of(campaign)[0], State.COMPLETED)
+                bring(jobs_of(campaign)[1], State.RUNNING)
+            look(web, HOME)
+            with CaptureQueriesContext(connection) as queries:
+                look(web, HOME)
+            counts.append(len(queries))
+        assert counts[0] == counts[1] <= QUERIES_MOST
+
+
+class TestCampaignList:
+    def test_mine_are_there_and_can_be_searched(self, web: Client, owner: User) -> None:
+        make_campaign(owner, name="Autumn scent")
+        make_campaign(owner, name="Rooftop teaser")
+        make_campaign(UserFactory(), name="Secret launch")
+        said = text_of(look(web, "/campaigns/"))
+        assert "Autumn scent" in said
+        assert "Rooftop teaser" in said
+        assert "Secret" not in said
+        assert "Autumn" not in text_of(look(web, "/campaigns/?search=roof"))
+        assert "No campaign has “xyz” in its name" in look(web, "/campaigns/?search=xyz")
+
+    def test_staff_see_whose_each_is(self, client_for: Login, owner: User) -> None:
+        make_campaign(owner, name="Autumn scent")
+        assert f"by {owner.username}" in look(client_for(UserFactory(staff=True)), "/campaigns/")
+
+    def test_more_campaigns_take_no_more_queries(self, web: Client, owner: User) -> None:
+        counts = []
+        for _ in range(2):
+            make_campaign(owner)
+            look(web, "/campaigns/")
+            with CaptureQueriesContext(connection) as queries:
+                look(web, "/campaigns/")
+            counts.append(len(queries))
+        assert counts[0] == counts[1]
+
+
+class TestJobPage:
+    def test_a_waiting_job_says_its_place_why_and_how_long(self, web: Client, owner: User) -> None:
+        make_job(State.RUNNING)
+        job = make_job(owner=owner)
+        said = text_of(look(web, f"/jobs/{job.pk}/"))
+        assert "No. 1 in the queue of sora-2." in said
+        assert "Its turn comes with the next free slot of sora-2; no job is ahead of it." in said
+        assert re.search(r"Done in about \d", said)
+        assert "Reserved now 4 tickets" in said
+
+    def test_a_stored_video_is_played_with_seeking(self, web: Client, owner: User) -> None:
+        job = make_job(State.COMPLETED, owner=owner)
+        html = look(web, f"/jobs/{job.pk}/")
+        assert re.search(rf'<video[^>]* controls preload="metadata" playsinline src="/files/{job.assets.get().pk}/', html)
+        assert "Charged 4 tickets" in text_of(html)
+
+    def test_a_failed_job_says_what_went_wrong_and_what_to_do(self, web: Client, owner: User) -> None:
+        job = make_job(State.FAILED, owner=owner)
+        said = text_of(look(web, f"/jobs/{job.pk}/"))
+        assert "provider_failed It broke. Nothing is wrong with the job itself. Retry it." in said
+        assert "Failed at the provider" in said
+
+    def test_a_cell_of_a_campaign_leads_back_to_it(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, name="Autumn scent")
+        old = jobs_of(campaign)[0]
+        bring(old, State.FAILED)
+        launch.make_again(campaign.combinations.order_by("index")[0], "Slower.", at=NOON, actor="user")
+        said = text_of(look(web, f"/jobs/{old.pk}/"))
+        assert "Campaign Autumn scent Cell UGC, Energetic Version 1, a newer one is there" in said
+
+    def test_a_cancel_is_said_first_then_done(self, web: Client, owner: User) -> None:
+        job = make_job(State.RUNNING, owner=owner)
+        assert "1 asked to stop at the provider" in text_of(look(web, f"/jobs/{job.pk}/cancel/"))
+        answer = web.post(f"/jobs/{job.pk}/cancel/", follow=True)
+        said = text_of(answer.content.decode())
+        assert "The provider is asked to stop it." in said
+        assert "It is not cancelled until the provider says so." in said
+        assert Job.objects.get().state == State.CANCELLING
+
+    def test_a_retry_says_its_price_first(self, web: Client, owner: User) -> None:
+        job = make_job(State.FAILED, owner=owner)
+        assert "Retry 1 job for 4 tickets" in text_of(look(web, f"/jobs/{job.pk}/retry/"))
+        web.post(f"/jobs/{job.pk}/retry/")
+        assert Job.objects.get().state == State.QUEUED
+        answer = web.post(f"/jobs/{job.pk}/retry/", follow=True)
+        assert "It was not retried." in answer.content.decode()
+
+    def test_a_stranger_is_told_that_there_is_nothing(self, client_for: Login, owner: User) -> None:
+        job, stranger = make_job(owner=owner), client_for(UserFactory())
+        for address in (f"/jobs/{job.pk}/", f"/jobs/{job.pk}/cancel/", f"/jobs/{job.pk}/retry/"):
+            assert stranger.get(address).status_code == 404
+        assert stranger.post(f"/jobs/{job.pk}/cancel/").status_code == 404
+        assert Job.objects.get().state == State.QUEUED
+
+    def test_staff_look_and_operators_act(self, client_for: Login, owner: User) -> None:
+        job = make_job(owner=owner)
+        assert "Cancel…" not in look(client_for(UserFactory(staff=True)), f"/jobs/{job.pk}/")
+        assert client_for(UserFactory(staff=True)).post(f"/jobs/{job.pk}/cancel/").status_code == 403
+        client_for(operator()).post(f"/jobs/{job.pk}/cancel/")
+        assert Job.objects.get().state == State.CANCELLED
+
+    def test_nothing_new_is_204(self, web: Client, owner: User) -> None:
+        with transaction.atomic():
+            job = make_job(State.COMPLETED, owner=owner)
+        found = re.search(r'name="seen" value="(\w+)"', look(web, f"/jobs/{job.pk}/"))
+        assert found
+        assert web.get(f"/jobs/{job.pk}/", {"seen": found[1]}, headers=HTMX).status_code == 204

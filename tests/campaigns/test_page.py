@@ -1,0 +1,403 @@
+"""The page of a campaign: what it says, what it costs to say it, and what may be asked of a campaign."""
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection, transaction
+from django.db.models import Sum
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from campaigns import launch
+from campaigns.models import Campaign, ComplianceRule
+from queue_app import clock, lifecycle, tickets
+from queue_app.lifecycle import Trouble
+from queue_app.models import AuditEntry, Batch, GenerationModel, Job, LedgerEntry, State, User
+from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
+from tests.factories import NOON, UserFactory, make_asset, make_job
+
+pytestmark = pytest.mark.django_db
+QUERIES_MOST = 40
+HTMX = {"HX-Request": "true"}
+Login = Callable[[User], Client]
+
+
+@pytest.fixture
+def owner() -> User:
+    return UserFactory(tickets=10_000)
+
+
+@pytest.fixture
+def web(client_for: Login, owner: User) -> Client:
+    return client_for(owner)
+
+
+def page(campaign: Campaign, query: str = "") -> str:
+    return reverse("campaigns:page", args=[campaign.pk]) + query
+
+
+def text_of(html: str) -> str:
+    """What a person reads, on one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def look(web: Client, address: str) -> str:
+    answer = web.get(address)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def operator() -> User:
+    staff = UserFactory(staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="operate_queue"), Permission.objects.get(codename="view_job"))
+    return staff
+
+
+class TestWhatItSays:
+    def test_it_counts_the_cells_and_says_how_long_it_takes(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        first, second, *_ = jobs_of(campaign)
+        bring(first, State.COMPLETED)
+        bring(second, State.RUNNING)
+        said = text_of(look(web, page(campaign)))
+        assert "1 of 4 videos" in said
+        assert "1 completed 1 processing 2 queued" in said
+        assert re.search(r"Done in about \d+ [smh]", said)
+        assert "p90; rests on: typical" in said
+
+    def test_what_runs_and_comes_next_is_told_in_words(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        first, second, third, _ = jobs_of(campaign)
+        bring(first, State.RUNNING)
+        Job.objects.filter(pk=first.pk).update(progress=0.71)
+        bring(second, State.UNKNOWN)
+        bring(third, State.STORING)
+        said = text_of(look(web, page(campaign)))
+        assert "UGC, Energetic Running 71 % 71 %, attempt 1" in said
+        assert "UGC, Calm Outcome unknown nobody knows yet" in said
+        assert "Cinematic, Energetic Storing made; its file arrives now" in said
+        assert "Cinematic, Calm Queued no. 1" in said
+        assert "first 4 of 4 open" in said
+
+    def test_the_cost_so_far_and_to_come(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        done, failed, *_ = jobs_of(campaign)
+        bring(done, State.COMPLETED)
+        bring(failed, State.FAILED)
+        said = text_of(look(web, page(campaign)))
+        assert "So far: charged, 1 stored 4 tickets" in said
+        assert "To come: reserved, 2 open 8 tickets" in said
+        assert "Given back: failed or cancelled 4 tickets" in said
+        assert "Most it can cost 12 tickets" in said
+        assert "Provider cost so far USD 2.00 Provider cost to come, estimate USD 4.00" in said
+
+    def test_it_says_why_the_next_one_waits(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, max_concurrent=1)
+        bring(jobs_of(campaign)[0], State.RUNNING)
+        said = text_of(look(web, page(campaign)))
+        assert "This campaign is full, 1 of 1 run; no job is ahead of it." in said
+        assert "This campaign at once 1 / 1" in said
+
+    def test_failures_are_grouped_with_their_remedy_and_the_price_of_a_retry(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        first, second, third, _ = jobs_of(campaign)
+        bring(first, State.FAILED)
+        bring(second, State.FAILED)
+        bring(third, State.RUNNING)
+        with transaction.atomic():
+            locked = Job.objects.select_related("model", "kind", "batch").get(pk=third.pk)
+            lifecycle.fail(locked, at=NOON, actor="poller", trouble=Trouble("rejected", "It shows a real person."))
+        said = text_of(look(web, page(campaign)))
+        assert "provider_failed It broke." in said
+        assert "A retry of these costs 8 tickets. 2" in said
+        assert "rejected It shows a real person. Edit the prompt, then make it again" in said
+
+    def test_a_blocked_cell_shows_the_rule_the_word_and_the_mend(self, web: Client, owner: User) -> None:
+        ComplianceRule.objects.create(name="No calm", pattern="calm", reason="Too quiet.", instead="still")
+        campaign = make_campaign(owner)
+        html = look(web, page(campaign))
+        assert "0 of 2 videos" in text_of(html)
+        assert "2 blocked, not bought" in text_of(html)
+        assert "No calm : Calm Too quiet. Write “still” instead." in text_of(html)
+        assert html.count('class="gq-cell is-blocked"') == 2
+
+    def test_a_campaign_that_has_ended_says_so(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        for job in jobs_of(campaign):
+            bring(job, State.COMPLETED)
+        said = text_of(look(web, page(campaign)))
+        assert "All stored" in said
+        assert "Nothing is open" in said
+        assert "Cancel…" not in said
+
+    def test_a_name_that_is_markup_stays_a_name(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, name="<script>alert(1)</script>")
+        assert "<script>alert(1)" not in look(web, page(campaign))
+
+
+class TestTheMap:
+    def test_each_cell_is_a_link_with_a_full_label(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        first = jobs_of(campaign)[0]
+        bring(first, State.COMPLETED)
+        html = look(web, page(campaign))
+        assert f'href="/jobs/{first.pk}/" aria-label="UGC, Energetic: completed, stored"' in html
+        assert 'aria-label="UGC, Calm: queued, no. 1"' in html
+
+    def test_any_two_dimensions_are_axes_and_the_others_fold(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, {"aesthetic": ["ugc", "cinematic"], "mood": ["calm"], "gender": ["female", "male"]})
+        first, second, *_ = jobs_of(campaign)
+        bring(first, State.COMPLETED)
+        bring(second, State.FAILED)
+        html = look(web, page(campaign, "?rows=mood&columns=aesthetic"))
+        assert "Each cell folds Gender" in html
+        assert 'aria-label="Calm, UGC: 1 completed, 1 failed"' in html
+        assert re.search(r'class="gq-cell is-many is-failed"[^>]*>[^/]*/></svg>1/2</a>', html)
+        assert f'href="/campaigns/{campaign.pk}/cells/?mood=calm&amp;aesthetic=ugc"' in html
+
+    def test_the_others_can_be_unfolded_into_rows(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(
+            owner, {"aesthetic": ["ugc", "cinematic"], "mood": ["calm", "energetic"], "gender": ["female", "male"]}
+        )
+        html = look(web, page(campaign, "?rows=*&columns=aesthetic"))
+        assert html.count('class="gq-cell is-queued"') == 8
+        assert '<th scope="row">Calm, Women</th>' in html
+
+    def test_what_is_no_dimension_gives_way_to_the_best_axes(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        assert look(web, page(campaign, "?rows=nonsense&columns=1' OR 1")).count('class="gq-cell') == 4
+
+    def test_excluded_combinations_leave_their_places_empty(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, exclude=[{"aesthetic": "ugc", "mood": "calm"}])
+        html = look(web, page(campaign))
+        assert html.count('class="gq-cell is-queued"') == 3
+        assert "<td></td>" in html
+
+    def test_a_table_has_24_columns_at_most(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, full_matrix())
+        html = look(web, page(campaign, "?rows=city&columns=gender"))
+        assert all(table.count('scope="col"') <= 24 for table in html.split("<table")[1:])
+
+
+class TestWhatItCosts:
+    def test_660_cells_take_as_many_queries_as_4(self, web: Client, owner: User, capsys: pytest.CaptureFixture[str]) -> None:
+        counts, took = [], 0.0
+        for dimensions in (None, full_matrix()):
+            campaign = make_campaign(owner, dimensions)
+            bring(jobs_of(campaign)[0], State.FAILED)
+            bring(jobs_of(campaign)[1], State.RUNNING)
+            look(web, page(campaign))  # draws the curves, which all pages share for 5 s
+            with CaptureQueriesContext(connection) as queries:
+                began = time.monotonic()
+                look(web, page(campaign, "?rows=*"))
+                took = time.monotonic() - began
+            counts.append(len(queries))
+        with capsys.disabled():
+            print(f"\npage of 660 cells, none folded: {took * 1000:.0f} ms, {counts[1]} queries")
+        assert counts[0] == counts[1] <= QUERIES_MOST
+
+
+class TestRenewal:
+    def test_htmx_gets_the_changing_parts_only(self, web: Client, owner: User) -> None:
+        answer = web.get(page(make_campaign(owner)), headers=HTMX)
+        html = answer.content.decode()
+        assert "<html" not in html
+        assert html.count('hx-swap-oob="true"') == 5
+        assert "<select" not in html  # a menu that is open must not be taken away
+
+    def test_nothing_new_is_204_at_little_cost(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        for job in jobs_of(campaign):
+            bring(job, State.COMPLETED)
+        seen = self.token(web, campaign)
+        with CaptureQueriesContext(connection) as queries:
+            assert web.get(page(campaign), {"seen": seen}, headers=HTMX).status_code == 204
+        assert len(queries) <= 6
+
+    @pytest.mark.parametrize("change", ["event", "progress", "pause"])
+    def test_what_changes_is_told(self, web: Client, owner: User, change: str) -> None:
+        campaign = make_campaign(owner)
+        job = jobs_of(campaign)[0]
+        seen = self.token(web, campaign)
+        if change == "event":
+            lifecycle.cancel([job.pk], at=NOON, actor="user")
+        elif change == "progress":
+            Job.objects.filter(pk=job.pk).update(progress=0.5)
+        else:
+            web.post(reverse("campaigns:pause", args=[campaign.pk]))
+        assert web.get(page(campaign), {"seen": seen}, headers=HTMX).status_code == 200
+
+    def token(self, web: Client, campaign: Campaign) -> str:
+        found = re.search(r'name="seen" value="([^"]+)"', look(web, page(campaign)))
+        assert found
+        return found[1]
+
+
+class TestWhoMaySee:
+    def test_a_stranger_is_told_that_there_is_nothing(self, client_for: Login, owner: User) -> None:
+        campaign, stranger = make_campaign(owner), client_for(UserFactory())
+        for name in ("page", "cells", "cancel", "pause", "retry-failed"):
+            assert stranger.get(reverse(f"campaigns:{name}", args=[campaign.pk])).status_code == 404
+        for name in ("cancel", "pause", "resume", "retry-failed"):
+            assert stranger.post(reverse(f"campaigns:{name}", args=[campaign.pk])).status_code == 404
+        assert not Batch.objects.get(pk=campaign.pk).paused
+
+    def test_somebody_not_logged_in_is_sent_to_log_in(self, client: Client, owner: User) -> None:
+        address = page(make_campaign(owner))
+        assert client.get(address).headers["Location"] == f"{reverse('login')}?next={address}"
+
+    def test_staff_see_it_with_its_jobs_in_the_admin_and_may_not_change_it_without_the_right(
+        self, client_for: Login, owner: User
+    ) -> None:
+        campaign, staff = make_campaign(owner), UserFactory(staff=True)
+        html = look(client_for(staff), page(campaign))
+        assert f"by {owner.username}" in html
+        assert "Cancel…" not in html
+        assert client_for(staff).post(reverse("campaigns:cancel", args=[campaign.pk])).status_code == 403
+        assert f"batch__id__exact={campaign.pk}" in look(client_for(operator()), page(campaign))
+
+    def test_a_write_needs_its_token_and_a_post(self, owner: User, web: Client) -> None:
+        campaign = make_campaign(owner)
+        strict = Client(enforce_csrf_checks=True)
+        strict.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+        assert strict.post(reverse("campaigns:cancel", args=[campaign.pk])).status_code == 403
+        assert web.get(reverse("campaigns:resume", args=[campaign.pk])).status_code == 405
+
+
+class TestCells:
+    def test_every_cell_is_told_in_words_and_they_narrow_by_status_and_value(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        bring(jobs_of(campaign)[0], State.FAILED)
+        address = reverse("campaigns:cells", args=[campaign.pk])
+        assert "UGC, Energetic Failed It broke." in text_of(look(web, address))
+        assert look(web, f"{address}?status=failed").count('id="cell-') == 1
+        assert look(web, f"{address}?aesthetic=ugc").count('id="cell-') == 2
+        assert "No cell is in this state now" in look(web, f"{address}?status=completed")
+
+    def test_660_come_in_pages(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, full_matrix())
+        address = reverse("campaigns:cells", args=[campaign.pk])
+        assert look(web, f"{address}?page=7").count('id="cell-') == 60
+
+
+class TestCancel:
+    def test_it_is_said_before_it_is_done(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        running, stored, *_ = jobs_of(campaign)
+        bring(running, State.RUNNING)
+        bring(stored, State.STORING)
+        said = text_of(look(web, reverse("campaigns:cancel", args=[campaign.pk])))
+        assert "2 cancelled at once" in said
+        assert "1 asked to stop at the provider" in said
+        assert "1 left as they are" in said
+        assert "8 tickets go back to the wallet at once ; up to 4 more when the provider confirms" in said
+        assert "Cancel 3 jobs" in said
+        assert Job.objects.filter(batch=campaign.pk, state=State.QUEUED).count() == 2
+
+    def test_of_660_cells_with_4_running(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, full_matrix())
+        running = jobs_of(campaign)[:4]
+        for job in running:
+            bring(job, State.RUNNING)
+        answer = web.post(reverse("campaigns:cancel", args=[campaign.pk]), {"reason": "wrong brief"}, follow=True)
+        said = text_of(answer.content.decode())
+        assert "656 videos cancelled, 2 624 tickets are back." in said.replace("\u202f", " ")
+        assert "4 videos asked to stop at the provider" in said
+        assert self.states(campaign) == {State.CANCELLED: 656, State.CANCELLING: 4}
+        assert said.count("Cancel asked until the provider says that it has stopped") == 4
+        assert tickets.balances(owner)["available"] == 10_000 - 16
+
+        for job in running[:3]:  # the provider says so for three, and was faster with the fourth
+            with transaction.atomic():
+                asked = Job.objects.lock().get(pk=job.pk)
+                lifecycle.confirm_cancel(asked, at=clock.now(), actor="poller", evidence="The provider says cancelled.")
+        bring_home(running[3])
+        assert self.states(campaign) == {State.CANCELLED: 659, State.COMPLETED: 1}
+        assert tickets.balances(owner) == {"available": 9_996, "reserved": 0, "captured": 4, "refunded": 0}
+        assert LedgerEntry.objects.aggregate(sum=Sum("amount"))["sum"] == 0
+
+    def test_twice_does_nothing_more(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        address = reverse("campaigns:cancel", args=[campaign.pk])
+        web.post(address)
+        answer = web.post(address, follow=True)
+        assert "nothing left that could be cancelled" in answer.content.decode()
+        assert tickets.balances(owner)["available"] == 10_000
+
+    def test_by_staff_is_in_the_audit(self, client_for: Login, owner: User) -> None:
+        campaign, staff = make_campaign(owner), operator()
+        client_for(staff).post(reverse("campaigns:cancel", args=[campaign.pk]), {"reason": "asked by phone"})
+        entry = AuditEntry.objects.get(action="cancel campaign")
+        assert (entry.actor, entry.reason, entry.after["cancelled"]) == (staff, "asked by phone", 4)
+
+    def states(self, campaign: Campaign) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for job in jobs_of(campaign):
+            found[job.state] = found.get(job.state, 0) + 1
+        return found
+
+
+class TestPause:
+    def test_paused_with_a_reason_and_resumed(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        address = reverse("campaigns:pause", args=[campaign.pk])
+        assert "4 wait until you resume" in text_of(look(web, address))
+        said = text_of(web.post(address, {"reason": "new packshot"}, follow=True).content.decode())
+        assert "Paused new packshot" in said
+        assert "No end is known paused" in said
+        assert "This campaign is closed (new packshot)" in said
+        assert "no. 1, the campaign is paused" in said
+        said = text_of(web.post(reverse("campaigns:resume", args=[campaign.pk]), follow=True).content.decode())
+        assert "Resumed." in said
+        assert "Pause…" in said
+
+
+class TestRetryFailed:
+    def test_the_price_is_said_first_and_is_todays(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        for job in jobs_of(campaign)[:2]:
+            bring(job, State.FAILED)
+        GenerationModel.objects.filter(pk="sora-2").update(tickets_per_unit=3)
+        address = reverse("campaigns:retry-failed", args=[campaign.pk])
+        said = text_of(look(web, address))
+        assert "This costs 24 tickets" in said
+        assert "Retry 2 jobs for 24 tickets" in said
+        web.post(address)
+        assert [job.tickets for job in jobs_of(campaign)] == [12, 12, 4, 4]
+        assert {job.state for job in jobs_of(campaign)} == {State.QUEUED}
+
+    def test_too_few_tickets_change_nothing_and_say_how_many(self, client_for: Login) -> None:
+        poor = UserFactory(tickets=16)
+        campaign = make_campaign(poor)
+        for job in jobs_of(campaign)[:2]:
+            bring(job, State.FAILED)
+        make_job(owner=poor, tickets=5)
+        web, address = client_for(poor), reverse("campaigns:retry-failed", args=[campaign.pk])
+        html = look(web, address)
+        assert "Not enough tickets" in html
+        assert re.search(r"<button[^>]* disabled>Retry", html)
+        answer = web.post(address, follow=True)
+        assert "Nothing was retried. This needs 8 tickets and 3 are available: 5 are missing." in answer.content.decode()
+
+    def test_a_version_that_a_newer_one_replaced_stays_as_it_is(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        old = jobs_of(campaign)[0]
+        bring(old, State.FAILED)
+        cell = campaign.combinations.order_by("index")[0]
+        launch.make_again(cell, "The parcel opens, slowly.", at=NOON, actor="user")
+        assert "Retry" not in text_of(look(web, page(campaign)))
+        web.post(reverse("campaigns:retry-failed", args=[campaign.pk]))
+        assert Job.objects.get(pk=old.pk).state == State.FAILED
+
+
+@transaction.atomic
+def bring_home(job: Job) -> None:
+    """The provider delivers in spite of a cancel."""
+    at = clock.now()
+    lifecycle.deliver(Job.objects.lock().get(pk=job.pk), at=at, actor="poller", ran_seconds=20.0)
+    stored = Job.objects.lock().get(pk=job.pk)
+    lifecycle.complete(stored, [make_asset(stored)], at=at, actor="worker", stages=[])
