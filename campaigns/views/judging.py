@@ -1,0 +1,160 @@
+"""One cell: its verdict, its note, its versions side by side, and one more version from an edited prompt."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_POST
+
+from campaigns import review
+from campaigns.launch import LaunchRefused, make_again
+from campaigns.models import Campaign, Combination
+from campaigns.models.combination import Review
+from campaigns.plan import check_prompt
+from campaigns.review import NoteRefused, NotJudgeable
+from campaigns.rules import compliance
+from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change, viewer
+from campaigns.views.live import fragment_wanted
+from campaigns.views.review import standing
+from queue_app import clock, tickets
+from queue_app.models import User
+from queue_app.rules import pricing
+from queue_app.tickets import NotEnoughTickets
+from queue_app.work.intake import IntakeRefused, ModelNotAvailable
+
+
+@login_required
+@require_GET
+def page(request: HttpRequest, pk: int, index: int) -> HttpResponse:
+    """A cell with its versions side by side, and the form for one more."""
+    campaign = campaign_seen_by(request, pk)
+    return _show(request, campaign, get_object_or_404(Combination, campaign=campaign, index=index))
+
+
+@login_required
+@require_POST
+def judge(request: HttpRequest, pk: int, index: int) -> HttpResponse:
+    """Set or take back the verdict; to htmx the cell's card and the counts."""
+    campaign, cell = _cell_to_change(request, pk, index)
+    verdict, error = request.POST.get("review", ""), ""
+    if verdict not in Review.values:
+        error = "There is no such verdict."
+    else:
+        try:
+            review.judge(cell, verdict, at=clock.now(), by=viewer(request))
+        except NotJudgeable as refusal:
+            error = str(refusal)
+    if error and not fragment_wanted(request):
+        messages.error(request, error)
+    return _answer(request, campaign, cell, error=error)
+
+
+@login_required
+@require_POST
+def note(request: HttpRequest, pk: int, index: int) -> HttpResponse:
+    """Keep a note; what is wrong with it stands at the field, and nothing that was typed is lost."""
+    campaign, cell = _cell_to_change(request, pk, index)
+    typed = request.POST.get("note", "")
+    try:
+        review.write_note(cell, typed)
+    except NoteRefused as refusal:
+        wrong = {"note_error": str(refusal), "typed_note": typed}
+        if fragment_wanted(request):
+            return _answer(request, campaign, cell, **wrong)
+        return _show(request, campaign, cell, status=422, **wrong)
+    return _answer(request, campaign, cell)
+
+
+@login_required
+@require_POST
+def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
+    """Buy one more version at the price that the button named, once for one form."""
+    campaign, cell = _cell_to_change(request, pk, index)
+    text = request.POST.get("prompt", "").replace("\r\n", "\n")
+    price = _price(campaign)
+    if request.POST.get("price", "") != str(price):
+        error = f"This costs {price} tickets today. Look at it, and press again."
+        return _show(request, campaign, cell, status=409, typed=text, error=error)
+    try:
+        version = make_again(cell, text, at=clock.now(), actor=viewer(request).username)
+    except IntakeRefused as refusal:
+        error = " ".join(problem.message for problem in refusal.problems)
+    except (LaunchRefused, NotEnoughTickets, ModelNotAvailable) as refusal:
+        if _was_made_by(request, cell, text):
+            return redirect("campaigns:cell", pk, index)
+        error = str(refusal)
+    else:
+        messages.success(request, f"Version {version.number} is queued. Its review starts anew; the earlier ones stay here.")
+        return redirect("campaigns:cell", pk, index)
+    return _show(request, campaign, cell, status=422, typed=text, error=error)
+
+
+@login_required
+@require_POST
+def check(request: HttpRequest, pk: int, index: int) -> HttpResponse:
+    """What the compliance rules say of an edited prompt, as a fragment."""
+    campaign = campaign_seen_by(request, pk)
+    get_object_or_404(Combination, campaign=campaign, index=index)
+    return render(request, "campaigns/_review_check.html", _checked(campaign, request.POST.get("prompt", "")))
+
+
+def _cell_to_change(request: HttpRequest, pk: int, index: int) -> tuple[Campaign, Combination]:
+    """:raises Http404: there is none, or it is another account's. :raises PermissionDenied: staff who may only look."""
+    campaign = campaign_to_change(request, pk)
+    return campaign, get_object_or_404(Combination, campaign=campaign, index=index)
+
+
+def _answer(request: HttpRequest, campaign: Campaign, cell: Combination, **said: Any) -> HttpResponse:
+    """To htmx the card and what else has changed; to others the page that they came from, at that card."""
+    if not fragment_wanted(request):
+        here = request.POST.get("next", "")
+        if not url_has_allowed_host_and_scheme(here, allowed_hosts=None):
+            here = reverse("campaigns:review", args=[campaign.pk])
+        return redirect(f"{here}#cell-{cell.index}")
+    (card,) = review.cards(campaign, [cell.pk])
+    context = standing(request, campaign, review.results(campaign)) | {"card": card, "answered": True, **said}
+    context["here"] = request.POST.get("next", "")
+    return render(request, "campaigns/_review_answer.html", context)
+
+
+def _show(request: HttpRequest, campaign: Campaign, cell: Combination, *, status: int = 200, **said: Any) -> HttpResponse:
+    (card,) = review.cards(campaign, [cell.pk])
+    price, owner = _price(campaign), User.objects.get(pk=campaign.batch.owner_id)
+    available = tickets.balances(owner)["available"]
+    typed = said.get("typed", card.cell.prompt)
+    context = {
+        "campaign": campaign,
+        "card": card,
+        "here": request.path,
+        "may_change": may_change(request, campaign.batch.owner_id),
+        "price": price,
+        "missing": max(0, price - available),
+        "available": available,
+        "number": len(card.takes) + 1,
+        "typed": typed,
+        **_checked(campaign, typed),
+        **said,
+    }
+    return render(request, "campaigns/cell.html", context, status=status)
+
+
+def _price(campaign: Campaign) -> int:
+    """Tickets of one more version, today."""
+    model = campaign.model
+    return pricing.tickets(model.unit, model.tickets_per_unit, campaign.parameters)
+
+
+def _was_made_by(request: HttpRequest, cell: Combination, text: str) -> bool:
+    """Whether this very form has made a version already: a double click, or the answer to it was lost."""
+    latest = cell.versions.order_by("-number").first()
+    return latest is not None and latest.prompt == text and request.POST.get("number") == str(latest.number)
+
+
+def _checked(campaign: Campaign, text: str) -> dict[str, Any]:
+    verdict = check_prompt(campaign.brand, text)
+    hits = {(hit.rule.id, hit.matched.casefold()): hit for hit in verdict.hits}
+    return {"verdict": verdict, "hits": list(hits.values()), "marked": compliance.marked(text, verdict.hits)}

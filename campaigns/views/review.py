@@ -1,0 +1,142 @@
+"""The review page: a grid of results to judge, what worked, and what to take along."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.handlers.asgi import ASGIRequest
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_GET
+
+from campaigns import exports, review
+from campaigns.models import Campaign
+from campaigns.models.combination import Review
+from campaigns.review import Result
+from campaigns.views.access import campaign_seen_by, may_change
+from campaigns.views.live import fragment_wanted
+from queue_app import clock
+from queue_app.models import Asset
+
+CELLS_A_PAGE = 60
+TO_JUDGE = "none"
+VERDICTS = ("", TO_JUDGE, Review.APPROVED.value, Review.REJECTED.value, Review.WINNER.value)
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What the address asks for: a verdict, values of dimensions, an order."""
+
+    verdict: str
+    where: dict[str, str]
+    sort: str
+
+    def query(self, **other: str) -> str:
+        """The same again as a query, with something else in it."""
+        asked = {**self.where, "sort": self.sort, "verdict": self.verdict, **other}
+        return urlencode({name: value for name, value in asked.items() if value})
+
+
+@login_required
+@require_GET
+def grid(request: HttpRequest, pk: int) -> HttpResponse:
+    """The results, 60 at a time; to htmx only what a filter changes."""
+    campaign = campaign_seen_by(request, pk)
+    found, picked = review.results(campaign), _picked(request, campaign)
+    kept = review.selected(campaign, found, verdict=picked.verdict, where=picked.where, sort=picked.sort)
+    page = Paginator(kept, CELLS_A_PAGE).get_page(request.GET.get("page"))
+    context = standing(request, campaign, found) | {
+        "cards": review.cards(campaign, [one.pk for one in page]),
+        "page": page,
+        "picked": picked,
+        "filters": _filters(campaign, picked),
+        "query": picked.query(),
+        "here": f"{request.path}?{picked.query(page=str(page.number))}",
+        "at": clock.now(),
+    }
+    fragment = "campaigns/_review_results.html"
+    return render(request, fragment if fragment_wanted(request) else "campaigns/review.html", context)
+
+
+@login_required
+@require_GET
+def results_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Everything of the campaign for a spreadsheet."""
+    campaign = campaign_seen_by(request, pk)
+
+    def address(asset: Asset) -> str:
+        return request.build_absolute_uri(reverse("asset", args=[asset.pk, asset.file_name]))
+
+    text = "".join(exports.csv_lines(campaign, address=address))
+    return HttpResponse(text, headers=_saved_as("text/csv; charset=utf-8", exports.file_name(campaign, ".csv")))
+
+
+@login_required
+@require_GET
+def approved_zip(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The approved files and the winners, streamed; with none of them, the page again and why."""
+    campaign = campaign_seen_by(request, pk)
+    files = exports.approved(campaign)
+    if not files:
+        messages.error(request, "There is nothing to download yet. Approve at least one result, then ask for the ZIP again.")
+        return redirect("campaigns:review", pk)
+    pieces = exports.zip_pieces(files)
+    # an async server would read a plain iterator to its end before it sent anything
+    streamed = _without_blocking(pieces) if isinstance(request, ASGIRequest) else pieces
+    return StreamingHttpResponse(streamed, headers=_saved_as("application/zip", exports.file_name(campaign, "-approved.zip")))
+
+
+def standing(request: HttpRequest, campaign: Campaign, found: Sequence[Result]) -> dict[str, Any]:
+    """What a verdict changes of the page beside its card: the counts, the progress, the rates, the size of the ZIP."""
+    tally, worked = review.tally(found), review.what_worked(campaign, found)
+    counts = (len(found), tally.to_judge, tally.approved, tally.rejected, tally.winner)
+    names = ("All", "To judge", "Approved", "Rejected", "Winners")
+    return {
+        "campaign": campaign,
+        "tally": tally,
+        "tabs": list(zip(VERDICTS, names, counts, strict=True)),
+        "worked": worked,
+        "best": review.best(worked),
+        "enough": review.ENOUGH,
+        "bytes": sum(one.asset.size for one in exports.approved(campaign)),
+        "may_change": may_change(request, campaign.batch.owner_id),
+    }
+
+
+def _picked(request: HttpRequest, campaign: Campaign) -> Picked:
+    """What is not offered is as good as not asked for."""
+    where = {key: value for key in campaign.dimensions if (value := request.GET.get(key, "")) in campaign.dimensions[key]}
+    verdict, sort = request.GET.get("verdict", ""), request.GET.get("sort", "")
+    return Picked(verdict if verdict in VERDICTS else "", where, sort if sort in campaign.dimensions else "")
+
+
+def _filters(campaign: Campaign, picked: Picked) -> list[dict[str, Any]]:
+    """The dimensions that tell results apart, with their words."""
+    return [
+        {
+            "key": key,
+            "label": campaign.labels.get(key, {}).get("label", key),
+            "values": list(zip(values, (review.words(campaign, {key: value})[0] for value in values), strict=True)),
+            "chosen": picked.where.get(key, ""),
+        }
+        for key, values in campaign.dimensions.items()
+        if len(values) > 1
+    ]
+
+
+def _saved_as(content_type: str, name: str) -> dict[str, str]:
+    disposition = content_disposition_header(True, name)
+    assert disposition is not None  # a download always has one
+    return {"Content-Type": content_type, "Content-Disposition": disposition, "Cache-Control": "no-store"}
+
+
+async def _without_blocking(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
