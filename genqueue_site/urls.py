@@ -8,6 +8,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("api/v1/", include("campaigns.api.urls")),
     path("", include("queue_app.urls")),
     path("", include("campaigns.urls")),
 ]

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from django.utils.module_loading import import_string
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -56,6 +58,8 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     KeyReused: (422, "idempotency_key_reused", "The Idempotency-Key belongs to another request"),
     exceptions.Throttled: (429, "throttled", "Too many requests"),
 }
+for _path in settings.API_REFUSALS:  # other applications' exceptions, by the names of their tables
+    TABLE |= import_string(_path)
 CODES = sorted({code for _, code, _ in TABLE.values()} | {"internal_error"})
 
 
@@ -119,6 +123,8 @@ def _errors(error: Exception, many: bool) -> Iterator[tuple[str, str]]:
     if isinstance(error, IntakeRefused):
         for one in error.problems:
             yield (f"jobs[{one.index}].{one.field}" if many and one.field != "jobs" else one.field), one.message
+    elif hasattr(error, "problems"):  # of another application's table
+        yield from ((one.field, one.message) for one in error.problems)
     elif isinstance(error, ModelNotAvailable):
         yield (f"jobs[{error.index}].model" if many else "model"), str(error)
     elif isinstance(error, exceptions.ValidationError):

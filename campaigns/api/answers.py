@@ -1,0 +1,151 @@
+"""From rows to answers: a fixed number of queries for any number of campaigns or cells."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count
+from django.urls import reverse as page_of
+from rest_framework.request import Request
+from rest_framework.reverse import reverse
+
+from campaigns import progress, review
+from campaigns.api import shapes
+from campaigns.cells import BLOCKED
+from campaigns.launch import blocked_words
+from campaigns.models import Campaign, Combination
+from campaigns.plan import Plan
+from queue_app import tickets
+from queue_app.api import answers
+from queue_app.api.shapes import render
+from queue_app.insight import batches, forecast
+from queue_app.models import Asset, User
+
+VERBS = ("cancel", "pause", "resume", "retry-failed")
+
+
+def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]:
+    """A campaign in full, as `shapes.CampaignOut` has it; its batch with owner, its brand and model are loaded."""
+    money, reviews = batches.money(row.batch), review.tally(review.results(row))
+    facts = _line(row, progress.counts_of([row])[row.pk], progress.left_of([row], at=at).get(row.pk), request) | {
+        "blocked": row.combinations.filter(blocked=True).count(),
+        **{name: getattr(row, name) for name in ("product_category", "big_idea", "visual_messaging", "audio_messaging")},
+        **{name: getattr(row, name) for name in ("dimensions", "exclude", "parameters", "priority")},
+        "max_concurrent": row.batch.max_concurrent,
+        "paused_reason": row.batch.paused_reason,
+        "cost": {
+            "tickets": money.reserved + money.captured,
+            "reserved": money.reserved,
+            "captured": money.captured,
+            "refunded": money.refunded,
+            "usd": answers.dollars(money.usd_spent + money.usd_to_come),
+        },
+        "reviews": reviews,
+        "links": {
+            "self": address(request, "campaign", row.pk),
+            "combinations": address(request, "combinations", row.pk),
+            **{verb.replace("-", "_"): address(request, f"campaign-{verb}", row.pk) for verb in VERBS},
+            "page": request.build_absolute_uri(page_of("campaigns:page", args=[row.pk])),
+        },
+    }
+    return render(shapes.CampaignOut, facts)
+
+
+def lines(rows: Sequence[Campaign], request: Request, *, at: datetime) -> list[dict[str, Any]]:
+    """Campaigns in short, as `shapes.CampaignLine` has them."""
+    counts, left = progress.counts_of(rows), progress.left_of(rows, at=at)
+    return [render(shapes.CampaignLine, _line(row, counts[row.pk], left.get(row.pk), request)) for row in rows]
+
+
+def made(row: Campaign, plan: Plan, request: Request, *, at: datetime) -> dict[str, Any]:
+    """The answer to a launch."""
+    facts = {
+        "id": row.pk,
+        "name": row.name,
+        "url": address(request, "campaign", row.pk),
+        **_planned(plan, reserved=plan.tickets),
+        "eta": forecast.for_batch(row.pk, at),
+    }
+    return render(shapes.CampaignMadeOut, facts)
+
+
+def priced(plan: Plan, owner: User, *, at: datetime) -> dict[str, Any]:
+    """The answer to a dry run."""
+    available = tickets.balances(owner)["available"]
+    facts = {
+        "dry_run": True,
+        **_planned(plan, reserved=0),
+        "eta": forecast.for_new(
+            plan.model.key, len(plan.to_buy), plan.priority, owner, plan.brief.max_concurrent, plan.model.medium, at=at
+        ),
+        "parameters": plan.parameters,
+        "priority": plan.priority,
+        "wallet": {"available": available, "after": available - plan.tickets},
+        "affordable": plan.tickets <= available,
+    }
+    return render(shapes.CampaignPriceOut, facts)
+
+
+def combinations(rows: Sequence[Combination], request: Request) -> list[dict[str, Any]]:
+    """Cells, as `shapes.CombinationOut` has them; their jobs are loaded."""
+    files: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    listed = [row.job_id for row in rows if row.job_id]
+    for file in Asset.objects.filter(job__in=listed).order_by("version", "created_at", "kind"):
+        files[file.job_id].append(answers.asset(file, request))
+    found = Combination.objects.filter(pk__in=[row.pk for row in rows]).order_by()
+    versions = dict(found.annotate(made=Count("versions")).values_list("pk", "made"))
+    facts = (_combination(row, versions[row.pk], files.get(row.job_id or 0, []), request) for row in rows)
+    return [render(shapes.CombinationOut, one) for one in facts]
+
+
+def address(request: Request, name: str, pk: int) -> str:
+    return reverse(f"campaigns-api:{name}", [pk], request=request)
+
+
+def _line(row: Campaign, counts: dict[str, int], left: forecast.Estimate | None, request: Request) -> dict[str, Any]:
+    batch = row.batch
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "brand": row.brand.name,
+        "owner": batch.owner.username,
+        "model": row.model_id,
+        "total": sum(counts.values()),
+        **counts,
+        "eta": left,
+        "paused": batch.paused,
+        "created_at": row.created_at,
+        "ended_at": batch.ended_at,
+        "url": address(request, "campaign", row.pk),
+    }
+
+
+def _planned(plan: Plan, *, reserved: int) -> dict[str, Any]:
+    return {
+        "requested": len(plan.cells),
+        "accepted": len(plan.to_buy),
+        "rejected": [{"combination": one.cell.values, "reason": blocked_words(one.verdict)} for one in plan.blocked],
+        "cost": {
+            "tickets": plan.tickets,
+            "reserved": reserved,
+            "captured": 0,
+            "refunded": 0,
+            "usd": answers.dollars(plan.usd),
+        },
+    }
+
+
+def _combination(row: Combination, versions: int, files: list[dict[str, Any]], request: Request) -> dict[str, Any]:
+    job = row.job
+    return {
+        "id": row.pk,
+        **{name: getattr(row, name) for name in ("index", "values", "prompt", "compliance", "review", "note", "reviewed_at")},
+        "cost": answers.cost(job) if job else None,
+        "status": job.status if job else BLOCKED,
+        "job": row.job_id,
+        "versions": versions,
+        "error": {"code": job.error_code, "message": job.error_message} if job and job.error_code else None,
+        "assets": files,
+        "url": address(request, "combination", row.pk),
+    }

@@ -1,0 +1,74 @@
+"""What the calls take: shapes and types only; what a value may be is the business of the plan and of the review."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from campaigns.cells import BLOCKED
+from campaigns.models.combination import Review
+from campaigns.plan import Brief
+from queue_app.api.reading import StrictSerializer, Text, Whole, YesNo
+from queue_app.models import Status
+
+EXCLUSIONS_MOST = 10_000
+
+
+class _Choices(serializers.DictField):
+    """An object whose keys are dimensions."""
+
+    default_error_messages = {"not_a_dict": 'Send an object such as {{"mood": …}}, not {input_type}.'}
+
+
+class CampaignAsked(StrictSerializer):
+    """One campaign: the brief, the values of each dimension, the model. What is left out or null is the catalogue's choice."""
+
+    name = Text(required=False, allow_null=True, allow_blank=True, help_text="Default: the brand and the big idea.")
+    brand = Text(allow_blank=True, help_text="A name; made if unknown.")
+    product_category = Text(required=False, allow_null=True, allow_blank=True)
+    big_idea = Text(allow_blank=True, help_text="What every video should show.")
+    visual_messaging = Text(required=False, allow_null=True, allow_blank=True)
+    audio_messaging = Text(required=False, allow_null=True, allow_blank=True)
+    dimensions = _Choices(
+        child=serializers.ListField(child=Text()), help_text='Dimension key → value keys, as in `{"mood": ["calm"]}`.'
+    )
+    exclude = serializers.ListField(
+        child=_Choices(child=Text()),
+        required=False,
+        allow_null=True,
+        max_length=EXCLUSIONS_MOST,
+        help_text='Each takes out every combination that agrees with all its pairs, as in `[{"mood": "calm"}]`.',
+    )
+    model = Text(allow_blank=True, help_text="A key of `GET models/`.")
+    duration = Whole(required=False, allow_null=True, help_text="Seconds. Default: the model's.")
+    aspect_ratio = Text(required=False, allow_null=True, help_text="Default: the model's.")
+    loop = YesNo(required=False, allow_null=True, help_text="Default: false.")
+    priority = Whole(required=False, allow_null=True, help_text="Larger first; only staff may exceed 0.")
+    max_concurrent = Whole(required=False, allow_null=True, help_text="1 to 50 of its jobs at once. Default: no own limit.")
+
+
+class ReviewAsked(StrictSerializer):
+    """A verdict, a note, or both."""
+
+    review = serializers.ChoiceField(
+        choices=Review.values, required=False, allow_blank=True, help_text="Empty: takes the verdict back."
+    )
+    note = Text(required=False, allow_blank=True, help_text="At most 1000 characters; empty: none.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError("Send review (approved, rejected, winner or empty), note, or both.")
+        return attrs
+
+
+class CombinationQuery(serializers.Serializer[Any]):
+    """How `GET campaigns/{id}/combinations/` may be narrowed."""
+
+    status = serializers.ChoiceField(choices=[*Status.values, BLOCKED], required=False)
+    review = serializers.ChoiceField(
+        choices=[*filter(None, Review.values), "none"], required=False, help_text="none: stored, and not judged yet."
+    )
+
+
+def brief(given: dict[str, Any]) -> Brief:
+    """A checked body as the plan takes it; null is as good as left out."""
+    return Brief(**{name: value for name, value in given.items() if value is not None})

@@ -1,0 +1,75 @@
+"""Calls about the cells of a campaign: list, read, judge."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from campaigns import review
+from campaigns.api import answers, asked, calls, shapes
+from campaigns.cells import BLOCKED
+from campaigns.models import Combination
+from queue_app import clock
+from queue_app.api import reading
+from queue_app.api.authentication import caller
+from queue_app.api.views import PAGING, Pages, View, page_of
+from queue_app.api.views import answers as answered
+from queue_app.models import State
+from queue_app.models.job import STATES_OF_STATUS
+
+
+class Combinations(View):
+    @extend_schema(
+        operation_id="combinations_list",
+        parameters=[asked.CombinationQuery, *PAGING],
+        responses=answered(page_of(shapes.CombinationOut, "Combination"), 400, 404),
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        """The campaign's cells in the order of its matrix; blocked ones are among them."""
+        query = reading.asked_by_query(request, asked.CombinationQuery)
+        campaign = get_object_or_404(calls.seen_by(request), pk=pk)
+        found = Combination.objects.filter(campaign=campaign, **_where(query)).select_related("job")
+        pages = Pages("index")
+        rows = pages.paginate_queryset(found, request, view=self) or []
+        return pages.get_paginated_response(answers.combinations(rows, request))
+
+
+class CombinationDetail(View):
+    @extend_schema(operation_id="combinations_read", responses=answered(shapes.CombinationOut, 404))
+    def get(self, request: Request, pk: int) -> Response:
+        """One cell."""
+        found = _cells(calls.seen_by(request).values("pk"))
+        return Response(answers.combinations([get_object_or_404(found, pk=pk)], request)[0])
+
+    @extend_schema(
+        operation_id="combinations_judge",
+        request=asked.ReviewAsked,
+        responses=answered(shapes.CombinationOut, 400, 404, 409, 413, 415),
+    )
+    def patch(self, request: Request, pk: int) -> Response:
+        """Judge its latest version, write a note, or both; sent again, it changes nothing."""
+        cell = get_object_or_404(_cells(calls.to_change(request).values("pk")), pk=pk)
+        given = reading.asked(request, asked.ReviewAsked)
+        verdict, note = given.get("review"), given.get("note")
+        if verdict is None:
+            review.write_note(cell, note or "")
+        else:
+            review.judge(cell, verdict, at=clock.now(), by=caller(request), note=note)
+        cell = Combination.objects.select_related("job").get(pk=pk)
+        return Response(answers.combinations([cell], request)[0])
+
+
+def _cells(campaigns: Any) -> "QuerySet[Combination]":
+    return Combination.objects.filter(campaign__in=campaigns).select_related("job")
+
+
+def _where(query: dict[str, Any]) -> dict[str, Any]:
+    where: dict[str, Any] = {}
+    if status := query.get("status"):
+        where |= {"blocked": True} if status == BLOCKED else {"job__state__in": STATES_OF_STATUS[status]}
+    if verdict := query.get("review"):
+        where |= {"review": "", "job__state": State.COMPLETED} if verdict == "none" else {"review": verdict}
+    return where

@@ -1,0 +1,12 @@
+"""What this application adds to the API's one table from exception to status, code and title; the settings name it."""
+
+from campaigns.launch import LaunchRefused
+from campaigns.plan import PlanRefused
+from campaigns.review import NoteRefused, NotJudgeable
+
+TABLE: dict[type[Exception], tuple[int, str, str]] = {
+    PlanRefused: (400, "invalid_input", "Invalid input"),
+    NoteRefused: (400, "invalid_input", "Invalid input"),
+    NotJudgeable: (409, "not_judgeable", "There is no result to judge"),
+    LaunchRefused: (422, "nothing_to_buy", "Nothing could be bought"),
+}
