@@ -1,0 +1,274 @@
+"""Campaigns in the admin: what was asked for is shown, never edited; brands, rules and dimensions are edited, and audited."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.http import HttpRequest
+from django.urls import reverse
+
+from campaigns import cells as cell_reads
+from campaigns.models import Brand, Campaign, Combination, ComplianceRule, Dimension, DimensionValue
+from queue_app import clock
+from queue_app.admin import display
+from queue_app.admin.base import FastAdmin, FoundExactly
+from queue_app.models import User
+from queue_app.work import policy
+
+Facts = dict[str, Any]  # field → value
+RETIRE = "Campaigns were made with it and keep it. Retire it instead: then it is no longer offered."
+
+
+class AuditedAdmin(FastAdmin):
+    """Rows of the catalogue: each addition, change and deletion is written into the audit, those of inlines too."""
+
+    def save_model(self, request: HttpRequest, obj: models.Model, form: forms.ModelForm, change: bool) -> None:  # type: ignore[type-arg]
+        super().save_model(request, obj, form, change)
+        _audit_form(request, form, is_new=not change)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        for obj in formset.deleted_objects:
+            _audit(request, "delete", obj, before=_facts(obj))
+        new = {id(obj) for obj in formset.new_objects}
+        for one in formset.forms:
+            if one.instance.pk and one.has_changed() and one not in formset.deleted_forms:
+                _audit_form(request, one, is_new=id(one.instance) in new)
+
+    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
+        _audit(request, "delete", obj, before=_facts(obj))
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        for obj in queryset:
+            _audit(request, "delete", obj, before=_facts(obj))
+        super().delete_queryset(request, queryset)
+
+
+class RuleInline(admin.StackedInline):  # type: ignore[type-arg]
+    """A brand's own rules; their patterns are checked as everywhere, by the model."""
+
+    model = ComplianceRule
+    fields = (("name", "active"), ("kind", "severity"), "pattern", "reason", "instead")
+    extra = 0
+    verbose_name = "rule"
+    verbose_name_plural = "rules of this brand"
+
+
+@admin.register(Brand)
+class BrandAdmin(AuditedAdmin):
+    list_display = ("name", "voice_line", "rule_count")
+    search_fields = ("name",)
+    ordering = ("name", "id")
+    inlines = (RuleInline,)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Brand]:
+        brands: models.QuerySet[Brand] = super().get_queryset(request)
+        return brands.annotate(rules_made=models.Count("rules"))
+
+    @admin.display(description="Voice")
+    def voice_line(self, brand: Brand) -> str:
+        return display.clipped(brand.voice) if brand.voice else "–"
+
+    @admin.display(description="Own rules")
+    def rule_count(self, brand: Brand) -> str:
+        return display.number(brand.rules_made)  # type: ignore[attr-defined]
+
+
+@admin.register(ComplianceRule)
+class ComplianceRuleAdmin(AuditedAdmin):
+    title = "Compliance rules"
+    list_display = ("name", "holds_for", "kind", "pattern_line", "severity", "instead", "active")
+    list_filter = ("severity", "kind", "active")
+    list_select_related = ("brand",)
+    search_fields = ("name", "pattern", "reason")
+    ordering = ("name", "id")
+    fieldsets = (
+        (None, {"fields": ("name", "brand", "active")}),
+        ("What may not be said", {"fields": ("kind", "pattern", "severity")}),
+        ("What people are told", {"fields": ("reason", "instead")}),
+    )
+
+    @admin.display(description="Brand", ordering="brand__name")
+    def holds_for(self, rule: ComplianceRule) -> str:
+        return str(rule.brand or "all brands")
+
+    @admin.display(description="Term or pattern")
+    def pattern_line(self, rule: ComplianceRule) -> str:
+        return display.clipped(rule.pattern)
+
+
+class ValueForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A value whose key is chosen once: campaigns keep it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.pk and "key" in self.fields:
+            self.fields["key"].disabled = True
+
+
+class ValueFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """Values of one dimension; one that a campaign was made with is retired, never deleted."""
+
+    def clean(self) -> None:
+        super().clean()
+        for form in self.deleted_forms:
+            value = form.instance
+            if value.pk and campaigns_with(self.instance, value).exists():
+                raise ValidationError(f"“{value.label}” stays. {RETIRE}")
+
+
+class ValueInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = DimensionValue
+    form = ValueForm
+    formset = ValueFormSet
+    fields = ("key", "label", "position", "retired")
+    ordering = ("position", "id")
+    extra = 0
+
+
+@admin.register(Dimension)
+class DimensionAdmin(AuditedAdmin):
+    list_display = ("label", "key", "prompt_label", "offered", "position", "retired")
+    list_editable = ("position", "retired")
+    search_fields = ("key", "label")
+    ordering = ("position", "id")
+    inlines = (ValueInline,)
+    actions = None  # several are deleted one by one, so that each can say why it stays
+    fieldsets = (
+        (None, {"fields": ("key", "label", "prompt_label")}),
+        ("Where it is offered", {"fields": ("position", "retired"), "description": "Smaller positions come first."}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Dimension]:
+        dimensions: models.QuerySet[Dimension] = super().get_queryset(request)
+        return dimensions.annotate(values_offered=models.Count("values", filter=models.Q(values__retired=False)))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
+        return ("key",) if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        is_kept = isinstance(obj, Dimension) and campaigns_with(obj).exists()
+        return super().has_delete_permission(request, obj) and not is_kept
+
+    @admin.display(description="Values offered")
+    def offered(self, dimension: Dimension) -> str:
+        return display.number(dimension.values_offered)  # type: ignore[attr-defined]
+
+
+class ShownAdmin(FoundExactly):
+    """Rows that were made by a launch; found by a campaign's number or by words of its name."""
+
+    search_help_text = "A campaign's number, or the whole name of its owner"
+    campaign = ""  # how the row leads to its campaign
+
+    def found_by(self, word: str) -> dict[str, Any] | None:
+        digits = word.replace("\u202f", "")
+        if digits.isascii() and digits.isdigit() and len(digits) < 19:
+            return {f"{self.campaign}pk": int(digits)}
+        return {f"{self.campaign}batch__owner__username": word}
+
+
+@admin.register(Campaign)
+class CampaignAdmin(ShownAdmin):
+    list_display = ("name", "owner", "brand", "model", "made_at", "jobs")
+    list_select_related = ("batch__owner", "brand", "model")
+    search_fields = ("batch",)
+    ordering = ("-batch",)
+    fieldsets = (
+        (None, {"fields": ("name", "owner", "jobs", "made_at", "brand", "product_category")}),
+        ("Brief", {"fields": ("big_idea", "visual_messaging", "audio_messaging")}),
+        ("Matrix", {"fields": ("chosen", "exclude", "cells")}),
+        ("Production", {"fields": ("model", "parameters", "priority")}),
+    )
+    readonly_fields = ("owner", "jobs", "made_at", "chosen", "cells")
+
+    @admin.display(description="Owner")
+    def owner(self, campaign: Campaign) -> str:
+        return campaign.batch.owner.username
+
+    @admin.display(description="Launched", ordering="-batch")
+    def made_at(self, campaign: Campaign) -> str:
+        return display.when(campaign.created_at)
+
+    @admin.display(description="Jobs")
+    def jobs(self, campaign: Campaign) -> str:
+        return display.link(f"{reverse('admin:queue_app_job_changelist')}?batch__id__exact={campaign.pk}", "Its jobs")
+
+    @admin.display(description="Cells")
+    def cells(self, campaign: Campaign) -> str:
+        return display.link(f"{reverse('admin:campaigns_combination_changelist')}?q={campaign.pk}", "Its cells")
+
+    @admin.display(description="Dimensions")
+    def chosen(self, campaign: Campaign) -> str:
+        labels = campaign.labels
+        said = (
+            f"{labels.get(key, {}).get('label', key)}: {', '.join(cell_reads.label_of(labels, key, value) for value in values)}"
+            for key, values in campaign.dimensions.items()
+        )
+        return display.chips(said)
+
+
+@admin.register(Combination)
+class CombinationAdmin(ShownAdmin):
+    campaign = "campaign__"
+    list_display = ("number", "of", "what", "state", "review", "job_link")
+    list_filter = ("review", "blocked")
+    list_select_related = ("campaign", "job", "reviewed_by")
+    search_fields = ("campaign",)
+    ordering = ("-campaign", "index")
+    fields = ("of", "number", "what", "prompt", "compliance", "job_link", "state", "review", "reviewed_by", "reviewed_at", "note")
+    readonly_fields = ("of", "number", "what", "job_link", "state")
+
+    @admin.display(description="No.")
+    def number(self, cell: Combination) -> str:
+        return display.number(cell.index)
+
+    @admin.display(description="Campaign")
+    def of(self, cell: Combination) -> str:
+        return display.link(reverse("campaigns:page", args=[cell.campaign_id]), cell.campaign.name)
+
+    @admin.display(description="Combination")
+    def what(self, cell: Combination) -> str:
+        return cell_reads.name(cell.values, cell.campaign.labels)
+
+    @admin.display(description="Status")
+    def state(self, cell: Combination) -> str:
+        return display.badge(cell.job.state) if cell.job else "blocked, never bought"
+
+    @admin.display(description="Job")
+    def job_link(self, cell: Combination) -> str:
+        if cell.job_id is None:
+            return "–"
+        return display.link(reverse("admin:queue_app_job_change", args=[cell.job_id]), display.number(cell.job_id))
+
+
+def campaigns_with(dimension: Dimension, value: DimensionValue | None = None) -> models.QuerySet[Campaign]:
+    """The campaigns that were made with a dimension, or with one value of it."""
+    if value is None:
+        return Campaign.objects.filter(dimensions__has_key=dimension.key)
+    return Campaign.objects.filter(dimensions__contains={dimension.key: [value.key]})
+
+
+def _audit_form(request: HttpRequest, form: Any, *, is_new: bool) -> None:
+    """What a saved form has changed."""
+    if is_new:
+        _audit(request, "add", form.instance, after=_facts(form.instance))
+    elif form.changed_data:
+        before = {name: form.initial.get(name) for name in form.changed_data}
+        _audit(request, "change", form.instance, before=before, after=_facts(form.instance, form.changed_data))
+
+
+def _audit(
+    request: HttpRequest, verb: str, obj: models.Model, *, before: Facts | None = None, after: Facts | None = None
+) -> None:
+    assert isinstance(request.user, User)
+    action, at = f"{verb} {obj._meta.verbose_name}", clock.now()
+    policy.audit(action[:60], str(obj)[:200], at=at, actor=request.user, before=before, after=after)
+
+
+def _facts(obj: models.Model, names: list[str] | None = None) -> Facts:
+    wanted = [field for field in obj._meta.concrete_fields if names is None or field.name in names]
+    return {field.name: getattr(obj, field.attname) for field in wanted}
