@@ -29,7 +29,7 @@ def about(seconds: float | None) -> str:
         return "–" if seconds is None else "now"
     step = 5 if seconds < 60 else 10 if seconds < 600 else 60
     rounded = display.duration(ceil(seconds / step) * step)
-    return rounded.removesuffix(" 00 s") if step == 60 else rounded
+    return (rounded.removesuffix(" 00 s") if step == 60 else rounded).replace(" ", "\u00a0")
 
 
 @register.filter

@@ -82,7 +82,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _preview(request: HttpRequest, job: Job, what: dict[str, Any]) -> HttpResponse:
-    context = what | {"subject": f"job {job.pk}", "back": "campaigns:job", "pk": job.pk}
+    context = what | {"title": f"{what['verb']} job {job.pk}?", "back": "campaigns:job", "pk": job.pk}
     return render(request, "campaigns/preview.html", context)
 
 

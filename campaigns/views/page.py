@@ -89,7 +89,8 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a cancel will do; on POST do it."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
-        return _preview(request, campaign, Selection(request, Job.objects.filter(batch=campaign.pk)).on_cancel())
+        selected = Selection(request, Job.objects.filter(batch=campaign.pk))
+        return _preview(request, campaign, f"Cancel “{campaign.name}”?", selected.on_cancel())
     at, reason = clock.now(), request.POST.get("reason", "")[:300]
     verdicts = batches.cancel(campaign.batch, at=at, actor=viewer(request).username, reason=reason)
     back = Reservation.objects.filter(job__batch=campaign.pk, state=Reservation.State.RELEASED, settled_at=at)
@@ -137,8 +138,8 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a retry of the failed cells will cost; on POST do it."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
-        failed = verbs.latest_jobs(campaign).with_status("failed")
-        return _preview(request, campaign, Selection(request, failed).on_retry())
+        selected = Selection(request, verbs.latest_jobs(campaign).with_status("failed"))
+        return _preview(request, campaign, f"Retry what failed in “{campaign.name}”?", selected.on_retry())
     try:
         queued = verbs.retry_failed(campaign, at=clock.now(), actor=viewer(request).username)
     except (NotEnoughTickets, ModelNotAvailable) as refusal:
@@ -149,8 +150,8 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("campaigns:page", pk)
 
 
-def _preview(request: HttpRequest, campaign: Campaign, what: dict[str, Any]) -> HttpResponse:
-    context = what | {"subject": campaign.name, "back": "campaigns:page", "pk": campaign.pk, "campaign": campaign}
+def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[str, Any]) -> HttpResponse:
+    context = what | {"title": title, "back": "campaigns:page", "pk": campaign.pk}
     return render(request, "campaigns/preview.html", context)
 
 
