@@ -33,12 +33,13 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
             "Every combination is blocked by a compliance rule, so there is nothing to buy. Mend the brief first."
         )
     brief = plan.brief
-    name = brief.name.strip() or f"{brief.brand.strip()}: {brief.big_idea.strip()}"[:80]
-    batch, jobs = intake.enqueue(owner, plan.drafts(), at=at, actor=actor, batch_name=name, max_concurrent=brief.max_concurrent)
+    batch, jobs = intake.enqueue(
+        owner, plan.drafts(), at=at, actor=actor, batch_name=brief.title, max_concurrent=brief.max_concurrent
+    )
     assert batch is not None
     campaign = Campaign.objects.create(
         batch=batch,
-        name=name,
+        name=brief.title,
         brand=_brand(brief.brand.strip()),
         product_category=brief.product_category,
         big_idea=brief.big_idea,
@@ -57,15 +58,18 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
 
 
 @transaction.atomic
-def launch_draft(draft: Draft, plan: Plan, *, at: datetime, actor: str) -> Campaign:
-    """Launch what a draft has become; launched before, it gives the campaign of then (double click, reload, repeated POST)."""
-    locked = Draft.objects.select_for_update().select_related("campaign").get(pk=draft.pk)
+def launch_draft(draft: Draft, plan: Plan, *, at: datetime, actor: str) -> tuple[Campaign, bool]:
+    """
+    Launch what a draft has become. Launched before, it gives the campaign of then and ``False`` (double click, reload, repeated
+    POST). Raises as :func:`launch`.
+    """
+    locked = Draft.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=draft.pk)
     if locked.campaign is not None:
-        return locked.campaign
+        return locked.campaign, False
     campaign = launch(plan, owner=User.objects.get(pk=locked.owner_id), at=at, actor=actor)
     locked.campaign = campaign
     locked.save(update_fields=["campaign"])
-    return campaign
+    return campaign, True
 
 
 @transaction.atomic
@@ -104,9 +108,7 @@ def make_again(combination: Combination, text: str, *, at: datetime, actor: str)
 
 def blocked_words(verdict: compliance.Verdict) -> str:
     """Say in one line what blocks a prompt and how to mend it."""
-    hit = next(hit for hit in verdict.hits if hit.rule.severity == "block")
-    mend = f" Write “{hit.rule.instead}” instead." if hit.rule.instead else " Take it out."
-    return f"“{hit.matched}” is not allowed: {hit.rule.reason.rstrip('.')}.{mend}"
+    return next(hit.advice for hit in verdict.hits if hit.rule.severity == "block")
 
 
 def as_json(verdict: compliance.Verdict) -> dict[str, object]:

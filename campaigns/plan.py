@@ -3,50 +3,26 @@ What a campaign would be: its fields read and checked, its matrix built, priced 
 form, the preview, the API's dry run and the launch all ask here, so that what is shown is what is bought.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from campaigns.models import Brand, ComplianceRule, Dimension
+from django.db.models import Prefetch
+
+from campaigns.brief import PRODUCTION, Brief, Problem, problems
+from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
 from campaigns.rules import compliance, matrix, prompt
 from campaigns.rules.matrix import Cell, Choice
 from queue_app.models import GenerationModel, QueueSettings, User
 from queue_app.rules import parameters as parameter_rules
-from queue_app.rules import pricing, priority
+from queue_app.rules import pricing
 from queue_app.work import intake, room
 
-TEXT_MOST = 2_000  # characters of each field of the brief
+__all__ = ["BULK", "Brief", "Plan", "PlanRefused", "PlannedCell", "Problem", "check_prompt", "finished", "make", "sketch"]
+
 BULK = 20  # cells; above it a campaign takes the queue's bulk priority
-TEXTS = ("brand", "product_category", "big_idea", "visual_messaging", "audio_messaging")
-PRODUCTION = ("duration", "aspect_ratio", "loop")
-
-
-@dataclass(frozen=True)
-class Brief:
-    """The fields of a campaign, as the API's body and the form give them."""
-
-    name: str = ""
-    brand: str = ""
-    product_category: str = ""
-    big_idea: str = ""
-    visual_messaging: str = ""
-    audio_messaging: str = ""
-    dimensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    exclude: Sequence[Mapping[str, str]] = ()
-    model: str = ""
-    duration: int | None = None
-    aspect_ratio: str | None = None
-    loop: bool | None = None
-    priority: int | None = None
-    max_concurrent: int | None = None
-
-
-@dataclass(frozen=True)
-class Problem:
-    field: str
-    message: str
 
 
 class PlanRefused(Exception):
@@ -62,6 +38,7 @@ class PlannedCell:
     cell: Cell
     prompt: str
     verdict: compliance.Verdict
+    excluded: bool = False
 
     @property
     def blocked(self) -> bool:
@@ -118,6 +95,29 @@ class Plan:
         ]
 
 
+@dataclass(frozen=True)
+class Sketch:
+    """
+    What can be said of fields that may not be finished: every problem; every cell, excluded ones too, once values are chosen; and
+    the plan at its price, once there is a model as well. ``sample`` is one prompt to look at; ``too_many``
+    says how to get under the limit of cells, when there are more. Only a sketch without problems may be launched.
+    """
+
+    problems: list[Problem]
+    choices: list[Choice]
+    cells: list[PlannedCell]
+    sample: str
+    too_many: str
+    plan: Plan | None
+    unavailable: intake.ModelNotAvailable | None
+    checker: compliance.Checker
+    offered: list[Dimension]
+
+    @property
+    def total(self) -> int:
+        return matrix.count(self.choices)
+
+
 def make(brief: Brief, owner: User) -> Plan:
     """
     Check the fields and build the matrix.
@@ -125,7 +125,24 @@ def make(brief: Brief, owner: User) -> Plan:
     :raises PlanRefused: something is wrong; every problem is listed, by field.
     :raises ModelNotAvailable: nobody offers the model now.
     """
-    return Reader(brief, owner).plan()
+    return finished(Reader(brief, owner).sketch())
+
+
+def sketch(brief: Brief, owner: User) -> Sketch:
+    """
+    Read fields that may not be finished, as a form has them while it is filled in: its exclusions come and go with the values
+    that they name.
+    """
+    return Reader(brief, owner, forgiving=True).sketch()
+
+
+def finished(sketch: Sketch) -> Plan:
+    """The plan of a sketch. Raises as :func:`make`."""
+    if sketch.unavailable is not None:
+        raise sketch.unavailable
+    if sketch.problems or sketch.plan is None:
+        raise PlanRefused(sketch.problems)
+    return sketch.plan
 
 
 def check_prompt(brand: Brand, text: str) -> compliance.Verdict:
@@ -134,26 +151,32 @@ def check_prompt(brand: Brand, text: str) -> compliance.Verdict:
 
 
 class Reader:
-    """Reads a brief against the catalogue; also the parts of it, for a form that is not finished yet."""
+    """Reads a brief against the catalogue, every row of it at most once."""
 
-    def __init__(self, brief: Brief, owner: User):
-        self.brief, self.owner = brief, owner
+    def __init__(self, brief: Brief, owner: User, *, forgiving: bool = False):
+        self.brief, self.owner, self.forgiving = brief, owner, forgiving
         self.problems: list[Problem] = []
+        self.unavailable: intake.ModelNotAvailable | None = None
+        self.too_many = ""
 
-    def plan(self) -> Plan:
-        self._check_texts()
+    def sketch(self) -> Sketch:
+        self.problems += problems(self.brief, self.owner)
         model = self._model()
         settled = self.parameters(model) if model else {}
-        self._check_numbers()
         choices = self.choices()
-        cells = self._cells(choices)
-        if self.problems or model is None:
-            raise PlanRefused(self.problems)
-        planned = self._judged(choices, cells)
-        if self.problems:
-            raise PlanRefused(self.problems)
-        level = self._level(model, sum(not one.blocked for one in planned))
-        return Plan(self.brief, model, settled, level, choices, planned, matrix.count(choices))
+        if self.forgiving:
+            self.brief = replace(self.brief, exclude=matrix.still_apply(choices, self.brief.exclude))
+        builder = self.builder(choices)
+        cells = self._judged(builder, *self._cells(choices))
+        planned = None
+        if model is not None and cells:
+            kept = [one for one in cells if not one.excluded]
+            level = self._level(model, sum(not one.blocked for one in kept))
+            planned = Plan(self.brief, model, settled, level, choices, kept, len(cells))
+        sample = self._sample(builder, cells)
+        return Sketch(
+            self.problems, choices, cells, sample, self.too_many, planned, self.unavailable, self.checker, self.dimensions
+        )
 
     def choices(self) -> list[Choice]:
         """The chosen values with their words, in staff's order; what is unknown or retired is a problem."""
@@ -168,8 +191,7 @@ class Reader:
             values = {value.key: value.label for value in dimension.values.all() if not value.retired}
             for value in wanted:
                 if value not in values:
-                    words = f"“{str(value)[:60]}” of {dimension.label} is no longer offered; choose among {', '.join(values)}."
-                    self._say(f"dimensions.{dimension.key}", words)
+                    self._say(f"dimensions.{dimension.key}", _not_offered(dimension, str(value), values))
             taken = tuple((value, values[value]) for value in values if value in wanted)
             if taken:
                 chosen.append(Choice(dimension.key, dimension.label, taken))
@@ -177,7 +199,12 @@ class Reader:
 
     @cached_property
     def dimensions(self) -> list[Dimension]:
-        return list(Dimension.objects.offered().prefetch_related("values"))
+        in_order = Prefetch("values", DimensionValue.objects.order_by("position", "id"))
+        return list(Dimension.objects.offered().prefetch_related(in_order))
+
+    @cached_property
+    def checker(self) -> compliance.Checker:
+        return compliance.compile(_rules(), brand=self.brief.brand.strip())
 
     def builder(self, choices: Iterable[Choice]) -> prompt.PromptBuilder:
         words = {dimension.key: dimension.prompt_label for dimension in self.dimensions if dimension.prompt_label}
@@ -204,42 +231,36 @@ class Reader:
             self._say(name, message)
         return settled
 
-    def _cells(self, choices: list[Choice]) -> list[Cell]:
+    def _cells(self, choices: list[Choice]) -> tuple[list[Cell], set[int]]:
+        """Every cell, and the numbers of those that are not excluded."""
         try:
-            cells = matrix.cells(choices, self.brief.exclude)
+            every = matrix.cells(choices)
+            kept = {cell.index for cell in matrix.cells(choices, self.brief.exclude)}
         except matrix.MatrixError as refusal:
             self._say(refusal.field, str(refusal))
-            return []
-        if not cells:
+            self.too_many = str(refusal) if isinstance(refusal, matrix.TooManyCells) else ""
+            return [], set()
+        if not kept:
             self._say("exclude", "Every combination is excluded. Include at least one again.")
-        return cells
+        return every, kept
 
-    def _judged(self, choices: list[Choice], cells: list[Cell]) -> list[PlannedCell]:
-        builder = self.builder(choices)
-        checker = compliance.compile(_rules(), brand=self.brief.brand.strip())
+    def _judged(self, builder: prompt.PromptBuilder, cells: list[Cell], kept: set[int]) -> list[PlannedCell]:
         try:
             prompts = [(cell, builder.build(cell.values)) for cell in cells]
         except prompt.PromptTooLong as refusal:
             self._say(refusal.field, str(refusal))
             return []
-        return [PlannedCell(cell, text, checker.check(text)) for cell, text in prompts]
+        return [PlannedCell(cell, text, self.checker.check(text), cell.index not in kept) for cell, text in prompts]
 
-    def _check_texts(self) -> None:
-        if not self.brief.brand.strip():
-            self._say("brand", "Say whose campaign this is: choose a brand or type a new one.")
-        elif len(self.brief.brand) > 100:
-            self._say("brand", f"A brand's name has at most 100 characters; this one has {len(self.brief.brand)}.")
-        if not self.brief.big_idea.strip():
-            self._say("big_idea", "Write the big idea: what every video should show.")
-        if len(self.brief.name) > 200:
-            self._say("name", f"A name has at most 200 characters; this one has {len(self.brief.name)}.")
-        for name in (*TEXTS, "name"):
-            text = getattr(self.brief, name)
-            most = 200 if name == "product_category" else TEXT_MOST
-            if name not in {"brand", "name"} and len(text) > most:
-                self._say(name, f"At most {most} characters fit here; this has {len(text)}. Shorten it by {len(text) - most}.")
-            elif problem := intake.text_problem(text):
-                self._say(name, problem)
+    def _sample(self, builder: prompt.PromptBuilder, cells: list[PlannedCell]) -> str:
+        """The prompt of the first cell that is not excluded; of the brief alone while there is none."""
+        first = next((one for one in cells if not one.excluded), None)
+        if first is not None:
+            return first.prompt
+        try:
+            return builder.build({})
+        except prompt.PromptTooLong:
+            return ""  # a problem of its own says which text is too long
 
     def _model(self) -> GenerationModel | None:
         if not self.brief.model:
@@ -250,18 +271,11 @@ class Reader:
         if model is not None:
             return model
         if GenerationModel.objects.filter(pk=self.brief.model).exists():
-            raise intake.ModelNotAvailable(self.brief.model)
+            self.unavailable = intake.ModelNotAvailable(self.brief.model)
+            self._say("model", str(self.unavailable))
+            return None
         self._say("model", f"There is no model “{self.brief.model[:60]}”. Models: {', '.join(sorted(offered))}.")
         return None
-
-    def _check_numbers(self) -> None:
-        asked, at_once = self.brief.priority, self.brief.max_concurrent
-        if asked is not None and not priority.LOWEST <= asked <= priority.HIGHEST:
-            self._say("priority", f"priority is a whole number from {priority.LOWEST} to {priority.HIGHEST}.")
-        elif asked is not None and asked > priority.NORMAL and not self.owner.is_staff:
-            self._say("priority", "Only staff may ask for more than normal priority; choose normal or low.")
-        if at_once is not None and not 1 <= at_once <= 50:
-            self._say("max_concurrent", "At once is a whole number from 1 to 50; leave it empty for no limit of its own.")
 
     def _level(self, model: GenerationModel, cells: int) -> int:
         if self.brief.priority is not None:
@@ -276,3 +290,11 @@ class Reader:
 
 def _rules() -> list[compliance.Rule]:
     return [rule.as_rule() for rule in ComplianceRule.objects.filter(active=True).select_related("brand").order_by("id")]
+
+
+def _not_offered(dimension: Dimension, key: str, offered: Iterable[str]) -> str:
+    """Say what is wrong with a value that was chosen, and what to choose."""
+    retired = {value.key: value.label for value in dimension.values.all()}
+    if key in retired:
+        return f"“{retired[key]}” of {dimension.label} is no longer offered. Take it out, or choose another value."
+    return f"“{key[:60]}” is no value of {dimension.label}. Its values: {', '.join(offered)}."

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from campaigns.views import home, jobs, judging, page, review
+from campaigns.views import form, home, jobs, judging, page, review
 
 app_name = "campaigns"
 urlpatterns = [
@@ -11,6 +11,9 @@ urlpatterns = [
     path("quick/choices/", home.quick_choices, name="quick-choices"),
     path("notices/", home.dismiss, name="dismiss"),
     path("campaigns/", home.campaign_list, name="list"),
+    path("campaigns/new/", form.new, name="new"),
+    path("campaigns/new/preview/", form.preview, name="new-preview"),
+    path("campaigns/new/discard/", form.discard, name="discard-draft"),
     path("campaigns/<int:pk>/", page.page, name="page"),
     path("campaigns/<int:pk>/cells/", page.cells, name="cells"),
     path("campaigns/<int:pk>/cancel/", page.cancel, name="cancel"),

@@ -51,6 +51,13 @@ class Hit:
     end: int
     matched: str
 
+    @property
+    def advice(self) -> str:
+        """What is wrong and how to mend it, in one line."""
+        wrong = "is not allowed" if self.rule.severity == "block" else "is better avoided"
+        mend = f"Write “{self.rule.instead}” instead." if self.rule.instead else "Take it out."
+        return f"“{self.matched}” {wrong}: {self.rule.reason.rstrip('.')}. {mend}"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

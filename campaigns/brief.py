@@ -1,0 +1,81 @@
+"""The fields of a campaign as they are asked for, and what is wrong with each by itself. Reads no rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from queue_app.models import User
+from queue_app.rules import priority
+from queue_app.work import intake
+
+TEXTS = ("brand", "product_category", "big_idea", "visual_messaging", "audio_messaging")
+PRODUCTION = ("duration", "aspect_ratio", "loop")
+MOST = {
+    "name": 200,
+    "brand": 100,
+    "product_category": 200,
+    "big_idea": 2_000,
+    "visual_messaging": 2_000,
+    "audio_messaging": 2_000,
+}
+AT_ONCE_MOST = 50
+
+
+@dataclass(frozen=True)
+class Brief:
+    """The fields of a campaign, as the API's body and the form give them."""
+
+    name: str = ""
+    brand: str = ""
+    product_category: str = ""
+    big_idea: str = ""
+    visual_messaging: str = ""
+    audio_messaging: str = ""
+    dimensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    exclude: Sequence[Mapping[str, str]] = ()
+    model: str = ""
+    duration: int | None = None
+    aspect_ratio: str | None = None
+    loop: bool | None = None
+    priority: int | None = None
+    max_concurrent: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What the campaign is called: its name, or else how it begins."""
+        return self.name.strip() or f"{self.brand.strip()}: {self.big_idea.strip()}"[:80]
+
+
+@dataclass(frozen=True)
+class Problem:
+    field: str
+    message: str
+
+
+def problems(brief: Brief, owner: User) -> Iterator[Problem]:
+    """What is wrong with the texts and the numbers, whatever the catalogue offers."""
+    yield from _of_texts(brief)
+    yield from _of_numbers(brief, owner)
+
+
+def _of_texts(brief: Brief) -> Iterator[Problem]:
+    if not brief.brand.strip():
+        yield Problem("brand", "Say whose campaign this is: choose a brand or type a new one.")
+    if not brief.big_idea.strip():
+        yield Problem("big_idea", "Write the big idea: what every video should show.")
+    for name, most in MOST.items():
+        text = getattr(brief, name)
+        if len(text) > most:
+            yield Problem(name, f"At most {most} characters fit here; this has {len(text)}. Shorten it by {len(text) - most}.")
+        elif problem := intake.text_problem(text):
+            yield Problem(name, problem)
+
+
+def _of_numbers(brief: Brief, owner: User) -> Iterator[Problem]:
+    asked, at_once = brief.priority, brief.max_concurrent
+    if asked is not None and not priority.LOWEST <= asked <= priority.HIGHEST:
+        yield Problem("priority", f"priority is a whole number from {priority.LOWEST} to {priority.HIGHEST}.")
+    elif asked is not None and asked > priority.NORMAL and not owner.is_staff:
+        yield Problem("priority", "Only staff may ask for more than normal priority; choose normal or low.")
+    if at_once is not None and not 1 <= at_once <= AT_ONCE_MOST:
+        words = f"At once is a whole number from 1 to {AT_ONCE_MOST}; leave it empty for no limit of its own."
+        yield Problem("max_concurrent", words)

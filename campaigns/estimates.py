@@ -1,0 +1,74 @@
+"""What a plan would cost and how long it would take, if it were launched now."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from campaigns.plan import BULK, Plan
+from queue_app import tickets
+from queue_app.insight import forecast
+from queue_app.insight.forecast import Estimate
+from queue_app.models import User
+from queue_app.rules import priority
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Money and time of a plan: tickets, US dollars (an estimate), and the time until the last cell is done."""
+
+    count: int
+    medium: str
+    each: int
+    tickets: int
+    usd: Decimal
+    available: int
+    level: int
+    left: Estimate
+
+    @property
+    def after(self) -> int:
+        """Tickets that the wallet would still have; below zero when it cannot pay."""
+        return self.available - self.tickets
+
+    @property
+    def missing(self) -> int:
+        return max(0, -self.after)
+
+    @property
+    def fits(self) -> int:
+        """How many cells the wallet can pay."""
+        return self.available // self.each
+
+    @property
+    def over(self) -> int:
+        """How many cells too many there are for the wallet."""
+        return max(0, self.count - self.fits)
+
+    @property
+    def waits(self) -> str:
+        """Who waits for whom: something to know about a large campaign, nothing about a small one."""
+        if self.count <= BULK:
+            return ""
+        if self.level < priority.NORMAL:
+            return (
+                f"More than {BULK} cells take {priority.name(self.level).lower()} priority: "
+                "jobs of normal priority that wait, or come later, go first."
+            )
+        return (
+            f"At {priority.name(self.level).lower()} priority, what others queue later waits until all {self.count} have started."
+        )
+
+
+def look(plan: Plan, owner: User, *, at: datetime) -> Outlook:
+    """Price a plan for its owner and foresee its end."""
+    count, model = len(plan.to_buy), plan.model
+    return Outlook(
+        count=count,
+        medium=model.medium,
+        each=plan.tickets_each,
+        tickets=plan.tickets,
+        usd=plan.usd,
+        available=tickets.balances(owner)["available"],
+        level=plan.priority,
+        left=forecast.for_new(model.key, count, plan.priority, owner, plan.brief.max_concurrent, model.medium, at=at),
+    )

@@ -1,0 +1,180 @@
+"""What the campaign form posts, read into a draft's body, and a body read into a brief. Nothing typed is refused here."""
+
+import json
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import QueryDict
+
+from campaigns.brief import TEXTS, Brief
+from campaigns.drafts import Body
+from campaigns.rules import matrix
+from campaigns.rules.matrix import Choice, Exclusion
+from queue_app.rules import priority
+
+FIELDS = ("name", *TEXTS, "model", "duration", "aspect_ratio", "loop", "priority", "max_concurrent")
+BLANK: Body = {**dict.fromkeys(FIELDS, ""), "dimensions": {}, "exclude": []}
+DIMENSION = "dim."  # what the names of its checkboxes begin with
+EXCLUSIONS_MOST = 2_000
+SHOWS = ("all", "blocked", "warn", "excluded")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One post of the form: what was typed, which draft it belongs to, what to do, and which part of the matrix to show."""
+
+    body: Body
+    draft: uuid.UUID
+    revision: int
+    tab: str
+    do: str
+    matrix_filter: str = ""
+    show: str = "all"
+    page: int = 1
+    value: tuple[str, str] = ("", "")
+    rendered_model: str = ""
+    told: tuple[int, int] | None = None
+    """Videos and tickets that the launch button named."""
+
+
+def read(post: QueryDict) -> Asked:
+    """Read a post; whatever is not as the page sends it reads as empty."""
+    do = _text(post, "do") or "update"
+    draft, _, revision = (
+        _text(post, "other") if do == "keep" else f"{_text(post, 'draft')}:{_text(post, 'revision')}"
+    ).partition(":")
+    dimension, _, value = _text(post, "value").partition("=")
+    show = "blocked" if do == "show-blocked" else _text(post, "show")
+    show = show if show in SHOWS else "all"
+    words = _text(post, "filter")[:200]
+    page = do.removeprefix("page-") if do.startswith("page-") else _text(post, "page")
+    if _text(post, "paged_for") != f"{show} {words}":
+        page = "1"
+    return Asked(
+        body={
+            **{name: _text(post, name) for name in FIELDS},
+            "dimensions": _dimensions(post),
+            "exclude": _exclusions(post),
+        },
+        draft=_uuid(draft),
+        revision=_number(revision),
+        tab=_text(post, "tab")[:36],
+        do=do,
+        matrix_filter=words,
+        show=show,
+        page=_number(page),
+        value=(dimension, value),
+        rendered_model=_text(post, "rendered_model"),
+        told=(_number(_text(post, "told_count")), _number(_text(post, "told_tickets"))) if "told_count" in post else None,
+    )
+
+
+def brief(body: Body) -> Brief:
+    """The brief that a body says."""
+    texts = {name: body.get(name, "") for name in ("name", *TEXTS, "model")}
+    return Brief(
+        **texts,
+        dimensions=body.get("dimensions", {}),
+        exclude=body.get("exclude", []),
+        duration=_whole(body.get("duration", ""), wrong=0),
+        aspect_ratio=body.get("aspect_ratio") or None,
+        loop=bool(body.get("loop")) or None,
+        priority=_whole(body.get("priority", ""), wrong=priority.HIGHEST + 1),
+        max_concurrent=_whole(body.get("max_concurrent", ""), wrong=0),
+    )
+
+
+def choices_of(dimensions: Mapping[str, Sequence[str]]) -> list[Choice]:
+    """Choices by their keys alone."""
+    return [Choice(key, key, tuple((value, value) for value in values)) for key, values in dimensions.items() if values]
+
+
+def excluded_anew(body: Body, choices: Sequence[Choice], excluded: Collection[str]) -> list[Exclusion]:
+    """
+    The body's exclusions when, of the matrix of ``choices``, just the cells with these keys are out. What names values that are
+    not chosen stays: it comes back with them.
+    """
+    before = body["exclude"]
+    applying = matrix.still_apply(choices, before)
+    dormant = [one for one in before if one not in applying]
+    return ([*matrix.compact(choices, excluded), *dormant])[:EXCLUSIONS_MOST]
+
+
+def _dimensions(post: QueryDict) -> dict[str, list[str]]:
+    names = [name for name in post if name.startswith(DIMENSION)]
+    return {name.removeprefix(DIMENSION): list(dict.fromkeys(map(_clean, post.getlist(name)))) for name in names}
+
+
+def _exclusions(post: QueryDict) -> list[Exclusion]:
+    """
+    The exclusions that the page carries, changed by the rows' checkboxes: ``matrix`` is what the rows were made of, ``shown`` are
+    the numbers of the rows with a checkbox, ``in`` those that are ticked.
+    """
+    carried = _listed(_json(post, "exclude"))
+    choices = choices_of(_rendered(_json(post, "matrix")))
+    shown = _numbers(_text(post, "shown").split(","))
+    if not shown or not 0 < matrix.count(choices) <= matrix.MAX_CELLS:
+        return carried
+    kept = {cell.index for cell in matrix.cells(choices, matrix.still_apply(choices, carried))}
+    wanted = (kept - shown) | (shown & _numbers(post.getlist("in")))
+    if wanted == kept:
+        return carried
+    out = [cell.key for cell in matrix.cells(choices) if cell.index not in wanted]
+    return excluded_anew({"exclude": carried}, choices, out)
+
+
+def _rendered(found: Any) -> dict[str, list[str]]:
+    if not isinstance(found, dict):
+        return {}
+    return {
+        str(key): list(dict.fromkeys(map(str, values))) for key, values in found.items() if isinstance(values, list) and values
+    }
+
+
+def _listed(found: Any) -> list[Exclusion]:
+    rows = found if isinstance(found, list) else []
+    whole = [row for row in rows if isinstance(row, dict) and row][:EXCLUSIONS_MOST]
+    return [{_clean(str(key)): _clean(str(value)) for key, value in row.items()} for row in whole]
+
+
+def _json(post: QueryDict, name: str) -> Any:
+    try:
+        return json.loads(post.get(name) or "null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _text(post: QueryDict, name: str) -> str:
+    return _clean(post.get(name) or "").replace("\r\n", "\n")
+
+
+def _clean(text: str) -> str:
+    """Without what PostgreSQL cannot keep and nobody can see."""
+    return text.replace("\x00", "").encode(errors="replace").decode()
+
+
+def _numbers(texts: Iterable[str]) -> set[int]:
+    return {_number(text) for text in texts} - {0}
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _whole(text: str, *, wrong: int) -> int | None:
+    """Nothing typed is no wish; what is no whole number reads as one that is refused with the right words."""
+    text = text.strip()
+    if not text:
+        return None
+    digits = text.removeprefix("-").removeprefix("−")
+    number = _number(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else None
+    return wrong if number is None else number if digits == text else -number
+
+
+def _uuid(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return uuid.uuid4()

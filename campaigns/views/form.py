@@ -1,0 +1,244 @@
+"""The batch-submission form: filled in, saved at every change, shown with its cost and its matrix, launched once."""
+
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from campaigns import drafts, estimates, forms, launch, plan
+from campaigns.brief import TEXTS
+from campaigns.drafts import DraftConflict
+from campaigns.forms import Asked
+from campaigns.launch import LaunchRefused
+from campaigns.models import Campaign, Draft
+from campaigns.plan import Sketch
+from campaigns.views import fields
+from campaigns.views.access import viewer
+from campaigns.views.live import fragment_wanted
+from campaigns.views.matrix import Matrix, marked
+from queue_app import clock
+from queue_app.models import User
+from queue_app.tickets import NotEnoughTickets
+from queue_app.work.intake import IntakeRefused, ModelNotAvailable
+
+NOTED = ("name", *TEXTS, "dimensions", "model", "duration", "aspect_ratio", "loop", "priority", "max_concurrent")
+SHOWS = list(zip(forms.SHOWS, ("All", "Blocked", "Warning", "Excluded"), strict=True))
+View = Callable[[HttpRequest], HttpResponse]
+
+
+def told_when_logged_out(view: View) -> View:
+    """To htmx, 401 instead of the log-in page in the middle of a form: the page then says so and keeps what was typed."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest) -> HttpResponse:
+        if fragment_wanted(request) and not request.user.is_authenticated:
+            return HttpResponse(status=401)
+        return login_required(view)(request)
+
+    return guarded
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """The form; on POST it does what the pressed button says, and everything typed is there again."""
+    if request.method != "POST":
+        return _opened(request)
+    at = clock.now()
+    form = Form(viewer(request), forms.read(request.POST), at=at)
+    form.save()
+    if form.asked.do == "launch" and form.conflict is None:
+        campaign = form.launch()
+        if campaign is not None:
+            videos = form.count_words if form.bought else "This was launched already; nothing was bought twice"
+            messages.success(request, f"{videos}.")
+            return redirect("campaigns:page", campaign.pk)
+    return render(request, "campaigns/new.html", form.page(), status=form.status)
+
+
+@never_cache
+@told_when_logged_out
+@require_POST
+def preview(request: HttpRequest) -> HttpResponse:
+    """Save the draft and answer with all that follows from what was typed: count, cost, time, matrix, advice."""
+    form = Form(viewer(request), forms.read(request.POST), at=clock.now())
+    form.save()
+    return render(request, "campaigns/_new_preview.html", form.context())
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def discard(request: HttpRequest) -> HttpResponse:
+    """Ask, then throw the open draft away."""
+    opened = drafts.open_of(viewer(request))
+    if opened is None:
+        return redirect("campaigns:new")
+    if request.method != "POST":
+        return render(request, "campaigns/discard.html", {"draft": opened})
+    asked = forms.read(request.POST)
+    if drafts.discard(viewer(request), draft=asked.draft, revision=asked.revision):
+        messages.success(request, "Draft discarded. Nothing was bought.")
+    else:
+        messages.error(request, "The draft has changed in another tab since you were asked, so it is kept. Look at it first.")
+    return redirect("campaigns:new")
+
+
+def _opened(request: HttpRequest) -> HttpResponse:
+    """The form with the account's draft in it, or with an old campaign's fields."""
+    user, at = viewer(request), clock.now()
+    opened = drafts.open_of(user)
+    conflict, saved = None, opened
+    if "from" in request.GET:
+        body = drafts.from_campaign(_campaign(request))
+        conflict, saved = (DraftConflict(opened), None) if opened else (None, None)
+    else:
+        body = drafts.fields_of(opened) if opened else {"model": fields.default_model()}
+    key, revision = (saved.pk, saved.revision) if saved else (uuid.uuid4(), 0)
+    form = Form(user, Asked(body=forms.BLANK | body, draft=key, revision=revision, tab="", do="look"), at=at)
+    form.conflict, form.saved = conflict, saved
+    return render(request, "campaigns/new.html", form.page())
+
+
+def _campaign(request: HttpRequest) -> Campaign:
+    """:raises Http404: there is none of that number, or it is another account's (I35)."""
+    number = request.GET.get("from", "")
+    wanted = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
+    return get_object_or_404(Campaign.objects.of(viewer(request)).select_related("batch", "brand"), pk=wanted)
+
+
+class Form:
+    """One look at the form: what was posted, what has become of it, and all that the page says."""
+
+    def __init__(self, owner: User, asked: Asked, *, at: datetime):
+        self.owner, self.asked, self.at = owner, asked, at
+        self.status = 200
+        self.conflict: DraftConflict | None = None
+        self.saved: Draft | None = None
+        self.bought = False
+        self.refusal = ""
+        self.followed: list[str] = []
+        self.models, self.model = fields.models(asked.body)
+        if self.model is not None and asked.rendered_model not in ("", self.model.key):
+            self.followed = fields.follow(asked.body, self.model)
+        self.sketch = self._sketched()
+
+    def save(self) -> None:
+        """Keep what was typed, unless another tab was faster."""
+        asked = self.asked
+        try:
+            self.saved = drafts.save(
+                self.owner, asked.body, draft=asked.draft, revision=asked.revision, tab=asked.tab, at=self.at
+            )
+            if self.saved.campaign is not None and asked.do != "launch":
+                raise DraftConflict(drafts.open_of(self.owner), self.saved.campaign)
+        except DraftConflict as conflict:
+            self.saved, self.conflict, self.status = None, conflict, 409
+
+    def launch(self) -> Campaign | None:
+        """Buy what the sketch says, once; ``None`` when something speaks against it, which then stands on the page."""
+        assert self.saved is not None
+        if self.saved.campaign is not None:
+            return self.saved.campaign
+        self.status = 422
+        if self.sketch.problems or not self._as_told():
+            return None
+        try:
+            campaign, self.bought = launch.launch_draft(
+                self.saved, plan.finished(self.sketch), at=self.at, actor=self.owner.username
+            )
+        except (LaunchRefused, NotEnoughTickets, ModelNotAvailable, IntakeRefused) as refusal:
+            self.refusal = f"Nothing was launched. {refusal}"
+            return None
+        return campaign
+
+    @property
+    def count_words(self) -> str:
+        planned = plan.finished(self.sketch)
+        count, medium = len(planned.to_buy), planned.model.medium
+        return f"{count} {medium}{'s are' if count > 1 else ' is'} queued"
+
+    def context(self) -> dict[str, Any]:
+        """What the page and the preview show."""
+        body, sketch = self.asked.body, self.sketch
+        notes = fields.notes(sketch, body, strict=self.asked.do == "launch")
+        priced = sketch.plan if sketch.plan and sketch.plan.to_buy else None
+        return {
+            "asked": self.asked,
+            "body": body,
+            "exclude": json.dumps(body["exclude"]),
+            "revision": self.saved.revision if self.saved else self.asked.revision,
+            "saved": self.saved,
+            "conflict": self.conflict,
+            "other": self._other(),
+            "refusal": self.refusal,
+            "notes": notes,
+            "field_notes": [(name, notes.errors.get(name, ()), notes.warnings.get(name, ())) for name in NOTED],
+            "model": self.model,
+            "production": fields.production(body, self.model, notes),
+            "can_loop": fields.can_loop(self.model),
+            "follows": self.asked.rendered_model != body["model"] or bool(self.followed),
+            "followed": self.followed,
+            "dimensions": fields.dimensions(sketch, body, notes),
+            "sketch": sketch,
+            "formula": " × ".join(str(len(choice.values)) for choice in sketch.choices),
+            "too_many": sketch.too_many,
+            "matrix": Matrix(sketch, self.asked),
+            "sample": marked(sketch.sample, sketch),
+            "outlook": estimates.look(priced, self.owner, at=self.at) if priced else None,
+            "preview_url": reverse("campaigns:new-preview"),
+        }
+
+    def page(self) -> dict[str, Any]:
+        """What the whole page shows. It is a tab of its own: what it saves is told from what older pages save."""
+        context = self.context()
+        first, more = fields.folded(context["dimensions"])
+        return context | {
+            "asked": replace(self.asked, tab=uuid.uuid4().hex),
+            "models": self.models,
+            "brands": fields.brands(),
+            "priorities": fields.priorities(self.asked.body, self.owner),
+            "dimensions_first": first,
+            "dimensions_more": more,
+            "more_open": any(one.chosen for one in more),
+            "shows": SHOWS,
+        }
+
+    def _sketched(self) -> Sketch:
+        """The sketch, after a button of the matrix has excluded or included what it says."""
+        sketch = plan.sketch(forms.brief(self.asked.body), self.owner)
+        changed = Matrix(sketch, self.asked).excluded_by(self.asked.do)
+        if changed is None:
+            return sketch
+        self.asked.body["exclude"] = changed
+        return plan.sketch(forms.brief(self.asked.body), self.owner)
+
+    def _as_told(self) -> bool:
+        """Whether the button named this very count and price; if not, the page says so and nothing is bought."""
+        planned = plan.finished(self.sketch)
+        now = (len(planned.to_buy), planned.tickets)
+        if self.asked.told in (None, now):
+            return True
+        self.refusal = (
+            f"Nothing was launched yet: this is now {now[0]} {planned.model.medium}s for {now[1]} tickets. Press again."
+        )
+        return False
+
+    def _other(self) -> str:
+        """What a form in conflict saves over when it is told to: the draft that is open now, or a new one."""
+        if self.conflict is None:
+            return ""
+        other = self.conflict.other
+        return f"{other.pk}:{other.revision}" if other else f"{uuid.uuid4()}:0"

@@ -1,0 +1,160 @@
+"""The matrix as the campaign form shows it: which cells, a page of rows, and what excluding them by value or by filter means."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.core.paginator import Page, Paginator
+
+from campaigns import forms
+from campaigns.forms import Asked
+from campaigns.plan import PlannedCell, Sketch
+from campaigns.rules import compliance
+from campaigns.rules.compliance import Hit
+from campaigns.rules.matrix import Choice, Exclusion
+
+ROWS_A_PAGE = 100
+AROUND = 60  # characters of the prompt kept on either side of the first word that a rule is about
+
+Pieces = list[tuple[str, bool]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell: its words, its prompt in pieces (marked where a rule applies), and the rules' advice."""
+
+    index: int
+    words: str
+    prompt: str
+    pieces: Pieces
+    level: str
+    advice: list[str]
+    excluded: bool
+    blocked: bool
+    tickets: int
+
+
+class Matrix:
+    """A sketch's cells, as far as somebody asked to see them."""
+
+    def __init__(self, sketch: Sketch, asked: Asked):
+        self._sketch, self._asked = sketch, asked
+        self._labels = {(choice.key, key): label for choice in sketch.choices for key, label in choice.values}
+        self.each = sketch.plan.tickets_each if sketch.plan else 0
+
+    @property
+    def total(self) -> int:
+        return len(self._sketch.cells)
+
+    @cached_property
+    def excluded(self) -> int:
+        return sum(one.excluded for one in self._sketch.cells)
+
+    @cached_property
+    def blocked(self) -> int:
+        return sum(one.blocked and not one.excluded for one in self._sketch.cells)
+
+    @cached_property
+    def shown(self) -> list[PlannedCell]:
+        """The cells that pass the filter and the choice of what to show."""
+        words = self._asked.matrix_filter.casefold().split()
+        return [one for one in self._sketch.cells if self._passes(one) and self._has(one, words)]
+
+    @cached_property
+    def page(self) -> Page[PlannedCell]:
+        return Paginator(self.shown, ROWS_A_PAGE).get_page(self._asked.page)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        return [self._row(one) for one in self.page]
+
+    @property
+    def choices_made(self) -> str:
+        """What the rows are made of, for the page to send back."""
+        return json.dumps({choice.key: [key for key, _ in choice.values] for choice in self._sketch.choices})
+
+    @property
+    def numbers(self) -> str:
+        """The numbers of the rows that have a checkbox: a blocked cell has none, as nothing could be bought there."""
+        return ",".join(str(one.cell.index) for one in self.page if not one.blocked)
+
+    @property
+    def shown_in(self) -> int:
+        return sum(not one.excluded for one in self.shown)
+
+    @property
+    def shown_out(self) -> int:
+        return len(self.shown) - self.shown_in
+
+    @property
+    def values(self) -> list[Choice]:
+        """The dimensions of which a single value can be excluded: those with more than one."""
+        return [choice for choice in self._sketch.choices if len(choice.values) > 1]
+
+    def excluded_by(self, do: str) -> list[Exclusion] | None:
+        """The exclusions once a button of the matrix has done its work; ``None`` when it is none of them."""
+        dimension, value = self._asked.value
+        shown = {one.cell.key for one in self.shown}
+        of_value = {one.cell.key for one in self._sketch.cells if one.cell.values.get(dimension) == value}
+        out = {one.cell.key for one in self._sketch.cells if one.excluded}
+        after = {
+            "exclude-shown": out | shown,
+            "include-shown": out - shown,
+            "exclude-value": out | of_value,
+            "include-value": out - of_value,
+            "include-all": set[str](),
+        }.get(do)
+        if after is None or not self._sketch.cells:
+            return None
+        return forms.excluded_anew(self._asked.body, self._sketch.choices, after)
+
+    def _passes(self, one: PlannedCell) -> bool:
+        match self._asked.show:
+            case "blocked":
+                return one.blocked
+            case "warn":
+                return one.verdict.level == "warn"
+            case "excluded":
+                return one.excluded
+        return True
+
+    def _has(self, one: PlannedCell, words: Iterable[str]) -> bool:
+        text = f"{one.prompt} {self._words(one)}".casefold() if words else ""
+        return all(word in text for word in words)
+
+    def _words(self, one: PlannedCell) -> str:
+        return ", ".join([self._labels[pair] for pair in one.cell.values.items()])
+
+    def _row(self, one: PlannedCell) -> Row:
+        hits = one.verdict.hits
+        return Row(
+            index=one.cell.index,
+            words=self._words(one),
+            prompt=one.prompt,
+            pieces=excerpt(one.prompt, hits) if hits else [],
+            level=one.verdict.level,
+            advice=list(dict.fromkeys(hit.advice for hit in hits)),
+            excluded=one.excluded,
+            blocked=one.blocked,
+            tickets=0 if one.blocked or one.excluded else self.each,
+        )
+
+
+def excerpt(text: str, hits: Iterable[Hit]) -> Pieces:
+    """The text from shortly before the first hit to shortly after the last, in pieces, each with whether it is to be marked."""
+    found = list(hits)
+    start = max(0, min(hit.start for hit in found) - AROUND)
+    end = min(len(text), max(hit.end for hit in found) + AROUND)
+    pieces = compliance.marked(text[:end], found)
+    first, is_marked = pieces[0]
+    if not is_marked:
+        pieces[0] = (("…" if start else "") + first[start:], False)
+    if end < len(text):
+        pieces.append(("…", False))
+    return pieces
+
+
+def marked(text: str, sketch: Sketch) -> Pieces:
+    """A whole prompt in pieces."""
+    return compliance.marked(text, sketch.checker.check(text).hits)

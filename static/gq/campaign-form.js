@@ -1,0 +1,57 @@
+/* The campaign form: what htmx cannot do by itself. An answer that is older than what was typed since is not shown (the next one
+   follows), opened prompts stay open over a swap, and what could not be saved is said. Without it the form works by its buttons. */
+(() => {
+  "use strict";
+  const form = document.getElementById("campaign");
+  if (!form) return;
+  const saved = document.getElementById("saved");
+  const opened = new Set(); // ids of prompts shown in full
+  let changes = 0;
+  const asked = new WeakMap(); // request → changes when it was sent
+
+  form.addEventListener("input", () => { changes += 1; });
+  form.addEventListener("toggle", (e) => {
+    if (e.target.matches(".gq-unclip")) opened[e.target.open ? "add" : "delete"](e.target.id);
+  }, true);
+  // a title for the mouse costs nothing until it is pointed at
+  form.addEventListener("pointerover", (e) => {
+    const clip = e.target.closest(".gq-unclip > summary");
+    if (clip && !clip.title) clip.title = clip.textContent;
+  });
+
+  // logging in again changes the token of this very page's forms; the cookie has the one that counts
+  const token = () => document.cookie.split("; ").find((one) => one.startsWith("csrftoken="))?.slice(10);
+  document.addEventListener("htmx:configRequest", (e) => {
+    const now = token();
+    if (now) { e.detail.headers["X-CSRFToken"] = now; e.detail.parameters.csrfmiddlewaretoken = now; }
+  });
+
+  document.addEventListener("htmx:beforeRequest", (e) => asked.set(e.detail.xhr, changes));
+  document.addEventListener("htmx:beforeSwap", (e) => {
+    if (asked.get(e.detail.xhr) !== changes) e.detail.shouldSwap = false;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    for (const id of opened) { const found = document.getElementById(id); if (found) found.open = true; }
+  });
+
+  const notSaved = (why, link) => {
+    const inputs = saved.querySelectorAll("input");
+    saved.replaceChildren(`Not saved: ${why} `, ...(link ? [link] : []), ...inputs);
+  };
+  document.addEventListener("htmx:sendError", () => notSaved("no answer from the server. What you typed stays here; the next change tries again."));
+  document.addEventListener("htmx:timeout", () => notSaved("the server took too long. The next change tries again."));
+  document.addEventListener("htmx:responseError", (e) => {
+    if (e.detail.xhr.status !== 401) return notSaved(`the server answered ${e.detail.xhr.status}. What you typed stays here.`);
+    const link = document.createElement("a");
+    Object.assign(link, { href: "/login/", target: "_blank", rel: "noopener", textContent: "log in in another tab" });
+    notSaved("you are logged out. What you typed stays here: then change something, and it is saved;", link);
+  });
+
+  // one press, one launch; the server would see to it anyway
+  form.addEventListener("submit", () => {
+    const now = token(), field = form.elements.namedItem("csrfmiddlewaretoken");
+    if (now && field) field.value = now;
+    setTimeout(() => { for (const one of form.querySelectorAll("button[name=do]")) one.disabled = true; });
+  });
+  window.addEventListener("pageshow", (e) => { if (e.persisted) window.location.reload(); });
+})();
