@@ -19,6 +19,7 @@ from genqueue_site.db.embedded.base import MAINTENANCE_DATABASE, server_for
 from queue_app.insight import invariants
 from queue_app.models import ApiKey, Job, QueueSettings, User
 from queue_app.work import catalogue
+from tests import browser
 
 TEST_DATABASE = "test_genqueue_"
 
@@ -51,6 +52,15 @@ def is_running(process: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a browser where there is none (`.ci/browser` says how to get one); in CI that is a fault."""
+    if browser.find() or os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        return
+    left_out = [item for item in items if item.get_closest_marker("e2e")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

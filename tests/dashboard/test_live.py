@@ -1,7 +1,6 @@
 """Live pages in a real browser: a change is on the page at once, a hidden tab is silent, and the dot says how old the page is."""
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests import browser
 from tests.dashboard.test_stream import connections_of_the_web, key_of
 from tests.factories import UserFactory, make_job
 from tests.processes import Site, wait_for
@@ -23,7 +23,6 @@ PAGE = """<!DOCTYPE html><html><head><title>Live</title>
 <body data-stream="/api/v1/queue/stream/"><h1>Live</h1><span class="gq-live" data-live>Live</span>
 <div id="board" hx-get="/board" hx-trigger="gq:tick from:body, gq:changed from:body">not yet</div></body></html>"""
 STRICT = {"Content-Security-Policy": "default-src 'self'", "Content-Type": "text/html"}
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 HIDE = """hidden => { Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
                       document.dispatchEvent(new Event("visibilitychange")); }"""
 
@@ -83,7 +82,7 @@ class Board:
 @pytest.fixture
 def tab() -> Iterator[Page]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path=browser.find(), args=browser.FLAGS)
         yield chromium.new_page()
         chromium.close()
 

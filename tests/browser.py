@@ -1,0 +1,44 @@
+"""The browser of the tests marked e2e: where it is, how it is started, and what on its console fails a test."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def find() -> str | None:
+    """The path of a Chromium, as `.ci/browser` looks for it; nothing where there is none."""
+    for name in NAMES:
+        if path := shutil.which(name):
+            return path
+    place = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH", Path.home() / ".cache" / "ms-playwright"))
+    return next((str(path) for path in sorted(place.glob("chromium-*/chrome-linux*/chrome"))), None)
+
+
+@contextmanager
+def window(**context: Any) -> Iterator[Page]:
+    """A tab of a browser of its own; an error or a warning on its console fails the test."""
+    faults: list[str] = []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=find(), args=FLAGS)
+        tab = chromium.new_context(viewport={"width": 1280, "height": 900}, **context).new_page()
+        tab.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
+        tab.on("pageerror", lambda fault: faults.append(str(fault)))
+        yield tab
+        chromium.close()
+    assert faults == []
