@@ -29,17 +29,17 @@ log = logging.getLogger(__name__)
 LONGEST_SLEEP_SECONDS = 1.0
 FRUITLESS_SLEEP_SECONDS = 0.25  # after a round that found nothing although something is due: somebody else is at it
 PRUNE_SECONDS = 60
-TIDY_SECONDS = 6 * 3600
+TIDY_SECONDS = 3600
 BACKOFF_SECONDS = (0.2, 0.5, 1, 2, 5)
 WENT_WELL_SECONDS = 10  # a fault after that long is a new one
 DATABASE_GONE = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
 
 
 class Every:
-    """Says whether its time has come again."""
+    """Says whether its time has come again; ``at_once``: also when asked first."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self._last = seconds, -float("inf")
+    def __init__(self, seconds: float, *, at_once: bool = True) -> None:
+        self._seconds, self._last = seconds, -float("inf") if at_once else time.monotonic()
 
     def is_due(self) -> bool:
         now = time.monotonic()
@@ -58,7 +58,7 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._bell, self._rope = os.pipe()
         self._sweep, self._prune = Every(settings.TIMES.sweep), Every(PRUNE_SECONDS)
-        self._tidy = Every(TIDY_SECONDS)
+        self._tidy = Every(TIDY_SECONDS, at_once=False)
 
     def stop(self) -> None:
         """Begin no new round."""
