@@ -1,18 +1,20 @@
-"""What the demo puts into the queue: users with log-ins, tickets, and a batch of videos."""
+"""What the demo puts into the queue: users with log-ins, tickets, and a campaign."""
 
 import json
 import secrets
-from collections.abc import Iterator
-from itertools import product
+from dataclasses import replace
+from math import ceil
 
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Count, Q
 
+from campaigns import launch, plan
+from campaigns.models import Dimension
+from campaigns.rules import matrix
 from queue_app import clock, tickets
 from queue_app.models import Batch, Job, State, User
 from queue_app.models.job import OPEN_STATES
-from queue_app.work import intake
 
 MODEL = "sora-2"
 SECONDS = 5
@@ -20,37 +22,38 @@ SPARE_TICKETS = 500  # for what people try themselves
 RIGHTS = ("operate_queue", "force_fail_job", "move_tickets")
 EDITED = ("modelconcurrencylimit", "queuesettings", "kind", "provideraccount", "modelroute", "generationmodel")
 
-SCENES = (
-    "A potter opens her kiln and lifts out a bowl the colour of the sea",
-    "A courier on a cargo bike rolls across a bridge as the city wakes",
-    "Two grandparents learn a dance step in their kitchen, laughing",
-    "A red tram climbs a steep street between washing lines",
-    "A barista draws a swan into the foam of the first coffee of the day",
-    "A child and a dog race the tide along an empty beach",
-    "A night market cook tosses noodles over a roaring flame",
-    "A mountain hut at dawn, one window lit, snow falling slowly",
-    "A violin maker planes a curl of spruce so thin that it glows",
-    "A greenhouse full of lemon trees after the rain, bees returning",
-    "An old printing press starts up and the first poster slides out",
-    "A lighthouse keeper's cat watches the ships pass by",
+BRIEF = plan.Brief(
+    brand="Maison Alder",
+    product_category="Home fragrance",
+    big_idea="A scent is a small holiday: the parcel opens and the room changes season",
+    visual_messaging="Hands, paper, oak, window light; dust as gold",
+    model=MODEL,
+    duration=SECONDS,
 )
-WAYS = (
-    "handheld, warm morning light",
-    "slow dolly shot, golden hour",
-    "macro details, soft focus",
-    "aerial view, long shadows",
-    "hand-drawn animation, bold outlines",
-    "black and white, high contrast",
-)
+AXES = ("aesthetic", "mood", "type", "intention")  # multiplied until there are enough combinations
 
 
-def prompts(count: int) -> Iterator[str]:
-    """Give ``count`` prompts, each different from the others."""
-    pairs = list(product(WAYS, SCENES))
-    for number in range(count):
-        way, scene = pairs[number % len(pairs)]
-        take = number // len(pairs)
-        yield f"{scene}. {way.capitalize()}." + (f" Take {take + 1}." if take else "")
+def brief(count: int, name: str) -> plan.Brief:
+    """
+    The brief of a campaign of exactly ``count`` combinations: the first ones of a matrix that is just large enough.
+
+    :raises ValueError: the dimensions that are offered do not make so many.
+    """
+    chosen: dict[str, list[str]] = {}
+    choices: list[matrix.Choice] = []
+    dimensions = {one.key: one for one in Dimension.objects.offered()}
+    for dimension in (dimensions[key] for key in AXES if key in dimensions):
+        offered = dimension.values.filter(retired=False).order_by("position", "id")
+        wanted = ceil(count / max(matrix.count(choices), 1))
+        values = [(value.key, value.label) for value in offered][:wanted]
+        if len(values) > 1 or not choices:
+            chosen[dimension.key] = [key for key, _ in values]
+            choices.append(matrix.Choice(dimension.key, dimension.label, tuple(values)))
+    cells = matrix.cells(choices)
+    if len(cells) < count:
+        raise ValueError(f"The dimensions that are offered make {len(cells)} combinations; ask for at most that many.")
+    left_out = matrix.compact(choices, {cell.key for cell in cells[count:]})
+    return replace(BRIEF, name=name, dimensions=chosen, exclude=left_out)
 
 
 def users() -> dict[str, tuple[str, str]]:
@@ -77,21 +80,16 @@ def users() -> dict[str, tuple[str, str]]:
 
 def submit(count: int) -> Batch:
     """
-    Queue ``count`` different videos of `demo`'s as one batch, the tickets for it granted.
+    Launch a campaign of ``count`` different videos of `demo`'s, the tickets for it granted.
 
     :raises ModelNotAvailable: staff have paused or removed the model's routes.
     """
     at, owner = clock.now(), User.objects.get(username="demo")
-    drafts = [intake.Draft(MODEL, prompt, parameters={"duration": SECONDS}) for prompt in prompts(count)]
-    missing = (
-        sum(job.tickets for job in intake.price(owner, drafts, at=at)) + SPARE_TICKETS - tickets.balances(owner)["available"]
-    )
+    planned = plan.make(brief(count, f"Sample of {at:%d %B %Y, %H:%M}"), owner)
+    missing = planned.tickets + SPARE_TICKETS - tickets.balances(owner)["available"]
     if missing > 0:
         tickets.grant(owner, missing, at=at, actor="demo", reason="tickets for a first look")
-    name = f"Sample of {at:%d %B %Y, %H:%M}"
-    batch, _ = intake.enqueue(owner, drafts, at=at, actor="user:demo", batch_name=name)
-    assert batch is not None
-    return batch
+    return launch.launch(planned, owner=owner, at=at, actor="user:demo").batch
 
 
 def counts(batch: Batch) -> dict[str, int]:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from campaigns import plan
 from genqueue_site.demo import sample
 from queue_app.models import Batch, Job, State
+from tests.factories import UserFactory
 from tests.processes import Program, Site, free_port, wait_for
 
 
@@ -67,8 +69,11 @@ class TestBadInput:
             call_command("demo", "--port", "8000", "--studio-port", "8000")
 
 
-def test_prompts_differ_from_each_other() -> None:
-    assert len(set(sample.prompts(500))) == 500
+@pytest.mark.django_db
+@pytest.mark.parametrize("count", [1, 7, 12, 26, 127, 500])
+def test_the_sample_is_of_so_many_different_videos(count: int) -> None:
+    cells = plan.make(sample.brief(count, "Sample"), UserFactory()).to_buy
+    assert len({cell.prompt for cell in cells}) == len(cells) == count
 
 
 def logins(demo: Program) -> dict[str, str]:

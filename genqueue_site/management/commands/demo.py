@@ -6,6 +6,7 @@ import time
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from contextlib import suppress
+from io import StringIO
 from typing import Any
 
 from django.conf import settings
@@ -19,19 +20,18 @@ from genqueue_site.demo.children import Crew, is_taken
 from genqueue_site.demo.terminal import Terminal
 from queue_app.models import Batch
 from queue_app.runtime.bell import Bell
-from queue_app.work import catalogue
 
 UP_SECONDS = 120
 LOOK_SECONDS = 0.25
 
 
 class Command(BaseCommand):
-    help = "Everything for a first look: database, studio, worker, web, users, and a sample batch of videos."
+    help = "Everything for a first look: database, studio, worker, web, users, and a sample campaign."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="where the web listens (default 8000)")
         parser.add_argument("--studio-port", type=int, default=8001, help="where the studio listens (default 8001)")
-        parser.add_argument("--jobs", type=_job_count, default=12, help="videos in the sample batch, 1 to 500 (default 12)")
+        parser.add_argument("--jobs", type=_job_count, default=12, help="videos in the sample campaign, 1 to 500 (default 12)")
         parser.add_argument("--exit", action="store_true", help="leave when the sample has ended; status 0 if all completed")
 
     def handle(self, *args: Any, port: int, studio_port: int, jobs: int, exit: bool, **options: Any) -> None:
@@ -68,7 +68,7 @@ class Command(BaseCommand):
     def _run(self, port: int, studio_port: int, jobs: int, *, leave: bool) -> bool:
         self.terminal.say("Genqueue: database, catalogue and users …")
         call_command("migrate", verbosity=0)
-        catalogue.seed()
+        call_command("seed_catalogue", verbosity=0, stdout=StringIO())
         logins = sample.users()
         self.terminal.say("Starting studio, worker and web …")
         crew = Crew(port=port, studio_port=studio_port)
@@ -97,7 +97,7 @@ class Command(BaseCommand):
     def _show_sample(self, crew: Crew, jobs: int) -> bool:
         batch = sample.submit(jobs)
         began = time.monotonic()
-        self.terminal.say(f"Submitted {jobs} videos of {sample.MODEL} as batch {batch.pk}, “{batch.name}”.")
+        self.terminal.say(f"Launched {jobs} videos of {sample.MODEL} as campaign {batch.pk}, “{batch.name}”.")
         counts = _patiently(sample.counts, batch)
         while not self.bell.has_rung and (counts is None or counts["open"]):
             self._tend(crew)
