@@ -44,8 +44,8 @@ def brief(count: int, name: str) -> plan.Brief:
     dimensions = {one.key: one for one in Dimension.objects.offered()}
     for dimension in (dimensions[key] for key in AXES if key in dimensions):
         offered = dimension.values.filter(retired=False).order_by("position", "id")
-        wanted = ceil(count / max(matrix.count(choices), 1))
-        values = [(value.key, value.label) for value in offered][:wanted]
+        values = [(value.key, value.label) for value in offered]
+        values = values[: _share(ceil(count / max(matrix.count(choices), 1)), len(values))]
         if len(values) > 1 or not choices:
             chosen[dimension.key] = [key for key, _ in values]
             choices.append(matrix.Choice(dimension.key, dimension.label, tuple(values)))
@@ -54,6 +54,12 @@ def brief(count: int, name: str) -> plan.Brief:
         raise ValueError(f"The dimensions that are offered make {len(cells)} combinations; ask for at most that many.")
     left_out = matrix.compact(choices, {cell.key for cell in cells[count:]})
     return replace(BRIEF, name=name, dimensions=chosen, exclude=left_out)
+
+
+def _share(wanted: int, most: int) -> int:
+    """How many values of one dimension to take: a divisor of what is wanted, so that nothing must be left out, else all."""
+    divisors = [size for size in range(2, most + 1) if wanted % size == 0]
+    return divisors[-1] if divisors else min(wanted, most)
 
 
 def users() -> dict[str, tuple[str, str]]:
