@@ -1,0 +1,44 @@
+"""A whole installation with one campaign, and a browser in front of it."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from playwright.sync_api import Page
+
+from campaigns.models import Campaign
+from queue_app import clock, tickets
+from queue_app.models import User
+from tests import browser
+from tests.campaigns.support import make_campaign
+from tests.processes import Site
+
+
+@pytest.fixture
+def site(django_db_blocker: object) -> Iterator[Site]:
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        site = Site(STUDIO_SECONDS_PER_JOB="1", WORKERS="3")
+        try:
+            site.prepare()
+            site.manage("seed_catalogue")
+            site.start_studio(seconds_per_job=1)
+            site.start_web()
+            yield site
+        finally:
+            site.close()
+
+
+@pytest.fixture
+def campaign(site: Site) -> Campaign:
+    """Four videos of Ana's, launched and not begun."""
+    with site.orm():
+        # as the product's settings hash it; those of the tests know a quicker way only
+        ana = User.objects.create(username="ana", first_name="Ana", password=PBKDF2PasswordHasher().encode("password", "salt"))
+        tickets.grant(ana, 100, at=clock.now(), actor="tests", reason="to spend")
+        return make_campaign(ana, name="Autumn scent", at=clock.now())
+
+
+@pytest.fixture
+def window(campaign: Campaign) -> Iterator[Page]:  # after the rows are made: Django refuses them where an event loop runs
+    with browser.window() as tab:
+        yield tab
