@@ -25,7 +25,7 @@ class Campaign(models.Model):
     big_idea = models.TextField()
     visual_messaging = models.TextField(blank=True)
     audio_messaging = models.TextField(blank=True)
-    dimensions = models.JSONField(help_text="Dimension key → the chosen value keys, in the order of the matrix.")
+    dimensions = models.JSONField(help_text="Dimension key → the chosen value keys.")
     labels = models.JSONField(default=dict, help_text="The words of those dimensions and values when it was launched.")
     exclude = models.JSONField(default=list)
     model = models.ForeignKey(GenerationModel, on_delete=models.PROTECT, related_name="+")
