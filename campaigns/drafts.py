@@ -45,7 +45,7 @@ def save(owner: User, body: Body, *, draft: uuid.UUID, revision: int, tab: str, 
     """
     made = Draft(pk=draft, owner=owner, body={TAB: tab}, updated_at=at)
     Draft.objects.bulk_create([made], ignore_conflicts=True)  # it is there, or another one is open, or it is a stranger's
-    mine = Draft.objects.select_for_update(of=("self",)).select_related("campaign").filter(pk=draft, owner=owner).first()
+    mine = Draft.objects.select_for_update().filter(pk=draft, owner=owner).first()
     if mine is None:
         raise DraftConflict(open_of(owner))
     if fields_of(mine) == body:

@@ -5,10 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from campaigns.plan import BULK, Plan
-from queue_app import tickets
 from queue_app.insight import forecast
 from queue_app.insight.forecast import Estimate
-from queue_app.models import User
+from queue_app.models import User, Wallet
 from queue_app.rules import priority
 
 
@@ -68,7 +67,7 @@ def look(plan: Plan, owner: User, *, at: datetime) -> Outlook:
         each=plan.tickets_each,
         tickets=plan.tickets,
         usd=plan.usd,
-        available=tickets.balances(owner)["available"],
+        available=Wallet.objects.filter(owner=owner).values_list("available", flat=True).first() or 0,
         level=plan.priority,
         left=forecast.for_new(model.key, count, plan.priority, owner, plan.brief.max_concurrent, model.medium, at=at),
     )

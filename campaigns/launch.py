@@ -63,7 +63,7 @@ def launch_draft(draft: Draft, plan: Plan, *, at: datetime, actor: str) -> tuple
     Launch what a draft has become. Launched before, it gives the campaign of then and ``False`` (double click, reload, repeated
     POST). Raises as :func:`launch`.
     """
-    locked = Draft.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=draft.pk)
+    locked = Draft.objects.select_for_update().get(pk=draft.pk)  # no join: after a wait it would still show the row of before
     if locked.campaign is not None:
         return locked.campaign, False
     campaign = launch(plan, owner=User.objects.get(pk=locked.owner_id), at=at, actor=actor)
@@ -81,11 +81,7 @@ def make_again(combination: Combination, text: str, *, at: datetime, actor: str)
     :raises IntakeRefused: the prompt is empty or too long.
     :raises NotEnoughTickets: the wallet holds less than its price.
     """
-    cell = (
-        Combination.objects.select_for_update(of=("self",))
-        .select_related("campaign__brand", "campaign__batch", "job")
-        .get(pk=combination.pk)
-    )
+    cell = Combination.objects.select_for_update().get(pk=combination.pk)  # no join, as above: its job may be new
     if cell.job is not None and cell.job.state in OPEN_STATES:
         raise LaunchRefused("Its latest version is still being made. Wait for it, or cancel it first.")
     campaign = cell.campaign

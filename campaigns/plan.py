@@ -3,7 +3,7 @@ What a campaign would be: its fields read and checked, its matrix built, priced 
 form, the preview, the API's dry run and the launch all ask here, so that what is shown is what is bought.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
@@ -125,15 +125,15 @@ def make(brief: Brief, owner: User) -> Plan:
     :raises PlanRefused: something is wrong; every problem is listed, by field.
     :raises ModelNotAvailable: nobody offers the model now.
     """
-    return finished(Reader(brief, owner).sketch())
+    return finished(Reader(brief, owner, room.available_models()).sketch())
 
 
-def sketch(brief: Brief, owner: User) -> Sketch:
+def sketch(brief: Brief, owner: User, offered: Mapping[str, GenerationModel]) -> Sketch:
     """
     Read fields that may not be finished, as a form has them while it is filled in: its exclusions come and go with the values
-    that they name.
+    that they name. ``offered`` are the models that can be bought now, by key.
     """
-    return Reader(brief, owner, forgiving=True).sketch()
+    return Reader(brief, owner, offered, forgiving=True).sketch()
 
 
 def finished(sketch: Sketch) -> Plan:
@@ -153,8 +153,8 @@ def check_prompt(brand: Brand, text: str) -> compliance.Verdict:
 class Reader:
     """Reads a brief against the catalogue, every row of it at most once."""
 
-    def __init__(self, brief: Brief, owner: User, *, forgiving: bool = False):
-        self.brief, self.owner, self.forgiving = brief, owner, forgiving
+    def __init__(self, brief: Brief, owner: User, models: Mapping[str, GenerationModel], *, forgiving: bool = False):
+        self.brief, self.owner, self.models, self.forgiving = brief, owner, models, forgiving
         self.problems: list[Problem] = []
         self.unavailable: intake.ModelNotAvailable | None = None
         self.too_many = ""
@@ -266,15 +266,13 @@ class Reader:
         if not self.brief.model:
             self._say("model", "Choose a model.")
             return None
-        offered = room.available_models()
-        model = offered.get(self.brief.model)
-        if model is not None:
-            return model
+        if self.brief.model in self.models:
+            return self.models[self.brief.model]
         if GenerationModel.objects.filter(pk=self.brief.model).exists():
             self.unavailable = intake.ModelNotAvailable(self.brief.model)
             self._say("model", str(self.unavailable))
             return None
-        self._say("model", f"There is no model “{self.brief.model[:60]}”. Models: {', '.join(sorted(offered))}.")
+        self._say("model", f"There is no model “{self.brief.model[:60]}”. Models: {', '.join(sorted(self.models))}.")
         return None
 
     def _level(self, model: GenerationModel, cells: int) -> int:

@@ -12,7 +12,6 @@ from campaigns.rules.compliance import Hit
 from queue_app.models import GenerationModel, User
 from queue_app.models.catalog import Medium
 from queue_app.rules import priority
-from queue_app.work import room
 
 FIRST_CHOICE = "sora-2"
 SHOWN_AT_FIRST = 6  # dimensions; the rest is folded away until something in it is chosen
@@ -133,21 +132,18 @@ def _with_notes(one: Choosing, name: str, notes: Notes) -> Choosing:
     return replace(one, errors=notes.errors.get(name, ()), warnings=notes.warnings.get(name, ()))
 
 
-def models(body: Body) -> tuple[list[Option], GenerationModel | None]:
-    """The models that can be bought for a campaign, and the chosen one of them."""
-    offered = [model for model in room.available_models().values() if model.medium != Medium.PAGE]
-    offered.sort(key=lambda model: (model.medium != Medium.VIDEO, model.key))
-    chosen = body["model"]
-    options = [Option(model.key, model.label, model.key == chosen) for model in offered]
-    model = next((model for model in offered if model.key == chosen), None)
-    if chosen and model is None:
-        options.append(Option(chosen, f"{chosen} (not offered now)", chosen=True, gone=True))
-    return options, model
+def models(body: Body, offered: Mapping[str, GenerationModel]) -> list[Option]:
+    """The models of which a campaign can be made, and the chosen one if it is none of them (any more)."""
+    rows = sorted(offered.values(), key=lambda model: (model.medium != Medium.VIDEO, model.key))
+    options = [Option(row.key, row.label, row.key == body["model"]) for row in rows if row.medium != Medium.PAGE]
+    if body["model"] and not any(option.chosen for option in options):
+        options.append(Option(body["model"], f"{body['model']} (not offered now)", chosen=True, gone=True))
+    return options
 
 
-def default_model() -> str:
+def default_model(offered: Mapping[str, GenerationModel]) -> str:
     """The model of a new form; empty when nothing can be bought."""
-    keys = sorted(model.key for model in room.available_models().values() if model.medium == Medium.VIDEO)
+    keys = sorted(model.key for model in offered.values() if model.medium == Medium.VIDEO)
     return FIRST_CHOICE if FIRST_CHOICE in keys else next(iter(keys), "")
 
 

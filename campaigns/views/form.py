@@ -30,6 +30,7 @@ from campaigns.views.matrix import Matrix, marked
 from queue_app import clock
 from queue_app.models import User
 from queue_app.tickets import NotEnoughTickets
+from queue_app.work import room
 from queue_app.work.intake import IntakeRefused, ModelNotAvailable
 
 NOTED = ("name", *TEXTS, "dimensions", "model", "duration", "aspect_ratio", "loop", "priority", "max_concurrent")
@@ -105,7 +106,7 @@ def _opened(request: HttpRequest) -> HttpResponse:
         body = drafts.from_campaign(_campaign(request))
         conflict, saved = (DraftConflict(opened), None) if opened else (None, None)
     else:
-        body = drafts.fields_of(opened) if opened else {"model": fields.default_model()}
+        body = drafts.fields_of(opened) if opened else {"model": fields.default_model(room.available_models())}
     key, revision = (saved.pk, saved.revision) if saved else (uuid.uuid4(), 0)
     form = Form(user, Asked(body=forms.BLANK | body, draft=key, revision=revision, tab="", do="look"), at=at)
     form.conflict, form.saved = conflict, saved
@@ -130,7 +131,8 @@ class Form:
         self.bought = False
         self.refusal = ""
         self.followed: list[str] = []
-        self.models, self.model = fields.models(asked.body)
+        self.offered = room.available_models()
+        self.model = self.offered.get(asked.body["model"])
         if self.model is not None and asked.rendered_model not in ("", self.model.key):
             self.followed = fields.follow(asked.body, self.model)
         self.sketch = self._sketched()
@@ -193,11 +195,12 @@ class Form:
             "followed": self.followed,
             "dimensions": fields.dimensions(sketch, body, notes),
             "sketch": sketch,
-            "formula": " × ".join(str(len(choice.values)) for choice in sketch.choices),
+            "formula": " × ".join(str(len(one.values)) for one in sketch.choices) if len(sketch.choices) > 1 else "",
             "too_many": sketch.too_many,
             "matrix": Matrix(sketch, self.asked),
             "sample": marked(sketch.sample, sketch),
             "outlook": estimates.look(priced, self.owner, at=self.at) if priced else None,
+            "shows": SHOWS,
             "preview_url": reverse("campaigns:new-preview"),
         }
 
@@ -207,23 +210,22 @@ class Form:
         first, more = fields.folded(context["dimensions"])
         return context | {
             "asked": replace(self.asked, tab=uuid.uuid4().hex),
-            "models": self.models,
+            "models": fields.models(self.asked.body, self.offered),
             "brands": fields.brands(),
             "priorities": fields.priorities(self.asked.body, self.owner),
             "dimensions_first": first,
             "dimensions_more": more,
             "more_open": any(one.chosen for one in more),
-            "shows": SHOWS,
         }
 
     def _sketched(self) -> Sketch:
         """The sketch, after a button of the matrix has excluded or included what it says."""
-        sketch = plan.sketch(forms.brief(self.asked.body), self.owner)
+        sketch = plan.sketch(forms.brief(self.asked.body), self.owner, self.offered)
         changed = Matrix(sketch, self.asked).excluded_by(self.asked.do)
         if changed is None:
             return sketch
         self.asked.body["exclude"] = changed
-        return plan.sketch(forms.brief(self.asked.body), self.owner)
+        return plan.sketch(forms.brief(self.asked.body), self.owner, self.offered)
 
     def _as_told(self) -> bool:
         """Whether the button named this very count and price; if not, the page says so and nothing is bought."""

@@ -15,21 +15,21 @@ from campaigns.rules.compliance import Hit
 from campaigns.rules.matrix import Choice, Exclusion
 
 ROWS_A_PAGE = 100
-AROUND = 60  # characters of the prompt kept on either side of the first word that a rule is about
+AROUND = 24  # characters of the prompt kept on either side of words that a rule is about
 
 Pieces = list[tuple[str, bool]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One cell: its words, its prompt in pieces (marked where a rule applies), and the rules' advice."""
+    """One cell: its words, its prompt in pieces (marked where a rule applies), and each rule's first hit."""
 
     index: int
     words: str
     prompt: str
     pieces: Pieces
     level: str
-    advice: list[str]
+    hits: list[Hit]
     excluded: bool
     blocked: bool
     tickets: int
@@ -134,7 +134,7 @@ class Matrix:
             prompt=one.prompt,
             pieces=excerpt(one.prompt, hits) if hits else [],
             level=one.verdict.level,
-            advice=list(dict.fromkeys(hit.advice for hit in hits)),
+            hits=list({hit.rule.id: hit for hit in reversed(hits)}.values())[::-1],
             excluded=one.excluded,
             blocked=one.blocked,
             tickets=0 if one.blocked or one.excluded else self.each,
@@ -142,17 +142,20 @@ class Matrix:
 
 
 def excerpt(text: str, hits: Iterable[Hit]) -> Pieces:
-    """The text from shortly before the first hit to shortly after the last, in pieces, each with whether it is to be marked."""
-    found = list(hits)
-    start = max(0, min(hit.start for hit in found) - AROUND)
-    end = min(len(text), max(hit.end for hit in found) + AROUND)
-    pieces = compliance.marked(text[:end], found)
-    first, is_marked = pieces[0]
-    if not is_marked:
-        pieces[0] = (("…" if start else "") + first[start:], False)
-    if end < len(text):
-        pieces.append(("…", False))
-    return pieces
+    """What the rules are about, marked, with a few words on either side; "…" stands for the rest."""
+    pieces = compliance.marked(text, list(hits))
+    last = len(pieces) - 1
+    return [
+        (piece if is_marked else _shortened(piece, head=place > 0, tail=place < last), is_marked)
+        for place, (piece, is_marked) in enumerate(pieces)
+    ]
+
+
+def _shortened(text: str, *, head: bool, tail: bool) -> str:
+    """The ends of a text that are wanted."""
+    if len(text) <= AROUND * (head + tail) + 1:
+        return text
+    return (text[:AROUND] if head else "") + "…" + (text[-AROUND:] if tail else "")
 
 
 def marked(text: str, sketch: Sketch) -> Pieces:

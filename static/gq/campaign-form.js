@@ -9,6 +9,9 @@
   let changes = 0;
   const asked = new WeakMap(); // request → changes when it was sent
 
+  // a reload asks for the draft, it does not post this page's fields again
+  window.history.replaceState(null, "", window.location.href);
+
   form.addEventListener("input", () => { changes += 1; });
   form.addEventListener("toggle", (e) => {
     if (e.target.matches(".gq-unclip")) opened[e.target.open ? "add" : "delete"](e.target.id);
@@ -30,8 +33,20 @@
   document.addEventListener("htmx:beforeSwap", (e) => {
     if (asked.get(e.detail.xhr) !== changes) e.detail.shouldSwap = false;
   });
+  let pressed = ""; // the button whose answer is awaited
+  form.addEventListener("click", (e) => { pressed = e.target.closest("button[name=do]")?.value || ""; });
   document.addEventListener("htmx:afterSettle", () => {
     for (const id of opened) { const found = document.getElementById(id); if (found) found.open = true; }
+    for (const field of form.querySelectorAll("[aria-describedby^=note-]")) {
+      const wrong = document.getElementById(field.getAttribute("aria-describedby"))?.querySelector(".gq-err:not(.is-warn)");
+      if (wrong) field.setAttribute("aria-invalid", "true"); else field.removeAttribute("aria-invalid");
+    }
+    // who turned a page or pressed a button that is gone goes on where the answer begins
+    const moved = pressed === "show-blocked" || pressed.startsWith("page-");
+    if (moved || (pressed && document.activeElement === document.body)) document.getElementById("matrix-said")?.focus();
+    pressed = "";
+    // what began as a copy of an old campaign is a draft of its own now
+    if (window.location.search && saved.querySelector("time")) window.history.replaceState(null, "", window.location.pathname);
   });
 
   const notSaved = (why, link) => {
