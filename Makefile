@@ -18,7 +18,7 @@ run: $(VENV)/.ok  ## everything for a first look; ARGS="--jobs 4 --exit" and so 
 	@exec $(PY) manage.py demo $(ARGS)
 
 test: $(VENV)/.ok browser  ## the whole test suite on real PostgreSQL, with a real browser where one can be had
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
 browser:  ## Chromium for the browser tests, from the system's packages
 	@.ci/browser

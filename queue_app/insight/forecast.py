@@ -83,7 +83,12 @@ def for_batch(batch_id: int, at: datetime) -> Estimate:
     known = _current(at)
     if known.count_of_batch(batch_id) < queued:
         known = _current(at, newer=True)
-    found = known.of_batch(batch_id, {model for _, model, _ in waiting}, at=at)
+    if known.count_of_batch(batch_id) < queued:  # not drawn yet: as a batch that comes in behind what is drawn
+        last = open_jobs.filter(state=State.QUEUED).select_related("batch").order_by("priority", "-order_key", "-id")[0]
+        cap = last.batch.max_concurrent if last.batch else None
+        found = known.of_new(Alike(last.model_id, last.kind_id, None, last.owner_id), queued, priority=last.priority, cap=cap)
+    else:
+        found = known.of_batch(batch_id, {model for _, model, _ in waiting}, at=at)
     return Estimate(found.p50_seconds, found.p90_seconds, f"{found.basis}; {_unknown(unknown)}") if unknown else found
 
 
