@@ -1,0 +1,240 @@
+"""The batch-submission form in a real browser: with and without JavaScript, in two tabs, on a phone, and when nobody answers."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import count
+from typing import Any
+
+import pytest
+import requests
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from playwright.sync_api import Page, expect, sync_playwright
+
+from campaigns.models import Campaign, ComplianceRule, Draft
+from queue_app import clock, tickets
+from queue_app.models import User
+from tests import browser
+from tests.campaigns.support import full_matrix
+from tests.processes import Program, Site, wait_for
+
+pytestmark = [pytest.mark.e2e, pytest.mark.processes]
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def site(django_db_blocker: Any) -> Iterator[Site]:
+    with django_db_blocker.unblock(), closing(Site()) as site:
+        site.prepare()
+        site.manage("seed_catalogue")
+        with site.orm():
+            full_matrix()  # for its dimension of eleven values
+            ComplianceRule.objects.create(
+                name="No promises", pattern="guaranteed", reason="We promise nothing.", instead="made for calm evenings"
+            )
+        yield site
+
+
+@pytest.fixture(scope="module")
+def web(site: Site) -> Program:
+    return site.start_web()
+
+
+@pytest.fixture
+def ana(site: Site, web: Program) -> User:
+    """A new user with 5,000 tickets."""
+    with site.orm():
+        # as the product's settings hash it; those of the tests know a quicker way only
+        password = PBKDF2PasswordHasher().encode("password", "salt")
+        user = User.objects.create(username=f"ana{next(NUMBERS)}", first_name="Ana", password=password)
+        tickets.grant(user, 5_000, at=clock.now(), actor="tests", reason="to spend")
+        return user
+
+
+@contextmanager
+def troubled() -> Iterator[Page]:
+    """A tab of which the console may complain: a browser names each call that broke."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser.find(), args=browser.FLAGS)
+        yield chromium.new_context().new_page()
+        chromium.close()
+
+
+def open_form(tab: Page, site: Site, user: User) -> None:
+    tab.goto(f"{site.url}/login/?next=/campaigns/new/")
+    tab.fill("#id_username", user.username)
+    tab.fill("#id_password", "password")
+    tab.click("form:has(#id_password) button")
+    expect(tab.locator("h1")).to_have_text("New campaign")
+
+
+def answers(address: str) -> bool:
+    try:
+        return requests.get(address, timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def fill_four(tab: Page) -> None:
+    """A finished form of four cells."""
+    tab.fill("#f-brand", "Maison Alder")
+    tab.fill("#f-big_idea", "The parcel opens.")
+    for box in ("aesthetic'][value='ugc", "aesthetic'][value='cinematic", "mood'][value='calm", "mood'][value='dramatic"):
+        tab.check(f"[name='dim.{box}']")
+
+
+class TestWithJavaScript:
+    def test_advice_stands_at_the_field_while_it_is_typed_and_goes_with_its_cause(self, site, ana):
+        with browser.window() as tab:
+            open_form(tab, site, ana)
+            fill_four(tab)
+            tab.fill("#f-audio_messaging", "Voice whispers guaranteed calm.")
+            note = tab.locator("#note-audio_messaging")
+            expect(note).to_contain_text(
+                "“guaranteed” is not allowed: We promise nothing. Write “made for calm evenings” instead."
+            )
+            expect(tab.locator("#f-audio_messaging")).to_have_attribute("aria-invalid", "true")
+            expect(tab.locator("#sample mark")).to_have_text("guaranteed")
+            expect(tab.locator("#launch")).to_be_disabled()
+            tab.fill("#f-audio_messaging", "Voice whispers.")
+            expect(note).to_be_empty()
+            expect(tab.locator("#launch")).to_have_text("Launch 4 videos, 32 tickets")
+
+    def test_the_keyboard_alone_excludes_and_keeps_its_place(self, site, ana):
+        with browser.window() as tab:
+            open_form(tab, site, ana)
+            fill_four(tab)
+            tab.locator("#in-2").focus()
+            tab.keyboard.press("Space")
+            expect(tab.locator("#summary")).to_contain_text("1 excluded")
+            expect(tab.locator("#in-2")).to_be_focused()
+            tab.keyboard.press("Tab")
+            tab.keyboard.press("Enter")
+            tab.locator("#in-2").focus()
+            tab.keyboard.press("Space")
+            expect(tab.locator("#summary")).not_to_contain_text("excluded")
+            expect(tab.locator("#p-2")).to_have_attribute("open", "")  # what was opened stays open over an answer
+            tab.locator("#exclude-shown").press("Enter")
+            expect(tab.locator("#summary")).to_contain_text("Every combination is excluded")
+            expect(tab.locator("#matrix-said")).to_be_focused()
+
+    def test_660_cells_follow_a_change_and_turn_pages(self, site, ana, capsys):
+        with browser.window() as tab:
+            open_form(tab, site, ana)
+            fill_four(tab)
+            for value in ("calm", "dramatic"):
+                tab.uncheck(f"[name='dim.mood'][value='{value}']")
+            tab.click(".gq-more > summary")
+            for value in ("minimalist", "documentary", "animated"):
+                tab.check(f"[name='dim.aesthetic'][value='{value}']")
+            for key in ("age_generation", "gender", "city"):
+                for box in tab.locator(f"[name='dim.{key}']").all():
+                    box.check()
+            expect(tab.locator("#summary .gq-total")).to_have_text("660 videos")
+            spent = tab.evaluate("""() => new Promise((done) => {
+                const field = document.getElementById("f-big_idea"), began = performance.now();
+                document.addEventListener("htmx:afterSettle", () => done(performance.now() - began), { once: true });
+                field.value += " Again."; field.dispatchEvent(new Event("input", { bubbles: true })); })""")
+            with capsys.disabled():
+                print(f"\n660 cells: from a change to the new page {spent:.0f} ms, 150 ms of them waiting for more typing")
+            expect(tab.locator("#matrix tbody tr")).to_have_count(100)
+            tab.locator("#page-next").press("Enter")
+            expect(tab.locator("#in-101")).to_be_visible()
+            expect(tab.locator("#matrix-said")).to_be_focused()
+
+    def test_the_draft_survives_a_reload_a_log_out_and_a_restart_of_the_server(self, site, web, ana):
+        with browser.window() as tab:
+            open_form(tab, site, ana)
+            fill_four(tab)
+            expect(tab.locator("#saved")).to_contain_text("Draft saved")
+            expect(tab.locator("#launch")).to_contain_text("Launch 4 videos")
+            tab.reload()
+            expect(tab.locator("#launch")).to_contain_text("Launch 4 videos")
+            tab.get_by_role("button", name="Log out").click()
+            web.stop()
+            web.start()
+            wait_for(lambda: answers(f"{site.url}/healthz"), of="a web that answers")
+            open_form(tab, site, ana)
+            expect(tab.locator("#f-big_idea")).to_have_value("The parcel opens.")
+            expect(tab.locator("#launch")).to_contain_text("Launch 4 videos")
+
+    def test_another_tab_is_told_and_may_keep_what_it_typed(self, site, ana):
+        with browser.window() as tab:
+            open_form(tab, site, ana)
+            fill_four(tab)
+            expect(tab.locator("#launch")).to_contain_text("Launch 4 videos")
+            other = tab.context.new_page()
+            other.goto(f"{site.url}/campaigns/new/")
+            other.fill("#f-big_idea", "Words of the other tab.")
+            expect(other.locator("#sample")).to_contain_text("Words of the other tab.")
+            tab.fill("#f-big_idea", "Words of this tab.")
+            expect(tab.locator("#conflict")).to_contain_text("Another tab has changed the draft")
+            expect(tab.locator("#f-big_idea")).to_have_value("Words of this tab.")
+            tab.get_by_role("button", name="Keep this one").click()
+            expect(tab.locator("#saved")).to_contain_text("Draft saved")
+            expect(tab.locator("#f-big_idea")).to_have_value("Words of this tab.")
+
+    def test_two_presses_launch_once(self, site, ana):
+        with browser.window() as tab:
+            open_form(tab, site, ana)
+            fill_four(tab)
+            expect(tab.locator("#launch")).to_contain_text("Launch 4 videos")
+            tab.locator("#launch").dblclick()
+            tab.wait_for_url("**/campaigns/*/")
+            expect(tab.locator("h1")).to_contain_text("Maison Alder: The parcel opens.")
+        with site.orm():
+            assert Campaign.objects.filter(batch__owner=ana).count() == 1
+
+    def test_fits_a_phone(self, site, ana):
+        with browser.window() as tab:
+            tab.set_viewport_size({"width": 390, "height": 844})
+            open_form(tab, site, ana)
+            fill_four(tab)
+            expect(tab.locator("#launch .gq-on-phone")).to_be_visible()
+            expect(tab.locator("#in-1")).to_be_visible()
+            assert tab.evaluate("document.documentElement.scrollWidth") == 390
+
+
+class TestWithoutJavaScript:
+    def test_update_exclude_and_launch_by_buttons(self, site, ana):
+        with browser.window(java_script_enabled=False) as tab:
+            open_form(tab, site, ana)
+            fill_four(tab)
+            tab.get_by_role("button", name="Update count, price and matrix").click()
+            expect(tab.locator("#summary")).to_contain_text("2 × 2 = 4 combinations")
+            expect(tab.locator("#f-big_idea")).to_have_value("The parcel opens.")
+            tab.uncheck("#in-1")
+            tab.select_option("#f-value", "mood=dramatic")
+            tab.click("#exclude-value")
+            expect(tab.locator("#summary")).to_contain_text("3 excluded")
+            tab.fill("#f-max_concurrent", "2")
+            tab.fill("#f-name", "By hand")
+            tab.press("#f-name", "Enter")  # updates, and launches nothing
+            expect(tab.locator("#launch")).to_have_text("Launch 1 video, 8 tickets")
+            tab.click("#launch")
+            expect(tab.locator("h1")).to_contain_text("By hand")
+
+
+class TestWhenTheServerDoesNotAnswer:
+    def test_it_says_so_keeps_what_was_typed_and_saves_it_later(self, site, ana):
+        with troubled() as tab:
+            open_form(tab, site, ana)
+            tab.route("**/preview/", lambda route: route.abort())
+            tab.fill("#f-big_idea", "Typed in a tunnel.")
+            expect(tab.locator("#saved")).to_contain_text("Not saved: no answer from the server.")
+            tab.unroute("**/preview/")
+            tab.fill("#f-brand", "Maison Alder")
+            expect(tab.locator("#saved")).to_contain_text("Draft saved")
+        with site.orm():
+            assert Draft.objects.get(owner=ana).body["big_idea"] == "Typed in a tunnel."
+
+    def test_logged_out_in_another_tab_it_asks_to_log_in_again_and_then_saves(self, site, ana):
+        with troubled() as tab:
+            open_form(tab, site, ana)
+            other = tab.context.new_page()
+            other.goto(f"{site.url}/campaigns/")
+            other.get_by_role("button", name="Log out").click()
+            tab.fill("#f-big_idea", "Typed while logged out.")
+            expect(tab.locator("#saved")).to_contain_text("Not saved: you are logged out.")
+            open_form(other, site, ana)
+            tab.fill("#f-brand", "Maison Alder")
+            expect(tab.locator("#saved")).to_contain_text("Draft saved")
