@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 from threading import Lock
+from typing import NamedTuple
 
 from django.core.cache import cache
 from django.db.models import Count, F
@@ -69,26 +70,40 @@ def for_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate]:
     return found
 
 
+class _Alike(NamedTuple):
+    """Open jobs of a batch that the limits treat alike, and how many."""
+
+    state: str
+    held: bool
+    model: str
+    kind: str
+    owner: int
+    priority: int
+    cap: int | None
+    jobs: int
+
+
 def for_batch(batch_id: int, at: datetime) -> Estimate:
     """Time until the batch's last open job has ended; zero when none is open. Unknown outcomes are left out, and named."""
     open_jobs = Job.objects.filter(batch=batch_id, state__in=OPEN_STATES)
-    rows = list(open_jobs.values_list("state", "held", "model").annotate(Count("pk")).order_by())
-    if any(held for _, held, _, _ in rows):
+    alike = open_jobs.values_list("state", "held", "model", "kind", "owner", "priority", "batch__max_concurrent")
+    rows = [_Alike(*row) for row in alike.annotate(Count("pk")).order_by()]
+    if any(row.held for row in rows):
         return Estimate(None, None, NO_END)
-    unknown = sum(count for state, _, _, count in rows if state == State.UNKNOWN)
-    waiting = [(state, model, count) for state, _, model, count in rows if state not in (State.UNKNOWN, State.STORING)]
+    unknown = sum(row.jobs for row in rows if row.state == State.UNKNOWN)
+    waiting = [row for row in rows if row.state not in (State.UNKNOWN, State.STORING)]
     if not waiting:
         return Estimate(None, None, _unknown(unknown)) if unknown else Estimate(0.0, 0.0, STORING if rows else ENDED)
-    queued = sum(count for state, _, count in waiting if state == State.QUEUED)
+    behind = [row for row in waiting if row.state == State.QUEUED]
+    queued = sum(row.jobs for row in behind)
     known = _current(at)
     if known.count_of_batch(batch_id) < queued:
         known = _current(at, newer=True)
     if known.count_of_batch(batch_id) < queued:  # not drawn yet: as a batch that comes in behind what is drawn
-        last = open_jobs.filter(state=State.QUEUED).select_related("batch").order_by("priority", "-order_key", "-id")[0]
-        cap = last.batch.max_concurrent if last.batch else None
-        found = known.of_new(Alike(last.model_id, last.kind_id, None, last.owner_id), queued, priority=last.priority, cap=cap)
+        last = min(behind, key=lambda row: row.priority)
+        found = known.of_new(Alike(last.model, last.kind, None, last.owner), queued, priority=last.priority, cap=last.cap)
     else:
-        found = known.of_batch(batch_id, {model for _, model, _ in waiting}, at=at)
+        found = known.of_batch(batch_id, {row.model for row in waiting}, at=at)
     return Estimate(found.p50_seconds, found.p90_seconds, f"{found.basis}; {_unknown(unknown)}") if unknown else found
 
 

@@ -102,4 +102,4 @@ class TestKernel:
         told = kernel.myself()
         assert (told.pid, told.parent, told.group) == (me.pid, me.parent, me.group)
         assert told.pid in [member.pid for member in kernel.members(told.group)]
-        assert "pytest" in kernel.command(me.pid)
+        assert "python" in kernel.command(me.pid)
