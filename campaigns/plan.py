@@ -235,14 +235,14 @@ class Reader:
         """Every cell, and the numbers of those that are not excluded."""
         try:
             every = matrix.cells(choices)
-            kept = {cell.index for cell in matrix.cells(choices, self.brief.exclude)}
+            kept = matrix.cells(choices, self.brief.exclude) if self.brief.exclude else every
         except matrix.MatrixError as refusal:
             self._say(refusal.field, str(refusal))
             self.too_many = str(refusal) if isinstance(refusal, matrix.TooManyCells) else ""
             return [], set()
         if not kept:
             self._say("exclude", "Every combination is excluded. Include at least one again.")
-        return every, kept
+        return every, {cell.index for cell in kept}
 
     def _judged(self, builder: prompt.PromptBuilder, cells: list[Cell], kept: set[int]) -> list[PlannedCell]:
         try:

@@ -66,7 +66,7 @@ def new(request: HttpRequest) -> HttpResponse:
             videos = form.count_words if form.bought else "This was launched already; nothing was bought twice"
             messages.success(request, f"{videos}.")
             return redirect("campaigns:page", campaign.pk)
-    return render(request, "campaigns/new.html", form.page(), status=form.status)
+    return render(request, "campaigns/new.html", form.page())
 
 
 @never_cache
@@ -125,7 +125,6 @@ class Form:
 
     def __init__(self, owner: User, asked: Asked, *, at: datetime):
         self.owner, self.asked, self.at = owner, asked, at
-        self.status = 200
         self.conflict: DraftConflict | None = None
         self.saved: Draft | None = None
         self.bought = False
@@ -147,14 +146,13 @@ class Form:
             if self.saved.campaign is not None and asked.do != "launch":
                 raise DraftConflict(drafts.open_of(self.owner), self.saved.campaign)
         except DraftConflict as conflict:
-            self.saved, self.conflict, self.status = None, conflict, 409
+            self.saved, self.conflict = None, conflict
 
     def launch(self) -> Campaign | None:
         """Buy what the sketch says, once; ``None`` when something speaks against it, which then stands on the page."""
         assert self.saved is not None
         if self.saved.campaign is not None:
             return self.saved.campaign
-        self.status = 422
         if self.sketch.problems or not self._as_told():
             return None
         try:

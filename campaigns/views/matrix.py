@@ -94,19 +94,18 @@ class Matrix:
 
     def excluded_by(self, do: str) -> list[Exclusion] | None:
         """The exclusions once a button of the matrix has done its work; ``None`` when it is none of them."""
-        dimension, value = self._asked.value
-        shown = {one.cell.key for one in self.shown}
-        of_value = {one.cell.key for one in self._sketch.cells if one.cell.values.get(dimension) == value}
-        out = {one.cell.key for one in self._sketch.cells if one.excluded}
-        after = {
-            "exclude-shown": out | shown,
-            "include-shown": out - shown,
-            "exclude-value": out | of_value,
-            "include-value": out - of_value,
-            "include-all": set[str](),
-        }.get(do)
-        if after is None or not self._sketch.cells:
+        verb, _, which = do.partition("-")
+        if verb not in ("exclude", "include") or not self._sketch.cells:
             return None
+        dimension, value = self._asked.value
+        out = {one.cell.key for one in self._sketch.cells if one.excluded}
+        if which == "shown":
+            meant = {one.cell.key for one in self.shown}
+        elif which == "value":
+            meant = {one.cell.key for one in self._sketch.cells if one.cell.values.get(dimension) == value}
+        else:
+            meant = out
+        after = out | meant if verb == "exclude" else out - meant
         return forms.excluded_anew(self._asked.body, self._sketch.choices, after)
 
     def _passes(self, one: PlannedCell) -> bool:

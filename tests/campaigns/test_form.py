@@ -226,7 +226,7 @@ class TestTheDraft:
         assert "Another tab has changed the draft at" in old.text and "Not saved" in old.text
         assert Draft.objects.get().body["big_idea"] == "Newer words."
         old.post("launch")
-        assert old.answer.status_code == 409 and "nothing was launched" in old.text
+        assert "nothing was launched" in old.text
         assert "Older words." in old.field("big_idea")
         old.post("keep")
         assert old.answer.status_code == 200
@@ -265,7 +265,7 @@ class TestFromAnOldCampaign:
         assert re.search(r'gq-opt is-gone"><input[^>]* value="ugc" checked>', page.html)
         assert "“UGC” of Aesthetic is no longer offered. Take it out, or choose another value." in page.text
         page.post("launch", **four())
-        assert page.answer.status_code == 422 and Campaign.objects.count() == 1
+        assert Campaign.objects.count() == 1
         page.post(**{"dim.aesthetic": ["cinematic"]})
         page.post("launch")
         assert page.answer.status_code == 302
@@ -415,7 +415,7 @@ class TestLaunch:
         tab.post("launch")
         tab.go_back(before)
         tab.post("launch", big_idea="Another idea.")
-        assert tab.answer.status_code == 409 and "This form was launched at" in tab.text
+        assert "This form was launched at" in tab.text
         assert "Another idea." in tab.field("big_idea") and Campaign.objects.count() == 1
         tab.post("keep")
         tab.post("launch")
@@ -423,7 +423,6 @@ class TestLaunch:
 
     def test_an_empty_brief_is_told_at_each_field(self, tab):
         tab.post("launch", model="sora-2")
-        assert tab.answer.status_code == 422
         for said in ("Say whose campaign this is", "Write the big idea", "Choose at least one value of one dimension."):
             assert said in tab.text
         assert "Nothing was launched. Mend what is marked" in tab.text
@@ -431,7 +430,7 @@ class TestLaunch:
 
     def test_more_than_660_names_the_dimension_to_thin_out(self, tab):
         tab.post("launch", **four(**{f"dim.{key}": values for key, values in full_matrix().items()}))
-        assert tab.answer.status_code == 422 and not Campaign.objects.exists()
+        assert not Campaign.objects.exists()
         assert "City multiplies most, by 11: leave out 6 of the 11 values of City." in tab.text
         assert "5 × 2 × 4 × 3 × 11 = 1 320" in tab.text
 
@@ -442,7 +441,7 @@ class TestLaunch:
         assert "6 tickets are missing. Your wallet pays for 2 of these 4 videos: exclude 2, or ask staff for tickets." in tab.text
         assert re.search(r'id="launch"[^>]* disabled', tab.html)
         tab.post("launch")
-        assert tab.answer.status_code == 422 and "Nothing was launched. This needs 16 tickets and 10 are available" in tab.text
+        assert "Nothing was launched. This needs 16 tickets and 10 are available" in tab.text
         assert Wallet.objects.get(owner=poor).available == 10 and not Campaign.objects.exists()
         assert "The parcel opens." in tab.field("big_idea")
 
@@ -450,7 +449,6 @@ class TestLaunch:
         tab.post(**four())
         GenerationModel.objects.filter(pk="sora-2").update(tickets_per_unit=3)
         tab.post("launch")
-        assert tab.answer.status_code == 422
         assert "Nothing was launched yet: this is now 4 videos for 48 tickets. Press again." in tab.text
         tab.post("launch")
         assert tab.answer.status_code == 302
@@ -459,14 +457,12 @@ class TestLaunch:
         tab.post(**four())
         ModelRoute.objects.filter(model="sora-2").update(active=False)
         tab.post("launch")
-        assert tab.answer.status_code == 422
         assert "sora-2 cannot be bought now: no provider offers it." in tab.text
         assert "sora-2 (not offered now)" in tab.text
 
     @pytest.mark.parametrize("at_once", ["0", "51", "-3", "2.5", "many", "9" * 40])
     def test_at_once_is_1_to_50_and_what_was_typed_stays(self, tab, at_once):
         tab.post("launch", **four(max_concurrent=at_once))
-        assert tab.answer.status_code == 422
         assert "At once is a whole number from 1 to 50" in tab.text
         assert f'value="{at_once}"' in tab.field("max_concurrent")
 
@@ -493,7 +489,7 @@ class TestBadInput:
     def test_never_breaks_the_page(self, web, field):
         for address, headers in ((NEW, {}), (PREVIEW, HTMX)):
             sent = {**four(), "draft": str(uuid.uuid4()), "revision": "0", "tab": "t", **field}
-            assert web.post(address, sent, headers=headers).status_code in (200, 409)
+            assert web.post(address, sent, headers=headers).status_code == 200
 
     def test_a_strangers_draft_is_never_written(self, web, client_for):
         theirs = Tab(client_for(UserFactory()))

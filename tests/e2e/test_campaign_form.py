@@ -19,6 +19,10 @@ from tests.processes import Program, Site, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.processes]
 NUMBERS = count(1)
+CHANGE = """() => new Promise((done) => {
+    const field = document.getElementById("f-big_idea"), began = performance.now();
+    document.addEventListener("htmx:afterSettle", () => done(performance.now() - began), { once: true });
+    field.value += "."; field.dispatchEvent(new Event("input", { bubbles: true })); })"""
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +134,9 @@ class TestWithJavaScript:
                 for box in tab.locator(f"[name='dim.{key}']").all():
                     box.check()
             expect(tab.locator("#summary .gq-total")).to_have_text("660 videos")
-            spent = tab.evaluate("""() => new Promise((done) => {
-                const field = document.getElementById("f-big_idea"), began = performance.now();
-                document.addEventListener("htmx:afterSettle", () => done(performance.now() - began), { once: true });
-                field.value += " Again."; field.dispatchEvent(new Event("input", { bubbles: true })); })""")
+            spent = sorted(tab.evaluate(CHANGE) for _ in range(9))
             with capsys.disabled():
-                print(f"\n660 cells: from a change to the new page {spent:.0f} ms, 150 ms of them waiting for more typing")
+                print(f"\n660 cells: change → new page, median {spent[4]:.0f} ms (100 ms of them wait for more typing)")
             expect(tab.locator("#matrix tbody tr")).to_have_count(100)
             tab.locator("#page-next").press("Enter")
             expect(tab.locator("#in-101")).to_be_visible()
