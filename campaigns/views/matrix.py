@@ -14,7 +14,7 @@ from campaigns.rules import compliance
 from campaigns.rules.compliance import Hit
 from campaigns.rules.matrix import Choice, Exclusion
 
-ROWS_A_PAGE = 100
+ROWS_A_PAGE = 50
 AROUND = 24  # characters of the prompt kept on either side of words that a rule is about
 
 Pieces = list[tuple[str, bool]]

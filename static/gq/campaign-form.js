@@ -5,7 +5,7 @@
   const form = document.getElementById("campaign");
   if (!form) return;
   const saved = document.getElementById("saved");
-  const opened = new Set(); // ids of prompts shown in full
+  const opened = new Set(); // cells whose prompts are shown in full
   let changes = 0;
   const asked = new WeakMap(); // request → changes when it was sent
 
@@ -14,7 +14,7 @@
 
   form.addEventListener("input", () => { changes += 1; });
   form.addEventListener("toggle", (e) => {
-    if (e.target.matches(".gq-unclip")) opened[e.target.open ? "add" : "delete"](e.target.id);
+    if (e.target.matches(".gq-unclip")) opened[e.target.open ? "add" : "delete"](e.target.dataset.cell);
   }, true);
   // a title for the mouse costs nothing until it is pointed at
   form.addEventListener("pointerover", (e) => {
@@ -36,7 +36,7 @@
   let pressed = ""; // the button whose answer is awaited
   form.addEventListener("click", (e) => { pressed = e.target.closest("button[name=do]")?.value || ""; });
   document.addEventListener("htmx:afterSettle", () => {
-    for (const id of opened) { const found = document.getElementById(id); if (found) found.open = true; }
+    for (const cell of opened) { const found = form.querySelector(`.gq-unclip[data-cell="${cell}"]`); if (found) found.open = true; }
     for (const field of form.querySelectorAll("[aria-describedby^=note-]")) {
       const wrong = document.getElementById(field.getAttribute("aria-describedby"))?.querySelector(".gq-err:not(.is-warn)");
       if (wrong) field.setAttribute("aria-invalid", "true"); else field.removeAttribute("aria-invalid");

@@ -319,16 +319,16 @@ class TestTheMatrix:
         tab.post("include-all", preview=True)
         assert "660 videos" in tab.text
 
-    def test_comes_in_pages_of_a_hundred(self, tab):
+    def test_comes_in_pages_of_fifty(self, tab):
         tab.post(preview=True, **four(**{f"dim.{key}": values for key, values in full_matrix().items()}))
         tab.typed.pop("dim.mood")
         tab.post(preview=True)
-        assert tab.html.count("<tr") == 101 and "Page 1 of 7" in tab.text
-        tab.post("page-7", preview=True)
-        assert tab.html.count("<tr") == 61 and 'id="in-660"' in tab.html
+        assert tab.html.count("<tr") == 51 and "Page 1 of 14" in tab.text
+        tab.post("page-14", preview=True)
+        assert tab.html.count("<tr") == 11 and 'id="in-660"' in tab.html
         tab.ticked.remove("660")
         tab.post(preview=True)
-        assert "659 videos" in tab.text and "Page 7 of 7" in tab.text
+        assert "659 videos" in tab.text and "Page 14 of 14" in tab.text
 
     def test_exclusions_outlast_a_value_that_is_taken_back_for_a_moment(self, tab):
         tab.post(**four())
