@@ -150,7 +150,7 @@ def judge(cell: Combination, verdict: str, *, at: datetime, by: User, note: str 
 
     :raises NotJudgeable: the latest version is not stored. :raises NoteRefused: it is too long, or no text.
     """
-    locked = Combination.objects.select_for_update(of=("self",)).select_related("job").get(pk=cell.pk)
+    locked = Combination.objects.select_for_update().get(pk=cell.pk)  # no join: it would show the version of before the wait
     if verdict and (locked.job is None or locked.job.state != State.COMPLETED):
         stands = State(locked.job.state).label.lower() if locked.job else "blocked"
         raise NotJudgeable(f"Only a stored result can be judged; the latest version of no. {locked.index} is {stands}.")
