@@ -97,9 +97,10 @@ class TestKernel:
         assert not kernel.Seen(me.pid, me.parent, me.group, "long ago").is_still_there()
 
     def test_ps_says_the_same_where_there_is_no_proc(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        me = kernel.myself()
+        me, command = kernel.myself(), kernel.command(os.getpid())
+        assert "python" in command
         monkeypatch.setattr(kernel, "_PROC", kernel.Path("/nowhere"))
         told = kernel.myself()
         assert (told.pid, told.parent, told.group) == (me.pid, me.parent, me.group)
         assert told.pid in [member.pid for member in kernel.members(told.group)]
-        assert "python" in kernel.command(me.pid)
+        assert kernel.command(me.pid) == command
