@@ -178,7 +178,7 @@ class TestHome:
         job = make_job(State.COMPLETED, owner=owner)
         said = text_of(look(web, HOME))
         assert "996 tickets available" in said
-        assert f"Charged for job {job.pk:,}".replace(",", "\u202f") in said
+        assert f"Charged for job {job.pk:,}".replace(",", " ") in said
         assert "Granted 20 Nov, 12:00 , to spend +1" in said
 
     def test_notices_stay_until_they_are_dismissed_by_their_reader(self, web: Client, owner: User) -> None:

@@ -163,4 +163,6 @@ class TestAClaimOfALongQueue:
 
         plan = explain(long_queue, job_module._SLOTS_IN_USE, {"at": NOON})
         assert "Seq Scan" not in {node["Node Type"] for node in nodes(plan) if node.get("Relation Name") == "queue_app_job"}
-        assert buffers(plan) < 30
+        long_queue.execute("SELECT pg_relation_size('queue_app_job') / current_setting('block_size')::int")
+        ((pages,),) = long_queue.fetchall()
+        assert buffers(plan) < pages / 5, "what waits and what has ended is not read; tests before this one leave a few dead rows"
