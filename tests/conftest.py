@@ -9,6 +9,7 @@ from urllib.parse import quote
 import psycopg2
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from psycopg2 import sql
@@ -86,6 +87,7 @@ def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None) -> I
         yield
         return
     request.getfixturevalue("_django_db_helper")
+    cache.clear()  # counts and curves that a test before this one has left there
     if not QueueSettings.objects.exists():
         seed()
     yield

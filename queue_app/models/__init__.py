@@ -1,8 +1,10 @@
 """Shape, constraints and the words of queries. Rules live in `rules/`, verbs in `work/` and in `lifecycle` and `tickets`."""
 
 from queue_app.models.account import ApiKey, IdempotencyRecord, User
+from queue_app.models.alert import Alert, AlertRule
 from queue_app.models.asset import Asset
 from queue_app.models.audit import AuditEntry
+from queue_app.models.bulk import BulkAction, BulkRefusal
 from queue_app.models.catalog import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount
 from queue_app.models.job import Attempt, Batch, Job, JobEvent, Outcome, ReviewItem, State, Status
 from queue_app.models.outbox import Notice, OutboxMessage
@@ -11,11 +13,15 @@ from queue_app.models.ticket import LedgerEntry, LedgerTransaction, Reservation,
 from queue_app.models.worker import WorkerProcess
 
 __all__ = [
+    "Alert",
+    "AlertRule",
     "ApiKey",
     "Asset",
     "Attempt",
     "AuditEntry",
     "Batch",
+    "BulkAction",
+    "BulkRefusal",
     "GenerationModel",
     "IdempotencyRecord",
     "Job",

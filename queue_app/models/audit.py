@@ -11,12 +11,15 @@ class AuditEntry(models.Model):
     actor_name = models.CharField(max_length=150)
     action = models.CharField(max_length=60)
     target = models.CharField(max_length=200)
+    target_model = models.CharField(max_length=80, blank=True, help_text="What the target is a row of: “queue_app.kind”.")
+    target_pk = models.CharField(max_length=80, blank=True)
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     reason = models.TextField(blank=True)
 
     class Meta:
         verbose_name_plural = "audit entries"
+        indexes = [models.Index(fields=["target_model", "target_pk", "-id"], name="audit_of_a_thing")]
 
     def __str__(self) -> str:
         return f"{self.actor_name}: {self.action} {self.target}"

@@ -210,7 +210,8 @@ class Job(models.Model):
     class Meta:
         permissions = [
             ("force_fail_job", "Can end a job by force"),
-            ("operate_queue", "Can cancel, retry and move anyone's jobs"),
+            ("operate_queue", "Can cancel, retry and move anyone's jobs, and pause"),
+            ("view_provider_data", "Can see what providers were sent and answered"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(tickets__gte=1), name="job_is_never_free"),
@@ -255,6 +256,13 @@ class Job(models.Model):
             models.Index(fields=["owner", "-id"], name="job_of_owner"),
             models.Index(fields=["batch", "id"], name="job_of_batch", condition=Q(batch__isnull=False)),
             models.Index(fields=["state", "-id"], name="job_by_state"),
+            # the admin's list and its filters
+            models.Index(fields=["-id"], name="job_in_view", condition=Q(archived_at=None)),
+            models.Index(fields=["model", "-id"], name="job_of_model"),
+            models.Index(fields=["kind", "-id"], name="job_of_kind"),
+            models.Index(fields=["error_code", "-id"], name="job_of_error", condition=~Q(error_code="")),
+            # waits of the last 24 h, by the hour of their end
+            models.Index(fields=["started_at"], include=["queued_at"], name="job_started", condition=Q(started_at__isnull=False)),
             GinIndex(SearchVector("prompt", config="simple"), name="job_prompt_words"),
         ]
 

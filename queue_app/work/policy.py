@@ -39,6 +39,7 @@ def change(row: models.Model, *, at: datetime, actor: User | None, reason: str =
         before={name: before[name] for name in changed},
         after={name: after[name] for name in changed},
         reason=reason,
+        of=row,
     )
     wake.queue_changed()
     return True
@@ -50,7 +51,7 @@ def add(row: models.Model, *, at: datetime, actor: User | None, reason: str = ""
     QueueSettings.objects.lock_claims()
     row.save(force_insert=True)
     after = {field.name: getattr(row, field.attname) for field in row._meta.concrete_fields}
-    audit(f"add {row._meta.verbose_name}", str(row.pk), at=at, actor=actor, after=after, reason=reason)
+    audit(f"add {row._meta.verbose_name}", str(row.pk), at=at, actor=actor, after=after, reason=reason, of=row)
     wake.queue_changed()
 
 
@@ -74,8 +75,9 @@ def audit(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     reason: str = "",
+    of: models.Model | None = None,
 ) -> None:
-    """Write who did what; inside the transaction of what was done."""
+    """Write who did what; inside the transaction of what was done. ``of`` is the row that it was done to: its page shows it."""
     AuditEntry.objects.create(
         at=at,
         actor=actor,
@@ -85,6 +87,8 @@ def audit(
         before=_plain(before or {}),
         after=_plain(after or {}),
         reason=reason,
+        target_model=of._meta.label_lower if of else "",
+        target_pk=str(of.pk) if of else "",
     )
 
 
@@ -99,9 +103,8 @@ def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | 
     ids = [job.pk for job in Job.objects.lock().open().filter(batch=batch)]
     Job.objects.filter(pk__in=ids).update(held=paused)
     verb = "pause" if paused else "resume"
-    audit(
-        f"{verb} batch", str(batch.pk), at=at, actor=actor, before={"paused": not paused}, after={"paused": paused}, reason=reason
-    )
+    before, after = {"paused": not paused}, {"paused": paused}
+    audit(f"{verb} batch", str(batch.pk), at=at, actor=actor, before=before, after=after, reason=reason, of=batch)
     wake.jobs_changed(ids)
     wake.queue_changed()
 
