@@ -14,8 +14,16 @@ NEVER_SHOWN = {"django_q", "axes", "knox"}
 
 # section → the models in it, in order; what is not named here comes last, by its application
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Queue": ("Job", "Batch"),
-    "Limits and prices": ("ModelConcurrencyLimit", "GenerationModel", "ProviderAccount", "ModelRoute", "Kind", "QueueSettings"),
+    "Queue": ("Job", "Batch", "BulkAction", "Alert"),
+    "Limits and prices": (
+        "ModelConcurrencyLimit",
+        "GenerationModel",
+        "ProviderAccount",
+        "ModelRoute",
+        "Kind",
+        "QueueSettings",
+        "AlertRule",
+    ),
     "Campaigns": ("Campaign", "Combination", "Brand", "ComplianceRule", "Dimension"),
     "Tickets": ("Wallet", "LedgerTransaction", "LedgerEntry", "Reservation"),
     "People": ("User", "Group", "ApiKey"),
