@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,6 +27,14 @@ def flag(name: str, default: bool = False) -> bool:
     if value in {"0", "false", "no", "off"}:
         return False
     raise _bad(name, value, "1 or 0")
+
+
+def choice(name: str, default: str, choices: Collection[str]) -> str:
+    """:raises ImproperlyConfigured: none of ``choices``."""
+    value = text(name, default)
+    if value not in choices:
+        raise _bad(name, value, f"one of {', '.join(choices)}")
+    return value
 
 
 def whole(name: str, default: int, *, low: int, high: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import django_stubs_ext
 import environ
+import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from genqueue_site import environment as env
@@ -256,12 +257,44 @@ SPECTACULAR_SETTINGS = {
 }
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}}
 
-# --- logs ---------------------------------------------------------------------------------------------------------
+# --- logs: one line each on stderr, with what is bound to the task or the request ----------------------------------
+# plain tracebacks: the pretty ones of structlog show local variables, and a key may be among them (I36)
+_FACTS: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso"),
+]
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *_FACTS,
+        structlog.processors.format_exc_info,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+_RENDERERS: dict[str, Any] = {
+    "line": structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback),
+    "json": structlog.processors.JSONRenderer(),
+}
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "WARNING")},
-    "loggers": {"queue_app": {"level": env.text("LOG_LEVEL", "INFO")}, "django.request": {"level": "ERROR"}},
+    "formatters": {
+        "facts": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                _RENDERERS[env.choice("LOG_FORMAT", "line", _RENDERERS)],
+            ],
+            "foreign_pre_chain": _FACTS,
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "facts"}},
+    "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "WARNING", _LEVELS)},
+    "loggers": {"queue_app": {"level": env.choice("LOG_LEVEL", "INFO", _LEVELS)}, "django.request": {"level": "ERROR"}},
 }
