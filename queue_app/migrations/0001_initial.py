@@ -667,7 +667,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('archived_at', None), ('ended_at__isnull', False)), fields=['ended_at'], include=('state', 'owner'), name='job_ended'),
+            index=models.Index(condition=models.Q(('ended_at__isnull', False)), fields=['ended_at'], include=('state', 'owner', 'archived_at'), name='job_ended'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), fields=['queued_at'], name='job_oldest_wait'),
         ),
         migrations.AddIndex(
             model_name='job',
@@ -784,6 +788,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='ledgertransaction',
             index=models.Index(fields=['wallet', '-id'], name='ledger_of_wallet'),
+        ),
+        migrations.AddIndex(
+            model_name='ledgertransaction',
+            index=models.Index(condition=models.Q(('kind__in', ('capture', 'refund'))), fields=['at'], name='ledger_spent_when'),
         ),
         migrations.AddIndex(
             model_name='ledgerentry',

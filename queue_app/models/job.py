@@ -242,16 +242,18 @@ class Job(models.Model):
             models.Index(fields=["not_before"], name="job_later", condition=Q(state="queued", not_before__isnull=False)),
             # tens of rows: limits, due checks and the sweep read these
             models.Index(fields=["state", "next_check_at"], name="job_in_flight", condition=Q(state__in=IN_FLIGHT_STATES)),
-            # finished jobs: the summary of the last 24 h, and the durations behind estimates
+            # finished jobs: the summary of the last 24 h, usage, and the durations behind estimates
             models.Index(
                 fields=["ended_at"],
-                include=["state", "owner"],
+                include=["state", "owner", "archived_at"],
                 name="job_ended",
-                condition=Q(ended_at__isnull=False, archived_at=None),
+                condition=Q(ended_at__isnull=False),
             ),
             models.Index(
                 fields=["model", "-ended_at"], name="job_durations", condition=Q(state="completed", ran_seconds__isnull=False)
             ),
+            # the age of the oldest job that waits for its turn
+            models.Index(fields=["queued_at"], name="job_oldest_wait", condition=Q(state="queued", held=False, not_before=None)),
             # lists: mine, a batch's, by state
             models.Index(fields=["owner", "-id"], name="job_of_owner"),
             models.Index(fields=["batch", "id"], name="job_of_batch", condition=Q(batch__isnull=False)),

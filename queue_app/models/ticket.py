@@ -73,7 +73,11 @@ class LedgerTransaction(models.Model):
     reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["wallet", "-id"], name="ledger_of_wallet")]
+        indexes = [
+            models.Index(fields=["wallet", "-id"], name="ledger_of_wallet"),
+            # usage: what was spent and given back in a period
+            models.Index(fields=["at"], name="ledger_spent_when", condition=Q(kind__in=("capture", "refund"))),
+        ]
 
     def __str__(self) -> str:
         return self.key
