@@ -168,35 +168,38 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
     for job in jobs:
         if job.state not in (State.FAILED, State.CANCELLED):
-            raise MoveRefused(f"{job} is {job.get_state_display().lower()}; only a failed or cancelled job can be retried.")
+            raise not_for_retry(job)
     paused = _open_batches(jobs)
     tickets.reserve(jobs, at=at, actor=actor)
     for job, number in zip(jobs, _numbers(len(jobs)), strict=True):
-        _move(
-            [job],
-            State.QUEUED,
-            at=at,
-            actor=actor,
-            reason="retry",
-            tickets=job.tickets,
-            usd_estimate=job.usd_estimate,
-            order_key=number,
-            queued_at=at,
-            started_at=None,
-            ended_at=None,
-            archived_at=None,
-            not_before=None,
-            cancel_asked_at=None,
-            cancel_reason="",
-            progress=None,
-            ran_seconds=None,
-            store_tries=0,
-            worker_deaths=0,
-            error_code="",
-            error_message="",
-            held=job.batch_id in paused,
-        )
+        job.order_key, job.held = number, job.batch_id in paused
+    _move(
+        jobs,
+        State.QUEUED,
+        at=at,
+        actor=actor,
+        reason="retry",
+        queued_at=at,
+        started_at=None,
+        ended_at=None,
+        archived_at=None,
+        not_before=None,
+        cancel_asked_at=None,
+        cancel_reason="",
+        progress=None,
+        ran_seconds=None,
+        store_tries=0,
+        worker_deaths=0,
+        error_code="",
+        error_message="",
+    )
+    Job.objects.bulk_update(jobs, ["order_key", "held", "tickets", "usd_estimate"], batch_size=CHUNK)
     wake.dispatcher()
+
+
+def not_for_retry(job: Job) -> MoveRefused:
+    """The refusal to retry a job in its present state."""
+    return MoveRefused(f"{job} is {job.get_state_display().lower()}; only a failed or cancelled job can be retried.")
 
 
 # --- leases -------------------------------------------------------------------------------------------------------
@@ -275,11 +278,20 @@ def check_again(job: Job, *, next_check_at: datetime, progress: float | None = N
 # --- at the provider ----------------------------------------------------------------------------------------------
 
 
-def start(job: Job, *, at: datetime, actor: str, remote_id: str, remote: Mapping[str, Any], next_check_at: datetime) -> None:
+def start(
+    job: Job,
+    *,
+    at: datetime,
+    actor: str,
+    remote_id: str,
+    remote: Mapping[str, Any],
+    next_check_at: datetime,
+    reason: str = "",
+) -> None:
     """The provider has the task (T3, T7); if a cancel was asked meanwhile, ask it there (T15 → T13). The row is locked."""
     Attempt.objects.filter(job=job, outcome=None).update(accepted_at=at, remote_id=remote_id, remote=dict(remote))
     _close_reviews(job, at=at, by=actor)
-    _move([job], State.RUNNING, at=at, actor=actor, next_check_at=next_check_at, worker_deaths=0)
+    _move([job], State.RUNNING, at=at, actor=actor, reason=reason, next_check_at=next_check_at, worker_deaths=0)
     if job.cancel_asked_at:
         _ask_provider([job], at=at, actor=actor, reason=job.cancel_reason)
 
@@ -310,13 +322,13 @@ def put_back(
             trouble=Trouble("poison", f"It ended {job.worker_deaths} workers in a row and is not tried again."),
         )
         return State.FAILED
-    spent_tries = Attempt.objects.filter(job=job, reservation__state=Reservation.State.HELD, spent=True).count()
-    if spent and spent_tries >= job.kind.max_attempts:
+    tries = spent_tries(job)
+    if spent and tries >= job.kind.max_attempts:
         fail(
             job,
             at=at,
             actor=actor,
-            trouble=Trouble(trouble.code, f"{trouble.message} (attempt {spent_tries} of {job.kind.max_attempts})"),
+            trouble=Trouble(trouble.code, f"{trouble.message} (attempt {tries} of {job.kind.max_attempts})"),
         )
         return State.FAILED
     _close_reviews(job, at=at, by=actor)
@@ -473,12 +485,37 @@ def settle_unknown(ids: Iterable[int], *, again: bool, at: datetime, actor: str,
 @transaction.atomic
 def note(job: Job, *, at: datetime, actor: str, reason: str, data: Mapping[str, Any] | None = None) -> None:
     """Write into a job's history what changes nothing (T22, T23): a late result, a refund."""
-    _note(list(Job.objects.lock().filter(pk=job.pk)), at=at, actor=actor, reason=reason, data=data)
+    _note(list(Job.objects.lock().filter(pk=job.pk)), at=at, actor=actor, reason=reason, data={job.pk: data or {}})
+
+
+def note_each(
+    jobs: Sequence[Job], *, at: datetime, actor: str, reason: str, data: Mapping[int, Mapping[str, Any]] | None = None
+) -> None:
+    """Write into the histories of jobs what was done to them beside their state; ``data`` by job. The rows are locked."""
+    _note(jobs, at=at, actor=actor, reason=reason, data=data)
 
 
 def flag(job: Job, what: str, *, at: datetime) -> None:
     """Ask a person to look at this job, whatever becomes of it. The row is locked."""
     _open_review(job, current_attempt(job), what, at=at, decide_by=None)
+
+
+@transaction.atomic
+def close_review(job: Job, *, at: datetime, actor: str, reason: str) -> None:
+    """
+    A person has looked at what was flagged; nothing else changes. The row is locked.
+
+    :raises MoveRefused: its outcome is unknown: that is decided, not closed (I19).
+    """
+    if job.state == State.UNKNOWN:
+        raise MoveRefused(f"{job} still has an unknown outcome; decide what becomes of it.")
+    _close_reviews(job, at=at, by=actor)
+    _note([job], at=at, actor=actor, reason=reason)
+
+
+def spent_tries(job: Job) -> int:
+    """How many attempts count against the job since it was last queued by a person or a client."""
+    return Attempt.objects.filter(job=job, reservation__state=Reservation.State.HELD, spent=True).count()
 
 
 def timeout_seconds(job: Job) -> int:
@@ -561,14 +598,20 @@ def _ask_provider(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str)
 
 
 def _note(
-    jobs: Sequence[Job], *, at: datetime, actor: str, reason: str, data: Mapping[str, Any] | None = None, **changes: Any
+    jobs: Sequence[Job],
+    *,
+    at: datetime,
+    actor: str,
+    reason: str,
+    data: Mapping[int, Mapping[str, Any]] | None = None,
+    **changes: Any,
 ) -> None:
     if not jobs:
         return
     Job.objects.filter(pk__in=[job.pk for job in jobs]).update(event_seq=F("event_seq") + 1, **changes)
     for job in jobs:
         job.event_seq += 1
-    _tell(jobs, {j.pk: j.state for j in jobs}, at=at, actor=actor, reason=reason, data={j.pk: data or {} for j in jobs})
+    _tell(jobs, {job.pk: job.state for job in jobs}, at=at, actor=actor, reason=reason, data=data or {})
 
 
 def _tell(

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from queue_app import lifecycle
 from queue_app.lifecycle import Lease, Trouble
-from queue_app.models import Attempt, Job, Outcome, Reservation, State
+from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers.base import ErrorKind, PollResult, TaskState
 from queue_app.rules import backoff, schedule
 from queue_app.work import accounts
@@ -67,8 +67,8 @@ def past_runs(model: str, *, preview: bool | None = None) -> list[float]:
 
 def retry_at(job: Job, *, at: datetime) -> datetime:
     """When a job that failed at its provider may be tried again, by its kind's backoff."""
-    spent = Attempt.objects.filter(job=job, reservation__state=Reservation.State.HELD, spent=True).count()
-    return at + timedelta(seconds=backoff.retry_delay(job.kind.backoff, spent + 1, chance=accounts.chance))
+    tries = lifecycle.spent_tries(job) + 1
+    return at + timedelta(seconds=backoff.retry_delay(job.kind.backoff, tries, chance=accounts.chance))
 
 
 def _ended_badly(job: Job, result: PollResult, *, at: datetime) -> None:

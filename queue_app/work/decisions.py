@@ -1,0 +1,141 @@
+"""
+What a person decides where the machine cannot: each decision with a reason, done and audited in one transaction, and refused
+when the job has moved on meanwhile.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from queue_app import lifecycle, wake
+from queue_app.lifecycle import DEADLY_JOB
+from queue_app.models import Attempt, Job, ReviewItem, State, User
+from queue_app.providers.base import RemoteRef
+from queue_app.work import policy
+
+TASK_ID_MOST = 500
+
+
+class DecisionRefused(Exception):
+    """Nothing was changed; says why, and where the job is now."""
+
+
+def take_up(item: ReviewItem, task: str, *, at: datetime, actor: User, reason: str) -> None:
+    """
+    The provider has it, under this id: the job goes on with that task (T7), and the provider is asked about it at once.
+
+    :raises DecisionRefused: no reason, no such id, one of another attempt, or the job has moved on.
+    """
+    _must_say_why(reason)
+    task = _checked(task)
+    try:
+        with transaction.atomic():
+            job = _undecided(item)
+            attempt = lifecycle.current_attempt(job)
+            _must_be_free(attempt, task)
+            known = RemoteRef(provider=attempt.account_id, remote_id=task).to_json()
+            words = f"Found by hand: {reason}"
+            lifecycle.start(job, at=at, actor=actor.username, remote_id=task, remote=known, next_check_at=at, reason=words)
+            _audit("take up a found task", job, at=at, actor=actor, reason=reason, task=task)
+            wake.dispatcher()
+    except IntegrityError:
+        raise DecisionRefused(f"Task {task} was taken up for another job a moment ago. Nothing was changed.") from None
+
+
+def settle(item: ReviewItem, *, again: bool, at: datetime, actor: User, reason: str) -> State:
+    """
+    It was never accepted: ``again`` queues it for another attempt (T8) as far as it has one; else it fails (T9). Gives where the
+    job is then.
+
+    :raises DecisionRefused: no reason, or the job has moved on.
+    """
+    _must_say_why(reason)
+    with transaction.atomic():
+        job = _undecided(item)
+        (state,) = _settle([job.pk], again=again, at=at, actor=actor, reason=reason).values()
+        return state
+
+
+def settle_each(items: Iterable[ReviewItem], *, again: bool, at: datetime, actor: User, reason: str) -> dict[int, State]:
+    """
+    `settle` for many, in one transaction. Gives where each job is then; one that has moved on is left out.
+
+    :raises DecisionRefused: no reason.
+    """
+    _must_say_why(reason)
+    with transaction.atomic():
+        return _settle([item.job_id for item in items], again=again, at=at, actor=actor, reason=reason)
+
+
+def close(item: ReviewItem, *, at: datetime, actor: User, reason: str) -> None:
+    """
+    Somebody has looked at it; the job stays as it is.
+
+    :raises DecisionRefused: no reason, it was closed before, or the outcome is unknown and must be decided.
+    """
+    _must_say_why(reason)
+    with transaction.atomic():
+        job = _open(item)
+        try:
+            lifecycle.close_review(job, at=at, actor=actor.username, reason=f"Looked at: {reason}")
+        except lifecycle.MoveRefused as refusal:
+            raise DecisionRefused(str(refusal)) from None
+        _audit("close review", job, at=at, actor=actor, reason=reason, what=item.what)
+
+
+def after_another_try(job: Job) -> State:
+    """Where queueing an unknown job again would lead: not all have a try left, and a cancel may have been asked."""
+    if lifecycle.spent_tries(job) + 1 >= job.kind.max_attempts or job.worker_deaths >= DEADLY_JOB:
+        return State.FAILED
+    return State.CANCELLED if job.cancel_asked_at else State.QUEUED
+
+
+def _settle(ids: list[int], *, again: bool, at: datetime, actor: User, reason: str) -> dict[int, State]:
+    settled = lifecycle.settle_unknown(ids, again=again, at=at, actor=actor.username, reason=reason)
+    jobs = Job.objects.in_bulk(settled)
+    verb = "queue unknown job again" if again else "give up unknown job"
+    for job in jobs.values():
+        _audit(verb, job, at=at, actor=actor, reason=reason, state=job.state)
+    return {pk: State(job.state) for pk, job in jobs.items()}
+
+
+def _undecided(item: ReviewItem) -> Job:
+    job = _open(item)
+    if job.state != State.UNKNOWN:
+        raise DecisionRefused(f"{job} is {job.get_state_display().lower()} now: there is nothing to decide. Nothing was changed.")
+    return job
+
+
+def _open(item: ReviewItem) -> Job:
+    """Lock the job and look at the item as it is then."""
+    job = Job.objects.lock().get(pk=item.job_id)
+    now = ReviewItem.objects.get(pk=item.pk)
+    if now.closed_at:
+        state = job.get_state_display().lower()
+        raise DecisionRefused(f"This was settled meanwhile by {now.closed_by}; {job} is {state} now. Nothing was changed.")
+    return job
+
+
+def _must_say_why(reason: str) -> None:
+    if not reason.strip():
+        raise DecisionRefused("Say why: what you know of the provider's side belongs into the job's history.")
+
+
+def _checked(task: str) -> str:
+    task = task.strip()
+    if not task:
+        raise DecisionRefused("Type the id that the provider gave the task.")
+    if len(task) > TASK_ID_MOST or not task.isprintable() or " " in task:
+        raise DecisionRefused(f"A task id is one word of at most {TASK_ID_MOST} characters, as the provider shows it.")
+    return task
+
+
+def _must_be_free(attempt: Attempt, task: str) -> None:
+    other = Attempt.objects.filter(account=attempt.account_id, remote_id=task).exclude(pk=attempt.pk).first()
+    if other:
+        raise DecisionRefused(f"Task {task} belongs to attempt {other.number} of job {other.job_id}. Look for another one.")
+
+
+def _audit(action: str, job: Job, *, at: datetime, actor: User, reason: str, **after: str) -> None:
+    policy.audit(action, str(job), at=at, actor=actor, before={}, after=after, reason=reason, of=job)
