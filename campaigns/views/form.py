@@ -25,9 +25,9 @@ from campaigns.models import Campaign, Draft
 from campaigns.plan import Sketch
 from campaigns.views import fields
 from campaigns.views.access import viewer
-from campaigns.views.live import fragment_wanted
 from campaigns.views.matrix import Matrix, marked
 from queue_app import clock
+from queue_app.admin.live import fragment_wanted
 from queue_app.models import User
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work import room

@@ -14,9 +14,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from campaigns import mine, verbs
 from campaigns.models import Campaign
-from campaigns.views import live, quick
+from campaigns.views import quick
 from campaigns.views.access import viewer
 from queue_app import clock, tickets
+from queue_app.admin import live
 from queue_app.models import Job, Notice
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work.intake import IntakeRefused, ModelNotAvailable

@@ -11,10 +11,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from campaigns import cells
 from campaigns.models import Version
-from campaigns.views import live
 from campaigns.views.access import job_seen_by, job_to_change, may_change, viewer
 from queue_app import clock, lifecycle
-from queue_app.admin import job_page
+from queue_app.admin import job_page, live
 from queue_app.admin.preview import Selection
 from queue_app.insight import forecast, remedies
 from queue_app.lifecycle import MoveRefused, Verdict

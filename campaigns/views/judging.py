@@ -18,9 +18,9 @@ from campaigns.plan import check_prompt
 from campaigns.review import NoteRefused, NotJudgeable
 from campaigns.rules import compliance
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change, viewer
-from campaigns.views.live import fragment_wanted
 from campaigns.views.review import standing
 from queue_app import clock, tickets
+from queue_app.admin.live import fragment_wanted
 from queue_app.models import User
 from queue_app.rules import pricing
 from queue_app.tickets import NotEnoughTickets

@@ -16,9 +16,9 @@ from campaigns import heat, verbs
 from campaigns.models import Campaign
 from campaigns.progress import look, version
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change, viewer
-from campaigns.views.live import fragment_wanted, unchanged
 from queue_app import clock
 from queue_app.admin import display
+from queue_app.admin.live import fragment_wanted, unchanged
 from queue_app.admin.preview import Selection
 from queue_app.lifecycle import Verdict
 from queue_app.models import Job, Reservation

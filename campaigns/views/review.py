@@ -21,8 +21,8 @@ from campaigns.models import Campaign
 from campaigns.models.combination import Review
 from campaigns.review import Result
 from campaigns.views.access import campaign_seen_by, may_change
-from campaigns.views.live import fragment_wanted
 from queue_app import clock
+from queue_app.admin.live import fragment_wanted
 from queue_app.models import Asset
 
 CELLS_A_PAGE = 60

@@ -1,4 +1,4 @@
-/* Live pages. <body data-stream="address"> hears of changes; whatever reads itself anew does so on gq:changed and gq:tick
+/* Live pages. What is within [data-stream="address"] hears of changes; whatever reads itself anew does so on gq:changed and gq:tick
    (hx-trigger="gq:tick from:body, gq:changed from:body"; a filter in a trigger would need eval, which the CSP forbids);
    [data-live] says how old that is. Nothing runs in a hidden tab. */
 (() => {
@@ -14,8 +14,9 @@
   const disconnect = () => { clearTimeout(retry); source?.close(); source = null; };
   const connect = () => {
     clearTimeout(retry);
-    if (source || document.hidden || !body.dataset.stream) return;
-    source = new EventSource(body.dataset.stream);
+    const address = document.querySelector("[data-stream]")?.dataset.stream;
+    if (source || document.hidden || !address) return;
+    source = new EventSource(address);
     for (const name of ["change", "queue", "resync"]) source.addEventListener(name, changed);
     // the browser comes again by itself unless it was refused; the tick goes on meanwhile
     source.addEventListener("error", () => {
