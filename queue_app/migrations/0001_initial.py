@@ -707,7 +707,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('started_at__isnull', False)), fields=['started_at'], include=('queued_at',), name='job_started'),
+            index=models.Index(condition=models.Q(('started_at__isnull', False)), fields=['started_at'], include=('queued_at', 'model'), name='job_started'),
         ),
         migrations.AddIndex(
             model_name='job',

@@ -264,7 +264,12 @@ class Job(models.Model):
             models.Index(fields=["kind", "-id"], name="job_of_kind"),
             models.Index(fields=["error_code", "-id"], name="job_of_error", condition=~Q(error_code="")),
             # waits of the last 24 h, by the hour of their end
-            models.Index(fields=["started_at"], include=["queued_at"], name="job_started", condition=Q(started_at__isnull=False)),
+            models.Index(
+                fields=["started_at"],
+                include=["queued_at", "model"],
+                name="job_started",
+                condition=Q(started_at__isnull=False),
+            ),
             GinIndex(SearchVector("prompt", config="simple"), name="job_prompt_words"),
         ]
 
