@@ -6,8 +6,8 @@ from dataclasses import replace
 from math import ceil
 
 from django.conf import settings
-from django.contrib.auth.models import Group, Permission
-from django.db.models import Count, Q
+from django.contrib.auth.models import Group
+from django.db.models import Count
 
 from campaigns import launch, plan
 from campaigns.models import Dimension
@@ -15,12 +15,11 @@ from campaigns.rules import matrix
 from queue_app import clock, tickets
 from queue_app.models import Batch, Job, State, User
 from queue_app.models.job import OPEN_STATES
+from queue_app.work import roles
 
 MODEL = "sora-2"
 SECONDS = 5
 SPARE_TICKETS = 500  # for what people try themselves
-RIGHTS = ("operate_queue", "force_fail_job", "move_tickets")
-EDITED = ("modelconcurrencylimit", "queuesettings", "kind", "provideraccount", "modelroute", "generationmodel")
 
 BRIEF = plan.Brief(
     brand="Maison Alder",
@@ -66,8 +65,8 @@ def users() -> dict[str, tuple[str, str]]:
     """Make `admin`, `operator` and `demo` where they are missing; gives each one's password and what they may do."""
     file = settings.VAR / "demo-logins.json"
     passwords: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
-    roles = {"admin": "everything", "operator": "the queue in the admin", "demo": "own jobs; holds the tickets"}
-    for name in roles:
+    said = {"admin": "everything", "operator": "the queue in the admin", "demo": "own jobs; holds the tickets"}
+    for name in said:
         passwords.setdefault(name, secrets.token_urlsafe(9))
     file.touch(mode=0o600)
     file.write_text(json.dumps(passwords, indent=1))
@@ -77,11 +76,8 @@ def users() -> dict[str, tuple[str, str]]:
         if not user.check_password(password):
             user.set_password(password)
             user.save()
-    operators, _ = Group.objects.get_or_create(name="Operators")
-    theirs = Q(codename__in=[*RIGHTS, *(f"change_{model}" for model in EDITED)]) | Q(codename__startswith="view_")
-    operators.permissions.add(*Permission.objects.filter(theirs, content_type__app_label__in=("queue_app", "campaigns")))
-    User.objects.get(username="operator").groups.add(operators)
-    return {name: (passwords[name], may) for name, may in roles.items()}
+    User.objects.get(username="operator").groups.add(Group.objects.get(name=roles.OPERATOR))
+    return {name: (passwords[name], may) for name, may in said.items()}
 
 
 def submit(count: int) -> Batch:

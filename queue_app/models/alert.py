@@ -37,6 +37,14 @@ class AlertRule(models.Model):
         """Whether large values are the bad ones."""
         return self.measure != self.Measure.TICKETS_LOW
 
+    def calls(self, value: float) -> bool:
+        """Whether an alert opens at this value."""
+        return value >= self.opens_at if self.rises else value <= self.opens_at
+
+    def is_over(self, value: float) -> bool:
+        """Whether an open alert closes at this value."""
+        return value <= self.closes_at if self.rises else value >= self.closes_at
+
     def clean(self) -> None:
         if None in (self.opens_at, self.closes_at):
             return  # their fields say what is missing

@@ -1,11 +1,14 @@
-"""The seeded catalogue: kinds, accounts, models, limits and routes. Seeding is idempotent and never overwrites staff's edits."""
+"""
+The seeded catalogue: kinds, accounts, models, limits, routes and alert rules. Seeding is idempotent and never overwrites
+staff's edits.
+"""
 
 from decimal import Decimal
 from typing import Any
 
 from django.db import models, transaction
 
-from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings
+from queue_app.models import AlertRule, GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings
 from queue_app.models.catalog import Backoff, Medium
 from queue_app.rules import priority
 
@@ -71,6 +74,16 @@ MODELS: list[tuple[str, str, int, int, str, int, dict[str, Any], list[tuple[str,
     ("manim", Medium.VIDEO, 4, 1, "0", 15, _SORA, [("studio", "manim", True)]),
     ("page-writer", Medium.PAGE, 3, 1, "0.02", 60, {}, [("chat", "page-writer", True)]),
 ]
+# measure, value at which it opens, value at which it closes
+ALERT_RULES: list[tuple[str, float, float]] = [
+    (AlertRule.Measure.QUEUE_DEPTH, 500, 300),
+    (AlertRule.Measure.OLDEST_WAIT, 3600, 1800),
+    (AlertRule.Measure.FAILURE_RATE, 25, 10),
+    (AlertRule.Measure.UNKNOWN_JOBS, 1, 0),
+    (AlertRule.Measure.WORKER_SILENT, 30, 10),
+    (AlertRule.Measure.TICKETS_LOW, 20, 50),
+    (AlertRule.Measure.PAID_NOT_DELIVERED, 1, 0),
+]
 _UNIT_OF = {Medium.IMAGE: "image", Medium.VIDEO: "second", Medium.PAGE: "page"}
 
 
@@ -109,6 +122,8 @@ def seed() -> int:
                     model_id=key, account_id=account, endpoint_id=endpoint, active=active, position=position
                 )
                 added += 1
+    for measure, opens_at, closes_at in ALERT_RULES:
+        added += _once(AlertRule, {"measure": measure}, {"opens_at": opens_at, "closes_at": closes_at})
     return added
 
 

@@ -1,0 +1,133 @@
+"""Alerts and their rules: what rings, since when, and where the remedy is."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, F, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from queue_app import clock
+from queue_app.admin import display
+from queue_app.admin.base import ReadOnlyAdmin
+from queue_app.admin.catalog import PolicyAdmin
+from queue_app.models import Alert, AlertRule
+from queue_app.outbox.alerts import TO_DO
+
+Measure = AlertRule.Measure
+# measure → what the link says, the list, its filters
+REMEDIES: dict[str, tuple[str, str, dict[str, str]]] = {
+    Measure.QUEUE_DEPTH: ("Jobs that wait", "job", {"status": "queued"}),
+    Measure.OLDEST_WAIT: ("Jobs that wait", "job", {"status": "queued"}),
+    Measure.FAILURE_RATE: ("Jobs that failed", "job", {"status": "failed", "ended": "24h"}),
+    Measure.UNKNOWN_JOBS: ("What needs a person", "reviewitem", {"closed_at__isempty": "1"}),
+    Measure.WORKER_SILENT: ("Processes and their heartbeats", "workerprocess", {}),
+    Measure.TICKETS_LOW: ("Their wallet", "wallet", {}),
+    Measure.PAID_NOT_DELIVERED: ("What needs a person", "reviewitem", {"closed_at__isempty": "1"}),
+}
+
+
+def remedy(alert: Alert) -> tuple[str, str]:
+    """What the link to the remedy says, and its address."""
+    words, name, filters = REMEDIES[alert.rule_id]
+    if alert.rule_id == Measure.TICKETS_LOW:
+        filters = {"q": alert.subject}
+    address = reverse(f"admin:queue_app_{name}_changelist")
+    return words, f"{address}?{urlencode(filters)}" if filters else address
+
+
+class OpenFilter(admin.SimpleListFilter):
+    title = "alerts"
+    parameter_name = "open"
+    found: dict[str, dict[str, Any]] = {"1": {"closed_at": None}, "0": {"closed_at__isnull": False}}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "Open"), ("0", "Closed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
+        return queryset.filter(**self.found.get(self.value() or "", {}))
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    """Opened and closed by the dispatcher alone: what ends an alert is that its cause ends."""
+
+    title = "Alerts"
+    list_display = ("what", "state", "opened", "closed", "remedy")
+    list_filter = (OpenFilter, "rule")
+    list_select_related = ("rule",)
+    ordering = (F("closed_at").desc(nulls_first=True), "-id")
+    fields = ("words", "state", "to_do", "remedy", "opened", "closed", "value", "threshold")
+    readonly_fields = fields
+
+    def dress(self, rows: list[Alert]) -> None:
+        at = clock.now()
+        for row in rows:
+            row.at = at  # type: ignore[attr-defined]
+
+    @admin.display(description="Alert")
+    def what(self, alert: Alert) -> str:
+        return display.with_sub(alert.words, f"{alert.rule}, opens at {alert.rule.opens_at:g}")
+
+    @admin.display(description="State")
+    def state(self, alert: Alert) -> str:
+        return display.badge("warn", "Open") if alert.closed_at is None else display.badge("completed", "Closed")
+
+    @admin.display(description="Opened")
+    def opened(self, alert: Alert) -> str:
+        return display.when(alert.opened_at)
+
+    @admin.display(description="Lasted")
+    def closed(self, alert: Alert) -> str:
+        until = alert.closed_at or getattr(alert, "at", None) or clock.now()
+        lasted = display.ago(until - alert.opened_at)
+        return lasted if alert.closed_at else f"{lasted}, still open"
+
+    @admin.display(description="Remedy")
+    def remedy(self, alert: Alert) -> str:
+        words, address = remedy(alert)
+        return display.link(address, words)
+
+    @admin.display(description="What to do")
+    def to_do(self, alert: Alert) -> str:
+        return TO_DO[Measure(alert.rule_id)]
+
+    @admin.display(description="Rule")
+    def threshold(self, alert: Alert) -> str:
+        rule = alert.rule
+        return display.link(
+            reverse("admin:queue_app_alertrule_change", args=[rule.pk]),
+            f"{rule}: opens at {rule.opens_at:g}, closes at {rule.closes_at:g}",
+        )
+
+
+@admin.register(AlertRule)
+class AlertRuleAdmin(PolicyAdmin):
+    title = "Alert rules"
+    list_display = ("what", "opens_at", "closes_at", "active", "mail", "ringing")
+    ordering = ("measure",)
+    fieldsets = (
+        (None, {"fields": ("what", "active", "mail")}),
+        ("Values", {"fields": ("opens_at", "closes_at"), "description": "In the measure's own unit. Measured every 15 s."}),
+        ("Audit", {"fields": ("why",)}),
+    )
+    readonly_fields = ("what",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AlertRule]:
+        rules: QuerySet[AlertRule] = super().get_queryset(request)
+        return rules.annotate(open_alerts=Count("alerts", filter=Q(alerts__closed_at=None)))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # one for each measure, seeded
+
+    @admin.display(description="Measure", ordering="measure")
+    def what(self, rule: AlertRule) -> str:
+        words = str(rule)
+        return words[0].upper() + words[1:]
+
+    @admin.display(description="Open now")
+    def ringing(self, rule: AlertRule) -> str:
+        count: int = rule.open_alerts  # type: ignore[attr-defined]
+        address = f"{reverse('admin:queue_app_alert_changelist')}?{urlencode({'open': '1', 'rule__measure__exact': rule.pk})}"
+        return display.link(address, display.number(count)) if count else "–"

@@ -1,0 +1,120 @@
+"""What alert rules measure: each a question or two that an index answers, whatever the size of the queue."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q
+
+from queue_app.models import AlertRule, Job, JobEvent, State, WorkerProcess
+
+COUNTED = 10_000  # jobs; more are said to be "at least" that many
+FEW = 8  # ended jobs in an hour; the rate of fewer says nothing
+HOUR, DAY, WEEK = timedelta(hours=1), timedelta(hours=24), timedelta(days=7)
+
+# wallets that are low, of owners who reserved or were charged within a week: one probe of the ledger for each
+_LOW_WALLETS = """
+    SELECT account.username, wallet.available
+      FROM queue_app_wallet wallet
+      JOIN queue_app_user account ON account.id = wallet.owner_id AND account.is_active
+     CROSS JOIN LATERAL (
+        SELECT spent.at FROM queue_app_ledgertransaction spent
+         WHERE spent.wallet_id = wallet.id AND spent.kind IN ('reserve', 'capture')
+         ORDER BY spent.id DESC LIMIT 1
+     ) last
+     WHERE wallet.available < %(below)s AND last.at > %(since)s
+"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A measure's value and what it means, in a sentence."""
+
+    value: float
+    words: str
+
+
+Found = Mapping[str, Seen]  # by subject; one that is not there is as it should be
+
+
+def _queue_depth(rule: AlertRule, at: datetime) -> Found:
+    most = max(COUNTED, int(2 * rule.opens_at))
+    waiting = Job.objects.filter(state=State.QUEUED).order_by()[:most].count()
+    return {"": Seen(waiting, f"{'At least ' if waiting == most else ''}{_jobs(waiting)} waiting.")}
+
+
+def _oldest_wait(rule: AlertRule, at: datetime) -> Found:
+    ready = Job.objects.filter(state=State.QUEUED, held=False, not_before=None)
+    since = ready.aggregate(since=Min("queued_at"))["since"]
+    if since is None:
+        return {}
+    seconds = (at - since).total_seconds()
+    return {"": Seen(seconds, f"The oldest job has waited for its turn for {_time(seconds)}.")}
+
+
+def _failure_rate(rule: AlertRule, at: datetime) -> Found:
+    """Of jobs that ran their course: a cancelled one neither failed nor came through."""
+    ended = Job.objects.filter(ended_at__gt=at - HOUR, state__in=(State.COMPLETED, State.FAILED))
+    counts = ended.aggregate(all=Count("pk"), failed=Count("pk", filter=Q(state=State.FAILED)))
+    if counts["all"] < FEW:
+        return {}
+    percent = 100 * counts["failed"] / counts["all"]
+    return {"": Seen(percent, f"{counts['failed']} of {_jobs(counts['all'])} failed in the last hour: {percent:.0f} %.")}
+
+
+def _unknown_jobs(rule: AlertRule, at: datetime) -> Found:
+    unknown = Job.objects.filter(state=State.UNKNOWN).count()
+    return {"": Seen(unknown, f"{_jobs(unknown)} with an unknown outcome: held, nothing charged, a person may have to decide.")}
+
+
+def _worker_silent(rule: AlertRule, at: datetime) -> Found:
+    """
+    By machine and role, its process that is silent longest; and the dispatcher that leads, wherever it is: the others stand by.
+
+    A process that ends takes its row away, so a silent row is a process that was killed, or a machine that is gone.
+    """
+    rows = WorkerProcess.objects.order_by("host", "role").values_list("host", "role").annotate(Min("beat_at"))
+    found = {}
+    for host, role, beat_at in rows:
+        seconds = (at - beat_at).total_seconds()
+        found[f"{role} on {host}"] = Seen(seconds, f"A {role} process on {host} was last heard of {_time(seconds)} ago.")
+    led_at = WorkerProcess.objects.filter(leader=True).aggregate(at=Max("beat_at"))["at"]
+    if led_at is not None:
+        seconds = (at - led_at).total_seconds()
+        found["leader"] = Seen(seconds, f"No dispatcher leads: the last one was heard of {_time(seconds)} ago.")
+    return found
+
+
+def _tickets_low(rule: AlertRule, at: datetime) -> Found:
+    with connection.cursor() as cursor:
+        cursor.execute(_LOW_WALLETS, {"below": rule.closes_at, "since": at - WEEK})
+        rows: list[tuple[str, int]] = cursor.fetchall()
+    return {owner: Seen(left, f"{owner} has {left:,} ticket{'s' * (left != 1)} left.") for owner, left in rows}
+
+
+def _paid_not_delivered(rule: AlertRule, at: datetime) -> Found:
+    """Failed once the provider was done, and not queued again since."""
+    lost = JobEvent.objects.filter(job=OuterRef("pk"), from_state=State.STORING, to_state=State.FAILED, at__gt=at - DAY)
+    count = Job.objects.filter(Exists(lost), state=State.FAILED, ended_at__gt=at - DAY).count()
+    return {"": Seen(count, f"{_jobs(count)} of the last 24 h: the provider was paid, nothing was delivered.")}
+
+
+MEASURES: dict[str, Callable[[AlertRule, datetime], Found]] = {
+    AlertRule.Measure.QUEUE_DEPTH: _queue_depth,
+    AlertRule.Measure.OLDEST_WAIT: _oldest_wait,
+    AlertRule.Measure.FAILURE_RATE: _failure_rate,
+    AlertRule.Measure.UNKNOWN_JOBS: _unknown_jobs,
+    AlertRule.Measure.WORKER_SILENT: _worker_silent,
+    AlertRule.Measure.TICKETS_LOW: _tickets_low,
+    AlertRule.Measure.PAID_NOT_DELIVERED: _paid_not_delivered,
+}
+
+
+def _jobs(count: int) -> str:
+    return f"{count:,} job{'s' * (count != 1)}"
+
+
+def _time(seconds: float) -> str:
+    minutes = round(seconds) // 60
+    return f"{round(seconds)} s" if minutes < 3 else f"{minutes} min" if minutes < 180 else f"{minutes // 60} h"

@@ -1,0 +1,52 @@
+"""
+The roles of staff, seeded as groups: who may look, who runs the queue, who moves tickets, who edits the catalogue.
+
+A group is known by its name. One that is missing is made with its rights; one that is there is left as staff made it, with
+what they gave it and without what they took away. So a role that was renamed is made anew beside it, and holds nobody.
+"""
+
+from collections.abc import Sequence
+
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission
+from django.db import models, transaction
+from django.db.models import Q
+
+from queue_app.models import AlertRule, GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings
+
+VIEWER, OPERATOR, FINANCE, CATALOGUE = "Viewer", "Operator", "Finance", "Catalogue editor"
+# what each may do besides looking; the catalogue editor's follow from the rows
+RIGHTS = {
+    VIEWER: (),
+    OPERATOR: ("operate_queue", "force_fail_job", "view_provider_data", "change_modelconcurrencylimit"),
+    FINANCE: ("move_tickets",),
+}
+EDITED: tuple[type[models.Model], ...] = (
+    GenerationModel,
+    ModelConcurrencyLimit,
+    Kind,
+    ProviderAccount,
+    ModelRoute,
+    QueueSettings,
+    AlertRule,
+)
+
+
+@transaction.atomic
+def seed(also: Sequence[type[models.Model]] = ()) -> int:
+    """
+    Make the groups that are missing. Gives how many were.
+
+    :param also: rows of applications above the queue that catalogue editors edit; what these applications keep, all may see.
+    """
+    labels = {"queue_app", *(model._meta.app_label for model in also)}
+    shown = [f"view_{model._meta.model_name}" for label in labels for model in apps.get_app_config(label).get_models()]
+    edited = [f"{verb}_{model._meta.model_name}" for model in (*EDITED, *also) for verb in ("add", "change")]
+    added = 0
+    for name, own in {**RIGHTS, CATALOGUE: edited}.items():
+        group, is_new = Group.objects.get_or_create(name=name)
+        if is_new:
+            ours = Q(content_type__app_label__in=labels, codename__in=[*shown, *own])
+            group.permissions.set(Permission.objects.filter(ours | Q(content_type__app_label="auth", codename="view_group")))
+        added += is_new
+    return added
