@@ -22,7 +22,7 @@ from queue_app.outbox import delivery
 from queue_app.runtime import roll, tasks
 from queue_app.runtime.ears import Ears
 from queue_app.runtime.tasks import hand_out, hand_out_messages
-from queue_app.work import dispatch, recovery
+from queue_app.work import alerts, dispatch, recovery
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ LONGEST_SLEEP_SECONDS = 1.0
 FRUITLESS_SLEEP_SECONDS = 0.25  # after a round that found nothing although something is due: somebody else is at it
 PRUNE_SECONDS = 60
 TIDY_SECONDS = 3600
+ALERT_SECONDS = 15
 BACKOFF_SECONDS = (0.2, 0.5, 1, 2, 5)
 WENT_WELL_SECONDS = 10  # a fault after that long is a new one
 DATABASE_GONE = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
@@ -59,6 +60,7 @@ class Dispatcher:
         self._bell, self._rope = os.pipe()
         self._sweep, self._prune = Every(settings.TIMES.sweep), Every(PRUNE_SECONDS)
         self._tidy = Every(TIDY_SECONDS, at_once=False)
+        self._review = Every(ALERT_SECONDS, at_once=False)  # the heartbeats of who just started come first
 
     def stop(self) -> None:
         """Begin no new round."""
@@ -108,6 +110,8 @@ class Dispatcher:
                 _alone(prune, at)
         if self._tidy.is_due():
             _alone(tasks.hand_out_tidying, at)
+        if self._review.is_due():
+            _alone(alerts.review, at)
         due_at = dispatch.next_due(at=at)
         if not (woken or sweeps or (due_at and due_at <= at)):
             return _until(due_at, at)
