@@ -144,6 +144,14 @@ def refund(job: Job, *, at: datetime, actor: str, reason: str, amount: int | Non
     return entry
 
 
+def lock(owners: Iterable[int]) -> dict[int, int]:
+    """
+    Lock the wallets of these owners, ids ascending, until the transaction ends; before anything is booked job by job. Gives what
+    is available to each.
+    """
+    return {owner_id: wallet.available for owner_id, wallet in _locked_wallets(dict.fromkeys(owners, 0)).items()}
+
+
 def _settle(kind: LedgerTransaction.Kind, jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     held = list(Reservation.objects.filter(job__in=jobs, state=Reservation.State.HELD).select_related("wallet").order_by("id"))
     if len(held) != len(jobs):

@@ -17,7 +17,7 @@ from queue_app.admin.job_page import context as job_page
 from queue_app.admin.preview import Selection
 from queue_app.insight import board, waiting
 from queue_app.models import Attempt, Batch, Job, ReviewItem, State, User
-from queue_app.work import intake, policy
+from queue_app.work import again, policy
 
 # name, filters, the count of `board.summary` that shows the same jobs, and whether it calls for somebody
 SAVED_VIEWS: tuple[tuple[str, dict[str, str], str, bool], ...] = (
@@ -128,7 +128,7 @@ class JobAdmin(ReadOnlyAdmin):
         selected = Selection(request, jobs)
         if "confirm" not in request.POST:
             return self._preview(request, selected.on_retry())
-        queued, refused = intake.retry_each(selected.ids, at=clock.now(), actor=_name(request))
+        queued, refused = again.each(selected.ids, at=clock.now(), actor=_name(request))
         _audit(request, "retry jobs", queued)
         if queued:
             self.message_user(request, f"{_jobs(queued)} queued again.", messages.SUCCESS)

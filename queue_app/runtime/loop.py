@@ -21,7 +21,7 @@ from queue_app.models import State
 from queue_app.outbox import delivery
 from queue_app.runtime import roll, tasks
 from queue_app.runtime.ears import Ears
-from queue_app.runtime.tasks import hand_out, hand_out_messages
+from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages
 from queue_app.work import alerts, dispatch, recovery
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class Dispatcher:
         if sweeps:
             _alone(recovery.sweep, at)
         if self._prune.is_due():
-            for prune in (recovery.prune, roll.prune, tasks.prune):
+            for prune in (recovery.prune, bulk.prune, roll.prune, tasks.prune):
                 _alone(prune, at)
         if self._tidy.is_due():
             _alone(tasks.hand_out_tidying, at)
@@ -127,6 +127,7 @@ def _round(at: datetime) -> int:
     dispatch.wake_due(at=at)
     handed_out = hand_out((lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at))
     handed_out += hand_out(lifecycle.lease_due(at))
+    handed_out += hand_out_bulk(bulk.lease_due(at=at))
     return handed_out + hand_out_messages(delivery.lease_due(at=at))
 
 

@@ -23,10 +23,12 @@ from queue_app.outbox import delivery
 from queue_app.runtime import beats
 from queue_app.runtime.lifeline import LINE
 from queue_app.runtime.queues import Queue
+from queue_app.work import bulk as bulk_actions
 from queue_app.work import dispatch, polling, recovery, storing, submission
 
 log = logging.getLogger(__name__)
 
+BULK_SLICE_SECONDS = 10  # then facts going out have their turn
 GO_ON_SHARE = 2 / 3  # of its task time (40 of 60 s) that a worker must have left to go on with the next job itself
 Leased = tuple[Lease, State]
 
@@ -68,6 +70,15 @@ def hand_out_messages(ids: Iterable[int]) -> int:
     return count
 
 
+def hand_out_bulk(ids: Iterable[int]) -> int:
+    """Queue a task for a slice of each bulk action; call it outside any transaction. Gives how many."""
+    count = 0
+    for action_id in ids:
+        async_task("queue_app.runtime.tasks.bulk", action_id, cluster=Queue.DELIVER.cluster)
+        count += 1
+    return count
+
+
 def hand_out_tidying(*, at: datetime) -> None:
     """Queue the tidying of the storage: listing it takes long, and a store task has minutes."""
     async_task("queue_app.runtime.tasks.tidy", cluster=Queue.STORE.cluster)
@@ -77,6 +88,13 @@ def deliver(message_id: int) -> None:
     """Send one outbox message."""
     beats.name_task(f"deliver message {message_id}")
     delivery.deliver(message_id)
+
+
+def bulk(action_id: int) -> None:
+    """Work through a bulk action for a while; what is left of it is handed out again."""
+    beats.name_task(f"bulk action {action_id}")
+    began = time.monotonic()
+    bulk_actions.work(action_id, may_go_on=lambda: time.monotonic() - began < BULK_SLICE_SECONDS and not LINE.is_cut())
 
 
 def work(job_id: int, fence: int) -> None:

@@ -49,7 +49,8 @@ _NEXT_DUE = """
         (SELECT min(paused_until) FROM queue_app_provideraccount WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_modelconcurrencylimit WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s),
-        (SELECT min(due_at) FROM queue_app_outboxmessage WHERE delivered_at IS NULL AND given_up_at IS NULL)
+        (SELECT min(due_at) FROM queue_app_outboxmessage WHERE delivered_at IS NULL AND given_up_at IS NULL),
+        (SELECT min(greatest(starts_at, lease_until)) FROM queue_app_bulkaction WHERE phase IN ('waiting', 'running'))
     )
 """
 
@@ -88,7 +89,7 @@ def wake_due(*, at: datetime) -> int:
 
 
 def next_due(*, at: datetime) -> datetime | None:
-    """When something will be due that no wake-up tells of: a delay, a check, a lease, the end of a pause or a cool-down."""
+    """When something will be due that no wake-up tells of: a delay, a check, a lease, a bulk action, a pause's or cool-down's end."""
     with connection.cursor() as cursor:
         cursor.execute(_NEXT_DUE, {"at": at})
         due_at: datetime | None = cursor.fetchone()[0]

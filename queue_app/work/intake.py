@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from queue_app import lifecycle, tickets
+from queue_app import lifecycle
 from queue_app.models import Batch, GenerationModel, Job, Kind, User
 from queue_app.models.catalog import Medium
 from queue_app.rules import parameters as parameter_rules
@@ -123,23 +123,8 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     for job in jobs:
         if job.model_id not in offered:
             raise ModelNotAvailable(job.model_id)
-        _set_price(job, offered[job.model_id])
+        set_price(job, offered[job.model_id])
     lifecycle.queue_again(jobs, at=at, actor=actor)
-
-
-def retry_each(ids: Sequence[int], *, at: datetime, actor: str) -> tuple[list[int], dict[int, str]]:
-    """Retry what can be retried of these jobs. Gives the ids that are queued again, and why the others are not."""
-    queued: list[int] = []
-    refused: dict[int, str] = {}
-    for pk in sorted(ids):
-        try:
-            with transaction.atomic():
-                retry(list(Job.objects.lock().filter(pk=pk)), at=at, actor=actor)
-        except (lifecycle.MoveRefused, ModelNotAvailable, tickets.NotEnoughTickets) as refusal:
-            refused[pk] = str(refusal)
-        else:
-            queued.append(pk)
-    return queued, refused
 
 
 def default_priority(model: GenerationModel) -> int:
@@ -234,7 +219,7 @@ class _Reader:
             not_before=draft.not_before if draft.not_before and draft.not_before > self.at else None,
             preview=route.account.is_preview,
         )
-        _set_price(job, model)
+        set_price(job, model)
         return job
 
     def _kind(self, index: int, draft: Draft, model: GenerationModel) -> Kind | None:
@@ -279,6 +264,7 @@ class _Reader:
         self.problems.append(Problem(index, name, message))
 
 
-def _set_price(job: Job, model: GenerationModel) -> None:
+def set_price(job: Job, model: GenerationModel) -> None:
+    """Put today's price of one try on a job."""
     job.tickets = pricing.tickets(model.unit, model.tickets_per_unit, job.parameters)
     job.usd_estimate = pricing.usd(model.unit, Decimal(model.usd_per_unit), job.parameters)

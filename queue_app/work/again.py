@@ -1,0 +1,57 @@
+"""Queueing many jobs again, where some cannot be: as one set, with each refusal by itself."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from queue_app import lifecycle, tickets
+from queue_app.models import Batch, Job, State
+from queue_app.work import intake, room
+
+
+def each(ids: Sequence[int], *, at: datetime, actor: str) -> tuple[list[int], dict[int, str]]:
+    """
+    Retry what can be retried of these jobs, lower numbers first, in chunks of 500, each a transaction. Gives the ids that are
+    queued again, and why the others are not.
+    """
+    queued: list[int] = []
+    refused: dict[int, str] = {}
+    listed = sorted(ids)
+    for start in range(0, len(listed), lifecycle.CHUNK):
+        with transaction.atomic():
+            jobs = _locked_for_retry(listed[start : start + lifecycle.CHUNK])
+            why_not = _refusals(jobs)
+            again = [job for job in jobs if job.pk not in why_not]
+            intake.retry(again, at=at, actor=actor)
+        refused |= why_not
+        queued += [job.pk for job in again]
+    return queued, refused
+
+
+def _locked_for_retry(ids: Sequence[int]) -> list[Job]:
+    """Batches, jobs, wallets: what queues them again finds its locks taken, in their order."""
+    batches = Job.objects.filter(pk__in=ids, batch__isnull=False).values("batch")
+    list(Batch.objects.select_for_update(no_key=True).filter(pk__in=batches).order_by("id"))
+    return list(Job.objects.lock().filter(pk__in=ids))
+
+
+def _refusals(jobs: Sequence[Job]) -> dict[int, str]:
+    """Why some of these locked jobs cannot be retried; locks the wallets of the others."""
+    offered = room.available_models()
+    refused: dict[int, str] = {}
+    for job in jobs:
+        if job.state not in (State.FAILED, State.CANCELLED):
+            refused[job.pk] = str(lifecycle.not_for_retry(job))
+    gone = {job.model_id for job in jobs if job.pk not in refused} - offered.keys()
+    words = {model: str(intake.ModelNotAvailable(model)) for model in gone}
+    refused |= {job.pk: words[job.model_id] for job in jobs if job.pk not in refused and job.model_id in words}
+    able = [job for job in jobs if job.pk not in refused]
+    left = tickets.lock({job.owner_id for job in able})
+    for job in able:
+        intake.set_price(job, offered[job.model_id])
+        if job.tickets > left[job.owner_id]:
+            refused[job.pk] = str(tickets.NotEnoughTickets(needed=job.tickets, available=left[job.owner_id]))
+        else:
+            left[job.owner_id] -= job.tickets
+    return refused

@@ -1,0 +1,235 @@
+"""
+Bulk actions: one verb of staff over many jobs, as a record that is shown first, can be taken back for some seconds, works in
+slices, can be stopped, and says of each job that it could not do why.
+
+    draft ─confirm─► waiting ─► running ─► done
+                        └ undo ► undone └ abort ► aborted
+
+Every chunk does its verb and moves the record's pointer in one transaction under the record's lock, which is taken before any
+other: a worker that dies repeats nothing and leaves nothing out, and two that come at once take turns.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from queue_app import clock, wake
+from queue_app.models import BulkAction, BulkRefusal, Job, User
+from queue_app.rules import priority
+from queue_app.work import bulk_verbs, policy
+
+Verb, Phase = BulkAction.Verb, BulkAction.Phase
+
+MOST = 1_000_000  # jobs of one action
+CHUNK = {Verb.REFUND: 100}  # jobs of one transaction: a refund books each job by itself and holds its wallet meanwhile
+STARTS_AFTER = timedelta(seconds=10)  # so long it can be undone
+LEASE = timedelta(seconds=30)  # a worker that said nothing for so long is gone
+DRAFTS_KEPT = timedelta(days=1)
+FIRST_IDS = 20  # of the jobs, named in the audit
+NEEDS_A_REASON = (Verb.FORCE_FAIL, Verb.REFUND)
+_TOO_LATE = {Phase.DRAFT: "It was confirmed before.", Phase.WAITING: "It does not wait.", Phase.RUNNING: "It does not run."}
+_STANDS = {
+    Phase.DRAFT: "shown and not confirmed",
+    Phase.WAITING: "about to start",
+    Phase.RUNNING: "running",
+    Phase.DONE: "done",
+    Phase.UNDONE: "undone",
+    Phase.ABORTED: "aborted",
+}
+_RIGHTS = {Verb.FORCE_FAIL: "queue_app.force_fail_job", Verb.REFUND: "queue_app.move_tickets"}
+
+
+class BulkRefused(Exception):
+    """What was asked of the record cannot be done, in words; nothing was written."""
+
+
+def may(user: User, verb: str) -> bool:
+    """Whether this user may use the verb."""
+    return user.has_perm(_RIGHTS.get(Verb(verb), "queue_app.operate_queue"))
+
+
+def draft(
+    verb: str,
+    jobs: "QuerySet[Job] | Iterable[int]",
+    *,
+    at: datetime,
+    actor: User,
+    chosen: str,
+    options: Mapping[str, Any] | None = None,
+) -> BulkAction:
+    """
+    Keep what was asked for: the verb, and the numbers of the jobs as they are chosen now. Nothing is done to them.
+
+    :param jobs: a query of jobs, or numbers; numbers of no job are left out.
+    :param chosen: how they were chosen, in words.
+    :param options: ``priority`` of a set priority, ``tickets`` of a refund (all that is left when not given).
+    :raises BulkRefused: no job, more than a million, or an option that makes no sense.
+    """
+    verb = Verb(verb)
+    found = jobs if isinstance(jobs, QuerySet) else Job.objects.filter(pk__in=list(jobs))
+    # move to front keeps their order among each other, and puts the last of them in front first
+    rank = ("priority", "-order_key", "-id") if verb is Verb.FRONT else ("id",)
+    ids = list(found.order_by(*rank).values_list("pk", flat=True)[: MOST + 1])
+    if not ids:
+        raise BulkRefused("No job is chosen, or the chosen ones are gone.")
+    if len(ids) > MOST:
+        raise BulkRefused(f"These are more than {MOST:,} jobs; choose fewer by a filter.")
+    return BulkAction.objects.create(
+        verb=verb,
+        actor=actor,
+        options=_options(verb, options or {}),
+        chosen=chosen[:300],
+        job_ids=ids,
+        total=len(ids),
+        created_at=at,
+    )
+
+
+@transaction.atomic
+def confirm(
+    action: BulkAction, *, at: datetime, actor: User, reason: str = "", options: Mapping[str, Any] | None = None
+) -> BulkAction:
+    """
+    It starts in 10 s and can be undone until then.
+
+    :raises BulkRefused: not a draft any more, no right, or a reason or an option is missing.
+    """
+    now = _locked(action, actor, Phase.DRAFT)
+    reason = reason.strip()[:300]
+    if now.verb in NEEDS_A_REASON and not reason:
+        raise BulkRefused("Say why: it is kept in each job's history and in the audit.")
+    now.options = {**now.options, **_options(Verb(now.verb), options or {})}
+    if now.verb == Verb.PRIORITY and "priority" not in now.options:
+        raise BulkRefused("Choose a priority.")
+    now.phase, now.actor, now.reason, now.starts_at = Phase.WAITING, actor, reason, at + STARTS_AFTER
+    now.save(update_fields=["phase", "actor", "reason", "options", "starts_at"])
+    return _said(now, "", at=at, actor=actor, reason=reason)
+
+
+@transaction.atomic
+def run_now(action: BulkAction, *, at: datetime, actor: User) -> BulkAction:
+    """
+    Skip what is left of the wait.
+
+    :raises BulkRefused: it does not wait, or no right.
+    """
+    now = _locked(action, actor, Phase.WAITING)
+    now.starts_at = at
+    now.save(update_fields=["starts_at"])
+    return _said(now, ": run now", at=at, actor=actor)
+
+
+@transaction.atomic
+def undo(action: BulkAction, *, at: datetime, actor: User) -> BulkAction:
+    """
+    Take it back before it began; no job was touched.
+
+    :raises BulkRefused: it has begun or is over, or no right.
+    """
+    now = _locked(action, actor, Phase.WAITING)
+    now.phase, now.ended_at, now.lease_until = Phase.UNDONE, at, None
+    now.save(update_fields=["phase", "ended_at", "lease_until"])
+    return _said(now, ": undone", at=at, actor=actor)
+
+
+@transaction.atomic
+def abort(action: BulkAction, *, at: datetime, actor: User) -> BulkAction:
+    """
+    Stop it after the chunk that is at work; what was done stays done.
+
+    :raises BulkRefused: it does not run, or no right.
+    """
+    now = _locked(action, actor, Phase.RUNNING)
+    now.phase, now.ended_at, now.lease_until = Phase.ABORTED, at, None
+    now.save(update_fields=["phase", "ended_at", "lease_until"])
+    return _said(now, f": aborted after {now.worked:,}", at=at, actor=actor)
+
+
+@transaction.atomic
+def lease_due(*, at: datetime) -> list[int]:
+    """Give out the actions whose time has come and that no worker is at, oldest first: their ids."""
+    due = BulkAction.objects.filter(phase__in=(Phase.WAITING, Phase.RUNNING), starts_at__lte=at)
+    free = due.filter(Q(lease_until=None) | Q(lease_until__lte=at)).order_by("starts_at", "id")
+    ids = list(free.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
+    BulkAction.objects.filter(pk__in=ids).update(lease_until=at + LEASE)
+    return ids
+
+
+def work(action_id: int, *, may_go_on: Callable[[], bool]) -> None:
+    """Work through it, chunk after chunk, while it may; the rest is handed out again at once. Run twice it changes no result."""
+    while _step(action_id, at=clock.now()):
+        if not may_go_on():
+            BulkAction.objects.filter(pk=action_id).update(lease_until=None)
+            wake.dispatcher()
+            return
+
+
+def prune(*, at: datetime) -> None:
+    """Remove drafts that nobody confirmed within a day."""
+    BulkAction.objects.filter(phase=Phase.DRAFT, created_at__lt=at - DRAFTS_KEPT).delete()
+
+
+@transaction.atomic(durable=True)
+def _step(action_id: int, *, at: datetime) -> bool:
+    """One chunk: the verb, its results and the pointer, or nothing of them. Gives whether there is more to do."""
+    action = _rows().filter(pk=action_id).first()
+    begins = action is not None and action.phase == Phase.WAITING and action.starts_at is not None and action.starts_at <= at
+    if action is None or not (begins or action.phase == Phase.RUNNING):
+        return False
+    size = CHUNK.get(Verb(action.verb), 500)
+    ids = BulkAction.objects.values_list(f"job_ids__{action.worked}_{action.worked + size}", flat=True).get(pk=action_id)
+    outcome = bulk_verbs.do(action, ids, at=at)
+    BulkRefusal.objects.bulk_create(BulkRefusal(action=action, job_id=pk, why=why[:300]) for pk, why in outcome.refused.items())
+    came_to = Counter(action.results) + outcome.came_to + Counter(refused=len(outcome.refused))
+    action.results = dict(came_to)
+    action.worked += len(ids)
+    more = action.worked < action.total
+    action.phase = Phase.RUNNING if more else Phase.DONE
+    action.ended_at, action.lease_until = (None, at + LEASE) if more else (at, None)
+    action.save(update_fields=["phase", "worked", "results", "ended_at", "lease_until"])
+    wake.queue_changed()
+    return more
+
+
+def _rows() -> "QuerySet[BulkAction]":
+    """Records to lock, without their numbers: a million of them are 8 MB."""
+    return BulkAction.objects.select_for_update(no_key=True, of=("self",)).select_related("actor").defer("job_ids")
+
+
+def _locked(action: BulkAction, actor: User, phase: BulkAction.Phase) -> BulkAction:
+    now = _rows().get(pk=action.pk)
+    if not may(actor, now.verb):
+        raise BulkRefused(f"You may not use “{now.get_verb_display().lower()}”.")
+    if now.phase != phase:
+        raise BulkRefused(f"{_TOO_LATE[phase]} It is {_STANDS[Phase(now.phase)]}.")
+    return now
+
+
+def _said(action: BulkAction, what: str, *, at: datetime, actor: User, reason: str = "") -> BulkAction:
+    """Write the audit's entry and wake who must know."""
+    first = BulkAction.objects.values_list(f"job_ids__0_{FIRST_IDS}", flat=True).get(pk=action.pk)
+    after = {"phase": action.phase, "jobs": action.total, "first": first, "chosen": action.chosen, **action.options}
+    name = f"{action.get_verb_display().lower()} jobs{what}"
+    policy.audit(name, str(action), at=at, actor=actor, after=after, reason=reason, of=action)
+    wake.queue_changed()
+    return action
+
+
+def _options(verb: BulkAction.Verb, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that the verb knows, checked; what was not given is left out."""
+    name = {Verb.PRIORITY: "priority", Verb.REFUND: "tickets"}.get(verb)
+    value = given.get(name) if name else None
+    if name is None or value in (None, ""):
+        return {}
+    lowest, highest = (priority.LOWEST, priority.HIGHEST) if name == "priority" else (1, 10**9)
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = lowest - 1
+    if not lowest <= number <= highest:
+        raise BulkRefused(f"{name} is a whole number from {lowest:,} to {highest:,}, not “{str(value)[:40]}”.")
+    return {name: number}
