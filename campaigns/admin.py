@@ -13,7 +13,7 @@ from campaigns import cells as cell_reads
 from campaigns.models import Brand, Campaign, Combination, ComplianceRule, Dimension, DimensionValue
 from queue_app import clock
 from queue_app.admin import display
-from queue_app.admin.base import FastAdmin, FoundExactly
+from queue_app.admin.base import FastAdmin, FoundExactly, NamedCells, typed_number
 from queue_app.models import User
 from queue_app.work import policy
 
@@ -26,24 +26,26 @@ class AuditedAdmin(FastAdmin):
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: forms.ModelForm, change: bool) -> None:  # type: ignore[type-arg]
         super().save_model(request, obj, form, change)
-        _audit_form(request, form, is_new=not change)
+        _audit_form(request, form, is_new=not change, of=obj)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         super().save_formset(request, form, formset, change)
-        for obj in formset.deleted_objects:
-            _audit(request, "delete", obj, before=_facts(obj))
+        for obj in formset.deleted_objects:  # gone already: the row that held it shows it
+            _audit(request, "delete", obj, before=_facts(obj), of=form.instance)
         new = {id(obj) for obj in formset.new_objects}
         for one in formset.forms:
             if one.instance.pk and one.has_changed() and one not in formset.deleted_forms:
-                _audit_form(request, one, is_new=id(one.instance) in new)
+                has_page = self.admin_site.is_registered(type(one.instance))
+                of = one.instance if has_page else form.instance
+                _audit_form(request, one, is_new=id(one.instance) in new, of=of)
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
-        _audit(request, "delete", obj, before=_facts(obj))
+        _audit(request, "delete", obj, before=_facts(obj), of=obj)
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
         for obj in queryset:
-            _audit(request, "delete", obj, before=_facts(obj))
+            _audit(request, "delete", obj, before=_facts(obj), of=obj)
         super().delete_queryset(request, queryset)
 
 
@@ -100,7 +102,7 @@ class ComplianceRuleAdmin(AuditedAdmin):
         return display.clipped(rule.pattern)
 
 
-class ValueForm(forms.ModelForm):  # type: ignore[type-arg]
+class ValueForm(NamedCells, forms.ModelForm):  # type: ignore[type-arg]
     """A value whose key is chosen once: campaigns keep it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -165,9 +167,9 @@ class ShownAdmin(FoundExactly):
     campaign = ""  # how the row leads to its campaign
 
     def found_by(self, word: str) -> dict[str, Any] | None:
-        digits = word.replace("\u202f", "")
-        if digits.isascii() and digits.isdigit() and len(digits) < 19:
-            return {f"{self.campaign}pk": int(digits)}
+        number = typed_number(word)
+        if number is not None:
+            return {f"{self.campaign}pk": number}
         return {f"{self.campaign}batch__owner__username": word}
 
 
@@ -252,21 +254,27 @@ def campaigns_with(dimension: Dimension, value: DimensionValue | None = None) ->
     return Campaign.objects.filter(dimensions__contains={dimension.key: [value.key]})
 
 
-def _audit_form(request: HttpRequest, form: Any, *, is_new: bool) -> None:
-    """What a saved form has changed."""
+def _audit_form(request: HttpRequest, form: Any, *, is_new: bool, of: models.Model) -> None:
+    """What a saved form has changed; the page of ``of`` shows it."""
     if is_new:
-        _audit(request, "add", form.instance, after=_facts(form.instance))
+        _audit(request, "add", form.instance, after=_facts(form.instance), of=of)
     elif form.changed_data:
         before = {name: form.initial.get(name) for name in form.changed_data}
-        _audit(request, "change", form.instance, before=before, after=_facts(form.instance, form.changed_data))
+        _audit(request, "change", form.instance, before=before, after=_facts(form.instance, form.changed_data), of=of)
 
 
 def _audit(
-    request: HttpRequest, verb: str, obj: models.Model, *, before: Facts | None = None, after: Facts | None = None
+    request: HttpRequest,
+    verb: str,
+    obj: models.Model,
+    *,
+    of: models.Model,
+    before: Facts | None = None,
+    after: Facts | None = None,
 ) -> None:
     assert isinstance(request.user, User)
     action, at = f"{verb} {obj._meta.verbose_name}", clock.now()
-    policy.audit(action[:60], str(obj)[:200], at=at, actor=request.user, before=before, after=after)
+    policy.audit(action[:60], str(obj)[:200], at=at, actor=request.user, before=before, after=after, of=of)
 
 
 def _facts(obj: models.Model, names: list[str] | None = None) -> Facts:

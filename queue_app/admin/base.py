@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin import widgets
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db import connection, models
@@ -11,8 +13,15 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 
 from queue_app.admin import display
+from queue_app.admin.history import AuditedHistory
 
 EXACT_UP_TO = 10_000  # above it the planner's estimate is close enough for page numbers
+
+
+def typed_number(word: str) -> int | None:
+    """A row's number as people type or copy it, with or without our thousands' space; ``None`` for anything else."""
+    digits = word.strip().replace(display.NARROW, "")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
 
 
 class EstimatingPaginator(Paginator):  # type: ignore[type-arg]
@@ -35,6 +44,28 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]
         return int(plan[0]["Plan"]["Plan Rows"])
 
 
+class DayAndTime(widgets.AdminSplitDateTime):
+    """Django's two fields of a moment, each with a name for who cannot see where it stands."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs)
+        for part, name in zip(self.widgets, ("Date", "Time"), strict=True):
+            part.attrs["aria-label"] = name
+
+
+class NamedCells:
+    """Forms in the rows of a table, whose fields are named by nothing but the column's head."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():  # type: ignore[attr-defined]
+            field.widget.attrs.setdefault("aria-label", field.label)
+
+
+class RowForm(NamedCells, forms.ModelForm):  # type: ignore[type-arg]
+    """A row of a list that is edited in place."""
+
+
 class DressedList(ChangeList):
     """A page of rows that the admin class looks up what it shows of them for, once for all."""
 
@@ -44,19 +75,22 @@ class DressedList(ChangeList):
         self.model_admin.dress(list(self.result_list))  # type: ignore[attr-defined]
 
 
-class FastAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class FastAdmin(AuditedHistory):
     """A list whose cost does not follow the table's size."""
 
     paginator = EstimatingPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter grows with the table
-    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}, models.DateTimeField: {"widget": DayAndTime}}
     list_per_page = 50
     list_max_show_all = 0  # nobody asks for a million rows on one page
     title: str = ""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return DressedList
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **{"form": RowForm, **kwargs})
 
     def dress(self, rows: list[Any]) -> None:
         """Put on the rows of a page what their columns need, with a fixed number of queries."""
@@ -112,8 +146,8 @@ class OfJob(FoundExactly):
     list_display_links = None
 
     def found_by(self, word: str) -> dict[str, Any] | None:
-        digits = word.replace("\u202f", "")
-        return {"job": int(digits)} if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
+        number = typed_number(word)
+        return None if number is None else {"job": number}
 
     @admin.display(description="Job")
     def job_link(self, row: Any) -> str:
