@@ -118,6 +118,11 @@ def for_new(
     return _current(at).of_new(Alike(model, kind, None, owner.pk), count, priority=priority, cap=max_concurrent)
 
 
+def current(at: datetime) -> "Forecast":
+    """The curves that serve now, at most some seconds old."""
+    return _current(at)
+
+
 class Forecast:
     """The curves of one moment."""
 
@@ -160,6 +165,15 @@ class Forecast:
             return never
         basis = "; ".join(dict.fromkeys(self.stage.durations(model)[1] for model in known))
         return _estimate(eta.quantiles(self._from(at, self.curves.ends_of_batch(batch))), basis)
+
+    def of_lanes(self, models: Iterable[str], *, at: datetime) -> Estimate:
+        """Time until the last job that waits in the lanes of these models is done; what is shut for good is left out."""
+        known = [model for model in models if not self._never(model)]
+        lines = [index for index, line in enumerate(self.stage.scene.lines) if line.model in known]
+        if not lines:
+            return Estimate(None, None, NO_END)
+        basis = "; ".join(dict.fromkeys(self.stage.durations(model)[1] for model in sorted(known)))
+        return _estimate(eta.quantiles(self._from(at, self.curves.ends_of_lines(lines))), basis)
 
     def of_new(self, alike: Alike, count: int, *, priority: int, cap: int | None) -> Estimate:
         if never := self._never(alike.model):

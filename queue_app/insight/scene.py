@@ -93,6 +93,20 @@ class Stage:
         line = _line(self.floor, alike, [run], own=NEW_BATCH)
         return replace(self.scene, lines=[*self.scene.lines, line], caps=caps, past=past)
 
+    def with_limit(self, key: Key, cap: int | None) -> Scene:
+        """The scene as if staff had set this limit to ``cap``: pauses, peak hours and steps taken off an account still hold."""
+        policy, steps = self.floor.policy, self.scene.caps.get(key, [(0.0, None)])
+        whole = steps[-1][1] or 0  # an account's limit with all its steps given back
+
+        def changed(now: int | None) -> int | None:
+            if now == 0 or cap is None:
+                return now if now == 0 else None
+            if key == limits.QUEUE and now is not None and now > policy.max_concurrent:
+                return int(cap * policy.peak_factor)
+            return max(1, cap - (whole - now)) if key[0] == "account" and now is not None else cap
+
+        return replace(self.scene, caps={**self.scene.caps, key: [(moment, changed(now)) for moment, now in steps]})
+
     def shut_for_good(self, model: str, *, words: str) -> str:
         """Why no job of this model will start that one could foresee: ``words`` for a pause without an end; empty if one may."""
         routes = self.floor.routes.get(model)

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import inf
 from statistics import fmean
@@ -52,6 +52,14 @@ class Curves:
             end = play.batch_ends.get(batch, 0.0)
             found.append(max([end, *(self._end_beyond(index, play, line) for line in lines)]))
         return found
+
+    def ends_of_lines(self, lines: Iterable[int]) -> list[float]:
+        """When, in each play, the last of the jobs that wait in these lines ends; 0 where none waits."""
+        listed = list(lines)
+        return [
+            max([0.0, *(max(max(play.ends[line], default=0.0), self._end_beyond(index, play, line)) for line in listed)])
+            for index, play in enumerate(self.plays)
+        ]
 
     def ends_of_first(self, line: int, count: int) -> list[float]:
         """When, in each play, all of the first ``count`` jobs of a line have ended."""

@@ -1,0 +1,46 @@
+"""What failed in the last 24 hours, by error: how often, when last, on which models, and what to do about it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Max
+
+from queue_app.insight import remedies
+from queue_app.insight.shared import while_worth
+from queue_app.models import Job, State
+
+RECENT = timedelta(hours=24)
+FRESH, WORTH = 1.0, 20  # seconds it is shared at least, and times what it cost
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Failed jobs of one error, those cleared from view left out; ``models`` the most hit first."""
+
+    code: str
+    jobs: int
+    last_at: datetime
+    models: list[tuple[str, int]]
+    remedy: str
+
+
+def by_error(*, at: datetime) -> list[Failure]:
+    """The errors of the last 24 h, the most frequent first."""
+    return while_worth(WORTH, "failures:by_error", lambda: look(at=at), at_least=FRESH)
+
+
+def look(*, at: datetime) -> list[Failure]:
+    """The same, fresh."""
+    failed = Job.objects.filter(state=State.FAILED, ended_at__gt=at - RECENT, archived_at=None)
+    rows = failed.values_list("error_code", "model").annotate(Count("pk"), Max("ended_at")).order_by()
+    models: dict[str, Counter[str]] = {}
+    last: dict[str, datetime] = {}
+    for code, model, jobs, ended_at in rows:
+        models.setdefault(code, Counter())[model] += jobs
+        last[code] = max(last.get(code, ended_at), ended_at)
+    found = [
+        Failure(code, sum(hit.values()), last[code], sorted(hit.items(), key=lambda one: (-one[1], one[0])), remedies.of(code))
+        for code, hit in models.items()
+    ]
+    return sorted(found, key=lambda failure: (-failure.jobs, failure.code))
