@@ -1,23 +1,137 @@
 """Who did what, and which processes are at work."""
 
-from django.contrib import admin
+from calendar import monthrange
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
 
-from queue_app.admin import display
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from queue_app import clock
+from queue_app.admin import display, history
 from queue_app.admin.base import OfJob, ReadOnlyAdmin
+from queue_app.insight.shared import at_most_every
 from queue_app.models import AuditEntry, JobEvent, OutboxMessage, State, WorkerProcess
+
+OFFERED = 200  # values of one filter
+
+
+class SeenFilter(admin.SimpleListFilter):
+    """The values that the audit has of one column; looked up once a minute at most."""
+
+    column = ""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        rows = AuditEntry.objects.order_by(self.column).values_list(self.column, flat=True).distinct()
+        seen: list[str] = at_most_every(60.0, f"audit:{self.column}", lambda: list(rows[:OFFERED]))
+        return [(value, value) for value in dict.fromkeys([*seen, *filter(None, [self.value()])])]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        return queryset.filter(**{self.column: self.value()}) if self.value() else queryset
+
+
+class WhoFilter(SeenFilter):
+    title, parameter_name, column = "who", "who", "actor_name"
+
+
+class ActionFilter(SeenFilter):
+    title, parameter_name, column = "action", "action", "action"
+
+
+class WhenFilter(admin.SimpleListFilter):
+    """The last days, or a month and then a day of it; made from the calendar, so that no row is read for the choices."""
+
+    title, parameter_name = "when", "when"
+    lately = {"24h": ("Last 24 h", timedelta(hours=24)), "7d": ("Last 7 days", timedelta(days=7))}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        today = timezone.localtime(clock.now()).date()
+        chosen = calendar_days(self.value() or "")
+        days = calendar_days(f"{chosen[0]:%Y-%m}") if chosen else []
+        return [
+            *((key, words) for key, (words, _) in self.lately.items()),
+            *((f"{day:%Y-%m-%d}", f"{day.day} {day:%B}") for day in days if day <= today),
+            *((f"{first:%Y-%m}", f"{first:%B %Y}") for first in _months(today)),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        value = self.value() or ""
+        if value in self.lately:
+            return queryset.filter(at__gt=clock.now() - self.lately[value][1])
+        days = calendar_days(value)
+        if not days:
+            return queryset
+        return queryset.filter(at__gte=_midnight(days[0]), at__lt=_midnight(days[-1] + timedelta(days=1)))
+
+
+def calendar_days(value: str) -> list[date]:
+    """The days of “2026-11” or of “2026-11-20”; none of anything else."""
+    try:
+        if len(value) == 7:
+            first = date.fromisoformat(f"{value}-01")
+            return [first.replace(day=day + 1) for day in range(monthrange(first.year, first.month)[1])]
+        return [date.fromisoformat(value)] if len(value) == 10 else []
+    except ValueError:
+        return []
+
+
+def _months(today: date) -> list[date]:
+    """The first days of this month and of the eleven before it."""
+    count = today.year * 12 + today.month - 1
+    return [date((count - back) // 12, (count - back) % 12 + 1, 1) for back in range(12)]
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ("at", "actor_name", "action", "target", "what", "reason")
+    title = "Audit"
+    list_display = ("action_line", "who", "what", "why", "when")
+    list_filter = (WhenFilter, WhoFilter, ActionFilter)
     search_fields = ("actor_name", "action", "target", "reason")
+    search_help_text = "Words of who, what it was done to, the action or the reason"
     ordering = ("-id",)
+    change_form_template = "admin/queue_app/auditentry/change_form.html"
+
+    @admin.display(description="Action")
+    def action_line(self, entry: AuditEntry) -> str:
+        return display.with_sub(entry.action[:1].upper() + entry.action[1:], entry.target)
+
+    @admin.display(description="Who")
+    def who(self, entry: AuditEntry) -> str:
+        return entry.actor_name
 
     @admin.display(description="Change")
     def what(self, entry: AuditEntry) -> str:
-        names = {**entry.before, **entry.after}
-        said = (f"{name}: {entry.before.get(name, '–')} → {entry.after.get(name, '–')}" for name in names)
-        return display.clipped("; ".join(said))
+        return display.clipped(history.summary(entry)) if entry.before or entry.after else "–"
+
+    @admin.display(description="Reason")
+    def why(self, entry: AuditEntry) -> str:
+        return display.clipped(entry.reason) if entry.reason else "–"
+
+    @admin.display(description="When")
+    def when(self, entry: AuditEntry) -> str:
+        return display.when(entry.at)
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        entry = AuditEntry.objects.filter(pk=object_id).first() if object_id.isdigit() and len(object_id) < 19 else None
+        shown = {}
+        if entry is not None:
+            model = history.model_of(entry)
+            shown = {
+                "title": entry.action[:1].upper() + entry.action[1:],
+                "changes": history.changes(entry),
+                "thing": history.address(entry),
+                "of": model._meta.verbose_name if model else "",
+                "all_by": f"{reverse('admin:queue_app_auditentry_changelist')}?{urlencode({'who': entry.actor_name})}",
+            }
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
 
 @admin.register(JobEvent)

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from queue_app import clock
 from queue_app.admin.base import FastAdmin, ReadOnlyAdmin
@@ -43,6 +43,7 @@ class AuditedAdmin(FastAdmin):
                 actor=request.user,
                 before={name: before.get(name) for name in changed},
                 after={name: after[name] for name in changed},
+                of=form.instance,
             )
 
 
@@ -61,6 +62,15 @@ class AccountAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]
         """Whoever may set a password has the account: those of staff are for superusers."""
         may = super().has_change_permission(request, obj)
         return may and (request.user.is_superuser or obj is None or obj == request.user or not obj.is_staff)
+
+    @transaction.atomic
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        answer = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and answer.status_code == 302:  # whoever sets a password may log in as that user
+            assert isinstance(request.user, User)
+            user = User.objects.get(pk=id)
+            policy.audit("set password", user.username, at=clock.now(), actor=request.user, of=user)
+        return answer
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # jobs and ledger name their owner for ever; a user who leaves is made inactive
@@ -98,7 +108,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     def delete_model(self, request: HttpRequest, obj: ApiKey) -> None:
         assert isinstance(request.user, User)
-        policy.audit("revoke API key", str(obj), at=clock.now(), actor=request.user, before={"scopes": obj.scopes})
+        policy.audit("revoke API key", str(obj), at=clock.now(), actor=request.user, before={"scopes": obj.scopes}, of=obj.user)
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:

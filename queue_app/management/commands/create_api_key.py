@@ -3,8 +3,11 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
+from queue_app import clock
 from queue_app.models import ApiKey, User
+from queue_app.work import policy
 
 DEFAULT_SCOPES = ("read", "submit")
 
@@ -28,5 +31,8 @@ class Command(BaseCommand):
             raise CommandError(f"There is no scope “{unknown[0]}”. Scopes: {', '.join(ApiKey.SCOPES)}.")
         if len(options["name"]) > 100:
             raise CommandError("A key's name has at most 100 characters.")
-        _, key = ApiKey.objects.create(user, scopes=scopes, name=options["name"])
+        with transaction.atomic():
+            row, key = ApiKey.objects.create(user, scopes=scopes, name=options["name"])
+            found = {"user": user.username, "name": options["name"], "scopes": scopes}
+            policy.audit("add API key", str(row), at=clock.now(), actor=None, after=found, of=user)
         self.stdout.write(key)

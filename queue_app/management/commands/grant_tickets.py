@@ -30,8 +30,9 @@ class Command(BaseCommand):
             raise CommandError(f"Grant at most {MOST:,} tickets at once.")
         try:
             with transaction.atomic():
-                tickets.grant(user, amount, at=at, actor="command line", reason=reason)
-                policy.audit("grant tickets", user.username, at=at, actor=None, after={"tickets": amount}, reason=reason)
+                given = tickets.grant(user, amount, at=at, actor="command line", reason=reason)
+                found = {"after": {"tickets": amount}, "reason": reason, "of": given.wallet}
+                policy.audit("grant tickets", user.username, at=at, actor=None, **found)
         except ValueError as problem:
             raise CommandError(str(problem)) from None
         left = tickets.balances(user)
