@@ -13,7 +13,7 @@ from campaigns import cells
 from campaigns.models import Version
 from campaigns.views.access import job_seen_by, job_to_change, may_change, viewer
 from queue_app import clock, lifecycle
-from queue_app.admin import job_page, live
+from queue_app.admin import job_facts, live
 from queue_app.admin.preview import Selection
 from queue_app.insight import forecast, remedies
 from queue_app.lifecycle import MoveRefused, Verdict
@@ -36,7 +36,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     job, at = job_seen_by(request, pk), clock.now()
     files = list(job.assets.filter(expired_at=None).order_by("version", "kind"))
     latest = {file.kind: file for file in files}
-    context = job_page.context(job, at=at) | {
+    context = job_facts.facts(job, at=at) | {
         "at": at,
         "left": forecast.for_job(job, at) if job.is_open else None,
         "remedy": remedies.of(job.error_code) if job.error_code else "",

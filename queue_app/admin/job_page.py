@@ -1,163 +1,233 @@
-"""What the page of one job shows, as plain values for its template."""
+"""The page of one job for staff: all that is known of it, and a button for each verb that its state and their rights allow."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Sum
+from django.contrib.admin import ModelAdmin
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch, reverse
 
-from queue_app.admin import display
-from queue_app.insight import stages, waiting
-from queue_app.insight.stages import Stage
-from queue_app.insight.waiting import Outlook
-from queue_app.models import Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State
-from queue_app.rules import limits, priority
-from queue_app.rules.limits import Blocker
+from queue_app import clock, lifecycle
+from queue_app.admin import display, live, provider_data
+from queue_app.admin.job_facts import facts
+from queue_app.insight import neighbours, remedies
+from queue_app.models import (
+    Asset,
+    Attempt,
+    AuditEntry,
+    Batch,
+    BulkAction,
+    Job,
+    LedgerTransaction,
+    Outcome,
+    ReviewItem,
+    State,
+    User,
+)
+from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
+from queue_app.rules import pricing
+from queue_app.work import bulk
 
-# as the stepper of the theme names them, with the glyph beside each
-STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("todo", ""), "bad": ("bad", "failed")}
-OUTCOMES: dict[str | None, State] = {
-    None: State.RUNNING,
-    Outcome.DELIVERED: State.COMPLETED,
-    Outcome.FAILED: State.FAILED,
-    Outcome.CANCELLED: State.CANCELLED,
-    Outcome.NOT_ACCEPTED: State.CANCELLED,
-    Outcome.LOST: State.UNKNOWN,
-    Outcome.ABANDONED: State.FAILED,
-}
+Verb = BulkAction.Verb
+PAGE, FRAGMENT = "admin/queue_app/job/change_form.html", "admin/queue_app/job/_board.html"
+AUDIT_SHOWN = 20
 
 
-def context(job: Job, *, at: datetime) -> dict[str, Any]:
-    """Why it waits, its stages, attempts, money and history."""
-    events = list(job.events.order_by("seq"))
-    looked = waiting.outlook([job], at=at)
-    eta = looked.eta(job)
-    return {
-        "job": job,
-        "title": f"Job {display.number(job.pk)}",
-        "badge": display.badge(job.state),
-        "level": display.level(job.priority),
-        "facts": display.chips([job.model_id, job.kind_id, *display.parameters(job)]),
-        "position": looked.position(job),
-        "sentence": looked.sentence(job),
-        "limits": _limits(job, looked, at),
-        "p50": display.duration(eta.p50_seconds) if eta and eta.p50_seconds is not None else "",
-        "p90": display.duration(eta.p90_seconds) if eta and eta.p90_seconds is not None else "",
-        "basis": eta.basis if eta else "",
-        "stages": _steps(job, stages.stages(job, events, at=at)),
-        "attempts": [_attempt(one, at) for one in job.attempts.select_related("account").order_by("number")],
-        "assets": job.assets.order_by("-version", "kind"),
-        "reviews": job.reviews.filter(closed_at=None),
-        "money": _money(job),
-        "events": [_event(event, at) for event in reversed(events)],
-        "priority_name": priority.name(job.priority),
-        "may_cancel": job.is_open and job.state not in (State.STORING, State.CANCELLING),
-        "may_retry": job.state in (State.FAILED, State.CANCELLED),
-        "age": display.age(job.queued_at, at),
+@dataclass(frozen=True)
+class Button:
+    """A verb that may be used now; it leads to its preview. ``css`` is the look of the theme's button."""
+
+    verb: BulkAction.Verb
+    words: str
+    icon: str = ""
+    css: str = ""
+
+
+# in the order of the page: the main one last
+_BUTTONS = (
+    Button(Verb.CLEAR, "Clear…"),
+    Button(Verb.REFUND, "Refund…", "ticket"),
+    Button(Verb.PRIORITY, "Set priority…"),
+    Button(Verb.FORCE_FAIL, "Force fail…", css="is-danger"),
+    Button(Verb.CANCEL, "Cancel…", css="is-danger"),
+    Button(Verb.FRONT, "Move to front…", "front", "is-primary"),
+    Button(Verb.RETRY, "Retry…", "retry", "is-primary"),
+)
+
+
+def view(admin: ModelAdmin, request: HttpRequest, object_id: str) -> HttpResponse | None:  # type: ignore[type-arg]
+    """
+    The page; to htmx its changing parts, or 204. ``None`` when there is no such job.
+
+    :raises PermissionDenied: the viewer may not see jobs.
+    """
+    job = find(object_id)
+    if job is None:
+        return None
+    if not admin.has_view_permission(request, job):
+        raise PermissionDenied
+    assert isinstance(request.user, User)
+    shown = context(job, at=clock.now(), user=request.user)
+    return live.answer(request, PAGE, FRAGMENT, {**admin.admin_site.each_context(request), **shown, "opts": admin.opts})
+
+
+def find(object_id: str) -> Job | None:
+    """The job of this number, with all that its page reads of other rows; ``None`` for what is no job's number."""
+    if not (object_id.isascii() and object_id.isdigit() and len(object_id) < 19):
+        return None
+    return Job.objects.select_related("owner__wallet", "batch", "model", "kind").filter(pk=object_id).first()
+
+
+def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
+    """What its owner sees, and what staff see besides, as far as ``user`` may."""
+    shown = facts(job, at=at)
+    attempts: list[Attempt] = [one["row"] for one in shown["attempts"]]
+    review = ReviewItem.objects.filter(job=job, closed_at=None).first()
+    for one in shown["attempts"]:
+        one |= _request(job, one["row"], at)
+    return shown | {
+        "buttons": [button for button in _BUTTONS if button.verb in legal(job, shown["money"]) and bulk.may(user, button.verb)],
+        "review": review,
+        "decides": user.has_perms(["queue_app.view_reviewitem"]) and review is not None,
+        "now": _now(job, attempts, at),
+        "percent": round(100 * job.progress) if job.progress is not None else None,
+        "price_of": _price(job),
         "deadline": display.when(job.deadline) if job.deadline else "",
+        "queued": display.when(job.queued_at),
+        "campaign": _campaign(job.batch),
+        "neighbours": _neighbours(job, shown["position"]),
+        "remedy": remedies.of(job.error_code) if job.error_code else "",
+        "player": _player(shown["assets"]),
+        "ledger": _ledger(job, at) if user.has_perm("queue_app.view_ledgertransaction") else None,
+        "audit": AuditEntry.objects.filter(target_model="queue_app.job", target_pk=str(job.pk)).order_by("-id")[:AUDIT_SHOWN]
+        if user.has_perm("queue_app.view_auditentry")
+        else (),
+        "call": _api_call(job),
+        "provider_data": provider_data.of_attempts(job, attempts) if user.has_perm("queue_app.view_provider_data") else None,
     }
 
 
-def _limits(job: Job, looked: Outlook, at: datetime) -> list[dict[str, Any]]:
-    """Every limit that a queued job passes through, whether it holds the job or not, the widest first."""
-    if looked.floor is None:
+def legal(job: Job, money: dict[str, Any]) -> set[BulkAction.Verb]:
+    """The verbs that would change something in the job's state, whoever asks."""
+    asked = job.cancel_asked_at is not None and job.state != State.QUEUED
+    can = {
+        Verb.CANCEL: job.state in (State.QUEUED, State.SUBMITTING, State.UNKNOWN, State.RUNNING) and not asked,
+        Verb.RETRY: State.QUEUED in lifecycle.MOVES[job.state] and job.state in TERMINAL_STATES,
+        Verb.PRIORITY: job.state == State.QUEUED,
+        Verb.FRONT: job.state == State.QUEUED,
+        Verb.CLEAR: job.state in TERMINAL_STATES and job.archived_at is None,
+        Verb.FORCE_FAIL: job.state in OPEN_STATES,
+        Verb.REFUND: job.state == State.COMPLETED and money["captured"] > money["refunded"],
+    }
+    return {verb for verb, allowed in can.items() if allowed}
+
+
+def _request(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
+    """What was sent where and when, what came back, and what it cost."""
+    answered = attempt.accepted_at - attempt.called_at if attempt.accepted_at and attempt.called_at else None
+    said = [attempt.error_kind, f"counts as one of {job.kind.max_attempts}" if attempt.spent else ""]
+    if attempt.lookups_none:
+        said.append(f"provider's list asked {attempt.lookups_none} times: not there")
+    return {
+        "endpoint": attempt.endpoint_id,
+        "accepted": f"accepted after {display.span(answered.total_seconds())}" if answered is not None else "",
+        "ended": display.clock_time(attempt.ended_at, at) if attempt.ended_at else "–",
+        "said": ", ".join(filter(None, said)),
+        "cost": _cost(job, attempt),
+    }
+
+
+def _cost(job: Job, attempt: Attempt) -> str:
+    if attempt.outcome == Outcome.NOT_ACCEPTED or not attempt.called_at:
+        return "USD 0.00"
+    if attempt.outcome == Outcome.DELIVERED:
+        return f"USD {job.usd_actual if job.usd_actual is not None else job.usd_estimate:.2f}"
+    return f"up to USD {job.usd_estimate:.2f}"
+
+
+def _now(job: Job, attempts: list[Attempt], at: datetime) -> list[tuple[str, Any]]:
+    """What goes on with a job in flight, and until when at the latest."""
+    if job.state not in IN_FLIGHT_STATES or not attempts:
         return []
-    floor = looked.floor
-    routes = floor.routes.get(job.model_id, [])
-    route = floor.route_for(job.model_id) or next(iter(routes), None)
-    keys = limits.keys_of(
-        model=job.model_id, account=route.account_id if route else "", kind=job.kind_id, batch=job.batch_id, owner=job.owner_id
-    )
-    holding = {(one.limit, one.key): one for one in looked.waiting_on(job)}
-    shown = []
-    for key in keys:
-        cap, blocker = floor.room.caps.get(key), holding.get(key)
-        if cap is None and blocker is None:
-            continue
-        used = floor.room.used[key]
-        closed = blocker is not None and not blocker.max
-        name = display.limit_name(*key)
-        shown.append(
-            {
-                "name": name[0].upper() + name[1:] if key[0] != "model" else f"Model {name}",
-                "why": blocker.reason if blocker else "",
-                "holds": blocker is not None,
-                "bar": display.capacity(used, cap, held=closed) if cap else "–",
-                "until": _until(blocker, at),
-            }
-        )
-    return shown
+    attempt = attempts[-1]
+    rows: list[tuple[str, Any]] = [("At", f"{attempt.account_id}, {attempt.endpoint_id}")]
+    if attempt.called_at:
+        rows.append(("Sent", display.clock_time(attempt.called_at, at)))
+        if job.state in (State.RUNNING, State.CANCELLING):
+            factor = 1 if job.state == State.RUNNING else 2
+            ends = attempt.called_at + timedelta(seconds=factor * lifecycle.timeout_seconds(job))
+            rows.append(("Asked to stop at" if factor == 1 else "Given up at", display.clock_time(ends, at)))
+    if attempt.slot_until and job.state == State.UNKNOWN:
+        rows.append(("Takes a slot until", display.clock_time(attempt.slot_until, at)))
+    if job.next_check_at:
+        rows.append(("Next look", display.clock_time(job.next_check_at, at)))
+    if job.store_tries:
+        rows.append(("Tries to store", job.store_tries))
+    return rows
 
 
-def _until(blocker: Blocker | None, at: datetime) -> str:
-    if blocker is None:
-        return "does not hold it"
-    if blocker.until:
-        return display.clock_time(blocker.until, at)
-    return "a slot is free" if blocker.max else "somebody opens it"
+def _price(job: Job) -> str:
+    """“1 ticket × 8 s” where that is how today's price list comes to the job's price."""
+    units, each = pricing.units(job.model.unit, job.parameters), job.model.tickets_per_unit
+    if units < 2 or units * each != job.tickets:
+        return ""
+    return f"{each} ticket{'' if each == 1 else 's'} × {units} s"
 
 
-def _steps(job: Job, found: Sequence[Stage]) -> list[dict[str, str]]:
-    shown = []
-    for stage in found:
-        name, icon = STEPS[stage.status]
-        time = display.span(stage.seconds) if stage.seconds else ""
-        if stage.name == "submission" and stage.status == "wait" and job.state == State.QUEUED:
-            name, icon, time = "wait", "queued", "waits for a slot"
-        elif stage.name == "generation" and stage.status == "wait" and job.is_open:
-            time = f"typically {display.duration(job.model.typical_seconds)}"
-        shown.append({"name": stage.name.capitalize(), "class": name, "icon": icon, "time": time})
-    return shown
+def _campaign(batch: Batch | None) -> dict[str, str] | None:
+    """What an application above the queue keeps of the batch, linked to its part of the admin: the queue knows no campaign."""
+    for relation in Batch._meta.related_objects if batch else ():
+        if relation.one_to_one:
+            try:
+                row = getattr(batch, relation.get_accessor_name() or "")
+                opts = row._meta
+                url = reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk])
+                return {"name": str(row), "kind": str(opts.verbose_name).capitalize(), "url": url}
+            except (ObjectDoesNotExist, NoReverseMatch):
+                continue
+    return None
 
 
-def _attempt(attempt: Attempt, at: datetime) -> dict[str, Any]:
-    ran = (attempt.ended_at or at) - attempt.called_at if attempt.called_at else None
-    word, state = attempt.get_outcome_display() or "under way", OUTCOMES[attempt.outcome]
-    if not attempt.outcome and not attempt.called_at:
-        word, state = "not started", State.QUEUED
-    elif not attempt.outcome and not attempt.accepted_at and attempt.error_message:
-        word, state = "not known", State.UNKNOWN
-    return {
-        "number": attempt.number,
-        "badge": display.badge(state, word.capitalize()),
-        "error": attempt.error_message,
-        "account": attempt.account_id,
-        "task": attempt.remote_id or "",
-        "started": display.clock_time(attempt.called_at, at) if attempt.called_at else "–",
-        "ran": display.span(ran.total_seconds()) if ran is not None else "–",
-    }
+def _neighbours(job: Job, position: int | None) -> list[dict[str, Any]]:
+    if position is None:
+        return []
+    around = [(near.offset, near.job) for near in neighbours.of(job)]
+    return [
+        {"place": position + offset, "job": one, "level": display.level(one.priority), "is_this": one.pk == job.pk}
+        for offset, one in sorted([*around, (0, job)], key=lambda pair: pair[0])
+    ]
 
 
-def _money(job: Job) -> dict[str, Any]:
-    sums = Reservation.objects.filter(job=job).order_by().values_list("state").annotate(Sum("amount"))
-    held: dict[str, int] = dict(sums)
-    refunds = LedgerTransaction.objects.filter(reservation__job=job, kind=LedgerTransaction.Kind.REFUND)
-    given_back = LedgerEntry.objects.filter(transaction__in=refunds, side=LedgerEntry.Side.AVAILABLE)
-    return {
-        "price": job.tickets,
-        "reserved": held.get(Reservation.State.HELD, 0),
-        "captured": held.get(Reservation.State.CAPTURED, 0),
-        "released": held.get(Reservation.State.RELEASED, 0),
-        "refunded": given_back.aggregate(sum=Sum("amount"))["sum"] or 0,
-        "usd": job.usd_actual if job.usd_actual is not None else job.usd_estimate,
-        "usd_is": "told by the provider" if job.usd_actual is not None else "estimate",
-    }
+def _player(assets: list[Asset]) -> dict[str, Any] | None:
+    """The newest file that can be shown, and what to show of a video before it plays."""
+    kept = [asset for asset in assets if asset.expired_at is None]
+    main = next((one for one in kept if one.kind in (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)), None)
+    if main is None:
+        return None
+    poster = next((one for one in kept if one.kind == Asset.Kind.THUMBNAIL and one.version == main.version), None)
+    return {"main": main, "poster": poster}
 
 
-def _event(event: JobEvent, at: datetime) -> dict[str, Any]:
-    is_note = event.from_state == event.to_state
-    counts = event.data.get("limits") or {}
-    evidence = ", ".join(f"{name} {used} of {most}" for name, (used, most) in counts.items())
-    attempt = f"attempt {event.attempt}" if event.attempt else ""
-    what = "Noted" if is_note else str(State(event.to_state).label).capitalize()
-    return {
-        "at": display.clock_time(event.at, at),
-        "state": event.to_state,
-        "icon": "more" if is_note else event.to_state,
-        "what": ", ".join(_said([what, attempt])),
-        "detail": " · ".join(_said([f"by {event.actor}", event.reason, evidence])),
-    }
+def _ledger(job: Job, at: datetime) -> list[dict[str, Any]]:
+    rows = LedgerTransaction.objects.filter(reservation__job=job).prefetch_related("entries").order_by("-id")
+    return [
+        {
+            "row": row,
+            "at": display.clock_time(row.at, at),
+            "tickets": max(entry.amount for entry in row.entries.all()),
+        }
+        for row in rows
+    ]
 
 
-def _said(words: Iterable[str]) -> list[str]:
-    return [word for word in words if word]
+def _api_call(job: Job) -> str:
+    """The body that would ask for the same again."""
+    body: dict[str, Any] = {"model": job.model_id, "kind": job.kind_id, "prompt": job.prompt, "parameters": job.parameters}
+    if job.priority:
+        body["priority"] = job.priority
+    if job.metadata:
+        body["metadata"] = provider_data.masked(job.metadata)
+    return json.dumps(body, ensure_ascii=False, indent=2)

@@ -10,10 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from queue_app import clock, lifecycle
-from queue_app.admin import display
+from queue_app.admin import display, job_page
 from queue_app.admin.base import OfJob, ReadOnlyAdmin
 from queue_app.admin.filters import PriorityFilter, ReviewFilter, StatusFilter, WhenFilter
-from queue_app.admin.job_page import context as job_page
 from queue_app.admin.preview import Selection
 from queue_app.insight import board, waiting
 from queue_app.models import Attempt, Batch, Job, ReviewItem, State, User
@@ -41,7 +40,6 @@ class JobAdmin(ReadOnlyAdmin):
     search_help_text = "Words of the prompt, or a job's number"
     ordering = ("-id",)
     actions = ("cancel", "retry")
-    change_form_template = "admin/queue_app/job/change_form.html"
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return (queryset.search(search_term.strip()) if search_term.strip() else queryset), False
@@ -138,15 +136,7 @@ class JobAdmin(ReadOnlyAdmin):
         return None
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        job = (
-            Job.objects.select_related("owner", "batch", "model", "kind").filter(pk=object_id).first()
-            if object_id.isdigit()
-            else None
-        )
-        extra = {**(extra_context or {}), **(job_page(job, at=clock.now()) if job else {})}
-        if job:
-            extra["may_operate"] = self.has_operate_permission(request)
-        return super().change_view(request, object_id, form_url, extra)
+        return job_page.view(self, request, object_id) or super().change_view(request, object_id, form_url, extra_context)
 
     def _preview(self, request: HttpRequest, shown: dict[str, Any]) -> TemplateResponse:
         total = shown["total"]

@@ -1,0 +1,74 @@
+"""What providers were sent and answered, as far as it is kept, for those with the right to see it; no secret in it (I36)."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from django.conf import settings
+
+from queue_app.models import Attempt, Job
+from queue_app.providers.base import ProviderError
+from queue_app.providers.registry import AdapterMissing
+from queue_app.work import submission
+
+MASK = "•••"
+_SECRET = re.compile(
+    r"token$|secret|passw|(^|[_-])(api[_-]?)?key$|(^|[_-])(auth|sig)$|authorization|signature|credential|cookie", re.IGNORECASE
+)
+_SHORTEST = 8  # characters of a key worth looking for in a text
+
+
+def of_attempts(job: Job, attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
+    """For each attempt: the call that makes its task, and what is kept of the answers; texts, JSON where it is JSON."""
+    return [
+        {
+            "number": attempt.number,
+            "request": _request(job, attempt),
+            "remote": _pretty(attempt.remote) if attempt.remote else "",
+            "error_kind": attempt.error_kind,
+            "error": masked(attempt.error_message),
+            "lookups": attempt.lookups_none,
+        }
+        for attempt in attempts
+    ]
+
+
+def masked(value: Any) -> Any:
+    """The same value without secrets: of members named like one, of queries in addresses, and our own keys anywhere."""
+    if isinstance(value, Mapping):
+        return {name: MASK if _SECRET.search(str(name)) and inner else masked(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(inner) for inner in value]
+    return _masked_text(value) if isinstance(value, str) else value
+
+
+def _masked_text(text: str) -> str:
+    for key in filter(None, settings.PROVIDER_KEYS.values()):
+        if len(key) >= _SHORTEST:
+            text = text.replace(key, MASK)
+    return re.sub(r"https?://[^\s\"'<>]+", lambda found: _masked_address(found[0]), text)
+
+
+def _masked_address(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+        user, at, host = parts.netloc.rpartition("@")
+        asked = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:  # brackets that are none: it cannot be told what is in it
+        return MASK
+    query = [(name, MASK if _SECRET.search(name) else value) for name, value in asked]
+    return urlunsplit(parts._replace(netloc=f"{MASK if user else ''}{at}{host}", query=urlencode(query, safe=MASK)))
+
+
+def _request(job: Job, attempt: Attempt) -> str:
+    """The create call's inputs: they are made from the job alone, the same at every time."""
+    try:
+        return _pretty(submission.request_for(job, attempt).inputs)
+    except (ProviderError, AdapterMissing) as refusal:
+        return f"It cannot be said to this provider now: {refusal}"
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(masked(value), ensure_ascii=False, indent=2, sort_keys=True)
