@@ -102,7 +102,7 @@ class ComplianceRuleAdmin(AuditedAdmin):
         return display.clipped(rule.pattern)
 
 
-class ValueForm(NamedCells, forms.ModelForm):  # type: ignore[type-arg]
+class ValueForm(forms.ModelForm):  # type: ignore[type-arg]
     """A value whose key is chosen once: campaigns keep it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -111,7 +111,7 @@ class ValueForm(NamedCells, forms.ModelForm):  # type: ignore[type-arg]
             self.fields["key"].disabled = True
 
 
-class ValueFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+class ValueFormSet(NamedCells, forms.BaseInlineFormSet):  # type: ignore[type-arg]
     """Values of one dimension; one that a campaign was made with is retired, never deleted."""
 
     def clean(self) -> None:

@@ -41,4 +41,4 @@ def window(**context: Any) -> Iterator[Page]:
         tab.on("pageerror", lambda fault: faults.append(str(fault)))
         yield tab
         chromium.close()
-    assert faults == []
+    assert not faults, "\n".join(faults)

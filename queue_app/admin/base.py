@@ -29,8 +29,16 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]
 
     @cached_property
     def count(self) -> int:
-        exact = self._rows()[: EXACT_UP_TO + 1].count()
-        return exact if exact <= EXACT_UP_TO else max(exact, self._estimate())
+        return max(self._counted, self._estimate()) if self.is_estimate else self._counted
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether `count` is the planner's word, to be said with “about”."""
+        return self._counted > EXACT_UP_TO
+
+    @cached_property
+    def _counted(self) -> int:
+        return self._rows()[: EXACT_UP_TO + 1].count()
 
     def _rows(self) -> models.QuerySet[Any]:
         assert isinstance(self.object_list, models.QuerySet)
@@ -56,14 +64,14 @@ class DayAndTime(widgets.AdminSplitDateTime):
 class NamedCells:
     """Forms in the rows of a table, whose fields are named by nothing but the column's head."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():  # type: ignore[attr-defined]
+    def add_fields(self, form: forms.Form, index: int | None) -> None:
+        super().add_fields(form, index)  # type: ignore[misc]
+        for field in form.fields.values():
             field.widget.attrs.setdefault("aria-label", field.label)
 
 
-class RowForm(NamedCells, forms.ModelForm):  # type: ignore[type-arg]
-    """A row of a list that is edited in place."""
+class Rows(NamedCells, forms.BaseModelFormSet):  # type: ignore[type-arg]
+    """The rows of a list that is edited in place."""
 
 
 class DressedList(ChangeList):
@@ -89,8 +97,8 @@ class FastAdmin(AuditedHistory):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return DressedList
 
-    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().get_changelist_form(request, **{"form": RowForm, **kwargs})
+    def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_formset(request, **{"formset": Rows, **kwargs})
 
     def dress(self, rows: list[Any]) -> None:
         """Put on the rows of a page what their columns need, with a fixed number of queries."""
