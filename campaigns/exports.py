@@ -1,6 +1,5 @@
 """Taking results along: every version as CSV, and the approved files as a ZIP that is never held in memory."""
 
-import csv
 import io
 import logging
 import zipfile
@@ -15,10 +14,9 @@ from campaigns import review
 from campaigns.models import Campaign, Combination, Version
 from queue_app.models import Asset, State
 from queue_app.models.job import STATUS_OF_STATE
+from queue_app.rules import spreadsheet
 
 log = logging.getLogger(__name__)
-BOM = "\ufeff"  # without it spreadsheets take UTF-8 for something else
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so may be run by a spreadsheet
 CHUNK_BYTES = 256 * 1024
 NAME_MOST = 150  # characters of a file's name, before its ending
 Row = Sequence[object]
@@ -44,7 +42,7 @@ def csv_lines(campaign: Campaign, *, address: Callable[[Asset], str]) -> Iterato
 
     :param address: gives an asset's address.
     """
-    yield BOM + _line([*_heads(campaign)])
+    yield spreadsheet.BOM + spreadsheet.line([*_heads(campaign)])
     cells = list(Combination.objects.filter(campaign=campaign).select_related("reviewed_by").order_by("index"))
     versions: dict[int, list[Version]] = {}
     for version in Version.objects.filter(combination__campaign=campaign).select_related("job").order_by("number"):
@@ -54,9 +52,11 @@ def csv_lines(campaign: Campaign, *, address: Callable[[Asset], str]) -> Iterato
         begin = [cell.index, *(_word(campaign, cell, key) for key in campaign.dimensions)]
         for version in versions.get(cell.pk, []):
             media = files.get(version.job_id, review.Media())
-            yield _line([*begin, *_of_version(cell, version, address(media.main) if media.main else "")])
+            yield spreadsheet.line([*begin, *_of_version(cell, version, address(media.main) if media.main else "")])
         if cell.pk not in versions:
-            yield _line([*begin, "", cell.prompt, cell.compliance.get("level", ""), "blocked", "", "", "", cell.note, 0, 0, ""])
+            yield spreadsheet.line(
+                [*begin, "", cell.prompt, cell.compliance.get("level", ""), "blocked", "", "", "", cell.note, 0, 0, ""]
+            )
 
 
 def approved(campaign: Campaign) -> list[Packed]:
@@ -118,11 +118,6 @@ class _Sink(io.RawIOBase):
         return held
 
 
-def safe(value: object) -> object:
-    """The value for a spreadsheet: text that would be run as a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
-
-
 def _heads(campaign: Campaign) -> Iterator[str]:
     yield "no."
     for key in campaign.dimensions:
@@ -146,9 +141,3 @@ def _of_version(cell: Combination, version: Version, address: str) -> Row:
     compliance = cell.compliance.get("level", "") if is_latest else ""
     status = str(STATUS_OF_STATE[State(job.state)])
     return (version.number, version.prompt, compliance, status, *verdict, job.tickets if is_stored else 0, usd, address)
-
-
-def _line(row: Row) -> str:
-    held = io.StringIO()
-    csv.writer(held).writerow([safe(value) for value in row])
-    return held.getvalue()

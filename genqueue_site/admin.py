@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.functional import SimpleLazyObject
 
 from queue_app.models import ReviewItem
@@ -41,6 +41,11 @@ class GenqueueAdminSite(admin.AdminSite):
         models = model_or_iterable if isinstance(model_or_iterable, (list, tuple)) else [model_or_iterable]
         if kept := [model for model in models if model._meta.app_label not in NEVER_SHOWN]:
             super().register(kept, *args, **options)
+
+    def get_urls(self) -> list[Any]:
+        from queue_app.admin import usage  # here: the modules of the admin register themselves with this site
+
+        return [path("usage/", self.admin_view(usage.page), name="usage"), *super().get_urls()]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         # asked for where it is shown, and once
