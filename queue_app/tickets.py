@@ -26,6 +26,10 @@ _LEGS = {
     Kind.RELEASE: (Side.RESERVED, Side.AVAILABLE),
     Kind.REFUND: (Side.SPENT, Side.AVAILABLE),
 }
+_SETTLE = """
+    UPDATE queue_app_reservation SET state = %(state)s, settled_at = %(at)s
+     WHERE job_id = ANY(%(jobs)s) AND state = 'held' RETURNING *
+"""
 _SETTLED_BY = {Kind.CAPTURE: Reservation.State.CAPTURED, Kind.RELEASE: Reservation.State.RELEASED}
 
 
@@ -153,11 +157,10 @@ def lock(owners: Iterable[int]) -> dict[int, int]:
 
 
 def _settle(kind: LedgerTransaction.Kind, jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
-    held = list(Reservation.objects.filter(job__in=jobs, state=Reservation.State.HELD).select_related("wallet").order_by("id"))
+    settled = {"jobs": [job.pk for job in jobs], "state": str(_SETTLED_BY[kind]), "at": at}
+    held = list(Reservation.objects.raw(_SETTLE, settled))
     if len(held) != len(jobs):
-        raise RuntimeError(f"{len(jobs)} open jobs hold {len(held)} reservations (I5): {[job.pk for job in jobs]}")
-    _locked_wallets({reservation.wallet.owner_id: 0 for reservation in held})
-    Reservation.objects.filter(pk__in=[r.pk for r in held]).update(state=_SETTLED_BY[kind], settled_at=at)
+        raise RuntimeError(f"{len(jobs)} open jobs hold {len(held)} reservations (I5): {settled['jobs']}")
     _book(kind, held, at=at, actor=actor)
 
 
@@ -196,7 +199,9 @@ def _locked_wallets(owners: Mapping[int, int]) -> dict[int, Wallet]:
     """Lock the wallets of these owners, ids ascending; make what is missing."""
 
     def locked() -> dict[int, Wallet]:
-        return {wallet.owner_id: wallet for wallet in Wallet.objects.select_for_update().filter(owner__in=owners).order_by("id")}
+        # no key: a movement's foreign keys, written before its wallets are, must not wait for this
+        found = Wallet.objects.select_for_update(no_key=True).filter(owner__in=owners).order_by("id")
+        return {wallet.owner_id: wallet for wallet in found}
 
     wallets = locked()
     missing = owners.keys() - wallets.keys()

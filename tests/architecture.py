@@ -12,7 +12,12 @@ CLOCKS |= {("time", "time"), ("time", "time_ns"), ("time", "ctime"), ("models", 
 CLOCKS_WITHOUT_AN_ARGUMENT = {("timezone", "localtime"), ("timezone", "localdate"), ("time", "localtime"), ("time", "gmtime")}
 MAKERS = {"mark_safe", "format_html", "format_html_join"}  # of markup; the type they give may be named by anyone
 SQL_CLOCK = re.compile(r"\b(now|clock_timestamp|statement_timestamp|transaction_timestamp)\s*\(\s*\)|\bcurrent_timestamp\b", re.I)
-SQL_STATE = re.compile(r"\bset\s+(\w+\s*=[^;]*,\s*)?state\s*=|\binsert\s+into\s+queue_app_job\b|\bupdate\s+queue_app_job\s", re.I)
+# a reservation has a state too
+SQL_STATE = re.compile(
+    r"(?<!queue_app_reservation\s)\bset\s+(\w+\s*=[^;]*,\s*)?state\s*="
+    r"|\binsert\s+into\s+queue_app_job\b|\bupdate\s+queue_app_job\s",
+    re.I,
+)
 TAGS = re.compile(r"</[a-z][a-z0-9]*>", re.I)
 MONEY = re.compile(r"(^|_)(usd|tickets?|price|amount|cost|dollars?)(_|$)", re.I)
 

@@ -22,11 +22,13 @@ from queue_app.outbox import delivery
 from queue_app.runtime import roll, tasks
 from queue_app.runtime.ears import Ears
 from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages
-from queue_app.work import alerts, dispatch, recovery
+from queue_app.work import alerts, bulk, dispatch, recovery
 
 log = logging.getLogger(__name__)
 
 LONGEST_SLEEP_SECONDS = 1.0
+REST = 3  # times what a round took, before the next; what is told meanwhile is answered by one round
+LONGEST_REST_SECONDS = 0.2
 FRUITLESS_SLEEP_SECONDS = 0.25  # after a round that found nothing although something is due: somebody else is at it
 PRUNE_SECONDS = 60
 TIDY_SECONDS = 3600
@@ -95,9 +97,12 @@ class Dispatcher:
                 log.info("dispatcher: leading")
             self.leads, woken = True, True
             while not self._stopping.is_set():
+                began = time.monotonic()
                 seconds = self.turn(woken=woken)
                 self.turned_at = time.monotonic()
-                woken = "dispatch" in ears.wait(seconds, also=self._bell)
+                rest = min(seconds, LONGEST_REST_SECONDS, REST * (self.turned_at - began))
+                self._stopping.wait(rest)
+                woken = "dispatch" in ears.wait(seconds - rest, also=self._bell)
 
     def turn(self, *, woken: bool) -> float:
         """Do what is due and give the seconds that may be slept now, at most 1."""

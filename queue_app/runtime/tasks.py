@@ -15,7 +15,7 @@ from django_q.models import Task
 from django_q.tasks import async_task
 from structlog.contextvars import bound_contextvars
 
-from queue_app import clock, lifecycle
+from queue_app import clock, lifecycle, wake
 from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, Job, State
 from queue_app.models.job import ACTIVE_STATES
@@ -108,8 +108,10 @@ def work(job_id: int, fence: int) -> None:
     while lease is not None and not LINE.is_cut():
         with bound_contextvars(job_id=lease.job_id):
             freed, came = _do_duty(lease)
-        claimed = dispatch.claim_due_jobs(at=clock.now()) if freed and not LINE.is_cut() else []
-        came += [(found, State.SUBMITTING) for found in claimed]
+        if freed and LINE.is_cut():
+            wake.dispatcher()
+        elif freed:
+            came += [(found, State.SUBMITTING) for found in dispatch.claim_due_jobs(at=clock.now())]
         has_time = time.monotonic() - began <= (1 - GO_ON_SHARE) * Queue.DEFAULT.task_seconds
         mine = next((one for one in came if DUTIES[one[1]].queue == Queue.DEFAULT), None) if has_time else None
         lease = mine[0] if mine else None

@@ -27,21 +27,26 @@ def record(attempt: Attempt, lease: Lease, result: PollResult, *, at: datetime) 
         job = lifecycle.held_by(lease)
         if job is None:
             return []
-        called_at = attempt.called_at or at
-        elapsed = (at - called_at).total_seconds()
-        is_too_new = result.state == TaskState.LOST and at < (attempt.accepted_at or at) + TOO_NEW_TO_BE_LOST
-        if is_too_new or not result.state.is_terminal:
-            Attempt.objects.filter(pk=attempt.pk).update(looked_up_at=at)
-            seconds = seconds_to_next_check(job, elapsed=elapsed, progress=result.progress, hint=result.next_poll_after)
-            lifecycle.check_again(job, next_check_at=at + timedelta(seconds=seconds), progress=result.progress)
-        elif result.state == TaskState.SUCCEEDED:
-            # it ended between the last look and this one; the later moment would let the past grow with every plan made from it
-            ran = elapsed - (at - max(called_at, attempt.looked_up_at or called_at)).total_seconds() / 2
-            return [(lifecycle.deliver(job, at=at, actor="worker", ran_seconds=ran, usd_actual=result.cost), State.STORING)]
-        elif job.state == State.CANCELLING:
-            lifecycle.confirm_cancel(job, at=at, actor="worker", evidence=f"The provider says: {_words(result)}")
-        else:
-            _ended_badly(job, result, at=at)
+        return apply(job, attempt, result, at=at)
+
+
+def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> list[tuple[Lease, State]]:
+    """Do to a job in flight what its provider's word on its task means; gives what `record` gives. The row is locked."""
+    called_at = attempt.called_at or at
+    elapsed = (at - called_at).total_seconds()
+    is_too_new = result.state == TaskState.LOST and at < (attempt.accepted_at or at) + TOO_NEW_TO_BE_LOST
+    if is_too_new or not result.state.is_terminal:
+        Attempt.objects.filter(pk=attempt.pk).update(looked_up_at=at)
+        seconds = seconds_to_next_check(job, elapsed=elapsed, progress=result.progress, hint=result.next_poll_after)
+        lifecycle.check_again(job, next_check_at=at + timedelta(seconds=seconds), progress=result.progress)
+    elif result.state == TaskState.SUCCEEDED:
+        # it ended between the last look and this one; the later moment would let the past grow with every plan made from it
+        ran = elapsed - (at - max(called_at, attempt.looked_up_at or called_at)).total_seconds() / 2
+        return [(lifecycle.deliver(job, at=at, actor="worker", ran_seconds=ran, usd_actual=result.cost), State.STORING)]
+    elif job.state == State.CANCELLING:
+        lifecycle.confirm_cancel(job, at=at, actor="worker", evidence=f"The provider says: {_words(result)}")
+    else:
+        _ended_badly(job, result, at=at)
     return []
 
 

@@ -7,24 +7,44 @@ Submission: exactly one create call for an attempt, outside any transaction.
 
 import time
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Q
+from django.db import connection, transaction
 
 from queue_app import clock, lifecycle
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
-from queue_app.providers.base import ErrorKind, ProviderError, RemoteRef, SubmitRequest, Verdict, accepted_verdict
+from queue_app.providers.base import (
+    ErrorKind,
+    PollResult,
+    Provider,
+    ProviderError,
+    RemoteRef,
+    SubmitRequest,
+    Verdict,
+    accepted_verdict,
+)
 from queue_app.work import accounts, progress
 
 JUST_BEFORE = timedelta(seconds=0.1)
 HEAD_START = 0.15  # seconds, of a create call that is not answered yet, before the one of the next job in its lane
 LONGEST_TURN = 1.0  # seconds; then a job claimed with others goes, whatever became of them
 
+_BEFORE = """
+    SELECT attempt.id, attempt.called_at
+      FROM queue_app_job job
+      JOIN queue_app_attempt attempt ON attempt.job_id = job.id
+     WHERE job.state = 'submitting' AND job.model_id = %(model)s AND attempt.created_at > %(since)s
+       AND (-job.priority, job.order_key, job.id) < (%(rank)s, %(order_key)s, %(id)s)
+"""
+
 
 def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
-    """Send the create call of this attempt and write down what came of it. Gives the lease for a check that is due at once."""
+    """
+    Send the create call of this attempt and write down what came of it. Gives the lease for storing where a synchronous provider
+    has answered with the result itself.
+    """
     provider = accounts.provider_for(attempt.account)
     try:
         request = request_for(job, attempt)
@@ -33,6 +53,7 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
     except ProviderError as error:
         _settle_failure(job, attempt, lease, error, at=clock.now())
         return []
+    answered = _answered(provider, ref)
     at = clock.now()
     accounts.went_well(attempt.account)
     with transaction.atomic():
@@ -40,9 +61,21 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
         if held is None:
             adopt_late(attempt, ref, at=at, actor="worker")
             return []
-        _start(held, ref, at=at, actor="worker")
-        # a synchronous provider has answered with the result itself: nothing is gained by asking later
-        return [(lifecycle.hand_on(held, at=at), State(held.state))] if provider.caps["synchronous"] else []
+        if answered is None:
+            _start(held, ref, at=at, actor="worker")
+            return []
+        lifecycle.start(held, at=at, actor="worker", remote_id=ref.remote_id, remote=ref.to_json(), next_check_at=at)
+        return progress.apply(held, attempt, answered, at=at)
+
+
+def _answered(provider: Provider, ref: RemoteRef) -> PollResult | None:
+    """What a synchronous provider has said with its answer to the create call; ``None`` where one must ask later."""
+    if not provider.caps["synchronous"]:
+        return None
+    try:
+        return provider.poll(ref)
+    except ProviderError:
+        return None
 
 
 def _wait_for_its_turn(job: Job, attempt: Attempt) -> None:
@@ -50,21 +83,23 @@ def _wait_for_its_turn(job: Job, attempt: Attempt) -> None:
     Let those of its lane that were claimed with it, or just before, and stand before it be answered first, or have a head start:
     several workers take them up at once, and first come is to be first served at the provider too.
     """
-    lane = Attempt.objects.filter(job__state=State.SUBMITTING, job__model=job.model_id)
-    together = lane.filter(created_at__gt=attempt.created_at - JUST_BEFORE)
-    before = together.filter(
-        Q(job__priority__gt=job.priority)
-        | Q(job__priority=job.priority, job__order_key__lt=job.order_key)
-        | Q(job__priority=job.priority, job__order_key=job.order_key, job__lt=job.pk)
-    )
     began = moved_at = time.monotonic()
     last = None
-    while (waits_for := dict(before.values_list("pk", "called_at"))) and time.monotonic() - began < LONGEST_TURN:
+    while (waits_for := _before(job, attempt)) and time.monotonic() - began < LONGEST_TURN:
         if waits_for != last:
             last, moved_at = waits_for, time.monotonic()
         elif None not in waits_for.values() and time.monotonic() - moved_at > HEAD_START * len(waits_for):
             return
         time.sleep(0.005)
+
+
+def _before(job: Job, attempt: Attempt) -> dict[UUID, datetime | None]:
+    """The attempts that go first, and when they were called."""
+    since = attempt.created_at - JUST_BEFORE
+    order = {"rank": -job.priority, "order_key": job.order_key, "id": job.pk}
+    with connection.cursor() as cursor:
+        cursor.execute(_BEFORE, {"model": job.model_id, "since": since, **order})
+        return dict(cursor.fetchall())
 
 
 def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
