@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -249,9 +250,10 @@ class CombinationAdmin(ShownAdmin):
 
 def campaigns_with(dimension: Dimension, value: DimensionValue | None = None) -> models.QuerySet[Campaign]:
     """The campaigns that were made with a dimension, or with one value of it."""
+    made = Campaign.objects.annotate(made_with=Cast("dimensions", models.JSONField()))
     if value is None:
-        return Campaign.objects.filter(dimensions__has_key=dimension.key)
-    return Campaign.objects.filter(dimensions__contains={dimension.key: [value.key]})
+        return made.filter(made_with__has_key=dimension.key)
+    return made.filter(made_with__contains={dimension.key: [value.key]})  # type: ignore[misc]  # a JSON lookup
 
 
 def _audit_form(request: HttpRequest, form: Any, *, is_new: bool, of: models.Model) -> None:

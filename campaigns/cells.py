@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from campaigns.models import Campaign, Combination, Dimension
+from campaigns.models import Campaign, Combination
 from queue_app.insight import waiting
 from queue_app.models import Job, State, Status
 from queue_app.models.job import IN_FLIGHT_STATES, STATUS_OF_STATE
@@ -103,21 +103,11 @@ class Cell:
         return place
 
 
-def dimensions(campaign: Campaign) -> dict[str, list[str]]:
-    """
-    The chosen values of each dimension, in staff's order of the dimensions. One query: a JSON object of the database keeps its
-    keys in an order of its own.
-    """
-    known: dict[str, list[str]] = campaign.dimensions
-    in_order = Dimension.objects.filter(key__in=known).order_by("position", "id").values_list("key", flat=True)
-    return {key: known[key] for key in (*in_order, *known)}
-
-
-def of(campaign: Campaign, choices: Mapping[str, Sequence[str]]) -> list[Cell]:
-    """Give every cell in the order of the matrix; ``choices`` are `dimensions` of the campaign. Two queries."""
+def of(campaign: Campaign) -> list[Cell]:
+    """Give every cell in the order of the matrix; two queries."""
     rows = list(Combination.objects.filter(campaign=campaign).order_by("index").values_list(*_COLUMNS))
     places = waiting.positions(row[5] for row in rows if row[6] == State.QUEUED)
-    telling = [key for key, values in choices.items() if len(values) > 1] or list(choices)
+    telling = [key for key, values in campaign.dimensions.items() if len(values) > 1] or list(campaign.dimensions)
     return [_cell(row, places, telling, campaign.labels) for row in rows]
 
 

@@ -92,12 +92,11 @@ class Progress:
 
 def look(campaign: Campaign, *, at: datetime) -> Progress:
     """Read everything that the campaign's page shows; its model and its batch are loaded."""
-    choices = cell_reads.dimensions(campaign)
-    cells = cell_reads.of(campaign, choices)
+    cells = cell_reads.of(campaign)
     counts = cell_reads.count(cells)
     model = campaign.model
     return Progress(
-        choices=choices,
+        choices=campaign.dimensions,
         cells=cells,
         counts=counts,
         total=len(cells) - counts[cell_reads.BLOCKED],

@@ -1,12 +1,27 @@
 """One brief: what was asked for. Counts, states and money are the batch's and its jobs', never kept here (I13)."""
 
+import json
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 
 from campaigns.models.brand import Brand
 from queue_app.models import Batch, GenerationModel, User
+
+
+class InOrderField(models.JSONField):  # type: ignore[type-arg]
+    """JSON as it was written: the keys of an object stay in their order, which PostgreSQL's `jsonb` forgets."""
+
+    def db_type(self, connection: Any) -> str:
+        return "json"
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        return None if value is None else json.dumps(value)  # Django's own would go through `jsonb`
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        return value  # psycopg2 has read it
 
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
@@ -25,7 +40,7 @@ class Campaign(models.Model):
     big_idea = models.TextField()
     visual_messaging = models.TextField(blank=True)
     audio_messaging = models.TextField(blank=True)
-    dimensions = models.JSONField(help_text="Dimension key → the chosen value keys.")
+    dimensions = InOrderField(help_text="Dimension key → the chosen value keys, both in the order of the matrix.")
     labels = models.JSONField(default=dict, help_text="The words of those dimensions and values when it was launched.")
     exclude = models.JSONField(default=list)
     model = models.ForeignKey(GenerationModel, on_delete=models.PROTECT, related_name="+")

@@ -94,7 +94,7 @@ def _cell(job: Job) -> dict[str, Any] | None:
     return {
         "campaign": combination.campaign,
         "name": cells.name(
-            {key: combination.values[key] for key in cells.dimensions(combination.campaign)}, combination.campaign.labels
+            {key: combination.values[key] for key in combination.campaign.dimensions}, combination.campaign.labels
         ),
         "version": found.number,
         "is_latest": combination.job_id == job.pk,

@@ -60,9 +60,8 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 def cells(request: HttpRequest, pk: int) -> HttpResponse:
     """Every cell in words; ``?status=`` and ``?{dimension}={value}`` narrow them."""
     campaign, at = campaign_seen_by(request, pk), clock.now()
-    choices = cell_reads.dimensions(campaign)
-    every = cell_reads.of(campaign, choices)
-    wanted = {key: value for key in choices if (value := request.GET.get(key))}
+    every = cell_reads.of(campaign)
+    wanted = {key: value for key in campaign.dimensions if (value := request.GET.get(key))}
     here = [cell for cell in every if wanted.items() <= cell.values.items()]
     status = request.GET.get("status", "")
     found = [cell for cell in here if cell.status == status] if status else here
@@ -114,7 +113,7 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a pause will do; on POST do it."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
-        counts = cell_reads.count(cell_reads.of(campaign, campaign.dimensions))
+        counts = cell_reads.count(cell_reads.of(campaign))
         return render(request, "campaigns/pause.html", {"campaign": campaign, "counts": counts})
     reason = request.POST.get("reason", "")[:200]
     policy.pause_batch(campaign.batch, at=clock.now(), actor=viewer(request), reason=reason)

@@ -8,6 +8,7 @@ from django.contrib.admin import widgets
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db import connection, models
+from django.forms import BaseFormSet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -61,11 +62,11 @@ class DayAndTime(widgets.AdminSplitDateTime):
             part.attrs["aria-label"] = name
 
 
-class NamedCells:
+class NamedCells(BaseFormSet):  # type: ignore[type-arg]
     """Forms in the rows of a table, whose fields are named by nothing but the column's head."""
 
-    def add_fields(self, form: forms.Form, index: int | None) -> None:
-        super().add_fields(form, index)  # type: ignore[misc]
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
         for field in form.fields.values():
             field.widget.attrs.setdefault("aria-label", field.label)
 
