@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.db import models
 from django.db.models import Count, F, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 
@@ -14,8 +16,10 @@ from queue_app.admin.base import ReadOnlyAdmin
 from queue_app.admin.catalog import PolicyAdmin
 from queue_app.models import Alert, AlertRule
 from queue_app.outbox.alerts import TO_DO
+from queue_app.work.measures import reading
 
 Measure = AlertRule.Measure
+UNIT = "Percent for a rate, seconds for a wait and for a heartbeat, else a number of jobs or tickets. Measured every 15 s."
 # measure → what the link says, the list, its filters
 REMEDIES: dict[str, tuple[str, str, dict[str, str]]] = {
     Measure.QUEUE_DEPTH: ("Jobs that wait", "job", {"status": "queued"}),
@@ -38,7 +42,7 @@ def remedy(alert: Alert) -> tuple[str, str]:
 
 
 class OpenFilter(admin.SimpleListFilter):
-    title = "alerts"
+    title = "state"
     parameter_name = "open"
     found: dict[str, dict[str, Any]] = {"1": {"closed_at": None}, "0": {"closed_at__isnull": False}}
 
@@ -58,7 +62,7 @@ class AlertAdmin(ReadOnlyAdmin):
     list_filter = (OpenFilter, "rule")
     list_select_related = ("rule",)
     ordering = (F("closed_at").desc(nulls_first=True), "-id")
-    fields = ("words", "state", "to_do", "remedy", "opened", "closed", "value", "threshold")
+    fields = ("state", "to_do", "remedy", "opened", "closed", "threshold")
     readonly_fields = fields
 
     def dress(self, rows: list[Alert]) -> None:
@@ -68,7 +72,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Alert")
     def what(self, alert: Alert) -> str:
-        return display.with_sub(alert.words, f"{alert.rule}, opens at {alert.rule.opens_at:g}")
+        return display.with_sub(alert.words, f"{alert.rule}, opens at {reading(alert.rule_id, alert.rule.opens_at)}")
 
     @admin.display(description="State")
     def state(self, alert: Alert) -> str:
@@ -96,23 +100,33 @@ class AlertAdmin(ReadOnlyAdmin):
     @admin.display(description="Rule")
     def threshold(self, alert: Alert) -> str:
         rule = alert.rule
-        return display.link(
-            reverse("admin:queue_app_alertrule_change", args=[rule.pk]),
-            f"{rule}: opens at {rule.opens_at:g}, closes at {rule.closes_at:g}",
-        )
+        opens, closes = (reading(rule.pk, value) for value in (rule.opens_at, rule.closes_at))
+        words = f"{rule}: opens at {opens}, closes at {closes}"
+        return display.link(reverse("admin:queue_app_alertrule_change", args=[rule.pk]), words)
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return super().change_view(request, object_id, form_url, {"title": "Alert", **(extra_context or {})})
+
+
+class WholeNumber(forms.NumberInput):
+    """A number without a fraction of zero: 25, not 25.0."""
+
+    def format_value(self, value: Any) -> str | None:
+        return f"{value:.10g}" if isinstance(value, float) else super().format_value(value)
 
 
 @admin.register(AlertRule)
 class AlertRuleAdmin(PolicyAdmin):
     title = "Alert rules"
-    list_display = ("what", "opens_at", "closes_at", "active", "mail", "ringing")
+    list_display = ("what", "opens", "closes", "active", "mail", "ringing")
     ordering = ("measure",)
     fieldsets = (
         (None, {"fields": ("what", "active", "mail")}),
-        ("Values", {"fields": ("opens_at", "closes_at"), "description": "In the measure's own unit. Measured every 15 s."}),
+        ("Values", {"fields": ("opens_at", "closes_at"), "description": UNIT}),
         ("Audit", {"fields": ("why",)}),
     )
     readonly_fields = ("what",)
+    formfield_overrides = {models.FloatField: {"widget": WholeNumber}}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AlertRule]:
         rules: QuerySet[AlertRule] = super().get_queryset(request)
@@ -125,6 +139,14 @@ class AlertRuleAdmin(PolicyAdmin):
     def what(self, rule: AlertRule) -> str:
         words = str(rule)
         return words[0].upper() + words[1:]
+
+    @admin.display(description="Opens at")
+    def opens(self, rule: AlertRule) -> str:
+        return reading(rule.pk, rule.opens_at)
+
+    @admin.display(description="Closes at")
+    def closes(self, rule: AlertRule) -> str:
+        return reading(rule.pk, rule.closes_at)
 
     @admin.display(description="Open now")
     def ringing(self, rule: AlertRule) -> str:

@@ -20,6 +20,7 @@ from django.utils.dateparse import parse_datetime
 from queue_app.models import AuditEntry
 
 NOTHING = "–"
+LISTED = 50  # values of a list
 SHOWN = 200  # entries on the page of a thing, newest first
 
 
@@ -36,8 +37,9 @@ def changes(entry: AuditEntry) -> list[Change]:
     """What an entry says of each value, in the words of the form that shows it."""
     names = dict.fromkeys([*entry.before, *entry.after])
     return [
-        Change(_label(entry, name), _said(entry.before.get(name, NOTHING)), _said(entry.after.get(name, NOTHING)))
+        Change(words, _said(before), _said(after))
         for name in names
+        for words, before, after in _leaves(_label(entry, name), entry.before.get(name), entry.after.get(name))
     ]
 
 
@@ -97,6 +99,16 @@ def _of(row: Model) -> Iterator[AuditEntry]:
     return found.order_by("-id")[: SHOWN + 1].iterator()
 
 
+def _leaves(name: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Of an object with values in it, those that differ."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        yield name, before, after
+        return
+    for key in dict.fromkeys([*before, *after]):
+        if before.get(key) != after.get(key):
+            yield from _leaves(f"{name}: {key}", before.get(key), after.get(key))
+
+
 def _label(entry: AuditEntry, name: str) -> str:
     model = model_of(entry)
     try:
@@ -120,7 +132,8 @@ def _said(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(map(_said, value)) or NOTHING
+        left_out = f", and {len(value) - LISTED} more" if len(value) > LISTED else ""
+        return ", ".join(map(_said, value[:LISTED])) + left_out or NOTHING
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False) if value else NOTHING
     moment = _moment(value) if isinstance(value, str) else None

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from queue_app.models import Alert, AlertRule, OutboxMessage, User
+from queue_app.work.measures import reading
 
 log = logging.getLogger(__name__)
 BACKEND = "django.contrib.auth.backends.ModelBackend"  # the one that knows rights
@@ -48,9 +49,9 @@ def _concerned(rule: AlertRule) -> QuerySet[User]:
 def _text(alert: Alert) -> str:
     opened, rule = timezone.localtime(alert.opened_at), alert.rule
     back = "" if alert.closed_at is None else f"\nIt closed at {timezone.localtime(alert.closed_at):%H:%M:%S}.\n"
+    opens, closes = (reading(rule.measure, value) for value in (rule.opens_at, rule.closes_at))
     return (
         f"{alert.words}\n{back}\n{TO_DO[AlertRule.Measure(rule.measure)]}\n\n"
         f"Open it: {settings.PUBLIC_URL}{reverse('admin:queue_app_alert_change', args=[alert.pk])}\n\n"
-        f"Opened {opened:%d %b %Y, %H:%M:%S %Z}. The rule: it opens at {rule.opens_at:g} and closes at {rule.closes_at:g} "
-        f"({rule}).\n"
+        f"Opened {opened:%d %b %Y, %H:%M:%S %Z}. The rule, {rule}: it opens at {opens} and closes at {closes}.\n"
     )

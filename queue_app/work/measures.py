@@ -90,7 +90,7 @@ def _tickets_low(rule: AlertRule, at: datetime) -> Found:
     with connection.cursor() as cursor:
         cursor.execute(_LOW_WALLETS, {"below": rule.closes_at, "since": at - WEEK})
         rows: list[tuple[str, int]] = cursor.fetchall()
-    return {owner: Seen(left, f"{owner} has {left:,} ticket{'s' * (left != 1)} left.") for owner, left in rows}
+    return {owner: Seen(left, f"{owner} has {_number(left)} ticket{'s' * (left != 1)} left.") for owner, left in rows}
 
 
 def _paid_not_delivered(rule: AlertRule, at: datetime) -> Found:
@@ -111,10 +111,31 @@ MEASURES: dict[str, Callable[[AlertRule, datetime], Found]] = {
 }
 
 
+UNITS: dict[str, str] = {
+    AlertRule.Measure.OLDEST_WAIT: " s",
+    AlertRule.Measure.FAILURE_RATE: " %",
+    AlertRule.Measure.WORKER_SILENT: " s",
+}
+
+
+def reading(measure: str, value: float) -> str:
+    """A value of a measure with its unit: “25 %”, “3 600 s”, “500”."""
+    return f"{_number(value)}{UNITS.get(measure, '')}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.10g}".replace(",", "\u202f")
+
+
 def _jobs(count: int) -> str:
-    return f"{count:,} job{'s' * (count != 1)}"
+    return f"{_number(count)} job{'s' * (count != 1)}"
 
 
 def _time(seconds: float) -> str:
-    minutes = round(seconds) // 60
-    return f"{round(seconds)} s" if minutes < 3 else f"{minutes} min" if minutes < 180 else f"{minutes // 60} h"
+    """As everywhere: 95 s is 1 m 35 s."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02} s"
+    return f"{whole // 3600} h {whole // 60 % 60:02} m"

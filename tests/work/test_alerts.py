@@ -95,7 +95,7 @@ class TestOldestWait:
         assert not is_open()
 
         alerts.review(at=NOON + seconds(600))
-        assert Alert.objects.get().words == "The oldest job has waited for its turn for 60 min."
+        assert Alert.objects.get().words == "The oldest job has waited for its turn for 1 h 00 m."
 
     def test_is_over_when_nothing_waits(self) -> None:
         rule(Measure.OLDEST_WAIT)
@@ -270,7 +270,7 @@ class TestMail:
         self.deliver()
         (sent,) = mail.outbox
         assert sent.subject.startswith("Alert: 1 job with an unknown outcome")
-        assert "decide" in sent.body and "opens at 1 and closes at 0" in sent.body
+        assert "decide" in sent.body and "it opens at 1 and closes at 0" in sent.body
         assert f"https://queue.example/admin/queue_app/alert/{Alert.objects.get().pk}/change/" in sent.body
 
     def test_goes_to_those_who_operate_the_queue_and_finance_hears_of_money(self, staff: Callable[[str], User]) -> None:
