@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
 from django.utils.functional import SimpleLazyObject
 
@@ -43,9 +43,17 @@ class GenqueueAdminSite(admin.AdminSite):
             super().register(kept, *args, **options)
 
     def get_urls(self) -> list[Any]:
-        from queue_app.admin import usage  # here: the modules of the admin register themselves with this site
+        from queue_app.admin import dashboard, usage  # here: the modules of the admin register themselves with this site
 
-        return [path("usage/", self.admin_view(usage.page), name="usage"), *super().get_urls()]
+        return [*dashboard.urls(self), path("usage/", self.admin_view(usage.page), name="usage"), *super().get_urls()]
+
+    def index(  # type: ignore[override]  # 204 and a fragment are not Django's template of an index
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The dashboard of the queue."""
+        from queue_app.admin.dashboard import page
+
+        return page.index(self, request, extra_context)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         # asked for where it is shown, and once

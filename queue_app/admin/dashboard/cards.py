@@ -1,0 +1,105 @@
+"""The six cards: each counts what the list behind it shows, says one thing about it, and draws its last 24 hours."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.urls import reverse
+
+from queue_app.admin import display
+from queue_app.admin.dashboard import words
+from queue_app.admin.dashboard.charts import coarse
+from queue_app.admin.dashboard.words import Age
+from queue_app.insight.hourly import Hour
+from queue_app.insight.lanes import Lanes
+from queue_app.models import State
+from queue_app.rules import chart
+from queue_app.rules.chart import Curve
+
+
+@dataclass(frozen=True)
+class Card:
+    """``value`` and ``unit``, or an ``age``; ``shows`` says what its line draws."""
+
+    name: str
+    title: str
+    icon: str
+    url: str
+    value: str
+    unit: str
+    sub: str
+    spark: Curve
+    shows: str
+    age: Age | None = None
+
+
+def six(
+    lanes: Lanes,
+    hours: Sequence[Hour],
+    in_flight: Mapping[State, int],
+    ended: Mapping[State, int],
+    errors: int,
+    *,
+    at: datetime,
+) -> list[Card]:
+    return [
+        _queued(lanes, hours),
+        _processing(lanes, hours, in_flight),
+        _ended("completed", ended, hours, f"{_per_hour(hours[-2].completed)}, last full hour"),
+        _ended("failed", ended, hours, _share(ended, errors)),
+        _ended("cancelled", ended, hours, f"{_per_hour(hours[-2].cancelled)}, last full hour"),
+        _oldest(lanes, hours, at),
+    ]
+
+
+def _queued(lanes: Lanes, hours: Sequence[Hour]) -> Card:
+    line = chart.spark([hour.waiting for hour in hours])
+    sub = words.drained(lanes.drained)
+    return Card("queued", "Queued", "queued", _list("queued"), *_jobs(lanes.waiting), sub, line, "Waiting at each hour's end")
+
+
+def _processing(lanes: Lanes, hours: Sequence[Hour], in_flight: Mapping[State, int]) -> Card:
+    queue = lanes.queue
+    peak = f", peak hours × {(queue.effective or 0) / (queue.maximum or 1):.3g}" if lanes.peak else ""
+    sub = f"{queue.used} of {queue.effective} slots used{peak}"
+    line = chart.spark([hour.started for hour in hours])
+    jobs = _jobs(sum(in_flight.values()))
+    return Card("processing", "Processing", "processing", _list("processing"), *jobs, sub, line, "Started per hour")
+
+
+def _ended(name: str, ended: Mapping[State, int], hours: Sequence[Hour], sub: str) -> Card:
+    line = chart.spark([getattr(hour, name) for hour in hours])
+    value = display.number(ended[State(name)])
+    title = name.capitalize()
+    return Card(name, title, name, f"{_list(name)}&ended=24h", value, "last 24 h", sub, line, f"{title} per hour")
+
+
+def _oldest(lanes: Lanes, hours: Sequence[Hour], at: datetime) -> Card:
+    line = chart.spark([coarse(hour.oldest) or 0.0 for hour in hours])
+    shows = "Age of the oldest waiting job at each hour's end"
+    if lanes.oldest is None:
+        sub = "no job waits for its turn"
+        return Card("wait", "Oldest wait", "wait", _list("queued"), "–", "", sub, line, shows)
+    model, oldest = lanes.oldest
+    url = reverse("admin:queue_app_job_change", args=[oldest.job])
+    sub = f"{model}, job {display.number(oldest.job)}"
+    return Card("wait", "Oldest wait", "wait", url, "", "", sub, line, shows, words.age(oldest.since, at))
+
+
+def _list(status: str) -> str:
+    return f"{reverse('admin:queue_app_job_changelist')}?status={status}"
+
+
+def _jobs(count: int) -> tuple[str, str]:
+    return display.number(count), "job" if count == 1 else "jobs"
+
+
+def _per_hour(count: int) -> str:
+    return f"{display.number(count)} per hour"
+
+
+def _share(ended: Mapping[State, int], errors: int) -> str:
+    ran = ended[State.COMPLETED] + ended[State.FAILED]
+    if not ended[State.FAILED]:
+        return "none of those that ran" if ran else "nothing ran its course"
+    return f"{100 * ended[State.FAILED] / ran:.1f} % of what ran; {errors} kind{'s' * (errors != 1)} of error"

@@ -1,0 +1,140 @@
+"""The dashboard's charts and their tables, from the hours of the day."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from queue_app.admin import display
+from queue_app.insight.hourly import Hour
+from queue_app.rules import chart
+from queue_app.rules.chart import Chart
+
+MINUTE, HOUR = 60.0, 3600.0
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart, the sentence that stands for it, its legend (class, words), and the table behind it."""
+
+    id: str
+    title: str
+    sub: str
+    chart: Chart
+    sentence: str
+    legend: list[tuple[str, str]]
+    head: list[str]
+    table: list[list[str]]
+    is_empty: bool
+
+
+def throughput(hours: Sequence[Hour]) -> Drawing:
+    """Jobs that completed and failed in each hour."""
+    now = hours[-1]
+    return Drawing(
+        id="throughput",
+        title="Throughput",
+        sub="jobs ended per hour, 24 h",
+        chart=chart.draw(
+            [("completed", [hour.completed for hour in hours]), ("failed", [hour.failed for hour in hours])],
+            _labels(hours),
+            areas=["completed"],
+        ),
+        sentence=f"Jobs ended per hour in the last 24 hours. {_last_full(hours[-2])} The hour that has not ended: {_ended(now)}.",
+        legend=[("is-completed", "completed"), ("is-failed", "failed")],
+        head=["Hour", "Completed", "Failed", "Cancelled"],
+        table=[[_span(hour), *map(display.number, (hour.completed, hour.failed, hour.cancelled))] for hour in reversed(hours)],
+        is_empty=not any(hour.completed or hour.failed for hour in hours),
+    )
+
+
+def waits(hours: Sequence[Hour]) -> Drawing:
+    """How long what started had waited, under the age of the oldest job that still did."""
+    oldest = [coarse(hour.oldest) or 0.0 for hour in hours]
+    p50, p95 = [hour.p50 for hour in hours], [hour.p95 for hour in hours]
+    most = max([0.0, *oldest, *(value for value in p95 if value is not None)])
+    unit, word = (1.0, "s") if most < 2 * MINUTE else (MINUTE, "min") if most < 2 * HOUR else (HOUR, "h")
+    now = hours[-1]
+    said = f"p50 {_time(now.p50)}, p95 {_time(now.p95)}" if now.p50 is not None else "nothing started"
+    return Drawing(
+        id="waits",
+        title="Wait to start",
+        sub="by hour of start, 24 h",
+        chart=chart.draw(
+            [("p95", _scaled(p95, unit)), ("p50", _scaled(p50, unit)), ("oldest", _scaled(oldest, unit))],
+            _labels(hours),
+            areas=["p95"],
+            words=lambda value: f"{value:g} {word}",
+        ),
+        sentence=f"Wait to start per hour in the last 24 hours, retries left out. In this hour: {said}. "
+        f"{f'The oldest waiting job has waited {_time(coarse(now.oldest))}' if now.oldest else 'No job waits now'}.",
+        legend=[("is-p50", "p50"), ("is-p95", "p95"), ("is-wait", "age of oldest waiting")],
+        head=["Hour", "Started", "p50", "p95", "Oldest at its end"],
+        table=[
+            [_span(hour), display.number(hour.started), _time(hour.p50), _time(hour.p95), _time(coarse(hour.oldest))]
+            for hour in reversed(hours)
+        ],
+        is_empty=most == 0 and not any(hour.started for hour in hours),
+    )
+
+
+def failure_rate(hours: Sequence[Hour]) -> Drawing:
+    """Percent of what ran its course in each hour that failed."""
+    rates = [hour.failure_rate for hour in hours]
+    now = "nothing ended" if rates[-1] is None else f"{rates[-1]:.1f} %"
+    return Drawing(
+        id="failure-rate",
+        title="Failure rate",
+        sub="failed of completed and failed, per hour",
+        chart=chart.draw([("failed", rates)], _labels(hours), areas=["failed"], words=lambda value: f"{value:g} %"),
+        sentence=f"Failed jobs as a share of those that completed or failed, per hour in the last 24 hours. In this hour: {now}.",
+        legend=[("is-failed", "failed")],
+        head=["Hour", "Failed", "Of", "Rate"],
+        table=[
+            [
+                _span(hour),
+                display.number(hour.failed),
+                display.number(hour.completed + hour.failed),
+                "–" if hour.failure_rate is None else f"{hour.failure_rate:.1f} %",
+            ]
+            for hour in reversed(hours)
+        ],
+        is_empty=all(rate is None for rate in rates),
+    )
+
+
+def coarse(seconds: float | None) -> float | None:
+    """No finer than a chart can show, so that a clock that goes on does not make another drawing each second."""
+    if seconds is None:
+        return None
+    step = 5 if seconds < 2 * MINUTE else 30 if seconds < 20 * MINUTE else 120 if seconds < 2 * HOUR else 600
+    return float(round(seconds / step) * step)
+
+
+def _scaled(values: Sequence[float | None], unit: float) -> list[float | None]:
+    return [None if value is None else value / unit for value in values]
+
+
+def _labels(hours: Sequence[Hour]) -> list[str]:
+    return [_clock(hour.start) for hour in hours]
+
+
+def _span(hour: Hour) -> str:
+    return f"{_clock(hour.start)}–{_clock(hour.start + timedelta(hours=1))}" + ("" if hour.is_over else ", not ended")
+
+
+def _clock(moment: datetime) -> str:
+    return f"{timezone.localtime(moment):%H:%M}"
+
+
+def _ended(hour: Hour) -> str:
+    return f"{hour.completed} completed, {hour.failed} failed"
+
+
+def _last_full(hour: Hour) -> str:
+    return f"Last full hour: {_ended(hour)}."
+
+
+def _time(seconds: float | None) -> str:
+    return "–" if seconds is None else display.duration(seconds)

@@ -1,0 +1,176 @@
+"""Limits, pauses and cool-downs, changed on the dashboard: each a `policy.change`, effective at the next claim."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from queue_app import clock
+from queue_app.admin.dashboard import page, rows, words
+from queue_app.admin.dashboard.rows import Row
+from queue_app.admin.live import fragment_wanted
+from queue_app.insight import lanes, whatif
+from queue_app.models import Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
+from queue_app.work import policy
+
+ROWS: dict[str, type[Model]] = {
+    "queue": QueueSettings,
+    "model": ModelConcurrencyLimit,
+    "account": ProviderAccount,
+    "kind": Kind,
+}
+MINUTES = {"": "Until somebody resumes it", "15": "15 minutes", "60": "1 hour", "240": "4 hours", "1440": "1 day"}
+EFFECT = "It holds from the next claim on; what runs goes on."
+
+
+def limit(site: AdminSite, request: HttpRequest) -> HttpResponse:
+    """Set a limit. To htmx the answer is the row; else the dashboard, with what is wrong beside the field."""
+    user = operator(request)
+    if request.method != "POST":
+        return redirect("admin:index")
+    what, key, typed = _asked(request.POST)
+    record = _record(what, key)
+    before = record.max_concurrent  # type: ignore[attr-defined]
+    value, is_number = _number(what, typed)
+    if is_number:
+        try:
+            policy.change(record, at=clock.now(), actor=user, max_concurrent=value)
+        except ValidationError:
+            is_number = False
+    if not is_number:
+        wrong = {"row": rows.element_id(what, key), "typed": typed[:12], "why": rows.WRONG[what]}
+        return _row(request, what, key, wrong=wrong) if fragment_wanted(request) else page.page(site, request, wrong=wrong)
+    said = f"Limit of {_name(what, key)}: {_said(before)} → {_said(value)}. {EFFECT}" if before != value else "Nothing changed."
+    if fragment_wanted(request):
+        return _row(request, what, key, said=said)
+    messages.success(request, said)
+    return redirect(f"{reverse('admin:index')}#{rows.element_id(what, key)}")
+
+
+def forecast(site: AdminSite, request: HttpRequest) -> HttpResponse:
+    """What a limit that is being typed would change; writes nothing."""
+    operator(request)
+    what, key, typed = _asked(request.GET)
+    record = _record(what, key)
+    value, is_number = _number(what, typed)
+    shown: dict[str, Any] = {"id": rows.element_id(what, key), "typed": typed[:12]}
+    if not is_number:
+        shown["wrong"] = rows.WRONG[what]
+    elif value != record.max_concurrent:  # type: ignore[attr-defined]
+        found = whatif.of_limit((what, key), value, at=clock.now())
+        shown |= {"found": found, "value": _said(value), "now": words.about(found.now), "then": words.about(found.then)}
+        for name, gains in (("earlier", found.earlier), ("later", found.later)):
+            shown[name] = [(gain.name, words.about(gain.seconds)) for gain in gains if gain.seconds < float("inf")]
+    return render(request, "admin/dashboard/_whatif.html", shown)
+
+
+def pause(site: AdminSite, request: HttpRequest) -> HttpResponse:
+    """Say what a pause will do; on POST do it."""
+    user = operator(request)
+    what, key, _ = _asked(request.POST if request.method == "POST" else request.GET)
+    record = _record(what, key)
+    if what == "kind":
+        raise Http404("A kind is not paused.")
+    at = clock.now()
+    if request.method == "POST":
+        reason = request.POST.get("reason", "").replace("\x00", "").strip()[:200]
+        minutes = request.POST.get("minutes", "")
+        until = at + timedelta(minutes=int(minutes)) if minutes in MINUTES and minutes else None
+        policy.change(record, at=at, actor=user, reason=reason, paused=True, paused_reason=reason, paused_until=until)
+        messages.success(request, f"{_name(what, key).capitalize()} is paused. What runs goes on; what waits keeps its place.")
+        return redirect("admin:index")
+    row = _found(what, key)
+    shown = {
+        **site.each_context(request),
+        "title": f"Pause {_name(what, key)}?",
+        "row": row,
+        "waiting": lanes.look(at=at).waiting if what == "queue" else row.waiting,
+        "runs": row.slots.partition(" ")[0],
+        "minutes": MINUTES,
+    }
+    return TemplateResponse(request, "admin/dashboard/pause.html", shown)
+
+
+def resume(site: AdminSite, request: HttpRequest) -> HttpResponse:
+    """End a pause."""
+    user = operator(request)
+    if request.method == "POST":
+        what, key, _ = _asked(request.POST)
+        record = _record(what, key)
+        if what != "kind":
+            policy.change(record, at=clock.now(), actor=user, paused=False, paused_reason="", paused_until=None)
+            messages.success(request, f"{_name(what, key).capitalize()} goes on. What waited has kept its place.")
+    return redirect("admin:index")
+
+
+def end_cooldown(site: AdminSite, request: HttpRequest) -> HttpResponse:
+    """Let an account be used at its whole limit at once, whatever 429 answers took off it."""
+    user = operator(request)
+    if request.method == "POST":
+        key = _asked(request.POST)[1]
+        account = _record("account", key)
+        policy.change(account, at=clock.now(), actor=user, cooldown_until=None, lowered_by=0, lowered_at=None)
+        messages.success(request, f"Account {key} is used at its whole limit again. The next 429 answer lowers it anew.")
+    return redirect("admin:index")
+
+
+def operator(request: HttpRequest) -> User:
+    """
+    Who asks, if they may operate the queue.
+
+    :raises PermissionDenied: they may not.
+    """
+    if not request.user.has_perm(page.OPERATE):
+        raise PermissionDenied
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def _asked(said: Any) -> tuple[str, str, str]:
+    return said.get("what", ""), said.get("key", "").replace("\x00", ""), said.get("value", "").strip()
+
+
+def _record(what: str, key: str) -> Model:
+    model = ROWS.get(what)
+    found = model._default_manager.filter(pk=1 if what == "queue" else key).first() if model else None
+    if found is None:
+        raise Http404("There is no such limit.")
+    return found
+
+
+def _number(what: str, typed: str) -> tuple[int | None, bool]:
+    """The limit that was typed, and whether it is one."""
+    if not typed:
+        return None, what in rows.MAY_BE_EMPTY
+    if not (typed.isascii() and typed.isdigit() and len(typed) < 7):
+        return None, False
+    return int(typed), 1 <= int(typed) <= rows.HIGHEST[what]
+
+
+def _found(what: str, key: str) -> Row:
+    at = clock.now()
+    row = rows.find(lanes.look(at=at), what, key, at=at)
+    if row is None:  # the limit of a model that is switched off
+        raise Http404("There is no such limit on the dashboard.")
+    return row
+
+
+def _row(request: HttpRequest, what: str, key: str, *, said: str = "", wrong: dict[str, str] | None = None) -> HttpResponse:
+    template = "admin/dashboard/_lane.html" if what == "model" else "admin/dashboard/_limit.html"
+    shown = {"row": _found(what, key), "may_operate": True, "said": said, "wrong": wrong or {}}
+    return render(request, template, shown)
+
+
+def _name(what: str, key: str) -> str:
+    return {"queue": "the whole queue", "account": f"account {key}", "kind": f"kind {key}"}.get(what, key)
+
+
+def _said(value: int | None) -> str:
+    return "no limit" if value is None else str(value)

@@ -1,0 +1,118 @@
+"""What calls for somebody, on top of the dashboard: lasting facts, each with the way to its remedy."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Min
+from django.urls import reverse
+
+from queue_app.admin import display
+from queue_app.admin.alerts import remedy
+from queue_app.admin.dashboard import words
+from queue_app.insight.crew import Machine
+from queue_app.insight.lanes import Lanes, Limit
+from queue_app.models import Alert, ReviewItem
+
+MOST_ALERTS = 4
+
+
+@dataclass(frozen=True)
+class Note:
+    """``right``: who may follow its link sees it. ``resume``: the limit that its button opens again, as (what, key)."""
+
+    kind: str
+    icon: str
+    title: str
+    text: str
+    right: str
+    link: str = ""
+    url: str = ""
+    resume: tuple[str, str] | None = None
+
+
+def of(now: Lanes, machines: list[Machine], *, at: datetime) -> list[Note]:
+    """In the order of how much hangs on them; two queries."""
+    return [
+        *_stopped(now),
+        *_no_worker(now, machines),
+        *_alerts(),
+        *_reviews(),
+        *(_cooling(account, now) for account in now.accounts if account.cooling_until),
+        *_paused(now),
+        *_previews(now),
+    ]
+
+
+def _stopped(now: Lanes) -> Iterator[Note]:
+    if now.queue.paused:
+        text = f"No job starts; {_wait(now.waiting)}. What runs goes on."
+        paused = words.pause(now.queue)
+        title = f"The queue is {paused[0].lower()}{paused[1:]}."
+        stop = reverse("admin:stop")
+        yield Note("", "pause", title, text, "queue_app.view_job", "What was stopped", stop, resume=("queue", ""))
+
+
+def _no_worker(now: Lanes, machines: list[Machine]) -> Iterator[Note]:
+    if not any(machine.alive for machine in machines):
+        text = f"Nothing is started or checked until one runs; {_wait(now.waiting)}."
+        yield Note("is-failed", "warn", "No worker beats.", text, "queue_app.view_job")
+
+
+def _alerts() -> Iterator[Note]:
+    found = list(Alert.objects.filter(closed_at=None).select_related("rule").order_by("-id")[: MOST_ALERTS + 1])
+    for alert in found[:MOST_ALERTS]:
+        link, url = remedy(alert)
+        text = f"Since {words.moment(alert.opened_at)}."
+        yield Note("is-failed", "warn", alert.words, text, "queue_app.view_alert", link, url)
+    if len(found) > MOST_ALERTS:
+        url = f"{reverse('admin:queue_app_alert_changelist')}?open=1"
+        yield Note("is-failed", "warn", "More alerts are open.", "", "queue_app.view_alert", "All alerts", url)
+
+
+def _reviews() -> Iterator[Note]:
+    found = ReviewItem.objects.filter(closed_at=None).aggregate(first=Min("decide_by"))
+    count = ReviewItem.objects.filter(closed_at=None).count()
+    if count:
+        title = "1 job needs a person." if count == 1 else f"{display.number(count)} jobs need a person."
+        by = f" The first ends by itself at {words.moment(found['first'])}, tickets back." if found["first"] else ""
+        url = reverse("admin:queue_app_reviewitem_changelist")
+        text = f"Nobody but the provider knows what became of {'it' if count == 1 else 'them'}. Tickets stay held until then.{by}"
+        yield Note("is-failed", "unknown", title, text, "queue_app.view_reviewitem", "Decide", url)
+
+
+def _cooling(account: Limit, now: Lanes) -> Note:
+    assert account.cooling_until is not None
+    behind = [lane for lane in now.lanes if lane.account and lane.account.key == account.key]
+    models = ", ".join(lane.model for lane in behind) or "No model is bought there"
+    title = f"Account {account.key} cools down until {words.moment(account.cooling_until)}."
+    text = f"It answered that it has too much to do. {models}: {_wait(sum(lane.waiting for lane in behind))}."
+    url = reverse("admin:queue_app_provideraccount_changelist")
+    return Note("", "warn", title, text, "queue_app.view_provideraccount", "Account", url)
+
+
+def _paused(now: Lanes) -> Iterator[Note]:
+    for account in now.accounts:
+        if account.paused:
+            title = f"Account {account.key}: {words.pause(account)}."
+            text = "Nothing is bought there meanwhile."
+            yield Note("", "pause", title, text, "queue_app.view_job", resume=("account", account.key))
+    waiting = [lane for lane in now.lanes if lane.limit.paused and lane.waiting]
+    for lane in waiting:
+        title = f"{lane.model}: {words.pause(lane.limit)}."
+        yield Note("", "pause", title, f"{_wait(lane.waiting).capitalize()}.", "queue_app.view_job", resume=("model", lane.model))
+
+
+def _previews(now: Lanes) -> Iterator[Note]:
+    models = [lane.model for lane in now.lanes if lane.available and lane.preview]
+    if models:
+        named = ", ".join(models[:6]) + (f" and {len(models) - 6} more" if len(models) > 6 else "")
+        text = f"{named}: no key is set, so their files are previews, not the vendor's."
+        url = reverse("admin:queue_app_provideraccount_changelist")
+        yield Note(
+            "is-info", "play", "The studio serves these models.", text, "queue_app.view_provideraccount", "Provider accounts", url
+        )
+
+
+def _wait(count: int) -> str:
+    return "nothing waits" if not count else "1 job waits" if count == 1 else f"{display.number(count)} jobs wait"

@@ -1,0 +1,77 @@
+"""The dashboard's page, its fragment, and the index of sections."""
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from queue_app import clock
+from queue_app.admin import live
+from queue_app.admin.dashboard import facts
+from queue_app.models import User
+
+OPERATE = "queue_app.operate_queue"
+
+
+def index(site: AdminSite, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    """The dashboard; to htmx its parts, or 204 when none has changed. Who may not look at jobs gets the sections."""
+    if not request.user.has_perm("queue_app.view_job"):
+        return sections(site, request)
+    if not live.fragment_wanted(request):
+        return page(site, request, extra_context=extra_context)
+    at = clock.now()
+    board = facts.shared(at=at)
+    if live.unchanged(request, board.token):
+        return HttpResponse(status=204)
+    return render(request, "admin/dashboard/board.html", context(request, board) | {"at": at})
+
+
+def page(
+    site: AdminSite, request: HttpRequest, *, wrong: dict[str, Any] | None = None, extra_context: dict[str, Any] | None = None
+) -> HttpResponse:
+    """The whole page; ``wrong`` is what was typed into a row and why it was not taken."""
+    at = clock.now()
+    shown = {
+        **site.each_context(request),
+        **context(request, facts.shared(at=at)),
+        "title": "Queue",
+        "subtitle": None,
+        "at": at,
+        "wrong": wrong or {},
+        "new_campaign": _address("campaigns:new"),
+        **(extra_context or {}),
+    }
+    return TemplateResponse(request, "admin/index.html", shown)
+
+
+def context(request: HttpRequest, board: facts.Board) -> dict[str, Any]:
+    """What the parts need of a board and of who looks at it."""
+    user = request.user
+    assert isinstance(user, User)
+    notes = [note for note in board.parts["notes"] if user.has_perm(note.right)]
+    return {
+        **board.parts,
+        "notes": notes,
+        "token": board.token,
+        "versions": board.versions,
+        "may_operate": user.has_perm(OPERATE),
+        "zone": timezone.get_current_timezone_name(),
+    }
+
+
+def sections(site: AdminSite, request: HttpRequest) -> HttpResponse:
+    """Every list of the admin that this user may open."""
+    shown = {**site.each_context(request), "title": "All sections", "app_list": site.get_app_list(request)}
+    return TemplateResponse(request, "admin/dashboard/sections.html", shown)
+
+
+def _address(name: str) -> str:
+    """A page of an application above the queue, where there is one."""
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""

@@ -1,0 +1,181 @@
+"""A limit as a row of the dashboard: its slots as cells, what holds it, and the editor."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from django.contrib.admin.utils import quote
+from django.urls import reverse
+
+from queue_app.admin.dashboard import words
+from queue_app.admin.dashboard.words import Age
+from queue_app.insight.lanes import Lane, Lanes, Limit
+from queue_app.models import ModelConcurrencyLimit, ProviderAccount, QueueSettings
+from queue_app.models.catalog import LIMIT_MESSAGE
+
+MOST_CELLS = 20  # above it a bar
+WIDTH, GAP = 120.0, 2.0
+HIGHEST = {"model": 50, "queue": 1_000, "account": 32_767, "kind": 32_767}
+MAY_BE_EMPTY = ("account", "kind")
+WRONG = {
+    "model": LIMIT_MESSAGE,
+    "queue": "The whole queue's limit is a whole number from 1 to 1\u202f000. To stop it altogether, pause it.",
+    "account": "A limit is a whole number from 1 on; empty for none.",
+    "kind": "A limit is a whole number from 1 on; empty for none.",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One slot, or a stretch of a bar."""
+
+    kind: str
+    x: str
+    width: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a row shows. ``id`` is the element's; ``value`` what the editor holds."""
+
+    id: str
+    what: str
+    key: str
+    name: str
+    url: str
+    icon: str
+    note: str
+    cells: list[Cell]
+    is_bar: bool
+    slots: str
+    slots_words: str
+    value: str
+    highest: int
+    may_be_empty: bool
+    can_pause: bool
+    paused: bool
+    cooling: bool
+    waiting: int = 0
+    waiting_url: str = ""
+    oldest: Age | None = None
+    oldest_url: str = ""
+    wait_p50: str = ""
+    drained: str = ""
+    drained_p90: str = ""
+
+
+def lanes(found: Lanes, *, at: datetime) -> list[Row]:
+    """A row for each model: the busiest first, then by name what is idle, paused, and not to be had."""
+
+    def rank(lane: Lane) -> tuple[bool, bool, int, int, str]:
+        return not lane.available and not lane.waiting, lane.limit.paused, -lane.waiting, -lane.limit.used, lane.model
+
+    return [of_lane(lane, found, at=at) for lane in sorted(found.lanes, key=rank)]
+
+
+def shared(found: Lanes) -> list[Row]:
+    """A row for the whole queue, each account and each kind."""
+    factor = f"{(found.queue.effective or 0) / (found.queue.maximum or 1):.3g}" if found.peak else ""
+    return [
+        _row(found.queue, *words.of_limit(found.queue, factor=factor), url=_page(QueueSettings, "1")),
+        *(_row(limit, *words.of_limit(limit), url=_page(ProviderAccount, limit.key)) for limit in found.accounts),
+        *(_row(limit, *words.of_limit(limit), url=f"{_jobs()}?{urlencode({'kind': limit.key})}") for limit in found.kinds),
+    ]
+
+
+def of_lane(lane: Lane, found: Lanes, *, at: datetime) -> Row:
+    icon, note = words.of_lane(lane, found.queue)
+    row = _row(lane.limit, icon, note, url=_page(ModelConcurrencyLimit, lane.model))
+    if not lane.waiting:
+        return row
+    drained = lane.drained
+    return Row(
+        **{
+            **row.__dict__,
+            "waiting": lane.waiting,
+            "waiting_url": f"{_jobs()}?{urlencode({'status': 'queued', 'model': lane.model})}",
+            "oldest": words.age(lane.oldest.since, at) if lane.oldest else None,
+            "oldest_url": reverse("admin:queue_app_job_change", args=[lane.oldest.job]) if lane.oldest else "",
+            "wait_p50": words.about(lane.wait_p50) if lane.wait_p50 is not None else "",
+            "drained": words.about(drained.p50_seconds) if drained else "",
+            "drained_p90": words.about(drained.p90_seconds) if drained and drained.p90_seconds is not None else "",
+        }
+    )
+
+
+def find(found: Lanes, what: str, key: str, *, at: datetime) -> Row | None:
+    """The row of one limit; ``None`` when there is no such limit."""
+    every = [*lanes(found, at=at), *shared(found)]
+    return next((row for row in every if (row.what, row.key) == (what, key)), None)
+
+
+def element_id(what: str, key: str) -> str:
+    """An id that needs no escaping anywhere, and is another for every key."""
+    return f"{what}-" + re.sub(r"[^A-Za-z0-9-]", lambda found: f"_{ord(found[0]):x}_", key)
+
+
+def _row(limit: Limit, icon: str, note: str, *, url: str) -> Row:
+    cells, is_bar = _cells(limit)
+    return Row(
+        id=element_id(limit.what, limit.key),
+        what=limit.what,
+        key=limit.key,
+        name=words.name(limit),
+        url=url,
+        icon=icon,
+        note=note,
+        cells=cells,
+        is_bar=is_bar,
+        slots=f"{limit.used} / {'∞' if limit.effective is None else limit.effective}",
+        slots_words=_slots_words(limit),
+        value="" if limit.maximum is None else str(limit.maximum),
+        highest=HIGHEST[limit.what],
+        may_be_empty=limit.what in MAY_BE_EMPTY,
+        can_pause=limit.what != "kind",
+        paused=limit.paused,
+        cooling=bool(limit.cooling_until) or (limit.what == "account" and (limit.effective or 0) < (limit.maximum or 0)),
+    )
+
+
+def _slots_words(limit: Limit) -> str:
+    if limit.maximum is None:
+        return f"{limit.used} slots used, no limit"
+    lowered = f", limit {limit.maximum} lowered to {limit.effective}" if (limit.effective or 0) < limit.maximum else ""
+    shut = ", nothing starts" if limit.shut else ""
+    return f"{limit.used} of {limit.effective} slots used, {limit.free} free now{lowered}{shut}"
+
+
+def _cells(limit: Limit) -> tuple[list[Cell], bool]:
+    """
+    Used, free and held back, in this order; what runs above a lowered limit apart. Cells up to 20, a bar above.
+    """
+    if limit.maximum is None or limit.effective is None:
+        return [], False
+    slots = max(limit.maximum, limit.effective, limit.used)
+    over = max(0, limit.used - limit.effective)
+    parts = {"used": limit.used - over, "over": over, "free": min(limit.free, slots - limit.used)}
+    parts["held"] = slots - sum(parts.values())
+    if slots > MOST_CELLS:
+        return _bar(parts, slots), True
+    width = (WIDTH - GAP * (slots - 1)) / slots
+    kinds = [kind for kind, count in parts.items() for _ in range(count)]
+    return [Cell(kind, f"{place * (width + GAP):.1f}", f"{width:.1f}") for place, kind in enumerate(kinds)], False
+
+
+def _bar(parts: dict[str, int], slots: int) -> list[Cell]:
+    found, begins = [], 0.0
+    for kind, count in parts.items():
+        width = WIDTH * count / slots
+        if count:
+            found.append(Cell(kind, f"{begins:.1f}", f"{width:.1f}"))
+        begins += width
+    return found
+
+
+def _page(model: type, pk: str) -> str:
+    return reverse(f"admin:queue_app_{model.__name__.lower()}_change", args=[quote(pk)])
+
+
+def _jobs() -> str:
+    return reverse("admin:queue_app_job_changelist")

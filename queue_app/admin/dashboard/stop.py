@@ -1,0 +1,68 @@
+"""Stop all, and its way back."""
+
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.db.models import Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+
+from queue_app import clock
+from queue_app.admin.dashboard.edits import operator
+from queue_app.models import Job, QueueSettings, State
+from queue_app.rules import limits
+from queue_app.work import stop as stopping
+from queue_app.work.bulk import BulkRefused
+
+WORD = "stop"
+
+
+def stop(site: AdminSite, request: HttpRequest) -> HttpResponse:
+    """Say what would be stopped; on POST, with the word typed and a reason, stop it."""
+    user = operator(request)
+    typed = {"word": "", "reason": "", "queued": "", "running": ""}
+    errors: dict[str, str] = {}
+    if request.method == "POST":
+        typed = {name: request.POST.get(name, "").replace("\x00", "").strip()[:300] for name in typed}
+        if typed["word"].lower() != WORD:
+            errors["word"] = f"Type “{WORD}” so that nobody stops the queue by a slip of the hand."
+        if not typed["reason"]:
+            errors["reason"] = "Say why: everybody whose job waits reads it, and the audit keeps it."
+        if not errors:
+            wanted = {"cancel_queued": bool(typed["queued"]), "cancel_running": bool(typed["running"])}
+            actions = stopping.stop_all(at=clock.now(), actor=user, reason=typed["reason"], **wanted)
+            began = " What is cancelled starts in 10 s and can be undone until then." if actions else ""
+            messages.success(request, f"The whole queue is paused: no job starts.{began}")
+            return redirect("admin:stop")
+    shown = {**site.each_context(request), "title": "Stop all", "typed": typed, "errors": errors, **_standing()}
+    return TemplateResponse(request, "admin/dashboard/stop.html", shown)
+
+
+def queue_again(site: AdminSite, request: HttpRequest) -> HttpResponse:
+    """Draft a retry of what the last stop cancelled; its own page shows it first."""
+    user = operator(request)
+    last = stopping.last() if request.method == "POST" else None
+    if last is None:
+        return redirect("admin:stop")
+    try:
+        action = stopping.queue_again(last, at=clock.now(), actor=user)
+    except BulkRefused:
+        messages.warning(request, "Nothing that the last stop cancelled is still cancelled.")
+        return redirect("admin:stop")
+    return redirect("admin:queue_app_bulkaction_change", action.pk)
+
+
+def _standing() -> dict[str, object]:
+    settings, at = QueueSettings.objects.current(), clock.now()
+    running = Job.objects.filter(state__in=stopping.AT_THE_PROVIDER)
+    queued = Job.objects.filter(state=State.QUEUED)
+    return {
+        "is_stopped": limits.is_closed(settings.paused, settings.paused_until, at=at),
+        "settings": settings,
+        "queued": queued.count(),
+        "queued_tickets": queued.aggregate(sum=Sum("tickets"))["sum"] or 0,
+        "running": running.count(),
+        "running_usd": running.aggregate(sum=Sum("usd_estimate"))["sum"] or 0,
+        "storing": Job.objects.filter(state=State.STORING).count(),
+        "last": stopping.last(),
+    }

@@ -1,0 +1,108 @@
+"""What the dashboard says: ages, estimates, and a limit's reason in a few words."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import ceil
+
+from django.utils import timezone
+
+from queue_app.admin import display
+from queue_app.insight.forecast import Estimate
+from queue_app.insight.lanes import Lane, Limit
+
+NAMES = {"queue": "Whole queue", "account": "Account {}", "kind": "Kind {}", "model": "{}"}
+
+
+@dataclass(frozen=True)
+class Age:
+    """Since when; the words age in the browser, so they do not make another version of what holds them."""
+
+    since: datetime
+    words: str = field(repr=False)
+
+
+def age(since: datetime, at: datetime) -> Age:
+    return Age(since, display.ago(at - since))
+
+
+def about(seconds: float | None) -> str:
+    """An estimate, no finer than it is known: 35 s, 2 m 20 s, 21 m, 1 h 05 m; a dash where nobody can know."""
+    if not seconds:
+        return "–" if seconds is None else "now"
+    step = 5 if seconds < 60 else 10 if seconds < 600 else 60
+    rounded = display.duration(ceil(seconds / step) * step)
+    return (rounded.removesuffix(" 00 s") if step == 60 else rounded).replace(" ", "\u00a0")
+
+
+def drained(estimate: Estimate | None) -> str:
+    """“empty in about 41 m, p90 58 m”."""
+    if estimate is None:
+        return "nothing waits"
+    if estimate.p50_seconds is None:
+        return f"no end is known: {estimate.basis}"
+    return f"empty in about {about(estimate.p50_seconds)}, p90 {about(estimate.p90_seconds)}"
+
+
+def name(limit: Limit) -> str:
+    """“Whole queue”, “Account fal”, “sora-2”."""
+    return NAMES[limit.what].format(limit.key)
+
+
+def of_lane(lane: Lane, queue: Limit) -> tuple[str, str]:
+    """What holds a lane, or else where it is bought and how long one takes; with an icon's name where it is a pause."""
+    limit, account = lane.limit, lane.account
+    if limit.paused:
+        return "pause", pause(limit)
+    if not lane.available or account is None:
+        return "", "no provider offers it now"
+    if queue.shut:
+        return "pause", "the whole queue is paused"
+    if limit.shut:
+        return "warn" if limit.cooling_until else "pause", f"account {account.key} {closed(account)}"
+    lowered = _lowered(account)
+    if lowered:
+        return "warn", f"account {account.key} {lowered}"
+    if not account.free and account.maximum is not None:
+        return "", f"account {account.key} {account.used} of {account.effective}"
+    if not queue.free:
+        return "", f"whole queue {queue.used} of {queue.effective}"
+    return "", f"{account.key}, typically {display.duration(lane.typical_seconds)}"
+
+
+def of_limit(limit: Limit, *, factor: str = "") -> tuple[str, str]:
+    """What holds a limit of the queue, an account or a kind, with an icon's name; empty when it just holds."""
+    if limit.paused or limit.shut:
+        return "warn" if limit.cooling_until and not limit.paused else "pause", pause(limit) if limit.paused else closed(limit)
+    if limit.what == "queue":
+        return "", f"peak hours × {factor}: {limit.maximum} becomes {limit.effective}" if factor else "outside peak hours"
+    lowered = _lowered(limit)
+    return ("warn", lowered) if lowered else ("", "no limit of its own" if limit.maximum is None else "")
+
+
+def pause(limit: Limit) -> str:
+    """“Paused until 14:30: quality check”."""
+    reason = "" if limit.reason in ("", "paused") else f": {limit.reason}"
+    return f"Paused{_until(limit.until)}{reason}"
+
+
+def closed(limit: Limit) -> str:
+    """“cools down until 14:32:10”, “is paused: quality check”."""
+    if limit.cooling_until and not limit.paused:
+        return f"cools down until {moment(limit.cooling_until)}"
+    reason = "" if limit.reason in ("", "paused") else f": {limit.reason}"
+    return f"is paused{_until(limit.until)}{reason}"
+
+
+def moment(when: datetime) -> str:
+    """The time of day in the queue's zone."""
+    return f"{timezone.localtime(when):%H:%M:%S}"
+
+
+def _lowered(limit: Limit) -> str:
+    if limit.what != "account" or limit.maximum is None or limit.effective is None or limit.effective >= limit.maximum:
+        return ""
+    return f"lowered to {limit.effective} of {limit.maximum} after 429 answers"
+
+
+def _until(until: datetime | None) -> str:
+    return f" until {timezone.localtime(until):%d %b, %H:%M}" if until else ""

@@ -1,0 +1,101 @@
+/* The dashboard: what it reads anew is merged part by part. A part is replaced only when its version is another; a row that is
+   being edited is left alone, and rows keep their places under the pointer. Open details, scroll, focus and typed text survive. */
+(() => {
+  "use strict";
+  const board = document.getElementById("board");
+  if (!board) return;
+  const $$ = (s, r) => Array.from(r.querySelectorAll(s));
+  const typing = (el) => el.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+  const edited = (row) => Boolean(row.querySelector(".is-dirty")) || typing(row);
+
+  // an element in place of another: what was open stays open, what was scrolled stays scrolled, what had the focus gets it back
+  const replace = (old, fresh) => {
+    const open = $$("details[open]", old).map((one) => one.id);
+    const scrolled = $$(".gq-scroll", old).map((one) => [one.scrollLeft, one.scrollTop]);
+    const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+    old.replaceWith(fresh);
+    window.htmx.process(fresh);
+    for (const id of open) { const one = document.getElementById(id); if (one) one.open = true; }
+    $$(".gq-scroll", fresh).forEach((one, place) => { [one.scrollLeft, one.scrollTop] = scrolled[place] ?? [0, 0]; });
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  };
+
+  // a table of rows while somebody points at it or types in it: each row in its place, the order and the number of rows later
+  const renewRows = (part, fresh) => {
+    for (const row of $$("table[data-rows] > tbody", fresh)) {
+      const old = document.getElementById(row.id);
+      if (old && !edited(old)) replace(old, row);
+    }
+    const said = part.querySelector("[data-sub]"), now = fresh.querySelector("[data-sub]");
+    if (said && now) said.textContent = now.textContent;
+  };
+
+  const merge = (text) => {
+    const page = new DOMParser().parseFromString(text, "text/html");
+    const parts = $$("[data-part]", page);
+    if (!parts.length) return location.reload(); // the session is over: the answer is the log-in
+    let held = false;
+    for (const fresh of parts) {
+      const old = document.getElementById(fresh.id);
+      if (!old || old.dataset.version === fresh.dataset.version) continue;
+      const table = old.querySelector("table[data-rows]");
+      if (table && fresh.querySelector("table[data-rows]") && (edited(old) || table.matches(":hover"))) {
+        renewRows(old, fresh);
+        held = true;
+      } else replace(old, document.adoptNode(fresh));
+    }
+    const seen = document.getElementById("seen");
+    if (held && seen) seen.value = ""; // what was held back is asked for again
+  };
+
+  document.addEventListener("htmx:beforeSwap", (e) => {
+    if (e.detail.elt !== board) return;
+    e.detail.shouldSwap = false;
+    if (e.detail.xhr.status === 200) merge(e.detail.xhr.responseText);
+  });
+
+  // ages go on by themselves, by the server's clock
+  const skew = new Date(board.dataset.at).getTime() - Date.now();
+  const two = (number) => String(number).padStart(2, "0");
+  const said = (seconds) => {
+    if (seconds < 60) return `${seconds} s`;
+    const minutes = Math.floor(seconds / 60), hours = Math.floor(seconds / 3600);
+    if (minutes < 60) return `${minutes} m ${two(seconds % 60)} s`;
+    return hours < 24 ? `${hours} h ${two(minutes % 60)} m` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  };
+  setInterval(() => {
+    if (document.hidden) return;
+    for (const one of $$("time[data-age]", board)) {
+      const words = said(Math.max(0, Math.round((Date.now() + skew - new Date(one.dateTime).getTime()) / 1000)));
+      if (one.textContent !== words) one.textContent = words;
+    }
+  }, 1000);
+
+  // a limit that is being typed is not saved yet: Enter or “Set” saves it, Escape takes it back
+  const step = (el) => el.closest?.(".gq-step");
+  const quiet = (input) => { const below = document.getElementById(input.getAttribute("aria-describedby")); if (below) below.textContent = ""; };
+  const look = (input) => {
+    const same = input.value === input.defaultValue && input.validity.valid;
+    step(input).classList.toggle("is-dirty", !same);
+    if (same) quiet(input);
+  };
+  document.addEventListener("input", (e) => { if (step(e.target)) look(e.target); });
+  document.addEventListener("change", (e) => { if (step(e.target)) look(e.target); });
+  document.addEventListener("keydown", (e) => {
+    if (e.key !== "Escape" || !e.target.matches?.(".gq-step input")) return;
+    e.target.value = e.target.defaultValue;
+    e.target.removeAttribute("aria-invalid");
+    window.htmx.trigger(e.target, "htmx:abort");
+    look(e.target);
+    quiet(e.target);
+  });
+  // an answer that comes after the limit was taken back says nothing
+  document.addEventListener("htmx:beforeSwap", (e) => {
+    const input = e.detail.requestConfig?.elt;
+    if (input?.matches?.(".gq-step input") && !step(input).classList.contains("is-dirty")) e.detail.shouldSwap = false;
+  });
+  // a refused value is put back into its field: it stays typed, and Escape knows what it was before
+  const restore = (root) => { for (const input of $$("input[data-typed]", root)) { input.value = input.dataset.typed; step(input).classList.add("is-dirty"); } };
+  document.addEventListener("htmx:afterSettle", (e) => restore(e.target.parentElement ?? document));
+  restore(document);
+})();
