@@ -16,6 +16,8 @@ from queue_app.rules.limits import Blocker
 
 # as the stepper of the theme names them, with the glyph beside each
 STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("todo", ""), "bad": ("bad", "failed")}
+# the glyph of a note, by the first word of what it says
+NOTES = {"priority": "front", "moved": "front", "refunded": "ticket", "cancel": "cancelling", "cleared": "box", "late:": "warn"}
 OUTCOMES: dict[str | None, State] = {
     None: State.RUNNING,
     Outcome.DELIVERED: State.COMPLETED,
@@ -47,7 +49,7 @@ def facts(job: Job, *, at: datetime) -> dict[str, Any]:
         "stages": _steps(job, stages.stages(job, events, at=at)),
         "attempts": [_attempt(one, at) for one in job.attempts.select_related("account").order_by("number")],
         "assets": list(job.assets.order_by("-version", "kind")),
-        "money": _money(job),
+        "money": money(job),
         "events": [_event(event, at) for event in reversed(events)],
         "priority_name": priority.name(job.priority),
         "may_cancel": job.is_open and job.state not in (State.STORING, State.CANCELLING),
@@ -126,7 +128,8 @@ def _attempt(attempt: Attempt, at: datetime) -> dict[str, Any]:
     }
 
 
-def _money(job: Job) -> dict[str, Any]:
+def money(job: Job) -> dict[str, Any]:
+    """Price, and what became of the tickets of all its tries; the provider's cost in USD."""
     sums = Reservation.objects.filter(job=job).order_by().values_list("state").annotate(Sum("amount"))
     held: dict[str, int] = dict(sums)
     refunds = LedgerTransaction.objects.filter(reservation__job=job, kind=LedgerTransaction.Kind.REFUND)
@@ -151,7 +154,7 @@ def _event(event: JobEvent, at: datetime) -> dict[str, Any]:
     return {
         "at": display.clock_time(event.at, at),
         "state": event.to_state,
-        "icon": "more" if is_note else event.to_state,
+        "icon": NOTES.get(event.reason.partition(" ")[0].lower(), "more") if is_note else event.to_state,
         "what": what,
         "detail": " · ".join(_said([by, reason, *_evidence(event)])),
     }

@@ -9,6 +9,7 @@ from django.contrib.admin import ModelAdmin
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
+from django.utils.safestring import SafeString
 
 from queue_app import clock, lifecycle
 from queue_app.admin import display, live, provider_data
@@ -89,7 +90,9 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
     for one in shown["attempts"]:
         one |= _request(job, one["row"], at)
     return shown | {
-        "buttons": [button for button in _BUTTONS if button.verb in legal(job, shown["money"]) and bulk.may(user, button.verb)],
+        "facts": short_facts(job),
+        "parameters": [f"{name.replace('_', ' ')} {_said(name, value)}" for name, value in sorted(job.parameters.items())],
+        "buttons": buttons(job, shown["money"], user),
         "review": review,
         "decides": user.has_perms(["queue_app.view_reviewitem"]) and review is not None,
         "now": _now(job, attempts, at),
@@ -108,6 +111,17 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
         "call": _api_call(job),
         "provider_data": provider_data.of_attempts(job, attempts) if user.has_perm("queue_app.view_provider_data") else None,
     }
+
+
+def short_facts(job: Job) -> SafeString:
+    """The model, and what is made: “video, 8 s, 16:9”."""
+    told = [_said(name, job.parameters[name]) for name in ("duration", "aspect_ratio") if name in job.parameters]
+    return display.chips([job.model_id, ", ".join([job.kind_id, *told])])
+
+
+def buttons(job: Job, money: dict[str, Any], user: User) -> list[Button]:
+    """What this user may do with the job as it stands, in the order of the page; ``money`` as `job_facts.money` gives it."""
+    return [button for button in _BUTTONS if button.verb in legal(job, money) and bulk.may(user, button.verb)]
 
 
 def legal(job: Job, money: dict[str, Any]) -> set[BulkAction.Verb]:
@@ -221,6 +235,12 @@ def _ledger(job: Job, at: datetime) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def _said(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value} s" if name == "duration" else str(value)
 
 
 def _api_call(job: Job) -> str:

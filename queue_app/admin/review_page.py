@@ -1,0 +1,58 @@
+"""The page of one item that waits for a person: what is known, and the decisions, each with what it leads to."""
+
+from datetime import datetime
+from typing import Any
+
+from queue_app.admin import display, job_page, provider_data
+from queue_app.admin.job_facts import money
+from queue_app.models import Attempt, BulkAction, ReviewItem, State, User
+from queue_app.work import decisions
+
+OPERATE, FORCE = "queue_app.operate_queue", "queue_app.force_fail_job"
+RIGHTS = {"found": OPERATE, "again": OPERATE, "give_up": FORCE, "close": OPERATE}
+REMEDIES = (BulkAction.Verb.RETRY, BulkAction.Verb.REFUND)
+
+
+def shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
+    """The page of one item: what is known, and the decisions that may be made, each with what it leads to."""
+    job, attempt = item.job, item.attempt
+    undecided = item.closed_at is None and job.state == State.UNKNOWN
+    buttons = job_page.buttons(job, money(job), user)
+    return {
+        "item": item,
+        "job": job,
+        "attempt": attempt,
+        "title": f"Job {display.number(job.pk)}: {'what became of it?' if undecided else 'needs a look'}",
+        "badge": display.badge(job.state),
+        "facts": job_page.short_facts(job),
+        "undecided": undecided,
+        "sent": display.when(attempt.called_at) if attempt and attempt.called_at else "",
+        "sent_ago": display.ago(at - attempt.called_at) if attempt and attempt.called_at else "",
+        "slot_until": _slot_until(item, at),
+        "lookups": lookups(attempt) if attempt else "",
+        "decide_in": display.ago(item.decide_by - at) if item.decide_by else "",
+        "then": decisions.after_another_try(job) if undecided else "",
+        "tries": attempt.number if attempt else 0,
+        "past_timeout": bool(attempt and attempt.slot_until and attempt.slot_until <= at),
+        "may": {name for name, right in RIGHTS.items() if user.has_perm(right)},
+        "remedies": [button for button in buttons if button.verb in REMEDIES],
+        "sees_jobs": user.has_perm("queue_app.view_job"),
+        "provider_data": provider_data.of_attempts(job, [attempt] if attempt else [])
+        if user.has_perm("queue_app.view_provider_data")
+        else None,
+    }
+
+
+def lookups(attempt: Attempt) -> str:
+    """What asking the provider for the task has brought."""
+    if not attempt.account.can_look_up:
+        return "cannot be asked for it"
+    if not attempt.looked_up_at:
+        return "not answered yet"
+    times = {1: "once", 2: "twice"}.get(attempt.lookups_none, f"{attempt.lookups_none} times")
+    return f"not in its list, asked {times}"
+
+
+def _slot_until(item: ReviewItem, at: datetime) -> str:
+    until = item.attempt.slot_until if item.attempt else None
+    return display.clock_time(until, at) if until and until > at and item.job.state == State.UNKNOWN else ""

@@ -1,0 +1,261 @@
+"""What needs a person: the list, the page of one item, and the decisions with their rights, reasons and refusals."""
+
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from queue_app import clock, lifecycle
+from queue_app.lifecycle import Trouble
+from queue_app.models import Attempt, AuditEntry, Job, Outcome, ProviderAccount, ReviewItem, State, Wallet
+from tests.admin.conftest import StaffWith
+from tests.factories import NOON, advance, make_job
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/queue_app/reviewitem/"
+HOSTILE = """<script>alert(1)</script><img src=x onerror="alert(2)">'"""
+
+
+def item_of(job: Job) -> ReviewItem:
+    return ReviewItem.objects.get(job=job, closed_at=None)
+
+
+def page(client: Client, item: ReviewItem) -> str:
+    answer = client.get(f"{LIST}{item.pk}/change/")
+    assert answer.status_code == 200
+    return unescape(answer.content.decode())
+
+
+def decide(client: Client, item: ReviewItem, decision: str, **typed: str) -> str:
+    answer = client.post(f"{LIST}{item.pk}/decide/", {"decision": decision, "reason": "they said so", **typed}, follow=True)
+    assert answer.status_code == 200
+    return unescape(answer.content.decode())
+
+
+def state(job: Job) -> str:
+    return Job.objects.values_list("state", flat=True).get(pk=job.pk)
+
+
+def paid_for_nothing(**fields: object) -> Job:
+    job = make_job(State.STORING, **fields)  # type: ignore[arg-type]
+    trouble = Trouble("not_delivered", "HTTP 404")
+    stored = Job.objects.lock().get(pk=job.pk)
+    lifecycle.fail(stored, at=NOON, actor="worker", trouble=trouble, outcome=Outcome.LOST, review="Paid, nothing delivered.")
+    return job
+
+
+class TestList:
+    def test_shows_what_is_open_the_longest_wait_first(self, admin: Client) -> None:
+        now = clock.now()
+        young, old = make_job(State.UNKNOWN, at=now), make_job(State.UNKNOWN, at=now - timedelta(hours=5), tickets=8)
+        settled = make_job(State.UNKNOWN, at=now)
+        decide(admin, item_of(settled), "again")
+        rows = admin.get(LIST).context["cl"].result_list
+        assert [row.job_id for row in rows] == [old.pk, young.pk]
+        assert [row.job_id for row in admin.get(LIST, {"show": "closed"}).context["cl"].result_list] == [settled.pk]
+        assert len(admin.get(LIST, {"show": "all"}).context["cl"].result_list) == 3
+
+    def test_tells_what_was_sent_when_what_look_ups_found_and_until_when(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN, at=clock.now() - timedelta(hours=5), tickets=8)
+        ProviderAccount.objects.update(can_look_up=True)
+        Attempt.objects.filter(job=job).update(lookups_none=1, looked_up_at=NOON)
+        text = unescape(admin.get(LIST).content.decode())
+        account = Attempt.objects.get(job=job).account_id
+        for words in ("5 h 00 m ago", f"{account} · ", "not in its list, asked once", "in 18 h 59 m", ">8<"):
+            assert words in text, words
+        ProviderAccount.objects.update(can_look_up=False)
+        assert "cannot be asked for it" in admin.get(LIST).content.decode()
+
+    def test_asks_the_same_number_of_queries_however_many(self, admin: Client) -> None:
+        def queries() -> int:
+            admin.get(LIST)
+            with CaptureQueriesContext(connection) as asked:
+                admin.get(LIST)
+            return len(asked)
+
+        make_job(State.UNKNOWN)
+        few = queries()
+        for _ in range(5):
+            make_job(State.UNKNOWN)
+        assert queries() == few <= 15
+
+
+class TestPage:
+    def test_tells_what_is_known_and_three_decisions_with_their_consequences(self, admin: Client) -> None:
+        ProviderAccount.objects.update(can_look_up=False)
+        job = make_job(State.UNKNOWN, at=clock.now(), tickets=8, prompt="A heron")
+        text = page(admin, item_of(job))
+        for words in (
+            "The connection broke after the request was sent.",
+            "A heron",
+            "only somebody who sees the provider's own list can tell",
+            "Take up the task",
+            "nothing is bought again",
+            "for attempt 2 of 3; its 8 tickets stay held",
+            "The attempt keeps its slot until",
+            "8 tickets go back to",
+            "up to USD 2.00",
+        ):
+            assert words in text, words
+
+    def test_says_when_another_try_is_not_left(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        job.kind.max_attempts = 1
+        job.kind.save()
+        text = page(admin, item_of(job))
+        assert "It fails: this was attempt 1 of 1" in text.replace("<b>", "").replace("</b>", "")
+        assert "Queue it again" not in text
+
+    def test_says_when_a_cancel_was_asked(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        lifecycle.cancel([job.pk], at=NOON, actor="user")
+        assert "It ends as cancelled" in page(admin, item_of(job))
+
+    def test_each_decision_is_offered_by_its_own_right(self, staff_with: StaffWith) -> None:
+        item = item_of(make_job(State.UNKNOWN))
+        operate, force = ("Take up the task", "Queue it again"), ("Fail it, tickets back",)
+        for rights, there, absent in (
+            ((), (), operate + force),
+            (("operate_queue",), operate, force),
+            (("force_fail_job",), force, operate),
+        ):
+            _, client = staff_with("view_reviewitem", *rights)
+            text = page(client, item)
+            assert all(words in text for words in there) and not any(words in text for words in absent), rights
+
+    def test_hostile_text_is_text(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN, prompt=HOSTILE)
+        Attempt.objects.filter(job=job).update(error_message=HOSTILE)
+        item = item_of(job)
+        refused = admin.post(f"{LIST}{item.pk}/decide/", {"decision": "found", "task": HOSTILE, "reason": HOSTILE})
+        for answer in (admin.get(f"{LIST}{item.pk}/change/"), refused, admin.get(LIST)):
+            assert "<script>alert" not in answer.content.decode() and "<img src=x" not in answer.content.decode()
+
+    def test_request_is_for_those_who_may_see_provider_data(self, staff_with: StaffWith) -> None:
+        item = item_of(make_job(State.UNKNOWN))
+        _, looker = staff_with("view_reviewitem")
+        assert "Provider data" not in page(looker, item)
+        _, seer = staff_with("view_reviewitem", "view_provider_data")
+        assert '"size": "1280x720"' in page(seer, item)
+
+    def test_of_what_is_not_there(self, admin: Client) -> None:
+        for number in ("999999", "x", "9" * 30, "٣"):
+            assert admin.get(f"{LIST}{number}/change/").status_code in (302, 404)
+        assert admin.post(f"{LIST}999999/decide/", {"decision": "again", "reason": "x"}).status_code == 404
+
+
+class TestDecisions:
+    def test_found_takes_the_task_up(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        text = decide(admin, item_of(job), "found", task="video_found")
+        assert "goes on with task video_found" in text and state(job) == "running"
+        assert AuditEntry.objects.get().action == "take up a found task"
+
+    def test_again_queues_it(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        assert "queued for another attempt" in decide(admin, item_of(job), "again")
+        assert state(job) == "queued"
+
+    def test_giving_up_fails_it_with_tickets_back(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        assert "failed, tickets given back" in decide(admin, item_of(job), "give_up")
+        assert state(job) == "failed" and Wallet.objects.get(owner=job.owner).reserved == 0
+        assert job.events.latest("seq").actor == "ana"
+
+    def test_refused_keeps_what_was_typed(self, admin: Client) -> None:
+        make_job(State.RUNNING, remote_id="video_taken")
+        job = make_job(State.UNKNOWN)
+        text = decide(admin, item_of(job), "found", task="video_taken", reason="same prompt")
+        assert "Not done." in text and "belongs to attempt 1 of job" in text
+        assert 'value="video_taken"' in text and 'value="same prompt"' in text
+        assert state(job) == "unknown" and not AuditEntry.objects.exists()
+
+    def test_without_a_reason_is_refused(self, admin: Client) -> None:
+        for decision in ("found", "again", "give_up"):
+            job = make_job(State.UNKNOWN)
+            text = decide(admin, item_of(job), decision, task="video_9", reason="  ")
+            assert "Say why" in text and 'value="video_9"' in text and state(job) == "unknown"
+
+    @pytest.mark.parametrize("decision", ["found", "again", "give_up", "close"])
+    def test_of_what_was_settled_meanwhile_is_refused(self, admin: Client, decision: str) -> None:
+        job = make_job(State.UNKNOWN)
+        item = item_of(job)
+        decide(admin, item, "found", task="video_found")
+        text = decide(admin, item, decision, task="video_2")
+        assert f"This was settled meanwhile by ana; Job {job.pk} is running now" in text
+        assert state(job) == "running" and AuditEntry.objects.count() == 1
+
+    def test_an_unknown_outcome_of_a_later_attempt_is_another_item(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        first = item_of(job)
+        decide(admin, first, "again")
+        advance(Job.objects.get(pk=job.pk), State.UNKNOWN, at=NOON)
+        assert "settled meanwhile" in decide(admin, first, "give_up") and state(job) == "unknown"
+
+    @pytest.mark.parametrize(
+        ("decision", "right"),
+        [("found", "force_fail_job"), ("again", "force_fail_job"), ("close", "force_fail_job"), ("give_up", "operate_queue")],
+    )
+    def test_need_their_own_right(self, staff_with: StaffWith, decision: str, right: str) -> None:
+        job = make_job(State.UNKNOWN)
+        _, client = staff_with("view_reviewitem", right)
+        asked = {"decision": decision, "reason": "x", "task": "video_1"}
+        assert client.post(f"{LIST}{item_of(job).pk}/decide/", asked).status_code == 403
+        assert state(job) == "unknown"
+
+    def test_come_by_post_alone_and_with_a_token(self, admin: Client) -> None:
+        item = item_of(make_job(State.UNKNOWN))
+        assert admin.get(f"{LIST}{item.pk}/decide/", {"decision": "again", "reason": "x"}).status_code == 405
+        strict = Client(enforce_csrf_checks=True)
+        strict.cookies = admin.cookies
+        assert strict.post(f"{LIST}{item.pk}/decide/", {"decision": "again", "reason": "x"}).status_code == 403
+
+    def test_of_no_name_is_refused(self, admin: Client) -> None:
+        item = item_of(make_job(State.UNKNOWN))
+        assert admin.post(f"{LIST}{item.pk}/decide/", {"decision": "nothing", "reason": "x"}).status_code == 403
+
+
+class TestPaidForNothing:
+    def test_is_closed_with_a_reason_and_offers_a_retry(self, admin: Client) -> None:
+        job = paid_for_nothing()
+        item = item_of(job)
+        text = page(admin, item)
+        assert "Paid, nothing delivered." in text and "Close it" in text and "Take up the task" not in text
+        assert 'name="verb" value="retry"' in text and 'value="refund"' not in text
+        assert "stays as it is" in decide(admin, item, "close", reason="credited")
+        assert state(job) == "failed" and not ReviewItem.objects.filter(closed_at=None).exists()
+        assert job.events.latest("seq").reason == "Looked at: credited"
+
+    def test_an_unknown_outcome_cannot_be_closed_like_that(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        assert "decide what becomes of it" in decide(admin, item_of(job), "close") and item_of(job)
+
+
+class TestSelection:
+    def act(self, client: Client, action: str, *items: ReviewItem, **typed: str) -> str:
+        asked = {"action": action, "_selected_action": [item.pk for item in items], **typed}
+        return unescape(client.post(LIST, asked, follow=True).content.decode())
+
+    def test_first_says_what_it_leads_to_and_asks_why(self, admin: Client) -> None:
+        jobs = [make_job(State.UNKNOWN, tickets=8), make_job(State.UNKNOWN, tickets=8)]
+        text = self.act(admin, "queue_again", *map(item_of, jobs), item_of(paid_for_nothing()))
+        for words in ("Queue 2 jobs again?", "Nothing has happened yet", "16 tickets", "left as they are", "USD 4.00"):
+            assert words in text, words
+        assert {state(job) for job in jobs} == {"unknown"}
+
+    @pytest.mark.parametrize(("action", "comes_to"), [("queue_again", "queued"), ("give_up", "failed")])
+    def test_then_does_it_with_an_audit_entry_each(self, admin: Client, action: str, comes_to: str) -> None:
+        jobs = [make_job(State.UNKNOWN), make_job(State.UNKNOWN)]
+        text = self.act(admin, action, *map(item_of, jobs), reason="not in their console")
+        assert "2 jobs" in text and {state(job) for job in jobs} == {comes_to}
+        assert [entry.reason for entry in AuditEntry.objects.all()] == ["not in their console"] * 2
+
+    def test_needs_the_right_of_the_decision(self, staff_with: StaffWith) -> None:
+        job = make_job(State.UNKNOWN)
+        for action, right in (("queue_again", "force_fail_job"), ("give_up", "operate_queue")):
+            _, client = staff_with("view_reviewitem", right)
+            self.act(client, action, item_of(job), reason="x")
+            assert state(job) == "unknown"
