@@ -1,5 +1,5 @@
 """The queue in the admin: what staff see and which verbs they may call. State and money are shown, never edited (I39)."""
 
-from queue_app.admin import alerts, audit, catalog, jobs, money, people, review
+from queue_app.admin import alerts, audit, batches, bulk, catalog, jobs, money, people, review
 
-__all__ = ["alerts", "audit", "catalog", "jobs", "money", "people", "review"]
+__all__ = ["alerts", "audit", "batches", "bulk", "catalog", "jobs", "money", "people", "review"]

@@ -32,6 +32,13 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours % 24} h"
 
 
+def rough(seconds: float) -> str:
+    """As `duration`, to what an estimate is worth: whole minutes from 2 m on, 10 s below."""
+    if seconds < 120:
+        return duration(max(10, 10 * round(seconds / 10)))
+    return duration(60 * round(seconds / 60)).removesuffix(" 00 s")
+
+
 def span(seconds: float) -> str:
     """As `duration`, with tenths under 10 s: for what is measured, not for what is foreseen."""
     return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
@@ -90,7 +97,7 @@ def clock_time(moment: datetime, at: datetime) -> SafeString:
 
 def age(since: datetime, at: datetime) -> SafeString:
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
+        '<time datetime="{}" title="{}" data-age>{}</time>',
         since.isoformat(),
         f"{timezone.localtime(since):%d %b %Y, %H:%M:%S %Z}",
         ago(at - since),

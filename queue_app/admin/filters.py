@@ -1,64 +1,274 @@
-"""Filters of the job list; none of them asks the database what there is to choose from."""
+"""
+Filters of the job list. Each knows its values: one that it does not know lists nothing and is said, never everything.
 
+None of them asks the database what there is to choose from but by an index, however many jobs there are.
+"""
+
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from queue_app import clock
-from queue_app.models import Job, ReviewItem, Status
+from queue_app.models import Batch, GenerationModel, Job, Kind, ReviewItem, State, Status, User
 from queue_app.models.job import STATES_OF_STATUS
+from queue_app.rules import priority
+
+LATEST = 15  # of campaigns and owners, offered for choice
+TYPED = "admin/queue_app/job/filter_typed.html"
+# one step of the index of errors for each code that there is
+_ERROR_CODES = """
+    WITH RECURSIVE code AS (
+        (SELECT error_code FROM queue_app_job WHERE error_code <> '' ORDER BY error_code LIMIT 1)
+        UNION ALL
+        SELECT (SELECT error_code FROM queue_app_job WHERE error_code <> '' AND error_code > code.error_code
+                 ORDER BY error_code LIMIT 1)
+          FROM code WHERE code.error_code IS NOT NULL
+    ) SELECT error_code FROM code WHERE error_code IS NOT NULL LIMIT 40
+"""
 
 
-class StatusFilter(admin.SimpleListFilter):
-    title = "status"
-    parameter_name = "status"
+class JobFilter(admin.SimpleListFilter):
+    """What is asked for, in which words, and which jobs that leaves."""
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(status.value, str(status.label)) for status in Status]
+    nothing = "All"  # what the choice of no value is called
+    hidden = False  # shown only while it is asked for: a saved view's
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        states = STATES_OF_STATUS.get(self.value() or "")
-        return queryset.filter(state__in=states) if states else queryset
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        """The values to choose from, with their words."""
+        raise NotImplementedError
 
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        raise NotImplementedError
 
-class PriorityFilter(admin.SimpleListFilter):
-    title = "priority"
-    parameter_name = "level"
-    spans = {"raised": {"priority__gt": 0}, "normal": {"priority": 0}, "low": {"priority__lt": 0}}
+    def unasked(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
+        """What is listed when no value is asked for."""
+        return jobs
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(key, key.capitalize()) for key in self.spans]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        return queryset.filter(**self.spans.get(self.value() or "", {}))
-
-
-class ReviewFilter(admin.SimpleListFilter):
-    """Jobs that wait for a decision of a person; a saved view's, shown only there."""
-
-    title = "needs a person"
-    parameter_name = "review"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "Open")] if self.parameter_name in request.GET else []
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        return queryset.filter(pk__in=ReviewItem.objects.filter(closed_at=None).values("job")) if self.value() else queryset
-
-
-class WhenFilter(admin.SimpleListFilter):
-    """Ended in the last 24 h and not cleared from view: the very jobs that the summary counts."""
-
-    title = "ended"
-    parameter_name = "ended"
+    def knows(self, value: str) -> bool:
+        return value in dict(self.lookup_choices)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("24h", "Last 24 h")] if self.parameter_name in request.GET else []  # a saved view's, shown only there
+        return list(self.options(request).items())
+
+    def has_output(self) -> bool:
+        return bool(not self.hidden or self.value())
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the value asked for, in words; empty when nothing is."""
+        value = self.value()
+        return f"There is no {self.title} “{value[:60]}”." if value and not self.knows(value) else ""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        if not self.value():
-            return queryset
-        return queryset.filter(ended_at__gt=clock.now() - timedelta(hours=24), archived_at=None)
+        value = self.value()
+        if not value:
+            return self.unasked(queryset)
+        return self.narrow(queryset, value) if self.knows(value) else queryset.none()
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        value, name = self.value(), self.parameter_name
+        yield {"selected": not value, "query_string": changelist.get_query_string(remove=[name]), "display": self.nothing}
+        offered = dict(self.lookup_choices)
+        for one, words in ({value: value, **offered} if value and value not in offered else offered).items():
+            yield {"selected": value == one, "query_string": changelist.get_query_string({name: one}), "display": words}
+
+
+class TypedFilter(JobFilter):
+    """A filter with more values than a menu holds: the latest are offered, and any may be typed."""
+
+    template = TYPED
+    asks_for = ""  # the label of its field
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        self.others = [
+            (key, one) for key, values in changelist.filter_params.items() for one in values if key != self.parameter_name
+        ]
+        return super().choices(changelist)
+
+
+class StatusFilter(JobFilter):
+    title, parameter_name = "status", "status"
+
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        return {status.value: str(status.label) for status in Status}
+
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        return jobs.filter(state__in=STATES_OF_STATUS[value])
+
+
+class StateFilter(JobFilter):
+    title, parameter_name = "state", "state"
+
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        return {state.value: str(state.label).capitalize() for state in State}
+
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        return jobs.filter(state=value)
+
+
+class ModelFilter(JobFilter):
+    title, parameter_name = "model", "model"
+
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        return {key: key for key in GenerationModel.objects.order_by("key").values_list("key", flat=True)}
+
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        return jobs.filter(model=value)
+
+
+class KindFilter(JobFilter):
+    title, parameter_name = "kind", "kind"
+
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        return {key: key for key in Kind.objects.order_by("key").values_list("key", flat=True)}
+
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        return jobs.filter(kind=value)
+
+
+class PriorityFilter(JobFilter):
+    title, parameter_name = "priority", "priority"
+    spans = {
+        "urgent": Q(priority__gte=priority.URGENT),
+        "high": Q(priority__gt=priority.NORMAL, priority__lt=priority.URGENT),
+        "normal": Q(priority=priority.NORMAL),
+        "low": Q(priority__lt=priority.NORMAL),
+    }
+
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        return {key: key.capitalize() for key in self.spans}
+
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        return jobs.filter(self.spans[value])
+
+
+class ErrorFilter(JobFilter):
+    title, parameter_name = "error", "error"
+
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        with connection.cursor() as cursor:
+            cursor.execute(_ERROR_CODES)
+            return {code: code for (code,) in cursor.fetchall()}
+
+    def knows(self, value: str) -> bool:
+        return super().knows(value) or ("\x00" not in value and Job.objects.filter(error_code=value).exists())
+
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        return jobs.filter(error_code=value)
+
+
+class CampaignFilter(TypedFilter):
+    title, parameter_name, asks_for = "campaign", "campaign", "Campaign's number"
+
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        return {str(batch.pk): str(batch)[:60] for batch in Batch.objects.order_by("-pk")[:LATEST]}
+
+    def knows(self, value: str) -> bool:
+        return super().knows(value) or (_is_number(value) and Batch.objects.filter(pk=int(value)).exists())
+
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        return jobs.filter(batch=int(value))
+
+
+class UserFilter(TypedFilter):
+    title, parameter_name, asks_for = "user", "user", "User name"
+
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        lately = Job.objects.order_by("-pk").values("owner")[:200]
+        names = User.objects.filter(pk__in=lately).order_by("username").values_list("username", flat=True)[:LATEST]
+        me = request.user.get_username()
+        return {me: f"Me ({me})", **{name: name for name in names if name != me}}
+
+    def knows(self, value: str) -> bool:
+        return super().knows(value) or ("\x00" not in value and User.objects.filter(username=value).exists())
+
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        return jobs.filter(owner__in=User.objects.filter(username=value))
+
+
+class AgeFilter(JobFilter):
+    """Since it was queued, for the last time."""
+
+    title, parameter_name, nothing = "age", "age", "Any"
+    ages = {"10m": ("10 min", timedelta(minutes=10)), "1h": ("1 h", timedelta(hours=1)), "1d": ("1 d", timedelta(days=1))}
+
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        older = {f"over-{key}": f"Older than {words}" for key, (words, _) in self.ages.items()}
+        return {**older, **{f"under-{key}": f"Younger than {words}" for key, (words, _) in self.ages.items()}}
+
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        side, _, key = value.partition("-")
+        moment = clock.now() - self.ages[key][1]
+        return jobs.filter(queued_at__lte=moment) if side == "over" else jobs.filter(queued_at__gt=moment)
+
+
+class ClearedFilter(JobFilter):
+    """Jobs cleared from view are hidden until they are asked for."""
+
+    title, parameter_name, nothing = "cleared", "cleared", "Hidden"
+
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        return {"only": "Only these", "with": "Shown too"}
+
+    def unasked(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
+        return jobs.filter(archived_at=None)
+
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        return jobs.filter(archived_at__isnull=False) if value == "only" else jobs
+
+
+class EndedFilter(JobFilter):
+    """Ended in the last 24 h: with what is cleared hidden, the very jobs that the summary counts."""
+
+    title, parameter_name, nothing = "ended", "ended", "Any time"
+
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        return {"24h": "Last 24 h"}
+
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        return jobs.filter(ended_at__gt=clock.now() - timedelta(hours=24))
+
+
+class ReviewFilter(JobFilter):
+    """Jobs that wait for a decision of a person; a saved view's."""
+
+    title, parameter_name, hidden = "needs a person", "review", True
+
+    def options(self, request: HttpRequest) -> Mapping[str, str]:
+        return {"open": "Open"}
+
+    def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        return jobs.filter(pk__in=ReviewItem.objects.filter(closed_at=None).values("job"))
+
+
+FILTERS = (
+    StatusFilter,
+    StateFilter,
+    ModelFilter,
+    KindFilter,
+    CampaignFilter,
+    UserFilter,
+    ErrorFilter,
+    PriorityFilter,
+    AgeFilter,
+    EndedFilter,
+    ReviewFilter,
+    ClearedFilter,
+)
+
+
+def words(asked: Mapping[str, Any]) -> str:
+    """How a list was chosen, from its address: “all with status failed, error timeout, and the words “heron””."""
+    said = [f"{one.title} {asked[one.parameter_name]}" for one in FILTERS if asked.get(str(one.parameter_name))]
+    if asked.get("q"):
+        said.append(f"the words “{asked['q']}”")
+    return f"all with {', '.join(said)}" if said else "all jobs in view"
+
+
+def _is_number(value: str) -> bool:
+    return value.isascii() and value.isdigit() and len(value) < 19

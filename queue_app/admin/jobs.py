@@ -1,51 +1,112 @@
-"""Jobs, their batches and attempts: filters, search, and the verbs that staff may call, each after a look at what it will do."""
+"""The job list: filters, search, saved views, rows that renew themselves, and the verbs over what is chosen in it."""
 
-from collections.abc import Callable
-from typing import Any
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 from urllib.parse import urlencode
 
-from django.contrib import admin, messages
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.templatetags.admin_list import items_for_result
+from django.core.exceptions import SuspiciousOperation
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.urls import path
+from django.utils.functional import cached_property
 
-from queue_app import clock, lifecycle
-from queue_app.admin import display, job_page
-from queue_app.admin.base import OfJob, ReadOnlyAdmin
-from queue_app.admin.filters import PriorityFilter, ReviewFilter, StatusFilter, WhenFilter
-from queue_app.admin.preview import Selection
+from queue_app import clock
+from queue_app.admin import bulk as bulk_pages
+from queue_app.admin import display, filters, job_page, live
+from queue_app.admin.base import DressedList, ReadOnlyAdmin
 from queue_app.insight import board, waiting
-from queue_app.models import Attempt, Batch, Job, ReviewItem, State, User
-from queue_app.work import again, policy
+from queue_app.models import BulkAction, Job, ReviewItem, State, User
+from queue_app.work import bulk
 
+ROWS_MOST = 100  # of one page that renews itself
+NEW_MOST = 100  # above it the number of new jobs is not counted on
+FRAGMENT = "admin/queue_app/job/_live.html"
 # name, filters, the count of `board.summary` that shows the same jobs, and whether it calls for somebody
 SAVED_VIEWS: tuple[tuple[str, dict[str, str], str, bool], ...] = (
     ("All", {}, "", False),
     ("Queued", {"status": "queued"}, "queued", False),
     ("Processing", {"status": "processing"}, "processing", False),
-    ("Failed, 24 h", {"status": "failed", "ended": "24h"}, "failed", True),
-    ("Needs a person", {"review": "open"}, "review", True),
-    ("Completed, 24 h", {"status": "completed", "ended": "24h"}, "completed", False),
+    ("Failed, 24 h", {"ended": "24h", "status": "failed"}, "failed", True),
+    ("Needs a person", {"cleared": "with", "review": "open"}, "review", True),
+    ("Completed, 24 h", {"ended": "24h", "status": "completed"}, "completed", False),
 )
+_STAGES = {
+    State.SUBMITTING: "submission",
+    State.RUNNING: "generation",
+    State.UNKNOWN: "look-up",
+    State.CANCELLING: "waits for the provider",
+    State.STORING: "download, storage",
+}
+Verb = BulkAction.Verb
+
+
+class JobList(DressedList):
+    """A page of jobs whose rows have names; for htmx only the rows that it shows already, by their numbers."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        if not live.fragment_wanted(request):
+            super().get_results(request)
+            return
+        self.result_count, self.full_result_count, self.result_list = 0, 0, Job.objects.none()
+        self.can_show_all, self.multi_page = False, False
+        self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        return self.rows_of(self.result_list)
+
+    def rows_of(self, jobs: Iterable[Job]) -> list[dict[str, Any]]:
+        """The cells of each job, and a mark that changes with them all but the age, which the browser counts on by itself."""
+        found = ((job.pk, list(items_for_result(self, job, None))) for job in jobs)
+        return [{"pk": pk, "cells": cells, "version": _mark(cells[:-1])} for pk, cells in found]
+
+    @property
+    def problems(self) -> list[str]:
+        """What the address asks for that the filters do not know."""
+        return [one.problem for one in self.filter_specs if isinstance(one, filters.JobFilter) and one.problem]
+
+
+def _action(verb: BulkAction.Verb) -> Callable[..., HttpResponse]:
+    """The list's action for a verb: draft it for what is chosen, and show what it will do."""
+
+    @admin.action(description=f"{verb.label}…")
+    def act(model_admin: "JobAdmin", request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse:
+        across = request.POST.get("select_across") == "1"
+        chosen = filters.words(request.GET.dict()) if across else "chosen one by one"
+        return bulk_pages.drafted(request, verb, jobs, chosen=chosen, options=request.POST.dict())
+
+    act.__name__ = verb.value
+    return act
 
 
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
     title = "Jobs"
-    list_display = ("job", "prompt_line", "status_line", "progress_line", "owner", "tickets_held", "age")
+    list_display = ("job", "prompt_line", "status_line", "progress_line", "attempts", "owner_name", "tickets_held", "age")
     list_display_links = ("job",)
-    list_filter = (StatusFilter, PriorityFilter, "model", "kind", WhenFilter, ReviewFilter)
+    list_filter = filters.FILTERS
     list_select_related = ("owner", "batch", "model", "kind")
     search_fields = ("prompt",)
     search_help_text = "Words of the prompt, or a job's number"
     ordering = ("-id",)
-    actions = ("cancel", "retry")
+    actions = tuple(_action(verb) for verb in Verb)
+
+    # --- the list
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JobList]:
+        return JobList
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        assert isinstance(request.user, User)
+        return {name: one for name, one in super().get_actions(request).items() if bulk.may(request.user, name)}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return (queryset.search(search_term.strip()) if search_term.strip() else queryset), False
-
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        return lookup in {"state", "batch__id__exact", "owner__id__exact"} or super().lookup_allowed(lookup, value, request)
 
     def dress(self, rows: list[Job]) -> None:
         at = clock.now()
@@ -53,7 +114,7 @@ class JobAdmin(ReadOnlyAdmin):
         for row in rows:
             row.at, row.outlook = at, looked  # type: ignore[attr-defined]
 
-    @admin.display(description="Job", ordering="id")
+    @admin.display(description="Job")
     def job(self, job: Job) -> str:
         return display.with_sub(display.number(job.pk), display.level(job.priority))
 
@@ -79,130 +140,116 @@ class JobAdmin(ReadOnlyAdmin):
             return display.progress(job.progress)
         place = job.outlook.position(job)  # type: ignore[attr-defined]
         if place is None:
-            return "–"
+            made = f"made in {display.duration(job.ran_seconds)}" if job.ran_seconds and not job.is_open else "–"
+            return _STAGES.get(State(job.state), made)
         eta = job.outlook.eta(job)  # type: ignore[attr-defined]
-        about = f"about {display.duration(eta.p50_seconds)}" if eta and eta.p50_seconds is not None else ""
+        about = f"about {display.rough(eta.p50_seconds)}" if eta and eta.p50_seconds is not None else ""
         return display.with_sub(f"no. {display.number(place)}", about)
 
-    @admin.display(description="Tickets", ordering="tickets")
+    @admin.display(description="Tries")
+    def attempts(self, job: Job) -> str:
+        return display.number(job.attempt_number) if job.attempt_number else "–"
+
+    @admin.display(description="Owner")
+    def owner_name(self, job: Job) -> str:
+        return display.link(f"?{urlencode({'user': job.owner.username})}", job.owner.username)
+
+    @admin.display(description="Tickets")
     def tickets_held(self, job: Job) -> str:
         return display.number(job.tickets)
 
-    @admin.display(description="Age", ordering="queued_at")
+    @admin.display(description="Age")
     def age(self, job: Job) -> str:
         return display.age(job.queued_at, job.at)  # type: ignore[attr-defined]
 
+    # --- its page
+
+    def get_urls(self) -> list[Any]:
+        mine = [path("bulk/", self.admin_site.admin_view(self.bulk), name="queue_app_job_bulk")]
+        return [*mine, *super().get_urls()]
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         assert isinstance(request.user, User)
-        counts = board.summary(request.user, at=clock.now()) | {"review": ReviewItem.objects.filter(closed_at=None).count()}
-        asked = request.GET.dict()
-        views = [
-            {"name": name, "query": urlencode(query), "count": counts.get(key), "alert": alert, "current": asked == query}
-            for name, query, key, alert in SAVED_VIEWS
-        ]
-        return super().changelist_view(request, {"views": views, **(extra_context or {})})
+        if live.fragment_wanted(request) and self.has_view_permission(request):
+            return self._renewed(request)
+        at, back = clock.now(), request.get_full_path()
+        shown = {
+            "views": self._views(request),
+            "verbs": bulk_pages.buttons(request.user),
+            "may_clear": bulk.may(request.user, Verb.CLEAR),
+            "bulk_notes": bulk_pages.notes(request.user, at=at),
+            "unknown": request.GET.get("e") == "1",
+            "at": at,
+            "back": back,
+        }
+        return super().changelist_view(request, {**shown, **(extra_context or {})})
 
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("queue_app.operate_queue")
-
-    @admin.action(description="Cancel…", permissions=["operate"])
-    def cancel(self, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
-        selected = Selection(request, jobs)
-        if "confirm" not in request.POST:
-            return self._preview(request, selected.on_cancel())
-        verdicts = lifecycle.cancel(selected.ids, at=clock.now(), actor=_name(request), reason=_reason(request))
-        _audit(request, "cancel jobs", list(verdicts))
-        for verdict, words, level in (
-            (lifecycle.Verdict.CANCELLED, "cancelled", messages.SUCCESS),
-            (lifecycle.Verdict.REQUESTED, "asked to stop at the provider", messages.SUCCESS),
-            (lifecycle.Verdict.TOO_LATE, "too late: stored or ended", messages.WARNING),
-        ):
-            if found := [pk for pk, one in verdicts.items() if one == verdict]:
-                self.message_user(request, f"{_jobs(found)} {words}.", level)
-        return None
-
-    @admin.action(description="Retry…", permissions=["operate"])
-    def retry(self, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
-        selected = Selection(request, jobs)
-        if "confirm" not in request.POST:
-            return self._preview(request, selected.on_retry())
-        queued, refused = again.each(selected.ids, at=clock.now(), actor=_name(request))
-        _audit(request, "retry jobs", queued)
-        if queued:
-            self.message_user(request, f"{_jobs(queued)} queued again.", messages.SUCCESS)
-        for reason in dict.fromkeys(refused.values()):
-            found = [pk for pk, said in refused.items() if said == reason]
-            self.message_user(request, f"{_jobs(found)} not retried: {reason}", messages.WARNING)
-        return None
+    def bulk(self, request: HttpRequest) -> HttpResponse:
+        """Draft a bulk action over jobs by number (``ids``) or over all that a list's address (``query``) matches."""
+        fields = request.POST
+        if request.method != "POST" or fields.get("verb") not in Verb.values:
+            return bulk_pages.back_to_the_list(request, "Choose what to do, and with which jobs, in the list.")
+        ids = [int(one) for one in fields.get("ids", "").split(",") if one.isascii() and one.isdigit() and len(one) < 19]
+        if "ids" in fields or "query" not in fields:
+            return bulk_pages.drafted(request, Verb(fields["verb"]), ids, chosen="chosen one by one", options=fields.dict())
+        asked = QueryDict(fields["query"].lstrip("?"))
+        found, chosen = self._matching(request, asked), filters.words(asked.dict())
+        return bulk_pages.drafted(request, Verb(fields["verb"]), found, chosen=chosen, options=fields.dict())
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return job_page.view(self, request, object_id) or super().change_view(request, object_id, form_url, extra_context)
 
-    def _preview(self, request: HttpRequest, shown: dict[str, Any]) -> TemplateResponse:
-        total = shown["total"]
-        context = {
-            **self.admin_site.each_context(request),
-            **shown,
-            "opts": self.opts,
-            "title": f"{shown['verb']} {display.number(total)} {'job' if total == 1 else 'jobs'}?",
-        }
-        return TemplateResponse(request, "admin/queue_app/job/bulk_preview.html", context)
+    def _matching(self, request: HttpRequest, asked: QueryDict) -> QuerySet[Job]:
+        """All jobs of the list with this address; none where it asks for what the list does not know."""
+        was, request.GET = request.GET, asked  # type: ignore[assignment]
+        try:
+            found: QuerySet[Job] = self.get_changelist_instance(request).get_queryset(request)
+        except (IncorrectLookupParameters, SuspiciousOperation):
+            found = Job.objects.none()
+        finally:
+            request.GET = was
+        return found
+
+    def _views(self, request: HttpRequest) -> list[dict[str, Any]]:
+        assert isinstance(request.user, User)
+        counts = board.summary(request.user, at=clock.now()) | {"review": ReviewItem.objects.filter(closed_at=None).count()}
+        mine = ("Submitted by me", {"user": request.user.username}, "", False)
+        return [
+            {
+                "name": name,
+                "query": urlencode(query),
+                "count": counts.get(key),
+                "alert": alert,
+                "current": request.GET.dict() == query,
+            }
+            for name, query, key, alert in (*SAVED_VIEWS, mine)
+        ]
+
+    def _renewed(self, request: HttpRequest) -> HttpResponse:
+        """The rows on the screen that changed, the counts, and how many new jobs match; 204 when all is as it was."""
+        asked = request.GET.copy()
+        seen, shown = "".join(asked.pop("seen", [])), _shown("".join(asked.pop("shown", [])))
+        request.GET = asked  # type: ignore[assignment]
+        listed = cast(JobList, self.get_changelist_instance(request))
+        jobs = list(Job.objects.select_related(*self.list_select_related).filter(pk__in=shown))
+        self.dress(jobs)
+        changed = [row for row in listed.rows_of(jobs) if row["version"] != shown[row["pk"]]]
+        first_page = asked.get("p", "1") == "1"
+        new = listed.queryset.filter(pk__gt=max(shown, default=0))[:NEW_MOST].count() if first_page else 0
+        assert isinstance(request.user, User)
+        rest = {"views": self._views(request), "bulk_notes": bulk_pages.notes(request.user, at=clock.now()), "new": new}
+        token = _mark([repr(rest)])
+        if not changed and seen == token:
+            return HttpResponse(status=204)
+        address = f"?{asked.urlencode()}"
+        return render(request, FRAGMENT, {**rest, "rows": changed, "token": token, "new_most": NEW_MOST, "address": address})
 
 
-@admin.register(Batch)
-class BatchAdmin(ReadOnlyAdmin):
-    title = "Batches"
-    list_display = ("name", "owner", "max_concurrent", "paused", "created_at", "ended_at")
-    list_filter = ("paused",)
-    list_select_related = ("owner",)
-    search_fields = ("name", "owner__username")
-    ordering = ("-id",)
-    actions = ("pause", "resume")
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("queue_app.operate_queue")
-
-    @admin.action(description="Pause", permissions=["operate"])
-    def pause(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
-        self._each(request, batches, policy.pause_batch, "paused")
-
-    @admin.action(description="Resume", permissions=["operate"])
-    def resume(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
-        self._each(request, batches, policy.resume_batch, "resumed")
-
-    def _each(self, request: HttpRequest, batches: QuerySet[Batch], verb: Callable[..., None], word: str) -> None:
-        at = clock.now()
-        for batch in batches.order_by("pk"):
-            verb(batch, at=at, actor=request.user)
-        self.message_user(request, f"{len(batches)} {word}. What runs goes on; queued jobs keep their places.", messages.SUCCESS)
+def _mark(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-@admin.register(Attempt)
-class AttemptAdmin(OfJob):
-    list_display = ("job_link", "number", "account", "called_at", "accepted_at", "ended_at", "outcome", "error_message")
-    list_filter = ("outcome", "account")
-    list_select_related = ("account",)
-    ordering = ("-job", "-number", "id")
-    exclude = ("token", "remote", "remote_id")
-
-
-def _name(request: HttpRequest) -> str:
-    return request.user.get_username()
-
-
-def _reason(request: HttpRequest) -> str:
-    return request.POST.get("reason", "").replace("\x00", "").strip()[:300]
-
-
-def _audit(request: HttpRequest, action: str, ids: list[int]) -> None:
-    assert isinstance(request.user, User)
-    if ids:
-        policy.audit(action, _jobs(ids), at=clock.now(), actor=request.user, after={"jobs": ids}, reason=_reason(request))
-
-
-def _jobs(ids: list[int]) -> str:
-    """“Job 12”, “3 jobs: 12, 13, 14”, “48 jobs: 12, 13, 14, …”."""
-    if len(ids) == 1:
-        return f"Job {display.number(ids[0])}"
-    first = ", ".join(map(display.number, sorted(ids)[:10]))
-    return f"{display.number(len(ids))} jobs ({first}{', …' if len(ids) > 10 else ''})"
+def _shown(said: str) -> dict[int, str]:
+    """The rows on the screen as the browser names them, “12:mark,13:mark”; what is none is passed over."""
+    pairs = (one.partition(":") for one in said.split(",")[:ROWS_MOST])
+    return {int(pk): mark for pk, _, mark in pairs if pk.isascii() and pk.isdigit() and len(pk) < 19}

@@ -1,24 +1,27 @@
-"""What a bulk action will do, said before it is done: counts by state, tickets that move, cost that may still be billed."""
+"""What a bulk action will do, said before it is done: counts by state and by owner, tickets that move, cost that may follow."""
 
 from collections import Counter
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, QuerySet, Sum
-from django.http import HttpRequest
-from django.utils.functional import cached_property
+from django.db.models import Count, F, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 
-from queue_app.models import GenerationModel, Job, State, Wallet
-from queue_app.rules import pricing
+from queue_app.admin import display
+from queue_app.admin.selection import Selection
+from queue_app.models import BulkAction, GenerationModel, LedgerEntry, LedgerTransaction, Reservation, State, User, Wallet
+from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
+from queue_app.rules import pricing, priority
 
-MOST = 10_000  # jobs that one action takes
-SHOWN = 200  # of them, listed in the preview
+SHOWN = 200  # jobs listed
+OWNERS = 6  # named, those with the most jobs first
 AT_THE_PROVIDER = (State.RUNNING, State.SUBMITTING, State.UNKNOWN)
+Verb = BulkAction.Verb
 
 
 @dataclass(frozen=True)
-class Consequence:
+class Line:
     """One line of a preview: how many, what becomes of them, why, and the badge beside it."""
 
     count: int
@@ -29,106 +32,244 @@ class Consequence:
 
 
 @dataclass(frozen=True)
-class _Sums:
-    jobs: int = 0
-    tickets: int = 0
-    usd: Decimal = Decimal(0)
-    owners: int = 0
+class Note:
+    """Something about tickets or money: what stands out, and the rest of the sentence."""
+
+    what: str
+    rest: str = ""
+    warns: bool = False
 
 
-class Selection:
-    """The jobs that an action was asked for, as they stand now; on confirmation those of its preview and no others."""
+@dataclass
+class Preview:
+    """All that the page of a draft shows. ``acts_on``: how many jobs the verb can be done to as they stand."""
 
-    def __init__(self, request: HttpRequest, jobs: QuerySet[Job]):
-        seen = request.POST.get("ids")  # one field: a form may not have more than 1,000
-        if seen is None:
-            self.asked = jobs.count()
-            self.ids: list[int] = list(jobs.order_by("pk").values_list("pk", flat=True)[:MOST])
-        else:
-            self.ids = [int(part) for part in seen.split(",")[:MOST] if part.isascii() and part.isdigit() and len(part) < 19]
-            self.asked = len(self.ids)
+    title: str
+    button: str
+    keep: str
+    lines: list[Line]
+    acts_on: int
+    notes: list[Note] = field(default_factory=list)
+    is_final: bool = False  # it cannot be taken back once done
+    asks: str = ""  # the option that it needs: "priority", "tickets"
 
-    @cached_property
-    def _sums(self) -> dict[str, _Sums]:
-        rows = Job.objects.filter(pk__in=self.ids).order_by().values_list("state")
-        rows = rows.annotate(Count("pk"), Sum("tickets"), Sum("usd_estimate"), Count("owner", distinct=True))
-        return {row[0]: _Sums(*row[1:]) for row in rows}
 
-    def count(self, *states: State) -> int:
-        return sum(self._of(state).jobs for state in states)
+def look(action: BulkAction) -> dict[str, Any]:
+    """The context of a draft's page."""
+    chosen = Selection(action)
+    shown = _LOOKS[Verb(action.verb)](chosen)
+    names = dict(User.objects.filter(pk__in=[pk for pk, _ in chosen.by_owner.most_common(OWNERS)]).values_list("pk", "username"))
+    return {
+        "preview": shown,
+        "states": [(state, chosen.of(state).jobs) for state in State if chosen.of(state).jobs],
+        "owners": [(names[pk], jobs) for pk, jobs in chosen.by_owner.most_common(OWNERS)],
+        "more_owners": max(0, len(chosen.by_owner) - OWNERS),
+        "shown": chosen.jobs.order_by("-pk")[:SHOWN],
+        "levels": [(value, name) for value, name in priority.NAMES.items()],
+        "total": action.total,
+    }
 
-    @property
-    def can_cancel(self) -> int:
-        return self.count(State.QUEUED, *AT_THE_PROVIDER)
 
-    @property
-    def can_retry(self) -> int:
-        return self.count(State.FAILED, State.CANCELLED)
+def _cancel(chosen: Selection) -> Preview:
+    queued, running, unsure = (
+        chosen.count(State.QUEUED),
+        chosen.count(State.RUNNING),
+        chosen.count(State.SUBMITTING, State.UNKNOWN),
+    )
+    storing, asked, ended = chosen.count(State.STORING), chosen.count(State.CANCELLING), chosen.count(*TERMINAL_STATES)
+    stop = "Shown as “Cancel asked” until the provider answers. If it was faster, the result is kept and charged."
+    later = "We do not know yet whether the provider took it. It ends as cancelled, or runs on and is then asked to stop."
+    left = f"{storing} {_are(storing)} being stored, {asked} asked before, {ended} ended. They cannot be cancelled."
+    lines = [
+        Line(queued, "cancelled at once", "They wait in the queue; nothing was bought.", State.QUEUED, "Queued"),
+        Line(running, "asked to stop at the provider", stop, State.RUNNING, "Running"),
+        Line(unsure, "decided later", later, State.UNKNOWN, "Not known"),
+        Line(storing + asked + ended, "left as they are", left, "blocked", "Too late"),
+    ]
+    notes = _tickets_back(chosen, at_once=(State.QUEUED,), later=AT_THE_PROVIDER)
+    return _preview("Cancel {}?", "Cancel {}", "Keep them", chosen, lines, queued + running + unsure, notes, is_final=True)
 
-    def on_cancel(self) -> dict[str, Any]:
-        """The preview of a cancel."""
-        queued, running, unsure = self.count(State.QUEUED), self.count(State.RUNNING), self.count(State.SUBMITTING, State.UNKNOWN)
-        storing, asked = self.count(State.STORING), self.count(State.CANCELLING)
-        ended = self.count(State.COMPLETED, State.FAILED, State.CANCELLED)
-        at_once = "They wait in the queue; nothing was bought."
-        stop = "Shown as “Cancel asked” until the provider answers. If it was faster, the result is kept and charged."
-        later = "We do not know yet whether the provider took it. It ends as cancelled, or runs on and is then asked to stop."
-        left = f"{storing} are being stored, {asked} asked before, {ended} ended. They cannot be cancelled."
-        lines = [
-            Consequence(queued, "cancelled at once", at_once, State.QUEUED, "Queued"),
-            Consequence(running, "asked to stop at the provider", stop, State.RUNNING, "Running"),
-            Consequence(unsure, "decided later", later, State.UNKNOWN, "Not known"),
-            Consequence(storing + asked + ended, "left as they are", left, State.CANCELLED, "Too late"),
-        ]
-        return self._context("cancel", "Cancel", "Keep them", lines, self.can_cancel) | {
-            "now": self._of(State.QUEUED),
-            "later": sum(self._of(state).tickets for state in AT_THE_PROVIDER),
-            "billed": sum((self._of(state).usd for state in AT_THE_PROVIDER), Decimal(0)),
-        }
 
-    def on_retry(self) -> dict[str, Any]:
-        """The preview of a retry, at the prices of this moment."""
-        again, left = "Each at the end of its lane, with all its tries.", "Only failed and cancelled jobs can be retried."
-        lines = [
-            Consequence(self.can_retry, "queued again", again, State.QUEUED, "Queued"),
-            Consequence(len(self.ids) - self.can_retry, "left as they are", left, State.CANCELLED, "Not for retry"),
-        ]
-        needed = self._price_today()
-        short = [
-            f"{name} has {available or 0} of {needed[owner]}"
-            for owner, name, available in Wallet.objects.filter(owner__in=needed)
-            .order_by("owner__username")
-            .values_list("owner", "owner__username", "available")
-            if (available or 0) < needed[owner]
-        ]
-        return self._context("retry", "Retry", "Leave them", lines, self.can_retry) | {
-            "needed": sum(needed.values()),
-            "wallets": len(needed),
-            "short": short,
-        }
+def _retry(chosen: Selection) -> Preview:
+    again = chosen.count(State.FAILED, State.CANCELLED)
+    lines = [
+        Line(again, "queued again", "Each at the end of its lane, with all its tries.", State.QUEUED, "Queued"),
+        _left(chosen.rest(State.FAILED, State.CANCELLED), "Only failed and cancelled jobs can be retried.", "Not for retry"),
+    ]
+    needed = _price_today(chosen)
+    notes = []
+    if needed:
+        total = sum(needed.values())
+        what = f"{_tickets(total)} {_are(total)} reserved again"
+        notes.append(Note(what, f"from {_several(len(needed), 'wallet')}, at today's price. Charged when the files are stored."))
+    if short := _short(needed):
+        rest = f"{'; '.join(short)}. The lower numbers go first; each refusal is listed."
+        notes.append(Note("Not enough tickets for all of them:", rest, warns=True))
+    return _preview("Retry {}?", "Retry {}", "Leave them", chosen, lines, again, notes)
 
-    def _price_today(self) -> Counter[int]:
-        """Tickets that a retry of the selection would reserve, by owner."""
-        models = {model.pk: model for model in GenerationModel.objects.all()}
-        needed: Counter[int] = Counter()
-        again = Job.objects.filter(pk__in=self.ids, state__in=(State.FAILED, State.CANCELLED))
-        for owner, model, parameters in again.values_list("owner", "model", "parameters"):
-            needed[owner] += pricing.tickets(models[model].unit, models[model].tickets_per_unit, parameters)
-        return needed
 
-    def _context(self, action: str, verb: str, keep: str, lines: list[Consequence], acts_on: int) -> dict[str, Any]:
-        return {
-            "action": action,
-            "verb": verb,
-            "keep": keep,
-            "lines": [line for line in lines if line.count],
-            "acts_on": acts_on,
-            "total": len(self.ids),
-            "asked": self.asked,
-            "ids": ",".join(map(str, self.ids)),
-            "first": self.ids[0] if self.ids else "",
-            "shown": Job.objects.filter(pk__in=self.ids[:SHOWN]).order_by("pk"),
-        }
+def _set_priority(chosen: Selection) -> Preview:
+    queued = chosen.count(State.QUEUED)
+    levels = chosen.jobs.filter(state=State.QUEUED).order_by("-priority").values_list("priority").annotate(Count("pk"))
+    now = ", ".join(f"{display.number(jobs)} {priority.name(level).lower()}" for level, jobs in levels)
+    why = f"They are {now} now. Each comes to stand behind what is as urgent and was there before it."
+    lines = [
+        Line(queued, "given another place in their lanes", why, State.QUEUED, "Queued"),
+        _left(chosen.rest(State.QUEUED), "Only what is queued waits for its turn.", "Not queued"),
+    ]
+    return _preview("Set the priority of {}?", "Set priority of {}", "Leave them", chosen, lines, queued, asks="priority")
 
-    def _of(self, state: State) -> _Sums:
-        return self._sums.get(state, _Sums())
+
+def _move_to_front(chosen: Selection) -> Preview:
+    queued = chosen.count(State.QUEUED)
+    lanes = chosen.jobs.filter(state=State.QUEUED).order_by("model").values_list("model").annotate(Count("pk"))
+    named = ", ".join(f"{display.number(jobs)} of {model}" for model, jobs in lanes[:OWNERS])
+    why = f"Before all that is as urgent, in the order that they have now: {named}. The others of these lanes wait longer."
+    lines = [
+        Line(queued, "moved to the front", why, State.QUEUED, "Queued"),
+        _left(chosen.rest(State.QUEUED), "Only what is queued has a place.", "Not queued"),
+    ]
+    return _preview("Move {} to the front?", "Move {} to the front", "Leave them", chosen, lines, queued)
+
+
+def _clear(chosen: Selection) -> Preview:
+    in_view = chosen.jobs.filter(state__in=TERMINAL_STATES, archived_at=None).count()
+    kept = "They stay in history, search and the ledger; the list shows them under “Cleared”."
+    lines = [
+        Line(in_view, "taken out of the queue's view", kept, State.COMPLETED, "Ended"),
+        _left(chosen.count(*OPEN_STATES), "They have not ended yet.", "Still open"),
+        _left(chosen.count(*TERMINAL_STATES) - in_view, "They were cleared before.", "Cleared"),
+    ]
+    note = Note("No ticket and no file is touched.", "Retention decides about files, as always.")
+    return _preview("Clear {}?", "Clear {}", "Keep them in view", chosen, lines, in_view, [note])
+
+
+def _force_fail(chosen: Selection) -> Preview:
+    queued, storing = chosen.count(State.QUEUED), chosen.count(State.STORING)
+    abandoned = (State.SUBMITTING, State.RUNNING, State.UNKNOWN, State.CANCELLING)
+    lost = "We stop asking the provider, who may go on, deliver and bill it. The slot stays taken until the job's timeout."
+    thrown = "The provider has delivered and will bill them; what it made is thrown away."
+    lines = [
+        Line(queued, "failed at once", "They wait in the queue; nothing was bought.", State.QUEUED, "Queued"),
+        Line(chosen.count(*abandoned), "abandoned at the provider", lost, State.RUNNING, "In flight"),
+        Line(storing, "failed, though delivered", thrown, State.STORING, "Storing"),
+        _left(chosen.count(*TERMINAL_STATES), "They have ended by themselves.", "Ended"),
+    ]
+    notes = _tickets_back(chosen, at_once=OPEN_STATES, later=(), billed=IN_FLIGHT_STATES)
+    acts_on = chosen.count(*OPEN_STATES)
+    title, button = "Fail {} by force?", "Fail {} by force"
+    return _preview(title, button, "Keep them", chosen, lines, acts_on, notes, is_final=True)
+
+
+def _refund(chosen: Selection) -> Preview:
+    charged = Reservation.objects.filter(job__in=chosen.jobs, job__state=State.COMPLETED, state=Reservation.State.CAPTURED)
+    refunds = LedgerEntry.objects.filter(
+        transaction__reservation=OuterRef("pk"), transaction__kind=LedgerTransaction.Kind.REFUND, side=LedgerEntry.Side.AVAILABLE
+    )
+    given = refunds.order_by().values("transaction__reservation").annotate(sum=Sum("amount")).values("sum")
+    asked = chosen.action.options.get("tickets")
+    able = charged.annotate(still=F("amount") - Coalesce(Subquery(given), 0)).filter(still__gte=asked or 1)
+    found = able.aggregate(jobs=Count("pk"), tickets=Sum("still"), wallets=Count("wallet", distinct=True))
+    jobs, back = found["jobs"], found["jobs"] * asked if asked else found["tickets"] or 0
+    spent = chosen.count(State.COMPLETED) - jobs
+    each = f"{_tickets(asked)} each" if asked else "All that is left of what they were charged"
+    lines = [
+        Line(jobs, "refunded", f"{each}. The jobs stay completed, their files stay.", State.COMPLETED, "Completed"),
+        _left(spent, f"Less than {asked or 1} of their charge is left.", "Refunded"),
+        _left(chosen.rest(State.COMPLETED), "Only what was delivered was charged.", "Not charged"),
+    ]
+    rest = f"to {_several(found['wallets'], 'wallet')}. The provider's bill is ours all the same."
+    notes = [Note(f"{_tickets(back)} {_go(back)} back", rest)] if back else []
+    return _preview("Refund {}?", "Refund {}", "Keep the charge", chosen, lines, jobs, notes, is_final=True, asks="tickets")
+
+
+_LOOKS: dict[BulkAction.Verb, Callable[[Selection], Preview]] = {
+    Verb.CANCEL: _cancel,
+    Verb.RETRY: _retry,
+    Verb.PRIORITY: _set_priority,
+    Verb.FRONT: _move_to_front,
+    Verb.CLEAR: _clear,
+    Verb.FORCE_FAIL: _force_fail,
+    Verb.REFUND: _refund,
+}
+
+
+def _preview(
+    title: str,
+    button: str,
+    keep: str,
+    chosen: Selection,
+    lines: list[Line],
+    acts_on: int,
+    notes: list[Note] | None = None,
+    *,
+    is_final: bool = False,
+    asks: str = "",
+) -> Preview:
+    return Preview(
+        title=title.format(_several(chosen.action.total, "job")),
+        button=button.format(_several(acts_on, "job")),
+        keep=keep,
+        lines=[line for line in lines if line.count],
+        acts_on=acts_on,
+        notes=notes or [],
+        is_final=is_final,
+        asks=asks,
+    )
+
+
+def _left(count: int, why: str, word: str) -> Line:
+    return Line(count, "left as they are" if count != 1 else "left as it is", why, "blocked", word)
+
+
+def _tickets_back(
+    chosen: Selection, *, at_once: tuple[State, ...], later: tuple[State, ...], billed: tuple[State, ...] = ()
+) -> list[Note]:
+    """Tickets that go back now and when the provider confirms, and what it may bill us all the same."""
+    now, then, usd = chosen.tickets(*at_once), chosen.tickets(*later), chosen.usd(*(billed or later))
+    owners = chosen.jobs.filter(state__in=at_once).order_by().values("owner").distinct().count() if now else 0
+    bill = f"Estimated cost that may still be billed to us: USD {usd:.2f}." if usd else ""
+    if now:
+        more = f"; up to {display.number(then)} more when the provider confirms" if then else ""
+        return [Note(f"{_tickets(now)} {_go(now)} back at once", f"to {_several(owners, 'wallet')}{more}. {bill}".rstrip())]
+    if then:
+        return [Note(f"Up to {_tickets(then)} {_go(then)} back", f"when the provider confirms. {bill}".rstrip())]
+    return []
+
+
+def _price_today(chosen: Selection) -> Counter[int]:
+    """Tickets that a retry would reserve, by owner, at the prices of this moment."""
+    models = {model.pk: model for model in GenerationModel.objects.all()}
+    needed: Counter[int] = Counter()
+    again = chosen.jobs.filter(state__in=(State.FAILED, State.CANCELLED)).order_by()
+    for owner, model, parameters, jobs in again.values_list("owner", "model", "parameters").annotate(Count("pk")):
+        needed[owner] += jobs * pricing.tickets(models[model].unit, models[model].tickets_per_unit, parameters)
+    return needed
+
+
+def _short(needed: Counter[int]) -> list[str]:
+    """Whose wallet does not hold what a retry needs."""
+    wallets = Wallet.objects.filter(owner__in=needed).order_by("owner__username")
+    rows = wallets.values_list("owner", "owner__username", "available")
+    short = [
+        f"{name} has {display.number(left)} of {display.number(needed[owner])}"
+        for owner, name, left in rows
+        if left < needed[owner]
+    ]
+    return [*short[:OWNERS], f"{len(short) - OWNERS} others"] if len(short) > OWNERS else short
+
+
+def _several(count: int, noun: str) -> str:
+    return f"{display.number(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def _tickets(count: int) -> str:
+    return _several(count, "ticket")
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _go(count: int) -> str:
+    return "goes" if count == 1 else "go"

@@ -89,7 +89,7 @@ def wake_due(*, at: datetime) -> int:
 
 
 def next_due(*, at: datetime) -> datetime | None:
-    """When something will be due that no wake-up tells of: a delay, a check, a lease, a bulk action, a pause's or cool-down's end."""
+    """When something will be due that no wake-up tells of: a delay, a check, a lease, a bulk action, the end of a pause."""
     with connection.cursor() as cursor:
         cursor.execute(_NEXT_DUE, {"at": at})
         due_at: datetime | None = cursor.fetchone()[0]

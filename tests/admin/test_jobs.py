@@ -1,36 +1,27 @@
-"""The job list: what it shows, what it costs, and what its actions do after their preview."""
+"""The job list: what it shows and costs, its filters and views, and the rows that renew themselves."""
 
+import re
+from datetime import timedelta
 from html import unescape
+from typing import cast
 
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from queue_app.models import AuditEntry, Job, ModelConcurrencyLimit, State, Wallet
-from queue_app.work import policy
+from queue_app import clock, lifecycle
+from queue_app.admin import base, filters
+from queue_app.models import Job, ModelConcurrencyLimit, State
+from queue_app.work import order, policy
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/queue_app/job/"
 HOSTILE = """<script>alert(1)</script><img src=x onerror="alert(2)">' {{ 7|add:7 }}"""
-
-
-def act(client: Client, action: str, *jobs: Job, **fields: str) -> str:
-    """Choose jobs in the list and press an action's button; gives the page that follows."""
-    asked = {"action": action, "_selected_action": [job.pk for job in jobs], **fields}
-    return unescape(client.post(LIST, asked, follow=True).content.decode())
-
-
-def confirm(client: Client, action: str, *jobs: Job, **fields: str) -> str:
-    ids = ",".join(str(job.pk) for job in jobs)
-    return act(client, action, jobs[0], ids=ids, confirm="1", **fields)
-
-
-def state(job: Job) -> str:
-    return Job.objects.values_list("state", flat=True).get(pk=job.pk)
 
 
 class TestList:
@@ -76,18 +67,60 @@ class TestList:
             ({"status": "failed"}, State.FAILED),
             ({"review": "open"}, State.UNKNOWN),
             ({"q": "heron"}, State.QUEUED),
-            ({"level": "raised"}, State.COMPLETED),
+            ({"priority": "urgent"}, State.COMPLETED),
+            ({"state": "storing"}, State.STORING),
+            ({"model": "kling-1.6"}, State.QUEUED),
+            ({"kind": "image"}, State.QUEUED),
+            ({"user": "bo"}, State.QUEUED),
+            ({"error": "provider_failed"}, State.FAILED),
+            ({"age": "over-1h"}, State.CANCELLED),
+            ({"cleared": "only"}, State.COMPLETED),
         ],
     )
     def test_filters_and_finds(self, admin: Client, asked: dict[str, str], found: State) -> None:
-        make_job(prompt="A heron on the ice")
-        make_job(State.RUNNING)
-        make_job(State.FAILED)
-        make_job(State.COMPLETED, priority=20)
-        if found == State.UNKNOWN:
-            make_job(State.UNKNOWN)
+        """One job that every filter finds, and one that none does."""
+        at = clock.now() - timedelta(hours=2 if "age" in asked else 0)
+        fields = {"prompt": "A heron on the ice", "owner": UserFactory(username="bo"), "priority": 20}
+        fields |= {"model_id": asked["model"]} if "model" in asked else {}
+        fields |= {"model_id": "nano-banana", "kind_id": "image", "parameters": {}} if "kind" in asked else {}
+        job = make_job(found, at=at, **fields)
+        make_job(State.COMPLETED, at=clock.now())
+        if "cleared" in asked:
+            order.clear([Job.objects.get(pk=job.pk)], at=NOON, actor="ana")
+            assert job not in admin.get(LIST).context["cl"].result_list
         rows = admin.get(LIST, asked).context["cl"].result_list
-        assert [row.state for row in rows] == [found]
+        assert list(rows) == [job]
+        assert filters.words(asked).startswith("all with")
+
+    def test_of_one_campaign(self, admin: Client) -> None:
+        job = make_job(batch=BatchFactory(name="Winter"))
+        make_job()
+        page = admin.get(LIST, {"campaign": str(job.batch_id)})
+        assert list(page.context["cl"].result_list) == [job]
+        assert "Campaign: <b>Winter</b>" in page.content.decode()
+
+    @pytest.mark.parametrize(
+        "asked",
+        [{one.parameter_name: value} for one in filters.FILTERS for value in ("no-such", "9" * 30, "a\x00b", "٣")],
+        ids=str,
+    )
+    def test_a_value_that_it_does_not_know_lists_nothing_and_is_said(self, admin: Client, asked: dict[str, str]) -> None:
+        make_job()
+        page = admin.get(LIST, asked)
+        assert page.status_code == 200
+        assert list(page.context["cl"].result_list) == []
+        assert "There is no " in page.content.decode() and "So no job is listed." in page.content.decode()
+
+    def test_a_filter_that_it_does_not_have_is_said(self, admin: Client) -> None:
+        page = admin.get(LIST, {"colour": "blue"}, follow=True)
+        assert "a filter that this list does not have" in page.content.decode()
+
+    def test_says_about_where_it_counts_by_estimate(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(base, "EXACT_UP_TO", 2)
+        for _ in range(3):
+            make_job()
+        page = unescape(admin.get(LIST).content.decode())
+        assert re.search(r"about [\d\u202f]+ jobs", page)
 
     def test_finds_a_job_by_its_number(self, admin: Client) -> None:
         make_job(prompt="7 dwarfs")
@@ -102,127 +135,102 @@ class TestList:
             assert view["count"] in (None, listed), view
 
     def test_a_hostile_prompt_is_text(self, admin: Client) -> None:
-        job = make_job(State.FAILED, prompt=HOSTILE, batch=BatchFactory(name=HOSTILE))
-        preview = admin.post(LIST, {"action": "cancel", "_selected_action": [job.pk]})
-        for page in (admin.get(LIST), admin.get(f"{LIST}{job.pk}/change/"), preview):
-            text = page.content.decode()
-            assert "&lt;script&gt;alert(1)" in text and "7|add:7" in text
-            assert "<script>alert" not in text and "<img src=x" not in text
+        make_job(State.FAILED, prompt=HOSTILE, batch=BatchFactory(name=HOSTILE))
+        text = admin.get(LIST).content.decode()
+        assert "&lt;script&gt;alert(1)" in text and "7|add:7" in text
+        assert "<script>alert" not in text and "<img src=x" not in text
 
 
-class TestCancel:
-    def test_first_says_what_will_happen_and_changes_nothing(self, admin: Client) -> None:
-        jobs = [make_job(one, tickets=4) for one in (State.QUEUED, State.QUEUED, State.RUNNING, State.UNKNOWN, State.COMPLETED)]
-        page = act(admin, "cancel", *jobs)
-        for words in (
-            "Cancel 5 jobs?",
-            "Nothing has happened yet",
-            "8 tickets go back at once",
-            "to 2 wallets",
-            "up to 8 more",
-            "USD 4.00",
-            "Cancel 4 jobs",
-            "0 are being stored, 0 asked before, 1 ended",
-        ):
-            assert words in page, words
-        assert [state(job) for job in jobs] == ["queued", "queued", "running", "unknown", "completed"]
+class TestRows:
+    """What htmx asks for: the rows that are on the screen, as they are now."""
 
-    def test_then_does_it_through_the_verb_and_reports_each_verdict(self, admin: Client) -> None:
-        queued, running, done = make_job(tickets=4), make_job(State.RUNNING), make_job(State.COMPLETED)
-        page = confirm(admin, "cancel", queued, running, done, reason="wrong brief")
-        assert f"Job {queued.pk} cancelled." in page
-        assert f"Job {running.pk} asked to stop at the provider." in page
-        assert f"Job {done.pk} too late" in page
-        assert [state(job) for job in (queued, running, done)] == ["cancelled", "cancelling", "completed"]
-        event = Job.objects.get(pk=queued.pk).events.latest("seq")
-        assert (event.actor, event.reason) == ("ana", "wrong brief")
-        assert Wallet.objects.get(owner=queued.owner).reserved == 0
-
-    def test_is_audited_with_its_reason(self, admin: Client) -> None:
+    def test_are_named_by_their_job(self, admin: Client) -> None:
         job = make_job()
-        confirm(admin, "cancel", job, reason="wrong brief")
-        entry = AuditEntry.objects.get()
-        assert (entry.actor_name, entry.action, entry.reason) == ("ana", "cancel jobs", "wrong brief")
-        assert entry.after == {"jobs": [job.pk]}
+        assert f'<tr id="job-{job.pk}" data-version="' in admin.get(LIST).content.decode()
 
-    def test_confirms_the_jobs_of_the_preview_however_many(self, admin: Client) -> None:
-        """More than 1,000 fields would be refused by Django: the preview sends all numbers in one."""
-        job = make_job()
-        ids = ",".join(str(number) for number in [*range(job.pk + 1, job.pk + 3_000), job.pk])
-        act(admin, "cancel", job, ids=ids, confirm="1")
-        assert state(job) == "cancelled"
-
-    def test_what_is_no_number_among_them_is_passed_over(self, admin: Client) -> None:
-        job = make_job()
-        act(admin, "cancel", job, ids=f"x,{'9' * 40},,-1,٣,{job.pk}", confirm="1", reason="a\x00b")
-        assert state(job) == "cancelled"
-
-    def test_needs_the_right_to_operate_the_queue(self, staff_with: StaffWith) -> None:
-        job = make_job()
-        _, looker = staff_with("view_job")
-        confirm(looker, "cancel", job)
-        assert state(job) == "queued"
-        assert "Cancel…" not in looker.get(f"{LIST}{job.pk}/change/").content.decode()
-        _, operator = staff_with("view_job", "operate_queue")
-        assert "Cancel…" in operator.get(f"{LIST}{job.pk}/change/").content.decode()
-        confirm(operator, "cancel", job)
-        assert state(job) == "cancelled"
-
-
-class TestRetry:
-    def test_first_says_what_it_takes_at_todays_price(self, admin: Client) -> None:
-        jobs = [make_job(State.FAILED, parameters={"duration": 8, "aspect_ratio": "16:9"}), make_job()]
-        page = act(admin, "retry", *jobs)
-        for words in ("Retry 2 jobs?", "8 tickets are reserved again</b> from 1 wallet", "Retry 1 job", "left as they are"):
-            assert words in page, words
-        assert state(jobs[0]) == "failed"
-
-    def test_warns_of_a_wallet_that_does_not_hold_enough(self, admin: Client) -> None:
-        owner = UserFactory(tickets=4, username="poor")
-        job = make_job(State.FAILED, owner=owner, tickets=4, parameters={"duration": 8, "aspect_ratio": "16:9"})
-        assert "poor has 4 of 8" in act(admin, "retry", job)
-
-    def test_then_queues_again_and_reports_each_refusal(self, admin: Client) -> None:
-        failed, queued = make_job(State.FAILED), make_job()
-        page = confirm(admin, "retry", failed, queued)
-        assert f"Job {failed.pk} queued again." in page
-        assert f"Job {queued.pk} not retried" in page
-        assert state(failed) == "queued"
-
-    def test_without_tickets_is_refused_in_words(self, admin: Client) -> None:
-        owner = UserFactory(tickets=4)
-        job = make_job(State.FAILED, owner=owner, tickets=4, parameters={"duration": 8, "aspect_ratio": "16:9"})
-        assert "tickets" in confirm(admin, "retry", job)
-        assert state(job) == "failed"
-
-
-class TestJobPage:
-    @pytest.mark.parametrize("at", list(State))
-    def test_opens_in_every_state(self, admin: Client, at: State) -> None:
-        job = make_job(at, batch=BatchFactory())
-        page = admin.get(f"{LIST}{job.pk}/change/")
-        assert page.status_code == 200
-        assert at.label.capitalize() in page.content.decode()
-
-    def test_says_place_reason_and_every_limit(self, admin: Client) -> None:
-        ModelConcurrencyLimit.objects.filter(pk="sora-2").update(max_concurrent=1)
-        make_job(State.RUNNING)
+    def test_nothing_changed_is_204(self, admin: Client) -> None:
+        screen = Screen(admin)
         make_job()
-        page = unescape(admin.get(f"{LIST}{make_job().pk}/change/").content.decode())
-        for words in ("Position 2", "Model sora-2", "a slot is free", "Whole queue", "does not hold it", "1 job is ahead"):
-            assert words in page, words
+        screen.open()
+        screen.look()
+        assert screen.look().status_code == 204
 
-    def test_tells_the_history_and_the_money(self, admin: Client) -> None:
-        job = make_job(State.COMPLETED, tickets=8)
-        page = admin.get(f"{LIST}{job.pk}/change/").content.decode()
-        events = [event["what"] for event in admin.get(f"{LIST}{job.pk}/change/").context["events"]]
-        assert [what.partition(",")[0] for what in events] == ["Completed", "Storing", "Running", "Submitting", "Queued"]
-        assert "<dt>Captured</dt><dd>8 tickets</dd>" in page and "<dt>Reserved now</dt><dd>0 tickets</dd>" in page
+    def test_only_what_changed_comes_even_if_it_matches_no_more(self, admin: Client) -> None:
+        first, second = make_job(), make_job()
+        screen = Screen(admin, {"status": "queued"})
+        screen.open()
+        screen.look()
+        lifecycle.cancel([first.pk], at=NOON, actor="bo")
+        cache.clear()
+        page = screen.look().content.decode()
+        assert f'id="job-{first.pk}"' in page and "Cancelled" in page
+        assert f'id="job-{second.pk}"' in page  # it moved up by a place
+        assert screen.look().status_code == 204
 
-    def test_asks_a_person_where_one_must_decide(self, admin: Client) -> None:
-        page = admin.get(f"{LIST}{make_job(State.UNKNOWN).pk}/change/").content.decode()
-        assert "Needs a person." in page and "ends by itself" in page
+    def test_new_ones_are_counted_and_not_pushed_in(self, admin: Client) -> None:
+        make_job(State.FAILED)
+        screen = Screen(admin, {"status": "failed"})
+        screen.open()
+        make_job(State.FAILED)
+        new = make_job(State.FAILED)
+        make_job()
+        page = screen.look().content.decode()
+        assert "2 new jobs, show" in page and f'id="job-{new.pk}"' not in page
+        assert 'href="?status=failed"' in page
 
-    def test_of_a_job_that_is_not_there_leads_back(self, admin: Client) -> None:
-        for number in ("999999", "x", "9" * 30):
-            assert admin.get(f"{LIST}{number}/change/").status_code in (302, 404)
+    def test_counts_of_the_views_come_along(self, admin: Client) -> None:
+        screen = Screen(admin)
+        screen.open()
+        make_job()
+        cache.clear()
+        assert 'Queued <span class="gq-count">1</span>' in screen.look().content.decode()
+
+    @pytest.mark.parametrize("shown", ["", "x:y", "9" * 40 + ":a", "1", ",,:", "٣:a"])
+    def test_whatever_the_browser_says_it_shows(self, admin: Client, shown: str) -> None:
+        make_job()
+        assert admin.get(LIST, {"shown": shown, "seen": "?"}, headers={"HX-Request": "true"}).status_code == 200
+
+    def test_cost_the_same_number_of_queries_for_3_rows_and_for_30(self, admin: Client) -> None:
+        def queries() -> int:
+            screen = Screen(admin)
+            screen.open()
+            cache.clear()
+            with CaptureQueriesContext(connection) as asked:
+                assert screen.look().status_code == 200
+            return len(asked)
+
+        for one in (State.QUEUED, State.RUNNING, State.FAILED):
+            make_job(one, batch=BatchFactory())
+        few = queries()
+        for _ in range(9):
+            for one in (State.QUEUED, State.RUNNING, State.FAILED):
+                make_job(one, batch=BatchFactory())
+        assert queries() == few <= 45
+
+    def test_are_for_those_who_may_see_jobs(self, staff_with: StaffWith) -> None:
+        _, clerk = staff_with("view_wallet")
+        assert clerk.get(LIST, headers={"HX-Request": "true"}).status_code == 403
+
+
+class Screen:
+    """A browser that has the list open."""
+
+    def __init__(self, client: Client, asked: dict[str, str] | None = None):
+        self.client, self.asked = client, asked or {}
+        self.versions: dict[str, str] = {}
+        self.seen = ""
+
+    def open(self) -> None:
+        self._read(self.client.get(LIST, self.asked).content.decode())
+
+    def look(self) -> HttpResponse:
+        shown = ",".join(f"{pk}:{version}" for pk, version in self.versions.items())
+        fields = {**self.asked, "shown": shown, "seen": self.seen}
+        answer = self.client.get(LIST, fields, headers={"HX-Request": "true"})
+        self._read(answer.content.decode())
+        return cast(HttpResponse, answer)
+
+    def _read(self, page: str) -> None:
+        self.versions |= dict(re.findall(r'<tr id="job-(\d+)" data-version="(\w+)"', page))
+        if found := re.search(r'name="seen" value="(\w+)"', page):
+            self.seen = found[1]

@@ -1,0 +1,49 @@
+"""Batches and attempts: what jobs belong to, and the tries to get them made."""
+
+from collections.abc import Callable
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from queue_app import clock
+from queue_app.admin.base import OfJob, ReadOnlyAdmin
+from queue_app.models import Attempt, Batch
+from queue_app.work import policy
+
+
+@admin.register(Batch)
+class BatchAdmin(ReadOnlyAdmin):
+    title = "Batches"
+    list_display = ("name", "owner", "max_concurrent", "paused", "created_at", "ended_at")
+    list_filter = ("paused",)
+    list_select_related = ("owner",)
+    search_fields = ("name", "owner__username")
+    ordering = ("-id",)
+    actions = ("pause", "resume")
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("queue_app.operate_queue")
+
+    @admin.action(description="Pause", permissions=["operate"])
+    def pause(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
+        self._each(request, batches, policy.pause_batch, "paused")
+
+    @admin.action(description="Resume", permissions=["operate"])
+    def resume(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
+        self._each(request, batches, policy.resume_batch, "resumed")
+
+    def _each(self, request: HttpRequest, batches: QuerySet[Batch], verb: Callable[..., None], word: str) -> None:
+        at = clock.now()
+        for batch in batches.order_by("pk"):
+            verb(batch, at=at, actor=request.user)
+        self.message_user(request, f"{len(batches)} {word}. What runs goes on; queued jobs keep their places.", messages.SUCCESS)
+
+
+@admin.register(Attempt)
+class AttemptAdmin(OfJob):
+    list_display = ("job_link", "number", "account", "called_at", "accepted_at", "ended_at", "outcome", "error_message")
+    list_filter = ("outcome", "account")
+    list_select_related = ("account",)
+    ordering = ("-job", "-number", "id")
+    exclude = ("token", "remote", "remote_id")

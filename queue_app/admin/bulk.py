@@ -1,0 +1,238 @@
+"""Bulk actions in the admin: drafted from the list or a job, shown, confirmed, undone, stopped; and the list of them all."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from queue_app import clock
+from queue_app.admin import display, live, preview
+from queue_app.admin.base import ReadOnlyAdmin
+from queue_app.models import BulkAction, BulkRefusal, Job, User
+from queue_app.rules import priority
+from queue_app.work import bulk
+from queue_app.work.bulk import BulkRefused, Phase, Verb
+
+PAGE, FRAGMENT = "admin/queue_app/bulkaction/change_form.html", "admin/queue_app/bulkaction/_progress.html"
+REFUSALS = 200  # shown on the page of an action
+LATEST = 10
+TOLD_FOR = timedelta(seconds=20)  # on the job list, after its end
+# name of a button on the job list, its icon and its look
+_BUTTONS = {
+    Verb.CANCEL: ("Cancel…", "cancelling", ""),
+    Verb.RETRY: ("Retry…", "retry", ""),
+    Verb.PRIORITY: ("Set priority…", "gauge", ""),
+    Verb.FRONT: ("Move to front…", "front", ""),
+    Verb.CLEAR: ("Clear…", "box", ""),
+    Verb.REFUND: ("Refund…", "ticket", ""),
+    Verb.FORCE_FAIL: ("Force fail…", "failed", "is-danger gq-push"),
+}
+_STATES = {  # the badge of a phase: its colour and its word
+    Phase.DRAFT: ("cancelled", "Shown, not confirmed"),
+    Phase.WAITING: ("queued", "Starts soon"),
+    Phase.RUNNING: ("running", "Running"),
+    Phase.DONE: ("completed", "Done"),
+    Phase.UNDONE: ("cancelled", "Undone"),
+    Phase.ABORTED: ("failed", "Aborted"),
+}
+# what a job came to: its word, and the colour of it
+_OUTCOMES = {
+    "cancelled": ("cancelled", "cancelled"),
+    "requested": ("asked to stop at the provider, or remembered", "cancelling"),
+    "queued": ("queued again", "queued"),
+    "changed": ("given the priority", "completed"),
+    "moved": ("moved to the front", "completed"),
+    "cleared": ("cleared from view", "completed"),
+    "failed": ("failed by force", "failed"),
+    "refunded": ("refunded", "completed"),
+    "unchanged": ("were so already", "cancelled"),
+    "refused": ("refused, each with its reason below", "warn"),
+}
+
+
+def drafted(
+    request: HttpRequest, verb: BulkAction.Verb, jobs: "QuerySet[Job] | Iterable[int]", *, chosen: str, options: Mapping[str, Any]
+) -> HttpResponse:
+    """
+    Draft an action and go to its preview; back to the list with a reason where there is nothing to draft.
+
+    :raises PermissionDenied: the user may not use the verb.
+    """
+    assert isinstance(request.user, User)
+    if not bulk.may(request.user, verb):
+        raise PermissionDenied
+    try:
+        action = bulk.draft(verb, jobs, at=clock.now(), actor=request.user, chosen=chosen, options=options)
+    except BulkRefused as refusal:
+        return back_to_the_list(request, str(refusal))
+    reason = _text(options.get("reason", ""))
+    return redirect(_page_of(action) + (f"?{urlencode({'reason': reason})}" if reason else ""))
+
+
+def back_to_the_list(request: HttpRequest, why: str) -> HttpResponseRedirect:
+    messages.warning(request, why)
+    return redirect("admin:queue_app_job_changelist")
+
+
+def buttons(user: User) -> list[dict[str, str]]:
+    """The verbs that this user may use over what is chosen in the list."""
+    return [
+        {"verb": verb.value, "words": words, "icon": icon, "css": css}
+        for verb, (words, icon, css) in _BUTTONS.items()
+        if bulk.may(user, verb)
+    ]
+
+
+def notes(user: User, *, at: datetime) -> list[dict[str, Any]]:
+    """What is under way or has just ended, told on the job list."""
+    latest = BulkAction.objects.defer("job_ids").select_related("actor").exclude(phase=Phase.DRAFT).order_by("-id")[:LATEST]
+    told = [one for one in latest if not one.is_over or (one.ended_at and one.ended_at > at - TOLD_FOR)]
+    return [
+        {
+            "pk": one.pk,
+            "name": str(one),
+            "by": one.actor.username,
+            "phase": str(one.phase),
+            "starts": one.starts_at.isoformat() if one.starts_at else "",
+            "sums": _sums(one),
+            "refused": one.results.get("refused", 0),
+            "may": bulk.may(user, one.verb),
+        }
+        for one in told
+    ]
+
+
+@admin.register(BulkAction)
+class BulkActionAdmin(ReadOnlyAdmin):
+    title = "Bulk actions"
+    list_display = ("name", "phase_badge", "actor", "came_to", "reason", "chosen", "created_at")
+    list_filter = ("phase", "verb")
+    list_select_related = ("actor",)
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BulkAction]:
+        found: QuerySet[BulkAction] = super().get_queryset(request).defer("job_ids")
+        return found
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) or (obj is not None and bulk.may(request.user, obj.verb))  # type: ignore[arg-type]
+
+    @admin.display(description="Action")
+    def name(self, action: BulkAction) -> str:
+        return str(action)
+
+    @admin.display(description="Phase")
+    def phase_badge(self, action: BulkAction) -> str:
+        return display.badge(*_STATES[Phase(action.phase)])
+
+    @admin.display(description="Came to")
+    def came_to(self, action: BulkAction) -> str:
+        return _sums(action) or "–"
+
+    def get_urls(self) -> list[Any]:
+        step = self.admin_site.admin_view(self.step)
+        return [path("<int:action_id>/step/", step, name="queue_app_bulkaction_step"), *super().get_urls()]
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        action = self.get_object(request, object_id)
+        if action is None:
+            return super().change_view(request, object_id, form_url, extra_context)
+        if not self.has_view_permission(request, action):
+            raise PermissionDenied
+        return self._page(request, action, {"reason": _text(request.GET.get("reason", ""))})
+
+    def step(self, request: HttpRequest, action_id: int) -> HttpResponse:
+        """Confirm, run now, undo or abort, by POST; then back to where it was asked."""
+        action = BulkAction.objects.defer("job_ids").filter(pk=action_id).first()
+        if action is None or request.method != "POST":
+            return back_to_the_list(request, "This bulk action is gone: nobody confirmed it within a day.")
+        assert isinstance(request.user, User)
+        if not bulk.may(request.user, action.verb):
+            raise PermissionDenied
+        at, asked, reason = clock.now(), request.POST.get("do"), _text(request.POST.get("reason", ""))
+        try:
+            if asked == "confirm":
+                bulk.confirm(action, at=at, actor=request.user, reason=reason, options=request.POST.dict())
+            elif asked == "run_now":
+                bulk.run_now(action, at=at, actor=request.user)
+            elif asked == "undo":
+                bulk.undo(action, at=at, actor=request.user)
+            elif asked == "abort":
+                bulk.abort(action, at=at, actor=request.user)
+        except BulkRefused as refusal:
+            if asked == "confirm" and action.phase == Phase.DRAFT:
+                return self._page(request, action, {"error": str(refusal), "reason": reason, "asked": request.POST.dict()})
+            messages.warning(request, str(refusal))
+        return redirect(_next(request) or _page_of(action))
+
+    def _page(self, request: HttpRequest, action: BulkAction, extra: dict[str, Any]) -> HttpResponse:
+        """A draft is shown once; from then on the page renews itself."""
+        assert isinstance(request.user, User)
+        at = clock.now()
+        shown = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "action": action,
+            "may": bulk.may(request.user, action.verb),
+            "at": at,
+            **extra,
+        }
+        if action.phase == Phase.DRAFT:
+            looked = preview.look(action)
+            shown |= {**looked, "title": looked["preview"].title, "options": {**action.options, **extra.get("asked", {})}}
+            return TemplateResponse(request, "admin/queue_app/job/bulk_preview.html", shown)
+        refusals = BulkRefusal.objects.filter(action=action).order_by("pk")
+        shown |= {
+            "title": str(action),
+            "badge": display.badge(*_STATES[Phase(action.phase)]),
+            "outcomes": _outcomes(action),
+            "refusals": refusals[:REFUSALS],
+            "refused": action.results.get("refused", 0),
+            "percent": 100 * action.worked // action.total,
+            "option": _option(action),
+        }
+        return live.answer(request, PAGE, FRAGMENT, shown)
+
+
+def _page_of(action: BulkAction) -> str:
+    return reverse("admin:queue_app_bulkaction_change", args=[action.pk])
+
+
+def _sums(action: BulkAction) -> str:
+    """“12 cancelled, 3 refused”."""
+    words = {**{name: word for name, (word, _) in _OUTCOMES.items()}, "refused": "refused", "requested": "asked to stop"}
+    return ", ".join(f"{display.number(action.results[name])} {words[name]}" for name in _OUTCOMES if action.results.get(name))
+
+
+def _outcomes(action: BulkAction) -> list[dict[str, Any]]:
+    return [
+        {"count": action.results[name], "word": word, "state": state}
+        for name, (word, state) in _OUTCOMES.items()
+        if action.results.get(name)
+    ]
+
+
+def _option(action: BulkAction) -> str:
+    """What the verb was told besides the jobs."""
+    if "priority" in action.options:
+        return f"priority {priority.name(action.options['priority']).lower()}"
+    return f"{display.number(action.options['tickets'])} tickets each" if "tickets" in action.options else ""
+
+
+def _text(value: str) -> str:
+    return value.replace("\x00", "").strip()[:300]
+
+
+def _next(request: HttpRequest) -> str:
+    """Where to go on, if that is a page of ours."""
+    wanted = request.POST.get("next", "")
+    return wanted if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, request.is_secure()) else ""

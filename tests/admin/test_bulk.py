@@ -1,0 +1,328 @@
+"""Bulk actions in the admin: drafted from the list or by address, shown before they are done, undone or stopped by a button."""
+
+import re
+from html import unescape
+
+import pytest
+from django.test import Client
+
+from queue_app import tickets
+from queue_app.models import AuditEntry, BulkAction, Job, State, User, Wallet
+from queue_app.work import bulk
+from queue_app.work.bulk import Phase, Verb
+from tests.admin.conftest import StaffWith
+from tests.factories import NOON, BatchFactory, UserFactory, make_job
+
+pytestmark = pytest.mark.django_db
+LIST, BULK, ACTIONS = "/admin/queue_app/job/", "/admin/queue_app/job/bulk/", "/admin/queue_app/bulkaction/"
+HOSTILE = """<script>alert(1)</script><img src=x onerror="alert(2)">' {{ 7|add:7 }}"""
+
+
+def press(client: Client, verb: str, *jobs: Job, **fields: str) -> str:
+    """Choose jobs in the list and press a button of the bar; gives the page that follows."""
+    asked = {"action": verb, "_selected_action": [job.pk for job in jobs], **fields}
+    return unescape(client.post(LIST, asked, follow=True).content.decode())
+
+
+def post(client: Client, verb: str, **fields: str) -> str:
+    return unescape(client.post(BULK, {"verb": verb, **fields}, follow=True).content.decode())
+
+
+def step(client: Client, do: str, **fields: str) -> str:
+    """Press a button of the last action's page."""
+    address = f"{ACTIONS}{BulkAction.objects.latest('id').pk}/step/"
+    return unescape(client.post(address, {"do": do, **fields}, follow=True).content.decode())
+
+
+def run() -> BulkAction:
+    """What a worker does once the wait is over."""
+    action = BulkAction.objects.latest("id")
+    BulkAction.objects.filter(pk=action.pk).update(starts_at=NOON)
+    bulk.work(action.pk, may_go_on=lambda: True)
+    action.refresh_from_db()
+    return action
+
+
+def states(*jobs: Job) -> list[str]:
+    found = dict(Job.objects.values_list("pk", "state"))
+    return [found[job.pk] for job in jobs]
+
+
+class TestDraft:
+    def test_of_what_is_chosen_in_the_list(self, admin: Client) -> None:
+        job, _ = make_job(), make_job()
+        assert "Cancel 1 job?" in press(admin, "cancel", job)
+        action = BulkAction.objects.get()
+        assert (action.phase, action.verb, action.job_ids, action.chosen) == (
+            Phase.DRAFT,
+            "cancel",
+            [job.pk],
+            "chosen one by one",
+        )
+
+    def test_of_all_that_match_the_filters_and_the_search(self, admin: Client) -> None:
+        wanted = [make_job(State.FAILED, prompt="A heron") for _ in range(60)]
+        make_job(State.FAILED, prompt="A tram")
+        make_job(prompt="A heron")
+        fields = {"action": "retry", "_selected_action": [wanted[0].pk], "select_across": "1"}
+        page = unescape(admin.post(f"{LIST}?status=failed&q=heron", fields, follow=True).content.decode())
+        assert "Retry 60 jobs?" in page
+        assert "Chosen: all with status failed, the words “heron”." in page
+        assert BulkAction.objects.get().job_ids == [job.pk for job in wanted]
+
+    def test_by_numbers(self, admin: Client) -> None:
+        jobs = [make_job(), make_job()]
+        page = post(admin, "move_to_front", ids=f"x,{'9' * 40},,-1,٣,{jobs[1].pk},{jobs[0].pk}")
+        assert "Move 2 jobs to the front?" in page
+
+    def test_by_the_address_of_a_list(self, admin: Client) -> None:
+        failed = [make_job(State.FAILED) for _ in range(3)]
+        make_job(State.CANCELLED)
+        assert "Retry 3 jobs?" in post(admin, "retry", query="?status=failed&error=provider_failed")
+        assert BulkAction.objects.get().job_ids == [job.pk for job in failed]
+
+    @pytest.mark.parametrize("query", ["status=nonsense", "colour=blue", "batch__name__startswith=x%00", "q=nowhere", "user=%00"])
+    def test_an_address_that_makes_no_sense_chooses_nothing(self, admin: Client, query: str) -> None:
+        make_job()
+        assert "No job is chosen" in post(admin, "cancel", query=query)
+        assert not BulkAction.objects.exists()
+
+    @pytest.mark.parametrize("fields", [{"verb": "explode", "ids": "1"}, {"verb": "cancel"}, {}, {"verb": "cancel", "ids": ""}])
+    def test_what_is_no_order_leads_back_to_the_list(self, admin: Client, fields: dict[str, str]) -> None:
+        answer = admin.post(BULK, fields)
+        assert answer.status_code == 302 and answer.headers["Location"] == LIST
+        assert admin.get(BULK, fields).status_code == 302
+
+    def test_a_reason_and_a_priority_come_along(self, admin: Client) -> None:
+        page = post(admin, "set_priority", ids=str(make_job().pk), priority="20", reason="the client waits")
+        assert 'value="the client waits"' in page and '<option value="20" selected>Urgent</option>' in page
+
+    def test_a_look_changes_nothing(self, admin: Client) -> None:
+        job = make_job()
+        press(admin, "force_fail", job)
+        address = f"{ACTIONS}{BulkAction.objects.get().pk}/"
+        for path in ("change/", "step/", "step/?do=confirm&reason=x"):
+            admin.get(address + path)
+        assert BulkAction.objects.get().phase == Phase.DRAFT and states(job) == ["queued"]
+
+    @pytest.mark.parametrize("verb", list(Verb))
+    def test_each_verb_needs_its_right(self, staff_with: StaffWith, verb: Verb) -> None:
+        job = make_job()
+        right = {Verb.FORCE_FAIL: "force_fail_job", Verb.REFUND: "move_tickets"}.get(verb, "operate_queue")
+        for one in ("operate_queue", "force_fail_job", "move_tickets"):
+            _, clerk = staff_with("view_job", one)
+            listed = f'value="{verb}"' in clerk.get(LIST).content.decode()
+            status = clerk.post(BULK, {"verb": verb, "ids": str(job.pk)}).status_code
+            press(clerk, verb, job)
+            assert (listed, status) == ((True, 302) if one == right else (False, 403)), one
+        assert BulkAction.objects.count() == 2  # both ways of the one who may
+
+    def test_confirming_needs_the_right_too(self, admin: Client, staff_with: StaffWith) -> None:
+        job = make_job()
+        press(admin, "cancel", job)
+        _, looker = staff_with("view_job", "view_bulkaction")
+        page = looker.get(f"{ACTIONS}{BulkAction.objects.get().pk}/change/").content.decode()
+        assert "You may look at this" in page and 'value="confirm"' not in page
+        assert looker.post(f"{ACTIONS}{BulkAction.objects.get().pk}/step/", {"do": "confirm"}).status_code == 403
+        assert BulkAction.objects.get().phase == Phase.DRAFT
+
+
+class TestPreview:
+    def test_of_a_cancel(self, admin: Client) -> None:
+        jobs = [make_job(one, tickets=4) for one in (State.QUEUED, State.QUEUED, State.RUNNING, State.UNKNOWN, State.COMPLETED)]
+        page = press(admin, "cancel", *jobs)
+        for words in (
+            "Cancel 5 jobs?",
+            "Nothing has happened yet",
+            "8 tickets go back at once</b> to 2 wallets",
+            "up to 8 more when the provider confirms",
+            "USD 4.00",
+            "Cancel 4 jobs",
+            "0 are being stored, 0 asked before, 1 ended",
+            "2 queued, 1 running, 1 outcome unknown, 1 completed",
+        ):
+            assert words in page, words
+        assert states(*jobs) == ["queued", "queued", "running", "unknown", "completed"]
+
+    def test_of_a_retry_with_a_wallet_that_does_not_hold_enough(self, admin: Client) -> None:
+        owner = UserFactory(tickets=8, username="poor")
+        jobs = [make_job(State.FAILED, owner=owner, tickets=4, parameters={"duration": 8, "aspect_ratio": "16:9"}) for _ in "ab"]
+        page = press(admin, "retry", *jobs, make_job())
+        for words in ("Retry 3 jobs?", "16 tickets are reserved again</b> from 1 wallet", "poor has 8 of 16", "Retry 2 jobs"):
+            assert words in page, words
+
+    def test_of_a_set_priority(self, admin: Client) -> None:
+        page = press(admin, "set_priority", make_job(), make_job(priority=10), make_job(State.RUNNING))
+        for words in (
+            "Set the priority of 3 jobs?",
+            "They are 1 high, 1 normal now",
+            "Set priority of 2 jobs",
+            'name="priority"',
+        ):
+            assert words in page, words
+
+    def test_of_a_move_to_the_front(self, admin: Client) -> None:
+        page = press(admin, "move_to_front", make_job(), make_job(model_id="kling-1.6"), make_job(State.FAILED))
+        for words in ("Move 3 jobs to the front?", "1 of kling-1.6, 1 of sora-2", "Move 2 jobs to the front", "left as it is"):
+            assert words in page, words
+
+    def test_of_a_clear(self, admin: Client) -> None:
+        page = press(admin, "clear_completed", make_job(State.COMPLETED), make_job(State.FAILED), make_job())
+        for words in ("Clear 3 jobs?", "taken out of the queue's view", "They have not ended yet", "Clear 2 jobs"):
+            assert words in page, words
+
+    def test_of_a_force_fail(self, admin: Client) -> None:
+        jobs = [make_job(one, tickets=4) for one in (State.QUEUED, State.RUNNING, State.STORING, State.COMPLETED)]
+        page = press(admin, "force_fail", *jobs)
+        for words in (
+            "Fail 4 jobs by force?",
+            "abandoned at the provider",
+            "failed, though delivered",
+            "12 tickets go back at once</b> to 3 wallets",
+            "USD 4.00",
+            "Fail 3 jobs by force",
+            "needed, kept in",
+        ):
+            assert words in page, words
+
+    def test_of_a_refund(self, admin: Client) -> None:
+        paid, given, failed = make_job(State.COMPLETED, tickets=8), make_job(State.COMPLETED, tickets=4), make_job(State.FAILED)
+        tickets.refund(given, at=NOON, actor="ana", reason="bad")
+        page = press(admin, "refund", paid, given, failed)
+        for words in (
+            "Refund 3 jobs?",
+            "8 tickets go back</b> to 1 wallet",
+            "Refund 1 job<",
+            "Less than 1 of their charge",
+            "Only what was",
+        ):
+            assert words in page, words
+        page = post(admin, "refund", ids=f"{paid.pk},{given.pk}", tickets="5")
+        assert "5 tickets each" in page and "5 tickets go back" in page
+
+    def test_where_nothing_can_be_done_there_is_no_button(self, admin: Client) -> None:
+        page = press(admin, "cancel", make_job(State.COMPLETED))
+        assert "None of them can be changed this way" in page and 'value="confirm"' not in page
+
+    @pytest.mark.parametrize("verb", list(Verb))
+    def test_a_hostile_prompt_is_text(self, admin: Client, verb: Verb) -> None:
+        text = admin.post(
+            BULK,
+            {
+                "verb": verb,
+                "ids": str(make_job(State.FAILED, prompt=HOSTILE, batch=BatchFactory(name=HOSTILE)).pk),
+                "reason": HOSTILE,
+            },
+            follow=True,
+        ).content.decode()
+        assert "&lt;script&gt;alert(1)" in text and "<script>alert" not in text and "<img src=x" not in text
+
+
+class TestRun:
+    def test_confirmed_it_waits_and_can_be_undone(self, admin: Client) -> None:
+        job = make_job()
+        press(admin, "cancel", job)
+        page = step(admin, "confirm", reason="wrong brief")
+        assert "It starts in" in page and "Run now" in page and "“wrong brief”" in page
+        assert "starts in" in admin.get(LIST).content.decode()
+        assert "Undone before it began" in step(admin, "undo")
+        assert states(job) == ["queued"]
+        assert [entry.action for entry in AuditEntry.objects.order_by("id")] == ["cancel jobs", "cancel jobs: undone"]
+
+    def test_run_reports_what_became_of_each(self, admin: Client) -> None:
+        queued, running, done = make_job(tickets=4), make_job(State.RUNNING), make_job(State.COMPLETED)
+        press(admin, "cancel", queued, running, done)
+        step(admin, "confirm", reason="wrong brief")
+        step(admin, "run_now")
+        run()
+        page = unescape(admin.get(f"{ACTIONS}{BulkAction.objects.get().pk}/change/").content.decode())
+        for words in ("3 of 3 jobs, 100 %", "asked to stop at the provider", f'change/">{done.pk}</a>', "too late to cancel"):
+            assert words in page, words
+        assert states(queued, running, done) == ["cancelled", "cancelling", "completed"]
+        assert Wallet.objects.get(owner=queued.owner).reserved == 0
+        assert "1 cancelled, 1 asked to stop, 1 refused" in admin.get(LIST).content.decode()
+
+    def test_retry_reports_each_refusal(self, admin: Client) -> None:
+        failed, queued = make_job(State.FAILED), make_job()
+        press(admin, "retry", failed, queued)
+        step(admin, "confirm")
+        assert run().results == {"queued": 1, "refused": 1}
+        page = unescape(admin.get(f"{ACTIONS}{BulkAction.objects.get().pk}/change/").content.decode())
+        assert "only a failed or cancelled job can be retried" in page
+        assert states(failed) == ["queued"]
+
+    def test_aborted_on_the_way(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bulk, "CHUNK", {Verb.CANCEL: 1})
+        jobs = [make_job(), make_job()]
+        press(admin, "cancel", *jobs)
+        step(admin, "confirm")
+        BulkAction.objects.update(starts_at=NOON)
+        bulk.work(BulkAction.objects.get().pk, may_go_on=lambda: False)
+        assert "1 of 2 jobs, 50 %" in admin.get(f"{ACTIONS}{BulkAction.objects.get().pk}/change/").content.decode()
+        assert "Aborted: what was done stays done" in step(admin, "abort")
+        assert states(*jobs) == ["cancelled", "queued"]
+
+    def test_an_error_keeps_what_was_typed(self, admin: Client) -> None:
+        press(admin, "set_priority", make_job())
+        page = step(admin, "confirm", priority="soon", reason="the client waits")
+        assert "priority is a whole number" in page and 'value="the client waits"' in page
+        assert BulkAction.objects.get().phase == Phase.DRAFT
+        press(admin, "force_fail", make_job())
+        assert "Say why" in step(admin, "confirm", reason=" ")
+
+    def test_too_late_is_said(self, admin: Client) -> None:
+        press(admin, "cancel", make_job())
+        step(admin, "confirm")
+        run()
+        assert "It does not wait. It is done." in step(admin, "undo")
+        assert "It was confirmed before. It is done." in step(admin, "confirm")
+
+    def test_goes_on_where_it_was_asked_and_nowhere_else(self, admin: Client) -> None:
+        press(admin, "cancel", make_job())
+        address = f"{ACTIONS}{BulkAction.objects.get().pk}/step/"
+        answer = admin.post(address, {"do": "confirm", "next": f"{LIST}?status=queued"})
+        assert answer.headers["Location"] == f"{LIST}?status=queued"
+        answer = admin.post(address, {"do": "undo", "next": "https://elsewhere.example/"})
+        assert answer.headers["Location"] == address.replace("step", "change")
+
+    def test_a_draft_that_is_gone_is_said(self, admin: Client) -> None:
+        assert "nobody confirmed it" in unescape(
+            admin.post(f"{ACTIONS}999/step/", {"do": "confirm"}, follow=True).content.decode()
+        )
+
+    def test_the_page_answers_204_while_nothing_changed(self, admin: Client) -> None:
+        press(admin, "cancel", make_job())
+        step(admin, "confirm")
+        address, htmx = f"{ACTIONS}{BulkAction.objects.get().pk}/change/", {"HX-Request": "true"}
+        token = re.search(r'name="seen" value="(\w+)"', admin.get(address).content.decode())[1]  # type: ignore[index]
+        assert admin.get(address, {"seen": token}, headers=htmx).status_code == 204
+        run()
+        assert b"1 of 1 jobs" in admin.get(address, {"seen": token}, headers=htmx).content
+
+
+class TestList:
+    def test_shows_all_actions_and_writes_none(self, admin: Client, staff_with: StaffWith) -> None:
+        press(admin, "cancel", make_job())
+        step(admin, "confirm", reason="wrong brief")
+        run()
+        page = unescape(admin.get(ACTIONS).content.decode())
+        for words in ("Cancel 1 job", "Done", "1 cancelled", "wrong brief", "ana"):
+            assert words in page, words
+        address = f"{ACTIONS}{BulkAction.objects.get().pk}/"
+        assert admin.get(f"{ACTIONS}add/").status_code == 403
+        assert admin.post(f"{address}delete/", {"post": "yes"}).status_code == 403
+        assert admin.post(f"{address}change/", {"phase": "draft"}).status_code == 200
+        assert BulkAction.objects.get().phase == Phase.DONE
+
+    def test_is_for_those_with_the_right_to_see_it(self, staff_with: StaffWith) -> None:
+        _, clerk = staff_with("view_job")
+        assert clerk.get(ACTIONS).status_code == 403
+
+
+def test_the_one_who_confirms_is_the_actor(admin: Client, staff_with: StaffWith) -> None:
+    job = make_job()
+    press(admin, "cancel", job)
+    bo, operator = staff_with("view_job", "operate_queue")
+    step(operator, "confirm")
+    run()
+    assert isinstance(bo, User) and job.events.latest("seq").actor == bo.username
