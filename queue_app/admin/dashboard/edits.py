@@ -91,7 +91,7 @@ def pause(site: AdminSite, request: HttpRequest) -> HttpResponse:
         **site.each_context(request),
         "title": f"Pause {_name(what, key)}?",
         "row": row,
-        "waiting": lanes.look(at=at).waiting if what == "queue" else row.waiting,
+        "waiting": row.waiting,
         "runs": row.slots.partition(" ")[0],
         "minutes": MINUTES,
     }
@@ -163,7 +163,7 @@ def _found(what: str, key: str) -> Row:
 
 
 def _row(request: HttpRequest, what: str, key: str, *, said: str = "", wrong: dict[str, str] | None = None) -> HttpResponse:
-    template = "admin/dashboard/_lane.html" if what == "model" else "admin/dashboard/_limit.html"
+    template = "admin/dashboard/_lane.html" if what in ("model", "queue") else "admin/dashboard/_limit.html"
     shown = {"row": _found(what, key), "may_operate": True, "said": said, "wrong": wrong or {}}
     return render(request, template, shown)
 

@@ -15,6 +15,7 @@ from queue_app.insight.lanes import Lanes, Limit
 from queue_app.models import Alert, ReviewItem
 
 MOST_ALERTS = 4
+NAMED = 4  # models in one note
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _reviews() -> Iterator[Note]:
 def _cooling(account: Limit, now: Lanes) -> Note:
     assert account.cooling_until is not None
     behind = [lane for lane in now.lanes if lane.account and lane.account.key == account.key]
-    models = ", ".join(lane.model for lane in behind) or "No model is bought there"
+    models = _named([lane.model for lane in behind]) or "No model is bought there"
     title = f"Account {account.key} cools down until {words.moment(account.cooling_until)}."
     text = f"It answered that it has too much to do. {models}: {_wait(sum(lane.waiting for lane in behind))}."
     url = reverse("admin:queue_app_provideraccount_changelist")
@@ -106,12 +107,15 @@ def _paused(now: Lanes) -> Iterator[Note]:
 def _previews(now: Lanes) -> Iterator[Note]:
     models = [lane.model for lane in now.lanes if lane.available and lane.preview]
     if models:
-        named = ", ".join(models[:6]) + (f" and {len(models) - 6} more" if len(models) > 6 else "")
-        text = f"{named}: no key is set, so their files are previews, not the vendor's."
+        text = f"{_named(models)}: no key is set, so their files are previews, not the vendor's."
         url = reverse("admin:queue_app_provideraccount_changelist")
         yield Note(
             "is-info", "play", "The studio serves these models.", text, "queue_app.view_provideraccount", "Provider accounts", url
         )
+
+
+def _named(models: list[str]) -> str:
+    return ", ".join(models[:NAMED]) + (f" and {len(models) - NAMED} more" if len(models) > NAMED else "")
 
 
 def _wait(count: int) -> str:

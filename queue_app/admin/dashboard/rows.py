@@ -1,16 +1,18 @@
 """A limit as a row of the dashboard: its slots as cells, what holds it, and the editor."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
 from django.urls import reverse
 
+from queue_app.admin import display
 from queue_app.admin.dashboard import words
 from queue_app.admin.dashboard.words import Age
-from queue_app.insight.lanes import Lane, Lanes, Limit
+from queue_app.insight.forecast import Estimate
+from queue_app.insight.lanes import Lane, Lanes, Limit, Oldest
 from queue_app.models import ModelConcurrencyLimit, ProviderAccount, QueueSettings
 from queue_app.models.catalog import LIMIT_MESSAGE
 
@@ -66,41 +68,46 @@ class Row:
 
 
 def lanes(found: Lanes, *, at: datetime) -> list[Row]:
-    """A row for each model: the busiest first, then by name what is idle, paused, and not to be had."""
+    """The whole queue, then a row for each model: the busiest first, then what is idle, paused, and not to be had."""
 
     def rank(lane: Lane) -> tuple[bool, bool, int, int, str]:
         return not lane.available and not lane.waiting, lane.limit.paused, -lane.waiting, -lane.limit.used, lane.model
 
-    return [of_lane(lane, found, at=at) for lane in sorted(found.lanes, key=rank)]
+    return [of_queue(found, at=at), *(of_lane(lane, found, at=at) for lane in sorted(found.lanes, key=rank))]
 
 
 def shared(found: Lanes) -> list[Row]:
-    """A row for the whole queue, each account and each kind."""
-    factor = f"{(found.queue.effective or 0) / (found.queue.maximum or 1):.3g}" if found.peak else ""
+    """A row for each account and each kind."""
     return [
-        _row(found.queue, *words.of_limit(found.queue, factor=factor), url=_page(QueueSettings, "1")),
         *(_row(limit, *words.of_limit(limit), url=_page(ProviderAccount, limit.key)) for limit in found.accounts),
-        *(_row(limit, *words.of_limit(limit), url=f"{_jobs()}?{urlencode({'kind': limit.key})}") for limit in found.kinds),
+        *(_row(limit, *words.of_limit(limit), url=_jobs(kind=limit.key)) for limit in found.kinds),
     ]
 
 
+def of_queue(found: Lanes, *, at: datetime) -> Row:
+    factor = f"{(found.queue.effective or 0) / (found.queue.maximum or 1):.3g}" if found.peak else ""
+    row = _row(found.queue, *words.of_limit(found.queue, factor=factor), url=_page(QueueSettings, "1"))
+    return _waiting(row, found.waiting, found.oldest[1] if found.oldest else None, None, found.drained, at=at)
+
+
 def of_lane(lane: Lane, found: Lanes, *, at: datetime) -> Row:
-    icon, note = words.of_lane(lane, found.queue)
-    row = _row(lane.limit, icon, note, url=_page(ModelConcurrencyLimit, lane.model))
-    if not lane.waiting:
-        return row
-    drained = lane.drained
-    return Row(
-        **{
-            **row.__dict__,
-            "waiting": lane.waiting,
-            "waiting_url": f"{_jobs()}?{urlencode({'status': 'queued', 'model': lane.model})}",
-            "oldest": words.age(lane.oldest.since, at) if lane.oldest else None,
-            "oldest_url": reverse("admin:queue_app_job_change", args=[lane.oldest.job]) if lane.oldest else "",
-            "wait_p50": words.about(lane.wait_p50) if lane.wait_p50 is not None else "",
-            "drained": words.about(drained.p50_seconds) if drained else "",
-            "drained_p90": words.about(drained.p90_seconds) if drained and drained.p90_seconds is not None else "",
-        }
+    row = _row(lane.limit, *words.of_lane(lane, found.queue), url=_page(ModelConcurrencyLimit, lane.model))
+    return _waiting(row, lane.waiting, lane.oldest, lane.wait_p50, lane.drained, at=at)
+
+
+def _waiting(
+    row: Row, count: int, oldest: Oldest | None, wait_p50: float | None, drained: Estimate | None, *, at: datetime
+) -> Row:
+    """The row of a lane with what waits in it."""
+    return replace(
+        row,
+        waiting=count,
+        waiting_url=_jobs(status="queued", **({"model": row.key} if row.what == "model" else {})),
+        oldest=words.age(oldest.since, at) if oldest else None,
+        oldest_url=reverse("admin:queue_app_job_change", args=[oldest.job]) if oldest else "",
+        wait_p50=display.duration(wait_p50) if wait_p50 is not None else "",
+        drained=words.about(drained.p50_seconds) if drained else "",
+        drained_p90=words.about(drained.p90_seconds) if drained and drained.p90_seconds is not None else "",
     )
 
 
@@ -177,5 +184,5 @@ def _page(model: type, pk: str) -> str:
     return reverse(f"admin:queue_app_{model.__name__.lower()}_change", args=[quote(pk)])
 
 
-def _jobs() -> str:
-    return reverse("admin:queue_app_job_changelist")
+def _jobs(**asked: str) -> str:
+    return f"{reverse('admin:queue_app_job_changelist')}?{urlencode(asked)}"

@@ -30,8 +30,9 @@ def about(seconds: float | None) -> str:
     if not seconds:
         return "–" if seconds is None else "now"
     step = 5 if seconds < 60 else 10 if seconds < 600 else 60
-    rounded = display.duration(ceil(seconds / step) * step)
-    return (rounded.removesuffix(" 00 s") if step == 60 else rounded).replace(" ", "\u00a0")
+    rounded = ceil(seconds / step) * step
+    said = display.duration(rounded)
+    return (said.removesuffix(" 00 s") if rounded >= 600 else said).replace(" ", "\u00a0")
 
 
 def drained(estimate: Estimate | None) -> str:
@@ -58,12 +59,13 @@ def of_lane(lane: Lane, queue: Limit) -> tuple[str, str]:
     if queue.shut:
         return "pause", "the whole queue is paused"
     if limit.shut:
-        return "warn" if limit.cooling_until else "pause", f"account {account.key} {closed(account)}"
+        is_hot = limit.cooling_until is not None
+        return ("warn", closed(account)) if is_hot else ("pause", f"{account.key} {closed(account)}")
     lowered = _lowered(account)
     if lowered:
-        return "warn", f"account {account.key} {lowered}"
+        return "warn", f"{account.key} {lowered}"
     if not account.free and account.maximum is not None:
-        return "", f"account {account.key} {account.used} of {account.effective}"
+        return "", f"{account.key} {account.used} of {account.effective}"
     if not queue.free:
         return "", f"whole queue {queue.used} of {queue.effective}"
     return "", f"{account.key}, typically {display.duration(lane.typical_seconds)}"
@@ -74,9 +76,9 @@ def of_limit(limit: Limit, *, factor: str = "") -> tuple[str, str]:
     if limit.paused or limit.shut:
         return "warn" if limit.cooling_until and not limit.paused else "pause", pause(limit) if limit.paused else closed(limit)
     if limit.what == "queue":
-        return "", f"peak hours × {factor}: {limit.maximum} becomes {limit.effective}" if factor else "outside peak hours"
+        return "", f"peak hours × {factor}" if factor else "outside peak hours"
     lowered = _lowered(limit)
-    return ("warn", lowered) if lowered else ("", "no limit of its own" if limit.maximum is None else "")
+    return ("warn", f"{lowered} after 429 answers") if lowered else ("", "")
 
 
 def pause(limit: Limit) -> str:
@@ -86,9 +88,9 @@ def pause(limit: Limit) -> str:
 
 
 def closed(limit: Limit) -> str:
-    """“cools down until 14:32:10”, “is paused: quality check”."""
+    """“cool-down until 14:32:10”, “is paused: quality check”."""
     if limit.cooling_until and not limit.paused:
-        return f"cools down until {moment(limit.cooling_until)}"
+        return f"cool-down until {moment(limit.cooling_until)}"
     reason = "" if limit.reason in ("", "paused") else f": {limit.reason}"
     return f"is paused{_until(limit.until)}{reason}"
 
@@ -101,7 +103,7 @@ def moment(when: datetime) -> str:
 def _lowered(limit: Limit) -> str:
     if limit.what != "account" or limit.maximum is None or limit.effective is None or limit.effective >= limit.maximum:
         return ""
-    return f"lowered to {limit.effective} of {limit.maximum} after 429 answers"
+    return f"lowered to {limit.effective} of {limit.maximum}"
 
 
 def _until(until: datetime | None) -> str:

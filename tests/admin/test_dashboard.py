@@ -1,0 +1,418 @@
+"""The queue dashboard: what it shows, what it costs, limits and pauses changed in place, and stop all with its way back."""
+
+import re
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from queue_app import clock, lifecycle
+from queue_app.models import (
+    Alert,
+    AlertRule,
+    AuditEntry,
+    BulkAction,
+    Job,
+    Kind,
+    ModelConcurrencyLimit,
+    ProviderAccount,
+    QueueSettings,
+    State,
+    WorkerProcess,
+)
+from queue_app.work import policy, stop
+from tests.admin.conftest import StaffWith
+from tests.factories import NOON, BatchFactory, UserFactory, make_job
+
+pytestmark = pytest.mark.django_db
+HOME = "/admin/"
+HOSTILE = """<script>alert(1)</script><img src=x onerror="alert(2)">' {{ 7|add:7 }}"""
+
+
+def page(client: Client) -> str:
+    cache.clear()
+    return unescape(client.get(HOME).content.decode())
+
+
+def fragment(client: Client, seen: str = "") -> Any:
+    return client.get(HOME, {"seen": seen}, headers={"HX-Request": "true"})
+
+
+def set_limit(client: Client, what: str, key: str, value: str, **headers: str) -> Any:
+    return client.post("/admin/limit/", {"what": what, "key": key, "value": value}, headers=headers)
+
+
+def limit_of(model: str) -> int:
+    return ModelConcurrencyLimit.objects.get(pk=model).max_concurrent
+
+
+def worker(**fields: Any) -> WorkerProcess:
+    at = clock.now()
+    known = {"host": "one", "pid": 1, "role": "dispatcher", "group_id": 1, "group_started": "1", "started_at": at, "beat_at": at}
+    return WorkerProcess.objects.create(**known | fields)
+
+
+class TestPage:
+    def test_says_what_waits_runs_ended_and_who_did_what(self, admin: Client) -> None:
+        at = clock.now()
+        for state in (State.QUEUED, State.RUNNING, State.COMPLETED, State.FAILED, State.CANCELLED):
+            make_job(state, at=at - timedelta(minutes=5), prompt="A heron lands", batch=BatchFactory())
+        policy.change(
+            ModelConcurrencyLimit.objects.get(pk="manim"), at=at, actor=UserFactory(username="dita", tickets=0), max_concurrent=9
+        )
+        shown = page(admin)
+        for words in ("Capacity by model", "Whole queue", "Account openai_videos", "Kind video", "Failures by error", "Workers"):
+            assert words in shown, words
+        for words in (
+            "provider_failed",
+            "Retry all of these…",
+            "Wait to start",
+            "Throughput",
+            "A heron lands",
+            "dita",
+            "change limit",
+        ):
+            assert words in shown, words
+
+    def test_an_empty_queue_says_what_would_fill_it(self, admin: Client) -> None:
+        shown = page(admin)
+        for words in ("Nothing failed", "Nothing waits", "No worker runs", "No job yet", "Nothing in the last 24 hours"):
+            assert words in shown, words
+
+    def test_each_card_counts_the_jobs_of_the_list_behind_it(self, admin: Client) -> None:
+        at = clock.now()
+        for state in ("queued", "queued", "running", "storing", "unknown", "completed", "completed", "failed", "cancelled"):
+            make_job(state, at=at)
+        make_job("completed", at=at - timedelta(hours=25))
+        Job.objects.filter(pk=make_job("completed", at=at).pk).update(archived_at=at)
+        cache.clear()
+        cards = admin.get(HOME).context["cards"]
+        assert [card.value for card in cards][:5] == ["2", "3", "2", "1", "1"]
+        for card in cards[:5]:
+            assert str(admin.get(card.url).context["cl"].result_count) == card.value, card.name
+        assert f"/admin/queue_app/job/{Job.objects.order_by('id')[0].pk}/change/" == cards[5].url
+
+    def test_what_calls_for_somebody_stands_on_top(self, admin: Client) -> None:
+        at = clock.now()
+        make_job(State.UNKNOWN, at=at)
+        make_job(at=at)
+        make_job(model_id="manim", at=at)
+        rule = AlertRule.objects.get_or_create(measure="queue_depth", defaults={"opens_at": 2, "closes_at": 1})[0]
+        Alert.objects.create(rule=rule, value=2, words="2 jobs waiting.", opened_at=at)
+        ProviderAccount.objects.filter(pk="openai_videos").update(cooldown_until=at + timedelta(minutes=3))
+        policy.change(ModelConcurrencyLimit.objects.get(pk="manim"), at=at, actor=None, paused=True, paused_reason="bad frames")
+        shown = page(admin)
+        for words in (
+            "No worker beats.",
+            "2 jobs waiting.",
+            "1 job needs a person.",
+            "Account openai_videos cools down until",
+            "manim: Paused: bad frames.",
+            "The studio serves these models.",
+        ):
+            assert words in shown, words
+
+    def test_a_silent_worker_is_told_and_one_that_was_replaced_is_not(self, admin: Client) -> None:
+        at = clock.now()
+        worker(leader=True)
+        worker(pid=2, role="cluster", queue="store", started_at=at, beat_at=at - timedelta(seconds=40))
+        assert "1 silent" in page(admin)
+        worker(pid=3, role="cluster", queue="store", started_at=at + timedelta(minutes=2))
+        shown = page(admin)
+        assert "All beat" in shown and "restarted" in shown
+
+    def test_hostile_text_is_text(self, admin: Client) -> None:
+        owner = UserFactory(username="<b>eve</b>", tickets=1_000)
+        make_job(prompt=HOSTILE, owner=owner, batch=BatchFactory(name=HOSTILE, owner=owner))
+        failed = make_job(State.FAILED, prompt=HOSTILE, at=clock.now(), owner=owner)
+        Job.objects.filter(pk=failed.pk).update(error_code=HOSTILE[:60])
+        limit = ModelConcurrencyLimit.objects.get(pk="sora-2")
+        policy.change(limit, at=NOON, actor=None, reason=HOSTILE, paused=True, paused_reason=HOSTILE)
+        worker(host=HOSTILE, task=HOSTILE)
+        cache.clear()
+        for text in (admin.get(HOME).content.decode(), fragment(admin).content.decode()):
+            assert "&lt;script&gt;alert(1)" in text and "<script>alert" not in text and "<img src=x" not in text
+            assert "<b>eve" not in text
+
+    def test_a_key_with_any_character_has_an_id_that_needs_no_escaping(self, admin: Client) -> None:
+        Kind.objects.create(key="daily/ca 2.0 “x”", label="odd")
+        ids = re.findall(r'<tbody id="([^"]+)"', page(admin))
+        assert len(ids) == len(set(ids)) and all(re.fullmatch(r"[A-Za-z0-9_-]+", one) for one in ids)
+        assert set_limit(admin, "kind", "daily/ca 2.0 “x”", "3").status_code == 302
+        assert Kind.objects.get(label="odd").max_concurrent == 3
+
+
+class TestLive:
+    def test_answers_204_while_nothing_changes_and_parts_when_something_does(self, admin: Client) -> None:
+        make_job()
+        seen = fragment(admin).context["token"]
+        cache.clear()
+        assert fragment(admin, seen).status_code == 204
+        make_job()
+        cache.clear()
+        answer = fragment(admin, seen)
+        assert answer.status_code == 200 and "part-cards" in answer.content.decode()
+        assert "<html" not in answer.content.decode()
+
+    def test_heartbeats_and_ages_are_no_change(self, admin: Client) -> None:
+        row = worker()
+        make_job(at=clock.now() - timedelta(hours=3))
+        seen = fragment(admin).context["token"]
+        WorkerProcess.objects.filter(pk=row.pk).update(beat_at=clock.now())
+        cache.clear()
+        assert fragment(admin, seen).status_code == 204
+
+    def test_only_parts_that_changed_have_another_version(self, admin: Client) -> None:
+        before = fragment(admin).context["versions"]
+        make_job(State.FAILED, at=clock.now())
+        cache.clear()
+        after = fragment(admin).context["versions"]
+        changed = {name for name in before if before[name] != after[name]}
+        assert {"cards", "failures", "recent"} <= changed and not changed & {"workers", "audit", "limits", "notes"}
+
+    def test_viewers_share_one_look(self, admin: Client) -> None:
+        make_job()
+        cache.clear()
+        fragment(admin)
+        with CaptureQueriesContext(connection) as asked:
+            fragment(admin)
+        assert not [one for one in asked if "queue_app_job" in one["sql"]]
+
+    def test_asks_the_same_number_of_queries_for_3_jobs_and_for_30(self, admin: Client) -> None:
+        at = clock.now()
+
+        def queries() -> int:
+            cache.clear()
+            with CaptureQueriesContext(connection) as asked:
+                assert fragment(admin).status_code == 200
+            return len(asked)
+
+        def fill(times: int) -> None:
+            for number in range(times):
+                for state in (State.QUEUED, State.RUNNING, State.FAILED, State.UNKNOWN):
+                    make_job(state, at=at, batch=BatchFactory(), priority=number)
+
+        worker()
+        fill(1)
+        few = queries()
+        fill(9)
+        assert queries() == few <= 60
+
+
+class TestLimits:
+    def test_without_javascript_a_limit_is_set_and_the_page_comes_back(self, admin: Client) -> None:
+        answer = set_limit(admin, "model", "sora-2", "7")
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/#model-sora-2")
+        assert limit_of("sora-2") == 7
+        entry = AuditEntry.objects.get()
+        assert (entry.actor_name, entry.before, entry.after) == ("ana", {"max_concurrent": 4}, {"max_concurrent": 7})
+
+    def test_to_htmx_the_answer_is_the_row(self, admin: Client) -> None:
+        answer = set_limit(admin, "model", "kling-1.6", "7", **{"HX-Request": "true"})
+        text = unescape(answer.content.decode())
+        assert answer.status_code == 200 and text.startswith('<tbody id="model-kling-1_2e_6"')
+        assert "Limit of kling-1.6: 2 → 7." in text and 'value="7"' in text
+
+    @pytest.mark.parametrize("value", ["0", "51", "-1", "2.5", "many", "", "1" * 30, "٣", "1\x00"])
+    def test_a_bad_value_changes_nothing_and_says_what_is_right(self, admin: Client, value: str) -> None:
+        for headers in ({"HX-Request": "true"}, {}):
+            answer = set_limit(admin, "model", "sora-2", value, **headers)
+            assert answer.status_code == 200
+            assert "A limit is a whole number from 1 to 50. To stop a model altogether, pause it." in unescape(
+                answer.content.decode()
+            )
+        assert limit_of("sora-2") == 4 and not AuditEntry.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("what", "key", "value", "table"),
+        [("queue", "", "12", QueueSettings), ("account", "fal", "3", ProviderAccount), ("kind", "video", "5", Kind)],
+    )
+    def test_so_are_those_of_the_queue_of_accounts_and_of_kinds(
+        self, admin: Client, what: str, key: str, value: str, table: Any
+    ) -> None:
+        assert set_limit(admin, what, key, value).status_code == 302
+        assert table.objects.get(pk=key or 1).max_concurrent == int(value)
+
+    def test_an_empty_limit_is_none_where_there_may_be_none(self, admin: Client) -> None:
+        set_limit(admin, "account", "openai_videos", "")
+        assert ProviderAccount.objects.get(pk="openai_videos").max_concurrent is None
+        assert "from 1 to 1\u202f000" in unescape(set_limit(admin, "queue", "", "").content.decode())
+
+    @pytest.mark.parametrize(("what", "key"), [("model", "nope"), ("user", "1"), ("", ""), ("kind", "a\x00b")])
+    def test_a_limit_that_is_not_there_is_not_found(self, admin: Client, what: str, key: str) -> None:
+        assert set_limit(admin, what, key, "3").status_code == 404
+
+    def test_the_same_value_writes_nothing(self, admin: Client) -> None:
+        assert set_limit(admin, "model", "sora-2", "4").status_code == 302
+        assert not AuditEntry.objects.exists()
+
+    def test_a_cool_down_may_be_ended(self, admin: Client) -> None:
+        at = clock.now()
+        ProviderAccount.objects.filter(pk="openai_videos").update(
+            cooldown_until=at + timedelta(minutes=5), lowered_by=2, lowered_at=at
+        )
+        assert "End cool-down" in page(admin)
+        admin.post("/admin/end-cooldown/", {"key": "openai_videos"})
+        account = ProviderAccount.objects.get(pk="openai_videos")
+        assert (account.cooldown_until, account.lowered_by) == (None, 0) and AuditEntry.objects.count() == 1
+
+
+class TestWhatIf:
+    def ask(self, client: Client, **asked: str) -> str:
+        return unescape(client.get("/admin/limit/forecast/", asked).content.decode())
+
+    def test_says_when_the_lane_is_drained_now_and_then_and_for_whom(self, admin: Client) -> None:
+        ModelConcurrencyLimit.objects.filter(pk="manim").update(max_concurrent=1)
+        batch = BatchFactory(name="Winter <i>")
+        for _ in range(12):
+            make_job(model_id="manim", batch=batch, owner=batch.owner, at=clock.now())
+        said = self.ask(admin, what="model", key="manim", value="6")
+        assert re.search(r"With 6: *</b> 12 jobs done in about <b>.+</b>, now .+ \(p50\)\. Earlier: Winter <i> by", said)
+        assert limit_of("manim") == 1
+
+    def test_names_the_account_that_holds_it(self, admin: Client) -> None:
+        for state in ["running"] * 4 + ["queued"] * 4:
+            make_job(state, at=clock.now())
+        assert "no gain.</b> account openai_videos 4 of 4 holds it." in self.ask(admin, what="model", key="sora-2", value="20")
+
+    def test_says_nothing_of_the_limit_as_it_is_and_what_is_wrong_with_a_bad_one(self, admin: Client) -> None:
+        assert self.ask(admin, what="model", key="sora-2", value="4").strip() == ""
+        assert "from 1 to 50" in self.ask(admin, what="model", key="sora-2", value="51")
+
+
+class TestPauses:
+    def test_a_pause_first_says_what_it_does(self, admin: Client) -> None:
+        make_job(at=clock.now())
+        make_job(State.RUNNING, at=clock.now())
+        shown = unescape(admin.get("/admin/pause/", {"what": "model", "key": "sora-2"}).content.decode())
+        assert "Pause sora-2?" in shown and "wait until it is resumed" in shown
+        assert not ModelConcurrencyLimit.objects.get(pk="sora-2").paused
+
+    @pytest.mark.parametrize(
+        ("what", "key", "table"),
+        [("queue", "", QueueSettings), ("model", "kling-1.6", ModelConcurrencyLimit), ("account", "fal", ProviderAccount)],
+    )
+    def test_then_pauses_with_reason_and_end_and_resumes(self, admin: Client, what: str, key: str, table: Any) -> None:
+        asked = {"what": what, "key": key}
+        before = clock.now()
+        assert admin.post("/admin/pause/", {**asked, "reason": "bad frames", "minutes": "60"}).status_code == 302
+        row = table.objects.get(pk=key or 1)
+        assert (row.paused, row.paused_reason) == (True, "bad frames")
+        assert before + timedelta(minutes=60) <= row.paused_until <= clock.now() + timedelta(minutes=60)
+        assert "bad frames" in page(admin)
+        admin.post("/admin/resume/", asked)
+        row = table.objects.get(pk=key or 1)
+        assert (row.paused, row.paused_reason, row.paused_until) == (False, "", None)
+        assert [entry.reason for entry in AuditEntry.objects.order_by("id")] == ["bad frames", ""]
+
+    def test_a_kind_is_not_paused(self, admin: Client) -> None:
+        assert admin.post("/admin/pause/", {"what": "kind", "key": "video"}).status_code == 404
+
+    def test_an_end_that_is_not_offered_is_none(self, admin: Client) -> None:
+        admin.post("/admin/pause/", {"what": "queue", "minutes": "9999999999"})
+        assert QueueSettings.objects.current().paused_until is None
+
+
+class TestStopAll:
+    def stop(self, client: Client, **fields: str) -> str:
+        asked = {"word": "stop", "reason": "the bill explodes", **fields}
+        return unescape(client.post("/admin/stop/", asked, follow=True).content.decode())
+
+    def test_says_what_would_be_stopped_and_does_nothing(self, admin: Client) -> None:
+        make_job(at=clock.now(), tickets=4)
+        make_job(State.RUNNING, at=clock.now())
+        shown = unescape(admin.get("/admin/stop/").content.decode())
+        for words in ("Stop all?", "Nothing has happened yet", "1 job; 4 tickets go back", "up to USD 2.00 may still be billed"):
+            assert words in shown, words
+        assert not QueueSettings.objects.current().paused
+
+    @pytest.mark.parametrize("fields", [{"word": ""}, {"word": "yes"}, {"reason": "  "}])
+    def test_wants_the_word_and_a_reason(self, admin: Client, fields: dict[str, str]) -> None:
+        shown = self.stop(admin, **fields)
+        assert 'role="alert"' in shown and not QueueSettings.objects.current().paused
+
+    def test_pauses_the_queue_at_once(self, admin: Client) -> None:
+        assert "The queue is paused" in self.stop(admin)
+        settings = QueueSettings.objects.current()
+        assert (settings.paused, settings.paused_reason) == (True, "the bill explodes")
+        assert not BulkAction.objects.exists()
+        assert "the bill explodes" in page(admin) and "Resume queue" in page(admin)
+
+    def test_cancels_what_waits_and_what_runs_with_the_undo_of_any_bulk_action(self, admin: Client) -> None:
+        queued, running = make_job(at=clock.now()), make_job(State.RUNNING, at=clock.now())
+        make_job(State.STORING, at=clock.now())
+        self.stop(admin, queued="1", running="1")
+        actions = BulkAction.objects.order_by("id")
+        assert [(one.verb, one.phase, one.job_ids, one.reason) for one in actions] == [
+            ("cancel", "waiting", [queued.pk], "the bill explodes"),
+            ("cancel", "waiting", [running.pk], "the bill explodes"),
+        ]
+        assert Job.objects.get(pk=queued.pk).state == State.QUEUED
+
+    def test_the_way_back_queues_again_what_was_cancelled(self, admin: Client) -> None:
+        job = make_job(at=clock.now())
+        self.stop(admin, queued="1")
+        found = stop.last()
+        assert found is not None and [one.job_ids for one in found.actions] == [[job.pk]]
+        assert "Nothing that the last stop cancelled" in unescape(
+            admin.post("/admin/stop/queue-again/", follow=True).content.decode()
+        )
+
+        lifecycle.cancel([job.pk], at=clock.now(), actor="ana")
+        answer = admin.post("/admin/stop/queue-again/")
+        draft = BulkAction.objects.get(verb="retry")
+        assert (draft.phase, draft.job_ids) == ("draft", [job.pk])
+        assert answer.headers["Location"] == f"/admin/queue_app/bulkaction/{draft.pk}/change/"
+
+
+class TestRights:
+    CHANGES = ("limit", "pause", "resume", "end-cooldown", "stop", "stop/queue-again")
+
+    def test_a_viewer_sees_everything_and_no_button(self, staff_with: StaffWith) -> None:
+        make_job(State.FAILED, at=clock.now())
+        _, client = staff_with("view_job", "view_auditentry", "view_workerprocess")
+        shown = page(client)
+        assert "Capacity by model" in shown and "provider_failed" in shown and "Workers" in shown
+        main = shown[shown.index('id="board"') :]
+        assert "<form" not in main and "Pause" not in main and "Stop all" not in main
+
+    @pytest.mark.parametrize("address", CHANGES)
+    def test_and_may_change_nothing(self, staff_with: StaffWith, address: str) -> None:
+        _, client = staff_with("view_job", "change_modelconcurrencylimit")
+        asked = {"what": "model", "key": "sora-2", "value": "9", "word": "stop", "reason": "x"}
+        assert client.post(f"/admin/{address}/", asked).status_code == 403
+        assert limit_of("sora-2") == 4 and not QueueSettings.objects.current().paused
+
+    def test_nor_ask_what_if(self, staff_with: StaffWith) -> None:
+        _, client = staff_with("view_job")
+        assert client.get("/admin/limit/forecast/", {"what": "model", "key": "sora-2", "value": "9"}).status_code == 403
+
+    def test_an_operator_may(self, staff_with: StaffWith) -> None:
+        _, client = staff_with("view_job", "operate_queue")
+        assert set_limit(client, "model", "sora-2", "9").status_code == 302
+        assert limit_of("sora-2") == 9 and "Stop all…" in page(client)
+
+    def test_parts_follow_the_rights(self, staff_with: StaffWith) -> None:
+        make_job(State.UNKNOWN, at=clock.now())
+        _, client = staff_with("view_job")
+        shown = page(client)
+        assert "Who did what" not in shown and "part-workers" not in shown and "needs a person." not in shown
+
+    def test_who_may_not_see_jobs_gets_the_sections(self, staff_with: StaffWith) -> None:
+        _, client = staff_with("view_wallet")
+        shown = page(client)
+        assert "The queue is not shown to you" in shown and "/admin/queue_app/wallet/" in shown and "part-cards" not in shown
+
+    def test_end_users_are_sent_to_the_log_in(self, client: Client) -> None:
+        for address in ("", "limit/", "pause/", "stop/", "sections/"):
+            assert client.get(f"/admin/{address}").status_code == 302
+
+    def test_a_look_changes_nothing(self, admin: Client) -> None:
+        for address in ("limit", "resume", "end-cooldown", "stop/queue-again"):
+            assert admin.get(f"/admin/{address}/", {"what": "queue", "value": "3"}).status_code == 302
+        assert not AuditEntry.objects.exists()
