@@ -16,8 +16,9 @@ from queue_app.rules.limits import Blocker
 
 # as the stepper of the theme names them, with the glyph beside each
 STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("todo", ""), "bad": ("bad", "failed")}
+SHORT = {"post-processing": "Post-process"}  # names that do not fit a column of the stepper
 # the glyph of a note, by the first word of what it says
-NOTES = {"priority": "front", "moved": "front", "refunded": "ticket", "cancel": "cancelling", "cleared": "box", "late:": "warn"}
+NOTES = {"priority": "front", "moved": "front", "refunded": "ticket", "cancel": "cancelling", "cleared": "box", "late": "warn"}
 OUTCOMES: dict[str | None, State] = {
     None: State.RUNNING,
     Outcome.DELIVERED: State.COMPLETED,
@@ -105,7 +106,7 @@ def _steps(job: Job, found: Sequence[Stage]) -> list[dict[str, str]]:
             name, icon, time = "wait", "queued", "waits for a slot"
         elif stage.name == "generation" and stage.status == "wait" and job.is_open:
             time = f"typically {display.duration(job.model.typical_seconds)}"
-        shown.append({"name": stage.name.capitalize(), "class": name, "icon": icon, "time": time})
+        shown.append({"name": SHORT.get(stage.name, stage.name.capitalize()), "class": name, "icon": icon, "time": time})
     return shown
 
 
@@ -154,7 +155,7 @@ def _event(event: JobEvent, at: datetime) -> dict[str, Any]:
     return {
         "at": display.clock_time(event.at, at),
         "state": event.to_state,
-        "icon": NOTES.get(event.reason.partition(" ")[0].lower(), "more") if is_note else event.to_state,
+        "icon": NOTES.get(event.reason.partition(" ")[0].rstrip(":").lower(), "more") if is_note else event.to_state,
         "what": what,
         "detail": " · ".join(_said([by, reason, *_evidence(event)])),
     }

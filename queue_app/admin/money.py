@@ -125,6 +125,7 @@ class LedgerTransactionAdmin(FoundExactly):
     search_help_text = "A job's number, a user's whole name, or a key such as settle:12"
     ordering = ("-id",)
     inlines = (EntryInline,)
+    change_list_template = "admin/queue_app/ledgertransaction/change_list.html"
 
     def found_by(self, word: str) -> dict[str, Any]:
         number = typed_number(word)

@@ -258,3 +258,9 @@ class TestLive:
         assert answer.status_code == 200
         text = answer.content.decode()
         assert text.startswith('<div id="board" hx-swap-oob="true">') and "csrfmiddlewaretoken" not in text
+
+
+def test_its_links_lead_to_lists_that_know_them(admin: Client) -> None:
+    job = make_job(State.COMPLETED, batch=BatchFactory())
+    for link in set(re.findall(r'href="(/admin/queue_app/[^"#]+)"', page(admin, job))):
+        assert admin.get(link).status_code == 200, link

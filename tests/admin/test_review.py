@@ -59,12 +59,12 @@ class TestList:
         assert len(admin.get(LIST, {"show": "all"}).context["cl"].result_list) == 3
 
     def test_tells_what_was_sent_when_what_look_ups_found_and_until_when(self, admin: Client) -> None:
-        job = make_job(State.UNKNOWN, at=clock.now() - timedelta(hours=5), tickets=8)
+        job = make_job(State.UNKNOWN, at=clock.now() - timedelta(hours=5, minutes=1, seconds=30), tickets=8)
         ProviderAccount.objects.update(can_look_up=True)
         Attempt.objects.filter(job=job).update(lookups_none=1, looked_up_at=NOON)
         text = unescape(admin.get(LIST).content.decode())
         account = Attempt.objects.get(job=job).account_id
-        for words in ("5 h 00 m ago", f"{account} · ", "not in its list, asked once", "in 18 h 59 m", ">8<"):
+        for words in ("5 h 01 m ago", f"{account} · ", "not in its list, asked once", "in 18 h 58 m", ">8<"):
             assert words in text, words
         ProviderAccount.objects.update(can_look_up=False)
         assert "cannot be asked for it" in admin.get(LIST).content.decode()
