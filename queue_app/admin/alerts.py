@@ -25,10 +25,10 @@ REMEDIES: dict[str, tuple[str, str, dict[str, str]]] = {
     Measure.QUEUE_DEPTH: ("Jobs that wait", "job", {"status": "queued"}),
     Measure.OLDEST_WAIT: ("Jobs that wait", "job", {"status": "queued"}),
     Measure.FAILURE_RATE: ("Jobs that failed", "job", {"status": "failed", "ended": "24h"}),
-    Measure.UNKNOWN_JOBS: ("What needs a person", "reviewitem", {"closed_at__isempty": "1"}),
+    Measure.UNKNOWN_JOBS: ("What needs a person", "reviewitem", {}),
     Measure.WORKER_SILENT: ("Processes and their heartbeats", "workerprocess", {}),
     Measure.TICKETS_LOW: ("Their wallet", "wallet", {}),
-    Measure.PAID_NOT_DELIVERED: ("What needs a person", "reviewitem", {"closed_at__isempty": "1"}),
+    Measure.PAID_NOT_DELIVERED: ("What needs a person", "reviewitem", {}),
 }
 
 
@@ -39,6 +39,11 @@ def remedy(alert: Alert) -> tuple[str, str]:
         filters = {"q": alert.subject}
     address = reverse(f"admin:queue_app_{name}_changelist")
     return words, f"{address}?{urlencode(filters)}" if filters else address
+
+
+def _values(rule: AlertRule) -> str:
+    opens, closes = (reading(rule.pk, value) for value in (rule.opens_at, rule.closes_at))
+    return f"opens at {opens}, closes at {closes}"
 
 
 class OpenFilter(admin.SimpleListFilter):
@@ -99,10 +104,8 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Rule")
     def threshold(self, alert: Alert) -> str:
-        rule = alert.rule
-        opens, closes = (reading(rule.pk, value) for value in (rule.opens_at, rule.closes_at))
-        words = f"{rule}: opens at {opens}, closes at {closes}"
-        return display.link(reverse("admin:queue_app_alertrule_change", args=[rule.pk]), words)
+        address = reverse("admin:queue_app_alertrule_change", args=[alert.rule_id])
+        return display.link(address, f"{alert.rule}: {_values(alert.rule)}")
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return super().change_view(request, object_id, form_url, {"title": "Alert", **(extra_context or {})})
@@ -118,7 +121,7 @@ class WholeNumber(forms.NumberInput):
 @admin.register(AlertRule)
 class AlertRuleAdmin(PolicyAdmin):
     title = "Alert rules"
-    list_display = ("what", "opens", "closes", "active", "mail", "ringing")
+    list_display = ("line", "active", "mail", "ringing")
     ordering = ("measure",)
     fieldsets = (
         (None, {"fields": ("what", "active", "mail")}),
@@ -136,17 +139,13 @@ class AlertRuleAdmin(PolicyAdmin):
         return False  # one for each measure, seeded
 
     @admin.display(description="Measure", ordering="measure")
+    def line(self, rule: AlertRule) -> str:
+        return display.with_sub(self.what(rule), _values(rule))
+
+    @admin.display(description="Measure")
     def what(self, rule: AlertRule) -> str:
         words = str(rule)
         return words[0].upper() + words[1:]
-
-    @admin.display(description="Opens at")
-    def opens(self, rule: AlertRule) -> str:
-        return reading(rule.pk, rule.opens_at)
-
-    @admin.display(description="Closes at")
-    def closes(self, rule: AlertRule) -> str:
-        return reading(rule.pk, rule.closes_at)
 
     @admin.display(description="Open now")
     def ringing(self, rule: AlertRule) -> str:

@@ -15,13 +15,11 @@ from queue_app.work import announce
 from queue_app.work.measures import MEASURES, Seen
 
 
+@transaction.atomic
 def review(*, at: datetime) -> None:
     """Measure every rule and bring its alerts to what was found. Said twice, or by two at once, it rings once."""
-    for measure in AlertRule.objects.order_by("measure").values_list("measure", flat=True):
-        with transaction.atomic():
-            rule = AlertRule.objects.select_for_update().filter(measure=measure).first()
-            if rule is not None:
-                _bring(rule, MEASURES[measure](rule, at) if rule.active else {}, at=at)
+    for rule in AlertRule.objects.select_for_update().order_by("measure"):
+        _bring(rule, MEASURES[rule.measure](rule, at) if rule.active else {}, at=at)
 
 
 def _bring(rule: AlertRule, found: Mapping[str, Seen], *, at: datetime) -> None:
