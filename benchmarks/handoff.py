@@ -54,7 +54,8 @@ def main() -> None:
         p50, p95 = statistics.median(values) * 1000, stand.percentile(values, 0.95) * 1000
         print(f"hand-off {name:14} p50 {p50:6.1f} ms   p95 {p95:6.1f} ms   ({len(values)} hand-offs)")
     ratio = stand.percentile(mine, 0.95) / stand.percentile(theirs, 0.95)
-    print(f"hand-off p95 ratio genqueue / procrastinate: {ratio:.2f}   (budget: <= 2, and <= 20 ms)")
+    stand.verdict("hand-off p95 ratio genqueue / procrastinate", ratio, most=2)
+    stand.verdict("hand-off p95", stand.percentile(mine, 0.95) * 1000, most=20, unit=" ms")
 
 
 if __name__ == "__main__":

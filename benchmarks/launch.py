@@ -39,7 +39,8 @@ def main() -> None:
     ratio = statistics.median(ours) / statistics.median(bare)
     mine, plain = statistics.median(ours) * 1000, statistics.median(bare) * 1000
     print(f"launch of {cells} combinations: {mine:.0f} ms, bare bulk insert of the same rows {plain:.0f} ms")
-    print(f"launch ratio to the bare insert: {ratio:.2f}   (budget: <= 3, and <= 1.5 s)")
+    stand.verdict("launch ratio to the bare insert", ratio, most=3)
+    stand.verdict("launch", mine / 1000, most=1.5, unit=" s")
 
 
 def _bare(rows: dict[Any, list[Any]]) -> float:

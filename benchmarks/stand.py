@@ -95,3 +95,15 @@ def peers() -> Path:
 def percentile(values: list[float], part: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
+
+
+def verdict(words: str, value: float, *, most: float | None = None, least: float | None = None, unit: str = "") -> None:
+    """Print a budget's line: the figure, what it may be, and whether that is met."""
+    bound = f"<= {most:g}{unit}" if most is not None else f">= {least:g}{unit}"
+    is_met = value <= most if most is not None else least is None or value >= least
+    print(f"{'met   ' if is_met else 'MISSED'}  {words}: {value:.2f}{unit}   (budget {bound})")
+
+
+def say_load() -> None:
+    """Print what else the machine does: times follow it, ratios much less."""
+    print(f"load average {os.getloadavg()[0]:.1f} over the last minute, {os.cpu_count()} cores")

@@ -59,6 +59,7 @@ _BEGIN = """
 """
 _HELD_BY = "SELECT * FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s AND state = ANY(%(in_flight)s) FOR UPDATE"
 _MOVE = "UPDATE queue_app_job SET event_seq = event_seq + 1, fence = fence + 1, {changes} WHERE id = ANY(%(ids)s)"
+_HELD_FOR = "SELECT job_id, id FROM queue_app_reservation WHERE job_id = ANY(%s) AND state = 'held'"
 _CLAIM = "attempt_number = attempt_number + 1, started_at = coalesce(started_at, %(at)s)"
 _TELL = """
     INSERT INTO queue_app_jobevent (job_id, seq, from_state, to_state, attempt, data, at, actor, reason)
@@ -136,7 +137,9 @@ def enter(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str = "") ->
 def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
     """Give each picked job an attempt and a lease (T2). The claim lock is held and the jobs are locked and queued."""
     jobs = [pick.job for pick in picks]
-    held = dict(Reservation.objects.filter(job__in=jobs, state=Reservation.State.HELD).values_list("job_id", "pk"))
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD_FOR, [[job.pk for job in jobs]])
+        held = dict(cursor.fetchall())
     Attempt.objects.bulk_create(
         Attempt(
             job=pick.job,

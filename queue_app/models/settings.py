@@ -24,7 +24,7 @@ class QueueSettingsQuerySet(models.QuerySet["QueueSettings"]):
         Take the claim lock until the transaction ends. Every claim and every write to a limit, pause or policy takes it
         first (I21); what is counted after it must be counted in a new statement.
         """
-        return self.select_for_update().get(pk=1)
+        return next(iter(self.raw("SELECT * FROM queue_app_queuesettings WHERE id = 1 FOR UPDATE")))
 
 
 class QueueSettings(models.Model):

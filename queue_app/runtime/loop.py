@@ -59,6 +59,7 @@ class Dispatcher:
         self.leads = False
         self.turned_at = time.monotonic()  # a loop that hangs does not turn, and its heartbeat stops
         self._stopping = threading.Event()
+        self._claims_at: datetime | None = None
         self._bell, self._rope = os.pipe()
         self._sweep, self._prune = Every(settings.TIMES.sweep), Every(PRUNE_SECONDS)
         self._tidy = Every(TIDY_SECONDS, at_once=False)
@@ -117,23 +118,33 @@ class Dispatcher:
             _alone(tasks.hand_out_tidying, at)
         if self._review.is_due():
             _alone(alerts.review, at)
-        due_at = dispatch.next_due(at=at)
-        if not (woken or sweeps or (due_at and due_at <= at)):
-            return _until(due_at, at)
-        handed_out = _round(at)
-        due_at = dispatch.next_due(at=at)
-        if due_at and due_at <= at:
+        due = dispatch.next_due(at=at)
+        claims = woken or sweeps or _has_come(due.claims_at, at) or _has_come(self._claims_at, at)
+        self._claims_at = due.claims_at  # the end of a pause is no longer foreseen once it has come
+        if not claims and not _has_come(due.hands_out_at, at):
+            return _until(due.at, at)
+        handed_out = _round(at, claims=claims)
+        due = dispatch.next_due(at=at)
+        if _has_come(due.at, at):
             return 0 if handed_out else FRUITLESS_SLEEP_SECONDS
-        return _until(due_at, at)
+        return _until(due.at, at)
 
 
-def _round(at: datetime) -> int:
-    """Everything that can be due; gives how many tasks were handed out."""
-    dispatch.wake_due(at=at)
-    handed_out = hand_out((lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at))
-    handed_out += hand_out(lifecycle.lease_due(at))
+def _round(at: datetime, *, claims: bool) -> int:
+    """
+    Everything that can be due; gives how many tasks were handed out. A claim that finds nothing would only keep those waiting who
+    have freed a slot.
+    """
+    handed_out = hand_out(lifecycle.lease_due(at))
+    if claims:
+        dispatch.wake_due(at=at)
+        handed_out += hand_out((lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at))
     handed_out += hand_out_bulk(bulk.lease_due(at=at))
     return handed_out + hand_out_messages(delivery.lease_due(at=at))
+
+
+def _has_come(moment: datetime | None, at: datetime) -> bool:
+    return moment is not None and moment <= at
 
 
 def _alone(verb: Callable[..., object], at: datetime) -> None:

@@ -39,20 +39,38 @@ _HEADS = """
 """
 _SEEK = "AND (job.priority * -1, job.order_key, job.id) > (%(rank)s, %(order_key)s, %(id)s)"
 
+_LOCK = """
+    SELECT * FROM queue_app_job
+     WHERE id = ANY(%(ids)s) AND state = 'queued' AND NOT held AND not_before IS NULL
+     ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+
 # asked every second by a dispatcher that has nothing to do: one statement, and only small or partial indexes
-_NEXT_DUE = """
+_DUE = """
     SELECT least(
         (SELECT min(not_before) FROM queue_app_job WHERE state = 'queued' AND not_before IS NOT NULL),
-        (SELECT min(coalesce(lease_until, next_check_at)) FROM queue_app_job
-          WHERE state IN ('submitting', 'running', 'cancelling', 'unknown', 'storing')),
         (SELECT min(cooldown_until) FROM queue_app_provideraccount WHERE cooldown_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_provideraccount WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_modelconcurrencylimit WHERE paused_until > %(at)s),
-        (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s),
+        (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s)
+    ), least(
+        (SELECT min(coalesce(lease_until, next_check_at)) FROM queue_app_job
+          WHERE state IN ('submitting', 'running', 'cancelling', 'unknown', 'storing')),
         (SELECT min(due_at) FROM queue_app_outboxmessage WHERE delivered_at IS NULL AND given_up_at IS NULL),
         (SELECT min(greatest(starts_at, lease_until)) FROM queue_app_bulkaction WHERE phase IN ('waiting', 'running'))
     )
 """
+
+
+class Due(NamedTuple):
+    """When there may be something to claim that no wake-up tells of, and when something to hand out."""
+
+    claims_at: datetime | None
+    hands_out_at: datetime | None
+
+    @property
+    def at(self) -> datetime | None:
+        return min(filter(None, self), default=None)
 
 
 class Head(NamedTuple):
@@ -88,12 +106,11 @@ def wake_due(*, at: datetime) -> int:
     return Job.objects.filter(pk__in=[job.pk for job in due[: lifecycle.CHUNK]]).update(not_before=None)
 
 
-def next_due(*, at: datetime) -> datetime | None:
-    """When something will be due that no wake-up tells of: a delay, a check, a lease, a bulk action, the end of a pause."""
+def next_due(*, at: datetime) -> Due:
+    """What will be due untold: a delay, the end of a pause or a cool-down; a check, a lease, a message, a bulk action."""
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT_DUE, {"at": at})
-        due_at: datetime | None = cursor.fetchone()[0]
-    return due_at
+        cursor.execute(_DUE, {"at": at})
+        return Due(*cursor.fetchone())
 
 
 @dataclass(frozen=True)
@@ -105,8 +122,7 @@ class _Choice:
 
 def _locked(ids: set[int]) -> dict[int, Job]:
     """Lock what is still to be claimed and nobody else has locked."""
-    free = Job.objects.select_for_update(skip_locked=True).order_by("id")
-    return {job.pk: job for job in free.filter(pk__in=ids, state=State.QUEUED, held=False, not_before=None)}
+    return {job.pk: job for job in Job.objects.raw(_LOCK, {"ids": list(ids)})} if ids else {}
 
 
 def _choose(floor: Floor, busy: set[int]) -> list[_Choice]:

@@ -10,11 +10,19 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection
 
-from queue_app.models import Batch, GenerationModel, ModelRoute, ProviderAccount, QueueSettings, User
+from queue_app.models import GenerationModel, ModelRoute, ProviderAccount, QueueSettings
 from queue_app.models.job import slots_in_use
 from queue_app.providers import registry
 from queue_app.rules import limits, peak
 from queue_app.rules.limits import Blocker, Closed, Key, Room
+
+_ROUTES = """
+    SELECT route.* FROM queue_app_modelroute route
+      JOIN queue_app_generationmodel model ON model.key = route.model_id AND model.active
+      JOIN queue_app_modelconcurrencylimit held_back ON held_back.model_id = route.model_id
+     WHERE route.active AND (%(models)s::text[] IS NULL OR route.model_id = ANY(%(models)s))
+     ORDER BY route.position, route.id
+"""
 
 
 def usable_routes(models: Iterable[str] | None = None) -> dict[str, list[ModelRoute]]:
@@ -22,12 +30,11 @@ def usable_routes(models: Iterable[str] | None = None) -> dict[str, list[ModelRo
     The routes of each model that can really be bought: active, with an adapter, and a key or the studio's permission. A model
     without a limit is not bought: nothing would hold it back.
     """
-    routes = ModelRoute.objects.filter(active=True, model__active=True, model__limit__isnull=False)
-    routes = routes.select_related("account").order_by("position", "id")
-    if models is not None:
-        routes = routes.filter(model__in=models)
+    routes = list(ModelRoute.objects.raw(_ROUTES, {"models": None if models is None else list(models)}))
+    accounts = {account.pk: account for account in ProviderAccount.objects.raw("SELECT * FROM queue_app_provideraccount")}
     found: dict[str, list[ModelRoute]] = {}
     for route in routes:
+        route.account = accounts[route.account_id]
         if registry.is_available(route.account.adapter) and route.account.is_usable:
             found.setdefault(route.model_id, []).append(route)
     return found
@@ -42,6 +49,12 @@ _LIMITS = """
      UNION ALL
     SELECT 'account', key, max_concurrent, paused, paused_reason, paused_until, cooldown_until, lowered_by, lowered_at
       FROM queue_app_provideraccount
+"""
+
+_OWN_LIMITS = """
+    SELECT 'batch', id, max_concurrent, paused, paused_reason FROM queue_app_batch WHERE id = ANY(%(batches)s)
+     UNION ALL
+    SELECT 'user', id, max_concurrent, false, '' FROM queue_app_user WHERE id = ANY(%(owners)s)
 """
 
 
@@ -85,12 +98,13 @@ class Floor:
         new_owners = {pk for pk in owners if ("user", str(pk)) not in self._known}
         if not new_batches and not new_owners:
             return
-        for pk, cap, paused, reason in Batch.objects.filter(pk__in=new_batches).values_list(
-            "pk", "max_concurrent", "paused", "paused_reason"
-        ):
-            self._set(("batch", str(pk)), cap, Closed(None, reason or "paused") if paused else None)
-        for pk, cap in User.objects.filter(pk__in=new_owners).values_list("pk", "max_concurrent"):
-            self._set(("user", str(pk)), cap or self.policy.user_max_concurrent, None)
+        with connection.cursor() as cursor:
+            cursor.execute(_OWN_LIMITS, {"batches": list(new_batches), "owners": list(new_owners)})
+            rows = cursor.fetchall()
+        for limit, pk, cap, paused, reason in rows:
+            if limit == "user":
+                cap = cap or self.policy.user_max_concurrent
+            self._set((limit, str(pk)), cap, Closed(None, reason or "paused") if paused else None)
 
     def blockers(self, *, model: str, kind: str, batch: int | None, owner: int) -> list[Blocker]:
         """What a queued job waits for, by the very rules of the claim; the account is that of the model's best route."""

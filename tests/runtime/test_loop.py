@@ -1,5 +1,6 @@
 """A turn of the dispatcher loop, without the loop."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from django_q.models import OrmQ
 from pytest_django import DjangoAssertNumQueries
 
 from queue_app import clock
-from queue_app.models import Job, State
+from queue_app.models import Job, QueueSettings, State
 from queue_app.runtime import loop
 from queue_app.runtime.loop import Dispatcher
 from queue_app.work import recovery
@@ -43,6 +44,23 @@ class TestTurn:
         JobFactory(not_before=clock.now() - timedelta(seconds=1))
         dispatcher.turn(woken=False)
         assert Job.objects.get().state == State.SUBMITTING
+
+    def test_the_end_of_a_pause_that_was_foreseen_is_claimed_at_without_a_wake_up(self, dispatcher: Dispatcher) -> None:
+        JobFactory()
+        ends_at = clock.now() + timedelta(seconds=0.3)
+        QueueSettings.objects.update(paused=True, paused_until=ends_at)
+        assert dispatcher.turn(woken=True) <= 0.3
+        while clock.now() < ends_at:
+            time.sleep(0.05)
+        dispatcher.turn(woken=False)
+        assert Job.objects.get().state == State.SUBMITTING
+
+    def test_a_check_that_is_due_takes_no_claim_lock(self, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+        make_job(state=State.RUNNING, at=clock.now() - timedelta(minutes=1))
+        Job.objects.update(lease_until=None, lease_taken=False, next_check_at=clock.now())
+        monkeypatch.setattr(loop.dispatch, "claim_due_jobs", _broken)
+        dispatcher.turn(woken=False)
+        assert OrmQ.objects.count() == 1
 
     def test_idle_it_asks_no_more_than_what_is_due(
         self, dispatcher: Dispatcher, django_assert_max_num_queries: DjangoAssertNumQueries

@@ -111,7 +111,7 @@ class TestStart:
     def test_it_starts_ten_seconds_after_it_was_confirmed(self, ana: User) -> None:
         action = drafted(Verb.CANCEL, [make_job()], ana)
         bulk.confirm(action, at=NOON, actor=ana, reason="wrong brief")
-        assert dispatch.next_due(at=NOON) == NOON + timedelta(seconds=10)
+        assert dispatch.next_due(at=NOON).at == NOON + timedelta(seconds=10)
         assert bulk.lease_due(at=NOON + timedelta(seconds=9.9)) == []
         assert bulk.lease_due(at=NOON + timedelta(seconds=10)) == [action.pk]
 
@@ -120,7 +120,7 @@ class TestStart:
         bulk.confirm(action, at=NOON, actor=ana)
         assert bulk.lease_due(at=LATER) == [action.pk]
         assert bulk.lease_due(at=LATER + timedelta(seconds=29)) == []
-        assert dispatch.next_due(at=LATER) == LATER + timedelta(seconds=30)
+        assert dispatch.next_due(at=LATER).at == LATER + timedelta(seconds=30)
         assert bulk.lease_due(at=LATER + timedelta(seconds=30)) == [action.pk]
 
     def test_a_task_that_comes_too_early_does_nothing(self, ana: User) -> None:

@@ -306,7 +306,7 @@ class TestDelays:
     def test_keep_a_job_out_until_the_dispatcher_lets_it_in(self):
         late, now = *queue(1, not_before=SOON), *queue(1)
 
-        assert dispatch.next_due(at=NOON) == SOON
+        assert dispatch.next_due(at=NOON).at == SOON
         assert claim() == [now]
         assert dispatch.wake_due(at=NOON) == 0
         assert dispatch.wake_due(at=SOON) == 1
@@ -320,11 +320,11 @@ class TestDelays:
         assert claim(at=SOON) == [late]
 
     def test_next_due_is_the_earliest_of_what_nobody_tells(self):
-        assert dispatch.next_due(at=NOON) is None
+        assert dispatch.next_due(at=NOON).at is None
         ProviderAccount.objects.filter(pk="studio").update(cooldown_until=SOON)
         settings_row(paused=True, paused_until=SOON - timedelta(seconds=5))
 
-        assert dispatch.next_due(at=NOON) == SOON - timedelta(seconds=5)
+        assert dispatch.next_due(at=NOON).at == SOON - timedelta(seconds=5)
 
 
 class TestWhatTakesASlot:

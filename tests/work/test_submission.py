@@ -3,13 +3,16 @@
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
 from queue_app import clock, http, lifecycle
-from queue_app.models import Attempt, AuditEntry, Outcome, ProviderAccount
+from queue_app.lifecycle import Lease
+from queue_app.models import Attempt, AuditEntry, Outcome, ProviderAccount, State
 from queue_app.providers import openai_videos
+from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteRef, SubmitRequest, TaskState
 from queue_app.work import dispatch, room, submission
 from tests.factories import UserFactory, begun
 from tests.processes import free_port
@@ -74,6 +77,65 @@ class TestAnAcceptedCall:
 
         assert moves(fresh(job)) == ["queued", "submitting", "running", "cancelling"]
         assert tickets_of(job)[0] == "held"
+
+
+class AnswersAtOnce:
+    """A synchronous provider: what it makes comes with the answer to the create call."""
+
+    caps = {"synchronous": True}
+
+    def __init__(self, said: PollResult | ProviderError) -> None:
+        self._said = said
+
+    def validate(self, endpoint_id: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        return inputs
+
+    def submit(self, request: SubmitRequest) -> RemoteRef:
+        return RemoteRef("openai_videos", "video_1")
+
+    def poll(self, ref: RemoteRef) -> PollResult:
+        if isinstance(self._said, ProviderError):
+            raise self._said
+        return self._said
+
+
+class TestASynchronousProvider:
+    def submitted(self, monkeypatch: pytest.MonkeyPatch, said: PollResult | ProviderError, *, cancel: bool = False):
+        monkeypatch.setattr(submission.accounts, "provider_for", lambda _: AnswersAtOnce(said))
+        job, attempt, lease = begun(queued(), at=clock.now())
+        if cancel:
+            lifecycle.cancel([job.pk], at=clock.now(), actor="user")
+        came = submission.submit(job, attempt, lease)
+        return fresh(job), came
+
+    def test_has_made_it_when_it_answers(self, monkeypatch: pytest.MonkeyPatch):
+        job, came = self.submitted(monkeypatch, PollResult(TaskState.SUCCEEDED))
+
+        assert moves(job) == ["queued", "submitting", "running", "storing"]
+        assert came == [(Lease(job.pk, job.fence), State.STORING)]
+
+    def test_may_take_longer_all_the_same(self, monkeypatch: pytest.MonkeyPatch):
+        job, came = self.submitted(monkeypatch, PollResult(TaskState.RUNNING))
+
+        assert (moves(job), came) == (["queued", "submitting", "running"], [])
+        assert 0 < due_in(job) <= 30
+
+    def test_may_have_failed(self, monkeypatch: pytest.MonkeyPatch):
+        job, came = self.submitted(monkeypatch, PollResult(TaskState.REJECTED))
+
+        assert (moves(job), came) == (["queued", "submitting", "running", "failed"], [])
+        assert tickets_of(job)[0] == "released"
+
+    def test_whose_answer_cannot_be_read_is_asked_later(self, monkeypatch: pytest.MonkeyPatch):
+        job, came = self.submitted(monkeypatch, ProviderError(ErrorKind.RETRYABLE, "No.", code="no"))
+
+        assert (moves(job), came) == (["queued", "submitting", "running"], [])
+        assert 0 < due_in(job) <= 30
+
+    def test_was_faster_than_a_cancel(self, monkeypatch: pytest.MonkeyPatch):
+        job, _ = self.submitted(monkeypatch, PollResult(TaskState.SUCCEEDED), cancel=True)
+
+        assert moves(job) == ["queued", "submitting", "running", "cancelling", "storing"]
 
 
 @pytest.mark.usefixtures("nobody_there")
