@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count
 
-from queue_app.insight.shared import while_worth
+from queue_app.insight.shared import without_waiting
 from queue_app.models import Job, State
 from queue_app.models.job import IN_FLIGHT_STATES, TERMINAL_STATES
 
@@ -26,4 +26,4 @@ def ended(*, at: datetime) -> dict[State, int]:
         rows = lately.values_list("state").annotate(Count("pk")).order_by()
         return dict.fromkeys(TERMINAL_STATES, 0) | {State(state): jobs for state, jobs in rows}
 
-    return while_worth(WORTH, "counts:ended", look, at_least=FRESH)
+    return without_waiting(WORTH, "counts:ended", look, at_least=FRESH)

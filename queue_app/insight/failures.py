@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Max
 
 from queue_app.insight import remedies
-from queue_app.insight.shared import while_worth
+from queue_app.insight.shared import without_waiting
 from queue_app.models import Job, State
 
 RECENT = timedelta(hours=24)
@@ -27,7 +27,7 @@ class Failure:
 
 def by_error(*, at: datetime) -> list[Failure]:
     """The errors of the last 24 h, the most frequent first."""
-    return while_worth(WORTH, "failures:by_error", lambda: look(at=at), at_least=FRESH)
+    return without_waiting(WORTH, "failures:by_error", lambda: look(at=at), at_least=FRESH)
 
 
 def look(*, at: datetime) -> list[Failure]:

@@ -20,6 +20,7 @@ from django.db.models import Count, F
 
 from queue_app.insight import scene
 from queue_app.insight.scene import Alike, Stage
+from queue_app.insight.shared import DEAR, SERVED, in_background
 from queue_app.models import Attempt, Job, State, User
 from queue_app.models.job import OPEN_STATES
 from queue_app.rules import eta
@@ -118,9 +119,13 @@ def for_new(
     return _current(at).of_new(Alike(model, kind, None, owner.pk), count, priority=priority, cap=max_concurrent)
 
 
-def current(at: datetime) -> "Forecast":
-    """The curves that serve now, at most some seconds old."""
-    return _current(at)
+def lately(at: datetime) -> "Forecast":
+    """The curves for a page that renews itself: old ones serve up to a minute while dear ones are drawn in the background."""
+    known = _drawn
+    if known is None or _holds(known) or known.cost < DEAR or cache.get(f"{_kept_as()}:lately") is None:
+        return _current(at)
+    in_background(_kept_as(), lambda: _current(at))
+    return known
 
 
 class Forecast:
@@ -133,6 +138,7 @@ class Forecast:
         self.drawn = time.monotonic()
         self.cost = self.drawn - began
         self.token = f"{os.getpid()}:{self.drawn}"
+        self._ends: dict[tuple[int, ...], list[float]] = {}
         self._new: dict[tuple[Alike, int, int, int | None], Curves] = {}
 
     def place(self, job: Job) -> tuple[int, int] | None:
@@ -169,11 +175,13 @@ class Forecast:
     def of_lanes(self, models: Iterable[str], *, at: datetime) -> Estimate:
         """Time until the last job that waits in the lanes of these models is done; what is shut for good is left out."""
         known = [model for model in models if not self._never(model)]
-        lines = [index for index, line in enumerate(self.stage.scene.lines) if line.model in known]
+        lines = tuple(index for index, line in enumerate(self.stage.scene.lines) if line.model in known)
         if not lines:
             return Estimate(None, None, NO_END)
+        if lines not in self._ends:
+            self._ends[lines] = self.curves.ends_of_lines(lines)
         basis = "; ".join(dict.fromkeys(self.stage.durations(model)[1] for model in sorted(known)))
-        return _estimate(eta.quantiles(self._from(at, self.curves.ends_of_lines(lines))), basis)
+        return _estimate(eta.quantiles(self._from(at, self._ends[lines])), basis)
 
     def of_new(self, alike: Alike, count: int, *, priority: int, cap: int | None) -> Estimate:
         if never := self._never(alike.model):
@@ -218,6 +226,7 @@ def _current(at: datetime, *, newer: bool = False) -> Forecast:
         if _drawn is None or _drawn is known:  # else somebody was faster
             _drawn = Forecast(at=at)
             cache.set(_kept_as(), _drawn.token, max(KEPT, WORTH * _drawn.cost))
+            cache.set(f"{_kept_as()}:lately", _drawn.token, SERVED)
         return _drawn
     finally:
         _lock.release()

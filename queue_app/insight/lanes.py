@@ -9,7 +9,7 @@ from django.db.models import Count
 
 from queue_app.insight import forecast
 from queue_app.insight.forecast import Estimate
-from queue_app.insight.shared import while_worth
+from queue_app.insight.shared import without_waiting
 from queue_app.models import GenerationModel, Job, Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, State
 from queue_app.rules import limits
 from queue_app.rules.limits import Key
@@ -109,7 +109,9 @@ class Lanes:
 def waiting_now() -> Waiting:
     """Jobs that wait, by model and priority: the one count here that grows with the queue."""
     rows = Job.objects.filter(state=State.QUEUED).values_list("model", "priority").annotate(Count("pk")).order_by()
-    return while_worth(WORTH, "lanes:waiting", lambda: {(model, level): count for model, level, count in rows}, at_least=FRESH)
+    return without_waiting(
+        WORTH, "lanes:waiting", lambda: {(model, level): count for model, level, count in rows}, at_least=FRESH
+    )
 
 
 def look(*, at: datetime) -> Lanes:
@@ -118,10 +120,10 @@ def look(*, at: datetime) -> Lanes:
     floor, waiting = room.load(at=at, policy=policy), waiting_now()
     accounts = {row.key: _account(row, floor, at) for row in ProviderAccount.objects.order_by("key")}
     queue = _queue(floor)
-    waits = while_worth(WORTH, "lanes:waits", lambda: _waits(at), at_least=5.0)
+    waits = without_waiting(WORTH, "lanes:waits", lambda: _waits(at), at_least=5.0)
     oldest = _oldest(waiting)
     waiting_in = {model for model, _ in waiting}
-    curves = forecast.current(at) if waiting else None
+    curves = forecast.lately(at) if waiting else None
     models = GenerationModel.objects.filter(active=True).select_related("limit").order_by("key")
     lanes = [
         Lane(

@@ -1,14 +1,19 @@
 """Answers that many ask for and that may be a little old: computed once, shared by the whole process."""
 
+import logging
 import time
 from collections.abc import Callable
-from threading import Lock
+from threading import Lock, Thread
 from typing import TypeVar, cast
 
 from django.core.cache import cache
+from django.db import DatabaseError, InterfaceError, connection
 
 T = TypeVar("T")
+DEAR = 0.1  # seconds; what costs more is computed anew behind the back of who asks
+SERVED = 60.0  # seconds for which an old answer may serve meanwhile
 _LOCKS = [Lock() for _ in range(64)]
+log = logging.getLogger(__name__)
 
 
 def at_most_every(seconds: float, key: str, compute: Callable[[], T]) -> T:
@@ -26,7 +31,46 @@ def while_worth(times: float, key: str, compute: Callable[[], T], *, at_least: f
         with _LOCKS[hash(key) % len(_LOCKS)]:
             found = cache.get(key)
             if found is None:
-                began = time.monotonic()
-                found = compute()
-                cache.set(key, found, max(at_least, times * (time.monotonic() - began)))
+                found = _timed(times, key, compute, at_least)
     return cast(T, found)
+
+
+def without_waiting(times: float, key: str, compute: Callable[[], T], *, at_least: float) -> T:
+    """
+    The same, and who asks waits for a dear answer only when there is none of the last minute: a thread computes it anew while the
+    old one serves. For what shows a trend; not for what must tell of a change at once.
+    """
+    found = cache.get(key)
+    if found is None:
+        old = cache.get(f"{key}:old")
+        if old is None or old[1] < DEAR:
+            return while_worth(times, key, compute, at_least=at_least)
+        in_background(key, lambda: _timed(times, key, compute, at_least))
+        found = old[0]
+    return cast(T, found)
+
+
+def in_background(key: str, compute: Callable[[], object]) -> None:
+    """Have a thread compute this, unless one is at it."""
+    if cache.add(f"{key}:busy", True, SERVED):
+        Thread(target=_alone, args=(key, compute), name=f"anew {key}", daemon=True).start()
+
+
+def _alone(key: str, compute: Callable[[], object]) -> None:
+    try:
+        compute()
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("%s could not be computed anew: %s", key, str(error).strip())
+    finally:
+        connection.close()
+        cache.delete(f"{key}:busy")
+
+
+def _timed(times: float, key: str, compute: Callable[[], T], at_least: float) -> T:
+    began = time.monotonic()
+    found = compute()
+    cost = time.monotonic() - began
+    cache.set(key, found, max(at_least, times * cost))
+    if times:
+        cache.set(f"{key}:old", (found, cost), SERVED)
+    return found

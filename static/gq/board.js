@@ -35,6 +35,7 @@
     const parts = $$("[data-part]", page);
     if (!parts.length) return location.reload(); // the session is over: the answer is the log-in
     let held = false;
+    const now = page.getElementById("seen")?.value ?? "";
     for (const fresh of parts) {
       const old = document.getElementById(fresh.id);
       if (!old || old.dataset.version === fresh.dataset.version) continue;
@@ -45,8 +46,13 @@
       } else replace(old, document.adoptNode(fresh));
     }
     const seen = document.getElementById("seen");
-    if (held && seen) seen.value = ""; // what was held back is asked for again
+    if (seen) seen.value = held ? "" : now; // what was held back is asked for again
   };
+
+  // parts that are here already need not come again
+  document.addEventListener("htmx:configRequest", (e) => {
+    if (e.detail.elt === board) e.detail.parameters.parts = $$("[data-part]", board).map((one) => one.dataset.version).join(",");
+  });
 
   document.addEventListener("htmx:beforeSwap", (e) => {
     if (e.detail.elt !== board) return;

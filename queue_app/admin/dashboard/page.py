@@ -18,7 +18,10 @@ OPERATE = "queue_app.operate_queue"
 
 
 def index(site: AdminSite, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-    """The dashboard; to htmx its parts, or 204 when none has changed. Who may not look at jobs gets the sections."""
+    """
+    The dashboard; to htmx the parts that it does not know yet (``parts``: versions), or 204 when nothing has changed since
+    ``seen``. Who may not look at jobs gets the sections.
+    """
     if not request.user.has_perm("queue_app.view_job"):
         return sections(site, request)
     if not live.fragment_wanted(request):
@@ -27,7 +30,8 @@ def index(site: AdminSite, request: HttpRequest, extra_context: dict[str, Any] |
     board = facts.shared(at=at)
     if live.unchanged(request, board.token):
         return HttpResponse(status=204)
-    return render(request, "admin/dashboard/board.html", context(request, board) | {"at": at})
+    known = set(request.GET.get("parts", "").split(","))
+    return render(request, "admin/dashboard/board.html", context(request, board) | {"known": known})
 
 
 def page(
