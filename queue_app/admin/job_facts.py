@@ -16,7 +16,7 @@ from queue_app.rules.limits import Blocker
 
 # as the stepper of the theme names them, with the glyph beside each
 STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("todo", ""), "bad": ("bad", "failed")}
-SHORT = {"post-processing": "Post-process"}  # names that do not fit a column of the stepper
+SHORT = {"post-processing": "Post\N{NON-BREAKING HYPHEN}process"}  # names that do not fit a column of the stepper
 # the glyph of a note, by the first word of what it says
 NOTES = {"priority": "front", "moved": "front", "refunded": "ticket", "cancel": "cancelling", "cleared": "box", "late": "warn"}
 OUTCOMES: dict[str | None, State] = {
