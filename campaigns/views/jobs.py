@@ -58,7 +58,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     at, user, reason = clock.now(), viewer(request), request.POST.get("reason", "")[:300]
     verdict = lifecycle.cancel([job.pk], at=at, actor=user.username, reason=reason)[job.pk]
     if user.pk != job.owner_id:
-        policy.audit("cancel jobs", f"job {job.pk}", at=at, actor=user, after={"verdict": verdict.value}, reason=reason)
+        policy.audit("cancel jobs", f"job {job.pk}", at=at, actor=user, after={"verdict": verdict.value}, reason=reason, of=job)
     (messages.info if verdict == Verdict.TOO_LATE else messages.success)(request, _SAID[verdict])
     return redirect("campaigns:job", job.pk)
 

@@ -103,7 +103,8 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
         messages.info(request, "There was nothing left that could be cancelled.")
     if viewer(request).pk != campaign.batch.owner_id:
         after = {verdict.value: number for verdict, number in verdicts.items()}
-        policy.audit("cancel campaign", str(campaign.pk), at=at, actor=viewer(request), after=after, reason=reason)
+        of, who = campaign.batch, viewer(request)
+        policy.audit("cancel campaign", str(campaign.pk), at=at, actor=who, after=after, reason=reason, of=of)
     return redirect("campaigns:page", pk)
 
 
