@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from threading import Lock, Thread
+from threading import RLock, Thread
 from typing import TypeVar, cast
 
 from django.core.cache import cache
@@ -12,7 +12,7 @@ from django.db import DatabaseError, InterfaceError, connection
 T = TypeVar("T")
 DEAR = 0.1  # seconds; what costs more is computed anew behind the back of who asks
 SERVED = 60.0  # seconds for which an old answer may serve meanwhile
-_LOCKS = [Lock() for _ in range(64)]
+_LOCKS = [RLock() for _ in range(64)]  # what is computed may ask for more, whose lock may be the same
 log = logging.getLogger(__name__)
 
 

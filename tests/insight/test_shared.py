@@ -1,0 +1,64 @@
+"""Answers that many ask for."""
+
+import time
+from threading import Barrier, RLock, Thread
+
+import pytest
+from django.core.cache import cache
+
+from queue_app.insight import shared
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_asked() -> None:
+    cache.clear()
+
+
+class TestAtMostEvery:
+    def test_many_who_ask_at_once_are_answered_by_one_computation(self) -> None:
+        computed, answers, together = [], [], Barrier(8)
+
+        def compute() -> int:
+            time.sleep(0.05)
+            computed.append(1)
+            return 7
+
+        def ask() -> None:
+            together.wait()
+            answers.append(shared.at_most_every(5, "one", compute))
+
+        threads = [Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert (len(computed), answers) == (1, [7] * 8)
+
+    def test_what_is_computed_may_ask_for_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two keys may share a lock: with one that cannot be taken twice, one process in ten stood still for ever."""
+        monkeypatch.setattr(shared, "_LOCKS", [RLock()])
+        found: list[int] = []
+        asks = Thread(
+            target=lambda: found.append(shared.at_most_every(5, "outer", lambda: shared.at_most_every(5, "inner", lambda: 7))),
+            daemon=True,
+        )
+        asks.start()
+        asks.join(5)
+        assert found == [7]
+
+
+class TestWithoutWaiting:
+    def test_a_cheap_answer_is_computed_when_it_is_asked_for(self) -> None:
+        assert shared.without_waiting(20, "cheap", lambda: 1, at_least=0.01) == 1
+        time.sleep(0.05)
+        assert shared.without_waiting(20, "cheap", lambda: 2, at_least=0.01) == 2
+
+    def test_a_dear_one_serves_while_a_thread_computes_it_anew(self, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+        monkeypatch.setattr(shared, "DEAR", 0.0)
+        assert shared.without_waiting(0.01, "dear", lambda: 1, at_least=0.01) == 1
+        time.sleep(0.05)
+        assert shared.without_waiting(0.01, "dear", lambda: 2, at_least=10) == 1
+        ends = time.monotonic() + 5
+        while shared.without_waiting(0.01, "dear", lambda: 3, at_least=10) != 2:
+            assert time.monotonic() < ends
+            time.sleep(0.01)
