@@ -11,10 +11,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from campaigns import cells
 from campaigns.models import Version
+from campaigns.views import foresight
 from campaigns.views.access import job_seen_by, job_to_change, may_change, viewer
 from queue_app import clock, lifecycle
 from queue_app.admin import job_facts, live
-from queue_app.admin.preview import Selection
 from queue_app.insight import forecast, remedies
 from queue_app.lifecycle import MoveRefused, Verdict
 from queue_app.models import Asset, Job
@@ -54,7 +54,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a cancel will do; on POST do it."""
     job = job_to_change(request, pk)
     if request.method != "POST":
-        return _preview(request, job, Selection(request, Job.objects.filter(pk=job.pk)).on_cancel())
+        return _preview(request, job, foresight.of_cancel(Job.objects.filter(pk=job.pk)))
     at, user, reason = clock.now(), viewer(request), request.POST.get("reason", "")[:300]
     verdict = lifecycle.cancel([job.pk], at=at, actor=user.username, reason=reason)[job.pk]
     if user.pk != job.owner_id:
@@ -69,7 +69,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a retry will cost; on POST do it."""
     job = job_to_change(request, pk)
     if request.method != "POST":
-        return _preview(request, job, Selection(request, Job.objects.filter(pk=job.pk)).on_retry())
+        return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)))
     try:
         with transaction.atomic():
             intake.retry(list(Job.objects.lock().filter(pk=job.pk)), at=clock.now(), actor=viewer(request).username)

@@ -15,11 +15,11 @@ from campaigns import cells as cell_reads
 from campaigns import heat, verbs
 from campaigns.models import Campaign
 from campaigns.progress import look, version
+from campaigns.views import foresight
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change, viewer
 from queue_app import clock
 from queue_app.admin import display
 from queue_app.admin.live import fragment_wanted, unchanged
-from queue_app.admin.preview import Selection
 from queue_app.lifecycle import Verdict
 from queue_app.models import Job, Reservation
 from queue_app.tickets import NotEnoughTickets
@@ -88,8 +88,8 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a cancel will do; on POST do it."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
-        selected = Selection(request, Job.objects.filter(batch=campaign.pk))
-        return _preview(request, campaign, f"Cancel “{campaign.name}”?", selected.on_cancel())
+        foreseen = foresight.of_cancel(Job.objects.filter(batch=campaign.pk))
+        return _preview(request, campaign, f"Cancel “{campaign.name}”?", foreseen)
     at, reason = clock.now(), request.POST.get("reason", "")[:300]
     verdicts = batches.cancel(campaign.batch, at=at, actor=viewer(request).username, reason=reason)
     back = Reservation.objects.filter(job__batch=campaign.pk, state=Reservation.State.RELEASED, settled_at=at)
@@ -138,8 +138,8 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a retry of the failed cells will cost; on POST do it."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
-        selected = Selection(request, verbs.latest_jobs(campaign).with_status("failed"))
-        return _preview(request, campaign, f"Retry what failed in “{campaign.name}”?", selected.on_retry())
+        foreseen = foresight.of_retry(verbs.latest_jobs(campaign).with_status("failed"))
+        return _preview(request, campaign, f"Retry what failed in “{campaign.name}”?", foreseen)
     try:
         queued = verbs.retry_failed(campaign, at=clock.now(), actor=viewer(request).username)
     except (NotEnoughTickets, ModelNotAvailable) as refusal:

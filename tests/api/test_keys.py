@@ -177,8 +177,9 @@ class TestGrantTickets:
         call_command("grant_tickets", "demo", "50", "--reason", "welcome", stdout=StringIO())
 
         assert Wallet.objects.get(owner=owner).available == 50
-        assert LedgerTransaction.objects.get().reason == "welcome"
-        assert AuditEntry.objects.get().after == {"tickets": 50}
+        entry = LedgerTransaction.objects.get()
+        assert entry.reason == "welcome"
+        assert AuditEntry.objects.get().after == {"tickets": 50, "ledger": entry.key}
 
     @pytest.mark.parametrize("args", [["nobody", "5"], ["demo", "0"], ["demo", "-5"], ["demo", "99999999999999"]])
     def test_refuses_what_makes_no_sense(self, args):
