@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin import widgets
 from django.contrib.admin.views.main import ChangeList
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db import connection, models
 from django.forms import BaseFormSet
 from django.http import HttpRequest
@@ -25,8 +25,23 @@ def typed_number(word: str) -> int | None:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
 
 
+DEEP = 1_000  # rows before a page, from which on it is found by the keys alone
+
+
 class EstimatingPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts exactly while that is cheap, then believes the planner: ``count(*)`` is what grows with the table."""
+    """
+    Counts exactly while that is cheap, then believes the planner: ``count(*)`` is what grows with the table. What lies before a
+    deep page is passed over in the index.
+    """
+
+    def page(self, number: int | str) -> Page:  # type: ignore[type-arg]
+        number = self.validate_number(number)
+        before = (number - 1) * self.per_page
+        if before < DEEP:
+            return super().page(number)
+        assert isinstance(self.object_list, models.QuerySet)
+        keys = list(self.object_list.values_list("pk", flat=True)[before : before + self.per_page])
+        return Page(self.object_list.filter(pk__in=keys), number, self)
 
     @cached_property
     def count(self) -> int:

@@ -144,7 +144,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         action = self.get_object(request, object_id)
-        if action is None:
+        if action is None or request.method != "GET":  # nothing is edited here
             return super().change_view(request, object_id, form_url, extra_context)
         if not self.has_view_permission(request, action):
             raise PermissionDenied

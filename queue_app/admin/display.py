@@ -53,9 +53,10 @@ def badge(state: str, word: str = "") -> SafeString:
     return format_html('<span class="gq-badge is-{}">{}{}</span>', state, icon(state), word or State(state).label.capitalize())
 
 
-def with_sub(main: str, sub: str = "") -> SafeString:
-    """A line, and a quiet one under it."""
-    return format_html("{}{}", main, format_html('<span class="gq-sub">{}</span>', sub) if sub else "")
+def with_sub(main: str, sub: str = "", *, whole: bool = False) -> SafeString:
+    """A line, and a quiet one under it; ``whole``: it may be clipped where it stands, and its title has all of it."""
+    title = format_html(' title="{}"', sub) if whole else ""
+    return format_html("{}{}", main, format_html('<span class="gq-sub"{}>{}</span>', title, sub) if sub else "")
 
 
 def clipped(text: str, sub: str = "") -> SafeString:

@@ -25,6 +25,7 @@ from queue_app.work import bulk
 
 ROWS_MOST = 100  # of one page that renews itself
 NEW_MOST = 100  # above it the number of new jobs is not counted on
+FOUND_MOST = 10_000  # by a search; what finds more is found soonest among the newest
 FRAGMENT = "admin/queue_app/job/_live.html"
 # name, filters, the count of `board.summary` that shows the same jobs, and whether it calls for somebody
 SAVED_VIEWS: tuple[tuple[str, dict[str, str], str, bool], ...] = (
@@ -106,7 +107,12 @@ class JobAdmin(ReadOnlyAdmin):
         return {name: one for name, one in super().get_actions(request).items() if bulk.may(request.user, name)}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        return (queryset.search(search_term.strip()) if search_term.strip() else queryset), False
+        words = search_term.strip()
+        if not words:
+            return queryset, False
+        # the planner cannot know how rare a word is: for a rare one it would walk the list, reading every prompt
+        found = list(Job.objects.search(words).order_by().values_list("pk", flat=True)[: FOUND_MOST + 1])
+        return (queryset.filter(pk__in=found) if len(found) <= FOUND_MOST else queryset.search(words)), False
 
     def dress(self, rows: list[Job]) -> None:
         at = clock.now()
@@ -132,7 +138,7 @@ class JobAdmin(ReadOnlyAdmin):
             reason = job.error_code
         elif job.state == State.UNKNOWN:
             reason = "held, nothing charged"
-        return display.with_sub(display.badge(job.state), reason)
+        return display.with_sub(display.badge(job.state), reason, whole=True)
 
     @admin.display(description="Progress")
     def progress_line(self, job: Job) -> str:
@@ -197,7 +203,8 @@ class JobAdmin(ReadOnlyAdmin):
         return bulk_pages.drafted(request, Verb(fields["verb"]), found, chosen=chosen, options=fields.dict())
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        return job_page.view(self, request, object_id) or super().change_view(request, object_id, form_url, extra_context)
+        page = job_page.view(self, request, object_id) if request.method == "GET" else None  # nothing is edited here
+        return page or super().change_view(request, object_id, form_url, extra_context)
 
     def _matching(self, request: HttpRequest, asked: QueryDict) -> QuerySet[Job]:
         """All jobs of the list with this address; none where it asks for what the list does not know."""

@@ -711,6 +711,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
+            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['queued_at'], name='job_age'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
             index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('prompt', config='simple'), name='job_prompt_words'),
         ),
         migrations.AddConstraint(

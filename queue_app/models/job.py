@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any, Self
 
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models
@@ -270,6 +270,7 @@ class Job(models.Model):
                 name="job_started",
                 condition=Q(started_at__isnull=False),
             ),
+            BrinIndex(fields=["queued_at"], autosummarize=True, name="job_age"),  # rows lie nearly in this order
             GinIndex(SearchVector("prompt", config="simple"), name="job_prompt_words"),
         ]
 

@@ -311,7 +311,7 @@ class TestList:
         address = f"{ACTIONS}{BulkAction.objects.get().pk}/"
         assert admin.get(f"{ACTIONS}add/").status_code == 403
         assert admin.post(f"{address}delete/", {"post": "yes"}).status_code == 403
-        assert admin.post(f"{address}change/", {"phase": "draft"}).status_code == 200
+        assert admin.post(f"{address}change/", {"phase": "draft"}).status_code == 403
         assert BulkAction.objects.get().phase == Phase.DONE
 
     def test_is_for_those_with_the_right_to_see_it(self, staff_with: StaffWith) -> None:

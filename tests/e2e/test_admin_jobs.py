@@ -1,0 +1,137 @@
+"""The job list and bulk actions in a real browser, against a whole installation: live rows, keys, undo, run, refusals."""
+
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.db import transaction
+from playwright.sync_api import Page, expect
+
+from queue_app import clock, lifecycle, tickets
+from queue_app.models import BulkAction, Job, State, User
+from tests import browser
+from tests.factories import make_job
+from tests.processes import Site
+
+pytestmark = [pytest.mark.e2e, pytest.mark.processes]
+LIST = "/admin/queue_app/job/"
+T = TypeVar("T")
+
+
+def rows(site: Site, what: Callable[[], T]) -> T:
+    """Do something with the site's rows, in a thread of its own: Playwright's loop runs in the test's."""
+
+    def do() -> T:
+        with site.orm(), transaction.atomic():
+            return what()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(do).result(30)
+
+
+@pytest.fixture
+def jobs(site: Site) -> list[int]:
+    """A superuser `ana` and 60 queued jobs of hers, 3 of them about a heron. No worker runs."""
+    with site.orm():
+        password = PBKDF2PasswordHasher().encode("password", "salt")
+        ana = User.objects.create(username="ana", is_staff=True, is_superuser=True, password=password)
+        tickets.grant(ana, 5_000, at=clock.now(), actor="tests", reason="to spend")
+        prompts = ["A heron on the ice" if number < 3 else "A tram through the old town" for number in range(60)]
+        return [make_job(owner=ana, at=clock.now(), prompt=prompt, tickets=4).pk for prompt in prompts]
+
+
+@pytest.fixture
+def tab(site: Site, jobs: list[int]) -> Iterator[Page]:  # after the rows are made: Django refuses them in an event loop
+    with browser.window() as tab:
+        tab.goto(f"{site.url}/admin/login/?next={LIST}")
+        tab.fill("#id_username", "ana")
+        tab.fill("#id_password", "password")
+        tab.click("form:has(#id_password) [type=submit]")
+        tab.wait_for_url(f"**{LIST}")
+        yield tab
+
+
+def test_rows_change_where_they_stand_and_the_selection_and_the_focus_stay(site: Site, tab: Page, jobs: list[int]) -> None:
+    gone, chosen, at = jobs[-1], jobs[-2], jobs[-3]
+    tab.check(f"#job-{chosen} .action-select")
+    tab.focus(f"#job-{at} th a")
+    tab.evaluate("window.neverReloaded = true")
+
+    def meanwhile() -> int:
+        lifecycle.cancel([gone, at], at=clock.now(), actor="somebody")
+        return make_job(State.FAILED, owner=User.objects.get(username="ana"), at=clock.now()).pk
+
+    new = rows(site, meanwhile)
+    expect(tab.locator(f"#job-{gone}")).to_contain_text("Cancelled", timeout=10_000)
+    expect(tab.locator(f"#job-{at}")).to_contain_text("Cancelled")
+    expect(tab.locator(f"#job-{chosen} .action-select")).to_be_checked()
+    expect(tab.locator(".action-counter")).to_contain_text("1 of 50")
+    assert tab.evaluate("document.activeElement.closest('tr').id") == f"job-{at}"
+    expect(tab.locator("#views")).to_contain_text("Queued 58")
+    expect(tab.locator(f"#job-{new}")).to_have_count(0)
+    assert tab.evaluate("window.neverReloaded")
+
+    tab.click("text=1 new job, show")
+    expect(tab.locator(f"#job-{new}")).to_be_visible()
+
+
+def test_the_list_is_walked_with_the_keyboard(tab: Page, jobs: list[int]) -> None:
+    for key in ("j", "j", "k", "j", "x"):
+        tab.keyboard.press(key)
+    expect(tab.locator(f"#job-{jobs[-2]} .action-select")).to_be_checked()
+    tab.keyboard.press("/")
+    tab.keyboard.type("xjk")
+    expect(tab.locator("#searchbar")).to_have_value("xjk")
+    expect(tab.locator(".action-select:checked")).to_have_count(1)
+    tab.locator("#searchbar").blur()
+    tab.keyboard.press("?")
+    tab.uncheck("#dlg-keys [data-keys]")
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("x")
+    tab.keyboard.press("g")
+    tab.keyboard.press("q")
+    expect(tab.locator(".action-select:checked")).to_have_count(1)
+    tab.keyboard.press("?")
+    expect(tab.locator("#dlg-keys")).not_to_have_attribute("open", "")
+    tab.evaluate("localStorage.removeItem('gq-keys')")
+    tab.reload()
+    tab.keyboard.press("j")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url(f"**{LIST}{jobs[-1]}/change/**")
+    tab.keyboard.press("g")
+    tab.keyboard.press("j")
+    tab.wait_for_url(f"**{LIST}")
+
+
+def test_all_that_match_are_cancelled_after_a_look_an_undo_and_a_second_thought(site: Site, tab: Page, jobs: list[int]) -> None:
+    tab.fill("#searchbar", "tram")
+    tab.keyboard.press("Enter")
+    tab.check("#action-toggle")
+    tab.click("text=Select all 57 that match")
+    tab.click("button[value=cancel]")
+    expect(tab.locator("h1")).to_have_text("Cancel 57 jobs?")
+    expect(tab.locator(".gq-preview-card")).to_contain_text("228 tickets go back at once to 1 wallet")
+    tab.fill("#reason", "wrong brief")
+    tab.click("button[value=confirm]")
+    expect(tab.locator("#bulk")).to_contain_text(re.compile(r"It starts in \d+ s"))
+    tab.click("#do-undo")
+    expect(tab.locator("#bulk")).to_contain_text("Undone before it began")
+    assert rows(site, Job.objects.filter(state=State.QUEUED).count) == 60
+
+    site.start_worker()
+    tab.goto(f"{site.url}{LIST}?q=tram")
+    tab.check("#action-toggle")
+    tab.click("text=Select all 57 that match")
+    tab.click("button[value=cancel]")
+    tab.click("button[value=confirm]")
+    tab.goto(f"{site.url}{LIST}")
+    expect(tab.locator("#bulk-notes")).to_contain_text("Cancel 57 jobs, ana: starts in")
+    tab.click("#bulk-notes >> text=Run now")
+    tab.click("#bulk-notes a")
+    expect(tab.locator("#bulk")).to_contain_text("57 of 57 jobs, 100 %", timeout=90_000)
+    expect(tab.locator("#bulk .gq-head .gq-badge")).to_have_text("Done")
+    assert sum(rows(site, lambda: BulkAction.objects.latest("id").results).values()) == 57
+    assert not rows(site, Job.objects.filter(state=State.QUEUED, prompt__contains="tram").exists)
