@@ -157,9 +157,11 @@ class ProviderAccountAdmin(PolicyAdmin):
         ("Audit", {"fields": ("why",)}),
     )
     measured = ("cooldown_until", "lowered_by", "lowered_at", "failures_in_a_row")
+    leads_the_key = ("base_url", "api_key_env")  # together they say where a secret is sent: superusers alone write them (I36)
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
-        return ("key", *self.measured) if obj else self.measured
+        shown = self.measured if request.user.is_superuser else (*self.measured, *self.leads_the_key)
+        return ("key", *shown) if obj else shown
 
     @admin.display(description="Bought at")
     def bought_at(self, account: ProviderAccount) -> str:

@@ -114,6 +114,17 @@ class TestOtherPolicies:
             page = admin.get(f"/admin/queue_app/provideraccount/{address}").content.decode()
             assert "OPENAI_VIDEOS_API_KEY" in page and "sk-very-secret" not in page
 
+    def test_only_superusers_say_where_a_key_is_sent(self, admin: Client, staff_with: StaffWith) -> None:
+        _, editor = staff_with("view_provideraccount", "change_provideraccount")
+        elsewhere = {"adapter": "fal", "base_url": "https://elsewhere.example/", "api_key_env": "CHAT_API_KEY", "options": "{}"}
+        form = {**elsewhere, "max_concurrent": "3", "routes-TOTAL_FORMS": "0", "routes-INITIAL_FORMS": "0"}
+        assert editor.post("/admin/queue_app/provideraccount/fal/change/", form).status_code == 302
+        account = ProviderAccount.objects.get(pk="fal")
+        assert (account.max_concurrent, account.base_url, account.api_key_env) == (3, "https://queue.fal.run", "FAL_KEY")
+        assert admin.post("/admin/queue_app/provideraccount/fal/change/", form).status_code == 302
+        account.refresh_from_db()
+        assert (account.base_url, account.api_key_env) == ("https://elsewhere.example/", "CHAT_API_KEY")
+
     def test_nothing_of_the_catalogue_is_deleted(self, admin: Client) -> None:
         assert admin.post("/admin/queue_app/generationmodel/sora-2/delete/", {"post": "yes"}).status_code == 403
 
