@@ -61,7 +61,7 @@ class WalletAdmin(ReadOnlyAdmin):
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         number = typed_number(object_id)
         wallet = None if number is None else Wallet.objects.select_related("owner").filter(pk=number).first()
-        if wallet is None:
+        if wallet is None or request.method != "GET":  # nothing is edited here
             return super().change_view(request, object_id, form_url, extra_context)
         if not self.has_view_permission(request, wallet):
             raise PermissionDenied
