@@ -180,7 +180,7 @@ def _models(floor: Floor) -> list[ModelLine]:
 
 def _waiting() -> dict[str, int]:
     """Queued jobs of each model, at most a second old: the one count here that grows with the queue."""
-    queued = Job.objects.filter(state=State.QUEUED).values_list("model").annotate(Count("pk")).order_by()
+    queued = Job.objects.filter(state=State.QUEUED).values_list("model").annotate(jobs=Count("*")).order_by()
     return at_most_every(SHARED_FOR, "board:waiting", lambda: dict(queued))
 
 

@@ -28,13 +28,13 @@ NEW_BATCH: Key = ("batch", "new")
 _HEADS = """
     SELECT head.* FROM queue_app_generationmodel model
      CROSS JOIN LATERAL (
-        SELECT model_id, kind_id, batch_id, owner_id, -priority, order_key, id FROM queue_app_job job
+        SELECT model_id, kind_id, batch_id, owner_id, priority * -1, order_key, id FROM queue_app_job job
          WHERE job.model_id = model.key AND state = 'queued' AND NOT held AND not_before IS NULL
-         ORDER BY priority DESC, order_key, id LIMIT %(exact)s
+         ORDER BY priority * -1, order_key, id LIMIT %(exact)s
      ) head
 """
 _WHOLE = """
-    SELECT model_id, kind_id, batch_id, owner_id, -priority, min(order_key), max(order_key), count(*)
+    SELECT model_id, kind_id, batch_id, owner_id, priority * -1, min(order_key), max(order_key), count(*)
       FROM queue_app_job
      WHERE state = 'queued' AND NOT held AND not_before IS NULL AND model_id = ANY(%(models)s)
      GROUP BY 1, 2, 3, 4, 5

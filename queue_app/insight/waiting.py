@@ -24,14 +24,18 @@ _POSITIONS = """
           FROM queue_app_job WHERE id = ANY(%(ids)s) AND state = 'queued'
         WINDOW place AS (PARTITION BY model_id, priority ORDER BY order_key, id)
     ), above AS (
-        SELECT lane.*, (SELECT count(*) FROM queue_app_job job
-                         WHERE job.state = 'queued' AND job.model_id = lane.model_id AND job.priority > lane.priority) AS jobs
+        SELECT lane.*, (SELECT count(*) FROM (
+                          SELECT FROM queue_app_job job
+                           WHERE job.state = 'queued' AND job.model_id = lane.model_id AND job.priority > lane.priority
+                           {limit}) higher) AS jobs
           FROM (SELECT DISTINCT model_id, priority FROM asked) lane
     ), steps AS (
-        SELECT asked.*, (SELECT count(*) FROM queue_app_job job
-                          WHERE job.state = 'queued' AND job.model_id = asked.model_id AND job.priority = asked.priority
-                            AND (job.order_key, job.id) > (coalesce(key_before, -9223372036854775808), coalesce(id_before, 0))
-                            AND (job.order_key, job.id) <= (asked.order_key, asked.id)) AS jobs
+        SELECT asked.*, (SELECT count(*) FROM (
+                           SELECT FROM queue_app_job job
+                            WHERE job.state = 'queued' AND job.model_id = asked.model_id AND job.priority = asked.priority
+                              AND (job.order_key, job.id) > (coalesce(key_before, -9223372036854775808), coalesce(id_before, 0))
+                              AND (job.order_key, job.id) <= (asked.order_key, asked.id)
+                            {limit}) step) AS jobs
           FROM asked
     )
     SELECT steps.id, above.jobs + sum(steps.jobs) OVER (PARTITION BY model_id, priority ORDER BY steps.order_key, steps.id)
@@ -92,24 +96,32 @@ class Outlook:
         return min((cap for key in lane if (cap := self.floor.room.caps.get(key)) is not None), default=0)
 
 
-def outlook(jobs: Iterable[Job], *, at: datetime) -> Outlook:
-    """Look at jobs (model loaded) with a fixed number of queries, however many they are; positions of a page come in one."""
+def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None) -> Outlook:
+    """
+    Look at jobs (model loaded) with a fixed number of queries, however many they are; positions of a page come in one, as
+    `positions` with ``far`` tells them.
+    """
     listed = list(jobs)
     queued = [job for job in listed if job.state == State.QUEUED]
     floor = None
     if queued:
         floor = room.load(at=at, policy=QueueSettings.objects.current())
         floor.learn({job.batch_id for job in queued}, {job.owner_id for job in queued})
-    return Outlook(at=at, jobs=listed, positions=positions(job.pk for job in queued), floor=floor)
+    return Outlook(at=at, jobs=listed, positions=positions((job.pk for job in queued), far=far), floor=floor)
 
 
-def positions(ids: Iterable[int]) -> dict[int, int]:
-    """The place of each of these jobs in its lane; what is not queued is left out."""
+def positions(ids: Iterable[int], *, far: int | None = None) -> dict[int, int]:
+    """
+    The place of each of these jobs in its lane; what is not queued is left out.
+
+    :param far: count no farther: a place beyond it is told as some number above it, in a time that does not grow with the lane.
+    """
     listed = list(ids)
     if not listed:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(_POSITIONS, {"ids": listed})
+        limit = "" if far is None else "LIMIT %(far)s + 1"
+        cursor.execute(_POSITIONS.format(limit=limit), {"ids": listed, "far": far})
         return {pk: int(place) for pk, place in cursor.fetchall()}
 
 

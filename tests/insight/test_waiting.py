@@ -60,6 +60,15 @@ class TestPosition:
             (pk, place) for place, pk in enumerate(in_order, start=1)
         ]
 
+    @pytest.mark.parametrize("far", [1, 3, 6, 7])
+    def test_counts_no_farther_than_asked(self, far):
+        jobs = [make_job(priority=priority) for priority in (20, 10, 10, 0, 0, 0, 0)]
+
+        exact, counted = (waiting.positions([job.pk for job in jobs], **how) for how in ({}, {"far": far}))
+
+        assert [exact[job.pk] for job in jobs] == [1, 2, 3, 4, 5, 6, 7]
+        assert all(counted[pk] == place if place <= far else counted[pk] > far for pk, place in exact.items())
+
     def test_of_many_jobs_takes_one_query(self, django_assert_num_queries):
         jobs = [make_job() for _ in range(10)]
 

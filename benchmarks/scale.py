@@ -1,0 +1,164 @@
+"""
+What people and programs read of a long queue: 1,000,000 jobs queued, 5,000,000 finished, 5,000,000 events.
+
+Each read is asked for again and again through Django's own client, its answer is checked, its statements are counted. The first
+answer of each is not measured. ``BENCH_SCALE=0.1`` makes everything a tenth, for a first look.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks import claim, stand
+
+SCALE = float(os.environ.get("BENCH_SCALE", "1"))
+QUEUED, FINISHED = round(1_000_000 * SCALE), round(5_000_000 * SCALE)
+ROUNDS = 40
+SERVED_SECONDS = 6.0  # a shared answer is watched for that long, so that its computations are in
+FINISH = """
+    INSERT INTO queue_app_job (
+        owner_id, kind_id, model_id, prompt, parameters, metadata, callback_url, priority, priority_reasons, order_key,
+        held, state, event_seq, attempt_number, fence, lease_taken, worker_deaths, store_tries, cancel_reason,
+        error_code, error_message, preview, tickets, usd_estimate, queued_at, started_at, ended_at, ran_seconds)
+    SELECT %(owner)s, 'video', (%(models)s::text[])[1 + n %% %(count)s], 'finished ' || n, '{}', '{}', '', 0, '[]', n,
+        false, CASE WHEN n %% 20 = 0 THEN 'failed' ELSE 'completed' END, 4, 1, 3, false, 0, 1, '',
+        CASE WHEN n %% 20 = 0 THEN 'timeout' ELSE '' END, '', true, 1, 0,
+        at - interval '90 s', at - interval '60 s', at, 10 + n %% 50
+      FROM generate_series(1, %(jobs)s) n, LATERAL (SELECT %(at)s - (%(jobs)s - n) * interval '1 year' / %(jobs)s AS at) done
+"""
+TELL = """
+    INSERT INTO queue_app_jobevent (job_id, seq, at, from_state, to_state, actor, reason, attempt, data)
+    SELECT id, event_seq, ended_at, 'storing', state, 'bench', '', 1, '{}' FROM queue_app_job WHERE state <> 'queued' ORDER BY id
+"""
+
+
+@contextmanager
+def without_indexes(*tables: str) -> Iterator[None]:
+    """Take the tables' plain indexes away and make them anew in the end: one sort each is cheaper than millions of inserts."""
+    from django.db import connection
+
+    plain = """
+        SELECT indexdef, format('DROP INDEX %%I', indexname) FROM pg_indexes
+         WHERE tablename = ANY(%s) AND indexname NOT IN (SELECT conname FROM pg_constraint)
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(plain, [list(tables)])
+        found = cursor.fetchall()
+        for _, drop in found:
+            cursor.execute(drop)
+        yield
+        cursor.execute("SET maintenance_work_mem = '512MB'")
+        for definition, _ in found:
+            cursor.execute(definition)
+        for table in tables:
+            cursor.execute(f"VACUUM ANALYZE {table}")
+
+
+def fill() -> None:
+    """Set-based, past the triggers, without ledger and attempts."""
+    from django.db import connection
+
+    from queue_app import clock
+    from queue_app.models import GenerationModel, User
+
+    owner = User.objects.create_user("past")
+    models = list(GenerationModel.objects.order_by("key").values_list("key", flat=True)[:11])
+    began = time.monotonic()
+    with without_indexes("queue_app_job", "queue_app_jobevent", "queue_app_reservation"), connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        values = {"owner": owner.pk, "models": models, "count": len(models), "jobs": FINISHED, "at": clock.now()}
+        cursor.execute(FINISH, values)
+        cursor.execute(TELL)
+        claim.fill(QUEUED)
+    print(f"{QUEUED:,} queued, {FINISHED:,} finished with an event each: filled in {time.monotonic() - began:.0f} s")
+
+
+def measure(words: str, ask: Callable[[], Any], *, most: float, seconds: float = 0.0) -> None:
+    """Print p50, p95 and the number of statements of a read, and whether its p95 is within ``most`` milliseconds."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    ask()
+    with CaptureQueriesContext(connection) as captured:
+        ask()
+    statements = len(captured)  # now: the next request empties the log
+    taken: list[float] = []
+    ends = time.monotonic() + seconds
+    while len(taken) < ROUNDS or time.monotonic() < ends:
+        began = time.perf_counter()
+        ask()
+        taken.append((time.perf_counter() - began) * 1000)
+        time.sleep(seconds / 100)
+    p50, p95 = statistics.median(taken), stand.percentile(taken, 0.95)
+    print(f"        {words}: p50 {p50:.1f} ms, p95 {p95:.1f} ms, {statements} statements")
+    stand.verdict(f"{words}, p95", p95, most=most, unit=" ms")
+
+
+def measure_reads() -> None:
+    from django.test import Client
+    from django.urls import reverse
+
+    from queue_app.models import Job, State, User
+
+    staff = Client(headers={"host": "localhost"})
+    staff.force_login(User.objects.create_superuser("chief"))
+    user = Client(headers={"host": "localhost"})
+    user.force_login(User.objects.get(username="bench"))
+
+    def page(client: Client, address: str) -> Callable[[], bytes]:
+        def ask() -> bytes:
+            answer = client.get(address)
+            if answer.status_code not in (200, 204):
+                raise RuntimeError(f"{address} answered {answer.status_code}")
+            return answer.content
+
+        return ask
+
+    lane = Job.objects.filter(state=State.QUEUED, model=Job.objects.filter(state=State.QUEUED).earliest("id").model_id)
+    jobs = lane.count()
+    for words, place in (("head", 0), ("middle", jobs // 2), ("end", jobs - 1)):
+        job = lane.in_dispatch_order()[place]
+        answer = user.get(f"/api/v1/jobs/{job.pk}/").json()
+        if answer["position"] != place + 1:
+            raise RuntimeError(f"the job at place {place + 1} of {jobs} has position {answer['position']}")
+        measure(f"API, a job at the {words} of its lane of {jobs:,}", page(user, f"/api/v1/jobs/{job.pk}/"), most=20)
+    finished = Job.objects.filter(state=State.COMPLETED).latest("id")
+    measure("API, a finished job", page(staff, f"/api/v1/jobs/{finished.pk}/"), most=20)
+    measure("API, queue/ as served", page(staff, "/api/v1/queue/"), most=10, seconds=SERVED_SECONDS)
+    measure_summary()
+    index, jobs_list = reverse("admin:index"), reverse("admin:queue_app_job_changelist")
+    for query in ("", "?status=queued", "?status=failed", "?q=finished+77777", "?p=3"):
+        measure(f"admin, jobs {query or 'as they come'}", page(staff, jobs_list + query), most=150)
+    measure("admin, dashboard", page(staff, index), most=150, seconds=SERVED_SECONDS)
+    measure("admin, dashboard fragment", page(staff, reverse("admin:sections")), most=150, seconds=SERVED_SECONDS)
+
+
+def measure_summary() -> None:
+    from django.core.cache import cache
+
+    from queue_app import clock
+    from queue_app.insight import board
+    from queue_app.models import User
+
+    chief = User.objects.get(username="chief")
+
+    def compute() -> None:
+        cache.clear()
+        board.summary(chief, at=clock.now())
+
+    measure("queue summary, its computation", compute, most=100)
+
+
+def main() -> None:
+    stand.buy_instantly(limit=50)
+    fill()
+    stand.say_load()
+    measure_reads()
+
+
+if __name__ == "__main__":
+    with stand.installation():
+        main()
