@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import connection, transaction
 from django.db.models import Count, F, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 
@@ -15,6 +16,7 @@ from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import pricing, priority
 
 SHOWN = 200  # jobs listed
+MANY = 20_000  # jobs, above which going through all there are is quicker than looking each up
 OWNERS = 6  # named, those with the most jobs first
 AT_THE_PROVIDER = (State.RUNNING, State.SUBMITTING, State.UNKNOWN)
 Verb = BulkAction.Verb
@@ -54,18 +56,23 @@ class Preview:
     asks: str = ""  # the option that it needs: "priority", "tickets"
 
 
+@transaction.atomic
 def look(action: BulkAction) -> dict[str, Any]:
     """The context of a draft's page."""
+    if action.total > MANY:  # the planner takes every array for a short one, and would look a million jobs up one by one
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_nestloop = off")
     chosen = Selection(action)
     shown = _LOOKS[Verb(action.verb)](chosen)
-    names = dict(User.objects.filter(pk__in=[pk for pk, _ in chosen.by_owner.most_common(OWNERS)]).values_list("pk", "username"))
+    owners = chosen.owners(*State)
+    names = dict(User.objects.filter(pk__in=[pk for pk, _ in owners.most_common(OWNERS)]).values_list("pk", "username"))
     return {
         "preview": shown,
-        "states": [(state, chosen.of(state).jobs) for state in State if chosen.of(state).jobs],
-        "owners": [(names[pk], jobs) for pk, jobs in chosen.by_owner.most_common(OWNERS)],
-        "more_owners": max(0, len(chosen.by_owner) - OWNERS),
-        "shown": chosen.jobs.order_by("-pk")[:SHOWN],
-        "levels": [(value, name) for value, name in priority.NAMES.items()],
+        "states": [(state, chosen.count(state)) for state in State if chosen.count(state)],
+        "owners": [(names[pk], jobs) for pk, jobs in owners.most_common(OWNERS)],
+        "more_owners": max(0, len(owners) - OWNERS),
+        "shown": chosen.newest(SHOWN),
+        "levels": list(priority.NAMES.items()),
         "total": action.total,
     }
 
@@ -110,8 +117,10 @@ def _retry(chosen: Selection) -> Preview:
 
 def _set_priority(chosen: Selection) -> Preview:
     queued = chosen.count(State.QUEUED)
-    levels = chosen.jobs.filter(state=State.QUEUED).order_by("-priority").values_list("priority").annotate(Count("pk"))
-    now = ", ".join(f"{display.number(jobs)} {priority.name(level).lower()}" for level, jobs in levels)
+    levels: Counter[int] = Counter()
+    for part in chosen.among(State.QUEUED):
+        levels[part.priority] += part.jobs
+    now = ", ".join(f"{display.number(levels[level])} {priority.name(level).lower()}" for level in sorted(levels, reverse=True))
     why = f"They are {now} now. Each comes to stand behind what is as urgent and was there before it."
     lines = [
         Line(queued, "given another place in their lanes", why, State.QUEUED, "Queued"),
@@ -122,8 +131,10 @@ def _set_priority(chosen: Selection) -> Preview:
 
 def _move_to_front(chosen: Selection) -> Preview:
     queued = chosen.count(State.QUEUED)
-    lanes = chosen.jobs.filter(state=State.QUEUED).order_by("model").values_list("model").annotate(Count("pk"))
-    named = ", ".join(f"{display.number(jobs)} of {model}" for model, jobs in lanes[:OWNERS])
+    lanes: Counter[str] = Counter()
+    for part in chosen.among(State.QUEUED):
+        lanes[part.model] += part.jobs
+    named = ", ".join(f"{display.number(jobs)} of {model}" for model, jobs in lanes.most_common(OWNERS))
     why = f"Before all that is as urgent, in the order that they have now: {named}. The others of these lanes wait longer."
     lines = [
         Line(queued, "moved to the front", why, State.QUEUED, "Queued"),
@@ -133,7 +144,7 @@ def _move_to_front(chosen: Selection) -> Preview:
 
 
 def _clear(chosen: Selection) -> Preview:
-    in_view = chosen.jobs.filter(state__in=TERMINAL_STATES, archived_at=None).count()
+    in_view = sum(part.jobs for part in chosen.among(*TERMINAL_STATES) if part.in_view)
     kept = "They stay in history, search and the ledger; the list shows them under “Cleared”."
     lines = [
         Line(in_view, "taken out of the queue's view", kept, State.COMPLETED, "Ended"),
@@ -227,7 +238,7 @@ def _tickets_back(
 ) -> list[Note]:
     """Tickets that go back now and when the provider confirms, and what it may bill us all the same."""
     now, then, usd = chosen.tickets(*at_once), chosen.tickets(*later), chosen.usd(*(billed or later))
-    owners = chosen.jobs.filter(state__in=at_once).order_by().values("owner").distinct().count() if now else 0
+    owners = len(chosen.owners(*at_once))
     bill = f"Estimated cost that may still be billed to us: USD {usd:.2f}." if usd else ""
     if now:
         more = f"; up to {display.number(then)} more when the provider confirms" if then else ""

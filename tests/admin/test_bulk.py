@@ -162,8 +162,8 @@ class TestPreview:
             assert words in page, words
 
     def test_of_a_move_to_the_front(self, admin: Client) -> None:
-        page = press(admin, "move_to_front", make_job(), make_job(model_id="kling-1.6"), make_job(State.FAILED))
-        for words in ("Move 3 jobs to the front?", "1 of kling-1.6, 1 of sora-2", "Move 2 jobs to the front", "left as it is"):
+        page = press(admin, "move_to_front", make_job(), make_job(), make_job(model_id="kling-1.6"), make_job(State.FAILED))
+        for words in ("Move 4 jobs to the front?", "2 of sora-2, 1 of kling-1.6", "Move 3 jobs to the front", "left as it is"):
             assert words in page, words
 
     def test_of_a_clear(self, admin: Client) -> None:
