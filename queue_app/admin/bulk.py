@@ -188,7 +188,9 @@ class BulkActionAdmin(ReadOnlyAdmin):
         }
         if action.phase == Phase.DRAFT:
             looked = preview.look(action)
-            shown |= {**looked, "title": looked["preview"].title, "options": {**action.options, **extra.get("asked", {})}}
+            options = {**action.options, **extra.get("asked", {})}
+            level = str(options.get("priority", priority.HIGH))
+            shown |= {**looked, "title": looked["preview"].title, "level": level, "tickets": options.get("tickets", "")}
             return TemplateResponse(request, "admin/queue_app/job/bulk_preview.html", shown)
         refusals = BulkRefusal.objects.filter(action=action).order_by("pk")
         shown |= {

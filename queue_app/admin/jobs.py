@@ -79,7 +79,7 @@ def _action(verb: BulkAction.Verb) -> Callable[..., HttpResponse]:
     @admin.action(description=f"{verb.label}…")
     def act(model_admin: "JobAdmin", request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse:
         across = request.POST.get("select_across") == "1"
-        chosen = filters.words(request.GET.dict()) if across else "chosen one by one"
+        chosen = filters.words(request.GET.dict()) if across else "one by one"
         return bulk_pages.drafted(request, verb, jobs, chosen=chosen, options=request.POST.dict())
 
     act.__name__ = verb.value
@@ -198,7 +198,7 @@ class JobAdmin(ReadOnlyAdmin):
             return bulk_pages.back_to_the_list(request, "Choose what to do, and with which jobs, in the list.")
         ids = [int(one) for one in fields.get("ids", "").split(",") if one.isascii() and one.isdigit() and len(one) < 19]
         if "ids" in fields or "query" not in fields:
-            return bulk_pages.drafted(request, Verb(fields["verb"]), ids, chosen="chosen one by one", options=fields.dict())
+            return bulk_pages.drafted(request, Verb(fields["verb"]), ids, chosen="one by one", options=fields.dict())
         asked = QueryDict(fields["query"].lstrip("?"))
         found, chosen = self._matching(request, asked), filters.words(asked.dict())
         return bulk_pages.drafted(request, Verb(fields["verb"]), found, chosen=chosen, options=fields.dict())

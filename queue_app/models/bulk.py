@@ -51,7 +51,13 @@ class BulkAction(models.Model):
         indexes = [models.Index(fields=["starts_at"], name="bulk_due", condition=Q(phase__in=("waiting", "running")))]
 
     def __str__(self) -> str:
-        return f"{self.get_verb_display()} {self.total} job{'' if self.total == 1 else 's'}"
+        jobs = f"{self.total} job{'' if self.total == 1 else 's'}"
+        said = {
+            self.Verb.PRIORITY: "Set priority of {}",
+            self.Verb.FRONT: "Move {} to the front",
+            self.Verb.FORCE_FAIL: "Fail {} by force",
+        }
+        return said.get(self.Verb(self.verb), f"{self.get_verb_display()} {{}}").format(jobs)
 
     @property
     def is_over(self) -> bool:

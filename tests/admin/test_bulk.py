@@ -57,7 +57,7 @@ class TestDraft:
             Phase.DRAFT,
             "cancel",
             [job.pk],
-            "chosen one by one",
+            "one by one",
         )
 
     def test_of_all_that_match_the_filters_and_the_search(self, admin: Client) -> None:
@@ -160,6 +160,9 @@ class TestPreview:
             'name="priority"',
         ):
             assert words in page, words
+
+    def test_a_set_priority_offers_high_until_something_else_is_asked(self, admin: Client) -> None:
+        assert '<option value="10" selected>High</option>' in press(admin, "set_priority", make_job())
 
     def test_of_a_move_to_the_front(self, admin: Client) -> None:
         page = press(admin, "move_to_front", make_job(), make_job(), make_job(model_id="kling-1.6"), make_job(State.FAILED))

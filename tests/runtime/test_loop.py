@@ -10,10 +10,11 @@ from pytest_django import DjangoAssertNumQueries
 
 from queue_app import clock
 from queue_app.models import Job, QueueSettings, State
-from queue_app.runtime import loop
+from queue_app.runtime import loop, tasks
 from queue_app.runtime.loop import Dispatcher
-from queue_app.work import recovery
-from tests.factories import JobFactory, make_job
+from queue_app.runtime.queues import Queue
+from queue_app.work import bulk, recovery
+from tests.factories import JobFactory, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,6 +78,19 @@ class TestTurn:
         Job.objects.filter(pk=job.pk).update(next_check_at=clock.now())
         dispatcher.turn(woken=False)
         assert OrmQ.objects.count() == 1
+
+    def test_a_bulk_action_is_handed_out_when_its_time_has_come_and_worked_through(self, dispatcher: Dispatcher) -> None:
+        job, ana = make_job(), UserFactory(admin=True)
+        action = bulk.draft("cancel", [job.pk], at=clock.now(), actor=ana, chosen="one by one")
+        bulk.confirm(action, at=clock.now() - timedelta(seconds=9.7), actor=ana)
+        assert 0 < dispatcher.turn(woken=False) <= 0.3
+        assert not OrmQ.objects.exists()
+        bulk.run_now(action, at=clock.now(), actor=ana)
+        Job.objects.filter(pk=job.pk).update(held=True)  # so that nothing else is handed out
+        dispatcher.turn(woken=False)
+        assert OrmQ.objects.get().key == Queue.DELIVER.cluster
+        tasks.bulk(action.pk)
+        assert Job.objects.get().state == State.CANCELLED
 
     def test_a_lost_wake_up_costs_one_sweep(self, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
         JobFactory()
