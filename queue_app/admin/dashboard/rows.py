@@ -39,7 +39,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """What a row shows. ``id`` is the element's; ``value`` what the editor holds."""
+    """What a row shows. ``id`` is the element's; ``value`` what the editor holds; ``off``: nobody offers it."""
 
     id: str
     what: str
@@ -58,6 +58,7 @@ class Row:
     can_pause: bool
     paused: bool
     cooling: bool
+    off: bool = False
     waiting: int = 0
     waiting_url: str = ""
     oldest: Age | None = None
@@ -92,6 +93,7 @@ def of_queue(found: Lanes, *, at: datetime) -> Row:
 
 def of_lane(lane: Lane, found: Lanes, *, at: datetime) -> Row:
     row = _row(lane.limit, *words.of_lane(lane, found.queue), url=_page(ModelConcurrencyLimit, lane.model))
+    row = replace(row, off=not lane.available)
     return _waiting(row, lane.waiting, lane.oldest, lane.wait_p50, lane.drained, at=at)
 
 

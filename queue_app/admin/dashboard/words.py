@@ -68,7 +68,7 @@ def of_lane(lane: Lane, queue: Limit) -> tuple[str, str]:
         return "", f"{account.key} {account.used} of {account.effective}"
     if not queue.free:
         return "", f"whole queue {queue.used} of {queue.effective}"
-    return "", f"{account.key}, typically {display.duration(lane.typical_seconds)}"
+    return "", f"{account.key}, ~{display.duration(lane.typical_seconds)}"
 
 
 def of_limit(limit: Limit, *, factor: str = "") -> tuple[str, str]:
