@@ -1,7 +1,6 @@
 """Numbers, spans and meters as the pages of end users say them."""
 
 from collections.abc import Mapping
-from math import ceil
 from typing import Any
 
 from django import template
@@ -24,12 +23,8 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def about(seconds: float | None) -> str:
-    """An estimate, no finer than it is known: 35 s, 2 m 20 s, 21 m, 1 h 05 m; a dash where nobody can know."""
-    if not seconds:
-        return "–" if seconds is None else "now"
-    step = 5 if seconds < 60 else 10 if seconds < 600 else 60
-    rounded = display.duration(ceil(seconds / step) * step)
-    return (rounded.removesuffix(" 00 s") if step == 60 else rounded).replace(" ", "\u00a0")
+    """An estimate, no finer than it is known."""
+    return display.about(seconds)
 
 
 @register.filter

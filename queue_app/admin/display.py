@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from math import ceil
 
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -37,6 +38,16 @@ def rough(seconds: float) -> str:
     if seconds < 120:
         return duration(max(10, 10 * round(seconds / 10)))
     return duration(60 * round(seconds / 60)).removesuffix(" 00 s")
+
+
+def about(seconds: float | None) -> str:
+    """An estimate, no finer than it is known: 35 s, 2 m 20 s, 21 m, 1 h 05 m; a dash where nobody can know."""
+    if not seconds:
+        return "–" if seconds is None else "now"
+    step = 5 if seconds < 60 else 10 if seconds < 600 else 60
+    rounded = ceil(seconds / step) * step
+    said = duration(rounded)
+    return (said.removesuffix(" 00 s") if rounded >= 600 else said).replace(" ", "\u00a0")
 
 
 def span(seconds: float) -> str:

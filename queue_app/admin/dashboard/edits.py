@@ -13,7 +13,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from queue_app import clock
-from queue_app.admin.dashboard import page, rows, words
+from queue_app.admin import display
+from queue_app.admin.dashboard import page, rows
 from queue_app.admin.dashboard.rows import Row
 from queue_app.admin.live import fragment_wanted
 from queue_app.insight import lanes, whatif
@@ -65,9 +66,9 @@ def forecast(site: AdminSite, request: HttpRequest) -> HttpResponse:
         shown["wrong"] = rows.WRONG[what]
     elif value != record.max_concurrent:  # type: ignore[attr-defined]
         found = whatif.of_limit((what, key), value, at=clock.now())
-        shown |= {"found": found, "value": _said(value), "now": words.about(found.now), "then": words.about(found.then)}
+        shown |= {"found": found, "value": _said(value), "now": display.about(found.now), "then": display.about(found.then)}
         for name, gains in (("earlier", found.earlier), ("later", found.later)):
-            shown[name] = [(gain.name, words.about(gain.seconds)) for gain in gains if gain.seconds < float("inf")]
+            shown[name] = [(gain.name, display.about(gain.seconds)) for gain in gains if gain.seconds < float("inf")]
     return render(request, "admin/dashboard/_whatif.html", shown)
 
 

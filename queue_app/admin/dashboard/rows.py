@@ -108,8 +108,8 @@ def _waiting(
         oldest=words.age(oldest.since, at) if oldest else None,
         oldest_url=reverse("admin:queue_app_job_change", args=[oldest.job]) if oldest else "",
         wait_p50=display.duration(wait_p50) if wait_p50 is not None else "",
-        drained=words.about(drained.p50_seconds) if drained else "",
-        drained_p90=words.about(drained.p90_seconds) if drained and drained.p90_seconds is not None else "",
+        drained=display.about(drained.p50_seconds) if drained else "",
+        drained_p90=display.about(drained.p90_seconds) if drained and drained.p90_seconds is not None else "",
     )
 
 

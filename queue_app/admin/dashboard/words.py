@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import ceil
 
 from django.utils import timezone
 
@@ -25,23 +24,13 @@ def age(since: datetime, at: datetime) -> Age:
     return Age(since, display.ago(at - since))
 
 
-def about(seconds: float | None) -> str:
-    """An estimate, no finer than it is known: 35 s, 2 m 20 s, 21 m, 1 h 05 m; a dash where nobody can know."""
-    if not seconds:
-        return "–" if seconds is None else "now"
-    step = 5 if seconds < 60 else 10 if seconds < 600 else 60
-    rounded = ceil(seconds / step) * step
-    said = display.duration(rounded)
-    return (said.removesuffix(" 00 s") if rounded >= 600 else said).replace(" ", "\u00a0")
-
-
 def drained(estimate: Estimate | None) -> str:
     """“empty in about 41 m, p90 58 m”."""
     if estimate is None:
         return "nothing waits"
     if estimate.p50_seconds is None:
         return f"no end is known: {estimate.basis}"
-    return f"empty in about {about(estimate.p50_seconds)}, p90 {about(estimate.p90_seconds)}"
+    return f"empty in about {display.about(estimate.p50_seconds)}, p90 {display.about(estimate.p90_seconds)}"
 
 
 def name(limit: Limit) -> str:
