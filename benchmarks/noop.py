@@ -53,12 +53,8 @@ def peer() -> float:
     subprocess.run(django("migrate", "-v0"), env=env, check=True)
     began = time.monotonic()
     subprocess.run([python, "-m", "django_tasks_enqueue", str(JOBS)], env=env, check=True)
-    workers = [
-        subprocess.Popen(
-            django("db_worker", "--batch", "--no-startup-delay", "--interval", "0.1"), env=env, stderr=subprocess.DEVNULL
-        )
-        for _ in range(2)
-    ]
+    command, quiet = django("db_worker", "--batch", "--no-startup-delay", "--interval", "0.1"), subprocess.DEVNULL
+    workers = [subprocess.Popen(command, env=env, stdout=quiet, stderr=quiet) for _ in range(2)]
     for worker in workers:
         worker.wait()
     return JOBS / (time.monotonic() - began)

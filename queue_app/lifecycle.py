@@ -58,8 +58,7 @@ _BEGIN = """
     RETURNING *
 """
 _HELD_BY = "SELECT * FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s AND state = ANY(%(in_flight)s) FOR UPDATE"
-_MOVE = "UPDATE queue_app_job SET event_seq = event_seq + 1, fence = fence + 1, {changes} WHERE id = ANY(%(ids)s)"
-_HELD_FOR = "SELECT job_id, id FROM queue_app_reservation WHERE job_id = ANY(%s) AND state = 'held'"
+_MOVE = "WITH moved AS (UPDATE queue_app_job SET event_seq = event_seq + 1, fence = fence + 1, {} WHERE id = ANY(%(jobs)s))"
 _CLAIM = "attempt_number = attempt_number + 1, started_at = coalesce(started_at, %(at)s)"
 _TELL = """
     INSERT INTO queue_app_jobevent (job_id, seq, from_state, to_state, attempt, data, at, actor, reason)
@@ -94,6 +93,7 @@ class Pick:
     """A queued job that every limit lets through, and where to buy it; ``counts`` is (used after it, limit) of each limit."""
 
     job: Job
+    reservation_id: int
     route: ModelRoute
     counts: Mapping[str, tuple[int, int]]
 
@@ -137,13 +137,10 @@ def enter(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str = "") ->
 def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
     """Give each picked job an attempt and a lease (T2). The claim lock is held and the jobs are locked and queued."""
     jobs = [pick.job for pick in picks]
-    with connection.cursor() as cursor:
-        cursor.execute(_HELD_FOR, [[job.pk for job in jobs]])
-        held = dict(cursor.fetchall())
     Attempt.objects.bulk_create(
         Attempt(
             job=pick.job,
-            reservation_id=held[pick.job.pk],
+            reservation_id=pick.reservation_id,
             number=pick.job.attempt_number + 1,
             route=pick.route,
             account=pick.route.account,
@@ -566,14 +563,12 @@ def _move(
             raise MoveRefused(f"{job} is {job.get_state_display().lower()} and cannot become {to.label.lower()}.")
     fields: dict[str, Any] = {"lease_until": None, "lease_taken": False, **changes, "state": str(to)}
     columns = ", ".join(filter(None, [*(f"{name} = %({name})s" for name in fields), also]))
-    with connection.cursor() as cursor:
-        cursor.execute(_MOVE.format(changes=columns), {**fields, "at": at, "ids": [job.pk for job in jobs]})
     before = {job.pk: str(job.state) for job in jobs}
     for job in jobs:
         job.event_seq, job.fence = job.event_seq + 1, job.fence + 1
         for name, value in fields.items():
             setattr(job, name, value)
-    _tell(jobs, before, at=at, actor=actor, reason=reason, data=data or {})
+    _tell(jobs, before, at=at, actor=actor, reason=reason, data=data or {}, move=_MOVE.format(columns), fields=fields)
 
 
 def _end(jobs: Sequence[Job], to: State, *, at: datetime, actor: str, reason: str, **changes: Any) -> None:
@@ -640,7 +635,10 @@ def _tell(
     actor: str,
     reason: str,
     data: Mapping[int, Mapping[str, Any]],
+    move: str = "",
+    fields: Mapping[str, Any] | None = None,
 ) -> None:
+    """Write one event for each job; ``move`` is SQL that changes the jobs in the same statement, by the values of ``fields``."""
     rows = {
         "jobs": [job.pk for job in jobs],
         "seqs": [job.event_seq for job in jobs],
@@ -649,9 +647,9 @@ def _tell(
         "attempts": [job.attempt_number or None for job in jobs],
         "data": [json.dumps(dict(data.get(job.pk, {}))) for job in jobs],
     }
-    values: dict[str, Any] = {**rows, "at": at, "actor": actor, "reason": reason[:500]}
+    values: dict[str, Any] = {**(fields or {}), **rows, "at": at, "actor": actor, "reason": reason[:500]}
     with connection.cursor() as cursor:
-        cursor.execute(_TELL, values)
+        cursor.execute(move + _TELL, values)
     wake.jobs_changed(job.pk for job in jobs)
 
 

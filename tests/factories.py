@@ -77,7 +77,8 @@ def claimed(job: Job, *, at: datetime = NOON) -> Lease:
     """Claim a queued job, whatever the limits say."""
     route = ModelRoute.objects.select_related("account").filter(model_id=job.model_id, active=True).order_by("position")[0]
     locked = Job.objects.get(pk=job.pk)
-    (lease,) = lifecycle.claim([Pick(locked, route, {"model": (1, 50)})], at=at)
+    reservation = job.reservations.get(state="held").pk
+    (lease,) = lifecycle.claim([Pick(locked, reservation, route, {"model": (1, 50)})], at=at)
     return lease
 
 

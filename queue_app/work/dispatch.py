@@ -40,9 +40,11 @@ _HEADS = """
 _SEEK = "AND (job.priority * -1, job.order_key, job.id) > (%(rank)s, %(order_key)s, %(id)s)"
 
 _LOCK = """
-    SELECT * FROM queue_app_job
-     WHERE id = ANY(%(ids)s) AND state = 'queued' AND NOT held AND not_before IS NULL
-     ORDER BY id FOR UPDATE SKIP LOCKED
+    SELECT job.*, reservation.id AS held_by
+      FROM queue_app_job job
+      JOIN queue_app_reservation reservation ON reservation.job_id = job.id AND reservation.state = 'held'
+     WHERE job.id = ANY(%(ids)s) AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
+     ORDER BY job.id FOR UPDATE OF job SKIP LOCKED
 """
 
 # asked every second by a dispatcher that has nothing to do: one statement, and only small or partial indexes
@@ -95,7 +97,7 @@ def claim_due_jobs(*, at: datetime) -> list[Lease]:
         choices = _choose(floor, busy)
         jobs = _locked({choice.head.id for choice in choices})
         if len(jobs) == len(choices):
-            return lifecycle.claim([Pick(jobs[one.head.id], one.route, one.counts) for one in choices], at=at) if jobs else []
+            return lifecycle.claim([Pick(*jobs[one.head.id], one.route, one.counts) for one in choices], at=at) if jobs else []
         busy |= {choice.head.id for choice in choices} - jobs.keys()  # choose anew: they take no place and hide nobody
 
 
@@ -120,9 +122,9 @@ class _Choice:
     counts: dict[str, tuple[int, int]]
 
 
-def _locked(ids: set[int]) -> dict[int, Job]:
-    """Lock what is still to be claimed and nobody else has locked."""
-    return {job.pk: job for job in Job.objects.raw(_LOCK, {"ids": list(ids)})} if ids else {}
+def _locked(ids: set[int]) -> dict[int, tuple[Job, int]]:
+    """Lock what is still to be claimed and nobody else has locked; gives each with the number of its held reservation."""
+    return {job.pk: (job, job.held_by) for job in Job.objects.raw(_LOCK, {"ids": list(ids)})} if ids else {}  # type: ignore[attr-defined]
 
 
 def _choose(floor: Floor, busy: set[int]) -> list[_Choice]:
