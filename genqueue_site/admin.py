@@ -36,6 +36,7 @@ class GenqueueAdminSite(admin.AdminSite):
     site_header = "Genqueue"
     site_title = "Genqueue"
     index_title = "Queue"
+    app_index_template = "admin/dashboard/sections.html"
 
     def register(self, model_or_iterable: Any, *args: Any, **options: Any) -> None:
         models = model_or_iterable if isinstance(model_or_iterable, (list, tuple)) else [model_or_iterable]
@@ -71,7 +72,7 @@ class GenqueueAdminSite(admin.AdminSite):
         for name, wanted in SECTIONS.items():
             if models := [found.pop(model) for model in wanted if model in found]:
                 label = name.split()[0].lower()
-                url = f"{reverse('admin:index', current_app=self.name)}#{label}"
+                url = f"{reverse('admin:sections', current_app=self.name)}#{label}"
                 sections.append({"name": name, "app_label": label, "app_url": url, "has_module_perms": True, "models": models})
         rest = [{**app, "models": [model for model in app["models"] if model["object_name"] in found]} for app in apps]
         return [*sections, *(app for app in rest if app["models"])]

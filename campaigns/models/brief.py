@@ -11,7 +11,7 @@ from campaigns.models.brand import Brand
 from queue_app.models import Batch, GenerationModel, User
 
 
-class InOrderField(models.JSONField):  # type: ignore[type-arg]
+class InOrderField(models.JSONField):
     """JSON as it was written: the keys of an object stay in their order, which PostgreSQL's `jsonb` forgets."""
 
     def db_type(self, connection: Any) -> str:

@@ -1,8 +1,17 @@
 """What people do in a browser."""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+from django.db import transaction
 from playwright.sync_api import Page, expect
 
+from tests import browser
 from tests.processes import Site
+
+T = TypeVar("T")
 
 MADE_IN = 120_000  # ms, for four videos on a busy machine
 
@@ -13,6 +22,29 @@ def log_in(window: Page, site: Site) -> None:
     window.fill("#id_password", "password")
     window.click("form:has(#id_password) button")
     expect(window.locator("h1")).to_contain_text("Ana")
+
+
+@contextmanager
+def staff_tab(site: Site, address: str = "/admin/") -> Iterator[Page]:
+    """A tab at this page of the admin, in which Ana of staff is logged in; a fault on its console fails the test."""
+    with browser.window() as tab:
+        tab.goto(f"{site.url}/admin/login/?next={address}")
+        tab.fill("#id_username", "ana")
+        tab.fill("#id_password", "password")
+        tab.click("form:has(#id_password) [type=submit]")
+        tab.wait_for_url(f"**{address}")
+        yield tab
+
+
+def beside(site: Site, do: Callable[[], T]) -> T:
+    """Do something with the site's rows while a tab is open: in a thread, as a browser's event loop runs in the test's."""
+
+    def there() -> T:
+        with site.orm(), transaction.atomic():
+            return do()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(there).result(30)
 
 
 def halfway(window: Page) -> float:

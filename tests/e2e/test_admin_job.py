@@ -1,61 +1,38 @@
 """The page of a job, a decision and a refund in a real browser, against a whole installation."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterator
 
 import pytest
-from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from playwright.sync_api import Page, expect
 
 from queue_app import clock, lifecycle, tickets
 from queue_app.models import Job, State, User
-from tests import browser
+from tests.e2e.browser import beside, staff_tab
 from tests.factories import make_job
 from tests.processes import Site
 
-T = TypeVar("T")
 pytestmark = [pytest.mark.e2e, pytest.mark.processes]
 
 
 @pytest.fixture
-def jobs(site: Site) -> dict[str, int]:
-    """A superuser `ana`; a queued, an unknown and a completed job of hers, by state. No worker runs."""
+def jobs(site: Site, staff: User) -> dict[str, int]:
+    """A queued, an unknown and a completed job of Ana's, by state. No worker runs."""
     with site.orm():
-        password = PBKDF2PasswordHasher().encode("password", "salt")
-        ana = User.objects.create(username="ana", is_staff=True, is_superuser=True, password=password)
-        tickets.grant(ana, 500, at=clock.now(), actor="tests", reason="to spend")
         wanted = (State.QUEUED, State.UNKNOWN, State.COMPLETED)
-        return {state.value: make_job(state, owner=ana, at=clock.now(), tickets=8).pk for state in wanted}
+        return {state.value: make_job(state, owner=staff, at=clock.now(), tickets=8).pk for state in wanted}
 
 
 @pytest.fixture
 def tab(site: Site, jobs: dict[str, int]) -> Iterator[Page]:  # after the rows are made: Django refuses them in an event loop
-    with browser.window() as tab:
-        tab.goto(f"{site.url}/admin/login/?next=/admin/queue_app/job/")
-        tab.fill("#id_username", "ana")
-        tab.fill("#id_password", "password")
-        tab.click("form:has(#id_password) [type=submit]")
-        tab.wait_for_url("**/admin/queue_app/job/")
+    with staff_tab(site, "/admin/queue_app/job/") as tab:
         yield tab
-
-
-def aside(site: Site, what: Callable[[], T]) -> T:
-    """Ask the site's rows while the browser is open: in a thread, as Django refuses them beside the browser's event loop."""
-
-    def asked() -> T:
-        with site.orm():
-            return what()
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asked).result()
 
 
 def test_the_page_renews_itself_and_keeps_what_is_open(site: Site, tab: Page, jobs: dict[str, int]) -> None:
     tab.goto(f"{site.url}/admin/queue_app/job/{jobs['queued']}/change/")
     tab.click("#call summary")
     tab.focus("#do-cancel")
-    aside(site, lambda: lifecycle.cancel([jobs["queued"]], at=clock.now(), actor="somebody", reason="not wanted any more"))
+    beside(site, lambda: lifecycle.cancel([jobs["queued"]], at=clock.now(), actor="somebody", reason="not wanted any more"))
     expect(tab.locator(".gq-head .gq-badge")).to_have_text("Cancelled", timeout=10_000)
     expect(tab.locator("#call")).to_have_attribute("open", "")
     expect(tab.locator("#do-retry")).to_be_visible()
@@ -71,7 +48,7 @@ def test_a_person_decides_with_the_keyboard(site: Site, tab: Page, jobs: dict[st
     tab.keyboard.press("Enter")
     expect(tab.locator(".messagelist")).to_contain_text("goes on with task video_found")
     expect(tab.locator("#content")).to_contain_text("Nothing needs a person")
-    assert aside(site, lambda: Job.objects.get(pk=jobs["unknown"]).state) == State.RUNNING
+    assert beside(site, lambda: Job.objects.get(pk=jobs["unknown"]).state) == State.RUNNING
 
 
 def test_tickets_are_granted_once_however_often_it_is_pressed(site: Site, tab: Page, jobs: dict[str, int]) -> None:
@@ -81,5 +58,5 @@ def test_tickets_are_granted_once_however_often_it_is_pressed(site: Site, tab: P
     tab.keyboard.press("Enter")
     tab.dblclick("button:has-text('Grant 100 tickets')")
     expect(tab.locator("h1")).to_have_text("Wallet of ana")
-    balances = aside(site, lambda: tickets.balances(User.objects.get(username="ana")))
-    assert balances["available"] == 500 - 3 * 8 + 100
+    balances = beside(site, lambda: tickets.balances(User.objects.get(username="ana")))
+    assert balances["available"] == 5_000 - 3 * 8 + 100

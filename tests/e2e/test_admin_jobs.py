@@ -1,56 +1,32 @@
 """The job list and bulk actions in a real browser, against a whole installation: live rows, keys, undo, run, refusals."""
 
 import re
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterator
 
 import pytest
-from django.contrib.auth.hashers import PBKDF2PasswordHasher
-from django.db import transaction
 from playwright.sync_api import Page, expect
 
-from queue_app import clock, lifecycle, tickets
+from queue_app import clock, lifecycle
 from queue_app.models import BulkAction, Job, State, User
-from tests import browser
+from tests.e2e.browser import beside, staff_tab
 from tests.factories import make_job
 from tests.processes import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.processes]
 LIST = "/admin/queue_app/job/"
-T = TypeVar("T")
-
-
-def rows(site: Site, what: Callable[[], T]) -> T:
-    """Do something with the site's rows, in a thread of its own: Playwright's loop runs in the test's."""
-
-    def do() -> T:
-        with site.orm(), transaction.atomic():
-            return what()
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(do).result(30)
 
 
 @pytest.fixture
-def jobs(site: Site) -> list[int]:
-    """A superuser `ana` and 60 queued jobs of hers, 3 of them about a heron. No worker runs."""
+def jobs(site: Site, staff: User) -> list[int]:
+    """60 queued jobs of Ana's, 3 of them about a heron. No worker runs."""
     with site.orm():
-        password = PBKDF2PasswordHasher().encode("password", "salt")
-        ana = User.objects.create(username="ana", is_staff=True, is_superuser=True, password=password)
-        tickets.grant(ana, 5_000, at=clock.now(), actor="tests", reason="to spend")
         prompts = ["A heron on the ice" if number < 3 else "A tram through the old town" for number in range(60)]
-        return [make_job(owner=ana, at=clock.now(), prompt=prompt, tickets=4).pk for prompt in prompts]
+        return [make_job(owner=staff, at=clock.now(), prompt=prompt, tickets=4).pk for prompt in prompts]
 
 
 @pytest.fixture
 def tab(site: Site, jobs: list[int]) -> Iterator[Page]:  # after the rows are made: Django refuses them in an event loop
-    with browser.window() as tab:
-        tab.goto(f"{site.url}/admin/login/?next={LIST}")
-        tab.fill("#id_username", "ana")
-        tab.fill("#id_password", "password")
-        tab.click("form:has(#id_password) [type=submit]")
-        tab.wait_for_url(f"**{LIST}")
+    with staff_tab(site, LIST) as tab:
         yield tab
 
 
@@ -64,7 +40,7 @@ def test_rows_change_where_they_stand_and_the_selection_and_the_focus_stay(site:
         lifecycle.cancel([gone, at], at=clock.now(), actor="somebody")
         return make_job(State.FAILED, owner=User.objects.get(username="ana"), at=clock.now()).pk
 
-    new = rows(site, meanwhile)
+    new = beside(site, meanwhile)
     expect(tab.locator(f"#job-{gone}")).to_contain_text("Cancelled", timeout=10_000)
     expect(tab.locator(f"#job-{at}")).to_contain_text("Cancelled")
     expect(tab.locator(f"#job-{chosen} .action-select")).to_be_checked()
@@ -119,7 +95,7 @@ def test_all_that_match_are_cancelled_after_a_look_an_undo_and_a_second_thought(
     expect(tab.locator("#bulk")).to_contain_text(re.compile(r"It starts in \d+ s"))
     tab.click("#do-undo")
     expect(tab.locator("#bulk")).to_contain_text("Undone before it began")
-    assert rows(site, Job.objects.filter(state=State.QUEUED).count) == 60
+    assert beside(site, Job.objects.filter(state=State.QUEUED).count) == 60
 
     site.start_worker()
     tab.goto(f"{site.url}{LIST}?q=tram")
@@ -133,5 +109,5 @@ def test_all_that_match_are_cancelled_after_a_look_an_undo_and_a_second_thought(
     tab.click("#bulk-notes a")
     expect(tab.locator("#bulk")).to_contain_text("57 of 57 jobs, 100 %", timeout=90_000)
     expect(tab.locator("#bulk .gq-head .gq-badge")).to_have_text("Done")
-    assert sum(rows(site, lambda: BulkAction.objects.latest("id").results).values()) == 57
-    assert not rows(site, Job.objects.filter(state=State.QUEUED, prompt__contains="tram").exists)
+    assert sum(beside(site, lambda: BulkAction.objects.latest("id").results).values()) == 57
+    assert not beside(site, Job.objects.filter(state=State.QUEUED, prompt__contains="tram").exists)

@@ -29,7 +29,6 @@ CHANGE = """() => new Promise((done) => {
 def site(django_db_blocker: Any) -> Iterator[Site]:
     with django_db_blocker.unblock(), closing(Site()) as site:
         site.prepare()
-        site.manage("seed_catalogue")
         with site.orm():
             full_matrix()  # for its dimension of eleven values
             ComplianceRule.objects.create(

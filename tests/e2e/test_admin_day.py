@@ -1,0 +1,144 @@
+"""A day of staff in a real browser, against a whole installation at work: watch, limit, pause, retry what failed, refund."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+from playwright.sync_api import Page, Route, expect
+
+from queue_app import clock, tickets
+from queue_app.models import ApiKey, Job, JobEvent, State, User
+from tests.e2e.browser import beside, staff_tab
+from tests.factories import make_job
+from tests.processes import Site
+
+pytestmark = [pytest.mark.e2e, pytest.mark.processes]
+WORKED = 60_000  # ms for what a worker does, on a busy machine
+TICK = 5_000  # ms between two looks of a page without a stream
+
+
+@pytest.fixture
+def key(site: Site, staff: User) -> str:
+    """An API key of Ana's; two jobs of hers have failed with the same error, and a worker is at work."""
+    with site.orm():
+        for _ in range(2):
+            make_job(State.FAILED, model_id="manim", owner=staff, at=clock.now())
+        key: str = ApiKey.objects.create(staff, scopes=["read", "submit"])[1]
+    site.wait_until_working(site.start_worker())
+    return key
+
+
+@pytest.fixture
+def tab(site: Site, key: str) -> Iterator[Page]:
+    with staff_tab(site) as tab:
+        expect(tab.locator("[data-live]")).to_contain_text("updated")
+        yield tab
+
+
+def submit(site: Site, key: str, prompt: str) -> int:
+    """Submit a job of manim by the API; gives its number."""
+    body = {"model": "manim", "prompt": prompt, "parameters": {"duration": 4}}
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = requests.post(f"{site.url}/api/v1/jobs/", json=body, headers=headers, timeout=10)
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["id"])
+
+
+def seen_after(tab: Page, words: str, began: float) -> float:
+    """Wait until the dashboard shows a job with these words; gives milliseconds since ``began``."""
+    expect(tab.locator("#part-recent")).to_contain_text(words, timeout=20_000)
+    return (time.monotonic() - began) * 1000
+
+
+def confirm(tab: Page, *, reason: str = "") -> None:
+    """Confirm the preview of a bulk action, and let it begin at once."""
+    if reason:
+        tab.fill("#reason", reason)
+    tab.click("button[value=confirm]")
+    tab.click("#do-now")
+    expect(tab.locator("#bulk .gq-head .gq-badge")).to_have_text("Done", timeout=WORKED)
+
+
+def state_of(site: Site, number: int) -> str:
+    return beside(site, lambda: Job.objects.get(pk=number).state)
+
+
+def until_completed(site: Site, *numbers: int) -> None:
+    deadline = time.monotonic() + WORKED / 1000
+    while any(state_of(site, number) != State.COMPLETED for number in numbers):
+        assert time.monotonic() < deadline, [state_of(site, number) for number in numbers]
+        time.sleep(0.2)
+
+
+def test_a_job_of_the_api_is_seen_by_event_and_by_polling(
+    site: Site, tab: Page, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_event = []
+    for number in range(3):
+        began = time.monotonic()
+        submit(site, key, f"A lighthouse at dusk, take {number}")
+        by_event.append(seen_after(tab, f"take {number}", began))
+    refused: list[str] = []
+
+    def no_stream(route: Route) -> None:
+        refused.append(route.request.url)
+        route.fulfill(status=204)  # as a server that cannot stream says it
+
+    tab.route("**/api/v1/queue/stream/", no_stream)
+    tab.reload()
+    tab.wait_for_timeout(1_000)
+    began = time.monotonic()
+    submit(site, key, "A lighthouse without a stream")
+    by_polling = seen_after(tab, "without a stream", began)
+    with capsys.disabled():
+        events = ", ".join(f"{one:.0f}" for one in by_event)
+        print(f"\nfrom the API call to the screen: {events} ms by event, {by_polling:.0f} ms by polling")
+    assert refused and by_polling < 2 * TICK
+
+
+def test_a_limit_holds_from_the_next_claim_on_and_a_pause_until_it_is_ended(site: Site, tab: Page, key: str) -> None:
+    field = tab.locator("#value-model-manim")
+    field.fill("1")
+    field.press("Enter")
+    expect(tab.locator("#below-model-manim")).to_contain_text("Limit of manim: 4 → 1.")
+    made = [submit(site, key, f"One after the other, {number}") for number in range(4)]
+    until_completed(site, *made)
+    claims = beside(
+        site, lambda: [one.data["limits"]["model"] for one in JobEvent.objects.filter(to_state=State.SUBMITTING, job__in=made)]
+    )
+    assert claims == [[1, 1]] * 4
+
+    tab.click("#pause-model-manim")
+    tab.fill("#reason", "the renderer is looked at")
+    tab.click("button:has-text('Pause manim')")
+    tab.wait_for_url("**/admin/")
+    waits = submit(site, key, "Held by the pause")
+    tab.goto(f"{site.url}/admin/queue_app/job/{waits}/change/")
+    expect(tab.locator("#content")).to_contain_text("the renderer is looked at")
+    time.sleep(2)
+    assert state_of(site, waits) == State.QUEUED
+    tab.goto(f"{site.url}/admin/")
+    tab.click("#resume-model-manim")
+    until_completed(site, waits)
+
+
+def test_failures_of_one_kind_are_retried_together_and_one_is_refunded(site: Site, tab: Page, key: str, staff: User) -> None:
+    failed = beside(site, lambda: list(Job.objects.filter(state=State.FAILED).values_list("pk", flat=True)))
+    assert len(failed) == 2
+    tab.click("#part-failures button:has-text('Retry all of these')")
+    expect(tab.locator("h1")).to_have_text("Retry 2 jobs?")
+    confirm(tab)
+    until_completed(site, *failed)
+
+    before = beside(site, lambda: tickets.balances(staff))
+    tab.goto(f"{site.url}/admin/queue_app/job/{failed[0]}/change/")
+    tab.click("#do-refund")
+    expect(tab.locator("h1")).to_have_text("Refund 1 job?")
+    tab.click("button[value=confirm]")  # without a reason: refused, and nothing has happened
+    expect(tab.locator("h1")).to_have_text("Refund 1 job?")
+    confirm(tab, reason="the lighthouse stands on its head")
+    after = beside(site, lambda: tickets.balances(staff))
+    assert after["available"] == before["available"] + 4
+    assert after["refunded"] == before["refunded"] + 4
+    assert state_of(site, failed[0]) == State.COMPLETED

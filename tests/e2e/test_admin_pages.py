@@ -1,0 +1,105 @@
+"""Every page of the admin in a real browser: its console stays clean, nothing breaks the CSP, axe finds nothing serious."""
+
+from collections.abc import Iterator
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import Resolver404, resolve
+from playwright.sync_api import Page
+
+from queue_app import clock
+from queue_app.models import Alert, ApiKey, Asset, BulkAction, Job, State, User
+from queue_app.work import bulk, policy
+from tests.campaigns.support import bring, make_campaign
+from tests.e2e.browser import staff_tab
+from tests.factories import make_job
+from tests.processes import Site
+
+pytestmark = [pytest.mark.e2e, pytest.mark.processes]
+
+MOST_PAGES = 150  # a crawl that goes on for ever is a fault of the crawl
+NOT_PAGES = ("/admin/logout/", "/admin/jsi18n/", "/admin/autocomplete/")
+IN_THE_DARK = ("admin:index", "admin:queue_app_job_changelist", "admin:queue_app_job_change", "admin:queue_app_bulkaction_change")
+OPTIONS = {"resultTypes": ["violations"], "preload": False}  # it would load style sheets in a way that the CSP forbids
+GRAVE = ("serious", "critical")
+
+
+@pytest.fixture
+def stocked(site: Site, staff: User) -> Site:
+    """Rows on every list: jobs in each state, a campaign, a key, something in the audit."""
+    with site.orm():
+        at = clock.now()
+        ApiKey.objects.create(staff, scopes=["read"], name="storefront")
+        for state in State:
+            make_job(state, owner=staff, at=at, prompt=f"<b>{state}</b> & a prompt that goes on " + "and on " * 60)
+        campaign = make_campaign(staff, name="Autumn scent", at=at)
+        first, second = Job.objects.filter(batch=campaign.pk).order_by("id")[:2]
+        bring(first, State.COMPLETED, at=at)
+        bring(second, State.FAILED, at=at)
+        policy.change(first.model.limit, at=at, actor=staff, reason="to see it", max_concurrent=5)
+        drafted = bulk.draft(BulkAction.Verb.RETRY, [second.pk], at=at, actor=staff, chosen="1 job")
+        bulk.confirm(drafted, at=at, actor=staff, reason="to see it")
+        for asset in Asset.objects.all():
+            file = site.home / "media" / asset.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(bytes(asset.size))
+        Alert.objects.create(rule_id="queue_depth", value=700, words="700 jobs wait", opened_at=at)
+    return site
+
+
+@pytest.fixture
+def tab(stocked: Site) -> Iterator[Page]:  # after the rows are made: Django refuses them where an event loop runs
+    with staff_tab(stocked) as tab:
+        yield tab
+
+
+def grave(tab: Page) -> list[str]:
+    """What axe finds serious or critical on the page as it stands, with the element that has it."""
+    found = Axe().run(tab, options=OPTIONS).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found if one["impact"] in GRAVE for node in one["nodes"][:3]]
+
+
+def kind_of(path: str) -> str | None:
+    """One name for all addresses of the same page; nothing for what is no page of ours."""
+    if path.startswith(NOT_PAGES):
+        return None
+    try:
+        return resolve(path).view_name
+    except Resolver404:
+        return path  # the crawl shall see its 404
+
+
+def test_every_page_is_clean_and_accessible(tab: Page, stocked: Site) -> None:
+    waiting, seen, faults = ["/admin/"], {"admin:index"}, []
+    pages = 0
+    while waiting:
+        address = waiting.pop(0)
+        pages += 1
+        assert pages <= MOST_PAGES
+        answer = tab.goto(f"{stocked.url}{address}")
+        assert answer is not None
+        if answer.status != 200:
+            faults.append(f"{address}: {answer.status}")
+            continue
+        faults += [f"{address}: {fault}" for fault in grave(tab)]
+        if kind_of(urlsplit(address).path) in IN_THE_DARK:
+            tab.emulate_media(color_scheme="dark", reduced_motion="reduce")  # colours must not be on their way
+            faults += [f"{address}, dark: {fault}" for fault in grave(tab)]
+            tab.emulate_media(color_scheme="light")
+        for link in tab.eval_on_selector_all("a[href]", "links => links.map((link) => link.getAttribute('href'))"):
+            parts = urlsplit(urljoin(address, link))
+            kind = kind_of(parts.path) if not parts.netloc and parts.path.startswith("/admin/") else None
+            if kind and kind not in seen:
+                seen.add(kind)
+                waiting.append(parts.path + (f"?{parts.query}" if parts.query else ""))
+    print(f"\n{pages} pages of the admin seen")
+    assert not faults, "\n".join(faults)
+
+
+def test_a_job_page_in_each_state(tab: Page, stocked: Site) -> None:
+    faults = []
+    for number in range(1, len(State) + 1):
+        tab.goto(f"{stocked.url}/admin/queue_app/job/{number}/change/")
+        faults += [f"job {number}: {fault}" for fault in grave(tab)]
+    assert not faults, "\n".join(faults)
