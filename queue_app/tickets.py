@@ -6,12 +6,12 @@ capture back. Every verb runs inside its caller's transaction, takes whole sets,
 """
 
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from django.db import transaction
-from django.db.models import F, Sum
+from django.db import connection, transaction
+from django.db.models import Sum
 
 from queue_app.models import Job, LedgerEntry, LedgerTransaction, Reservation, User, Wallet
 
@@ -30,6 +30,11 @@ _SETTLE = """
     UPDATE queue_app_reservation SET state = %(state)s, settled_at = %(at)s
      WHERE job_id = ANY(%(jobs)s) AND state = 'held' RETURNING *
 """
+_ENTER = """
+    INSERT INTO queue_app_ledgerentry (transaction_id, wallet_id, side, amount)
+    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
+"""
+_MOVE = "UPDATE queue_app_wallet SET available = available + %s, reserved = reserved + %s WHERE id = %s"
 _SETTLED_BY = {Kind.CAPTURE: Reservation.State.CAPTURED, Kind.RELEASE: Reservation.State.RELEASED}
 
 
@@ -181,18 +186,19 @@ def _book(kind: LedgerTransaction.Kind, reservations: Iterable[Reservation], *, 
 
 def _write(movements: Sequence[tuple[LedgerTransaction, int]]) -> None:
     """Write transactions with their two legs each, and move the wallets' columns by the same amounts."""
+    if not movements:
+        return
     LedgerTransaction.objects.bulk_create(entry for entry, _ in movements)
-    legs: list[LedgerEntry] = []
-    moved: dict[tuple[int, str], int] = Counter()
+    legs: list[tuple[int, int, str, int]] = []
+    moved: dict[int, Counter[str]] = defaultdict(Counter)
     for entry, amount in movements:
         for side, signed in zip(_LEGS[Kind(entry.kind)], (-amount, amount), strict=True):
-            legs.append(LedgerEntry(transaction=entry, wallet_id=entry.wallet_id, side=side, amount=signed))
-            moved[entry.wallet_id, side] += signed
-    LedgerEntry.objects.bulk_create(legs)
-    for wallet_id in sorted({entry.wallet_id for entry, _ in movements}):
-        Wallet.objects.filter(pk=wallet_id).update(
-            available=F("available") + moved[wallet_id, Side.AVAILABLE], reserved=F("reserved") + moved[wallet_id, Side.RESERVED]
-        )
+            legs.append((entry.pk, entry.wallet_id, str(side), signed))
+            moved[entry.wallet_id][side] += signed
+    with connection.cursor() as cursor:
+        cursor.execute(_ENTER, [list(column) for column in zip(*legs, strict=True)])
+        for wallet_id, by in sorted(moved.items()):
+            cursor.execute(_MOVE, [by[Side.AVAILABLE], by[Side.RESERVED], wallet_id])
 
 
 def _locked_wallets(owners: Mapping[int, int]) -> dict[int, Wallet]:
