@@ -1,64 +1,37 @@
 """The dashboard in a real browser: it renews itself, and nothing that somebody is at is lost by that."""
 
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-import requests
-from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from playwright.sync_api import Page, expect
 
-from queue_app import clock, tickets
-from queue_app.models import ApiKey, AuditEntry, Job, ModelConcurrencyLimit, QueueSettings, User
+from queue_app import clock
+from queue_app.models import AuditEntry, Job, ModelConcurrencyLimit, QueueSettings, User
 from queue_app.work import policy
-from tests import browser
+from tests.e2e.browser import beside, staff_tab
 from tests.factories import make_job
 from tests.processes import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.processes]
-SEEN_WITHIN = 1_000  # ms from a change to the screen, where the stream is up
 
 
 @pytest.fixture
-def stocked(site: Site) -> Site:
-    """A superuser `ana` with a key, and 12 jobs of manim that wait; no worker, so that nothing moves by itself."""
+def stocked(site: Site, staff: User) -> Site:
+    """12 jobs of manim that wait under a limit of 2, and one that failed; no worker, so that nothing moves by itself."""
     with site.orm():
         at = clock.now()
-        ana = User.objects.create(
-            username="ana", is_staff=True, is_superuser=True, password=PBKDF2PasswordHasher().encode("password", "salt")
-        )
-        tickets.grant(ana, 500, at=at, actor="tests", reason="to spend")
-        site.key = ApiKey.objects.create(ana, scopes=["read", "submit"])[1]  # type: ignore[attr-defined]
         ModelConcurrencyLimit.objects.filter(pk="manim").update(max_concurrent=2)
         for _ in range(12):
-            make_job(model_id="manim", owner=ana, at=at)
-        make_job("failed", model_id="manim", owner=ana, at=at)
+            make_job(model_id="manim", owner=staff, at=at)
+        make_job("failed", model_id="manim", owner=staff, at=at)
     return site
 
 
 @pytest.fixture
 def tab(stocked: Site) -> Iterator[Page]:  # after the rows are made: Django refuses them where an event loop runs
-    with browser.window() as tab:
-        tab.goto(f"{stocked.url}/admin/login/?next=/admin/")
-        tab.fill("#id_username", "ana")
-        tab.fill("#id_password", "password")
-        tab.click("input[type=submit], button[type=submit]")
-        tab.wait_for_url("**/admin/")
+    with staff_tab(stocked) as tab:
         expect(tab.locator("[data-live]")).to_contain_text("updated")
         yield tab
-
-
-def in_database(site: Site, do: Callable[[], Any]) -> Any:
-    """Do this beside the browser's event loop."""
-
-    def there() -> Any:
-        with site.orm():
-            return do()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(there).result()
 
 
 def change_limit(model: str, limit: int) -> None:
@@ -66,24 +39,12 @@ def change_limit(model: str, limit: int) -> None:
 
 
 class TestLive:
-    def test_a_job_of_the_api_appears_without_a_reload(self, stocked: Site, tab: Page) -> None:
-        headers = {"Authorization": f"Bearer {stocked.key}"}  # type: ignore[attr-defined]
-        body = {"kind": "video", "model": "manim", "prompt": "A lighthouse at dusk", "parameters": {"duration": 4}}
-        tab.evaluate("window.kept = true")
-        answer = requests.post(f"{stocked.url}/api/v1/jobs/", json=body, headers=headers, timeout=10)
-        began = time.monotonic()
-        assert answer.status_code in (200, 201, 202), answer.text
-        expect(tab.locator("#part-recent")).to_contain_text("A lighthouse at dusk", timeout=10_000)
-        print(f"seen after {(time.monotonic() - began) * 1000:.0f} ms")
-        expect(tab.locator("#card-queued .v")).to_contain_text("13")
-        assert tab.evaluate("window.kept")
-
     def test_what_is_typed_and_where_the_focus_is_outlive_a_change(self, stocked: Site, tab: Page) -> None:
         field = tab.locator("#value-model-manim")
         field.fill("6")
         tab.locator("#numbers-throughput summary").click()
         field.focus()
-        in_database(stocked, lambda: change_limit("sora-2", 9))
+        beside(stocked, lambda: change_limit("sora-2", 9))
         expect(tab.locator("#value-model-sora-2")).to_have_value("9", timeout=10_000)
         expect(field).to_have_value("6")
         expect(field).to_be_focused()
@@ -94,8 +55,8 @@ class TestLive:
         names = tab.locator("#part-lanes tbody th a")
         before = names.all_inner_texts()
         tab.locator("#model-sora-2").hover()
-        in_database(stocked, lambda: [make_job(owner=User.objects.get(username="ana"), at=clock.now()) for _ in range(20)])
-        in_database(stocked, lambda: change_limit("sora-2", 8))
+        beside(stocked, lambda: [make_job(owner=User.objects.get(username="ana"), at=clock.now()) for _ in range(20)])
+        beside(stocked, lambda: change_limit("sora-2", 8))
         expect(tab.locator("#model-sora-2 td").nth(1)).to_contain_text("20", timeout=10_000)
         assert names.all_inner_texts() == before
         tab.mouse.move(5, 5)
@@ -108,8 +69,8 @@ class TestLive:
 
     def test_what_was_open_under_a_part_that_changed_is_open_again(self, stocked: Site, tab: Page) -> None:
         tab.locator("#numbers-throughput summary").click()
-        in_database(stocked, lambda: make_job("completed", owner=User.objects.get(username="ana"), at=clock.now()))
-        in_database(stocked, lambda: change_limit("sora-2", 7))
+        beside(stocked, lambda: make_job("completed", owner=User.objects.get(username="ana"), at=clock.now()))
+        beside(stocked, lambda: change_limit("sora-2", 7))
         expect(tab.locator("#numbers-throughput tbody tr").first.locator("td").first).to_have_text("1", timeout=10_000)
         expect(tab.locator("#numbers-throughput")).to_have_attribute("open", "")
 
@@ -119,11 +80,11 @@ class TestLimits:
         field = tab.locator("#value-model-manim")
         field.fill("8")
         expect(tab.locator("#below-model-manim")).to_contain_text("12 jobs done in about", timeout=15_000)
-        assert in_database(stocked, lambda: ModelConcurrencyLimit.objects.get(pk="manim").max_concurrent) == 2
+        assert beside(stocked, lambda: ModelConcurrencyLimit.objects.get(pk="manim").max_concurrent) == 2
         field.press("Enter")
         expect(tab.locator("#below-model-manim")).to_contain_text("Limit of manim: 2 → 8.", timeout=10_000)
         expect(field).to_be_focused()
-        found = in_database(
+        found = beside(
             stocked, lambda: (ModelConcurrencyLimit.objects.get(pk="manim").max_concurrent, AuditEntry.objects.count())
         )
         assert found == (8, 1)
@@ -162,5 +123,5 @@ class TestStopAll:
         expect(tab.locator("#part-notes")).to_contain_text("The queue is paused: the bill explodes.")
         tab.click("#do-resume")
         expect(tab.locator("#do-pause")).to_be_visible()
-        assert not in_database(stocked, lambda: QueueSettings.objects.current().paused)
-        assert in_database(stocked, lambda: Job.objects.filter(state="queued").count()) == 12
+        assert not beside(stocked, lambda: QueueSettings.objects.current().paused)
+        assert beside(stocked, lambda: Job.objects.filter(state="queued").count()) == 12
