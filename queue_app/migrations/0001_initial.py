@@ -272,7 +272,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'decision for a person',
-                'verbose_name_plural': 'needs a person',
+                'verbose_name_plural': 'decisions for a person',
             },
         ),
         migrations.CreateModel(

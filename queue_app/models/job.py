@@ -372,7 +372,7 @@ class ReviewItem(models.Model):
 
     class Meta:
         verbose_name = "decision for a person"
-        verbose_name_plural = "needs a person"
+        verbose_name_plural = "decisions for a person"
         constraints = [models.UniqueConstraint(fields=["job"], condition=Q(closed_at=None), name="review_one_open_per_job")]
 
     def __str__(self) -> str:
