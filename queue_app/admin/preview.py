@@ -77,13 +77,10 @@ def look(action: BulkAction) -> dict[str, Any]:
     }
 
 
-def _cancel(chosen: Selection) -> Preview:
-    queued, running, unsure = (
-        chosen.count(State.QUEUED),
-        chosen.count(State.RUNNING),
-        chosen.count(State.SUBMITTING, State.UNKNOWN),
-    )
-    storing, asked, ended = chosen.count(State.STORING), chosen.count(State.CANCELLING), chosen.count(*TERMINAL_STATES)
+def of_cancel(count: Callable[..., int]) -> tuple[list[Line], int]:
+    """What a cancel does to jobs of which ``count(*states)`` are in these states, and to how many of them."""
+    queued, running, unsure = count(State.QUEUED), count(State.RUNNING), count(State.SUBMITTING, State.UNKNOWN)
+    storing, asked, ended = count(State.STORING), count(State.CANCELLING), count(*TERMINAL_STATES)
     stop = "Shown as “Cancel asked” until the provider answers. If it was faster, the result is kept and charged."
     later = "We do not know yet whether the provider took it. It ends as cancelled, or runs on and is then asked to stop."
     left = f"{storing} {_are(storing)} being stored, {asked} asked before, {ended} ended. They cannot be cancelled."
@@ -93,16 +90,27 @@ def _cancel(chosen: Selection) -> Preview:
         Line(unsure, "decided later", later, State.UNKNOWN, "Not known"),
         Line(storing + asked + ended, "left as they are", left, "blocked", "Too late"),
     ]
+    return lines, queued + running + unsure
+
+
+def of_retry(count: Callable[..., int]) -> tuple[list[Line], int]:
+    """The same of a retry."""
+    again = count(State.FAILED, State.CANCELLED)
+    lines = [
+        Line(again, "queued again", "Each at the end of its lane, with all its tries.", State.QUEUED, "Queued"),
+        _left(count(*State) - again, "Only failed and cancelled jobs can be retried.", "Not for retry"),
+    ]
+    return lines, again
+
+
+def _cancel(chosen: Selection) -> Preview:
+    lines, acts_on = of_cancel(chosen.count)
     notes = _tickets_back(chosen, at_once=(State.QUEUED,), later=AT_THE_PROVIDER)
-    return _preview("Cancel {}?", "Cancel {}", "Keep them", chosen, lines, queued + running + unsure, notes, is_final=True)
+    return _preview("Cancel {}?", "Cancel {}", "Keep them", chosen, lines, acts_on, notes, is_final=True)
 
 
 def _retry(chosen: Selection) -> Preview:
-    again = chosen.count(State.FAILED, State.CANCELLED)
-    lines = [
-        Line(again, "queued again", "Each at the end of its lane, with all its tries.", State.QUEUED, "Queued"),
-        _left(chosen.rest(State.FAILED, State.CANCELLED), "Only failed and cancelled jobs can be retried.", "Not for retry"),
-    ]
+    lines, acts_on = of_retry(chosen.count)
     needed = _price_today(chosen)
     notes = []
     if needed:
@@ -112,7 +120,7 @@ def _retry(chosen: Selection) -> Preview:
     if short := _short(needed):
         rest = f"{'; '.join(short)}. The lower numbers go first; each refusal is listed."
         notes.append(Note("Not enough tickets for all of them:", rest, warns=True))
-    return _preview("Retry {}?", "Retry {}", "Leave them", chosen, lines, again, notes)
+    return _preview("Retry {}?", "Retry {}", "Leave them", chosen, lines, acts_on, notes)
 
 
 def _set_priority(chosen: Selection) -> Preview:
