@@ -21,16 +21,22 @@ from queue_app.runtime.lifeline import LINE
 
 log = logging.getLogger(__name__)
 
-_PUT = "INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, clock_timestamp()) RETURNING id"
+# A task is a wake-up: what a crash of the server loses of the last half second is found by the dispatcher, and what it brings
+# back is void. So nobody waits for the disk; but a caller's own transaction is the caller's to wait for.
+_LAZILY = "FROM set_config('synchronous_commit', 'off', true)"
+_PUT = "INSERT INTO django_q_ormq (key, payload, lock) SELECT %s, %s, clock_timestamp() {} RETURNING id"
 # now(), not clock_timestamp(): the index is of no use to a condition that could change from row to row. The CTE is computed
 # once; as a plain subquery the planner may run it again and take more rows than asked for.
 _TAKE = """
     WITH first AS (
         SELECT id FROM django_q_ormq WHERE key = %s AND lock <= now() ORDER BY lock, id LIMIT %s FOR UPDATE SKIP LOCKED
     )
-    UPDATE django_q_ormq task SET lock = now() + %s * interval '1 second' FROM first WHERE task.id = first.id
+    UPDATE django_q_ormq task SET lock = now() + %s * interval '1 second'
+      FROM first, set_config('synchronous_commit', 'off', true)
+     WHERE task.id = first.id
     RETURNING task.id, task.payload
 """
+_DROP = "DELETE FROM django_q_ormq USING set_config('synchronous_commit', 'off', true) WHERE id = %s"
 
 
 class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
@@ -55,8 +61,9 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
 
     def enqueue(self, task: str) -> int:
         """Put a task at the end. Inside a transaction the task and its wake-up leave with the commit."""
-        with connections[Conf.ORM].cursor() as cursor:
-            cursor.execute(_PUT, [self.list_key, task])
+        database = connections[Conf.ORM]
+        with database.cursor() as cursor:
+            cursor.execute(_PUT.format("" if database.in_atomic_block else _LAZILY), [self.list_key, task])
             number = int(cursor.fetchone()[0])
         # a statement of its own: a NOTIFY in a writing transaction makes all commits of the database queue up
         transaction.on_commit(self._notify, using=Conf.ORM)
@@ -85,7 +92,8 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
     def delete(self, task_id: int) -> None:
         """Drop a task. Where the database is gone it comes back after ``retry`` seconds and changes nothing."""
         try:
-            super().delete(task_id)
+            with connections[Conf.ORM].cursor() as cursor:
+                cursor.execute(_DROP, [task_id])
         except (DatabaseError, InterfaceError) as error:
             log.warning("queue %s: task %s could not be acknowledged: %s", self.list_key, task_id, str(error).strip())
             connections[Conf.ORM].close()
