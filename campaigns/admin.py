@@ -14,8 +14,9 @@ from campaigns import cells as cell_reads
 from campaigns.models import Brand, Campaign, Combination, ComplianceRule, Dimension, DimensionValue
 from queue_app import clock
 from queue_app.admin import display
-from queue_app.admin.base import FastAdmin, FoundExactly, NamedCells, typed_number
+from queue_app.admin.base import FastAdmin, FoundExactly, NamedCells
 from queue_app.models import User
+from queue_app.rules import numbers
 from queue_app.work import policy
 
 Facts = dict[str, Any]  # field → value
@@ -168,8 +169,7 @@ class ShownAdmin(FoundExactly):
     campaign = ""  # how the row leads to its campaign
 
     def found_by(self, word: str) -> dict[str, Any] | None:
-        number = typed_number(word)
-        if number is not None:
+        if number := numbers.of_row(word):
             return {f"{self.campaign}pk": number}
         return {f"{self.campaign}batch__owner__username": word}
 

@@ -29,6 +29,7 @@ from campaigns.views.matrix import Matrix, marked
 from queue_app import clock
 from queue_app.admin.live import fragment_wanted
 from queue_app.models import User
+from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work import room
 from queue_app.work.intake import IntakeRefused, ModelNotAvailable
@@ -115,8 +116,7 @@ def _opened(request: HttpRequest) -> HttpResponse:
 
 def _campaign(request: HttpRequest) -> Campaign:
     """:raises Http404: there is none of that number, or it is another account's (I35)."""
-    number = request.GET.get("from", "")
-    wanted = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
+    wanted = numbers.of_row(request.GET.get("from", ""))
     return get_object_or_404(Campaign.objects.of(viewer(request)).select_related("batch", "brand"), pk=wanted)
 
 

@@ -19,6 +19,7 @@ from campaigns.views.access import viewer
 from queue_app import clock, tickets
 from queue_app.admin import live
 from queue_app.models import Job, Notice
+from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work.intake import IntakeRefused, ModelNotAvailable
 
@@ -71,7 +72,7 @@ def dismiss(request: HttpRequest) -> HttpResponse:
     unread = Notice.objects.filter(user=viewer(request), read_at=None)
     wanted = request.POST.get("notice", "")
     if wanted != "all":
-        unread = unread.filter(pk=int(wanted)) if wanted.isascii() and wanted.isdigit() and len(wanted) < 19 else unread.none()
+        unread = unread.filter(pk=numbers.of_row(wanted))
     unread.update(read_at=clock.now())
     return redirect("campaigns:home")
 

@@ -16,6 +16,7 @@ from queue_app.admin import display, history
 from queue_app.admin.base import OfJob, ReadOnlyAdmin
 from queue_app.insight.shared import at_most_every
 from queue_app.models import AuditEntry, JobEvent, OutboxMessage, State, WorkerProcess
+from queue_app.rules import numbers
 
 OFFERED = 200  # values of one filter
 
@@ -120,7 +121,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         return display.when(entry.at)
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        entry = AuditEntry.objects.filter(pk=object_id).first() if object_id.isdigit() and len(object_id) < 19 else None
+        entry = AuditEntry.objects.filter(pk=numbers.of_row(object_id)).first()
         shown = {}
         if entry is not None:
             model = history.model_of(entry)

@@ -9,22 +9,15 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Page, Paginator
 from django.db import connection, models
 from django.forms import BaseFormSet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
 
 from queue_app.admin import display
 from queue_app.admin.history import AuditedHistory
+from queue_app.rules import numbers
 
 EXACT_UP_TO = 10_000  # above it the planner's estimate is close enough for page numbers
-
-
-def typed_number(word: str) -> int | None:
-    """A row's number as people type or copy it, with or without our thousands' space; ``None`` for anything else."""
-    digits = word.strip().replace(display.NARROW, "")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
-
-
 DEEP = 1_000  # rows before a page, from which on it is found by the keys alone
 
 
@@ -135,6 +128,17 @@ class ReadOnlyAdmin(FastAdmin):
 
     sortable_by = ()
 
+    def page(self, request: HttpRequest, row: Any) -> HttpResponse | None:
+        """The row's own page in place of Django's form; ``None`` for those that have none. Whoever sees it may view the row."""
+        return None
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id) if request.method == "GET" else None  # nothing is edited by a POST here
+        page = self.page(request, row) if row is not None and self.has_view_permission(request, row) else None
+        return page or super().change_view(request, object_id, form_url, extra_context)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -170,8 +174,8 @@ class OfJob(FoundExactly):
     list_display_links = None
 
     def found_by(self, word: str) -> dict[str, Any] | None:
-        number = typed_number(word)
-        return None if number is None else {"job": number}
+        number = numbers.of_row(word)
+        return {"job": number} if number else None
 
     @admin.display(description="Job")
     def job_link(self, row: Any) -> str:

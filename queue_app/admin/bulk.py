@@ -142,13 +142,8 @@ class BulkActionAdmin(ReadOnlyAdmin):
         step = self.admin_site.admin_view(self.step)
         return [path("<int:action_id>/step/", step, name="queue_app_bulkaction_step"), *super().get_urls()]
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        action = self.get_object(request, object_id)
-        if action is None or request.method != "GET":  # nothing is edited here
-            return super().change_view(request, object_id, form_url, extra_context)
-        if not self.has_view_permission(request, action):
-            raise PermissionDenied
-        return self._page(request, action, {"reason": _text(request.GET.get("reason", ""))})
+    def page(self, request: HttpRequest, row: BulkAction) -> HttpResponse:
+        return self._page(request, row, {"reason": _text(request.GET.get("reason", ""))})
 
     def step(self, request: HttpRequest, action_id: int) -> HttpResponse:
         """Confirm, run now, undo or abort, by POST; then back to where it was asked."""

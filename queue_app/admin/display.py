@@ -9,15 +9,13 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from queue_app.models import Job, State
-from queue_app.rules import priority
+from queue_app.rules import numbers, priority
 from queue_app.rules.limits import Blocker
-
-NARROW = "\u202f"
 
 
 def number(value: int) -> str:
     """48 213, with a narrow no-break space."""
-    return f"{value:,}".replace(",", NARROW)
+    return f"{value:,}".replace(",", numbers.NARROW)
 
 
 def duration(seconds: float) -> str:

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from queue_app import clock
 from queue_app.models import Batch, GenerationModel, Job, Kind, ReviewItem, State, Status, User
 from queue_app.models.job import STATES_OF_STATUS
-from queue_app.rules import priority
+from queue_app.rules import numbers, priority
 
 LATEST = 15  # of campaigns and owners, offered for choice
 TYPED = "admin/queue_app/job/filter_typed.html"
@@ -169,7 +169,7 @@ class CampaignFilter(TypedFilter):
         return {str(batch.pk): str(batch)[:60] for batch in Batch.objects.order_by("-pk")[:LATEST]}
 
     def knows(self, value: str) -> bool:
-        return super().knows(value) or (_is_number(value) and Batch.objects.filter(pk=int(value)).exists())
+        return super().knows(value) or Batch.objects.filter(pk=numbers.of_row(value)).exists()
 
     def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
         return jobs.filter(batch=int(value))
@@ -268,7 +268,3 @@ def words(asked: Mapping[str, Any]) -> str:
     if asked.get("q"):
         said.append(f"the words “{asked['q']}”")
     return f"all with {', '.join(said)}" if said else "all jobs in view"
-
-
-def _is_number(value: str) -> bool:
-    return value.isascii() and value.isdigit() and len(value) < 19

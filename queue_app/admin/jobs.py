@@ -21,6 +21,7 @@ from queue_app.admin import display, filters, job_page, live
 from queue_app.admin.base import DressedList, ReadOnlyAdmin
 from queue_app.insight import board, waiting
 from queue_app.models import BulkAction, Job, ReviewItem, State, User
+from queue_app.rules import numbers
 from queue_app.work import bulk
 
 ROWS_MOST = 100  # of one page that renews itself
@@ -196,16 +197,18 @@ class JobAdmin(ReadOnlyAdmin):
         fields = request.POST
         if request.method != "POST" or fields.get("verb") not in Verb.values:
             return bulk_pages.back_to_the_list(request, "Choose what to do, and with which jobs, in the list.")
-        ids = [int(one) for one in fields.get("ids", "").split(",") if one.isascii() and one.isdigit() and len(one) < 19]
+        ids = [pk for one in fields.get("ids", "").split(",") if (pk := numbers.of_row(one))]
         if "ids" in fields or "query" not in fields:
             return bulk_pages.drafted(request, Verb(fields["verb"]), ids, chosen="one by one", options=fields.dict())
         asked = QueryDict(fields["query"].lstrip("?"))
         found, chosen = self._matching(request, asked), filters.words(asked.dict())
         return bulk_pages.drafted(request, Verb(fields["verb"]), found, chosen=chosen, options=fields.dict())
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        page = job_page.view(self, request, object_id) if request.method == "GET" else None  # nothing is edited here
-        return page or super().change_view(request, object_id, form_url, extra_context)
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Job | None:
+        return job_page.find(object_id)
+
+    def page(self, request: HttpRequest, row: Job) -> HttpResponse:
+        return job_page.view(self, request, row)
 
     def _matching(self, request: HttpRequest, asked: QueryDict) -> QuerySet[Job]:
         """All jobs of the list with this address; none where it asks for what the list does not know."""
@@ -260,4 +263,4 @@ def _mark(parts: Iterable[str]) -> str:
 def _shown(said: str) -> dict[int, str]:
     """The rows on the screen as the browser names them, “12:mark,13:mark”; what is none is passed over."""
     pairs = (one.partition(":") for one in said.split(",")[:ROWS_MOST])
-    return {int(pk): mark for pk, _, mark in pairs if pk.isascii() and pk.isdigit() and len(pk) < 19}
+    return {pk: mark for number, _, mark in pairs if (pk := numbers.of_row(number))}

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -12,8 +11,9 @@ from django.urls import URLPattern, path, reverse
 
 from queue_app import clock
 from queue_app.admin import display, grants
-from queue_app.admin.base import FoundExactly, OfJob, ReadOnlyAdmin, typed_number
+from queue_app.admin.base import FoundExactly, OfJob, ReadOnlyAdmin
 from queue_app.models import LedgerEntry, LedgerTransaction, Reservation, Wallet
+from queue_app.rules import numbers
 
 Kind, Side = LedgerTransaction.Kind, LedgerEntry.Side
 LATELY = timedelta(days=30)
@@ -58,18 +58,12 @@ class WalletAdmin(ReadOnlyAdmin):
     def grant_view(self, request: HttpRequest) -> HttpResponse:
         return grants.view(self, request)
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        number = typed_number(object_id)
-        wallet = None if number is None else Wallet.objects.select_related("owner").filter(pk=number).first()
-        if wallet is None or request.method != "GET":  # nothing is edited here
-            return super().change_view(request, object_id, form_url, extra_context)
-        if not self.has_view_permission(request, wallet):
-            raise PermissionDenied
+    def page(self, request: HttpRequest, row: Wallet) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
-            **_of(wallet),
+            **_of(row),
             "opts": self.opts,
-            "title": f"Wallet of {wallet.owner}",
+            "title": f"Wallet of {row.owner}",
         }
         return TemplateResponse(request, "admin/queue_app/wallet/change_form.html", context)
 
@@ -128,8 +122,7 @@ class LedgerTransactionAdmin(FoundExactly):
     change_list_template = "admin/queue_app/ledgertransaction/change_list.html"
 
     def found_by(self, word: str) -> dict[str, Any]:
-        number = typed_number(word)
-        if number is not None:
+        if number := numbers.of_row(word):
             return {"reservation__job": number}
         return {"key": word} if ":" in word else {"wallet__owner__username": word}
 

@@ -17,6 +17,7 @@ from queue_app.admin import display
 from queue_app.admin.base import OfJob
 from queue_app.admin.review_page import FORCE, OPERATE, RIGHTS, lookups, shown
 from queue_app.models import ReviewItem, State, User
+from queue_app.rules import numbers
 from queue_app.work import decisions
 from queue_app.work.decisions import DecisionRefused
 
@@ -98,13 +99,11 @@ class ReviewItemAdmin(OfJob):
         decide = path("<int:item_id>/decide/", self.admin_site.admin_view(self.decide_view), name="queue_app_reviewitem_decide")
         return [decide, *super().get_urls()]
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        item = _find(object_id)
-        if item is None:
-            return super().change_view(request, object_id, form_url, extra_context)
-        if not self.has_view_permission(request, item):
-            raise PermissionDenied
-        return self._page(request, item)
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> ReviewItem | None:
+        return _find(object_id)
+
+    def page(self, request: HttpRequest, row: ReviewItem) -> HttpResponse:
+        return self._page(request, row)
 
     def decide_view(self, request: HttpRequest, item_id: int) -> HttpResponse:
         """Carry a decision out; refused, the page comes again with what was typed."""
@@ -178,10 +177,8 @@ class ReviewItemAdmin(OfJob):
 
 
 def _find(object_id: str) -> ReviewItem | None:
-    if not (object_id.isascii() and object_id.isdigit() and len(object_id) < 19):
-        return None
     whole = ReviewItem.objects.select_related("job__owner", "job__model", "job__kind", "job__batch", "attempt__account")
-    return whole.filter(pk=object_id).first()
+    return whole.filter(pk=numbers.of_row(object_id)).first()
 
 
 def _typed(request: HttpRequest, name: str) -> str:

@@ -12,6 +12,7 @@ from django.db.models import F, Q
 
 from queue_app.models.account import User
 from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
+from queue_app.rules import numbers
 
 
 class State(models.TextChoices):
@@ -133,7 +134,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def search(self, words: str) -> Self:
         """Jobs whose prompt holds all these words (built-in full text, no stemming), or whose number this is."""
-        found = Q(pk=int(words)) if words.isascii() and words.isdigit() and len(words) < 19 else Q()
+        found = Q(pk=number) if (number := numbers.of_row(words)) else Q()
         vector = SearchVector("prompt", config="simple")
         return self.annotate(_words=vector).filter(found | Q(_words=words))
 
