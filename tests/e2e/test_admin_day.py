@@ -13,7 +13,7 @@ from tests.e2e.browser import beside, staff_tab
 from tests.factories import make_job
 from tests.processes import Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.processes]
+pytestmark = pytest.mark.e2e
 WORKED = 60_000  # ms for what a worker does, on a busy machine
 TICK = 5_000  # ms between two looks of a page without a stream
 

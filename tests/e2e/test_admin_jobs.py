@@ -12,7 +12,7 @@ from tests.e2e.browser import beside, staff_tab
 from tests.factories import make_job
 from tests.processes import Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.processes]
+pytestmark = pytest.mark.e2e
 LIST = "/admin/queue_app/job/"
 
 

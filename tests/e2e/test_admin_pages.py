@@ -16,7 +16,7 @@ from tests.e2e.browser import staff_tab
 from tests.factories import make_job
 from tests.processes import Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.processes]
+pytestmark = pytest.mark.e2e
 
 MOST_PAGES = 150  # a crawl that goes on for ever is a fault of the crawl
 NOT_PAGES = ("/admin/logout/", "/admin/jsi18n/", "/admin/autocomplete/")
