@@ -56,7 +56,11 @@ def is_running(process: int) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a browser where there is none (`.ci/browser` says how to get one); in CI that is a fault."""
+    """
+    Browser tests go first: they take long, and side by side nobody shall wait for the last one. Where there is no browser they
+    are left out (`.ci/browser` says how to get one); in CI that is a fault.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
     if browser.find() or os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
         return
     left_out = [item for item in items if item.get_closest_marker("e2e")]

@@ -7,7 +7,7 @@ from campaigns.models import Campaign
 from tests.e2e.browser import MADE_IN, halfway, log_in
 from tests.processes import Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.processes]
+pytestmark = pytest.mark.e2e
 
 
 def test_it_reaches_100_percent_by_itself_and_what_was_made_plays(site: Site, campaign: Campaign, window: Page) -> None:

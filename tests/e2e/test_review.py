@@ -10,7 +10,7 @@ from campaigns.models import Campaign
 from tests.e2e.browser import MADE_IN, halfway, log_in
 from tests.processes import Site
 
-pytestmark = [pytest.mark.e2e, pytest.mark.processes]
+pytestmark = pytest.mark.e2e
 
 
 def test_results_are_played_sought_in_judged_by_key_and_taken_along(

@@ -222,7 +222,6 @@ class TestTheCommand:
         assert [rule["offenders"][0]["job"] for rule in said["rules"] if rule["offenders"]] == [job.pk]
 
 
-@pytest.mark.processes
 @pytest.mark.django_db(transaction=True)
 def test_the_command_leaves_with_status_1_as_a_process(process_environment):
     job = make_job("completed")

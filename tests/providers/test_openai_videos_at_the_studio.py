@@ -8,8 +8,6 @@ from queue_app.providers.base import AccountConfig, Provider
 from tests.providers.contract import ProviderContract
 from tests.studio.process import StudioProcess
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:

@@ -10,8 +10,6 @@ import requests
 from tests.studio.conftest import create
 from tests.studio.process import StudioProcess
 
-pytestmark = pytest.mark.processes
-
 
 class TestACreate:
     @pytest.mark.parametrize(

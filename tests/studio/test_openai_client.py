@@ -13,7 +13,7 @@ from PIL import Image
 from tests.studio.conftest import StartStudio, client, post
 from tests.studio.process import StudioProcess
 
-pytestmark = [pytest.mark.processes, pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")]
+pytestmark = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
 
 
 class TestAVideo:
