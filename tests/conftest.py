@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from queue_app.models import ApiKey, Job, QueueSettings, User
 from queue_app.work import catalogue
 from tests import browser
 
+Figures = Callable[[str], None]
 TEST_DATABASE = "test_genqueue_"
 
 
@@ -100,6 +102,21 @@ def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None) -> I
     offenders = invariants.check(at=None)
     if offenders:
         pytest.fail("\n".join(map(str, offenders)), pytrace=False)
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Figures:
+    """Say what was measured; it is printed when the run ends, whichever worker measured it."""
+    return partial(record_property, "figures")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = terminalreporter.getreports("passed")
+    said = [value for report in reports for name, value in report.user_properties if name == "figures"]
+    if said:
+        terminalreporter.section("figures")
+    for words in said:
+        terminalreporter.write_line(str(words))
 
 
 @pytest.fixture

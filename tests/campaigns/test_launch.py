@@ -160,7 +160,7 @@ class TestMakingACellAgain:
 
 
 class TestAFullMatrix:
-    def test_of_660_is_bought_in_a_fixed_number_of_statements(self, capsys):
+    def test_of_660_is_bought_in_a_fixed_number_of_statements(self, figures):
         rich = UserFactory(tickets=100_000)
         dimensions = full_matrix()
         small, large = planned(rich), planned(rich, dimensions=dimensions)
@@ -170,10 +170,9 @@ class TestAFullMatrix:
         with CaptureQueriesContext(connection) as many:
             launch.launch(large, owner=rich, at=NOON, actor="owner")
         assert len(many) <= len(few) + 10  # bulk inserts go in chunks
-        with capsys.disabled():
-            print(f"\nlaunch: {len(few)} statements for 4 cells, {len(many)} for 660")
+        figures(f"launch: {len(few)} statements for 4 cells, {len(many)} for 660")
 
-    def test_beside_the_bare_insert_of_the_same_rows(self, capsys):
+    def test_beside_the_bare_insert_of_the_same_rows(self, figures):
         rich = UserFactory(tickets=100_000)
         made = planned(rich, dimensions=full_matrix())
         seconds, bare = [], []
@@ -183,8 +182,7 @@ class TestAFullMatrix:
             seconds.append(time.perf_counter() - began)
             bare.append(bare_insert(Batch.objects.latest("pk")))
         ours, theirs = statistics.median(seconds), statistics.median(bare)
-        with capsys.disabled():
-            print(f"\nlaunch of 660: {ours:.2f} s (budget 1.5), bare insert {theirs:.2f} s, ratio {ours / theirs:.2f} (budget 3)")
+        figures(f"launch of 660: {ours:.2f} s (budget 1.5), bare insert {theirs:.2f} s, ratio {ours / theirs:.2f} (budget 3)")
 
 
 def bare_insert(batch: Batch) -> float:

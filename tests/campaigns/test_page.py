@@ -18,6 +18,7 @@ from queue_app import clock, lifecycle, tickets
 from queue_app.lifecycle import Trouble
 from queue_app.models import AuditEntry, Batch, GenerationModel, Job, LedgerEntry, State, User
 from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
+from tests.conftest import Figures
 from tests.factories import NOON, UserFactory, make_asset, make_job
 
 pytestmark = pytest.mark.django_db
@@ -184,7 +185,7 @@ class TestTheMap:
 
 
 class TestWhatItCosts:
-    def test_660_cells_take_as_many_queries_as_4(self, web: Client, owner: User, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_660_cells_take_as_many_queries_as_4(self, web: Client, owner: User, figures: Figures) -> None:
         counts, took = [], 0.0
         for dimensions in (None, full_matrix()):
             campaign = make_campaign(owner, dimensions)
@@ -196,8 +197,7 @@ class TestWhatItCosts:
                 look(web, page(campaign, "?rows=*"))
                 took = time.monotonic() - began
             counts.append(len(queries))
-        with capsys.disabled():
-            print(f"\npage of 660 cells, none folded: {took * 1000:.0f} ms, {counts[1]} queries")
+        figures(f"page of 660 cells, none folded: {took * 1000:.0f} ms, {counts[1]} queries")
         assert counts[0] == counts[1] <= QUERIES_MOST
 
 

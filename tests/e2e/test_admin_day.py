@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from queue_app import clock, tickets
 from queue_app.models import ApiKey, Job, JobEvent, State, User
+from tests.conftest import Figures
 from tests.e2e.browser import beside, staff_tab
 from tests.factories import make_job
 from tests.processes import Site
@@ -71,9 +72,7 @@ def until_completed(site: Site, *numbers: int) -> None:
         time.sleep(0.2)
 
 
-def test_a_job_of_the_api_is_seen_by_event_and_by_polling(
-    site: Site, tab: Page, key: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_job_of_the_api_is_seen_by_event_and_by_polling(site: Site, tab: Page, key: str, figures: Figures) -> None:
     by_event = []
     for number in range(3):
         began = time.monotonic()
@@ -91,9 +90,8 @@ def test_a_job_of_the_api_is_seen_by_event_and_by_polling(
     began = time.monotonic()
     submit(site, key, "A lighthouse without a stream")
     by_polling = seen_after(tab, "without a stream", began)
-    with capsys.disabled():
-        events = ", ".join(f"{one:.0f}" for one in by_event)
-        print(f"\nfrom the API call to the screen: {events} ms by event, {by_polling:.0f} ms by polling")
+    events = ", ".join(f"{one:.0f}" for one in by_event)
+    figures(f"from the API call to the screen: {events} ms by event, {by_polling:.0f} ms by polling")
     assert refused and by_polling < 2 * TICK
 
 

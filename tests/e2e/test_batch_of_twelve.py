@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from queue_app.models import Asset, JobEvent
+from tests.conftest import Figures
 from tests.e2e.batch import BatchRun
 from tests.processes import Site
 
-pytestmark = pytest.mark.processes
+pytestmark = pytest.mark.alone
 JOBS, LIMIT = 12, 4
 
 
@@ -23,7 +24,7 @@ def site(django_db_blocker: object) -> Iterator[Site]:
             site.close()
 
 
-def test_never_more_than_four_at_once_and_first_come_first_served(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_never_more_than_four_at_once_and_first_come_first_served(site: Site, figures: Figures) -> None:
     studio = site.start_studio(seconds_per_job=1)
     site.start_worker()
     run = BatchRun(site, JOBS)
@@ -37,10 +38,7 @@ def test_never_more_than_four_at_once_and_first_come_first_served(site: Site, ca
         videos = Asset.objects.filter(kind="video", size__gt=0).count()
     number_of = dict(zip(run.prompts, run.numbers, strict=True))
     creates = [number_of[row["prompt"]] for row in log["creates"]]
-    with capsys.disabled():
-        print(
-            f"\n{JOBS} jobs: {dict(states)} in {took:.1f} s; most at once at the studio: {log['peak']}; creates of jobs {creates}"
-        )
+    figures(f"{JOBS} jobs: {dict(states)} in {took:.1f} s; most at once at the studio: {log['peak']}; creates of jobs {creates}")
 
     assert states == {"completed": JOBS} and videos == JOBS
     assert log["peak"] == LIMIT

@@ -120,7 +120,7 @@ class TestWithJavaScript:
             expect(tab.locator("#summary")).to_contain_text("Every combination is excluded")
             expect(tab.locator("#matrix-said")).to_be_focused()
 
-    def test_660_cells_follow_a_change_and_turn_pages(self, site, ana, capsys):
+    def test_660_cells_follow_a_change_and_turn_pages(self, site, ana, figures):
         with browser.window() as tab:
             open_form(tab, site, ana)
             fill_four(tab)
@@ -134,8 +134,7 @@ class TestWithJavaScript:
                     box.check()
             expect(tab.locator("#summary .gq-total")).to_have_text("660 videos")
             spent = sorted(tab.evaluate(CHANGE) for _ in range(9))
-            with capsys.disabled():
-                print(f"\n660 cells: change → new page, median {spent[4]:.0f} ms (100 ms of them wait for more typing)")
+            figures(f"660 cells: change → new page, median {spent[4]:.0f} ms (100 ms of them wait for more typing)")
             expect(tab.locator("#matrix tbody tr")).to_have_count(50)
             tab.locator("#page-next").press("Enter")
             expect(tab.locator("#in-51")).to_be_visible()

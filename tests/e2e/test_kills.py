@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from queue_app.models import JobEvent
+from tests.conftest import Figures
 from tests.e2e.batch import BatchRun, kill
 from tests.processes import Program, Site, wait_for
 
@@ -28,7 +29,7 @@ def site(django_db_blocker: object) -> Iterator[Site]:
             site.close()
 
 
-def test_all_jobs_end_and_no_attempt_is_accepted_twice(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_jobs_end_and_no_attempt_is_accepted_twice(site: Site, figures: Figures) -> None:
     studio = site.start_studio(seconds_per_job=1)
     worker = site.start_worker()
     studio.queue_faults(create=["hang_before_accept", "hang_after_accept"])
@@ -62,13 +63,12 @@ def test_all_jobs_end_and_no_attempt_is_accepted_twice(site: Site, capsys: pytes
     states = run.wait_until_all_ended(seconds=PATIENCE_SECONDS)
     took = run.seconds
     run.look()
-    figures = run.audit()
+    audit = run.audit()
     with site.orm():
         unknown = JobEvent.objects.filter(to_state="unknown").exclude(from_state="unknown").count()
-    with capsys.disabled():
-        print(f"\n{JOBS} jobs at TIME_SCALE {TIME_SCALE}: ended in {took:.1f} s, {dict(states)}")
-        print("\n".join(f"  kill -9 at {line}" for line in killed))
-        print(f"  {figures}, outcomes that were unknown for a while: {unknown}, most at once at the studio: {run.peak}")
+    figures(f"{JOBS} jobs at TIME_SCALE {TIME_SCALE}: ended in {took:.1f} s, {dict(states)}")
+    figures("\n".join(f"  kill -9 at {line}" for line in killed))
+    figures(f"  {audit}, outcomes that were unknown for a while: {unknown}, most at once at the studio: {run.peak}")
     assert states == {"completed": JOBS}
     assert run.peak <= 4
     site.manage("check_invariants")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queue_app.rules import schedule
+from tests.conftest import Figures
 
 seconds = st.floats(min_value=0.01, max_value=20_000)
 pasts = st.lists(seconds, max_size=200).map(sorted)
@@ -121,7 +122,7 @@ def rehearse(plan: Plan, middle: float, sigma: float, *, jobs: int = 400, warm_u
 
 
 class TestThePlan:
-    def test_wastes_little_of_a_slot_in_few_checks(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_wastes_little_of_a_slot_in_few_checks(self, figures: Figures) -> None:
         lines = ["", "profile (median s, σ)   ours: waste, checks per job   every 30 s: waste, checks"]
         runs = {}
         for profile in PROFILES:
@@ -133,8 +134,7 @@ class TestThePlan:
             [checks for run in runs.values() for checks in run.checks],
         )
         lines.append(f"{'all of them':<24}  {_figures(everything)}")
-        with capsys.disabled():
-            print("\n".join(lines))
+        figures("\n".join(lines))
         assert everything.wasted / everything.used < 0.026
         assert median(everything.checks) <= 8
         for (middle, sigma), run in runs.items():

@@ -63,9 +63,9 @@ def queue(*models):
     lifecycle.enter(jobs, at=NOON, actor="user")
 
 
-@pytest.mark.processes
+@pytest.mark.alone
 class TestEightProcessesAtOnce:
-    def test_claim_what_the_limit_allows_and_more_without_the_lock(self, transactional_db, capsys):
+    def test_claim_what_the_limit_allows_and_more_without_the_lock(self, transactional_db, figures):
         """One limit of a model, then one of an account that two models share, then the first with the lock taken out."""
         QueueSettings.objects.update(max_concurrent=QUEUED)
         queue("manim")
@@ -90,11 +90,10 @@ class TestEightProcessesAtOnce:
         assert told == [[n, LIMIT] for n in range(1, LIMIT + 1)]
         Job.objects.update(held=False)
 
-        with capsys.disabled():
-            print(
-                f"\n{PROCESSES} processes, {QUEUED} queued, limit {LIMIT}: claimed {sum(map(len, of_a_model))} under a model's, "
-                f"{sum(map(len, of_an_account))} under an account's of two models, {unlocked} with the lock taken out"
-            )
+        figures(
+            f"{PROCESSES} processes, {QUEUED} queued, limit {LIMIT}: claimed {sum(map(len, of_a_model))} under a model's, "
+            f"{sum(map(len, of_an_account))} under an account's of two models, {unlocked} with the lock taken out"
+        )
 
     def claims_without_the_lock(self) -> int:
         """Rounds until two claims overlap; what the test above rests on is that they can."""
