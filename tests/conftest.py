@@ -59,10 +59,10 @@ def is_running(process: int) -> bool:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
-    Browser tests go first: they take long, and side by side nobody shall wait for the last one. Where there is no browser they
-    are left out (`.ci/browser` says how to get one); in CI that is a fault.
+    What starts a whole installation goes first: it takes long and mostly waits, and nobody shall wait for the last one. Where
+    there is no browser its tests are left out (`.ci/browser` says how to get one); in CI that is a fault.
     """
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    items.sort(key=lambda item: not (item.get_closest_marker("e2e") or item.get_closest_marker("processes")))
     if browser.find() or os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
         return
     left_out = [item for item in items if item.get_closest_marker("e2e")]
