@@ -3,7 +3,6 @@ VENV   ?= .venv
 PYTHON ?= python3
 PY     := $(VENV)/bin/python
 ARGS   ?=
-TESTERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 LOCK    = uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: run test check bench lock browser
@@ -18,9 +17,9 @@ $(VENV)/.ok: requirements/dev.lock
 run: $(VENV)/.ok  ## everything for a first look; ARGS="--jobs 4 --exit" and so on go to `manage.py demo`
 	@exec $(PY) manage.py demo $(ARGS)
 
-test: $(VENV)/.ok browser  ## the whole suite on real PostgreSQL; last, alone on the machine, what counts milliseconds
-	@$(PY) -m pytest -n $(TESTERS) --dist worksteal -m "not alone" $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
-	@$(PY) -m pytest -m alone $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
+test: $(VENV)/.ok browser  ## the whole suite on real PostgreSQL: side by side what may, then, alone on the machine, what kills processes
+	@$(PY) -m pytest -n auto --dist worksteal -m "not processes" $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
+	@$(PY) -m pytest -m processes $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
 
 browser:  ## Chromium for the browser tests, from the system's packages
 	@.ci/browser

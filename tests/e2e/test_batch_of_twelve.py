@@ -9,7 +9,7 @@ from tests.conftest import Figures
 from tests.e2e.batch import BatchRun
 from tests.processes import Site
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.processes
 JOBS, LIMIT = 12, 4
 
 

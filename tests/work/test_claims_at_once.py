@@ -63,7 +63,7 @@ def queue(*models):
     lifecycle.enter(jobs, at=NOON, actor="user")
 
 
-@pytest.mark.alone
+@pytest.mark.processes
 class TestEightProcessesAtOnce:
     def test_claim_what_the_limit_allows_and_more_without_the_lock(self, transactional_db, figures):
         """One limit of a model, then one of an account that two models share, then the first with the lock taken out."""
