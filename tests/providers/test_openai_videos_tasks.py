@@ -41,12 +41,7 @@ class TestPoll:
     def test_reads_the_words_of_all_gateways(self, server: WireServer, word: str, state: TaskState) -> None:
         assert self.poll(server, VIDEO | {"status": word}).state is state
 
-    def test_notes_a_word_it_does_not_know(
-        self, server: WireServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        for name in ("queue_app", "queue_app.providers", "queue_app.providers.openai_videos"):  # whatever set them up before
-            monkeypatch.setattr(logging.getLogger(name), "disabled", False)
-            monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+    def test_notes_a_word_it_does_not_know(self, server: WireServer, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.WARNING, logger="queue_app.providers.openai_videos")
         self.poll(server, VIDEO | {"status": "pondering"})
         assert "pondering" in caplog.text
