@@ -12,6 +12,7 @@ other: a worker that dies repeats nothing and leaves nothing out, and two that c
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.db import transaction
@@ -78,15 +79,14 @@ def draft(
         raise BulkRefused("No job is chosen, or the chosen ones are gone.")
     if len(ids) > MOST:
         raise BulkRefused(f"These are more than {MOST:,} jobs; choose fewer by a filter.")
-    return BulkAction.objects.create(
-        verb=verb,
-        actor=actor,
-        options=_options(verb, options or {}),
-        chosen=chosen[:300],
-        job_ids=ids,
-        total=len(ids),
-        created_at=at,
-    )
+    return _kept(verb, ids, at=at, actor=actor, chosen=chosen, options=_options(verb, options or {}))
+
+
+def drafts(verb: str, jobs: "QuerySet[Job]", *, at: datetime, actor: User, chosen: str) -> list[BulkAction]:
+    """As :func:`draft` without options, over however many jobs: a record for each million of them, in order of their ids."""
+    ids = jobs.order_by("id").values_list("pk", flat=True).iterator(chunk_size=10_000)
+    lots = iter(lambda: list(islice(ids, MOST)), [])
+    return [_kept(Verb(verb), lot, at=at, actor=actor, chosen=chosen, options={}) for lot in lots]
 
 
 @transaction.atomic
@@ -193,6 +193,14 @@ def _step(action_id: int, *, at: datetime) -> bool:
     action.save(update_fields=["phase", "worked", "results", "ended_at", "lease_until"])
     wake.queue_changed()
     return more
+
+
+def _kept(
+    verb: BulkAction.Verb, ids: list[int], *, at: datetime, actor: User, chosen: str, options: dict[str, Any]
+) -> BulkAction:
+    return BulkAction.objects.create(
+        verb=verb, actor=actor, options=options, chosen=chosen[:300], job_ids=ids, total=len(ids), created_at=at
+    )
 
 
 def _rows() -> "QuerySet[BulkAction]":

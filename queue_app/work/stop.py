@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Func
 
 from queue_app.models import AuditEntry, BulkAction, Job, QueueSettings, State, User
 from queue_app.work import bulk, policy
@@ -22,28 +23,24 @@ class Stop:
     actions: list[BulkAction]
 
 
-@transaction.atomic
 def stop_all(
     *, at: datetime, actor: User, reason: str, cancel_queued: bool = False, cancel_running: bool = False
 ) -> list[BulkAction]:
     """
-    Pause the whole queue now. What is to be cancelled is chosen now and starts in 10 s, as bulk actions that can be undone.
+    Pause the whole queue now. What is to be cancelled is chosen then and starts in 10 s, as bulk actions that can be undone.
 
-    Gives these actions.
+    The pause is a transaction of its own: nothing that comes after it can take it back or make it wait. Gives the actions.
     """
     settings = QueueSettings.objects.current()
     policy.change(settings, at=at, actor=actor, reason=reason, paused=True, paused_reason=reason[:200], paused_until=None)
-    actions = []
-    for wanted, states, chosen in (
-        (cancel_queued, (State.QUEUED,), "Stop all: what was queued"),
-        (cancel_running, AT_THE_PROVIDER, "Stop all: what was at the providers"),
-    ):
-        jobs = Job.objects.filter(state__in=states)
-        if wanted and jobs.exists():
-            action = bulk.draft(BulkAction.Verb.CANCEL, jobs, at=at, actor=actor, chosen=chosen)
-            actions.append(bulk.confirm(action, at=at, actor=actor, reason=reason))
-    after = {"paused": True, "actions": [action.pk for action in actions]}
-    policy.audit(ACTION, "the whole queue", at=at, actor=actor, after=after, reason=reason, of=settings)
+    chosen = [
+        *(_cancelled((State.QUEUED,), "what was queued", at=at, actor=actor) if cancel_queued else ()),
+        *(_cancelled(AT_THE_PROVIDER, "what was at the providers", at=at, actor=actor) if cancel_running else ()),
+    ]
+    with transaction.atomic():
+        actions = [bulk.confirm(action, at=at, actor=actor, reason=reason) for action in chosen]
+        after = {"paused": True, "actions": [action.pk for action in actions]}
+        policy.audit(ACTION, "the whole queue", at=at, actor=actor, after=after, reason=reason, of=settings)
     return actions
 
 
@@ -58,14 +55,15 @@ def last() -> Stop | None:
     return Stop(entry.at, entry.actor_name, entry.reason, list(actions))
 
 
-def queue_again(stop: Stop, *, at: datetime, actor: User) -> BulkAction:
-    """
-    A draft that queues again what that stop cancelled and what is still cancelled: at the end of its lanes, at today's price.
+def queue_again(stop: Stop, *, at: datetime, actor: User) -> list[BulkAction]:
+    """Drafts that queue again what that stop cancelled and is still cancelled: at the end of its lanes, at today's price."""
+    actions = BulkAction.objects.filter(pk__in=[action.pk for action in stop.actions])
+    chosen = actions.annotate(chosen_id=Func("job_ids", function="unnest", set_returning=True)).values("chosen_id")
+    jobs = Job.objects.filter(pk__in=chosen, state=State.CANCELLED)
+    said = f"what “stop all” of {stop.at:%d %b, %H:%M} UTC cancelled"
+    return bulk.drafts(BulkAction.Verb.RETRY, jobs, at=at, actor=actor, chosen=said)
 
-    :raises BulkRefused: there is none.
-    """
-    ids = BulkAction.objects.filter(pk__in=[action.pk for action in stop.actions]).values_list("job_ids", flat=True)
-    jobs = Job.objects.filter(pk__in=[pk for chosen in ids for pk in chosen], state=State.CANCELLED)
-    return bulk.draft(
-        BulkAction.Verb.RETRY, jobs, at=at, actor=actor, chosen=f"what “stop all” of {stop.at:%d %b, %H:%M} UTC cancelled"
-    )
+
+def _cancelled(states: tuple[State, ...], what: str, *, at: datetime, actor: User) -> list[BulkAction]:
+    jobs = Job.objects.filter(state__in=states)
+    return bulk.drafts(BulkAction.Verb.CANCEL, jobs, at=at, actor=actor, chosen=f"Stop all: {what}")

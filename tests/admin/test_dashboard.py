@@ -4,10 +4,11 @@ import re
 from datetime import timedelta
 from html import unescape
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -25,7 +26,7 @@ from queue_app.models import (
     State,
     WorkerProcess,
 )
-from queue_app.work import policy, stop
+from queue_app.work import bulk, policy, stop
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
 
@@ -353,6 +354,27 @@ class TestStopAll:
             ("cancel", "waiting", [running.pk], "the bill explodes"),
         ]
         assert Job.objects.get(pk=queued.pk).state == State.QUEUED
+
+    def test_more_than_one_action_takes_are_several_and_so_is_the_way_back(
+        self, admin: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bulk, "MOST", 2)
+        jobs = [make_job(at=clock.now()).pk for _ in range(5)]
+        self.stop(admin, queued="1")
+        found = stop.last()
+        assert found is not None and [one.job_ids for one in found.actions] == [jobs[:2], jobs[2:4], jobs[4:]]
+        lifecycle.cancel(jobs[:4], at=clock.now(), actor="ana")
+        shown = unescape(admin.post("/admin/stop/queue-again/", follow=True).content.decode())
+        assert "They are 2 actions: open and confirm each." in shown
+        assert [one.job_ids for one in BulkAction.objects.filter(verb="retry").order_by("id")] == [jobs[:2], jobs[2:4]]
+
+    def test_the_pause_stands_whatever_becomes_of_the_rest(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        make_job(at=clock.now())
+        monkeypatch.setattr(bulk, "confirm", Mock(side_effect=OperationalError("the database went away")))
+        with pytest.raises(OperationalError):
+            self.stop(admin, queued="1")
+        assert QueueSettings.objects.current().paused
+        assert "Resume queue" in page(admin)
 
     def test_the_way_back_queues_again_what_was_cancelled(self, admin: Client) -> None:
         job = make_job(at=clock.now())

@@ -12,7 +12,6 @@ from queue_app.admin.dashboard.edits import operator
 from queue_app.models import Job, QueueSettings, State
 from queue_app.rules import limits
 from queue_app.work import stop as stopping
-from queue_app.work.bulk import BulkRefused
 
 WORD = "stop"
 
@@ -44,12 +43,14 @@ def queue_again(site: AdminSite, request: HttpRequest) -> HttpResponse:
     last = stopping.last() if request.method == "POST" else None
     if last is None:
         return redirect("admin:stop")
-    try:
-        action = stopping.queue_again(last, at=clock.now(), actor=user)
-    except BulkRefused:
+    drafts = stopping.queue_again(last, at=clock.now(), actor=user)
+    if not drafts:
         messages.warning(request, "Nothing that the last stop cancelled is still cancelled.")
         return redirect("admin:stop")
-    return redirect("admin:queue_app_bulkaction_change", action.pk)
+    if len(drafts) == 1:
+        return redirect("admin:queue_app_bulkaction_change", drafts[0].pk)
+    messages.info(request, f"They are {len(drafts)} actions: open and confirm each.")
+    return redirect("admin:queue_app_bulkaction_changelist")
 
 
 def _standing() -> dict[str, object]:
