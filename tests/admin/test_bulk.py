@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from queue_app import tickets
+from queue_app.admin.display import number
 from queue_app.models import AuditEntry, BulkAction, Job, State, User, Wallet
 from queue_app.work import bulk
 from queue_app.work.bulk import Phase, Verb
@@ -239,7 +240,12 @@ class TestRun:
         step(admin, "run_now")
         run()
         page = unescape(admin.get(f"{ACTIONS}{BulkAction.objects.get().pk}/change/").content.decode())
-        for words in ("3 of 3 jobs, 100 %", "asked to stop at the provider", f'/job/{done.pk}/change/">', "too late to cancel"):
+        for words in (
+            "3 of 3 jobs, 100 %",
+            "asked to stop at the provider",
+            f'/job/{done.pk}/change/">{number(done.pk)}</a>',
+            "too late to cancel",
+        ):
             assert words in page, words
         assert states(queued, running, done) == ["cancelled", "cancelling", "completed"]
         assert Wallet.objects.get(owner=queued.owner).reserved == 0

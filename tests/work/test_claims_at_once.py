@@ -122,6 +122,8 @@ def long_queue(db):
     job = make_job()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("REINDEX TABLE queue_app_job")  # without what the tests before this one wrote and took back
+        cursor.execute("REINDEX TABLE queue_app_attempt")
         cursor.execute("ALTER TABLE queue_app_job DISABLE TRIGGER USER")
         cursor.execute(LONG_QUEUE, [job.pk])
         cursor.execute("ANALYZE queue_app_job")
@@ -162,6 +164,4 @@ class TestAClaimOfALongQueue:
 
         plan = explain(long_queue, job_module._SLOTS_IN_USE, {"at": NOON})
         assert "Seq Scan" not in {node["Node Type"] for node in nodes(plan) if node.get("Relation Name") == "queue_app_job"}
-        long_queue.execute("SELECT pg_relation_size('queue_app_job') / current_setting('block_size')::int")
-        ((pages,),) = long_queue.fetchall()
-        assert buffers(plan) < pages / 5, "what waits and what has ended is not read; tests before this one leave a few dead rows"
+        assert buffers(plan) < 30, "what waits and what has ended is not read"
