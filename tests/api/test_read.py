@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from queue_app import lifecycle, tickets
 from queue_app.models import Attempt, Job
+from queue_app.models import job as job_module
 from tests.factories import NOON, BatchFactory, UserFactory, make_asset, make_job
 
 pytestmark = pytest.mark.django_db
@@ -163,6 +164,15 @@ class TestList:
         assert ids(api.get(URL, {"search": "sleeping"})) == [cat.pk]
         assert ids(api.get(URL, {"search": str(tram.pk)})) == [tram.pk]
         assert ids(api.get(URL, {"status": "failed"})) == []
+
+    @pytest.mark.parametrize("looked_up", [10_000, 1, 0])
+    def test_a_search_finds_the_same_however_many_the_index_gives(self, api, owner, monkeypatch, looked_up):
+        monkeypatch.setattr(job_module, "FOUND_MOST", looked_up)
+        cats = [make_job(owner=owner, prompt=f"A {how} cat.").pk for how in ("sleeping", "running")]
+        make_job(owner=owner, prompt="A yellow tram.")
+        make_job(prompt="A cat of somebody else.")
+
+        assert ids(api.get(URL, {"search": "cat"})) == cats[::-1]
 
     def test_comes_in_pages(self, api, owner):
         jobs = [make_job(owner=owner).pk for _ in range(5)]
