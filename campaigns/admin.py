@@ -198,7 +198,7 @@ class CampaignAdmin(ShownAdmin):
 
     @admin.display(description="Jobs")
     def jobs(self, campaign: Campaign) -> str:
-        return display.link(f"{reverse('admin:queue_app_job_changelist')}?batch__id__exact={campaign.pk}", "Its jobs")
+        return display.link(f"{reverse('admin:queue_app_job_changelist')}?campaign={campaign.pk}", "Its jobs")
 
     @admin.display(description="Cells")
     def cells(self, campaign: Campaign) -> str:

@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
+NOT_SEEN = 'name="seen" value=""'  # as templates write it; people's text cannot, its quotes are escaped
+
 
 def fragment_wanted(request: HttpRequest) -> bool:
     """Whether htmx asks, and so wants the changing parts only."""
@@ -24,5 +26,6 @@ def answer(request: HttpRequest, page: str, fragment: str, context: dict[str, An
     token = hashlib.sha256(shown.encode()).hexdigest()[:16]
     if unchanged(request, token):
         return HttpResponse(status=204)
-    context |= {"token": token, "live": fragment_wanted(request)}
-    return render(request, fragment if context["live"] else page, context)
+    if fragment_wanted(request):
+        return HttpResponse(shown.replace(NOT_SEEN, f'name="seen" value="{token}"', 1))
+    return render(request, page, {**context, "token": token, "live": False})
