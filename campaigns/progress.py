@@ -16,6 +16,7 @@ from queue_app.insight.forecast import Estimate
 from queue_app.models import Job, State, Status
 from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE
 from queue_app.rules import pricing
+from queue_app.work.room import Floor
 
 FIRST = 8  # rows of “next and running”
 LOOKED_AT_ANEW = 10  # seconds after which places and times left of an open campaign are shown anew, whatever happened
@@ -167,13 +168,13 @@ def _ahead(cells: Sequence[Cell], *, at: datetime) -> list[Ahead]:
 
 
 def _why(cells: Sequence[Cell], *, at: datetime) -> Why | None:
-    jobs = cell_reads.jobs(cell_reads.waiting_in_order(cells)[:1])
-    if not jobs:
-        return None
-    (job,) = jobs.values()
-    looked = waiting.outlook([job], at=at)
-    sentence = looked.sentence(job).replace(f"Batch {job.batch_id} ", "This campaign ")  # people know the campaign, not its batch
-    return Why(sentence, _caps(job, looked))
+    """Why its next job waits; ``None`` when nothing waits, or that job began since the cells were read."""
+    for job in cell_reads.jobs(cell_reads.waiting_in_order(cells)[:1]).values():
+        looked = waiting.outlook([job], at=at)
+        if looked.floor is not None and (sentence := looked.sentence(job)):
+            # people know the campaign, not its batch
+            return Why(sentence.replace(f"Batch {job.batch_id} ", "This campaign "), _caps(job, looked.floor))
+    return None
 
 
 def _failures(cells: Iterable[Cell], price: int) -> list[Failure]:
@@ -203,9 +204,7 @@ def _late(estimate: Estimate) -> tuple[bool, float]:
     return estimate.p50_seconds is None, estimate.p50_seconds or 0.0
 
 
-def _caps(job: Job, looked: waiting.Outlook) -> list[Cap]:
-    floor = looked.floor
-    assert floor is not None  # the job is queued
+def _caps(job: Job, floor: Floor) -> list[Cap]:
     route = floor.route_for(job.model_id) or next(iter(floor.routes.get(job.model_id, ())), None)
     named: Sequence[tuple[str, tuple[str, str]]] = [
         ("This campaign at once", ("batch", str(job.batch_id))),

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -12,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from campaigns import launch
+from campaigns import cells, launch
 from campaigns.models import Campaign, ComplianceRule
 from queue_app import clock, lifecycle, tickets
 from queue_app.lifecycle import Trouble
@@ -138,6 +139,15 @@ class TestWhatItSays:
     def test_a_name_that_is_markup_stays_a_name(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner, name="<script>alert(1)</script>")
         assert "<script>alert(1)" not in look(web, page(campaign))
+
+    def test_a_job_that_begins_while_the_page_is_drawn_is_no_fault(
+        self, web: Client, owner: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        campaign = make_campaign(owner)
+        read = cells.of(campaign)
+        monkeypatch.setattr(cells, "of", Mock(return_value=read))
+        bring(jobs_of(campaign)[0], State.RUNNING)
+        assert "Why it waits" not in text_of(look(web, page(campaign)))
 
 
 class TestTheMap:

@@ -21,8 +21,9 @@ def site(django_db_blocker: object) -> Iterator[Site]:
         try:
             site.prepare()
             site.start_studio(seconds_per_job=1)
-            site.start_web()
+            web = site.start_web()
             yield site
+            assert "Traceback" not in web.said(), web.said()
         finally:
             site.close()
 
