@@ -61,6 +61,7 @@ def is_running(process: int) -> bool:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
     What takes long goes first, so that in the end nobody waits for it: the LONGEST files, then whatever starts an installation.
+    xdist gives the first worker the first part of this, so what waits for processes runs beside what computes.
     Where there is no browser its tests are left out (`.ci/browser` says how to get one); in CI that is a fault.
     """
     items.sort(key=_turn)

@@ -32,4 +32,5 @@ if not DATABASES["default"]["ENGINE"].endswith("embedded"):
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 REST_FRAMEWORK["DEFAULT_THROTTLE_CLASSES"] = []
+WHITENOISE_AUTOREFRESH = True  # looks for a file when asked for it, not for all whenever a client is made
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns where there is none

@@ -310,7 +310,7 @@ class TestALostAnswer:
 class TestJobsClaimedTogether:
     """On real connections: each worker sees what the others have committed."""
 
-    @pytest.mark.processes  # a matter of milliseconds: it wants the machine for itself
+    @pytest.mark.processes  # a matter of milliseconds
     @pytest.mark.django_db(transaction=True)
     def test_are_bought_in_their_order_though_their_workers_come_in_any(self, vendor: WireServer):
         vendor.says(*(answer(200, {"id": f"video_{number}"}) for number in range(4)))
