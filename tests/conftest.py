@@ -61,7 +61,6 @@ def is_running(process: int) -> bool:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
     What takes long goes first, so that in the end nobody waits for it: the LONGEST files, then whatever starts an installation.
-    xdist gives the first worker the first part of this, so what waits for processes runs beside what computes.
     Where there is no browser its tests are left out (`.ci/browser` says how to get one); in CI that is a fault.
     """
     items.sort(key=_turn)
@@ -79,9 +78,10 @@ def _turn(item: pytest.Item) -> tuple[int, bool]:
 
 @pytest.fixture(scope="session")
 def django_db_setup(postgres: None, django_db_setup: None, django_db_blocker: Any) -> None:
-    """The test database, with the catalogue in it."""
-    with django_db_blocker.unblock():
+    """The test database, with the catalogue in it, and rows numbered from 10,001: so long numbers are on every page."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
         seed()
+        cursor.execute("SELECT setval(seqrelid, 10000) FROM pg_sequence WHERE seqtypid = 'bigint'::regtype")
 
 
 def seed() -> None:

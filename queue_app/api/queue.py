@@ -1,5 +1,7 @@
 """The queue at a glance."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -7,10 +9,12 @@ from rest_framework.response import Response
 from queue_app import clock
 from queue_app.api import answers, queue_shapes
 from queue_app.api.authentication import caller
-from queue_app.api.shapes import render
+from queue_app.api.shapes import JobLine, render
 from queue_app.api.views import View
 from queue_app.api.views import answers as answered
 from queue_app.insight import board
+from queue_app.insight.shared import at_most_every
+from queue_app.models import JobEvent, User
 
 
 class Queue(View):
@@ -19,15 +23,22 @@ class Queue(View):
         """
         Counts, models, workers, and the first 100 jobs in flight and waiting: the caller's own, for staff everybody's.
 
-        Counts, models and workers are at most a second old; the two lists are fresh.
+        Everything is at most a second old; the two lists show each event of a job at once.
         """
         user, at = caller(request), clock.now()
         seen = board.shared(at=at)
-        facts = {
-            "summary": board.summary(user, at=at),
-            "models": seen.models,
-            "workers": seen.workers,
-            "processing": answers.line_facts(board.processing(user), request),
-            "queued": answers.line_facts(board.coming_next(user), request),
-        }
-        return Response(render(queue_shapes.QueueOut, facts))
+        facts = {"summary": board.summary(user, at=at), "models": seen.models, "workers": seen.workers}
+        return Response(render(queue_shapes.BoardOut, facts) | self._lists(request, user))
+
+    def _lists(self, request: Request, user: User) -> dict[str, Any]:
+        """In flight and waiting, shared by all who may see the same until something happens to a job."""
+        whose = "all" if user.is_staff else str(user.pk)
+        last = JobEvent.objects.order_by("-pk").values_list("pk", flat=True).first()
+        return at_most_every(
+            board.SHARED_FOR,
+            f"queue:{whose}:{last}:{request.build_absolute_uri('/')}",
+            lambda: {
+                name: [render(JobLine, line) for line in answers.line_facts(jobs, request)]
+                for name, jobs in (("processing", board.processing(user)), ("queued", board.coming_next(user)))
+            },
+        )

@@ -48,9 +48,12 @@ class WorkerOut(Shape):
     task = serializers.CharField()
 
 
-class QueueOut(Shape):
+class BoardOut(Shape):
     summary = SummaryOut()
     models = ModelOut(many=True)
     workers = WorkerOut(many=True)
+
+
+class QueueOut(BoardOut):
     processing = JobLine(many=True)
     queued = JobLine(many=True)

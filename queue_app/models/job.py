@@ -249,6 +249,8 @@ class Job(models.Model):
                 name="job_waiting",
                 condition=Q(state="queued"),
             ),
+            # counts of all that waits: equal entries are kept as one, so that a million of them are a few MB
+            models.Index(fields=["model", "priority"], name="job_waiting_count", condition=Q(state="queued")),
             models.Index(fields=["not_before"], name="job_later", condition=Q(state="queued", not_before__isnull=False)),
             # tens of rows: limits, due checks and the sweep read these
             models.Index(fields=["state", "next_check_at"], name="job_in_flight", condition=Q(state__in=IN_FLIGHT_STATES)),

@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from queue_app import clock, tickets
+from queue_app.admin import display
 from queue_app.models import AuditEntry, LedgerTransaction, State, User, Wallet
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, UserFactory, make_job
@@ -162,7 +163,8 @@ class TestWallets:
         job = make_job(State.COMPLETED, owner=dita, tickets=8, at=clock.now())
         tickets.refund(job, at=clock.now(), actor="ana", reason="logo misspelt", amount=3)
         page = text_of(admin.get(f"{WALLETS}{dita.wallet.pk}/change/"))
-        for words in ("Wallet of dita", "115", "Refund", "logo misspelt", "+3", "−8", f"job {job.pk}", "settle:", "3 refunded"):
+        told = ("Wallet of dita", "115", "Refund", "logo misspelt", "+3", "−8", "settle:", "3 refunded")
+        for words in (*told, f"job {display.number(job.pk)}"):
             assert words in page, words
 
     def test_page_asks_a_fixed_number_of_queries(self, admin: Client, dita: User) -> None:

@@ -7,7 +7,7 @@ from django.test import Client
 
 from queue_app import clock
 from queue_app.models import AuditEntry, ModelConcurrencyLimit, QueueSettings, WorkerProcess
-from tests.factories import NOON, UserFactory, make_job
+from tests.factories import NOON, UserFactory, advance, make_job
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +40,22 @@ class TestQueue:
 
         assert len(staff.get("/api/v1/queue/").json()["queued"]) == 2
 
+    def test_lists_follow_each_event_at_once_and_are_nobody_elses(self, api_for):
+        owner, other = UserFactory(), UserFactory()
+        first = make_job(owner=owner)
+        api = api_for(owner)
+
+        def listed():
+            found = api.get("/api/v1/queue/").json()
+            return [job["id"] for job in found["processing"]], [job["id"] for job in found["queued"]]
+
+        assert listed() == ([], [first.pk])
+        second = make_job(owner=owner)
+        assert listed() == ([], [first.pk, second.pk])
+        advance(first, "running")
+        assert listed() == ([first.pk], [second.pk])
+        assert api_for(other).get("/api/v1/queue/").json()["queued"] == []
+
     def test_takes_a_fixed_number_of_queries(self, api_for, django_assert_max_num_queries):
         owner = UserFactory()
         for _ in range(50):
@@ -48,7 +64,7 @@ class TestQueue:
 
         with django_assert_max_num_queries(25):
             api.get("/api/v1/queue/")
-        with django_assert_max_num_queries(8):  # what is shared is a second old at most and not computed again
+        with django_assert_max_num_queries(4):  # what is shared is a second old at most and not computed again
             api.get("/api/v1/queue/")
 
 
