@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 
 from campaigns import catalogue as dimensions
 from genqueue_site.db.embedded.base import MAINTENANCE_DATABASE, server_for
-from queue_app.insight import invariants
+from queue_app.insight import forecast, invariants, shared
 from queue_app.models import ApiKey, Job, QueueSettings, User
 from queue_app.work import catalogue
 from tests import browser
@@ -90,7 +90,7 @@ def seed() -> None:
 
 
 @pytest.fixture(autouse=True)
-def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None) -> Iterator[None]:
+def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """
     Seed what a flush took, and after each test that left a job in the database ask every rule that can be asked.
 
@@ -101,6 +101,8 @@ def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None) -> I
         return
     request.getfixturevalue("_django_db_helper")
     cache.clear()  # counts and curves that a test before this one has left there
+    for module, name in ((shared, "CHEAP"), (shared, "DEAR"), (forecast, "DEAR")):
+        monkeypatch.setattr(module, name, float("inf"))  # a thread of its own would not see the rows of a test's transaction
     if not QueueSettings.objects.exists():
         seed()
     yield

@@ -17,7 +17,7 @@ from queue_app.admin import display
 from queue_app.admin.history import AuditedHistory
 from queue_app.rules import numbers
 
-EXACT_UP_TO = 10_000  # above it the planner's estimate is close enough for page numbers
+EXACT_UP_TO = 2_000  # above it the planner's estimate is close enough for page numbers
 DEEP = 1_000  # rows before a page, from which on it is found by the keys alone
 
 

@@ -142,6 +142,12 @@ def link(url: str, text: str) -> SafeString:
     return format_html('<a href="{}">{}</a>', url, text)
 
 
+def chooser(name: str, row: int, label: str) -> SafeString:
+    """The box that chooses a row for the actions of a list; Django's own is drawn by a template for each row."""
+    box = '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">'
+    return format_html(box, name, str(row), label)
+
+
 def chips(words: Iterable[str]) -> SafeString:
     return format_html_join(" ", '<span class="gq-chip">{}</span>', ((word,) for word in words))
 

@@ -6,14 +6,16 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.templatetags.admin_list import items_for_result
+from django.contrib.admin.templatetags.admin_list import items_for_result, result_headers
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import path
 from django.utils.functional import cached_property
+from django.utils.safestring import SafeString
 
 from queue_app import clock
 from queue_app.admin import bulk as bulk_pages
@@ -26,7 +28,7 @@ from queue_app.work import bulk
 
 ROWS_MOST = 100  # of one page that renews itself
 NEW_MOST = 100  # above it the number of new jobs is not counted on
-FAR = 10_000  # in a lane: the list counts places so far, so that its newest jobs cost no walk through a million
+FAR = 2_000  # in a lane: the list counts places so far, so that its newest jobs cost no walk through a million
 FRAGMENT = "admin/queue_app/job/_live.html"
 # name, filters, the count of `board.summary` that shows the same jobs, and whether it calls for somebody
 SAVED_VIEWS: tuple[tuple[str, dict[str, str], str, bool], ...] = (
@@ -57,6 +59,10 @@ class JobList(DressedList):
         self.result_count, self.full_result_count, self.result_list = 0, 0, Job.objects.none()
         self.can_show_all, self.multi_page = False, False
         self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
+
+    @cached_property
+    def headers(self) -> list[dict[str, Any]]:
+        return list(result_headers(self))
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -116,6 +122,9 @@ class JobAdmin(ReadOnlyAdmin):
         looked = waiting.outlook(rows, at=at, far=FAR)
         for row in rows:
             row.at, row.outlook = at, looked  # type: ignore[attr-defined]
+
+    def action_checkbox(self, job: Job) -> SafeString:
+        return display.chooser(ACTION_CHECKBOX_NAME, job.pk, f"Choose job {job.pk}")
 
     @admin.display(description="Job")
     def job(self, job: Job) -> str:

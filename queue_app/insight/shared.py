@@ -3,13 +3,15 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import RLock, Thread
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from django.core.cache import cache
 from django.db import DatabaseError, InterfaceError, connection
 
 T = TypeVar("T")
+CHEAP = 0.02  # seconds; who asks may wait so long
 DEAR = 0.1  # seconds; what costs more is computed anew behind the back of who asks
 SERVED = 60.0  # seconds for which an old answer may serve meanwhile
 _LOCKS = [RLock() for _ in range(64)]  # what is computed may ask for more, whose lock may be the same
@@ -17,8 +19,15 @@ log = logging.getLogger(__name__)
 
 
 def at_most_every(seconds: float, key: str, compute: Callable[[], T]) -> T:
-    """Give what ``compute`` answered at most ``seconds`` ago; of many who ask at once, one computes and the others wait."""
-    return while_worth(0, key, compute, at_least=seconds)
+    """
+    Give what ``compute`` answered at most ``seconds`` ago; of many who ask at once, one computes and the others wait.
+
+    Half-way to that age a thread computes what is not cheap anew: while many ask, nobody waits.
+    """
+    found = while_worth(0, key, lambda: _born(compute), at_least=seconds)
+    if found.cost > CHEAP and time.monotonic() - found.at > seconds / 2:
+        in_background(key, lambda: cache.set(key, _born(compute), seconds))
+    return found.answer
 
 
 def while_worth(times: float, key: str, compute: Callable[[], T], *, at_least: float) -> T:
@@ -64,6 +73,20 @@ def _alone(key: str, compute: Callable[[], object]) -> None:
     finally:
         connection.close()
         cache.delete(f"{key}:busy")
+
+
+@dataclass(frozen=True)
+class _Born(Generic[T]):
+    """An answer, when it began to be computed, and the seconds that it took."""
+
+    answer: T
+    at: float
+    cost: float
+
+
+def _born(compute: Callable[[], T]) -> _Born[T]:
+    began = time.monotonic()
+    return _Born(compute(), began, time.monotonic() - began)
 
 
 def _timed(times: float, key: str, compute: Callable[[], T], at_least: float) -> T:

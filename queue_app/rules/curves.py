@@ -1,6 +1,6 @@
 """When a job starts and a batch ends, read off the plays of `drain`. Seconds from now throughout."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -83,10 +83,10 @@ class Curves:
         """A start later than what was played: at the pace of its lane until then; of the whole queue where that stood still."""
         play = self.plays[index]
         for lanes in ([model], list(self._lanes)):
-            started = [start for lane in lanes for start in self._lane_starts(index, lane)]
-            later = sum(1 for start in started if start > 0)
+            played = [self._lane_starts(index, lane) for lane in lanes]
+            later = sum(len(starts) - bisect_right(starts, 0.0) for starts in played)
             if later and play.until > 0:
-                ahead = sum(self._before(lane, order) for lane in lanes) + more - len(started)
+                ahead = sum(self._before(lane, order) for lane in lanes) + more - sum(map(len, played))
                 return play.until + max(0, ahead) * play.until / later
         return inf
 

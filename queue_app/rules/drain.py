@@ -11,7 +11,9 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from heapq import heapify, heappop, heappush
+from itertools import accumulate
 from random import Random
 
 from queue_app.rules import eta
@@ -67,16 +69,21 @@ class Line:
     batch: int | None = None
     enters: float = 0.0
 
-    @property
+    @cached_property
     def count(self) -> int:
-        return sum(run.count for run in self.runs)
+        return self._begins[-1]
+
+    @cached_property
+    def _begins(self) -> list[int]:
+        """The place of each run's first job, and behind them the number of all jobs."""
+        return [0, *accumulate(run.count for run in self.runs)]
 
     def place(self, order: Order) -> int | None:
         """The place of the job with this order in the line, from 0; ``None`` when it is not in it."""
         index = bisect_right(self.runs, order, key=lambda run: run.first) - 1
         if index < 0 or order > self.runs[index].last:
             return None
-        return sum(run.count for run in self.runs[:index]) + min(self.runs[index].before(order), self.runs[index].count - 1)
+        return self._begins[index] + min(self.runs[index].before(order), self.runs[index].count - 1)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from queue_app.insight import shared
 
 
 @pytest.fixture(autouse=True)
-def nobody_has_asked() -> None:
+def nobody_has_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     cache.clear()
+    monkeypatch.setattr(shared, "CHEAP", 0.02)
 
 
 class TestAtMostEvery:
@@ -45,6 +46,18 @@ class TestAtMostEvery:
         asks.start()
         asks.join(5)
         assert found == [7]
+
+    def test_from_half_its_age_on_a_thread_computes_a_dear_one_anew_and_nobody_waits(self, db: None) -> None:
+        began = time.monotonic() - 6
+        cache.set("dear", shared._Born(1, began, cost=1.0), 10)
+        cache.set("cheap", shared._Born(1, began, cost=0.0), 10)
+        assert shared.at_most_every(10, "cheap", lambda: 2) == 1
+        assert shared.at_most_every(10, "dear", lambda: 2) == 1
+        ends = time.monotonic() + 5
+        while shared.at_most_every(10, "dear", lambda: 3) != 2:
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        assert shared.at_most_every(10, "cheap", lambda: 3) == 1
 
 
 class TestWithoutWaiting:
