@@ -74,12 +74,12 @@ stream = Stream.as_view()
 
 async def events(client: Client) -> AsyncIterator[bytes]:
     """What the page hears, until it goes away or its time is over."""
-    # this request ends in minutes; the connection that looked its user up must not wait for that
-    await sync_to_async(connections.close_all)()
-    loop = asyncio.get_running_loop()
-    ends = loop.time() + LIFETIME_SECONDS
-    hub.join(client)
-    try:
+    try:  # from the first moment: who goes away while this waits for a thread must leave, too
+        # this request ends in minutes; the connection that looked its user up must not wait for that
+        await sync_to_async(connections.close_all)()
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + LIFETIME_SECONDS
+        hub.join(client)
         yield COME_AGAIN
         while loop.time() < ends:
             try:

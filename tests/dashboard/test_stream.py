@@ -207,6 +207,17 @@ class TestTheHub:
             one.close()
         wait_for(lambda: connections_of_the_web() == 0, of="no connection")
 
+    def test_is_left_by_a_page_that_goes_before_it_hears_anything(self):
+        async def comes_and_goes() -> bool:
+            client = hub.hub.admit(User(pk=1))
+            page = asyncio.ensure_future(anext(stream.events(client)))
+            await asyncio.sleep(0)  # it waits for the thread that closes the connections
+            page.cancel()
+            await asyncio.wait([page])
+            return client in hub.hub._clients
+
+        assert not asyncio.run(comes_and_goes())
+
     def test_comes_back_after_a_restart_of_the_database_and_says_look_again(self, site, listen):
         owner = UserFactory()
         one = listen(owner)
