@@ -83,7 +83,8 @@ async def events(client: Client) -> AsyncIterator[bytes]:
         yield COME_AGAIN
         while loop.time() < ends:
             try:
-                news = await asyncio.wait_for(client.news(), STILL_HERE_SECONDS)
+                async with asyncio.timeout(STILL_HERE_SECONDS):  # not wait_for(), which loses a cancellation beside a result
+                    news = await client.news()
             except TimeoutError:
                 yield STILL_HERE
                 continue

@@ -218,6 +218,30 @@ class TestTheHub:
 
         assert not asyncio.run(comes_and_goes())
 
+    @pytest.mark.parametrize("turns", range(4))
+    def test_is_left_by_a_page_that_goes_while_news_reach_it(self, turns, monkeypatch):
+        monkeypatch.setattr(hub.hub, "join", lambda _: None)
+
+        async def told_and_gone() -> bool:
+            client = hub.hub.admit(User(pk=1))
+            heard: list[bytes] = []
+
+            async def page() -> None:
+                async for part in stream.events(client):
+                    heard.append(part)
+
+            served = asyncio.ensure_future(page())
+            while not heard:
+                await asyncio.sleep(0.01)
+            client.tell(hub.News(resync=True))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            served.cancel()
+            await asyncio.wait([served], timeout=1)
+            return client in hub.hub._clients
+
+        assert not asyncio.run(told_and_gone())
+
     def test_comes_back_after_a_restart_of_the_database_and_says_look_again(self, site, listen):
         owner = UserFactory()
         one = listen(owner)
