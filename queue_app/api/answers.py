@@ -7,7 +7,8 @@ from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
 
-from django.db.models import Prefetch, Sum, prefetch_related_objects
+from django.db import connection
+from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
@@ -15,14 +16,22 @@ from queue_app.api import shapes
 from queue_app.insight import stages as staging
 from queue_app.insight import waiting
 from queue_app.insight.waiting import Outlook
-from queue_app.models import Asset, Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Reservation, State
+from queue_app.models import Asset, Attempt, Job, JobEvent, State
 from queue_app.models.job import STATUS_OF_STATE, JobQuerySet
 
 MAIN_ASSETS = (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)
-_OF_RESERVATION = {
-    Reservation.State.HELD: "reserved",
-    Reservation.State.CAPTURED: "captured",
-}
+_SETTLED = ("reserved", "captured", "refunded")
+_TICKETS = """
+    SELECT held.job_id, coalesce(sum(held.amount) FILTER (WHERE held.state = 'held'), 0)::bigint,
+           coalesce(sum(held.amount) FILTER (WHERE held.state = 'captured'), 0)::bigint, coalesce(sum(refund.amount), 0)::bigint
+      FROM queue_app_reservation held
+      LEFT JOIN LATERAL (
+        SELECT sum(entry.amount) AS amount FROM queue_app_ledgertransaction given
+          JOIN queue_app_ledgerentry entry ON entry.transaction_id = given.id AND entry.side = 'available'
+         WHERE given.reservation_id = held.id AND given.kind = 'refund'
+      ) refund ON true
+     WHERE held.job_id = ANY(%s) GROUP BY held.job_id
+"""
 
 
 def jobs(rows: Sequence[Job], request: Request, *, at: datetime) -> list[dict[str, Any]]:
@@ -47,20 +56,12 @@ def visible(rows: JobQuerySet) -> JobQuerySet:
 
 def tickets(rows: Iterable[Job]) -> dict[int, dict[str, int]]:
     """What is held, was charged and was given back for each job."""
-    found: dict[int, dict[str, int]] = defaultdict(lambda: {"reserved": 0, "captured": 0, "refunded": 0})
+    found: dict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_SETTLED, 0))
     listed = [row.pk for row in rows]
-    if not listed:
-        return found
-    settled = Reservation.objects.filter(job__in=listed, state__in=_OF_RESERVATION)
-    for pk, state, amount in settled.values_list("job", "state").annotate(Sum("amount")):
-        found[pk][_OF_RESERVATION[state]] = amount
-    refunds = LedgerEntry.objects.filter(
-        transaction__kind=LedgerTransaction.Kind.REFUND,
-        transaction__reservation__job__in=listed,
-        side=LedgerEntry.Side.AVAILABLE,
-    )
-    for pk, amount in refunds.values_list("transaction__reservation__job").annotate(Sum("amount")):
-        found[pk]["refunded"] = amount
+    if listed:
+        with connection.cursor() as cursor:
+            cursor.execute(_TICKETS, [listed])
+            found.update((pk, dict(zip(_SETTLED, sums, strict=True))) for pk, *sums in cursor.fetchall())
     return found
 
 
@@ -79,15 +80,23 @@ def dollars(amount: Decimal) -> str:
 
 def _facts(rows: Sequence[Job], request: Request, *, at: datetime) -> list[dict[str, Any]]:
     claimed = [row for row in rows if row.attempt_number]  # before its first claim a job has no attempt, no file, no charge
-    prefetch_related_objects(
-        claimed,
-        Prefetch("attempts", Attempt.objects.filter(step="main").order_by("number"), to_attr="tries"),
-        Prefetch("events", JobEvent.objects.order_by("seq"), to_attr="history"),
-        Prefetch("assets", Asset.objects.order_by("version", "created_at", "kind"), to_attr="files"),
-    )
-    outlook = waiting.outlook(rows, at=at)
-    money = tickets(claimed)
-    return [_job(row, outlook, money.get(row.pk) or _untouched(row), request) for row in rows]
+    tries = _by_job(Attempt.objects.filter(step="main").order_by("number"), claimed)
+    events = _by_job(JobEvent.objects.order_by("seq"), claimed)
+    files = _by_job(Asset.objects.order_by("version", "created_at", "kind"), claimed)
+    outlook, money = waiting.outlook(rows, at=at), tickets(claimed)
+    return [
+        _job(row, outlook, events[row.pk], money.get(row.pk) or _untouched(row), request)
+        | {"attempts": tries[row.pk], **_results(files[row.pk], request)}
+        for row in rows
+    ]
+
+
+def _by_job(rows: QuerySet[Any], jobs: Sequence[Job]) -> dict[int, list[Any]]:
+    """What belongs to each of these jobs, in order; no query when there are none."""
+    found: dict[int, list[Any]] = defaultdict(list)
+    for row in rows.filter(job__in=[job.pk for job in jobs]) if jobs else ():
+        found[row.job_id].append(row)
+    return found
 
 
 def _untouched(row: Job) -> dict[str, int]:
@@ -113,10 +122,8 @@ def _row(row: Job) -> dict[str, Any]:
     }
 
 
-def _job(row: Job, outlook: Outlook, money: dict[str, int], request: Request) -> dict[str, Any]:
-    found = staging.stages(row, getattr(row, "history", ()), at=outlook.at)
-    files = [asset(file, request) for file in getattr(row, "files", ())]
-    mains = [file["url"] for file in files if file["kind"] in MAIN_ASSETS]
+def _job(row: Job, outlook: Outlook, events: list[JobEvent], money: dict[str, int], request: Request) -> dict[str, Any]:
+    stages = staging.stages(row, events, at=outlook.at)
     return {
         **_row(row),
         "parameters": row.parameters,
@@ -129,14 +136,11 @@ def _job(row: Job, outlook: Outlook, money: dict[str, int], request: Request) ->
         "eta": outlook.eta(row),
         "waiting_on": outlook.waiting_on(row),
         "waiting": outlook.sentence(row),
-        "stage": staging.current(found),
-        "stages": found,
-        "attempts": getattr(row, "tries", ()),
+        "stage": staging.current(stages),
+        "stages": stages,
         "tickets": money,
         "cost": cost(row),
         "error": {"code": row.error_code, "message": row.error_message} if row.error_code else None,
-        "assets": files,
-        "result_url": mains[-1] if mains else None,
         "cancel_asked": row.cancel_asked_at is not None,
         "completed_at": row.ended_at if row.state == State.COMPLETED else None,
         "ended_at": row.ended_at,
@@ -147,6 +151,12 @@ def _job(row: Job, outlook: Outlook, money: dict[str, int], request: Request) ->
             "retry": address(request, "job-retry", row.pk),
         },
     }
+
+
+def _results(files: list[Asset], request: Request) -> dict[str, Any]:
+    told = [asset(file, request) for file in files]
+    mains = [file["url"] for file in told if file["kind"] in MAIN_ASSETS]
+    return {"assets": told, "result_url": mains[-1] if mains else None}
 
 
 def asset(file: Asset, request: Request) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from django.db import connection
-
 from queue_app.insight import forecast
 from queue_app.insight.forecast import Estimate as Eta
+from queue_app.insight.places import position, positions
 from queue_app.models import Job, QueueSettings, State
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker
@@ -16,31 +15,6 @@ from queue_app.work import room
 from queue_app.work.room import Floor
 
 __all__ = ["Eta", "Outlook", "eta", "outlook", "position", "positions", "waiting_on"]
-
-# One count of what is above, for each lane and priority asked for; then only the steps from one asked job to the next.
-_POSITIONS = """
-    WITH asked AS (
-        SELECT id, model_id, priority, order_key, lag(order_key) OVER place AS key_before, lag(id) OVER place AS id_before
-          FROM queue_app_job WHERE id = ANY(%(ids)s) AND state = 'queued'
-        WINDOW place AS (PARTITION BY model_id, priority ORDER BY order_key, id)
-    ), above AS (
-        SELECT lane.*, (SELECT count(*) FROM (
-                          SELECT FROM queue_app_job job
-                           WHERE job.state = 'queued' AND job.model_id = lane.model_id AND job.priority > lane.priority
-                           {limit}) higher) AS jobs
-          FROM (SELECT DISTINCT model_id, priority FROM asked) lane
-    ), steps AS (
-        SELECT asked.*, (SELECT count(*) FROM (
-                           SELECT FROM queue_app_job job
-                            WHERE job.state = 'queued' AND job.model_id = asked.model_id AND job.priority = asked.priority
-                              AND (job.order_key, job.id) > (coalesce(key_before, -9223372036854775808), coalesce(id_before, 0))
-                              AND (job.order_key, job.id) <= (asked.order_key, asked.id)
-                            {limit}) step) AS jobs
-          FROM asked
-    )
-    SELECT steps.id, above.jobs + sum(steps.jobs) OVER (PARTITION BY model_id, priority ORDER BY steps.order_key, steps.id)
-      FROM steps JOIN above USING (model_id, priority)
-"""
 
 
 @dataclass
@@ -53,7 +27,7 @@ class Outlook:
     floor: Floor | None
 
     def position(self, job: Job) -> int | None:
-        """1-based, dense, in its lane, held and delayed jobs counted (I18); ``None`` for a job that is not queued."""
+        """1-based, dense, in its lane, held and delayed jobs counted (I18, `places`); ``None`` for a job that is not queued."""
         return self.positions.get(job.pk)
 
     def waiting_on(self, job: Job) -> list[Blocker]:
@@ -108,26 +82,6 @@ def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None) -> Out
         floor = room.load(at=at, policy=QueueSettings.objects.current())
         floor.learn({job.batch_id for job in queued}, {job.owner_id for job in queued})
     return Outlook(at=at, jobs=listed, positions=positions((job.pk for job in queued), far=far), floor=floor)
-
-
-def positions(ids: Iterable[int], *, far: int | None = None) -> dict[int, int]:
-    """
-    The place of each of these jobs in its lane; what is not queued is left out.
-
-    :param far: count no farther: a place beyond it is told as some number above it, in a time that does not grow with the lane.
-    """
-    listed = list(ids)
-    if not listed:
-        return {}
-    with connection.cursor() as cursor:
-        limit = "" if far is None else "LIMIT %(far)s + 1"
-        cursor.execute(_POSITIONS.format(limit=limit), {"ids": listed, "far": far})
-        return {pk: int(place) for pk, place in cursor.fetchall()}
-
-
-def position(job: Job) -> int | None:
-    """The job's place in its lane, 1-based and dense; ``None`` when it is not queued."""
-    return positions([job.pk]).get(job.pk)
 
 
 def waiting_on(job: Job, at: datetime) -> list[Blocker]:

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from queue_app.insight import waiting
+from queue_app.insight import places, waiting
 from queue_app.models import Job, ModelConcurrencyLimit, QueueSettings, State
 from queue_app.work import policy
 from tests.factories import NOON, BatchFactory, UserFactory, claimed, make_job
@@ -68,6 +69,37 @@ class TestPosition:
 
         assert [exact[job.pk] for job in jobs] == [1, 2, 3, 4, 5, 6, 7]
         assert all(counted[pk] == place if place <= far else counted[pk] > far for pk, place in exact.items())
+
+    @pytest.mark.parametrize("step", [1, 2, 3, 20])
+    @pytest.mark.parametrize("asked", [slice(None), slice(9, None, 4), slice(-1, None)])
+    def test_is_the_same_far_down_where_it_is_counted_from_milestones(self, step, asked, monkeypatch):
+        owner = UserFactory()
+        jobs = [
+            make_job(owner=owner, priority=number % 3 * 10, model_id=("sora-2", "sora-2-pro")[number % 2]) for number in range(20)
+        ]
+        Job.objects.filter(pk=jobs[7].pk).update(order_key=jobs[1].order_key)
+        ids = [job.pk for job in jobs]
+        expected = waiting.positions(ids)
+        monkeypatch.setattr(places, "EXACT_UP_TO", 2)
+        monkeypatch.setattr(places, "STEP", step)
+
+        found = waiting.positions(ids[asked])
+
+        assert found == {pk: expected[pk] for pk in ids[asked]}
+        assert sorted(expected.values()) == sorted([*range(1, 11)] * 2)
+
+    def test_far_down_knows_at_once_who_came_and_after_a_moment_who_went(self, monkeypatch):
+        monkeypatch.setattr(places, "EXACT_UP_TO", 2)
+        monkeypatch.setattr(places, "STEP", 4)
+        jobs = [make_job() for _ in range(9)]
+        assert waiting.position(jobs[8]) == 9
+
+        newest = make_job()
+        claimed(jobs[0])
+
+        assert (waiting.position(newest), waiting.position(jobs[1])) == (10, 1)
+        cache.clear()
+        assert waiting.position(newest) == 9
 
     def test_of_many_jobs_takes_one_query(self, django_assert_num_queries):
         jobs = [make_job() for _ in range(10)]

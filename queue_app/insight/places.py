@@ -1,0 +1,135 @@
+"""Where queued jobs stand in their lanes: the first thousands counted, places beyond counted from milestones that all share."""
+
+from bisect import bisect
+from collections.abc import Iterable
+from itertools import groupby
+from typing import NamedTuple
+
+from django.db import connection
+
+from queue_app.insight import lanes
+from queue_app.insight.shared import without_waiting
+from queue_app.models import Job
+
+EXACT_UP_TO = 2_000  # farther down, what started or came in the last second or so may not be in yet
+STEP = 500  # places between two milestones
+KEPT, WORTH = 1.0, 20  # seconds that a lane's milestones serve at least, and times what they cost
+
+# One count of what is above, for each lane and priority asked for; then only the steps from one asked job to the next.
+_COUNTED = """
+    WITH asked AS (
+        SELECT id, model_id, priority, order_key, lag(order_key) OVER place AS key_before, lag(id) OVER place AS id_before
+          FROM queue_app_job WHERE id = ANY(%(ids)s) AND state = 'queued'
+        WINDOW place AS (PARTITION BY model_id, priority ORDER BY order_key, id)
+    ), above AS (
+        SELECT lane.*, (SELECT count(*) FROM (
+                          SELECT FROM queue_app_job job
+                           WHERE job.state = 'queued' AND job.model_id = lane.model_id AND job.priority > lane.priority
+                           LIMIT %(far)s + 1) higher) AS jobs
+          FROM (SELECT DISTINCT model_id, priority FROM asked) lane
+    ), steps AS (
+        SELECT asked.*, (SELECT count(*) FROM (
+                           SELECT FROM queue_app_job job
+                            WHERE job.state = 'queued' AND job.model_id = asked.model_id AND job.priority = asked.priority
+                              AND (job.order_key, job.id) > (coalesce(key_before, -9223372036854775808), coalesce(id_before, 0))
+                              AND (job.order_key, job.id) <= (asked.order_key, asked.id)
+                            LIMIT %(far)s + 1) step) AS jobs
+          FROM asked
+    )
+    SELECT model_id, priority, steps.order_key, steps.id,
+           above.jobs + sum(steps.jobs) OVER (PARTITION BY model_id, priority ORDER BY steps.order_key, steps.id)
+      FROM steps JOIN above USING (model_id, priority)
+"""
+_MILESTONES = """
+    SELECT order_key, id FROM (
+        SELECT order_key, id, row_number() OVER (ORDER BY order_key, id) AS place
+          FROM queue_app_job WHERE state = 'queued' AND model_id = %(model)s AND priority = %(priority)s) lane
+     WHERE place %% %(step)s = 0 ORDER BY order_key, id
+"""
+_STEPS = """
+    SELECT (SELECT count(*) FROM queue_app_job job
+             WHERE job.state = 'queued' AND job.model_id = asked.model AND job.priority = asked.priority
+               AND (job.order_key, job.id) > (asked.key_before, asked.id_before)
+               AND (job.order_key, job.id) <= (asked.key, asked.id))
+      FROM unnest(%(models)s, %(priorities)s, %(keys_before)s, %(ids_before)s, %(keys)s, %(ids)s) WITH ORDINALITY
+           AS asked(model, priority, key_before, id_before, key, id, number)
+     ORDER BY number
+"""
+Point = tuple[int, int]  # order key and id: what orders a lane of one priority
+_BEGIN: Point = (-(1 << 63), 0)
+
+
+def positions(ids: Iterable[int], *, far: int | None = None) -> dict[int, int]:
+    """
+    The place of each of these jobs in its lane, 1-based; what is not queued is left out.
+
+    :param far: count no farther: a place beyond it is told as some number above it.
+    """
+    listed = list(ids)
+    if not listed:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTED, {"ids": listed, "far": EXACT_UP_TO if far is None else far})
+        rows = [(_Asked(*row[:-1]), int(row[-1])) for row in cursor.fetchall()]
+    found = {asked.id: place for asked, place in rows}
+    if far is None:
+        found |= _beyond(asked for asked, place in rows if place > EXACT_UP_TO)
+    return found
+
+
+def position(job: Job) -> int | None:
+    """The job's place in its lane, 1-based and dense; ``None`` when it is not queued."""
+    return positions([job.pk]).get(job.pk)
+
+
+class _Asked(NamedTuple):
+    model: str
+    priority: int
+    key: int
+    id: int
+
+
+def _beyond(asked: Iterable[_Asked]) -> dict[int, int]:
+    """Places that are counted from the last milestone before them, or from the asked job before them if that is nearer."""
+    jobs = sorted(asked)
+    if not jobs:
+        return {}
+    begins: list[Point] = []
+    bases: dict[int, int] = {}  # the place from which a job is counted, unless that is the job before it
+    waiting = lanes.waiting_now()
+    for (model, priority), lane in groupby(jobs, key=lambda job: job[:2]):
+        above = sum(count for (other, level), count in waiting.items() if other == model and level > priority)
+        milestones, before = _milestones(model, priority), None
+        for job in lane:
+            passed = bisect(milestones, job[2:])
+            begin = milestones[passed - 1] if passed else _BEGIN
+            if before is None or before < begin:
+                before, bases[job.id] = begin, above + passed * STEP
+            begins.append(before)
+            before = job[2:]
+    found: dict[int, int] = {}
+    place = 0
+    for job, step in zip(jobs, _steps(jobs, begins), strict=True):
+        place = found[job.id] = bases.get(job.id, place) + step
+    return found
+
+
+def _milestones(model: str, priority: int) -> list[Point]:
+    """Every so many places of a lane's priority, the job that stands there."""
+
+    def walk() -> list[Point]:
+        with connection.cursor() as cursor:
+            cursor.execute(_MILESTONES, {"model": model, "priority": priority, "step": STEP})
+            return list(cursor.fetchall())
+
+    return without_waiting(WORTH, f"places:{model}:{priority}", walk, at_least=KEPT)
+
+
+def _steps(jobs: list[_Asked], begins: list[Point]) -> list[int]:
+    """How many places lie between each of these points and the job that is counted from it, its own included."""
+    models, priorities, keys, ids = (list(column) for column in zip(*jobs, strict=True))
+    keys_before, ids_before = (list(column) for column in zip(*begins, strict=True))
+    with connection.cursor() as cursor:
+        values = {"models": models, "priorities": priorities, "keys": keys, "ids": ids}
+        cursor.execute(_STEPS, values | {"keys_before": keys_before, "ids_before": ids_before})
+        return [count for (count,) in cursor.fetchall()]
