@@ -21,7 +21,7 @@ from queue_app import clock
 from queue_app.admin import bulk as bulk_pages
 from queue_app.admin import display, filters, job_page, live
 from queue_app.admin.base import DressedList, ReadOnlyAdmin
-from queue_app.insight import board, waiting
+from queue_app.insight import counts, waiting
 from queue_app.models import BulkAction, Job, ReviewItem, State, User
 from queue_app.rules import numbers
 from queue_app.work import bulk
@@ -30,7 +30,7 @@ ROWS_MOST = 100  # of one page that renews itself
 NEW_MOST = 100  # above it the number of new jobs is not counted on
 FAR = 2_000  # in a lane: the list counts places so far, so that its newest jobs cost no walk through a million
 FRAGMENT = "admin/queue_app/job/_live.html"
-# name, filters, the count of `board.summary` that shows the same jobs, and whether it calls for somebody
+# name, filters, the count of `counts.by_status` that shows the same jobs, and whether it calls for somebody
 SAVED_VIEWS: tuple[tuple[str, dict[str, str], str, bool], ...] = (
     ("All", {}, "", False),
     ("Queued", {"status": "queued"}, "queued", False),
@@ -227,13 +227,13 @@ class JobAdmin(ReadOnlyAdmin):
 
     def _views(self, request: HttpRequest) -> list[dict[str, Any]]:
         assert isinstance(request.user, User)
-        counts = board.summary(request.user, at=clock.now()) | {"review": ReviewItem.objects.filter(closed_at=None).count()}
+        found = counts.by_status(at=clock.now()) | {"review": ReviewItem.objects.filter(closed_at=None).count()}
         mine = ("Submitted by me", {"user": request.user.username}, "", False)
         return [
             {
                 "name": name,
                 "query": urlencode(query),
-                "count": counts.get(key),
+                "count": found.get(key),
                 "alert": alert,
                 "current": request.GET.dict() == query,
             }

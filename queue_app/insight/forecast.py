@@ -2,8 +2,9 @@
 How long until a job, a batch, or a campaign yet to be launched is done: p50 and p90 in seconds, and what they rest on.
 
 The lanes are played forward (`rules.drain`) at most every 5 s in a process, for all who ask; sooner only for a job that came
-after that, and never for more than a twentieth of the time. A job finds its start on the curve of its lane by its order, so an
-answer costs no walk through the queue. Not foreseen: jobs that come later, retries, and the moment it takes to store a file.
+after that, and never for more than a twentieth of the time; in a thread where it takes long. A job finds its start on the curve
+of its lane by its order, so an answer costs no walk through the queue. Not foreseen: jobs that come later, retries, and the
+moment it takes to store a file.
 """
 
 import os
@@ -56,9 +57,9 @@ def for_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate]:
     running = [job.pk for job in listed if job.state in (State.SUBMITTING, State.RUNNING)]
     if not queued and not running:
         return {job.pk: _of_other(job) for job in listed}
-    known = _current(at)
+    known = current(at)
     if not all(known.place(job) for job in queued):
-        known = _current(at, newer=True)
+        known = current(at, newer=True)
     called_at = _called_at(running)
     found = {}
     for job in listed:
@@ -97,9 +98,9 @@ def for_batch(batch_id: int, at: datetime) -> Estimate:
         return Estimate(None, None, _unknown(unknown)) if unknown else Estimate(0.0, 0.0, STORING if rows else ENDED)
     behind = [row for row in waiting if row.state == State.QUEUED]
     queued = sum(row.jobs for row in behind)
-    known = _current(at)
+    known = current(at)
     if known.count_of_batch(batch_id) < queued:
-        known = _current(at, newer=True)
+        known = current(at, newer=True)
     if known.count_of_batch(batch_id) < queued:  # not drawn yet: as a batch that comes in behind what is drawn
         last = min(behind, key=lambda row: row.priority)
         found = known.of_new(Alike(last.model, last.kind, None, last.owner), queued, priority=last.priority, cap=last.cap)
@@ -116,16 +117,22 @@ def for_new(
 
     :param max_concurrent: the batch's own limit; ``None`` for none.
     """
-    return _current(at).of_new(Alike(model, kind, None, owner.pk), count, priority=priority, cap=max_concurrent)
+    return current(at).of_new(Alike(model, kind, None, owner.pk), count, priority=priority, cap=max_concurrent)
 
 
-def lately(at: datetime) -> "Forecast":
-    """The curves for a page that renews itself: old ones serve up to a minute while dear ones are drawn in the background."""
+def current(at: datetime, *, newer: bool = False) -> "Forecast":
+    """
+    The curves of this process; ``newer`` has them drawn anew if that is not too dear.
+
+    Dear ones are drawn behind the back of who asks while those of the last minute serve. The cache only says how long they hold.
+    """
     known = _drawn
-    if known is None or _holds(known) or known.cost < DEAR or cache.get(f"{_kept_as()}:lately") is None:
-        return _current(at)
-    in_background(_kept_as(), lambda: _current(at))
-    return known
+    if known and _holds(known) and not (newer and time.monotonic() - known.drawn > WORTH * known.cost):
+        return known
+    if known and known.cost > DEAR and cache.get(f"{_kept_as()}:lately"):
+        in_background(_kept_as(), lambda: _drawn_anew(known, at=at))
+        return known
+    return _drawn_anew(known, at=at)
 
 
 class Forecast:
@@ -209,16 +216,9 @@ _lock = Lock()
 _drawn: Forecast | None = None
 
 
-def _current(at: datetime, *, newer: bool = False) -> Forecast:
-    """
-    The curves of this process; ``newer`` has them drawn anew if that is not too dear.
-
-    One draws; of those who ask meanwhile, who has old ones takes them. The cache only says how long they hold.
-    """
+def _drawn_anew(known: Forecast | None, *, at: datetime) -> Forecast:
+    """One draws; of those who ask meanwhile, who has old ones takes them."""
     global _drawn
-    known = _drawn
-    if known and _holds(known) and not (newer and time.monotonic() - known.drawn > WORTH * known.cost):
-        return known
     if not _lock.acquire(blocking=known is None):
         assert known is not None
         return known

@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count
 
-from queue_app.insight import forecast
+from queue_app.insight import counts, forecast
 from queue_app.insight.forecast import Estimate
 from queue_app.insight.shared import without_waiting
-from queue_app.models import GenerationModel, Job, Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, State
+from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings
 from queue_app.rules import limits
 from queue_app.rules.limits import Key
 from queue_app.work import room
 from queue_app.work.room import Floor
 
 LATELY = timedelta(hours=1)  # whose starts tell how long one waits
-FRESH, WORTH = 0.1, 20  # seconds that counts are shared at least, and times what they cost
 HEADS = 20  # of each lane and priority, looked at for the oldest: what was moved to the front stands before it
 
 _WAITS = """
@@ -35,7 +33,6 @@ _OLDEST = """
      ) head
      ORDER BY head.model_id, head.queued_at, head.id
 """
-Waiting = Mapping[tuple[str, int], int]  # jobs by model and priority
 
 
 @dataclass(frozen=True)
@@ -106,24 +103,16 @@ class Lanes:
         return min(found, key=lambda one: one[1].since, default=None)
 
 
-def waiting_now() -> Waiting:
-    """Jobs that wait, by model and priority: the one count here that grows with the queue."""
-    rows = Job.objects.filter(state=State.QUEUED).values_list("model", "priority").annotate(Count("pk")).order_by()
-    return without_waiting(
-        WORTH, "lanes:waiting", lambda: {(model, level): count for model, level, count in rows}, at_least=FRESH
-    )
-
-
 def look(*, at: datetime) -> Lanes:
     """Everything, fresh but for what grows with the queue; a fixed number of queries."""
     policy = QueueSettings.objects.current()
-    floor, waiting = room.load(at=at, policy=policy), waiting_now()
+    floor, waiting = room.load(at=at, policy=policy), counts.waiting()
     accounts = {row.key: _account(row, floor, at) for row in ProviderAccount.objects.order_by("key")}
     queue = _queue(floor)
-    waits = without_waiting(WORTH, "lanes:waits", lambda: _waits(at), at_least=5.0)
+    waits = without_waiting(counts.WORTH, "lanes:waits", lambda: _waits(at), at_least=5.0)
     oldest = _oldest(waiting)
     waiting_in = {model for model, _ in waiting}
-    curves = forecast.lately(at) if waiting else None
+    curves = forecast.current(at) if waiting else None
     models = GenerationModel.objects.filter(active=True).select_related("limit").order_by("key")
     lanes = [
         Lane(

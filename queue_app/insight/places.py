@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from queue_app.insight import lanes
+from queue_app.insight import counts
 from queue_app.insight.shared import without_waiting
 from queue_app.models import Job
 
 EXACT_UP_TO = 2_000  # farther down, what started or came in the last second or so may not be in yet
 STEP = 500  # places between two milestones
-KEPT, WORTH = 1.0, 20  # seconds that a lane's milestones serve at least, and times what they cost
+KEPT = 1.0  # seconds that a lane's milestones serve at least
 
 # One count of what is above, for each lane and priority asked for; then only the steps from one asked job to the next.
 _COUNTED = """
@@ -96,9 +96,9 @@ def _beyond(asked: Iterable[_Asked]) -> dict[int, int]:
         return {}
     begins: list[Point] = []
     bases: dict[int, int] = {}  # the place from which a job is counted, unless that is the job before it
-    waiting = lanes.waiting_now()
+    waiting = counts.waiting()
     for (model, priority), lane in groupby(jobs, key=lambda job: job[:2]):
-        above = sum(count for (other, level), count in waiting.items() if other == model and level > priority)
+        above = sum(jobs for (other, level), jobs in waiting.items() if other == model and level > priority)
         milestones, before = _milestones(model, priority), None
         for job in lane:
             passed = bisect(milestones, job[2:])
@@ -122,7 +122,7 @@ def _milestones(model: str, priority: int) -> list[Point]:
             cursor.execute(_MILESTONES, {"model": model, "priority": priority, "step": STEP})
             return list(cursor.fetchall())
 
-    return without_waiting(WORTH, f"places:{model}:{priority}", walk, at_least=KEPT)
+    return without_waiting(counts.WORTH, f"places:{model}:{priority}", walk, at_least=KEPT)
 
 
 def _steps(jobs: list[_Asked], begins: list[Point]) -> list[int]:

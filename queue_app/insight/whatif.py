@@ -60,7 +60,7 @@ class WhatIf:
 
 def of_limit(key: Key, cap: int | None, *, at: datetime) -> WhatIf:
     """What setting this limit to ``cap`` (``None``: no limit) would change. Answered from the same plays for 5 s."""
-    known = forecast.lately(at)
+    known = forecast.current(at)
     return at_most_every(forecast.KEPT, f"whatif:{known.token}:{hash((key, cap))}", lambda: _look(known, key, cap))
 
 
