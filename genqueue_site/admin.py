@@ -66,7 +66,10 @@ class GenqueueAdminSite(admin.AdminSite):
         if app_label is not None:
             return apps
         found = {
-            model["object_name"]: model for app in apps for model in app["models"] if model["object_name"] not in LINKED_ABOVE
+            model["object_name"]: {**model, "here": request.path.startswith(model["admin_url"] or "//")}
+            for app in apps
+            for model in app["models"]
+            if model["object_name"] not in LINKED_ABOVE
         }
         sections = []
         for name, wanted in SECTIONS.items():
@@ -74,5 +77,7 @@ class GenqueueAdminSite(admin.AdminSite):
                 label = name.split()[0].lower()
                 url = f"{reverse('admin:sections', current_app=self.name)}#{label}"
                 sections.append({"name": name, "app_label": label, "app_url": url, "has_module_perms": True, "models": models})
-        rest = [{**app, "models": [model for model in app["models"] if model["object_name"] in found]} for app in apps]
+        rest = [
+            {**app, "models": [found[name] for model in app["models"] if (name := model["object_name"]) in found]} for app in apps
+        ]
         return [*sections, *(app for app in rest if app["models"])]

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.templatetags.admin_list import items_for_result, result_headers
+from django.contrib.admin.templatetags.admin_list import result_headers
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -70,8 +70,15 @@ class JobList(DressedList):
 
     def rows_of(self, jobs: Iterable[Job]) -> list[dict[str, Any]]:
         """The cells of each job, and a mark that changes with them all but the age, which the browser counts on by itself."""
-        found = ((job.pk, list(items_for_result(self, job, None))) for job in jobs)
-        return [{"pk": pk, "cells": cells, "version": _mark(cells[:-1])} for pk, cells in found]
+        back = f"?{self.preserved_filters}" if self.preserved_filters else ""
+        columns = {name: getattr(self.model_admin, name) for name in map(str, self.list_display)}
+        rows = []
+        for job in jobs:
+            shown = {name: column(job) for name, column in columns.items()}
+            shown["job"] = display.link(f"{self.url_for_result(job)}{back}", shown["job"])
+            *parts, _ = values = list(shown.values())
+            rows.append({"pk": job.pk, "cells": display.cells(list(shown), values), "version": _mark(parts)})
+        return rows
 
     @property
     def problems(self) -> list[str]:
@@ -98,7 +105,7 @@ class JobAdmin(ReadOnlyAdmin):
     list_display = ("job", "prompt_line", "status_line", "progress_line", "attempts", "owner_name", "tickets_held", "age")
     list_display_links = ("job",)
     list_filter = filters.FILTERS
-    list_select_related = ("owner", "batch", "model", "kind")
+    list_select_related = ("owner", "batch")
     search_fields = ("prompt",)
     search_help_text = "Words of the prompt, or a job's number"
     ordering = ("-id",)

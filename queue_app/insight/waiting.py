@@ -72,7 +72,7 @@ class Outlook:
 
 def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None) -> Outlook:
     """
-    Look at jobs (model loaded) with a fixed number of queries, however many they are; positions of a page come in one, as
+    Look at jobs with a fixed number of queries, however many they are; positions of a page come in one, as
     `positions` with ``far`` tells them.
     """
     listed = list(jobs)
