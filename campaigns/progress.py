@@ -136,7 +136,7 @@ def version(campaign: Campaign, *, at: datetime) -> str:
 def counts_of(campaigns: Iterable[Campaign]) -> dict[int, dict[str, int]]:
     """Bought cells of each campaign by status; one query."""
     found: dict[int, dict[str, int]] = {campaign.pk: dict.fromkeys(map(str, Status), 0) for campaign in campaigns}
-    rows = Job.objects.filter(combination__campaign__in=found).order_by().values_list("batch", "state").annotate(Count("pk"))
+    rows = Job.objects.filter(combination__campaign__in=found).order_by().values_list("batch", "state").annotate(jobs=Count("*"))
     for pk, state, number in rows:
         found[pk][STATUS_OF_STATE[State(state)]] += number
     return found

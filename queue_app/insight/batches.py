@@ -37,7 +37,7 @@ class Standing:
 def standing(batch: Batch, *, at: datetime) -> Standing:
     """Count, sum and estimate, with a fixed number of queries."""
     counts = dict.fromkeys(map(str, Status), 0)
-    for state, jobs in Job.objects.filter(batch=batch).values_list("state").annotate(Count("pk")).order_by():
+    for state, jobs in Job.objects.filter(batch=batch).values_list("state").annotate(jobs=Count("*")).order_by():
         counts[STATUS_OF_STATE[State(state)]] += jobs
     is_open = counts[Status.QUEUED] or counts[Status.PROCESSING]
     eta = forecast.for_batch(batch.pk, at) if is_open else None

@@ -112,7 +112,7 @@ def count(viewer: User, *, at: datetime) -> dict[str, int]:
     counts[Status.QUEUED] = sum(_waiting().values()) if viewer.is_staff else visible.with_status(Status.QUEUED).count()
     lately = visible.filter(ended_at__gt=at - RECENT, archived_at=None)
     for jobs in (visible.with_status(Status.PROCESSING), lately):
-        for state, number in jobs.values_list("state").annotate(Count("pk")).order_by():
+        for state, number in jobs.values_list("state").annotate(jobs=Count("*")).order_by():
             counts[STATUS_OF_STATE[State(state)]] += number
     return counts
 

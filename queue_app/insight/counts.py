@@ -16,13 +16,13 @@ FRESH, WORTH = 0.1, 20  # seconds they are shared at least, and times what they 
 
 def waiting() -> Waiting:
     """What is queued: the one count here that grows with the queue."""
-    rows = Job.objects.filter(state=State.QUEUED).values_list("model", "priority").annotate(Count("pk")).order_by()
+    rows = Job.objects.filter(state=State.QUEUED).values_list("model", "priority").annotate(jobs=Count("*")).order_by()
     return without_waiting(WORTH, "counts:waiting", lambda: {(model, level): jobs for model, level, jobs in rows}, at_least=FRESH)
 
 
 def in_flight() -> dict[State, int]:
     """Jobs of each state between queued and ended."""
-    rows = Job.objects.filter(state__in=IN_FLIGHT_STATES).values_list("state").annotate(Count("pk")).order_by()
+    rows = Job.objects.filter(state__in=IN_FLIGHT_STATES).values_list("state").annotate(jobs=Count("*")).order_by()
     return dict.fromkeys(IN_FLIGHT_STATES, 0) | {State(state): jobs for state, jobs in rows}
 
 
@@ -31,7 +31,7 @@ def ended(*, at: datetime) -> dict[State, int]:
 
     def look() -> dict[State, int]:
         lately = Job.objects.filter(ended_at__gt=at - RECENT, archived_at=None)
-        rows = lately.values_list("state").annotate(Count("pk")).order_by()
+        rows = lately.values_list("state").annotate(jobs=Count("*")).order_by()
         return dict.fromkeys(TERMINAL_STATES, 0) | {State(state): jobs for state, jobs in rows}
 
     return without_waiting(WORTH, "counts:ended", look, at_least=FRESH)

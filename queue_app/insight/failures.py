@@ -33,7 +33,7 @@ def by_error(*, at: datetime) -> list[Failure]:
 def look(*, at: datetime) -> list[Failure]:
     """The same, fresh."""
     failed = Job.objects.filter(state=State.FAILED, ended_at__gt=at - RECENT, archived_at=None)
-    rows = failed.values_list("error_code", "model").annotate(Count("pk"), Max("ended_at")).order_by()
+    rows = failed.values_list("error_code", "model").annotate(jobs=Count("*"), last=Max("ended_at")).order_by()
     models: dict[str, Counter[str]] = {}
     last: dict[str, datetime] = {}
     for code, model, jobs, ended_at in rows:
