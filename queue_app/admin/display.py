@@ -34,9 +34,8 @@ def duration(seconds: float) -> str:
 
 def rough(seconds: float) -> str:
     """As `duration`, to what an estimate is worth: whole minutes from 2 m on, 10 s below."""
-    if seconds < 120:
-        return duration(max(10, 10 * round(seconds / 10)))
-    return duration(60 * round(seconds / 60)).removesuffix(" 00 s")
+    step = 10 if seconds < 120 else 60
+    return duration(max(10, step * round(seconds / step))).removesuffix(" 00 s")
 
 
 def about(seconds: float | None) -> str:
