@@ -11,7 +11,7 @@ from queue_app.models.job import IN_FLIGHT_STATES, STATUS_OF_STATE, TERMINAL_STA
 
 RECENT = timedelta(hours=24)
 Waiting = Mapping[tuple[str, int], int]  # jobs by model and priority
-FRESH, WORTH = 0.1, 20  # seconds they are shared at least, and times what they cost
+FRESH, WORTH = 0.1, 40  # seconds they are shared at least, and times what they cost
 
 
 def waiting() -> Waiting:

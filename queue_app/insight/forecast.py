@@ -2,7 +2,7 @@
 How long until a job, a batch, or a campaign yet to be launched is done: p50 and p90 in seconds, and what they rest on.
 
 The lanes are played forward (`rules.drain`) at most every 5 s in a process, for all who ask; sooner only for a job that came
-after that, and never for more than a twentieth of the time; in a thread where it takes long. A job finds its start on the curve
+after that, and never for more than a fortieth of the time; in a thread where it takes long. A job finds its start on the curve
 of its lane by its order, so an answer costs no walk through the queue. Not foreseen: jobs that come later, retries, and the
 moment it takes to store a file.
 """
@@ -29,7 +29,7 @@ from queue_app.rules.curves import Curves
 from queue_app.rules.drain import Order, Run
 
 KEPT = 5.0  # seconds for which the curves serve
-WORTH = 20  # times what they cost: so old they are at least when a job that they do not know has them drawn anew
+WORTH = 40  # times what they cost: so old they are at least when a job that they do not know has them drawn anew
 NO_END = "paused, no end known"
 ENDED = "ended"
 STORING = "made; its files are being stored"
