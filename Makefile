@@ -19,7 +19,7 @@ run: $(VENV)/.ok  ## everything for a first look; ARGS="--jobs 4 --exit" and so 
 
 test: $(VENV)/.ok browser  ## the whole suite on real PostgreSQL, side by side; what kills processes after the others, a file at a time
 	@$(PY) -m pytest -n auto --dist worksteal -m "not processes" $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
-	@$(PY) -m pytest -n auto --dist loadfile -m processes $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
+	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m processes $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
 
 browser:  ## Chromium for the browser tests, from the system's packages
 	@.ci/browser

@@ -25,6 +25,7 @@ from tests import browser
 
 Figures = Callable[[str], None]
 TEST_DATABASE = "test_genqueue_"
+LONGEST = ("test_kills", "test_demo", "test_campaign_form", "test_processes", "test_admin_pages")
 
 
 def is_embedded() -> bool:
@@ -59,15 +60,20 @@ def is_running(process: int) -> bool:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
-    What starts a whole installation goes first: it takes long and mostly waits, and nobody shall wait for the last one. Where
-    there is no browser its tests are left out (`.ci/browser` says how to get one); in CI that is a fault.
+    What takes long goes first, so that in the end nobody waits for it: the LONGEST files, then whatever starts an installation.
+    Where there is no browser its tests are left out (`.ci/browser` says how to get one); in CI that is a fault.
     """
-    items.sort(key=lambda item: not (item.get_closest_marker("e2e") or item.get_closest_marker("processes")))
+    items.sort(key=_turn)
     if browser.find() or os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
         return
     left_out = [item for item in items if item.get_closest_marker("e2e")]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
+
+
+def _turn(item: pytest.Item) -> tuple[int, bool]:
+    early = item.get_closest_marker("e2e") or item.get_closest_marker("processes")
+    return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST), not early
 
 
 @pytest.fixture(scope="session")
