@@ -1,6 +1,8 @@
 """A whole installation with one campaign, and a browser in front of it."""
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
@@ -15,21 +17,35 @@ from tests.processes import Site
 
 
 @pytest.fixture
-def site(django_db_blocker: object) -> Iterator[Site]:
-    with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        site = Site(STUDIO_SECONDS_PER_JOB="1", WORKERS="3")
-        try:
-            site.prepare()
-            site.start_studio(seconds_per_job=1)
-            web = site.start_web()
-            yield site
-            assert "Traceback" not in web.said(), web.said()
-        finally:
-            site.close()
+def site(django_db_blocker: Any) -> Iterator[Site]:
+    with django_db_blocker.unblock(), installed() as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def shared_site(django_db_blocker: Any) -> Iterator[Site]:
+    """One for all tests of a file: each leaves what the others look at as it was."""
+    with django_db_blocker.unblock(), installed() as site:
+        yield site
+
+
+@contextmanager
+def installed() -> Iterator[Site]:
+    """A site with a studio and a web that says no traceback; its worker is for whoever needs one."""
+    with closing(Site(STUDIO_SECONDS_PER_JOB="1", WORKERS="3")) as site:
+        site.prepare()
+        site.start_studio(seconds_per_job=1)
+        web = site.start_web()
+        yield site
+        assert "Traceback" not in web.said(), web.said()
 
 
 @pytest.fixture
 def staff(site: Site) -> User:
+    return ana_of_staff(site)
+
+
+def ana_of_staff(site: Site) -> User:
     """Ana, a superuser with 5,000 tickets. Make rows before a tab is opened, or `beside` it."""
     with site.orm():
         password = PBKDF2PasswordHasher().encode("password", "salt")

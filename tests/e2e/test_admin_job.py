@@ -8,31 +8,37 @@ from playwright.sync_api import Page, expect
 from queue_app import clock, lifecycle, tickets
 from queue_app.models import Job, State, User
 from tests.e2e.browser import beside, staff_tab
+from tests.e2e.conftest import ana_of_staff
 from tests.factories import make_job
 from tests.processes import Site
 
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture
-def jobs(site: Site, staff: User) -> dict[str, int]:
-    """A queued, an unknown and a completed job of Ana's, by state. No worker runs."""
-    with site.orm():
+@pytest.fixture(scope="module")
+def jobs(shared_site: Site) -> dict[str, int]:
+    """A queued, an unknown and a completed job of Ana's, by state, each for one test. No worker runs."""
+    staff = ana_of_staff(shared_site)
+    with shared_site.orm():
         wanted = (State.QUEUED, State.UNKNOWN, State.COMPLETED)
         return {state.value: make_job(state, owner=staff, at=clock.now(), tickets=8).pk for state in wanted}
 
 
 @pytest.fixture
-def tab(site: Site, jobs: dict[str, int]) -> Iterator[Page]:  # after the rows are made: Django refuses them in an event loop
-    with staff_tab(site, "/admin/queue_app/job/") as tab:
+def tab(
+    shared_site: Site, jobs: dict[str, int]
+) -> Iterator[Page]:  # after the rows are made: Django refuses them in an event loop
+    with staff_tab(shared_site, "/admin/queue_app/job/") as tab:
         yield tab
 
 
-def test_the_page_renews_itself_and_keeps_what_is_open(site: Site, tab: Page, jobs: dict[str, int]) -> None:
-    tab.goto(f"{site.url}/admin/queue_app/job/{jobs['queued']}/change/")
+def test_the_page_renews_itself_and_keeps_what_is_open(shared_site: Site, tab: Page, jobs: dict[str, int]) -> None:
+    tab.goto(f"{shared_site.url}/admin/queue_app/job/{jobs['queued']}/change/")
     tab.click("#call summary")
     tab.focus("#do-cancel")
-    beside(site, lambda: lifecycle.cancel([jobs["queued"]], at=clock.now(), actor="somebody", reason="not wanted any more"))
+    beside(
+        shared_site, lambda: lifecycle.cancel([jobs["queued"]], at=clock.now(), actor="somebody", reason="not wanted any more")
+    )
     expect(tab.locator(".gq-head .gq-badge")).to_have_text("Cancelled", timeout=10_000)
     expect(tab.locator("#call")).to_have_attribute("open", "")
     expect(tab.locator("#do-retry")).to_be_visible()
@@ -40,23 +46,27 @@ def test_the_page_renews_itself_and_keeps_what_is_open(site: Site, tab: Page, jo
     expect(tab.locator(".gq-time")).to_contain_text("not wanted any more")
 
 
-def test_a_person_decides_with_the_keyboard(site: Site, tab: Page, jobs: dict[str, int]) -> None:
-    tab.goto(f"{site.url}/admin/queue_app/job/{jobs['unknown']}/change/")
+def test_a_person_decides_with_the_keyboard(shared_site: Site, tab: Page, jobs: dict[str, int]) -> None:
+    tab.goto(f"{shared_site.url}/admin/queue_app/job/{jobs['unknown']}/change/")
     tab.click("#do-decide")
     tab.fill("#task", "video_found")
     tab.fill("#reason-found", "it is in their console")
     tab.keyboard.press("Enter")
     expect(tab.locator(".messagelist")).to_contain_text("goes on with task video_found")
     expect(tab.locator("#content")).to_contain_text("Nothing needs a person")
-    assert beside(site, lambda: Job.objects.get(pk=jobs["unknown"]).state) == State.RUNNING
+    assert beside(shared_site, lambda: Job.objects.get(pk=jobs["unknown"]).state) == State.RUNNING
 
 
-def test_tickets_are_granted_once_however_often_it_is_pressed(site: Site, tab: Page, jobs: dict[str, int]) -> None:
-    tab.goto(f"{site.url}/admin/queue_app/wallet/grant/?user=ana")
+def test_tickets_are_granted_once_however_often_it_is_pressed(shared_site: Site, tab: Page, jobs: dict[str, int]) -> None:
+    before = beside(shared_site, available)
+    tab.goto(f"{shared_site.url}/admin/queue_app/wallet/grant/?user=ana")
     tab.fill("#id_amount", "100")
     tab.fill("#id_reason", "spring budget")
     tab.keyboard.press("Enter")
     tab.dblclick("button:has-text('Grant 100 tickets')")
     expect(tab.locator("h1")).to_have_text("Wallet of ana")
-    balances = beside(site, lambda: tickets.balances(User.objects.get(username="ana")))
-    assert balances["available"] == 5_000 - 3 * 8 + 100
+    assert beside(shared_site, available) == before + 100
+
+
+def available() -> int:
+    return tickets.balances(User.objects.get(username="ana"))["available"]
