@@ -17,28 +17,27 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def jobs(shared_site: Site) -> dict[str, int]:
-    """A queued, an unknown and a completed job of Ana's, by state, each for one test. No worker runs."""
+    """A queued, an unknown and a completed job of Ana's, by state, and one of somebody else's to cancel. No worker runs."""
     staff = ana_of_staff(shared_site)
     with shared_site.orm():
         wanted = (State.QUEUED, State.UNKNOWN, State.COMPLETED)
-        return {state.value: make_job(state, owner=staff, at=clock.now(), tickets=8).pk for state in wanted}
+        hers = {state.value: make_job(state, owner=staff, at=clock.now(), tickets=8).pk for state in wanted}
+        return hers | {"other": make_job(at=clock.now()).pk}
 
 
 @pytest.fixture
-def tab(
-    shared_site: Site, jobs: dict[str, int]
-) -> Iterator[Page]:  # after the rows are made: Django refuses them in an event loop
+def tab(shared_site: Site, jobs: dict[str, int]) -> Iterator[Page]:
+    # after the rows are made: Django refuses them where an event loop runs
     with staff_tab(shared_site, "/admin/queue_app/job/") as tab:
         yield tab
 
 
 def test_the_page_renews_itself_and_keeps_what_is_open(shared_site: Site, tab: Page, jobs: dict[str, int]) -> None:
-    tab.goto(f"{shared_site.url}/admin/queue_app/job/{jobs['queued']}/change/")
+    tab.goto(f"{shared_site.url}/admin/queue_app/job/{jobs['other']}/change/")
     tab.click("#call summary")
     tab.focus("#do-cancel")
-    beside(
-        shared_site, lambda: lifecycle.cancel([jobs["queued"]], at=clock.now(), actor="somebody", reason="not wanted any more")
-    )
+    job, reason = jobs["other"], "not wanted any more"
+    beside(shared_site, lambda: lifecycle.cancel([job], at=clock.now(), actor="somebody", reason=reason))
     expect(tab.locator(".gq-head .gq-badge")).to_have_text("Cancelled", timeout=10_000)
     expect(tab.locator("#call")).to_have_attribute("open", "")
     expect(tab.locator("#do-retry")).to_be_visible()
@@ -58,15 +57,11 @@ def test_a_person_decides_with_the_keyboard(shared_site: Site, tab: Page, jobs: 
 
 
 def test_tickets_are_granted_once_however_often_it_is_pressed(shared_site: Site, tab: Page, jobs: dict[str, int]) -> None:
-    before = beside(shared_site, available)
     tab.goto(f"{shared_site.url}/admin/queue_app/wallet/grant/?user=ana")
     tab.fill("#id_amount", "100")
     tab.fill("#id_reason", "spring budget")
     tab.keyboard.press("Enter")
     tab.dblclick("button:has-text('Grant 100 tickets')")
     expect(tab.locator("h1")).to_have_text("Wallet of ana")
-    assert beside(shared_site, available) == before + 100
-
-
-def available() -> int:
-    return tickets.balances(User.objects.get(username="ana"))["available"]
+    balances = beside(shared_site, lambda: tickets.balances(User.objects.get(username="ana")))
+    assert balances["available"] == 5_000 - 3 * 8 + 100
