@@ -11,7 +11,7 @@ from queue_app.insight import counts
 from queue_app.insight.shared import without_waiting
 from queue_app.models import Job
 
-EXACT_UP_TO = 2_000  # farther down, what started or came in the last second or so may not be in yet
+EXACT_UP_TO = 10_000  # farther down, what started or came in the last second or so may not be in yet
 STEP = 500  # places between two milestones
 KEPT = 1.0  # seconds that a lane's milestones serve at least
 
@@ -70,11 +70,10 @@ def positions(ids: Iterable[int], *, far: int | None = None) -> dict[int, int]:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(_COUNTED, {"ids": listed, "far": EXACT_UP_TO if far is None else far})
-        rows = [(_Asked(*row[:-1]), int(row[-1])) for row in cursor.fetchall()]
-    found = {asked.id: place for asked, place in rows}
-    if far is None:
-        found |= _beyond(asked for asked, place in rows if place > EXACT_UP_TO)
-    return found
+        found = {_Asked(*row[:-1]): int(row[-1]) for row in cursor.fetchall()}
+    if far is None and any(place > EXACT_UP_TO for place in found.values()):
+        _count_on(found)
+    return {asked.id: place for asked, place in found.items()}
 
 
 def position(job: Job) -> int | None:
@@ -89,29 +88,39 @@ class _Asked(NamedTuple):
     id: int
 
 
-def _beyond(asked: Iterable[_Asked]) -> dict[int, int]:
-    """Places that are counted from the last milestone before them, or from the asked job before them if that is nearer."""
-    jobs = sorted(asked)
-    if not jobs:
-        return {}
+def _count_on(found: dict[_Asked, int]) -> None:
+    """
+    Put right what was not counted to its end: on from the asked job before it in its lane, so that one answer has no gap and no
+    repeat (I18), and from a milestone where there is none.
+    """
+    beyond: list[_Asked] = []
     begins: list[Point] = []
-    bases: dict[int, int] = {}  # the place from which a job is counted, unless that is the job before it
-    waiting = counts.waiting()
-    for (model, priority), lane in groupby(jobs, key=lambda job: job[:2]):
-        above = sum(jobs for (other, level), jobs in waiting.items() if other == model and level > priority)
-        milestones, before = _milestones(model, priority), None
-        for job in lane:
-            passed = bisect(milestones, job[2:])
-            begin = milestones[passed - 1] if passed else _BEGIN
-            if before is None or before < begin:
-                before, bases[job.id] = begin, above + passed * STEP
-            begins.append(before)
-            before = job[2:]
-    found: dict[int, int] = {}
+    bases: list[int | None] = []  # the place at which each begins; none where that is the one counted before it
+    for _, lane in groupby(sorted(found), key=lambda asked: asked[:2]):
+        begin: Point | None = None
+        base: int | None = None
+        for asked in lane:
+            if found[asked] > EXACT_UP_TO:
+                if begin is None:
+                    begin, base = _last_milestone(asked)
+                beyond.append(asked)
+                begins.append(begin)
+                bases.append(base)
+                base = None
+            else:
+                base = found[asked]
+            begin = asked[2:]
     place = 0
-    for job, step in zip(jobs, _steps(jobs, begins), strict=True):
-        place = found[job.id] = bases.get(job.id, place) + step
-    return found
+    for asked, base, step in zip(beyond, bases, _steps(beyond, begins), strict=True):
+        place = found[asked] = (place if base is None else base) + step
+
+
+def _last_milestone(asked: _Asked) -> tuple[Point, int]:
+    """The last milestone before this job, or the begin of its priority, and the place of that in the lane."""
+    milestones = _milestones(asked.model, asked.priority)
+    passed = bisect(milestones, asked[2:])
+    above = sum(jobs for (model, level), jobs in counts.waiting().items() if model == asked.model and level > asked.priority)
+    return milestones[passed - 1] if passed else _BEGIN, above + passed * STEP
 
 
 def _milestones(model: str, priority: int) -> list[Point]:

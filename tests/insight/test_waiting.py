@@ -98,6 +98,7 @@ class TestPosition:
         claimed(jobs[0])
 
         assert (waiting.position(newest), waiting.position(jobs[1])) == (10, 1)
+        assert waiting.positions(job.pk for job in jobs[1:]) == {job.pk: place for place, job in enumerate(jobs[1:], start=1)}
         cache.clear()
         assert waiting.position(newest) == 9
 
