@@ -1,9 +1,9 @@
 """What every test may lean on: a seeded PostgreSQL, clients of users, and rules that hold after each test."""
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from rest_framework.test import APIClient
 
 from campaigns import catalogue as dimensions
 from genqueue_site.db.embedded.base import MAINTENANCE_DATABASE, server_for
+from queue_app import clock
 from queue_app.insight import forecast, invariants, shared
 from queue_app.models import ApiKey, Job, QueueSettings, User
 from queue_app.work import catalogue
@@ -114,9 +115,15 @@ def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None, monk
 
 
 @pytest.fixture
+def time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The product's clock stays at its first answer: what a test says of seconds holds however slow the machine is."""
+    monkeypatch.setattr(clock, "now", functools.cache(clock.now))
+
+
+@pytest.fixture
 def figures(record_property: Callable[[str, object], None]) -> Figures:
     """Say what was measured; it is printed when the run ends, whichever worker measured it."""
-    return partial(record_property, "figures")
+    return functools.partial(record_property, "figures")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

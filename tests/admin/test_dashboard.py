@@ -118,6 +118,7 @@ class TestPage:
         ):
             assert words in shown, words
 
+    @pytest.mark.usefixtures("time_stands_still")
     def test_a_silent_worker_is_told_and_one_that_was_replaced_is_not(self, admin: Client) -> None:
         at = clock.now()
         worker(leader=True)

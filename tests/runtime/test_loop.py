@@ -1,6 +1,5 @@
 """A turn of the dispatcher loop, without the loop."""
 
-import time
 from datetime import timedelta
 
 import pytest
@@ -37,22 +36,26 @@ class TestTurn:
     def test_it_sleeps_a_second_when_nothing_is_due(self, dispatcher: Dispatcher) -> None:
         assert dispatcher.turn(woken=False) == 1
 
+    @pytest.mark.usefixtures("time_stands_still")
     def test_it_sleeps_until_something_is_due(self, dispatcher: Dispatcher) -> None:
         JobFactory(not_before=clock.now() + timedelta(seconds=0.5))
-        assert 0.2 < dispatcher.turn(woken=False) <= 0.5
+        assert dispatcher.turn(woken=False) == 0.5
 
     def test_what_has_become_due_is_claimed_without_a_wake_up(self, dispatcher: Dispatcher) -> None:
         JobFactory(not_before=clock.now() - timedelta(seconds=1))
         dispatcher.turn(woken=False)
         assert Job.objects.get().state == State.SUBMITTING
 
-    def test_the_end_of_a_pause_that_was_foreseen_is_claimed_at_without_a_wake_up(self, dispatcher: Dispatcher) -> None:
+    @pytest.mark.usefixtures("time_stands_still")
+    def test_the_end_of_a_pause_that_was_foreseen_is_claimed_at_without_a_wake_up(
+        self, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         JobFactory()
-        ends_at = clock.now() + timedelta(seconds=0.3)
+        ends_at = clock.now() + timedelta(seconds=0.25)
         QueueSettings.objects.update(paused=True, paused_until=ends_at)
-        assert dispatcher.turn(woken=True) <= 0.3
-        while clock.now() < ends_at:
-            time.sleep(0.05)
+        assert dispatcher.turn(woken=True) == 0.25
+        assert Job.objects.get().state == State.QUEUED
+        monkeypatch.setattr(clock, "now", lambda: ends_at)
         dispatcher.turn(woken=False)
         assert Job.objects.get().state == State.SUBMITTING
 
@@ -79,11 +82,12 @@ class TestTurn:
         dispatcher.turn(woken=False)
         assert OrmQ.objects.count() == 1
 
+    @pytest.mark.usefixtures("time_stands_still")
     def test_a_bulk_action_is_handed_out_when_its_time_has_come_and_worked_through(self, dispatcher: Dispatcher) -> None:
         job, ana = make_job(), UserFactory(admin=True)
         action = bulk.draft("cancel", [job.pk], at=clock.now(), actor=ana, chosen="one by one")
-        bulk.confirm(action, at=clock.now() - timedelta(seconds=9.7), actor=ana)
-        assert 0 < dispatcher.turn(woken=False) <= 0.3
+        bulk.confirm(action, at=clock.now() - timedelta(seconds=9.75), actor=ana)
+        assert dispatcher.turn(woken=False) == 0.25
         assert not OrmQ.objects.exists()
         bulk.run_now(action, at=clock.now(), actor=ana)
         Job.objects.filter(pk=job.pk).update(held=True)  # so that nothing else is handed out

@@ -13,6 +13,11 @@ from tests.providers.wire import WireServer
 from tests.studio.process import StudioProcess
 
 
+@pytest.fixture(autouse=True)
+def one_step_at_a_time(time_stands_still: None) -> None:
+    """Time passes in steps.later() alone."""
+
+
 @pytest.fixture(scope="package")
 def studio_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
     process = StudioProcess(tmp_path_factory.mktemp("studio"), seconds_per_job=0.1)
