@@ -244,7 +244,8 @@ class TestTheCurves:
 
         assert forecast.for_jobs(jobs, NOON) == exact
 
-    def test_place_a_newcomer_behind_the_last_they_know_until_drawing_them_anew_is_worth_it(self):
+    def test_place_a_newcomer_behind_the_last_they_know_until_drawing_them_anew_is_worth_it(self, monkeypatch):
+        monkeypatch.setattr(forecast, "WORTH", 40)
         limit(number=1)
         first = queued()
         forecast.for_job(first, NOON)
