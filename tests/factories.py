@@ -5,12 +5,13 @@ Rows as the product makes them: jobs enter through `lifecycle.enter`, tickets co
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import factory
+from django.contrib.auth.models import Permission
 from django.db import transaction
 
 from queue_app import lifecycle, tickets
@@ -23,7 +24,7 @@ SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 
 class UserFactory(factory.django.DjangoModelFactory[User]):
-    """A user with 1,000 tickets; ``tickets=0`` for none. Traits: ``staff``, ``admin``."""
+    """A user with 1,000 tickets; ``tickets=0`` for none. Traits: ``staff``, ``admin``; ``rights`` by codename."""
 
     class Meta:
         model = User
@@ -41,6 +42,11 @@ class UserFactory(factory.django.DjangoModelFactory[User]):
     def tickets(self, create: bool, amount: int | None, **kwargs: Any) -> None:
         if create and amount != 0:
             tickets.grant(self, amount or 1_000, at=NOON, actor="tests", reason="to spend")  # type: ignore[arg-type]
+
+    @factory.post_generation
+    def rights(self, create: bool, codenames: Sequence[str] | None, **kwargs: Any) -> None:
+        if create and codenames:
+            self.user_permissions.set(Permission.objects.filter(codename__in=codenames))  # type: ignore[attr-defined]
 
 
 class BatchFactory(factory.django.DjangoModelFactory[Batch]):

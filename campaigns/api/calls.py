@@ -12,7 +12,7 @@ from campaigns.launch import launch
 from campaigns.models import Campaign
 from queue_app import clock, lifecycle
 from queue_app.api import reading
-from queue_app.api.authentication import actor, caller, scopes
+from queue_app.api.authentication import actor, caller, operates
 from queue_app.api.idempotency import once
 from queue_app.api.serializers import DryRun
 from queue_app.api.views import IDEMPOTENCY_KEY, PAGING, Pages, View, page_of
@@ -114,9 +114,9 @@ def seen_by(request: Request) -> "QuerySet[Campaign]":
 
 
 def to_change(request: Request) -> "QuerySet[Campaign]":
-    """The campaigns that the caller may change: their own; staff with the scope ``manage``: all."""
+    """The campaigns that the caller may change: their own; who operates the queue: all."""
     user = caller(request)
-    reachable = Campaign.objects.of(user) if "manage" in scopes(request) else Campaign.objects.filter(batch__owner=user)
+    reachable = Campaign.objects.of(user) if operates(request) else Campaign.objects.filter(batch__owner=user)
     return _whole(reachable)
 
 

@@ -51,11 +51,11 @@ class HasScope(BasePermission):
         return needed in scopes(request)
 
 
-class IsStaff(BasePermission):
-    message = "Only staff may do this."
+class MayEditLimits(BasePermission):
+    message = "Only staff who may edit limits may do this."
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
-        return bool(request.user.is_staff)
+        return bool(request.user.is_staff and request.user.has_perm("queue_app.change_modelconcurrencylimit"))
 
 
 def scopes(request: Request) -> set[str]:
@@ -63,6 +63,11 @@ def scopes(request: Request) -> set[str]:
     if isinstance(request.auth, ApiKey):
         return set(request.auth.scopes)
     return {"read", "submit", "manage"} if request.user.is_staff else {"read", "submit"}
+
+
+def operates(request: Request) -> bool:
+    """Whether the caller may change everybody's rows: a user with the right to, by a session or a key with ``manage``."""
+    return "manage" in scopes(request) and request.user.is_staff and request.user.has_perm("queue_app.operate_queue")
 
 
 def caller(request: Request) -> User:

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from queue_app import clock, lifecycle
 from queue_app.api import answers, shapes
-from queue_app.api.authentication import actor, caller, scopes
+from queue_app.api.authentication import actor, caller, operates
 from queue_app.api.idempotency import once
 from queue_app.api.views import IDEMPOTENCY_KEY, View
 from queue_app.api.views import answers as answered
@@ -74,9 +74,9 @@ class RetryBatch(View):
 
 
 def batches_to_change(request: Request) -> BatchQuerySet:
-    """The batches that the caller may change: their own; staff with the scope ``manage``: all."""
+    """The batches that the caller may change: their own; who operates the queue: all."""
     user = caller(request)
-    reachable = Batch.objects.of(user) if "manage" in scopes(request) else Batch.objects.filter(owner=user)
+    reachable = Batch.objects.of(user) if operates(request) else Batch.objects.filter(owner=user)
     return reachable.select_related("owner")
 
 

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from queue_app import clock, lifecycle, tickets
 from queue_app.api import answers, serializers, shapes
-from queue_app.api.authentication import actor, caller, scopes
+from queue_app.api.authentication import actor, caller, operates
 from queue_app.api.idempotency import once
 from queue_app.api.reading import asked, asked_by_query
 from queue_app.api.views import IDEMPOTENCY_KEY, PAGING, Pages, View, page_of
@@ -105,7 +105,7 @@ class RetryJob(View):
 
         @transaction.atomic
         def retry() -> Job:
-            intake.retry(list(Job.objects.lock().filter(pk=job.pk)), at=at, actor=actor(request))
+            intake.retry(Job.objects.filter(pk=job.pk).lock_for_retry(), at=at, actor=actor(request))
             return answers.visible(Job.objects.all()).get(pk=pk)
 
         return once(request, None, status=200, do=retry, render=lambda job: answers.job(job, request, at=at))
@@ -135,9 +135,9 @@ class JobsBatch(View):
 
 
 def jobs_to_change(request: Request) -> JobQuerySet:
-    """The rows whose jobs the caller may change: their own; staff with the scope ``manage``: all."""
+    """The rows whose jobs the caller may change: their own; who operates the queue: all."""
     user = caller(request)
-    return Job.objects.of(user) if "manage" in scopes(request) else Job.objects.filter(owner=user)
+    return Job.objects.of(user) if operates(request) else Job.objects.filter(owner=user)
 
 
 def _price(user: User, job: Job) -> dict[str, Any]:

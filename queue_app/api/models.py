@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from queue_app import clock
 from queue_app.api import queue_shapes, serializers
-from queue_app.api.authentication import HasScope, IsStaff, caller
+from queue_app.api.authentication import HasScope, MayEditLimits, caller
 from queue_app.api.reading import asked
 from queue_app.api.shapes import render
 from queue_app.api.views import View, page_of
@@ -32,8 +32,8 @@ class ModelDetail(View):
     write_scope = "manage"
 
     def get_permissions(self) -> list[Any]:
-        staff_only = [] if self.request.method in ("GET", "HEAD", "OPTIONS") else [IsStaff()]
-        return [IsAuthenticated(), HasScope(), *staff_only]
+        to_edit = [] if self.request.method in ("GET", "HEAD", "OPTIONS") else [MayEditLimits()]
+        return [IsAuthenticated(), HasScope(), *to_edit]
 
     @extend_schema(operation_id="models_read", responses=answered(queue_shapes.ModelOut, 404))
     def get(self, request: Request, key: str) -> Response:
@@ -47,7 +47,7 @@ class ModelDetail(View):
         responses=answered(queue_shapes.ModelOut, 400, 404, 413, 415),
     )
     def patch(self, request: Request, key: str) -> Response:
-        """Set a model's limit or pause it; staff with the scope `manage`. Holds from the next claim on."""
+        """Set a model's limit or pause it; staff who may edit limits, with the scope `manage`. Holds from the next claim on."""
         limit = get_object_or_404(ModelConcurrencyLimit, model=key, model__active=True)
         change = asked(request, serializers.ModelChange)
         reason = change.pop("reason", "")

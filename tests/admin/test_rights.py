@@ -33,10 +33,11 @@ from queue_app.models import (
 )
 from queue_app.work import bulk, roles
 from tests.campaigns.support import make_campaign
-from tests.factories import NOON, UserFactory, make_job
+from tests.factories import NOON, BatchFactory, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
 Verb = BulkAction.Verb
+JSON = "application/json"
 SITE = django_admin.site
 
 NOBODY, EVERY_RIGHT, SUPERUSER = "staff without a right", "staff with every right", "superuser"
@@ -304,6 +305,26 @@ class TestPages:
             allowed = tuple(role for role in ROLES if answers[role].status_code != 403)
             assert allowed == tuple(role for role in ROLES if role in may), (method, asked)
             assert all(answers[role].status_code < 400 for role in allowed), answers
+
+
+class TestApi:
+    @pytest.mark.parametrize("by_key", [True, False], ids=["key", "session"])
+    @pytest.mark.parametrize("role", ROLES)
+    def test_lets_the_same_roles_change_what_is_others(
+        self, role: str, by_key: bool, staff: Callable[[str], tuple[User, Client]], api_for: Callable[..., Client], rows: Rows
+    ) -> None:
+        user, client = staff(role)
+        if by_key:
+            client = api_for(user, "read", "submit", "manage")
+        cell = rows.campaign.combinations.order_by("pk")[0]
+        own = make_job(owner=rows.owner, batch=BatchFactory(owner=rows.owner))
+        for url in (f"jobs/{own.pk}/cancel/", f"batches/{own.batch_id}/pause/", f"campaigns/{rows.campaign.pk}/pause/"):
+            status = client.post(f"/api/v1/{url}").status_code
+            assert status == (200 if role in OPERATORS else 404), url
+        judged = client.patch(f"/api/v1/combinations/{cell.pk}/", {"review": "approved"}, content_type=None if by_key else JSON)
+        assert judged.status_code == (409 if role in OPERATORS else 404)  # there is nothing to judge yet
+        edited = client.patch("/api/v1/models/sora-2/", {"max_concurrent": 3}, content_type=None if by_key else JSON)
+        assert edited.status_code == (200 if "C" in BEYOND_LOOKING["queue_app.modelconcurrencylimit"].get(role, "") else 403)
 
 
 class TestEverybodyElse:

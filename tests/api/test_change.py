@@ -57,13 +57,13 @@ class TestCancel:
         assert "submit" in answer.json()["detail"]
 
     def test_by_staff_of_anothers_job_needs_the_scope_manage(self, api_for):
-        job, staff = make_job(), UserFactory(staff=True)
+        job, staff = make_job(), UserFactory(staff=True, rights=["operate_queue"])
 
         assert api_for(staff, "read", "submit").post(address(job, "cancel")).status_code == 404
         assert api_for(staff, "read", "submit", "manage").post(address(job, "cancel")).json()["verdict"] == "cancelled"
 
-    def test_in_a_session_of_staff_reaches_every_job(self, client_for):
-        answer = client_for(UserFactory(staff=True)).post(address(make_job(), "cancel"))
+    def test_in_a_session_of_an_operator_reaches_every_job(self, client_for):
+        answer = client_for(UserFactory(staff=True, rights=["operate_queue"])).post(address(make_job(), "cancel"))
 
         assert answer.json()["verdict"] == "cancelled"
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def staff(api_for):
-    return api_for(UserFactory(staff=True), "read", "submit", "manage")
+    return api_for(UserFactory(staff=True, rights=["change_modelconcurrencylimit"]), "read", "submit", "manage")
 
 
 class TestQueue:
@@ -112,7 +112,8 @@ class TestModels:
         change = {"max_concurrent": 50}
 
         assert api_for(UserFactory(), "read", "submit", "manage").patch("/api/v1/models/sora-2/", change).status_code == 403
-        assert api_for(UserFactory(staff=True), "read", "submit").patch("/api/v1/models/sora-2/", change).status_code == 403
+        editor = UserFactory(staff=True, rights=["change_modelconcurrencylimit"])
+        assert api_for(editor, "read", "submit").patch("/api/v1/models/sora-2/", change).status_code == 403
         assert not AuditEntry.objects.exists()
 
 

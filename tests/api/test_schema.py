@@ -38,7 +38,7 @@ class TestTheDocument:
 
     @pytest.mark.django_db
     def test_names_only_paths_that_answer(self, api_for):
-        owner = UserFactory(staff=True)
+        owner = UserFactory(admin=True)
         batch = BatchFactory(owner=owner)
         job = make_job(owner=owner, batch=batch)
         api = api_for(owner, "read", "submit", "manage")
@@ -74,7 +74,7 @@ GOOD_BODIES = {"jobs_create": GOOD, "jobs_batch_create": {"jobs": [GOOD, GOOD]},
 @pytest.mark.django_db(transaction=True)
 def test_every_call_answers_as_the_document_says(live_server):
     """With values made up from the document, and with good ones; its rows are there, so that answers have bodies to compare."""
-    owner = UserFactory(staff=True)
+    owner = UserFactory(admin=True)
     batch = BatchFactory(owner=owner)
     job = make_job("failed", owner=owner, batch=batch)
     _, key = ApiKey.objects.create(owner, scopes=["read", "submit", "manage"])

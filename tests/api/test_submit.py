@@ -214,7 +214,7 @@ class TestNotEnoughTickets:
 class TestALimit:
     @pytest.mark.parametrize("limit", [0, 51, -1, "5", True, 4.0, None])
     def test_out_of_its_span_is_refused(self, api_for, limit):
-        staff = api_for(UserFactory(staff=True), "read", "manage")
+        staff = api_for(UserFactory(staff=True, rights=["change_modelconcurrencylimit"]), "read", "manage")
 
         answer = staff.patch("/api/v1/models/sora-2/", {"max_concurrent": limit})
 

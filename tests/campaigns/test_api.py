@@ -262,7 +262,7 @@ class TestRead:
         assert writer.post(address(campaign, "pause/")).status_code == 200
 
     def test_of_everybodys_is_for_staff_and_changes_need_manage(self, api_for):
-        campaign, staff = make_campaign(UserFactory()), UserFactory(staff=True)
+        campaign, staff = make_campaign(UserFactory()), UserFactory(staff=True, rights=["operate_queue"])
 
         assert api_for(staff).get(address(campaign)).status_code == 200
         assert api_for(staff).post(address(campaign, "pause/")).status_code == 404
