@@ -481,7 +481,9 @@ def settle_unknown(ids: Iterable[int], *, again: bool, at: datetime, actor: str,
     settled: list[int] = []
     for chunk in _chunks(ids):
         with transaction.atomic():
-            for job in Job.objects.lock().filter(pk__in=chunk, state=State.UNKNOWN):
+            jobs = list(Job.objects.lock().filter(pk__in=chunk, state=State.UNKNOWN))
+            tickets.lock({job.owner_id for job in jobs})  # all at once: one by one they would come in the order of the jobs
+            for job in jobs:
                 trouble = Trouble("settled_by_hand", f"Settled by {actor}: {reason}")
                 if again:
                     put_back(job, at=at, actor=actor, outcome=Outcome.ABANDONED, spent=True, trouble=trouble, not_before=None)

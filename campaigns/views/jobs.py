@@ -72,7 +72,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
         return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)))
     try:
         with transaction.atomic():
-            intake.retry(list(Job.objects.lock().filter(pk=job.pk)), at=clock.now(), actor=viewer(request).username)
+            intake.retry(Job.objects.filter(pk=job.pk).lock_for_retry(), at=clock.now(), actor=viewer(request).username)
     except (MoveRefused, NotEnoughTickets, ModelNotAvailable) as refusal:
         messages.error(request, f"It was not retried. {refusal}")
     else:

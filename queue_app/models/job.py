@@ -151,6 +151,12 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Lock the rows, ids ascending: the lock order of `invariants`."""
         return self.select_related("model", "kind", "batch").select_for_update(of=("self",)).order_by("id")
 
+    def lock_for_retry(self) -> list["Job"]:
+        """Batches, then jobs: who queues jobs again writes to both, and pauses take them in this order (`invariants`)."""
+        batches = self.filter(batch__isnull=False).order_by().values("batch")
+        list(Batch.objects.select_for_update(no_key=True).filter(pk__in=batches).order_by("id"))
+        return list(self.lock())
+
 
 def slots_in_use(at: datetime) -> list[SlotRow]:
     """

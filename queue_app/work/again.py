@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from queue_app import lifecycle, tickets
-from queue_app.models import Batch, Job, State
+from queue_app.models import Job, State
 from queue_app.work import intake, room
 
 
@@ -20,20 +20,13 @@ def each(ids: Sequence[int], *, at: datetime, actor: str) -> tuple[list[int], di
     listed = sorted(ids)
     for start in range(0, len(listed), lifecycle.CHUNK):
         with transaction.atomic():
-            jobs = _locked_for_retry(listed[start : start + lifecycle.CHUNK])
+            jobs = Job.objects.filter(pk__in=listed[start : start + lifecycle.CHUNK]).lock_for_retry()
             why_not = _refusals(jobs)
             again = [job for job in jobs if job.pk not in why_not]
             intake.retry(again, at=at, actor=actor)
         refused |= why_not
         queued += [job.pk for job in again]
     return queued, refused
-
-
-def _locked_for_retry(ids: Sequence[int]) -> list[Job]:
-    """Batches, jobs, wallets: what queues them again finds its locks taken, in their order."""
-    batches = Job.objects.filter(pk__in=ids, batch__isnull=False).values("batch")
-    list(Batch.objects.select_for_update(no_key=True).filter(pk__in=batches).order_by("id"))
-    return list(Job.objects.lock().filter(pk__in=ids))
 
 
 def _refusals(jobs: Sequence[Job]) -> dict[int, str]:

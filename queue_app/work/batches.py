@@ -28,6 +28,6 @@ def retry_failed(batch: Batch, *, at: datetime, actor: str, among: JobQuerySet |
     :raises NotEnoughTickets: nothing is written.
     """
     jobs = Job.objects.all() if among is None else among
-    failed = list(jobs.lock().filter(batch=batch, state=State.FAILED))
+    failed = jobs.filter(batch=batch, state=State.FAILED).lock_for_retry()
     intake.retry(failed, at=at, actor=actor)
     return len(failed)
