@@ -9,6 +9,7 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from genqueue_site import checks  # noqa: F401 - importing registers them
+        from genqueue_site.db import session  # noqa: F401 - importing it connects it
 
 
 class GenqueueAdminConfig(AdminConfig):

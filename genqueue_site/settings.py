@@ -169,6 +169,7 @@ FORMAT_MODULE_PATH = ["genqueue_site.formats"]
 
 # --- mail: told on the console unless a server is named -----------------------------------------------------------
 vars().update(environ.Env.email_url_config(env.text("EMAIL_URL", "consolemail://")))
+EMAIL_TIMEOUT = 10  # seconds; a server that says nothing must not hold the queue that delivers
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "genqueue@localhost")
 
 # --- the queue ----------------------------------------------------------------------------------------------------

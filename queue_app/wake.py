@@ -5,12 +5,14 @@ Channel ``genqueue``: the dispatcher should look (payload ``dispatch``), or rows
 ``jobs:1,2,3``, ``jobs:*`` for many, ``queue`` for limits and pauses.
 """
 
+import logging
 from collections.abc import Iterable
 from functools import partial
 
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 CHANNEL = "genqueue"
+log = logging.getLogger(__name__)
 _MANY = 200  # ids in one payload; NOTIFY takes 8,000 bytes
 
 
@@ -42,5 +44,8 @@ def _after_commit(payload: str) -> None:
 
 
 def _send(payload: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, payload])
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, payload])
+    except (DatabaseError, InterfaceError) as error:  # what was committed stands; the next sweep finds it
+        log.warning("wake-up %s could not be sent: %s", payload, str(error).strip())

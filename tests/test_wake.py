@@ -34,6 +34,13 @@ class TestWakeUps:
             assert heard() == []
         assert heard() == ["dispatch"]
 
+    def test_that_cannot_be_sent_leave_what_was_committed_a_success(self, heard, monkeypatch, caplog):
+        monkeypatch.setattr(wake, "CHANNEL", "c" * 64)  # too long a name for PostgreSQL
+        with transaction.atomic():
+            wake.dispatcher()
+        assert "channel name too long" in caplog.text
+        wake.dispatcher()  # and by itself
+
     def test_are_not_sent_for_what_was_rolled_back(self, heard):
         with transaction.atomic():
             wake.dispatcher()

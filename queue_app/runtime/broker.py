@@ -66,7 +66,7 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
             cursor.execute(_PUT.format("" if database.in_atomic_block else _LAZILY), [self.list_key, task])
             number = int(cursor.fetchone()[0])
         # a statement of its own: a NOTIFY in a writing transaction makes all commits of the database queue up
-        transaction.on_commit(self._notify, using=Conf.ORM)
+        transaction.on_commit(self._notify, using=Conf.ORM, robust=True)
         return number
 
     def dequeue(self) -> Delivery:
