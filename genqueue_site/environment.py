@@ -1,6 +1,7 @@
 """The environment, read once: typed readers that stop the start by name when a value is bad."""
 
 import os
+import re
 import secrets
 from collections.abc import Collection
 from contextlib import suppress
@@ -40,20 +41,29 @@ def choice(name: str, default: str, choices: Collection[str]) -> str:
 def whole(name: str, default: int, *, low: int, high: int) -> int:
     """:raises ImproperlyConfigured: not a whole number from ``low`` to ``high``."""
     value = text(name, str(default))
-    if not value.lstrip("-").isdigit() or not low <= int(value) <= high:
+    if not re.fullmatch(r"-?[0-9]{1,18}", value) or not low <= int(value) <= high:  # isdigit() takes ², and int() does not
         raise _bad(name, value, f"a whole number from {low} to {high}")
     return int(value)
 
 
 def seconds(name: str, default: float, *, low: float, high: float) -> float:
     """:raises ImproperlyConfigured: not a number of seconds from ``low`` to ``high``."""
+    return _number(name, default, "a number of seconds", low=low, high=high)
+
+
+def factor(name: str, default: float, *, low: float, high: float) -> float:
+    """:raises ImproperlyConfigured: not a factor from ``low`` to ``high``."""
+    return _number(name, default, "a factor", low=low, high=high)
+
+
+def _number(name: str, default: float, what: str, *, low: float, high: float) -> float:
     value = text(name, str(default))
     try:
         number = float(value)
     except ValueError:
         number = float("nan")
     if not low <= number <= high:
-        raise _bad(name, value, f"a number of seconds from {low:g} to {high:g}")
+        raise _bad(name, value, f"{what} from {low:g} to {high:g}")
     return number
 
 

@@ -188,7 +188,7 @@ OUTBOX_CHANNELS = {"notices": "campaigns.notices.deliver", "alerts": "queue_app.
 PERIODIC: dict[str, str] = {}
 
 # 1 in production; smaller to rehearse failures that would take minutes
-TIMES = Times().scaled(env.seconds("TIME_SCALE", 1.0, low=0.02, high=1.0))
+TIMES = Times().scaled(env.factor("TIME_SCALE", 1.0, low=0.02, high=1.0))
 
 REDIS_URL = env.text("REDIS_URL")
 WORKERS = env.whole("WORKERS", 4, low=1, high=64)
