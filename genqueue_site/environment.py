@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import available_timezones
 
 from django.core.exceptions import ImproperlyConfigured
@@ -82,14 +82,29 @@ def origins(name: str, default: str = "") -> list[str]:
 
 
 def _origin(name: str, value: str) -> str:
-    parts = urlsplit(value)
-    try:
-        port_is_fine = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_fine = False
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query or not port_is_fine:
+    parts = _split(value)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
         raise _bad(name, value, "an origin such as https://host or http://127.0.0.1:8001, without a path")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def url(name: str, default: str = "", *, schemes: Collection[str], such_as: str) -> str:
+    """:raises ImproperlyConfigured: not a URL of one of ``schemes``; what it is stays unsaid, for it may hold a password."""
+    value = text(name, default)
+    parts = _split(value)
+    if value and (parts is None or parts.scheme not in schemes or "://" not in value):
+        beginnings = ", ".join(f"{scheme}://" for scheme in schemes)
+        raise _bad(name, "…", f"a URL such as {such_as}, and begin with one of {beginnings}")
+    return value
+
+
+def _split(value: str) -> SplitResult | None:
+    """The parts of a URL; None where it, or its port, cannot be read."""
+    try:
+        parts = urlsplit(value)
+        return None if parts.port == 0 else parts
+    except ValueError:
+        return None
 
 
 def time_zone(name: str, default: str) -> str:

@@ -1,6 +1,7 @@
 """Settings. They come from the environment only; `.env.example` lists each with its default and unit."""
 
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,9 @@ SILENCED_SYSTEM_CHECKS: list[str] = []
 # --- database: DATABASE_URL, else a server of our own under var/ (stack: zero set-up, the same engine) ------------
 DATABASES: dict[str, dict[str, Any]] = {}
 if env.text("DATABASE_URL"):
-    DATABASES["default"] = environ.Env.db_url_config(env.text("DATABASE_URL"))
-    if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
+    with suppress(ValueError):  # a port that is no number
+        DATABASES["default"] = environ.Env.db_url_config(env.text("DATABASE_URL"))
+    if DATABASES.get("default", {}).get("ENGINE") != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host/name.")
 else:
     DATABASES["default"] = {
@@ -168,7 +170,13 @@ USE_THOUSAND_SEPARATOR = True
 FORMAT_MODULE_PATH = ["genqueue_site.formats"]
 
 # --- mail: told on the console unless a server is named -----------------------------------------------------------
-vars().update(environ.Env.email_url_config(env.text("EMAIL_URL", "consolemail://")))
+_MAIL = env.url(
+    "EMAIL_URL",
+    "consolemail://",
+    schemes=environ.Env.EMAIL_SCHEMES,
+    such_as="smtp+tls://user:password@host:587 or consolemail://",
+)
+vars().update(environ.Env.email_url_config(_MAIL))
 EMAIL_TIMEOUT = 10  # seconds; a server that says nothing must not hold the queue that delivers
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "genqueue@localhost")
 
@@ -190,7 +198,7 @@ PERIODIC: dict[str, str] = {}
 # 1 in production; smaller to rehearse failures that would take minutes
 TIMES = Times().scaled(env.factor("TIME_SCALE", 1.0, low=0.02, high=1.0))
 
-REDIS_URL = env.text("REDIS_URL")
+REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"), such_as="redis://host:6379/0")
 WORKERS = env.whole("WORKERS", 4, low=1, high=64)
 Q_CLUSTER: dict[str, Any] = {
     "name": "genqueue",  # also the signing salt of queued tasks: the same on every machine

@@ -34,3 +34,36 @@ class TestABadValue:
 
         said = str(refusal.value)
         assert said.startswith(f"{name}={value!r} ") and f"must be {wanted}. Mend it" in said
+
+    @pytest.mark.parametrize(
+        ("name", "value", "wanted"),
+        [
+            ("REDIS_URL", "nonsense", "begin with one of redis://, rediss://, unix://"),
+            ("REDIS_URL", "http://user:hush@host", "a URL such as redis://host:6379/0"),
+            ("REDIS_URL", "redis://host:port", "a URL such as redis://host:6379/0"),
+            ("EMAIL_URL", "foo://user:hush@host", "a URL such as smtp+tls://user:password@host:587"),
+            ("EMAIL_URL", "nonsense", "a URL such as smtp+tls://user:password@host:587"),
+            ("EMAIL_URL", "smtp://user:hush@host:port", "smtp+tls://"),
+            ("DATABASE_URL", "postgresql://user:hush@host:port/name", "postgresql://user:password@host/name"),
+            ("PUBLIC_URL", "http://[::1", "an origin such as https://host"),
+        ],
+    )
+    def test_of_an_address_is_refused_by_name_without_its_password(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, wanted: str
+    ) -> None:
+        with pytest.raises(ImproperlyConfigured) as refusal:
+            settings(monkeypatch, **{name: value})
+
+        said = str(refusal.value)
+        assert said.startswith(name) and wanted in said and "hush" not in said
+
+
+class TestAGoodValue:
+    @pytest.mark.parametrize("url", ["redis://host:6379/0", "rediss://user:hush@host", "unix:///run/redis.sock?db=1"])
+    def test_of_the_broker_is_taken(self, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+        assert settings(monkeypatch, REDIS_URL=url)["Q_CLUSTER"]["redis"] == url
+
+    def test_of_the_mail_is_taken(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        read = settings(monkeypatch, EMAIL_URL="smtp+tls://me:hush@mail.example:587")
+
+        assert (read["EMAIL_HOST"], read["EMAIL_PORT"], read["EMAIL_USE_TLS"]) == ("mail.example", 587, True)
