@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import available_timezones
 
@@ -115,17 +116,48 @@ def time_zone(name: str, default: str) -> str:
     return value
 
 
+def directory(name: str, default: Path) -> Path:
+    """:raises ImproperlyConfigured: a home of nobody (``~nobody/``), or links that lead in a circle."""
+    try:
+        return Path(text(name) or default).expanduser().resolve()
+    except RuntimeError as error:
+        raise _bad(name, text(name), "a directory that exists or can be made") from error
+
+
+def must_be_writable(name: str, place: Path) -> None:
+    """
+    Make the directory that ``name`` is about, if it is missing, and try a file in it.
+
+    :raises ImproperlyConfigured: it cannot be made, or nothing can be written in it.
+    """
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        wanted = f"a directory that can be made and written, and {place} is not ({error.strerror})"
+        raise _bad(name, text(name), wanted) from error
+
+
 def secret(name: str, kept_in: Path) -> str:
     """
     Read a secret, else keep one of our own in ``kept_in`` (0600), so that all processes of this checkout sign alike.
 
-    :raises ImproperlyConfigured: shorter than 32 characters.
+    :raises ImproperlyConfigured: shorter than 32 characters; or not given, and the one that is kept cannot be read.
     """
     value = text(name)
     if value:
         if len(value) < 32:
             raise _bad(name, "…", "at least 32 characters long")
         return value
+    try:
+        return _kept(kept_in)
+    except OSError as error:
+        said = f"{name} is not set, and the one kept in {kept_in} cannot be used ({error.strerror})."
+        raise ImproperlyConfigured(f"{said} Set {name}, or let whoever runs this read that file.") from error
+
+
+def _kept(kept_in: Path) -> str:
     kept_in.parent.mkdir(parents=True, exist_ok=True)
     fresh = kept_in.with_name(f"{kept_in.name}.{os.getpid()}")
     if not kept_in.exists():

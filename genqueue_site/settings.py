@@ -22,7 +22,9 @@ if not (ROOT / "manage.py").exists():  # installed as a package: templates and s
 environ.Env.read_env(ROOT / ".env", overwrite=False)
 
 # --- where things are ---------------------------------------------------------------------------------------------
-VAR = Path(env.text("GENQUEUE_VAR", str(ROOT / "var"))).resolve()
+VAR = env.directory("GENQUEUE_VAR", ROOT / "var")
+if not (env.text("SECRET_KEY") and env.text("DATABASE_URL")):  # what is not given is kept there
+    env.must_be_writable("GENQUEUE_VAR", VAR)
 MEDIA_ROOT = Path(env.text("MEDIA_ROOT", str(VAR / "media")))
 PUBLIC_URL = env.origin("PUBLIC_URL", "http://127.0.0.1:8000")
 

@@ -57,8 +57,24 @@ class TestABadValue:
         said = str(refusal.value)
         assert said.startswith(name) and wanted in said and "hush" not in said
 
+    @pytest.mark.parametrize("place", ["/proc", "/proc/nowhere/var", f"{__file__}/var", "~nobody-of-that-name/var"])
+    def test_of_the_home_is_refused_by_name(self, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+        with pytest.raises(ImproperlyConfigured, match=f"^GENQUEUE_VAR='{place}' cannot be used: it must be a directory that"):
+            settings(monkeypatch, GENQUEUE_VAR=place)
+
+    def test_of_the_key_that_is_kept_is_refused_by_name(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "secret_key").mkdir()
+
+        with pytest.raises(ImproperlyConfigured, match=r"^SECRET_KEY is not set, and the one kept in .* Set SECRET_KEY, or"):
+            settings(monkeypatch, GENQUEUE_VAR=str(tmp_path), SECRET_KEY="")
+
 
 class TestAGoodValue:
+    def test_of_the_home_is_needed_only_where_something_is_kept_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        elsewhere = {"SECRET_KEY": "k" * 32, "DATABASE_URL": "postgresql://me:hush@host/name"}
+
+        assert settings(monkeypatch, GENQUEUE_VAR="/proc/nowhere", **elsewhere)["VAR"] == Path("/proc/nowhere")
+
     @pytest.mark.parametrize("url", ["redis://host:6379/0", "rediss://user:hush@host", "unix:///run/redis.sock?db=1"])
     def test_of_the_broker_is_taken(self, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
         assert settings(monkeypatch, REDIS_URL=url)["Q_CLUSTER"]["redis"] == url
