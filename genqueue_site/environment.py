@@ -12,9 +12,13 @@ from zoneinfo import available_timezones
 
 from django.core.exceptions import ImproperlyConfigured
 
+from queue_app.studio import config as studio_config
+
+MEND = "Mend it in the environment or in .env."
+
 
 def _bad(name: str, value: str, wanted: str) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"{name}={value!r} cannot be used: it must be {wanted}. Mend it in the environment or in .env.")
+    return ImproperlyConfigured(f"{name}={value!r} cannot be used: it must be {wanted}. {MEND}")
 
 
 def text(name: str, default: str = "") -> str:
@@ -47,24 +51,15 @@ def whole(name: str, default: int, *, low: int, high: int) -> int:
     return int(value)
 
 
-def seconds(name: str, default: float, *, low: float, high: float) -> float:
-    """:raises ImproperlyConfigured: not a number of seconds from ``low`` to ``high``."""
-    return _number(name, default, "a number of seconds", low=low, high=high)
-
-
 def factor(name: str, default: float, *, low: float, high: float) -> float:
     """:raises ImproperlyConfigured: not a factor from ``low`` to ``high``."""
-    return _number(name, default, "a factor", low=low, high=high)
-
-
-def _number(name: str, default: float, what: str, *, low: float, high: float) -> float:
     value = text(name, str(default))
     try:
         number = float(value)
     except ValueError:
         number = float("nan")
     if not low <= number <= high:
-        raise _bad(name, value, f"{what} from {low:g} to {high:g}")
+        raise _bad(name, value, f"a factor from {low:g} to {high:g}")
     return number
 
 
@@ -114,6 +109,18 @@ def time_zone(name: str, default: str) -> str:
     if value not in available_timezones():
         raise _bad(name, value, "a time zone name such as UTC or Europe/Berlin")
     return value
+
+
+def studio() -> studio_config.Config:
+    """
+    Read what the studio will read, so that its settings stop every start and not only its own.
+
+    :raises ImproperlyConfigured: one of them is bad; the text names it.
+    """
+    try:
+        return studio_config.read(os.environ)
+    except studio_config.BadSetting as error:
+        raise ImproperlyConfigured(f"{error} {MEND}") from error
 
 
 def directory(name: str, default: Path) -> Path:

@@ -40,10 +40,10 @@ def read(environ: Mapping[str, str], *, fault_seed: int | None = None) -> Config
 
     :raises BadSetting: a value is not what it must be.
     """
-    codec = environ.get("RENDER_CODEC", "") or "vp9"
+    codec = environ.get("RENDER_CODEC", "").strip() or "vp9"
     if codec not in ("vp9", "h264"):
         raise BadSetting(f"RENDER_CODEC must be vp9 or h264; it is {codec!r}.")
-    var = environ.get("GENQUEUE_VAR", "")
+    var = environ.get("GENQUEUE_VAR", "").strip()
     return Config(
         home=(Path(var).expanduser() if var else CHECKOUT / "var") / "studio",
         seconds_per_job=_number(environ, "STUDIO_SECONDS_PER_JOB", default=3.0, least=0, most=3600),

@@ -25,7 +25,6 @@ class TestABadValue:
             ("WORKERS", "--5", "a whole number from 1 to 64"),
             ("WORKERS", "65", "a whole number from 1 to 64"),
             ("TIME_SCALE", "5", "a factor from 0.02 to 1"),
-            ("STUDIO_SECONDS_PER_JOB", "soon", "a number of seconds from 0 to 3600"),
         ],
     )
     def test_is_refused_by_name(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, wanted: str) -> None:
@@ -56,6 +55,23 @@ class TestABadValue:
 
         said = str(refusal.value)
         assert said.startswith(name) and wanted in said and "hush" not in said
+
+    @pytest.mark.parametrize(
+        ("name", "value", "wanted"),
+        [
+            ("STUDIO_SECONDS_PER_JOB", "soon", "a number of seconds from 0 to 3600"),
+            ("STUDIO_PARALLEL_RENDERS", "0", "a whole number from 1 to 64"),
+            ("STUDIO_MAX_RUNNING", "-1", "a whole number from 0 to 1000000"),
+            ("STUDIO_TEST_FAULTS", "7", "a whole number from 0 to 1"),
+            ("RENDER_CODEC", "av1", "vp9 or h264"),
+        ],
+    )
+    def test_of_the_studio_is_refused_by_everybody(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, wanted: str
+    ) -> None:
+        """Else only the studio would fail, and the demo would start it anew for ever."""
+        with pytest.raises(ImproperlyConfigured, match=f"^{name} must be {wanted}; it is '{value}'[.] Mend it in"):
+            settings(monkeypatch, **{name: value})
 
     @pytest.mark.parametrize("place", ["/proc", "/proc/nowhere/var", f"{__file__}/var", "~nobody-of-that-name/var"])
     def test_of_the_home_is_refused_by_name(self, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
