@@ -1,11 +1,16 @@
 """What the environment may say of the site: a bad value stops the start, names its variable and says what it must be."""
 
+import os
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+
+import manage
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -15,6 +20,13 @@ def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return runpy.run_path(str(ROOT / "genqueue_site" / "settings.py"))
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `manage.py` with the product's own settings."""
+    command = [sys.executable, "manage.py", *arguments]
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "genqueue_site.settings", **variables}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
 
 
 class TestABadValue:
@@ -99,3 +111,26 @@ class TestAGoodValue:
         read = settings(monkeypatch, EMAIL_URL="smtp+tls://me:hush@mail.example:587")
 
         assert (read["EMAIL_HOST"], read["EMAIL_PORT"], read["EMAIL_USE_TLS"]) == ("mail.example", 587, True)
+
+
+class TestTheCommandLine:
+    @pytest.mark.parametrize("command", ["check", "runworker"])  # Django knows the first without settings
+    def test_says_what_is_bad_in_one_line(self, command: str) -> None:
+        done = run(command, WORKERS="many")
+
+        wanted = "WORKERS='many' cannot be used: it must be a whole number from 1 to 64. Mend it in the environment or in .env.\n"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", wanted)
+
+    def test_says_what_a_command_finds_not_configured(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def find(arguments: list[str]) -> None:
+            raise ImproperlyConfigured("settings.FIXTURE_DIRS contains duplicates.")
+
+        monkeypatch.setattr(manage, "execute_from_command_line", find)
+
+        with pytest.raises(SystemExit, match=r"^settings[.]FIXTURE_DIRS contains duplicates[.]$"):
+            manage.main()
+
+    def test_shows_where_if_it_is_asked_to(self) -> None:
+        done = run("check", "--traceback", WORKERS="many")
+
+        assert done.returncode == 1 and "Traceback" in done.stderr and "WORKERS='many'" in done.stderr
