@@ -162,11 +162,44 @@ class TestCreateApiKey:
         key = ApiKey.objects.get()
         assert (key.scopes, key.name) == (["read", "manage"], "the shop")
 
-    def test_refuses_an_unknown_user_or_scope(self):
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "demo --scope read manage",
+            "demo --scope read manage --scope read",
+            "--scope read manage --name shop demo",
+            "--scope read demo --scope manage",
+            "--scope read manage demo",
+            "--scope read --scope manage demo",
+        ],
+    )
+    def test_takes_scopes_after_one_flag_and_after_several_and_the_user_anywhere(self, line):
         UserFactory(username="demo")
-        for args, words in ((["nobody"], "no user “nobody”"), (["demo", "--scope", "root"], "no scope “root”")):
-            with pytest.raises(CommandError, match=words):
-                self.run(*args)
+
+        self.run(*line.split())
+
+        assert ApiKey.objects.get().scopes == ["read", "manage"]
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ("nobody", "no user “nobody”"),
+            ("demo --scope root", "no scope “root”[.] Scopes: read, submit, manage[.]"),
+            ("demo --scope read root", "no scope “root”[.] Scopes: read, submit, manage[.]"),
+            ("--scope root demo", "no scope “root”"),
+            ("--scope read nobody", "no user “nobody”"),
+            ("--scope", "expected at least one argument"),
+            ("--scope demo", "required: user"),
+            ("--scope read submit", "required: user"),
+            ("", "required: user"),
+        ],
+    )
+    def test_refuses_an_unknown_user_or_scope(self, line, words):
+        UserFactory(username="demo")
+
+        with pytest.raises(CommandError, match=words):
+            self.run(*line.split())
+
         assert not ApiKey.objects.exists()
 
 

@@ -1,4 +1,4 @@
-"""``manage.py create_api_key USER [--scope submit …]``: print a new API key alone on stdout."""
+"""``manage.py create_api_key USER [--scope read submit …]``: print a new API key alone on stdout."""
 
 from typing import Any
 
@@ -16,17 +16,18 @@ class Command(BaseCommand):
     help = "Make an API key. It is printed once, alone on stdout; only its hash is kept."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("user", help="a username")
-        known = f"one of {', '.join(ApiKey.SCOPES)}; repeat for more (default: {' '.join(DEFAULT_SCOPES)})"
-        parser.add_argument("--scope", action="append", dest="scopes", help=known)
+        parser.add_argument("user", nargs="?", help="a username")  # `handle` insists: --scope may have taken it along
+        known = f"one or more of {', '.join(ApiKey.SCOPES)}; may be repeated (default: {' '.join(DEFAULT_SCOPES)})"
+        parser.add_argument("--scope", action="extend", nargs="+", dest="scopes", help=known)
         parser.add_argument("--name", default="", help="what it is for; shown in lists")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """:raises CommandError: no such user, no such scope, or a name of more than 100 characters."""
-        user = User.objects.filter(username=options["user"]).first()
+        username, scopes = _apart(options["user"], list(options["scopes"] or DEFAULT_SCOPES))
+        user = User.objects.filter(username=username).first()
         if user is None:
-            raise CommandError(f"There is no user “{options['user']}”.")
-        scopes = list(dict.fromkeys(options["scopes"] or DEFAULT_SCOPES))
+            raise CommandError(f"There is no user “{username}”.")
+        scopes = list(dict.fromkeys(scopes))
         if unknown := [scope for scope in scopes if scope not in ApiKey.SCOPES]:
             raise CommandError(f"There is no scope “{unknown[0]}”. Scopes: {', '.join(ApiKey.SCOPES)}.")
         if len(options["name"]) > 100:
@@ -36,3 +37,14 @@ class Command(BaseCommand):
             found = {"user": user.username, "name": options["name"], "scopes": scopes}
             policy.audit("add API key", str(row), at=clock.now(), actor=None, after=found, of=user)
         self.stdout.write(key)
+
+
+def _apart(username: str | None, scopes: list[str]) -> tuple[str, list[str]]:
+    """Take the user out of the scopes where he was named after them, as in ``--scope read USER``."""
+    if username is not None:
+        return username, scopes
+    others = [word for word in scopes if word not in ApiKey.SCOPES]
+    if not others or len(scopes) == 1:
+        raise CommandError("The following arguments are required: user", returncode=2)
+    scopes.remove(others[-1])
+    return others[-1], scopes
