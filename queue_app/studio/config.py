@@ -30,11 +30,11 @@ class Config:
     parallel_renders: int = 2
     max_running: int = 0
     codec: Codec = "vp9"
-    fault_seed: int | None = None
+    fault_seed: int | str | None = None
     scripted_faults: bool = False
 
 
-def read(environ: Mapping[str, str], *, fault_seed: int | None = None) -> Config:
+def read(environ: Mapping[str, str], *, fault_seed: int | str | None = None) -> Config:
     """
     Read the studio's settings.
 

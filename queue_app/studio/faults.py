@@ -235,7 +235,7 @@ class UnknownFault(Exception):
 class Faults:
     """Decides which fault befalls which call: the queued ones first, then chance."""
 
-    def __init__(self, seed: int | None) -> None:
+    def __init__(self, seed: int | str | None) -> None:
         self._random = None if seed is None else random.Random(seed)
         self._queued: dict[Kind, deque[tuple[Fault, float]]] = {kind: deque() for kind in KINDS}
         self._lock = threading.Lock()

@@ -184,15 +184,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8001, help="port to listen on; 0 takes a free one (default 8001)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     parser.add_argument(
-        "--faults", type=int, metavar="SEED", help="let things go wrong at random, the same way for the same seed"
+        "--faults", type=_seed, metavar="SEED", help="let things go wrong at random, the same way for the same seed (any text)"
     )
+
+
+def _seed(text: str) -> int | str:
+    """A number seeds as a number, so that 7 and 07 let the same go wrong."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
 
 
 class CannotStart(Exception):
     """The studio cannot start; the text says why and names the setting."""
 
 
-def run(*, host: str, port: int, fault_seed: int | None = None) -> None:
+def run(*, host: str, port: int, fault_seed: int | str | None = None) -> None:
     """
     Serve until SIGTERM or SIGINT. Call it on the main thread.
 

@@ -29,7 +29,7 @@ class StudioProcess:
         var: Path,
         *,
         seconds_per_job: float = 0.2,
-        faults: int | None = None,
+        faults: int | str | None = None,
         env: dict[str, str] | None = None,
     ) -> None:
         self.env = {

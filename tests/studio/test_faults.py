@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import requests
 
+from queue_app.studio import server
 from queue_app.studio.config import Config
 from queue_app.studio.faults import FAULTS, Faults, UnknownFault
 from queue_app.studio.wire import KINDS
@@ -150,14 +152,22 @@ class TestTheTable:
 
 
 class TestRandomFaults:
-    def test_are_the_same_for_the_same_seed(self, studio: StartStudio, tmp_path: Path) -> None:
-        def answers(seed: int, name: str) -> list[int]:
+    @pytest.mark.parametrize("seed", [7, "a bad day"])
+    def test_are_the_same_for_the_same_seed(self, studio: StartStudio, tmp_path: Path, seed: int | str) -> None:
+        def answers(name: str) -> list[int]:
             process = studio(tmp_path / name, faults=seed, seconds_per_job=60)
             return [self.ask(process) for _ in range(30)]
 
-        first = answers(7, "a")
-        assert answers(7, "b") == first
+        first = answers("a")
+        assert answers("b") == first
         assert len(set(first)) > 1
+
+    @pytest.mark.parametrize(("text", "seed"), [("7", 7), ("07", 7), ("-3", -3), ("²", "²"), ("bad day", "bad day"), ("", "")])
+    def test_are_seeded_by_any_text_and_by_a_number_as_a_number(self, text: str, seed: int | str) -> None:
+        parser = ArgumentParser()
+        server.add_arguments(parser)
+
+        assert parser.parse_args(["--faults", text]).faults == seed
 
     @staticmethod
     def ask(process: StudioProcess) -> int:
