@@ -13,11 +13,27 @@ from campaigns.plan import Plan, PlannedCell, check_prompt
 from campaigns.rules import compliance
 from queue_app.models import Batch, Job, User
 from queue_app.models.job import OPEN_STATES
+from queue_app.tickets import NotEnoughTickets
 from queue_app.work import intake
 
 
 class LaunchRefused(Exception):
     """The campaign cannot be launched as it is; nothing was written."""
+
+
+class NotEnoughForAll(NotEnoughTickets):
+    """The wallet cannot pay all cells; nothing was written. ``fits``: how many it can pay."""
+
+    def __init__(self, refusal: NotEnoughTickets, *, cells: int, each: int):
+        super().__init__(needed=refusal.needed, available=refusal.available)
+        self.cells, self.fits = cells, refusal.available // each
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} They are enough for {self.fits} of the {self.cells} combinations."
+
+    @property
+    def facts(self) -> dict[str, int]:
+        return {**super().facts, "fits": self.fits}
 
 
 @transaction.atomic
@@ -26,16 +42,19 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
     Buy every cell of the plan that is not blocked.
 
     :raises LaunchRefused: every cell is blocked.
-    :raises NotEnoughTickets: the wallet holds less than the sum.
+    :raises NotEnoughForAll: the wallet holds less than the sum.
     """
     if not plan.to_buy:
         raise LaunchRefused(
             "Every combination is blocked by a compliance rule, so there is nothing to buy. Mend the brief first."
         )
     brief = plan.brief
-    batch, jobs = intake.enqueue(
-        owner, plan.drafts(), at=at, actor=actor, batch_name=brief.title, max_concurrent=brief.max_concurrent
-    )
+    try:
+        batch, jobs = intake.enqueue(
+            owner, plan.drafts(), at=at, actor=actor, batch_name=brief.title, max_concurrent=brief.max_concurrent
+        )
+    except NotEnoughTickets as refusal:
+        raise NotEnoughForAll(refusal, cells=len(plan.to_buy), each=plan.tickets_each) from None
     assert batch is not None
     campaign = Campaign.objects.create(
         batch=batch,

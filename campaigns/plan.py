@@ -53,6 +53,7 @@ class Plan:
     model: GenerationModel
     parameters: dict[str, Any]
     priority: int
+    priority_reason: str
     choices: list[Choice]
     cells: list[PlannedCell]
     total: int
@@ -89,6 +90,7 @@ class Plan:
                 prompt=planned.prompt,
                 parameters=self.parameters,
                 priority=self.priority,
+                priority_reason=self.priority_reason,
                 metadata={"combination": planned.cell.key},
             )
             for planned in self.to_buy
@@ -171,8 +173,8 @@ class Reader:
         planned = None
         if model is not None and cells:
             kept = [one for one in cells if not one.excluded]
-            level = self._level(model, sum(not one.blocked for one in kept))
-            planned = Plan(self.brief, model, settled, level, choices, kept, len(cells))
+            level, why = self._level(model, sum(not one.blocked for one in kept))
+            planned = Plan(self.brief, model, settled, level, why, choices, kept, len(cells))
         sample = self._sample(builder, cells)
         return Sketch(
             self.problems, choices, cells, sample, self.too_many, planned, self.unavailable, self.checker, self.dimensions
@@ -275,12 +277,13 @@ class Reader:
         self._say("model", f"There is no model “{self.brief.model[:60]}”. Models: {', '.join(sorted(self.models))}.")
         return None
 
-    def _level(self, model: GenerationModel, cells: int) -> int:
+    def _level(self, model: GenerationModel, cells: int) -> tuple[int, str]:
+        """The priority of its jobs, and the rule that set it; none where it was asked for."""
         if self.brief.priority is not None:
-            return self.brief.priority
+            return self.brief.priority, ""
         if cells > BULK:
-            return QueueSettings.objects.current().bulk_priority
-        return intake.default_priority(model)
+            return QueueSettings.objects.current().bulk_priority, f"campaign of more than {BULK} cells"
+        return intake.default_priority(model), intake.by_default(model.medium)
 
     def _say(self, name: str, message: str) -> None:
         self.problems.append(Problem(name, message))

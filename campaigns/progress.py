@@ -14,10 +14,11 @@ from campaigns.models import Campaign
 from queue_app.insight import batches, forecast, remedies, waiting
 from queue_app.insight.forecast import Estimate
 from queue_app.models import Job, State, Status
-from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE
+from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, STATUS_OF_STATE
 from queue_app.rules import pricing
 from queue_app.work.room import Floor
 
+UNFORESEEN = (State.UNKNOWN, State.CANCELLING)  # nobody knows when they end
 FIRST = 8  # rows of “next and running”
 LOOKED_AT_ANEW = 10  # seconds after which places and times left of an open campaign are shown anew, whatever happened
 
@@ -145,19 +146,15 @@ def counts_of(campaigns: Iterable[Campaign]) -> dict[int, dict[str, int]]:
 def left_of(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Estimate]:
     """
     Time until the last job of each open campaign is done: that of the last in its lane, or of the last at work. What has an
-    unknown outcome or is being cancelled is left out.
+    unknown outcome or is being cancelled counts only when nothing else is open.
     """
     ids = [campaign.pk for campaign in campaigns if campaign.batch.ended_at is None]
     open_jobs = Job.objects.filter(batch__in=ids).select_related("model")
     last = open_jobs.filter(state=State.QUEUED).order_by("batch", "priority", "-order_key", "-id").distinct("batch")
-    jobs = [*last, *open_jobs.filter(state__in=(State.SUBMITTING, State.RUNNING, State.STORING))]
+    jobs = [*last, *open_jobs.filter(state__in=IN_FLIGHT_STATES)]
     estimates = forecast.for_jobs(jobs, at)
-    found: dict[int, Estimate] = {}
-    for job in jobs:
-        known = found.get(job.batch_id or 0)
-        if known is None or _late(estimates[job.pk]) > _late(known):
-            found[job.batch_id or 0] = estimates[job.pk]
-    return found
+    by_lateness = sorted(jobs, key=lambda job: (job.state not in UNFORESEEN, _late(estimates[job.pk])))
+    return {job.batch_id or 0: estimates[job.pk] for job in by_lateness}  # the last of a batch stays
 
 
 def _ahead(cells: Sequence[Cell], *, at: datetime) -> list[Ahead]:

@@ -48,6 +48,11 @@ class NotEnoughTickets(Exception):
             "Ask staff for tickets, cancel something that waits, or ask for less."
         )
 
+    @property
+    def facts(self) -> dict[str, int]:
+        """What an answer to a program adds."""
+        return {"needed": self.needed, "available": self.available, "missing": self.missing}
+
 
 class RefundRefused(Exception):
     """The refund would give back more than was captured, or nothing."""

@@ -83,6 +83,7 @@ def priced(plan: Plan, owner: User, *, at: datetime) -> dict[str, Any]:
         "priority": plan.priority,
         "wallet": {"available": available, "after": available - plan.tickets},
         "affordable": plan.tickets <= available,
+        "fits": min(len(plan.to_buy), available // plan.tickets_each),
     }
     return render(shapes.CampaignPriceOut, facts)
 

@@ -50,14 +50,18 @@ class ReviewAsked(StrictSerializer):
     """A verdict, a note, or both."""
 
     review = serializers.ChoiceField(
-        choices=Review.values, required=False, allow_blank=True, help_text="Empty: takes the verdict back."
+        choices=Review.values,
+        required=False,
+        allow_blank=True,
+        allow_null=True,
+        help_text="Empty or null: takes the verdict back.",
     )
-    note = Text(required=False, allow_blank=True, help_text="At most 1000 characters; empty: none.")
+    note = Text(required=False, allow_blank=True, allow_null=True, help_text="At most 1000 characters; empty or null: none.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
             raise serializers.ValidationError("Send review (approved, rejected, winner or empty), note, or both.")
-        return attrs
+        return {name: value or "" for name, value in attrs.items()}
 
 
 class CombinationQuery(serializers.Serializer[Any]):

@@ -37,6 +37,7 @@ class CampaignPriceOut(PlannedOut):
     priority = serializers.IntegerField()
     wallet = PurseOut()
     affordable = serializers.BooleanField()
+    fits = serializers.IntegerField(help_text="How many of the accepted combinations the wallet can pay.")
 
 
 class CampaignLine(Shape):

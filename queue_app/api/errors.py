@@ -74,7 +74,7 @@ def problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
     body: dict[str, Any] = document(status, code, title, _detail(error, found), found)
     headers = {}
     if isinstance(error, NotEnoughTickets):
-        body |= {"needed": error.needed, "available": error.available, "missing": error.missing}
+        body |= error.facts
     if isinstance(error, exceptions.Throttled):
         headers["Retry-After"] = str(max(1, ceil(getattr(error, "wait", None) or 1)))
     if auth_header := getattr(error, "auth_header", None):

@@ -13,6 +13,7 @@ from queue_app.models import GenerationModel, Kind, QueueSettings, WorkerProcess
 from queue_app.work import room
 
 _MIGRATED = Event()
+NO_ROUTES = room.Routes({}, [])
 
 
 @require_safe
@@ -23,13 +24,22 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 once migrations, seeds and a worker's heartbeat of the last 10 s are there; else 503 with what is missing."""
+    """
+    200 once migrations, seeds and a worker's heartbeat of the last 10 s are there; else 503 with what is missing.
+
+    Names the models whose vendor's key is not set: those that the studio makes, and those that nobody makes.
+    """
     try:
         missing = _missing()
-        studio = _at_the_studio() if "migrations" not in missing else {}
+        routes = room.look_up_routes() if "migrations" not in missing else NO_ROUTES
     except DatabaseError:
-        missing, studio = {"database": "PostgreSQL does not answer."}, {}
-    answer = {"status": "not ready" if missing else "ready", "missing": missing, "studio_models": sorted(studio)}
+        missing, routes = {"database": "PostgreSQL does not answer."}, NO_ROUTES
+    answer = {
+        "status": "not ready" if missing else "ready",
+        "missing": missing,
+        "studio_models": sorted(key for key, found in routes.usable.items() if found[0].account.is_preview),
+        "inactive_models": routes.keyless,
+    }
     return JsonResponse(answer, status=503 if missing else 200)
 
 
@@ -43,11 +53,6 @@ def _missing() -> dict[str, str]:
     if not WorkerProcess.objects.filter(beat_at__gt=clock.now() - ALIVE).exists():
         missing["worker"] = f"No worker was heard of in the last {ALIVE.seconds} s. Run `manage.py runworker`."
     return missing
-
-
-def _at_the_studio() -> set[str]:
-    """Models that are made by the studio now: their vendor's key is not set."""
-    return {key for key, routes in room.usable_routes().items() if routes[0].account.is_preview}
 
 
 def _is_migrated() -> bool:

@@ -116,11 +116,11 @@ def asked(request: Request, serializer: type[StrictSerializer], **context: Any) 
 
 def asked_by_query(request: Request, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
     """
-    Give the query's parameters, checked; unknown ones are ignored.
+    Give the query's parameters, checked; unknown and empty ones are ignored.
 
     :raises ValidationError: naming every parameter that is wrong.
     """
-    found = serializer(data=request.query_params.dict())
+    found = serializer(data={name: value for name, value in request.query_params.items() if value})
     found.is_valid(raise_exception=True)
     return dict(found.validated_data)
 

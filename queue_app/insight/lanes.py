@@ -66,12 +66,16 @@ class Oldest:
 
 @dataclass(frozen=True)
 class Lane:
-    """The lane of a model. ``wait_p50``: seconds that what started in the last hour had waited; ``None`` when nothing did."""
+    """
+    The lane of a model. ``keyless``: it cannot be bought, as no key is set and the studio may not stand in. ``wait_p50``: seconds
+    that what started in the last hour had waited; ``None`` when nothing did.
+    """
 
     model: str
     limit: Limit
     account: Limit | None
     available: bool
+    keyless: bool
     preview: bool
     typical_seconds: int
     waiting: int
@@ -120,6 +124,7 @@ def look(*, at: datetime) -> Lanes:
             limit=_model(row.limit, floor, accounts, queue),
             account=_account_of(row.key, floor, accounts),
             available=row.key in floor.routes,
+            keyless=row.key in floor.keyless,
             preview=row.key in floor.routes and floor.routes[row.key][0].account.is_preview,
             typical_seconds=row.typical_seconds,
             waiting=sum(count for (model, _), count in waiting.items() if model == row.key),

@@ -40,16 +40,21 @@ def _problem(model: str, name: str, rule: Mapping[str, Any], value: Any) -> str 
         if any(value == one and type(value) is type(one) for one in allowed):
             return None
         unit = f" {rule['unit']}" if rule.get("unit") else ""
-        return f"{model} offers {name} {_listed(allowed)}{unit}, not {_said(value)}."
+        return f"{model} offers {name} {_listed(allowed)}{unit}, not {_given(value, like=allowed[0])}."
     low, high = rule["low"], rule["high"]
     if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return None
-    return f"{name} is a whole number from {low} to {high}, not {_said(value)}."
+    return f"{name} is a whole number from {low} to {high}, not {_given(value, like=low)}."
 
 
 def _listed(values: list[Any]) -> str:
     words = [_said(value) for value in values]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _given(value: Any, *, like: Any) -> str:
+    """What was sent, told apart from a number or text that looks the same."""
+    return f"the text “{_said(value)}”" if isinstance(value, str) and not isinstance(like, str) else _said(value)
 
 
 def _said(value: Any) -> str:

@@ -13,7 +13,6 @@ from django.db import transaction
 
 from queue_app import lifecycle
 from queue_app.models import Batch, GenerationModel, Job, Kind, User
-from queue_app.models.catalog import Medium
 from queue_app.rules import parameters as parameter_rules
 from queue_app.rules import pricing, priority
 from queue_app.work import room
@@ -27,13 +26,17 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON; not a backslas
 
 @dataclass(frozen=True)
 class Draft:
-    """What one job is asked to be. ``priority`` and ``kind`` are the queue's choice when not given."""
+    """
+    What one job is asked to be. ``priority`` and ``kind`` are the queue's choice when not given; ``priority_reason`` names the
+    rule of a priority that its owner did not ask for.
+    """
 
     model: str
     prompt: str
     kind: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     priority: int | None = None
+    priority_reason: str = ""
     deadline: datetime | None = None
     not_before: datetime | None = None
     callback_url: str = ""
@@ -132,6 +135,11 @@ def default_priority(model: GenerationModel) -> int:
     return Kind.objects.get(pk=model.medium).default_priority
 
 
+def by_default(kind: str) -> str:
+    """The reason of such a priority."""
+    return f"default of {kind}"
+
+
 def text_problem(value: str) -> str | None:
     """What PostgreSQL cannot keep: NUL characters and halves of surrogate pairs."""
     if "\x00" in value:
@@ -227,8 +235,6 @@ class _Reader:
         kind = self.kinds.get(key)
         if kind is None:
             self._say(index, "kind", f"There is no kind “{key[:60]}”. Kinds: {', '.join(sorted(self.kinds))}.")
-        elif key in Medium.values and key != model.medium:
-            self._say(index, "kind", f"{model.key} makes a {model.medium}; leave kind out or send “{model.medium}”.")
         return kind
 
     def _check_prompt(self, index: int, prompt: str) -> None:
@@ -244,7 +250,9 @@ class _Reader:
             self._say(index, "metadata", problem)
         if draft.priority is not None and not priority.LOWEST <= draft.priority <= priority.HIGHEST:
             self._say(index, "priority", f"priority is a whole number from {priority.LOWEST} to {priority.HIGHEST}.")
-        elif draft.priority is not None and draft.priority > priority.NORMAL and not self.owner.is_staff:
+        elif (
+            draft.priority is not None and draft.priority > priority.NORMAL and not (draft.priority_reason or self.owner.is_staff)
+        ):
             self._say(
                 index, "priority", f"Only staff may ask for more than normal ({priority.NORMAL}); send {priority.NORMAL} or less."
             )
@@ -255,10 +263,10 @@ class _Reader:
 
     def _priority(self, draft: Draft, kind: Kind) -> tuple[int, list[str]]:
         if draft.priority is not None:
-            return draft.priority, ["asked for"]
+            return draft.priority, [draft.priority_reason or "asked for"]
         if kind.key == "page":
             return priority.score(draft.metadata, draft.deadline, at=self.at)
-        return kind.default_priority, [f"default of {kind.key}"]
+        return kind.default_priority, [by_default(kind.key)]
 
     def _say(self, index: int, name: str, message: str) -> None:
         self.problems.append(Problem(index, name, message))

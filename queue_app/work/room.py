@@ -25,19 +25,34 @@ _ROUTES = """
 """
 
 
+class Routes(NamedTuple):
+    """The routes of each model that can really be bought, and the models that cannot for want of a key."""
+
+    usable: dict[str, list[ModelRoute]]
+    keyless: list[str]
+
+
 def usable_routes(models: Iterable[str] | None = None) -> dict[str, list[ModelRoute]]:
     """
     The routes of each model that can really be bought: active, with an adapter, and a key or the studio's permission. A model
     without a limit is not bought: nothing would hold it back.
     """
+    return look_up_routes(models).usable
+
+
+def look_up_routes(models: Iterable[str] | None = None) -> Routes:
+    """The same, with the models that have routes and no key, where the studio may not stand in."""
     routes = list(ModelRoute.objects.raw(_ROUTES, {"models": None if models is None else list(models)}))
     accounts = {account.pk: account for account in ProviderAccount.objects.raw("SELECT * FROM queue_app_provideraccount")}
     found: dict[str, list[ModelRoute]] = {}
+    with_adapter = set()
     for route in routes:
         route.account = accounts[route.account_id]
-        if registry.is_available(route.account.adapter) and route.account.is_usable:
-            found.setdefault(route.model_id, []).append(route)
-    return found
+        if registry.is_available(route.account.adapter):
+            with_adapter.add(route.model_id)
+            if route.account.is_usable:
+                found.setdefault(route.model_id, []).append(route)
+    return Routes(found, sorted(with_adapter - found.keys()))
 
 
 # every limit and pause of the catalogue in one statement: each claim asks
@@ -80,6 +95,7 @@ class Floor:
     policy: QueueSettings
     room: Room
     routes: dict[str, list[ModelRoute]]
+    keyless: list[str] = field(default_factory=list)
     _known: set[Key] = field(default_factory=set)
 
     @cached_property
@@ -124,7 +140,8 @@ class Floor:
 
 def load(*, at: datetime, policy: QueueSettings) -> Floor:
     """Read every limit, pause and slot in use. Under the claim lock this counts what the lock protects."""
-    floor = Floor(at=at, policy=policy, room=Room(used=limits.count(slots_in_use(at))), routes=usable_routes())
+    slots, routes = slots_in_use(at), look_up_routes()
+    floor = Floor(at=at, policy=policy, room=Room(used=limits.count(slots)), routes=routes.usable, keyless=routes.keyless)
     floor._set(limits.QUEUE, queue_limit(policy, at=at), _closed(policy, at))
     with connection.cursor() as cursor:
         cursor.execute(_LIMITS)

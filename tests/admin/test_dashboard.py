@@ -118,6 +118,11 @@ class TestPage:
         ):
             assert words in shown, words
 
+    def test_models_that_nobody_makes_for_want_of_a_key_are_named(self, admin: Client, settings: Any) -> None:
+        settings.ALLOW_STUDIO = False
+        shown = page(admin)
+        assert "Some models cannot be bought." in shown and "manim, sora-2" in shown
+
     @pytest.mark.usefixtures("time_stands_still")
     def test_a_silent_worker_is_told_and_one_that_was_replaced_is_not(self, admin: Client) -> None:
         at = clock.now()

@@ -162,6 +162,15 @@ class TestHealth:
         assert answer.json()["missing"] == {}
         assert {"manim", "sora-2", "sora-2-pro"} <= set(answer.json()["studio_models"])
 
+    def test_readyz_names_models_that_nobody_makes_for_want_of_a_key(self, settings):
+        settings.ALLOW_STUDIO = False
+        self.beat()
+
+        answer = Client().get("/readyz").json()
+
+        assert (answer["status"], answer["studio_models"]) == ("ready", [])
+        assert {"sora-2", "sora-2-pro"} <= set(answer["inactive_models"])
+
     def test_readyz_is_503_without_a_workers_heartbeat(self):
         self.beat(seconds_ago=30)
 

@@ -163,6 +163,8 @@ class TestList:
         assert ids(api.get(URL, {"campaign": batch.pk})) == [tram.pk]
         assert ids(api.get(URL, {"search": "sleeping"})) == [cat.pk]
         assert ids(api.get(URL, {"search": str(tram.pk)})) == [tram.pk]
+        empty = dict.fromkeys(("status", "model", "kind", "campaign", "search", "cursor"), "")
+        assert ids(api.get(URL, empty)) == [cat.pk, tram.pk]
         assert ids(api.get(URL, {"status": "failed"})) == []
 
     @pytest.mark.parametrize("looked_up", [10_000, 1, 0])

@@ -121,7 +121,7 @@ class TestBadInput:
             ({"prompt": 7}, "prompt", "Send a string, not a number"),
             ({"prompt": None}, "prompt", "may not be null"),
             ({"parameters": {"duration": 7}}, "parameters.duration", "4, 5, 8, 10, 12, 16 or 20 s"),
-            ({"parameters": {"duration": "8"}}, "parameters.duration", "not 8"),
+            ({"parameters": {"duration": "8"}}, "parameters.duration", "not the text “8”"),
             ({"parameters": {"duration": True}}, "parameters.duration", "not true"),
             ({"parameters": {"aspect_ratio": "4:3"}}, "parameters.aspect_ratio", "16:9, 9:16 or 1:1"),
             ({"parameters": {"sharpness": 3}}, "parameters.sharpness", "no parameter “sharpness”"),

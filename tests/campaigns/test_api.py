@@ -102,7 +102,9 @@ class TestLaunch:
     def test_that_the_wallet_cannot_pay_is_402_as_a_whole(self, api_for):
         answer = api_for(UserFactory(tickets=15)).post(URL, BODY)
 
-        assert (answer.status_code, answer.json()["missing"]) == (402, 1)
+        found = answer.json()
+        assert (answer.status_code, found["needed"], found["available"], found["missing"], found["fits"]) == (402, 16, 15, 1, 3)
+        assert "enough for 3 of the 4 combinations" in found["detail"]
         assert not Campaign.objects.exists()
         assert not Brand.objects.filter(name="Maison Alder").exists()
 
@@ -172,7 +174,7 @@ class TestADryRun:
     def test_tells_of_too_few_tickets_without_refusing(self, api_for):
         found = api_for(UserFactory(tickets=10)).post(URL + "?dry_run=true", BODY).json()
 
-        assert (found["affordable"], found["wallet"]["after"]) == (False, -6)
+        assert (found["affordable"], found["wallet"]["after"], found["fits"]) == (False, -6, 2)
 
 
 class TestARepeatedRequest:
@@ -228,6 +230,12 @@ class TestRead:
             bring(job, "cancelled")
 
         assert api.get(address(campaign)).json()["eta"] is None
+
+    def test_has_a_word_on_the_time_left_while_a_job_is_open_whatever_its_state(self, api, owner):
+        campaign = make_campaign(owner)
+        for job, state in zip(jobs_of(campaign), ("cancelled", "cancelled", "cancelling", "cancelled"), strict=True):
+            bring(job, state)
+        assert api.get(address(campaign)).json()["eta"] == {"p50_seconds": None, "p90_seconds": None, "basis": "cancel asked"}
 
     def test_lists_own_campaigns_newest_first_in_pages(self, api, owner, django_assert_max_num_queries):
         mine = [make_campaign(owner).pk for _ in range(3)]
@@ -354,13 +362,13 @@ class TestJudging:
     def url(self, cell):
         return f"/api/v1/combinations/{cell.pk}/"
 
-    @pytest.mark.parametrize("verdict", ["approved", "rejected", "winner", ""])
+    @pytest.mark.parametrize("verdict", ["approved", "rejected", "winner", "", None])
     def test_keeps_the_verdict(self, api, cell, verdict):
         answer = api.patch(self.url(cell), {"review": verdict})
 
-        assert (answer.status_code, answer.json()["review"]) == (200, verdict)
-        assert api.get(self.url(cell)).json()["review"] == verdict
-        assert (answer.json()["reviewed_at"] is None) == (verdict == "")
+        assert (answer.status_code, answer.json()["review"]) == (200, verdict or "")
+        assert api.get(self.url(cell)).json()["review"] == (verdict or "")
+        assert (answer.json()["reviewed_at"] is None) == (not verdict)
 
     def test_keeps_a_note_alone_or_with_a_verdict(self, api, cell):
         api.patch(self.url(cell), {"review": "winner", "note": "Lovely."})
@@ -372,7 +380,6 @@ class TestJudging:
         ("body", "field"),
         [
             ({"review": "superb"}, "review"),
-            ({"review": None}, "review"),
             ({"review": 1}, "review"),
             ({"note": "n" * 1_001}, "note"),
             ({"note": 5}, "note"),

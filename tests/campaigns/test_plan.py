@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from campaigns import plan
+from campaigns.launch import launch
 from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
 from campaigns.plan import PlanRefused
-from queue_app.models import GenerationModel, ModelRoute, QueueSettings, User
+from queue_app.models import GenerationModel, Job, ModelRoute, QueueSettings, User
 from queue_app.work import room
 from queue_app.work.intake import ModelNotAvailable
 from tests.campaigns.support import SMALL, full_matrix
-from tests.factories import UserFactory
+from tests.factories import NOON, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -98,6 +99,22 @@ class TestWhatItCosts:
         assert plan.make(brief(), owner).priority == 0
         assert plan.make(brief(dimensions=large), owner).priority == -7
         assert plan.make(brief(dimensions=large, priority=0), owner).priority == 0
+
+    def test_its_jobs_say_by_which_rule_they_have_their_priority(self, owner):
+        for given, why in (
+            (brief(), "default of video"),
+            (brief(dimensions=full_matrix()), "campaign of more than 20 cells"),
+            (brief(priority=-5), "asked for"),
+        ):
+            owner = UserFactory(tickets=10_000)
+            launch(plan.make(given, owner), owner=owner, at=NOON, actor="owner")
+            assert {*map(tuple, Job.objects.filter(owner=owner).values_list("priority_reasons", flat=True))} == {(why,)}
+
+    def test_the_bulk_priority_is_the_queues_and_may_be_high(self):
+        owner = UserFactory(tickets=10_000)
+        QueueSettings.objects.update(bulk_priority=10)
+        launch(plan.make(brief(dimensions=full_matrix()), owner), owner=owner, at=NOON, actor="owner")
+        assert {*Job.objects.values_list("priority", flat=True)} == {10}
 
     def test_a_rule_of_another_brand_does_not_count(self, owner):
         other = Brand.objects.create(name="Nordlys")

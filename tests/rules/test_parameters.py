@@ -35,6 +35,8 @@ class TestSettle:
         assert problem_of(duration=7) == "sora-2 offers duration 4, 8 or 12 s, not 7."
         assert problem_of(loop=True) == "sora-2 offers loop false, not true."
         assert problem_of(seed=10) == "seed is a whole number from 0 to 9, not 10."
+        assert problem_of(duration="8") == "sora-2 offers duration 4, 8 or 12 s, not the text “8”."
+        assert problem_of(seed="8") == "seed is a whole number from 0 to 9, not the text “8”."
 
     def test_says_which_parameters_there_are(self):
         assert problem_of(fps=60) == "sora-2 has no parameter “fps”. It has: duration, aspect_ratio, loop, seed."

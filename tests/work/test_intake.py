@@ -141,8 +141,10 @@ class TestKinds:
         assert field == "kind"
         assert message == "There is no kind “movie”. Kinds: daily_ca, doubt, image, page, topic_short, video."
 
-    def test_of_another_medium_are_refused(self):
-        assert problem_of(kind="image") == ("kind", "sora-2 makes a video; leave kind out or send “video”.")
+    def test_say_what_a_job_is_for_whatever_its_model_makes(self):
+        job = one(kind="page", metadata={"sku_count": 1500, "content_status": "missing"}, deadline=NOON + timedelta(hours=5))
+
+        assert (job.kind_id, job.model_id, job.priority) == ("page", "sora-2", 10)
 
 
 class TestPriorities:

@@ -42,6 +42,7 @@ def of(now: Lanes, machines: list[Machine], *, at: datetime) -> list[Note]:
         *(_cooling(account, now) for account in now.accounts if account.cooling_until),
         *_paused(now),
         *_previews(now),
+        *_keyless(now),
     ]
 
 
@@ -112,6 +113,15 @@ def _previews(now: Lanes) -> Iterator[Note]:
         yield Note(
             "is-info", "play", "The studio serves these models.", text, "queue_app.view_provideraccount", "Provider accounts", url
         )
+
+
+def _keyless(now: Lanes) -> Iterator[Note]:
+    models = [lane.model for lane in now.lanes if lane.keyless]
+    if models:
+        text = f"{_named(models)}: no key is set, and ALLOW_STUDIO=1 would be needed for previews by the studio."
+        url = reverse("admin:queue_app_provideraccount_changelist")
+        title = "Some models cannot be bought."
+        yield Note("", "warn", title, text, "queue_app.view_provideraccount", "Provider accounts", url)
 
 
 def _named(models: list[str]) -> str:
