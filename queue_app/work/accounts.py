@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from queue_app import wake
-from queue_app.models import JobEvent, ProviderAccount, QueueSettings, ReviewItem, State
+from queue_app.models import Attempt, JobEvent, ProviderAccount, QueueSettings, ReviewItem, State
 from queue_app.providers import registry
 from queue_app.providers.base import AccountConfig, ErrorKind, Provider, ProviderError
 from queue_app.rules import backoff, limits
@@ -20,34 +20,62 @@ chance = Random()  # noqa: S311 - jitter, not a secret
 UNKNOWNS, UNKNOWNS_WITHIN = 3, timedelta(minutes=10)
 NO_WAIT_TOLD = 10.0  # seconds, for a 429 without Retry-After
 MANY = 1_000  # failures in a row; counting on tells no more
+ELSEWHERE = timedelta(
+    seconds=30
+)  # until the next try at what the account's present key does not lead to; another host may have it
 
 
-def provider_for(account: ProviderAccount) -> Provider:
-    """The adapter that speaks for this account; without a key it speaks to the studio."""
-    return registry.get(config(account))
+def seller_for(attempt: Attempt) -> Provider:
+    """
+    The adapter for the create call of an attempt.
+
+    :raises ProviderError: surely not sent. This host would not buy it where it was claimed: its key came or went meanwhile.
+    """
+    if attempt.preview and not attempt.account.is_preview:
+        raise _not_sent(f"It was claimed as a preview, and account {attempt.account_id} has a key here.")
+    return provider_for(attempt)
 
 
-def config(account: ProviderAccount) -> AccountConfig:
-    if account.is_preview:
+def provider_for(attempt: Attempt) -> Provider:
+    """
+    The adapter that speaks to the place where an attempt was bought, studio or vendor, whatever the account's key says by now:
+    the other one's "no such task" would have it bought again.
+
+    :raises ProviderError: surely not sent. It is the vendor's, and this host has no key or address for it.
+    """
+    if attempt.account.is_preview and not attempt.preview:
+        env = attempt.account.api_key_env
+        raise _not_sent(f"It is not a preview, and this host has no key ({env}) or no address for account {attempt.account_id}.")
+    return registry.get(config(attempt))
+
+
+def config(attempt: Attempt) -> AccountConfig:
+    """Where and as whom an attempt is bought: a preview at the studio, without a key, else at the account's own address."""
+    account = attempt.account
+    if attempt.preview:
         options = {**account.options, "cancel_by_delete": True}
         return AccountConfig(account.key, account.adapter, settings.STUDIO_URL, None, preview=True, options=options)
-    key = settings.PROVIDER_KEYS[account.api_key_env]
+    key = settings.PROVIDER_KEYS.get(account.api_key_env)
     return AccountConfig(account.key, account.adapter, account.base_url, key, options=account.options)
 
 
-def went_well(account: ProviderAccount) -> None:
+def went_well(attempt: Attempt) -> None:
     """An answer came: the breaker's count starts anew."""
-    if account.failures_in_a_row:
-        ProviderAccount.objects.filter(pk=account.pk).update(failures_in_a_row=0)
+    if attempt.account.failures_in_a_row and _tells_of_its_account(attempt):
+        ProviderAccount.objects.filter(pk=attempt.account_id).update(failures_in_a_row=0)
 
 
 @transaction.atomic
-def went_badly(account: ProviderAccount, error: ProviderError, *, at: datetime) -> datetime | None:
+def went_badly(attempt: Attempt, error: ProviderError, *, at: datetime) -> datetime | None:
     """
     Draw the account's consequences of a failed call: cool down, lower its limit, or pause it for a person.
 
     Gives when it may be asked again, where the failure says so. A failure that is about one job alone changes nothing.
     """
+    account = attempt.account
+    if not _tells_of_its_account(attempt):
+        log.warning("job %s: %s", attempt.job_id, error.message)
+        return at + ELSEWHERE
     if error.kind in (ErrorKind.AUTH, ErrorKind.QUOTA):
         words = "The provider refuses our key" if error.kind == ErrorKind.AUTH else "The provider says our credit is used up"
         _pause(account, f"{words}: {error.message}"[:200], at=at)
@@ -74,6 +102,15 @@ def too_many_unknowns(account: ProviderAccount, *, at: datetime) -> None:
     unknown = reviewed.filter(Exists(answer_lost)).count()
     if unknown >= UNKNOWNS:
         _pause(account, f"{unknown} outcomes unknown within 10 min; look at the provider's own list before you resume.", at=at)
+
+
+def _tells_of_its_account(attempt: Attempt) -> bool:
+    """Whether an attempt was bought where its account buys now: what the other place does is no reason to open or close it."""
+    return attempt.preview == attempt.account.is_preview
+
+
+def _not_sent(words: str) -> ProviderError:
+    return ProviderError(ErrorKind.RETRYABLE, words, code="not_sent")
 
 
 def _cool_down(account: ProviderAccount, seconds: float, *, at: datetime, lower: bool) -> datetime:

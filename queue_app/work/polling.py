@@ -17,16 +17,16 @@ REFUSED = timedelta(seconds=30)  # until the next try when the provider answers,
 
 def check(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
     """Ask about a running or cancelling job and record the answer. Gives the lease for storing when it is done."""
-    provider = accounts.provider_for(attempt.account)
     ref = RemoteRef.from_json(attempt.remote)
     try:
+        provider = accounts.provider_for(attempt)
         result = _ask_to_stop(provider, ref) if job.state == State.CANCELLING else None
         result = result or provider.poll(ref)
     except ProviderError as error:
         # a 404 too, unless the adapter took it for the provider's own word: a proxy's would have us buy again what still runs
         _try_later(attempt, lease, error)
         return []
-    accounts.went_well(attempt.account)
+    accounts.went_well(attempt)
     return progress.record(attempt, lease, result, at=clock.now())
 
 
@@ -44,7 +44,7 @@ def _ask_to_stop(provider: Provider, ref: RemoteRef) -> PollResult | None:
 
 def _try_later(attempt: Attempt, lease: Lease, error: ProviderError) -> None:
     at = clock.now()
-    again_at = accounts.went_badly(attempt.account, error, at=at) or at + REFUSED
+    again_at = accounts.went_badly(attempt, error, at=at) or at + REFUSED
     with transaction.atomic():
         job = lifecycle.held_by(lease)
         if job is not None:

@@ -44,21 +44,21 @@ def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State
     """
     if attempt.called_at is None:
         raise RuntimeError(f"{attempt} is unknown and was never called (I16)")
-    provider = accounts.provider_for(attempt.account)
-    if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
-        _look_again(lease, attempt, at=attempt.called_at + timedelta(seconds=settings.TIMES.unknown))
-        return []
     asked_at = clock.now()
     try:
+        provider = accounts.provider_for(attempt)
+        if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
+            _look_again(lease, attempt, at=attempt.called_at + timedelta(seconds=settings.TIMES.unknown))
+            return []
         found = provider.find_orphans(
             submission.request_for(job, attempt), attempt.called_at - LOOK_BEFORE, attempt.called_at + LOOK_AFTER
         )
     except ProviderError as error:
         at = clock.now()
         rarer = min(max(timedelta(seconds=settings.TIMES.lookup_gap), (at - attempt.called_at) / 2), RAREST_LOOK)
-        _look_again(lease, attempt, at=max(accounts.went_badly(attempt.account, error, at=at) or at, at + rarer))
+        _look_again(lease, attempt, at=max(accounts.went_badly(attempt, error, at=at) or at, at + rarer))
         return []
-    accounts.went_well(attempt.account)
+    accounts.went_well(attempt)
     _settle_lookup(attempt, lease, found, asked_at=asked_at)
     return []
 

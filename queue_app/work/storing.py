@@ -120,7 +120,7 @@ def _download(kind: str, attempt: Attempt, path: Path) -> None:
 
     :raises ProviderError: the provider does not have it, or did not send it whole and in time.
     """
-    provider = accounts.provider_for(attempt.account)
+    provider = accounts.provider_for(attempt)
     ref = RemoteRef.from_json(attempt.remote)
     wanted = _wanted(kind, provider.poll(ref))
     with path.open("wb") as sink:
@@ -229,7 +229,7 @@ def _settle_failure(attempt: Attempt, lease: Lease, problem: Exception, *, at: d
     """Try again a little later, or say for good that the provider was paid and nothing is there."""
     again_at = at
     if isinstance(problem, ProviderError) and problem.kind in _ACCOUNT_TROUBLE:
-        again_at = accounts.went_badly(attempt.account, problem, at=at) or at
+        again_at = accounts.went_badly(attempt, problem, at=at) or at
     with transaction.atomic():
         job = lifecycle.held_by(lease)
         if job is None:

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from queue_app import clock, lifecycle
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
+from queue_app.providers import registry
 from queue_app.providers.base import (
     ErrorKind,
     PollResult,
@@ -45,8 +46,8 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
     Send the create call of this attempt and write down what came of it. Gives the lease for storing where a synchronous provider
     has answered with the result itself.
     """
-    provider = accounts.provider_for(attempt.account)
     try:
+        provider = accounts.seller_for(attempt)
         request = request_for(job, attempt)
         _wait_for_its_turn(job, attempt)
         ref = provider.submit(request)
@@ -55,7 +56,7 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
         return []
     answered = _answered(provider, ref)
     at = clock.now()
-    accounts.went_well(attempt.account)
+    accounts.went_well(attempt)
     with transaction.atomic():
         held = lifecycle.held_by(lease)
         if held is None:
@@ -108,8 +109,8 @@ def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
 
     :raises ProviderError: INVALID_REQUEST, the adapter cannot say this.
     """
-    provider = accounts.provider_for(attempt.account)
-    inputs = provider.validate(attempt.endpoint_id, {**job.parameters, "prompt": job.prompt})
+    adapter = registry.get(accounts.config(attempt))  # it needs no key to say what it would send
+    inputs = adapter.validate(attempt.endpoint_id, {**job.parameters, "prompt": job.prompt})
     return SubmitRequest(attempt_id=attempt.pk, endpoint_id=attempt.endpoint_id, inputs=inputs)
 
 
@@ -143,7 +144,7 @@ def _start(job: Job, ref: RemoteRef, *, at: datetime, actor: str) -> None:
 
 
 def _settle_failure(job: Job, attempt: Attempt, lease: Lease, error: ProviderError, *, at: datetime) -> None:
-    again_at = accounts.went_badly(attempt.account, error, at=at)
+    again_at = accounts.went_badly(attempt, error, at=at)
     verdict = accepted_verdict(error)
     trouble = Trouble(error.code or str(error.kind), error.message, str(error.kind))
     with transaction.atomic():

@@ -9,6 +9,7 @@ import pytest
 import requests
 from PIL import Image
 
+from queue_app.models import ProviderAccount
 from tests.providers.wire import WireServer
 from tests.studio.process import StudioProcess
 
@@ -78,4 +79,13 @@ def vendor(settings) -> Iterator[WireServer]:
     with WireServer() as server:
         settings.STUDIO_URL = server.url
         settings.TRUSTED_ORIGINS = [server.url]
+        yield server
+
+
+@pytest.fixture
+def keyed_vendor(vendor: WireServer, settings) -> Iterator[WireServer]:
+    """A second one beside ``vendor``: the account's own, bought from once ``PROVIDER_KEYS`` is ``KEYS``."""
+    with WireServer() as server:
+        ProviderAccount.objects.filter(key="openai_videos").update(base_url=server.url)
+        settings.TRUSTED_ORIGINS = [vendor.url, server.url]
         yield server

@@ -18,6 +18,7 @@ VERBS = {
     State.CANCELLING: polling.check,
     State.UNKNOWN: recovery.look_up,
 }
+KEYS = {"OPENAI_VIDEOS_API_KEY": "sk-12345678"}
 _MOMENTS: dict[type, Iterable[str]] = {
     Attempt: ("called_at", "slot_until", "accepted_at", "looked_up_at"),
     Job: ("lease_until", "next_check_at", "not_before"),

@@ -12,7 +12,7 @@ from queue_app.work import polling, progress
 from tests.factories import make_job
 from tests.providers.wire import WireServer, answer, reset
 from tests.studio.process import StudioProcess
-from tests.work.steps import account_of, attempt_of, bought, due_in, fresh, later, moves, swept, tickets_of, worked
+from tests.work.steps import KEYS, account_of, attempt_of, bought, due_in, fresh, later, moves, swept, tickets_of, worked
 
 pytestmark = pytest.mark.django_db
 RUNNING = answer(200, {"id": "video_1", "object": "video", "status": "in_progress", "progress": 40})
@@ -130,6 +130,38 @@ class TestATaskThatIsGone:
         job = worked(running())
         assert job.state == "running"
         assert 20 < due_in(job) <= 30
+
+
+class TestAKeyThatComesOrGoes:
+    """What was bought at one place is asked about there: to the other it is unknown, and would be bought again."""
+
+    GONE = answer(404, {"error": {"message": "No such video."}})
+
+    def test_leaves_a_preview_with_the_studio(self, vendor: WireServer, keyed_vendor: WireServer, settings):
+        job = running()
+        settings.PROVIDER_KEYS = KEYS
+        vendor.says(RUNNING)
+
+        assert worked(job).progress == 0.4
+        lifecycle.cancel([job.pk], at=clock.now(), actor="user")
+        worked(job)
+        assert {request.method for request in vendor.seen} == {"GET", "DELETE"}
+        assert keyed_vendor.seen == []
+
+    def test_leaves_a_paid_task_unasked_where_the_key_is_gone(self, vendor: WireServer, keyed_vendor: WireServer, settings):
+        settings.PROVIDER_KEYS = KEYS
+        job = running()
+        settings.PROVIDER_KEYS = {}
+        vendor.says(self.GONE)
+
+        job = worked(job)
+        assert (job.state, vendor.seen) == ("running", [])
+        assert due_in(job) == 30
+        assert account_of(job).cooldown_until is None
+
+        settings.PROVIDER_KEYS = KEYS
+        keyed_vendor.says(RUNNING)
+        assert worked(job).progress == 0.4
 
 
 class TestAProviderThatDoesNotAnswer:

@@ -13,6 +13,7 @@ from tests.factories import BatchFactory, begun, claimed, make_job
 from tests.providers.wire import WireServer, answer, reset
 from tests.studio.process import StudioProcess
 from tests.work.steps import (
+    KEYS,
     accepted,
     account_of,
     attempt_of,
@@ -223,6 +224,24 @@ class TestALookUp:
         TestAWorkerThatDiedInTheCall.find_none(job)
         assert moves(fresh(job))[-3:] == ["unknown", "queued", "cancelled"]
         assert tickets_of(job) == ("released", 1000, 0)
+
+
+class TestALookUpAfterTheKeyWentOrCame:
+    def test_asks_the_place_that_was_called_or_nobody(self, vendor: WireServer, keyed_vendor: WireServer, settings):
+        preview = called()
+        settings.PROVIDER_KEYS = KEYS
+        paid = called()
+        vendor.says(EMPTY)
+        keyed_vendor.says(EMPTY)
+        later(120)
+
+        assert attempt_of(worked(preview)).lookups_none == 1
+        assert keyed_vendor.seen == []
+        settings.PROVIDER_KEYS = {}
+        for _ in range(2):
+            assert attempt_of(worked(paid)).lookups_none == 0
+            later(60)
+        assert (fresh(paid).state, len(vendor.seen), keyed_vendor.seen) == ("unknown", 1, [])
 
 
 class TestAProviderThatCannotBeAsked:

@@ -15,6 +15,7 @@ from queue_app import clock, lifecycle
 from queue_app.models import Asset, Attempt, Job, Reservation, ReviewItem, State
 from queue_app.work import storing
 from tests.factories import make_asset, make_job, storing_begun
+from tests.work.steps import KEYS
 
 pytestmark = pytest.mark.django_db
 
@@ -59,6 +60,14 @@ class TestStore:
         assert (video.width, video.height, video.seconds) == (320, 180, pytest.approx(1, abs=0.1))
         assert video.name == f"assets/{video.created_at:%Y/%m}/{video.pk}.mp4"
         assert (assets["spritesheet"].width, assets["spritesheet"].content_type) == (3200, "image/jpeg")
+
+    def test_has_a_previews_files_from_the_studio_though_a_key_was_set_meanwhile(self, finished_video, settings):
+        job, attempt, lease = due(finished_video())
+        settings.PROVIDER_KEYS = KEYS
+
+        storing.store(job, attempt, lease)
+
+        assert Job.objects.get(pk=job.pk).state == "completed"
 
     def test_tells_how_long_each_stage_took(self, finished_video):
         job, attempt, lease = due(finished_video())

@@ -3,7 +3,6 @@
 import threading
 import time
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -13,12 +12,13 @@ from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, AuditEntry, Outcome, ProviderAccount, State
 from queue_app.providers import openai_videos
 from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteRef, SubmitRequest, TaskState
-from queue_app.work import dispatch, room, submission
+from queue_app.work import accounts, dispatch, room, submission
 from tests.factories import UserFactory, begun
 from tests.processes import free_port
 from tests.providers.wire import WireServer, answer
 from tests.studio.process import StudioProcess
 from tests.work.steps import (
+    KEYS,
     accepted,
     account_of,
     attempt_of,
@@ -87,9 +87,6 @@ class AnswersAtOnce:
     def __init__(self, said: PollResult | ProviderError) -> None:
         self._said = said
 
-    def validate(self, endpoint_id: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        return inputs
-
     def submit(self, request: SubmitRequest) -> RemoteRef:
         return RemoteRef("openai_videos", "video_1")
 
@@ -101,7 +98,7 @@ class AnswersAtOnce:
 
 class TestASynchronousProvider:
     def submitted(self, monkeypatch: pytest.MonkeyPatch, said: PollResult | ProviderError, *, cancel: bool = False):
-        monkeypatch.setattr(submission.accounts, "provider_for", lambda _: AnswersAtOnce(said))
+        monkeypatch.setattr(submission.accounts, "seller_for", lambda _: AnswersAtOnce(said))
         job, attempt, lease = begun(queued(), at=clock.now())
         if cancel:
             lifecycle.cancel([job.pk], at=clock.now(), actor="user")
@@ -176,6 +173,24 @@ class TestACallThatWasNeverSent:
 
         assert moves(fresh(job)) == ["queued", "submitting", "queued", "cancelled"]
         assert tickets_of(job) == ("released", 1000, 0)
+
+
+class TestAKeyThatCameOrWentSinceTheClaim:
+    @pytest.mark.parametrize(("claimed_with", "found"), [({}, KEYS), (KEYS, {})])
+    def test_has_the_job_claimed_anew_and_bought_nowhere(
+        self, vendor: WireServer, keyed_vendor: WireServer, settings, claimed_with: dict[str, str], found: dict[str, str]
+    ):
+        settings.PROVIDER_KEYS = claimed_with
+        taken = begun(queued(), at=clock.now())
+        settings.PROVIDER_KEYS = found
+
+        submission.submit(*taken)
+
+        job = fresh(taken[0])
+        assert (job.state, attempt_of(job).outcome, attempt_of(job).spent) == ("queued", "not_accepted", False)
+        assert job.not_before == clock.now() + accounts.ELSEWHERE
+        assert account_of(job).cooldown_until is None
+        assert vendor.seen == keyed_vendor.seen == []
 
 
 class TestA429:
