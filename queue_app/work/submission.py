@@ -5,6 +5,7 @@ Submission: exactly one create call for an attempt, outside any transaction.
 ``called_at`` and no answer becomes `unknown` and is looked up, never sent again.
 """
 
+import logging
 import time
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -28,6 +29,7 @@ from queue_app.providers.base import (
 )
 from queue_app.work import accounts, progress
 
+log = logging.getLogger(__name__)
 JUST_BEFORE = timedelta(seconds=0.1)
 HEAD_START = 0.15  # seconds, of a create call that is not answered yet, before the one of the next job in its lane
 LONGEST_TURN = 1.0  # seconds; then a job claimed with others goes, whatever became of them
@@ -50,6 +52,9 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
         provider = accounts.seller_for(attempt)
         request = request_for(job, attempt)
         _wait_for_its_turn(job, attempt)
+        if not _may_call(lease):
+            log.warning("job %s: its worker stood still before the create call and makes none", job.pk)
+            return []  # recovery finds the lease over
         ref = provider.submit(request)
     except ProviderError as error:
         _settle_failure(job, attempt, lease, error, at=clock.now())
@@ -92,6 +97,15 @@ def _wait_for_its_turn(job: Job, attempt: Attempt) -> None:
         elif None not in waits_for.values() and time.monotonic() - moved_at > HEAD_START * len(waits_for):
             return
         time.sleep(0.005)
+
+
+def _may_call(lease: Lease) -> bool:
+    """
+    Whether the lease still holds, for as long as a create call may take: a worker may stand still after `lifecycle.begin`, and a
+    call that it makes later is one that the look-ups have said "none" of. The clock is read last: a pause in between counts too.
+    """
+    until = Job.objects.filter(pk=lease.job_id, fence=lease.fence).values_list("lease_until", flat=True).first()
+    return until is not None and until - clock.now() >= timedelta(seconds=settings.TIMES.create_call)
 
 
 def _before(job: Job, attempt: Attempt) -> dict[UUID, datetime | None]:

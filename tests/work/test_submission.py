@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -9,9 +10,10 @@ from django.db import connection, transaction
 
 from queue_app import clock, http, lifecycle
 from queue_app.lifecycle import Lease
-from queue_app.models import Attempt, AuditEntry, Outcome, ProviderAccount, State
+from queue_app.models import Attempt, AuditEntry, Job, Outcome, ProviderAccount, State
 from queue_app.providers import openai_videos
 from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteRef, SubmitRequest, TaskState
+from queue_app.providers.openai_videos import OpenAIVideos
 from queue_app.work import accounts, dispatch, room, submission
 from tests.factories import UserFactory, begun
 from tests.processes import free_port
@@ -360,58 +362,93 @@ def buy(lease: lifecycle.Lease) -> None:
         connection.close()
 
 
-class TestALateAnswer:
-    def test_is_taken_up_while_the_outcome_is_unknown(self, studio: StudioProcess):
-        job, attempt, lease = begun(queued(), at=clock.now())
+class TestAWorkerThatStandsStillBeforeItsCall:
+    """A process that is stopped, a machine that is suspended, a statement that hangs."""
+
+    @pytest.mark.parametrize(("seconds", "calls"), [(15, 1), (16, 0), (46, 0)])
+    def test_makes_none_unless_its_lease_lasts_for_it(
+        self, vendor: WireServer, monkeypatch: pytest.MonkeyPatch, seconds: float, calls: int
+    ):
+        vendor.says(answer(200, {"id": "video_1"}))
+        monkeypatch.setattr(submission, "_wait_for_its_turn", lambda *_: later(seconds))
+
+        job = bought()
+
+        assert len(vendor.seen) == calls
+        assert job.state == ("running" if calls else "submitting")
+
+    def test_leaves_the_job_to_the_one_that_has_it_now(self, vendor: WireServer):
+        taken = begun(queued(), at=clock.now())
         later(46)
-        assert swept(job).state == "unknown"
+        given_up(taken[0])
+        begun(fresh(taken[0]), at=clock.now())
 
-        submission.submit(job, attempt, lease)
+        assert submission.submit(*taken) == []
 
-        assert moves(fresh(job)) == ["queued", "submitting", "unknown", "running"]
+        assert vendor.seen == []
+
+
+def given_up(job: Job) -> None:
+    """Find the lease over, and staff says that the provider does not have it."""
+    trouble = lifecycle.Trouble("none", "Staff says none.")
+    outcome = Outcome.NOT_ACCEPTED
+    lifecycle.put_back(swept(job), at=clock.now(), actor="staff", outcome=outcome, spent=True, trouble=trouble, not_before=None)
+
+
+class TestALateAnswer:
+    @pytest.fixture
+    def meanwhile(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+        """Let something happen while the next create call is under way."""
+        sent = OpenAIVideos.submit
+
+        def happens(what: Callable[[], object]) -> None:
+            def slow(adapter: OpenAIVideos, request: SubmitRequest) -> RemoteRef:
+                monkeypatch.setattr(OpenAIVideos, "submit", sent)
+                try:
+                    return sent(adapter, request)
+                finally:
+                    later(46)
+                    what()
+
+            monkeypatch.setattr(OpenAIVideos, "submit", slow)
+
+        return happens
+
+    def test_is_taken_up_while_the_outcome_is_unknown(self, studio: StudioProcess, meanwhile):
+        job = queued()
+        meanwhile(lambda: swept(job))
+
+        job = bought(job)
+
+        assert moves(job) == ["queued", "submitting", "unknown", "running"]
         assert (attempt_of(job).outcome, open_review(job)) == (None, None)
 
-    def test_is_noted_when_the_job_has_been_bought_again(self, studio: StudioProcess):
-        job, attempt, lease = begun(queued(), at=clock.now())
-        later(46)
-        lifecycle.put_back(
-            swept(job),
-            at=clock.now(),
-            actor="staff",
-            outcome=Outcome.NOT_ACCEPTED,
-            spent=True,
-            trouble=lifecycle.Trouble("none", "Staff says none."),
-            not_before=None,
-        )
-        again = bought(job)
+    def test_is_noted_when_the_job_has_been_bought_again(self, studio: StudioProcess, meanwhile):
+        job = queued()
+        meanwhile(lambda: (given_up(job), bought(fresh(job))))
 
-        submission.submit(job, attempt, lease)
+        job = bought(job)
 
         late = job.events.latest("seq")
-        assert (fresh(job).state, late.from_state, late.to_state) == ("running", "running", "running")
+        assert (job.state, late.from_state, late.to_state) == ("running", "running", "running")
         assert "may be billed" in late.reason
-        assert attempt_of(job, 1).remote_id != attempt_of(again).remote_id
+        assert attempt_of(job, 1).remote_id != attempt_of(job, 2).remote_id
         assert Attempt.objects.filter(job=job, outcome=None).count() == 1
 
-    def test_is_not_worth_a_note_when_a_look_up_has_found_the_same_task(self, vendor: WireServer):
-        job, attempt, lease = begun(queued(), at=clock.now())
-        later(46)
-        swept(job)
-        found = {"id": "video_1", "model": "sora-2", "prompt": job.prompt, "created_at": int(attempt.called_at.timestamp())}
-        vendor.says(answer(200, {"data": [found]}), answer(200, {"id": "video_1"}))
-        worked(job)
-        notes = job.events.count()
+    def test_is_not_worth_a_note_when_a_look_up_has_found_the_same_task(self, vendor: WireServer, meanwhile):
+        job = queued()
+        found = {"id": "video_1", "model": "sora-2", "prompt": job.prompt}
+        vendor.says(answer(200, {"id": "video_1"}), answer(200, {"data": [found]}))
+        meanwhile(lambda: worked(swept(job)))
 
-        submission.submit(job, attempt, lease)
+        job = bought(job)
 
-        assert (fresh(job).state, job.events.count()) == ("running", notes)
+        assert moves(job) == ["queued", "submitting", "unknown", "running"]
+        assert job.events.latest("seq").to_state != job.events.latest("seq").from_state
 
-    def test_that_says_no_leaves_the_outcome_to_the_look_up(self, vendor: WireServer):
-        job, attempt, lease = begun(queued(), at=clock.now())
-        later(46)
-        swept(job)
+    def test_that_says_no_leaves_the_outcome_to_the_look_up(self, vendor: WireServer, meanwhile):
+        job = queued()
         vendor.says(answer(422, {"error": "no"}))
+        meanwhile(lambda: swept(job))
 
-        submission.submit(job, attempt, lease)
-
-        assert fresh(job).state == "unknown"
+        assert bought(job).state == "unknown"
