@@ -30,6 +30,7 @@ from django.db.models import F, Q
 from queue_app import tickets, wake
 from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, Outcome, Reservation, ReviewItem, State
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
+from queue_app.rules.words import storable
 
 DEADLY_JOB = 3  # workers lost at one job in a row
 CHUNK = 500
@@ -109,8 +110,7 @@ class Trouble:
     def __post_init__(self) -> None:
         # providers choose these words; what a column cannot keep must not stop a job from ending (I22)
         for name, most in (("code", 60), ("message", 4_000), ("kind", 20)):
-            kept = getattr(self, name).replace("\x00", "").encode(errors="replace").decode()
-            object.__setattr__(self, name, kept[:most])
+            object.__setattr__(self, name, storable(getattr(self, name))[:most])
 
 
 # --- in and out of the queue --------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Any, BinaryIO, Literal, Protocol, TypedDict
 from uuid import UUID
 
+from queue_app.rules.words import storable
+
 
 class TaskState(StrEnum):
     """The provider's side of one attempt; the states of our jobs are others."""
@@ -51,7 +53,11 @@ class Verdict(StrEnum):
 
 
 class ProviderError(Exception):
-    """One failure of one call. ``retry_after`` is in seconds; ``raw`` is what the provider said, cut to a readable size."""
+    """
+    One failure of one call. ``retry_after`` is in seconds; ``raw`` is what the provider said, cut to a readable size.
+
+    Its words are the provider's: what a column cannot keep is taken out of them, so that any failure can be written down.
+    """
 
     def __init__(
         self,
@@ -62,16 +68,16 @@ class ProviderError(Exception):
         http_status: int | None = None,
         retry_after: float | None = None,
         request_id: str | None = None,
-        raw: dict[str, Any] | str | None = None,
+        raw: str = "",
     ) -> None:
-        super().__init__(message)
+        self.message = storable(message)
+        super().__init__(self.message)
         self.kind = kind
-        self.code = code
-        self.message = message
+        self.code = code and storable(code)
         self.http_status = http_status
         self.retry_after = retry_after
         self.request_id = request_id
-        self.raw = raw
+        self.raw = storable(raw)
 
     def __repr__(self) -> str:
         return f"ProviderError({self.kind}, {self.message!r}, code={self.code!r}, http_status={self.http_status})"

@@ -13,6 +13,7 @@ from queue_app.providers.base import AccountConfig, ErrorKind, ProviderError, ki
 
 MESSAGE_CHARACTERS = 500
 RAW_CHARACTERS = 4_000
+LONGEST_WAIT = 24 * 3600.0  # seconds; whoever tells of more means a moment, or nothing
 
 
 class Caller:
@@ -68,7 +69,7 @@ class Caller:
         """The answer's JSON object without our key in it; None for anything else."""
         try:
             parsed = json.loads(self._text(answer))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return parsed if isinstance(parsed, dict) else None
 
@@ -111,15 +112,15 @@ def words_of(body: Mapping[str, Any]) -> tuple[str | None, str]:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, as told: in milliseconds, seconds, or as a date, which is read against the answer's own date."""
+    """Seconds to wait, as told, a day at most: in milliseconds, seconds, or as a date, read against the answer's own date."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         seconds = number(headers.get(name))
         if seconds is not None:
-            return max(0.0, seconds * scale)
+            return min(LONGEST_WAIT, max(0.0, seconds * scale))
     try:
         until, at = parsedate_to_datetime(headers["retry-after"]), parsedate_to_datetime(headers["date"])
-        return max(0.0, (until - at).total_seconds())
-    except (KeyError, ValueError, TypeError):  # TypeError: one of the dates has no time zone
+        return min(LONGEST_WAIT, max(0.0, (until - at).total_seconds()))
+    except (KeyError, ValueError, OverflowError, TypeError):  # TypeError: one of the dates has no time zone
         return None
 
 

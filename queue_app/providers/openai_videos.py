@@ -39,6 +39,7 @@ from queue_app.providers.base import (
 )
 from queue_app.providers.calls import Caller, number, retry_after, words_of
 from queue_app.providers.openai_inputs import wire_fields
+from queue_app.rules.words import storable
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ class OpenAIVideos:
         if not 200 <= answer.status < 300:
             raise self._api.failure(answer, create=True)
         remote_id = body.get("id") if body else None
-        if not isinstance(remote_id, str) or not remote_id:
+        if not isinstance(remote_id, str) or not remote_id or storable(remote_id) != remote_id:
             raise self._api.unreadable(answer, ErrorKind.AMBIGUOUS, "accepted, but without a readable id")
         return self._ref(remote_id)
 
@@ -137,7 +138,7 @@ class OpenAIVideos:
             code, message = words_of(body)
             if state is TaskState.FAILED and names_policy(f"{code} {message}"):
                 state = TaskState.REJECTED
-            error = _task_error(state, (code, message or f"The provider says {word} and gives no reason."), answer, body)
+            error = _task_error(state, (code, message or f"The provider says {word} and gives no reason."), answer)
         percent, hint = number(body.get("progress")), number(answer.headers.get("openai-poll-after-ms"))
         return PollResult(
             state=state,
@@ -273,14 +274,14 @@ def _no_variant(asset: RemoteAsset, why: str) -> ProviderError:
     return ProviderError(ErrorKind.NOT_FOUND, f"This gateway has no {asset.kind}: {why}.", code="no_variant")
 
 
-def _task_error(state: TaskState, said: tuple[str | None, str], answer: http.Response, body: dict[str, Any]) -> ProviderError:
+def _task_error(state: TaskState, said: tuple[str | None, str], answer: http.Response) -> ProviderError:
     """What a task that ended badly means; gateways put an HTTP status in ``error.code``."""
     code, message = said
     kinds = {TaskState.REJECTED: ErrorKind.REJECTED, TaskState.CANCELED: ErrorKind.CANCELED}
     status = int(code) if code and re.fullmatch("[45][0-9][0-9]", code) else 400 if code and code.startswith("invalid") else 500
     kind = kinds.get(state) or kind_of_answer(status, create=False)
     request_id = answer.headers.get("x-request-id")
-    return ProviderError(kind, message, code=code, http_status=answer.status, request_id=request_id, raw=body)
+    return ProviderError(kind, message, code=code, http_status=answer.status, request_id=request_id)
 
 
 def _moment(value: Any) -> datetime | None:

@@ -112,12 +112,32 @@ class CreateContract:
             ({"Retry-After": "7"}, 7.0),
             ({"retry-after-ms": "1500", "Retry-After": "9"}, 1.5),
             ({"Date": "Sat, 21 Nov 2026 10:00:00 GMT", "Retry-After": "Sat, 21 Nov 2026 10:01:30 GMT"}, 90.0),
+            ({"Retry-After": "999999999999"}, 86_400.0),
+            ({"Retry-After": "1800000000"}, 86_400.0),  # the moment, in seconds since 1970
+            ({"Date": "Sat, 21 Nov 2026 10:00:00 GMT", "Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86_400.0),
+            ({"Date": "Sat, 21 Nov 2026 10:00:00 GMT", "Retry-After": f"Sat, 21 Nov {10**30} 10:00:00 GMT"}, None),
             ({"Retry-After": "soon"}, None),
             ({}, None),
         ],
     )
-    def test_a_429_says_how_long_to_wait(self, server: WireServer, headers: dict[str, str], seconds: float | None) -> None:
+    def test_a_429_says_how_long_to_wait_up_to_a_day(
+        self, server: WireServer, headers: dict[str, str], seconds: float | None
+    ) -> None:
         assert self.refusal(server, answer(429, {}, headers)).retry_after == seconds
+
+    @pytest.mark.parametrize(("status", "kind"), [(401, ErrorKind.AUTH), (422, ErrorKind.INVALID_REQUEST)])
+    def test_words_lose_what_no_column_can_keep(self, server: WireServer, status: int, kind: ErrorKind) -> None:
+        said = rb'{"error": {"code": "a\u0000b", "message": "bad \u0000 or \ud800 key"}}'
+        error = self.refusal(server, answer(status, said))
+        assert (error.kind, error.code, error.message) == (kind, "ab", f"HTTP {status}: bad  or ? key")
+        assert "\x00" not in f"{error}{self.refusal(server, answer(status, b'a' + bytes(1))).raw}"
+
+    @pytest.mark.parametrize(
+        "body", [rb'{"id": "a\u0000b"}', rb'{"id": "a\ud800"}', b"[" * 100_000], ids=["NUL", "half a pair", "too deep"]
+    )
+    def test_a_yes_whose_id_cannot_be_kept_is_unknown(self, server: WireServer, body: bytes) -> None:
+        error = self.refusal(server, answer(200, body))
+        assert (accepted_verdict(error), error.code) == (UNKNOWN, "unreadable")
 
     def test_the_key_is_sent_and_appears_nowhere_else(self, server: WireServer, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level("DEBUG")

@@ -218,6 +218,12 @@ class TestACancel:
         lifecycle.cancel([job.pk], at=clock.now(), actor="user")
         assert worked(job).state == "cancelled"
 
+    def test_of_a_task_that_failed_is_settled_whatever_characters_say_so(self, vendor: WireServer):
+        vendor.says(answer(200, {"id": "video_1", "status": "failed", "error": {"code": "x\x00", "message": "It \x00 broke."}}))
+        job = running()
+        lifecycle.cancel([job.pk], at=clock.now(), actor="user")
+        assert worked(job).state == "cancelled"
+
     def test_by_timeout_fails_the_job(self, slow_studio: StudioProcess):
         job = bought()
         later(1201)

@@ -205,6 +205,11 @@ class TestA429:
         assert accepted(studio, job) == 0
         assert accepted(studio, bought(job)) == 1
 
+    def test_is_obeyed_for_a_day_at_most(self, vendor: WireServer):
+        vendor.says(answer(429, {}, {"Retry-After": "999999999999"}))
+        job = bought()
+        assert timedelta(days=1) <= job.not_before - clock.now() <= timedelta(days=1.2)
+
     def test_takes_a_step_off_the_accounts_limit_which_creeps_back(self, studio: StudioProcess):
         studio.queue_faults(create=["429:7", "429:7"])
         job = bought()
@@ -238,6 +243,12 @@ class TestARefusedKey:
         assert account.paused and words in account.paused_reason
         assert (entry.target, entry.actor_name, entry.after["paused"]) == ("openai_videos", "genqueue", True)
         assert tickets_of(job) == ("held", 996, 4)
+
+    @pytest.mark.parametrize("escaped", ["\\u0000", "\\ud800"])
+    def test_does_so_whatever_characters_it_says_it_in(self, vendor: WireServer, escaped: str):
+        vendor.says(answer(401, f'{{"error": {{"message": "No {escaped} key.", "code": "no{escaped}"}}}}'.encode()))
+        job = bought()
+        assert (job.state, account_of(job).paused) == ("queued", True)
 
 
 class TestARefusedRequest:
