@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from queue_app import clock, lifecycle
 from queue_app.lifecycle import Lease, Trouble
@@ -32,6 +32,7 @@ from queue_app.work import accounts, progress
 log = logging.getLogger(__name__)
 JUST_BEFORE = timedelta(seconds=0.1)
 HEAD_START = 0.15  # seconds, of a create call that is not answered yet, before the one of the next job in its lane
+RECONNECT_SECONDS = 0.5
 LONGEST_TURN = 1.0  # seconds; then a job claimed with others goes, whatever became of them
 
 _BEFORE = """
@@ -48,6 +49,7 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
     Send the create call of this attempt and write down what came of it. Gives the lease for storing where a synchronous provider
     has answered with the result itself.
     """
+    ends = time.monotonic() + settings.TIMES.lease
     try:
         provider = accounts.seller_for(attempt)
         request = request_for(job, attempt)
@@ -59,9 +61,33 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
     except ProviderError as error:
         _settle_failure(job, attempt, lease, error, at=clock.now())
         return []
-    answered = _answered(provider, ref)
-    at = clock.now()
+    came = _keep(attempt, lease, ref, _answered(provider, ref), ends=ends)
     accounts.went_well(attempt)
+    return came
+
+
+def _keep(
+    attempt: Attempt, lease: Lease, ref: RemoteRef, answered: PollResult | None, *, ends: float
+) -> list[tuple[Lease, State]]:
+    """
+    Write down which task it is, over a new connection where the old one broke, until ``ends`` (of the monotonic clock): nobody
+    else has been told the id, and where no list can be asked a lost one is paid for in vain.
+    """
+    ends = max(ends, time.monotonic() + RECONNECT_SECONDS)  # once at least: a standstill breaks the connection too
+    while True:
+        try:
+            return _accepted(attempt, lease, ref, answered)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("job %s: task %s is not written down yet: %s", attempt.job_id, ref.remote_id, error)
+            if time.monotonic() > ends:
+                raise
+        connection.close()  # a broken one is not replaced by itself
+        time.sleep(RECONNECT_SECONDS)
+
+
+def _accepted(attempt: Attempt, lease: Lease, ref: RemoteRef, answered: PollResult | None) -> list[tuple[Lease, State]]:
+    """Move the job on with its task. Done a second time, because the word of the first commit was lost, it changes nothing."""
+    at = clock.now()
     with transaction.atomic():
         held = lifecycle.held_by(lease)
         if held is None:

@@ -3,10 +3,13 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from queue_app import clock, http, lifecycle
 from queue_app.lifecycle import Lease
@@ -404,6 +407,55 @@ def given_up(job: Job) -> None:
     trouble = lifecycle.Trouble("none", "Staff says none.")
     outcome = Outcome.NOT_ACCEPTED
     lifecycle.put_back(swept(job), at=clock.now(), actor="staff", outcome=outcome, spent=True, trouble=trouble, not_before=None)
+
+
+class TestADatabaseThatGoesWhileTheCallIsUnderWay:
+    @pytest.fixture(autouse=True)
+    def taken(self, vendor: WireServer):
+        vendor.says(answer(200, {"id": "video_1"}))
+        yield
+        assert len(vendor.seen) == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_gets_the_task_when_it_is_back(self, monkeypatch: pytest.MonkeyPatch):
+        def cut(*_: object) -> None:
+            with suppress(OperationalError), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+        monkeypatch.setattr(submission, "_answered", cut)
+
+        job = bought()
+
+        assert moves(job) == ["queued", "submitting", "running"]
+        assert attempt_of(job).remote_id == "video_1"
+
+    @pytest.mark.django_db(transaction=True)
+    def test_and_before_it_could_confirm_has_the_task_once(self, monkeypatch: pytest.MonkeyPatch):
+        written = submission._accepted
+
+        def confirmed_to_nobody(*told: Any) -> None:
+            monkeypatch.setattr(submission, "_accepted", written)
+            written(*told)
+            raise OperationalError("server closed the connection unexpectedly")
+
+        monkeypatch.setattr(submission, "_accepted", confirmed_to_nobody)
+
+        job = bought()
+
+        assert (moves(job), job.events.count()) == (["queued", "submitting", "running"], 3)
+
+    def test_and_stays_away_is_not_waited_for_longer_than_the_lease(self, monkeypatch: pytest.MonkeyPatch, settings, caplog):
+        def gone(*_: object) -> None:
+            raise InterfaceError("connection already closed")
+
+        job, attempt, lease = begun(queued(), at=clock.now())
+        settings.TIMES = replace(settings.TIMES, lease=0.1)
+        monkeypatch.setattr(submission, "_accepted", gone)
+
+        with pytest.raises(InterfaceError):
+            submission.submit(job, attempt, lease)
+
+        assert "task video_1 is not written down" in caplog.text
 
 
 class TestALateAnswer:
