@@ -92,15 +92,25 @@ def launch_draft(draft: Draft, plan: Plan, *, at: datetime, actor: str) -> tuple
 
 
 @transaction.atomic
-def make_again(combination: Combination, text: str, *, at: datetime, actor: str) -> Version:
+def make_again(
+    combination: Combination, text: str, *, at: datetime, actor: str, number: int | None = None
+) -> tuple[Version, bool]:
     """
-    Buy one more version of a cell, with an edited prompt; its review starts anew, the earlier versions stay.
+    Buy one more version of a cell, with an edited prompt; its review starts anew, the earlier versions stay. Gives the version
+    and whether it is new.
 
-    :raises LaunchRefused: the prompt is blocked by a rule, or the cell's latest version has not ended yet.
+    :param number: the version that is meant (of the form that was sent): one that is there is given and nothing is bought.
+    :raises LaunchRefused: the prompt is blocked by a rule, the cell's latest version has not ended yet, or another one is next.
     :raises IntakeRefused: the prompt is empty or too long.
     :raises NotEnoughTickets: the wallet holds less than its price.
     """
     cell = Combination.objects.select_for_update().get(pk=combination.pk)  # no join, as above: its job may be new
+    following = cell.versions.count() + 1
+    if number not in (None, following):
+        made = cell.versions.filter(number=number).first()
+        if made is None:
+            raise LaunchRefused(f"Version {following} is the next one of this cell. Look at it, and press again.")
+        return made, False
     if cell.job is not None and cell.job.state in OPEN_STATES:
         raise LaunchRefused("Its latest version is still being made. Wait for it, or cancel it first.")
     campaign = cell.campaign
@@ -112,13 +122,12 @@ def make_again(combination: Combination, text: str, *, at: datetime, actor: str)
     owner = User.objects.get(pk=batch.owner_id)
     _, jobs = intake.enqueue(owner, [draft], at=at, actor=actor, batch=batch)
     Batch.objects.filter(pk=batch.pk).update(ended_at=None)
-    number = cell.versions.count() + 1
-    version = Version.objects.create(combination=cell, number=number, job=jobs[0], prompt=text)
+    version = Version.objects.create(combination=cell, number=following, job=jobs[0], prompt=text)
     cell.job, cell.prompt, cell.blocked, cell.review = jobs[0], text, False, ""
     cell.compliance = as_json(verdict)
     cell.reviewed_by, cell.reviewed_at = None, None
     cell.save()
-    return version
+    return version, True
 
 
 def blocked_words(verdict: compliance.Verdict) -> str:

@@ -22,7 +22,7 @@ from campaigns.views.review import standing
 from queue_app import clock, tickets
 from queue_app.admin.live import fragment_wanted
 from queue_app.models import User
-from queue_app.rules import pricing
+from queue_app.rules import numbers, pricing
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work.intake import IntakeRefused, ModelNotAvailable
 
@@ -72,24 +72,28 @@ def note(request: HttpRequest, pk: int, index: int) -> HttpResponse:
 @login_required
 @require_POST
 def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
-    """Buy one more version at the price that the button named, once for one form."""
+    """Buy the version that the button named, at its price; a form that is sent again shows what it has made."""
     campaign, cell = _cell_to_change(request, pk, index)
     text = request.POST.get("prompt", "").replace("\r\n", "\n")
     price = _price(campaign)
     if request.POST.get("price", "") != str(price):
         error = f"This costs {price} tickets today. Look at it, and press again."
         return _show(request, campaign, cell, status=409, typed=text, error=error)
+    number = numbers.of_row(request.POST.get("number", ""))
     try:
-        version = make_again(cell, text, at=clock.now(), actor=viewer(request).username)
+        version, is_new = make_again(cell, text, at=clock.now(), actor=viewer(request).username, number=number)
     except IntakeRefused as refusal:
         error = " ".join(problem.message for problem in refusal.problems)
     except (LaunchRefused, NotEnoughTickets, ModelNotAvailable) as refusal:
-        if _was_made_by(request, cell, text):
-            return redirect("campaigns:cell", pk, index)
         error = str(refusal)
     else:
-        messages.success(request, f"Version {version.number} is queued. Its review starts anew; the earlier ones stay here.")
-        return redirect("campaigns:cell", pk, index)
+        if is_new:
+            messages.success(request, f"Version {version.number} is queued. Its review starts anew; the earlier ones stay here.")
+            return redirect("campaigns:cell", pk, index)
+        if version.prompt == text:
+            messages.info(request, f"Version {version.number} was made before from this form. Nothing was bought twice.")
+            return redirect("campaigns:cell", pk, index)
+        error = f"Version {version.number} was made meanwhile, from another prompt. Look at it, and press again for one more."
     return _show(request, campaign, cell, status=422, typed=text, error=error)
 
 
@@ -146,12 +150,6 @@ def _price(campaign: Campaign) -> int:
     """Tickets of one more version, today."""
     model = campaign.model
     return pricing.tickets(model.unit, model.tickets_per_unit, campaign.parameters)
-
-
-def _was_made_by(request: HttpRequest, cell: Combination, text: str) -> bool:
-    """Whether this very form has made a version already: a double click, or the answer to it was lost."""
-    latest = cell.versions.order_by("-number").first()
-    return latest is not None and latest.prompt == text and request.POST.get("number") == str(latest.number)
 
 
 def _checked(campaign: Campaign, text: str) -> dict[str, Any]:

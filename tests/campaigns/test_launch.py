@@ -158,6 +158,14 @@ class TestMakingACellAgain:
         assert said == ["Its latest version is still being made. Wait for it, or cancel it first.", "made"]
         assert cell.versions.count() == 2
 
+    def test_the_version_that_is_meant_is_made_once(self, owner):
+        cell = launched(owner).combinations.get(index=1)
+        lifecycle.cancel([cell.job_id], at=NOON, actor="owner")
+        first, is_new = launch.make_again(cell, "The parcel opens again.", at=NOON, actor="owner", number=2)
+        lifecycle.cancel([first.job_id], at=NOON, actor="owner")
+        assert is_new
+        assert launch.make_again(cell, "The parcel opens again.", at=NOON, actor="owner", number=2) == (first, False)
+
 
 class TestAFullMatrix:
     def test_of_660_is_bought_in_a_fixed_number_of_statements(self, figures):

@@ -270,11 +270,34 @@ class TestOneCell:
         assert [answer.status_code for answer in answers] == [302, 302]
         assert Job.objects.filter(prompt="A brighter one.").count() == 1
 
+    def test_is_made_again_once_by_a_form_that_is_sent_again_when_its_version_has_ended(self, campaign, visitor):
+        form = {"prompt": "A brighter one.", "price": "4", "number": "2"}
+        visitor.post(address("again", campaign, 1), form)
+        bring(cell(campaign, 1).job, "failed")
+
+        answer = visitor.post(address("again", campaign, 1), form, follow=True)
+
+        assert "Version 2 was made before from this form. Nothing was bought twice." in answer.content.decode()
+        assert cell(campaign, 1).versions.count() == 2
+
+    def test_buys_nothing_for_a_form_whose_version_came_from_another_prompt_and_keeps_the_text(self, campaign, visitor):
+        make_again(cell(campaign, 1), "Another prompt.", at=NOON, actor="owner")
+        bring(cell(campaign, 1).job, "failed")
+
+        answer = visitor.post(address("again", campaign, 1), {"prompt": "A brighter one.", "price": "4", "number": "2"})
+
+        html = answer.content.decode()
+        assert answer.status_code == 422 and "Version 2 was made meanwhile, from another prompt." in html
+        assert ">A brighter one.</textarea>" in html and "Make version 3 for 4 tickets" in html
+        assert cell(campaign, 1).versions.count() == 2
+
     @pytest.mark.parametrize(
         ("change", "words"),
         [
             ({"price": "3"}, "This costs 4 tickets today"),
             ({"prompt": "Risk-free gold."}, "Write “proven” instead"),
+            ({"number": "3"}, "Version 2 is the next one"),
+            ({"number": ""}, "Version 2 is the next one"),
             ({"prompt": ""}, "prompt"),
             ({"prompt": "y" * 32_001}, "32"),
         ],
