@@ -1,69 +1,126 @@
 """Stop all: pause the queue at once and, if asked for, cancel what waits and what runs, with the undo of any bulk action."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
-from django.db.models import Func
+from django.db import connection, transaction
+from django.db.models import Exists, Func, OuterRef, Q, QuerySet
 
-from queue_app.models import AuditEntry, BulkAction, Job, QueueSettings, State, User
+from queue_app.models import AuditEntry, BulkAction, Job, JobEvent, QueueSettings, State, User
 from queue_app.work import bulk, policy
 
 ACTION = "stop all"
 AT_THE_PROVIDER = (State.SUBMITTING, State.RUNNING, State.UNKNOWN)
+_TURNS = 0x73746F70  # "stop": the advisory lock of those who choose what is cancelled
+# how the history tells whose cancel it was: the job ended at once, or the provider is asked
+_BY_A_CANCEL = Q(to_state=State.CANCELLED) | Q(reason="cancel asked")
 
 
 @dataclass(frozen=True)
 class Stop:
-    """The last time that all was stopped: when, by whom, why, and what was cancelled then."""
+    """A time that all was stopped: when, by whom, why, and what was to be cancelled then."""
 
     at: datetime
     actor: str
     reason: str
     actions: list[BulkAction]
 
+    @property
+    def stands(self) -> list[BulkAction]:
+        """Its actions that nobody has undone."""
+        return [action for action in self.actions if action.phase != BulkAction.Phase.UNDONE]
+
 
 def stop_all(
     *, at: datetime, actor: User, reason: str, cancel_queued: bool = False, cancel_running: bool = False
 ) -> list[BulkAction]:
     """
-    Pause the whole queue now. What is to be cancelled is chosen then and starts in 10 s, as bulk actions that can be undone.
+    Pause the whole queue now. What is to be cancelled is chosen then and starts in 10 s, as bulk actions that can be undone;
+    what an earlier stop is about to cancel stays with that one, so that one undo is enough.
 
     The pause is a transaction of its own: nothing that comes after it can take it back or make it wait. Gives the actions.
     """
     settings = QueueSettings.objects.current()
     policy.change(settings, at=at, actor=actor, reason=reason, paused=True, paused_reason=reason[:200], paused_until=None)
-    chosen = [
-        *(_cancelled((State.QUEUED,), "what was queued", at=at, actor=actor) if cancel_queued else ()),
-        *(_cancelled(AT_THE_PROVIDER, "what was at the providers", at=at, actor=actor) if cancel_running else ()),
+    # a job may fall back from its provider into the paused queue meanwhile, and none goes the other way: so the queue comes last
+    wanted = [
+        *([(AT_THE_PROVIDER, "what was at the providers")] if cancel_running else ()),
+        *([((State.QUEUED,), "what was queued")] if cancel_queued else ()),
     ]
     with transaction.atomic():
-        actions = [bulk.confirm(action, at=at, actor=actor, reason=reason) for action in chosen]
+        _take_turns()
+        actions: list[BulkAction] = []
+        for states, what in wanted:
+            jobs = Job.objects.filter(state__in=states).exclude(pk__in=_chosen(_about_to_start(actions)))
+            drafts = bulk.drafts(BulkAction.Verb.CANCEL, jobs, at=at, actor=actor, chosen=f"Stop all: {what}")
+            actions += [bulk.confirm(draft, at=at, actor=actor, reason=reason) for draft in drafts]
         after = {"paused": True, "actions": [action.pk for action in actions]}
         policy.audit(ACTION, "the whole queue", at=at, actor=actor, after=after, reason=reason, of=settings)
     return actions
 
 
 def last() -> Stop | None:
-    """The last stop; ``None`` before the first."""
+    """The last stop whose cancels were not all undone, else the last one; ``None`` before the first."""
+    newest = _entries().first()
+    return next(_standing(), None) or (_stop(newest) if newest else None)
+
+
+def queue_again(*, at: datetime, actor: User) -> list[BulkAction]:
+    """
+    Drafts that queue again what the last stop with anything to bring back has itself cancelled, as far as it is still cancelled:
+    at the end of its lanes, at today's price. None when there is nothing.
+    """
+    for stop in _standing():
+        said = f"what “stop all” of {stop.at:%d %b, %H:%M} UTC cancelled"
+        if drafts := bulk.drafts(BulkAction.Verb.RETRY, _cancelled_by(stop), at=at, actor=actor, chosen=said):
+            return drafts
+    return []
+
+
+def _cancelled_by(stop: Stop) -> "QuerySet[Job]":
+    """What it cancelled and nobody has queued since; what owners cancelled themselves is theirs."""
+    began = min(action.starts_at for action in stop.stands if action.starts_at)
+    ended = [action.ended_at for action in stop.stands if action.ended_at]
+    by_it = JobEvent.objects.filter(_BY_A_CANCEL, job=OuterRef("pk"), actor=stop.actor, at__gte=began)
+    by_it = by_it.filter(at__gt=OuterRef("queued_at"))  # not before somebody queued it again
+    if len(ended) == len(stop.stands):
+        by_it = by_it.filter(at__lte=max(ended))
+    chosen = _chosen(BulkAction.objects.filter(pk__in=[action.pk for action in stop.stands]))
+    return Job.objects.filter(Exists(by_it), pk__in=chosen, state=State.CANCELLED)
+
+
+def _take_turns() -> None:
+    """Two who press at once come one after the other, until the transaction ends; the queue is paused already."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_TURNS])
+
+
+def _about_to_start(these: list[BulkAction]) -> "QuerySet[BulkAction]":
+    """Cancels of stops that can still be undone, and these."""
+    earlier = [pk for entry in _entries() for pk in entry.after["actions"]]
+    return BulkAction.objects.filter(pk__in=[*earlier, *(action.pk for action in these)], phase=BulkAction.Phase.WAITING)
+
+
+def _chosen(actions: "QuerySet[BulkAction]") -> "QuerySet[Any, Any]":
+    return actions.annotate(chosen_id=Func("job_ids", function="unnest", set_returning=True)).values("chosen_id")
+
+
+def _entries() -> "QuerySet[AuditEntry]":
+    """Every stop in the audit, newest first."""
     settings = QueueSettings.objects.current()
     of_settings = AuditEntry.objects.filter(target_model=settings._meta.label_lower, target_pk=str(settings.pk))
-    entry = of_settings.filter(action=ACTION).order_by("-id").first()
-    if entry is None:
-        return None
+    return of_settings.filter(action=ACTION).order_by("-id")
+
+
+def _standing() -> Iterator[Stop]:
+    """The stops whose cancels were not all undone, newest first."""
+    for entry in _entries().exclude(after__actions=[]).iterator():
+        if (stop := _stop(entry)).stands:
+            yield stop
+
+
+def _stop(entry: AuditEntry) -> Stop:
     actions = BulkAction.objects.defer("job_ids").filter(pk__in=entry.after["actions"]).order_by("id")
     return Stop(entry.at, entry.actor_name, entry.reason, list(actions))
-
-
-def queue_again(stop: Stop, *, at: datetime, actor: User) -> list[BulkAction]:
-    """Drafts that queue again what that stop cancelled and is still cancelled: at the end of its lanes, at today's price."""
-    actions = BulkAction.objects.filter(pk__in=[action.pk for action in stop.actions])
-    chosen = actions.annotate(chosen_id=Func("job_ids", function="unnest", set_returning=True)).values("chosen_id")
-    jobs = Job.objects.filter(pk__in=chosen, state=State.CANCELLED)
-    said = f"what “stop all” of {stop.at:%d %b, %H:%M} UTC cancelled"
-    return bulk.drafts(BulkAction.Verb.RETRY, jobs, at=at, actor=actor, chosen=said)
-
-
-def _cancelled(states: tuple[State, ...], what: str, *, at: datetime, actor: User) -> list[BulkAction]:
-    jobs = Job.objects.filter(state__in=states)
-    return bulk.drafts(BulkAction.Verb.CANCEL, jobs, at=at, actor=actor, chosen=f"Stop all: {what}")

@@ -12,7 +12,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from queue_app import clock, lifecycle
+from queue_app import clock
 from queue_app.models import (
     Alert,
     AlertRule,
@@ -56,6 +56,13 @@ def worker(**fields: Any) -> WorkerProcess:
     at = clock.now()
     known = {"host": "one", "pid": 1, "role": "dispatcher", "group_id": 1, "group_started": "1", "started_at": at, "beat_at": at}
     return WorkerProcess.objects.create(**known | fields)
+
+
+def cancelled(*actions: BulkAction) -> None:
+    """Their ten seconds are over, and a worker has been through them."""
+    for action in actions:
+        bulk.run_now(action, at=clock.now(), actor=action.actor)
+        bulk.work(action.pk, may_go_on=lambda: True)
 
 
 class TestPage:
@@ -356,10 +363,17 @@ class TestStopAll:
         self.stop(admin, queued="1", running="1")
         actions = BulkAction.objects.order_by("id")
         assert [(one.verb, one.phase, one.job_ids, one.reason) for one in actions] == [
-            ("cancel", "waiting", [queued.pk], "the bill explodes"),
             ("cancel", "waiting", [running.pk], "the bill explodes"),
+            ("cancel", "waiting", [queued.pk], "the bill explodes"),
         ]
         assert Job.objects.get(pk=queued.pk).state == State.QUEUED
+
+    def test_pressed_twice_cancels_once_so_that_one_undo_is_enough(self, admin: Client) -> None:
+        make_job(at=clock.now())
+        assert "What is cancelled starts in 10 s" in self.stop(admin, queued="1")
+        shown = self.stop(admin, queued="1")
+        action = BulkAction.objects.get()
+        assert "There was nothing more to cancel." in shown and f"/admin/queue_app/bulkaction/{action.pk}/" in shown
 
     def test_more_than_one_action_takes_are_several_and_so_is_the_way_back(
         self, admin: Client, monkeypatch: pytest.MonkeyPatch
@@ -369,7 +383,7 @@ class TestStopAll:
         self.stop(admin, queued="1")
         found = stop.last()
         assert found is not None and [one.job_ids for one in found.actions] == [jobs[:2], jobs[2:4], jobs[4:]]
-        lifecycle.cancel(jobs[:4], at=clock.now(), actor="ana")
+        cancelled(*found.actions[:2])
         shown = unescape(admin.post("/admin/stop/queue-again/", follow=True).content.decode())
         assert "They are 2 actions: open and confirm each." in shown
         assert [one.job_ids for one in BulkAction.objects.filter(verb="retry").order_by("id")] == [jobs[:2], jobs[2:4]]
@@ -387,11 +401,9 @@ class TestStopAll:
         self.stop(admin, queued="1")
         found = stop.last()
         assert found is not None and [one.job_ids for one in found.actions] == [[job.pk]]
-        assert "Nothing that the last stop cancelled" in unescape(
-            admin.post("/admin/stop/queue-again/", follow=True).content.decode()
-        )
+        assert "Nothing that a stop cancelled" in unescape(admin.post("/admin/stop/queue-again/", follow=True).content.decode())
 
-        lifecycle.cancel([job.pk], at=clock.now(), actor="ana")
+        cancelled(*found.actions)
         answer = admin.post("/admin/stop/queue-again/")
         draft = BulkAction.objects.get(verb="retry")
         assert (draft.phase, draft.job_ids) == ("draft", [job.pk])

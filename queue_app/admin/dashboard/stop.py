@@ -31,6 +31,8 @@ def stop(site: AdminSite, request: HttpRequest) -> HttpResponse:
             wanted = {"cancel_queued": bool(typed["queued"]), "cancel_running": bool(typed["running"])}
             actions = stopping.stop_all(at=clock.now(), actor=user, reason=typed["reason"], **wanted)
             began = " What is cancelled starts in 10 s and can be undone until then." if actions else ""
+            if any(wanted.values()) and not actions:
+                began = " There was nothing more to cancel."
             messages.success(request, f"The whole queue is paused: no job starts.{began}")
             return redirect("admin:stop")
     shown = {**site.each_context(request), "title": "Stop all", "typed": typed, "errors": errors, **_standing()}
@@ -38,14 +40,13 @@ def stop(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def queue_again(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Draft a retry of what the last stop cancelled; its own page shows it first."""
+    """Draft a retry of what the last stop with anything to bring back cancelled; its own page shows it first."""
     user = operator(request)
-    last = stopping.last() if request.method == "POST" else None
-    if last is None:
+    if request.method != "POST":
         return redirect("admin:stop")
-    drafts = stopping.queue_again(last, at=clock.now(), actor=user)
+    drafts = stopping.queue_again(at=clock.now(), actor=user)
     if not drafts:
-        messages.warning(request, "Nothing that the last stop cancelled is still cancelled.")
+        messages.warning(request, "Nothing that a stop cancelled is still cancelled.")
         return redirect("admin:stop")
     if len(drafts) == 1:
         return redirect("admin:queue_app_bulkaction_change", drafts[0].pk)
