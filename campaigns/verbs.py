@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -12,14 +14,50 @@ from queue_app.models.job import JobQuerySet
 from queue_app.work import batches, intake
 
 
-def retry_failed(campaign: Campaign, *, at: datetime, actor: str) -> int:
+class NotAsShown(Exception):
+    """What a retry would buy is not what was shown; nothing was written."""
+
+
+class Offer(NamedTuple):
+    """What somebody was shown that a retry buys, for how many tickets in all."""
+
+    jobs: int
+    tickets: int
+
+
+@transaction.atomic
+def retry_failed(campaign: Campaign, *, at: datetime, actor: str, shown: Offer | None = None) -> int:
     """
     Queue the failed cells again at today's price, all or none; a version that a newer one replaced stays. Gives how many.
 
+    :param shown: buy this or nothing; whatever it comes to when not given.
+    :raises NotAsShown: more or fewer have failed, or their price is another one.
     :raises ModelNotAvailable: nobody offers the model now.
     :raises NotEnoughTickets: nothing is written.
     """
-    return batches.retry_failed(campaign.batch, at=at, actor=actor, among=latest_jobs(campaign))
+    again = batches.retry_failed(campaign.batch, at=at, actor=actor, among=latest_jobs(campaign))
+    _check(again, shown)
+    return len(again)
+
+
+@transaction.atomic
+def retry(job: Job, *, at: datetime, actor: str, shown: Offer) -> None:
+    """
+    Queue one job again for the tickets that were shown.
+
+    :raises NotAsShown: its price is another one.
+    :raises MoveRefused: it has neither failed nor been cancelled.
+    :raises ModelNotAvailable: nobody offers its model now.
+    :raises NotEnoughTickets: nothing is written.
+    """
+    again = Job.objects.filter(pk=job.pk).lock_for_retry()
+    intake.retry(again, at=at, actor=actor)
+    _check(again, shown)
+
+
+def _check(again: Sequence[Job], shown: Offer | None) -> None:
+    if again and shown not in (None, Offer(len(again), sum(job.tickets for job in again))):
+        raise NotAsShown
 
 
 def latest_jobs(campaign: Campaign) -> JobQuerySet:

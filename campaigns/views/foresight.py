@@ -4,10 +4,14 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db.models import Count, QuerySet, Sum
+from django.http import HttpRequest
 
+from campaigns import verbs
 from queue_app.admin import preview
 from queue_app.models import GenerationModel, Job, State, Wallet
-from queue_app.rules import pricing
+from queue_app.rules import numbers, pricing
+
+CHANGED = "What it would buy has changed since you looked, so nothing was queued. Look at it, and press again."
 
 
 class Sums(NamedTuple):
@@ -42,6 +46,11 @@ def of_retry(jobs: QuerySet[Job]) -> dict[str, Any]:
     held = dict(Wallet.objects.filter(owner__in=needed).values_list("owner", "available"))
     short = [f"{held.get(owner, 0)} of {price} are there" for owner, price in needed.items() if held.get(owner, 0) < price]
     return _shown("retry", "Retry", "Leave them", lines, acts_on) | {"needed": sum(needed.values()), "short": short}
+
+
+def shown(request: HttpRequest) -> verbs.Offer:
+    """What the form that was sent had said of a retry."""
+    return verbs.Offer(*(numbers.of_row(request.POST.get(name, "")) for name in ("jobs", "tickets")))
 
 
 def _by_state(jobs: QuerySet[Job]) -> dict[str, Sums]:

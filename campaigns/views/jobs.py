@@ -4,12 +4,11 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from campaigns import cells
+from campaigns import cells, verbs
 from campaigns.models import Version
 from campaigns.views import foresight
 from campaigns.views.access import job_seen_by, job_to_change, may_change, viewer
@@ -19,7 +18,7 @@ from queue_app.insight import forecast, remedies
 from queue_app.lifecycle import MoveRefused, Verdict
 from queue_app.models import Asset, Job
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work import intake, policy
+from queue_app.work import policy
 from queue_app.work.intake import ModelNotAvailable
 
 _SAID = {
@@ -71,8 +70,10 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)))
     try:
-        with transaction.atomic():
-            intake.retry(Job.objects.filter(pk=job.pk).lock_for_retry(), at=clock.now(), actor=viewer(request).username)
+        verbs.retry(job, at=clock.now(), actor=viewer(request).username, shown=foresight.shown(request))
+    except verbs.NotAsShown:
+        messages.warning(request, foresight.CHANGED)
+        return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)), status=409)
     except (MoveRefused, NotEnoughTickets, ModelNotAvailable) as refusal:
         messages.error(request, f"It was not retried. {refusal}")
     else:
@@ -80,9 +81,9 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("campaigns:job", job.pk)
 
 
-def _preview(request: HttpRequest, job: Job, what: dict[str, Any]) -> HttpResponse:
+def _preview(request: HttpRequest, job: Job, what: dict[str, Any], *, status: int = 200) -> HttpResponse:
     context = what | {"title": f"{what['verb']} job {job.pk}?", "back": "campaigns:job", "pk": job.pk}
-    return render(request, "campaigns/preview.html", context)
+    return render(request, "campaigns/preview.html", context, status=status)
 
 
 def _cell(job: Job) -> dict[str, Any] | None:

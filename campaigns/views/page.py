@@ -138,10 +138,12 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a retry of the failed cells will cost; on POST do it."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
-        foreseen = foresight.of_retry(verbs.latest_jobs(campaign).with_status("failed"))
-        return _preview(request, campaign, f"Retry what failed in “{campaign.name}”?", foreseen)
+        return _foreseen_retry(request, campaign)
     try:
-        queued = verbs.retry_failed(campaign, at=clock.now(), actor=viewer(request).username)
+        queued = verbs.retry_failed(campaign, at=clock.now(), actor=viewer(request).username, shown=foresight.shown(request))
+    except verbs.NotAsShown:
+        messages.warning(request, foresight.CHANGED)
+        return _foreseen_retry(request, campaign, status=409)
     except (NotEnoughTickets, ModelNotAvailable) as refusal:
         messages.error(request, f"Nothing was retried. {refusal}")
     else:
@@ -150,9 +152,14 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("campaigns:page", pk)
 
 
-def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[str, Any]) -> HttpResponse:
+def _foreseen_retry(request: HttpRequest, campaign: Campaign, *, status: int = 200) -> HttpResponse:
+    foreseen = foresight.of_retry(verbs.latest_jobs(campaign).with_status("failed"))
+    return _preview(request, campaign, f"Retry what failed in “{campaign.name}”?", foreseen, status=status)
+
+
+def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[str, Any], *, status: int = 200) -> HttpResponse:
     context = what | {"title": title, "back": "campaigns:page", "pk": campaign.pk}
-    return render(request, "campaigns/preview.html", context)
+    return render(request, "campaigns/preview.html", context, status=status)
 
 
 def _links(campaign: Campaign) -> heat.Links:

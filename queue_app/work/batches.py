@@ -19,9 +19,9 @@ def cancel(batch: Batch, *, at: datetime, actor: str, reason: str = "") -> Count
 
 
 @transaction.atomic
-def retry_failed(batch: Batch, *, at: datetime, actor: str, among: JobQuerySet | None = None) -> int:
+def retry_failed(batch: Batch, *, at: datetime, actor: str, among: JobQuerySet | None = None) -> list[Job]:
     """
-    Queue its failed jobs again at today's price, all or none. Gives how many.
+    Queue its failed jobs again at today's price, all or none. Gives them.
 
     :param among: only those of its jobs; all when not given.
     :raises ModelNotAvailable: nobody offers the model of one of them now.
@@ -30,4 +30,4 @@ def retry_failed(batch: Batch, *, at: datetime, actor: str, among: JobQuerySet |
     jobs = Job.objects.all() if among is None else among
     failed = jobs.filter(batch=batch, state=State.FAILED).lock_for_retry()
     intake.retry(failed, at=at, actor=actor)
-    return len(failed)
+    return failed

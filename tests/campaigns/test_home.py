@@ -286,7 +286,10 @@ class TestJobPage:
     def test_a_retry_says_its_price_first(self, web: Client, owner: User) -> None:
         job = make_job(State.FAILED, owner=owner)
         assert "Retry 1 job for 4 tickets" in text_of(look(web, f"/jobs/{job.pk}/retry/"))
-        web.post(f"/jobs/{job.pk}/retry/")
+        dearer = web.post(f"/jobs/{job.pk}/retry/", {"jobs": "1", "tickets": "3"})
+        assert dearer.status_code == 409 and "press again" in dearer.content.decode()
+        assert Job.objects.get(pk=job.pk).state == State.FAILED
+        web.post(f"/jobs/{job.pk}/retry/", {"jobs": "1", "tickets": "4"})
         assert Job.objects.get().state == State.QUEUED
         answer = web.post(f"/jobs/{job.pk}/retry/", follow=True)
         assert "It was not retried." in answer.content.decode()

@@ -376,9 +376,32 @@ class TestRetryFailed:
         said = text_of(look(web, address))
         assert "This costs 24 tickets" in said
         assert "Retry 2 jobs for 24 tickets" in said
-        web.post(address)
+        web.post(address, {"jobs": "2", "tickets": "24"})
         assert [job.tickets for job in jobs_of(campaign)] == [12, 12, 4, 4]
         assert {job.state for job in jobs_of(campaign)} == {State.QUEUED}
+
+    def test_the_form_says_what_was_shown_and_buys_that_once(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        bring(jobs_of(campaign)[0], State.FAILED)
+        address = reverse("campaigns:retry-failed", args=[campaign.pk])
+        form = dict(re.findall(r'<input type="hidden" name="(jobs|tickets)" value="(\d+)">', look(web, address)))
+        assert form == {"jobs": "1", "tickets": "4"}
+        assert "1 video queued again." in web.post(address, form, follow=True).content.decode()
+        assert "Nothing had failed any more." in web.post(address, form, follow=True).content.decode()
+
+    @pytest.mark.parametrize(("failed", "price"), [(4, 1), (1, 3)])
+    def test_what_it_would_buy_beyond_what_was_shown_is_shown_first(
+        self, web: Client, owner: User, failed: int, price: int
+    ) -> None:
+        campaign = make_campaign(owner)
+        for job in jobs_of(campaign)[:failed]:
+            bring(job, State.FAILED)
+        GenerationModel.objects.filter(pk="sora-2").update(tickets_per_unit=price)
+        answer = web.post(reverse("campaigns:retry-failed", args=[campaign.pk]), {"jobs": "1", "tickets": "4"})
+        said = text_of(answer.content.decode())
+        assert answer.status_code == 409 and "nothing was queued. Look at it, and press again." in said
+        assert f"Retry {failed} job{'s' * (failed > 1)} for {failed * price * 4} tickets" in said
+        assert [job.state for job in jobs_of(campaign)].count(State.FAILED) == failed
 
     def test_too_few_tickets_change_nothing_and_say_how_many(self, client_for: Login) -> None:
         poor = UserFactory(tickets=16)
@@ -390,7 +413,7 @@ class TestRetryFailed:
         html = look(web, address)
         assert "Not enough tickets" in html
         assert re.search(r"<button[^>]* disabled>Retry", html)
-        answer = web.post(address, follow=True)
+        answer = web.post(address, {"jobs": "2", "tickets": "8"}, follow=True)
         assert "Nothing was retried. This needs 8 tickets and 3 are available: 5 are missing." in answer.content.decode()
 
     def test_a_version_that_a_newer_one_replaced_stays_as_it_is(self, web: Client, owner: User) -> None:
@@ -400,7 +423,7 @@ class TestRetryFailed:
         cell = campaign.combinations.order_by("index")[0]
         launch.make_again(cell, "The parcel opens, slowly.", at=NOON, actor="user")
         assert "Retry" not in text_of(look(web, page(campaign)))
-        web.post(reverse("campaigns:retry-failed", args=[campaign.pk]))
+        web.post(reverse("campaigns:retry-failed", args=[campaign.pk]), {"jobs": "1", "tickets": "4"})
         assert Job.objects.get(pk=old.pk).state == State.FAILED
 
 
