@@ -297,7 +297,7 @@ def start(
     """The provider has the task (T3, T7); if a cancel was asked meanwhile, ask it there (T15 → T13). The row is locked."""
     Attempt.objects.filter(job=job, outcome=None).update(accepted_at=at, remote_id=remote_id, remote=dict(remote))
     if job.state == State.UNKNOWN:
-        _close_reviews(job, at=at, by=actor)
+        _close_decision(job, at=at, by=actor)
     _move([job], State.RUNNING, at=at, actor=actor, reason=reason, next_check_at=next_check_at, worker_deaths=0)
     if job.cancel_asked_at:
         _ask_provider([job], at=at, actor=actor, reason=job.cancel_reason)
@@ -338,7 +338,7 @@ def put_back(
             trouble=Trouble(trouble.code, f"{trouble.message} (attempt {tries} of {job.kind.max_attempts})"),
         )
         return State.FAILED
-    _close_reviews(job, at=at, by=actor)
+    _close_decision(job, at=at, by=actor)
     later = not_before if not_before and not_before > at else None
     _move(
         [job],
@@ -363,7 +363,7 @@ def fail(job: Job, *, at: datetime, actor: str, trouble: Trouble, outcome: Outco
     is locked.
     """
     _end_attempt([job], outcome, at=at, spent=True, trouble=trouble)
-    _close_reviews(job, at=at, by=actor)
+    _close_decision(job, at=at, by=actor)
     if review:
         _open_review(job, current_attempt(job), review, at=at, decide_by=None)
     _end([job], State.FAILED, at=at, actor=actor, reason=trouble.message, error_code=trouble.code, error_message=trouble.message)
@@ -461,7 +461,7 @@ def force_fail(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> 
             trouble = Trouble("forced", f"Ended by force: {reason}")
             _end_attempt(jobs, Outcome.ABANDONED, at=at, spent=True, trouble=trouble)
             for job in jobs:
-                _close_reviews(job, at=at, by=actor)
+                _close_decision(job, at=at, by=actor)
             _end(
                 jobs, State.FAILED, at=at, actor=actor, reason=trouble.message, error_code="forced", error_message=trouble.message
             )
@@ -512,16 +512,16 @@ def flag(job: Job, what: str, *, at: datetime) -> None:
 
 
 @transaction.atomic
-def close_review(job: Job, *, at: datetime, actor: str, reason: str) -> None:
+def close_review(item: ReviewItem, *, at: datetime, actor: str, reason: str) -> None:
     """
-    A person has looked at what was flagged; nothing else changes. The row is locked.
+    A person has looked at what was flagged; nothing else changes. The job's row is locked.
 
-    :raises MoveRefused: its outcome is unknown: that is decided, not closed (I19).
+    :raises MoveRefused: it asks for an unknown outcome: that is decided, not closed (I19).
     """
-    if job.state == State.UNKNOWN:
-        raise MoveRefused(f"{job} still has an unknown outcome; decide what becomes of it.")
-    _close_reviews(job, at=at, by=actor)
-    _note([job], at=at, actor=actor, reason=reason)
+    if item.is_undecided:
+        raise MoveRefused(f"{item.job} still has an unknown outcome; decide what becomes of it.")
+    ReviewItem.objects.filter(pk=item.pk, closed_at=None).update(closed_at=at, closed_by=actor)
+    _note([item.job], at=at, actor=actor, reason=reason)
 
 
 def spent_tries(job: Job) -> int:
@@ -664,12 +664,12 @@ def _end_attempt(jobs: Sequence[Job], outcome: Outcome, *, at: datetime, spent: 
 
 
 def _open_review(job: Job, attempt: Attempt, what: str, *, at: datetime, decide_by: datetime | None) -> None:
-    found = {"attempt": attempt, "what": what[:300], "opened_at": at, "decide_by": decide_by}
-    ReviewItem.objects.get_or_create(job=job, closed_at=None, defaults=found)
+    ReviewItem.objects.create(job=job, attempt=attempt, what=what[:300], opened_at=at, decide_by=decide_by)
 
 
-def _close_reviews(job: Job, *, at: datetime, by: str) -> None:
-    ReviewItem.objects.filter(job=job, closed_at=None).update(closed_at=at, closed_by=by)
+def _close_decision(job: Job, *, at: datetime, by: str) -> None:
+    """What waited for a decision has come to an end; what a person must look at stays open until one has."""
+    ReviewItem.objects.filter(job=job, closed_at=None, decide_by__isnull=False).update(closed_at=at, closed_by=by)
 
 
 def _under(sql: str, lease: Lease, **values: Any) -> Job | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
@@ -75,7 +76,7 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
     """What its owner sees, and what staff see besides, as far as ``user`` may."""
     shown = facts(job, at=at)
     attempts: list[Attempt] = [one["row"] for one in shown["attempts"]]
-    review = ReviewItem.objects.filter(job=job, closed_at=None).first()
+    review = ReviewItem.objects.filter(job=job, closed_at=None).order_by(F("decide_by").asc(nulls_last=True), "id").first()
     for one in shown["attempts"]:
         one |= _request(job, one["row"], at)
     return shown | {

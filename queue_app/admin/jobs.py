@@ -234,7 +234,8 @@ class JobAdmin(ReadOnlyAdmin):
 
     def _views(self, request: HttpRequest) -> list[dict[str, Any]]:
         assert isinstance(request.user, User)
-        found = counts.by_status(at=clock.now()) | {"review": ReviewItem.objects.filter(closed_at=None).count()}
+        to_look_at = ReviewItem.objects.filter(closed_at=None).values("job").distinct()
+        found = counts.by_status(at=clock.now()) | {"review": to_look_at.count()}
         mine = ("Submitted by me", {"user": request.user.username}, "", False)
         return [
             {

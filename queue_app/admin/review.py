@@ -158,7 +158,7 @@ class ReviewItemAdmin(OfJob):
         return None
 
     def _ask_why(self, request: HttpRequest, chosen: Sequence[ReviewItem], action: str) -> TemplateResponse:
-        unknown = [item for item in chosen if item.job.state == State.UNKNOWN]
+        unknown = [item for item in chosen if item.is_undecided]
         again = action == "queue_again"
         then = Counter(decisions.after_another_try(item.job) if again else State.FAILED for item in unknown)
         context = {

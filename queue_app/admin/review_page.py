@@ -16,7 +16,7 @@ REMEDIES = (BulkAction.Verb.RETRY, BulkAction.Verb.REFUND)
 def shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
     """The page of one item: what is known, and the decisions that may be made, each with what it leads to."""
     job, attempt = item.job, item.attempt
-    undecided = item.closed_at is None and job.state == State.UNKNOWN
+    undecided = item.is_undecided
     buttons = job_page.buttons(job, money(job), user)
     return {
         "item": item,

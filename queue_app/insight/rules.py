@@ -216,9 +216,10 @@ RULES = [
     ),
     Rule(
         "I19",
-        "Each unknown job has a review item.",
+        "Each unknown job has a review item that asks for a decision.",
         """SELECT id, state FROM queue_app_job j WHERE state = 'unknown'
-              AND NOT EXISTS (SELECT 1 FROM queue_app_reviewitem r WHERE r.job_id = j.id AND r.closed_at IS NULL)""",
+              AND NOT EXISTS (SELECT 1 FROM queue_app_reviewitem r WHERE r.job_id = j.id AND r.closed_at IS NULL
+                                AND r.decide_by IS NOT NULL)""",
     ),
     Rule(
         "I20",

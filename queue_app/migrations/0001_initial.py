@@ -767,7 +767,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='reviewitem',
-            constraint=models.UniqueConstraint(condition=models.Q(('closed_at', None)), fields=('job',), name='review_one_open_per_job'),
+            constraint=models.UniqueConstraint(condition=models.Q(('closed_at', None), ('decide_by__isnull', False)), fields=('job',), name='review_one_to_decide_per_job'),
         ),
         migrations.AddConstraint(
             model_name='wallet',

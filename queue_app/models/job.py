@@ -378,7 +378,10 @@ class JobEvent(models.Model):
 
 
 class ReviewItem(models.Model):
-    """Something a person must decide: an outcome nobody can ask for, money paid and nothing delivered."""
+    """
+    Something for a person. With ``decide_by`` it is to be decided by then, or ends by itself: an outcome nobody can ask for.
+    Without, it is to be looked at, whatever becomes of the job: money paid and nothing delivered.
+    """
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="reviews")
     attempt = models.ForeignKey(Attempt, null=True, on_delete=models.CASCADE, related_name="+")
@@ -391,7 +394,16 @@ class ReviewItem(models.Model):
     class Meta:
         verbose_name = "decision for a person"
         verbose_name_plural = "decisions for a person"
-        constraints = [models.UniqueConstraint(fields=["job"], condition=Q(closed_at=None), name="review_one_open_per_job")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job"], condition=Q(closed_at=None, decide_by__isnull=False), name="review_one_to_decide_per_job"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Job {self.job_id}: {self.what}"
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether a person may say what became of the job: its outcome is unknown, and this item asks for it."""
+        return self.closed_at is None and self.decide_by is not None and self.job.state == State.UNKNOWN

@@ -65,7 +65,7 @@ def settle_each(items: Iterable[ReviewItem], *, again: bool, at: datetime, actor
     """
     _must_say_why(reason)
     with transaction.atomic():
-        return _settle([item.job_id for item in items], again=again, at=at, actor=actor, reason=reason)
+        return _settle([item.job_id for item in items if item.decide_by], again=again, at=at, actor=actor, reason=reason)
 
 
 def close(item: ReviewItem, *, at: datetime, actor: User, reason: str) -> None:
@@ -76,12 +76,12 @@ def close(item: ReviewItem, *, at: datetime, actor: User, reason: str) -> None:
     """
     _must_say_why(reason)
     with transaction.atomic():
-        job = _open(item)
+        item = _open(item)
         try:
-            lifecycle.close_review(job, at=at, actor=actor.username, reason=f"Looked at: {reason}")
+            lifecycle.close_review(item, at=at, actor=actor.username, reason=f"Looked at: {reason}")
         except lifecycle.MoveRefused as refusal:
             raise DecisionRefused(str(refusal)) from None
-        _audit("close review", job, at=at, actor=actor, reason=reason, what=item.what)
+        _audit("close review", item.job, at=at, actor=actor, reason=reason, what=item.what)
 
 
 def after_another_try(job: Job) -> State:
@@ -101,20 +101,23 @@ def _settle(ids: list[int], *, again: bool, at: datetime, actor: User, reason: s
 
 
 def _undecided(item: ReviewItem) -> Job:
-    job = _open(item)
-    if job.state != State.UNKNOWN:
-        raise DecisionRefused(f"{job} is {job.get_state_display().lower()} now: there is nothing to decide. Nothing was changed.")
+    item = _open(item)
+    job = item.job
+    if not item.is_undecided:
+        state = job.get_state_display().lower()
+        raise DecisionRefused(f"{job} is {state} now: there is nothing to decide here. Nothing was changed.")
     return job
 
 
-def _open(item: ReviewItem) -> Job:
-    """Lock the job and look at the item as it is then."""
+def _open(item: ReviewItem) -> ReviewItem:
+    """Lock the job and give the item as it is then."""
     job = Job.objects.lock().get(pk=item.job_id)
     now = ReviewItem.objects.get(pk=item.pk)
+    now.job = job
     if now.closed_at:
         state = job.get_state_display().lower()
         raise DecisionRefused(f"This was settled meanwhile by {now.closed_by}; {job} is {state} now. Nothing was changed.")
-    return job
+    return now
 
 
 def _must_say_why(reason: str) -> None:

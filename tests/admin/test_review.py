@@ -4,7 +4,7 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -108,6 +108,18 @@ class TestPage:
         text = page(admin, item_of(job))
         assert "It fails: this was attempt 1 of 1" in text.replace("<b>", "").replace("</b>", "")
         assert "Queue it again" not in text
+
+    def test_of_an_item_to_look_at_offers_no_decision_and_the_job_page_leads_to_the_one_that_does(self, admin: Client) -> None:
+        job = paid_for_nothing()
+        looked_at = item_of(job)
+        with transaction.atomic():
+            lifecycle.queue_again([Job.objects.lock().get(pk=job.pk)], at=NOON, actor="user")
+        advance(Job.objects.get(pk=job.pk), State.UNKNOWN, at=clock.now())
+        decided = ReviewItem.objects.get(job=job, decide_by__isnull=False)
+
+        assert "Close it" in page(admin, looked_at) and "Take up the task" not in page(admin, looked_at)
+        assert "Take up the task" in page(admin, decided)
+        assert f"{LIST}{decided.pk}/change/" in admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode()
 
     def test_says_when_a_cancel_was_asked(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN)

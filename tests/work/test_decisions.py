@@ -128,6 +128,17 @@ class TestClose:
         with pytest.raises(DecisionRefused, match="settled meanwhile by ana"):
             decisions.close(item, at=LATER, actor=ana, reason="seen")
 
+    def test_decides_nothing_about_an_outcome_that_is_unknown_since(self, ana: User) -> None:
+        job = make_job(State.UNKNOWN)
+        decided = item_of(job)
+        lifecycle.flag(job, "Two tasks at the provider match.", at=NOON)
+        flagged = ReviewItem.objects.get(job=job, decide_by=None)
+        with pytest.raises(DecisionRefused, match="nothing to decide here"):
+            decisions.settle(flagged, again=True, at=LATER, actor=ana, reason="gone")
+        assert decisions.settle_each([flagged], again=True, at=LATER, actor=ana, reason="gone") == {}
+        decisions.close(flagged, at=LATER, actor=ana, reason="they credited it")
+        assert (item_of(job), state(job)) == (decided, "unknown")
+
     def test_of_an_unknown_outcome_is_refused(self, ana: User) -> None:
         job = make_job(State.UNKNOWN)
         with pytest.raises(DecisionRefused, match="decide what becomes of it"):

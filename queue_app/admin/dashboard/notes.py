@@ -74,7 +74,7 @@ def _alerts() -> Iterator[Note]:
 
 def _reviews() -> Iterator[Note]:
     found = ReviewItem.objects.filter(closed_at=None).aggregate(first=Min("decide_by"))
-    count = ReviewItem.objects.filter(closed_at=None).count()
+    count = ReviewItem.objects.filter(closed_at=None).values("job").distinct().count()
     if count:
         title = "1 job needs a person." if count == 1 else f"{display.number(count)} jobs need a person."
         by = f" The first ends by itself at {words.moment(found['first'])}, tickets back." if found["first"] else ""
