@@ -265,9 +265,10 @@ def held_by(lease: Lease) -> Job | None:
     return _under(_HELD_BY, lease)
 
 
-def check_again(job: Job, *, next_check_at: datetime, progress: float | None = None) -> None:
+def check_again(job: Job, *, next_check_at: datetime, progress: float | None = None, counts: bool = True) -> None:
     """
-    End the lease and plan the next look; no change of state. The row is locked.
+    End the lease and plan the next look; no change of state. A try to store that says nothing of the files is none that
+    ``counts``. The row is locked.
 
     Its worker lived through it, so the count of lost ones starts anew; not while the outcome is unknown: a look-up does not try
     again what ended the last worker.
@@ -276,7 +277,8 @@ def check_again(job: Job, *, next_check_at: datetime, progress: float | None = N
     job.progress = progress if progress is not None else job.progress
     job.lease_until, job.lease_taken, job.next_check_at = None, False, next_check_at
     job.worker_deaths = job.worker_deaths if job.state == State.UNKNOWN else 0
-    job.save(update_fields=["progress", "lease_until", "lease_taken", "next_check_at", "worker_deaths"])
+    job.store_tries -= not counts
+    job.save(update_fields=["progress", "lease_until", "lease_taken", "next_check_at", "worker_deaths", "store_tries"])
     if changed:
         wake.jobs_changed([job.pk])
 
@@ -369,16 +371,19 @@ def fail(job: Job, *, at: datetime, actor: str, trouble: Trouble, outcome: Outco
     _end([job], State.FAILED, at=at, actor=actor, reason=trouble.message, error_code=trouble.code, error_message=trouble.message)
 
 
-def deliver(job: Job, *, at: datetime, actor: str, ran_seconds: float, usd_actual: Any = None) -> Lease:
+def deliver(
+    job: Job, *, at: datetime, actor: str, ran_seconds: float, usd_actual: Any = None, kept_until: datetime | None = None
+) -> Lease:
     """
-    The provider is done (T10, T18): the slot is free, and the caller claims. Gives the lease for storing the files. The row is
-    locked.
+    The provider is done (T10, T18): the slot is free, and the caller claims. ``kept_until`` is how long it says that it keeps the
+    files. Gives the lease for storing them. The row is locked.
     """
     _move(
         [job],
         State.STORING,
         at=at,
         actor=actor,
+        data={job.pk: {"kept_until": kept_until.isoformat()}} if kept_until else None,
         lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
         next_check_at=at,
         ran_seconds=ran_seconds,
@@ -410,6 +415,7 @@ def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, sta
     """All files are stored and checked: write their rows and charge the tickets (T19). The row is locked."""
     Asset.objects.bulk_create(assets)
     _end_attempt([job], Outcome.DELIVERED, at=at, spent=True, trouble=None)
+    _close_decision(job, at=at, by=actor)
     tickets.capture([job], at=at, actor=actor)
     _move([job], State.COMPLETED, at=at, actor=actor, data={job.pk: {"stages": list(stages)}}, ended_at=at, next_check_at=None)
 
@@ -506,9 +512,11 @@ def note_each(
     _note(jobs, at=at, actor=actor, reason=reason, data=data)
 
 
-def flag(job: Job, what: str, *, at: datetime) -> None:
-    """Ask a person to look at this job, whatever becomes of it. The row is locked."""
-    _open_review(job, current_attempt(job), what, at=at, decide_by=None)
+def flag(job: Job, what: str, *, at: datetime, decide_by: datetime | None = None) -> None:
+    """
+    Ask a person to look at this job: whatever becomes of it, or before it ends by itself at ``decide_by``. The row is locked.
+    """
+    _open_review(job, current_attempt(job), what, at=at, decide_by=decide_by)
 
 
 @transaction.atomic

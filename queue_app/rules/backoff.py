@@ -13,6 +13,11 @@ def retry_delay(strategy: str, tries: int, *, chance: Random) -> float:
     return chance.uniform(0, min(CAP, BASE * 2**tries))
 
 
+def patient(waited: float, *, chance: Random) -> float:
+    """While what is there to be had cannot be reached: up to half as long again as was waited so far, 4 s to 10 min."""
+    return min(CAP, max(BASE, waited / 2)) * chance.uniform(0.8, 1.0)
+
+
 def told_to_wait(seconds: float, *, chance: Random) -> float:
     """At least as long as the provider said, plus 0–20 %."""
     return seconds * chance.uniform(1.0, 1.2)

@@ -42,7 +42,9 @@ def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> li
     elif result.state == TaskState.SUCCEEDED:
         # it ended between the last look and this one; the later moment would let the past grow with every plan made from it
         ran = elapsed - (at - max(called_at, attempt.looked_up_at or called_at)).total_seconds() / 2
-        return [(lifecycle.deliver(job, at=at, actor="worker", ran_seconds=ran, usd_actual=result.cost), State.STORING)]
+        cost, kept_until = result.cost, result.expires_at
+        lease = lifecycle.deliver(job, at=at, actor="worker", ran_seconds=ran, usd_actual=cost, kept_until=kept_until)
+        return [(lease, State.STORING)]
     elif job.state == State.CANCELLING:
         lifecycle.confirm_cancel(job, at=at, actor="worker", evidence=f"The provider says: {_words(result)}")
     else:

@@ -26,19 +26,20 @@ from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import transaction
 from django.db.models import Max
 
-from queue_app import clock, lifecycle
+from queue_app import clock, http, lifecycle
 from queue_app.lifecycle import Lease, Trouble
-from queue_app.models import Asset, Attempt, Job, Outcome, State
+from queue_app.models import Asset, Attempt, Job, Outcome, ReviewItem, State
 from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteAsset, RemoteRef
 from queue_app.rules import backoff
 from queue_app.work import accounts, media
 
 log = logging.getLogger(__name__)
 FOLDER = "assets"
-TRIES = 3  # for a file that is wrong, gone or does not come
-TRIES_UNREACHABLE = 12  # half an hour: while the provider or our disk cannot be reached, nothing is said about the file
+TRIES = 3  # for a file that is wrong, gone or too slow
+KEPT_UNLESS_TOLD, KEPT_AT_MOST = timedelta(hours=24), timedelta(days=30)  # by the provider, from when it was done
 ORPHAN_AGE = timedelta(hours=24)
 LOOKED_UP_AT_ONCE = 1_000
+TOO_SLOW = "too_slow"
 _ACCOUNT_TROUBLE = (ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.QUOTA)
 
 
@@ -124,7 +125,12 @@ def _download(kind: str, attempt: Attempt, path: Path) -> None:
     ref = RemoteRef.from_json(attempt.remote)
     wanted = _wanted(kind, provider.poll(ref))
     with path.open("wb") as sink:
-        provider.fetch(ref, wanted, sink, settings.ASSET_MAX_BYTES)
+        try:
+            provider.fetch(ref, wanted, sink, settings.ASSET_MAX_BYTES)
+        except ProviderError as error:
+            if isinstance(error.__cause__, http.TimedOut) and sink.tell():
+                raise ProviderError(ErrorKind.RETRYABLE, error.message, code=TOO_SLOW) from error
+            raise
 
 
 def _wanted(kind: str, result: PollResult) -> RemoteAsset:
@@ -132,7 +138,7 @@ def _wanted(kind: str, result: PollResult) -> RemoteAsset:
         if asset.kind == kind:
             return asset
     if not result.state.is_terminal:
-        raise ProviderError(ErrorKind.RETRYABLE, f"The provider was done and now says {result.state}.", code="not_sent")
+        raise ProviderError(ErrorKind.RETRYABLE, f"The provider was done and now says {result.state}.", code="not_done")
     reason = f": {result.error.message}" if result.error else "."
     raise ProviderError(ErrorKind.NOT_FOUND, f"The provider says {result.state} and has no {kind}{reason}", code="no_asset")
 
@@ -230,26 +236,54 @@ def _settle_failure(attempt: Attempt, lease: Lease, problem: Exception, *, at: d
     again_at = at
     if isinstance(problem, ProviderError) and problem.kind in _ACCOUNT_TROUBLE:
         again_at = accounts.went_badly(attempt, problem, at=at) or at
+    kind = problem.kind if isinstance(problem, ProviderError) else ""
+    trouble = Trouble("not_delivered", f"The provider made it, but it could not be had: {problem}", kind)
     with transaction.atomic():
         job = lifecycle.held_by(lease)
         if job is None:
             return
-        if job.store_tries < (TRIES_UNREACHABLE if _is_unreachable(problem) else TRIES):
+        if _is_unreachable(problem):
+            _wait_for_the_way(job, trouble, again_at=again_at, at=at)
+        elif job.store_tries < TRIES:
             wait = backoff.BASE + backoff.retry_delay("exponential", job.store_tries, chance=accounts.chance)
-            lifecycle.check_again(job, next_check_at=max(again_at, at + timedelta(seconds=wait)))
+            lifecycle.check_again(job, next_check_at=at + timedelta(seconds=wait))
             log.warning("job %s: try %s to store it failed: %s", job.pk, job.store_tries, problem)
-            return
-        kind = problem.kind if isinstance(problem, ProviderError) else ""
-        trouble = Trouble("not_delivered", f"The provider made it, but it could not be had: {problem}", kind)
-        review = f"Paid, nothing delivered after {job.store_tries} tries: {problem}"[:300]
-        lifecycle.fail(job, at=at, actor="worker", trouble=trouble, outcome=Outcome.LOST, review=review)
-        log.error("job %s: %s", job.pk, review)
+        else:
+            _give_up(job, trouble, f"after {job.store_tries} tries", at=at)
+
+
+def _wait_for_the_way(job: Job, trouble: Trouble, *, again_at: datetime, at: datetime) -> None:
+    """
+    What was paid for is tried for as long as the provider keeps it. A person is told once half of that time is over: they may be
+    able to clear the way, or to fetch it by hand.
+    """
+    made_at, kept_until = _keeping(job)
+    if at >= kept_until:
+        _give_up(job, trouble, "while the provider kept it", at=at)
+        return
+    if at - made_at >= (kept_until - made_at) / 2 and not ReviewItem.objects.filter(job=job, opened_at__gt=made_at).exists():
+        lifecycle.flag(job, f"Paid, not delivered so far. {trouble.message}", at=at, decide_by=kept_until)
+    wait = backoff.patient((at - made_at).total_seconds(), chance=accounts.chance)
+    next_check_at = max(at + timedelta(seconds=wait), min(again_at, kept_until))
+    lifecycle.check_again(job, next_check_at=next_check_at, counts=False)
+    log.warning("job %s: its files cannot be reached, tried until %s: %s", job.pk, kept_until, trouble.message)
+
+
+def _give_up(job: Job, trouble: Trouble, when: str, *, at: datetime) -> None:
+    review = f"Paid, nothing delivered {when}. {trouble.message}"
+    lifecycle.fail(job, at=at, actor="worker", trouble=trouble, outcome=Outcome.LOST, review=review)
+    log.error("job %s: %s", job.pk, review)
+
+
+def _keeping(job: Job) -> tuple[datetime, datetime]:
+    """When the provider was done, and until when it keeps the files: as it said then, if that can be true."""
+    done = job.events.filter(to_state=State.STORING).exclude(from_state=State.STORING).latest("seq")
+    told = datetime.fromisoformat(done.data["kept_until"]) if "kept_until" in done.data else done.at
+    return done.at, min(told, done.at + KEPT_AT_MOST) if told > done.at else done.at + KEPT_UNLESS_TOLD
 
 
 def _is_unreachable(problem: Exception) -> bool:
     """Whether the failure tells of the way to the file, ours or the provider's, and not of the file."""
     if not isinstance(problem, ProviderError):
         return isinstance(problem, OSError)
-    if problem.kind == ErrorKind.RETRYABLE:
-        return problem.code == "not_sent" or (problem.http_status or 0) >= 500
-    return problem.kind in _ACCOUNT_TROUBLE
+    return problem.kind in _ACCOUNT_TROUBLE or (problem.kind == ErrorKind.RETRYABLE and problem.code != TOO_SLOW)

@@ -23,6 +23,13 @@ class TestRetryDelay:
         assert {backoff.retry_delay("fixed", tries, chance=Random(tries)) for tries in range(1, 5)} == {300}
 
 
+class TestPatient:
+    @pytest.mark.parametrize(("waited", "most"), [(0, 5), (60, 30), (1200, 600), (86_400, 600), (1e9, 600)])
+    def test_is_up_to_half_of_what_was_waited_from_5_s_to_10_min(self, waited: float, most: float) -> None:
+        delays = sorted(backoff.patient(waited, chance=Random(seed)) for seed in range(200))
+        assert most * 0.8 <= delays[0] < most * 0.82 and most * 0.98 < delays[-1] <= most
+
+
 class TestToldToWait:
     @given(seconds=st.floats(min_value=0, max_value=86_400), seed=st.integers())
     def test_is_at_least_as_long_as_told_and_at_most_a_fifth_more(self, seconds: float, seed: int) -> None:

@@ -64,6 +64,11 @@ class TestARunningTask:
         later(10)
         assert worked(job).ran_seconds == 20 + 10 / 2
 
+    def test_says_how_long_its_files_are_kept_when_it_is_done(self, vendor: WireServer):
+        vendor.says(answer(200, {"id": "video_1", "status": "completed", "expires_at": 1_800_000_000}))
+        done = worked(running()).events.latest("seq")
+        assert (done.to_state, done.data) == ("storing", {"kept_until": "2027-01-15T08:00:00+00:00"})
+
     def test_is_looked_at_by_one_worker_at_a_time(self, vendor: WireServer):
         vendor.says(answer(200, {"id": "video_1", "status": "completed"}))
         job = running()

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +14,20 @@ from django.core.files.storage import default_storage
 
 from queue_app import clock, lifecycle
 from queue_app.models import Asset, Attempt, Job, Reservation, ReviewItem, State
+from queue_app.providers import openai_videos
 from queue_app.work import storing
 from tests.factories import make_asset, make_job, storing_begun
+from tests.providers.wire import answer, drip, reset
 from tests.work.steps import KEYS
 
 pytestmark = pytest.mark.django_db
+DONE = answer(200, {"id": "video_1", "object": "video", "status": "completed", "progress": 100})
+HOUR = 3600.0
+
+
+def cut_short(sock: socket.socket) -> None:
+    """Send a file without its end and leave."""
+    sock.sendall(answer(200, b"x" * 100_000)[:-1])
 
 
 def due(remote_id: str, **fields):
@@ -106,7 +116,7 @@ class TestStore:
 
 
 class TestAFileThatCannotBeHad:
-    @pytest.mark.parametrize("fault", ["wrong_type", "disguised", "empty", "huge", "404", "truncated"])
+    @pytest.mark.parametrize("fault", ["wrong_type", "disguised", "empty", "huge", "404"])
     def test_is_tried_again_a_little_later(self, finished_video, studio, fault):
         job, attempt, lease = due(finished_video())
         studio.queue_faults(content=[fault])
@@ -132,15 +142,126 @@ class TestAFileThatCannotBeHad:
         assert Attempt.objects.get(pk=attempt.pk).outcome == "lost"
         assert "Paid, nothing delivered" in ReviewItem.objects.get(job=job, closed_at=None).what
 
-    def test_is_waited_for_longer_while_the_provider_cannot_be_reached(self, finished_video, settings):
-        job, attempt, lease = due(finished_video())
-        settings.STUDIO_URL = settings.TRUSTED_ORIGINS[0].rpartition(":")[0] + ":1"
-        settings.TRUSTED_ORIGINS = [settings.STUDIO_URL]
-        Job.objects.filter(pk=job.pk).update(store_tries=5)
+    def test_because_it_comes_too_slowly_is_tried_three_times_too(self, vendor, monkeypatch):
+        monkeypatch.setattr(openai_videos, "VIDEO_SECONDS", 0.3)
+        slow = drip(answer(200, b"x" * 100_000)[:-10_000])
+        vendor.says(DONE, slow, DONE, slow, DONE, slow)
+        job, attempt, lease = due("video_1")
 
         storing.store(job, attempt, lease)
 
-        assert Job.objects.get(pk=job.pk).state == State.STORING
+        assert [try_again(job).state, try_again(job).state] == [State.STORING, State.FAILED]
+
+    def test_is_told_from_one_that_the_provider_no_longer_knows(self, studio):
+        job, attempt, lease = due("video_unknown")
+        Job.objects.filter(pk=job.pk).update(store_tries=3)
+
+        storing.store(job, attempt, lease)
+
+        assert "has no video" in Job.objects.get(pk=job.pk).error_message
+
+
+class TestAFileThatCannotBeReached:
+    @pytest.mark.parametrize(
+        "replies",
+        [
+            (DONE, reset),
+            (DONE, cut_short),
+            (DONE, answer(503)),
+            (DONE, answer(429)),
+            (DONE, answer(401)),
+            (reset,),
+            (answer(503),),
+            (answer(403),),
+            (answer(200, b"<html>Back soon.</html>"),),
+            (answer(200, {"id": "video_1", "object": "video", "status": "in_progress"}),),
+        ],
+        ids=[
+            "reset",
+            "cut short",
+            "503",
+            "429",
+            "401",
+            "poll reset",
+            "poll 503",
+            "poll 403",
+            "poll unreadable",
+            "not done any more",
+        ],
+    )
+    def test_is_tried_on_without_a_count(self, vendor, replies):
+        vendor.says(*replies * 5)
+        job, attempt, lease = due("video_1")
+
+        storing.store(job, attempt, lease)
+        for _ in range(4):
+            job = try_again(job)
+
+        assert (job.state, job.store_tries, job.lease_until) == ("storing", 0, None)
+        assert not ReviewItem.objects.filter(job=job).exists()
+
+    def test_has_its_three_tries_once_it_can(self, vendor):
+        gone = answer(404, {"error": {"message": "not there"}})
+        vendor.says(reset, reset, reset, DONE, gone, DONE, gone, reset, DONE, gone)
+        job, attempt, lease = due("video_1")
+
+        storing.store(job, attempt, lease)
+
+        assert [try_again(job).store_tries for _ in range(6)] == [0, 0, 1, 2, 2, 3]
+        assert Job.objects.get(pk=job.pk).error_code == "not_delivered"
+
+    @pytest.mark.parametrize(("waited", "least", "most"), [(0, 4, 5), (600, 240, 300), (20 * HOUR, 480, 600)])
+    def test_is_tried_ever_more_rarely_but_every_10_min(self, vendor, waited, least, most):
+        vendor.says(answer(503))
+        job = self.job_in_vain(made=waited)
+
+        assert least <= (job.next_check_at - clock.now()).total_seconds() <= most
+
+    @pytest.mark.parametrize(("told", "ends"), [(None, 24), (1, 1), (72, 72), (-1, 24), (24 * 365, 24 * 30)])
+    def test_is_given_up_when_the_provider_no_longer_keeps_it(self, vendor, told, ends):
+        vendor.says(answer(503))
+        told = None if told is None else told * HOUR
+
+        assert self.job_in_vain(made=ends * HOUR - 1, told=told).state == State.STORING
+        job = self.job_in_vain(made=ends * HOUR, told=told)
+
+        assert (job.state, job.error_code) == ("failed", "not_delivered")
+        assert Reservation.objects.get(job=job).state == "released"
+        assert Attempt.objects.get(job=job).outcome == "lost"
+        (item,) = ReviewItem.objects.filter(job=job, closed_at=None)
+        assert item.what.startswith("Paid, nothing delivered while the provider kept it.") and item.decide_by is None
+
+    def test_is_told_to_a_person_once_half_of_that_time_is_over(self, vendor):
+        vendor.says(answer(503))
+        assert not ReviewItem.objects.filter(job=self.job_in_vain(made=12 * HOUR - 1)).exists()
+        job = self.job_in_vain(made=12 * HOUR)
+
+        item = ReviewItem.objects.get(job=job)
+        assert item.what.startswith("Paid, not delivered so far.") and "503" in item.what
+        assert item.decide_by == clock.now() + timedelta(hours=12)
+
+        lifecycle.close_review(item, at=clock.now(), actor="ana", reason="they are at it")
+        try_again(job)
+        assert ReviewItem.objects.get(job=job).closed_by == "ana"
+
+    def test_needs_no_person_any_more_when_it_is_there(self, finished_video, studio):
+        remote_id = finished_video()
+        studio.queue_faults(content=["reset"])
+        job = self.job_in_vain(made=13 * HOUR, remote_id=remote_id)
+        item = ReviewItem.objects.get(job=job, closed_at=None)
+
+        assert try_again(job).state == State.COMPLETED
+        item.refresh_from_db()
+        assert item.closed_by == "worker"
+
+    @staticmethod
+    def job_in_vain(*, made: float, told: float | None = None, remote_id: str | None = None) -> Job:
+        """A job that its provider finished ``made`` seconds ago, keeping it for ``told``, after one more try."""
+        made_at = clock.now() - timedelta(seconds=made)
+        job = make_job("running", at=made_at, remote_id=remote_id)
+        kept_until = None if told is None else made_at + timedelta(seconds=told)
+        lifecycle.deliver(job, at=made_at, actor="worker", ran_seconds=30, kept_until=kept_until)
+        return try_again(job)
 
     def test_because_our_disk_is_full_is_not_the_files_fault(self, finished_video, monkeypatch):
         job, attempt, lease = due(finished_video())
@@ -159,14 +280,6 @@ class TestAFileThatCannotBeHad:
 
         assert Job.objects.get(pk=job.pk).state == State.STORING
         assert kept and stored_files() == []
-
-    def test_is_told_from_one_that_the_provider_no_longer_knows(self, studio):
-        job, attempt, lease = due("video_unknown")
-        Job.objects.filter(pk=job.pk).update(store_tries=3)
-
-        storing.store(job, attempt, lease)
-
-        assert "has no video" in Job.objects.get(pk=job.pk).error_message
 
 
 class TestRemoveOrphans:
