@@ -297,9 +297,11 @@ def start(
     reason: str = "",
 ) -> None:
     """The provider has the task (T3, T7); if a cancel was asked meanwhile, ask it there (T15 → T13). The row is locked."""
-    Attempt.objects.filter(job=job, outcome=None).update(accepted_at=at, remote_id=remote_id, remote=dict(remote))
+    known: dict[str, Any] = {"accepted_at": at, "remote_id": remote_id, "remote": dict(remote)}
     if job.state == State.UNKNOWN:
+        known["slot_until"] = at + timedelta(seconds=timeout_seconds(job))
         _close_decision(job, at=at, by=actor)
+    Attempt.objects.filter(job=job, outcome=None).update(**known)
     _move([job], State.RUNNING, at=at, actor=actor, reason=reason, next_check_at=next_check_at, worker_deaths=0)
     if job.cancel_asked_at:
         _ask_provider([job], at=at, actor=actor, reason=job.cancel_reason)

@@ -162,7 +162,7 @@ def _now(job: Job, attempts: list[Attempt], at: datetime) -> list[tuple[str, Any
         rows.append(("Sent", display.clock_time(attempt.called_at, at)))
         if job.state in (State.RUNNING, State.CANCELLING):
             factor = 1 if job.state == State.RUNNING else 2
-            ends = attempt.called_at + timedelta(seconds=factor * lifecycle.timeout_seconds(job))
+            ends = attempt.counts_from + timedelta(seconds=factor * lifecycle.timeout_seconds(job))
             rows.append(("Asked to stop at" if factor == 1 else "Given up at", display.clock_time(ends, at)))
     if attempt.slot_until and job.state == State.UNKNOWN:
         rows.append(("Takes a slot until", display.clock_time(attempt.slot_until, at)))

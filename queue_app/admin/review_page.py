@@ -33,7 +33,6 @@ def shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
         "decide_in": display.ago(item.decide_by - at) if item.decide_by else "",
         "then": decisions.after_another_try(job) if undecided else "",
         "tries": attempt.number if attempt else 0,
-        "past_timeout": bool(attempt and attempt.slot_until and attempt.slot_until <= at),
         "may": {name for name, right in RIGHTS.items() if user.has_perm(right)},
         "remedies": [button for button in buttons if button.verb in REMEDIES],
         "sees_jobs": user.has_perm("queue_app.view_job"),

@@ -223,10 +223,11 @@ RULES = [
     ),
     Rule(
         "I20",
-        "No job runs past its timeout without being asked to cancel, or past twice the timeout.",
-        f"""SELECT j.id, j.state, a.called_at FROM queue_app_job j {_AT}
+        "No job runs past its timeout, from when its task was known, without being asked to cancel, or past twice the timeout.",
+        f"""SELECT j.id, j.state, a.accepted_at FROM queue_app_job j {_AT}
             WHERE j.state IN ('running', 'cancelling')
-              AND a.called_at + CASE j.state WHEN 'running' THEN 1 ELSE 2 END * {_TIMEOUT} * interval '1 second'
+              AND coalesce(a.accepted_at, a.called_at)
+                  + CASE j.state WHEN 'running' THEN 1 ELSE 2 END * {_TIMEOUT} * interval '1 second'
                   < %(at)s - %(late)s * interval '1 second'""",  # noqa: S608 - constants
     ),
     # --- history ----------------------------------------------------------------------------------------------------

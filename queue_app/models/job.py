@@ -356,6 +356,11 @@ class Attempt(models.Model):
     def __str__(self) -> str:
         return f"Attempt {self.number} of job {self.job_id}"
 
+    @property
+    def counts_from(self) -> datetime:
+        """From when its timeout counts: a task that is found long after its create call is given its whole time (I20)."""
+        return self.accepted_at or self.called_at or self.created_at
+
 
 class JobEvent(models.Model):
     """What happened to a job; never changed, never deleted (I9). Exactly one for each change of state (I23)."""

@@ -10,9 +10,9 @@ from django.db import IntegrityError, transaction
 
 from queue_app import lifecycle, wake
 from queue_app.lifecycle import DEADLY_JOB
-from queue_app.models import Attempt, Job, ReviewItem, State, User
-from queue_app.providers.base import RemoteRef
-from queue_app.work import policy
+from queue_app.models import Attempt, Job, ProviderAccount, ReviewItem, State, User
+from queue_app.providers.base import ErrorKind, ProviderError, RemoteRef, TaskState
+from queue_app.work import accounts, policy
 
 TASK_ID_MOST = 500
 
@@ -25,18 +25,24 @@ def take_up(item: ReviewItem, task: str, *, at: datetime, actor: User, reason: s
     """
     The provider has it, under this id: the job goes on with that task (T7), and the provider is asked about it at once.
 
-    :raises DecisionRefused: no reason, no such id, one of another attempt, or the job has moved on.
+    The provider is asked for it first: an id mistyped would fail the attempt, and what it really made would be bought again.
+
+    :raises DecisionRefused: no reason, no such id, one of another attempt, the job has moved on, or the provider does not say
+        that it has it.
     """
     _must_say_why(reason)
     task = _checked(task)
+    with transaction.atomic():
+        _, attempt = _to_take_up(item, task)
+    ref = RemoteRef(provider=attempt.account_id, remote_id=task)
+    _must_be_known(attempt.account, ref)
     try:
         with transaction.atomic():
-            job = _undecided(item)
-            attempt = lifecycle.current_attempt(job)
-            _must_be_free(attempt, task)
-            known = RemoteRef(provider=attempt.account_id, remote_id=task).to_json()
+            job, _ = _to_take_up(item, task)
             words = f"Found by hand: {reason}"
-            lifecycle.start(job, at=at, actor=actor.username, remote_id=task, remote=known, next_check_at=at, reason=words)
+            lifecycle.start(
+                job, at=at, actor=actor.username, remote_id=task, remote=ref.to_json(), next_check_at=at, reason=words
+            )
             _audit("take up a found task", job, at=at, actor=actor, reason=reason, task=task)
             wake.dispatcher()
     except IntegrityError:
@@ -132,6 +138,27 @@ def _checked(task: str) -> str:
     if len(task) > TASK_ID_MOST or not task.isprintable() or " " in task:
         raise DecisionRefused(f"A task id is one word of at most {TASK_ID_MOST} characters, as the provider shows it.")
     return task
+
+
+def _to_take_up(item: ReviewItem, task: str) -> tuple[Job, Attempt]:
+    """Lock the job of an item that still waits for its task, and give its attempt too."""
+    job = _undecided(item)
+    attempt = lifecycle.current_attempt(job)
+    _must_be_free(attempt, task)
+    return job, attempt
+
+
+def _must_be_known(account: ProviderAccount, ref: RemoteRef) -> None:
+    """Ask the provider; no transaction is open."""
+    try:
+        is_known = accounts.provider_for(account).poll(ref).state != TaskState.LOST
+    except ProviderError as error:
+        if error.kind != ErrorKind.NOT_FOUND:
+            words = f"Account {account.key} could not be asked for task {ref.remote_id}: {error}"
+            raise DecisionRefused(f"{words} Nothing was changed; try again once it answers.") from None
+        is_known = False
+    if not is_known:
+        raise DecisionRefused(f"Account {account.key} has no task {ref.remote_id}. Look for a typing error. Nothing was changed.")
 
 
 def _must_be_free(attempt: Attempt, task: str) -> None:

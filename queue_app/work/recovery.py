@@ -175,7 +175,7 @@ def _ends_at(job: Job, attempt: Attempt) -> datetime:
     """Until when a task may run, be cancelled, or be unknown to us."""
     timeout = lifecycle.timeout_seconds(job)
     seconds = {State.RUNNING: timeout, State.CANCELLING: 2 * timeout, State.UNKNOWN: settings.TIMES.unknown}[State(job.state)]
-    return (attempt.called_at or attempt.created_at) + timedelta(seconds=seconds)
+    return attempt.counts_from + timedelta(seconds=seconds)
 
 
 def _past_its_time(job: Job, *, at: datetime) -> None:

@@ -1,5 +1,6 @@
 """What needs a person: the list, the page of one item, and the decisions with their rights, reasons and refusals."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
 
@@ -13,10 +14,21 @@ from queue_app.lifecycle import Trouble
 from queue_app.models import Attempt, AuditEntry, Job, Outcome, ProviderAccount, ReviewItem, State, Wallet
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, advance, make_job
+from tests.providers import wire
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/queue_app/reviewitem/"
 HOSTILE = """<script>alert(1)</script><img src=x onerror="alert(2)">'"""
+
+
+@pytest.fixture
+def vendor(settings) -> Iterator[wire.WireServer]:
+    """A vendor that knows every task it is asked for."""
+    known = wire.answer(200, {"object": "video", "status": "in_progress"})
+    with wire.WireServer(replies=[known]) as server:
+        settings.STUDIO_URL = server.url
+        settings.TRUSTED_ORIGINS = [server.url]
+        yield server
 
 
 def item_of(job: Job) -> ReviewItem:
@@ -160,6 +172,7 @@ class TestPage:
 
 
 class TestDecisions:
+    @pytest.mark.usefixtures("vendor")
     def test_found_takes_the_task_up(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN)
         text = decide(admin, item_of(job), "found", task="video_found")
@@ -192,6 +205,7 @@ class TestDecisions:
             assert "Say why" in text and 'value="video_9"' in text and state(job) == "unknown"
 
     @pytest.mark.parametrize("decision", ["found", "again", "give_up", "close"])
+    @pytest.mark.usefixtures("vendor")
     def test_of_what_was_settled_meanwhile_is_refused(self, admin: Client, decision: str) -> None:
         job = make_job(State.UNKNOWN)
         item = item_of(job)

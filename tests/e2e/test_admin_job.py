@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
 from queue_app import clock, lifecycle, tickets
@@ -46,12 +47,15 @@ def test_the_page_renews_itself_and_keeps_what_is_open(shared_site: Site, tab: P
 
 
 def test_a_person_decides_with_the_keyboard(shared_site: Site, tab: Page, jobs: dict[str, int]) -> None:
+    assert shared_site.studio is not None
+    body = {"prompt": "A heron", "seconds": "4", "size": "1280x720", "model": "sora-2"}
+    task = requests.post(f"{shared_site.studio.url}/v1/videos", json=body, timeout=15).json()["id"]
     tab.goto(f"{shared_site.url}/admin/queue_app/job/{jobs['unknown']}/change/")
     tab.click("#do-decide")
-    tab.fill("#task", "video_found")
+    tab.fill("#task", task)
     tab.fill("#reason-found", "it is in their console")
     tab.keyboard.press("Enter")
-    expect(tab.locator(".messagelist")).to_contain_text("goes on with task video_found")
+    expect(tab.locator(".messagelist")).to_contain_text(f"goes on with task {task}")
     expect(tab.locator("#content")).to_contain_text("Nothing needs a person")
     assert beside(shared_site, lambda: Job.objects.get(pk=jobs["unknown"]).state) == State.RUNNING
 

@@ -9,9 +9,15 @@ from queue_app.models import Attempt, AuditEntry, Job, ReviewItem, State, User
 from queue_app.work import decisions
 from queue_app.work.decisions import DecisionRefused
 from tests.factories import NOON, UserFactory, make_job
+from tests.providers.wire import Reply, WireServer, answer, reset
 
 pytestmark = pytest.mark.django_db
 LATER = NOON + timedelta(minutes=40)
+
+
+@pytest.fixture(autouse=True)
+def every_task_is_known(vendor: WireServer) -> None:
+    vendor.says(answer(200, {"id": "video_found", "object": "video", "status": "in_progress"}))
 
 
 @pytest.fixture
@@ -47,6 +53,32 @@ class TestTakeUp:
         with pytest.raises(DecisionRefused, match=f"belongs to attempt 1 of job {other.pk}"):
             decisions.take_up(item_of(job), "video_taken", at=LATER, actor=ana, reason="looks like it")
         assert state(job) == "unknown" and not AuditEntry.objects.exists()
+
+    @pytest.mark.parametrize(
+        "reply", [answer(404, {"error": {"message": "Video with id video_typo not found."}}), answer(404, b"<h1>No</h1>")]
+    )
+    def test_a_task_that_the_provider_does_not_know_is_refused(self, ana: User, vendor: WireServer, reply: Reply) -> None:
+        vendor.says(reply)
+        job = make_job(State.UNKNOWN)
+        with pytest.raises(DecisionRefused, match="has no task video_typo"):
+            decisions.take_up(item_of(job), "video_typo", at=LATER, actor=ana, reason="in their console")
+        assert state(job) == "unknown" and not AuditEntry.objects.exists()
+
+    @pytest.mark.parametrize("reply", [reset, answer(503), answer(401), answer(200, b"<html>Back soon.</html>")])
+    def test_without_an_answer_of_the_provider_is_refused(self, ana: User, vendor: WireServer, reply: Reply) -> None:
+        vendor.says(reply)
+        job = make_job(State.UNKNOWN)
+        with pytest.raises(DecisionRefused, match="could not be asked for task video_found"):
+            decisions.take_up(item_of(job), "video_found", at=LATER, actor=ana, reason="in their console")
+        assert state(job) == "unknown" and not AuditEntry.objects.exists()
+
+    def test_asks_nobody_about_a_job_that_has_moved_on(self, ana: User, vendor: WireServer) -> None:
+        job = make_job(State.UNKNOWN)
+        item = item_of(job)
+        lifecycle.force_fail([job.pk], at=NOON, actor="ben", reason="no time")
+        with pytest.raises(DecisionRefused, match="settled meanwhile by ben"):
+            decisions.take_up(item, "video_found", at=LATER, actor=ana, reason="in their console")
+        assert vendor.seen == []
 
     @pytest.mark.parametrize("wrong", ["", "   ", "two words", "a\x00b", "tab\there", "x" * 501])
     def test_what_is_no_id_is_refused(self, ana: User, wrong: str) -> None:

@@ -320,6 +320,22 @@ class TestAJobPastItsTime:
         job = swept(job)
         assert (job.state, job.cancel_reason) == ("cancelling", "timeout")
 
+    def test_that_was_found_late_has_its_whole_timeout_from_then(self, vendor: WireServer):
+        job = called()
+        later(3_600)
+        vendor.says(listed(("video_1", job.prompt), at=attempt_of(job).called_at))
+        assert worked(job).state == "running"
+        assert attempt_of(job).slot_until == clock.now() + timedelta(seconds=1_200)
+
+        later(1_199)
+        assert swept(job).state == "running"
+        later(1)
+        assert swept(job).state == "cancelling"
+        later(1_199)
+        assert swept(job).state == "cancelling"
+        later(1)
+        assert swept(job).state == "failed"
+
     def test_has_the_models_own_timeout_where_it_has_one(self):
         job = make_job("running", at=clock.now() - timedelta(seconds=100))
         job.model.__class__.objects.filter(pk="sora-2").update(timeout_seconds=60)
