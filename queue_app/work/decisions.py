@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from queue_app import lifecycle, wake
 from queue_app.lifecycle import DEADLY_JOB
-from queue_app.models import Attempt, Job, ProviderAccount, ReviewItem, State, User
+from queue_app.models import Attempt, Job, ReviewItem, State, User
 from queue_app.providers.base import ErrorKind, ProviderError, RemoteRef, TaskState
 from queue_app.work import accounts, policy
 
@@ -35,7 +35,7 @@ def take_up(item: ReviewItem, task: str, *, at: datetime, actor: User, reason: s
     with transaction.atomic():
         _, attempt = _to_take_up(item, task)
     ref = RemoteRef(provider=attempt.account_id, remote_id=task)
-    _must_be_known(attempt.account, ref)
+    _must_be_known(attempt, ref)
     try:
         with transaction.atomic():
             job, _ = _to_take_up(item, task)
@@ -148,17 +148,19 @@ def _to_take_up(item: ReviewItem, task: str) -> tuple[Job, Attempt]:
     return job, attempt
 
 
-def _must_be_known(account: ProviderAccount, ref: RemoteRef) -> None:
+def _must_be_known(attempt: Attempt, ref: RemoteRef) -> None:
     """Ask the provider; no transaction is open."""
     try:
-        is_known = accounts.provider_for(account).poll(ref).state != TaskState.LOST
+        is_known = accounts.provider_for(attempt).poll(ref).state != TaskState.LOST
     except ProviderError as error:
         if error.kind != ErrorKind.NOT_FOUND:
-            words = f"Account {account.key} could not be asked for task {ref.remote_id}: {error}"
+            words = f"Account {attempt.account_id} could not be asked for task {ref.remote_id}: {error}"
             raise DecisionRefused(f"{words} Nothing was changed; try again once it answers.") from None
         is_known = False
     if not is_known:
-        raise DecisionRefused(f"Account {account.key} has no task {ref.remote_id}. Look for a typing error. Nothing was changed.")
+        raise DecisionRefused(
+            f"Account {attempt.account_id} has no task {ref.remote_id}. Look for a typing error. Nothing was changed."
+        )
 
 
 def _must_be_free(attempt: Attempt, task: str) -> None:

@@ -10,8 +10,11 @@ import requests
 from PIL import Image
 
 from queue_app.models import ProviderAccount
+from queue_app.providers.base import RemoteRef, SubmitRequest
+from queue_app.providers.openai_videos import OpenAIVideos
 from tests.providers.wire import WireServer
 from tests.studio.process import StudioProcess
+from tests.work.steps import later
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +92,22 @@ def keyed_vendor(vendor: WireServer, settings) -> Iterator[WireServer]:
         ProviderAccount.objects.filter(key="openai_videos").update(base_url=server.url)
         settings.TRUSTED_ORIGINS = [vendor.url, server.url]
         yield server
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Let the next create call outlast its lease, and something happen before it is answered."""
+    sent = OpenAIVideos.submit
+
+    def happens(what: Callable[[], object]) -> None:
+        def slow(adapter: OpenAIVideos, request: SubmitRequest) -> RemoteRef:
+            monkeypatch.setattr(OpenAIVideos, "submit", sent)
+            try:
+                return sent(adapter, request)
+            finally:
+                later(46)
+                what()
+
+        monkeypatch.setattr(OpenAIVideos, "submit", slow)
+
+    return happens

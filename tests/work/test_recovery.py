@@ -8,7 +8,7 @@ import requests
 from queue_app import clock, lifecycle
 from queue_app.models import Job, ProviderAccount, ReviewItem
 from queue_app.models.job import slots_in_use
-from queue_app.work import recovery, submission
+from queue_app.work import recovery
 from tests.factories import BatchFactory, begun, claimed, make_job
 from tests.providers.wire import WireServer, answer, reset
 from tests.studio.process import StudioProcess
@@ -373,17 +373,15 @@ class TestABatch:
 
 
 class TestALateResult:
-    def test_of_a_job_that_has_ended_is_noted_and_changes_nothing(self, vendor: WireServer):
-        job, attempt, lease = begun(queued(), at=clock.now())
-        later(46)
-        swept(job)
-        lifecycle.force_fail([job.pk], at=clock.now(), actor="staff", reason="no time to wait")
+    def test_of_a_job_that_has_ended_is_noted_and_changes_nothing(self, vendor: WireServer, meanwhile):
+        job = queued()
         vendor.says(answer(200, {"id": "video_1"}))
+        meanwhile(lambda: lifecycle.force_fail([job.pk], at=clock.now(), actor="staff", reason="no time to wait"))
 
-        submission.submit(job, attempt, lease)
+        job = bought(job)
 
         note = job.events.latest("seq")
-        assert (fresh(job).state, note.to_state, attempt_of(job).remote_id) == ("failed", "failed", "video_1")
+        assert (job.state, note.to_state, attempt_of(job).remote_id) == ("failed", "failed", "video_1")
         assert "may be billed" in note.reason
         assert tickets_of(job) == ("released", 1000, 0)
 

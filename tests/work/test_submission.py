@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +15,6 @@ from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, AuditEntry, Job, Outcome, ProviderAccount, State
 from queue_app.providers import openai_videos
 from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteRef, SubmitRequest, TaskState
-from queue_app.providers.openai_videos import OpenAIVideos
 from queue_app.work import accounts, dispatch, room, submission
 from tests.factories import UserFactory, begun
 from tests.processes import free_port
@@ -459,24 +457,6 @@ class TestADatabaseThatGoesWhileTheCallIsUnderWay:
 
 
 class TestALateAnswer:
-    @pytest.fixture
-    def meanwhile(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-        """Let something happen while the next create call is under way."""
-        sent = OpenAIVideos.submit
-
-        def happens(what: Callable[[], object]) -> None:
-            def slow(adapter: OpenAIVideos, request: SubmitRequest) -> RemoteRef:
-                monkeypatch.setattr(OpenAIVideos, "submit", sent)
-                try:
-                    return sent(adapter, request)
-                finally:
-                    later(46)
-                    what()
-
-            monkeypatch.setattr(OpenAIVideos, "submit", slow)
-
-        return happens
-
     def test_is_taken_up_while_the_outcome_is_unknown(self, studio: StudioProcess, meanwhile):
         job = queued()
         meanwhile(lambda: swept(job))
