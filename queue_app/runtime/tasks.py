@@ -61,11 +61,11 @@ def hand_out(leases: Iterable[Leased]) -> int:
     return count
 
 
-def hand_out_messages(ids: Iterable[int]) -> int:
-    """Queue a task for each outbox message; call it outside any transaction. Gives how many."""
+def hand_out_messages(tries: Iterable[tuple[int, int]]) -> int:
+    """Queue a task for each outbox message, by the number of its try; call it outside any transaction. Gives how many."""
     count = 0
-    for message_id in ids:
-        async_task("queue_app.runtime.tasks.deliver", message_id, cluster=Queue.DELIVER.cluster)
+    for message_id, number in tries:
+        async_task("queue_app.runtime.tasks.deliver", message_id, number, cluster=Queue.DELIVER.cluster)
         count += 1
     return count
 
@@ -84,10 +84,10 @@ def hand_out_tidying(*, at: datetime) -> None:
     async_task("queue_app.runtime.tasks.tidy", cluster=Queue.STORE.cluster)
 
 
-def deliver(message_id: int) -> None:
-    """Send one outbox message."""
+def deliver(message_id: int, number: int) -> None:
+    """Send one outbox message, as the try of this number."""
     beats.name_task(f"deliver message {message_id}")
-    delivery.deliver(message_id)
+    delivery.deliver(message_id, number)
 
 
 def bulk(action_id: int) -> None:

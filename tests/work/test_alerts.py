@@ -250,7 +250,7 @@ class TestMail:
 
     def deliver(self) -> None:
         for pk in OutboxMessage.objects.filter(channel="alerts", delivered_at=None).values_list("pk", flat=True):
-            delivery.deliver(pk)
+            delivery.deliver(pk, 1)
 
     def test_is_sent_once_however_long_it_rings(self, staff: Callable[[str], User]) -> None:
         staff(roles.OPERATOR)
