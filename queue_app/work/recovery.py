@@ -7,7 +7,7 @@ import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from queue_app import clock, lifecycle, wake
@@ -25,10 +25,15 @@ LOOK_BEFORE, LOOK_AFTER = timedelta(seconds=60), timedelta(seconds=180)  # aroun
 def sweep(*, at: datetime) -> None:
     """One round over the jobs in flight (tens of rows): dead leases, timeouts, outcomes long unknown, ended batches."""
     for pk in _suspects(at):
-        with transaction.atomic():
-            job = Job.objects.lock().filter(pk=pk).first()
-            if job is not None:
-                _mend(job, at=at)
+        try:
+            with transaction.atomic():
+                job = Job.objects.lock().filter(pk=pk).first()
+                if job is not None:
+                    _mend(job, at=at)
+        except (OperationalError, InterfaceError):
+            raise  # the database is gone, for all of them
+        except Exception:
+            log.exception("job %s could not be mended; it is tried again in the next round, and the others go on", pk)
     _end_batches(at=at)
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from django.db import InterfaceError, OperationalError
 
 from queue_app import clock, lifecycle
 from queue_app.models import Job, ProviderAccount, ReviewItem
@@ -394,6 +395,32 @@ class TestASweep:
         recovery.sweep(at=clock.now())
         assert list(Job.objects.order_by("pk").values()) == before
         assert ReviewItem.objects.filter(closed_at=None).count() == 1
+
+    def test_goes_on_past_a_job_that_cannot_be_mended(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+        bad, good = (make_job("running", at=clock.now() - timedelta(seconds=1_200)) for _ in range(2))
+        self.break_at(bad, ValueError("a row that nobody has foreseen"), monkeypatch)
+
+        assert swept(good).state == "cancelling"
+        assert fresh(bad).state == "running"
+        assert f"job {bad.pk} could not be mended" in caplog.text and "nobody has foreseen" in caplog.text
+
+    @pytest.mark.parametrize("gone", [OperationalError, InterfaceError])
+    def test_ends_with_its_database(self, monkeypatch: pytest.MonkeyPatch, gone: type[Exception]):
+        job = make_job("running", at=clock.now() - timedelta(seconds=1_200))
+        self.break_at(job, gone("server closed the connection"), monkeypatch)
+        with pytest.raises(gone):
+            swept(job)
+
+    @staticmethod
+    def break_at(bad: Job, fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+        expire = lifecycle.expire
+
+        def breaking(job: Job, *, at: datetime) -> None:
+            expire(job, at=at)
+            if job.pk == bad.pk:
+                raise fault
+
+        monkeypatch.setattr(lifecycle, "expire", breaking)
 
     def test_leaves_the_account_of_a_dead_worker_alone(self):
         job = called()
