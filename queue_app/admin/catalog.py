@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from queue_app import clock
 from queue_app.admin import display
 from queue_app.admin.base import FastAdmin
+from queue_app.admin.policies import ListForm, PolicyForm
 from queue_app.insight import board
 from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings, User
 from queue_app.work import policy
@@ -18,29 +19,21 @@ EFFECT = "Jobs of this model that run at once, 1 to 50. Holds from the next clai
 PAUSE = "Nothing of it is started while it is paused; what runs goes on, and queued jobs keep their places."
 
 
-class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A row of the catalogue, and why it is changed."""
-
-    why = forms.CharField(
-        label="Reason for this change",
-        max_length=300,
-        required=False,
-        widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text="Kept in the audit with your name, and with what it was before and after.",
-    )
-
-
 class PolicyAdmin(FastAdmin):
     """Edits by the verb; nothing here is deleted while jobs name it."""
 
     form = PolicyForm
+    change_form_template = "admin/policy_form.html"
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **{"form": ListForm, **kwargs})
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: forms.ModelForm, change: bool) -> None:  # type: ignore[type-arg]
         assert isinstance(request.user, User)
         said = form.cleaned_data
         at, reason = clock.now(), said.get("why", "")  # a list that is edited in place asks for none
         if change:
-            changed = {name: said[name] for name in form.changed_data if name != "why"}
+            changed = {name: said[name] for name in form.changed_data if name not in ("why", "showed")}
             policy.change(obj, at=at, actor=request.user, reason=reason, **changed)
         else:
             policy.add(obj, at=at, actor=request.user, reason=reason)

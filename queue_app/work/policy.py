@@ -32,7 +32,7 @@ def change(row: models.Model, *, at: datetime, actor: User | None, reason: str =
     for name in changed:
         setattr(row, name, getattr(now, name))
     audit(
-        f"change {row._meta.verbose_name}",
+        _action(row),
         str(row.pk),
         at=at,
         actor=actor,
@@ -43,6 +43,17 @@ def change(row: models.Model, *, at: datetime, actor: User | None, reason: str =
     )
     wake.queue_changed()
     return True
+
+
+def changes_of(row: models.Model) -> "models.QuerySet[AuditEntry]":
+    """What `change` wrote of this row, oldest first."""
+    of_row = AuditEntry.objects.filter(target_model=row._meta.label_lower, target_pk=str(row.pk), action=_action(row))
+    return of_row.order_by("id")
+
+
+def last_change(row: models.Model) -> int:
+    """The number of its last change; 0 before the first."""
+    return changes_of(row).values_list("pk", flat=True).last() or 0
 
 
 @transaction.atomic
@@ -107,6 +118,10 @@ def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | 
     audit(f"{verb} batch", str(batch.pk), at=at, actor=actor, before=before, after=after, reason=reason, of=batch)
     wake.jobs_changed(ids)
     wake.queue_changed()
+
+
+def _action(row: models.Model) -> str:
+    return f"change {row._meta.verbose_name}"
 
 
 def _column(row: models.Model, name: str) -> str:

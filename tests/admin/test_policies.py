@@ -1,8 +1,11 @@
 """Limits, prices and pauses are edited by their verb: checked, audited, effective at the next claim."""
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
+from django.forms import MultiWidget
 from django.test import Client
 
 from queue_app.models import AuditEntry, GenerationModel, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
@@ -57,6 +60,78 @@ class TestLimitForm:
         _, client = staff_with("view_modelconcurrencylimit")
         assert saved(client, max_concurrent="9").status_code == 403
         assert limit() == 4
+
+
+class TestAFormThatWasOpenedBefore:
+    """Ben has opened a form; Ana changes the row; Ben saves."""
+
+    SETTINGS = "/admin/queue_app/queuesettings/1/change/"
+
+    def shown(self, answer: Any) -> dict[str, Any]:
+        """What a browser would send of it as it stands."""
+        assert 'name="showed"' in answer.content.decode()
+        form = answer.context["adminform"].form
+        sent: dict[str, Any] = {}
+        for bound in form:
+            value = bound.value()
+            if isinstance(bound.field.widget, MultiWidget):
+                parts = value if isinstance(value, list) else bound.field.widget.decompress(value)
+                sent |= {f"{bound.name}_{place}": part or "" for place, part in enumerate(parts)}
+            elif value is not None and value is not False:
+                sent[bound.name] = value
+        return sent
+
+    def test_does_not_resume_what_was_paused_meanwhile(self, admin: Client, client_for: Any) -> None:
+        ben = client_for(UserFactory(admin=True, username="ben", tickets=0))
+        form = self.shown(ben.get(self.SETTINGS)) | {"peak_hours": "06:00-09:00"}
+        admin.post("/admin/pause/", {"what": "queue", "reason": "the bill explodes", "minutes": "60"})
+
+        answer = ben.post(self.SETTINGS, form)
+        said = unescape(answer.content.decode())
+        assert "ana changed this while you had it open (paused: no → yes; " in said and "Nothing is saved yet" in said
+        assert QueueSettings.objects.current().peak_hours != "06:00-09:00"
+
+        again = self.shown(answer)
+        assert again["peak_hours"] == "06:00-09:00" and again["paused"] and again["paused_until_0"]
+        assert ben.post(self.SETTINGS, again).status_code == 302
+        now = QueueSettings.objects.current()
+        assert (now.peak_hours, now.paused, now.paused_reason) == ("06:00-09:00", True, "the bill explodes")
+        assert now.paused_until is not None
+        entry = AuditEntry.objects.order_by("id").last()
+        assert entry is not None and (entry.actor_name, entry.after) == ("ben", {"peak_hours": "06:00-09:00"})
+
+    def test_resumes_it_when_that_was_meant_and_stands_at_the_second_look(self, admin: Client, client_for: Any) -> None:
+        ben = client_for(UserFactory(admin=True, username="ben", tickets=0))
+        admin.post("/admin/pause/", {"what": "queue", "reason": "first"})
+        form = self.shown(ben.get(self.SETTINGS))
+        del form["paused"]
+        admin.post("/admin/pause/", {"what": "queue", "reason": "second"})
+        answer = ben.post(self.SETTINGS, form)
+        assert QueueSettings.objects.current().paused and "paused" not in self.shown(answer)
+        assert ben.post(self.SETTINGS, self.shown(answer)).status_code == 302
+        assert not QueueSettings.objects.current().paused
+
+    @pytest.mark.parametrize(
+        ("address", "fields"),
+        [
+            ("generationmodel/sora-2", {"label": "Sora"}),
+            ("provideraccount/fal", {"max_concurrent": "3", "routes-TOTAL_FORMS": "0", "routes-INITIAL_FORMS": "0"}),
+            ("kind/video", {"label": "Film"}),
+            ("alertrule/oldest_wait", {"opens_at": "7200"}),
+        ],
+    )
+    def test_is_saved_at_once_where_nothing_has_changed(self, admin: Client, address: str, fields: dict[str, str]) -> None:
+        page = f"/admin/queue_app/{address}/change/"
+        assert admin.post(page, self.shown(admin.get(page)) | fields).status_code == 302
+        assert len(AuditEntry.objects.get().after) == 1
+
+    def test_in_a_list_takes_no_row_back_that_was_not_touched(self, admin: Client) -> None:
+        page = admin.get(LIMITS).content.decode()
+        sent = dict(re.findall(r'<input type="(?:hidden|number)" name="((?:initial-)?form-[^"]+)" value="([^"]*)"', page))
+        rows = {sent[name]: name.removesuffix("-model") for name in sent if name.endswith("-model")}
+        admin.post("/admin/limit/", {"what": "model", "key": "sora-2", "value": "2"})
+        assert admin.post(LIMITS, sent | {f"{rows['kling-1.6']}-max_concurrent": "7", "_save": "Save"}).status_code == 302
+        assert limit() == 2 and ModelConcurrencyLimit.objects.get(pk="kling-1.6").max_concurrent == 7
 
 
 class TestLimitList:

@@ -1,0 +1,96 @@
+"""The form of a limit, a price or a policy, which knows what it showed: a save writes what was touched and nothing else."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.core import signing
+from django.core.exceptions import ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import QuerySet
+
+from queue_app.admin import history
+from queue_app.models import AuditEntry
+from queue_app.work import policy
+
+_SEAL = signing.Signer(salt="what a policy's form showed")
+
+
+class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """
+    A row of the catalogue, and why it is changed.
+
+    Django compares what is sent with the row of that moment: a box that was not ticked when the form was opened would take back a
+    pause that came since. So it is compared with what the form showed; and a row that has changed since is looked at again first.
+    """
+
+    why = forms.CharField(
+        label="Reason for this change",
+        max_length=300,
+        required=False,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text="Kept in the audit with your name, and with what it was before and after.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance._state.adding:
+            return
+        self.fields["showed"] = forms.CharField(required=False, widget=forms.HiddenInput)
+        self.now = {name: self.initial[name] for name in self.fields if name in self.initial}
+        self.seen = self.latest = policy.last_change(self.instance)
+        if self.is_bound:
+            self._read(self.data.get("showed", ""))
+        else:
+            self.initial["showed"] = self._sealed(self.now)
+
+    def clean(self) -> dict[str, Any] | None:
+        """:raises ValidationError: somebody else has changed the row since the form was opened."""
+        said = super().clean()
+        if not self.instance._state.adding and self.seen < self.latest:
+            self._show_as_it_is_now()
+            raise ValidationError(_meanwhile(policy.changes_of(self.instance).filter(pk__gt=self.seen)))
+        return said
+
+    def _read(self, sealed: str) -> None:
+        """Take up what the form showed; one that comes without it is taken to be of this moment."""
+        try:
+            showed = json.loads(_SEAL.unsign(sealed))
+        except signing.BadSignature:
+            return
+        self.seen = showed["change"]
+        for name in showed["values"].keys() & self.now.keys():
+            self.initial[name] = self.instance._meta.get_field(name).to_python(showed["values"][name])
+
+    def _show_as_it_is_now(self) -> None:
+        """What was typed stays typed; the rest shows the row as it is, and counts as shown."""
+        data: Any = self.data.copy()  # type: ignore[attr-defined]
+        touched = {name: self.initial[name] for name in self.changed_data if name in self.now}
+        for name in self.now.keys() - touched.keys():
+            widget: Any = self.fields[name].widget
+            value = self.fields[name].prepare_value(self.now[name])
+            if hasattr(widget, "decompress"):  # several inputs
+                for place, part in zip(widget.widgets_names, widget.decompress(value), strict=True):
+                    data[name + place] = part
+            else:
+                data[name] = value
+        data["showed"] = self._sealed(self.now | touched)
+        self.data = data
+
+    def _sealed(self, values: dict[str, Any]) -> str:
+        return _SEAL.sign(json.dumps({"change": self.latest, "values": values}, cls=DjangoJSONEncoder))
+
+
+class ListForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A row of a list that is edited in place: compared with what the list showed, as above."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.show_hidden_initial = True
+
+
+def _meanwhile(since: QuerySet[AuditEntry]) -> str:
+    who = " and ".join(dict.fromkeys(entry.actor_name for entry in since))
+    what = "; ".join(history.summary(entry) for entry in since)
+    return f"{who} changed this while you had it open ({what}). Nothing is saved yet: look at it, and save again if it is right."
