@@ -18,8 +18,10 @@ from tests.work.steps import later
 
 
 @pytest.fixture(autouse=True)
-def one_step_at_a_time(time_stands_still: None) -> None:
-    """Time passes in steps.later() alone."""
+def one_step_at_a_time(request: pytest.FixtureRequest) -> None:
+    """Time passes in steps.later() alone; not where milliseconds count."""
+    if request.node.get_closest_marker("processes") is None:
+        request.getfixturevalue("time_stands_still")
 
 
 @pytest.fixture(scope="package")
