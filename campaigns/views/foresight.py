@@ -25,7 +25,7 @@ class Sums(NamedTuple):
 def of_cancel(jobs: QuerySet[Job]) -> dict[str, Any]:
     """What stops at once, what the provider is asked for, and what cannot be stopped."""
     sums = _by_state(jobs)
-    lines, acts_on = preview.of_cancel(lambda *states: sum(sums[state].jobs for state in states))
+    lines, acts_on = preview.of_cancel(jobs, lambda *states: sum(sums[state].jobs for state in states))
     return _shown("cancel", "Cancel", "Keep them", lines, acts_on) | {
         "now": sums[State.QUEUED],
         "later": sum(sums[state].tickets for state in preview.AT_THE_PROVIDER),

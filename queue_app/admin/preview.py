@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, F, OuterRef, Subquery, Sum
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from queue_app.admin import display
 from queue_app.admin.selection import Selection
-from queue_app.models import BulkAction, GenerationModel, LedgerEntry, LedgerTransaction, Reservation, State, User, Wallet
+from queue_app.models import BulkAction, GenerationModel, Job, LedgerEntry, LedgerTransaction, Reservation, State, User, Wallet
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import pricing, priority
+from queue_app.work import accounts
 
 SHOWN = 200  # jobs listed
 MANY = 20_000  # jobs, above which going through all there are is quicker than looking each up
@@ -77,16 +78,20 @@ def look(action: BulkAction) -> dict[str, Any]:
     }
 
 
-def of_cancel(count: Callable[..., int]) -> tuple[list[Line], int]:
-    """What a cancel does to jobs of which ``count(*states)`` are in these states, and to how many of them."""
+def of_cancel(jobs: QuerySet[Job], count: Callable[..., int]) -> tuple[list[Line], int]:
+    """What a cancel does to these jobs, of which ``count(*states)`` are in these states, and to how many of them."""
     queued, running, unsure = count(State.QUEUED), count(State.RUNNING), count(State.SUBMITTING, State.UNKNOWN)
+    beyond = accounts.beyond_stopping(jobs.filter(state=State.RUNNING)).count() if running else 0
     storing, asked, ended = count(State.STORING), count(State.CANCELLING), count(*TERMINAL_STATES)
     stop = "Shown as “Cancel asked” until the provider answers. If it was faster, the result is kept and charged."
     later = "We do not know yet whether the provider took it. It ends as cancelled, or runs on and is then asked to stop."
     left = f"{storing} {_are(storing)} being stored, {asked} asked before, {ended} ended. They cannot be cancelled."
     lines = [
         Line(queued, "cancelled at once", "They wait in the queue; nothing was bought.", State.QUEUED, "Queued"),
-        Line(running, "asked to stop at the provider", stop, State.RUNNING, "Running"),
+        Line(running - beyond, "asked to stop at the provider", stop, State.RUNNING, "Running"),
+        Line(
+            beyond, "cannot be stopped", "Their provider has no cancel. What is delivered is charged.", State.RUNNING, "Running"
+        ),
         Line(unsure, "decided later", later, State.UNKNOWN, "Not known"),
         Line(storing + asked + ended, "left as they are", left, "blocked", "Too late"),
     ]
@@ -104,7 +109,7 @@ def of_retry(count: Callable[..., int]) -> tuple[list[Line], int]:
 
 
 def _cancel(chosen: Selection) -> Preview:
-    lines, acts_on = of_cancel(chosen.count)
+    lines, acts_on = of_cancel(chosen.jobs, chosen.count)
     notes = _tickets_back(chosen, at_once=(State.QUEUED,), later=AT_THE_PROVIDER)
     return _preview("Cancel {}?", "Cancel {}", "Keep them", chosen, lines, acts_on, notes, is_final=True)
 

@@ -17,8 +17,10 @@ from queue_app.insight import stages as staging
 from queue_app.insight import waiting
 from queue_app.insight.waiting import Outlook
 from queue_app.models import Asset, Attempt, Job, JobEvent, State
-from queue_app.models.job import STATUS_OF_STATE, JobQuerySet
+from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, JobQuerySet
+from queue_app.work import accounts
 
+STOPPABLE = frozenset(OPEN_STATES) - {State.STORING}
 MAIN_ASSETS = (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)
 _SETTLED = ("reserved", "captured", "refunded")
 _TICKETS = """
@@ -84,11 +86,18 @@ def _facts(rows: Sequence[Job], request: Request, *, at: datetime) -> list[dict[
     events = _by_job(JobEvent.objects.order_by("seq"), claimed)
     files = _by_job(Asset.objects.order_by("version", "created_at", "kind"), claimed)
     outlook, money = waiting.outlook(rows, at=at), tickets(claimed)
+    beyond = _beyond_stopping(claimed)
     return [
-        _job(row, outlook, events[row.pk], money.get(row.pk) or _untouched(row), request)
+        _job(row, outlook, events[row.pk], money.get(row.pk) or _untouched(row), beyond, request)
         | {"attempts": tries[row.pk], **_results(files[row.pk], request)}
         for row in rows
     ]
+
+
+def _beyond_stopping(rows: Sequence[Job]) -> set[int]:
+    """Those that are being made where nobody can stop them; previews are not: the studio stops."""
+    made = [row.pk for row in rows if row.state in accounts.AT_THE_PROVIDER and not row.preview]
+    return set(accounts.beyond_stopping(Job.objects.filter(pk__in=made)).values_list("pk", flat=True)) if made else set()
 
 
 def _by_job(rows: QuerySet[Any], jobs: Sequence[Job]) -> dict[int, list[Any]]:
@@ -122,7 +131,9 @@ def _row(row: Job) -> dict[str, Any]:
     }
 
 
-def _job(row: Job, outlook: Outlook, events: list[JobEvent], money: dict[str, int], request: Request) -> dict[str, Any]:
+def _job(
+    row: Job, outlook: Outlook, events: list[JobEvent], money: dict[str, int], beyond: set[int], request: Request
+) -> dict[str, Any]:
     stages = staging.stages(row, events, at=outlook.at)
     return {
         **_row(row),
@@ -142,6 +153,7 @@ def _job(row: Job, outlook: Outlook, events: list[JobEvent], money: dict[str, in
         "cost": cost(row),
         "error": {"code": row.error_code, "message": row.error_message} if row.error_code else None,
         "cancel_asked": row.cancel_asked_at is not None,
+        "can_be_stopped": row.state in STOPPABLE and row.pk not in beyond,
         "completed_at": row.ended_at if row.state == State.COMPLETED else None,
         "ended_at": row.ended_at,
         "links": {

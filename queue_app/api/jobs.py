@@ -16,9 +16,17 @@ from queue_app.api.idempotency import once
 from queue_app.api.reading import asked, asked_by_query
 from queue_app.api.views import IDEMPOTENCY_KEY, PAGING, Pages, View, page_of
 from queue_app.api.views import answers as answered
+from queue_app.lifecycle import Verdict
 from queue_app.models import Batch, Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
 from queue_app.work import intake
+
+MEANING = {
+    Verdict.CANCELLED: "It is cancelled; nothing is charged.",
+    Verdict.REQUESTED: "Its provider is asked to stop it. If it was faster, the result is kept and charged.",
+    Verdict.TOO_LATE: "There is nothing left to stop: it has ended, or its files are being stored.",
+}
+BEYOND_STOPPING = "It cannot be stopped; if it is delivered it is charged."
 
 
 class Jobs(View):
@@ -88,7 +96,9 @@ class CancelJob(View):
         job = get_object_or_404(jobs_to_change(request), pk=pk)
         verdict = lifecycle.cancel([job.pk], at=clock.now(), actor=actor(request))[job.pk]
         job = answers.visible(Job.objects.all()).get(pk=pk)
-        return Response({"verdict": verdict.value, **answers.job(job, request, at=clock.now())})
+        told = answers.job(job, request, at=clock.now())
+        beyond = verdict == Verdict.REQUESTED and not told["can_be_stopped"]
+        return Response({"verdict": verdict.value, "message": BEYOND_STOPPING if beyond else MEANING[verdict], **told})
 
 
 class RetryJob(View):

@@ -162,6 +162,9 @@ class JobOut(Shape):
     assets = AssetOut(many=True)
     result_url = serializers.CharField(allow_null=True, help_text="Where the main file is.")
     cancel_asked = serializers.BooleanField()
+    can_be_stopped = serializers.BooleanField(
+        help_text="Whether a cancel can end it: not once it has ended or is being stored, nor where its provider has no cancel."
+    )
     queued_at = Moment()
     started_at = Moment(allow_null=True)
     completed_at = Moment(allow_null=True)
@@ -171,6 +174,7 @@ class JobOut(Shape):
 
 class CancelOut(JobOut):
     verdict = serializers.ChoiceField(choices=[verdict.value for verdict in Verdict])
+    message = serializers.CharField(help_text="What that means for this job and its tickets.")
 
 
 class EventOut(Shape):

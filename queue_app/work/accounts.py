@@ -6,10 +6,10 @@ from random import Random
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from queue_app import wake
-from queue_app.models import Attempt, JobEvent, ProviderAccount, QueueSettings, ReviewItem, State
+from queue_app.models import Attempt, Job, JobEvent, ProviderAccount, QueueSettings, ReviewItem, State
 from queue_app.providers import registry
 from queue_app.providers.base import AccountConfig, ErrorKind, Provider, ProviderError
 from queue_app.rules import backoff, limits
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 chance = Random()  # noqa: S311 - jitter, not a secret
 UNKNOWNS, UNKNOWNS_WITHIN = 3, timedelta(minutes=10)
 NO_WAIT_TOLD = 10.0  # seconds, for a 429 without Retry-After
+AT_THE_PROVIDER = (State.RUNNING, State.CANCELLING)
 MANY = 1_000  # failures in a row; counting on tells no more
 ELSEWHERE = timedelta(
     seconds=30
@@ -55,6 +56,26 @@ def config(attempt: Attempt) -> AccountConfig:
     if attempt.preview:
         options = {**account.options, "cancel_by_delete": True}
         return AccountConfig(account.key, account.adapter, settings.STUDIO_URL, None, preview=True, options=options)
+    return _at_the_vendor(account)
+
+
+def cannot_stop() -> set[str]:
+    """
+    Accounts whose vendor knows no cancel: what was bought there is made, and charged if it is delivered (`invariants`, failure
+    policy). The studio stops whatever it is asked to.
+    """
+    accounts = ProviderAccount.objects.all()
+    adapters = {row.pk: registry.get(_at_the_vendor(row)) for row in accounts if registry.is_available(row.adapter)}
+    return {pk for pk, adapter in adapters.items() if adapter.caps["cancel"] == "none"}
+
+
+def beyond_stopping(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
+    """Those of the jobs that are being made where nobody can stop them."""
+    current = Attempt.objects.filter(job=OuterRef("pk"), number=OuterRef("attempt_number"), step="main")
+    return jobs.filter(Exists(current.filter(preview=False, account__in=cannot_stop())), state__in=AT_THE_PROVIDER)
+
+
+def _at_the_vendor(account: ProviderAccount) -> AccountConfig:
     key = settings.PROVIDER_KEYS.get(account.api_key_env)
     return AccountConfig(account.key, account.adapter, account.base_url, key, options=account.options)
 
@@ -99,7 +120,7 @@ def too_many_unknowns(account: ProviderAccount, *, at: datetime) -> None:
     )
     # each unknown has a review item, and there are few of those
     reviewed = ReviewItem.objects.filter(attempt__account=account, opened_at__gte=at - UNKNOWNS_WITHIN)
-    unknown = reviewed.filter(Exists(answer_lost)).count()
+    unknown = reviewed.filter(Exists(answer_lost)).values("attempt").distinct().count()
     if unknown >= UNKNOWNS:
         _pause(account, f"{unknown} outcomes unknown within 10 min; look at the provider's own list before you resume.", at=at)
 

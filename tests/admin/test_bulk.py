@@ -2,13 +2,14 @@
 
 import re
 from html import unescape
+from typing import Any
 
 import pytest
 from django.test import Client
 
 from queue_app import tickets
 from queue_app.admin.display import number
-from queue_app.models import AuditEntry, BulkAction, Job, State, User, Wallet
+from queue_app.models import AuditEntry, BulkAction, Job, ProviderAccount, State, User, Wallet
 from queue_app.work import bulk
 from queue_app.work.bulk import Phase, Verb
 from tests.admin.conftest import StaffWith
@@ -144,6 +145,14 @@ class TestPreview:
         ):
             assert words in page, words
         assert states(*jobs) == ["queued", "queued", "running", "unknown", "completed"]
+
+    def test_of_a_cancel_where_a_provider_has_none(self, admin: Client, settings: Any) -> None:
+        preview = make_job(State.RUNNING)
+        settings.PROVIDER_KEYS = {"OPENAI_VIDEOS_API_KEY": "sk-12345678"}
+        ProviderAccount.objects.filter(key="openai_videos").update(base_url="https://vendor.example")
+        page = press(admin, "cancel", preview, *(make_job(State.RUNNING) for _ in range(2)))
+        assert re.search(r">1</span>\s*<span><b>asked to stop at the provider", page)
+        assert re.search(r">2</span>\s*<span><b>cannot be stopped</b>.*What is delivered is charged", page)
 
     def test_of_a_retry_with_a_wallet_that_does_not_hold_enough(self, admin: Client) -> None:
         owner = UserFactory(tickets=8, username="poor")

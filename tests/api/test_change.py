@@ -2,7 +2,7 @@
 
 import pytest
 
-from queue_app.models import Job, JobEvent, State
+from queue_app.models import Job, JobEvent, ProviderAccount, State
 from tests.factories import UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +43,27 @@ class TestCancel:
             assert answer.status_code == 200
             found = answer.json()
             assert (found["verdict"], found["id"], found["state"]) == (verdict, job.pk, after)
+
+    def test_says_what_it_means_and_whether_the_job_can_be_stopped(self, api, owner):
+        for state, before, meaning in (
+            ("queued", True, "nothing is charged"),
+            ("running", True, "is asked to stop it"),
+            ("storing", False, "nothing left to stop"),
+        ):
+            job = make_job(state, owner=owner)
+            assert api.get(f"/api/v1/jobs/{job.pk}/").json()["can_be_stopped"] is before
+            assert meaning in api.post(address(job, "cancel")).json()["message"]
+
+    def test_where_the_provider_has_no_cancel_is_said_before_and_after(self, api, owner, settings):
+        settings.PROVIDER_KEYS = {"OPENAI_VIDEOS_API_KEY": "sk-12345678"}  # the vendor itself, which deletes and does not stop
+        ProviderAccount.objects.filter(key="openai_videos").update(base_url="https://vendor.example")
+        job = make_job("running", owner=owner)
+        assert api.get(f"/api/v1/jobs/{job.pk}/").json()["can_be_stopped"] is False
+
+        found = api.post(address(job, "cancel")).json()
+
+        assert (found["verdict"], found["state"], found["can_be_stopped"]) == ("requested", "cancelling", False)
+        assert found["message"] == "It cannot be stopped; if it is delivered it is charged."
 
     def test_gives_the_tickets_of_a_queued_job_back(self, api, owner):
         found = api.post(address(make_job(owner=owner), "cancel")).json()
