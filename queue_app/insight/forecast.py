@@ -20,7 +20,7 @@ from django.core.cache import cache
 from django.db.models import Count, F
 
 from queue_app.insight import scene
-from queue_app.insight.scene import Alike, Stage
+from queue_app.insight.scene import NOT_OFFERED, PAUSED, Alike, Stage
 from queue_app.insight.shared import DEAR, SERVED, in_background
 from queue_app.models import Attempt, Job, State, User
 from queue_app.models.job import OPEN_STATES
@@ -31,6 +31,7 @@ from queue_app.rules.drain import Order, Run
 KEPT = 5.0  # seconds for which the curves serve
 WORTH = 40  # times what they cost: so old they are at least when a job that they do not know has them drawn anew
 NO_END = "paused, no end known"
+_NEVER = {PAUSED: NO_END, NOT_OFFERED: "no provider offers it now"}
 ENDED = "ended"
 STORING = "made; its files are being stored"
 BEHIND_ALL = 1 << 62  # an order key
@@ -207,9 +208,13 @@ class Forecast:
         age = (at - self.stage.at).total_seconds()
         return [max(0.0, moment - age) for moment in moments]
 
+    def stuck(self, model: str) -> str:
+        """Why nothing of this model's lane starts as far as can be seen: “paused” or “not offered”; empty where it may."""
+        return self.stage.shut_for_good(model)
+
     def _never(self, model: str) -> Estimate | None:
-        reason = self.stage.shut_for_good(model, words=NO_END)
-        return Estimate(None, None, reason) if reason else None
+        reason = self.stuck(model)
+        return Estimate(None, None, _NEVER[reason]) if reason else None
 
 
 _lock = Lock()

@@ -24,6 +24,7 @@ DAYS_AHEAD = 14  # for which peak hours are known to the simulation
 SHORTEST = 0.01  # seconds that a job takes at least
 ANY_ID = 1 << 62
 NEW_BATCH: Key = ("batch", "new")
+PAUSED, NOT_OFFERED = "paused", "not offered"  # why a lane stands still for good
 
 _HEADS = """
     SELECT head.* FROM queue_app_generationmodel model
@@ -107,14 +108,14 @@ class Stage:
 
         return replace(self.scene, caps={**self.scene.caps, key: [(moment, changed(now)) for moment, now in steps]})
 
-    def shut_for_good(self, model: str, *, words: str) -> str:
-        """Why no job of this model will start that one could foresee: ``words`` for a pause without an end; empty if one may."""
+    def shut_for_good(self, model: str) -> str:
+        """Why no job of this model will start that one could foresee: `PAUSED` or `NOT_OFFERED`; empty if one may."""
         routes = self.floor.routes.get(model)
         if not routes:
-            return "no provider offers it now"
+            return NOT_OFFERED
         shut = {key for key, closed in self.floor.room.closed.items() if closed.until is None}
         accounts = {("account", route.account_id) for route in routes}
-        return words if limits.QUEUE in shut or ("model", model) in shut or accounts <= shut else ""
+        return PAUSED if limits.QUEUE in shut or ("model", model) in shut or accounts <= shut else ""
 
 
 def load(*, at: datetime) -> Stage:

@@ -5,8 +5,8 @@ The lanes are played forward twice, with the limit as it is and as it would be; 
 of a few dozen plays is not exact: what is smaller than the noise counts as none.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
@@ -35,11 +35,20 @@ class Gain:
 
 
 @dataclass(frozen=True)
+class Stuck:
+    """Jobs of a lane that no limit helps: none of them starts as far as can be seen, and why."""
+
+    model: str
+    jobs: int
+    why: str
+
+
+@dataclass(frozen=True)
 class WhatIf:
     """
     ``now`` and ``then``: p50 seconds until what waits under the limit is done, ``None`` where no end is known. ``earlier`` and
     ``later`` by how much, the most first, ``others`` beside them. ``held_by``: limits that are full or shut now, in words, where
-    nothing is gained for them.
+    nothing is gained for them. ``stuck``: what is in lanes that stand still for good, and so in none of the other numbers.
     """
 
     waiting: int
@@ -49,6 +58,7 @@ class WhatIf:
     later: list[Gain]
     others: int
     held_by: list[str]
+    stuck: list[Stuck]
 
     @property
     def is_same(self) -> bool:
@@ -66,13 +76,17 @@ def of_limit(key: Key, cap: int | None, *, at: datetime) -> WhatIf:
 
 def _look(known: Forecast, key: Key, cap: int | None) -> WhatIf:
     scene = known.stage.scene
-    under = [index for index, line in enumerate(scene.lines) if key in line.keys or key in line.accounts]
+    shut = {line.model: known.stuck(line.model) for line in scene.lines}
+    found = [index for index, line in enumerate(scene.lines) if key in line.keys or key in line.accounts]
+    under = [index for index in found if not shut[scene.lines[index].model]]
     waiting = sum(scene.lines[index].count for index in under)
+    stuck = _stuck((scene.lines[index] for index in found), shut)
     if not waiting:
-        return WhatIf(0, 0.0, 0.0, [], [], 0, [])
+        end = None if stuck else 0.0
+        return WhatIf(0, end, end, [], [], 0, [], stuck)
     other = Curves(known.stage.with_limit(key, cap))
     now, then = _median(known.curves, under), _median(other, under)
-    gains = [(whose, *_both(known.curves, other, lines)) for whose, lines in _by_owner(scene.lines).items()]
+    gains = [(whose, *_both(known.curves, other, lines)) for whose, lines in _by_owner(scene.lines, shut).items()]
     differ = [(whose, before - after) for whose, before, after in gains if _differs(before, after)]
     earlier = sorted(((whose, gain) for whose, gain in differ if gain > 0), key=lambda one: -one[1])
     later = sorted(((whose, gain) for whose, gain in differ if gain < 0), key=lambda one: one[1])
@@ -85,7 +99,16 @@ def _look(known: Forecast, key: Key, cap: int | None) -> WhatIf:
         later=[Gain(named[whose], -gain) for whose, gain in later[:NAMED]],
         others=max(0, len(earlier) - NAMED) + max(0, len(later) - NAMED),
         held_by=_held_by(known, key, [scene.lines[index] for index in under]),
+        stuck=stuck,
     )
+
+
+def _stuck(lines: Iterable[Line], shut: Mapping[str, str]) -> list[Stuck]:
+    jobs: Counter[str] = Counter()
+    for line in lines:
+        if shut[line.model]:
+            jobs[line.model] += line.count
+    return [Stuck(model, count, shut[model]) for model, count in jobs.most_common()]
 
 
 def _median(curves: Curves, lines: Iterable[int]) -> float:
@@ -102,10 +125,12 @@ def _differs(one: float, other: float) -> bool:
     return abs(one - other) > max(NOISE_SECONDS, NOISE_PART * max(one, other))
 
 
-def _by_owner(lines: Iterable[Line]) -> dict[Whose, list[int]]:
-    """The lines of each batch, and those of each owner's single jobs."""
+def _by_owner(lines: Iterable[Line], shut: Mapping[str, str]) -> dict[Whose, list[int]]:
+    """The lines of each batch, and those of each owner's single jobs; without what stands still for good."""
     found: dict[Whose, list[int]] = defaultdict(list)
     for index, line in enumerate(lines):
+        if shut[line.model]:
+            continue
         owner = next(int(key) for limit, key in line.keys if limit == "user")
         found[line.batch, owner].append(index)
     return found

@@ -294,6 +294,15 @@ class TestWhatIf:
             make_job(state, at=clock.now())
         assert "no gain.</b> account openai_videos 4 of 4 holds it." in self.ask(admin, what="model", key="sora-2", value="20")
 
+    def test_says_what_no_limit_helps(self, admin: Client) -> None:
+        for model in ("manim", "manim", "sora-2"):
+            make_job(model_id=model, at=clock.now())
+        ModelConcurrencyLimit.objects.filter(pk="manim").update(paused=True)
+        said = self.ask(admin, what="model", key="manim", value="20")
+        assert "With 20: no gain.</b> 2 of manim wait without an end: paused." in said and "either way" not in said
+        said = self.ask(admin, what="queue", key="", value="2")
+        assert "1 job is done in about" in said and "2 of manim wait without an end: paused." in said
+
     def test_says_nothing_of_the_limit_as_it_is_and_what_is_wrong_with_a_bad_one(self, admin: Client) -> None:
         assert self.ask(admin, what="model", key="sora-2", value="4").strip() == ""
         assert "from 1 to 50" in self.ask(admin, what="model", key="sora-2", value="51")

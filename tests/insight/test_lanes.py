@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from queue_app.insight import lanes, whatif
 from queue_app.models import Job, ModelConcurrencyLimit, ProviderAccount, QueueSettings
+from queue_app.rules.limits import Key
 from tests.factories import NOON, BatchFactory, make_job
 
 pytestmark = pytest.mark.django_db
@@ -123,6 +124,21 @@ class TestWhatIf:
         ModelConcurrencyLimit.objects.filter(pk="manim").update(paused=True)
         found = whatif.of_limit(("model", "manim"), 50, at=NOON)
         assert (found.now, found.then, found.is_same) == (None, None, True)
+
+    @pytest.mark.parametrize(
+        ("key", "waiting", "stuck"), [(("queue", ""), 8, 30), (("model", "sora-2"), 8, 0), (("model", "manim"), 0, 30)]
+    )
+    def test_what_is_paused_for_good_is_counted_apart_and_not_foreseen(self, key: Key, waiting: int, stuck: int) -> None:
+        paused = BatchFactory(name="Paused")
+        for _ in range(30):
+            make_job(model_id="manim", batch=paused, owner=paused.owner)
+        for _ in range(8):
+            make_job()
+        ModelConcurrencyLimit.objects.filter(pk="manim").update(paused=True)
+        found = whatif.of_limit(key, 1, at=NOON)
+        assert (found.waiting, found.stuck) == (waiting, [whatif.Stuck("manim", stuck, "paused")] if stuck else [])
+        assert (found.then is None) == (not waiting)
+        assert "Paused" not in [one.name for one in (*found.earlier, *found.later)]
 
     def test_an_empty_lane_gains_nothing(self) -> None:
         assert whatif.of_limit(("model", "manim"), 50, at=NOON).waiting == 0
