@@ -182,10 +182,11 @@ class Forecast:
 
     def of_lanes(self, models: Iterable[str], *, at: datetime) -> Estimate:
         """Time until the last job that waits in the lanes of these models is done; what is shut for good is left out."""
-        known = [model for model in models if not self._never(model)]
+        shut = {model: self._never(model) for model in models}
+        known = [model for model, never in shut.items() if not never]
         lines = tuple(index for index, line in enumerate(self.stage.scene.lines) if line.model in known)
         if not lines:
-            return Estimate(None, None, NO_END)
+            return next(filter(None, shut.values()), None) or Estimate(None, None, NO_END)
         if lines not in self._ends:
             self._ends[lines] = self.curves.ends_of_lines(lines)
         basis = "; ".join(dict.fromkeys(self.stage.durations(model)[1] for model in sorted(known)))

@@ -1,5 +1,6 @@
 """Every limit as it stands, and the lane of every model: what runs, what could start now, what waits, how long, until when."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -86,7 +87,10 @@ class Lane:
 
 @dataclass(frozen=True)
 class Lanes:
-    """All of them at one moment: the queue's own limit, accounts, kinds, lanes, and what waits by priority."""
+    """
+    All of them at one moment: the queue's own limit, accounts, kinds, lanes, and what waits by priority. ``stuck``: how many wait
+    in lanes that stand still for good, by why (`Forecast.stuck`); ``drained`` is of the others.
+    """
 
     queue: Limit
     peak: bool
@@ -95,6 +99,7 @@ class Lanes:
     lanes: list[Lane]
     by_priority: list[tuple[int, int]]
     drained: Estimate | None
+    stuck: Mapping[str, int]
 
     @property
     def waiting(self) -> int:
@@ -135,9 +140,12 @@ def look(*, at: datetime) -> Lanes:
         for row in models
         if hasattr(row, "limit")
     ]
-    levels: dict[int, int] = {}
-    for (_, level), count in waiting.items():
-        levels[level] = levels.get(level, 0) + count
+    levels: Counter[int] = Counter()
+    stuck: Counter[str] = Counter()
+    for (model, level), count in waiting.items():
+        levels[level] += count
+        if curves and (why := curves.stuck(model)):
+            stuck[why] += count
     return Lanes(
         queue=queue,
         peak=queue.effective != queue.maximum,
@@ -146,6 +154,7 @@ def look(*, at: datetime) -> Lanes:
         lanes=lanes,
         by_priority=sorted(levels.items(), reverse=True),
         drained=curves.of_lanes(waiting_in, at=at) if curves else None,
+        stuck=stuck,
     )
 
 

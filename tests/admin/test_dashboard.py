@@ -92,6 +92,19 @@ class TestPage:
         for words in ("Nothing failed", "Nothing waits", "No worker runs", "No job yet", "Nothing in the last 24 hours"):
             assert words in shown, words
 
+    def test_what_is_paused_for_good_is_told_apart_from_what_will_be_drained(self, admin: Client) -> None:
+        for model in ("manim", "manim", "manim", "sora-2"):
+            make_job(model_id=model, at=clock.now())
+        ModelConcurrencyLimit.objects.filter(pk="manim").update(paused=True)
+        cache.clear()
+        shown = admin.get(HOME).context
+        assert re.fullmatch(r"1 empty in about .+, p90 .+, 3 paused", shown["cards"][0].sub)
+        queue = shown["lanes"]["rows"][0]
+        assert queue.drained.startswith("1 in ") and queue.note.endswith(", 3 paused")
+        ModelConcurrencyLimit.objects.filter(pk="sora-2").update(paused=True)
+        cache.clear()
+        assert admin.get(HOME).context["cards"][0].sub == "paused, no end known"
+
     def test_each_card_counts_the_jobs_of_the_list_behind_it(self, admin: Client) -> None:
         at = clock.now()
         for state in ("queued", "queued", "running", "storing", "unknown", "completed", "completed", "failed", "cancelled"):

@@ -124,6 +124,11 @@ class TestWhatItShows:
         around = admin.get(address(plain[0])).context["neighbours"]
         assert [near["job"] for near in around] == [urgent, *plain[:3]]
 
+    def test_a_pause_without_an_end_is_said_once(self, admin: Client) -> None:
+        ModelConcurrencyLimit.objects.filter(pk="sora-2").update(paused=True)
+        text = page(admin, make_job())
+        assert " Paused, no end known." in text and "No end is known" not in text
+
     def test_history_with_actors_reasons_and_evidence(self, admin: Client) -> None:
         job = make_job(State.COMPLETED, tickets=8)
         events = admin.get(address(job)).context["events"]

@@ -54,7 +54,7 @@ def six(
 
 def _queued(lanes: Lanes, hours: Sequence[Hour]) -> Card:
     line = chart.spark([hour.waiting for hour in hours])
-    sub = words.drained(lanes.drained)
+    sub = words.drained(lanes)
     return Card("queued", "Queued", "queued", _list("queued"), *_jobs(lanes.waiting), sub, line, "Waiting at each hour's end")
 
 

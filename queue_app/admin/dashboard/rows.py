@@ -88,7 +88,11 @@ def shared(found: Lanes) -> list[Row]:
 def of_queue(found: Lanes, *, at: datetime) -> Row:
     factor = f"{(found.queue.effective or 0) / (found.queue.maximum or 1):.3g}" if found.peak else ""
     row = _row(found.queue, *words.of_limit(found.queue, factor=factor), url=_page(QueueSettings, "1"))
-    return _waiting(row, found.waiting, found.oldest[1] if found.oldest else None, None, found.drained, at=at)
+    row = _waiting(row, found.waiting, found.oldest[1] if found.oldest else None, None, found.drained, at=at)
+    if not found.stuck:
+        return row
+    drained = f"{display.number(words.moving(found))} in {row.drained}" if row.drained_p90 else row.drained
+    return replace(row, note=", ".join(filter(None, [row.note, *words.stuck(found)])), drained=drained)
 
 
 def of_lane(lane: Lane, found: Lanes, *, at: datetime) -> Row:

@@ -6,8 +6,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from queue_app.admin import display
-from queue_app.insight.forecast import Estimate
-from queue_app.insight.lanes import Lane, Limit
+from queue_app.insight.lanes import Lane, Lanes, Limit
 
 NAMES = {"queue": "Whole queue", "account": "Account {}", "kind": "Kind {}", "model": "{}"}
 
@@ -24,13 +23,26 @@ def age(since: datetime, at: datetime) -> Age:
     return Age(since, display.ago(at - since))
 
 
-def drained(estimate: Estimate | None) -> str:
-    """“empty in about 41 m, p90 58 m”."""
+def drained(lanes: Lanes) -> str:
+    """“empty in about 41 m, p90 58 m”; “6 empty in about 2 m, p90 3 m, 140 paused” where not all of it goes on."""
+    estimate = lanes.drained
     if estimate is None:
         return "nothing waits"
     if estimate.p50_seconds is None:
-        return f"no end is known: {estimate.basis}"
-    return f"empty in about {display.about(estimate.p50_seconds)}, p90 {display.about(estimate.p90_seconds)}"
+        return estimate.basis
+    these = f"{display.number(moving(lanes))} " if lanes.stuck else ""
+    end = f"{these}empty in about {display.about(estimate.p50_seconds)}, p90 {display.about(estimate.p90_seconds)}"
+    return ", ".join([end, *stuck(lanes)])
+
+
+def moving(lanes: Lanes) -> int:
+    """How many of those that wait are foreseen to end."""
+    return lanes.waiting - sum(lanes.stuck.values())
+
+
+def stuck(lanes: Lanes) -> list[str]:
+    """“140 paused”, “5 not offered”."""
+    return [f"{display.number(jobs)} {why}" for why, jobs in lanes.stuck.items()]
 
 
 def name(limit: Limit) -> str:
