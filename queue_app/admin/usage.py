@@ -23,6 +23,7 @@ RIGHTS = ("queue_app.view_job", "queue_app.view_ledgertransaction")
 PERIODS = {"24h": ("Last 24 h", 1), "7d": ("Last 7 days", 7), "30d": ("Last 30 days", 30)}
 SIDES = {"model": "Model", "kind": "Kind", "user": "User", "campaign": "Campaign", "day": "Day"}
 LONGEST = 366  # days of a period of one's own
+EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)  # the days near the ends of the calendar have no neighbour
 SHOWN = 200  # lines on the page; the file has all
 # column → what its head says
 SORTS = {
@@ -184,6 +185,8 @@ def _days(first: str, last: str) -> tuple[date, date] | str:
         days = date.fromisoformat(first), date.fromisoformat(last)
     except ValueError:
         return "Give both days, like 2026-11-01. The last 7 days are shown."
+    if not all(EARLIEST <= day <= LATEST for day in days):
+        return f"Give days from {EARLIEST} to {LATEST}. The last 7 days are shown."
     if days[1] < days[0]:
         return "The last day is before the first. The last 7 days are shown."
     if (days[1] - days[0]).days >= LONGEST:

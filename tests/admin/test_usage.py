@@ -64,6 +64,8 @@ class TestPeriod:
             ("20.11.2026", "2026-11-21", "Give both days"),
             ("2026-11-20", "2026-11-19", "before the first"),
             ("2020-01-01", "2026-11-19", "at most 366 days"),
+            ("9999-12-01", "9999-12-31", "Give days from 2000-01-01 to 2999-12-31."),
+            ("0001-01-01", "0001-01-02", "Give days from 2000-01-01 to 2999-12-31."),
         ],
     )
     def test_that_makes_no_sense_is_said(self, admin: Client, first: str, last: str, said: str) -> None:
