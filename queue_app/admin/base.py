@@ -27,6 +27,10 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]
     deep page is passed over in the index.
     """
 
+    def validate_number(self, number: int | float | str) -> int:
+        """The nearest page that there is: a list grows shorter while somebody reads its end."""
+        return min(max(1, int(number)), self.num_pages)
+
     def page(self, number: int | str) -> Page:  # type: ignore[type-arg]
         number = self.validate_number(number)
         before = (number - 1) * self.per_page
@@ -88,6 +92,7 @@ class DressedList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        self.page_num = self.paginator.validate_number(self.page_num)
         # the rows are the queryset's own, kept in it: a list that can be edited needs the queryset
         self.model_admin.dress(list(self.result_list))  # type: ignore[attr-defined]
 

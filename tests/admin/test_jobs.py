@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from queue_app import clock, lifecycle
 from queue_app.admin import base, filters
+from queue_app.admin.jobs import JobAdmin
 from queue_app.models import Job, ModelConcurrencyLimit, State
 from queue_app.work import order, policy
 from tests.admin.conftest import StaffWith
@@ -114,6 +115,18 @@ class TestList:
     def test_a_filter_that_it_does_not_have_is_said(self, admin: Client) -> None:
         page = admin.get(LIST, {"colour": "blue"}, follow=True)
         assert "a filter that this list does not have" in page.content.decode()
+
+    @pytest.mark.parametrize(("page", "shown"), [("9", 2), ("0", 1), ("-3", 1), ("9" * 30, 2), ("x", 1)])
+    def test_a_page_beyond_either_end_is_the_nearest_with_the_filters_kept(
+        self, admin: Client, monkeypatch: pytest.MonkeyPatch, page: str, shown: int
+    ) -> None:
+        monkeypatch.setattr(JobAdmin, "list_per_page", 2)
+        jobs = [make_job(), make_job(), make_job()]
+        make_job(State.FAILED)
+        found = admin.get(LIST, {"status": "queued", "p": page})
+        assert found.status_code == 200
+        listed = found.context["cl"]
+        assert (listed.page_num, list(listed.result_list)) == (shown, jobs[:1] if shown == 2 else jobs[:0:-1])
 
     def test_says_about_where_it_counts_by_estimate(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(base, "EXACT_UP_TO", 2)
