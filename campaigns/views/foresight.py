@@ -8,8 +8,9 @@ from django.http import HttpRequest
 
 from campaigns import verbs
 from queue_app.admin import preview
-from queue_app.models import GenerationModel, Job, State, Wallet
+from queue_app.models import Job, State, Wallet
 from queue_app.rules import numbers, pricing
+from queue_app.work import room
 
 CHANGED = "What it would buy has changed since you looked, so nothing was queued. Look at it, and press again."
 
@@ -36,12 +37,12 @@ def of_cancel(jobs: QuerySet[Job]) -> dict[str, Any]:
 def of_retry(jobs: QuerySet[Job]) -> dict[str, Any]:
     """What is queued again, and what it costs at the prices of this moment."""
     sums = _by_state(jobs)
-    lines, acts_on = preview.of_retry(lambda *states: sum(sums[state].jobs for state in states))
-    again = jobs.filter(state__in=(State.FAILED, State.CANCELLED)).order_by()
-    models = GenerationModel.objects.in_bulk()
+    again, offered = jobs.filter(state__in=(State.FAILED, State.CANCELLED)).order_by(), room.available_models()
+    not_offered = dict(again.exclude(model__in=offered).values_list("model").annotate(Count("pk")))
+    lines, acts_on = preview.of_retry(lambda *states: sum(sums[state].jobs for state in states), not_offered)
     needed: dict[int, int] = {}
-    for owner, model, parameters in again.values_list("owner", "model", "parameters"):
-        price = pricing.tickets(models[model].unit, models[model].tickets_per_unit, parameters)
+    for owner, model, parameters in again.filter(model__in=offered).values_list("owner", "model", "parameters"):
+        price = pricing.tickets(offered[model].unit, offered[model].tickets_per_unit, parameters)
         needed[owner] = needed.get(owner, 0) + price
     held = dict(Wallet.objects.filter(owner__in=needed).values_list("owner", "available"))
     short = [f"{held.get(owner, 0)} of {price} are there" for owner, price in needed.items() if held.get(owner, 0) < price]

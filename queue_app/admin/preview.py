@@ -1,7 +1,7 @@
 """What a bulk action will do, said before it is done: counts by state and by owner, tickets that move, cost that may follow."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from queue_app.admin.selection import Selection
 from queue_app.models import BulkAction, GenerationModel, Job, LedgerEntry, LedgerTransaction, Reservation, State, User, Wallet
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import pricing, priority
-from queue_app.work import accounts
+from queue_app.work import accounts, room
 
 SHOWN = 200  # jobs listed
 MANY = 20_000  # jobs, above which going through all there are is quicker than looking each up
@@ -98,14 +98,15 @@ def of_cancel(jobs: QuerySet[Job], count: Callable[..., int]) -> tuple[list[Line
     return lines, queued + running + unsure
 
 
-def of_retry(count: Callable[..., int]) -> tuple[list[Line], int]:
-    """The same of a retry."""
-    again = count(State.FAILED, State.CANCELLED)
+def of_retry(count: Callable[..., int], not_offered: Mapping[str, int]) -> tuple[list[Line], int]:
+    """The same of a retry; ``not_offered``: how many failed or cancelled ones are of which model that nobody offers now."""
+    ended, lost = count(State.FAILED, State.CANCELLED), sum(not_offered.values())
     lines = [
-        Line(again, "queued again", "Each at the end of its lane, with all its tries.", State.QUEUED, "Queued"),
-        _left(count(*State) - again, "Only failed and cancelled jobs can be retried.", "Not for retry"),
+        Line(ended - lost, "queued again", "Each at the end of its lane, with all its tries.", State.QUEUED, "Queued"),
+        _left(lost, f"{', '.join(sorted(not_offered))}: no provider offers it now.", "Not offered"),
+        _left(count(*State) - ended, "Only failed and cancelled jobs can be retried.", "Not for retry"),
     ]
-    return lines, again
+    return lines, ended - lost
 
 
 def _cancel(chosen: Selection) -> Preview:
@@ -115,8 +116,13 @@ def _cancel(chosen: Selection) -> Preview:
 
 
 def _retry(chosen: Selection) -> Preview:
-    lines, acts_on = of_retry(chosen.count)
-    needed = _price_today(chosen)
+    offered = room.available_models()
+    not_offered: Counter[str] = Counter()
+    for part in chosen.among(State.FAILED, State.CANCELLED):
+        if part.model not in offered:
+            not_offered[part.model] += part.jobs
+    lines, acts_on = of_retry(chosen.count, not_offered)
+    needed = _price_today(chosen, offered)
     notes = []
     if needed:
         total = sum(needed.values())
@@ -261,13 +267,12 @@ def _tickets_back(
     return []
 
 
-def _price_today(chosen: Selection) -> Counter[int]:
+def _price_today(chosen: Selection, offered: Mapping[str, GenerationModel]) -> Counter[int]:
     """Tickets that a retry would reserve, by owner, at the prices of this moment."""
-    models = {model.pk: model for model in GenerationModel.objects.all()}
     needed: Counter[int] = Counter()
-    again = chosen.jobs.filter(state__in=(State.FAILED, State.CANCELLED)).order_by()
+    again = chosen.jobs.filter(state__in=(State.FAILED, State.CANCELLED), model__in=offered).order_by()
     for owner, model, parameters, jobs in again.values_list("owner", "model", "parameters").annotate(Count("pk")):
-        needed[owner] += jobs * pricing.tickets(models[model].unit, models[model].tickets_per_unit, parameters)
+        needed[owner] += jobs * pricing.tickets(offered[model].unit, offered[model].tickets_per_unit, parameters)
     return needed
 
 

@@ -9,7 +9,7 @@ from django.test import Client
 
 from queue_app import tickets
 from queue_app.admin.display import number
-from queue_app.models import AuditEntry, BulkAction, Job, ProviderAccount, State, User, Wallet
+from queue_app.models import AuditEntry, BulkAction, Job, ModelRoute, ProviderAccount, State, User, Wallet
 from queue_app.work import bulk
 from queue_app.work.bulk import Phase, Verb
 from tests.admin.conftest import StaffWith
@@ -160,6 +160,16 @@ class TestPreview:
         page = press(admin, "retry", *jobs, make_job())
         for words in ("Retry 3 jobs?", "16 tickets are reserved again</b> from 1 wallet", "poor has 8 of 16", "Retry 2 jobs"):
             assert words in page, words
+
+    def test_of_a_retry_of_what_nobody_offers_any_more(self, admin: Client) -> None:
+        owner = UserFactory()
+        jobs = [make_job(State.FAILED, owner=owner, model_id=one) for one in ("sora-2", "sora-2", "kling-1.6")]
+        ModelRoute.objects.filter(model="kling-1.6").update(active=False)
+        page = press(admin, "retry", *jobs)
+        for words in ("kling-1.6: no provider offers it now", "left as it is", "8 tickets are reserved again", "Retry 2 jobs<"):
+            assert words in page, words
+        step(admin, "confirm")
+        assert run().results == {"queued": 2, "refused": 1}
 
     def test_of_a_set_priority(self, admin: Client) -> None:
         page = press(admin, "set_priority", make_job(), make_job(priority=10), make_job(State.RUNNING))

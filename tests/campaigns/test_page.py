@@ -17,7 +17,7 @@ from campaigns import cells, launch
 from campaigns.models import Campaign, ComplianceRule
 from queue_app import clock, lifecycle, tickets
 from queue_app.lifecycle import Trouble
-from queue_app.models import AuditEntry, Batch, GenerationModel, Job, LedgerEntry, State, User
+from queue_app.models import AuditEntry, Batch, GenerationModel, Job, LedgerEntry, ModelRoute, State, User
 from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
 from tests.conftest import Figures
 from tests.factories import NOON, UserFactory, make_asset, make_job
@@ -415,6 +415,13 @@ class TestRetryFailed:
         assert re.search(r"<button[^>]* disabled>Retry", html)
         answer = web.post(address, {"jobs": "2", "tickets": "8"}, follow=True)
         assert "Nothing was retried. This needs 8 tickets and 3 are available: 5 are missing." in answer.content.decode()
+
+    def test_of_a_model_that_nobody_offers_any_more_is_not_offered(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        bring(jobs_of(campaign)[0], State.FAILED)
+        ModelRoute.objects.update(active=False)
+        said = text_of(look(web, reverse("campaigns:retry-failed", args=[campaign.pk])))
+        assert "sora-2: no provider offers it now." in said and "Retry 1 job" not in said and "This costs" not in said
 
     def test_a_version_that_a_newer_one_replaced_stays_as_it_is(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
