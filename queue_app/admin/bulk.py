@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -17,12 +17,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from queue_app import clock
 from queue_app.admin import display, live, preview
 from queue_app.admin.base import ReadOnlyAdmin
+from queue_app.admin.selection import Selection
 from queue_app.models import BulkAction, BulkRefusal, Job, User
 from queue_app.rules import priority
 from queue_app.work import bulk
 from queue_app.work.bulk import BulkRefused, Phase, Verb
 
 PAGE, FRAGMENT = "admin/queue_app/bulkaction/change_form.html", "admin/queue_app/bulkaction/_progress.html"
+AMENDED = preview.Note("Not confirmed yet.", "The amount is another now: look at what it comes to, then confirm.", warns=True)
 REFUSALS = 200  # shown on the page of an action
 LATEST = 10
 TOLD_FOR = timedelta(seconds=20)  # on the job list, after its end
@@ -155,6 +157,8 @@ class BulkActionAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         at, asked, reason = clock.now(), request.POST.get("do"), _text(request.POST.get("reason", ""))
         try:
+            if asked == "confirm" and _amended(action, request.user, request.POST.dict()):
+                return self._page(request, action, {"reason": reason, "amended": True})
             if asked == "confirm":
                 bulk.confirm(action, at=at, actor=request.user, reason=reason, options=request.POST.dict())
             elif asked == "run_now":
@@ -183,6 +187,8 @@ class BulkActionAdmin(ReadOnlyAdmin):
         }
         if action.phase == Phase.DRAFT:
             looked = preview.look(action)
+            if "amended" in extra:
+                looked["preview"].notes.insert(0, AMENDED)
             options = {**action.options, **extra.get("asked", {})}
             level = str(options.get("priority", priority.HIGH))
             shown |= {**looked, "title": looked["preview"].title, "level": level, "tickets": options.get("tickets", "")}
@@ -198,6 +204,14 @@ class BulkActionAdmin(ReadOnlyAdmin):
             "option": _option(action),
         }
         return live.answer(request, PAGE, FRAGMENT, shown)
+
+
+def _amended(action: BulkAction, user: User, typed: Mapping[str, Any]) -> bool:
+    """Whether an amount was typed that the preview did not reckon with: it is kept, and must be shown before it is confirmed."""
+    if action.verb != Verb.REFUND or "tickets" not in typed:
+        return False
+    left = Selection(action).charged().aggregate(most=Max("still"))["most"] or 1
+    return bulk.amend(action, actor=user, options=typed, most=left)
 
 
 def _page_of(action: BulkAction) -> str:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, QuerySet, Sum
 
 from queue_app.admin import display
 from queue_app.admin.selection import Selection
-from queue_app.models import BulkAction, GenerationModel, Job, LedgerEntry, LedgerTransaction, Reservation, State, User, Wallet
+from queue_app.models import BulkAction, GenerationModel, Job, State, User, Wallet
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import pricing, priority
 from queue_app.work import accounts, room
@@ -192,13 +191,8 @@ def _force_fail(chosen: Selection) -> Preview:
 
 
 def _refund(chosen: Selection) -> Preview:
-    charged = Reservation.objects.filter(job__in=chosen.jobs, job__state=State.COMPLETED, state=Reservation.State.CAPTURED)
-    refunds = LedgerEntry.objects.filter(
-        transaction__reservation=OuterRef("pk"), transaction__kind=LedgerTransaction.Kind.REFUND, side=LedgerEntry.Side.AVAILABLE
-    )
-    given = refunds.order_by().values("transaction__reservation").annotate(sum=Sum("amount")).values("sum")
     asked = chosen.action.options.get("tickets")
-    able = charged.annotate(still=F("amount") - Coalesce(Subquery(given), 0)).filter(still__gte=asked or 1)
+    able = chosen.charged(least=asked or 1)
     found = able.aggregate(jobs=Count("pk"), tickets=Sum("still"), wallets=Count("wallet", distinct=True))
     jobs, back = found["jobs"], found["jobs"] * asked if asked else found["tickets"] or 0
     spent = chosen.count(State.COMPLETED) - jobs

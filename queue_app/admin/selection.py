@@ -5,9 +5,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db.models import BigIntegerField, BooleanField, Count, ExpressionWrapper, F, Func, Q, QuerySet, Sum
+from django.db.models import (
+    BigIntegerField,
+    BooleanField,
+    Count,
+    ExpressionWrapper,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+)
+from django.db.models.functions import Coalesce
 
-from queue_app.models import BulkAction, Job, State
+from queue_app.models import BulkAction, Job, LedgerEntry, LedgerTransaction, Reservation, State
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,17 @@ class Selection:
         for part in self.among(*states):
             found[part.owner] += part.jobs
         return found
+
+    def charged(self, *, least: int = 1) -> QuerySet[Reservation]:
+        """What the completed ones were charged, where at least so many tickets are ``still`` left of it to refund."""
+        captured = Reservation.objects.filter(job__in=self.jobs, job__state=State.COMPLETED, state=Reservation.State.CAPTURED)
+        refunds = LedgerEntry.objects.filter(
+            transaction__reservation=OuterRef("pk"),
+            transaction__kind=LedgerTransaction.Kind.REFUND,
+            side=LedgerEntry.Side.AVAILABLE,
+        )
+        given = refunds.order_by().values("transaction__reservation").annotate(sum=Sum("amount")).values("sum")
+        return captured.annotate(still=F("amount") - Coalesce(Subquery(given), 0)).filter(still__gte=least)
 
     def rest(self, *states: State) -> int:
         """How many are in none of these states."""

@@ -41,6 +41,7 @@ _STANDS = {
     Phase.UNDONE: "undone",
     Phase.ABORTED: "aborted",
 }
+_ASKED = {"priority": "A priority", "tickets": "The number of tickets for each job"}
 _RIGHTS = {Verb.FORCE_FAIL: "queue_app.force_fail_job", Verb.REFUND: "queue_app.move_tickets"}
 
 
@@ -87,6 +88,23 @@ def drafts(verb: str, jobs: "QuerySet[Job]", *, at: datetime, actor: User, chose
     ids = jobs.order_by("id").values_list("pk", flat=True).iterator(chunk_size=10_000)
     lots = iter(lambda: list(islice(ids, MOST)), [])
     return [_kept(Verb(verb), lot, at=at, actor=actor, chosen=chosen, options={}) for lot in lots]
+
+
+@transaction.atomic
+def amend(action: BulkAction, *, actor: User, options: Mapping[str, Any], most: int) -> bool:
+    """
+    Keep what was typed for a draft's option, at most ``most``. Gives whether it is another than before, so that what was shown of
+    the draft does not hold any more; ``action`` has it then too.
+
+    :raises BulkRefused: not a draft any more, no right, or an option that makes no sense.
+    """
+    now = _locked(action, actor, Phase.DRAFT)
+    asked = _options(Verb(now.verb), options, most=most)
+    if asked == now.options:
+        return False
+    now.options = action.options = asked
+    now.save(update_fields=["options"])
+    return True
 
 
 @transaction.atomic
@@ -227,17 +245,17 @@ def _said(action: BulkAction, what: str, *, at: datetime, actor: User, reason: s
     return action
 
 
-def _options(verb: BulkAction.Verb, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that the verb knows, checked; what was not given is left out."""
+def _options(verb: BulkAction.Verb, given: Mapping[str, Any], *, most: int = 10**9) -> dict[str, Any]:
+    """The options that the verb knows, checked; what was not given is left out. ``most`` tickets may be asked for."""
     name = {Verb.PRIORITY: "priority", Verb.REFUND: "tickets"}.get(verb)
     value = given.get(name) if name else None
     if name is None or value in (None, ""):
         return {}
-    lowest, highest = (priority.LOWEST, priority.HIGHEST) if name == "priority" else (1, 10**9)
+    lowest, highest = (priority.LOWEST, priority.HIGHEST) if name == "priority" else (1, most)
     try:
         number = int(str(value))
     except ValueError:
         number = lowest - 1
     if not lowest <= number <= highest:
-        raise BulkRefused(f"{name} is a whole number from {lowest:,} to {highest:,}, not “{str(value)[:40]}”.")
+        raise BulkRefused(f"{_ASKED[name]} is a whole number from {lowest:,} to {highest:,}, not “{str(value)[:40]}”.")
     return {name: number}

@@ -223,6 +223,22 @@ class TestPreview:
         page = post(admin, "refund", ids=f"{paid.pk},{given.pk}", tickets="5")
         assert "5 tickets each" in page and "5 tickets go back" in page
 
+    def test_of_a_refund_is_shown_anew_for_an_amount_that_was_typed(self, admin: Client) -> None:
+        press(admin, "refund", make_job(State.COMPLETED, tickets=4), make_job(State.COMPLETED, tickets=8))
+        page = step(admin, "confirm", tickets="5", reason="bad frames")
+        for words in ("Not confirmed yet.", "5 tickets each", "5 tickets go back", "Refund 1 job<", 'value="bad frames"'):
+            assert words in page, words
+        assert BulkAction.objects.get().phase == Phase.DRAFT
+        assert "It starts in" in step(admin, "confirm", tickets="5", reason="bad frames")
+        assert run().results == {"refunded": 1, "refused": 1}
+
+    def test_of_a_refund_refuses_more_than_was_charged(self, admin: Client) -> None:
+        press(admin, "refund", make_job(State.COMPLETED, tickets=4))
+        page = step(admin, "confirm", tickets="999", reason="bad frames")
+        assert "The number of tickets for each job is a whole number from 1 to 4, not “999”." in page
+        assert "4 tickets go back" in page and 'value="999"' in page
+        assert (BulkAction.objects.get().phase, BulkAction.objects.get().options) == (Phase.DRAFT, {})
+
     def test_where_nothing_can_be_done_there_is_no_button(self, admin: Client) -> None:
         page = press(admin, "cancel", make_job(State.COMPLETED))
         assert "None of them can be changed this way" in page and 'value="confirm"' not in page
@@ -293,7 +309,7 @@ class TestRun:
     def test_an_error_keeps_what_was_typed(self, admin: Client) -> None:
         press(admin, "set_priority", make_job())
         page = step(admin, "confirm", priority="soon", reason="the client waits")
-        assert "priority is a whole number" in page and 'value="the client waits"' in page
+        assert "A priority is a whole number" in page and 'value="the client waits"' in page
         assert BulkAction.objects.get().phase == Phase.DRAFT
         press(admin, "force_fail", make_job())
         assert "Say why" in step(admin, "confirm", reason=" ")
