@@ -102,6 +102,12 @@ def when(moment: datetime | None) -> SafeString:
     return format_html('<time datetime="{}">{}</time>', moment.isoformat(), f"{timezone.localtime(moment):%d %b, %H:%M:%S}")
 
 
+def moment(when: datetime, at: datetime) -> str:
+    """The time of day in the queue's zone, with its date when that is not today: “15:58:04”, “23 Nov, 15:58”."""
+    local = timezone.localtime(when)
+    return f"{local:%H:%M:%S}" if local.date() == timezone.localtime(at).date() else f"{local:%d %b, %H:%M}"
+
+
 def clock_time(moment: datetime, at: datetime) -> SafeString:
     """The time of day in the queue's zone, with its day under it when that is not today."""
     local = timezone.localtime(moment)
@@ -191,9 +197,9 @@ def limit_name(limit: str, key: str) -> str:
     return _LIMITS[limit].format(key)
 
 
-def held_by(blocker: Blocker) -> str:
+def held_by(blocker: Blocker, at: datetime) -> str:
     """What a queued job waits for, in a few words; empty when only its turn has not come."""
-    until = f"{timezone.localtime(blocker.until):%H:%M:%S}" if blocker.until else ""
+    until = moment(blocker.until, at) if blocker.until else ""
     if blocker.limit == "jobs_ahead":
         return ""
     if blocker.limit == "not_before":

@@ -146,7 +146,7 @@ class JobAdmin(ReadOnlyAdmin):
         reason = ""
         if job.state == State.QUEUED:
             blockers = job.outlook.waiting_on(job)  # type: ignore[attr-defined]
-            reason = next(filter(None, map(display.held_by, blockers)), "")
+            reason = next(filter(None, (display.held_by(one, job.at) for one in blockers)), "")  # type: ignore[attr-defined]
         elif job.state == State.FAILED:
             reason = job.error_code
         elif job.state == State.UNKNOWN:

@@ -87,7 +87,8 @@ class ReviewItemAdmin(OfJob):
     def decide(self, item: ReviewItem) -> str:
         url = reverse("admin:queue_app_reviewitem_change", args=[item.pk])
         by = f"in {display.ago(item.decide_by - item.at)}" if item.decide_by and not item.closed_at else ""  # type: ignore[attr-defined]
-        return display.with_sub(display.link(url, "See it" if item.closed_at else "Decide…"), by)
+        words = "See it" if item.closed_at else "Decide…" if item.job.state == State.UNKNOWN else "Look at it…"
+        return display.with_sub(display.link(url, words), by)
 
     @admin.display(description="Settled")
     def settled(self, item: ReviewItem) -> str:

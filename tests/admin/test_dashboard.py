@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from queue_app import clock
 from queue_app.models import (
@@ -23,6 +24,7 @@ from queue_app.models import (
     ModelConcurrencyLimit,
     ProviderAccount,
     QueueSettings,
+    ReviewItem,
     State,
     WorkerProcess,
 )
@@ -142,6 +144,24 @@ class TestPage:
         settings.ALLOW_STUDIO = False
         shown = page(admin)
         assert "Some models cannot be bought." in shown and "manim, sora-2" in shown
+
+    def test_what_needs_a_person_is_told_by_what_it_is(self, admin: Client) -> None:
+        paid = make_job(State.FAILED, at=clock.now())
+        ReviewItem.objects.create(job=paid, what="Paid, nothing delivered.", opened_at=clock.now())
+        ended = "1 may be billed with nothing delivered."
+        shown = page(admin)
+        assert f"1 job needs a person.</b> {ended}</span>" in shown and ">Look at it</a>" in shown
+        job = make_job(State.UNKNOWN, at=clock.now())
+        ends = timezone.localtime(job.reviews.get().decide_by)
+        shown = page(admin)
+        assert "2 jobs need a person.</b> Nobody but the provider knows what became of 1; its tickets stay held" in shown
+        assert f"The first ends by itself at {ends:%d %b, %H:%M}, tickets back. {ended}" in shown and ">Decide</a>" in shown
+
+    def test_a_moment_of_another_day_has_its_date(self, admin: Client) -> None:
+        until = clock.now() + timedelta(days=2)
+        ProviderAccount.objects.filter(pk="openai_videos").update(cooldown_until=until)
+        shown, said = page(admin), f"until {timezone.localtime(until):%d %b, %H:%M}"
+        assert f"Account openai_videos cools down {said}." in shown and f"cool-down {said}</span>" in shown
 
     @pytest.mark.usefixtures("time_stands_still")
     def test_a_silent_worker_is_told_and_one_that_was_replaced_is_not(self, admin: Client) -> None:

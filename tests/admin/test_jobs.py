@@ -11,6 +11,7 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from queue_app import clock, lifecycle
 from queue_app.admin import base, filters
@@ -37,6 +38,11 @@ class TestList:
         make_job(State.RUNNING)
         make_job()
         assert "sora-2 1 of 1" in admin.get(LIST, {"status": "queued"}).content.decode()
+
+    def test_a_moment_of_another_day_has_its_date(self, admin: Client) -> None:
+        until = clock.now() + timedelta(days=2)
+        make_job(not_before=until)
+        assert f"not before {timezone.localtime(until):%d %b, %H:%M}" in admin.get(LIST).content.decode()
 
     def test_a_pause_is_told_with_its_reason(self, admin: Client) -> None:
         limit = ModelConcurrencyLimit.objects.get(pk="sora-2")

@@ -81,6 +81,13 @@ class TestList:
         ProviderAccount.objects.update(can_look_up=False)
         assert "cannot be asked for it" in admin.get(LIST).content.decode()
 
+    def test_only_an_unknown_outcome_is_to_be_decided(self, admin: Client) -> None:
+        paid_for_nothing()
+        text = unescape(admin.get(LIST).content.decode())
+        assert "Look at it…</a>" in text and "Decide…" not in text
+        make_job(State.UNKNOWN)
+        assert "Decide…</a>" in unescape(admin.get(LIST).content.decode())
+
     def test_asks_the_same_number_of_queries_however_many(self, admin: Client) -> None:
         def queries() -> int:
             admin.get(LIST)

@@ -92,7 +92,7 @@ def look(*, at: datetime) -> Board:
             "rows": rows.lanes(now, at=at),
             "sub": f"{now.queue.used} of {now.queue.effective} slots used, {_waiting(now)}",
         },
-        "limits": {"rows": rows.shared(now)},
+        "limits": {"rows": rows.shared(now, at=at)},
         "throughput": charts.throughput(hours),
         "waits": charts.waits(hours),
         "failure_rate": charts.failure_rate(hours),

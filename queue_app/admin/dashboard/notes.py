@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Min
+from django.db.models import Count, Min, Q
 from django.urls import reverse
 
 from queue_app.admin import display
@@ -12,7 +12,7 @@ from queue_app.admin.alerts import remedy
 from queue_app.admin.dashboard import words
 from queue_app.insight.crew import Machine
 from queue_app.insight.lanes import Lanes, Limit
-from queue_app.models import Alert, ReviewItem
+from queue_app.models import Alert, ReviewItem, State
 
 MOST_ALERTS = 4
 NAMED = 4  # models in one note
@@ -37,9 +37,9 @@ def of(now: Lanes, machines: list[Machine], *, at: datetime) -> list[Note]:
     return [
         *_stopped(now),
         *_no_worker(now, machines),
-        *_alerts(),
-        *_reviews(),
-        *(_cooling(account, now) for account in now.accounts if account.cooling_until),
+        *_alerts(at),
+        *_reviews(at),
+        *(_cooling(account, now, at) for account in now.accounts if account.cooling_until),
         *_paused(now),
         *_previews(now),
         *_keyless(now),
@@ -61,33 +61,48 @@ def _no_worker(now: Lanes, machines: list[Machine]) -> Iterator[Note]:
         yield Note("is-failed", "warn", "No worker beats.", text, "queue_app.view_job")
 
 
-def _alerts() -> Iterator[Note]:
+def _alerts(at: datetime) -> Iterator[Note]:
     found = list(Alert.objects.filter(closed_at=None).select_related("rule").order_by("-id")[: MOST_ALERTS + 1])
     for alert in found[:MOST_ALERTS]:
         link, url = remedy(alert)
-        text = f"Since {words.moment(alert.opened_at)}."
+        text = f"Since {display.moment(alert.opened_at, at)}."
         yield Note("is-failed", "warn", alert.words, text, "queue_app.view_alert", link, url)
     if len(found) > MOST_ALERTS:
         url = f"{reverse('admin:queue_app_alert_changelist')}?open=1"
         yield Note("is-failed", "warn", "More alerts are open.", "", "queue_app.view_alert", "All alerts", url)
 
 
-def _reviews() -> Iterator[Note]:
-    found = ReviewItem.objects.filter(closed_at=None).aggregate(first=Min("decide_by"))
-    count = ReviewItem.objects.filter(closed_at=None).values("job").distinct().count()
+def _reviews(at: datetime) -> Iterator[Note]:
+    jobs = Count("job", distinct=True)
+    unknown = Count("job", distinct=True, filter=Q(job__state=State.UNKNOWN, decide_by__isnull=False))
+    first = Min("decide_by", filter=Q(job__state=State.UNKNOWN))
+    found = ReviewItem.objects.filter(closed_at=None).aggregate(all=jobs, unknown=unknown, first=first)
+    count = found["all"]
     if count:
         title = "1 job needs a person." if count == 1 else f"{display.number(count)} jobs need a person."
-        by = f" The first ends by itself at {words.moment(found['first'])}, tickets back." if found["first"] else ""
-        url = reverse("admin:queue_app_reviewitem_changelist")
-        text = f"Nobody but the provider knows what became of {'it' if count == 1 else 'them'}. Tickets stay held until then.{by}"
-        yield Note("is-failed", "unknown", title, text, "queue_app.view_reviewitem", "Decide", url)
+        text = " ".join([*_undecided(found["unknown"], found["first"], at), *_to_look_at(count - found["unknown"])])
+        link, url = "Decide" if found["unknown"] else "Look at it", reverse("admin:queue_app_reviewitem_changelist")
+        yield Note("is-failed", "unknown", title, text, "queue_app.view_reviewitem", link, url)
 
 
-def _cooling(account: Limit, now: Lanes) -> Note:
+def _undecided(count: int, first: datetime | None, at: datetime) -> Iterator[str]:
+    if count:
+        held = "its tickets stay held" if count == 1 else "their tickets stay held"
+        yield f"Nobody but the provider knows what became of {display.number(count)}; {held} until somebody decides."
+    if count and first:
+        yield f"The first ends by itself at {display.moment(first, at)}, tickets back."
+
+
+def _to_look_at(count: int) -> Iterator[str]:
+    if count:
+        yield f"{display.number(count)} may be billed with nothing delivered."
+
+
+def _cooling(account: Limit, now: Lanes, at: datetime) -> Note:
     assert account.cooling_until is not None
     behind = [lane for lane in now.lanes if lane.account and lane.account.key == account.key]
     models = _named([lane.model for lane in behind]) or "No model is bought there"
-    title = f"Account {account.key} cools down until {words.moment(account.cooling_until)}."
+    title = f"Account {account.key} cools down until {display.moment(account.cooling_until, at)}."
     text = f"It answered that it has too much to do. {models}: {_wait(sum(lane.waiting for lane in behind))}."
     url = reverse("admin:queue_app_provideraccount_changelist")
     return Note("", "warn", title, text, "queue_app.view_provideraccount", "Account", url)

@@ -77,17 +77,17 @@ def lanes(found: Lanes, *, at: datetime) -> list[Row]:
     return [of_queue(found, at=at), *(of_lane(lane, found, at=at) for lane in sorted(found.lanes, key=rank))]
 
 
-def shared(found: Lanes) -> list[Row]:
+def shared(found: Lanes, *, at: datetime) -> list[Row]:
     """A row for each account and each kind."""
     return [
-        *(_row(limit, *words.of_limit(limit), url=_page(ProviderAccount, limit.key)) for limit in found.accounts),
-        *(_row(limit, *words.of_limit(limit), url=_jobs(kind=limit.key)) for limit in found.kinds),
+        *(_row(limit, *words.of_limit(limit, at=at), url=_page(ProviderAccount, limit.key)) for limit in found.accounts),
+        *(_row(limit, *words.of_limit(limit, at=at), url=_jobs(kind=limit.key)) for limit in found.kinds),
     ]
 
 
 def of_queue(found: Lanes, *, at: datetime) -> Row:
     factor = f"{(found.queue.effective or 0) / (found.queue.maximum or 1):.3g}" if found.peak else ""
-    row = _row(found.queue, *words.of_limit(found.queue, factor=factor), url=_page(QueueSettings, "1"))
+    row = _row(found.queue, *words.of_limit(found.queue, at=at, factor=factor), url=_page(QueueSettings, "1"))
     row = _waiting(row, found.waiting, found.oldest[1] if found.oldest else None, None, found.drained, at=at)
     if not found.stuck:
         return row
@@ -96,7 +96,7 @@ def of_queue(found: Lanes, *, at: datetime) -> Row:
 
 
 def of_lane(lane: Lane, found: Lanes, *, at: datetime) -> Row:
-    row = _row(lane.limit, *words.of_lane(lane, found.queue), url=_page(ModelConcurrencyLimit, lane.model))
+    row = _row(lane.limit, *words.of_lane(lane, found.queue, at=at), url=_page(ModelConcurrencyLimit, lane.model))
     row = replace(row, off=not lane.available)
     return _waiting(row, lane.waiting, lane.oldest, lane.wait_p50, lane.drained, at=at)
 
@@ -119,7 +119,7 @@ def _waiting(
 
 def find(found: Lanes, what: str, key: str, *, at: datetime) -> Row | None:
     """The row of one limit; ``None`` when there is no such limit."""
-    every = [*lanes(found, at=at), *shared(found)]
+    every = [*lanes(found, at=at), *shared(found, at=at)]
     return next((row for row in every if (row.what, row.key) == (what, key)), None)
 
 

@@ -50,7 +50,7 @@ def name(limit: Limit) -> str:
     return NAMES[limit.what].format(limit.key)
 
 
-def of_lane(lane: Lane, queue: Limit) -> tuple[str, str]:
+def of_lane(lane: Lane, queue: Limit, *, at: datetime) -> tuple[str, str]:
     """What holds a lane, or else where it is bought and how long one takes; with an icon's name where it is a pause."""
     limit, account = lane.limit, lane.account
     if limit.paused:
@@ -61,7 +61,7 @@ def of_lane(lane: Lane, queue: Limit) -> tuple[str, str]:
         return "pause", "the whole queue is paused"
     if limit.shut:
         is_hot = limit.cooling_until is not None
-        return ("warn", closed(account)) if is_hot else ("pause", f"{account.key} {closed(account)}")
+        return ("warn", closed(account, at=at)) if is_hot else ("pause", f"{account.key} {closed(account, at=at)}")
     lowered = _lowered(account)
     if lowered:
         return "warn", f"{account.key} {lowered}"
@@ -72,10 +72,11 @@ def of_lane(lane: Lane, queue: Limit) -> tuple[str, str]:
     return "", f"{account.key}, ~{display.duration(lane.typical_seconds)}"
 
 
-def of_limit(limit: Limit, *, factor: str = "") -> tuple[str, str]:
+def of_limit(limit: Limit, *, at: datetime, factor: str = "") -> tuple[str, str]:
     """What holds a limit of the queue, an account or a kind, with an icon's name; empty when it just holds."""
     if limit.paused or limit.shut:
-        return "warn" if limit.cooling_until and not limit.paused else "pause", pause(limit) if limit.paused else closed(limit)
+        said = pause(limit) if limit.paused else closed(limit, at=at)
+        return "warn" if limit.cooling_until and not limit.paused else "pause", said
     if limit.what == "queue":
         return "", f"peak hours × {factor}" if factor else "outside peak hours"
     lowered = _lowered(limit)
@@ -88,17 +89,12 @@ def pause(limit: Limit) -> str:
     return f"Paused{_until(limit.until)}{reason}"
 
 
-def closed(limit: Limit) -> str:
+def closed(limit: Limit, *, at: datetime) -> str:
     """“cool-down until 14:32:10”, “is paused: quality check”."""
     if limit.cooling_until and not limit.paused:
-        return f"cool-down until {moment(limit.cooling_until)}"
+        return f"cool-down until {display.moment(limit.cooling_until, at)}"
     reason = "" if limit.reason in ("", "paused") else f": {limit.reason}"
     return f"is paused{_until(limit.until)}{reason}"
-
-
-def moment(when: datetime) -> str:
-    """The time of day in the queue's zone."""
-    return f"{timezone.localtime(when):%H:%M:%S}"
 
 
 def _lowered(limit: Limit) -> str:
