@@ -32,11 +32,9 @@
 
   const merge = (text) => {
     const page = new DOMParser().parseFromString(text, "text/html");
-    const parts = $$("[data-part]", page);
-    if (!parts.length) return location.reload(); // the session is over: the answer is the log-in
     let held = false;
     const now = page.getElementById("seen")?.value ?? "";
-    for (const fresh of parts) {
+    for (const fresh of $$("[data-part]", page)) {
       const old = document.getElementById(fresh.id);
       if (!old || old.dataset.version === fresh.dataset.version) continue;
       const table = old.querySelector("table[data-rows]");

@@ -38,7 +38,10 @@
 
   document.addEventListener("htmx:afterRequest", (e) => {
     const live = e.detail.elt.closest("[hx-trigger*='gq:']");
-    if (live && e.detail.successful) { answered = Date.now(); showAge(); }
+    if (!live || !e.detail.successful) return;
+    if (new URL(e.detail.xhr.responseURL).pathname.endsWith("/login/")) return location.reload(); // the session is over
+    answered = Date.now();
+    showAge();
   });
   document.addEventListener("htmx:afterSettle", showAge);
   document.addEventListener("visibilitychange", () => {

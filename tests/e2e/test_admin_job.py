@@ -46,6 +46,15 @@ def test_the_page_renews_itself_and_keeps_what_is_open(shared_site: Site, tab: P
     expect(tab.locator(".gq-time")).to_contain_text("not wanted any more")
 
 
+@pytest.mark.parametrize("address", ["/admin/queue_app/job/", "/"])
+def test_a_live_page_goes_to_the_log_in_when_the_session_is_over(shared_site: Site, tab: Page, address: str) -> None:
+    # a stream that says nothing: one that is refused is a fault on the console
+    tab.add_init_script("window.EventSource = class extends EventTarget { close() {} }")
+    tab.goto(shared_site.url + address)
+    tab.context.clear_cookies()
+    tab.wait_for_url("**/login/**", timeout=15_000)
+
+
 def test_a_person_decides_with_the_keyboard(shared_site: Site, tab: Page, jobs: dict[str, int]) -> None:
     assert shared_site.studio is not None
     body = {"prompt": "A heron", "seconds": "4", "size": "1280x720", "model": "sora-2"}
