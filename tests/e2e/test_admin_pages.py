@@ -6,7 +6,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import Resolver404, resolve
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
 from queue_app import clock
 from queue_app.models import Alert, ApiKey, Asset, BulkAction, Job, State, User
@@ -23,6 +23,7 @@ NOT_PAGES = ("/admin/logout/", "/admin/jsi18n/", "/admin/autocomplete/")
 IN_THE_DARK = ("admin:index", "admin:queue_app_job_changelist", "admin:queue_app_job_change", "admin:queue_app_bulkaction_change")
 OPTIONS = {"resultTypes": ["violations"], "preload": False}  # it would load style sheets in a way that the CSP forbids
 GRAVE = ("serious", "critical")
+DESK, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 
 
 @pytest.fixture
@@ -97,7 +98,9 @@ def test_every_page_is_clean_and_accessible(tab: Page, stocked: Site) -> None:
     assert not faults, "\n".join(faults)
 
 
-def test_a_job_page_in_each_state(tab: Page, stocked: Site) -> None:
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_a_job_page_in_each_state(tab: Page, stocked: Site, size: ViewportSize) -> None:
+    tab.set_viewport_size(size)
     faults = []
     for number in range(1, len(State) + 1):
         tab.goto(f"{stocked.url}/admin/queue_app/job/{number}/change/")
