@@ -34,6 +34,7 @@ def stocked(site: Site, staff: User) -> Site:
         ApiKey.objects.create(staff, scopes=["read"], name="storefront")
         for state in State:
             make_job(state, owner=staff, at=at, prompt=f"<b>{state}</b> & a prompt that goes on " + "and on " * 60)
+        Job.objects.filter(state=State.FAILED).update(error_code="x" * 60)
         campaign = make_campaign(staff, name="Autumn scent", at=at)
         first, second = Job.objects.filter(batch=campaign.pk).order_by("id")[:2]
         bring(first, State.COMPLETED, at=at)
@@ -98,11 +99,22 @@ def test_every_page_is_clean_and_accessible(tab: Page, stocked: Site) -> None:
     assert not faults, "\n".join(faults)
 
 
+def too_wide(tab: Page) -> list[str]:
+    """The fault of a page that scrolls sideways."""
+    across: int = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
+    return [f"scrolls sideways by {across} px"] if across > 0 else []
+
+
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-def test_a_job_page_in_each_state(tab: Page, stocked: Site, size: ViewportSize) -> None:
+def test_the_queue_its_jobs_and_a_job_page_in_each_state(tab: Page, stocked: Site, size: ViewportSize) -> None:
     tab.set_viewport_size(size)
     faults = []
     for number in range(1, len(State) + 1):
         tab.goto(f"{stocked.url}/admin/queue_app/job/{number}/change/")
-        faults += [f"job {number}: {fault}" for fault in grave(tab)]
+        faults += [f"job {number}: {fault}" for fault in grave(tab) + too_wide(tab)]
+    for address in ("/admin/", "/admin/queue_app/job/?status=failed"):
+        tab.goto(f"{stocked.url}{address}")
+        faults += [f"{address}: {fault}" for fault in grave(tab) + too_wide(tab)]
+    rows = tab.locator("#changelist-filter").bounding_box()
+    assert rows is not None and rows["height"] < (120 if size is DESK else 60)  # a filter that is on makes no row taller
     assert not faults, "\n".join(faults)
