@@ -186,6 +186,24 @@ class TestPage:
             assert "&lt;script&gt;alert(1)" in text and "<script>alert" not in text and "<img src=x" not in text
             assert "<b>eve" not in text
 
+    def test_whatever_may_have_the_focus_has_an_id_by_which_it_gets_it_back(self, admin: Client) -> None:
+        at = clock.now()
+        codes = ["provider_failed", "<b>“odd” code</b>", ""]
+        for code in codes:
+            Job.objects.filter(pk=make_job(State.FAILED, at=at).pk).update(error_code=code)
+        make_job(State.UNKNOWN, at=at)
+        make_job(model_id="manim", at=at)
+        for limit in (ModelConcurrencyLimit.objects.get(pk="manim"), QueueSettings.objects.current()):
+            policy.change(limit, at=at, actor=None, paused=True, paused_reason="bad frames")
+        worker()
+        cache.clear()
+        focusable = r'<(?:a|button|summary|input(?! type="hidden")|[a-z]+(?=[^>]* tabindex))\b[^>]*>'
+        found = re.findall(focusable, fragment(admin).content.decode())
+        ids = [match[1] if (match := re.search(r' id="([A-Za-z0-9_-]+)"', one)) else one for one in found]
+        assert len(ids) > 60 and not [one for one in ids if one.startswith("<")]
+        assert len(ids) == len(set(ids))
+        assert sum(one.startswith("retry-error-") for one in ids) == len(codes)
+
     def test_a_key_with_any_character_has_an_id_that_needs_no_escaping(self, admin: Client) -> None:
         Kind.objects.create(key="daily/ca 2.0 “x”", label="odd")
         ids = re.findall(r'<tbody id="([^"]+)"', page(admin))

@@ -151,6 +151,7 @@ def _failures(errors: list[Failure]) -> dict[str, Any]:
         "jobs": sum(failure.jobs for failure in errors),
         "errors": [
             {
+                "id": rows.element_id("error", failure.code),
                 "code": failure.code or "no code",
                 "query": urlencode({"status": "failed", "error": failure.code, "ended": "24h"}),
                 "jobs": failure.jobs,

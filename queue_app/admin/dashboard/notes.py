@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from queue_app.admin import display
 from queue_app.admin.alerts import remedy
-from queue_app.admin.dashboard import words
+from queue_app.admin.dashboard import rows, words
 from queue_app.insight.crew import Machine
 from queue_app.insight.lanes import Lanes, Limit
 from queue_app.models import Alert, ReviewItem, State
@@ -20,8 +20,12 @@ NAMED = 4  # models in one note
 
 @dataclass(frozen=True)
 class Note:
-    """``right``: who may follow its link sees it. ``resume``: the limit that its button opens again, as (what, key)."""
+    """
+    ``about`` is another for every note, and the same for as long as it stands. ``right``: who may follow its link sees it.
+    ``resume``: the limit that its button opens again, as (what, key).
+    """
 
+    about: str
     kind: str
     icon: str
     title: str
@@ -30,6 +34,11 @@ class Note:
     link: str = ""
     url: str = ""
     resume: tuple[str, str] | None = None
+
+    @property
+    def id(self) -> str:
+        """The element's."""
+        return rows.element_id("note", self.about)
 
 
 def of(now: Lanes, machines: list[Machine], *, at: datetime) -> list[Note]:
@@ -52,13 +61,13 @@ def _stopped(now: Lanes) -> Iterator[Note]:
         paused = words.pause(now.queue)
         title = f"The queue is {paused[0].lower()}{paused[1:]}."
         stop = reverse("admin:stop")
-        yield Note("", "pause", title, text, "queue_app.view_job", "What was stopped", stop, resume=("queue", ""))
+        yield Note("queue", "", "pause", title, text, "queue_app.view_job", "What was stopped", stop, resume=("queue", ""))
 
 
 def _no_worker(now: Lanes, machines: list[Machine]) -> Iterator[Note]:
     if not any(machine.alive for machine in machines):
         text = f"Nothing is started or checked until one runs; {_wait(now.waiting)}."
-        yield Note("is-failed", "warn", "No worker beats.", text, "queue_app.view_job")
+        yield Note("workers", "is-failed", "warn", "No worker beats.", text, "queue_app.view_job")
 
 
 def _alerts(at: datetime) -> Iterator[Note]:
@@ -66,10 +75,10 @@ def _alerts(at: datetime) -> Iterator[Note]:
     for alert in found[:MOST_ALERTS]:
         link, url = remedy(alert)
         text = f"Since {display.moment(alert.opened_at, at)}."
-        yield Note("is-failed", "warn", alert.words, text, "queue_app.view_alert", link, url)
+        yield Note(f"alert {alert.pk}", "is-failed", "warn", alert.words, text, "queue_app.view_alert", link, url)
     if len(found) > MOST_ALERTS:
         url = f"{reverse('admin:queue_app_alert_changelist')}?open=1"
-        yield Note("is-failed", "warn", "More alerts are open.", "", "queue_app.view_alert", "All alerts", url)
+        yield Note("alerts", "is-failed", "warn", "More alerts are open.", "", "queue_app.view_alert", "All alerts", url)
 
 
 def _reviews(at: datetime) -> Iterator[Note]:
@@ -82,7 +91,7 @@ def _reviews(at: datetime) -> Iterator[Note]:
         title = "1 job needs a person." if count == 1 else f"{display.number(count)} jobs need a person."
         text = " ".join([*_undecided(found["unknown"], found["first"], at), *_to_look_at(count - found["unknown"])])
         link, url = "Decide" if found["unknown"] else "Look at it", reverse("admin:queue_app_reviewitem_changelist")
-        yield Note("is-failed", "unknown", title, text, "queue_app.view_reviewitem", link, url)
+        yield Note("reviews", "is-failed", "unknown", title, text, "queue_app.view_reviewitem", link, url)
 
 
 def _undecided(count: int, first: datetime | None, at: datetime) -> Iterator[str]:
@@ -105,7 +114,7 @@ def _cooling(account: Limit, now: Lanes, at: datetime) -> Note:
     title = f"Account {account.key} cools down until {display.moment(account.cooling_until, at)}."
     text = f"It answered that it has too much to do. {models}: {_wait(sum(lane.waiting for lane in behind))}."
     url = reverse("admin:queue_app_provideraccount_changelist")
-    return Note("", "warn", title, text, "queue_app.view_provideraccount", "Account", url)
+    return Note(f"cooling {account.key}", "", "warn", title, text, "queue_app.view_provideraccount", "Account", url)
 
 
 def _paused(now: Lanes) -> Iterator[Note]:
@@ -113,21 +122,20 @@ def _paused(now: Lanes) -> Iterator[Note]:
         if account.paused:
             title = f"Account {account.key}: {words.pause(account)}."
             text = "Nothing is bought there meanwhile."
-            yield Note("", "pause", title, text, "queue_app.view_job", resume=("account", account.key))
+            yield Note(f"account {account.key}", "", "pause", title, text, "queue_app.view_job", resume=("account", account.key))
     waiting = [lane for lane in now.lanes if lane.limit.paused and lane.waiting]
     for lane in waiting:
         title = f"{lane.model}: {words.pause(lane.limit)}."
-        yield Note("", "pause", title, f"{_wait(lane.waiting).capitalize()}.", "queue_app.view_job", resume=("model", lane.model))
+        text = f"{_wait(lane.waiting).capitalize()}."
+        yield Note(f"model {lane.model}", "", "pause", title, text, "queue_app.view_job", resume=("model", lane.model))
 
 
 def _previews(now: Lanes) -> Iterator[Note]:
     models = [lane.model for lane in now.lanes if lane.available and lane.preview]
     if models:
         text = f"{_named(models)}: no key is set, so their files are previews, not the vendor's."
-        url = reverse("admin:queue_app_provideraccount_changelist")
-        yield Note(
-            "is-info", "play", "The studio serves these models.", text, "queue_app.view_provideraccount", "Provider accounts", url
-        )
+        title, url = "The studio serves these models.", reverse("admin:queue_app_provideraccount_changelist")
+        yield Note("previews", "is-info", "play", title, text, "queue_app.view_provideraccount", "Provider accounts", url)
 
 
 def _keyless(now: Lanes) -> Iterator[Note]:
@@ -136,7 +144,7 @@ def _keyless(now: Lanes) -> Iterator[Note]:
         text = f"{_named(models)}: no key is set, and ALLOW_STUDIO=1 would be needed for previews by the studio."
         url = reverse("admin:queue_app_provideraccount_changelist")
         title = "Some models cannot be bought."
-        yield Note("", "warn", title, text, "queue_app.view_provideraccount", "Provider accounts", url)
+        yield Note("keyless", "", "warn", title, text, "queue_app.view_provideraccount", "Provider accounts", url)
 
 
 def _named(models: list[str]) -> str:
