@@ -14,7 +14,7 @@ from campaigns.views import foresight
 from campaigns.views.access import job_seen_by, job_to_change, may_change, viewer
 from queue_app import clock, lifecycle
 from queue_app.admin import job_facts, live
-from queue_app.insight import forecast, remedies
+from queue_app.insight import forecast
 from queue_app.lifecycle import MoveRefused, Verdict
 from queue_app.models import Asset, Job
 from queue_app.tickets import NotEnoughTickets
@@ -38,7 +38,6 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     context = job_facts.facts(job, at=at) | {
         "at": at,
         "left": forecast.for_job(job, at) if job.is_open else None,
-        "remedy": remedies.of(job.error_code) if job.error_code else "",
         "main": latest.get(Asset.Kind.VIDEO) or latest.get(Asset.Kind.IMAGE) or latest.get(Asset.Kind.PAGE),
         "thumbnail": latest.get(Asset.Kind.THUMBNAIL),
         "cell": _cell(job),

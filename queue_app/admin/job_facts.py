@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Sum
 
 from queue_app.admin import display
-from queue_app.insight import stages, waiting
+from queue_app.insight import remedies, stages, waiting
 from queue_app.insight.stages import Stage
 from queue_app.insight.waiting import Outlook
 from queue_app.models import Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State
@@ -35,6 +35,7 @@ def facts(job: Job, *, at: datetime) -> dict[str, Any]:
     events = list(job.events.order_by("seq"))
     looked = waiting.outlook([job], at=at)
     eta = looked.eta(job)
+    attempts = list(job.attempts.select_related("account").order_by("number"))
     return {
         "job": job,
         "title": f"Job {display.number(job.pk)}",
@@ -48,7 +49,8 @@ def facts(job: Job, *, at: datetime) -> dict[str, Any]:
         "p90": display.duration(eta.p90_seconds) if eta and eta.p90_seconds is not None else "",
         "basis": eta.basis if eta else "",
         "stages": _steps(job, stages.stages(job, events, at=at)),
-        "attempts": [_attempt(one, at) for one in job.attempts.select_related("account").order_by("number")],
+        "attempts": [_attempt(one, at) for one in attempts],
+        "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
         "assets": list(job.assets.order_by("-version", "kind")),
         "money": money(job),
         "events": [_event(event, at) for event in reversed(events)],

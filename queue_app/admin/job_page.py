@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from queue_app import clock, lifecycle
 from queue_app.admin import display, live, provider_data
 from queue_app.admin.job_facts import facts
-from queue_app.insight import neighbours, remedies
+from queue_app.insight import neighbours
 from queue_app.models import (
     Asset,
     Attempt,
@@ -92,7 +92,6 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
         "queued": display.when(job.queued_at),
         "campaign": _campaign(job.batch),
         "neighbours": _neighbours(job, shown["position"]),
-        "remedy": remedies.of(job.error_code) if job.error_code else "",
         "player": _player(shown["assets"]),
         "ledger": _ledger(job, at) if user.has_perm("queue_app.view_ledgertransaction") else None,
         "audit": AuditEntry.objects.filter(target_model="queue_app.job", target_pk=str(job.pk)).order_by("-id")[:AUDIT_SHOWN]

@@ -1,14 +1,15 @@
 """What failed in the last 24 hours, by error: how often, when last, on which models, and what to do about it."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Max
+from django.db.models import Count, F, Max
 
 from queue_app.insight import remedies
 from queue_app.insight.shared import without_waiting
-from queue_app.models import Job, State
+from queue_app.models import Attempt, Job, State
 
 RECENT = timedelta(hours=24)
 FRESH, WORTH = 1.0, 20  # seconds it is shared at least, and times what it cost
@@ -33,14 +34,29 @@ def by_error(*, at: datetime) -> list[Failure]:
 def look(*, at: datetime) -> list[Failure]:
     """The same, fresh."""
     failed = Job.objects.filter(state=State.FAILED, ended_at__gt=at - RECENT, archived_at=None)
-    rows = failed.values_list("error_code", "model").annotate(jobs=Count("*"), last=Max("ended_at")).order_by()
+    rows = failed.values_list("error_code", "model").annotate(jobs=Count("*"), last=Max("ended_at"), newest=Max("pk")).order_by()
     models: dict[str, Counter[str]] = {}
     last: dict[str, datetime] = {}
-    for code, model, jobs, ended_at in rows:
+    newest: dict[str, int] = {}
+    for code, model, jobs, ended_at, job in rows:
         models.setdefault(code, Counter())[model] += jobs
         last[code] = max(last.get(code, ended_at), ended_at)
+        newest[code] = max(newest.get(code, job), job)
+    kinds = _kinds(newest.values())
     found = [
-        Failure(code, sum(hit.values()), last[code], sorted(hit.items(), key=lambda one: (-one[1], one[0])), remedies.of(code))
+        Failure(
+            code=code,
+            jobs=sum(hit.values()),
+            last_at=last[code],
+            models=sorted(hit.items(), key=lambda one: (-one[1], one[0])),
+            remedy=remedies.of(code, kinds.get(newest[code], "")),
+        )
         for code, hit in models.items()
     ]
     return sorted(found, key=lambda failure: (-failure.jobs, failure.code))
+
+
+def _kinds(jobs: Iterable[int]) -> dict[int, str]:
+    """The kind of error that each job's last attempt ended with."""
+    last = Attempt.objects.filter(job__in=list(jobs), step="main", number=F("job__attempt_number"))
+    return dict(last.values_list("job_id", "error_kind"))

@@ -169,6 +169,12 @@ class TestWhatItShows:
         ):
             assert words in text, words
 
+    def test_advice_by_the_kind_of_an_error_that_the_vendor_names_itself(self, admin: Client) -> None:
+        job = make_job(State.FAILED)
+        Job.objects.filter(pk=job.pk).update(error_code="E1234")
+        Attempt.objects.filter(job=job).update(error_kind="invalid_request")
+        assert "Refused for good; a retry alone will be refused again." in page(admin, job)
+
     def test_files_play_in_place(self, admin: Client) -> None:
         job = make_job(State.COMPLETED)
         asset = job.assets.get()

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from queue_app.insight import failures, hourly
-from queue_app.models import Job, State
+from queue_app.models import Attempt, Job, State
 from tests.factories import NOON, make_job
 
 pytestmark = pytest.mark.django_db
@@ -96,6 +96,21 @@ class TestFailures:
         assert found[0].models == [("sora-2", 2), ("manim", 1)]
         assert found[0].last_at == NOON - timedelta(hours=2)
         assert "Retry it" in found[1].remedy
+
+    @pytest.mark.parametrize(
+        ("kind", "advice"),
+        [
+            ("invalid_request", "Refused for good; a retry alone will be refused again."),
+            ("quota", "Staff must look at the provider account first, then retry."),
+            ("retryable", "Nothing is wrong with the job itself. Retry it."),
+            ("", "No advice for this error; its message says what the provider said."),
+        ],
+    )
+    def test_of_a_code_of_the_vendors_own_are_advised_on_by_its_kind(self, kind: str, advice: str) -> None:
+        job = ended("failed", NOON)
+        Job.objects.filter(pk=job.pk).update(error_code="E1234")
+        Attempt.objects.filter(job=job).update(error_kind=kind)
+        assert [one.remedy for one in failures.look(at=NOW)] == [advice]
 
     def test_leave_out_what_is_a_day_old_or_cleared(self) -> None:
         ended("failed", NOW - timedelta(hours=25))
