@@ -36,6 +36,7 @@ from queue_app.work import bulk
 Verb = BulkAction.Verb
 PAGE, FRAGMENT = "admin/queue_app/job/change_form.html", "admin/queue_app/job/_board.html"
 AUDIT_SHOWN = 20
+OPERATE, FORCE = "queue_app.operate_queue", "queue_app.force_fail_job"  # the rights that a decision on its outcome needs
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
         "parameters": [f"{name.replace('_', ' ')} {_said(name, value)}" for name, value in sorted(job.parameters.items())],
         "buttons": buttons(job, shown["money"], user),
         "review": review,
-        "decides": user.has_perms(["queue_app.view_reviewitem"]) and review is not None,
+        "sees_review": user.has_perm("queue_app.view_reviewitem") and review is not None,
+        "decides": any(map(user.has_perm, (OPERATE, FORCE))),
         "now": _now(job, attempts, at),
         "percent": round(100 * job.progress) if job.progress is not None else None,
         "price_of": _price(job),

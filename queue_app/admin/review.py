@@ -15,7 +15,8 @@ from django.urls import URLPattern, path, reverse
 from queue_app import clock
 from queue_app.admin import display
 from queue_app.admin.base import OfJob
-from queue_app.admin.review_page import FORCE, OPERATE, RIGHTS, lookups, shown
+from queue_app.admin.job_page import FORCE, OPERATE
+from queue_app.admin.review_page import RIGHTS, lookups, shown
 from queue_app.models import ReviewItem, State, User
 from queue_app.rules import numbers
 from queue_app.work import decisions

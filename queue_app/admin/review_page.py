@@ -5,10 +5,10 @@ from typing import Any
 
 from queue_app.admin import display, job_page, provider_data
 from queue_app.admin.job_facts import money
+from queue_app.admin.job_page import FORCE, OPERATE
 from queue_app.models import Attempt, BulkAction, ReviewItem, State, User
 from queue_app.work import decisions
 
-OPERATE, FORCE = "queue_app.operate_queue", "queue_app.force_fail_job"
 RIGHTS = {"found": OPERATE, "again": OPERATE, "give_up": FORCE, "close": OPERATE}
 REMEDIES = (BulkAction.Verb.RETRY, BulkAction.Verb.REFUND)
 

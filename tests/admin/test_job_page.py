@@ -110,6 +110,14 @@ class TestButtons:
         _, looker = staff_with("view_job")
         assert "reviewitem" not in page(looker, job)
 
+    @pytest.mark.parametrize(
+        ("right", "words"), [((), "See it"), (("operate_queue",), "Decide…"), (("force_fail_job",), "Decide…")]
+    )
+    def test_a_decision_is_offered_to_who_may_make_it(self, staff_with: StaffWith, right: tuple[str, ...], words: str) -> None:
+        job = make_job(State.UNKNOWN)
+        _, client = staff_with("view_job", "view_reviewitem", *right)
+        assert f'/admin/queue_app/reviewitem/{job.reviews.get().pk}/change/">{words}</a>' in page(client, job)
+
 
 class TestWhatItShows:
     def test_place_reason_limits_and_neighbours(self, admin: Client) -> None:
