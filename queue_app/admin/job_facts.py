@@ -49,7 +49,7 @@ def facts(job: Job, *, at: datetime) -> dict[str, Any]:
         "p90": display.duration(eta.p90_seconds) if eta and eta.p90_seconds is not None else "",
         "basis": eta.basis if eta else "",
         "stages": _steps(job, stages.stages(job, events, at=at)),
-        "attempts": [_attempt(one, at) for one in attempts],
+        "attempts": [_attempt(job, one, at) for one in attempts],
         "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
         "assets": list(job.assets.order_by("-version", "kind")),
         "money": money(job),
@@ -112,8 +112,10 @@ def _steps(job: Job, found: Sequence[Stage]) -> list[dict[str, str]]:
     return shown
 
 
-def _attempt(attempt: Attempt, at: datetime) -> dict[str, Any]:
-    ran = (attempt.ended_at or at) - attempt.called_at if attempt.called_at else None
+def _attempt(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
+    ran = ((attempt.ended_at or at) - attempt.called_at).total_seconds() if attempt.called_at else None
+    if attempt.number == job.attempt_number and job.ran_seconds is not None:
+        ran = job.ran_seconds  # the provider was done; what came then is our storing
     word, state = attempt.get_outcome_display() or "under way", OUTCOMES[attempt.outcome]
     if not attempt.outcome and not attempt.called_at:
         word, state = "not started", State.QUEUED
@@ -127,7 +129,7 @@ def _attempt(attempt: Attempt, at: datetime) -> dict[str, Any]:
         "row": attempt,
         "task": attempt.remote_id or "",
         "started": display.clock_time(attempt.called_at, at) if attempt.called_at else "–",
-        "ran": display.span(ran.total_seconds()) if ran is not None else "–",
+        "ran": display.span(ran) if ran is not None else "–",
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -176,6 +177,12 @@ class TestWhatItShows:
             "Asked to stop at",
         ):
             assert words in text, words
+
+    @pytest.mark.parametrize("state", [State.STORING, State.COMPLETED])
+    def test_an_attempt_ran_as_long_as_the_provider_took(self, admin: Client, state: State) -> None:
+        job = make_job(state)  # delivered after 30 s
+        Attempt.objects.filter(job=job, outcome="delivered").update(ended_at=NOON + timedelta(seconds=95))
+        assert [one["ran"] for one in admin.get(address(job)).context["attempts"]] == ["30 s"]
 
     def test_advice_by_the_kind_of_an_error_that_the_vendor_names_itself(self, admin: Client) -> None:
         job = make_job(State.FAILED)
