@@ -47,7 +47,7 @@ class OpenFilter(admin.SimpleListFilter):
 @admin.register(ReviewItem)
 class ReviewItemAdmin(OfJob):
     title = "Needs a person"
-    list_display = ("job_link", "happened", "sent", "looked_up", "tickets", "decide", "settled")
+    list_display = ("job_link", "prompt_line", "happened", "sent", "looked_up", "tickets", "decide", "settled")
     list_filter = (OpenFilter,)
     list_select_related = ("job__owner", "attempt__account")
     # the open ones first, and of them the one that waits longest
@@ -64,9 +64,14 @@ class ReviewItemAdmin(OfJob):
         for row in rows:
             row.at = at  # type: ignore[attr-defined]
 
+    @admin.display(description="Prompt")
+    def prompt_line(self, item: ReviewItem) -> str:
+        return display.clipped(item.job.prompt, f"{item.job.model_id} · {item.job.owner.username}")
+
     @admin.display(description="What happened")
     def happened(self, item: ReviewItem) -> str:
-        return display.with_sub(display.badge(item.job.state), display.clipped(item.what))
+        badge = display.badge(item.job.state)  # an unknown outcome begins with the badge's words
+        return display.with_sub(badge, display.clipped(item.what.removeprefix(f"{State.UNKNOWN.label.capitalize()}: ")))
 
     @admin.display(description="Sent")
     def sent(self, item: ReviewItem) -> str:

@@ -81,6 +81,12 @@ class TestList:
         ProviderAccount.objects.update(can_look_up=False)
         assert "cannot be asked for it" in admin.get(LIST).content.decode()
 
+    def test_tells_its_jobs_apart(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN, prompt="A heron lands on a frozen lake")
+        text = unescape(admin.get(LIST).content.decode())
+        assert "A heron lands on a frozen lake" in text and f"sora-2 · {job.owner.username}" in text
+        assert 'title="The connection broke after the request was sent."' in text
+
     def test_only_an_unknown_outcome_is_to_be_decided(self, admin: Client) -> None:
         paid_for_nothing()
         text = unescape(admin.get(LIST).content.decode())
