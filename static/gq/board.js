@@ -30,6 +30,12 @@
     if (said && now) said.textContent = now.textContent;
   };
 
+  // only what is new among the notes is read out, not all of them whenever a number in one has changed
+  const readOut = (old, fresh) => {
+    const said = document.getElementById("said"), news = $$(".gq-note", fresh).filter((one) => !$$(".gq-note", old).some((was) => was.id === one.id));
+    said.textContent = news.map((one) => one.querySelector("[data-said]").textContent).join(" ");
+  };
+
   const merge = (text) => {
     const page = new DOMParser().parseFromString(text, "text/html");
     let held = false;
@@ -41,7 +47,10 @@
       if (table && fresh.querySelector("table[data-rows]") && (edited(old) || table.matches(":hover"))) {
         renewRows(old, fresh);
         held = true;
-      } else replace(old, document.adoptNode(fresh));
+        continue;
+      }
+      if (fresh.id === "part-notes") readOut(old, fresh);
+      replace(old, document.adoptNode(fresh));
     }
     const seen = document.getElementById("seen");
     if (seen) seen.value = held ? "" : now; // what was held back is asked for again

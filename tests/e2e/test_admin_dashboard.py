@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from queue_app import clock
-from queue_app.models import AuditEntry, Job, ModelConcurrencyLimit, QueueSettings, User
+from queue_app.models import Alert, AuditEntry, Job, ModelConcurrencyLimit, QueueSettings, User
 from queue_app.work import policy
 from tests.e2e.browser import beside, staff_tab
 from tests.e2e.conftest import ana_of_staff
@@ -82,6 +82,22 @@ class TestLive:
         age = tab.locator("#card-wait time")
         before = age.inner_text()
         expect(age).not_to_have_text(before, timeout=5_000)
+
+    def test_the_focus_stays_at_its_error_and_only_what_is_new_is_read_out(self, stocked: Site, tab: Page) -> None:
+        retry = tab.locator("#retry-error-provider_5f_failed")
+        retry.focus()
+
+        def more_fail() -> None:
+            staff, at = User.objects.get(username="ana"), clock.now()
+            for _ in range(2):
+                Job.objects.filter(pk=make_job("failed", owner=staff, at=at).pk).update(error_code="asset_unreachable")
+            Alert.objects.create(rule_id="queue_depth", value=700, words="700 jobs wait.", opened_at=at)
+
+        beside(stocked, more_fail)
+        expect(tab.locator("#said")).to_contain_text("700 jobs wait.", timeout=10_000)
+        expect(tab.locator("#said")).not_to_contain_text("No worker beats.")
+        expect(tab.locator(".gq-failures b").first).to_have_text("asset_unreachable")
+        expect(retry).to_be_focused()
 
     def test_what_was_open_under_a_part_that_changed_is_open_again(self, stocked: Site, tab: Page) -> None:
         tab.locator("#numbers-throughput summary").click()
