@@ -54,6 +54,9 @@ class TestWhoSeesWhat:
         answer = client.get("/admin/queue_app/job/")
         assert answer.status_code == 302 and answer.headers["Location"].startswith("/admin/login/")
 
+    def test_the_log_in_has_a_heading(self, client: Client) -> None:
+        assert client.get("/admin/login/").content.decode().count("<h1") == 1
+
     def test_staff_see_the_sections_of_their_rights_alone(self, staff_with: StaffWith) -> None:
         _, client = staff_with("view_job")
         page = client.get("/admin/").content.decode()

@@ -55,6 +55,11 @@ def test_rows_change_where_they_stand_and_the_selection_and_the_focus_stay(site:
 
 
 def test_the_list_is_walked_with_the_keyboard(tab: Page, jobs: list[int]) -> None:
+    tab.click("#changelist-filter summary >> nth=0")
+    expect(tab.locator("#changelist-filter details[open]")).to_have_count(1)
+    tab.keyboard.press("Escape")
+    expect(tab.locator("#changelist-filter details[open]")).to_have_count(0)
+    expect(tab.locator("#changelist-filter summary").first).to_be_focused()
     for key in ("j", "j", "k", "j", "x"):
         tab.keyboard.press(key)
     expect(tab.locator(f"#job-{jobs[-2]} .action-select")).to_be_checked()
