@@ -57,6 +57,16 @@ class TestWhoSeesWhat:
     def test_the_log_in_has_a_heading(self, client: Client) -> None:
         assert client.get("/admin/login/").content.decode().count("<h1") == 1
 
+    def test_staff_find_back_to_the_queue_from_what_is_refused_or_is_not_there(
+        self, staff_with: StaffWith, client_for: Callable[[User], Client]
+    ) -> None:
+        back = '<a class="gq-btn" href="/admin/">Back to the queue</a>'
+        _, client = staff_with("view_job")
+        for address, status in (("/admin/queue_app/wallet/", 403), ("/admin/nothing/here/", 404)):
+            answer = client.get(address)
+            assert answer.status_code == status and back in answer.content.decode()
+        assert back not in client_for(make_job().owner).get("/nothing/here/").content.decode()
+
     def test_staff_see_the_sections_of_their_rights_alone(self, staff_with: StaffWith) -> None:
         _, client = staff_with("view_job")
         page = client.get("/admin/").content.decode()
