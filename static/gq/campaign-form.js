@@ -1,5 +1,6 @@
 /* The campaign form: what htmx cannot do by itself. An answer that is older than what was typed since is not shown (the next one
-   follows), opened prompts stay open over a swap, and what could not be saved is said. Without it the form works by its buttons. */
+   follows), buttons of the matrix are never lost on the way, opened prompts stay open over a swap, and what could not be saved is
+   said. Without it the form works by its buttons. */
 (() => {
   "use strict";
   const form = document.getElementById("campaign");
@@ -7,12 +8,23 @@
   const saved = document.getElementById("saved");
   const opened = new Set(); // cells whose prompts are shown in full
   let changes = 0;
-  const asked = new WeakMap(); // request → changes when it was sent
+  const asked = new WeakMap(); // request → changes when it was sent, and the button that it carries
+  const presses = []; // buttons whose turn has not come
+  let carried = null; // the button of the request that is being made
+  const ticked = new Map(); // rows ticked since the last request → whether they are in
 
   // a reload asks for the draft, it does not post this page's fields again
   window.history.replaceState(null, "", window.location.href);
 
-  form.addEventListener("input", () => { changes += 1; });
+  form.addEventListener("input", (e) => { changes += 1; if (e.target.name === "in") ticked.set(e.target.id, e.target.checked); });
+  // a button of the matrix goes with a request of the form's own: what is in flight may replace the button before its turn comes
+  form.addEventListener("click", (e) => {
+    const button = e.target.closest("button[formaction]");
+    if (!button || !window.htmx) return;
+    e.preventDefault();
+    presses.push({ do: button.value, value: form.elements.namedItem("value")?.value });
+    window.htmx.trigger(form, "gq:press");
+  });
   form.addEventListener("toggle", (e) => {
     if (e.target.matches(".gq-unclip")) opened[e.target.open ? "add" : "delete"](e.target.dataset.cell);
   }, true);
@@ -24,17 +36,29 @@
 
   // logging in again changes the token of this very page's forms; the cookie has the one that counts
   const token = () => document.cookie.split("; ").find((one) => one.startsWith("csrftoken="))?.slice(10);
-  document.addEventListener("htmx:configRequest", (e) => {
+  form.addEventListener("htmx:configRequest", (e) => {
     const now = token();
     if (now) { e.detail.headers["X-CSRFToken"] = now; e.detail.parameters.csrfmiddlewaretoken = now; }
+    // htmx would take address and name from whichever button has the focus
+    carried = presses.shift() || null;
+    e.detail.path = form.getAttribute("hx-post");
+    e.detail.parameters.do = carried?.do || "update";
+    if (carried?.value) e.detail.parameters.value = carried.value;
+    ticked.clear();
   });
 
-  document.addEventListener("htmx:beforeRequest", (e) => asked.set(e.detail.xhr, changes));
-  document.addEventListener("htmx:beforeSwap", (e) => {
-    if (asked.get(e.detail.xhr) !== changes) e.detail.shouldSwap = false;
+  form.addEventListener("htmx:beforeRequest", (e) => asked.set(e.detail.xhr, { changes, carried }));
+  let pressed = ""; // the button whose answer is shown
+  form.addEventListener("htmx:beforeSwap", (e) => {
+    const then = asked.get(e.detail.xhr);
+    pressed = then?.carried?.do || "";
+    // what a button has done to the matrix is in its answer alone: that one is shown in any case
+    if (then && then.changes !== changes && !pressed) e.detail.shouldSwap = false;
   });
-  let pressed = ""; // the button whose answer is awaited
-  form.addEventListener("click", (e) => { pressed = e.target.closest("button[name=do]")?.value || ""; });
+  form.addEventListener("htmx:afterSwap", () => {
+    for (const [id, isIn] of ticked) { const box = document.getElementById(id); if (box) box.checked = isIn; }
+  });
+  form.addEventListener("htmx:afterRequest", () => { if (presses.length) window.htmx.trigger(form, "gq:press"); });
   document.addEventListener("htmx:afterSettle", () => {
     for (const cell of opened) { const found = form.querySelector(`.gq-unclip[data-cell="${cell}"]`); if (found) found.open = true; }
     for (const field of form.querySelectorAll("[aria-describedby^=note-]")) {

@@ -24,6 +24,13 @@ CHANGE = """() => new Promise((done) => {
     document.addEventListener("htmx:afterSwap", () => done(performance.now() - began), { once: true });
     field.value += "."; field.dispatchEvent(new Event("input", { bubbles: true })); })"""
 
+# a field and what is put in it, or a button or checkbox and the milliseconds after which it is pressed
+PRESS = """async (steps) => { for (const [id, what] of steps) {
+    if (typeof what === "number") await new Promise((done) => setTimeout(done, what));
+    const one = document.getElementById(id);
+    if (typeof what === "number") one.click();
+    else { one.value = what; one.dispatchEvent(new Event("input", { bubbles: true })); } } }"""
+
 
 @pytest.fixture(scope="module")
 def site(django_db_blocker: Any) -> Iterator[Site]:
@@ -119,6 +126,20 @@ class TestWithJavaScript:
             tab.locator("#exclude-shown").press("Enter")
             expect(tab.locator("#summary")).to_contain_text("Every combination is excluded")
             expect(tab.locator("#matrix-said")).to_be_focused()
+
+    def test_a_button_counts_however_soon_after_a_change_it_is_pressed(self, site, ana):
+        with browser.window() as tab:
+            open_form(tab, site, ana)
+            fill_four(tab)
+            expect(tab.locator("#launch")).to_contain_text("Launch 4 videos")
+            tab.evaluate(PRESS, [["f-value", "mood=dramatic"], ["exclude-value", 0]])  # before the change is sent
+            expect(tab.locator("#summary")).to_contain_text("2 excluded")
+            assert tab.locator("h1").count() == 1  # the answer is the preview, not a page within the page
+            tab.evaluate(PRESS, [["f-big_idea", "The box opens."], ["include-shown", 150]])  # while it is answered
+            expect(tab.locator("#sample")).to_contain_text("The box opens.")
+            expect(tab.locator("#summary")).not_to_contain_text("excluded")
+            tab.evaluate(PRESS, [["f-value", "mood=calm"], ["exclude-value", 0], ["f-name", "Calm"], ["in-4", 0]])
+            expect(tab.locator("#summary")).to_contain_text("3 excluded")  # typed and ticked before the answer came
 
     def test_660_cells_follow_a_change_and_turn_pages(self, site, ana, figures):
         with browser.window() as tab:
