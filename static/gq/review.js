@@ -78,18 +78,29 @@
   const isVerdict = (el) => el?.matches?.("form.acts");
   document.addEventListener("htmx:beforeRequest", (e) => { if (isVerdict(e.detail.elt)) before.set(e.detail.xhr, verdictOf(e.detail.elt)); });
   document.addEventListener("htmx:afterRequest", (e) => {
-    if (!before.has(e.detail.xhr)) return;
-    if (e.detail.successful) { done.push({ url: e.detail.requestConfig.path, id: e.detail.elt.id, review: before.get(e.detail.xhr) }); undo.disabled = false; }
+    if (!e.detail.successful) return;
+    const asked = e.detail.requestConfig; // its form is replaced by now: e.detail.elt is what the form stood in
+    if (before.has(e.detail.xhr)) done.push({ url: asked.path, id: asked.elt.id, review: before.get(e.detail.xhr) });
+    else if (undo && asked.elt === undo) done.splice(done.indexOf(taken), 1);
+    if (undo) undo.disabled = !done.length;
   });
-  const takeBack = () => {
-    const last = done.pop(); if (!last || !undo) return;
-    undo.disabled = !done.length;
-    const acts = document.getElementById(last.id);
-    const shown = acts ? { target: acts, select: `#${last.id}`, swap: "outerHTML" } : { swap: "none" };
-    window.htmx.ajax("POST", last.url, { source: document.body, ...shown, values: { review: last.review, next: location.pathname + location.search } });
+  let taken = null, queue = Promise.resolve(); // one after the other, each of what is the last one then
+  const takeLast = () => {
+    taken = done.at(-1); if (!taken) return null;
+    const acts = document.getElementById(taken.id);
+    const shown = acts ? { target: acts, select: `#${taken.id}`, swap: "outerHTML" } : { swap: "none" };
     if (acts) go(acts.closest(".gq-vid"));
+    return window.htmx.ajax("POST", taken.url, { source: undo, ...shown, values: { review: taken.review, next: location.pathname + location.search } });
   };
+  const takeBack = () => { if (undo) queue = queue.then(takeLast).catch(() => {}); }; // a failure is said below, and leaves it to be tried again
   undo?.addEventListener("click", takeBack);
+  // a note that is saved folds up: who pressed its button goes on at what unfolds it
+  document.addEventListener("htmx:afterSettle", (e) => {
+    const remark = e.detail.requestConfig?.elt.closest(".gq-remark");
+    if (!remark || document.activeElement !== document.body) return;
+    const now = document.getElementById(remark.id);
+    now?.querySelector(now.open ? "textarea" : "summary").focus();
+  });
   document.addEventListener("click", (e) => {
     const next = e.target.closest("[data-judge-next]"); if (!next) return;
     const open = $$("article.gq-vid").filter((card) => { const form = card.querySelector("form.acts"); return form && !verdictOf(form); });

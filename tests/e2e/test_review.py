@@ -60,8 +60,17 @@ def test_results_are_played_sought_in_judged_by_key_and_taken_along(
     window.keyboard.press("j")
     window.keyboard.press("w")
     expect(window.locator("#win-3")).to_have_attribute("aria-pressed", "true")
+    # undo takes the verdict back and leaves the rest of its card: what is typed, and the place
+    window.click("#remark-3 summary")
+    window.fill("#remark-text-3", "Shorter, please.")
+    window.focus("#cell-4 a.gq-shot")
     window.keyboard.press("u")
     expect(window.locator("#win-3")).to_have_attribute("aria-pressed", "false")
+    expect(window.locator("#cell-3 a.gq-shot")).to_be_focused()
+    expect(window.locator("#remark-text-3")).to_have_value("Shorter, please.")
+    window.click("#remark-3 button")
+    expect(window.locator("#remark-3 summary")).to_have_text("Note: Shorter, please.")
+    expect(window.locator("#remark-3 summary")).to_be_focused()
     expect(window.locator("#review-judged")).to_contain_text("2 of 4 judged")
     expect(window.locator("#count-approved")).to_have_text("1")
 
