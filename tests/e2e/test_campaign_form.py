@@ -167,8 +167,10 @@ class TestWithJavaScript:
     def test_the_draft_survives_a_reload_a_log_out_and_a_restart_of_the_server(self, site, web, ana):
         with browser.window() as tab:
             open_form(tab, site, ana)
+            expect(tab.locator("#do-discard")).to_have_count(0)
             fill_four(tab)
             expect(tab.locator("#saved")).to_contain_text("Draft saved")
+            expect(tab.locator("#do-discard")).to_be_visible()
             expect(tab.locator("#launch")).to_contain_text("Launch 4 videos")
             tab.reload()
             expect(tab.locator("#launch")).to_contain_text("Launch 4 videos")
