@@ -2,10 +2,8 @@
 
 import json
 import uuid
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from functools import wraps
 from typing import Any
 
 from django.contrib import messages
@@ -27,7 +25,6 @@ from campaigns.views import fields
 from campaigns.views.access import viewer
 from campaigns.views.matrix import Matrix, marked
 from queue_app import clock
-from queue_app.admin.live import fragment_wanted
 from queue_app.models import User
 from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
@@ -36,19 +33,6 @@ from queue_app.work.intake import IntakeRefused, ModelNotAvailable
 
 NOTED = ("name", *TEXTS, "dimensions", "model", "duration", "aspect_ratio", "loop", "priority", "max_concurrent")
 SHOWS = list(zip(forms.SHOWS, ("All", "Blocked", "Warning", "Excluded"), strict=True))
-View = Callable[[HttpRequest], HttpResponse]
-
-
-def told_when_logged_out(view: View) -> View:
-    """To htmx, 401 instead of the log-in page in the middle of a form: the page then says so and keeps what was typed."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest) -> HttpResponse:
-        if fragment_wanted(request) and not request.user.is_authenticated:
-            return HttpResponse(status=401)
-        return login_required(view)(request)
-
-    return guarded
 
 
 @never_cache
@@ -71,7 +55,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@told_when_logged_out
+@login_required
 @require_POST
 def preview(request: HttpRequest) -> HttpResponse:
     """Save the draft and answer with all that follows from what was typed: count, cost, time, matrix, advice."""

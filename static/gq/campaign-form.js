@@ -34,11 +34,7 @@
     if (clip && !clip.title) clip.title = clip.textContent;
   });
 
-  // logging in again changes the token of this very page's forms; the cookie has the one that counts
-  const token = () => document.cookie.split("; ").find((one) => one.startsWith("csrftoken="))?.slice(10);
   form.addEventListener("htmx:configRequest", (e) => {
-    const now = token();
-    if (now) { e.detail.headers["X-CSRFToken"] = now; e.detail.parameters.csrfmiddlewaretoken = now; }
     // htmx would take address and name from whichever button has the focus
     carried = presses.shift() || null;
     e.detail.path = form.getAttribute("hx-post");
@@ -73,23 +69,19 @@
     if (window.location.search && saved.querySelector("time")) window.history.replaceState(null, "", window.location.pathname);
   });
 
-  const notSaved = (why, link) => {
-    const inputs = saved.querySelectorAll("input");
-    saved.replaceChildren(`Not saved: ${why} `, ...(link ? [link] : []), ...inputs);
-  };
+  const notSaved = (why) => saved.replaceChildren(`Not saved: ${why}`, ...saved.querySelectorAll("input"));
   document.addEventListener("htmx:sendError", () => notSaved("no answer from the server. What you typed stays here; the next change tries again."));
   document.addEventListener("htmx:timeout", () => notSaved("the server took too long. The next change tries again."));
+  const loggedOut = document.getElementById("logged-out"); // shown by session.js; a page load would lose what was typed since
   document.addEventListener("htmx:responseError", (e) => {
-    if (e.detail.xhr.status !== 401) return notSaved(`the server answered ${e.detail.xhr.status}. What you typed stays here.`);
-    const link = document.createElement("a");
-    Object.assign(link, { href: "/login/", target: "_blank", rel: "noopener", textContent: "log in in another tab" });
-    notSaved("you are logged out. What you typed stays here: then change something, and it is saved;", link);
+    const isOut = e.detail.xhr.status === 401;
+    if (isOut) document.getElementById("launch").disabled = true;
+    notSaved(isOut ? "you are logged out." : `the server answered ${e.detail.xhr.status}. What you typed stays here.`);
   });
 
   // one press, one launch; the server would see to it anyway
-  form.addEventListener("submit", () => {
-    const now = token(), field = form.elements.namedItem("csrfmiddlewaretoken");
-    if (now && field) field.value = now;
+  form.addEventListener("submit", (e) => {
+    if (!loggedOut.hidden) { e.preventDefault(); return; }
     setTimeout(() => { for (const one of form.querySelectorAll("button[name=do]")) one.disabled = true; });
   });
   window.addEventListener("pageshow", (e) => { if (e.persisted) window.location.reload(); });

@@ -113,7 +113,10 @@
     const note = Object.assign(document.createElement("div"), { className: "gq-toast", textContent: text });
     document.getElementById("toasts").append(note); setTimeout(() => note.remove(), 6000);
   };
-  document.addEventListener("htmx:responseError", (e) => toast(`Not saved (${e.detail.xhr.status}). Load the page again and try once more.`));
+  document.addEventListener("htmx:responseError", (e) => {
+    const status = e.detail.xhr.status; // what 401 means is said by session.js
+    if (status !== 401) toast(`Not saved (${status}). Load the page again and try once more.`);
+  });
   document.addEventListener("htmx:sendError", () => toast("Not saved: the server cannot be reached. Try again."));
 
   // keys; theme.js keeps whether single keys are on, and opens the dialog

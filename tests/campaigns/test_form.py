@@ -107,9 +107,6 @@ class TestOpening:
     def test_needs_a_log_in(self, client):
         assert client.get(NEW)["Location"] == f"/login/?next={NEW}"
 
-    def test_htmx_is_told_so_instead_of_getting_the_log_in_page(self, client):
-        assert client.post(PREVIEW, headers=HTMX).status_code == 401
-
     def test_writes_nothing(self, tab):
         assert tab.answer.status_code == 200
         assert not Draft.objects.exists()

@@ -255,11 +255,24 @@ class TestWhenTheServerDoesNotAnswer:
     def test_logged_out_in_another_tab_it_asks_to_log_in_again_and_then_saves(self, site, ana):
         with troubled() as tab:
             open_form(tab, site, ana)
-            other = tab.context.new_page()
+            fill_four(tab)
+            expect(tab.locator("#launch")).to_be_enabled()
+            home, other = tab.context.new_page(), tab.context.new_page()
+            home.goto(site.url)
             other.goto(f"{site.url}/campaigns/")
             other.get_by_role("button", name="Log out").click()
             tab.fill("#f-big_idea", "Typed while logged out.")
             expect(tab.locator("#saved")).to_contain_text("Not saved: you are logged out.")
+            expect(tab.locator("#logged-out")).to_contain_text("Log in in another tab; what you typed stays here.")
+            expect(tab.locator("#launch")).to_be_disabled()
+            tab.press("#f-name", "Enter")  # would load a page, and lose what was typed
+            home.select_option("#duration", index=1)
+            expect(home.locator("#logged-out")).to_contain_text("You are logged out.")
+            expect(home.locator("#quick-choices")).not_to_contain_text("Password")
             open_form(other, site, ana)
-            tab.fill("#f-brand", "Maison Alder")
+            tab.fill("#f-name", "Spring")
             expect(tab.locator("#saved")).to_contain_text("Draft saved")
+            expect(tab.locator("#logged-out")).to_be_hidden()
+            expect(tab.locator("#launch")).to_be_enabled()
+        with site.orm():
+            assert Draft.objects.get(owner=ana).body["big_idea"] == "Typed while logged out."
