@@ -93,6 +93,7 @@ def _cell(job: Job) -> dict[str, Any] | None:
     combination = found.combination
     return {
         "campaign": combination.campaign,
+        "index": combination.index,
         "name": cells.name(
             {key: combination.values[key] for key in combination.campaign.dimensions}, combination.campaign.labels
         ),

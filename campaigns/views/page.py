@@ -78,6 +78,7 @@ def cells(request: HttpRequest, pk: int) -> HttpResponse:
         "status": status,
         "where": cell_reads.name(wanted, campaign.labels),
         "query": query.urlencode(),
+        "may_change": may_change(request, campaign.batch.owner_id),
     }
     return render(request, "campaigns/cells.html", context)
 

@@ -113,10 +113,13 @@ class TestWhatItSays:
         with transaction.atomic():
             locked = Job.objects.select_related("model", "kind", "batch").get(pk=third.pk)
             lifecycle.fail(locked, at=NOON, actor="poller", trouble=Trouble("rejected", "It shows a real person."))
-        said = text_of(look(web, page(campaign)))
+        html = look(web, page(campaign))
+        said = text_of(html)
         assert "provider_failed It broke." in said
-        assert "A retry of these costs 8 tickets. 2" in said
+        assert "A retry of these costs 8 tickets. Edit their prompts… 2" in said
         assert "rejected It shows a real person. Edit the prompt, then make it again" in said
+        assert f'href="{reverse("campaigns:cells", args=[campaign.pk])}?status=failed">Edit their prompts…' in html
+        assert f'href="{reverse("campaigns:cell", args=[campaign.pk, 3])}">Edit the prompt…' in html
 
     def test_a_blocked_cell_shows_the_rule_the_word_and_the_mend(self, web: Client, owner: User) -> None:
         ComplianceRule.objects.create(name="No calm", pattern="calm", reason="Too quiet.", instead="still")
@@ -126,6 +129,7 @@ class TestWhatItSays:
         assert "2 blocked, not bought" in text_of(html)
         assert "No calm : Calm Too quiet. Write “still” instead." in text_of(html)
         assert html.count('class="gq-cell is-blocked"') == 2
+        assert f'href="{reverse("campaigns:cells", args=[campaign.pk])}?status=blocked">Edit their prompts…' in html
 
     def test_a_campaign_that_has_ended_says_so(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
@@ -287,6 +291,18 @@ class TestCells:
         assert look(web, f"{address}?status=failed").count('id="cell-') == 1
         assert look(web, f"{address}?aesthetic=ugc").count('id="cell-') == 2
         assert "No cell is in this state now" in look(web, f"{address}?status=completed")
+
+    def test_what_failed_or_is_blocked_leads_to_where_its_prompt_is_edited(self, web: Client, owner: User) -> None:
+        ComplianceRule.objects.create(name="No calm", pattern="calm", reason="Too quiet.")
+        campaign = make_campaign(owner)
+        failed, _ = jobs_of(campaign)
+        bring(failed, State.FAILED)
+        html = look(web, reverse("campaigns:cells", args=[campaign.pk]))
+        for index in (failed.combination.index, *campaign.combinations.filter(blocked=True).values_list("index", flat=True)):
+            assert f'href="{reverse("campaigns:cell", args=[campaign.pk, index])}">Edit the prompt…' in html
+        assert html.count("Edit the prompt…") == 3
+        html = look(web, reverse("campaigns:job", args=[failed.pk]))
+        assert f'id="do-edit" href="{reverse("campaigns:cell", args=[campaign.pk, failed.combination.index])}"' in html
 
     def test_660_come_in_pages(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner, full_matrix())
