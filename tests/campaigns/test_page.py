@@ -304,6 +304,15 @@ class TestCells:
         html = look(web, reverse("campaigns:job", args=[failed.pk]))
         assert f'id="do-edit" href="{reverse("campaigns:cell", args=[campaign.pk, failed.combination.index])}"' in html
 
+    def test_the_menu_marks_the_section_of_all_that_belongs_to_a_campaign(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        job = jobs_of(campaign)[0]
+        within = [reverse(f"campaigns:{name}", args=[campaign.pk]) for name in ("page", "cells", "review", "cancel")]
+        for address in (*within, reverse("campaigns:cell", args=[campaign.pk, 1]), reverse("campaigns:job", args=[job.pk])):
+            assert re.findall(r'aria-current="\w+">([\w ]+)</a>', look(web, address))[0] == "Campaigns", address
+        assert 'aria-current="page">Campaigns' in look(web, reverse("campaigns:list"))
+        assert ">Campaigns" in look(web, "/") and 'aria-current="true">Campaigns' not in look(web, "/")
+
     def test_660_come_in_pages(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner, full_matrix())
         address = reverse("campaigns:cells", args=[campaign.pk])
