@@ -5,9 +5,10 @@ from django.core.mail import send_mail
 from django.db.models import Count, Q
 from django.urls import reverse
 
+from campaigns import verbs
 from campaigns.models import Campaign
 from queue_app import clock
-from queue_app.models import Job, Notice, OutboxMessage, State
+from queue_app.models import Notice, OutboxMessage, State
 
 
 def deliver(message_id: int) -> None:
@@ -29,8 +30,7 @@ def deliver(message_id: int) -> None:
 
 
 def _counts(campaign: Campaign) -> str:
+    """Cells by the state of their latest version, as the campaign's page counts them."""
     states = (State.COMPLETED, State.FAILED, State.CANCELLED)
-    counts = Job.objects.filter(batch=campaign.pk).aggregate(
-        **{state.value: Count("id", filter=Q(state=state)) for state in states}
-    )
+    counts = verbs.latest_jobs(campaign).aggregate(**{state.value: Count("id", filter=Q(state=state)) for state in states})
     return ", ".join(f"{counts[state.value]} {state.label.lower()}" for state in states if counts[state.value])
