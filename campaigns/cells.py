@@ -21,8 +21,8 @@ TELLING = (
     State.SUBMITTING,
     State.STORING,
     State.QUEUED,
-    State.COMPLETED,
     State.CANCELLED,
+    State.COMPLETED,
     BLOCKED,
 )
 # the order in which the parts of a whole are shown

@@ -118,8 +118,8 @@ def state_of(counts: Mapping[str, int], *, paused: bool) -> str:
     if at_work or waiting_still:
         untouched = waiting_still == sum(counts[status] for status in Status)
         return "paused" if paused else str(Status.QUEUED if untouched else Status.PROCESSING)
-    ended = (status for status in (Status.FAILED, Status.COMPLETED) if counts[status])
-    return str(next(ended, Status.CANCELLED))
+    ended = (status for status in (Status.FAILED, Status.CANCELLED) if counts[status])
+    return str(next(ended, Status.COMPLETED))
 
 
 def version(campaign: Campaign, *, at: datetime) -> str:

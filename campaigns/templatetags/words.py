@@ -82,8 +82,8 @@ def counted(counts: Mapping[str, int]) -> str:
 def campaign_state(counts: Mapping[str, int], paused: bool) -> dict[str, Any]:
     """The badge of a campaign."""
     state = progress.state_of(counts, paused=paused)
-    failed = f"Ended, {display.number(counts[Status.FAILED])} failed"
-    return {"state": state, "words": failed if state == Status.FAILED else state.capitalize()}
+    missing = state in (Status.FAILED, Status.CANCELLED)
+    return {"state": state, "words": f"Ended, {display.number(counts[state])} {state}" if missing else state.capitalize()}
 
 
 def _parts(numbers: Mapping[str, int]) -> list[dict[str, str]]:

@@ -140,6 +140,16 @@ class TestWhatItSays:
         assert "Nothing is open" in said
         assert "Cancel…" not in said
 
+    def test_a_campaign_of_which_some_was_cancelled_is_not_said_to_be_completed(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        first, *others = jobs_of(campaign)
+        bring(first, State.COMPLETED)
+        lifecycle.cancel([job.pk for job in others], at=NOON, actor="user")
+        for address in (page(campaign), reverse("campaigns:list"), reverse("campaigns:home")):
+            html = look(web, address)
+            assert re.search(r'<span class="gq-badge is-cancelled">[^\n]*Ended, 3 cancelled</span>', html)
+            assert "Completed</span>" not in html
+
     def test_a_name_that_is_markup_stays_a_name(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner, name="<script>alert(1)</script>")
         assert "<script>alert(1)" not in look(web, page(campaign))
@@ -173,6 +183,14 @@ class TestTheMap:
         assert 'aria-label="Calm, UGC: 1 completed, 1 failed"' in html
         assert re.search(r'class="gq-cell is-many is-failed"[^>]*>[^/]*/></svg>1/2</a>', html)
         assert f'href="/campaigns/{campaign.pk}/cells/?mood=calm&amp;aesthetic=ugc"' in html
+
+    def test_a_square_of_which_some_was_cancelled_does_not_look_stored(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, {"aesthetic": ["ugc", "cinematic"], "mood": ["calm"], "gender": ["female", "male"]})
+        first, second, *_ = jobs_of(campaign)
+        bring(first, State.COMPLETED)
+        lifecycle.cancel([second.pk], at=NOON, actor="user")
+        html = look(web, page(campaign, "?rows=mood&columns=aesthetic"))
+        assert re.search(r'class="gq-cell is-many is-cancelled"[^>]*>[^/]*/></svg>1/2</a>', html)
 
     def test_the_others_can_be_unfolded_into_rows(self, web: Client, owner: User) -> None:
         campaign = make_campaign(
