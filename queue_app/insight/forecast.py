@@ -2,9 +2,9 @@
 How long until a job, a batch, or a campaign yet to be launched is done: p50 and p90 in seconds, and what they rest on.
 
 The lanes are played forward (`rules.drain`) at most every 5 s in a process, for all who ask; sooner only for a job that came
-after that, and never for more than a fortieth of the time; in a thread where it takes long. A job finds its start on the curve
-of its lane by its order, so an answer costs no walk through the queue. Not foreseen: jobs that come later, retries, and the
-moment it takes to store a file.
+after that or a batch that has grown or shrunk, and never for more than a fortieth of the time; in a thread where it takes long.
+A job finds its start on the curve of its lane by its order, so an answer costs no walk through the queue. Not foreseen: jobs
+that come later, retries, and the moment it takes to store a file.
 """
 
 import os
@@ -35,6 +35,7 @@ _NEVER = {PAUSED: NO_END, NOT_OFFERED: "no provider offers it now"}
 ENDED = "ended"
 STORING = "made; its files are being stored"
 BEHIND_ALL = 1 << 62  # an order key
+_AT_WORK = {State.SUBMITTING, State.RUNNING}  # of which it can be foreseen when they end
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def for_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate]:
     """The same for many, with the queries of one: at most one, but for drawing the curves."""
     listed = list(jobs)
     queued = [job for job in listed if job.state == State.QUEUED and not job.held]
-    running = [job.pk for job in listed if job.state in (State.SUBMITTING, State.RUNNING)]
+    running = [job.pk for job in listed if job.state in _AT_WORK]
     if not queued and not running:
         return {job.pk: _of_other(job) for job in listed}
     known = current(at)
@@ -87,26 +88,28 @@ class _Alike(NamedTuple):
 
 
 def for_batch(batch_id: int, at: datetime) -> Estimate:
-    """Time until the batch's last open job has ended; zero when none is open. Unknown outcomes are left out, and named."""
+    """
+    Time until the batch's last open job has ended; zero when none is open. Unknown outcomes are left out, and named; what is
+    being cancelled is left out while more is open.
+    """
     open_jobs = Job.objects.filter(batch=batch_id, state__in=OPEN_STATES)
     alike = open_jobs.values_list("state", "held", "model", "kind", "owner", "priority", "batch__max_concurrent")
     rows = [_Alike(*row) for row in alike.annotate(Count("pk")).order_by()]
     if any(row.held for row in rows):
         return Estimate(None, None, NO_END)
+    states = {row.state for row in rows}
     unknown = sum(row.jobs for row in rows if row.state == State.UNKNOWN)
-    waiting = [row for row in rows if row.state not in (State.UNKNOWN, State.STORING)]
-    if not waiting:
-        return Estimate(None, None, _unknown(unknown)) if unknown else Estimate(0.0, 0.0, STORING if rows else ENDED)
-    behind = [row for row in waiting if row.state == State.QUEUED]
-    queued = sum(row.jobs for row in behind)
-    known = current(at)
-    if known.count_of_batch(batch_id) < queued:
-        known = current(at, newer=True)
-    if known.count_of_batch(batch_id) < queued:  # not drawn yet: as a batch that comes in behind what is drawn
-        last = min(behind, key=lambda row: row.priority)
-        found = known.of_new(Alike(last.model, last.kind, None, last.owner), queued, priority=last.priority, cap=last.cap)
+    if State.QUEUED in states:
+        found = _of_waiting(batch_id, rows, at=at)
+    elif states & _AT_WORK:  # however old the curves are: nothing of it waits
+        foreseen = for_jobs(open_jobs.filter(state__in=_AT_WORK), at).values()
+        found = max(foreseen, key=lambda one: one.p50_seconds or 0.0, default=Estimate(0.0, 0.0, STORING))
+    elif unknown:
+        return Estimate(None, None, _unknown(unknown))
+    elif State.CANCELLING in states:
+        return Estimate(None, None, State.CANCELLING.label.lower())
     else:
-        found = known.of_batch(batch_id, {row.model for row in waiting}, at=at)
+        return Estimate(0.0, 0.0, STORING if rows else ENDED)
     return Estimate(found.p50_seconds, found.p90_seconds, f"{found.basis}; {_unknown(unknown)}") if unknown else found
 
 
@@ -220,6 +223,19 @@ class Forecast:
 
 _lock = Lock()
 _drawn: Forecast | None = None
+
+
+def _of_waiting(batch_id: int, rows: Sequence[_Alike], *, at: datetime) -> Estimate:
+    """For a batch of which jobs wait; ``rows`` are all that are open."""
+    behind = [row for row in rows if row.state == State.QUEUED]
+    queued = sum(row.jobs for row in behind)
+    known = current(at)
+    if known.count_of_batch(batch_id) != queued:
+        known = current(at, newer=True)
+    if known.count_of_batch(batch_id) < queued:  # not drawn yet: as a batch that comes in behind what is drawn
+        last = min(behind, key=lambda row: row.priority)
+        return known.of_new(Alike(last.model, last.kind, None, last.owner), queued, priority=last.priority, cap=last.cap)
+    return known.of_batch(batch_id, {row.model for row in rows if row.state == State.QUEUED or row.state in _AT_WORK}, at=at)
 
 
 def _drawn_anew(known: Forecast | None, *, at: datetime) -> Forecast:

@@ -163,6 +163,19 @@ class TestWhatItSays:
         bring(jobs_of(campaign)[0], State.RUNNING)
         assert "Why it waits" not in text_of(look(web, page(campaign)))
 
+    def test_what_is_being_cancelled_has_no_end_even_if_it_ends_while_the_page_is_drawn(
+        self, web: Client, owner: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        campaign = make_campaign(owner)
+        first, *others = jobs_of(campaign)
+        lifecycle.cancel([job.pk for job in others], at=NOON, actor="user")
+        bring(first, State.CANCELLING)
+        monkeypatch.setattr(cells, "of", Mock(return_value=cells.of(campaign)))
+        with transaction.atomic():
+            asked = Job.objects.lock().get(pk=first.pk)
+            lifecycle.confirm_cancel(asked, at=NOON, actor="poller", evidence="The provider says cancelled.")
+        assert "Cancel asked until the provider says that it has stopped –" in text_of(look(web, page(campaign)))
+
 
 class TestTheMap:
     def test_each_cell_is_a_link_with_a_full_label(self, web: Client, owner: User) -> None:

@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from queue_app import lifecycle
 from queue_app.insight import forecast, scene
 from queue_app.insight.forecast import Estimate
 from queue_app.models import Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, State, User
@@ -202,6 +203,35 @@ class TestABatch:
         queued(4, batch=batch, owner=batch.owner)
 
         assert forecast.for_batch(batch.pk, NOON).p50_seconds == 60
+
+    def test_shrunk_by_a_cancel_is_seen_at_once(self):
+        limit(number=1)
+        batch = BatchFactory()
+        jobs = queued(6, batch=batch, owner=batch.owner)
+        assert forecast.for_batch(batch.pk, NOON).p50_seconds == 180
+        forecast._drawn.cost = 0.0
+        lifecycle.cancel([job.pk for job in jobs[1:]], at=NOON, actor="user")
+
+        assert forecast.for_batch(batch.pk, NOON).p50_seconds == 30
+
+    def test_of_which_nothing_waits_any_more_ends_with_what_runs_however_old_the_curves_are(self):
+        limit(number=1)
+        batch = BatchFactory()
+        make_job(State.RUNNING, batch=batch, owner=batch.owner)
+        jobs = queued(5, batch=batch, owner=batch.owner)
+        assert forecast.for_batch(batch.pk, NOON).p50_seconds == 180
+        forecast._drawn.cost = 3_600.0  # too dear to be drawn anew
+        lifecycle.cancel([job.pk for job in jobs], at=NOON, actor="user")
+
+        assert forecast.for_batch(batch.pk, NOON).p50_seconds == 30
+
+    def test_of_which_all_is_being_cancelled_ends_nobody_knows_when(self):
+        batch = BatchFactory()
+        make_job(State.CANCELLING, batch=batch, owner=batch.owner)
+        assert forecast.for_batch(batch.pk, NOON) == Estimate(None, None, "cancel asked")
+
+        make_job(State.RUNNING, batch=batch, owner=batch.owner)
+        assert forecast.for_batch(batch.pk, NOON).p50_seconds == 30
 
 
 class TestANewBatch:
