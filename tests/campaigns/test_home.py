@@ -197,6 +197,7 @@ class TestHome:
         job = make_job(owner=owner)
         fragment = web.get(HOME, headers=HTMX).content.decode()
         assert "<form" not in fragment  # what is being typed stays
+        assert re.search(r'id="wallet-pill" hx-swap-oob="true"[^>]*, 4 reserved"', fragment)
         found = re.search(r'name="seen" value="(\w+)"', fragment)
         assert found
         assert web.get(HOME, {"seen": found[1]}, headers=HTMX).status_code == 204
@@ -307,6 +308,12 @@ class TestJobPage:
         assert client_for(UserFactory(staff=True)).post(f"/jobs/{job.pk}/cancel/").status_code == 403
         client_for(operator()).post(f"/jobs/{job.pk}/cancel/")
         assert Job.objects.get().state == State.CANCELLED
+
+    def test_it_renews_the_wallet_above_too(self, web: Client, owner: User) -> None:
+        job = make_job(owner=owner)
+        html = web.get(f"/jobs/{job.pk}/", headers=HTMX).content.decode()
+        assert re.search(r'id="wallet-pill" hx-swap-oob="true"[^>]*, 4 reserved"', html)
+        assert look(web, f"/jobs/{job.pk}/").count('id="wallet-pill"') == 1
 
     def test_nothing_new_is_204(self, web: Client, owner: User) -> None:
         with transaction.atomic():

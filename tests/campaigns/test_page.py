@@ -251,8 +251,16 @@ class TestRenewal:
         answer = web.get(page(make_campaign(owner)), headers=HTMX)
         html = answer.content.decode()
         assert "<html" not in html
-        assert html.count('hx-swap-oob="true"') == 5
+        assert html.count('hx-swap-oob="true"') == 6
         assert "<select" not in html  # a menu that is open must not be taken away
+
+    def test_the_wallet_above_agrees_with_the_page(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        lifecycle.cancel([jobs_of(campaign)[0].pk], at=NOON, actor="user")
+        html = web.get(page(campaign), headers=HTMX).content.decode()
+        assert re.search(r'id="wallet-pill" hx-swap-oob="true"[^>]*, 12 reserved"', html)
+        assert "To come: reserved, 3 open 12 tickets" in text_of(html)
+        assert 'id="wallet-pill" href' in look(web, page(campaign))
 
     def test_nothing_new_is_204_at_little_cost(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
