@@ -68,8 +68,14 @@ class _Map:
     links: Links
 
 
-def axes(dimensions: Choices, *, rows: str = "", columns: str = "") -> Axes:
-    """The axes that were asked for; the most legible ones where nothing sound was asked for."""
+def axes(dimensions: Choices, *, rows: str = "", columns: str = "", before: Axes | None = None) -> Axes:
+    """
+    The axes that were asked for; the most legible ones where nothing sound was asked for.
+
+    :param before: what was shown until now: a dimension that is asked for on both axes then changes places with the other one.
+    """
+    if before and rows == columns:
+        rows, columns = (before.columns, columns) if before.rows == columns else (rows, before.rows)
     by_size = sorted(dimensions, key=lambda key: -len(dimensions[key]))
     if columns not in dimensions:
         narrow = [key for key in by_size if key != rows and len(dimensions[key]) <= COLUMNS_MOST]

@@ -1,12 +1,13 @@
 """The page of a campaign, the list of its cells, and what may be asked of it, each said before it is done."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Sum
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -34,25 +35,32 @@ CELLS_A_PAGE = 100
 def page(request: HttpRequest, pk: int) -> HttpResponse:
     """The campaign; to htmx its changing parts, or 204 when nothing has changed since ``seen``."""
     campaign, at = campaign_seen_by(request, pk), clock.now()
-    token = version(campaign, at=at)
+    choices = campaign.dimensions
+    before = _axes(_shown_address(request), choices)
+    chosen = _axes(request.GET, choices, before=before)
+    token = f"{version(campaign, at=at)}-{chosen.rows}-{chosen.columns}"
     if unchanged(request, token):
         return HttpResponse(status=204)
     progress = look(campaign, at=at)
-    choices = progress.choices
-    chosen = heat.axes(choices, rows=request.GET.get("rows", ""), columns=request.GET.get("columns", ""))
     context = {
         "campaign": campaign,
         "progress": progress,
         "at": at,
         "token": token,
         "axes": chosen,
+        "exchanged": len(choices) > 1 and "rows" in request.GET and request.GET["rows"] == request.GET.get("columns"),
         "folded": _folded(campaign, choices, chosen),
         "dimensions": _named(campaign, choices),
         "bands": heat.bands(progress.cells, chosen, dimensions=choices, labels=campaign.labels, links=_links(campaign)),
         "may_change": may_change(request, campaign.batch.owner_id),
         "live": fragment_wanted(request),
     }
-    return render(request, "campaigns/_board.html" if fragment_wanted(request) else "campaigns/page.html", context)
+    if not fragment_wanted(request):
+        return render(request, "campaigns/page.html", context)
+    answer = render(request, "campaigns/_board.html", context)
+    if chosen != before:
+        answer["HX-Replace-Url"] = f"{request.path}?{urlencode({'rows': chosen.rows, 'columns': chosen.columns})}"
+    return answer
 
 
 @login_required
@@ -161,6 +169,15 @@ def _foreseen_retry(request: HttpRequest, campaign: Campaign, *, status: int = 2
 def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[str, Any], *, status: int = 200) -> HttpResponse:
     context = what | {"title": title, "back": "campaigns:page", "pk": campaign.pk}
     return render(request, "campaigns/preview.html", context, status=status)
+
+
+def _shown_address(request: HttpRequest) -> QueryDict:
+    """What the address asks for that the browser shows, as htmx tells it."""
+    return QueryDict(request.headers.get("HX-Current-URL", "").partition("#")[0].partition("?")[2])
+
+
+def _axes(asked: QueryDict, choices: heat.Choices, before: heat.Axes | None = None) -> heat.Axes:
+    return heat.axes(choices, rows=asked.get("rows", ""), columns=asked.get("columns", ""), before=before)
 
 
 def _links(campaign: Campaign) -> heat.Links:

@@ -213,6 +213,35 @@ class TestTheMap:
         assert html.count('class="gq-cell is-queued"') == 8
         assert '<th scope="row">Calm, Women</th>' in html
 
+    @pytest.mark.parametrize(
+        ("shown", "asked"),
+        [
+            ("?rows=mood&columns=aesthetic", "?rows=mood&columns=mood"),
+            ("?rows=mood&columns=aesthetic", "?rows=aesthetic&columns=aesthetic"),
+        ],
+    )
+    def test_a_dimension_on_both_axes_exchanges_them_in_menus_and_address_too(
+        self, web: Client, owner: User, shown: str, asked: str
+    ) -> None:
+        campaign = make_campaign(owner)
+        headers = HTMX | {"HX-Current-URL": f"http://testserver{page(campaign, shown)}"}
+        answer = web.get(page(campaign, asked), headers=headers)
+        html = answer.content.decode()
+        assert answer["HX-Replace-Url"] == page(campaign, "?rows=aesthetic&columns=mood")
+        assert re.search(r'<select id="rows".*?"aesthetic" selected>.*<select id="columns".*?"mood" selected>', html, re.DOTALL)
+        assert '<th scope="row">UGC</th>' in html
+
+    def test_axes_are_changed_however_little_else_is_new(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        headers = HTMX | {"HX-Current-URL": f"http://testserver{page(campaign, '?rows=mood&columns=aesthetic')}"}
+        found = re.search(r'name="seen" value="([^"]+)"', look(web, page(campaign, "?rows=mood&columns=aesthetic")))
+        assert found
+        asked = {"rows": "aesthetic", "columns": "mood", "seen": found[1]}
+        answer = web.get(page(campaign), asked, headers=headers)
+        assert '<th scope="row">UGC</th>' in answer.content.decode()
+        assert "<select" not in answer.content.decode()  # they say so already
+        assert web.get(page(campaign), asked | {"rows": "mood", "columns": "aesthetic"}, headers=headers).status_code == 204
+
     def test_what_is_no_dimension_gives_way_to_the_best_axes(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         assert look(web, page(campaign, "?rows=nonsense&columns=1' OR 1")).count('class="gq-cell') == 4
