@@ -8,6 +8,7 @@ from django.db.models import Prefetch
 
 from campaigns import progress
 from campaigns.models import Campaign
+from queue_app.admin import display
 from queue_app.insight import forecast, waiting
 from queue_app.insight.forecast import Estimate
 from queue_app.models import Asset, Job, LedgerEntry, LedgerTransaction, Notice, State, User
@@ -58,11 +59,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Entry:
-    """A movement in the wallet: ``amount`` is what it did to the available tickets, or what it charged of the reserved ones."""
+    """A movement in the wallet: ``amount`` says what it did to the available tickets, or what it charged of the reserved ones."""
 
     at: datetime
     words: str
-    amount: int
+    amount: str
     job: int | None
     reason: str
 
@@ -115,6 +116,10 @@ def _result(job: Job) -> Result | None:
 
 def _entry(row: LedgerTransaction) -> Entry:
     kind = LedgerTransaction.Kind(row.kind)
-    side = LedgerEntry.Side.RESERVED if kind == LedgerTransaction.Kind.CAPTURE else LedgerEntry.Side.AVAILABLE
-    amount = sum(leg.amount for leg in row.entries.all() if leg.side == side)
+    is_charge = kind == LedgerTransaction.Kind.CAPTURE
+    side = LedgerEntry.Side.RESERVED if is_charge else LedgerEntry.Side.AVAILABLE
+    moved = sum(leg.amount for leg in row.entries.all() if leg.side == side)
+    number = display.number(abs(moved))
+    # a charge takes nothing more from what is available: its reservation did
+    amount = f"{number} of the reserved" if is_charge else f"{'−' if moved < 0 else '+' if moved else ''}{number}"
     return Entry(row.at, _KINDS[kind], amount, row.reservation.job_id if row.reservation else None, row.reason)

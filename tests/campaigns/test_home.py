@@ -179,6 +179,7 @@ class TestHome:
         said = text_of(look(web, HOME))
         assert "996 tickets available" in said
         assert f"Charged for job {job.pk:,}".replace(",", " ") in said
+        assert re.search(r"Charged for job [^+−-]* 4 of the reserved Reserved for job [^+−-]* −4 Granted", said)
         assert "Granted 20 Nov, 12:00 , to spend +1" in said
 
     def test_notices_stay_until_they_are_dismissed_by_their_reader(self, web: Client, owner: User) -> None:
