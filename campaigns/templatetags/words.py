@@ -92,6 +92,7 @@ def _parts(numbers: Mapping[str, int]) -> list[dict[str, str]]:
     for status, number in numbers.items():
         width = 100 * number / total
         if number:
-            parts.append({"status": status, "x": f"{left:.2f}", "width": f"{max(width - GAP, 0.2):.2f}"})
+            gap = GAP if left + width < 99.99 else 0.0  # none after the last one
+            parts.append({"status": status, "x": f"{left:.2f}", "width": f"{max(width - gap, 0.2):.2f}"})
         left += width
     return parts

@@ -140,6 +140,17 @@ class TestWhatItSays:
         assert "Nothing is open" in said
         assert "Cancel…" not in said
 
+    def test_the_meters_parts_fill_it_to_its_end(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        first, *others = jobs_of(campaign)
+        bring(first, State.COMPLETED)
+        html = look(web, page(campaign))
+        assert '<rect class="completed" x="0.00" width="24.60"' in html
+        assert '<rect class="queued" x="25.00" width="75.00"' in html
+        for job in others:
+            bring(job, State.COMPLETED)
+        assert '<rect class="completed" x="0.00" width="100.00"' in look(web, page(campaign))
+
     def test_a_campaign_of_which_some_was_cancelled_is_not_said_to_be_completed(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         first, *others = jobs_of(campaign)
