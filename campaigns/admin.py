@@ -19,6 +19,7 @@ from queue_app.models import User
 from queue_app.rules import numbers
 from queue_app.work import policy
 
+_LEVELS = {"clear": "No rule applies", "warn": "Allowed, with a warning", "block": "Blocked, never bought"}
 Facts = dict[str, Any]  # field → value
 RETIRE = "Campaigns were made with it and keep it. Retire it instead: then it is no longer offered."
 
@@ -222,8 +223,8 @@ class CombinationAdmin(ShownAdmin):
     list_select_related = ("campaign", "job", "reviewed_by")
     search_fields = ("campaign",)
     ordering = ("-campaign", "index")
-    fields = ("of", "number", "what", "prompt", "compliance", "job_link", "state", "review", "reviewed_by", "reviewed_at", "note")
-    readonly_fields = ("of", "number", "what", "job_link", "state")
+    fields = ("of", "number", "what", "prompt", "verdict", "job_link", "state", "review", "reviewed_by", "reviewed_at", "note")
+    readonly_fields = ("of", "number", "what", "verdict", "job_link", "state")
 
     @admin.display(description="No.")
     def number(self, cell: Combination) -> str:
@@ -235,7 +236,13 @@ class CombinationAdmin(ShownAdmin):
 
     @admin.display(description="Combination")
     def what(self, cell: Combination) -> str:
-        return cell_reads.name(cell.values, cell.campaign.labels)
+        values = {key: cell.values[key] for key in cell.campaign.dimensions}  # in its order: JSON of the database keeps none
+        return cell_reads.name(values, cell.campaign.labels)
+
+    @admin.display(description="Compliance")
+    def verdict(self, cell: Combination) -> str:
+        hits = [f"{hit['rule']}, “{hit['matched']}”: {hit['reason']}" for hit in cell.compliance.get("hits", ())]
+        return display.with_sub(_LEVELS[cell.compliance.get("level", "clear")], " ".join(hits))
 
     @admin.display(description="Status")
     def state(self, cell: Combination) -> str:

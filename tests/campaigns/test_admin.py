@@ -128,6 +128,18 @@ class TestWhatIsOnlyShown:
         assert admin.get(url(f"{name}_add")).status_code == 403
         assert admin.post(url(f"{name}_delete", row.pk), {"post": "yes"}).status_code == 403
 
+    def test_says_in_words_what_the_rules_say_of_a_cell_and_its_values_in_the_campaigns_order(self, admin):
+        ComplianceRule.objects.create(name="No calm", pattern="calm", severity="warn", reason="Too quiet.")
+        campaign = make_campaign(UserFactory(), {"mood": ["calm", "dramatic"], "type": ["demo"], "aesthetic": ["ugc"]})
+        warned, clear = campaign.combinations.order_by("index")
+
+        html = admin.get(url("combination_change", warned.pk)).content.decode()
+
+        assert "Allowed, with a warning" in html and "No calm, “Calm”: Too quiet." in html
+        assert "&quot;hits&quot;" not in html
+        assert "UGC, Demo, Calm" in html
+        assert "No rule applies" in admin.get(url("combination_change", clear.pk)).content.decode()
+
     def test_leads_from_a_campaign_to_its_jobs(self, admin):
         campaign, _another = make_campaign(UserFactory()), make_campaign(UserFactory())
 
