@@ -186,8 +186,7 @@ class Reader:
         chosen = []
         for key in self.brief.dimensions:
             if key not in offered and self.brief.dimensions[key]:
-                known = ", ".join(offered)
-                self._say(f"dimensions.{key}", f"“{key[:60]}” is no dimension that is offered now. Dimensions: {known}.")
+                self._say(f"dimensions.{key}", _no_dimension(key, offered))
         for dimension in self.dimensions:
             wanted = self.brief.dimensions.get(dimension.key, ())
             values = {value.key: value.label for value in dimension.values.all() if not value.retired}
@@ -291,6 +290,14 @@ class Reader:
 
 def _rules() -> list[compliance.Rule]:
     return [rule.as_rule() for rule in ComplianceRule.objects.filter(active=True).select_related("brand").order_by("id")]
+
+
+def _no_dimension(key: str, offered: Iterable[str]) -> str:
+    """Say what is wrong with a dimension of which values were chosen."""
+    labels = dict(Dimension.objects.values_list("key", "label"))
+    if key in labels:
+        return f"{labels[key]} is no longer offered. Take its values out."
+    return f"“{key[:60]}” is no dimension. Dimensions: {', '.join(offered)}."
 
 
 def _not_offered(dimension: Dimension, key: str, offered: Iterable[str]) -> str:

@@ -58,6 +58,8 @@ class Notes:
     needed: list[tuple[str, str]] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
     """Advice on words of prompts that no single field holds."""
+    gone: list[str] = field(default_factory=list)
+    """What was chosen and is not offered any more: nothing can be launched until it is taken out."""
 
     def error(self, name: str, message: str) -> None:
         self.errors.setdefault(name, []).append(message)
@@ -75,6 +77,7 @@ def notes(sketch: Sketch, body: Body, *, strict: bool) -> Notes:
             found.needed.append((problem.field, NEEDED[problem.field]))
         if strict or not missing:
             found.error(problem.field, problem.message)
+    found.gone = [problem.message for problem in sketch.problems if problem.field.startswith("dimensions.")]
     _add_advice(found, sketch, body)
     return found
 
@@ -106,11 +109,13 @@ def dimensions(sketch: Sketch, body: Body, notes: Notes) -> list[Choosing]:
     chosen: Mapping[str, Sequence[str]] = body["dimensions"]
     offered = {one.key for one in sketch.offered}
     gone = {key: values for key, values in chosen.items() if values and key not in offered}
-    labels = dict(Dimension.objects.filter(key__in=gone).values_list("key", "label")) if gone else {}
+    rows = Dimension.objects.filter(retired=True).prefetch_related("values") if gone else ()
+    labels = {row.key: (row.label, {value.key: value.label for value in row.values.all()}) for row in rows}
     found = [Choosing(one.key, one.label, _values(one, chosen.get(one.key, ()))) for one in sketch.offered]
     for key, values in gone.items():
-        options = [Option(value, value, chosen=True, gone=True) for value in values]
-        found.append(Choosing(key, labels.get(key, key), options, gone=True))
+        label, words = labels.get(key, (key, {}))
+        options = [Option(value, words.get(value, value), chosen=True, gone=True) for value in values]
+        found.append(Choosing(key, label, options, gone=True))
     return [_with_notes(one, f"dimensions.{one.key}", notes) for one in found]
 
 

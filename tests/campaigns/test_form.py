@@ -262,7 +262,11 @@ class TestFromAnOldCampaign:
         assert "“UGC” of Aesthetic is no longer offered. Take it out, or choose another value." in page.text
         page.post("launch", **four())
         assert Campaign.objects.count() == 1
+        button = re.search(r'id="launch"[^>]*>', page.post(preview=True).html)[0]
+        assert 'disabled aria-describedby="launch-why"' in button
+        assert re.search(r'id="launch-why">.*“UGC” of Aesthetic is no longer offered.', page.html)
         page.post(**{"dim.aesthetic": ["cinematic"]})
+        assert "disabled" not in re.search(r'id="launch"[^>]*>', page.html)[0]
         page.post("launch")
         assert page.answer.status_code == 302
 
@@ -270,7 +274,8 @@ class TestFromAnOldCampaign:
         old = make_campaign(owner)
         Dimension.objects.filter(key="mood").update(retired=True)
         page = Tab(web, f"{NEW}?from={old.pk}")
-        assert "<s>Mood</s>" in page.html and "no longer offered" in page.text
+        assert "<s>Mood</s>" in page.html and "Mood is no longer offered. Take its values out." in page.text
+        assert re.search(r'gq-opt is-gone"><input[^>]* value="calm" checked><span>Calm</span>', page.html)
 
     def test_an_open_draft_is_kept_until_somebody_decides(self, web, owner):
         Tab(web).post(**four(big_idea="My draft."))

@@ -56,7 +56,11 @@ class TestWhatIsRefused:
 
     def test_a_retired_dimension_is_no_longer_offered(self, owner):
         Dimension.objects.filter(key="mood").update(retired=True)
-        assert "no dimension that is offered now" in problems(owner)["dimensions.mood"]
+        assert problems(owner)["dimensions.mood"] == "Mood is no longer offered. Take its values out."
+
+    def test_an_unknown_dimension_gets_the_known_ones(self, owner):
+        said = problems(owner, dimensions={"weather": ["rain"]})["dimensions.weather"]
+        assert said.startswith("“weather” is no dimension. Dimensions: funnel_level, aesthetic, ")
 
     def test_661_cells_and_more_name_the_dimension_that_multiplies_most(self, owner):
         dimensions = {**full_matrix(), "mood": ["calm", "energetic"]}
