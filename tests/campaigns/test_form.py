@@ -446,6 +446,10 @@ class TestLaunch:
         assert Wallet.objects.get(owner=poor).available == 10 and not Campaign.objects.exists()
         assert "The parcel opens." in tab.field("big_idea")
 
+    def test_an_empty_wallet_is_told_to_ask_staff_and_not_to_exclude_everything(self, client_for):
+        tab = Tab(client_for(UserFactory(tickets=0))).post(preview=True, **four())
+        assert "16 tickets are missing. Ask staff for tickets." in tab.text and "exclude" not in tab.said
+
     def test_at_another_price_than_the_button_named_asks_again(self, tab):
         tab.post(**four())
         GenerationModel.objects.filter(pk="sora-2").update(tickets_per_unit=3)
