@@ -78,7 +78,7 @@ def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     price = _price(campaign)
     if request.POST.get("price", "") != str(price):
         error = f"This costs {price} tickets today. Look at it, and press again."
-        return _show(request, campaign, cell, status=409, typed=text, error=error)
+        return _show(request, campaign, cell, status=409, typed=text, prompt_error=error)
     number = numbers.of_row(request.POST.get("number", ""))
     try:
         version, is_new = make_again(cell, text, at=clock.now(), actor=viewer(request).username, number=number)
@@ -94,7 +94,7 @@ def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
             messages.info(request, f"Version {version.number} was made before from this form. Nothing was bought twice.")
             return redirect("campaigns:cell", pk, index)
         error = f"Version {version.number} was made meanwhile, from another prompt. Look at it, and press again for one more."
-    return _show(request, campaign, cell, status=422, typed=text, error=error)
+    return _show(request, campaign, cell, status=422, typed=text, prompt_error=error)
 
 
 @login_required

@@ -315,8 +315,17 @@ class TestOneCell:
         html = answer.content.decode()
         assert answer.status_code in (409, 422)
         assert words in html and 'id="prompt-error"' in html
+        assert html.count('class="gq-err"') == 1
         assert f">{form['prompt']}</textarea>" in html
         assert Job.objects.count() == 4
+
+    def test_whose_version_has_failed_does_not_promise_a_result(self, campaign, visitor):
+        waiting = visitor.get(address("cell", campaign, 4)).content.decode()
+        bring(jobs_of(campaign)[3], "failed")
+        failed = visitor.get(address("cell", campaign, 4)).content.decode()
+
+        assert "it is judged once it is stored" in waiting and "it is judged once it is stored" not in failed
+        assert "only a stored one can be judged" in failed
 
     def test_says_what_the_rules_find_while_the_prompt_is_typed(self, campaign, visitor):
         from campaigns.models import ComplianceRule
