@@ -100,9 +100,12 @@ def test_every_page_is_clean_and_accessible(tab: Page, stocked: Site) -> None:
 
 
 def too_wide(tab: Page) -> list[str]:
-    """The fault of a page that scrolls sideways."""
+    """The faults of a page that scrolls sideways, and of a stage that has no room for its name."""
     across: int = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return [f"scrolls sideways by {across} px"] if across > 0 else []
+    cut: list[str] = tab.eval_on_selector_all(
+        ".gq-steps b", "names => names.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+    )
+    return ([f"scrolls sideways by {across} px"] if across > 0 else []) + [f"no room for stage {name}" for name in cut]
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
