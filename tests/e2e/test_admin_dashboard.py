@@ -155,6 +155,9 @@ class TestStopAll:
         expect(tab.locator("h1")).to_have_text("The queue is paused")
         tab.goto(f"{stocked.url}/admin/")
         expect(tab.locator("#part-notes")).to_contain_text("The queue is paused: the bill explodes.")
+        whole = "reason => reason.scrollWidth <= reason.clientWidth && reason.scrollHeight <= reason.clientHeight"
+        assert tab.locator("#model-manim th .gq-sub").inner_text().strip() == "the whole queue is paused"
+        assert tab.eval_on_selector("#model-manim th .gq-sub", whole)
         tab.click("#do-resume")
         expect(tab.locator("#do-pause")).to_be_visible()
         assert not beside(stocked, lambda: QueueSettings.objects.current().paused)
