@@ -155,6 +155,8 @@ class TestStopAll:
         expect(tab.locator("h1")).to_have_text("The queue is paused")
         tab.goto(f"{stocked.url}/admin/")
         expect(tab.locator("#part-notes")).to_contain_text("The queue is paused: the bill explodes.")
+        note, resume = tab.locator("#note-queue").bounding_box(), tab.locator("#resume-note-queue").bounding_box()
+        assert note and resume and note["x"] + note["width"] - resume["x"] - resume["width"] < 20  # at its right edge
         whole = "reason => reason.scrollWidth <= reason.clientWidth && reason.scrollHeight <= reason.clientHeight"
         assert tab.locator("#model-manim th .gq-sub").inner_text().strip() == "the whole queue is paused"
         assert tab.eval_on_selector("#model-manim th .gq-sub", whole)
