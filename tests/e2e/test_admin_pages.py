@@ -21,6 +21,8 @@ pytestmark = pytest.mark.e2e
 MOST_PAGES = 150  # a crawl that goes on for ever is a fault of the crawl
 NOT_PAGES = ("/admin/logout/", "/admin/jsi18n/", "/admin/autocomplete/")
 IN_THE_DARK = ("admin:index", "admin:queue_app_job_changelist", "admin:queue_app_job_change", "admin:queue_app_bulkaction_change")
+# lists and the column that each is read for
+POINTS = {"alert": "state", "reviewitem": "decide", "auditentry": "what", "modelconcurrencylimit": "max_concurrent"}
 OPTIONS = {"resultTypes": ["violations"], "preload": False}  # it would load style sheets in a way that the CSP forbids
 GRAVE = ("serious", "critical")
 DESK, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
@@ -120,4 +122,16 @@ def test_the_queue_its_jobs_and_a_job_page_in_each_state(tab: Page, stocked: Sit
         faults += [f"{address}: {fault}" for fault in grave(tab) + too_wide(tab)]
     rows = tab.locator("#changelist-filter").bounding_box()
     assert rows is not None and rows["height"] < (120 if size is DESK else 60)  # a filter that is on makes no row taller
+    assert not faults, "\n".join(faults)
+
+
+def test_lists_show_their_point_on_a_phone(tab: Page, stocked: Site) -> None:
+    tab.set_viewport_size(PHONE)
+    faults = []
+    for name, point in POINTS.items():
+        tab.goto(f"{stocked.url}/admin/queue_app/{name}/")
+        faults += [f"{name}: {fault}" for fault in grave(tab) + too_wide(tab)]
+        shown = tab.locator(f"#result_list .field-{point}").first.bounding_box()
+        if not shown or shown["x"] + shown["width"] > PHONE["width"]:
+            faults.append(f"{name}: {point} is out of sight")
     assert not faults, "\n".join(faults)
