@@ -34,7 +34,7 @@ def test_it_reaches_100_percent_by_itself_and_what_was_made_plays(site: Site, ca
     assert halfway(window) == pytest.approx(0.5, abs=0.1)
 
 
-def test_a_video_that_plays_on_the_home_page_goes_on_while_the_page_renews_itself(
+def test_a_video_is_played_in_place_on_the_home_page_and_goes_on_while_the_page_renews_itself(
     site: Site, campaign: Campaign, window: Page
 ) -> None:
     site.start_worker()
@@ -42,13 +42,18 @@ def test_a_video_that_plays_on_the_home_page_goes_on_while_the_page_renews_itsel
     first = window.locator("#results video").first
     expect(first).to_be_visible(timeout=MADE_IN)
     expect(window.locator("#my-campaigns")).to_contain_text("4 of 4", timeout=MADE_IN)
-    window.evaluate("""async () => {
+    window.evaluate("""() => {
         window.film = document.querySelector("#results video");
         film.muted = film.loop = true;
-        await film.play();
-        document.querySelector("#seen").value = "";
     }""")
+    play = window.locator("#results .play").first
+    assert not window.evaluate("film.controls")  # they would cover the picture
+    play.click()
+    expect(play).to_be_hidden()
+    expect(first).to_be_focused()
     with window.expect_response(lambda answer: "seen=" in answer.url and answer.status == 200):
-        window.evaluate("htmx.trigger(document.body, 'gq:changed')")
+        window.evaluate("document.querySelector('#seen').value = ''; htmx.trigger(document.body, 'gq:changed')")
     window.wait_for_timeout(300)
     assert window.evaluate("film.isConnected && !film.paused && film === document.querySelector('#results video')")
+    assert window.evaluate("film.controls")
+    expect(play).to_be_hidden()
