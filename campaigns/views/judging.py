@@ -15,12 +15,12 @@ from campaigns.launch import LaunchRefused, make_again
 from campaigns.models import Campaign, Combination
 from campaigns.models.combination import Review
 from campaigns.plan import check_prompt
-from campaigns.review import NoteRefused, NotJudgeable
+from campaigns.review import Card, NoteRefused, NotJudgeable
 from campaigns.rules import compliance
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change, viewer
 from campaigns.views.review import standing
 from queue_app import clock, tickets
-from queue_app.admin.live import fragment_wanted
+from queue_app.admin.live import fragment_wanted, unchanged
 from queue_app.models import User
 from queue_app.rules import numbers, pricing
 from queue_app.tickets import NotEnoughTickets
@@ -30,9 +30,15 @@ from queue_app.work.intake import IntakeRefused, ModelNotAvailable
 @login_required
 @require_GET
 def page(request: HttpRequest, pk: int, index: int) -> HttpResponse:
-    """A cell with its versions side by side, and the form for one more."""
+    """A cell with its versions side by side, and the form for one more; to htmx what has changed but texts, or 204."""
     campaign = campaign_seen_by(request, pk)
-    return _show(request, campaign, get_object_or_404(Combination, campaign=campaign, index=index))
+    context = _context(request, campaign, get_object_or_404(Combination, campaign=campaign, index=index))
+    if unchanged(request, context["token"]):
+        return HttpResponse(status=204)
+    if fragment_wanted(request):
+        changed = _changed(request.GET.get("seen", ""), context["token"])
+        return render(request, "campaigns/_cell.html", context | {"live": True, "changed": changed})
+    return render(request, "campaigns/cell.html", context)
 
 
 @login_required
@@ -125,15 +131,20 @@ def _answer(request: HttpRequest, campaign: Campaign, cell: Combination, **said:
     return render(request, "campaigns/_review_answer.html", context)
 
 
-def _show(request: HttpRequest, campaign: Campaign, cell: Combination, *, status: int = 200, **said: Any) -> HttpResponse:
+def _show(request: HttpRequest, campaign: Campaign, cell: Combination, *, status: int, **said: Any) -> HttpResponse:
+    return render(request, "campaigns/cell.html", _context(request, campaign, cell, **said), status=status)
+
+
+def _context(request: HttpRequest, campaign: Campaign, cell: Combination, **said: Any) -> dict[str, Any]:
     (card,) = review.cards(campaign, [cell.pk])
     price, owner = _price(campaign), User.objects.get(pk=campaign.batch.owner_id)
     available = tickets.balances(owner)["available"]
     typed = said.get("typed", card.cell.prompt)
-    context = {
+    return {
         "campaign": campaign,
         "card": card,
-        "here": request.path,
+        "token": _token(card, price, available),
+        "here": reverse("campaigns:cell", args=[campaign.pk, cell.index]),
         "may_change": may_change(request, campaign.batch.owner_id),
         "price": price,
         "missing": max(0, price - available),
@@ -143,7 +154,18 @@ def _show(request: HttpRequest, campaign: Campaign, cell: Combination, *, status
         **_checked(campaign, typed),
         **said,
     }
-    return render(request, "campaigns/cell.html", context, status=status)
+
+
+def _token(card: Card, price: int, available: int) -> str:
+    """What a cell's page rests on: its number of versions, the latest one and the verdict, the money."""
+    latest = f"{card.latest.job.pk}.{card.latest.job.event_seq}" if card.latest else ""
+    return f"{len(card.takes)}-{latest}.{card.cell.review}-{price}.{available}"
+
+
+def _changed(seen: str, token: str) -> str:
+    """``number`` of versions, the ``latest`` one or its verdict, or nothing but the money; what plays is left alone then."""
+    before, now = seen.split("-"), token.split("-")
+    return "number" if before[:1] != now[:1] else "latest" if before[1:2] != now[1:2] else ""
 
 
 def _price(campaign: Campaign) -> int:

@@ -11,7 +11,7 @@ from campaigns.models import Combination
 from campaigns.review import NoteRefused, NotJudgeable
 from queue_app.models import Asset, Job, Wallet
 from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
-from tests.factories import NOON, UserFactory
+from tests.factories import NOON, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -38,6 +38,10 @@ def visitor(client_for, owner):
 
 def cell(campaign, index):
     return Combination.objects.get(campaign=campaign, index=index)
+
+
+def seen_in(html):
+    return re.search(r'name="seen" value="([^"]+)"', html)[1]
 
 
 def address(name, campaign, *more):
@@ -253,6 +257,38 @@ class TestOneCell:
 
         assert re.findall(r'id="version-(\d)"', html) == ["2", "1"]
         assert "Make version 3 for 4 tickets" in html
+
+    def test_cannot_be_made_again_while_its_latest_version_is_being_made(self, campaign, visitor):
+        html = visitor.get(address("cell", campaign, 4)).content.decode()
+
+        assert re.search(r'<button[^>]* disabled aria-describedby="again-why">Make version 2', html)
+        assert f'Version 1 is still being made. Wait for it, or <a href="/jobs/{cell(campaign, 4).job_id}/">cancel it</a>' in html
+
+    def test_renews_its_latest_version_and_leaves_alone_what_is_typed(self, campaign, visitor):
+        place = address("cell", campaign, 4)
+        seen = seen_in(visitor.get(place).content.decode())
+        assert visitor.get(place, {"seen": seen}, **HTMX).status_code == 204
+
+        bring(jobs_of(campaign)[3], "completed")
+        html = visitor.get(place, {"seen": seen}, **HTMX).content.decode()
+
+        assert 'id="version-1" aria-label="Version 1" hx-swap-oob="true">' in html and "not judged" in html
+        assert 'data-verdict="approved"' in html and ">Make version 2" in html
+        assert "disabled" not in html and "<textarea" not in html and "<html" not in html
+        assert visitor.get(place, {"seen": seen_in(html)}, **HTMX).status_code == 204
+
+    def test_renews_all_versions_when_there_is_one_more_and_none_for_money_alone(self, campaign, owner, visitor):
+        place = address("cell", campaign, 1)
+        seen = seen_in(visitor.get(place).content.decode())
+
+        make_job(owner=owner)
+        html = visitor.get(place, {"seen": seen}, **HTMX).content.decode()
+        assert 'id="again-make" hx-swap-oob="true"' in html and "version-1" not in html and "verdict-acts" not in html
+
+        make_again(cell(campaign, 1), "Another prompt.", at=NOON, actor="owner")
+        html = visitor.get(place, {"seen": seen_in(html)}, **HTMX).content.decode()
+        assert 'id="versions" hx-swap-oob="true"' in html
+        assert re.findall(r'id="version-(\d)" aria-label="Version \d">', html) == ["2", "1"]
 
     def test_is_made_again_at_the_price_that_was_shown(self, campaign, owner, visitor):
         answer = visitor.post(address("again", campaign, 1), {"prompt": "A brighter one.", "price": "4", "number": "2"})
