@@ -19,6 +19,7 @@ STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("tod
 SHORT = {"post-processing": "Post\N{NON-BREAKING HYPHEN}process"}  # names that do not fit a column of the stepper
 # the glyph of a note, by the first word of what it says
 NOTES = {"priority": "front", "moved": "front", "refunded": "ticket", "cancel": "cancelling", "cleared": "box", "late": "warn"}
+OPENS = {"no provider offers it now": "a provider offers it"}  # by a reason of `room`; else it is a pause
 OUTCOMES: dict[str | None, State] = {
     None: State.RUNNING,
     Outcome.DELIVERED: State.COMPLETED,
@@ -96,7 +97,7 @@ def _until(blocker: Blocker | None, at: datetime) -> str:
         return "does not hold it"
     if blocker.until:
         return display.clock_time(blocker.until, at)
-    return "a slot is free" if blocker.max else "somebody opens it"
+    return "a slot is free" if blocker.max else OPENS.get(blocker.reason, "somebody resumes it")
 
 
 def _steps(job: Job, found: Sequence[Stage]) -> list[dict[str, str]]:

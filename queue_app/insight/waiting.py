@@ -104,6 +104,10 @@ _NAMES = {
 }
 
 
+# reasons of `room` that are no words of staff
+_SHUT = {"paused": "is paused", "cooling down": "cools down", "no provider offers it now": "is offered by no provider now"}
+
+
 def _words(blocker: Blocker) -> str:
     if blocker.limit == "not_before":
         return f"It starts not before {blocker.until:%Y-%m-%d %H:%M:%S} UTC"
@@ -112,5 +116,5 @@ def _words(blocker: Blocker) -> str:
     if blocker.max:
         return f"{name} is full, {blocker.used} of {blocker.max} run"
     until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""
-    reason = f" ({blocker.reason})" if blocker.reason not in ("", "paused") else ""
-    return f"{name} is closed{until}{reason}"
+    reason = f" ({blocker.reason})" if blocker.reason and blocker.reason not in _SHUT else ""
+    return f"{name} {_SHUT.get(blocker.reason, 'is paused')}{until}{reason}"

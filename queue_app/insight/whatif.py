@@ -156,5 +156,5 @@ def _held_by(known: Forecast, key: Key, lines: Iterable[Line]) -> list[str]:
             if blocker is None or (blocker.limit, blocker.key) == key:
                 continue
             name = "whole queue" if (blocker.limit, blocker.key) == limits.QUEUE else f"{blocker.limit} {blocker.key}"
-            found[name] = f"{name} {blocker.used} of {blocker.max}" if blocker.max else f"{name} is closed"
+            found[name] = f"{name} {blocker.used} of {blocker.max}" if blocker.max else f"{name} ({blocker.reason})"
     return list(found.values())

@@ -42,6 +42,7 @@ _STANDS = {
     Phase.ABORTED: "aborted",
 }
 _ASKED = {"priority": "A priority", "tickets": "The number of tickets for each job"}
+_DEEDS = {Verb.PRIORITY: "set priority of jobs", Verb.FRONT: "move jobs to front", Verb.FORCE_FAIL: "force jobs to fail"}
 _RIGHTS = {Verb.FORCE_FAIL: "queue_app.force_fail_job", Verb.REFUND: "queue_app.move_tickets"}
 
 
@@ -239,7 +240,7 @@ def _said(action: BulkAction, what: str, *, at: datetime, actor: User, reason: s
     """Write the audit's entry and wake who must know."""
     first = BulkAction.objects.values_list(f"job_ids__0_{FIRST_IDS}", flat=True).get(pk=action.pk)
     after = {"phase": action.phase, "jobs": action.total, "first": first, "chosen": action.chosen, **action.options}
-    name = f"{action.get_verb_display().lower()} jobs{what}"
+    name = f"{_DEEDS.get(Verb(action.verb), f'{action.get_verb_display().lower()} jobs')}{what}"
     policy.audit(name, str(action), at=at, actor=actor, after=after, reason=reason, of=action)
     wake.queue_changed()
     return action

@@ -368,17 +368,22 @@ class TestPauses:
         assert not ModelConcurrencyLimit.objects.get(pk="sora-2").paused
 
     @pytest.mark.parametrize(
-        ("what", "key", "table"),
-        [("queue", "", QueueSettings), ("model", "kling-1.6", ModelConcurrencyLimit), ("account", "fal", ProviderAccount)],
+        ("what", "key", "table", "said"),
+        [
+            ("queue", "", QueueSettings, "The whole queue"),
+            ("model", "kling-1.6", ModelConcurrencyLimit, "Model kling-1.6"),
+            ("account", "fal", ProviderAccount, "Account fal"),
+        ],
     )
-    def test_then_pauses_with_reason_and_end_and_resumes(self, admin: Client, what: str, key: str, table: Any) -> None:
+    def test_then_pauses_with_reason_and_end_and_resumes(self, admin: Client, what: str, key: str, table: Any, said: str) -> None:
         asked = {"what": what, "key": key}
         before = clock.now()
         assert admin.post("/admin/pause/", {**asked, "reason": "bad frames", "minutes": "60"}).status_code == 302
         row = table.objects.get(pk=key or 1)
         assert (row.paused, row.paused_reason) == (True, "bad frames")
         assert before + timedelta(minutes=60) <= row.paused_until <= clock.now() + timedelta(minutes=60)
-        assert "bad frames" in page(admin)
+        shown = page(admin)
+        assert "bad frames" in shown and f"{said} is paused. What runs goes on" in shown
         admin.post("/admin/resume/", asked)
         row = table.objects.get(pk=key or 1)
         assert (row.paused, row.paused_reason, row.paused_until) == (False, "", None)

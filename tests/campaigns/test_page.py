@@ -463,7 +463,7 @@ class TestPause:
         said = text_of(web.post(address, {"reason": "new packshot"}, follow=True).content.decode())
         assert "Paused new packshot" in said
         assert "No end is known paused" in said
-        assert "This campaign is closed (new packshot)" in said
+        assert "This campaign is paused (new packshot)" in said
         assert "no. 1, the campaign is paused" in said
         said = text_of(web.post(reverse("campaigns:resume", args=[campaign.pk]), follow=True).content.decode())
         assert "Resumed." in said

@@ -112,6 +112,11 @@ class TestWhatIf:
         found = whatif.of_limit(("model", "sora-2"), 20, at=NOON)
         assert found.is_same and found.held_by == ["account openai_videos 4 of 4"] and not found.earlier
 
+    def test_so_is_one_that_cools_down(self) -> None:
+        make_job()
+        ProviderAccount.objects.filter(pk="openai_videos").update(cooldown_until=NOON + timedelta(hours=1))
+        assert whatif.of_limit(("model", "sora-2"), 20, at=NOON).held_by == ["account openai_videos (cooling down)"]
+
     def test_less_room_is_told_too(self) -> None:
         for _ in range(12):
             make_job(model_id="manim")

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from queue_app.insight import places, waiting
-from queue_app.models import Job, ModelConcurrencyLimit, QueueSettings, State
+from queue_app.models import Job, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings, State
 from queue_app.work import policy
 from tests.factories import NOON, BatchFactory, UserFactory, claimed, make_job
 
@@ -136,7 +136,17 @@ class TestWaitingOn:
         (blocker,) = waiting.waiting_on(job, NOON)
 
         assert (blocker.limit, blocker.max, blocker.until, blocker.reason) == ("model", 0, until, "maintenance")
-        assert "sora-2 is closed until 2026-11-20 12:30:00 UTC (maintenance)" in waiting.outlook([job], at=NOON).sentence(job)
+        assert "sora-2 is paused until 2026-11-20 12:30:00 UTC (maintenance)" in waiting.outlook([job], at=NOON).sentence(job)
+
+    def test_tells_a_cool_down_and_a_model_that_nobody_offers_from_a_pause(self):
+        ProviderAccount.objects.update(cooldown_until=NOON + timedelta(minutes=1))
+        job, gone = ready(), ready(model_id="manim")
+        ModelRoute.objects.filter(model="manim").update(active=False)
+
+        said = waiting.outlook([job, gone], at=NOON)
+
+        assert said.sentence(job).startswith("Provider account openai_videos cools down until 2026-11-20 12:01:00 UTC; ")
+        assert said.sentence(gone).startswith("manim is offered by no provider now; ")
 
     def test_names_the_paused_batch_of_a_held_job(self):
         batch = BatchFactory()

@@ -206,6 +206,19 @@ class TestStart:
         assert (entry.target_model, entry.target_pk) == ("queue_app.bulkaction", str(action.pk))
         assert entry.after["jobs"] == 1 and entry.after["first"] == [job.pk]
 
+    @pytest.mark.parametrize(
+        ("verb", "said"),
+        [
+            (Verb.PRIORITY, "set priority of jobs"),
+            (Verb.FRONT, "move jobs to front"),
+            (Verb.FORCE_FAIL, "force jobs to fail"),
+            (Verb.CLEAR, "clear jobs"),
+        ],
+    )
+    def test_its_name_in_the_audit_is_a_deed(self, ana: User, verb: Verb, said: str) -> None:
+        bulk.confirm(drafted(verb, [make_job()], ana), at=NOON, actor=ana, reason="why not", options={"priority": 10})
+        assert AuditEntry.objects.get().action == said
+
 
 class TestExactlyOnce:
     @pytest.fixture(autouse=True)

@@ -85,7 +85,7 @@ def pause(site: AdminSite, request: HttpRequest) -> HttpResponse:
         minutes = request.POST.get("minutes", "")
         until = at + timedelta(minutes=int(minutes)) if minutes in MINUTES and minutes else None
         policy.change(record, at=at, actor=user, reason=reason, paused=True, paused_reason=reason, paused_until=until)
-        messages.success(request, f"{_name(what, key).capitalize()} is paused. What runs goes on; what waits keeps its place.")
+        messages.success(request, f"{_at_first(what, key)} is paused. What runs goes on; what waits keeps its place.")
         return redirect("admin:index")
     row = _found(what, key)
     shown = {
@@ -107,7 +107,7 @@ def resume(site: AdminSite, request: HttpRequest) -> HttpResponse:
         record = _record(what, key)
         if what != "kind":
             policy.change(record, at=clock.now(), actor=user, paused=False, paused_reason="", paused_until=None)
-            messages.success(request, f"{_name(what, key).capitalize()} goes on. What waited has kept its place.")
+            messages.success(request, f"{_at_first(what, key)} goes on. What waited has kept its place.")
     return redirect("admin:index")
 
 
@@ -171,6 +171,12 @@ def _row(request: HttpRequest, what: str, key: str, *, said: str = "", wrong: di
 
 def _name(what: str, key: str) -> str:
     return {"queue": "the whole queue", "account": f"account {key}", "kind": f"kind {key}"}.get(what, key)
+
+
+def _at_first(what: str, key: str) -> str:
+    """The same where a sentence begins; no key is made another by a capital letter."""
+    name = _name(what, key)
+    return f"Model {name}" if what == "model" else f"{name[0].upper()}{name[1:]}"
 
 
 def _said(value: int | None) -> str:
