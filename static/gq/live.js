@@ -38,10 +38,7 @@
 
   document.addEventListener("htmx:afterRequest", (e) => {
     const live = e.detail.elt.closest("[hx-trigger*='gq:']");
-    if (!live || !e.detail.successful) return;
-    if (new URL(e.detail.xhr.responseURL).pathname.endsWith("/login/")) return location.reload(); // the session is over
-    answered = Date.now();
-    showAge();
+    if (live && e.detail.successful) { answered = Date.now(); showAge(); }
   });
   // a look that fails is said by its age: what a page says of its forms' requests is not about it
   for (const name of ["htmx:responseError", "htmx:sendError"])
