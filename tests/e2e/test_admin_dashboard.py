@@ -160,7 +160,10 @@ class TestStopAll:
         whole = "reason => reason.scrollWidth <= reason.clientWidth && reason.scrollHeight <= reason.clientHeight"
         assert tab.locator("#model-manim th .gq-sub").inner_text().strip() == "the whole queue is paused"
         assert tab.eval_on_selector("#model-manim th .gq-sub", whole)
+        tab.set_viewport_size({"width": 768, "height": 900})
+        name, made = tab.locator("h1").bounding_box(), tab.locator(".gq-new").bounding_box()
+        assert name and made and name["y"] < made["y"] + made["height"] / 2 < name["y"] + name["height"]  # in one line
         tab.click("#do-resume")
-        expect(tab.locator("#do-pause")).to_be_visible()
+        expect(tab.locator("#do-pause")).to_be_visible(timeout=15_000)
         assert not beside(stocked, lambda: QueueSettings.objects.current().paused)
         assert beside(stocked, lambda: Job.objects.filter(state="queued").count()) == 12
