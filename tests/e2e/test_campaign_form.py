@@ -261,6 +261,7 @@ class TestWhenTheServerDoesNotAnswer:
             home.goto(site.url)
             other.goto(f"{site.url}/campaigns/")
             other.get_by_role("button", name="Log out").click()
+            other.wait_for_url("**/login/**")
             tab.fill("#f-big_idea", "Typed while logged out.")
             expect(tab.locator("#saved")).to_contain_text("Not saved: you are logged out.")
             expect(tab.locator("#logged-out")).to_contain_text("Log in in another tab; what you typed stays here.")
