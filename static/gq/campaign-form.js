@@ -23,7 +23,7 @@
     if (!button || !window.htmx) return;
     e.preventDefault();
     presses.push({ do: button.value, value: form.elements.namedItem("value")?.value });
-    window.htmx.trigger(form, "gq:press");
+    window.htmx.trigger(form, "matrix-press");
   });
   form.addEventListener("toggle", (e) => {
     if (e.target.matches(".gq-unclip")) opened[e.target.open ? "add" : "delete"](e.target.dataset.cell);
@@ -54,7 +54,7 @@
   form.addEventListener("htmx:afterSwap", () => {
     for (const [id, isIn] of ticked) { const box = document.getElementById(id); if (box) box.checked = isIn; }
   });
-  form.addEventListener("htmx:afterRequest", () => { if (presses.length) window.htmx.trigger(form, "gq:press"); });
+  form.addEventListener("htmx:afterRequest", () => { if (presses.length) window.htmx.trigger(form, "matrix-press"); });
   document.addEventListener("htmx:afterSettle", () => {
     for (const cell of opened) { const found = form.querySelector(`.gq-unclip[data-cell="${cell}"]`); if (found) found.open = true; }
     for (const field of form.querySelectorAll("[aria-describedby^=note-]")) {
