@@ -96,7 +96,7 @@ def _facts(rows: Sequence[Job], request: Request, *, at: datetime) -> list[dict[
 
 def _beyond_stopping(rows: Sequence[Job]) -> set[int]:
     """Those that are being made where nobody can stop them; previews are not: the studio stops."""
-    made = [row.pk for row in rows if row.state in accounts.AT_THE_PROVIDER and not row.preview]
+    made = [row.pk for row in rows if row.state in accounts.BEING_MADE and not row.preview]
     return set(accounts.beyond_stopping(Job.objects.filter(pk__in=made)).values_list("pk", flat=True)) if made else set()
 
 

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 chance = Random()  # noqa: S311 - jitter, not a secret
 UNKNOWNS, UNKNOWNS_WITHIN = 3, timedelta(minutes=10)
 NO_WAIT_TOLD = 10.0  # seconds, for a 429 without Retry-After
-AT_THE_PROVIDER = (State.RUNNING, State.CANCELLING)
+BEING_MADE = (State.RUNNING, State.CANCELLING)
 MANY = 1_000  # failures in a row; counting on tells no more
 ELSEWHERE = timedelta(
     seconds=30
@@ -72,7 +72,7 @@ def cannot_stop() -> set[str]:
 def beyond_stopping(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
     """Those of the jobs that are being made where nobody can stop them."""
     current = Attempt.objects.filter(job=OuterRef("pk"), number=OuterRef("attempt_number"), step="main")
-    return jobs.filter(Exists(current.filter(preview=False, account__in=cannot_stop())), state__in=AT_THE_PROVIDER)
+    return jobs.filter(Exists(current.filter(preview=False, account__in=cannot_stop())), state__in=BEING_MADE)
 
 
 def _at_the_vendor(account: ProviderAccount) -> AccountConfig:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
 
 from queue_app.models import User
@@ -25,8 +24,7 @@ def staff_with(client_for: Callable[[User], Client]) -> StaffWith:
     """Make staff with these permissions of the queue, and no other."""
 
     def make(*codenames: str) -> tuple[User, Client]:
-        user = UserFactory(staff=True, tickets=0)
-        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        user = UserFactory(staff=True, tickets=0, rights=codenames)
         assert user.user_permissions.count() == len(codenames)
         return user, client_for(user)
 
