@@ -39,7 +39,7 @@ call_command("migrate", verbosity=0); call_command("seed_catalogue", verbosity=0
 """
 
 
-def wait_for(what: Callable[[], Any], *, seconds: float = 20, of: str = "") -> Any:
+def wait_for(what: Callable[[], Any], *, seconds: float = 60, of: str = "") -> Any:
     """Call ``what`` until it gives something true, and give that."""
     deadline = time.monotonic() + seconds
     while not (found := what()):

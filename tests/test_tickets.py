@@ -73,7 +73,7 @@ class TestAnyOrderOfMovements:
     )
 
     @given(steps=st.lists(STEPS, max_size=14))
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
     def test_keeps_every_sum(self, steps):
         with transaction.atomic():
             owners = [UserFactory(tickets=12), UserFactory(tickets=0)]

@@ -22,8 +22,6 @@ SCHEMA_URL = "/api/schema/?format=json"
 CHECKS = [content_type_conformance, response_schema_conformance, status_code_conformance]
 SOME = settings(
     max_examples=8,
-    deadline=None,
-    derandomize=True,
     database=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),

@@ -69,7 +69,7 @@ class Board:
         page.route("**/board", self._look)
         page.goto(f"{site.url}/live")
         # with a stream: it is up and says "look again"; without one the tick does
-        expect(page.locator("#board")).to_have_text("look 1", timeout=15_000)
+        expect(page.locator("#board")).to_have_text("look 1")
 
     def _look(self, route) -> None:
         self.looks += 1
@@ -135,5 +135,5 @@ class TestALivePage:
         tab.route("**/api/v1/queue/stream/", lambda route: route.fulfill(status=204))
         board = Board(tab, site, rows)
 
-        expect(tab.locator("#board")).to_have_text("look 2", timeout=15_000)
+        expect(tab.locator("#board")).to_have_text("look 2")
         assert rows.do(connections_of_the_web) == 0 and board.errors == []

@@ -3,18 +3,22 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from django.db import transaction
+from django.db.models import F
 from playwright.sync_api import Page, expect
 
+from queue_app.models import BulkAction
 from tests import browser
 from tests.processes import Site
 
 T = TypeVar("T")
 
-MADE_IN = 120_000  # ms, for four videos on a busy machine
+MADE_IN = 180_000  # ms, for four videos on a busy machine
+WORKED = 120_000  # ms, for what a worker does
 _COOKIES: dict[Path, Any] = {}  # of Ana's session at each site: a log-in takes a second, as it should
 
 
@@ -52,6 +56,16 @@ def beside(site: Site, do: Callable[[], T]) -> T:
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(there).result(30)
+
+
+def confirm(site: Site, tab: Page, *, reason: str = "") -> None:
+    """Confirm the preview of a bulk action; it begins a minute late, lest the ten seconds for an undo pass on a busy machine."""
+    if reason:
+        tab.fill("#reason", reason)
+    tab.click("button[value=confirm]")
+    expect(tab.locator("#do-undo")).to_be_visible()
+    waits = BulkAction.objects.filter(phase=BulkAction.Phase.WAITING)
+    assert beside(site, lambda: waits.update(starts_at=F("starts_at") + timedelta(minutes=1))) == 1
 
 
 def halfway(window: Page) -> float:

@@ -61,7 +61,7 @@ class TestLive:
         tab.locator("#numbers-throughput summary").click()
         field.focus()
         beside(stocked, lambda: change_limit("sora-2", 9))
-        expect(tab.locator("#value-model-sora-2")).to_have_value("9", timeout=10_000)
+        expect(tab.locator("#value-model-sora-2")).to_have_value("9")
         expect(field).to_have_value("6")
         expect(field).to_be_focused()
         expect(tab.locator("#numbers-throughput")).to_have_attribute("open", "")
@@ -73,15 +73,15 @@ class TestLive:
         tab.locator("#model-sora-2").hover()
         beside(stocked, lambda: [make_job(owner=User.objects.get(username="ana"), at=clock.now()) for _ in range(20)])
         beside(stocked, lambda: change_limit("sora-2", 8))
-        expect(tab.locator("#model-sora-2 td").nth(1)).to_contain_text("20", timeout=10_000)
+        expect(tab.locator("#model-sora-2 td").nth(1)).to_contain_text("20")
         assert names.all_inner_texts() == before
         tab.mouse.move(5, 5)
-        expect(names.nth(1)).to_have_text("sora-2", timeout=10_000)
+        expect(names.nth(1)).to_have_text("sora-2")
 
     def test_ages_go_on_between_changes(self, tab: Page) -> None:
         age = tab.locator("#card-wait time")
         before = age.inner_text()
-        expect(age).not_to_have_text(before, timeout=5_000)
+        expect(age).not_to_have_text(before)
 
     def test_the_focus_stays_at_its_error_and_only_what_is_new_is_read_out(self, stocked: Site, tab: Page) -> None:
         retry = tab.locator("#retry-error-provider_5f_failed")
@@ -94,7 +94,7 @@ class TestLive:
             Alert.objects.create(rule_id="queue_depth", value=700, words="700 jobs wait.", opened_at=at)
 
         beside(stocked, more_fail)
-        expect(tab.locator("#said")).to_contain_text("700 jobs wait.", timeout=10_000)
+        expect(tab.locator("#said")).to_contain_text("700 jobs wait.")
         expect(tab.locator("#said")).not_to_contain_text("No worker beats.")
         expect(tab.locator(".gq-failures b").first).to_have_text("asset_unreachable")
         expect(retry).to_be_focused()
@@ -105,7 +105,7 @@ class TestLive:
         expect(completed).to_have_text("0")
         beside(stocked, lambda: make_job("completed", owner=User.objects.get(username="ana"), at=clock.now()))
         beside(stocked, lambda: change_limit("sora-2", 7))
-        expect(completed).to_have_text("1", timeout=10_000)
+        expect(completed).to_have_text("1")
         expect(tab.locator("#numbers-throughput")).to_have_attribute("open", "")
 
 
@@ -113,10 +113,10 @@ class TestLimits:
     def test_say_what_they_would_change_and_are_saved_by_enter(self, stocked: Site, tab: Page) -> None:
         field = tab.locator("#value-model-manim")
         field.fill("8")
-        expect(tab.locator("#below-model-manim")).to_contain_text("12 jobs done in about", timeout=15_000)
+        expect(tab.locator("#below-model-manim")).to_contain_text("12 jobs done in about")
         assert beside(stocked, lambda: ModelConcurrencyLimit.objects.get(pk="manim").max_concurrent) == 2
         field.press("Enter")
-        expect(tab.locator("#below-model-manim")).to_contain_text("Limit of manim: 2 → 8.", timeout=10_000)
+        expect(tab.locator("#below-model-manim")).to_contain_text("Limit of manim: 2 → 8.")
         expect(field).to_be_focused()
         found = beside(
             stocked, lambda: (ModelConcurrencyLimit.objects.get(pk="manim").max_concurrent, AuditEntry.objects.count())
@@ -128,7 +128,7 @@ class TestLimits:
         tab.get_by_label("Raise the limit of manim").click()
         expect(field).to_have_value("3")
         expect(tab.locator("#form-model-manim .gq-set")).to_be_visible()
-        expect(tab.locator("#below-model-manim")).to_contain_text("With 3", timeout=15_000)
+        expect(tab.locator("#below-model-manim")).to_contain_text("With 3")
         field.press("Escape")
         expect(field).to_have_value("2")
         expect(tab.locator("#form-model-manim .gq-set")).to_be_hidden()
@@ -138,7 +138,7 @@ class TestLimits:
         field = tab.locator("#value-model-manim")
         field.fill("99")
         field.press("Enter")
-        expect(tab.locator("#below-model-manim")).to_contain_text("from 1 to 50", timeout=10_000)
+        expect(tab.locator("#below-model-manim")).to_contain_text("from 1 to 50")
         expect(tab.locator("#value-model-manim")).to_have_value("99")
         tab.wait_for_timeout(6_000)  # a tick goes by
         expect(tab.locator("#value-model-manim")).to_have_value("99")
@@ -164,6 +164,6 @@ class TestStopAll:
         name, made = tab.locator("h1").bounding_box(), tab.locator(".gq-new").bounding_box()
         assert name and made and name["y"] < made["y"] + made["height"] / 2 < name["y"] + name["height"]  # in one line
         tab.click("#do-resume")
-        expect(tab.locator("#do-pause")).to_be_visible(timeout=15_000)
+        expect(tab.locator("#do-pause")).to_be_visible()
         assert not beside(stocked, lambda: QueueSettings.objects.current().paused)
         assert beside(stocked, lambda: Job.objects.filter(state="queued").count()) == 12

@@ -39,7 +39,7 @@ def test_the_page_renews_itself_and_keeps_what_is_open(shared_site: Site, tab: P
     tab.focus("#do-cancel")
     job, reason = jobs["other"], "not wanted any more"
     beside(shared_site, lambda: lifecycle.cancel([job], at=clock.now(), actor="somebody", reason=reason))
-    expect(tab.locator(".gq-head .gq-badge")).to_have_text("Cancelled", timeout=10_000)
+    expect(tab.locator(".gq-head .gq-badge")).to_have_text("Cancelled")
     expect(tab.locator("#call")).to_have_attribute("open", "")
     expect(tab.locator("#do-retry")).to_be_visible()
     expect(tab.locator("#do-cancel")).to_have_count(0)
@@ -54,10 +54,10 @@ def test_a_page_whose_session_is_over_says_so_and_goes_on_after_the_log_in(
     with refused, staff_tab(shared_site, address) as tab:
         session = tab.context.cookies()
         tab.context.clear_cookies()
-        expect(tab.locator("#logged-out")).to_contain_text("You are logged out.", timeout=15_000)
+        expect(tab.locator("#logged-out")).to_contain_text("You are logged out.")
         expect(tab.locator("#logged-out")).to_be_visible()
         tab.context.add_cookies(session)
-        expect(tab.locator("#logged-out")).to_be_hidden(timeout=15_000)
+        expect(tab.locator("#logged-out")).to_be_hidden()
 
 
 def test_a_person_decides_with_the_keyboard(shared_site: Site, tab: Page, jobs: dict[str, int]) -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from queue_app import clock, lifecycle
 from queue_app.models import BulkAction, Job, State, User
-from tests.e2e.browser import beside, staff_tab
+from tests.e2e.browser import WORKED, beside, confirm, staff_tab
 from tests.factories import make_job
 from tests.processes import Site
 
@@ -41,7 +41,7 @@ def test_rows_change_where_they_stand_and_the_selection_and_the_focus_stay(site:
         return make_job(State.FAILED, owner=User.objects.get(username="ana"), at=clock.now()).pk
 
     new = beside(site, meanwhile)
-    expect(tab.locator(f"#job-{gone}")).to_contain_text("Cancelled", timeout=10_000)
+    expect(tab.locator(f"#job-{gone}")).to_contain_text("Cancelled")
     expect(tab.locator(f"#job-{at}")).to_contain_text("Cancelled")
     expect(tab.locator(f"#job-{chosen} .action-select")).to_be_checked()
     expect(tab.locator(".action-counter")).to_contain_text("1 of 50")
@@ -95,8 +95,7 @@ def test_all_that_match_are_cancelled_after_a_look_an_undo_and_a_second_thought(
     tab.click("button[value=cancel]")
     expect(tab.locator("h1")).to_have_text("Cancel 57 jobs?")
     expect(tab.locator(".gq-preview-card")).to_contain_text("228 tickets go back at once to 1 wallet")
-    tab.fill("#reason", "wrong brief")
-    tab.click("button[value=confirm]")
+    confirm(site, tab, reason="wrong brief")
     expect(tab.locator("#bulk")).to_contain_text(re.compile(r"It starts in \d+ s"))
     tab.click("#do-undo")
     expect(tab.locator("#bulk")).to_contain_text("Undone before it began")
@@ -107,12 +106,12 @@ def test_all_that_match_are_cancelled_after_a_look_an_undo_and_a_second_thought(
     tab.check("#action-toggle")
     tab.click("text=Select all 57 that match")
     tab.click("button[value=cancel]")
-    tab.click("button[value=confirm]")
+    confirm(site, tab)
     tab.goto(f"{site.url}{LIST}")
     expect(tab.locator("#bulk-notes")).to_contain_text("Cancel 57 jobs, ana: starts in")
     tab.click("#bulk-notes >> text=Run now")
     tab.click("#bulk-notes a")
-    expect(tab.locator("#bulk")).to_contain_text("57 of 57 jobs, 100 %", timeout=90_000)
+    expect(tab.locator("#bulk")).to_contain_text("57 of 57 jobs, 100 %", timeout=WORKED)
     expect(tab.locator("#bulk .gq-head .gq-badge")).to_have_text("Done")
     assert sum(beside(site, lambda: BulkAction.objects.latest("id").results).values()) == 57
     assert not beside(site, Job.objects.filter(state=State.QUEUED, prompt__contains="tram").exists)

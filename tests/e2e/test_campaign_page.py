@@ -19,6 +19,8 @@ def test_it_reaches_100_percent_by_itself_and_what_was_made_plays(site: Site, ca
     window.evaluate("window.neverReloaded = true")
     window.focus("#at-3")
 
+    assert site.studio is not None
+    site.studio.queue_faults(create=["latency:6"] * 4)  # long enough to be seen on its way, however slow the page is
     site.start_worker()
 
     expect(window.locator("#ahead")).to_contain_text("attempt 1", timeout=MADE_IN)

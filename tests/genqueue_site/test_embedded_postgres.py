@@ -20,6 +20,7 @@ from genqueue_site.db.embedded.account import Account
 from genqueue_site.db.embedded.server import SOCKET, EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.processes
 IS_ROOT = os.geteuid() == 0
 
 # what the other processes of these tests run; the home is their first argument
@@ -121,7 +122,7 @@ def kill_server(server: EmbeddedPostgres) -> None:
     process = server.status().process
     assert process
     os.kill(process, signal.SIGKILL)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while server.alive() and time.monotonic() < deadline:
         time.sleep(0.01)
 
@@ -202,7 +203,7 @@ class TestJoining:
 
         server.ensure()
         forked.communicate()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while not server.release() and time.monotonic() < deadline:
             server.attach()
         assert not server.alive()

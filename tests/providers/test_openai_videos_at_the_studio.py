@@ -11,7 +11,7 @@ from tests.studio.process import StudioProcess
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
-    process = StudioProcess(tmp_path_factory.mktemp("studio"), seconds_per_job=0.3)
+    process = StudioProcess(tmp_path_factory.mktemp("studio"), seconds_per_job=1)
     yield process
     process.stop()
 

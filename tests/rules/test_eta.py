@@ -241,8 +241,8 @@ class TestAgainstATrueQueue:
 
     def test_a_million_jobs_are_reckoned_in_less_than_a_second(self):
         lines = [line("a", run(1 + 1_000 * user, 1_000), keys=[("user", str(user))]) for user in range(1_000)]
-        began = time.perf_counter()
+        began = time.process_time()
         Curves(scene(lines, {A: 4, QUEUE: 10, SHOP: 4}))
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began  # of the processor: others may be at work beside it
         print(f"\n1,000,000 jobs of 1,000 users: {seconds * 1000:.0f} ms")
-        assert seconds < 2  # on a busy machine, too
+        assert seconds < 2

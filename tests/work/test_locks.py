@@ -39,7 +39,10 @@ def waits_for_a_lock(number: int = 1) -> None:
         assert time.monotonic() < ends, f"{waiting} of {number} came to wait"
         time.sleep(0.02)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")  # pg_stat_activity stands still in here
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction the view below stands still
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
             (waiting,) = cursor.fetchone()
 
 

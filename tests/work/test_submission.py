@@ -17,7 +17,7 @@ from queue_app.providers import openai_videos
 from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteRef, SubmitRequest, TaskState
 from queue_app.work import accounts, dispatch, room, submission
 from tests.factories import UserFactory, begun
-from tests.processes import free_port
+from tests.processes import free_port, wait_for
 from tests.providers.wire import WireServer, answer
 from tests.studio.process import StudioProcess
 from tests.work.steps import (
@@ -290,6 +290,7 @@ class TestALostAnswer:
         assert 20 < due_in(job) <= 30
         assert tickets_of(job) == ("held", 996, 4)
 
+        wait_for(lambda: accepted(studio, job))  # it may take a call a moment after it has hung up
         job = worked(job)
         assert moves(job)[-2:] == ["unknown", "running"]
         assert attempt_of(job).remote_id in {row["id"] for row in studio.log()["creates"]}
