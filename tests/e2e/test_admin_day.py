@@ -11,13 +11,25 @@ from queue_app import clock, tickets
 from queue_app.models import ApiKey, Job, JobEvent, State, User
 from tests.conftest import Figures
 from tests.e2e.browser import WORKED, beside, confirm, staff_tab
+from tests.e2e.conftest import ana_of_staff
 from tests.factories import make_job
 from tests.processes import Site
 
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def site(shared_site: Site) -> Site:
+    """One for the whole day: nobody minds what was done before."""
+    return shared_site
+
+
+@pytest.fixture(scope="module")
+def staff(site: Site) -> User:
+    return ana_of_staff(site)
+
+
+@pytest.fixture(scope="module")
 def key(site: Site, staff: User) -> str:
     """An API key of Ana's; two jobs of hers have failed with the same error, and a worker is at work."""
     with site.orm():

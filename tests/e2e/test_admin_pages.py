@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_FILE_PATH
 from django.urls import Resolver404, resolve
 from playwright.sync_api import Page, ViewportSize
 
 from queue_app import clock
-from queue_app.models import Alert, ApiKey, Asset, BulkAction, Job, State, User
+from queue_app.models import Alert, ApiKey, Asset, BulkAction, Job, State
 from queue_app.work import bulk, policy
 from tests.campaigns.support import bring, make_campaign
 from tests.e2e.browser import staff_tab
+from tests.e2e.conftest import ana_of_staff
 from tests.factories import make_job
 from tests.processes import Site
 
@@ -28,9 +29,10 @@ GRAVE = ("serious", "critical")
 DESK, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 
 
-@pytest.fixture
-def stocked(site: Site, staff: User) -> Site:
+@pytest.fixture(scope="module")
+def stocked(shared_site: Site) -> Site:
     """Rows on every list: jobs in each state, a campaign, a key, something in the audit."""
+    site, staff = shared_site, ana_of_staff(shared_site)
     with site.orm():
         at = clock.now()
         ApiKey.objects.create(staff, scopes=["read"], name="storefront")
@@ -55,12 +57,13 @@ def stocked(site: Site, staff: User) -> Site:
 @pytest.fixture
 def tab(stocked: Site) -> Iterator[Page]:  # after the rows are made: Django refuses them where an event loop runs
     with staff_tab(stocked) as tab:
+        tab.context.add_init_script(path=AXE_FILE_PATH)  # sent once, not with each page
         yield tab
 
 
 def grave(tab: Page) -> list[str]:
     """What axe finds serious or critical on the page as it stands, with the element that has it."""
-    found = Axe().run(tab, options=OPTIONS).response["violations"]
+    found = tab.evaluate("options => axe.run(options).then((found) => found.violations)", OPTIONS)
     return [f"{one['id']}: {node['html'][:200]}" for one in found if one["impact"] in GRAVE for node in one["nodes"][:3]]
 
 

@@ -89,7 +89,7 @@ class CreateContract:
     def test_a_broken_exchange_is_unknown_and_never_sent_again(
         self, server: WireServer, how: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(*self.create_seconds, 1.0)
+        monkeypatch.setattr(*self.create_seconds, 3.0)
         error = self.refusal(server, BREAKS[how])
         assert (error.kind, accepted_verdict(error)) == (ErrorKind.AMBIGUOUS, UNKNOWN)
         assert len(server.seen) == 1

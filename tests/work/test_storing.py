@@ -143,7 +143,7 @@ class TestAFileThatCannotBeHad:
         assert "Paid, nothing delivered" in ReviewItem.objects.get(job=job, closed_at=None).what
 
     def test_because_it_comes_too_slowly_is_tried_three_times_too(self, vendor, monkeypatch):
-        monkeypatch.setattr(openai_videos, "VIDEO_SECONDS", 1.0)
+        monkeypatch.setattr(openai_videos, "VIDEO_SECONDS", 2.0)
         slow = drip(answer(200, b"x" * 100_000)[:-10_000])
         vendor.says(DONE, slow, DONE, slow, DONE, slow)
         job, attempt, lease = due("video_1")

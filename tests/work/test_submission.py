@@ -277,7 +277,7 @@ class TestARefusedRequest:
 class TestALostAnswer:
     @pytest.fixture(autouse=True)
     def short_calls(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(openai_videos, "CREATE_SECONDS", 2.0)
+        monkeypatch.setattr(openai_videos, "CREATE_SECONDS", 5.0)
 
     @pytest.mark.parametrize("fault", LOST_ANSWERS)
     def test_leaves_the_outcome_unknown_until_the_look_up_finds_the_task(self, studio: StudioProcess, fault: str):
