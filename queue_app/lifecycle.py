@@ -203,6 +203,7 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
         not_before=None,
         cancel_asked_at=None,
         cancel_reason="",
+        refund_promised=None,
         progress=None,
         ran_seconds=None,
         store_tries=0,
@@ -420,6 +421,9 @@ def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, sta
     _close_decision(job, at=at, by=actor)
     tickets.capture([job], at=at, actor=actor)
     _move([job], State.COMPLETED, at=at, actor=actor, data={job.pk: {"stages": list(stages)}}, ended_at=at, next_check_at=None)
+    if promise := job.refund_promised:
+        tickets.refund(job, at=at, actor=promise["by"], reason=promise["reason"])
+        _note([job], at=at, actor=promise["by"], reason=f"refunded as promised: {promise['reason']}")
 
 
 # --- what people ask ----------------------------------------------------------------------------------------------
@@ -446,6 +450,22 @@ def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") ->
             Job.objects.filter(pk__in=stubborn).update(next_check_at=at)
             wake.dispatcher()
     return verdicts
+
+
+@transaction.atomic
+def promise_refund(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> list[int]:
+    """
+    What is delivered of these jobs although their cancel was asked is charged and refunded at once (T19 and T22): the failure
+    policy's answer to a provider that cannot cancel. Gives the ids that a cancel is asked of.
+
+    :raises MoveRefused: no reason was typed.
+    """
+    if not reason.strip():
+        raise MoveRefused("Say why: a refund needs a reason.")
+    jobs = list(Job.objects.lock().filter(pk__in=list(ids), state=State.CANCELLING))
+    said = f"refund promised if it is delivered: {reason}"
+    _note(jobs, at=at, actor=actor, reason=said, refund_promised={"by": actor, "reason": reason})
+    return [job.pk for job in jobs]
 
 
 @transaction.atomic

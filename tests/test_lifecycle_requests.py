@@ -8,10 +8,10 @@ from django.db import transaction
 
 from queue_app import lifecycle, tickets
 from queue_app.lifecycle import Lease, MoveRefused, Trouble, Verdict
-from queue_app.models import Attempt, Batch, Job, Outcome, Reservation, State
+from queue_app.models import Attempt, Batch, Job, LedgerTransaction, Outcome, Reservation, State
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES, slots_in_use
 from queue_app.work import policy
-from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, claimed, make_job, storing_begun
+from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, claimed, make_asset, make_job, storing_begun
 
 pytestmark = pytest.mark.django_db
 
@@ -125,6 +125,40 @@ class TestCancel:
         assert cancel(job) == {job.pk: Verdict.REQUESTED}
 
         assert (locked(job).cancel_reason, locked(job).next_check_at) == ("timeout", LATER)
+
+
+class TestPromiseOfARefund:
+    def promised(self, *jobs, reason="The client left."):
+        return lifecycle.promise_refund([job.pk for job in jobs], at=LATER, actor="ana", reason=reason)
+
+    def test_gives_the_tickets_back_as_soon_as_they_are_charged(self):
+        job = make_job(State.CANCELLING, tickets=8)
+        assert self.promised(job) == [job.pk]
+
+        lifecycle.deliver(locked(job), at=LATER, actor="poller", ran_seconds=30.0)
+        assert tickets.balances(job.owner)["reserved"] == 8
+        lifecycle.complete(locked(job), [make_asset(job)], at=LATER, actor="worker", stages=[])
+
+        assert tickets.balances(job.owner) == {"available": 1000, "reserved": 0, "captured": 8, "refunded": 8}
+        booked = LedgerTransaction.objects.filter(reservation__job=job).order_by("id").values_list("kind", "actor", "reason")
+        assert list(booked)[1:] == [("capture", "worker", ""), ("refund", "ana", "The client left.")]
+        assert [event.reason for event in job.events.order_by("seq")][-1] == "refunded as promised: The client left."
+
+    def test_is_made_for_what_is_asked_to_stop_alone_and_with_a_reason(self):
+        jobs = [make_job(state) for state in State if state != State.CANCELLING]
+        assert self.promised(*jobs) == []
+        with pytest.raises(MoveRefused, match="Say why"):
+            self.promised(make_job(State.CANCELLING), reason=" ")
+        assert not Job.objects.exclude(refund_promised=None).exists()
+
+    def test_ends_with_the_cancel(self):
+        job = make_job(State.CANCELLING)
+        self.promised(job)
+        with transaction.atomic():
+            lifecycle.confirm_cancel(locked(job), at=LATER, actor="poller", evidence="gone")
+            lifecycle.queue_again([locked(job)], at=LATER, actor="owner")
+
+        assert locked(job).refund_promised is None
 
 
 class TestForceFail:

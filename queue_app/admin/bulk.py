@@ -192,6 +192,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
             options = {**action.options, **extra.get("asked", {})}
             level = str(options.get("priority", priority.HIGH))
             shown |= {**looked, "title": looked["preview"].title, "level": level, "tickets": options.get("tickets", "")}
+            shown |= {"refund": options.get("refund"), "may_refund": bulk.may(request.user, Verb.REFUND)}
             return TemplateResponse(request, "admin/queue_app/job/bulk_preview.html", shown)
         refusals = BulkRefusal.objects.filter(action=action).order_by("pk")
         shown |= {
@@ -236,6 +237,8 @@ def _option(action: BulkAction) -> str:
     """What the verb was told besides the jobs."""
     if "priority" in action.options:
         return f"priority {priority.name(action.options['priority']).lower()}"
+    if "refund" in action.options:
+        return "refunded if delivered"
     return f"{display.number(action.options['tickets'])} tickets each" if "tickets" in action.options else ""
 
 

@@ -18,6 +18,7 @@ from queue_app.work import accounts, room
 SHOWN = 200  # jobs listed
 MANY = 20_000  # jobs, above which going through all there are is quicker than looking each up
 OWNERS = 6  # named, those with the most jobs first
+BEYOND = "cannot be stopped"
 AT_THE_PROVIDER = (State.RUNNING, State.SUBMITTING, State.UNKNOWN)
 Verb = BulkAction.Verb
 
@@ -53,7 +54,7 @@ class Preview:
     acts_on: int
     notes: list[Note] = field(default_factory=list)
     is_final: bool = False  # it cannot be taken back once done
-    asks: str = ""  # the option that it needs: "priority", "tickets"
+    asks: str = ""  # the option that it takes: "priority", "tickets", or the "refund" of what cannot be stopped
 
 
 @transaction.atomic
@@ -88,9 +89,7 @@ def of_cancel(jobs: QuerySet[Job], count: Callable[..., int]) -> tuple[list[Line
     lines = [
         Line(queued, "cancelled at once", "They wait in the queue; nothing was bought.", State.QUEUED, "Queued"),
         Line(running - beyond, "asked to stop at the provider", stop, State.RUNNING, "Running"),
-        Line(
-            beyond, "cannot be stopped", "Their provider has no cancel. What is delivered is charged.", State.RUNNING, "Running"
-        ),
+        Line(beyond, BEYOND, "Their provider has no cancel. What is delivered is charged.", State.RUNNING, "Running"),
         Line(unsure, "decided later", later, State.UNKNOWN, "Not known"),
         Line(storing + asked + ended, "left as they are", left, "blocked", "Too late"),
     ]
@@ -111,7 +110,8 @@ def of_retry(count: Callable[..., int], not_offered: Mapping[str, int]) -> tuple
 def _cancel(chosen: Selection) -> Preview:
     lines, acts_on = of_cancel(chosen.jobs, chosen.count)
     notes = _tickets_back(chosen, at_once=(State.QUEUED,), later=AT_THE_PROVIDER)
-    return _preview("Cancel {}?", "Cancel {}", "Keep them", chosen, lines, acts_on, notes, is_final=True)
+    asks = "refund" if any(line.count and line.what == BEYOND for line in lines) else ""
+    return _preview("Cancel {}?", "Cancel {}", "Keep them", chosen, lines, acts_on, notes, is_final=True, asks=asks)
 
 
 def _retry(chosen: Selection) -> Preview:

@@ -112,6 +112,7 @@ class Migration(migrations.Migration):
                 ('store_tries', models.PositiveSmallIntegerField(default=0)),
                 ('cancel_asked_at', models.DateTimeField(blank=True, null=True)),
                 ('cancel_reason', models.CharField(blank=True, help_text='“user” or “timeout”.', max_length=20)),
+                ('refund_promised', models.JSONField(blank=True, help_text='Who gives the tickets back, and why, if it is delivered although its cancel was asked.', null=True)),
                 ('progress', models.FloatField(help_text='0 to 1, only if the provider tells it.', null=True)),
                 ('error_code', models.CharField(blank=True, max_length=60)),
                 ('error_message', models.TextField(blank=True)),

@@ -202,6 +202,9 @@ class Job(models.Model):
     store_tries = models.PositiveSmallIntegerField(default=0)
     cancel_asked_at = models.DateTimeField(null=True, blank=True)
     cancel_reason = models.CharField(max_length=20, blank=True, help_text="“user” or “timeout”.")
+    refund_promised = models.JSONField(
+        null=True, blank=True, help_text="Who gives the tickets back, and why, if it is delivered although its cancel was asked."
+    )
     progress = models.FloatField(null=True, help_text="0 to 1, only if the provider tells it.")
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.TextField(blank=True)

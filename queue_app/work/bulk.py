@@ -69,7 +69,8 @@ def draft(
 
     :param jobs: a query of jobs, or numbers; numbers of no job are left out.
     :param chosen: how they were chosen, in words.
-    :param options: ``priority`` of a set priority, ``tickets`` of a refund (all that is left when not given).
+    :param options: ``priority`` of a set priority, ``tickets`` of a refund (all that is left when not given), ``refund`` of a
+        cancel: what cannot be stopped is refunded if it is delivered.
     :raises BulkRefused: no job, more than a million, or an option that makes no sense.
     """
     verb = Verb(verb)
@@ -122,6 +123,10 @@ def confirm(
     if now.verb in NEEDS_A_REASON and not reason:
         raise BulkRefused("Say why: it is kept in each job's history and in the audit.")
     now.options = {**now.options, **_options(Verb(now.verb), options or {})}
+    if now.options.get("refund") and not may(actor, Verb.REFUND):
+        raise BulkRefused("You may not promise a refund; ask somebody of finance, or cancel without it.")
+    if now.options.get("refund") and not reason:
+        raise BulkRefused("Say why what is delivered is to be refunded: it is kept in the ledger.")
     if now.verb == Verb.PRIORITY and "priority" not in now.options:
         raise BulkRefused("Choose a priority.")
     now.phase, now.actor, now.reason, now.starts_at = Phase.WAITING, actor, reason, at + STARTS_AFTER
@@ -248,6 +253,8 @@ def _said(action: BulkAction, what: str, *, at: datetime, actor: User, reason: s
 
 def _options(verb: BulkAction.Verb, given: Mapping[str, Any], *, most: int = 10**9) -> dict[str, Any]:
     """The options that the verb knows, checked; what was not given is left out. ``most`` tickets may be asked for."""
+    if verb == Verb.CANCEL:
+        return {"refund": True} if given.get("refund") else {}
     name = {Verb.PRIORITY: "priority", Verb.REFUND: "tickets"}.get(verb)
     value = given.get(name) if name else None
     if name is None or value in (None, ""):

@@ -15,7 +15,7 @@ from queue_app import lifecycle, tickets
 from queue_app.lifecycle import Verdict
 from queue_app.models import BulkAction, Job, LedgerEntry, QueueSettings, State
 from queue_app.models.job import OPEN_STATES, TERMINAL_STATES
-from queue_app.work import again, order, policy
+from queue_app.work import accounts, again, order, policy
 
 log = logging.getLogger(__name__)
 Verb = BulkAction.Verb
@@ -55,6 +55,9 @@ def do(action: BulkAction, ids: Sequence[int], *, at: datetime) -> Outcome:
 
 def _cancel(action: BulkAction, ids: Sequence[int], at: datetime) -> Outcome:
     verdicts = lifecycle.cancel(ids, at=at, actor=action.actor.username, reason=action.reason)
+    if action.options.get("refund"):
+        beyond = accounts.beyond_stopping(Job.objects.filter(pk__in=ids)).values_list("pk", flat=True)
+        lifecycle.promise_refund(beyond, at=at, actor=action.actor.username, reason=action.reason)
     came_to = Counter(str(verdict) for verdict in verdicts.values() if verdict != Verdict.TOO_LATE)
     late = Job.objects.filter(pk__in=[pk for pk, verdict in verdicts.items() if verdict == Verdict.TOO_LATE])
     return Outcome(came_to, _refuse(late, "too late to cancel"))

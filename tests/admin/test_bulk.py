@@ -153,6 +153,25 @@ class TestPreview:
         page = press(admin, "cancel", preview, *(make_job(State.RUNNING) for _ in range(2)))
         assert re.search(r">1</span>\s*<span><b>asked to stop at the provider", page)
         assert re.search(r">2</span>\s*<span><b>cannot be stopped</b>.*What is delivered is charged", page)
+        assert 'name="refund"' in page
+        assert 'name="refund"' not in press(admin, "cancel", preview), "it can be stopped"
+
+    def test_of_a_cancel_offers_a_promise_of_a_refund_to_those_who_may_refund(
+        self, admin: Client, staff_with: StaffWith, settings: Any
+    ) -> None:
+        settings.PROVIDER_KEYS = {"OPENAI_VIDEOS_API_KEY": "sk-12345678"}
+        ProviderAccount.objects.filter(key="openai_videos").update(base_url="https://vendor.example")
+        job = make_job(State.RUNNING)
+        _, operator = staff_with("operate_queue", "view_job", "view_bulkaction")
+        assert 'name="refund"' not in press(operator, "cancel", job)
+        press(admin, "cancel", job)
+        page = step(admin, "confirm", refund="1")
+        assert "Say why what is delivered is to be refunded" in page and 'name="refund" value="1" checked' in page
+        page = step(admin, "confirm", refund="1", reason="the client left")
+        assert "refunded if delivered" in page
+        run()
+        page = admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode()
+        assert re.search(r"and its tickets go back, as \w+ promised", page)
 
     def test_of_a_retry_with_a_wallet_that_does_not_hold_enough(self, admin: Client) -> None:
         owner = UserFactory(tickets=8, username="poor")

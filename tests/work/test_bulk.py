@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -11,6 +12,7 @@ from django.db import connection
 from queue_app import clock
 from queue_app.insight.waiting import position
 from queue_app.models import (
+    Attempt,
     AuditEntry,
     BulkAction,
     BulkRefusal,
@@ -18,6 +20,7 @@ from queue_app.models import (
     Job,
     JobEvent,
     LedgerTransaction,
+    ProviderAccount,
     State,
     User,
     Wallet,
@@ -26,6 +29,7 @@ from queue_app.models.job import JobQuerySet
 from queue_app.work import bulk, bulk_verbs, dispatch
 from queue_app.work.bulk import BulkRefused, Phase, Verb
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
+from tests.work.steps import KEYS
 
 LATER = NOON + timedelta(seconds=11)
 pytestmark = pytest.mark.django_db
@@ -34,6 +38,13 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def ana() -> User:
     return UserFactory(admin=True, username="ana", tickets=0)
+
+
+@pytest.fixture
+def beyond_stopping(settings: Any) -> None:
+    """What runs runs at the vendor, which has no cancel."""
+    settings.PROVIDER_KEYS = KEYS
+    ProviderAccount.objects.filter(key="openai_videos").update(base_url="https://vendor.example")
 
 
 def drafted(verb: Verb, jobs: "Iterable[Job] | JobQuerySet", by: User, **options: object) -> BulkAction:
@@ -189,6 +200,15 @@ class TestStart:
                     bulk.confirm(action, at=NOON, actor=clerk, reason="why not")
         bulk.confirm(action, at=NOON, actor=ana, reason="why not")
 
+    def test_a_promise_of_a_refund_needs_the_right_to_refund_and_a_reason(self, ana: User) -> None:
+        action = drafted(Verb.CANCEL, [make_job(State.RUNNING)], ana)
+        operator = UserFactory(staff=True, tickets=0, rights=["operate_queue"])
+        for by, reason, words in ((operator, "why not", "may not promise"), (ana, " ", "Say why")):
+            with pytest.raises(BulkRefused, match=words):
+                bulk.confirm(action, at=NOON, actor=by, reason=reason, options={"refund": "1"})
+        assert BulkAction.objects.get().options == {}
+        bulk.confirm(action, at=NOON, actor=operator)
+
     def test_every_step_is_audited(self, ana: User) -> None:
         bo = UserFactory(admin=True, username="bo", tickets=0)
         job = make_job()
@@ -321,6 +341,21 @@ class TestVerbs:
         assert "storing" in why_not(action, jobs[3]) and "too late" in why_not(action, jobs[3])
         event = jobs[0].events.latest("seq")
         assert (event.actor, event.reason) == ("ana", "wrong brief")
+
+    def test_cancel_promises_a_refund_of_what_its_provider_cannot_stop(self, ana: User, beyond_stopping: None) -> None:
+        preview = make_job(State.RUNNING)
+        Attempt.objects.filter(job=preview).update(preview=True)  # the studio stops
+        jobs = [make_job(State.RUNNING), preview, make_job(State.UNKNOWN), make_job()]
+        action = done(Verb.CANCEL, jobs, ana, reason="wrong brief", refund=True)
+        assert action.results == {"requested": 3, "cancelled": 1}
+        assert [fresh(job).refund_promised for job in jobs] == [{"by": "ana", "reason": "wrong brief"}, None, None, None]
+        assert "refund promised" in jobs[0].events.latest("seq").reason
+        assert AuditEntry.objects.latest("id").after["refund"] is True
+
+    def test_cancel_promises_none_unasked(self, ana: User, beyond_stopping: None) -> None:
+        job = make_job(State.RUNNING)
+        done(Verb.CANCEL, [job], ana, reason="wrong brief")
+        assert fresh(job).refund_promised is None
 
     def test_retry_queues_again_at_todays_price_in_one_set(self, ana: User) -> None:
         owner = UserFactory()
