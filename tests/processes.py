@@ -110,7 +110,7 @@ class Program:
 def prepared() -> Path:
     """The home of a database with the catalogue in it, at rest; made once in a run and never started again."""
     made = Site()
-    subprocess.run([sys.executable, "-c", PREPARE], cwd=CHECKOUT, env=made.env, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", PREPARE], cwd=CHECKOUT, env=made.env, check=True, timeout=180)
     made.database.stop()
     atexit.register(made.close)
     return made.database.home
@@ -149,12 +149,12 @@ class Site:
 
     def prepare(self) -> None:
         """Make the database, with the catalogue in it: a copy of the one that the run's first site has made."""
-        subprocess.run(["cp", "-a", prepared(), self.database.home], check=True, timeout=60)
+        subprocess.run(["cp", "-a", prepared(), self.database.home], check=True, timeout=180)
 
     def manage(self, *arguments: str) -> str:
         """Run a management command; gives what it says on standard output."""
         command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(command, cwd=CHECKOUT, env=self.env, check=True, timeout=60, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, cwd=CHECKOUT, env=self.env, check=True, timeout=180, stdout=subprocess.PIPE, text=True)
         return done.stdout.strip()
 
     def start_studio(self, **options: Any) -> StudioProcess:
@@ -195,7 +195,7 @@ class Site:
         self._groups |= {row.group_id for row in rows if row.role == WorkerProcess.Role.CLUSTER}
         return rows
 
-    def wait_until_working(self, worker: Program, *, seconds: float = 90) -> None:
+    def wait_until_working(self, worker: Program, *, seconds: float = 180) -> None:
         """Wait until each cluster of this worker has let a canary through: it takes tasks."""
         wait_for(lambda: self._is_working(worker), seconds=seconds, of=f"worker {worker.pid}")
 

@@ -34,12 +34,12 @@ def start_demo(site: Site, *flags: str) -> Program:
 class TestDemo:
     def test_two_runs_on_the_same_data_the_second_until_ctrl_c(self, site: Site) -> None:
         first = start_demo(site, "--jobs", "3", "--exit")
-        assert first.wait(seconds=90) == 0, first.said()
+        assert first.wait(seconds=180) == 0, first.said()
         assert re.search(r"^3 of 3 completed in \d+\.\d s$", first.said(), re.M)
         assert (site.living(), site.database.status().running) == ([], False)
 
         second = start_demo(site, "--jobs", "2")
-        wait_for(lambda: "Ctrl-C" in second.said() or not second.is_running, seconds=90, of="the end of the second sample")
+        wait_for(lambda: "Ctrl-C" in second.said() or not second.is_running, seconds=180, of="the end of the second sample")
         assert logins(second) == logins(first)
         assert set(logins(second)) == {"admin", "operator", "demo"}
         with site.orm():
@@ -50,8 +50,8 @@ class TestDemo:
         assert len(before) == 3
         for pid in before:
             site.kill(pid)
-        wait_for(lambda: second.said().count("is started anew") == 3, seconds=10, of="word of three deaths")
-        wait_for(lambda: len(set(second.children()) - before) == 3, seconds=10, of="three programs started anew")
+        wait_for(lambda: second.said().count("is started anew") == 3, seconds=60, of="word of three deaths")
+        wait_for(lambda: len(set(second.children()) - before) == 3, seconds=60, of="three programs started anew")
 
         status, seconds = second.stop(number=signal.SIGINT)
         assert (status, seconds < 30) == (0, True)
