@@ -422,8 +422,9 @@ def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, sta
     tickets.capture([job], at=at, actor=actor)
     _move([job], State.COMPLETED, at=at, actor=actor, data={job.pk: {"stages": list(stages)}}, ended_at=at, next_check_at=None)
     if promise := job.refund_promised:
-        tickets.refund(job, at=at, actor=promise["by"], reason=promise["reason"])
-        _note([job], at=at, actor=promise["by"], reason=f"refunded as promised: {promise['reason']}")
+        entry = tickets.refund(job, at=at, actor=promise["by"], reason=promise["reason"])
+        said = f"refunded as promised: {promise['reason']}"
+        _note([job], at=at, actor=promise["by"], reason=said, data={job.pk: {"ledger": entry.key}})
 
 
 # --- what people ask ----------------------------------------------------------------------------------------------

@@ -54,9 +54,12 @@ def do(action: BulkAction, ids: Sequence[int], *, at: datetime) -> Outcome:
 
 
 def _cancel(action: BulkAction, ids: Sequence[int], at: datetime) -> Outcome:
-    verdicts = lifecycle.cancel(ids, at=at, actor=action.actor.username, reason=action.reason)
+    beyond: list[int] = []  # of what runs now: what was asked before is left as it is, as the preview says
     if action.options.get("refund"):
-        beyond = accounts.beyond_stopping(Job.objects.filter(pk__in=ids)).values_list("pk", flat=True)
+        running, _ = _locked(ids, (State.RUNNING,), "")
+        beyond = [job.pk for job in accounts.beyond_stopping(Job.objects.filter(pk__in=[job.pk for job in running]))]
+    verdicts = lifecycle.cancel(ids, at=at, actor=action.actor.username, reason=action.reason)
+    if beyond:
         lifecycle.promise_refund(beyond, at=at, actor=action.actor.username, reason=action.reason)
     came_to = Counter(str(verdict) for verdict in verdicts.values() if verdict != Verdict.TOO_LATE)
     late = Job.objects.filter(pk__in=[pk for pk, verdict in verdicts.items() if verdict == Verdict.TOO_LATE])

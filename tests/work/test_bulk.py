@@ -345,10 +345,11 @@ class TestVerbs:
     def test_cancel_promises_a_refund_of_what_its_provider_cannot_stop(self, ana: User, beyond_stopping: None) -> None:
         preview = make_job(State.RUNNING)
         Attempt.objects.filter(job=preview).update(preview=True)  # the studio stops
-        jobs = [make_job(State.RUNNING), preview, make_job(State.UNKNOWN), make_job()]
+        jobs = [make_job(State.RUNNING), preview, make_job(State.CANCELLING), make_job(State.UNKNOWN), make_job()]
         action = done(Verb.CANCEL, jobs, ana, reason="wrong brief", refund=True)
-        assert action.results == {"requested": 3, "cancelled": 1}
-        assert [fresh(job).refund_promised for job in jobs] == [{"by": "ana", "reason": "wrong brief"}, None, None, None]
+        assert action.results == {"requested": 4, "cancelled": 1}
+        promised = {"by": "ana", "reason": "wrong brief"}
+        assert [fresh(job).refund_promised for job in jobs] == [promised, None, None, None, None]
         assert "refund promised" in jobs[0].events.latest("seq").reason
         assert AuditEntry.objects.latest("id").after["refund"] is True
 
