@@ -143,7 +143,7 @@ class TestWhoHearsWhat:
         wait_for(lambda: staff.jobs() == set(range(1_000, 1_200)))
         assert len(staff.names()) < 100
 
-    def test_a_change_is_mostly_heard_of_within_a_second(self, listen):
+    def test_a_change_is_heard_of_within_a_second(self, listen):
         owner, delays = UserFactory(), []
         one = listen(owner)
         for _ in range(40):
@@ -154,7 +154,7 @@ class TestWhoHearsWhat:
 
         p50, p95 = quantiles(delays, n=100)[49], quantiles(delays, n=100)[94]
         print(f"\nchange → event: p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms")
-        assert p50 < 1
+        assert p95 < 1
 
 
 class TestTheDoor:
@@ -257,19 +257,17 @@ class TestTheHub:
         connection.close()
         job = make_job(owner=owner)
         wait_for(lambda: one.jobs() == {job.pk})
-        assert slowest < 5
+        assert slowest < 1
 
 
 class TestASilentStream:
     def test_says_that_it_is_still_there_and_ends_when_its_time_is_over(self, monkeypatch):
-        monkeypatch.setattr(stream, "STILL_HERE_SECONDS", 0.05)
-        monkeypatch.setattr(stream, "LIFETIME_SECONDS", 0.12)
+        monkeypatch.setattr(stream, "STILL_HERE_SECONDS", 0.5)
+        monkeypatch.setattr(stream, "LIFETIME_SECONDS", 1.2)
         monkeypatch.setattr(hub.hub, "join", lambda _: None)
         client = hub.Client(User(pk=7))
 
         async def heard() -> list[bytes]:
             return [part async for part in stream.events(client)]
 
-        first, *others = asyncio.run(heard())
-        assert first == stream.COME_AGAIN
-        assert set(others) == {stream.STILL_HERE} and len(others) <= 3
+        assert asyncio.run(heard()) == [stream.COME_AGAIN, *[stream.STILL_HERE] * 3]

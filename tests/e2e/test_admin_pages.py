@@ -1,7 +1,6 @@
 """Every page of the admin in a real browser: its console stays clean, nothing breaks the CSP, axe finds nothing serious."""
 
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -26,8 +25,6 @@ IN_THE_DARK = ("admin:index", "admin:queue_app_job_changelist", "admin:queue_app
 # lists and the column that each is read for
 POINTS = {"alert": "state", "reviewitem": "decide", "auditentry": "what", "modelconcurrencylimit": "max_concurrent"}
 OPTIONS = {"resultTypes": ["violations"], "preload": False}  # it would load style sheets in a way that the CSP forbids
-COLOURLESS = OPTIONS | {"rules": {"color-contrast": {"enabled": False}}}  # two thirds of the time
-COLOURED_ELSEWHERE = ("_add", "_history", "_delete")  # Django's own pages, with nothing that list and form do not have
 GRAVE = ("serious", "critical")
 DESK, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 
@@ -64,9 +61,9 @@ def tab(stocked: Site) -> Iterator[Page]:  # after the rows are made: Django ref
         yield tab
 
 
-def grave(tab: Page, options: dict[str, Any] = OPTIONS) -> list[str]:
+def grave(tab: Page) -> list[str]:
     """What axe finds serious or critical on the page as it stands, with the element that has it."""
-    found = tab.evaluate("options => axe.run(options).then((found) => found.violations)", options)
+    found = tab.evaluate("options => axe.run(options).then((found) => found.violations)", OPTIONS)
     return [f"{one['id']}: {node['html'][:200]}" for one in found if one["impact"] in GRAVE for node in one["nodes"][:3]]
 
 
@@ -92,10 +89,8 @@ def test_every_page_is_clean_and_accessible(tab: Page, stocked: Site) -> None:
         if answer.status != 200:
             faults.append(f"{address}: {answer.status}")
             continue
-        kind = kind_of(urlsplit(address).path) or ""
-        options = COLOURLESS if kind.endswith(COLOURED_ELSEWHERE) else OPTIONS
-        faults += [f"{address}: {fault}" for fault in grave(tab, options)]
-        if kind in IN_THE_DARK:
+        faults += [f"{address}: {fault}" for fault in grave(tab)]
+        if kind_of(urlsplit(address).path) in IN_THE_DARK:
             tab.emulate_media(color_scheme="dark", reduced_motion="reduce")  # colours must not be on their way
             faults += [f"{address}, dark: {fault}" for fault in grave(tab)]
             tab.emulate_media(color_scheme="light")

@@ -35,7 +35,7 @@ class TestTheWallClock:
         with pytest.raises(http.TimedOut) as late:
             get(server.url, total_timeout=0.4)
         assert late.value.sent is True
-        assert 0.3 < time.monotonic() - started < 9  # the server goes on for ten
+        assert 0.3 < time.monotonic() - started < 1.0
 
     def test_covers_the_name_and_says_that_nothing_was_sent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def getaddrinfo(*args: object, **kwargs: object) -> None:

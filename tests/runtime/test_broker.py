@@ -80,7 +80,7 @@ class TestDequeue:
         sender.start()
         assert queue.dequeue() == []  # it waited
         assert [task for _, task in queue.dequeue()] == ["task"]
-        assert time.monotonic() - began < 25  # of the 30 that it would wait
+        assert time.monotonic() - began < 5
 
     def test_a_task_enqueued_in_a_transaction_comes_with_its_commit(self, queue: QueueBroker) -> None:
         with pytest.raises(RuntimeError), transaction.atomic():
