@@ -28,6 +28,7 @@ from queue_app.studio.floor import Floor
 from queue_app.studio.wire import Dialect, Hangup, Refused, Request, Response, json_response
 
 LARGEST_BODY = 64 * 2**20  # bytes; a reference image is the largest thing sent here
+STOPS = {signal.SIGTERM, signal.SIGINT}
 IDLE_SECONDS = 75  # a kept connection without a call, or one that stalls in the middle
 
 
@@ -202,13 +203,13 @@ class CannotStart(Exception):
 
 def run(*, host: str, port: int, fault_seed: int | str | None = None) -> None:
     """
-    Serve until SIGTERM or SIGINT. Call it on the main thread.
+    Serve until SIGTERM or SIGINT, which the process no longer gets otherwise from here on. Call it on the main thread.
 
     :raises CannotStart: a setting is bad, the port is taken or another studio works in the same folder.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Held back from every thread and fetched by this one. With handlers, a thread that starts a render and gives itself its signals
+    # back after the fork can take the one that was to wake this thread, which would then wait for ever.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         config = settings.read(os.environ, fault_seed=fault_seed)
     except settings.BadSetting as error:
@@ -223,7 +224,7 @@ def run(*, host: str, port: int, fault_seed: int | str | None = None) -> None:
             studio.floor.open()
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="http", daemon=True).start()
             print(f"Studio listens on http://{host}:{server.server_address[1]} and keeps its files in {config.home}", flush=True)
-            stop.wait()
+            signal.sigwait(STOPS)
             studio.floor.close()
             server.shutdown()
 

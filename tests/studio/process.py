@@ -76,10 +76,10 @@ class StudioProcess:
         self._process.kill()
         self._reap()
 
-    def stop(self) -> int:
-        """End it politely and give its exit status."""
+    def stop(self, *, thread: int | None = None) -> int:
+        """End it politely, by a signal to its main thread or to another one, and give its exit status."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+            os.kill(thread or self.pid, signal.SIGTERM)
         return self._reap()
 
     def restart(self) -> None:

@@ -74,6 +74,11 @@ class TestAStoppedStudio:
         process.restart()
         assert client(process).videos.retrieve(video).status in ("queued", "in_progress")
 
+    def test_stops_whichever_of_its_threads_the_signal_reaches(self, studio: StartStudio) -> None:
+        process = studio()
+        [other, *_] = [thread.id for thread in psutil.Process(process.pid).threads() if thread.id != process.pid]
+        assert process.stop(thread=other) == 0
+
 
 class TestTheStart:
     def test_with_a_bad_setting_ends_by_its_name(self, tmp_path: Path) -> None:
