@@ -5,6 +5,9 @@ PY     := $(VENV)/bin/python
 ARGS   ?=
 LOCK    = uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header
 
+# a run starts hundreds of processes; with this set in the environment each would compile everything anew
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test check bench lock browser
 
 $(VENV)/.ok: requirements/dev.lock
