@@ -6,6 +6,7 @@ from django.shortcuts import get_object_or_404
 
 from campaigns.models import Campaign
 from queue_app.models import Job, User
+from queue_app.work.roles import Right
 
 
 def viewer(request: HttpRequest) -> User:
@@ -42,7 +43,7 @@ def job_to_change(request: HttpRequest, pk: int) -> Job:
 
 def may_change(request: HttpRequest, owner_id: int) -> bool:
     """Owners may, and staff who operate the queue."""
-    return owner_id == request.user.pk or request.user.has_perm("queue_app.operate_queue")
+    return owner_id == request.user.pk or request.user.has_perm(Right.OPERATE)
 
 
 def _must_be_allowed(request: HttpRequest, owner_id: int) -> None:

@@ -10,6 +10,7 @@ from queue_app import clock
 from queue_app.admin.base import OfJob, ReadOnlyAdmin
 from queue_app.models import Attempt, Batch
 from queue_app.work import policy
+from queue_app.work.roles import Right
 
 
 @admin.register(Batch)
@@ -23,7 +24,7 @@ class BatchAdmin(ReadOnlyAdmin):
     actions = ("pause", "resume")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("queue_app.operate_queue")
+        return request.user.has_perm(Right.OPERATE)
 
     @admin.action(description="Pause", permissions=["operate"])
     def pause(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:

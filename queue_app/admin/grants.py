@@ -16,8 +16,8 @@ from queue_app import clock, tickets
 from queue_app.admin import display
 from queue_app.models import User
 from queue_app.work import granting
+from queue_app.work.roles import Right
 
-RIGHT = "queue_app.move_tickets"
 HOW_MANY = f"Grant a whole number of tickets, 1 to {display.number(tickets.GRANT_MOST)}."
 _KEY = re.compile(r"[0-9a-f]{32}")
 
@@ -46,7 +46,7 @@ def view(admin: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: igno
 
     :raises PermissionDenied: without the right to move tickets.
     """
-    if not request.user.has_perm(RIGHT):
+    if not request.user.has_perm(Right.MOVE_TICKETS):
         raise PermissionDenied
     if request.method != "POST":
         form = GrantForm(initial={name: request.GET.get(name, "") for name in ("user", "amount", "reason")})

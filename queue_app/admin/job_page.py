@@ -32,11 +32,11 @@ from queue_app.models import (
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import numbers, pricing
 from queue_app.work import bulk
+from queue_app.work.roles import Right
 
 Verb = BulkAction.Verb
 PAGE, FRAGMENT = "admin/queue_app/job/change_form.html", "admin/queue_app/job/_board.html"
 AUDIT_SHOWN = 20
-OPERATE, FORCE = "queue_app.operate_queue", "queue_app.force_fail_job"  # the rights that a decision on its outcome needs
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
         "buttons": buttons(job, shown["money"], user),
         "review": review,
         "sees_review": user.has_perm("queue_app.view_reviewitem") and review is not None,
-        "decides": any(map(user.has_perm, (OPERATE, FORCE))),
+        "decides": any(map(user.has_perm, (Right.OPERATE, Right.FORCE_FAIL))),
         "now": _now(job, attempts, at),
         "percent": round(100 * job.progress) if job.progress is not None else None,
         "price_of": _price(job),
@@ -100,7 +100,7 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
         if user.has_perm("queue_app.view_auditentry")
         else (),
         "call": _api_call(job),
-        "provider_data": provider_data.of_attempts(job, attempts) if user.has_perm("queue_app.view_provider_data") else None,
+        "provider_data": provider_data.of_attempts(job, attempts) if user.has_perm(Right.SEE_PROVIDER_DATA) else None,
     }
 
 

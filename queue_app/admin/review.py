@@ -15,12 +15,12 @@ from django.urls import URLPattern, path, reverse
 from queue_app import clock
 from queue_app.admin import display
 from queue_app.admin.base import OfJob
-from queue_app.admin.job_page import FORCE, OPERATE
 from queue_app.admin.review_page import RIGHTS, lookups, shown
 from queue_app.models import ReviewItem, State, User
 from queue_app.rules import numbers
 from queue_app.work import decisions
 from queue_app.work.decisions import DecisionRefused
+from queue_app.work.roles import Right
 
 REASON_MOST = 300
 
@@ -138,10 +138,10 @@ class ReviewItemAdmin(OfJob):
         return TemplateResponse(request, "admin/queue_app/reviewitem/change_form.html", context | {"opts": self.opts})
 
     def has_again_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(OPERATE)
+        return request.user.has_perm(Right.OPERATE)
 
     def has_give_up_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(FORCE)
+        return request.user.has_perm(Right.FORCE_FAIL)
 
     @admin.action(description="Never accepted: queue again…", permissions=["again"])
     def queue_again(self, request: HttpRequest, items: QuerySet[ReviewItem]) -> HttpResponse | None:

@@ -5,11 +5,11 @@ from typing import Any
 
 from queue_app.admin import display, job_page, provider_data
 from queue_app.admin.job_facts import money
-from queue_app.admin.job_page import FORCE, OPERATE
 from queue_app.models import Attempt, BulkAction, ReviewItem, State, User
 from queue_app.work import decisions
+from queue_app.work.roles import Right
 
-RIGHTS = {"found": OPERATE, "again": OPERATE, "give_up": FORCE, "close": OPERATE}
+RIGHTS = {"found": Right.OPERATE, "again": Right.OPERATE, "give_up": Right.FORCE_FAIL, "close": Right.OPERATE}
 REMEDIES = (BulkAction.Verb.RETRY, BulkAction.Verb.REFUND)
 
 
@@ -37,7 +37,7 @@ def shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
         "remedies": [button for button in buttons if button.verb in REMEDIES],
         "sees_jobs": user.has_perm("queue_app.view_job"),
         "provider_data": provider_data.of_attempts(job, [attempt] if attempt else [])
-        if user.has_perm("queue_app.view_provider_data")
+        if user.has_perm(Right.SEE_PROVIDER_DATA)
         else None,
     }
 

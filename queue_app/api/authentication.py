@@ -14,6 +14,7 @@ from rest_framework.request import Request
 
 from queue_app import clock
 from queue_app.models import ApiKey, User
+from queue_app.work.roles import Right
 
 if TYPE_CHECKING:  # REST_FRAMEWORK names this module, and the views module reads REST_FRAMEWORK while it is imported
     from rest_framework.views import APIView
@@ -67,7 +68,7 @@ def scopes(request: Request) -> set[str]:
 
 def operates(request: Request) -> bool:
     """Whether the caller may change everybody's rows: a user with the right to, by a session or a key with ``manage``."""
-    return "manage" in scopes(request) and request.user.is_staff and request.user.has_perm("queue_app.operate_queue")
+    return "manage" in scopes(request) and request.user.is_staff and request.user.has_perm(Right.OPERATE)
 
 
 def caller(request: Request) -> User:

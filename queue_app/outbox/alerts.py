@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from queue_app.models import Alert, AlertRule, OutboxMessage, User
 from queue_app.work.measures import reading
+from queue_app.work.roles import Right
 
 log = logging.getLogger(__name__)
 BACKEND = "django.contrib.auth.backends.ModelBackend"  # the one that knows rights
@@ -40,9 +41,9 @@ def deliver(message_id: int) -> None:
 
 def _concerned(rule: AlertRule) -> QuerySet[User]:
     """Active staff who may operate the queue; where it is about money, those who may move tickets too."""
-    concerned = User.objects.with_perm("queue_app.operate_queue", backend=BACKEND)
+    concerned = User.objects.with_perm(Right.OPERATE, backend=BACKEND)
     if rule.measure in FINANCE:
-        concerned |= User.objects.with_perm("queue_app.move_tickets", backend=BACKEND)
+        concerned |= User.objects.with_perm(Right.MOVE_TICKETS, backend=BACKEND)
     return concerned.filter(is_staff=True).exclude(email="").distinct().order_by("id")
 
 

@@ -207,8 +207,8 @@ def run(*, host: str, port: int, fault_seed: int | str | None = None) -> None:
 
     :raises CannotStart: a setting is bad, the port is taken or another studio works in the same folder.
     """
-    # Held back from every thread and fetched by this one. With handlers, a thread that starts a render and gives itself its signals
-    # back after the fork can take the one that was to wake this thread, which would then wait for ever.
+    # Held back from every thread and fetched by this one. With handlers, a thread that starts a render, and has its signals back
+    # after the fork, can take the one that was to wake this thread, which would then wait for ever.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         config = settings.read(os.environ, fault_seed=fault_seed)

@@ -22,6 +22,7 @@ from queue_app import clock, wake
 from queue_app.models import BulkAction, BulkRefusal, Job, User
 from queue_app.rules import priority
 from queue_app.work import bulk_verbs, policy
+from queue_app.work.roles import Right
 
 Verb, Phase = BulkAction.Verb, BulkAction.Phase
 
@@ -43,7 +44,7 @@ _STANDS = {
 }
 _ASKED = {"priority": "A priority", "tickets": "The number of tickets for each job"}
 _DEEDS = {Verb.PRIORITY: "set priority of jobs", Verb.FRONT: "move jobs to front", Verb.FORCE_FAIL: "force jobs to fail"}
-_RIGHTS = {Verb.FORCE_FAIL: "queue_app.force_fail_job", Verb.REFUND: "queue_app.move_tickets"}
+_RIGHTS = {Verb.FORCE_FAIL: Right.FORCE_FAIL, Verb.REFUND: Right.MOVE_TICKETS}
 
 
 class BulkRefused(Exception):
@@ -52,7 +53,7 @@ class BulkRefused(Exception):
 
 def may(user: User, verb: str) -> bool:
     """Whether this user may use the verb."""
-    return user.has_perm(_RIGHTS.get(Verb(verb), "queue_app.operate_queue"))
+    return user.has_perm(_RIGHTS.get(Verb(verb), Right.OPERATE))
 
 
 def draft(

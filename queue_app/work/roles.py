@@ -6,6 +6,7 @@ what they gave it and without what they took away. So a role that was renamed is
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
@@ -14,12 +15,22 @@ from django.db.models import Q
 
 from queue_app.models import AlertRule, GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings
 
+
+class Right(StrEnum):
+    """What staff may be allowed besides looking and editing, as `has_perm` asks for it."""
+
+    OPERATE = "queue_app.operate_queue"
+    FORCE_FAIL = "queue_app.force_fail_job"
+    MOVE_TICKETS = "queue_app.move_tickets"
+    SEE_PROVIDER_DATA = "queue_app.view_provider_data"
+
+
 VIEWER, OPERATOR, FINANCE, CATALOGUE = "Viewer", "Operator", "Finance", "Catalogue editor"
 # what each may do besides looking; the catalogue editor's follow from the rows
 RIGHTS = {
     VIEWER: (),
-    OPERATOR: ("operate_queue", "force_fail_job", "view_provider_data", "change_modelconcurrencylimit"),
-    FINANCE: ("move_tickets",),
+    OPERATOR: (Right.OPERATE, Right.FORCE_FAIL, Right.SEE_PROVIDER_DATA, "queue_app.change_modelconcurrencylimit"),
+    FINANCE: (Right.MOVE_TICKETS,),
 }
 EDITED: tuple[type[models.Model], ...] = (
     GenerationModel,
@@ -46,7 +57,7 @@ def seed(also: Sequence[type[models.Model]] = ()) -> int:
     for name, own in {**RIGHTS, CATALOGUE: edited}.items():
         group, is_new = Group.objects.get_or_create(name=name)
         if is_new:
-            ours = Q(content_type__app_label__in=labels, codename__in=[*shown, *own])
+            ours = Q(content_type__app_label__in=labels, codename__in=[*shown, *(right.rpartition(".")[2] for right in own)])
             group.permissions.set(Permission.objects.filter(ours | Q(content_type__app_label="auth", codename="view_group")))
         added += is_new
     return added

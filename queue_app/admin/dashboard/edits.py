@@ -20,6 +20,7 @@ from queue_app.admin.live import fragment_wanted
 from queue_app.insight import lanes, whatif
 from queue_app.models import Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
 from queue_app.work import policy
+from queue_app.work.roles import Right
 
 ROWS: dict[str, type[Model]] = {
     "queue": QueueSettings,
@@ -128,7 +129,7 @@ def operator(request: HttpRequest) -> User:
 
     :raises PermissionDenied: they may not.
     """
-    if not request.user.has_perm(page.OPERATE):
+    if not request.user.has_perm(Right.OPERATE):
         raise PermissionDenied
     assert isinstance(request.user, User)
     return request.user

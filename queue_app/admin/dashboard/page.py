@@ -13,8 +13,7 @@ from queue_app import clock
 from queue_app.admin import live
 from queue_app.admin.dashboard import facts
 from queue_app.models import User
-
-OPERATE = "queue_app.operate_queue"
+from queue_app.work.roles import Right
 
 
 def index(site: AdminSite, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -62,7 +61,7 @@ def context(request: HttpRequest, board: facts.Board) -> dict[str, Any]:
         "notes": notes,
         "token": board.token,
         "versions": board.versions,
-        "may_operate": user.has_perm(OPERATE),
+        "may_operate": user.has_perm(Right.OPERATE),
         "zone": timezone.get_current_timezone_name(),
     }
 
