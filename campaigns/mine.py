@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Prefetch
+from django.db.models import Count, Max, Prefetch
 
 from campaigns import progress
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Combination
+from campaigns.models.combination import Review
 from queue_app.admin import display
 from queue_app.insight import forecast, waiting
 from queue_app.insight.forecast import Estimate
@@ -58,6 +59,16 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Unjudged:
+    """A campaign with results that nobody has judged, and when the last of them was stored."""
+
+    campaign: int
+    name: str
+    results: int
+    stored_at: datetime
+
+
+@dataclass(frozen=True)
 class Entry:
     """A movement in the wallet: ``amount`` says what it did to the available tickets, or what it charged of the reserved ones."""
 
@@ -95,6 +106,13 @@ def results(user: User) -> list[Result]:
     files = Prefetch("assets", Asset.objects.filter(expired_at=None).order_by("-version"), to_attr="files")
     done = Job.objects.filter(owner=user, state=State.COMPLETED, archived_at=None).order_by("-ended_at", "-id")
     return [found for job in done.prefetch_related(files)[:RESULTS] if (found := _result(job))]
+
+
+def unjudged(user: User) -> list[Unjudged]:
+    """All of the user's campaigns with something to judge, what was stored last first."""
+    stored = Combination.objects.filter(campaign__batch__owner=user, review=Review.NONE, job__state=State.COMPLETED)
+    by_campaign = stored.values_list("campaign", "campaign__name").annotate(Count("pk"), at=Max("job__ended_at"))
+    return [Unjudged(*row) for row in by_campaign.order_by("-at", "-campaign")]
 
 
 def entries(user: User) -> list[Entry]:

@@ -98,6 +98,7 @@ def _context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
         "queue": mine.queue(user, at=at),
         "open_jobs": Job.objects.filter(owner=user).open().count(),
         "results": mine.results(user),
+        "unjudged": mine.unjudged(user),
         "balances": tickets.balances(user),
         "entries": mine.entries(user),
         "notices": mine.notices(user),

@@ -10,7 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from campaigns import launch
+from campaigns import launch, review
+from campaigns.models.combination import Review
 from queue_app import lifecycle, tickets
 from queue_app.models import GenerationModel, Job, ModelRoute, Notice, State, User
 from tests.campaigns.support import bring, jobs_of, make_campaign
@@ -153,7 +154,7 @@ def test_a_double_click_at_the_same_moment_makes_one_job(client_for: Login) -> N
 class TestHome:
     def test_an_empty_home_says_what_will_fill_it(self, client_for: Login) -> None:
         said = text_of(look(client_for(UserFactory(tickets=0)), HOME))
-        for words in ("No campaign yet", "No result yet", "Nothing of yours waits", "No ticket has moved yet"):
+        for words in ("No campaign yet", "No result yet", "Nothing of yours waits", "No ticket has moved yet", "Nothing to review"):
             assert words in said
 
     def test_it_shows_what_is_mine_and_nothing_of_others(self, web: Client, owner: User) -> None:
@@ -173,6 +174,21 @@ class TestHome:
         job = make_job(State.COMPLETED, owner=owner)
         asset = job.assets.get()
         assert f'controls preload="none" playsinline src="/files/{asset.pk}/' in look(web, HOME)
+
+    def test_what_waits_for_a_verdict_is_counted_until_it_has_one(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, name="Autumn scent")
+        first, second, lost, _ = jobs_of(campaign)
+        for job, state in ((first, State.COMPLETED), (second, State.COMPLETED), (lost, State.FAILED)):
+            bring(job, state)
+        make_job(State.COMPLETED, owner=owner)  # of no campaign
+        bring(jobs_of(make_campaign(UserFactory(), name="Secret launch"))[0], State.COMPLETED)
+        html = look(web, HOME)
+        assert re.search(r"Waiting for my review Autumn scent last one stored [^S]*2 results", text_of(html))
+        assert f'href="/campaigns/{campaign.pk}/review/?verdict=none"' in html
+        review.judge(first.combination, Review.REJECTED, at=NOON, by=owner)
+        assert "1 result " in text_of(look(web, HOME))
+        review.judge(second.combination, Review.WINNER, at=NOON, by=owner)
+        assert "Nothing to review" in text_of(look(web, HOME))
 
     def test_the_wallet_tells_its_last_movements(self, web: Client, owner: User) -> None:
         job = make_job(State.COMPLETED, owner=owner)
