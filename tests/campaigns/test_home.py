@@ -154,8 +154,8 @@ def test_a_double_click_at_the_same_moment_makes_one_job(client_for: Login) -> N
 class TestHome:
     def test_an_empty_home_says_what_will_fill_it(self, client_for: Login) -> None:
         said = text_of(look(client_for(UserFactory(tickets=0)), HOME))
-        for words in ("No campaign yet", "No result yet", "Nothing of yours waits", "No ticket has moved yet", "Nothing to review"):
-            assert words in said
+        for one in ("No campaign yet", "No result yet", "Nothing of yours waits", "Nothing to review", "No ticket has moved yet"):
+            assert one in said
 
     def test_it_shows_what_is_mine_and_nothing_of_others(self, web: Client, owner: User) -> None:
         make_campaign(owner, name="Autumn scent")
