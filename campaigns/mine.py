@@ -8,7 +8,7 @@ from django.db.models import Count, Max, Prefetch
 
 from campaigns import progress
 from campaigns.models import Campaign, Combination
-from campaigns.models.combination import Review
+from campaigns.models.combination import TO_JUDGE
 from queue_app.admin import display
 from queue_app.insight import forecast, waiting
 from queue_app.insight.forecast import Estimate
@@ -110,8 +110,8 @@ def results(user: User) -> list[Result]:
 
 def unjudged(user: User) -> list[Unjudged]:
     """All of the user's campaigns with something to judge, what was stored last first."""
-    stored = Combination.objects.filter(campaign__batch__owner=user, review=Review.NONE, job__state=State.COMPLETED)
-    by_campaign = stored.values_list("campaign", "campaign__name").annotate(Count("pk"), at=Max("job__ended_at"))
+    found = Combination.objects.filter(TO_JUDGE, campaign__batch__owner=user)
+    by_campaign = found.values_list("campaign", "campaign__name").annotate(Count("pk"), at=Max("job__ended_at"))
     return [Unjudged(*row) for row in by_campaign.order_by("-at", "-campaign")]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -12,12 +12,12 @@ from campaigns import review
 from campaigns.api import answers, asked, calls, shapes
 from campaigns.cells import BLOCKED
 from campaigns.models import Combination
+from campaigns.models.combination import TO_JUDGE
 from queue_app import clock
 from queue_app.api import reading
 from queue_app.api.authentication import caller
 from queue_app.api.views import PAGING, Pages, View, page_of
 from queue_app.api.views import answers as answered
-from queue_app.models import State
 from queue_app.models.job import STATES_OF_STATUS
 
 
@@ -31,7 +31,7 @@ class Combinations(View):
         """The campaign's cells in the order of its matrix; blocked ones are among them."""
         query = reading.asked_by_query(request, asked.CombinationQuery)
         campaign = get_object_or_404(calls.seen_by(request), pk=pk)
-        found = Combination.objects.filter(campaign=campaign, **_where(query)).select_related("job")
+        found = Combination.objects.filter(_where(query), campaign=campaign).select_related("job")
         pages = Pages("index")
         rows = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(answers.combinations(rows, request))
@@ -66,10 +66,10 @@ def _cells(campaigns: Any) -> "QuerySet[Combination]":
     return Combination.objects.filter(campaign__in=campaigns).select_related("job")
 
 
-def _where(query: dict[str, Any]) -> dict[str, Any]:
-    where: dict[str, Any] = {}
+def _where(query: dict[str, Any]) -> Q:
+    where = Q()
     if status := query.get("status"):
-        where |= {"blocked": True} if status == BLOCKED else {"job__state__in": STATES_OF_STATUS[status]}
+        where &= Q(blocked=True) if status == BLOCKED else Q(job__state__in=STATES_OF_STATUS[status])
     if verdict := query.get("review"):
-        where |= {"review": "", "job__state": State.COMPLETED} if verdict == "none" else {"review": verdict}
+        where &= TO_JUDGE if verdict == "none" else Q(review=verdict)
     return where

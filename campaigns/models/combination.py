@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from campaigns.models.brief import Campaign
-from queue_app.models import Job
+from queue_app.models import Job, State
 
 
 class Review(models.TextChoices):
@@ -13,6 +13,10 @@ class Review(models.TextChoices):
     APPROVED = "approved"
     REJECTED = "rejected"
     WINNER = "winner"
+
+
+# of combinations: the latest version is stored, and nobody has judged it
+TO_JUDGE = Q(review=Review.NONE, job__state=State.COMPLETED)
 
 
 class Combination(models.Model):

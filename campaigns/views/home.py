@@ -91,6 +91,7 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
 
 def _context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
     user = viewer(request)
+    unjudged = mine.unjudged(user)
     return {
         "greeting": _greeting(at),
         "at": at,
@@ -98,7 +99,8 @@ def _context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
         "queue": mine.queue(user, at=at),
         "open_jobs": Job.objects.filter(owner=user).open().count(),
         "results": mine.results(user),
-        "unjudged": mine.unjudged(user),
+        "unjudged": unjudged[: mine.CAMPAIGNS],
+        "more_unjudged": len(unjudged[mine.CAMPAIGNS :]),
         "balances": tickets.balances(user),
         "entries": mine.entries(user),
         "notices": mine.notices(user),

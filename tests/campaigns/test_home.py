@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
@@ -189,6 +190,14 @@ class TestHome:
         assert "1 result " in text_of(look(web, HOME))
         review.judge(second.combination, Review.WINNER, at=NOON, by=owner)
         assert "Nothing to review" in text_of(look(web, HOME))
+
+    def test_of_many_campaigns_the_last_that_stored_something_are_named(self, web: Client, owner: User) -> None:
+        for number in range(8):
+            bring(jobs_of(make_campaign(owner, name=f"Brief {number}"))[0], State.COMPLETED, at=NOON + timedelta(minutes=number))
+        html = look(web, HOME)
+        card = html[html.index('id="unjudged"') :]
+        assert re.findall(r"Brief \d", card[: card.index("</section>")]) == [f"Brief {number}" for number in (7, 6, 5, 4, 3, 2)]
+        assert "And 2 more campaigns, in all campaigns" in text_of(html)
 
     def test_the_wallet_tells_its_last_movements(self, web: Client, owner: User) -> None:
         job = make_job(State.COMPLETED, owner=owner)
