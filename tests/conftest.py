@@ -91,6 +91,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that is run once more gets anew what its file's tests share: its first try left that in any state."""
+    if getattr(item, "execution_count", 1) == 1:
+        return
+    assert isinstance(item, pytest.Function)
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
+        for definition in definitions:
+            if definition.scope != "session":
+                definition.finish(item._request)
+
+
 def _turn(item: pytest.Item) -> tuple[int, bool]:
     return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST), not _is_among_processes(item)
 

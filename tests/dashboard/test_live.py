@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests import browser
 from tests.dashboard.test_stream import connections_of_the_web, key_of
@@ -81,10 +81,8 @@ class Board:
 
 @pytest.fixture
 def tab() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser.find(), args=browser.FLAGS)
-        yield chromium.new_page()
-        chromium.close()
+    with browser.tab() as page:
+        yield page
 
 
 class TestALivePage:

@@ -126,6 +126,16 @@ class TestLimits:
         expect(tab.locator("#form-model-manim .gq-set")).to_be_hidden()
         expect(tab.locator("#below-model-manim")).to_be_empty()
 
+    def test_taken_back_while_the_forecast_is_reckoned_it_says_nothing(self, tab: Page) -> None:
+        tab.route("**/limit/forecast/**", lambda _: None)  # never answered
+        field = tab.locator("#value-model-manim")
+        with tab.expect_request("**/limit/forecast/**") as asked:
+            field.fill("8")
+        with tab.expect_event("requestfailed", lambda one: one == asked.value):
+            field.press("Escape")
+        expect(field).to_have_value("2")
+        expect(tab.locator("#below-model-manim")).to_be_empty()
+
     def test_a_bad_one_stays_typed_with_what_is_wrong(self, tab: Page) -> None:
         field = tab.locator("#value-model-manim")
         field.fill("99")

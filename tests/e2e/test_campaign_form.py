@@ -1,14 +1,14 @@
 """The batch-submission form in a real browser: with and without JavaScript, in two tabs, on a phone, and when nobody answers."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import count
 from typing import Any
 
 import pytest
 import requests
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from campaigns.models import Campaign, ComplianceRule, Draft
 from queue_app import clock, tickets
@@ -58,15 +58,6 @@ def ana(site: Site, web: Program) -> User:
         user = User.objects.create(username=f"ana{next(NUMBERS)}", first_name="Ana", password=password)
         tickets.grant(user, 5_000, at=clock.now(), actor="tests", reason="to spend")
         return user
-
-
-@contextmanager
-def troubled() -> Iterator[Page]:
-    """A tab of which the console may complain: a browser names each call that broke."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser.find(), args=browser.FLAGS)
-        yield chromium.new_context().new_page()
-        chromium.close()
 
 
 def open_form(tab: Page, site: Site, user: User) -> None:
@@ -241,7 +232,7 @@ class TestWithoutJavaScript:
 
 class TestWhenTheServerDoesNotAnswer:
     def test_it_says_so_keeps_what_was_typed_and_saves_it_later(self, site, ana):
-        with troubled() as tab:
+        with browser.tab() as tab:  # its console names each call that broke
             open_form(tab, site, ana)
             tab.route("**/preview/", lambda route: route.abort())
             tab.fill("#f-big_idea", "Typed in a tunnel.")
@@ -253,7 +244,7 @@ class TestWhenTheServerDoesNotAnswer:
             assert Draft.objects.get(owner=ana).body["big_idea"] == "Typed in a tunnel."
 
     def test_logged_out_in_another_tab_it_asks_to_log_in_again_and_then_saves(self, site, ana):
-        with troubled() as tab:
+        with browser.tab() as tab:  # its console names each call that broke
             open_form(tab, site, ana)
             fill_four(tab)
             expect(tab.locator("#launch")).to_be_enabled()
