@@ -204,7 +204,8 @@ def held_by(blocker: Blocker, at: datetime) -> str:
         return ""
     if blocker.limit == "not_before":
         return f"not before {until}"
-    name = limit_name(blocker.limit, blocker.key)
+    # an account's key says enough in a row of a list
+    name = blocker.key if blocker.limit == "account" else limit_name(blocker.limit, blocker.key)
     if blocker.max:
         return f"{name} {blocker.used} of {blocker.max}"
     return f"{name} until {until}" if until else f"{name}: {blocker.reason}"
