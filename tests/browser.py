@@ -19,7 +19,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-GIVEN_UP = ("htmx:sendAbort", "htmx:afterRequest")  # the latter comes with each cause, and that one has a line of its own
 PATIENCE = 30_000  # ms; what comes soon is seen soon, and a busy machine gets the time it takes
 expect.set_options(timeout=PATIENCE)
 
@@ -44,15 +43,10 @@ def tab(**context: Any) -> Iterator[Page]:
 
 @contextmanager
 def window(**context: Any) -> Iterator[Page]:
-    """
-    A tab of which an error or a warning on its console fails the test.
-
-    A request that is given up is no fault, though htmx writes an error for it: by Escape, or as a browser closes.
-    """
+    """A tab of which an error or a warning on its console fails the test."""
     faults: list[str] = []
     with tab(**context) as page:
         page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda fault: faults.append(str(fault)))
         yield page
-        found = [fault for fault in faults if not fault.startswith(GIVEN_UP)]  # before the browser closes
-    assert not found, "\n".join(found)
+    assert not faults, "\n".join(faults)

@@ -93,12 +93,10 @@
     if (same) quiet(input);
   };
   document.addEventListener("input", (e) => { if (step(e.target)) look(e.target); });
-  document.addEventListener("change", (e) => { if (step(e.target)) look(e.target); });
   document.addEventListener("keydown", (e) => {
     if (e.key !== "Escape" || !e.target.matches?.(".gq-step input")) return;
     e.target.value = e.target.defaultValue;
     e.target.removeAttribute("aria-invalid");
-    window.htmx.trigger(e.target, "htmx:abort");
     look(e.target);
     quiet(e.target);
   });
