@@ -10,24 +10,33 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test check bench lock browser
 
-$(VENV)/.ok: requirements/dev.lock
+# A lock is complete and is installed as it is: a resolver would follow the extras of a package to releases that the lock does not know.
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed; name one with make PYTHON=python3.11")'
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@if command -v uv >/dev/null; then uv pip sync -q --python $(PY) --require-hashes requirements/dev.lock; \
-	else $(PY) -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.lock; fi
+	@if command -v uv >/dev/null; then uv pip install -q --python $(PY) --no-deps --require-hashes -r $<; \
+	else $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $<; fi
+	@said=$$($(PY) -m pip --disable-pip-version-check check 2>&1) || { echo "$$said" >&2; exit 1; }
 	@touch $@
+endef
 
-run: $(VENV)/.ok  ## everything for a first look; ARGS="--jobs 4 --exit" and so on go to `manage.py demo`
+$(VENV)/.base: requirements/base.lock
+	$(install)
+
+$(VENV)/.dev: requirements/dev.lock | $(VENV)/.base
+	$(install)
+
+run: $(VENV)/.base  ## everything for a first look; ARGS="--jobs 4 --exit" and so on go to `manage.py demo`
 	@exec $(PY) manage.py demo $(ARGS)
 
-test: $(VENV)/.ok browser  ## the whole suite on real PostgreSQL, side by side; what kills processes after the others, a file at a time
+test: $(VENV)/.dev browser  ## the whole suite on real PostgreSQL, side by side; what kills processes after the others, a file at a time
 	@$(PY) -m pytest -n auto --dist worksteal -m "not processes" $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
 	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m processes $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
 
 browser:  ## Chromium for the browser tests, from the system's packages
 	@.ci/browser
 
-check: $(VENV)/.ok  ## lint, types, contracts between the floors, templates, migrations, API schema
+check: $(VENV)/.dev  ## lint, types, contracts between the floors, templates, migrations, API schema
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -36,7 +45,7 @@ check: $(VENV)/.ok  ## lint, types, contracts between the floors, templates, mig
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py spectacular --validate --fail-on-warn --file /tmp/genqueue-schema.yml
 
-bench: $(VENV)/.ok  ## the figures of benchmarks/README.md; ARGS="NAME" for one of them
+bench: $(VENV)/.dev  ## the figures of benchmarks/README.md; ARGS="NAME" for one of them
 	@$(PY) manage.py bench $(ARGS)
 
 lock:  ## renew requirements/*.lock (needs uv)

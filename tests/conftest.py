@@ -76,31 +76,15 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
     What takes long goes first, so that in the end nobody waits for it: the LONGEST files, then whatever starts an installation.
-    What hangs on real processes and real seconds is run once more when it fails, and the run's summary names it under RERUN:
-    a machine that stands still for a while is no fault of the product. All other tests hold on any machine or are wrong.
+    No test is run a second time: each holds on any machine, however busy, or is wrong.
     Where there is no browser its tests are left out (`.ci/browser` says how to get one); in CI that is a fault.
     """
     items.sort(key=_turn)
-    for item in items:
-        if _is_among_processes(item):
-            item.add_marker(pytest.mark.flaky(reruns=1))
     if browser.find() or os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
         return
     left_out = [item for item in items if item.get_closest_marker("e2e")]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test that is run once more gets anew what its file's tests share: its first try left that in any state."""
-    if getattr(item, "execution_count", 1) == 1:
-        return
-    assert isinstance(item, pytest.Function)
-    for definitions in item._fixtureinfo.name2fixturedefs.values():
-        for definition in definitions:
-            if definition.scope != "session":
-                definition.finish(item._request)
 
 
 def _turn(item: pytest.Item) -> tuple[int, bool]:
