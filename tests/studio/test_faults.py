@@ -14,6 +14,7 @@ from queue_app.studio import server
 from queue_app.studio.config import Config
 from queue_app.studio.faults import FAULTS, Faults, UnknownFault
 from queue_app.studio.wire import KINDS
+from tests.processes import wait_for
 from tests.studio.conftest import StartStudio, create, post
 from tests.studio.process import StudioProcess
 
@@ -50,16 +51,15 @@ class TestACreate:
     def test_that_gets_no_answer(self, shared: StudioProcess, fault: str, error: type[Exception], taken: bool) -> None:
         shared.queue_faults(create=[fault])
         with pytest.raises(error):
-            post(shared, fault, timeout=0.7)
-        assert accepted(shared, fault) == [taken]
+            post(shared, fault, timeout=0.7 if error is requests.Timeout else 30)
+        wait_for(lambda: accepted(shared, fault) == [taken], of="the row of the log")
 
     def test_that_is_accepted_after_the_client_has_given_up(self, shared: StudioProcess) -> None:
-        shared.queue_faults(create=["late_accept:0.5"])
+        shared.queue_faults(create=["late_accept:2"])
         with pytest.raises(requests.ConnectionError):
             post(shared, "Late")
         assert accepted(shared, "Late") == []
-        time.sleep(1)
-        assert accepted(shared, "Late") == [True]
+        wait_for(lambda: accepted(shared, "Late") == [True], of="the late accept")
 
     def test_that_is_answered_with_half_a_document(self, shared: StudioProcess) -> None:
         shared.queue_faults(create=["malformed_json"])
