@@ -7,10 +7,14 @@ one piece of news waiting, into which all that happens meanwhile flows. After a 
 
 import asyncio
 import logging
+import signal
+import threading
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
+from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
@@ -72,7 +76,7 @@ class Client:
         self._told.set()
 
     async def news(self) -> News:
-        """Wait until there is some, and take all of it."""
+        """Wait until there is some, and take all of it; none when the web process ends."""
         await self._told.wait()
         self._told.clear()
         taken, self._waiting = self._waiting, News()
@@ -89,6 +93,8 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self._listening = False
         self._heard: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.closing = False  # the web process ends: so do its streams
 
     def admit(self, user: User) -> Client:
         """
@@ -105,7 +111,11 @@ class Hub:
 
     def join(self, client: Client) -> None:
         """Begin to tell the page; the first thing it hears is to look again, since nobody told it until now."""
-        if self._task is None or self._task.done() or self._task.get_loop() is not asyncio.get_running_loop():
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self.closing = loop, False
+            _when_asked_to_stop(loop, self.close)
+        if self._task is None or self._task.done() or self._task.get_loop() is not loop:
             self._listening = False
             self._task = asyncio.create_task(self._run())
         if self._listening:
@@ -117,6 +127,11 @@ class Hub:
             self._clients.discard(client)
         if not self._everybody():
             self._is_heard()
+
+    def close(self) -> None:
+        """Wake every page's stream, so that it ends; those that come later end at once."""
+        self.closing = True
+        self._tell_everybody(News())
 
     async def _run(self) -> None:
         delay = FIRST_DELAY
@@ -192,6 +207,27 @@ class Hub:
     def _everybody(self) -> list[Client]:
         with self._lock:
             return list(self._clients)
+
+
+def _when_asked_to_stop(loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
+    """
+    Call ``close`` at SIGTERM and SIGINT, after the server's own handler.
+
+    A server waits for open responses before it tells the application that it ends (ASGI lifespan); a stream would stay open.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # no place to hear signals
+    for number in (signal.SIGTERM, signal.SIGINT):
+        servers = signal.getsignal(number)
+        if not callable(servers):
+            continue  # it ends the process by itself
+
+        def both(number: int, frame: FrameType | None, servers: Callable[..., Any] = servers) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(close)
+            servers(number, frame)
+
+        signal.signal(number, both)
 
 
 def _connect() -> Any:

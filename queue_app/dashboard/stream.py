@@ -73,7 +73,7 @@ stream = Stream.as_view()
 
 
 async def events(client: Client) -> AsyncIterator[bytes]:
-    """What the page hears, until it goes away or its time is over."""
+    """What the page hears, until it goes away, its time is over, or the web process ends."""
     try:  # from the first moment: who goes away while this waits for a thread must leave, too
         # this request ends in minutes; the connection that looked its user up must not wait for that
         await sync_to_async(connections.close_all)()
@@ -81,14 +81,15 @@ async def events(client: Client) -> AsyncIterator[bytes]:
         ends = loop.time() + LIFETIME_SECONDS
         hub.join(client)
         yield COME_AGAIN
-        while loop.time() < ends:
+        while loop.time() < ends and not hub.closing:
             try:
                 async with asyncio.timeout(STILL_HERE_SECONDS):  # not wait_for(), which loses a cancellation beside a result
                     news = await client.news()
             except TimeoutError:
                 yield STILL_HERE
                 continue
-            yield _as_text(news)
+            if news:
+                yield _as_text(news)
             await asyncio.sleep(PACE_SECONDS)
     finally:
         hub.leave(client)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import threading
 import time
@@ -16,22 +17,25 @@ import requests
 from django.db import connection, transaction
 from django.urls import reverse
 
+from genqueue_site.demo.children import is_taken
 from queue_app import wake
 from queue_app.dashboard import hub, stream
 from queue_app.models import ApiKey, ModelConcurrencyLimit, User
 from queue_app.work import policy
 from tests.factories import NOON, UserFactory, make_job
-from tests.processes import Site, wait_for
+from tests.processes import Site, free_port, wait_for
 
 pytestmark = pytest.mark.processes
+STOP_SECONDS = 15
 
 
 class Listener:
     """A client that notes down what it hears and when."""
 
-    def __init__(self, site: Site, key: str) -> None:
+    def __init__(self, url: str, key: str) -> None:
         self.heard: list[tuple[float, str, dict]] = []
-        door = HTTPConnection(urlsplit(site.url).netloc, timeout=30)
+        self.has_ended = False
+        door = HTTPConnection(urlsplit(url).netloc, timeout=30)
         door.request("GET", "/api/v1/queue/stream/", headers={"Authorization": f"Bearer {key}", "Accept": "text/event-stream"})
         self._socket = door.sock  # what is being read is closed by no softer means
         self.answer = door.getresponse()
@@ -48,6 +52,7 @@ class Listener:
                     name = value
                 elif field == "data":
                     self.heard.append((time.monotonic(), name, json.loads(value)))
+        self.has_ended = True
 
     def names(self) -> list[str]:
         return [name for _, name, _ in list(self.heard)]
@@ -82,7 +87,7 @@ def listen(site: Site, rows):
     opened: list[Listener] = []
 
     def opens(user: User) -> Listener:
-        opened.append(Listener(site, key_of(user)))
+        opened.append(Listener(site.url, key_of(user)))
         return opened[-1]
 
     yield opens
@@ -192,6 +197,22 @@ class TestTheDoor:
         assert client_for(UserFactory()).get(reverse("queue-stream")).status_code == 204
 
 
+class TestTheEndOfTheWeb:
+    def test_ends_the_streams_at_sigterm(self, site, rows):
+        port = free_port()
+        web = site.start("README", ["-m", "uvicorn", "genqueue_site.asgi:application", "--port", str(port)])
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: is_taken(port), of="the web")
+        opened = [Listener(url, key_of(UserFactory())) for _ in range(2)]
+
+        status, seconds = web.stop(seconds=STOP_SECONDS)
+
+        print(f"\nSIGTERM → end of the web with two streams: {seconds:.1f} s")
+        assert status in (0, -signal.SIGTERM)  # uvicorn ends in order, then by the signal that it was sent
+        assert "Finished server process" in web.said() and "Traceback" not in web.said()
+        wait_for(lambda: all(one.has_ended for one in opened), seconds=5, of="the end of both streams")
+
+
 class TestTheHub:
     def test_takes_one_database_connection_for_fifty_pages_and_none_for_nobody(self, listen):
         wait_for(lambda: connections_of_the_web() == 0, of="no connection")
@@ -237,7 +258,7 @@ class TestTheHub:
             for _ in range(turns):
                 await asyncio.sleep(0)
             served.cancel()
-            await asyncio.wait([served], timeout=1)
+            await asyncio.wait([served], timeout=30)
             return client in hub.hub._clients
 
         assert not asyncio.run(told_and_gone())
