@@ -1,24 +1,19 @@
 """Launching: all or nothing, once, and what is blocked is never bought."""
 
-import statistics
-import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
-from django.db.models import Model
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from campaigns import drafts, launch, plan
 from campaigns.launch import LaunchRefused
-from campaigns.models import Brand, Campaign, Combination, ComplianceRule, Draft, Version
+from campaigns.models import Brand, Campaign, ComplianceRule, Draft, Version
 from queue_app import lifecycle
-from queue_app.models import Batch, Job, JobEvent, LedgerEntry, LedgerTransaction, Reservation, User, Wallet
+from queue_app.models import Batch, Job, User, Wallet
 from queue_app.tickets import NotEnoughTickets
 from tests.campaigns.support import SMALL, full_matrix
 from tests.factories import NOON, UserFactory
@@ -179,49 +174,3 @@ class TestAFullMatrix:
             launch.launch(large, owner=rich, at=NOON, actor="owner")
         assert len(many) <= len(few) + 10  # bulk inserts go in chunks
         figures(f"launch: {len(few)} statements for 4 cells, {len(many)} for 660")
-
-    def test_beside_the_bare_insert_of_the_same_rows(self, figures):
-        rich = UserFactory(tickets=100_000)
-        made = planned(rich, dimensions=full_matrix())
-        seconds, bare = [], []
-        for _ in range(3):
-            began = time.perf_counter()
-            launch.launch(made, owner=rich, at=NOON, actor="owner")
-            seconds.append(time.perf_counter() - began)
-            bare.append(bare_insert(Batch.objects.latest("pk")))
-        ours, theirs = statistics.median(seconds), statistics.median(bare)
-        figures(f"launch of 660: {ours:.2f} s (budget 1.5), bare insert {theirs:.2f} s, ratio {ours / theirs:.2f} (budget 3)")
-
-
-def bare_insert(batch: Batch) -> float:
-    """Seconds to insert copies of a batch's rows and nothing else, without triggers; they are taken back."""
-    jobs = list(Job.objects.filter(batch=batch))
-    # keys in full: without statistics the planner may nest these look-ups for minutes
-    numbers = [job.pk for job in jobs]
-    held = list(Reservation.objects.filter(job_id__in=numbers))
-    booked = list(LedgerTransaction.objects.filter(reservation_id__in=[one.pk for one in held]))
-    tables: dict[type[Model], list[Any]] = {
-        Job: jobs,
-        Reservation: held,
-        JobEvent: list(JobEvent.objects.filter(job_id__in=numbers)),
-        LedgerTransaction: booked,
-        LedgerEntry: list(LedgerEntry.objects.filter(transaction_id__in=[one.pk for one in booked])),
-        Combination: list(Combination.objects.filter(campaign=batch.pk)),
-        Version: list(Version.objects.filter(job_id__in=numbers)),
-    }
-    with without_triggers():
-        for table, rows in reversed(tables.items()):
-            with connection.cursor() as cursor:
-                cursor.execute(f"DELETE FROM {table._meta.db_table} WHERE id = ANY(%s)", [[row.pk for row in rows]])
-        began = time.perf_counter()
-        for table, rows in tables.items():
-            table._default_manager.bulk_create(rows, batch_size=500)
-        return time.perf_counter() - began
-
-
-@contextmanager
-def without_triggers() -> Iterator[None]:
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL session_replication_role = replica")
-        yield
-        transaction.set_rollback(True)
