@@ -4,6 +4,7 @@ import json
 import secrets
 from dataclasses import replace
 from math import ceil
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -19,7 +20,9 @@ from queue_app.work import roles
 
 MODEL = "sora-2"
 SECONDS = 5
-SPARE_TICKETS = 500  # for what people try themselves
+PEOPLE = {"demo": "own jobs; holds the tickets", "operator": "the queue in the admin", "admin": "everything"}
+# for what people try themselves: a campaign of 127 videos, each as long as sora-2 makes them (20 s at a ticket a second)
+SPARE_TICKETS = 127 * 20
 
 BRIEF = plan.Brief(
     brand="Maison Alder",
@@ -61,12 +64,16 @@ def _share(wanted: int, most: int) -> int:
     return divisors[-1] if divisors else min(wanted, most)
 
 
+def logins_file() -> Path:
+    """Where the passwords of the sample users are kept; there is none where no demo ever ran."""
+    return Path(settings.VAR) / "demo-logins.json"
+
+
 def users() -> dict[str, tuple[str, str]]:
     """Make `admin`, `operator` and `demo` where they are missing; gives each one's password and what they may do."""
-    file = settings.VAR / "demo-logins.json"
+    file = logins_file()
     passwords: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
-    said = {"admin": "everything", "operator": "the queue in the admin", "demo": "own jobs; holds the tickets"}
-    for name in said:
+    for name in PEOPLE:
         passwords.setdefault(name, secrets.token_urlsafe(9))
     file.touch(mode=0o600)
     file.write_text(json.dumps(passwords, indent=1))
@@ -77,7 +84,7 @@ def users() -> dict[str, tuple[str, str]]:
             user.set_password(password)
             user.save()
     User.objects.get(username="operator").groups.add(Group.objects.get(name=roles.OPERATOR))
-    return {name: (passwords[name], may) for name, may in said.items()}
+    return {name: (passwords[name], may) for name, may in PEOPLE.items()}
 
 
 def submit(count: int) -> Batch:

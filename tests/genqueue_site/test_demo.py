@@ -3,13 +3,17 @@
 import re
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 
 from campaigns import plan
 from genqueue_site.demo import sample
+from queue_app import tickets
 from queue_app.models import Batch, Job, State
 from tests.factories import UserFactory
 from tests.processes import Program, Site, free_port, wait_for
@@ -36,10 +40,15 @@ class TestDemo:
         first = start_demo(site, "--jobs", "3", "--exit")
         assert first.wait(seconds=180) == 0, first.said()
         assert re.search(r"^3 of 3 completed in \d+\.\d s$", first.said(), re.M)
+        said = first.said()
+        places = [said.index(words) for words in ("/campaigns/1/", "Log in as", "3 of 3 done", "3 of 3 completed")]
+        assert places == sorted(places)
         assert (site.living(), site.database.status().running) == ([], False)
 
         second = start_demo(site, "--jobs", "2")
-        wait_for(lambda: "Ctrl-C" in second.said() or not second.is_running, seconds=180, of="the end of the second sample")
+        wait_for(
+            lambda: "2 of 2 completed" in second.said() or not second.is_running, seconds=180, of="the end of the second sample"
+        )
         assert logins(second) == logins(first)
         assert set(logins(second)) == {"admin", "operator", "demo"}
         with site.orm():
@@ -76,5 +85,57 @@ def test_the_sample_is_of_so_many_different_videos(count: int) -> None:
     assert len({cell.prompt for cell in cells}) == len(cells) == count
 
 
+@pytest.mark.django_db
+def test_the_wallet_pays_for_127_videos_beside_the_sample() -> None:
+    owner = UserFactory(username="demo")
+    sample.submit(3)
+    longest = replace(sample.brief(127, "Mine"), duration=20)
+    assert tickets.balances(owner)["available"] >= plan.make(longest, owner).tickets
+
+
+@pytest.mark.django_db
+class TestOneClick:
+    @pytest.fixture(autouse=True)
+    def demo(self, settings: Any, tmp_path: Path) -> None:
+        settings.VAR, settings.DEMO = tmp_path, True
+        (tmp_path / "demo-logins.json").write_text("{}")
+        UserFactory(username="demo")
+        UserFactory(username="admin", staff=True)
+
+    @pytest.mark.parametrize(
+        ("name", "wanted", "place"),
+        [
+            ("demo", "", "/"),
+            ("admin", "", "/admin/"),
+            ("demo", "/campaigns/1/", "/campaigns/1/"),
+            ("demo", "https://elsewhere.example/", "/"),
+        ],
+    )
+    def test_logs_in_and_stays_on_this_site(self, client: Client, name: str, wanted: str, place: str) -> None:
+        answer = client.post("/demo/login/", {"user": name, "next": wanted})
+
+        assert (answer.status_code, answer["Location"]) == (302, place)
+        assert client.session["_auth_user_id"]
+
+    def test_shows_its_buttons_only_in_a_demo(self, client: Client, settings: Any) -> None:
+        for page in ("/login/", "/admin/login/"):
+            settings.DEMO = True
+            assert "Log in as demo" in client.get(page).content.decode()
+            settings.DEMO = False
+            assert "Log in as demo" not in client.get(page).content.decode()
+
+    def test_is_not_there_without_the_flag_or_from_another_machine(self, client: Client, settings: Any) -> None:
+        assert client.post("/demo/login/", {"user": "demo"}, REMOTE_ADDR="192.0.2.1").status_code == 404
+        settings.DEMO = False
+        assert client.post("/demo/login/", {"user": "demo"}).status_code == 404
+
+    def test_refuses_others_a_get_and_a_forged_form(self, client: Client) -> None:
+        UserFactory(username="somebody")
+
+        assert client.post("/demo/login/", {"user": "somebody"}).status_code == 404
+        assert client.get("/demo/login/").status_code == 405
+        assert Client(enforce_csrf_checks=True).post("/demo/login/", {"user": "demo"}).status_code == 403
+
+
 def logins(demo: Program) -> dict[str, str]:
-    return dict(re.findall(r"^(?:  Log in as| {12}) +(\w+) +(\S+)   ", demo.said(), re.M))
+    return dict(re.findall(r"^(?:  Log in as| {16}) +(\w+) +(\S+)   ", demo.said(), re.M))

@@ -55,7 +55,8 @@ class Command(BaseCommand):
     def _become_a_demo(self, *, port: int, studio_port: int) -> None:
         """Start over with the settings of a demo in the environment, so that this process and its children share them."""
         studio = f"http://127.0.0.1:{studio_port}"
-        wanted = {"STUDIO_URL": studio, "TRUSTED_ORIGINS": studio, "ALLOW_STUDIO": "1", "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        wanted = {"STUDIO_URL": studio, "TRUSTED_ORIGINS": studio, "ALLOW_STUDIO": "1", "DEMO": "1"}
+        wanted |= {"PUBLIC_URL": f"http://127.0.0.1:{port}"}
         wanted |= {"GENQUEUE_VAR": str(settings.VAR), "MEDIA_ROOT": str(settings.MEDIA_ROOT.resolve())}
         keys = [name for name, key in settings.PROVIDER_KEYS.items() if key]
         if keys:
@@ -74,9 +75,11 @@ class Command(BaseCommand):
         crew = Crew(port=port, studio_port=studio_port)
         try:
             self._wait_until_up(crew)
-            all_completed = not self.bell.has_rung and self._show_sample(crew, jobs)
+            all_completed = False
             if not self.bell.has_rung:
-                self._tell_where(port, crew, logins)
+                batch = sample.submit(jobs)
+                self._tell_where(port, crew, logins, batch)
+                all_completed = self._show_sample(crew, batch, jobs)
             while not leave and not self.bell.has_rung:
                 self._tend(crew)
                 self.bell.sleep(LOOK_SECONDS)
@@ -94,8 +97,7 @@ class Command(BaseCommand):
                 raise CommandError(f"Not up after {UP_SECONDS} s: {', '.join(silent)}. The files in {crew.logs} say why.")
             self.bell.sleep(LOOK_SECONDS)
 
-    def _show_sample(self, crew: Crew, jobs: int) -> bool:
-        batch = sample.submit(jobs)
+    def _show_sample(self, crew: Crew, batch: Batch, jobs: int) -> bool:
         began = time.monotonic()
         self.terminal.say(f"Launched {jobs} videos of {sample.MODEL} as campaign {batch.pk}, “{batch.name}”.")
         counts = _patiently(sample.counts, batch)
@@ -113,15 +115,16 @@ class Command(BaseCommand):
         self.terminal.say(f"{counts['completed']} of {counts['all']} completed in {time.monotonic() - began:.1f} s")
         return counts["completed"] == counts["all"]
 
-    def _tell_where(self, port: int, crew: Crew, logins: dict[str, tuple[str, str]]) -> None:
+    def _tell_where(self, port: int, crew: Crew, logins: dict[str, tuple[str, str]], batch: Batch) -> None:
         web = f"http://127.0.0.1:{port}"
         people = [f"{name:9} {password}   {may}" for name, (password, may) in logins.items()]
-        rows = [("Open", f"{web}/"), ("Admin", f"{web}/admin/"), ("API", f"{web}/api/docs/"), ("Log in as", people[0])]
+        rows = [("Watch it here:", f"{web}/campaigns/{batch.pk}/")]
+        rows += [("Open", f"{web}/"), ("Admin", f"{web}/admin/"), ("API", f"{web}/api/docs/"), ("Log in as", people[0])]
         rows += [("", person) for person in people[1:]]
         rows += [("Files", str(settings.MEDIA_ROOT)), ("Logs", str(crew.logs)), ("Stop", "Ctrl-C")]
         self.terminal.say()
         for name, value in rows:
-            self.terminal.say(f"  {name:10} {value}")
+            self.terminal.say(f"  {name:14} {value}")
         self.terminal.say()
 
     def _tend(self, crew: Crew) -> None:

@@ -1,0 +1,35 @@
+"""The one-click log-in of the demo. It asks for no password, so it exists only with `DEMO` on, and only for this machine."""
+
+from django.conf import settings
+from django.contrib.auth import login
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from genqueue_site.demo import sample
+from queue_app.models import User
+
+THIS_MACHINE = ("127.0.0.1", "::1")
+
+
+def people(request: HttpRequest) -> list[str]:
+    """The sample users who can be logged in by a click; none unless this is a demo, seen from its own machine."""
+    if not settings.DEMO or request.META.get("REMOTE_ADDR") not in THIS_MACHINE or not sample.logins_file().exists():
+        return []
+    there = set(User.objects.filter(username__in=sample.PEOPLE, is_active=True).values_list("username", flat=True))
+    return [name for name in sample.PEOPLE if name in there]
+
+
+@require_POST
+def enter(request: HttpRequest) -> HttpResponse:
+    """Log the sample user in that the button names."""
+    name = request.POST.get("user", "")
+    if name not in people(request):
+        raise Http404
+    user = get_object_or_404(User, username=name)
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    wanted = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
+        wanted = "/admin/" if user.is_staff else "/"
+    return HttpResponseRedirect(wanted)
