@@ -156,8 +156,15 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [ROOT / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "genqueue_site.static_fonts.FontFinder",
+]
 WHITENOISE_USE_FINDERS = True  # `make run` needs no collectstatic
 WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_MIMETYPES = {".ttf": "font/ttf"}
+WHITENOISE_IMMUTABLE_FILE_TEST = r"/gq/fonts/[^/]+-\d[\d.]*\.ttf$"  # the version is in the name
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},

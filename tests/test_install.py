@@ -1,4 +1,4 @@
-"""A lock installs as it is, whatever has been released since: `make` against an index in which a locked package has a newer release."""
+"""A lock installs as it is, whatever has been released since: `make` against an index with a newer release of what is locked."""
 
 import base64
 import hashlib
@@ -41,7 +41,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def make(checkout: Path, target: str, *tools: str) -> subprocess.CompletedProcess[str]:
-    """Run `make` as a new machine would: no settings of pip or uv but the index, and on the path these tools beside the system's."""
+    """Run `make` as a new machine would: no settings of pip but the index, and no tools on the path but these."""
     shelf = checkout / "bin"
     shelf.mkdir(exist_ok=True)
     for tool in (sys.executable, *map(shutil.which, ("env", "touch", "sh", "make", *tools))):

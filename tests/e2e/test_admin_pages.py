@@ -1,6 +1,6 @@
 """Every page of the admin in a real browser: its console stays clean, nothing breaks the CSP, axe finds nothing serious."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -27,6 +27,13 @@ POINTS = {"alert": "state", "reviewitem": "decide", "auditentry": "what", "model
 OPTIONS = {"resultTypes": ["violations"], "preload": False}  # it would load style sheets in a way that the CSP forbids
 GRAVE = ("serious", "critical")
 DESK, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
+# as wide as DejaVu Sans, also on a machine without it
+WIDE = """() => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(`:root { --gq-font: "DejaVu Sans", Verdana, sans-serif !important } body { letter-spacing: .02em }`);
+    document.adoptedStyleSheets = [sheet];
+}"""
+SHORT = ("/admin/password_change/", "/admin/queue_app/alert/", "/admin/queue_app/alert/1/change/", "/admin/campaigns/brand/add/")
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +111,47 @@ def test_every_page_is_clean_and_accessible(tab: Page, stocked: Site) -> None:
     assert not faults, "\n".join(faults)
 
 
-def too_wide(tab: Page) -> list[str]:
-    """The faults of a page that scrolls sideways, and of a stage that has no room for its name."""
+def cut(tab: Page) -> list[str]:
+    """The faults of a page that scrolls sideways, and of what has no room for its words."""
     across: int = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
-    cut: list[str] = tab.eval_on_selector_all(
+    stages: list[str] = tab.eval_on_selector_all(
         ".gq-steps b", "names => names.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
     )
-    return ([f"scrolls sideways by {across} px"] if across > 0 else []) + [f"no room for stage {name}" for name in cut]
+    heads: list[str] = tab.eval_on_selector_all(
+        ".gq-models thead th", "heads => heads.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+    )
+    ticks: list[str] = tab.eval_on_selector_all(
+        ".gq-chart text",
+        """ticks => ticks.filter((one) => {
+            const [tick, chart] = [one, one.ownerSVGElement].map((shown) => shown.getBoundingClientRect());
+            return tick.left < chart.left || tick.right > chart.right;
+        }).map((one) => one.textContent)""",
+    )
+    attempts: list[str] = tab.eval_on_selector_all(
+        "#scroll-attempts",
+        "boxes => boxes.filter((one) => innerWidth > 1000 && one.scrollWidth > one.clientWidth).map((one) => one.id)",
+    )
+    faults = [f"scrolls sideways by {across} px"] if across > 0 else []
+    faults += [f"no room for stage {name}" for name in stages] + [f"no room for the head {name}" for name in heads]
+    return faults + [f"no room for {tick} beside a chart" for tick in ticks] + [f"{box} scrolls sideways" for box in attempts]
+
+
+def in_both_types(tab: Page, find: Callable[[Page], list[str]] = cut) -> list[str]:
+    """What is found in the typeface that the product serves, and in a wide one, as where that does not arrive."""
+    tab.evaluate("document.fonts.load('16px Inter').then(() => true)")
+    assert tab.evaluate("document.fonts.check('16px Inter')")
+    loaded = tab.evaluate("[...document.fonts].filter((face) => face.status === 'loaded').map((face) => face.family)")
+    assert loaded == ["Inter"]
+    faults = find(tab)
+    tab.evaluate(WIDE)
+    faults += [f"{fault}, in a wide typeface" for fault in find(tab)]
+    tab.evaluate("document.adoptedStyleSheets = []")
+    return faults
+
+
+def scrolls(tab: Page) -> list[str]:
+    down: int = tab.evaluate("document.documentElement.scrollHeight - innerHeight")
+    return [f"scrolls by {down} px"] if down > 0 else []
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
@@ -119,10 +160,10 @@ def test_the_queue_its_jobs_and_a_job_page_in_each_state(tab: Page, stocked: Sit
     faults = []
     for number in range(1, len(State) + 1):
         tab.goto(f"{stocked.url}/admin/queue_app/job/{number}/change/")
-        faults += [f"job {number}: {fault}" for fault in grave(tab) + too_wide(tab)]
+        faults += [f"job {number}: {fault}" for fault in grave(tab) + in_both_types(tab)]
     for address in ("/admin/", "/admin/queue_app/job/?status=failed"):
         tab.goto(f"{stocked.url}{address}")
-        faults += [f"{address}: {fault}" for fault in grave(tab) + too_wide(tab)]
+        faults += [f"{address}: {fault}" for fault in grave(tab) + in_both_types(tab)]
     rows = tab.locator("#changelist-filter").bounding_box()
     assert rows is not None and rows["height"] < (120 if size is DESK else 60)  # a filter that is on makes no row taller
     assert not faults, "\n".join(faults)
@@ -133,8 +174,20 @@ def test_lists_show_their_point_on_a_phone(tab: Page, stocked: Site) -> None:
     faults = []
     for name, point in POINTS.items():
         tab.goto(f"{stocked.url}/admin/queue_app/{name}/")
-        faults += [f"{name}: {fault}" for fault in grave(tab) + too_wide(tab)]
+        faults += [f"{name}: {fault}" for fault in grave(tab) + in_both_types(tab)]
         shown = tab.locator(f"#result_list .field-{point}").first.bounding_box()
         if not shown or shown["x"] + shown["width"] > PHONE["width"]:
             faults.append(f"{name}: {point} is out of sight")
+    assert not faults, "\n".join(faults)
+
+
+def test_a_short_page_does_not_scroll(tab: Page, stocked: Site) -> None:
+    tab.set_viewport_size(DESK)
+    tab.goto(f"{stocked.url}/admin/campaigns/brand/")
+    brand = urljoin("/admin/campaigns/brand/", str(tab.get_attribute("#result_list tbody th a", "href"))).split("change/")[0]
+    faults = []
+    for address in (*SHORT, f"{brand}delete/"):
+        tab.goto(f"{stocked.url}{address}")
+        assert urlsplit(tab.url).path == address
+        faults += [f"{address}: {fault}" for fault in in_both_types(tab, scrolls)]
     assert not faults, "\n".join(faults)
