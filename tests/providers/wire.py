@@ -56,13 +56,15 @@ def hang(sock: socket.socket) -> None:
     sock.recv(1)
 
 
-def drip(head: bytes, *, every: float = 0.05) -> Callable[[socket.socket], None]:
-    """Send ``head``, then a byte at a time: no single wait is long, the whole never ends."""
+def drip(head: bytes, *, every: float = 0.05, sent: list[bytes] | None = None) -> Callable[[socket.socket], None]:
+    """Send ``head``, then a byte at a time, and note each in ``sent``: no single wait is long, the whole never ends."""
 
     def reply(sock: socket.socket) -> None:
         sock.sendall(head)
         for _ in range(200):
             sock.sendall(b"x")
+            if sent is not None:
+                sent.append(b"x")
             time.sleep(every)
 
     return reply
