@@ -75,13 +75,14 @@ def grave(tab: Page) -> list[str]:
 
 
 def kind_of(path: str) -> str | None:
-    """One name for all addresses of the same page; nothing for what is no page of ours."""
+    """One name for all addresses of the same page, and for all histories; nothing for what is no page of ours."""
     if path.startswith(NOT_PAGES):
         return None
     try:
-        return resolve(path).view_name
+        name = resolve(path).view_name
     except Resolver404:
         return path  # the crawl shall see its 404
+    return "history" if name.endswith("_history") else name
 
 
 def test_every_page_is_clean_and_accessible(tab: Page, stocked: Site) -> None:
