@@ -87,7 +87,7 @@ class Program:
         self._process.kill()
         self._process.wait()
 
-    def stop(self, *, seconds: float = 30, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+    def stop(self, *, seconds: float = 90, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
         """Send SIGTERM (or another signal); gives the exit status and how many seconds that took."""
         began = time.monotonic()
         self._process.send_signal(number)

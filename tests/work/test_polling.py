@@ -97,7 +97,7 @@ class TestATaskThatFailed:
         assert tickets_of(job) == ("released", 1000, 0)
         assert [attempt.outcome for attempt in job.attempts.order_by("number")] == ["failed"] * 3
 
-    def test_is_tried_5_min_later_where_the_kind_says_so(self, studio: StudioProcess):
+    def test_is_tried_5_min_later_where_the_kind_says_so(self, studio: StudioProcess, time_stands_still: None):
         studio.queue_faults(create=["failed_job"])
         job = worked(at_the_end(studio, bought(kind_id="daily_ca")))
         assert 290 < (job.not_before - clock.now()).total_seconds() <= 300

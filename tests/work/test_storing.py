@@ -117,7 +117,7 @@ class TestStore:
 
 class TestAFileThatCannotBeHad:
     @pytest.mark.parametrize("fault", ["wrong_type", "disguised", "empty", "huge", "404"])
-    def test_is_tried_again_a_little_later(self, finished_video, studio, fault):
+    def test_is_tried_again_a_little_later(self, finished_video, studio, fault, time_stands_still):
         job, attempt, lease = due(finished_video())
         studio.queue_faults(content=[fault])
         before = clock.now()
@@ -211,7 +211,7 @@ class TestAFileThatCannotBeReached:
         assert Job.objects.get(pk=job.pk).error_code == "not_delivered"
 
     @pytest.mark.parametrize(("waited", "least", "most"), [(0, 4, 5), (600, 240, 300), (20 * HOUR, 480, 600)])
-    def test_is_tried_ever_more_rarely_but_every_10_min(self, vendor, waited, least, most):
+    def test_is_tried_ever_more_rarely_but_every_10_min(self, vendor, waited, least, most, time_stands_still):
         vendor.says(answer(503))
         job = self.job_in_vain(made=waited)
 
