@@ -13,6 +13,7 @@ from queue_app.providers.base import AccountConfig, ErrorKind, ProviderError, ki
 
 MESSAGE_CHARACTERS = 500
 RAW_CHARACTERS = 4_000
+CODE_CHARACTERS = 60
 LONGEST_WAIT = 24 * 3600.0  # seconds; whoever tells of more means a moment, or nothing
 
 
@@ -79,7 +80,7 @@ class Caller:
         code, message = words_of(body or {})
         vouched = self._account.not_accepted_statuses
         return ProviderError(
-            kind_of_answer(answer.status, f"{code} {message}", create=create, vouched=vouched),
+            kind_of_answer(answer.status, all_words(body or {}), create=create, vouched=vouched),
             f"HTTP {answer.status}: {message or 'no reason given'}",
             code=code,
             http_status=answer.status,
@@ -87,6 +88,13 @@ class Caller:
             request_id=answer.headers.get("x-request-id"),
             raw=self._text(answer)[:RAW_CHARACTERS],
         )
+
+    def refusal(self, answer: http.Response, body: Mapping[str, Any], kind: ErrorKind) -> ProviderError:
+        """Word a refusal inside an answer of 2xx."""
+        code, message = words_of(body)
+        request_id, raw = answer.headers.get("x-request-id"), self._text(answer)[:RAW_CHARACTERS]
+        message = message or "The provider refused it at once and gives no reason."
+        return ProviderError(kind, message, code=code, http_status=answer.status, request_id=request_id, raw=raw)
 
     def unreadable(self, answer: http.Response, kind: ErrorKind, why: str) -> ProviderError:
         """Word an answer of the right status that does not say what it must; its body is kept for a person to read."""
@@ -108,7 +116,14 @@ def words_of(body: Mapping[str, Any]) -> tuple[str | None, str]:
     if not isinstance(said, dict):
         return None, str(said)[:MESSAGE_CHARACTERS]
     code = said.get("code") or said.get("type")
-    return None if code is None else str(code), str(said.get("message") or "")[:MESSAGE_CHARACTERS]
+    return None if code is None else str(code)[:CODE_CHARACTERS], str(said.get("message") or "")[:MESSAGE_CHARACTERS]
+
+
+def all_words(body: Mapping[str, Any]) -> str:
+    """All that a refusal says of itself, to look for a word in: code, type and message of its error."""
+    said = body.get("error") or body.get("detail") or body.get("message") or ""
+    named = [said.get(name) for name in ("code", "type", "message")] if isinstance(said, dict) else [said]
+    return " ".join(str(one)[:MESSAGE_CHARACTERS] for one in named if one is not None)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -149,6 +149,8 @@ def same_prompt(ours: str, listed: str | None) -> Likeness:
     for end in ("…", "..."):
         other = other.removesuffix(end).rstrip()
     cut = min(one, other, key=len)
+    if one == other:
+        return Likeness.WEAK
     if len(cut) >= LONG_ENOUGH and max(one, other, key=len).startswith(cut):
         return Likeness.WEAK
     return Likeness.DIFFERENT
@@ -281,16 +283,20 @@ class Walk:
     def prompts_tell(self) -> bool:
         """Whether another text is another task: this list is known to give prompts as they were sent."""
         shown = [(row, known) for row, known in self.controls if row.prompt is not None]
-        return bool(shown) and all(same_prompt(known.call.prompt, row.prompt) is Likeness.SAME for row, known in shown) or (
-            self.trusted and not shown
+        return (
+            bool(shown)
+            and all(same_prompt(known.call.prompt, row.prompt) is Likeness.SAME for row, known in shown)
+            or (self.trusted and not shown)
         )
 
     @cached_property
     def models_tell(self) -> bool:
         shown = [(row, known) for row, known in self.controls if row.model]
-        return bool(shown) and all(
-            same_model(known.call.model, row.model, self.aliases) is Likeness.SAME for row, known in shown
-        ) or (self.trusted and not shown)
+        return (
+            bool(shown)
+            and all(same_model(known.call.model, row.model, self.aliases) is Likeness.SAME for row, known in shown)
+            or (self.trusted and not shown)
+        )
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
@@ -306,7 +312,11 @@ class Walk:
         return not self.has_times and self._is_above_an_older_control(row)
 
     def _is_above_an_older_control(self, row: Row) -> bool:
-        older = [self.place[control.id] for control, known in self.recognised if known.call.called_at < self.call.called_at and control.id]
+        older = [
+            self.place[control.id]
+            for control, known in self.recognised
+            if known.call.called_at < self.call.called_at and control.id
+        ]
         return bool(older) and self.place[row.id or ""] < min(older)
 
     def could_be(self, row: Row) -> bool:
