@@ -63,6 +63,12 @@ class ProviderAccount(models.Model):
         default=False,
         help_text="The provider lists its recent tasks, so an unknown outcome can be resolved.",
     )
+    trusts_list = models.BooleanField(
+        "its list is vouched for",
+        default=False,
+        help_text="You vouch that its list shows every task as we sent it. A task that is not in it is then bought again without "
+        "another task of ours beside it as proof.",
+    )
     paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=200, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)

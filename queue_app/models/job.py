@@ -4,11 +4,12 @@ import uuid
 from datetime import datetime
 from typing import Any, Self
 
-from django.contrib.postgres.indexes import BrinIndex, GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex, HashIndex
 from django.contrib.postgres.search import SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models
 from django.db.models import F, Q
+from django.db.models.functions import MD5
 
 from queue_app.models.account import User
 from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
@@ -340,8 +341,15 @@ class Attempt(models.Model):
     ended_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=20, choices=Outcome.choices, null=True)
     spent = models.BooleanField(default=False, help_text="Counts towards the kind's attempts.")
-    lookups_none = models.PositiveSmallIntegerField(default=0, help_text="“None” answers of the provider's list.")
+    lookups_none = models.PositiveSmallIntegerField(
+        default=0, help_text="Proofs by the provider's list that it has no such task."
+    )
     looked_up_at = models.DateTimeField(null=True)
+    lookups: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField(
+        default=list, help_text="What each look-up saw, and why it was believed or not."
+    )
+    missing_since = models.DateTimeField(null=True, help_text="Since when every look says that there is no such task.")
+    missing_looks = models.PositiveSmallIntegerField(default=0)
     error_kind = models.CharField(max_length=20, blank=True)
     error_message = models.TextField(blank=True)
 
@@ -349,12 +357,15 @@ class Attempt(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["job", "step", "number"], name="attempt_numbered_once"),
             models.UniqueConstraint(fields=["job", "step"], condition=Q(outcome=None), name="attempt_one_without_outcome"),
-            models.UniqueConstraint(fields=["account", "remote_id"], name="provider_task_of_one_attempt"),
+            # ids of 4,096 characters are more than an index row can hold
+            models.UniqueConstraint(F("account"), MD5("remote_id"), name="provider_task_of_one_attempt"),
             models.CheckConstraint(condition=Q(outcome=None) | Q(ended_at__isnull=False), name="attempt_outcome_has_a_time"),
         ]
         indexes = [
-            models.Index(fields=["slot_until"], name="attempt_abandoned", condition=Q(outcome="abandoned"))
-        ]  # read by limits
+            models.Index(fields=["slot_until"], name="attempt_abandoned", condition=Q(outcome="abandoned")),  # read by limits
+            HashIndex(fields=["remote_id"], name="attempt_by_task"),
+            models.Index(fields=["account", "called_at"], name="attempt_called"),  # the neighbours of a lost create call
+        ]
 
     def __str__(self) -> str:
         return f"Attempt {self.number} of job {self.job_id}"

@@ -242,8 +242,8 @@ class Provider(Protocol):
 
     def list_tasks(self, after: str | None, *, seconds: float) -> Page:
         """
-        Translate one page of the account's tasks, newest first, from behind the task ``after`` on. What it means is not judged here
-        (`rules.lookup`). A page that came and cannot be read has a ``fault``; one that did not come is a failure.
+        Translate one page of the account's tasks, newest first, from behind the task ``after`` on. What it means is not judged
+        here (`rules.lookup`).
         """
         ...
 

@@ -2,8 +2,8 @@
 The OpenAI-style Videos API (``/v1/videos``) at any base URL: OpenAI's own, LiteLLM, vLLM-Omni, resellers, the studio.
 
 The gateways differ; each difference known is met here (`providers.md` §1): a failed job answered with 5xx, ids that are numbers
-or base64, answers in an envelope, other words for the same states, thumbnails that are really the video, a "completed" whose film is
-not there yet, or that fails only when it is fetched.
+or base64, answers in an envelope, other words for the same states, thumbnails that are really the video, a "completed" whose film
+is not there yet, or that fails only when it is fetched.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ NOT_READY_STATUSES = {400, 404, 409, 425}
 PROBE_BYTES = 65_536  # more than any message, less than any film
 ASSETS = [RemoteAsset("video"), RemoteAsset("thumbnail", required=False), RemoteAsset("spritesheet", required=False)]
 PAGE_SIZE = 100
-IDS, LISTS = ("id", "task_id", "video_id"), ("data", "videos", "items", "list", "results")
+IDS, ENVELOPES = ("id", "task_id", "video_id"), ("data", "task", "video")
+LISTS = ("data", "videos", "items", "list", "results")
 CREATED = ("created_at", "created", "create_time", "createTime", "submit_time")
 # wall clock; a task that makes these calls has 60 s, one that stores a job's files 300 s
 CREATE_SECONDS, CHECK_SECONDS = 30.0, 15.0
@@ -310,12 +311,12 @@ def _path(ref: RemoteRef) -> str:
 
 def _task(body: dict[str, Any]) -> dict[str, Any]:
     """The task in an answer, which some gateways put into an envelope."""
-    if _id(body) is None or not _word(body):
-        for name in ("data", "task", "video", "output"):
-            inner = body.get(name)
-            if isinstance(inner, dict) and (_id(inner) or _word(inner)):
-                return {**body, **inner}
-    return body
+    if _id(body) and _word(body):
+        return body
+    inner = next((body[name] for name in ENVELOPES if isinstance(body.get(name), dict)), {})
+    if not _id(inner) and not _word(inner):
+        return body
+    return {**inner, **body} if _id(body) else {**body, **inner}
 
 
 def _id(task: dict[str, Any]) -> str | None:
@@ -335,7 +336,7 @@ def _word(task: dict[str, Any]) -> str:
 
 
 def _refused_at_once(task: dict[str, Any]) -> ErrorKind | None:
-    """What an answer of 2xx without an id refuses, if that is what it says: then there is no task. By its words, else its state."""
+    """What an answer of 2xx without an id says that it refuses, by its words, else its state: then there is no task."""
     said = kind_of_words(all_words(task)) if task.get("error") else None
     state = STATES.get(_word(task))
     named = any(task.get(name) is not None for name in IDS)

@@ -1,9 +1,9 @@
 """
 The proof of "none": what a provider's list of tasks says of a create call whose answer was lost (`providers.md` §7.4).
 
-Adapters translate pages into rows; a row is read here, and nowhere else. Nothing is believed that a gateway may have changed, left
-out, or invented: a task is found where a row is it beyond doubt, and is not there only where the list has shown, by a task that it
-surely has, that it would have shown ours. What cannot be proved is said in words, for a person.
+Adapters translate pages into rows; a row is read here, and nowhere else. Nothing is believed that a gateway may have changed,
+left out, or invented: a task is found where a row is it beyond doubt, and is not there only where the list has shown, by a task
+that it surely has, that it would have shown ours. What cannot be proved is said in words, for a person.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cached_property
@@ -52,15 +52,14 @@ class Row:
 @dataclass(frozen=True)
 class Page:
     """
-    One answer of a list. ``asked`` rows were asked for; ``more`` is what it says itself of a next page; ``skew`` (seconds) is by how
-    much the server's clock is ahead of ours, by the answer's own date; ``fault`` is why it could not be read.
+    One answer of a list. ``asked`` rows were asked for; ``more`` is what it says itself of a next page; ``skew`` (seconds) is by
+    how much the server's clock is ahead of ours, by the answer's own date.
     """
 
     rows: Sequence[Row] = ()
     asked: int = 0
     more: bool | None = None
     skew: float | None = None
-    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Known:
-    """A task of this account that belongs to another attempt. ``control``: the provider's own answer to the create call named it."""
+    """A task of this account that belongs to another attempt. ``control``: the answer to its create call named it."""
 
     names: frozenset[str]
     call: Call
@@ -99,8 +98,8 @@ class Likeness(Enum):
 
 def task_id(value: Any) -> str | None:
     """
-    Read an id of any JSON type: a number is its decimal text. Null, true, an object, more than 4,096 characters and what no column
-    can keep are no id.
+    Read an id of any JSON type: a number is its decimal text. Null, true, an object, more than 4,096 characters and what no
+    column can keep are no id.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -187,9 +186,6 @@ class Walk:
     trusted: bool = False
     pages: list[Page] = field(default_factory=list)
     budget_spent: bool = False
-
-    def with_known(self, known: Sequence[Known]) -> Walk:
-        return replace(self, known=known)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -283,20 +279,14 @@ class Walk:
     def prompts_tell(self) -> bool:
         """Whether another text is another task: this list is known to give prompts as they were sent."""
         shown = [(row, known) for row, known in self.controls if row.prompt is not None]
-        return (
-            bool(shown)
-            and all(same_prompt(known.call.prompt, row.prompt) is Likeness.SAME for row, known in shown)
-            or (self.trusted and not shown)
-        )
+        faithful = all(same_prompt(known.call.prompt, row.prompt) is Likeness.SAME for row, known in shown)
+        return faithful and (bool(shown) or self.trusted)
 
     @cached_property
     def models_tell(self) -> bool:
         shown = [(row, known) for row, known in self.controls if row.model]
-        return (
-            bool(shown)
-            and all(same_model(known.call.model, row.model, self.aliases) is Likeness.SAME for row, known in shown)
-            or (self.trusted and not shown)
-        )
+        faithful = all(same_model(known.call.model, row.model, self.aliases) is Likeness.SAME for row, known in shown)
+        return faithful and (bool(shown) or self.trusted)
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
@@ -339,10 +329,10 @@ class Walk:
     @property
     def reached_the_end(self) -> bool:
         """
-        A true end: a page that says so itself and is shorter than asked, or an empty one after the first. That nothing is said of a
-        next page is no end, and neither is a full one, whatever it says.
+        A true end: a page that says so itself and is shorter than asked, or an empty one after the first. That nothing is said of
+        a next page is no end, and neither is a full one, whatever it says.
         """
-        if not self.pages or self.pages[-1].fault:
+        if not self.pages:
             return False
         last = self.pages[-1]
         if not last.rows:
@@ -370,7 +360,7 @@ class Walk:
         """Whether reading on brings nothing more: all is said, or the list cannot be read on."""
         if self.budget_spent or not self.pages:
             return self.budget_spent
-        if self.pages[-1].fault or self.repeats or self.reached_the_end:
+        if self.repeats or self.reached_the_end:
             return True
         return self.is_past and bool(self.controls or self.trusted)
 
@@ -394,7 +384,6 @@ class Walk:
         return (made if made is not None else float("inf"), -self.place[row.id or ""])
 
     def _why_not(self, maybe: Sequence[Row]) -> list[str]:
-        faults = [page.fault for page in self.pages if page.fault]
         unreadable = sum(row.id is None for page in self.pages for row in page.rows)
         older = [known for _, known in self.recognised if known.call.called_at < self.call.called_at]
         newer = [known for _, known in self.recognised if known.call.called_at >= self.call.called_at]
@@ -419,7 +408,7 @@ class Walk:
             ),
             "It may still begin: the wait is not over.": self.now < self.call.called_at + self.grace,  # N7
         }
-        return faults + [words for words, holds in reasons.items() if holds]
+        return [words for words, holds in reasons.items() if holds]
 
     def _missing(self) -> str:
         """Tasks that must be in what was read, for they were made after our call, and are not."""
