@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cached_property
@@ -186,6 +186,14 @@ class Walk:
     trusted: bool = False
     pages: list[Page] = field(default_factory=list)
     budget_spent: bool = False
+
+    def and_then(self, page: Page, known: Sequence[Known]) -> Walk:
+        """One page further, with what is known of the tasks in it."""
+        told = {name for one in self.known for name in one.names}
+        return replace(self, pages=[*self.pages, page], known=[*self.known, *(one for one in known if not one.names & told)])
+
+    def and_no_further(self) -> Walk:
+        return replace(self, budget_spent=True)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 

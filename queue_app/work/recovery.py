@@ -11,15 +11,12 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from queue_app import clock, lifecycle, wake
-from queue_app.lifecycle import DEADLY_JOB, Lease, Trouble
+from queue_app.lifecycle import DEADLY_JOB, Trouble
 from queue_app.models import Attempt, Batch, IdempotencyRecord, Job, Outcome, State
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
-from queue_app.providers.base import ProviderError, RemoteRef
-from queue_app.work import accounts, announce, submission
+from queue_app.work import announce, submission
 
 log = logging.getLogger(__name__)
-RAREST_LOOK = timedelta(minutes=10)  # while the provider does not answer
-LOOK_BEFORE, LOOK_AFTER = timedelta(seconds=60), timedelta(seconds=180)  # around the create call, by the provider's clock
 
 
 def sweep(*, at: datetime) -> None:
@@ -40,94 +37,6 @@ def sweep(*, at: datetime) -> None:
 def prune(*, at: datetime) -> None:
     """Remove what is only kept for a while: the answers of idempotent requests, after a week."""
     IdempotencyRecord.objects.filter(created_at__lt=at - timedelta(days=7)).delete()
-
-
-def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
-    """
-    Ask the provider's list for the task of an unknown outcome. Found: go on with it (T7). Two firm "none", the first after the
-    grace period: it was not accepted (T8). Cannot be asked: a person decides, or the day is over (T9).
-    """
-    if attempt.called_at is None:
-        raise RuntimeError(f"{attempt} is unknown and was never called (I16)")
-    asked_at = clock.now()
-    try:
-        provider = accounts.provider_for(attempt)
-        if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
-            _look_again(lease, attempt, at=attempt.called_at + timedelta(seconds=settings.TIMES.unknown))
-            return []
-        found = provider.find_orphans(
-            submission.request_for(job, attempt), attempt.called_at - LOOK_BEFORE, attempt.called_at + LOOK_AFTER
-        )
-    except ProviderError as error:
-        at = clock.now()
-        rarer = min(max(timedelta(seconds=settings.TIMES.lookup_gap), (at - attempt.called_at) / 2), RAREST_LOOK)
-        _look_again(lease, attempt, at=max(accounts.went_badly(attempt, error, at=at) or at, at + rarer))
-        return []
-    accounts.went_well(attempt)
-    _settle_lookup(attempt, lease, found, asked_at=asked_at)
-    return []
-
-
-def _settle_lookup(attempt: Attempt, lease: Lease, found: list[RemoteRef], *, asked_at: datetime) -> None:
-    at = clock.now()
-    with transaction.atomic():
-        job = lifecycle.held_by(lease)
-        if job is None:
-            return
-        mine = _unowned(attempt, found)
-        if not mine:
-            _count_none(job, attempt, asked_at=asked_at, at=at)
-        elif _a_twin_is_being_submitted(job):
-            lifecycle.check_again(job, next_check_at=at + timedelta(seconds=settings.TIMES.lease))
-        else:
-            submission.adopt_late(attempt, mine[0], at=at, actor="recovery")
-            if len(mine) > 1:
-                words = f"{len(mine)} tasks at the provider match; the earliest was taken, the others may be billed."
-                lifecycle.note(job, at=at, actor="recovery", reason=words)
-                lifecycle.flag(job, words, at=at)
-
-
-def _count_none(job: Job, attempt: Attempt, *, asked_at: datetime, at: datetime) -> None:
-    """A "none" counts if it was asked for once the grace is over, and a second one only a while after the first."""
-    gap = timedelta(seconds=settings.TIMES.lookup_gap)
-    counts_from = (attempt.called_at or at) + timedelta(seconds=settings.TIMES.grace)
-    if attempt.lookups_none and attempt.looked_up_at:
-        counts_from = attempt.looked_up_at + gap
-    if asked_at < counts_from:
-        lifecycle.check_again(job, next_check_at=counts_from)
-        return
-    nones = attempt.lookups_none + 1
-    Attempt.objects.filter(pk=attempt.pk).update(lookups_none=nones, looked_up_at=asked_at)
-    if nones < 2:
-        lifecycle.check_again(job, next_check_at=asked_at + gap)
-        return
-    trouble = Trouble("not_accepted", "The provider's list does not have it, asked twice: it was not accepted.")
-    outcome = Outcome.NOT_ACCEPTED
-    lifecycle.put_back(job, at=at, actor="recovery", outcome=outcome, spent=True, trouble=trouble, not_before=None)
-
-
-def _a_twin_is_being_submitted(job: Job) -> bool:
-    """Whether what was found may belong to a like job whose create call is under way: its worker has not written the id yet."""
-    twins = Job.objects.filter(state=State.SUBMITTING, model=job.model_id, prompt=job.prompt)
-    return Attempt.objects.filter(job__in=twins, outcome=None, called_at__isnull=False).exists()
-
-
-def _unowned(attempt: Attempt, found: list[RemoteRef]) -> list[RemoteRef]:
-    ids = [ref.remote_id for ref in found]
-    owned = set(
-        Attempt.objects.filter(account=attempt.account, remote_id__in=ids)
-        .exclude(pk=attempt.pk)
-        .values_list("remote_id", flat=True)
-    )
-    return [ref for ref in found if ref.remote_id not in owned]
-
-
-def _look_again(lease: Lease, attempt: Attempt, *, at: datetime) -> None:
-    with transaction.atomic():
-        job = lifecycle.held_by(lease)
-        if job is not None:
-            last = (attempt.called_at or at) + timedelta(seconds=settings.TIMES.unknown)
-            lifecycle.check_again(job, next_check_at=min(at, last))
 
 
 def _suspects(at: datetime) -> list[int]:
