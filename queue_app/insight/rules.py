@@ -203,6 +203,17 @@ RULES = [
     ),
     Rule(
         "I17",
+        'An unknown outcome became "not accepted" by two stored proofs, each resting on a known task or on somebody\'s word.',
+        """SELECT a.job_id AS id, a.step, a.number AS attempt, a.lookups_none FROM queue_app_attempt a
+            WHERE a.outcome = 'not_accepted'
+              AND EXISTS (SELECT 1 FROM queue_app_jobevent e
+                           WHERE e.job_id = a.job_id AND e.attempt = a.number AND e.to_state = 'unknown')
+              AND (SELECT count(*) FROM jsonb_array_elements(a.lookups) seen
+                    WHERE (seen->>'none')::boolean
+                      AND (seen->'proof'->'controls' <> '[]' OR (seen->'proof'->>'trusted')::boolean)) < 2""",
+    ),
+    Rule(
+        "I17",
         "A job at the provider has an attempt without outcome, any other job has none.",
         f"""SELECT j.id, j.state, a.number AS attempt, a.outcome FROM queue_app_job j {_AT}
             WHERE (a.outcome IS NULL) <> (j.state = ANY(%(in_flight)s))""",  # noqa: S608 - constants

@@ -7,6 +7,7 @@ import django.contrib.postgres.indexes
 import django.contrib.postgres.search
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.functions.text
 import django.db.models.expressions
 import django.utils.timezone
 import queue_app.models.settings
@@ -55,8 +56,11 @@ class Migration(migrations.Migration):
                 ('ended_at', models.DateTimeField(null=True)),
                 ('outcome', models.CharField(choices=[('not_accepted', 'not accepted'), ('delivered', 'Delivered'), ('failed', 'failed at the provider'), ('cancelled', 'cancelled at the provider'), ('lost', 'result lost'), ('abandoned', 'Abandoned')], max_length=20, null=True)),
                 ('spent', models.BooleanField(default=False, help_text="Counts towards the kind's attempts.")),
-                ('lookups_none', models.PositiveSmallIntegerField(default=0, help_text="“None” answers of the provider's list.")),
+                ('lookups_none', models.PositiveSmallIntegerField(default=0, help_text="Proofs by the provider's list that it has no such task.")),
                 ('looked_up_at', models.DateTimeField(null=True)),
+                ('lookups', models.JSONField(default=list, help_text='What each look-up saw, and why it was believed or not.')),
+                ('missing_since', models.DateTimeField(help_text='Since when every look says that there is no such task.', null=True)),
+                ('missing_looks', models.PositiveSmallIntegerField(default=0)),
                 ('error_kind', models.CharField(blank=True, max_length=20)),
                 ('error_message', models.TextField(blank=True)),
             ],
@@ -223,6 +227,7 @@ class Migration(migrations.Migration):
                 ('options', models.JSONField(blank=True, default=dict)),
                 ('max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='For all its models together. Empty: none.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='jobs at once')),
                 ('can_look_up', models.BooleanField(default=False, help_text='The provider lists its recent tasks, so an unknown outcome can be resolved.', verbose_name='can be asked for a lost task')),
+                ('trusts_list', models.BooleanField(default=False, help_text='You vouch that its list shows every task as we sent it. A task that is not in it is then bought again without another task of ours beside it as proof.', verbose_name='its list is vouched for')),
                 ('paused', models.BooleanField(default=False)),
                 ('paused_reason', models.CharField(blank=True, max_length=200)),
                 ('paused_until', models.DateTimeField(blank=True, null=True)),
@@ -750,6 +755,14 @@ class Migration(migrations.Migration):
             model_name='attempt',
             index=models.Index(condition=models.Q(('outcome', 'abandoned')), fields=['slot_until'], name='attempt_abandoned'),
         ),
+        migrations.AddIndex(
+            model_name='attempt',
+            index=django.contrib.postgres.indexes.HashIndex(fields=['remote_id'], name='attempt_by_task'),
+        ),
+        migrations.AddIndex(
+            model_name='attempt',
+            index=models.Index(fields=['account', 'called_at'], name='attempt_called'),
+        ),
         migrations.AddConstraint(
             model_name='attempt',
             constraint=models.UniqueConstraint(fields=('job', 'step', 'number'), name='attempt_numbered_once'),
@@ -760,7 +773,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('account', 'remote_id'), name='provider_task_of_one_attempt'),
+            constraint=models.UniqueConstraint(models.F('account'), django.db.models.functions.text.MD5('remote_id'), name='provider_task_of_one_attempt'),
         ),
         migrations.AddConstraint(
             model_name='attempt',

@@ -24,7 +24,7 @@ from queue_app.runtime import beats
 from queue_app.runtime.lifeline import LINE
 from queue_app.runtime.queues import Queue
 from queue_app.work import bulk as bulk_actions
-from queue_app.work import dispatch, polling, recovery, storing, submission
+from queue_app.work import dispatch, lookup, polling, storing, submission
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ DUTIES: dict[State, Duty] = {
     State.SUBMITTING: Duty("submit", submission.submit),
     State.RUNNING: Duty("check", polling.check),
     State.CANCELLING: Duty("stop", polling.check),
-    State.UNKNOWN: Duty("look up", recovery.look_up),
+    State.UNKNOWN: Duty("look up", lookup.look_up),
     State.STORING: Duty("store", storing.store, Queue.STORE),
 }
 HOLDS_A_SLOT = {*ACTIVE_STATES, State.UNKNOWN}

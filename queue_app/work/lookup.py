@@ -23,30 +23,31 @@ from queue_app.work import accounts, submission
 RAREST_LOOK = timedelta(minutes=10)
 WALK_SECONDS, MOST_PAGES = 40.0, 20  # a task that makes these calls has 60 s
 MOST_KNOWN = 2_000
-KEPT = 20  # look-ups of one attempt, its newest
+KEPT = 20  # look-ups of one attempt, its newest, beside those that proved something
 
 
-def look_up(job: Job, attempt: Attempt, lease: Lease) -> None:
-    """Look up the task of an unknown outcome; no transaction is open while the list is read."""
+def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
+    """Look up the task of an unknown outcome; no transaction is open while the list is read. Gives no lease."""
     if attempt.called_at is None:
         raise RuntimeError(f"{attempt} is unknown and was never called (I16)")
     asked_at = clock.now()
     try:
         provider = accounts.provider_for(attempt)
         if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
-            _look_again(lease, attempt, at=attempt.called_at + timedelta(seconds=settings.TIMES.unknown))
-            return
+            _look_again(lease, attempt, at=_last_look(attempt))
+            return []
         found = walk(provider, job, attempt, at=asked_at).judge()
     except ProviderError as error:
         at = clock.now()
         _keep(attempt, Lookup(why_not=[f"It could not be asked: {error.message}"]), asked_at)
         _look_again(lease, attempt, at=max(accounts.went_badly(attempt, error, at=at) or at, _later(attempt, at=at)))
-        return
+        return []
     accounts.went_well(attempt)
     with transaction.atomic():
         held = lifecycle.held_by(lease)
         if held is not None:
             _settle(held, attempt, found, asked_at=asked_at, at=clock.now())
+    return []
 
 
 def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Walk:
@@ -158,7 +159,9 @@ def _keep(attempt: Attempt, found: Lookup, asked_at: datetime, *, took: Row | No
     }
     for row in seen["maybe"]:  # type: ignore[union-attr]
         row["prompt"] = (row["prompt"] or "")[:200]  # type: ignore[index]
-    attempt.lookups = [*attempt.lookups, seen][-KEPT:]
+    before = attempt.lookups
+    old = [one for one in before[:-KEPT] if one["none"]]  # what a purchase rests on is kept
+    attempt.lookups = [*old, *before[-KEPT:], seen]
     Attempt.objects.filter(pk=attempt.pk).update(lookups=attempt.lookups)
 
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
-from queue_app import clock, lifecycle, wake
+from queue_app import lifecycle, wake
 from queue_app.lifecycle import DEADLY_JOB, Trouble
 from queue_app.models import Attempt, Batch, IdempotencyRecord, Job, Outcome, State
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES

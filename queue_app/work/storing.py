@@ -29,7 +29,7 @@ from django.db.models import Max
 from queue_app import clock, http, lifecycle
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Asset, Attempt, Job, Outcome, ReviewItem, State
-from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteAsset, RemoteRef
+from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteAsset, RemoteRef, TaskState
 from queue_app.rules import backoff
 from queue_app.work import accounts, media
 
@@ -39,7 +39,8 @@ TRIES = 3  # for a file that is wrong, gone or too slow
 KEPT_UNLESS_TOLD, KEPT_AT_MOST = timedelta(hours=24), timedelta(days=30)  # by the provider, from when it was done
 ORPHAN_AGE = timedelta(hours=24)
 LOOKED_UP_AT_ONCE = 1_000
-TOO_SLOW = "too_slow"
+TOO_SLOW, NOT_READY = "too_slow", "not_ready"
+NOT_READY_SECONDS = 600  # after the first "completed" it is asked for often: it was promised
 _ACCOUNT_TROUBLE = (ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.QUOTA)
 
 
@@ -137,7 +138,7 @@ def _wanted(kind: str, result: PollResult) -> RemoteAsset:
     for asset in result.assets:
         if asset.kind == kind:
             return asset
-    if not result.state.is_terminal:
+    if result.state == TaskState.LOST or not result.state.is_terminal:  # another replica's word, for one
         raise ProviderError(ErrorKind.RETRYABLE, f"The provider was done and now says {result.state}.", code="not_done")
     reason = f": {result.error.message}" if result.error else "."
     raise ProviderError(ErrorKind.NOT_FOUND, f"The provider says {result.state} and has no {kind}{reason}", code="no_asset")
@@ -243,7 +244,8 @@ def _settle_failure(attempt: Attempt, lease: Lease, problem: Exception, *, at: d
         if job is None:
             return
         if _is_unreachable(problem):
-            _wait_for_the_way(job, trouble, again_at=again_at, at=at)
+            is_early = isinstance(problem, ProviderError) and problem.code == NOT_READY
+            _wait_for_the_way(job, trouble, again_at=again_at, is_early=is_early, at=at)
         elif job.store_tries < TRIES:
             wait = backoff.BASE + backoff.retry_delay("exponential", job.store_tries, chance=accounts.chance)
             lifecycle.check_again(job, next_check_at=at + timedelta(seconds=wait))
@@ -252,7 +254,7 @@ def _settle_failure(attempt: Attempt, lease: Lease, problem: Exception, *, at: d
             _give_up(job, trouble, f"after {job.store_tries} tries", at=at)
 
 
-def _wait_for_the_way(job: Job, trouble: Trouble, *, again_at: datetime, at: datetime) -> None:
+def _wait_for_the_way(job: Job, trouble: Trouble, *, again_at: datetime, is_early: bool, at: datetime) -> None:
     """
     What was paid for is tried for as long as the provider keeps it. A person is told once half of that time is over: they may be
     able to clear the way, or to fetch it by hand.
@@ -263,7 +265,10 @@ def _wait_for_the_way(job: Job, trouble: Trouble, *, again_at: datetime, at: dat
         return
     if at - made_at >= (kept_until - made_at) / 2 and not ReviewItem.objects.filter(job=job, opened_at__gt=made_at).exists():
         lifecycle.flag(job, f"Paid, not delivered so far. {trouble.message}", at=at, decide_by=kept_until)
-    wait = backoff.patient((at - made_at).total_seconds(), chance=accounts.chance)
+    waited = (at - made_at).total_seconds()
+    wait = backoff.patient(waited, chance=accounts.chance)
+    if is_early and waited < NOT_READY_SECONDS:
+        wait = min(wait, 30.0)
     next_check_at = max(at + timedelta(seconds=wait), min(again_at, kept_until))
     lifecycle.check_again(job, next_check_at=next_check_at, counts=False)
     log.warning("job %s: its files cannot be reached, tried until %s: %s", job.pk, kept_until, trouble.message)

@@ -192,8 +192,11 @@ def _settle_failure(job: Job, attempt: Attempt, lease: Lease, error: ProviderErr
         if held is None:
             return  # the lease was over: recovery has called it unknown, which is still true
         if verdict == Verdict.NOT_ACCEPTED:
+            # refused inside a 2xx for a reason that may pass: it was tried there
+            spent = error.kind == ErrorKind.RETRYABLE and error.http_status is not None and 200 <= error.http_status < 300
+            not_before = progress.retry_at(held, at=at) if spent else again_at
             lifecycle.put_back(
-                held, at=at, actor="worker", outcome=Outcome.NOT_ACCEPTED, spent=False, trouble=trouble, not_before=again_at
+                held, at=at, actor="worker", outcome=Outcome.NOT_ACCEPTED, spent=spent, trouble=trouble, not_before=not_before
             )
         elif verdict == Verdict.REFUSED:
             code = "rejected" if error.kind == ErrorKind.REJECTED else trouble.code
