@@ -144,7 +144,7 @@ class ProviderAccountAdmin(PolicyAdmin):
     ordering = ("key",)
     inlines = (RouteInline,)
     fieldsets = (
-        (None, {"fields": ("key", "adapter", "base_url", "api_key_env", "options", "can_look_up")}),
+        (None, {"fields": ("key", "adapter", "base_url", "api_key_env", "options", "can_look_up", "trusts_list")}),
         ("Limit", {"fields": ("max_concurrent", "lowered_by", "lowered_at", "cooldown_until", "failures_in_a_row")}),
         ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),
         ("Audit", {"fields": ("why",)}),

@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
 from queue_app import clock, lifecycle
-from queue_app.admin import display, live, provider_data
+from queue_app.admin import display, live, lookups, provider_data
 from queue_app.admin.job_facts import facts
 from queue_app.insight import neighbours
 from queue_app.models import (
@@ -134,8 +134,8 @@ def _request(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
     """What was sent where and when, what came back, and what it cost."""
     answered = attempt.accepted_at - attempt.called_at if attempt.accepted_at and attempt.called_at else None
     said = [attempt.error_kind, f"counts as one of {job.kind.max_attempts}" if attempt.spent else ""]
-    if attempt.lookups_none:
-        said.append(f"provider's list asked {attempt.lookups_none} times: not there")
+    if attempt.lookups:
+        said.append(lookups.in_short(attempt))
     return {
         "endpoint": attempt.endpoint_id,
         "accepted": f"accepted after {display.span(answered.total_seconds())}" if answered is not None else "",

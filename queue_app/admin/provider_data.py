@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.conf import settings
 
+from queue_app.admin import lookups
 from queue_app.models import Attempt, Job
 from queue_app.providers.base import ProviderError
 from queue_app.providers.registry import AdapterMissing
@@ -29,7 +30,7 @@ def of_attempts(job: Job, attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
             "remote": _pretty(attempt.remote) if attempt.remote else "",
             "error_kind": attempt.error_kind,
             "error": masked(attempt.error_message),
-            "lookups": attempt.lookups_none,
+            "lookups": lookups.shown(attempt),
         }
         for attempt in attempts
     ]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from queue_app.models import Job, ProviderAccount
-from tests.providers.odd_gateway import NOT_FOUND, Oddity, OddGateway, Task, litellm, newest_first, served
+from tests.providers.odd_gateway import NOT_FOUND, OddGateway, Oddity, Task, litellm, newest_first, served
 from tests.work.steps import account_of, attempt_of, bought, fresh, later, open_review, queued, worked
 
 pytestmark = pytest.mark.django_db
@@ -58,8 +58,8 @@ def pass_time(gateway: OddGateway, seconds: float) -> None:
 
 def with_a_lost_call(gateway: OddGateway, *, taken: bool, controls: bool = True) -> Job:
     """
-    Two known tasks, and between them a create call whose answer was lost; the gateway has ``taken`` it, or not. Then look-ups until
-    one has acted, or the day is nearly over.
+    Two known tasks, and between them a create call whose answer was lost; the gateway has ``taken`` it, or not. Then four look-ups,
+    or fewer if one acts.
     """
     for number in range(gateway.oddity.others):
         gateway.others_make(f"Somebody else's clip {number}.", ago=3 * 3600 - number)
