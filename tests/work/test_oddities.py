@@ -58,8 +58,8 @@ def pass_time(gateway: OddGateway, seconds: float) -> None:
 
 def with_a_lost_call(gateway: OddGateway, *, taken: bool, controls: bool = True) -> Job:
     """
-    Two known tasks, and between them a create call whose answer was lost; the gateway has ``taken`` it, or not. Then four look-ups,
-    or fewer if one acts.
+    Two known tasks, and between them a create call whose answer was lost; the gateway has ``taken`` it, or not. Then look-ups,
+    four at most.
     """
     for number in range(gateway.oddity.others):
         gateway.others_make(f"Somebody else's clip {number}.", ago=3 * 3600 - number)
