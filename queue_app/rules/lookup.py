@@ -147,12 +147,8 @@ def same_prompt(ours: str, listed: str | None) -> Likeness:
         return Likeness.SAME
     for end in ("…", "..."):
         other = other.removesuffix(end).rstrip()
-    cut = min(one, other, key=len)
-    if one == other:
-        return Likeness.WEAK
-    if len(cut) >= LONG_ENOUGH and max(one, other, key=len).startswith(cut):
-        return Likeness.WEAK
-    return Likeness.DIFFERENT
+    is_cut = min(len(one), len(other)) >= LONG_ENOUGH and (one.startswith(other) or other.startswith(one))
+    return Likeness.WEAK if one == other or is_cut else Likeness.DIFFERENT
 
 
 def same_model(ours: str, listed: str | None, aliases: Mapping[str, str]) -> Likeness:

@@ -41,10 +41,9 @@ class TestPoll:
     def test_reads_the_words_of_all_gateways(self, server: WireServer, word: str, state: TaskState) -> None:
         assert self.poll(server, VIDEO | {"status": word}).state is state
 
-    def test_notes_a_word_it_does_not_know(self, server: WireServer, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.WARNING, logger="queue_app.providers.openai_videos")
-        self.poll(server, VIDEO | {"status": "pondering"})
-        assert "pondering" in caplog.text
+    def test_tells_of_a_word_it_does_not_know(self, server: WireServer) -> None:
+        assert self.poll(server, VIDEO | {"status": " Pondering-Hard"}).word == "pondering_hard"
+        assert self.poll(server, VIDEO | {"status": "queued"}).word is None
 
     @pytest.mark.parametrize(
         ("told", "progress"), [(0, 0.0), (40, 0.4), (100, 1.0), (250, 1.0), (-1, 0.0), ("40", 0.4), (None, None), (True, None)]
