@@ -19,6 +19,8 @@ from queue_app.lifecycle import Lease, Pick, Trouble
 from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, State, User
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LOOK = {"at": NOON.isoformat(), "sure": [], "took": None, "maybe": [], "none": True, "why_not": []}
+PROVED = [LOOK | {"proof": {"controls": ["video_0"], "trusted": False, "pages": 1, "rows": 2, "skew": 0.0}}] * 2  # "not accepted"
 _FILES = {"video": ("video/mp4", "mp4"), "image": ("image/png", "png"), "page": ("text/html", "html")}
 SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from queue_app import lifecycle, tickets
 from queue_app.lifecycle import Lease, MoveRefused, Trouble
 from queue_app.models import Attempt, Job, Outcome, Reservation, State
-from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, claimed, make_asset, make_job
+from tests.factories import NOON, PROVED, BatchFactory, JobFactory, UserFactory, begun, claimed, make_asset, make_job
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +31,8 @@ def hold(job):
 
 
 def put_back(job, *, outcome=Outcome.FAILED, spent=True, trouble=BROKE, not_before=None):
+    if job.state == State.UNKNOWN:
+        Attempt.objects.filter(job=job, outcome=None).update(lookups=PROVED)
     return lifecycle.put_back(
         locked(job), at=LATER, actor="worker", outcome=outcome, spent=spent, trouble=trouble, not_before=not_before
     )

@@ -395,7 +395,8 @@ class Walk:
         walked_past = self.is_past or (self.ordered and bool(older)) or (not self.has_times and bool(older))
         sides = bool(older and newer) or (self.trusted and not self.controls)
         reasons = {
-            "It was not walked back to before the call.": not walked_past and not (self.reached_the_end and sides),  # N1
+            "It was not walked back to before the call.": not walked_past
+            and not (self.reached_the_end and older and newer),  # N1
             "Its end is not certain: "
             + ("it shows the same tasks again." if self.repeats else "it does not say that there is no more."): (
                 not self.reached_the_end and not (self.ordered and walked_past)  # N2

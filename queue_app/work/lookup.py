@@ -82,7 +82,7 @@ def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Wal
 def _settle(job: Job, attempt: Attempt, found: Lookup, *, asked_at: datetime, at: datetime) -> None:
     """Draw what follows from a look-up. The job's row is locked."""
     mine = _due_to(attempt, job, found.sure)
-    proved = found.none_proved and _counts(attempt, asked_at)
+    proved = found.none_proved and asked_at >= _counts_from(attempt)
     _keep(attempt, found, asked_at, took=mine, counted=proved)
     if found.sure and _a_twin_is_being_submitted(job):
         lifecycle.check_again(job, next_check_at=at + timedelta(seconds=settings.TIMES.lease))
@@ -90,10 +90,10 @@ def _settle(job: Job, attempt: Attempt, found: Lookup, *, asked_at: datetime, at
         _adopt(job, attempt, mine.id, found, at=at)
     elif proved:
         _count_none(job, attempt, asked_at=asked_at, at=at)
-    elif found.none_proved:  # too early to count
-        lifecycle.check_again(job, next_check_at=_counts_from(attempt))
     else:
-        lifecycle.check_again(job, next_check_at=min(_later(attempt, at=at), _last_look(attempt)))
+        counts_from = _counts_from(attempt)
+        next_look = counts_from if asked_at < counts_from else _later(attempt, at=at)
+        lifecycle.check_again(job, next_check_at=min(next_look, _last_look(attempt)))
 
 
 def _adopt(job: Job, attempt: Attempt, task: str, found: Lookup, *, at: datetime) -> None:
@@ -108,7 +108,7 @@ def _adopt(job: Job, attempt: Attempt, task: str, found: Lookup, *, at: datetime
 
 
 def _count_none(job: Job, attempt: Attempt, *, asked_at: datetime, at: datetime) -> None:
-    """The second proof ends the attempt; each counts once the grace is over, and the second a while after the first."""
+    """The second proof ends the attempt."""
     nones = attempt.lookups_none + 1
     Attempt.objects.filter(pk=attempt.pk).update(lookups_none=nones, looked_up_at=asked_at)
     if nones < 2:
@@ -119,11 +119,8 @@ def _count_none(job: Job, attempt: Attempt, *, asked_at: datetime, at: datetime)
     lifecycle.put_back(job, at=at, actor="recovery", outcome=outcome, spent=True, trouble=trouble, not_before=None)
 
 
-def _counts(attempt: Attempt, asked_at: datetime) -> bool:
-    return asked_at >= _counts_from(attempt)
-
-
 def _counts_from(attempt: Attempt) -> datetime:
+    """From when a proof counts: the first once the grace is over, the second a while after the first."""
     if attempt.lookups_none and attempt.looked_up_at:
         return attempt.looked_up_at + timedelta(seconds=settings.TIMES.lookup_gap)
     return (attempt.called_at or attempt.created_at) + timedelta(seconds=settings.TIMES.grace)

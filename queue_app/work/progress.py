@@ -103,7 +103,7 @@ def _with_unknown_word(job: Job, attempt: Attempt, result: PollResult, *, at: da
     odd = {"word": result.word, "progress": result.progress, "error": bool(result.error)}
     if before.get("word") != result.word:
         words = f"The provider says “{result.word}”, a state that is not known here. Taken as {result.state}."
-        lifecycle.note(job, at=at, actor="worker", reason=words)
+        lifecycle.note_each([job], at=at, actor="worker", reason=words)
         log.warning("job %s: account %s says %r, an unknown state", job.pk, attempt.account_id, result.word)
     attempt.remote = {**attempt.remote, "odd": odd}
     attempt.save(update_fields=["remote"])

@@ -404,7 +404,7 @@ class TestAWorkerThatStandsStillBeforeItsCall:
 def given_up(job: Job) -> None:
     """Find the lease over, and staff says that the provider does not have it."""
     trouble = lifecycle.Trouble("none", "Staff says none.")
-    outcome = Outcome.NOT_ACCEPTED
+    outcome = Outcome.ABANDONED
     lifecycle.put_back(swept(job), at=clock.now(), actor="staff", outcome=outcome, spent=True, trouble=trouble, not_before=None)
 
 
