@@ -247,7 +247,7 @@ class OpenAIVideos:
             rows=[self._row(_task(row)) if isinstance(row, dict) else Row(None) for row in rows],
             asked=PAGE_SIZE,
             more=more if isinstance(more, bool) else None,
-            skew=_skew(answer.headers.get("date")),
+            date=_date(answer.headers.get("date")),
         )
 
     def _row(self, task: dict[str, Any]) -> Row:
@@ -313,7 +313,7 @@ def _task(body: dict[str, Any]) -> dict[str, Any]:
     """The task in an answer, which some gateways put into an envelope."""
     if _id(body) and _word(body):
         return body
-    inner = next((body[name] for name in ENVELOPES if isinstance(body.get(name), dict)), {})
+    inner: dict[str, Any] = next((body[name] for name in ENVELOPES if isinstance(body.get(name), dict)), {})
     if not _id(inner) and not _word(inner):
         return body
     return {**inner, **body} if _id(body) else {**body, **inner}
@@ -368,10 +368,10 @@ def _model_in(remote_id: str | None) -> str | None:
     return _inside(remote_id).get("model_id") if remote_id else None
 
 
-def _skew(date: str | None) -> float | None:
-    """By how many seconds the server's clock is ahead of ours, as far as its answer tells."""
+def _date(told: str | None) -> float | None:
+    """When the server says that it answered, in seconds since 1970."""
     try:
-        return (parsedate_to_datetime(date or "") - datetime.now(UTC)).total_seconds()
+        return parsedate_to_datetime(told or "").timestamp()
     except (ValueError, OverflowError, TypeError):
         return None
 

@@ -52,14 +52,14 @@ class Row:
 @dataclass(frozen=True)
 class Page:
     """
-    One answer of a list. ``asked`` rows were asked for; ``more`` is what it says itself of a next page; ``skew`` (seconds) is by
-    how much the server's clock is ahead of ours, by the answer's own date.
+    One answer of a list. ``asked`` rows were asked for; ``more`` is what it says itself of a next page, ``date`` the answer's own
+    time (seconds since 1970).
     """
 
     rows: Sequence[Row] = ()
     asked: int = 0
     more: bool | None = None
-    skew: float | None = None
+    date: float | None = None
 
 
 @dataclass(frozen=True)
@@ -181,12 +181,15 @@ class Walk:
     aliases: Mapping[str, str] = field(default_factory=dict)
     trusted: bool = False
     pages: list[Page] = field(default_factory=list)
+    dates: Sequence[float] = ()  # by how many seconds the server's clock was ahead of ours, page by page
     budget_spent: bool = False
 
-    def and_then(self, page: Page, known: Sequence[Known]) -> Walk:
-        """One page further, with what is known of the tasks in it."""
+    def and_then(self, page: Page, known: Sequence[Known], *, now: float) -> Walk:
+        """One page further, read ``now``, with what is known of the tasks in it."""
         told = {name for one in self.known for name in one.names}
-        return replace(self, pages=[*self.pages, page], known=[*self.known, *(one for one in known if not one.names & told)])
+        more = [one for one in known if not one.names & told]
+        dates = self.dates if page.date is None else [*self.dates, page.date - now]
+        return replace(self, pages=[*self.pages, page], known=[*self.known, *more], dates=dates)
 
     def and_no_further(self) -> Walk:
         return replace(self, budget_spent=True)
@@ -216,8 +219,7 @@ class Walk:
     def skew(self) -> float | None:
         """By how much the list's clock is ahead of ours: by the tasks known in it, else by its answers' dates."""
         apart = [made - owner.call.called_at for row in self.rows if (owner := self.owner(row)) and (made := self.made(row))]
-        dates = [page.skew for page in self.pages if page.skew is not None]
-        return median(apart) if apart else median(dates) if dates else None
+        return median(apart) if apart else median(self.dates) if self.dates else None
 
     def made(self, row: Row) -> float | None:
         return moment(row.made, now=self.now)

@@ -74,7 +74,7 @@ def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Wal
             return read.and_no_further()
         page = provider.list_tasks(after, seconds=left)
         owned = _owned(provider, attempt, ids_of([page]))
-        read = read.and_then(page, owned)
+        read = read.and_then(page, owned, now=clock.now().timestamp())
         after = next((row.id for row in reversed(page.rows) if row.id), after)
     return read
 

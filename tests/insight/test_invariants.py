@@ -25,7 +25,8 @@ JOB, ATTEMPT, EVENT, REVIEW = "queue_app_job", "queue_app_attempt", "queue_app_j
 WALLET, HOLD, LEDGER, LEG = "queue_app_wallet", "queue_app_reservation", "queue_app_ledgertransaction", "queue_app_ledgerentry"
 ANOTHER_ATTEMPT = f"""
     INSERT INTO {ATTEMPT} (id, job_id, reservation_id, step, number, account_id, endpoint_id, preview, token, created_at,
-                           called_at, remote_id, remote, spent, lookups_none, lookups, missing_looks, error_kind, error_message, ended_at, outcome)
+                           called_at, remote_id, remote, spent, lookups_none, lookups, missing_looks, error_kind, error_message,
+                           ended_at, outcome)
     SELECT gen_random_uuid(), job_id, reservation_id, step, {{number}}, account_id, endpoint_id, preview, 'another', created_at,
            called_at, {{remote_id}}, remote, spent, 0, '[]', 0, '', '', now(), {{outcome}} FROM {ATTEMPT}"""
 LATER = NOON + timedelta(days=2)
@@ -104,7 +105,7 @@ def broken_by(*statements, at=None, files=False):
         for table, names in CONSTRAINTS.items():
             for name in names:
                 cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
-        cursor.execute(f"DROP INDEX provider_task_of_one_attempt")
+        cursor.execute("DROP INDEX provider_task_of_one_attempt")
         for name in INDEXES:
             cursor.execute(f"DROP INDEX {name}")
         cursor.execute("SET LOCAL session_replication_role = replica")

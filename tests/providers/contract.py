@@ -200,7 +200,7 @@ class ProviderContract:
         walk = Walk(call=Call(asked.inputs["prompt"], asked.endpoint_id, called_at), now=time.time(), grace=120)
         while not walk.is_over:
             page = provider.list_tasks(next((row.id for row in reversed(walk.rows)), None), seconds=20)
-            walk = walk.and_then(page, [])
+            walk = walk.and_then(page, [], now=time.time())
         return walk.judge()
 
     def test_an_unknown_id_is_lost(self, provider: Provider) -> None:

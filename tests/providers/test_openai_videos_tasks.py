@@ -226,10 +226,10 @@ class TestListTasks:
         assert self.page(server, {"data": []} | more).more is told
 
     def test_reads_the_servers_clock(self, server: WireServer) -> None:
-        ahead = format_datetime(datetime.now(UTC) + timedelta(minutes=30), usegmt=True)
-        server.says(answer(200, {"data": []}, {"Date": ahead}))
-        skew = adapter(server.url).list_tasks(None, seconds=20).skew
-        assert skew == pytest.approx(1800, abs=60)
+        server.says(answer(200, {"data": []}, {"Date": format_datetime(MOMENT, usegmt=True)}))
+        assert adapter(server.url).list_tasks(None, seconds=20).date == MOMENT.timestamp()
+        server.says(answer(200, {"data": []}, {"Date": "soon"}))
+        assert adapter(server.url).list_tasks(None, seconds=20).date is None
 
     @pytest.mark.parametrize(
         ("reply", "kind"),
