@@ -4,8 +4,9 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import RLock, Thread
-from typing import Generic, TypeVar, cast
+from threading import Lock, RLock, Thread
+from typing import Any, Generic, TypeVar, cast
+from weakref import WeakValueDictionary
 
 from django.core.cache import cache
 from django.db import DatabaseError, InterfaceError, connection
@@ -14,7 +15,10 @@ T = TypeVar("T")
 CHEAP = 0.02  # seconds; who asks may wait so long
 DEAR = 0.1  # seconds; what costs more is computed anew behind the back of who asks
 SERVED = 60.0  # seconds for which an old answer may serve meanwhile
-_LOCKS = [RLock() for _ in range(64)]  # what is computed may ask for more, whose lock may be the same
+# one for each key that is being asked for. What is computed may ask for other answers: locks are nested as answers rest on each
+# other, and since none rests on itself no two threads wait for each other. Keys that shared a lock would break that order.
+_locks: "WeakValueDictionary[str, Any]" = WeakValueDictionary()
+_locks_lock = Lock()
 log = logging.getLogger(__name__)
 
 
@@ -37,11 +41,16 @@ def while_worth(times: float, key: str, compute: Callable[[], T], *, at_least: f
     """
     found = cache.get(key)
     if found is None:
-        with _LOCKS[hash(key) % len(_LOCKS)]:
+        with _lock_of(key):
             found = cache.get(key)
             if found is None:
                 found = _timed(times, key, compute, at_least)
     return cast(T, found)
+
+
+def _lock_of(key: str) -> Any:
+    with _locks_lock:
+        return _locks.setdefault(key, RLock())
 
 
 def without_waiting(times: float, key: str, compute: Callable[[], T], *, at_least: float) -> T:
