@@ -97,7 +97,8 @@ def zip_pieces(files: Sequence[Packed]) -> Iterator[bytes]:
                     packed.write(piece)
                     yield sink.take()
         if missing:
-            archive.writestr(_entry("missing.txt", files[-1].asset.created_at), "These files are gone from the storage:\n" + "\n".join(missing) + "\n")
+            text = "These files are gone from the storage:\n" + "\n".join(missing) + "\n"
+            archive.writestr(_entry("missing.txt", files[-1].asset.created_at), text)
     yield sink.take()
 
 

@@ -8,10 +8,11 @@ from decimal import Decimal
 
 BOM = "\ufeff"  # without it spreadsheets take UTF-8 for something else
 _NUMBERS = (int, float, Decimal)
-_SIGNS = "=+@\uff1d\ufe66\uff0b\ufe62\uff0d\ufe63\uff20\ufe6b-"  # a cell that begins with one may be run; wide and small forms too
+# a cell that begins with one may be run; wide and small forms too
+_SIGNS = "=+@\uff1d\ufe66\uff0b\ufe62\uff0d\ufe63\uff20\ufe6b-"
 _UNSEEN = "\\s\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"  # white space, and what has no width
 # Where a cell may begin: at the start, and after what parts cells where the comma does not. Blanks and quotes do not count there.
-_FORMULA = re.compile(rf'(\A|[;|\t\n\r])(?=["{_UNSEEN}]*[{_SIGNS}])')
+_FORMULA = re.compile(rf'(\A|[;|\t\n]|\r\n?)(?=["{_UNSEEN}]*[{_SIGNS}])')
 _CUT_AWAY = ("\t", "\r", "\n")  # some programs drop these from the beginning of a cell
 
 

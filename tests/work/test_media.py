@@ -1,6 +1,5 @@
 """What a file is, is decided by its bytes and by a decoder that may die without harm."""
 
-import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -108,7 +107,8 @@ class TestExamine:
                 output.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 36), (number * 90, 90, 200)))))
             output.mux(stream.encode())
         slides = (tmp_path / "slides").read_bytes()
-        (tmp_path / "slides").write_bytes(re.sub(rb"\x23\xe3\x83(.).{4}", rb"\xec\x86......", slides, flags=re.DOTALL))
+        said = slides.index(b"\x23\xe3\x83\x84")  # how long a picture lasts, made into a gap of the same size
+        (tmp_path / "slides").write_bytes(slides[:said] + b"\xec\x86......" + slides[said + 8 :])
 
         assert media.examine("video", tmp_path / "slides", tmp_path)[0].seconds == pytest.approx(6, abs=0.1)
 
