@@ -84,6 +84,16 @@ class TestAtMostEvery:
         assert shared.at_most_every(1_000, "cheap", lambda: 3) == 1
 
 
+class TestAfterOnesOwnAct:
+    def test_the_first_answer_in_a_process_is_computed_and_then_shared(self) -> None:
+        answers = iter(range(100))
+
+        def ask(act: str = "") -> int:
+            return shared.while_worth(0, "key", lambda: next(answers), at_least=1_000, act=act)
+
+        assert [ask(), ask(), ask("a"), ask("a"), ask(), ask("b"), ask("a"), ask()] == [0, 0, 1, 1, 1, 2, 2, 2]
+
+
 class TestWithoutWaiting:
     def test_a_cheap_answer_is_computed_when_it_is_asked_for(self) -> None:
         assert shared.without_waiting(0.01, "cheap", lambda: 1, at_least=0.01) == 1
