@@ -1,5 +1,7 @@
 """The admin site: Django's own, under our name and theme, its sections in the order of the work."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
@@ -47,6 +49,21 @@ class GenqueueAdminSite(admin.AdminSite):
         from queue_app.admin import dashboard, usage  # here: the modules of the admin register themselves with this site
 
         return [*dashboard.urls(self), path("usage/", self.admin_view(usage.page), name="usage"), *super().get_urls()]
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+        """Django's own, which also remembers that somebody has changed something."""
+        from queue_app.admin import live
+
+        shown = super().admin_view(view, cacheable)
+
+        @wraps(shown)
+        def remembered(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            answer = shown(request, *args, **kwargs)
+            if request.method == "POST" and answer.status_code < 400 and request.user.is_authenticated:
+                live.acted(request)
+            return answer
+
+        return remembered
 
     def index(  # type: ignore[override]  # 204 and a fragment are not Django's template of an index
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

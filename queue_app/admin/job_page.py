@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
 from queue_app import clock, lifecycle
-from queue_app.admin import display, live, lookups, provider_data
+from queue_app.admin import addresses, display, live, lookups, provider_data
 from queue_app.admin.job_facts import facts
 from queue_app.insight import neighbours
 from queue_app.models import (
@@ -64,7 +64,8 @@ _BUTTONS = (
 def view(admin: ModelAdmin, request: HttpRequest, job: Job) -> HttpResponse:  # type: ignore[type-arg]
     """The page; to htmx its changing parts, or 204."""
     assert isinstance(request.user, User)
-    shown = context(job, at=clock.now(), user=request.user)
+    query = request.GET.get("_changelist_filters", "")  # as Django's lists hand it on
+    shown = context(job, at=clock.now(), user=request.user) | {"list_query": query, "list_address": addresses.jobs(query)}
     return live.answer(request, PAGE, FRAGMENT, {**admin.admin_site.each_context(request), **shown, "opts": admin.opts})
 
 

@@ -134,25 +134,28 @@ class Hub:
         self._tell_everybody(News())
 
     async def _run(self) -> None:
-        delay = FIRST_DELAY
+        loop, delay = asyncio.get_running_loop(), FIRST_DELAY
         while self._everybody():
+            began = loop.time()
             try:
-                ears = await asyncio.to_thread(_connect)
-            except psycopg2.Error as error:
-                log.warning("The stream cannot reach the database, next try in %.1f s: %s", delay, error)
+                await self._hear()
+            except Exception as error:  # whatever it is: pages that are open must go on hearing
+                if loop.time() - began > LONGEST_DELAY:
+                    delay = FIRST_DELAY
+                log.warning("The stream hears nothing, next try in %.1f s: %s", delay, error, exc_info=_is_unexpected(error))
                 await asyncio.sleep(delay)
                 delay = min(LONGEST_DELAY, delay * 2)
-                continue
-            delay = FIRST_DELAY
-            try:
-                self._listening = True
-                self._tell_everybody(News(resync=True))
-                await self._listen(ears)
-            except psycopg2.Error as error:
-                log.warning("The stream lost the database: %s", error)
-            finally:
-                self._listening = False
-                ears.close()
+
+    async def _hear(self) -> None:
+        """Listen on a connection of its own until the last page leaves."""
+        ears = await asyncio.to_thread(_connect)
+        try:
+            self._listening = True
+            self._tell_everybody(News(resync=True))
+            await self._listen(ears)
+        finally:
+            self._listening = False
+            ears.close()
 
     async def _listen(self, ears: Any) -> None:
         """
@@ -241,6 +244,10 @@ def _connect() -> Any:
     with ears.cursor() as cursor:
         cursor.execute(f'LISTEN "{CHANNEL}"')
     return ears
+
+
+def _is_unexpected(error: Exception) -> bool:
+    return not isinstance(error, psycopg2.Error)
 
 
 def _owners(ears: Any, jobs: Collection[int]) -> list[tuple[int, int]]:

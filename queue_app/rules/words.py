@@ -1,4 +1,14 @@
-"""Words that others choose, such as those of a provider."""
+"""Words that others choose, such as those of a provider or the name of a campaign."""
+
+import re
+
+_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` for the middle of a sentence or a mail's header: one line, and nothing that turns what follows round."""
+    return _CONTROLS.sub(" ", _DIRECTIONS.sub("", text)).strip()
 
 
 def storable(text: str) -> str:

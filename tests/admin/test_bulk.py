@@ -1,7 +1,7 @@
 """Bulk actions in the admin: drafted from the list or by address, shown before they are done, undone or stopped by a button."""
 
 import re
-from html import unescape
+from html import escape, unescape
 from typing import Any
 
 import pytest
@@ -348,8 +348,30 @@ class TestRun:
         address = f"{ACTIONS}{BulkAction.objects.get().pk}/step/"
         answer = admin.post(address, {"do": "confirm", "next": f"{LIST}?status=queued"})
         assert answer.headers["Location"] == f"{LIST}?status=queued"
-        answer = admin.post(address, {"do": "undo", "next": "https://elsewhere.example/"})
-        assert answer.headers["Location"] == address.replace("step", "change")
+        for elsewhere in ("https://elsewhere.example/", "//elsewhere.example/", "foo", "javascript:alert(1)", "", "/\\elsewhere"):
+            answer = admin.post(address, {"do": "undo", "next": elsewhere, "jobs": "status=queued"})
+            assert answer.headers["Location"] == f"{LIST}?status=queued", elsewhere
+
+    def test_every_way_back_to_the_jobs_keeps_the_filters_of_the_list(self, admin: Client) -> None:
+        job, query = make_job(prompt="A heron & a fox"), "q=heron+%26+a&status=queued"
+        back = f'href="{LIST}?{escape(query)}"'
+        chosen = admin.post(f"{LIST}?{query}", {"action": "cancel", "_selected_action": [job.pk]}, follow=True)
+        assert chosen.content.decode().count(back) == 2  # the way up and the way out
+        confirmed = admin.post(f"{ACTIONS}{BulkAction.objects.get().pk}/step/", {"do": "confirm", "jobs": query}, follow=True)
+        assert confirmed.content.decode().count(back) == 2
+        htmx = admin.get(confirmed.redirect_chain[-1][0], headers={"HX-Request": "true"})
+        assert htmx.content.decode().count(back) == 1
+        notes = admin.get(f"{LIST}?{query}").content.decode()
+        assert f'{confirmed.redirect_chain[-1][0]}"' in notes
+        refused = admin.post(f"{LIST}?{query}", {"action": "cancel", "_selected_action": [10**9]})
+        assert refused.headers["Location"] == f"{LIST}?{query}"
+
+    def test_a_job_opened_from_a_filtered_list_leads_back_to_it(self, admin: Client) -> None:
+        job = make_job()
+        page = admin.get(f"{LIST}{job.pk}/change/", {"_changelist_filters": "status=queued"}).content.decode()
+        assert f'href="{LIST}?status=queued"' in page and 'name="jobs" value="status=queued"' in page
+        preview = post(admin, "cancel", ids=str(job.pk), jobs="status=queued")
+        assert preview.count(f'href="{LIST}?status=queued"') == 2
 
     def test_a_draft_that_is_gone_is_said(self, admin: Client) -> None:
         assert "nobody confirmed it" in unescape(

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from queue_app import clock
+from queue_app.admin.dashboard import facts
 from queue_app.models import (
     Alert,
     AlertRule,
@@ -395,6 +396,41 @@ class TestPauses:
     def test_an_end_that_is_not_offered_is_none(self, admin: Client) -> None:
         admin.post("/admin/pause/", {"what": "queue", "minutes": "9999999999"})
         assert QueueSettings.objects.current().paused_until is None
+
+
+class TestOnesOwnAction:
+    """A look is shared by all viewers of a process, and in these tests it never grows old."""
+
+    def test_is_never_contradicted_by_a_look_from_before_it(self, admin: Client) -> None:
+        for number, act in enumerate(("pause", "resume", "pause")):
+            before = admin.get(HOME).content.decode()
+            asked = {"what": "model", "key": "manim", "reason": f"bad frames {number}"}
+            after = admin.post(f"/admin/{act}/", asked, follow=True).content.decode()
+            assert ("Model manim is paused." in after) == (act == "pause")
+            assert (f"bad frames {number}" in after) == (act == "pause")
+            assert f"bad frames {number}" not in before
+            assert (f"bad frames {number}" in fragment(admin).content.decode()) == (act == "pause")
+
+    def test_done_by_htmx_is_in_the_next_look_too(self, admin: Client) -> None:
+        admin.get(HOME)
+        set_limit(admin, "model", "manim", "9", **{"HX-Request": "true"})
+        assert "4 → 9" in unescape(fragment(admin).content.decode())
+
+    def test_costs_one_look_more_and_those_of_others_none(self, admin: Client, staff_with: StaffWith, monkeypatch: Any) -> None:
+        looks: list[int] = []
+        look = facts.look
+        monkeypatch.setattr(facts, "look", lambda *, at: looks.append(1) or look(at=at))
+        _, other = staff_with("view_job")
+        for client in (other, admin, other):
+            client.get(HOME)
+        set_limit(admin, "model", "manim", "9")
+        for client in (other, admin, admin, other):
+            client.get(HOME)
+        assert len(looks) == 2
+
+    def test_that_ends_the_session_leaves_none(self, admin: Client) -> None:
+        admin.post("/admin/logout/")
+        assert "sessionid" not in admin.cookies or not admin.cookies["sessionid"].value
 
 
 class TestStopAll:

@@ -103,7 +103,7 @@ class TestTheCsv:
 
         assert answer["Content-Type"] == "text/csv; charset=utf-8"
         assert answer["Content-Disposition"] == f'attachment; filename="campaign-{campaign.pk}-autumn-scent.csv"'
-        assert answer.content.startswith(b"\xef\xbb\xbfno.,")
+        assert answer.content.startswith(b'\xef\xbb\xbf"no.",')
 
 
 class TestTheZip:
@@ -148,6 +148,16 @@ class TestTheZip:
         with zipfile.ZipFile(whole) as archive:
             assert len(archive.namelist()) == 2
             assert "001-" in archive.read("missing.txt").decode()
+
+    def test_unpacks_to_files_that_others_may_read(self, campaign, owner):
+        judge(campaign, owner, n1="approved", n2="approved")
+        default_storage.delete(Asset.objects.get(job=cell(campaign, 1).job).name)
+
+        with zipfile.ZipFile(io.BytesIO(b"".join(exports.zip_pieces(exports.approved(campaign))))) as archive:
+            assert {one.filename[-11:]: oct(one.external_attr >> 16) for one in archive.infolist()} == {
+                "missing.txt": "0o100644",
+                archive.namelist()[0][-11:]: "0o100644",
+            }
 
     def test_with_nothing_approved_says_so(self, campaign, owner, client_for):
         visitor = client_for(owner)

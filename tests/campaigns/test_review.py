@@ -212,8 +212,9 @@ class TestJudging:
         assert (answer.status_code, answer["Location"]) == (302, f"{here}#cell-2")
         assert cell(campaign, 2).review == "rejected"
 
-    def test_never_sends_anyone_elsewhere(self, campaign, visitor):
-        answer = visitor.post(address("judge", campaign, 2), {"review": "rejected", "next": "https://example.com/"})
+    @pytest.mark.parametrize("elsewhere", ["https://example.com/", "//example.com/", "foo", "javascript:alert(1)", ""])
+    def test_never_sends_anyone_elsewhere(self, campaign, visitor, elsewhere):
+        answer = visitor.post(address("judge", campaign, 2), {"review": "rejected", "next": elsewhere})
 
         assert answer["Location"] == address("review", campaign) + "#cell-2"
 

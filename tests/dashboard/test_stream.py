@@ -263,6 +263,16 @@ class TestTheHub:
 
         assert not asyncio.run(told_and_gone())
 
+    def test_goes_on_after_news_that_it_cannot_read(self, listen):
+        owner = UserFactory()
+        one = listen(owner)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, 'jobs:none')", [wake.CHANNEL])
+
+        wait_for(lambda: one.names() == ["resync", "resync"], of="resync")
+        job = make_job(owner=owner)
+        wait_for(lambda: one.jobs() == {job.pk})
+
     def test_comes_back_after_a_restart_of_the_database_and_says_look_again(self, site, listen):
         owner = UserFactory()
         one = listen(owner)

@@ -1,6 +1,6 @@
 import pytest
 
-from queue_app.rules.words import storable
+from queue_app.rules.words import one_line, storable
 
 
 @pytest.mark.parametrize(
@@ -8,3 +8,17 @@ from queue_app.rules.words import storable
 )
 def test_keeps_all_that_a_column_can(said: str, kept: str) -> None:
     assert storable(said) == kept
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("Autumn\r\nBcc: x@example.com", "Autumn Bcc: x@example.com"),
+        (" a\rb\x0bc\x85d\u2028e\t\x1b[1m ", "a b c d e [1m"),
+        ("Autumn \u202eemag\u202c \u2066x\u2069", "Autumn emag x"),
+        ("שלום 🦊", "שלום 🦊"),
+        ("", ""),
+    ],
+)
+def test_one_line_has_one_and_turns_nothing_round(said: str, line: str) -> None:
+    assert one_line(said) == line
