@@ -15,7 +15,7 @@ from campaigns.brief import PRODUCTION, Brief, Problem, problems
 from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
 from campaigns.rules import compliance, matrix, prompt
 from campaigns.rules.matrix import Cell, Choice
-from queue_app.models import GenerationModel, QueueSettings, User
+from queue_app.models import GenerationModel, Kind, QueueSettings, User
 from queue_app.rules import parameters as parameter_rules
 from queue_app.rules import pricing
 from queue_app.work import intake, room
@@ -53,7 +53,7 @@ class Plan:
     model: GenerationModel
     parameters: dict[str, Any]
     priority: int
-    priority_reason: str
+    priority_reasons: Sequence[str]
     choices: list[Choice]
     cells: list[PlannedCell]
     total: int
@@ -90,7 +90,7 @@ class Plan:
                 prompt=planned.prompt,
                 parameters=self.parameters,
                 priority=self.priority,
-                priority_reason=self.priority_reason,
+                priority_reasons=self.priority_reasons,
                 metadata={"combination": planned.cell.key},
             )
             for planned in self.to_buy
@@ -111,7 +111,7 @@ class Sketch:
     sample: str
     too_many: str
     plan: Plan | None
-    unavailable: intake.ModelNotAvailable | None
+    unavailable: intake.ModelNotAvailable | intake.KindRestricted | None
     checker: compliance.Checker
     offered: list[Dimension]
 
@@ -126,6 +126,7 @@ def make(brief: Brief, owner: User) -> Plan:
 
     :raises PlanRefused: something is wrong; every problem is listed, by field.
     :raises ModelNotAvailable: nobody offers the model now.
+    :raises KindRestricted: what the model makes needs a right that the owner lacks.
     """
     return finished(Reader(brief, owner, room.available_models()).sketch())
 
@@ -158,7 +159,7 @@ class Reader:
     def __init__(self, brief: Brief, owner: User, models: Mapping[str, GenerationModel], *, forgiving: bool = False):
         self.brief, self.owner, self.models, self.forgiving = brief, owner, models, forgiving
         self.problems: list[Problem] = []
-        self.unavailable: intake.ModelNotAvailable | None = None
+        self.unavailable: intake.ModelNotAvailable | intake.KindRestricted | None = None
         self.too_many = ""
 
     def sketch(self) -> Sketch:
@@ -202,6 +203,10 @@ class Reader:
     def dimensions(self) -> list[Dimension]:
         in_order = Prefetch("values", DimensionValue.objects.order_by("position", "id"))
         return list(Dimension.objects.offered().prefetch_related(in_order))
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        return Kind.objects.in_bulk()
 
     @cached_property
     def checker(self) -> compliance.Checker:
@@ -268,7 +273,11 @@ class Reader:
             self._say("model", "Choose a model.")
             return None
         if self.brief.model in self.models:
-            return self.models[self.brief.model]
+            model = self.models[self.brief.model]
+            self.unavailable = intake.restriction(self.kinds[model.medium], self.owner)
+            if self.unavailable:
+                self._say("model", str(self.unavailable))
+            return model
         if GenerationModel.objects.filter(pk=self.brief.model).exists():
             self.unavailable = intake.ModelNotAvailable(self.brief.model)
             self._say("model", str(self.unavailable))
@@ -276,13 +285,14 @@ class Reader:
         self._say("model", f"There is no model “{self.brief.model[:60]}”. Models: {', '.join(sorted(self.models))}.")
         return None
 
-    def _level(self, model: GenerationModel, cells: int) -> tuple[int, str]:
-        """The priority of its jobs, and the rule that set it; none where it was asked for."""
+    def _level(self, model: GenerationModel, cells: int) -> tuple[int, Sequence[str]]:
+        """The priority of its jobs, and the rules that set it; none where it was asked for."""
         if self.brief.priority is not None:
-            return self.brief.priority, ""
+            return self.brief.priority, ()
         if cells > BULK:
-            return QueueSettings.objects.current().bulk_priority, f"campaign of more than {BULK} cells"
-        return intake.default_priority(model), intake.by_default(model.medium)
+            level = QueueSettings.objects.current().bulk_priority
+            return intake.computed_priority(self.owner, level, [f"campaign of more than {BULK} cells"])
+        return intake.default_priority(self.kinds[model.medium], self.owner)
 
     def _say(self, name: str, message: str) -> None:
         self.problems.append(Problem(name, message))
