@@ -92,9 +92,7 @@ def launch_draft(draft: Draft, plan: Plan, *, at: datetime, actor: str) -> tuple
 
 
 @transaction.atomic
-def make_again(
-    combination: Combination, text: str, *, at: datetime, by: User, number: int | None = None
-) -> tuple[Version, bool]:
+def make_again(combination: Combination, text: str, *, at: datetime, by: User, number: int | None = None) -> tuple[Version, bool]:
     """
     Buy one more version of a cell, with an edited prompt; its review starts anew, the earlier versions stay. Gives the version
     and whether it is new.

@@ -17,9 +17,11 @@ from django.db import transaction
 from queue_app import lifecycle, tickets
 from queue_app.lifecycle import Lease, Pick, Trouble
 from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, State, User
+from queue_app.work import catalogue
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _FILES = {"video": ("video/mp4", "mp4"), "image": ("image/png", "png"), "page": ("text/html", "html")}
+MEDIA = {key: str(medium) for key, medium, *_ in catalogue.MODELS}
 SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
@@ -65,7 +67,7 @@ class JobFactory(factory.django.DjangoModelFactory[Job]):
         model = Job
 
     owner = factory.SubFactory(UserFactory)
-    kind_id = "video"
+    kind_id = factory.LazyAttribute(lambda job: MEDIA.get(job.model_id, "video"))
     model_id = "sora-2"
     prompt = factory.Sequence(lambda n: f"A tram through a sunlit old town, take {n}.")
     parameters = factory.LazyFunction(lambda: {"duration": 4, "aspect_ratio": "16:9"})

@@ -196,8 +196,9 @@ class ModelRouteAdmin(PolicyAdmin):
 @admin.register(Kind)
 class KindAdmin(PolicyAdmin):
     list_display = (
-        "key", "label", "medium", "restricted", "default_priority", "max_concurrent", "timeout_seconds", "max_attempts", "backoff",
-    )  # fmt: skip
+        *("key", "label", "medium", "restricted", "default_priority"),
+        *("max_concurrent", "timeout_seconds", "max_attempts", "backoff"),
+    )
     list_filter = ("medium", "restricted")
     ordering = ("key",)
 

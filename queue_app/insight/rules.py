@@ -234,7 +234,9 @@ RULES = [
         "I41",
         "A job's kind and its model are of one medium.",
         """SELECT j.id, j.kind_id AS kind, j.model_id AS model
-             FROM queue_app_job j JOIN queue_app_kind k ON k.key = j.kind_id JOIN queue_app_generationmodel m ON m.key = j.model_id
+             FROM queue_app_job j
+             JOIN queue_app_kind k ON k.key = j.kind_id
+             JOIN queue_app_generationmodel m ON m.key = j.model_id
             WHERE k.medium <> m.medium""",
     ),
     Rule(

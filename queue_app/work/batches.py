@@ -29,9 +29,7 @@ def cancel(batch: Batch, *, at: datetime, actor: User, via: str = "", reason: st
 
 
 @transaction.atomic
-def retry_failed(
-    batch: Batch, *, at: datetime, actor: User, via: str = "", among: JobQuerySet | None = None
-) -> list[Job]:
+def retry_failed(batch: Batch, *, at: datetime, actor: User, via: str = "", among: JobQuerySet | None = None) -> list[Job]:
     """
     Queue its failed jobs again at today's price, all or none; those past their deadline stay failed. Gives them.
 
@@ -49,6 +47,4 @@ def retry_failed(
 
 
 def _audit(action: str, batch: Batch, *, at: datetime, actor: User, via: str, after: Mapping[str, int], reason: str = "") -> None:
-    policy.audit_others(
-        batch.owner_id, action, str(batch.pk), at=at, actor=actor, via=via, after=after, reason=reason, of=batch
-    )
+    policy.audit_others(batch.owner_id, action, str(batch.pk), at=at, actor=actor, via=via, after=after, reason=reason, of=batch)

@@ -13,7 +13,7 @@ from queue_app.models.catalog import Backoff, Medium
 from queue_app.rules import priority
 
 # key, label, medium, restricted, default priority, timeout in seconds, backoff
-KINDS: list[tuple[str, str, Medium, bool, int, int, str]] = [
+KINDS: list[tuple[str, str, str, bool, int, int, str]] = [
     ("image", "Image", Medium.IMAGE, False, priority.NORMAL, 600, Backoff.EXPONENTIAL),
     ("video", "Video", Medium.VIDEO, False, priority.NORMAL, 1200, Backoff.EXPONENTIAL),
     ("page", "Page", Medium.PAGE, False, priority.NORMAL, 600, Backoff.EXPONENTIAL),

@@ -111,7 +111,7 @@ def wake_due(*, at: datetime) -> int:
 
 
 def next_due(*, at: datetime) -> Due:
-    """What will be due untold: a delay, a deadline, the end of a pause or cool-down; a check, a lease, a message, a bulk action."""
+    """What will be due untold: a delay, a deadline, the end of a pause or cool-down; a check, a lease, a message, a bulk act."""
     with connection.cursor() as cursor:
         cursor.execute(_DUE, {"at": at})
         return Due(*cursor.fetchone())

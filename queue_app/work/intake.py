@@ -268,7 +268,9 @@ class _Reader:
         if draft.priority is not None and not priority.LOWEST <= draft.priority <= priority.HIGHEST:
             self._say(index, "priority", f"priority is a whole number from {priority.LOWEST} to {priority.HIGHEST}.")
         elif (
-            draft.priority is not None and draft.priority > priority.NORMAL and not (draft.priority_reasons or self.owner.is_staff)
+            draft.priority is not None
+            and draft.priority > priority.NORMAL
+            and not (draft.priority_reasons or self.owner.is_staff)
         ):
             self._say(
                 index, "priority", f"Only staff may ask for more than normal ({priority.NORMAL}); send {priority.NORMAL} or less."

@@ -43,6 +43,4 @@ def retry(job: Job, *, at: datetime, actor: User, via: str = "") -> Job:
 
 
 def _audit(action: str, job: Job, *, at: datetime, actor: User, via: str, after: Mapping[str, Any], reason: str = "") -> None:
-    policy.audit_others(
-        job.owner_id, action, f"job {job.pk}", at=at, actor=actor, via=via, after=after, reason=reason, of=job
-    )
+    policy.audit_others(job.owner_id, action, f"job {job.pk}", at=at, actor=actor, via=via, after=after, reason=reason, of=job)

@@ -445,7 +445,7 @@ class TestCancel:
     def test_by_staff_is_in_the_audit(self, client_for: Login, owner: User) -> None:
         campaign, staff = make_campaign(owner), operator()
         client_for(staff).post(reverse("campaigns:cancel", args=[campaign.pk]), {"reason": "asked by phone"})
-        entry = AuditEntry.objects.get(action="cancel campaign")
+        entry = AuditEntry.objects.get(action="cancel batch")
         assert (entry.actor, entry.reason, entry.after["cancelled"]) == (staff, "asked by phone", 4)
 
     def states(self, campaign: Campaign) -> dict[str, int]:
