@@ -122,7 +122,7 @@ def too_many_unknowns(account: ProviderAccount, *, at: datetime) -> None:
     # each unknown has a review item, and there are few of those
     reviewed = ReviewItem.objects.filter(attempt__account=account, opened_at__gte=at - UNKNOWNS_WITHIN)
     if resumed_at := policy.last_resume(account, at=at):
-        reviewed = reviewed.filter(attempt__called_at__gt=resumed_at)
+        reviewed = reviewed.filter(attempt__called_at__gte=resumed_at)
     unknown = reviewed.filter(Exists(answer_lost)).values("attempt").distinct().count()
     if unknown >= UNKNOWNS:
         _pause(account, f"{unknown} outcomes unknown within 10 min; look at the provider's own list before you resume.", at=at)

@@ -335,6 +335,7 @@ class TestALostAnswer:
         for number in (1, 2, 3):
             account = account_of(bought())
             assert account.paused == (number == 3)
+        later(1)
         policy.change(account, at=clock.now(), actor=operator, paused=False, paused_reason="", paused_until=None)
 
         submission.submit(*in_flight)
@@ -347,6 +348,7 @@ class TestALostAnswer:
         vendor.says(*[answer(500)] * 4)
         for _ in range(3):
             account = account_of(bought())
+        later(1)
         policy.change(account, at=clock.now(), actor=UserFactory(staff=True), paused_until=clock.now())
 
         assert account_of(bought()).paused_until is not None, "it was not paused anew"
