@@ -111,7 +111,7 @@ class Sketch:
     sample: str
     too_many: str
     plan: Plan | None
-    unavailable: intake.ModelNotAvailable | intake.KindRestricted | None
+    unavailable: intake.ModelNotAvailable | None
     checker: compliance.Checker
     offered: list[Dimension]
 
@@ -128,7 +128,10 @@ def make(brief: Brief, owner: User) -> Plan:
     :raises ModelNotAvailable: nobody offers the model now.
     :raises KindRestricted: what the model makes needs a right that the owner lacks.
     """
-    return finished(Reader(brief, owner, room.available_models()).sketch())
+    found = finished(Reader(brief, owner, room.available_models()).sketch())
+    if refusal := intake.restriction(Kind.objects.get(pk=found.model.medium), owner):
+        raise refusal
+    return found
 
 
 def sketch(brief: Brief, owner: User, offered: Mapping[str, GenerationModel]) -> Sketch:
@@ -159,7 +162,7 @@ class Reader:
     def __init__(self, brief: Brief, owner: User, models: Mapping[str, GenerationModel], *, forgiving: bool = False):
         self.brief, self.owner, self.models, self.forgiving = brief, owner, models, forgiving
         self.problems: list[Problem] = []
-        self.unavailable: intake.ModelNotAvailable | intake.KindRestricted | None = None
+        self.unavailable: intake.ModelNotAvailable | None = None
         self.too_many = ""
 
     def sketch(self) -> Sketch:
@@ -203,10 +206,6 @@ class Reader:
     def dimensions(self) -> list[Dimension]:
         in_order = Prefetch("values", DimensionValue.objects.order_by("position", "id"))
         return list(Dimension.objects.offered().prefetch_related(in_order))
-
-    @cached_property
-    def kinds(self) -> dict[str, Kind]:
-        return Kind.objects.in_bulk()
 
     @cached_property
     def checker(self) -> compliance.Checker:
@@ -273,11 +272,7 @@ class Reader:
             self._say("model", "Choose a model.")
             return None
         if self.brief.model in self.models:
-            model = self.models[self.brief.model]
-            self.unavailable = intake.restriction(self.kinds[model.medium], self.owner)
-            if self.unavailable:
-                self._say("model", str(self.unavailable))
-            return model
+            return self.models[self.brief.model]
         if GenerationModel.objects.filter(pk=self.brief.model).exists():
             self.unavailable = intake.ModelNotAvailable(self.brief.model)
             self._say("model", str(self.unavailable))
@@ -292,7 +287,7 @@ class Reader:
         if cells > BULK:
             level = QueueSettings.objects.current().bulk_priority
             return intake.computed_priority(self.owner, level, [f"campaign of more than {BULK} cells"])
-        return intake.default_priority(self.kinds[model.medium], self.owner)
+        return intake.default_priority(Kind.objects.get(pk=model.medium), self.owner)
 
     def _say(self, name: str, message: str) -> None:
         self.problems.append(Problem(name, message))

@@ -532,7 +532,7 @@ class TestRetryFailed:
         old = jobs_of(campaign)[0]
         bring(old, State.FAILED)
         cell = campaign.combinations.order_by("index")[0]
-        launch.make_again(cell, "The parcel opens, slowly.", at=NOON, actor="user")
+        launch.make_again(cell, "The parcel opens, slowly.", at=NOON, by=owner)
         assert "Retry" not in text_of(look(web, page(campaign)))
         web.post(reverse("campaigns:retry-failed", args=[campaign.pk]), {"jobs": "1", "tickets": "4"})
         assert Job.objects.get(pk=old.pk).state == State.FAILED
