@@ -15,7 +15,7 @@ from campaigns.brief import PRODUCTION, Brief, Problem, problems
 from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
 from campaigns.rules import compliance, matrix, prompt
 from campaigns.rules.matrix import Cell, Choice
-from queue_app.models import GenerationModel, QueueSettings, User
+from queue_app.models import GenerationModel, Kind, QueueSettings, User
 from queue_app.rules import parameters as parameter_rules
 from queue_app.rules import pricing
 from queue_app.work import intake, room
@@ -53,7 +53,7 @@ class Plan:
     model: GenerationModel
     parameters: dict[str, Any]
     priority: int
-    priority_reason: str
+    priority_reasons: Sequence[str]
     choices: list[Choice]
     cells: list[PlannedCell]
     total: int
@@ -90,7 +90,7 @@ class Plan:
                 prompt=planned.prompt,
                 parameters=self.parameters,
                 priority=self.priority,
-                priority_reason=self.priority_reason,
+                priority_reasons=self.priority_reasons,
                 metadata={"combination": planned.cell.key},
             )
             for planned in self.to_buy
@@ -126,8 +126,12 @@ def make(brief: Brief, owner: User) -> Plan:
 
     :raises PlanRefused: something is wrong; every problem is listed, by field.
     :raises ModelNotAvailable: nobody offers the model now.
+    :raises KindRestricted: what the model makes needs a right that the owner lacks.
     """
-    return finished(Reader(brief, owner, room.available_models()).sketch())
+    found = finished(Reader(brief, owner, room.available_models()).sketch())
+    if refusal := intake.restriction(Kind.objects.get(pk=found.model.medium), owner):
+        raise refusal
+    return found
 
 
 def sketch(brief: Brief, owner: User, offered: Mapping[str, GenerationModel]) -> Sketch:
@@ -276,13 +280,14 @@ class Reader:
         self._say("model", f"There is no model “{self.brief.model[:60]}”. Models: {', '.join(sorted(self.models))}.")
         return None
 
-    def _level(self, model: GenerationModel, cells: int) -> tuple[int, str]:
-        """The priority of its jobs, and the rule that set it; none where it was asked for."""
+    def _level(self, model: GenerationModel, cells: int) -> tuple[int, Sequence[str]]:
+        """The priority of its jobs, and the rules that set it; none where it was asked for."""
         if self.brief.priority is not None:
-            return self.brief.priority, ""
+            return self.brief.priority, ()
         if cells > BULK:
-            return QueueSettings.objects.current().bulk_priority, f"campaign of more than {BULK} cells"
-        return intake.default_priority(model), intake.by_default(model.medium)
+            level = QueueSettings.objects.current().bulk_priority
+            return intake.computed_priority(self.owner, level, [f"campaign of more than {BULK} cells"])
+        return intake.default_priority(Kind.objects.get(pk=model.medium), self.owner)
 
     def _say(self, name: str, message: str) -> None:
         self.problems.append(Problem(name, message))

@@ -6,7 +6,8 @@ The life of a job, and the only writer of ``Job.state``.
                 │ │ └── 4 ───┘ │  └ 6 ► unknown┼─┼─┘ 7
                 │ └──── 8, 11 ─┼──────────┴────┘ └ 13 ► cancelling ─18─► storing
                 │              └ 5, 9, 12 ► failed          ├ 16 ► cancelled
-                └ 14 ► cancelled                            └ 17 ► failed            failed, cancelled ─21─► queued
+                ├ 14 ► cancelled                            └ 17 ► failed            failed, cancelled ─21─► queued
+                └ 26 ► failed
 
 The numbers are the transitions of the invariants; `MOVES` is the whole table, and the database's trigger holds the same one.
 Verbs lock the rows they are given (ids ascending, wallets after jobs), take sets, and write in one transaction the state, one
@@ -178,18 +179,20 @@ def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
 @transaction.atomic
 def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
-    Put failed and cancelled jobs back at the end of their lanes, ``job.tickets`` being today's price (T21). Rows are locked.
+    Put failed and cancelled jobs back at the end of their lanes, ``job.tickets`` being today's price (T21). What their clients
+    asked for, a deadline and a time to start from, still holds. Rows are locked.
 
-    :raises MoveRefused: one of them is neither failed nor cancelled.
+    :raises MoveRefused: one of them is neither failed nor cancelled, or its deadline has passed.
     :raises NotEnoughTickets: nothing is written.
     """
     for job in jobs:
-        if job.state not in (State.FAILED, State.CANCELLED):
-            raise not_for_retry(job)
+        if refusal := not_for_retry(job, at=at):
+            raise refusal
     paused = _open_batches(jobs)
     tickets.reserve(jobs, at=at, actor=actor)
     for job, number in zip(jobs, _numbers(len(jobs)), strict=True):
         job.order_key, job.held = number, job.batch_id in paused
+        job.not_before = job.client_not_before if job.client_not_before and job.client_not_before > at else None
     _move(
         jobs,
         State.QUEUED,
@@ -200,7 +203,6 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
         started_at=None,
         ended_at=None,
         archived_at=None,
-        not_before=None,
         cancel_asked_at=None,
         cancel_reason="",
         refund_promised=None,
@@ -211,13 +213,17 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
         error_code="",
         error_message="",
     )
-    Job.objects.bulk_update(jobs, ["order_key", "held", "tickets", "usd_estimate"], batch_size=CHUNK)
+    Job.objects.bulk_update(jobs, ["order_key", "held", "not_before", "tickets", "usd_estimate"], batch_size=CHUNK)
     wake.dispatcher()
 
 
-def not_for_retry(job: Job) -> MoveRefused:
-    """The refusal to retry a job in its present state."""
-    return MoveRefused(f"{job} is {job.get_state_display().lower()}; only a failed or cancelled job can be retried.")
+def not_for_retry(job: Job, *, at: datetime) -> MoveRefused | None:
+    """Return why a job cannot be retried; ``None`` if it can."""
+    if job.state not in (State.FAILED, State.CANCELLED):
+        return MoveRefused(f"{job} is {job.get_state_display().lower()}; only a failed or cancelled job can be retried.")
+    if job.deadline and job.deadline <= at:
+        return MoveRefused(f"The deadline of {job} has passed. Submit it as a new job with a later deadline.")
+    return None
 
 
 # --- leases -------------------------------------------------------------------------------------------------------
@@ -362,6 +368,15 @@ def put_back(
     return State.QUEUED
 
 
+@transaction.atomic
+def fail_overdue(*, at: datetime) -> int:
+    """Fail queued jobs whose deadline has passed, at most 500 at a time, tickets back in full (T26). Return how many."""
+    overdue = Job.objects.filter(state=_Q, deadline__lte=at).order_by("id").select_for_update(skip_locked=True)[:CHUNK]
+    jobs, words = list(overdue), "Its deadline passed before it could start."
+    _end(jobs, State.FAILED, at=at, actor="dispatcher", reason=words, error_code="deadline_passed", error_message=words)
+    return len(jobs)
+
+
 def fail(job: Job, *, at: datetime, actor: str, trouble: Trouble, outcome: Outcome = Outcome.FAILED, review: str = "") -> None:
     """
     End a job as failed, tickets back in full (T5, T9, T12, T17, T20). ``review`` is what a person must still look at. The row
@@ -437,7 +452,7 @@ def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") ->
     Queued ones end at once (T14), running ones are asked at the provider (T13), those being submitted are remembered (T15).
     """
     verdicts: dict[int, Verdict] = {}
-    for chunk in _chunks(ids):
+    for chunk in chunks(ids):
         with transaction.atomic():
             by_state = _locked_by_state(chunk)
             verdicts |= {job.pk: Verdict.CANCELLED for state in (_Q, _OFF) for job in by_state[state]}
@@ -484,7 +499,7 @@ def force_fail(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> 
     if not reason.strip():
         raise MoveRefused("Say why: ending a job by force needs a reason.")
     ended: list[int] = []
-    for chunk in _chunks(ids):
+    for chunk in chunks(ids):
         with transaction.atomic():
             jobs = list(Job.objects.lock().filter(pk__in=chunk, state__in=OPEN_STATES))
             trouble = Trouble("forced", f"Ended by force: {reason}")
@@ -508,7 +523,7 @@ def settle_unknown(ids: Iterable[int], *, again: bool, at: datetime, actor: str,
     if not reason.strip():
         raise MoveRefused("Say why: what you know of the provider's side belongs into the job's history.")
     settled: list[int] = []
-    for chunk in _chunks(ids):
+    for chunk in chunks(ids):
         with transaction.atomic():
             jobs = list(Job.objects.lock().filter(pk__in=chunk, state=State.UNKNOWN))
             tickets.lock({job.owner_id for job in jobs})  # all at once: one by one they would come in the order of the jobs
@@ -723,6 +738,7 @@ def _numbers(count: int) -> list[int]:
         return [number for (number,) in cursor.fetchall()]
 
 
-def _chunks(ids: Iterable[int]) -> Iterable[list[int]]:
+def chunks(ids: Iterable[int]) -> Iterable[list[int]]:
+    """Cut the ids into lots of at most 500, ascending: each is for a transaction of its own."""
     listed = sorted(ids)
     return (listed[start : start + CHUNK] for start in range(0, len(listed), CHUNK))

@@ -41,7 +41,7 @@ class CampaignAsked(StrictSerializer):
     model = Text(allow_blank=True, help_text="A key of `GET models/`.")
     duration = Whole(required=False, allow_null=True, help_text="Seconds. Default: the model's.")
     aspect_ratio = Text(required=False, allow_null=True, help_text="Default: the model's.")
-    loop = YesNo(required=False, allow_null=True, help_text="Default: false.")
+    loop = YesNo(required=False, allow_null=True, help_text="Default: false. True only for a model that offers it.")
     priority = Whole(required=False, allow_null=True, help_text="Larger first; only staff may exceed 0.")
     max_concurrent = Whole(required=False, allow_null=True, help_text="1 to 50 of its jobs at once. Default: no own limit.")
 

@@ -12,7 +12,7 @@ from campaigns.launch import launch
 from campaigns.models import Campaign
 from queue_app import clock, lifecycle
 from queue_app.api import reading
-from queue_app.api.authentication import actor, caller, operates
+from queue_app.api.authentication import VIA, actor, caller, operates
 from queue_app.api.idempotency import once
 from queue_app.api.serializers import DryRun
 from queue_app.api.views import IDEMPOTENCY_KEY, PAGING, Pages, View, page_of
@@ -66,7 +66,7 @@ class CancelCampaign(View):
     def post(self, request: Request, pk: int) -> Response:
         """Stop all its open jobs as far as they can be stopped."""
         campaign = get_object_or_404(to_change(request), pk=pk)
-        verdicts = batches.cancel(campaign.batch, at=clock.now(), actor=actor(request))
+        verdicts = batches.cancel(campaign.batch, at=clock.now(), actor=caller(request), via=VIA)
         told = {verdict.value: verdicts[verdict] for verdict in lifecycle.Verdict}
         return Response({**answers.campaign(_anew(campaign), request, at=clock.now()), "verdicts": told})
 
@@ -102,7 +102,7 @@ class RetryCampaign(View):
         at = clock.now()
 
         def retry() -> Campaign:
-            verbs.retry_failed(campaign, at=at, actor=actor(request))
+            verbs.retry_failed(campaign, at=at, actor=caller(request), via=VIA)
             return _anew(campaign)
 
         return once(request, None, status=200, do=retry, render=lambda row: answers.campaign(row, request, at=at))

@@ -55,7 +55,7 @@ class CombinationDetail(View):
         given = reading.asked(request, asked.ReviewAsked)
         verdict, note = given.get("review"), given.get("note")
         if verdict is None:
-            review.write_note(cell, note or "")
+            review.write_note(cell, note or "", at=clock.now(), by=caller(request))
         else:
             review.judge(cell, verdict, at=clock.now(), by=caller(request), note=note)
         cell = Combination.objects.select_related("job").get(pk=pk)

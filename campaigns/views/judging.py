@@ -24,7 +24,7 @@ from queue_app.admin.live import fragment_wanted, unchanged
 from queue_app.models import User
 from queue_app.rules import numbers, pricing
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work.intake import IntakeRefused, ModelNotAvailable
+from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
 
 @login_required
@@ -66,7 +66,7 @@ def note(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     campaign, cell = _cell_to_change(request, pk, index)
     typed = request.POST.get("note", "")
     try:
-        review.write_note(cell, typed)
+        review.write_note(cell, typed, at=clock.now(), by=viewer(request))
     except NoteRefused as refusal:
         wrong = {"note_error": str(refusal), "typed_note": typed}
         if fragment_wanted(request):
@@ -87,10 +87,10 @@ def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
         return _show(request, campaign, cell, status=409, typed=text, prompt_error=error)
     number = numbers.of_row(request.POST.get("number", ""))
     try:
-        version, is_new = make_again(cell, text, at=clock.now(), actor=viewer(request).username, number=number)
+        version, is_new = make_again(cell, text, at=clock.now(), by=viewer(request), number=number)
     except IntakeRefused as refusal:
         error = " ".join(problem.message for problem in refusal.problems)
-    except (LaunchRefused, NotEnoughTickets, ModelNotAvailable) as refusal:
+    except (LaunchRefused, NotEnoughTickets, ModelNotAvailable, KindRestricted) as refusal:
         error = str(refusal)
     else:
         if is_new:

@@ -195,7 +195,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
             **extra,
         }
         if action.phase == Phase.DRAFT:
-            looked = preview.look(action)
+            looked = preview.look(action, at=at)
             if "amended" in extra:
                 looked["preview"].notes.insert(0, AMENDED)
             options = {**action.options, **extra.get("asked", {})}
@@ -220,7 +220,7 @@ def _amended(action: BulkAction, user: User, typed: Mapping[str, Any]) -> bool:
     """Whether an amount was typed that the preview did not reckon with: it is kept, and must be shown before it is confirmed."""
     if action.verb != Verb.REFUND or "tickets" not in typed:
         return False
-    left = Selection(action).charged().aggregate(most=Max("still"))["most"] or 1
+    left = Selection(action, at=clock.now()).charged().aggregate(most=Max("still"))["most"] or 1
     return bulk.amend(action, actor=user, options=typed, most=left)
 
 

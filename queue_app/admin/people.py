@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from queue_app import clock
 from queue_app.admin.base import FastAdmin, ReadOnlyAdmin
 from queue_app.models import ApiKey, QueueSettings, User
-from queue_app.work import policy
+from queue_app.work import keys, policy
 
 RIGHTS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 HIGH_RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")  # given by superusers alone
@@ -108,8 +108,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     def delete_model(self, request: HttpRequest, obj: ApiKey) -> None:
         assert isinstance(request.user, User)
-        policy.audit("revoke API key", str(obj), at=clock.now(), actor=request.user, before={"scopes": obj.scopes}, of=obj.user)
-        super().delete_model(request, obj)
+        keys.revoke(obj, at=clock.now(), actor=request.user)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         with transaction.atomic():

@@ -14,11 +14,13 @@ from rest_framework.request import Request
 
 from queue_app import clock
 from queue_app.models import ApiKey, User
+from queue_app.work.policy import known_as
 from queue_app.work.roles import Right
 
 if TYPE_CHECKING:  # REST_FRAMEWORK names this module, and the views module reads REST_FRAMEWORK while it is imported
     from rest_framework.views import APIView
 
+VIA = "API"  # how histories and the audit say that the API was asked
 USED_EVERY = timedelta(minutes=1)  # how exactly ``last_used_at`` is kept
 
 
@@ -79,7 +81,7 @@ def caller(request: Request) -> User:
 
 def actor(request: Request) -> str:
     """The name under which the caller's acts are written into histories."""
-    return f"{caller(request).username} by API"
+    return known_as(caller(request), VIA)
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from queue_app import clock, lifecycle
 from queue_app.api import answers, shapes
-from queue_app.api.authentication import actor, caller, operates
+from queue_app.api.authentication import VIA, caller, operates
 from queue_app.api.idempotency import once
 from queue_app.api.views import IDEMPOTENCY_KEY, View
 from queue_app.api.views import answers as answered
@@ -32,7 +32,7 @@ class CancelBatch(View):
     def post(self, request: Request, pk: int) -> Response:
         """Stop all its open jobs as far as they can be stopped."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
-        verdicts = batches.cancel(batch, at=clock.now(), actor=actor(request))
+        verdicts = batches.cancel(batch, at=clock.now(), actor=caller(request), via=VIA)
         told = {verdict.value: verdicts[verdict] for verdict in lifecycle.Verdict}
         return Response({**batch_answer(batch, request), "verdicts": told})
 
@@ -67,7 +67,7 @@ class RetryBatch(View):
         batch = get_object_or_404(batches_to_change(request), pk=pk)
 
         def retry() -> Batch:
-            batches.retry_failed(batch, at=clock.now(), actor=actor(request))
+            batches.retry_failed(batch, at=clock.now(), actor=caller(request), via=VIA)
             return batch
 
         return once(request, None, status=200, do=retry, render=lambda batch: batch_answer(batch, request))

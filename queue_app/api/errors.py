@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from queue_app.lifecycle import MoveRefused
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work.intake import IntakeRefused, ModelNotAvailable
+from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -44,6 +44,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.NotAuthenticated: (401, "not_authenticated", "Not authenticated"),
     exceptions.AuthenticationFailed: (401, "not_authenticated", "Not authenticated"),
     NotEnoughTickets: (402, "not_enough_tickets", "Not enough tickets"),
+    KindRestricted: (403, "kind_restricted", "The kind is restricted"),
     exceptions.PermissionDenied: (403, "permission_denied", "Not allowed"),
     DjangoPermissionDenied: (403, "permission_denied", "Not allowed"),
     Http404: (404, "not_found", "Not found"),
@@ -127,6 +128,8 @@ def _errors(error: Exception, many: bool) -> Iterator[tuple[str, str]]:
         yield from ((one.field, one.message) for one in error.problems)
     elif isinstance(error, ModelNotAvailable):
         yield (f"jobs[{error.index}].model" if many else "model"), str(error)
+    elif isinstance(error, KindRestricted):
+        yield (f"jobs[{error.index}].kind" if many else "kind"), str(error)
     elif isinstance(error, exceptions.ValidationError):
         yield from _flat(error.detail, "")
     elif isinstance(error, DjangoValidationError):

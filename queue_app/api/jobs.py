@@ -3,15 +3,14 @@
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from queue_app import clock, lifecycle, tickets
+from queue_app import clock, tickets
 from queue_app.api import answers, serializers, shapes
-from queue_app.api.authentication import actor, caller, operates
+from queue_app.api.authentication import VIA, actor, caller, operates
 from queue_app.api.idempotency import once
 from queue_app.api.reading import asked, asked_by_query
 from queue_app.api.views import IDEMPOTENCY_KEY, PAGING, Pages, View, page_of
@@ -19,7 +18,7 @@ from queue_app.api.views import answers as answered
 from queue_app.lifecycle import Verdict
 from queue_app.models import Batch, Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
-from queue_app.work import intake
+from queue_app.work import intake, jobs
 
 MEANING = {
     Verdict.CANCELLED: "It is cancelled; nothing is charged.",
@@ -94,7 +93,7 @@ class CancelJob(View):
     def post(self, request: Request, pk: int) -> Response:
         """Stop a job as far as it can be stopped; asked again, it answers the same."""
         job = get_object_or_404(jobs_to_change(request), pk=pk)
-        verdict = lifecycle.cancel([job.pk], at=clock.now(), actor=actor(request))[job.pk]
+        verdict = jobs.cancel(job, at=clock.now(), actor=caller(request), via=VIA)
         job = answers.visible(Job.objects.all()).get(pk=pk)
         told = answers.job(job, request, at=clock.now())
         beyond = verdict == Verdict.REQUESTED and not told["can_be_stopped"]
@@ -113,9 +112,8 @@ class RetryJob(View):
         job = get_object_or_404(jobs_to_change(request), pk=pk)
         at = clock.now()
 
-        @transaction.atomic
         def retry() -> Job:
-            intake.retry(Job.objects.filter(pk=job.pk).lock_for_retry(), at=at, actor=actor(request))
+            jobs.retry(job, at=at, actor=caller(request), via=VIA)
             return answers.visible(Job.objects.all()).get(pk=pk)
 
         return once(request, None, status=200, do=retry, render=lambda job: answers.job(job, request, at=at))

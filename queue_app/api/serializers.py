@@ -21,9 +21,12 @@ class JobAsked(StrictSerializer):
     kind = Text(required=False, allow_null=True, help_text="Default: the model's medium.")
     parameters = Mapped(required=False, allow_null=True, help_text="What the model offers; see `GET models/`.")
     priority = Whole(required=False, allow_null=True, help_text="Larger first; only staff may exceed 0.")
-    deadline = Moment(required=False, allow_null=True)
-    not_before = Moment(required=False, allow_null=True)
-    callback_url = Text(required=False, allow_null=True, allow_blank=True)
+    deadline = Moment(
+        required=False,
+        allow_null=True,
+        help_text="A job not started by then fails with `deadline_passed`; its tickets are returned.",
+    )
+    not_before = Moment(required=False, allow_null=True, help_text="It waits until then; at most a year ahead.")
     metadata = Mapped(required=False, allow_null=True, help_text="Yours; kept and given back.")
 
 

@@ -241,6 +241,27 @@ RULES = [
                   + CASE j.state WHEN 'running' THEN 1 ELSE 2 END * {_TIMEOUT} * interval '1 second'
                   < %(at)s - %(late)s * interval '1 second'""",  # noqa: S608 - constants
     ),
+    Rule(
+        "I41",
+        "A job's kind and its model are of one medium.",
+        """SELECT j.id, j.kind_id AS kind, j.model_id AS model
+             FROM queue_app_job j
+             JOIN queue_app_kind k ON k.key = j.kind_id
+             JOIN queue_app_generationmodel m ON m.key = j.model_id
+            WHERE k.medium <> m.medium""",
+    ),
+    Rule(
+        "I43",
+        "A queued job waits for the time that its client asked for.",
+        """SELECT id, client_not_before, not_before FROM queue_app_job
+            WHERE state = 'queued' AND client_not_before > %(at)s AND (not_before IS NULL OR not_before < client_not_before)""",
+    ),
+    Rule(
+        "I43",
+        "No job is queued two sweeps after its deadline.",
+        """SELECT id, deadline FROM queue_app_job
+            WHERE state = 'queued' AND deadline < %(at)s - %(late)s * interval '1 second'""",
+    ),
     # --- history ----------------------------------------------------------------------------------------------------
     Rule(
         "I23",

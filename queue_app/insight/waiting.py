@@ -37,7 +37,8 @@ class Outlook:
             return []
         found = self.floor.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
         if job.not_before and job.not_before > self.at:
-            found.append(Blocker("not_before", "", 0, 0, job.not_before, "asked for, or a pause before its next try"))
+            why = "asked for" if job.not_before == job.client_not_before else "a pause before its next try"
+            found.append(Blocker("not_before", "", 0, 0, job.not_before, why))
         if not found:
             found.append(Blocker("jobs_ahead", job.model_id, place - 1, self._slots(job)))
         return found

@@ -98,12 +98,12 @@ class Migration(migrations.Migration):
                 ('prompt', models.TextField()),
                 ('parameters', models.JSONField(default=dict)),
                 ('metadata', models.JSONField(default=dict)),
-                ('callback_url', models.URLField(blank=True, max_length=2000)),
-                ('deadline', models.DateTimeField(blank=True, null=True)),
+                ('deadline', models.DateTimeField(blank=True, help_text="The client's wish: not started by then, it fails.", null=True)),
+                ('client_not_before', models.DateTimeField(blank=True, help_text="The client's wish; a retry keeps it.", null=True)),
                 ('priority', models.SmallIntegerField(default=0)),
                 ('priority_reasons', models.JSONField(default=list)),
                 ('order_key', models.BigIntegerField()),
-                ('not_before', models.DateTimeField(blank=True, null=True)),
+                ('not_before', models.DateTimeField(blank=True, help_text="When it enters its lane: the client's wish, or the wait before its next try.", null=True)),
                 ('held', models.BooleanField(default=False, help_text='Its batch is paused.')),
                 ('state', models.CharField(choices=[('queued', 'Queued'), ('submitting', 'Submitting'), ('running', 'Running'), ('unknown', 'Outcome unknown'), ('cancelling', 'Cancel asked'), ('storing', 'Storing'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=12)),
                 ('event_seq', models.PositiveIntegerField(default=0)),
@@ -131,7 +131,7 @@ class Migration(migrations.Migration):
                 ('archived_at', models.DateTimeField(blank=True, help_text="Cleared from the queue's view; kept for history.", null=True)),
             ],
             options={
-                'permissions': [('force_fail_job', 'Can end a job by force'), ('operate_queue', "Can cancel, retry and move anyone's jobs, and pause"), ('view_provider_data', 'Can see what providers were sent and answered')],
+                'permissions': [('force_fail_job', 'Can end a job by force'), ('operate_queue', "Can cancel, retry and move anyone's jobs, and pause"), ('view_provider_data', 'Can see what providers were sent and answered'), ('submit_restricted_kinds', 'Can submit jobs of restricted types'), ('exceed_normal_priority', 'Can submit jobs above normal priority')],
             },
         ),
         migrations.CreateModel(
@@ -153,6 +153,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('key', models.CharField(max_length=60, primary_key=True, serialize=False)),
                 ('label', models.CharField(max_length=100)),
+                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page')], help_text='Only models of this medium take its jobs.', max_length=10)),
+                ('restricted', models.BooleanField(default=False, help_text='Only users with the right “Can submit jobs of restricted types” may submit it.')),
                 ('default_priority', models.SmallIntegerField(default=0)),
                 ('max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Empty: no limit of its own.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='jobs at once')),
                 ('timeout_seconds', models.PositiveIntegerField(default=600, validators=[django.core.validators.MinValueValidator(60)])),
@@ -246,8 +248,6 @@ class Migration(migrations.Migration):
                 ('peak_factor', models.DecimalField(decimal_places=2, default=1.5, max_digits=4, validators=[django.core.validators.MinValueValidator(1)])),
                 ('user_max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Empty: no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='jobs at once, each user')),
                 ('bulk_priority', models.SmallIntegerField(default=-10, help_text='Priority of a campaign of more than 20 cells.')),
-                ('fair_share', models.BooleanField(default=False, help_text='Within a priority, accounts take turns.')),
-                ('aging_minutes', models.PositiveIntegerField(blank=True, help_text="Minutes of waiting that raise a job's priority by one step. Empty: off.", null=True)),
                 ('paused', models.BooleanField(default=False)),
                 ('paused_reason', models.CharField(blank=True, max_length=200)),
                 ('paused_until', models.DateTimeField(blank=True, null=True)),
@@ -657,7 +657,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(models.F('model'), django.db.models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), models.F('order_key'), models.F('id'), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), include=('kind', 'batch', 'owner', 'priority'), name='job_lane'),
+            index=models.Index(models.F('model'), django.db.models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), models.F('order_key'), models.F('id'), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), include=('kind', 'batch', 'owner', 'priority', 'deadline'), name='job_lane'),
         ),
         migrations.AddIndex(
             model_name='job',
@@ -670,6 +670,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='job',
             index=models.Index(condition=models.Q(('not_before__isnull', False), ('state', 'queued')), fields=['not_before'], name='job_later'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('deadline__isnull', False), ('state', 'queued')), fields=['deadline'], name='job_start_by'),
         ),
         migrations.AddIndex(
             model_name='job',

@@ -20,10 +20,14 @@ class Backoff(models.TextChoices):
 
 
 class Kind(models.Model):
-    """What sort of job: default priority, limit, timeout, retries, pipeline."""
+    """What sort of job: medium, default priority, limit, timeout, retries, pipeline."""
 
     key = models.CharField(max_length=60, primary_key=True)
     label = models.CharField(max_length=100)
+    medium = models.CharField(max_length=10, choices=Medium.choices, help_text="Only models of this medium take its jobs.")
+    restricted = models.BooleanField(
+        default=False, help_text="Only users with the right “Can submit jobs of restricted types” may submit it."
+    )
     default_priority = models.SmallIntegerField(default=0)
     max_concurrent = models.PositiveSmallIntegerField(
         "jobs at once", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no limit of its own."

@@ -124,6 +124,10 @@ class JobQuerySet(models.QuerySet["Job"]):
     def with_status(self, status: str) -> Self:
         return self.filter(state__in=STATES_OF_STATUS[status])
 
+    def in_time(self, at: datetime) -> Self:
+        """Jobs without a deadline, and those whose deadline is still to come."""
+        return self.filter(Q(deadline=None) | Q(deadline__gt=at))
+
     def in_dispatch_order(self) -> Self:
         return self.order_by("-priority", "order_key", "id")
 
@@ -181,14 +185,16 @@ class Job(models.Model):
     prompt = models.TextField()
     parameters = models.JSONField(default=dict)
     metadata = models.JSONField(default=dict)
-    callback_url = models.URLField(max_length=2000, blank=True)
-    deadline = models.DateTimeField(null=True, blank=True)
+    deadline = models.DateTimeField(null=True, blank=True, help_text="The client's wish: not started by then, it fails.")
+    client_not_before = models.DateTimeField(null=True, blank=True, help_text="The client's wish; a retry keeps it.")
 
     # its place in the queue
     priority = models.SmallIntegerField(default=0)
     priority_reasons = models.JSONField(default=list)
     order_key = models.BigIntegerField()
-    not_before = models.DateTimeField(null=True, blank=True)
+    not_before = models.DateTimeField(
+        null=True, blank=True, help_text="When it enters its lane: the client's wish, or the wait before its next try."
+    )
     held = models.BooleanField(default=False, help_text="Its batch is paused.")
 
     # where it is; written by `lifecycle` alone
@@ -232,6 +238,8 @@ class Job(models.Model):
             ("force_fail_job", "Can end a job by force"),
             ("operate_queue", "Can cancel, retry and move anyone's jobs, and pause"),
             ("view_provider_data", "Can see what providers were sent and answered"),
+            ("submit_restricted_kinds", "Can submit jobs of restricted types"),
+            ("exceed_normal_priority", "Can submit jobs above normal priority"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(tickets__gte=1), name="job_is_never_free"),
@@ -248,7 +256,7 @@ class Job(models.Model):
                 F("priority") * -1,
                 F("order_key"),
                 F("id"),
-                include=["kind", "batch", "owner", "priority"],
+                include=["kind", "batch", "owner", "priority", "deadline"],
                 name="job_lane",
                 condition=Q(state="queued", held=False, not_before=None),
             ),
@@ -262,6 +270,7 @@ class Job(models.Model):
             # counts of all that waits: equal entries are kept as one, so that a million of them are a few MB
             models.Index(fields=["model", "priority"], name="job_waiting_count", condition=Q(state="queued")),
             models.Index(fields=["not_before"], name="job_later", condition=Q(state="queued", not_before__isnull=False)),
+            models.Index(fields=["deadline"], name="job_start_by", condition=Q(state="queued", deadline__isnull=False)),
             # tens of rows: limits, due checks and the sweep read these
             models.Index(fields=["state", "next_check_at"], name="job_in_flight", condition=Q(state__in=IN_FLIGHT_STATES)),
             # finished jobs: the summary of the last 24 h, usage, and the durations behind estimates

@@ -43,10 +43,6 @@ class QueueSettings(models.Model):
         "jobs at once, each user", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no limit."
     )
     bulk_priority = models.SmallIntegerField(default=-10, help_text="Priority of a campaign of more than 20 cells.")
-    fair_share = models.BooleanField(default=False, help_text="Within a priority, accounts take turns.")
-    aging_minutes = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Minutes of waiting that raise a job's priority by one step. Empty: off."
-    )
     paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=200, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)

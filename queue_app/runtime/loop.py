@@ -137,6 +137,7 @@ def _round(at: datetime, *, claims: bool) -> int:
     """
     handed_out = hand_out(lifecycle.lease_due(at))
     if claims:
+        _alone(lifecycle.fail_overdue, at)
         dispatch.wake_due(at=at)
         handed_out += hand_out((lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at))
     handed_out += hand_out_bulk(bulk.lease_due(at=at))

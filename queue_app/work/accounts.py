@@ -113,13 +113,16 @@ def too_many_unknowns(account: ProviderAccount, *, at: datetime) -> None:
     """
     Three answers lost in ten minutes, found again or not: stop buying there until a person has looked.
 
-    Calls in which our own process died do not count: they say nothing about the provider, and a restarted machine must go on.
+    Calls in which our own process died do not count: they say nothing about the provider, and a restarted machine must go on. Nor
+    do calls from before a person resumed the account: whoever did has looked at them.
     """
     answer_lost = JobEvent.objects.filter(
         job=OuterRef("job"), attempt=OuterRef("attempt__number"), to_state=State.UNKNOWN, actor="worker"
     )
     # each unknown has a review item, and there are few of those
     reviewed = ReviewItem.objects.filter(attempt__account=account, opened_at__gte=at - UNKNOWNS_WITHIN)
+    if resumed_at := policy.last_resume(account, at=at):
+        reviewed = reviewed.filter(attempt__called_at__gte=resumed_at)
     unknown = reviewed.filter(Exists(answer_lost)).values("attempt").distinct().count()
     if unknown >= UNKNOWNS:
         _pause(account, f"{unknown} outcomes unknown within 10 min; look at the provider's own list before you resume.", at=at)

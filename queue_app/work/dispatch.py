@@ -32,7 +32,8 @@ _HEADS = """
           FROM queue_app_job job
          WHERE job.model_id = lane.model_id AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
            AND job.kind_id <> ALL(%(kinds)s) AND job.owner_id <> ALL(%(users)s)
-           AND (job.batch_id IS NULL OR job.batch_id <> ALL(%(batches)s)) {seek}
+           AND (job.batch_id IS NULL OR job.batch_id <> ALL(%(batches)s))
+           AND (job.deadline IS NULL OR job.deadline > %(at)s) {seek}
          ORDER BY job.priority * -1, job.order_key, job.id
          LIMIT %(page)s
      ) head
@@ -51,6 +52,7 @@ _LOCK = """
 _DUE = """
     SELECT least(
         (SELECT min(not_before) FROM queue_app_job WHERE state = 'queued' AND not_before IS NOT NULL),
+        (SELECT min(deadline) FROM queue_app_job WHERE state = 'queued' AND deadline IS NOT NULL),
         (SELECT min(cooldown_until) FROM queue_app_provideraccount WHERE cooldown_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_provideraccount WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_modelconcurrencylimit WHERE paused_until > %(at)s),
@@ -109,7 +111,7 @@ def wake_due(*, at: datetime) -> int:
 
 
 def next_due(*, at: datetime) -> Due:
-    """What will be due untold: a delay, the end of a pause or a cool-down; a check, a lease, a message, a bulk action."""
+    """What will be due untold: a delay, a deadline, the end of a pause or cool-down; a check, a lease, a message, a bulk act."""
     with connection.cursor() as cursor:
         cursor.execute(_DUE, {"at": at})
         return Due(*cursor.fetchone())
@@ -174,6 +176,7 @@ def _in_dispatch_order(floor: Floor, full: dict[str, set[str]]) -> Iterator[Head
 
 def _heads(floor: Floor, models: list[str], full: dict[str, set[str]], *, after: Head | None) -> list[Head]:
     values: dict[str, Any] = {
+        "at": floor.at,
         "models": models,
         "kinds": list(full["kind"]),
         "users": [int(key) for key in full["user"]],

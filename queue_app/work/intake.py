@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.db import transaction
 
@@ -16,6 +15,7 @@ from queue_app.models import Batch, GenerationModel, Job, Kind, User
 from queue_app.rules import parameters as parameter_rules
 from queue_app.rules import pricing, priority
 from queue_app.work import room
+from queue_app.work.roles import Right
 
 PROMPT_MOST = 32_000
 METADATA_MOST = 16_000
@@ -27,8 +27,8 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON; not a backslas
 @dataclass(frozen=True)
 class Draft:
     """
-    What one job is asked to be. ``priority`` and ``kind`` are the queue's choice when not given; ``priority_reason`` names the
-    rule of a priority that its owner did not ask for.
+    What one job is asked to be. ``priority`` and ``kind`` are the queue's choice when not given; ``priority_reasons`` name the
+    rules of a priority that its owner did not ask for.
     """
 
     model: str
@@ -36,10 +36,9 @@ class Draft:
     kind: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     priority: int | None = None
-    priority_reason: str = ""
+    priority_reasons: Sequence[str] = ()
     deadline: datetime | None = None
     not_before: datetime | None = None
-    callback_url: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -69,6 +68,14 @@ class ModelNotAvailable(Exception):
         super().__init__(f"{model} cannot be bought now: no provider offers it. Available now: {others}.")
 
 
+class KindRestricted(Exception):
+    """The kind needs a right that the owner lacks; nothing was written."""
+
+    def __init__(self, kind: str, index: int = 0):
+        self.kind, self.index = kind, index
+        super().__init__(f"“{kind}” is restricted. Ask staff for the right to submit it, or choose another kind.")
+
+
 @transaction.atomic
 def enqueue(
     owner: User,
@@ -85,6 +92,7 @@ def enqueue(
 
     :raises IntakeRefused: something in them is wrong; every problem is listed.
     :raises ModelNotAvailable: a model is known and nobody offers it now.
+    :raises KindRestricted: a kind needs a right that the owner lacks.
     :raises NotEnoughTickets: the owner's wallet holds less than the sum.
     """
     if batch is None and batch_name is not None and (problems := _batch_problems(batch_name, max_concurrent)):
@@ -104,6 +112,7 @@ def price(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Job]:
 
     :raises IntakeRefused: something in them is wrong; every problem is listed.
     :raises ModelNotAvailable: a model is known and nobody offers it now.
+    :raises KindRestricted: a kind needs a right that the owner lacks.
     """
     if not 1 <= len(drafts) <= JOBS_MOST:
         raise IntakeRefused([Problem(0, "jobs", f"Send 1 to {JOBS_MOST} jobs at once, not {len(drafts)}.")])
@@ -111,6 +120,8 @@ def price(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Job]:
     jobs = [job for index, draft in enumerate(drafts) if (job := reader.job(index, draft))]
     if reader.problems:
         raise IntakeRefused(reader.problems)
+    if reader.restricted:
+        raise reader.restricted[0]
     return jobs
 
 
@@ -118,7 +129,7 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
     Queue failed and cancelled jobs again at today's price (T21). The rows are locked by the caller.
 
-    :raises MoveRefused: one of them is neither failed nor cancelled.
+    :raises MoveRefused: one of them is neither failed nor cancelled, or its deadline has passed.
     :raises ModelNotAvailable: nobody offers its model now.
     :raises NotEnoughTickets: nothing is written.
     """
@@ -130,14 +141,21 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     lifecycle.queue_again(jobs, at=at, actor=actor)
 
 
-def default_priority(model: GenerationModel) -> int:
-    """The priority of a job of this model that asks for none."""
-    return Kind.objects.get(pk=model.medium).default_priority
+def restriction(kind: Kind, owner: User, index: int = 0) -> KindRestricted | None:
+    """Return why this user may not submit jobs of a kind; ``None`` if they may (I41)."""
+    return KindRestricted(kind.key, index) if kind.restricted and not owner.has_perm(Right.SUBMIT_RESTRICTED) else None
 
 
-def by_default(kind: str) -> str:
-    """The reason of such a priority."""
-    return f"default of {kind}"
+def default_priority(kind: Kind, owner: User) -> tuple[int, list[str]]:
+    """The priority of a job of this kind that asks for none, with its reasons."""
+    return computed_priority(owner, kind.default_priority, [f"default of {kind.key}"])
+
+
+def computed_priority(owner: User, level: int, reasons: Sequence[str]) -> tuple[int, list[str]]:
+    """A priority that a rule came to, as its owner may have it: above normal it takes a right (I41)."""
+    if level <= priority.NORMAL or owner.is_staff or owner.has_perm(Right.EXCEED_NORMAL):
+        return level, [*reasons]
+    return priority.NORMAL, [*reasons, f"lowered from {level} to {priority.NORMAL}: more than normal takes a right"]
 
 
 def text_problem(value: str) -> str | None:
@@ -163,15 +181,6 @@ def _metadata_problem(metadata: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets or a port that are none
-        return False
-    return sound and len(url) <= 2000 and not text_problem(url) and not any(letter.isspace() for letter in url)
-
-
 def _batch_problems(name: str, max_concurrent: int | None) -> list[Problem]:
     found = []
     if problem := text_problem(name):
@@ -193,6 +202,7 @@ class _Reader:
         self.offered = room.usable_routes(self.models)
         self.kinds = Kind.objects.in_bulk()
         self.problems: list[Problem] = []
+        self.restricted: list[KindRestricted] = []
 
     def job(self, index: int, draft: Draft) -> Job | None:
         before = len(self.problems)
@@ -220,10 +230,10 @@ class _Reader:
             prompt=draft.prompt,
             parameters=settled,
             metadata=dict(draft.metadata),
-            callback_url=draft.callback_url,
             deadline=draft.deadline,
             priority=level,
             priority_reasons=reasons,
+            client_not_before=draft.not_before,
             not_before=draft.not_before if draft.not_before and draft.not_before > self.at else None,
             preview=route.account.is_preview,
         )
@@ -235,6 +245,13 @@ class _Reader:
         kind = self.kinds.get(key)
         if kind is None:
             self._say(index, "kind", f"There is no kind “{key[:60]}”. Kinds: {', '.join(sorted(self.kinds))}.")
+            return None
+        if kind.medium != model.medium:
+            fitting = ", ".join(sorted(one.key for one in self.kinds.values() if one.medium == model.medium))
+            words = f"“{key}” is a kind of {kind.medium}, and {model.key} makes a {model.medium}. Choose one of: {fitting}."
+            self._say(index, "kind", words)
+        elif refusal := restriction(kind, self.owner, index):
+            self.restricted.append(refusal)
         return kind
 
     def _check_prompt(self, index: int, prompt: str) -> None:
@@ -251,22 +268,28 @@ class _Reader:
         if draft.priority is not None and not priority.LOWEST <= draft.priority <= priority.HIGHEST:
             self._say(index, "priority", f"priority is a whole number from {priority.LOWEST} to {priority.HIGHEST}.")
         elif (
-            draft.priority is not None and draft.priority > priority.NORMAL and not (draft.priority_reason or self.owner.is_staff)
+            draft.priority is not None
+            and draft.priority > priority.NORMAL
+            and not (draft.priority_reasons or self.owner.is_staff)
         ):
             self._say(
                 index, "priority", f"Only staff may ask for more than normal ({priority.NORMAL}); send {priority.NORMAL} or less."
             )
         if draft.not_before and draft.not_before > self.at + timedelta(days=366):
             self._say(index, "not_before", "not_before lies more than a year ahead; choose a nearer time.")
-        if draft.callback_url and not _is_web_address(draft.callback_url):
-            self._say(index, "callback_url", "callback_url must be an http(s) address of at most 2000 characters.")
+        if draft.deadline and draft.deadline <= self.at:
+            self._say(index, "deadline", "The deadline has passed; choose a later time, or leave it out.")
+        elif draft.deadline and draft.not_before and draft.deadline <= draft.not_before:
+            self._say(index, "deadline", "The deadline is not after not_before, so it could never start; choose a later time.")
 
     def _priority(self, draft: Draft, kind: Kind) -> tuple[int, list[str]]:
+        if draft.priority is not None and not draft.priority_reasons:
+            return draft.priority, ["asked for"]
         if draft.priority is not None:
-            return draft.priority, [draft.priority_reason or "asked for"]
+            return computed_priority(self.owner, draft.priority, draft.priority_reasons)
         if kind.key == "page":
-            return priority.score(draft.metadata, draft.deadline, at=self.at)
-        return kind.default_priority, [by_default(kind.key)]
+            return computed_priority(self.owner, *priority.score(draft.metadata, draft.deadline, at=self.at))
+        return default_priority(kind, self.owner)
 
     def _say(self, index: int, name: str, message: str) -> None:
         self.problems.append(Problem(index, name, message))

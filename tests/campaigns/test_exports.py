@@ -63,7 +63,7 @@ def rows(campaign):
 class TestTheCsv:
     def test_has_every_cell_with_its_values_state_money_and_address(self, campaign, owner):
         judge(campaign, owner, n1="approved")
-        review.write_note(cell(campaign, 1), "Lovely, “really”.")
+        review.write_note(cell(campaign, 1), "Lovely, “really”.", at=NOON, by=owner)
 
         first, *_, last = found = rows(campaign)
 
@@ -76,7 +76,7 @@ class TestTheCsv:
         assert first["prompt"].startswith("The parcel opens.")
 
     def test_has_a_row_for_each_version_and_the_review_with_the_latest(self, campaign, owner):
-        make_again(cell(campaign, 1), "A brighter one.", at=NOON, actor="owner")
+        make_again(cell(campaign, 1), "A brighter one.", at=NOON, by=owner)
         bring(cell(campaign, 1).job, "completed")
         judge(campaign, owner, n1="winner")
 
@@ -131,7 +131,7 @@ class TestTheZip:
         assert max(map(len, pieces)) < 2 * exports.CHUNK_BYTES
 
     def test_packs_the_version_that_was_judged(self, campaign, owner):
-        make_again(cell(campaign, 1), "A brighter one.", at=NOON, actor="owner")
+        make_again(cell(campaign, 1), "A brighter one.", at=NOON, by=owner)
         bring(cell(campaign, 1).job, "completed")
         judge(campaign, owner, n1="approved")
 

@@ -121,7 +121,13 @@ class TestOpening:
 
     def test_duration_and_ratio_are_those_of_the_model(self, tab):
         assert re.findall(r">(\d+) s<", tab.field("duration")) == ["4", "5", "8", "10", "12", "16", "20"]
-        assert "sora-2 has no loop" in tab.text
+        assert "Loop" not in tab.text and 'name="loop"' not in tab.html, "no model offers it"
+
+    def test_loop_is_there_for_a_model_that_offers_it(self, web):
+        parameters = GenerationModel.objects.get(pk="sora-2").parameters | {"loop": {"values": [False, True], "default": False}}
+        GenerationModel.objects.filter(pk="sora-2").update(parameters=parameters)
+
+        assert 'name="loop"' in web.get(NEW).content.decode()
 
     def test_has_no_inline_script_or_style(self, tab):
         assert not re.search(r"<script(?![^>]* src=)|\sstyle=|\son\w+=", tab.html)

@@ -297,7 +297,7 @@ class TestJobPage:
         campaign = make_campaign(owner, name="Autumn scent")
         old = jobs_of(campaign)[0]
         bring(old, State.FAILED)
-        launch.make_again(campaign.combinations.order_by("index")[0], "Slower.", at=NOON, actor="user")
+        launch.make_again(campaign.combinations.order_by("index")[0], "Slower.", at=NOON, by=owner)
         said = text_of(look(web, f"/jobs/{old.pk}/"))
         assert "Campaign Autumn scent Cell UGC, Energetic Version 1, a newer one is there" in said
 

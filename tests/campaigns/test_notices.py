@@ -29,7 +29,7 @@ def test_counts_each_cell_once_by_its_latest_version() -> None:
     owner = UserFactory(email="ana@example.com")
     campaign = make_campaign(owner)
     bring(jobs_of(campaign)[0], State.FAILED)
-    launch.make_again(campaign.combinations.order_by("index")[0], "Slower.", at=NOON, actor="user")
+    launch.make_again(campaign.combinations.order_by("index")[0], "Slower.", at=NOON, by=owner)
     for job in jobs_of(campaign)[1:]:
         bring(job, State.COMPLETED)
     message = told_of(campaign)

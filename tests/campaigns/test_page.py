@@ -445,7 +445,7 @@ class TestCancel:
     def test_by_staff_is_in_the_audit(self, client_for: Login, owner: User) -> None:
         campaign, staff = make_campaign(owner), operator()
         client_for(staff).post(reverse("campaigns:cancel", args=[campaign.pk]), {"reason": "asked by phone"})
-        entry = AuditEntry.objects.get(action="cancel campaign")
+        entry = AuditEntry.objects.get(action="cancel batch")
         assert (entry.actor, entry.reason, entry.after["cancelled"]) == (staff, "asked by phone", 4)
 
     def states(self, campaign: Campaign) -> dict[str, int]:
@@ -532,7 +532,7 @@ class TestRetryFailed:
         old = jobs_of(campaign)[0]
         bring(old, State.FAILED)
         cell = campaign.combinations.order_by("index")[0]
-        launch.make_again(cell, "The parcel opens, slowly.", at=NOON, actor="user")
+        launch.make_again(cell, "The parcel opens, slowly.", at=NOON, by=owner)
         assert "Retry" not in text_of(look(web, page(campaign)))
         web.post(reverse("campaigns:retry-failed", args=[campaign.pk]), {"jobs": "1", "tickets": "4"})
         assert Job.objects.get(pk=old.pk).state == State.FAILED

@@ -80,7 +80,7 @@ class TestAVerdict:
     def test_goes_when_the_cell_is_made_again_and_its_versions_stay(self, campaign, owner):
         review.judge(cell(campaign, 1), "winner", at=NOON, by=owner)
 
-        make_again(cell(campaign, 1), "Another prompt.", at=NOON, actor="owner")
+        make_again(cell(campaign, 1), "Another prompt.", at=NOON, by=owner)
 
         (card,) = review.cards(campaign, [cell(campaign, 1).pk])
         assert cell(campaign, 1).review == ""
@@ -89,23 +89,23 @@ class TestAVerdict:
 
 
 class TestANote:
-    def test_is_kept_without_a_verdict_and_trimmed(self, campaign):
-        review.write_note(cell(campaign, 4), "  Too dark.\r\nBrighter.  ")
+    def test_is_kept_without_a_verdict_and_trimmed(self, campaign, owner):
+        review.write_note(cell(campaign, 4), "  Too dark.\r\nBrighter.  ", at=NOON, by=owner)
 
         assert cell(campaign, 4).note == "Too dark.\nBrighter."
 
     @pytest.mark.parametrize(("text", "words"), [("x" * 1_003, "Shorten it by 3"), ("a\x00b", "NUL")])
-    def test_that_cannot_be_kept_says_why(self, campaign, text, words):
+    def test_that_cannot_be_kept_says_why(self, campaign, text, words, owner):
         with pytest.raises(NoteRefused, match=words):
-            review.write_note(cell(campaign, 1), text)
+            review.write_note(cell(campaign, 1), text, at=NOON, by=owner)
 
 
 class TestTheResults:
     def test_are_the_cells_that_have_delivered_in_the_order_of_the_matrix(self, campaign):
         assert [one.index for one in review.results(campaign)] == [1, 2, 3]
 
-    def test_keep_a_cell_that_is_being_made_again(self, campaign):
-        make_again(cell(campaign, 2), "Another prompt.", at=NOON, actor="owner")
+    def test_keep_a_cell_that_is_being_made_again(self, campaign, owner):
+        make_again(cell(campaign, 2), "Another prompt.", at=NOON, by=owner)
 
         found = review.results(campaign)
 
@@ -251,8 +251,8 @@ class TestJudging:
 
 
 class TestOneCell:
-    def test_shows_its_versions_side_by_side_the_latest_first(self, campaign, visitor):
-        make_again(cell(campaign, 1), "Another prompt.", at=NOON, actor="owner")
+    def test_shows_its_versions_side_by_side_the_latest_first(self, campaign, visitor, owner):
+        make_again(cell(campaign, 1), "Another prompt.", at=NOON, by=owner)
 
         html = visitor.get(address("cell", campaign, 1)).content.decode()
 
@@ -286,7 +286,7 @@ class TestOneCell:
         html = visitor.get(place, {"seen": seen}, **HTMX).content.decode()
         assert 'id="again-make" hx-swap-oob="true"' in html and "version-1" not in html and "verdict-acts" not in html
 
-        make_again(cell(campaign, 1), "Another prompt.", at=NOON, actor="owner")
+        make_again(cell(campaign, 1), "Another prompt.", at=NOON, by=owner)
         html = visitor.get(place, {"seen": seen_in(html)}, **HTMX).content.decode()
         assert 'id="versions" hx-swap-oob="true"' in html
         assert re.findall(r'id="version-(\d)" aria-label="Version \d">', html) == ["2", "1"]
@@ -317,8 +317,8 @@ class TestOneCell:
         assert "Version 2 was made before from this form. Nothing was bought twice." in answer.content.decode()
         assert cell(campaign, 1).versions.count() == 2
 
-    def test_buys_nothing_for_a_form_whose_version_came_from_another_prompt_and_keeps_the_text(self, campaign, visitor):
-        make_again(cell(campaign, 1), "Another prompt.", at=NOON, actor="owner")
+    def test_buys_nothing_for_a_form_whose_version_came_from_another_prompt_and_keeps_the_text(self, campaign, visitor, owner):
+        make_again(cell(campaign, 1), "Another prompt.", at=NOON, by=owner)
         bring(cell(campaign, 1).job, "failed")
 
         answer = visitor.post(address("again", campaign, 1), {"prompt": "A brighter one.", "price": "4", "number": "2"})

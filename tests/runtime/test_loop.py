@@ -47,6 +47,19 @@ class TestTurn:
         assert Job.objects.get().state == State.SUBMITTING
 
     @pytest.mark.usefixtures("time_stands_still")
+    def test_a_deadline_fails_the_job_that_has_not_started_by_then(
+        self, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        QueueSettings.objects.update(paused=True)
+        ends_at = clock.now() + timedelta(seconds=0.5)
+        JobFactory(deadline=ends_at)
+        assert dispatcher.turn(woken=True) == 0.5
+        assert Job.objects.get().state == State.QUEUED
+        monkeypatch.setattr(clock, "now", lambda: ends_at)
+        dispatcher.turn(woken=False)
+        assert (Job.objects.get().state, Job.objects.get().error_code) == (State.FAILED, "deadline_passed")
+
+    @pytest.mark.usefixtures("time_stands_still")
     def test_the_end_of_a_pause_that_was_foreseen_is_claimed_at_without_a_wake_up(
         self, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -15,7 +15,7 @@ from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, AuditEntry, Job, Outcome, ProviderAccount, State
 from queue_app.providers import openai_videos
 from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteRef, SubmitRequest, TaskState
-from queue_app.work import accounts, dispatch, room, submission
+from queue_app.work import accounts, dispatch, policy, room, submission
 from tests.factories import UserFactory, begun
 from tests.processes import free_port, wait_for
 from tests.providers.wire import WireServer, answer
@@ -327,6 +327,31 @@ class TestALostAnswer:
         account = account_of(bought())
         assert account.paused and account.paused_reason.startswith("3 outcomes unknown within 10 min")
         assert AuditEntry.objects.get().after["paused"] is True
+
+    def test_counts_from_the_resume_once_a_person_has_resumed_the_account(self, vendor: WireServer):
+        operator = UserFactory(staff=True)
+        vendor.says(*[answer(500)] * 7)
+        in_flight = begun(queued(), at=clock.now())
+        for number in (1, 2, 3):
+            account = account_of(bought())
+            assert account.paused == (number == 3)
+        later(1)
+        policy.change(account, at=clock.now(), actor=operator, paused=False, paused_reason="", paused_until=None)
+
+        submission.submit(*in_flight)
+        for number in (1, 2):
+            assert not account_of(bought()).paused, f"the {number}. since the resume"
+
+        assert account_of(bought()).paused
+
+    def test_counts_from_the_end_that_a_person_set_for_the_pause(self, vendor: WireServer):
+        vendor.says(*[answer(500)] * 4)
+        for _ in range(3):
+            account = account_of(bought())
+        later(1)
+        policy.change(account, at=clock.now(), actor=UserFactory(staff=True), paused_until=clock.now())
+
+        assert account_of(bought()).paused_until is not None, "it was not paused anew"
 
     def test_does_not_pause_the_account_when_it_was_our_own_worker_that_died(self, vendor: WireServer):
         for _ in range(4):

@@ -118,7 +118,8 @@ def end_cooldown(site: AdminSite, request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         key = _asked(request.POST)[1]
         account = _record("account", key)
-        policy.change(account, at=clock.now(), actor=user, cooldown_until=None, lowered_by=0, lowered_at=None)
+        whole: dict[str, Any] = {"cooldown_until": None, "lowered_by": 0, "lowered_at": None, "failures_in_a_row": 0}
+        policy.change(account, at=clock.now(), actor=user, **whole)
         messages.success(request, f"Account {key} is used at its whole limit again. The next 429 answer lowers it anew.")
     return redirect("admin:index")
 
