@@ -14,6 +14,7 @@ from typing import Literal
 
 from campaigns.rules.folding import Folded, fold, is_mark
 from campaigns.rules.patterns import LETTER, Pattern, compile_pattern, pattern_problem
+from queue_app.rules.words import one_line
 
 __all__ = ["Checker", "Hit", "Rule", "Verdict", "compile", "fold", "marked", "pattern_problem", "term_problem"]
 
@@ -56,8 +57,9 @@ class Hit:
     def advice(self) -> str:
         """What is wrong and how to mend it, in one line."""
         wrong = "is not allowed" if self.rule.severity == "block" else "is better avoided"
-        mend = f"Write “{self.rule.instead}” instead." if self.rule.instead else "Take it out."
-        return f"“{self.matched}” {wrong}: {self.rule.reason.rstrip('.')}. {mend}"
+        matched, reason, instead = map(one_line, (self.matched, self.rule.reason, self.rule.instead))
+        mend = f"Write “{instead}” instead." if instead else "Take it out."
+        return f"“{matched}” {wrong}: {reason.rstrip('.')}. {mend}"
 
 
 @dataclass(frozen=True, slots=True)
