@@ -69,7 +69,7 @@ class TestDraft:
         fields = {"action": "retry", "_selected_action": [wanted[0].pk], "select_across": "1"}
         page = unescape(admin.post(f"{LIST}?status=failed&q=heron", fields, follow=True).content.decode())
         assert "Retry 60 jobs?" in page
-        assert "Chosen: all with status failed, the words “heron”." in page
+        assert "Chosen: <bdi>all with status failed, the words “heron”</bdi>." in page
         assert BulkAction.objects.get().job_ids == [job.pk for job in wanted]
 
     def test_by_numbers(self, admin: Client) -> None:
@@ -281,7 +281,7 @@ class TestRun:
         job = make_job()
         press(admin, "cancel", job)
         page = step(admin, "confirm", reason="wrong brief")
-        assert "It starts in" in page and "Run now" in page and "“wrong brief”" in page
+        assert "It starts in" in page and "Run now" in page and "“<bdi>wrong brief</bdi>”" in page
         notes = admin.get(LIST).content.decode()
         for shown in (page, notes):  # read out once: what counts down beside it is hidden from screen readers
             assert re.search(r'<span aria-hidden="true">(?:It )?starts in <(?:b|span) data-until', shown)

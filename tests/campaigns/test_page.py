@@ -44,7 +44,7 @@ def page(campaign: Campaign, query: str = "") -> str:
 
 def text_of(html: str) -> str:
     """What a person reads, on one line."""
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    return " ".join(re.sub(r"<[^>]+>", " ", re.sub("</?bdi>", "", html)).split())
 
 
 def look(web: Client, address: str) -> str:
