@@ -209,6 +209,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
             "badge": display.badge(*_STATES[Phase(action.phase)]),
             "outcomes": _outcomes(action),
             "refusals": refusals[:REFUSALS],
+            "kept": bulk.JOBS_KEPT.days,
             "refused": action.results.get("refused", 0),
             "percent": 100 * action.worked // action.total,
             "option": _option(action),

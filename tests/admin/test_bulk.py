@@ -1,6 +1,7 @@
 """Bulk actions in the admin: drafted from the list or by address, shown before they are done, undone or stopped by a button."""
 
 import re
+from datetime import timedelta
 from html import escape, unescape
 from typing import Any
 
@@ -377,6 +378,14 @@ class TestRun:
         assert "nobody confirmed it" in unescape(
             admin.post(f"{ACTIONS}999/step/", {"do": "confirm"}, follow=True).content.decode()
         )
+
+    def test_its_page_is_shown_after_its_list_of_jobs_is_gone(self, admin: Client) -> None:
+        press(admin, "clear_completed", make_job(State.COMPLETED), make_job())
+        step(admin, "confirm")
+        action = run()
+        bulk.prune(at=action.ended_at + bulk.JOBS_KEPT + timedelta(seconds=1))  # type: ignore[operator]
+        text = unescape(admin.get(f"{ACTIONS}{action.pk}/change/").content.decode())
+        assert "2 of 2 jobs, 100 %" in text and "and why, is kept for 30 days" in text
 
     def test_the_page_answers_204_while_nothing_changed(self, admin: Client) -> None:
         press(admin, "cancel", make_job())
