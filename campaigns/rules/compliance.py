@@ -129,8 +129,8 @@ class Checker:
 
     def check(self, text: str) -> Verdict:
         """
-        Try every rule on the text. A pattern is tried on the text as written and, where that differs, on the folded one; a pattern
-        that says where words begin or end is tried on the folded one only.
+        Try every rule on the text. A pattern is tried on the text as written and, where that differs, on the folded one; one that
+        says where words begin or end, on the folded one only.
         """
         sentences = [self._read.get(sentence) or self._read_sentence(sentence) for sentence in text.split(_SENTENCE_END)]
         folded = Folded(text, _SENTENCE_END.join([sentence for sentence, _ in sentences]))
@@ -178,7 +178,7 @@ def _spans(pattern: Pattern, folded: Folded) -> Iterator[tuple[int, int]]:
 
 @lru_cache(maxsize=64)
 def _in_latin_words(text: str) -> str:
-    """The folded text with a stand-in for each letter beyond a to z, so that a word stays one to an engine that knows only those."""
+    """The folded text with a stand-in for each letter beyond a to z: a word stays one to an engine that knows only those."""
     return _OTHERS.sub(lambda other: LETTER if _is_spaced(other[0]) or is_mark(other[0]) else other[0], text)
 
 

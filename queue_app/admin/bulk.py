@@ -255,4 +255,3 @@ def _option(action: BulkAction) -> str:
 
 def _text(value: str) -> str:
     return value.replace("\x00", "").strip()[:300]
-

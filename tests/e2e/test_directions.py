@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 from campaigns import review
 from campaigns.launch import make_again
-from campaigns.models import Brand, Campaign, Combination, ComplianceRule, Draft
+from campaigns.models import Brand, Combination, ComplianceRule, Draft
 from queue_app import clock
 from queue_app.models import (
     Alert,
@@ -36,19 +36,20 @@ TURN = "\u202eturned"  # an override that nobody ends: all that follows in its l
 
 # Every text with the override must be alone in what the browser lays out by itself: an isolated element, or a block.
 BESIDE = """() => {
-    const isolates = (one) => { const style = getComputedStyle(one); return style.unicodeBidi.includes("isolate") || style.unicodeBidi === "plaintext"; };
-    const inline = (one) => getComputedStyle(one).display === "inline";
-    const home = (one) => { while (inline(one) && !isolates(one)) one = one.parentElement; return one; };
-    const shown = (text) => text.data.trim() && text.parentElement.checkVisibility() && !text.parentElement.closest("script, style, option, textarea, title, noscript");
+    const style = (one) => getComputedStyle(one);
+    const isolates = (one) => /isolate|plaintext/.test(style(one).unicodeBidi);
+    const home = (one) => { while (style(one).display === "inline" && !isolates(one)) one = one.parentElement; return one; };
+    const unseen = "script, style, option, textarea, title, noscript";
+    const shown = ({ data, parentElement: at }) => data.trim() && at.checkVisibility() && !at.closest(unseen);
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), lines = new Map();
     while (walker.nextNode()) if (shown(walker.currentNode)) {
         const at = home(walker.currentNode.parentElement);
         lines.set(at, [...(lines.get(at) || []), walker.currentNode.data.trim()]);
     }
-    const found = [];
-    for (const [at, texts] of lines) if (!at.closest("bdi") && (texts.length > 1 || texts.some((text) => text.indexOf("\\u202e") > 0)))
-        if (texts.some((text) => text.includes("\\u202e"))) found.push(`${at.tagName}.${at.className}#${at.id}: ${texts.join(" | ").slice(0, 160)}`);
-    return found;
+    const turned = (texts) => texts.some((text) => text.includes("\\u202e"));
+    const alone = (texts) => texts.length === 1 && texts[0].startsWith("\\u202e");
+    return [...lines].filter(([at, texts]) => turned(texts) && !alone(texts) && !at.closest("bdi"))
+        .map(([at, texts]) => `${at.tagName}.${at.className}#${at.id}: ${texts.join(" | ").slice(0, 160)}`);
 }"""
 
 
@@ -96,17 +97,19 @@ def addresses(shared_site: Site) -> tuple[Site, list[str]]:
         /campaigns/{c}/review/?verdict=winner /campaigns/{c}/review/1/ /campaigns/{c}/review/2/ /campaigns/{c}/review/4/
         /jobs/{q}/ /jobs/{f}/ /jobs/{u}/ /jobs/{m}/ /jobs/{q}/cancel/ /jobs/{f}/retry/
         /admin/ /admin/sections/ /admin/usage/ /admin/usage/?by=campaign /admin/stop/ /admin/pause/?what=model&key=sora-2
-        /admin/queue_app/job/ /admin/queue_app/job/{q}/change/ /admin/queue_app/job/{f}/change/ /admin/queue_app/job/{u}/change/
-        /admin/queue_app/job/{m}/change/ /admin/queue_app/bulkaction/ /admin/queue_app/bulkaction/{d}/change/
-        /admin/queue_app/bulkaction/{w}/change/ /admin/queue_app/reviewitem/ /admin/queue_app/reviewitem/{i}/change/
-        /admin/queue_app/batch/ /admin/queue_app/batch/{c}/change/ /admin/queue_app/alert/ /admin/queue_app/auditentry/
-        /admin/queue_app/apikey/ /admin/queue_app/wallet/ /admin/queue_app/wallet/{s}/change/ /admin/queue_app/ledgertransaction/
-        /admin/queue_app/modelconcurrencylimit/ /admin/queue_app/provideraccount/ /admin/queue_app/jobevent/
-        /admin/queue_app/attempt/ /admin/queue_app/outboxmessage/ /admin/campaigns/campaign/ /admin/campaigns/campaign/{c}/change/
-        /admin/campaigns/combination/ /admin/campaigns/brand/ /admin/campaigns/brand/{b}/change/ /admin/campaigns/brand/{b}/history/
-        /admin/campaigns/brand/{b}/delete/ /admin/campaigns/compliancerule/ /admin/queue_app/user/ /admin/queue_app/user/{s}/change/
     """
-    return shared_site, [one.format(**numbers) for one in paths.split()]
+    rows = """
+        queue_app/job/ queue_app/job/{q}/change/ queue_app/job/{f}/change/ queue_app/job/{u}/change/ queue_app/job/{m}/change/
+        queue_app/bulkaction/ queue_app/bulkaction/{d}/change/ queue_app/bulkaction/{w}/change/ queue_app/reviewitem/
+        queue_app/reviewitem/{i}/change/ queue_app/batch/ queue_app/batch/{c}/change/ queue_app/alert/ queue_app/auditentry/
+        queue_app/apikey/ queue_app/wallet/ queue_app/wallet/{s}/change/ queue_app/ledgertransaction/ queue_app/jobevent/
+        queue_app/modelconcurrencylimit/ queue_app/provideraccount/ queue_app/attempt/ queue_app/outboxmessage/
+        campaigns/campaign/ campaigns/campaign/{c}/change/ campaigns/combination/ campaigns/compliancerule/ campaigns/brand/
+        campaigns/brand/{b}/change/ campaigns/brand/{b}/history/ campaigns/brand/{b}/delete/ queue_app/user/
+        queue_app/user/{s}/change/
+    """
+    addresses = [*paths.split(), *(f"/admin/{row}" for row in rows.split())]
+    return shared_site, [one.format(**numbers) for one in addresses]
 
 
 @pytest.fixture
