@@ -1,12 +1,15 @@
 """Everything that can be set is read by code that acts on it: no empty promise in a form, in the API or in the settings (I42)."""
 
 import re
+from collections import Counter
 
 import pytest
+from django.conf import global_settings
 
 from tests import readers
 
 SETTINGS = ("genqueue_site/settings.py", "queue_app/studio/config.py")
+LIBRARIES = ("AXES_", "REST_", "SPECTACULAR_", "WHITENOISE_", "KNOX_", "CONTENT_SECURITY_")
 PLACES = readers.places()
 
 
@@ -23,6 +26,19 @@ def test_the_example_lists_every_variable_that_is_read():
     read |= set(re.findall(r"environ(?:\.get\(|, )\"([A-Z_]+)\"", sources)) | set(re.findall(r"\"([A-Z_]+_API_KEY)\"", sources))
 
     assert PLACES["environment"] == read
+
+
+def test_no_setting_is_there_for_nothing():
+    """Those that Django and the libraries do not know are named by a second line of ours, or by a library."""
+    ours = set(re.findall(r"^([A-Z][A-Z_]+)\b", (readers.ROOT / SETTINGS[0]).read_text(), re.M))
+    ours -= {*dir(global_settings), "Q_CLUSTER", "ROOT", "ROOT_URLCONF"} | {name for name in ours if name.startswith(LIBRARIES)}
+    sources = [
+        path.read_text() for name in ("queue_app", "campaigns", "genqueue_site") for path in (readers.ROOT / name).rglob("*.py")
+    ]
+    said = Counter(word for source in sources for word in re.findall(r"\b[A-Z][A-Z_]+\b", source))
+
+    assert {"TIMES", "PROVIDER_KEYS", "OUTBOX_CHANNELS"} <= ours
+    assert [name for name in ours if said[name] < 2] == []
 
 
 def forgets(deadline):
