@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -10,15 +9,14 @@ from queue_app import clock
 from queue_app.api import answers, queue_shapes
 from queue_app.api.authentication import caller
 from queue_app.api.shapes import JobLine, render
-from queue_app.api.views import View
-from queue_app.api.views import answers as answered
+from queue_app.api.views import View, call
 from queue_app.insight import board
 from queue_app.insight.shared import at_most_every
 from queue_app.models import JobEvent, User
 
 
 class Queue(View):
-    @extend_schema(operation_id="queue_read", responses=answered(queue_shapes.QueueOut))
+    @call("queue_read", queue_shapes.QueueOut)
     def get(self, request: Request) -> Response:
         """
         Counts, models, workers, and the first 100 jobs in flight and waiting: the caller's own, for staff everybody's.

@@ -211,10 +211,9 @@ class PurseOut(Shape):
     after = serializers.IntegerField(help_text="What would be left; below 0 when tickets are missing.")
 
 
-class PriceOut(Shape):
-    """What a job would cost; nothing was written."""
+class PricedJobOut(Shape):
+    """What a job would be, and cost."""
 
-    dry_run = serializers.BooleanField()
     model = serializers.CharField()
     kind = serializers.CharField()
     parameters = serializers.DictField()
@@ -222,6 +221,12 @@ class PriceOut(Shape):
     priority_reasons = serializers.ListField(child=serializers.CharField())
     preview = serializers.BooleanField()
     cost = CostOut()
+
+
+class PriceOut(PricedJobOut):
+    """What a job would cost; nothing was written."""
+
+    dry_run = serializers.BooleanField()
     wallet = PurseOut()
     affordable = serializers.BooleanField()
 
@@ -267,6 +272,18 @@ class BatchMadeOut(Shape):
     total = serializers.IntegerField()
     cost = BatchCostOut()
     url = serializers.CharField()
+
+
+class BatchPriceOut(Shape):
+    """What a batch would cost; nothing was written."""
+
+    dry_run = serializers.BooleanField()
+    batch = serializers.IntegerField(allow_null=True, help_text="Null: there is none.")
+    jobs = PricedJobOut(many=True)
+    total = serializers.IntegerField()
+    cost = BatchCostOut()
+    wallet = PurseOut()
+    affordable = serializers.BooleanField()
 
 
 class FieldProblem(Shape):
