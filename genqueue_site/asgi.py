@@ -7,12 +7,12 @@ happens to a request whose headers cannot be read.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import IO, Any
 
 import django
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.http import HttpResponse, JsonResponse, parse_cookie
+from django.http import HttpResponse, HttpResponseBase, JsonResponse, parse_cookie
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "genqueue_site.settings")
 django.setup(set_prefix=False)
@@ -21,9 +21,10 @@ from django.conf import settings  # noqa: E402 - what follows reads the settings
 
 from queue_app.api import errors  # noqa: E402
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 
 class TooLarge(Exception):
@@ -41,7 +42,7 @@ class Handler(ASGIHandler):
         except TooLarge:
             await self.send_response(_refusal(scope, 413), send)
 
-    def create_request(self, scope: Scope, body_file: IO[bytes]) -> tuple[ASGIRequest | None, HttpResponse | None]:
+    def create_request(self, scope: Message, body_file: IO[bytes]) -> tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]:
         try:
             request = ASGIRequest(scope, body_file)
         except ValueError:  # bytes that are no text, a parameter in an encoding that is none
@@ -62,7 +63,7 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
     too_large = told.isdigit() and int(told[:20]) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     received = 0
 
-    async def limited() -> MutableMapping[str, Any]:
+    async def limited() -> Message:
         nonlocal received
         if too_large:
             raise TooLarge
@@ -88,7 +89,7 @@ def _without_body(scope: Scope) -> tuple[Scope, Receive]:
     kept = [(name, value) for name, value in scope["headers"] if name not in (b"content-length", b"transfer-encoding")]
     is_asked = False
 
-    async def nothing() -> MutableMapping[str, Any]:
+    async def nothing() -> Message:
         nonlocal is_asked
         if is_asked:
             await asyncio.Event().wait()  # until the answer is sent, and this is cancelled
@@ -102,7 +103,7 @@ def _header(scope: Scope, wanted: bytes) -> bytes:
     return b"; ".join(value for name, value in scope["headers"] if name == wanted)
 
 
-def _refusal(scope: Scope, status: int) -> HttpResponse:
+def _refusal(scope: Message, status: int) -> HttpResponse:
     """A problem below ``/api/``, elsewhere its words."""
     problem = errors.refusal(status)
     if scope["path"].startswith(errors.BELOW):

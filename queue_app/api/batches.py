@@ -64,7 +64,7 @@ class RetryBatch(View):
             batches.retry_failed(batch, at=clock.now(), actor=actor(request))
             return {"batch": batch.pk}
 
-        return once(request, status=200, do=retry, render=lambda made: batch_answer(batch, request))
+        return once(request, status=200, do=retry, render=lambda _: batch_answer(batch, request))
 
 
 def batches_to_change(request: Request) -> BatchQuerySet:

@@ -1,5 +1,6 @@
 """The queue at a glance."""
 
+from dataclasses import asdict
 from typing import Any
 
 from rest_framework.request import Request
@@ -15,6 +16,9 @@ from queue_app.insight.shared import at_most_every
 from queue_app.models import JobEvent, User
 
 
+HIDDEN = {"host": None, "pid": None, "task": ""}  # of a worker, from all but staff: our machines, and others' jobs
+
+
 class Queue(View):
     @call("queue_read", queue_shapes.QueueOut)
     def get(self, request: Request) -> Response:
@@ -25,7 +29,9 @@ class Queue(View):
         """
         user, at = caller(request), clock.now()
         seen = board.shared(at=at)
-        facts = {"summary": board.summary(user, at=at), "models": seen.models, "workers": seen.workers}
+        hidden = {} if user.is_staff else HIDDEN
+        workers = [{**asdict(worker), **hidden} for worker in seen.workers]
+        facts = {"summary": board.summary(user, at=at), "models": seen.models, "workers": workers}
         return Response(render(queue_shapes.BoardOut, facts) | self._lists(request, user))
 
     def _lists(self, request: Request, user: User) -> dict[str, Any]:

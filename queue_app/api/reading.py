@@ -61,6 +61,9 @@ class Unreadable(serializers.ValidationError):
 class StrictList(serializers.ListSerializer[Any]):
     """A list of objects. Where one cannot be read, the others are read nevertheless, each in its place."""
 
+    min_length: int | None
+    max_length: int | None
+
     def to_internal_value(self, data: Any) -> list[Any]:
         """:raises Unreadable: naming every field of every item that is wrong."""
         if not isinstance(data, list):
@@ -89,9 +92,6 @@ class StrictSerializer(serializers.Serializer[Any]):
     one_of: tuple[str, ...] = ()
     left_out = ""  # what is said where none of them is there
 
-    class Meta:
-        list_serializer_class = StrictList
-
     def to_internal_value(self, data: Any) -> Any:
         """:raises Unreadable: naming every field that is wrong."""
         if not isinstance(data, Mapping):
@@ -99,15 +99,15 @@ class StrictSerializer(serializers.Serializer[Any]):
         unknown = [name for name in data if name not in self.fields][: ERRORS_MOST + 1]
         wrong: dict[str, Any] = dict.fromkeys(unknown, [self._unknown()] if unknown else [])
         found: dict[str, Any] = {}
-        for field in self._writable_fields:
+        for name, field in self.fields.items():
             try:
-                found[field.field_name] = field.run_validation(field.get_value(data))
+                found[name] = field.run_validation(field.get_value(data))
             except serializers.SkipField:
                 continue
             except serializers.ValidationError as problem:
-                wrong[field.field_name] = problem.detail
+                wrong[name] = problem.detail
                 if hasattr(problem, "readable"):
-                    found[field.field_name] = problem.readable
+                    found[name] = problem.readable
         if wrong:
             raise Unreadable(wrong, found)
         return found
@@ -123,7 +123,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         return f"There is no such {self.called}. {what}"
 
 
-class StrictSchema(OpenApiSerializerExtension):
+class StrictSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
     """How the schema says of these what they refuse."""
 
     target_class = StrictSerializer
@@ -252,7 +252,7 @@ def query(request: Request, shape: type[Query]) -> dict[str, Any]:
     try:
         found = dict(reader.run_validation(counted))
     except serializers.ValidationError as problem:
-        raise serializers.ValidationError(dict(problem.detail) | repeated) from None  # type: ignore[arg-type]
+        raise serializers.ValidationError({**problem.detail, **repeated}) from None  # type: ignore[dict-item]
     if repeated:
         raise serializers.ValidationError(repeated)
     return found

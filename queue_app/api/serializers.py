@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from queue_app.api.reading import Flag, Mapped, Moment, Number, PageQuery, Query, StrictSerializer, Text, Whole, YesNo
+from queue_app.api.reading import Flag, Mapped, Moment, Number, PageQuery, Query, StrictList, StrictSerializer, Text, Whole, YesNo
 from queue_app.models import Status
 from queue_app.models.catalog import LIMIT_MESSAGE
 from queue_app.rules import priority
@@ -57,7 +57,7 @@ class JobAsked(StrictSerializer):
 class BatchAsked(StrictSerializer):
     """1 to 1,000 jobs, taken in all or not at all."""
 
-    jobs = JobAsked(many=True, min_length=1, max_length=JOBS_MOST)
+    jobs = StrictList(child=JobAsked(), min_length=1, max_length=JOBS_MOST)
     name = Text(required=False, allow_null=True, allow_blank=True, max_length=BATCH_NAME_MOST)
     max_concurrent = Whole(
         required=False,

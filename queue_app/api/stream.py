@@ -30,10 +30,10 @@ class Stream(View):
         if not isinstance(request._request, ASGIRequest):
             # a stream would hold one of few threads for ever; 204 tells browsers not to come again
             return HttpResponse(status=204)
-        by_key = isinstance(request.auth, ApiKey)
-        held = {"key": request.auth.digest} if by_key else {"session": request._request.session.session_key or ""}
+        key = request.auth.digest if isinstance(request.auth, ApiKey) else ""
+        session = "" if key else request._request.session.session_key or ""
         try:
-            client = hub.admit(caller(request), **held)
+            client = hub.admit(caller(request), key=key, session=session)
         except TooManyStreams as refusal:
             raise Throttled(detail=str(refusal)) from None
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
@@ -43,7 +44,8 @@ def call(
     repeatable: bool = False,
     media_type: str = "application/json",
     other: Mapping[int, Any] = MappingProxyType({}),
-    **words: str | None,
+    summary: str | None = None,
+    description: str | None = None,
 ) -> Callable[[Method], Method]:
     """
     Declare a call: what it answers, and what it takes. Nothing else is taken, by any call.
@@ -51,9 +53,12 @@ def call(
     :param refusals: the statuses of problems beside those that every call may answer with.
     :param priced: the answer to a dry run, with status 200.
     :param repeatable: takes an Idempotency-Key.
-    :param other: further good answers, by status. :param words: the summary and the description, where not the docstring's.
+    :param other: further good answers, by status. :param summary, description: where they are not the docstring's.
     """
-    answers: dict[Any, Any] = {(status, media_type): good, **other} | ({200: priced} if priced else {})
+    answers: dict[Any, Any] = dict(other)
+    answers[status, media_type] = good
+    if priced:
+        answers[200] = priced
     answers |= {(code, CONTENT_TYPE): OpenApiResponse(shapes.Problem) for code in sorted({*EVERYWHERE, *refusals})}
     parameters: list[Any] = [RETRY_AFTER] + ([query] if query().fields else [])
     parameters += [IDEMPOTENCY_KEY] if repeatable else []
@@ -62,8 +67,8 @@ def call(
 
     def declared(method: Method) -> Method:
         takes(query, body)(method)
-        schema = {"operation_id": operation, "request": request, "parameters": parameters, "responses": answers, **words}
-        return extend_schema(**schema)(method)
+        schema: dict[str, Any] = {"operation_id": operation, "request": request, "parameters": parameters, "responses": answers}
+        return extend_schema(**schema, summary=summary, description=description)(method)
 
     return declared
 
@@ -125,7 +130,7 @@ class Strict(APIView):
 class View(Strict):
     """A call of the API."""
 
-    content_negotiation_class = OnlyJson
+    content_negotiation_class: type[BaseContentNegotiation] = OnlyJson
 
 
 class Pages(CursorPagination):

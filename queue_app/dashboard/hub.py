@@ -196,7 +196,7 @@ class Hub:
             await asyncio.sleep(GATHER_SECONDS)
 
     async def _readable(self, descriptor: int, *, until: float) -> None:
-        """Wait for the connection, the last page to leave, or the time. The number is kept: a lost connection no longer knows it."""
+        """Wait for the connection, the last page to leave, or the time. The number is kept: a lost connection has none."""
         loop = asyncio.get_running_loop()
         self._heard = loop.create_future()
         loop.add_reader(descriptor, self._is_heard)

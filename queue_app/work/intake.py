@@ -46,7 +46,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a draft: its place in what was sent (from 0; ``None``: with all as a whole), the field, and what to do."""
+    """What is wrong with a draft: its place in what was sent (from 0; ``None``: the whole), the field, and what to do."""
 
     index: int | None
     field: str
