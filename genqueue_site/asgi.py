@@ -34,11 +34,10 @@ class TooLarge(Exception):
 class Handler(ASGIHandler):
     """Django's, with a limit for every body, whether its length was told or not."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            scope, receive = _without_body(scope) if _is_nobody(scope) else (scope, _limited(scope, receive))
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope, receive = _without_body(scope) if _is_nobody(scope) else (scope, _limited(scope, receive))
         try:
-            await super().__call__(scope, receive, send)
+            await super().handle(scope, receive, send)
         except TooLarge:
             await self.send_response(_refusal(scope, 413), send)
 

@@ -100,10 +100,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "genqueue_site.middleware.connections_freed",
     "genqueue_site.middleware.problems_below_api",
+    "genqueue_site.middleware.storable_text",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "genqueue_site.middleware.storable_text",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "genqueue_site.middleware.SlashesOfReadsOnly",
     "django.middleware.csrf.CsrfViewMiddleware",
