@@ -4,10 +4,9 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from campaigns import review
@@ -20,6 +19,7 @@ from campaigns.rules import compliance
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change, viewer
 from campaigns.views.review import standing
 from queue_app import clock, tickets
+from queue_app.admin import addresses
 from queue_app.admin.live import fragment_wanted, unchanged
 from queue_app.models import User
 from queue_app.rules import numbers, pricing
@@ -121,10 +121,8 @@ def _cell_to_change(request: HttpRequest, pk: int, index: int) -> tuple[Campaign
 def _answer(request: HttpRequest, campaign: Campaign, cell: Combination, **said: Any) -> HttpResponse:
     """To htmx the card and what else has changed; to others the page that they came from, at that card."""
     if not fragment_wanted(request):
-        here = request.POST.get("next", "")
-        if not url_has_allowed_host_and_scheme(here, allowed_hosts=None):
-            here = reverse("campaigns:review", args=[campaign.pk])
-        return redirect(f"{here}#cell-{cell.index}")
+        here = addresses.of_ours(request, request.POST.get("next", "")) or reverse("campaigns:review", args=[campaign.pk])
+        return HttpResponseRedirect(f"{here}#cell-{cell.index}")
     (card,) = review.cards(campaign, [cell.pk])
     context = standing(request, campaign, review.results(campaign)) | {"card": card, "answered": True, **said}
     context["here"] = request.POST.get("next", "")

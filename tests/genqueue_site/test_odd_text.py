@@ -234,7 +234,7 @@ def _query_names(route: str, callback) -> list[str]:
 def _names_in_templates() -> set[str]:
     """The fields of every form that our pages have."""
     found = {name for page in TEMPLATES.rglob("*.html") for name in re.findall(r'name="([\w.-]+)"', page.read_text())}
-    return {*found, "action", "_selected_action", "index", "username", "password", "dim.mood", "csrfmiddlewaretoken"}
+    return {*found, "action", "_selected_action", "index", "username", "password", "dim.mood"} - {"csrfmiddlewaretoken"}
 
 
 @dataclass(frozen=True)
