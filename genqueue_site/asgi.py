@@ -106,8 +106,11 @@ def _refusal(scope: Message, status: int) -> HttpResponse:
     """A problem below ``/api/``, elsewhere its words."""
     problem = errors.refusal(status)
     if scope["path"].startswith(errors.BELOW):
-        return JsonResponse(problem, status=status, content_type=errors.CONTENT_TYPE)
-    return HttpResponse(problem["detail"], status=status, content_type="text/plain; charset=utf-8")
+        response: HttpResponse = JsonResponse(problem, status=status, content_type=errors.CONTENT_TYPE)
+    else:
+        response = HttpResponse(problem["detail"], status=status, content_type="text/plain; charset=utf-8")
+    response["Content-Length"] = str(len(response.content))
+    return response
 
 
 application = Handler()

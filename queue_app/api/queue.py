@@ -15,7 +15,6 @@ from queue_app.insight import board
 from queue_app.insight.shared import at_most_every
 from queue_app.models import JobEvent, User
 
-
 HIDDEN = {"host": None, "pid": None, "task": ""}  # of a worker, from all but staff: our machines, and others' jobs
 
 
