@@ -1,5 +1,6 @@
 """Every refusal of the API as ``application/problem+json``: one table from exception to status and code."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Any
@@ -7,17 +8,20 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template.loader import render_to_string
 from django.utils.module_loading import import_string
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from queue_app import database
 from queue_app.lifecycle import MoveRefused
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work.intake import IntakeRefused, ModelNotAvailable
 
 CONTENT_TYPE = "application/problem+json"
+DATABASE_BACK_SECONDS = 5  # a restart takes that long, a fail-over a little more
 
 
 class BodyTooLarge(exceptions.APIException):
@@ -60,11 +64,13 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
 }
 for _path in settings.API_REFUSALS:  # other applications' exceptions, by the names of their tables
     TABLE |= import_string(_path)
-CODES = sorted({code for _, code, _ in TABLE.values()} | {"internal_error"})
+CODES = sorted({code for _, code, _ in TABLE.values()} | {"internal_error", "database_unavailable"})
 
 
 def problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Answer for ``error``; ``None`` for a fault of ours, which goes on to the log and the 500 page."""
+    if database.is_gone(error):
+        return Response(_unavailable(), status=503, headers=_RETRY, content_type=CONTENT_TYPE)
     known = next((answer for kind, answer in TABLE.items() if isinstance(error, kind)), None)
     if known is None:
         return None
@@ -104,11 +110,30 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """The site's answer to a fault of ours; it is in the log."""
+    """The site's answer to a fault of ours, which is in the log; and, since that is none, to a database that went away."""
+    if database.is_gone(sys.exc_info()[1]):
+        return _without_database(request)
     if request.path.startswith("/api/"):
         body = document(500, "internal_error", "Internal error", "This is our fault, not yours; it has been written down.")
         return JsonResponse(body, status=500, content_type=CONTENT_TYPE)
     return defaults.server_error(request)
+
+
+_RETRY = {"Retry-After": str(DATABASE_BACK_SECONDS)}
+
+
+def _unavailable() -> dict[str, Any]:
+    words = (
+        f"The database connection was lost during this request. Repeat the request in {DATABASE_BACK_SECONDS} seconds; "
+        "with the same Idempotency-Key it runs once."
+    )
+    return document(503, "database_unavailable", "Database unavailable", words)
+
+
+def _without_database(request: HttpRequest) -> HttpResponseBase:
+    if request.path.startswith("/api/"):
+        return JsonResponse(_unavailable(), status=503, content_type=CONTENT_TYPE, headers=_RETRY)
+    return HttpResponse(render_to_string("503.html"), status=503, headers=_RETRY)
 
 
 def _detail(error: Exception, found: list[dict[str, str]]) -> str:

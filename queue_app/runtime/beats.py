@@ -6,14 +6,17 @@ it is at, from a thread, so that a busy one is never taken for a dead one. Impor
 import logging
 import os
 import signal
+import socket
 import threading
 import time
+from functools import cache
 from typing import Any
 
 from django_q.conf import Conf
 from django_q.signals import post_execute, post_execute_in_worker, post_spawn, pre_execute
 
-from queue_app.runtime import canary
+from queue_app.models import WorkerProcess
+from queue_app.runtime import canary, kernel
 from queue_app.runtime.lifeline import LINE, Beat
 
 log = logging.getLogger(__name__)
@@ -52,6 +55,17 @@ def name_task(words: str) -> None:
     """Say what this worker is at, such as "submit job 7"; until the task ends."""
     _worker.task = words
     _worker.say()
+
+
+def my_name() -> str:
+    """The name of this process, under which it holds leases; its runworker tells the queue when it has ended."""
+    return _name_of(os.getpid())
+
+
+@cache
+def _name_of(pid: int) -> str:
+    main = kernel.look(os.getpgrp())
+    return WorkerProcess.name_of(socket.gethostname(), pid, main.started if main else "")
 
 
 def _spawned(**_: Any) -> None:
