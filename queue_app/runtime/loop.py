@@ -87,10 +87,14 @@ class Dispatcher:
                 else:
                     log.exception("dispatcher: a round failed; the next one follows")
             finally:
-                self.leads, self._since = False, None
-                connection.close()
+                self.begin_anew()
             failures = failures + 1 if time.monotonic() - began < WENT_WELL_SECONDS else 0
             self._stopping.wait(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+
+    def begin_anew(self) -> None:
+        """Lead no longer, over a new connection, and take nothing for granted that an interrupted round may have left half done."""
+        self.leads, self._since = False, None
+        connection.close()
 
     def _lead_or_stand_by(self, ears: Ears) -> None:
         while not self._stopping.is_set():

@@ -86,7 +86,7 @@ class TestLoweredLimits:
     @pytest.mark.parametrize("by", [1, 2, 3, 11, 49])
     def test_all_steps_are_back_within_ten_minutes(self, by):
         moments = limits.steps_back(by=by, since=NOON)
-        assert len(moments) == by and NOON < moments[0] and moments == sorted(set(moments))
+        assert len(moments) == by and moments[0] > NOON and moments == sorted(set(moments))
         assert moments[-1] - NOON <= timedelta(minutes=10)
         assert limits.lowered(50, by=by, since=NOON, at=moments[-1]) == 50
 
