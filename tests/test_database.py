@@ -106,6 +106,7 @@ class TestAConnectionThatIsGone:
         assert type(error) is DatabaseError
 
     def test_that_cannot_be_had_is_gone_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        connection.close()
         monkeypatch.setitem(connection.settings_dict, "USER", "nobody")
         assert database.is_gone(raised_by(ask))
 

@@ -92,7 +92,7 @@ class Dispatcher:
             self._stopping.wait(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
 
     def begin_anew(self) -> None:
-        """Lead no longer, over a new connection, and take nothing for granted that an interrupted round may have left half done."""
+        """Lead no longer, over a new connection; what an interrupted round left half done is looked for when leading again."""
         self.leads, self._since = False, None
         connection.close()
 
@@ -109,14 +109,18 @@ class Dispatcher:
                 began = time.monotonic()
                 seconds = self.turn(woken=woken)
                 self.turned_at = time.monotonic()
-                if not self._held_up:
-                    self.came_round_at = self.turned_at
                 rest = min(seconds, LONGEST_REST_SECONDS, REST * (self.turned_at - began))
                 self._stopping.wait(rest)
                 woken = "dispatch" in ears.wait(seconds - rest, also=self._bell) or self._held_up
 
     def turn(self, *, woken: bool) -> float:
         """Do what is due and give the seconds that may be slept now, at most 1."""
+        seconds = self._turn(woken=woken)
+        if not self._held_up:
+            self.came_round_at = time.monotonic()
+        return seconds
+
+    def _turn(self, *, woken: bool) -> float:
         at = clock.now()
         sweeps = self._sweep.is_due()
         if self._since is None:  # what another leader, or this one before a cut, gave out may never have been queued
