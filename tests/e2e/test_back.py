@@ -41,7 +41,7 @@ def tab(stocked: tuple[Site, Campaign, Job]) -> Iterator[Page]:  # after the row
 
 def is_whole(tab: Page) -> None:
     expect(tab.locator(WHOLE).first).to_be_visible()
-    assert tab.evaluate("document.styleSheets.length > 0 && document.title.length > 0")
+    expect(tab).to_have_title(re.compile("Genqueue"))
 
 
 def renewed(tab: Page) -> None:
