@@ -243,7 +243,7 @@ def _option(action: BulkAction) -> str:
 
 
 def _text(value: str) -> str:
-    return value.replace("\x00", "").strip()[:300]
+    return value.strip()[:300]
 
 
 def _next(request: HttpRequest) -> str:
