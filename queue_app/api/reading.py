@@ -8,7 +8,6 @@ from typing import IO, Any, NoReturn
 
 from django.conf import settings
 from django.utils.dateparse import parse_datetime
-from drf_spectacular.drainage import set_override
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
@@ -135,9 +134,24 @@ class StrictSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
         if self.target.one_of:
             schema["anyOf"] = [{"required": [name]} for name in self.target.one_of]
         for name, field in self.target.fields.items():
-            if isinstance(field, StrictList):
-                schema["properties"][name] |= {"minItems": field.min_length or 0, "maxItems": field.max_length}
+            narrowed = _narrowed(schema["properties"][name], field)
+            schema["properties"][name] = _or_empty(narrowed) if _may_be_empty(self.target, name) else narrowed
         return schema
+
+
+def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
+    described = {"description": schema.pop("description")} if "description" in schema else {}
+    return {"anyOf": [schema, {"type": "string", "maxLength": 0}], **described}
+
+
+def _narrowed(schema: dict[str, Any], field: Any) -> dict[str, Any]:
+    """A field's schema, with what is taken of it beside its type."""
+    if isinstance(field, StrictList):
+        return {**schema, "minItems": field.min_length or 0, "maxItems": field.max_length}
+    if isinstance(field, Text) and field.most:
+        kept = {name: schema[name] for name in ("description", "nullable") if name in schema}
+        return {"type": "string", "minLength": field.least, "maxLength": field.most, "pattern": "^[^\\u0000]*$", **kept}
+    return schema
 
 
 class Query(StrictSerializer):
@@ -159,8 +173,7 @@ class Text(serializers.CharField):
 
     def __init__(self, *, least: int = 0, most: int = 0, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **options})
-        if most:
-            set_override(self, "field", {"type": "string", "minLength": least, "maxLength": most})
+        self.least, self.most = least, most
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if data is not serializers.empty and data is not None and not isinstance(data, str):
@@ -271,7 +284,7 @@ def together(unreadable: Sequence[Wrong], also: Iterable[Wrong]) -> dict[str, li
 
 def _may_be_empty(reader: serializers.Serializer[Any], name: str) -> bool:
     """``?status=`` is what a form sends that asks for nothing; ``?dry_run`` may be meant as an order, and is refused."""
-    return name in reader.fields and not isinstance(reader.fields[name], Flag)
+    return isinstance(reader, Query) and name in reader.fields and not isinstance(reader.fields[name], Flag)
 
 
 def _one_in_the_other(one: str, other: str) -> bool:

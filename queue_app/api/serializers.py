@@ -43,9 +43,9 @@ class Priority(Whole):
 class JobAsked(StrictSerializer):
     """One job. What is left out or null is the queue's choice."""
 
-    model = Text(help_text="A key of `GET models/`.")
+    model = Text(least=1, most=60, help_text="A key of `GET models/`.")
     prompt = Text(least=1, most=PROMPT_MOST, allow_blank=True, help_text=f"1 to {PROMPT_MOST} characters.")
-    kind = Text(required=False, allow_null=True, help_text="Default: the model's medium.")
+    kind = Text(least=1, most=60, required=False, allow_null=True, help_text="Default: the model's medium.")
     parameters = Mapped(required=False, allow_null=True, help_text="What the model offers; see `GET models/`.")
     priority = Priority(required=False, allow_null=True)
     deadline = Moment(required=False, allow_null=True)
