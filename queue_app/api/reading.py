@@ -149,7 +149,7 @@ def _narrowed(schema: dict[str, Any], field: Any) -> dict[str, Any]:
     if isinstance(field, StrictList):
         return {**schema, "minItems": field.min_length or 0, "maxItems": field.max_length}
     if isinstance(field, Text) and field.most:
-        kept = {name: schema[name] for name in ("description", "nullable") if name in schema}
+        kept: dict[str, Any] = {name: schema[name] for name in ("description", "nullable") if name in schema}
         return {"type": "string", "minLength": field.least, "maxLength": field.most, "pattern": "^[^\\u0000]*$", **kept}
     return schema
 
