@@ -254,7 +254,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "queue_app.api.negotiation.Tolerant",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "queue_app.api.schema.CallSchema",
     "DEFAULT_THROTTLE_CLASSES": ["queue_app.api.throttling.ReadThrottle", "queue_app.api.throttling.WriteThrottle"],
     "DEFAULT_THROTTLE_RATES": {"read": "12000/min", "write": "3000/min"},
     "EXCEPTION_HANDLER": "queue_app.api.errors.problem",

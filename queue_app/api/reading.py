@@ -8,7 +8,6 @@ from typing import IO, Any, NoReturn
 
 from django.conf import settings
 from django.utils.dateparse import parse_datetime
-from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
@@ -36,7 +35,7 @@ class StrictJSONParser(JSONParser):
             parsed = json.loads(text, parse_constant=_refuse, parse_float=_finite)
             if nesting.is_deeper(parsed, NESTED_MOST):
                 raise serializers.ValidationError(
-                    {_deep_in(parsed): [f"It is nested more than {nesting.KEPT_MOST} levels deep."]}
+                    {nesting.place_of_deeper(parsed, NESTED_MOST): [f"It is nested more than {nesting.KEPT_MOST} levels deep."]}
                 )
             if "\\ud" in text.lower():  # an escape that may be half of a pair: such text cannot be kept or sent back
                 json.dumps(parsed, ensure_ascii=False).encode()
@@ -120,38 +119,6 @@ class StrictSerializer(serializers.Serializer[Any]):
         known = ", ".join(self.fields)
         what = f"{self.called.capitalize()}s: {known}." if known else f"This call takes no {self.called}s."
         return f"There is no such {self.called}. {what}"
-
-
-class StrictSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    """How the schema says of these what they refuse."""
-
-    target_class = StrictSerializer
-    match_subclasses = True
-
-    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        schema: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
-        schema["additionalProperties"] = False
-        if self.target.one_of:
-            schema["anyOf"] = [{"required": [name]} for name in self.target.one_of]
-        for name, field in self.target.fields.items():
-            narrowed = _narrowed(schema["properties"][name], field)
-            schema["properties"][name] = _or_empty(narrowed) if _may_be_empty(self.target, name) else narrowed
-        return schema
-
-
-def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
-    described = {"description": schema.pop("description")} if "description" in schema else {}
-    return {"anyOf": [schema, {"type": "string", "maxLength": 0}], **described}
-
-
-def _narrowed(schema: dict[str, Any], field: Any) -> dict[str, Any]:
-    """A field's schema, with what is taken of it beside its type."""
-    if isinstance(field, StrictList):
-        return {**schema, "minItems": field.min_length or 0, "maxItems": field.max_length}
-    if isinstance(field, Text) and field.most:
-        kept: dict[str, Any] = {name: schema[name] for name in ("description", "nullable") if name in schema}
-        return {"type": "string", "minLength": field.least, "maxLength": field.most, "pattern": "^[^\\u0000]*$", **kept}
-    return schema
 
 
 class Query(StrictSerializer):
@@ -261,7 +228,7 @@ def query(request: Request, shape: type[Query]) -> dict[str, Any]:
     reader = shape()
     given = dict(request.query_params.lists())
     repeated = {name: [_ONCE] for name, values in given.items() if len(values) > 1}
-    counted = {name: values[-1] for name, values in given.items() if values[-1] or not _may_be_empty(reader, name)}
+    counted = {name: values[-1] for name, values in given.items() if values[-1] or not may_be_empty(reader, name)}
     try:
         found = dict(reader.run_validation(counted))
     except serializers.ValidationError as problem:
@@ -282,7 +249,7 @@ def together(unreadable: Sequence[Wrong], also: Iterable[Wrong]) -> dict[str, li
     return found
 
 
-def _may_be_empty(reader: serializers.Serializer[Any], name: str) -> bool:
+def may_be_empty(reader: serializers.Serializer[Any], name: str) -> bool:
     """``?status=`` is what a form sends that asks for nothing; ``?dry_run`` may be meant as an order, and is refused."""
     return isinstance(reader, Query) and name in reader.fields and not isinstance(reader.fields[name], Flag)
 
@@ -291,19 +258,6 @@ def _one_in_the_other(one: str, other: str) -> bool:
     """``jobs[3].parameters.seed`` lies in ``jobs[3].parameters`` and in ``jobs[3]``."""
     shorter, longer = sorted((one, other), key=len)
     return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))
-
-
-def _deep_in(parsed: Any) -> str:
-    """Name the member of the body that is nested too deep, as in ``metadata`` or ``jobs[3].metadata``; empty: the body itself."""
-    path, most = "", NESTED_MOST
-    for kind in (dict, list, dict):
-        if not isinstance(parsed, kind):
-            break
-        most -= 1
-        members = parsed.items() if isinstance(parsed, dict) else enumerate(parsed)
-        name, parsed = next((name, inner) for name, inner in members if nesting.is_deeper(inner, most))
-        path += f"[{name}]" if kind is list else f".{name}" if path else str(name)
-    return path
 
 
 def _is_time(value: str) -> bool:

@@ -7,7 +7,6 @@ from typing import Any, get_args
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from queue_app.api.errors import CODES
 from queue_app.insight.stages import Standing
 from queue_app.lifecycle import Verdict
 from queue_app.models import Asset, Attempt, LedgerTransaction, Outcome, State, Status
@@ -284,22 +283,3 @@ class BatchPriceOut(Shape):
     cost = BatchCostOut()
     wallet = PurseOut()
     affordable = serializers.BooleanField()
-
-
-class FieldProblem(Shape):
-    field = serializers.CharField()
-    message = serializers.CharField()
-
-
-class Problem(Shape):
-    """Any refusal, as application/problem+json."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.ChoiceField(choices=CODES)
-    errors = FieldProblem(many=True)  # type: ignore[assignment]
-    needed = serializers.IntegerField(required=False)
-    available = serializers.IntegerField(required=False)
-    missing = serializers.IntegerField(required=False)

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from queue_app.api import errors, idempotency, reading, shapes
 from queue_app.api.errors import CONTENT_TYPE
 from queue_app.api.negotiation import OnlyJson
+from queue_app.api.schema import Problem
 
 EVERYWHERE = (400, 401, 403, 405, 406, 413, 415, 429)  # statuses of problems that any call may answer with
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -59,7 +60,7 @@ def call(
     answers[status, media_type] = good
     if priced:
         answers[200] = priced
-    answers |= {(code, CONTENT_TYPE): OpenApiResponse(shapes.Problem) for code in sorted({*EVERYWHERE, *refusals})}
+    answers |= {(code, CONTENT_TYPE): OpenApiResponse(Problem) for code in sorted({*EVERYWHERE, *refusals})}
     parameters: list[Any] = [RETRY_AFTER] + ([query] if query().fields else [])
     parameters += [IDEMPOTENCY_KEY] if repeatable else []
     parameters += [LOCATION] if status == 201 else []

@@ -16,6 +16,19 @@ def is_deeper(value: Any, most: int) -> bool:
     return True
 
 
+def place_of_deeper(body: Any, most: int) -> str:
+    """Name the member of a body that makes it too deep, as in ``metadata`` or ``jobs[3].metadata``; empty: the body itself."""
+    path = ""
+    for kind in (dict, list, dict):
+        if not isinstance(body, kind):
+            break
+        most -= 1
+        members = body.items() if isinstance(body, dict) else enumerate(body)
+        name, body = next((name, inner) for name, inner in members if is_deeper(inner, most))
+        path += f"[{name}]" if kind is list else f".{name}" if path else str(name)
+    return path
+
+
 def _inside(value: Any) -> Iterable[Any]:
     if isinstance(value, Mapping):
         return value.values()
