@@ -31,7 +31,7 @@ import requests
 
 from benchmarks import stand
 
-MODEL, AT_ONCE, OPEN = "sora-2", 6, 14
+MODEL, AT_ONCE, OPEN = "sora-2", 12, 24
 CALM_SECONDS = 15  # before the first blow: what recovery is measured against
 BETWEEN_BLOWS = (3.0, 7.0)
 RESTART_SECONDS = 0.5  # until what starts programs starts a dead one anew
@@ -39,16 +39,26 @@ SAMPLE_SECONDS = 0.25
 DRAIN_SECONDS = 420  # at most: an outcome that nobody knows takes three minutes until it is looked up twice
 STANDS_STILL = 60.0  # a recovery that took longer is given as this long
 
-# what may be due, and whether it is: jobs that could start, looks and files that are overdue
+# What is due: jobs that could start, looks and files that are overdue. An account that cools down or is full is no delay of ours,
+# and neither is a provider that makes a living worker wait.
 _DUE = """
-    SELECT coalesce(bool_or(state = 'queued' AND NOT held AND not_before IS NULL), false)
-           AND count(*) FILTER (WHERE state IN ('submitting', 'running', 'cancelling')) < %(at_once)s
-           AND NOT EXISTS (SELECT 1 FROM queue_app_provideraccount
-                            WHERE key = 'openai_videos' AND (paused OR cooldown_until > clock_timestamp())),
-           coalesce(bool_or(state IN ('running', 'cancelling') AND next_check_at < clock_timestamp() - interval '0.5 s'), false),
-           coalesce(bool_or(state = 'storing' AND next_check_at < clock_timestamp()), false),
-           count(*) FILTER (WHERE ended_at IS NULL)
-      FROM queue_app_job WHERE ended_at IS NULL
+    SELECT coalesce(bool_or(job.state = 'queued' AND NOT job.held AND job.not_before IS NULL), false)
+           AND NOT (account.paused OR coalesce(account.cooldown_until > now.at, false)),
+           coalesce(bool_or(job.state IN ('running', 'cancelling') AND job.next_check_at < now.at AND worker.id IS NULL), false),
+           coalesce(bool_or(job.state = 'storing' AND job.next_check_at < now.at AND worker.id IS NULL), false),
+           count(job.id),
+           count(*) FILTER (WHERE job.state IN ('submitting', 'running', 'cancelling') OR attempt.slot_until > now.at),
+           account.lowered_by, account.lowered_at, now.at
+      FROM queue_app_provideraccount account
+     CROSS JOIN (SELECT clock_timestamp() AS at) now
+      LEFT JOIN queue_app_job job ON job.ended_at IS NULL
+      LEFT JOIN queue_app_attempt attempt
+        ON attempt.job_id = job.id AND attempt.number = job.attempt_number AND job.state = 'unknown'
+      LEFT JOIN queue_app_workerprocess worker
+        ON job.lease_taken AND job.leased_by = worker.host || ':' || worker.pid || ':' || worker.group_started
+       AND worker.role = 'worker' AND worker.beat_at > now.at - interval '6 s'
+     WHERE account.key = 'openai_videos'
+     GROUP BY account.key, now.at
 """
 # when what was due was done
 _DONE = """
@@ -213,9 +223,14 @@ class Storm:
             self.restarts["studio"] += 1
 
     def _look(self, now: float) -> None:
-        rows = self.ask(_DUE, {"at_once": AT_ONCE})
-        *due, self.open_jobs = rows[0] if rows else (True, True, True, self.open_jobs)
-        self.samples.append((now, tuple(due)))
+        from queue_app.rules import limits
+
+        rows = self.ask(_DUE)
+        if rows:
+            start, look, store, self.open_jobs, used, by, since, at = rows[0]
+            self.samples.append((now, (start and used < limits.lowered(AT_ONCE, by=by, since=since, at=at), look, store)))
+        else:
+            self.samples.append((now, (True, True, True)))
         # the person whom an alert has called
         self.resumed += len(
             self.ask("UPDATE queue_app_provideraccount SET paused = false, paused_reason = '' WHERE paused RETURNING key")
