@@ -10,6 +10,8 @@ from queue_app.api import reading
 from queue_app.api.errors import CODES
 from queue_app.api.shapes import Shape
 
+STORABLE = "^[^\\u0000]*$"  # text without NUL
+
 
 class CallSchema(AutoSchema):
     """Of a call with a body: the body must be there, also where none of its fields must."""
@@ -61,7 +63,9 @@ def _narrowed(schema: dict[str, Any], field: Any) -> dict[str, Any]:
         return {**schema, "minItems": field.min_length or 0, "maxItems": field.max_length}
     if isinstance(field, reading.Text) and field.most:
         kept: dict[str, Any] = {name: schema[name] for name in ("description", "nullable") if name in schema}
-        return {"type": "string", "minLength": field.least, "maxLength": field.most, "pattern": "^[^\\u0000]*$", **kept}
+        return {"type": "string", "minLength": field.least, "maxLength": field.most, "pattern": STORABLE, **kept}
+    if schema.get("type") == "string" and not schema.keys() & {"pattern", "enum", "format"}:
+        return {**schema, "pattern": STORABLE}
     return schema
 
 

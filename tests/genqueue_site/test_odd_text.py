@@ -44,7 +44,7 @@ ODD = {
     "brackets": "%5B" * 600,
     "nothing": "",
 }
-REFUSED = (400, 404, 405)
+REFUSED = (400, 404, 405, 415)
 HEADERS = {
     "accept": [b"*;q=x, a/b; c*=BOGUS''d", b"\xff\xfe/x", b"," * 3_000],
     "content-type": [
