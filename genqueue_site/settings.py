@@ -72,6 +72,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+AXES_USERNAME_CALLABLE = "genqueue_site.attempts.user_name"
 
 # --- applications -------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
