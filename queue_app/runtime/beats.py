@@ -73,18 +73,18 @@ def _spawned(**_: Any) -> None:
 
 
 def _begins(task: dict[str, Any], **_: Any) -> None:
-    if task["func"] != canary.FUNCTION:
+    if task["func"] not in canary.FUNCTIONS:
         _worker.until = time.monotonic() + Conf.TIMEOUT
         name_task(str(task["func"]).rpartition(".")[2])
 
 
 def _ended(task: dict[str, Any], **_: Any) -> None:
-    if task["func"] != canary.FUNCTION:
+    if task["func"] not in canary.FUNCTIONS:
         name_task("")
 
 
 def _monitored(task: dict[str, Any], **_: Any) -> None:
-    if task["func"] == canary.FUNCTION:
+    if task["func"] in canary.FUNCTIONS:
         LINE.tell(Beat(os.getpid(), canary=True))
 
 

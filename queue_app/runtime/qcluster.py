@@ -16,7 +16,7 @@ from typing import Any
 from django_q import cluster, queues
 from django_q.management.commands import qcluster
 
-_LOOK_AGAIN_SECONDS = 0.01
+_LOOK_AGAIN_SECONDS = 0.001
 
 
 class KernelLock:

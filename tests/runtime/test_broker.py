@@ -113,7 +113,7 @@ class TestCanaries:
     def test_one_is_slipped_in_every_two_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         moment = 100.0
         monkeypatch.setattr(canary.time, "monotonic", lambda: moment)
-        source = canary.CanarySource()
+        source = canary.CanarySource("store")
         assert len(source.next()) == 1
         moment = 101.9
         assert source.next() == []

@@ -1,10 +1,12 @@
 """Who gets a canary looks whether the dispatcher comes round, and stands in for one that does not."""
 
 from datetime import timedelta
+from pydoc import locate
 
 import pytest
 from django.db import connection
 from django_q.models import OrmQ
+from django_q.signing import SignedPackage
 
 from queue_app import clock
 from queue_app.models import Job, State, WorkerProcess
@@ -24,9 +26,23 @@ def dispatcher(*, turned: float, leader: bool = True, pid: int = 1) -> None:
     WorkerProcess.objects.create(role="dispatcher", leader=leader, turned_at=turned_at, **facts)
 
 
-def test_what_a_canary_calls_is_there() -> None:
-    module, _, name = canary.FUNCTION.rpartition(".")
-    assert (module, name) == (deputy.__name__, deputy.look.__name__)
+@pytest.fixture(autouse=True)
+def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deputy, "STINT_SECONDS", 0)
+
+
+def test_every_second_canary_of_the_default_queue_looks_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canary, "CANARY_SECONDS", 0)
+    found = {}
+    for queue in Queue:
+        source = canary.CanarySource(queue.cluster)
+        found[queue] = [SignedPackage.loads(source.next()[0][1])["func"] for _ in range(4)]
+    assert found == {
+        Queue.DEFAULT: [canary.SING, canary.LOOK] * 2,
+        Queue.STORE: [canary.SING] * 4,
+        Queue.DELIVER: [canary.SING] * 4,
+    }
+    assert {locate(function) for function in canary.FUNCTIONS} == {canary.sing, deputy.look}
 
 
 class TestALook:
@@ -43,7 +59,7 @@ class TestALook:
         assert OrmQ.objects.filter(key=Queue.DEFAULT.cluster).count() == 2
         assert OrmQ.objects.filter(key=Queue.STORE.cluster).count() == 1
 
-    @pytest.mark.parametrize(("turned", "leader"), [(4, True), (600, False)])
+    @pytest.mark.parametrize(("turned", "leader"), [(3, True), (600, False)])
     def test_leaves_everything_to_a_leader_that_comes_round_or_is_to_come(self, turned: float, leader: bool) -> None:
         waiting = JobFactory()
         dispatcher(turned=turned, leader=leader)
