@@ -9,7 +9,6 @@ from campaigns import verbs
 from campaigns.models import Campaign
 from queue_app import clock
 from queue_app.models import Notice, OutboxMessage, State
-from queue_app.rules.words import one_line
 
 
 def deliver(message_id: int) -> None:
@@ -21,7 +20,7 @@ def deliver(message_id: int) -> None:
     campaign = Campaign.objects.filter(pk=message.batch_id).first()
     if campaign is None or message.batch is None:
         return  # a batch of the API has no page; its client reads the API
-    owner, name = message.batch.owner, one_line(campaign.name)
+    owner, name = message.batch.owner, str(campaign)
     text = f"“{name}” has ended: {_counts(campaign)}."
     url = reverse("campaigns:page", args=[campaign.pk])
     found = {"user": owner, "text": text[:300], "url": url, "created_at": clock.now()}

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from django.utils.functional import SimpleLazyObject
 
 from queue_app.models import ReviewItem
 
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 # a schedule of django-q2 runs any callable, and a task's arguments are pickles: neither is for the admin (I40)
 NEVER_SHOWN = {"django_q", "axes", "knox"}
 
@@ -50,7 +52,7 @@ class GenqueueAdminSite(admin.AdminSite):
 
         return [*dashboard.urls(self), path("usage/", self.admin_view(usage.page), name="usage"), *super().get_urls()]
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Django's own, which also remembers that somebody has changed something."""
         from queue_app.admin import live
 
@@ -63,7 +65,7 @@ class GenqueueAdminSite(admin.AdminSite):
                 live.acted(request)
             return answer
 
-        return remembered
+        return cast(View, remembered)
 
     def index(  # type: ignore[override]  # 204 and a fragment are not Django's template of an index
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -70,6 +70,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+AXES_DISABLE_ACCESS_LOG = True  # a row for each log-in that nobody reads and nothing removes
 
 # --- applications -------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [

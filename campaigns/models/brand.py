@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from campaigns.rules import compliance
+from queue_app.rules.words import one_line
 
 
 class Brand(models.Model):
@@ -21,7 +22,7 @@ class Brand(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return one_line(self.name)
 
 
 class ComplianceRule(models.Model):
@@ -47,7 +48,7 @@ class ComplianceRule(models.Model):
     active = models.BooleanField(default=True)
 
     def __str__(self) -> str:
-        return self.name
+        return one_line(self.name)
 
     def clean(self) -> None:
         problem = (compliance.pattern_problem if self.kind == self.Kind.PATTERN else compliance.term_problem)(self.pattern)

@@ -14,6 +14,7 @@ from typing import Literal
 
 from campaigns.rules.folding import Folded, fold, is_mark
 from campaigns.rules.patterns import LETTER, Pattern, compile_pattern, pattern_problem
+from queue_app.rules.words import one_line
 
 __all__ = ["Checker", "Hit", "Rule", "Verdict", "compile", "fold", "marked", "pattern_problem", "term_problem"]
 
@@ -56,8 +57,9 @@ class Hit:
     def advice(self) -> str:
         """What is wrong and how to mend it, in one line."""
         wrong = "is not allowed" if self.rule.severity == "block" else "is better avoided"
-        mend = f"Write “{self.rule.instead}” instead." if self.rule.instead else "Take it out."
-        return f"“{self.matched}” {wrong}: {self.rule.reason.rstrip('.')}. {mend}"
+        matched, reason, instead = map(one_line, (self.matched, self.rule.reason, self.rule.instead))
+        mend = f"Write “{instead}” instead." if instead else "Take it out."
+        return f"“{matched}” {wrong}: {reason.rstrip('.')}. {mend}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,8 @@ class Checker:
 
     def check(self, text: str) -> Verdict:
         """
-        Try every rule on the text. A pattern is tried on the text as written and, where that differs, on the folded one; a pattern
-        that says where words begin or end is tried on the folded one only.
+        Try every rule on the text. A pattern is tried on the text as written and, where that differs, on the folded one; one that
+        says where words begin or end, on the folded one only.
         """
         sentences = [self._read.get(sentence) or self._read_sentence(sentence) for sentence in text.split(_SENTENCE_END)]
         folded = Folded(text, _SENTENCE_END.join([sentence for sentence, _ in sentences]))
@@ -176,7 +178,7 @@ def _spans(pattern: Pattern, folded: Folded) -> Iterator[tuple[int, int]]:
 
 @lru_cache(maxsize=64)
 def _in_latin_words(text: str) -> str:
-    """The folded text with a stand-in for each letter beyond a to z, so that a word stays one to an engine that knows only those."""
+    """The folded text with a stand-in for each letter beyond a to z: a word stays one to an engine that knows only those."""
     return _OTHERS.sub(lambda other: LETTER if _is_spaced(other[0]) or is_mark(other[0]) else other[0], text)
 
 

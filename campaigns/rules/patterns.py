@@ -14,7 +14,7 @@ from typing import Any
 import re2
 
 MAX_LENGTH = 200
-MAX_PROGRAM = 4_000  # instructions of the compiled pattern; the time for a letter of the text grows with them at worst
+MAX_PROGRAM = 10_000  # instructions of the compiled pattern; the time for a letter of the text grows with them at worst
 LETTER = "_"
 """Stands for a letter of another script: part of a word to RE2, and neither a letter from a to z nor a digit."""
 

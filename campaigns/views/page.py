@@ -98,7 +98,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
         foreseen = foresight.of_cancel(Job.objects.filter(batch=campaign.pk))
-        return _preview(request, campaign, f"Cancel “{campaign.name}”?", foreseen)
+        return _preview(request, campaign, f"Cancel “{campaign}”?", foreseen)
     at, reason = clock.now(), request.POST.get("reason", "")[:300]
     verdicts = batches.cancel(campaign.batch, at=at, actor=viewer(request), reason=reason)
     back = Reservation.objects.filter(job__batch=campaign.pk, state=Reservation.State.RELEASED, settled_at=at)
@@ -159,7 +159,7 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _foreseen_retry(request: HttpRequest, campaign: Campaign, *, status: int = 200) -> HttpResponse:
     foreseen = foresight.of_retry(verbs.latest_jobs(campaign).with_status("failed"))
-    return _preview(request, campaign, f"Retry what failed in “{campaign.name}”?", foreseen, status=status)
+    return _preview(request, campaign, f"Retry what failed in “{campaign}”?", foreseen, status=status)
 
 
 def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -209,6 +209,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
             "badge": display.badge(*_STATES[Phase(action.phase)]),
             "outcomes": _outcomes(action),
             "refusals": refusals[:REFUSALS],
+            "kept": bulk.JOBS_KEPT.days,
             "refused": action.results.get("refused", 0),
             "percent": 100 * action.worked // action.total,
             "option": _option(action),
@@ -254,4 +255,3 @@ def _option(action: BulkAction) -> str:
 
 def _text(value: str) -> str:
     return value.replace("\x00", "").strip()[:300]
-

@@ -1,6 +1,5 @@
 """The page of one job for staff: all that is known of it, and a button for each verb that its state and their rights allow."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -242,4 +241,4 @@ def _api_call(job: Job) -> str:
         body["priority"] = job.priority
     if job.metadata:
         body["metadata"] = provider_data.masked(job.metadata)
-    return json.dumps(body, ensure_ascii=False, indent=2)
+    return display.as_json(body)

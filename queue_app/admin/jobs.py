@@ -212,9 +212,7 @@ class JobAdmin(ReadOnlyAdmin):
             return bulk_pages.back_to_the_list(request, "Choose what to do, and with which jobs, in the list.", query)
         ids = [pk for one in fields.get("ids", "").split(",") if (pk := numbers.of_row(one))]
         if "ids" in fields or "query" not in fields:
-            return bulk_pages.drafted(
-                request, Verb(fields["verb"]), ids, chosen="one by one", options=fields.dict(), query=query
-            )
+            return bulk_pages.drafted(request, Verb(fields["verb"]), ids, chosen="one by one", options=fields.dict(), query=query)
         asked = QueryDict(fields["query"].lstrip("?"))
         found, chosen = self._matching(request, asked), filters.words(asked.dict())
         return bulk_pages.drafted(request, Verb(fields["verb"]), found, chosen=chosen, options=fields.dict(), query=query)

@@ -1,6 +1,5 @@
 """What providers were sent and answered, as far as it is kept, for those with the right to see it; no secret in it (I36)."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.conf import settings
 
-from queue_app.admin import lookups
+from queue_app.admin import display, lookups
 from queue_app.models import Attempt, Job
 from queue_app.providers.base import ProviderError
 from queue_app.providers.registry import AdapterMissing
@@ -72,4 +71,4 @@ def _request(job: Job, attempt: Attempt) -> str:
 
 
 def _pretty(value: Any) -> str:
-    return json.dumps(masked(value), ensure_ascii=False, indent=2, sort_keys=True)
+    return display.as_json(masked(value), sort_keys=True)

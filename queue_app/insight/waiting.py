@@ -11,6 +11,7 @@ from queue_app.insight.places import position, positions
 from queue_app.models import Job, QueueSettings, State
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker
+from queue_app.rules.words import one_line
 from queue_app.work import room
 from queue_app.work.room import Floor
 
@@ -117,5 +118,5 @@ def _words(blocker: Blocker) -> str:
     if blocker.max:
         return f"{name} is full, {blocker.used} of {blocker.max} run"
     until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""
-    reason = f" ({blocker.reason})" if blocker.reason and blocker.reason not in _SHUT else ""
+    reason = f" ({one_line(blocker.reason)})" if blocker.reason and blocker.reason not in _SHUT else ""
     return f"{name} {_SHUT.get(blocker.reason, 'is paused')}{until}{reason}"

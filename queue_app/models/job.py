@@ -14,6 +14,7 @@ from django.db.models.functions import MD5
 from queue_app.models.account import User
 from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
 from queue_app.rules import numbers
+from queue_app.rules.words import one_line
 
 
 class State(models.TextChoices):
@@ -107,7 +108,7 @@ class Batch(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name or f"Batch {self.pk}"
+        return one_line(self.name) or f"Batch {self.pk}"
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -429,7 +430,7 @@ class ReviewItem(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Job {self.job_id}: {self.what}"
+        return f"Job {self.job_id}: {one_line(self.what)}"
 
     @property
     def is_undecided(self) -> bool:

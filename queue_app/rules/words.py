@@ -11,6 +11,11 @@ def one_line(text: str) -> str:
     return _CONTROLS.sub(" ", _DIRECTIONS.sub("", text)).strip()
 
 
+def escaped_in_json(text: str) -> str:
+    """Return JSON that means the same and is read in the order in which it is written."""
+    return _DIRECTIONS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def storable(text: str) -> str:
     """``text`` without what PostgreSQL cannot keep: NUL characters are left out, halves of surrogate pairs become "?"."""
     return text.replace("\x00", "").encode(errors="replace").decode()

@@ -22,7 +22,7 @@ from queue_app.outbox import delivery
 from queue_app.runtime import roll, tasks
 from queue_app.runtime.ears import Ears
 from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages
-from queue_app.work import alerts, bulk, dispatch, recovery
+from queue_app.work import alerts, bulk, dispatch, recovery, retention
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class Dispatcher:
         if sweeps:
             _alone(recovery.sweep, at)
         if self._prune.is_due():
-            for prune in (recovery.prune, bulk.prune, roll.prune, tasks.prune):
+            for prune in (recovery.prune, bulk.prune, retention.prune, roll.prune, tasks.prune):
                 _alone(prune, at)
         if self._tidy.is_due():
             _alone(tasks.hand_out_tidying, at)

@@ -144,7 +144,7 @@ def _packets(container: "InputContainer") -> dict[int, list[tuple[float, float]]
 
 
 def _span(moments: list[tuple[float, float]]) -> tuple[float, float]:
-    """Return when a stream begins and ends; a last packet that does not say how long it lasts, lasts as long as the one before it."""
+    """Return when a stream begins and ends; a last packet that does not say its length is as long as the one before it."""
     if not moments:
         return 0.0, 0.0
     gaps = [after[0] - before[0] for before, after in pairwise(moments[-2:])]

@@ -13,7 +13,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -73,16 +73,25 @@ def remove_orphans(at: datetime) -> int:
     """Remove stored objects without a row, and working files, that are older than 24 h; gives how many (I34)."""
     before = at - ORPHAN_AGE
     removed = 0
-    old = (name for name in _stored_names(FOLDER) if default_storage.get_modified_time(name) < before)
+    old = (name for name in _stored_names(FOLDER) if _is_older(name, before))
     while names := list(islice(old, LOOKED_UP_AT_ONCE)):
         orphans = set(names) - set(Asset.objects.filter(name__in=names).values_list("name", flat=True))
         _drop(orphans)
         removed += len(orphans)
     for room in _temporary().glob("store-*"):
-        if datetime.fromtimestamp(room.stat().st_mtime, UTC) < before:
-            shutil.rmtree(room, ignore_errors=True)
-            removed += 1
+        with suppress(FileNotFoundError):  # its worker is through with it
+            if datetime.fromtimestamp(room.stat().st_mtime, UTC) < before:
+                shutil.rmtree(room, ignore_errors=True)
+                removed += 1
     return removed
+
+
+def _is_older(name: str, before: datetime) -> bool:
+    """Whether an object was stored before that; one that has gone since it was listed was not."""
+    try:
+        return bool(default_storage.get_modified_time(name) < before)
+    except FileNotFoundError:
+        return False
 
 
 class Stages:

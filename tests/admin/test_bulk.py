@@ -1,6 +1,7 @@
 """Bulk actions in the admin: drafted from the list or by address, shown before they are done, undone or stopped by a button."""
 
 import re
+from datetime import timedelta
 from html import escape, unescape
 from typing import Any
 
@@ -69,7 +70,7 @@ class TestDraft:
         fields = {"action": "retry", "_selected_action": [wanted[0].pk], "select_across": "1"}
         page = unescape(admin.post(f"{LIST}?status=failed&q=heron", fields, follow=True).content.decode())
         assert "Retry 60 jobs?" in page
-        assert "Chosen: all with status failed, the words “heron”." in page
+        assert "Chosen: <bdi>all with status failed, the words “heron”</bdi>." in page
         assert BulkAction.objects.get().job_ids == [job.pk for job in wanted]
 
     def test_by_numbers(self, admin: Client) -> None:
@@ -281,7 +282,7 @@ class TestRun:
         job = make_job()
         press(admin, "cancel", job)
         page = step(admin, "confirm", reason="wrong brief")
-        assert "It starts in" in page and "Run now" in page and "“wrong brief”" in page
+        assert "It starts in" in page and "Run now" in page and "“<bdi>wrong brief</bdi>”" in page
         notes = admin.get(LIST).content.decode()
         for shown in (page, notes):  # read out once: what counts down beside it is hidden from screen readers
             assert re.search(r'<span aria-hidden="true">(?:It )?starts in <(?:b|span) data-until', shown)
@@ -377,6 +378,14 @@ class TestRun:
         assert "nobody confirmed it" in unescape(
             admin.post(f"{ACTIONS}999/step/", {"do": "confirm"}, follow=True).content.decode()
         )
+
+    def test_its_page_is_shown_after_its_list_of_jobs_is_gone(self, admin: Client) -> None:
+        press(admin, "clear_completed", make_job(State.COMPLETED), make_job())
+        step(admin, "confirm")
+        action = run()
+        bulk.prune(at=action.ended_at + bulk.JOBS_KEPT + timedelta(seconds=1))  # type: ignore[operator]
+        text = unescape(admin.get(f"{ACTIONS}{action.pk}/change/").content.decode())
+        assert "2 of 2 jobs, 100 %" in text and "and why, is kept for 30 days" in text
 
     def test_the_page_answers_204_while_nothing_changed(self, admin: Client) -> None:
         press(admin, "cancel", make_job())

@@ -151,11 +151,11 @@ class TestPage:
         ReviewItem.objects.create(job=paid, what="Paid, nothing delivered.", opened_at=clock.now())
         ended = "1 may be billed with nothing delivered."
         shown = page(admin)
-        assert f"1 job needs a person.</b> {ended}</span>" in shown and ">Look at it</a>" in shown
+        assert f"1 job needs a person.</bdi></b> {ended}</span>" in shown and ">Look at it</a>" in shown
         job = make_job(State.UNKNOWN, at=clock.now())
         ends = timezone.localtime(job.reviews.get().decide_by)
         shown = page(admin)
-        assert "2 jobs need a person.</b> Nobody but the provider knows what became of 1; its tickets stay held" in shown
+        assert "2 jobs need a person.</bdi></b> Nobody but the provider knows what became of 1; its tickets stay held" in shown
         assert f"The first ends by itself at {ends:%d %b, %H:%M}, tickets back. {ended}" in shown and ">Decide</a>" in shown
 
     def test_a_moment_of_another_day_has_its_date(self, admin: Client) -> None:

@@ -43,7 +43,7 @@ class Tab:
     @property
     def text(self) -> str:
         """What a person reads, on one line."""
-        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.html)).split())
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", re.sub("</?bdi>", "", self.html))).split())
 
     @property
     def said(self) -> str:
@@ -51,7 +51,9 @@ class Tab:
         found = re.findall(
             r'class="gq-(?:err|note)[^"]*"[^>]*>(.*?)</span></span>|class="gq-note[^"]*">(.*?)</div>', self.html, re.S
         )
-        return " ".join(" ".join(html.unescape(re.sub(r"<[^>]+>", " ", "".join(one))).split()) for one in found)
+        return " ".join(
+            " ".join(html.unescape(re.sub(r"<[^>]+>", " ", re.sub("</?bdi>", "", "".join(one)))).split()) for one in found
+        )
 
     def post(self, do: str = "update", *, preview: bool = False, **typed: Any) -> "Tab":
         """Type, press a button, and take the answer; with ``preview`` as htmx does on every change."""

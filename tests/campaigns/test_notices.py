@@ -20,9 +20,7 @@ class MailServerIsAway(BaseEmailBackend):
 
 
 def told_of(campaign: Campaign) -> OutboxMessage:
-    return OutboxMessage.objects.create(
-        channel="notices", key="batch ended", batch=campaign.batch, created_at=NOON, due_at=NOON
-    )
+    return OutboxMessage.objects.create(channel="notices", key="batch ended", batch=campaign.batch, created_at=NOON, due_at=NOON)
 
 
 def test_counts_each_cell_once_by_its_latest_version() -> None:
@@ -54,7 +52,9 @@ def test_trouble_with_the_mail_keeps_no_notice_back(settings) -> None:
     assert (Notice.objects.count(), len(mail.outbox), message.delivered_at is None) == (1, 1, False)
 
 
-@pytest.mark.parametrize("name", ["Autumn\rscent", "Autumn\r\nBcc: everybody@example.com", "Autumn\u2028\x0bscent", "\u202eAutumn"])
+@pytest.mark.parametrize(
+    "name", ["Autumn\rscent", "Autumn\r\nBcc: everybody@example.com", "Autumn\u2028\x0bscent", "\u202eAutumn"]
+)
 def test_a_name_of_any_kind_is_told_in_one_line(name: str) -> None:
     campaign = make_campaign(UserFactory(email="ana@example.com"))
     Campaign.objects.filter(pk=campaign.pk).update(name=name)

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from queue_app.rules.words import one_line, storable
+from queue_app.rules.words import escaped_in_json, one_line, storable
 
 
 @pytest.mark.parametrize(
@@ -22,3 +24,10 @@ def test_keeps_all_that_a_column_can(said: str, kept: str) -> None:
 )
 def test_one_line_has_one_and_turns_nothing_round(said: str, line: str) -> None:
     assert one_line(said) == line
+
+
+def test_json_stays_the_same_and_is_read_from_left_to_right() -> None:
+    value = {"prompt": "a \u202eb\u2066 שלום"}
+    written = escaped_in_json(json.dumps(value, ensure_ascii=False))
+    assert json.loads(written) == value
+    assert written == '{"prompt": "a \\u202eb\\u2066 שלום"}'

@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django_q.models import OrmQ
+from django_q.signing import SignedPackage
 from pytest_django import DjangoAssertNumQueries
 
 from queue_app import clock
-from queue_app.models import Job, QueueSettings, State
+from queue_app.models import BulkAction, Job, QueueSettings, State
 from queue_app.runtime import loop, tasks
 from queue_app.runtime.loop import Dispatcher
 from queue_app.runtime.queues import Queue
@@ -24,6 +26,24 @@ def dispatcher() -> Dispatcher:
     dispatcher = Dispatcher()
     dispatcher.turn(woken=False)
     return dispatcher
+
+
+class TestPruning:
+    def test_what_is_only_kept_for_a_while_is_removed(self) -> None:
+        at = clock.now()
+        for key, days in (("over", -1), ("open", 1)):
+            Session.objects.create(session_key=key, session_data="", expire_date=at + timedelta(days=days))
+        known = {"verb": "clear_completed", "phase": "done", "actor": UserFactory(), "job_ids": [1], "total": 1, "created_at": at}
+        old = BulkAction.objects.create(**known, ended_at=at - timedelta(days=40))
+        Dispatcher().turn(woken=False)
+        assert list(Session.objects.values_list("session_key", flat=True)) == ["open"]
+        old.refresh_from_db()
+        assert old.job_ids == []
+
+    def test_the_storage_is_tidied_every_hour(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(loop, "TIDY_SECONDS", 0)
+        Dispatcher().turn(woken=False)
+        assert [SignedPackage.loads(task.payload)["func"] for task in OrmQ.objects.all()] == ["queue_app.runtime.tasks.tidy"]
 
 
 class TestTurn:

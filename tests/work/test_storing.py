@@ -303,5 +303,19 @@ class TestRemoveOrphans:
         assert [default_storage.exists(name) for name in (kept.name, orphan, fresh)] == [True, False, True]
         assert (old_room.exists(), new_room.exists()) == (False, True)
 
+    def test_goes_on_where_something_is_gone_since_it_was_listed(self, monkeypatch):
+        gone, orphan = (default_storage.save(f"assets/2026/10/{name}.mp4", ContentFile(b"film")) for name in ("a", "b"))
+        os.utime(default_storage.path(orphan), (time.time() - 90_000,) * 2)
+        listdir = default_storage.listdir
+
+        def listed(folder):
+            found = listdir(folder)
+            default_storage.delete(gone)
+            return found
+
+        monkeypatch.setattr(default_storage, "listdir", listed)
+        assert storing.remove_orphans(clock.now()) == 1
+        assert not default_storage.exists(orphan)
+
     def test_finds_nothing_where_nothing_was_ever_stored(self):
         assert storing.remove_orphans(clock.now()) == 0

@@ -47,7 +47,9 @@ class TestPatternProblem:
     def test_refuses_what_matches_empty_text(self, source: str) -> None:
         assert "matches empty text" in (pattern_problem(source) or "")
 
-    @pytest.mark.parametrize("source", ["(", "[a", "a**", "a++b", "\\", "a{3,1}", r"\Z", "(?x) a", "(?<a", "\ud800", "(a{100}){100}"])
+    @pytest.mark.parametrize(
+        "source", ["(", "[a", "a**", "a++b", "\\", "a{3,1}", r"\Z", "(?x) a", "(?<a", "\ud800", "(a{100}){100}"]
+    )
     def test_says_why_it_cannot_be_read(self, source: str) -> None:
         assert re.fullmatch(r"Can't read the pattern: .+\.", pattern_problem(source) or "")
 
