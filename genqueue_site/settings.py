@@ -112,7 +112,6 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "genqueue_site.urls"
-ASGI_APPLICATION = "genqueue_site.asgi.application"
 WSGI_APPLICATION = None
 TEMPLATES = [
     {
@@ -201,10 +200,8 @@ STUDIO_SECONDS = env.studio().seconds_per_job  # so that estimates of previews a
 ALLOW_STUDIO = env.flag("ALLOW_STUDIO", DEBUG)
 TRUSTED_ORIGINS = env.origins("TRUSTED_ORIGINS") or ([STUDIO_URL] if ALLOW_STUDIO else [])
 ASSET_MAX_BYTES = env.whole("ASSET_MAX_MEGABYTES", 512, low=1, high=10_000) * 1_000_000
-PIPELINES: dict[str, str] = {}
 # who is told of facts: name → dotted path of a callable that gets the message's id; `announce.TOLD` says who is told of what
 OUTBOX_CHANNELS = {"notices": "campaigns.notices.deliver", "alerts": "queue_app.outbox.alerts.deliver"}
-PERIODIC: dict[str, str] = {}
 
 # 1 in production; smaller to rehearse failures that would take minutes
 TIMES = Times().scaled(env.factor("TIME_SCALE", 1.0, low=0.02, high=1.0))

@@ -371,7 +371,9 @@ def put_back(
 @transaction.atomic
 def fail_overdue(*, at: datetime) -> int:
     """Fail queued jobs whose deadline has passed, at most 500 at a time, tickets back in full (T26). Return how many."""
-    overdue = Job.objects.filter(state=_Q, deadline__lte=at).order_by("id").select_for_update(skip_locked=True)[:CHUNK]
+    overdue = (
+        Job.objects.filter(state=_Q, deadline__lte=at).order_by("deadline", "id").select_for_update(skip_locked=True)[:CHUNK]
+    )
     jobs, words = list(overdue), "Its deadline passed before it could start."
     _end(jobs, State.FAILED, at=at, actor="dispatcher", reason=words, error_code="deadline_passed", error_message=words)
     return len(jobs)

@@ -49,9 +49,16 @@ class AuditedAdmin(FastAdmin):
 
 @admin.register(User)
 class AccountAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]
-    fieldsets = (*(UserAdmin.fieldsets or ()), ("Queue", {"fields": ("max_concurrent",)}))
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Personal info", {"fields": ("first_name", "email")}),
+        ("Permissions", {"fields": RIGHTS}),
+        ("Important dates", {"fields": ("last_login", "date_joined")}),
+        ("Queue", {"fields": ("max_concurrent",)}),
+    )
     list_display = ("username", "email", "is_active", "is_staff", "max_concurrent", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")
+    search_fields = ("username", "first_name", "email")
     audited = (*RIGHTS, "max_concurrent")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:

@@ -18,7 +18,9 @@ class JobAsked(StrictSerializer):
 
     model = Text(help_text="A key of `GET models/`.")
     prompt = Text(allow_blank=True, help_text=f"1 to {PROMPT_MOST} characters.")
-    kind = Text(required=False, allow_null=True, help_text="Default: the model's medium.")
+    kind = Text(
+        required=False, allow_null=True, help_text="Of the model's medium; restricted kinds need a right. Default: the medium."
+    )
     parameters = Mapped(required=False, allow_null=True, help_text="What the model offers; see `GET models/`.")
     priority = Whole(required=False, allow_null=True, help_text="Larger first; only staff may exceed 0.")
     deadline = Moment(
@@ -27,7 +29,7 @@ class JobAsked(StrictSerializer):
         help_text="A job not started by then fails with `deadline_passed`; its tickets are returned.",
     )
     not_before = Moment(required=False, allow_null=True, help_text="It waits until then; at most a year ahead.")
-    metadata = Mapped(required=False, allow_null=True, help_text="Yours; kept and given back.")
+    metadata = Mapped(required=False, allow_null=True, help_text="Yours; kept and given back. Pages are scored by it.")
 
 
 class BatchAsked(StrictSerializer):

@@ -20,7 +20,7 @@ class Backoff(models.TextChoices):
 
 
 class Kind(models.Model):
-    """What sort of job: medium, default priority, limit, timeout, retries, pipeline."""
+    """What sort of job: medium, default priority, limit, timeout, retries."""
 
     key = models.CharField(max_length=60, primary_key=True)
     label = models.CharField(max_length=100)

@@ -22,8 +22,9 @@ def cancel(batch: Batch, *, at: datetime, actor: User, via: str = "", reason: st
     for chunk in lifecycle.chunks(Job.objects.filter(batch=batch).open().values_list("pk", flat=True)):
         with transaction.atomic():
             found = Counter(lifecycle.cancel(chunk, at=at, actor=policy.known_as(actor, via), reason=reason).values())
-            after = {verdict.value: number for verdict, number in found.items()}
-            _audit("cancel batch", batch, at=at, actor=actor, via=via, after=after, reason=reason)
+            if found.keys() - {Verdict.TOO_LATE}:
+                after = {verdict.value: number for verdict, number in found.items()}
+                _audit("cancel batch", batch, at=at, actor=actor, via=via, after=after, reason=reason)
         verdicts += found
     return verdicts
 

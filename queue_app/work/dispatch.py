@@ -111,7 +111,7 @@ def wake_due(*, at: datetime) -> int:
 
 
 def next_due(*, at: datetime) -> Due:
-    """What will be due untold: a delay, a deadline, the end of a pause or cool-down; a check, a lease, a message, a bulk act."""
+    """What will be due untold: delays, deadlines, ends of pauses and cool-downs; checks, leases, messages, bulk actions."""
     with connection.cursor() as cursor:
         cursor.execute(_DUE, {"at": at})
         return Due(*cursor.fetchone())

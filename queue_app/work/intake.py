@@ -73,7 +73,7 @@ class KindRestricted(Exception):
 
     def __init__(self, kind: str, index: int = 0):
         self.kind, self.index = kind, index
-        super().__init__(f"“{kind}” is restricted. Ask staff for the right to submit it, or choose another kind.")
+        super().__init__(f"“{kind}” is restricted. Choose another kind, or ask staff for permission to submit it.")
 
 
 @transaction.atomic
@@ -155,7 +155,7 @@ def computed_priority(owner: User, level: int, reasons: Sequence[str]) -> tuple[
     """A priority that a rule came to, as its owner may have it: above normal it takes a right (I41)."""
     if level <= priority.NORMAL or owner.is_staff or owner.has_perm(Right.EXCEED_NORMAL):
         return level, [*reasons]
-    return priority.NORMAL, [*reasons, f"lowered from {level} to {priority.NORMAL}: more than normal takes a right"]
+    return priority.NORMAL, [*reasons, f"lowered from {level} to {priority.NORMAL}: above normal needs permission"]
 
 
 def text_problem(value: str) -> str | None:
@@ -247,8 +247,9 @@ class _Reader:
             self._say(index, "kind", f"There is no kind “{key[:60]}”. Kinds: {', '.join(sorted(self.kinds))}.")
             return None
         if kind.medium != model.medium:
-            fitting = ", ".join(sorted(one.key for one in self.kinds.values() if one.medium == model.medium))
-            words = f"“{key}” is a kind of {kind.medium}, and {model.key} makes a {model.medium}. Choose one of: {fitting}."
+            of_it = (one for one in self.kinds.values() if one.medium == model.medium)
+            fitting = ", ".join(sorted(one.key for one in of_it if not restriction(one, self.owner)))
+            words = f"“{key}” is for {kind.medium}s; {model.key} generates {model.medium}s. Choose one of: {fitting}."
             self._say(index, "kind", words)
         elif refusal := restriction(kind, self.owner, index):
             self.restricted.append(refusal)
@@ -278,9 +279,9 @@ class _Reader:
         if draft.not_before and draft.not_before > self.at + timedelta(days=366):
             self._say(index, "not_before", "not_before lies more than a year ahead; choose a nearer time.")
         if draft.deadline and draft.deadline <= self.at:
-            self._say(index, "deadline", "The deadline has passed; choose a later time, or leave it out.")
+            self._say(index, "deadline", "The deadline has passed. Choose a later time, or leave it out.")
         elif draft.deadline and draft.not_before and draft.deadline <= draft.not_before:
-            self._say(index, "deadline", "The deadline is not after not_before, so it could never start; choose a later time.")
+            self._say(index, "deadline", "The deadline must be later than not_before. Choose a later time.")
 
     def _priority(self, draft: Draft, kind: Kind) -> tuple[int, list[str]]:
         if draft.priority is not None and not draft.priority_reasons:

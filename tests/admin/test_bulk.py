@@ -191,6 +191,15 @@ class TestPreview:
         step(admin, "confirm")
         assert run().results == {"queued": 2, "refused": 1}
 
+    def test_of_a_retry_after_the_deadline(self, admin: Client) -> None:
+        late, again = make_job(State.FAILED, deadline=NOON), make_job(State.CANCELLED)
+        page = press(admin, "retry", late, again)
+        for words in ("Past its deadline: submit it as a new job", "4 tickets are reserved again", "Retry 1 job<"):
+            assert words in page, words
+        step(admin, "confirm")
+        assert run().results == {"queued": 1, "refused": 1}
+        assert states(late, again) == ["failed", "queued"]
+
     def test_of_a_set_priority(self, admin: Client) -> None:
         page = press(admin, "set_priority", make_job(), make_job(priority=10), make_job(State.RUNNING))
         for words in (

@@ -296,7 +296,7 @@ class TestLimits:
 
     @pytest.mark.parametrize(
         ("what", "key", "value", "table"),
-        [("queue", "", "12", QueueSettings), ("account", "fal", "3", ProviderAccount), ("kind", "video", "5", Kind)],
+        [("queue", "", "12", QueueSettings), ("account", "studio", "3", ProviderAccount), ("kind", "video", "5", Kind)],
     )
     def test_so_are_those_of_the_queue_of_accounts_and_of_kinds(
         self, admin: Client, what: str, key: str, value: str, table: Any
@@ -373,7 +373,7 @@ class TestPauses:
         [
             ("queue", "", QueueSettings, "The whole queue"),
             ("model", "kling-1.6", ModelConcurrencyLimit, "Model kling-1.6"),
-            ("account", "fal", ProviderAccount, "Account fal"),
+            ("account", "studio", ProviderAccount, "Account studio"),
         ],
     )
     def test_then_pauses_with_reason_and_end_and_resumes(self, admin: Client, what: str, key: str, table: Any, said: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from queue_app.models import AuditEntry, Batch, Job, Reservation, State, Wallet
-from tests.factories import BatchFactory, UserFactory, make_job
+from tests.factories import NOON, BatchFactory, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/jobs/batch/"
@@ -158,6 +158,15 @@ class TestVerbs:
 
         assert (found["queued"], found["failed"], found["cancelled"]) == (2, 0, 1)
         assert Job.objects.filter(pk__in=[job.pk for job in failed], state=State.QUEUED).count() == 2
+
+    def test_retry_failed_leaves_those_whose_deadline_has_passed(self, api, owner):
+        batch = BatchFactory(owner=owner)
+        again, late = (make_job("failed", owner=owner, batch=batch, deadline=moment) for moment in (None, NOON))
+
+        found = api.post(address(batch, "retry-failed/")).json()
+
+        assert (found["queued"], found["failed"]) == (1, 1)
+        assert [Job.objects.get(pk=job.pk).state for job in (again, late)] == ["queued", "failed"]
 
     def test_retry_failed_is_402_as_a_whole(self, api_for):
         owner = UserFactory(tickets=5)

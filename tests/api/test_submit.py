@@ -116,7 +116,7 @@ class TestRights:
         job = api_for(UserFactory(rights=["submit_restricted_kinds"])).post(URL, GOOD | {"kind": "doubt"}).json()
 
         assert (job["kind"], job["priority"]) == ("doubt", 0)
-        assert job["priority_reasons"] == ["default of doubt", "lowered from 10 to 0: more than normal takes a right"]
+        assert job["priority_reasons"] == ["default of doubt", "lowered from 10 to 0: above normal needs permission"]
 
     def test_invented_metadata_makes_no_video_a_page(self, api):
         metadata = {"sku_count": 99_999, "monthly_searches": 99_999, "content_status": "missing"}
@@ -172,7 +172,7 @@ class TestBadInput:
             ({"deadline": "soon"}, "deadline", "Send a time such as"),
             ({"deadline": 1790000000}, "deadline", "Send a time such as"),
             ({"deadline": "2026-01-01T00:00:00Z"}, "deadline", "The deadline has passed"),
-            ({"kind": "image"}, "kind", "“image” is a kind of image, and sora-2 makes a video"),
+            ({"kind": "image"}, "kind", "“image” is for images; sora-2 generates videos"),
             ({"callback_url": "https://example.com/hook"}, "callback_url", "There is no such field"),
             ({"metadata": {"note": "x" * 20_000}}, "metadata", "at most 16000"),
             ({"colour": "red"}, "colour", "There is no such field"),

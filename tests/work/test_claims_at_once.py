@@ -149,7 +149,7 @@ def buffers(plan):
 
 
 LANES = ["sora-2", "sora-2-pro", "manim"]
-NOTHING_FULL = {"models": LANES, "kinds": [], "users": [], "batches": [], "page": dispatch.PAGE}
+NOTHING_FULL = {"at": NOON, "models": LANES, "kinds": [], "users": [], "batches": [], "page": dispatch.PAGE}
 SOME_FULL = NOTHING_FULL | {"users": [10**9], "kinds": ["doubt"], "rank": 0, "order_key": 12_000, "id": 12_000}
 
 

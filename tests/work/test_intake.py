@@ -151,13 +151,13 @@ class TestKinds:
     def test_belong_to_a_medium_and_are_refused_for_models_of_another(self, kind):
         assert problem_of(kind=kind, metadata={"sku_count": 1500, "content_status": "missing"}) == (
             "kind",
-            f"“{kind}” is a kind of {kind}, and sora-2 makes a video. Choose one of: daily_ca, doubt, topic_short, video.",
+            f"“{kind}” is for {kind}s; sora-2 generates videos. Choose one of: video.",
         )
 
     @pytest.mark.parametrize("kind", ["doubt", "topic_short", "daily_ca"])
     def test_that_are_restricted_take_a_right(self, kind):
         for owner in (UserFactory(), UserFactory(staff=True), UserFactory(rights=["exceed_normal_priority", "operate_queue"])):
-            with pytest.raises(KindRestricted, match=f"“{kind}” is restricted. Ask staff for the right"):
+            with pytest.raises(KindRestricted, match=f"“{kind}” is restricted. Choose another kind, or ask staff"):
                 enqueue(Draft("sora-2", "A tram."), Draft("sora-2", "A tram.", kind=kind), owner=owner)
 
         assert not Job.objects.exists()
@@ -209,7 +209,7 @@ class TestPriorities:
         assert job.priority_reasons[-1] == "90 points: high"
 
     def test_that_are_computed_stay_at_normal_without_the_right_and_say_so(self, page):
-        capped = "lowered from 10 to 0: more than normal takes a right"
+        capped = "lowered from 10 to 0: above normal needs permission"
         Kind.objects.filter(pk="video").update(default_priority=10)
         scored, default = one(**page), one()
         bulk = one(priority=10, priority_reasons=["campaign of more than 20 cells"])
@@ -274,13 +274,13 @@ class TestBadInput:
 
     def test_a_deadline_that_has_passed(self):
         for moment in (NOON, NOON - timedelta(days=1)):
-            words = "The deadline has passed; choose a later time, or leave it out."
+            words = "The deadline has passed. Choose a later time, or leave it out."
             assert problem_of(deadline=moment) == ("deadline", words)
 
     def test_a_deadline_before_the_start(self):
         soon = NOON + timedelta(hours=1)
-        field, words = problem_of(not_before=soon, deadline=soon)
-        assert (field, words[:37]) == ("deadline", "The deadline is not after not_before,")
+        words = "The deadline must be later than not_before. Choose a later time."
+        assert problem_of(not_before=soon, deadline=soon) == ("deadline", words)
 
     def test_a_start_more_than_a_year_ahead(self):
         assert problem_of(not_before=NOON + timedelta(days=367))[0] == "not_before"

@@ -19,6 +19,7 @@ from queue_app.admin.dashboard.rows import Row
 from queue_app.admin.live import fragment_wanted
 from queue_app.insight import lanes, whatif
 from queue_app.models import Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
+from queue_app.providers import registry
 from queue_app.work import policy
 from queue_app.work.roles import Right
 
@@ -143,6 +144,8 @@ def _asked(said: Any) -> tuple[str, str, str]:
 def _record(what: str, key: str) -> Model:
     model = ROWS.get(what)
     found = model._default_manager.filter(pk=1 if what == "queue" else key).first() if model else None
+    if isinstance(found, ProviderAccount) and not registry.is_available(found.adapter):
+        found = None  # it is on no dashboard: nothing set there would have an effect
     if found is None:
         raise Http404("There is no such limit.")
     return found
