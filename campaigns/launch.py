@@ -102,6 +102,8 @@ def make_again(combination: Combination, text: str, *, at: datetime, by: User, n
     :raises IntakeRefused: the prompt is empty or too long.
     :raises NotEnoughTickets: the wallet holds less than its price.
     """
+    if problem := intake.prompt_problem(text):  # before any rule reads it
+        raise intake.IntakeRefused([intake.Problem(0, "prompt", problem)])
     cell = Combination.objects.select_for_update().get(pk=combination.pk)  # no join, as above: its job may be new
     following = cell.versions.count() + 1
     if number not in (None, following):
@@ -176,4 +178,5 @@ def _cell(campaign: Campaign, planned: PlannedCell, bought: Iterator[Job]) -> Co
 
 
 def _brand(name: str) -> Brand:
-    return Brand.objects.filter(name__iexact=name).first() or Brand.objects.create(name=name)
+    """The brand of this name; a launch that makes it at the same time is waited for, and its brand taken."""
+    return Brand.objects.named(name) or Brand.objects.make(name)

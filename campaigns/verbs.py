@@ -78,9 +78,9 @@ def generate_once(owner: User, draft: intake.Draft, *, key: str, at: datetime, a
     fresh = IdempotencyRecord(account=owner, key=f"quick:{fingerprint}", body_sha256=fingerprint, created_at=at)
     IdempotencyRecord.objects.bulk_create([fresh], ignore_conflicts=True)
     record = IdempotencyRecord.objects.get(account=owner, key=fresh.key)
-    if record.answer is not None:
-        return Job.objects.get(pk=record.answer["job"]), False
+    if record.made is not None:
+        return Job.objects.get(pk=record.made["job"]), False
     _, (job,) = intake.enqueue(owner, [draft], at=at, actor=actor)
-    record.status, record.answer = 303, {"job": job.pk}
-    record.save(update_fields=["status", "answer"])
+    record.status, record.made = 303, {"job": job.pk}
+    record.save(update_fields=["status", "made"])
     return job, True

@@ -12,6 +12,7 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from genqueue_site import environment as env
+from genqueue_site import logs
 from queue_app.rules.times import Times
 
 django_stubs_ext.monkeypatch()
@@ -55,6 +56,7 @@ CONTENT_SECURITY_POLICY = {
         "form-action": ["'self'"],
     }
 }
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8_000_000  # bytes of any body; `genqueue_site.asgi` reads no more
 AUTH_USER_MODEL = "queue_app.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -71,6 +73,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_DISABLE_ACCESS_LOG = True  # a row for each log-in that nobody reads and nothing removes
+AXES_USERNAME_CALLABLE = "genqueue_site.attempts.user_name"
 
 # --- applications -------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -97,11 +100,14 @@ INSTALLED_APPS = [
     "django_structlog",
 ]
 MIDDLEWARE = [
+    "genqueue_site.middleware.connections_freed",
+    "genqueue_site.middleware.problems_below_api",
+    "genqueue_site.middleware.storable_text",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "genqueue_site.middleware.SlashesOfReadsOnly",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -244,9 +250,10 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "queue_app.api.authentication.HasScope"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "queue_app.api.negotiation.Tolerant",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "queue_app.api.schema.CallSchema",
     "DEFAULT_THROTTLE_CLASSES": ["queue_app.api.throttling.ReadThrottle", "queue_app.api.throttling.WriteThrottle"],
     "DEFAULT_THROTTLE_RATES": {"read": "12000/min", "write": "3000/min"},
     "EXCEPTION_HANDLER": "queue_app.api.errors.problem",
@@ -306,6 +313,7 @@ LOGGING = {
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                logs.sound,
                 _RENDERERS[env.choice("LOG_FORMAT", "line", _RENDERERS)],
             ],
             "foreign_pre_chain": _FACTS,
@@ -313,5 +321,10 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "facts"}},
     "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "WARNING", _LEVELS)},
-    "loggers": {"queue_app": {"level": env.choice("LOG_LEVEL", "INFO", _LEVELS)}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "queue_app": {"level": env.choice("LOG_LEVEL", "INFO", _LEVELS)},
+        "django.request": {"level": "ERROR"},
+        # uvicorn sets handlers of its own up before these settings are read; its lines say whole addresses, with what is in them
+        **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "uvicorn.access")},
+    },
 }

@@ -15,5 +15,3 @@ urlpatterns = [
     path("", include("queue_app.urls")),
     path("", include("campaigns.urls")),
 ]
-handler404 = "queue_app.api.errors.not_found"
-handler500 = "queue_app.api.errors.server_error"

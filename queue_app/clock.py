@@ -1,6 +1,7 @@
 """The one clock: the database's, so that all machines agree (I26)."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -8,6 +9,11 @@ from django.db import connection
 def now() -> datetime:
     """Ask PostgreSQL for the time, aware and in UTC; it moves on inside a transaction."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        moment: datetime = cursor.fetchone()[0]
+        return read(cursor)
+
+
+def read(cursor: Any) -> datetime:
+    """The same by a cursor of whatever connection."""
+    cursor.execute("SELECT clock_timestamp()")
+    moment: datetime = cursor.fetchone()[0]
     return moment

@@ -24,7 +24,7 @@ from queue_app.admin.live import fragment_wanted, unchanged
 from queue_app.models import User
 from queue_app.rules import numbers, pricing
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
+from queue_app.work.intake import PROMPT_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 
 
 @login_required
@@ -173,6 +173,8 @@ def _price(campaign: Campaign) -> int:
 
 
 def _checked(campaign: Campaign, text: str) -> dict[str, Any]:
+    """What the rules say of a prompt, of as much of it as could be bought."""
+    text = text[:PROMPT_MOST]
     verdict = check_prompt(campaign.brand, text)
     hits = {(hit.rule.id, hit.matched.casefold()): hit for hit in verdict.hits}
     return {"verdict": verdict, "hits": list(hits.values()), "marked": compliance.marked(text, verdict.hits)}

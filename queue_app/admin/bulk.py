@@ -254,4 +254,4 @@ def _option(action: BulkAction) -> str:
 
 
 def _text(value: str) -> str:
-    return value.replace("\x00", "").strip()[:300]
+    return value.strip()[:300]

@@ -11,9 +11,11 @@ from queue_app.admin import display, lookups
 from queue_app.models import Attempt, Job
 from queue_app.providers.base import ProviderError
 from queue_app.providers.registry import AdapterMissing
+from queue_app.rules import nesting
 from queue_app.work import submission
 
 MASK = "•••"
+TOO_DEEP = "… nested deeper than is shown"
 _SECRET = re.compile(
     r"token$|secret|passw|(^|[_-])(api[_-]?)?key$|(^|[_-])(auth|sig)$|authorization|signature|credential|cookie", re.IGNORECASE
 )
@@ -35,12 +37,17 @@ def of_attempts(job: Job, attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
     ]
 
 
-def masked(value: Any) -> Any:
-    """The same value without secrets: of members named like one, of queries in addresses, and our own keys anywhere."""
+def masked(value: Any, levels: int = nesting.KEPT_MOST) -> Any:
+    """
+    The same value without secrets: of members named like one, of queries in addresses, and our own keys anywhere; what lies
+    deeper than ``levels`` is left out, so that no value is too deep to be shown.
+    """
+    if isinstance(value, (Mapping, list, tuple)) and not levels:
+        return TOO_DEEP
     if isinstance(value, Mapping):
-        return {name: MASK if _SECRET.search(str(name)) and inner else masked(inner) for name, inner in value.items()}
+        return {name: MASK if _SECRET.search(str(name)) and inner else masked(inner, levels - 1) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [masked(inner) for inner in value]
+        return [masked(inner, levels - 1) for inner in value]
     return _masked_text(value) if isinstance(value, str) else value
 
 

@@ -189,7 +189,7 @@ def _find(object_id: str) -> ReviewItem | None:
 
 
 def _typed(request: HttpRequest, name: str) -> str:
-    return request.POST.get(name, "").replace("\x00", "").strip()
+    return request.POST.get(name, "").strip()
 
 
 def _jobs(count: int) -> str:

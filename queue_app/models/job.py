@@ -122,8 +122,8 @@ class JobQuerySet(models.QuerySet["Job"]):
     def terminal(self) -> Self:
         return self.filter(state__in=TERMINAL_STATES)
 
-    def with_status(self, status: str) -> Self:
-        return self.filter(state__in=STATES_OF_STATUS[status])
+    def with_status(self, *statuses: str) -> Self:
+        return self.filter(state__in=[state for status in statuses for state in STATES_OF_STATUS[status]])
 
     def in_time(self, at: datetime) -> Self:
         """Jobs without a deadline, and those whose deadline is still to come."""

@@ -37,6 +37,14 @@ class TestSubmit:
         batch = Batch.objects.get(pk=made["batch"])
         assert (batch.name, batch.owner, batch.jobs.count()) == ("Trams", owner, 3)
 
+    def test_may_have_a_limit_of_its_own(self, api):
+        made = api.post(URL, {"jobs": [GOOD, GOOD], "max_concurrent": 1}).json()
+
+        assert api.get(f"/api/v1/batches/{made['batch']}/").json()["max_concurrent"] == 1
+        for limit in (0, 51, "1"):
+            answer = api.post(URL, {"jobs": [GOOD], "max_concurrent": limit})
+            assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "max_concurrent")
+
     def test_names_the_job_that_is_wrong_and_takes_none(self, api):
         answer = api.post(URL, {"jobs": [GOOD, GOOD, GOOD, GOOD | {"prompt": ""}, GOOD | {"parameters": {"duration": 7}}]})
 

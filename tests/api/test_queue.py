@@ -34,6 +34,25 @@ class TestQueue:
             (second.pk, "sora-2", 2),
         ]
 
+    def test_tells_our_machines_to_staff_alone(self, api_for, staff):
+        at = clock.now()
+        WorkerProcess.objects.create(
+            host="db-7.internal",
+            pid=4711,
+            role="worker",
+            group_id=1,
+            group_started="1",
+            started_at=at,
+            beat_at=at,
+            task="check 815",
+        )
+
+        (shown,) = staff.get("/api/v1/queue/").json()["workers"]
+        (hidden,) = api_for(UserFactory()).get("/api/v1/queue/").json()["workers"]
+
+        assert (shown["host"], shown["pid"], shown["task"]) == ("db-7.internal", 4711, "check 815")
+        assert (hidden["host"], hidden["pid"], hidden["task"], hidden["alive"]) == (None, None, "", True)
+
     def test_shows_staff_everybodys_jobs(self, staff):
         make_job()
         make_job()

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from campaigns import review
 from campaigns.launch import make_again
-from campaigns.models import Combination
+from campaigns.models import Combination, ComplianceRule
 from campaigns.review import NoteRefused, NotJudgeable
 from queue_app.models import Asset, Job, Wallet
 from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
@@ -69,8 +69,6 @@ class TestAVerdict:
         assert cell(campaign, 4).review == ""
 
     def test_of_a_blocked_cell_is_refused(self, owner):
-        from campaigns.models import ComplianceRule
-
         ComplianceRule.objects.create(name="No UGC", kind="term", pattern="UGC", severity="block", reason="Not ours.")
         made = make_campaign(owner)
 
@@ -299,6 +297,15 @@ class TestOneCell:
         assert (latest.prompt, latest.state, latest.batch_id) == ("A brighter one.", "queued", campaign.pk)
         assert Wallet.objects.get(owner=owner).reserved == 8  # the fourth cell, and this
 
+    def test_is_not_made_again_from_a_prompt_that_is_too_long_whatever_the_rules_say_of_it(self, campaign, visitor):
+        ComplianceRule.objects.create(name="No trams", pattern="tram", reason="Not ours.")
+
+        answer = visitor.post(address("again", campaign, 1), {"prompt": "tram " * 500_000, "price": "4", "number": "2"})
+
+        assert answer.status_code == 422
+        assert "The prompt has 2500000 characters; at most 32000 are taken." in answer.content.decode()
+        assert campaign.combinations.get(index=1).versions.count() == 1
+
     def test_is_made_again_once_however_often_the_form_is_sent(self, campaign, visitor):
         form = {"prompt": "A brighter one.", "price": "4", "number": "2"}
 
@@ -340,8 +347,6 @@ class TestOneCell:
         ],
     )
     def test_says_at_the_field_what_is_wrong_and_keeps_the_text(self, campaign, visitor, change, words):
-        from campaigns.models import ComplianceRule
-
         ComplianceRule.objects.create(
             name="Claims", kind="term", pattern="risk free", severity="block", reason="No promises.", instead="proven"
         )
@@ -365,8 +370,6 @@ class TestOneCell:
         assert "only a stored one can be judged" in failed
 
     def test_says_what_the_rules_find_while_the_prompt_is_typed(self, campaign, visitor):
-        from campaigns.models import ComplianceRule
-
         ComplianceRule.objects.create(name="Claims", kind="term", pattern="gold", severity="warn", reason="Careful.")
 
         html = visitor.post(address("again-check", campaign, 1), {"prompt": "Gold falls."}, **HTMX).content.decode()

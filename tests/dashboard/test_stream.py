@@ -231,10 +231,9 @@ class TestTheHub:
     def test_is_left_by_a_page_that_goes_before_it_hears_anything(self):
         async def comes_and_goes() -> bool:
             client = hub.hub.admit(User(pk=1))
-            page = asyncio.ensure_future(anext(stream.events(client)))
-            await asyncio.sleep(0)  # it waits for the thread that closes the connections
-            page.cancel()
-            await asyncio.wait([page])
+            page = stream.events(client)
+            assert await anext(page) == stream.COME_AGAIN
+            await page.aclose()
             return client in hub.hub._clients
 
         assert not asyncio.run(comes_and_goes())

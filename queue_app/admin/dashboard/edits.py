@@ -83,7 +83,7 @@ def pause(site: AdminSite, request: HttpRequest) -> HttpResponse:
         raise Http404("A kind is not paused.")
     at = clock.now()
     if request.method == "POST":
-        reason = request.POST.get("reason", "").replace("\x00", "").strip()[:200]
+        reason = request.POST.get("reason", "").strip()[:200]
         minutes = request.POST.get("minutes", "")
         until = at + timedelta(minutes=int(minutes)) if minutes in MINUTES and minutes else None
         policy.change(record, at=at, actor=user, reason=reason, paused=True, paused_reason=reason, paused_until=until)
@@ -138,7 +138,7 @@ def operator(request: HttpRequest) -> User:
 
 
 def _asked(said: Any) -> tuple[str, str, str]:
-    return said.get("what", ""), said.get("key", "").replace("\x00", ""), said.get("value", "").strip()
+    return said.get("what", ""), said.get("key", ""), said.get("value", "").strip()
 
 
 def _record(what: str, key: str) -> Model:
