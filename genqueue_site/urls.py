@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from genqueue_site.demo import login as demo_login
 
+handler500 = "queue_app.api.errors.server_error"
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),

@@ -54,10 +54,15 @@ MOVES: dict[str, frozenset[State]] = {
 # Plain SQL for what each job goes through: the ORM takes four times the processor time to say the same.
 _BEGIN = """
     UPDATE queue_app_job
-       SET fence = fence + 1, lease_taken = true, store_tries = store_tries + (state = 'storing')::int,
+       SET fence = fence + 1, lease_taken = true, leased_by = %(by)s, store_tries = store_tries + (state = 'storing')::int,
            lease_until = CASE state WHEN 'storing' THEN %(store_until)s ELSE %(until)s END
      WHERE id = %(id)s AND fence = %(fence)s AND NOT lease_taken AND lease_until > %(at)s AND state = ANY(%(in_flight)s)
     RETURNING *
+"""
+_BEGUN = """
+    SELECT * FROM queue_app_job
+     WHERE id = %(id)s AND fence = %(fence)s + 1 AND lease_taken AND leased_by = %(by)s AND state = ANY(%(in_flight)s)
+       AND lease_until = CASE state WHEN 'storing' THEN %(store_until)s ELSE %(until)s END
 """
 _HELD_BY = "SELECT * FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s AND state = ANY(%(in_flight)s) FOR UPDATE"
 _MOVE = "WITH moved AS (UPDATE queue_app_job SET event_seq = event_seq + 1, fence = fence + 1, {} WHERE id = ANY(%(jobs)s))"
@@ -245,15 +250,15 @@ def lease_due(at: datetime, *, most: int = 100) -> list[tuple[Lease, State]]:
 
 
 @transaction.atomic
-def begin(lease: Lease, *, at: datetime) -> tuple[Job, Attempt, Lease] | None:
+def begin(lease: Lease, *, at: datetime, by: str = "") -> tuple[Job, Attempt, Lease] | None:
     """
-    Take up a lease for real, once: the worker's own, longer lease comes back with the job and its attempt.
+    Take up a lease for real, once: the worker's own, longer lease comes back with the job and its attempt. ``by`` is the name of
+    the worker process: the lease ends with it.
 
     For a job being submitted this commits ``called_at``: the create call may follow and will never be made again (I16). One whose
     cancel was asked before that is never bought (T4, T14).
     """
-    until, store_until = (at + timedelta(seconds=seconds) for seconds in (settings.TIMES.lease, settings.TIMES.store_lease))
-    job = _under(_BEGIN, lease, at=at, until=until, store_until=store_until)
+    job = _under(_BEGIN, lease, at=at, by=by, **_lease_ends(at))
     if job is None:
         return None
     if job.state == State.SUBMITTING and job.cancel_asked_at:
@@ -267,6 +272,37 @@ def begin(lease: Lease, *, at: datetime) -> tuple[Job, Attempt, Lease] | None:
     return job, attempt, Lease(job.pk, job.fence)
 
 
+def begun(lease: Lease, *, at: datetime, by: str) -> tuple[Job, Attempt, Lease] | None:
+    """
+    What `begin` with these very arguments has come to: for the worker whose connection was cut before it was told. A moment of
+    one worker is no other's, so another task's beginning is never taken for one's own.
+    """
+    job = _under(_BEGUN, lease, by=by, **_lease_ends(at))
+    return None if job is None else (job, current_attempt(job), Lease(job.pk, job.fence))
+
+
+def given_out(at: datetime) -> list[tuple[Lease, State]]:
+    """The leases that were given out at this very moment and that nobody has begun: what a claim, say, has come to."""
+    return _not_begun(lease_until=at + timedelta(seconds=settings.TIMES.hand_out))
+
+
+def waiting_for_a_worker(*, at: datetime, since: datetime) -> list[tuple[Lease, State]]:
+    """Live leases that nobody has begun, given out at ``since`` or before: their tasks may have got lost with a process."""
+    return _not_begun(lease_until__gt=at, lease_until__lte=since + timedelta(seconds=settings.TIMES.hand_out))
+
+
+def let_go(lease: Lease, *, at: datetime) -> None:
+    """
+    Give a lease back, nothing said of the job, which is due at once; for a worker that could not carry out its duty though
+    nothing is wrong with the job. Not of a create call: that is never made again (I16).
+    """
+    with transaction.atomic():
+        job = held_by(lease)
+        if job is not None and job.state != State.SUBMITTING:
+            check_again(job, next_check_at=at, counts=False)
+            wake.dispatcher()
+
+
 def held_by(lease: Lease) -> Job | None:
     """Lock and give the job if ``lease`` is still its last one; inside the caller's transaction."""
     return _under(_HELD_BY, lease)
@@ -274,18 +310,18 @@ def held_by(lease: Lease) -> Job | None:
 
 def check_again(job: Job, *, next_check_at: datetime, progress: float | None = None, counts: bool = True) -> None:
     """
-    End the lease and plan the next look; no change of state. A try to store that says nothing of the files is none that
-    ``counts``. The row is locked.
+    End the lease, which is void from now on, and plan the next look; no change of state. A try to store that says nothing of the
+    files is none that ``counts``. The row is locked.
 
     Its worker lived through it, so the count of lost ones starts anew; not while the outcome is unknown: a look-up does not try
     again what ended the last worker.
     """
     changed = progress is not None and progress != job.progress
     job.progress = progress if progress is not None else job.progress
-    job.lease_until, job.lease_taken, job.next_check_at = None, False, next_check_at
+    job.fence, job.lease_until, job.lease_taken, job.next_check_at = job.fence + 1, None, False, next_check_at
     job.worker_deaths = job.worker_deaths if job.state == State.UNKNOWN else 0
-    job.store_tries -= not counts
-    job.save(update_fields=["progress", "lease_until", "lease_taken", "next_check_at", "worker_deaths", "store_tries"])
+    job.store_tries -= not counts and job.state == State.STORING
+    job.save(update_fields=["progress", "fence", "lease_until", "lease_taken", "next_check_at", "worker_deaths", "store_tries"])
     if changed:
         wake.jobs_changed([job.pk])
 
@@ -718,6 +754,17 @@ def _open_review(job: Job, attempt: Attempt, what: str, *, at: datetime, decide_
 def _close_decision(job: Job, *, at: datetime, by: str) -> None:
     """What waited for a decision has come to an end; what a person must look at stays open until one has."""
     ReviewItem.objects.filter(job=job, closed_at=None, decide_by__isnull=False).update(closed_at=at, closed_by=by)
+
+
+def _not_begun(**leased: Any) -> list[tuple[Lease, State]]:
+    jobs = Job.objects.filter(state__in=IN_FLIGHT_STATES, lease_taken=False, **leased).order_by("id")
+    return [(Lease(pk, fence), State(state)) for pk, fence, state in jobs.values_list("pk", "fence", "state")]
+
+
+def _lease_ends(at: datetime) -> dict[str, datetime]:
+    """Of a lease that is begun now: while a create call or a check is made, and while files are stored."""
+    until, store_until = (at + timedelta(seconds=seconds) for seconds in (settings.TIMES.lease, settings.TIMES.store_lease))
+    return {"until": until, "store_until": store_until}
 
 
 def _under(sql: str, lease: Lease, **values: Any) -> Job | None:

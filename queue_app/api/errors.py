@@ -1,5 +1,6 @@
 """Every refusal of the API as ``application/problem+json``: one table from exception to status and code."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from math import ceil
@@ -8,11 +9,14 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template.loader import render_to_string
 from django.urls import is_valid_path
 from django.utils.module_loading import import_string
+from django.views import defaults
 from rest_framework import exceptions
 
+from queue_app import database
 from queue_app.lifecycle import MoveRefused
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
@@ -22,6 +26,7 @@ BELOW = "/api/"
 ERRORS_MOST = 100  # in one answer; what is wrong beyond them is found when these are mended
 NAME_MOST, MESSAGE_MOST = 120, 1_000  # characters of a field's name, which is the client's, and of what is said of it
 ASK_AGAIN_SECONDS = 1
+DATABASE_BACK_SECONDS = 5  # a restart takes that long, a fail-over a little more
 
 
 class BodyTooLarge(exceptions.APIException):
@@ -74,12 +79,21 @@ BEFORE: dict[int, tuple[str, str, str]] = {
     405: ("method_not_allowed", "Method not allowed", "This address does not take this method."),
     413: ("body_too_large", "The body is too large", str(BodyTooLarge.default_detail)),
     500: ("internal_error", "Internal error", "This is our fault, not yours; it has been written down."),
+    503: (
+        "database_unavailable",
+        "Database unavailable",
+        f"The database connection was lost during this request. Repeat the request in {DATABASE_BACK_SECONDS} seconds; "
+        "with the same Idempotency-Key it runs once.",
+    ),
 }
+_RETRY = {"Retry-After": str(DATABASE_BACK_SECONDS)}
 CODES = sorted({code for _, code, _ in TABLE.values()} | {code for code, *_ in BEFORE.values()})
 
 
 def problem(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """Answer for ``error``; ``None`` for a fault of ours, which goes on to the log and the 500 page."""
+    if database.is_gone(error):
+        return JsonResponse(refusal(503), status=503, headers=_RETRY, content_type=CONTENT_TYPE)
     known = next((answer for kind, answer in TABLE.items() if isinstance(error, kind)), None)
     if known is None:
         return None
@@ -108,6 +122,13 @@ def turn_into_problem(request: HttpRequest, response: HttpResponse) -> None:
     response.content = JsonResponse(refusal(response.status_code, detail)).content
     response["Content-Type"] = CONTENT_TYPE
     response["Content-Length"] = str(len(response.content))
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """The site's page for a fault of ours, which is in the log; and, since that is none, for a database that went away."""
+    if database.is_gone(sys.exc_info()[1]):
+        return HttpResponse(render_to_string("503.html"), status=503, headers=_RETRY)
+    return defaults.server_error(request)
 
 
 def named(error: Exception, *, many: bool) -> Iterator[tuple[str, str]]:

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
 from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from queue_app import clock, lifecycle, tickets
+from queue_app import clock, tickets
 from queue_app.api import answers, errors, reading, serializers, shapes
 from queue_app.api.authentication import VIA, actor, caller, operates
 from queue_app.api.idempotency import Made, once

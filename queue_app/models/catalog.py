@@ -78,7 +78,9 @@ class ProviderAccount(models.Model):
     paused_until = models.DateTimeField(null=True, blank=True)
     cooldown_until = models.DateTimeField(null=True, blank=True, editable=False)
     lowered_by = models.PositiveSmallIntegerField(
-        default=0, editable=False, help_text="Steps that 429 answers took off the limit; one comes back every 5 min."
+        default=0,
+        editable=False,
+        help_text="Steps that 429 answers took off the limit; they come back one by one, all within 10 min.",
     )
     lowered_at = models.DateTimeField(null=True, editable=False)
     failures_in_a_row = models.PositiveSmallIntegerField(default=0, editable=False)

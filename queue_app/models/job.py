@@ -153,9 +153,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         found = list(Job.objects.annotate(_words=vector).filter(asked).order_by().values_list("pk", flat=True)[: FOUND_MOST + 1])
         return self.filter(pk__in=found) if len(found) <= FOUND_MOST else self.annotate(_words=vector).filter(asked)
 
-    def lock(self) -> Self:
-        """Lock the rows, ids ascending: the lock order of `invariants`."""
-        return self.select_related("model", "kind", "batch").select_for_update(of=("self",)).order_by("id")
+    def lock(self, *, skip_locked: bool = False) -> Self:
+        """Lock the rows, ids ascending: the lock order of `invariants`; those that others have locked can be left out."""
+        rows = self.select_related("model", "kind", "batch")
+        return rows.select_for_update(of=("self",), skip_locked=skip_locked).order_by("id")
 
     def lock_for_retry(self) -> list["Job"]:
         """Batches, then jobs: who queues jobs again writes to both, and pauses take them in this order (`invariants`)."""
@@ -205,6 +206,7 @@ class Job(models.Model):
     fence = models.PositiveBigIntegerField(default=0, help_text="Rises with each lease; a writer must know the last one.")
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_taken = models.BooleanField(default=False, help_text="A worker has begun what the lease allows.")
+    leased_by = models.CharField(max_length=300, blank=True, help_text="That worker process: the lease ends with it.")
     worker_deaths = models.PositiveSmallIntegerField(default=0, help_text="Workers lost at this job in a row.")
     next_check_at = models.DateTimeField(null=True, blank=True)
     store_tries = models.PositiveSmallIntegerField(default=0)

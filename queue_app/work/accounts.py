@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from queue_app import wake
+from queue_app import database, wake
 from queue_app.models import Attempt, Job, JobEvent, ProviderAccount, QueueSettings, ReviewItem, State
 from queue_app.providers import registry
 from queue_app.providers.base import AccountConfig, ErrorKind, Provider, ProviderError
@@ -83,16 +83,20 @@ def _at_the_vendor(account: ProviderAccount) -> AccountConfig:
 def went_well(attempt: Attempt) -> None:
     """An answer came: the breaker's count starts anew."""
     if attempt.account.failures_in_a_row and _tells_of_its_account(attempt):
-        ProviderAccount.objects.filter(pk=attempt.account_id).update(failures_in_a_row=0)
+        database.again(lambda: ProviderAccount.objects.filter(pk=attempt.account_id).update(failures_in_a_row=0))
 
 
-@transaction.atomic
 def went_badly(attempt: Attempt, error: ProviderError, *, at: datetime) -> datetime | None:
     """
     Draw the account's consequences of a failed call: cool down, lower its limit, or pause it for a person.
 
     Gives when it may be asked again, where the failure says so. A failure that is about one job alone changes nothing.
     """
+    return database.again(lambda: _consequences(attempt, error, at=at))
+
+
+@transaction.atomic
+def _consequences(attempt: Attempt, error: ProviderError, *, at: datetime) -> datetime | None:
     account = attempt.account
     if not _tells_of_its_account(attempt):
         log.warning("job %s: %s", attempt.job_id, error.message)
@@ -141,9 +145,9 @@ def _cool_down(account: ProviderAccount, seconds: float, *, at: datetime, lower:
     QueueSettings.objects.lock_claims()
     now = ProviderAccount.objects.select_for_update().get(pk=account.pk)
     if lower:
-        off = limits.steps_off(by=now.lowered_by, since=now.lowered_at, at=at)  # those that crept back are not taken again
+        off = limits.steps_off(by=now.lowered_by, since=now.lowered_at, at=at)  # those that came back are not taken again
         is_cooling = now.cooldown_until is not None and now.cooldown_until > at  # this call was under way when the first 429 came
-        now.lowered_by, now.lowered_at = min(off + (not is_cooling), (now.max_concurrent or 1) - 1), at
+        now.lowered_by, now.lowered_at = off if is_cooling else limits.halved(now.max_concurrent or 1, off=off), at
     else:
         now.failures_in_a_row = min(now.failures_in_a_row + 1, MANY)
         seconds = backoff.unreachable(now.failures_in_a_row)

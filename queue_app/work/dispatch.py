@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
-from queue_app import lifecycle
+from queue_app import database, lifecycle
 from queue_app.lifecycle import Lease, Pick
 from queue_app.models import Job, ModelRoute, QueueSettings, State
 from queue_app.rules import limits
@@ -23,6 +23,7 @@ from queue_app.work import room
 from queue_app.work.room import Floor
 
 PAGE = 20  # candidates read from a lane at a time
+LOCK_SECONDS = 1.0  # that a claim waits for a lock; claims themselves hold theirs for milliseconds
 
 # `seek` pages on from the last head seen; the exclusions are answered from the index alone
 _HEADS = """
@@ -89,10 +90,27 @@ class Head(NamedTuple):
     owner: int
 
 
-@transaction.atomic(durable=True)
+class ClaimsLocked(Exception):
+    """Somebody else holds what claims need: a person's long transaction, say. Nothing was claimed; the next one may."""
+
+
 def claim_due_jobs(*, at: datetime) -> list[Lease]:
-    """Claim everything that fits under all limits at once, and commit (T2). Nobody has talked to a provider yet."""
-    policy = QueueSettings.objects.lock_claims()
+    """
+    Claim everything that fits under all limits at once, and commit (T2). Nobody has talked to a provider yet.
+
+    :raises ClaimsLocked: a lock was not to be had within a second; whoever claims has other duties, too.
+    """
+    try:
+        return _claim(at)
+    except OperationalError as error:
+        if database.has_waited_in_vain(error):
+            raise ClaimsLocked(str(error).strip()) from error
+        raise
+
+
+@transaction.atomic(durable=True)
+def _claim(at: datetime) -> list[Lease]:
+    policy = QueueSettings.objects.lock_claims(within_seconds=LOCK_SECONDS)
     busy: set[int] = set()  # locked by somebody else, a cancel perhaps
     while True:
         floor = room.load(at=at, policy=policy)  # a new statement: it sees what the lock waited for

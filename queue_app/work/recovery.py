@@ -4,34 +4,69 @@ rests on memory, so any worker on any machine may do it.
 """
 
 import logging
+import random
+import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import Error, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
-from queue_app import lifecycle, wake
+from queue_app import database, lifecycle, wake
 from queue_app.lifecycle import DEADLY_JOB, Trouble
-from queue_app.models import Attempt, Batch, IdempotencyRecord, Job, Outcome, State
+from queue_app.models import Attempt, Batch, IdempotencyRecord, Job, Outcome, State, WorkerProcess
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 from queue_app.work import announce, submission
 
 log = logging.getLogger(__name__)
+SWEEP_SECONDS = 2.0  # of one round; who is left over comes in the next
+SILENT = timedelta(seconds=20)  # a worker of which nothing is heard for so long has gone with its machine
 
 
-def sweep(*, at: datetime) -> None:
-    """One round over the jobs in flight (tens of rows): dead leases, timeouts, outcomes long unknown, ended batches."""
-    for pk in _suspects(at):
+def sweep(*, at: datetime, heard_since: datetime | None = None) -> None:
+    """
+    One round over the jobs in flight (tens of rows): dead leases, timeouts, outcomes long unknown, ended batches. It waits for
+    nobody: a row that somebody else has locked is left to the next round.
+
+    ``heard_since``: from when on the heartbeats of all could be heard; before that, silence says nothing.
+    """
+    began = time.monotonic()
+    silent = _silent_workers(at, heard_since or at - SILENT)
+    suspects = _suspects(at, silent)
+    random.shuffle(suspects)  # so that none stands in the way of the others for ever
+    for pk in suspects:
+        if time.monotonic() - began > SWEEP_SECONDS:
+            break
         try:
             with transaction.atomic():
-                job = Job.objects.lock().filter(pk=pk).first()
+                job = Job.objects.lock(skip_locked=True).filter(pk=pk).first()
                 if job is not None:
-                    _mend(job, at=at)
-        except (OperationalError, InterfaceError):
-            raise  # the database is gone, for all of them
-        except Exception:
-            log.exception("job %s could not be mended; it is tried again in the next round, and the others go on", pk)
+                    _mend(job, silent, at=at)
+        except Exception as error:
+            if database.is_gone(error):
+                raise  # for all of them
+            if isinstance(error, Error) and database.has_waited_in_vain(error):
+                log.warning("job %s is not mended in this round, somebody has locked what it needs: %s", pk, str(error).strip())
+            else:
+                log.exception("job %s could not be mended; it is tried again in the next round, and the others go on", pk)
     _end_batches(at=at)
+
+
+def workers_ended(names: Iterable[str], *, at: datetime) -> set[str]:
+    """
+    End the leases of worker processes that have ended, at once: their jobs go on with others. Gives the names of those that hold
+    one still, because its row is locked: say them again.
+    """
+    names = set(names)
+    held = Job.objects.filter(state__in=IN_FLIGHT_STATES, lease_taken=True, leased_by__in=names)
+    for pk in held.order_by("pk").values_list("pk", flat=True):
+        with transaction.atomic():
+            job = Job.objects.lock(skip_locked=True).filter(pk=pk).first()
+            if job is not None and job.lease_taken and job.leased_by in names:
+                log.warning("job %s: its worker has ended", pk)
+                _lease_over(job, lifecycle.current_attempt(job), at=at)
+    return set(held.values_list("leased_by", flat=True))
 
 
 def prune(*, at: datetime) -> None:
@@ -39,20 +74,30 @@ def prune(*, at: datetime) -> None:
     IdempotencyRecord.objects.filter(created_at__lt=at - timedelta(days=7)).delete()
 
 
-def _suspects(at: datetime) -> list[int]:
-    """Jobs in flight whose lease is over, or that are past one of their times."""
-    in_flight = Job.objects.filter(state__in=IN_FLIGHT_STATES, lease_until__lte=at)
-    dead = in_flight.filter(Q(lease_taken=True) | Q(state=State.SUBMITTING))  # others are leased anew
+def _silent_workers(at: datetime, heard_since: datetime) -> list[str]:
+    """The names of workers of which nothing has been heard for long. Whose end is known has no row any more."""
+    if at - heard_since < SILENT:
+        return []
+    silent = WorkerProcess.objects.filter(role=WorkerProcess.Role.WORKER, beat_at__lte=at - SILENT)
+    return [row.name for row in silent]
+
+
+def _suspects(at: datetime, silent: list[str]) -> list[int]:
+    """Jobs in flight whose lease is over, with its time or with its worker, or that are past one of their times."""
+    begun = Q(lease_until__lte=at, lease_taken=True) | Q(lease_taken=True, leased_by__in=silent)
+    not_begun = Q(lease_until__lte=at, state=State.SUBMITTING)  # others are leased anew
+    dead = Job.objects.filter(begun | not_begun, state__in=IN_FLIGHT_STATES)
     at_work = Attempt.objects.filter(outcome=None, job__state__in=(State.RUNNING, State.CANCELLING, State.UNKNOWN))
     late = [found.job_id for found in at_work.select_related("job__model", "job__kind") if _ends_at(found.job, found) <= at]
     return sorted({*dead.values_list("pk", flat=True), *late})
 
 
-def _mend(job: Job, *, at: datetime) -> None:
+def _mend(job: Job, silent: list[str], *, at: datetime) -> None:
     if job.state not in IN_FLIGHT_STATES:
         return
     attempt = lifecycle.current_attempt(job)
-    if job.lease_until and job.lease_until <= at and (job.lease_taken or job.state == State.SUBMITTING):
+    is_over = job.lease_until is not None and job.lease_until <= at and (job.lease_taken or job.state == State.SUBMITTING)
+    if is_over or (job.lease_taken and job.leased_by in silent):
         _lease_over(job, attempt, at=at)
     elif job.state in (State.RUNNING, State.CANCELLING, State.UNKNOWN) and _ends_at(job, attempt) <= at:
         _past_its_time(job, at=at)
@@ -109,7 +154,7 @@ def _end_batches(*, at: datetime) -> None:
     open_jobs = Job.objects.filter(batch=OuterRef("pk"), state__in=OPEN_STATES)
     for pk in Batch.objects.filter(~Exists(open_jobs), ended_at=None).values_list("pk", flat=True):
         with transaction.atomic():
-            batch = Batch.objects.select_for_update().filter(pk=pk, ended_at=None).first()
+            batch = Batch.objects.select_for_update(skip_locked=True).filter(pk=pk, ended_at=None).first()
             if batch and not Job.objects.filter(batch=pk, state__in=OPEN_STATES).exists():
                 batch.ended_at = at
                 batch.save(update_fields=["ended_at"])

@@ -26,7 +26,7 @@ from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import transaction
 from django.db.models import Max
 
-from queue_app import clock, http, lifecycle
+from queue_app import clock, database, http, lifecycle
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Asset, Attempt, Job, Outcome, ReviewItem, State
 from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteAsset, RemoteRef, TaskState
@@ -48,7 +48,8 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
     """
     Deliver a job that is done at the provider (T19), or plan the next try, or give up (T20). Hands out nothing.
 
-    A lease that is void by then changes nothing, and what was stored is taken away again.
+    A lease that is void by then changes nothing, and what was stored is taken away again. A connection that is cut while
+    the files come takes nothing away: what is stored is written down over a new one.
     """
     at = clock.now()
     stages = Stages(at)
@@ -61,9 +62,10 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
             with stages.timed("storage"):
                 assets = _keep(pieces, attempt, at=at)
     except (ProviderError, media.NotUsable, OSError) as problem:
-        _settle_failure(attempt, lease, problem, at=clock.now())
+        _settle_failure(attempt, lease, problem, at=database.again(clock.now))
         return []
-    if not _complete(lease, assets, stages, at=clock.now()):
+    is_delivered = database.again(lambda: _complete(lease, assets, stages, at=clock.now()), look=lambda: _is_written(assets))
+    if not is_delivered:
         log.info("job %s: its lease was over before its files were stored; they are removed again", job.pk)
         _drop(asset.name for asset in assets)
     return []
@@ -241,13 +243,21 @@ def _complete(lease: Lease, assets: Sequence[Asset], stages: Stages, *, at: date
     return True
 
 
+def _is_written(assets: Sequence[Asset]) -> bool:
+    return Asset.objects.filter(pk__in=[asset.pk for asset in assets]).exists()
+
+
 def _settle_failure(attempt: Attempt, lease: Lease, problem: Exception, *, at: datetime) -> None:
-    """Try again a little later, or say for good that the provider was paid and nothing is there."""
     again_at = at
     if isinstance(problem, ProviderError) and problem.kind in _ACCOUNT_TROUBLE:
         again_at = accounts.went_badly(attempt, problem, at=at) or at
     kind = problem.kind if isinstance(problem, ProviderError) else ""
     trouble = Trouble("not_delivered", f"The provider made it, but it could not be had: {problem}", kind)
+    database.again(lambda: _failed(lease, problem, trouble, again_at=again_at, at=at))
+
+
+def _failed(lease: Lease, problem: Exception, trouble: Trouble, *, again_at: datetime, at: datetime) -> None:
+    """Try again a little later, or say for good that the provider was paid and nothing is there."""
     with transaction.atomic():
         job = lifecycle.held_by(lease)
         if job is None:

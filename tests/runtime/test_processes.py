@@ -8,9 +8,12 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 
-from queue_app.models import WorkerProcess
+from queue_app import clock, lifecycle, tickets
+from queue_app.models import JobEvent, User, WorkerProcess
 from queue_app.runtime import kernel
 from queue_app.runtime.ears import LEADER_LOCK
+from queue_app.work import intake
+from queue_app.work.intake import Draft
 from tests.processes import Program, Site, wait_for
 
 pytestmark = pytest.mark.processes
@@ -50,14 +53,21 @@ def leaders_lock(site: Site) -> int | None:
     return int(found[0]) if found else None
 
 
+def events(site: Site, **which: object) -> int:
+    with site.orm():
+        return JobEvent.objects.filter(**which).count()
+
+
 class TestWatch:
     def test_a_frozen_cluster_and_one_without_a_master_are_replaced_and_the_others_go_on(
         self, site: Site, worker: Program
     ) -> None:
         before = {queue: site.cluster(queue, worker) for queue in ("default", "store", "deliver")}
         began = time.monotonic()
-        for idle in site.roll(role="worker", queue="store"):
-            os.kill(idle.pid, signal.SIGKILL)  # one of them holds the lock of the queue that all of them read
+        workers = {row.pid for row in site.roll(role="worker", queue="store")}
+        for seen in kernel.members(before["store"].group_id):
+            if seen.pid not in workers:
+                os.kill(seen.pid, signal.SIGSTOP)  # who fetches tasks, who notes results, who looks after both
         os.kill(before["deliver"].pid, signal.SIGKILL)
 
         wait_for(lambda: not kernel.members(before["deliver"].group_id), seconds=10, of="the end of the orphans")
@@ -65,13 +75,48 @@ class TestWatch:
         shot_after = time.monotonic() - began
         site.wait_until_working(worker)
 
-        assert shot_after > 9  # it was given its time
+        assert shot_after > 5  # it was given its time
         assert "no canary came through" in worker.said()
         assert {queue: site.cluster(queue, worker).pid != row.pid for queue, row in before.items()} == {
             "default": False,
             "store": True,
             "deliver": True,
         }
+
+    def test_idle_workers_that_are_killed_take_nobody_with_them(self, site: Site, worker: Program) -> None:
+        """One of them is always at the queue that all of them read."""
+        before = site.cluster("store", worker)
+        killed = {row.pid for row in site.roll(role="worker", queue="store")}
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+
+        wait_for(lambda: len({row.pid for row in site.roll(role="worker", queue="store")} - killed) == 2, of="new ones")
+        passed = site.cluster("store", worker).canary_taken_at
+        wait_for(lambda: site.cluster("store", worker).canary_taken_at > passed, of="a canary that they let through")
+        assert site.cluster("store", worker).pid == before.pid
+
+    def test_a_worker_that_stands_still_is_replaced_and_nobody_else(self, site: Site, worker: Program) -> None:
+        before = site.cluster("default", worker)
+        frozen = site.roll(role="worker", queue="default")[0].pid
+        os.kill(frozen, signal.SIGSTOP)
+        wait_for(lambda: kernel.look(frozen) is None, of="its end")
+        wait_for(lambda: len(site.roll(role="worker", queue="default")) == 2, of="another one")
+        assert site.cluster("default", worker).pid == before.pid
+        assert f"worker {frozen} stands still" in worker.said()
+
+    def test_a_runworker_that_stands_still_is_stood_in_for(self, site: Site, worker: Program) -> None:
+        os.kill(worker.pid, signal.SIGSTOP)
+        try:
+            with site.orm():
+                owner, at = User.objects.create_user("frozen"), clock.now()
+                tickets.grant(owner, 100, at=at, actor="tests", reason="to spend")
+                (job,) = intake.enqueue(owner, [Draft("sora-2", "A kite.", parameters={"duration": 4})], at=at, actor="tests")[1]
+            claimed = {"job": job.pk, "to_state": "submitting"}
+            wait_for(lambda: events(site, **claimed), seconds=120, of="a claim by a worker that stands in")
+        finally:
+            os.kill(worker.pid, signal.SIGCONT)
+        with site.orm():
+            lifecycle.force_fail([job.pk], at=clock.now(), actor="tests", reason="there is no studio")
 
     def test_a_database_that_is_killed_takes_no_cluster_with_it(self, site: Site, worker: Program) -> None:
         before = site.cluster("default", worker)

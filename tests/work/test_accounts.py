@@ -80,12 +80,19 @@ class TestWentBadly:
         until = accounts.went_badly(tried(), trouble(ErrorKind.RATE_LIMITED), at=NOON)
         assert until is not None and timedelta(seconds=10) <= until - NOON <= timedelta(seconds=12)
 
-    def test_lowers_the_limit_never_under_1(self):
-        for minute in range(9):
-            accounts.went_badly(tried(), trouble(ErrorKind.RATE_LIMITED, retry_after=1), at=NOON + timedelta(minutes=minute / 2))
-        at = NOON + timedelta(minutes=4)
-        assert room.account_limit(sora(), at=at) == 1
-        assert room.account_limit(sora(), at=at + timedelta(minutes=15)) == 4
+    def test_halves_the_limit_once_in_each_cool_down_never_under_1_and_has_it_back_in_ten_minutes(self):
+        ProviderAccount.objects.filter(key="openai_videos").update(max_concurrent=12)
+        found = []
+        for minute in range(5):
+            at = NOON + timedelta(minutes=minute)
+            for second in range(3):  # of calls that were under way, or of polls meanwhile
+                then = at + timedelta(seconds=second)
+                accounts.went_badly(tried(), trouble(ErrorKind.RATE_LIMITED, retry_after=20), at=then)
+            found.append(room.account_limit(sora(), at=then))
+        assert found == [6, 3, 1, 1, 1]
+        minutes = [room.account_limit(sora(), at=then + timedelta(minutes=minute)) for minute in range(11)]
+        assert minutes == sorted(minutes) and len(set(minutes)) > 8
+        assert minutes[-1] == 12
 
     @pytest.mark.parametrize("kind", [ErrorKind.AUTH, ErrorKind.QUOTA])
     def test_pauses_an_account_that_is_refused_until_a_person_resumes_it(self, kind: ErrorKind):

@@ -190,7 +190,7 @@ class TestAProviderThatDoesNotAnswer:
         vendor.says(answer(429, {}, {"retry-after": "50"}))
         job = worked(running())
         assert 40 < due_in(job) <= 60
-        assert account_of(job).lowered_by == 1
+        assert account_of(job).lowered_by == 2
 
     def test_for_the_sake_of_our_key_pauses_the_account_and_the_task_runs_on(self, vendor: WireServer):
         vendor.says(answer(401, {"error": "no"}))

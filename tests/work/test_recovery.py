@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
-from django.db import InterfaceError, OperationalError
+from django.db import Error, connection
 
-from queue_app import clock, lifecycle
-from queue_app.models import Job, ProviderAccount, ReviewItem
+from queue_app import clock, database, lifecycle
+from queue_app.models import Job, ProviderAccount, ReviewItem, WorkerProcess
 from queue_app.models.job import slots_in_use
 from queue_app.work import recovery
+from tests.cuts import end_backend
 from tests.factories import BatchFactory, begun, claimed, make_job
 from tests.providers.wire import WireServer, answer, reset
 from tests.studio.process import StudioProcess
@@ -327,6 +328,120 @@ class TestAWorkerThatDiedAtACheck:
         assert len(lifecycle.lease_due(clock.now())) == 1
 
 
+MINE, OTHER = "mill:7:1", "mill:8:1"
+
+
+def taken_by(worker: str, state: str) -> Job:
+    """A job in this state, that a worker of this name is at."""
+    job = queued() if state == "submitting" else make_job(state, at=clock.now())
+    lease = claimed(job, at=clock.now()) if state == "submitting" else due_lease(job)
+    assert lifecycle.begin(lease, at=clock.now(), by=worker)
+    return fresh(job)
+
+
+def due_lease(job: Job) -> lifecycle.Lease:
+    Job.objects.filter(pk=job.pk).update(next_check_at=clock.now(), lease_until=None, lease_taken=False)
+    return {lease.job_id: lease for lease, _ in lifecycle.lease_due(clock.now())}[job.pk]
+
+
+class TestAWorkerThatEnded:
+    @pytest.mark.parametrize(
+        ("state", "then", "deaths"),
+        [("submitting", "unknown", 1), ("running", "running", 0), ("unknown", "unknown", 0), ("storing", "storing", 1)],
+    )
+    def test_ends_its_leases_with_it(self, state: str, then: str, deaths: int):
+        """Not when they would be over: 45 s for a call, 330 s for files."""
+        job, beside = taken_by(MINE, state), taken_by(OTHER, state)
+        recovery.workers_ended([MINE], at=clock.now())
+
+        job, other = fresh(job), fresh(beside)
+        assert (job.state, job.lease_taken, job.worker_deaths) == (then, False, deaths)
+        assert job.next_check_at <= clock.now() + timedelta(seconds=30)
+        assert (other.state, other.lease_taken, other.leased_by) == (state, True, OTHER)
+
+    def test_is_followed_by_another_at_once(self):
+        job = taken_by(MINE, "storing")
+        assert lifecycle.lease_due(clock.now()) == []
+        recovery.workers_ended([MINE], at=clock.now())
+        assert [lease.job_id for lease, _ in lifecycle.lease_due(clock.now())] == [job.pk]
+
+    def test_may_have_ended_after_it_was_done(self):
+        job = taken_by(MINE, "storing")
+        lifecycle.let_go(lifecycle.Lease(job.pk, job.fence), at=clock.now())
+        recovery.workers_ended([MINE], at=clock.now())
+        assert fresh(job).worker_deaths == 0
+
+    @pytest.mark.django_db(transaction=True)
+    def test_is_said_again_where_somebody_has_locked_its_job(self):
+        job = taken_by(MINE, "storing")
+        other = connection.get_new_connection(connection.get_connection_params())
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM queue_app_job WHERE id = %s FOR UPDATE", [job.pk])
+        assert recovery.workers_ended([MINE, OTHER], at=clock.now()) == {MINE}
+        other.close()
+        assert recovery.workers_ended([MINE], at=clock.now()) == set()
+        assert not fresh(job).lease_taken
+
+    @pytest.mark.parametrize(("silent", "heard", "ends"), [(19, 60, False), (20, 60, True), (20, 19, False), (600, 20, True)])
+    def test_with_its_machine_is_known_by_its_silence_once_it_could_have_been_heard(self, silent: int, heard: int, ends: bool):
+        at = clock.now()
+        facts = {"host": "mill", "pid": 7, "group_id": 7, "group_started": "1", "started_at": at}
+        row = WorkerProcess.objects.create(role="worker", beat_at=at - timedelta(seconds=silent), **facts)
+        job = taken_by(row.name, "storing")
+        recovery.sweep(at=at, heard_since=at - timedelta(seconds=heard))
+        assert fresh(job).lease_taken is not ends
+
+
+class TestALeaseThatIsLetGo:
+    @pytest.mark.parametrize("state", ["running", "unknown", "cancelling", "storing"])
+    def test_leaves_the_job_as_it_was_and_due(self, state: str):
+        job = make_job(state, at=clock.now())
+        before = fresh(job)
+        taken = lifecycle.begin(due_lease(job), at=clock.now(), by=MINE)
+        assert taken
+        lifecycle.let_go(taken[2], at=clock.now())
+        after = fresh(job)
+        assert (after.state, after.store_tries, after.worker_deaths, after.event_seq) == (state, 0, 0, before.event_seq)
+        assert (after.lease_taken, after.next_check_at <= clock.now()) == (False, True)
+
+    def test_is_void_from_then_on(self):
+        job = make_job("running", at=clock.now())
+        taken = lifecycle.begin(due_lease(job), at=clock.now(), by=MINE)
+        assert taken
+        lifecycle.let_go(taken[2], at=clock.now())
+        assert lifecycle.held_by(taken[2]) is None
+
+    def test_of_a_create_call_stays_taken_for_it_is_never_made_again(self):
+        job = taken_by(MINE, "submitting")
+        lifecycle.let_go(lifecycle.Lease(job.pk, job.fence), at=clock.now())
+        assert (fresh(job).state, fresh(job).lease_taken) == ("submitting", True)
+
+
+class TestABeginning:
+    """Whose word was lost: looked for by who began, and when."""
+
+    def test_is_found_by_the_worker_that_began(self):
+        at, job = clock.now(), queued()
+        lease = claimed(job, at=at)
+        began = lifecycle.begin(lease, at=at, by=MINE)
+        found = lifecycle.begun(lease, at=at, by=MINE)
+        assert began and found and (found[0].pk, found[1].pk, found[2]) == (job.pk, began[1].pk, began[2])
+
+    def test_is_nobody_elses_and_no_other_moments(self):
+        at, lease = clock.now(), claimed(queued(), at=clock.now())
+        assert lifecycle.begun(lease, at=at, by=MINE) is None
+        assert lifecycle.begin(lease, at=at, by=MINE)
+        assert lifecycle.begun(lease, at=at, by=OTHER) is None
+        assert lifecycle.begun(lease, at=at + timedelta(microseconds=1), by=MINE) is None
+
+    def test_that_has_come_to_its_end_is_not_taken_up_again(self):
+        at, lease = clock.now(), claimed(queued(), at=clock.now())
+        taken = lifecycle.begin(lease, at=at, by=MINE)
+        assert taken
+        lifecycle.start(taken[0], at=at, actor="worker", remote_id="video_1", remote={}, next_check_at=at)
+        assert lifecycle.begun(lease, at=at, by=MINE) is None
+
+
 class TestAJobPastItsTime:
     def test_is_asked_to_stop_after_its_timeout(self):
         job = make_job("running", at=clock.now() - timedelta(seconds=1_199))
@@ -418,20 +533,26 @@ class TestASweep:
         assert fresh(bad).state == "running"
         assert f"job {bad.pk} could not be mended" in caplog.text and "nobody has foreseen" in caplog.text
 
-    @pytest.mark.parametrize("gone", [OperationalError, InterfaceError])
-    def test_ends_with_its_database(self, monkeypatch: pytest.MonkeyPatch, gone: type[Exception]):
+    @pytest.mark.django_db(transaction=True)
+    def test_ends_with_its_connection(self, monkeypatch: pytest.MonkeyPatch):
         job = make_job("running", at=clock.now() - timedelta(seconds=1_200))
-        self.break_at(job, gone("server closed the connection"), monkeypatch)
-        with pytest.raises(gone):
-            swept(job)
+        self.break_at(job, None, monkeypatch)
+        with pytest.raises(Error) as raised:
+            recovery.sweep(at=clock.now())
+        assert database.is_gone(raised.value)
+        connection.close()
+        assert fresh(job).state == "running"
 
     @staticmethod
-    def break_at(bad: Job, fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_at(bad: Job, fault: Exception | None, monkeypatch: pytest.MonkeyPatch) -> None:
+        """At this job, after it is mended and before that is committed: a fault, or the end of the connection."""
         expire = lifecycle.expire
 
         def breaking(job: Job, *, at: datetime) -> None:
             expire(job, at=at)
-            if job.pk == bad.pk:
+            if job.pk == bad.pk and fault is None:
+                end_backend(connection.connection)
+            elif job.pk == bad.pk:
                 raise fault
 
         monkeypatch.setattr(lifecycle, "expire", breaking)
