@@ -77,7 +77,8 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.api.idempotency:_key": "Idempotency-Key=HEADER",
         "rest_framework.pagination:CursorPagination": "cursor page_size",
         "queue_app.api.jobs:Jobs.post": "dry_run",
-        "queue_app.api.jobs:Jobs.get": "status campaign kind model search",
+        "queue_app.api.jobs:Jobs.get": "status search",
+        "queue_app.api.jobs:NARROWED_BY": "campaign batch kind model created_after created_before completed_after completed_before",
         "campaigns.api.cells:_where": "review",
     },
     "JobAsked": {
@@ -86,7 +87,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.dispatch:wake_due": "not_before",
         "queue_app.rules.priority:score": "metadata",
     },
-    "BatchAsked": {"queue_app.api.jobs:JobsBatch.post": "jobs", "queue_app.work.intake:enqueue": "name=batch_name"},
+    "BatchAsked": {"queue_app.api.jobs:JobsBatch.post": "jobs", "queue_app.work.intake:enqueue": "name=batch_name max_concurrent"},
     "ModelChange": {"queue_app.work.room:_LIMITS": "max_concurrent paused reason=paused_reason"},
     "CampaignAsked": {
         "campaigns.brief:Brief.title": "name",
@@ -139,7 +140,8 @@ READERS: dict[str, dict[str, str]] = {
     },
     "ProviderAccount": {
         "queue_app.work.accounts:_at_the_vendor": "key adapter base_url api_key_env options",
-        "queue_app.work.recovery:look_up": "can_look_up",
+        "queue_app.work.lookup:look_up": "can_look_up",
+        "queue_app.rules.lookup:Walk": "trusts_list=trusted",
         **_LIMIT,
         **_WHY,
     },
@@ -262,6 +264,8 @@ def words_of(reader: str) -> set[str]:
         found = inspect.getattr_static(found, name)
     if isinstance(found, str):
         return set(re.findall(r"[\w-]+", found))
+    if isinstance(found, dict):
+        return set(found)
     found = getattr(found, "fget", None) or getattr(found, "func", None) or getattr(found, "__func__", None) or found
     tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(found))))
     return {word for node in ast.walk(tree) for word in _words(node)} - _docstrings(tree)

@@ -174,7 +174,7 @@ class TestKinds:
         with pytest.raises(IntakeRefused) as refused:
             enqueue(Draft("sora-2", "A tram.", kind="doubt"), Draft("sora-2", ""))
 
-        assert [(problem.index, problem.field) for problem in refused.value.problems] == [(1, "prompt")]
+        assert [(problem.index, problem.field) for problem in refused.value.problems] == [(0, "kind"), (1, "prompt")]
 
 
 class TestPriorities:
