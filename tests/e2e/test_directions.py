@@ -65,10 +65,10 @@ def addresses(shared_site: Site) -> tuple[Site, list[str]]:
         for job in jobs[:3]:
             bring(job, State.COMPLETED, at=at)
         cell = Combination.objects.get(campaign=campaign, index=1)
-        make_again(cell, f"{TURN} again", at=at, actor="ana")
+        make_again(cell, f"{TURN} again", at=at, by=staff)
         second, third = (Combination.objects.get(campaign=campaign, index=number) for number in (2, 3))
         review.judge(second, "winner", at=at, by=staff)
-        review.write_note(second, TURN)
+        review.write_note(second, TURN, at=at, by=staff)
         review.judge(third, "approved", at=at, by=staff)
         policy.pause_batch(campaign.batch, at=at, actor=staff, reason=TURN)
         batch = Batch.objects.create(owner=staff, name=TURN, created_at=at)

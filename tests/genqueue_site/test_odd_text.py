@@ -99,7 +99,9 @@ def rows(tmp_path, settings):
     job = make_job(owner=staff)
     asset = make_asset(make_job("storing", owner=staff))
     at = clock.now()
-    WorkerProcess.objects.create(host="one", pid=1, role="worker", group_id=1, group_started="1", started_at=at, beat_at=at)
+    alive = {"host": "one", "pid": 1, "group_id": 1, "group_started": "1", "started_at": at, "beat_at": at}
+    WorkerProcess.objects.create(role="worker", **alive)
+    WorkerProcess.objects.create(role="dispatcher", leader=True, turned_at=at, **alive)
     known = {
         "pk": {
             "campaigns": campaign.pk,
