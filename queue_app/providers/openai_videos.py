@@ -261,6 +261,7 @@ class OpenAIVideos:
             prompt=prompt if isinstance(prompt, str) else None,
             model=_model_in(remote_id) or (model if isinstance(model, str) else None),
             names=self.names(remote_id) if remote_id else frozenset(),
+            ended=state.is_terminal if (state := STATES.get(_word(task))) else None,
         )
 
     def ref(self, remote_id: str) -> RemoteRef:

@@ -8,6 +8,7 @@ that it surely has, that it would have shown ours. What cannot be proved is said
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,18 +26,19 @@ NEAR = 15 * 60.0  # a like task this far outside the window is still for a perso
 SLACK = 60.0  # by which times may rise in a list that is newest first
 CONTROL_WITHIN = 6 * 3600.0
 EARLIEST, A_DAY = 1_672_531_200.0, 86_400.0  # 2023: no video API is older
-LONG_ENOUGH = 64  # characters that two prompts must share where one of them is cut
+LONG_ENOUGH = 64  # characters of ours that a longer text must begin with to be ours with something added
 LONGEST_ID = 4_096
 SHOWN = 10  # rows that a person is shown
 
+_ELLIPSIS = re.compile(r"…|\.\.\.")
 _SNAPSHOT = re.compile(r"(-\d{4}-\d{2}-\d{2}|-\d{8}|:[\w.]+|@\d+)$")
 
 
 @dataclass(frozen=True)
 class Row:
     """
-    One task in a list, as the gateway says it. ``None``: it does not say. ``id`` is text (see :func:`task_id`); ``names`` are all
-    names that this task goes by, its id among them.
+    One task in a list, as the gateway says it. ``None``, or blank: it does not say. ``id`` is text (see :func:`task_id`);
+    ``names`` are all names that this task goes by, its id among them; ``ended`` is whether its state is a last one.
     """
 
     id: str | None
@@ -44,6 +46,11 @@ class Row:
     prompt: str | None = None
     model: str | None = None
     names: frozenset[str] = frozenset()
+    ended: bool | None = None
+
+    @property
+    def shows_prompt(self) -> bool:
+        return bool(self.prompt and self.prompt.strip())
 
     def all_names(self) -> frozenset[str]:
         return self.names | ({self.id} if self.id else frozenset())
@@ -139,16 +146,17 @@ def moment(value: Any, *, now: float) -> float | None:
 
 
 def same_prompt(ours: str, listed: str | None) -> Likeness:
-    """Compare what a gateway may change: form of letters, line breaks, white space, and its end."""
-    if listed is None:
+    """
+    Compare what a gateway may change: form of letters, line breaks, white space. WEAK where it may also be ours cut, at whatever
+    length, or with something added, or with its signs and capitals written otherwise.
+    """
+    if listed is None or not listed.strip():
         return Likeness.UNKNOWN
-    one, other = _even(ours), _even(listed)
-    if one == other:
+    if _even(ours) == _even(listed):
         return Likeness.SAME
-    for end in ("…", "..."):
-        other = other.removesuffix(end).rstrip()
-    is_cut = min(len(one), len(other)) >= LONG_ENOUGH and (one.startswith(other) or other.startswith(one))
-    return Likeness.WEAK if one == other or is_cut else Likeness.DIFFERENT
+    one, other = _letters(ours), _letters(_ELLIPSIS.split(listed)[0])
+    is_longer = len(one) >= LONG_ENOUGH and other.startswith(one)
+    return Likeness.WEAK if one.startswith(other) or is_longer else Likeness.DIFFERENT
 
 
 def same_model(ours: str, listed: str | None, aliases: Mapping[str, str]) -> Likeness:
@@ -171,12 +179,13 @@ class Walk:
     The pages of one walk through a list, newest first, judged for one create call of ours.
 
     ``trusted``: an operator vouches for this list, which stands in for the positive control and for nothing else. ``grace``:
-    seconds until nothing can begin any more.
+    seconds until nothing can begin any more. ``takes``: seconds that such a task takes at most, as a rule.
     """
 
     call: Call
     now: float
     grace: float
+    takes: float = 0.0
     known: Sequence[Known] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     trusted: bool = False
@@ -271,11 +280,11 @@ class Walk:
         return [(row, known) for row, known in self.controls if self._would_find(row, known)]
 
     def _would_find(self, row: Row, known: Known) -> bool:
-        if row.prompt is not None and same_prompt(known.call.prompt, row.prompt) is not Likeness.SAME:
+        if row.shows_prompt and same_prompt(known.call.prompt, row.prompt) is not Likeness.SAME:
             return False
         if same_model(known.call.model, row.model, self.aliases) is Likeness.DIFFERENT:
             return False
-        if row.prompt is None and self.made(row) is None:
+        if not row.shows_prompt and self.made(row) is None:
             return False  # nothing of ours can be told from anybody's
         made = self.made(row)
         first, last = self.window(known.call)
@@ -283,14 +292,19 @@ class Walk:
 
     @cached_property
     def prompts_tell(self) -> bool:
-        """Whether another text is another task: this list is known to give prompts as they were sent."""
-        shown = [(row, known) for row, known in self.controls if row.prompt is not None]
+        """
+        Whether another text is another task: this list is known to give prompts as they were sent, and where ours is not plain
+        ASCII, one that is not either.
+        """
+        shown = [(row, known) for row, known in self.controls if row.shows_prompt]
         faithful = all(same_prompt(known.call.prompt, row.prompt) is Likeness.SAME for row, known in shown)
-        return faithful and (bool(shown) or self.trusted)
+        as_hard = [known for _, known in shown if self.call.prompt.isascii() or not known.call.prompt.isascii()]
+        return faithful and (bool(as_hard) or self.trusted)
 
     @cached_property
     def models_tell(self) -> bool:
-        shown = [(row, known) for row, known in self.controls if row.model]
+        """Whether another name is another task: this list is known to give this very model the name that we know."""
+        shown = [(row, known) for row, known in self.controls if row.model and known.call.model == self.call.model]
         faithful = all(same_model(known.call.model, row.model, self.aliases) is Likeness.SAME for row, known in shown)
         return faithful and (bool(shown) or self.trusted)
 
@@ -409,28 +423,48 @@ class Walk:
             "It is too long to be read to its end.": self.budget_spent,  # N3
             f"{unreadable} of its entries have no readable id.": bool(unreadable),
             f"{len(maybe)} of its tasks could be this one.": bool(maybe),  # N4
-            f"{missing} that this account surely has are missing from it.": bool(missing),  # N5
+            f"{missing} of this account, which it should show, {'is' if missing == '1 task' else 'are'} missing from it.": (
+                bool(missing)  # N5
+            ),
             "It shows none of our other tasks as we sent them, so it may not show this one.": (
                 not self.recognised and not (self.trusted and not self.controls)
             ),
             "It may still begin: the wait is not over.": self.now < self.call.called_at + self.grace,  # N7
+            "It shows nothing that is still being made, so it may leave that out.": (
+                not any(row.ended is False for row in self.rows) and self.now < self.call.called_at + self.takes
+            ),
         }
         return [words for words, holds in reasons.items() if holds]
 
     def _missing(self) -> str:
-        """Tasks that must be in what was read, for they were made after our call, and are not."""
+        """Tasks that must be in what was read, for they were made after our call, or after the oldest of it, and are not."""
         seen = ids_of(self.pages)
+        since = min(self.call.called_at, self._read_back_to())
         expected = [
             known
             for known in self.known
-            if known.control and not known.gone and self._is_near(known) and known.call.called_at >= self.call.called_at
+            if known.control and not known.gone and self._is_near(known) and known.call.called_at >= since
         ]
         count = sum(not known.names & seen for known in expected)
         return f"{count} {'task' if count == 1 else 'tasks'}" if count else ""
 
+    def _read_back_to(self) -> float:
+        """Since when, by our clock, everything was read: since a little after the oldest task that was."""
+        made = [time for row in self.rows if (time := self.made(row)) is not None] if self.ordered and self.times_exclude else []
+        called = [known.call.called_at for _, known in self.recognised]
+        if made:
+            return min(made) - (self.skew or 0.0) + SLACK
+        return min(called, default=self.call.called_at)
+
 
 def _even(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def _letters(text: str) -> str:
+    """Letters and digits alone: what is left of a text whose signs were escaped, made typographic, or dropped."""
+    plain = unicodedata.normalize("NFKD", html.unescape(text)).casefold()
+    return "".join(letter for letter in plain if letter.isalnum())
 
 
 def _bare(model: str) -> str:

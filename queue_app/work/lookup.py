@@ -18,11 +18,12 @@ from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers.base import Provider, ProviderError
 from queue_app.rules.lookup import CONTROL_WITHIN, Call, Known, Likeness, Lookup, Row, Walk, ids_of, same_prompt
-from queue_app.work import accounts, submission
+from queue_app.work import accounts, progress, submission
 
 RAREST_LOOK = timedelta(minutes=10)
 WALK_SECONDS, MOST_PAGES = 40.0, 20  # a task that makes these calls has 60 s
 MOST_KNOWN = 2_000
+RARELY_LONGER = 3  # times what is typical
 KEPT = 20  # look-ups of one attempt, its newest, beside those that proved something
 
 
@@ -62,6 +63,7 @@ def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Wal
         call=call,
         now=at.timestamp(),
         grace=settings.TIMES.grace,
+        takes=RARELY_LONGER * progress.typical_seconds(job),
         known=known,
         aliases=dict(attempt.account.options.get("model_aliases", {})),
         trusted=attempt.account.trusts_list,

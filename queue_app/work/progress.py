@@ -63,8 +63,12 @@ def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> li
 def seconds_to_next_check(job: Job, *, elapsed: float, progress: float | None = None, hint: float | None = None) -> float:
     """From this model's past durations, else its typical one."""
     past = past_runs(job.model_id, preview=job.preview)
-    typical = settings.STUDIO_SECONDS if job.preview else job.model.typical_seconds
-    return schedule.next_check(elapsed, past, typical=typical, progress=progress, hint=hint, chance=accounts.chance)
+    return schedule.next_check(elapsed, past, typical=typical_seconds(job), progress=progress, hint=hint, chance=accounts.chance)
+
+
+def typical_seconds(job: Job) -> float:
+    """What such a task takes where it is bought, for as long as no past is known."""
+    return float(settings.STUDIO_SECONDS if job.preview else job.model.typical_seconds)
 
 
 def past_runs(model: str, *, preview: bool | None = None) -> list[float]:

@@ -63,14 +63,28 @@ def test_a_time_that_cannot_be_is_not_known(told: Any) -> None:
         (LONG[:70] + "…", WEAK),
         (LONG + "...", WEAK),
         (LONG + " In the style of a film.", WEAK),
-        (LONG[:20], DIFFERENT),
-        (LONG.upper(), DIFFERENT),
-        ("", DIFFERENT),
+        (LONG[:20], WEAK),
+        (LONG[:20] + "… (80 more)", WEAK),
+        (LONG.upper(), WEAK),
+        (LONG.replace(",", "&#44;"), WEAK),
+        ("Another tram.", DIFFERENT),
+        (LONG.replace("tram", "train"), DIFFERENT),
+        ("", UNKNOWN),
+        (" \n", UNKNOWN),
         (None, UNKNOWN),
     ],
 )
 def test_a_prompt_is_the_same_through_what_gateways_change(listed: str | None, like: Likeness) -> None:
     assert same_prompt(LONG, listed) is like
+
+
+@pytest.mark.parametrize("listed", ['A "kite" &amp; a dog', "A “kite” & a dog", "a kite a dog", "A kite & a do"])
+def test_signs_may_be_written_otherwise(listed: str) -> None:
+    assert same_prompt('A "kite" & a dog', listed) is WEAK
+
+
+def test_what_only_begins_like_ours_is_another_where_ours_is_short() -> None:
+    assert same_prompt("A tram.", "A tram in the rain.") is DIFFERENT
 
 
 def test_letters_may_be_composed_otherwise() -> None:
@@ -103,8 +117,15 @@ ROWS = [
 ]
 
 
-def walk(rows: list[Row], *, known: tuple[Known, ...] = (BEFORE, AFTER), more: bool | None = False, **fields: Any) -> Walk:
-    return Walk(OURS, now=NOW + 300, grace=120, known=known, pages=[Page(rows, asked=100, more=more)], **fields)
+def walk(
+    rows: list[Row],
+    *,
+    known: tuple[Known, ...] = (BEFORE, AFTER),
+    more: bool | None = False,
+    ours: Call | None = None,
+    **fields: Any,
+) -> Walk:
+    return Walk(ours or OURS, now=NOW + 300, grace=120, known=known, pages=[Page(rows, asked=100, more=more)], **fields)
 
 
 def test_a_list_with_known_tasks_on_both_sides_proves_that_ours_is_not_there() -> None:
@@ -116,8 +137,8 @@ def test_a_list_with_known_tasks_on_both_sides_proves_that_ours_is_not_there() -
     ("rows", "fields", "why"),
     [
         (ROWS, {"known": ()}, "may not show this one"),
-        (ROWS[1:], {}, "are missing from it"),
-        ([], {}, "are missing from it"),
+        (ROWS[1:], {}, "is missing from it"),
+        ([], {}, "is missing from it"),
         (ROWS[:1], {}, "not walked back"),
         ([*ROWS, Row(None)], {}, "no readable id"),
         ([Row("y", NOW + 5, "Cinematic: " + LONG, "sora-2"), *ROWS[1:]], {"known": (BEFORE,)}, None),
@@ -132,6 +153,44 @@ def test_what_cannot_be_proved_is_said_in_words(rows: list[Row], fields: dict[st
     found = walk(rows, **fields).judge()
     assert found.none_proved is (why is None)
     assert why is None or why in " ".join(found.why_not)
+
+
+def test_another_name_of_a_model_is_told_by_a_control_of_that_model_alone() -> None:
+    pro = Call(LONG, "sora-2-pro", NOW)
+    stranger = Row("y", NOW + 5, LONG, "video-hd")
+    assert [row.id for row in walk([ROWS[0], stranger, *ROWS[1:]], ours=pro).judge().maybe] == ["y"]
+    known = Known(frozenset({"k3"}), Call("A heron, pro.", "sora-2-pro", NOW + 95), control=True)
+    rows = [Row("k3", NOW + 96, "A heron, pro.", "sora-2-pro"), ROWS[0], stranger, *ROWS[1:]]
+    assert walk(rows, ours=pro, known=(BEFORE, AFTER, known)).judge().none_proved
+
+
+def test_a_list_is_known_to_keep_letters_beyond_ascii_by_such_a_control_alone() -> None:
+    umlauts = Call("Eine Straßenbahn fährt über die Brücke.", "sora-2", NOW)
+    mangled = Row("y", NOW + 5, "Eine Stra?enbahn f?hrt ?ber die Br?cke.", "sora-2")
+    assert [row.id for row in walk([ROWS[0], mangled, *ROWS[1:]], ours=umlauts).judge().maybe] == ["y"]
+    known = Known(frozenset({"k3"}), Call("Ein Käfer.", "sora-2", NOW + 95), control=True)
+    rows = [Row("k3", NOW + 96, "Ein Käfer.", "sora-2"), ROWS[0], mangled, *ROWS[1:]]
+    assert walk(rows, ours=umlauts, known=(BEFORE, AFTER, known)).judge().none_proved
+
+
+@pytest.mark.parametrize(("called_at", "missing"), [(NOW - 100, True), (NOW - 8_000, True), (NOW - 20_000, False)])
+def test_a_known_task_must_be_there_as_far_as_the_list_was_read(called_at: float, missing: bool) -> None:
+    """What leaves out one of ours may have left out this one."""
+    elsewhere = Known(frozenset({"k3"}), Call("On another replica.", "sora-2", called_at), control=True)
+    found = walk(ROWS, known=(BEFORE, AFTER, elsewhere)).judge()
+    assert found.none_proved is not missing
+    assert ("missing from it" in " ".join(found.why_not)) is missing
+
+
+@pytest.mark.parametrize(
+    ("ended", "takes", "proved"), [(True, 400, False), (None, 400, False), (False, 400, True), (True, 299, True)]
+)
+def test_a_list_of_what_is_done_says_nothing_of_what_is_not(ended: bool | None, takes: float, proved: bool) -> None:
+    rows = [ROWS[0], Row("k1", NOW - 1499, "A heron, before.", "sora-2", ended=True), ROWS[2]]
+    rows[0] = Row("k2", NOW + 91, "A heron, after.", "sora-2", ended=ended)
+    found = walk(rows, takes=takes).judge()
+    assert found.none_proved is proved
+    assert proved or found.why_not == ["It shows nothing that is still being made, so it may leave that out."]
 
 
 def test_a_none_before_the_wait_is_over_is_no_proof() -> None:

@@ -4,9 +4,11 @@ The odd gateway: a table of what gateways do otherwise, each row run through the
 A second create call is allowed where `providers.md` §7.4 holds, and nowhere else: rows say how often the gateway made it.
 """
 
+import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from tests.providers.odd_gateway import NOT_FOUND, OddGateway, Oddity, Task, lit
 from tests.work.steps import account_of, attempt_of, bought, fresh, later, open_review, queued, worked
 
 pytestmark = pytest.mark.django_db
-PROMPT = "A tram through a sunlit old town,  and then\r\nover the bridge to the far side of the river, slowly, at dusk.\n"
+PROMPT = 'A tram through a sunlit old town,  and then\r\nover the bridge to the "far side" & back, slowly, at dusk.\n'
 POLICY = {"code": "moderation_blocked", "message": "Blocked by the content policy."}
 MONEY = {"error": {"type": "budget_exceeded", "message": "ExceededBudget: over the team's budget"}}
 
@@ -30,7 +32,7 @@ def gateway(settings: Any, film: Callable[..., Path]) -> Iterator[Callable[[Oddi
         serving = served(OddGateway(oddity, film=film("mp4", seconds=1).read_bytes()))
         running.append(serving)
         made = serving.__enter__()
-        settings.STUDIO_URL, settings.TRUSTED_ORIGINS = made.url, [made.url]
+        settings.STUDIO_URL, settings.TRUSTED_ORIGINS, settings.STUDIO_SECONDS = made.url, [made.url], 300
         ProviderAccount.objects.filter(key="openai_videos").update(
             options={"request_encoding": "json", "cancel_by_delete": True}, max_concurrent=None
         )
@@ -124,6 +126,19 @@ LISTS: dict[str, tuple[Oddity, str, str]] = {
     ),
     "prompts trimmed": (Oddity(row=row(prompt=lambda video: video["prompt"].strip())), FOUND, AGAIN),
     "white space made one": (Oddity(row=row(prompt=lambda video: " ".join(video["prompt"].split()))), FOUND, AGAIN),
+    "prompts cut short of ours": (Oddity(row=row(prompt=lambda video: video["prompt"][:40])), UNDECIDED, AGAIN),
+    "prompts cut short, with a word": (
+        Oddity(row=row(prompt=lambda video: video["prompt"][:40] + ("..." if len(video["prompt"]) > 40 else ""))),
+        UNDECIDED,
+        AGAIN,
+    ),
+    "prompts escaped": (Oddity(row=row(prompt=lambda video: escape(video["prompt"]))), UNDECIDED, AGAIN),
+    "prompts typeset": (Oddity(row=row(prompt=lambda video: re.sub(r'"(.+)"', r"“\1”", video["prompt"]))), UNDECIDED, AGAIN),
+    "prompts of what is done": (
+        Oddity(row=row(prompt=lambda video: video["prompt"] if "heron" in video["prompt"] else "")),
+        UNDECIDED,
+        AGAIN,
+    ),
     "prompts cut": (Oddity(row=row(prompt=lambda video: video["prompt"][:70] + "…")), UNDECIDED, UNDECIDED),
     "prompts rewritten": (Oddity(row=row(prompt=lambda video: "Cinematic: " + video["prompt"])), UNDECIDED, UNDECIDED),
     "no prompts": (Oddity(row=row(prompt=...)), UNDECIDED, AGAIN),
@@ -160,6 +175,14 @@ LISTS: dict[str, tuple[Oddity, str, str]] = {
     "always empty": (Oddity(listing=lambda rows, more: (200, {"data": [], "has_more": False})), UNDECIDED, UNDECIDED),
     "only what is done": (
         Oddity(page=lambda tasks, limit, after: newest_first([task for task in tasks if task.looks > 1], limit, after)),
+        UNDECIDED,
+        UNDECIDED,
+    ),
+    "only what is done, and ours is not": (
+        Oddity(
+            page=lambda tasks, limit, after: newest_first([task for task in tasks if "heron" in task.prompt], limit, after),
+            row=row(status="completed"),
+        ),
         UNDECIDED,
         UNDECIDED,
     ),
