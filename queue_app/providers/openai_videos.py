@@ -12,6 +12,7 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -57,9 +58,16 @@ WORDS = {
 }
 STATES = {word: state for state, words in WORDS.items() for word in words.split()}
 ENDED_BADLY = {TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED}
-NOT_READY = ("not completed", "in progress", "in_progress", "not ready", "not_ready", "not_start", "not yet", "still processing")
+NOT_READY = re.compile(
+    r"\b(yet|still|pending|queued|generating|rendering)\b|\bbeing (generated|rendered|processed|made|prepared)\b"
+    r"|in[ _-]progress|\bnot[ _](ready|completed?|finished|done|available|start)|\btoo early\b",
+    re.IGNORECASE,
+)
 NOT_READY_STATUSES = {400, 404, 409, 425}
-PROBE_BYTES = 65_536  # more than any message, less than any film
+HEAD_BYTES = 4_096  # of a file, to see what it is; messages are shorter
+FILM = re.compile(
+    rb"....(ftyp|moov|mdat|wide|free|skip)|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL
+)  # MP4 and QuickTime, WebM, AVI
 ASSETS = [RemoteAsset("video"), RemoteAsset("thumbnail", required=False), RemoteAsset("spritesheet", required=False)]
 PAGE_SIZE = 100
 IDS, ENVELOPES = ("id", "task_id", "video_id"), ("data", "task", "video")
@@ -68,7 +76,25 @@ CREATED = ("created_at", "created", "create_time", "createTime", "submit_time")
 # wall clock; a task that makes these calls has 60 s, one that stores a job's files 300 s
 CREATE_SECONDS, CHECK_SECONDS = 30.0, 15.0
 VIDEO_SECONDS, EXTRA_SECONDS = 200.0, 30.0
+LARGEST = 2**40  # bytes; a probe stops long before
 LIST_BYTES = 16 * 1024 * 1024  # a page of prompts of 32,000 characters each
+
+
+class _Enough(Exception):
+    """All that was wanted of a file has come."""
+
+
+class _Head:
+    """Hands a file on to ``sink`` and keeps its beginning; with ``is_enough`` it is not read further."""
+
+    def __init__(self, sink: BinaryIO, *, is_enough: bool = False) -> None:
+        self._sink, self._is_enough, self.kept = sink, is_enough, b""
+
+    def write(self, chunk: bytes) -> None:
+        self._sink.write(chunk)
+        self.kept += chunk[: HEAD_BYTES - len(self.kept)]
+        if self._is_enough and len(self.kept) == HEAD_BYTES:
+            raise _Enough
 
 
 class OpenAIVideos:
@@ -117,10 +143,10 @@ class OpenAIVideos:
         if not 200 <= answer.status < 300:
             raise self._api.failure(answer, create=True)
         task = _task(body or {})
-        if remote_id := _id(task):
-            return self._ref_of(remote_id)
         if kind := _refused_at_once(task):
             raise self._api.refusal(answer, task, kind)
+        if remote_id := _id(task):
+            return self._ref_of(remote_id)
         raise self._api.unreadable(answer, ErrorKind.AMBIGUOUS, f"accepted, but {_no_id(task)}")
 
     def poll(self, ref: RemoteRef) -> PollResult:
@@ -150,9 +176,9 @@ class OpenAIVideos:
         if state in ENDED_BADLY:
             if state is TaskState.FAILED and names_policy(all_words(task)):
                 state = TaskState.REJECTED
-            error = _task_error(state, (code, message or f"The provider says {word} and gives no reason."), answer)
+            error = _task_error(state, (code, message or f"The provider says {word} and gives no reason."), answer.status)
         elif word not in STATES and task.get("error"):
-            error = _task_error(TaskState.FAILED, (code, message or f"The provider says {word}."), answer)
+            error = _task_error(TaskState.FAILED, (code, message or f"The provider says {word}."), answer.status)
         percent, hint = number(task.get("progress")), number(answer.headers.get("openai-poll-after-ms"))
         return PollResult(
             state=state,
@@ -173,13 +199,11 @@ class OpenAIVideos:
 
     def _has_film(self, ref: RemoteRef) -> bool:
         """Whether the content can be had; only its beginning is read."""
-        try:
-            got = self._api.download(
-                f"{_path(ref)}/content", BytesIO(), purpose="probe video", max_bytes=PROBE_BYTES, total_timeout=CHECK_SECONDS
-            )
-        except ProviderError as error:
-            return error.code == "too_large"
-        return got.size > 0 and got.content_type.startswith("video/")
+        head = _Head(BytesIO(), is_enough=True)
+        with suppress(ProviderError, _Enough):
+            path = f"{_path(ref)}/content"
+            self._api.download(path, head, purpose="probe video", max_bytes=LARGEST, total_timeout=CHECK_SECONDS)
+        return FILM.match(head.kept) is not None
 
     def cancel(self, ref: RemoteRef) -> TaskState:
         """
@@ -214,8 +238,9 @@ class OpenAIVideos:
         main = asset.kind == "video"
         path = f"{_path(ref)}/content" + ("" if main else "?" + urlencode({"variant": asset.kind}))
         seconds = VIDEO_SECONDS if main else EXTRA_SECONDS
+        head = _Head(sink)
         try:
-            got = self._api.download(path, sink, purpose=f"fetch {asset.kind}", max_bytes=max_bytes, total_timeout=seconds)
+            got = self._api.download(path, head, purpose=f"fetch {asset.kind}", max_bytes=max_bytes, total_timeout=seconds)
         except ProviderError as error:
             if main and _is_not_ready(error):
                 raise ProviderError(
@@ -224,6 +249,8 @@ class OpenAIVideos:
             if not main and error.kind in {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED, ErrorKind.NOT_FOUND}:
                 raise _no_variant(asset, error.message) from error
             raise
+        if main and (problem := _instead_of_a_film(head.kept)):
+            raise problem
         if not main and got.content_type.startswith("video/"):
             raise _no_variant(asset, "it sent the video instead")
         return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
@@ -337,13 +364,17 @@ def _word(task: dict[str, Any]) -> str:
 
 
 def _refused_at_once(task: dict[str, Any]) -> ErrorKind | None:
-    """What an answer of 2xx without an id says that it refuses, by its words, else its state: then there is no task."""
-    said = kind_of_words(all_words(task)) if task.get("error") else None
+    """
+    What an answer of 2xx says that it refuses: by a last state, whatever id stands beside it, else by its words where there is no
+    id. Then nothing is being made.
+    """
+    is_worded = bool(task.get("error")) or isinstance(task.get("code"), str)
+    said = kind_of_words(all_words(task)) if is_worded else None
     state = STATES.get(_word(task))
-    named = any(task.get(name) is not None for name in IDS)
-    if named or (state not in ENDED_BADLY and not said):
-        return None
-    return said or (ErrorKind.REJECTED if state is TaskState.REJECTED else ErrorKind.RETRYABLE)
+    if state in ENDED_BADLY:
+        return said or (ErrorKind.REJECTED if state is TaskState.REJECTED else ErrorKind.RETRYABLE)
+    named = any(task.get(name) not in (None, "", 0) for name in IDS)
+    return None if named or state is not None else said
 
 
 def _rows(body: dict[str, Any]) -> list[Any] | None:
@@ -381,8 +412,7 @@ def _is_not_ready(error: ProviderError) -> bool:
     """Whether a refusal of the content says that it is not there yet, in words or by the state of the task."""
     if error.http_status not in NOT_READY_STATUSES or error.kind in {ErrorKind.REJECTED, ErrorKind.QUOTA}:
         return False
-    said = f"{error.message} {error.raw}".lower()
-    if any(words in said for words in NOT_READY):
+    if NOT_READY.search(f"{error.message} {error.raw}"):
         return True
     try:
         told = json.loads(error.raw)
@@ -392,11 +422,29 @@ def _is_not_ready(error: ProviderError) -> bool:
     return state is not None and not state.is_terminal
 
 
+def _instead_of_a_film(head: bytes) -> ProviderError | None:
+    """What an answer of 2xx to a film's address means that tells the task's state: it is not there yet, or never will be."""
+    try:
+        told = json.loads(head)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    task = _task(told)
+    code, message = words_of(task)
+    state = STATES.get(_word(task))
+    if state in ENDED_BADLY:
+        return _task_error(state, (code, message or f"The provider says {state}."), 200)
+    if NOT_READY.search(message) or (state and not state.is_terminal):
+        return ProviderError(ErrorKind.RETRYABLE, message or f"The provider says {state}.", code="not_ready", http_status=200)
+    return None
+
+
 def _no_variant(asset: RemoteAsset, why: str) -> ProviderError:
     return ProviderError(ErrorKind.NOT_FOUND, f"This gateway has no {asset.kind}: {why}.", code="no_variant")
 
 
-def _task_error(state: TaskState, said: tuple[str | None, str], answer: http.Response) -> ProviderError:
+def _task_error(state: TaskState, said: tuple[str | None, str], http_status: int) -> ProviderError:
     """What a task that ended badly means; gateways put an HTTP status in ``error.code``."""
     code, message = said
     kinds = {TaskState.REJECTED: ErrorKind.REJECTED, TaskState.CANCELED: ErrorKind.CANCELED}
@@ -404,8 +452,7 @@ def _task_error(state: TaskState, said: tuple[str | None, str], answer: http.Res
         kinds = {TaskState.FAILED: ErrorKind.QUOTA}
     status = int(code) if code and re.fullmatch("[45][0-9][0-9]", code) else 400 if code and code.startswith("invalid") else 500
     kind = kinds.get(state) or kind_of_answer(status, create=False)
-    request_id = answer.headers.get("x-request-id")
-    return ProviderError(kind, message, code=code, http_status=answer.status, request_id=request_id)
+    return ProviderError(kind, message, code=code, http_status=http_status)
 
 
 def _moment(value: Any) -> datetime | None:

@@ -86,24 +86,27 @@ def went_well(attempt: Attempt) -> None:
         database.again(lambda: ProviderAccount.objects.filter(pk=attempt.account_id).update(failures_in_a_row=0))
 
 
-def went_badly(attempt: Attempt, error: ProviderError, *, at: datetime) -> datetime | None:
+def went_badly(attempt: Attempt, error: ProviderError, *, at: datetime, asked_at: datetime | None = None) -> datetime | None:
     """
-    Draw the account's consequences of a failed call: cool down, lower its limit, or pause it for a person.
+    Draw the account's consequences of a failed call: cool down, lower its limit, or pause it for a person; no pause for a call of
+    before (``asked_at``) a person resumed it.
 
     Gives when it may be asked again, where the failure says so. A failure that is about one job alone changes nothing.
     """
-    return database.again(lambda: _consequences(attempt, error, at=at))
+    return database.again(lambda: _consequences(attempt, error, at=at, asked_at=asked_at or at))
 
 
 @transaction.atomic
-def _consequences(attempt: Attempt, error: ProviderError, *, at: datetime) -> datetime | None:
+def _consequences(attempt: Attempt, error: ProviderError, *, at: datetime, asked_at: datetime) -> datetime | None:
     account = attempt.account
     if not _tells_of_its_account(attempt):
         log.warning("job %s: %s", attempt.job_id, error.message)
         return at + ELSEWHERE
     if error.kind in (ErrorKind.AUTH, ErrorKind.QUOTA):
         words = "The provider refuses our key" if error.kind == ErrorKind.AUTH else "The provider says our credit is used up"
-        _pause(account, f"{words}: {error.message}"[:200], at=at)
+        resumed_at = policy.last_resume(account, at=at)
+        if resumed_at is None or asked_at >= resumed_at:
+            _pause(account, f"{words}: {error.message}"[:200], at=at)
         return None
     if error.kind == ErrorKind.RATE_LIMITED:
         wait = backoff.told_to_wait(error.retry_after or NO_WAIT_TOLD, chance=chance)

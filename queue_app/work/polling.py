@@ -9,7 +9,7 @@ from django.db import transaction
 from queue_app import clock, database, lifecycle
 from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, Job, State
-from queue_app.providers.base import PollResult, Provider, ProviderError, RemoteRef, TaskState
+from queue_app.providers.base import ErrorKind, PollResult, Provider, ProviderError, RemoteRef, TaskState
 from queue_app.work import accounts, progress
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,11 @@ def check(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
         # a 404 too, unless the adapter took it for the provider's own word: a proxy's would have us buy again what still runs
         _try_later(attempt, lease, error)
         return []
-    accounts.went_well(attempt)
     at = database.again(clock.now)
+    if result.error and result.error.kind == ErrorKind.QUOTA:
+        accounts.went_badly(attempt, result.error, at=at)
+    else:
+        accounts.went_well(attempt)
     # each time with the attempt as it was before
     return database.again(lambda: progress.record(copy(attempt), lease, result, at=at), look=lambda: lifecycle.given_out(at))
 

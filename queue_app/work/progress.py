@@ -124,7 +124,9 @@ def _ended_badly(job: Job, result: PollResult, *, at: datetime) -> None:
         lifecycle.fail(job, at=at, actor="worker", trouble=trouble)
         return
     outcome = {TaskState.LOST: Outcome.LOST, TaskState.CANCELED: Outcome.CANCELLED}.get(result.state, Outcome.FAILED)
-    lifecycle.put_back(job, at=at, actor="worker", outcome=outcome, spent=True, trouble=trouble, not_before=retry_at(job, at=at))
+    is_ours = error is None or error.kind != ErrorKind.QUOTA  # credit that ran out is nobody's attempt
+    not_before = retry_at(job, at=at) if is_ours else None
+    lifecycle.put_back(job, at=at, actor="worker", outcome=outcome, spent=is_ours, trouble=trouble, not_before=not_before)
 
 
 def _words(result: PollResult) -> str:

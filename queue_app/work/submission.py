@@ -189,7 +189,7 @@ def _start(job: Job, ref: RemoteRef, *, at: datetime, actor: str) -> None:
 
 def _settle_failure(job: Job, attempt: Attempt, lease: Lease, error: ProviderError) -> None:
     at = database.again(clock.now)
-    again_at = accounts.went_badly(attempt, error, at=at)
+    again_at = accounts.went_badly(attempt, error, at=at, asked_at=attempt.called_at)
     database.again(lambda: _failed(attempt, lease, error, again_at=again_at, at=at))
     if accepted_verdict(error) == Verdict.UNKNOWN:
         database.again(lambda: accounts.too_many_unknowns(attempt.account, at=at))

@@ -20,6 +20,7 @@ from tests.work.steps import account_of, attempt_of, bought, fresh, later, open_
 
 pytestmark = pytest.mark.django_db
 PROMPT = 'A tram through a sunlit old town,  and then\r\nover the bridge to the "far side" & back, slowly, at dusk.\n'
+SHORT_OF_MONEY = {"code": "insufficient_user_quota", "message": "用户额度不足", "data": None}
 POLICY = {"code": "moderation_blocked", "message": "Blocked by the content policy."}
 MONEY = {"error": {"type": "budget_exceeded", "message": "ExceededBudget: over the team's budget"}}
 
@@ -300,6 +301,24 @@ CREATES: dict[str, tuple[Oddity, str, str, bool]] = {
         "invalid_request_error",
         True,
     ),
+    "refused at once, with an id beside it": (
+        Oddity(create=lambda task: (200, {"id": "video_7", "status": "failed", "error": POLICY})),
+        "failed",
+        "rejected",
+        True,
+    ),
+    "refused at once, with an empty id": (
+        Oddity(create=lambda task: (200, {"id": "", "status": "failed", "error": POLICY})),
+        "failed",
+        "rejected",
+        True,
+    ),
+    "refused at once for its words, and the id is 0": (
+        Oddity(create=lambda task: (200, {"id": 0, "error": POLICY})),
+        "failed",
+        "rejected",
+        True,
+    ),
     "failed at once": (
         Oddity(create=lambda task: (200, {"id": None, "status": "FAILURE", "error": {"message": "upstream"}})),
         "queued",
@@ -307,6 +326,15 @@ CREATES: dict[str, tuple[Oddity, str, str, bool]] = {
         True,
     ),
     "400 for money": (Oddity(create=lambda task: (400, MONEY)), "queued", "", False),
+    **{
+        f"{status} for money, by a code beside the message": (
+            Oddity(create=lambda task, status=status: (status, SHORT_OF_MONEY)),
+            "queued",
+            "",
+            False,
+        )
+        for status in (200, 400, 403)
+    },
     "403 for money": (Oddity(create=lambda task: (403, {"error": {"code": "insufficient_user_quota"}})), "queued", "", False),
     "an id of 9,000 letters": (Oddity(create=lambda task: (200, task.video() | {"id": "v" * 9000})), "unknown", "", False),
     "no id and no word": (Oddity(create=lambda task: (200, {"message": "ok"})), "unknown", "", False),
@@ -324,7 +352,7 @@ def test_an_odd_answer_to_a_create_call(gateway: Any, name: str) -> None:
     if "9,000" in name:
         review = open_review(job)
         assert review is not None and "9,000 characters" in review.what
-        assert "vvv" in attempt_of(job).remote["unreadable"]
+        assert "v" * 9_000 in attempt_of(job).remote["unreadable"], "a person can look for it"
 
 
 STATES: dict[str, tuple[Oddity, list[str]]] = {
@@ -340,6 +368,12 @@ STATES: dict[str, tuple[Oddity, list[str]]] = {
     "blocked": (Oddity(poll=says(status="blocked")), ["failed"]),
     "unknown, and there is a film": (Oddity(poll=says(status="cooked")), ["storing"]),
     "unknown, and there is none": (Oddity(poll=says(status="cooking"), content=lambda task: (404, {})), ["running"] * 4),
+    "unknown, and a page in place of a film": (
+        Oddity(poll=says(status="cooking"), content=lambda task: (200, b"<html>" + b"nope " * 20_000)),
+        ["running"] * 4,
+    ),
+    "failed for money": (Oddity(poll=says(status="failed", error={"code": "insufficient_quota"})), ["queued"]),
+    "budget_exceeded, for money": (Oddity(poll=says(status="budget_exceeded")), ["queued"]),
     "unknown, with an error and an end": (
         Oddity(poll=says(status="kaput", error={"message": "GPU"}, completed_at=1_800_000_000)),
         ["queued"],
@@ -372,6 +406,8 @@ def test_an_odd_state(gateway: Any, name: str) -> None:
         pass_time(odd, 50)
     assert (seen, odd.creates(PROMPT)) == (states, 1)
     assert job.events.filter(reason__startswith="The provider says “").count() == name.startswith("unknown")
+    assert account_of(job).paused == ("money" in name or "key" in name)
+    assert seen[-1] != "queued" or attempt_of(job).spent != ("money" in name)
 
 
 NOT_YET = {"error": {"message": "Task is not completed yet, current status: NOT_START"}}
@@ -379,6 +415,11 @@ CONTENTS: dict[str, tuple[int, Any]] = {
     "400 not completed yet": (400, NOT_YET),
     "404 not ready": (404, {"detail": "Video is not ready"}),
     "409 in progress": (409, {"error": "in progress"}),
+    "404 not available yet": (404, {"message": "Video not available yet"}),
+    "400 still being generated": (400, {"error": {"message": "The video is still being generated"}}),
+    "202 and a state": (202, {"status": "processing"}),
+    "200 and a state": (200, {"id": "video_1", "status": "rendering"}),
+    "200 and words": (200, {"message": "not ready"}),
     "425": (425, {"error": "too early"}),
     "a running video": (404, {"object": "video", "status": "rendering"}),
     "a 500": (500, {}),
@@ -397,4 +438,4 @@ def test_a_film_that_is_not_there_yet_is_waited_for(gateway: Any, name: str) -> 
 
 
 def test_the_table_is_no_shorter_than_it_was() -> None:
-    assert len(LISTS) + len(CREATES) + len(STATES) + len(CONTENTS) >= 65
+    assert len(LISTS) + len(CREATES) + len(STATES) + len(CONTENTS) >= 80
