@@ -6,8 +6,8 @@ import pytest
 
 from queue_app.models import Attempt, AuditEntry, ProviderAccount
 from queue_app.providers.base import ErrorKind, ProviderError, Verdict, accepted_verdict
-from queue_app.work import accounts, dispatch, room
-from tests.factories import NOON, JobFactory
+from queue_app.work import accounts, dispatch, policy, room
+from tests.factories import NOON, JobFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -100,6 +100,17 @@ class TestWentBadly:
         assert accounts.went_badly(tried(), trouble(kind), at=NOON) is None
         assert sora().paused and sora().paused_until is None
         assert claimed_at(100_000) == 0
+
+    @pytest.mark.parametrize("kind", [ErrorKind.AUTH, ErrorKind.QUOTA])
+    def test_is_not_paused_again_by_a_call_from_before_a_person_resumed_it(self, kind: ErrorKind):
+        accounts.went_badly(tried(), trouble(kind), at=NOON)
+        resumed = {"paused": False, "paused_reason": "", "paused_until": None}
+        policy.change(sora(), at=NOON + timedelta(seconds=10), actor=UserFactory(staff=True), **resumed)
+
+        for asked, paused in ((5, False), (11, True)):
+            at, asked_at = NOON + timedelta(seconds=20), NOON + timedelta(seconds=asked)
+            assert accounts.went_badly(tried(), trouble(kind), at=at, asked_at=asked_at) is None
+            assert sora().paused is paused
 
     def test_says_a_pause_once_however_many_calls_find_out(self):
         for _ in range(3):

@@ -7,7 +7,7 @@ nothing is done twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
@@ -48,10 +48,13 @@ class Vendor(WireServer):
 
     film: bytes
     refuses: Reply | None = None
+    listed: Sequence[Mapping[str, object]] = ()
 
     def reply_to(self, request: Seen) -> Reply:
         if request.method == "POST":
             return self.refuses or answer(200, {"id": f"video_{len(self.creates())}", "status": "queued"})
+        if "?limit=" in request.target:
+            return answer(200, {"object": "list", "data": list(self.listed), "has_more": False})
         if request.target.endswith("/content"):
             return answer(200, self.film, {"Content-Type": "video/mp4"})
         return answer(200, {"id": request.target.rpartition("/")[2], "status": "completed", "progress": 100})
@@ -225,6 +228,23 @@ class TestALook:
             assert OrmQ.objects.filter(key=Queue.STORE.cluster).exists(), "its files are fetched at once"
 
         cut_everywhere(lambda: due("running", ada), to=["queued", "submitting", "running", "storing"], judge=judge)
+
+
+class TestALookUp:
+    def test_takes_the_task_that_it_finds_once(self, vendor: Vendor, ada: User, cut_everywhere: Callable[..., list[str]]) -> None:
+        def lost() -> Job:
+            job = due("unknown", ada)
+            made = attempt_of(job).called_at
+            assert made is not None
+            vendor.listed = [{"id": f"found_{job.pk}", "prompt": job.prompt, "model": "sora-2", "created_at": made.timestamp()}]
+            return job
+
+        def judge(job: Job) -> None:
+            assert attempt_of(job).remote_id == f"found_{job.pk}"
+            assert tickets_of(job)[0] == "held"
+            assert vendor.creates() == []
+
+        cut_everywhere(lost, to=["queued", "submitting", "unknown", "running"], judge=judge)
 
 
 class TestStoring:
