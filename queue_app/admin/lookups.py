@@ -1,9 +1,10 @@
 """What look-ups of a lost create call saw, for the people who decide: found, proved, or why it was not believed."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from queue_app.models import Attempt
+from queue_app.rules.lookup import moment
 
 TIMES = {1: "once", 2: "twice"}
 
@@ -28,10 +29,16 @@ def shown(attempt: Attempt) -> list[dict[str, Any]]:
             "said": _said(seen),
             "read": _read(seen["proof"]),
             "why_not": seen["why_not"],
-            "maybe": seen["maybe"],
+            "maybe": [row | {"made": _made(row["made"], seen["at"])} for row in seen["maybe"]],
         }
         for seen in reversed(attempt.lookups)
     ]
+
+
+def _made(told: Any, seen_at: str) -> datetime | None:
+    """When a task was made by the provider's clock, where that can be read."""
+    seconds = moment(told, now=datetime.fromisoformat(seen_at).timestamp())
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _said(seen: dict[str, Any]) -> str:

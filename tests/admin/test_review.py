@@ -22,7 +22,7 @@ A_LOOK = {
     "at": NOON.isoformat(),
     "sure": [],
     "took": None,
-    "maybe": [{"id": "video_77", "made": 1_800_000_000, "prompt": "A <b>heron</b> on the ice", "model": "sora-2"}],
+    "maybe": [{"id": "video_77", "made": NOON.timestamp() + 5, "prompt": "A <b>heron</b> on the ice", "model": "sora-2"}],
     "none": False,
     "why_not": ["1 of its tasks could be this one."],
     "proof": {"controls": [], "trusted": False, "pages": 2, "rows": 30, "skew": 1800.0},
@@ -101,7 +101,12 @@ class TestList:
         ProviderAccount.objects.update(can_look_up=True)
         Attempt.objects.filter(job=job).update(lookups=[A_LOOK])
         for text in (page(admin, item_of(job)), unescape(admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode())):
-            said = ("Nothing certain", "30 entries on 2 pages, its clock 30 min ahead", "could be this one.", "video_77")
+            said = (
+                "Nothing certain",
+                "30 entries on 2 pages, its clock 30 min ahead",
+                "could be this one.",
+                "video_77, made 20 Nov, 12:00:05",
+            )
             for words in (*said, "A &lt;b&gt;heron" if "&lt;b&gt;heron" in text else "A <b>heron</b> on the ice"):
                 assert words in text, words
 
