@@ -105,7 +105,8 @@ class TestList:
                 "Nothing certain",
                 "30 entries on 2 pages, its clock 30 min ahead",
                 "could be this one.",
-                "video_77, made 20 Nov, 12:00:05",
+                "video_77",
+                "made 20 Nov, 12:00:05",
             )
             for words in (*said, "A &lt;b&gt;heron" if "&lt;b&gt;heron" in text else "A <b>heron</b> on the ice"):
                 assert words in text, words
