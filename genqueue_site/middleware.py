@@ -20,6 +20,7 @@ from django.utils.decorators import sync_and_async_middleware
 
 from queue_app.admin.live import ASKED_BY, fragment_wanted
 from queue_app.api import errors
+from queue_app.rules import words
 
 Answers = Callable[[HttpRequest], HttpResponseBase]
 AnswersLater = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -143,7 +144,7 @@ def _check(request: HttpRequest) -> None:
     if request.encoding and codecs.lookup(request.encoding).name not in UTF_8:
         raise BadRequest("Send UTF-8; the Content-Type names another charset.")
     for where, text in _texts(request):
-        if not _is_storable(text):
+        if not words.is_storable(text):
             raise BadRequest(f"{where} holds a character that cannot be kept (NUL, or half of a surrogate pair).")
 
 
@@ -160,16 +161,6 @@ def _texts(request: HttpRequest) -> Iterator[tuple[str, str]]:
         yield from (("The form", text) for text in (name, *map(str, values)))
     for name, files in request.FILES.lists():
         yield from (("The form", text) for text in (name, *(file.name or "" for file in files)))
-
-
-def _is_storable(text: str) -> bool:
-    if "\x00" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class SlashesOfReadsOnly(CommonMiddleware):

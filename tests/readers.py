@@ -87,7 +87,10 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.dispatch:wake_due": "not_before",
         "queue_app.rules.priority:score": "metadata",
     },
-    "BatchAsked": {"queue_app.api.jobs:JobsBatch.post": "jobs", "queue_app.work.intake:enqueue": "name=batch_name max_concurrent"},
+    "BatchAsked": {
+        "queue_app.api.jobs:JobsBatch.post": "jobs",
+        "queue_app.work.intake:enqueue": "name=batch_name max_concurrent",
+    },
     "ModelChange": {"queue_app.work.room:_LIMITS": "max_concurrent paused reason=paused_reason"},
     "CampaignAsked": {
         "campaigns.brief:Brief.title": "name",
