@@ -242,10 +242,10 @@ def query(request: Request, shape: type[Query]) -> dict[str, Any]:
     return found
 
 
-def together(unreadable: Sequence[Wrong], also: Iterable[Wrong]) -> dict[str, list[str]]:
-    """What cannot be read, and what else is wrong where that does not rest on it."""
+def together(asked: Sequence[Wrong], unreadable: Sequence[Wrong], also: Iterable[Wrong]) -> dict[str, list[str]]:
+    """What is wrong with the parameters, what of the body cannot be read, and what else is wrong where that does not rest on it."""
     found: dict[str, list[str]] = {}
-    for name, message in unreadable:
+    for name, message in (*asked, *unreadable):
         found.setdefault(name, []).append(message)
     for name, message in also:
         if not any(_one_in_the_other(name, one) for one, _ in unreadable):

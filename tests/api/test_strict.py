@@ -130,6 +130,26 @@ class TestADryRun:
         assert (answer.status_code, fields_of(answer)) == (400, [query.partition("=")[0]])
         assert nothing_was_bought()
 
+    @pytest.mark.parametrize(
+        ("address", "body", "named"),
+        [
+            (JOBS, {}, ["dryrun", "model", "prompt"]),
+            (JOBS, GOOD | {"prompt": "", "colour": "red"}, ["dryrun", "colour", "prompt"]),
+            (JOBS, GOOD | {"model": "sora-9"}, ["dryrun", "model"]),
+            (BATCH, {"jobs": [GOOD, GOOD | {"prompt": 5}]}, ["dryrun", "jobs[1].prompt"]),
+            (CAMPAIGNS, BRIEF | {"model": "sora-9"}, ["dryrun", "model"]),
+        ],
+    )
+    def test_that_is_not_spelt_like_this_hides_nothing_that_is_wrong_with_the_body(self, api, address, body, named):
+        answer = api.post(f"{address}?dryrun=true", body)
+
+        assert (answer.status_code, fields_of(answer)) == (400, named)
+
+    def test_is_not_mixed_up_with_a_field_of_the_same_name(self, api):
+        answer = api.post(f"{JOBS}?model=sora-2&kind=video", {"model": "sora-9", "prompt": "A tram.", "kind": 7})
+
+        assert [error["field"] for error in answer.json()["errors"]] == ["model", "model", "kind", "kind"]
+
     def test_of_a_batch_prices_each_job_and_all(self, api):
         found = api.post(f"{BATCH}?dry_run=true", {"jobs": [GOOD, GOOD | {"parameters": {"duration": 8}}]}).json()
 
