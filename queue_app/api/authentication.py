@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # REST_FRAMEWORK names this module, and the views module read
 VIA = "API"  # how histories and the audit say that the API was asked
 USED_EVERY = timedelta(minutes=1)  # how exactly ``last_used_at`` is kept
 _KEY = f"{re.escape(knox_settings.TOKEN_PREFIX)}[0-9a-f]{{{knox_settings.AUTH_TOKEN_CHARACTER_LENGTH}}}"
-_WITH_A_KEY = re.compile(rf"\s*{re.escape(knox_settings.AUTH_HEADER_PREFIX)}\s+{_KEY}\s*".encode(), re.IGNORECASE)
+_WITH_A_KEY = re.compile(rf"\s*(?i:{re.escape(knox_settings.AUTH_HEADER_PREFIX)})\s+{_KEY}\s*".encode())
 
 
 def names_a_key(authorization: bytes) -> bool:
