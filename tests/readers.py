@@ -78,7 +78,8 @@ READERS: dict[str, dict[str, str]] = {
         "rest_framework.pagination:CursorPagination": "cursor page_size",
         "queue_app.api.jobs:Jobs.post": "dry_run",
         "queue_app.api.jobs:Jobs.get": "status search",
-        "queue_app.api.jobs:NARROWED_BY": "campaign batch kind model created_after created_before completed_after completed_before",
+        "queue_app.api.jobs:NARROWED_BY": "campaign batch kind model created_after created_before "
+        "completed_after completed_before",
         "campaigns.api.cells:_where": "review",
     },
     "JobAsked": {

@@ -19,7 +19,7 @@ def of_ours(request: HttpRequest, wanted: str) -> str:
 
 def asked(query: str) -> QueryDict | None:
     """
-    Read the filters of a list, given as they stand in its address; ``None``: they are too long, or hold what cannot be looked for.
+    Read the filters of a list, given as they stand in its address; ``None``: too long, or with what cannot be looked for.
 
     A form's field hands them on encoded a second time, so that what is odd in them is seen by nobody before this.
     """

@@ -24,7 +24,10 @@ Wrong = tuple[str, str]
 
 
 class StrictJSONParser(JSONParser):
-    """JSON as RFC 8259 has it, within what can be kept: no NaN, no number beyond all bounds, no name twice, no half characters, no bomb."""
+    """
+    JSON as RFC 8259 has it, within what can be kept: no NaN, no number beyond all bounds, no name twice, no half characters, no
+    bomb.
+    """
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         """
@@ -243,7 +246,7 @@ def query(request: Request, shape: type[Query]) -> dict[str, Any]:
 
 
 def together(asked: Sequence[Wrong], unreadable: Sequence[Wrong], also: Iterable[Wrong]) -> dict[str, list[str]]:
-    """What is wrong with the parameters, what of the body cannot be read, and what else is wrong where that does not rest on it."""
+    """What is wrong with the parameters, what of a body cannot be read, and what else is wrong where that does not rest on it."""
     found: dict[str, list[str]] = {}
     for name, message in (*asked, *unreadable):
         found.setdefault(name, []).append(message)

@@ -131,7 +131,7 @@ class Strict(APIView):
         return taken
 
     def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterable[reading.Wrong]:
-        """What is wrong with the values of the fields that could be read, of a body that is refused, or asked with parameters that are."""
+        """What is wrong with the values of the fields that could be read, where others or the parameters are refused."""
         return ()
 
 
