@@ -1,18 +1,14 @@
 """The admin site: Django's own, under our name and theme, its sections in the order of the work."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from django.utils.functional import SimpleLazyObject
 
 from queue_app.models import ReviewItem
 
-View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 # a schedule of django-q2 runs any callable, and a task's arguments are pickles: neither is for the admin (I40)
 NEVER_SHOWN = {"django_q", "axes", "knox"}
 
@@ -51,21 +47,6 @@ class GenqueueAdminSite(admin.AdminSite):
         from queue_app.admin import dashboard, usage  # here: the modules of the admin register themselves with this site
 
         return [*dashboard.urls(self), path("usage/", self.admin_view(usage.page), name="usage"), *super().get_urls()]
-
-    def admin_view(self, view: View, cacheable: bool = False) -> View:
-        """Django's own, which also remembers that somebody has changed something."""
-        from queue_app.admin import live
-
-        shown = super().admin_view(view, cacheable)
-
-        @wraps(shown)
-        def remembered(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            answer = shown(request, *args, **kwargs)
-            if request.method == "POST" and answer.status_code < 400 and request.user.is_authenticated:
-                live.acted(request)
-            return answer
-
-        return cast(View, remembered)
 
     def index(  # type: ignore[override]  # 204 and a fragment are not Django's template of an index
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

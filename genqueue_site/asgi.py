@@ -20,6 +20,7 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402 - what follows reads the settings
 
 from queue_app.api import errors  # noqa: E402
+from queue_app.api.authentication import names_a_key  # noqa: E402
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -76,10 +77,13 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
 
 
 def _is_nobody(scope: Scope) -> bool:
-    """Whether a call of the API names no key and no session: it will be refused, whatever it sends."""
-    named = _header(scope, b"authorization") or settings.SESSION_COOKIE_NAME in parse_cookie(
-        _header(scope, b"cookie").decode("latin-1")
-    )
+    """
+    Whether a call of the API names no key and no session: it will be refused, whatever it sends.
+
+    Nothing is looked up here: a key or a session cookie that somebody has made up has its body read before it is refused.
+    """
+    cookies = parse_cookie(_header(scope, b"cookie").decode("latin-1"))
+    named = names_a_key(_header(scope, b"authorization")) or settings.SESSION_COOKIE_NAME in cookies
     return scope["path"].startswith(errors.BELOW) and not named
 
 

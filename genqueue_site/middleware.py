@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.core.exceptions import BadRequest
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,8 +19,10 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
 
+from queue_app.admin import live
 from queue_app.admin.live import ASKED_BY, fragment_wanted
 from queue_app.api import errors
+from queue_app.rules import words
 
 Answers = Callable[[HttpRequest], HttpResponseBase]
 AnswersLater = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -104,6 +107,40 @@ def connections_freed(get_response: Answers | AnswersLater) -> Answers | Answers
     return freed
 
 
+@sync_and_async_middleware
+def acts_remembered(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
+    """Whatever page it was on that somebody of the staff has changed something, what they look at next is read after that."""
+    if iscoroutinefunction(get_response):
+        later = cast(AnswersLater, get_response)
+
+        async def remembered_later(request: HttpRequest) -> HttpResponseBase:
+            response = await later(request)
+            if _may_have_changed(request, response):
+                await sync_to_async(_remember)(request)
+            return response
+
+        return remembered_later
+
+    now = cast(Answers, get_response)
+
+    def remembered(request: HttpRequest) -> HttpResponseBase:
+        response = now(request)
+        if _may_have_changed(request, response):
+            _remember(request)
+        return response
+
+    return remembered
+
+
+def _may_have_changed(request: HttpRequest, response: HttpResponseBase) -> bool:
+    return request.method not in ("GET", "HEAD", "OPTIONS") and response.status_code < 400
+
+
+def _remember(request: HttpRequest) -> None:
+    if SESSION_KEY in request.session and getattr(request.user, "is_staff", False):  # keys have no session, others no dashboard
+        live.acted(request)
+
+
 def _free() -> None:
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
@@ -143,7 +180,7 @@ def _check(request: HttpRequest) -> None:
     if request.encoding and codecs.lookup(request.encoding).name not in UTF_8:
         raise BadRequest("Send UTF-8; the Content-Type names another charset.")
     for where, text in _texts(request):
-        if not _is_storable(text):
+        if not words.is_storable(text):
             raise BadRequest(f"{where} holds a character that cannot be kept (NUL, or half of a surrogate pair).")
 
 
@@ -160,16 +197,6 @@ def _texts(request: HttpRequest) -> Iterator[tuple[str, str]]:
         yield from (("The form", text) for text in (name, *map(str, values)))
     for name, files in request.FILES.lists():
         yield from (("The form", text) for text in (name, *(file.name or "" for file in files)))
-
-
-def _is_storable(text: str) -> bool:
-    if "\x00" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class SlashesOfReadsOnly(CommonMiddleware):

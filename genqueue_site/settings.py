@@ -110,6 +110,7 @@ MIDDLEWARE = [
     "genqueue_site.middleware.SlashesOfReadsOnly",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "genqueue_site.middleware.acts_remembered",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

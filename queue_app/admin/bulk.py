@@ -225,7 +225,9 @@ def _amended(action: BulkAction, user: User, typed: Mapping[str, Any]) -> bool:
     return bulk.amend(action, actor=user, options=typed, most=left)
 
 
-def _page_of(action: BulkAction, **query: str) -> str:
+def _page_of(action: BulkAction, *, jobs: str, reason: str = "") -> str:
+    """The action's address; ``jobs``: the filters of the list that it was asked for in."""
+    query = {"reason": reason, "jobs": addresses.filters(jobs)}
     asked = urlencode({name: value for name, value in query.items() if value})
     return reverse("admin:queue_app_bulkaction_change", args=[action.pk]) + (f"?{asked}" if asked else "")
 

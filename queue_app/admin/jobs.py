@@ -18,8 +18,8 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
 from queue_app import clock
+from queue_app.admin import addresses, display, filters, job_page, live
 from queue_app.admin import bulk as bulk_pages
-from queue_app.admin import display, filters, job_page, live
 from queue_app.admin.base import DressedList, ReadOnlyAdmin
 from queue_app.insight import counts, waiting
 from queue_app.models import BulkAction, Job, ReviewItem, State, User
@@ -213,8 +213,9 @@ class JobAdmin(ReadOnlyAdmin):
         ids = [pk for one in fields.get("ids", "").split(",") if (pk := numbers.of_row(one))]
         if "ids" in fields or "query" not in fields:
             return bulk_pages.drafted(request, Verb(fields["verb"]), ids, chosen="one by one", options=fields.dict(), query=query)
-        asked = QueryDict(fields["query"].lstrip("?"))
-        found, chosen = self._matching(request, asked), filters.words(asked.dict())
+        asked = addresses.asked(fields["query"].lstrip("?"))
+        found = Job.objects.none() if asked is None else self._matching(request, asked)
+        chosen = filters.words(asked.dict()) if asked is not None else ""
         return bulk_pages.drafted(request, Verb(fields["verb"]), found, chosen=chosen, options=fields.dict(), query=query)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Job | None:

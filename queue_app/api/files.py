@@ -42,7 +42,7 @@ class FileQuery(Query):
 
 @extend_schema(exclude=True)
 class AssetFile(Strict):
-    """One stored file. ``?download=1`` lets browsers save it; 404 for strangers, 410 once retention took it."""
+    """One stored file. ``?download=1`` lets browsers save it; 404 for strangers, 410 where its row says that it has expired."""
 
     content_negotiation_class = OneType
     permission_classes = (HasScope,)  # nobody is told to log in: who may not see it is told that there is nothing

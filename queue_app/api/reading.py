@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import IO, Any, NoReturn
@@ -14,7 +15,7 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
 from queue_app.api.errors import ERRORS_MOST, BodyTooLarge
-from queue_app.rules import nesting
+from queue_app.rules import nesting, words
 
 NESTED_MOST = nesting.KEPT_MOST + 4  # levels: what is kept lies in a job, in a list, in the body
 _ONCE = "Send it once; where several values may be asked for, they are joined by commas."
@@ -23,16 +24,22 @@ Wrong = tuple[str, str]
 
 
 class StrictJSONParser(JSONParser):
-    """JSON as RFC 8259 has it, within what can be kept: no NaN, no number beyond all bounds, no half characters, no bomb."""
+    """
+    JSON as RFC 8259 has it, within what can be kept: no NaN, no number beyond all bounds, no name twice, no half characters, no
+    bomb.
+    """
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        """:raises ParseError: not such JSON, or nested too deep. :raises BodyTooLarge: more bytes than the site takes."""
+        """
+        :raises ParseError: not such JSON. :raises ValidationError: a name stands twice in an object, or it is nested too deep.
+        :raises BodyTooLarge: more bytes than the site takes.
+        """
         raw = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
         if len(raw) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise BodyTooLarge
         try:
             text = raw.decode("utf-8")
-            parsed = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+            parsed = json.loads(text, object_pairs_hook=_each_once, parse_constant=_refuse, parse_float=_finite)
             if nesting.is_deeper(parsed, NESTED_MOST):
                 raise serializers.ValidationError(
                     {nesting.place_of_deeper(parsed, NESTED_MOST): [f"It is nested more than {nesting.KEPT_MOST} levels deep."]}
@@ -238,10 +245,10 @@ def query(request: Request, shape: type[Query]) -> dict[str, Any]:
     return found
 
 
-def together(unreadable: Sequence[Wrong], also: Iterable[Wrong]) -> dict[str, list[str]]:
-    """What cannot be read, and what else is wrong where that does not rest on it."""
+def together(asked: Sequence[Wrong], unreadable: Sequence[Wrong], also: Iterable[Wrong]) -> dict[str, list[str]]:
+    """What is wrong with the parameters, what of a body cannot be read, and what else is wrong where that does not rest on it."""
     found: dict[str, list[str]] = {}
-    for name, message in unreadable:
+    for name, message in (*asked, *unreadable):
         found.setdefault(name, []).append(message)
     for name, message in also:
         if not any(_one_in_the_other(name, one) for one, _ in unreadable):
@@ -265,6 +272,17 @@ def _is_time(value: str) -> bool:
         return parse_datetime(value) is not None
     except ValueError:
         return False
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """:raises ValidationError: naming a name that stands twice in this object: nobody knows which of the two is meant."""
+    found = dict(members)
+    if len(found) < len(members):
+        names = Counter(name for name, _ in members)
+        repeated = next(name for name, times in names.items() if times > 1)
+        message = f"“{words.storable(repeated)}” stands more than once in an object. Send it once."
+        raise serializers.ValidationError({words.storable(repeated): [message]})
+    return found
 
 
 def _refuse(constant: str) -> NoReturn:

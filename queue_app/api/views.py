@@ -99,14 +99,21 @@ class Strict(APIView):
         if self._method() is None:
             return  # refused next, as 405
         query, body = self._takes()
-        self.query = reading.query(request, query)
+        asked: list[reading.Wrong] = []
+        unreadable: list[reading.Wrong] = []
+        readable: Mapping[str, Any] | None = None
         try:
-            self.given = reading.body(request, body)
-        except reading.Unreadable as problem:
-            unreadable = list(errors.named(problem, many=self.many_jobs))
-            full = len(unreadable) > errors.ERRORS_MOST
-            also = [] if full else self.also_wrong(request, problem.readable)
-            raise ValidationError(reading.together(unreadable, also)) from None
+            self.query = reading.query(request, query)
+        except ValidationError as problem:
+            asked = list(errors.named(problem, many=False))
+        try:
+            self.given = readable = reading.body(request, body)
+        except ValidationError as problem:
+            unreadable, readable = list(errors.named(problem, many=self.many_jobs)), getattr(problem, "readable", None)
+        if asked or unreadable:
+            has_values = body is not reading.NoBody and len(asked) + len(unreadable) <= errors.ERRORS_MOST
+            also = self.also_wrong(request, readable) if has_values and readable is not None else ()
+            raise ValidationError(reading.together(asked, unreadable, also))
 
     def get_parsers(self) -> list[Any]:
         """A call without a body reads forms as well, so that an empty one is none and a field of one is refused by name."""
@@ -124,7 +131,7 @@ class Strict(APIView):
         return taken
 
     def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterable[reading.Wrong]:
-        """What is wrong with the values of the fields that could be read, of a body that is refused for others."""
+        """What is wrong with the values of the fields that could be read, where others or the parameters are refused."""
         return ()
 
 

@@ -389,7 +389,7 @@ class Migration(migrations.Migration):
                 ('seconds', models.FloatField(null=True)),
                 ('preview', models.BooleanField(default=False)),
                 ('created_at', models.DateTimeField()),
-                ('expired_at', models.DateTimeField(help_text='When retention took the file.', null=True)),
+                ('expired_at', models.DateTimeField(help_text='When the file was removed; its row stays.', null=True)),
                 ('attempt', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='assets', to='queue_app.attempt')),
             ],
         ),

@@ -16,6 +16,17 @@ def escaped_in_json(text: str) -> str:
     return _DIRECTIONS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL can keep the text and look for it: it holds no NUL and no half of a surrogate pair."""
+    if "\x00" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def storable(text: str) -> str:
     """``text`` without what PostgreSQL cannot keep: NUL characters are left out, halves of surrogate pairs become "?"."""
     return text.replace("\x00", "").encode(errors="replace").decode()

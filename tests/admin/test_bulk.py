@@ -84,7 +84,23 @@ class TestDraft:
         assert "Retry 3 jobs?" in post(admin, "retry", query="?status=failed&error=provider_failed")
         assert BulkAction.objects.get().job_ids == [job.pk for job in failed]
 
-    @pytest.mark.parametrize("query", ["status=nonsense", "colour=blue", "batch__name__startswith=x%00", "q=nowhere", "user=%00"])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "status=nonsense",
+            "colour=blue",
+            "batch__name__startswith=x%00",
+            "q=nowhere",
+            "user=%00",
+            "q=%00",
+            "status=queued&q=a%00b",
+            "%00=",
+            "a=1&" * 1_001,
+            "&" * 1_001,
+            "q=" + "x" * 17_000,
+        ],
+        ids=lambda query: query[:30],
+    )
     def test_an_address_that_makes_no_sense_chooses_nothing(self, admin: Client, query: str) -> None:
         make_job()
         assert "No job is chosen" in post(admin, "cancel", query=query)
@@ -354,11 +370,29 @@ class TestRun:
         assert "It was confirmed before. It is done." in step(admin, "confirm")
 
     def test_goes_on_where_it_was_asked_and_nowhere_else(self, admin: Client) -> None:
-        press(admin, "cancel", make_job())
+        press(admin, "cancel", job := make_job())
         address = f"{ACTIONS}{BulkAction.objects.get().pk}/step/"
         answer = admin.post(address, {"do": "confirm", "next": f"{LIST}?status=queued"})
         assert answer.headers["Location"] == f"{LIST}?status=queued"
-        for elsewhere in ("https://elsewhere.example/", "//elsewhere.example/", "foo", "javascript:alert(1)", "", "/\\elsewhere"):
+        for unreadable in ("a=1&" * 1_001, "q=" + "x" * 17_000, "q=" + "🦊" * 1_900, "q=%00"):
+            answer = admin.post(address, {"do": "undo", "next": "", "jobs": unreadable})
+            assert (answer.status_code, answer.headers.get("Location")) == (302, LIST), unreadable[:20]
+            answer = admin.post(address, {"do": "undo", "jobs": unreadable})
+            assert (answer.status_code, answer.headers.get("Location")) == (302, address.replace("step", "change")), unreadable[
+                :20
+            ]
+            for verb, came in (("cancel", f"{ACTIONS}{BulkAction.objects.latest('id').pk + 1}/change/"), ("x", LIST)):
+                answer = admin.post(BULK, {"verb": verb, "ids": str(job.pk), "jobs": unreadable})
+                assert (answer.status_code, answer.headers.get("Location")) == (302, came), unreadable[:20]
+        for elsewhere in (
+            "https://elsewhere.example/",
+            "//elsewhere.example/",
+            "foo",
+            "javascript:alert(1)",
+            "",
+            "/\\elsewhere",
+            "/" + " " * 17_000 + "x",
+        ):
             answer = admin.post(address, {"do": "undo", "next": elsewhere, "jobs": "status=queued"})
             assert answer.headers["Location"] == f"{LIST}?status=queued", elsewhere
 

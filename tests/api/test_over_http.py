@@ -120,8 +120,11 @@ class TestABody:
         assert (answer.status_code, answer.headers["Content-Type"]) == (413, "text/plain; charset=utf-8")
 
     @pytest.mark.parametrize("length", ["Content-Length: 7000000", "Transfer-Encoding: chunked"])
-    def test_of_nobody_is_refused_before_it_is_sent(self, site, length):
-        lines = ["POST /api/v1/jobs/ HTTP/1.1", "Content-Type: application/json", length, "Expect: 100-continue"]
+    @pytest.mark.parametrize(
+        "named", ["X-Key: x", "Authorization: x", "Authorization: Bearer", f"Authorization: Bearer gq_{'x' * 64}", "Cookie: a=b"]
+    )
+    def test_of_nobody_is_refused_before_it_is_sent(self, site, length, named):
+        lines = ["POST /api/v1/jobs/ HTTP/1.1", "Content-Type: application/json", length, named, "Expect: 100-continue"]
 
         assert is_problem(raw(site, lines), 401, "not_authenticated")
 

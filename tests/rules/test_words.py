@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from queue_app.rules.words import escaped_in_json, one_line, storable
+from queue_app.rules.words import escaped_in_json, is_storable, one_line, storable
 
 
 @pytest.mark.parametrize(
@@ -10,6 +10,7 @@ from queue_app.rules.words import escaped_in_json, one_line, storable
 )
 def test_keeps_all_that_a_column_can(said: str, kept: str) -> None:
     assert storable(said) == kept
+    assert is_storable(said) == (said == kept) and is_storable(kept)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ import pytest
 from django.db import connection
 
 from queue_app import clock, lifecycle, tickets
-from queue_app.models import JobEvent, User, WorkerProcess
+from queue_app.models import Job, JobEvent, User, WorkerProcess
 from queue_app.runtime import kernel
 from queue_app.runtime.ears import LEADER_LOCK
 from queue_app.work import intake
 from queue_app.work.intake import Draft
 from tests.processes import Program, Site, wait_for
+from tests.studio.process import StudioProcess
 
 pytestmark = pytest.mark.processes
 
@@ -56,6 +57,15 @@ def leaders_lock(site: Site) -> int | None:
 def events(site: Site, **which: object) -> int:
     with site.orm():
         return JobEvent.objects.filter(**which).count()
+
+
+def queued(site: Site, owner_name: str) -> int:
+    """Queue a job for a new user and give its number."""
+    with site.orm():
+        owner, at = User.objects.create_user(owner_name), clock.now()
+        tickets.grant(owner, 100, at=at, actor="tests", reason="to spend")
+        (job,) = intake.enqueue(owner, [Draft("sora-2", "A kite.", parameters={"duration": 4})], at=at, actor="tests")[1]
+        return job.pk
 
 
 class TestWatch:
@@ -107,16 +117,13 @@ class TestWatch:
     def test_a_runworker_that_stands_still_is_stood_in_for(self, site: Site, worker: Program) -> None:
         os.kill(worker.pid, signal.SIGSTOP)
         try:
-            with site.orm():
-                owner, at = User.objects.create_user("frozen"), clock.now()
-                tickets.grant(owner, 100, at=at, actor="tests", reason="to spend")
-                (job,) = intake.enqueue(owner, [Draft("sora-2", "A kite.", parameters={"duration": 4})], at=at, actor="tests")[1]
-            claimed = {"job": job.pk, "to_state": "submitting"}
+            job_id = queued(site, "frozen")
+            claimed = {"job": job_id, "to_state": "submitting"}
             wait_for(lambda: events(site, **claimed), seconds=120, of="a claim by a worker that stands in")
         finally:
             os.kill(worker.pid, signal.SIGCONT)
         with site.orm():
-            lifecycle.force_fail([job.pk], at=clock.now(), actor="tests", reason="there is no studio")
+            lifecycle.force_fail([job_id], at=clock.now(), actor="tests", reason="there is no studio")
 
     def test_a_database_that_is_killed_takes_no_cluster_with_it(self, site: Site, worker: Program) -> None:
         before = site.cluster("default", worker)
@@ -131,6 +138,37 @@ class TestWatch:
         )
         wait_for(lambda: leader(site) == worker.pid, of="its leading again")
         assert site.cluster("default", worker).pid == before.pid
+
+
+class TestABusyWorker:
+    @pytest.fixture
+    def studio(self, site: Site) -> Iterator[StudioProcess]:
+        """A studio that the workers started from now on know; those before it have ended."""
+        for program in site.programs:
+            if program.is_running:
+                program.stop()
+        studio = site.start_studio()
+        yield studio
+        studio.kill()
+
+    def test_that_is_killed_while_it_stores_is_followed_before_its_lease_is_over(self, site: Site, studio: StudioProcess) -> None:
+        studio.queue_faults(content=["latency:600"])  # who fetches first waits; who comes after them does not
+        site.wait_until_working(site.start_worker())
+        job_id = queued(site, "busy")
+
+        def stored(tries: int) -> Job | None:
+            with site.orm():
+                return Job.objects.filter(pk=job_id, store_tries=tries).first()
+
+        first = wait_for(lambda: stored(1), seconds=120, of="its storing")
+        workers = {row.name: row.pid for row in site.roll(role="worker", queue="store")}
+        os.kill(workers[first.leased_by], signal.SIGKILL)
+
+        second = wait_for(lambda: stored(2), seconds=240, of="its storing by another worker")
+        with site.orm():
+            assert clock.now() < first.lease_until
+        assert second.leased_by != first.leased_by
+        wait_for(lambda: events(site, job=job_id, to_state="completed"), seconds=120, of="its end")
 
 
 class TestSuccession:
