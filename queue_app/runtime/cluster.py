@@ -77,7 +77,7 @@ class Cluster:
         if self._keeper is not None:
             self._keeper.close()
         for pid in list(self._watch.workers):
-            self._forget(pid)
+            self._forget(pid, time.monotonic())
         self._main = self._keeper = None
 
     def ended(self) -> list[str]:
@@ -135,14 +135,14 @@ class Cluster:
             self._watch.hear(beat, now=now, away=away)
         for pid in list(self._watch.workers):
             if kernel.look(pid) is None:
-                self._forget(pid)
+                self._forget(pid, now, away)
         for pid in self._watch.stuck(now=now):
             log.error("cluster %s: worker %s stands still; it is ended", self.queue, pid)
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _forget(self, pid: int) -> None:
-        self._watch.forget(pid)
+    def _forget(self, pid: int, now: float, away: float = 0) -> None:
+        self._watch.forget(pid, now=now, away=away)
         self._ended.append(WorkerProcess.name_of(self._host, pid, self._group.started))
 
     def _plan_start(self, *, lived: float) -> None:

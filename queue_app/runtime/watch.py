@@ -13,6 +13,7 @@ from queue_app.runtime.lifeline import Beat
 PATIENCE_SECONDS = 6  # a canary that comes through no sooner: frozen
 OVERTIME_SECONDS = 10  # a task over its limit for longer: frozen
 NOBODY_SECONDS = 60  # a cluster may take that long to come up, on a machine that is busy
+SILENT_SECONDS = 5  # a worker that may hold the queue that canaries come through; who has stopped is so before a canary is missed
 STUCK_SECONDS = 8  # a worker beats every 2 s, from a thread; one silent for so long stands still as a whole
 UNREPLACED_SECONDS = 10  # a worker that has ended is followed by another within a second
 
@@ -60,9 +61,11 @@ class Watch:
         """Workers that stand still, be it with a task that has time left."""
         return [pid for pid, worker in self.workers.items() if now - worker.beat_at > STUCK_SECONDS]
 
-    def forget(self, pid: int) -> None:
-        """A worker has ended."""
-        self.workers.pop(pid, None)
+    def forget(self, pid: int, *, now: float, away: float = 0) -> None:
+        """A worker has ended; if it stood still, the canaries that hung behind it come from now on."""
+        worker = self.workers.pop(pid, None)
+        if worker and _is_silent(worker, now=now):
+            self._canary_due_since, self._away_then = now, away
 
     def frozen(self, *, now: float, away: float = 0) -> str:
         """Say why the cluster must be shot, or nothing."""
@@ -73,8 +76,15 @@ class Watch:
             return f"no worker for {NOBODY_SECONDS} s"
         if self._full_at is not None and len(self.workers) < self._size and now - self._full_at > UNREPLACED_SECONDS:
             return f"a worker has ended and none has followed for {now - self._full_at:.0f} s"
+        silent = sum(_is_silent(worker, now=now) for worker in self.workers.values())
+        if 0 < silent < len(self.workers):
+            return ""  # canaries may hang behind it: it is ended first, alone
         idle = [w for w in self.workers.values() if w.idle_since is not None and now - w.idle_since > PATIENCE_SECONDS]
         waited = now - self._canary_due_since - (away - self._away_then)
         if idle and waited > CANARY_SECONDS + PATIENCE_SECONDS:
             return f"no canary came through for {waited:.0f} s while {len(idle)} workers are idle"
         return ""
+
+
+def _is_silent(worker: Worker, *, now: float) -> bool:
+    return now - worker.beat_at > SILENT_SECONDS

@@ -51,7 +51,7 @@ class TestFrozen:
         assert watch.frozen(now=50) == ""  # never full yet: it is starting
         watch.hear(IDLE, now=51)
         watch.hear(CANARY, now=55)
-        watch.forget(8)
+        watch.forget(8, now=56)
         watch.hear(CANARY, now=60)
         assert watch.frozen(now=61) == ""
         assert "none has followed" in watch.frozen(now=62)
@@ -95,5 +95,27 @@ class TestAWorker:
     def test_that_died_is_forgotten(self) -> None:
         watch = watching()
         watch.hear(busy(left=10), now=0)
-        watch.forget(8)
+        watch.forget(8, now=9)
         assert watch.frozen(now=9) == "" and watch.stuck(now=9) == []
+
+    def test_that_stands_still_at_the_queue_is_ended_before_the_others_are_blamed(self) -> None:
+        """What it read from is locked for them, and no canary comes through either."""
+        watch = watching(size=2)
+        for beat in (IDLE, Beat(8), CANARY):
+            watch.hear(beat, now=2)
+        for now in (4, 6, 8, 10):
+            watch.hear(IDLE, now=now)
+            assert watch.frozen(now=now) == ""
+        assert watch.frozen(now=11) == "" and watch.stuck(now=11) == [8]
+        watch.forget(8, now=11)
+        for now in (12, 14, 16, 18):
+            watch.hear(IDLE, now=now)
+            watch.hear(Beat(10), now=now)
+        assert watch.frozen(now=19) == ""
+        assert "no canary" in watch.frozen(now=19.1)
+
+    def test_that_stands_still_with_all_the_others_is_no_excuse(self) -> None:
+        watch = watching(size=2)
+        for beat in (IDLE, Beat(8), CANARY):
+            watch.hear(beat, now=2)
+        assert "no canary" in watch.frozen(now=10.1)
