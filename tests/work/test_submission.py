@@ -367,9 +367,12 @@ class TestALostAnswer:
 class TestJobsClaimedTogether:
     """On real connections: each worker sees what the others have committed."""
 
-    @pytest.mark.processes  # a matter of milliseconds
     @pytest.mark.django_db(transaction=True)
-    def test_are_bought_in_their_order_though_their_workers_come_in_any(self, vendor: WireServer):
+    def test_are_bought_in_their_order_though_their_workers_come_in_any(
+        self, vendor: WireServer, monkeypatch: pytest.MonkeyPatch
+    ):
+        for patience in ("HEAD_START", "LONGEST_TURN"):  # however slowly a worker comes and is answered
+            monkeypatch.setattr(submission, patience, 120.0)
         vendor.says(*(answer(200, {"id": f"video_{number}"}) for number in range(4)))
         jobs = [queued() for _ in range(4)]
         leases = {lease.job_id: lease for lease in dispatch.claim_due_jobs(at=clock.now())}
