@@ -8,7 +8,7 @@ LOCK    = uv pip compile -q pyproject.toml --universal --python-version 3.11 --g
 # a run starts hundreds of processes; with this set in the environment each would compile everything anew
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check bench lock browser
+.PHONY: run test check bench storm lock browser
 
 # A lock is complete and is installed as it is: a resolver would follow the extras of a package to releases that the lock does not know.
 define install
@@ -47,6 +47,9 @@ check: $(VENV)/.dev  ## lint, types, contracts between the floors, templates, mi
 
 bench: $(VENV)/.dev  ## the figures of benchmarks/README.md; ARGS="NAME" for one of them
 	@$(PY) manage.py bench $(ARGS)
+
+storm: $(VENV)/.dev  ## five minutes of blows on a whole installation; ARGS="--seed 7 8 --seconds 120"
+	@exec $(PY) -m benchmarks.storm $(ARGS)
 
 lock:  ## renew requirements/*.lock (needs uv)
 	$(LOCK) --extra embedded --extra redis -o requirements/base.lock

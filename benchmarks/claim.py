@@ -8,11 +8,11 @@ from benchmarks import stand
 ROUNDS = 40
 FILL = """
     INSERT INTO queue_app_job (
-        owner_id, kind_id, model_id, prompt, parameters, metadata, callback_url, priority, priority_reasons, order_key,
-        held, state, event_seq, attempt_number, fence, lease_taken, worker_deaths, store_tries, cancel_reason,
+        owner_id, kind_id, model_id, prompt, parameters, metadata, priority, priority_reasons, order_key,
+        held, state, event_seq, attempt_number, fence, lease_taken, leased_by, worker_deaths, store_tries, cancel_reason,
         error_code, error_message, preview, tickets, usd_estimate, queued_at)
-    SELECT %(owner)s, 'video', (%(models)s::text[])[1 + n %% %(count)s], 'number ' || n, '{}', '{}', '', 0, '[]',
-        %(base)s + n, false, 'queued', 1, 0, 0, false, 0, 0, '', '', '', true, 1, 0, clock_timestamp()
+    SELECT %(owner)s, 'video', (%(models)s::text[])[1 + n %% %(count)s], 'number ' || n, '{}', '{}', 0, '[]',
+        %(base)s + n, false, 'queued', 1, 0, 0, false, '', 0, 0, '', '', '', true, 1, 0, clock_timestamp()
       FROM generate_series(1, %(jobs)s) n
 """
 HOLD = """

@@ -4,7 +4,6 @@ import hashlib
 import time
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
 
@@ -20,6 +19,7 @@ from queue_app.providers.base import (
     WebhookEvent,
     WebhookRefused,
 )
+from queue_app.rules.lookup import Page
 
 TEXT = b"done\n"
 
@@ -52,8 +52,14 @@ class Instant:
         sink.write(TEXT)
         return FetchedAsset("page", len(TEXT), hashlib.sha256(TEXT).hexdigest(), "text/plain")
 
-    def find_orphans(self, req: SubmitRequest, since: datetime, until: datetime) -> list[RemoteRef]:
-        return []
+    def list_tasks(self, after: str | None, *, seconds: float) -> Page:
+        return Page()
+
+    def ref(self, remote_id: str) -> RemoteRef:
+        return RemoteRef(self.name, remote_id)
+
+    def names(self, remote_id: str) -> frozenset[str]:
+        return frozenset({remote_id})
 
     def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
         raise WebhookRefused("There are no webhooks here.")

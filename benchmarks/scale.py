@@ -20,11 +20,11 @@ ROUNDS = 40
 SERVED_SECONDS = 6.0  # a shared answer is watched for that long, so that its computations are in
 FINISH = """
     INSERT INTO queue_app_job (
-        owner_id, kind_id, model_id, prompt, parameters, metadata, callback_url, priority, priority_reasons, order_key,
-        held, state, event_seq, attempt_number, fence, lease_taken, worker_deaths, store_tries, cancel_reason,
+        owner_id, kind_id, model_id, prompt, parameters, metadata, priority, priority_reasons, order_key,
+        held, state, event_seq, attempt_number, fence, lease_taken, leased_by, worker_deaths, store_tries, cancel_reason,
         error_code, error_message, preview, tickets, usd_estimate, queued_at, started_at, ended_at, ran_seconds)
-    SELECT %(owner)s, 'video', (%(models)s::text[])[1 + n %% %(count)s], 'finished ' || n, '{}', '{}', '', 0, '[]', n,
-        false, CASE WHEN n %% 20 = 0 THEN 'failed' ELSE 'completed' END, 4, 1, 3, false, 0, 1, '',
+    SELECT %(owner)s, 'video', (%(models)s::text[])[1 + n %% %(count)s], 'finished ' || n, '{}', '{}', 0, '[]', n,
+        false, CASE WHEN n %% 20 = 0 THEN 'failed' ELSE 'completed' END, 4, 1, 3, false, '', 0, 1, '',
         CASE WHEN n %% 20 = 0 THEN 'timeout' ELSE '' END, '', true, 1, 0,
         at - interval '90 s', at - interval '60 s', at, 10 + n %% 50
       FROM generate_series(1, %(jobs)s) n, LATERAL (SELECT %(at)s - (%(jobs)s - n) * interval '1 year' / %(jobs)s AS at) done

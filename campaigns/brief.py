@@ -73,7 +73,7 @@ def _of_texts(brief: Brief) -> Iterator[Problem]:
 def _of_numbers(brief: Brief, owner: User) -> Iterator[Problem]:
     asked, at_once = brief.priority, brief.max_concurrent
     if asked is not None and not priority.LOWEST <= asked <= priority.HIGHEST:
-        yield Problem("priority", f"priority is a whole number from {priority.LOWEST} to {priority.HIGHEST}.")
+        yield Problem("priority", priority.SPAN_MESSAGE)
     elif asked is not None and asked > priority.NORMAL and not owner.is_staff:
         yield Problem("priority", "Only staff may ask for more than normal priority; choose normal or low.")
     if at_once is not None and not 1 <= at_once <= AT_ONCE_MOST:

@@ -5,6 +5,7 @@ import logging
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.core.files.storage import default_storage
 from django.utils import timezone
@@ -18,6 +19,7 @@ from queue_app.rules import spreadsheet
 
 log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
+READABLE = 0o100644  # a file that its owner may write and everybody may read
 NAME_MOST = 150  # characters of a file's name, before its ending
 Row = Sequence[object]
 
@@ -88,15 +90,22 @@ def zip_pieces(files: Sequence[Packed]) -> Iterator[bytes]:
                 log.error("asset %s of job %s: its object %s is missing", one.asset.pk, one.asset.job_id, one.asset.name)
                 missing.append(one.name)
                 continue
-            entry = zipfile.ZipInfo(one.name, timezone.localtime(one.asset.created_at).timetuple()[:6])
+            entry = _entry(one.name, one.asset.created_at)
             entry.file_size = one.asset.size
             with file, archive.open(entry, "w") as packed:
                 while piece := file.read(CHUNK_BYTES):
                     packed.write(piece)
                     yield sink.take()
         if missing:
-            archive.writestr("missing.txt", "These files are gone from the storage:\n" + "\n".join(missing) + "\n")
+            text = "These files are gone from the storage:\n" + "\n".join(missing) + "\n"
+            archive.writestr(_entry("missing.txt", files[-1].asset.created_at), text)
     yield sink.take()
+
+
+def _entry(name: str, made_at: datetime) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, timezone.localtime(made_at).timetuple()[:6])
+    entry.external_attr = READABLE << 16  # where the archive keeps Unix modes; zipfile's own is 0600
+    return entry
 
 
 class _Sink(io.RawIOBase):

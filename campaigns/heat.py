@@ -74,7 +74,7 @@ def axes(dimensions: Choices, *, rows: str = "", columns: str = "", before: Axes
 
     :param before: what was shown until now: a dimension that is asked for on both axes then changes places with the other one.
     """
-    if before and rows == columns:
+    if before and rows and rows == columns:
         rows, columns = (before.columns, columns) if before.rows == columns else (rows, before.rows)
     by_size = sorted(dimensions, key=lambda key: -len(dimensions[key]))
     if columns not in dimensions:

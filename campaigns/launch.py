@@ -14,7 +14,7 @@ from campaigns.rules import compliance
 from queue_app.models import Batch, Job, User
 from queue_app.models.job import OPEN_STATES
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work import intake
+from queue_app.work import intake, policy
 
 
 class LaunchRefused(Exception):
@@ -92,9 +92,7 @@ def launch_draft(draft: Draft, plan: Plan, *, at: datetime, actor: str) -> tuple
 
 
 @transaction.atomic
-def make_again(
-    combination: Combination, text: str, *, at: datetime, actor: str, number: int | None = None
-) -> tuple[Version, bool]:
+def make_again(combination: Combination, text: str, *, at: datetime, by: User, number: int | None = None) -> tuple[Version, bool]:
     """
     Buy one more version of a cell, with an edited prompt; its review starts anew, the earlier versions stay. Gives the version
     and whether it is new.
@@ -104,6 +102,8 @@ def make_again(
     :raises IntakeRefused: the prompt is empty or too long.
     :raises NotEnoughTickets: the wallet holds less than its price.
     """
+    if problem := intake.prompt_problem(text):  # before any rule reads it
+        raise intake.IntakeRefused([intake.Problem(0, "prompt", problem)])
     cell = Combination.objects.select_for_update().get(pk=combination.pk)  # no join, as above: its job may be new
     following = cell.versions.count() + 1
     if number not in (None, following):
@@ -120,13 +120,15 @@ def make_again(
     draft = intake.Draft(model=campaign.model_id, prompt=text, parameters=campaign.parameters, metadata={"combination": cell.key})
     batch = Batch.objects.select_for_update().get(pk=campaign.pk)
     owner = User.objects.get(pk=batch.owner_id)
-    _, jobs = intake.enqueue(owner, [draft], at=at, actor=actor, batch=batch)
+    _, jobs = intake.enqueue(owner, [draft], at=at, actor=by.username, batch=batch)
     Batch.objects.filter(pk=batch.pk).update(ended_at=None)
     version = Version.objects.create(combination=cell, number=following, job=jobs[0], prompt=text)
     cell.job, cell.prompt, cell.blocked, cell.review = jobs[0], text, False, ""
     cell.compliance = as_json(verdict)
     cell.reviewed_by, cell.reviewed_at = None, None
     cell.save()
+    after = {"version": following, "job": jobs[0].pk, "tickets": jobs[0].tickets}
+    policy.audit_others(owner.pk, "make version", str(cell), at=at, actor=by, after=after, of=cell)
     return version, True
 
 
@@ -176,4 +178,5 @@ def _cell(campaign: Campaign, planned: PlannedCell, bought: Iterator[Job]) -> Co
 
 
 def _brand(name: str) -> Brand:
-    return Brand.objects.filter(name__iexact=name).first() or Brand.objects.create(name=name)
+    """The brand of this name; a launch that makes it at the same time is waited for, and its brand taken."""
+    return Brand.objects.named(name) or Brand.objects.make(name)

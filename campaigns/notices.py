@@ -12,21 +12,22 @@ from queue_app.models import Notice, OutboxMessage, State
 
 
 def deliver(message_id: int) -> None:
-    """An outbox channel: the message's batch has ended. Delivered twice, the notice is still said once."""
+    """
+    An outbox channel: the message's batch has ended. The notice comes first, so that no trouble with the mail keeps it back; a
+    try that is made again finds it there and sends the mail.
+    """
     message = OutboxMessage.objects.select_related("batch__owner").get(pk=message_id)
     campaign = Campaign.objects.filter(pk=message.batch_id).first()
     if campaign is None or message.batch is None:
         return  # a batch of the API has no page; its client reads the API
-    owner = message.batch.owner
-    text = f"“{campaign.name}” has ended: {_counts(campaign)}."
+    owner, name = message.batch.owner, str(campaign)
+    text = f"“{name}” has ended: {_counts(campaign)}."
     url = reverse("campaigns:page", args=[campaign.pk])
-    if Notice.objects.filter(key=message.key).exists():
-        return
-    if owner.email:  # before the notice: a process that dies in between sends it twice rather than never
-        body = f"{text}\n\nLook at it: {settings.PUBLIC_URL}{url}\n"
-        send_mail(f"Campaign ended: {campaign.name}".replace("\n", " ")[:150], body, None, [owner.email])
     found = {"user": owner, "text": text[:300], "url": url, "created_at": clock.now()}
     Notice.objects.get_or_create(key=message.key, defaults=found)
+    if owner.email:
+        body = f"{text}\n\nLook at it: {settings.PUBLIC_URL}{url}\n"
+        send_mail(f"Campaign ended: {name}"[:150], body, None, [owner.email])
 
 
 def _counts(campaign: Campaign) -> str:

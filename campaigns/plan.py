@@ -15,13 +15,14 @@ from campaigns.brief import PRODUCTION, Brief, Problem, problems
 from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
 from campaigns.rules import compliance, matrix, prompt
 from campaigns.rules.matrix import Cell, Choice
-from queue_app.models import GenerationModel, QueueSettings, User
+from queue_app.models import GenerationModel, Kind, QueueSettings, User
 from queue_app.rules import parameters as parameter_rules
 from queue_app.rules import pricing
 from queue_app.work import intake, room
 
 __all__ = ["BULK", "Brief", "Plan", "PlanRefused", "PlannedCell", "Problem", "check_prompt", "finished", "make", "sketch"]
 
+SAID_MOST = 100  # unknown dimensions, and unknown values of each, that are named
 BULK = 20  # cells; above it a campaign takes the queue's bulk priority
 
 
@@ -53,7 +54,7 @@ class Plan:
     model: GenerationModel
     parameters: dict[str, Any]
     priority: int
-    priority_reason: str
+    priority_reasons: Sequence[str]
     choices: list[Choice]
     cells: list[PlannedCell]
     total: int
@@ -90,7 +91,7 @@ class Plan:
                 prompt=planned.prompt,
                 parameters=self.parameters,
                 priority=self.priority,
-                priority_reason=self.priority_reason,
+                priority_reasons=self.priority_reasons,
                 metadata={"combination": planned.cell.key},
             )
             for planned in self.to_buy
@@ -126,8 +127,17 @@ def make(brief: Brief, owner: User) -> Plan:
 
     :raises PlanRefused: something is wrong; every problem is listed, by field.
     :raises ModelNotAvailable: nobody offers the model now.
+    :raises KindRestricted: what the model makes needs a right that the owner lacks.
     """
-    return finished(Reader(brief, owner, room.available_models()).sketch())
+    found = finished(Reader(brief, owner, room.available_models()).sketch())
+    if words := intake.restriction(Kind.objects.get(pk=found.model.medium), owner):
+        raise intake.KindRestricted([intake.Problem(None, "model", words)])
+    return found
+
+
+def problems_of(brief: Brief, owner: User) -> list[Problem]:
+    """Everything that is wrong with the fields of a brief that will be refused anyway."""
+    return Reader(brief, owner, room.available_models()).sketch().problems
 
 
 def sketch(brief: Brief, owner: User, offered: Mapping[str, GenerationModel]) -> Sketch:
@@ -140,7 +150,7 @@ def sketch(brief: Brief, owner: User, offered: Mapping[str, GenerationModel]) ->
 
 def finished(sketch: Sketch) -> Plan:
     """The plan of a sketch. Raises as :func:`make`."""
-    if sketch.unavailable is not None:
+    if sketch.unavailable is not None and len(sketch.problems) == 1:  # it is a problem, too: with others all are named
         raise sketch.unavailable
     if sketch.problems or sketch.plan is None:
         raise PlanRefused(sketch.problems)
@@ -184,15 +194,15 @@ class Reader:
         """The chosen values with their words, in staff's order; what is unknown or retired is a problem."""
         offered = {dimension.key: dimension for dimension in self.dimensions}
         chosen = []
-        for key in self.brief.dimensions:
-            if key not in offered and self.brief.dimensions[key]:
-                self._say(f"dimensions.{key}", _no_dimension(key, offered))
+        unknown = [key for key, wanted in self.brief.dimensions.items() if key not in offered and wanted]
+        labels = dict(Dimension.objects.values_list("key", "label")) if unknown else {}
+        for key in unknown[:SAID_MOST]:
+            self._say(f"dimensions.{key}", _no_dimension(key, labels, offered))
         for dimension in self.dimensions:
             wanted = self.brief.dimensions.get(dimension.key, ())
             values = {value.key: value.label for value in dimension.values.all() if not value.retired}
-            for value in wanted:
-                if value not in values:
-                    self._say(f"dimensions.{dimension.key}", _not_offered(dimension, str(value), values))
+            for value in [value for value in wanted if value not in values][:SAID_MOST]:
+                self._say(f"dimensions.{dimension.key}", _not_offered(dimension, str(value), values))
             taken = tuple((value, values[value]) for value in values if value in wanted)
             if taken:
                 chosen.append(Choice(dimension.key, dimension.label, taken))
@@ -209,7 +219,7 @@ class Reader:
 
     def builder(self, choices: Iterable[Choice]) -> prompt.PromptBuilder:
         words = {dimension.key: dimension.prompt_label for dimension in self.dimensions if dimension.prompt_label}
-        brand = Brand.objects.filter(name__iexact=self.brief.brand.strip()).first()
+        brand = Brand.objects.named(self.brief.brand.strip())
         return prompt.PromptBuilder(
             prompt.Brief(
                 brand=self.brief.brand,
@@ -276,13 +286,14 @@ class Reader:
         self._say("model", f"There is no model “{self.brief.model[:60]}”. Models: {', '.join(sorted(self.models))}.")
         return None
 
-    def _level(self, model: GenerationModel, cells: int) -> tuple[int, str]:
-        """The priority of its jobs, and the rule that set it; none where it was asked for."""
+    def _level(self, model: GenerationModel, cells: int) -> tuple[int, Sequence[str]]:
+        """The priority of its jobs, and the rules that set it; none where it was asked for."""
         if self.brief.priority is not None:
-            return self.brief.priority, ""
+            return self.brief.priority, ()
         if cells > BULK:
-            return QueueSettings.objects.current().bulk_priority, f"campaign of more than {BULK} cells"
-        return intake.default_priority(model), intake.by_default(model.medium)
+            level = QueueSettings.objects.current().bulk_priority
+            return intake.computed_priority(self.owner, level, [f"campaign of more than {BULK} cells"])
+        return intake.default_priority(Kind.objects.get(pk=model.medium), self.owner)
 
     def _say(self, name: str, message: str) -> None:
         self.problems.append(Problem(name, message))
@@ -292,9 +303,8 @@ def _rules() -> list[compliance.Rule]:
     return [rule.as_rule() for rule in ComplianceRule.objects.filter(active=True).select_related("brand").order_by("id")]
 
 
-def _no_dimension(key: str, offered: Iterable[str]) -> str:
+def _no_dimension(key: str, labels: Mapping[str, str], offered: Iterable[str]) -> str:
     """Say what is wrong with a dimension of which values were chosen."""
-    labels = dict(Dimension.objects.values_list("key", "label"))
     if key in labels:
         return f"{labels[key]} is no longer offered. Take its values out."
     return f"“{key[:60]}” is no dimension. Dimensions: {', '.join(offered)}."

@@ -12,8 +12,8 @@ from campaigns import cells as cell_reads
 from campaigns.models import Campaign, Combination, Version
 from campaigns.models.combination import Review
 from campaigns.plan import Problem
-from queue_app.models import Asset, Job, State, User
-from queue_app.work import intake
+from queue_app.models import Asset, Batch, Job, State, User
+from queue_app.work import intake, policy
 
 NOTE_MOST = 1_000  # characters
 ENOUGH = 5  # judged results; below it a rate says little
@@ -150,7 +150,8 @@ def judge(cell: Combination, verdict: str, *, at: datetime, by: User, note: str 
 
     :raises NotJudgeable: the latest version is not stored. :raises NoteRefused: it is too long, or no text.
     """
-    locked = Combination.objects.select_for_update().get(pk=cell.pk)  # no join: it would show the version of before the wait
+    locked = _locked(cell)
+    before = _judged(locked)
     if verdict and (locked.job is None or locked.job.state != State.COMPLETED):
         stands = State(locked.job.state).label.lower() if locked.job else "blocked"
         raise NotJudgeable(f"Only a stored result can be judged; the latest version of no. {locked.index} is {stands}.")
@@ -160,16 +161,22 @@ def judge(cell: Combination, verdict: str, *, at: datetime, by: User, note: str 
     if note is not None:
         locked.note = _checked_note(note)
     locked.save(update_fields=["review", "reviewed_by", "reviewed_at", "note"])
+    _audit(locked, before, at=at, by=by)
     return locked
 
 
-def write_note(cell: Combination, text: str) -> None:
+@transaction.atomic
+def write_note(cell: Combination, text: str, *, at: datetime, by: User) -> None:
     """
     Keep a note with a cell, whatever its state; an empty one takes it away.
 
     :raises NoteRefused: it is too long, or no text.
     """
-    Combination.objects.filter(pk=cell.pk).update(note=_checked_note(text))
+    locked = _locked(cell)
+    before = _judged(locked)
+    locked.note = _checked_note(text)
+    locked.save(update_fields=["note"])
+    _audit(locked, before, at=at, by=by)
 
 
 def results(campaign: Campaign) -> list[Result]:
@@ -261,6 +268,33 @@ def best(worked: Iterable[Worked]) -> Rate | None:
     """The value that did best among those with enough judged results; ``None`` while there is none."""
     firsts = [one.rates[0] for one in worked if not one.rates[0].is_few]
     return max(firsts, key=lambda rate: (rate.percent, rate.judged), default=None)
+
+
+def _locked(cell: Combination) -> Combination:
+    """The cell as it is now, its row locked; no join: it would show the version of before the wait."""
+    return Combination.objects.select_for_update().get(pk=cell.pk)
+
+
+def _judged(cell: Combination) -> dict[str, str]:
+    return {"review": cell.review, "note": cell.note}
+
+
+def _audit(cell: Combination, before: Mapping[str, str], *, at: datetime, by: User) -> None:
+    """Tell of a verdict or a note on somebody else's campaign, where it is another than before (I45)."""
+    after = _judged(cell)
+    changed = [name for name in after if after[name] != before[name]]
+    if changed:
+        owner = Batch.objects.values_list("owner", flat=True).get(pk=cell.campaign_id)
+        policy.audit_others(
+            owner,
+            "review combination",
+            str(cell),
+            at=at,
+            actor=by,
+            before={name: before[name] for name in changed},
+            after={name: after[name] for name in changed},
+            of=cell,
+        )
 
 
 def _rate(label: str, key: str, value: str, judged: Iterable[Result]) -> Rate:

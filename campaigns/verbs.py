@@ -11,7 +11,7 @@ from django.db import transaction
 from campaigns.models import Campaign
 from queue_app.models import IdempotencyRecord, Job, User
 from queue_app.models.job import JobQuerySet
-from queue_app.work import batches, intake
+from queue_app.work import batches, intake, jobs
 
 
 class NotAsShown(Exception):
@@ -26,7 +26,7 @@ class Offer(NamedTuple):
 
 
 @transaction.atomic
-def retry_failed(campaign: Campaign, *, at: datetime, actor: str, shown: Offer | None = None) -> int:
+def retry_failed(campaign: Campaign, *, at: datetime, actor: User, via: str = "", shown: Offer | None = None) -> int:
     """
     Queue the failed cells again at today's price, all or none; a version that a newer one replaced stays. Gives how many.
 
@@ -35,24 +35,22 @@ def retry_failed(campaign: Campaign, *, at: datetime, actor: str, shown: Offer |
     :raises ModelNotAvailable: nobody offers the model now.
     :raises NotEnoughTickets: nothing is written.
     """
-    again = batches.retry_failed(campaign.batch, at=at, actor=actor, among=latest_jobs(campaign))
+    again = batches.retry_failed(campaign.batch, at=at, actor=actor, via=via, among=latest_jobs(campaign))
     _check(again, shown)
     return len(again)
 
 
 @transaction.atomic
-def retry(job: Job, *, at: datetime, actor: str, shown: Offer) -> None:
+def retry(job: Job, *, at: datetime, actor: User, shown: Offer) -> None:
     """
     Queue one job again for the tickets that were shown.
 
     :raises NotAsShown: its price is another one.
-    :raises MoveRefused: it has neither failed nor been cancelled.
+    :raises MoveRefused: it has neither failed nor been cancelled, or its deadline has passed.
     :raises ModelNotAvailable: nobody offers its model now.
     :raises NotEnoughTickets: nothing is written.
     """
-    again = Job.objects.filter(pk=job.pk).lock_for_retry()
-    intake.retry(again, at=at, actor=actor)
-    _check(again, shown)
+    _check([jobs.retry(job, at=at, actor=actor)], shown)
 
 
 def _check(again: Sequence[Job], shown: Offer | None) -> None:
@@ -80,9 +78,9 @@ def generate_once(owner: User, draft: intake.Draft, *, key: str, at: datetime, a
     fresh = IdempotencyRecord(account=owner, key=f"quick:{fingerprint}", body_sha256=fingerprint, created_at=at)
     IdempotencyRecord.objects.bulk_create([fresh], ignore_conflicts=True)
     record = IdempotencyRecord.objects.get(account=owner, key=fresh.key)
-    if record.answer is not None:
-        return Job.objects.get(pk=record.answer["job"]), False
+    if record.made is not None:
+        return Job.objects.get(pk=record.made["job"]), False
     _, (job,) = intake.enqueue(owner, [draft], at=at, actor=actor)
-    record.status, record.answer = 303, {"job": job.pk}
-    record.save(update_fields=["status", "answer"])
+    record.status, record.made = 303, {"job": job.pk}
+    record.save(update_fields=["status", "made"])
     return job, True

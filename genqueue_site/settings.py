@@ -12,6 +12,7 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from genqueue_site import environment as env
+from genqueue_site import logs
 from queue_app.rules.times import Times
 
 django_stubs_ext.monkeypatch()
@@ -55,6 +56,7 @@ CONTENT_SECURITY_POLICY = {
         "form-action": ["'self'"],
     }
 }
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8_000_000  # bytes of any body; `genqueue_site.asgi` reads no more
 AUTH_USER_MODEL = "queue_app.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -70,6 +72,8 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+AXES_DISABLE_ACCESS_LOG = True  # a row for each log-in that nobody reads and nothing removes
+AXES_USERNAME_CALLABLE = "genqueue_site.attempts.user_name"
 
 # --- applications -------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -96,22 +100,25 @@ INSTALLED_APPS = [
     "django_structlog",
 ]
 MIDDLEWARE = [
+    "genqueue_site.middleware.connections_freed",
+    "genqueue_site.middleware.problems_below_api",
+    "genqueue_site.middleware.storable_text",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "genqueue_site.middleware.SlashesOfReadsOnly",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "genqueue_site.middleware.acts_remembered",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "genqueue_site.middleware.told_when_logged_out",
+    "genqueue_site.middleware.pages_and_fragments",
     "django_structlog.middlewares.RequestMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "genqueue_site.urls"
-ASGI_APPLICATION = "genqueue_site.asgi.application"
 WSGI_APPLICATION = None
 TEMPLATES = [
     {
@@ -194,16 +201,14 @@ DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "genqueue@localhost")
 
 # --- the queue ----------------------------------------------------------------------------------------------------
 # the keys that a provider account may name; nothing else of the environment is ever sent to a provider
-PROVIDER_KEYS = {name: env.text(name) for name in ("OPENAI_VIDEOS_API_KEY", "FAL_KEY", "REPLICATE_API_TOKEN", "CHAT_API_KEY")}
+PROVIDER_KEYS = {name: env.text(name) for name in ("OPENAI_VIDEOS_API_KEY",)}
 STUDIO_URL = env.origin("STUDIO_URL", "http://127.0.0.1:8001")
 STUDIO_SECONDS = env.studio().seconds_per_job  # so that estimates of previews are right from the first
 ALLOW_STUDIO = env.flag("ALLOW_STUDIO", DEBUG)
 TRUSTED_ORIGINS = env.origins("TRUSTED_ORIGINS") or ([STUDIO_URL] if ALLOW_STUDIO else [])
 ASSET_MAX_BYTES = env.whole("ASSET_MAX_MEGABYTES", 512, low=1, high=10_000) * 1_000_000
-PIPELINES: dict[str, str] = {}
 # who is told of facts: name → dotted path of a callable that gets the message's id; `announce.TOLD` says who is told of what
 OUTBOX_CHANNELS = {"notices": "campaigns.notices.deliver", "alerts": "queue_app.outbox.alerts.deliver"}
-PERIODIC: dict[str, str] = {}
 
 # 1 in production; smaller to rehearse failures that would take minutes
 TIMES = Times().scaled(env.factor("TIME_SCALE", 1.0, low=0.02, high=1.0))
@@ -246,9 +251,10 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "queue_app.api.authentication.HasScope"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "queue_app.api.negotiation.Tolerant",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "queue_app.api.schema.CallSchema",
     "DEFAULT_THROTTLE_CLASSES": ["queue_app.api.throttling.ReadThrottle", "queue_app.api.throttling.WriteThrottle"],
     "DEFAULT_THROTTLE_RATES": {"read": "12000/min", "write": "3000/min"},
     "EXCEPTION_HANDLER": "queue_app.api.errors.problem",
@@ -308,6 +314,7 @@ LOGGING = {
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                logs.sound,
                 _RENDERERS[env.choice("LOG_FORMAT", "line", _RENDERERS)],
             ],
             "foreign_pre_chain": _FACTS,
@@ -315,5 +322,10 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "facts"}},
     "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "WARNING", _LEVELS)},
-    "loggers": {"queue_app": {"level": env.choice("LOG_LEVEL", "INFO", _LEVELS)}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "queue_app": {"level": env.choice("LOG_LEVEL", "INFO", _LEVELS)},
+        "django.request": {"level": "ERROR"},
+        # uvicorn sets handlers of its own up before these settings are read; its lines say whole addresses, with what is in them
+        **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "uvicorn.access")},
+    },
 }

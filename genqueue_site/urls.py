@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from genqueue_site.demo import login as demo_login
 
+handler500 = "queue_app.api.errors.server_error"
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
@@ -15,5 +16,3 @@ urlpatterns = [
     path("", include("queue_app.urls")),
     path("", include("campaigns.urls")),
 ]
-handler404 = "queue_app.api.errors.not_found"
-handler500 = "queue_app.api.errors.server_error"

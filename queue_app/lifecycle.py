@@ -6,7 +6,8 @@ The life of a job, and the only writer of ``Job.state``.
                 │ │ └── 4 ───┘ │  └ 6 ► unknown┼─┼─┘ 7
                 │ └──── 8, 11 ─┼──────────┴────┘ └ 13 ► cancelling ─18─► storing
                 │              └ 5, 9, 12 ► failed          ├ 16 ► cancelled
-                └ 14 ► cancelled                            └ 17 ► failed            failed, cancelled ─21─► queued
+                ├ 14 ► cancelled                            └ 17 ► failed            failed, cancelled ─21─► queued
+                └ 26 ► failed
 
 The numbers are the transitions of the invariants; `MOVES` is the whole table, and the database's trigger holds the same one.
 Verbs lock the rows they are given (ids ascending, wallets after jobs), take sets, and write in one transaction the state, one
@@ -53,10 +54,15 @@ MOVES: dict[str, frozenset[State]] = {
 # Plain SQL for what each job goes through: the ORM takes four times the processor time to say the same.
 _BEGIN = """
     UPDATE queue_app_job
-       SET fence = fence + 1, lease_taken = true, store_tries = store_tries + (state = 'storing')::int,
+       SET fence = fence + 1, lease_taken = true, leased_by = %(by)s, store_tries = store_tries + (state = 'storing')::int,
            lease_until = CASE state WHEN 'storing' THEN %(store_until)s ELSE %(until)s END
      WHERE id = %(id)s AND fence = %(fence)s AND NOT lease_taken AND lease_until > %(at)s AND state = ANY(%(in_flight)s)
     RETURNING *
+"""
+_BEGUN = """
+    SELECT * FROM queue_app_job
+     WHERE id = %(id)s AND fence = %(fence)s + 1 AND lease_taken AND leased_by = %(by)s AND state = ANY(%(in_flight)s)
+       AND lease_until = CASE state WHEN 'storing' THEN %(store_until)s ELSE %(until)s END
 """
 _HELD_BY = "SELECT * FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s AND state = ANY(%(in_flight)s) FOR UPDATE"
 _MOVE = "WITH moved AS (UPDATE queue_app_job SET event_seq = event_seq + 1, fence = fence + 1, {} WHERE id = ANY(%(jobs)s))"
@@ -178,18 +184,20 @@ def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
 @transaction.atomic
 def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
-    Put failed and cancelled jobs back at the end of their lanes, ``job.tickets`` being today's price (T21). Rows are locked.
+    Put failed and cancelled jobs back at the end of their lanes, ``job.tickets`` being today's price (T21). What their clients
+    asked for, a deadline and a time to start from, still holds. Rows are locked.
 
-    :raises MoveRefused: one of them is neither failed nor cancelled.
+    :raises MoveRefused: one of them is neither failed nor cancelled, or its deadline has passed.
     :raises NotEnoughTickets: nothing is written.
     """
     for job in jobs:
-        if job.state not in (State.FAILED, State.CANCELLED):
-            raise not_for_retry(job)
+        if refusal := not_for_retry(job, at=at):
+            raise refusal
     paused = _open_batches(jobs)
     tickets.reserve(jobs, at=at, actor=actor)
     for job, number in zip(jobs, _numbers(len(jobs)), strict=True):
         job.order_key, job.held = number, job.batch_id in paused
+        job.not_before = job.client_not_before if job.client_not_before and job.client_not_before > at else None
     _move(
         jobs,
         State.QUEUED,
@@ -200,7 +208,6 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
         started_at=None,
         ended_at=None,
         archived_at=None,
-        not_before=None,
         cancel_asked_at=None,
         cancel_reason="",
         refund_promised=None,
@@ -211,13 +218,17 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
         error_code="",
         error_message="",
     )
-    Job.objects.bulk_update(jobs, ["order_key", "held", "tickets", "usd_estimate"], batch_size=CHUNK)
+    Job.objects.bulk_update(jobs, ["order_key", "held", "not_before", "tickets", "usd_estimate"], batch_size=CHUNK)
     wake.dispatcher()
 
 
-def not_for_retry(job: Job) -> MoveRefused:
-    """The refusal to retry a job in its present state."""
-    return MoveRefused(f"{job} is {job.get_state_display().lower()}; only a failed or cancelled job can be retried.")
+def not_for_retry(job: Job, *, at: datetime) -> MoveRefused | None:
+    """Return why a job cannot be retried; ``None`` if it can."""
+    if job.state not in (State.FAILED, State.CANCELLED):
+        return MoveRefused(f"{job} is {job.get_state_display().lower()}; only a failed or cancelled job can be retried.")
+    if job.deadline and job.deadline <= at:
+        return MoveRefused(f"The deadline of {job} has passed. Submit it as a new job with a later deadline.")
+    return None
 
 
 # --- leases -------------------------------------------------------------------------------------------------------
@@ -239,15 +250,15 @@ def lease_due(at: datetime, *, most: int = 100) -> list[tuple[Lease, State]]:
 
 
 @transaction.atomic
-def begin(lease: Lease, *, at: datetime) -> tuple[Job, Attempt, Lease] | None:
+def begin(lease: Lease, *, at: datetime, by: str = "") -> tuple[Job, Attempt, Lease] | None:
     """
-    Take up a lease for real, once: the worker's own, longer lease comes back with the job and its attempt.
+    Take up a lease for real, once: the worker's own, longer lease comes back with the job and its attempt. ``by`` is the name of
+    the worker process: the lease ends with it.
 
     For a job being submitted this commits ``called_at``: the create call may follow and will never be made again (I16). One whose
     cancel was asked before that is never bought (T4, T14).
     """
-    until, store_until = (at + timedelta(seconds=seconds) for seconds in (settings.TIMES.lease, settings.TIMES.store_lease))
-    job = _under(_BEGIN, lease, at=at, until=until, store_until=store_until)
+    job = _under(_BEGIN, lease, at=at, by=by, **_lease_ends(at))
     if job is None:
         return None
     if job.state == State.SUBMITTING and job.cancel_asked_at:
@@ -261,6 +272,37 @@ def begin(lease: Lease, *, at: datetime) -> tuple[Job, Attempt, Lease] | None:
     return job, attempt, Lease(job.pk, job.fence)
 
 
+def begun(lease: Lease, *, at: datetime, by: str) -> tuple[Job, Attempt, Lease] | None:
+    """
+    What `begin` with these very arguments has come to: for the worker whose connection was cut before it was told. A moment of
+    one worker is no other's, so another task's beginning is never taken for one's own.
+    """
+    job = _under(_BEGUN, lease, by=by, **_lease_ends(at))
+    return None if job is None else (job, current_attempt(job), Lease(job.pk, job.fence))
+
+
+def given_out(at: datetime) -> list[tuple[Lease, State]]:
+    """The leases that were given out at this very moment and that nobody has begun: what a claim, say, has come to."""
+    return _not_begun(lease_until=at + timedelta(seconds=settings.TIMES.hand_out))
+
+
+def waiting_for_a_worker(*, at: datetime, since: datetime) -> list[tuple[Lease, State]]:
+    """Live leases that nobody has begun, given out at ``since`` or before: their tasks may have got lost with a process."""
+    return _not_begun(lease_until__gt=at, lease_until__lte=since + timedelta(seconds=settings.TIMES.hand_out))
+
+
+def let_go(lease: Lease, *, at: datetime) -> None:
+    """
+    Give a lease back, nothing said of the job, which is due at once; for a worker that could not carry out its duty though
+    nothing is wrong with the job. Not of a create call: that is never made again (I16).
+    """
+    with transaction.atomic():
+        job = held_by(lease)
+        if job is not None and job.state != State.SUBMITTING:
+            check_again(job, next_check_at=at, counts=False)
+            wake.dispatcher()
+
+
 def held_by(lease: Lease) -> Job | None:
     """Lock and give the job if ``lease`` is still its last one; inside the caller's transaction."""
     return _under(_HELD_BY, lease)
@@ -268,18 +310,18 @@ def held_by(lease: Lease) -> Job | None:
 
 def check_again(job: Job, *, next_check_at: datetime, progress: float | None = None, counts: bool = True) -> None:
     """
-    End the lease and plan the next look; no change of state. A try to store that says nothing of the files is none that
-    ``counts``. The row is locked.
+    End the lease, which is void from now on, and plan the next look; no change of state. A try to store that says nothing of the
+    files is none that ``counts``. The row is locked.
 
     Its worker lived through it, so the count of lost ones starts anew; not while the outcome is unknown: a look-up does not try
     again what ended the last worker.
     """
     changed = progress is not None and progress != job.progress
     job.progress = progress if progress is not None else job.progress
-    job.lease_until, job.lease_taken, job.next_check_at = None, False, next_check_at
+    job.fence, job.lease_until, job.lease_taken, job.next_check_at = job.fence + 1, None, False, next_check_at
     job.worker_deaths = job.worker_deaths if job.state == State.UNKNOWN else 0
-    job.store_tries -= not counts
-    job.save(update_fields=["progress", "lease_until", "lease_taken", "next_check_at", "worker_deaths", "store_tries"])
+    job.store_tries -= not counts and job.state == State.STORING
+    job.save(update_fields=["progress", "fence", "lease_until", "lease_taken", "next_check_at", "worker_deaths", "store_tries"])
     if changed:
         wake.jobs_changed([job.pk])
 
@@ -362,6 +404,17 @@ def put_back(
     return State.QUEUED
 
 
+@transaction.atomic
+def fail_overdue(*, at: datetime) -> int:
+    """Fail queued jobs whose deadline has passed, at most 500 at a time, tickets back in full (T26). Return how many."""
+    overdue = (
+        Job.objects.filter(state=_Q, deadline__lte=at).order_by("deadline", "id").select_for_update(skip_locked=True)[:CHUNK]
+    )
+    jobs, words = list(overdue), "Its deadline passed before it could start."
+    _end(jobs, State.FAILED, at=at, actor="dispatcher", reason=words, error_code="deadline_passed", error_message=words)
+    return len(jobs)
+
+
 def fail(job: Job, *, at: datetime, actor: str, trouble: Trouble, outcome: Outcome = Outcome.FAILED, review: str = "") -> None:
     """
     End a job as failed, tickets back in full (T5, T9, T12, T17, T20). ``review`` is what a person must still look at. The row
@@ -437,7 +490,7 @@ def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") ->
     Queued ones end at once (T14), running ones are asked at the provider (T13), those being submitted are remembered (T15).
     """
     verdicts: dict[int, Verdict] = {}
-    for chunk in _chunks(ids):
+    for chunk in chunks(ids):
         with transaction.atomic():
             by_state = _locked_by_state(chunk)
             verdicts |= {job.pk: Verdict.CANCELLED for state in (_Q, _OFF) for job in by_state[state]}
@@ -484,7 +537,7 @@ def force_fail(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> 
     if not reason.strip():
         raise MoveRefused("Say why: ending a job by force needs a reason.")
     ended: list[int] = []
-    for chunk in _chunks(ids):
+    for chunk in chunks(ids):
         with transaction.atomic():
             jobs = list(Job.objects.lock().filter(pk__in=chunk, state__in=OPEN_STATES))
             trouble = Trouble("forced", f"Ended by force: {reason}")
@@ -508,7 +561,7 @@ def settle_unknown(ids: Iterable[int], *, again: bool, at: datetime, actor: str,
     if not reason.strip():
         raise MoveRefused("Say why: what you know of the provider's side belongs into the job's history.")
     settled: list[int] = []
-    for chunk in _chunks(ids):
+    for chunk in chunks(ids):
         with transaction.atomic():
             jobs = list(Job.objects.lock().filter(pk__in=chunk, state=State.UNKNOWN))
             tickets.lock({job.owner_id for job in jobs})  # all at once: one by one they would come in the order of the jobs
@@ -703,6 +756,17 @@ def _close_decision(job: Job, *, at: datetime, by: str) -> None:
     ReviewItem.objects.filter(job=job, closed_at=None, decide_by__isnull=False).update(closed_at=at, closed_by=by)
 
 
+def _not_begun(**leased: Any) -> list[tuple[Lease, State]]:
+    jobs = Job.objects.filter(state__in=IN_FLIGHT_STATES, lease_taken=False, **leased).order_by("id")
+    return [(Lease(pk, fence), State(state)) for pk, fence, state in jobs.values_list("pk", "fence", "state")]
+
+
+def _lease_ends(at: datetime) -> dict[str, datetime]:
+    """Of a lease that is begun now: while a create call or a check is made, and while files are stored."""
+    until, store_until = (at + timedelta(seconds=seconds) for seconds in (settings.TIMES.lease, settings.TIMES.store_lease))
+    return {"until": until, "store_until": store_until}
+
+
 def _under(sql: str, lease: Lease, **values: Any) -> Job | None:
     """The job of a lease as ``sql`` locks it; its model and kind are read when asked for."""
     values |= {"id": lease.job_id, "fence": lease.fence, "in_flight": list(map(str, IN_FLIGHT_STATES))}
@@ -723,6 +787,7 @@ def _numbers(count: int) -> list[int]:
         return [number for (number,) in cursor.fetchall()]
 
 
-def _chunks(ids: Iterable[int]) -> Iterable[list[int]]:
+def chunks(ids: Iterable[int]) -> Iterable[list[int]]:
+    """Cut the ids into lots of at most 500, ascending: each is for a transaction of its own."""
     listed = sorted(ids)
     return (listed[start : start + CHUNK] for start in range(0, len(listed), CHUNK))

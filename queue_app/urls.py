@@ -3,10 +3,10 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from queue_app.api import docs, files, health
-from queue_app.dashboard.stream import stream
+from queue_app.api.stream import Stream
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("api/v1/queue/stream/", stream, name="queue-stream"),
+    path("api/v1/queue/stream/", Stream.as_view(), name="queue-stream"),
     path("api/v1/", include("queue_app.api.urls")),
     path("api/schema/", docs.Schema.as_view(), name="api-schema"),
     path("api/docs/", docs.Docs.as_view(), name="api-docs"),

@@ -17,9 +17,13 @@ from django.db import transaction
 from queue_app import lifecycle, tickets
 from queue_app.lifecycle import Lease, Pick, Trouble
 from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, State, User
+from queue_app.work import catalogue
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LOOK = {"at": NOON.isoformat(), "sure": [], "took": None, "maybe": [], "none": True, "why_not": []}
+PROVED = [LOOK | {"proof": {"controls": ["video_0"], "trusted": False, "pages": 1, "rows": 2, "skew": 0.0}}] * 2  # "not accepted"
 _FILES = {"video": ("video/mp4", "mp4"), "image": ("image/png", "png"), "page": ("text/html", "html")}
+MEDIA = {key: str(medium) for key, medium, *_ in catalogue.MODELS}
 SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
@@ -65,7 +69,7 @@ class JobFactory(factory.django.DjangoModelFactory[Job]):
         model = Job
 
     owner = factory.SubFactory(UserFactory)
-    kind_id = "video"
+    kind_id = factory.LazyAttribute(lambda job: MEDIA.get(job.model_id, "video"))
     model_id = "sora-2"
     prompt = factory.Sequence(lambda n: f"A tram through a sunlit old town, take {n}.")
     parameters = factory.LazyFunction(lambda: {"duration": 4, "aspect_ratio": "16:9"})

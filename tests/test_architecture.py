@@ -93,6 +93,18 @@ PLANTED = {
         ],
         ["cost = Decimal('0.5')", "seconds = models.FloatField()", "wait = float(seconds)", "half = tickets // 2"],
     ),
+    architecture.unaudited_verbs: (
+        [
+            "policy.audit('cancel', str(job), at=at, actor=user)",
+            "verdict = lifecycle.cancel([job.pk], at=at, actor='ana')[job.pk]",
+            "intake.retry(jobs, at=at, actor='ana')",
+        ],
+        [
+            "jobs.cancel(job, at=at, actor=user)",
+            "batches.cancel(batch, at=at, actor=user)",
+            "policy.change(row, at=at, actor=user)",
+        ],
+    ),
     architecture.foreign_imports: (
         ["import django", "from queue_app import clock", "from queue_app.models import Job", "from ... import models"],
         ["import json", "from queue_app.studio.floor import Floor", "from . import floor", "from ..floor import Floor"],

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from queue_app import lifecycle, tickets
 from queue_app.lifecycle import Lease, MoveRefused, Trouble
 from queue_app.models import Attempt, Job, Outcome, Reservation, State
-from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, claimed, make_asset, make_job
+from tests.factories import NOON, PROVED, BatchFactory, JobFactory, UserFactory, begun, claimed, make_asset, make_job
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +31,8 @@ def hold(job):
 
 
 def put_back(job, *, outcome=Outcome.FAILED, spent=True, trouble=BROKE, not_before=None):
+    if job.state == State.UNKNOWN:
+        Attempt.objects.filter(job=job, outcome=None).update(lookups=PROVED)
     return lifecycle.put_back(
         locked(job), at=LATER, actor="worker", outcome=outcome, spent=spent, trouble=trouble, not_before=not_before
     )
@@ -88,6 +90,50 @@ MOVES = [
     Move("T19", State.STORING, complete, State.COMPLETED, Outcome.DELIVERED, CAPTURED),
     Move("T20", State.STORING, fail, State.FAILED, Outcome.FAILED, RELEASED),
 ]  # fmt: skip
+
+
+class TestADeadline:
+    """T26: a job that has not started by then fails, whatever it waits for."""
+
+    def late(self, **fields):
+        return JobFactory(deadline=LATER, **fields)
+
+    def test_fails_a_queued_job_once_it_has_passed_and_returns_its_tickets(self):
+        owner = UserFactory(tickets=10)
+        job, other, open_end = self.late(owner=owner), JobFactory(deadline=LATER + timedelta(seconds=1)), JobFactory()
+
+        assert lifecycle.fail_overdue(at=LATER - timedelta(seconds=1)) == 0
+        assert lifecycle.fail_overdue(at=LATER) == 1
+        assert lifecycle.fail_overdue(at=LATER) == 0
+
+        job.refresh_from_db()
+        assert (job.state, job.error_code, job.error_message) == (
+            "failed",
+            "deadline_passed",
+            "Its deadline passed before it could start.",
+        )
+        event = job.events.latest("seq")
+        assert (event.from_state, event.to_state, event.actor, event.at) == ("queued", "failed", "dispatcher", LATER)
+        assert (hold(job), tickets.balances(owner)["available"]) == (RELEASED, 10)
+        assert [locked(one).state for one in (other, open_end)] == ["queued", "queued"]
+
+    def test_holds_for_what_is_paused_delayed_or_waits_for_its_next_try(self):
+        held = self.late(batch=BatchFactory(paused=True))
+        delayed = self.late(not_before=LATER + timedelta(days=1))
+        again = self.late()
+        begun(again)
+        put_back(again, not_before=LATER + timedelta(days=1))
+
+        assert lifecycle.fail_overdue(at=LATER) == 3
+
+        assert {locked(job).error_code for job in (held, delayed, again)} == {"deadline_passed"}
+
+    @pytest.mark.parametrize("state", [state for state in State.values if state != State.QUEUED])
+    def test_is_nothing_to_a_job_that_has_started_or_ended(self, state):
+        job = make_job(state, deadline=LATER)
+
+        assert lifecycle.fail_overdue(at=LATER) == 0
+        assert locked(job).state == state
 
 
 CANCELS = ("T13", "T14")  # never refused: a cancel gives a verdict

@@ -11,7 +11,18 @@ from queue_app.lifecycle import Lease, MoveRefused, Trouble, Verdict
 from queue_app.models import Attempt, Batch, Job, LedgerTransaction, Outcome, Reservation, State
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES, slots_in_use
 from queue_app.work import policy
-from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, claimed, make_asset, make_job, storing_begun
+from tests.factories import (
+    NOON,
+    PROVED,
+    BatchFactory,
+    JobFactory,
+    UserFactory,
+    begun,
+    claimed,
+    make_asset,
+    make_job,
+    storing_begun,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -32,6 +43,8 @@ def start(job):
 
 
 def put_back(job, *, outcome=Outcome.NOT_ACCEPTED, spent=False):
+    if job.state == State.UNKNOWN:
+        Attempt.objects.filter(job=job, outcome=None).update(lookups=PROVED)
     return lifecycle.put_back(locked(job), at=LATER, actor="worker", outcome=outcome, spent=spent, trouble=BROKE, not_before=None)
 
 

@@ -16,7 +16,7 @@ from campaigns.cells import BLOCKED
 from campaigns.launch import blocked_words
 from campaigns.models import Campaign, Combination
 from campaigns.plan import Plan
-from queue_app import tickets
+from queue_app import clock, tickets
 from queue_app.api import answers
 from queue_app.api.shapes import render
 from queue_app.insight import batches, forecast
@@ -58,16 +58,15 @@ def lines(rows: Sequence[Campaign], request: Request, *, at: datetime) -> list[d
     return [render(shapes.CampaignLine, _line(row, counts[row.pk], left.get(row.pk), request)) for row in rows]
 
 
-def made(row: Campaign, plan: Plan, request: Request, *, at: datetime) -> dict[str, Any]:
+def made(row: Campaign, plan: Plan, request: Request) -> dict[str, Any]:
+    """What a launch has made, as only its transaction knows it: the answer without the time that it will take."""
+    where = address(request, "campaign", row.pk)
+    return {"id": row.pk, "name": row.name, "url": where, **_planned(plan, reserved=plan.tickets)}
+
+
+def with_forecast(made: dict[str, Any]) -> dict[str, Any]:
     """The answer to a launch."""
-    facts = {
-        "id": row.pk,
-        "name": row.name,
-        "url": address(request, "campaign", row.pk),
-        **_planned(plan, reserved=plan.tickets),
-        "eta": forecast.for_batch(row.pk, at),
-    }
-    return render(shapes.CampaignMadeOut, facts)
+    return render(shapes.CampaignMadeOut, made | {"eta": forecast.for_batch(made["id"], clock.now())})
 
 
 def priced(plan: Plan, owner: User, *, at: datetime) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """What the calls take: shapes and types only; what a value may be is the business of the plan and of the review."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
 
+from campaigns.brief import AT_ONCE_MOST, MOST, Brief
 from campaigns.cells import BLOCKED
 from campaigns.models.combination import Review
-from campaigns.plan import Brief
-from queue_app.api.reading import StrictSerializer, Text, Whole, YesNo
+from campaigns.review import NOTE_MOST
+from queue_app.api.reading import PageQuery, StrictSerializer, Text, Whole, YesNo
+from queue_app.api.serializers import Priority
 from queue_app.models import Status
 
 EXCLUSIONS_MOST = 10_000
@@ -22,12 +25,14 @@ class _Choices(serializers.DictField):
 class CampaignAsked(StrictSerializer):
     """One campaign: the brief, the values of each dimension, the model. What is left out or null is the catalogue's choice."""
 
-    name = Text(required=False, allow_null=True, allow_blank=True, help_text="Default: the brand and the big idea.")
-    brand = Text(allow_blank=True, help_text="A name; made if unknown.")
-    product_category = Text(required=False, allow_null=True, allow_blank=True)
-    big_idea = Text(allow_blank=True, help_text="What every video should show.")
-    visual_messaging = Text(required=False, allow_null=True, allow_blank=True)
-    audio_messaging = Text(required=False, allow_null=True, allow_blank=True)
+    name = Text(
+        most=MOST["name"], required=False, allow_null=True, allow_blank=True, help_text="Default: the brand and the big idea."
+    )
+    brand = Text(least=1, most=MOST["brand"], allow_blank=True, help_text="A name; made if unknown.")
+    product_category = Text(most=MOST["product_category"], required=False, allow_null=True, allow_blank=True)
+    big_idea = Text(least=1, most=MOST["big_idea"], allow_blank=True, help_text="What every video should show.")
+    visual_messaging = Text(most=MOST["visual_messaging"], required=False, allow_null=True, allow_blank=True)
+    audio_messaging = Text(most=MOST["audio_messaging"], required=False, allow_null=True, allow_blank=True)
     dimensions = _Choices(
         child=serializers.ListField(child=Text()), help_text='Dimension key → value keys, as in `{"mood": ["calm"]}`.'
     )
@@ -38,16 +43,25 @@ class CampaignAsked(StrictSerializer):
         max_length=EXCLUSIONS_MOST,
         help_text='Each takes out every combination that agrees with all its pairs, as in `[{"mood": "calm"}]`.',
     )
-    model = Text(allow_blank=True, help_text="A key of `GET models/`.")
+    model = Text(least=1, most=60, allow_blank=True, help_text="A key of `GET models/`.")
     duration = Whole(required=False, allow_null=True, help_text="Seconds. Default: the model's.")
     aspect_ratio = Text(required=False, allow_null=True, help_text="Default: the model's.")
-    loop = YesNo(required=False, allow_null=True, help_text="Default: false.")
-    priority = Whole(required=False, allow_null=True, help_text="Larger first; only staff may exceed 0.")
-    max_concurrent = Whole(required=False, allow_null=True, help_text="1 to 50 of its jobs at once. Default: no own limit.")
+    loop = YesNo(required=False, allow_null=True, help_text="Default: false. True only for a model that offers it.")
+    priority = Priority(required=False, allow_null=True)
+    max_concurrent = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=AT_ONCE_MOST,
+        help_text="1 to 50 of its jobs at once. Default: no own limit.",
+    )
 
 
 class ReviewAsked(StrictSerializer):
     """A verdict, a note, or both."""
+
+    one_of = ("review", "note")
+    left_out = "Send review (approved, rejected, winner or empty), note, or both."
 
     review = serializers.ChoiceField(
         choices=Review.values,
@@ -56,15 +70,10 @@ class ReviewAsked(StrictSerializer):
         allow_null=True,
         help_text="Empty or null: takes the verdict back.",
     )
-    note = Text(required=False, allow_blank=True, allow_null=True, help_text="At most 1000 characters; empty or null: none.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not attrs:
-            raise serializers.ValidationError("Send review (approved, rejected, winner or empty), note, or both.")
-        return {name: value or "" for name, value in attrs.items()}
+    note = Text(most=NOTE_MOST, required=False, allow_blank=True, allow_null=True, help_text="Empty or null: none.")
 
 
-class CombinationQuery(serializers.Serializer[Any]):
+class CombinationQuery(PageQuery):
     """How `GET campaigns/{id}/combinations/` may be narrowed."""
 
     status = serializers.ChoiceField(choices=[*Status.values, BLOCKED], required=False)
@@ -73,6 +82,6 @@ class CombinationQuery(serializers.Serializer[Any]):
     )
 
 
-def brief(given: dict[str, Any]) -> Brief:
+def brief(given: Mapping[str, Any]) -> Brief:
     """A checked body as the plan takes it; null is as good as left out."""
     return Brief(**{name: value for name, value in given.items() if value is not None})

@@ -1,8 +1,11 @@
 """Calls about campaigns: launch or price, list, read, cancel, pause, resume, retry what failed."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from django.db.models import QuerySet
+from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,67 +15,72 @@ from campaigns.launch import launch
 from campaigns.models import Campaign
 from queue_app import clock, lifecycle
 from queue_app.api import reading
-from queue_app.api.authentication import actor, caller, operates
-from queue_app.api.idempotency import once
+from queue_app.api.authentication import VIA, actor, caller, operates
+from queue_app.api.idempotency import Made, once
 from queue_app.api.serializers import DryRun
-from queue_app.api.views import IDEMPOTENCY_KEY, PAGING, Pages, View, page_of
-from queue_app.api.views import answers as answered
+from queue_app.api.views import Pages, View, call, page_of
 from queue_app.work import batches, policy
 
 
 class Campaigns(View):
-    @extend_schema(
-        operation_id="campaigns_list", parameters=PAGING, responses=answered(page_of(shapes.CampaignLine, "Campaign"), 400)
-    )
+    @call("campaigns_list", page_of(shapes.CampaignLine, "Campaign"), query=reading.PageQuery)
     def get(self, request: Request) -> Response:
         """The caller's campaigns, newest first; staff see everybody's."""
         pages = Pages("-pk")
         rows = pages.paginate_queryset(seen_by(request), request, view=self) or []
         return pages.get_paginated_response(answers.lines(rows, request, at=clock.now()))
 
-    @extend_schema(
-        operation_id="campaigns_create",
-        request=asked.CampaignAsked,
-        parameters=[IDEMPOTENCY_KEY, DryRun],
-        responses={
-            **answered(shapes.CampaignMadeOut, 400, 402, 409, 413, 415, 422, status=201),
-            200: shapes.CampaignPriceOut,
-        },
+    @call(
+        "campaigns_create",
+        shapes.CampaignMadeOut,
+        402,
+        409,
+        422,
+        status=201,
+        query=DryRun,
+        body=asked.CampaignAsked,
+        priced=shapes.CampaignPriceOut,
+        repeatable=True,
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponseBase:
         """Launch a campaign, all or nothing; with `?dry_run=true` only build and price its matrix."""
-        brief = asked.brief(reading.asked(request, asked.CampaignAsked))
-        user, at = caller(request), clock.now()
-        if reading.asked_by_query(request, DryRun)["dry_run"]:
+        brief, user, at = asked.brief(self.given), caller(request), clock.now()
+        if self.query["dry_run"]:
             return Response(answers.priced(plan.make(brief, user), user, at=at))
 
-        def submit() -> tuple[Campaign, plan.Plan]:
+        def submit() -> Made:
             # planned in here: a repeated request gets its first answer even when its values have been retired since
             planned = plan.make(brief, user)
-            return launch(planned, owner=user, at=at, actor=actor(request)), planned
+            return answers.made(launch(planned, owner=user, at=at, actor=actor(request)), planned, request)
 
-        return once(request, request.data, status=201, do=submit, render=lambda made: answers.made(*made, request, at=at))
+        return once(request, status=201, do=submit, render=answers.with_forecast)
+
+    def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterator[reading.Wrong]:
+        if "dimensions" not in readable:  # what is excluded from them cannot be told
+            readable = {name: value for name, value in readable.items() if name != "exclude"}
+        found = plan.problems_of(asked.brief(readable), caller(request))
+        return ((one.field, one.message) for one in found)
 
 
 class CampaignDetail(View):
-    @extend_schema(operation_id="campaigns_read", responses=answered(shapes.CampaignOut, 404))
+    @call("campaigns_read", shapes.CampaignOut, 404)
     def get(self, request: Request, pk: int) -> Response:
         """One campaign: its brief, its cells by status, its cost, its reviews, and the time until the last is done."""
         return Response(answers.campaign(get_object_or_404(seen_by(request), pk=pk), request, at=clock.now()))
 
 
 class CancelCampaign(View):
-    @extend_schema(operation_id="campaigns_cancel", request=None, responses=answered(shapes.CampaignCancelOut, 404))
+    @call("campaigns_cancel", shapes.CampaignCancelOut, 404)
     def post(self, request: Request, pk: int) -> Response:
         """Stop all its open jobs as far as they can be stopped."""
         campaign = get_object_or_404(to_change(request), pk=pk)
-        verdicts = batches.cancel(campaign.batch, at=clock.now(), actor=actor(request))
+        verdicts = batches.cancel(campaign.batch, at=clock.now(), actor=caller(request), via=VIA)
         told = {verdict.value: verdicts[verdict] for verdict in lifecycle.Verdict}
         return Response({**answers.campaign(_anew(campaign), request, at=clock.now()), "verdicts": told})
 
 
 class PauseCampaign(View):
-    @extend_schema(operation_id="campaigns_pause", request=None, responses=answered(shapes.CampaignOut, 404))
+    @call("campaigns_pause", shapes.CampaignOut, 404)
     def post(self, request: Request, pk: int) -> Response:
         """No later claim takes a job of it; what runs goes on."""
         campaign = get_object_or_404(to_change(request), pk=pk)
@@ -81,7 +89,7 @@ class PauseCampaign(View):
 
 
 class ResumeCampaign(View):
-    @extend_schema(operation_id="campaigns_resume", request=None, responses=answered(shapes.CampaignOut, 404))
+    @call("campaigns_resume", shapes.CampaignOut, 404)
     def post(self, request: Request, pk: int) -> Response:
         """Its jobs may be claimed again; they have kept their places."""
         campaign = get_object_or_404(to_change(request), pk=pk)
@@ -90,22 +98,16 @@ class ResumeCampaign(View):
 
 
 class RetryCampaign(View):
-    @extend_schema(
-        operation_id="campaigns_retry_failed",
-        request=None,
-        parameters=[IDEMPOTENCY_KEY],
-        responses=answered(shapes.CampaignOut, 400, 402, 404, 409, 422),
-    )
-    def post(self, request: Request, pk: int) -> Response:
+    @call("campaigns_retry_failed", shapes.CampaignOut, 402, 404, 409, 422, repeatable=True)
+    def post(self, request: Request, pk: int) -> HttpResponseBase:
         """Queue its failed cells again at today's price: all or none."""
         campaign = get_object_or_404(to_change(request), pk=pk)
-        at = clock.now()
 
-        def retry() -> Campaign:
-            verbs.retry_failed(campaign, at=at, actor=actor(request))
-            return _anew(campaign)
+        def retry() -> Made:
+            verbs.retry_failed(campaign, at=clock.now(), actor=caller(request), via=VIA)
+            return {"campaign": campaign.pk}
 
-        return once(request, None, status=200, do=retry, render=lambda row: answers.campaign(row, request, at=at))
+        return once(request, status=200, do=retry, render=lambda _: answers.campaign(_anew(campaign), request, at=clock.now()))
 
 
 def seen_by(request: Request) -> "QuerySet[Campaign]":

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,48 +13,36 @@ from campaigns.cells import BLOCKED
 from campaigns.models import Combination
 from campaigns.models.combination import TO_JUDGE
 from queue_app import clock
-from queue_app.api import reading
 from queue_app.api.authentication import caller
-from queue_app.api.views import PAGING, Pages, View, page_of
-from queue_app.api.views import answers as answered
+from queue_app.api.views import Pages, View, call, page_of
 from queue_app.models.job import STATES_OF_STATUS
 
 
 class Combinations(View):
-    @extend_schema(
-        operation_id="combinations_list",
-        parameters=[asked.CombinationQuery, *PAGING],
-        responses=answered(page_of(shapes.CombinationOut, "Combination"), 400, 404),
-    )
+    @call("combinations_list", page_of(shapes.CombinationOut, "Combination"), 404, query=asked.CombinationQuery)
     def get(self, request: Request, pk: int) -> Response:
         """The campaign's cells in the order of its matrix; blocked ones are among them."""
-        query = reading.asked_by_query(request, asked.CombinationQuery)
         campaign = get_object_or_404(calls.seen_by(request), pk=pk)
-        found = Combination.objects.filter(_where(query), campaign=campaign).select_related("job")
+        found = Combination.objects.filter(_where(self.query), campaign=campaign).select_related("job")
         pages = Pages("index")
         rows = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(answers.combinations(rows, request))
 
 
 class CombinationDetail(View):
-    @extend_schema(operation_id="combinations_read", responses=answered(shapes.CombinationOut, 404))
+    @call("combinations_read", shapes.CombinationOut, 404)
     def get(self, request: Request, pk: int) -> Response:
         """One cell."""
         found = _cells(calls.seen_by(request).values("pk"))
         return Response(answers.combinations([get_object_or_404(found, pk=pk)], request)[0])
 
-    @extend_schema(
-        operation_id="combinations_judge",
-        request=asked.ReviewAsked,
-        responses=answered(shapes.CombinationOut, 400, 404, 409, 413, 415),
-    )
+    @call("combinations_judge", shapes.CombinationOut, 404, 409, body=asked.ReviewAsked)
     def patch(self, request: Request, pk: int) -> Response:
         """Judge its latest version, write a note, or both; sent again, it changes nothing."""
         cell = get_object_or_404(_cells(calls.to_change(request).values("pk")), pk=pk)
-        given = reading.asked(request, asked.ReviewAsked)
-        verdict, note = given.get("review"), given.get("note")
+        verdict, note = (self.given[name] or "" if name in self.given else None for name in ("review", "note"))
         if verdict is None:
-            review.write_note(cell, note or "")
+            review.write_note(cell, note or "", at=clock.now(), by=caller(request))
         else:
             review.judge(cell, verdict, at=clock.now(), by=caller(request), note=note)
         cell = Combination.objects.select_related("job").get(pk=pk)

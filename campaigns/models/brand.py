@@ -5,6 +5,20 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from campaigns.rules import compliance
+from queue_app.rules.words import one_line
+
+
+class BrandQuerySet(models.QuerySet["Brand"]):
+    def named(self, name: str) -> "Brand | None":
+        """The brand that is called so, in capitals or not: by the very expression that keeps names apart."""
+        return self.annotate(called=Lower("name")).filter(called=Lower(models.Value(name))).first()
+
+    def make(self, name: str) -> "Brand":
+        """The brand of this name, made unless there is one by now: a transaction that makes it meanwhile is waited for."""
+        self.bulk_create([Brand(name=name)], ignore_conflicts=True)
+        brand = self.named(name)
+        assert brand is not None  # made above, or what it conflicted with
+        return brand
 
 
 class Brand(models.Model):
@@ -12,6 +26,8 @@ class Brand(models.Model):
     voice = models.CharField(
         max_length=500, blank=True, help_text="How the brand speaks, in a sentence; it goes into every prompt."
     )
+
+    objects = BrandQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -21,7 +37,7 @@ class Brand(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return one_line(self.name)
 
 
 class ComplianceRule(models.Model):
@@ -47,7 +63,7 @@ class ComplianceRule(models.Model):
     active = models.BooleanField(default=True)
 
     def __str__(self) -> str:
-        return self.name
+        return one_line(self.name)
 
     def clean(self) -> None:
         problem = (compliance.pattern_problem if self.kind == self.Kind.PATTERN else compliance.term_problem)(self.pattern)

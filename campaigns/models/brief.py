@@ -9,6 +9,7 @@ from django.db import models
 
 from campaigns.models.brand import Brand
 from queue_app.models import Batch, GenerationModel, User
+from queue_app.rules.words import one_line
 
 
 class InOrderField(models.JSONField):
@@ -51,7 +52,7 @@ class Campaign(models.Model):
     objects = CampaignQuerySet.as_manager()
 
     def __str__(self) -> str:
-        return self.name
+        return one_line(self.name)
 
 
 class Draft(models.Model):

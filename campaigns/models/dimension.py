@@ -3,6 +3,8 @@
 from django.core.validators import RegexValidator
 from django.db import models
 
+from queue_app.rules.words import one_line
+
 KEY = RegexValidator(
     r"^[a-z0-9][a-z0-9_-]*$", "A key is of small letters, digits, - and _, and never changes: campaigns keep it."
 )
@@ -28,7 +30,7 @@ class Dimension(models.Model):
     objects = DimensionQuerySet.as_manager()
 
     def __str__(self) -> str:
-        return self.label
+        return one_line(self.label)
 
 
 class DimensionValue(models.Model):
@@ -48,4 +50,4 @@ class DimensionValue(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.label
+        return one_line(self.label)

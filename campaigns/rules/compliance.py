@@ -7,18 +7,20 @@ invisible characters, so that none of them hides a term; spans are those of the 
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import Literal
 
 from campaigns.rules.folding import Folded, fold, is_mark
-from campaigns.rules.patterns import Pattern, PatternRefused, compile_pattern, pattern_problem
+from campaigns.rules.patterns import LETTER, Pattern, compile_pattern, pattern_problem
+from queue_app.rules.words import one_line
 
-__all__ = ["Checker", "Hit", "Rule", "RuleRefused", "Verdict", "compile", "fold", "marked", "pattern_problem", "term_problem"]
+__all__ = ["Checker", "Hit", "Rule", "Verdict", "compile", "fold", "marked", "pattern_problem", "term_problem"]
 
 MAX_HITS_PER_RULE = 20
 MAX_TERM = 200  # characters
+UNREAD = 80  # characters that are marked of a text that a rule cannot be tried on
 
 _SENTENCE_END = ". "
 _SENTENCES_KEPT = 1024
@@ -55,8 +57,9 @@ class Hit:
     def advice(self) -> str:
         """What is wrong and how to mend it, in one line."""
         wrong = "is not allowed" if self.rule.severity == "block" else "is better avoided"
-        mend = f"Write “{self.rule.instead}” instead." if self.rule.instead else "Take it out."
-        return f"“{self.matched}” {wrong}: {self.rule.reason.rstrip('.')}. {mend}"
+        matched, reason, instead = map(one_line, (self.matched, self.rule.reason, self.rule.instead))
+        mend = f"Write “{instead}” instead." if instead else "Take it out."
+        return f"“{matched}” {wrong}: {reason.rstrip('.')}. {mend}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +74,13 @@ class Verdict:
 CLEAR = Verdict("clear", ())
 
 
-class RuleRefused(ValueError):
-    """A rule cannot be used; the message names it and says why."""
-
-    def __init__(self, rule: Rule, problem: str) -> None:
-        super().__init__(f"The compliance rule “{rule.name}” cannot be used. {problem}")
-        self.rule = rule
-
-
 # Scripts that write no space between words: there a term hits wherever it stands.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _WORDS = re.compile(rf"[^\W_{_UNSPACED}]+")
 # Between the words of a term: "risk free" is "risk-free" and "risk_free" too.
 _GAP = r"[\s\-_]+"
 _GAPS = re.compile(_GAP)
+_OTHERS = re.compile(r"[^\x00-\x7f]")
 
 
 class _Term:
@@ -122,17 +118,20 @@ _term = lru_cache(maxsize=4096)(_Term)
 class Checker:
     """The rules for one brand, ready for many texts; made by :func:`compile`."""
 
-    def __init__(self, terms: Iterable[_Term], patterns: Iterable[tuple[Rule, Pattern]]) -> None:
+    def __init__(self, terms: Iterable[_Term], patterns: Iterable[tuple[Rule, Pattern]], unusable: Iterable[Rule] = ()) -> None:
         self._by_word: dict[str, list[_Term]] = {}
         self._everywhere: list[_Term] = []
         for term in terms:
             home = self._everywhere if term.first_word is None else self._by_word.setdefault(term.first_word, [])
             home.append(term)
-        self._patterns = tuple(patterns)
+        self._patterns, self._unusable = tuple(patterns), tuple(unusable)
         self._read: dict[str, tuple[str, list[_Term]]] = {}
 
     def check(self, text: str) -> Verdict:
-        """Try every rule on the text; a pattern is tried on the text as written and, where that differs, on the folded one."""
+        """
+        Try every rule on the text. A pattern is tried on the text as written and, where that differs, on the folded one; one that
+        says where words begin or end, on the folded one only.
+        """
         sentences = [self._read.get(sentence) or self._read_sentence(sentence) for sentence in text.split(_SENTENCE_END)]
         folded = Folded(text, _SENTENCE_END.join([sentence for sentence, _ in sentences]))
         terms = {id(term): term for _, found in sentences for term in found}
@@ -163,39 +162,48 @@ class Checker:
         for term in terms:
             yield term.rule, map(folded.original_span, term.spans(folded.text))
         for rule, pattern in self._patterns:
-            if not pattern.needles or any(needle in folded.text for needle in pattern.needles):
-                yield rule, self._spans(pattern, folded)
+            yield rule, _spans(pattern, folded)
+        for rule in self._unusable:
+            yield rule, [(0, min(len(folded.original), UNREAD))]
 
-    def _spans(self, pattern: Pattern, folded: Folded) -> Iterator[tuple[int, int]]:
-        for match in pattern.regex.finditer(folded.original):
-            yield match.span()
-        if folded.differs:
-            for match in pattern.regex.finditer(folded.text):
-                yield folded.original_span(match.span())
+
+def _spans(pattern: Pattern, folded: Folded) -> Iterator[tuple[int, int]]:
+    if pattern.knows_words:
+        yield from map(folded.original_span, pattern.spans(_in_latin_words(folded.text)))
+        return
+    yield from pattern.spans(folded.original)
+    if folded.differs:
+        yield from map(folded.original_span, pattern.spans(folded.text))
+
+
+@lru_cache(maxsize=64)
+def _in_latin_words(text: str) -> str:
+    """The folded text with a stand-in for each letter beyond a to z: a word stays one to an engine that knows only those."""
+    return _OTHERS.sub(lambda other: LETTER if _is_spaced(other[0]) or is_mark(other[0]) else other[0], text)
 
 
 def compile(rules: Iterable[Rule], *, brand: str | None = None) -> Checker:
     """
     Prepare the rules that hold for all brands and for ``brand``, whose name is compared folded.
 
-    :raises RuleRefused: a term without text, or a pattern that :func:`pattern_problem` refuses.
+    A row that cannot be used, as :func:`pattern_problem` and :func:`term_problem` would have said when it was written, hits every
+    text with that problem as its reason, so that nothing passes it unseen.
     """
     ours = None if brand is None else fold(brand)
     terms: list[_Term] = []
     patterns: list[tuple[Rule, Pattern]] = []
+    unusable: list[Rule] = []
     for rule in rules:
         if rule.brand is not None and fold(rule.brand) != ours:
             continue
-        if rule.kind == "pattern":
-            try:
-                patterns.append((rule, compile_pattern(rule.pattern)))
-            except PatternRefused as refused:
-                raise RuleRefused(rule, str(refused)) from refused
-        elif problem := term_problem(rule.pattern):
-            raise RuleRefused(rule, problem)
+        if problem := (pattern_problem if rule.kind == "pattern" else term_problem)(rule.pattern):
+            reason = f"The compliance rule “{rule.name}” can't be used until staff correct it. {problem}"
+            unusable.append(replace(rule, reason=reason, instead=""))
+        elif rule.kind == "pattern":
+            patterns.append((rule, compile_pattern(rule.pattern)))
         else:
             terms.append(_term(rule))
-    return Checker(terms, patterns)
+    return Checker(terms, patterns, unusable)
 
 
 def term_problem(term: str) -> str | None:

@@ -26,7 +26,7 @@ _ODD = re.compile(f"[^{_PLAIN}]+")
 
 
 def fold(text: str) -> str:
-    """The text as rules see it: lower case, no accents, nothing invisible, plain quotes, dashes and spaces."""
+    """The text as rules see it: lower case, no accents, nothing invisible, plain digits, quotes, dashes and spaces."""
     if text.isascii() and text.isprintable():
         return text.lower()
     return _ODD.sub(lambda run: "".join(map(_fold_character, run[0])), text).lower()
@@ -40,6 +40,8 @@ def _fold_character(character: str) -> str:
         return character
     if character in _INVISIBLE_LETTERS or unicodedata.category(character) in ("Cf", "Cc", "Cs"):
         return ""
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
     apart = unicodedata.normalize("NFKD", character.translate(_SPELLED))
     return _ACCENTS.sub("", apart.translate(_SPELLED).casefold())
 

@@ -1,55 +1,53 @@
-"""
-Staff's regular expressions, made safe to run on anybody's text.
+r"""
+Staff's regular expressions, safe to run on any text: RE2 takes time in proportion to the text, whatever the pattern.
 
-Python's matcher backtracks: ``(a+)+b`` on forty letters runs for hours. So a pattern is read before it is used: ``ways`` counts
-in how many ways it can try to match from one place. Where what follows a repeat cannot begin as the repeat goes on there is one
-way only, so ``risk\\s+free\\s+trial`` stays cheap. Ways times width is refused above ``MAX_WORK``, and an open end (``*``, ``+``,
-``{2,}``) reaches ``REACH`` repeats, so that the work for a text grows with its length and no faster.
+RE2 cannot look ahead or behind or refer to groups; such a pattern is refused with the reason. Its ``\b`` and ``\w`` know the
+letters a to z alone, so a pattern with them sees folded text, in which letters of other scripts are replaced by a stand-in.
 """
 
 import re
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-
-# The standard library's parser, by its name in Python 3.11: only the engine's own reading of a pattern is what it will run.
-from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
 
-from campaigns.rules.folding import fold
+import re2
 
 MAX_LENGTH = 200
-MAX_REPEATS = 200
-MAX_WORK = 25_000  # characters looked at from one place of the text, at most
-REACH = 100
+MAX_PROGRAM = 10_000  # instructions of the compiled pattern; the time for a letter of the text grows with them at worst
+LETTER = "_"
+"""Stands for a letter of another script: part of a word to RE2, and neither a letter from a to z nor a digit."""
 
-_FLAGS = re.IGNORECASE
-_REPEATS = frozenset({_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.POSSESSIVE_REPEAT})
-_ONE_CHARACTER = frozenset({_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN})
-_REFERENCES = frozenset({_constants.GROUPREF, _constants.GROUPREF_EXISTS})
-_LATIN = 256
-# A letter, digit, space, mark and sign, for all characters beyond Latin.
-_BEYOND = "ж٣\u2003\u0301→"
-
-Node = tuple[Any, Any]
+_ESCAPES = re.compile(r"\\(.)", re.DOTALL)
+_KNOW_WORDS = frozenset("bBwW")
+_NAME_OTHERS = frozenset("pPxQ")
+_READ_AS_TEXT = re.compile(r"\{(,\d|\d{5})")
+_ADVICE = (  # what the engine's own words stand for, and what to do
+    (re.compile(r"\(\?(<?[=!]|>)"), "Look-ahead and look-behind are not supported. Write the text out, or make two rules of it."),
+    (re.compile(r"sequence: \\[1-9]|\(\?P=|\(\?\("), "Backreferences are not supported. Write the text out."),
+)
+# places where a pattern without text of its own would match
+_NOWHERE = ("", " ", "a", "a a", "1")
 
 
 class PatternRefused(ValueError):
-    """The pattern cannot be read, matches nothing at all, or could take too long; the message says how to mend it."""
+    """The pattern cannot be read, matches empty text, or is too large; the message says how to mend it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern that is safe to run."""
+    """A pattern that is safe to run; ``knows_words`` if it says where words begin, end or go on."""
 
-    regex: re.Pattern[str]
-    needles: tuple[str, ...]
-    """Texts of which one is in every folded text that the pattern matches, as they are quicker to look for; may be none."""
+    regex: Any
+    knows_words: bool
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Return where the pattern matches the text."""
+        return (span for span in map(_span, self.regex.finditer(_encodable(text))) if span[0] < span[1])
 
 
 def pattern_problem(pattern: str) -> str | None:
-    """What is wrong with staff's pattern, as a sentence, or nothing when it can be used."""
+    """Return what is wrong with staff's pattern, as a sentence, or nothing if it can be used."""
     try:
         compile_pattern(pattern)
     except PatternRefused as refused:
@@ -60,191 +58,57 @@ def pattern_problem(pattern: str) -> str | None:
 @lru_cache(maxsize=512)
 def compile_pattern(pattern: str) -> Pattern:
     """
-    Compile a pattern that ignores case and whose open ends reach ``REACH`` repeats.
+    Compile a pattern that ignores case.
 
     :raises PatternRefused: see the message.
     """
-    tree = _read(pattern)
-    narrow, wide = tree.getwidth()
-    if narrow == 0:
-        raise PatternRefused("The pattern can match without any text, so it would hit everywhere. Make one part of it required.")
-    if _Reader(tree).ways(tree, frozenset()) * wide > MAX_WORK:
-        raise PatternRefused(
-            "The pattern could take too long: its repeats reach too far, or can share a text in too many ways (an open end "
-            f"counts as {REACH} repeats). Give them short limits such as {{0,10}}, or make two rules of it."
-        )
+    escapes = frozenset(_ESCAPES.findall(pattern))
+    if problem := _problem(pattern, escapes):
+        raise PatternRefused(problem)
     try:
-        return Pattern(_compiler.compile(tree, _FLAGS), tuple(map(fold, _needles(tree))))
-    except re.error as error:  # a look-behind of changing width is found only here
-        raise PatternRefused(f"The pattern cannot be used: {error}.") from error
+        regex = re2.compile(pattern, _options())
+    except (re2.error, UnicodeEncodeError) as error:
+        raise PatternRefused(_advice(error)) from None
+    if regex.programsize > MAX_PROGRAM:
+        raise PatternRefused("The pattern is too large. Limit its repeats, for example {0,10}, or split it into two rules.")
+    if any(start == end for text in _NOWHERE for start, end in map(_span, regex.finditer(text))):
+        raise PatternRefused("The pattern matches empty text, so it would match everywhere. Make one part required.")
+    return Pattern(regex, knows_words=not escapes.isdisjoint(_KNOW_WORDS))
 
 
-def ways(pattern: str) -> int:
-    """
-    In how many ways the pattern can try to match from one place, at most; capped just above ``MAX_WORK``.
-
-    :raises PatternRefused: it cannot be read, or a repeat inside a repeat multiplies beyond counting.
-    """
-    tree = _read(pattern)
-    return _Reader(tree).ways(tree, frozenset())
-
-
-def _read(pattern: str) -> Any:
-    """The engine's own tree of the pattern, with every open end given its reach."""
+def _problem(pattern: str, escapes: frozenset[str]) -> str | None:
+    """What the engine would read otherwise than it is meant."""
     if len(pattern) > MAX_LENGTH:
-        raise PatternRefused(
-            f"The pattern has {len(pattern)} characters; at most {MAX_LENGTH} are allowed. Make two rules of it."
+        return f"Too long: {len(pattern)} of {MAX_LENGTH} characters. Split it into two rules."
+    if "C" in escapes:
+        return r"\C is not supported. Use a dot for any character."
+    if _READ_AS_TEXT.search(_ESCAPES.sub("", pattern)):
+        return "Write repeats as {0,10}, with numbers up to 1000."
+    if not escapes.isdisjoint(_KNOW_WORDS) and not (pattern.isascii() and escapes.isdisjoint(_NAME_OTHERS)):
+        return (
+            r"\b and \w only know the letters a to z, and this pattern has others. Write it without accents, which are ignored; "
+            "for whole words of another script make it a term."
         )
-    try:
-        tree = _parser.parse(pattern, _FLAGS)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise PatternRefused(f"The pattern cannot be read: {error}.") from error
-    flagged = tree.state.flags != _FLAGS | re.UNICODE
-    for op, value in _walk(tree):
-        if op in _REFERENCES:
-            raise PatternRefused("The pattern refers back to one of its own groups, which is not supported. Write the text out.")
-        if op in _REPEATS and (value[0] > MAX_REPEATS or MAX_REPEATS < value[1] < _constants.MAXREPEAT):
-            raise PatternRefused(f"The pattern repeats something more than {MAX_REPEATS} times. Use a smaller number.")
-        flagged |= op is _constants.SUBPATTERN and bool(value[1] or value[2])
-    if flagged:
-        raise PatternRefused("The pattern sets flags such as (?i). Leave them out: case is ignored anyway.")
-    _shorten(tree)
-    return tree
+    return None
 
 
-class _Reader:
-    """Reads the tree of one pattern; a set of characters is known by its members in a sample, chosen so that overlaps show."""
-
-    def __init__(self, tree: Any) -> None:
-        self._state = tree.state
-        # Two ranges that overlap do so at an end of one of them, or next to it when one is negated.
-        ends = {end + step for node in _walk(tree) for end in _ends(node) for step in (-1, 0, 1)}
-        self._sample = sorted({*map(chr, range(_LATIN)), *_BEYOND, *(chr(end) for end in ends if 0 <= end <= sys.maxunicode)})
-        self._known: dict[str, frozenset[str]] = {}
-
-    def ways(self, nodes: Sequence[Node], follow: frozenset[str]) -> int:
-        """Ways through the nodes in turn, when one of ``follow`` comes after them."""
-        total = 1
-        for place, (op, value) in enumerate(nodes):
-            after = self.starts(nodes[place + 1 :], follow)
-            total = min(total * self._ways_of_one(op, value, after), MAX_WORK + 1)
-        return total
-
-    def _ways_of_one(self, op: Any, value: Any, after: frozenset[str]) -> int:
-        if op in _REPEATS:
-            low, high, body = value
-            return self._ways_of_repeat(low, high, body, after)
-        if op is _constants.BRANCH:
-            return self._ways_of_branch(value[1], after)
-        inside = _inside(op, value)
-        return self.ways(inside[0], after) if inside else 1
-
-    def _ways_of_repeat(self, low: int, high: int, body: Sequence[Node], after: frozenset[str]) -> int:
-        starts = self.starts(body, frozenset())
-        again = self.ways(body, starts | after if high > 1 else after)
-        if again > 1 and high > 1:
-            if again**high > MAX_WORK:
-                raise PatternRefused(
-                    "The pattern repeats a group whose own repeat or alternatives can share the same text, as in (a+)+ or "
-                    "(a|aa)+: on some texts it would run for hours. Take the inner repeat away, or limit the outer one."
-                )
-            return sum(again**times for times in range(low, high + 1))
-        exits = 1 if starts.isdisjoint(after) else high - low + 1
-        return again * exits
-
-    def _ways_of_branch(self, branches: Sequence[Sequence[Node]], after: frozenset[str]) -> int:
-        each = [self.ways(branch, after) for branch in branches]
-        starts = [self.starts(branch, after) for branch in branches]
-        apart = sum(map(len, starts)) == len(frozenset().union(*starts))
-        return max(each) if apart else sum(each)
-
-    def starts(self, nodes: Sequence[Node], follow: frozenset[str]) -> frozenset[str]:
-        """The characters with which the nodes, and after them ``follow``, can begin."""
-        found: frozenset[str] = frozenset()
-        for op, value in nodes:
-            if op in _ONE_CHARACTER:
-                return found | self._members((op, value))
-            for inside in _inside(op, value):
-                found |= self.starts(inside, frozenset())
-            if not _can_be_empty(op, value):
-                return found
-        return found | follow
-
-    def _members(self, node: Node) -> frozenset[str]:
-        name = repr(node)
-        if name not in self._known:
-            one = _compiler.compile(_parser.SubPattern(self._state, [node]), _FLAGS)
-            members = frozenset(character for character in self._sample if one.match(character))
-            # A range beyond Latin can hold characters of every sort between its ends, so it counts as meeting them all.
-            self._known[name] = members | frozenset(_BEYOND) if max(_ends(node), default=0) >= _LATIN else members
-        return self._known[name]
+def _options() -> Any:
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    return options
 
 
-def _ends(node: Node) -> list[int]:
-    """The code points that a node names: its character, or the ends of its ranges."""
-    op, value = node
-    if op in (_constants.LITERAL, _constants.NOT_LITERAL):
-        return [value]
-    if op is _constants.RANGE:
-        return list(value)
-    return [end for part in value for end in _ends(part)] if op is _constants.IN else []
+def _advice(error: Exception) -> str:
+    said = error.args[0].decode("utf-8", "replace") if isinstance(error, re2.error) else "it contains half a character"
+    return next((advice for sign, advice in _ADVICE if sign.search(said)), f"Can't read the pattern: {said}.")
 
 
-def _inside(op: Any, value: Any) -> list[Sequence[Node]]:
-    """The sequences that a node holds and that take text; what looks ahead or behind takes none but is walked like the rest."""
-    if op in _REPEATS:
-        return [value[2]]
-    if op is _constants.BRANCH:
-        return list(value[1])
-    if op is _constants.SUBPATTERN:
-        return [value[3]]
-    if op is _constants.ATOMIC_GROUP:
-        return [value]
-    if op in (_constants.ASSERT, _constants.ASSERT_NOT):
-        return [value[1]]
-    return []
+def _encodable(text: str) -> str:
+    """The text with each half of a character, which UTF-8 cannot hold, replaced."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _can_be_empty(op: Any, value: Any) -> bool:
-    if op in _REPEATS and value[0] == 0:
-        return True
-    if op in (_constants.ASSERT, _constants.ASSERT_NOT, _constants.AT):
-        return True
-    inside = _inside(op, value)
-    return bool(inside) and any(all(_can_be_empty(*node) for node in sequence) for sequence in inside)
-
-
-def _walk(nodes: Sequence[Node]) -> Iterator[Node]:
-    for op, value in nodes:
-        yield op, value
-        for inside in _inside(op, value):
-            yield from _walk(inside)
-
-
-def _shorten(tree: Any) -> None:
-    """Give every open end its reach, in place."""
-    tree.width = None  # the parser has measured groups already, with their ends open
-    for place, (op, value) in enumerate(tree.data):
-        if op in _REPEATS and value[1] is _constants.MAXREPEAT:
-            tree.data[place] = (op, (value[0], max(value[0], REACH), value[2]))
-        for inside in _inside(op, value):
-            _shorten(inside)
-
-
-def _needles(nodes: Sequence[Node]) -> list[str]:
-    """Texts of which at least one is in all that the nodes match, the longest that a glance finds; empty if it finds none."""
-    best: list[str] = []
-    run = ""
-    for op, value in [*nodes, (None, None)]:
-        if op is _constants.LITERAL:
-            run += chr(value)
-            continue
-        found: list[str] = []
-        if op is _constants.BRANCH:
-            each = [_needles(branch) for branch in value[1]]
-            found = [text for texts in each for text in texts] if all(each) else []
-        elif op is _constants.SUBPATTERN or (op in _REPEATS and value[0] > 0):
-            found = _needles(value[-1])
-        best = max(best, [run] if fold(run) else [], found, key=lambda texts: min(map(len, texts), default=0))
-        run = ""
-    return best
+def _span(match: Any) -> tuple[int, int]:
+    start, end = match.span()
+    return start, end

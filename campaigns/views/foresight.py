@@ -7,8 +7,10 @@ from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest
 
 from campaigns import verbs
+from queue_app import clock
 from queue_app.admin import preview
 from queue_app.models import Job, State, Wallet
+from queue_app.models.job import JobQuerySet
 from queue_app.rules import numbers, pricing
 from queue_app.work import room
 
@@ -34,12 +36,13 @@ def of_cancel(jobs: QuerySet[Job]) -> dict[str, Any]:
     }
 
 
-def of_retry(jobs: QuerySet[Job]) -> dict[str, Any]:
+def of_retry(jobs: JobQuerySet) -> dict[str, Any]:
     """What is queued again, and what it costs at the prices of this moment."""
-    sums = _by_state(jobs)
-    again, offered = jobs.filter(state__in=(State.FAILED, State.CANCELLED)).order_by(), room.available_models()
+    sums, at = _by_state(jobs), clock.now()
+    ended, offered = jobs.filter(state__in=(State.FAILED, State.CANCELLED)).order_by(), room.available_models()
+    again, late = ended.in_time(at), ended.filter(deadline__lte=at).count()
     not_offered = dict(again.exclude(model__in=offered).values_list("model").annotate(Count("pk")))
-    lines, acts_on = preview.of_retry(lambda *states: sum(sums[state].jobs for state in states), not_offered)
+    lines, acts_on = preview.of_retry(lambda *states: sum(sums[state].jobs for state in states), not_offered, late)
     needed: dict[int, int] = {}
     for owner, model, parameters in again.filter(model__in=offered).values_list("owner", "model", "parameters"):
         price = pricing.tickets(offered[model].unit, offered[model].tickets_per_unit, parameters)

@@ -29,7 +29,7 @@ from queue_app.models import User
 from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work import room
-from queue_app.work.intake import IntakeRefused, ModelNotAvailable
+from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
 NOTED = ("name", *TEXTS, "dimensions", "model", "duration", "aspect_ratio", "loop", "priority", "max_concurrent")
 SHOWS = list(zip(forms.SHOWS, ("All", "Blocked", "Warning", "Excluded"), strict=True))
@@ -143,7 +143,7 @@ class Form:
             campaign, self.bought = launch.launch_draft(
                 self.saved, plan.finished(self.sketch), at=self.at, actor=self.owner.username
             )
-        except (LaunchRefused, NotEnoughTickets, ModelNotAvailable, IntakeRefused) as refusal:
+        except (LaunchRefused, NotEnoughTickets, ModelNotAvailable, KindRestricted, IntakeRefused) as refusal:
             self.refusal = f"Nothing was launched. {refusal}"
             return None
         return campaign

@@ -21,7 +21,7 @@ from queue_app.admin import live
 from queue_app.models import Job, Notice
 from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work.intake import IntakeRefused, ModelNotAvailable
+from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
 CAMPAIGNS_A_PAGE = 25
 
@@ -55,7 +55,7 @@ def generate(request: HttpRequest) -> HttpResponse:
             job, is_new = verbs.generate_once(user, form.draft(), key=form.key, at=at, actor=user.username)
         except IntakeRefused as refusal:
             form.refuse(refusal.problems)
-        except (NotEnoughTickets, ModelNotAvailable) as refusal:
+        except (NotEnoughTickets, ModelNotAvailable, KindRestricted) as refusal:
             form.errors["price"] = str(refusal)
         else:
             words = "is queued" if is_new else "was queued by this form already; nothing was bought twice"

@@ -12,13 +12,13 @@ from campaigns import cells, verbs
 from campaigns.models import Version
 from campaigns.views import foresight
 from campaigns.views.access import job_seen_by, job_to_change, may_change, viewer
-from queue_app import clock, lifecycle
+from queue_app import clock
 from queue_app.admin import job_facts, live
 from queue_app.insight import forecast
 from queue_app.lifecycle import MoveRefused, Verdict
 from queue_app.models import Asset, Job
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work import policy
+from queue_app.work import jobs
 from queue_app.work.intake import ModelNotAvailable
 
 _SAID = {
@@ -53,10 +53,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     job = job_to_change(request, pk)
     if request.method != "POST":
         return _preview(request, job, foresight.of_cancel(Job.objects.filter(pk=job.pk)))
-    at, user, reason = clock.now(), viewer(request), request.POST.get("reason", "")[:300]
-    verdict = lifecycle.cancel([job.pk], at=at, actor=user.username, reason=reason)[job.pk]
-    if user.pk != job.owner_id:
-        policy.audit("cancel jobs", f"job {job.pk}", at=at, actor=user, after={"verdict": verdict.value}, reason=reason, of=job)
+    verdict = jobs.cancel(job, at=clock.now(), actor=viewer(request), reason=request.POST.get("reason", "")[:300])
     (messages.info if verdict == Verdict.TOO_LATE else messages.success)(request, _SAID[verdict])
     return redirect("campaigns:job", job.pk)
 
@@ -69,7 +66,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)))
     try:
-        verbs.retry(job, at=clock.now(), actor=viewer(request).username, shown=foresight.shown(request))
+        verbs.retry(job, at=clock.now(), actor=viewer(request), shown=foresight.shown(request))
     except verbs.NotAsShown:
         messages.warning(request, foresight.CHANGED)
         return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)), status=409)

@@ -4,10 +4,9 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from campaigns import review
@@ -20,11 +19,12 @@ from campaigns.rules import compliance
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change, viewer
 from campaigns.views.review import standing
 from queue_app import clock, tickets
+from queue_app.admin import addresses
 from queue_app.admin.live import fragment_wanted, unchanged
 from queue_app.models import User
 from queue_app.rules import numbers, pricing
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work.intake import IntakeRefused, ModelNotAvailable
+from queue_app.work.intake import PROMPT_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 
 
 @login_required
@@ -66,7 +66,7 @@ def note(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     campaign, cell = _cell_to_change(request, pk, index)
     typed = request.POST.get("note", "")
     try:
-        review.write_note(cell, typed)
+        review.write_note(cell, typed, at=clock.now(), by=viewer(request))
     except NoteRefused as refusal:
         wrong = {"note_error": str(refusal), "typed_note": typed}
         if fragment_wanted(request):
@@ -87,10 +87,10 @@ def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
         return _show(request, campaign, cell, status=409, typed=text, prompt_error=error)
     number = numbers.of_row(request.POST.get("number", ""))
     try:
-        version, is_new = make_again(cell, text, at=clock.now(), actor=viewer(request).username, number=number)
+        version, is_new = make_again(cell, text, at=clock.now(), by=viewer(request), number=number)
     except IntakeRefused as refusal:
         error = " ".join(problem.message for problem in refusal.problems)
-    except (LaunchRefused, NotEnoughTickets, ModelNotAvailable) as refusal:
+    except (LaunchRefused, NotEnoughTickets, ModelNotAvailable, KindRestricted) as refusal:
         error = str(refusal)
     else:
         if is_new:
@@ -121,10 +121,8 @@ def _cell_to_change(request: HttpRequest, pk: int, index: int) -> tuple[Campaign
 def _answer(request: HttpRequest, campaign: Campaign, cell: Combination, **said: Any) -> HttpResponse:
     """To htmx the card and what else has changed; to others the page that they came from, at that card."""
     if not fragment_wanted(request):
-        here = request.POST.get("next", "")
-        if not url_has_allowed_host_and_scheme(here, allowed_hosts=None):
-            here = reverse("campaigns:review", args=[campaign.pk])
-        return redirect(f"{here}#cell-{cell.index}")
+        here = addresses.of_ours(request, request.POST.get("next", "")) or reverse("campaigns:review", args=[campaign.pk])
+        return HttpResponseRedirect(f"{here}#cell-{cell.index}")
     (card,) = review.cards(campaign, [cell.pk])
     context = standing(request, campaign, review.results(campaign)) | {"card": card, "answered": True, **said}
     context["here"] = request.POST.get("next", "")
@@ -175,6 +173,8 @@ def _price(campaign: Campaign) -> int:
 
 
 def _checked(campaign: Campaign, text: str) -> dict[str, Any]:
+    """What the rules say of a prompt, of as much of it as could be bought."""
+    text = text[:PROMPT_MOST]
     verdict = check_prompt(campaign.brand, text)
     hits = {(hit.rule.id, hit.matched.casefold()): hit for hit in verdict.hits}
     return {"verdict": verdict, "hits": list(hits.values()), "marked": compliance.marked(text, verdict.hits)}

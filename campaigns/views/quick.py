@@ -10,7 +10,7 @@ from typing import Any
 from queue_app import tickets
 from queue_app.insight import forecast
 from queue_app.insight.forecast import Estimate
-from queue_app.models import GenerationModel, User
+from queue_app.models import GenerationModel, Kind, User
 from queue_app.models.catalog import Medium
 from queue_app.rules import parameters as parameter_rules
 from queue_app.rules import pricing
@@ -100,7 +100,8 @@ def read(given: Mapping[str, str], owner: User, *, at: datetime) -> QuickForm:
     settled, _ = parameter_rules.settle(model.key, model.parameters, form.parameters)
     form.price = pricing.tickets(model.unit, model.tickets_per_unit, settled)
     form.usd = pricing.usd(model.unit, Decimal(model.usd_per_unit), settled)
-    form.left = forecast.for_new(model.key, 1, intake.default_priority(model), owner, None, model.medium, at=at)
+    level, _ = intake.default_priority(Kind.objects.get(pk=model.medium), owner)
+    form.left = forecast.for_new(model.key, 1, level, owner, None, model.medium, at=at)
     return form
 
 

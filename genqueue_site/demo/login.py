@@ -4,10 +4,10 @@ from django.conf import settings
 from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from genqueue_site.demo import sample
+from queue_app.admin import addresses
 from queue_app.models import User
 
 THIS_MACHINE = ("127.0.0.1", "::1")
@@ -29,7 +29,5 @@ def enter(request: HttpRequest) -> HttpResponse:
         raise Http404
     user = get_object_or_404(User, username=name)
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
-    wanted = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
-        wanted = "/admin/" if user.is_staff else "/"
-    return HttpResponseRedirect(wanted)
+    wanted = addresses.of_ours(request, request.POST.get("next", ""))
+    return HttpResponseRedirect(wanted or ("/admin/" if user.is_staff else "/"))

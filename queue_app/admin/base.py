@@ -90,6 +90,11 @@ class Rows(NamedCells, forms.BaseModelFormSet):  # type: ignore[type-arg]
 class DressedList(ChangeList):
     """A page of rows that the admin class looks up what it shows of them for, once for all."""
 
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> models.QuerySet[Any]:
+        """What is searched for and cannot be read finds nothing. Django leaves it out, and so would find everything."""
+        found: models.QuerySet[Any] = super().get_queryset(request, exclude_parameters)
+        return found if self.search_form_class(request.GET).is_valid() else found.none()
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.page_num = self.paginator.validate_number(self.page_num)

@@ -9,13 +9,11 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from queue_app import clock
-from queue_app.admin import display, live, preview
+from queue_app.admin import addresses, display, live, preview
 from queue_app.admin.base import ReadOnlyAdmin
 from queue_app.admin.selection import Selection
 from queue_app.models import BulkAction, BulkRefusal, Job, User
@@ -62,11 +60,18 @@ _OUTCOMES = {
 
 
 def drafted(
-    request: HttpRequest, verb: BulkAction.Verb, jobs: "QuerySet[Job] | Iterable[int]", *, chosen: str, options: Mapping[str, Any]
+    request: HttpRequest,
+    verb: BulkAction.Verb,
+    jobs: "QuerySet[Job] | Iterable[int]",
+    *,
+    chosen: str,
+    options: Mapping[str, Any],
+    query: str,
 ) -> HttpResponse:
     """
     Draft an action and go to its preview; back to the list with a reason where there is nothing to draft.
 
+    :param query: the filters of the list that it was asked for in, which the ways back lead to.
     :raises PermissionDenied: the user may not use the verb.
     """
     assert isinstance(request.user, User)
@@ -75,14 +80,13 @@ def drafted(
     try:
         action = bulk.draft(verb, jobs, at=clock.now(), actor=request.user, chosen=chosen, options=options)
     except BulkRefused as refusal:
-        return back_to_the_list(request, str(refusal))
-    reason = _text(options.get("reason", ""))
-    return redirect(_page_of(action) + (f"?{urlencode({'reason': reason})}" if reason else ""))
+        return back_to_the_list(request, str(refusal), query)
+    return HttpResponseRedirect(_page_of(action, reason=_text(options.get("reason", "")), jobs=query))
 
 
-def back_to_the_list(request: HttpRequest, why: str) -> HttpResponseRedirect:
+def back_to_the_list(request: HttpRequest, why: str, query: str = "") -> HttpResponseRedirect:
     messages.warning(request, why)
-    return redirect("admin:queue_app_job_changelist")
+    return HttpResponseRedirect(addresses.jobs(query))
 
 
 def buttons(user: User) -> list[dict[str, str]]:
@@ -156,6 +160,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
         if not bulk.may(request.user, action.verb):
             raise PermissionDenied
         at, asked, reason = clock.now(), request.POST.get("do"), _text(request.POST.get("reason", ""))
+        query = request.POST.get("jobs", "")
         try:
             if asked == "confirm" and _amended(action, request.user, request.POST.dict()):
                 return self._page(request, action, {"reason": reason, "amended": True})
@@ -171,14 +176,18 @@ class BulkActionAdmin(ReadOnlyAdmin):
             if asked == "confirm" and action.phase == Phase.DRAFT:
                 return self._page(request, action, {"error": str(refusal), "reason": reason, "asked": request.POST.dict()})
             messages.warning(request, str(refusal))
-        return redirect(_next(request) or _page_of(action))
+        if "next" in request.POST:
+            return HttpResponseRedirect(addresses.of_ours(request, request.POST["next"]) or addresses.jobs(query))
+        return HttpResponseRedirect(_page_of(action, jobs=query))
 
     def _page(self, request: HttpRequest, action: BulkAction, extra: dict[str, Any]) -> HttpResponse:
         """A draft is shown once; from then on the page renews itself."""
         assert isinstance(request.user, User)
-        at = clock.now()
+        at, query = clock.now(), (request.POST if request.method == "POST" else request.GET).get("jobs", "")
         shown = {
             **self.admin_site.each_context(request),
+            "list_query": query,
+            "list_address": addresses.jobs(query),
             "opts": self.opts,
             "action": action,
             "may": bulk.may(request.user, action.verb),
@@ -186,7 +195,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
             **extra,
         }
         if action.phase == Phase.DRAFT:
-            looked = preview.look(action)
+            looked = preview.look(action, at=at)
             if "amended" in extra:
                 looked["preview"].notes.insert(0, AMENDED)
             options = {**action.options, **extra.get("asked", {})}
@@ -200,6 +209,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
             "badge": display.badge(*_STATES[Phase(action.phase)]),
             "outcomes": _outcomes(action),
             "refusals": refusals[:REFUSALS],
+            "kept": bulk.JOBS_KEPT.days,
             "refused": action.results.get("refused", 0),
             "percent": 100 * action.worked // action.total,
             "option": _option(action),
@@ -211,12 +221,15 @@ def _amended(action: BulkAction, user: User, typed: Mapping[str, Any]) -> bool:
     """Whether an amount was typed that the preview did not reckon with: it is kept, and must be shown before it is confirmed."""
     if action.verb != Verb.REFUND or "tickets" not in typed:
         return False
-    left = Selection(action).charged().aggregate(most=Max("still"))["most"] or 1
+    left = Selection(action, at=clock.now()).charged().aggregate(most=Max("still"))["most"] or 1
     return bulk.amend(action, actor=user, options=typed, most=left)
 
 
-def _page_of(action: BulkAction) -> str:
-    return reverse("admin:queue_app_bulkaction_change", args=[action.pk])
+def _page_of(action: BulkAction, *, jobs: str, reason: str = "") -> str:
+    """The action's address; ``jobs``: the filters of the list that it was asked for in."""
+    query = {"reason": reason, "jobs": addresses.filters(jobs)}
+    asked = urlencode({name: value for name, value in query.items() if value})
+    return reverse("admin:queue_app_bulkaction_change", args=[action.pk]) + (f"?{asked}" if asked else "")
 
 
 def _sums(action: BulkAction) -> str:
@@ -243,10 +256,4 @@ def _option(action: BulkAction) -> str:
 
 
 def _text(value: str) -> str:
-    return value.replace("\x00", "").strip()[:300]
-
-
-def _next(request: HttpRequest) -> str:
-    """Where to go on, if that is a page of ours."""
-    wanted = request.POST.get("next", "")
-    return wanted if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, request.is_secure()) else ""
+    return value.strip()[:300]

@@ -13,9 +13,11 @@ from queue_app.admin.base import FastAdmin
 from queue_app.admin.policies import ListForm, PolicyForm
 from queue_app.insight import board
 from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings, User
+from queue_app.providers import registry
 from queue_app.work import policy
 
 EFFECT = "Jobs of this model that run at once, 1 to 50. Holds from the next claim on; what runs goes on."
+CHOSEN_ONCE = ("key", "medium")  # jobs name the key, and a job's kind and model are of one medium (I41)
 PAUSE = "Nothing of it is started while it is paused; what runs goes on, and queued jobs keep their places."
 
 
@@ -76,7 +78,7 @@ class GenerationModelAdmin(SlotsAdmin):
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
-        return ("key",) if obj else ()
+        return CHOSEN_ONCE if obj else ()
 
     @admin.display(description="Slots used")
     def slots(self, model: GenerationModel) -> str:
@@ -144,13 +146,22 @@ class ProviderAccountAdmin(PolicyAdmin):
     ordering = ("key",)
     inlines = (RouteInline,)
     fieldsets = (
-        (None, {"fields": ("key", "adapter", "base_url", "api_key_env", "options", "can_look_up")}),
+        (None, {"fields": ("key", "adapter", "base_url", "api_key_env", "options", "can_look_up", "trusts_list")}),
         ("Limit", {"fields": ("max_concurrent", "lowered_by", "lowered_at", "cooldown_until", "failures_in_a_row")}),
         ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),
         ("Audit", {"fields": ("why",)}),
     )
     measured = ("cooldown_until", "lowered_by", "lowered_at", "failures_in_a_row")
     leads_the_key = ("base_url", "api_key_env")  # together they say where a secret is sent: superusers alone write them (I36)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[ProviderAccount]:
+        found: models.QuerySet[ProviderAccount] = super().get_queryset(request)
+        return found.filter(pk__in=_with_adapter())
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "adapter":  # the adapters of this version, by name
+            return forms.ChoiceField(choices=[(name, name) for name in sorted(registry.ADAPTERS)])
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
         shown = self.measured if request.user.is_superuser else (*self.measured, *self.leads_the_key)
@@ -167,32 +178,50 @@ class ProviderAccountAdmin(PolicyAdmin):
 @admin.register(ModelRoute)
 class ModelRouteAdmin(PolicyAdmin):
     list_display = ("model", "account", "endpoint_id", "active", "position")
-    list_filter = ("active", "account")
+    list_filter = ("active", ("account", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("model", "account")
     search_fields = ("model__key", "endpoint_id")
     ordering = ("model", "position", "id")
 
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[ModelRoute]:
+        found: models.QuerySet[ModelRoute] = super().get_queryset(request)
+        return found.filter(account__in=_with_adapter())
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "account":
+            kwargs["queryset"] = _with_adapter()
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
 
 @admin.register(Kind)
 class KindAdmin(PolicyAdmin):
-    list_display = ("key", "label", "default_priority", "max_concurrent", "timeout_seconds", "max_attempts", "backoff")
+    list_display = (
+        *("key", "label", "medium", "restricted", "default_priority"),
+        *("max_concurrent", "timeout_seconds", "max_attempts", "backoff"),
+    )
+    list_filter = ("medium", "restricted")
     ordering = ("key",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
-        return ("key",) if obj else ()
+        return CHOSEN_ONCE if obj else ()
 
 
 @admin.register(QueueSettings)
 class QueueSettingsAdmin(PolicyAdmin):
     title = "Queue settings"
-    list_display = ("__str__", "max_concurrent", "peak_hours", "peak_factor", "fair_share", "pause")
+    list_display = ("__str__", "max_concurrent", "peak_hours", "peak_factor", "pause")
     fieldsets = (
         ("Limits", {"fields": ("max_concurrent", "user_max_concurrent"), "description": "They hold from the next claim on."}),
         ("Peak hours", {"fields": ("peak_hours", "peak_factor")}),
-        ("Order", {"fields": ("bulk_priority", "fair_share", "aging_minutes")}),
+        ("Order", {"fields": ("bulk_priority",)}),
         ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),
         ("Audit", {"fields": ("why",)}),
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+
+def _with_adapter() -> models.QuerySet[ProviderAccount]:
+    """The accounts that this version can buy at. Others are rows, and shown nowhere: what is set there has no effect."""
+    return ProviderAccount.objects.filter(adapter__in=registry.ADAPTERS)

@@ -1,9 +1,11 @@
 """The only place of the admin that makes HTML: each part of a row or of a card, from plain values, everything escaped."""
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from math import ceil
+from typing import Any
 
 from django.utils import timezone
 from django.utils.html import conditional_escape, format_html, format_html_join
@@ -12,6 +14,7 @@ from django.utils.safestring import SafeString
 from queue_app.models import Job, State
 from queue_app.rules import numbers, priority
 from queue_app.rules.limits import Blocker
+from queue_app.rules.words import escaped_in_json, one_line
 
 
 def number(value: int) -> str:
@@ -149,6 +152,11 @@ def capacity(used: int, limit: int, *, held: bool = False) -> SafeString:
     return format_html('<span class="gq-capcell">{}<span class="gq-num">{} / {}</span></span>', bar, used, limit)
 
 
+def as_json(value: Any, *, sort_keys: bool = False) -> str:
+    """A value as JSON, to be read and copied."""
+    return escaped_in_json(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=sort_keys))
+
+
 def link(url: str, text: str) -> SafeString:
     return format_html('<a href="{}">{}</a>', url, text)
 
@@ -208,12 +216,12 @@ def held_by(blocker: Blocker, at: datetime) -> str:
     name = blocker.key if blocker.limit == "account" else limit_name(blocker.limit, blocker.key)
     if blocker.max:
         return f"{name} {blocker.used} of {blocker.max}"
-    return f"{name} until {until}" if until else f"{name}: {blocker.reason}"
+    return f"{name} until {until}" if until else f"{name}: {one_line(blocker.reason)}"
 
 
 def pause(paused: bool, reason: str, until: datetime | None) -> SafeString:
     """A pause with its reason and end; a dash while open."""
     if not paused:
         return SafeString("–")
-    words = " · ".join(filter(None, [reason, f"until {timezone.localtime(until):%d %b, %H:%M}" if until else ""]))
+    words = " · ".join(filter(None, [one_line(reason), f"until {timezone.localtime(until):%d %b, %H:%M}" if until else ""]))
     return with_sub(format_html('<span class="gq-badge is-warn">{}Paused</span>', icon("pause")), words)

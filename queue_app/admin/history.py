@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from queue_app.models import AuditEntry
+from queue_app.rules.words import one_line
 
 NOTHING = "–"
 LISTED = 50  # values of a list
@@ -122,8 +123,8 @@ def _label(entry: AuditEntry, name: str) -> str:
 def _short(change: Change) -> str:
     name = change.name[:1].lower() + change.name[1:]
     if change.before == NOTHING:
-        return f"{name}: {change.after}"
-    return f"{name}: {change.before} → {change.after}"
+        return f"{name}: {one_line(change.after)}"
+    return f"{name}: {one_line(change.before)} → {one_line(change.after)}"
 
 
 def _said(value: Any) -> str:

@@ -1,6 +1,5 @@
 """The page of one job for staff: all that is known of it, and a button for each verb that its state and their rights allow."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
 from queue_app import clock, lifecycle
-from queue_app.admin import display, live, provider_data
+from queue_app.admin import addresses, display, live, lookups, provider_data
 from queue_app.admin.job_facts import facts
 from queue_app.insight import neighbours
 from queue_app.models import (
@@ -64,7 +63,8 @@ _BUTTONS = (
 def view(admin: ModelAdmin, request: HttpRequest, job: Job) -> HttpResponse:  # type: ignore[type-arg]
     """The page; to htmx its changing parts, or 204."""
     assert isinstance(request.user, User)
-    shown = context(job, at=clock.now(), user=request.user)
+    query = request.GET.get("_changelist_filters", "")  # as Django's lists hand it on
+    shown = context(job, at=clock.now(), user=request.user) | {"list_query": query, "list_address": addresses.jobs(query)}
     return live.answer(request, PAGE, FRAGMENT, {**admin.admin_site.each_context(request), **shown, "opts": admin.opts})
 
 
@@ -134,8 +134,8 @@ def _request(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
     """What was sent where and when, what came back, and what it cost."""
     answered = attempt.accepted_at - attempt.called_at if attempt.accepted_at and attempt.called_at else None
     said = [attempt.error_kind, f"counts as one of {job.kind.max_attempts}" if attempt.spent else ""]
-    if attempt.lookups_none:
-        said.append(f"provider's list asked {attempt.lookups_none} times: not there")
+    if attempt.lookups:
+        said.append(lookups.in_short(attempt))
     return {
         "endpoint": attempt.endpoint_id,
         "accepted": f"accepted after {display.span(answered.total_seconds())}" if answered is not None else "",
@@ -241,4 +241,4 @@ def _api_call(job: Job) -> str:
         body["priority"] = job.priority
     if job.metadata:
         body["metadata"] = provider_data.masked(job.metadata)
-    return json.dumps(body, ensure_ascii=False, indent=2)
+    return display.as_json(body)

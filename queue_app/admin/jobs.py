@@ -18,8 +18,8 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
 from queue_app import clock
+from queue_app.admin import addresses, display, filters, job_page, live
 from queue_app.admin import bulk as bulk_pages
-from queue_app.admin import display, filters, job_page, live
 from queue_app.admin.base import DressedList, ReadOnlyAdmin
 from queue_app.insight import counts, waiting
 from queue_app.models import BulkAction, Job, ReviewItem, State, User
@@ -93,7 +93,8 @@ def _action(verb: BulkAction.Verb) -> Callable[..., HttpResponse]:
     def act(model_admin: "JobAdmin", request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse:
         across = request.POST.get("select_across") == "1"
         chosen = filters.words(request.GET.dict()) if across else "one by one"
-        return bulk_pages.drafted(request, verb, jobs, chosen=chosen, options=request.POST.dict())
+        query = request.GET.urlencode()
+        return bulk_pages.drafted(request, verb, jobs, chosen=chosen, options=request.POST.dict(), query=query)
 
     act.__name__ = verb.value
     return act
@@ -200,20 +201,22 @@ class JobAdmin(ReadOnlyAdmin):
             "unknown": request.GET.get("e") == "1",
             "at": at,
             "back": back,
+            "list_query": request.GET.urlencode(),
         }
         return super().changelist_view(request, {**shown, **(extra_context or {})})
 
     def bulk(self, request: HttpRequest) -> HttpResponse:
         """Draft a bulk action over jobs by number (``ids``) or over all that a list's address (``query``) matches."""
-        fields = request.POST
+        fields, query = request.POST, request.POST.get("jobs", "")
         if request.method != "POST" or fields.get("verb") not in Verb.values:
-            return bulk_pages.back_to_the_list(request, "Choose what to do, and with which jobs, in the list.")
+            return bulk_pages.back_to_the_list(request, "Choose what to do, and with which jobs, in the list.", query)
         ids = [pk for one in fields.get("ids", "").split(",") if (pk := numbers.of_row(one))]
         if "ids" in fields or "query" not in fields:
-            return bulk_pages.drafted(request, Verb(fields["verb"]), ids, chosen="one by one", options=fields.dict())
-        asked = QueryDict(fields["query"].lstrip("?"))
-        found, chosen = self._matching(request, asked), filters.words(asked.dict())
-        return bulk_pages.drafted(request, Verb(fields["verb"]), found, chosen=chosen, options=fields.dict())
+            return bulk_pages.drafted(request, Verb(fields["verb"]), ids, chosen="one by one", options=fields.dict(), query=query)
+        asked = addresses.asked(fields["query"].lstrip("?"))
+        found = Job.objects.none() if asked is None else self._matching(request, asked)
+        chosen = filters.words(asked.dict()) if asked is not None else ""
+        return bulk_pages.drafted(request, Verb(fields["verb"]), found, chosen=chosen, options=fields.dict(), query=query)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Job | None:
         return job_page.find(object_id)
@@ -264,8 +267,8 @@ class JobAdmin(ReadOnlyAdmin):
         token = _mark([repr(rest)])
         if not changed and seen == token:
             return HttpResponse(status=204)
-        address = f"?{asked.urlencode()}"
-        return render(request, FRAGMENT, {**rest, "rows": changed, "token": token, "new_most": NEW_MOST, "address": address})
+        shown_now = {"rows": changed, "token": token, "new_most": NEW_MOST, "address": f"?{asked.urlencode()}"}
+        return render(request, FRAGMENT, {**rest, **shown_now, "list_query": asked.urlencode()})
 
 
 def _mark(parts: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from queue_app import clock
 from queue_app.admin.base import FastAdmin, ReadOnlyAdmin
 from queue_app.models import ApiKey, QueueSettings, User
-from queue_app.work import policy
+from queue_app.work import keys, policy
 
 RIGHTS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 HIGH_RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")  # given by superusers alone
@@ -49,9 +49,16 @@ class AuditedAdmin(FastAdmin):
 
 @admin.register(User)
 class AccountAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]
-    fieldsets = (*(UserAdmin.fieldsets or ()), ("Queue", {"fields": ("max_concurrent",)}))
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Personal info", {"fields": ("first_name", "email")}),
+        ("Permissions", {"fields": RIGHTS}),
+        ("Important dates", {"fields": ("last_login", "date_joined")}),
+        ("Queue", {"fields": ("max_concurrent",)}),
+    )
     list_display = ("username", "email", "is_active", "is_staff", "max_concurrent", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")
+    search_fields = ("username", "first_name", "email")
     audited = (*RIGHTS, "max_concurrent")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
@@ -108,8 +115,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     def delete_model(self, request: HttpRequest, obj: ApiKey) -> None:
         assert isinstance(request.user, User)
-        policy.audit("revoke API key", str(obj), at=clock.now(), actor=request.user, before={"scopes": obj.scopes}, of=obj.user)
-        super().delete_model(request, obj)
+        keys.revoke(obj, at=clock.now(), actor=request.user)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         with transaction.atomic():

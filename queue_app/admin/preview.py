@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -58,12 +59,12 @@ class Preview:
 
 
 @transaction.atomic
-def look(action: BulkAction) -> dict[str, Any]:
+def look(action: BulkAction, *, at: datetime) -> dict[str, Any]:
     """The context of a draft's page."""
     if action.total > MANY:  # the planner takes every array for a short one, and would look a million jobs up one by one
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_nestloop = off")
-    chosen = Selection(action)
+    chosen = Selection(action, at=at)
     shown = _LOOKS[Verb(action.verb)](chosen)
     owners = chosen.owners(*State)
     names = dict(User.objects.filter(pk__in=[pk for pk, _ in owners.most_common(OWNERS)]).values_list("pk", "username"))
@@ -96,15 +97,20 @@ def of_cancel(jobs: QuerySet[Job], count: Callable[..., int]) -> tuple[list[Line
     return lines, queued + running + unsure
 
 
-def of_retry(count: Callable[..., int], not_offered: Mapping[str, int]) -> tuple[list[Line], int]:
-    """The same of a retry; ``not_offered``: how many failed or cancelled ones are of which model that nobody offers now."""
+def of_retry(count: Callable[..., int], not_offered: Mapping[str, int], late: int) -> tuple[list[Line], int]:
+    """
+    The same of a retry. Of the failed and cancelled ones the deadline of ``late`` has passed; ``not_offered`` are the others of
+    each model that nobody offers now.
+    """
     ended, lost = count(State.FAILED, State.CANCELLED), sum(not_offered.values())
+    able = ended - lost - late
     lines = [
-        Line(ended - lost, "queued again", "Each at the end of its lane, with all its tries.", State.QUEUED, "Queued"),
+        Line(able, "queued again", "Each at the end of its lane, with all its tries.", State.QUEUED, "Queued"),
         _left(lost, f"{', '.join(sorted(not_offered))}: no provider offers it now.", "Not offered"),
+        _left(late, "Past its deadline: submit it as a new job with a later one.", "Too late"),
         _left(count(*State) - ended, "Only failed and cancelled jobs can be retried.", "Not for retry"),
     ]
-    return lines, ended - lost
+    return lines, able
 
 
 def _cancel(chosen: Selection) -> Preview:
@@ -117,10 +123,13 @@ def _cancel(chosen: Selection) -> Preview:
 def _retry(chosen: Selection) -> Preview:
     offered = room.available_models()
     not_offered: Counter[str] = Counter()
+    late = 0
     for part in chosen.among(State.FAILED, State.CANCELLED):
-        if part.model not in offered:
+        if part.late:
+            late += part.jobs
+        elif part.model not in offered:
             not_offered[part.model] += part.jobs
-    lines, acts_on = of_retry(chosen.count, not_offered)
+    lines, acts_on = of_retry(chosen.count, not_offered, late)
     needed = _price_today(chosen, offered)
     notes = []
     if needed:
@@ -169,7 +178,7 @@ def _clear(chosen: Selection) -> Preview:
         _left(chosen.count(*OPEN_STATES), "They have not ended yet.", "Still open"),
         _left(chosen.count(*TERMINAL_STATES) - in_view, "They were cleared before.", "Cleared"),
     ]
-    note = Note("No ticket and no file is touched.", "Retention decides about files, as always.")
+    note = Note("Tickets and files are not affected.")
     return _preview("Clear {}?", "Clear {}", "Keep them in view", chosen, lines, in_view, [note])
 
 
@@ -264,7 +273,7 @@ def _tickets_back(
 def _price_today(chosen: Selection, offered: Mapping[str, GenerationModel]) -> Counter[int]:
     """Tickets that a retry would reserve, by owner, at the prices of this moment."""
     needed: Counter[int] = Counter()
-    again = chosen.jobs.filter(state__in=(State.FAILED, State.CANCELLED), model__in=offered).order_by()
+    again = chosen.jobs.in_time(chosen.at).filter(state__in=(State.FAILED, State.CANCELLED), model__in=offered).order_by()
     for owner, model, parameters, jobs in again.values_list("owner", "model", "parameters").annotate(Count("pk")):
         needed[owner] += jobs * pricing.tickets(offered[model].unit, offered[model].tickets_per_unit, parameters)
     return needed

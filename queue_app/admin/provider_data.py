@@ -1,6 +1,5 @@
 """What providers were sent and answered, as far as it is kept, for those with the right to see it; no secret in it (I36)."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,12 +7,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.conf import settings
 
+from queue_app.admin import display, lookups
 from queue_app.models import Attempt, Job
 from queue_app.providers.base import ProviderError
 from queue_app.providers.registry import AdapterMissing
+from queue_app.rules import nesting
 from queue_app.work import submission
 
 MASK = "•••"
+TOO_DEEP = "… nested deeper than is shown"
 _SECRET = re.compile(
     r"token$|secret|passw|(^|[_-])(api[_-]?)?key$|(^|[_-])(auth|sig)$|authorization|signature|credential|cookie", re.IGNORECASE
 )
@@ -29,18 +31,23 @@ def of_attempts(job: Job, attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
             "remote": _pretty(attempt.remote) if attempt.remote else "",
             "error_kind": attempt.error_kind,
             "error": masked(attempt.error_message),
-            "lookups": attempt.lookups_none,
+            "lookups": lookups.shown(attempt),
         }
         for attempt in attempts
     ]
 
 
-def masked(value: Any) -> Any:
-    """The same value without secrets: of members named like one, of queries in addresses, and our own keys anywhere."""
+def masked(value: Any, levels: int = nesting.KEPT_MOST) -> Any:
+    """
+    The same value without secrets: of members named like one, of queries in addresses, and our own keys anywhere; what lies
+    deeper than ``levels`` is left out, so that no value is too deep to be shown.
+    """
+    if isinstance(value, (Mapping, list, tuple)) and not levels:
+        return TOO_DEEP
     if isinstance(value, Mapping):
-        return {name: MASK if _SECRET.search(str(name)) and inner else masked(inner) for name, inner in value.items()}
+        return {name: MASK if _SECRET.search(str(name)) and inner else masked(inner, levels - 1) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [masked(inner) for inner in value]
+        return [masked(inner, levels - 1) for inner in value]
     return _masked_text(value) if isinstance(value, str) else value
 
 
@@ -71,4 +78,4 @@ def _request(job: Job, attempt: Attempt) -> str:
 
 
 def _pretty(value: Any) -> str:
-    return json.dumps(masked(value), ensure_ascii=False, indent=2, sort_keys=True)
+    return display.as_json(masked(value), sort_keys=True)

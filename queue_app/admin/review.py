@@ -13,9 +13,9 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from queue_app import clock
-from queue_app.admin import display
+from queue_app.admin import display, lookups
 from queue_app.admin.base import OfJob
-from queue_app.admin.review_page import RIGHTS, lookups, shown
+from queue_app.admin.review_page import RIGHTS, shown
 from queue_app.models import ReviewItem, State, User
 from queue_app.rules import numbers
 from queue_app.work import decisions
@@ -83,7 +83,7 @@ class ReviewItemAdmin(OfJob):
 
     @admin.display(description="Look-ups")
     def looked_up(self, item: ReviewItem) -> str:
-        return lookups(item.attempt) if item.attempt and item.job.state == State.UNKNOWN else "–"
+        return lookups.in_short(item.attempt) if item.attempt and item.job.state == State.UNKNOWN else "–"
 
     @admin.display(description="Tickets held")
     def tickets(self, item: ReviewItem) -> str:
@@ -189,7 +189,7 @@ def _find(object_id: str) -> ReviewItem | None:
 
 
 def _typed(request: HttpRequest, name: str) -> str:
-    return request.POST.get(name, "").replace("\x00", "").strip()
+    return request.POST.get(name, "").strip()
 
 
 def _jobs(count: int) -> str:

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from queue_app.admin import display, job_page, provider_data
+from queue_app.admin import display, job_page, lookups, provider_data
 from queue_app.admin.job_facts import money
-from queue_app.models import Attempt, BulkAction, ReviewItem, State, User
+from queue_app.models import BulkAction, ReviewItem, State, User
 from queue_app.work import decisions
 from queue_app.work.roles import Right
 
@@ -29,7 +29,8 @@ def shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
         "sent": display.when(attempt.called_at) if attempt and attempt.called_at else "",
         "sent_ago": display.ago(at - attempt.called_at) if attempt and attempt.called_at else "",
         "slot_until": _slot_until(item, at),
-        "lookups": lookups(attempt) if attempt else "",
+        "lookups": lookups.in_short(attempt) if attempt else "",
+        "looks": lookups.shown(attempt) if attempt else [],
         "decide_in": display.ago(item.decide_by - at) if item.decide_by else "",
         "then": decisions.after_another_try(job) if undecided else "",
         "tries": attempt.number if attempt else 0,
@@ -40,16 +41,6 @@ def shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
         if user.has_perm(Right.SEE_PROVIDER_DATA)
         else None,
     }
-
-
-def lookups(attempt: Attempt) -> str:
-    """What asking the provider for the task has brought."""
-    if not attempt.account.can_look_up:
-        return "cannot be asked for it"
-    if not attempt.looked_up_at:
-        return "not answered yet"
-    times = {1: "once", 2: "twice"}.get(attempt.lookups_none, f"{attempt.lookups_none} times")
-    return f"not in its list, asked {times}"
 
 
 def _slot_until(item: ReviewItem, at: datetime) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import (
@@ -25,13 +26,17 @@ from queue_app.models import BulkAction, Job, LedgerEntry, LedgerTransaction, Re
 
 @dataclass(frozen=True)
 class Part:
-    """Jobs that are alike in all that a preview asks of them, the tickets of a try each, and their estimated cost."""
+    """
+    Jobs that are alike in all that a preview asks of them, the tickets of a try each, and their estimated cost. ``late``: their
+    deadline has passed.
+    """
 
     state: State
     owner: int
     model: str
     priority: int
     in_view: bool
+    late: bool
     jobs: int
     tickets: int
     usd: Decimal
@@ -40,14 +45,16 @@ class Part:
 class Selection:
     """The jobs of a bulk action."""
 
-    def __init__(self, action: BulkAction):
-        self.action = action
+    def __init__(self, action: BulkAction, *, at: datetime):
+        self.action, self.at = action, at
         numbers = BulkAction.objects.filter(pk=action.pk).values(
             number=Func(F("job_ids"), function="unnest", output_field=BigIntegerField())
         )
-        self.jobs: QuerySet[Job] = Job.objects.filter(pk__in=numbers)
+        self.jobs = Job.objects.filter(pk__in=numbers)
         in_view = ExpressionWrapper(Q(archived_at=None), output_field=BooleanField())
-        alike = self.jobs.order_by().annotate(in_view=in_view).values_list("state", "owner", "model", "priority", "in_view")
+        late = ExpressionWrapper(Q(deadline__isnull=False, deadline__lte=at), output_field=BooleanField())
+        marked = self.jobs.order_by().annotate(in_view=in_view, late=late)
+        alike = marked.values_list("state", "owner", "model", "priority", "in_view", "late")
         sums = alike.annotate(Count("pk"), Sum("tickets"), Sum("usd_estimate"))
         self.parts = [Part(State(state), *rest) for state, *rest in sums]
 

@@ -1,5 +1,6 @@
 """Who calls, and what their key allows."""
 
+import re
 from datetime import timedelta
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
@@ -7,19 +8,28 @@ from typing import TYPE_CHECKING, Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
-from knox.settings import CONSTANTS
+from knox.settings import CONSTANTS, knox_settings
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from queue_app import clock
 from queue_app.models import ApiKey, User
+from queue_app.work.policy import known_as
 from queue_app.work.roles import Right
 
 if TYPE_CHECKING:  # REST_FRAMEWORK names this module, and the views module reads REST_FRAMEWORK while it is imported
     from rest_framework.views import APIView
 
+VIA = "API"  # how histories and the audit say that the API was asked
 USED_EVERY = timedelta(minutes=1)  # how exactly ``last_used_at`` is kept
+_KEY = f"{re.escape(knox_settings.TOKEN_PREFIX)}[0-9a-f]{{{knox_settings.AUTH_TOKEN_CHARACTER_LENGTH}}}"
+_WITH_A_KEY = re.compile(rf"\s*(?i:{re.escape(knox_settings.AUTH_HEADER_PREFIX)})\s+{_KEY}\s*".encode())
+
+
+def names_a_key(authorization: bytes) -> bool:
+    """Whether this header is written as one with a key of ours is; whether there is such a key is not asked."""
+    return _WITH_A_KEY.fullmatch(authorization) is not None
 
 
 class ApiKeyAuthentication(TokenAuthentication):  # type: ignore[misc]  # django-rest-knox is untyped
@@ -79,7 +89,7 @@ def caller(request: Request) -> User:
 
 def actor(request: Request) -> str:
     """The name under which the caller's acts are written into histories."""
-    return f"{caller(request).username} by API"
+    return known_as(caller(request), VIA)
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -2,17 +2,16 @@
 
 from typing import Any
 
+from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from queue_app import clock, lifecycle
 from queue_app.api import answers, shapes
-from queue_app.api.authentication import actor, caller, operates
-from queue_app.api.idempotency import once
-from queue_app.api.views import IDEMPOTENCY_KEY, View
-from queue_app.api.views import answers as answered
+from queue_app.api.authentication import VIA, caller, operates
+from queue_app.api.idempotency import Made, once
+from queue_app.api.views import View, call
 from queue_app.insight.batches import standing
 from queue_app.models import Batch
 from queue_app.models.job import BatchQuerySet
@@ -20,7 +19,7 @@ from queue_app.work import batches, policy
 
 
 class BatchDetail(View):
-    @extend_schema(operation_id="batches_read", responses=answered(shapes.BatchOut, 404))
+    @call("batches_read", shapes.BatchOut, 404)
     def get(self, request: Request, pk: int) -> Response:
         """One batch: its jobs by status, its cost, and the time until the last is done."""
         found = Batch.objects.of(caller(request)).select_related("owner")
@@ -28,17 +27,17 @@ class BatchDetail(View):
 
 
 class CancelBatch(View):
-    @extend_schema(operation_id="batches_cancel", request=None, responses=answered(shapes.BatchCancelOut, 404))
+    @call("batches_cancel", shapes.BatchCancelOut, 404)
     def post(self, request: Request, pk: int) -> Response:
         """Stop all its open jobs as far as they can be stopped."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
-        verdicts = batches.cancel(batch, at=clock.now(), actor=actor(request))
+        verdicts = batches.cancel(batch, at=clock.now(), actor=caller(request), via=VIA)
         told = {verdict.value: verdicts[verdict] for verdict in lifecycle.Verdict}
         return Response({**batch_answer(batch, request), "verdicts": told})
 
 
 class PauseBatch(View):
-    @extend_schema(operation_id="batches_pause", request=None, responses=answered(shapes.BatchOut, 404))
+    @call("batches_pause", shapes.BatchOut, 404)
     def post(self, request: Request, pk: int) -> Response:
         """No later claim takes a job of it; what runs goes on."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
@@ -47,7 +46,7 @@ class PauseBatch(View):
 
 
 class ResumeBatch(View):
-    @extend_schema(operation_id="batches_resume", request=None, responses=answered(shapes.BatchOut, 404))
+    @call("batches_resume", shapes.BatchOut, 404)
     def post(self, request: Request, pk: int) -> Response:
         """Its jobs may be claimed again; they have kept their places."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
@@ -56,21 +55,16 @@ class ResumeBatch(View):
 
 
 class RetryBatch(View):
-    @extend_schema(
-        operation_id="batches_retry_failed",
-        request=None,
-        parameters=[IDEMPOTENCY_KEY],
-        responses=answered(shapes.BatchOut, 400, 402, 404, 409, 422),
-    )
-    def post(self, request: Request, pk: int) -> Response:
+    @call("batches_retry_failed", shapes.BatchOut, 402, 404, 409, 422, repeatable=True)
+    def post(self, request: Request, pk: int) -> HttpResponseBase:
         """Queue its failed jobs again at today's price: all or none."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
 
-        def retry() -> Batch:
-            batches.retry_failed(batch, at=clock.now(), actor=actor(request))
-            return batch
+        def retry() -> Made:
+            batches.retry_failed(batch, at=clock.now(), actor=caller(request), via=VIA)
+            return {"batch": batch.pk}
 
-        return once(request, None, status=200, do=retry, render=lambda batch: batch_answer(batch, request))
+        return once(request, status=200, do=retry, render=lambda _: batch_answer(batch, request))
 
 
 def batches_to_change(request: Request) -> BatchQuerySet:

@@ -1,30 +1,40 @@
 """Every refusal of the API as ``application/problem+json``: one table from exception to status and code."""
 
+import sys
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from math import ceil
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import is_valid_path
 from django.utils.module_loading import import_string
 from django.views import defaults
 from rest_framework import exceptions
-from rest_framework.response import Response
 
+from queue_app import database
 from queue_app.lifecycle import MoveRefused
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work.intake import IntakeRefused, ModelNotAvailable
+from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
 CONTENT_TYPE = "application/problem+json"
+BELOW = "/api/"
+ERRORS_MOST = 100  # in one answer; what is wrong beyond them is found when these are mended
+NAME_MOST, MESSAGE_MOST = 120, 1_000  # characters of a field's name, which is the client's, and of what is said of it
+ASK_AGAIN_SECONDS = 1
+DATABASE_BACK_SECONDS = 5  # a restart takes that long, a fail-over a little more
 
 
 class BodyTooLarge(exceptions.APIException):
-    """The body has more bytes than the API takes."""
+    """The body has more bytes than the site takes."""
 
     status_code = 413
     default_code = "body_too_large"
+    default_detail = f"A body has at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes; send it in parts."
 
 
 class KeyReused(Exception):
@@ -44,6 +54,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.NotAuthenticated: (401, "not_authenticated", "Not authenticated"),
     exceptions.AuthenticationFailed: (401, "not_authenticated", "Not authenticated"),
     NotEnoughTickets: (402, "not_enough_tickets", "Not enough tickets"),
+    KindRestricted: (403, "kind_restricted", "The kind is restricted"),
     exceptions.PermissionDenied: (403, "permission_denied", "Not allowed"),
     DjangoPermissionDenied: (403, "permission_denied", "Not allowed"),
     Http404: (404, "not_found", "Not found"),
@@ -60,26 +71,77 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
 }
 for _path in settings.API_REFUSALS:  # other applications' exceptions, by the names of their tables
     TABLE |= import_string(_path)
-CODES = sorted({code for _, code, _ in TABLE.values()} | {"internal_error"})
+# what is refused before a call of the API is reached, or fails: status, code, title, what to do
+BEFORE: dict[int, tuple[str, str, str]] = {
+    400: ("malformed_request", "The request cannot be read", "Its address, a header or its body is not what HTTP allows."),
+    403: ("permission_denied", "Not allowed", "You may not do this."),
+    404: ("not_found", "Not found", "There is nothing at this address."),
+    405: ("method_not_allowed", "Method not allowed", "This address does not take this method."),
+    413: ("body_too_large", "The body is too large", str(BodyTooLarge.default_detail)),
+    500: ("internal_error", "Internal error", "This is our fault, not yours; it has been written down."),
+    503: (
+        "database_unavailable",
+        "Database unavailable",
+        f"The database connection was lost during this request. Repeat the request in {DATABASE_BACK_SECONDS} seconds; "
+        "with the same Idempotency-Key it runs once.",
+    ),
+}
+_RETRY = {"Retry-After": str(DATABASE_BACK_SECONDS)}
+CODES = sorted({code for _, code, _ in TABLE.values()} | {code for code, *_ in BEFORE.values()})
 
 
-def problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
+def problem(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """Answer for ``error``; ``None`` for a fault of ours, which goes on to the log and the 500 page."""
+    if database.is_gone(error):
+        return JsonResponse(refusal(503), status=503, headers=_RETRY, content_type=CONTENT_TYPE)
     known = next((answer for kind, answer in TABLE.items() if isinstance(error, kind)), None)
     if known is None:
         return None
     status, code, title = known
-    many = getattr(context.get("view"), "many_jobs", False)
-    found = [{"field": field, "message": message} for field, message in _errors(error, many)]
-    body: dict[str, Any] = document(status, code, title, _detail(error, found), found)
-    headers = {}
+    wrong = list(islice(named(error, many=getattr(context.get("view"), "many_jobs", False)), ERRORS_MOST + 1))
+    found = [{"field": _clipped(field, NAME_MOST), "message": _clipped(message, MESSAGE_MOST)} for field, message in wrong]
+    body: dict[str, Any] = document(status, code, title, _detail(error, found), found[:ERRORS_MOST])
     if isinstance(error, NotEnoughTickets):
         body |= error.facts
-    if isinstance(error, exceptions.Throttled):
-        headers["Retry-After"] = str(max(1, ceil(getattr(error, "wait", None) or 1)))
-    if auth_header := getattr(error, "auth_header", None):
-        headers["WWW-Authenticate"] = auth_header
-    return Response(body, status=status, headers=headers, content_type=CONTENT_TYPE)
+    return JsonResponse(body, status=status, headers=_headers(error), content_type=CONTENT_TYPE)
+
+
+def refusal(status: int, detail: str = "") -> dict[str, Any]:
+    """The document of what is refused before a call of the API is reached; of a status that is in no table, the nearest."""
+    code, title, otherwise = BEFORE.get(status) or BEFORE[400 if status < 500 else 500]
+    return document(status, code, title, detail or otherwise)
+
+
+def turn_into_problem(request: HttpRequest, response: HttpResponse) -> None:
+    """Put a problem in the place of whatever page an answer to an address of the API carries."""
+    detail = ""
+    if response.status_code == 404:
+        right = f"{request.path}/"
+        meant = f" Did you mean {right} (with the slash)?" if is_valid_path(right) else ""
+        detail = f"There is nothing at {_clipped(request.path, NAME_MOST)}.{meant}"
+    response.content = JsonResponse(refusal(response.status_code, detail)).content
+    response["Content-Type"] = CONTENT_TYPE
+    response["Content-Length"] = str(len(response.content))
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """The site's page for a fault of ours, which is in the log; and, since that is none, for a database that went away."""
+    if database.is_gone(sys.exc_info()[1]):
+        return HttpResponse(render_to_string("503.html"), status=503, headers=_RETRY)
+    return defaults.server_error(request)
+
+
+def named(error: Exception, *, many: bool) -> Iterator[tuple[str, str]]:
+    """What is wrong, by field as the client knows it; ``many``: the body is a list of jobs."""
+    if isinstance(error, (IntakeRefused, ModelNotAvailable, KindRestricted)):
+        for one in error.problems:
+            yield (one.field if one.index is None or not many else f"jobs[{one.index}].{one.field}"), one.message
+    elif hasattr(error, "problems"):  # of another application's table
+        yield from ((one.field, one.message) for one in error.problems)
+    elif isinstance(error, exceptions.ValidationError):
+        yield from _flat(error.detail, "")
+    elif isinstance(error, DjangoValidationError):
+        yield from _flat(error.message_dict if hasattr(error, "error_dict") else error.messages, "")
 
 
 def document(status: int, code: str, title: str, detail: str, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
@@ -94,43 +156,28 @@ def document(status: int, code: str, title: str, detail: str, errors: list[dict[
     }
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """The site's answer to an unknown address: a problem under ``/api/``, Django's page elsewhere."""
-    if request.path.startswith("/api/"):
-        return JsonResponse(
-            document(404, "not_found", "Not found", f"There is nothing at {request.path}."), status=404, content_type=CONTENT_TYPE
-        )
-    return defaults.page_not_found(request, exception)
-
-
-def server_error(request: HttpRequest) -> HttpResponseBase:
-    """The site's answer to a fault of ours; it is in the log."""
-    if request.path.startswith("/api/"):
-        body = document(500, "internal_error", "Internal error", "This is our fault, not yours; it has been written down.")
-        return JsonResponse(body, status=500, content_type=CONTENT_TYPE)
-    return defaults.server_error(request)
-
-
 def _detail(error: Exception, found: list[dict[str, str]]) -> str:
     if isinstance(error, Http404):
         return "There is nothing here that you may see."
     if found:
-        return " ".join(f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in found[:5])
+        first = " ".join(f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in found[:5])
+        return f"{first} And more: the first {ERRORS_MOST} are listed." if len(found) > ERRORS_MOST else first
     return str(getattr(error, "detail", error))
 
 
-def _errors(error: Exception, many: bool) -> Iterator[tuple[str, str]]:
-    if isinstance(error, IntakeRefused):
-        for one in error.problems:
-            yield (f"jobs[{one.index}].{one.field}" if many and one.field != "jobs" else one.field), one.message
-    elif hasattr(error, "problems"):  # of another application's table
-        yield from ((one.field, one.message) for one in error.problems)
-    elif isinstance(error, ModelNotAvailable):
-        yield (f"jobs[{error.index}].model" if many else "model"), str(error)
-    elif isinstance(error, exceptions.ValidationError):
-        yield from _flat(error.detail, "")
-    elif isinstance(error, DjangoValidationError):
-        yield from _flat(error.message_dict if hasattr(error, "error_dict") else error.messages, "")
+def _headers(error: Exception) -> dict[str, str]:
+    headers = {}
+    if isinstance(error, exceptions.Throttled):
+        headers["Retry-After"] = str(max(1, ceil(getattr(error, "wait", None) or 1)))
+    if isinstance(error, TwinStillRunning):
+        headers["Retry-After"] = str(ASK_AGAIN_SECONDS)
+    if auth_header := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = auth_header
+    return headers
+
+
+def _clipped(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _flat(detail: Any, path: str) -> Iterator[tuple[str, str]]:

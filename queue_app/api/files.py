@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import PurePosixPath
-from typing import Any
 from uuid import UUID
 
 from django.core.files import File
@@ -19,12 +18,14 @@ from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, S
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
 from drf_spectacular.utils import extend_schema
-from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from queue_app.api import errors, ranges
 from queue_app.api.authentication import HasScope
+from queue_app.api.negotiation import OneType
+from queue_app.api.reading import Query
+from queue_app.api.views import Strict, takes
 from queue_app.models import Asset, Job, User
 
 log = logging.getLogger(__name__)
@@ -33,23 +34,20 @@ CHUNK_BYTES = 256 * 1024
 PAGE_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 
 
-class AnyType(BaseContentNegotiation):
-    """A file has one type, whatever the client would like better; refusals are JSON."""
+class FileQuery(Query):
+    """How a file is sent."""
 
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
+    download = serializers.ChoiceField(["0", "1"], required=False)
 
 
 @extend_schema(exclude=True)
-class AssetFile(APIView):
-    """One stored file. ``?download=1`` lets browsers save it; 404 for strangers, 410 once retention took it."""
+class AssetFile(Strict):
+    """One stored file. ``?download=1`` lets browsers save it; 404 for strangers, 410 where its row says that it has expired."""
 
-    content_negotiation_class = AnyType
+    content_negotiation_class = OneType
     permission_classes = (HasScope,)  # nobody is told to log in: who may not see it is told that there is nothing
 
+    @takes(FileQuery)
     def get(self, request: Request, asset_id: UUID, name: str) -> HttpResponseBase:
         asset = _readable(request, asset_id)
         if asset.expired_at:

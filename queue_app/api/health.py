@@ -2,7 +2,7 @@
 
 from threading import Event
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
@@ -25,14 +25,15 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """
-    200 once migrations, seeds and a worker's heartbeat of the last 10 s are there; else 503 with what is missing.
+    200 once migrations, seeds and a worker's heartbeat of the last 10 s are there, and the leading dispatcher has come round
+    within them; else 503 with what is missing.
 
     Names the models whose vendor's key is not set: those that the studio makes, and those that nobody makes.
     """
     try:
         missing = _missing()
         routes = room.look_up_routes() if "migrations" not in missing else NO_ROUTES
-    except DatabaseError:
+    except Error:
         missing, routes = {"database": "PostgreSQL does not answer."}, NO_ROUTES
     answer = {
         "status": "not ready" if missing else "ready",
@@ -50,8 +51,14 @@ def _missing() -> dict[str, str]:
     missing = {}
     if not (QueueSettings.objects.exists() and Kind.objects.exists() and GenerationModel.objects.exists()):
         missing["seeds"] = "Run `manage.py seed_catalogue`."
-    if not WorkerProcess.objects.filter(beat_at__gt=clock.now() - ALIVE).exists():
+    alive_since = clock.now() - ALIVE
+    if not WorkerProcess.objects.filter(beat_at__gt=alive_since).exists():
         missing["worker"] = f"No worker was heard of in the last {ALIVE.seconds} s. Run `manage.py runworker`."
+    elif not WorkerProcess.objects.filter(leader=True, turned_at__gt=alive_since).exists():
+        missing["dispatcher"] = (
+            f"No dispatcher has finished a round in the last {ALIVE.seconds} s. No dispatcher leads yet, the leader is stuck, "
+            "or a long transaction locks the queue settings."
+        )
     return missing
 
 

@@ -4,18 +4,22 @@ One request, one effect, one answer (I29): repeating a request with the same Ide
 The record is written in the very transaction that does the work. A twin that comes meanwhile waits at the record's unique
 index: once the first commits, the twin reads its answer; had the first been refused or died, nothing of it is left and the twin
 does the work itself. So a crash between the work and the answer loses neither, and a refusal leaves the key free.
+
+The answer is rendered after the commit, when no lock is held any more. Whoever renders it first stores it: the first request, or
+a twin when the first died before it could. All others send these very bytes.
 """
 
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import OperationalError, connection, transaction
+from django.http import HttpResponse
 from psycopg2.errors import LockNotAvailable
 from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from queue_app import clock
 from queue_app.api.authentication import caller
@@ -25,29 +29,51 @@ from queue_app.models import IdempotencyRecord
 HEADER = "Idempotency-Key"
 LONGEST = 255
 WAIT_SECONDS = 10  # for a twin that is still at work
-T = TypeVar("T")
+Made = dict[str, Any]
+"""What came of the work, in plain JSON: numbers of rows, and what can be known only while it is done."""
 
 
-def once(request: Request, body: Any, *, status: int, do: Callable[[], T], render: Callable[[T], Any]) -> Response:
+def once(request: Request, *, status: int, do: Callable[[], Made], render: Callable[[Made], dict[str, Any]]) -> HttpResponse:
     """
-    Do the work and answer with ``render`` of it; with an Idempotency-Key at most once, replaying the stored answer after that.
+    Do the work and answer with ``render`` of what it made; with an Idempotency-Key at most once, replaying the stored answer
+    after that. Where something was created, ``Location`` says where it is: the answer's ``url``, or its link to itself.
 
-    :param body: what was asked, as parsed; ``None`` for a request without a body.
     :raises KeyReused: the key was used for another request. :raises TwinStillRunning: the first has not answered in 10 s.
     """
     key = _key(request)
     if key is None:
-        return Response(render(do()), status)
-    fingerprint = _fingerprint(request, body)
+        return _answer(JSONRenderer().render(render(do())), status)
+    fingerprint = _fingerprint(request)
     with transaction.atomic(durable=True):
         record = _open(request, key, fingerprint)
-        if record.status is not None:
-            if record.body_sha256 != fingerprint:
-                raise KeyReused(f"{HEADER} “{key}” was used for another request. Use a new key for a new request.")
-            return Response(record.answer, record.status, headers={"Idempotent-Replayed": "true"})
-        record.status, record.answer = status, render(do())
-        record.save(update_fields=["status", "answer"])
-    return Response(record.answer, status)
+        is_first = record.status is None
+        if is_first:
+            record.status, record.made = status, do()
+            record.save(update_fields=["status", "made"])
+        elif record.body_sha256 != fingerprint:
+            raise KeyReused(f"{HEADER} “{key}” was used for another request. Use a new key for a new request.")
+    response = _answer(_stored(record, render), record.status or status)
+    if not is_first:
+        response["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _stored(record: IdempotencyRecord, render: Callable[[Made], dict[str, Any]]) -> bytes:
+    """The answer's bytes: rendered and stored by the first to come here, the same for all."""
+    if record.answer is None:
+        rendered = JSONRenderer().render(render(record.made or {})).decode()
+        IdempotencyRecord.objects.filter(pk=record.pk, answer=None).update(answer=rendered)
+        record.refresh_from_db(fields=["answer"])
+    assert record.answer is not None  # stored above, by us or by a twin
+    return record.answer.encode()
+
+
+def _answer(body: bytes, status: int) -> HttpResponse:
+    response = HttpResponse(body, status=status, content_type="application/json")
+    if status == 201:
+        made = json.loads(body)
+        response["Location"] = made.get("url") or made["links"]["self"]
+    return response
 
 
 def _key(request: Request) -> str | None:
@@ -57,9 +83,9 @@ def _key(request: Request) -> str | None:
     return key
 
 
-def _fingerprint(request: Request, body: Any) -> str:
+def _fingerprint(request: Request) -> str:
     """What makes two requests the same: method, path with query, and the body's meaning, whatever its spelling."""
-    meaning = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    meaning = json.dumps(request.data or None, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{request.method} {request.get_full_path()}\n{meaning}".encode()).hexdigest()
 
 

@@ -1,25 +1,23 @@
 """Calls about jobs: submit, list, read, cancel, retry."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
+from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from queue_app import clock, lifecycle, tickets
-from queue_app.api import answers, serializers, shapes
-from queue_app.api.authentication import actor, caller, operates
-from queue_app.api.idempotency import once
-from queue_app.api.reading import asked, asked_by_query
-from queue_app.api.views import IDEMPOTENCY_KEY, PAGING, Pages, View, page_of
-from queue_app.api.views import answers as answered
+from queue_app import clock, tickets
+from queue_app.api import answers, errors, reading, serializers, shapes
+from queue_app.api.authentication import VIA, actor, caller, operates
+from queue_app.api.idempotency import Made, once
+from queue_app.api.views import Pages, View, call, page_of
 from queue_app.lifecycle import Verdict
-from queue_app.models import Batch, Job, JobEvent, User
+from queue_app.models import Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
-from queue_app.work import intake
+from queue_app.work import intake, jobs
 
 MEANING = {
     Verdict.CANCELLED: "It is cancelled; nothing is charged.",
@@ -29,50 +27,71 @@ MEANING = {
 BEYOND_STOPPING = "It cannot be stopped; if it is delivered it is charged."
 
 
-class Jobs(View):
-    @extend_schema(
-        operation_id="jobs_list",
-        parameters=[serializers.JobQuery, *PAGING],
-        responses=answered(page_of(shapes.JobOut, "Job"), 400),
-    )
+# parameter: the column of a job that it asks for
+NARROWED_BY = {
+    "model": "model",
+    "kind": "kind",
+    "campaign": "batch",
+    "batch": "batch",
+    "created_after": "queued_at__gte",
+    "created_before": "queued_at__lt",
+    "completed_after": "ended_at__gte",
+    "completed_before": "ended_at__lt",
+}
+
+
+class Submits(View):
+    """A call that takes jobs in."""
+
+    def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterator[reading.Wrong]:
+        drafts = [serializers.draft(one) for one in (readable.get("jobs", []) if self.many_jobs else [readable])]
+        found = intake.problems(caller(request), drafts, at=clock.now())
+        return errors.named(intake.IntakeRefused(found), many=self.many_jobs)
+
+
+class Jobs(Submits):
+    @call("jobs_list", page_of(shapes.JobOut, "Job"), query=serializers.JobQuery)
     def get(self, request: Request) -> Response:
         """The caller's jobs, newest first; staff see everybody's."""
-        query = asked_by_query(request, serializers.JobQuery)
         found = answers.visible(Job.objects.of(caller(request)))
-        if "status" in query:
-            found = found.with_status(query["status"])
-        for name, column in (("model", "model"), ("kind", "kind"), ("campaign", "batch")):
-            if name in query:
-                found = found.filter(**{column: query[name]})
-        if words := query.get("search", "").strip():
-            found = found.search(words)
+        for name, value in self.query.items():
+            if name == "status":
+                found = found.with_status(*value)
+            elif name == "search":
+                found = found.search(value)
+            elif name in NARROWED_BY:
+                found = found.filter(**{NARROWED_BY[name]: value})
         pages = Pages("-id")
         rows = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(answers.jobs(rows, request, at=clock.now()))
 
-    @extend_schema(
-        operation_id="jobs_create",
-        request=serializers.JobAsked,
-        parameters=[IDEMPOTENCY_KEY, serializers.DryRun],
-        responses={**answered(shapes.JobOut, 400, 402, 409, 413, 415, 422, status=201), 200: shapes.PriceOut},
+    @call(
+        "jobs_create",
+        shapes.JobOut,
+        402,
+        409,
+        422,
+        status=201,
+        query=serializers.DryRun,
+        body=serializers.JobAsked,
+        priced=shapes.PriceOut,
+        repeatable=True,
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponseBase:
         """Submit one job; with `?dry_run=true` only price it."""
-        given = asked(request, serializers.JobAsked)
-        draft = serializers.draft(given)
-        user, at = caller(request), clock.now()
-        if asked_by_query(request, serializers.DryRun)["dry_run"]:
+        draft, user, at = serializers.draft(self.given), caller(request), clock.now()
+        if self.query["dry_run"]:
             (job,) = intake.price(user, [draft], at=at)
-            return Response(shapes.render(shapes.PriceOut, _price(user, job)))
+            return Response(shapes.render(shapes.PriceOut, {**_priced(job), **_bill(user, [job])}))
 
-        def submit() -> Job:
-            return intake.enqueue(user, [draft], at=at, actor=actor(request))[1][0]
+        def submit() -> Made:
+            return {"job": intake.enqueue(user, [draft], at=at, actor=actor(request))[1][0].pk}
 
-        return once(request, request.data, status=201, do=submit, render=lambda job: answers.job(job, request, at=at))
+        return once(request, status=201, do=submit, render=lambda made: _job(made["job"], request))
 
 
 class JobDetail(View):
-    @extend_schema(operation_id="jobs_read", responses=answered(shapes.JobOut, 404))
+    @call("jobs_read", shapes.JobOut, 404)
     def get(self, request: Request, pk: int) -> Response:
         """One job in full: where it is, why it waits, what it cost, what came of it."""
         job = get_object_or_404(answers.visible(Job.objects.of(caller(request))), pk=pk)
@@ -80,7 +99,7 @@ class JobDetail(View):
 
 
 class JobEvents(View):
-    @extend_schema(operation_id="jobs_events", parameters=PAGING, responses=answered(page_of(shapes.EventOut, "Event"), 400, 404))
+    @call("jobs_events", page_of(shapes.EventOut, "Event"), 404, query=reading.PageQuery)
     def get(self, request: Request, pk: int) -> Response:
         """The job's history, oldest first."""
         job = get_object_or_404(Job.objects.of(caller(request)), pk=pk)
@@ -90,58 +109,66 @@ class JobEvents(View):
 
 
 class CancelJob(View):
-    @extend_schema(operation_id="jobs_cancel", request=None, responses=answered(shapes.CancelOut, 404))
+    @call("jobs_cancel", shapes.CancelOut, 404)
     def post(self, request: Request, pk: int) -> Response:
         """Stop a job as far as it can be stopped; asked again, it answers the same."""
         job = get_object_or_404(jobs_to_change(request), pk=pk)
-        verdict = lifecycle.cancel([job.pk], at=clock.now(), actor=actor(request))[job.pk]
-        job = answers.visible(Job.objects.all()).get(pk=pk)
-        told = answers.job(job, request, at=clock.now())
+        verdict = jobs.cancel(job, at=clock.now(), actor=caller(request), via=VIA)
+        told = _job(pk, request)
         beyond = verdict == Verdict.REQUESTED and not told["can_be_stopped"]
         return Response({"verdict": verdict.value, "message": BEYOND_STOPPING if beyond else MEANING[verdict], **told})
 
 
 class RetryJob(View):
-    @extend_schema(
-        operation_id="jobs_retry",
-        request=None,
-        parameters=[IDEMPOTENCY_KEY],
-        responses=answered(shapes.JobOut, 400, 402, 404, 409, 422),
-    )
-    def post(self, request: Request, pk: int) -> Response:
+    @call("jobs_retry", shapes.JobOut, 402, 404, 409, 422, repeatable=True)
+    def post(self, request: Request, pk: int) -> HttpResponseBase:
         """Queue a failed or cancelled job again, at today's price."""
         job = get_object_or_404(jobs_to_change(request), pk=pk)
-        at = clock.now()
 
-        @transaction.atomic
-        def retry() -> Job:
-            intake.retry(Job.objects.filter(pk=job.pk).lock_for_retry(), at=at, actor=actor(request))
-            return answers.visible(Job.objects.all()).get(pk=pk)
+        def retry() -> Made:
+            jobs.retry(job, at=clock.now(), actor=caller(request), via=VIA)
+            return {"job": job.pk}
 
-        return once(request, None, status=200, do=retry, render=lambda job: answers.job(job, request, at=at))
+        return once(request, status=200, do=retry, render=lambda made: _job(made["job"], request))
 
 
-class JobsBatch(View):
+class JobsBatch(Submits):
     many_jobs = True
 
-    @extend_schema(
-        operation_id="jobs_batch_create",
-        request=serializers.BatchAsked,
-        parameters=[IDEMPOTENCY_KEY],
-        responses=answered(shapes.BatchMadeOut, 400, 402, 409, 413, 415, 422, status=201),
+    @call(
+        "jobs_batch_create",
+        shapes.BatchMadeOut,
+        402,
+        409,
+        422,
+        status=201,
+        query=serializers.DryRun,
+        body=serializers.BatchAsked,
+        priced=shapes.BatchPriceOut,
+        repeatable=True,
     )
-    def post(self, request: Request) -> Response:
-        """Submit 1 to 1,000 jobs as one batch: all or nothing."""
-        given = asked(request, serializers.BatchAsked)
-        drafts = [serializers.draft(dict(one)) for one in given["jobs"]]
+    def post(self, request: Request) -> HttpResponseBase:
+        """Submit 1 to 1,000 jobs as one batch: all or nothing; with `?dry_run=true` only price them."""
+        drafts = [serializers.draft(one) for one in self.given["jobs"]]
         user, at = caller(request), clock.now()
+        if self.query["dry_run"]:
+            jobs = intake.price(user, drafts, at=at)
+            facts = {"batch": None, "jobs": [_priced(job) for job in jobs], "total": len(jobs), "cost": _cost(jobs, held=False)}
+            return Response(shapes.render(shapes.BatchPriceOut, facts | _bill(user, jobs)))
 
-        def submit() -> tuple[Batch, list[Job]]:
-            batch, jobs = intake.enqueue(user, drafts, at=at, actor=actor(request), batch_name=given.get("name") or "")
+        def submit() -> Made:
+            batch, _ = intake.enqueue(
+                user,
+                drafts,
+                at=at,
+                actor=actor(request),
+                batch_name=self.given.get("name") or "",
+                max_concurrent=self.given.get("max_concurrent"),
+            )
             assert batch is not None  # a name was given
-            return batch, jobs
+            return {"batch": batch.pk}
 
-        return once(request, request.data, status=201, do=submit, render=lambda made: _made(*made, request))
+        return once(request, status=201, do=submit, render=lambda made: _made(made["batch"], request))
 
 
 def jobs_to_change(request: Request) -> JobQuerySet:
@@ -150,30 +177,45 @@ def jobs_to_change(request: Request) -> JobQuerySet:
     return Job.objects.of(user) if operates(request) else Job.objects.filter(owner=user)
 
 
-def _price(user: User, job: Job) -> dict[str, Any]:
-    available = tickets.balances(user)["available"]
+def _job(pk: int, request: Request) -> dict[str, Any]:
+    return answers.job(answers.visible(Job.objects.all()).get(pk=pk), request, at=clock.now())
+
+
+def _priced(job: Job) -> dict[str, Any]:
+    """What a job that was not queued would be."""
+    names = ("parameters", "priority", "priority_reasons", "preview")
     return {
-        "dry_run": True,
         "model": job.model_id,
         "kind": job.kind_id,
-        "parameters": job.parameters,
-        "priority": job.priority,
-        "priority_reasons": job.priority_reasons,
-        "preview": job.preview,
+        **{name: getattr(job, name) for name in names},
         "cost": answers.cost(job),
-        "wallet": {"available": available, "after": available - job.tickets},
-        "affordable": job.tickets <= available,
     }
 
 
-def _made(batch: Batch, jobs: list[Job], request: Request) -> dict[str, Any]:
-    held = sum(job.tickets for job in jobs)
-    usd = sum((job.usd_estimate for job in jobs), Decimal(0))
+def _bill(user: User, jobs: Sequence[Job]) -> dict[str, Any]:
+    """What they would cost together, and what would be left."""
+    available, needed = tickets.balances(user)["available"], sum(job.tickets for job in jobs)
+    return {
+        "dry_run": True,
+        "wallet": {"available": available, "after": available - needed},
+        "affordable": needed <= available,
+    }
+
+
+def _cost(jobs: Sequence[Job], *, held: bool) -> dict[str, Any]:
+    """The price of all, in tickets and in US dollars."""
+    needed = sum(job.tickets for job in jobs)
+    usd = answers.dollars(sum((job.usd_estimate for job in jobs), Decimal(0)))
+    return {"tickets": needed, "reserved": needed if held else 0, "captured": 0, "refunded": 0, "usd": usd}
+
+
+def _made(pk: int, request: Request) -> dict[str, Any]:
+    jobs = list(answers.visible(Job.objects.filter(batch=pk)).order_by("id"))
     made = {
-        "batch": batch.pk,
+        "batch": pk,
         "jobs": answers.line_facts(jobs, request),
         "total": len(jobs),
-        "cost": {"tickets": held, "reserved": held, "captured": 0, "refunded": 0, "usd": answers.dollars(usd)},
-        "url": answers.address(request, "batch", batch.pk),
+        "cost": _cost(jobs, held=True),
+        "url": answers.address(request, "batch", pk),
     }
     return shapes.render(shapes.BatchMadeOut, made)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,17 +10,15 @@ from rest_framework.response import Response
 from queue_app import clock
 from queue_app.api import queue_shapes, serializers
 from queue_app.api.authentication import HasScope, MayEditLimits, caller
-from queue_app.api.reading import asked
 from queue_app.api.shapes import render
-from queue_app.api.views import View, page_of
-from queue_app.api.views import answers as answered
+from queue_app.api.views import View, call, page_of
 from queue_app.insight import board
 from queue_app.models import ModelConcurrencyLimit
 from queue_app.work import policy
 
 
 class Models(View):
-    @extend_schema(operation_id="models_list", responses=answered(page_of(queue_shapes.ModelOut, "Model")))
+    @call("models_list", page_of(queue_shapes.ModelOut, "Model"))
     def get(self, request: Request) -> Response:
         """Every active model: price, allowed parameters, used and free slots. All of them in one page."""
         lines = [render(queue_shapes.ModelOut, line) for line in board.models(at=clock.now())]
@@ -35,21 +32,17 @@ class ModelDetail(View):
         to_edit = [] if self.request.method in ("GET", "HEAD", "OPTIONS") else [MayEditLimits()]
         return [IsAuthenticated(), HasScope(), *to_edit]
 
-    @extend_schema(operation_id="models_read", responses=answered(queue_shapes.ModelOut, 404))
+    @call("models_read", queue_shapes.ModelOut, 404)
     def get(self, request: Request, key: str) -> Response:
         """One model."""
         limit = get_object_or_404(ModelConcurrencyLimit, model=key, model__active=True)
         return Response(_line(limit.pk))
 
-    @extend_schema(
-        operation_id="models_change",
-        request=serializers.ModelChange,
-        responses=answered(queue_shapes.ModelOut, 400, 404, 413, 415),
-    )
+    @call("models_change", queue_shapes.ModelOut, 404, body=serializers.ModelChange)
     def patch(self, request: Request, key: str) -> Response:
         """Set a model's limit or pause it; staff who may edit limits, with the scope `manage`. Holds from the next claim on."""
         limit = get_object_or_404(ModelConcurrencyLimit, model=key, model__active=True)
-        change = asked(request, serializers.ModelChange)
+        change = dict(self.given)
         reason = change.pop("reason", "")
         if "paused" in change:
             change |= {"paused_reason": reason if change["paused"] else "", "paused_until": None}

@@ -1,8 +1,8 @@
 """The queue at a glance."""
 
+from dataclasses import asdict
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -10,15 +10,16 @@ from queue_app import clock
 from queue_app.api import answers, queue_shapes
 from queue_app.api.authentication import caller
 from queue_app.api.shapes import JobLine, render
-from queue_app.api.views import View
-from queue_app.api.views import answers as answered
+from queue_app.api.views import View, call
 from queue_app.insight import board
 from queue_app.insight.shared import at_most_every
 from queue_app.models import JobEvent, User
 
+HIDDEN = {"host": None, "pid": None, "task": ""}  # of a worker, from all but staff: our machines, and others' jobs
+
 
 class Queue(View):
-    @extend_schema(operation_id="queue_read", responses=answered(queue_shapes.QueueOut))
+    @call("queue_read", queue_shapes.QueueOut)
     def get(self, request: Request) -> Response:
         """
         Counts, models, workers, and the first 100 jobs in flight and waiting: the caller's own, for staff everybody's.
@@ -27,7 +28,9 @@ class Queue(View):
         """
         user, at = caller(request), clock.now()
         seen = board.shared(at=at)
-        facts = {"summary": board.summary(user, at=at), "models": seen.models, "workers": seen.workers}
+        hidden = {} if user.is_staff else HIDDEN
+        workers = [{**asdict(worker), **hidden} for worker in seen.workers]
+        facts = {"summary": board.summary(user, at=at), "models": seen.models, "workers": workers}
         return Response(render(queue_shapes.BoardOut, facts) | self._lists(request, user))
 
     def _lists(self, request: Request, user: User) -> dict[str, Any]:

@@ -37,15 +37,15 @@ class SummaryOut(Shape):
 
 
 class WorkerOut(Shape):
-    host = serializers.CharField()
-    pid = serializers.IntegerField()
+    host = serializers.CharField(allow_null=True, help_text="For staff; null for others.")
+    pid = serializers.IntegerField(allow_null=True, help_text="For staff; null for others.")
     role = serializers.CharField()
     queue = serializers.CharField()
     leader = serializers.BooleanField()
     alive = serializers.BooleanField(help_text="Heard of within the last 10 s.")
     started_at = Moment()
     beat_at = Moment()
-    task = serializers.CharField()
+    task = serializers.CharField(help_text="What a busy one is at; for staff.")
 
 
 class BoardOut(Shape):

@@ -1,32 +1,49 @@
-"""What comes in: strict JSON, strict types, no unknown fields."""
+"""What comes in: strict JSON, strict types, no unknown fields or parameters, and everything that is wrong named at once."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import IO, Any, NoReturn
 
+from django.conf import settings
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
-from queue_app.api.errors import BodyTooLarge
+from queue_app.api.errors import ERRORS_MOST, BodyTooLarge
+from queue_app.rules import nesting, words
 
-BODY_MOST = 64_000_000  # bytes: a thousand jobs with long prompts
+NESTED_MOST = nesting.KEPT_MOST + 4  # levels: what is kept lies in a job, in a list, in the body
+_ONCE = "Send it once; where several values may be asked for, they are joined by commas."
+Wrong = tuple[str, str]
+"""A field as it is named to the client, and what is wrong with it."""
 
 
 class StrictJSONParser(JSONParser):
-    """JSON as RFC 8259 has it, within what can be kept: no NaN, no number beyond all bounds, no half characters, no bomb."""
+    """
+    JSON as RFC 8259 has it, within what can be kept: no NaN, no number beyond all bounds, no name twice, no half characters, no
+    bomb.
+    """
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        """:raises ParseError: not such JSON. :raises BodyTooLarge: more than 64 MB."""
-        raw = stream.read(BODY_MOST + 1)
-        if len(raw) > BODY_MOST:
-            raise BodyTooLarge(f"The body has more than {BODY_MOST:,} bytes; send it in parts.")
+        """
+        :raises ParseError: not such JSON. :raises ValidationError: a name stands twice in an object, or it is nested too deep.
+        :raises BodyTooLarge: more bytes than the site takes.
+        """
+        raw = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        if len(raw) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise BodyTooLarge
         try:
             text = raw.decode("utf-8")
-            parsed = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+            parsed = json.loads(text, object_pairs_hook=_each_once, parse_constant=_refuse, parse_float=_finite)
+            if nesting.is_deeper(parsed, NESTED_MOST):
+                raise serializers.ValidationError(
+                    {nesting.place_of_deeper(parsed, NESTED_MOST): [f"It is nested more than {nesting.KEPT_MOST} levels deep."]}
+                )
             if "\\ud" in text.lower():  # an escape that may be half of a pair: such text cannot be kept or sent back
                 json.dumps(parsed, ensure_ascii=False).encode()
         except UnicodeEncodeError:
@@ -38,28 +55,99 @@ class StrictJSONParser(JSONParser):
         return parsed
 
 
+class Unreadable(serializers.ValidationError):
+    """Some fields cannot be read; ``readable`` holds the others, so that what is wrong with these can be named as well."""
+
+    def __init__(self, detail: Any, readable: Any) -> None:
+        super().__init__(detail)
+        self.readable = readable
+
+
+class StrictList(serializers.ListSerializer[Any]):
+    """A list of objects. Where one cannot be read, the others are read nevertheless, each in its place."""
+
+    min_length: int | None
+    max_length: int | None
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """:raises Unreadable: naming every field of every item that is wrong."""
+        if not isinstance(data, list):
+            raise serializers.ValidationError(f"Send a list, not {_kind(data)}.")
+        if not (self.min_length or 0) <= len(data) <= (self.max_length or len(data)):
+            raise serializers.ValidationError(f"Send {self.min_length or 0} to {self.max_length} at once, not {len(data)}.")
+        found: list[Any] = []
+        wrong: dict[int, Any] = {}
+        for index, item in enumerate(data):
+            try:
+                found.append(self.run_child_validation(item))
+            except serializers.ValidationError as problem:
+                wrong[index] = problem.detail
+                found.append(getattr(problem, "readable", {}))
+            if len(wrong) > ERRORS_MOST:
+                break  # more than is said
+        if wrong:
+            raise Unreadable(wrong, found)
+        return found
+
+
 class StrictSerializer(serializers.Serializer[Any]):
-    """Takes only the fields it names, and names those it does not know."""
+    """Takes only the fields it names, and names those it does not know. Of ``one_of`` at least one must be there."""
+
+    called = "field"
+    one_of: tuple[str, ...] = ()
+    left_out = ""  # what is said where none of them is there
 
     def to_internal_value(self, data: Any) -> Any:
+        """:raises Unreadable: naming every field that is wrong."""
         if not isinstance(data, Mapping):
             raise serializers.ValidationError({"non_field_errors": [f"Send an object, not {_kind(data)}."]})
+        unknown = [name for name in data if name not in self.fields][: ERRORS_MOST + 1]
+        wrong: dict[str, Any] = dict.fromkeys(unknown, [self._unknown()] if unknown else [])
+        found: dict[str, Any] = {}
+        for name, field in self.fields.items():
+            try:
+                found[name] = field.run_validation(field.get_value(data))
+            except serializers.SkipField:
+                continue
+            except serializers.ValidationError as problem:
+                wrong[name] = problem.detail
+                if hasattr(problem, "readable"):
+                    found[name] = problem.readable
+        if wrong:
+            raise Unreadable(wrong, found)
+        return found
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.one_of and not attrs.keys() & {*self.one_of}:
+            raise serializers.ValidationError(self.left_out)
+        return attrs
+
+    def _unknown(self) -> str:
         known = ", ".join(self.fields)
-        unknown = {name: [f"There is no such field. Fields: {known}."] for name in data if name not in self.fields}
-        try:
-            value = super().to_internal_value(data)
-        except serializers.ValidationError as problem:
-            raise serializers.ValidationError(unknown | dict(problem.detail)) from None  # type: ignore[arg-type]
-        if unknown:
-            raise serializers.ValidationError(unknown)
-        return value
+        what = f"{self.called.capitalize()}s: {known}." if known else f"This call takes no {self.called}s."
+        return f"There is no such {self.called}. {what}"
+
+
+class Query(StrictSerializer):
+    """The parameters of an address: each at most once. An empty one is as good as left out, where leaving it out is no order."""
+
+    called = "parameter"
+
+
+class NoBody(StrictSerializer):
+    """The body of a call that takes none: nothing, or an empty object."""
 
 
 class Text(serializers.CharField):
-    """A string and nothing else; spaces are kept."""
+    """
+    A string and nothing else; spaces are kept.
 
-    def __init__(self, **options: Any) -> None:
+    ``least`` and ``most`` are for the schema: how many characters are taken by what checks the values, which says it in words.
+    """
+
+    def __init__(self, *, least: int = 0, most: int = 0, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **options})
+        self.least, self.most = least, most
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if data is not serializers.empty and data is not None and not isinstance(data, str):
@@ -103,26 +191,80 @@ class Mapped(serializers.DictField):
     default_error_messages = {"not_a_dict": "Send an object, not {input_type}."}
 
 
-def asked(request: Request, serializer: type[StrictSerializer], **context: Any) -> dict[str, Any]:
+class Number(serializers.IntegerField):
+    """A whole number in an address, written in digits and nothing else."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not re.fullmatch("[0-9]{1,19}", data):
+            span = "" if self.max_value is None else f" from {self.min_value} to {self.max_value}"
+            raise serializers.ValidationError(f"Send a whole number{span}.")
+        return int(data)
+
+
+class Flag(serializers.BooleanField):
+    """``true`` or ``false`` in an address; empty it is neither."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if data not in ("true", "false"):
+            raise serializers.ValidationError("Send true or false.")
+        return bool(data == "true")
+
+
+class PageQuery(Query):
+    """Which page of a list."""
+
+    cursor = serializers.CharField(required=False, help_text="From the `next` or `previous` link of another page.")
+    page_size = Number(required=False, min_value=1, max_value=100, help_text="Rows of one page.")
+
+
+def body(request: Request, shape: type[StrictSerializer]) -> dict[str, Any]:
     """
     Give the request's body, checked.
 
-    :raises ValidationError: naming every field that is wrong.
+    :raises Unreadable: naming every field that is wrong.
     """
-    found = serializer(data=request.data, context=context)
-    found.is_valid(raise_exception=True)
-    return dict(found.validated_data)
+    return dict(shape().run_validation(request.data))
 
 
-def asked_by_query(request: Request, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+def query(request: Request, shape: type[Query]) -> dict[str, Any]:
     """
-    Give the query's parameters, checked; unknown and empty ones are ignored.
+    Give the address's parameters, checked.
 
-    :raises ValidationError: naming every parameter that is wrong.
+    :raises ValidationError: naming every parameter that is wrong, unknown, or there more than once.
     """
-    found = serializer(data={name: value for name, value in request.query_params.items() if value})
-    found.is_valid(raise_exception=True)
-    return dict(found.validated_data)
+    reader = shape()
+    given = dict(request.query_params.lists())
+    repeated = {name: [_ONCE] for name, values in given.items() if len(values) > 1}
+    counted = {name: values[-1] for name, values in given.items() if values[-1] or not may_be_empty(reader, name)}
+    try:
+        found = dict(reader.run_validation(counted))
+    except serializers.ValidationError as problem:
+        raise serializers.ValidationError({**problem.detail, **repeated}) from None  # type: ignore[dict-item]
+    if repeated:
+        raise serializers.ValidationError(repeated)
+    return found
+
+
+def together(asked: Sequence[Wrong], unreadable: Sequence[Wrong], also: Iterable[Wrong]) -> dict[str, list[str]]:
+    """What is wrong with the parameters, what of a body cannot be read, and what else is wrong where that does not rest on it."""
+    found: dict[str, list[str]] = {}
+    for name, message in (*asked, *unreadable):
+        found.setdefault(name, []).append(message)
+    for name, message in also:
+        if not any(_one_in_the_other(name, one) for one, _ in unreadable):
+            found.setdefault(name, []).append(message)
+    return found
+
+
+def may_be_empty(reader: serializers.Serializer[Any], name: str) -> bool:
+    """``?status=`` is what a form sends that asks for nothing; ``?dry_run`` may be meant as an order, and is refused."""
+    return isinstance(reader, Query) and name in reader.fields and not isinstance(reader.fields[name], Flag)
+
+
+def _one_in_the_other(one: str, other: str) -> bool:
+    """``jobs[3].parameters.seed`` lies in ``jobs[3].parameters`` and in ``jobs[3]``."""
+    shorter, longer = sorted((one, other), key=len)
+    return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))
 
 
 def _is_time(value: str) -> bool:
@@ -130,6 +272,17 @@ def _is_time(value: str) -> bool:
         return parse_datetime(value) is not None
     except ValueError:
         return False
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """:raises ValidationError: naming a name that stands twice in this object: nobody knows which of the two is meant."""
+    found = dict(members)
+    if len(found) < len(members):
+        names = Counter(name for name, _ in members)
+        repeated = next(name for name, times in names.items() if times > 1)
+        message = f"“{words.storable(repeated)}” stands more than once in an object. Send it once."
+        raise serializers.ValidationError({words.storable(repeated): [message]})
+    return found
 
 
 def _refuse(constant: str) -> NoReturn:

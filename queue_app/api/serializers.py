@@ -1,79 +1,112 @@
 """What the API takes: shapes and types only; what a value may be is the business of intake and policy."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from queue_app.api.reading import Mapped, Moment, StrictSerializer, Text, Whole, YesNo
+from queue_app.api.reading import Flag, Mapped, Moment, Number, PageQuery, Query, StrictList, StrictSerializer, Text, Whole, YesNo
 from queue_app.models import Status
 from queue_app.models.catalog import LIMIT_MESSAGE
-from queue_app.work.intake import JOBS_MOST, PROMPT_MOST, Draft
+from queue_app.rules import priority
+from queue_app.work.intake import BATCH_LIMIT_MOST, BATCH_NAME_MOST, JOBS_MOST, PROMPT_MOST, Draft
 
 BIGGEST_ID = 2**63 - 1
 _LIMIT_ERRORS: Any = dict.fromkeys(("min_value", "max_value"), LIMIT_MESSAGE)
 
 
+@extend_schema_field({"type": "string", "pattern": f"^({'|'.join(Status.values)})(,({'|'.join(Status.values)}))*$"})
+class Statuses(serializers.CharField):
+    """One status or several, joined by commas."""
+
+    def to_internal_value(self, data: Any) -> list[str]:  # type: ignore[override]
+        wanted = str(super().to_internal_value(data)).split(",")
+        if not {*wanted} <= {*Status.values}:
+            raise serializers.ValidationError(f"Send one or several of these, joined by commas: {', '.join(Status.values)}.")
+        return wanted
+
+
+class Priority(Whole):
+    """How urgent; what only staff may ask for is the business of intake."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            min_value=priority.LOWEST,
+            max_value=priority.HIGHEST,
+            error_messages=dict.fromkeys(("min_value", "max_value"), priority.SPAN_MESSAGE),
+            help_text="Larger first; only staff may exceed 0.",
+            **options,
+        )
+
+
 class JobAsked(StrictSerializer):
     """One job. What is left out or null is the queue's choice."""
 
-    model = Text(help_text="A key of `GET models/`.")
-    prompt = Text(allow_blank=True, help_text=f"1 to {PROMPT_MOST} characters.")
-    kind = Text(required=False, allow_null=True, help_text="Default: the model's medium.")
+    model = Text(least=1, most=60, help_text="A key of `GET models/`.")
+    prompt = Text(least=1, most=PROMPT_MOST, allow_blank=True, help_text=f"1 to {PROMPT_MOST} characters.")
+    kind = Text(
+        least=1,
+        most=60,
+        required=False,
+        allow_null=True,
+        help_text="Of the model's medium; restricted kinds need a right. Default: the medium.",
+    )
     parameters = Mapped(required=False, allow_null=True, help_text="What the model offers; see `GET models/`.")
-    priority = Whole(required=False, allow_null=True, help_text="Larger first; only staff may exceed 0.")
-    deadline = Moment(required=False, allow_null=True)
-    not_before = Moment(required=False, allow_null=True)
-    callback_url = Text(required=False, allow_null=True, allow_blank=True)
-    metadata = Mapped(required=False, allow_null=True, help_text="Yours; kept and given back.")
+    priority = Priority(required=False, allow_null=True)
+    deadline = Moment(
+        required=False,
+        allow_null=True,
+        help_text="A job not started by then fails with `deadline_passed`; its tickets are returned.",
+    )
+    not_before = Moment(required=False, allow_null=True, help_text="It waits until then; at most a year ahead.")
+    metadata = Mapped(required=False, allow_null=True, help_text="Yours; kept and given back. Pages are scored by it.")
 
 
 class BatchAsked(StrictSerializer):
     """1 to 1,000 jobs, taken in all or not at all."""
 
-    jobs = JobAsked(many=True)
-    name = Text(required=False, allow_null=True, allow_blank=True, max_length=200)
-
-    def to_internal_value(self, data: Any) -> Any:
-        jobs = data.get("jobs") if isinstance(data, dict) else None
-        if isinstance(jobs, list) and not 1 <= len(jobs) <= JOBS_MOST:
-            raise serializers.ValidationError({"jobs": [f"Send 1 to {JOBS_MOST} jobs at once, not {len(jobs)}."]})
-        return super().to_internal_value(data)
+    jobs = StrictList(child=JobAsked(), min_length=1, max_length=JOBS_MOST)
+    name = Text(required=False, allow_null=True, allow_blank=True, max_length=BATCH_NAME_MOST)
+    max_concurrent = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=BATCH_LIMIT_MOST,
+        help_text="How many of its jobs may run at once. Default: no limit of its own.",
+    )
 
 
 class ModelChange(StrictSerializer):
     """A model's limit and pause; at least one of them."""
 
+    one_of = ("max_concurrent", "paused")
+    left_out = "Send max_concurrent (1 to 50), paused (true or false), or both."
+
     max_concurrent = Whole(required=False, min_value=1, max_value=50, error_messages=_LIMIT_ERRORS)
     paused = YesNo(required=False)
     reason = Text(required=False, allow_blank=True, max_length=200, help_text="Why; kept with the change and shown while paused.")
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not {"max_concurrent", "paused"} & attrs.keys():
-            raise serializers.ValidationError("Send max_concurrent (1 to 50), paused (true or false), or both.")
-        return attrs
 
-
-class JobQuery(serializers.Serializer[Any]):
+class JobQuery(PageQuery):
     """How `GET jobs/` may be narrowed."""
 
-    status = serializers.ChoiceField(choices=Status.choices, required=False)
+    status = Statuses(required=False, help_text="One status or several, joined by commas.")
     model = serializers.CharField(required=False, max_length=60)
     kind = serializers.CharField(required=False, max_length=60)
-    campaign = serializers.IntegerField(
-        required=False, min_value=1, max_value=BIGGEST_ID, help_text="A campaign's or batch's id."
-    )
-    search = serializers.CharField(
-        required=False,
-        allow_blank=True,
-        max_length=200,
-        help_text="Words of the prompt, or a job's id.",
-    )
+    campaign = Number(required=False, min_value=1, max_value=BIGGEST_ID, help_text="A campaign's or batch's id.")
+    batch = Number(required=False, min_value=1, max_value=BIGGEST_ID, help_text="A batch's or campaign's id.")
+    search = serializers.CharField(required=False, max_length=200, help_text="Words of the prompt, or a job's id.")
+    created_after = Moment(required=False, help_text="Queued then or later.")
+    created_before = Moment(required=False, help_text="Queued earlier.")
+    completed_after = Moment(required=False, help_text="Ended then or later, in whatever way.")
+    completed_before = Moment(required=False, help_text="Ended earlier, in whatever way.")
 
 
-class DryRun(serializers.Serializer[Any]):
-    dry_run = serializers.BooleanField(required=False, default=False, help_text="Only price it; nothing is written.")
+class DryRun(Query):
+    dry_run = Flag(required=False, default=False, help_text="Only price it; nothing is written.")
 
 
-def draft(given: dict[str, Any]) -> Draft:
-    """A checked job as intake takes it; null is as good as left out."""
-    return Draft(**{name: value for name, value in given.items() if value is not None})
+def draft(given: Mapping[str, Any]) -> Draft:
+    """A checked job as intake takes it; null is as good as left out. What could not be read is blank."""
+    return Draft(**{"model": "", "prompt": "", **{name: value for name, value in given.items() if value is not None}})

@@ -7,7 +7,6 @@ from typing import Any, get_args
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from queue_app.api.errors import CODES
 from queue_app.insight.stages import Standing
 from queue_app.lifecycle import Verdict
 from queue_app.models import Asset, Attempt, LedgerTransaction, Outcome, State, Status
@@ -92,7 +91,7 @@ class AssetOut(Shape):
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=Asset.Kind.choices)
     version = serializers.IntegerField()
-    url = serializers.CharField(allow_null=True, help_text="Null once retention took the file.")
+    url = serializers.CharField(allow_null=True, help_text="Null once the file has been deleted.")
     content_type = serializers.CharField()
     size = serializers.IntegerField(help_text="Bytes.")
     sha256 = serializers.CharField()
@@ -140,11 +139,10 @@ class JobOut(Shape):
     prompt = serializers.CharField()
     parameters = serializers.DictField()
     metadata = serializers.DictField()
-    callback_url = serializers.CharField()
     priority = serializers.IntegerField()
     priority_reasons = serializers.ListField(child=serializers.CharField())
-    deadline = Moment(allow_null=True)
-    not_before = Moment(allow_null=True)
+    deadline = Moment(allow_null=True, help_text="As it was asked for.")
+    not_before = Moment(allow_null=True, help_text="As it was asked for; `waiting_on` also names the wait before a next attempt.")
     owner = serializers.CharField()
     batch = serializers.IntegerField(allow_null=True, help_text="Its batch's or campaign's id.")
     preview = serializers.BooleanField(help_text="Made by the studio, not by the vendor.")
@@ -211,10 +209,9 @@ class PurseOut(Shape):
     after = serializers.IntegerField(help_text="What would be left; below 0 when tickets are missing.")
 
 
-class PriceOut(Shape):
-    """What a job would cost; nothing was written."""
+class PricedJobOut(Shape):
+    """What a job would be, and cost."""
 
-    dry_run = serializers.BooleanField()
     model = serializers.CharField()
     kind = serializers.CharField()
     parameters = serializers.DictField()
@@ -222,6 +219,12 @@ class PriceOut(Shape):
     priority_reasons = serializers.ListField(child=serializers.CharField())
     preview = serializers.BooleanField()
     cost = CostOut()
+
+
+class PriceOut(PricedJobOut):
+    """What a job would cost; nothing was written."""
+
+    dry_run = serializers.BooleanField()
     wallet = PurseOut()
     affordable = serializers.BooleanField()
 
@@ -269,20 +272,13 @@ class BatchMadeOut(Shape):
     url = serializers.CharField()
 
 
-class FieldProblem(Shape):
-    field = serializers.CharField()
-    message = serializers.CharField()
+class BatchPriceOut(Shape):
+    """What a batch would cost; nothing was written."""
 
-
-class Problem(Shape):
-    """Any refusal, as application/problem+json."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.ChoiceField(choices=CODES)
-    errors = FieldProblem(many=True)  # type: ignore[assignment]
-    needed = serializers.IntegerField(required=False)
-    available = serializers.IntegerField(required=False)
-    missing = serializers.IntegerField(required=False)
+    dry_run = serializers.BooleanField()
+    batch = serializers.IntegerField(allow_null=True, help_text="Null: there is none.")
+    jobs = PricedJobOut(many=True)
+    total = serializers.IntegerField()
+    cost = BatchCostOut()
+    wallet = PurseOut()
+    affordable = serializers.BooleanField()

@@ -3,29 +3,25 @@
 from typing import Any
 
 from django.db.models import Prefetch
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from queue_app import tickets
-from queue_app.api import shapes
+from queue_app.api import reading, shapes
 from queue_app.api.authentication import caller
-from queue_app.api.views import PAGING, Pages, View, page_of
-from queue_app.api.views import answers as answered
+from queue_app.api.views import Pages, View, call, page_of
 from queue_app.models import LedgerEntry, LedgerTransaction
 
 
 class WalletDetail(View):
-    @extend_schema(operation_id="wallet_read", responses=answered(shapes.WalletOut))
+    @call("wallet_read", shapes.WalletOut)
     def get(self, request: Request) -> Response:
         """Tickets available and reserved now, captured and refunded so far."""
         return Response(shapes.render(shapes.WalletOut, tickets.balances(caller(request))))
 
 
 class WalletEntries(View):
-    @extend_schema(
-        operation_id="wallet_entries", parameters=PAGING, responses=answered(page_of(shapes.WalletEntryOut, "WalletEntry"), 400)
-    )
+    @call("wallet_entries", page_of(shapes.WalletEntryOut, "WalletEntry"), query=reading.PageQuery)
     def get(self, request: Request) -> Response:
         """Every movement of the caller's tickets, newest first."""
         sides = (LedgerEntry.Side.AVAILABLE, LedgerEntry.Side.RESERVED)

@@ -10,7 +10,7 @@ import logging
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
@@ -21,12 +21,14 @@ from weakref import WeakSet
 import psycopg2
 from django.db import connection
 
+from queue_app import clock
 from queue_app.models import User
 from queue_app.wake import CHANNEL
 
 MOST_OF_ONE_USER = 20
 MOST_IDS = 1_000  # in one piece of news; with more of them it is quicker to read everything anew
 OWNERS_KEPT = 20_000
+LOOK_SECONDS = 5.0  # between two looks at whether those who listen still may
 GATHER_SECONDS = 0.02  # so that a burst becomes one piece of news
 FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0  # seconds between tries to reach the database
 KEEP_ALIVE = {
@@ -36,6 +38,18 @@ KEEP_ALIVE = {
     "keepalives_count": 3,
 }  # TCP: notice a dead server
 log = logging.getLogger(__name__)
+# those of the pages that may stay: whose user is what it was, and whose key or session there still is
+_MAY_STAY = """
+    SELECT page.number FROM unnest(%(numbers)s::int[], %(users)s::bigint[], %(staff)s::boolean[], %(passwords)s::text[],
+                                   %(keys)s::text[], %(sessions)s::text[])
+             AS page(number, user_id, is_staff, password, key, session)
+      JOIN queue_app_user owner ON owner.id = page.user_id AND owner.is_active AND owner.is_staff = page.is_staff
+     WHERE (page.key = '' OR EXISTS (
+              SELECT FROM queue_app_apikey known WHERE known.digest = page.key AND known.scopes ? 'read'
+                 AND (known.expiry IS NULL OR known.expiry > %(at)s)))
+       AND (page.session = '' OR owner.password = page.password AND EXISTS (
+              SELECT FROM django_session open WHERE open.session_key = page.session AND open.expire_date > %(at)s))
+"""
 
 
 class TooManyStreams(Exception):
@@ -65,11 +79,18 @@ class News:
 
 
 class Client:
-    """A page that listens for a user."""
+    """A page that listens for a user, who came with an API key (its digest) or in a session."""
 
-    def __init__(self, user: User) -> None:
+    def __init__(self, user: User, *, key: str = "", session: str = "") -> None:
         self.user_id, self.sees_all = user.pk, user.is_staff
+        self.password, self.key, self.session = user.password, key, session
+        self.has_ended = False
         self._waiting, self._told = News(), asyncio.Event()
+
+    def end(self) -> None:
+        """Its user may not listen any more, or not to the same."""
+        self.has_ended = True
+        self.tell(News())
 
     def tell(self, news: News) -> None:
         self._waiting.add(news)
@@ -96,16 +117,16 @@ class Hub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.closing = False  # the web process ends: so do its streams
 
-    def admit(self, user: User) -> Client:
+    def admit(self, user: User, *, key: str = "", session: str = "") -> Client:
         """
-        Make room for one more page of this user; `join` it once it is being served.
+        Make room for one more page of this user; `join` it once it is being served. It ends soon after its key or session did.
 
         :raises TooManyStreams: there is none.
         """
         with self._lock:
             if Counter(client.user_id for client in self._clients)[user.pk] >= MOST_OF_ONE_USER:
                 raise TooManyStreams
-            client = Client(user)
+            client = Client(user, key=key, session=session)
             self._clients.add(client)
             return client
 
@@ -134,25 +155,28 @@ class Hub:
         self._tell_everybody(News())
 
     async def _run(self) -> None:
-        delay = FIRST_DELAY
+        loop, delay = asyncio.get_running_loop(), FIRST_DELAY
         while self._everybody():
+            began = loop.time()
             try:
-                ears = await asyncio.to_thread(_connect)
-            except psycopg2.Error as error:
-                log.warning("The stream cannot reach the database, next try in %.1f s: %s", delay, error)
+                await self._hear()
+            except Exception as error:  # whatever it is: pages that are open must go on hearing
+                if loop.time() - began > LONGEST_DELAY:
+                    delay = FIRST_DELAY
+                log.warning("The stream hears nothing, next try in %.1f s: %s", delay, error, exc_info=_is_unexpected(error))
                 await asyncio.sleep(delay)
                 delay = min(LONGEST_DELAY, delay * 2)
-                continue
-            delay = FIRST_DELAY
-            try:
-                self._listening = True
-                self._tell_everybody(News(resync=True))
-                await self._listen(ears)
-            except psycopg2.Error as error:
-                log.warning("The stream lost the database: %s", error)
-            finally:
-                self._listening = False
-                ears.close()
+
+    async def _hear(self) -> None:
+        """Listen on a connection of its own until the last page leaves."""
+        ears = await asyncio.to_thread(_connect)
+        try:
+            self._listening = True
+            self._tell_everybody(News(resync=True))
+            await self._listen(ears)
+        finally:
+            self._listening = False
+            ears.close()
 
     async def _listen(self, ears: Any) -> None:
         """
@@ -160,24 +184,39 @@ class Hub:
 
         :raises psycopg2.Error: the connection is lost.
         """
+        loop = asyncio.get_running_loop()
+        look_at = loop.time()
         while self._everybody():
+            if loop.time() >= look_at:
+                await self._turn_out(ears)
+                look_at = loop.time() + LOOK_SECONDS
             if not ears.notifies:
-                await self._readable(ears.fileno())
+                await self._readable(ears.fileno(), until=look_at)
                 ears.poll()
             payloads = [notice.payload for notice in ears.notifies]
             ears.notifies.clear()
             await self._pass_on(_read(payloads), ears)
             await asyncio.sleep(GATHER_SECONDS)
 
-    async def _readable(self, descriptor: int) -> None:
-        """Wait for the connection, or for the last page to leave. The number is kept: a lost connection no longer knows it."""
+    async def _readable(self, descriptor: int, *, until: float) -> None:
+        """Wait for the connection, the last page to leave, or the time. The number is kept: a lost connection has none."""
         loop = asyncio.get_running_loop()
         self._heard = loop.create_future()
         loop.add_reader(descriptor, self._is_heard)
+        at_last = loop.call_at(until, self._is_heard)
         try:
             await self._heard
         finally:
+            at_last.cancel()
             loop.remove_reader(descriptor)
+
+    async def _turn_out(self, ears: Any) -> None:
+        """End the pages of those who may not listen any more."""
+        clients = self._everybody()
+        staying = await asyncio.to_thread(_may_stay, ears, clients)
+        for number, client in enumerate(clients):
+            if number not in staying:
+                client.end()
 
     def _is_heard(self) -> None:
         if self._heard is not None and not self._heard.done():
@@ -243,11 +282,31 @@ def _connect() -> Any:
     return ears
 
 
+def _is_unexpected(error: Exception) -> bool:
+    return not isinstance(error, psycopg2.Error)
+
+
 def _owners(ears: Any, jobs: Collection[int]) -> list[tuple[int, int]]:
     with ears.cursor() as cursor:
         cursor.execute("SELECT id, owner_id FROM queue_app_job WHERE id = ANY(%s)", [list(jobs)])
         found: list[tuple[int, int]] = cursor.fetchall()
     return found
+
+
+def _may_stay(ears: Any, clients: Sequence[Client]) -> set[int]:
+    """The places in the list of those who may; one statement for all."""
+    with ears.cursor() as cursor:
+        asked = {
+            "numbers": list(range(len(clients))),
+            "users": [client.user_id for client in clients],
+            "staff": [client.sees_all for client in clients],
+            "passwords": [client.password for client in clients],
+            "keys": [client.key for client in clients],
+            "sessions": [client.session for client in clients],
+            "at": clock.read(cursor),
+        }
+        cursor.execute(_MAY_STAY, asked)
+        return {number for (number,) in cursor.fetchall()}
 
 
 def _read(payloads: Iterable[str]) -> News:

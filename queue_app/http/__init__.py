@@ -6,7 +6,7 @@ address that is not global, one wall clock over everything, a cap on the bytes, 
 no proxy, cookie or password from the surroundings. Messages name the origin alone: paths and headers hold secrets.
 """
 
-from queue_app.http.client import BadStatus, Downloaded, Response, TransactionOpen, download, request
+from queue_app.http.client import BadStatus, Downloaded, Response, Sink, TransactionOpen, download, request
 from queue_app.http.errors import (
     AddressRefused,
     ConnectFailed,
@@ -26,6 +26,7 @@ __all__ = [
     "HttpError",
     "RedirectRefused",
     "Response",
+    "Sink",
     "TimedOut",
     "TooLarge",
     "TransactionOpen",

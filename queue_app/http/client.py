@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 from urllib.parse import urljoin
 
 import requests
@@ -43,6 +43,12 @@ class BadStatus(HttpError):
     def __init__(self, message: str, response: Response) -> None:
         super().__init__(message, sent=True)
         self.response = response
+
+
+class Sink(Protocol):
+    """Where a download goes, piece by piece; what it raises ends the download and is the caller's."""
+
+    def write(self, chunk: bytes, /) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ def request(
 
 def download(
     url: str,
-    sink: BinaryIO,
+    sink: Sink,
     *,
     max_bytes: int,
     total_timeout: float,

@@ -11,6 +11,7 @@ from queue_app.insight import counts, forecast
 from queue_app.insight.forecast import Estimate
 from queue_app.insight.shared import without_waiting
 from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings
+from queue_app.providers import registry
 from queue_app.rules import limits
 from queue_app.rules.limits import Key
 from queue_app.work import room
@@ -116,7 +117,8 @@ def look(*, at: datetime) -> Lanes:
     """Everything, fresh but for what grows with the queue; a fixed number of queries."""
     policy = QueueSettings.objects.current()
     floor, waiting = room.load(at=at, policy=policy), counts.waiting()
-    accounts = {row.key: _account(row, floor, at) for row in ProviderAccount.objects.order_by("key")}
+    bought_at = [row for row in ProviderAccount.objects.order_by("key") if registry.is_available(row.adapter)]
+    accounts = {row.key: _account(row, floor, at) for row in bought_at}
     queue = _queue(floor)
     waits = without_waiting(counts.WORTH, "lanes:waits", lambda: _waits(at), at_least=5.0)
     oldest = _oldest(waiting)

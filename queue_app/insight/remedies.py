@@ -17,6 +17,7 @@ _REMEDIES = {
     "auth": _STAFF,
     "quota": _STAFF,
     "timeout": "It ran too long and was stopped. Retry it, or choose a shorter duration.",
+    "deadline_passed": "It waited past its deadline and was never sent. Submit it again with a later deadline, or none.",
     "not_delivered": "The provider made it, but its file could not be had. Staff can look at it; a retry makes it anew.",
     "unknown": "Nobody could tell what became of it. Staff can ask the provider; a retry makes it anew.",
     "poison": "It ended several workers in a row. Tell staff before you retry it.",

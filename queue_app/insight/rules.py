@@ -203,6 +203,17 @@ RULES = [
     ),
     Rule(
         "I17",
+        'An unknown outcome became "not accepted" by two stored proofs, each resting on a known task or on somebody\'s word.',
+        """SELECT a.job_id AS id, a.step, a.number AS attempt, a.lookups_none FROM queue_app_attempt a
+            WHERE a.outcome = 'not_accepted'
+              AND EXISTS (SELECT 1 FROM queue_app_jobevent e
+                           WHERE e.job_id = a.job_id AND e.attempt = a.number AND e.to_state = 'unknown')
+              AND (SELECT count(*) FROM jsonb_array_elements(a.lookups) seen
+                    WHERE (seen->>'none')::boolean
+                      AND (seen->'proof'->'controls' <> '[]' OR (seen->'proof'->>'trusted')::boolean)) < 2""",
+    ),
+    Rule(
+        "I17",
         "A job at the provider has an attempt without outcome, any other job has none.",
         f"""SELECT j.id, j.state, a.number AS attempt, a.outcome FROM queue_app_job j {_AT}
             WHERE (a.outcome IS NULL) <> (j.state = ANY(%(in_flight)s))""",  # noqa: S608 - constants
@@ -229,6 +240,27 @@ RULES = [
               AND coalesce(a.accepted_at, a.called_at)
                   + CASE j.state WHEN 'running' THEN 1 ELSE 2 END * {_TIMEOUT} * interval '1 second'
                   < %(at)s - %(late)s * interval '1 second'""",  # noqa: S608 - constants
+    ),
+    Rule(
+        "I41",
+        "A job's kind and its model are of one medium.",
+        """SELECT j.id, j.kind_id AS kind, j.model_id AS model
+             FROM queue_app_job j
+             JOIN queue_app_kind k ON k.key = j.kind_id
+             JOIN queue_app_generationmodel m ON m.key = j.model_id
+            WHERE k.medium <> m.medium""",
+    ),
+    Rule(
+        "I43",
+        "A queued job waits for the time that its client asked for.",
+        """SELECT id, client_not_before, not_before FROM queue_app_job
+            WHERE state = 'queued' AND client_not_before > %(at)s AND (not_before IS NULL OR not_before < client_not_before)""",
+    ),
+    Rule(
+        "I43",
+        "No job is queued two sweeps after its deadline.",
+        """SELECT id, deadline FROM queue_app_job
+            WHERE state = 'queued' AND deadline < %(at)s - %(late)s * interval '1 second'""",
     ),
     # --- history ----------------------------------------------------------------------------------------------------
     Rule(

@@ -222,8 +222,7 @@ def _steps(floor: Floor, at: datetime) -> dict[Key, list[tuple[float, int | None
     policy = floor.policy
     known[limits.QUEUE] = (lambda when: room.queue_limit(policy, at=when)), list(_edges_of_peaks(policy.peak_hours, at))
     for account in ProviderAccount.objects.all():
-        taken_at, steps = account.lowered_at, range(1, account.lowered_by + 1)
-        given_back = [taken_at + limits.STEP_BACK * step for step in steps] if taken_at else []
+        given_back = limits.steps_back(by=account.lowered_by, since=account.lowered_at)
         known["account", account.key] = (lambda when, row=account: room.account_limit(row, at=when)), given_back  # type: ignore[misc]
     found = {key: _steps_of(cap_at, moments, floor.room.closed.get(key), at) for key, (cap_at, moments) in known.items()}
     return {key: steps for key, steps in found.items() if steps != [(0.0, None)]}

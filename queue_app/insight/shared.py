@@ -4,8 +4,9 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import RLock, Thread
-from typing import Generic, TypeVar, cast
+from threading import Lock, RLock, Thread
+from typing import Any, Generic, TypeVar, cast
+from weakref import WeakValueDictionary
 
 from django.core.cache import cache
 from django.db import DatabaseError, InterfaceError, connection
@@ -14,7 +15,11 @@ T = TypeVar("T")
 CHEAP = 0.02  # seconds; who asks may wait so long
 DEAR = 0.1  # seconds; what costs more is computed anew behind the back of who asks
 SERVED = 60.0  # seconds for which an old answer may serve meanwhile
-_LOCKS = [RLock() for _ in range(64)]  # what is computed may ask for more, whose lock may be the same
+# one for each key that is being asked for. What is computed may ask for other answers: locks are nested as answers rest on each
+# other, and since none rests on itself no two threads wait for each other. Keys that shared a lock would break that order.
+_locks: "WeakValueDictionary[str, Any]" = WeakValueDictionary()
+_locks_lock = Lock()
+ACT_KEPT = 3_600.0  # seconds; who has changed nothing since then gets one answer more of their own
 log = logging.getLogger(__name__)
 
 
@@ -30,18 +35,32 @@ def at_most_every(seconds: float, key: str, compute: Callable[[], T]) -> T:
     return found.answer
 
 
-def while_worth(times: float, key: str, compute: Callable[[], T], *, at_least: float) -> T:
+def while_worth(times: float, key: str, compute: Callable[[], T], *, at_least: float, act: str = "") -> T:
     """
     The same for what grows with the queue: the answer serves for ``times`` what it cost, but ``at_least`` so many seconds, so
     that computing it never takes more than that part of the time.
+
+    :param act: names the last thing that the caller's user changed. The first answer in this process under a new name is computed
+        after that change, however young the one before it is: nobody is shown the state before their own action.
     """
-    found = cache.get(key)
+    found = _known(key, act)
     if found is None:
-        with _LOCKS[hash(key) % len(_LOCKS)]:
-            found = cache.get(key)
+        with _lock_of(key):
+            found = _known(key, act)
             if found is None:
                 found = _timed(times, key, compute, at_least)
+                if act:
+                    cache.set(f"{key}:{act}", True, ACT_KEPT)
     return cast(T, found)
+
+
+def _known(key: str, act: str) -> Any:
+    return cache.get(key) if not act or cache.get(f"{key}:{act}") else None
+
+
+def _lock_of(key: str) -> Any:
+    with _locks_lock:
+        return _locks.setdefault(key, RLock())
 
 
 def without_waiting(times: float, key: str, compute: Callable[[], T], *, at_least: float) -> T:

@@ -11,6 +11,7 @@ from queue_app.insight.places import position, positions
 from queue_app.models import Job, QueueSettings, State
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker
+from queue_app.rules.words import one_line
 from queue_app.work import room
 from queue_app.work.room import Floor
 
@@ -37,7 +38,8 @@ class Outlook:
             return []
         found = self.floor.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
         if job.not_before and job.not_before > self.at:
-            found.append(Blocker("not_before", "", 0, 0, job.not_before, "asked for, or a pause before its next try"))
+            why = "asked for" if job.not_before == job.client_not_before else "a pause before its next try"
+            found.append(Blocker("not_before", "", 0, 0, job.not_before, why))
         if not found:
             found.append(Blocker("jobs_ahead", job.model_id, place - 1, self._slots(job)))
         return found
@@ -116,5 +118,5 @@ def _words(blocker: Blocker) -> str:
     if blocker.max:
         return f"{name} is full, {blocker.used} of {blocker.max} run"
     until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""
-    reason = f" ({blocker.reason})" if blocker.reason and blocker.reason not in _SHUT else ""
+    reason = f" ({one_line(blocker.reason)})" if blocker.reason and blocker.reason not in _SHUT else ""
     return f"{name} {_SHUT.get(blocker.reason, 'is paused')}{until}{reason}"

@@ -7,6 +7,7 @@ import django.contrib.postgres.indexes
 import django.contrib.postgres.search
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.functions.text
 import django.db.models.expressions
 import django.utils.timezone
 import queue_app.models.settings
@@ -55,8 +56,11 @@ class Migration(migrations.Migration):
                 ('ended_at', models.DateTimeField(null=True)),
                 ('outcome', models.CharField(choices=[('not_accepted', 'not accepted'), ('delivered', 'Delivered'), ('failed', 'failed at the provider'), ('cancelled', 'cancelled at the provider'), ('lost', 'result lost'), ('abandoned', 'Abandoned')], max_length=20, null=True)),
                 ('spent', models.BooleanField(default=False, help_text="Counts towards the kind's attempts.")),
-                ('lookups_none', models.PositiveSmallIntegerField(default=0, help_text="“None” answers of the provider's list.")),
+                ('lookups_none', models.PositiveSmallIntegerField(default=0, help_text="Proofs by the provider's list that it has no such task.")),
                 ('looked_up_at', models.DateTimeField(null=True)),
+                ('lookups', models.JSONField(default=list, help_text='What each look-up saw, and why it was believed or not.')),
+                ('missing_since', models.DateTimeField(help_text='Since when every look says that there is no such task.', null=True)),
+                ('missing_looks', models.PositiveSmallIntegerField(default=0)),
                 ('error_kind', models.CharField(blank=True, max_length=20)),
                 ('error_message', models.TextField(blank=True)),
             ],
@@ -83,7 +87,8 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(max_length=255)),
                 ('body_sha256', models.CharField(max_length=64)),
                 ('status', models.PositiveSmallIntegerField(help_text='Empty while the first request is still at work.', null=True)),
-                ('answer', models.JSONField(null=True)),
+                ('made', models.JSONField(help_text='What came of the work, as far as only its transaction knows it.', null=True)),
+                ('answer', models.TextField(help_text='The body of the answer, byte for byte.', null=True)),
                 ('created_at', models.DateTimeField()),
             ],
         ),
@@ -94,12 +99,12 @@ class Migration(migrations.Migration):
                 ('prompt', models.TextField()),
                 ('parameters', models.JSONField(default=dict)),
                 ('metadata', models.JSONField(default=dict)),
-                ('callback_url', models.URLField(blank=True, max_length=2000)),
-                ('deadline', models.DateTimeField(blank=True, null=True)),
+                ('deadline', models.DateTimeField(blank=True, help_text="The client's wish: not started by then, it fails.", null=True)),
+                ('client_not_before', models.DateTimeField(blank=True, help_text="The client's wish; a retry keeps it.", null=True)),
                 ('priority', models.SmallIntegerField(default=0)),
                 ('priority_reasons', models.JSONField(default=list)),
                 ('order_key', models.BigIntegerField()),
-                ('not_before', models.DateTimeField(blank=True, null=True)),
+                ('not_before', models.DateTimeField(blank=True, help_text="When it enters its lane: the client's wish, or the wait before its next try.", null=True)),
                 ('held', models.BooleanField(default=False, help_text='Its batch is paused.')),
                 ('state', models.CharField(choices=[('queued', 'Queued'), ('submitting', 'Submitting'), ('running', 'Running'), ('unknown', 'Outcome unknown'), ('cancelling', 'Cancel asked'), ('storing', 'Storing'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=12)),
                 ('event_seq', models.PositiveIntegerField(default=0)),
@@ -107,6 +112,7 @@ class Migration(migrations.Migration):
                 ('fence', models.PositiveBigIntegerField(default=0, help_text='Rises with each lease; a writer must know the last one.')),
                 ('lease_until', models.DateTimeField(blank=True, null=True)),
                 ('lease_taken', models.BooleanField(default=False, help_text='A worker has begun what the lease allows.')),
+                ('leased_by', models.CharField(blank=True, help_text='That worker process: the lease ends with it.', max_length=300)),
                 ('worker_deaths', models.PositiveSmallIntegerField(default=0, help_text='Workers lost at this job in a row.')),
                 ('next_check_at', models.DateTimeField(blank=True, null=True)),
                 ('store_tries', models.PositiveSmallIntegerField(default=0)),
@@ -127,7 +133,7 @@ class Migration(migrations.Migration):
                 ('archived_at', models.DateTimeField(blank=True, help_text="Cleared from the queue's view; kept for history.", null=True)),
             ],
             options={
-                'permissions': [('force_fail_job', 'Can end a job by force'), ('operate_queue', "Can cancel, retry and move anyone's jobs, and pause"), ('view_provider_data', 'Can see what providers were sent and answered')],
+                'permissions': [('force_fail_job', 'Can end a job by force'), ('operate_queue', "Can cancel, retry and move anyone's jobs, and pause"), ('view_provider_data', 'Can see what providers were sent and answered'), ('submit_restricted_kinds', 'Can submit jobs of restricted types'), ('exceed_normal_priority', 'Can submit jobs above normal priority')],
             },
         ),
         migrations.CreateModel(
@@ -149,6 +155,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('key', models.CharField(max_length=60, primary_key=True, serialize=False)),
                 ('label', models.CharField(max_length=100)),
+                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page')], help_text='Only models of this medium take its jobs.', max_length=10)),
+                ('restricted', models.BooleanField(default=False, help_text='Only users with the right “Can submit jobs of restricted types” may submit it.')),
                 ('default_priority', models.SmallIntegerField(default=0)),
                 ('max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Empty: no limit of its own.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='jobs at once')),
                 ('timeout_seconds', models.PositiveIntegerField(default=600, validators=[django.core.validators.MinValueValidator(60)])),
@@ -223,11 +231,12 @@ class Migration(migrations.Migration):
                 ('options', models.JSONField(blank=True, default=dict)),
                 ('max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='For all its models together. Empty: none.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='jobs at once')),
                 ('can_look_up', models.BooleanField(default=False, help_text='The provider lists its recent tasks, so an unknown outcome can be resolved.', verbose_name='can be asked for a lost task')),
+                ('trusts_list', models.BooleanField(default=False, help_text='You vouch that its list shows every task as we sent it. A task that is not in it is then bought again without another task of ours beside it as proof.', verbose_name='its list is vouched for')),
                 ('paused', models.BooleanField(default=False)),
                 ('paused_reason', models.CharField(blank=True, max_length=200)),
                 ('paused_until', models.DateTimeField(blank=True, null=True)),
                 ('cooldown_until', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('lowered_by', models.PositiveSmallIntegerField(default=0, editable=False, help_text='Steps that 429 answers took off the limit; one comes back every 5 min.')),
+                ('lowered_by', models.PositiveSmallIntegerField(default=0, editable=False, help_text='Steps that 429 answers took off the limit; they come back one by one, all within 10 min.')),
                 ('lowered_at', models.DateTimeField(editable=False, null=True)),
                 ('failures_in_a_row', models.PositiveSmallIntegerField(default=0, editable=False)),
             ],
@@ -241,8 +250,6 @@ class Migration(migrations.Migration):
                 ('peak_factor', models.DecimalField(decimal_places=2, default=1.5, max_digits=4, validators=[django.core.validators.MinValueValidator(1)])),
                 ('user_max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Empty: no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='jobs at once, each user')),
                 ('bulk_priority', models.SmallIntegerField(default=-10, help_text='Priority of a campaign of more than 20 cells.')),
-                ('fair_share', models.BooleanField(default=False, help_text='Within a priority, accounts take turns.')),
-                ('aging_minutes', models.PositiveIntegerField(blank=True, help_text="Minutes of waiting that raise a job's priority by one step. Empty: off.", null=True)),
                 ('paused', models.BooleanField(default=False)),
                 ('paused_reason', models.CharField(blank=True, max_length=200)),
                 ('paused_until', models.DateTimeField(blank=True, null=True)),
@@ -300,6 +307,7 @@ class Migration(migrations.Migration):
                 ('leader', models.BooleanField(default=False, help_text='The dispatcher that leads among all workers.')),
                 ('started_at', models.DateTimeField()),
                 ('beat_at', models.DateTimeField()),
+                ('turned_at', models.DateTimeField(help_text='When the dispatcher, leading, last came round with everything done.', null=True)),
                 ('task', models.CharField(blank=True, help_text='What a busy worker is at.', max_length=100)),
                 ('task_until', models.DateTimeField(help_text="The end of that task's time limit.", null=True)),
                 ('canary_taken_at', models.DateTimeField(help_text='When a canary last came through the cluster.', null=True)),
@@ -381,7 +389,7 @@ class Migration(migrations.Migration):
                 ('seconds', models.FloatField(null=True)),
                 ('preview', models.BooleanField(default=False)),
                 ('created_at', models.DateTimeField()),
-                ('expired_at', models.DateTimeField(help_text='When retention took the file.', null=True)),
+                ('expired_at', models.DateTimeField(help_text='When the file was removed; its row stays.', null=True)),
                 ('attempt', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='assets', to='queue_app.attempt')),
             ],
         ),
@@ -652,7 +660,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(models.F('model'), django.db.models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), models.F('order_key'), models.F('id'), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), include=('kind', 'batch', 'owner', 'priority'), name='job_lane'),
+            index=models.Index(models.F('model'), django.db.models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), models.F('order_key'), models.F('id'), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), include=('kind', 'batch', 'owner', 'priority', 'deadline'), name='job_lane'),
         ),
         migrations.AddIndex(
             model_name='job',
@@ -665,6 +673,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='job',
             index=models.Index(condition=models.Q(('not_before__isnull', False), ('state', 'queued')), fields=['not_before'], name='job_later'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('deadline__isnull', False), ('state', 'queued')), fields=['deadline'], name='job_start_by'),
         ),
         migrations.AddIndex(
             model_name='job',
@@ -750,6 +762,14 @@ class Migration(migrations.Migration):
             model_name='attempt',
             index=models.Index(condition=models.Q(('outcome', 'abandoned')), fields=['slot_until'], name='attempt_abandoned'),
         ),
+        migrations.AddIndex(
+            model_name='attempt',
+            index=django.contrib.postgres.indexes.HashIndex(fields=['remote_id'], name='attempt_by_task'),
+        ),
+        migrations.AddIndex(
+            model_name='attempt',
+            index=models.Index(fields=['account', 'called_at'], name='attempt_called'),
+        ),
         migrations.AddConstraint(
             model_name='attempt',
             constraint=models.UniqueConstraint(fields=('job', 'step', 'number'), name='attempt_numbered_once'),
@@ -760,7 +780,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('account', 'remote_id'), name='provider_task_of_one_attempt'),
+            constraint=models.UniqueConstraint(models.F('account'), django.db.models.functions.text.MD5('remote_id'), name='provider_task_of_one_attempt'),
         ),
         migrations.AddConstraint(
             model_name='attempt',

@@ -37,13 +37,19 @@ class ApiKey(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
 
 
 class IdempotencyRecord(models.Model):
-    """The one answer to all requests of an account that carry the same Idempotency-Key (I29)."""
+    """
+    The one answer to all requests of an account that carry the same Idempotency-Key (I29).
+
+    ``status`` and ``made`` are written by the transaction that does the work; ``answer`` is rendered from ``made`` after it has
+    committed, by whoever comes first, and never changes again.
+    """
 
     account = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
     body_sha256 = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField(null=True, help_text="Empty while the first request is still at work.")
-    answer = models.JSONField(null=True)
+    made = models.JSONField(null=True, help_text="What came of the work, as far as only its transaction knows it.")
+    answer = models.TextField(null=True, help_text="The body of the answer, byte for byte.")
     created_at = models.DateTimeField()
 
     class Meta:

@@ -4,6 +4,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
+from queue_app.rules.words import one_line
+
 
 class AlertRule(models.Model):
     """
@@ -71,4 +73,4 @@ class Alert(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.words
+        return one_line(self.words)

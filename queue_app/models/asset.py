@@ -33,7 +33,7 @@ class Asset(models.Model):
     seconds = models.FloatField(null=True)
     preview = models.BooleanField(default=False)
     created_at = models.DateTimeField()
-    expired_at = models.DateTimeField(null=True, help_text="When retention took the file.")
+    expired_at = models.DateTimeField(null=True, help_text="When the file was removed; its row stays.")
 
     class Meta:
         constraints = [

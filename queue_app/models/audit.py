@@ -3,6 +3,7 @@
 from django.db import models
 
 from queue_app.models.account import User
+from queue_app.rules.words import one_line
 
 
 class AuditEntry(models.Model):
@@ -22,4 +23,4 @@ class AuditEntry(models.Model):
         indexes = [models.Index(fields=["target_model", "target_pk", "-id"], name="audit_of_a_thing")]
 
     def __str__(self) -> str:
-        return f"{self.actor_name}: {self.action} {self.target}"
+        return one_line(f"{self.actor_name}: {self.action} {self.target}")

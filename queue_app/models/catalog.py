@@ -20,10 +20,14 @@ class Backoff(models.TextChoices):
 
 
 class Kind(models.Model):
-    """What sort of job: default priority, limit, timeout, retries, pipeline."""
+    """What sort of job: medium, default priority, limit, timeout, retries."""
 
     key = models.CharField(max_length=60, primary_key=True)
     label = models.CharField(max_length=100)
+    medium = models.CharField(max_length=10, choices=Medium.choices, help_text="Only models of this medium take its jobs.")
+    restricted = models.BooleanField(
+        default=False, help_text="Only users with the right “Can submit jobs of restricted types” may submit it."
+    )
     default_priority = models.SmallIntegerField(default=0)
     max_concurrent = models.PositiveSmallIntegerField(
         "jobs at once", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no limit of its own."
@@ -63,12 +67,20 @@ class ProviderAccount(models.Model):
         default=False,
         help_text="The provider lists its recent tasks, so an unknown outcome can be resolved.",
     )
+    trusts_list = models.BooleanField(
+        "its list is vouched for",
+        default=False,
+        help_text="You vouch that its list shows every task as we sent it. A task that is not in it is then bought again without "
+        "another task of ours beside it as proof.",
+    )
     paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=200, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)
     cooldown_until = models.DateTimeField(null=True, blank=True, editable=False)
     lowered_by = models.PositiveSmallIntegerField(
-        default=0, editable=False, help_text="Steps that 429 answers took off the limit; one comes back every 5 min."
+        default=0,
+        editable=False,
+        help_text="Steps that 429 answers took off the limit; they come back one by one, all within 10 min.",
     )
     lowered_at = models.DateTimeField(null=True, editable=False)
     failures_in_a_row = models.PositiveSmallIntegerField(default=0, editable=False)

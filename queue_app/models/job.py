@@ -4,15 +4,17 @@ import uuid
 from datetime import datetime
 from typing import Any, Self
 
-from django.contrib.postgres.indexes import BrinIndex, GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex, HashIndex
 from django.contrib.postgres.search import SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models
 from django.db.models import F, Q
+from django.db.models.functions import MD5
 
 from queue_app.models.account import User
 from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
 from queue_app.rules import numbers
+from queue_app.rules.words import one_line
 
 
 class State(models.TextChoices):
@@ -106,7 +108,7 @@ class Batch(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name or f"Batch {self.pk}"
+        return one_line(self.name) or f"Batch {self.pk}"
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -120,8 +122,12 @@ class JobQuerySet(models.QuerySet["Job"]):
     def terminal(self) -> Self:
         return self.filter(state__in=TERMINAL_STATES)
 
-    def with_status(self, status: str) -> Self:
-        return self.filter(state__in=STATES_OF_STATUS[status])
+    def with_status(self, *statuses: str) -> Self:
+        return self.filter(state__in=[state for status in statuses for state in STATES_OF_STATUS[status]])
+
+    def in_time(self, at: datetime) -> Self:
+        """Jobs without a deadline, and those whose deadline is still to come."""
+        return self.filter(Q(deadline=None) | Q(deadline__gt=at))
 
     def in_dispatch_order(self) -> Self:
         return self.order_by("-priority", "order_key", "id")
@@ -147,9 +153,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         found = list(Job.objects.annotate(_words=vector).filter(asked).order_by().values_list("pk", flat=True)[: FOUND_MOST + 1])
         return self.filter(pk__in=found) if len(found) <= FOUND_MOST else self.annotate(_words=vector).filter(asked)
 
-    def lock(self) -> Self:
-        """Lock the rows, ids ascending: the lock order of `invariants`."""
-        return self.select_related("model", "kind", "batch").select_for_update(of=("self",)).order_by("id")
+    def lock(self, *, skip_locked: bool = False) -> Self:
+        """Lock the rows, ids ascending: the lock order of `invariants`; those that others have locked can be left out."""
+        rows = self.select_related("model", "kind", "batch")
+        return rows.select_for_update(of=("self",), skip_locked=skip_locked).order_by("id")
 
     def lock_for_retry(self) -> list["Job"]:
         """Batches, then jobs: who queues jobs again writes to both, and pauses take them in this order (`invariants`)."""
@@ -180,14 +187,16 @@ class Job(models.Model):
     prompt = models.TextField()
     parameters = models.JSONField(default=dict)
     metadata = models.JSONField(default=dict)
-    callback_url = models.URLField(max_length=2000, blank=True)
-    deadline = models.DateTimeField(null=True, blank=True)
+    deadline = models.DateTimeField(null=True, blank=True, help_text="The client's wish: not started by then, it fails.")
+    client_not_before = models.DateTimeField(null=True, blank=True, help_text="The client's wish; a retry keeps it.")
 
     # its place in the queue
     priority = models.SmallIntegerField(default=0)
     priority_reasons = models.JSONField(default=list)
     order_key = models.BigIntegerField()
-    not_before = models.DateTimeField(null=True, blank=True)
+    not_before = models.DateTimeField(
+        null=True, blank=True, help_text="When it enters its lane: the client's wish, or the wait before its next try."
+    )
     held = models.BooleanField(default=False, help_text="Its batch is paused.")
 
     # where it is; written by `lifecycle` alone
@@ -197,6 +206,7 @@ class Job(models.Model):
     fence = models.PositiveBigIntegerField(default=0, help_text="Rises with each lease; a writer must know the last one.")
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_taken = models.BooleanField(default=False, help_text="A worker has begun what the lease allows.")
+    leased_by = models.CharField(max_length=300, blank=True, help_text="That worker process: the lease ends with it.")
     worker_deaths = models.PositiveSmallIntegerField(default=0, help_text="Workers lost at this job in a row.")
     next_check_at = models.DateTimeField(null=True, blank=True)
     store_tries = models.PositiveSmallIntegerField(default=0)
@@ -231,6 +241,8 @@ class Job(models.Model):
             ("force_fail_job", "Can end a job by force"),
             ("operate_queue", "Can cancel, retry and move anyone's jobs, and pause"),
             ("view_provider_data", "Can see what providers were sent and answered"),
+            ("submit_restricted_kinds", "Can submit jobs of restricted types"),
+            ("exceed_normal_priority", "Can submit jobs above normal priority"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(tickets__gte=1), name="job_is_never_free"),
@@ -247,7 +259,7 @@ class Job(models.Model):
                 F("priority") * -1,
                 F("order_key"),
                 F("id"),
-                include=["kind", "batch", "owner", "priority"],
+                include=["kind", "batch", "owner", "priority", "deadline"],
                 name="job_lane",
                 condition=Q(state="queued", held=False, not_before=None),
             ),
@@ -261,6 +273,7 @@ class Job(models.Model):
             # counts of all that waits: equal entries are kept as one, so that a million of them are a few MB
             models.Index(fields=["model", "priority"], name="job_waiting_count", condition=Q(state="queued")),
             models.Index(fields=["not_before"], name="job_later", condition=Q(state="queued", not_before__isnull=False)),
+            models.Index(fields=["deadline"], name="job_start_by", condition=Q(state="queued", deadline__isnull=False)),
             # tens of rows: limits, due checks and the sweep read these
             models.Index(fields=["state", "next_check_at"], name="job_in_flight", condition=Q(state__in=IN_FLIGHT_STATES)),
             # finished jobs: the summary of the last 24 h, usage, and the durations behind estimates
@@ -340,8 +353,15 @@ class Attempt(models.Model):
     ended_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=20, choices=Outcome.choices, null=True)
     spent = models.BooleanField(default=False, help_text="Counts towards the kind's attempts.")
-    lookups_none = models.PositiveSmallIntegerField(default=0, help_text="“None” answers of the provider's list.")
+    lookups_none = models.PositiveSmallIntegerField(
+        default=0, help_text="Proofs by the provider's list that it has no such task."
+    )
     looked_up_at = models.DateTimeField(null=True)
+    lookups: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField(
+        default=list, help_text="What each look-up saw, and why it was believed or not."
+    )
+    missing_since = models.DateTimeField(null=True, help_text="Since when every look says that there is no such task.")
+    missing_looks = models.PositiveSmallIntegerField(default=0)
     error_kind = models.CharField(max_length=20, blank=True)
     error_message = models.TextField(blank=True)
 
@@ -349,12 +369,15 @@ class Attempt(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["job", "step", "number"], name="attempt_numbered_once"),
             models.UniqueConstraint(fields=["job", "step"], condition=Q(outcome=None), name="attempt_one_without_outcome"),
-            models.UniqueConstraint(fields=["account", "remote_id"], name="provider_task_of_one_attempt"),
+            # ids of 4,096 characters are more than an index row can hold
+            models.UniqueConstraint(F("account"), MD5("remote_id"), name="provider_task_of_one_attempt"),
             models.CheckConstraint(condition=Q(outcome=None) | Q(ended_at__isnull=False), name="attempt_outcome_has_a_time"),
         ]
         indexes = [
-            models.Index(fields=["slot_until"], name="attempt_abandoned", condition=Q(outcome="abandoned"))
-        ]  # read by limits
+            models.Index(fields=["slot_until"], name="attempt_abandoned", condition=Q(outcome="abandoned")),  # read by limits
+            HashIndex(fields=["remote_id"], name="attempt_by_task"),
+            models.Index(fields=["account", "called_at"], name="attempt_called"),  # the neighbours of a lost create call
+        ]
 
     def __str__(self) -> str:
         return f"Attempt {self.number} of job {self.job_id}"
@@ -409,7 +432,7 @@ class ReviewItem(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Job {self.job_id}: {self.what}"
+        return f"Job {self.job_id}: {one_line(self.what)}"
 
     @property
     def is_undecided(self) -> bool:

@@ -7,6 +7,9 @@ from django.db.models import Q
 
 from queue_app.rules import peak
 
+_CLAIM_LOCK = "SELECT * FROM queue_app_queuesettings WHERE id = 1 FOR UPDATE"
+_CLAIM_LOCK_IN_HASTE = f"SET LOCAL lock_timeout = %s; {_CLAIM_LOCK}"  # one message to the server
+
 
 def check_hours(value: str) -> None:
     try:
@@ -19,12 +22,16 @@ class QueueSettingsQuerySet(models.QuerySet["QueueSettings"]):
     def current(self) -> "QueueSettings":
         return self.get(pk=1)
 
-    def lock_claims(self) -> "QueueSettings":
+    def lock_claims(self, *, within_seconds: float | None = None) -> "QueueSettings":
         """
         Take the claim lock until the transaction ends. Every claim and every write to a limit, pause or policy takes it
         first (I21); what is counted after it must be counted in a new statement.
+
+        ``within_seconds``: from here on no statement of the transaction waits longer for any lock.
         """
-        return next(iter(self.raw("SELECT * FROM queue_app_queuesettings WHERE id = 1 FOR UPDATE")))
+        if within_seconds is None:
+            return next(iter(self.raw(_CLAIM_LOCK)))
+        return next(iter(self.raw(_CLAIM_LOCK_IN_HASTE, [f"{within_seconds * 1000:.0f}ms"])))
 
 
 class QueueSettings(models.Model):
@@ -43,10 +50,6 @@ class QueueSettings(models.Model):
         "jobs at once, each user", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no limit."
     )
     bulk_priority = models.SmallIntegerField(default=-10, help_text="Priority of a campaign of more than 20 cells.")
-    fair_share = models.BooleanField(default=False, help_text="Within a priority, accounts take turns.")
-    aging_minutes = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Minutes of waiting that raise a job's priority by one step. Empty: off."
-    )
     paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=200, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)

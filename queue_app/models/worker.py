@@ -20,6 +20,7 @@ class WorkerProcess(models.Model):
     leader = models.BooleanField(default=False, help_text="The dispatcher that leads among all workers.")
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
+    turned_at = models.DateTimeField(null=True, help_text="When the dispatcher, leading, last came round with everything done.")
     task = models.CharField(max_length=100, blank=True, help_text="What a busy worker is at.")
     task_until = models.DateTimeField(null=True, help_text="The end of that task's time limit.")
     canary_taken_at = models.DateTimeField(null=True, help_text="When a canary last came through the cluster.")
@@ -30,3 +31,13 @@ class WorkerProcess(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} {self.queue} {self.pid}@{self.host}"
+
+    @property
+    def name(self) -> str:
+        """The name under which it holds leases."""
+        return self.name_of(self.host, self.pid, self.group_started)
+
+    @staticmethod
+    def name_of(host: str, pid: int, group_started: str) -> str:
+        """A pid is given anew one day; not while a process of its group is there, and the next group starts at another time."""
+        return f"{host}:{pid}:{group_started}"

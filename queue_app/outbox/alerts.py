@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from queue_app.models import Alert, AlertRule, OutboxMessage, User
+from queue_app.rules.words import one_line
 from queue_app.work.measures import reading
 from queue_app.work.roles import Right
 
@@ -36,7 +37,7 @@ def deliver(message_id: int) -> None:
     if not addresses:
         log.warning("alert %s is told to nobody: no member of staff with the right has an e-mail address", alert.pk)
         return
-    EmailMessage(subject=f"Alert: {alert.words}"[:150], body=_text(alert), bcc=addresses).send()
+    EmailMessage(subject=one_line(f"Alert: {alert.words}")[:150], body=_text(alert), bcc=addresses).send()
 
 
 def _concerned(rule: AlertRule) -> QuerySet[User]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, BinaryIO, Literal, Protocol, TypedDict
 from uuid import UUID
 
+from queue_app.rules.lookup import Page
 from queue_app.rules.words import storable
 
 
@@ -23,7 +24,7 @@ class TaskState(StrEnum):
     FAILED = "failed"
     REJECTED = "rejected"  # content policy; never retried automatically
     CANCELED = "canceled"
-    LOST = "lost"  # the provider no longer knows an id that it gave us, or the output expired
+    LOST = "lost"  # the provider does not know an id that it gave us: one such answer proves nothing (`work.progress`)
 
     @property
     def is_terminal(self) -> bool:
@@ -94,7 +95,7 @@ class AccountConfig:
 
     ``options``: ``auth_style`` (``bearer`` or ``api-key``), ``request_encoding`` (``multipart`` or ``json``),
     ``cancel_by_delete`` (bool, by default ``preview``), ``not_accepted_statuses`` (list of int: HTTP statuses of a create
-    that an operator vouches mean "no task").
+    that an operator vouches mean "no task"), ``model_aliases`` (object: the name that the list shows → ours).
     """
 
     key: str
@@ -172,7 +173,10 @@ class FetchedAsset:
 
 @dataclass(frozen=True)
 class PollResult:
-    """How a task stands. ``progress`` 0..1, never invented; ``next_poll_after`` in seconds; ``error`` if it ended badly."""
+    """
+    How a task stands. ``progress`` 0..1, never invented; ``next_poll_after`` in seconds; ``error`` if it ended badly, or if the
+    provider says so beside a ``word`` that we do not know and take for running.
+    """
 
     state: TaskState
     progress: float | None = None
@@ -182,6 +186,7 @@ class PollResult:
     next_poll_after: float | None = None
     cost: Decimal | None = None
     expires_at: datetime | None = None
+    word: str | None = None
     raw: dict[str, Any] = field(default_factory=dict)
 
 
@@ -235,8 +240,19 @@ class Provider(Protocol):
         """Stream one asset of a succeeded task into ``sink``; NOT_FOUND where the provider has no such asset."""
         ...
 
-    def find_orphans(self, req: SubmitRequest, since: datetime, until: datetime) -> list[RemoteRef]:
-        """Find the tasks that this request may have made, oldest first; an empty list is a firm "none"."""
+    def list_tasks(self, after: str | None, *, seconds: float) -> Page:
+        """
+        Translate one page of the account's tasks, newest first, from behind the task ``after`` on. What it means is not judged
+        here (`rules.lookup`).
+        """
+        ...
+
+    def ref(self, remote_id: str) -> RemoteRef:
+        """Give the reference of a task that was found in the list."""
+        ...
+
+    def names(self, remote_id: str) -> frozenset[str]:
+        """All names under which a list may show a task, its id among them."""
         ...
 
     def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
@@ -254,8 +270,36 @@ class Provider(Protocol):
 
 NO_ATTEMPT = {ErrorKind.RETRYABLE, ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.QUOTA}
 FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED, ErrorKind.NOT_FOUND}
-QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached"}
-POLICY_WORDS = ("moderation", "content_policy", "content policy", "safety")
+# whatever the status that they come with: gateways send them with 400 and 403, too (`providers.md` §1.7)
+MONEY_WORDS = (
+    "budget_exceeded",
+    "exceeded budget",
+    "budget has been exceeded",
+    "insufficient_quota",
+    "insufficient quota",
+    "insufficient_user_quota",
+    "pre_consume_token_quota_failed",
+    "billing_hard_limit_reached",
+    "insufficient credit",
+    "insufficient_credit",
+    "insufficient balance",
+    "insufficient_balance",
+    "exhausted balance",
+    "exceeded your current quota",
+    "payment required",
+)
+POLICY_WORDS = (
+    "moderation",
+    "content_policy",
+    "content policy",
+    "content_filter",
+    "policy violation",
+    "policy_violation",
+    "safety",
+    "nsfw",
+)
+KEY_WORDS = ("invalid_api_key", "invalid api key", "incorrect api key", "unauthorized")
+INPUT_WORDS = ("invalid_request", "invalid request", "invalid_parameter", "invalid parameter", "unsupported", "bad_request")
 
 
 def accepted_verdict(error: ProviderError) -> Verdict:
@@ -272,11 +316,12 @@ def kind_of_answer(status: int, words: str = "", *, create: bool, vouched: Colle
     ``create``: the call may have started paid work, so a doubtful answer is AMBIGUOUS, unless the account vouches
     that this status means "not accepted".
     """
-    words = words.lower()
+    if 400 <= status < 500 and names_money(words):
+        return ErrorKind.QUOTA
     if create and status in vouched:
         return ErrorKind.RETRYABLE
     if 400 <= status < 500 and status not in {408, 409, 425}:
-        if status == 402 or any(code in words for code in QUOTA_CODES):
+        if status == 402:
             return ErrorKind.QUOTA
         if status == 429:
             return ErrorKind.RATE_LIMITED
@@ -285,6 +330,22 @@ def kind_of_answer(status: int, words: str = "", *, create: bool, vouched: Colle
         by_status = {401: ErrorKind.AUTH, 403: ErrorKind.AUTH, 404: ErrorKind.NOT_FOUND, 410: ErrorKind.NOT_FOUND}
         return by_status.get(status, ErrorKind.INVALID_REQUEST)
     return ErrorKind.AMBIGUOUS if create else ErrorKind.RETRYABLE
+
+
+def kind_of_words(words: str) -> ErrorKind | None:
+    """What a provider's words alone say a refusal is; None where they do not say."""
+    told = (
+        (MONEY_WORDS, ErrorKind.QUOTA),
+        (POLICY_WORDS, ErrorKind.REJECTED),
+        (KEY_WORDS, ErrorKind.AUTH),
+        (INPUT_WORDS, ErrorKind.INVALID_REQUEST),
+    )
+    return next((kind for known, kind in told if any(word in words.lower() for word in known)), None)
+
+
+def names_money(words: str) -> bool:
+    """Tell whether a provider's words say that our credit there is used up."""
+    return any(word in words.lower() for word in MONEY_WORDS)
 
 
 def names_policy(words: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlsplit
 
 from queue_app import http
@@ -13,6 +13,8 @@ from queue_app.providers.base import AccountConfig, ErrorKind, ProviderError, ki
 
 MESSAGE_CHARACTERS = 500
 RAW_CHARACTERS = 4_000
+UNREAD_CHARACTERS = 64_000  # of an answer that names a task, but not so that we can read it: all there is to find the task by
+CODE_CHARACTERS = 60
 LONGEST_WAIT = 24 * 3600.0  # seconds; whoever tells of more means a moment, or nothing
 
 
@@ -37,7 +39,7 @@ class Caller:
         except http.HttpError as error:
             raise self._no_answer(error, create=create) from error
 
-    def download(self, path: str, sink: BinaryIO, *, purpose: str, max_bytes: int, total_timeout: float) -> http.Downloaded:
+    def download(self, path: str, sink: http.Sink, *, purpose: str, max_bytes: int, total_timeout: float) -> http.Downloaded:
         """
         Stream one of the provider's files.
 
@@ -79,7 +81,7 @@ class Caller:
         code, message = words_of(body or {})
         vouched = self._account.not_accepted_statuses
         return ProviderError(
-            kind_of_answer(answer.status, f"{code} {message}", create=create, vouched=vouched),
+            kind_of_answer(answer.status, all_words(body or {}), create=create, vouched=vouched),
             f"HTTP {answer.status}: {message or 'no reason given'}",
             code=code,
             http_status=answer.status,
@@ -88,9 +90,16 @@ class Caller:
             raw=self._text(answer)[:RAW_CHARACTERS],
         )
 
+    def refusal(self, answer: http.Response, body: Mapping[str, Any], kind: ErrorKind) -> ProviderError:
+        """Word a refusal inside an answer of 2xx."""
+        code, message = words_of(body)
+        request_id, raw = answer.headers.get("x-request-id"), self._text(answer)[:RAW_CHARACTERS]
+        message = message or "The provider refused it at once and gives no reason."
+        return ProviderError(kind, message, code=code, http_status=answer.status, request_id=request_id, raw=raw)
+
     def unreadable(self, answer: http.Response, kind: ErrorKind, why: str) -> ProviderError:
         """Word an answer of the right status that does not say what it must; its body is kept for a person to read."""
-        raw, request_id = self._text(answer)[:RAW_CHARACTERS], answer.headers.get("x-request-id")
+        raw, request_id = self._text(answer)[:UNREAD_CHARACTERS], answer.headers.get("x-request-id")
         message = f"HTTP {answer.status}: {why}."
         return ProviderError(kind, message, code="unreadable", http_status=answer.status, request_id=request_id, raw=raw)
 
@@ -101,14 +110,31 @@ class Caller:
 
 
 def words_of(body: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Read code and message of a refusal: OpenAI's ``error`` object or text, or FastAPI's ``detail`` text or list."""
-    said = body.get("error") or body.get("detail") or body.get("message") or ""
+    """
+    Read code and message of a refusal: OpenAI's ``error`` object or text, FastAPI's ``detail`` text or list, or a ``message``
+    with a ``code`` in words beside it.
+    """
+    said = _said(body)
     if isinstance(said, list):
         said = "; ".join(str(item.get("msg", item)) if isinstance(item, dict) else str(item) for item in said)
     if not isinstance(said, dict):
-        return None, str(said)[:MESSAGE_CHARACTERS]
+        beside = body.get("code") or body.get("type")
+        code = beside[:CODE_CHARACTERS] if isinstance(beside, str) and not beside.isdigit() else None
+        return code, str(said)[:MESSAGE_CHARACTERS]
     code = said.get("code") or said.get("type")
-    return None if code is None else str(code), str(said.get("message") or "")[:MESSAGE_CHARACTERS]
+    return None if code is None else str(code)[:CODE_CHARACTERS], str(said.get("message") or "")[:MESSAGE_CHARACTERS]
+
+
+def all_words(body: Mapping[str, Any]) -> str:
+    """All that a refusal says of itself, to look for a word in: code, type and message of its error, and those beside it."""
+    said = _said(body)
+    named = [said.get(name) for name in ("code", "type", "message")] if isinstance(said, dict) else [said]
+    named += [body.get(name) for name in ("code", "type")]
+    return " ".join(str(one)[:MESSAGE_CHARACTERS] for one in named if one is not None)
+
+
+def _said(body: Mapping[str, Any]) -> Any:
+    return next((body[name] for name in ("error", "detail", "message", "msg") if body.get(name)), "")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

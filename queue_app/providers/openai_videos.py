@@ -1,19 +1,22 @@
 """
 The OpenAI-style Videos API (``/v1/videos``) at any base URL: OpenAI's own, LiteLLM, vLLM-Omni, resellers, the studio.
 
-The gateways differ; each difference known is met here: a failed job answered with 5xx, ids that are base64, missing
-times and progress, thumbnails that are really the video, a "completed" that fails only when it is fetched.
+The gateways differ; each difference known is met here (`providers.md` §1): a failed job answered with 5xx, ids that are numbers
+or base64, answers in an envelope, other words for the same states, thumbnails that are really the video, a "completed" whose film
+is not there yet, or that fails only when it is fetched.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import re
-import time
-from collections.abc import Iterator, Mapping
+from base64 import b64decode
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from io import BytesIO
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
@@ -35,27 +38,63 @@ from queue_app.providers.base import (
     WebhookEvent,
     WebhookRefused,
     kind_of_answer,
+    kind_of_words,
+    names_money,
     names_policy,
 )
-from queue_app.providers.calls import Caller, number, retry_after, words_of
+from queue_app.providers.calls import Caller, all_words, number, retry_after, words_of
 from queue_app.providers.openai_inputs import wire_fields
+from queue_app.rules.lookup import LONGEST_ID, Page, Row, task_id
 from queue_app.rules.words import storable
 
-logger = logging.getLogger(__name__)
-
-STATES = {
-    **dict.fromkeys(("queued", "pending", "submitted", "created"), TaskState.QUEUED),
-    **dict.fromkeys(("in_progress", "processing", "running", "generating"), TaskState.RUNNING),
-    **dict.fromkeys(("completed", "succeeded", "success"), TaskState.SUCCEEDED),
-    **dict.fromkeys(("failed", "error", "expired", "rejected"), TaskState.FAILED),
-    **dict.fromkeys(("cancelled", "canceled"), TaskState.CANCELED),
+WORDS = {
+    TaskState.QUEUED: "queued pending submitted created accepted waiting queuing queueing in_queue not_start scheduled preparing "
+    "starting throttled",
+    TaskState.RUNNING: "in_progress processing running generating rendering dreaming uploading retrying",
+    TaskState.SUCCEEDED: "completed complete succeeded succeed success successful done finished ready",
+    TaskState.FAILED: "failed fail failure error errored expired timeout timed_out incomplete rejected budget_exceeded",
+    TaskState.REJECTED: "blocked moderated content_filtered nsfw",
+    TaskState.CANCELED: "cancelled canceled aborted terminated revoked",
 }
+STATES = {word: state for state, words in WORDS.items() for word in words.split()}
+ENDED_BADLY = {TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED}
+NOT_READY = re.compile(
+    r"\b(yet|still|pending|queued|generating|rendering)\b|\bbeing (generated|rendered|processed|made|prepared)\b"
+    r"|in[ _-]progress|\bnot[ _](ready|completed?|finished|done|available|start)|\btoo early\b",
+    re.IGNORECASE,
+)
+NOT_READY_STATUSES = {400, 404, 409, 425}
+HEAD_BYTES = 4_096  # of a file, to see what it is; messages are shorter
+FILM = re.compile(
+    rb"....(ftyp|moov|mdat|wide|free|skip)|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL
+)  # MP4 and QuickTime, WebM, AVI
 ASSETS = [RemoteAsset("video"), RemoteAsset("thumbnail", required=False), RemoteAsset("spritesheet", required=False)]
-PAGE_SIZE, MAX_PAGES = 100, 20
+PAGE_SIZE = 100
+IDS, ENVELOPES = ("id", "task_id", "video_id"), ("data", "task", "video")
+LISTS = ("data", "videos", "items", "list", "results")
+CREATED = ("created_at", "created", "create_time", "createTime", "submit_time")
 # wall clock; a task that makes these calls has 60 s, one that stores a job's files 300 s
-CREATE_SECONDS, CHECK_SECONDS, LOOKUP_SECONDS = 30.0, 15.0, 40.0
+CREATE_SECONDS, CHECK_SECONDS = 30.0, 15.0
 VIDEO_SECONDS, EXTRA_SECONDS = 200.0, 30.0
+LARGEST = 2**40  # bytes; a probe stops long before
 LIST_BYTES = 16 * 1024 * 1024  # a page of prompts of 32,000 characters each
+
+
+class _Enough(Exception):
+    """All that was wanted of a file has come."""
+
+
+class _Head:
+    """Hands a file on to ``sink`` and keeps its beginning; with ``is_enough`` it is not read further."""
+
+    def __init__(self, sink: BinaryIO, *, is_enough: bool = False) -> None:
+        self._sink, self._is_enough, self.kept = sink, is_enough, b""
+
+    def write(self, chunk: bytes) -> None:
+        self._sink.write(chunk)
+        self.kept += chunk[: HEAD_BYTES - len(self.kept)]
+        if self._is_enough and len(self.kept) == HEAD_BYTES:
+            raise _Enough
 
 
 class OpenAIVideos:
@@ -103,10 +142,12 @@ class OpenAIVideos:
         body = self._api.body(answer)
         if not 200 <= answer.status < 300:
             raise self._api.failure(answer, create=True)
-        remote_id = body.get("id") if body else None
-        if not isinstance(remote_id, str) or not remote_id or storable(remote_id) != remote_id:
-            raise self._api.unreadable(answer, ErrorKind.AMBIGUOUS, "accepted, but without a readable id")
-        return self._ref(remote_id)
+        task = _task(body or {})
+        if kind := _refused_at_once(task):
+            raise self._api.refusal(answer, task, kind)
+        if remote_id := _id(task):
+            return self._ref_of(remote_id)
+        raise self._api.unreadable(answer, ErrorKind.AMBIGUOUS, f"accepted, but {_no_id(task)}")
 
     def poll(self, ref: RemoteRef) -> PollResult:
         """
@@ -117,9 +158,10 @@ class OpenAIVideos:
         answer = self._api.call("GET", _path(ref), purpose="poll", total_timeout=CHECK_SECONDS)
         body = self._api.body(answer)
         well = 200 <= answer.status < 300
-        if body is not None and isinstance(body.get("status"), str):
-            result = self._result(body, answer)
-            if well or (body.get("object") == "video" and result.state.is_terminal):
+        task = _task(body or {})
+        if word := _word(task):
+            result = self._result(ref, task, word, answer)
+            if well or (task.get("object") == "video" and result.state.is_terminal):
                 return result
         if answer.status in {404, 410} and body is not None:  # a bare 404 page may come from a proxy in between
             return PollResult(TaskState.LOST, error=self._api.failure(answer), raw=body)
@@ -127,28 +169,41 @@ class OpenAIVideos:
             raise self._api.unreadable(answer, ErrorKind.RETRYABLE, "no status in the answer")
         raise self._api.failure(answer)
 
-    def _result(self, body: dict[str, Any], answer: http.Response) -> PollResult:
-        word = body["status"].lower()
-        state = STATES.get(word)
-        if state is None:
-            logger.warning("account %s: unknown video status %.40r, taken as running", self._account.key, word)
-            state = TaskState.RUNNING
+    def _result(self, ref: RemoteRef, task: dict[str, Any], word: str, answer: http.Response) -> PollResult:
+        state = STATES.get(word) or self._of_unknown_word(ref, task)
+        code, message = words_of(task)
         error = None
-        if state in {TaskState.FAILED, TaskState.CANCELED}:
-            code, message = words_of(body)
-            if state is TaskState.FAILED and names_policy(f"{code} {message}"):
+        if state in ENDED_BADLY:
+            if state is TaskState.FAILED and names_policy(all_words(task)):
                 state = TaskState.REJECTED
-            error = _task_error(state, (code, message or f"The provider says {word} and gives no reason."), answer)
-        percent, hint = number(body.get("progress")), number(answer.headers.get("openai-poll-after-ms"))
+            error = _task_error(state, (code, message or f"The provider says {word} and gives no reason."), answer.status)
+        elif word not in STATES and task.get("error"):
+            error = _task_error(TaskState.FAILED, (code, message or f"The provider says {word}."), answer.status)
+        percent, hint = number(task.get("progress")), number(answer.headers.get("openai-poll-after-ms"))
         return PollResult(
             state=state,
             progress=None if percent is None else min(1.0, max(0.0, percent / 100)),
             assets=list(ASSETS) if state is TaskState.SUCCEEDED else [],
             error=error,
             next_poll_after=None if state.is_terminal else retry_after(answer.headers) if hint is None else max(0.0, hint / 1000),
-            expires_at=_moment(body.get("expires_at")),
-            raw=body,
+            expires_at=_moment(task.get("expires_at")),
+            word=None if word in STATES else storable(word)[:40],
+            raw=task,
         )
+
+    def _of_unknown_word(self, ref: RemoteRef, task: dict[str, Any]) -> TaskState:
+        """What a word that nobody knows stands for, by what stands beside it; a film that can be had ends all doubt."""
+        if task.get("error"):
+            return TaskState.FAILED if task.get("completed_at") else TaskState.RUNNING
+        return TaskState.SUCCEEDED if self._has_film(ref) else TaskState.RUNNING
+
+    def _has_film(self, ref: RemoteRef) -> bool:
+        """Whether the content can be had; only its beginning is read."""
+        head = _Head(BytesIO(), is_enough=True)
+        with suppress(ProviderError, _Enough):
+            path = f"{_path(ref)}/content"
+            self._api.download(path, head, purpose="probe video", max_bytes=LARGEST, total_timeout=CHECK_SECONDS)
+        return FILM.match(head.kept) is not None
 
     def cancel(self, ref: RemoteRef) -> TaskState:
         """
@@ -183,53 +238,65 @@ class OpenAIVideos:
         main = asset.kind == "video"
         path = f"{_path(ref)}/content" + ("" if main else "?" + urlencode({"variant": asset.kind}))
         seconds = VIDEO_SECONDS if main else EXTRA_SECONDS
+        head = _Head(sink)
         try:
-            got = self._api.download(path, sink, purpose=f"fetch {asset.kind}", max_bytes=max_bytes, total_timeout=seconds)
+            got = self._api.download(path, head, purpose=f"fetch {asset.kind}", max_bytes=max_bytes, total_timeout=seconds)
         except ProviderError as error:
+            if main and _is_not_ready(error):
+                raise ProviderError(
+                    ErrorKind.RETRYABLE, error.message, code="not_ready", http_status=error.http_status
+                ) from error
             if not main and error.kind in {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED, ErrorKind.NOT_FOUND}:
                 raise _no_variant(asset, error.message) from error
             raise
+        if main and (problem := _instead_of_a_film(head.kept)):
+            raise problem
         if not main and got.content_type.startswith("video/"):
             raise _no_variant(asset, "it sent the video instead")
         return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
 
-    def find_orphans(self, req: SubmitRequest, since: datetime, until: datetime) -> list[RemoteRef]:
+    def list_tasks(self, after: str | None, *, seconds: float) -> Page:
         """
-        Find videos with this prompt and model made in the window, oldest first. A video without a time counts as in it.
+        Translate one page of ``GET /videos``, newest first.
 
-        :raises ProviderError: the list is not to be had or cannot prove that there is none (too long, or without prompts).
+        :raises ProviderError: the page is not to be had.
         """
-        found: list[tuple[float, str]] = []
-        first, last = since.timestamp() - 1, until.timestamp() + 1  # their times are whole seconds
-        for video in self._listed(first):
-            made = number(video.get("created_at")) or None
-            if video.get("model") not in {None, "", req.endpoint_id} or (made is not None and not first <= made <= last):
-                continue
-            if not isinstance(video.get("prompt"), str):
-                raise ProviderError(ErrorKind.NOT_FOUND, "This gateway lists no prompts.", code="prompt_not_listed")
-            if video["prompt"] == req.inputs["prompt"] and isinstance(video.get("id"), str):
-                found.append((made or first, video["id"]))
-        return [self._ref(remote_id) for _, remote_id in sorted(found)]
+        query = {"limit": PAGE_SIZE, "order": "desc"} | ({"after": after} if after else {})
+        path = f"/videos?{urlencode(query)}"
+        answer = self._api.call("GET", path, purpose="look up", max_bytes=LIST_BYTES, total_timeout=seconds)
+        body = self._api.body(answer)
+        if not 200 <= answer.status < 300:
+            raise self._api.failure(answer)
+        if body is None or (rows := _rows(body)) is None:
+            raise self._api.unreadable(answer, ErrorKind.RETRYABLE, "no list in the answer")
+        more = body.get("has_more", body["data"].get("has_more") if isinstance(body.get("data"), dict) else None)
+        return Page(
+            rows=[self._row(_task(row)) if isinstance(row, dict) else Row(None) for row in rows],
+            asked=PAGE_SIZE,
+            more=more if isinstance(more, bool) else None,
+            date=_date(answer.headers.get("date")),
+        )
 
-    def _listed(self, first: float) -> Iterator[dict[str, Any]]:
-        """Walk the list, newest first, until a video older than ``first`` (seconds since 1970) was seen."""
-        after, ends = "", time.monotonic() + LOOKUP_SECONDS
-        for _ in range(MAX_PAGES):
-            query = {"limit": PAGE_SIZE, "order": "desc"} | ({"after": after} if after else {})
-            path, left = f"/videos?{urlencode(query)}", max(1.0, ends - time.monotonic())
-            answer = self._api.call("GET", path, purpose="find orphans", max_bytes=LIST_BYTES, total_timeout=left)
-            body = self._api.body(answer)
-            if not 200 <= answer.status < 300:
-                raise self._api.failure(answer)
-            if body is None or not isinstance(body.get("data"), list):
-                raise self._api.unreadable(answer, ErrorKind.RETRYABLE, "no list in the answer")
-            videos = [video for video in body["data"] if isinstance(video, dict)]
-            yield from videos
-            times = [number(video.get("created_at")) or None for video in videos]
-            if not body.get("has_more") or not videos or any(made is not None and made < first for made in times):
-                return
-            after = str(body.get("last_id") or videos[-1].get("id"))
-        raise ProviderError(ErrorKind.RETRYABLE, f"More than {PAGE_SIZE * MAX_PAGES} videos since then.", code="list_too_long")
+    def _row(self, task: dict[str, Any]) -> Row:
+        remote_id = _id(task)
+        prompt, model, inner = task.get("prompt"), task.get("model"), task.get("input")
+        if prompt is None and isinstance(inner, dict):
+            prompt = inner.get("prompt")
+        return Row(
+            id=remote_id,
+            made=next((task[name] for name in CREATED if task.get(name)), None),
+            prompt=prompt if isinstance(prompt, str) else None,
+            model=_model_in(remote_id) or (model if isinstance(model, str) else None),
+            names=self.names(remote_id) if remote_id else frozenset(),
+            ended=state.is_terminal if (state := STATES.get(_word(task))) else None,
+        )
+
+    def ref(self, remote_id: str) -> RemoteRef:
+        return self._ref_of(remote_id)
+
+    def names(self, remote_id: str) -> frozenset[str]:
+        """An id of LiteLLM's holds the upstream's, and may be encoded anew in each answer."""
+        return frozenset({remote_id, *([inner] if (inner := _inside(remote_id).get("video_id")) else [])})
 
     def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
         """
@@ -248,13 +315,13 @@ class OpenAIVideos:
         data = event.get("data")
         remote_id = data.get("id") if isinstance(data, dict) else None
         event_id = next(value for name, value in headers.items() if name.lower() == "webhook-id")
-        return WebhookEvent(event_id, event["type"], remote_id if isinstance(remote_id, str) else None, event)
+        return WebhookEvent(event_id, event["type"], task_id(remote_id), event)
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
         """Tell nothing: this format has no price."""
         return None
 
-    def _ref(self, remote_id: str) -> RemoteRef:
+    def _ref_of(self, remote_id: str) -> RemoteRef:
         return RemoteRef(provider=self._account.key, remote_id=remote_id)
 
 
@@ -270,18 +337,122 @@ def _path(ref: RemoteRef) -> str:
     return f"/videos/{quote(ref.remote_id, safe='')}"
 
 
+def _task(body: dict[str, Any]) -> dict[str, Any]:
+    """The task in an answer, which some gateways put into an envelope."""
+    if _id(body) and _word(body):
+        return body
+    inner: dict[str, Any] = next((body[name] for name in ENVELOPES if isinstance(body.get(name), dict)), {})
+    if not _id(inner) and not _word(inner):
+        return body
+    return {**inner, **body} if _id(body) else {**body, **inner}
+
+
+def _id(task: dict[str, Any]) -> str | None:
+    return next((found for name in IDS if (found := task_id(task.get(name)))), None)
+
+
+def _no_id(task: dict[str, Any]) -> str:
+    named = next((task[name] for name in IDS if task.get(name) is not None), None)
+    if isinstance(named, str) and len(named) > LONGEST_ID:
+        return f"its id has {len(named):,} characters, more than can be kept"
+    return "without a readable id"
+
+
+def _word(task: dict[str, Any]) -> str:
+    said = next((task[name] for name in ("status", "task_status", "state") if isinstance(task.get(name), str)), "")
+    return re.sub(r"[\s-]+", "_", said.strip().lower())
+
+
+def _refused_at_once(task: dict[str, Any]) -> ErrorKind | None:
+    """
+    What an answer of 2xx says that it refuses: by a last state, whatever id stands beside it, else by its words where there is no
+    id. Then nothing is being made.
+    """
+    is_worded = bool(task.get("error")) or isinstance(task.get("code"), str)
+    said = kind_of_words(all_words(task)) if is_worded else None
+    state = STATES.get(_word(task))
+    if state in ENDED_BADLY:
+        return said or (ErrorKind.REJECTED if state is TaskState.REJECTED else ErrorKind.RETRYABLE)
+    named = any(task.get(name) not in (None, "", 0) for name in IDS)
+    return None if named or state is not None else said
+
+
+def _rows(body: dict[str, Any]) -> list[Any] | None:
+    """The list in an answer, under any of the names that gateways give it."""
+    inner = body.get("data")
+    holders = [body, inner] if isinstance(inner, dict) else [body]
+    return next((holder[name] for holder in holders for name in LISTS if isinstance(holder.get(name), list)), None)
+
+
+def _inside(remote_id: str) -> dict[str, str]:
+    """What an id of LiteLLM's says: base64 of ``litellm:name:value;…`` behind ``video_``; nothing for any other."""
+    try:
+        text = b64decode(remote_id.removeprefix("video_") + "==", validate=False).decode()
+    except ValueError:
+        return {}
+    if not remote_id.startswith("video_") or not text.startswith("litellm:"):
+        return {}
+    parts = (part.partition(":") for part in text.removeprefix("litellm:").split(";"))
+    return {name: value for name, _, value in parts if value}
+
+
+def _model_in(remote_id: str | None) -> str | None:
+    return _inside(remote_id).get("model_id") if remote_id else None
+
+
+def _date(told: str | None) -> float | None:
+    """When the server says that it answered, in seconds since 1970."""
+    try:
+        return parsedate_to_datetime(told or "").timestamp()
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+def _is_not_ready(error: ProviderError) -> bool:
+    """Whether a refusal of the content says that it is not there yet, in words or by the state of the task."""
+    if error.http_status not in NOT_READY_STATUSES or error.kind in {ErrorKind.REJECTED, ErrorKind.QUOTA}:
+        return False
+    if NOT_READY.search(f"{error.message} {error.raw}"):
+        return True
+    try:
+        told = json.loads(error.raw)
+    except (ValueError, RecursionError):
+        return False
+    state = STATES.get(_word(_task(told))) if isinstance(told, dict) else None
+    return state is not None and not state.is_terminal
+
+
+def _instead_of_a_film(head: bytes) -> ProviderError | None:
+    """What an answer of 2xx to a film's address means that tells the task's state: it is not there yet, or never will be."""
+    try:
+        told = json.loads(head)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    task = _task(told)
+    code, message = words_of(task)
+    state = STATES.get(_word(task))
+    if state in ENDED_BADLY:
+        return _task_error(state, (code, message or f"The provider says {state}."), 200)
+    if NOT_READY.search(message) or (state and not state.is_terminal):
+        return ProviderError(ErrorKind.RETRYABLE, message or f"The provider says {state}.", code="not_ready", http_status=200)
+    return None
+
+
 def _no_variant(asset: RemoteAsset, why: str) -> ProviderError:
     return ProviderError(ErrorKind.NOT_FOUND, f"This gateway has no {asset.kind}: {why}.", code="no_variant")
 
 
-def _task_error(state: TaskState, said: tuple[str | None, str], answer: http.Response) -> ProviderError:
+def _task_error(state: TaskState, said: tuple[str | None, str], http_status: int) -> ProviderError:
     """What a task that ended badly means; gateways put an HTTP status in ``error.code``."""
     code, message = said
     kinds = {TaskState.REJECTED: ErrorKind.REJECTED, TaskState.CANCELED: ErrorKind.CANCELED}
+    if state is TaskState.FAILED and names_money(f"{code} {message}"):
+        kinds = {TaskState.FAILED: ErrorKind.QUOTA}
     status = int(code) if code and re.fullmatch("[45][0-9][0-9]", code) else 400 if code and code.startswith("invalid") else 500
     kind = kinds.get(state) or kind_of_answer(status, create=False)
-    request_id = answer.headers.get("x-request-id")
-    return ProviderError(kind, message, code=code, http_status=answer.status, request_id=request_id)
+    return ProviderError(kind, message, code=code, http_status=http_status)
 
 
 def _moment(value: Any) -> datetime | None:

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 Key = tuple[str, str]
 QUEUE: Key = ("queue", "")
-STEP_BACK = timedelta(minutes=5)  # an account's limit creeps back one step per 5 min without a 429
+# an account's limit that 429 answers have lowered comes back in equal steps, the last one this long after the last 429
+STEP_BACK_AT_MOST, ALL_BACK = timedelta(minutes=5), timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,22 @@ def lowered(limit: int, *, by: int, since: datetime | None, at: datetime) -> int
     return max(1, limit - steps_off(by=by, since=since, at=at))
 
 
+def halved(limit: int, *, off: int) -> int:
+    """The steps that are off after a 429 at a limit that has ``off`` off: half of what was left stays, 1 at least."""
+    return limit - max(1, (limit - off) // 2)
+
+
 def steps_off(*, by: int, since: datetime | None, at: datetime) -> int:
     """What is left at ``at`` of the ``by`` steps that were off at ``since``."""
-    return max(0, by - int((at - since) / STEP_BACK)) if since else 0
+    return sum(moment > at for moment in steps_back(by=by, since=since))
+
+
+def steps_back(*, by: int, since: datetime | None) -> list[datetime]:
+    """When each of the ``by`` steps that were off at ``since`` comes back."""
+    if since is None or by == 0:
+        return []
+    takes = min(ALL_BACK, STEP_BACK_AT_MOST * by)
+    return [since + takes * step / by for step in range(1, by + 1)]
 
 
 def is_closed(paused: bool, until: datetime | None, *, at: datetime) -> bool:

@@ -6,14 +6,17 @@ it is at, from a thread, so that a busy one is never taken for a dead one. Impor
 import logging
 import os
 import signal
+import socket
 import threading
 import time
+from functools import cache
 from typing import Any
 
 from django_q.conf import Conf
 from django_q.signals import post_execute, post_execute_in_worker, post_spawn, pre_execute
 
-from queue_app.runtime import canary
+from queue_app.models import WorkerProcess
+from queue_app.runtime import canary, kernel
 from queue_app.runtime.lifeline import LINE, Beat
 
 log = logging.getLogger(__name__)
@@ -54,23 +57,34 @@ def name_task(words: str) -> None:
     _worker.say()
 
 
+def my_name() -> str:
+    """The name of this process, under which it holds leases; its runworker tells the queue when it has ended."""
+    return _name_of(os.getpid())
+
+
+@cache
+def _name_of(pid: int) -> str:
+    main = kernel.look(os.getpgrp())
+    return WorkerProcess.name_of(socket.gethostname(), pid, main.started if main else "")
+
+
 def _spawned(**_: Any) -> None:
     threading.Thread(target=_worker.beat, name="beats", daemon=True).start()
 
 
 def _begins(task: dict[str, Any], **_: Any) -> None:
-    if task["func"] != canary.FUNCTION:
+    if task["func"] not in canary.FUNCTIONS:
         _worker.until = time.monotonic() + Conf.TIMEOUT
         name_task(str(task["func"]).rpartition(".")[2])
 
 
 def _ended(task: dict[str, Any], **_: Any) -> None:
-    if task["func"] != canary.FUNCTION:
+    if task["func"] not in canary.FUNCTIONS:
         name_task("")
 
 
 def _monitored(task: dict[str, Any], **_: Any) -> None:
-    if task["func"] == canary.FUNCTION:
+    if task["func"] in canary.FUNCTIONS:
         LINE.tell(Beat(os.getpid(), canary=True))
 
 

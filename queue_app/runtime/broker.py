@@ -45,11 +45,11 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key)
         self._ears: Any = None
-        self._canaries = CanarySource()
+        self._canaries = CanarySource(self.list_key)
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
-        self._ears, self._canaries = None, CanarySource()
+        self._ears, self._canaries = None, CanarySource(self.list_key)
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> Any:  # noqa: ARG004 - django-q2's signature

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from django.conf import settings
 
+from queue_app.models import WorkerProcess
 from queue_app.runtime import kernel
 from queue_app.runtime.lifeline import Keeper
 from queue_app.runtime.queues import Queue
@@ -27,27 +28,31 @@ KEEP_CONNECTIONS_SECONDS = "600"
 class Cluster:
     """The cluster of one queue; `tend()` it often."""
 
-    def __init__(self, queue: Queue) -> None:
-        self.queue = queue
+    def __init__(self, queue: Queue, *, host: str) -> None:
+        self.queue, self._host = queue, host
         self._main: subprocess.Popen[bytes] | None = None
         self._keeper: Keeper | None = None
         self._deaths_at_once = 0
         self._start_at = time.monotonic()
+        self._ended: list[str] = []
 
     @property
     def is_running(self) -> bool:
         return self._main is not None and self._main.poll() is None
 
-    def tend(self, *, database_since: float | None) -> None:
-        """Start it if it is not there and hear its beats; end it all if its main process has gone or it is frozen."""
+    def tend(self, *, away: float) -> None:
+        """
+        Start it if it is not there and hear its beats; end a worker that stands still, and all if its main process has gone or it
+        is frozen. ``away``: for how many seconds in all the database has been gone.
+        """
         now = time.monotonic()
         if self._main is None:
             if now >= self._start_at:
-                self._start(now)
+                self._start(now, away)
             return
-        self._hear(now)
+        self._hear(now, away)
         status = self._main.poll()
-        trouble = self._watch.frozen(now=now, database_since=database_since) if status is None else f"its master ended ({status})"
+        trouble = self._watch.frozen(now=now, away=away) if status is None else f"its master ended ({status})"
         if trouble:
             log.error("cluster %s: %s; its process group %s is ended", self.queue, trouble, self._main.pid)
             self.kill()
@@ -71,7 +76,14 @@ class Cluster:
             log.error("cluster %s: a process of group %s cannot be ended", self.queue, self._main.pid)
         if self._keeper is not None:
             self._keeper.close()
+        for pid in list(self._watch.workers):
+            self._forget(pid, time.monotonic())
         self._main = self._keeper = None
+
+    def ended(self) -> list[str]:
+        """The names of the workers that have ended since this was asked last: their leases end with them."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def entries(self) -> Iterator[Entry]:
         """What the roll says of it: the cluster, and each of its workers."""
@@ -93,7 +105,7 @@ class Cluster:
                 task_until=worker.until,
             )
 
-    def _start(self, now: float) -> None:
+    def _start(self, now: float, away: float) -> None:
         keeper = Keeper()
         own = {
             "Q_CLUSTER_NAME": self.queue.cluster,
@@ -113,16 +125,25 @@ class Cluster:
         keeper.handed_over()
         group = kernel.look(self._main.pid)
         self._group = group or kernel.Seen(self._main.pid, os.getpid(), self._main.pid, "")
-        self._keeper, self._watch, self._started_at = keeper, Watch(now=now), now
+        self._watch = Watch(now=now, size=int(self.queue.conf["workers"]), away=away)
+        self._keeper, self._started_at = keeper, now
         log.info("cluster %s: started, process group %s", self.queue, self._main.pid)
 
-    def _hear(self, now: float) -> None:
+    def _hear(self, now: float, away: float) -> None:
         assert self._keeper is not None
         for beat in self._keeper.beats():
-            self._watch.hear(beat, now=now)
-        for pid in self._watch.silent(now=now):
+            self._watch.hear(beat, now=now, away=away)
+        for pid in list(self._watch.workers):
             if kernel.look(pid) is None:
-                self._watch.forget(pid)
+                self._forget(pid, now, away)
+        for pid in self._watch.stuck(now=now):
+            log.error("cluster %s: worker %s stands still; it is ended", self.queue, pid)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _forget(self, pid: int, now: float, away: float = 0) -> None:
+        self._watch.forget(pid, now=now, away=away)
+        self._ended.append(WorkerProcess.name_of(self._host, pid, self._group.started))
 
     def _plan_start(self, *, lived: float) -> None:
         """Anew at once, unless it keeps dying at once."""

@@ -10,19 +10,19 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
-import psycopg2
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import Error, connection
 
-from queue_app import clock, lifecycle, wake
+from queue_app import clock, database, lifecycle, wake
 from queue_app.models import State
 from queue_app.outbox import delivery
 from queue_app.runtime import roll, tasks
 from queue_app.runtime.ears import Ears
 from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages
-from queue_app.work import alerts, bulk, dispatch, recovery
+from queue_app.work import alerts, bulk, dispatch, recovery, retention
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ TIDY_SECONDS = 3600
 ALERT_SECONDS = 15
 BACKOFF_SECONDS = (0.2, 0.5, 1, 2, 5)
 WENT_WELL_SECONDS = 10  # a fault after that long is a new one
-DATABASE_GONE = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
+LOCK_SECONDS, STATEMENT_SECONDS = 0.25, 10  # that the loop waits in its other duties: claims stand still meanwhile
 
 
 class Every:
@@ -58,6 +58,9 @@ class Dispatcher:
     def __init__(self) -> None:
         self.leads = False
         self.turned_at = time.monotonic()  # a loop that hangs does not turn, and its heartbeat stops
+        self.came_round_at: float | None = None  # leading, and with everything done: what readiness asks for
+        self._since: datetime | None = None  # by the database's clock, since when this loop has had it all the time
+        self._held_up = False  # somebody had locked what claims need
         self._stopping = threading.Event()
         self._claims_at: datetime | None = None
         self._bell, self._rope = os.pipe()
@@ -78,15 +81,20 @@ class Dispatcher:
             try:
                 with closing(Ears(wake.CHANNEL)) as ears:
                     self._lead_or_stand_by(ears)
-            except DATABASE_GONE as error:
-                log.warning("dispatcher: the database is gone, looking for it again: %s", str(error).strip())
-            except Exception:
-                log.exception("dispatcher: a round failed; the next one follows")
+            except Exception as error:
+                if database.is_gone(error):
+                    log.warning("dispatcher: the database is gone, looking for it again: %s", str(error).strip())
+                else:
+                    log.exception("dispatcher: a round failed; the next one follows")
             finally:
-                self.leads = False
-                connection.close()
+                self.begin_anew()
             failures = failures + 1 if time.monotonic() - began < WENT_WELL_SECONDS else 0
             self._stopping.wait(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+
+    def begin_anew(self) -> None:
+        """Lead no longer, over a new connection; what an interrupted round left half done is looked for when leading again."""
+        self.leads, self._since = False, None
+        connection.close()
 
     def _lead_or_stand_by(self, ears: Ears) -> None:
         while not self._stopping.is_set():
@@ -103,16 +111,27 @@ class Dispatcher:
                 self.turned_at = time.monotonic()
                 rest = min(seconds, LONGEST_REST_SECONDS, REST * (self.turned_at - began))
                 self._stopping.wait(rest)
-                woken = "dispatch" in ears.wait(seconds - rest, also=self._bell)
+                woken = "dispatch" in ears.wait(seconds - rest, also=self._bell) or self._held_up
 
     def turn(self, *, woken: bool) -> float:
         """Do what is due and give the seconds that may be slept now, at most 1."""
+        seconds = self._turn(woken=woken)
+        if not self._held_up:
+            self.came_round_at = time.monotonic()
+        return seconds
+
+    def _turn(self, *, woken: bool) -> float:
         at = clock.now()
         sweeps = self._sweep.is_due()
+        if self._since is None:  # what another leader, or this one before a cut, gave out may never have been queued
+            self._since = at
+            hand_out(lifecycle.waiting_for_a_worker(at=at, since=at))
+        elif sweeps:
+            hand_out(lifecycle.waiting_for_a_worker(at=at, since=at - timedelta(seconds=settings.TIMES.sweep)))
         if sweeps:
-            _alone(recovery.sweep, at)
+            _alone(partial(recovery.sweep, heard_since=self._since), at)
         if self._prune.is_due():
-            for prune in (recovery.prune, bulk.prune, roll.prune, tasks.prune):
+            for prune in (recovery.prune, bulk.prune, retention.prune, roll.prune, tasks.prune):
                 _alone(prune, at)
         if self._tidy.is_due():
             _alone(tasks.hand_out_tidying, at)
@@ -122,25 +141,39 @@ class Dispatcher:
         claims = woken or sweeps or _has_come(due.claims_at, at) or _has_come(self._claims_at, at)
         self._claims_at = due.claims_at  # the end of a pause is no longer foreseen once it has come
         if not claims and not _has_come(due.hands_out_at, at):
+            self._held_up = False
             return _until(due.at, at)
-        handed_out = _round(at, claims=claims)
+        handed_out, self._held_up = _round(at, claims=claims)
         due = dispatch.next_due(at=at)
         if _has_come(due.at, at):
             return 0 if handed_out else FRUITLESS_SLEEP_SECONDS
         return _until(due.at, at)
 
 
-def _round(at: datetime, *, claims: bool) -> int:
+def stand_in() -> None:
+    """One round in place of a leader that stands still: nothing in it is the leader's alone."""
+    at = clock.now()
+    _alone(recovery.sweep, at)
+    hand_out(lifecycle.waiting_for_a_worker(at=at, since=at - timedelta(seconds=settings.TIMES.sweep)))
+    _round(at, claims=True)
+
+
+def _round(at: datetime, *, claims: bool) -> tuple[int, bool]:
     """
-    Everything that can be due; gives how many tasks were handed out. A claim that finds nothing would only keep those waiting who
-    have freed a slot.
+    Everything that can be due; gives how many tasks were handed out, and whether claims were held up by somebody's lock. A claim
+    that finds nothing would only keep those waiting who have freed a slot.
     """
-    handed_out = hand_out(lifecycle.lease_due(at))
+    handed_out, held_up = hand_out(lifecycle.lease_due(at)), False
     if claims:
+        _alone(lifecycle.fail_overdue, at)
         dispatch.wake_due(at=at)
-        handed_out += hand_out((lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at))
+        try:
+            handed_out += hand_out((lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at))
+        except dispatch.ClaimsLocked as error:
+            held_up = True
+            log.warning("dispatcher: nothing can be claimed now, the others go on: %s", error)
     handed_out += hand_out_bulk(bulk.lease_due(at=at))
-    return handed_out + hand_out_messages(delivery.lease_due(at=at))
+    return handed_out + hand_out_messages(delivery.lease_due(at=at)), held_up
 
 
 def _has_come(moment: datetime | None, at: datetime) -> bool:
@@ -148,13 +181,24 @@ def _has_come(moment: datetime | None, at: datetime) -> bool:
 
 
 def _alone(verb: Callable[..., object], at: datetime) -> None:
-    """Run a verb so that its fault, say at one bad row, does not keep the others from their work."""
+    """
+    Run a verb so that its fault, say at one bad row, does not keep the others from their work, and neither does a row that
+    somebody has locked.
+    """
     try:
-        verb(at=at)
-    except DATABASE_GONE:
-        raise
-    except Exception:
-        log.exception("dispatcher: %s failed; it is tried again in its next round", verb.__name__)
+        with database.in_haste(lock_seconds=LOCK_SECONDS, statement_seconds=STATEMENT_SECONDS):
+            verb(at=at)
+    except Exception as error:
+        if database.is_gone(error):
+            raise
+        if isinstance(error, Error) and database.has_waited_in_vain(error):
+            log.warning("dispatcher: %s waits for its next round: %s", _name(verb), str(error).strip())
+        else:
+            log.exception("dispatcher: %s failed; it is tried again in its next round", _name(verb))
+
+
+def _name(verb: Callable[..., object]) -> str:
+    return str(getattr(verb, "func", verb).__name__)
 
 
 def _until(due_at: datetime | None, at: datetime) -> float:

@@ -15,11 +15,11 @@ class RedisQueueBroker(Redis):  # type: ignore[misc]  # django-q2 has no types
 
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key)
-        self._canaries = CanarySource()
+        self._canaries = CanarySource(self.list_key)
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
-        self._canaries = CanarySource()
+        self._canaries = CanarySource(self.list_key)
 
     def dequeue(self) -> Delivery:
         """Take what is first, waiting 1 s at most. A Redis that is gone is waited for."""

@@ -6,17 +6,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from queue import SimpleQueue
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import Error, connection
 
-from queue_app import clock
+from queue_app import clock, database
 from queue_app.models import WorkerProcess
 from queue_app.runtime import kernel
 from queue_app.runtime.queues import Queue
+from queue_app.work import recovery
 
 log = logging.getLogger(__name__)
 
 WRITE_SECONDS = 2
+LOCK_SECONDS = 0.25  # heartbeats wait for nobody
 FORGOTTEN = timedelta(hours=1)  # a machine silent for so long has gone
 Role = WorkerProcess.Role
 
@@ -32,45 +35,80 @@ class Entry:
     started_at: float
     beat_at: float
     leader: bool = False
+    turned_at: float | None = None
     task: str = ""
     task_until: float | None = None
     canary_at: float | None = None
 
 
 class Roll:
-    """Writes what was last given to `show()`, on a thread of its own: the database may be slow, or gone."""
+    """
+    Writes what was last given to `show()`, on a thread of its own: the database may be slow, or gone. The leases of workers that
+    have ended are ended with their rows.
+    """
 
     def __init__(self, host: str) -> None:
-        self.database_since: float | None = None  # since when every write has succeeded
         self._host = host
         self._entries: Sequence[Entry] = ()
         self._written: set[tuple[int, str]] = set()
-        self._stopping = threading.Event()
+        self._ended: SimpleQueue[str] = SimpleQueue()
+        self._with_leases: set[str] = set()  # ended, and holding leases still
+        self._gone_at: float | None = None
+        self._away_before = 0.0
+        self._news = threading.Event()
+        self._is_stopping = False
 
-    def show(self, entries: Sequence[Entry]) -> None:
+    @property
+    def away_seconds(self) -> float:
+        """For how many seconds in all the database has been gone, as far as this thread knows."""
+        gone_at = self._gone_at
+        return self._away_before + (time.monotonic() - gone_at if gone_at is not None else 0)
+
+    def show(self, entries: Sequence[Entry], *, ended: Sequence[str] = ()) -> None:
+        """Let this be written next; at once if workers (by name) have ``ended``."""
         self._entries = entries
+        for name in ended:
+            self._ended.put(name)
+        if ended:
+            self._news.set()
 
     def stop(self) -> None:
-        self._stopping.set()
+        self._is_stopping = True
+        self._news.set()
 
     def run(self) -> None:
         """Write every 2 s until stopped, then take the rows away."""
-        while not self._stopping.is_set():
+        while not self._is_stopping:
+            self._news.clear()
             self._try(self._entries)
-            self._stopping.wait(WRITE_SECONDS)
+            self._news.wait(WRITE_SECONDS)
         self._try(())
         connection.close()
 
     def _try(self, entries: Sequence[Entry]) -> None:
+        while not self._ended.empty():
+            self._with_leases.add(self._ended.get())
         try:
             self._write(entries)
-        except (DatabaseError, InterfaceError) as error:
-            if self.database_since is not None:
+        except Error as error:
+            if self._gone_at is None:
                 log.warning("heartbeats: the database is gone: %s", str(error).strip())
-            self.database_since = None
+                self._gone_at = time.monotonic()
             connection.close()
         else:
-            self.database_since = self.database_since or time.monotonic()
+            if self._gone_at is not None:
+                self._away_before, self._gone_at = self.away_seconds, None
+            self._end_leases()
+
+    def _end_leases(self) -> None:
+        if not self._with_leases:
+            return
+        try:
+            with database.in_haste(lock_seconds=LOCK_SECONDS, statement_seconds=WRITE_SECONDS):
+                self._with_leases = recovery.workers_ended(self._with_leases, at=clock.now())
+        except Error as error:
+            log.warning("heartbeats: leases of ended workers are ended the next time: %s", str(error).strip())
+            connection.close()
 
     def _write(self, entries: Sequence[Entry]) -> None:
         at, now = clock.now(), time.monotonic()
@@ -98,15 +136,16 @@ def end_predecessors(host: str) -> list[str]:
 
     Gives what was ended, in words.
     """
-    rows = WorkerProcess.objects.filter(host=host)
+    rows = list(WorkerProcess.objects.filter(host=host))
     living = {row.pid for row in rows if row.role == Role.DISPATCHER and _is(row.pid, row.group_started)}
     ended = []
     for row in rows:
         if row.role == Role.CLUSTER and not _is_watched(row, living) and _is_ours(row):
             kernel.end_group(row.group_id)
             ended.append(f"cluster {row.queue} (process group {row.group_id})")
-    gone = [row.pk for row in rows if kernel.look(row.pid) is None or (row.role == Role.DISPATCHER and row.pid not in living)]
-    WorkerProcess.objects.filter(pk__in=gone).delete()
+    gone = [row for row in rows if kernel.look(row.pid) is None or (row.role == Role.DISPATCHER and row.pid not in living)]
+    recovery.workers_ended([row.name for row in gone if row.role == Role.WORKER], at=clock.now())
+    WorkerProcess.objects.filter(pk__in=[row.pk for row in gone]).delete()
     return ended
 
 
@@ -147,6 +186,7 @@ def _row(entry: Entry, host: str, *, at: datetime, now: float) -> WorkerProcess:
         leader=entry.leader,
         started_at=moment(entry.started_at),
         beat_at=moment(entry.beat_at),
+        turned_at=None if entry.turned_at is None else moment(entry.turned_at),
         task=entry.task,
         task_until=None if entry.task_until is None else moment(entry.task_until),
         canary_taken_at=None if entry.canary_at is None else moment(entry.canary_at),

@@ -4,9 +4,9 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import Error, connection
 
 from queue_app.runtime import kernel, roll
 from queue_app.runtime.bell import Bell
@@ -32,7 +32,7 @@ class Supervisor:
         self._started_at = time.monotonic()
         self._dispatcher = Dispatcher()
         self._roll = roll.Roll(self._host)
-        self._clusters = [Cluster(queue) for queue in Queue]
+        self._clusters = [Cluster(queue, host=self._host) for queue in Queue]
         self._bell = Bell()
 
     def run(self) -> None:
@@ -42,12 +42,13 @@ class Supervisor:
         try:
             while not self._bell.has_rung:
                 for cluster in self._clusters:
-                    cluster.tend(database_since=self._roll.database_since)
-                self._roll.show([self._own_entry(), *(entry for cluster in self._clusters for entry in cluster.entries())])
+                    cluster.tend(away=self._roll.away_seconds)
+                self._show([self._own_entry(), *(entry for cluster in self._clusters for entry in cluster.entries())])
                 self._bell.sleep(TEND_SECONDS)
         finally:
             self._dispatcher.stop()
             self._end_clusters()
+            self._show([])
             self._roll.stop()
             for thread in threads:  # daemons: one that hangs in a call to the database goes with the process
                 thread.join(JOIN_SECONDS)
@@ -59,7 +60,7 @@ class Supervisor:
                 for ended in roll.end_predecessors(self._host):
                     log.warning("worker: ended what a predecessor left: %s", ended)
                 return
-            except (DatabaseError, InterfaceError) as error:
+            except Error as error:
                 log.warning("worker: waiting for the database and its migrations: %s", str(error).partition("\n")[0])
                 self._bell.sleep(DATABASE_AGAIN_SECONDS)
             finally:
@@ -74,12 +75,22 @@ class Supervisor:
         for cluster in self._clusters:
             cluster.kill()
 
+    def _show(self, entries: Sequence[roll.Entry]) -> None:
+        self._roll.show(entries, ended=[name for cluster in self._clusters for name in cluster.ended()])
+
     def _own_entry(self) -> roll.Entry:
         now = time.monotonic()
         turned_at = self._dispatcher.turned_at
         beat_at = now if now - turned_at < HUNG_SECONDS else turned_at
         return roll.Entry(
-            roll.Role.DISPATCHER, self._me.pid, "", self._me, self._started_at, beat_at, leader=self._dispatcher.leads
+            roll.Role.DISPATCHER,
+            self._me.pid,
+            "",
+            self._me,
+            self._started_at,
+            beat_at,
+            leader=self._dispatcher.leads,
+            turned_at=self._dispatcher.came_round_at,
         )
 
 

@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django_q.models import Task
 from django_q.tasks import async_task
 from structlog.contextvars import bound_contextvars
 
-from queue_app import clock, lifecycle, wake
+from queue_app import clock, database, lifecycle, wake
 from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, Job, State
 from queue_app.models.job import ACTIVE_STATES
@@ -24,7 +25,7 @@ from queue_app.runtime import beats
 from queue_app.runtime.lifeline import LINE
 from queue_app.runtime.queues import Queue
 from queue_app.work import bulk as bulk_actions
-from queue_app.work import dispatch, polling, recovery, storing, submission
+from queue_app.work import dispatch, lookup, polling, storing, submission
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ DUTIES: dict[State, Duty] = {
     State.SUBMITTING: Duty("submit", submission.submit),
     State.RUNNING: Duty("check", polling.check),
     State.CANCELLING: Duty("stop", polling.check),
-    State.UNKNOWN: Duty("look up", recovery.look_up),
+    State.UNKNOWN: Duty("look up", lookup.look_up),
     State.STORING: Duty("store", storing.store, Queue.STORE),
 }
 HOLDS_A_SLOT = {*ACTIVE_STATES, State.UNKNOWN}
@@ -111,11 +112,11 @@ def work(job_id: int, fence: int) -> None:
         if freed and LINE.is_cut():
             wake.dispatcher()
         elif freed:
-            came += [(found, State.SUBMITTING) for found in dispatch.claim_due_jobs(at=clock.now())]
+            came += _claimed()
         has_time = time.monotonic() - began <= (1 - GO_ON_SHARE) * Queue.DEFAULT.task_seconds
         mine = next((one for one in came if DUTIES[one[1]].queue == Queue.DEFAULT), None) if has_time else None
         lease = mine[0] if mine else None
-        hand_out(one for one in came if one is not mine)
+        database.again(partial(hand_out, [one for one in came if one is not mine]))  # a task that is queued twice works once
 
 
 def tidy() -> None:
@@ -134,14 +135,38 @@ def _do_duty(lease: Lease) -> tuple[bool, list[Leased]]:
     Carry out a lease: whether that freed a slot, and the leases that came of it. One that is not the job's last, or was begun
     before, does nothing.
     """
-    taken = lifecycle.begin(lease, at=clock.now())
+    at, me = database.again(clock.now), beats.my_name()
+    taken = database.again(lambda: lifecycle.begin(lease, at=at, by=me), look=lambda: lifecycle.begun(lease, at=at, by=me))
     if taken is None:
         return False, []
     job, attempt, own_lease = taken
     state = State(job.state)
     duty = DUTIES[state]
     beats.name_task(f"{duty.words} job {job.pk}")
-    came = list(duty.verb(job, attempt, own_lease))
+    try:
+        came = list(duty.verb(job, attempt, own_lease))
+    except Exception as error:
+        if not database.is_gone(error):
+            raise
+        log.warning("the connection was cut before anything came of it, the job is given back: %s", str(error).strip())
+        database.again(lambda: lifecycle.let_go(own_lease, at=clock.now()))
+        return False, []
     if came:  # the verb says where it is now
         return came[0][1] not in HOLDS_A_SLOT, came
-    return state in HOLDS_A_SLOT and not Job.objects.filter(pk=job.pk, state__in=HOLDS_A_SLOT).exists(), []
+    left = Job.objects.filter(pk=job.pk, state__in=HOLDS_A_SLOT)
+    return state in HOLDS_A_SLOT and not database.again(left.exists), []
+
+
+def _claimed() -> list[Leased]:
+    """What is claimed for a slot that was freed; nothing where somebody has locked claims: the dispatcher is at it."""
+    at = database.again(clock.now)
+
+    def claim() -> list[Leased]:
+        return [(lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at)]
+
+    try:
+        return database.again(claim, look=lambda: lifecycle.given_out(at))
+    except dispatch.ClaimsLocked as error:
+        log.warning("a slot is free and nothing can be claimed now: %s", error)
+        wake.dispatcher()
+        return []

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from queue_app import wake
+from queue_app import database, wake
 from queue_app.models import Attempt, Job, JobEvent, ProviderAccount, QueueSettings, ReviewItem, State
 from queue_app.providers import registry
 from queue_app.providers.base import AccountConfig, ErrorKind, Provider, ProviderError
@@ -83,23 +83,30 @@ def _at_the_vendor(account: ProviderAccount) -> AccountConfig:
 def went_well(attempt: Attempt) -> None:
     """An answer came: the breaker's count starts anew."""
     if attempt.account.failures_in_a_row and _tells_of_its_account(attempt):
-        ProviderAccount.objects.filter(pk=attempt.account_id).update(failures_in_a_row=0)
+        database.again(lambda: ProviderAccount.objects.filter(pk=attempt.account_id).update(failures_in_a_row=0))
 
 
-@transaction.atomic
-def went_badly(attempt: Attempt, error: ProviderError, *, at: datetime) -> datetime | None:
+def went_badly(attempt: Attempt, error: ProviderError, *, at: datetime, asked_at: datetime | None = None) -> datetime | None:
     """
-    Draw the account's consequences of a failed call: cool down, lower its limit, or pause it for a person.
+    Draw the account's consequences of a failed call: cool down, lower its limit, or pause it for a person; no pause for a call of
+    before (``asked_at``) a person resumed it.
 
     Gives when it may be asked again, where the failure says so. A failure that is about one job alone changes nothing.
     """
+    return database.again(lambda: _consequences(attempt, error, at=at, asked_at=asked_at or at))
+
+
+@transaction.atomic
+def _consequences(attempt: Attempt, error: ProviderError, *, at: datetime, asked_at: datetime) -> datetime | None:
     account = attempt.account
     if not _tells_of_its_account(attempt):
         log.warning("job %s: %s", attempt.job_id, error.message)
         return at + ELSEWHERE
     if error.kind in (ErrorKind.AUTH, ErrorKind.QUOTA):
         words = "The provider refuses our key" if error.kind == ErrorKind.AUTH else "The provider says our credit is used up"
-        _pause(account, f"{words}: {error.message}"[:200], at=at)
+        resumed_at = policy.last_resume(account, at=at)
+        if resumed_at is None or asked_at >= resumed_at:
+            _pause(account, f"{words}: {error.message}"[:200], at=at)
         return None
     if error.kind == ErrorKind.RATE_LIMITED:
         wait = backoff.told_to_wait(error.retry_after or NO_WAIT_TOLD, chance=chance)
@@ -113,13 +120,16 @@ def too_many_unknowns(account: ProviderAccount, *, at: datetime) -> None:
     """
     Three answers lost in ten minutes, found again or not: stop buying there until a person has looked.
 
-    Calls in which our own process died do not count: they say nothing about the provider, and a restarted machine must go on.
+    Calls in which our own process died do not count: they say nothing about the provider, and a restarted machine must go on. Nor
+    do calls from before a person resumed the account: whoever did has looked at them.
     """
     answer_lost = JobEvent.objects.filter(
         job=OuterRef("job"), attempt=OuterRef("attempt__number"), to_state=State.UNKNOWN, actor="worker"
     )
     # each unknown has a review item, and there are few of those
     reviewed = ReviewItem.objects.filter(attempt__account=account, opened_at__gte=at - UNKNOWNS_WITHIN)
+    if resumed_at := policy.last_resume(account, at=at):
+        reviewed = reviewed.filter(attempt__called_at__gte=resumed_at)
     unknown = reviewed.filter(Exists(answer_lost)).values("attempt").distinct().count()
     if unknown >= UNKNOWNS:
         _pause(account, f"{unknown} outcomes unknown within 10 min; look at the provider's own list before you resume.", at=at)
@@ -138,9 +148,9 @@ def _cool_down(account: ProviderAccount, seconds: float, *, at: datetime, lower:
     QueueSettings.objects.lock_claims()
     now = ProviderAccount.objects.select_for_update().get(pk=account.pk)
     if lower:
-        off = limits.steps_off(by=now.lowered_by, since=now.lowered_at, at=at)  # those that crept back are not taken again
+        off = limits.steps_off(by=now.lowered_by, since=now.lowered_at, at=at)  # those that came back are not taken again
         is_cooling = now.cooldown_until is not None and now.cooldown_until > at  # this call was under way when the first 429 came
-        now.lowered_by, now.lowered_at = min(off + (not is_cooling), (now.max_concurrent or 1) - 1), at
+        now.lowered_by, now.lowered_at = off if is_cooling else limits.halved(now.max_concurrent or 1, off=off), at
     else:
         now.failures_in_a_row = min(now.failures_in_a_row + 1, MANY)
         seconds = backoff.unreachable(now.failures_in_a_row)

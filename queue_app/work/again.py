@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from queue_app import lifecycle, tickets
-from queue_app.models import Job, State
+from queue_app.models import Job
 from queue_app.work import intake, room
 
 
@@ -21,7 +21,7 @@ def each(ids: Sequence[int], *, at: datetime, actor: str) -> tuple[list[int], di
     for start in range(0, len(listed), lifecycle.CHUNK):
         with transaction.atomic():
             jobs = Job.objects.filter(pk__in=listed[start : start + lifecycle.CHUNK]).lock_for_retry()
-            why_not = _refusals(jobs)
+            why_not = _refusals(jobs, at=at)
             again = [job for job in jobs if job.pk not in why_not]
             intake.retry(again, at=at, actor=actor)
         refused |= why_not
@@ -29,13 +29,13 @@ def each(ids: Sequence[int], *, at: datetime, actor: str) -> tuple[list[int], di
     return queued, refused
 
 
-def _refusals(jobs: Sequence[Job]) -> dict[int, str]:
+def _refusals(jobs: Sequence[Job], *, at: datetime) -> dict[int, str]:
     """Why some of these locked jobs cannot be retried; locks the wallets of the others."""
     offered = room.available_models()
     refused: dict[int, str] = {}
     for job in jobs:
-        if job.state not in (State.FAILED, State.CANCELLED):
-            refused[job.pk] = str(lifecycle.not_for_retry(job))
+        if refusal := lifecycle.not_for_retry(job, at=at):
+            refused[job.pk] = str(refusal)
     gone = {job.model_id for job in jobs if job.pk not in refused} - offered.keys()
     words = {model: str(intake.ModelNotAvailable(model)) for model in gone}
     refused |= {job.pk: words[job.model_id] for job in jobs if job.pk not in refused and job.model_id in words}

@@ -27,10 +27,12 @@ from queue_app.work.roles import Right
 Verb, Phase = BulkAction.Verb, BulkAction.Phase
 
 MOST = 1_000_000  # jobs of one action
+PRUNED_AT_ONCE = 10
 CHUNK = {Verb.REFUND: 100}  # jobs of one transaction: a refund books each job by itself and holds its wallet meanwhile
 STARTS_AFTER = timedelta(seconds=10)  # so long it can be undone
 LEASE = timedelta(seconds=30)  # a worker that said nothing for so long is gone
 DRAFTS_KEPT = timedelta(days=1)
+JOBS_KEPT = timedelta(days=30)  # which jobs they were, and why some were refused, after its end
 FIRST_IDS = 20  # of the jobs, named in the audit
 NEEDS_A_REASON = (Verb.FORCE_FAIL, Verb.REFUND)
 _TOO_LATE = {Phase.DRAFT: "It was confirmed before.", Phase.WAITING: "It does not wait.", Phase.RUNNING: "It does not run."}
@@ -194,8 +196,16 @@ def work(action_id: int, *, may_go_on: Callable[[], bool]) -> None:
 
 
 def prune(*, at: datetime) -> None:
-    """Remove drafts that nobody confirmed within a day."""
+    """
+    Remove drafts that nobody confirmed within a day, and of an action that ended a month ago its list of jobs, which may be
+    millions of numbers; who did what to how many of them, and the first, stay in the audit.
+    """
     BulkAction.objects.filter(phase=Phase.DRAFT, created_at__lt=at - DRAFTS_KEPT).delete()
+    old = BulkAction.objects.filter(ended_at__lt=at - JOBS_KEPT).exclude(job_ids=[])
+    for pk in old.order_by("id").values_list("pk", flat=True)[:PRUNED_AT_ONCE]:
+        with transaction.atomic():
+            BulkRefusal.objects.filter(action=pk).delete()
+            BulkAction.objects.filter(pk=pk).update(job_ids=[])
 
 
 @transaction.atomic(durable=True)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 
-from queue_app import lifecycle, tickets
+from queue_app import database, lifecycle, tickets
 from queue_app.lifecycle import Verdict
 from queue_app.models import BulkAction, Job, LedgerEntry, QueueSettings, State
 from queue_app.models.job import OPEN_STATES, TERMINAL_STATES
@@ -41,9 +41,9 @@ def do(action: BulkAction, ids: Sequence[int], *, at: datetime) -> Outcome:
     try:
         with transaction.atomic():
             return _VERBS[Verb(action.verb)](action, ids, at)
-    except OperationalError:
-        raise
     except Exception as fault:
+        if database.may_pass(fault):
+            raise
         if len(ids) == 1:
             log.exception("bulk action %s: %s of job %s failed", action.pk, action.verb, ids[0])
             return Outcome(refused={ids[0]: f"A fault, told in the log: {type(fault).__name__}."})

@@ -12,14 +12,14 @@ from queue_app.models import AlertRule, GenerationModel, Kind, ModelConcurrencyL
 from queue_app.models.catalog import Backoff, Medium
 from queue_app.rules import priority
 
-# key, label, default priority, timeout in seconds, backoff
-KINDS: list[tuple[str, str, int, int, str]] = [
-    ("image", "Image", priority.NORMAL, 600, Backoff.EXPONENTIAL),
-    ("video", "Video", priority.NORMAL, 1200, Backoff.EXPONENTIAL),
-    ("page", "Page", priority.NORMAL, 600, Backoff.EXPONENTIAL),
-    ("doubt", "Doubt", priority.HIGH, 600, Backoff.EXPONENTIAL),
-    ("topic_short", "Topic short", priority.NORMAL, 600, Backoff.FIXED),
-    ("daily_ca", "Daily current affairs", priority.LOW, 600, Backoff.FIXED),
+# key, label, medium, restricted, default priority, timeout in seconds, backoff
+KINDS: list[tuple[str, str, str, bool, int, int, str]] = [
+    ("image", "Image", Medium.IMAGE, False, priority.NORMAL, 600, Backoff.EXPONENTIAL),
+    ("video", "Video", Medium.VIDEO, False, priority.NORMAL, 1200, Backoff.EXPONENTIAL),
+    ("page", "Page", Medium.PAGE, False, priority.NORMAL, 600, Backoff.EXPONENTIAL),
+    ("doubt", "Doubt", Medium.VIDEO, True, priority.HIGH, 600, Backoff.EXPONENTIAL),
+    ("topic_short", "Topic short", Medium.VIDEO, True, priority.NORMAL, 600, Backoff.FIXED),
+    ("daily_ca", "Daily current affairs", Medium.VIDEO, True, priority.LOW, 600, Backoff.FIXED),
 ]
 
 # key, adapter, name of the key's variable, limit, can be asked for lost tasks, options, base URL
@@ -91,8 +91,15 @@ _UNIT_OF = {Medium.IMAGE: "image", Medium.VIDEO: "second", Medium.PAGE: "page"}
 def seed() -> int:
     """Add what is missing and touch nothing that is there. Gives the number of rows added."""
     added = _once(QueueSettings, {"pk": 1}, {})
-    for key, label, default_priority, timeout, backoff in KINDS:
-        found = {"label": label, "default_priority": default_priority, "timeout_seconds": timeout, "backoff": backoff}
+    for key, label, medium, restricted, default_priority, timeout, backoff in KINDS:
+        found = {
+            "label": label,
+            "medium": medium,
+            "restricted": restricted,
+            "default_priority": default_priority,
+            "timeout_seconds": timeout,
+            "backoff": backoff,
+        }
         added += _once(Kind, {"key": key}, found)
     for key, adapter, api_key_env, limit, can_look_up, options, base_url in ACCOUNTS:
         found = {

@@ -34,8 +34,7 @@ def take_up(item: ReviewItem, task: str, *, at: datetime, actor: User, reason: s
     task = _checked(task)
     with transaction.atomic():
         _, attempt = _to_take_up(item, task)
-    ref = RemoteRef(provider=attempt.account_id, remote_id=task)
-    _must_be_known(attempt, ref)
+    ref = _must_be_known(attempt, task)
     try:
         with transaction.atomic():
             job, _ = _to_take_up(item, task)
@@ -148,19 +147,21 @@ def _to_take_up(item: ReviewItem, task: str) -> tuple[Job, Attempt]:
     return job, attempt
 
 
-def _must_be_known(attempt: Attempt, ref: RemoteRef) -> None:
-    """Ask the provider; no transaction is open."""
+def _must_be_known(attempt: Attempt, task: str) -> RemoteRef:
+    """Ask the provider, and give its reference; no transaction is open."""
+    ref = RemoteRef(provider=attempt.account_id, remote_id=task)
     try:
-        is_known = accounts.provider_for(attempt).poll(ref).state != TaskState.LOST
+        provider = accounts.provider_for(attempt)
+        ref = provider.ref(task)
+        is_known = provider.poll(ref).state != TaskState.LOST
     except ProviderError as error:
         if error.kind != ErrorKind.NOT_FOUND:
-            words = f"Account {attempt.account_id} could not be asked for task {ref.remote_id}: {error}"
+            words = f"Account {attempt.account_id} could not be asked for task {task}: {error}"
             raise DecisionRefused(f"{words} Nothing was changed; try again once it answers.") from None
         is_known = False
     if not is_known:
-        raise DecisionRefused(
-            f"Account {attempt.account_id} has no task {ref.remote_id}. Look for a typing error. Nothing was changed."
-        )
+        raise DecisionRefused(f"Account {attempt.account_id} has no task {task}. Look for a typing error. Nothing was changed.")
+    return ref
 
 
 def _must_be_free(attempt: Attempt, task: str) -> None:

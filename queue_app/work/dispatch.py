@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
-from queue_app import lifecycle
+from queue_app import database, lifecycle
 from queue_app.lifecycle import Lease, Pick
 from queue_app.models import Job, ModelRoute, QueueSettings, State
 from queue_app.rules import limits
@@ -23,6 +23,7 @@ from queue_app.work import room
 from queue_app.work.room import Floor
 
 PAGE = 20  # candidates read from a lane at a time
+LOCK_SECONDS = 1.0  # that a claim waits for a lock; claims themselves hold theirs for milliseconds
 
 # `seek` pages on from the last head seen; the exclusions are answered from the index alone
 _HEADS = """
@@ -32,7 +33,8 @@ _HEADS = """
           FROM queue_app_job job
          WHERE job.model_id = lane.model_id AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
            AND job.kind_id <> ALL(%(kinds)s) AND job.owner_id <> ALL(%(users)s)
-           AND (job.batch_id IS NULL OR job.batch_id <> ALL(%(batches)s)) {seek}
+           AND (job.batch_id IS NULL OR job.batch_id <> ALL(%(batches)s))
+           AND (job.deadline IS NULL OR job.deadline > %(at)s) {seek}
          ORDER BY job.priority * -1, job.order_key, job.id
          LIMIT %(page)s
      ) head
@@ -51,6 +53,7 @@ _LOCK = """
 _DUE = """
     SELECT least(
         (SELECT min(not_before) FROM queue_app_job WHERE state = 'queued' AND not_before IS NOT NULL),
+        (SELECT min(deadline) FROM queue_app_job WHERE state = 'queued' AND deadline IS NOT NULL),
         (SELECT min(cooldown_until) FROM queue_app_provideraccount WHERE cooldown_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_provideraccount WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_modelconcurrencylimit WHERE paused_until > %(at)s),
@@ -87,10 +90,27 @@ class Head(NamedTuple):
     owner: int
 
 
-@transaction.atomic(durable=True)
+class ClaimsLocked(Exception):
+    """Somebody else holds what claims need: a person's long transaction, say. Nothing was claimed; the next one may."""
+
+
 def claim_due_jobs(*, at: datetime) -> list[Lease]:
-    """Claim everything that fits under all limits at once, and commit (T2). Nobody has talked to a provider yet."""
-    policy = QueueSettings.objects.lock_claims()
+    """
+    Claim everything that fits under all limits at once, and commit (T2). Nobody has talked to a provider yet.
+
+    :raises ClaimsLocked: a lock was not to be had within a second; whoever claims has other duties, too.
+    """
+    try:
+        return _claim(at)
+    except OperationalError as error:
+        if database.has_waited_in_vain(error):
+            raise ClaimsLocked(str(error).strip()) from error
+        raise
+
+
+@transaction.atomic(durable=True)
+def _claim(at: datetime) -> list[Lease]:
+    policy = QueueSettings.objects.lock_claims(within_seconds=LOCK_SECONDS)
     busy: set[int] = set()  # locked by somebody else, a cancel perhaps
     while True:
         floor = room.load(at=at, policy=policy)  # a new statement: it sees what the lock waited for
@@ -109,7 +129,7 @@ def wake_due(*, at: datetime) -> int:
 
 
 def next_due(*, at: datetime) -> Due:
-    """What will be due untold: a delay, the end of a pause or a cool-down; a check, a lease, a message, a bulk action."""
+    """What will be due untold: delays, deadlines, ends of pauses and cool-downs; checks, leases, messages, bulk actions."""
     with connection.cursor() as cursor:
         cursor.execute(_DUE, {"at": at})
         return Due(*cursor.fetchone())
@@ -174,6 +194,7 @@ def _in_dispatch_order(floor: Floor, full: dict[str, set[str]]) -> Iterator[Head
 
 def _heads(floor: Floor, models: list[str], full: dict[str, set[str]], *, after: Head | None) -> list[Head]:
     values: dict[str, Any] = {
+        "at": floor.at,
         "models": models,
         "kinds": list(full["kind"]),
         "users": [int(key) for key in full["user"]],

@@ -2,20 +2,21 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.db import transaction
 
 from queue_app import lifecycle
 from queue_app.models import Batch, GenerationModel, Job, Kind, User
+from queue_app.rules import nesting, pricing, priority
 from queue_app.rules import parameters as parameter_rules
-from queue_app.rules import pricing, priority
 from queue_app.work import room
+from queue_app.work.roles import Right
 
 PROMPT_MOST = 32_000
 METADATA_MOST = 16_000
@@ -27,8 +28,8 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON; not a backslas
 @dataclass(frozen=True)
 class Draft:
     """
-    What one job is asked to be. ``priority`` and ``kind`` are the queue's choice when not given; ``priority_reason`` names the
-    rule of a priority that its owner did not ask for.
+    What one job is asked to be. ``priority`` and ``kind`` are the queue's choice when not given; ``priority_reasons`` name the
+    rules of a priority that its owner did not ask for.
     """
 
     model: str
@@ -36,18 +37,17 @@ class Draft:
     kind: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     priority: int | None = None
-    priority_reason: str = ""
+    priority_reasons: Sequence[str] = ()
     deadline: datetime | None = None
     not_before: datetime | None = None
-    callback_url: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a draft: its place in what was sent (from 0), the field, and what to do."""
+    """What is wrong with a draft: its place in what was sent (from 0; ``None``: the whole), the field, and what to do."""
 
-    index: int
+    index: int | None
     field: str
     message: str
 
@@ -61,12 +61,25 @@ class IntakeRefused(Exception):
 
 
 class ModelNotAvailable(Exception):
-    """The model is known, and nobody offers it now."""
+    """The model is known, and nobody offers it now. ``problems`` names every draft that asks for such a model."""
 
-    def __init__(self, model: str, index: int = 0):
-        self.model, self.index = model, index
-        others = ", ".join(sorted(room.available_models())) or "none"
-        super().__init__(f"{model} cannot be bought now: no provider offers it. Available now: {others}.")
+    def __init__(self, model: str, problems: Sequence[Problem] = ()):
+        self.model = model
+        words = problems[0].message if problems else not_offered(model, room.available_models())
+        self.problems = list(problems) or [Problem(0, "model", words)]
+        super().__init__(words)
+
+
+def not_offered(model: str, offered: Iterable[str]) -> str:
+    return f"{model} cannot be bought now: no provider offers it. Available now: {', '.join(sorted(offered)) or 'none'}."
+
+
+class KindRestricted(Exception):
+    """A kind needs a right that the owner lacks; nothing was written. ``problems`` names every draft of such a kind."""
+
+    def __init__(self, problems: Sequence[Problem]):
+        self.problems = list(problems)
+        super().__init__(problems[0].message)
 
 
 @transaction.atomic
@@ -85,10 +98,11 @@ def enqueue(
 
     :raises IntakeRefused: something in them is wrong; every problem is listed.
     :raises ModelNotAvailable: a model is known and nobody offers it now.
+    :raises KindRestricted: a kind needs a right that the owner lacks.
     :raises NotEnoughTickets: the owner's wallet holds less than the sum.
     """
-    if batch is None and batch_name is not None and (problems := _batch_problems(batch_name, max_concurrent)):
-        raise IntakeRefused(problems)
+    if batch is None and batch_name is not None and (wrong := _batch_problems(batch_name, max_concurrent)):
+        raise IntakeRefused([*wrong, *problems(owner, drafts, at=at)])
     jobs = price(owner, drafts, at=at)
     if batch is None and batch_name is not None:
         batch = Batch.objects.create(owner=owner, name=batch_name, max_concurrent=max_concurrent, created_at=at)
@@ -104,21 +118,34 @@ def price(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Job]:
 
     :raises IntakeRefused: something in them is wrong; every problem is listed.
     :raises ModelNotAvailable: a model is known and nobody offers it now.
+    :raises KindRestricted: a kind needs a right that the owner lacks.
     """
     if not 1 <= len(drafts) <= JOBS_MOST:
-        raise IntakeRefused([Problem(0, "jobs", f"Send 1 to {JOBS_MOST} jobs at once, not {len(drafts)}.")])
+        raise IntakeRefused([Problem(None, "jobs", f"Send 1 to {JOBS_MOST} jobs at once, not {len(drafts)}.")])
     reader = _Reader(owner, drafts, at)
     jobs = [job for index, draft in enumerate(drafts) if (job := reader.job(index, draft))]
+    if reader.problems and reader.problems == reader.not_offered:
+        raise ModelNotAvailable(drafts[reader.problems[0].index or 0].model, reader.problems)
+    if reader.problems and reader.problems == reader.restricted:
+        raise KindRestricted(reader.problems)
     if reader.problems:
         raise IntakeRefused(reader.problems)
     return jobs
+
+
+def problems(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Problem]:
+    """Everything that is wrong with the values of drafts that will be refused anyway."""
+    reader = _Reader(owner, drafts, at)
+    for index, draft in enumerate(drafts):
+        reader.job(index, draft)
+    return reader.problems
 
 
 def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
     Queue failed and cancelled jobs again at today's price (T21). The rows are locked by the caller.
 
-    :raises MoveRefused: one of them is neither failed nor cancelled.
+    :raises MoveRefused: one of them is neither failed nor cancelled, or its deadline has passed.
     :raises ModelNotAvailable: nobody offers its model now.
     :raises NotEnoughTickets: nothing is written.
     """
@@ -130,14 +157,23 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     lifecycle.queue_again(jobs, at=at, actor=actor)
 
 
-def default_priority(model: GenerationModel) -> int:
-    """The priority of a job of this model that asks for none."""
-    return Kind.objects.get(pk=model.medium).default_priority
+def restriction(kind: Kind, owner: User) -> str:
+    """Return why this user may not submit jobs of a kind; empty if they may (I41)."""
+    if not kind.restricted or owner.has_perm(Right.SUBMIT_RESTRICTED):
+        return ""
+    return f"“{kind.key}” is restricted. Choose another kind, or ask staff for permission to submit it."
 
 
-def by_default(kind: str) -> str:
-    """The reason of such a priority."""
-    return f"default of {kind}"
+def default_priority(kind: Kind, owner: User) -> tuple[int, list[str]]:
+    """The priority of a job of this kind that asks for none, with its reasons."""
+    return computed_priority(owner, kind.default_priority, [f"default of {kind.key}"])
+
+
+def computed_priority(owner: User, level: int, reasons: Sequence[str]) -> tuple[int, list[str]]:
+    """A priority that a rule came to, as its owner may have it: above normal it takes a right (I41)."""
+    if level <= priority.NORMAL or owner.is_staff or owner.has_perm(Right.EXCEED_NORMAL):
+        return level, [*reasons]
+    return priority.NORMAL, [*reasons, f"lowered from {level} to {priority.NORMAL}: above normal needs permission"]
 
 
 def text_problem(value: str) -> str | None:
@@ -151,11 +187,22 @@ def text_problem(value: str) -> str | None:
     return None
 
 
+def prompt_problem(prompt: str) -> str | None:
+    """What is wrong with a prompt; its length is looked at first, so that no long one is read."""
+    if len(prompt) > PROMPT_MOST:
+        return f"The prompt has {len(prompt)} characters; at most {PROMPT_MOST} are taken."
+    if not prompt.strip():
+        return "The prompt is empty; say what to make."
+    return text_problem(prompt)
+
+
 def _metadata_problem(metadata: Mapping[str, Any]) -> str | None:
+    if nesting.is_deeper(metadata, nesting.KEPT_MOST):
+        return f"metadata is nested more than {nesting.KEPT_MOST} levels deep; flatten it."
     try:
         packed = json.dumps(metadata, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        return "metadata must be plain JSON: texts, finite numbers, lists and objects, not nested too deep."
+    except (TypeError, ValueError):
+        return "metadata must be plain JSON: texts, finite numbers, lists and objects."
     if len(packed) > METADATA_MOST:
         return f"metadata has {len(packed)} characters as JSON; at most {METADATA_MOST} are kept."
     if _ESCAPED_NUL.search(packed) or text_problem(packed):
@@ -163,24 +210,15 @@ def _metadata_problem(metadata: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets or a port that are none
-        return False
-    return sound and len(url) <= 2000 and not text_problem(url) and not any(letter.isspace() for letter in url)
-
-
 def _batch_problems(name: str, max_concurrent: int | None) -> list[Problem]:
     found = []
     if problem := text_problem(name):
-        found.append(Problem(0, "name", problem))
+        found.append(Problem(None, "name", problem))
     elif len(name) > BATCH_NAME_MOST:
-        found.append(Problem(0, "name", f"The name has {len(name)} characters; at most {BATCH_NAME_MOST} are kept."))
+        found.append(Problem(None, "name", f"The name has {len(name)} characters; at most {BATCH_NAME_MOST} are kept."))
     if max_concurrent is not None and not 1 <= max_concurrent <= BATCH_LIMIT_MOST:
         words = f"A batch's limit is a whole number from 1 to {BATCH_LIMIT_MOST}, not {max_concurrent}; leave it out for none."
-        found.append(Problem(0, "max_concurrent", words))
+        found.append(Problem(None, "max_concurrent", words))
     return found
 
 
@@ -193,23 +231,22 @@ class _Reader:
         self.offered = room.usable_routes(self.models)
         self.kinds = Kind.objects.in_bulk()
         self.problems: list[Problem] = []
+        self.restricted: list[Problem] = []
+        self.not_offered: list[Problem] = []
 
     def job(self, index: int, draft: Draft) -> Job | None:
         before = len(self.problems)
         model = self.models.get(draft.model)
         if model is None:
-            known = ", ".join(GenerationModel.objects.filter(active=True).order_by("key").values_list("key", flat=True))
-            self._say(index, "model", f"There is no model “{draft.model[:60]}”. Models: {known}.")
-            return None
-        if not self.offered.get(model.key):
-            raise ModelNotAvailable(model.key, index)
+            self._say(index, "model", f"There is no model “{draft.model[:60]}”. Models: {self.known}.")
+        elif not self.offered.get(model.key):
+            self._say(index, "model", not_offered(model.key, self.available))
+            self.not_offered.append(self.problems[-1])
         kind = self._kind(index, draft, model)
-        settled, wrong = parameter_rules.settle(model.key, model.parameters, draft.parameters)
-        for name, message in wrong.items():
-            self._say(index, f"parameters.{name}", message)
+        settled = self._settled(index, draft, model)
         self._check_prompt(index, draft.prompt)
         self._check_extras(index, draft)
-        if len(self.problems) > before or kind is None:
+        if len(self.problems) > before or model is None or kind is None:
             return None
         level, reasons = self._priority(draft, kind)
         route = self.offered[model.key][0]
@@ -220,53 +257,81 @@ class _Reader:
             prompt=draft.prompt,
             parameters=settled,
             metadata=dict(draft.metadata),
-            callback_url=draft.callback_url,
             deadline=draft.deadline,
             priority=level,
             priority_reasons=reasons,
+            client_not_before=draft.not_before,
             not_before=draft.not_before if draft.not_before and draft.not_before > self.at else None,
             preview=route.account.is_preview,
         )
         set_price(job, model)
         return job
 
-    def _kind(self, index: int, draft: Draft, model: GenerationModel) -> Kind | None:
-        key = draft.kind or model.medium
+    @cached_property
+    def known(self) -> str:
+        return ", ".join(GenerationModel.objects.filter(active=True).order_by("key").values_list("key", flat=True))
+
+    @cached_property
+    def available(self) -> list[str]:
+        return sorted(room.available_models())
+
+    def _settled(self, index: int, draft: Draft, model: GenerationModel | None) -> dict[str, Any]:
+        """The parameters with the model's defaults; of an unknown model nothing can be said."""
+        if model is None:
+            return {}
+        settled, wrong = parameter_rules.settle(model.key, model.parameters, draft.parameters)
+        for name, message in wrong.items():
+            self._say(index, f"parameters.{name}", message)
+        return settled
+
+    def _kind(self, index: int, draft: Draft, model: GenerationModel | None) -> Kind | None:
+        key = draft.kind or (model.medium if model else "")
         kind = self.kinds.get(key)
         if kind is None:
-            self._say(index, "kind", f"There is no kind “{key[:60]}”. Kinds: {', '.join(sorted(self.kinds))}.")
+            if key:
+                self._say(index, "kind", f"There is no kind “{key[:60]}”. Kinds: {', '.join(sorted(self.kinds))}.")
+        elif model is not None and kind.medium != model.medium:
+            of_it = (one for one in self.kinds.values() if one.medium == model.medium)
+            fitting = ", ".join(sorted(one.key for one in of_it if not restriction(one, self.owner)))
+            words = f"“{key}” is for {kind.medium}s; {model.key} generates {model.medium}s. Choose one of: {fitting}."
+            self._say(index, "kind", words)
+        elif words := restriction(kind, self.owner):
+            self._say(index, "kind", words)
+            self.restricted.append(self.problems[-1])
         return kind
 
     def _check_prompt(self, index: int, prompt: str) -> None:
-        if not prompt.strip():
-            self._say(index, "prompt", "The prompt is empty; say what to make.")
-        elif len(prompt) > PROMPT_MOST:
-            self._say(index, "prompt", f"The prompt has {len(prompt)} characters; at most {PROMPT_MOST} are taken.")
-        elif problem := text_problem(prompt):
+        if problem := prompt_problem(prompt):
             self._say(index, "prompt", problem)
 
     def _check_extras(self, index: int, draft: Draft) -> None:
         if problem := _metadata_problem(draft.metadata):
             self._say(index, "metadata", problem)
         if draft.priority is not None and not priority.LOWEST <= draft.priority <= priority.HIGHEST:
-            self._say(index, "priority", f"priority is a whole number from {priority.LOWEST} to {priority.HIGHEST}.")
+            self._say(index, "priority", priority.SPAN_MESSAGE)
         elif (
-            draft.priority is not None and draft.priority > priority.NORMAL and not (draft.priority_reason or self.owner.is_staff)
+            draft.priority is not None
+            and draft.priority > priority.NORMAL
+            and not (draft.priority_reasons or self.owner.is_staff)
         ):
             self._say(
                 index, "priority", f"Only staff may ask for more than normal ({priority.NORMAL}); send {priority.NORMAL} or less."
             )
         if draft.not_before and draft.not_before > self.at + timedelta(days=366):
             self._say(index, "not_before", "not_before lies more than a year ahead; choose a nearer time.")
-        if draft.callback_url and not _is_web_address(draft.callback_url):
-            self._say(index, "callback_url", "callback_url must be an http(s) address of at most 2000 characters.")
+        if draft.deadline and draft.deadline <= self.at:
+            self._say(index, "deadline", "The deadline has passed. Choose a later time, or leave it out.")
+        elif draft.deadline and draft.not_before and draft.deadline <= draft.not_before:
+            self._say(index, "deadline", "The deadline must be later than not_before. Choose a later time.")
 
     def _priority(self, draft: Draft, kind: Kind) -> tuple[int, list[str]]:
+        if draft.priority is not None and not draft.priority_reasons:
+            return draft.priority, ["asked for"]
         if draft.priority is not None:
-            return draft.priority, [draft.priority_reason or "asked for"]
+            return computed_priority(self.owner, draft.priority, draft.priority_reasons)
         if kind.key == "page":
-            return priority.score(draft.metadata, draft.deadline, at=self.at)
-        return kind.default_priority, [by_default(kind.key)]
+            return computed_priority(self.owner, *priority.score(draft.metadata, draft.deadline, at=self.at))
+        return default_priority(kind, self.owner)
 
     def _say(self, index: int, name: str, message: str) -> None:
         self.problems.append(Problem(index, name, message))

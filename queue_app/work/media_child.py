@@ -10,6 +10,7 @@ import json
 import resource
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ SHEET_HEIGHT = 180
 SHEET_LONGEST = 4_000  # pixels of the whole row
 KEY_FRAMES_ONLY_SECONDS = 60  # longer videos are not decoded whole for ten stills
 FORMATS = {"video/mp4": "mp4", "video/webm": "matroska,webm"}
+HEAD_BYTES = 4096
+SEGMENT = b"\x18\x53\x80\x67"  # the EBML element that holds all of a WebM but its first bytes; its size follows
 
 
 class Damaged(Exception):
@@ -82,6 +85,8 @@ def examine_video(path: str, content_type: str, stills: Path) -> dict[str, Any]:
     try:
         # the format is forced: others of FFmpeg's would open further files or addresses that a file names
         with av.open(path, format=FORMATS[content_type], options={"protocol_whitelist": "file"}) as container:
+            if content_type == "video/webm" and _lacks_bytes(Path(path)):
+                raise Damaged("it is shorter than it says.")
             return _examine_open_video(container, stills)
     except (av.FFmpegError, ValueError, EOFError) as problem:
         raise Damaged(str(problem).replace(path, "it")) from None
@@ -92,9 +97,7 @@ def _examine_open_video(container: "InputContainer", stills: Path) -> dict[str, 
         raise Damaged("it has no video in it.")
     stream = container.streams.video[0]
     check_size(stream.width, stream.height)
-    seconds, ends = _length(container)
-    if ends < 0.9 * seconds - 0.5:
-        raise Damaged(f"it ends after {ends:.1f} of {seconds:.1f} s.")
+    seconds = _length(container)
     container.seek(0)
     stream.thread_type = "AUTO"
     if seconds > KEY_FRAMES_ONLY_SECONDS:
@@ -108,18 +111,58 @@ def _examine_open_video(container: "InputContainer", stills: Path) -> dict[str, 
     return {"width": stream.width, "height": stream.height, "seconds": round(seconds, 3), "stills": made}
 
 
-def _length(container: "InputContainer") -> tuple[float, float]:
-    """Say how long the video claims to be and when its last packet ends, in seconds; a cut download lacks packets."""
+def _length(container: "InputContainer") -> float:
+    """
+    Return how long the video is, in seconds, by its own packets.
+
+    An MP4 says a length for each stream. A WebM says one for all of them, which may count from zero although its clock starts
+    later, or be that of longer sound: there the stream that ends last has to reach it.
+
+    :raises Damaged: packets are missing at its end, as in a cut download.
+    """
     stream = container.streams.video[0]
-    first, last = float("inf"), 0.0
-    for packet in container.demux(stream):
-        if packet.pts is not None and packet.time_base is not None:
-            first = min(first, float(packet.pts * packet.time_base))
-            last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-    ends = max(0.0, last - min(first, last))
+    spans = {index: _span(moments) for index, moments in _packets(container).items()}
+    begins, ends = spans[stream.index]
     if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base), ends
-    return (container.duration or 0) / 1_000_000 or ends, ends
+        said, reached = float(stream.duration * stream.time_base), ends - begins
+    else:
+        said, reached = (container.duration or 0) / 1_000_000, max(end for _, end in spans.values())
+    # one picture alone lasts as long as the file says
+    if ends > begins and reached < 0.9 * said - 0.5:
+        raise Damaged(f"it ends after {reached:.1f} of {said:.1f} s.")
+    return ends - begins or said
+
+
+def _packets(container: "InputContainer") -> dict[int, list[tuple[float, float]]]:
+    """Return when each packet of picture and sound begins and how long it lasts (0 where it does not say), by stream."""
+    found: dict[int, list[tuple[float, float]]] = {container.streams.video[0].index: []}
+    for packet in container.demux([*container.streams.video, *container.streams.audio]):
+        if packet.pts is not None and packet.time_base is not None:
+            moment = float(packet.pts * packet.time_base), float((packet.duration or 0) * packet.time_base)
+            found.setdefault(packet.stream.index, []).append(moment)
+    return {index: sorted(moments) for index, moments in found.items()}
+
+
+def _span(moments: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return when a stream begins and ends; a last packet that does not say its length is as long as the one before it."""
+    if not moments:
+        return 0.0, 0.0
+    gaps = [after[0] - before[0] for before, after in pairwise(moments[-2:])]
+    last, lasts = moments[-1]
+    return moments[0][0], max(last + (lasts or sum(gaps)), *(begins + lasts for begins, lasts in moments))
+
+
+def _lacks_bytes(path: Path) -> bool:
+    """Whether a WebM is shorter than it says itself; one that was made to be streamed does not say."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if SEGMENT not in head:
+        return False
+    after = head.index(SEGMENT) + len(SEGMENT)
+    width = 9 - int.from_bytes(head[after : after + 1], "big").bit_length()  # a longer number begins with more zero bits
+    most = (1 << 7 * width) - 1
+    size = int.from_bytes(head[after : after + width], "big") & most
+    return size != most and after + width + size > path.stat().st_size
 
 
 def _frames_at(container: "InputContainer", moments: list[float]) -> Iterator["VideoFrame"]:

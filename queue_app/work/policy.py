@@ -8,7 +8,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 
 from queue_app import wake
-from queue_app.models import AuditEntry, Batch, Job, QueueSettings, User
+from queue_app.models import AuditEntry, Batch, Job, ProviderAccount, QueueSettings, User
 
 
 @transaction.atomic
@@ -101,6 +101,41 @@ def audit(
         target_model=of._meta.label_lower if of else "",
         target_pk=str(of.pk) if of else "",
     )
+
+
+def audit_others(
+    owner: int,
+    action: str,
+    target: str,
+    *,
+    at: datetime,
+    actor: User,
+    via: str = "",
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str = "",
+    of: models.Model,
+) -> None:
+    """
+    As :func:`audit`, of what belongs to the user with the number ``owner``: nothing is written where that is who did it (I45).
+
+    :param via: how it was asked where it was no page, such as “API”.
+    """
+    if actor.pk != owner:
+        reason = reason or (f"asked for by {via}" if via else "")
+        audit(action, target, at=at, actor=actor, before=before, after=after, reason=reason, of=of)
+
+
+def known_as(actor: User, via: str = "") -> str:
+    """Return the name under which a user's acts are written into histories: “ana”, “ana by API”."""
+    return f"{actor.username} by {via}" if via else actor.username
+
+
+def last_resume(account: ProviderAccount, *, at: datetime) -> datetime | None:
+    """When the last pause of this account ended, by a person's hand or at the end that a person had set for it."""
+    resumed = changes_of(account).filter(before__paused=True, after__paused=False).last()
+    ends = [resumed.at if resumed else None, account.paused_until if account.paused else None]
+    return max((end for end in ends if end and end <= at), default=None)
 
 
 def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | None, reason: str) -> None:

@@ -1,14 +1,15 @@
 """Polling: ask the provider once how a task stands, or to stop it; outside any transaction."""
 
 import logging
+from copy import copy
 from datetime import timedelta
 
 from django.db import transaction
 
-from queue_app import clock, lifecycle
+from queue_app import clock, database, lifecycle
 from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, Job, State
-from queue_app.providers.base import PollResult, Provider, ProviderError, RemoteRef, TaskState
+from queue_app.providers.base import ErrorKind, PollResult, Provider, ProviderError, RemoteRef, TaskState
 from queue_app.work import accounts, progress
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,13 @@ def check(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
         # a 404 too, unless the adapter took it for the provider's own word: a proxy's would have us buy again what still runs
         _try_later(attempt, lease, error)
         return []
-    accounts.went_well(attempt)
-    return progress.record(attempt, lease, result, at=clock.now())
+    at = database.again(clock.now)
+    if result.error and result.error.kind == ErrorKind.QUOTA:
+        accounts.went_badly(attempt, result.error, at=at)
+    else:
+        accounts.went_well(attempt)
+    # each time with the attempt as it was before
+    return database.again(lambda: progress.record(copy(attempt), lease, result, at=at), look=lambda: lifecycle.given_out(at))
 
 
 def _ask_to_stop(provider: Provider, ref: RemoteRef) -> PollResult | None:
@@ -43,9 +49,13 @@ def _ask_to_stop(provider: Provider, ref: RemoteRef) -> PollResult | None:
 
 
 def _try_later(attempt: Attempt, lease: Lease, error: ProviderError) -> None:
-    at = clock.now()
+    at = database.again(clock.now)
     again_at = accounts.went_badly(attempt, error, at=at) or at + REFUSED
-    with transaction.atomic():
+
+    @transaction.atomic
+    def put_off() -> None:
         job = lifecycle.held_by(lease)
         if job is not None:
             lifecycle.check_again(job, next_check_at=again_at)
+
+    database.again(put_off)

@@ -4,37 +4,69 @@ rests on memory, so any worker on any machine may do it.
 """
 
 import logging
+import random
+import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import Error, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
-from queue_app import clock, lifecycle, wake
-from queue_app.lifecycle import DEADLY_JOB, Lease, Trouble
-from queue_app.models import Attempt, Batch, IdempotencyRecord, Job, Outcome, State
+from queue_app import database, lifecycle, wake
+from queue_app.lifecycle import DEADLY_JOB, Trouble
+from queue_app.models import Attempt, Batch, IdempotencyRecord, Job, Outcome, State, WorkerProcess
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
-from queue_app.providers.base import ProviderError, RemoteRef
-from queue_app.work import accounts, announce, submission
+from queue_app.work import announce, submission
 
 log = logging.getLogger(__name__)
-RAREST_LOOK = timedelta(minutes=10)  # while the provider does not answer
-LOOK_BEFORE, LOOK_AFTER = timedelta(seconds=60), timedelta(seconds=180)  # around the create call, by the provider's clock
+SWEEP_SECONDS = 2.0  # of one round; who is left over comes in the next
+SILENT = timedelta(seconds=20)  # a worker of which nothing is heard for so long has gone with its machine
 
 
-def sweep(*, at: datetime) -> None:
-    """One round over the jobs in flight (tens of rows): dead leases, timeouts, outcomes long unknown, ended batches."""
-    for pk in _suspects(at):
+def sweep(*, at: datetime, heard_since: datetime | None = None) -> None:
+    """
+    One round over the jobs in flight (tens of rows): dead leases, timeouts, outcomes long unknown, ended batches. It waits for
+    nobody: a row that somebody else has locked is left to the next round.
+
+    ``heard_since``: from when on the heartbeats of all could be heard; before that, silence says nothing.
+    """
+    began = time.monotonic()
+    silent = _silent_workers(at, heard_since or at - SILENT)
+    suspects = _suspects(at, silent)
+    random.shuffle(suspects)  # so that none stands in the way of the others for ever
+    for pk in suspects:
+        if time.monotonic() - began > SWEEP_SECONDS:
+            break
         try:
             with transaction.atomic():
-                job = Job.objects.lock().filter(pk=pk).first()
+                job = Job.objects.lock(skip_locked=True).filter(pk=pk).first()
                 if job is not None:
-                    _mend(job, at=at)
-        except (OperationalError, InterfaceError):
-            raise  # the database is gone, for all of them
-        except Exception:
-            log.exception("job %s could not be mended; it is tried again in the next round, and the others go on", pk)
+                    _mend(job, silent, at=at)
+        except Exception as error:
+            if database.is_gone(error):
+                raise  # for all of them
+            if isinstance(error, Error) and database.has_waited_in_vain(error):
+                log.warning("job %s is not mended in this round, somebody has locked what it needs: %s", pk, str(error).strip())
+            else:
+                log.exception("job %s could not be mended; it is tried again in the next round, and the others go on", pk)
     _end_batches(at=at)
+
+
+def workers_ended(names: Iterable[str], *, at: datetime) -> set[str]:
+    """
+    End the leases of worker processes that have ended, at once: their jobs go on with others. Gives the names of those that hold
+    one still, because its row is locked: say them again.
+    """
+    names = set(names)
+    held = Job.objects.filter(state__in=IN_FLIGHT_STATES, lease_taken=True, leased_by__in=names)
+    for pk in held.order_by("pk").values_list("pk", flat=True):
+        with transaction.atomic():
+            job = Job.objects.lock(skip_locked=True).filter(pk=pk).first()
+            if job is not None and job.lease_taken and job.leased_by in names:
+                log.warning("job %s: its worker has ended", pk)
+                _lease_over(job, lifecycle.current_attempt(job), at=at)
+    return set(held.values_list("leased_by", flat=True))
 
 
 def prune(*, at: datetime) -> None:
@@ -42,108 +74,30 @@ def prune(*, at: datetime) -> None:
     IdempotencyRecord.objects.filter(created_at__lt=at - timedelta(days=7)).delete()
 
 
-def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
-    """
-    Ask the provider's list for the task of an unknown outcome. Found: go on with it (T7). Two firm "none", the first after the
-    grace period: it was not accepted (T8). Cannot be asked: a person decides, or the day is over (T9).
-    """
-    if attempt.called_at is None:
-        raise RuntimeError(f"{attempt} is unknown and was never called (I16)")
-    asked_at = clock.now()
-    try:
-        provider = accounts.provider_for(attempt)
-        if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
-            _look_again(lease, attempt, at=attempt.called_at + timedelta(seconds=settings.TIMES.unknown))
-            return []
-        found = provider.find_orphans(
-            submission.request_for(job, attempt), attempt.called_at - LOOK_BEFORE, attempt.called_at + LOOK_AFTER
-        )
-    except ProviderError as error:
-        at = clock.now()
-        rarer = min(max(timedelta(seconds=settings.TIMES.lookup_gap), (at - attempt.called_at) / 2), RAREST_LOOK)
-        _look_again(lease, attempt, at=max(accounts.went_badly(attempt, error, at=at) or at, at + rarer))
+def _silent_workers(at: datetime, heard_since: datetime) -> list[str]:
+    """The names of workers of which nothing has been heard for long. Whose end is known has no row any more."""
+    if at - heard_since < SILENT:
         return []
-    accounts.went_well(attempt)
-    _settle_lookup(attempt, lease, found, asked_at=asked_at)
-    return []
+    silent = WorkerProcess.objects.filter(role=WorkerProcess.Role.WORKER, beat_at__lte=at - SILENT)
+    return [row.name for row in silent]
 
 
-def _settle_lookup(attempt: Attempt, lease: Lease, found: list[RemoteRef], *, asked_at: datetime) -> None:
-    at = clock.now()
-    with transaction.atomic():
-        job = lifecycle.held_by(lease)
-        if job is None:
-            return
-        mine = _unowned(attempt, found)
-        if not mine:
-            _count_none(job, attempt, asked_at=asked_at, at=at)
-        elif _a_twin_is_being_submitted(job):
-            lifecycle.check_again(job, next_check_at=at + timedelta(seconds=settings.TIMES.lease))
-        else:
-            submission.adopt_late(attempt, mine[0], at=at, actor="recovery")
-            if len(mine) > 1:
-                words = f"{len(mine)} tasks at the provider match; the earliest was taken, the others may be billed."
-                lifecycle.note(job, at=at, actor="recovery", reason=words)
-                lifecycle.flag(job, words, at=at)
-
-
-def _count_none(job: Job, attempt: Attempt, *, asked_at: datetime, at: datetime) -> None:
-    """A "none" counts if it was asked for once the grace is over, and a second one only a while after the first."""
-    gap = timedelta(seconds=settings.TIMES.lookup_gap)
-    counts_from = (attempt.called_at or at) + timedelta(seconds=settings.TIMES.grace)
-    if attempt.lookups_none and attempt.looked_up_at:
-        counts_from = attempt.looked_up_at + gap
-    if asked_at < counts_from:
-        lifecycle.check_again(job, next_check_at=counts_from)
-        return
-    nones = attempt.lookups_none + 1
-    Attempt.objects.filter(pk=attempt.pk).update(lookups_none=nones, looked_up_at=asked_at)
-    if nones < 2:
-        lifecycle.check_again(job, next_check_at=asked_at + gap)
-        return
-    trouble = Trouble("not_accepted", "The provider's list does not have it, asked twice: it was not accepted.")
-    outcome = Outcome.NOT_ACCEPTED
-    lifecycle.put_back(job, at=at, actor="recovery", outcome=outcome, spent=True, trouble=trouble, not_before=None)
-
-
-def _a_twin_is_being_submitted(job: Job) -> bool:
-    """Whether what was found may belong to a like job whose create call is under way: its worker has not written the id yet."""
-    twins = Job.objects.filter(state=State.SUBMITTING, model=job.model_id, prompt=job.prompt)
-    return Attempt.objects.filter(job__in=twins, outcome=None, called_at__isnull=False).exists()
-
-
-def _unowned(attempt: Attempt, found: list[RemoteRef]) -> list[RemoteRef]:
-    ids = [ref.remote_id for ref in found]
-    owned = set(
-        Attempt.objects.filter(account=attempt.account, remote_id__in=ids)
-        .exclude(pk=attempt.pk)
-        .values_list("remote_id", flat=True)
-    )
-    return [ref for ref in found if ref.remote_id not in owned]
-
-
-def _look_again(lease: Lease, attempt: Attempt, *, at: datetime) -> None:
-    with transaction.atomic():
-        job = lifecycle.held_by(lease)
-        if job is not None:
-            last = (attempt.called_at or at) + timedelta(seconds=settings.TIMES.unknown)
-            lifecycle.check_again(job, next_check_at=min(at, last))
-
-
-def _suspects(at: datetime) -> list[int]:
-    """Jobs in flight whose lease is over, or that are past one of their times."""
-    in_flight = Job.objects.filter(state__in=IN_FLIGHT_STATES, lease_until__lte=at)
-    dead = in_flight.filter(Q(lease_taken=True) | Q(state=State.SUBMITTING))  # others are leased anew
+def _suspects(at: datetime, silent: list[str]) -> list[int]:
+    """Jobs in flight whose lease is over, with its time or with its worker, or that are past one of their times."""
+    begun = Q(lease_until__lte=at, lease_taken=True) | Q(lease_taken=True, leased_by__in=silent)
+    not_begun = Q(lease_until__lte=at, state=State.SUBMITTING)  # others are leased anew
+    dead = Job.objects.filter(begun | not_begun, state__in=IN_FLIGHT_STATES)
     at_work = Attempt.objects.filter(outcome=None, job__state__in=(State.RUNNING, State.CANCELLING, State.UNKNOWN))
     late = [found.job_id for found in at_work.select_related("job__model", "job__kind") if _ends_at(found.job, found) <= at]
     return sorted({*dead.values_list("pk", flat=True), *late})
 
 
-def _mend(job: Job, *, at: datetime) -> None:
+def _mend(job: Job, silent: list[str], *, at: datetime) -> None:
     if job.state not in IN_FLIGHT_STATES:
         return
     attempt = lifecycle.current_attempt(job)
-    if job.lease_until and job.lease_until <= at and (job.lease_taken or job.state == State.SUBMITTING):
+    is_over = job.lease_until is not None and job.lease_until <= at and (job.lease_taken or job.state == State.SUBMITTING)
+    if is_over or (job.lease_taken and job.leased_by in silent):
         _lease_over(job, attempt, at=at)
     elif job.state in (State.RUNNING, State.CANCELLING, State.UNKNOWN) and _ends_at(job, attempt) <= at:
         _past_its_time(job, at=at)
@@ -200,7 +154,7 @@ def _end_batches(*, at: datetime) -> None:
     open_jobs = Job.objects.filter(batch=OuterRef("pk"), state__in=OPEN_STATES)
     for pk in Batch.objects.filter(~Exists(open_jobs), ended_at=None).values_list("pk", flat=True):
         with transaction.atomic():
-            batch = Batch.objects.select_for_update().filter(pk=pk, ended_at=None).first()
+            batch = Batch.objects.select_for_update(skip_locked=True).filter(pk=pk, ended_at=None).first()
             if batch and not Job.objects.filter(batch=pk, state__in=OPEN_STATES).exists():
                 batch.ended_at = at
                 batch.save(update_fields=["ended_at"])

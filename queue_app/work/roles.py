@@ -17,19 +17,31 @@ from queue_app.models import AlertRule, GenerationModel, Kind, ModelConcurrencyL
 
 
 class Right(StrEnum):
-    """What staff may be allowed besides looking and editing, as `has_perm` asks for it."""
+    """
+    What users may be allowed besides looking and editing, as `has_perm` asks for it. The last two are about jobs of one's own:
+    users who are not staff may have them, too.
+    """
 
     OPERATE = "queue_app.operate_queue"
     FORCE_FAIL = "queue_app.force_fail_job"
     MOVE_TICKETS = "queue_app.move_tickets"
     SEE_PROVIDER_DATA = "queue_app.view_provider_data"
+    SUBMIT_RESTRICTED = "queue_app.submit_restricted_kinds"
+    EXCEED_NORMAL = "queue_app.exceed_normal_priority"
 
 
 VIEWER, OPERATOR, FINANCE, CATALOGUE = "Viewer", "Operator", "Finance", "Catalogue editor"
 # what each may do besides looking; the catalogue editor's follow from the rows
 RIGHTS = {
     VIEWER: (),
-    OPERATOR: (Right.OPERATE, Right.FORCE_FAIL, Right.SEE_PROVIDER_DATA, "queue_app.change_modelconcurrencylimit"),
+    OPERATOR: (
+        Right.OPERATE,
+        Right.FORCE_FAIL,
+        Right.SEE_PROVIDER_DATA,
+        Right.SUBMIT_RESTRICTED,
+        Right.EXCEED_NORMAL,
+        "queue_app.change_modelconcurrencylimit",
+    ),
     FINANCE: (Right.MOVE_TICKETS,),
 }
 EDITED: tuple[type[models.Model], ...] = (

@@ -13,7 +13,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -26,10 +26,10 @@ from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import transaction
 from django.db.models import Max
 
-from queue_app import clock, http, lifecycle
+from queue_app import clock, database, http, lifecycle
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Asset, Attempt, Job, Outcome, ReviewItem, State
-from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteAsset, RemoteRef
+from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteAsset, RemoteRef, TaskState
 from queue_app.rules import backoff
 from queue_app.work import accounts, media
 
@@ -39,7 +39,8 @@ TRIES = 3  # for a file that is wrong, gone or too slow
 KEPT_UNLESS_TOLD, KEPT_AT_MOST = timedelta(hours=24), timedelta(days=30)  # by the provider, from when it was done
 ORPHAN_AGE = timedelta(hours=24)
 LOOKED_UP_AT_ONCE = 1_000
-TOO_SLOW = "too_slow"
+TOO_SLOW, NOT_READY = "too_slow", "not_ready"
+NOT_READY_SECONDS = 600  # after the first "completed" it is asked for often: it was promised
 _ACCOUNT_TROUBLE = (ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.QUOTA)
 
 
@@ -47,7 +48,8 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
     """
     Deliver a job that is done at the provider (T19), or plan the next try, or give up (T20). Hands out nothing.
 
-    A lease that is void by then changes nothing, and what was stored is taken away again.
+    A lease that is void by then changes nothing, and what was stored is taken away again. A connection that is cut while
+    the files come takes nothing away: what is stored is written down over a new one.
     """
     at = clock.now()
     stages = Stages(at)
@@ -60,9 +62,10 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
             with stages.timed("storage"):
                 assets = _keep(pieces, attempt, at=at)
     except (ProviderError, media.NotUsable, OSError) as problem:
-        _settle_failure(attempt, lease, problem, at=clock.now())
+        _settle_failure(attempt, lease, problem, at=database.again(clock.now))
         return []
-    if not _complete(lease, assets, stages, at=clock.now()):
+    is_delivered = database.again(lambda: _complete(lease, assets, stages, at=clock.now()), look=lambda: _is_written(assets))
+    if not is_delivered:
         log.info("job %s: its lease was over before its files were stored; they are removed again", job.pk)
         _drop(asset.name for asset in assets)
     return []
@@ -72,16 +75,25 @@ def remove_orphans(at: datetime) -> int:
     """Remove stored objects without a row, and working files, that are older than 24 h; gives how many (I34)."""
     before = at - ORPHAN_AGE
     removed = 0
-    old = (name for name in _stored_names(FOLDER) if default_storage.get_modified_time(name) < before)
+    old = (name for name in _stored_names(FOLDER) if _is_older(name, before))
     while names := list(islice(old, LOOKED_UP_AT_ONCE)):
         orphans = set(names) - set(Asset.objects.filter(name__in=names).values_list("name", flat=True))
         _drop(orphans)
         removed += len(orphans)
     for room in _temporary().glob("store-*"):
-        if datetime.fromtimestamp(room.stat().st_mtime, UTC) < before:
-            shutil.rmtree(room, ignore_errors=True)
-            removed += 1
+        with suppress(FileNotFoundError):  # its worker is through with it
+            if datetime.fromtimestamp(room.stat().st_mtime, UTC) < before:
+                shutil.rmtree(room, ignore_errors=True)
+                removed += 1
     return removed
+
+
+def _is_older(name: str, before: datetime) -> bool:
+    """Whether an object was stored before that; one that has gone since it was listed was not."""
+    try:
+        return bool(default_storage.get_modified_time(name) < before)
+    except FileNotFoundError:
+        return False
 
 
 class Stages:
@@ -137,7 +149,7 @@ def _wanted(kind: str, result: PollResult) -> RemoteAsset:
     for asset in result.assets:
         if asset.kind == kind:
             return asset
-    if not result.state.is_terminal:
+    if result.state == TaskState.LOST or not result.state.is_terminal:  # another replica's word, for one
         raise ProviderError(ErrorKind.RETRYABLE, f"The provider was done and now says {result.state}.", code="not_done")
     reason = f": {result.error.message}" if result.error else "."
     raise ProviderError(ErrorKind.NOT_FOUND, f"The provider says {result.state} and has no {kind}{reason}", code="no_asset")
@@ -231,19 +243,28 @@ def _complete(lease: Lease, assets: Sequence[Asset], stages: Stages, *, at: date
     return True
 
 
+def _is_written(assets: Sequence[Asset]) -> bool:
+    return Asset.objects.filter(pk__in=[asset.pk for asset in assets]).exists()
+
+
 def _settle_failure(attempt: Attempt, lease: Lease, problem: Exception, *, at: datetime) -> None:
-    """Try again a little later, or say for good that the provider was paid and nothing is there."""
     again_at = at
     if isinstance(problem, ProviderError) and problem.kind in _ACCOUNT_TROUBLE:
         again_at = accounts.went_badly(attempt, problem, at=at) or at
     kind = problem.kind if isinstance(problem, ProviderError) else ""
     trouble = Trouble("not_delivered", f"The provider made it, but it could not be had: {problem}", kind)
+    database.again(lambda: _failed(lease, problem, trouble, again_at=again_at, at=at))
+
+
+def _failed(lease: Lease, problem: Exception, trouble: Trouble, *, again_at: datetime, at: datetime) -> None:
+    """Try again a little later, or say for good that the provider was paid and nothing is there."""
     with transaction.atomic():
         job = lifecycle.held_by(lease)
         if job is None:
             return
         if _is_unreachable(problem):
-            _wait_for_the_way(job, trouble, again_at=again_at, at=at)
+            is_early = isinstance(problem, ProviderError) and problem.code == NOT_READY
+            _wait_for_the_way(job, trouble, again_at=again_at, is_early=is_early, at=at)
         elif job.store_tries < TRIES:
             wait = backoff.BASE + backoff.retry_delay("exponential", job.store_tries, chance=accounts.chance)
             lifecycle.check_again(job, next_check_at=at + timedelta(seconds=wait))
@@ -252,7 +273,7 @@ def _settle_failure(attempt: Attempt, lease: Lease, problem: Exception, *, at: d
             _give_up(job, trouble, f"after {job.store_tries} tries", at=at)
 
 
-def _wait_for_the_way(job: Job, trouble: Trouble, *, again_at: datetime, at: datetime) -> None:
+def _wait_for_the_way(job: Job, trouble: Trouble, *, again_at: datetime, is_early: bool, at: datetime) -> None:
     """
     What was paid for is tried for as long as the provider keeps it. A person is told once half of that time is over: they may be
     able to clear the way, or to fetch it by hand.
@@ -263,7 +284,10 @@ def _wait_for_the_way(job: Job, trouble: Trouble, *, again_at: datetime, at: dat
         return
     if at - made_at >= (kept_until - made_at) / 2 and not ReviewItem.objects.filter(job=job, opened_at__gt=made_at).exists():
         lifecycle.flag(job, f"Paid, not delivered so far. {trouble.message}", at=at, decide_by=kept_until)
-    wait = backoff.patient((at - made_at).total_seconds(), chance=accounts.chance)
+    waited = (at - made_at).total_seconds()
+    wait = backoff.patient(waited, chance=accounts.chance)
+    if is_early and waited < NOT_READY_SECONDS:
+        wait = min(wait, 30.0)
     next_check_at = max(at + timedelta(seconds=wait), min(again_at, kept_until))
     lifecycle.check_again(job, next_check_at=next_check_at, counts=False)
     log.warning("job %s: its files cannot be reached, tried until %s: %s", job.pk, kept_until, trouble.message)

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 
-from queue_app import clock, lifecycle
+from queue_app import clock, database, lifecycle
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers import registry
@@ -32,7 +32,6 @@ from queue_app.work import accounts, progress
 log = logging.getLogger(__name__)
 JUST_BEFORE = timedelta(seconds=0.1)
 HEAD_START = 0.15  # seconds, of a create call that is not answered yet, before the one of the next job in its lane
-RECONNECT_SECONDS = 0.5
 LONGEST_TURN = 1.0  # seconds; then a job claimed with others goes, whatever became of them
 
 _BEFORE = """
@@ -49,45 +48,40 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
     Send the create call of this attempt and write down what came of it. Gives the lease for storing where a synchronous provider
     has answered with the result itself.
     """
-    ends = time.monotonic() + settings.TIMES.lease
     try:
         provider = accounts.seller_for(attempt)
         request = request_for(job, attempt)
-        _wait_for_its_turn(job, attempt)
-        if not _may_call(lease):
+        database.again(lambda: _wait_for_its_turn(job, attempt))
+        if not database.again(lambda: _may_call(lease)):
             log.warning("job %s: its worker stood still before the create call and makes none", job.pk)
-            return []  # recovery finds the lease over
+            database.again(lambda: _not_called(lease, at=clock.now()))
+            return []
         ref = provider.submit(request)
     except ProviderError as error:
-        _settle_failure(job, attempt, lease, error, at=clock.now())
+        _settle_failure(job, attempt, lease, error)
         return []
-    came = _keep(attempt, lease, ref, _answered(provider, ref), ends=ends)
+    came = _keep(attempt, lease, ref, _answered(provider, ref))
     accounts.went_well(attempt)
     return came
 
 
-def _keep(
-    attempt: Attempt, lease: Lease, ref: RemoteRef, answered: PollResult | None, *, ends: float
+def _keep(attempt: Attempt, lease: Lease, ref: RemoteRef, answered: PollResult | None) -> list[tuple[Lease, State]]:
+    """
+    Write down which task it is, for as long as this worker may: nobody else has been told the id, and where no list can be asked
+    a lost one is paid for in vain.
+    """
+    try:
+        at = database.again(clock.now)
+        return database.again(lambda: _accepted(attempt, lease, ref, answered, at=at), look=lambda: lifecycle.given_out(at))
+    except BaseException:
+        log.error("job %s: task %s was accepted and could not be written down", attempt.job_id, ref.remote_id)
+        raise
+
+
+def _accepted(
+    attempt: Attempt, lease: Lease, ref: RemoteRef, answered: PollResult | None, *, at: datetime
 ) -> list[tuple[Lease, State]]:
-    """
-    Write down which task it is, over a new connection where the old one broke, until ``ends`` (of the monotonic clock): nobody
-    else has been told the id, and where no list can be asked a lost one is paid for in vain.
-    """
-    ends = max(ends, time.monotonic() + RECONNECT_SECONDS)  # once at least: a standstill breaks the connection too
-    while True:
-        try:
-            return _accepted(attempt, lease, ref, answered)
-        except (OperationalError, InterfaceError) as error:
-            log.warning("job %s: task %s is not written down yet: %s", attempt.job_id, ref.remote_id, error)
-            if time.monotonic() > ends:
-                raise
-        connection.close()  # a broken one is not replaced by itself
-        time.sleep(RECONNECT_SECONDS)
-
-
-def _accepted(attempt: Attempt, lease: Lease, ref: RemoteRef, answered: PollResult | None) -> list[tuple[Lease, State]]:
     """Move the job on with its task. Done a second time, because the word of the first commit was lost, it changes nothing."""
-    at = clock.now()
     with transaction.atomic():
         held = lifecycle.held_by(lease)
         if held is None:
@@ -123,6 +117,16 @@ def _wait_for_its_turn(job: Job, attempt: Attempt) -> None:
         elif None not in waits_for.values() and time.monotonic() - moved_at > HEAD_START * len(waits_for):
             return
         time.sleep(0.005)
+
+
+def _not_called(lease: Lease, *, at: datetime) -> None:
+    """Put a job back that was not sent and, by this attempt, never will be (T4)."""
+    with transaction.atomic():
+        held = lifecycle.held_by(lease)
+        if held is not None:
+            trouble = Trouble("not_begun", "Its worker stood still before it sent anything.")
+            outcome = Outcome.NOT_ACCEPTED
+            lifecycle.put_back(held, at=at, actor="worker", outcome=outcome, spent=False, trouble=trouble, not_before=None)
 
 
 def _may_call(lease: Lease) -> bool:
@@ -183,8 +187,15 @@ def _start(job: Job, ref: RemoteRef, *, at: datetime, actor: str) -> None:
     lifecycle.start(job, at=at, actor=actor, remote_id=ref.remote_id, remote=ref.to_json(), next_check_at=next_check_at)
 
 
-def _settle_failure(job: Job, attempt: Attempt, lease: Lease, error: ProviderError, *, at: datetime) -> None:
-    again_at = accounts.went_badly(attempt, error, at=at)
+def _settle_failure(job: Job, attempt: Attempt, lease: Lease, error: ProviderError) -> None:
+    at = database.again(clock.now)
+    again_at = accounts.went_badly(attempt, error, at=at, asked_at=attempt.called_at)
+    database.again(lambda: _failed(attempt, lease, error, again_at=again_at, at=at))
+    if accepted_verdict(error) == Verdict.UNKNOWN:
+        database.again(lambda: accounts.too_many_unknowns(attempt.account, at=at))
+
+
+def _failed(attempt: Attempt, lease: Lease, error: ProviderError, *, again_at: datetime | None, at: datetime) -> None:
     verdict = accepted_verdict(error)
     trouble = Trouble(error.code or str(error.kind), error.message, str(error.kind))
     with transaction.atomic():
@@ -192,8 +203,11 @@ def _settle_failure(job: Job, attempt: Attempt, lease: Lease, error: ProviderErr
         if held is None:
             return  # the lease was over: recovery has called it unknown, which is still true
         if verdict == Verdict.NOT_ACCEPTED:
+            # refused inside a 2xx for a reason that may pass: it was tried there
+            spent = error.kind == ErrorKind.RETRYABLE and error.http_status is not None and 200 <= error.http_status < 300
+            not_before = progress.retry_at(held, at=at) if spent else again_at
             lifecycle.put_back(
-                held, at=at, actor="worker", outcome=Outcome.NOT_ACCEPTED, spent=False, trouble=trouble, not_before=again_at
+                held, at=at, actor="worker", outcome=Outcome.NOT_ACCEPTED, spent=spent, trouble=trouble, not_before=not_before
             )
         elif verdict == Verdict.REFUSED:
             code = "rejected" if error.kind == ErrorKind.REJECTED else trouble.code
@@ -203,5 +217,3 @@ def _settle_failure(job: Job, attempt: Attempt, lease: Lease, error: ProviderErr
             if error.code == "unreadable":  # it says which task it is, though not in words that we can read
                 Attempt.objects.filter(pk=attempt.pk).update(remote={"unreadable": error.raw})
             lifecycle.lose_track(held, at=at, actor="worker", trouble=trouble, next_check_at=first_look(attempt, at=at))
-    if verdict == Verdict.UNKNOWN:
-        accounts.too_many_unknowns(attempt.account, at=at)

@@ -1,7 +1,8 @@
 """Bulk actions in the admin: drafted from the list or by address, shown before they are done, undone or stopped by a button."""
 
 import re
-from html import unescape
+from datetime import timedelta
+from html import escape, unescape
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ class TestDraft:
         fields = {"action": "retry", "_selected_action": [wanted[0].pk], "select_across": "1"}
         page = unescape(admin.post(f"{LIST}?status=failed&q=heron", fields, follow=True).content.decode())
         assert "Retry 60 jobs?" in page
-        assert "Chosen: all with status failed, the words “heron”." in page
+        assert "Chosen: <bdi>all with status failed, the words “heron”</bdi>." in page
         assert BulkAction.objects.get().job_ids == [job.pk for job in wanted]
 
     def test_by_numbers(self, admin: Client) -> None:
@@ -83,7 +84,23 @@ class TestDraft:
         assert "Retry 3 jobs?" in post(admin, "retry", query="?status=failed&error=provider_failed")
         assert BulkAction.objects.get().job_ids == [job.pk for job in failed]
 
-    @pytest.mark.parametrize("query", ["status=nonsense", "colour=blue", "batch__name__startswith=x%00", "q=nowhere", "user=%00"])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "status=nonsense",
+            "colour=blue",
+            "batch__name__startswith=x%00",
+            "q=nowhere",
+            "user=%00",
+            "q=%00",
+            "status=queued&q=a%00b",
+            "%00=",
+            "a=1&" * 1_001,
+            "&" * 1_001,
+            "q=" + "x" * 17_000,
+        ],
+        ids=lambda query: query[:30],
+    )
     def test_an_address_that_makes_no_sense_chooses_nothing(self, admin: Client, query: str) -> None:
         make_job()
         assert "No job is chosen" in post(admin, "cancel", query=query)
@@ -190,6 +207,15 @@ class TestPreview:
         step(admin, "confirm")
         assert run().results == {"queued": 2, "refused": 1}
 
+    def test_of_a_retry_after_the_deadline(self, admin: Client) -> None:
+        late, again = make_job(State.FAILED, deadline=NOON), make_job(State.CANCELLED)
+        page = press(admin, "retry", late, again)
+        for words in ("Past its deadline: submit it as a new job", "4 tickets are reserved again", "Retry 1 job<"):
+            assert words in page, words
+        step(admin, "confirm")
+        assert run().results == {"queued": 1, "refused": 1}
+        assert states(late, again) == ["failed", "queued"]
+
     def test_of_a_set_priority(self, admin: Client) -> None:
         page = press(admin, "set_priority", make_job(), make_job(priority=10), make_job(State.RUNNING))
         for words in (
@@ -281,7 +307,7 @@ class TestRun:
         job = make_job()
         press(admin, "cancel", job)
         page = step(admin, "confirm", reason="wrong brief")
-        assert "It starts in" in page and "Run now" in page and "“wrong brief”" in page
+        assert "It starts in" in page and "Run now" in page and "“<bdi>wrong brief</bdi>”" in page
         notes = admin.get(LIST).content.decode()
         for shown in (page, notes):  # read out once: what counts down beside it is hidden from screen readers
             assert re.search(r'<span aria-hidden="true">(?:It )?starts in <(?:b|span) data-until', shown)
@@ -344,17 +370,65 @@ class TestRun:
         assert "It was confirmed before. It is done." in step(admin, "confirm")
 
     def test_goes_on_where_it_was_asked_and_nowhere_else(self, admin: Client) -> None:
-        press(admin, "cancel", make_job())
+        press(admin, "cancel", job := make_job())
         address = f"{ACTIONS}{BulkAction.objects.get().pk}/step/"
         answer = admin.post(address, {"do": "confirm", "next": f"{LIST}?status=queued"})
         assert answer.headers["Location"] == f"{LIST}?status=queued"
-        answer = admin.post(address, {"do": "undo", "next": "https://elsewhere.example/"})
-        assert answer.headers["Location"] == address.replace("step", "change")
+        for unreadable in ("a=1&" * 1_001, "q=" + "x" * 17_000, "q=" + "🦊" * 1_900, "q=%00"):
+            answer = admin.post(address, {"do": "undo", "next": "", "jobs": unreadable})
+            assert (answer.status_code, answer.headers.get("Location")) == (302, LIST), unreadable[:20]
+            answer = admin.post(address, {"do": "undo", "jobs": unreadable})
+            assert (answer.status_code, answer.headers.get("Location")) == (302, address.replace("step", "change")), unreadable[
+                :20
+            ]
+            for verb, came in (("cancel", f"{ACTIONS}{BulkAction.objects.latest('id').pk + 1}/change/"), ("x", LIST)):
+                answer = admin.post(BULK, {"verb": verb, "ids": str(job.pk), "jobs": unreadable})
+                assert (answer.status_code, answer.headers.get("Location")) == (302, came), unreadable[:20]
+        for elsewhere in (
+            "https://elsewhere.example/",
+            "//elsewhere.example/",
+            "foo",
+            "javascript:alert(1)",
+            "",
+            "/\\elsewhere",
+            "/" + " " * 17_000 + "x",
+        ):
+            answer = admin.post(address, {"do": "undo", "next": elsewhere, "jobs": "status=queued"})
+            assert answer.headers["Location"] == f"{LIST}?status=queued", elsewhere
+
+    def test_every_way_back_to_the_jobs_keeps_the_filters_of_the_list(self, admin: Client) -> None:
+        job, query = make_job(prompt="A heron & a fox"), "q=heron+%26+a&status=queued"
+        back = f'href="{LIST}?{escape(query)}"'
+        chosen = admin.post(f"{LIST}?{query}", {"action": "cancel", "_selected_action": [job.pk]}, follow=True)
+        assert chosen.content.decode().count(back) == 2  # the way up and the way out
+        confirmed = admin.post(f"{ACTIONS}{BulkAction.objects.get().pk}/step/", {"do": "confirm", "jobs": query}, follow=True)
+        assert confirmed.content.decode().count(back) == 2
+        htmx = admin.get(confirmed.redirect_chain[-1][0], headers={"HX-Request": "true"})
+        assert htmx.content.decode().count(back) == 1
+        notes = admin.get(f"{LIST}?{query}").content.decode()
+        assert f'{confirmed.redirect_chain[-1][0]}"' in notes
+        refused = admin.post(f"{LIST}?{query}", {"action": "cancel", "_selected_action": [10**9]})
+        assert refused.headers["Location"] == f"{LIST}?{query}"
+
+    def test_a_job_opened_from_a_filtered_list_leads_back_to_it(self, admin: Client) -> None:
+        job = make_job()
+        page = admin.get(f"{LIST}{job.pk}/change/", {"_changelist_filters": "status=queued"}).content.decode()
+        assert f'href="{LIST}?status=queued"' in page and 'name="jobs" value="status=queued"' in page
+        preview = post(admin, "cancel", ids=str(job.pk), jobs="status=queued")
+        assert preview.count(f'href="{LIST}?status=queued"') == 2
 
     def test_a_draft_that_is_gone_is_said(self, admin: Client) -> None:
         assert "nobody confirmed it" in unescape(
             admin.post(f"{ACTIONS}999/step/", {"do": "confirm"}, follow=True).content.decode()
         )
+
+    def test_its_page_is_shown_after_its_list_of_jobs_is_gone(self, admin: Client) -> None:
+        press(admin, "clear_completed", make_job(State.COMPLETED), make_job())
+        step(admin, "confirm")
+        action = run()
+        bulk.prune(at=action.ended_at + bulk.JOBS_KEPT + timedelta(seconds=1))  # type: ignore[operator]
+        text = unescape(admin.get(f"{ACTIONS}{action.pk}/change/").content.decode())
+        assert "2 of 2 jobs, 100 %" in text and "and why, is kept for 30 days" in text
 
     def test_the_page_answers_204_while_nothing_changed(self, admin: Client) -> None:
         press(admin, "cancel", make_job())

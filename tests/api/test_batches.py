@@ -3,7 +3,7 @@
 import pytest
 
 from queue_app.models import AuditEntry, Batch, Job, Reservation, State, Wallet
-from tests.factories import BatchFactory, UserFactory, make_job
+from tests.factories import NOON, BatchFactory, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/jobs/batch/"
@@ -36,6 +36,14 @@ class TestSubmit:
         assert made["cost"]["reserved"] == 12
         batch = Batch.objects.get(pk=made["batch"])
         assert (batch.name, batch.owner, batch.jobs.count()) == ("Trams", owner, 3)
+
+    def test_may_have_a_limit_of_its_own(self, api):
+        made = api.post(URL, {"jobs": [GOOD, GOOD], "max_concurrent": 1}).json()
+
+        assert api.get(f"/api/v1/batches/{made['batch']}/").json()["max_concurrent"] == 1
+        for limit in (0, 51, "1"):
+            answer = api.post(URL, {"jobs": [GOOD], "max_concurrent": limit})
+            assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "max_concurrent")
 
     def test_names_the_job_that_is_wrong_and_takes_none(self, api):
         answer = api.post(URL, {"jobs": [GOOD, GOOD, GOOD, GOOD | {"prompt": ""}, GOOD | {"parameters": {"duration": 7}}]})
@@ -158,6 +166,15 @@ class TestVerbs:
 
         assert (found["queued"], found["failed"], found["cancelled"]) == (2, 0, 1)
         assert Job.objects.filter(pk__in=[job.pk for job in failed], state=State.QUEUED).count() == 2
+
+    def test_retry_failed_leaves_those_whose_deadline_has_passed(self, api, owner):
+        batch = BatchFactory(owner=owner)
+        again, late = (make_job("failed", owner=owner, batch=batch, deadline=moment) for moment in (None, NOON))
+
+        found = api.post(address(batch, "retry-failed/")).json()
+
+        assert (found["queued"], found["failed"]) == (1, 1)
+        assert [Job.objects.get(pk=job.pk).state for job in (again, late)] == ["queued", "failed"]
 
     def test_retry_failed_is_402_as_a_whole(self, api_for):
         owner = UserFactory(tickets=5)

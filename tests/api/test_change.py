@@ -1,9 +1,12 @@
 """Cancel and retry by API."""
 
+from datetime import timedelta
+
 import pytest
 
+from queue_app import clock
 from queue_app.models import Job, JobEvent, ProviderAccount, State
-from tests.factories import UserFactory, make_job
+from tests.factories import NOON, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
 
@@ -110,6 +113,29 @@ class TestRetry:
 
         assert (answer.status_code, answer.json()["code"]) == (409, "move_refused")
         assert Job.objects.get(pk=job.pk).state == state
+
+    def test_after_the_deadline_is_409_and_says_why(self, api, owner):
+        job = make_job("failed", owner=owner, deadline=NOON)
+
+        answer = api.post(address(job, "retry"))
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "move_refused")
+        assert (
+            answer.json()["detail"] == f"The deadline of Job {job.pk} has passed. Submit it as a new job with a later deadline."
+        )
+
+    def test_keeps_the_time_to_start_from(self, api):
+        start = f"{clock.now() + timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}"
+        body = {"model": "sora-2", "prompt": "A tram.", "parameters": {"duration": 4}, "not_before": start}
+        job = Job.objects.get(pk=api.post("/api/v1/jobs/", body).json()["id"])
+        api.post(address(job, "cancel"))
+
+        again = api.post(address(job, "retry")).json()
+
+        assert (again["status"], again["not_before"]) == ("queued", start)
+        assert [(one["limit"], one["until"], one["reason"]) for one in again["waiting_on"]] == [
+            ("not_before", start, "asked for")
+        ]
 
     def test_without_tickets_is_402(self, api_for):
         owner = UserFactory(tickets=4)

@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection, transaction
-from rest_framework.test import APIClient
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.test import APIClient, APIRequestFactory
 
 from queue_app import lifecycle
 from queue_app.api import idempotency
@@ -139,7 +141,7 @@ class TestATwinThatComesMeanwhile:
             late = api.post(URL, GOOD, headers={"Idempotency-Key": "a"})
             may_end.set()
 
-        assert (late.status_code, late.json()["code"]) == (409, "idempotency_twin_running")
+        assert (late.status_code, late.json()["code"], late["Retry-After"]) == (409, "idempotency_twin_running", "1")
         assert api.post(URL, GOOD, headers={"Idempotency-Key": "a"}).status_code == 201
 
     def test_does_the_work_itself_when_the_first_died_before_its_commit(self, monkeypatch):
@@ -157,7 +159,7 @@ class TestATwinThatComesMeanwhile:
     def test_gets_the_stored_answer_when_the_first_died_after_its_commit(self, monkeypatch):
         owner = UserFactory()
         api = client(owner)
-        monkeypatch.setattr(idempotency, "Response", dies)
+        monkeypatch.setattr(idempotency, "HttpResponse", dies)
         with pytest.raises(SystemExit):
             api.post(URL, GOOD, headers={"Idempotency-Key": "a"})
         monkeypatch.undo()
@@ -165,6 +167,75 @@ class TestATwinThatComesMeanwhile:
         answer = api.post(URL, GOOD, headers={"Idempotency-Key": "a"})
 
         assert (answer.status_code, answer.json()["id"]) == (201, Job.objects.get().pk)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTheAnswer:
+    """It is rendered when the work is committed and no lock is held, by whoever comes first; then it never changes."""
+
+    @pytest.mark.parametrize("address", [URL, f"{URL}batch/", "/api/v1/campaigns/"])
+    def test_is_replayed_byte_for_byte(self, address):
+        campaign = {"brand": "Größe ✓", "big_idea": "A.", "dimensions": {"mood": ["calm"]}, "model": "sora-2", "duration": 4}
+        body = {URL: GOOD, f"{URL}batch/": {"jobs": [GOOD, GOOD | {"prompt": "Ein süßer Hund ✓"}]}}.get(address, campaign)
+        api = client(UserFactory(tickets=100))
+
+        first, again = (api.post(address, body, headers={"Idempotency-Key": "a"}) for _ in range(2))
+
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert first.content == again.content == IdempotencyRecord.objects.get().answer.encode()
+        assert (first["Content-Type"], first["Location"]) == (again["Content-Type"], again["Location"])
+
+    def request(self, owner):
+        asked = Request(APIRequestFactory().post("/", {}, headers={"Idempotency-Key": "a"}), parsers=[JSONParser()])
+        asked.user = owner
+        return asked
+
+    def test_is_rendered_after_the_commit(self):
+        seen = []
+
+        def render(made):
+            others = IdempotencyRecord.objects.using("default").filter(key="a", status=201).count()
+            seen.append((made, connection.in_atomic_block, others))
+            return {"url": "/made/7/"}
+
+        answer = idempotency.once(self.request(UserFactory()), status=201, do=lambda: {"made": 7}, render=render)
+
+        assert seen == [({"made": 7}, False, 1)]
+        assert (answer.content, answer["Location"]) == (b'{"url":"/made/7/"}', "/made/7/")
+
+    def test_that_its_first_request_could_not_render_is_rendered_by_the_next(self):
+        owner, done = UserFactory(), []
+        with pytest.raises(SystemExit):
+            idempotency.once(self.request(owner), status=200, do=lambda: {"made": done.append(1) or 7}, render=dies)
+
+        answers = [
+            idempotency.once(self.request(owner), status=200, do=dies, render=lambda made, turn=turn: made | {"turn": turn})
+            for turn in (1, 2)
+        ]
+
+        assert [answer.content for answer in answers] == [b'{"made":7,"turn":1}'] * 2
+        assert [answer["Idempotent-Replayed"] for answer in answers] == ["true", "true"]
+        assert done == [1]
+
+    def test_of_two_that_render_at_once_is_the_one_that_was_stored_first(self):
+        owner, meet = UserFactory(), threading.Barrier(2)
+        with pytest.raises(SystemExit):
+            idempotency.once(self.request(owner), status=200, do=lambda: {"made": 7}, render=dies)
+
+        def send(name):
+            def render(made):
+                meet.wait(30)
+                return made | {"by": name}
+
+            try:
+                return idempotency.once(self.request(owner), status=200, do=dies, render=render).content
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(2) as pool:
+            contents = list(pool.map(send, ("one", "two")))
+
+        assert contents[0] == contents[1]
 
 
 def dies(*args, **kwargs):

@@ -34,6 +34,25 @@ class TestQueue:
             (second.pk, "sora-2", 2),
         ]
 
+    def test_tells_our_machines_to_staff_alone(self, api_for, staff):
+        at = clock.now()
+        WorkerProcess.objects.create(
+            host="db-7.internal",
+            pid=4711,
+            role="worker",
+            group_id=1,
+            group_started="1",
+            started_at=at,
+            beat_at=at,
+            task="check 815",
+        )
+
+        (shown,) = staff.get("/api/v1/queue/").json()["workers"]
+        (hidden,) = api_for(UserFactory()).get("/api/v1/queue/").json()["workers"]
+
+        assert (shown["host"], shown["pid"], shown["task"]) == ("db-7.internal", 4711, "check 815")
+        assert (hidden["host"], hidden["pid"], hidden["task"], hidden["alive"]) == (None, None, "", True)
+
     def test_shows_staff_everybodys_jobs(self, staff):
         make_job()
         make_job()
@@ -145,9 +164,13 @@ class TestWallet:
 
 
 class TestHealth:
-    def beat(self, seconds_ago=0):
+    def beat(self, seconds_ago=0, *, turned=0, leader=True):
+        """A worker and a dispatcher that said so long ago that they live; the latter came round ``turned`` s before that."""
         at = clock.now() - timedelta(seconds=seconds_ago)
-        WorkerProcess.objects.create(host="one", pid=1, role="worker", group_id=1, group_started="1", started_at=NOON, beat_at=at)
+        known = {"host": "one", "pid": 1, "group_id": 1, "group_started": "1", "started_at": NOON, "beat_at": at}
+        WorkerProcess.objects.create(role="worker", **known)
+        turned_at = None if turned is None else at - timedelta(seconds=turned)
+        WorkerProcess.objects.create(role="dispatcher", leader=leader, turned_at=turned_at, **known)
 
     def test_healthz_needs_no_database(self, django_assert_num_queries):
         with django_assert_num_queries(0):
@@ -178,6 +201,15 @@ class TestHealth:
 
         assert answer.status_code == 503
         assert "runworker" in answer.json()["missing"]["worker"]
+
+    @pytest.mark.parametrize(("turned", "leader"), [(11, True), (None, True), (0, False)])
+    def test_readyz_is_503_while_no_dispatcher_comes_round_though_all_of_them_live(self, turned, leader):
+        """One that stands still, one whose claims somebody has locked, one that does not lead yet."""
+        self.beat(turned=turned, leader=leader)
+
+        answer = Client().get("/readyz")
+
+        assert (answer.status_code, list(answer.json()["missing"])) == (503, ["dispatcher"])
 
     def test_readyz_is_503_without_seeds(self):
         self.beat()

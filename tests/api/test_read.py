@@ -160,12 +160,23 @@ class TestList:
         assert ids(api.get(URL, {"status": "processing"})) == [cat.pk]
         assert ids(api.get(URL, {"model": "manim"})) == [cat.pk]
         assert ids(api.get(URL, {"kind": "topic_short"})) == [cat.pk]
-        assert ids(api.get(URL, {"campaign": batch.pk})) == [tram.pk]
+        assert ids(api.get(URL, {"campaign": batch.pk})) == ids(api.get(URL, {"batch": batch.pk})) == [tram.pk]
         assert ids(api.get(URL, {"search": "sleeping"})) == [cat.pk]
         assert ids(api.get(URL, {"search": str(tram.pk)})) == [tram.pk]
         empty = dict.fromkeys(("status", "model", "kind", "campaign", "search", "cursor"), "")
         assert ids(api.get(URL, empty)) == [cat.pk, tram.pk]
         assert ids(api.get(URL, {"status": "failed"})) == []
+
+    def test_takes_several_statuses_and_spans_of_time(self, api, owner):
+        states = ("queued", "running", "completed", "failed")
+        queued, running, completed, failed = (make_job(state, owner=owner).pk for state in states)
+        early = make_job("failed", owner=owner, at=NOON - timedelta(days=1)).pk
+
+        assert ids(api.get(URL, {"status": "queued,processing"})) == [running, queued]
+        assert ids(api.get(URL, {"created_after": "2026-11-20T12:00:00Z"})) == [failed, completed, running, queued]
+        assert ids(api.get(URL, {"created_before": "2026-11-20T12:00:00Z"})) == [early]
+        assert ids(api.get(URL, {"completed_after": "2026-11-20T11:00:00Z", "status": "failed"})) == [failed]
+        assert ids(api.get(URL, {"completed_before": "2026-11-20T11:00:00Z"})) == [early]
 
     @pytest.mark.parametrize("looked_up", [10_000, 1, 0])
     def test_a_search_finds_the_same_however_many_the_index_gives(self, api, owner, monkeypatch, looked_up):
@@ -191,6 +202,10 @@ class TestList:
         "query",
         [
             {"status": "done"},
+            {"status": "queued,done"},
+            {"status": "queued,"},
+            {"created_after": "yesterday"},
+            {"completed_before": "2026-13-01T00:00:00Z"},
             {"campaign": "x"},
             {"campaign": 0},
             {"campaign": 2**70},

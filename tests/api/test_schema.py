@@ -1,31 +1,36 @@
 """The OpenAPI document: complete, without warnings, and true."""
 
+import math
+import os
 import re
+from collections import Counter
 
 import pytest
 import schemathesis
 from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings, strategies
+from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
 
 from queue_app.models import ApiKey
+from tests.campaigns.support import make_campaign
 from tests.factories import BatchFactory, UserFactory, make_job
 
 OURS = re.compile(r"/api/v1/(jobs|batches|models|queue|wallet)/")
 SCHEMA_URL = "/api/schema/?format=json"
-CHECKS = [content_type_conformance, response_schema_conformance, status_code_conformance]
-SOME = settings(
-    max_examples=8,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+# as many cases as this, other ones at each run, for a long look by hand: SCHEMA_CASES=3000 pytest tests/api/test_schema.py
+BY_HAND = int(os.environ.get("SCHEMA_CASES", "0"))
+A_FEW = 4  # cases of each call and kind
+ALWAYS = [content_type_conformance, response_schema_conformance, response_headers_conformance, status_code_conformance]
+CHECKS = {GenerationMode.POSITIVE: ALWAYS, GenerationMode.NEGATIVE: [*ALWAYS, negative_data_rejection]}
 
 
 class TestTheDocument:
@@ -65,30 +70,87 @@ class TestTheDocument:
         assert Client().get("/api/docs/?script=")["Content-Type"].startswith("application/javascript")
 
 
+# what only catalogue, rules and clock can say of a value: of nothing else may the server refuse what the document allows
+BEYOND_SHAPE = {"cursor", "model", "kind", "prompt", "parameters", "metadata", "deadline", "not_before", "callback_url"} | {
+    "brand",
+    "big_idea",
+    "dimensions",
+    "exclude",
+    "duration",
+    "aspect_ratio",
+    "loop",
+}
 GOOD = {"model": "sora-2", "prompt": "A tram.", "parameters": {"duration": 4}}
-GOOD_BODIES = {"jobs_create": GOOD, "jobs_batch_create": {"jobs": [GOOD, GOOD]}, "models_change": {"max_concurrent": 5}}
+BRIEF = {"brand": "Alder", "big_idea": "A parcel.", "dimensions": {"mood": ["calm"]}, "model": "sora-2", "duration": 4}
+GOOD_BODIES = {
+    "jobs_create": GOOD,
+    "jobs_batch_create": {"jobs": [GOOD, GOOD]},
+    "campaigns_create": BRIEF,
+    "models_change": {"max_concurrent": 5},
+}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_call_answers_as_the_document_says(live_server):
-    """With values made up from the document, and with good ones; its rows are there, so that answers have bodies to compare."""
-    owner = UserFactory(admin=True)
-    batch = BatchFactory(owner=owner)
-    job = make_job("failed", owner=owner, batch=batch)
+def test_every_call_answers_as_the_document_says(live_server, figures):
+    """
+    With values made up from the document, with values that it forbids, and with good bodies; its rows are there, so that answers
+    have bodies to compare.
+    """
+    owner = UserFactory(admin=True, tickets=1_000_000)
+    batch = make_campaign(owner)
+    job = make_job("failed", owner=owner)
+    known = {"batches": batch.pk, "campaigns": batch.pk, "combinations": batch.combinations.first().pk, "jobs": job.pk}
     _, key = ApiKey.objects.create(owner, scopes=["read", "submit", "manage"])
-    statuses = set()
+    statuses: Counter[int] = Counter()
 
-    def call(case):
+    def call(case, mode):
         answer = case.call(headers={"Authorization": f"Bearer {key}"})
         assert answer.status_code < 500
-        case.validate_response(answer, checks=CHECKS)
-        statuses.add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS[mode])
+        if mode == GenerationMode.POSITIVE and answer.status_code == 400:
+            assert refused_fields(answer) <= BEYOND_SHAPE, answer.text
+        statuses[answer.status_code] += 1
 
-    for found in schemathesis.openapi.from_url(live_server.url + SCHEMA_URL).get_all_operations():
-        operation = found.ok()
-        known = {"id": batch.pk if "/batches/" in operation.path else job.pk} if "{id}" in operation.path else {}
-        known |= {"key": "sora-2"} if "{key}" in operation.path else {}
-        SOME(given(case=operation.as_strategy(path_parameters=known))(call))()
-        if body := GOOD_BODIES.get(operation.definition.raw["operationId"]):
-            SOME(given(case=operation.as_strategy(path_parameters=known, body=body))(call))()
-    assert {200, 201, 400, 409} <= statuses
+    document = schemathesis.openapi.from_url(live_server.url + SCHEMA_URL)
+    operations = [found.ok() for found in document.get_all_operations()]
+    kinds = [
+        (operation, mode, {"path_parameters": path_of(operation, known), **body})
+        for operation in operations
+        for mode in GenerationMode
+        for body in bodies_of(operation, mode)
+    ]
+    for operation, mode, parts in kinds:
+        strategy = operation.as_strategy(generation_mode=mode, **parts)
+        some(len(kinds))(given(case=strategy, mode=strategies.just(mode))(call))()
+
+    figures(f"schema: {statuses.total():,} calls answered as the document says, {dict(sorted(statuses.items()))}")
+    assert {200, 201, 400, 409} <= statuses.keys()
+    assert statuses.total() >= BY_HAND
+
+
+def refused_fields(answer) -> set[str]:
+    """Their names as they are in the body: `prompt` of `jobs[3].prompt`."""
+    named = (re.sub(r"^jobs\[\d+\]\.", "", error["field"]) for error in answer.json()["errors"])
+    return {re.split(r"[.\[]", name)[0] for name in named}
+
+
+def some(kinds: int) -> settings:
+    return settings(
+        max_examples=math.ceil(BY_HAND / kinds * 1.3) if BY_HAND else A_FEW,
+        derandomize=not BY_HAND,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def path_of(operation, known: dict[str, int]) -> dict[str, object]:
+    """Of the rows that are there."""
+    number = next((pk for name, pk in known.items() if f"/{name}/" in operation.path), None)
+    return {name: value for name, value in (("id", number), ("key", "sora-2")) if f"{{{name}}}" in operation.path}
+
+
+def bodies_of(operation, mode) -> list[dict[str, object]]:
+    """Made up ones, and a good one where there is one."""
+    good = GOOD_BODIES.get(operation.definition.raw["operationId"])
+    return [{}, {"body": good}] if good and mode == GenerationMode.POSITIVE else [{}]

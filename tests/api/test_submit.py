@@ -1,10 +1,12 @@
 """POST jobs/: one job goes in, or nothing at all is written."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 
+from queue_app import clock
 from queue_app.models import ApiKey, Job, JobEvent, LedgerTransaction, ModelConcurrencyLimit, Reservation, Wallet
 from tests.factories import UserFactory
 
@@ -59,22 +61,19 @@ class TestSubmit:
         }
 
     def test_takes_null_for_left_out(self, api):
-        answer = api.post(URL, GOOD | {"kind": None, "priority": None, "deadline": None, "metadata": None, "callback_url": None})
+        answer = api.post(URL, GOOD | {"kind": None, "priority": None, "deadline": None, "metadata": None, "not_before": None})
 
         assert answer.status_code == 201
         assert answer.json()["metadata"] == {}
 
     def test_keeps_metadata_and_times(self, api):
-        extras = {
-            "metadata": {"sku": "A-1", "n": [1, 2.5]},
-            "deadline": "2027-01-01T00:00:00Z",
-            "not_before": "2026-12-24T18:00:00+01:00",
-        }
+        start, end = (f"{clock.now() + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in (1, 2))
+        extras = {"metadata": {"sku": "A-1", "n": [1, 2.5]}, "deadline": end, "not_before": start}
 
         job = api.post(URL, GOOD | extras).json()
 
         assert job["metadata"] == extras["metadata"]
-        assert job["deadline"] == "2027-01-01T00:00:00Z"
+        assert (job["deadline"], job["not_before"]) == (extras["deadline"], extras["not_before"])
 
     def test_of_a_session_needs_a_csrf_token(self, client_for, owner):
         browser = client_for(owner)
@@ -87,6 +86,44 @@ class TestSubmit:
 
     def test_works_in_a_session(self, client_for, owner):
         assert client_for(owner).post(URL, json.dumps(GOOD), content_type="application/json").status_code == 201
+
+
+class TestRights:
+    """Nobody comes first by what he calls his job (I41)."""
+
+    @pytest.mark.parametrize("kind", ["doubt", "topic_short", "daily_ca"])
+    @pytest.mark.parametrize("query", ["", "?dry_run=true"])
+    def test_a_restricted_kind_is_refused_by_its_own_code(self, api, kind, query):
+        answer = api.post(URL + query, GOOD | {"model": "sora-2-pro", "kind": kind})
+
+        assert (answer.status_code, answer.json()["code"], fields_of(answer)) == (403, "kind_restricted", ["kind"])
+        assert nothing_was_written()
+
+    def test_a_batch_names_the_job_whose_kind_is_restricted(self, api):
+        answer = api.post(f"{URL}batch/", {"jobs": [GOOD, GOOD | {"kind": "doubt"}]})
+
+        assert (answer.status_code, answer.json()["code"], fields_of(answer)) == (403, "kind_restricted", ["jobs[1].kind"])
+        assert nothing_was_written()
+
+    def test_who_has_the_rights_goes_first(self, api_for):
+        able = api_for(UserFactory(rights=["submit_restricted_kinds", "exceed_normal_priority"]))
+
+        job = able.post(URL, GOOD | {"kind": "doubt"}).json()
+
+        assert (job["kind"], job["priority"], job["priority_reasons"]) == ("doubt", 10, ["default of doubt"])
+
+    def test_who_may_submit_the_kind_and_not_go_first_is_told_why(self, api_for):
+        job = api_for(UserFactory(rights=["submit_restricted_kinds"])).post(URL, GOOD | {"kind": "doubt"}).json()
+
+        assert (job["kind"], job["priority"]) == ("doubt", 0)
+        assert job["priority_reasons"] == ["default of doubt", "lowered from 10 to 0: above normal needs permission"]
+
+    def test_invented_metadata_makes_no_video_a_page(self, api):
+        metadata = {"sku_count": 99_999, "monthly_searches": 99_999, "content_status": "missing"}
+
+        answer = api.post(URL, GOOD | {"kind": "page", "metadata": metadata})
+
+        assert (answer.status_code, fields_of(answer)) == (400, ["kind"])
 
 
 class TestDryRun:
@@ -134,7 +171,9 @@ class TestBadInput:
             ({"kind": "poem"}, "kind", "There is no kind “poem”"),
             ({"deadline": "soon"}, "deadline", "Send a time such as"),
             ({"deadline": 1790000000}, "deadline", "Send a time such as"),
-            ({"callback_url": "javascript:alert(1)"}, "callback_url", "http(s) address"),
+            ({"deadline": "2026-01-01T00:00:00Z"}, "deadline", "The deadline has passed"),
+            ({"kind": "image"}, "kind", "“image” is for images; sora-2 generates videos"),
+            ({"callback_url": "https://example.com/hook"}, "callback_url", "There is no such field"),
             ({"metadata": {"note": "x" * 20_000}}, "metadata", "at most 16000"),
             ({"colour": "red"}, "colour", "There is no such field"),
         ],

@@ -1,6 +1,10 @@
 """Campaigns by API: priced, launched, read, stopped, judged."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
+from django.db import connection
 
 from campaigns.models import Brand, Campaign, Combination, ComplianceRule, DimensionValue
 from queue_app.models import Job, State, Wallet
@@ -156,6 +160,39 @@ class TestLaunch:
         answer = api.post(URL, BODY | {"model": "haiper-2.0"})
 
         assert (answer.status_code, answer.json()["code"]) == (422, "model_not_available")
+
+
+class TestABrandThatIsNew:
+    """Whoever names it first makes it; those who name it at the same time wait, and take it."""
+
+    @pytest.mark.django_db(transaction=True)
+    def test_is_made_once_by_launches_at_once(self, api_for):
+        names, start = ["Novum", "NOVUM", "novum", " Novum "], Barrier(4)
+        clients = [api_for(UserFactory(tickets=100)) for _ in names]
+
+        def send(client, name):
+            start.wait()
+            try:
+                return client.post(URL, BODY | {"brand": name})
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(send, clients, names))
+
+        assert [answer.status_code for answer in answers] == [201] * 4
+        assert Brand.objects.count() == 1
+        assert Campaign.objects.filter(brand=Brand.objects.get()).count() == 4
+
+    @pytest.mark.parametrize(
+        ("there", "named"), [("kilo", "\u212aILO"), ("ſuit", "SUIT"), ("İstanbul", "istanbul"), ("Straße", "STRASSE")]
+    )
+    def test_is_told_apart_as_the_database_tells_names_apart(self, api, there, named):
+        """One is another's capital only to some: the Kelvin sign, the long s, the dotted I, the sharp s."""
+        Brand.objects.create(name=there)
+
+        assert api.post(URL, BODY | {"brand": named}).status_code == 201
+        assert Brand.objects.named(named) is not None
 
 
 class TestADryRun:

@@ -63,7 +63,7 @@ def rows(campaign):
 class TestTheCsv:
     def test_has_every_cell_with_its_values_state_money_and_address(self, campaign, owner):
         judge(campaign, owner, n1="approved")
-        review.write_note(cell(campaign, 1), "Lovely, “really”.")
+        review.write_note(cell(campaign, 1), "Lovely, “really”.", at=NOON, by=owner)
 
         first, *_, last = found = rows(campaign)
 
@@ -76,7 +76,7 @@ class TestTheCsv:
         assert first["prompt"].startswith("The parcel opens.")
 
     def test_has_a_row_for_each_version_and_the_review_with_the_latest(self, campaign, owner):
-        make_again(cell(campaign, 1), "A brighter one.", at=NOON, actor="owner")
+        make_again(cell(campaign, 1), "A brighter one.", at=NOON, by=owner)
         bring(cell(campaign, 1).job, "completed")
         judge(campaign, owner, n1="winner")
 
@@ -103,7 +103,7 @@ class TestTheCsv:
 
         assert answer["Content-Type"] == "text/csv; charset=utf-8"
         assert answer["Content-Disposition"] == f'attachment; filename="campaign-{campaign.pk}-autumn-scent.csv"'
-        assert answer.content.startswith(b"\xef\xbb\xbfno.,")
+        assert answer.content.startswith(b'\xef\xbb\xbf"no.",')
 
 
 class TestTheZip:
@@ -131,7 +131,7 @@ class TestTheZip:
         assert max(map(len, pieces)) < 2 * exports.CHUNK_BYTES
 
     def test_packs_the_version_that_was_judged(self, campaign, owner):
-        make_again(cell(campaign, 1), "A brighter one.", at=NOON, actor="owner")
+        make_again(cell(campaign, 1), "A brighter one.", at=NOON, by=owner)
         bring(cell(campaign, 1).job, "completed")
         judge(campaign, owner, n1="approved")
 
@@ -148,6 +148,16 @@ class TestTheZip:
         with zipfile.ZipFile(whole) as archive:
             assert len(archive.namelist()) == 2
             assert "001-" in archive.read("missing.txt").decode()
+
+    def test_unpacks_to_files_that_others_may_read(self, campaign, owner):
+        judge(campaign, owner, n1="approved", n2="approved")
+        default_storage.delete(Asset.objects.get(job=cell(campaign, 1).job).name)
+
+        with zipfile.ZipFile(io.BytesIO(b"".join(exports.zip_pieces(exports.approved(campaign))))) as archive:
+            assert {one.filename[-11:]: oct(one.external_attr >> 16) for one in archive.infolist()} == {
+                "missing.txt": "0o100644",
+                archive.namelist()[0][-11:]: "0o100644",
+            }
 
     def test_with_nothing_approved_says_so(self, campaign, owner, client_for):
         visitor = client_for(owner)

@@ -43,7 +43,7 @@ class Tab:
     @property
     def text(self) -> str:
         """What a person reads, on one line."""
-        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.html)).split())
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", re.sub("</?bdi>", "", self.html))).split())
 
     @property
     def said(self) -> str:
@@ -51,7 +51,9 @@ class Tab:
         found = re.findall(
             r'class="gq-(?:err|note)[^"]*"[^>]*>(.*?)</span></span>|class="gq-note[^"]*">(.*?)</div>', self.html, re.S
         )
-        return " ".join(" ".join(html.unescape(re.sub(r"<[^>]+>", " ", "".join(one))).split()) for one in found)
+        return " ".join(
+            " ".join(html.unescape(re.sub(r"<[^>]+>", " ", re.sub("</?bdi>", "", "".join(one)))).split()) for one in found
+        )
 
     def post(self, do: str = "update", *, preview: bool = False, **typed: Any) -> "Tab":
         """Type, press a button, and take the answer; with ``preview`` as htmx does on every change."""
@@ -121,7 +123,13 @@ class TestOpening:
 
     def test_duration_and_ratio_are_those_of_the_model(self, tab):
         assert re.findall(r">(\d+) s<", tab.field("duration")) == ["4", "5", "8", "10", "12", "16", "20"]
-        assert "sora-2 has no loop" in tab.text
+        assert "Loop" not in tab.text and 'name="loop"' not in tab.html, "no model offers it"
+
+    def test_loop_is_there_for_a_model_that_offers_it(self, web):
+        parameters = GenerationModel.objects.get(pk="sora-2").parameters | {"loop": {"values": [False, True], "default": False}}
+        GenerationModel.objects.filter(pk="sora-2").update(parameters=parameters)
+
+        assert 'name="loop"' in web.get(NEW).content.decode()
 
     def test_has_no_inline_script_or_style(self, tab):
         assert not re.search(r"<script(?![^>]* src=)|\sstyle=|\son\w+=", tab.html)
@@ -484,8 +492,8 @@ class TestBadInput:
             {"other": ":::", "do": "keep"},
             {"do": "page-x"},
             {"do": "exclude-value", "value": "mood"},
-            {"show": "all' or 1=1", "filter": "\x00 ( [ *"},
-            {"big_idea": "a\x00b\ud800".encode(errors="surrogatepass").decode(errors="replace")},
+            {"show": "all' or 1=1", "filter": "\ufffd ( [ *"},
+            {"exclude": '[{"mood\\u0000": "calm\\ud800"}]'},
             {"dim.": ["x"], "dim.mood": ["", "calm", "calm"]},
             {"duration": "ten", "priority": "first", "loop": "on", "aspect_ratio": "7:1"},
         ],

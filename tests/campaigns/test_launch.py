@@ -141,7 +141,7 @@ class TestMakingACellAgain:
         def press(_: int) -> str:
             start.wait()
             try:
-                launch.make_again(cell, "The parcel opens again.", at=NOON, actor="owner")
+                launch.make_again(cell, "The parcel opens again.", at=NOON, by=owner)
             except LaunchRefused as refusal:
                 return str(refusal)
             finally:
@@ -156,10 +156,10 @@ class TestMakingACellAgain:
     def test_the_version_that_is_meant_is_made_once(self, owner):
         cell = launched(owner).combinations.get(index=1)
         lifecycle.cancel([cell.job_id], at=NOON, actor="owner")
-        first, is_new = launch.make_again(cell, "The parcel opens again.", at=NOON, actor="owner", number=2)
+        first, is_new = launch.make_again(cell, "The parcel opens again.", at=NOON, by=owner, number=2)
         lifecycle.cancel([first.job_id], at=NOON, actor="owner")
         assert is_new
-        assert launch.make_again(cell, "The parcel opens again.", at=NOON, actor="owner", number=2) == (first, False)
+        assert launch.make_again(cell, "The parcel opens again.", at=NOON, by=owner, number=2) == (first, False)
 
 
 class TestAFullMatrix:

@@ -44,7 +44,7 @@ def page(campaign: Campaign, query: str = "") -> str:
 
 def text_of(html: str) -> str:
     """What a person reads, on one line."""
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    return " ".join(re.sub(r"<[^>]+>", " ", re.sub("</?bdi>", "", html)).split())
 
 
 def look(web: Client, address: str) -> str:
@@ -241,6 +241,14 @@ class TestTheMap:
         assert answer["HX-Replace-Url"] == page(campaign, "?rows=aesthetic&columns=mood")
         assert re.search(r'<select id="rows".*?"aesthetic" selected>.*<select id="columns".*?"mood" selected>', html, re.DOTALL)
         assert '<th scope="row">UGC</th>' in html
+
+    def test_the_axes_of_a_plain_address_change_places_like_any_others(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        assert '<th scope="row">Energetic</th>' in look(web, page(campaign))
+        headers = HTMX | {"HX-Current-URL": f"http://testserver{page(campaign)}"}
+        answer = web.get(page(campaign, "?rows=aesthetic&columns=aesthetic"), headers=headers)
+        assert answer["HX-Replace-Url"] == page(campaign, "?rows=aesthetic&columns=mood")
+        assert '<th scope="row">UGC</th>' in answer.content.decode()
 
     def test_axes_are_changed_however_little_else_is_new(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
@@ -445,7 +453,7 @@ class TestCancel:
     def test_by_staff_is_in_the_audit(self, client_for: Login, owner: User) -> None:
         campaign, staff = make_campaign(owner), operator()
         client_for(staff).post(reverse("campaigns:cancel", args=[campaign.pk]), {"reason": "asked by phone"})
-        entry = AuditEntry.objects.get(action="cancel campaign")
+        entry = AuditEntry.objects.get(action="cancel batch")
         assert (entry.actor, entry.reason, entry.after["cancelled"]) == (staff, "asked by phone", 4)
 
     def states(self, campaign: Campaign) -> dict[str, int]:
@@ -532,7 +540,7 @@ class TestRetryFailed:
         old = jobs_of(campaign)[0]
         bring(old, State.FAILED)
         cell = campaign.combinations.order_by("index")[0]
-        launch.make_again(cell, "The parcel opens, slowly.", at=NOON, actor="user")
+        launch.make_again(cell, "The parcel opens, slowly.", at=NOON, by=owner)
         assert "Retry" not in text_of(look(web, page(campaign)))
         web.post(reverse("campaigns:retry-failed", args=[campaign.pk]), {"jobs": "1", "tickets": "4"})
         assert Job.objects.get(pk=old.pk).state == State.FAILED

@@ -9,9 +9,9 @@ from campaigns import plan
 from campaigns.launch import launch
 from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
 from campaigns.plan import PlanRefused
-from queue_app.models import GenerationModel, Job, ModelRoute, QueueSettings, User
+from queue_app.models import GenerationModel, Job, Kind, ModelRoute, QueueSettings, User
 from queue_app.work import room
-from queue_app.work.intake import ModelNotAvailable
+from queue_app.work.intake import KindRestricted, ModelNotAvailable
 from tests.campaigns.support import SMALL, full_matrix
 from tests.factories import NOON, UserFactory
 
@@ -114,11 +114,22 @@ class TestWhatItCosts:
             launch(plan.make(given, owner), owner=owner, at=NOON, actor="owner")
             assert {*map(tuple, Job.objects.filter(owner=owner).values_list("priority_reasons", flat=True))} == {(why,)}
 
-    def test_the_bulk_priority_is_the_queues_and_may_be_high(self):
-        owner = UserFactory(tickets=10_000)
+    def test_the_bulk_priority_is_the_queues_and_high_for_those_with_the_right(self):
         QueueSettings.objects.update(bulk_priority=10)
-        launch(plan.make(brief(dimensions=full_matrix()), owner), owner=owner, at=NOON, actor="owner")
-        assert {*Job.objects.values_list("priority", flat=True)} == {10}
+        lowered = "lowered from 10 to 0: above normal needs permission"
+        large = brief(dimensions=full_matrix())
+        for rights, level, more in ((["exceed_normal_priority"], 10, ()), ([], 0, (lowered,))):
+            owner = UserFactory(tickets=10_000, rights=rights)
+            made = launch(plan.make(large, owner), owner=owner, at=NOON, actor="owner")
+            jobs = Job.objects.filter(owner=owner)
+            assert (made.priority, {*jobs.values_list("priority", flat=True)}) == (level, {level})
+            assert jobs.latest("id").priority_reasons == ["campaign of more than 20 cells", *more]
+
+    def test_a_medium_whose_kind_is_restricted_takes_the_right(self, owner):
+        Kind.objects.filter(pk="video").update(restricted=True)
+        with pytest.raises(KindRestricted):
+            plan.make(brief(), owner)
+        assert plan.make(brief(), UserFactory(rights=["submit_restricted_kinds"])).tickets == 32
 
     def test_a_rule_of_another_brand_does_not_count(self, owner):
         other = Brand.objects.create(name="Nordlys")

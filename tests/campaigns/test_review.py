@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from campaigns import review
 from campaigns.launch import make_again
-from campaigns.models import Combination
+from campaigns.models import Combination, ComplianceRule
 from campaigns.review import NoteRefused, NotJudgeable
 from queue_app.models import Asset, Job, Wallet
 from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
@@ -69,8 +69,6 @@ class TestAVerdict:
         assert cell(campaign, 4).review == ""
 
     def test_of_a_blocked_cell_is_refused(self, owner):
-        from campaigns.models import ComplianceRule
-
         ComplianceRule.objects.create(name="No UGC", kind="term", pattern="UGC", severity="block", reason="Not ours.")
         made = make_campaign(owner)
 
@@ -80,7 +78,7 @@ class TestAVerdict:
     def test_goes_when_the_cell_is_made_again_and_its_versions_stay(self, campaign, owner):
         review.judge(cell(campaign, 1), "winner", at=NOON, by=owner)
 
-        make_again(cell(campaign, 1), "Another prompt.", at=NOON, actor="owner")
+        make_again(cell(campaign, 1), "Another prompt.", at=NOON, by=owner)
 
         (card,) = review.cards(campaign, [cell(campaign, 1).pk])
         assert cell(campaign, 1).review == ""
@@ -89,23 +87,23 @@ class TestAVerdict:
 
 
 class TestANote:
-    def test_is_kept_without_a_verdict_and_trimmed(self, campaign):
-        review.write_note(cell(campaign, 4), "  Too dark.\r\nBrighter.  ")
+    def test_is_kept_without_a_verdict_and_trimmed(self, campaign, owner):
+        review.write_note(cell(campaign, 4), "  Too dark.\r\nBrighter.  ", at=NOON, by=owner)
 
         assert cell(campaign, 4).note == "Too dark.\nBrighter."
 
     @pytest.mark.parametrize(("text", "words"), [("x" * 1_003, "Shorten it by 3"), ("a\x00b", "NUL")])
-    def test_that_cannot_be_kept_says_why(self, campaign, text, words):
+    def test_that_cannot_be_kept_says_why(self, campaign, text, words, owner):
         with pytest.raises(NoteRefused, match=words):
-            review.write_note(cell(campaign, 1), text)
+            review.write_note(cell(campaign, 1), text, at=NOON, by=owner)
 
 
 class TestTheResults:
     def test_are_the_cells_that_have_delivered_in_the_order_of_the_matrix(self, campaign):
         assert [one.index for one in review.results(campaign)] == [1, 2, 3]
 
-    def test_keep_a_cell_that_is_being_made_again(self, campaign):
-        make_again(cell(campaign, 2), "Another prompt.", at=NOON, actor="owner")
+    def test_keep_a_cell_that_is_being_made_again(self, campaign, owner):
+        make_again(cell(campaign, 2), "Another prompt.", at=NOON, by=owner)
 
         found = review.results(campaign)
 
@@ -212,8 +210,9 @@ class TestJudging:
         assert (answer.status_code, answer["Location"]) == (302, f"{here}#cell-2")
         assert cell(campaign, 2).review == "rejected"
 
-    def test_never_sends_anyone_elsewhere(self, campaign, visitor):
-        answer = visitor.post(address("judge", campaign, 2), {"review": "rejected", "next": "https://example.com/"})
+    @pytest.mark.parametrize("elsewhere", ["https://example.com/", "//example.com/", "foo", "javascript:alert(1)", ""])
+    def test_never_sends_anyone_elsewhere(self, campaign, visitor, elsewhere):
+        answer = visitor.post(address("judge", campaign, 2), {"review": "rejected", "next": elsewhere})
 
         assert answer["Location"] == address("review", campaign) + "#cell-2"
 
@@ -250,8 +249,8 @@ class TestJudging:
 
 
 class TestOneCell:
-    def test_shows_its_versions_side_by_side_the_latest_first(self, campaign, visitor):
-        make_again(cell(campaign, 1), "Another prompt.", at=NOON, actor="owner")
+    def test_shows_its_versions_side_by_side_the_latest_first(self, campaign, visitor, owner):
+        make_again(cell(campaign, 1), "Another prompt.", at=NOON, by=owner)
 
         html = visitor.get(address("cell", campaign, 1)).content.decode()
 
@@ -285,7 +284,7 @@ class TestOneCell:
         html = visitor.get(place, {"seen": seen}, **HTMX).content.decode()
         assert 'id="again-make" hx-swap-oob="true"' in html and "version-1" not in html and "verdict-acts" not in html
 
-        make_again(cell(campaign, 1), "Another prompt.", at=NOON, actor="owner")
+        make_again(cell(campaign, 1), "Another prompt.", at=NOON, by=owner)
         html = visitor.get(place, {"seen": seen_in(html)}, **HTMX).content.decode()
         assert 'id="versions" hx-swap-oob="true"' in html
         assert re.findall(r'id="version-(\d)" aria-label="Version \d">', html) == ["2", "1"]
@@ -297,6 +296,15 @@ class TestOneCell:
         latest = cell(campaign, 1).job
         assert (latest.prompt, latest.state, latest.batch_id) == ("A brighter one.", "queued", campaign.pk)
         assert Wallet.objects.get(owner=owner).reserved == 8  # the fourth cell, and this
+
+    def test_is_not_made_again_from_a_prompt_that_is_too_long_whatever_the_rules_say_of_it(self, campaign, visitor):
+        ComplianceRule.objects.create(name="No trams", pattern="tram", reason="Not ours.")
+
+        answer = visitor.post(address("again", campaign, 1), {"prompt": "tram " * 500_000, "price": "4", "number": "2"})
+
+        assert answer.status_code == 422
+        assert "The prompt has 2500000 characters; at most 32000 are taken." in answer.content.decode()
+        assert campaign.combinations.get(index=1).versions.count() == 1
 
     def test_is_made_again_once_however_often_the_form_is_sent(self, campaign, visitor):
         form = {"prompt": "A brighter one.", "price": "4", "number": "2"}
@@ -316,8 +324,8 @@ class TestOneCell:
         assert "Version 2 was made before from this form. Nothing was bought twice." in answer.content.decode()
         assert cell(campaign, 1).versions.count() == 2
 
-    def test_buys_nothing_for_a_form_whose_version_came_from_another_prompt_and_keeps_the_text(self, campaign, visitor):
-        make_again(cell(campaign, 1), "Another prompt.", at=NOON, actor="owner")
+    def test_buys_nothing_for_a_form_whose_version_came_from_another_prompt_and_keeps_the_text(self, campaign, visitor, owner):
+        make_again(cell(campaign, 1), "Another prompt.", at=NOON, by=owner)
         bring(cell(campaign, 1).job, "failed")
 
         answer = visitor.post(address("again", campaign, 1), {"prompt": "A brighter one.", "price": "4", "number": "2"})
@@ -339,8 +347,6 @@ class TestOneCell:
         ],
     )
     def test_says_at_the_field_what_is_wrong_and_keeps_the_text(self, campaign, visitor, change, words):
-        from campaigns.models import ComplianceRule
-
         ComplianceRule.objects.create(
             name="Claims", kind="term", pattern="risk free", severity="block", reason="No promises.", instead="proven"
         )
@@ -364,8 +370,6 @@ class TestOneCell:
         assert "only a stored one can be judged" in failed
 
     def test_says_what_the_rules_find_while_the_prompt_is_typed(self, campaign, visitor):
-        from campaigns.models import ComplianceRule
-
         ComplianceRule.objects.create(name="Claims", kind="term", pattern="gold", severity="warn", reason="Careful.")
 
         html = visitor.post(address("again-check", campaign, 1), {"prompt": "Gold falls."}, **HTMX).content.decode()

@@ -231,10 +231,9 @@ class TestTheHub:
     def test_is_left_by_a_page_that_goes_before_it_hears_anything(self):
         async def comes_and_goes() -> bool:
             client = hub.hub.admit(User(pk=1))
-            page = asyncio.ensure_future(anext(stream.events(client)))
-            await asyncio.sleep(0)  # it waits for the thread that closes the connections
-            page.cancel()
-            await asyncio.wait([page])
+            page = stream.events(client)
+            assert await anext(page) == stream.COME_AGAIN
+            await page.aclose()
             return client in hub.hub._clients
 
         assert not asyncio.run(comes_and_goes())
@@ -262,6 +261,16 @@ class TestTheHub:
             return client in hub.hub._clients
 
         assert not asyncio.run(told_and_gone())
+
+    def test_goes_on_after_news_that_it_cannot_read(self, listen):
+        owner = UserFactory()
+        one = listen(owner)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, 'jobs:none')", [wake.CHANNEL])
+
+        wait_for(lambda: one.names() == ["resync", "resync"], of="resync")
+        job = make_job(owner=owner)
+        wait_for(lambda: one.jobs() == {job.pk})
 
     def test_comes_back_after_a_restart_of_the_database_and_says_look_again(self, site, listen):
         owner = UserFactory()

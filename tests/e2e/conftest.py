@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from campaigns.models import Campaign
 from queue_app import clock, tickets
-from queue_app.models import User
+from queue_app.models import Asset, User
 from tests import browser
 from tests.campaigns.support import make_campaign
 from tests.processes import Site
@@ -52,6 +52,14 @@ def ana_of_staff(site: Site) -> User:
         ana = User.objects.create(username="ana", email="ana@example.com", is_staff=True, is_superuser=True, password=password)
         tickets.grant(ana, 5_000, at=clock.now(), actor="tests", reason="to spend")
         return ana
+
+
+def lay_files(site: Site) -> None:
+    """Put an empty file of the right size where each asset's object belongs."""
+    for asset in Asset.objects.all():
+        file = site.home / "media" / asset.name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bytes(asset.size))
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from django.urls import Resolver404, resolve
 from playwright.sync_api import Page, ViewportSize
 
 from queue_app import clock
-from queue_app.models import Alert, ApiKey, Asset, BulkAction, Job, State
+from queue_app.models import Alert, ApiKey, BulkAction, Job, State
 from queue_app.work import bulk, policy
 from tests.campaigns.support import bring, make_campaign
 from tests.e2e.browser import staff_tab
-from tests.e2e.conftest import ana_of_staff
+from tests.e2e.conftest import ana_of_staff, lay_files
 from tests.factories import make_job
 from tests.processes import Site
 
@@ -53,10 +53,7 @@ def stocked(shared_site: Site) -> Site:
         policy.change(first.model.limit, at=at, actor=staff, reason="to see it", max_concurrent=5)
         drafted = bulk.draft(BulkAction.Verb.RETRY, [second.pk], at=at, actor=staff, chosen="1 job")
         bulk.confirm(drafted, at=at, actor=staff, reason="to see it")
-        for asset in Asset.objects.all():
-            file = site.home / "media" / asset.name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(bytes(asset.size))
+        lay_files(site)
         Alert.objects.create(rule_id="queue_depth", value=700, words="700 jobs wait", opened_at=at)
     return site
 

@@ -1,12 +1,124 @@
-"""Who is logged out while a page is open: htmx is told so, and gets no log-in page to put into it."""
+"""Pages and fragments: what htmx is answered at a page's address is never taken for the page."""
+
+from collections.abc import Callable
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.cache import cache
 from django.test import AsyncClient, Client
+from django.urls import reverse
+
+from campaigns.models import Campaign
+from queue_app import lifecycle
+from queue_app.admin import live
+from queue_app.admin.dashboard import facts
+from queue_app.insight import counts
+from queue_app.models import Job, User
+from tests.campaigns.support import bring, jobs_of, make_campaign
+from tests.factories import NOON, UserFactory
 
 HTMX = {"HX-Request": "true"}
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ana() -> User:
+    return UserFactory(admin=True, tickets=100)
+
+
+@pytest.fixture
+def admin(ana: User, client_for: Callable[[User], Client]) -> Client:
+    return client_for(ana)
+
+
+@pytest.fixture
+def admin_campaign(ana: User) -> Campaign:
+    made = make_campaign(ana)
+    bring(jobs_of(made)[0], "completed")
+    return made
+
+
+class TestPagesAndFragments:
+    """Going back shows what the browser has stored of an address: it must be the page."""
+
+    NAMES = ("home", "new", "list", "page", "cells", "review", "cell")
+
+    @pytest.fixture
+    def addresses(self, admin_campaign: Campaign) -> list[str]:
+        pk, job = admin_campaign.pk, Job.objects.filter(batch=admin_campaign.pk).earliest("pk")
+        numbers = {"cell": [pk, 1], "new": [], "list": [], "home": []}
+        mine = [reverse(f"campaigns:{name}", args=numbers.get(name, [pk])) for name in self.NAMES]
+        staff = ["/admin/", "/admin/queue_app/job/", f"/admin/queue_app/job/{job.pk}/change/", "/admin/queue_app/reviewitem/"]
+        return [*mine, reverse("campaigns:job", args=[job.pk]), *staff]
+
+    def test_never_share_an_answer_that_may_be_stored(self, admin: Client, addresses: list[str]) -> None:
+        for address in addresses:
+            page, fragment = admin.get(address), admin.get(address, headers=HTMX)
+            restored = admin.get(address, headers={**HTMX, "HX-History-Restore-Request": "true"})
+            for answer in (page, fragment, restored):
+                assert answer.status_code == 200, address
+                assert {"HX-Request", "HX-History-Restore-Request"} <= set(answer["Vary"].split(", ")), address
+            assert fragment["Cache-Control"] == "no-store", address
+            assert b"</html>" in page.content and b"</html>" in restored.content, address
+
+    def test_of_an_async_server_too(self, async_client: AsyncClient) -> None:
+        answer = async_to_sync(async_client.get)("/login/", headers=HTMX)
+        assert (answer["Cache-Control"], "HX-Request" in answer["Vary"]) == ("no-store", True)
+
+    def test_files_and_answers_of_the_api_hang_on_no_header_of_htmx(self, client: Client) -> None:
+        for address in ("/healthz", "/api/v1/models/"):
+            assert "HX-Request" not in client.get(address).get("Vary", "")
+
+
+class TestWhoChangesSomething:
+    """Is shown the queue as it is after that, on whichever page it was; others share a look that is a little older."""
+
+    @pytest.fixture(autouse=True)
+    def looks_last(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        cache.clear()
+        monkeypatch.setattr(facts, "FRESH", 1_000)
+        monkeypatch.setattr(counts, "WORTH", 0)  # nothing else is old
+        monkeypatch.setattr(counts, "FRESH", 0)
+
+    @staticmethod
+    def waiting(client: Client) -> int:
+        return int(client.get("/admin/").context["priorities"]["waiting"])
+
+    def test_on_the_pages_of_campaigns_and_jobs(self, admin: Client, ana: User, client_for: Callable[[User], Client]) -> None:
+        campaign, other = make_campaign(ana), client_for(UserFactory(admin=True))
+        first, *_ = jobs_of(campaign)
+        found = [self.waiting(admin), self.waiting(other)]
+        for address in (reverse("campaigns:job-cancel", args=[first.pk]), reverse("campaigns:cancel", args=[campaign.pk])):
+            before = campaign.batch.jobs.with_status("queued").count()
+            assert admin.post(address, {"confirmed": "1"}).status_code == 302
+            assert campaign.batch.jobs.with_status("queued").count() < before
+            found += [self.waiting(admin)]
+
+        assert found == [4, 4, 3, 0]
+
+    def test_on_the_pages_of_the_admin(self, admin: Client, ana: User) -> None:
+        job, *_ = jobs_of(make_campaign(ana))
+        assert self.waiting(admin) == 4
+        admin.post("/admin/queue_app/job/bulk/", {"verb": "cancel", "ids": str(job.pk)})
+        lifecycle.cancel([job.pk], at=NOON, actor="tests")
+        assert self.waiting(admin) == 3
+
+    def test_of_an_async_server_too(self, ana: User, async_client: AsyncClient) -> None:
+        async_client.force_login(ana)
+        job, *_ = jobs_of(make_campaign(ana))
+        answer = async_to_sync(async_client.post)(reverse("campaigns:job-cancel", args=[job.pk]), {"confirmed": "1"})
+        assert (answer.status_code, live.ACT in async_client.session) == (302, True)
+
+    def test_who_is_no_staff_or_comes_with_a_key_has_nothing_noted(
+        self, client_for: Callable[[User], Client], api_for: Callable[..., Client], ana: User
+    ) -> None:
+        owner = UserFactory(tickets=100)
+        job, other, *_ = jobs_of(make_campaign(owner))
+        client, keyed = client_for(owner), api_for(ana, "read", "submit", "manage")
+        client.post(reverse("campaigns:job-cancel", args=[job.pk]), {"confirmed": "1"})
+        assert keyed.post(f"/api/v1/jobs/{other.pk}/cancel/").status_code == 200
+        assert live.ACT not in client.session and not keyed.cookies
 
 
 class TestToldWhenLoggedOut:

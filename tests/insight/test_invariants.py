@@ -25,9 +25,10 @@ JOB, ATTEMPT, EVENT, REVIEW = "queue_app_job", "queue_app_attempt", "queue_app_j
 WALLET, HOLD, LEDGER, LEG = "queue_app_wallet", "queue_app_reservation", "queue_app_ledgertransaction", "queue_app_ledgerentry"
 ANOTHER_ATTEMPT = f"""
     INSERT INTO {ATTEMPT} (id, job_id, reservation_id, step, number, account_id, endpoint_id, preview, token, created_at,
-                           called_at, remote_id, remote, spent, lookups_none, error_kind, error_message, ended_at, outcome)
+                           called_at, remote_id, remote, spent, lookups_none, lookups, missing_looks, error_kind, error_message,
+                           ended_at, outcome)
     SELECT gen_random_uuid(), job_id, reservation_id, step, {{number}}, account_id, endpoint_id, preview, 'another', created_at,
-           called_at, {{remote_id}}, remote, spent, 0, '', '', now(), {{outcome}} FROM {ATTEMPT}"""
+           called_at, {{remote_id}}, remote, spent, 0, '[]', 0, '', '', now(), {{outcome}} FROM {ATTEMPT}"""
 LATER = NOON + timedelta(days=2)
 
 # rule, words of its sentence, the state of the one job there is, what breaks it
@@ -62,6 +63,7 @@ BREAKS = [
     ("I15", "to one attempt", "running", ANOTHER_ATTEMPT.format(number=2, remote_id="remote_id", outcome="'failed'")),
     ("I16", "was called", "running", f"UPDATE {ATTEMPT} SET called_at = NULL"),
     ("I17", "without a delivery", "completed", ANOTHER_ATTEMPT.format(number=2, remote_id="NULL", outcome="'failed'")),
+    ("I17", "two stored proofs", "unknown", f"UPDATE {ATTEMPT} SET outcome = 'not_accepted', ended_at = now()"),
     ("I17", "any other job has none", "running", f"UPDATE {ATTEMPT} SET outcome = 'failed', ended_at = now()"),
     ("I17", "any other job has none", "completed", f"UPDATE {ATTEMPT} SET outcome = NULL"),
     ("I19", "two sweeps", "running", f"UPDATE {JOB} SET next_check_at = '{NOON - timedelta(seconds=11)}'"),
@@ -70,6 +72,9 @@ BREAKS = [
     ("I19", "review item", "unknown", f"UPDATE {REVIEW} SET closed_at = now()"),
     ("I20", "past its timeout", "running", f"UPDATE {ATTEMPT} SET accepted_at = '{NOON - timedelta(seconds=1_211)}'"),
     ("I20", "past its timeout", "cancelling", f"UPDATE {ATTEMPT} SET accepted_at = '{NOON - timedelta(seconds=2_411)}'"),
+    ("I41", "of one medium", "queued", f"UPDATE {JOB} SET kind_id = 'image'"),
+    ("I43", "its client asked for", "queued", f"UPDATE {JOB} SET client_not_before = '{NOON + timedelta(hours=1)}'"),
+    ("I43", "after its deadline", "queued", f"UPDATE {JOB} SET deadline = '{NOON - timedelta(seconds=11)}'"),
     ("I23", "one event", "running", f"UPDATE {JOB} SET state = 'storing'"),
     ("I23", "one event", "running", f"UPDATE {EVENT} SET from_state = 'queued', to_state = 'cancelled' WHERE seq = 2"),
     ("I23", "one event", "queued", f"UPDATE {EVENT} SET actor = ''"),
@@ -103,7 +108,7 @@ def broken_by(*statements, at=None, files=False):
         for table, names in CONSTRAINTS.items():
             for name in names:
                 cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
-        cursor.execute(f"ALTER TABLE {ATTEMPT} DROP CONSTRAINT provider_task_of_one_attempt")
+        cursor.execute("DROP INDEX provider_task_of_one_attempt")
         for name in INDEXES:
             cursor.execute(f"DROP INDEX {name}")
         cursor.execute("SET LOCAL session_replication_role = replica")

@@ -1,7 +1,7 @@
 """Answers that many ask for."""
 
 import time
-from threading import Barrier, RLock, Thread
+from threading import Barrier, Thread
 
 import pytest
 from django.core.cache import cache
@@ -16,6 +16,15 @@ def nobody_has_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "CHEAP", 0.02)
     for backend in (base, locmem):  # what is shared grows old here
         monkeypatch.setattr(backend, "time", time)
+
+
+class Alike(str):
+    """Keys that begin alike have the same hash."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return hash(self[0])
 
 
 class TestAtMostEvery:
@@ -38,19 +47,29 @@ class TestAtMostEvery:
             thread.join(30)
         assert (len(computed), answers) == (1, [7] * 8)
 
-    def test_what_is_computed_may_ask_for_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Two keys may share a lock: with one that cannot be taken twice, one process in ten stood still for ever."""
-        monkeypatch.setattr(shared, "_LOCKS", [RLock()])
-        found: list[int] = []
-        asks = Thread(
-            target=lambda: found.append(
-                shared.at_most_every(1_000, "outer", lambda: shared.at_most_every(1_000, "inner", lambda: 7))
-            ),
-            daemon=True,
-        )
-        asks.start()
-        asks.join(30)
-        assert found == [7]
+    def test_what_is_computed_may_ask_for_more(self) -> None:
+        """Whatever the keys hash to: while keys shared locks, two threads could each hold what the other waited for, for ever."""
+        together, found = Barrier(2), []
+
+        def ask(outer: str, inner: str) -> None:
+            def compute() -> int:
+                together.wait(30)
+                return shared.at_most_every(1_000, inner, lambda: 7)
+
+            found.append(shared.at_most_every(1_000, outer, compute))
+
+        keys = [(Alike("a1"), Alike("b1")), (Alike("b2"), Alike("a2"))]
+        threads = [Thread(target=ask, args=pair, daemon=True) for pair in keys]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert found == [7, 7]
+
+    def test_no_lock_outlives_its_use(self) -> None:
+        for number in range(100):
+            shared.at_most_every(1_000, f"key-{number}", lambda: 7)
+        assert not shared._locks
 
     def test_from_half_its_age_on_a_thread_computes_a_dear_one_anew_and_nobody_waits(self, db: None) -> None:
         began = time.monotonic() - 600
@@ -63,6 +82,16 @@ class TestAtMostEvery:
             assert time.monotonic() < ends
             time.sleep(0.01)
         assert shared.at_most_every(1_000, "cheap", lambda: 3) == 1
+
+
+class TestAfterOnesOwnAct:
+    def test_the_first_answer_in_a_process_is_computed_and_then_shared(self) -> None:
+        answers = iter(range(100))
+
+        def ask(act: str = "") -> int:
+            return shared.while_worth(0, "key", lambda: next(answers), at_least=1_000, act=act)
+
+        assert [ask(), ask(), ask("a"), ask("a"), ask(), ask("b"), ask("a"), ask()] == [0, 0, 1, 1, 1, 2, 2, 2]
 
 
 class TestWithoutWaiting:

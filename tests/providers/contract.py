@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +21,7 @@ from queue_app.providers.base import (
     Verdict,
     accepted_verdict,
 )
+from queue_app.rules.lookup import Call, Lookup, Walk
 from tests.providers.wire import Reply, WireServer, answer, drip, hang, reset
 
 PROMPT = "A fox — “über” the hill.\nSecond line, 100 % & more; 日本\t🦊"
@@ -188,14 +188,20 @@ class ProviderContract:
         assert (refused.value.kind, refused.value.code) == (ErrorKind.INVALID_REQUEST, "too_large")
 
     def test_a_lost_answer_is_found_again_by_what_was_asked(self, provider: Provider) -> None:
-        asked = self.ask(provider, f"lost {uuid4()}")
-        since, until = datetime.now(UTC) - timedelta(seconds=60), datetime.now(UTC) + timedelta(seconds=180)
-        assert provider.find_orphans(asked, since, until) == []
-        refs = [provider.submit(asked)]
-        time.sleep(1.1)  # the rigs' times are whole seconds
-        refs.append(provider.submit(asked))
-        assert provider.find_orphans(asked, since, until) == refs
-        assert provider.find_orphans(asked, since, until - timedelta(seconds=240)) == []
+        asked, before = self.ask(provider, f"lost {uuid4()}"), time.time()
+        refs = [provider.submit(self.ask(provider, f"known {uuid4()}")), provider.submit(asked)]
+        found = self.look_up(provider, asked, called_at=before)
+        assert [row.id for row in found.sure] == [refs[1].remote_id]
+        never = self.ask(provider, f"never sent {uuid4()}")
+        assert not self.look_up(provider, never, called_at=before).sure
+
+    @staticmethod
+    def look_up(provider: Provider, asked: SubmitRequest, *, called_at: float) -> Lookup:
+        walk = Walk(call=Call(asked.inputs["prompt"], asked.endpoint_id, called_at), now=time.time(), grace=120)
+        while not walk.is_over:
+            page = provider.list_tasks(next((row.id for row in reversed(walk.rows)), None), seconds=20)
+            walk = walk.and_then(page, [], now=time.time())
+        return walk.judge()
 
     def test_an_unknown_id_is_lost(self, provider: Provider) -> None:
         result = provider.poll(RemoteRef(provider="x", remote_id="no/such+id=="))

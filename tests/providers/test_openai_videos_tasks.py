@@ -1,7 +1,7 @@
 import base64
 import io
-import logging
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from queue_app.providers.base import (
     TaskState,
     WebhookRefused,
 )
-from tests.providers.contract import PROMPT, request
+from queue_app.rules.lookup import Page
 from tests.providers.openai import REF, VIDEO, adapter
 from tests.providers.wire import WireServer, answer
 
@@ -41,10 +41,9 @@ class TestPoll:
     def test_reads_the_words_of_all_gateways(self, server: WireServer, word: str, state: TaskState) -> None:
         assert self.poll(server, VIDEO | {"status": word}).state is state
 
-    def test_notes_a_word_it_does_not_know(self, server: WireServer, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.WARNING, logger="queue_app.providers.openai_videos")
-        self.poll(server, VIDEO | {"status": "pondering"})
-        assert "pondering" in caplog.text
+    def test_tells_of_a_word_it_does_not_know(self, server: WireServer) -> None:
+        assert self.poll(server, VIDEO | {"status": " Pondering-Hard"}).word == "pondering_hard"
+        assert self.poll(server, VIDEO | {"status": "queued"}).word is None
 
     @pytest.mark.parametrize(
         ("told", "progress"), [(0, 0.0), (40, 0.4), (100, 1.0), (250, 1.0), (-1, 0.0), ("40", 0.4), (None, None), (True, None)]
@@ -204,43 +203,33 @@ class TestFetch:
         assert refused.value.kind is kind
 
 
-class TestFindOrphans:
-    SINCE, UNTIL = MOMENT - timedelta(seconds=60), MOMENT + timedelta(seconds=180)
+class TestListTasks:
+    def page(self, server: WireServer, body: Any, after: str | None = None) -> Page:
+        server.says(answer(200, body))
+        return adapter(server.url).list_tasks(after, seconds=20)
 
-    def find(self, server: WireServer, *pages: Any) -> list[str]:
-        server.says(*(page if isinstance(page, bytes) else answer(200, page) for page in pages))
-        return [ref.remote_id for ref in adapter(server.url).find_orphans(request(), self.SINCE, self.UNTIL)]
+    def test_asks_for_the_newest_first_and_from_behind_a_task_on(self, server: WireServer) -> None:
+        for after in (None, "v/1+="):
+            self.page(server, {"data": []}, after)
+        asked = "/v1/videos?limit=100&order=desc"
+        assert [seen.target for seen in server.seen] == [asked, f"{asked}&after=v%2F1%2B%3D"]
 
-    def page(self, *changes: dict[str, Any], more: bool = False) -> dict[str, Any]:
-        videos = [VIDEO | {"id": f"v{number}"} | change for number, change in enumerate(changes)]
-        return {"object": "list", "data": videos, "last_id": videos[-1]["id"] if videos else None, "has_more": more}
+    def test_translates_what_stands_there_and_judges_nothing(self, server: WireServer) -> None:
+        page = self.page(server, {"data": [VIDEO | {"id": 77}, {"id": None}, "v"], "has_more": True})
+        first, *others = page.rows
+        assert (first.id, first.prompt, first.model, first.made) == ("77", VIDEO["prompt"], VIDEO["model"], VIDEO["created_at"])
+        assert [row.id for row in others] == [None, None]
+        assert (page.asked, page.more) == (100, True)
 
-    def test_matches_prompt_model_and_time_and_gives_the_oldest_first(self, server: WireServer) -> None:
-        page = self.page(
-            {"id": "newer", "created_at": 1_800_000_100},
-            {"id": "older", "created_at": 1_799_999_990},
-            {"prompt": PROMPT + " "},
-            {"model": "sora-2-pro"},
-            {"created_at": 1_800_009_000},
-            {"id": "no-model", "model": None},
-            {"created_at": 1_799_000_000},
-        )
-        assert self.find(server, page) == ["older", "no-model", "newer"]
+    @pytest.mark.parametrize(("more", "told"), [({}, None), ({"has_more": "yes"}, None), ({"has_more": False}, False)])
+    def test_says_of_more_what_is_said(self, server: WireServer, more: dict[str, Any], told: bool | None) -> None:
+        assert self.page(server, {"data": []} | more).more is told
 
-    @pytest.mark.parametrize("created_at", [0, None])
-    def test_counts_a_video_without_a_time(self, server: WireServer, created_at: Any) -> None:
-        assert self.find(server, self.page({"created_at": created_at})) == ["v0"]
-
-    def test_walks_the_pages_until_they_are_too_old(self, server: WireServer) -> None:
-        pages = self.page({"prompt": "other"}, more=True), self.page({}, {"created_at": 1}, more=True), b"never asked"
-        assert self.find(server, *pages) == ["v0"]
-        assert [seen.target for seen in server.seen] == [
-            "/v1/videos?limit=100&order=desc",
-            "/v1/videos?limit=100&order=desc&after=v0",
-        ]
-
-    def test_an_empty_list_is_a_firm_none(self, server: WireServer) -> None:
-        assert self.find(server, self.page()) == []
+    def test_reads_the_servers_clock(self, server: WireServer) -> None:
+        server.says(answer(200, {"data": []}, {"Date": format_datetime(MOMENT, usegmt=True)}))
+        assert adapter(server.url).list_tasks(None, seconds=20).date == MOMENT.timestamp()
+        server.says(answer(200, {"data": []}, {"Date": "soon"}))
+        assert adapter(server.url).list_tasks(None, seconds=20).date is None
 
     @pytest.mark.parametrize(
         ("reply", "kind"),
@@ -249,14 +238,13 @@ class TestFindOrphans:
             (answer(500, b""), ErrorKind.RETRYABLE),
             (answer(200, b"not json"), ErrorKind.RETRYABLE),
             (answer(200, {"data": None}), ErrorKind.RETRYABLE),
-            (answer(200, {"data": [VIDEO | {"prompt": None}]}), ErrorKind.NOT_FOUND),
-            (answer(200, {"data": [VIDEO | {"prompt": "other"}], "has_more": True, "last_id": "v"}), ErrorKind.RETRYABLE),
         ],
-        ids=["no list", "500", "garbage", "no data", "no prompts", "endless"],
+        ids=["no list", "500", "garbage", "no data"],
     )
-    def test_never_says_none_when_it_could_not_look(self, server: WireServer, reply: bytes, kind: ErrorKind) -> None:
+    def test_a_page_that_is_not_to_be_had_is_a_failure(self, server: WireServer, reply: bytes, kind: ErrorKind) -> None:
+        server.says(reply)
         with pytest.raises(ProviderError) as failed:
-            self.find(server, reply)
+            adapter(server.url).list_tasks(None, seconds=20)
         assert failed.value.kind is kind
 
 

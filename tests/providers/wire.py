@@ -99,6 +99,9 @@ class WireServer:
         """Set what the next requests get."""
         self.replies = list(replies)
 
+    def reply_to(self, request: Seen) -> Reply:
+        return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+
     def _accept(self) -> None:
         while True:
             try:
@@ -115,7 +118,7 @@ class WireServer:
             with sock, sock.makefile("rb") as stream:
                 while request := self._read(stream, number):
                     self.seen.append(request)
-                    reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+                    reply = self.reply_to(request)
                     if not isinstance(reply, bytes):
                         reply(sock)
                         return

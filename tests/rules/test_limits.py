@@ -80,8 +80,26 @@ class TestCount:
 
 class TestLoweredLimits:
     @pytest.mark.parametrize(("minutes", "limit"), [(0, 2), (4.9, 2), (5, 3), (10, 4), (600, 4)])
-    def test_one_step_comes_back_each_five_minutes(self, minutes, limit):
+    def test_one_step_comes_back_in_five_minutes_at_most(self, minutes, limit):
         assert limits.lowered(4, by=2, since=NOON, at=NOON + timedelta(minutes=minutes)) == limit
+
+    @pytest.mark.parametrize("by", [1, 2, 3, 11, 49])
+    def test_all_steps_are_back_within_ten_minutes(self, by):
+        moments = limits.steps_back(by=by, since=NOON)
+        assert len(moments) == by and moments[0] > NOON and moments == sorted(set(moments))
+        assert moments[-1] - NOON <= timedelta(minutes=10)
+        assert limits.lowered(50, by=by, since=NOON, at=moments[-1]) == 50
+
+    @pytest.mark.parametrize(("limit", "left"), [(12, [6, 3, 1, 1]), (5, [2, 1, 1]), (1, [1])])
+    def test_each_cool_down_halves_what_is_left(self, limit, left):
+        off, found = 0, []
+        for _ in left:
+            off = limits.halved(limit, off=off)
+            found.append(limit - off)
+        assert found == left
+
+    def test_a_limit_that_was_cut_meanwhile_keeps_one(self):
+        assert limits.halved(3, off=6) == 2
 
     def test_never_below_one(self):
         assert limits.lowered(4, by=9, since=NOON, at=NOON) == 1

@@ -110,14 +110,14 @@ class TestDequeue:
 
 
 class TestCanaries:
-    def test_one_is_slipped_in_every_five_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_one_is_slipped_in_every_two_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         moment = 100.0
         monkeypatch.setattr(canary.time, "monotonic", lambda: moment)
-        source = canary.CanarySource()
+        source = canary.CanarySource("store")
         assert len(source.next()) == 1
-        moment = 104.9
+        moment = 101.9
         assert source.next() == []
-        moment = 105.0
+        moment = 102.0
         assert source.next()[0][0] is None  # nothing to acknowledge
 
 

@@ -8,10 +8,14 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 
-from queue_app.models import WorkerProcess
+from queue_app import clock, lifecycle, tickets
+from queue_app.models import Job, JobEvent, User, WorkerProcess
 from queue_app.runtime import kernel
 from queue_app.runtime.ears import LEADER_LOCK
+from queue_app.work import intake
+from queue_app.work.intake import Draft
 from tests.processes import Program, Site, wait_for
+from tests.studio.process import StudioProcess
 
 pytestmark = pytest.mark.processes
 
@@ -50,14 +54,30 @@ def leaders_lock(site: Site) -> int | None:
     return int(found[0]) if found else None
 
 
+def events(site: Site, **which: object) -> int:
+    with site.orm():
+        return JobEvent.objects.filter(**which).count()
+
+
+def queued(site: Site, owner_name: str) -> int:
+    """Queue a job for a new user and give its number."""
+    with site.orm():
+        owner, at = User.objects.create_user(owner_name), clock.now()
+        tickets.grant(owner, 100, at=at, actor="tests", reason="to spend")
+        (job,) = intake.enqueue(owner, [Draft("sora-2", "A kite.", parameters={"duration": 4})], at=at, actor="tests")[1]
+        return job.pk
+
+
 class TestWatch:
     def test_a_frozen_cluster_and_one_without_a_master_are_replaced_and_the_others_go_on(
         self, site: Site, worker: Program
     ) -> None:
         before = {queue: site.cluster(queue, worker) for queue in ("default", "store", "deliver")}
         began = time.monotonic()
-        for idle in site.roll(role="worker", queue="store"):
-            os.kill(idle.pid, signal.SIGKILL)  # one of them holds the lock of the queue that all of them read
+        workers = {row.pid for row in site.roll(role="worker", queue="store")}
+        for seen in kernel.members(before["store"].group_id):
+            if seen.pid not in workers:
+                os.kill(seen.pid, signal.SIGSTOP)  # who fetches tasks, who notes results, who looks after both
         os.kill(before["deliver"].pid, signal.SIGKILL)
 
         wait_for(lambda: not kernel.members(before["deliver"].group_id), seconds=10, of="the end of the orphans")
@@ -65,13 +85,45 @@ class TestWatch:
         shot_after = time.monotonic() - began
         site.wait_until_working(worker)
 
-        assert shot_after > 9  # it was given its time
+        assert shot_after > 5  # it was given its time
         assert "no canary came through" in worker.said()
         assert {queue: site.cluster(queue, worker).pid != row.pid for queue, row in before.items()} == {
             "default": False,
             "store": True,
             "deliver": True,
         }
+
+    def test_idle_workers_that_are_killed_take_nobody_with_them(self, site: Site, worker: Program) -> None:
+        """One of them is always at the queue that all of them read."""
+        before = site.cluster("store", worker)
+        killed = {row.pid for row in site.roll(role="worker", queue="store")}
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+
+        wait_for(lambda: len({row.pid for row in site.roll(role="worker", queue="store")} - killed) == 2, of="new ones")
+        passed = site.cluster("store", worker).canary_taken_at
+        wait_for(lambda: site.cluster("store", worker).canary_taken_at > passed, of="a canary that they let through")
+        assert site.cluster("store", worker).pid == before.pid
+
+    def test_a_worker_that_stands_still_is_replaced_and_nobody_else(self, site: Site, worker: Program) -> None:
+        before = site.cluster("default", worker)
+        frozen = site.roll(role="worker", queue="default")[0].pid
+        os.kill(frozen, signal.SIGSTOP)
+        wait_for(lambda: kernel.look(frozen) is None, of="its end")
+        wait_for(lambda: len(site.roll(role="worker", queue="default")) == 2, of="another one")
+        assert site.cluster("default", worker).pid == before.pid
+        assert f"worker {frozen} stands still" in worker.said()
+
+    def test_a_runworker_that_stands_still_is_stood_in_for(self, site: Site, worker: Program) -> None:
+        os.kill(worker.pid, signal.SIGSTOP)
+        try:
+            job_id = queued(site, "frozen")
+            claimed = {"job": job_id, "to_state": "submitting"}
+            wait_for(lambda: events(site, **claimed), seconds=120, of="a claim by a worker that stands in")
+        finally:
+            os.kill(worker.pid, signal.SIGCONT)
+        with site.orm():
+            lifecycle.force_fail([job_id], at=clock.now(), actor="tests", reason="there is no studio")
 
     def test_a_database_that_is_killed_takes_no_cluster_with_it(self, site: Site, worker: Program) -> None:
         before = site.cluster("default", worker)
@@ -86,6 +138,37 @@ class TestWatch:
         )
         wait_for(lambda: leader(site) == worker.pid, of="its leading again")
         assert site.cluster("default", worker).pid == before.pid
+
+
+class TestABusyWorker:
+    @pytest.fixture
+    def studio(self, site: Site) -> Iterator[StudioProcess]:
+        """A studio that the workers started from now on know; those before it have ended."""
+        for program in site.programs:
+            if program.is_running:
+                program.stop()
+        studio = site.start_studio()
+        yield studio
+        studio.kill()
+
+    def test_that_is_killed_while_it_stores_is_followed_before_its_lease_is_over(self, site: Site, studio: StudioProcess) -> None:
+        studio.queue_faults(content=["latency:600"])  # who fetches first waits; who comes after them does not
+        site.wait_until_working(site.start_worker())
+        job_id = queued(site, "busy")
+
+        def stored(tries: int) -> Job | None:
+            with site.orm():
+                return Job.objects.filter(pk=job_id, store_tries=tries).first()
+
+        first = wait_for(lambda: stored(1), seconds=120, of="its storing")
+        workers = {row.name: row.pid for row in site.roll(role="worker", queue="store")}
+        os.kill(workers[first.leased_by], signal.SIGKILL)
+
+        second = wait_for(lambda: stored(2), seconds=240, of="its storing by another worker")
+        with site.orm():
+            assert clock.now() < first.lease_until
+        assert second.leased_by != first.leased_by
+        wait_for(lambda: events(site, job=job_id, to_state="completed"), seconds=120, of="its end")
 
 
 class TestSuccession:

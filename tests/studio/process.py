@@ -53,6 +53,10 @@ class StudioProcess:
         """The process's id."""
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def log(self) -> dict[str, Any]:
         """Fetch what the studio counted: ``running``, ``peak``, ``creates``."""
         answer = requests.get(f"{self.url}/_studio/log", timeout=10)

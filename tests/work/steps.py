@@ -8,7 +8,7 @@ from django.db.models import F
 
 from queue_app import clock, lifecycle
 from queue_app.models import Attempt, Job, ProviderAccount, Reservation, ReviewItem, State, Wallet
-from queue_app.work import polling, recovery, submission
+from queue_app.work import lookup, polling, recovery, storing, submission
 from tests.factories import JobFactory, begun
 from tests.studio.process import StudioProcess
 
@@ -16,11 +16,12 @@ VERBS = {
     State.SUBMITTING: submission.submit,
     State.RUNNING: polling.check,
     State.CANCELLING: polling.check,
-    State.UNKNOWN: recovery.look_up,
+    State.UNKNOWN: lookup.look_up,
+    State.STORING: storing.store,
 }
 KEYS = {"OPENAI_VIDEOS_API_KEY": "sk-12345678"}
 _MOMENTS: dict[type, Iterable[str]] = {
-    Attempt: ("called_at", "slot_until", "accepted_at", "looked_up_at"),
+    Attempt: ("called_at", "slot_until", "accepted_at", "looked_up_at", "missing_since"),
     Job: ("lease_until", "next_check_at", "not_before"),
     ReviewItem: ("opened_at", "decide_by"),
     ProviderAccount: ("cooldown_until", "lowered_at"),

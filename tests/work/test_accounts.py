@@ -6,8 +6,8 @@ import pytest
 
 from queue_app.models import Attempt, AuditEntry, ProviderAccount
 from queue_app.providers.base import ErrorKind, ProviderError, Verdict, accepted_verdict
-from queue_app.work import accounts, dispatch, room
-from tests.factories import NOON, JobFactory
+from queue_app.work import accounts, dispatch, policy, room
+from tests.factories import NOON, JobFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -80,12 +80,19 @@ class TestWentBadly:
         until = accounts.went_badly(tried(), trouble(ErrorKind.RATE_LIMITED), at=NOON)
         assert until is not None and timedelta(seconds=10) <= until - NOON <= timedelta(seconds=12)
 
-    def test_lowers_the_limit_never_under_1(self):
-        for minute in range(9):
-            accounts.went_badly(tried(), trouble(ErrorKind.RATE_LIMITED, retry_after=1), at=NOON + timedelta(minutes=minute / 2))
-        at = NOON + timedelta(minutes=4)
-        assert room.account_limit(sora(), at=at) == 1
-        assert room.account_limit(sora(), at=at + timedelta(minutes=15)) == 4
+    def test_halves_the_limit_once_in_each_cool_down_never_under_1_and_has_it_back_in_ten_minutes(self):
+        ProviderAccount.objects.filter(key="openai_videos").update(max_concurrent=12)
+        found = []
+        for minute in range(5):
+            at = NOON + timedelta(minutes=minute)
+            for second in range(3):  # of calls that were under way, or of polls meanwhile
+                then = at + timedelta(seconds=second)
+                accounts.went_badly(tried(), trouble(ErrorKind.RATE_LIMITED, retry_after=20), at=then)
+            found.append(room.account_limit(sora(), at=then))
+        assert found == [6, 3, 1, 1, 1]
+        minutes = [room.account_limit(sora(), at=then + timedelta(minutes=minute)) for minute in range(11)]
+        assert minutes == sorted(minutes) and len(set(minutes)) > 8
+        assert minutes[-1] == 12
 
     @pytest.mark.parametrize("kind", [ErrorKind.AUTH, ErrorKind.QUOTA])
     def test_pauses_an_account_that_is_refused_until_a_person_resumes_it(self, kind: ErrorKind):
@@ -93,6 +100,17 @@ class TestWentBadly:
         assert accounts.went_badly(tried(), trouble(kind), at=NOON) is None
         assert sora().paused and sora().paused_until is None
         assert claimed_at(100_000) == 0
+
+    @pytest.mark.parametrize("kind", [ErrorKind.AUTH, ErrorKind.QUOTA])
+    def test_is_not_paused_again_by_a_call_from_before_a_person_resumed_it(self, kind: ErrorKind):
+        accounts.went_badly(tried(), trouble(kind), at=NOON)
+        resumed = {"paused": False, "paused_reason": "", "paused_until": None}
+        policy.change(sora(), at=NOON + timedelta(seconds=10), actor=UserFactory(staff=True), **resumed)
+
+        for asked, paused in ((5, False), (11, True)):
+            at, asked_at = NOON + timedelta(seconds=20), NOON + timedelta(seconds=asked)
+            assert accounts.went_badly(tried(), trouble(kind), at=at, asked_at=asked_at) is None
+            assert sora().paused is paused
 
     def test_says_a_pause_once_however_many_calls_find_out(self):
         for _ in range(3):

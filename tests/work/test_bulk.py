@@ -117,6 +117,21 @@ class TestDraft:
         bulk.prune(at=NOON + timedelta(hours=25))
         assert BulkAction.objects.get() == kept
 
+    def test_of_an_old_one_goes_the_list_of_jobs_and_what_it_came_to_stays(self, ana: User) -> None:
+        old = done(Verb.CLEAR, [make_job(State.COMPLETED), make_job()], ana)
+        running = drafted(Verb.CANCEL, [make_job()], ana)
+        bulk.confirm(running, at=NOON, actor=ana)
+        BulkAction.objects.filter(pk=old.pk).update(ended_at=NOON)
+        bulk.prune(at=NOON + bulk.JOBS_KEPT)
+        assert len(BulkAction.objects.get(pk=old.pk).job_ids) == 2
+
+        bulk.prune(at=NOON + bulk.JOBS_KEPT + timedelta(seconds=1))
+        old.refresh_from_db()
+        assert (old.job_ids, old.total, old.results) == ([], 2, {"cleared": 1, "refused": 1})
+        assert not BulkRefusal.objects.filter(action=old).exists()
+        running.refresh_from_db()
+        assert len(running.job_ids) == 1
+
 
 class TestStart:
     def test_it_starts_ten_seconds_after_it_was_confirmed(self, ana: User) -> None:

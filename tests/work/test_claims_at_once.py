@@ -34,7 +34,7 @@ def claims_at_once(*, locked: bool = True) -> list[list[int]]:
 def claim(barrier, answers, locked: bool) -> None:
     """In a process of its own: claim once, with the claim lock taken out if told so."""
     if not locked:
-        QueueSettingsQuerySet.lock_claims = lambda rows: rows.get(pk=1)
+        QueueSettingsQuerySet.lock_claims = lambda rows, **_: rows.get(pk=1)
     connection.ensure_connection()
     barrier.wait(timeout=30)
     answers.put([lease.job_id for lease in dispatch.claim_due_jobs(at=NOON)])
@@ -106,11 +106,11 @@ class TestEightProcessesAtOnce:
 
 
 LONG_QUEUE = """
-    INSERT INTO queue_app_job (owner_id, kind_id, model_id, prompt, parameters, metadata, callback_url, priority,
-        priority_reasons, order_key, held, state, event_seq, attempt_number, fence, lease_taken, worker_deaths, store_tries,
-        cancel_reason, error_code, error_message, preview, tickets, usd_estimate, queued_at, ended_at)
-    SELECT owner_id, kind_id, (ARRAY['sora-2', 'sora-2-pro', 'manim'])[1 + n %% 3], 'x', '{}', '{}', '', (n <= 6000)::int,
-        '[]', n + id, n <= 6000, CASE WHEN n <= 20000 THEN 'queued' ELSE 'completed' END, 1, 0, 0, false, 0, 0,
+    INSERT INTO queue_app_job (owner_id, kind_id, model_id, prompt, parameters, metadata, priority,
+        priority_reasons, order_key, held, state, event_seq, attempt_number, fence, lease_taken, leased_by, worker_deaths,
+        store_tries,        cancel_reason, error_code, error_message, preview, tickets, usd_estimate, queued_at, ended_at)
+    SELECT owner_id, kind_id, (ARRAY['sora-2', 'sora-2-pro', 'manim'])[1 + n %% 3], 'x', '{}', '{}', (n <= 6000)::int,
+        '[]', n + id, n <= 6000, CASE WHEN n <= 20000 THEN 'queued' ELSE 'completed' END, 1, 0, 0, false, '', 0, 0,
         '', '', '', false, 4, 1, queued_at, CASE WHEN n > 20000 THEN queued_at END
       FROM queue_app_job, generate_series(1, 25000) n WHERE id = %s
 """
@@ -149,7 +149,7 @@ def buffers(plan):
 
 
 LANES = ["sora-2", "sora-2-pro", "manim"]
-NOTHING_FULL = {"models": LANES, "kinds": [], "users": [], "batches": [], "page": dispatch.PAGE}
+NOTHING_FULL = {"at": NOON, "models": LANES, "kinds": [], "users": [], "batches": [], "page": dispatch.PAGE}
 SOME_FULL = NOTHING_FULL | {"users": [10**9], "kinds": ["doubt"], "rank": 0, "order_key": 12_000, "id": 12_000}
 
 

@@ -327,6 +327,24 @@ class TestDelays:
         assert dispatch.next_due(at=NOON).at == SOON - timedelta(seconds=5)
 
 
+class TestDeadlines:
+    def test_keep_out_what_is_late_even_before_it_has_failed(self):
+        late, in_time = *queue(1, deadline=SOON), *queue(1, deadline=SOON + timedelta(seconds=1))
+        limit("manim", 1)
+
+        assert claim(at=SOON) == [in_time]
+        assert Job.objects.get(pk=late).state == "queued"
+
+    def test_let_in_what_is_in_time(self):
+        assert claim(at=SOON - timedelta(seconds=1)) == [] != queue(1, deadline=SOON)
+        assert len(claim(at=SOON - timedelta(seconds=1))) == 1
+
+    def test_are_due_untold(self):
+        queue(1, deadline=SOON)
+
+        assert dispatch.next_due(at=NOON).claims_at == SOON
+
+
 class TestWhatTakesASlot:
     TIMEOUT = timedelta(seconds=1200)
 

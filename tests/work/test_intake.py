@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from django.db import transaction
 
-from queue_app import tickets
+from queue_app import lifecycle, tickets
 from queue_app.lifecycle import MoveRefused
 from queue_app.models import (
     Batch,
@@ -23,7 +23,7 @@ from queue_app.models import (
 )
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work import intake
-from queue_app.work.intake import Draft, IntakeRefused, ModelNotAvailable
+from queue_app.work.intake import Draft, IntakeRefused, KindRestricted, ModelNotAvailable
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
@@ -111,6 +111,12 @@ class TestEnqueue:
         assert one(not_before=NOON - timedelta(minutes=1)).not_before is None
         assert one(not_before=NOON + timedelta(minutes=1)).not_before == NOON + timedelta(minutes=1)
 
+    @pytest.mark.parametrize("minutes", [-1, 1])
+    def test_keeps_the_time_that_was_asked_for_as_it_was(self, minutes):
+        asked = NOON + timedelta(minutes=minutes)
+
+        assert Job.objects.get(pk=one(not_before=asked).pk).client_not_before == asked
+
     def test_a_thousand_are_taken_and_one_more_is_refused(self):
         owner = UserFactory(tickets=4_004)
         draft = Draft("sora-2", "A tram.", parameters={"duration": 4})
@@ -131,7 +137,7 @@ class TestEnqueue:
 class TestKinds:
     @pytest.mark.parametrize(("kind", "level"), [("doubt", 10), ("topic_short", 0), ("daily_ca", -10), ("video", 0)])
     def test_give_their_priority(self, kind, level):
-        job = one(kind=kind)
+        job = one(UserFactory(rights=["submit_restricted_kinds", "exceed_normal_priority"]), kind=kind)
 
         assert (job.kind_id, job.priority, job.priority_reasons) == (kind, level, [f"default of {kind}"])
 
@@ -141,10 +147,34 @@ class TestKinds:
         assert field == "kind"
         assert message == "There is no kind “movie”. Kinds: daily_ca, doubt, image, page, topic_short, video."
 
-    def test_say_what_a_job_is_for_whatever_its_model_makes(self):
-        job = one(kind="page", metadata={"sku_count": 1500, "content_status": "missing"}, deadline=NOON + timedelta(hours=5))
+    @pytest.mark.parametrize("kind", ["page", "image"])
+    def test_belong_to_a_medium_and_are_refused_for_models_of_another(self, kind):
+        assert problem_of(kind=kind, metadata={"sku_count": 1500, "content_status": "missing"}) == (
+            "kind",
+            f"“{kind}” is for {kind}s; sora-2 generates videos. Choose one of: video.",
+        )
 
-        assert (job.kind_id, job.model_id, job.priority) == ("page", "sora-2", 10)
+    @pytest.mark.parametrize("kind", ["doubt", "topic_short", "daily_ca"])
+    def test_that_are_restricted_take_a_right(self, kind):
+        for owner in (UserFactory(), UserFactory(staff=True), UserFactory(rights=["exceed_normal_priority", "operate_queue"])):
+            with pytest.raises(KindRestricted, match=f"“{kind}” is restricted. Choose another kind, or ask staff"):
+                enqueue(Draft("sora-2", "A tram."), Draft("sora-2", "A tram.", kind=kind), owner=owner)
+
+        assert not Job.objects.exists()
+        assert one(UserFactory(rights=["submit_restricted_kinds"]), kind=kind).kind_id == kind
+        assert one(UserFactory(admin=True), kind=kind).kind_id == kind
+
+    def test_that_staff_restrict_are_restricted_at_once(self):
+        Kind.objects.filter(pk="video").update(restricted=True)
+
+        with pytest.raises(KindRestricted):
+            one()
+
+    def test_that_are_restricted_do_not_hide_what_else_is_wrong(self):
+        with pytest.raises(IntakeRefused) as refused:
+            enqueue(Draft("sora-2", "A tram.", kind="doubt"), Draft("sora-2", ""))
+
+        assert [(problem.index, problem.field) for problem in refused.value.problems] == [(0, "kind"), (1, "prompt")]
 
 
 class TestPriorities:
@@ -164,15 +194,35 @@ class TestPriorities:
     def test_are_within_their_span(self, level):
         assert problem_of(priority=level) == ("priority", "priority is a whole number from -100 to 100.")
 
-    def test_of_pages_are_scored_with_reasons(self, monkeypatch):
+    @pytest.fixture
+    def page(self, monkeypatch):
+        """A page that is worth 90 points."""
         monkeypatch.setattr("queue_app.providers.registry.is_available", bool)
+        content = {"sku_count": 1500, "content_status": "missing"}
+        return {"model": "page-writer", "metadata": content, "deadline": NOON + timedelta(hours=5)}
 
-        job = one(
-            model="page-writer", metadata={"sku_count": 1500, "content_status": "missing"}, deadline=NOON + timedelta(hours=5)
-        )
+    @pytest.mark.parametrize("traits", [{"staff": True}, {"rights": ["exceed_normal_priority"]}])
+    def test_of_pages_are_scored_with_reasons(self, page, traits):
+        job = one(UserFactory(**traits), **page)
 
         assert (job.kind_id, job.priority) == ("page", 10)
         assert job.priority_reasons[-1] == "90 points: high"
+
+    def test_that_are_computed_stay_at_normal_without_the_right_and_say_so(self, page):
+        capped = "lowered from 10 to 0: above normal needs permission"
+        Kind.objects.filter(pk="video").update(default_priority=10)
+        scored, default = one(**page), one()
+        bulk = one(priority=10, priority_reasons=["campaign of more than 20 cells"])
+
+        assert [job.priority for job in (scored, default, bulk)] == [0, 0, 0]
+        assert scored.priority_reasons[-2:] == ["90 points: high", capped]
+        assert default.priority_reasons == ["default of video", capped]
+        assert bulk.priority_reasons == ["campaign of more than 20 cells", capped]
+
+    def test_that_are_computed_may_be_low_for_anybody(self):
+        Kind.objects.filter(pk="video").update(default_priority=-10)
+
+        assert (one().priority, one().priority_reasons) == (-10, ["default of video"])
 
 
 class TestBadInput:
@@ -222,16 +272,15 @@ class TestBadInput:
         job.refresh_from_db()
         assert job.metadata == {"note": "write \\u0000 here"}
 
-    @pytest.mark.parametrize(
-        "url",
-        ["ftp://example.com/", "javascript:alert(1)", "example.com", "http://", "http://[::1", "http://example.com:99999/",
-         "http://example.com:0/", "http://exa mple.com/", "http://example.com/\x00", "https://example.com/" + "x" * 2_000],
-    )  # fmt: skip
-    def test_an_address_that_is_none(self, url):
-        assert problem_of(callback_url=url) == (
-            "callback_url",
-            "callback_url must be an http(s) address of at most 2000 characters.",
-        )
+    def test_a_deadline_that_has_passed(self):
+        for moment in (NOON, NOON - timedelta(days=1)):
+            words = "The deadline has passed. Choose a later time, or leave it out."
+            assert problem_of(deadline=moment) == ("deadline", words)
+
+    def test_a_deadline_before_the_start(self):
+        soon = NOON + timedelta(hours=1)
+        words = "The deadline must be later than not_before. Choose a later time."
+        assert problem_of(not_before=soon, deadline=soon) == ("deadline", words)
 
     def test_a_start_more_than_a_year_ahead(self):
         assert problem_of(not_before=NOON + timedelta(days=367))[0] == "not_before"
@@ -323,6 +372,27 @@ class TestRetry:
             intake.retry(jobs, at=NOON, actor="user")
 
         assert Job.objects.filter(state="cancelled").count() == 2
+
+    def test_keeps_what_its_client_asked_for(self):
+        start, end = NOON + timedelta(days=30), NOON + timedelta(days=31)
+        job = one(not_before=start, deadline=end)
+        for _ in range(2):
+            lifecycle.cancel([job.pk], at=NOON, actor="user")
+            intake.retry([Job.objects.lock().get(pk=job.pk)], at=NOON, actor="user")
+
+        job.refresh_from_db()
+        assert (job.state, job.not_before, job.client_not_before, job.deadline) == ("queued", start, start, end)
+        lifecycle.cancel([job.pk], at=start, actor="user")
+        intake.retry([Job.objects.lock().get(pk=job.pk)], at=start, actor="user")
+        job.refresh_from_db()
+        assert (job.not_before, job.client_not_before) == (None, start)
+
+    def test_past_its_deadline_is_refused(self):
+        job = one(deadline=NOON + timedelta(hours=1))
+        lifecycle.cancel([job.pk], at=NOON, actor="user")
+
+        with pytest.raises(MoveRefused, match=f"The deadline of Job {job.pk} has passed. Submit it as a new job"):
+            intake.retry([Job.objects.lock().get(pk=job.pk)], at=NOON + timedelta(hours=1), actor="user")
 
 
 def test_the_seeded_kinds_are_those_of_the_design():

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from fractions import Fraction
 
+import av
 import pytest
 from PIL import Image
 
@@ -87,6 +89,29 @@ class TestExamine:
         assert (thumbnail.width, thumbnail.height) == (180, 320)
         assert (sheet.width, sheet.height) == (1010, 180)
 
+    @pytest.mark.parametrize("container", ["mp4", "webm"])
+    @pytest.mark.parametrize("odd", [{"sound": 3.5}, {"begins": 3}, {"sound": 1}], ids=str)
+    def test_a_film_is_as_long_as_its_pictures_whatever_its_sound_and_its_clock_say(self, film, tmp_path, container, odd):
+        video, _, sheet = media.examine("video", film(container, **odd), tmp_path)
+
+        reds = [Image.open(sheet.path).getpixel((320 * number + 160, 90))[0] for number in range(10)]
+        assert video.seconds == pytest.approx(2, abs=0.1)
+        assert len({round(red / 4) for red in reds}) == 10
+
+    def test_takes_a_film_whose_packets_do_not_say_how_long_they_last(self, tmp_path):
+        """A slide show: three pictures of 2 s each, the last of which ends where the file says that it ends."""
+        with av.open(str(tmp_path / "slides"), "w", format="webm") as output:
+            stream = output.add_stream("libvpx-vp9", rate=Fraction(1, 2), options={"deadline": "realtime", "cpu-used": "8"})
+            stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
+            for number in range(3):
+                output.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 36), (number * 90, 90, 200)))))
+            output.mux(stream.encode())
+        slides = (tmp_path / "slides").read_bytes()
+        said = slides.index(b"\x23\xe3\x83\x84")  # how long a picture lasts, made into a gap of the same size
+        (tmp_path / "slides").write_bytes(slides[:said] + b"\xec\x86......" + slides[said + 8 :])
+
+        assert media.examine("video", tmp_path / "slides", tmp_path)[0].seconds == pytest.approx(6, abs=0.1)
+
     def test_measures_a_picture(self, tmp_path):
         Image.new("RGBA", (1600, 900), (1, 2, 3, 4)).save(tmp_path / "picture", "PNG")
 
@@ -100,9 +125,10 @@ class TestExamine:
 
         assert media.examine("page", tmp_path / "page", tmp_path) == [media.Piece("page", tmp_path / "page", "text/html")]
 
+    @pytest.mark.parametrize("odd", [{}, {"sound": 3.5}, {"begins": 3}], ids=str)
     @pytest.mark.parametrize("container", ["mp4", "webm"])
-    def test_refuses_half_a_film(self, film, tmp_path, container):
-        whole = film(container).read_bytes()
+    def test_refuses_half_a_film(self, film, tmp_path, container, odd):
+        whole = film(container, **odd).read_bytes()
         (tmp_path / "half").write_bytes(whole[: len(whole) * 6 // 10])
 
         assert refused("video", tmp_path / "half", tmp_path) == "damaged"

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from queue_app import clock, lifecycle
-from queue_app.models import Job
+from queue_app.models import Attempt, Job
 from queue_app.providers.base import ErrorKind, PollResult, ProviderError, TaskState
 from queue_app.work import progress
 from tests.factories import NOON, begun, make_job
@@ -16,8 +16,10 @@ pytestmark = pytest.mark.django_db
 
 
 def told(state: TaskState, *, job_state: str = "running", after: float = 60, **said) -> Job:
-    """A job of that state after its provider said so much, so many seconds after the create call."""
+    """A job of that state after its provider said so much, so many seconds after the create call; "lost" at a third look."""
     job = make_job(job_state, at=NOON)
+    if state == TaskState.LOST:
+        Attempt.objects.filter(job=job).update(missing_since=NOON + timedelta(seconds=after - 120), missing_looks=2)
     lease = lifecycle.Lease(job.pk, job.fence)
     progress.record(attempt_of(job), lease, PollResult(state, **said), at=NOON + timedelta(seconds=after))
     return fresh(job)

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
-from django.db import InterfaceError, OperationalError
+from django.db import Error, connection
 
-from queue_app import clock, lifecycle
-from queue_app.models import Job, ProviderAccount, ReviewItem
+from queue_app import clock, database, lifecycle
+from queue_app.models import Job, ProviderAccount, ReviewItem, WorkerProcess
 from queue_app.models.job import slots_in_use
 from queue_app.work import recovery
+from tests.cuts import end_backend
 from tests.factories import BatchFactory, begun, claimed, make_job
 from tests.providers.wire import WireServer, answer, reset
 from tests.studio.process import StudioProcess
@@ -31,7 +32,17 @@ from tests.work.steps import (
 )
 
 pytestmark = pytest.mark.django_db
-EMPTY = answer(200, {"object": "list", "data": [], "has_more": False})
+
+
+def proof(vendor: WireServer) -> bytes:
+    """A list that proves "none": it shows a task that the account surely has as it was sent, and goes back to before any call."""
+    vendor.says(answer(200, {"id": "known_1"}))
+    bought(queued(prompt="Known to be there."))
+    made = clock.now().timestamp()
+    known = {"id": "known_1", "object": "video", "model": "sora-2", "prompt": "Known to be there.", "created_at": int(made)}
+    return answer(
+        200, {"object": "list", "data": [known, known | {"id": "old", "created_at": int(made) - 9_000}], "has_more": True}
+    )
 
 
 def called(**fields) -> Job:
@@ -89,6 +100,8 @@ class TestAWorkerThatDiedInTheCall:
         assert due_in(job) < 1  # more than 30 s have passed since the call
 
     def test_before_the_provider_took_it_is_bought_again_once_the_list_has_said_none_twice(self, studio: StudioProcess):
+        bought(queued(prompt="Known to be there, from before."))
+        later(1)
         job = worked(called())
         assert (job.state, attempt_of(job).lookups_none) == ("unknown", 0)  # it may come late
         assert 60 < due_in(job) <= 120 - 46
@@ -119,7 +132,7 @@ class TestAWorkerThatDiedInTheCall:
         assert (job.attempt_number, accepted(studio, job), job.worker_deaths) == (1, 1, 0)
 
     def test_three_times_is_the_jobs_fault(self, vendor: WireServer):
-        vendor.says(EMPTY)
+        vendor.says(proof(vendor))
         job = called()
         for _ in range(2):
             self.find_none(job)
@@ -143,7 +156,7 @@ class TestAWorkerThatDiedInTheCall:
 
 class TestALookUp:
     def test_that_says_none_does_not_count_before_the_grace_is_over_nor_twice_at_once(self, vendor: WireServer):
-        vendor.says(EMPTY)
+        vendor.says(proof(vendor))
         job = called()
         for _ in range(3):
             assert attempt_of(worked(job)).lookups_none == 0
@@ -159,7 +172,7 @@ class TestALookUp:
 
         review = open_review(job)
         assert (job.state, attempt_of(job).remote_id) == ("running", "video_1")
-        assert review is not None and review.what.startswith("2 tasks at the provider match")
+        assert review is not None and review.what.startswith("At the provider one task more matches")
 
     def test_never_takes_what_belongs_to_another_attempt(self, vendor: WireServer):
         first, second = called(prompt="The same."), called(prompt="The same.")
@@ -169,7 +182,7 @@ class TestALookUp:
 
         third = called(prompt="The same.")
         later(120)
-        assert (worked(third).state, attempt_of(third).lookups_none) == ("unknown", 1)
+        assert (worked(third).state, attempt_of(third).remote_id) == ("unknown", None)
 
     def test_waits_while_a_like_job_is_in_its_create_call_for_what_is_found_may_be_its_task(self, vendor: WireServer):
         job = called(prompt="The same.")
@@ -184,12 +197,12 @@ class TestALookUp:
 
     def test_takes_only_what_was_made_around_the_call(self, vendor: WireServer):
         job = called()
-        for age in (-200, 200):
+        for age in (-1200, 1200):
             vendor.says(listed(("video_1", job.prompt), at=attempt_of(job).called_at - timedelta(seconds=age)))
             assert worked(job).state == "unknown"
 
     def test_when_attempts_are_spent_ends_the_job(self, vendor: WireServer):
-        vendor.says(EMPTY)
+        vendor.says(proof(vendor))
         job = called(kind_id="video")
         job.kind.__class__.objects.filter(pk="video").update(max_attempts=1)
         TestAWorkerThatDiedInTheCall.find_none(job)
@@ -219,7 +232,7 @@ class TestALookUp:
         assert moves(worked(job))[-3:] == ["unknown", "running", "cancelling"]
 
     def test_that_says_none_twice_carries_out_the_cancel_that_was_asked_meanwhile(self, vendor: WireServer):
-        vendor.says(EMPTY)
+        vendor.says(proof(vendor))
         job = called()
         lifecycle.cancel([job.pk], at=clock.now(), actor="user")
         TestAWorkerThatDiedInTheCall.find_none(job)
@@ -229,11 +242,13 @@ class TestALookUp:
 
 class TestALookUpAfterTheKeyWentOrCame:
     def test_asks_the_place_that_was_called_or_nobody(self, vendor: WireServer, keyed_vendor: WireServer, settings):
+        proves = proof(vendor)
+        asked = len(vendor.seen)
         preview = called()
         settings.PROVIDER_KEYS = KEYS
         paid = called()
-        vendor.says(EMPTY)
-        keyed_vendor.says(EMPTY)
+        vendor.says(proves)
+        keyed_vendor.says(proves)
         later(120)
 
         assert attempt_of(worked(preview)).lookups_none == 1
@@ -242,7 +257,7 @@ class TestALookUpAfterTheKeyWentOrCame:
         for _ in range(2):
             assert attempt_of(worked(paid)).lookups_none == 0
             later(60)
-        assert (fresh(paid).state, len(vendor.seen), keyed_vendor.seen) == ("unknown", 1, [])
+        assert (fresh(paid).state, len(vendor.seen) - asked, keyed_vendor.seen) == ("unknown", 1, [])
 
 
 class TestAProviderThatCannotBeAsked:
@@ -311,6 +326,120 @@ class TestAWorkerThatDiedAtACheck:
         later(21)
         assert swept(job).worker_deaths == 0
         assert len(lifecycle.lease_due(clock.now())) == 1
+
+
+MINE, OTHER = "mill:7:1", "mill:8:1"
+
+
+def taken_by(worker: str, state: str) -> Job:
+    """A job in this state, that a worker of this name is at."""
+    job = queued() if state == "submitting" else make_job(state, at=clock.now())
+    lease = claimed(job, at=clock.now()) if state == "submitting" else due_lease(job)
+    assert lifecycle.begin(lease, at=clock.now(), by=worker)
+    return fresh(job)
+
+
+def due_lease(job: Job) -> lifecycle.Lease:
+    Job.objects.filter(pk=job.pk).update(next_check_at=clock.now(), lease_until=None, lease_taken=False)
+    return {lease.job_id: lease for lease, _ in lifecycle.lease_due(clock.now())}[job.pk]
+
+
+class TestAWorkerThatEnded:
+    @pytest.mark.parametrize(
+        ("state", "then", "deaths"),
+        [("submitting", "unknown", 1), ("running", "running", 0), ("unknown", "unknown", 0), ("storing", "storing", 1)],
+    )
+    def test_ends_its_leases_with_it(self, state: str, then: str, deaths: int):
+        """Not when they would be over: 45 s for a call, 330 s for files."""
+        job, beside = taken_by(MINE, state), taken_by(OTHER, state)
+        recovery.workers_ended([MINE], at=clock.now())
+
+        job, other = fresh(job), fresh(beside)
+        assert (job.state, job.lease_taken, job.worker_deaths) == (then, False, deaths)
+        assert job.next_check_at <= clock.now() + timedelta(seconds=30)
+        assert (other.state, other.lease_taken, other.leased_by) == (state, True, OTHER)
+
+    def test_is_followed_by_another_at_once(self):
+        job = taken_by(MINE, "storing")
+        assert lifecycle.lease_due(clock.now()) == []
+        recovery.workers_ended([MINE], at=clock.now())
+        assert [lease.job_id for lease, _ in lifecycle.lease_due(clock.now())] == [job.pk]
+
+    def test_may_have_ended_after_it_was_done(self):
+        job = taken_by(MINE, "storing")
+        lifecycle.let_go(lifecycle.Lease(job.pk, job.fence), at=clock.now())
+        recovery.workers_ended([MINE], at=clock.now())
+        assert fresh(job).worker_deaths == 0
+
+    @pytest.mark.django_db(transaction=True)
+    def test_is_said_again_where_somebody_has_locked_its_job(self):
+        job = taken_by(MINE, "storing")
+        other = connection.get_new_connection(connection.get_connection_params())
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM queue_app_job WHERE id = %s FOR UPDATE", [job.pk])
+        assert recovery.workers_ended([MINE, OTHER], at=clock.now()) == {MINE}
+        other.close()
+        assert recovery.workers_ended([MINE], at=clock.now()) == set()
+        assert not fresh(job).lease_taken
+
+    @pytest.mark.parametrize(("silent", "heard", "ends"), [(19, 60, False), (20, 60, True), (20, 19, False), (600, 20, True)])
+    def test_with_its_machine_is_known_by_its_silence_once_it_could_have_been_heard(self, silent: int, heard: int, ends: bool):
+        at = clock.now()
+        facts = {"host": "mill", "pid": 7, "group_id": 7, "group_started": "1", "started_at": at}
+        row = WorkerProcess.objects.create(role="worker", beat_at=at - timedelta(seconds=silent), **facts)
+        job = taken_by(row.name, "storing")
+        recovery.sweep(at=at, heard_since=at - timedelta(seconds=heard))
+        assert fresh(job).lease_taken is not ends
+
+
+class TestALeaseThatIsLetGo:
+    @pytest.mark.parametrize("state", ["running", "unknown", "cancelling", "storing"])
+    def test_leaves_the_job_as_it_was_and_due(self, state: str):
+        job = make_job(state, at=clock.now())
+        before = fresh(job)
+        taken = lifecycle.begin(due_lease(job), at=clock.now(), by=MINE)
+        assert taken
+        lifecycle.let_go(taken[2], at=clock.now())
+        after = fresh(job)
+        assert (after.state, after.store_tries, after.worker_deaths, after.event_seq) == (state, 0, 0, before.event_seq)
+        assert (after.lease_taken, after.next_check_at <= clock.now()) == (False, True)
+
+    def test_is_void_from_then_on(self):
+        job = make_job("running", at=clock.now())
+        taken = lifecycle.begin(due_lease(job), at=clock.now(), by=MINE)
+        assert taken
+        lifecycle.let_go(taken[2], at=clock.now())
+        assert lifecycle.held_by(taken[2]) is None
+
+    def test_of_a_create_call_stays_taken_for_it_is_never_made_again(self):
+        job = taken_by(MINE, "submitting")
+        lifecycle.let_go(lifecycle.Lease(job.pk, job.fence), at=clock.now())
+        assert (fresh(job).state, fresh(job).lease_taken) == ("submitting", True)
+
+
+class TestABeginning:
+    """Whose word was lost: looked for by who began, and when."""
+
+    def test_is_found_by_the_worker_that_began(self):
+        at, job = clock.now(), queued()
+        lease = claimed(job, at=at)
+        began = lifecycle.begin(lease, at=at, by=MINE)
+        found = lifecycle.begun(lease, at=at, by=MINE)
+        assert began and found and (found[0].pk, found[1].pk, found[2]) == (job.pk, began[1].pk, began[2])
+
+    def test_is_nobody_elses_and_no_other_moments(self):
+        at, lease = clock.now(), claimed(queued(), at=clock.now())
+        assert lifecycle.begun(lease, at=at, by=MINE) is None
+        assert lifecycle.begin(lease, at=at, by=MINE)
+        assert lifecycle.begun(lease, at=at, by=OTHER) is None
+        assert lifecycle.begun(lease, at=at + timedelta(microseconds=1), by=MINE) is None
+
+    def test_that_has_come_to_its_end_is_not_taken_up_again(self):
+        at, lease = clock.now(), claimed(queued(), at=clock.now())
+        taken = lifecycle.begin(lease, at=at, by=MINE)
+        assert taken
+        lifecycle.start(taken[0], at=at, actor="worker", remote_id="video_1", remote={}, next_check_at=at)
+        assert lifecycle.begun(lease, at=at, by=MINE) is None
 
 
 class TestAJobPastItsTime:
@@ -404,20 +533,26 @@ class TestASweep:
         assert fresh(bad).state == "running"
         assert f"job {bad.pk} could not be mended" in caplog.text and "nobody has foreseen" in caplog.text
 
-    @pytest.mark.parametrize("gone", [OperationalError, InterfaceError])
-    def test_ends_with_its_database(self, monkeypatch: pytest.MonkeyPatch, gone: type[Exception]):
+    @pytest.mark.django_db(transaction=True)
+    def test_ends_with_its_connection(self, monkeypatch: pytest.MonkeyPatch):
         job = make_job("running", at=clock.now() - timedelta(seconds=1_200))
-        self.break_at(job, gone("server closed the connection"), monkeypatch)
-        with pytest.raises(gone):
-            swept(job)
+        self.break_at(job, None, monkeypatch)
+        with pytest.raises(Error) as raised:
+            recovery.sweep(at=clock.now())
+        assert database.is_gone(raised.value)
+        connection.close()
+        assert fresh(job).state == "running"
 
     @staticmethod
-    def break_at(bad: Job, fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_at(bad: Job, fault: Exception | None, monkeypatch: pytest.MonkeyPatch) -> None:
+        """At this job, after it is mended and before that is committed: a fault, or the end of the connection."""
         expire = lifecycle.expire
 
         def breaking(job: Job, *, at: datetime) -> None:
             expire(job, at=at)
-            if job.pk == bad.pk:
+            if job.pk == bad.pk and fault is None:
+                end_backend(connection.connection)
+            elif job.pk == bad.pk:
                 raise fault
 
         monkeypatch.setattr(lifecycle, "expire", breaking)

@@ -33,6 +33,8 @@ class TestSeed:
             "operate_queue",
             "force_fail_job",
             "view_provider_data",
+            "submit_restricted_kinds",
+            "exceed_normal_priority",
             "change_modelconcurrencylimit",
         }
         assert rights(roles.FINANCE) - looks == {"move_tickets"}

@@ -19,6 +19,7 @@ from queue_app.admin.dashboard.rows import Row
 from queue_app.admin.live import fragment_wanted
 from queue_app.insight import lanes, whatif
 from queue_app.models import Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
+from queue_app.providers import registry
 from queue_app.work import policy
 from queue_app.work.roles import Right
 
@@ -82,7 +83,7 @@ def pause(site: AdminSite, request: HttpRequest) -> HttpResponse:
         raise Http404("A kind is not paused.")
     at = clock.now()
     if request.method == "POST":
-        reason = request.POST.get("reason", "").replace("\x00", "").strip()[:200]
+        reason = request.POST.get("reason", "").strip()[:200]
         minutes = request.POST.get("minutes", "")
         until = at + timedelta(minutes=int(minutes)) if minutes in MINUTES and minutes else None
         policy.change(record, at=at, actor=user, reason=reason, paused=True, paused_reason=reason, paused_until=until)
@@ -118,7 +119,8 @@ def end_cooldown(site: AdminSite, request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         key = _asked(request.POST)[1]
         account = _record("account", key)
-        policy.change(account, at=clock.now(), actor=user, cooldown_until=None, lowered_by=0, lowered_at=None)
+        whole: dict[str, Any] = {"cooldown_until": None, "lowered_by": 0, "lowered_at": None, "failures_in_a_row": 0}
+        policy.change(account, at=clock.now(), actor=user, **whole)
         messages.success(request, f"Account {key} is used at its whole limit again. The next 429 answer lowers it anew.")
     return redirect("admin:index")
 
@@ -136,12 +138,14 @@ def operator(request: HttpRequest) -> User:
 
 
 def _asked(said: Any) -> tuple[str, str, str]:
-    return said.get("what", ""), said.get("key", "").replace("\x00", ""), said.get("value", "").strip()
+    return said.get("what", ""), said.get("key", ""), said.get("value", "").strip()
 
 
 def _record(what: str, key: str) -> Model:
     model = ROWS.get(what)
     found = model._default_manager.filter(pk=1 if what == "queue" else key).first() if model else None
+    if isinstance(found, ProviderAccount) and not registry.is_available(found.adapter):
+        found = None  # it is on no dashboard: nothing set there would have an effect
     if found is None:
         raise Http404("There is no such limit.")
     return found

@@ -75,9 +75,9 @@ class Deed:
     reason: str
 
 
-def shared(*, at: datetime) -> Board:
-    """The board of all viewers."""
-    return while_worth(WORTH, "dashboard", lambda: look(at=at), at_least=FRESH)
+def shared(*, at: datetime, act: str = "") -> Board:
+    """The board of all viewers; ``act`` names what this one changed last, see `live.act`."""
+    return while_worth(WORTH, "dashboard", lambda: look(at=at), at_least=FRESH, act=act)
 
 
 def look(*, at: datetime) -> Board:

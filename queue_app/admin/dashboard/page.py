@@ -26,7 +26,7 @@ def index(site: AdminSite, request: HttpRequest, extra_context: dict[str, Any] |
     if not live.fragment_wanted(request):
         return page(site, request, extra_context=extra_context)
     at = clock.now()
-    board = facts.shared(at=at)
+    board = facts.shared(at=at, act=live.act(request))
     if live.unchanged(request, board.token):
         return HttpResponse(status=204)
     known = set(request.GET.get("parts", "").split(","))
@@ -40,7 +40,7 @@ def page(
     at = clock.now()
     shown = {
         **site.each_context(request),
-        **context(request, facts.shared(at=at)),
+        **context(request, facts.shared(at=at, act=live.act(request))),
         "title": "Queue",
         "subtitle": None,
         "at": at,

@@ -22,7 +22,7 @@ def stop(site: AdminSite, request: HttpRequest) -> HttpResponse:
     typed = {"word": "", "reason": "", "queued": "", "running": ""}
     errors: dict[str, str] = {}
     if request.method == "POST":
-        typed = {name: request.POST.get(name, "").replace("\x00", "").strip()[:300] for name in typed}
+        typed = {name: request.POST.get(name, "").strip()[:300] for name in typed}
         if typed["word"].lower() != WORD:
             errors["word"] = f"Type “{WORD}” so that nobody stops the queue by a slip of the hand."
         if not typed["reason"]:

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from queue_app.admin import display
 from queue_app.insight.lanes import Lane, Lanes, Limit
+from queue_app.rules.words import one_line
 
 NAMES = {"queue": "Whole queue", "account": "Account {}", "kind": "Kind {}", "model": "{}"}
 
@@ -85,7 +86,7 @@ def of_limit(limit: Limit, *, at: datetime, factor: str = "") -> tuple[str, str]
 
 def pause(limit: Limit) -> str:
     """“Paused until 14:30: quality check”."""
-    reason = "" if limit.reason in ("", "paused") else f": {limit.reason}"
+    reason = "" if limit.reason in ("", "paused") else f": {one_line(limit.reason)}"
     return f"Paused{_until(limit.until)}{reason}"
 
 
@@ -93,7 +94,7 @@ def closed(limit: Limit, *, at: datetime) -> str:
     """“cool-down until 14:32:10”, “is paused: quality check”."""
     if limit.cooling_until and not limit.paused:
         return f"cool-down until {display.moment(limit.cooling_until, at)}"
-    reason = "" if limit.reason in ("", "paused") else f": {limit.reason}"
+    reason = "" if limit.reason in ("", "paused") else f": {one_line(limit.reason)}"
     return f"is paused{_until(limit.until)}{reason}"
 
 

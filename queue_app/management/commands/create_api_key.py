@@ -3,11 +3,10 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
 
 from queue_app import clock
 from queue_app.models import ApiKey, User
-from queue_app.work import policy
+from queue_app.work import keys
 
 DEFAULT_SCOPES = ("read", "submit")
 
@@ -32,11 +31,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no scope “{unknown[0]}”. Scopes: {', '.join(ApiKey.SCOPES)}.")
         if len(options["name"]) > 100:
             raise CommandError("A key's name has at most 100 characters.")
-        with transaction.atomic():
-            row, key = ApiKey.objects.create(user, scopes=scopes, name=options["name"])
-            found = {"user": user.username, "name": options["name"], "scopes": scopes}
-            policy.audit("add API key", str(row), at=clock.now(), actor=None, after=found, of=user)
-        self.stdout.write(key)
+        self.stdout.write(keys.make(user, scopes=scopes, name=options["name"], at=clock.now(), actor=None))
 
 
 def _apart(username: str | None, scopes: list[str]) -> tuple[str, list[str]]:

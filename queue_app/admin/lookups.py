@@ -1,0 +1,65 @@
+"""What look-ups of a lost create call saw, for the people who decide: found, proved, or why it was not believed."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from queue_app.models import Attempt
+from queue_app.rules.lookup import moment
+
+TIMES = {1: "once", 2: "twice"}
+
+
+def in_short(attempt: Attempt) -> str:
+    """What asking the provider for the task has brought, for a list."""
+    if not attempt.account.can_look_up:
+        return "cannot be asked for it"
+    if not attempt.lookups:
+        return "not looked up yet"
+    if attempt.lookups_none:
+        return f"not in its list, proved {TIMES.get(attempt.lookups_none, f'{attempt.lookups_none} times')}"
+    times = len(attempt.lookups)
+    return f"looked up {TIMES.get(times, f'{times} times')}, nothing certain"
+
+
+def shown(attempt: Attempt) -> list[dict[str, Any]]:
+    """Each look-up that is kept, the last first: when, how far it read, what it found, and why that proves nothing."""
+    return [
+        {
+            "at": datetime.fromisoformat(seen["at"]),
+            "said": _said(seen),
+            "read": _read(seen["proof"]),
+            "why_not": seen["why_not"],
+            "maybe": [row | {"made": _made(row["made"], seen["at"])} for row in seen["maybe"]],
+        }
+        for seen in reversed(attempt.lookups)
+    ]
+
+
+def _made(told: Any, seen_at: str) -> datetime | None:
+    """When a task was made by the provider's clock, where that can be read."""
+    seconds = moment(told, now=datetime.fromisoformat(seen_at).timestamp())
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _said(seen: dict[str, Any]) -> str:
+    if seen["took"]:
+        return f"Found: {seen['took'][:200]}"
+    if seen["none"]:
+        rests_on = ", ".join(name[:80] for name in seen["proof"]["controls"][:3])
+        return (
+            f"Not there. The list shows our other tasks as sent: {rests_on}" if rests_on else "Not there. The list is vouched for"
+        )
+    return "Not there, but too early to count" if not seen["why_not"] and not seen["sure"] else "Nothing certain"
+
+
+def _read(proof: dict[str, Any]) -> str:
+    if not proof:
+        return ""
+    entries, pages = ("entry" if proof["rows"] == 1 else "entries"), ("page" if proof["pages"] == 1 else "pages")
+    rows = f"{proof['rows']} {entries} on {proof['pages']} {pages}"
+    skew = proof["skew"]
+    return (
+        rows
+        if skew is None or abs(skew) < 60
+        else f"{rows}, its clock {abs(skew) / 60:.0f} min {'ahead' if skew > 0 else 'behind'}"
+    )

@@ -1,0 +1,3 @@
+from queue_app.runtime.qcluster import Command
+
+__all__ = ["Command"]

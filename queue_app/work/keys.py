@@ -1,0 +1,29 @@
+"""API keys: made and revoked, each with its audit entry, whoever asks."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from queue_app.models import ApiKey, User
+from queue_app.work import policy
+
+
+@transaction.atomic
+def make(user: User, *, scopes: Sequence[str], name: str, at: datetime, actor: User | None) -> str:
+    """
+    Make a key for a user. Return the key itself, of which only a hash is kept.
+
+    :param actor: ``None`` for the command line.
+    """
+    row, key = ApiKey.objects.create(user, scopes=list(scopes), name=name)
+    found = {"user": user.username, "name": name, "scopes": list(scopes)}
+    policy.audit("add API key", str(row), at=at, actor=actor, after=found, of=user)
+    return str(key)
+
+
+@transaction.atomic
+def revoke(key: ApiKey, *, at: datetime, actor: User) -> None:
+    """Delete a key: its next call is refused."""
+    policy.audit("revoke API key", str(key), at=at, actor=actor, before={"scopes": key.scopes}, of=key.user)
+    key.delete()

@@ -1,0 +1,219 @@
+"""
+Looking up a create call whose answer was lost: walk the provider's list, have it judged (`rules.lookup`), and draw what may be
+drawn from it. Found: the job goes on with that task (T7). Proved twice that it is not there: it was not accepted (T8). All else
+stays unknown, with what was seen and why it was not believed kept for the person who decides.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from queue_app import clock, lifecycle
+from queue_app.lifecycle import Lease, Trouble
+from queue_app.models import Attempt, Job, Outcome, State
+from queue_app.providers.base import Provider, ProviderError
+from queue_app.rules.lookup import CONTROL_WITHIN, Call, Known, Likeness, Lookup, Row, Walk, ids_of, same_prompt
+from queue_app.work import accounts, progress, submission
+
+RAREST_LOOK = timedelta(minutes=10)
+WALK_SECONDS, MOST_PAGES = 40.0, 20  # a task that makes these calls has 60 s
+MOST_KNOWN = 2_000
+RARELY_LONGER = 3  # times what is typical
+KEPT = 20  # look-ups of one attempt, its newest, beside those that proved something
+
+
+def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
+    """Look up the task of an unknown outcome; no transaction is open while the list is read. Gives no lease."""
+    if attempt.called_at is None:
+        raise RuntimeError(f"{attempt} is unknown and was never called (I16)")
+    asked_at = clock.now()
+    try:
+        provider = accounts.provider_for(attempt)
+        if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
+            _look_again(lease, attempt, at=_last_look(attempt))
+            return []
+        found = walk(provider, job, attempt, at=asked_at).judge()
+    except ProviderError as error:
+        at = clock.now()
+        _keep(attempt, Lookup(why_not=[f"It could not be asked: {error.message}"]), asked_at)
+        _look_again(lease, attempt, at=max(accounts.went_badly(attempt, error, at=at) or at, _later(attempt, at=at)))
+        return []
+    accounts.went_well(attempt)
+    with transaction.atomic():
+        held = lifecycle.held_by(lease)
+        if held is not None:
+            _settle(held, attempt, found, asked_at=asked_at, at=clock.now())
+    return []
+
+
+def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Walk:
+    """
+    Read the list, newest first, as far as it can tell anything of this attempt.
+
+    :raises ProviderError: a page is not to be had.
+    """
+    call = _call(attempt, job)
+    known = _neighbours(provider, attempt, at=at)  # before the list is read: it must have these
+    read = Walk(
+        call=call,
+        now=at.timestamp(),
+        grace=settings.TIMES.grace,
+        takes=RARELY_LONGER * progress.typical_seconds(job),
+        known=known,
+        aliases=dict(attempt.account.options.get("model_aliases", {})),
+        trusted=attempt.account.trusts_list,
+    )
+    ends = time.monotonic() + WALK_SECONDS
+    after = None
+    while not read.is_over:
+        left = ends - time.monotonic()
+        if len(read.pages) == MOST_PAGES or left <= 0:
+            return read.and_no_further()
+        page = provider.list_tasks(after, seconds=left)
+        owned = _owned(provider, attempt, ids_of([page]))
+        read = read.and_then(page, owned, now=clock.now().timestamp())
+        after = next((row.id for row in reversed(page.rows) if row.id), after)
+    return read
+
+
+def _settle(job: Job, attempt: Attempt, found: Lookup, *, asked_at: datetime, at: datetime) -> None:
+    """Draw what follows from a look-up. The job's row is locked."""
+    mine = _due_to(attempt, job, found.sure)
+    proved = found.none_proved and asked_at >= _counts_from(attempt)
+    _keep(attempt, found, asked_at, took=mine, counted=proved)
+    if found.sure and _a_twin_is_being_submitted(job):
+        lifecycle.check_again(job, next_check_at=at + timedelta(seconds=settings.TIMES.lease))
+    elif mine and mine.id:
+        _adopt(job, attempt, mine.id, found, at=at)
+    elif proved:
+        _count_none(job, attempt, asked_at=asked_at, at=at)
+    else:
+        counts_from = _counts_from(attempt)
+        next_look = counts_from if asked_at < counts_from else _later(attempt, at=at)
+        lifecycle.check_again(job, next_check_at=min(next_look, _last_look(attempt)))
+
+
+def _adopt(job: Job, attempt: Attempt, task: str, found: Lookup, *, at: datetime) -> None:
+    ref = accounts.provider_for(attempt).ref(task)
+    others = len(found.sure) - _as_many_unknown(attempt, job).count()
+    submission.adopt_late(attempt, ref, at=at, actor="recovery")
+    if others > 0:
+        tasks = "one task more matches, and may be billed" if others == 1 else f"{others} tasks more match, and may be billed"
+        words = f"At the provider {tasks}. The earliest was taken."
+        lifecycle.note(job, at=at, actor="recovery", reason=words)
+        lifecycle.flag(job, words, at=at)
+
+
+def _count_none(job: Job, attempt: Attempt, *, asked_at: datetime, at: datetime) -> None:
+    """The second proof ends the attempt."""
+    nones = attempt.lookups_none + 1
+    Attempt.objects.filter(pk=attempt.pk).update(lookups_none=nones, looked_up_at=asked_at)
+    if nones < 2:
+        lifecycle.check_again(job, next_check_at=asked_at + timedelta(seconds=settings.TIMES.lookup_gap))
+        return
+    trouble = Trouble("not_accepted", "The provider's list does not have it, proved twice: it was not accepted.")
+    outcome = Outcome.NOT_ACCEPTED
+    lifecycle.put_back(job, at=at, actor="recovery", outcome=outcome, spent=True, trouble=trouble, not_before=None)
+
+
+def _counts_from(attempt: Attempt) -> datetime:
+    """From when a proof counts: the first once the grace is over, the second a while after the first."""
+    if attempt.lookups_none and attempt.looked_up_at:
+        return attempt.looked_up_at + timedelta(seconds=settings.TIMES.lookup_gap)
+    return (attempt.called_at or attempt.created_at) + timedelta(seconds=settings.TIMES.grace)
+
+
+def _later(attempt: Attempt, *, at: datetime) -> datetime:
+    """Ever more rarely, for as long as nothing new is to be expected."""
+    waited = at - (attempt.called_at or at)
+    return at + min(max(timedelta(seconds=settings.TIMES.lookup_gap), waited / 2), RAREST_LOOK)
+
+
+def _last_look(attempt: Attempt) -> datetime:
+    return (attempt.called_at or attempt.created_at) + timedelta(seconds=settings.TIMES.unknown)
+
+
+def _look_again(lease: Lease, attempt: Attempt, *, at: datetime) -> None:
+    with transaction.atomic():
+        job = lifecycle.held_by(lease)
+        if job is not None:
+            lifecycle.check_again(job, next_check_at=min(at, _last_look(attempt)))
+
+
+def _keep(attempt: Attempt, found: Lookup, asked_at: datetime, *, took: Row | None = None, counted: bool = False) -> None:
+    """Keep what was seen and why it was believed or not, for people and for `check_invariants`."""
+    seen = {
+        "at": asked_at.isoformat(),
+        "sure": [row.id for row in found.sure],
+        "took": took.id if took else None,
+        "maybe": [{name: value for name, value in asdict(row).items() if name != "names"} for row in found.maybe],
+        "none": counted,
+        "why_not": found.why_not,
+        "proof": found.proof,
+    }
+    for row in seen["maybe"]:  # type: ignore[union-attr]
+        row["prompt"] = (row["prompt"] or "")[:200]  # type: ignore[index]
+    before = attempt.lookups
+    old = [one for one in before[:-KEPT] if one["none"]]  # what a purchase rests on is kept
+    attempt.lookups = [*old, *before[-KEPT:], seen]
+    Attempt.objects.filter(pk=attempt.pk).update(lookups=attempt.lookups)
+
+
+def _call(attempt: Attempt, job: Job) -> Call:
+    return Call(job.prompt, attempt.endpoint_id, (attempt.called_at or attempt.created_at).timestamp())
+
+
+def _neighbours(provider: Provider, attempt: Attempt, *, at: datetime) -> list[Known]:
+    """The account's other tasks from around the call, as their create calls' answers named them."""
+    called_at = attempt.called_at or attempt.created_at
+    within = timedelta(seconds=CONTROL_WITHIN)
+    near = _tasks(attempt).filter(called_at__range=(called_at - within, called_at + within), accepted_at__lt=at)
+    return [_known(provider, other) for other in near.order_by("-called_at")[:MOST_KNOWN]]
+
+
+def _owned(provider: Provider, attempt: Attempt, names: Iterable[str]) -> list[Known]:
+    """Those of the tasks in a page that belong to other attempts, however long ago."""
+    return [_known(provider, other) for other in _tasks(attempt).filter(remote_id__in=list(names))]
+
+
+def _tasks(attempt: Attempt) -> "QuerySet[Attempt]":
+    """Tasks at the very place where this attempt was bought."""
+    tasks = Attempt.objects.filter(account=attempt.account_id, preview=attempt.preview, remote_id__isnull=False)
+    return tasks.filter(called_at__isnull=False).exclude(pk=attempt.pk).select_related("job")
+
+
+def _known(provider: Provider, other: Attempt) -> Known:
+    answered = not other.lookups  # the others were found in the list, or by a person
+    return Known(
+        names=provider.names(str(other.remote_id)),
+        call=_call(other, other.job),
+        control=answered and other.accepted_at is not None,
+        gone=other.outcome == Outcome.CANCELLED,
+    )
+
+
+def _as_many_unknown(attempt: Attempt, job: Job) -> "QuerySet[Attempt]":
+    """The attempts, this one among them, that a row which fits this one fits as well: of the same request, and as unknown."""
+    alike = Attempt.objects.filter(account=attempt.account_id, preview=attempt.preview, endpoint_id=attempt.endpoint_id)
+    alike = alike.filter(outcome=None, remote_id=None, job__state=State.UNKNOWN, called_at__isnull=False)
+    return alike.filter(Q(job__prompt=job.prompt)).order_by("called_at", "pk")
+
+
+def _due_to(attempt: Attempt, job: Job, sure: list[Row]) -> Row | None:
+    """Of rows that fit several unknown attempts alike: the earliest row to the earliest call."""
+    if not sure:
+        return None
+    place = list(_as_many_unknown(attempt, job).values_list("pk", flat=True)).index(attempt.pk)
+    return sure[place] if place < len(sure) else None
+
+
+def _a_twin_is_being_submitted(job: Job) -> bool:
+    """Whether what was found may belong to a like job whose create call is under way: its worker has not written the id yet."""
+    twins = Attempt.objects.filter(job__state=State.SUBMITTING, job__model=job.model_id, outcome=None, called_at__isnull=False)
+    prompts = twins.values_list("job__prompt", flat=True)
+    return any(same_prompt(job.prompt, prompt) is not Likeness.DIFFERENT for prompt in prompts)

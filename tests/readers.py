@@ -1,0 +1,332 @@
+"""
+What people, clients and operators may set, and the code that acts on each of it (I42): place → reader → its fields.
+
+A reader is ``module:name`` or a template. A field that is called otherwise there is written ``field=name``. What only hands a
+value on (a serializer, a shape, an admin class, the settings themselves) is no reader: `CARRIERS`.
+"""
+
+import ast
+import importlib
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.test import RequestFactory
+from drf_spectacular.generators import SchemaGenerator
+
+from campaigns import forms
+from campaigns.views import quick
+from queue_app.models import User
+
+ROOT = Path(__file__).resolve().parent.parent
+CARRIERS = re.compile(
+    r"(queue_app|campaigns)\.api\.(serializers|shapes|queue_shapes|answers|asked)\b|genqueue_site\.(settings|environment)\b"
+    r"|queue_app\.admin\.(catalog|policies)\b|\.migrations\b|queue_app\.work\.intake:(Draft|_Reader\.job)\b"
+)
+_LIMIT = {"queue_app.work.room:_LIMITS": "max_concurrent paused paused_reason paused_until"}
+_WHY = {"queue_app.work.policy:audit": "why=reason"}
+_RULE = {
+    "campaigns.models.brand:ComplianceRule.as_rule": "name kind severity",
+    "campaigns.plan:_rules": "active",
+    "campaigns.rules.compliance:compile": "pattern",
+    "campaigns.launch:as_json": "reason",
+    "campaigns.rules.compliance:Hit.advice": "instead",
+}
+_VALUE = {
+    "campaigns.plan:Reader.choices": "key label retired",
+    "campaigns.plan:Reader.dimensions": "position",
+}
+
+READERS: dict[str, dict[str, str]] = {
+    "environment": {
+        "genqueue_site.demo.sample:logins_file": "GENQUEUE_VAR=VAR",
+        "queue_app.work.storing:_temporary": "MEDIA_ROOT",
+        "queue_app.outbox.alerts:_text": "PUBLIC_URL",
+        "django.core.handlers.exception:response_for_exception": "DEBUG",
+        "genqueue_site.demo.login:people": "DEMO",
+        "django.core.signing:Signer.__init__": "SECRET_KEY",
+        "django.http.request:HttpRequest.get_host": "ALLOWED_HOSTS",
+        "axes.helpers:get_failure_limit": "LOGIN_FAILURES=AXES_FAILURE_LIMIT",
+        "django.db.utils:ConnectionHandler": "DATABASE_URL=DATABASES",
+        "genqueue_site.db.embedded.base:server_for": "EMBEDDED_FAST=FAST",
+        "django.db.backends.base.base:BaseDatabaseWrapper.connect": "CONN_MAX_AGE",
+        "django_q.conf:Conf": "REDIS_URL=redis WORKERS=workers",
+        "queue_app.work.room:queue_limit": "QUEUE_TIME_ZONE",
+        "queue_app.work.storing:_download": "ASSET_MAX_MEGABYTES=ASSET_MAX_BYTES",
+        "queue_app.lifecycle:lease_due": "TIME_SCALE=TIMES",
+        "queue_app.work.accounts:_at_the_vendor": "OPENAI_VIDEOS_API_KEY=PROVIDER_KEYS",
+        "queue_app.models.catalog:ProviderAccount.is_usable": "ALLOW_STUDIO",
+        "queue_app.work.accounts:config": "STUDIO_URL",
+        "queue_app.http.client:_sent": "TRUSTED_ORIGINS",
+        "queue_app.studio.floor:Floor._end": "STUDIO_SECONDS_PER_JOB=seconds_per_job",
+        "queue_app.studio.floor:Floor.open": "STUDIO_PARALLEL_RENDERS=parallel_renders",
+        "queue_app.studio.floor:Floor._refuse_when_full": "STUDIO_MAX_RUNNING=max_running",
+        "queue_app.studio.server:Studio._own": "STUDIO_TEST_FAULTS=scripted_faults",
+        "queue_app.studio.dialects.openai_videos:create": "RENDER_CODEC=codec",
+        "django.core.mail.backends.smtp:EmailBackend.__init__": "EMAIL_URL=EMAIL_HOST",
+        "django.core.mail.message:EmailMessage.__init__": "MAIL_FROM=DEFAULT_FROM_EMAIL",
+        "django:setup": "LOG_LEVEL=LOGGING LOG_FORMAT=LOGGING",
+    },
+    # --- the API ----------------------------------------------------------------------------------------------------
+    "query": {
+        "queue_app.api.idempotency:_key": "Idempotency-Key=HEADER",
+        "rest_framework.pagination:CursorPagination": "cursor page_size",
+        "queue_app.api.jobs:Jobs.post": "dry_run",
+        "queue_app.api.jobs:Jobs.get": "status search",
+        "queue_app.api.jobs:NARROWED_BY": "campaign batch kind model created_after created_before "
+        "completed_after completed_before",
+        "campaigns.api.cells:_where": "review",
+    },
+    "JobAsked": {
+        "queue_app.work.submission:request_for": "prompt parameters",
+        "queue_app.work.dispatch:_HEADS": "model=model_id kind=kind_id priority deadline",
+        "queue_app.work.dispatch:wake_due": "not_before",
+        "queue_app.rules.priority:score": "metadata",
+    },
+    "BatchAsked": {
+        "queue_app.api.jobs:JobsBatch.post": "jobs",
+        "queue_app.work.intake:enqueue": "name=batch_name max_concurrent",
+    },
+    "ModelChange": {"queue_app.work.room:_LIMITS": "max_concurrent paused reason=paused_reason"},
+    "CampaignAsked": {
+        "campaigns.brief:Brief.title": "name",
+        "campaigns.launch:_brand": "brand=Brand",
+        "campaigns.rules.prompt:_parts": "big_idea visual_messaging audio_messaging product_category",
+        "campaigns.plan:Reader.choices": "dimensions",
+        "campaigns.plan:Reader._cells": "exclude",
+        "campaigns.plan:Reader._model": "model",
+        "campaigns.plan:Reader._level": "priority",
+        "queue_app.providers.openai_inputs:_size": "aspect_ratio",
+        "queue_app.providers.openai_inputs:wire_fields": "duration loop",
+        "queue_app.work.room:_OWN_LIMITS": "max_concurrent",
+    },
+    "ReviewAsked": {"campaigns.review:judge": "review note"},
+    # --- the admin --------------------------------------------------------------------------------------------------
+    "QueueSettings": {
+        "queue_app.work.room:queue_limit": "max_concurrent peak_hours peak_factor",
+        "queue_app.work.room:Floor.learn": "user_max_concurrent",
+        "campaigns.plan:Reader._level": "bulk_priority",
+        "queue_app.work.room:_closed": "paused paused_reason paused_until",
+        **_WHY,
+    },
+    "Kind": {
+        "queue_app.work.intake:_Reader._kind": "key medium",
+        "queue_app.work.intake:restriction": "restricted",
+        "queue_app.work.intake:default_priority": "default_priority",
+        "queue_app.work.room:_LIMITS": "max_concurrent",
+        "queue_app.lifecycle:timeout_seconds": "timeout_seconds",
+        "queue_app.lifecycle:put_back": "max_attempts",
+        "queue_app.work.progress:retry_at": "backoff",
+        "templates/admin/queue_app/job/_origin.html": "label",
+        **_WHY,
+    },
+    "GenerationModel": {
+        "queue_app.work.room:_ROUTES": "key active",
+        "campaigns.views.fields:models": "label",
+        "queue_app.work.intake:_Reader._kind": "medium",
+        "queue_app.work.intake:set_price": "unit tickets_per_unit usd_per_unit",
+        "queue_app.work.progress:seconds_to_next_check": "typical_seconds",
+        "queue_app.lifecycle:timeout_seconds": "timeout_seconds",
+        "campaigns.plan:Reader.parameters": "parameters",
+        **_WHY,
+    },
+    "ModelConcurrencyLimit": {"queue_app.work.room:_ROUTES": "model=model_id", **_LIMIT, **_WHY},
+    "ModelRoute": {
+        "queue_app.work.room:_ROUTES": "model=model_id active position",
+        "queue_app.work.room:look_up_routes": "account",
+        "queue_app.work.submission:request_for": "endpoint_id",
+        **_WHY,
+    },
+    "ProviderAccount": {
+        "queue_app.work.accounts:_at_the_vendor": "key adapter base_url api_key_env options",
+        "queue_app.work.lookup:look_up": "can_look_up",
+        "queue_app.rules.lookup:Walk": "trusts_list=trusted",
+        **_LIMIT,
+        **_WHY,
+    },
+    "AlertRule": {
+        "queue_app.work.alerts:review": "active",
+        "queue_app.work.alerts:_open": "mail",
+        "queue_app.models.alert:AlertRule.calls": "opens_at",
+        "queue_app.models.alert:AlertRule.is_over": "closes_at",
+        **_WHY,
+    },
+    "User": {
+        "django.contrib.auth.backends:ModelBackend.authenticate": "username password",
+        "django.contrib.auth.forms:SetPasswordMixin": "password1 password2",
+        "django.contrib.auth.forms:SetUnusablePasswordMixin": "usable_password",
+        "templates/campaigns/home.html": "first_name",
+        "queue_app.outbox.alerts:deliver": "email",
+        "queue_app.api.authentication:ApiKeyAuthentication.authenticate_credentials": "is_active",
+        "queue_app.models.job:JobQuerySet.of": "is_staff",
+        "django.contrib.auth.models:PermissionsMixin.has_perm": "is_superuser",
+        "django.contrib.auth.backends:ModelBackend": "groups user_permissions",
+        "queue_app.work.room:_OWN_LIMITS": "max_concurrent",
+    },
+    "Group": {"queue_app.work.roles:seed": "name permissions"},
+    "Brand": {"campaigns.launch:_brand": "name", "campaigns.plan:Reader.builder": "voice"},
+    "ComplianceRule": {**_RULE, "campaigns.models.brand:ComplianceRule.as_rule": "name kind severity brand"},
+    "ComplianceRule of a Brand": _RULE,
+    "Dimension": {
+        "campaigns.plan:Reader.choices": "key label",
+        "campaigns.plan:Reader.builder": "prompt_label",
+        "campaigns.models.dimension:DimensionQuerySet.offered": "position retired",
+    },
+    "DimensionValue of a Dimension": _VALUE,
+    # --- pages: the names of their inputs and buttons ------------------------------------------------------------------
+    "campaign form": {
+        "campaigns.brief:Brief.title": "name brand big_idea",
+        "campaigns.rules.prompt:_parts": "product_category visual_messaging audio_messaging",
+        "campaigns.plan:Reader._model": "model",
+        "campaigns.plan:Reader._level": "priority",
+        "queue_app.providers.openai_inputs:_size": "aspect_ratio",
+        "queue_app.providers.openai_inputs:wire_fields": "duration loop",
+        "queue_app.work.room:_OWN_LIMITS": "max_concurrent",
+    },
+    "quick form": {
+        "queue_app.providers.openai_inputs:_size": "aspect_ratio",
+        "queue_app.providers.openai_inputs:wire_fields": "duration",
+    },
+    "pages": {
+        "campaigns.forms:read": (
+            "do value show filter page paged_for draft revision other tab rendered_model told_count told_tickets"
+        ),
+        "campaigns.forms:_exclusions": "exclude matrix shown in",
+        "campaigns.brief:Brief": "brand product_category big_idea visual_messaging audio_messaging name loop max_concurrent",
+        "campaigns.views.quick:read": "key prompt price model",
+        "campaigns.views.home:generate": "look",
+        "campaigns.views.home:dismiss": "notice",
+        "campaigns.views.home:campaign_list": "search",
+        "campaigns.views.page:_axes": "rows columns",
+        "campaigns.views.foresight:shown": "jobs tickets",
+        "campaigns.views.judging:judge": "review",
+        "campaigns.views.judging:note": "note",
+        "campaigns.views.judging:again": "number",
+        "campaigns.views.judging:_answer": "next",
+        "campaigns.views.review:_picked": "verdict sort",
+        "genqueue_site.demo.login:enter": "user",
+        "queue_app.admin.usage:read": "by from to",
+        "queue_app.admin.dashboard.edits:_asked": "what",
+        "queue_app.admin.dashboard.edits:pause": "reason minutes",
+        "queue_app.admin.dashboard.stop:stop": "queued running word",
+        "queue_app.admin.jobs:JobAdmin.bulk": "verb query ids",
+        "queue_app.admin.jobs:_action": "select_across",
+        "queue_app.admin.live:unchanged": "seen",
+        "queue_app.admin.grants:view": "amount edit",
+        "queue_app.admin.review:ReviewItemAdmin.decide_view": "decision task",
+        "queue_app.work.bulk:_options": "priority refund",
+        "django.contrib.admin.options:ModelAdmin.changelist_view": "_save index",
+        "django.contrib.admin.options:ModelAdmin.response_action": "action",
+        "django.contrib.admin.helpers:ACTION_CHECKBOX_NAME": "_selected_action",
+    },
+}
+
+
+def places() -> dict[str, set[str]]:
+    """Return every place where something can be set, with the names of its fields, as the product itself has them."""
+    return {
+        "environment": set(re.findall(r"^# ([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M)),
+        "campaign form": set(forms.FIELDS),
+        "quick form": set(quick.OFFERED),
+        "pages": {name for page in (ROOT / "templates").rglob("*.html") for name in _inputs(page.read_text())},
+        **_of_the_api(),
+        **_of_the_admin(),
+    }
+
+
+def problems(place: str, fields: set[str], readers: dict[str, str]) -> Iterator[str]:
+    """Say which fields of a place nobody reads, which readers have fields that are not there, and which do not read theirs."""
+    named = {field.partition("=")[0] for listed in readers.values() for field in listed.split()}
+    yield from (f"{place}: nothing reads “{field}”" for field in sorted(fields - named))
+    yield from (f"{place}: there is no “{field}”" for field in sorted(named - fields))
+    for reader, listed in readers.items():
+        if CARRIERS.search(reader):
+            yield f"{place}: {reader} only hands values on"
+        try:
+            words = words_of(reader)
+        except (ImportError, AttributeError, OSError, TypeError) as error:
+            yield f"{place}: no reader {reader} ({error})"
+            continue
+        for field in listed.split():
+            name, _, there = field.partition("=")
+            if (there or name) not in words:
+                yield f"{place}: {reader} does not read “{there or name}”"
+
+
+def words_of(reader: str) -> set[str]:
+    """Return the names that a reader's code uses: attributes, names, keys; without its docstrings and its parameters."""
+    if reader.endswith(".html"):
+        return set(re.findall(r"\w+", " ".join(re.findall(r"{[{%].*?[%}]}", (ROOT / reader).read_text()))))
+    module, _, path = reader.partition(":")
+    found: Any = importlib.import_module(module)
+    for name in path.split("."):
+        found = inspect.getattr_static(found, name)
+    if isinstance(found, str):
+        return set(re.findall(r"[\w-]+", found))
+    if isinstance(found, dict):
+        return set(found)
+    found = getattr(found, "fget", None) or getattr(found, "func", None) or getattr(found, "__func__", None) or found
+    tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(found))))
+    return {word for node in ast.walk(tree) for word in _words(node)} - _docstrings(tree)
+
+
+def _words(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            yield name
+        case ast.keyword(arg=str(name)):
+            yield name
+        case ast.Constant(value=str(text)):
+            yield from re.findall(r"\w+", text)
+
+
+def _docstrings(tree: ast.AST) -> set[str]:
+    """Words that only a docstring has."""
+    strings = {id(node.value): node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and _is_text(node.value)}
+    said = {word for node in strings.values() for word in _words(node)}
+    elsewhere = {word for node in ast.walk(tree) if id(node) not in strings for word in _words(node)}
+    return said - elsewhere
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _inputs(page: str) -> Iterator[str]:
+    for tag in re.findall(r"<(?:input|select|textarea|button)\b[^>]*>", page):
+        yield from re.findall(r'\bname="([^"{]+)"', tag)
+
+
+def _of_the_api() -> dict[str, set[str]]:
+    """The parameters and the bodies of every call, as the schema names them."""
+    schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    calls = [call for path in schema["paths"].values() for call in path.values()]
+    found = {"query": {one["name"] for call in calls for one in call.get("parameters", ()) if one["in"] != "path"}}
+    bodies = {name: shape for name, shape in schema["components"]["schemas"].items() if name.endswith("Request")}
+    return found | {name.removeprefix("Patched").removesuffix("Request"): set(bodies[name]["properties"]) for name in bodies}
+
+
+def _of_the_admin() -> dict[str, set[str]]:
+    """The forms of the admin that a superuser may save, and the rows in them."""
+    request = RequestFactory().get("/admin/")
+    request.user = User(is_superuser=True, is_staff=True, is_active=True)
+    found: dict[str, set[str]] = {}
+    for model, page in admin.site._registry.items():
+        if page.has_change_permission(request) or page.has_add_permission(request):
+            found[model.__name__] = _fields(page, request, model())
+            for inline in page.get_inline_instances(request):
+                if inline.has_change_permission(request) and not inline.readonly_fields:
+                    rows = inline.get_formset(request).form.base_fields
+                    found[f"{inline.model.__name__} of a {model.__name__}"] = set(rows)
+    return found
+
+
+def _fields(page: Any, request: HttpRequest, row: Any) -> set[str]:
+    """What can be typed into the form of a new row, of one that is there, and into the list."""
+    new, known = (page.get_form(request, one, change=one is not None).base_fields for one in (None, row))
+    return {*new, *known, *page.list_editable}
