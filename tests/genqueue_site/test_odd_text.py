@@ -47,6 +47,7 @@ ODD = {
     "nothing": "",
 }
 REFUSED = (400, 404, 405, 415)
+HANDED_ON = ("/admin/queue_app/job/", "/admin/queue_app/bulkaction/")  # their forms carry the filters of the list
 HEADERS = {
     "accept": [b"*;q=x, a/b; c*=BOGUS''d", b"\xff\xfe/x", b"," * 3_000],
     "content-type": [
@@ -170,7 +171,7 @@ def _requests(known: dict[str, dict[str, int]], plain: dict[str, object]) -> Ite
             odd, text = next(turns)
             form = "&".join([f"{name}={text}" for name in fields] + [f"{text}=1"])
             yield Asked(odd, right, method=method, headers=FORM, body=form.encode())
-        if right.startswith("/admin/"):  # what stands in a field as it does in an address is encoded twice
+        if right.startswith(HANDED_ON):  # what stands in a field as it does in an address is encoded twice
             for odd, text in (("NUL twice", "q=a%00b"), ("NUL in a name twice", "%00=1"), *itertools.islice(turns, 2)):
                 twice = quote(text if "=" in text else f"q={text}")
                 yield Asked(f"{odd} in a query", right, query=f"_changelist_filters={twice}&jobs={twice}")

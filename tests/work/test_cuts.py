@@ -119,11 +119,12 @@ class Line:
 
 
 @pytest.fixture
-def cut_everywhere(vendor: Vendor) -> Iterator[Callable[..., list[str]]]:
+def cut_everywhere(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]]:
     """
     Have a new job go through the states ``to`` with no cut, which tells the places, and then one with a cut at each place. All
     are to be as ``judge`` says.
     """
+    monkeypatch.setattr(database, "PAUSES", (0.0,))
     line = Line()
 
     def cut(

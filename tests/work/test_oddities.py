@@ -260,6 +260,34 @@ class TestALostAnswer:
         job = with_a_lost_call(odd, taken=False, controls=False)
         assert (job.state, odd.creates(PROMPT)) == (state, 0)
 
+    @pytest.mark.parametrize(
+        ("name", "state"),
+        [
+            ("plain", AGAIN),
+            ("numbers for ids", AGAIN),
+            ("has_more is always false", UNDECIDED),
+            ("pages of its own size, no has_more", UNDECIDED),
+            ("the first page is all there is", UNDECIDED),
+            ("the cursor is ignored", UNDECIDED),
+            ("always empty", UNDECIDED),
+        ],
+    )
+    def test_of_the_first_call_of_an_account_is_bought_again_where_the_list_shows_its_end(
+        self, gateway: Any, name: str, state: str
+    ) -> None:
+        odd = gateway(LISTS[name][0])
+        odd.drops = True
+        job = bought(queued(prompt=PROMPT))
+        for number in range(3):
+            pass_time(odd, 40)
+            bought(queued(prompt=f"A heron on the ice, {number}."))
+        for _ in range(4):
+            if fresh(job).state != "unknown":
+                break
+            worked(job)
+            pass_time(odd, 130)
+        assert (fresh(job).state, odd.creates(PROMPT)) == (state, 0)
+
     def test_is_not_proved_by_somebodys_word_alone(self, gateway: Any) -> None:
         odd = gateway(LISTS["always empty"][0])
         ProviderAccount.objects.filter(key="openai_videos").update(trusts_list=True)
