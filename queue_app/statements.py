@@ -1,0 +1,79 @@
+"""
+The statements that every job goes through, kept by the server: parsed and planned once for a connection, not once for a job.
+
+Their SQL stands beside the verb that runs it. It names its columns, never ``*``: a kept plan must not change its columns under a
+migration. They need connections of one's own: behind a pooler that gives each transaction another one they cannot be kept.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from itertools import islice
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from django.db import connection, models
+
+Row = TypeVar("Row", bound=models.Model)
+_VALUE = re.compile(r"%\((\w+)\)s")
+# by the driver's connection, with which the server's plans go: how a statement is known there, "" after its first use
+_known: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
+
+
+class Statement:
+    """
+    SQL with named values, such as ``%(at)s``. Lists, and values whose type nothing else tells, need a cast (``%(ids)s::bigint[]``).
+    """
+
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
+
+    def run(self, **values: Any) -> list[tuple[Any, ...]]:
+        """
+        Run it and give its rows. It is kept from its second use on a connection on: one that serves a request and is closed would
+        pay for keeping and never use it.
+        """
+        connection.ensure_connection()
+        known = _known.setdefault(connection.connection, {})
+        with connection.cursor() as cursor:
+            if known.get(self._name) == "":
+                cursor.execute(f"PREPARE {self._name} AS {self._numbered}")
+                known[self._name] = self._execute
+            cursor.execute(known.setdefault(self._name, "") or self.sql, values)
+            return cursor.fetchall() if cursor.description else []
+
+    @cached_property
+    def _values(self) -> list[str]:
+        return list(dict.fromkeys(_VALUE.findall(self.sql)))
+
+    @cached_property
+    def _numbered(self) -> str:
+        return _VALUE.sub(lambda found: f"${self._values.index(found[1]) + 1}", self.sql)
+
+    @cached_property
+    def _name(self) -> str:
+        return f"gq_{sha256(self.sql.encode()).hexdigest()[:16]}"
+
+    @cached_property
+    def _execute(self) -> str:
+        given = ", ".join(f"%({name})s" for name in self._values)
+        return f"EXECUTE {self._name}" + (f" ({given})" if given else "")
+
+
+statement = lru_cache(maxsize=200)(Statement)  # for SQL that is put together of a few parts
+
+
+def columns(model: type[models.Model], table: str) -> str:
+    """A model's columns, as :func:`read` wants them."""
+    return ", ".join(f"{table}.{field.column}" for field in model._meta.concrete_fields)
+
+
+def read(model: type[Row], values: Iterator[Any]) -> Row:
+    """Make an instance of the next columns of a row, as the ORM would."""
+    fields = model._meta.concrete_fields
+    found = [
+        field.from_db_value(value, None, connection) if value is not None and hasattr(field, "from_db_value") else value
+        for field, value in zip(fields, islice(values, len(fields)), strict=True)
+    ]
+    return model.from_db(connection.alias, [field.attname for field in fields], found)
