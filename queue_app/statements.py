@@ -23,7 +23,8 @@ _known: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 
 class Statement:
     """
-    SQL with named values, such as ``%(at)s``. Lists, and values whose type nothing else tells, need a cast (``%(ids)s::bigint[]``).
+    SQL with named values, such as ``%(at)s``. Lists, and values whose type nothing else tells, need a cast, as in
+    ``%(ids)s::bigint[]``.
     """
 
     def __init__(self, sql: str) -> None:
