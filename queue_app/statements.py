@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from django.db import connection, models
 
 Row = TypeVar("Row", bound=models.Model)
-_VALUE = re.compile(r"%\((\w+)\)s")
+_VALUE = re.compile(r"%\((\w+)\)s(::\w+(?:\[\])?)?")
 # by the driver's connection, with which the server's plans go: how a statement is known there, "" after its first use
 _known: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 
@@ -45,12 +45,15 @@ class Statement:
             return cursor.fetchall() if cursor.description else []
 
     @cached_property
-    def _values(self) -> list[str]:
-        return list(dict.fromkeys(_VALUE.findall(self.sql)))
+    def _values(self) -> dict[str, str]:
+        """The names in their order, each with the first cast that stands behind it: without it a list of nothing has no type."""
+        found = _VALUE.findall(self.sql)
+        return {name: next((cast for other, cast in found if other == name and cast), "") for name, _ in found}
 
     @cached_property
     def _numbered(self) -> str:
-        return _VALUE.sub(lambda found: f"${self._values.index(found[1]) + 1}", self.sql)
+        numbers = {name: number for number, name in enumerate(self._values, start=1)}
+        return _VALUE.sub(lambda found: f"${numbers[found[1]]}{found[2] or ''}", self.sql)
 
     @cached_property
     def _name(self) -> str:
@@ -58,7 +61,7 @@ class Statement:
 
     @cached_property
     def _execute(self) -> str:
-        given = ", ".join(f"%({name})s" for name in self._values)
+        given = ", ".join(f"%({name})s{cast}" for name, cast in self._values.items())
         return f"EXECUTE {self._name}" + (f" ({given})" if given else "")
 
 

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from queue_app.models import Job, LedgerEntry, LedgerTransaction, Reservation, User, Wallet
+from queue_app.statements import Statement
 
 Side = LedgerEntry.Side
 Kind = LedgerTransaction.Kind
@@ -26,10 +27,33 @@ _LEGS = {
     Kind.RELEASE: (Side.RESERVED, Side.AVAILABLE),
     Kind.REFUND: (Side.SPENT, Side.AVAILABLE),
 }
-_SETTLE = """
-    UPDATE queue_app_reservation SET state = %(state)s, settled_at = %(at)s
-     WHERE job_id = ANY(%(jobs)s) AND state = 'held' RETURNING *
-"""
+# One settle key for capture and release: never both (I6). Wallets are locked ids ascending, whatever order they are written in.
+_SETTLE = Statement("""
+    WITH settled AS (
+        UPDATE queue_app_reservation SET state = %(state)s, settled_at = %(at)s
+         WHERE job_id = ANY(%(jobs)s::bigint[]) AND state = 'held'
+        RETURNING id, wallet_id, amount
+    ), booked AS (
+        INSERT INTO queue_app_ledgertransaction (key, kind, wallet_id, reservation_id, at, actor, reason)
+        SELECT 'settle:' || id, %(kind)s::text, wallet_id, id, %(at)s, %(actor)s::text, '' FROM settled ORDER BY id
+        RETURNING id, wallet_id, reservation_id
+    ), entered AS (
+        INSERT INTO queue_app_ledgerentry (transaction_id, wallet_id, side, amount)
+        SELECT booked.id, booked.wallet_id, leg.side, leg.sign * settled.amount
+          FROM booked JOIN settled ON settled.id = booked.reservation_id
+         CROSS JOIN (VALUES (%(gives)s::text, -1), (%(takes)s::text, 1)) AS leg (side, sign)
+    ), locked AS (
+        SELECT id FROM queue_app_wallet WHERE id IN (SELECT wallet_id FROM settled) ORDER BY id FOR NO KEY UPDATE
+    ), moved AS (
+        UPDATE queue_app_wallet wallet
+           SET reserved = wallet.reserved - sums.amount,
+               available = wallet.available + CASE %(takes)s::text WHEN 'available' THEN sums.amount ELSE 0 END
+          FROM locked
+          JOIN (SELECT wallet_id, sum(amount)::bigint AS amount FROM settled GROUP BY 1) sums ON sums.wallet_id = locked.id
+         WHERE wallet.id = locked.id
+    )
+    SELECT count(*) FROM settled
+""")
 _ENTER = """
     INSERT INTO queue_app_ledgerentry (transaction_id, wallet_id, side, amount)
     SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
@@ -92,7 +116,17 @@ def reserve(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     held = Reservation.objects.bulk_create(
         Reservation(job=job, wallet=wallets[job.owner_id], amount=job.tickets, created_at=at) for job in jobs
     )
-    _book(Kind.RESERVE, held, at=at, actor=actor)
+    _write(
+        [
+            (
+                LedgerTransaction(
+                    key=f"reserve:{one.pk}", kind=Kind.RESERVE, wallet_id=one.wallet_id, reservation=one, at=at, actor=actor
+                ),
+                one.amount,
+            )
+            for one in held
+        ]
+    )
 
 
 def capture(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
@@ -167,26 +201,10 @@ def lock(owners: Iterable[int]) -> dict[int, int]:
 
 
 def _settle(kind: LedgerTransaction.Kind, jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
-    settled = {"jobs": [job.pk for job in jobs], "state": str(_SETTLED_BY[kind]), "at": at}
-    held = list(Reservation.objects.raw(_SETTLE, settled))
-    if len(held) != len(jobs):
-        raise RuntimeError(f"{len(jobs)} open jobs hold {len(held)} reservations (I5): {settled['jobs']}")
-    _book(kind, held, at=at, actor=actor)
-
-
-def _book(kind: LedgerTransaction.Kind, reservations: Iterable[Reservation], *, at: datetime, actor: str) -> None:
-    word = "reserve" if kind == Kind.RESERVE else "settle"  # one settle key for capture and release: never both (I6)
-    _write(
-        [
-            (
-                LedgerTransaction(
-                    key=f"{word}:{held.pk}", kind=kind, wallet_id=held.wallet_id, reservation=held, at=at, actor=actor
-                ),
-                held.amount,
-            )
-            for held in reservations
-        ]
-    )
+    ids, (gives, takes) = [job.pk for job in jobs], map(str, _LEGS[kind])
+    ((held,),) = _SETTLE.run(jobs=ids, state=str(_SETTLED_BY[kind]), kind=str(kind), gives=gives, takes=takes, at=at, actor=actor)
+    if held != len(ids):
+        raise RuntimeError(f"{len(ids)} open jobs hold {held} reservations (I5): {ids}")
 
 
 def _write(movements: Sequence[tuple[LedgerTransaction, int]]) -> None:
