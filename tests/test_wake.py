@@ -11,11 +11,11 @@ from queue_app import clock, wake
 
 @pytest.fixture
 def heard(transactional_db):
-    """Give what was sent on the channel since the last look."""
+    """Give what was sent on the channels since the last look."""
     with closing(connection.get_new_connection(connection.get_connection_params())) as ears:
         ears.autocommit = True
         with ears.cursor() as cursor:
-            cursor.execute(f"LISTEN {wake.CHANNEL}")
+            cursor.execute(f"LISTEN {wake.CHANNEL}; LISTEN {wake.DISPATCHER}")
 
             def look() -> list[str]:
                 cursor.execute("SELECT 1")
@@ -35,7 +35,7 @@ class TestWakeUps:
         assert heard() == ["dispatch"]
 
     def test_that_cannot_be_sent_leave_what_was_committed_a_success(self, heard, monkeypatch, caplog):
-        monkeypatch.setattr(wake, "CHANNEL", "c" * 64)  # too long a name for PostgreSQL
+        monkeypatch.setattr(wake, "DISPATCHER", "c" * 64)  # too long a name for PostgreSQL
         with transaction.atomic():
             wake.dispatcher()
         assert "channel name too long" in caplog.text

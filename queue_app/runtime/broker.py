@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 # A task is a wake-up: what a crash of the server loses of the last half second is found by the dispatcher, and what it brings
 # back is void. So nobody waits for the disk; but a caller's own transaction is the caller's to wait for.
-_LAZILY = "FROM set_config('synchronous_commit', 'off', true)"
+# Its NOTIFY may come with it then: one in a transaction that waits for the disk would make all commits of the database queue up.
+_LAZILY = "FROM set_config('synchronous_commit', 'off', true), pg_notify(%s, '')"
 _PUT = "INSERT INTO django_q_ormq (key, payload, lock) SELECT %s, %s, clock_timestamp() {} RETURNING id"
 # now(), not clock_timestamp(): the index is of no use to a condition that could change from row to row. The CTE is computed
 # once; as a plain subquery the planner may run it again and take more rows than asked for.
@@ -62,11 +63,12 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
     def enqueue(self, task: str) -> int:
         """Put a task at the end. Inside a transaction the task and its wake-up leave with the commit."""
         database = connections[Conf.ORM]
+        waits = database.in_atomic_block
         with database.cursor() as cursor:
-            cursor.execute(_PUT.format("" if database.in_atomic_block else _LAZILY), [self.list_key, task])
+            cursor.execute(_PUT.format("" if waits else _LAZILY), [self.list_key, task, *([] if waits else [self._channel])])
             number = int(cursor.fetchone()[0])
-        # a statement of its own: a NOTIFY in a writing transaction makes all commits of the database queue up
-        transaction.on_commit(self._notify, using=Conf.ORM, robust=True)
+        if waits:
+            transaction.on_commit(self._notify, using=Conf.ORM, robust=True)
         return number
 
     def dequeue(self) -> Delivery:

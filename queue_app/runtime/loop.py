@@ -79,7 +79,7 @@ class Dispatcher:
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
-                with closing(Ears(wake.CHANNEL)) as ears:
+                with closing(Ears(wake.DISPATCHER)) as ears:
                     self._lead_or_stand_by(ears)
             except Exception as error:
                 if database.is_gone(error):
