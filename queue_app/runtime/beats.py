@@ -18,10 +18,12 @@ from django_q.signals import post_execute, post_execute_in_worker, post_spawn, p
 from queue_app.models import WorkerProcess
 from queue_app.runtime import canary, kernel
 from queue_app.runtime.lifeline import LINE, Beat
+from queue_app.runtime.queues import Queue
 
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 2
+GIVES_WAY, STORE_NICENESS = {Queue.STORE.cluster, Queue.DELIVER.cluster}, 5  # who frees a slot and fills it again goes before who stores what is already made
 ORPHAN_SECONDS = 25  # calls in flight may end; then an orphaned cluster ends itself
 
 
@@ -69,6 +71,8 @@ def _name_of(pid: int) -> str:
 
 
 def _spawned(**_: Any) -> None:
+    if Conf.CLUSTER_NAME in GIVES_WAY:
+        os.nice(STORE_NICENESS)
     threading.Thread(target=_worker.beat, name="beats", daemon=True).start()
 
 

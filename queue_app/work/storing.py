@@ -24,13 +24,13 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import transaction
-from django.db.models import Max
 
 from queue_app import clock, database, http, lifecycle
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Asset, Attempt, Job, Outcome, ReviewItem, State
 from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteAsset, RemoteRef, TaskState
 from queue_app.rules import backoff
+from queue_app.statements import Statement
 from queue_app.work import accounts, media
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ ORPHAN_AGE = timedelta(hours=24)
 LOOKED_UP_AT_ONCE = 1_000
 TOO_SLOW, NOT_READY = "too_slow", "not_ready"
 NOT_READY_SECONDS = 600  # after the first "completed" it is asked for often: it was promised
+_NEXT_VERSION = Statement("SELECT coalesce(max(version), 0) + 1 FROM queue_app_asset WHERE job_id = %(job)s")
 _ACCOUNT_TROUBLE = (ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.QUOTA)
 
 
@@ -236,9 +237,9 @@ def _complete(lease: Lease, assets: Sequence[Asset], stages: Stages, *, at: date
     job = lifecycle.held_by(lease)
     if job is None:
         return False
-    last = Asset.objects.filter(job=job).aggregate(last=Max("version"))["last"] or 0
+    ((version,),) = _NEXT_VERSION.run(job=job.pk)
     for asset in assets:
-        asset.version = last + 1
+        asset.version = version
     lifecycle.complete(job, assets, at=at, actor="worker", stages=stages.done)
     return True
 
