@@ -29,7 +29,7 @@ from queue_app.statements import Statement
 from queue_app.work import accounts, progress
 
 log = logging.getLogger(__name__)
-_LEASE_ENDS = Statement("SELECT lease_until FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s")
+_LEASE_LEFT = Statement("SELECT lease_until - clock_timestamp() FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s")
 
 
 def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
@@ -105,10 +105,10 @@ def _not_called(lease: Lease, *, at: datetime) -> None:
 def _may_call(lease: Lease) -> bool:
     """
     Whether the lease still holds, for as long as a create call may take: a worker may stand still after `lifecycle.begin`, and a
-    call that it makes later is one that the look-ups have said "none" of. The clock is read last: a pause in between counts too.
+    call that it makes later is one that the look-ups have said "none" of. Lease and clock are read at once, right before the call.
     """
-    found = _LEASE_ENDS.run(id=lease.job_id, fence=lease.fence)
-    return bool(found) and found[0][0] - clock.now() >= timedelta(seconds=settings.TIMES.create_call)
+    found = _LEASE_LEFT.run(id=lease.job_id, fence=lease.fence)
+    return bool(found) and found[0][0] >= timedelta(seconds=settings.TIMES.create_call)
 
 
 def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
