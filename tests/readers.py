@@ -138,7 +138,7 @@ READERS: dict[str, dict[str, str]] = {
     "ModelConcurrencyLimit": {"queue_app.work.room:_ROUTES": "model=model_id", **_LIMIT, **_WHY},
     "ModelRoute": {
         "queue_app.work.room:_ROUTES": "model=model_id active position",
-        "queue_app.work.room:look_up_routes": "account",
+        "queue_app.work.room:Offer.route": "account",
         "queue_app.work.submission:request_for": "endpoint_id",
         **_WHY,
     },

@@ -7,7 +7,7 @@ from typing import Any, Self
 from django.contrib.postgres.indexes import BrinIndex, GinIndex, HashIndex
 from django.contrib.postgres.search import SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import connection, models
+from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import MD5
 
@@ -15,6 +15,7 @@ from queue_app.models.account import User
 from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
 from queue_app.rules import numbers
 from queue_app.rules.words import one_line
+from queue_app.statements import Statement
 
 
 class State(models.TextChoices):
@@ -57,7 +58,7 @@ STATUS_OF_STATE = {state: Status(status) for status, states in STATES_OF_STATUS.
 FOUND_MOST = 10_000  # by a search's look-up in the index
 
 # Every limit counts these rows and no others: jobs that occupy a provider now, and attempts abandoned while theirs may.
-_SLOTS_IN_USE = """
+SLOTS_IN_USE = """
     SELECT job.model_id, job.kind_id, attempt.account_id, job.batch_id, job.owner_id, count(*)
       FROM queue_app_job job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
@@ -67,9 +68,10 @@ _SLOTS_IN_USE = """
     SELECT job.model_id, job.kind_id, attempt.account_id, job.batch_id, job.owner_id, count(*)
       FROM queue_app_attempt attempt
       JOIN queue_app_job job ON job.id = attempt.job_id
-     WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s
+     WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s::timestamptz
      GROUP BY 1, 2, 3, 4, 5
 """
+_SLOTS = Statement(SLOTS_IN_USE)
 SlotRow = tuple[str, str, str, int | None, int, int]
 
 
@@ -171,10 +173,7 @@ def slots_in_use(at: datetime) -> list[SlotRow]:
 
     Under the claim lock this must be a statement of its own, after the lock's: a statement's snapshot is older than its wait.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_SLOTS_IN_USE, {"at": at})
-        rows: list[SlotRow] = cursor.fetchall()
-    return rows
+    return _SLOTS.run(at=at)  # type: ignore[return-value]
 
 
 class Job(models.Model):

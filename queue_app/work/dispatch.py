@@ -19,6 +19,7 @@ from queue_app import database, lifecycle
 from queue_app.lifecycle import Lease, Pick
 from queue_app.models import Job, ModelRoute, QueueSettings, State
 from queue_app.rules import limits
+from queue_app.statements import Statement
 from queue_app.work import room
 from queue_app.work.room import Floor
 
@@ -32,29 +33,31 @@ _HEADS = """
         SELECT job.priority * -1 AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id
           FROM queue_app_job job
          WHERE job.model_id = lane.model_id AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
-           AND job.kind_id <> ALL(%(kinds)s) AND job.owner_id <> ALL(%(users)s)
-           AND (job.batch_id IS NULL OR job.batch_id <> ALL(%(batches)s))
-           AND (job.deadline IS NULL OR job.deadline > %(at)s) {seek}
+           AND job.kind_id <> ALL(%(kinds)s::text[]) AND job.owner_id <> ALL(%(users)s::bigint[])
+           AND (job.batch_id IS NULL OR job.batch_id <> ALL(%(batches)s::bigint[]))
+           AND (job.deadline IS NULL OR job.deadline > %(at)s::timestamptz) {seek}
          ORDER BY job.priority * -1, job.order_key, job.id
-         LIMIT %(page)s
+         LIMIT {page}
      ) head
 """
-_SEEK = "AND (job.priority * -1, job.order_key, job.id) > (%(rank)s, %(order_key)s, %(id)s)"
+_SEEK = "AND (job.priority * -1, job.order_key, job.id) > (%(rank)s::int, %(order_key)s::bigint, %(id)s::bigint)"
+_FIRST_HEADS, _NEXT_HEADS = (Statement(_HEADS.format(seek=seek, page=PAGE)) for seek in ("", _SEEK))
 
-_LOCK = """
-    SELECT job.*, reservation.id AS held_by
+_LOCK = Statement("""
+    SELECT job.id, job.state, job.event_seq, job.fence, job.attempt_number, reservation.id
       FROM queue_app_job job
       JOIN queue_app_reservation reservation ON reservation.job_id = job.id AND reservation.state = 'held'
-     WHERE job.id = ANY(%(ids)s) AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
+     WHERE job.id = ANY(%(ids)s::bigint[]) AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
      ORDER BY job.id FOR UPDATE OF job SKIP LOCKED
-"""
+""")
+_TO_CLAIM = ["id", "state", "event_seq", "fence", "attempt_number"]  # what a claim needs of a job
 
 # asked every second by a dispatcher that has nothing to do: one statement, and only small or partial indexes
-_DUE = """
+_DUE = Statement("""
     SELECT least(
         (SELECT min(not_before) FROM queue_app_job WHERE state = 'queued' AND not_before IS NOT NULL),
         (SELECT min(deadline) FROM queue_app_job WHERE state = 'queued' AND deadline IS NOT NULL),
-        (SELECT min(cooldown_until) FROM queue_app_provideraccount WHERE cooldown_until > %(at)s),
+        (SELECT min(cooldown_until) FROM queue_app_provideraccount WHERE cooldown_until > %(at)s::timestamptz),
         (SELECT min(paused_until) FROM queue_app_provideraccount WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_modelconcurrencylimit WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s)
@@ -64,7 +67,7 @@ _DUE = """
         (SELECT min(due_at) FROM queue_app_outboxmessage WHERE delivered_at IS NULL AND given_up_at IS NULL),
         (SELECT min(greatest(starts_at, lease_until)) FROM queue_app_bulkaction WHERE phase IN ('waiting', 'running'))
     )
-"""
+""")
 
 
 class Due(NamedTuple):
@@ -130,9 +133,7 @@ def wake_due(*, at: datetime) -> int:
 
 def next_due(*, at: datetime) -> Due:
     """What will be due untold: delays, deadlines, ends of pauses and cool-downs; checks, leases, messages, bulk actions."""
-    with connection.cursor() as cursor:
-        cursor.execute(_DUE, {"at": at})
-        return Due(*cursor.fetchone())
+    return Due(*_DUE.run(at=at)[0])
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ class _Choice:
 
 def _locked(ids: set[int]) -> dict[int, tuple[Job, int]]:
     """Lock what is still to be claimed and nobody else has locked; gives each with the number of its held reservation."""
-    return {job.pk: (job, job.held_by) for job in Job.objects.raw(_LOCK, {"ids": list(ids)})} if ids else {}  # type: ignore[attr-defined]
+    rows = _LOCK.run(ids=list(ids)) if ids else []
+    return {pk: (Job.from_db(connection.alias, _TO_CLAIM, (pk, *known)), held_by) for pk, *known, held_by in rows}
 
 
 def _choose(floor: Floor, busy: set[int]) -> list[_Choice]:
@@ -199,12 +201,9 @@ def _heads(floor: Floor, models: list[str], full: dict[str, set[str]], *, after:
         "kinds": list(full["kind"]),
         "users": [int(key) for key in full["user"]],
         "batches": [int(key) for key in full["batch"]],
-        "page": PAGE,
     }
     if after is not None:
         values |= {"rank": after.rank, "order_key": after.order_key, "id": after.id}
-    with connection.cursor() as cursor:
-        cursor.execute(_HEADS.format(seek=_SEEK if after else ""), values)
-        heads = [Head(*row) for row in cursor.fetchall()]
+    heads = [Head(*row) for row in (_NEXT_HEADS if after else _FIRST_HEADS).run(**values)]
     floor.learn({head.batch for head in heads}, {head.owner for head in heads})
     return sorted(heads)

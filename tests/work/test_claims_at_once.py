@@ -149,19 +149,19 @@ def buffers(plan):
 
 
 LANES = ["sora-2", "sora-2-pro", "manim"]
-NOTHING_FULL = {"at": NOON, "models": LANES, "kinds": [], "users": [], "batches": [], "page": dispatch.PAGE}
+NOTHING_FULL = {"at": NOON, "models": LANES, "kinds": [], "users": [], "batches": []}
 SOME_FULL = NOTHING_FULL | {"users": [10**9], "kinds": ["doubt"], "rank": 0, "order_key": 12_000, "id": 12_000}
 
 
 class TestAClaimOfALongQueue:
     def test_probes_each_lane_once_and_counts_what_is_in_flight(self, long_queue):
         for seek, values in (("", NOTHING_FULL), (dispatch._SEEK, SOME_FULL)):
-            plan = explain(long_queue, dispatch._HEADS.format(seek=seek), values)
+            plan = explain(long_queue, dispatch._HEADS.format(seek=seek, page=dispatch.PAGE), values)
             (probe,) = (node for node in nodes(plan) if node.get("Relation Name") == "queue_app_job")
             assert (probe["Index Name"], probe["Actual Loops"], probe["Actual Rows"]) == ("job_lane", len(LANES), dispatch.PAGE)
             most = len(LANES) * (2 * dispatch.PAGE + 10)  # a descent, and an entry and its row for each on the page
             assert buffers(plan) < most, "whatever waits behind or is held before"
 
-        plan = explain(long_queue, job_module._SLOTS_IN_USE, {"at": NOON})
+        plan = explain(long_queue, job_module.SLOTS_IN_USE, {"at": NOON})
         assert "Seq Scan" not in {node["Node Type"] for node in nodes(plan) if node.get("Relation Name") == "queue_app_job"}
         assert buffers(plan) < 30, "what waits and what has ended is not read"
