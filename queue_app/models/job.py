@@ -9,7 +9,7 @@ from django.contrib.postgres.search import SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import MD5
+from django.db.models.functions import MD5, Coalesce
 
 from queue_app.models.account import User
 from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
@@ -55,6 +55,7 @@ STATES_OF_STATUS: dict[str, tuple[State, ...]] = {
 }
 STATUS_OF_STATE = {state: Status(status) for status, states in STATES_OF_STATUS.items() for state in states}
 
+STRETCH = 12  # bits of an order key: a stretch of a lane is 4,096 of them
 FOUND_MOST = 10_000  # by a search's look-up in the index
 
 # Every limit counts these rows and no others: jobs that occupy a provider now, and attempts abandoned while theirs may.
@@ -260,6 +261,29 @@ class Job(models.Model):
                 F("id"),
                 include=["kind", "batch", "owner", "priority", "deadline"],
                 name="job_lane",
+                condition=Q(state="queued", held=False, not_before=None),
+            ),
+            # the lane by what counts under the same limits, for a claim that finds its head blocked: who has which head,
+            models.Index(
+                F("model"),
+                F("kind"),
+                F("owner"),
+                Coalesce("batch", 0, output_field=models.BigIntegerField()),
+                F("priority") * -1,
+                F("order_key"),
+                F("id"),
+                name="job_group",
+                condition=Q(state="queued", held=False, not_before=None),
+            ),
+            # and who is in which stretch of it; equal entries are kept as one
+            models.Index(
+                F("model"),
+                F("priority") * -1,
+                F("order_key").bitrightshift(STRETCH),
+                F("kind"),
+                F("owner"),
+                Coalesce("batch", 0, output_field=models.BigIntegerField()),
+                name="job_stretch",
                 condition=Q(state="queued", held=False, not_before=None),
             ),
             # positions and counts of what waits, held or not, and of one owner's
