@@ -1,8 +1,8 @@
 """
 The claim of the next job with 1,000 and with 1,000,000 queued, for each kind of backlog: the time must not follow it.
 
-One fill serves all. In front stand jobs that are held or delayed, a fifth of all; then come two fifths, all of one user, batch and
-kind and bought at one account, each of which can be brought to its limit; the rest belongs to 1,000 other users.
+One fill serves all. In front stand jobs that are held or delayed, a fifth of all; then come two fifths, all of one user, batch
+and kind, each of which can be brought to its limit; the rest belongs to 1,000 other users.
 """
 
 import statistics
@@ -18,8 +18,8 @@ USERS = ACCOUNTS = 1_000
 FILL = """
     INSERT INTO queue_app_job (
         owner_id, batch_id, kind_id, model_id, prompt, parameters, metadata, priority, priority_reasons, order_key,
-        held, not_before, state, event_seq, attempt_number, fence, lease_taken, leased_by, worker_deaths, store_tries, cancel_reason,
-        error_code, error_message, preview, tickets, usd_estimate, queued_at)
+        held, not_before, state, event_seq, attempt_number, fence, lease_taken, leased_by, worker_deaths, store_tries,
+        cancel_reason, error_code, error_message, preview, tickets, usd_estimate, queued_at)
     SELECT CASE WHEN n <= %(front)s THEN %(owner)s ELSE (%(others)s::bigint[])[1 + n %% %(users)s] END,
         CASE WHEN n <= %(front)s THEN %(batch)s::bigint END, CASE WHEN n <= %(front)s THEN 'doubt' ELSE 'video' END,
         (%(models)s::text[])[1 + n %% %(count)s], 'number ' || n, '{}', '{}', 0, '[]',

@@ -52,9 +52,9 @@ _OWN_IN_USE = _OWN_LIMITS.format(batches="ARRAY(SELECT batch FROM used)", owners
 _FLOOR = Statement(f"""
     WITH used (model, kind, account, batch, owner, slots) AS ({SLOTS_IN_USE})
     SELECT (SELECT json_agg(json_build_array(model, kind, account, batch, owner, slots)) FROM used),
-           (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i)) FROM ({_LIMITS}) AS row (a, b, c, d, e, f, g, h, i)),
-           (SELECT json_agg(json_build_array(a, b, c, d, e)) FROM ({_OWN_IN_USE}) AS row (a, b, c, d, e)),
-           (SELECT json_agg(json_build_array(a, b, c, d, e, f, g)) FROM ({_ROUTES}) AS row (a, b, c, d, e, f, g))
+           (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i)) FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i)),
+           (SELECT json_agg(json_build_array(a, b, c, d, e)) FROM ({_OWN_IN_USE}) AS found (a, b, c, d, e)),
+           (SELECT json_agg(json_build_array(a, b, c, d, e, f, g)) FROM ({_ROUTES}) AS found (a, b, c, d, e, f, g))
 """)  # noqa: S608 - no value in it
 
 
