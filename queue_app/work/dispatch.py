@@ -107,8 +107,10 @@ _OF_STRETCH = Statement(f"""
       LEFT JOIN LATERAL (
         SELECT {_HEAD} {_LANE} AND job.model_id = %(model)s::text
            AND ({_PLACE}) > (%(rank)s::int, %(order_key)s::bigint, %(id)s::bigint)
-           AND ({_PLACE}) >= (found.rank, found.order_key >> {STRETCH} << {STRETCH}, 0)
-           AND ({_PLACE}) < (found.rank, ((found.order_key >> {STRETCH}) + 1) << {STRETCH}, 0)
+           AND job.priority * -1 = found.rank
+           AND job.order_key >= greatest(found.order_key >> {STRETCH} << {STRETCH},
+                                         CASE WHEN found.rank = %(rank)s::int THEN %(order_key)s::bigint END)
+           AND job.order_key < (found.order_key >> {STRETCH}) + 1 << {STRETCH}
            AND {_MAY_GO.replace("found.", "job.")}
          ORDER BY {_PLACE} LIMIT {PAGE}
       ) head ON true

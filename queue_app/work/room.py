@@ -142,6 +142,7 @@ class Floor:
     offers: dict[str, list[Offer]]
     _known: set[Key] = field(default_factory=set)
     _routes: dict[int, ModelRoute | None] = field(default_factory=dict)
+    _passed: dict[str, int] = field(default_factory=dict)  # how many of a model's offers are not open
 
     @property
     def routes(self) -> dict[str, list[ModelRoute]]:
@@ -159,8 +160,12 @@ class Floor:
         """The first route of a model whose account, and the model itself, have room."""
         if not self.room.is_open(("model", model)):
             return None
-        open_ones = (offer for offer in self.offers.get(model, ()) if self.room.is_open(("account", offer.account)))
-        return next((route for offer in open_ones if (route := self._route(offer))), None)
+        offers = self.offers.get(model, [])
+        for number in range(self._passed.get(model, 0), len(offers)):
+            if self.room.is_open(("account", offers[number].account)) and (route := self._route(offers[number])):
+                return route
+            self._passed[model] = number + 1  # places are only taken: what is full stays so
+        return None
 
     def learn(self, batches: Iterable[int | None], owners: Iterable[int]) -> None:
         """Load the limits and pauses of these batches and users, each once."""
