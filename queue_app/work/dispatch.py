@@ -118,13 +118,13 @@ _OF_STRETCH = Statement(f"""
 """)  # noqa: S608 - no value in it
 
 _LOCK = Statement("""
-    SELECT job.id, job.state, job.event_seq, job.fence, job.attempt_number, reservation.id
+    SELECT job.id, job.state, job.event_seq, job.attempt_number, job.fence, reservation.id
       FROM queue_app_job job
       JOIN queue_app_reservation reservation ON reservation.job_id = job.id AND reservation.state = 'held'
      WHERE job.id = ANY(%(ids)s::bigint[]) AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
      ORDER BY job.id FOR UPDATE OF job SKIP LOCKED
 """)
-_TO_CLAIM = ["id", "state", "event_seq", "fence", "attempt_number"]  # what a claim needs of a job
+_TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence"]  # what a claim needs of a job, in the order of its model
 
 # asked every second by a dispatcher that has nothing to do: one statement, and only small or partial indexes
 _DUE = Statement("""
