@@ -33,7 +33,10 @@ HOLD = """
     SELECT id, %(wallet)s, 1, 'held', clock_timestamp() FROM queue_app_job job
      WHERE NOT EXISTS (SELECT 1 FROM queue_app_reservation r WHERE r.job_id = job.id)
 """
-END = "UPDATE queue_app_job SET state = 'completed', ended_at = clock_timestamp() WHERE state = 'submitting'"
+PUT_BACK = """
+    DELETE FROM queue_app_attempt;
+    UPDATE queue_app_job SET state = 'queued', attempt_number = 0, lease_until = NULL WHERE state = 'submitting'
+"""
 
 
 def fill(jobs: int, *, blocked: bool = False) -> None:
@@ -104,7 +107,7 @@ def open_wide() -> None:
     """Nothing is full, and one of the jobs in front runs."""
     from queue_app.models import Batch, Kind, ModelRoute, ProviderAccount, User
 
-    past_the_triggers(END)
+    past_the_triggers(PUT_BACK)
     User.objects.filter(username="bench").update(max_concurrent=None)
     Batch.objects.update(max_concurrent=None)
     Kind.objects.update(max_concurrent=None)

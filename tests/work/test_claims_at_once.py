@@ -143,6 +143,8 @@ def long_queue(db):
         values = {"like": running.pk, "owner": running.owner_id, "batch": running.batch_id, "others": owners}
         cursor.execute(LONG_QUEUE, values | {"count": others, "jobs": jobs, "later": LATER})
         cursor.execute(HOLD)
+        for table in ("job", "attempt", "reservation"):  # without what was written before and taken back
+            cursor.execute(f"REINDEX TABLE queue_app_{table}")
         cursor.execute("ANALYZE queue_app_job")
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")  # a short one is not read whole
         return running
@@ -151,8 +153,6 @@ def long_queue(db):
     with connection.cursor() as cursor:
         before = transaction.savepoint()
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for table in ("job", "attempt", "reservation"):  # without what the tests before this one wrote and took back
-            cursor.execute(f"REINDEX TABLE queue_app_{table}")
         for table in ("job", "reservation", "wallet"):
             cursor.execute(f"ALTER TABLE queue_app_{table} DISABLE TRIGGER USER")
         yield fill
