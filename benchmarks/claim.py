@@ -134,7 +134,8 @@ def measure() -> dict[str, float]:
     return medians
 
 
-def main() -> None:
+def prepare() -> None:
+    """Three models open, at two accounts; users, and accounts for the last backlog."""
     from django.contrib.auth.hashers import make_password
 
     from queue_app import clock
@@ -156,6 +157,10 @@ def main() -> None:
     password = make_password(None)
     User.objects.bulk_create(User(username=f"other{n}", password=password) for n in range(USERS))
     Batch.objects.create(owner=User.objects.create_user("bench"), created_at=clock.now())
+
+
+def main() -> None:
+    prepare()
     fill(FEW, blocked=True)
     few = measure()
     fill(MANY - FEW, blocked=True)

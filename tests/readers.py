@@ -109,7 +109,7 @@ READERS: dict[str, dict[str, str]] = {
     # --- the admin --------------------------------------------------------------------------------------------------
     "QueueSettings": {
         "queue_app.work.room:queue_limit": "max_concurrent peak_hours peak_factor",
-        "queue_app.work.room:Floor.learn": "user_max_concurrent",
+        "queue_app.work.room:Floor._learn": "user_max_concurrent",
         "campaigns.plan:Reader._level": "bulk_priority",
         "queue_app.work.room:_closed": "paused paused_reason paused_until",
         **_WHY,

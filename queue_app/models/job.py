@@ -174,7 +174,7 @@ def slots_in_use(at: datetime) -> list[SlotRow]:
 
     Under the claim lock this must be a statement of its own, after the lock's: a statement's snapshot is older than its wait.
     """
-    return _SLOTS.run(at=at)  # type: ignore[return-value]
+    return _SLOTS.run(at=at)
 
 
 class Job(models.Model):

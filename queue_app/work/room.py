@@ -128,8 +128,8 @@ class LimitRow(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[Any]) -> "LimitRow":
         """A row of :data:`_FLOOR`, which gives times as text."""
-        *known, until, cooldown, by, since = values
-        return cls(*known, _time(until), _time(cooldown), by, _time(since))
+        limit, key, cap, paused, reason, until, cooldown, by, since = values
+        return cls(limit, key, cap, paused, reason, _time(until), _time(cooldown), by, _time(since))
 
 
 @dataclass
