@@ -99,8 +99,22 @@ def backlogs() -> dict[str, tuple[Callable[[], Any], bool]]:
         "a kind at its limit": (lambda: Kind.objects.filter(pk="doubt").update(max_concurrent=1), True),
         "an account at its limit": (lambda: instant.update(max_concurrent=1), False),
         "held and delayed jobs first": (lambda: None, False),
-        f"{ACCOUNTS:,} accounts": (lambda: ModelRoute.objects.filter(position=1).update(active=True), False),
+        f"{ACCOUNTS:,} accounts": (add_accounts, False),
     }
+
+
+def add_accounts() -> None:
+    """The open models can be bought at many more accounts, each with a limit."""
+    from queue_app.models import ModelRoute, ProviderAccount
+
+    models = list(ModelRoute.objects.filter(account__in=("instant", "elsewhere")).values_list("model", flat=True))
+    accounts = [ProviderAccount(key=f"account-{n}", adapter="instant", max_concurrent=4) for n in range(ACCOUNTS)]
+    ProviderAccount.objects.bulk_create(accounts)
+    ModelRoute.objects.bulk_create(
+        ModelRoute(model_id=models[n % len(models)], account=account, endpoint_id="instant", position=1)
+        for n, account in enumerate(accounts)
+    )
+    ProviderAccount.objects.filter(pk="instant").update(max_concurrent=1)
 
 
 def open_wide() -> None:
@@ -112,7 +126,8 @@ def open_wide() -> None:
     Batch.objects.update(max_concurrent=None)
     Kind.objects.update(max_concurrent=None)
     ProviderAccount.objects.filter(pk="instant").update(max_concurrent=None)
-    ModelRoute.objects.filter(position=1).update(active=False)
+    ModelRoute.objects.filter(position=1).delete()
+    ProviderAccount.objects.filter(pk__startswith="account-").delete()
     milliseconds(1)
 
 
@@ -144,14 +159,9 @@ def prepare() -> None:
     stand.buy_instantly(limit=50)
     open_ones = list(GenerationModel.objects.order_by("key").values_list("key", flat=True)[:3])
     ModelRoute.objects.filter(model__in=open_ones).delete()
-    accounts = [ProviderAccount(key=f"account-{n}", adapter="instant", max_concurrent=4) for n in range(ACCOUNTS)]
-    ProviderAccount.objects.bulk_create([*accounts, ProviderAccount(key="elsewhere", adapter="instant")])
+    ProviderAccount.objects.create(key="elsewhere", adapter="instant")
     for model, account in zip(open_ones, ("instant", "instant", "elsewhere"), strict=True):
         ModelRoute.objects.create(model_id=model, account_id=account, endpoint_id="instant")
-    ModelRoute.objects.bulk_create(
-        ModelRoute(model_id=open_ones[n % 3], account=account, endpoint_id="instant", position=1)
-        for n, account in enumerate(accounts)
-    )
     ModelConcurrencyLimit.objects.exclude(model__in=open_ones).update(paused=True, paused_reason="full")
     ModelConcurrencyLimit.objects.filter(model__in=open_ones).update(max_concurrent=50)
     password = make_password(None)

@@ -240,6 +240,7 @@ class _Lanes:
         self.floor = floor
         self.passed = set(busy)  # jobs that are not to be looked at, or not any more
         self._taken: Counter[str] = Counter()  # by model
+        self._ahead: list[Head] = []  # all that were read
 
     def choose(self) -> list[_Choice]:
         """Walk the open lanes in dispatch order and take what passes every limit."""
@@ -247,7 +248,10 @@ class _Lanes:
         if not self.floor.room.is_open(limits.QUEUE) or not self.floor.open_models:
             return choices
         for head in self._in_dispatch_order():
-            if head.id not in self.passed and (route := self._route_for(head)):
+            if head.id in self.passed:
+                continue
+            self._learn(head)
+            if route := self._route_for(head):
                 choices.append(_Choice(head, route, self.floor.room.take(_keys_of(head, route))))
                 self.passed.add(head.id)
                 self._taken[head.model] += 1
@@ -341,8 +345,14 @@ class _Lanes:
 
     def _heads(self, rows: Iterable[Sequence[Any]]) -> list[Head]:
         heads = sorted(Head(*row) for row in rows)
-        self.floor.learn({head.batch for head in heads}, {head.owner for head in heads})
+        self._ahead += heads
         return heads
+
+    def _learn(self, head: Head) -> None:
+        """Load the limits of its batch and user, if they are not known yet: with those of the next heads."""
+        if not self.floor.knows(head.batch, head.owner):
+            soon = heapq.nsmallest(PAGE, (one for one in self._ahead if one >= head))
+            self.floor.learn({one.batch for one in soon}, {one.owner for one in soon})
 
 
 def _keys_of(head: Head, route: ModelRoute) -> list[limits.Key]:

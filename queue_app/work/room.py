@@ -167,6 +167,10 @@ class Floor:
             self._passed[model] = number + 1  # places are only taken: what is full stays so
         return None
 
+    def knows(self, batch: int | None, owner: int) -> bool:
+        """Whether the limits of a batch and a user are loaded."""
+        return ("user", str(owner)) in self._known and (batch is None or ("batch", str(batch)) in self._known)
+
     def learn(self, batches: Iterable[int | None], owners: Iterable[int]) -> None:
         """Load the limits and pauses of these batches and users, each once."""
         new_batches = {pk for pk in batches if pk is not None and ("batch", str(pk)) not in self._known}
@@ -216,8 +220,13 @@ def load(*, at: datetime, policy: QueueSettings) -> Floor:
         offers.setdefault(offer.model, []).append(offer)
     floor = Floor(at=at, policy=policy, room=Room(used=limits.count(slots or ())), offers=offers)
     floor._set(limits.QUEUE, queue_limit(policy, at=at), _closed(policy, at))
-    for row in map(LimitRow.of, rows or ()):
-        floor._set((row.limit, row.key), account_limit(row, at=at), _row_closed(row, at))
+    for values in rows or ():
+        limit, key, cap, paused, _, _, cooldown, lowered_by, _ = values
+        if paused or cooldown or lowered_by:
+            row = LimitRow.of(values)
+            floor._set((limit, key), account_limit(row, at=at), _row_closed(row, at))
+        else:
+            floor._set((limit, key), cap, None)
     floor._learn(own or ())
     return floor
 
