@@ -89,7 +89,7 @@ def milliseconds(rounds: int = ROUNDS) -> list[float]:
 
 def backlogs() -> dict[str, tuple[Callable[[], Any], bool]]:
     """How each is made of the one fill, and whether the jobs in front wait because of it."""
-    from queue_app.models import Batch, Kind, ModelRoute, ProviderAccount, User
+    from queue_app.models import Batch, Kind, ProviderAccount, User
 
     instant = ProviderAccount.objects.filter(pk="instant")
     return {

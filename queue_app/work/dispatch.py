@@ -27,7 +27,7 @@ from queue_app.work import room
 from queue_app.work.room import Floor
 
 PAGE = 20  # candidates read from a lane at a time
-GROUPS = 64  # of a lane that are told apart
+GROUPS = 32  # of a lane that are told apart
 LOCK_SECONDS = 1.0  # that a claim waits for a lock; claims themselves hold theirs for milliseconds
 
 _HEAD = "job.priority * -1 AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id"
