@@ -55,7 +55,7 @@ STATES_OF_STATUS: dict[str, tuple[State, ...]] = {
 }
 STATUS_OF_STATE = {state: Status(status) for status, states in STATES_OF_STATUS.items() for state in states}
 
-STRETCH = 14  # bits of an order key: a stretch of a lane is 16,384 of them
+STRETCH = 12  # bits of an order key: a stretch of a lane is 4,096 of them
 FOUND_MOST = 10_000  # by a search's look-up in the index
 
 # Every limit counts these rows and no others: jobs that occupy a provider now, and attempts abandoned while theirs may.
