@@ -13,6 +13,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db import OperationalError, connection, transaction
@@ -82,30 +84,34 @@ _OF_GROUP = Statement(f"""
      ORDER BY {_GROUP}, {_PLACE} LIMIT {PAGE}
 """)
 
-# the next stretch of a lane in which there is a job that may go, and a page of such jobs: one probe for each stretch before it,
+# of each lane the next stretch in which there is a job that may go, and a page of such jobs: one probe for each stretch before it,
 # and one for each that is full in them
+_PLACE_OF_STRETCH = f"job.priority * -1, job.order_key >> {STRETCH}"
 _MAY_GO = """
            found.kind_id <> ALL(%(kinds)s::text[]) AND found.owner_id <> ALL(%(users)s::bigint[])
        AND coalesce(found.batch_id, 0) <> ALL(%(batches)s::bigint[])"""
 _OF_STRETCH = Statement(f"""
     WITH RECURSIVE found AS (
-        (SELECT {_HEAD} {_LANE} AND job.model_id = %(model)s::text
-            AND (job.priority * -1, job.order_key >> {STRETCH}) >= (%(from_rank)s::int, %(stretch)s::bigint)
-          ORDER BY job.priority * -1, job.order_key >> {STRETCH}, {_GROUP} LIMIT 1)
+        SELECT head.* FROM unnest(%(models)s::text[]) AS lane (model_id)
+         CROSS JOIN LATERAL (
+            SELECT {_HEAD} {_LANE} AND job.model_id = lane.model_id
+               AND ({_PLACE_OF_STRETCH}) >= (%(from_rank)s::int, %(stretch)s::bigint)
+             ORDER BY {_PLACE_OF_STRETCH}, {_GROUP} LIMIT 1
+         ) head
          UNION ALL
         SELECT head.* FROM found
          CROSS JOIN LATERAL (
-            SELECT {_HEAD} {_LANE} AND job.model_id = %(model)s::text
-               AND (job.priority * -1, job.order_key >> {STRETCH}, {_GROUP})
-                 > (found.rank, found.order_key >> {STRETCH}, {_NEXT_GROUP[1:]}
-             ORDER BY job.priority * -1, job.order_key >> {STRETCH}, {_GROUP} LIMIT 1
+            SELECT {_HEAD} {_LANE} AND job.model_id = found.model_id
+               AND ({_PLACE_OF_STRETCH}, {_GROUP}) > (found.rank, found.order_key >> {STRETCH}, {_NEXT_GROUP[1:]}
+             ORDER BY {_PLACE_OF_STRETCH}, {_GROUP} LIMIT 1
          ) head
          WHERE NOT ({_MAY_GO})
     )
-    SELECT found.rank, found.order_key >> {STRETCH}, head.*
+    SELECT found.model_id, found.rank, found.order_key >> {STRETCH}, head.rank, head.order_key, head.id, head.model_id,
+           head.kind_id, head.batch_id, head.owner_id
       FROM found
       LEFT JOIN LATERAL (
-        SELECT {_HEAD} {_LANE} AND job.model_id = %(model)s::text
+        SELECT {_HEAD} {_LANE} AND job.model_id = found.model_id
            AND ({_PLACE}) > (%(rank)s::int, %(order_key)s::bigint, %(id)s::bigint)
            AND job.priority * -1 = found.rank
            AND job.order_key >= greatest(found.order_key >> {STRETCH} << {STRETCH},
@@ -173,6 +179,17 @@ class Head(NamedTuple):
 
 
 _START = Head(1 - 2**31, 1 - 2**63, 0, "", "", None, 0)  # before all places
+
+
+_FIRST = _START.order_key >> STRETCH
+
+
+class _Stretch(NamedTuple):
+    """A stretch of a lane, and a page of the jobs in it that may go."""
+
+    rank: int
+    number: int
+    page: list[Head]
 
 
 class ClaimsLocked(Exception):
@@ -296,12 +313,12 @@ class _Lanes:
         heads: dict[str, list[Head]] = {model: [] for model in models}
         for head in self._heads(found):
             heads[head.model].append(head)
-        return {
-            model: heapq.merge(*(self._group(head) for head in some if self._route_for(head)))
-            if len(some) < GROUPS
-            else self._stretches(model)
-            for model, some in heads.items()
-        }
+        in_groups = [model for model, some in heads.items() if len(some) < GROUPS]
+        by_stretch = self._next_stretch([model for model in models if model not in in_groups], _START.rank, _FIRST, _START)
+        lanes = {model: self._stretches(model, found) for model, found in by_stretch.items()}
+        for model in in_groups:
+            lanes[model] = heapq.merge(*(self._group(head) for head in heads[model] if self._route_for(head)))
+        return lanes
 
     def _group(self, head: Head) -> Iterator[Head]:
         page = [head]
@@ -314,22 +331,30 @@ class _Lanes:
             read = self._heads(_OF_GROUP.run(at=self.floor.at, model=last.model, **at_it, **_place_of(last)))
             page = [one for one in read if one.group == head.group]
 
-    def _stretches(self, model: str) -> Iterator[Head]:
-        rank, stretch, last = _START.rank, _START.order_key >> STRETCH, _START
-        while True:
-            full, at_it = self._full(), {"from_rank": rank, "stretch": stretch}
-            full_ones = {"kinds": full["kind"], "users": full["user"], "batches": full["batch"]}
-            found = _OF_STRETCH.run(at=self.floor.at, model=model, **at_it, **full_ones, **_place_of(last))
-            if not found:
-                return
-            page = self._heads(row for _, _, *row in found if row[0] is not None)
-            for last in page:
+    def _stretches(self, model: str, found: "_Stretch | None") -> Iterator[Head]:
+        last = _START
+        while found:
+            for last in found.page:
                 yield last
                 if not self.floor.route_for(model):
                     return
-            rank, stretch = found[0][:2]
-            if len(page) < PAGE:
-                stretch += 1
+            after = found.number if len(found.page) == PAGE else found.number + 1
+            found = self._next_stretch([model], found.rank, after, last)[model]
+
+    def _next_stretch(self, models: list[str], rank: int, number: int, last: Head) -> dict[str, "_Stretch | None"]:
+        """Of each lane, the next jobs that may go from this stretch on and behind ``last``."""
+        stretches: dict[str, _Stretch | None] = dict.fromkeys(models)
+        if not models:
+            return stretches
+        full = self._full()
+        at_it = {"from_rank": rank, "stretch": number, **_place_of(last)}
+        full_ones = {"kinds": full["kind"], "users": full["user"], "batches": full["batch"]}
+        found = _OF_STRETCH.run(at=self.floor.at, models=models, **at_it, **full_ones)
+        for model, rows in groupby(sorted(found, key=itemgetter(0)), key=itemgetter(0)):
+            (_, first_rank, first_number, *_), *_ = listed = list(rows)
+            page = self._heads(row for _, _, _, *row in listed if row[0] is not None)
+            stretches[model] = _Stretch(first_rank, first_number, page)
+        return stretches
 
     def _may_go(self, head: Head) -> bool:
         return head.id not in self.passed and self._route_for(head) is not None
