@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.templatetags.admin_list import result_headers
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -20,7 +21,7 @@ from django.utils.safestring import SafeString
 from queue_app import clock
 from queue_app.admin import addresses, display, filters, job_page, live
 from queue_app.admin import bulk as bulk_pages
-from queue_app.admin.base import DressedList, ReadOnlyAdmin
+from queue_app.admin.base import DressedList, FoundPaginator, ReadOnlyAdmin
 from queue_app.insight import counts, waiting
 from queue_app.models import BulkAction, Job, ReviewItem, State, User
 from queue_app.rules import numbers
@@ -124,6 +125,12 @@ class JobAdmin(ReadOnlyAdmin):
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         words = search_term.strip()
         return (queryset.search(words) if words else queryset), False
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> Any:
+        words = request.GET.get(SEARCH_VAR, "").strip()
+        if words:
+            return FoundPaginator(queryset, *args, words=words, **options)
+        return super().get_paginator(request, queryset, *args, **options)
 
     def dress(self, rows: list[Job]) -> None:
         at = clock.now()

@@ -13,7 +13,7 @@ from queue_app import clock, tickets
 from queue_app.api import answers, errors, reading, serializers, shapes
 from queue_app.api.authentication import VIA, actor, caller, operates
 from queue_app.api.idempotency import Made, once
-from queue_app.api.views import Pages, View, call, page_of
+from queue_app.api.views import FoundPages, Pages, View, call, page_of
 from queue_app.lifecycle import Verdict
 from queue_app.models import Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
@@ -57,11 +57,9 @@ class Jobs(Submits):
         for name, value in self.query.items():
             if name == "status":
                 found = found.with_status(*value)
-            elif name == "search":
-                found = found.search(value)
             elif name in NARROWED_BY:
                 found = found.filter(**{NARROWED_BY[name]: value})
-        pages = Pages("-id")
+        pages = FoundPages(self.query["search"]) if "search" in self.query else Pages("-id")
         rows = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(answers.jobs(rows, request, at=clock.now()))
 
