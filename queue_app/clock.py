@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import DateTimeField, Func
 
 from queue_app import database
 
@@ -23,3 +24,10 @@ def read(cursor: Any) -> datetime:
     cursor.execute("SELECT clock_timestamp()")
     moment: datetime = cursor.fetchone()[0]
     return moment
+
+
+class ReadAt(Func):
+    """The same beside the rows of a query, which saves a statement."""
+
+    function = "clock_timestamp"
+    output_field = DateTimeField()

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
@@ -12,6 +11,7 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
+from queue_app import clock
 from queue_app.api import shapes
 from queue_app.insight import stages as staging
 from queue_app.insight import waiting
@@ -36,13 +36,13 @@ _TICKETS = """
 """
 
 
-def jobs(rows: Sequence[Job], request: Request, *, at: datetime) -> list[dict[str, Any]]:
-    """Jobs in full, as `shapes.JobOut` has them."""
-    return [shapes.render(shapes.JobOut, facts) for facts in _facts(rows, request, at=at)]
+def jobs(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
+    """Jobs in full, as `shapes.JobOut` has them; the rows are `visible`."""
+    return [shapes.render(shapes.JobOut, facts) for facts in _facts(rows, request)]
 
 
-def job(row: Job, request: Request, *, at: datetime) -> dict[str, Any]:
-    return jobs([row], request, at=at)[0]
+def job(row: Job, request: Request) -> dict[str, Any]:
+    return jobs([row], request)[0]
 
 
 def line_facts(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
@@ -52,8 +52,8 @@ def line_facts(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
 
 
 def visible(rows: JobQuerySet) -> JobQuerySet:
-    """With what every answer needs of the job's neighbours."""
-    return rows.select_related("model", "owner")
+    """With what every answer needs beside the job's own row: its owner's name, and the time."""
+    return rows.select_related("owner").annotate(read_at=clock.ReadAt())
 
 
 def tickets(rows: Iterable[Job]) -> dict[int, dict[str, int]]:
@@ -80,12 +80,14 @@ def dollars(amount: Decimal) -> str:
     return f"{whole}.{part.ljust(2, '0')}"
 
 
-def _facts(rows: Sequence[Job], request: Request, *, at: datetime) -> list[dict[str, Any]]:
+def _facts(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
+    if not rows:
+        return []
     claimed = [row for row in rows if row.attempt_number]  # before its first claim a job has no attempt, no file, no charge
     tries = _by_job(Attempt.objects.filter(step="main").order_by("number"), claimed)
     events = _by_job(JobEvent.objects.order_by("seq"), claimed)
     files = _by_job(Asset.objects.order_by("version", "created_at", "kind"), claimed)
-    outlook, money = waiting.outlook(rows, at=at), tickets(claimed)
+    outlook, money = waiting.outlook(rows, at=max(row.read_at for row in rows)), tickets(claimed)  # type: ignore[attr-defined]
     beyond = _beyond_stopping(claimed)
     return [
         _job(row, outlook, events[row.pk], money.get(row.pk) or _untouched(row), beyond, request)

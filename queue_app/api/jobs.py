@@ -61,7 +61,7 @@ class Jobs(Submits):
                 found = found.filter(**{NARROWED_BY[name]: value})
         pages = FoundPages(self.query["search"]) if "search" in self.query else Pages("-id")
         rows = pages.paginate_queryset(found, request, view=self) or []
-        return pages.get_paginated_response(answers.jobs(rows, request, at=clock.now()))
+        return pages.get_paginated_response(answers.jobs(rows, request))
 
     @call(
         "jobs_create",
@@ -93,7 +93,7 @@ class JobDetail(View):
     def get(self, request: Request, pk: int) -> Response:
         """One job in full: where it is, why it waits, what it cost, what came of it."""
         job = get_object_or_404(answers.visible(Job.objects.of(caller(request))), pk=pk)
-        return Response(answers.job(job, request, at=clock.now()))
+        return Response(answers.job(job, request))
 
 
 class JobEvents(View):
@@ -176,7 +176,7 @@ def jobs_to_change(request: Request) -> JobQuerySet:
 
 
 def _job(pk: int, request: Request) -> dict[str, Any]:
-    return answers.job(answers.visible(Job.objects.all()).get(pk=pk), request, at=clock.now())
+    return answers.job(answers.visible(Job.objects.all()).get(pk=pk), request)
 
 
 def _priced(job: Job) -> dict[str, Any]:

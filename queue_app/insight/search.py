@@ -5,10 +5,12 @@ What is rare is looked up and sorted at once. What is frequent is asked for bloc
 holds each job's block beside its words, so a block without them costs a few pages of the index and none of the table.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import BooleanField, Q
-from django.db.models.expressions import RawSQL
+from django.db.models import BooleanField, Func, Q
 
 from queue_app.models.job import BLOCK, WORDS, JobQuerySet
 from queue_app.rules import numbers
@@ -25,13 +27,15 @@ _WALK = """
      WHERE ({there}) IS NOT NULL
      LIMIT %s OFFSET %s
 """
-_NEWEST, _OLDEST = (f"(SELECT {end}(id) FROM queue_app_job)" for end in ("max", "min"))
-_IN_BLOCK = Q(
-    RawSQL(
-        f"queue_app_job.id BETWEEN walk.block * {BLOCK} AND walk.block * {BLOCK} + {BLOCK - 1}", [], output_field=BooleanField()
-    )
-)
-_OF_BLOCK = Q(RawSQL(f"ARRAY[queue_app_job.id / {BLOCK}] @> ARRAY[walk.block]", [], output_field=BooleanField()))  # as indexed
+_NEWEST, _OLDEST = "(SELECT max(id) FROM queue_app_job)", "(SELECT min(id) FROM queue_app_job)"
+
+
+def _holds(sql: str) -> Q:
+    return Q(Func(template=sql, output_field=BooleanField()))
+
+
+_IN_BLOCK = _holds(f"queue_app_job.id BETWEEN walk.block * {BLOCK} AND walk.block * {BLOCK} + {BLOCK - 1}")
+_OF_BLOCK = _holds(f"ARRAY[queue_app_job.id / {BLOCK}] @> ARRAY[walk.block]")  # as the index says it
 
 
 def first(
@@ -42,23 +46,44 @@ def first(
 
     :param beyond: an id; only those that follow it in this order.
     """
-    if beyond is not None:
-        jobs = jobs.filter(pk__gt=beyond) if rising else jobs.filter(pk__lt=beyond)
-    order = "" if rising else "DESC"
     try:
-        found, values = jobs.search(words).order_by().values_list("id").query.sql_with_params()
+        sql, values = statement(jobs, words, most, skip=skip, beyond=beyond, rising=rising)
     except EmptyResultSet:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT JSON) {found}", values)
-        if cursor.fetchone()[0][0]["Plan"]["Plan Rows"] <= RARE:
-            cursor.execute(_ALL.format(found=found, order=order), [*values, most, skip])
-        else:
-            matching, values = _matching(jobs, words).order_by().values_list("id").query.sql_with_params()
-            there, there_values = jobs.filter(_IN_BLOCK).order_by("id").values_list("id")[:1].query.sql_with_params()
-            sql = _WALK.format(blocks=_blocks(beyond, rising=rising), found=matching, there=there, order=order)
-            cursor.execute(sql, [*values, skip + most, *there_values, most, skip])
+        cursor.execute(sql, values)
         return [pk for (pk,) in cursor.fetchall()]
+
+
+def statement(
+    jobs: JobQuerySet, words: str, most: int, *, skip: int = 0, beyond: int | None = None, rising: bool = False
+) -> tuple[str, list[Any]]:
+    """
+    What `first` asks, with its values.
+
+    :raises EmptyResultSet: these jobs are none, whatever their words.
+    """
+    if beyond is not None:
+        jobs = jobs.filter(pk__gt=beyond) if rising else jobs.filter(pk__lt=beyond)
+    order = "" if rising else "DESC"
+    found, values = _sql(jobs.search(words).order_by())
+    if _estimate(found, values) <= RARE:
+        return _ALL.format(found=found, order=order), [*values, most, skip]
+    found, values = _sql(_matching(jobs, words).order_by())
+    there, there_values = _sql(jobs.filter(_IN_BLOCK).order_by("id")[:1])
+    sql = _WALK.format(blocks=_blocks(beyond, rising=rising), found=found, there=there, order=order)
+    return sql, [*values, skip + most, *there_values, most, skip]
+
+
+def _sql(jobs: JobQuerySet) -> tuple[str, Sequence[Any]]:
+    return jobs.values_list("id").query.sql_with_params()
+
+
+def _estimate(sql: str, values: Sequence[Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", values)
+        plan: list[dict[str, Any]] = cursor.fetchone()[0]
+    return int(plan[0]["Plan"]["Plan Rows"])
 
 
 def _matching(jobs: JobQuerySet, words: str) -> JobQuerySet:
