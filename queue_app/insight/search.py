@@ -15,7 +15,8 @@ from django.db.models import BooleanField, Func, Q
 from queue_app.models.job import BLOCK, WORDS, JobQuerySet
 from queue_app.rules import numbers
 
-RARE = 50_000  # jobs by the planner's estimate, which is half a percent for a word that it does not know
+# up to so many jobs by the planner's estimate are rare; of a word that it does not know it believes that half a percent have it
+RARE, UNKNOWN = 10_000, 0.0051
 
 # OFFSET 0: the planner must not walk the jobs in order, reading every prompt
 _ALL = "SELECT id FROM ({found} OFFSET 0) found ORDER BY id {order} LIMIT %s OFFSET %s"
@@ -67,7 +68,7 @@ def statement(
         jobs = jobs.filter(pk__gt=beyond) if rising else jobs.filter(pk__lt=beyond)
     order = "" if rising else "DESC"
     found, values = _sql(jobs.search(words).order_by())
-    if _estimate(found, values) <= RARE:
+    if _is_rare(found, values):
         return _ALL.format(found=found, order=order), [*values, most, skip]
     found, values = _sql(_matching(jobs, words).order_by())
     there, there_values = _sql(jobs.filter(_IN_BLOCK).order_by("id")[:1])
@@ -79,11 +80,13 @@ def _sql(jobs: JobQuerySet) -> tuple[str, Sequence[Any]]:
     return jobs.values_list("id").query.sql_with_params()
 
 
-def _estimate(sql: str, values: Sequence[Any]) -> int:
+def _is_rare(sql: str, values: Sequence[Any]) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", values)
         plan: list[dict[str, Any]] = cursor.fetchone()[0]
-    return int(plan[0]["Plan"]["Plan Rows"])
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'queue_app_job'::regclass")
+        (jobs,) = cursor.fetchone()
+    return bool(plan[0]["Plan"]["Plan Rows"] <= max(RARE, UNKNOWN * jobs))
 
 
 def _matching(jobs: JobQuerySet, words: str) -> JobQuerySet:

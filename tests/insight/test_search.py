@@ -40,7 +40,7 @@ def history():
 
 @pytest.fixture(params=["by the index", "by blocks"])
 def way(request, monkeypatch):
-    monkeypatch.setattr(search, "RARE", 10**9 if request.param == "by the index" else -1)
+    monkeypatch.setattr(search, "_is_rare", lambda *found: request.param == "by the index")
 
 
 def ids(ns):
@@ -76,7 +76,7 @@ class TestTheFirst:
         assert search.first(jobs, "tram", 2, beyond=10**17, rising=True) == search.first(jobs, "tram", 2, beyond=0) == []
 
     def test_are_of_the_jobs_asked_for(self):
-        owner = UserFactory()
+        owner = UserFactory(tickets=0)
 
         assert search.first(Job.objects.filter(model="manim"), "finished", 2) == ids([3999, 3997])
         assert search.first(Job.objects.filter(state=State.QUEUED), "harbour", 9) == ids([6000, 4500])
@@ -94,7 +94,7 @@ class TestTheFirst:
 @pytest.mark.usefixtures("history")
 class TestTheirCost:
     def buffers(self, jobs, words, monkeypatch):
-        monkeypatch.setattr(search, "RARE", -1)
+        monkeypatch.setattr(search, "_is_rare", lambda *found: False)
         sql, values = search.statement(jobs, words, 50)
         with connection.cursor() as cursor:
             cursor.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql, values)
