@@ -8,6 +8,8 @@ from django.db.models import DateTimeField, Func
 
 from queue_app import database
 
+SQL = "clock_timestamp()"  # the same beside the rows of a statement, which saves one
+
 
 def now() -> datetime:
     """Ask PostgreSQL for the time, aware and in UTC; it moves on inside a transaction. A cut is outlived."""
@@ -21,13 +23,13 @@ def _ask() -> datetime:
 
 def read(cursor: Any) -> datetime:
     """The same by a cursor of whatever connection."""
-    cursor.execute("SELECT clock_timestamp()")
+    cursor.execute(f"SELECT {SQL}")
     moment: datetime = cursor.fetchone()[0]
     return moment
 
 
 class ReadAt(Func):
-    """The same beside the rows of a query, which saves a statement."""
+    """The same for the ORM."""
 
-    function = "clock_timestamp"
+    template = SQL
     output_field = DateTimeField()

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from queue_app import clock, tickets
-from queue_app.api import answers, errors, reading, serializers, shapes
+from queue_app.api import answers, errors, reading, rows, serializers, shapes
 from queue_app.api.authentication import VIA, actor, caller, operates
 from queue_app.api.idempotency import Made, once
 from queue_app.api.views import FoundPages, Pages, View, call, page_of
@@ -60,8 +60,8 @@ class Jobs(Submits):
             elif name in NARROWED_BY:
                 found = found.filter(**{NARROWED_BY[name]: value})
         pages = FoundPages(self.query["search"]) if "search" in self.query else Pages("-id")
-        rows = pages.paginate_queryset(found, request, view=self) or []
-        return pages.get_paginated_response(answers.jobs(rows, request))
+        page = pages.paginate_queryset(found, request, view=self) or []
+        return pages.get_paginated_response(answers.jobs(page, request))
 
     @call(
         "jobs_create",
@@ -92,8 +92,7 @@ class JobDetail(View):
     @call("jobs_read", shapes.JobOut, 404)
     def get(self, request: Request, pk: int) -> Response:
         """One job in full: where it is, why it waits, what it cost, what came of it."""
-        job = get_object_or_404(answers.visible(Job.objects.of(caller(request))), pk=pk)
-        return Response(answers.job(job, request))
+        return Response(answers.job(rows.job(pk, caller(request)), request))
 
 
 class JobEvents(View):
@@ -102,8 +101,8 @@ class JobEvents(View):
         """The job's history, oldest first."""
         job = get_object_or_404(Job.objects.of(caller(request)), pk=pk)
         pages = Pages("seq", page_size=100)
-        rows = pages.paginate_queryset(JobEvent.objects.filter(job=job), request, view=self) or []
-        return pages.get_paginated_response([shapes.render(shapes.EventOut, row) for row in rows])
+        page = pages.paginate_queryset(JobEvent.objects.filter(job=job), request, view=self) or []
+        return pages.get_paginated_response([shapes.render(shapes.EventOut, event) for event in page])
 
 
 class CancelJob(View):
