@@ -102,8 +102,9 @@ class TestTheirCost:
         (plan,) = plans if isinstance(plans, list) else json.loads(plans)
         return plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
 
-    def test_follows_the_blocks_and_not_their_jobs(self, monkeypatch):
+    @pytest.mark.parametrize("words", ["finished", "nothing", "boat", "finished harbour"])
+    @pytest.mark.parametrize("narrowed", [{}, {"state": State.QUEUED}, {"archived_at": None}])
+    def test_follows_the_blocks_and_not_the_jobs_in_them(self, monkeypatch, narrowed, words):
         blocks = ALL * APART // BLOCK + 2
-        for jobs in (Job.objects.all(), Job.objects.filter(state=State.QUEUED), Job.objects.filter(archived_at=None)):
-            for words in ("finished", "nothing", "boat", "finished harbour"):
-                print(words, self.buffers(jobs, words, monkeypatch), blocks)
+
+        assert self.buffers(Job.objects.filter(**narrowed), words, monkeypatch) < 32 * blocks < (ALL - OLD) / 2
