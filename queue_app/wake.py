@@ -1,8 +1,8 @@
 """
 Wake-ups: the only sender of NOTIFY. Sent after commit, outside the writing transaction, coalesced; never truth.
 
-Channel ``genqueue``: the dispatcher should look (payload ``dispatch``), or rows changed that a browser may show: payload
-``jobs:1,2,3``, ``jobs:*`` for many, ``queue`` for limits and pauses.
+Channel ``genqueue``: the dispatcher should look (payload ``dispatch``; ``plan`` where nothing is due yet), or rows changed that a
+browser may show: payload ``jobs:1,2,3``, ``jobs:*`` for many, ``queue`` for limits and pauses.
 """
 
 import logging
@@ -13,12 +13,19 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 
 CHANNEL = "genqueue"
 log = logging.getLogger(__name__)
+SLEEP_SECONDS = 1.0  # at most, of a dispatcher that is told nothing
 _MANY = 200  # ids in one payload; NOTIFY takes 8,000 bytes
 
 
 def dispatcher() -> None:
     """Tell the dispatcher after commit that there may be something to claim or hand out."""
     _after_commit("dispatch")
+
+
+def looks_in(seconds: float) -> None:
+    """Tell the dispatcher after commit of a look that it could oversleep; there is nothing to claim yet."""
+    if seconds < SLEEP_SECONDS:
+        _after_commit("plan")
 
 
 def jobs_changed(ids: Iterable[int]) -> None:
