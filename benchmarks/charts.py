@@ -32,7 +32,7 @@ def draw(result: dict[str, Any]) -> str:
     words = [f"{figure['words']}: {_value(figure, figure['value'])}, {_bound(figure)}" for figure in figures]
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" viewBox="0 0 {WIDTH} {height}" role="img">',
             f"<title>{escape(result['name'])}</title>",
             f"<desc>{escape('; '.join(words))}</desc>",
             f"<style>{STYLE}</style>",

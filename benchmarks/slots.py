@@ -155,9 +155,8 @@ def main() -> None:
         real = run()
     held = (LIMIT * real.seconds - sum(real.durations)) / JOBS
     print(f"{JOBS} jobs of {SHORTEST}–{LONGEST} s: {real.seconds:.1f} s, ideal {ideal(real.durations):.1f} s", end="; ")
-    print(
-        f"a slot is kept {1000 * held:.0f} ms a job, hand-off {1000 * real.handoff:.0f} ms, a check late {1000 * real.late:.0f} ms"
-    )
+    idle, handoff, late = (1000 * seconds for seconds in (held, real.handoff, real.late))
+    print(f"a slot is idle {idle:.0f} ms a job; hand-off {handoff:.0f} ms, a check {late:.0f} ms late")
     stand.verdict(f"slot use, {JOBS} jobs of {SHORTEST}–{LONGEST} s, run", real.use, least=0.88)
     overhead = {"handoff": real.handoff, "late": real.late}
     blind = replayed(real.durations, planned, **overhead)
