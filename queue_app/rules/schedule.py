@@ -13,7 +13,7 @@ from random import Random
 
 LEAST, MOST = 0.5, 30.0
 WORTH = 0.002  # of the median duration: the slot time that one check may cost; the test prints what that comes to
-DENSEST = 0.02  # of the median duration: closer looks would learn nothing new
+DENSEST = 0.025  # of the median duration: closer looks would learn nothing new
 FEW = 5  # durations; with fewer the typical one stands in, spread out
 SPREAD = (0.6, 0.8, 1.0, 1.25, 1.6)
 POINTS = 60  # at least, of what ends are likely: fewer durations are taken as samples of what lies between them, too
