@@ -1,8 +1,9 @@
 """
 Wake-ups: the only sender of NOTIFY. Sent after commit, outside the writing transaction, coalesced; never truth.
 
-Channel ``genqueue_dispatch``: the dispatcher should look. Channel ``genqueue``: rows changed that a browser may show, payload
-``jobs:1,2,3``, ``jobs:*`` for many, ``queue`` for limits and pauses; those do not wake the dispatcher.
+Channel ``genqueue_dispatch``: the dispatcher should look (payload ``dispatch``; ``plan`` where nothing is due yet). Channel
+``genqueue``: rows changed that a browser may show, payload ``jobs:1,2,3``, ``jobs:*`` for many, ``queue`` for limits and pauses; those
+do not wake the dispatcher.
 """
 
 import logging
@@ -13,12 +14,19 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 
 CHANNEL, DISPATCHER = "genqueue", "genqueue_dispatch"
 log = logging.getLogger(__name__)
+SLEEP_SECONDS = 1.0  # at most, of a dispatcher that is told nothing
 _MANY = 200  # ids in one payload; NOTIFY takes 8,000 bytes
 
 
 def dispatcher() -> None:
     """Tell the dispatcher after commit that there may be something to claim or hand out."""
     _after_commit(DISPATCHER, "dispatch")
+
+
+def looks_in(seconds: float) -> None:
+    """Tell the dispatcher after commit of a look that it could oversleep; there is nothing to claim yet."""
+    if seconds < SLEEP_SECONDS:
+        _after_commit(DISPATCHER, "plan")
 
 
 def jobs_changed(ids: Iterable[int]) -> None:

@@ -63,7 +63,8 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.models.catalog:ProviderAccount.is_usable": "ALLOW_STUDIO",
         "queue_app.work.accounts:config": "STUDIO_URL",
         "queue_app.http.client:_sent": "TRUSTED_ORIGINS",
-        "queue_app.studio.floor:Floor._end": "STUDIO_SECONDS_PER_JOB=seconds_per_job",
+        "queue_app.studio.config:Config.least_seconds": "STUDIO_SECONDS_PER_JOB=seconds_per_job "
+        "STUDIO_SECONDS_APART=seconds_apart",
         "queue_app.studio.floor:Floor.open": "STUDIO_PARALLEL_RENDERS=parallel_renders",
         "queue_app.studio.floor:Floor._refuse_when_full": "STUDIO_MAX_RUNNING=max_running",
         "queue_app.studio.server:Studio._own": "STUDIO_TEST_FAULTS=scripted_faults",

@@ -69,6 +69,11 @@ class TestWakeUps:
                 wake.dispatcher()
         assert heard() == ["dispatch"]
 
+    @pytest.mark.parametrize(("seconds", "said"), [(0.5, ["plan"]), (wake.SLEEP_SECONDS, []), (30.0, [])])
+    def test_of_a_look_are_sent_where_the_dispatcher_could_oversleep_it(self, heard, seconds, said):
+        wake.looks_in(seconds)
+        assert heard() == said
+
     def test_name_the_jobs_up_to_what_a_payload_takes(self, heard):
         largest = 2**63 - 1
         wake.jobs_changed(range(largest - 200, largest))

@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='AlertRule',
             fields=[
-                ('measure', models.CharField(choices=[('queue_depth', 'jobs waiting'), ('oldest_wait', 'seconds that the oldest job waits for its turn'), ('failure_rate', "percent of the last hour's ended jobs that failed"), ('unknown_jobs', 'jobs whose outcome is unknown'), ('worker_silent', "seconds since a worker's last heartbeat"), ('tickets_low', 'tickets left in a wallet that was spent from in the last 7 days'), ('paid_not_delivered', 'jobs of the last 24 h paid for and not delivered')], max_length=20, primary_key=True, serialize=False)),
+                ('measure', models.CharField(choices=[('queue_depth', 'jobs waiting'), ('oldest_wait', 'seconds that the oldest job waits for its turn'), ('failure_rate', "percent of the last hour's ended jobs that failed"), ('unknown_jobs', 'jobs whose outcome is unknown'), ('worker_silent', "seconds since a worker's last heartbeat"), ('tickets_low', 'tickets left in a wallet that was spent from in the last 7 days'), ('paid_not_delivered', 'jobs of the last 24 h paid for and not delivered'), ('old_snapshot', 'seconds that a transaction has kept the database from clearing up')], max_length=20, primary_key=True, serialize=False)),
                 ('active', models.BooleanField(default=True)),
                 ('opens_at', models.FloatField(help_text='It opens when the measure reaches this.')),
                 ('closes_at', models.FloatField(help_text='It closes when the measure is back at this; apart, so that it does not flutter.')),

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from queue_app import clock, database, lifecycle
+from queue_app import clock, database, lifecycle, wake
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers import registry
@@ -147,8 +147,10 @@ def first_look(attempt: Attempt, *, at: datetime) -> datetime:
 
 
 def _start(job: Job, ref: RemoteRef, *, at: datetime, actor: str) -> None:
-    next_check_at = at + timedelta(seconds=progress.seconds_to_next_check(job, elapsed=0.0))
+    seconds = progress.seconds_to_next_check(job, elapsed=0.0)
+    next_check_at = at + timedelta(seconds=seconds)
     lifecycle.start(job, at=at, actor=actor, remote_id=ref.remote_id, remote=ref.to_json(), next_check_at=next_check_at)
+    wake.looks_in(seconds)
 
 
 def _settle_failure(job: Job, attempt: Attempt, lease: Lease, error: ProviderError) -> None:
