@@ -255,24 +255,25 @@ class OpenAIVideos:
             raise _no_variant(asset, "it sent the video instead")
         return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
 
-    def list_tasks(self, after: str | None, *, seconds: float) -> Page:
+    def list_tasks(self, after: str | None, *, rows: int | None = None, seconds: float) -> Page:
         """
         Translate one page of ``GET /videos``, newest first.
 
         :raises ProviderError: the page is not to be had.
         """
-        query = {"limit": PAGE_SIZE, "order": "desc"} | ({"after": after} if after else {})
+        asked = rows or PAGE_SIZE
+        query = {"limit": asked, "order": "desc"} | ({"after": after} if after else {})
         path = f"/videos?{urlencode(query)}"
         answer = self._api.call("GET", path, purpose="look up", max_bytes=LIST_BYTES, total_timeout=seconds)
         body = self._api.body(answer)
         if not 200 <= answer.status < 300:
             raise self._api.failure(answer)
-        if body is None or (rows := _rows(body)) is None:
+        if body is None or (found := _rows(body)) is None:
             raise self._api.unreadable(answer, ErrorKind.RETRYABLE, "no list in the answer")
         more = body.get("has_more", body["data"].get("has_more") if isinstance(body.get("data"), dict) else None)
         return Page(
-            rows=[self._row(_task(row)) if isinstance(row, dict) else Row(None) for row in rows],
-            asked=PAGE_SIZE,
+            rows=[self._row(_task(row)) if isinstance(row, dict) else Row(None) for row in found],
+            asked=asked,
             more=more if isinstance(more, bool) else None,
             date=_date(answer.headers.get("date")),
         )

@@ -192,6 +192,7 @@ class Walk:
     pages: list[Page] = field(default_factory=list)
     dates: Sequence[float] = ()  # by how many seconds the server's clock was ahead of ours, page by page
     budget_spent: bool = False
+    end_is_shown: bool = False
 
     def and_then(self, page: Page, known: Sequence[Known], *, now: float) -> Walk:
         """One page further, read ``now``, with what is known of the tasks in it."""
@@ -202,6 +203,24 @@ class Walk:
 
     def and_no_further(self) -> Walk:
         return replace(self, budget_spent=True)
+
+    @property
+    def to_ask_for(self) -> int:
+        """
+        How many rows to ask for, so that a list whose end nothing older stands behind shows that it can count: half of its first
+        page. 0: its end is not what the proof needs, or cannot be shown.
+        """
+        if not self.reached_the_end or self._is_walked_past or not self._newer:
+            return 0
+        return len(self.pages[0].rows) // 2
+
+    def and_its_end(self, some: Page, beyond: Page) -> Walk:
+        """
+        Also read: a page of :attr:`to_ask_for` rows, and what stands beyond the last one. A list that gives as many as it is
+        asked for, says then that there are more, and has nothing beyond its end was not cut short.
+        """
+        counts = len(some.rows) == self.to_ask_for and some.more is True
+        return replace(self, end_is_shown=counts and not beyond.rows and beyond.more is not True)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -405,17 +424,15 @@ class Walk:
 
     def _why_not(self, maybe: Sequence[Row]) -> list[str]:
         unreadable = sum(row.id is None for page in self.pages for row in page.rows)
-        older = [known for _, known in self.recognised if known.call.called_at < self.call.called_at]
-        newer = [known for _, known in self.recognised if known.call.called_at >= self.call.called_at]
         missing = self._missing()
-        walked_past = self.is_past or (self.ordered and bool(older)) or (not self.has_times and bool(older))
-        sides = bool(older and newer) or (self.trusted and not self.controls)
+        both_sides = bool(self._older and self._newer)
+        sides = both_sides or (self.trusted and not self.controls)
+        ends = self.reached_the_end and (both_sides or (bool(self._newer) and self.end_is_shown))
         reasons = {
-            "It was not walked back to before the call.": not walked_past
-            and not (self.reached_the_end and older and newer),  # N1
+            "It was not walked back to before the call.": not self._is_walked_past and not ends,  # N1
             "Its end is not certain: "
             + ("it shows the same tasks again." if self.repeats else "it does not say that there is no more."): (
-                not self.reached_the_end and not (self.ordered and walked_past)  # N2
+                not self.reached_the_end and not (self.ordered and self._is_walked_past)  # N2
             ),
             "It gives no times, or not newest first, and no known task stands on each side of the call.": (
                 not self.ordered and not sides
@@ -435,6 +452,18 @@ class Walk:
             ),
         }
         return [words for words, holds in reasons.items() if holds]
+
+    @cached_property
+    def _older(self) -> list[Known]:
+        return [known for _, known in self.recognised if known.call.called_at < self.call.called_at]
+
+    @cached_property
+    def _newer(self) -> list[Known]:
+        return [known for _, known in self.recognised if known.call.called_at >= self.call.called_at]
+
+    @property
+    def _is_walked_past(self) -> bool:
+        return self.is_past or bool(self._older and (self.ordered or not self.has_times))
 
     def _missing(self) -> str:
         """Tasks that must be in what was read, for they were made after our call, or after the oldest of it, and are not."""

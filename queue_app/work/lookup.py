@@ -78,6 +78,10 @@ def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Wal
         owned = _owned(provider, attempt, ids_of([page]))
         read = read.and_then(page, owned, now=clock.now().timestamp())
         after = next((row.id for row in reversed(page.rows) if row.id), after)
+    if rows := read.to_ask_for:  # as of an account's first call: nothing older can stand in the list
+        seconds = max(1.0, (ends - time.monotonic()) / 2)
+        some = provider.list_tasks(None, rows=rows, seconds=seconds)
+        read = read.and_its_end(some, provider.list_tasks(after, seconds=seconds))
     return read
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -28,7 +29,9 @@ from tests.factories import UserFactory, make_asset, make_job
 
 pytestmark = pytest.mark.django_db
 TEMPLATES = Path(settings.ROOT) / "templates"
-AT_LEAST = 2_000
+# a half of it, or all: ODD_TEXT=all pytest tests/genqueue_site/test_odd_text.py
+SHARE = 1 if os.environ.get("ODD_TEXT") == "all" else 2
+AT_LEAST = 2_000 // SHARE
 # what may stand in a path, a query or a form, as it is sent
 ODD = {
     "NUL": "a%00b",
@@ -47,6 +50,7 @@ ODD = {
     "nothing": "",
 }
 REFUSED = (400, 404, 405, 415)
+HANDED_ON = ("/admin/queue_app/job/", "/admin/queue_app/bulkaction/")  # their forms carry the filters of the list
 HEADERS = {
     "accept": [b"*;q=x, a/b; c*=BOGUS''d", b"\xff\xfe/x", b"," * 3_000],
     "content-type": [
@@ -134,7 +138,7 @@ def test_every_address_answers_odd_text_and_never_breaks(rows, figures, time_sta
     browser.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
     session = browser.cookies[settings.SESSION_COOKIE_NAME].value
     _, key = ApiKey.objects.create(staff, scopes=["read", "submit", "manage"])
-    requests = list(_requests(known, plain))
+    requests = list(_requests(known, plain))[::SHARE]
 
     answered = list(zip(requests, async_to_sync(_send_all)(requests, session, key), strict=True))
 
@@ -170,7 +174,7 @@ def _requests(known: dict[str, dict[str, int]], plain: dict[str, object]) -> Ite
             odd, text = next(turns)
             form = "&".join([f"{name}={text}" for name in fields] + [f"{text}=1"])
             yield Asked(odd, right, method=method, headers=FORM, body=form.encode())
-        if right.startswith("/admin/"):  # what stands in a field as it does in an address is encoded twice
+        if right.startswith(HANDED_ON):  # what stands in a field as it does in an address is encoded twice
             for odd, text in (("NUL twice", "q=a%00b"), ("NUL in a name twice", "%00=1"), *itertools.islice(turns, 2)):
                 twice = quote(text if "=" in text else f"q={text}")
                 yield Asked(f"{odd} in a query", right, query=f"_changelist_filters={twice}&jobs={twice}")

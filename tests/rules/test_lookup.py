@@ -155,6 +155,33 @@ def test_what_cannot_be_proved_is_said_in_words(rows: list[Row], fields: dict[st
     assert why is None or why in " ".join(found.why_not)
 
 
+@pytest.mark.parametrize(
+    ("some", "beyond", "proved"),
+    [
+        (Page(ROWS[:1], asked=1, more=True), Page([], asked=100, more=False), True),
+        (Page(ROWS[:1], asked=1, more=True), Page([], asked=100), True),
+        (Page(ROWS[:1], asked=1, more=False), Page([], asked=100, more=False), False),  # it says so of every page
+        (Page(ROWS[:1], asked=1), Page([], asked=100, more=False), False),
+        (Page(ROWS[:2], asked=1, more=True), Page([], asked=100, more=False), False),  # its pages have a size of their own
+        (Page(ROWS[:1], asked=1, more=True), Page(ROWS[:1], asked=100, more=False), False),  # it does not read on
+        (Page(ROWS[:1], asked=1, more=True), Page([], asked=100, more=True), False),
+    ],
+)
+def test_the_first_call_of_an_account_is_not_there_where_the_list_shows_its_end(some: Page, beyond: Page, proved: bool) -> None:
+    later = Known(frozenset({"k3"}), Call("A heron, later.", "sora-2", NOW + 120), control=True)
+    read = walk([Row("k3", NOW + 121, "A heron, later.", "sora-2"), ROWS[0]], known=(AFTER, later))
+    assert read.judge().why_not == ["It was not walked back to before the call."]
+    assert read.to_ask_for == 1
+    assert read.and_its_end(some, beyond).judge().none_proved is proved
+
+
+def test_an_end_is_asked_for_where_it_is_what_is_missing_alone() -> None:
+    assert walk(ROWS).to_ask_for == 0  # read past the call
+    assert walk(ROWS[:1]).to_ask_for == 0  # of one row no half can be asked for
+    assert walk(ROWS[:1] * 2, known=()).to_ask_for == 0
+    assert walk([ROWS[0], Row("k3", NOW + 121, "x", "sora-2")], more=None, known=(AFTER,)).to_ask_for == 0
+
+
 def test_another_name_of_a_model_is_told_by_a_control_of_that_model_alone() -> None:
     pro = Call(LONG, "sora-2-pro", NOW)
     stranger = Row("y", NOW + 5, LONG, "video-hd")
