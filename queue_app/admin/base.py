@@ -68,11 +68,11 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class FoundPaginator(EstimatingPaginator):
-    """The same for jobs that words were searched for: counted and cut by `insight.search`."""
+    """The same for those of ``jobs`` that words were searched for: counted and cut by `insight.search`."""
 
-    def __init__(self, *args: Any, words: str, **options: Any) -> None:
+    def __init__(self, *args: Any, jobs: JobQuerySet, words: str, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.words = words
+        self.jobs, self.words = jobs, words
 
     def page(self, number: int | str) -> Page:  # type: ignore[type-arg]
         number = self.validate_number(number)
@@ -80,7 +80,7 @@ class FoundPaginator(EstimatingPaginator):
         keys = self._first[before : before + self.per_page]
         if self.is_estimate and before + self.per_page > len(self._first):
             keys = self._found(self.per_page, skip=before)
-        return Page(self.object_list.filter(pk__in=keys), number, self)  # type: ignore[union-attr]
+        return Page(cast(JobQuerySet, self.object_list).filter(pk__in=keys), number, self)
 
     @cached_property
     def _counted(self) -> int:
@@ -91,7 +91,7 @@ class FoundPaginator(EstimatingPaginator):
         return self._found(EXACT_UP_TO + 1)
 
     def _found(self, most: int, *, skip: int = 0) -> list[int]:
-        return search.first(cast(JobQuerySet, self.object_list), self.words, most, skip=skip)
+        return search.first(self.jobs, self.words, most, skip=skip)
 
 
 class DayAndTime(widgets.AdminSplitDateTime):

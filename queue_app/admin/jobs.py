@@ -9,7 +9,6 @@ from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.templatetags.admin_list import result_headers
-from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -124,12 +123,13 @@ class JobAdmin(ReadOnlyAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         words = search_term.strip()
+        request.searched = (queryset, words) if words else None  # type: ignore[attr-defined]  # for the paginator
         return (queryset.search(words) if words else queryset), False
 
     def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> Any:
-        words = request.GET.get(SEARCH_VAR, "").strip()
-        if words:
-            return FoundPaginator(queryset, *args, words=words, **options)
+        if searched := getattr(request, "searched", None):
+            jobs, words = searched
+            return FoundPaginator(queryset, *args, jobs=jobs, words=words, **options)
         return super().get_paginator(request, queryset, *args, **options)
 
     def dress(self, rows: list[Job]) -> None:

@@ -45,7 +45,7 @@ def first(
     """
     The ids of the first of these jobs that `JobQuerySet.search` finds: newest first, or oldest first where ``rising``.
 
-    :param beyond: an id; only those that follow it in this order.
+    :param jobs: narrowed by anything but the words. :param beyond: an id; only those that follow it in this order.
     """
     try:
         sql, values = statement(jobs, words, most, skip=skip, beyond=beyond, rising=rising)
