@@ -732,7 +732,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('prompt', config='simple'), name='job_prompt_words'),
+            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('prompt', config='simple'), models.Func(django.db.models.expressions.CombinedExpression(models.F('id'), '/', models.Value(4096)), template='ARRAY[%(expressions)s]'), gin_pending_list_limit=64, name='job_prompt_words'),
         ),
         migrations.AddConstraint(
             model_name='job',

@@ -8,7 +8,7 @@ from django.contrib.postgres.indexes import BrinIndex, GinIndex, HashIndex
 from django.contrib.postgres.search import SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 from django.db.models.functions import MD5
 
 from queue_app.models.account import User
@@ -54,7 +54,8 @@ STATES_OF_STATUS: dict[str, tuple[State, ...]] = {
 }
 STATUS_OF_STATE = {state: Status(status) for status, states in STATES_OF_STATUS.items() for state in states}
 
-FOUND_MOST = 10_000  # by a search's look-up in the index
+WORDS = SearchVector("prompt", config="simple")  # built-in full text, no stemming
+BLOCK = 4_096  # neighbouring ids: so many jobs a search for frequent words looks at in one go
 
 # Every limit counts these rows and no others: jobs that occupy a provider now, and attempts abandoned while theirs may.
 _SLOTS_IN_USE = """
@@ -141,17 +142,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         )
 
     def search(self, words: str) -> Self:
-        """
-        Jobs whose prompt holds all these words (built-in full text, no stemming), or whose number this is.
-
-        Asks the index first, in a statement of its own: the planner cannot know how rare a word is, and for a rare one it would
-        walk the list newest first, reading every prompt. What a common one finds is found soonest by that walk.
-        """
+        """Jobs whose prompt holds all these words, or whose number this is: all of them; `insight.search` gives the first."""
         number = numbers.of_row(words)
         asked = (Q(pk=number) if number else Q()) | Q(_words=words)
-        vector = SearchVector("prompt", config="simple")
-        found = list(Job.objects.annotate(_words=vector).filter(asked).order_by().values_list("pk", flat=True)[: FOUND_MOST + 1])
-        return self.filter(pk__in=found) if len(found) <= FOUND_MOST else self.annotate(_words=vector).filter(asked)
+        return self.alias(_words=WORDS).filter(asked)
 
     def lock(self, *, skip_locked: bool = False) -> Self:
         """Lock the rows, ids ascending: the lock order of `invariants`; those that others have locked can be left out."""
@@ -305,7 +299,13 @@ class Job(models.Model):
                 condition=Q(started_at__isnull=False),
             ),
             BrinIndex(fields=["queued_at"], autosummarize=True, name="job_age"),  # rows lie nearly in this order
-            GinIndex(SearchVector("prompt", config="simple"), name="job_prompt_words"),
+            # a search's words, and where it looks for them; what is not sorted in yet is read by each look, so it is kept short
+            GinIndex(
+                WORDS,
+                Func(F("id") / BLOCK, template="ARRAY[%(expressions)s]"),
+                gin_pending_list_limit=64,
+                name="job_prompt_words",
+            ),
         ]
 
     def __str__(self) -> str:
