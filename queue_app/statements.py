@@ -39,7 +39,8 @@ class Statement:
         known = _known.setdefault(connection.connection, {})
         with connection.cursor() as cursor:
             if known.get(self._name) == "":
-                cursor.execute(f"PREPARE {self._name} AS {self._numbered}")
+                # without it the server plans most of them anew each time: it takes a plan for any values to be dearer than it is
+                cursor.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE {self._name} AS {self._numbered}")
                 known[self._name] = self._execute
             cursor.execute(known.setdefault(self._name, "") or self.sql, values)
             return cursor.fetchall() if cursor.description else []

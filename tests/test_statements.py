@@ -33,6 +33,14 @@ class TestAStatement:
                 assert SUM.run(one=1, two=2) == [(4,)]
             assert kept() == 1
 
+    def test_is_planned_once_for_any_values(self) -> None:
+        connection.close()
+        for number in range(9):
+            SUM.run(one=number, two=5)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE name LIKE 'gq\\_%'")
+            assert cursor.fetchall() == [(8, 0)]
+
     def test_outlives_a_transaction_that_was_rolled_back(self) -> None:
         connection.close()
         with pytest.raises(IntegrityError), transaction.atomic():
