@@ -110,7 +110,7 @@ READERS: dict[str, dict[str, str]] = {
     # --- the admin --------------------------------------------------------------------------------------------------
     "QueueSettings": {
         "queue_app.work.room:queue_limit": "max_concurrent peak_hours peak_factor",
-        "queue_app.work.room:Floor.learn": "user_max_concurrent",
+        "queue_app.work.room:Floor._learn": "user_max_concurrent",
         "campaigns.plan:Reader._level": "bulk_priority",
         "queue_app.work.room:_closed": "paused paused_reason paused_until",
         **_WHY,
@@ -139,7 +139,7 @@ READERS: dict[str, dict[str, str]] = {
     "ModelConcurrencyLimit": {"queue_app.work.room:_ROUTES": "model=model_id", **_LIMIT, **_WHY},
     "ModelRoute": {
         "queue_app.work.room:_ROUTES": "model=model_id active position",
-        "queue_app.work.room:look_up_routes": "account",
+        "queue_app.work.room:Offer.route": "account",
         "queue_app.work.submission:request_for": "endpoint_id",
         **_WHY,
     },

@@ -7,6 +7,7 @@ import django.contrib.postgres.indexes
 import django.contrib.postgres.search
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.functions.comparison
 import django.db.models.functions.text
 import django.db.models.expressions
 import django.utils.timezone
@@ -661,6 +662,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='job',
             index=models.Index(models.F('model'), django.db.models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), models.F('order_key'), models.F('id'), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), include=('kind', 'batch', 'owner', 'priority', 'deadline'), name='job_lane'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(models.F('model'), models.F('kind'), models.F('owner'), django.db.models.functions.comparison.Coalesce('batch', 0, output_field=models.BigIntegerField()), django.db.models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), models.F('order_key'), models.F('id'), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), name='job_group'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(models.F('model'), django.db.models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), django.db.models.expressions.CombinedExpression(models.F('order_key'), '>>', models.Value(12)), models.F('kind'), models.F('owner'), django.db.models.functions.comparison.Coalesce('batch', 0, output_field=models.BigIntegerField()), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), name='job_stretch'),
         ),
         migrations.AddIndex(
             model_name='job',
