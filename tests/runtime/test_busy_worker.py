@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -37,7 +36,8 @@ def test_one_that_is_killed_while_it_stores_is_followed_before_its_lease_is_over
             return Job.objects.filter(pk=job_id, store_tries=tries).first()
 
     first = wait_for(lambda: stored(1), seconds=120, of="its storing")
-    time.sleep(1)  # by now it fetches; where it does not, it is the next one that waits, which takes longer and says the same
+    # it is about to fetch; if it dies before that, it is the next one that waits, which takes longer and says the same
+    wait_for(lambda: list(site.home.rglob("store-*/delivered")), of="the file that it fetches into")
     workers = {row.name: row.pid for row in site.roll(role="worker", queue="store")}
     os.kill(workers[first.leased_by], signal.SIGKILL)
 
