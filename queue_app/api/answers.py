@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -147,4 +148,11 @@ def asset(file: Asset, request: Request) -> dict[str, Any]:
 
 
 def address(request: Request, name: str, pk: int) -> str:
-    return reverse(f"api:{name}", [pk], request=request)
+    before, after = _around_number(name)
+    return request.build_absolute_uri(f"{before}/{pk}/{after}")
+
+
+@cache
+def _around_number(name: str) -> list[str]:
+    """The parts of a page's address before and after the number of its row: a list of jobs has hundreds of addresses."""
+    return reverse(f"api:{name}", [0]).split("/0/")

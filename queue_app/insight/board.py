@@ -11,7 +11,7 @@ from django.db.models import Count
 
 from queue_app.insight.shared import at_most_every
 from queue_app.models import GenerationModel, Job, QueueSettings, State, Status, User, WorkerProcess
-from queue_app.models.job import STATUS_OF_STATE
+from queue_app.models.job import STATUS_OF_STATE, JobQuerySet
 from queue_app.rules import limits
 from queue_app.work import room
 from queue_app.work.room import Floor
@@ -21,6 +21,20 @@ RECENT = timedelta(hours=24)
 ALIVE = timedelta(seconds=10)  # since a process's last heartbeat
 REMEMBERED = timedelta(minutes=10)  # silent processes stay in view that long
 FIRST = 100
+# what a job in short shows
+LINE = (
+    "state",
+    "kind",
+    "model",
+    "prompt",
+    "priority",
+    "progress",
+    "preview",
+    "owner__username",
+    "batch",
+    "queued_at",
+    "started_at",
+)
 
 # The heads of all lanes, merged: one probe of the waiting index per lane.
 _NEXT = """
@@ -166,7 +180,7 @@ def workers(*, at: datetime) -> list[WorkerLine]:
 def processing(viewer: User, first: int = FIRST) -> list[Job]:
     """What is in flight, oldest first."""
     in_flight = Job.objects.of(viewer).with_status(Status.PROCESSING)
-    return list(in_flight.select_related("owner").order_by("started_at", "id")[:first])
+    return list(_in_short(in_flight).order_by("started_at", "id")[:first])
 
 
 def coming_next(viewer: User, first: int = FIRST) -> list[Job]:
@@ -175,8 +189,12 @@ def coming_next(viewer: User, first: int = FIRST) -> list[Job]:
     with connection.cursor() as cursor:
         cursor.execute(_NEXT.format(owner=owner), {"first": first, "owner": viewer.pk})
         ids = [pk for (pk,) in cursor.fetchall()]
-    found = Job.objects.select_related("owner").in_bulk(ids)
+    found = _in_short(Job.objects.all()).in_bulk(ids)
     return [found[pk] for pk in ids if pk in found]
+
+
+def _in_short(jobs: JobQuerySet) -> JobQuerySet:
+    return jobs.select_related("owner").only(*LINE)
 
 
 def _models(floor: Floor) -> list[ModelLine]:

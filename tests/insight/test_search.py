@@ -33,7 +33,7 @@ def history():
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE queue_app_job DISABLE TRIGGER USER")
         cursor.execute(HISTORY, [job.pk])
-        cursor.execute("SELECT gin_clean_pending_list('job_prompt_words')")
+        cursor.execute("REINDEX TABLE queue_app_job")  # without what is not sorted in yet, and what other tests took back
         cursor.execute("ANALYZE queue_app_job")
         yield
         transaction.set_rollback(True)
@@ -108,4 +108,4 @@ class TestTheirCost:
     def test_follows_the_blocks_and_not_the_jobs_in_them(self, monkeypatch, narrowed, words):
         blocks = ALL * APART // BLOCK + 2
 
-        assert self.buffers(Job.objects.filter(**narrowed), words, monkeypatch) < 64 * blocks < ALL - OLD
+        assert self.buffers(Job.objects.filter(**narrowed), words, monkeypatch) < 24 * blocks
