@@ -17,7 +17,7 @@ define install
 	@if command -v uv >/dev/null; then uv pip install -q --python $(PY) --no-deps --require-hashes -r $<; \
 	else $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $<; fi
 	@said=$$($(PY) -m pip --disable-pip-version-check check 2>&1) || { echo "$$said" >&2; exit 1; }
-	@touch $@
+	@touch $@ $(VENV)/.ok
 endef
 
 $(VENV)/.base: requirements/base.lock

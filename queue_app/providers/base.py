@@ -55,7 +55,8 @@ class Verdict(StrEnum):
 
 class ProviderError(Exception):
     """
-    One failure of one call. ``retry_after`` is in seconds; ``raw`` is what the provider said, cut to a readable size.
+    One failure of one call. ``retry_after`` is in seconds; ``raw`` is what the provider said, cut to a readable size. ``task`` is
+    the id that a refused create call has named beside the refusal.
 
     Its words are the provider's: what a column cannot keep is taken out of them, so that any failure can be written down.
     """
@@ -70,6 +71,7 @@ class ProviderError(Exception):
         retry_after: float | None = None,
         request_id: str | None = None,
         raw: str = "",
+        task: str | None = None,
     ) -> None:
         self.message = storable(message)
         super().__init__(self.message)
@@ -79,6 +81,7 @@ class ProviderError(Exception):
         self.retry_after = retry_after
         self.request_id = request_id
         self.raw = storable(raw)
+        self.task = task
 
     def __repr__(self) -> str:
         return f"ProviderError({self.kind}, {self.message!r}, code={self.code!r}, http_status={self.http_status})"

@@ -90,12 +90,15 @@ class Caller:
             raw=self._text(answer)[:RAW_CHARACTERS],
         )
 
-    def refusal(self, answer: http.Response, body: Mapping[str, Any], kind: ErrorKind) -> ProviderError:
-        """Word a refusal inside an answer of 2xx."""
+    def refusal(
+        self, answer: http.Response, body: Mapping[str, Any], kind: ErrorKind, *, task: str | None = None
+    ) -> ProviderError:
+        """Word a refusal inside an answer of 2xx, which may name a ``task`` that has ended with it."""
         code, message = words_of(body)
         request_id, raw = answer.headers.get("x-request-id"), self._text(answer)[:RAW_CHARACTERS]
         message = message or "The provider refused it at once and gives no reason."
-        return ProviderError(kind, message, code=code, http_status=answer.status, request_id=request_id, raw=raw)
+        status = answer.status
+        return ProviderError(kind, message, code=code, http_status=status, request_id=request_id, raw=raw, task=task)
 
     def unreadable(self, answer: http.Response, kind: ErrorKind, why: str) -> ProviderError:
         """Word an answer of the right status that does not say what it must; its body is kept for a person to read."""

@@ -144,7 +144,7 @@ class OpenAIVideos:
             raise self._api.failure(answer, create=True)
         task = _task(body or {})
         if kind := _refused_at_once(task):
-            raise self._api.refusal(answer, task, kind)
+            raise self._api.refusal(answer, task, kind, task=_id(task))
         if remote_id := _id(task):
             return self._ref_of(remote_id)
         raise self._api.unreadable(answer, ErrorKind.AMBIGUOUS, f"accepted, but {_no_id(task)}")

@@ -447,7 +447,7 @@ class Walk:
                 not self.recognised and not (self.trusted and not self.controls)
             ),
             "It may still begin: the wait is not over.": self.now < self.call.called_at + self.grace,  # N7
-            "It shows nothing that is still being made, so it may leave that out.": (
+            "It shows no unfinished task, so it may not show this one yet.": (
                 not any(row.ended is False for row in self.rows) and self.now < self.call.called_at + self.takes
             ),
         }

@@ -111,6 +111,12 @@ def _may_call(lease: Lease) -> bool:
     return bool(found) and found[0][0] >= timedelta(seconds=settings.TIMES.create_call)
 
 
+def _remember(attempt: Attempt, task: str) -> None:
+    """Keep the id of a task that ended as it was refused: a look-up must not take it for the task of a later attempt."""
+    if not Attempt.objects.filter(account=attempt.account_id, remote_id=task).exists():
+        Attempt.objects.filter(pk=attempt.pk).update(remote_id=task)
+
+
 def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
     """
     The wire request of an attempt; the same every time it is made.
@@ -168,6 +174,8 @@ def _failed(attempt: Attempt, lease: Lease, error: ProviderError, *, again_at: d
         held = lifecycle.held_by(lease)
         if held is None:
             return  # the lease was over: recovery has called it unknown, which is still true
+        if error.task:
+            _remember(attempt, error.task)
         if verdict == Verdict.NOT_ACCEPTED:
             # refused inside a 2xx for a reason that may pass: it was tried there
             spent = error.kind == ErrorKind.RETRYABLE and error.http_status is not None and 200 <= error.http_status < 300

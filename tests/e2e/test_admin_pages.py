@@ -72,14 +72,14 @@ def grave(tab: Page) -> list[str]:
 
 
 def kind_of(path: str) -> str | None:
-    """One name for all addresses of the same page, and for all histories; nothing for what is no page of ours."""
+    """One name for all addresses of the same page, for all histories, for all deletions; nothing for what is no page of ours."""
     if path.startswith(NOT_PAGES):
         return None
     try:
         name = resolve(path).view_name
     except Resolver404:
         return path  # the crawl shall see its 404
-    return "history" if name.endswith("_history") else name
+    return next((alike for alike in ("history", "delete") if name.endswith(f"_{alike}")), name)
 
 
 def test_every_page_is_clean_and_accessible(tab: Page, stocked: Site) -> None:
@@ -96,7 +96,7 @@ def test_every_page_is_clean_and_accessible(tab: Page, stocked: Site) -> None:
             continue
         faults += [f"{address}: {fault}" for fault in grave(tab)]
         if kind_of(urlsplit(address).path) in IN_THE_DARK:
-            tab.emulate_media(color_scheme="dark", reduced_motion="reduce")  # colours must not be on their way
+            tab.emulate_media(color_scheme="dark")
             faults += [f"{address}, dark: {fault}" for fault in grave(tab)]
             tab.emulate_media(color_scheme="light")
         for link in tab.eval_on_selector_all("a[href]", "links => links.map((link) => link.getAttribute('href'))"):

@@ -217,7 +217,7 @@ def test_a_list_of_what_is_done_says_nothing_of_what_is_not(ended: bool | None, 
     rows[0] = Row("k2", NOW + 91, "A heron, after.", "sora-2", ended=ended)
     found = walk(rows, takes=takes).judge()
     assert found.none_proved is proved
-    assert proved or found.why_not == ["It shows nothing that is still being made, so it may leave that out."]
+    assert proved or found.why_not == ["It shows no unfinished task, so it may not show this one yet."]
 
 
 def test_a_none_before_the_wait_is_over_is_no_proof() -> None:

@@ -202,6 +202,8 @@ class Somebody:
             assert cursor.rowcount == 1
 
     def goes(self) -> None:
+        if not self._connection.closed:
+            self._connection.rollback()  # what it has locked is free now; after a close alone it would be a moment later
         self._connection.close()
 
 

@@ -9,13 +9,12 @@ import pytest
 from django.db import connection
 
 from queue_app import clock, lifecycle, tickets
-from queue_app.models import Job, JobEvent, User, WorkerProcess
+from queue_app.models import JobEvent, User, WorkerProcess
 from queue_app.runtime import kernel
 from queue_app.runtime.ears import LEADER_LOCK
 from queue_app.work import intake
 from queue_app.work.intake import Draft
 from tests.processes import Program, Site, wait_for
-from tests.studio.process import StudioProcess
 
 pytestmark = pytest.mark.processes
 
@@ -138,37 +137,6 @@ class TestWatch:
         )
         wait_for(lambda: leader(site) == worker.pid, of="its leading again")
         assert site.cluster("default", worker).pid == before.pid
-
-
-class TestABusyWorker:
-    @pytest.fixture
-    def studio(self, site: Site) -> Iterator[StudioProcess]:
-        """A studio that the workers started from now on know; those before it have ended."""
-        for program in site.programs:
-            if program.is_running:
-                program.stop()
-        studio = site.start_studio()
-        yield studio
-        studio.kill()
-
-    def test_that_is_killed_while_it_stores_is_followed_before_its_lease_is_over(self, site: Site, studio: StudioProcess) -> None:
-        studio.queue_faults(content=["latency:600"])  # who fetches first waits; who comes after them does not
-        site.wait_until_working(site.start_worker())
-        job_id = queued(site, "busy")
-
-        def stored(tries: int) -> Job | None:
-            with site.orm():
-                return Job.objects.filter(pk=job_id, store_tries=tries).first()
-
-        first = wait_for(lambda: stored(1), seconds=120, of="its storing")
-        workers = {row.name: row.pid for row in site.roll(role="worker", queue="store")}
-        os.kill(workers[first.leased_by], signal.SIGKILL)
-
-        second = wait_for(lambda: stored(2), seconds=240, of="its storing by another worker")
-        with site.orm():
-            assert clock.now() < first.lease_until
-        assert second.leased_by != first.leased_by
-        wait_for(lambda: events(site, job=job_id, to_state="completed"), seconds=120, of="its end")
 
 
 class TestSuccession:

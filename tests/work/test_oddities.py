@@ -383,6 +383,24 @@ def test_an_odd_answer_to_a_create_call(gateway: Any, name: str) -> None:
         assert "v" * 9_000 in attempt_of(job).remote["unreadable"], "a person can look for it"
 
 
+@pytest.mark.parametrize("id_of", [lambda number: f"video_{number}", lambda number: 770_000 + number])
+def test_a_task_that_was_refused_at_once_is_not_taken_for_that_of_the_next_attempt(gateway: Any, id_of: Any) -> None:
+    odd = gateway(Oddity(id=id_of, create=lambda task: (200, task.video() | {"status": "failed"})))
+    job = bought(queued(prompt=PROMPT))
+    assert (job.state, attempt_of(job).remote_id, attempt_of(job).outcome) == ("queued", str(id_of(1)), "not_accepted")
+    Job.objects.filter(pk=job.pk).update(not_before=None)
+    odd.loses = True
+    assert bought(fresh(job)).state == "unknown"
+    pass_time(odd, 40)
+    assert (worked(job).state, attempt_of(job).remote_id) == ("running", str(id_of(2)))
+    assert not job.events.filter(reason__contains="may be billed").exists()
+
+
+def test_refusals_that_all_name_the_same_task_are_settled_alike(gateway: Any) -> None:
+    gateway(Oddity(create=lambda task: (200, {"id": "video_7", "status": "failed", "error": POLICY})))
+    assert [bought(queued(prompt=f"{PROMPT} {number}")).state for number in range(2)] == ["failed", "failed"]
+
+
 STATES: dict[str, tuple[Oddity, list[str]]] = {
     # name: the oddity, and the job's state after each look, 50 s apart
     "done": (Oddity(poll=says(status="Done")), ["storing"]),

@@ -378,6 +378,7 @@ class TestAWorkerThatEnded:
         with other.cursor() as cursor:
             cursor.execute("SELECT 1 FROM queue_app_job WHERE id = %s FOR UPDATE", [job.pk])
         assert recovery.workers_ended([MINE, OTHER], at=clock.now()) == {MINE}
+        other.rollback()  # a session that is closed ends a moment later
         other.close()
         assert recovery.workers_ended([MINE], at=clock.now()) == set()
         assert not fresh(job).lease_taken
