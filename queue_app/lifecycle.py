@@ -209,7 +209,7 @@ def enter(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str = "") ->
     wake.dispatcher()
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
     """Give each picked job an attempt and a lease (T2). The claim lock is held and the jobs are locked and queued."""
     for pick in picks:

@@ -1,9 +1,9 @@
 """
 Wake-ups: the only sender of NOTIFY. Sent after commit, outside the writing transaction, coalesced; never truth.
 
-Channel ``genqueue_dispatch``: the dispatcher should look (payload ``dispatch``; ``plan`` where nothing is due yet). Channel
-``genqueue``: rows changed that a browser may show, payload ``jobs:1,2,3``, ``jobs:*`` for many, ``queue`` for limits and pauses; those
-do not wake the dispatcher.
+Channel ``genqueue_dispatch``: the dispatcher should look (payload ``dispatch``; ``plan`` where nothing is due yet).
+Channel ``genqueue``: rows changed that a browser may show (payload ``jobs:1,2,3``, ``jobs:*`` for many, ``queue`` for limits and
+pauses); those do not wake the dispatcher.
 """
 
 import logging
@@ -45,9 +45,8 @@ def queue_changed() -> None:
 def _after_commit(channel: str, payload: str) -> None:
     open_savepoints = set(connection.savepoint_ids)
     for savepoints, waiting, *_ in connection.run_on_commit:
-        is_ours = isinstance(waiting, partial) and waiting.func is _send
-        if is_ours and savepoints <= open_savepoints:  # it will be sent whenever this one would be: in one statement with it
-            waiting.args[0].setdefault((channel, payload))
+        if isinstance(waiting, partial) and waiting.func is _send and savepoints <= open_savepoints:
+            waiting.args[0].setdefault((channel, payload))  # it is sent whenever this one would be: in one statement with it
             return
     transaction.on_commit(partial(_send, {(channel, payload): None}))
 

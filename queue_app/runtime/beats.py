@@ -23,7 +23,11 @@ from queue_app.runtime.queues import Queue
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 2
-GIVES_WAY, STORE_NICENESS = {Queue.STORE.cluster, Queue.DELIVER.cluster}, 5  # who frees a slot and fills it again goes before who stores what is already made
+GIVES_WAY = {
+    Queue.STORE.cluster,
+    Queue.DELIVER.cluster,
+}  # to who frees a slot and fills it again: what these store is made already
+NICENESS = 5
 ORPHAN_SECONDS = 25  # calls in flight may end; then an orphaned cluster ends itself
 
 
@@ -72,7 +76,7 @@ def _name_of(pid: int) -> str:
 
 def _spawned(**_: Any) -> None:
     if Conf.CLUSTER_NAME in GIVES_WAY:
-        os.nice(STORE_NICENESS)
+        os.nice(NICENESS)
     threading.Thread(target=_worker.beat, name="beats", daemon=True).start()
 
 

@@ -104,8 +104,8 @@ def _not_called(lease: Lease, *, at: datetime) -> None:
 
 def _may_call(lease: Lease) -> bool:
     """
-    Whether the lease still holds, for as long as a create call may take: a worker may stand still after `lifecycle.begin`, and a
-    call that it makes later is one that the look-ups have said "none" of. Lease and clock are read at once, right before the call.
+    Whether the lease still holds, for as long as a create call may take: a worker may stand still after `lifecycle.begin`, and
+    a call that it makes later is one that the look-ups have said "none" of. Lease and clock are read at once, before the call.
     """
     found = _LEASE_LEFT.run(id=lease.job_id, fence=lease.fence)
     return bool(found) and found[0][0] >= timedelta(seconds=settings.TIMES.create_call)
