@@ -389,7 +389,7 @@ def stand_still_before_the_call(monkeypatch: pytest.MonkeyPatch, seconds: float)
 class TestAWorkerThatStandsStillBeforeItsCall:
     """A process that is stopped, a machine that is suspended, a statement that hangs."""
 
-    @pytest.mark.parametrize(("seconds", "calls"), [(15, 1), (16, 0), (46, 0)])
+    @pytest.mark.parametrize(("seconds", "calls"), [(5, 1), (16, 0), (46, 0)])
     def test_makes_none_unless_its_lease_lasts_for_it_and_puts_the_job_back(
         self, vendor: WireServer, monkeypatch: pytest.MonkeyPatch, seconds: float, calls: int
     ):
