@@ -2,7 +2,7 @@
 No-op jobs per second through everything: priced, reserved, claimed under all limits, attempted, "bought", stored, captured, with
 an event for each step. Two workers submit and check. The peer: django-tasks-db with two workers, which does none of that.
 
-What a job costs is counted beside it: statements by the database server's log and commits by its counters (of jobs of their own, as
+What a job costs is counted beside it: statements by the server's log and commits by its counters (of jobs of their own, as
 a log takes time), and the processor time of our processes. What these do without jobs (start, beats, sweeps) is in it.
 """
 
