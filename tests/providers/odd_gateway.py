@@ -176,6 +176,6 @@ def served(gateway: OddGateway) -> Iterator[OddGateway]:
         server.server_close()
 
 
-def litellm(number: int, *, model: str = ";model_id:sora-2") -> str:
+def litellm(number: int, *, model: str = ";model_id:sora-2", upstream: str = "openai") -> str:
     """An id as LiteLLM makes them: it holds the upstream's."""
-    return "video_" + b64encode(f"litellm:custom_llm_provider:openai{model};video_id:up_{number}".encode()).decode()
+    return "video_" + b64encode(f"litellm:custom_llm_provider:{upstream}{model};video_id:up_{number}".encode()).decode()
