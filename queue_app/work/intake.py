@@ -121,7 +121,7 @@ def price(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Job]:
     :raises KindRestricted: a kind needs a right that the owner lacks.
     """
     if not 1 <= len(drafts) <= JOBS_MOST:
-        raise IntakeRefused([Problem(None, "jobs", f"Send 1 to {JOBS_MOST} jobs at once, not {len(drafts)}.")])
+        raise IntakeRefused([Problem(None, "jobs", f"Send 1 to {JOBS_MOST:,} jobs per request, not {len(drafts):,}.")])
     reader = _Reader(owner, drafts, at)
     jobs = [job for index, draft in enumerate(drafts) if (job := reader.job(index, draft))]
     if reader.problems and reader.problems == reader.not_offered:

@@ -121,7 +121,7 @@ class TestEnqueue:
         owner = UserFactory(tickets=4_004)
         draft = Draft("sora-2", "A tram.", parameters={"duration": 4})
 
-        with pytest.raises(IntakeRefused, match="Send 1 to 1000 jobs at once, not 1001"):
+        with pytest.raises(IntakeRefused, match="Send 1 to 1,000 jobs per request, not 1,001"):
             enqueue(*[draft] * 1_001, owner=owner)
         assert not Job.objects.exists()
 
