@@ -18,12 +18,13 @@ from rest_framework import exceptions
 
 from queue_app import database
 from queue_app.lifecycle import MoveRefused
+from queue_app.rules.parameters import PROBLEMS_MOST
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
+from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 
 CONTENT_TYPE = "application/problem+json"
 BELOW = "/api/"
-ERRORS_MOST = 100  # in one answer; what is wrong beyond them is found when these are mended
+ERRORS_MOST = PROBLEMS_MOST  # in one answer
 NAME_MOST, MESSAGE_MOST = 120, 1_000  # characters of a field's name, which is the client's, and of what is said of it
 ASK_AGAIN_SECONDS = 1
 DATABASE_BACK_SECONDS = 5  # a restart takes that long, a fail-over a little more
@@ -160,7 +161,7 @@ def _detail(error: Exception, found: list[dict[str, str]]) -> str:
     if isinstance(error, Http404):
         return "There is nothing here that you may see."
     if found:
-        first = " ".join(f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in found[:5])
+        first = " ".join(f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in found[:TOLD_MOST])
         return f"{first} And more: the first {ERRORS_MOST} are listed." if len(found) > ERRORS_MOST else first
     return str(getattr(error, "detail", error))
 

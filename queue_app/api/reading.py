@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from datetime import UTC
+from itertools import chain, islice
 from typing import IO, Any, NoReturn
 
 from django.conf import settings
@@ -272,13 +273,14 @@ def query(request: Request, shape: type[Query]) -> dict[str, Any]:
 
 
 def together(asked: Sequence[Wrong], unreadable: Sequence[Wrong], also: Iterable[Wrong]) -> dict[str, list[str]]:
-    """What is wrong with the parameters, what of a body cannot be read, and what else is wrong where that does not rest on it."""
+    """
+    What is wrong with the parameters, what of a body cannot be read, and what else is wrong where that does not rest on it: as
+    much as is said, and one more.
+    """
+    rests_on_none = (one for one in also if not any(_one_in_the_other(one[0], name) for name, _ in unreadable))
     found: dict[str, list[str]] = {}
-    for name, message in (*asked, *unreadable):
+    for name, message in islice(chain(asked, unreadable, rests_on_none), ERRORS_MOST + 1):
         found.setdefault(name, []).append(message)
-    for name, message in also:
-        if not any(_one_in_the_other(name, one) for one, _ in unreadable):
-            found.setdefault(name, []).append(message)
     return found
 
 

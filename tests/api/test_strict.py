@@ -1,5 +1,6 @@
 """Every call takes what it declares and nothing else; all that is wrong is named at once, and nothing was done."""
 
+import itertools
 import re
 
 import pytest
@@ -7,7 +8,7 @@ from django.urls import get_resolver
 from rest_framework import serializers
 
 from campaigns.models import Campaign
-from queue_app.api.reading import Text
+from queue_app.api import reading
 from queue_app.api.views import Strict
 from queue_app.models import Batch, Job
 from tests.campaigns.support import make_campaign
@@ -272,6 +273,23 @@ class TestWhatIsWrong:
 
         assert (answer.status_code, len(answer.json()["errors"])) == (400, 100)
 
+    def test_of_parameters_is_listed_up_to_a_hundred_whatever_else_is_wrong(self, api):
+        body = GOOD | {"parameters": {f"p{n}": n for n in range(10_000)}}
+
+        for address, field in ((JOBS, "parameters.p0"), (f"{JOBS}?dryrun=true", "dryrun")):
+            answer = api.post(address, body)
+
+            assert (answer.status_code, fields_of(answer)[0], len(fields_of(answer))) == (400, field, 100)
+            assert "the first 100 are listed" in answer.json()["detail"]
+
+    def test_is_compared_with_what_cannot_be_read_as_far_as_it_is_listed(self):
+        endless = ((f"parameters.p{n}", "unknown") for n in itertools.count())
+
+        found = reading.together([("dryrun", "unknown")], [("metadata", "no object")], endless)
+
+        assert list(found)[:3] == ["dryrun", "metadata", "parameters.p0"]
+        assert len(found) == 101
+
     def test_of_dimensions_takes_as_many_queries_for_a_hundred_as_for_one(self, api, django_assert_max_num_queries):
         unknown = {f"dimension-{number}": ["x"] for number in range(100)}
 
@@ -288,14 +306,14 @@ class TestALongList:
     @pytest.fixture
     def read(self, monkeypatch):
         """The values that were looked at."""
-        seen, validate = [], Text.run_validation
+        seen, validate = [], reading.Text.run_validation
 
         def noted(field, data=serializers.empty):
             if field.field_name == "":  # a value of a list or of an object
                 seen.append(data)
             return validate(field, data)
 
-        monkeypatch.setattr(Text, "run_validation", noted)
+        monkeypatch.setattr(reading.Text, "run_validation", noted)
         return seen
 
     @pytest.mark.parametrize(
