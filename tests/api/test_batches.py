@@ -167,6 +167,16 @@ class TestVerbs:
         assert (found["queued"], found["failed"], found["cancelled"]) == (2, 0, 1)
         assert Job.objects.filter(pk__in=[job.pk for job in failed], state=State.QUEUED).count() == 2
 
+    @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "a"}])
+    def test_retry_failed_of_a_batch_that_had_ended_tells_that_it_is_open_again(self, api, owner, headers):
+        batch = BatchFactory(owner=owner)
+        make_job("failed", owner=owner, batch=batch)
+        Batch.objects.filter(pk=batch.pk).update(ended_at=NOON)
+
+        found = api.post(address(batch, "retry-failed/"), headers=headers).json()
+
+        assert (found["queued"], found["ended_at"]) == (1, None)
+
     def test_retry_failed_leaves_those_whose_deadline_has_passed(self, api, owner):
         batch = BatchFactory(owner=owner)
         again, late = (make_job("failed", owner=owner, batch=batch, deadline=moment) for moment in (None, NOON))
