@@ -121,13 +121,28 @@ class TestEnqueue:
         owner = UserFactory(tickets=4_004)
         draft = Draft("sora-2", "A tram.", parameters={"duration": 4})
 
-        with pytest.raises(IntakeRefused, match="Send 1 to 1000 jobs at once, not 1001"):
+        with pytest.raises(IntakeRefused, match="Send 1 to 1,000 jobs per request, not 1,001"):
             enqueue(*[draft] * 1_001, owner=owner)
         assert not Job.objects.exists()
 
         enqueue(*[draft] * 1_000, owner=owner)
         assert Job.objects.count() == JobEvent.objects.count() == 1_000
         assert tickets.balances(owner)["available"] == 4
+
+    @pytest.mark.parametrize("read", [intake.problems, intake.price])
+    def test_what_follows_more_problems_than_are_named_is_not_looked_at(self, read, monkeypatch):
+        looked_at, prompt_problem = [], intake.prompt_problem
+        monkeypatch.setattr(intake, "prompt_problem", lambda prompt: looked_at.append(prompt) or prompt_problem(prompt))
+        wrong = Draft("sora-2", "A tram.", parameters={f"p{n}": n for n in range(40)})
+
+        try:
+            problems = read(UserFactory(), [wrong] * 1_000, at=NOON)
+        except IntakeRefused as refused:
+            problems = refused.problems
+            assert str(refused) == " ".join(one.message for one in problems[:5])
+
+        assert len(looked_at) == 3
+        assert len(problems) == 120
 
     def test_none_is_refused(self):
         with pytest.raises(IntakeRefused, match="not 0"):
