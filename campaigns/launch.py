@@ -45,9 +45,7 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
     :raises NotEnoughForAll: the wallet holds less than the sum.
     """
     if not plan.to_buy:
-        raise LaunchRefused(
-            "Every combination is blocked by a compliance rule, so there is nothing to buy. Mend the brief first."
-        )
+        raise LaunchRefused(f"All combinations are blocked by compliance rules. {blocked_words(plan.blocked[0].verdict)}")
     brief = plan.brief
     try:
         batch, jobs = intake.enqueue(
