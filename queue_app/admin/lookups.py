@@ -11,20 +11,25 @@ TIMES = {1: "once", 2: "twice"}
 
 def in_short(attempt: Attempt) -> str:
     """What asking the provider for the task has brought, for a list."""
+    if attempt.lookups and attempt.lookups[-1]["took"]:  # it found the task, whatever earlier ones have said
+        return "found in the task list"
     if not attempt.account.can_look_up:
         return "cannot be asked for it"
     if not attempt.lookups:
         return "not looked up yet"
     if attempt.lookups_none:
         return f"not in its list, proved {TIMES.get(attempt.lookups_none, f'{attempt.lookups_none} times')}"
-    times = len(attempt.lookups)
-    return f"looked up {TIMES.get(times, f'{times} times')}, nothing certain"
+    return "looked up, nothing certain"
 
 
 def shown(attempt: Attempt) -> list[dict[str, Any]]:
-    """Each look-up that is kept, the last first: when, how far it read, what it found, and why that proves nothing."""
+    """
+    Each look-up that is kept, the last first: when, how far it read, what it found, and why that proves nothing. ``id`` is the
+    same for as long as it is kept, and no other's on the page of its job.
+    """
     return [
         {
+            "id": f"{attempt.number}-{datetime.fromisoformat(seen['at']).timestamp() * 1000:.0f}",
             "at": datetime.fromisoformat(seen["at"]),
             "said": _said(seen),
             "read": _read(seen["proof"]),

@@ -1,5 +1,6 @@
 """What needs a person: the list, the page of one item, and the decisions with their rights, reasons and refusals."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
@@ -85,7 +86,7 @@ class TestList:
         Attempt.objects.filter(job=job).update(lookups=[A_LOOK])
         text = unescape(admin.get(LIST).content.decode())
         account = Attempt.objects.get(job=job).account_id
-        for words in ("5 h 01 m ago", f"{account} · ", "looked up once, nothing certain", "in 18 h 58 m", ">8<"):
+        for words in ("5 h 01 m ago", f"{account} · ", "looked up, nothing certain", "in 18 h 58 m", ">8<"):
             assert words in text, words
         ProviderAccount.objects.update(can_look_up=False)
         assert "cannot be asked for it" in admin.get(LIST).content.decode()
@@ -110,6 +111,25 @@ class TestList:
             )
             for words in (*said, "A &lt;b&gt;heron" if "&lt;b&gt;heron" in text else "A <b>heron</b> on the ice"):
                 assert words in text, words
+
+    def test_says_of_a_task_that_was_found_that_it_was_found_whatever_earlier_look_ups_said(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        looks = [{**A_LOOK, "maybe": [], "why_not": [], "none": True}, {**A_LOOK, "took": "video_77", "maybe": [], "why_not": []}]
+        Attempt.objects.filter(job=job).update(lookups=looks, lookups_none=1)
+        text = unescape(admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode())
+        assert "found in the task list" in text and "Found: video_77" in text
+        assert "nothing certain" not in text and "proved once" not in text
+
+    def test_a_look_up_keeps_its_id_when_older_ones_are_dropped(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        looks = [{**A_LOOK, "at": (NOON + timedelta(minutes=minute)).isoformat()} for minute in range(3)]
+
+        def ids(kept: list[dict[str, object]]) -> list[str]:
+            Attempt.objects.filter(job=job).update(lookups=kept)
+            return re.findall(r'id="(look-[^"]+)"', admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode())
+
+        assert len(set(ids(looks))) == 3
+        assert ids(looks[1:]) == ids(looks)[:2]
 
     def test_only_an_unknown_outcome_is_to_be_decided(self, admin: Client) -> None:
         paid_for_nothing()
