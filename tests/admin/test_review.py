@@ -170,6 +170,16 @@ class TestPage:
         ):
             assert words in text, words
 
+    def test_shows_each_look_up_once_at_what_is_known_or_with_the_rest_of_what_was_answered(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        Attempt.objects.filter(job=job).update(lookups=[A_LOOK])
+        for can_look_up in (True, False):
+            ProviderAccount.objects.update(can_look_up=can_look_up)
+            text = page(admin, item_of(job))
+            assert text.count("30 entries on 2 pages") == 1, can_look_up
+            ids = re.findall(r' id="([^"]+)"', text)
+            assert sorted(ids) == sorted(set(ids)), can_look_up
+
     def test_says_when_another_try_is_not_left(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN)
         job.kind.max_attempts = 1
