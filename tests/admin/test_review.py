@@ -86,10 +86,10 @@ class TestList:
         Attempt.objects.filter(job=job).update(lookups=[A_LOOK])
         text = unescape(admin.get(LIST).content.decode())
         account = Attempt.objects.get(job=job).account_id
-        for words in ("5 h 01 m ago", f"{account} · ", "looked up, nothing certain", "in 18 h 58 m", ">8<"):
+        for words in ("5 h 01 m ago", f"{account} · ", "checked, no clear match", "in 18 h 58 m", ">8<"):
             assert words in text, words
         ProviderAccount.objects.update(can_look_up=False)
-        assert "cannot be asked for it" in admin.get(LIST).content.decode()
+        assert "this account can't look up tasks" in unescape(admin.get(LIST).content.decode())
 
     def test_tells_its_jobs_apart(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN, prompt="A heron lands on a frozen lake")
@@ -103,8 +103,8 @@ class TestList:
         Attempt.objects.filter(job=job).update(lookups=[A_LOOK])
         for text in (page(admin, item_of(job)), unescape(admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode())):
             said = (
-                "Nothing certain",
-                "30 entries on 2 pages, its clock 30 min ahead",
+                "No clear match",
+                "30 entries on 2 pages, provider clock 30m ahead",
                 "could be this one.",
                 "video_77",
                 "made 20 Nov, 12:00:05",
@@ -118,7 +118,7 @@ class TestList:
         Attempt.objects.filter(job=job).update(lookups=looks, lookups_none=1)
         text = unescape(admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode())
         assert "found in the task list" in text and "Found: video_77" in text
-        assert "nothing certain" not in text and "proved once" not in text
+        assert "no clear match" not in text and "not found" not in text
 
     def test_a_look_up_keeps_its_id_when_older_ones_are_dropped(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN)
@@ -160,7 +160,7 @@ class TestPage:
         for words in (
             "The connection broke after the request was sent.",
             "A heron",
-            "only somebody who sees the provider's own list can tell",
+            "This account can't look up tasks. Check the provider's dashboard.",
             "Take up the task",
             "nothing is bought again",
             "for attempt 2 of 3; its 8 tickets stay held",
