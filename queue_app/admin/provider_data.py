@@ -15,7 +15,7 @@ from queue_app.rules import nesting
 from queue_app.work import submission
 
 MASK = "•••"
-TOO_DEEP = "… nested deeper than is shown"
+TOO_DEEP = "… deeper levels not shown"
 _SECRET = re.compile(
     r"token$|secret|passw|(^|[_-])(api[_-]?)?key$|(^|[_-])(auth|sig)$|authorization|signature|credential|cookie", re.IGNORECASE
 )
