@@ -99,7 +99,7 @@ class TestRules:
         answer = admin.post(url("compliancerule_add"), self.FORM | {"kind": "pattern", "pattern": "safe(?! word)"})
 
         (problem,) = answer.context["adminform"].form.errors["pattern"]
-        assert problem.startswith("Look-ahead and look-behind are not supported.")
+        assert problem.startswith("Look-ahead, look-behind and atomic groups are not supported.")
         assert not ComplianceRule.objects.exists()
 
     def test_stand_with_their_brand(self, admin):
