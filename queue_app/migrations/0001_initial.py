@@ -249,7 +249,7 @@ class Migration(migrations.Migration):
                 ('peak_hours', models.CharField(blank=True, default='06:00-09:00, 20:00-23:00', help_text="Spans of the day in the queue's time zone, in which the whole queue's limit is multiplied.", max_length=200, validators=[queue_app.models.settings.check_hours])),
                 ('peak_factor', models.DecimalField(decimal_places=2, default=1.5, max_digits=4, validators=[django.core.validators.MinValueValidator(1)])),
                 ('user_max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Empty: no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='jobs at once, each user')),
-                ('bulk_priority', models.SmallIntegerField(default=-10, help_text='Priority of a campaign of more than 20 cells.')),
+                ('bulk_priority', models.SmallIntegerField(default=-10, help_text='Priority of campaigns over 20 videos.')),
                 ('paused', models.BooleanField(default=False)),
                 ('paused_reason', models.CharField(blank=True, max_length=200)),
                 ('paused_until', models.DateTimeField(blank=True, null=True)),

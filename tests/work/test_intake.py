@@ -192,7 +192,7 @@ class TestPriorities:
 
     @pytest.mark.parametrize("level", [-101, 101, 10**9])
     def test_are_within_their_span(self, level):
-        assert problem_of(priority=level) == ("priority", "priority is a whole number from -100 to 100.")
+        assert problem_of(priority=level) == ("priority", "Enter a whole number from -100 to 100.")
 
     @pytest.fixture
     def page(self, monkeypatch):
@@ -212,12 +212,12 @@ class TestPriorities:
         capped = "lowered from 10 to 0: above normal needs permission"
         Kind.objects.filter(pk="video").update(default_priority=10)
         scored, default = one(**page), one()
-        bulk = one(priority=10, priority_reasons=["campaign of more than 20 cells"])
+        bulk = one(priority=10, priority_reasons=["campaign over 20 videos"])
 
         assert [job.priority for job in (scored, default, bulk)] == [0, 0, 0]
         assert scored.priority_reasons[-2:] == ["90 points: high", capped]
         assert default.priority_reasons == ["default of video", capped]
-        assert bulk.priority_reasons == ["campaign of more than 20 cells", capped]
+        assert bulk.priority_reasons == ["campaign over 20 videos", capped]
 
     def test_that_are_computed_may_be_low_for_anybody(self):
         Kind.objects.filter(pk="video").update(default_priority=-10)
