@@ -126,7 +126,7 @@ def make_again(combination: Combination, text: str, *, at: datetime, by: User, n
     cell.reviewed_by, cell.reviewed_at = None, None
     cell.save()
     after = {"version": following, "job": jobs[0].pk, "tickets": jobs[0].tickets}
-    policy.audit_others(owner.pk, "make version", str(cell), at=at, actor=by, after=after, of=cell)
+    policy.audit_others(owner.pk, "generate version", str(cell), at=at, actor=by, after=after, of=cell)
     return version, True
 
 
