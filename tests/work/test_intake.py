@@ -157,7 +157,9 @@ class TestKinds:
     @pytest.mark.parametrize("kind", ["doubt", "topic_short", "daily_ca"])
     def test_that_are_restricted_take_a_right(self, kind):
         for owner in (UserFactory(), UserFactory(staff=True), UserFactory(rights=["exceed_normal_priority", "operate_queue"])):
-            with pytest.raises(KindRestricted, match=f"“{kind}” is restricted. Choose another kind, or ask staff"):
+            with pytest.raises(
+                KindRestricted, match=f"You don't have permission for the job type “{kind}”. Choose another one, or ask staff"
+            ):
                 enqueue(Draft("sora-2", "A tram."), Draft("sora-2", "A tram.", kind=kind), owner=owner)
 
         assert not Job.objects.exists()
