@@ -291,7 +291,7 @@ class Reader:
             return self.brief.priority, ()
         if cells > BULK:
             level = QueueSettings.objects.current().bulk_priority
-            return intake.computed_priority(self.owner, level, [f"campaign of more than {BULK} cells"])
+            return intake.computed_priority(self.owner, level, [f"campaign over {BULK} videos"])
         return intake.default_priority(Kind.objects.get(pk=model.medium), self.owner)
 
     def _say(self, name: str, message: str) -> None:

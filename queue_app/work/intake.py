@@ -161,7 +161,7 @@ def restriction(kind: Kind, owner: User) -> str:
     """Return why this user may not submit jobs of a kind; empty if they may (I41)."""
     if not kind.restricted or owner.has_perm(Right.SUBMIT_RESTRICTED):
         return ""
-    return f"“{kind.key}” is restricted. Choose another kind, or ask staff for permission to submit it."
+    return f"You don't have permission for the job type “{kind.key}”. Choose another one, or ask staff for access."
 
 
 def default_priority(kind: Kind, owner: User) -> tuple[int, list[str]]:

@@ -172,7 +172,9 @@ class TestKinds:
     @pytest.mark.parametrize("kind", ["doubt", "topic_short", "daily_ca"])
     def test_that_are_restricted_take_a_right(self, kind):
         for owner in (UserFactory(), UserFactory(staff=True), UserFactory(rights=["exceed_normal_priority", "operate_queue"])):
-            with pytest.raises(KindRestricted, match=f"“{kind}” is restricted. Choose another kind, or ask staff"):
+            with pytest.raises(
+                KindRestricted, match=f"You don't have permission for the job type “{kind}”. Choose another one, or ask staff"
+            ):
                 enqueue(Draft("sora-2", "A tram."), Draft("sora-2", "A tram.", kind=kind), owner=owner)
 
         assert not Job.objects.exists()
@@ -207,7 +209,7 @@ class TestPriorities:
 
     @pytest.mark.parametrize("level", [-101, 101, 10**9])
     def test_are_within_their_span(self, level):
-        assert problem_of(priority=level) == ("priority", "priority is a whole number from -100 to 100.")
+        assert problem_of(priority=level) == ("priority", "Enter a whole number from -100 to 100.")
 
     @pytest.fixture
     def page(self, monkeypatch):
@@ -227,12 +229,12 @@ class TestPriorities:
         capped = "lowered from 10 to 0: above normal needs permission"
         Kind.objects.filter(pk="video").update(default_priority=10)
         scored, default = one(**page), one()
-        bulk = one(priority=10, priority_reasons=["campaign of more than 20 cells"])
+        bulk = one(priority=10, priority_reasons=["campaign over 20 videos"])
 
         assert [job.priority for job in (scored, default, bulk)] == [0, 0, 0]
         assert scored.priority_reasons[-2:] == ["90 points: high", capped]
         assert default.priority_reasons == ["default of video", capped]
-        assert bulk.priority_reasons == ["campaign of more than 20 cells", capped]
+        assert bulk.priority_reasons == ["campaign over 20 videos", capped]
 
     def test_that_are_computed_may_be_low_for_anybody(self):
         Kind.objects.filter(pk="video").update(default_priority=-10)
