@@ -185,8 +185,11 @@ def _wrong(request: HttpRequest) -> str:
 def _unreadable(request: HttpRequest, detail: str) -> HttpResponse:
     """Refuse a request with these words: a problem below ``/api/``, elsewhere a page."""
     if request.path.startswith(errors.BELOW):
-        return JsonResponse(errors.refusal(400, detail), status=400, content_type=errors.CONTENT_TYPE)
-    return HttpResponse(render_to_string("400.html", {"detail": detail}), status=400)
+        response: HttpResponse = JsonResponse(errors.refusal(400, detail), status=400, content_type=errors.CONTENT_TYPE)
+    else:
+        response = HttpResponse(render_to_string("400.html", {"detail": detail}), status=400)
+    response["Content-Length"] = str(len(response.content))  # the middleware that sets it is not reached
+    return response
 
 
 def _texts(request: HttpRequest) -> Iterator[tuple[str, str]]:
