@@ -74,7 +74,7 @@ for _path in settings.API_REFUSALS:  # other applications' exceptions, by the na
     TABLE |= import_string(_path)
 # what is refused before a call of the API is reached, or fails: status, code, title, what to do
 BEFORE: dict[int, tuple[str, str, str]] = {
-    400: ("malformed_request", "The request cannot be read", "Its address, a header or its body is not what HTTP allows."),
+    400: ("malformed_request", "The request cannot be read", "This request can't be read. Check its address, headers and body."),
     403: ("permission_denied", "Not allowed", "You may not do this."),
     404: ("not_found", "Not found", "There is nothing at this address."),
     405: ("method_not_allowed", "Method not allowed", "This address does not take this method."),
