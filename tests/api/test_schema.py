@@ -69,6 +69,17 @@ class TestTheDocument:
         assert "//" not in " ".join(re.findall(r'(?:src|href)="([^"]*)"', html))
         assert Client().get("/api/docs/?script=")["Content-Type"].startswith("application/javascript")
 
+    @pytest.mark.parametrize(
+        ("address", "words"),
+        [("/api/schema/", '"xml" is not a valid choice'), ("/api/docs/", "There is no such parameter. Parameters: script.")],
+    )
+    def test_and_its_pages_refuse_an_unknown_format_by_name(self, address, words):
+        answer = Client().get(f"{address}?format=xml")
+
+        assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+        assert [error["field"] for error in answer.json()["errors"]] == ["format"]
+        assert words in answer.json()["detail"]
+
 
 # what only catalogue, rules and clock can say of a value: of nothing else may the server refuse what the document allows
 BEYOND_SHAPE = {"cursor", "model", "kind", "prompt", "parameters", "metadata", "deadline", "not_before", "callback_url"} | {
