@@ -69,6 +69,23 @@ class TestTheDocument:
         assert "//" not in " ".join(re.findall(r'(?:src|href)="([^"]*)"', html))
         assert Client().get("/api/docs/?script=")["Content-Type"].startswith("application/javascript")
 
+    def test_tells_of_each_answer_the_headers_that_come_with_it(self):
+        calls = {
+            call["operationId"]: {int(status): {*answer.get("headers", ())} for status, answer in call["responses"].items()}
+            for path in Client().get(SCHEMA_URL).json()["paths"].values()
+            for call in path.values()
+        }
+        retries = {"jobs_retry", "batches_retry_failed", "campaigns_retry_failed"}
+        repeatable = {"jobs_create", "jobs_batch_create", "campaigns_create", *retries}
+
+        for name, answers in calls.items():
+            again = {"Retry-After"}
+            assert (answers[429], answers[503], answers[500]) == (again, again, set()), name
+            assert answers.get(409, set()) == (again if name in repeatable else set()), name
+            good = {"Idempotent-Replayed": name in repeatable, "Location": 201 in answers}
+            assert answers[201 if 201 in answers else 200] == {header for header, comes in good.items() if comes}, name
+        assert repeatable <= calls.keys()
+
     @pytest.mark.parametrize(
         ("address", "words"),
         [("/api/schema/", '"xml" is not a valid choice'), ("/api/docs/", "There is no such parameter. Parameters: script.")],
