@@ -41,7 +41,7 @@ class PauseBatch(View):
     def post(self, request: Request, pk: int) -> Response:
         """No later claim takes a job of it; what runs goes on."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
-        policy.pause_batch(batch, at=clock.now(), actor=caller(request), reason="asked for by API")
+        policy.pause_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
         return Response(batch_answer(_anew(batch), request))
 
 
@@ -50,7 +50,7 @@ class ResumeBatch(View):
     def post(self, request: Request, pk: int) -> Response:
         """Its jobs may be claimed again; they have kept their places."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
-        policy.resume_batch(batch, at=clock.now(), actor=caller(request), reason="asked for by API")
+        policy.resume_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
         return Response(batch_answer(_anew(batch), request))
 
 

@@ -155,7 +155,8 @@ class TestVerbs:
         assert [one["limit"] for one in waits["waiting_on"]] == ["batch"]
         assert waits["eta"] == {"p50_seconds": None, "p90_seconds": None, "basis": "paused, no end known"}
         assert api.post(address(batch, "resume/")).json()["paused"] is False
-        assert AuditEntry.objects.filter(target=str(batch.pk), actor=owner).count() == 2
+        audited = AuditEntry.objects.filter(target=str(batch.pk), actor=owner)
+        assert [entry.reason for entry in audited] == ["asked for by API"] * 2
 
     def test_retry_failed_queues_the_failed_ones_again(self, api, owner):
         batch = BatchFactory(owner=owner)
