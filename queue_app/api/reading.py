@@ -32,7 +32,7 @@ class StrictJSONParser(JSONParser):
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         """
-        :raises ParseError: not such JSON. :raises ValidationError: a name stands twice in an object, or it is nested too deep.
+        :raises ParseError: not such JSON. :raises ValidationError: a name appears twice in an object, or it is nested too deep.
         :raises BodyTooLarge: more bytes than the site takes.
         """
         raw = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
@@ -329,12 +329,12 @@ def _is_time(value: str) -> bool:
 
 
 def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """:raises ValidationError: naming a name that stands twice in this object: nobody knows which of the two is meant."""
+    """:raises ValidationError: naming a name that appears twice in this object: nobody knows which of the two is meant."""
     found = dict(members)
     if len(found) < len(members):
         names = Counter(name for name, _ in members)
         repeated = next(name for name, times in names.items() if times > 1)
-        message = f"“{words.storable(repeated)}” stands more than once in an object. Send it once."
+        message = f"“{words.storable(repeated)}” appears more than once in an object. Send it once."
         raise serializers.ValidationError({words.storable(repeated): [message]})
     return found
 

@@ -97,7 +97,7 @@ def enqueue(
     """
     Queue all drafts or none (T1). They join ``batch``, or a new one when ``batch_name`` is not ``None``.
 
-    :raises IntakeRefused: something in them is wrong; every problem is listed.
+    :raises IntakeRefused: something in them is wrong; every problem is listed, until they are more than one answer names.
     :raises ModelNotAvailable: a model is known and nobody offers it now.
     :raises KindRestricted: a kind needs a right that the owner lacks.
     :raises NotEnoughTickets: the owner's wallet holds less than the sum.
@@ -206,7 +206,7 @@ def _metadata_problem(metadata: Mapping[str, Any]) -> str | None:
     if len(packed) > METADATA_MOST:
         return f"metadata has {len(packed)} characters as JSON; at most {METADATA_MOST} are kept."
     if _ESCAPED_NUL.search(packed) or text_problem(packed):
-        return "metadata holds a character that cannot be kept (NUL or half a surrogate pair)."
+        return "metadata contains a NUL character or an unpaired surrogate. Remove it."
     return None
 
 

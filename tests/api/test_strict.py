@@ -375,7 +375,7 @@ class TestANameThatStandsTwice:
             answer = api.generic("POST", address, sent, content_type="application/json")
 
             assert (answer.status_code, fields_of(answer)) == (400, [named])
-            assert f"“{named}” stands more than once" in answer.json()["detail"]
+            assert f"“{named}” appears more than once" in answer.json()["detail"]
         assert nothing_was_bought()
 
     def test_is_none_in_two_objects(self, api):
