@@ -243,10 +243,10 @@ class Provider(Protocol):
         """Stream one asset of a succeeded task into ``sink``; NOT_FOUND where the provider has no such asset."""
         ...
 
-    def list_tasks(self, after: str | None, *, seconds: float) -> Page:
+    def list_tasks(self, after: str | None, *, rows: int | None = None, seconds: float) -> Page:
         """
-        Translate one page of the account's tasks, newest first, from behind the task ``after`` on. What it means is not judged
-        here (`rules.lookup`).
+        Translate one page of the account's tasks, newest first, from behind the task ``after`` on: ``rows`` of them, or as many
+        as there may be. What it means is not judged here (`rules.lookup`).
         """
         ...
 

@@ -256,13 +256,14 @@ class OpenAIVideos:
             raise _no_variant(asset, "it sent the video instead")
         return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
 
-    def list_tasks(self, after: str | None, *, seconds: float) -> Page:
+    def list_tasks(self, after: str | None, *, rows: int | None = None, seconds: float) -> Page:
         """
         Translate one page of ``GET /videos``, newest first.
 
         :raises ProviderError: the page is not to be had.
         """
-        query = {"limit": PAGE_SIZE, "order": "desc"} | ({"after": after} if after else {})
+        asked = rows or PAGE_SIZE
+        query = {"limit": asked, "order": "desc"} | ({"after": after} if after else {})
         path = f"/videos?{urlencode(query)}"
         fresh = {"Cache-Control": "no-cache"}  # an old copy would not show a task that is there
         answer = self._api.call("GET", path, purpose="look up", headers=fresh, max_bytes=LIST_BYTES, total_timeout=seconds)
@@ -274,7 +275,7 @@ class OpenAIVideos:
         more = body.get("has_more", body["data"].get("has_more") if isinstance(body.get("data"), dict) else None)
         return Page(
             rows=[self._row(_task(row)) if isinstance(row, dict) else Row(None) for row in found],
-            asked=PAGE_SIZE,
+            asked=asked,
             more=more if isinstance(more, bool) else None,
             date=_date(answer.headers.get("date")),
         )

@@ -29,6 +29,7 @@ EARLIEST, A_DAY = 1_672_531_200.0, 86_400.0  # 2023: no video API is older
 LONG_ENOUGH = 64  # characters of ours that a longer text must begin with to be ours with something added
 LONGEST_ID = 4_096
 NO_ID = "0"  # what gateways send for an id that is not known
+SOON = 3.0  # seconds in which no gateway loses its list, comes back, and takes the next call
 SHOWN = 10  # rows that a person is shown
 
 _ELLIPSIS = re.compile(r"…|\.\.\.")
@@ -180,7 +181,8 @@ class Walk:
     The pages of one walk through a list, newest first, judged for one create call of ours.
 
     ``trusted``: an operator vouches for this list, which stands in for the positive control and for nothing else. ``grace``:
-    seconds until nothing can begin any more. ``takes``: seconds that such a task takes at most, as a rule.
+    seconds until nothing can begin any more. ``takes``: seconds that such a task takes at most, as a rule. ``is_first``: no task
+    of this account is from before the call.
     """
 
     call: Call
@@ -190,9 +192,11 @@ class Walk:
     known: Sequence[Known] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     trusted: bool = False
+    is_first: bool = False
     pages: list[Page] = field(default_factory=list)
     dates: Sequence[float] = ()  # by how many seconds the server's clock was ahead of ours, page by page
     budget_spent: bool = False
+    end_is_shown: bool = False
 
     def and_then(self, page: Page, known: Sequence[Known], *, now: float) -> Walk:
         """One page further, read ``now``, with what is known of the tasks in it."""
@@ -203,6 +207,26 @@ class Walk:
 
     def and_no_further(self) -> Walk:
         return replace(self, budget_spent=True)
+
+    @property
+    def to_ask_for(self) -> int:
+        """
+        How many rows to ask for, so that a list shows that it can count: half of its first page. 0 where that proves nothing.
+
+        Behind an account's first call nothing older can be in its list. A true end stands in for that where a known task was
+        taken so soon after the call that no gateway can have lost its list in between: one that was restarted shows the same.
+        """
+        newer = [known.call.called_at - self.call.called_at for known in self._newer]
+        is_provable = self.is_first and self.reached_the_end and min(newer, default=SOON) < SOON
+        return len(self.pages[0].rows) // 2 if is_provable else 0
+
+    def and_its_end(self, some: Page, beyond: Page) -> Walk:
+        """
+        Also read: a page of :attr:`to_ask_for` rows, and what is beyond the last one. A list that gives as many as it is asked
+        for, says then that there are more, and has nothing beyond its end was not cut short.
+        """
+        counts = len(some.rows) == self.to_ask_for and some.more is True
+        return replace(self, end_is_shown=counts and not beyond.rows and beyond.more is not True)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -416,7 +440,7 @@ class Walk:
         both_sides = bool(self._older and self._newer)
         reasons = {
             "The list was not read back to the time of the call.": (
-                not self._is_walked_past and not (self.reached_the_end and both_sides)  # N1
+                not self._is_walked_past and not (self.reached_the_end and (both_sides or self.end_is_shown))  # N1
             ),
             "The end of the list is not certain: "
             + ("it shows the same tasks again." if self.repeats else "it does not say that there is no more."): (

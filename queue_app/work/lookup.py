@@ -68,6 +68,7 @@ def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Wal
         known=known,
         aliases=dict(attempt.account.options.get("model_aliases", {})),
         trusted=attempt.account.trusts_list,
+        is_first=not _tasks(attempt).filter(called_at__lt=attempt.called_at).exists(),
     )
     ends = time.monotonic() + WALK_SECONDS
     after = None
@@ -79,6 +80,10 @@ def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Wal
         owned = _owned(provider, attempt, ids_of([page]))
         read = read.and_then(page, owned, now=clock.now().timestamp())
         after = next((row.id for row in reversed(page.rows) if row.id), after)
+    if rows := read.to_ask_for:
+        seconds = max(1.0, (ends - time.monotonic()) / 2)
+        some = provider.list_tasks(None, rows=rows, seconds=seconds)
+        read = read.and_its_end(some, provider.list_tasks(after, seconds=seconds))
     return read
 
 

@@ -184,12 +184,37 @@ def test_a_list_out_of_a_cache_is_known_by_its_date(date: float | None, clock: f
     assert ("may be a copy" in " ".join(found.why_not)) is not proved
 
 
-def test_the_end_of_a_list_is_no_proof_without_an_older_task_of_ours() -> None:
-    """As of an account's first call: a gateway that was restarted since, or that keeps few tasks, shows the same."""
-    later = Known(frozenset({"k3"}), Call("A heron, later.", "sora-2", NOW + 120), control=True)
-    read = walk([Row("k3", NOW + 121, "A heron, later.", "sora-2"), ROWS[0]], known=(AFTER, later))
-    assert read.reached_the_end
+SOON = Known(frozenset({"k3"}), Call("A heron, soon.", "sora-2", NOW + 0.4), control=True)
+FIRST_ROWS = [ROWS[0], Row("k3", NOW + 1, "A heron, soon.", "sora-2")]
+
+
+@pytest.mark.parametrize(
+    ("some", "beyond", "proved"),
+    [
+        (Page(ROWS[:1], asked=1, more=True), Page([], asked=100, more=False), True),
+        (Page(ROWS[:1], asked=1, more=True), Page([], asked=100), True),
+        (Page(ROWS[:1], asked=1, more=False), Page([], asked=100, more=False), False),  # it says so of every page
+        (Page(ROWS[:1], asked=1), Page([], asked=100, more=False), False),
+        (Page(ROWS[:2], asked=1, more=True), Page([], asked=100, more=False), False),  # its pages have a size of their own
+        (Page(ROWS[:1], asked=1, more=True), Page(ROWS[:1], asked=100, more=False), False),  # it does not read on
+        (Page(ROWS[:1], asked=1, more=True), Page([], asked=100, more=True), False),
+    ],
+)
+def test_the_first_call_of_an_account_is_not_there_where_the_list_shows_its_end(some: Page, beyond: Page, proved: bool) -> None:
+    read = walk(FIRST_ROWS, known=(AFTER, SOON), is_first=True)
     assert read.judge().why_not == ["The list was not read back to the time of the call."]
+    assert read.to_ask_for == 1
+    assert read.and_its_end(some, beyond).judge().none_proved is proved
+
+
+def test_an_end_is_asked_for_where_it_is_what_is_missing_alone() -> None:
+    assert walk(ROWS, is_first=False).to_ask_for == 0
+    assert walk(FIRST_ROWS, known=(AFTER, SOON)).to_ask_for == 0  # tasks from before the call are gone from it: so may be ours
+    assert walk(ROWS[:1], known=(AFTER, SOON), is_first=True).to_ask_for == 0  # of one row no half can be asked for
+    assert walk(FIRST_ROWS, known=(), is_first=True).to_ask_for == 0
+    assert walk(FIRST_ROWS, known=(AFTER, SOON), more=None, is_first=True).to_ask_for == 0
+    later = Known(SOON.names, Call(SOON.call.prompt, "sora-2", NOW + 60), control=True)  # time enough to be started anew
+    assert walk([ROWS[0], Row("k3", NOW + 61, "A heron, soon.", "sora-2")], known=(AFTER, later), is_first=True).to_ask_for == 0
 
 
 def test_another_name_of_a_model_is_told_by_a_control_of_that_model_alone() -> None:

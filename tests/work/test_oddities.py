@@ -260,23 +260,56 @@ class TestALostAnswer:
         job = with_a_lost_call(odd, taken=False, controls=False)
         assert (job.state, odd.creates(PROMPT)) == (state, 0)
 
-    @pytest.mark.parametrize("name", ["plain", "has_more is always false", "the first page is all there is", "always empty"])
-    @pytest.mark.parametrize("taken", [True, False])
-    def test_of_the_first_call_of_an_account_is_left_to_a_person_where_it_is_not_found(
-        self, gateway: Any, name: str, taken: bool
+    @pytest.mark.parametrize(
+        ("name", "state"),
+        [
+            ("plain", AGAIN),
+            ("numbers for ids", AGAIN),
+            ("has_more is always false", UNDECIDED),
+            ("pages of its own size, no has_more", UNDECIDED),
+            ("the first page is all there is", UNDECIDED),
+            ("the cursor is ignored", UNDECIDED),
+            ("always empty", UNDECIDED),
+        ],
+    )
+    def test_of_the_first_call_of_an_account_is_bought_again_where_the_list_shows_its_end(
+        self, gateway: Any, name: str, state: str
     ) -> None:
-        """A gateway that lost its list since then, with the answer, shows the same as one that never took the call."""
         odd = gateway(LISTS[name][0])
+        assert self.first_call(odd, taken=False, then=0).state == state
+
+    @pytest.mark.parametrize("taken", [True, False])
+    def test_of_the_first_call_is_left_to_a_person_where_the_gateway_may_have_been_started_anew(
+        self, gateway: Any, taken: bool
+    ) -> None:
+        """One that lost its list since then, with the answer, shows the same as one that never took the call."""
+        odd = gateway(LISTS["plain"][0])
+        assert self.first_call(odd, taken=taken, then=40).state == UNDECIDED
+
+    @pytest.mark.parametrize("taken", [True, False])
+    def test_is_left_to_a_person_where_what_was_there_before_is_gone(self, gateway: Any, taken: bool) -> None:
+        odd = gateway(LISTS["plain"][0])
+        bought(queued(prompt="A heron on the ice, long before."))
+        pass_time(odd, 10 * 3600)
+        assert self.first_call(odd, taken=taken, then=0).state == UNDECIDED
+
+    @staticmethod
+    def first_call(odd: OddGateway, *, taken: bool, then: float) -> Job:
+        """A call whose answer is lost, as is the gateway's list; other calls, from ``then`` seconds on; and look-ups."""
         odd.loses, odd.drops = taken, not taken
         job = bought(queued(prompt=PROMPT))
-        odd.tasks.clear()
+        odd.starts_anew()
+        pass_time(odd, then)
         for number in range(3):
-            pass_time(odd, 40)
             bought(queued(prompt=f"A heron on the ice, {number}."))
+            pass_time(odd, 40)
         for _ in range(4):
+            if fresh(job).state != "unknown":
+                break
             worked(job)
             pass_time(odd, 130)
-        assert (fresh(job).state, odd.creates(PROMPT)) == (UNDECIDED, 0)
+        assert odd.creates(PROMPT) == 0
+        return fresh(job)
 
     def test_is_not_proved_by_somebodys_word_alone(self, gateway: Any) -> None:
         odd = gateway(LISTS["always empty"][0])
