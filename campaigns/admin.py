@@ -241,7 +241,10 @@ class CombinationAdmin(ShownAdmin):
 
     @admin.display(description="Compliance")
     def verdict(self, cell: Combination) -> str:
-        hits = [f"{hit['rule']}, “{hit['matched']}”: {hit['reason']}" for hit in cell.compliance.get("hits", ())]
+        hits = [
+            f"{hit['rule']}, “{hit['matched']}”: {hit['reason']}" if hit["matched"] else hit["reason"]
+            for hit in cell.compliance.get("hits", ())
+        ]
         return display.with_sub(_LEVELS[cell.compliance.get("level", "clear")], " ".join(hits))
 
     @admin.display(description="Status")

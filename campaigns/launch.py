@@ -45,9 +45,7 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
     :raises NotEnoughForAll: the wallet holds less than the sum.
     """
     if not plan.to_buy:
-        raise LaunchRefused(
-            "Every combination is blocked by a compliance rule, so there is nothing to buy. Mend the brief first."
-        )
+        raise LaunchRefused(f"All combinations are blocked by compliance rules. {blocked_words(plan.blocked[0].verdict)}")
     brief = plan.brief
     try:
         batch, jobs = intake.enqueue(
@@ -128,7 +126,7 @@ def make_again(combination: Combination, text: str, *, at: datetime, by: User, n
     cell.reviewed_by, cell.reviewed_at = None, None
     cell.save()
     after = {"version": following, "job": jobs[0].pk, "tickets": jobs[0].tickets}
-    policy.audit_others(owner.pk, "make version", str(cell), at=at, actor=by, after=after, of=cell)
+    policy.audit_others(owner.pk, "generate version", str(cell), at=at, actor=by, after=after, of=cell)
     return version, True
 
 

@@ -21,13 +21,13 @@ def deliver(message_id: int) -> None:
     if campaign is None or message.batch is None:
         return  # a batch of the API has no page; its client reads the API
     owner, name = message.batch.owner, str(campaign)
-    text = f"“{name}” has ended: {_counts(campaign)}."
+    text = f"“{name}” is finished: {_counts(campaign)}."
     url = reverse("campaigns:page", args=[campaign.pk])
     found = {"user": owner, "text": text[:300], "url": url, "created_at": clock.now()}
     Notice.objects.get_or_create(key=message.key, defaults=found)
     if owner.email:
-        body = f"{text}\n\nLook at it: {settings.PUBLIC_URL}{url}\n"
-        send_mail(f"Campaign ended: {name}"[:150], body, None, [owner.email])
+        body = f"{text}\n\nOpen campaign: {settings.PUBLIC_URL}{url}\n"
+        send_mail(f"Campaign finished: {name}"[:150], body, None, [owner.email])
 
 
 def _counts(campaign: Campaign) -> str:

@@ -22,7 +22,6 @@ from queue_app.work import intake, room
 
 __all__ = ["BULK", "Brief", "Plan", "PlanRefused", "PlannedCell", "Problem", "check_prompt", "finished", "make", "sketch"]
 
-SAID_MOST = 100  # unknown dimensions, and unknown values of each, that are named
 BULK = 20  # cells; above it a campaign takes the queue's bulk priority
 
 
@@ -196,12 +195,12 @@ class Reader:
         chosen = []
         unknown = [key for key, wanted in self.brief.dimensions.items() if key not in offered and wanted]
         labels = dict(Dimension.objects.values_list("key", "label")) if unknown else {}
-        for key in unknown[:SAID_MOST]:
+        for key in unknown[: parameter_rules.PROBLEMS_MOST]:
             self._say(f"dimensions.{key}", _no_dimension(key, labels, offered))
         for dimension in self.dimensions:
             wanted = self.brief.dimensions.get(dimension.key, ())
             values = {value.key: value.label for value in dimension.values.all() if not value.retired}
-            for value in [value for value in wanted if value not in values][:SAID_MOST]:
+            for value in [value for value in wanted if value not in values][: parameter_rules.PROBLEMS_MOST]:
                 self._say(f"dimensions.{dimension.key}", _not_offered(dimension, str(value), values))
             taken = tuple((value, values[value]) for value in values if value in wanted)
             if taken:
@@ -292,7 +291,7 @@ class Reader:
             return self.brief.priority, ()
         if cells > BULK:
             level = QueueSettings.objects.current().bulk_priority
-            return intake.computed_priority(self.owner, level, [f"campaign of more than {BULK} cells"])
+            return intake.computed_priority(self.owner, level, [f"campaign over {BULK} videos"])
         return intake.default_priority(Kind.objects.get(pk=model.medium), self.owner)
 
     def _say(self, name: str, message: str) -> None:

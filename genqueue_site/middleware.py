@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
-from django.core.exceptions import BadRequest
 from django.db import connections
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 from django.shortcuts import resolve_url
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
@@ -158,30 +158,38 @@ def storable_text(get_response: Answers | AnswersLater) -> Answers | AnswersLate
         later = cast(AnswersLater, get_response)
 
         async def checked_later(request: HttpRequest) -> HttpResponseBase:
-            if request.content_type in FORMS:  # a body to be read and parsed
-                await sync_to_async(_check)(request)
-            else:
-                _check(request)
-            return await later(request)
+            is_form = request.content_type in FORMS  # a body to be read and parsed
+            wrong = await sync_to_async(_wrong)(request) if is_form else _wrong(request)
+            return _unreadable(request, wrong) if wrong else await later(request)
 
         return checked_later
 
     now = cast(Answers, get_response)
 
     def checked(request: HttpRequest) -> HttpResponseBase:
-        _check(request)
-        return now(request)
+        wrong = _wrong(request)
+        return _unreadable(request, wrong) if wrong else now(request)
 
     return checked
 
 
-def _check(request: HttpRequest) -> None:
-    """:raises BadRequest: naming what holds such text, or says that it is not in UTF-8."""
+def _wrong(request: HttpRequest) -> str:
+    """Return which part of the request holds such text, or says that it is not in UTF-8, and what to do; empty if none does."""
     if request.encoding and codecs.lookup(request.encoding).name not in UTF_8:
-        raise BadRequest("Send UTF-8; the Content-Type names another charset.")
-    for where, text in _texts(request):
-        if not words.is_storable(text):
-            raise BadRequest(f"{where} holds a character that cannot be kept (NUL, or half of a surrogate pair).")
+        return "The Content-Type names another charset. Send UTF-8."
+    parts = (where for where, text in _texts(request) if not words.is_storable(text))
+    where = next(parts, "")
+    return where and f"{where} contains a NUL character or an unpaired surrogate. Remove it."
+
+
+def _unreadable(request: HttpRequest, detail: str) -> HttpResponse:
+    """Refuse a request with these words: a problem below ``/api/``, elsewhere a page."""
+    if request.path.startswith(errors.BELOW):
+        response: HttpResponse = JsonResponse(errors.refusal(400, detail), status=400, content_type=errors.CONTENT_TYPE)
+    else:
+        response = HttpResponse(render_to_string("400.html", {"detail": detail}), status=400)
+    response["Content-Length"] = str(len(response.content))  # the middleware that sets it is not reached
+    return response
 
 
 def _texts(request: HttpRequest) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from django.core.cache import cache
 from django.core.cache.backends import base, locmem
 from django.db import connection
 from django.test import Client
+from hypothesis.internal.conjecture import providers as hypothesis_providers
 from psycopg2 import sql
 from rest_framework.test import APIClient
 
@@ -29,7 +30,10 @@ from queue_app.work import catalogue
 from tests import browser
 
 Figures = Callable[[str], None]
-# the same examples on every machine, and as long as they take
+# the same examples on every machine and in every order of the tests, and as long as they take; hypothesis also draws from the
+# constants of whatever modules of ours are loaded by then, which is another matter in each process
+assert callable(hypothesis_providers._get_local_constants)
+hypothesis_providers._get_local_constants = lambda: hypothesis_providers._local_constants
 hypothesis.settings.register_profile(
     "project", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )

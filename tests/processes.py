@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import random
 import shutil
 import signal
 import socket
@@ -49,9 +50,12 @@ def wait_for(what: Callable[[], Any], *, seconds: float = 60, of: str = "") -> A
 
 
 def free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
+    """A port below those that the kernel gives to whoever asks for any: nobody gets it before the program that it is for."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as asked, suppress(OSError):
+            asked.bind(("127.0.0.1", port))
+            return port
 
 
 class Program:
@@ -246,13 +250,13 @@ class Site:
         return len(clusters) == 3 and all(row.canary_taken_at for row in clusters)
 
     def _web_answers(self) -> bool:
-        with suppress(requests.ConnectionError):
+        with suppress(requests.ConnectionError, requests.Timeout):
             return requests.get(f"{self.url}/healthz", timeout=5).ok
         return False
 
     def _is_mine(self, pid: str) -> bool:
         try:
-            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            environment, name = (Path(f"/proc/{pid}/{told}").read_bytes() for told in ("environ", "comm"))
         except OSError:
             return False
-        return f"GENQUEUE_VAR={self.home}".encode() in environment and b"postgres" not in Path(f"/proc/{pid}/comm").read_bytes()
+        return f"GENQUEUE_VAR={self.home}".encode() in environment.split(b"\0") and b"postgres" not in name

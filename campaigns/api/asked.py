@@ -9,17 +9,12 @@ from campaigns.brief import AT_ONCE_MOST, MOST, Brief
 from campaigns.cells import BLOCKED
 from campaigns.models.combination import Review
 from campaigns.review import NOTE_MOST
-from queue_app.api.reading import PageQuery, StrictSerializer, Text, Whole, YesNo
+from queue_app.api.reading import Listed, Named, PageQuery, StrictSerializer, Text, Whole, YesNo
 from queue_app.api.serializers import Priority
 from queue_app.models import Status
 
-EXCLUSIONS_MOST = 10_000
-
-
-class _Choices(serializers.DictField):
-    """An object whose keys are dimensions."""
-
-    default_error_messages = {"not_a_dict": 'Send an object such as {{"mood": …}}, not {input_type}.'}
+# of one campaign; a matrix has at most 660 combinations, so that none needs as many
+DIMENSIONS_MOST, VALUES_MOST, EXCLUSIONS_MOST = 100, 1_000, 10_000
 
 
 class CampaignAsked(StrictSerializer):
@@ -33,14 +28,19 @@ class CampaignAsked(StrictSerializer):
     big_idea = Text(least=1, most=MOST["big_idea"], allow_blank=True, help_text="What every video should show.")
     visual_messaging = Text(most=MOST["visual_messaging"], required=False, allow_null=True, allow_blank=True)
     audio_messaging = Text(most=MOST["audio_messaging"], required=False, allow_null=True, allow_blank=True)
-    dimensions = _Choices(
-        child=serializers.ListField(child=Text()), help_text='Dimension key → value keys, as in `{"mood": ["calm"]}`.'
+    dimensions = Named(
+        child=Listed(child=Text(), of="values", max_length=VALUES_MOST),
+        of="dimensions",
+        most=DIMENSIONS_MOST,
+        such_as='{"mood": ["calm"]}',
+        help_text='Dimension key → value keys, as in `{"mood": ["calm"]}`.',
     )
-    exclude = serializers.ListField(
-        child=_Choices(child=Text()),
+    exclude = Listed(
+        child=Named(child=Text(), of="dimensions", most=DIMENSIONS_MOST, such_as='{"mood": "calm"}'),
+        of="exclusions",
+        max_length=EXCLUSIONS_MOST,
         required=False,
         allow_null=True,
-        max_length=EXCLUSIONS_MOST,
         help_text='Each takes out every combination that agrees with all its pairs, as in `[{"mood": "calm"}]`.',
     )
     model = Text(least=1, most=60, allow_blank=True, help_text="A key of `GET models/`.")

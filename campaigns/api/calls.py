@@ -84,7 +84,7 @@ class PauseCampaign(View):
     def post(self, request: Request, pk: int) -> Response:
         """No later claim takes a job of it; what runs goes on."""
         campaign = get_object_or_404(to_change(request), pk=pk)
-        policy.pause_batch(campaign.batch, at=clock.now(), actor=caller(request), reason="asked for by API")
+        policy.pause_batch(campaign.batch, at=clock.now(), actor=caller(request), via=VIA)
         return Response(answers.campaign(_anew(campaign), request, at=clock.now()))
 
 
@@ -93,7 +93,7 @@ class ResumeCampaign(View):
     def post(self, request: Request, pk: int) -> Response:
         """Its jobs may be claimed again; they have kept their places."""
         campaign = get_object_or_404(to_change(request), pk=pk)
-        policy.resume_batch(campaign.batch, at=clock.now(), actor=caller(request), reason="asked for by API")
+        policy.resume_batch(campaign.batch, at=clock.now(), actor=caller(request), via=VIA)
         return Response(answers.campaign(_anew(campaign), request, at=clock.now()))
 
 

@@ -44,7 +44,7 @@ class Combination(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.campaign_id} no. {self.index}"
+        return f"combination #{self.index} of campaign {self.campaign_id}"
 
 
 class Version(models.Model):

@@ -20,7 +20,6 @@ __all__ = ["Checker", "Hit", "Rule", "Verdict", "compile", "fold", "marked", "pa
 
 MAX_HITS_PER_RULE = 20
 MAX_TERM = 200  # characters
-UNREAD = 80  # characters that are marked of a text that a rule cannot be tried on
 
 _SENTENCE_END = ". "
 _SENTENCES_KEPT = 1024
@@ -46,7 +45,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Where a rule applies: ``text[start:end] == matched`` in the text as it was written. Hits of two rules may overlap."""
+    """
+    Where a rule applies: ``text[start:end] == matched`` in the text as it was written. Hits of two rules may overlap. ``matched``
+    is empty where the rule itself can't be used: no other words would help, and its reason says why.
+    """
 
     rule: Rule
     start: int
@@ -56,6 +58,8 @@ class Hit:
     @property
     def advice(self) -> str:
         """What is wrong and how to mend it, in one line."""
+        if not self.matched:
+            return one_line(self.rule.reason)
         wrong = "is not allowed" if self.rule.severity == "block" else "is better avoided"
         matched, reason, instead = map(one_line, (self.matched, self.rule.reason, self.rule.instead))
         mend = f"Write “{instead}” instead." if instead else "Take it out."
@@ -163,8 +167,8 @@ class Checker:
             yield term.rule, map(folded.original_span, term.spans(folded.text))
         for rule, pattern in self._patterns:
             yield rule, _spans(pattern, folded)
-        for rule in self._unusable:
-            yield rule, [(0, min(len(folded.original), UNREAD))]
+        for rule in self._unusable if folded.original else ():
+            yield rule, [(0, 0)]
 
 
 def _spans(pattern: Pattern, folded: Folded) -> Iterator[tuple[int, int]]:
@@ -187,7 +191,7 @@ def compile(rules: Iterable[Rule], *, brand: str | None = None) -> Checker:
     Prepare the rules that hold for all brands and for ``brand``, whose name is compared folded.
 
     A row that cannot be used, as :func:`pattern_problem` and :func:`term_problem` would have said when it was written, hits every
-    text with that problem as its reason, so that nothing passes it unseen.
+    text that is not empty with that problem as its reason, so that nothing passes it unseen.
     """
     ours = None if brand is None else fold(brand)
     terms: list[_Term] = []

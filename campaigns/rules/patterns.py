@@ -23,7 +23,10 @@ _KNOW_WORDS = frozenset("bBwW")
 _NAME_OTHERS = frozenset("pPxQ")
 _READ_AS_TEXT = re.compile(r"\{(,\d|\d{5})")
 _ADVICE = (  # what the engine's own words stand for, and what to do
-    (re.compile(r"\(\?(<?[=!]|>)"), "Look-ahead and look-behind are not supported. Write the text out, or make two rules of it."),
+    (
+        re.compile(r"\(\?(<?[=!]|>)"),
+        "Look-ahead, look-behind and atomic groups are not supported. Write the text out, or split it into two rules.",
+    ),
     (re.compile(r"sequence: \\[1-9]|\(\?P=|\(\?\("), "Backreferences are not supported. Write the text out."),
 )
 # places where a pattern without text of its own would match
@@ -86,8 +89,8 @@ def _problem(pattern: str, escapes: frozenset[str]) -> str | None:
         return "Write repeats as {0,10}, with numbers up to 1000."
     if not escapes.isdisjoint(_KNOW_WORDS) and not (pattern.isascii() and escapes.isdisjoint(_NAME_OTHERS)):
         return (
-            r"\b and \w only know the letters a to z, and this pattern has others. Write it without accents, which are ignored; "
-            "for whole words of another script make it a term."
+            r"\b and \w only match the letters a to z, and this pattern has other letters. Remove accents (accents are ignored). "
+            "For words in another script, use a term."
         )
     return None
 

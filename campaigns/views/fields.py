@@ -57,7 +57,7 @@ class Notes:
     warnings: dict[str, list[str]] = field(default_factory=dict)
     needed: list[tuple[str, str]] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
-    """Advice on words of prompts that no single field holds."""
+    """Advice on words of prompts that no single field holds, and rules that can't be used."""
     gone: list[str] = field(default_factory=list)
     """What was chosen and is not offered any more: nothing can be launched until it is taken out."""
 
@@ -83,8 +83,12 @@ def notes(sketch: Sketch, body: Body, *, strict: bool) -> Notes:
 
 
 def _add_advice(found: Notes, sketch: Sketch, body: Body) -> None:
-    """Put each rule's advice at the field whose words it is about; what only the whole prompt shows stands apart."""
+    """
+    Put each rule's advice at the field whose words it is about. What only the whole prompt shows stands apart, and so does a rule
+    that can't be used: it is about no words.
+    """
     said: set[int] = set()
+    apart: list[Hit] = []
     texts = {name: body[name] for name in TEXTS}
     for choice in sketch.choices:
         texts[f"dimensions.{choice.key}"] = ". ".join(label for _, label in choice.values)
@@ -92,11 +96,14 @@ def _add_advice(found: Notes, sketch: Sketch, body: Body) -> None:
         if len(text) > MOST.get(name, len(text)):
             continue  # too long is said already
         for hit in _once(sketch.checker.check(text).hits):
+            if not hit.matched:
+                apart.append(hit)
+                continue
             said.add(hit.rule.id)
             at = found.errors if hit.rule.severity == "block" else found.warnings
             at.setdefault(name, []).append(hit.advice)
-    rest = (hit for one in sketch.cells for hit in one.verdict.hits if hit.rule.id not in said)
-    found.elsewhere = [hit.advice for hit in _once(rest)]
+    apart += (hit for one in sketch.cells for hit in one.verdict.hits if hit.rule.id not in said)
+    found.elsewhere = [hit.advice for hit in _once(apart)]
 
 
 def _once(hits: Iterable[Hit]) -> list[Hit]:

@@ -177,4 +177,5 @@ def _checked(campaign: Campaign, text: str) -> dict[str, Any]:
     text = text[:PROMPT_MOST]
     verdict = check_prompt(campaign.brand, text)
     hits = {(hit.rule.id, hit.matched.casefold()): hit for hit in verdict.hits}
-    return {"verdict": verdict, "hits": list(hits.values()), "marked": compliance.marked(text, verdict.hits)}
+    marked = compliance.marked(text, verdict.hits) if any(hit.matched for hit in verdict.hits) else []
+    return {"verdict": verdict, "hits": list(hits.values()), "marked": marked}

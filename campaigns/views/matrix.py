@@ -131,7 +131,7 @@ class Matrix:
             index=one.cell.index,
             words=self._words(one),
             prompt=one.prompt,
-            pieces=excerpt(one.prompt, hits) if hits else [],
+            pieces=excerpt(one.prompt, hits) if any(hit.matched for hit in hits) else [],
             level=one.verdict.level,
             hits=list({hit.rule.id: hit for hit in reversed(hits)}.values())[::-1],
             excluded=one.excluded,

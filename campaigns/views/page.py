@@ -159,7 +159,7 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _foreseen_retry(request: HttpRequest, campaign: Campaign, *, status: int = 200) -> HttpResponse:
     foreseen = foresight.of_retry(verbs.latest_jobs(campaign).with_status("failed"))
-    return _preview(request, campaign, f"Retry what failed in “{campaign}”?", foreseen, status=status)
+    return _preview(request, campaign, f"Retry failed videos in “{campaign}”?", foreseen, status=status)
 
 
 def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -160,7 +160,7 @@ class ProviderAccountAdmin(PolicyAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "adapter":  # the adapters of this version, by name
-            return forms.ChoiceField(choices=[(name, name) for name in sorted(registry.ADAPTERS)])
+            return forms.ChoiceField(choices=[(name, name) for name in registry.names()])
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
@@ -224,4 +224,4 @@ class QueueSettingsAdmin(PolicyAdmin):
 
 def _with_adapter() -> models.QuerySet[ProviderAccount]:
     """The accounts that this version can buy at. Others are rows, and shown nowhere: what is set there has no effect."""
-    return ProviderAccount.objects.filter(adapter__in=registry.ADAPTERS)
+    return ProviderAccount.objects.filter(adapter__in=registry.names())

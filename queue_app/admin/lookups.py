@@ -11,20 +11,25 @@ TIMES = {1: "once", 2: "twice"}
 
 def in_short(attempt: Attempt) -> str:
     """What asking the provider for the task has brought, for a list."""
+    if attempt.lookups and attempt.lookups[-1]["took"]:  # it found the task, whatever earlier ones have said
+        return "found in the task list"
     if not attempt.account.can_look_up:
-        return "cannot be asked for it"
+        return "this account can't look up tasks"
     if not attempt.lookups:
-        return "not looked up yet"
+        return "not checked yet"
     if attempt.lookups_none:
-        return f"not in its list, proved {TIMES.get(attempt.lookups_none, f'{attempt.lookups_none} times')}"
-    times = len(attempt.lookups)
-    return f"looked up {TIMES.get(times, f'{times} times')}, nothing certain"
+        return f"not found, checked {TIMES.get(attempt.lookups_none, f'{attempt.lookups_none} times')}"
+    return "checked, no clear match"
 
 
 def shown(attempt: Attempt) -> list[dict[str, Any]]:
-    """Each look-up that is kept, the last first: when, how far it read, what it found, and why that proves nothing."""
+    """
+    Each look-up that is kept, the last first: when, how far it read, what it found, and why that proves nothing. ``id`` is the
+    same for as long as it is kept, and no other's on the page of its job.
+    """
     return [
         {
+            "id": f"{attempt.number}-{datetime.fromisoformat(seen['at']).timestamp() * 1000:.0f}",
             "at": datetime.fromisoformat(seen["at"]),
             "said": _said(seen),
             "read": _read(seen["proof"]),
@@ -46,10 +51,9 @@ def _said(seen: dict[str, Any]) -> str:
         return f"Found: {seen['took'][:200]}"
     if seen["none"]:
         rests_on = ", ".join(name[:80] for name in seen["proof"]["controls"][:3])
-        return (
-            f"Not there. The list shows our other tasks as sent: {rests_on}" if rests_on else "Not there. The list is vouched for"
-        )
-    return "Not there, but too early to count" if not seen["why_not"] and not seen["sure"] else "Nothing certain"
+        because = f"The list shows our other tasks: {rests_on}" if rests_on else "Staff trust this account's task list"
+        return f"Not found. {because}"
+    return "Not found, but too early to count" if not seen["why_not"] and not seen["sure"] else "No clear match"
 
 
 def _read(proof: dict[str, Any]) -> str:
@@ -58,8 +62,6 @@ def _read(proof: dict[str, Any]) -> str:
     entries, pages = ("entry" if proof["rows"] == 1 else "entries"), ("page" if proof["pages"] == 1 else "pages")
     rows = f"{proof['rows']} {entries} on {proof['pages']} {pages}"
     skew = proof["skew"]
-    return (
-        rows
-        if skew is None or abs(skew) < 60
-        else f"{rows}, its clock {abs(skew) / 60:.0f} min {'ahead' if skew > 0 else 'behind'}"
-    )
+    if skew is None or abs(skew) < 60:
+        return rows
+    return f"{rows}, provider clock {abs(skew) / 60:.0f}m {'ahead' if skew > 0 else 'behind'}"

@@ -107,7 +107,7 @@ def of_retry(count: Callable[..., int], not_offered: Mapping[str, int], late: in
     lines = [
         Line(able, "queued again", "Each at the end of its lane, with all its tries.", State.QUEUED, "Queued"),
         _left(lost, f"{', '.join(sorted(not_offered))}: no provider offers it now.", "Not offered"),
-        _left(late, "Past its deadline: submit it as a new job with a later one.", "Too late"),
+        _left(late, "Past the deadline. Submit a new job with a later deadline.", "Too late"),
         _left(count(*State) - ended, "Only failed and cancelled jobs can be retried.", "Not for retry"),
     ]
     return lines, able

@@ -15,15 +15,18 @@ from queue_app.rules import nesting
 from queue_app.work import submission
 
 MASK = "•••"
-TOO_DEEP = "… nested deeper than is shown"
+TOO_DEEP = "… deeper levels not shown"
 _SECRET = re.compile(
     r"token$|secret|passw|(^|[_-])(api[_-]?)?key$|(^|[_-])(auth|sig)$|authorization|signature|credential|cookie", re.IGNORECASE
 )
 _SHORTEST = 8  # characters of a key worth looking for in a text
 
 
-def of_attempts(job: Job, attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
-    """For each attempt: the call that makes its task, and what is kept of the answers; texts, JSON where it is JSON."""
+def of_attempts(job: Job, attempts: Iterable[Attempt], *, looks: bool = True) -> list[dict[str, Any]]:
+    """
+    For each attempt: the call that makes its task, and what is kept of the answers; texts, JSON where it is JSON. Without
+    ``looks``, no look-ups: the page shows them elsewhere.
+    """
     return [
         {
             "number": attempt.number,
@@ -31,7 +34,7 @@ def of_attempts(job: Job, attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
             "remote": _pretty(attempt.remote) if attempt.remote else "",
             "error_kind": attempt.error_kind,
             "error": masked(attempt.error_message),
-            "lookups": lookups.shown(attempt),
+            "lookups": lookups.shown(attempt) if looks else [],
         }
         for attempt in attempts
     ]

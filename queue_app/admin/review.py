@@ -81,7 +81,7 @@ class ReviewItemAdmin(OfJob):
         where = f"{attempt.account_id} · {attempt.endpoint_id}"
         return display.with_sub(f"{display.ago(item.at - attempt.called_at)} ago", where)  # type: ignore[attr-defined]
 
-    @admin.display(description="Look-ups")
+    @admin.display(description="Checks")
     def looked_up(self, item: ReviewItem) -> str:
         return lookups.in_short(item.attempt) if item.attempt and item.job.state == State.UNKNOWN else "–"
 

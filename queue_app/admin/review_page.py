@@ -17,6 +17,7 @@ def shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
     """The page of one item: what is known, and the decisions that may be made, each with what it leads to."""
     job, attempt = item.job, item.attempt
     undecided = item.is_undecided
+    looks = lookups.shown(attempt) if undecided and attempt and attempt.account.can_look_up else []
     buttons = job_page.buttons(job, money(job), user)
     return {
         "item": item,
@@ -30,14 +31,14 @@ def shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
         "sent_ago": display.ago(at - attempt.called_at) if attempt and attempt.called_at else "",
         "slot_until": _slot_until(item, at),
         "lookups": lookups.in_short(attempt) if attempt else "",
-        "looks": lookups.shown(attempt) if attempt else [],
+        "looks": looks,
         "decide_in": display.ago(item.decide_by - at) if item.decide_by else "",
         "then": decisions.after_another_try(job) if undecided else "",
         "tries": attempt.number if attempt else 0,
         "may": {name for name, right in RIGHTS.items() if user.has_perm(right)},
         "remedies": [button for button in buttons if button.verb in REMEDIES],
         "sees_jobs": user.has_perm("queue_app.view_job"),
-        "provider_data": provider_data.of_attempts(job, [attempt] if attempt else [])
+        "provider_data": provider_data.of_attempts(job, [attempt] if attempt else [], looks=not looks)
         if user.has_perm(Right.SEE_PROVIDER_DATA)
         else None,
     }

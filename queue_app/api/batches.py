@@ -33,7 +33,7 @@ class CancelBatch(View):
         batch = get_object_or_404(batches_to_change(request), pk=pk)
         verdicts = batches.cancel(batch, at=clock.now(), actor=caller(request), via=VIA)
         told = {verdict.value: verdicts[verdict] for verdict in lifecycle.Verdict}
-        return Response({**batch_answer(batch, request), "verdicts": told})
+        return Response({**batch_answer(_anew(batch), request), "verdicts": told})
 
 
 class PauseBatch(View):
@@ -41,8 +41,8 @@ class PauseBatch(View):
     def post(self, request: Request, pk: int) -> Response:
         """No later claim takes a job of it; what runs goes on."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
-        policy.pause_batch(batch, at=clock.now(), actor=caller(request), reason="asked for by API")
-        return Response(batch_answer(batch, request))
+        policy.pause_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
+        return Response(batch_answer(_anew(batch), request))
 
 
 class ResumeBatch(View):
@@ -50,8 +50,8 @@ class ResumeBatch(View):
     def post(self, request: Request, pk: int) -> Response:
         """Its jobs may be claimed again; they have kept their places."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
-        policy.resume_batch(batch, at=clock.now(), actor=caller(request), reason="asked for by API")
-        return Response(batch_answer(batch, request))
+        policy.resume_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
+        return Response(batch_answer(_anew(batch), request))
 
 
 class RetryBatch(View):
@@ -64,7 +64,7 @@ class RetryBatch(View):
             batches.retry_failed(batch, at=clock.now(), actor=caller(request), via=VIA)
             return {"batch": batch.pk}
 
-        return once(request, status=200, do=retry, render=lambda _: batch_answer(batch, request))
+        return once(request, status=200, do=retry, render=lambda _: batch_answer(_anew(batch), request))
 
 
 def batches_to_change(request: Request) -> BatchQuerySet:
@@ -100,3 +100,8 @@ def batch_answer(batch: Batch, request: Request) -> dict[str, Any]:
         "url": answers.address(request, "batch", batch.pk),
     }
     return shapes.render(shapes.BatchOut, facts)
+
+
+def _anew(batch: Batch) -> Batch:
+    """The batch as it is now: what was done to it is in the database, and only some of it in the row that was read before."""
+    return Batch.objects.select_related("owner").get(pk=batch.pk)

@@ -18,12 +18,13 @@ from rest_framework import exceptions
 
 from queue_app import database
 from queue_app.lifecycle import MoveRefused
+from queue_app.rules.parameters import PROBLEMS_MOST
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
+from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 
 CONTENT_TYPE = "application/problem+json"
 BELOW = "/api/"
-ERRORS_MOST = 100  # in one answer; what is wrong beyond them is found when these are mended
+ERRORS_MOST = PROBLEMS_MOST  # in one answer
 NAME_MOST, MESSAGE_MOST = 120, 1_000  # characters of a field's name, which is the client's, and of what is said of it
 ASK_AGAIN_SECONDS = 1
 DATABASE_BACK_SECONDS = 5  # a restart takes that long, a fail-over a little more
@@ -73,7 +74,7 @@ for _path in settings.API_REFUSALS:  # other applications' exceptions, by the na
     TABLE |= import_string(_path)
 # what is refused before a call of the API is reached, or fails: status, code, title, what to do
 BEFORE: dict[int, tuple[str, str, str]] = {
-    400: ("malformed_request", "The request cannot be read", "Its address, a header or its body is not what HTTP allows."),
+    400: ("malformed_request", "The request cannot be read", "This request can't be read. Check its address, headers and body."),
     403: ("permission_denied", "Not allowed", "You may not do this."),
     404: ("not_found", "Not found", "There is nothing at this address."),
     405: ("method_not_allowed", "Method not allowed", "This address does not take this method."),
@@ -160,7 +161,7 @@ def _detail(error: Exception, found: list[dict[str, str]]) -> str:
     if isinstance(error, Http404):
         return "There is nothing here that you may see."
     if found:
-        first = " ".join(f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in found[:5])
+        first = " ".join(f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in found[:TOLD_MOST])
         return f"{first} And more: the first {ERRORS_MOST} are listed." if len(found) > ERRORS_MOST else first
     return str(getattr(error, "detail", error))
 

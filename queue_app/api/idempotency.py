@@ -26,7 +26,7 @@ from queue_app.api.authentication import caller
 from queue_app.api.errors import KeyReused, TwinStillRunning
 from queue_app.models import IdempotencyRecord
 
-HEADER = "Idempotency-Key"
+HEADER, REPLAYED = "Idempotency-Key", "Idempotent-Replayed"
 LONGEST = 255
 WAIT_SECONDS = 10  # for a twin that is still at work
 Made = dict[str, Any]
@@ -54,7 +54,7 @@ def once(request: Request, *, status: int, do: Callable[[], Made], render: Calla
             raise KeyReused(f"{HEADER} “{key}” was used for another request. Use a new key for a new request.")
     response = _answer(_stored(record, render), record.status or status)
     if not is_first:
-        response["Idempotent-Replayed"] = "true"
+        response[REPLAYED] = "true"
     return response
 
 

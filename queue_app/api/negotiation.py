@@ -13,7 +13,12 @@ from queue_app.api.errors import CONTENT_TYPE
 
 
 class Tolerant(DefaultContentNegotiation):
-    """What cannot be read in an Accept header is not asked for."""
+    """What cannot be read in an Accept header is not asked for; a ``?format=`` that is not served is no 404."""
+
+    def filter_renderers(self, renderers: Iterable[BaseRenderer], format: str | None) -> list[BaseRenderer]:
+        """All of them for an unknown format: the reader of the query refuses it by name."""
+        every = [*renderers]
+        return [one for one in every if one.format == format] or every
 
     def get_accept_list(self, request: Request) -> list[str]:
         return [wanted for wanted in super().get_accept_list(request) if _is_media_type(wanted)]

@@ -3,8 +3,9 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from datetime import UTC
+from itertools import chain, islice
 from typing import IO, Any, NoReturn
 
 from django.conf import settings
@@ -31,7 +32,7 @@ class StrictJSONParser(JSONParser):
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         """
-        :raises ParseError: not such JSON. :raises ValidationError: a name stands twice in an object, or it is nested too deep.
+        :raises ParseError: not such JSON. :raises ValidationError: a name appears twice in an object, or it is nested too deep.
         :raises BodyTooLarge: more bytes than the site takes.
         """
         raw = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
@@ -73,21 +74,11 @@ class StrictList(serializers.ListSerializer[Any]):
         """:raises Unreadable: naming every field of every item that is wrong."""
         if not isinstance(data, list):
             raise serializers.ValidationError(f"Send a list, not {_kind(data)}.")
-        if not (self.min_length or 0) <= len(data) <= (self.max_length or len(data)):
-            raise serializers.ValidationError(f"Send {self.min_length or 0} to {self.max_length} at once, not {len(data)}.")
-        found: list[Any] = []
-        wrong: dict[int, Any] = {}
-        for index, item in enumerate(data):
-            try:
-                found.append(self.run_child_validation(item))
-            except serializers.ValidationError as problem:
-                wrong[index] = problem.detail
-                found.append(getattr(problem, "readable", {}))
-            if len(wrong) > ERRORS_MOST:
-                break  # more than is said
+        _count(data, self.min_length or 0, self.max_length or len(data), f"{self.field_name} per request")
+        found, wrong = _one_by_one(enumerate(data), self.run_child_validation)
         if wrong:
-            raise Unreadable(wrong, found)
-        return found
+            raise Unreadable(wrong, [*found.values()])
+        return [*found.values()]
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -191,6 +182,42 @@ class Mapped(serializers.DictField):
     default_error_messages = {"not_a_dict": "Send an object, not {input_type}."}
 
 
+class Listed(serializers.ListField):
+    """A list of at most ``max_length`` values; ``of`` is what they are called. Longer ones are refused unread."""
+
+    def __init__(self, *, of: str, max_length: int, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
+        self.of, self.most = of, max_length
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """:raises ValidationError: naming the first ``ERRORS_MOST`` values that are wrong, and one more."""
+        if not isinstance(data, list):
+            raise serializers.ValidationError(f"Send a list, not {_kind(data)}.")
+        _count(data, 0, self.most, self.of)
+        found, wrong = _one_by_one(enumerate(data), self.child.run_validation)
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return [*found.values()]
+
+
+class Named(serializers.DictField):
+    """An object of at most ``most`` values of one kind; ``of`` is what they are called, ``such_as`` one such object."""
+
+    def __init__(self, *, of: str, most: int, such_as: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.of, self.most, self.such_as = of, most, such_as
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """:raises ValidationError: naming the first ``ERRORS_MOST`` values that are wrong, and one more."""
+        if not isinstance(data, dict):
+            raise serializers.ValidationError(f"Send an object such as {self.such_as}, not {_kind(data)}.")
+        _count(data, 0, self.most, self.of)
+        found, wrong = _one_by_one(data.items(), self.child.run_validation)
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return found
+
+
 class Number(serializers.IntegerField):
     """A whole number in an address, written in digits and nothing else."""
 
@@ -246,13 +273,14 @@ def query(request: Request, shape: type[Query]) -> dict[str, Any]:
 
 
 def together(asked: Sequence[Wrong], unreadable: Sequence[Wrong], also: Iterable[Wrong]) -> dict[str, list[str]]:
-    """What is wrong with the parameters, what of a body cannot be read, and what else is wrong where that does not rest on it."""
+    """
+    What is wrong with the parameters, what of a body cannot be read, and what else is wrong where that does not rest on it: as
+    much as is said, and one more.
+    """
+    rests_on_none = (one for one in also if not any(_one_in_the_other(one[0], name) for name, _ in unreadable))
     found: dict[str, list[str]] = {}
-    for name, message in (*asked, *unreadable):
+    for name, message in islice(chain(asked, unreadable, rests_on_none), ERRORS_MOST + 1):
         found.setdefault(name, []).append(message)
-    for name, message in also:
-        if not any(_one_in_the_other(name, one) for one, _ in unreadable):
-            found.setdefault(name, []).append(message)
     return found
 
 
@@ -267,6 +295,32 @@ def _one_in_the_other(one: str, other: str) -> bool:
     return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))
 
 
+def _count(data: Sized, least: int, most: int, of: str) -> None:
+    """:raises ValidationError: so many of them are not taken; asked before the first is read."""
+    if not least <= len(data) <= most:
+        span = f"{least:,} to {most:,}" if least else f"at most {most:,}"
+        raise serializers.ValidationError(f"Send {span} {of}, not {len(data):,}.")
+
+
+def _one_by_one(items: Iterable[tuple[Any, Any]], read: Callable[[Any], Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """
+    What was read of each item, as far as it could be, and what is wrong with it, both by its place.
+
+    Once more items are wrong than are said the rest is left unread: each would cost time and memory, and its message be dropped.
+    """
+    found: dict[Any, Any] = {}
+    wrong: dict[Any, Any] = {}
+    for place, item in items:
+        try:
+            found[place] = read(item)
+        except serializers.ValidationError as problem:
+            wrong[place] = problem.detail
+            found[place] = getattr(problem, "readable", {})
+        if len(wrong) > ERRORS_MOST:
+            break
+    return found, wrong
+
+
 def _is_time(value: str) -> bool:
     try:
         return parse_datetime(value) is not None
@@ -275,12 +329,12 @@ def _is_time(value: str) -> bool:
 
 
 def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """:raises ValidationError: naming a name that stands twice in this object: nobody knows which of the two is meant."""
+    """:raises ValidationError: naming a name that appears twice in this object: nobody knows which of the two is meant."""
     found = dict(members)
     if len(found) < len(members):
         names = Counter(name for name, _ in members)
         repeated = next(name for name, times in names.items() if times > 1)
-        message = f"“{words.storable(repeated)}” stands more than once in an object. Send it once."
+        message = f"“{words.storable(repeated)}” appears more than once in an object. Send it once."
         raise serializers.ValidationError({words.storable(repeated): [message]})
     return found
 

@@ -61,6 +61,11 @@ def _narrowed(schema: dict[str, Any], field: Any) -> dict[str, Any]:
     """A field's schema, with what is taken of it beside its type."""
     if isinstance(field, reading.StrictList):
         return {**schema, "minItems": field.min_length or 0, "maxItems": field.max_length}
+    if isinstance(field, reading.Listed):
+        return {**schema, "items": _narrowed(schema["items"], field.child), "maxItems": field.most}
+    if isinstance(field, reading.Named):
+        values = _narrowed(schema["additionalProperties"], field.child)
+        return {**schema, "additionalProperties": values, "maxProperties": field.most}
     if isinstance(field, reading.Text) and field.most:
         kept: dict[str, Any] = {name: schema[name] for name in ("description", "nullable") if name in schema}
         return {"type": "string", "minLength": field.least, "maxLength": field.most, "pattern": STORABLE, **kept}

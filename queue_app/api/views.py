@@ -19,7 +19,7 @@ from queue_app.api.negotiation import OnlyJson
 from queue_app.api.schema import Problem
 from queue_app.insight import search
 
-EVERYWHERE = (400, 401, 403, 405, 406, 413, 415, 429)  # statuses of problems that any call may answer with
+EVERYWHERE = (400, 401, 403, 405, 406, 413, 415, 429, 500, 503)  # statuses of problems that any call may answer with
 IDEMPOTENCY_KEY = OpenApiParameter(
     idempotency.HEADER,
     {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST, "pattern": "^[ -~]+$"},
@@ -28,9 +28,6 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 )
 LOCATION = OpenApiParameter(
     "Location", str, OpenApiParameter.HEADER, response=[201], description="The address of what was created."
-)
-RETRY_AFTER = OpenApiParameter(
-    "Retry-After", int, OpenApiParameter.HEADER, response=[429], description="Seconds until the next call is allowed."
 )
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -62,8 +59,8 @@ def call(
     if priced:
         answers[200] = priced
     answers |= {(code, CONTENT_TYPE): OpenApiResponse(Problem) for code in sorted({*EVERYWHERE, *refusals})}
-    parameters: list[Any] = [RETRY_AFTER] + ([query] if query().fields else [])
-    parameters += [IDEMPOTENCY_KEY] if repeatable else []
+    parameters: list[Any] = [_retry_after(429, 503, *([409] if repeatable else []))] + ([query] if query().fields else [])
+    parameters += [IDEMPOTENCY_KEY, _replayed(status)] if repeatable else []
     parameters += [LOCATION] if status == 201 else []
     request = None if body is reading.NoBody else body
 
@@ -73,6 +70,17 @@ def call(
         return extend_schema(**schema, summary=summary, description=description)(method)
 
     return declared
+
+
+def _retry_after(*statuses: int) -> OpenApiParameter:
+    words = "Seconds to wait before the next request."
+    return OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, response=[*statuses], description=words)
+
+
+def _replayed(status: int) -> OpenApiParameter:
+    words = "This is the first answer to a request with the same Idempotency-Key, sent again."
+    only = {"type": "string", "enum": ["true"]}
+    return OpenApiParameter(idempotency.REPLAYED, only, OpenApiParameter.HEADER, response=[status], description=words)
 
 
 def takes(query: type[reading.Query], body: type[reading.StrictSerializer] = reading.NoBody) -> Callable[[Method], Method]:

@@ -41,7 +41,8 @@ def while_worth(times: float, key: str, compute: Callable[[], T], *, at_least: f
     that computing it never takes more than that part of the time.
 
     :param act: names the last thing that the caller's user changed. The first answer in this process under a new name is computed
-        after that change, however young the one before it is: nobody is shown the state before their own action.
+        after that change, however young the one before it is. What ``compute`` itself shares knows of no act: the counts of a
+        dashboard may be of before the change, on a long queue by some seconds.
     """
     found = _known(key, act)
     if found is None:

@@ -24,9 +24,12 @@ class Kind(models.Model):
 
     key = models.CharField(max_length=60, primary_key=True)
     label = models.CharField(max_length=100)
-    medium = models.CharField(max_length=10, choices=Medium.choices, help_text="Only models of this medium take its jobs.")
+    medium = models.CharField(
+        max_length=10, choices=Medium.choices, help_text="Jobs of this type run only on models of this medium."
+    )
     restricted = models.BooleanField(
-        default=False, help_text="Only users with the right “Can submit jobs of restricted types” may submit it."
+        default=False,
+        help_text="Only users with the permission “Can submit jobs of restricted types” can submit these jobs.",
     )
     default_priority = models.SmallIntegerField(default=0)
     max_concurrent = models.PositiveSmallIntegerField(
@@ -68,10 +71,10 @@ class ProviderAccount(models.Model):
         help_text="The provider lists its recent tasks, so an unknown outcome can be resolved.",
     )
     trusts_list = models.BooleanField(
-        "its list is vouched for",
+        "trusted task list",
         default=False,
-        help_text="You vouch that its list shows every task as we sent it. A task that is not in it is then bought again without "
-        "another task of ours beside it as proof.",
+        help_text="The provider's list shows every task exactly as we sent it. If a task is missing from the list, Genqueue "
+        "sends the job again without further proof.",
     )
     paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=200, blank=True)

@@ -49,7 +49,7 @@ class QueueSettings(models.Model):
     user_max_concurrent = models.PositiveSmallIntegerField(
         "jobs at once, each user", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no limit."
     )
-    bulk_priority = models.SmallIntegerField(default=-10, help_text="Priority of a campaign of more than 20 cells.")
+    bulk_priority = models.SmallIntegerField(default=-10, help_text="Priority of campaigns over 20 videos.")
     paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=200, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)

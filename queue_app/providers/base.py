@@ -288,7 +288,6 @@ MONEY_WORDS = (
     "insufficient balance",
     "insufficient_balance",
     "exhausted balance",
-    "exceeded your current quota",
     "payment required",
 )
 POLICY_WORDS = (

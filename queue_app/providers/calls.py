@@ -118,8 +118,6 @@ def words_of(body: Mapping[str, Any]) -> tuple[str | None, str]:
     with a ``code`` in words beside it.
     """
     said = _said(body)
-    if isinstance(said, list):
-        said = "; ".join(str(item.get("msg", item)) if isinstance(item, dict) else str(item) for item in said)
     if not isinstance(said, dict):
         beside = body.get("code") or body.get("type")
         code = beside[:CODE_CHARACTERS] if isinstance(beside, str) and not beside.isdigit() else None
@@ -137,7 +135,11 @@ def all_words(body: Mapping[str, Any]) -> str:
 
 
 def _said(body: Mapping[str, Any]) -> Any:
-    return next((body[name] for name in ("error", "detail", "message", "msg") if body.get(name)), "")
+    """An object or a text. Of FastAPI's list only the messages: beside them it repeats what a user wrote."""
+    said = next((body[name] for name in ("error", "detail", "message", "msg") if body.get(name)), "")
+    if isinstance(said, list):
+        return "; ".join(str(item.get("msg") or "") if isinstance(item, dict) else str(item) for item in said)
+    return said
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

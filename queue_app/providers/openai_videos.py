@@ -44,7 +44,7 @@ from queue_app.providers.base import (
 )
 from queue_app.providers.calls import Caller, all_words, number, retry_after, words_of
 from queue_app.providers.openai_inputs import wire_fields
-from queue_app.rules.lookup import LONGEST_ID, Page, Row, task_id
+from queue_app.rules.lookup import LONGEST_ID, NO_ID, Page, Row, task_id
 from queue_app.rules.words import storable
 
 WORDS = {
@@ -58,9 +58,10 @@ WORDS = {
 }
 STATES = {word: state for state, words in WORDS.items() for word in words.split()}
 ENDED_BADLY = {TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED}
+SURELY_REFUSED = {"failed", "fail", "failure", "error", "errored", "rejected"}  # not a timeout: the upstream may be at work
 NOT_READY = re.compile(
     r"\b(yet|still|pending|queued|generating|rendering)\b|\bbeing (generated|rendered|processed|made|prepared)\b"
-    r"|in[ _-]progress|\bnot[ _](ready|completed?|finished|done|available|start)|\btoo early\b",
+    r"|in[ _-]progress|(?<![a-z])not[ _](ready|completed?|finished|done|available|start)|\btoo early\b",
     re.IGNORECASE,
 )
 NOT_READY_STATUSES = {400, 404, 409, 425}
@@ -264,7 +265,8 @@ class OpenAIVideos:
         asked = rows or PAGE_SIZE
         query = {"limit": asked, "order": "desc"} | ({"after": after} if after else {})
         path = f"/videos?{urlencode(query)}"
-        answer = self._api.call("GET", path, purpose="look up", max_bytes=LIST_BYTES, total_timeout=seconds)
+        fresh = {"Cache-Control": "no-cache"}  # an old copy would not show a task that is there
+        answer = self._api.call("GET", path, purpose="look up", headers=fresh, max_bytes=LIST_BYTES, total_timeout=seconds)
         body = self._api.body(answer)
         if not 200 <= answer.status < 300:
             raise self._api.failure(answer)
@@ -296,8 +298,13 @@ class OpenAIVideos:
         return self._ref_of(remote_id)
 
     def names(self, remote_id: str) -> frozenset[str]:
-        """An id of LiteLLM's holds the upstream's, and may be encoded anew in each answer."""
-        return frozenset({remote_id, *([inner] if (inner := _inside(remote_id).get("video_id")) else [])})
+        """
+        An id of LiteLLM's holds the upstream's, and may be encoded anew, without its model, in each answer. Two upstreams behind
+        one gateway may give the same id.
+        """
+        inside = _inside(remote_id)
+        inner = [f"{inside.get('custom_llm_provider', '')}:{inside['video_id']}"] if "video_id" in inside else []
+        return frozenset([remote_id, *inner])
 
     def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
         """
@@ -367,14 +374,15 @@ def _word(task: dict[str, Any]) -> str:
 def _refused_at_once(task: dict[str, Any]) -> ErrorKind | None:
     """
     What an answer of 2xx says that it refuses: by a last state, whatever id stands beside it, else by its words where there is no
-    id. Then nothing is being made.
+    id. Then nothing is being made. Without an id, a state that may only tell of the gateway's own patience refuses nothing.
     """
+    word = _word(task)
+    state = STATES.get(word)
     is_worded = bool(task.get("error")) or isinstance(task.get("code"), str)
-    said = kind_of_words(all_words(task)) if is_worded else None
-    state = STATES.get(_word(task))
-    if state in ENDED_BADLY:
+    said = kind_of_words(f"{word if state in ENDED_BADLY else ''} {all_words(task) if is_worded else ''}")
+    named = any(str(task.get(name) or NO_ID) != NO_ID for name in IDS)
+    if state in ENDED_BADLY and (said or named or state is TaskState.REJECTED or word in SURELY_REFUSED):
         return said or (ErrorKind.REJECTED if state is TaskState.REJECTED else ErrorKind.RETRYABLE)
-    named = any(task.get(name) not in (None, "", 0) for name in IDS)
     return None if named or state is not None else said
 
 
@@ -413,32 +421,36 @@ def _is_not_ready(error: ProviderError) -> bool:
     """Whether a refusal of the content says that it is not there yet, in words or by the state of the task."""
     if error.http_status not in NOT_READY_STATUSES or error.kind in {ErrorKind.REJECTED, ErrorKind.QUOTA}:
         return False
-    if NOT_READY.search(f"{error.message} {error.raw}"):
-        return True
-    try:
-        told = json.loads(error.raw)
-    except (ValueError, RecursionError):
-        return False
-    state = STATES.get(_word(_task(told))) if isinstance(told, dict) else None
-    return state is not None and not state.is_terminal
+    state = STATES.get(_word(_task(_object(error.raw) or {})))
+    if state is None or state is TaskState.SUCCEEDED:  # the words count; a whole object holds the prompt, too
+        words = error.message if error.raw.lstrip().startswith("{") else f"{error.message} {error.raw}"
+        return NOT_READY.search(f"{error.code or ''} {words}") is not None
+    return not state.is_terminal
 
 
 def _instead_of_a_film(head: bytes) -> ProviderError | None:
     """What an answer of 2xx to a film's address means that tells the task's state: it is not there yet, or never will be."""
-    try:
-        told = json.loads(head)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(told, dict):
+    told = _object(head)
+    if told is None:
         return None
     task = _task(told)
     code, message = words_of(task)
     state = STATES.get(_word(task))
-    if state in ENDED_BADLY:
-        return _task_error(state, (code, message or f"The provider says {state}."), 200)
+    if state in ENDED_BADLY:  # for good: there is nothing to wait for
+        kind = ErrorKind.REJECTED if names_policy(all_words(task)) else ErrorKind.INVALID_REQUEST
+        return ProviderError(kind, message or f"The provider says {state}.", code=code, http_status=200)
     if NOT_READY.search(message) or (state and not state.is_terminal):
         return ProviderError(ErrorKind.RETRYABLE, message or f"The provider says {state}.", code="not_ready", http_status=200)
     return None
+
+
+def _object(text: str | bytes) -> dict[str, Any] | None:
+    """A JSON object; nothing for anything else."""
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def _no_variant(asset: RemoteAsset, why: str) -> ProviderError:

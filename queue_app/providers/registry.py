@@ -12,13 +12,17 @@ class AdapterMissing(LookupError):
     """An account names an adapter that this version does not have; its models cannot be bought."""
 
     def __init__(self, account: AccountConfig) -> None:
-        known = ", ".join(sorted(ADAPTERS))
-        super().__init__(f"Account {account.key} wants the adapter {account.adapter!r}; there are: {known}.")
+        super().__init__(f"Account {account.key} wants the adapter {account.adapter!r}; there are: {', '.join(names())}.")
+
+
+def names() -> list[str]:
+    """The adapters that this version has, in the order of the alphabet."""
+    return sorted(ADAPTERS)
 
 
 def is_available(adapter: str) -> bool:
     """Tell whether there is an adapter of this name."""
-    return adapter in ADAPTERS
+    return adapter in names()
 
 
 def get(account: AccountConfig) -> Provider:

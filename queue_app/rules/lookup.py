@@ -23,11 +23,13 @@ from typing import Any
 BEFORE, AFTER = 60.0, 180.0  # around the create call, once the provider's clock is known
 UNKNOWN_CLOCK, WRONG_CLOCK = 15 * 60.0, 3600.0
 NEAR = 15 * 60.0  # a like task this far outside the window is still for a person to look at
-SLACK = 60.0  # by which times may rise in a list that is newest first
+SLACK = 60.0  # by which times may rise in a list that is newest first, and an answer's own date may lag
 CONTROL_WITHIN = 6 * 3600.0
 EARLIEST, A_DAY = 1_672_531_200.0, 86_400.0  # 2023: no video API is older
 LONG_ENOUGH = 64  # characters of ours that a longer text must begin with to be ours with something added
 LONGEST_ID = 4_096
+NO_ID = "0"  # what gateways send for an id that is not known
+SOON = 3.0  # seconds in which no gateway loses its list, comes back, and takes the next call
 SHOWN = 10  # rows that a person is shown
 
 _ELLIPSIS = re.compile(r"…|\.\.\.")
@@ -105,7 +107,7 @@ class Likeness(Enum):
 
 def task_id(value: Any) -> str | None:
     """
-    Read an id of any JSON type: a number is its decimal text. Null, true, an object, more than 4,096 characters and what no
+    Read an id of any JSON type: a number is its decimal text. Null, true, 0, an object, more than 4,096 characters and what no
     column can keep are no id.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -117,7 +119,7 @@ def task_id(value: Any) -> str | None:
     if isinstance(value, int) and abs(value) >= 10**LONGEST_ID:
         return None
     text = str(value)
-    readable = 0 < len(text) <= LONGEST_ID and text.strip() and "\0" not in text and not _half_pairs(text)
+    readable = 0 < len(text) <= LONGEST_ID and text.strip() not in {"", NO_ID} and "\0" not in text and not _half_pairs(text)
     return text if readable else None
 
 
@@ -179,7 +181,8 @@ class Walk:
     The pages of one walk through a list, newest first, judged for one create call of ours.
 
     ``trusted``: an operator vouches for this list, which stands in for the positive control and for nothing else. ``grace``:
-    seconds until nothing can begin any more. ``takes``: seconds that such a task takes at most, as a rule.
+    seconds until nothing can begin any more. ``takes``: seconds that such a task takes at most, as a rule. ``is_first``: no task
+    of this account is from before the call.
     """
 
     call: Call
@@ -189,6 +192,7 @@ class Walk:
     known: Sequence[Known] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     trusted: bool = False
+    is_first: bool = False
     pages: list[Page] = field(default_factory=list)
     dates: Sequence[float] = ()  # by how many seconds the server's clock was ahead of ours, page by page
     budget_spent: bool = False
@@ -207,17 +211,19 @@ class Walk:
     @property
     def to_ask_for(self) -> int:
         """
-        How many rows to ask for, so that a list whose end nothing older stands behind shows that it can count: half of its first
-        page. 0: its end is not what the proof needs, or cannot be shown.
+        How many rows to ask for, so that a list shows that it can count: half of its first page. 0 where that proves nothing.
+
+        Behind an account's first call nothing older can be in its list. A true end stands in for that where a known task was
+        taken so soon after the call that no gateway can have lost its list in between: one that was restarted shows the same.
         """
-        if not self.reached_the_end or self._is_walked_past or not self._newer:
-            return 0
-        return len(self.pages[0].rows) // 2
+        newer = [known.call.called_at - self.call.called_at for known in self._newer]
+        is_provable = self.is_first and self.reached_the_end and min(newer, default=SOON) < SOON
+        return len(self.pages[0].rows) // 2 if is_provable else 0
 
     def and_its_end(self, some: Page, beyond: Page) -> Walk:
         """
-        Also read: a page of :attr:`to_ask_for` rows, and what stands beyond the last one. A list that gives as many as it is
-        asked for, says then that there are more, and has nothing beyond its end was not cut short.
+        Also read: a page of :attr:`to_ask_for` rows, and what is beyond the last one. A list that gives as many as it is asked
+        for, says then that there are more, and has nothing beyond its end was not cut short.
         """
         counts = len(some.rows) == self.to_ask_for and some.more is True
         return replace(self, end_is_shown=counts and not beyond.rows and beyond.more is not True)
@@ -386,6 +392,12 @@ class Walk:
         return ids_of(self.pages[-1:]) <= ids_of(self.pages[:-1])
 
     @property
+    def is_a_copy(self) -> bool:
+        """Whether an answer comes out of a cache, which keeps its date: that lags behind, and the clock of the tasks does not."""
+        lag = min(self.dates, default=0.0)
+        return lag < -SLACK and (self.skew is None or lag < self.skew - SLACK)
+
+    @property
     def is_past(self) -> bool:
         """Whether, in a list that is newest first, a row was read that is older than any that could be ours."""
         if not self.ordered:
@@ -426,28 +438,30 @@ class Walk:
         unreadable = sum(row.id is None for page in self.pages for row in page.rows)
         missing = self._missing()
         both_sides = bool(self._older and self._newer)
-        sides = both_sides or (self.trusted and not self.controls)
-        ends = self.reached_the_end and (both_sides or (bool(self._newer) and self.end_is_shown))
         reasons = {
-            "It was not walked back to before the call.": not self._is_walked_past and not ends,  # N1
-            "Its end is not certain: "
+            "The list was not read back to the time of the call.": (
+                not self._is_walked_past and not (self.reached_the_end and (both_sides or self.end_is_shown))  # N1
+            ),
+            "The end of the list is not certain: "
             + ("it shows the same tasks again." if self.repeats else "it does not say that there is no more."): (
                 not self.reached_the_end and not (self.ordered and self._is_walked_past)  # N2
             ),
-            "It gives no times, or not newest first, and no known task stands on each side of the call.": (
-                not self.ordered and not sides
+            "The list has no times, or is not newest first, and no known task is on each side of the call.": (
+                not self.ordered and not both_sides
             ),
-            "It is too long to be read to its end.": self.budget_spent,  # N3
-            f"{unreadable} of its entries have no readable id.": bool(unreadable),
-            f"{len(maybe)} of its tasks could be this one.": bool(maybe),  # N4
-            f"{missing} of this account, which it should show, {'is' if missing == '1 task' else 'are'} missing from it.": (
+            "The list is too long to be read to its end.": self.budget_spent,  # N3
+            f"{unreadable} {'entry' if unreadable == 1 else 'entries'} of the list {'has' if unreadable == 1 else 'have'} "
+            "no readable id.": bool(unreadable),
+            f"{len(maybe)} {'task' if len(maybe) == 1 else 'tasks'} in the list could be this job.": bool(maybe),  # N4
+            f"{missing} of this account, which the list should show, {'is' if missing == '1 task' else 'are'} missing from it.": (
                 bool(missing)  # N5
             ),
-            "It shows none of our other tasks as we sent them, so it may not show this one.": (
+            "The list shows none of our other tasks as we sent them, so it may not show this one.": (
                 not self.recognised and not (self.trusted and not self.controls)
             ),
-            "It may still begin: the wait is not over.": self.now < self.call.called_at + self.grace,  # N7
-            "It shows no unfinished task, so it may not show this one yet.": (
+            "The answer's own date is old, so the list may be a copy from before the call.": self.is_a_copy,
+            "The task may still begin: the wait is not over.": self.now < self.call.called_at + self.grace,  # N7
+            "The list shows no unfinished task, so it may not show this one yet.": (
                 not any(row.ended is False for row in self.rows) and self.now < self.call.called_at + self.takes
             ),
         }

@@ -6,7 +6,7 @@ from typing import Any
 
 LOW, NORMAL, HIGH, URGENT = -10, 0, 10, 20
 LOWEST, HIGHEST = -100, 100
-SPAN_MESSAGE = f"priority is a whole number from {LOWEST} to {HIGHEST}."
+SPAN_MESSAGE = f"Enter a whole number from {LOWEST} to {HIGHEST}."
 MOST = 10**15  # of what is counted; larger whole numbers do not fit a float
 NAMES = {LOW: "Low", NORMAL: "Normal", HIGH: "High", URGENT: "Urgent"}
 

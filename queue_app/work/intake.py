@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,6 +22,7 @@ PROMPT_MOST = 32_000
 METADATA_MOST = 16_000
 JOBS_MOST = 1_000
 BATCH_NAME_MOST, BATCH_LIMIT_MOST = 200, 50
+TOLD_MOST = 5  # problems in one sentence
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON; not a backslash before the letters u0000
 
 
@@ -53,11 +54,11 @@ class Problem:
 
 
 class IntakeRefused(Exception):
-    """The input is invalid; nothing was written, nothing reserved."""
+    """The input is invalid; nothing was written, nothing reserved. Its words are those of the first ``TOLD_MOST`` problems."""
 
     def __init__(self, problems: Sequence[Problem]):
         self.problems = list(problems)
-        super().__init__(" ".join(problem.message for problem in self.problems))
+        super().__init__(" ".join(problem.message for problem in self.problems[:TOLD_MOST]))
 
 
 class ModelNotAvailable(Exception):
@@ -96,7 +97,7 @@ def enqueue(
     """
     Queue all drafts or none (T1). They join ``batch``, or a new one when ``batch_name`` is not ``None``.
 
-    :raises IntakeRefused: something in them is wrong; every problem is listed.
+    :raises IntakeRefused: something in them is wrong; every problem is listed, until they are more than one answer names.
     :raises ModelNotAvailable: a model is known and nobody offers it now.
     :raises KindRestricted: a kind needs a right that the owner lacks.
     :raises NotEnoughTickets: the owner's wallet holds less than the sum.
@@ -116,14 +117,14 @@ def price(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Job]:
     """
     Check, price and score drafts without writing: unsaved jobs.
 
-    :raises IntakeRefused: something in them is wrong; every problem is listed.
+    :raises IntakeRefused: something in them is wrong; every problem is listed, until they are more than one answer names.
     :raises ModelNotAvailable: a model is known and nobody offers it now.
     :raises KindRestricted: a kind needs a right that the owner lacks.
     """
     if not 1 <= len(drafts) <= JOBS_MOST:
-        raise IntakeRefused([Problem(None, "jobs", f"Send 1 to {JOBS_MOST} jobs at once, not {len(drafts)}.")])
+        raise IntakeRefused([Problem(None, "jobs", f"Send 1 to {JOBS_MOST:,} jobs per request, not {len(drafts):,}.")])
     reader = _Reader(owner, drafts, at)
-    jobs = [job for index, draft in enumerate(drafts) if (job := reader.job(index, draft))]
+    jobs = list(reader.jobs(drafts))
     if reader.problems and reader.problems == reader.not_offered:
         raise ModelNotAvailable(drafts[reader.problems[0].index or 0].model, reader.problems)
     if reader.problems and reader.problems == reader.restricted:
@@ -134,10 +135,9 @@ def price(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Job]:
 
 
 def problems(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Problem]:
-    """Everything that is wrong with the values of drafts that will be refused anyway."""
+    """What is wrong with the values of drafts that will be refused anyway, until that is more than one answer names."""
     reader = _Reader(owner, drafts, at)
-    for index, draft in enumerate(drafts):
-        reader.job(index, draft)
+    list(reader.jobs(drafts))
     return reader.problems
 
 
@@ -161,7 +161,7 @@ def restriction(kind: Kind, owner: User) -> str:
     """Return why this user may not submit jobs of a kind; empty if they may (I41)."""
     if not kind.restricted or owner.has_perm(Right.SUBMIT_RESTRICTED):
         return ""
-    return f"“{kind.key}” is restricted. Choose another kind, or ask staff for permission to submit it."
+    return f"You don't have permission for the job type “{kind.key}”. Choose another one, or ask staff for access."
 
 
 def default_priority(kind: Kind, owner: User) -> tuple[int, list[str]]:
@@ -206,7 +206,7 @@ def _metadata_problem(metadata: Mapping[str, Any]) -> str | None:
     if len(packed) > METADATA_MOST:
         return f"metadata has {len(packed)} characters as JSON; at most {METADATA_MOST} are kept."
     if _ESCAPED_NUL.search(packed) or text_problem(packed):
-        return "metadata holds a character that cannot be kept (NUL or half a surrogate pair)."
+        return "metadata contains a NUL character or an unpaired surrogate. Remove it."
     return None
 
 
@@ -234,7 +234,15 @@ class _Reader:
         self.restricted: list[Problem] = []
         self.not_offered: list[Problem] = []
 
-    def job(self, index: int, draft: Draft) -> Job | None:
+    def jobs(self, drafts: Sequence[Draft]) -> Iterator[Job]:
+        """The jobs of the drafts with which nothing is wrong. What follows more problems than are named is not looked at."""
+        for index, draft in enumerate(drafts):
+            if len(self.problems) > parameter_rules.PROBLEMS_MOST:
+                return
+            if job := self._job(index, draft):
+                yield job
+
+    def _job(self, index: int, draft: Draft) -> Job | None:
         before = len(self.problems)
         model = self.models.get(draft.model)
         if model is None:

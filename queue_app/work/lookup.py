@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from queue_app import clock, lifecycle
 from queue_app.lifecycle import Lease, Trouble
@@ -35,13 +35,14 @@ def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State
     try:
         provider = accounts.provider_for(attempt)
         if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
-            _look_again(lease, attempt, at=_last_look(attempt))
+            _look_again(lease, attempt, None, asked_at=asked_at, at=_last_look(attempt))
             return []
         found = walk(provider, job, attempt, at=asked_at).judge()
     except ProviderError as error:
         at = clock.now()
-        _keep(attempt, Lookup(why_not=[f"It could not be asked: {error.message}"]), asked_at)
-        _look_again(lease, attempt, at=max(accounts.went_badly(attempt, error, at=at) or at, _later(attempt, at=at)))
+        again_at = max(accounts.went_badly(attempt, error, at=at) or at, _later(attempt, at=at))
+        failed = Lookup(why_not=[f"The list could not be read: {error.message}"])
+        _look_again(lease, attempt, failed, asked_at=asked_at, at=again_at)
         return []
     accounts.went_well(attempt)
     with transaction.atomic():
@@ -67,6 +68,7 @@ def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Wal
         known=known,
         aliases=dict(attempt.account.options.get("model_aliases", {})),
         trusted=attempt.account.trusts_list,
+        is_first=not _tasks(attempt).filter(called_at__lt=attempt.called_at).exists(),
     )
     ends = time.monotonic() + WALK_SECONDS
     after = None
@@ -78,7 +80,7 @@ def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Wal
         owned = _owned(provider, attempt, ids_of([page]))
         read = read.and_then(page, owned, now=clock.now().timestamp())
         after = next((row.id for row in reversed(page.rows) if row.id), after)
-    if rows := read.to_ask_for:  # as of an account's first call: nothing older can stand in the list
+    if rows := read.to_ask_for:
         seconds = max(1.0, (ends - time.monotonic()) / 2)
         some = provider.list_tasks(None, rows=rows, seconds=seconds)
         read = read.and_its_end(some, provider.list_tasks(after, seconds=seconds))
@@ -87,10 +89,11 @@ def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Wal
 
 def _settle(job: Job, attempt: Attempt, found: Lookup, *, asked_at: datetime, at: datetime) -> None:
     """Draw what follows from a look-up. The job's row is locked."""
-    mine = _due_to(attempt, job, found.sure)
+    belongs_to_a_twin = bool(found.sure) and _a_twin_is_being_submitted(attempt, job)
+    mine = None if belongs_to_a_twin else _due_to(attempt, job, found.sure)
     proved = found.none_proved and asked_at >= _counts_from(attempt)
     _keep(attempt, found, asked_at, took=mine, counted=proved)
-    if found.sure and _a_twin_is_being_submitted(job):
+    if belongs_to_a_twin:
         lifecycle.check_again(job, next_check_at=at + timedelta(seconds=settings.TIMES.lease))
     elif mine and mine.id:
         _adopt(job, attempt, mine.id, found, at=at)
@@ -142,11 +145,15 @@ def _last_look(attempt: Attempt) -> datetime:
     return (attempt.called_at or attempt.created_at) + timedelta(seconds=settings.TIMES.unknown)
 
 
-def _look_again(lease: Lease, attempt: Attempt, *, at: datetime) -> None:
+def _look_again(lease: Lease, attempt: Attempt, failed: Lookup | None, *, asked_at: datetime, at: datetime) -> None:
+    """Whoever's lease is over writes nothing: another look-up may have proved something meanwhile."""
     with transaction.atomic():
         job = lifecycle.held_by(lease)
-        if job is not None:
-            lifecycle.check_again(job, next_check_at=min(at, _last_look(attempt)))
+        if job is None:
+            return
+        if failed:
+            _keep(attempt, failed, asked_at)
+        lifecycle.check_again(job, next_check_at=min(at, _last_look(attempt)))
 
 
 def _keep(attempt: Attempt, found: Lookup, asked_at: datetime, *, took: Row | None = None, counted: bool = False) -> None:
@@ -201,11 +208,15 @@ def _known(provider: Provider, other: Attempt) -> Known:
     )
 
 
+def _open_beside(attempt: Attempt) -> "QuerySet[Attempt]":
+    """The calls for the same thing at the same place, this one among them, of which nobody knows the task."""
+    beside = Attempt.objects.filter(account=attempt.account_id, preview=attempt.preview, endpoint_id=attempt.endpoint_id)
+    return beside.filter(outcome=None, remote_id=None, called_at__isnull=False)
+
+
 def _as_many_unknown(attempt: Attempt, job: Job) -> "QuerySet[Attempt]":
     """The attempts, this one among them, that a row which fits this one fits as well: of the same request, and as unknown."""
-    alike = Attempt.objects.filter(account=attempt.account_id, preview=attempt.preview, endpoint_id=attempt.endpoint_id)
-    alike = alike.filter(outcome=None, remote_id=None, job__state=State.UNKNOWN, called_at__isnull=False)
-    return alike.filter(Q(job__prompt=job.prompt)).order_by("called_at", "pk")
+    return _open_beside(attempt).filter(job__state=State.UNKNOWN, job__prompt=job.prompt).order_by("called_at", "pk")
 
 
 def _due_to(attempt: Attempt, job: Job, sure: list[Row]) -> Row | None:
@@ -216,8 +227,7 @@ def _due_to(attempt: Attempt, job: Job, sure: list[Row]) -> Row | None:
     return sure[place] if place < len(sure) else None
 
 
-def _a_twin_is_being_submitted(job: Job) -> bool:
+def _a_twin_is_being_submitted(attempt: Attempt, job: Job) -> bool:
     """Whether what was found may belong to a like job whose create call is under way: its worker has not written the id yet."""
-    twins = Attempt.objects.filter(job__state=State.SUBMITTING, job__model=job.model_id, outcome=None, called_at__isnull=False)
-    prompts = twins.values_list("job__prompt", flat=True)
+    prompts = _open_beside(attempt).filter(job__state=State.SUBMITTING).values_list("job__prompt", flat=True)
     return any(same_prompt(job.prompt, prompt) is not Likeness.DIFFERENT for prompt in prompts)

@@ -67,14 +67,14 @@ def add(row: models.Model, *, at: datetime, actor: User | None, reason: str = ""
 
 
 @transaction.atomic
-def pause_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "") -> None:
-    """No later claim takes a job of this batch; what runs goes on. Its queued jobs keep their places."""
-    _set_batch_pause(batch, True, at=at, actor=actor, reason=reason)
+def pause_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "", via: str = "") -> None:
+    """No later claim takes a job of this batch; what runs goes on. Its queued jobs keep their places. ``via``: :func:`why`."""
+    _set_batch_pause(batch, True, at=at, actor=actor, reason=why(reason, via))
 
 
 @transaction.atomic
-def resume_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "") -> None:
-    _set_batch_pause(batch, False, at=at, actor=actor, reason=reason)
+def resume_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "", via: str = "") -> None:
+    _set_batch_pause(batch, False, at=at, actor=actor, reason=why(reason, via))
 
 
 def audit(
@@ -119,11 +119,15 @@ def audit_others(
     """
     As :func:`audit`, of what belongs to the user with the number ``owner``: nothing is written where that is who did it (I45).
 
-    :param via: how it was asked where it was no page, such as “API”.
+    :param via: see :func:`why`.
     """
     if actor.pk != owner:
-        reason = reason or (f"asked for by {via}" if via else "")
-        audit(action, target, at=at, actor=actor, before=before, after=after, reason=reason, of=of)
+        audit(action, target, at=at, actor=actor, before=before, after=after, reason=why(reason, via), of=of)
+
+
+def why(reason: str, via: str) -> str:
+    """Return the reason that is kept: the one that was given, or else how it was asked where it was no page, such as “API”."""
+    return reason or (f"asked for by {via}" if via else "")
 
 
 def known_as(actor: User, via: str = "") -> str:

@@ -210,7 +210,11 @@ class TestPreview:
     def test_of_a_retry_after_the_deadline(self, admin: Client) -> None:
         late, again = make_job(State.FAILED, deadline=NOON), make_job(State.CANCELLED)
         page = press(admin, "retry", late, again)
-        for words in ("Past its deadline: submit it as a new job", "4 tickets are reserved again", "Retry 1 job<"):
+        for words in (
+            "Past the deadline. Submit a new job with a later deadline.",
+            "4 tickets are reserved again",
+            "Retry 1 job<",
+        ):
             assert words in page, words
         step(admin, "confirm")
         assert run().results == {"queued": 1, "refused": 1}
@@ -428,7 +432,7 @@ class TestRun:
         action = run()
         bulk.prune(at=action.ended_at + bulk.JOBS_KEPT + timedelta(seconds=1))  # type: ignore[operator]
         text = unescape(admin.get(f"{ACTIONS}{action.pk}/change/").content.decode())
-        assert "2 of 2 jobs, 100 %" in text and "and why, is kept for 30 days" in text
+        assert "2 of 2 jobs, 100 %" in text and "The list of skipped jobs was deleted after 30 days." in text
 
     def test_the_page_answers_204_while_nothing_changed(self, admin: Client) -> None:
         press(admin, "cancel", make_job())

@@ -1,5 +1,6 @@
 """What needs a person: the list, the page of one item, and the decisions with their rights, reasons and refusals."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
@@ -85,10 +86,10 @@ class TestList:
         Attempt.objects.filter(job=job).update(lookups=[A_LOOK])
         text = unescape(admin.get(LIST).content.decode())
         account = Attempt.objects.get(job=job).account_id
-        for words in ("5 h 01 m ago", f"{account} · ", "looked up once, nothing certain", "in 18 h 58 m", ">8<"):
+        for words in ("5 h 01 m ago", f"{account} · ", "checked, no clear match", "in 18 h 58 m", ">8<"):
             assert words in text, words
         ProviderAccount.objects.update(can_look_up=False)
-        assert "cannot be asked for it" in admin.get(LIST).content.decode()
+        assert "this account can't look up tasks" in unescape(admin.get(LIST).content.decode())
 
     def test_tells_its_jobs_apart(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN, prompt="A heron lands on a frozen lake")
@@ -102,14 +103,33 @@ class TestList:
         Attempt.objects.filter(job=job).update(lookups=[A_LOOK])
         for text in (page(admin, item_of(job)), unescape(admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode())):
             said = (
-                "Nothing certain",
-                "30 entries on 2 pages, its clock 30 min ahead",
+                "No clear match",
+                "30 entries on 2 pages, provider clock 30m ahead",
                 "could be this one.",
                 "video_77",
                 "made 20 Nov, 12:00:05",
             )
             for words in (*said, "A &lt;b&gt;heron" if "&lt;b&gt;heron" in text else "A <b>heron</b> on the ice"):
                 assert words in text, words
+
+    def test_says_of_a_task_that_was_found_that_it_was_found_whatever_earlier_look_ups_said(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        looks = [{**A_LOOK, "maybe": [], "why_not": [], "none": True}, {**A_LOOK, "took": "video_77", "maybe": [], "why_not": []}]
+        Attempt.objects.filter(job=job).update(lookups=looks, lookups_none=1)
+        text = unescape(admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode())
+        assert "found in the task list" in text and "Found: video_77" in text
+        assert "no clear match" not in text and "not found" not in text
+
+    def test_a_look_up_keeps_its_id_when_older_ones_are_dropped(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        looks = [{**A_LOOK, "at": (NOON + timedelta(minutes=minute)).isoformat()} for minute in range(3)]
+
+        def ids(kept: list[dict[str, object]]) -> list[str]:
+            Attempt.objects.filter(job=job).update(lookups=kept)
+            return re.findall(r'id="(look-[^"]+)"', admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode())
+
+        assert len(set(ids(looks))) == 3
+        assert ids(looks[1:]) == ids(looks)[:2]
 
     def test_only_an_unknown_outcome_is_to_be_decided(self, admin: Client) -> None:
         paid_for_nothing()
@@ -140,7 +160,7 @@ class TestPage:
         for words in (
             "The connection broke after the request was sent.",
             "A heron",
-            "only somebody who sees the provider's own list can tell",
+            "This account can't look up tasks. Check the provider's dashboard.",
             "Take up the task",
             "nothing is bought again",
             "for attempt 2 of 3; its 8 tickets stay held",
@@ -149,6 +169,16 @@ class TestPage:
             "up to USD 2.00",
         ):
             assert words in text, words
+
+    def test_shows_each_look_up_once_at_what_is_known_or_with_the_rest_of_what_was_answered(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        Attempt.objects.filter(job=job).update(lookups=[A_LOOK])
+        for can_look_up in (True, False):
+            ProviderAccount.objects.update(can_look_up=can_look_up)
+            text = page(admin, item_of(job))
+            assert text.count("30 entries on 2 pages") == 1, can_look_up
+            ids = re.findall(r' id="([^"]+)"', text)
+            assert sorted(ids) == sorted(set(ids)), can_look_up
 
     def test_says_when_another_try_is_not_left(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN)

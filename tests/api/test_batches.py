@@ -155,7 +155,8 @@ class TestVerbs:
         assert [one["limit"] for one in waits["waiting_on"]] == ["batch"]
         assert waits["eta"] == {"p50_seconds": None, "p90_seconds": None, "basis": "paused, no end known"}
         assert api.post(address(batch, "resume/")).json()["paused"] is False
-        assert AuditEntry.objects.filter(target=str(batch.pk), actor=owner).count() == 2
+        audited = AuditEntry.objects.filter(target=str(batch.pk), actor=owner)
+        assert [entry.reason for entry in audited] == ["asked for by API"] * 2
 
     def test_retry_failed_queues_the_failed_ones_again(self, api, owner):
         batch = BatchFactory(owner=owner)
@@ -166,6 +167,16 @@ class TestVerbs:
 
         assert (found["queued"], found["failed"], found["cancelled"]) == (2, 0, 1)
         assert Job.objects.filter(pk__in=[job.pk for job in failed], state=State.QUEUED).count() == 2
+
+    @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "a"}])
+    def test_retry_failed_of_a_batch_that_had_ended_tells_that_it_is_open_again(self, api, owner, headers):
+        batch = BatchFactory(owner=owner)
+        make_job("failed", owner=owner, batch=batch)
+        Batch.objects.filter(pk=batch.pk).update(ended_at=NOON)
+
+        found = api.post(address(batch, "retry-failed/"), headers=headers).json()
+
+        assert (found["queued"], found["ended_at"]) == (1, None)
 
     def test_retry_failed_leaves_those_whose_deadline_has_passed(self, api, owner):
         batch = BatchFactory(owner=owner)

@@ -69,6 +69,34 @@ class TestTheDocument:
         assert "//" not in " ".join(re.findall(r'(?:src|href)="([^"]*)"', html))
         assert Client().get("/api/docs/?script=")["Content-Type"].startswith("application/javascript")
 
+    def test_tells_of_each_answer_the_headers_that_come_with_it(self):
+        calls = {
+            call["operationId"]: {int(status): {*answer.get("headers", ())} for status, answer in call["responses"].items()}
+            for path in Client().get(SCHEMA_URL).json()["paths"].values()
+            for call in path.values()
+        }
+        retries = {"jobs_retry", "batches_retry_failed", "campaigns_retry_failed"}
+        repeatable = {"jobs_create", "jobs_batch_create", "campaigns_create", *retries}
+
+        for name, answers in calls.items():
+            again = {"Retry-After"}
+            assert (answers[429], answers[503], answers[500]) == (again, again, set()), name
+            assert answers.get(409, set()) == (again if name in repeatable else set()), name
+            good = {"Idempotent-Replayed": name in repeatable, "Location": 201 in answers}
+            assert answers[201 if 201 in answers else 200] == {header for header, comes in good.items() if comes}, name
+        assert repeatable <= calls.keys()
+
+    @pytest.mark.parametrize(
+        ("address", "words"),
+        [("/api/schema/", '"xml" is not a valid choice'), ("/api/docs/", "There is no such parameter. Parameters: script.")],
+    )
+    def test_and_its_pages_refuse_an_unknown_format_by_name(self, address, words):
+        answer = Client().get(f"{address}?format=xml")
+
+        assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+        assert [error["field"] for error in answer.json()["errors"]] == ["format"]
+        assert words in answer.json()["detail"]
+
 
 # what only catalogue, rules and clock can say of a value: of nothing else may the server refuse what the document allows
 BEYOND_SHAPE = {"cursor", "model", "kind", "prompt", "parameters", "metadata", "deadline", "not_before", "callback_url"} | {
@@ -104,7 +132,7 @@ def test_every_call_answers_as_the_document_says(live_server, figures):
     statuses: Counter[int] = Counter()
 
     def call(case, mode):
-        answer = case.call(headers={"Authorization": f"Bearer {key}"})
+        answer = case.call(headers={"Authorization": f"Bearer {key}"}, timeout=120)
         assert answer.status_code < 500
         case.validate_response(answer, checks=CHECKS[mode])
         if mode == GenerationMode.POSITIVE and answer.status_code == 400:

@@ -1,11 +1,14 @@
 """Every call takes what it declares and nothing else; all that is wrong is named at once, and nothing was done."""
 
+import itertools
 import re
 
 import pytest
 from django.urls import get_resolver
+from rest_framework import serializers
 
 from campaigns.models import Campaign
+from queue_app.api import reading
 from queue_app.api.views import Strict
 from queue_app.models import Batch, Job
 from tests.campaigns.support import make_campaign
@@ -270,14 +273,85 @@ class TestWhatIsWrong:
 
         assert (answer.status_code, len(answer.json()["errors"])) == (400, 100)
 
-    def test_of_dimensions_takes_as_many_queries_for_ten_thousand_as_for_one(self, api, django_assert_max_num_queries):
-        unknown = {f"dimension-{number}": ["x"] for number in range(10_000)}
+    def test_of_parameters_is_listed_up_to_a_hundred_whatever_else_is_wrong(self, api):
+        body = GOOD | {"parameters": {f"p{n}": n for n in range(10_000)}}
+
+        for address, field in ((JOBS, "parameters.p0"), (f"{JOBS}?dryrun=true", "dryrun")):
+            answer = api.post(address, body)
+
+            assert (answer.status_code, fields_of(answer)[0], len(fields_of(answer))) == (400, field, 100)
+            assert "the first 100 are listed" in answer.json()["detail"]
+
+    def test_is_compared_with_what_cannot_be_read_as_far_as_it_is_listed(self):
+        endless = ((f"parameters.p{n}", "unknown") for n in itertools.count())
+
+        found = reading.together([("dryrun", "unknown")], [("metadata", "no object")], endless)
+
+        assert list(found)[:3] == ["dryrun", "metadata", "parameters.p0"]
+        assert len(found) == 101
+
+    def test_of_dimensions_takes_as_many_queries_for_a_hundred_as_for_one(self, api, django_assert_max_num_queries):
+        unknown = {f"dimension-{number}": ["x"] for number in range(100)}
 
         with django_assert_max_num_queries(20):
             answer = api.post(CAMPAIGNS, BRIEF | {"dimensions": unknown})
 
         assert (answer.status_code, len(answer.json()["errors"])) == (400, 100)
         assert len(answer.content) < 50_000
+
+
+class TestALongList:
+    """Is counted before it is read, and read no further than what is wrong is said: it costs no more than its bytes."""
+
+    @pytest.fixture
+    def read(self, monkeypatch):
+        """The values that were looked at."""
+        seen, validate = [], reading.Text.run_validation
+
+        def noted(field, data=serializers.empty):
+            if field.field_name == "":  # a value of a list or of an object
+                seen.append(data)
+            return validate(field, data)
+
+        monkeypatch.setattr(reading.Text, "run_validation", noted)
+        return seen
+
+    @pytest.mark.parametrize(
+        ("change", "field", "words"),
+        [
+            ({"dimensions": {"mood": [5] * 200_000}}, "dimensions.mood", "at most 1,000 values, not 200,000"),
+            ({"dimensions": {f"d{n}": [] for n in range(101)}}, "dimensions", "at most 100 dimensions, not 101"),
+            ({"exclude": [{"mood": 5}] * 10_001}, "exclude", "at most 10,000 exclusions, not 10,001"),
+            ({"exclude": [{f"d{n}": 5 for n in range(101)}]}, "exclude[0]", "at most 100 dimensions, not 101"),
+        ],
+    )
+    def test_of_too_many_is_refused_unread(self, api, read, change, field, words):
+        answer = api.post(CAMPAIGNS, BRIEF | change)
+
+        assert (answer.status_code, fields_of(answer)) == (400, [field])
+        assert words in answer.json()["detail"]
+        assert 5 not in read
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"dimensions": {"mood": [5] * 1_000}},
+            {"dimensions": {f"d{n}": [5] for n in range(100)}, "exclude": [{"mood": 5}]},
+            {"exclude": [{"mood": 5}] * 10_000},
+        ],
+    )
+    def test_of_wrong_ones_is_read_as_far_as_it_is_said(self, api, read, change):
+        answer = api.post(CAMPAIGNS, BRIEF | change)
+
+        assert (answer.status_code, len(fields_of(answer))) == (400, 100)
+        assert "the first 100 are listed" in answer.json()["detail"]
+        assert read.count(5) == 101
+
+    def test_of_jobs_says_how_many_are_taken(self, api):
+        answer = api.post(BATCH, {"jobs": [GOOD] * 1_001})
+
+        assert (answer.status_code, fields_of(answer)) == (400, ["jobs"])
+        assert answer.json()["errors"][0]["message"] == "Send 1 to 1,000 jobs per request, not 1,001."
 
 
 class TestANameThatStandsTwice:
@@ -301,7 +375,7 @@ class TestANameThatStandsTwice:
             answer = api.generic("POST", address, sent, content_type="application/json")
 
             assert (answer.status_code, fields_of(answer)) == (400, [named])
-            assert f"“{named}” stands more than once" in answer.json()["detail"]
+            assert f"“{named}” appears more than once" in answer.json()["detail"]
         assert nothing_was_bought()
 
     def test_is_none_in_two_objects(self, api):

@@ -99,7 +99,7 @@ class TestRules:
         answer = admin.post(url("compliancerule_add"), self.FORM | {"kind": "pattern", "pattern": "safe(?! word)"})
 
         (problem,) = answer.context["adminform"].form.errors["pattern"]
-        assert problem.startswith("Look-ahead and look-behind are not supported.")
+        assert problem.startswith("Look-ahead, look-behind and atomic groups are not supported.")
         assert not ComplianceRule.objects.exists()
 
     def test_stand_with_their_brand(self, admin):
@@ -140,6 +140,14 @@ class TestWhatIsOnlyShown:
         assert "&quot;hits&quot;" not in html
         assert "UGC, Demo, Calm" in html
         assert "No rule applies" in admin.get(url("combination_change", clear.pk)).content.decode()
+
+    def test_quotes_no_words_of_a_cell_for_a_rule_that_cannot_be_used(self, admin):
+        ComplianceRule.objects.create(name="Odd", kind="pattern", pattern="(", severity="warn", reason="Too quiet.")
+        cell = make_campaign(UserFactory()).combinations.earliest("index")
+
+        html = admin.get(url("combination_change", cell.pk)).content.decode()
+
+        assert "The compliance rule “Odd” can&#x27;t be used until staff correct it." in html and "“”" not in html
 
     def test_leads_from_a_campaign_to_its_jobs(self, admin):
         campaign, _another = make_campaign(UserFactory()), make_campaign(UserFactory())

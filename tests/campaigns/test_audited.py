@@ -71,8 +71,8 @@ PAGES = [
     Way("a campaign's retry", in_campaign("retry-failed/"), AGAIN, "retry batch", RETRIED),
     Way("a verdict", in_campaign("review/1/judge/"), {"review": "approved"}, "review combination", {"review": "approved"}),
     Way("a note", in_campaign("review/1/note/"), {"note": "Brighter."}, "review combination", {"note": "Brighter."}),
-    Way("one more version", in_campaign("review/1/again/"), {"prompt": "Slower.", "price": "4", "number": "2"}, "make version",
-        {"version": 2, "tickets": 4}),
+    Way("one more version", in_campaign("review/1/again/"), {"prompt": "Slower.", "price": "4", "number": "2"},
+        "generate version", {"version": 2, "tickets": 4}),
 ]  # fmt: skip
 CALLS = [
     Way("a queued job's cancel", api(at(3, "cancel")), {}, "cancel jobs", {"verdict": "cancelled"}, BY_API),

@@ -375,6 +375,21 @@ class TestWhatIsBlocked:
         tab.post(preview=True, **four())
         assert "“Style: UGC. Mood: Calm” is not allowed: We promise nothing. Take it out." in tab.text
 
+    def test_a_rule_that_cannot_be_used_is_said_once_and_blames_no_words(self, tab):
+        blocks("(", kind="pattern", name="Odd")
+        tab.post(preview=True, **four())
+        assert tab.text.count("The compliance rule “Odd” can't be used until staff correct it.") == 1
+        assert "Take it out" not in tab.text and "is not allowed" not in tab.text and "<mark>" not in tab.html
+        assert tab.text.count("Odd: can't be used") == 4
+        assert "4 combinations are blocked and will not be bought, so there is nothing to launch." in tab.text
+        assert re.search(r'id="launch"[^>]*disabled', tab.html)
+
+    def test_a_rule_that_cannot_be_used_is_said_before_any_combination_is_chosen(self, tab):
+        blocks("(", kind="pattern", name="Odd")
+        assert "Odd" not in tab.text
+        tab.post(preview=True, big_idea="The parcel opens.")
+        assert tab.text.count("The compliance rule “Odd” can't be used until staff correct it.") == 1
+
     def test_a_warning_is_shown_and_bought(self, tab):
         blocks("parcel", severity="warn")
         tab.post(preview=True, **four())

@@ -310,7 +310,7 @@ class TestJobPage:
     def test_a_retry_after_the_deadline_is_not_offered(self, web: Client, owner: User) -> None:
         job = make_job(State.FAILED, owner=owner, deadline=NOON)
         said = text_of(look(web, f"/jobs/{job.pk}/retry/"))
-        assert "Past its deadline: submit it as a new job with a later one." in said and "Retry 1 job" not in said
+        assert "Past the deadline. Submit a new job with a later deadline." in said and "Retry 1 job" not in said
         web.post(f"/jobs/{job.pk}/retry/", {"jobs": "1", "tickets": "4"})
         assert Job.objects.get(pk=job.pk).state == State.FAILED
 

@@ -85,8 +85,9 @@ class TestAllOrNothing:
         assert not Brand.objects.exists()
         assert Wallet.objects.get(owner=poor).available == 15
 
-    def test_when_all_is_blocked_there_is_nothing_to_launch(self, owner, no_calm):
-        with pytest.raises(LaunchRefused, match="nothing to buy"):
+    def test_when_all_is_blocked_there_is_nothing_to_launch_and_the_message_says_by_what(self, owner, no_calm):
+        said = "^All combinations are blocked by compliance rules. “calm” is not allowed: Too quiet. Write “serene” instead.$"
+        with pytest.raises(LaunchRefused, match=said):
             launched(owner, big_idea="A calm day.")
         assert not Batch.objects.exists()
 

@@ -35,8 +35,8 @@ def test_counts_each_cell_once_by_its_latest_version() -> None:
     delivery.deliver(message.pk, 1)
     delivery.deliver(message.pk, 1)
 
-    assert Notice.objects.get().text == f"“{campaign.name}” has ended: 4 completed."
-    assert f"“{campaign.name}” has ended: 4 completed.\n" in mail.outbox[0].body
+    assert Notice.objects.get().text == f"“{campaign.name}” is finished: 4 completed."
+    assert f"“{campaign.name}” is finished: 4 completed.\n" in mail.outbox[0].body
     assert len(mail.outbox) == 1
 
 
@@ -60,6 +60,6 @@ def test_a_name_of_any_kind_is_told_in_one_line(name: str) -> None:
     Campaign.objects.filter(pk=campaign.pk).update(name=name)
     delivery.deliver(told_of(campaign).pk, 1)
     (sent,) = mail.outbox
-    assert sent.subject.startswith("Campaign ended: Autumn") and len(sent.subject.splitlines()) == 1
+    assert sent.subject.startswith("Campaign finished: Autumn") and len(sent.subject.splitlines()) == 1
     assert sent.message()["To"] == "ana@example.com" and sent.message()["Bcc"] is None
     assert Notice.objects.get().text.startswith("“Autumn")

@@ -391,6 +391,14 @@ class TestCells:
         html = look(web, reverse("campaigns:job", args=[failed.pk]))
         assert f'id="do-edit" href="{reverse("campaigns:cell", args=[campaign.pk, failed.combination.index])}"' in html
 
+    def test_a_blocked_cell_says_what_blocks_it_and_which_rule_cannot_be_used(self, web: Client, owner: User) -> None:
+        ComplianceRule.objects.create(name="No calm", pattern="calm", reason="Too quiet.", instead="still")
+        ComplianceRule.objects.create(name="Odd", pattern="(", kind="pattern", severity="warn", reason="Too loud.")
+        said = text_of(look(web, reverse("campaigns:cells", args=[make_campaign(owner).pk])))
+        assert "No calm : Calm . Too quiet. Write “still” instead." in said
+        assert said.count("The compliance rule “Odd” can&#x27;t be used until staff correct it.") == 2
+        assert "Odd :" not in said
+
     def test_the_menu_marks_the_section_of_all_that_belongs_to_a_campaign(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         job = jobs_of(campaign)[0]

@@ -107,7 +107,7 @@ class TestWhatItCosts:
     def test_its_jobs_say_by_which_rule_they_have_their_priority(self, owner):
         for given, why in (
             (brief(), "default of video"),
-            (brief(dimensions=full_matrix()), "campaign of more than 20 cells"),
+            (brief(dimensions=full_matrix()), "campaign over 20 videos"),
             (brief(priority=-5), "asked for"),
         ):
             owner = UserFactory(tickets=10_000)
@@ -123,7 +123,7 @@ class TestWhatItCosts:
             made = launch(plan.make(large, owner), owner=owner, at=NOON, actor="owner")
             jobs = Job.objects.filter(owner=owner)
             assert (made.priority, {*jobs.values_list("priority", flat=True)}) == (level, {level})
-            assert jobs.latest("id").priority_reasons == ["campaign of more than 20 cells", *more]
+            assert jobs.latest("id").priority_reasons == ["campaign over 20 videos", *more]
 
     def test_a_medium_whose_kind_is_restricted_takes_the_right(self, owner):
         Kind.objects.filter(pk="video").update(restricted=True)

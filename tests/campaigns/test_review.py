@@ -376,6 +376,14 @@ class TestOneCell:
 
         assert "Allowed, with a warning" in html and "<mark>Gold</mark>" in html
 
+    def test_blames_no_words_for_a_rule_that_cannot_be_used(self, campaign, visitor):
+        ComplianceRule.objects.create(name="Odd", kind="pattern", pattern="(", severity="block", reason="Careful.")
+
+        said = visitor.post(address("again-check", campaign, 1), {"prompt": "Gold falls."}, **HTMX).content.decode()
+
+        assert "The compliance rule “Odd” can&#x27;t be used until staff correct it." in said
+        assert "Take it out" not in said and "<mark>" not in said and "Gold falls." not in said
+
     def test_that_cannot_be_paid_says_how_many_tickets_are_missing(self, client_for):
         poor = UserFactory(tickets=17)
         made = make_campaign(poor)

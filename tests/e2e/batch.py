@@ -33,14 +33,15 @@ class BatchRun:
     def prompts(self) -> list[str]:
         return [f"A kite over the bay, take {n + 1}." for n in range(self.jobs)]
 
-    def submit(self) -> None:
+    def submit(self, count: int | None = None) -> None:
+        """Submit the next ``count`` of its jobs, or all that are left."""
+        prompts = self.prompts[len(self.numbers) :][:count]
         with self.site.orm():
-            owner = User.objects.create_user("batch")
-            at = clock.now()
-            tickets.grant(owner, 100 * self.jobs, at=at, actor="tests", reason="to spend")
-            drafts = [Draft("sora-2", prompt, parameters={"duration": 4}) for prompt in self.prompts]
+            owner, at = User.objects.get_or_create(username="batch")[0], clock.now()
+            tickets.grant(owner, 100 * len(prompts), at=at, actor="tests", reason="to spend")
+            drafts = [Draft("sora-2", prompt, parameters={"duration": 4}) for prompt in prompts]
             _, queued = intake.enqueue(owner, drafts, at=at, actor="tests", batch_name="a batch")
-            self.numbers = [job.pk for job in queued]
+            self.numbers += [job.pk for job in queued]
         self.began = time.monotonic()
 
     @property

@@ -146,7 +146,8 @@ class TestLimits:
         field = tab.locator("#value-model-manim")
         with tab.expect_request("**/limit/forecast/**"):
             field.fill("8")
-        field.press("Enter")
+        with tab.expect_request("**/admin/limit/"):
+            field.press("Enter")
         tab.wait_for_timeout(1_000)  # a second one would come after 300 ms, and give up the first with an error on the console
         assert [route.request.method for route in held] == ["GET", "POST"]
         for route in held:

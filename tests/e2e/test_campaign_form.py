@@ -71,7 +71,7 @@ def open_form(tab: Page, site: Site, user: User) -> None:
 def answers(address: str) -> bool:
     try:
         return requests.get(address, timeout=5).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 

@@ -32,8 +32,10 @@ def site(django_db_blocker: object) -> Iterator[Site]:
 def test_all_jobs_end_and_no_attempt_is_accepted_twice(site: Site, figures: Figures) -> None:
     studio = site.start_studio(seconds_per_job=1)
     worker = site.start_worker()
-    studio.queue_faults(create=["hang_before_accept", "hang_after_accept"])
     run = BatchRun(site, JOBS)
+    run.submit(1)  # beside an account's very first call its list may hold nothing that tells what became of it
+    wait_for(lambda: not run.states().keys() & {"queued", "submitting"}, seconds=180, of="the first task")
+    studio.queue_faults(create=["hang_before_accept", "hang_after_accept"])
     run.submit()
     killed: list[str] = []
 

@@ -121,6 +121,47 @@ class TestWhoChangesSomething:
         assert live.ACT not in client.session and not keyed.cookies
 
 
+class TestWhatCannotBeRead:
+    """Is refused with the words that say which part of the request it is: to a program as a problem, to people on a page."""
+
+    REFUSED = [
+        ("/{at}%00/", {}, "The address contains a NUL character"),
+        ("/{at}", {"HTTP_USER_AGENT": "a\x00b"}, "A header contains a NUL character"),
+        ("/{at}", {"HTTP_COOKIE": 'a="\\000"'}, "A cookie contains a NUL character"),
+        ("/{at}", {"CONTENT_TYPE": "text/html; charset=rot13"}, "Send UTF-8"),
+    ]
+
+    @pytest.mark.parametrize(("address", "headers", "words"), REFUSED)
+    def test_below_the_api_is_a_problem(self, client: Client, address: str, headers: dict[str, str], words: str) -> None:
+        answer = client.get(address.format(at="api/v1/jobs/"), **headers)
+
+        assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+        assert (answer.json()["code"], int(answer["Content-Length"])) == ("malformed_request", len(answer.content))
+        assert words in answer.json()["detail"]
+
+    @pytest.mark.parametrize(
+        ("address", "headers", "words"), [*REFUSED, ("/{at}?next=%00", {}, "The query contains a NUL character")]
+    )
+    def test_elsewhere_is_a_page(self, client: Client, address: str, headers: dict[str, str], words: str) -> None:
+        answer = client.get(address.format(at="login/"), **headers)
+
+        assert (answer.status_code, answer["Content-Type"]) == (400, "text/html; charset=utf-8")
+        assert words in answer.text and "</html>" in answer.text
+
+    @pytest.mark.parametrize(("address", "body"), [("/login/", {"username": "a\x00b"}), ("/api/v1/jobs/%00", {})])
+    def test_of_an_async_server_too(self, async_client: AsyncClient, address: str, body: dict[str, str]) -> None:
+        answer = async_to_sync(async_client.post)(address, body)
+
+        assert answer.status_code == 400
+        assert "contains a NUL character or an unpaired surrogate. Remove it." in answer.text
+
+    def test_and_what_django_refuses_itself_is_such_a_page_too(self, client: Client) -> None:
+        page, problem = (client.get(address, HTTP_HOST="elsewhere.example") for address in ("/login/", "/api/v1/jobs/"))
+
+        assert (page.status_code, "Check the address and try again." in page.text) == (400, True)
+        assert problem.json()["detail"] == "This request can't be read. Check its address, headers and body."
+
+
 class TestToldWhenLoggedOut:
     @pytest.mark.parametrize("page", ["/", "/quick/choices/", "/campaigns/new/", "/campaigns/1/review/", "/jobs/1/", "/admin/"])
     def test_htmx_gets_401_and_nothing_to_show(self, client: Client, page: str) -> None:

@@ -37,7 +37,7 @@ class TestTheWallClock:
             get(server.url, total_timeout=0.4)
         assert late.value.sent is True
         assert time.monotonic() - started > 0.3
-        assert len(dripped) < 200  # it was cut before its end
+        assert len(dripped) < 2_000  # it was cut before its end
 
     def test_covers_the_name_and_says_that_nothing_was_sent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def getaddrinfo(*args: object, **kwargs: object) -> None:

@@ -84,6 +84,7 @@ class OddGateway:
     loses: bool = False
     drops: bool = False
     tasks: list[Task] = field(default_factory=list)
+    made: int = 0
     url: str = ""
 
     def creates(self, prompt: str) -> int:
@@ -94,12 +95,16 @@ class OddGateway:
         for task in self.tasks:
             task.made -= seconds
 
+    def starts_anew(self) -> None:
+        """Forget all tasks, as one that keeps them in memory does."""
+        self.tasks.clear()
+
     def others_make(self, prompt: str, *, ago: float) -> None:
         self._make(prompt, "sora-2").made -= ago
 
     def _make(self, prompt: str, model: str) -> Task:
-        number = len(self.tasks) + 1
-        self.tasks.append(Task(number, self.oddity.id(number), prompt, model, time.time()))
+        self.made += 1
+        self.tasks.append(Task(self.made, self.oddity.id(self.made), prompt, model, time.time()))
         return self.tasks[-1]
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> Answer | None:
@@ -176,6 +181,6 @@ def served(gateway: OddGateway) -> Iterator[OddGateway]:
         server.server_close()
 
 
-def litellm(number: int, *, model: str = ";model_id:sora-2") -> str:
+def litellm(number: int, *, model: str = ";model_id:sora-2", upstream: str = "openai") -> str:
     """An id as LiteLLM makes them: it holds the upstream's."""
-    return "video_" + b64encode(f"litellm:custom_llm_provider:openai{model};video_id:up_{number}".encode()).decode()
+    return "video_" + b64encode(f"litellm:custom_llm_provider:{upstream}{model};video_id:up_{number}".encode()).decode()

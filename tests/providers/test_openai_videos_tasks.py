@@ -16,6 +16,7 @@ from queue_app.providers.base import (
     WebhookRefused,
 )
 from queue_app.rules.lookup import Page
+from tests.providers.odd_gateway import litellm
 from tests.providers.openai import REF, VIDEO, adapter
 from tests.providers.wire import WireServer, answer
 
@@ -201,6 +202,16 @@ class TestFetch:
         with pytest.raises(ProviderError) as refused:
             self.fetch(server, "video", reply)
         assert refused.value.kind is kind
+
+
+class TestNames:
+    def test_of_a_task_are_the_same_however_its_id_is_encoded(self, server: WireServer) -> None:
+        with_model, without = (adapter(server.url).names(litellm(1, model=model)) for model in (";model_id:sora-2", ""))
+        assert with_model & without
+
+    @pytest.mark.parametrize("other", [litellm(1, upstream="hosted_vllm"), litellm(2), "up_1", "video_1"])
+    def test_of_two_tasks_are_never_the_same(self, server: WireServer, other: str) -> None:
+        assert not adapter(server.url).names(litellm(1)) & adapter(server.url).names(other)
 
 
 class TestListTasks:

@@ -61,7 +61,7 @@ def drip(head: bytes, *, every: float = 0.05, sent: list[bytes] | None = None) -
 
     def reply(sock: socket.socket) -> None:
         sock.sendall(head)
-        for _ in range(200):
+        for _ in range(2_000):
             sock.sendall(b"x")
             if sent is not None:
                 sent.append(b"x")

@@ -23,7 +23,24 @@ SAME, WEAK, DIFFERENT, UNKNOWN = Likeness.SAME, Likeness.WEAK, Likeness.DIFFEREN
         ("v" * 4096, "v" * 4096),
         *(
             (bad, None)
-            for bad in (None, True, False, "", "  ", 1.5, {}, [], "v" * 4097, "a\0b", "a\ud800", float("nan"), float("inf"))
+            for bad in (
+                None,
+                True,
+                False,
+                0,
+                0.0,
+                "0",
+                "",
+                "  ",
+                1.5,
+                {},
+                [],
+                "v" * 4097,
+                "a\0b",
+                "a\ud800",
+                float("nan"),
+                float("inf"),
+            )
         ),
     ],
 )
@@ -139,12 +156,12 @@ def test_a_list_with_known_tasks_on_both_sides_proves_that_ours_is_not_there() -
         (ROWS, {"known": ()}, "may not show this one"),
         (ROWS[1:], {}, "is missing from it"),
         ([], {}, "is missing from it"),
-        (ROWS[:1], {}, "not walked back"),
+        (ROWS[:1], {}, "not read back"),
         ([*ROWS, Row(None)], {}, "no readable id"),
         ([Row("y", NOW + 5, "Cinematic: " + LONG, "sora-2"), *ROWS[1:]], {"known": (BEFORE,)}, None),
-        ([ROWS[0], Row("y", NOW + 5, None, "sora-2"), *ROWS[1:]], {}, "could be this one"),
-        ([ROWS[0], Row("y", NOW - 700, LONG, "sora-2"), *ROWS[1:]], {}, "could be this one"),
-        ([ROWS[0], Row("y", NOW + 5, LONG[:70], "sora-2"), *ROWS[1:]], {}, "could be this one"),
+        ([ROWS[0], Row("y", NOW + 5, None, "sora-2"), *ROWS[1:]], {}, "could be this job"),
+        ([ROWS[0], Row("y", NOW - 700, LONG, "sora-2"), *ROWS[1:]], {}, "could be this job"),
+        ([ROWS[0], Row("y", NOW + 5, LONG[:70], "sora-2"), *ROWS[1:]], {}, "could be this job"),
         ([Row(row.id, row.made, "rewritten", row.model) for row in ROWS], {}, "none of our other tasks as we sent them"),
         (ROWS, {"budget_spent": True}, "too long"),
     ],
@@ -153,6 +170,22 @@ def test_what_cannot_be_proved_is_said_in_words(rows: list[Row], fields: dict[st
     found = walk(rows, **fields).judge()
     assert found.none_proved is (why is None)
     assert why is None or why in " ".join(found.why_not)
+
+
+@pytest.mark.parametrize(
+    ("date", "clock", "proved"),
+    [(0.0, 0.0, True), (-50.0, 0.0, True), (-400.0, 0.0, False), (-400.0, -400.0, True), (None, 0.0, True), (0.0, 1800.0, True)],
+)
+def test_a_list_out_of_a_cache_is_known_by_its_date(date: float | None, clock: float, proved: bool) -> None:
+    rows = [Row(one.id, one.made + clock, one.prompt, one.model) for one in ROWS]
+    page = Page(rows, asked=100, more=False, date=None if date is None else NOW + 300 + date)
+    found = Walk(OURS, now=NOW + 300, grace=120, known=(BEFORE, AFTER)).and_then(page, [], now=NOW + 300).judge()
+    assert found.none_proved is proved
+    assert ("may be a copy" in " ".join(found.why_not)) is not proved
+
+
+SOON = Known(frozenset({"k3"}), Call("A heron, soon.", "sora-2", NOW + 0.4), control=True)
+FIRST_ROWS = [ROWS[0], Row("k3", NOW + 1, "A heron, soon.", "sora-2")]
 
 
 @pytest.mark.parametrize(
@@ -168,18 +201,20 @@ def test_what_cannot_be_proved_is_said_in_words(rows: list[Row], fields: dict[st
     ],
 )
 def test_the_first_call_of_an_account_is_not_there_where_the_list_shows_its_end(some: Page, beyond: Page, proved: bool) -> None:
-    later = Known(frozenset({"k3"}), Call("A heron, later.", "sora-2", NOW + 120), control=True)
-    read = walk([Row("k3", NOW + 121, "A heron, later.", "sora-2"), ROWS[0]], known=(AFTER, later))
-    assert read.judge().why_not == ["It was not walked back to before the call."]
+    read = walk(FIRST_ROWS, known=(AFTER, SOON), is_first=True)
+    assert read.judge().why_not == ["The list was not read back to the time of the call."]
     assert read.to_ask_for == 1
     assert read.and_its_end(some, beyond).judge().none_proved is proved
 
 
 def test_an_end_is_asked_for_where_it_is_what_is_missing_alone() -> None:
-    assert walk(ROWS).to_ask_for == 0  # read past the call
-    assert walk(ROWS[:1]).to_ask_for == 0  # of one row no half can be asked for
-    assert walk(ROWS[:1] * 2, known=()).to_ask_for == 0
-    assert walk([ROWS[0], Row("k3", NOW + 121, "x", "sora-2")], more=None, known=(AFTER,)).to_ask_for == 0
+    assert walk(ROWS, is_first=False).to_ask_for == 0
+    assert walk(FIRST_ROWS, known=(AFTER, SOON)).to_ask_for == 0  # tasks from before the call are gone from it: so may be ours
+    assert walk(ROWS[:1], known=(AFTER, SOON), is_first=True).to_ask_for == 0  # of one row no half can be asked for
+    assert walk(FIRST_ROWS, known=(), is_first=True).to_ask_for == 0
+    assert walk(FIRST_ROWS, known=(AFTER, SOON), more=None, is_first=True).to_ask_for == 0
+    later = Known(SOON.names, Call(SOON.call.prompt, "sora-2", NOW + 60), control=True)  # time enough to be started anew
+    assert walk([ROWS[0], Row("k3", NOW + 61, "A heron, soon.", "sora-2")], known=(AFTER, later), is_first=True).to_ask_for == 0
 
 
 def test_another_name_of_a_model_is_told_by_a_control_of_that_model_alone() -> None:
@@ -217,12 +252,12 @@ def test_a_list_of_what_is_done_says_nothing_of_what_is_not(ended: bool | None, 
     rows[0] = Row("k2", NOW + 91, "A heron, after.", "sora-2", ended=ended)
     found = walk(rows, takes=takes).judge()
     assert found.none_proved is proved
-    assert proved or found.why_not == ["It shows no unfinished task, so it may not show this one yet."]
+    assert proved or found.why_not == ["The list shows no unfinished task, so it may not show this one yet."]
 
 
 def test_a_none_before_the_wait_is_over_is_no_proof() -> None:
     early = Walk(OURS, now=NOW + 60, grace=120, known=[BEFORE], pages=[Page(ROWS[1:], asked=100, more=False)])
-    assert early.judge().why_not == ["It may still begin: the wait is not over."]
+    assert early.judge().why_not == ["The task may still begin: the wait is not over."]
 
 
 @pytest.mark.parametrize("made", [NOW + 3, (NOW + 3) * 1000, None])

@@ -54,5 +54,10 @@ class TestSettle:
 
         assert set(problems) == {"duration", "fps"}
 
+    def test_names_no_more_problems_than_one_answer_does_and_one(self):
+        _, problems = parameters.settle("sora-2", SORA, {f"p{n}": n for n in range(10_000)})
+
+        assert len(problems) == parameters.PROBLEMS_MOST + 1
+
     def test_a_long_value_is_cut_in_the_message(self):
         assert len(problem_of(duration="x" * 5_000)) < 120

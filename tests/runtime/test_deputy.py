@@ -45,6 +45,7 @@ def test_every_second_canary_of_the_default_queue_looks_and_no_other(monkeypatch
     assert {locate(function) for function in canary.FUNCTIONS} == {canary.sing, deputy.look}
 
 
+@pytest.mark.usefixtures("time_stands_still")
 class TestALook:
     def test_does_everything_that_is_due_while_the_leader_stands_still(self) -> None:
         waiting, running = JobFactory(), make_job("running", at=clock.now() - timedelta(minutes=1))

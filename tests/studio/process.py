@@ -93,7 +93,7 @@ class StudioProcess:
 
     def _reap(self) -> int:
         try:
-            status = self._process.wait(10)
+            status = self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
@@ -107,7 +107,7 @@ class StudioProcess:
         if self.faults is not None:
             command += ["--faults", str(self.faults)]
         self._process = subprocess.Popen(command, cwd=CHECKOUT, env=self.env, stdout=subprocess.PIPE, text=True)
-        impatience = threading.Timer(20, self._process.kill)
+        impatience = threading.Timer(60, self._process.kill)
         impatience.start()
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

@@ -121,13 +121,28 @@ class TestEnqueue:
         owner = UserFactory(tickets=4_004)
         draft = Draft("sora-2", "A tram.", parameters={"duration": 4})
 
-        with pytest.raises(IntakeRefused, match="Send 1 to 1000 jobs at once, not 1001"):
+        with pytest.raises(IntakeRefused, match="Send 1 to 1,000 jobs per request, not 1,001"):
             enqueue(*[draft] * 1_001, owner=owner)
         assert not Job.objects.exists()
 
         enqueue(*[draft] * 1_000, owner=owner)
         assert Job.objects.count() == JobEvent.objects.count() == 1_000
         assert tickets.balances(owner)["available"] == 4
+
+    @pytest.mark.parametrize("read", [intake.problems, intake.price])
+    def test_what_follows_more_problems_than_are_named_is_not_looked_at(self, read, monkeypatch):
+        looked_at, prompt_problem = [], intake.prompt_problem
+        monkeypatch.setattr(intake, "prompt_problem", lambda prompt: looked_at.append(prompt) or prompt_problem(prompt))
+        wrong = Draft("sora-2", "A tram.", parameters={f"p{n}": n for n in range(40)})
+
+        try:
+            problems = read(UserFactory(), [wrong] * 1_000, at=NOON)
+        except IntakeRefused as refused:
+            problems = refused.problems
+            assert str(refused) == " ".join(one.message for one in problems[:5])
+
+        assert len(looked_at) == 3
+        assert len(problems) == 120
 
     def test_none_is_refused(self):
         with pytest.raises(IntakeRefused, match="not 0"):
@@ -157,7 +172,9 @@ class TestKinds:
     @pytest.mark.parametrize("kind", ["doubt", "topic_short", "daily_ca"])
     def test_that_are_restricted_take_a_right(self, kind):
         for owner in (UserFactory(), UserFactory(staff=True), UserFactory(rights=["exceed_normal_priority", "operate_queue"])):
-            with pytest.raises(KindRestricted, match=f"“{kind}” is restricted. Choose another kind, or ask staff"):
+            with pytest.raises(
+                KindRestricted, match=f"You don't have permission for the job type “{kind}”. Choose another one, or ask staff"
+            ):
                 enqueue(Draft("sora-2", "A tram."), Draft("sora-2", "A tram.", kind=kind), owner=owner)
 
         assert not Job.objects.exists()
@@ -192,7 +209,7 @@ class TestPriorities:
 
     @pytest.mark.parametrize("level", [-101, 101, 10**9])
     def test_are_within_their_span(self, level):
-        assert problem_of(priority=level) == ("priority", "priority is a whole number from -100 to 100.")
+        assert problem_of(priority=level) == ("priority", "Enter a whole number from -100 to 100.")
 
     @pytest.fixture
     def page(self, monkeypatch):
@@ -212,12 +229,12 @@ class TestPriorities:
         capped = "lowered from 10 to 0: above normal needs permission"
         Kind.objects.filter(pk="video").update(default_priority=10)
         scored, default = one(**page), one()
-        bulk = one(priority=10, priority_reasons=["campaign of more than 20 cells"])
+        bulk = one(priority=10, priority_reasons=["campaign over 20 videos"])
 
         assert [job.priority for job in (scored, default, bulk)] == [0, 0, 0]
         assert scored.priority_reasons[-2:] == ["90 points: high", capped]
         assert default.priority_reasons == ["default of video", capped]
-        assert bulk.priority_reasons == ["campaign of more than 20 cells", capped]
+        assert bulk.priority_reasons == ["campaign over 20 videos", capped]
 
     def test_that_are_computed_may_be_low_for_anybody(self):
         Kind.objects.filter(pk="video").update(default_priority=-10)

@@ -276,17 +276,40 @@ class TestALostAnswer:
         self, gateway: Any, name: str, state: str
     ) -> None:
         odd = gateway(LISTS[name][0])
-        odd.drops = True
+        assert self.first_call(odd, taken=False, then=0).state == state
+
+    @pytest.mark.parametrize("taken", [True, False])
+    def test_of_the_first_call_is_left_to_a_person_where_the_gateway_may_have_been_started_anew(
+        self, gateway: Any, taken: bool
+    ) -> None:
+        """One that lost its list since then, with the answer, shows the same as one that never took the call."""
+        odd = gateway(LISTS["plain"][0])
+        assert self.first_call(odd, taken=taken, then=40).state == UNDECIDED
+
+    @pytest.mark.parametrize("taken", [True, False])
+    def test_is_left_to_a_person_where_what_was_there_before_is_gone(self, gateway: Any, taken: bool) -> None:
+        odd = gateway(LISTS["plain"][0])
+        bought(queued(prompt="A heron on the ice, long before."))
+        pass_time(odd, 10 * 3600)
+        assert self.first_call(odd, taken=taken, then=0).state == UNDECIDED
+
+    @staticmethod
+    def first_call(odd: OddGateway, *, taken: bool, then: float) -> Job:
+        """A call whose answer is lost, as is the gateway's list; other calls, from ``then`` seconds on; and look-ups."""
+        odd.loses, odd.drops = taken, not taken
         job = bought(queued(prompt=PROMPT))
+        odd.starts_anew()
+        pass_time(odd, then)
         for number in range(3):
-            pass_time(odd, 40)
             bought(queued(prompt=f"A heron on the ice, {number}."))
+            pass_time(odd, 40)
         for _ in range(4):
             if fresh(job).state != "unknown":
                 break
             worked(job)
             pass_time(odd, 130)
-        assert (fresh(job).state, odd.creates(PROMPT)) == (state, 0)
+        assert odd.creates(PROMPT) == 0
+        return fresh(job)
 
     def test_is_not_proved_by_somebodys_word_alone(self, gateway: Any) -> None:
         odd = gateway(LISTS["always empty"][0])
@@ -367,6 +390,23 @@ CREATES: dict[str, tuple[Oddity, str, str, bool]] = {
     "an id of 9,000 letters": (Oddity(create=lambda task: (200, task.video() | {"id": "v" * 9000})), "unknown", "", False),
     "no id and no word": (Oddity(create=lambda task: (200, {"message": "ok"})), "unknown", "", False),
     "an error of no kind": (Oddity(create=lambda task: (200, {"error": {"message": "try later"}})), "unknown", "", False),
+    "queued as 0": (Oddity(create=lambda task: (200, task.video() | {"id": 0, "status": "queued"})), "unknown", "", False),
+    "an error of no kind, and the id is 0": (
+        Oddity(create=lambda task: (200, {"id": 0, "error": {"message": "upstream hiccup"}})),
+        "unknown",
+        "",
+        False,
+    ),
+    "no id, and the upstream was slow": (Oddity(create=lambda task: (200, {"status": "timed_out"})), "unknown", "", False),
+    "no id, out of money by its state": (Oddity(create=lambda task: (200, {"status": "budget_exceeded"})), "queued", "", False),
+    "a prompt about payment, sent back": (
+        Oddity(
+            create=lambda task: (422, {"detail": [{"msg": "Field required", "input": {"prompt": "A sign: payment required"}}]})
+        ),
+        "failed",
+        "invalid_request",
+        True,
+    ),
 }
 
 
@@ -481,6 +521,23 @@ def test_a_film_that_is_not_there_yet_is_waited_for(gateway: Any, name: str) -> 
         assert (job.state, job.store_tries) == ("storing", 0)
         pass_time(odd, 20)
     assert (worked(job).state, odd.creates(PROMPT)) == ("completed", 1)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (200, {"status": "failed", "error": {"message": "generation failed"}}),
+        (400, {"status": "failed", "prompt": "A still lake.", "error": {"message": "generation failed"}}),
+        (404, {"detail": "Video file is gone", "prompt": "A still lake."}),
+    ],
+)
+def test_a_film_that_will_never_be_there_is_not_waited_for(gateway: Any, said: tuple[int, Any]) -> None:
+    odd = gateway(Oddity(poll=says(status="completed"), content=lambda task: said))
+    job = worked(bought(queued(prompt=PROMPT)))
+    for _ in range(3):
+        job = worked(job)
+        pass_time(odd, 40)
+    assert (job.state, job.error_code, odd.creates(PROMPT)) == ("failed", "not_delivered", 1)
 
 
 def test_the_table_is_no_shorter_than_it_was() -> None:

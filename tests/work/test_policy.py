@@ -112,6 +112,16 @@ class TestBatchPauses:
         assert (batch.paused, batch.paused_reason) == (False, "")
         assert not Job.objects.filter(held=True).exists()
 
+    @pytest.mark.parametrize(("given", "kept"), [("", "asked for by API"), ("too dark", "too dark")])
+    def test_keep_how_they_were_asked_where_no_reason_was_given(self, given, kept):
+        batch = BatchFactory()
+
+        policy.pause_batch(batch, at=NOON, actor=None, reason=given, via="API")
+        assert batch.paused_reason == kept
+        policy.resume_batch(batch, at=NOON, actor=None, reason=given, via="API")
+
+        assert [entry.reason for entry in AuditEntry.objects.filter(target=str(batch.pk))] == [kept, kept]
+
     def test_asked_twice_are_audited_once(self):
         batch = BatchFactory()
         for _ in range(2):

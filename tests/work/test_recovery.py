@@ -9,7 +9,9 @@ from django.db import Error, connection
 from queue_app import clock, database, lifecycle
 from queue_app.models import Job, ProviderAccount, ReviewItem, WorkerProcess
 from queue_app.models.job import slots_in_use
-from queue_app.work import recovery
+from queue_app.providers.base import ErrorKind, ProviderError
+from queue_app.rules.lookup import Walk
+from queue_app.work import lookup, recovery
 from tests.cuts import end_backend
 from tests.factories import BatchFactory, begun, claimed, make_job
 from tests.providers.wire import WireServer, answer, reset
@@ -190,6 +192,8 @@ class TestALookUp:
         vendor.says(listed(("video_1", "The same.")))
         assert worked(job).state == "unknown"
 
+        assert attempt_of(job).lookups[-1]["took"] is None
+
         at = clock.now()
         lifecycle.start(other, at=at, actor="worker", remote_id="video_1", remote={}, next_check_at=at + timedelta(seconds=30))
         assert worked(job).state == "unknown"
@@ -224,6 +228,21 @@ class TestALookUp:
             waits.append(due_in(worked(job)))
         assert (fresh(job).state, attempt_of(job).lookups_none) == ("unknown", 0)
         assert waits == [pytest.approx(83, abs=9), pytest.approx(383, abs=9), pytest.approx(600, abs=9)]
+
+    def test_whose_lease_is_over_writes_nothing_over_what_the_next_one_proved(self, vendor: WireServer, monkeypatch):
+        vendor.says(proof(vendor))
+        job = called()
+        later(120)
+
+        def stand_still(*_: object, **__: object) -> Walk:
+            monkeypatch.undo()
+            Job.objects.filter(pk=job.pk).update(lease_until=None, lease_taken=False)
+            assert attempt_of(worked(job)).lookups_none == 1
+            raise ProviderError(ErrorKind.RETRYABLE, "Its connection was gone when it went on.")
+
+        monkeypatch.setattr(lookup, "walk", stand_still)
+        worked(job)
+        assert [seen["none"] for seen in attempt_of(job).lookups] == [True]
 
     def test_leads_on_to_the_cancel_that_was_asked_meanwhile(self, vendor: WireServer):
         job = called()

@@ -175,9 +175,20 @@ class TestARowThatCannotBeUsed:
 
     @pytest.mark.parametrize("odd", [pattern("safe(?! word)", name="Odd"), term("\u200b", name="Odd")])
     def test_lets_no_text_pass_and_says_why(self, odd: Rule) -> None:
-        (hit,) = compliance.compile([odd]).check("A small holiday.").hits
-        assert (hit.matched, hit.rule.severity) == ("A small holiday.", "block")
+        verdict = compliance.compile([odd]).check("A small holiday.")
+        (hit,) = verdict.hits
+        assert (verdict.level, hit.rule.severity) == ("block", "block")
         assert hit.rule.reason.startswith("The compliance rule “Odd” can't be used until staff correct it. ")
+
+    def test_is_about_no_words_and_asks_nobody_to_take_them_out(self) -> None:
+        text = "A small holiday."
+        hits = compliance.compile([pattern("(", name="Odd", instead="rest"), term("holiday", id=2)]).check(text).hits
+        assert [hit.matched for hit in hits] == ["", "holiday"]
+        assert hits[0].advice == hits[0].rule.reason
+        assert compliance.marked(text, hits) == [("A small ", False), ("holiday", True), (".", False)]
+
+    def test_has_nothing_to_say_of_an_empty_text(self) -> None:
+        assert compliance.compile([pattern("(")]).check("") == compliance.Verdict("clear", ())
 
     def test_leaves_the_other_rules_at_work(self) -> None:
         assert matched([pattern("(", brand="Other"), term("holiday", id=2)], "A holiday.") == ["holiday"]
