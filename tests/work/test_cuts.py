@@ -198,7 +198,7 @@ class TestFromTheClaimToTheAnswer:
         places = cut_everywhere(lambda: queued(owner=ada), to=["queued", "submitting", "running"], judge=judge)
 
         assert any("queuesettings" in place for place in places), "the claim"
-        assert any(place.startswith("UPDATE queue_app_job SET fence") for place in places), "the beginning"
+        assert any("SET fence = fence + 1, lease_taken = true" in place for place in places), "the beginning"
 
     @pytest.mark.parametrize(
         ("status", "state", "outcome", "reservation"),
