@@ -69,8 +69,8 @@ def add(row: models.Model, *, at: datetime, actor: User | None, reason: str = ""
 @transaction.atomic
 def pause_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "", via: str = "") -> Batch:
     """
-    No later claim takes a job of this batch; what runs goes on. Its queued jobs keep their places. ``via``: :func:`why`. Gives the
-    batch as it is then.
+    No later claim takes a job of this batch; what runs goes on. Its queued jobs keep their places. ``via``: :func:`why`.
+    Gives the batch as it is then.
     """
     return _set_batch_pause(batch, True, at=at, actor=actor, reason=why(reason, via))
 

@@ -29,7 +29,7 @@ from queue_app.statements import Statement
 from queue_app.work import accounts, progress
 
 log = logging.getLogger(__name__)
-_LEASE_LEFT = Statement(f"SELECT lease_until - {clock.SQL} FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s")
+_LEASE_LEFT = Statement(f"SELECT lease_until - {clock.SQL} FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s")  # noqa: S608
 
 
 def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
