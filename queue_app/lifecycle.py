@@ -46,7 +46,7 @@ from queue_app.models import (
 )
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 from queue_app.rules.words import storable
-from queue_app.statements import Statement, columns, read, statement
+from queue_app.statements import LAZILY, NOTHING, Part, Statement, columns, read, statement
 
 DEADLY_JOB = 3  # workers lost at one job in a row
 CHUNK = 500
@@ -71,30 +71,43 @@ _IN_FLIGHT = f"state IN ({', '.join(repr(str(state)) for state in IN_FLIGHT_STAT
 _LEASE_END = "CASE state WHEN 'storing' THEN %(store_until)s::timestamptz ELSE %(until)s::timestamptz END"
 _AT_WORK = ((Job, "job"), (Attempt, "attempt"), (ProviderAccount, "account"), (GenerationModel, "model"), (Kind, "kind"))
 _READ = f"""
-    SELECT {", ".join(columns(*one) for one in _AT_WORK)}
+    SELECT {", ".join(columns(*one) for one in _AT_WORK)} {{more}}
       FROM job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
       JOIN queue_app_provideraccount account ON account.key = attempt.account_id
       JOIN queue_app_generationmodel model ON model.key = job.model_id
       JOIN queue_app_kind kind ON kind.key = job.kind_id
 """  # noqa: S608 - no value in it
+# a beginning of which nothing is left is made anew, but what may be called from now on is written down before it is
+_UNLESS_CALLED = f"CASE WHEN job.state <> 'submitting' THEN {LAZILY} END"
+# one to be bought is called from here on, unless its cancel was asked before that; the rule of `timeout_seconds` is in it
 _BEGIN = Statement(f"""
     WITH job AS (
         UPDATE queue_app_job
            SET fence = fence + 1, lease_taken = true, leased_by = %(by)s, store_tries = store_tries + (state = 'storing')::int,
                lease_until = {_LEASE_END}
          WHERE id = %(id)s AND fence = %(fence)s AND NOT lease_taken AND lease_until > %(at)s AND {_IN_FLIGHT}
+           AND NOT (state = 'submitting' AND cancel_asked_at IS NOT NULL)
         RETURNING {columns(Job, "queue_app_job")}
-    ) {_READ}
+    ), called AS (
+        UPDATE queue_app_attempt attempt
+           SET called_at = %(at)s,
+               slot_until = %(at)s + make_interval(secs => coalesce(nullif(model.timeout_seconds, 0), kind.timeout_seconds))
+          FROM job
+          JOIN queue_app_generationmodel model ON model.key = job.model_id
+          JOIN queue_app_kind kind ON kind.key = job.kind_id
+         WHERE attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
+           AND job.state = 'submitting'
+        RETURNING attempt.called_at, attempt.slot_until
+    ) {_READ.format(more=f", (SELECT called_at FROM called), (SELECT slot_until FROM called), {_UNLESS_CALLED}")}
 """)  # noqa: S608 - no value in it
 _BEGUN = Statement(f"""
     WITH job AS (
         SELECT {columns(Job, "queue_app_job")} FROM queue_app_job
          WHERE id = %(id)s AND fence = %(fence)s + 1 AND lease_taken AND leased_by = %(by)s AND {_IN_FLIGHT}
            AND lease_until = {_LEASE_END}
-    ) {_READ}
+    ) {_READ.format(more="")}
 """)  # noqa: S608 - no value in it
-_CALLED = Statement("UPDATE queue_app_attempt SET called_at = %(at)s, slot_until = %(slot_until)s WHERE id = %(id)s")
 _HELD_BY = Statement(f"""
     SELECT {columns(Job, "job")} FROM queue_app_job job WHERE id = %(id)s AND fence = %(fence)s AND {_IN_FLIGHT} FOR UPDATE
 """)  # noqa: S608 - no value in it
@@ -113,7 +126,7 @@ _TELL = """
 """
 # of a claim: the attempts, and what follows for each job from its own row and its attempt
 _ATTEMPTS = """
-    attempt AS (
+    made AS (
         INSERT INTO queue_app_attempt (id, job_id, reservation_id, number, route_id, account_id, endpoint_id, preview, token,
                                        created_at, step, remote, lookups, spent, lookups_none, missing_looks, error_kind,
                                        error_message)
@@ -121,28 +134,39 @@ _ATTEMPTS = """
           FROM unnest(%(ids)s::uuid[], %(jobs)s::bigint[], %(reservations)s::bigint[], %(attempts)s::int[], %(routes)s::bigint[],
                       %(accounts)s::text[], %(endpoints)s::text[], %(previews)s::bool[], %(tokens)s::text[])
         RETURNING job_id, preview
-    ), """
+    )"""
 _CLAIMED = """
     attempt_number = attempt_number + 1, started_at = coalesce(started_at, %(at)s),
-    preview = (SELECT preview FROM attempt WHERE attempt.job_id = queue_app_job.id)"""
+    preview = (SELECT preview FROM made WHERE made.job_id = queue_app_job.id)"""
 _ACCEPTED = """
     accepted AS (
         UPDATE queue_app_attempt
            SET accepted_at = %(at)s, remote_id = %(remote_id)s, remote = %(remote)s,
                slot_until = coalesce(%(slot_until)s, slot_until)
          WHERE job_id = ANY(%(jobs)s::bigint[]) AND outcome IS NULL
-    ), """
+    )"""
 # what waited for a decision has come to an end; what a person must look at stays open until one has
-_ATTEMPT_ENDS = Statement("""
-    WITH closed AS (
+_ATTEMPT_ENDS = """
+    closed AS (
         UPDATE queue_app_reviewitem SET closed_at = %(at)s, closed_by = %(by)s
          WHERE job_id = ANY(%(jobs)s::bigint[]) AND closed_at IS NULL AND decide_by IS NOT NULL
-    )
-    UPDATE queue_app_attempt
-       SET outcome = %(outcome)s, ended_at = %(at)s, spent = %(spent)s, error_kind = coalesce(%(error_kind)s, error_kind),
-           error_message = coalesce(%(error_message)s, error_message)
-     WHERE job_id = ANY(%(jobs)s::bigint[]) AND outcome IS NULL
-""")
+    ), ended AS (
+        UPDATE queue_app_attempt
+           SET outcome = %(outcome)s, ended_at = %(at)s, spent = %(spent)s, error_kind = coalesce(%(trouble)s, error_kind),
+               error_message = coalesce(%(words)s, error_message)
+         WHERE job_id = ANY(%(jobs)s::bigint[]) AND outcome IS NULL
+    )"""
+_ATTEMPTS_END = Statement(f"WITH {_ATTEMPT_ENDS} SELECT 1")
+# the files of a delivery, all of one version
+_MADE = {str(field.column): f"made.{field.column}" for field in Asset._meta.concrete_fields} | {
+    "version": "1 + coalesce((SELECT max(version) FROM queue_app_asset kept WHERE kept.job_id = made.job_id), 0)",
+    "created_at": "%(at)s",
+}
+_ASSETS = f"""
+    stored AS (
+        INSERT INTO queue_app_asset ({", ".join(_MADE)})
+        SELECT {", ".join(_MADE.values())} FROM jsonb_populate_recordset(NULL::queue_app_asset, %(assets)s::jsonb) made
+    )"""  # noqa: S608 - no value in it
 
 
 class MoveRefused(Exception):
@@ -223,17 +247,19 @@ def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
             pick.job.pk: {"limits": {name: list(pair) for name, pair in pick.counts.items()}, "account": pick.route.account_id}
             for pick in picks
         },
-        first=_ATTEMPTS,
         also=_CLAIMED,
-        values={
-            "ids": [str(uuid4()) for _ in picks],
-            "reservations": [pick.reservation_id for pick in picks],
-            "routes": [pick.route.pk for pick in picks],
-            "accounts": [pick.route.account_id for pick in picks],
-            "endpoints": [pick.route.endpoint_id for pick in picks],
-            "previews": [pick.route.account.is_preview for pick in picks],
-            "tokens": [secrets.token_urlsafe(32) for _ in picks],
-        },
+        beside=Part(
+            _ATTEMPTS,
+            {
+                "ids": [str(uuid4()) for _ in picks],
+                "reservations": [pick.reservation_id for pick in picks],
+                "routes": [pick.route.pk for pick in picks],
+                "accounts": [pick.route.account_id for pick in picks],
+                "endpoints": [pick.route.endpoint_id for pick in picks],
+                "previews": [pick.route.account.is_preview for pick in picks],
+                "tokens": [secrets.token_urlsafe(32) for _ in picks],
+            },
+        ),
         lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
     )
     return [Lease(pick.job.pk, pick.job.fence) for pick in picks]
@@ -307,27 +333,26 @@ def lease_due(at: datetime, *, most: int = 100) -> list[tuple[Lease, State]]:
     return [(Lease(job.pk, job.fence + 1), State(job.state)) for job in due]
 
 
-@transaction.atomic
 def begin(lease: Lease, *, at: datetime, by: str = "") -> tuple[Job, Attempt, Lease] | None:
     """
     Take up a lease for real, once: the worker's own, longer lease comes back with the job and its attempt. ``by`` is the name of
     the worker process: the lease ends with it.
 
-    For a job being submitted this commits ``called_at``: the create call may follow and will never be made again (I16). One whose
-    cancel was asked before that is never bought (T4, T14).
+    For a job being submitted this commits ``called_at``, in the same statement: the create call may follow and will never be made
+    again (I16). One whose cancel was asked before that is never bought (T4, T14).
     """
     taken = _taken(_BEGIN.run(id=lease.job_id, fence=lease.fence, at=at, by=by, **_lease_ends(at)))
     if taken is None:
-        return None
-    job, attempt, _ = taken
-    if job.state == State.SUBMITTING and job.cancel_asked_at:
+        _put_back_cancelled(lease, at=at)
+    return taken
+
+
+@transaction.atomic
+def _put_back_cancelled(lease: Lease, *, at: datetime) -> None:
+    job = held_by(lease)
+    if job is not None and job.state == State.SUBMITTING and job.cancel_asked_at and not job.lease_taken:
         trouble = Trouble("not_begun", "Cancelled before anything was sent.")
         put_back(job, at=at, actor="worker", outcome=Outcome.NOT_ACCEPTED, spent=False, trouble=trouble, not_before=None)
-        return None
-    if job.state == State.SUBMITTING:
-        attempt.called_at, attempt.slot_until = at, at + timedelta(seconds=timeout_seconds(job))
-        _CALLED.run(id=attempt.pk, at=at, slot_until=attempt.slot_until)
-    return taken
 
 
 def begun(lease: Lease, *, at: datetime, by: str) -> tuple[Job, Attempt, Lease] | None:
@@ -415,8 +440,7 @@ def start(
         at=at,
         actor=actor,
         reason=reason,
-        first=_ACCEPTED,
-        values={"remote_id": remote_id, "remote": json.dumps(dict(remote)), "slot_until": slot_until},
+        beside=Part(_ACCEPTED, {"remote_id": remote_id, "remote": json.dumps(dict(remote)), "slot_until": slot_until}),
         next_check_at=next_check_at,
         worker_deaths=0,
     )
@@ -541,10 +565,17 @@ def confirm_cancel(job: Job, *, at: datetime, actor: str, evidence: str) -> Stat
 
 def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, stages: Sequence[Mapping[str, Any]]) -> None:
     """All files are stored and checked: write their rows and charge the tickets (T19). The row is locked."""
-    Asset.objects.bulk_create(assets)
-    _end_attempt([job], Outcome.DELIVERED, at=at, by=actor, spent=True, trouble=None)
-    tickets.capture([job], at=at, actor=actor)
-    _move([job], State.COMPLETED, at=at, actor=actor, data={job.pk: {"stages": list(stages)}}, ended_at=at, next_check_at=None)
+    rows = [{field.column: field.value_from_object(asset) for field in Asset._meta.concrete_fields} for asset in assets]
+    _settle(
+        [job],
+        State.COMPLETED,
+        Part(_ASSETS, {"assets": json.dumps(rows, default=str)}),
+        _end_of_attempt(Outcome.DELIVERED, by=actor, spent=True, trouble=None),
+        tickets.capture(),
+        at=at,
+        actor=actor,
+        data={job.pk: {"stages": list(stages)}},
+    )
     if promise := job.refund_promised:
         entry = tickets.refund(job, at=at, actor=promise["by"], reason=promise["reason"])
         said = f"refunded as promised: {promise['reason']}"
@@ -703,19 +734,19 @@ def _move(
     actor: str,
     reason: str = "",
     data: Mapping[int, Mapping[str, Any]] | None = None,
-    first: str = "",
     also: str = "",
-    values: Mapping[str, Any] | None = None,
+    beside: Part = NOTHING,
+    answer: str = "0",
     **changes: Any,
-) -> None:
+) -> int:
     """
     Change the state of locked rows, write one event each, and make every lease on them void: one statement.
 
-    ``changes`` are columns and their new values; ``also`` is SQL for those that follow from each row's own, ``first`` what is
-    written before in the same statement, both with ``values`` of their own.
+    ``changes`` are columns and their new values; ``also`` is SQL for those that follow from each row's own; ``beside`` is what is
+    written in the same statement, by values of its own. Gives what ``answer`` is in it.
     """
     if not jobs:
-        return
+        return 0
     for job in jobs:
         if to not in MOVES[job.state]:
             raise MoveRefused(f"{job} is {job.get_state_display().lower()} and cannot become {to.label.lower()}.")
@@ -726,17 +757,23 @@ def _move(
         job.event_seq, job.fence = job.event_seq + 1, job.fence + 1
         for name, value in fields.items():
             setattr(job, name, value)
-    move = f"WITH {first}{_MOVE.format(assignments)}"
-    _tell(jobs, before, at=at, actor=actor, reason=reason, data=data or {}, move=move, values=fields | dict(values or {}))
+    move = f"WITH {', '.join(filter(None, [beside.sql, _MOVE.format(assignments)]))}"
+    values = fields | dict(beside.values)
+    return _tell(jobs, before, at=at, actor=actor, reason=reason, data=data or {}, move=move, values=values, answer=answer)
+
+
+def _settle(jobs: Sequence[Job], to: State, *parts: Part, at: datetime, **changes: Any) -> None:
+    """A terminal state with what belongs to it, tickets among them."""
+    beside = Part(", ".join(part.sql for part in parts), {name: part.values[name] for part in parts for name in part.values})
+    settled = _move(jobs, to, at=at, beside=beside, answer=tickets.SETTLED, ended_at=at, next_check_at=None, **changes)
+    if settled != len(jobs):
+        raise RuntimeError(f"{len(jobs)} open jobs hold {settled} reservations (I5): {[job.pk for job in jobs]}")
 
 
 def _end(jobs: Sequence[Job], to: State, *, at: datetime, actor: str, reason: str, **changes: Any) -> None:
     """A terminal state without a delivery: the tickets go back in full (I7)."""
     if jobs:
-        tickets.release(jobs, at=at, actor=actor)
-        _move(
-            jobs, to, at=at, actor=actor, reason=reason, ended_at=at, next_check_at=None, not_before=None, held=False, **changes
-        )
+        _settle(jobs, to, tickets.release(), at=at, actor=actor, reason=reason, not_before=None, held=False, **changes)
         wake.dispatcher()  # a slot may be free
 
 
@@ -796,8 +833,12 @@ def _tell(
     data: Mapping[int, Mapping[str, Any]],
     move: str = "",
     values: Mapping[str, Any] | None = None,
-) -> None:
-    """Write one event for each job; ``move`` is SQL that changes the jobs in the same statement, by its ``values``."""
+    answer: str = "0",
+) -> int:
+    """
+    Write one event for each job; ``move`` is SQL that changes the jobs in the same statement, by its ``values``. Gives what
+    ``answer`` is in it.
+    """
     rows = {
         "jobs": [job.pk for job in jobs],
         "seqs": [job.event_seq for job in jobs],
@@ -806,24 +847,23 @@ def _tell(
         "attempts": [job.attempt_number or None for job in jobs],
         "data": [json.dumps(dict(data.get(job.pk, {}))) for job in jobs],
     }
-    statement(move + _TELL).run(**{**(values or {}), **rows, "at": at, "actor": actor, "reason": reason[:500]})
+    told = {**(values or {}), **rows, "at": at, "actor": actor, "reason": reason[:500]}
+    ((answered,), *_) = statement(f"{move}{_TELL} RETURNING {answer}").run(**told)
     wake.jobs_changed(job.pk for job in jobs)
+    return int(answered)
 
 
 def _end_attempt(jobs: Sequence[Job], outcome: Outcome, *, at: datetime, by: str, spent: bool, trouble: Trouble | None) -> None:
     if outcome == Outcome.ABANDONED:  # its provider was done, so it takes no slot until `slot_until`
         stored = [job for job in jobs if job.state == State.STORING]
         Attempt.objects.filter(job__in=stored, outcome=None).update(slot_until=None)
-    kind, message = (trouble.kind or trouble.code[:20], trouble.message) if trouble else (None, None)
-    _ATTEMPT_ENDS.run(
-        jobs=[job.pk for job in jobs],
-        outcome=str(outcome),
-        at=at,
-        by=by,
-        spent=spent,
-        error_kind=kind,
-        error_message=message,
-    )
+    end = _end_of_attempt(outcome, by=by, spent=spent, trouble=trouble)
+    _ATTEMPTS_END.run(jobs=[job.pk for job in jobs], at=at, **end.values)
+
+
+def _end_of_attempt(outcome: Outcome, *, by: str, spent: bool, trouble: Trouble | None) -> Part:
+    kind, words = (trouble.kind or trouble.code[:20], trouble.message) if trouble else (None, None)
+    return Part(_ATTEMPT_ENDS, {"outcome": str(outcome), "by": by, "spent": spent, "trouble": kind, "words": words})
 
 
 def _open_review(job: Job, attempt: Attempt, what: str, *, at: datetime, decide_by: datetime | None) -> None:
@@ -853,6 +893,9 @@ def _taken(rows: Sequence[Sequence[Any]]) -> tuple[Job, Attempt, Lease] | None:
         read(GenerationModel, values),
         read(Kind, values),
     )
+    called_at, slot_until, *_ = (*values, None, None)
+    if called_at:  # just now: what was read of the attempt is as it was before the statement
+        attempt.called_at, attempt.slot_until = called_at, slot_until
     return job, attempt, Lease(job.pk, job.fence)
 
 

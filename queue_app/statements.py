@@ -6,19 +6,23 @@ migration. They need connections of one's own: behind a pooler that gives each t
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import islice
-from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary, WeakSet
 
 from django.db import connection, models
 
+# Within a statement: its commit does not wait for the disk. The server's end may take back the last ones, but never one and not
+# those after it: it is for what is done again then, and before anything that a later commit, which waits, makes count.
+LAZILY = "set_config('synchronous_commit', 'off', true)"
 Row = TypeVar("Row", bound=models.Model)
 _VALUE = re.compile(r"%\((\w+)\)s(::\w+(?:\[\])?)?")
 # by the driver's connection, with which the server's plans go: how a statement is known there, "" after its first use
 _known: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
+_all: "WeakSet[Statement]" = WeakSet()
 
 
 class Statement:
@@ -29,6 +33,7 @@ class Statement:
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
+        _all.add(self)
 
     def run(self, **values: Any) -> list[tuple[Any, ...]]:
         """
@@ -39,11 +44,14 @@ class Statement:
         known = _known.setdefault(connection.connection, {})
         with connection.cursor() as cursor:
             if known.get(self._name) == "":
-                # without it the server plans most of them anew each time: it takes a plan for any values to be dearer than it is
-                cursor.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE {self._name} AS {self._numbered}")
-                known[self._name] = self._execute
+                self._keep(cursor, known)
             cursor.execute(known.setdefault(self._name, "") or self.sql, values)
             return cursor.fetchall() if cursor.description else []
+
+    def _keep(self, cursor: Any, known: dict[str, str]) -> None:
+        # without the setting the server plans most of them anew each time: it takes a plan for any values to be dearer than it is
+        cursor.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE {self._name} AS {self._numbered}")
+        known[self._name] = self._execute
 
     @cached_property
     def _values(self) -> dict[str, str]:
@@ -65,6 +73,26 @@ class Statement:
         given = ", ".join(f"%({name})s{cast}" for name, cast in self._values.items())
         return f"EXECUTE {self._name}" + (f" ({given})" if given else "")
 
+
+def keep_all() -> None:
+    """Have the server know and plan all there are: a process that will run them for long does so before it has work."""
+    connection.ensure_connection()
+    known = _known.setdefault(connection.connection, {})
+    with connection.cursor() as cursor:
+        for one in list(_all):
+            if not known.get(one._name):
+                one._keep(cursor, known)
+                cursor.execute(f"EXPLAIN {one._execute}", dict.fromkeys(one._values))  # which plans it and does not run it
+
+
+class Part(NamedTuple):
+    """Named parts of a WITH and their values: what is written in one statement with something else."""
+
+    sql: str
+    values: Mapping[str, Any]
+
+
+NOTHING = Part("", {})
 
 statement = lru_cache(maxsize=200)(Statement)  # for SQL that is put together of a few parts
 

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from queue_app.models import Job, LedgerEntry, LedgerTransaction, Reservation, User, Wallet
-from queue_app.statements import Statement
+from queue_app.statements import Part
 
 Side = LedgerEntry.Side
 Kind = LedgerTransaction.Kind
@@ -28,9 +28,9 @@ _LEGS = {
     Kind.REFUND: (Side.SPENT, Side.AVAILABLE),
 }
 # One settle key for capture and release: never both (I6). Wallets are locked ids ascending, whatever order they are written in.
-_SETTLE = Statement("""
-    WITH settled AS (
-        UPDATE queue_app_reservation SET state = %(state)s, settled_at = %(at)s
+_SETTLE = """
+    settled AS (
+        UPDATE queue_app_reservation SET state = %(settled_as)s, settled_at = %(at)s
          WHERE job_id = ANY(%(jobs)s::bigint[]) AND state = 'held'
         RETURNING id, wallet_id, amount
     ), booked AS (
@@ -44,16 +44,15 @@ _SETTLE = Statement("""
          CROSS JOIN (VALUES (%(gives)s::text, -1), (%(takes)s::text, 1)) AS leg (side, sign)
     ), locked AS (
         SELECT id FROM queue_app_wallet WHERE id IN (SELECT wallet_id FROM settled) ORDER BY id FOR NO KEY UPDATE
-    ), moved AS (
+    ), wallet AS (
         UPDATE queue_app_wallet wallet
            SET reserved = wallet.reserved - sums.amount,
                available = wallet.available + CASE %(takes)s::text WHEN 'available' THEN sums.amount ELSE 0 END
           FROM locked
           JOIN (SELECT wallet_id, sum(amount)::bigint AS amount FROM settled GROUP BY 1) sums ON sums.wallet_id = locked.id
          WHERE wallet.id = locked.id
-    )
-    SELECT count(*) FROM settled
-""")
+    )"""
+SETTLED = "(SELECT count(*) FROM settled)"  # how many reservations were
 _ENTER = """
     INSERT INTO queue_app_ledgerentry (transaction_id, wallet_id, side, amount)
     SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
@@ -129,14 +128,14 @@ def reserve(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     )
 
 
-def capture(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
-    """Charge what was held for these jobs."""
-    _settle(Kind.CAPTURE, jobs, at=at, actor=actor)
+def capture() -> Part:
+    """Charge what was held for the jobs that are moved by the statement of which this is a part."""
+    return _settle(Kind.CAPTURE)
 
 
-def release(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
-    """Give back in full what was held for these jobs."""
-    _settle(Kind.RELEASE, jobs, at=at, actor=actor)
+def release() -> Part:
+    """Give back in full what was held for the jobs that are moved by the statement of which this is a part."""
+    return _settle(Kind.RELEASE)
 
 
 @transaction.atomic
@@ -200,11 +199,9 @@ def lock(owners: Iterable[int]) -> dict[int, int]:
     return {owner_id: wallet.available for owner_id, wallet in _locked_wallets(dict.fromkeys(owners, 0)).items()}
 
 
-def _settle(kind: LedgerTransaction.Kind, jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
-    ids, (gives, takes) = [job.pk for job in jobs], map(str, _LEGS[kind])
-    ((held,),) = _SETTLE.run(jobs=ids, state=str(_SETTLED_BY[kind]), kind=str(kind), gives=gives, takes=takes, at=at, actor=actor)
-    if held != len(ids):
-        raise RuntimeError(f"{len(ids)} open jobs hold {held} reservations (I5): {ids}")
+def _settle(kind: LedgerTransaction.Kind) -> Part:
+    gives, takes = map(str, _LEGS[kind])
+    return Part(_SETTLE, {"settled_as": str(_SETTLED_BY[kind]), "kind": str(kind), "gives": gives, "takes": takes})
 
 
 def _write(movements: Sequence[tuple[LedgerTransaction, int]]) -> None:

@@ -6,7 +6,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from queue_app.models import Attempt, Job
-from queue_app.statements import Statement, columns, read, statement
+from queue_app.runtime import tasks  # noqa: F401 - knows them all
+from queue_app.statements import Statement, columns, keep_all, read, statement
 from tests.factories import make_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,6 +60,17 @@ class TestAStatement:
         echo = statement("SELECT %(value)s::text, %(values)s::text[]")
         for _ in range(3):
             assert echo.run(value=value, values=[value, ""]) == [(value, [value, ""])]
+
+    def test_of_a_process_that_runs_them_for_long_are_all_planned_before_the_first_use(self) -> None:
+        connection.close()
+        job = make_job("running")
+        keep_all()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*), min(generic_plans), max(custom_plans) FROM pg_prepared_statements")
+            count, fewest_plans, custom = cursor.fetchone()
+        assert count >= 20 and (fewest_plans, custom) == (1, 0)
+        assert SUM.run(one=1, two=2) == [(4,)]
+        assert Job.objects.get(pk=job.pk).state == "running", "none of them was run"
 
     def test_of_the_same_text_is_one(self) -> None:
         assert statement("SELECT 1") is statement("SELECT 1")

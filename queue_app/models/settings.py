@@ -2,7 +2,7 @@
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 
 from queue_app.rules import peak
@@ -29,9 +29,12 @@ class QueueSettingsQuerySet(models.QuerySet["QueueSettings"]):
 
         ``within_seconds``: from here on no statement of the transaction waits longer for any lock.
         """
-        if within_seconds is None:
-            return next(iter(self.raw(_CLAIM_LOCK)))
-        return next(iter(self.raw(_CLAIM_LOCK_IN_HASTE, [f"{within_seconds * 1000:.0f}ms"])))
+        with connection.cursor() as cursor:
+            if within_seconds is None:
+                cursor.execute(_CLAIM_LOCK)
+            else:
+                cursor.execute(_CLAIM_LOCK_IN_HASTE, [f"{within_seconds * 1000:.0f}ms"])
+            return QueueSettings.from_db(connection.alias, [column.name for column in cursor.description], cursor.fetchone())
 
 
 class QueueSettings(models.Model):

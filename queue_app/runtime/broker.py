@@ -18,26 +18,27 @@ from django_q.models import OrmQ
 
 from queue_app.runtime.canary import CanarySource, Delivery
 from queue_app.runtime.lifeline import LINE
+from queue_app.statements import LAZILY
 
 log = logging.getLogger(__name__)
 
 # A task is a wake-up: what a crash of the server loses of the last half second is found by the dispatcher, and what it brings
 # back is void. So nobody waits for the disk; but a caller's own transaction is the caller's to wait for.
 # Its NOTIFY may come with it then: one in a transaction that waits for the disk would make all commits of the database queue up.
-_LAZILY = "FROM set_config('synchronous_commit', 'off', true), pg_notify(%s, '')"
+_LAZILY = f"FROM {LAZILY}, pg_notify(%s, '')"
 _PUT = "INSERT INTO django_q_ormq (key, payload, lock) SELECT %s, %s, clock_timestamp() {} RETURNING id"
 # now(), not clock_timestamp(): the index is of no use to a condition that could change from row to row. The CTE is computed
 # once; as a plain subquery the planner may run it again and take more rows than asked for.
-_TAKE = """
+_TAKE = f"""
     WITH first AS (
         SELECT id FROM django_q_ormq WHERE key = %s AND lock <= now() ORDER BY lock, id LIMIT %s FOR UPDATE SKIP LOCKED
     )
     UPDATE django_q_ormq task SET lock = now() + %s * interval '1 second'
-      FROM first, set_config('synchronous_commit', 'off', true)
+      FROM first, {LAZILY}
      WHERE task.id = first.id
     RETURNING task.id, task.payload
-"""
-_DROP = "DELETE FROM django_q_ormq USING set_config('synchronous_commit', 'off', true) WHERE id = %s"
+"""  # noqa: S608 - no value in it
+_DROP = f"DELETE FROM django_q_ormq USING {LAZILY} WHERE id = %s"  # noqa: S608
 
 
 class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types

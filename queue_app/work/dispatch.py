@@ -24,17 +24,18 @@ from queue_app.lifecycle import Lease, Pick
 from queue_app.models import Job, ModelRoute, QueueSettings, State
 from queue_app.models.job import STRETCH
 from queue_app.rules import limits
-from queue_app.statements import Statement
+from queue_app.statements import LAZILY, Statement
 from queue_app.work import room
 from queue_app.work.room import Floor
 
 PAGE = 20  # candidates read from a lane at a time
-GROUPS = 32  # of a lane that are told apart
+GROUPS = 16  # of a lane that are told apart
 LOCK_SECONDS = 1.0  # that a claim waits for a lock; claims themselves hold theirs for milliseconds
 
 _HEAD = "job.priority * -1 AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id"
 _PLACE = "job.priority * -1, job.order_key, job.id"  # in the lane
 _GROUP = "job.kind_id, job.owner_id, coalesce(job.batch_id, 0)"
+_OF_GROUPS = {"kind", "user", "batch"}  # the limits that tell groups of a lane apart
 _LANE = """
           FROM queue_app_job job
          WHERE job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
@@ -123,13 +124,14 @@ _OF_STRETCH = Statement(f"""
      WHERE {_MAY_GO}
 """)  # noqa: S608 - no value in it
 
-_LOCK = Statement("""
-    SELECT job.id, job.state, job.event_seq, job.attempt_number, job.fence, reservation.id
+# a claim of which nothing is left is made anew: what is bought because of it is written down after it, and waits for the disk
+_LOCK = Statement(f"""
+    SELECT job.id, job.state, job.event_seq, job.attempt_number, job.fence, reservation.id, {LAZILY}
       FROM queue_app_job job
       JOIN queue_app_reservation reservation ON reservation.job_id = job.id AND reservation.state = 'held'
      WHERE job.id = ANY(%(ids)s::bigint[]) AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
      ORDER BY job.id FOR UPDATE OF job SKIP LOCKED
-""")
+""")  # noqa: S608 - no value in it
 _TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence"]  # what a claim needs of a job, in the order of its model
 
 # asked every second by a dispatcher that has nothing to do: one statement, and only small or partial indexes
@@ -215,7 +217,8 @@ def _claim(at: datetime) -> list[Lease]:
     policy = QueueSettings.objects.lock_claims(within_seconds=LOCK_SECONDS)
     busy: set[int] = set()  # locked by somebody else, a cancel perhaps
     while True:
-        floor = room.load(at=at, policy=policy)  # a new statement: it sees what the lock waited for
+        # a new statement: it sees what the lock waited for
+        floor = room.load(at=at, policy=policy, first=room.ROUTES_AT_FIRST)
         choices = _Lanes(floor, busy).choose()
         jobs = _locked({choice.head.id for choice in choices})
         if len(jobs) == len(choices):
@@ -245,7 +248,7 @@ class _Choice:
 def _locked(ids: set[int]) -> dict[int, tuple[Job, int]]:
     """Lock what is still to be claimed and nobody else has locked; gives each with the number of its held reservation."""
     rows = _LOCK.run(ids=list(ids)) if ids else []
-    return {pk: (Job.from_db(connection.alias, _TO_CLAIM, (pk, *known)), held_by) for pk, *known, held_by in rows}
+    return {pk: (Job.from_db(connection.alias, _TO_CLAIM, (pk, *known)), held_by) for pk, *known, held_by, _ in rows}
 
 
 class _Lanes:
@@ -285,7 +288,7 @@ class _Lanes:
         pages: dict[str, list[Head]] = defaultdict(list)
         for head in self._heads(_FIRST_HEADS.run(at=self.floor.at, models=self.floor.open_models)):
             pages[head.model].append(head)
-        stuck = [model for model, page in pages.items() if len(page) == PAGE and not any(map(self._may_go, page))]
+        stuck = [model for model, page in pages.items() if len(page) == PAGE and not self._any_may_go(page)]
         rest = self._split(stuck)
         return heapq.merge(*(rest.get(model) or self._lane(model, page) for model, page in pages.items()))
 
@@ -356,15 +359,16 @@ class _Lanes:
             stretches[model] = _Stretch(first_rank, first_number, page)
         return stretches
 
-    def _may_go(self, head: Head) -> bool:
-        return head.id not in self.passed and self._route_for(head) is not None
+    def _any_may_go(self, page: list[Head]) -> bool:
+        one_each = {head.group: head for head in page if head.id not in self.passed}
+        return any(map(self._route_for, one_each.values()))
 
     def _full(self) -> dict[str, list[str]]:
-        """What no more jobs pass, by sort of limit."""
+        """The kinds, users and batches of which no more jobs go."""
         full: dict[str, list[str]] = defaultdict(list)
         room = self.floor.room
         for limit, key in {*room.caps, *room.closed}:
-            if not room.is_open((limit, key)):
+            if limit in _OF_GROUPS and not room.is_open((limit, key)):
                 full[limit].append(key)
         return full
 

@@ -17,18 +17,22 @@ from queue_app.rules import limits, peak
 from queue_app.rules.limits import Blocker, Closed, Key, Room
 from queue_app.statements import Statement
 
+ROUTES_AT_FIRST = 8  # of each model, that a claim reads; only where all of them are full, it reads the others
+
 _ROUTES = """
-    SELECT route.id, route.model_id, route.account_id, route.endpoint_id, account.adapter, account.base_url, account.api_key_env
+    SELECT route.id, route.model_id, route.account_id, route.endpoint_id, account.adapter, account.base_url, account.api_key_env,
+           row_number() OVER (PARTITION BY route.model_id ORDER BY route.position, route.id)
       FROM queue_app_modelroute route
       JOIN queue_app_generationmodel model ON model.key = route.model_id AND model.active
       JOIN queue_app_modelconcurrencylimit held_back ON held_back.model_id = route.model_id
       JOIN queue_app_provideraccount account ON account.key = route.account_id
      WHERE route.active
-     ORDER BY route.position, route.id
 """
-_OFFERS = Statement(_ROUTES)
+_OFFERED = f"offered (id, model, account, endpoint, adapter, base_url, api_key_env, place) AS ({_ROUTES})"
+_OFFER = "id, model, account, endpoint, adapter, base_url, api_key_env"
+_OFFERS = Statement(f"WITH {_OFFERED} SELECT {_OFFER} FROM offered ORDER BY place, id")  # noqa: S608 - no value in it
 
-# every limit and pause of the catalogue; a row that neither limits nor closes anything says nothing
+# every limit and pause of the catalogue, of accounts those that are offered; a row that neither limits nor closes says nothing
 _LIMITS = """
     SELECT 'kind', key, max_concurrent, false, '', NULL::timestamptz, NULL::timestamptz, 0, NULL::timestamptz
       FROM queue_app_kind WHERE max_concurrent IS NOT NULL
@@ -37,7 +41,9 @@ _LIMITS = """
       FROM queue_app_modelconcurrencylimit
      UNION ALL
     SELECT 'account', key, max_concurrent, paused, paused_reason, paused_until, cooldown_until, lowered_by, lowered_at
-      FROM queue_app_provideraccount WHERE max_concurrent IS NOT NULL OR paused OR cooldown_until IS NOT NULL
+      FROM queue_app_provideraccount
+     WHERE (max_concurrent IS NOT NULL OR paused OR cooldown_until IS NOT NULL)
+       AND (%(routes)s::bigint IS NULL OR key IN (SELECT account FROM offered WHERE place <= %(routes)s))
 """
 
 _OWN_LIMITS = """
@@ -48,13 +54,15 @@ _OWN_LIMITS = """
 _OWN = Statement(_OWN_LIMITS.format(batches="%(batches)s::bigint[]", owners="%(owners)s::bigint[]"))
 _OWN_IN_USE = _OWN_LIMITS.format(batches="ARRAY(SELECT batch FROM used)", owners="ARRAY(SELECT owner FROM used)")
 
-# slots in use, limits, the own limits of whoever has a slot, and routes: each claim asks, so it is one statement
+# slots in use, limits, the own limits of whoever has a slot, and the first ``routes`` of each model: each claim asks, so it is
+# one statement
 _FLOOR = Statement(f"""
-    WITH used (model, kind, account, batch, owner, slots) AS ({SLOTS_IN_USE})
+    WITH used (model, kind, account, batch, owner, slots) AS ({SLOTS_IN_USE}), {_OFFERED}
     SELECT (SELECT json_agg(json_build_array(model, kind, account, batch, owner, slots)) FROM used),
            (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i)) FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i)),
            (SELECT json_agg(json_build_array(a, b, c, d, e)) FROM ({_OWN_IN_USE}) AS found (a, b, c, d, e)),
-           (SELECT json_agg(json_build_array(a, b, c, d, e, f, g)) FROM ({_ROUTES}) AS found (a, b, c, d, e, f, g))
+           (SELECT json_agg(json_build_array({_OFFER}) ORDER BY place, id) FROM offered
+             WHERE place <= coalesce(%(routes)s, place))
 """)  # noqa: S608 - no value in it
 
 
@@ -138,8 +146,9 @@ class Floor:
 
     at: datetime
     policy: QueueSettings
-    room: Room
-    offers: dict[str, list[Offer]]
+    room: Room = field(default_factory=Room)
+    offers: dict[str, list[Offer]] = field(default_factory=dict)
+    _first: int | None = None  # how many offers of each model are read; all, if none is said
     _known: set[Key] = field(default_factory=set)
     _routes: dict[int, ModelRoute | None] = field(default_factory=dict)
     _passed: dict[str, int] = field(default_factory=dict)  # how many of a model's offers are not open
@@ -165,7 +174,28 @@ class Floor:
             if self.room.is_open(("account", offers[number].account)) and (route := self._route(offers[number])):
                 return route
             self._passed[model] = number + 1  # places are only taken: what is full stays so
-        return None
+        if self._first is None or len(offers) < self._first:
+            return None
+        self.read()
+        return self.route_for(model)
+
+    def read(self, *, first: int | None = None) -> list[Any]:
+        """Limits and offers, of each model the ``first`` ones; gives the slots in use."""
+        ((slots, rows, own, offers),) = _FLOOR.run(at=self.at, routes=first)
+        self._first, self.offers = first, {}
+        for values in offers or ():
+            offer = Offer(*values)
+            self.offers.setdefault(offer.model, []).append(offer)
+        self._set(limits.QUEUE, queue_limit(self.policy, at=self.at), _closed(self.policy, self.at))
+        for values in rows or ():
+            limit, key, cap, paused, _, _, cooldown, lowered_by, _ = values
+            if paused or cooldown or lowered_by:
+                row = LimitRow.of(values)
+                self._set((limit, key), account_limit(row, at=self.at), _row_closed(row, self.at))
+            else:
+                self._set((limit, key), cap, None)
+        self._learn(own or ())
+        return slots or []
 
     def knows(self, batch: int | None, owner: int) -> bool:
         """Whether the limits of a batch and a user are loaded."""
@@ -211,23 +241,13 @@ class Floor:
             self.room.closed[key] = closed
 
 
-def load(*, at: datetime, policy: QueueSettings) -> Floor:
-    """Read every limit, pause and slot in use. Under the claim lock this counts what the lock protects."""
-    ((slots, rows, own, routes),) = _FLOOR.run(at=at)
-    offers: dict[str, list[Offer]] = {}
-    for route in routes or ():
-        offer = Offer(*route)
-        offers.setdefault(offer.model, []).append(offer)
-    floor = Floor(at=at, policy=policy, room=Room(used=limits.count(slots or ())), offers=offers)
-    floor._set(limits.QUEUE, queue_limit(policy, at=at), _closed(policy, at))
-    for values in rows or ():
-        limit, key, cap, paused, _, _, cooldown, lowered_by, _ = values
-        if paused or cooldown or lowered_by:
-            row = LimitRow.of(values)
-            floor._set((limit, key), account_limit(row, at=at), _row_closed(row, at))
-        else:
-            floor._set((limit, key), cap, None)
-    floor._learn(own or ())
+def load(*, at: datetime, policy: QueueSettings, first: int | None = None) -> Floor:
+    """
+    Read every limit, pause and slot in use. Under the claim lock this counts what the lock protects. ``first``: so many routes of
+    each model for now, for who asks for few; the floor reads the others when it needs them.
+    """
+    floor = Floor(at=at, policy=policy)
+    floor.room.used = limits.count(floor.read(first=first))
     return floor
 
 

@@ -200,7 +200,7 @@ BACKLOGS = {
     "a batch paused": (True, lambda running: Batch.objects.filter(pk=running.batch_id).update(paused=True)),
     "a kind full": (True, lambda running: Kind.objects.filter(pk="doubt").update(max_concurrent=1)),
 }
-FEW, MANY = 1_000, 20_000
+FEW, MANY = 4_000, 40_000
 
 
 @contextmanager

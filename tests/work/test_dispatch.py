@@ -480,7 +480,7 @@ class TestAgainstAnOracle:
         monkeypatch.setattr(dispatch, "STRETCH", 2)
         for name in ("_FIRST_HEADS", "_NEXT_HEADS", "_GROUPS", "_OF_GROUP", "_OF_STRETCH"):
             sql = getattr(dispatch, name).sql
-            for long, short in (("LIMIT 20", "LIMIT 2"), ("number < 32", "number < 4"), (">> 12", ">> 2"), ("<< 12", "<< 2")):
+            for long, short in (("LIMIT 20", "LIMIT 2"), ("number < 16", "number < 4"), (">> 12", ">> 2"), ("<< 12", "<< 2")):
                 sql = sql.replace(long, short)
             monkeypatch.setattr(dispatch, name, Statement(sql))
         ModelRoute.objects.create(model_id="sora-2-pro", account_id="studio", endpoint_id="elsewhere", position=1)
