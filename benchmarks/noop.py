@@ -3,7 +3,8 @@ No-op jobs per second through everything: priced, reserved, claimed under all li
 an event for each step. Two workers submit and check. The peer: django-tasks-db with two workers, which does none of that.
 
 What a job costs is counted beside it: statements by the server's log and transactions by its counter of those that wrote (of jobs
-of their own, as a log takes time), and the processor time of our processes. What these do without jobs (start, beats, sweeps) is in it.
+of their own, as a log takes time), and the processor time of our processes. What these do without jobs (start, beats, sweeps) is
+in it.
 """
 
 import os
