@@ -1,6 +1,6 @@
 """
 What wears a queue down: a transaction that is left idle, long readers that overlap, and time. No-op jobs run without a pause, and
-the rate at the end of each trial is laid beside the rate right before it.
+the rate at the end of each trial is laid beside the rate right before it. The soak is all of it: the two others are in it.
 
 ``BENCH_IDLE_MINUTES=10`` is how long the transaction and the readers stay, ``BENCH_SOAK_MINUTES=30`` how long the soak takes.
 """
@@ -109,18 +109,16 @@ def long_readers() -> Iterator[None]:
             reader.join()
 
 
-@contextmanager
-def nothing_else() -> Iterator[None]:
-    yield
-
-
-def trial(words: str, beside: Callable[[], Any], *, seconds: float) -> None:
-    """Measure, let it press for so long, and measure again in its last window."""
+def trial(words: str, beside: Callable[[], Any]) -> None:
+    """Measure, let it press for a while, and measure again in its last window."""
     before = rate()
     with beside():
-        time.sleep(max(0.0, seconds - WINDOW_SECONDS))
-        after = rate()
-        dead = dead_rows()
+        time.sleep(max(0.0, IDLE_SECONDS - WINDOW_SECONDS))
+        tell(words, before, rate())
+
+
+def tell(words: str, before: float, after: float) -> None:
+    dead = dead_rows()
     print(f"{words}: {before:.1f} jobs/s before, {after:.1f} at its end; dead rows, and those updated in place:")
     print("        " + "; ".join(f"{table} {rows:,} ({100 * share:.0f} %)" for table, rows, share in dead if rows))
     stand.verdict(f"rate with {words}, of the rate before", after / before, least=0.9)
@@ -149,11 +147,12 @@ def main() -> None:
     minutes, soak = f"{IDLE_SECONDS / 60:g}", f"{SOAK_SECONDS / 60:g}"
     with stand.worker(), Load():
         time.sleep(WARM_UP_SECONDS)
-        trial(f"a transaction left idle for {minutes} min", idle_transaction, seconds=IDLE_SECONDS)
+        began, at_first = time.monotonic(), rate()
+        trial(f"a transaction left idle for {minutes} min", idle_transaction)
         time.sleep(REST_SECONDS)
-        trial(f"{READERS} overlapping readers for {minutes} min", long_readers, seconds=IDLE_SECONDS)
-        time.sleep(REST_SECONDS)
-        trial(f"a soak of {soak} min", nothing_else, seconds=SOAK_SECONDS)
+        trial(f"{READERS} overlapping readers for {minutes} min", long_readers)
+        time.sleep(max(REST_SECONDS, began + SOAK_SECONDS - WINDOW_SECONDS - time.monotonic()))
+        tell(f"a soak of {soak} min", at_first, rate())
 
 
 if __name__ == "__main__":

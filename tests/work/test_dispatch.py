@@ -27,6 +27,7 @@ from queue_app.models import (
 )
 from queue_app.statements import Statement
 from queue_app.work import dispatch, policy
+from queue_app.work.room import ROUTES_AT_FIRST
 from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, make_job
 
 pytestmark = pytest.mark.django_db
@@ -431,6 +432,22 @@ class TestRoutes:
         jobs = queue(3, model_id="sora-2")
 
         assert claim() == jobs[:2]
+
+    def test_one_that_a_claim_reads_only_when_all_before_it_are_full_is_taken_as_far_as_its_own_limit(self):
+        """More routes than are read at first; each account takes one, the last one two."""
+        ProviderAccount.objects.filter(pk__in=("openai_videos", "studio")).update(max_concurrent=1)
+        count = ROUTES_AT_FIRST + 2
+        for number in range(count):
+            ProviderAccount.objects.create(
+                key=f"more-{number}", adapter="openai_videos", max_concurrent=1 + (number == count - 1)
+            )
+            ModelRoute.objects.create(model_id="sora-2", account_id=f"more-{number}", endpoint_id="e", position=10 + number)
+        before = ModelRoute.objects.filter(model="sora-2").count()
+        jobs = queue(before + 3, model_id="sora-2")
+
+        assert claim() == jobs[: before + 1]
+        accounts = list(Attempt.objects.order_by("job").values_list("account", flat=True))
+        assert accounts[-count - 1 :] == [f"more-{number}" for number in range(count)] + [f"more-{count - 1}"]
 
     def test_without_any_the_job_waits(self):
         ModelRoute.objects.filter(model="sora-2").delete()
