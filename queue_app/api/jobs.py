@@ -59,7 +59,8 @@ class Jobs(Submits):
                 found = found.with_status(*value)
             elif name in NARROWED_BY:
                 found = found.filter(**{NARROWED_BY[name]: value})
-        pages = FoundPages(self.query["search"]) if "search" in self.query else Pages("-id")
+        everybodys = answers.visible(Job.objects.all())
+        pages = FoundPages(self.query["search"], everybodys) if "search" in self.query else Pages("-id")
         page = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(answers.jobs(page, request))
 

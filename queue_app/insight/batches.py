@@ -13,21 +13,21 @@ from queue_app.statements import Statement
 
 _IS_OPEN = f"state IN ({', '.join(repr(str(state)) for state in OPEN_STATES)})"
 _MONEY = Statement(f"""
-    SELECT tickets.*, refunds.*, usd.*
-      FROM (SELECT coalesce(sum(held.amount) FILTER (WHERE held.state = 'held'), 0)::bigint,
-                   coalesce(sum(held.amount) FILTER (WHERE held.state = 'captured'), 0)::bigint,
-                   coalesce(sum(held.amount) FILTER (WHERE held.state = 'released'), 0)::bigint
+    SELECT tickets.held, tickets.captured, tickets.released, refunds.refunded, usd.spent, usd.to_come
+      FROM (SELECT coalesce(sum(held.amount) FILTER (WHERE held.state = 'held'), 0)::bigint AS held,
+                   coalesce(sum(held.amount) FILTER (WHERE held.state = 'captured'), 0)::bigint AS captured,
+                   coalesce(sum(held.amount) FILTER (WHERE held.state = 'released'), 0)::bigint AS released
               FROM queue_app_reservation held
               JOIN queue_app_job job ON job.id = held.job_id
              WHERE job.batch_id = %(batch)s::bigint) tickets
-     CROSS JOIN (SELECT coalesce(sum(entry.amount), 0)::bigint
+     CROSS JOIN (SELECT coalesce(sum(entry.amount), 0)::bigint AS refunded
                    FROM queue_app_job job
                    JOIN queue_app_reservation held ON held.job_id = job.id
                    JOIN queue_app_ledgertransaction given ON given.reservation_id = held.id AND given.kind = 'refund'
                    JOIN queue_app_ledgerentry entry ON entry.transaction_id = given.id AND entry.side = 'available'
                   WHERE job.batch_id = %(batch)s) refunds
-     CROSS JOIN (SELECT coalesce(sum(coalesce(usd_actual, usd_estimate)) FILTER (WHERE state = 'completed'), 0),
-                        coalesce(sum(coalesce(usd_actual, usd_estimate)) FILTER (WHERE {_IS_OPEN}), 0)
+     CROSS JOIN (SELECT coalesce(sum(coalesce(usd_actual, usd_estimate)) FILTER (WHERE state = 'completed'), 0) AS spent,
+                        coalesce(sum(coalesce(usd_actual, usd_estimate)) FILTER (WHERE {_IS_OPEN}), 0) AS to_come
                    FROM queue_app_job WHERE batch_id = %(batch)s) usd
 """)  # noqa: S608 - constants
 

@@ -1,8 +1,9 @@
 """
-A page of what a search finds, newest first, at a cost that follows neither the number of jobs nor how frequent its words are.
+A page of what a search finds, newest first, at a cost that does not follow how frequent its words are.
 
 What is rare is looked up and sorted at once. What is frequent is asked for block by block of ids, until a page is full: the index
-holds each job's block beside its words, so a block without them costs a few pages of the index and none of the table.
+holds each job's block beside its words, so a block without them costs a few pages of the index and none of the table. At worst,
+for words of which only the oldest jobs have all, each block is asked: one for 4,096 jobs.
 """
 
 from collections.abc import Sequence

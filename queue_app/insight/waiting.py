@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from typing import TypeVar
 
 from queue_app.insight import forecast
 from queue_app.insight.forecast import Estimate as Eta
@@ -18,6 +19,7 @@ from queue_app.work.room import Floor
 
 __all__ = ["Eta", "Outlook", "eta", "outlook", "position", "positions", "waiting_on"]
 
+T = TypeVar("T")
 SHARED_FOR = 1.0  # seconds that those who ask often see the same limits
 
 
@@ -80,7 +82,8 @@ def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None, share:
     Look at jobs with a fixed number of queries, however many they are; positions of a page come in one, as
     `positions` with ``far`` tells them.
 
-    :param share: the limits that all jobs pass may be as they stood a second ago; those of a batch or user are always fresh.
+    :param share: the slots in use, and the limits that all jobs pass, may be as they stood a second ago; the limits and pauses of
+        a batch or user are always fresh.
     """
     listed = list(jobs)
     queued = [job for job in listed if job.state == State.QUEUED]
@@ -102,7 +105,7 @@ def eta(job: Job, at: datetime) -> Eta | None:
 
 
 def forget() -> None:
-    """A limit has been changed here: who looks next sees that."""
+    """A limit has been changed here: who looks next in this process looks anew. In others it shows within a second."""
     global _kept
     _kept = None
 
@@ -118,8 +121,12 @@ def _shared_floor(at: datetime) -> Floor:
     if kept is None or time.monotonic() - kept[0] >= SHARED_FOR:
         _kept = kept = (time.monotonic(), _fresh_floor(at))
     _, floor = kept
-    own = replace(floor.room, caps=floor.room.caps.copy(), closed=floor.room.closed.copy())
-    return replace(floor, at=at, room=own, _known=floor._known.copy())
+    own = replace(floor.room, caps=_of_all(floor.room.caps), closed=_of_all(floor.room.closed))
+    return replace(floor, at=at, room=own, _known=set())
+
+
+def _of_all(limited: dict[limits.Key, T]) -> dict[limits.Key, T]:
+    return {key: found for key, found in limited.items() if key[0] not in ("batch", "user")}
 
 
 _kept: tuple[float, Floor] | None = None

@@ -29,7 +29,7 @@ def next_check(
     chance: Random,
 ) -> float:
     """
-    Seconds until the next check, from 0.5 to 30 with ±20 % jitter; never sooner than the provider asks.
+    Seconds until the next check, from 0.5 to 30 with ±20 % jitter; within that never sooner than the provider asks.
 
     :param elapsed: seconds since the create call.
     :param past: durations of finished jobs of this model, ascending; ``typical`` stands in while there are fewer than 5.

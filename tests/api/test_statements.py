@@ -5,6 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from queue_app.insight import forecast, waiting
+from queue_app.statements import keep_all
 from tests.campaigns.support import jobs_of, make_campaign
 from tests.factories import BatchFactory, UserFactory, make_job
 
@@ -63,6 +64,7 @@ def what_is_shared_is_kept(monkeypatch):
     waiting.forget()
     monkeypatch.setattr(waiting, "SHARED_FOR", float("inf"))
     monkeypatch.setattr(forecast, "WORTH", float("inf"))
+    keep_all()  # else a second use is the one in which it is kept
     yield
     waiting.forget()
 

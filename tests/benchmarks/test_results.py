@@ -1,5 +1,6 @@
 """What runs have measured, in words, as medians and as a picture."""
 
+import json
 from typing import Any
 from xml.etree import ElementTree
 
@@ -69,3 +70,10 @@ class TestAPicture:
     def test_says_everything_in_words_too(self) -> None:
         described = drawn(told("a < b & c", 10, most=20)).find("{http://www.w3.org/2000/svg}desc")
         assert described is not None and described.text == "a < b & c: 10, budget: at most 20"
+
+
+def test_what_it_was_is_of_figures_that_there_are() -> None:
+    before = json.loads((results.RESULTS / "before.json").read_text())
+    for name, figures in before.items():
+        kept = json.loads((results.RESULTS / f"{name}.json").read_text())["figures"]
+        assert figures.keys() <= {figure["words"] for figure in kept}

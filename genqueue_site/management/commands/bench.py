@@ -22,7 +22,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", nargs="*", help=", ".join(NAMES + LONG))
-        parser.add_argument("--runs", type=int, default=1, help="of each; the medians are kept in benchmarks/results")
+        parser.add_argument("--runs", type=int, default=1, help="of each, of which the medians are told")
+        parser.add_argument("--keep", action="store_true", help="write them to benchmarks/results, and draw them")
 
     def handle(self, *args: Any, **options: Any) -> None:
         unknown = set(options["name"]) - {*NAMES, *LONG}
@@ -31,9 +32,9 @@ class Command(BaseCommand):
         if options["runs"] < 1:
             raise CommandError("--runs must be 1 or more.")
         for name in options["name"] or NAMES:
-            self._run(name, options["runs"])
+            self._run(name, options["runs"], keep=options["keep"])
 
-    def _run(self, name: str, runs: int) -> None:
+    def _run(self, name: str, runs: int, *, keep: bool) -> None:
         env = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
         told = []
         with TemporaryDirectory(prefix="gq-figures-") as folder:
@@ -44,7 +45,8 @@ class Command(BaseCommand):
                 subprocess.run(command, cwd=settings.ROOT, env={**env, results.FIGURES: str(path)}, check=True)
                 told.append(results.read(path))
         figures = results.medians(told)
-        results.keep(name, figures, runs=runs)
+        if keep:
+            results.keep(name, figures, runs=runs)
         if runs > 1:
             self.stdout.write(f"{name}, medians of {runs} runs:")
             for figure in figures:
