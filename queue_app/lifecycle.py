@@ -46,7 +46,7 @@ from queue_app.models import (
 )
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 from queue_app.rules.words import storable
-from queue_app.statements import LAZILY, NOTHING, Part, Statement, columns, read, statement
+from queue_app.statements import NOTHING, Part, Statement, columns, read, statement
 
 DEADLY_JOB = 3  # workers lost at one job in a row
 CHUNK = 500
@@ -78,8 +78,6 @@ _READ = f"""
       JOIN queue_app_generationmodel model ON model.key = job.model_id
       JOIN queue_app_kind kind ON kind.key = job.kind_id
 """  # noqa: S608 - no value in it
-# a beginning of which nothing is left is made anew, but what may be called from now on is written down before it is
-_UNLESS_CALLED = f"CASE WHEN job.state <> 'submitting' THEN {LAZILY} END"
 # one to be bought is called from here on, unless its cancel was asked before that; the rule of `timeout_seconds` is in it
 _BEGIN = Statement(f"""
     WITH job AS (
@@ -99,7 +97,7 @@ _BEGIN = Statement(f"""
          WHERE attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
            AND job.state = 'submitting'
         RETURNING attempt.called_at, attempt.slot_until
-    ) {_READ.format(more=f", (SELECT called_at FROM called), (SELECT slot_until FROM called), {_UNLESS_CALLED}")}
+    ) {_READ.format(more=", (SELECT called_at FROM called), (SELECT slot_until FROM called)")}
 """)  # noqa: S608 - no value in it
 _BEGUN = Statement(f"""
     WITH job AS (
@@ -893,7 +891,7 @@ def _taken(rows: Sequence[Sequence[Any]]) -> tuple[Job, Attempt, Lease] | None:
         read(GenerationModel, values),
         read(Kind, values),
     )
-    called_at, slot_until, *_ = (*values, None, None)
+    called_at, slot_until = (*values, None, None)[:2]
     if called_at:  # just now: what was read of the attempt is as it was before the statement
         attempt.called_at, attempt.slot_until = called_at, slot_until
     return job, attempt, Lease(job.pk, job.fence)

@@ -1,8 +1,9 @@
 """
 The statements that every job goes through, kept by the server: parsed and planned once for a connection, not once for a job.
 
-Their SQL stands beside the verb that runs it. It names its columns, never ``*``: a kept plan must not change its columns under a
-migration. They need connections of one's own: behind a pooler that gives each transaction another one they cannot be kept.
+Their SQL stands beside the verb that runs it. It names its columns, never ``*``: a migration that adds one must not change what a
+kept plan gives. Where one changes a column's type, `database.again` goes on with a new connection. They need connections of one's
+own: behind a pooler that gives each transaction another one they cannot be kept.
 """
 
 import re
@@ -15,8 +16,9 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from django.db import connection, models
 
-# Within a statement: its commit does not wait for the disk. The server's end may take back the last ones, but never one and not
-# those after it: it is for what is done again then, and before anything that a later commit, which waits, makes count.
+# Within a statement: its commit does not wait for the disk. The server's end may take back the last ones, but never one without
+# those after it. It is for wake-ups, and for claims: what a claim leads to is begun in a commit that waits. A worker's right to
+# act is no such thing: were its fence number taken back, somebody else could have the same.
 LAZILY = "set_config('synchronous_commit', 'off', true)"
 Row = TypeVar("Row", bound=models.Model)
 _VALUE = re.compile(r"%\((\w+)\)s(::\w+(?:\[\])?)?")
@@ -40,9 +42,8 @@ class Statement:
         Run it and give its rows. It is kept from its second use on a connection on: one that serves a request and is closed would
         pay for keeping and never use it.
         """
-        connection.ensure_connection()
-        known = _known.setdefault(connection.connection, {})
-        with connection.cursor() as cursor:
+        with connection.cursor() as cursor:  # which may be one of a new connection
+            known = _known.setdefault(connection.connection, {})
             if known.get(self._name) == "":
                 self._keep(cursor, known)
             cursor.execute(known.setdefault(self._name, "") or self.sql, values)
@@ -75,10 +76,12 @@ class Statement:
 
 
 def keep_all() -> None:
-    """Have the server know and plan all there are: a process that will run them for long does so before it has work."""
-    connection.ensure_connection()
-    known = _known.setdefault(connection.connection, {})
+    """
+    Have the server know and plan all that there are so far: a process that will run them for long does so before it has work.
+    Those that are put together of parts come with their first use.
+    """
     with connection.cursor() as cursor:
+        known = _known.setdefault(connection.connection, {})
         for one in list(_all):
             if not known.get(one._name):
                 one._keep(cursor, known)

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import Error, IntegrityError, connection, transaction
 
+from queue_app import database
 from queue_app.models import Attempt, Job
 from queue_app.runtime import tasks  # noqa: F401 - knows them all
 from queue_app.statements import Statement, columns, keep_all, read, statement
@@ -41,6 +42,24 @@ class TestAStatement:
         with connection.cursor() as cursor:
             cursor.execute("SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE name LIKE 'gq\\_%'")
             assert cursor.fetchall() == [(8, 0)]
+
+    def test_of_before_a_migration_is_kept_anew(self) -> None:
+        """The server refuses a plan whose columns have other types now."""
+        words = Statement("SELECT words FROM gq_migrated")
+
+        def change(sql: str) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+
+        change("CREATE TABLE gq_migrated AS SELECT 'so'::varchar(2) AS words")
+        try:
+            assert [words.run() for _ in range(3)] == [[("so",)]] * 3
+            change("ALTER TABLE gq_migrated ALTER words TYPE varchar(20)")
+            with pytest.raises(Error, match="must not change result type"):
+                words.run()
+            assert database.again(words.run) == [("so",)]
+        finally:
+            change("DROP TABLE gq_migrated")
 
     def test_outlives_a_transaction_that_was_rolled_back(self) -> None:
         connection.close()

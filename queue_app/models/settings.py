@@ -7,9 +7,6 @@ from django.db.models import Q
 
 from queue_app.rules import peak
 
-_CLAIM_LOCK = "SELECT * FROM queue_app_queuesettings WHERE id = 1 FOR UPDATE"
-_CLAIM_LOCK_IN_HASTE = f"SET LOCAL lock_timeout = %s; {_CLAIM_LOCK}"  # one message to the server
-
 
 def check_hours(value: str) -> None:
     try:
@@ -29,12 +26,12 @@ class QueueSettingsQuerySet(models.QuerySet["QueueSettings"]):
 
         ``within_seconds``: from here on no statement of the transaction waits longer for any lock.
         """
+        names = [str(field.column) for field in QueueSettings._meta.concrete_fields]
+        haste = "" if within_seconds is None else f"SET LOCAL lock_timeout = {within_seconds * 1000:.0f};"  # milliseconds
         with connection.cursor() as cursor:
-            if within_seconds is None:
-                cursor.execute(_CLAIM_LOCK)
-            else:
-                cursor.execute(_CLAIM_LOCK_IN_HASTE, [f"{within_seconds * 1000:.0f}ms"])
-            return QueueSettings.from_db(connection.alias, [column.name for column in cursor.description], cursor.fetchone())
+            # one message to the server
+            cursor.execute(f"{haste} SELECT {', '.join(names)} FROM queue_app_queuesettings WHERE id = 1 FOR UPDATE")  # noqa: S608
+            return QueueSettings.from_db(connection.alias, names, cursor.fetchone())
 
 
 class QueueSettings(models.Model):
