@@ -1,5 +1,6 @@
 """A whole installation for one benchmark: its own home, database server and rows; run as ``python -m benchmarks.NAME``."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,8 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks import results
+from benchmarks.results import FIGURES, ROOT
+
 PEERS = ROOT / ".venv-peers"
 MODEL = "page-writer"
 
@@ -54,18 +58,20 @@ def worker() -> Iterator[None]:
     """A `runworker`, up and beating."""
     from queue_app.models import WorkerProcess
 
-    log = Path(os.environ["GENQUEUE_VAR"]) / "worker.log"
+    with program("worker", "manage.py", "runworker"):
+        wait_until(lambda: WorkerProcess.objects.filter(role=WorkerProcess.Role.WORKER).count() >= 4, seconds=60)
+        yield
+
+
+@contextmanager
+def program(name: str, *arguments: str) -> Iterator[None]:
+    """A program of Python's, ended politely in the end; what it says goes to a file of the installation."""
+    log = Path(os.environ["GENQUEUE_VAR"]) / f"{name}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "runworker"],
-            cwd=ROOT,
-            env=os.environ,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
+            [sys.executable, *arguments], cwd=ROOT, env=os.environ, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        wait_until(lambda: WorkerProcess.objects.filter(role=WorkerProcess.Role.WORKER).count() >= 4, seconds=60)
         yield
     finally:
         process.send_signal(signal.SIGTERM)
@@ -98,10 +104,22 @@ def percentile(values: list[float], part: float) -> float:
 
 
 def verdict(words: str, value: float, *, most: float | None = None, least: float | None = None, unit: str = "") -> None:
-    """Print a budget's line: the figure, what it may be, and whether that is met."""
-    bound = f"<= {most:g}{unit}" if most is not None else f">= {least:g}{unit}"
-    is_met = value <= most if most is not None else least is None or value >= least
-    print(f"{'met   ' if is_met else 'MISSED'}  {words}: {value:.2f}{unit}   (budget {bound})")
+    """Print a budget's line: the figure, what it may be, and whether that is met; and keep it."""
+    keep(words, value, unit=unit, most=most, least=least)
+    print(results.line(words, value, most=most, least=least, unit=unit))
+
+
+def figure(words: str, value: float, unit: str = "") -> None:
+    """Print a figure that has no budget, and keep it."""
+    keep(words, value, unit=unit)
+    print(results.line(words, value, unit=unit))
+
+
+def keep(words: str, value: float, **more: Any) -> None:
+    """Give a figure to who started this run, for the medians of several."""
+    if FIGURES in os.environ:
+        with Path(os.environ[FIGURES]).open("a") as figures:
+            figures.write(json.dumps({"words": words, "value": value, **more}) + "\n")
 
 
 def say_load() -> None:

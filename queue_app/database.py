@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import psycopg2
 from django.db import Error, OperationalError, connection
-from psycopg2.errors import LockNotAvailable, QueryCanceled
+from psycopg2.errors import FeatureNotSupported, LockNotAvailable, QueryCanceled
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,8 +41,11 @@ def is_gone(error: BaseException | None) -> bool:
 
 
 def may_pass(error: BaseException | None) -> bool:
-    """Whether what failed may work when it is done again: the connection was cut; a deadlock, a lock, a full disk."""
-    return isinstance(error, OperationalError) or is_gone(error)
+    """
+    Whether what failed may work when it is done again over a new connection: this one was cut; a deadlock, a lock, a full disk; a
+    plan that the server keeps for it is of before a migration.
+    """
+    return isinstance(error, OperationalError) or is_gone(error) or _is_outdated(error)
 
 
 def has_waited_in_vain(error: BaseException) -> bool:
@@ -54,9 +57,9 @@ def again(do: Callable[[], T], *, seconds: float = LONGEST_SECONDS, look: Callab
     """
     Do what needs the database, and where its connection is cut do it again on a new one: for ``seconds``, and once at least.
 
-    ``do`` is one whole transaction, or reads alone. The first one may have been committed and only its word been lost, so
-    done again it must change nothing (leases see to that); ``look`` then gives what it came to, from the rows. Inside a
-    transaction nothing can be done again, and the error is the caller's.
+    ``do`` is one whole transaction, or reads alone, or several of which each may be done again. What it did may have been
+    committed and only its word been lost, so done again it must change nothing (leases see to that); ``look`` then gives what it
+    came to, from the rows. Inside a transaction nothing can be done again, and the error is the caller's.
     """
     ends = time.monotonic() + seconds
     tries = 0
@@ -101,6 +104,11 @@ def _answers(raw: Any) -> bool:
     except psycopg2.Error as error:
         return error.pgcode is not None and not _is_fatal(error)  # "the transaction is aborted" is an answer, too
     return True
+
+
+def _is_outdated(error: BaseException | None) -> bool:
+    """Of a kept statement: "cached plan must not change result type"."""
+    return isinstance(error, Error) and isinstance(error.__cause__, FeatureNotSupported)
 
 
 def _is_fatal(error: psycopg2.Error) -> bool:

@@ -23,15 +23,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 
 from queue_app import tickets, wake
-from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, Outcome, Reservation, ReviewItem, State
+from queue_app.models import (
+    Asset,
+    Attempt,
+    Batch,
+    GenerationModel,
+    Job,
+    Kind,
+    ModelRoute,
+    Outcome,
+    ProviderAccount,
+    Reservation,
+    ReviewItem,
+    State,
+)
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 from queue_app.rules.words import storable
+from queue_app.statements import NOTHING, Part, Statement, columns, read, statement
 
 DEADLY_JOB = 3  # workers lost at one job in a row
 CHUNK = 500
@@ -51,28 +66,105 @@ MOVES: dict[str, frozenset[State]] = {
     _OFF: frozenset({_Q}),
 }
 
-# Plain SQL for what each job goes through: the ORM takes four times the processor time to say the same.
-_BEGIN = """
+# What each job goes through, in plain SQL that the server keeps: what a job costs is statements and commits.
+_IN_FLIGHT = f"state IN ({', '.join(repr(str(state)) for state in IN_FLIGHT_STATES)})"
+_LEASE_END = "CASE state WHEN 'storing' THEN %(store_until)s::timestamptz ELSE %(until)s::timestamptz END"
+_AT_WORK = ((Job, "job"), (Attempt, "attempt"), (ProviderAccount, "account"), (GenerationModel, "model"), (Kind, "kind"))
+_READ = f"""
+    SELECT {", ".join(columns(*one) for one in _AT_WORK)} {{more}}
+      FROM job
+      JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
+      JOIN queue_app_provideraccount account ON account.key = attempt.account_id
+      JOIN queue_app_generationmodel model ON model.key = job.model_id
+      JOIN queue_app_kind kind ON kind.key = job.kind_id
+"""  # noqa: S608 - no value in it
+# one to be bought is called from here on, unless its cancel was asked before that; the rule of `timeout_seconds` is in it
+_BEGIN = Statement(f"""
+    WITH job AS (
+        UPDATE queue_app_job
+           SET fence = fence + 1, lease_taken = true, leased_by = %(by)s, store_tries = store_tries + (state = 'storing')::int,
+               lease_until = {_LEASE_END}
+         WHERE id = %(id)s AND fence = %(fence)s AND NOT lease_taken AND lease_until > %(at)s AND {_IN_FLIGHT}
+           AND NOT (state = 'submitting' AND cancel_asked_at IS NOT NULL)
+        RETURNING {columns(Job, "queue_app_job")}
+    ), called AS (
+        UPDATE queue_app_attempt attempt
+           SET called_at = %(at)s,
+               slot_until = %(at)s + make_interval(secs => coalesce(nullif(model.timeout_seconds, 0), kind.timeout_seconds))
+          FROM job
+          JOIN queue_app_generationmodel model ON model.key = job.model_id
+          JOIN queue_app_kind kind ON kind.key = job.kind_id
+         WHERE attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
+           AND job.state = 'submitting'
+        RETURNING attempt.called_at, attempt.slot_until
+    ) {_READ.format(more=", (SELECT called_at FROM called), (SELECT slot_until FROM called)")}
+""")  # noqa: S608 - no value in it
+_BEGUN = Statement(f"""
+    WITH job AS (
+        SELECT {columns(Job, "queue_app_job")} FROM queue_app_job
+         WHERE id = %(id)s AND fence = %(fence)s + 1 AND lease_taken AND leased_by = %(by)s AND {_IN_FLIGHT}
+           AND lease_until = {_LEASE_END}
+    ) {_READ.format(more="")}
+""")  # noqa: S608 - no value in it
+_HELD_BY = Statement(f"""
+    SELECT {columns(Job, "job")} FROM queue_app_job job WHERE id = %(id)s AND fence = %(fence)s AND {_IN_FLIGHT} FOR UPDATE
+""")  # noqa: S608 - no value in it
+_CHECK_AGAIN = Statement("""
     UPDATE queue_app_job
-       SET fence = fence + 1, lease_taken = true, leased_by = %(by)s, store_tries = store_tries + (state = 'storing')::int,
-           lease_until = CASE state WHEN 'storing' THEN %(store_until)s ELSE %(until)s END
-     WHERE id = %(id)s AND fence = %(fence)s AND NOT lease_taken AND lease_until > %(at)s AND state = ANY(%(in_flight)s)
-    RETURNING *
-"""
-_BEGUN = """
-    SELECT * FROM queue_app_job
-     WHERE id = %(id)s AND fence = %(fence)s + 1 AND lease_taken AND leased_by = %(by)s AND state = ANY(%(in_flight)s)
-       AND lease_until = CASE state WHEN 'storing' THEN %(store_until)s ELSE %(until)s END
-"""
-_HELD_BY = "SELECT * FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s AND state = ANY(%(in_flight)s) FOR UPDATE"
-_MOVE = "WITH moved AS (UPDATE queue_app_job SET event_seq = event_seq + 1, fence = fence + 1, {} WHERE id = ANY(%(jobs)s))"
-_CLAIM = "attempt_number = attempt_number + 1, started_at = coalesce(started_at, %(at)s)"
+       SET progress = %(progress)s, fence = %(fence)s, lease_until = NULL, lease_taken = false, next_check_at = %(next_check_at)s,
+           worker_deaths = %(worker_deaths)s, store_tries = %(store_tries)s
+     WHERE id = %(id)s
+""")
+_MOVE = "moved AS (UPDATE queue_app_job SET event_seq = event_seq + 1, fence = fence + 1, {} WHERE id = ANY(%(jobs)s::bigint[]))"
 _TELL = """
     INSERT INTO queue_app_jobevent (job_id, seq, from_state, to_state, attempt, data, at, actor, reason)
-    SELECT *, %(at)s, %(actor)s, %(reason)s
+    SELECT *, %(at)s::timestamptz, %(actor)s::text, %(reason)s::text
       FROM unnest(%(jobs)s::bigint[], %(seqs)s::int[], %(before)s::text[], %(after)s::text[], %(attempts)s::int[],
-                  %(data)s::jsonb[])
+                  %(data)s::text[]::jsonb[])
 """
+# of a claim: the attempts, and what follows for each job from its own row and its attempt
+_ATTEMPTS = """
+    made AS (
+        INSERT INTO queue_app_attempt (id, job_id, reservation_id, number, route_id, account_id, endpoint_id, preview, token,
+                                       created_at, step, remote, lookups, spent, lookups_none, missing_looks, error_kind,
+                                       error_message)
+        SELECT *, %(at)s::timestamptz, 'main', '{}', '[]', false, 0, 0, '', ''
+          FROM unnest(%(ids)s::uuid[], %(jobs)s::bigint[], %(reservations)s::bigint[], %(attempts)s::int[], %(routes)s::bigint[],
+                      %(accounts)s::text[], %(endpoints)s::text[], %(previews)s::bool[], %(tokens)s::text[])
+        RETURNING job_id, preview
+    )"""
+_CLAIMED = """
+    attempt_number = attempt_number + 1, started_at = coalesce(started_at, %(at)s),
+    preview = (SELECT preview FROM made WHERE made.job_id = queue_app_job.id)"""
+_ACCEPTED = """
+    accepted AS (
+        UPDATE queue_app_attempt
+           SET accepted_at = %(at)s, remote_id = %(remote_id)s, remote = %(remote)s,
+               slot_until = coalesce(%(slot_until)s, slot_until)
+         WHERE job_id = ANY(%(jobs)s::bigint[]) AND outcome IS NULL
+    )"""
+# what waited for a decision has come to an end; what a person must look at stays open until one has
+_ATTEMPT_ENDS = """
+    closed AS (
+        UPDATE queue_app_reviewitem SET closed_at = %(at)s, closed_by = %(by)s
+         WHERE job_id = ANY(%(jobs)s::bigint[]) AND closed_at IS NULL AND decide_by IS NOT NULL
+    ), ended AS (
+        UPDATE queue_app_attempt
+           SET outcome = %(outcome)s, ended_at = %(at)s, spent = %(spent)s, error_kind = coalesce(%(trouble)s, error_kind),
+               error_message = coalesce(%(words)s, error_message)
+         WHERE job_id = ANY(%(jobs)s::bigint[]) AND outcome IS NULL
+    )"""
+_ATTEMPTS_END = Statement(f"WITH {_ATTEMPT_ENDS} SELECT 1")
+# the files of a delivery, all of one version
+_MADE = {str(field.column): f"made.{field.column}" for field in Asset._meta.concrete_fields} | {
+    "version": "1 + coalesce((SELECT max(version) FROM queue_app_asset kept WHERE kept.job_id = made.job_id), 0)",
+    "created_at": "%(at)s",
+}
+_ASSETS = f"""
+    stored AS (
+        INSERT INTO queue_app_asset ({", ".join(_MADE)})
+        SELECT {", ".join(_MADE.values())} FROM jsonb_populate_recordset(NULL::queue_app_asset, %(assets)s::jsonb) made
+    )"""  # noqa: S608 - no value in it
 
 
 class MoveRefused(Exception):
@@ -139,46 +231,36 @@ def enter(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str = "") ->
     wake.dispatcher()
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
     """Give each picked job an attempt and a lease (T2). The claim lock is held and the jobs are locked and queued."""
-    jobs = [pick.job for pick in picks]
-    Attempt.objects.bulk_create(
-        Attempt(
-            job=pick.job,
-            reservation_id=pick.reservation_id,
-            number=pick.job.attempt_number + 1,
-            route=pick.route,
-            account=pick.route.account,
-            endpoint_id=pick.route.endpoint_id,
-            preview=pick.route.account.is_preview,
-            token=secrets.token_urlsafe(32),
-            created_at=at,
-        )
-        for pick in picks
-    )
-    by_preview: dict[bool, list[Pick]] = defaultdict(list)
     for pick in picks:
         pick.job.attempt_number += 1
-        by_preview[pick.route.account.is_preview].append(pick)
-    for preview, some in by_preview.items():
-        _move(
-            [pick.job for pick in some],
-            State.SUBMITTING,
-            at=at,
-            actor="dispatcher",
-            data={
-                pick.job.pk: {
-                    "limits": {name: list(pair) for name, pair in pick.counts.items()},
-                    "account": pick.route.account_id,
-                }
-                for pick in some
+    _move(
+        [pick.job for pick in picks],
+        State.SUBMITTING,
+        at=at,
+        actor="dispatcher",
+        data={
+            pick.job.pk: {"limits": {name: list(pair) for name, pair in pick.counts.items()}, "account": pick.route.account_id}
+            for pick in picks
+        },
+        also=_CLAIMED,
+        beside=Part(
+            _ATTEMPTS,
+            {
+                "ids": [str(uuid4()) for _ in picks],
+                "reservations": [pick.reservation_id for pick in picks],
+                "routes": [pick.route.pk for pick in picks],
+                "accounts": [pick.route.account_id for pick in picks],
+                "endpoints": [pick.route.endpoint_id for pick in picks],
+                "previews": [pick.route.account.is_preview for pick in picks],
+                "tokens": [secrets.token_urlsafe(32) for _ in picks],
             },
-            also=_CLAIM,
-            lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
-            preview=preview,
-        )
-    return [Lease(job.pk, job.fence) for job in jobs]
+        ),
+        lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
+    )
+    return [Lease(pick.job.pk, pick.job.fence) for pick in picks]
 
 
 @transaction.atomic
@@ -249,27 +331,26 @@ def lease_due(at: datetime, *, most: int = 100) -> list[tuple[Lease, State]]:
     return [(Lease(job.pk, job.fence + 1), State(job.state)) for job in due]
 
 
-@transaction.atomic
 def begin(lease: Lease, *, at: datetime, by: str = "") -> tuple[Job, Attempt, Lease] | None:
     """
     Take up a lease for real, once: the worker's own, longer lease comes back with the job and its attempt. ``by`` is the name of
     the worker process: the lease ends with it.
 
-    For a job being submitted this commits ``called_at``: the create call may follow and will never be made again (I16). One whose
-    cancel was asked before that is never bought (T4, T14).
+    For a job being submitted this commits ``called_at``, in the same statement: the create call may follow and will never be made
+    again (I16). One whose cancel was asked before that is never bought (T4, T14).
     """
-    job = _under(_BEGIN, lease, at=at, by=by, **_lease_ends(at))
-    if job is None:
-        return None
-    if job.state == State.SUBMITTING and job.cancel_asked_at:
+    taken = _taken(_BEGIN.run(id=lease.job_id, fence=lease.fence, at=at, by=by, **_lease_ends(at)))
+    if taken is None:
+        _put_back_cancelled(lease, at=at)
+    return taken
+
+
+@transaction.atomic
+def _put_back_cancelled(lease: Lease, *, at: datetime) -> None:
+    job = held_by(lease)
+    if job is not None and job.state == State.SUBMITTING and job.cancel_asked_at and not job.lease_taken:
         trouble = Trouble("not_begun", "Cancelled before anything was sent.")
         put_back(job, at=at, actor="worker", outcome=Outcome.NOT_ACCEPTED, spent=False, trouble=trouble, not_before=None)
-        return None
-    attempt = current_attempt(job)
-    if job.state == State.SUBMITTING:
-        attempt.called_at, attempt.slot_until = at, at + timedelta(seconds=timeout_seconds(job))
-        attempt.save(update_fields=["called_at", "slot_until"])
-    return job, attempt, Lease(job.pk, job.fence)
 
 
 def begun(lease: Lease, *, at: datetime, by: str) -> tuple[Job, Attempt, Lease] | None:
@@ -277,8 +358,7 @@ def begun(lease: Lease, *, at: datetime, by: str) -> tuple[Job, Attempt, Lease] 
     What `begin` with these very arguments has come to: for the worker whose connection was cut before it was told. A moment of
     one worker is no other's, so another task's beginning is never taken for one's own.
     """
-    job = _under(_BEGUN, lease, by=by, **_lease_ends(at))
-    return None if job is None else (job, current_attempt(job), Lease(job.pk, job.fence))
+    return _taken(_BEGUN.run(id=lease.job_id, fence=lease.fence, by=by, **_lease_ends(at)))
 
 
 def given_out(at: datetime) -> list[tuple[Lease, State]]:
@@ -305,7 +385,8 @@ def let_go(lease: Lease, *, at: datetime) -> None:
 
 def held_by(lease: Lease) -> Job | None:
     """Lock and give the job if ``lease`` is still its last one; inside the caller's transaction."""
-    return _under(_HELD_BY, lease)
+    found = _HELD_BY.run(id=lease.job_id, fence=lease.fence)
+    return read(Job, iter(found[0])) if found else None
 
 
 def check_again(job: Job, *, next_check_at: datetime, progress: float | None = None, counts: bool = True) -> None:
@@ -321,7 +402,14 @@ def check_again(job: Job, *, next_check_at: datetime, progress: float | None = N
     job.fence, job.lease_until, job.lease_taken, job.next_check_at = job.fence + 1, None, False, next_check_at
     job.worker_deaths = job.worker_deaths if job.state == State.UNKNOWN else 0
     job.store_tries -= not counts and job.state == State.STORING
-    job.save(update_fields=["progress", "fence", "lease_until", "lease_taken", "next_check_at", "worker_deaths", "store_tries"])
+    _CHECK_AGAIN.run(
+        id=job.pk,
+        progress=job.progress,
+        fence=job.fence,
+        next_check_at=next_check_at,
+        worker_deaths=job.worker_deaths,
+        store_tries=job.store_tries,
+    )
     if changed:
         wake.jobs_changed([job.pk])
 
@@ -340,12 +428,20 @@ def start(
     reason: str = "",
 ) -> None:
     """The provider has the task (T3, T7); if a cancel was asked meanwhile, ask it there (T15 → T13). The row is locked."""
-    known: dict[str, Any] = {"accepted_at": at, "remote_id": remote_id, "remote": dict(remote)}
+    slot_until = None
     if job.state == State.UNKNOWN:
-        known["slot_until"] = at + timedelta(seconds=timeout_seconds(job))
-        _close_decision(job, at=at, by=actor)
-    Attempt.objects.filter(job=job, outcome=None).update(**known)
-    _move([job], State.RUNNING, at=at, actor=actor, reason=reason, next_check_at=next_check_at, worker_deaths=0)
+        slot_until = at + timedelta(seconds=timeout_seconds(job))
+        ReviewItem.objects.filter(job=job, closed_at=None, decide_by__isnull=False).update(closed_at=at, closed_by=actor)
+    _move(
+        [job],
+        State.RUNNING,
+        at=at,
+        actor=actor,
+        reason=reason,
+        beside=Part(_ACCEPTED, {"remote_id": remote_id, "remote": json.dumps(dict(remote)), "slot_until": slot_until}),
+        next_check_at=next_check_at,
+        worker_deaths=0,
+    )
     if job.cancel_asked_at:
         _ask_provider([job], at=at, actor=actor, reason=job.cancel_reason)
 
@@ -367,7 +463,7 @@ def put_back(
     End the attempt and queue the job again (T4, T8, T11), or fail it when its attempts are spent (T5, T9, T12). A cancel that
     was asked meanwhile is carried out at once (T14). Gives the state it came to. The row is locked.
     """
-    _end_attempt([job], outcome, at=at, spent=spent, trouble=trouble)
+    _end_attempt([job], outcome, at=at, by=actor, spent=spent, trouble=trouble)
     if job.worker_deaths >= DEADLY_JOB:
         fail(
             job,
@@ -385,7 +481,6 @@ def put_back(
             trouble=Trouble(trouble.code, f"{trouble.message} (attempt {tries} of {job.kind.max_attempts})"),
         )
         return State.FAILED
-    _close_decision(job, at=at, by=actor)
     later = not_before if not_before and not_before > at else None
     _move(
         [job],
@@ -420,8 +515,7 @@ def fail(job: Job, *, at: datetime, actor: str, trouble: Trouble, outcome: Outco
     End a job as failed, tickets back in full (T5, T9, T12, T17, T20). ``review`` is what a person must still look at. The row
     is locked.
     """
-    _end_attempt([job], outcome, at=at, spent=True, trouble=trouble)
-    _close_decision(job, at=at, by=actor)
+    _end_attempt([job], outcome, at=at, by=actor, spent=True, trouble=trouble)
     if review:
         _open_review(job, current_attempt(job), review, at=at, decide_by=None)
     _end([job], State.FAILED, at=at, actor=actor, reason=trouble.message, error_code=trouble.code, error_message=trouble.message)
@@ -462,18 +556,24 @@ def confirm_cancel(job: Job, *, at: datetime, actor: str, evidence: str) -> Stat
             outcome=Outcome.CANCELLED,
         )
         return State.FAILED
-    _end_attempt([job], Outcome.CANCELLED, at=at, spent=True, trouble=Trouble("cancelled", evidence))
+    _end_attempt([job], Outcome.CANCELLED, at=at, by=actor, spent=True, trouble=Trouble("cancelled", evidence))
     _end([job], State.CANCELLED, at=at, actor=actor, reason=evidence)
     return State.CANCELLED
 
 
 def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, stages: Sequence[Mapping[str, Any]]) -> None:
     """All files are stored and checked: write their rows and charge the tickets (T19). The row is locked."""
-    Asset.objects.bulk_create(assets)
-    _end_attempt([job], Outcome.DELIVERED, at=at, spent=True, trouble=None)
-    _close_decision(job, at=at, by=actor)
-    tickets.capture([job], at=at, actor=actor)
-    _move([job], State.COMPLETED, at=at, actor=actor, data={job.pk: {"stages": list(stages)}}, ended_at=at, next_check_at=None)
+    rows = [{field.column: field.value_from_object(asset) for field in Asset._meta.concrete_fields} for asset in assets]
+    _settle(
+        [job],
+        State.COMPLETED,
+        Part(_ASSETS, {"assets": json.dumps(rows, default=str)}),
+        _end_of_attempt(Outcome.DELIVERED, by=actor, spent=True, trouble=None),
+        tickets.capture(),
+        at=at,
+        actor=actor,
+        data={job.pk: {"stages": list(stages)}},
+    )
     if promise := job.refund_promised:
         entry = tickets.refund(job, at=at, actor=promise["by"], reason=promise["reason"])
         said = f"refunded as promised: {promise['reason']}"
@@ -541,9 +641,7 @@ def force_fail(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> 
         with transaction.atomic():
             jobs = list(Job.objects.lock().filter(pk__in=chunk, state__in=OPEN_STATES))
             trouble = Trouble("forced", f"Ended by force: {reason}")
-            _end_attempt(jobs, Outcome.ABANDONED, at=at, spent=True, trouble=trouble)
-            for job in jobs:
-                _close_decision(job, at=at, by=actor)
+            _end_attempt(jobs, Outcome.ABANDONED, at=at, by=actor, spent=True, trouble=trouble)
             _end(
                 jobs, State.FAILED, at=at, actor=actor, reason=trouble.message, error_code="forced", error_message=trouble.message
             )
@@ -635,35 +733,45 @@ def _move(
     reason: str = "",
     data: Mapping[int, Mapping[str, Any]] | None = None,
     also: str = "",
+    beside: Part = NOTHING,
+    answer: str = "0",
     **changes: Any,
-) -> None:
+) -> int:
     """
-    Change the state of locked rows, write one event each, and make every lease on them void.
+    Change the state of locked rows, write one event each, and make every lease on them void: one statement.
 
-    ``changes`` are columns and their new values; ``also`` is SQL for those that follow from each row's own.
+    ``changes`` are columns and their new values; ``also`` is SQL for those that follow from each row's own; ``beside`` is what is
+    written in the same statement, by values of its own. Gives what ``answer`` is in it.
     """
     if not jobs:
-        return
+        return 0
     for job in jobs:
         if to not in MOVES[job.state]:
             raise MoveRefused(f"{job} is {job.get_state_display().lower()} and cannot become {to.label.lower()}.")
     fields: dict[str, Any] = {"lease_until": None, "lease_taken": False, **changes, "state": str(to)}
-    columns = ", ".join(filter(None, [*(f"{name} = %({name})s" for name in fields), also]))
+    assignments = ", ".join(filter(None, [*(f"{name} = %({name})s" for name in fields), also]))
     before = {job.pk: str(job.state) for job in jobs}
     for job in jobs:
         job.event_seq, job.fence = job.event_seq + 1, job.fence + 1
         for name, value in fields.items():
             setattr(job, name, value)
-    _tell(jobs, before, at=at, actor=actor, reason=reason, data=data or {}, move=_MOVE.format(columns), fields=fields)
+    move = f"WITH {', '.join(filter(None, [beside.sql, _MOVE.format(assignments)]))}"
+    values = fields | dict(beside.values)
+    return _tell(jobs, before, at=at, actor=actor, reason=reason, data=data or {}, move=move, values=values, answer=answer)
+
+
+def _settle(jobs: Sequence[Job], to: State, *parts: Part, at: datetime, **changes: Any) -> None:
+    """A terminal state with what belongs to it, tickets among them."""
+    beside = Part(", ".join(part.sql for part in parts), {name: part.values[name] for part in parts for name in part.values})
+    settled = _move(jobs, to, at=at, beside=beside, answer=tickets.SETTLED, ended_at=at, next_check_at=None, **changes)
+    if settled != len(jobs):
+        raise RuntimeError(f"{len(jobs)} open jobs hold {settled} reservations (I5): {[job.pk for job in jobs]}")
 
 
 def _end(jobs: Sequence[Job], to: State, *, at: datetime, actor: str, reason: str, **changes: Any) -> None:
     """A terminal state without a delivery: the tickets go back in full (I7)."""
     if jobs:
-        tickets.release(jobs, at=at, actor=actor)
-        _move(
-            jobs, to, at=at, actor=actor, reason=reason, ended_at=at, next_check_at=None, not_before=None, held=False, **changes
-        )
+        _settle(jobs, to, tickets.release(), at=at, actor=actor, reason=reason, not_before=None, held=False, **changes)
         wake.dispatcher()  # a slot may be free
 
 
@@ -722,9 +830,13 @@ def _tell(
     reason: str,
     data: Mapping[int, Mapping[str, Any]],
     move: str = "",
-    fields: Mapping[str, Any] | None = None,
-) -> None:
-    """Write one event for each job; ``move`` is SQL that changes the jobs in the same statement, by the values of ``fields``."""
+    values: Mapping[str, Any] | None = None,
+    answer: str = "0",
+) -> int:
+    """
+    Write one event for each job; ``move`` is SQL that changes the jobs in the same statement, by its ``values``. Gives what
+    ``answer`` is in it.
+    """
     rows = {
         "jobs": [job.pk for job in jobs],
         "seqs": [job.event_seq for job in jobs],
@@ -733,27 +845,27 @@ def _tell(
         "attempts": [job.attempt_number or None for job in jobs],
         "data": [json.dumps(dict(data.get(job.pk, {}))) for job in jobs],
     }
-    values: dict[str, Any] = {**(fields or {}), **rows, "at": at, "actor": actor, "reason": reason[:500]}
-    with connection.cursor() as cursor:
-        cursor.execute(move + _TELL, values)
+    told = {**(values or {}), **rows, "at": at, "actor": actor, "reason": reason[:500]}
+    ((answered,), *_) = statement(f"{move}{_TELL} RETURNING {answer}").run(**told)
     wake.jobs_changed(job.pk for job in jobs)
+    return int(answered)
 
 
-def _end_attempt(jobs: Sequence[Job], outcome: Outcome, *, at: datetime, spent: bool, trouble: Trouble | None) -> None:
+def _end_attempt(jobs: Sequence[Job], outcome: Outcome, *, at: datetime, by: str, spent: bool, trouble: Trouble | None) -> None:
     if outcome == Outcome.ABANDONED:  # its provider was done, so it takes no slot until `slot_until`
         stored = [job for job in jobs if job.state == State.STORING]
         Attempt.objects.filter(job__in=stored, outcome=None).update(slot_until=None)
-    words = {"error_kind": trouble.kind or trouble.code[:20], "error_message": trouble.message} if trouble else {}
-    Attempt.objects.filter(job__in=jobs, outcome=None).update(outcome=outcome, ended_at=at, spent=spent, **words)
+    end = _end_of_attempt(outcome, by=by, spent=spent, trouble=trouble)
+    _ATTEMPTS_END.run(jobs=[job.pk for job in jobs], at=at, **end.values)
+
+
+def _end_of_attempt(outcome: Outcome, *, by: str, spent: bool, trouble: Trouble | None) -> Part:
+    kind, words = (trouble.kind or trouble.code[:20], trouble.message) if trouble else (None, None)
+    return Part(_ATTEMPT_ENDS, {"outcome": str(outcome), "by": by, "spent": spent, "trouble": kind, "words": words})
 
 
 def _open_review(job: Job, attempt: Attempt, what: str, *, at: datetime, decide_by: datetime | None) -> None:
     ReviewItem.objects.create(job=job, attempt=attempt, what=what[:300], opened_at=at, decide_by=decide_by)
-
-
-def _close_decision(job: Job, *, at: datetime, by: str) -> None:
-    """What waited for a decision has come to an end; what a person must look at stays open until one has."""
-    ReviewItem.objects.filter(job=job, closed_at=None, decide_by__isnull=False).update(closed_at=at, closed_by=by)
 
 
 def _not_begun(**leased: Any) -> list[tuple[Lease, State]]:
@@ -767,10 +879,22 @@ def _lease_ends(at: datetime) -> dict[str, datetime]:
     return {"until": until, "store_until": store_until}
 
 
-def _under(sql: str, lease: Lease, **values: Any) -> Job | None:
-    """The job of a lease as ``sql`` locks it; its model and kind are read when asked for."""
-    values |= {"id": lease.job_id, "fence": lease.fence, "in_flight": list(map(str, IN_FLIGHT_STATES))}
-    return next(iter(Job.objects.raw(sql, values)), None)
+def _taken(rows: Sequence[Sequence[Any]]) -> tuple[Job, Attempt, Lease] | None:
+    """A job at which a worker is, as `_READ` gives it, with the worker's lease."""
+    if not rows:
+        return None
+    values = iter(rows[0])
+    job, attempt = read(Job, values), read(Attempt, values)
+    attempt.job, attempt.account, job.model, job.kind = (
+        job,
+        read(ProviderAccount, values),
+        read(GenerationModel, values),
+        read(Kind, values),
+    )
+    called_at, slot_until = (*values, None, None)[:2]
+    if called_at:  # just now: what was read of the attempt is as it was before the statement
+        attempt.called_at, attempt.slot_until = called_at, slot_until
+    return job, attempt, Lease(job.pk, job.fence)
 
 
 def _locked_by_state(ids: Sequence[int]) -> dict[str, list[Job]]:

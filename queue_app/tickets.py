@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from queue_app.models import Job, LedgerEntry, LedgerTransaction, Reservation, User, Wallet
+from queue_app.statements import Part
 
 Side = LedgerEntry.Side
 Kind = LedgerTransaction.Kind
@@ -26,10 +27,32 @@ _LEGS = {
     Kind.RELEASE: (Side.RESERVED, Side.AVAILABLE),
     Kind.REFUND: (Side.SPENT, Side.AVAILABLE),
 }
+# One settle key for capture and release: never both (I6). Wallets are locked ids ascending, whatever order they are written in.
 _SETTLE = """
-    UPDATE queue_app_reservation SET state = %(state)s, settled_at = %(at)s
-     WHERE job_id = ANY(%(jobs)s) AND state = 'held' RETURNING *
-"""
+    settled AS (
+        UPDATE queue_app_reservation SET state = %(settled_as)s, settled_at = %(at)s
+         WHERE job_id = ANY(%(jobs)s::bigint[]) AND state = 'held'
+        RETURNING id, wallet_id, amount
+    ), booked AS (
+        INSERT INTO queue_app_ledgertransaction (key, kind, wallet_id, reservation_id, at, actor, reason)
+        SELECT 'settle:' || id, %(kind)s::text, wallet_id, id, %(at)s, %(actor)s::text, '' FROM settled ORDER BY id
+        RETURNING id, wallet_id, reservation_id
+    ), entered AS (
+        INSERT INTO queue_app_ledgerentry (transaction_id, wallet_id, side, amount)
+        SELECT booked.id, booked.wallet_id, leg.side, leg.sign * settled.amount
+          FROM booked JOIN settled ON settled.id = booked.reservation_id
+         CROSS JOIN (VALUES (%(gives)s::text, -1), (%(takes)s::text, 1)) AS leg (side, sign)
+    ), locked AS (
+        SELECT id FROM queue_app_wallet WHERE id IN (SELECT wallet_id FROM settled) ORDER BY id FOR NO KEY UPDATE
+    ), wallet AS (
+        UPDATE queue_app_wallet wallet
+           SET reserved = wallet.reserved - sums.amount,
+               available = wallet.available + CASE %(takes)s::text WHEN 'available' THEN sums.amount ELSE 0 END
+          FROM locked
+          JOIN (SELECT wallet_id, sum(amount)::bigint AS amount FROM settled GROUP BY 1) sums ON sums.wallet_id = locked.id
+         WHERE wallet.id = locked.id
+    )"""
+SETTLED = "(SELECT count(*) FROM settled)"  # how many reservations were
 _ENTER = """
     INSERT INTO queue_app_ledgerentry (transaction_id, wallet_id, side, amount)
     SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
@@ -92,17 +115,27 @@ def reserve(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     held = Reservation.objects.bulk_create(
         Reservation(job=job, wallet=wallets[job.owner_id], amount=job.tickets, created_at=at) for job in jobs
     )
-    _book(Kind.RESERVE, held, at=at, actor=actor)
+    _write(
+        [
+            (
+                LedgerTransaction(
+                    key=f"reserve:{one.pk}", kind=Kind.RESERVE, wallet_id=one.wallet_id, reservation=one, at=at, actor=actor
+                ),
+                one.amount,
+            )
+            for one in held
+        ]
+    )
 
 
-def capture(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
-    """Charge what was held for these jobs."""
-    _settle(Kind.CAPTURE, jobs, at=at, actor=actor)
+def capture() -> Part:
+    """Charge what was held for the jobs that are moved by the statement of which this is a part."""
+    return _settle(Kind.CAPTURE)
 
 
-def release(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
-    """Give back in full what was held for these jobs."""
-    _settle(Kind.RELEASE, jobs, at=at, actor=actor)
+def release() -> Part:
+    """Give back in full what was held for the jobs that are moved by the statement of which this is a part."""
+    return _settle(Kind.RELEASE)
 
 
 @transaction.atomic
@@ -166,27 +199,9 @@ def lock(owners: Iterable[int]) -> dict[int, int]:
     return {owner_id: wallet.available for owner_id, wallet in _locked_wallets(dict.fromkeys(owners, 0)).items()}
 
 
-def _settle(kind: LedgerTransaction.Kind, jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
-    settled = {"jobs": [job.pk for job in jobs], "state": str(_SETTLED_BY[kind]), "at": at}
-    held = list(Reservation.objects.raw(_SETTLE, settled))
-    if len(held) != len(jobs):
-        raise RuntimeError(f"{len(jobs)} open jobs hold {len(held)} reservations (I5): {settled['jobs']}")
-    _book(kind, held, at=at, actor=actor)
-
-
-def _book(kind: LedgerTransaction.Kind, reservations: Iterable[Reservation], *, at: datetime, actor: str) -> None:
-    word = "reserve" if kind == Kind.RESERVE else "settle"  # one settle key for capture and release: never both (I6)
-    _write(
-        [
-            (
-                LedgerTransaction(
-                    key=f"{word}:{held.pk}", kind=kind, wallet_id=held.wallet_id, reservation=held, at=at, actor=actor
-                ),
-                held.amount,
-            )
-            for held in reservations
-        ]
-    )
+def _settle(kind: LedgerTransaction.Kind) -> Part:
+    gives, takes = map(str, _LEGS[kind])
+    return Part(_SETTLE, {"settled_as": str(_SETTLED_BY[kind]), "kind": str(kind), "gives": gives, "takes": takes})
 
 
 def _write(movements: Sequence[tuple[LedgerTransaction, int]]) -> None:

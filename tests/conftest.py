@@ -24,7 +24,7 @@ from rest_framework.test import APIClient
 from campaigns import catalogue as dimensions
 from genqueue_site.db.embedded.base import MAINTENANCE_DATABASE, server_for
 from queue_app import clock
-from queue_app.insight import forecast, invariants, shared
+from queue_app.insight import forecast, invariants, shared, waiting
 from queue_app.models import ApiKey, Job, QueueSettings, User
 from queue_app.work import catalogue
 from tests import browser
@@ -131,6 +131,7 @@ def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None, monk
     for backend in (base, locmem):
         monkeypatch.setattr(backend, "time", SimpleNamespace(time=lambda: began))
     monkeypatch.setattr(forecast, "WORTH", 0)
+    monkeypatch.setattr(waiting, "SHARED_FOR", 0.0)
     if not QueueSettings.objects.exists():
         seed()
     yield

@@ -63,7 +63,8 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.models.catalog:ProviderAccount.is_usable": "ALLOW_STUDIO",
         "queue_app.work.accounts:config": "STUDIO_URL",
         "queue_app.http.client:_sent": "TRUSTED_ORIGINS",
-        "queue_app.studio.floor:Floor._end": "STUDIO_SECONDS_PER_JOB=seconds_per_job",
+        "queue_app.studio.config:Config.least_seconds": "STUDIO_SECONDS_PER_JOB=seconds_per_job "
+        "STUDIO_SECONDS_APART=seconds_apart",
         "queue_app.studio.floor:Floor.open": "STUDIO_PARALLEL_RENDERS=parallel_renders",
         "queue_app.studio.floor:Floor._refuse_when_full": "STUDIO_MAX_RUNNING=max_running",
         "queue_app.studio.server:Studio._own": "STUDIO_TEST_FAULTS=scripted_faults",
@@ -109,7 +110,7 @@ READERS: dict[str, dict[str, str]] = {
     # --- the admin --------------------------------------------------------------------------------------------------
     "QueueSettings": {
         "queue_app.work.room:queue_limit": "max_concurrent peak_hours peak_factor",
-        "queue_app.work.room:Floor.learn": "user_max_concurrent",
+        "queue_app.work.room:Floor._learn": "user_max_concurrent",
         "campaigns.plan:Reader._level": "bulk_priority",
         "queue_app.work.room:_closed": "paused paused_reason paused_until",
         **_WHY,
@@ -138,7 +139,7 @@ READERS: dict[str, dict[str, str]] = {
     "ModelConcurrencyLimit": {"queue_app.work.room:_ROUTES": "model=model_id", **_LIMIT, **_WHY},
     "ModelRoute": {
         "queue_app.work.room:_ROUTES": "model=model_id active position",
-        "queue_app.work.room:look_up_routes": "account",
+        "queue_app.work.room:Offer.route": "account",
         "queue_app.work.submission:request_for": "endpoint_id",
         **_WHY,
     },

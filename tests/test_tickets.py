@@ -232,17 +232,23 @@ class TestRefund:
 
 @pytest.mark.django_db
 class TestSettle:
-    @pytest.mark.parametrize("first", [tickets.capture, tickets.release])
-    @pytest.mark.parametrize("second", [tickets.capture, tickets.release])
+    @pytest.mark.parametrize("first", ["captured", "released"])
+    @pytest.mark.parametrize("second", ["complete", "fail"])
     def test_happens_once(self, first, second):
-        job = make_job()
-        with transaction.atomic():
-            first([job], at=NOON, actor="worker")
+        job = make_job("storing")
+        Reservation.objects.filter(job=job).update(state=first, settled_at=NOON)
+        entries = LedgerEntry.objects.count()
 
-            with pytest.raises(RuntimeError, match="I5"):
-                second([job], at=NOON, actor="worker")
+        with pytest.raises(RuntimeError, match="I5"), transaction.atomic():
+            locked = Job.objects.lock().get(pk=job.pk)
+            if second == "complete":
+                lifecycle.complete(locked, [make_asset(locked)], at=NOON, actor="worker", stages=[])
+            else:
+                lifecycle.fail(locked, at=NOON, actor="worker", trouble=lifecycle.Trouble("failed", "It failed."))
 
-            transaction.set_rollback(True)  # the job has not moved, which no rule allows
+        job.refresh_from_db()
+        assert job.state == "storing" and LedgerEntry.objects.count() == entries
+        Reservation.objects.filter(job=job).update(state="held", settled_at=None)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -11,11 +11,11 @@ from queue_app import clock, wake
 
 @pytest.fixture
 def heard(transactional_db):
-    """Give what was sent on the channel since the last look."""
+    """Give what was sent on the channels since the last look."""
     with closing(connection.get_new_connection(connection.get_connection_params())) as ears:
         ears.autocommit = True
         with ears.cursor() as cursor:
-            cursor.execute(f"LISTEN {wake.CHANNEL}")
+            cursor.execute(f"LISTEN {wake.CHANNEL}; LISTEN {wake.DISPATCHER}")
 
             def look() -> list[str]:
                 cursor.execute("SELECT 1")
@@ -35,7 +35,7 @@ class TestWakeUps:
         assert heard() == ["dispatch"]
 
     def test_that_cannot_be_sent_leave_what_was_committed_a_success(self, heard, monkeypatch, caplog):
-        monkeypatch.setattr(wake, "CHANNEL", "c" * 64)  # too long a name for PostgreSQL
+        monkeypatch.setattr(wake, "DISPATCHER", "c" * 64)  # too long a name for PostgreSQL
         with transaction.atomic():
             wake.dispatcher()
         assert "channel name too long" in caplog.text
@@ -68,6 +68,11 @@ class TestWakeUps:
             with transaction.atomic():
                 wake.dispatcher()
         assert heard() == ["dispatch"]
+
+    @pytest.mark.parametrize(("seconds", "said"), [(0.5, ["plan"]), (wake.SLEEP_SECONDS, []), (30.0, [])])
+    def test_of_a_look_are_sent_where_the_dispatcher_could_oversleep_it(self, heard, seconds, said):
+        wake.looks_in(seconds)
+        assert heard() == said
 
     def test_name_the_jobs_up_to_what_a_payload_takes(self, heard):
         largest = 2**63 - 1

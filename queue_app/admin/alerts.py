@@ -19,7 +19,9 @@ from queue_app.outbox.alerts import TO_DO
 from queue_app.work.measures import reading
 
 Measure = AlertRule.Measure
-UNIT = "Percent for a rate, seconds for a wait and for a heartbeat, else a number of jobs or tickets. Measured every 15 s."
+UNIT = (
+    "Percent for a rate, seconds for a wait, a heartbeat, a transaction, else a number of jobs or tickets. Measured every 15 s."
+)
 # measure → what the link says, the list, its filters
 REMEDIES: dict[str, tuple[str, str, dict[str, str]]] = {
     Measure.QUEUE_DEPTH: ("Jobs that wait", "job", {"status": "queued"}),
@@ -29,6 +31,7 @@ REMEDIES: dict[str, tuple[str, str, dict[str, str]]] = {
     Measure.WORKER_SILENT: ("Processes and their heartbeats", "workerprocess", {}),
     Measure.TICKETS_LOW: ("Their wallet", "wallet", {}),
     Measure.PAID_NOT_DELIVERED: ("What needs a person", "reviewitem", {}),
+    Measure.OLD_SNAPSHOT: ("Processes and their heartbeats", "workerprocess", {}),
 }
 
 

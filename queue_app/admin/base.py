@@ -1,6 +1,6 @@
 """What the admin's classes share: lists that stay fast at a million rows, and rows that are shown and never edited."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -15,6 +15,8 @@ from django.utils.functional import cached_property
 
 from queue_app.admin import display
 from queue_app.admin.history import AuditedHistory
+from queue_app.insight import search
+from queue_app.models.job import JobQuerySet
 from queue_app.rules import numbers
 
 EXACT_UP_TO = 2_000  # above it the planner's estimate is close enough for page numbers
@@ -63,6 +65,33 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]
             cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
             plan: list[dict[str, Any]] = cursor.fetchone()[0]
         return int(plan[0]["Plan"]["Plan Rows"])
+
+
+class FoundPaginator(EstimatingPaginator):
+    """The same for those of ``jobs`` that words were searched for: counted and cut by `insight.search`."""
+
+    def __init__(self, *args: Any, jobs: JobQuerySet, words: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.jobs, self.words = jobs, words
+
+    def page(self, number: int | str) -> Page:  # type: ignore[type-arg]
+        number = self.validate_number(number)
+        before = (number - 1) * self.per_page
+        keys = self._first[before : before + self.per_page]
+        if self.is_estimate and before + self.per_page > len(self._first):
+            keys = self._found(self.per_page, skip=before)
+        return Page(cast(JobQuerySet, self.object_list).filter(pk__in=keys), number, self)
+
+    @cached_property
+    def _counted(self) -> int:
+        return len(self._first)
+
+    @cached_property
+    def _first(self) -> list[int]:
+        return self._found(EXACT_UP_TO + 1)
+
+    def _found(self, most: int, *, skip: int = 0) -> list[int]:
+        return search.first(self.jobs, self.words, most, skip=skip)
 
 
 class DayAndTime(widgets.AdminSplitDateTime):

@@ -34,7 +34,7 @@ class BatchAdmin(ReadOnlyAdmin):
     def resume(self, request: HttpRequest, batches: QuerySet[Batch]) -> None:
         self._each(request, batches, policy.resume_batch, "resumed")
 
-    def _each(self, request: HttpRequest, batches: QuerySet[Batch], verb: Callable[..., None], word: str) -> None:
+    def _each(self, request: HttpRequest, batches: QuerySet[Batch], verb: Callable[..., Batch], word: str) -> None:
         at = clock.now()
         for batch in batches.order_by("pk"):
             verb(batch, at=at, actor=request.user)

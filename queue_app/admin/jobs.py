@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 from queue_app import clock
 from queue_app.admin import addresses, display, filters, job_page, live
 from queue_app.admin import bulk as bulk_pages
-from queue_app.admin.base import DressedList, ReadOnlyAdmin
+from queue_app.admin.base import DressedList, FoundPaginator, ReadOnlyAdmin
 from queue_app.insight import counts, waiting
 from queue_app.models import BulkAction, Job, ReviewItem, State, User
 from queue_app.rules import numbers
@@ -123,7 +123,14 @@ class JobAdmin(ReadOnlyAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         words = search_term.strip()
+        request.searched = (queryset, words) if words else None  # type: ignore[attr-defined]  # for the paginator
         return (queryset.search(words) if words else queryset), False
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> Any:
+        if searched := getattr(request, "searched", None):
+            jobs, words = searched
+            return FoundPaginator(queryset, *args, jobs=jobs, words=words, **options)
+        return super().get_paginator(request, queryset, *args, **options)
 
     def dress(self, rows: list[Job]) -> None:
         at = clock.now()

@@ -1,48 +1,35 @@
 """From rows to answers: a fixed number of queries for any number of jobs."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from decimal import Decimal
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from django.db import connection
-from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
+from queue_app import clock
+from queue_app.api import rows as rows_of
 from queue_app.api import shapes
 from queue_app.insight import stages as staging
 from queue_app.insight import waiting
 from queue_app.insight.waiting import Outlook
-from queue_app.models import Asset, Attempt, Job, JobEvent, State
+from queue_app.models import Asset, Job, JobEvent, State
 from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, JobQuerySet
 from queue_app.work import accounts
 
 STOPPABLE = frozenset(OPEN_STATES) - {State.STORING}
 MAIN_ASSETS = (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)
-_SETTLED = ("reserved", "captured", "refunded")
-_TICKETS = """
-    SELECT held.job_id, coalesce(sum(held.amount) FILTER (WHERE held.state = 'held'), 0)::bigint,
-           coalesce(sum(held.amount) FILTER (WHERE held.state = 'captured'), 0)::bigint, coalesce(sum(refund.amount), 0)::bigint
-      FROM queue_app_reservation held
-      LEFT JOIN LATERAL (
-        SELECT sum(entry.amount) AS amount FROM queue_app_ledgertransaction given
-          JOIN queue_app_ledgerentry entry ON entry.transaction_id = given.id AND entry.side = 'available'
-         WHERE given.reservation_id = held.id AND given.kind = 'refund'
-      ) refund ON true
-     WHERE held.job_id = ANY(%s) GROUP BY held.job_id
-"""
 
 
-def jobs(rows: Sequence[Job], request: Request, *, at: datetime) -> list[dict[str, Any]]:
-    """Jobs in full, as `shapes.JobOut` has them."""
-    return [shapes.render(shapes.JobOut, facts) for facts in _facts(rows, request, at=at)]
+def jobs(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
+    """Jobs in full, as `shapes.JobOut` has them; the rows are `visible`."""
+    return [shapes.render(shapes.JobOut, facts) for facts in _facts(rows, request)]
 
 
-def job(row: Job, request: Request, *, at: datetime) -> dict[str, Any]:
-    return jobs([row], request, at=at)[0]
+def job(row: Job, request: Request) -> dict[str, Any]:
+    return jobs([row], request)[0]
 
 
 def line_facts(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
@@ -52,19 +39,8 @@ def line_facts(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
 
 
 def visible(rows: JobQuerySet) -> JobQuerySet:
-    """With what every answer needs of the job's neighbours."""
-    return rows.select_related("model", "owner")
-
-
-def tickets(rows: Iterable[Job]) -> dict[int, dict[str, int]]:
-    """What is held, was charged and was given back for each job."""
-    found: dict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_SETTLED, 0))
-    listed = [row.pk for row in rows]
-    if listed:
-        with connection.cursor() as cursor:
-            cursor.execute(_TICKETS, [listed])
-            found.update((pk, dict(zip(_SETTLED, sums, strict=True))) for pk, *sums in cursor.fetchall())
-    return found
+    """With what every answer needs beside the job's own row: its owner's name, and the time."""
+    return rows.select_related("owner").annotate(read_at=clock.ReadAt())
 
 
 def cost(row: Job) -> dict[str, Any]:
@@ -80,12 +56,13 @@ def dollars(amount: Decimal) -> str:
     return f"{whole}.{part.ljust(2, '0')}"
 
 
-def _facts(rows: Sequence[Job], request: Request, *, at: datetime) -> list[dict[str, Any]]:
+def _facts(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
+    if not rows:
+        return []
     claimed = [row for row in rows if row.attempt_number]  # before its first claim a job has no attempt, no file, no charge
-    tries = _by_job(Attempt.objects.filter(step="main").order_by("number"), claimed)
-    events = _by_job(JobEvent.objects.order_by("seq"), claimed)
-    files = _by_job(Asset.objects.order_by("version", "created_at", "kind"), claimed)
-    outlook, money = waiting.outlook(rows, at=at), tickets(claimed)
+    tries, events, files = rows_of.attempts(claimed), rows_of.events(claimed), rows_of.files(claimed)
+    at = max(row.read_at for row in rows)  # type: ignore[attr-defined]
+    outlook, money = waiting.outlook(rows, at=at, share=True), rows_of.tickets(claimed)
     beyond = _beyond_stopping(claimed)
     return [
         _job(row, outlook, events[row.pk], money.get(row.pk) or _untouched(row), beyond, request)
@@ -98,14 +75,6 @@ def _beyond_stopping(rows: Sequence[Job]) -> set[int]:
     """Those that are being made where nobody can stop them; previews are not: the studio stops."""
     made = [row.pk for row in rows if row.state in accounts.BEING_MADE and not row.preview]
     return set(accounts.beyond_stopping(Job.objects.filter(pk__in=made)).values_list("pk", flat=True)) if made else set()
-
-
-def _by_job(rows: QuerySet[Any], jobs: Sequence[Job]) -> dict[int, list[Any]]:
-    """What belongs to each of these jobs, in order; no query when there are none."""
-    found: dict[int, list[Any]] = defaultdict(list)
-    for row in rows.filter(job__in=[job.pk for job in jobs]) if jobs else ():
-        found[row.job_id].append(row)
-    return found
 
 
 def _untouched(row: Job) -> dict[str, int]:
@@ -179,4 +148,11 @@ def asset(file: Asset, request: Request) -> dict[str, Any]:
 
 
 def address(request: Request, name: str, pk: int) -> str:
-    return reverse(f"api:{name}", [pk], request=request)
+    before, after = _around_number(name)
+    return request.build_absolute_uri(f"{before}/{pk}/{after}")
+
+
+@cache
+def _around_number(name: str) -> list[str]:
+    """The parts of a page's address before and after the number of its row: a list of jobs has hundreds of addresses."""
+    return reverse(f"api:{name}", [0]).split("/0/")

@@ -39,11 +39,12 @@ class ApiKeyAuthentication(TokenAuthentication):  # type: ignore[misc]  # django
         """:raises AuthenticationFailed: no such key, it has expired, or its user is inactive."""
         text = token.decode("ascii", errors="replace")
         digest = hash_token(text)
-        found = ApiKey.objects.select_related("user").filter(token_key=text[: CONSTANTS.TOKEN_KEY_LENGTH])
+        known = ApiKey.objects.select_related("user").annotate(read_at=clock.ReadAt())
+        found = known.filter(token_key=text[: CONSTANTS.TOKEN_KEY_LENGTH])
         key = next((key for key in found if compare_digest(key.digest, digest)), None)
         if key is None:
             raise AuthenticationFailed("This API key is not known. Make one with `manage.py create_api_key`.")
-        at = clock.now()
+        at = key.read_at
         if key.expiry is not None and key.expiry <= at:
             raise AuthenticationFailed(f"This API key expired at {key.expiry:%Y-%m-%d %H:%M} UTC. Make a new one.")
         if not key.user.is_active:

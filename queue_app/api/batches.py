@@ -41,8 +41,8 @@ class PauseBatch(View):
     def post(self, request: Request, pk: int) -> Response:
         """No later claim takes a job of it; what runs goes on."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
-        policy.pause_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
-        return Response(batch_answer(_anew(batch), request))
+        paused = policy.pause_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
+        return Response(batch_answer(paused, request))
 
 
 class ResumeBatch(View):
@@ -50,8 +50,8 @@ class ResumeBatch(View):
     def post(self, request: Request, pk: int) -> Response:
         """Its jobs may be claimed again; they have kept their places."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
-        policy.resume_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
-        return Response(batch_answer(_anew(batch), request))
+        resumed = policy.resume_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
+        return Response(batch_answer(resumed, request))
 
 
 class RetryBatch(View):

@@ -10,10 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from queue_app import clock, tickets
-from queue_app.api import answers, errors, reading, serializers, shapes
+from queue_app.api import answers, errors, reading, rows, serializers, shapes
 from queue_app.api.authentication import VIA, actor, caller, operates
 from queue_app.api.idempotency import Made, once
-from queue_app.api.views import Pages, View, call, page_of
+from queue_app.api.views import FoundPages, Pages, View, call, page_of
 from queue_app.lifecycle import Verdict
 from queue_app.models import Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
@@ -57,13 +57,12 @@ class Jobs(Submits):
         for name, value in self.query.items():
             if name == "status":
                 found = found.with_status(*value)
-            elif name == "search":
-                found = found.search(value)
             elif name in NARROWED_BY:
                 found = found.filter(**{NARROWED_BY[name]: value})
-        pages = Pages("-id")
-        rows = pages.paginate_queryset(found, request, view=self) or []
-        return pages.get_paginated_response(answers.jobs(rows, request, at=clock.now()))
+        everybodys = answers.visible(Job.objects.all())
+        pages = FoundPages(self.query["search"], everybodys) if "search" in self.query else Pages("-id")
+        page = pages.paginate_queryset(found, request, view=self) or []
+        return pages.get_paginated_response(answers.jobs(page, request))
 
     @call(
         "jobs_create",
@@ -94,8 +93,7 @@ class JobDetail(View):
     @call("jobs_read", shapes.JobOut, 404)
     def get(self, request: Request, pk: int) -> Response:
         """One job in full: where it is, why it waits, what it cost, what came of it."""
-        job = get_object_or_404(answers.visible(Job.objects.of(caller(request))), pk=pk)
-        return Response(answers.job(job, request, at=clock.now()))
+        return Response(answers.job(rows.job(pk, caller(request)), request))
 
 
 class JobEvents(View):
@@ -104,8 +102,8 @@ class JobEvents(View):
         """The job's history, oldest first."""
         job = get_object_or_404(Job.objects.of(caller(request)), pk=pk)
         pages = Pages("seq", page_size=100)
-        rows = pages.paginate_queryset(JobEvent.objects.filter(job=job), request, view=self) or []
-        return pages.get_paginated_response([shapes.render(shapes.EventOut, row) for row in rows])
+        page = pages.paginate_queryset(JobEvent.objects.filter(job=job), request, view=self) or []
+        return pages.get_paginated_response([shapes.render(shapes.EventOut, event) for event in page])
 
 
 class CancelJob(View):
@@ -178,7 +176,7 @@ def jobs_to_change(request: Request) -> JobQuerySet:
 
 
 def _job(pk: int, request: Request) -> dict[str, Any]:
-    return answers.job(answers.visible(Job.objects.all()).get(pk=pk), request, at=clock.now())
+    return answers.job(answers.visible(Job.objects.all()).get(pk=pk), request)
 
 
 def _priced(job: Job) -> dict[str, Any]:

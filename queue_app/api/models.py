@@ -12,7 +12,7 @@ from queue_app.api import queue_shapes, serializers
 from queue_app.api.authentication import HasScope, MayEditLimits, caller
 from queue_app.api.shapes import render
 from queue_app.api.views import View, call, page_of
-from queue_app.insight import board
+from queue_app.insight import board, waiting
 from queue_app.models import ModelConcurrencyLimit
 from queue_app.work import policy
 
@@ -47,6 +47,7 @@ class ModelDetail(View):
         if "paused" in change:
             change |= {"paused_reason": reason if change["paused"] else "", "paused_until": None}
         policy.change(limit, at=clock.now(), actor=caller(request), reason=reason, **change)
+        waiting.forget()
         return Response(_line(limit.pk))
 
 

@@ -17,6 +17,8 @@ from queue_app.api import errors, idempotency, reading, shapes
 from queue_app.api.errors import CONTENT_TYPE
 from queue_app.api.negotiation import OnlyJson
 from queue_app.api.schema import Problem
+from queue_app.insight import search
+from queue_app.models.job import JobQuerySet
 
 EVERYWHERE = (400, 401, 403, 405, 406, 413, 415, 429, 500, 503)  # statuses of problems that any call may answer with
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -169,6 +171,22 @@ class Pages(CursorPagination):
         if not position.isdecimal() or len(position) > 18:
             raise _no_cursor()
         return cursor
+
+
+class FoundPages(Pages):
+    """Pages of jobs that a search finds; ``rows`` are all jobs with what an answer needs of them."""
+
+    def __init__(self, words: str, rows: JobQuerySet) -> None:
+        super().__init__("-id")
+        self.words, self.rows = words, rows
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any] | None:
+        offset, rising, position = self.decode_cursor(request) or (0, False, None)
+        beyond = None if position is None else int(position)
+        most = offset + (self.get_page_size(request) or 0) + 1  # one more tells whether a page follows
+        found = search.first(queryset, self.words, most, beyond=beyond, rising=rising)
+        # by their ids alone: one that has moved on meanwhile would be missing, and the page would look like the last
+        return super().paginate_queryset(self.rows.filter(pk__in=found), request, view)
 
 
 def page_of(shape: type[shapes.Shape], name: str) -> Any:

@@ -4,12 +4,32 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Count, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count
 
 from queue_app.insight import forecast
-from queue_app.models import Batch, Job, LedgerEntry, LedgerTransaction, Reservation, State, Status
+from queue_app.models import Batch, Job, State, Status
 from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE
+from queue_app.statements import Statement
+
+_IS_OPEN = f"state IN ({', '.join(repr(str(state)) for state in OPEN_STATES)})"
+_MONEY = Statement(f"""
+    SELECT tickets.held, tickets.captured, tickets.released, refunds.refunded, usd.spent, usd.to_come
+      FROM (SELECT coalesce(sum(held.amount) FILTER (WHERE held.state = 'held'), 0)::bigint AS held,
+                   coalesce(sum(held.amount) FILTER (WHERE held.state = 'captured'), 0)::bigint AS captured,
+                   coalesce(sum(held.amount) FILTER (WHERE held.state = 'released'), 0)::bigint AS released
+              FROM queue_app_reservation held
+              JOIN queue_app_job job ON job.id = held.job_id
+             WHERE job.batch_id = %(batch)s::bigint) tickets
+     CROSS JOIN (SELECT coalesce(sum(entry.amount), 0)::bigint AS refunded
+                   FROM queue_app_job job
+                   JOIN queue_app_reservation held ON held.job_id = job.id
+                   JOIN queue_app_ledgertransaction given ON given.reservation_id = held.id AND given.kind = 'refund'
+                   JOIN queue_app_ledgerentry entry ON entry.transaction_id = given.id AND entry.side = 'available'
+                  WHERE job.batch_id = %(batch)s) refunds
+     CROSS JOIN (SELECT coalesce(sum(coalesce(usd_actual, usd_estimate)) FILTER (WHERE state = 'completed'), 0) AS spent,
+                        coalesce(sum(coalesce(usd_actual, usd_estimate)) FILTER (WHERE {_IS_OPEN}), 0) AS to_come
+                   FROM queue_app_job WHERE batch_id = %(batch)s) usd
+""")  # noqa: S608 - constants
 
 
 @dataclass(frozen=True)
@@ -45,22 +65,6 @@ def standing(batch: Batch, *, at: datetime) -> Standing:
 
 
 def money(batch: Batch) -> Money:
-    """What the batch cost so far and may still cost; three queries."""
-    usd = Coalesce("usd_actual", "usd_estimate")
-    dollars = Job.objects.filter(batch=batch).aggregate(
-        spent=Sum(usd, filter=Q(state=State.COMPLETED)), to_come=Sum(usd, filter=Q(state__in=OPEN_STATES))
-    )
-    held = dict(Reservation.objects.filter(job__batch=batch).values_list("state").annotate(Sum("amount")).order_by())
-    refunds = LedgerEntry.objects.filter(
-        transaction__kind=LedgerTransaction.Kind.REFUND,
-        transaction__reservation__job__batch=batch,
-        side=LedgerEntry.Side.AVAILABLE,
-    )
-    return Money(
-        reserved=held.get(Reservation.State.HELD, 0),
-        captured=held.get(Reservation.State.CAPTURED, 0),
-        released=held.get(Reservation.State.RELEASED, 0),
-        refunded=refunds.aggregate(sum=Sum("amount"))["sum"] or 0,
-        usd_spent=dollars["spent"] or Decimal(0),
-        usd_to_come=dollars["to_come"] or Decimal(0),
-    )
+    """What the batch cost so far and may still cost; one query."""
+    ((reserved, captured, released, refunded, spent, to_come),) = _MONEY.run(batch=batch.pk)
+    return Money(reserved, captured, released, refunded, usd_spent=spent, usd_to_come=to_come)

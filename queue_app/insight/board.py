@@ -11,7 +11,7 @@ from django.db.models import Count
 
 from queue_app.insight.shared import at_most_every
 from queue_app.models import GenerationModel, Job, QueueSettings, State, Status, User, WorkerProcess
-from queue_app.models.job import STATUS_OF_STATE
+from queue_app.models.job import STATUS_OF_STATE, JobQuerySet
 from queue_app.rules import limits
 from queue_app.work import room
 from queue_app.work.room import Floor
@@ -21,6 +21,20 @@ RECENT = timedelta(hours=24)
 ALIVE = timedelta(seconds=10)  # since a process's last heartbeat
 REMEMBERED = timedelta(minutes=10)  # silent processes stay in view that long
 FIRST = 100
+# what a job in short shows
+LINE = (
+    "state",
+    "kind",
+    "model",
+    "prompt",
+    "priority",
+    "progress",
+    "preview",
+    "owner__username",
+    "batch",
+    "queued_at",
+    "started_at",
+)
 
 # The heads of all lanes, merged: one probe of the waiting index per lane.
 _NEXT = """
@@ -31,6 +45,11 @@ _NEXT = """
          ORDER BY job.priority DESC, job.order_key, job.id LIMIT %(first)s
      ) head
      ORDER BY head.priority DESC, head.order_key, head.id LIMIT %(first)s
+"""
+
+# each lane counted by itself: nothing is sorted or hashed into groups
+_WAITING = """
+    SELECT key, (SELECT count(*) FROM queue_app_job WHERE state = 'queued' AND model_id = key) FROM queue_app_generationmodel
 """
 
 
@@ -78,8 +97,9 @@ class WorkerLine:
 
 @dataclass(frozen=True)
 class Board:
-    """What everybody sees alike: models, workers and free slots, with the queue's own pause and limit."""
+    """What everybody sees alike: models, workers and free slots, with the queue's own pause and limit; as of ``at``."""
 
+    at: datetime
     models: list[ModelLine]
     workers: list[WorkerLine]
     available: int
@@ -127,6 +147,7 @@ def look(*, at: datetime) -> Board:
     floor = room.load(at=at, policy=QueueSettings.objects.current())
     shut = floor.room.closed.get(limits.QUEUE)
     return Board(
+        at=at,
         models=_models(floor),
         workers=workers(at=at),
         available=_available(floor),
@@ -159,7 +180,7 @@ def workers(*, at: datetime) -> list[WorkerLine]:
 def processing(viewer: User, first: int = FIRST) -> list[Job]:
     """What is in flight, oldest first."""
     in_flight = Job.objects.of(viewer).with_status(Status.PROCESSING)
-    return list(in_flight.select_related("owner").order_by("started_at", "id")[:first])
+    return list(_in_short(in_flight).order_by("started_at", "id")[:first])
 
 
 def coming_next(viewer: User, first: int = FIRST) -> list[Job]:
@@ -168,8 +189,12 @@ def coming_next(viewer: User, first: int = FIRST) -> list[Job]:
     with connection.cursor() as cursor:
         cursor.execute(_NEXT.format(owner=owner), {"first": first, "owner": viewer.pk})
         ids = [pk for (pk,) in cursor.fetchall()]
-    found = Job.objects.select_related("owner").in_bulk(ids)
+    found = _in_short(Job.objects.all()).in_bulk(ids)
     return [found[pk] for pk in ids if pk in found]
+
+
+def _in_short(jobs: JobQuerySet) -> JobQuerySet:
+    return jobs.select_related("owner").only(*LINE)
 
 
 def _models(floor: Floor) -> list[ModelLine]:
@@ -180,8 +205,13 @@ def _models(floor: Floor) -> list[ModelLine]:
 
 def _waiting() -> dict[str, int]:
     """Queued jobs of each model, at most a second old: the one count here that grows with the queue."""
-    queued = Job.objects.filter(state=State.QUEUED).values_list("model").annotate(jobs=Count("*")).order_by()
-    return at_most_every(SHARED_FOR, "board:waiting", lambda: dict(queued))
+
+    def walk() -> dict[str, int]:
+        with connection.cursor() as cursor:
+            cursor.execute(_WAITING)
+            return dict(cursor.fetchall())
+
+    return at_most_every(SHARED_FOR, "board:waiting", walk)
 
 
 def _model(row: GenerationModel, floor: Floor, waiting: Mapping[str, int]) -> ModelLine:

@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.db import DatabaseError, InterfaceError, connection
 
 T = TypeVar("T")
-CHEAP = 0.02  # seconds; who asks may wait so long
+CHEAP = 0.004  # seconds; who asks may wait so long
 DEAR = 0.1  # seconds; what costs more is computed anew behind the back of who asks
 SERVED = 60.0  # seconds for which an old answer may serve meanwhile
 # one for each key that is being asked for. What is computed may ask for other answers: locks are nested as answers rest on each

@@ -1,9 +1,11 @@
 """Where a queued job stands, why it waits and how long: from the very rules that claim."""
 
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from typing import TypeVar
 
 from queue_app.insight import forecast
 from queue_app.insight.forecast import Estimate as Eta
@@ -16,6 +18,9 @@ from queue_app.work import room
 from queue_app.work.room import Floor
 
 __all__ = ["Eta", "Outlook", "eta", "outlook", "position", "positions", "waiting_on"]
+
+T = TypeVar("T")
+SHARED_FOR = 1.0  # seconds that those who ask often see the same limits
 
 
 @dataclass
@@ -72,16 +77,19 @@ class Outlook:
         return min((cap for key in lane if (cap := self.floor.room.caps.get(key)) is not None), default=0)
 
 
-def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None) -> Outlook:
+def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None, share: bool = False) -> Outlook:
     """
     Look at jobs with a fixed number of queries, however many they are; positions of a page come in one, as
     `positions` with ``far`` tells them.
+
+    :param share: the slots in use, and the limits that all jobs pass, may be as they stood a second ago; the limits and pauses of
+        a batch or user are always fresh.
     """
     listed = list(jobs)
     queued = [job for job in listed if job.state == State.QUEUED]
     floor = None
     if queued:
-        floor = room.load(at=at, policy=QueueSettings.objects.current())
+        floor = _shared_floor(at) if share else _fresh_floor(at)
         floor.learn({job.batch_id for job in queued}, {job.owner_id for job in queued})
     return Outlook(at=at, jobs=listed, positions=positions((job.pk for job in queued), far=far), floor=floor)
 
@@ -96,6 +104,32 @@ def eta(job: Job, at: datetime) -> Eta | None:
     return outlook([job], at=at).eta(job)
 
 
+def forget() -> None:
+    """A limit has been changed here: who looks next in this process looks anew. In others it shows within a second."""
+    global _kept
+    _kept = None
+
+
+def _fresh_floor(at: datetime) -> Floor:
+    return room.load(at=at, policy=QueueSettings.objects.current())
+
+
+def _shared_floor(at: datetime) -> Floor:
+    """One of one's own to learn more into, from what was read at most a second ago."""
+    global _kept
+    kept = _kept
+    if kept is None or time.monotonic() - kept[0] >= SHARED_FOR:
+        _kept = kept = (time.monotonic(), _fresh_floor(at))
+    _, floor = kept
+    own = replace(floor.room, caps=_of_all(floor.room.caps), closed=_of_all(floor.room.closed))
+    return replace(floor, at=at, room=own, _known=set())
+
+
+def _of_all(limited: dict[limits.Key, T]) -> dict[limits.Key, T]:
+    return {key: found for key, found in limited.items() if key[0] not in ("batch", "user")}
+
+
+_kept: tuple[float, Floor] | None = None
 _NAMES = {
     "queue": "the whole queue",
     "kind": "kind {}",

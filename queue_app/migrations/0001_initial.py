@@ -7,6 +7,7 @@ import django.contrib.postgres.indexes
 import django.contrib.postgres.search
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.functions.comparison
 import django.db.models.functions.text
 import django.db.models.expressions
 import django.utils.timezone
@@ -28,7 +29,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='AlertRule',
             fields=[
-                ('measure', models.CharField(choices=[('queue_depth', 'jobs waiting'), ('oldest_wait', 'seconds that the oldest job waits for its turn'), ('failure_rate', "percent of the last hour's ended jobs that failed"), ('unknown_jobs', 'jobs whose outcome is unknown'), ('worker_silent', "seconds since a worker's last heartbeat"), ('tickets_low', 'tickets left in a wallet that was spent from in the last 7 days'), ('paid_not_delivered', 'jobs of the last 24 h paid for and not delivered')], max_length=20, primary_key=True, serialize=False)),
+                ('measure', models.CharField(choices=[('queue_depth', 'jobs waiting'), ('oldest_wait', 'seconds that the oldest job waits for its turn'), ('failure_rate', "percent of the last hour's ended jobs that failed"), ('unknown_jobs', 'jobs whose outcome is unknown'), ('worker_silent', "seconds since a worker's last heartbeat"), ('tickets_low', 'tickets left in a wallet that was spent from in the last 7 days'), ('paid_not_delivered', 'jobs of the last 24 h paid for and not delivered'), ('old_snapshot', 'seconds that a transaction has kept the database from clearing up')], max_length=20, primary_key=True, serialize=False)),
                 ('active', models.BooleanField(default=True)),
                 ('opens_at', models.FloatField(help_text='It opens when the measure reaches this.')),
                 ('closes_at', models.FloatField(help_text='It closes when the measure is back at this; apart, so that it does not flutter.')),
@@ -664,6 +665,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
+            index=models.Index(models.F('model'), models.F('kind'), models.F('owner'), django.db.models.functions.comparison.Coalesce('batch', 0, output_field=models.BigIntegerField()), django.db.models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), models.F('order_key'), models.F('id'), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), name='job_group'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(models.F('model'), django.db.models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), django.db.models.expressions.CombinedExpression(models.F('order_key'), '>>', models.Value(12)), models.F('kind'), models.F('owner'), django.db.models.functions.comparison.Coalesce('batch', 0, output_field=models.BigIntegerField()), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), name='job_stretch'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
             index=models.Index(condition=models.Q(('state', 'queued')), fields=['model', '-priority', 'order_key', 'id'], include=('owner',), name='job_waiting'),
         ),
         migrations.AddIndex(
@@ -732,7 +741,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('prompt', config='simple'), name='job_prompt_words'),
+            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('prompt', config='simple'), models.Func(django.db.models.expressions.CombinedExpression(models.F('id'), '/', models.Value(4096)), template='ARRAY[%(expressions)s]'), gin_pending_list_limit=64, name='job_prompt_words'),
         ),
         migrations.AddConstraint(
             model_name='job',

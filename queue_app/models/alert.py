@@ -21,6 +21,7 @@ class AlertRule(models.Model):
         WORKER_SILENT = "worker_silent", "seconds since a worker's last heartbeat"
         TICKETS_LOW = "tickets_low", "tickets left in a wallet that was spent from in the last 7 days"
         PAID_NOT_DELIVERED = "paid_not_delivered", "jobs of the last 24 h paid for and not delivered"
+        OLD_SNAPSHOT = "old_snapshot", "seconds that a transaction has kept the database from clearing up"
 
     measure = models.CharField(max_length=20, choices=Measure.choices, primary_key=True)
     active = models.BooleanField(default=True)

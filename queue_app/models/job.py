@@ -7,14 +7,15 @@ from typing import Any, Self
 from django.contrib.postgres.indexes import BrinIndex, GinIndex, HashIndex
 from django.contrib.postgres.search import SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import connection, models
-from django.db.models import F, Q
-from django.db.models.functions import MD5
+from django.db import models
+from django.db.models import F, Func, Q
+from django.db.models.functions import MD5, Coalesce
 
 from queue_app.models.account import User
 from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
 from queue_app.rules import numbers
 from queue_app.rules.words import one_line
+from queue_app.statements import Statement
 
 
 class State(models.TextChoices):
@@ -54,10 +55,12 @@ STATES_OF_STATUS: dict[str, tuple[State, ...]] = {
 }
 STATUS_OF_STATE = {state: Status(status) for status, states in STATES_OF_STATUS.items() for state in states}
 
-FOUND_MOST = 10_000  # by a search's look-up in the index
+WORDS = SearchVector("prompt", config="simple")  # built-in full text, no stemming
+BLOCK = 4_096  # neighbouring ids: so many jobs a search for frequent words looks at in one go
+STRETCH = 12  # bits of an order key: a stretch of a lane is 4,096 of them
 
 # Every limit counts these rows and no others: jobs that occupy a provider now, and attempts abandoned while theirs may.
-_SLOTS_IN_USE = """
+SLOTS_IN_USE = """
     SELECT job.model_id, job.kind_id, attempt.account_id, job.batch_id, job.owner_id, count(*)
       FROM queue_app_job job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
@@ -67,9 +70,10 @@ _SLOTS_IN_USE = """
     SELECT job.model_id, job.kind_id, attempt.account_id, job.batch_id, job.owner_id, count(*)
       FROM queue_app_attempt attempt
       JOIN queue_app_job job ON job.id = attempt.job_id
-     WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s
+     WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s::timestamptz
      GROUP BY 1, 2, 3, 4, 5
 """
+_SLOTS = Statement(SLOTS_IN_USE)
 SlotRow = tuple[str, str, str, int | None, int, int]
 
 
@@ -141,17 +145,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         )
 
     def search(self, words: str) -> Self:
-        """
-        Jobs whose prompt holds all these words (built-in full text, no stemming), or whose number this is.
-
-        Asks the index first, in a statement of its own: the planner cannot know how rare a word is, and for a rare one it would
-        walk the list newest first, reading every prompt. What a common one finds is found soonest by that walk.
-        """
+        """Jobs whose prompt holds all these words, or whose number this is: all of them; `insight.search` gives the first."""
         number = numbers.of_row(words)
         asked = (Q(pk=number) if number else Q()) | Q(_words=words)
-        vector = SearchVector("prompt", config="simple")
-        found = list(Job.objects.annotate(_words=vector).filter(asked).order_by().values_list("pk", flat=True)[: FOUND_MOST + 1])
-        return self.filter(pk__in=found) if len(found) <= FOUND_MOST else self.annotate(_words=vector).filter(asked)
+        return self.alias(_words=WORDS).filter(asked)
 
     def lock(self, *, skip_locked: bool = False) -> Self:
         """Lock the rows, ids ascending: the lock order of `invariants`; those that others have locked can be left out."""
@@ -171,10 +168,7 @@ def slots_in_use(at: datetime) -> list[SlotRow]:
 
     Under the claim lock this must be a statement of its own, after the lock's: a statement's snapshot is older than its wait.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_SLOTS_IN_USE, {"at": at})
-        rows: list[SlotRow] = cursor.fetchall()
-    return rows
+    return _SLOTS.run(at=at)
 
 
 class Job(models.Model):
@@ -263,6 +257,29 @@ class Job(models.Model):
                 name="job_lane",
                 condition=Q(state="queued", held=False, not_before=None),
             ),
+            # the lane by what counts under the same limits, for a claim that finds its head blocked: who has which head,
+            models.Index(
+                F("model"),
+                F("kind"),
+                F("owner"),
+                Coalesce("batch", 0, output_field=models.BigIntegerField()),
+                F("priority") * -1,
+                F("order_key"),
+                F("id"),
+                name="job_group",
+                condition=Q(state="queued", held=False, not_before=None),
+            ),
+            # and who is in which stretch of it; equal entries are kept as one
+            models.Index(
+                F("model"),
+                F("priority") * -1,
+                F("order_key").bitrightshift(STRETCH),
+                F("kind"),
+                F("owner"),
+                Coalesce("batch", 0, output_field=models.BigIntegerField()),
+                name="job_stretch",
+                condition=Q(state="queued", held=False, not_before=None),
+            ),
             # positions and counts of what waits, held or not, and of one owner's
             models.Index(
                 fields=["model", "-priority", "order_key", "id"],
@@ -305,7 +322,13 @@ class Job(models.Model):
                 condition=Q(started_at__isnull=False),
             ),
             BrinIndex(fields=["queued_at"], autosummarize=True, name="job_age"),  # rows lie nearly in this order
-            GinIndex(SearchVector("prompt", config="simple"), name="job_prompt_words"),
+            # a search's words, and where it looks for them; what is not sorted in yet is read by each look, so it is kept short
+            GinIndex(
+                WORDS,
+                Func(F("id") / BLOCK, template="ARRAY[%(expressions)s]"),
+                gin_pending_list_limit=64,
+                name="job_prompt_words",
+            ),
         ]
 
     def __str__(self) -> str:

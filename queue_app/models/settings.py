@@ -2,13 +2,10 @@
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 
 from queue_app.rules import peak
-
-_CLAIM_LOCK = "SELECT * FROM queue_app_queuesettings WHERE id = 1 FOR UPDATE"
-_CLAIM_LOCK_IN_HASTE = f"SET LOCAL lock_timeout = %s; {_CLAIM_LOCK}"  # one message to the server
 
 
 def check_hours(value: str) -> None:
@@ -29,9 +26,12 @@ class QueueSettingsQuerySet(models.QuerySet["QueueSettings"]):
 
         ``within_seconds``: from here on no statement of the transaction waits longer for any lock.
         """
-        if within_seconds is None:
-            return next(iter(self.raw(_CLAIM_LOCK)))
-        return next(iter(self.raw(_CLAIM_LOCK_IN_HASTE, [f"{within_seconds * 1000:.0f}ms"])))
+        names = [str(field.column) for field in QueueSettings._meta.concrete_fields]
+        haste = "" if within_seconds is None else f"SET LOCAL lock_timeout = {within_seconds * 1000:.0f};"  # milliseconds
+        with connection.cursor() as cursor:
+            # one message to the server
+            cursor.execute(f"{haste} SELECT {', '.join(names)} FROM queue_app_queuesettings WHERE id = 1 FOR UPDATE")  # noqa: S608
+            return QueueSettings.from_db(connection.alias, names, cursor.fetchone())
 
 
 class QueueSettings(models.Model):

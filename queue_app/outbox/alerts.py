@@ -24,6 +24,8 @@ TO_DO = {
     AlertRule.Measure.WORKER_SILENT: "Look at that machine. Others take over what it was at; start a new worker if it is gone.",
     AlertRule.Measure.TICKETS_LOW: "Grant tickets, or tell them: without tickets nothing more of theirs is taken.",
     AlertRule.Measure.PAID_NOT_DELIVERED: "The provider may still have the file. Look at each before it is deleted there.",
+    AlertRule.Measure.OLD_SNAPSHOT: "Queries slow down until this transaction ends. If it was left idle, end it: "
+    "SELECT pg_terminate_backend(session number).",
 }
 
 

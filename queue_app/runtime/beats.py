@@ -12,16 +12,24 @@ import time
 from functools import cache
 from typing import Any
 
+from django.db import Error
 from django_q.conf import Conf
 from django_q.signals import post_execute, post_execute_in_worker, post_spawn, pre_execute
 
+from queue_app import statements
 from queue_app.models import WorkerProcess
 from queue_app.runtime import canary, kernel
 from queue_app.runtime.lifeline import LINE, Beat
+from queue_app.runtime.queues import Queue
 
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 2
+GIVES_WAY = {
+    Queue.STORE.cluster,
+    Queue.DELIVER.cluster,
+}  # to who frees a slot and fills it again: what these store is made already
+NICENESS = 5
 ORPHAN_SECONDS = 25  # calls in flight may end; then an orphaned cluster ends itself
 
 
@@ -69,6 +77,12 @@ def _name_of(pid: int) -> str:
 
 
 def _spawned(**_: Any) -> None:
+    try:
+        statements.keep_all()
+    except Error as error:
+        log.warning("the statements of the hot path are not kept beforehand: %s", str(error).strip())
+    if Conf.CLUSTER_NAME in GIVES_WAY:
+        os.nice(NICENESS)
     threading.Thread(target=_worker.beat, name="beats", daemon=True).start()
 
 

@@ -8,6 +8,7 @@ A task is a wake-up, never truth: what is lost here is found by the dispatcher.
 import logging
 import select
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg2
@@ -18,25 +19,34 @@ from django_q.models import OrmQ
 
 from queue_app.runtime.canary import CanarySource, Delivery
 from queue_app.runtime.lifeline import LINE
+from queue_app.statements import LAZILY
 
 log = logging.getLogger(__name__)
 
 # A task is a wake-up: what a crash of the server loses of the last half second is found by the dispatcher, and what it brings
 # back is void. So nobody waits for the disk; but a caller's own transaction is the caller's to wait for.
-_LAZILY = "FROM set_config('synchronous_commit', 'off', true)"
+# Its NOTIFY may come with it then: one in a transaction that waits for the disk would make all commits of the database queue up.
+_LAZILY = f"FROM {LAZILY}, pg_notify(%s, '')"
 _PUT = "INSERT INTO django_q_ormq (key, payload, lock) SELECT %s, %s, clock_timestamp() {} RETURNING id"
 # now(), not clock_timestamp(): the index is of no use to a condition that could change from row to row. The CTE is computed
 # once; as a plain subquery the planner may run it again and take more rows than asked for.
-_TAKE = """
+_TAKE = f"""
     WITH first AS (
-        SELECT id FROM django_q_ormq WHERE key = %s AND lock <= now() ORDER BY lock, id LIMIT %s FOR UPDATE SKIP LOCKED
+        SELECT id, lock FROM django_q_ormq
+         WHERE key = %s AND lock >= %s AND lock <= now() ORDER BY lock, id LIMIT %s FOR UPDATE SKIP LOCKED
     )
     UPDATE django_q_ormq task SET lock = now() + %s * interval '1 second'
-      FROM first, set_config('synchronous_commit', 'off', true)
+      FROM first, {LAZILY}
      WHERE task.id = first.id
-    RETURNING task.id, task.payload
-"""
-_DROP = "DELETE FROM django_q_ormq USING set_config('synchronous_commit', 'off', true) WHERE id = %s"
+    RETURNING task.id, task.payload, first.lock
+"""  # noqa: S608 - no value in it
+_DROP = f"DELETE FROM django_q_ormq USING {LAZILY} WHERE id = %s"  # noqa: S608
+
+# While somebody's old snapshot keeps what was taken long ago in the index, a look from the very beginning passes all of it. So it
+# is made once a second; the others begin a little before the last task that was taken: what comes in has a later time.
+WHOLE_LOOK_SECONDS = 1.0
+LATE = timedelta(seconds=5)  # that a task may be seen after its time, behind a slow commit
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
@@ -44,12 +54,16 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
 
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key)
-        self._ears: Any = None
-        self._canaries = CanarySource(self.list_key)
+        self._begin()
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
-        self._ears, self._canaries = None, CanarySource(self.list_key)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._ears: Any = None
+        self._canaries = CanarySource(self.list_key)
+        self._since, self._looked_whole_at = BEGINNING, float("-inf")
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> Any:  # noqa: ARG004 - django-q2's signature
@@ -62,11 +76,12 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
     def enqueue(self, task: str) -> int:
         """Put a task at the end. Inside a transaction the task and its wake-up leave with the commit."""
         database = connections[Conf.ORM]
+        waits = database.in_atomic_block
         with database.cursor() as cursor:
-            cursor.execute(_PUT.format("" if database.in_atomic_block else _LAZILY), [self.list_key, task])
+            cursor.execute(_PUT.format("" if waits else _LAZILY), [self.list_key, task, *([] if waits else [self._channel])])
             number = int(cursor.fetchone()[0])
-        # a statement of its own: a NOTIFY in a writing transaction makes all commits of the database queue up
-        transaction.on_commit(self._notify, using=Conf.ORM, robust=True)
+        if waits:
+            transaction.on_commit(self._notify, using=Conf.ORM, robust=True)
         return number
 
     def dequeue(self) -> Delivery:
@@ -77,12 +92,10 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
         if due := self._canaries.next():
             return due
         try:
-            with connections[Conf.ORM].cursor() as cursor:
-                cursor.execute(_TAKE, [self.list_key, Conf.BULK, Conf.RETRY])
-                taken: Delivery = sorted(cursor.fetchall())
-            if not taken:
-                self._wait()
-            return taken
+            if taken := self._taken():
+                return taken
+            self._wait()
+            return []
         except (DatabaseError, InterfaceError, psycopg2.Error) as error:
             log.warning("queue %s: the database is gone, looking again soon: %s", self.list_key, str(error).strip())
             self._forget_connections()
@@ -97,6 +110,17 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
         except (DatabaseError, InterfaceError) as error:
             log.warning("queue %s: task %s could not be acknowledged: %s", self.list_key, task_id, str(error).strip())
             connections[Conf.ORM].close()
+
+    def _taken(self) -> Delivery:
+        is_whole = time.monotonic() - self._looked_whole_at >= WHOLE_LOOK_SECONDS
+        with connections[Conf.ORM].cursor() as cursor:
+            cursor.execute(_TAKE, [self.list_key, BEGINNING if is_whole else self._since, Conf.BULK, Conf.RETRY])
+            taken = sorted(cursor.fetchall())
+        if is_whole:
+            self._looked_whole_at = time.monotonic()
+        if taken:
+            self._since = max(lock for _, _, lock in taken) - LATE
+        return [(number, task) for number, task, _ in taken]
 
     @property
     def _channel(self) -> str:

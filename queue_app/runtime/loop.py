@@ -26,7 +26,7 @@ from queue_app.work import alerts, bulk, dispatch, recovery, retention
 
 log = logging.getLogger(__name__)
 
-LONGEST_SLEEP_SECONDS = 1.0
+LONGEST_SLEEP_SECONDS = wake.SLEEP_SECONDS
 REST = 3  # times what a round took, before the next; what is told meanwhile is answered by one round
 LONGEST_REST_SECONDS = 0.2
 FRUITLESS_SLEEP_SECONDS = 0.25  # after a round that found nothing although something is due: somebody else is at it
@@ -79,7 +79,7 @@ class Dispatcher:
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
-                with closing(Ears(wake.CHANNEL)) as ears:
+                with closing(Ears(wake.DISPATCHER)) as ears:
                     self._lead_or_stand_by(ears)
             except Exception as error:
                 if database.is_gone(error):

@@ -16,6 +16,8 @@ from typing import Any
 from django_q import cluster, queues
 from django_q.management.commands import qcluster
 
+from queue_app.runtime import tasks  # noqa: F401 - imported before there are workers, once for all of them
+
 _LOOK_AGAIN_SECONDS = 0.001
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Literal, cast
 
 Codec = Literal["vp9", "h264"]
@@ -21,17 +22,23 @@ class Config:
     """
     Everything the studio can be told.
 
-    ``seconds_per_job``: the least time from accept to end. ``max_running``: 0 means no cap. ``fault_seed``: None means no random
-    faults. ``scripted_faults``: tests may queue faults by name.
+    ``seconds_per_job``: the least time from accept to end; ``seconds_apart``: by how much a job's own may lie above or below it.
+    ``max_running``: 0 means no cap. ``fault_seed``: None means no random faults. ``scripted_faults``: tests may queue faults by
+    name.
     """
 
     home: Path
     seconds_per_job: float = 3.0
+    seconds_apart: float = 0.0
     parallel_renders: int = 2
     max_running: int = 0
     codec: Codec = "vp9"
     fault_seed: int | str | None = None
     scripted_faults: bool = False
+
+    def least_seconds(self, seed: int) -> float:
+        """How long a job of this seed takes at least; the same seed takes equally long in every studio that is told the same."""
+        return max(0.0, self.seconds_per_job + self.seconds_apart * Random(seed).uniform(-1, 1))
 
 
 def read(environ: Mapping[str, str], *, fault_seed: int | str | None = None) -> Config:
@@ -47,6 +54,7 @@ def read(environ: Mapping[str, str], *, fault_seed: int | str | None = None) -> 
     return Config(
         home=(Path(var).expanduser() if var else CHECKOUT / "var") / "studio",
         seconds_per_job=_number(environ, "STUDIO_SECONDS_PER_JOB", default=3.0, least=0, most=3600),
+        seconds_apart=_number(environ, "STUDIO_SECONDS_APART", default=0.0, least=0, most=3600),
         parallel_renders=_whole(environ, "STUDIO_PARALLEL_RENDERS", default=2, least=1, most=64),
         max_running=_whole(environ, "STUDIO_MAX_RUNNING", default=0, least=0, most=1_000_000),
         codec=cast(Codec, codec),

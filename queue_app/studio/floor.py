@@ -218,7 +218,7 @@ class Floor:
             self._end(job, failure)
 
     def _end(self, job: Job, failure: Failure | None) -> None:
-        ends_at = max(time.time(), job.accepted_at + self.config.seconds_per_job)
+        ends_at = max(time.time(), job.accepted_at + self.config.least_seconds(job.recipe.seed))
         self._shelf.write(replace(job, ends_at=ends_at, failure=failure))
         with self._lock:
             job.failure, job.ends_at = failure, ends_at

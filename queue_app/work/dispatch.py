@@ -1,16 +1,20 @@
 """
 Claiming: which queued jobs may be bought now.
 
-One lock, then one count, in two statements (a statement's snapshot is older than its wait for a lock); then one index probe for
-each lane that is open, merged in dispatch order. A head that is blocked by its own batch, user or kind never hides what is
-behind it: its lane pages on.
+One lock, then one count, in two statements (a statement's snapshot is older than its wait for a lock); then the heads of each
+lane that is open, merged in dispatch order. A head that is blocked by its own batch, user or kind never hides what is behind it,
+and nobody walks along what is blocked: a page of a lane of which nothing may go is not followed by the next one. The lane is
+split into its groups, jobs that count under the same limits, each with a head of its own; where it has too many of them, it is
+read on from the first stretch of places in which there is a job that may go.
 """
 
 import heapq
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db import OperationalError, connection, transaction
@@ -18,43 +22,124 @@ from django.db import OperationalError, connection, transaction
 from queue_app import database, lifecycle
 from queue_app.lifecycle import Lease, Pick
 from queue_app.models import Job, ModelRoute, QueueSettings, State
+from queue_app.models.job import STRETCH
 from queue_app.rules import limits
+from queue_app.statements import LAZILY, Statement
 from queue_app.work import room
 from queue_app.work.room import Floor
 
 PAGE = 20  # candidates read from a lane at a time
+GROUPS = 16  # of a lane that are told apart
 LOCK_SECONDS = 1.0  # that a claim waits for a lock; claims themselves hold theirs for milliseconds
 
-# `seek` pages on from the last head seen; the exclusions are answered from the index alone
-_HEADS = """
+_HEAD = "job.priority * -1 AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id"
+_PLACE = "job.priority * -1, job.order_key, job.id"  # in the lane
+_GROUP = "job.kind_id, job.owner_id, coalesce(job.batch_id, 0)"
+_OF_GROUPS = {"kind", "user", "batch"}  # the limits that tell groups of a lane apart
+_LANE = """
+          FROM queue_app_job job
+         WHERE job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
+           AND (job.deadline IS NULL OR job.deadline > %(at)s::timestamptz)"""
+# the group after a known one, past all groups of a kind or a user who is full
+_NEXT_GROUP = """(
+            found.kind_id,
+            CASE WHEN found.kind_id = ANY(%(kinds)s::text[]) THEN 9223372036854775807 ELSE found.owner_id END,
+            CASE WHEN found.owner_id = ANY(%(users)s::bigint[]) THEN 9223372036854775807 ELSE coalesce(found.batch_id, 0) END
+        )"""
+
+# a page of each lane, from its beginning or (`seek`) from a place on
+_HEADS = f"""
     SELECT head.* FROM unnest(%(models)s::text[]) AS lane (model_id)
      CROSS JOIN LATERAL (
-        SELECT job.priority * -1 AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id
-          FROM queue_app_job job
-         WHERE job.model_id = lane.model_id AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
-           AND job.kind_id <> ALL(%(kinds)s) AND job.owner_id <> ALL(%(users)s)
-           AND (job.batch_id IS NULL OR job.batch_id <> ALL(%(batches)s))
-           AND (job.deadline IS NULL OR job.deadline > %(at)s) {seek}
-         ORDER BY job.priority * -1, job.order_key, job.id
-         LIMIT %(page)s
+        SELECT {_HEAD} {_LANE} AND job.model_id = lane.model_id {{seek}}
+         ORDER BY {_PLACE} LIMIT {PAGE}
      ) head
-"""
-_SEEK = "AND (job.priority * -1, job.order_key, job.id) > (%(rank)s, %(order_key)s, %(id)s)"
+"""  # noqa: S608 - no value in it
+_SEEK = f"AND ({_PLACE}) > (%(rank)s::int, %(order_key)s::bigint, %(id)s::bigint)"
+_FIRST_HEADS, _NEXT_HEADS = (Statement(_HEADS.format(seek=seek)) for seek in ("", _SEEK))
 
-_LOCK = """
-    SELECT job.*, reservation.id AS held_by
+# the head of each group of each lane, by one probe for each
+_GROUPS = Statement(f"""
+    WITH RECURSIVE found AS (
+        SELECT head.*, 1 AS number FROM unnest(%(models)s::text[]) AS lane (model_id)
+         CROSS JOIN LATERAL (
+            SELECT {_HEAD} {_LANE} AND job.model_id = lane.model_id
+             ORDER BY {_GROUP}, {_PLACE} LIMIT 1
+         ) head
+         UNION ALL
+        SELECT head.*, found.number + 1 FROM found
+         CROSS JOIN LATERAL (
+            SELECT {_HEAD} {_LANE} AND job.model_id = found.model_id AND ({_GROUP}) > {_NEXT_GROUP}
+             ORDER BY {_GROUP}, {_PLACE} LIMIT 1
+         ) head
+         WHERE found.number < {GROUPS}
+    )
+    SELECT rank, order_key, id, model_id, kind_id, batch_id, owner_id FROM found
+""")  # noqa: S608 - no value in it
+
+# the next page of a group; the lane's next group may begin on it
+_OF_GROUP = Statement(f"""
+    SELECT {_HEAD} {_LANE} AND job.model_id = %(model)s::text
+       AND ({_GROUP}, {_PLACE}) > (%(kind)s::text, %(owner)s::bigint, %(batch)s::bigint,
+                                   %(rank)s::int, %(order_key)s::bigint, %(id)s::bigint)
+     ORDER BY {_GROUP}, {_PLACE} LIMIT {PAGE}
+""")
+
+# of each lane the next stretch in which there is a job that may go, and a page of them: one probe for each stretch before it,
+# and one for each that is full in them
+_PLACE_OF_STRETCH = f"job.priority * -1, job.order_key >> {STRETCH}"
+_MAY_GO = """
+           found.kind_id <> ALL(%(kinds)s::text[]) AND found.owner_id <> ALL(%(users)s::bigint[])
+       AND coalesce(found.batch_id, 0) <> ALL(%(batches)s::bigint[])"""
+_OF_STRETCH = Statement(f"""
+    WITH RECURSIVE found AS (
+        SELECT head.* FROM unnest(%(models)s::text[]) AS lane (model_id)
+         CROSS JOIN LATERAL (
+            SELECT {_HEAD} {_LANE} AND job.model_id = lane.model_id
+               AND ({_PLACE_OF_STRETCH}) >= (%(from_rank)s::int, %(stretch)s::bigint)
+             ORDER BY {_PLACE_OF_STRETCH}, {_GROUP} LIMIT 1
+         ) head
+         UNION ALL
+        SELECT head.* FROM found
+         CROSS JOIN LATERAL (
+            SELECT {_HEAD} {_LANE} AND job.model_id = found.model_id
+               AND ({_PLACE_OF_STRETCH}, {_GROUP}) > (found.rank, found.order_key >> {STRETCH}, {_NEXT_GROUP[1:]}
+             ORDER BY {_PLACE_OF_STRETCH}, {_GROUP} LIMIT 1
+         ) head
+         WHERE NOT ({_MAY_GO})
+    )
+    SELECT found.model_id, found.rank, found.order_key >> {STRETCH}, head.rank, head.order_key, head.id, head.model_id,
+           head.kind_id, head.batch_id, head.owner_id
+      FROM found
+      LEFT JOIN LATERAL (
+        SELECT {_HEAD} {_LANE} AND job.model_id = found.model_id
+           AND ({_PLACE}) > (%(rank)s::int, %(order_key)s::bigint, %(id)s::bigint)
+           AND job.priority * -1 = found.rank
+           AND job.order_key >= greatest(found.order_key >> {STRETCH} << {STRETCH},
+                                         CASE WHEN found.rank = %(rank)s::int THEN %(order_key)s::bigint END)
+           AND job.order_key < (found.order_key >> {STRETCH}) + 1 << {STRETCH}
+           AND {_MAY_GO.replace("found.", "job.")}
+         ORDER BY {_PLACE} LIMIT {PAGE}
+      ) head ON true
+     WHERE {_MAY_GO}
+""")  # noqa: S608 - no value in it
+
+# a claim of which nothing is left is made anew: what is bought because of it is written down after it, and waits for the disk
+_LOCK = Statement(f"""
+    SELECT job.id, job.state, job.event_seq, job.attempt_number, job.fence, reservation.id, {LAZILY}
       FROM queue_app_job job
       JOIN queue_app_reservation reservation ON reservation.job_id = job.id AND reservation.state = 'held'
-     WHERE job.id = ANY(%(ids)s) AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
+     WHERE job.id = ANY(%(ids)s::bigint[]) AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
      ORDER BY job.id FOR UPDATE OF job SKIP LOCKED
-"""
+""")  # noqa: S608 - no value in it
+_TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence"]  # what a claim needs of a job, in the order of its model
 
 # asked every second by a dispatcher that has nothing to do: one statement, and only small or partial indexes
-_DUE = """
+_DUE = Statement("""
     SELECT least(
         (SELECT min(not_before) FROM queue_app_job WHERE state = 'queued' AND not_before IS NOT NULL),
         (SELECT min(deadline) FROM queue_app_job WHERE state = 'queued' AND deadline IS NOT NULL),
-        (SELECT min(cooldown_until) FROM queue_app_provideraccount WHERE cooldown_until > %(at)s),
+        (SELECT min(cooldown_until) FROM queue_app_provideraccount WHERE cooldown_until > %(at)s::timestamptz),
         (SELECT min(paused_until) FROM queue_app_provideraccount WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_modelconcurrencylimit WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s)
@@ -64,7 +149,7 @@ _DUE = """
         (SELECT min(due_at) FROM queue_app_outboxmessage WHERE delivered_at IS NULL AND given_up_at IS NULL),
         (SELECT min(greatest(starts_at, lease_until)) FROM queue_app_bulkaction WHERE phase IN ('waiting', 'running'))
     )
-"""
+""")
 
 
 class Due(NamedTuple):
@@ -88,6 +173,25 @@ class Head(NamedTuple):
     kind: str
     batch: int | None
     owner: int
+
+    @property
+    def group(self) -> tuple[str, str, int | None, int]:
+        """Jobs of the same count under the same limits."""
+        return self[3:]
+
+
+_START = Head(1 - 2**31, 1 - 2**63, 0, "", "", None, 0)  # before all places
+
+
+_FIRST = _START.order_key >> STRETCH
+
+
+class _Stretch(NamedTuple):
+    """A stretch of a lane, and a page of the jobs in it that may go."""
+
+    rank: int
+    number: int
+    page: list[Head]
 
 
 class ClaimsLocked(Exception):
@@ -113,8 +217,9 @@ def _claim(at: datetime) -> list[Lease]:
     policy = QueueSettings.objects.lock_claims(within_seconds=LOCK_SECONDS)
     busy: set[int] = set()  # locked by somebody else, a cancel perhaps
     while True:
-        floor = room.load(at=at, policy=policy)  # a new statement: it sees what the lock waited for
-        choices = _choose(floor, busy)
+        # a new statement: it sees what the lock waited for
+        floor = room.load(at=at, policy=policy, first=room.ROUTES_AT_FIRST)
+        choices = _Lanes(floor, busy).choose()
         jobs = _locked({choice.head.id for choice in choices})
         if len(jobs) == len(choices):
             return lifecycle.claim([Pick(*jobs[one.head.id], one.route, one.counts) for one in choices], at=at) if jobs else []
@@ -130,9 +235,7 @@ def wake_due(*, at: datetime) -> int:
 
 def next_due(*, at: datetime) -> Due:
     """What will be due untold: delays, deadlines, ends of pauses and cool-downs; checks, leases, messages, bulk actions."""
-    with connection.cursor() as cursor:
-        cursor.execute(_DUE, {"at": at})
-        return Due(*cursor.fetchone())
+    return Due(*_DUE.run(at=at)[0])
 
 
 @dataclass(frozen=True)
@@ -144,67 +247,146 @@ class _Choice:
 
 def _locked(ids: set[int]) -> dict[int, tuple[Job, int]]:
     """Lock what is still to be claimed and nobody else has locked; gives each with the number of its held reservation."""
-    return {job.pk: (job, job.held_by) for job in Job.objects.raw(_LOCK, {"ids": list(ids)})} if ids else {}  # type: ignore[attr-defined]
+    rows = _LOCK.run(ids=list(ids)) if ids else []
+    return {pk: (Job.from_db(connection.alias, _TO_CLAIM, (pk, *known)), held_by) for pk, *known, held_by, _ in rows}
 
 
-def _choose(floor: Floor, busy: set[int]) -> list[_Choice]:
-    """Walk the open lanes in dispatch order and take what passes every limit."""
-    full: dict[str, set[str]] = defaultdict(set)
-    choices: list[_Choice] = []
-    if not floor.room.is_open(limits.QUEUE) or not floor.open_models:
+class _Lanes:
+    """
+    The open lanes, read as far as need be. Within one claim limits only fill up: what was blocked once stays so, and is left out.
+    """
+
+    def __init__(self, floor: Floor, busy: set[int]) -> None:
+        self.floor = floor
+        self.passed = set(busy)  # jobs that are not to be looked at, or not any more
+        self._taken: Counter[str] = Counter()  # by model
+        self._ahead: list[Head] = []  # all that were read
+
+    def choose(self) -> list[_Choice]:
+        """Walk the open lanes in dispatch order and take what passes every limit."""
+        choices: list[_Choice] = []
+        if not self.floor.room.is_open(limits.QUEUE) or not self.floor.open_models:
+            return choices
+        for head in self._in_dispatch_order():
+            if head.id in self.passed:
+                continue
+            self._learn(head)
+            if route := self._route_for(head):
+                choices.append(_Choice(head, route, self.floor.room.take(_keys_of(head, route))))
+                self.passed.add(head.id)
+                self._taken[head.model] += 1
+                if not self.floor.room.is_open(limits.QUEUE):
+                    break
         return choices
-    for head in _in_dispatch_order(floor, full):
-        if not floor.room.is_open(limits.QUEUE):
-            break
-        if head.id in busy:
-            continue
-        route = floor.route_for(head.model)
-        if route is None:
-            full["model"].add(head.model)
-            continue
-        keys = limits.keys_of(model=head.model, account=route.account_id, kind=head.kind, batch=head.batch, owner=head.owner)
-        blockers = floor.room.blockers(keys)
-        if blockers:
-            for blocker in blockers:
-                full[blocker.limit].add(blocker.key)
-        else:
-            choices.append(_Choice(head, route, floor.room.take(keys)))
-    return choices
+
+    def _route_for(self, head: Head) -> ModelRoute | None:
+        """Where a job of this group can be bought now; nowhere, if any limit blocks it."""
+        route = self.floor.route_for(head.model)
+        return route if route and self.floor.room.is_open(*_keys_of(head, route)) else None
+
+    def _in_dispatch_order(self) -> Iterator[Head]:
+        pages: dict[str, list[Head]] = defaultdict(list)
+        for head in self._heads(_FIRST_HEADS.run(at=self.floor.at, models=self.floor.open_models)):
+            pages[head.model].append(head)
+        stuck = [model for model, page in pages.items() if len(page) == PAGE and not self._any_may_go(page)]
+        rest = self._split(stuck)
+        return heapq.merge(*(rest.get(model) or self._lane(model, page) for model, page in pages.items()))
+
+    def _lane(self, model: str, page: list[Head]) -> Iterator[Head]:
+        """A lane page by page, as long as something of a page may go; then the rest of it."""
+        while True:
+            before = self._taken[model]
+            for head in page:
+                yield head
+                if not self.floor.route_for(model):
+                    return
+            if len(page) < PAGE:
+                return
+            if self._taken[model] == before:
+                break
+            page = self._heads(_NEXT_HEADS.run(at=self.floor.at, models=[model], **_place_of(page[-1])))
+        yield from self._split([model])[model]
+
+    def _split(self, models: list[str]) -> dict[str, Iterator[Head]]:
+        """Lanes as their groups, those that are full left out; or by stretches."""
+        if not models:
+            return {}
+        full = self._full()
+        found = _GROUPS.run(at=self.floor.at, models=models, kinds=full["kind"], users=full["user"])
+        heads: dict[str, list[Head]] = {model: [] for model in models}
+        for head in self._heads(found):
+            heads[head.model].append(head)
+        in_groups = [model for model, some in heads.items() if len(some) < GROUPS]
+        by_stretch = self._next_stretch([model for model in models if model not in in_groups], _START.rank, _FIRST, _START)
+        lanes = {model: self._stretches(model, found) for model, found in by_stretch.items()}
+        for model in in_groups:
+            lanes[model] = heapq.merge(*(self._group(head) for head in heads[model] if self._route_for(head)))
+        return lanes
+
+    def _group(self, head: Head) -> Iterator[Head]:
+        page = [head]
+        while page:
+            for last in page:
+                yield last
+                if not self._route_for(last):  # nor for those behind it
+                    return
+            at_it = {"kind": last.kind, "owner": last.owner, "batch": last.batch or 0}
+            read = self._heads(_OF_GROUP.run(at=self.floor.at, model=last.model, **at_it, **_place_of(last)))
+            page = [one for one in read if one.group == head.group]
+
+    def _stretches(self, model: str, found: "_Stretch | None") -> Iterator[Head]:
+        last = _START
+        while found:
+            for last in found.page:
+                yield last
+                if not self.floor.route_for(model):
+                    return
+            after = found.number if len(found.page) == PAGE else found.number + 1
+            found = self._next_stretch([model], found.rank, after, last)[model]
+
+    def _next_stretch(self, models: list[str], rank: int, number: int, last: Head) -> dict[str, "_Stretch | None"]:
+        """Of each lane, the next jobs that may go from this stretch on and behind ``last``."""
+        stretches: dict[str, _Stretch | None] = dict.fromkeys(models)
+        if not models:
+            return stretches
+        full = self._full()
+        at_it = {"from_rank": rank, "stretch": number, **_place_of(last)}
+        full_ones = {"kinds": full["kind"], "users": full["user"], "batches": full["batch"]}
+        found = _OF_STRETCH.run(at=self.floor.at, models=models, **at_it, **full_ones)
+        for model, rows in groupby(sorted(found, key=itemgetter(0)), key=itemgetter(0)):
+            (_, first_rank, first_number, *_), *_ = listed = list(rows)
+            page = self._heads(row for _, _, _, *row in listed if row[0] is not None)
+            stretches[model] = _Stretch(first_rank, first_number, page)
+        return stretches
+
+    def _any_may_go(self, page: list[Head]) -> bool:
+        one_each = {head.group: head for head in page if head.id not in self.passed}
+        return any(map(self._route_for, one_each.values()))
+
+    def _full(self) -> dict[str, list[str]]:
+        """The kinds, users and batches of which no more jobs go."""
+        full: dict[str, list[str]] = defaultdict(list)
+        room = self.floor.room
+        for limit, key in {*room.caps, *room.closed}:
+            if limit in _OF_GROUPS and not room.is_open((limit, key)):
+                full[limit].append(key)
+        return full
+
+    def _heads(self, rows: Iterable[Sequence[Any]]) -> list[Head]:
+        heads = sorted(Head(*row) for row in rows)
+        self._ahead += heads
+        return heads
+
+    def _learn(self, head: Head) -> None:
+        """Load the limits of its batch and user, if they are not known yet: with those of the next heads."""
+        if not self.floor.knows(head.batch, head.owner):
+            soon = heapq.nsmallest(PAGE, (one for one in self._ahead if one >= head))
+            self.floor.learn({one.batch for one in soon}, {one.owner for one in soon})
 
 
-def _in_dispatch_order(floor: Floor, full: dict[str, set[str]]) -> Iterator[Head]:
-    """Merge the lanes; a lane whose page is used up reads the next one, without what has become ``full`` meanwhile."""
-    lanes: dict[str, list[Head]] = defaultdict(list)
-    for head in _heads(floor, floor.open_models, full, after=None):
-        lanes[head.model].append(head)
-    merged = [(page.pop(0), model) for model, page in lanes.items()]
-    heapq.heapify(merged)
-    read = {model: len(page) + 1 for model, page in lanes.items()}
-    while merged:
-        head, model = heapq.heappop(merged)
-        yield head
-        if model in full["model"]:
-            continue
-        if not lanes[model] and read[model] == PAGE:
-            lanes[model] = _heads(floor, [model], full, after=head)
-            read[model] = len(lanes[model])
-        if lanes[model]:
-            heapq.heappush(merged, (lanes[model].pop(0), model))
+def _keys_of(head: Head, route: ModelRoute) -> list[limits.Key]:
+    return limits.keys_of(model=head.model, account=route.account_id, kind=head.kind, batch=head.batch, owner=head.owner)
 
 
-def _heads(floor: Floor, models: list[str], full: dict[str, set[str]], *, after: Head | None) -> list[Head]:
-    values: dict[str, Any] = {
-        "at": floor.at,
-        "models": models,
-        "kinds": list(full["kind"]),
-        "users": [int(key) for key in full["user"]],
-        "batches": [int(key) for key in full["batch"]],
-        "page": PAGE,
-    }
-    if after is not None:
-        values |= {"rank": after.rank, "order_key": after.order_key, "id": after.id}
-    with connection.cursor() as cursor:
-        cursor.execute(_HEADS.format(seek=_SEEK if after else ""), values)
-        heads = [Head(*row) for row in cursor.fetchall()]
-    floor.learn({head.batch for head in heads}, {head.owner for head in heads})
-    return sorted(heads)
+def _place_of(head: Head) -> dict[str, int]:
+    return {"rank": head.rank, "order_key": head.order_key, "id": head.id}

@@ -26,6 +26,15 @@ _LOW_WALLETS = """
      WHERE wallet.available < %(below)s AND last.at > %(since)s
 """
 
+# what keeps replaced rows alive; one that only waits between two statements and has written nothing keeps none. Sessions of other
+# users are seen only with the right to (pg_read_all_stats)
+_OLDEST_SNAPSHOT = """
+    SELECT pid, state, xact_start FROM pg_stat_activity
+     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+       AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND xact_start IS NOT NULL
+     ORDER BY xact_start LIMIT 1
+"""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -100,6 +109,19 @@ def _paid_not_delivered(rule: AlertRule, at: datetime) -> Found:
     return {"": Seen(count, f"{_jobs(count)} of the last 24 h: the provider was paid, nothing was delivered.")}
 
 
+def _old_snapshot(rule: AlertRule, at: datetime) -> Found:
+    """Of the transaction that is open longest: until it ends, what is replaced stays on every reader's way."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDEST_SNAPSHOT)
+        oldest: tuple[int, str, datetime] | None = cursor.fetchone()
+    if oldest is None:
+        return {}
+    session, state, since = oldest
+    seconds = (at - since).total_seconds()
+    words = f"Database session {session} ({state}) has kept its transaction open for {_time(seconds)}: nothing is cleared up."
+    return {"": Seen(seconds, words)}
+
+
 MEASURES: dict[str, Callable[[AlertRule, datetime], Found]] = {
     AlertRule.Measure.QUEUE_DEPTH: _queue_depth,
     AlertRule.Measure.OLDEST_WAIT: _oldest_wait,
@@ -108,6 +130,7 @@ MEASURES: dict[str, Callable[[AlertRule, datetime], Found]] = {
     AlertRule.Measure.WORKER_SILENT: _worker_silent,
     AlertRule.Measure.TICKETS_LOW: _tickets_low,
     AlertRule.Measure.PAID_NOT_DELIVERED: _paid_not_delivered,
+    AlertRule.Measure.OLD_SNAPSHOT: _old_snapshot,
 }
 
 
@@ -115,6 +138,7 @@ UNITS: dict[str, str] = {
     AlertRule.Measure.OLDEST_WAIT: " s",
     AlertRule.Measure.FAILURE_RATE: " %",
     AlertRule.Measure.WORKER_SILENT: " s",
+    AlertRule.Measure.OLD_SNAPSHOT: " s",
 }
 
 

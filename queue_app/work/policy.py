@@ -67,14 +67,17 @@ def add(row: models.Model, *, at: datetime, actor: User | None, reason: str = ""
 
 
 @transaction.atomic
-def pause_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "", via: str = "") -> None:
-    """No later claim takes a job of this batch; what runs goes on. Its queued jobs keep their places. ``via``: :func:`why`."""
-    _set_batch_pause(batch, True, at=at, actor=actor, reason=why(reason, via))
+def pause_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "", via: str = "") -> Batch:
+    """
+    No later claim takes a job of this batch; what runs goes on. Its queued jobs keep their places. ``via``: :func:`why`.
+    Gives the batch as it is then.
+    """
+    return _set_batch_pause(batch, True, at=at, actor=actor, reason=why(reason, via))
 
 
 @transaction.atomic
-def resume_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "", via: str = "") -> None:
-    _set_batch_pause(batch, False, at=at, actor=actor, reason=why(reason, via))
+def resume_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "", via: str = "") -> Batch:
+    return _set_batch_pause(batch, False, at=at, actor=actor, reason=why(reason, via))
 
 
 def audit(
@@ -142,13 +145,13 @@ def last_resume(account: ProviderAccount, *, at: datetime) -> datetime | None:
     return max((end for end in ends if end and end <= at), default=None)
 
 
-def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | None, reason: str) -> None:
+def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | None, reason: str) -> Batch:
     QueueSettings.objects.lock_claims()
-    now = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
-    if now.paused == paused:
-        return
-    Batch.objects.filter(pk=batch.pk).update(paused=paused, paused_reason=reason[:200] if paused else "")
+    batch = Batch.objects.select_related("owner").select_for_update(no_key=True, of=("self",)).get(pk=batch.pk)
+    if batch.paused == paused:
+        return batch
     batch.paused, batch.paused_reason = paused, reason[:200] if paused else ""
+    batch.save(update_fields=["paused", "paused_reason"])
     # those in flight too: they may come back to the queue, and only this writes `held` of an open job
     ids = [job.pk for job in Job.objects.lock().open().filter(batch=batch)]
     Job.objects.filter(pk__in=ids).update(held=paused)
@@ -157,6 +160,7 @@ def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | 
     audit(f"{verb} batch", str(batch.pk), at=at, actor=actor, before=before, after=after, reason=reason, of=batch)
     wake.jobs_changed(ids)
     wake.queue_changed()
+    return batch
 
 
 def _action(row: models.Model) -> str:

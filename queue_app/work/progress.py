@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from queue_app import lifecycle
+from queue_app import lifecycle, wake
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers.base import ErrorKind, PollResult, TaskState
@@ -47,6 +47,7 @@ def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> li
         Attempt.objects.filter(pk=attempt.pk).update(looked_up_at=at, missing_since=None, missing_looks=0)
         seconds = seconds_to_next_check(job, elapsed=elapsed, progress=result.progress, hint=result.next_poll_after)
         lifecycle.check_again(job, next_check_at=at + timedelta(seconds=seconds), progress=result.progress)
+        wake.looks_in(seconds)
     elif result.state == TaskState.SUCCEEDED:
         # it ended between the last look and this one; the later moment would let the past grow with every plan made from it
         ran = elapsed - (at - max(called_at, attempt.looked_up_at or called_at)).total_seconds() / 2

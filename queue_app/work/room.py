@@ -1,28 +1,89 @@
 """What may be bought now, and where: the limits as they stand, and the routes that are open."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection
 
 from queue_app.models import GenerationModel, ModelRoute, ProviderAccount, QueueSettings
-from queue_app.models.job import slots_in_use
+from queue_app.models.job import SLOTS_IN_USE
 from queue_app.providers import registry
 from queue_app.rules import limits, peak
 from queue_app.rules.limits import Blocker, Closed, Key, Room
+from queue_app.statements import Statement
+
+ROUTES_AT_FIRST = 8  # of each model, that a claim reads; only where all of them are full, it reads the others
 
 _ROUTES = """
-    SELECT route.* FROM queue_app_modelroute route
+    SELECT route.id, route.model_id, route.account_id, route.endpoint_id, account.adapter, account.base_url, account.api_key_env,
+           row_number() OVER (PARTITION BY route.model_id ORDER BY route.position, route.id)
+      FROM queue_app_modelroute route
       JOIN queue_app_generationmodel model ON model.key = route.model_id AND model.active
       JOIN queue_app_modelconcurrencylimit held_back ON held_back.model_id = route.model_id
-     WHERE route.active AND (%(models)s::text[] IS NULL OR route.model_id = ANY(%(models)s))
-     ORDER BY route.position, route.id
+      JOIN queue_app_provideraccount account ON account.key = route.account_id
+     WHERE route.active
 """
+_OFFERED = f"offered (id, model, account, endpoint, adapter, base_url, api_key_env, place) AS ({_ROUTES})"
+_OFFER = "id, model, account, endpoint, adapter, base_url, api_key_env"
+_OFFERS = Statement(f"WITH {_OFFERED} SELECT {_OFFER} FROM offered ORDER BY place, id")  # noqa: S608 - no value in it
+
+# every limit and pause of the catalogue, of accounts those that are offered; a row that neither limits nor closes says nothing
+_LIMITS = """
+    SELECT 'kind', key, max_concurrent, false, '', NULL::timestamptz, NULL::timestamptz, 0, NULL::timestamptz
+      FROM queue_app_kind WHERE max_concurrent IS NOT NULL
+     UNION ALL
+    SELECT 'model', model_id, max_concurrent, paused, paused_reason, paused_until, NULL, 0, NULL
+      FROM queue_app_modelconcurrencylimit
+     UNION ALL
+    SELECT 'account', key, max_concurrent, paused, paused_reason, paused_until, cooldown_until, lowered_by, lowered_at
+      FROM queue_app_provideraccount
+     WHERE (max_concurrent IS NOT NULL OR paused OR cooldown_until IS NOT NULL)
+       AND (%(routes)s::bigint IS NULL OR key IN (SELECT account FROM offered WHERE place <= %(routes)s))
+"""
+
+_OWN_LIMITS = """
+    SELECT 'batch', id, max_concurrent, paused, paused_reason FROM queue_app_batch WHERE id = ANY({batches})
+     UNION ALL
+    SELECT 'user', id, max_concurrent, false, '' FROM queue_app_user WHERE id = ANY({owners})
+"""
+_OWN = Statement(_OWN_LIMITS.format(batches="%(batches)s::bigint[]", owners="%(owners)s::bigint[]"))
+_OWN_IN_USE = _OWN_LIMITS.format(batches="ARRAY(SELECT batch FROM used)", owners="ARRAY(SELECT owner FROM used)")
+
+# slots in use, limits, the own limits of whoever has a slot, and the first ``routes`` of each model: each claim asks, so it is
+# one statement
+_FLOOR = Statement(f"""
+    WITH used (model, kind, account, batch, owner, slots) AS ({SLOTS_IN_USE}), {_OFFERED}
+    SELECT (SELECT json_agg(json_build_array(model, kind, account, batch, owner, slots)) FROM used),
+           (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i)) FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i)),
+           (SELECT json_agg(json_build_array(a, b, c, d, e)) FROM ({_OWN_IN_USE}) AS found (a, b, c, d, e)),
+           (SELECT json_agg(json_build_array({_OFFER}) ORDER BY place, id) FROM offered
+             WHERE place <= coalesce(%(routes)s, place))
+""")  # noqa: S608 - no value in it
+
+
+class Offer(NamedTuple):
+    """A route as its row says, with what decides whether its account can be used."""
+
+    id: int
+    model: str
+    account: str
+    endpoint: str
+    adapter: str
+    base_url: str
+    api_key_env: str
+
+    def route(self) -> ModelRoute:
+        """The same as the ORM knows it; what the row does not tell is read when it is asked for."""
+        names, values = ["key", "adapter", "base_url", "api_key_env"], [self.account, *self[4:]]
+        account = ProviderAccount.from_db(connection.alias, names, values)
+        route = ModelRoute.from_db(connection.alias, ["id", "model_id", "account_id", "endpoint_id"], self[:4])
+        route.account = account
+        return route
 
 
 class Routes(NamedTuple):
@@ -42,35 +103,21 @@ def usable_routes(models: Iterable[str] | None = None) -> dict[str, list[ModelRo
 
 def look_up_routes(models: Iterable[str] | None = None) -> Routes:
     """The same, with the models that have routes and no key, where the studio may not stand in."""
-    routes = list(ModelRoute.objects.raw(_ROUTES, {"models": None if models is None else list(models)}))
-    accounts = {account.pk: account for account in ProviderAccount.objects.raw("SELECT * FROM queue_app_provideraccount")}
+    asked = None if models is None else set(models)
+    offers = (Offer(*row) for row in _OFFERS.run())
+    return _sorted_out(offer for offer in offers if asked is None or offer.model in asked)
+
+
+def _sorted_out(offers: Iterable[Offer]) -> Routes:
     found: dict[str, list[ModelRoute]] = {}
     with_adapter = set()
-    for route in routes:
-        route.account = accounts[route.account_id]
-        if registry.is_available(route.account.adapter):
-            with_adapter.add(route.model_id)
+    for offer in offers:
+        if registry.is_available(offer.adapter):
+            with_adapter.add(offer.model)
+            route = offer.route()
             if route.account.is_usable:
-                found.setdefault(route.model_id, []).append(route)
+                found.setdefault(offer.model, []).append(route)
     return Routes(found, sorted(with_adapter - found.keys()))
-
-
-# every limit and pause of the catalogue in one statement: each claim asks
-_LIMITS = """
-    SELECT 'kind', key, max_concurrent, false, '', NULL::timestamptz, NULL::timestamptz, 0, NULL::timestamptz FROM queue_app_kind
-     UNION ALL
-    SELECT 'model', model_id, max_concurrent, paused, paused_reason, paused_until, NULL, 0, NULL
-      FROM queue_app_modelconcurrencylimit
-     UNION ALL
-    SELECT 'account', key, max_concurrent, paused, paused_reason, paused_until, cooldown_until, lowered_by, lowered_at
-      FROM queue_app_provideraccount
-"""
-
-_OWN_LIMITS = """
-    SELECT 'batch', id, max_concurrent, paused, paused_reason FROM queue_app_batch WHERE id = ANY(%(batches)s)
-     UNION ALL
-    SELECT 'user', id, max_concurrent, false, '' FROM queue_app_user WHERE id = ANY(%(owners)s)
-"""
 
 
 class LimitRow(NamedTuple):
@@ -86,6 +133,12 @@ class LimitRow(NamedTuple):
     lowered_by: int
     lowered_at: datetime | None
 
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> "LimitRow":
+        """A row of :data:`_FLOOR`, which gives times as text."""
+        limit, key, cap, paused, reason, until, cooldown, by, since = values
+        return cls(limit, key, cap, paused, reason, _time(until), _time(cooldown), by, _time(since))
+
 
 @dataclass
 class Floor:
@@ -93,34 +146,67 @@ class Floor:
 
     at: datetime
     policy: QueueSettings
-    room: Room
-    routes: dict[str, list[ModelRoute]]
-    keyless: list[str] = field(default_factory=list)
+    room: Room = field(default_factory=Room)
+    offers: dict[str, list[Offer]] = field(default_factory=dict)
+    _first: int | None = None  # how many offers of each model are read; all, if none is said
     _known: set[Key] = field(default_factory=set)
+    _routes: dict[int, ModelRoute | None] = field(default_factory=dict)
+    _passed: dict[str, int] = field(default_factory=dict)  # how many of a model's offers are not open
+
+    @property
+    def routes(self) -> dict[str, list[ModelRoute]]:
+        return self._all_routes.usable
+
+    @property
+    def keyless(self) -> list[str]:
+        return self._all_routes.keyless
 
     @cached_property
     def open_models(self) -> list[str]:
-        return [model for model in self.routes if self.route_for(model)]
+        return [model for model in self.offers if self.route_for(model)]
 
     def route_for(self, model: str) -> ModelRoute | None:
         """The first route of a model whose account, and the model itself, have room."""
         if not self.room.is_open(("model", model)):
             return None
-        return next((route for route in self.routes.get(model, ()) if self.room.is_open(("account", route.account_id))), None)
+        offers = self.offers.get(model, [])
+        for number in range(self._passed.get(model, 0), len(offers)):
+            if self.room.is_open(("account", offers[number].account)) and (route := self._route(offers[number])):
+                return route
+            self._passed[model] = number + 1  # places are only taken: what is full stays so
+        if self._first is None or len(offers) < self._first:
+            return None
+        self.read()
+        return self.route_for(model)
+
+    def read(self, *, first: int | None = None) -> list[Any]:
+        """Limits and offers, of each model the ``first`` ones; gives the slots in use."""
+        ((slots, rows, own, offers),) = _FLOOR.run(at=self.at, routes=first)
+        self._first, self.offers = first, {}
+        for values in offers or ():
+            offer = Offer(*values)
+            self.offers.setdefault(offer.model, []).append(offer)
+        self._set(limits.QUEUE, queue_limit(self.policy, at=self.at), _closed(self.policy, self.at))
+        for values in rows or ():
+            limit, key, cap, paused, _, _, cooldown, lowered_by, _ = values
+            if paused or cooldown or lowered_by:
+                row = LimitRow.of(values)
+                self._set((limit, key), account_limit(row, at=self.at), _row_closed(row, self.at))
+            else:
+                self._set((limit, key), cap, None)
+        self._learn(own or ())
+        return slots or []
+
+    def knows(self, batch: int | None, owner: int) -> bool:
+        """Whether the limits of a batch and a user are loaded."""
+        return ("user", str(owner)) in self._known and (batch is None or ("batch", str(batch)) in self._known)
 
     def learn(self, batches: Iterable[int | None], owners: Iterable[int]) -> None:
         """Load the limits and pauses of these batches and users, each once."""
         new_batches = {pk for pk in batches if pk is not None and ("batch", str(pk)) not in self._known}
         new_owners = {pk for pk in owners if ("user", str(pk)) not in self._known}
-        if not new_batches and not new_owners:
-            return
-        with connection.cursor() as cursor:
-            cursor.execute(_OWN_LIMITS, {"batches": list(new_batches), "owners": list(new_owners)})
-            rows = cursor.fetchall()
-        for limit, pk, cap, paused, reason in rows:
-            if limit == "user":
-                cap = cap or self.policy.user_max_concurrent
-            self._set((limit, str(pk)), cap, Closed(None, reason or "paused") if paused else None)
+        if new_batches or new_owners:
+            self._learn(_OWN.run(batches=list(new_batches), owners=list(new_owners)))
 
     def blockers(self, *, model: str, kind: str, batch: int | None, owner: int) -> list[Blocker]:
         """What a queued job waits for, by the very rules of the claim; the account is that of the model's best route."""
@@ -131,6 +217,23 @@ class Floor:
         route = self.route_for(model) or routes[0]
         return self.room.blockers(limits.keys_of(model=model, account=route.account_id, kind=kind, batch=batch, owner=owner))
 
+    @cached_property
+    def _all_routes(self) -> Routes:
+        return _sorted_out(offer for offers in self.offers.values() for offer in offers)
+
+    def _route(self, offer: Offer) -> ModelRoute | None:
+        """The route of an offer, if it can really be bought; a claim asks of few out of many."""
+        if offer.id not in self._routes:
+            usable = _sorted_out([offer]).usable
+            self._routes[offer.id] = usable[offer.model][0] if usable else None
+        return self._routes[offer.id]
+
+    def _learn(self, rows: Iterable[Sequence[Any]]) -> None:
+        for limit, pk, cap, paused, reason in rows:
+            if limit == "user":
+                cap = cap or self.policy.user_max_concurrent
+            self._set((limit, str(pk)), cap, Closed(None, reason or "paused") if paused else None)
+
     def _set(self, key: Key, cap: int | None, closed: Closed | None) -> None:
         self._known.add(key)
         self.room.caps[key] = cap
@@ -138,16 +241,13 @@ class Floor:
             self.room.closed[key] = closed
 
 
-def load(*, at: datetime, policy: QueueSettings) -> Floor:
-    """Read every limit, pause and slot in use. Under the claim lock this counts what the lock protects."""
-    slots, routes = slots_in_use(at), look_up_routes()
-    floor = Floor(at=at, policy=policy, room=Room(used=limits.count(slots)), routes=routes.usable, keyless=routes.keyless)
-    floor._set(limits.QUEUE, queue_limit(policy, at=at), _closed(policy, at))
-    with connection.cursor() as cursor:
-        cursor.execute(_LIMITS)
-        rows = [LimitRow(*row) for row in cursor.fetchall()]
-    for row in rows:
-        floor._set((row.limit, row.key), account_limit(row, at=at), _row_closed(row, at))
+def load(*, at: datetime, policy: QueueSettings, first: int | None = None) -> Floor:
+    """
+    Read every limit, pause and slot in use. Under the claim lock this counts what the lock protects. ``first``: so many routes of
+    each model for now, for who asks for few; the floor reads the others when it needs them.
+    """
+    floor = Floor(at=at, policy=policy)
+    floor.room.used = limits.count(floor.read(first=first))
     return floor
 
 
@@ -168,6 +268,10 @@ def available_models() -> dict[str, GenerationModel]:
     """Models that can be bought now, by key."""
     routes = usable_routes()
     return {model.key: model for model in GenerationModel.objects.filter(pk__in=routes).select_related("limit")}
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _closed(row: QueueSettings | LimitRow, at: datetime) -> Closed | None:

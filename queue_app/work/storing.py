@@ -24,7 +24,6 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import transaction
-from django.db.models import Max
 
 from queue_app import clock, database, http, lifecycle
 from queue_app.lifecycle import Lease, Trouble
@@ -51,8 +50,7 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
     A lease that is void by then changes nothing, and what was stored is taken away again. A connection that is cut while
     the files come takes nothing away: what is stored is written down over a new one.
     """
-    at = clock.now()
-    stages = Stages(at)
+    stages = Stages()
     try:
         with workroom() as room:
             with stages.timed("download"):
@@ -60,7 +58,7 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
             with stages.timed("post-processing"):
                 pieces = media.examine(job.model.medium, room / "delivered", room)
             with stages.timed("storage"):
-                assets = _keep(pieces, attempt, at=at)
+                assets = _keep(pieces, attempt)
     except (ProviderError, media.NotUsable, OSError) as problem:
         _settle_failure(attempt, lease, problem, at=database.again(clock.now))
         return []
@@ -97,19 +95,24 @@ def _is_older(name: str, before: datetime) -> bool:
 
 
 class Stages:
-    """Names, starts and durations (seconds) of what was done, for the job's history."""
+    """What was done and how long it took, for the job's history."""
 
-    def __init__(self, at: datetime) -> None:
-        self._at, self._began = at, time.monotonic()
-        self.done: list[dict[str, Any]] = []
+    def __init__(self) -> None:
+        self._done: list[tuple[str, float, float]] = []
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
         began = time.monotonic()
         yield
-        started_at = self._at + timedelta(seconds=began - self._began)
-        seconds = round(time.monotonic() - began, 3)
-        self.done.append({"name": name, "started_at": started_at.isoformat(), "seconds": seconds})
+        self._done.append((name, began, time.monotonic() - began))
+
+    def told(self, *, at: datetime) -> list[dict[str, Any]]:
+        """Name, start and seconds of each, ``at`` being now."""
+        now = time.monotonic()
+        return [
+            {"name": name, "started_at": (at - timedelta(seconds=now - began)).isoformat(), "seconds": round(seconds, 3)}
+            for name, began, seconds in self._done
+        ]
 
 
 @contextmanager
@@ -165,26 +168,28 @@ class _Moved(File):  # type: ignore[type-arg]
         return str(self.name)
 
 
-def _keep(pieces: Sequence[media.Piece], attempt: Attempt, *, at: datetime) -> list[Asset]:
+def _keep(pieces: Sequence[media.Piece], attempt: Attempt) -> list[Asset]:
     """Put the files into the storage under names of our own; gives their unsaved rows. All or none."""
     assets: list[Asset] = []
     try:
         for piece in pieces:
-            assets.append(_keep_one(piece, attempt, at=at))
+            assets.append(_keep_one(piece, attempt))
     except BaseException:
         _drop(asset.name for asset in assets)
         raise
     return assets
 
 
-def _keep_one(piece: media.Piece, attempt: Attempt, *, at: datetime) -> Asset:
+def _keep_one(piece: media.Piece, attempt: Attempt) -> Asset:
     number = uuid.uuid4()
     with piece.path.open("rb") as file:
         sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
         os.fsync(file.fileno())  # what is charged for is kept, through a power cut too
         file.seek(0)
         content = _Moved(file, str(piece.path))
-        name = default_storage.save(f"{FOLDER}/{at:%Y/%m}/{number}.{media.EXTENSIONS[piece.content_type]}", content)
+        name = default_storage.save(
+            f"{FOLDER}/{attempt.created_at:%Y/%m}/{number}.{media.EXTENSIONS[piece.content_type]}", content
+        )
     _sync_folder(name)
     return Asset(
         id=number,
@@ -199,7 +204,6 @@ def _keep_one(piece: media.Piece, attempt: Attempt, *, at: datetime) -> Asset:
         height=piece.height,
         seconds=piece.seconds,
         preview=attempt.preview,
-        created_at=at,
     )
 
 
@@ -236,10 +240,7 @@ def _complete(lease: Lease, assets: Sequence[Asset], stages: Stages, *, at: date
     job = lifecycle.held_by(lease)
     if job is None:
         return False
-    last = Asset.objects.filter(job=job).aggregate(last=Max("version"))["last"] or 0
-    for asset in assets:
-        asset.version = last + 1
-    lifecycle.complete(job, assets, at=at, actor="worker", stages=stages.done)
+    lifecycle.complete(job, assets, at=at, actor="worker", stages=stages.told(at=at))
     return True
 
 

@@ -6,14 +6,12 @@ Submission: exactly one create call for an attempt, outside any transaction.
 """
 
 import logging
-import time
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
-from queue_app import clock, database, lifecycle
+from queue_app import clock, database, lifecycle, wake
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers import registry
@@ -27,20 +25,11 @@ from queue_app.providers.base import (
     Verdict,
     accepted_verdict,
 )
+from queue_app.statements import Statement
 from queue_app.work import accounts, progress
 
 log = logging.getLogger(__name__)
-JUST_BEFORE = timedelta(seconds=0.1)
-HEAD_START = 0.15  # seconds, of a create call that is not answered yet, before the one of the next job in its lane
-LONGEST_TURN = 1.0  # seconds; then a job claimed with others goes, whatever became of them
-
-_BEFORE = """
-    SELECT attempt.id, attempt.called_at
-      FROM queue_app_job job
-      JOIN queue_app_attempt attempt ON attempt.job_id = job.id
-     WHERE job.state = 'submitting' AND job.model_id = %(model)s AND attempt.created_at > %(since)s
-       AND (-job.priority, job.order_key, job.id) < (%(rank)s, %(order_key)s, %(id)s)
-"""
+_LEASE_LEFT = Statement(f"SELECT lease_until - {clock.SQL} FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s")  # noqa: S608
 
 
 def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
@@ -51,7 +40,6 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
     try:
         provider = accounts.seller_for(attempt)
         request = request_for(job, attempt)
-        database.again(lambda: _wait_for_its_turn(job, attempt))
         if not database.again(lambda: _may_call(lease)):
             log.warning("job %s: its worker stood still before the create call and makes none", job.pk)
             database.again(lambda: _not_called(lease, at=clock.now()))
@@ -104,21 +92,6 @@ def _answered(provider: Provider, ref: RemoteRef) -> PollResult | None:
         return None
 
 
-def _wait_for_its_turn(job: Job, attempt: Attempt) -> None:
-    """
-    Let those of its lane that were claimed with it, or just before, and stand before it be answered first, or have a head start:
-    several workers take them up at once, and first come is to be first served at the provider too.
-    """
-    began = moved_at = time.monotonic()
-    last = None
-    while (waits_for := _before(job, attempt)) and time.monotonic() - began < LONGEST_TURN:
-        if waits_for != last:
-            last, moved_at = waits_for, time.monotonic()
-        elif None not in waits_for.values() and time.monotonic() - moved_at > HEAD_START * len(waits_for):
-            return
-        time.sleep(0.005)
-
-
 def _not_called(lease: Lease, *, at: datetime) -> None:
     """Put a job back that was not sent and, by this attempt, never will be (T4)."""
     with transaction.atomic():
@@ -131,20 +104,11 @@ def _not_called(lease: Lease, *, at: datetime) -> None:
 
 def _may_call(lease: Lease) -> bool:
     """
-    Whether the lease still holds, for as long as a create call may take: a worker may stand still after `lifecycle.begin`, and a
-    call that it makes later is one that the look-ups have said "none" of. The clock is read last: a pause in between counts too.
+    Whether the lease still holds, for as long as a create call may take: a worker may stand still after `lifecycle.begin`, and
+    a call that it makes later is one that the look-ups have said "none" of. Lease and clock are read at once, before the call.
     """
-    until = Job.objects.filter(pk=lease.job_id, fence=lease.fence).values_list("lease_until", flat=True).first()
-    return until is not None and until - clock.now() >= timedelta(seconds=settings.TIMES.create_call)
-
-
-def _before(job: Job, attempt: Attempt) -> dict[UUID, datetime | None]:
-    """The attempts that go first, and when they were called."""
-    since = attempt.created_at - JUST_BEFORE
-    order = {"rank": -job.priority, "order_key": job.order_key, "id": job.pk}
-    with connection.cursor() as cursor:
-        cursor.execute(_BEFORE, {"model": job.model_id, "since": since, **order})
-        return dict(cursor.fetchall())
+    found = _LEASE_LEFT.run(id=lease.job_id, fence=lease.fence)
+    return bool(found) and found[0][0] >= timedelta(seconds=settings.TIMES.create_call)
 
 
 def _remember(attempt: Attempt, task: str) -> None:
@@ -189,8 +153,10 @@ def first_look(attempt: Attempt, *, at: datetime) -> datetime:
 
 
 def _start(job: Job, ref: RemoteRef, *, at: datetime, actor: str) -> None:
-    next_check_at = at + timedelta(seconds=progress.seconds_to_next_check(job, elapsed=0.0))
+    seconds = progress.seconds_to_next_check(job, elapsed=0.0)
+    next_check_at = at + timedelta(seconds=seconds)
     lifecycle.start(job, at=at, actor=actor, remote_id=ref.remote_id, remote=ref.to_json(), next_check_at=next_check_at)
+    wake.looks_in(seconds)
 
 
 def _settle_failure(job: Job, attempt: Attempt, lease: Lease, error: ProviderError) -> None:

@@ -8,8 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from queue_app import lifecycle, tickets
+from queue_app.insight import search
 from queue_app.models import Attempt, Job
-from queue_app.models import job as job_module
 from tests.factories import NOON, BatchFactory, UserFactory, make_asset, make_job
 
 pytestmark = pytest.mark.django_db
@@ -178,14 +178,21 @@ class TestList:
         assert ids(api.get(URL, {"completed_after": "2026-11-20T11:00:00Z", "status": "failed"})) == [failed]
         assert ids(api.get(URL, {"completed_before": "2026-11-20T11:00:00Z"})) == [early]
 
-    @pytest.mark.parametrize("looked_up", [10_000, 1, 0])
-    def test_a_search_finds_the_same_however_many_the_index_gives(self, api, owner, monkeypatch, looked_up):
-        monkeypatch.setattr(job_module, "FOUND_MOST", looked_up)
-        cats = [make_job(owner=owner, prompt=f"A {how} cat.").pk for how in ("sleeping", "running")]
+    @pytest.mark.parametrize("rare", [True, False])
+    def test_a_search_comes_in_the_same_pages_however_frequent_its_words(self, api, owner, monkeypatch, rare):
+        monkeypatch.setattr(search, "_is_rare", lambda *found: rare)
+        cats = [make_job(owner=owner, prompt=f"A {how} cat.").pk for how in ("sleeping", "running", "black", "white", "old")]
         make_job(owner=owner, prompt="A yellow tram.")
         make_job(prompt="A cat of somebody else.")
 
         assert ids(api.get(URL, {"search": "cat"})) == cats[::-1]
+        pages = [api.get(URL, {"search": "cat", "page_size": 2}).json()]
+        while pages[-1]["next"]:
+            pages.append(api.get(pages[-1]["next"]).json())
+        assert [[job["id"] for job in page["results"]] for page in pages] == [cats[:2:-1], cats[2:0:-1], cats[:1]]
+        back = api.get(pages[-1]["previous"]).json()
+        assert ([job["id"] for job in back["results"]], back["next"]) == (cats[2:0:-1], pages[1]["next"])
+        assert ids(api.get(back["previous"])) == cats[:2:-1]
 
     def test_comes_in_pages(self, api, owner):
         jobs = [make_job(owner=owner).pk for _ in range(5)]

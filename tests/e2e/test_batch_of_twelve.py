@@ -43,5 +43,7 @@ def test_never_more_than_four_at_once_and_first_come_first_served(site: Site, fi
     assert states == {"completed": JOBS} and videos == JOBS
     assert log["peak"] == LIMIT
     assert claims == run.numbers
-    assert creates == run.numbers
+    # the order is decided at the claim; of the few that are claimed together, each worker calls as soon as it can
+    assert sorted(creates) == run.numbers
+    assert all(abs(creates.index(number) - place) < LIMIT for place, number in enumerate(run.numbers))
     site.manage("check_invariants")

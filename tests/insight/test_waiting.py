@@ -216,3 +216,29 @@ def test_an_outlook_takes_as_many_queries_for_fifty_jobs_as_for_five():
 
     queries(jobs[:1])  # durations are remembered from here on
     assert queries(jobs) == queries(jobs[:5])
+
+
+class TestWhoAsksOften:
+    @pytest.fixture(autouse=True)
+    def kept(self, monkeypatch):
+        monkeypatch.setattr(waiting, "SHARED_FOR", float("inf"))
+        waiting.forget()
+        yield
+        waiting.forget()
+
+    @pytest.mark.parametrize("runs", [False, True])
+    def test_sees_a_pause_of_a_batch_and_its_end_at_once(self, runs):
+        """Whether or not the limits of the batch are among those that were read for what runs."""
+        batch, owner = BatchFactory(), UserFactory()
+        if runs:
+            make_job("running", batch=batch, owner=owner)
+        job = ready(batch=batch, owner=owner)
+
+        def limits():
+            return [found.limit for found in waiting.outlook([job], at=NOON, share=True).waiting_on(job)]
+
+        assert limits() == ["jobs_ahead"]
+        policy.pause_batch(batch, at=NOON, actor=None)
+        assert limits() == ["batch"]
+        policy.resume_batch(batch, at=NOON, actor=None)
+        assert limits() == ["jobs_ahead"]

@@ -3,11 +3,13 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from django.db import connection, transaction
 from django_q.models import OrmQ
 
+from queue_app import clock
 from queue_app.runtime import broker, canary
 from queue_app.runtime.broker import QueueBroker
 
@@ -67,7 +69,7 @@ class TestDequeue:
         number = queue.enqueue("task")
         queue.dequeue()
         assert queue.dequeue() == []
-        OrmQ.objects.update(lock="2026-01-01T00:00Z")  # its time without an answer is over
+        OrmQ.objects.update(lock=clock.now())  # its time without an answer is over
         assert queue.dequeue() == [(number, "task")]
         queue.acknowledge(number)
         assert not OrmQ.objects.exists()
@@ -104,9 +106,42 @@ class TestDequeue:
         OrmQ.objects.bulk_create(OrmQ(key=f"queue {n % 50}", payload="x", lock="2026-01-01T00:00Z") for n in range(5_000))
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE django_q_ormq")
-            cursor.execute(f"EXPLAIN {broker._TAKE}", ["queue 7", 1, 300])
+            cursor.execute(f"EXPLAIN {broker._TAKE}", ["queue 7", broker.BEGINNING, 1, 300])
             plan = "\n".join(line for (line,) in cursor.fetchall())
         assert "gq_broker_queue" in plan
+
+    def test_what_came_very_late_is_found_at_the_next_look_from_the_beginning(
+        self, queue: QueueBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(broker, "WHOLE_LOOK_SECONDS", 1_000)
+        queue.enqueue("task")
+        assert [task for _, task in queue.dequeue()] == ["task"]
+        late = queue.enqueue("late")
+        OrmQ.objects.filter(pk=late).update(lock=clock.now() - 2 * broker.LATE)
+        assert queue.dequeue() == []
+
+        monkeypatch.setattr(broker, "WHOLE_LOOK_SECONDS", 0)
+        assert queue.dequeue() == [(late, "late")]
+
+    def test_passes_little_of_what_an_old_snapshot_keeps(self, queue: QueueBroker) -> None:
+        """Nothing that was taken since it began can be cleared up; a look still costs what it did."""
+        with closing(connection.get_new_connection(connection.get_connection_params())) as report, report.cursor() as reads:
+            reads.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            reads.execute("SELECT count(*) FROM django_q_ormq")
+            past = OrmQ.objects.bulk_create(
+                OrmQ(key=queue.list_key, payload="x", lock=clock.now() - 2 * broker.LATE) for _ in range(3_000)
+            )
+            OrmQ.objects.filter(pk__in=[task.pk for task in past]).delete()
+            queue.enqueue("task")
+            assert [task for _, task in queue.dequeue()] == ["task"]
+            buffers = {}
+            for words, since in (("from the beginning", broker.BEGINNING), ("from the last one", queue._since)):
+                with connection.cursor() as cursor:
+                    sql = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {broker._TAKE}"
+                    cursor.execute(sql, [queue.list_key, since, 1, 300])
+                    plan = cursor.fetchone()[0][0]["Plan"]
+                buffers[words] = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+        assert buffers["from the beginning"] > 5 * buffers["from the last one"], buffers
 
 
 class TestCanaries:

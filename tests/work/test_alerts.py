@@ -1,11 +1,14 @@
 """Alerts: opened at one value, closed at another, one for each thing that a rule watches, told once by e-mail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
 from django.core import mail
+from django.db import connection
 
 from queue_app import lifecycle, tickets
 from queue_app.lifecycle import Trouble
@@ -186,6 +189,50 @@ class TestWorkerSilent:
         WorkerProcess.objects.filter(host="loom").update(leader=True)
         alerts.review(at=NOON)
         assert not is_open("leader")
+
+
+class TestOldSnapshot:
+    @pytest.fixture
+    def session(self) -> Iterator[Any]:
+        """Another session of this database, with a transaction that has begun."""
+        with closing(connection.get_new_connection(connection.get_connection_params())) as other, other.cursor() as cursor:
+            yield cursor
+
+    def review(self, *, at: datetime) -> None:
+        """As a dispatcher does, each time in a transaction of its own: within one, sessions are seen as at the first look."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+        alerts.review(at=at)
+
+    def test_rings_for_a_transaction_left_idle_until_it_ends(self, session: Any) -> None:
+        rule(Measure.OLD_SNAPSHOT, opens_at=5, closes_at=1)
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        session.execute("SELECT pg_backend_pid(), clock_timestamp()")
+        number, since = session.fetchone()
+        self.review(at=since + seconds(4))
+        assert not is_open()
+        self.review(at=since + seconds(66))
+        words = (
+            f"Database session {number} (idle in transaction) has kept its transaction open for 1 m 06 s: nothing is cleared up."
+        )
+        assert is_open() and Alert.objects.get().words == words
+
+        session.connection.rollback()
+        self.review(at=since + seconds(67))
+        assert not is_open()
+
+    def test_rings_for_one_that_has_written_whatever_it_sees(self, session: Any) -> None:
+        rule(Measure.OLD_SNAPSHOT, opens_at=5, closes_at=1)
+        session.execute("SELECT clock_timestamp()")
+        (since,) = session.fetchone()
+        self.review(at=since + seconds(60))
+        assert not is_open()
+        session.execute("SELECT pg_current_xact_id()")
+        self.review(at=since + seconds(60))
+        assert is_open()
+
+    def test_rings_after_five_minutes(self) -> None:
+        assert rule(Measure.OLD_SNAPSHOT).opens_at == 300
 
 
 class TestTicketsLow:

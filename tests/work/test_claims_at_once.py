@@ -2,20 +2,25 @@
 
 import json
 import multiprocessing
+import re
+from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
 
 from queue_app import lifecycle
 from queue_app.lifecycle import Trouble
-from queue_app.models import Job, ModelConcurrencyLimit, Outcome, QueueSettings, State
+from queue_app.models import Batch, Job, Kind, ModelConcurrencyLimit, Outcome, ProviderAccount, QueueSettings, State, User
 from queue_app.models import job as job_module
 from queue_app.models.settings import QueueSettingsQuerySet
+from queue_app.statements import Statement
 from queue_app.work import dispatch
-from tests.factories import NOON, JobFactory, UserFactory, make_job
+from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, make_job
 
 FORK = multiprocessing.get_context("fork")
 PROCESSES, QUEUED, LIMIT = 8, 200, 4
+LATER = NOON + timedelta(days=1)
 
 
 def claims_at_once(*, locked: bool = True) -> list[list[int]]:
@@ -106,29 +111,52 @@ class TestEightProcessesAtOnce:
 
 
 LONG_QUEUE = """
-    INSERT INTO queue_app_job (owner_id, kind_id, model_id, prompt, parameters, metadata, priority,
-        priority_reasons, order_key, held, state, event_seq, attempt_number, fence, lease_taken, leased_by, worker_deaths,
-        store_tries,        cancel_reason, error_code, error_message, preview, tickets, usd_estimate, queued_at, ended_at)
-    SELECT owner_id, kind_id, (ARRAY['sora-2', 'sora-2-pro', 'manim'])[1 + n %% 3], 'x', '{}', '{}', (n <= 6000)::int,
-        '[]', n + id, n <= 6000, CASE WHEN n <= 20000 THEN 'queued' ELSE 'completed' END, 1, 0, 0, false, '', 0, 0,
-        '', '', '', false, 4, 1, queued_at, CASE WHEN n > 20000 THEN queued_at END
-      FROM queue_app_job, generate_series(1, 25000) n WHERE id = %s
+    INSERT INTO queue_app_job (owner_id, batch_id, kind_id, model_id, prompt, parameters, metadata, priority,
+        priority_reasons, order_key, held, not_before, state, event_seq, attempt_number, fence, lease_taken, leased_by,
+        worker_deaths, store_tries, cancel_reason, error_code, error_message, preview, tickets, usd_estimate, queued_at, ended_at)
+    SELECT CASE WHEN n <= blocked THEN %(owner)s ELSE (%(others)s::bigint[])[1 + n %% %(count)s] END,
+        CASE WHEN n <= blocked THEN %(batch)s END, CASE WHEN n <= blocked THEN 'doubt' ELSE 'video' END,
+        (ARRAY['sora-2', 'sora-2-pro', 'manim'])[1 + n %% 3], 'x', '{}', '{}', (n <= aside)::int,
+        '[]', n, n <= aside AND n %% 2 = 0, CASE WHEN n <= aside AND n %% 2 = 1 THEN %(later)s END,
+        CASE WHEN n <= jobs THEN 'queued' ELSE 'completed' END, 1, 0, 0, false, '', 0, 0,
+        '', '', '', false, 4, 1, queued_at, CASE WHEN n > jobs THEN queued_at END
+      FROM queue_app_job, LATERAL (SELECT %(jobs)s AS jobs, %(jobs)s / 5 AS aside, %(jobs)s * 4 / 5 AS blocked) share,
+           generate_series(1, jobs * 5 / 4) n
+     WHERE id = %(like)s
+"""
+HOLD = """
+    INSERT INTO queue_app_reservation (job_id, wallet_id, amount, state, created_at)
+    SELECT id, (SELECT id FROM queue_app_wallet LIMIT 1), 4, 'held', queued_at FROM queue_app_job
+     WHERE prompt = 'x' AND state = 'queued'
 """
 
 
 @pytest.fixture
 def long_queue(db):
-    """20,000 queued jobs, the first 6,000 held, and 5,000 finished ones; written past the triggers, and gone after the test."""
-    job = make_job()
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("REINDEX TABLE queue_app_job")  # without what the tests before this one wrote and took back
-        cursor.execute("REINDEX TABLE queue_app_attempt")
-        cursor.execute("ALTER TABLE queue_app_job DISABLE TRIGGER USER")
-        cursor.execute(LONG_QUEUE, [job.pk])
+    """
+    Fill a queue: a fifth is held or delayed and would be first, then come three fifths of one user, batch and kind, of which one
+    job runs, then what others wait for; and finished ones. Written past the triggers, and gone after the test.
+    """
+
+    def fill(jobs, others=5):
+        owners = [user.pk for user in User.objects.bulk_create(User(username=f"other{n}") for n in range(others))]
+        values = {"like": running.pk, "owner": running.owner_id, "batch": running.batch_id, "others": owners}
+        cursor.execute(LONG_QUEUE, values | {"count": others, "jobs": jobs, "later": LATER})
+        cursor.execute(HOLD)
+        for table in ("job", "attempt", "reservation"):  # without what was written before and taken back
+            cursor.execute(f"REINDEX TABLE queue_app_{table}")
         cursor.execute("ANALYZE queue_app_job")
-        yield cursor
-        transaction.set_rollback(True)
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")  # a short one is not read whole
+        return running
+
+    running = make_job("running", batch=BatchFactory(), kind_id="doubt")
+    with connection.cursor() as cursor:
+        before = transaction.savepoint()
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for table in ("job", "reservation", "wallet"):
+            cursor.execute(f"ALTER TABLE queue_app_{table} DISABLE TRIGGER USER")
+        yield fill
+        transaction.savepoint_rollback(before)
 
 
 def explain(cursor, sql, values):
@@ -148,20 +176,65 @@ def buffers(plan):
     return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
 
-LANES = ["sora-2", "sora-2-pro", "manim"]
-NOTHING_FULL = {"at": NOON, "models": LANES, "kinds": [], "users": [], "batches": [], "page": dispatch.PAGE}
-SOME_FULL = NOTHING_FULL | {"users": [10**9], "kinds": ["doubt"], "rank": 0, "order_key": 12_000, "id": 12_000}
+def queries(monkeypatch):
+    """Note the plan of whatever a claim reads by kept statements, beside running it."""
+    plans, run = [], Statement.run
+
+    def noted(statement, **values):
+        if not re.search("UPDATE|INSERT", statement.sql):
+            with connection.cursor() as cursor:
+                plans.append(explain(cursor, statement.sql, values))
+        return run(statement, **values)
+
+    monkeypatch.setattr(Statement, "run", noted)
+    return plans
+
+
+# whether the jobs in front wait because of it, and how it comes about
+BACKLOGS = {
+    "others held or delayed": (False, lambda running: None),
+    "a model full": (False, lambda running: ModelConcurrencyLimit.objects.filter(model="sora-2").update(max_concurrent=1)),
+    "an account full": (False, lambda running: ProviderAccount.objects.filter(pk="openai_videos").update(max_concurrent=1)),
+    "a user full": (True, lambda running: User.objects.filter(pk=running.owner_id).update(max_concurrent=1)),
+    "a batch full": (True, lambda running: Batch.objects.filter(pk=running.batch_id).update(max_concurrent=1)),
+    "a batch paused": (True, lambda running: Batch.objects.filter(pk=running.batch_id).update(paused=True)),
+    "a kind full": (True, lambda running: Kind.objects.filter(pk="doubt").update(max_concurrent=1)),
+}
+FEW, MANY = 4_000, 40_000
+
+
+@contextmanager
+def taken_back():
+    beginning = transaction.savepoint()
+    yield
+    transaction.savepoint_rollback(beginning)
 
 
 class TestAClaimOfALongQueue:
-    def test_probes_each_lane_once_and_counts_what_is_in_flight(self, long_queue):
-        for seek, values in (("", NOTHING_FULL), (dispatch._SEEK, SOME_FULL)):
-            plan = explain(long_queue, dispatch._HEADS.format(seek=seek), values)
-            (probe,) = (node for node in nodes(plan) if node.get("Relation Name") == "queue_app_job")
-            assert (probe["Index Name"], probe["Actual Loops"], probe["Actual Rows"]) == ("job_lane", len(LANES), dispatch.PAGE)
-            most = len(LANES) * (2 * dispatch.PAGE + 10)  # a descent, and an entry and its row for each on the page
-            assert buffers(plan) < most, "whatever waits behind or is held before"
+    @pytest.mark.parametrize("others", [5, 400])
+    def test_reads_no_more_than_of_a_short_one(self, others, long_queue, monkeypatch):
+        """Whatever is full, whether the others are few or more than are told apart, and although all that is full is first."""
+        QueueSettings.objects.update(max_concurrent=2, peak_hours="")
+        ModelConcurrencyLimit.objects.update(max_concurrent=50)
+        ProviderAccount.objects.update(max_concurrent=None)
+        plans, read = queries(monkeypatch), {}
+        for jobs in (FEW, MANY):
+            with taken_back():
+                running = long_queue(jobs, others)
+                for backlog, (is_blocked, make) in BACKLOGS.items():
+                    with taken_back():
+                        make(running)
+                        plans.clear()
+                        (lease,) = dispatch.claim_due_jobs(at=NOON)
+                        assert is_blocked == (Job.objects.get(pk=lease.job_id).kind_id != "doubt")
+                        read[backlog, jobs] = len(plans), sum(map(buffers, plans))
+        more = {backlog: (read[backlog, FEW], read[backlog, MANY]) for backlog in BACKLOGS}
+        assert all(many[1] <= 2 * few[1] for few, many in more.values()), "\n".join(map(str, more.items()))
 
-        plan = explain(long_queue, job_module._SLOTS_IN_USE, {"at": NOON})
+    def test_counts_what_is_in_flight(self, long_queue):
+        long_queue(MANY)
+        with connection.cursor() as cursor:
+            plan = explain(cursor, job_module.SLOTS_IN_USE, {"at": NOON})
+
         assert "Seq Scan" not in {node["Node Type"] for node in nodes(plan) if node.get("Relation Name") == "queue_app_job"}
         assert buffers(plan) < 30, "what waits and what has ended is not read"

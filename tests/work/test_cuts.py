@@ -34,7 +34,7 @@ from queue_app.runtime import tasks
 from queue_app.runtime.loop import Dispatcher
 from queue_app.runtime.queues import Queue
 from tests.cuts import Scissors
-from tests.factories import UserFactory, make_job
+from tests.factories import UserFactory, claimed, make_job
 from tests.providers.wire import Reply, Seen, WireServer, answer
 from tests.work.steps import attempt_of, fresh, moves, queued, tickets_of
 
@@ -198,7 +198,22 @@ class TestFromTheClaimToTheAnswer:
         places = cut_everywhere(lambda: queued(owner=ada), to=["queued", "submitting", "running"], judge=judge)
 
         assert any("queuesettings" in place for place in places), "the claim"
-        assert any(place.startswith("UPDATE queue_app_job SET fence") for place in places), "the beginning"
+        assert any("SET fence = fence + 1, lease_taken = true" in place for place in places), "the beginning"
+
+    def test_a_cancel_before_the_beginning_ends_it_and_nothing_is_bought(
+        self, vendor: Vendor, ada: User, cut_everywhere: Callable[..., list[str]]
+    ) -> None:
+        def begin() -> Job:
+            job = queued(owner=ada)
+            tasks.hand_out([(claimed(job, at=clock.now()), State.SUBMITTING)])
+            lifecycle.cancel([job.pk], at=clock.now(), actor="tests")
+            return job
+
+        def judge(job: Job) -> None:
+            assert vendor.creates().count(job.prompt) == 0
+            assert attempt_of(job).outcome == "not_accepted" and tickets_of(job)[0] == "released"
+
+        cut_everywhere(begin, to=["queued", "submitting", "queued", "cancelled"], judge=judge)
 
     @pytest.mark.parametrize(
         ("status", "state", "outcome", "reservation"),

@@ -1,15 +1,20 @@
 """Claims: the order, every limit alone and together, pauses, and that a blocked job hides nobody behind it."""
 
+from collections import Counter
 from contextlib import closing
 from datetime import timedelta
 
+import hypothesis
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from hypothesis import given
+from hypothesis import strategies as st
 
 from queue_app import lifecycle
 from queue_app.lifecycle import Trouble
 from queue_app.models import (
     Attempt,
+    Batch,
     Job,
     Kind,
     ModelConcurrencyLimit,
@@ -20,7 +25,9 @@ from queue_app.models import (
     State,
     User,
 )
+from queue_app.statements import Statement
 from queue_app.work import dispatch, policy
+from queue_app.work.room import ROUTES_AT_FIRST
 from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, make_job
 
 pytestmark = pytest.mark.django_db
@@ -426,8 +433,135 @@ class TestRoutes:
 
         assert claim() == jobs[:2]
 
+    def test_one_that_a_claim_reads_only_when_all_before_it_are_full_is_taken_as_far_as_its_own_limit(self):
+        """More routes than are read at first; each account takes one, the last one two."""
+        ProviderAccount.objects.filter(pk__in=("openai_videos", "studio")).update(max_concurrent=1)
+        count = ROUTES_AT_FIRST + 2
+        for number in range(count):
+            ProviderAccount.objects.create(
+                key=f"more-{number}", adapter="openai_videos", max_concurrent=1 + (number == count - 1)
+            )
+            ModelRoute.objects.create(model_id="sora-2", account_id=f"more-{number}", endpoint_id="e", position=10 + number)
+        before = ModelRoute.objects.filter(model="sora-2").count()
+        jobs = queue(before + 3, model_id="sora-2")
+
+        assert claim() == jobs[: before + 1]
+        accounts = list(Attempt.objects.order_by("job").values_list("account", flat=True))
+        assert accounts[-count - 1 :] == [f"more-{number}" for number in range(count)] + [f"more-{count - 1}"]
+
     def test_without_any_the_job_waits(self):
         ModelRoute.objects.filter(model="sora-2").delete()
         queue(1, model_id="sora-2")
 
         assert claim() == []
+
+
+class TestAgainstAnOracle:
+    """Whatever waits and whatever is full: a claim takes what a walk along the whole queue would take, in that order."""
+
+    JOBS = st.lists(
+        st.fixed_dictionaries(
+            {
+                "owner": st.integers(0, 5),
+                "batch": st.sampled_from([None, None, 0, 1, 2]),
+                "kind_id": st.sampled_from(["video", "video", "doubt", "topic_short"]),
+                "model_id": st.sampled_from(["sora-2", "sora-2-pro", "manim"]),
+                "priority": st.sampled_from([-10, 0, 0, 0, 10]),
+                "order_key": st.integers(-40, 40),
+                "not_before": st.sampled_from([None] * 6 + [SOON]),
+                "deadline": st.sampled_from([None] * 6 + [NOON, SOON]),
+                "held": st.sampled_from([False] * 6 + [True]),
+            }
+        ),
+        min_size=1,
+        max_size=60,
+    )
+    CAPS = st.fixed_dictionaries(
+        {
+            "queue": st.integers(1, 40),
+            "user": st.sampled_from([None, 1, 2]),
+            "users": st.lists(st.sampled_from([None, 1, 2, 9]), min_size=6, max_size=6),
+            "batches": st.lists(st.sampled_from([None, 1, 2]), min_size=3, max_size=3),
+            "kind": st.sampled_from([None, 1, 3]),
+            "account": st.sampled_from([None, 1, 4]),
+            "model": st.integers(1, 9),
+            "paused": st.booleans(),
+        }
+    )
+
+    @pytest.fixture(autouse=True)
+    def soon_split(self, monkeypatch):
+        """Pages of two, lanes of more than three groups and stretches of four keys: a few jobs meet all that many would."""
+        monkeypatch.setattr(dispatch, "PAGE", 2)
+        monkeypatch.setattr(dispatch, "GROUPS", 4)
+        monkeypatch.setattr(dispatch, "STRETCH", 2)
+        for name in ("_FIRST_HEADS", "_NEXT_HEADS", "_GROUPS", "_OF_GROUP", "_OF_STRETCH"):
+            sql = getattr(dispatch, name).sql
+            for long, short in (("LIMIT 20", "LIMIT 2"), ("number < 16", "number < 4"), (">> 12", ">> 2"), ("<< 12", "<< 2")):
+                sql = sql.replace(long, short)
+            monkeypatch.setattr(dispatch, name, Statement(sql))
+        ModelRoute.objects.create(model_id="sora-2-pro", account_id="studio", endpoint_id="elsewhere", position=1)
+
+    @given(jobs=JOBS, caps=CAPS)
+    @hypothesis.settings(max_examples=25, suppress_health_check=list(hypothesis.HealthCheck))
+    def test_takes_the_same_in_the_same_order(self, jobs, caps):
+        before = transaction.savepoint()
+        try:
+            self.fill(jobs, caps)
+            for _ in range(3):
+                expected = self.walk()
+                assert claim() == expected
+                settings_row(max_concurrent=caps["queue"] + len(expected) + 2)
+                limit("manim", 50)
+        finally:
+            transaction.savepoint_rollback(before)
+
+    def fill(self, jobs, caps):
+        settings_row(max_concurrent=caps["queue"], user_max_concurrent=caps["user"])
+        limit("manim", caps["model"])
+        Kind.objects.filter(pk="doubt").update(max_concurrent=caps["kind"])
+        ProviderAccount.objects.filter(pk="openai_videos").update(max_concurrent=caps["account"])
+        owners = [UserFactory(max_concurrent=most) for most in caps["users"]]
+        batches = [BatchFactory(owner=owners[0], max_concurrent=most) for most in caps["batches"]]
+        made = [
+            JobFactory.build(
+                **{name: one[name] for name in ("kind_id", "model_id", "priority", "not_before", "deadline")},
+                owner=owners[one["owner"]],
+                batch=None if one["batch"] is None else batches[one["batch"]],
+            )
+            for one in jobs
+        ]
+        lifecycle.enter(made, at=NOON - timedelta(days=1), actor="user")
+        for job, one in zip(made, jobs, strict=True):
+            job.order_key, job.held = one["order_key"], one["held"]
+        Job.objects.bulk_update(made, ["order_key", "held"])
+        if caps["paused"]:
+            Batch.objects.filter(pk=batches[0].pk).update(paused=True)
+
+    def walk(self):
+        """The rules once more, as plainly as can be: sort all, and take one after the other what fits everywhere."""
+        policy = QueueSettings.objects.current()
+        caps = {("queue", ""): policy.max_concurrent}
+        caps |= {("kind", kind.pk): kind.max_concurrent for kind in Kind.objects.all()}
+        caps |= {("model", row.pk): row.max_concurrent for row in ModelConcurrencyLimit.objects.all()}
+        caps |= {("account", row.pk): row.max_concurrent for row in ProviderAccount.objects.all()}
+        caps |= {("user", user.pk): user.max_concurrent or policy.user_max_concurrent for user in User.objects.all()}
+        caps |= {("batch", batch.pk): 0 if batch.paused else batch.max_concurrent for batch in Batch.objects.all()}
+        used = Counter()
+
+        def passes(job, account):
+            keys = [("queue", ""), ("kind", job.kind_id), ("model", job.model_id), ("account", account), ("user", job.owner_id)]
+            return [*keys, ("batch", job.batch_id)] if job.batch_id else keys
+
+        for attempt in Attempt.objects.filter(job__state=State.SUBMITTING).select_related("job"):
+            used.update(passes(attempt.job, attempt.account_id))
+        taken = []
+        waiting = Job.objects.filter(state=State.QUEUED, held=False, not_before=None).in_time(NOON)
+        for job in sorted(waiting, key=lambda job: (-job.priority, job.order_key, job.pk)):
+            for route in ModelRoute.objects.filter(model=job.model_id, active=True).order_by("position", "pk"):
+                keys = passes(job, route.account_id)
+                if all(caps.get(key) is None or used[key] < caps[key] for key in keys):
+                    used.update(keys)
+                    taken.append(job.pk)
+                    break
+        return taken

@@ -103,12 +103,11 @@ class TestBatchPauses:
         jobs = [make_job(state, batch=batch) for state in ("queued", "running", "completed")]
         other = JobFactory()
 
-        policy.pause_batch(batch, at=NOON, actor=None, reason="too dark")
+        batch = policy.pause_batch(batch, at=NOON, actor=None, reason="too dark")
         assert batch.paused and batch.paused_reason == "too dark"
         assert set(Job.objects.filter(held=True)) == set(jobs[:2]) and other not in jobs
 
-        policy.resume_batch(batch, at=NOON, actor=None)
-        batch.refresh_from_db()
+        batch = policy.resume_batch(batch, at=NOON, actor=None)
         assert (batch.paused, batch.paused_reason) == (False, "")
         assert not Job.objects.filter(held=True).exists()
 
@@ -116,7 +115,7 @@ class TestBatchPauses:
     def test_keep_how_they_were_asked_where_no_reason_was_given(self, given, kept):
         batch = BatchFactory()
 
-        policy.pause_batch(batch, at=NOON, actor=None, reason=given, via="API")
+        batch = policy.pause_batch(batch, at=NOON, actor=None, reason=given, via="API")
         assert batch.paused_reason == kept
         policy.resume_batch(batch, at=NOON, actor=None, reason=given, via="API")
 

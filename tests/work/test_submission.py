@@ -1,7 +1,5 @@
 """Submission: one create call for an attempt, and every way in which it can go."""
 
-import threading
-import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -365,55 +363,38 @@ class TestALostAnswer:
 
 
 class TestJobsClaimedTogether:
-    """On real connections: each worker sees what the others have committed."""
-
-    @pytest.mark.django_db(transaction=True)
-    def test_are_bought_in_their_order_though_their_workers_come_in_any(
-        self, vendor: WireServer, monkeypatch: pytest.MonkeyPatch
-    ):
-        for patience in ("HEAD_START", "LONGEST_TURN"):  # however slowly a worker comes and is answered
-            monkeypatch.setattr(submission, patience, 120.0)
-        vendor.says(*(answer(200, {"id": f"video_{number}"}) for number in range(4)))
-        jobs = [queued() for _ in range(4)]
-        leases = {lease.job_id: lease for lease in dispatch.claim_due_jobs(at=clock.now())}
-        workers = [threading.Thread(target=buy, args=(leases[job.pk],)) for job in jobs]
-        for worker in reversed(workers):
-            worker.start()
-            time.sleep(0.02)
-        for worker in workers:
-            worker.join()
-
-        assert [request.form()["prompt"] for request in vendor.seen] == [job.prompt for job in jobs]
-
-    def test_do_not_wait_long_for_one_whose_worker_does_not_come(self, vendor: WireServer):
+    def test_wait_for_none_of_the_others(self, vendor: WireServer):
+        """Their order was decided when they were claimed; whose worker comes first buys first."""
         vendor.says(answer(200, {"id": "video_1"}))
-        queued()
-        last = queued()
+        first, last = queued(), queued()
         leases = {lease.job_id: lease for lease in dispatch.claim_due_jobs(at=clock.now())}
-        began = time.monotonic()
-        buy(leases[last.pk])
-        assert fresh(last).state == "running"
-        assert time.monotonic() - began >= submission.LONGEST_TURN
+        taken = lifecycle.begin(leases[last.pk], at=clock.now())
+        assert taken is not None
+        submission.submit(*taken)
+
+        assert (fresh(first).state, fresh(last).state) == ("submitting", "running")
 
 
-def buy(lease: lifecycle.Lease) -> None:
-    """Do what a worker does with the lease of a claimed job."""
-    taken = lifecycle.begin(lease, at=clock.now())
-    assert taken is not None
-    submission.submit(*taken)
-    if threading.current_thread() is not threading.main_thread():
-        connection.close()
+def stand_still_before_the_call(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let so much time pass between the beginning of an attempt and its create call."""
+    ask = submission.request_for
+
+    def slowly(job: Job, attempt: Attempt) -> SubmitRequest:
+        later(seconds)
+        return ask(job, attempt)
+
+    monkeypatch.setattr(submission, "request_for", slowly)
 
 
 class TestAWorkerThatStandsStillBeforeItsCall:
     """A process that is stopped, a machine that is suspended, a statement that hangs."""
 
-    @pytest.mark.parametrize(("seconds", "calls"), [(15, 1), (16, 0), (46, 0)])
+    @pytest.mark.parametrize(("seconds", "calls"), [(5, 1), (16, 0), (46, 0)])
     def test_makes_none_unless_its_lease_lasts_for_it_and_puts_the_job_back(
         self, vendor: WireServer, monkeypatch: pytest.MonkeyPatch, seconds: float, calls: int
     ):
         vendor.says(answer(200, {"id": "video_1"}))
-        monkeypatch.setattr(submission, "_wait_for_its_turn", lambda *_: later(seconds))
+        stand_still_before_the_call(monkeypatch, seconds)
 
         job = bought()
 

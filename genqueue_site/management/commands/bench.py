@@ -1,26 +1,54 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-NAMES = ("handoff", "noop", "claim", "launch")
-LONG = ("scale",)  # minutes, and gigabytes of disk: only when asked for by name
+from benchmarks import results
+
+NAMES = ("handoff", "noop", "claim", "launch", "slots")
+LONG = ("scale", "pressure")  # most of an hour, or gigabytes of disk: only when asked for by name
 
 
 class Command(BaseCommand):
-    help = "Run the benchmarks of benchmarks/README.md, each on an installation of its own; without a name, all but the long one."
+    help = (
+        "Run the benchmarks of benchmarks/README.md, each on an installation of its own; without a name, all but the long ones."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", nargs="*", help=", ".join(NAMES + LONG))
+        parser.add_argument("--runs", type=int, default=1, help="of each, of which the medians are told")
+        parser.add_argument("--keep", action="store_true", help="write them to benchmarks/results, and draw them")
 
     def handle(self, *args: Any, **options: Any) -> None:
         unknown = set(options["name"]) - {*NAMES, *LONG}
         if unknown:
             raise CommandError(f"There is no benchmark {', '.join(sorted(unknown))}. There are: {', '.join(NAMES + LONG)}.")
-        env = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+        if options["runs"] < 1:
+            raise CommandError("--runs must be 1 or more.")
         for name in options["name"] or NAMES:
-            subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], cwd=settings.ROOT, env=env, check=True)
+            self._run(name, options["runs"], keep=options["keep"])
+
+    def _run(self, name: str, runs: int, *, keep: bool) -> None:
+        env = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+        told = []
+        with TemporaryDirectory(prefix="gq-figures-") as folder:
+            for number in range(runs):
+                path = Path(folder) / str(number)
+                path.touch()
+                command = [sys.executable, "-m", f"benchmarks.{name}"]
+                subprocess.run(command, cwd=settings.ROOT, env={**env, results.FIGURES: str(path)}, check=True)
+                told.append(results.read(path))
+        figures = results.medians(told)
+        if keep:
+            results.keep(name, figures, runs=runs)
+        if runs > 1:
+            self.stdout.write(f"{name}, medians of {runs} runs:")
+            for figure in figures:
+                shown = {key: figure[key] for key in ("most", "least", "unit") if key in figure}
+                self.stdout.write(results.line(figure["words"], figure["value"], **shown))

@@ -236,7 +236,7 @@ def _progress(floor: Floor, job: Job) -> int:
     """Share of the least time, held at 99 while the render is still busy."""
     if not job.rendering:
         return 0
-    share = (time.time() - job.accepted_at) / max(floor.config.seconds_per_job, 1e-3)
+    share = (time.time() - job.accepted_at) / max(floor.config.least_seconds(job.recipe.seed), 1e-3)
     return min(99, max(0, int(100 * share)))
 
 
@@ -244,7 +244,7 @@ def _answer(floor: Floor, job: Job) -> Response:
     """The video with a hint when asking again makes sense: at its end, and every half second once it is late."""
     headers = {}
     if not job.has_ended(now := time.time()):
-        left = job.accepted_at + floor.config.seconds_per_job - now
+        left = job.accepted_at + floor.config.least_seconds(job.recipe.seed) - now
         headers["openai-poll-after-ms"] = str(int(1000 * min(2.0, max(0.1, left if left > 0 else 0.5))))
     return json_response(_video(floor, job), headers=headers)
 

@@ -1,0 +1,31 @@
+"""
+The studio with one film for all its jobs, drawn before it listens: each takes its seconds and costs this machine nothing, as at
+a vendor, who renders on machines of his own.
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from queue_app.studio import floor, server
+from queue_app.studio.jobs import Recipe
+from queue_app.studio.rendering import Rendering
+
+RECIPE = Recipe(prompt="A kite over the bay", model="sora-2", seed=7, width=1280, height=720, seconds=4.0, codec="vp9")
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="gq-film-") as folder:
+        Rendering().run(RECIPE, Path(folder))
+
+        class Copying(Rendering):
+            def run(self, recipe: Recipe, into: Path) -> None:
+                shutil.copytree(folder, into, dirs_exist_ok=True)
+
+        floor.Rendering = Copying  # type: ignore[misc]
+        return server.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

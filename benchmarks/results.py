@@ -1,0 +1,90 @@
+"""
+What runs have measured: the medians, kept as ``results/NAME.json`` with the day and the machine, and drawn as ``img/NAME.svg``.
+
+``results/before.json`` holds what it was, by the figures' words.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import charts
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS, IMAGES = ROOT / "benchmarks" / "results", ROOT / "benchmarks" / "img"
+FIGURES = "BENCH_FIGURES"  # names the file that a run writes its figures to, a line of JSON for each
+Figure = dict[str, Any]
+
+
+def line(words: str, value: float, *, most: float | None = None, least: float | None = None, unit: str = "") -> str:
+    """A figure in words; one with a budget says first whether that is met."""
+    said = f"{words}: {value:.3g}{unit}" if abs(value) < 1 else f"{words}: {value:.2f}{unit}"
+    if most is None and least is None:
+        return f"        {said}"
+    bound = f"<= {most:g}{unit}" if most is not None else f">= {least:g}{unit}"
+    return f"{'met   ' if is_met(value, most=most, least=least) else 'MISSED'}  {said}   (budget {bound})"
+
+
+def is_met(value: float, *, most: float | None, least: float | None) -> bool:
+    return value <= most if most is not None else least is None or value >= least
+
+
+def read(path: Path) -> list[Figure]:
+    """The figures of one run."""
+    return [json.loads(row) for row in path.read_text().splitlines()]
+
+
+def medians(runs: Sequence[Iterable[Figure]]) -> list[Figure]:
+    """Each figure of the runs once, with its values and their median; in the order in which the first run told them."""
+    found: dict[str, Figure] = {}
+    for run in runs:
+        for figure in run:
+            found.setdefault(figure["words"], {**figure, "values": []})["values"].append(figure["value"])
+    return [{**figure, "value": statistics.median(figure["values"])} for figure in found.values()]
+
+
+def keep(name: str, figures: Sequence[Figure], *, runs: int) -> None:
+    """Write the medians down and draw them."""
+    before = json.loads((RESULTS / "before.json").read_text()).get(name, {})
+    told = [{**figure, "before": before.get(figure["words"])} for figure in figures]
+    result = {"name": name, "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "runs": runs, "machine": machine(), "figures": told}
+    RESULTS.joinpath(f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    draw(result)
+
+
+def draw(result: dict[str, Any]) -> None:
+    IMAGES.mkdir(exist_ok=True)
+    if drawn := charts.draw(result):
+        IMAGES.joinpath(f"{result['name']}.svg").write_text(drawn)
+
+
+def machine() -> dict[str, Any]:
+    """What figures depend on; neither the machine's name nor a path."""
+    models = [row.partition(":")[2].strip() for row in _lines("/proc/cpuinfo") if row.startswith("model name")]
+    memory = next((int(row.split()[1]) for row in _lines("/proc/meminfo") if row.startswith("MemTotal")), 0)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    return {
+        "cores": os.cpu_count(),
+        "processor": models[0] if models else platform.machine(),
+        "memory_gigabytes": round(memory / 2**20, 1),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "commit": commit.strip(),
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []
+
+
+if __name__ == "__main__":
+    for kept in sorted(RESULTS.glob("*.json")):
+        if kept.name != "before.json":
+            draw(json.loads(kept.read_text()))

@@ -1,0 +1,111 @@
+"""How many statements each call costs its caller with a key, once what is shared is there: a number that grows is seen here."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from queue_app.insight import forecast, waiting
+from queue_app.statements import keep_all
+from tests.campaigns.support import jobs_of, make_campaign
+from tests.factories import BatchFactory, UserFactory, make_job
+
+pytestmark = pytest.mark.django_db
+PROMPTS = {"model": "sora-2", "prompt": "A tram."}
+CAMPAIGN = {
+    "brand": "Maison Alder",
+    "big_idea": "The parcel opens.",
+    "dimensions": {"aesthetic": ["ugc", "cinematic"], "mood": ["energetic", "calm"]},
+    "model": "sora-2",
+    "duration": 4,
+}
+# the call, with what stands for the numbers of rows: at most so many statements, the key's among them
+READS = {
+    "jobs/{queued}/": 4,
+    "jobs/{running}/": 7,
+    "jobs/{completed}/": 6,
+    "jobs/{failed}/": 6,
+    "jobs/": 9,
+    "jobs/?search=tram": 12,
+    "jobs/?status=queued&page_size=1": 4,
+    "jobs/{completed}/events/": 3,
+    "batches/{batch}/": 6,
+    "models/": 8,
+    "models/sora-2/": 9,
+    "queue/": 2,
+    "wallet/": 3,
+    "wallet/entries/": 3,
+    "campaigns/": 6,
+    "campaigns/{campaign}/": 9,
+    "campaigns/{campaign}/combinations/": 5,
+    "combinations/{combination}/": 4,
+}
+WRITES = {
+    "jobs/?dry_run=true": (PROMPTS, 8),
+    "jobs/": (PROMPTS, 17),
+    "jobs/batch/?dry_run=true": ({"jobs": [PROMPTS] * 50}, 8),
+    "jobs/batch/": ({"jobs": [PROMPTS] * 50}, 18),
+    "jobs/{queued}/cancel/": ({}, 10),
+    "jobs/{running}/cancel/": ({}, 10),
+    "jobs/{failed}/retry/": ({}, 24),
+    "batches/{batch}/pause/": ({}, 13),
+    "batches/{batch}/resume/": ({}, 9),
+    "batches/{batch}/cancel/": ({}, 15),
+    "batches/{batch}/retry-failed/": ({}, 21),
+    "campaigns/?dry_run=true": (CAMPAIGN, 13),
+    "campaigns/": (CAMPAIGN, 31),
+    "campaigns/{campaign}/pause/": ({}, 17),
+    "campaigns/{campaign}/cancel/": ({}, 18),
+}
+
+
+@pytest.fixture(autouse=True)
+def what_is_shared_is_kept(monkeypatch):
+    """As between two of many calls: the limits of all, and the curves of the estimates."""
+    waiting.forget()
+    monkeypatch.setattr(waiting, "SHARED_FOR", float("inf"))
+    monkeypatch.setattr(forecast, "WORTH", float("inf"))
+    keep_all()  # else a second use is the one in which it is kept
+    yield
+    waiting.forget()
+
+
+@pytest.fixture
+def owner():
+    return UserFactory()
+
+
+@pytest.fixture
+def rows(owner):
+    batch, campaign = BatchFactory(owner=owner), make_campaign(owner)
+    states = ("queued", "running", "completed", "failed")
+    made = {state: make_job(state, owner=owner, batch=batch).pk for state in states}
+    cell = jobs_of(campaign)[0].combination
+    return made | {"batch": batch.pk, "campaign": campaign.pk, "combination": cell.pk}
+
+
+def statements(call):
+    with CaptureQueriesContext(connection) as asked:
+        answer = call()
+    assert answer.status_code in (200, 201), answer.content
+    return [query["sql"] for query in asked if not query["sql"].startswith(("SAVEPOINT", "RELEASE", "PREPARE"))]
+
+
+@pytest.mark.parametrize("call", READS)
+def test_a_read_costs_no_more_than(call, api_for, owner, rows):
+    api, address = api_for(owner), "/api/v1/" + call.format(**rows)
+    statements(lambda: api.get(address))
+
+    asked = statements(lambda: api.get(address))
+
+    assert len(asked) <= READS[call], "\n".join(asked)
+
+
+@pytest.mark.parametrize("call", WRITES)
+def test_a_write_costs_no_more_than(call, api_for, owner, rows):
+    api, address = api_for(owner), "/api/v1/" + call.format(**rows)
+    statements(lambda: api.get("/api/v1/jobs/"))
+    body, most = WRITES[call]
+
+    asked = statements(lambda: api.post(address, body))
+
+    assert len(asked) <= most, "\n".join(asked)
