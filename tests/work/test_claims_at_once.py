@@ -214,8 +214,8 @@ class TestAClaimOfALongQueue:
     @pytest.mark.parametrize("others", [5, 400])
     def test_reads_no_more_than_of_a_short_one(self, others, long_queue, monkeypatch):
         """
-        Whatever is full, whether the others are few or many, and although all that is full is first. Of ten times the jobs it would
-        be ten times as much; part of one stretch of places is read, which the short queue does not fill.
+        Whatever is full, whether the others are few or many, and although all that is full is first. Of ten times the jobs it
+        would be ten times as much; part of one stretch of places is read, which the short queue does not fill.
         """
         QueueSettings.objects.update(max_concurrent=2, peak_hours="")
         ModelConcurrencyLimit.objects.update(max_concurrent=50)
