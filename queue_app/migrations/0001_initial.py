@@ -665,11 +665,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(models.F('model'), models.F('kind'), models.F('owner'), django.db.models.functions.comparison.Coalesce('batch', 0, output_field=models.BigIntegerField()), django.db.models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), models.F('order_key'), models.F('id'), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), name='job_group'),
-        ),
-        migrations.AddIndex(
-            model_name='job',
-            index=models.Index(models.F('model'), django.db.models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), django.db.models.expressions.CombinedExpression(models.F('order_key'), '>>', models.Value(12)), models.F('kind'), models.F('owner'), django.db.models.functions.comparison.Coalesce('batch', 0, output_field=models.BigIntegerField()), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), name='job_stretch'),
+            index=models.Index(models.F('model'), django.db.models.expressions.CombinedExpression(models.F('priority'), '*', models.Value(-1)), django.db.models.expressions.CombinedExpression(models.F('order_key'), '>>', models.Value(13)), models.F('kind'), models.F('owner'), django.db.models.functions.comparison.Coalesce('batch', 0, output_field=models.BigIntegerField()), condition=models.Q(('held', False), ('not_before', None), ('state', 'queued')), name='job_stretch'),
         ),
         migrations.AddIndex(
             model_name='job',

@@ -57,7 +57,7 @@ STATUS_OF_STATE = {state: Status(status) for status, states in STATES_OF_STATUS.
 
 WORDS = SearchVector("prompt", config="simple")  # built-in full text, no stemming
 BLOCK = 4_096  # neighbouring ids: so many jobs a search for frequent words looks at in one go
-STRETCH = 12  # bits of an order key: a stretch of a lane is 4,096 of them
+STRETCH = 13  # bits of an order key: a stretch of a lane is 8,192 of them
 
 # Every limit counts these rows and no others: jobs that occupy a provider now, and attempts abandoned while theirs may.
 SLOTS_IN_USE = """
@@ -258,17 +258,6 @@ class Job(models.Model):
                 condition=Q(state="queued", held=False, not_before=None),
             ),
             # the lane by what counts under the same limits, for a claim that finds its head blocked: who has which head,
-            models.Index(
-                F("model"),
-                F("kind"),
-                F("owner"),
-                Coalesce("batch", 0, output_field=models.BigIntegerField()),
-                F("priority") * -1,
-                F("order_key"),
-                F("id"),
-                name="job_group",
-                condition=Q(state="queued", held=False, not_before=None),
-            ),
             # and who is in which stretch of it; equal entries are kept as one
             models.Index(
                 F("model"),

@@ -3,9 +3,9 @@ Claiming: which queued jobs may be bought now.
 
 One lock, then one count, in two statements (a statement's snapshot is older than its wait for a lock); then the heads of each
 lane that is open, merged in dispatch order. A head that is blocked by its own batch, user or kind never hides what is behind it,
-and nobody walks along what is blocked: a page of a lane of which nothing may go is not followed by the next one. The lane is
-split into its groups, jobs that count under the same limits, each with a head of its own; where it has too many of them, it is
-read on from the first stretch of places in which there is a job that may go.
+and nobody walks along what is blocked: a page of a lane of which nothing may go is not followed by the next one, but by the next
+stretch of places in which there is a job that may go. Of a stretch the index knows the groups, jobs that count under the same
+limits: one probe finds the next group that is not full.
 """
 
 import heapq
@@ -29,7 +29,6 @@ from queue_app.work import room
 from queue_app.work.room import Floor
 
 PAGE = 20  # candidates read from a lane at a time
-GROUPS = 16  # of a lane that are told apart
 LOCK_SECONDS = 1.0  # that a claim waits for a lock; claims themselves hold theirs for milliseconds
 
 _HEAD = "job.priority * -1 AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id"
@@ -57,33 +56,6 @@ _HEADS = f"""
 """  # noqa: S608 - no value in it
 _SEEK = f"AND ({_PLACE}) > (%(rank)s::int, %(order_key)s::bigint, %(id)s::bigint)"
 _FIRST_HEADS, _NEXT_HEADS = (Statement(_HEADS.format(seek=seek)) for seek in ("", _SEEK))
-
-# the head of each group of each lane, by one probe for each
-_GROUPS = Statement(f"""
-    WITH RECURSIVE found AS (
-        SELECT head.*, 1 AS number FROM unnest(%(models)s::text[]) AS lane (model_id)
-         CROSS JOIN LATERAL (
-            SELECT {_HEAD} {_LANE} AND job.model_id = lane.model_id
-             ORDER BY {_GROUP}, {_PLACE} LIMIT 1
-         ) head
-         UNION ALL
-        SELECT head.*, found.number + 1 FROM found
-         CROSS JOIN LATERAL (
-            SELECT {_HEAD} {_LANE} AND job.model_id = found.model_id AND ({_GROUP}) > {_NEXT_GROUP}
-             ORDER BY {_GROUP}, {_PLACE} LIMIT 1
-         ) head
-         WHERE found.number < {GROUPS}
-    )
-    SELECT rank, order_key, id, model_id, kind_id, batch_id, owner_id FROM found
-""")  # noqa: S608 - no value in it
-
-# the next page of a group; the lane's next group may begin on it
-_OF_GROUP = Statement(f"""
-    SELECT {_HEAD} {_LANE} AND job.model_id = %(model)s::text
-       AND ({_GROUP}, {_PLACE}) > (%(kind)s::text, %(owner)s::bigint, %(batch)s::bigint,
-                                   %(rank)s::int, %(order_key)s::bigint, %(id)s::bigint)
-     ORDER BY {_GROUP}, {_PLACE} LIMIT {PAGE}
-""")
 
 # of each lane the next stretch in which there is a job that may go, and a page of them: one probe for each stretch before it,
 # and one for each that is full in them
@@ -289,7 +261,7 @@ class _Lanes:
         for head in self._heads(_FIRST_HEADS.run(at=self.floor.at, models=self.floor.open_models)):
             pages[head.model].append(head)
         stuck = [model for model, page in pages.items() if len(page) == PAGE and not self._any_may_go(page)]
-        rest = self._split(stuck)
+        rest = self._rest(stuck)
         return heapq.merge(*(rest.get(model) or self._lane(model, page) for model, page in pages.items()))
 
     def _lane(self, model: str, page: list[Head]) -> Iterator[Head]:
@@ -305,34 +277,12 @@ class _Lanes:
             if self._taken[model] == before:
                 break
             page = self._heads(_NEXT_HEADS.run(at=self.floor.at, models=[model], **_place_of(page[-1])))
-        yield from self._split([model])[model]
+        yield from self._rest([model])[model]
 
-    def _split(self, models: list[str]) -> dict[str, Iterator[Head]]:
-        """Lanes as their groups, those that are full left out; or by stretches."""
-        if not models:
-            return {}
-        full = self._full()
-        found = _GROUPS.run(at=self.floor.at, models=models, kinds=full["kind"], users=full["user"])
-        heads: dict[str, list[Head]] = {model: [] for model in models}
-        for head in self._heads(found):
-            heads[head.model].append(head)
-        in_groups = [model for model, some in heads.items() if len(some) < GROUPS]
-        by_stretch = self._next_stretch([model for model in models if model not in in_groups], _START.rank, _FIRST, _START)
-        lanes = {model: self._stretches(model, found) for model, found in by_stretch.items()}
-        for model in in_groups:
-            lanes[model] = heapq.merge(*(self._group(head) for head in heads[model] if self._route_for(head)))
-        return lanes
-
-    def _group(self, head: Head) -> Iterator[Head]:
-        page = [head]
-        while page:
-            for last in page:
-                yield last
-                if not self._route_for(last):  # nor for those behind it
-                    return
-            at_it = {"kind": last.kind, "owner": last.owner, "batch": last.batch or 0}
-            read = self._heads(_OF_GROUP.run(at=self.floor.at, model=last.model, **at_it, **_place_of(last)))
-            page = [one for one in read if one.group == head.group]
+    def _rest(self, models: list[str]) -> dict[str, Iterator[Head]]:
+        """Lanes by stretches, what is full left out."""
+        found = self._next_stretch(models, _START.rank, _FIRST, _START)
+        return {model: self._stretches(model, stretch) for model, stretch in found.items()}
 
     def _stretches(self, model: str, found: "_Stretch | None") -> Iterator[Head]:
         last = _START

@@ -19,18 +19,23 @@ from queue_app.statements import Statement
 
 ROUTES_AT_FIRST = 8  # of each model, that a claim reads; only where all of them are full, it reads the others
 
-_ROUTES = """
+# all routes, or (``first``) some of each model
+_OFFERED = """
+    offered (id, model, account, endpoint, adapter, base_url, api_key_env, place) AS (
     SELECT route.id, route.model_id, route.account_id, route.endpoint_id, account.adapter, account.base_url, account.api_key_env,
-           row_number() OVER (PARTITION BY route.model_id ORDER BY route.position, route.id)
-      FROM queue_app_modelroute route
+           route.place
+      FROM (
+        SELECT id, model_id, account_id, endpoint_id, row_number() OVER (PARTITION BY model_id ORDER BY position, id) AS place
+          FROM queue_app_modelroute WHERE active
+      ) route
       JOIN queue_app_generationmodel model ON model.key = route.model_id AND model.active
       JOIN queue_app_modelconcurrencylimit held_back ON held_back.model_id = route.model_id
       JOIN queue_app_provideraccount account ON account.key = route.account_id
-     WHERE route.active
-"""
-_OFFERED = f"offered (id, model, account, endpoint, adapter, base_url, api_key_env, place) AS ({_ROUTES})"
+      {first}
+    )"""
 _OFFER = "id, model, account, endpoint, adapter, base_url, api_key_env"
-_OFFERS = Statement(f"WITH {_OFFERED} SELECT {_OFFER} FROM offered ORDER BY place, id")  # noqa: S608 - no value in it
+_OFFERS = Statement(f"WITH {_OFFERED.format(first='')} SELECT {_OFFER} FROM offered ORDER BY place, id")  # noqa: S608
+_FIRST_OFFERED = _OFFERED.format(first="WHERE route.place <= coalesce(%(routes)s::bigint, route.place)")
 
 # every limit and pause of the catalogue, of accounts those that are offered; a row that neither limits nor closes says nothing
 _LIMITS = """
@@ -43,7 +48,7 @@ _LIMITS = """
     SELECT 'account', key, max_concurrent, paused, paused_reason, paused_until, cooldown_until, lowered_by, lowered_at
       FROM queue_app_provideraccount
      WHERE (max_concurrent IS NOT NULL OR paused OR cooldown_until IS NOT NULL)
-       AND (%(routes)s::bigint IS NULL OR key IN (SELECT account FROM offered WHERE place <= %(routes)s))
+       AND (%(routes)s::bigint IS NULL OR key IN (SELECT account FROM offered))
 """
 
 _OWN_LIMITS = """
@@ -57,12 +62,11 @@ _OWN_IN_USE = _OWN_LIMITS.format(batches="ARRAY(SELECT batch FROM used)", owners
 # slots in use, limits, the own limits of whoever has a slot, and the first ``routes`` of each model: each claim asks, so it is
 # one statement
 _FLOOR = Statement(f"""
-    WITH used (model, kind, account, batch, owner, slots) AS ({SLOTS_IN_USE}), {_OFFERED}
+    WITH used (model, kind, account, batch, owner, slots) AS ({SLOTS_IN_USE}), {_FIRST_OFFERED}
     SELECT (SELECT json_agg(json_build_array(model, kind, account, batch, owner, slots)) FROM used),
            (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i)) FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i)),
            (SELECT json_agg(json_build_array(a, b, c, d, e)) FROM ({_OWN_IN_USE}) AS found (a, b, c, d, e)),
-           (SELECT json_agg(json_build_array({_OFFER}) ORDER BY place, id) FROM offered
-             WHERE place <= coalesce(%(routes)s, place))
+           (SELECT json_agg(json_build_array({_OFFER}) ORDER BY place, id) FROM offered)
 """)  # noqa: S608 - no value in it
 
 

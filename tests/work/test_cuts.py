@@ -197,7 +197,7 @@ class TestFromTheClaimToTheAnswer:
 
         places = cut_everywhere(lambda: queued(owner=ada), to=["queued", "submitting", "running"], judge=judge)
 
-        assert any("queuesettings" in place for place in places), "the claim"
+        assert any(place.startswith("SET LOCAL lock_timeout") for place in places), "the claim"
         assert any("SET fence = fence + 1, lease_taken = true" in place for place in places), "the beginning"
 
     def test_a_cancel_before_the_beginning_ends_it_and_nothing_is_bought(

@@ -491,13 +491,12 @@ class TestAgainstAnOracle:
 
     @pytest.fixture(autouse=True)
     def soon_split(self, monkeypatch):
-        """Pages of two, lanes of more than three groups and stretches of four keys: a few jobs meet all that many would."""
+        """Pages of two and stretches of four keys: a few jobs meet all that many would."""
         monkeypatch.setattr(dispatch, "PAGE", 2)
-        monkeypatch.setattr(dispatch, "GROUPS", 4)
         monkeypatch.setattr(dispatch, "STRETCH", 2)
-        for name in ("_FIRST_HEADS", "_NEXT_HEADS", "_GROUPS", "_OF_GROUP", "_OF_STRETCH"):
+        for name in ("_FIRST_HEADS", "_NEXT_HEADS", "_OF_STRETCH"):
             sql = getattr(dispatch, name).sql
-            for long, short in (("LIMIT 20", "LIMIT 2"), ("number < 16", "number < 4"), (">> 12", ">> 2"), ("<< 12", "<< 2")):
+            for long, short in (("LIMIT 20", "LIMIT 2"), (">> 13", ">> 2"), ("<< 13", "<< 2")):
                 sql = sql.replace(long, short)
             monkeypatch.setattr(dispatch, name, Statement(sql))
         ModelRoute.objects.create(model_id="sora-2-pro", account_id="studio", endpoint_id="elsewhere", position=1)
