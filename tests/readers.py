@@ -127,7 +127,7 @@ READERS: dict[str, dict[str, str]] = {
         **_WHY,
     },
     "GenerationModel": {
-        "queue_app.work.room:_ROUTES": "key active",
+        "queue_app.work.room:_OFFERED": "key active",
         "campaigns.views.fields:models": "label",
         "queue_app.work.intake:_Reader._kind": "medium",
         "queue_app.work.intake:set_price": "unit tickets_per_unit usd_per_unit",
@@ -136,9 +136,9 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.plan:Reader.parameters": "parameters",
         **_WHY,
     },
-    "ModelConcurrencyLimit": {"queue_app.work.room:_ROUTES": "model=model_id", **_LIMIT, **_WHY},
+    "ModelConcurrencyLimit": {"queue_app.work.room:_OFFERED": "model=model_id", **_LIMIT, **_WHY},
     "ModelRoute": {
-        "queue_app.work.room:_ROUTES": "model=model_id active position",
+        "queue_app.work.room:_OFFERED": "model=model_id active position",
         "queue_app.work.room:Offer.route": "account",
         "queue_app.work.submission:request_for": "endpoint_id",
         **_WHY,
