@@ -25,6 +25,7 @@ _VALUE = re.compile(r"%\((\w+)\)s(::\w+(?:\[\])?)?")
 # by the driver's connection, with which the server's plans go: how a statement is known there, "" after its first use
 _known: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 _all: "WeakSet[Statement]" = WeakSet()
+_at_once = False  # whether this process runs them for long: each is kept from its first use on
 
 
 class Statement:
@@ -44,7 +45,7 @@ class Statement:
         """
         with connection.cursor() as cursor:  # which may be one of a new connection
             known = _known.setdefault(connection.connection, {})
-            if known.get(self._name) == "":
+            if known.get(self._name, "" if _at_once else None) == "":
                 self._keep(cursor, known)
             cursor.execute(known.setdefault(self._name, "") or self.sql, values)
             return cursor.fetchall() if cursor.description else []
@@ -80,6 +81,8 @@ def keep_all() -> None:
     Have the server know and plan all that there are so far: a process that will run them for long does so before it has work.
     Those that are put together of parts come with their first use.
     """
+    global _at_once
+    _at_once = True
     with connection.cursor() as cursor:
         known = _known.setdefault(connection.connection, {})
         for one in list(_all):

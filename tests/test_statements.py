@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import Error, IntegrityError, connection, transaction
 
-from queue_app import database
+from queue_app import database, statements
 from queue_app.models import Attempt, Job
 from queue_app.runtime import tasks  # noqa: F401 - knows them all
 from queue_app.statements import Statement, columns, keep_all, read, statement
@@ -80,8 +80,11 @@ class TestAStatement:
         for _ in range(3):
             assert echo.run(value=value, values=[value, ""]) == [(value, [value, ""])]
 
-    def test_of_a_process_that_runs_them_for_long_are_all_planned_before_the_first_use(self) -> None:
+    def test_of_a_process_that_runs_them_for_long_are_all_planned_before_the_first_use(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         connection.close()
+        monkeypatch.setattr(statements, "_at_once", False)
         job = make_job("running")
         keep_all()
         with connection.cursor() as cursor:
@@ -90,6 +93,9 @@ class TestAStatement:
         assert count >= 20 and (fewest_plans, custom) == (1, 0)
         assert SUM.run(one=1, two=2) == [(4,)]
         assert Job.objects.get(pk=job.pk).state == "running", "none of them was run"
+        before = kept()
+        Statement("SELECT 'another'").run()
+        assert kept() == before + 1, "one that comes later is kept from its first use on"
 
     def test_of_the_same_text_is_one(self) -> None:
         assert statement("SELECT 1") is statement("SELECT 1")

@@ -43,7 +43,6 @@ def test_never_more_than_four_at_once_and_first_come_first_served(site: Site, fi
     assert states == {"completed": JOBS} and videos == JOBS
     assert log["peak"] == LIMIT
     assert claims == run.numbers
-    # the order is decided at the claim; of the few that are claimed together, each worker calls as soon as it can
+    # the order is decided at the claim; then each worker calls as soon as it can, and one that stands still holds up nobody
     assert sorted(creates) == run.numbers
-    assert all(abs(creates.index(number) - place) < LIMIT for place, number in enumerate(run.numbers))
     site.manage("check_invariants")
