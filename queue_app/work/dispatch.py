@@ -3,9 +3,9 @@ Claiming: which queued jobs may be bought now.
 
 One lock, then one count, in two statements (a statement's snapshot is older than its wait for a lock); then the heads of each
 lane that is open, merged in dispatch order. A head that is blocked by its own batch, user or kind never hides what is behind it,
-and nobody walks along what is blocked: a page of a lane of which nothing may go is not followed by the next one, but by the next
-stretch of places in which there is a job that may go. Of a stretch the index knows the groups, jobs that count under the same
-limits: one probe finds the next group that is not full.
+and nobody walks along what is blocked: where one of them is full, a lane is not read page by page, but by the stretches of places
+in which there is a job that may go. Of a stretch the index knows the groups, jobs that count under the same limits: one probe
+finds the next group that is not full.
 """
 
 import heapq
@@ -146,15 +146,8 @@ class Head(NamedTuple):
     batch: int | None
     owner: int
 
-    @property
-    def group(self) -> tuple[str, str, int | None, int]:
-        """Jobs of the same count under the same limits."""
-        return self[3:]
-
 
 _START = Head(1 - 2**31, 1 - 2**63, 0, "", "", None, 0)  # before all places
-
-
 _FIRST = _START.order_key >> STRETCH
 
 
@@ -257,12 +250,13 @@ class _Lanes:
         return route if route and self.floor.room.is_open(*_keys_of(head, route)) else None
 
     def _in_dispatch_order(self) -> Iterator[Head]:
+        models = self.floor.open_models
+        if any(self._full().values()):
+            return heapq.merge(*self._rest(models).values())
         pages: dict[str, list[Head]] = defaultdict(list)
-        for head in self._heads(_FIRST_HEADS.run(at=self.floor.at, models=self.floor.open_models)):
+        for head in self._heads(_FIRST_HEADS.run(at=self.floor.at, models=models)):
             pages[head.model].append(head)
-        stuck = [model for model, page in pages.items() if len(page) == PAGE and not self._any_may_go(page)]
-        rest = self._rest(stuck)
-        return heapq.merge(*(rest.get(model) or self._lane(model, page) for model, page in pages.items()))
+        return heapq.merge(*(self._lane(model, page) for model, page in pages.items()))
 
     def _lane(self, model: str, page: list[Head]) -> Iterator[Head]:
         """A lane page by page, as long as something of a page may go; then the rest of it."""
@@ -308,10 +302,6 @@ class _Lanes:
             page = self._heads(row for _, _, _, *row in listed if row[0] is not None)
             stretches[model] = _Stretch(first_rank, first_number, page)
         return stretches
-
-    def _any_may_go(self, page: list[Head]) -> bool:
-        one_each = {head.group: head for head in page if head.id not in self.passed}
-        return any(map(self._route_for, one_each.values()))
 
     def _full(self) -> dict[str, list[str]]:
         """The kinds, users and batches of which no more jobs go."""
