@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg2
 
-from queue_app.runtime import kernel
+from queue_app.runtime import processes
 
 if TYPE_CHECKING:
     from benchmarks.storm import Storm
@@ -53,7 +53,7 @@ def helper(storm: Storm) -> Struck | None:
     if not found:
         return None
     workers = {pid for (pid,) in storm.ask("SELECT pid FROM queue_app_workerprocess WHERE role = 'worker'")}
-    others = [seen.pid for seen in kernel.members(found[1]) if seen.pid not in workers | {found[1]}]
+    others = [seen.pid for seen in processes.members(found[1]) if seen.pid not in workers | {found[1]}]
     return _kill(storm.chance.choice(others), f"a helper of {found[0]}") if others else None
 
 

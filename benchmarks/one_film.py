@@ -8,9 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from queue_app.studio import floor, server
-from queue_app.studio.jobs import Recipe
-from queue_app.studio.rendering import Rendering
+from genqueue_site.studio import floor, server
+from genqueue_site.studio.jobs import Recipe
+from genqueue_site.studio.rendering import Rendering
 
 RECIPE = Recipe(prompt="A kite over the bay", model="sora-2", seed=7, width=1280, height=720, seconds=4.0, codec="vp9")
 

@@ -13,10 +13,10 @@ from django.urls import reverse
 from campaigns import cells as cell_reads
 from campaigns.models import Brand, Campaign, Combination, ComplianceRule, Dimension, DimensionValue
 from queue_app import clock
-from queue_app.admin import display
-from queue_app.admin.base import FastAdmin, FoundExactly, NamedCells
 from queue_app.models import User
 from queue_app.rules import numbers
+from queue_app.ui import display
+from queue_app.ui.model_admin import FastAdmin, FoundExactly, NamedCells
 from queue_app.work import policy
 
 _LEVELS = {"clear": "No rule applies", "warn": "Allowed, with a warning", "block": "Blocked, never bought"}

@@ -5,7 +5,7 @@ from django.core.mail import send_mail
 from django.db.models import Count, Q
 from django.urls import reverse
 
-from campaigns import verbs
+from campaigns import actions
 from campaigns.models import Campaign
 from queue_app import clock
 from queue_app.models import Notice, OutboxMessage, State
@@ -33,5 +33,5 @@ def deliver(message_id: int) -> None:
 def _counts(campaign: Campaign) -> str:
     """Cells by the state of their latest version, as the campaign's page counts them."""
     states = (State.COMPLETED, State.FAILED, State.CANCELLED)
-    counts = verbs.latest_jobs(campaign).aggregate(**{state.value: Count("id", filter=Q(state=state)) for state in states})
+    counts = actions.latest_jobs(campaign).aggregate(**{state.value: Count("id", filter=Q(state=state)) for state in states})
     return ", ".join(f"{counts[state.value]} {state.label.lower()}" for state in states if counts[state.value])

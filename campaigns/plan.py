@@ -18,7 +18,7 @@ from campaigns.rules.matrix import Cell, Choice
 from queue_app.models import GenerationModel, Kind, QueueSettings, User
 from queue_app.rules import parameters as parameter_rules
 from queue_app.rules import pricing
-from queue_app.work import intake, room
+from queue_app.work import capacity, intake
 
 __all__ = ["BULK", "Brief", "Plan", "PlanRefused", "PlannedCell", "Problem", "check_prompt", "finished", "make", "sketch"]
 
@@ -128,7 +128,7 @@ def make(brief: Brief, owner: User) -> Plan:
     :raises ModelNotAvailable: nobody offers the model now.
     :raises KindRestricted: what the model makes needs a right that the owner lacks.
     """
-    found = finished(Reader(brief, owner, room.available_models()).sketch())
+    found = finished(Reader(brief, owner, capacity.available_models()).sketch())
     if words := intake.restriction(Kind.objects.get(pk=found.model.medium), owner):
         raise intake.KindRestricted([intake.Problem(None, "model", words)])
     return found
@@ -136,7 +136,7 @@ def make(brief: Brief, owner: User) -> Plan:
 
 def problems_of(brief: Brief, owner: User) -> list[Problem]:
     """Everything that is wrong with the fields of a brief that will be refused anyway."""
-    return Reader(brief, owner, room.available_models()).sketch().problems
+    return Reader(brief, owner, capacity.available_models()).sketch().problems
 
 
 def sketch(brief: Brief, owner: User, offered: Mapping[str, GenerationModel]) -> Sketch:

@@ -16,7 +16,7 @@ from queue_app.insight.forecast import Estimate
 from queue_app.models import Job, State, Status
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, STATUS_OF_STATE
 from queue_app.rules import pricing
-from queue_app.work.room import Floor
+from queue_app.work.capacity import Capacity
 
 UNFORESEEN = (State.UNKNOWN, State.CANCELLING)  # nobody knows when they end
 FIRST = 8  # rows of “next and running”
@@ -168,9 +168,9 @@ def _why(cells: Sequence[Cell], *, at: datetime) -> Why | None:
     """Why its next job waits; ``None`` when nothing waits, or that job began since the cells were read."""
     for job in cell_reads.jobs(cell_reads.waiting_in_order(cells)[:1]).values():
         looked = waiting.outlook([job], at=at)
-        if looked.floor is not None and (sentence := looked.sentence(job)):
+        if looked.capacity is not None and (sentence := looked.sentence(job)):
             # people know the campaign, not its batch
-            return Why(sentence.replace(f"Batch {job.batch_id} ", "This campaign "), _caps(job, looked.floor))
+            return Why(sentence.replace(f"Batch {job.batch_id} ", "This campaign "), _caps(job, looked.capacity))
     return None
 
 
@@ -201,13 +201,13 @@ def _late(estimate: Estimate) -> tuple[bool, float]:
     return estimate.p50_seconds is None, estimate.p50_seconds or 0.0
 
 
-def _caps(job: Job, floor: Floor) -> list[Cap]:
-    route = floor.route_for(job.model_id) or next(iter(floor.routes.get(job.model_id, ())), None)
+def _caps(job: Job, capacity: Capacity) -> list[Cap]:
+    route = capacity.route_for(job.model_id) or next(iter(capacity.routes.get(job.model_id, ())), None)
     named: Sequence[tuple[str, tuple[str, str]]] = [
         ("This campaign at once", ("batch", str(job.batch_id))),
         (job.model_id, ("model", job.model_id)),
         *([(f"Provider account {route.account_id}", ("account", route.account_id))] if route else []),
         ("Whole queue", ("queue", "")),
     ]
-    room = floor.room
+    room = capacity.room
     return [Cap(name, room.used[key], room.caps.get(key), key in room.closed) for name, key in named]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from campaigns.views import form, home, jobs, judging, page, review
+from campaigns.views import cell, form, home, jobs, page, review
 
 app_name = "campaigns"
 urlpatterns = [
@@ -23,11 +23,11 @@ urlpatterns = [
     path("campaigns/<int:pk>/review/", review.grid, name="review"),
     path("campaigns/<int:pk>/review/results.csv", review.results_csv, name="review-csv"),
     path("campaigns/<int:pk>/review/approved.zip", review.approved_zip, name="review-zip"),
-    path("campaigns/<int:pk>/review/<int:index>/", judging.page, name="cell"),
-    path("campaigns/<int:pk>/review/<int:index>/judge/", judging.judge, name="judge"),
-    path("campaigns/<int:pk>/review/<int:index>/note/", judging.note, name="note"),
-    path("campaigns/<int:pk>/review/<int:index>/again/", judging.again, name="again"),
-    path("campaigns/<int:pk>/review/<int:index>/check/", judging.check, name="again-check"),
+    path("campaigns/<int:pk>/review/<int:index>/", cell.page, name="cell"),
+    path("campaigns/<int:pk>/review/<int:index>/judge/", cell.judge, name="judge"),
+    path("campaigns/<int:pk>/review/<int:index>/note/", cell.note, name="note"),
+    path("campaigns/<int:pk>/review/<int:index>/again/", cell.again, name="again"),
+    path("campaigns/<int:pk>/review/<int:index>/check/", cell.check, name="again-check"),
     path("jobs/<int:pk>/", jobs.page, name="job"),
     path("jobs/<int:pk>/cancel/", jobs.cancel, name="job-cancel"),
     path("jobs/<int:pk>/retry/", jobs.retry, name="job-retry"),

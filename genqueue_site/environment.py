@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 
 from django.core.exceptions import ImproperlyConfigured
 
-from queue_app.studio import config as studio_config
+from genqueue_site.studio import config as studio_config
 
 MEND = "Mend it in the environment or in .env."
 

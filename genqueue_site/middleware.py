@@ -19,10 +19,10 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
 
-from queue_app.admin import live
-from queue_app.admin.live import ASKED_BY, fragment_wanted
 from queue_app.api import errors
 from queue_app.rules import words
+from queue_app.ui import fragments
+from queue_app.ui.fragments import ASKED_BY, fragment_wanted
 
 Answers = Callable[[HttpRequest], HttpResponseBase]
 AnswersLater = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -138,7 +138,7 @@ def _may_have_changed(request: HttpRequest, response: HttpResponseBase) -> bool:
 
 def _remember(request: HttpRequest) -> None:
     if SESSION_KEY in request.session and getattr(request.user, "is_staff", False):  # keys have no session, others no dashboard
-        live.acted(request)
+        fragments.acted(request)
 
 
 def _free() -> None:

@@ -7,6 +7,6 @@ class QueueConfig(AppConfig):
 
     def ready(self) -> None:
         from queue_app import checks  # noqa: F401 - importing registers them
-        from queue_app.runtime import beats
+        from queue_app.runtime import heartbeats
 
-        beats.connect()
+        heartbeats.connect()

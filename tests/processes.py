@@ -29,8 +29,8 @@ from django.db import connections
 from genqueue_site.db.embedded.base import DatabaseWrapper
 from genqueue_site.db.embedded.server import EmbeddedPostgres, embedded
 from queue_app.models import WorkerProcess
-from queue_app.runtime import kernel
-from tests.studio.process import StudioProcess
+from queue_app.runtime import processes
+from tests.genqueue_site.studio.process import StudioProcess
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PREPARE = """
@@ -106,7 +106,7 @@ class Program:
 
     def children(self) -> list[int]:
         """The processes that it started itself and that live."""
-        seen = (kernel.look(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+        seen = (processes.look(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
         return sorted(process.pid for process in seen if process and process.parent == self.pid)
 
 
@@ -192,7 +192,7 @@ class Site:
             connections["default"] = before
             self.database.release()  # ours is one hold among the programs': the last of them to go stops the server
 
-    def roll(self, **which: Any) -> list[WorkerProcess]:
+    def registry(self, **which: Any) -> list[WorkerProcess]:
         """The site's processes as they say of themselves."""
         with self.orm():
             rows = list(WorkerProcess.objects.filter(**which).order_by("id"))
@@ -206,13 +206,13 @@ class Site:
     def cluster(self, queue: str, worker: Program) -> WorkerProcess:
         """The row of the cluster of this queue that the worker runs now."""
         mine = set(worker.children())
-        (found,) = [row for row in self.roll(role="cluster", queue=queue) if row.pid in mine]
+        (found,) = [row for row in self.registry(role="cluster", queue=queue) if row.pid in mine]
         return found
 
     def living(self) -> list[int]:
         """Every living process of this site, but the database's."""
         everybody = {entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()}
-        return sorted(int(pid) for pid in everybody if self._is_mine(pid) and kernel.look(int(pid)))
+        return sorted(int(pid) for pid in everybody if self._is_mine(pid) and processes.look(int(pid)))
 
     def kill(self, pid: int) -> None:
         """`kill -9` one process, whose it may be."""
@@ -228,7 +228,7 @@ class Site:
             with suppress(ProcessLookupError):
                 self.studio.kill()
         for group in self._groups:
-            kernel.end_group(group)
+            processes.end_group(group)
         for pid in self.living():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -246,7 +246,7 @@ class Site:
     def _is_working(self, worker: Program) -> bool:
         assert worker.is_running, worker.said()
         mine = set(worker.children())
-        clusters = [row for row in self.roll(role="cluster") if row.pid in mine]
+        clusters = [row for row in self.registry(role="cluster") if row.pid in mine]
         return len(clusters) == 3 and all(row.canary_taken_at for row in clusters)
 
     def _web_answers(self) -> bool:

@@ -107,7 +107,7 @@ PLANTED = {
     ),
     architecture.foreign_imports: (
         ["import django", "from queue_app import clock", "from queue_app.models import Job", "from ... import models"],
-        ["import json", "from queue_app.studio.floor import Floor", "from . import floor", "from ..floor import Floor"],
+        ["import json", "from genqueue_site.studio.floor import Floor", "from . import floor", "from ..floor import Floor"],
     ),
 }
 

@@ -15,7 +15,7 @@ from django.db import DatabaseError, Error, IntegrityError, OperationalError, co
 from genqueue_site.db.embedded.base import DatabaseWrapper
 from genqueue_site.db.embedded.server import EmbeddedPostgres, embedded
 from queue_app import clock, database
-from queue_app.runtime import kernel
+from queue_app.runtime import processes
 from tests.cuts import end_backend
 from tests.processes import wait_for
 
@@ -54,7 +54,7 @@ def crash_another(server: EmbeddedPostgres) -> None:
     mine = connection.connection.info.backend_pid
     other = connection.get_new_connection(connection.get_connection_params())
     os.kill(other.info.backend_pid, signal.SIGKILL)
-    wait_for(lambda: kernel.look(mine) is None, of="the end of our session")
+    wait_for(lambda: processes.look(mine) is None, of="the end of our session")
     other.close()
 
 

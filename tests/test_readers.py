@@ -8,7 +8,7 @@ from django.conf import global_settings
 
 from tests import readers
 
-SETTINGS = ("genqueue_site/settings.py", "queue_app/studio/config.py")
+SETTINGS = ("genqueue_site/settings.py", "genqueue_site/studio/config.py")
 LIBRARIES = ("AXES_", "REST_", "SPECTACULAR_", "WHITENOISE_", "KNOX_", "CONTENT_SECURITY_")
 PLACES = readers.places()
 
@@ -56,12 +56,12 @@ class TestTheCheck:
         assert self.problems({"fair_share"}, {}) == ["form: nothing reads “fair_share”"]
 
     def test_sees_a_reader_that_does_not_read_it(self):
-        reader = "queue_app.work.room:queue_limit"
+        reader = "queue_app.work.capacity:queue_limit"
 
         assert self.problems({"fair_share"}, {reader: "fair_share"}) == [f"form: {reader} does not read “fair_share”"]
 
     @pytest.mark.parametrize(
-        "reader", ["queue_app.work.room:fair", "queue_app.work.fairness:take_turns", "campaigns.plan:Reader.x"]
+        "reader", ["queue_app.work.capacity:fair", "queue_app.work.fairness:take_turns", "campaigns.plan:Reader.x"]
     )
     def test_sees_a_reader_that_is_gone(self, reader):
         (problem,) = self.problems({"fair_share"}, {reader: "fair_share"})
@@ -69,7 +69,7 @@ class TestTheCheck:
         assert problem.startswith(f"form: no reader {reader}")
 
     def test_sees_a_field_that_is_gone(self):
-        assert self.problems(set(), {"queue_app.work.room:queue_limit": "peak_hours"}) == ["form: there is no “peak_hours”"]
+        assert self.problems(set(), {"queue_app.work.capacity:queue_limit": "peak_hours"}) == ["form: there is no “peak_hours”"]
 
     @pytest.mark.parametrize(
         "reader", ["queue_app.api.serializers:JobAsked", "queue_app.work.intake:Draft", "queue_app.work.intake:_Reader.job"]

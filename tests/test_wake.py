@@ -12,16 +12,16 @@ from queue_app import clock, wake
 @pytest.fixture
 def heard(transactional_db):
     """Give what was sent on the channels since the last look."""
-    with closing(connection.get_new_connection(connection.get_connection_params())) as ears:
-        ears.autocommit = True
-        with ears.cursor() as cursor:
+    with closing(connection.get_new_connection(connection.get_connection_params())) as listener:
+        listener.autocommit = True
+        with listener.cursor() as cursor:
             cursor.execute(f"LISTEN {wake.CHANNEL}; LISTEN {wake.DISPATCHER}")
 
             def look() -> list[str]:
                 cursor.execute("SELECT 1")
-                ears.poll()
-                said = [note.payload for note in ears.notifies]
-                ears.notifies.clear()
+                listener.poll()
+                said = [note.payload for note in listener.notifies]
+                listener.notifies.clear()
                 return said
 
             yield look

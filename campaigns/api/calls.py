@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from campaigns import plan, verbs
+from campaigns import actions, plan
 from campaigns.api import answers, asked, shapes
 from campaigns.launch import launch
 from campaigns.models import Campaign
@@ -104,7 +104,7 @@ class RetryCampaign(View):
         campaign = get_object_or_404(to_change(request), pk=pk)
 
         def retry() -> Made:
-            verbs.retry_failed(campaign, at=clock.now(), actor=caller(request), via=VIA)
+            actions.retry_failed(campaign, at=clock.now(), actor=caller(request), via=VIA)
             return {"campaign": campaign.pk}
 
         return once(request, status=200, do=retry, render=lambda _: answers.campaign(_anew(campaign), request, at=clock.now()))

@@ -8,8 +8,8 @@ from django.utils.safestring import SafeString
 
 from campaigns import progress
 from campaigns.cells import METER
-from queue_app.admin import display
 from queue_app.models import Job, Status
+from queue_app.ui import display
 
 register = template.Library()
 GAP = 0.4  # of the meter's 100 units, between its parts

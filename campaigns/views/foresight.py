@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest
 
-from campaigns import verbs
+from campaigns import actions
 from queue_app import clock
-from queue_app.admin import preview
 from queue_app.models import Job, State, Wallet
-from queue_app.models.job import JobQuerySet
+from queue_app.models.job import AT_THE_PROVIDER, JobQuerySet
 from queue_app.rules import numbers, pricing
-from queue_app.work import room
+from queue_app.ui import consequences
+from queue_app.work import capacity
 
 CHANGED = "What it would buy has changed since you looked, so nothing was queued. Look at it, and press again."
 
@@ -28,21 +28,21 @@ class Sums(NamedTuple):
 def of_cancel(jobs: QuerySet[Job]) -> dict[str, Any]:
     """What stops at once, what the provider is asked for, and what cannot be stopped."""
     sums = _by_state(jobs)
-    lines, acts_on = preview.of_cancel(jobs, lambda *states: sum(sums[state].jobs for state in states))
+    lines, acts_on = consequences.of_cancel(jobs, lambda *states: sum(sums[state].jobs for state in states))
     return _shown("cancel", "Cancel", "Keep them", lines, acts_on) | {
         "now": sums[State.QUEUED],
-        "later": sum(sums[state].tickets for state in preview.AT_THE_PROVIDER),
-        "billed": sum((sums[state].usd for state in preview.AT_THE_PROVIDER), Decimal(0)),
+        "later": sum(sums[state].tickets for state in AT_THE_PROVIDER),
+        "billed": sum((sums[state].usd for state in AT_THE_PROVIDER), Decimal(0)),
     }
 
 
 def of_retry(jobs: JobQuerySet) -> dict[str, Any]:
     """What is queued again, and what it costs at the prices of this moment."""
     sums, at = _by_state(jobs), clock.now()
-    ended, offered = jobs.filter(state__in=(State.FAILED, State.CANCELLED)).order_by(), room.available_models()
+    ended, offered = jobs.filter(state__in=(State.FAILED, State.CANCELLED)).order_by(), capacity.available_models()
     again, late = ended.in_time(at), ended.filter(deadline__lte=at).count()
     not_offered = dict(again.exclude(model__in=offered).values_list("model").annotate(Count("pk")))
-    lines, acts_on = preview.of_retry(lambda *states: sum(sums[state].jobs for state in states), not_offered, late)
+    lines, acts_on = consequences.of_retry(lambda *states: sum(sums[state].jobs for state in states), not_offered, late)
     needed: dict[int, int] = {}
     for owner, model, parameters in again.filter(model__in=offered).values_list("owner", "model", "parameters"):
         price = pricing.tickets(offered[model].unit, offered[model].tickets_per_unit, parameters)
@@ -52,9 +52,9 @@ def of_retry(jobs: JobQuerySet) -> dict[str, Any]:
     return _shown("retry", "Retry", "Leave them", lines, acts_on) | {"needed": sum(needed.values()), "short": short}
 
 
-def shown(request: HttpRequest) -> verbs.Offer:
+def shown(request: HttpRequest) -> actions.Offer:
     """What the form that was sent had said of a retry."""
-    return verbs.Offer(*(numbers.of_row(request.POST.get(name, "")) for name in ("jobs", "tickets")))
+    return actions.Offer(*(numbers.of_row(request.POST.get(name, "")) for name in ("jobs", "tickets")))
 
 
 def _by_state(jobs: QuerySet[Job]) -> dict[str, Sums]:
@@ -62,5 +62,5 @@ def _by_state(jobs: QuerySet[Job]) -> dict[str, Sums]:
     return {state: Sums() for state in State} | {row[0]: Sums(*row[1:]) for row in rows}
 
 
-def _shown(action: str, verb: str, keep: str, lines: list[preview.Line], acts_on: int) -> dict[str, Any]:
+def _shown(action: str, verb: str, keep: str, lines: list[consequences.Line], acts_on: int) -> dict[str, Any]:
     return {"action": action, "verb": verb, "keep": keep, "lines": [line for line in lines if line.count], "acts_on": acts_on}

@@ -28,7 +28,7 @@ from queue_app import clock
 from queue_app.models import User
 from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work import room
+from queue_app.work import capacity
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
 NOTED = ("name", *TEXTS, "dimensions", "model", "duration", "aspect_ratio", "loop", "priority", "max_concurrent")
@@ -91,7 +91,7 @@ def _opened(request: HttpRequest) -> HttpResponse:
         body = drafts.from_campaign(_campaign(request))
         conflict, saved = (DraftConflict(opened), None) if opened else (None, None)
     else:
-        body = drafts.fields_of(opened) if opened else {"model": fields.default_model(room.available_models())}
+        body = drafts.fields_of(opened) if opened else {"model": fields.default_model(capacity.available_models())}
     key, revision = (saved.pk, saved.revision) if saved else (uuid.uuid4(), 0)
     form = Form(user, Asked(body=forms.BLANK | body, draft=key, revision=revision, tab="", do="look"), at=at)
     form.conflict, form.saved = conflict, saved
@@ -114,7 +114,7 @@ class Form:
         self.bought = False
         self.refusal = ""
         self.followed: list[str] = []
-        self.offered = room.available_models()
+        self.offered = capacity.available_models()
         self.model = self.offered.get(asked.body["model"])
         if self.model is not None and asked.rendered_model not in ("", self.model.key):
             self.followed = fields.follow(asked.body, self.model)

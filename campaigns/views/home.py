@@ -12,15 +12,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from campaigns import mine, verbs
+from campaigns import actions
+from campaigns import home as overview
 from campaigns.models import Campaign
 from campaigns.views import quick
 from campaigns.views.access import viewer
 from queue_app import clock, tickets
-from queue_app.admin import live
 from queue_app.models import Job, Notice
 from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
+from queue_app.ui import fragments
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
 CAMPAIGNS_A_PAGE = 25
@@ -32,9 +33,9 @@ def home(request: HttpRequest) -> HttpResponse:
     """Everything of the user's at a glance; to htmx its changing parts, or 204."""
     at = clock.now()
     context = _context(request, at=at)
-    if not live.fragment_wanted(request):
+    if not fragments.fragment_wanted(request):
         context["form"] = quick.read(request.GET, viewer(request), at=at)
-    return live.answer(request, "campaigns/home.html", "campaigns/_home.html", context)
+    return fragments.answer(request, "campaigns/home.html", "campaigns/_home.html", context)
 
 
 @login_required
@@ -52,7 +53,7 @@ def generate(request: HttpRequest) -> HttpResponse:
     form = quick.read(request.POST, user, at=at)
     if "look" not in request.POST and form.model is not None and form.price_is_as_shown():
         try:
-            job, is_new = verbs.generate_once(user, form.draft(), key=form.key, at=at, actor=user.username)
+            job, is_new = actions.generate_once(user, form.draft(), key=form.key, at=at, actor=user.username)
         except IntakeRefused as refusal:
             form.refuse(refusal.problems)
         except (NotEnoughTickets, ModelNotAvailable, KindRestricted) as refusal:
@@ -85,25 +86,25 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
     if words := request.GET.get("search", "").strip()[:200]:
         found = found.filter(name__icontains=words)
     page = Paginator(found, CAMPAIGNS_A_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "lines": mine.campaign_lines(list(page.object_list), at=clock.now()), "search": words}
+    context = {"page": page, "lines": overview.campaign_lines(list(page.object_list), at=clock.now()), "search": words}
     return render(request, "campaigns/list.html", context)
 
 
 def _context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
     user = viewer(request)
-    unjudged = mine.unjudged(user)
+    unjudged = overview.unjudged(user)
     return {
         "greeting": _greeting(at),
         "at": at,
-        "campaigns": mine.campaigns(user, at=at),
-        "queue": mine.queue(user, at=at),
+        "campaigns": overview.campaigns(user, at=at),
+        "queue": overview.queue(user, at=at),
         "open_jobs": Job.objects.filter(owner=user).open().count(),
-        "results": mine.results(user),
-        "unjudged": unjudged[: mine.CAMPAIGNS],
-        "more_unjudged": len(unjudged[mine.CAMPAIGNS :]),
+        "results": overview.results(user),
+        "unjudged": unjudged[: overview.CAMPAIGNS],
+        "more_unjudged": len(unjudged[overview.CAMPAIGNS :]),
         "balances": tickets.balances(user),
-        "entries": mine.entries(user),
-        "notices": mine.notices(user),
+        "entries": overview.entries(user),
+        "notices": overview.notices(user),
     }
 
 

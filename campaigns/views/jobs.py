@@ -8,16 +8,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from campaigns import cells, verbs
+from campaigns import actions, cells
 from campaigns.models import Version
 from campaigns.views import foresight
 from campaigns.views.access import job_seen_by, job_to_change, may_change, viewer
 from queue_app import clock
-from queue_app.admin import job_facts, live
 from queue_app.insight import forecast
 from queue_app.lifecycle import MoveRefused, Verdict
 from queue_app.models import Asset, Job
 from queue_app.tickets import NotEnoughTickets
+from queue_app.ui import fragments, job_facts
 from queue_app.work import jobs
 from queue_app.work.intake import ModelNotAvailable
 
@@ -43,7 +43,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "cell": _cell(job),
         "may_change": may_change(request, job.owner_id),
     }
-    return live.answer(request, "campaigns/job.html", "campaigns/_job.html", context)
+    return fragments.answer(request, "campaigns/job.html", "campaigns/_job.html", context)
 
 
 @login_required
@@ -66,8 +66,8 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)))
     try:
-        verbs.retry(job, at=clock.now(), actor=viewer(request), shown=foresight.shown(request))
-    except verbs.NotAsShown:
+        actions.retry(job, at=clock.now(), actor=viewer(request), shown=foresight.shown(request))
+    except actions.NotAsShown:
         messages.warning(request, foresight.CHANGED)
         return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)), status=409)
     except (MoveRefused, NotEnoughTickets, ModelNotAvailable) as refusal:

@@ -12,18 +12,18 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from campaigns import actions, heat
 from campaigns import cells as cell_reads
-from campaigns import heat, verbs
 from campaigns.models import Campaign
 from campaigns.progress import look, version
 from campaigns.views import foresight
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change, viewer
 from queue_app import clock
-from queue_app.admin import display
-from queue_app.admin.live import fragment_wanted, unchanged
 from queue_app.lifecycle import Verdict
 from queue_app.models import Job, Reservation
 from queue_app.tickets import NotEnoughTickets
+from queue_app.ui import display
+from queue_app.ui.fragments import fragment_wanted, unchanged
 from queue_app.work import batches, policy
 from queue_app.work.intake import ModelNotAvailable
 
@@ -145,8 +145,8 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _foreseen_retry(request, campaign)
     try:
-        queued = verbs.retry_failed(campaign, at=clock.now(), actor=viewer(request), shown=foresight.shown(request))
-    except verbs.NotAsShown:
+        queued = actions.retry_failed(campaign, at=clock.now(), actor=viewer(request), shown=foresight.shown(request))
+    except actions.NotAsShown:
         messages.warning(request, foresight.CHANGED)
         return _foreseen_retry(request, campaign, status=409)
     except (NotEnoughTickets, ModelNotAvailable) as refusal:
@@ -158,7 +158,7 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _foreseen_retry(request: HttpRequest, campaign: Campaign, *, status: int = 200) -> HttpResponse:
-    foreseen = foresight.of_retry(verbs.latest_jobs(campaign).with_status("failed"))
+    foreseen = foresight.of_retry(actions.latest_jobs(campaign).with_status("failed"))
     return _preview(request, campaign, f"Retry failed videos in “{campaign}”?", foreseen, status=status)
 
 

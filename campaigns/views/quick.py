@@ -14,7 +14,7 @@ from queue_app.models import GenerationModel, Kind, User
 from queue_app.models.catalog import Medium
 from queue_app.rules import parameters as parameter_rules
 from queue_app.rules import pricing
-from queue_app.work import intake, room
+from queue_app.work import capacity, intake
 
 OFFERED = ("duration", "aspect_ratio")  # the parameters that the form asks for
 FIRST_CHOICE = "sora-2"
@@ -81,7 +81,7 @@ def read(given: Mapping[str, str], owner: User, *, at: datetime) -> QuickForm:
     Read what was typed. A model or a value that is not offered (any more) gives way to the first that is; the price that the
     button named shows whether that happened.
     """
-    models = [model for model in room.available_models().values() if model.medium != Medium.PAGE]
+    models = [model for model in capacity.available_models().values() if model.medium != Medium.PAGE]
     models.sort(key=lambda model: (model.medium != Medium.VIDEO, model.key))
     by_key = {model.key: model for model in models}
     model = by_key.get(given.get("model", "")) or by_key.get(FIRST_CHOICE) or next(iter(models), None)

@@ -22,8 +22,8 @@ from campaigns.models.combination import Review
 from campaigns.review import Result
 from campaigns.views.access import campaign_seen_by, may_change
 from queue_app import clock
-from queue_app.admin.live import fragment_wanted
 from queue_app.models import Asset
+from queue_app.ui.fragments import fragment_wanted
 
 CELLS_A_PAGE = 60
 TO_JUDGE = "none"

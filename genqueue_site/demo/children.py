@@ -12,7 +12,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
-from queue_app.runtime import kernel, roll
+from queue_app.runtime import processes, registry
 
 STOP_SECONDS = 26  # `runworker` takes 25 at most
 RESTART_SECONDS = 1.0
@@ -67,7 +67,7 @@ class Child:
         """Wait for its end until ``deadline`` (monotonic), then end what is left of its group."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0, deadline - time.monotonic()))
-        kernel.end_group(self.pid)
+        processes.end_group(self.pid)
         self._process.wait()
 
 
@@ -80,7 +80,7 @@ class Crew:
         web = ["-m", "uvicorn", "genqueue_site.asgi:application", "--host", "127.0.0.1", "--port", str(port), "--lifespan", "off"]
         quietly = ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"]  # live pages stay connected
         self.ports = {"studio": studio_port, "web": port}
-        self.studio = Child("studio", ["-m", "queue_app.studio", "--port", str(studio_port)], logs=self.logs)
+        self.studio = Child("studio", ["-m", "genqueue_site.studio", "--port", str(studio_port)], logs=self.logs)
         self.worker = Child("worker", ["manage.py", "runworker"], logs=self.logs)
         self.web = Child("web", [*web, *quietly], logs=self.logs)
         self.all = [self.studio, self.worker, self.web]
@@ -91,7 +91,7 @@ class Crew:
     def who_is_not_up(self) -> list[str]:
         """Name the programs that do not answer yet."""
         silent = [name for name, port in self.ports.items() if not is_taken(port)]
-        return silent if roll.is_working(socket.gethostname(), self.worker.pid) else [*silent, "worker"]
+        return silent if registry.is_working(socket.gethostname(), self.worker.pid) else [*silent, "worker"]
 
     def stop(self) -> None:
         """End all of them; the studio last, so that what the worker is at can end well."""
@@ -104,7 +104,7 @@ class Crew:
         self.studio.end(time.monotonic() + 5)
         # clusters of a worker that was killed, and whose successor had no time to end them
         with suppress(DatabaseError, InterfaceError):  # without a database they end themselves, 25 s after their worker
-            roll.end_predecessors(socket.gethostname())
+            registry.end_predecessors(socket.gethostname())
 
 
 def is_taken(port: int) -> bool:

@@ -7,8 +7,8 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
 from genqueue_site.demo import sample
-from queue_app.admin import addresses
 from queue_app.models import User
+from queue_app.ui import addresses
 
 THIS_MACHINE = ("127.0.0.1", "::1")
 

@@ -11,12 +11,12 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from queue_app import clock
-from queue_app.admin import display
-from queue_app.admin.base import ReadOnlyAdmin
 from queue_app.admin.catalog import PolicyAdmin
 from queue_app.models import Alert, AlertRule
 from queue_app.outbox.alerts import TO_DO
-from queue_app.work.measures import reading
+from queue_app.ui import display
+from queue_app.ui.model_admin import ReadOnlyAdmin
+from queue_app.work.alert_metrics import reading
 
 Measure = AlertRule.Measure
 UNIT = (

@@ -12,11 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from queue_app import clock
-from queue_app.admin import display, history
-from queue_app.admin.base import OfJob, ReadOnlyAdmin
 from queue_app.insight.shared import at_most_every
 from queue_app.models import AuditEntry, JobEvent, OutboxMessage, State, WorkerProcess
 from queue_app.rules import numbers
+from queue_app.ui import display, history
+from queue_app.ui.model_admin import OfJob, ReadOnlyAdmin
 
 OFFERED = 200  # values of one filter
 

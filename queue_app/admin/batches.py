@@ -7,8 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from queue_app import clock
-from queue_app.admin.base import OfJob, ReadOnlyAdmin
 from queue_app.models import Attempt, Batch
+from queue_app.ui.model_admin import OfJob, ReadOnlyAdmin
 from queue_app.work import policy
 from queue_app.work.roles import Right
 

@@ -13,11 +13,12 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from queue_app import clock
-from queue_app.admin import addresses, display, live, preview
-from queue_app.admin.base import ReadOnlyAdmin
+from queue_app.admin import preview
 from queue_app.admin.selection import Selection
 from queue_app.models import BulkAction, BulkRefusal, Job, User
 from queue_app.rules import priority
+from queue_app.ui import addresses, display, fragments
+from queue_app.ui.model_admin import ReadOnlyAdmin
 from queue_app.work import bulk
 from queue_app.work.bulk import BulkRefused, Phase, Verb
 
@@ -214,7 +215,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
             "percent": 100 * action.worked // action.total,
             "option": _option(action),
         }
-        return live.answer(request, PAGE, FRAGMENT, shown)
+        return fragments.answer(request, PAGE, FRAGMENT, shown)
 
 
 def _amended(action: BulkAction, user: User, typed: Mapping[str, Any]) -> bool:

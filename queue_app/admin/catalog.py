@@ -8,12 +8,12 @@ from django.db import models
 from django.http import HttpRequest
 
 from queue_app import clock
-from queue_app.admin import display
-from queue_app.admin.base import FastAdmin
 from queue_app.admin.policies import ListForm, PolicyForm
 from queue_app.insight import board
 from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings, User
 from queue_app.providers import registry
+from queue_app.ui import display
+from queue_app.ui.model_admin import FastAdmin
 from queue_app.work import policy
 
 EFFECT = "Jobs of this model that run at once, 1 to 50. Holds from the next claim on; what runs goes on."

@@ -13,9 +13,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from queue_app import clock, tickets
-from queue_app.admin import display
 from queue_app.models import User
-from queue_app.work import granting
+from queue_app.ui import display
+from queue_app.work import grants
 from queue_app.work.roles import Right
 
 HOW_MANY = f"Grant a whole number of tickets, 1 to {display.number(tickets.GRANT_MOST)}."
@@ -69,7 +69,7 @@ def _preview(asked: dict[str, Any]) -> dict[str, Any]:
 def _grant(request: HttpRequest, asked: dict[str, Any], key: str) -> HttpResponse:
     assert isinstance(request.user, User)
     owner: User = asked["user"]
-    entry, is_new = granting.grant(owner, asked["amount"], at=clock.now(), actor=request.user, reason=asked["reason"], key=key)
+    entry, is_new = grants.grant(owner, asked["amount"], at=clock.now(), actor=request.user, reason=asked["reason"], key=key)
     given = f"{display.number(asked['amount'])} ticket{'' if asked['amount'] == 1 else 's'}"
     if is_new:
         available = display.number(tickets.balances(owner)["available"])

@@ -12,8 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
 from queue_app import clock, lifecycle
-from queue_app.admin import addresses, display, live, lookups, provider_data
-from queue_app.admin.job_facts import facts
+from queue_app.admin import lookups, provider_data
 from queue_app.insight import neighbours
 from queue_app.models import (
     Asset,
@@ -30,6 +29,8 @@ from queue_app.models import (
 )
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import numbers, pricing
+from queue_app.ui import addresses, display, fragments
+from queue_app.ui.job_facts import facts
 from queue_app.work import bulk
 from queue_app.work.roles import Right
 
@@ -65,7 +66,7 @@ def view(admin: ModelAdmin, request: HttpRequest, job: Job) -> HttpResponse:  # 
     assert isinstance(request.user, User)
     query = request.GET.get("_changelist_filters", "")  # as Django's lists hand it on
     shown = context(job, at=clock.now(), user=request.user) | {"list_query": query, "list_address": addresses.jobs(query)}
-    return live.answer(request, PAGE, FRAGMENT, {**admin.admin_site.each_context(request), **shown, "opts": admin.opts})
+    return fragments.answer(request, PAGE, FRAGMENT, {**admin.admin_site.each_context(request), **shown, "opts": admin.opts})
 
 
 def find(object_id: str) -> Job | None:

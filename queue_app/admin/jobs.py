@@ -18,12 +18,13 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
 from queue_app import clock
-from queue_app.admin import addresses, display, filters, job_page, live
 from queue_app.admin import bulk as bulk_pages
-from queue_app.admin.base import DressedList, FoundPaginator, ReadOnlyAdmin
+from queue_app.admin import filters, job_page
 from queue_app.insight import counts, waiting
 from queue_app.models import BulkAction, Job, ReviewItem, State, User
 from queue_app.rules import numbers
+from queue_app.ui import addresses, display, fragments
+from queue_app.ui.model_admin import DressedList, FoundPaginator, ReadOnlyAdmin
 from queue_app.work import bulk
 
 ROWS_MOST = 100  # of one page that renews itself
@@ -53,7 +54,7 @@ class JobList(DressedList):
     """A page of jobs whose rows have names; for htmx only the rows that it shows already, by their numbers."""
 
     def get_results(self, request: HttpRequest) -> None:
-        if not live.fragment_wanted(request):
+        if not fragments.fragment_wanted(request):
             super().get_results(request)
             return
         self.result_count, self.full_result_count, self.result_list = 0, 0, Job.objects.none()
@@ -197,7 +198,7 @@ class JobAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         assert isinstance(request.user, User)
-        if live.fragment_wanted(request) and self.has_view_permission(request):
+        if fragments.fragment_wanted(request) and self.has_view_permission(request):
             return self._renewed(request)
         at, back = clock.now(), request.get_full_path()
         shown = {

@@ -10,10 +10,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from queue_app import clock
-from queue_app.admin import display, grants
-from queue_app.admin.base import FoundExactly, OfJob, ReadOnlyAdmin
+from queue_app.admin import grants
 from queue_app.models import LedgerEntry, LedgerTransaction, Reservation, Wallet
 from queue_app.rules import numbers
+from queue_app.ui import display
+from queue_app.ui.model_admin import FoundExactly, OfJob, ReadOnlyAdmin
 
 Kind, Side = LedgerTransaction.Kind, LedgerEntry.Side
 LATELY = timedelta(days=30)

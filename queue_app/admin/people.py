@@ -11,8 +11,8 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 
 from queue_app import clock
-from queue_app.admin.base import FastAdmin, ReadOnlyAdmin
 from queue_app.models import ApiKey, QueueSettings, User
+from queue_app.ui.model_admin import FastAdmin, ReadOnlyAdmin
 from queue_app.work import keys, policy
 
 RIGHTS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")

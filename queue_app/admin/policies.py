@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
 
-from queue_app.admin import history
 from queue_app.models import AuditEntry
+from queue_app.ui import history
 from queue_app.work import policy
 
 _SEAL = signing.Signer(salt="what a policy's form showed")

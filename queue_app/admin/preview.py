@@ -7,32 +7,20 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Sum
 
-from queue_app.admin import display
 from queue_app.admin.selection import Selection
-from queue_app.models import BulkAction, GenerationModel, Job, State, User, Wallet
-from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
+from queue_app.models import BulkAction, GenerationModel, State, User, Wallet
+from queue_app.models.job import AT_THE_PROVIDER, IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import pricing, priority
-from queue_app.work import accounts, room
+from queue_app.ui import display
+from queue_app.ui.consequences import BEYOND, Line, are, left_as, of_cancel, of_retry
+from queue_app.work import capacity
 
 SHOWN = 200  # jobs listed
 MANY = 20_000  # jobs, above which going through all there are is quicker than looking each up
 OWNERS = 6  # named, those with the most jobs first
-BEYOND = "cannot be stopped"
-AT_THE_PROVIDER = (State.RUNNING, State.SUBMITTING, State.UNKNOWN)
 Verb = BulkAction.Verb
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a preview: how many, what becomes of them, why, and the badge beside it."""
-
-    count: int
-    what: str
-    why: str
-    state: str
-    word: str
 
 
 @dataclass(frozen=True)
@@ -79,40 +67,6 @@ def look(action: BulkAction, *, at: datetime) -> dict[str, Any]:
     }
 
 
-def of_cancel(jobs: QuerySet[Job], count: Callable[..., int]) -> tuple[list[Line], int]:
-    """What a cancel does to these jobs, of which ``count(*states)`` are in these states, and to how many of them."""
-    queued, running, unsure = count(State.QUEUED), count(State.RUNNING), count(State.SUBMITTING, State.UNKNOWN)
-    beyond = accounts.beyond_stopping(jobs.filter(state=State.RUNNING)).count() if running else 0
-    storing, asked, ended = count(State.STORING), count(State.CANCELLING), count(*TERMINAL_STATES)
-    stop = "Shown as “Cancel asked” until the provider answers. If it was faster, the result is kept and charged."
-    later = "We do not know yet whether the provider took it. It ends as cancelled, or runs on and is then asked to stop."
-    left = f"{storing} {_are(storing)} being stored, {asked} asked before, {ended} ended. They cannot be cancelled."
-    lines = [
-        Line(queued, "cancelled at once", "They wait in the queue; nothing was bought.", State.QUEUED, "Queued"),
-        Line(running - beyond, "asked to stop at the provider", stop, State.RUNNING, "Running"),
-        Line(beyond, BEYOND, "Their provider has no cancel. What is delivered is charged.", State.RUNNING, "Running"),
-        Line(unsure, "decided later", later, State.UNKNOWN, "Not known"),
-        Line(storing + asked + ended, "left as they are", left, "blocked", "Too late"),
-    ]
-    return lines, queued + running + unsure
-
-
-def of_retry(count: Callable[..., int], not_offered: Mapping[str, int], late: int) -> tuple[list[Line], int]:
-    """
-    The same of a retry. Of the failed and cancelled ones the deadline of ``late`` has passed; ``not_offered`` are the others of
-    each model that nobody offers now.
-    """
-    ended, lost = count(State.FAILED, State.CANCELLED), sum(not_offered.values())
-    able = ended - lost - late
-    lines = [
-        Line(able, "queued again", "Each at the end of its lane, with all its tries.", State.QUEUED, "Queued"),
-        _left(lost, f"{', '.join(sorted(not_offered))}: no provider offers it now.", "Not offered"),
-        _left(late, "Past the deadline. Submit a new job with a later deadline.", "Too late"),
-        _left(count(*State) - ended, "Only failed and cancelled jobs can be retried.", "Not for retry"),
-    ]
-    return lines, able
-
-
 def _cancel(chosen: Selection) -> Preview:
     lines, acts_on = of_cancel(chosen.jobs, chosen.count)
     notes = _tickets_back(chosen, at_once=(State.QUEUED,), later=AT_THE_PROVIDER)
@@ -121,7 +75,7 @@ def _cancel(chosen: Selection) -> Preview:
 
 
 def _retry(chosen: Selection) -> Preview:
-    offered = room.available_models()
+    offered = capacity.available_models()
     not_offered: Counter[str] = Counter()
     late = 0
     for part in chosen.among(State.FAILED, State.CANCELLED):
@@ -134,7 +88,7 @@ def _retry(chosen: Selection) -> Preview:
     notes = []
     if needed:
         total = sum(needed.values())
-        what = f"{_tickets(total)} {_are(total)} reserved again"
+        what = f"{_tickets(total)} {are(total)} reserved again"
         notes.append(Note(what, f"from {_several(len(needed), 'wallet')}, at today's price. Charged when the files are stored."))
     if short := _short(needed):
         rest = f"{'; '.join(short)}. The lower numbers go first; each refusal is listed."
@@ -151,7 +105,7 @@ def _set_priority(chosen: Selection) -> Preview:
     why = f"They are {now} now. Each comes to stand behind what is as urgent and was there before it."
     lines = [
         Line(queued, "given another place in their lanes", why, State.QUEUED, "Queued"),
-        _left(chosen.rest(State.QUEUED), "Only what is queued waits for its turn.", "Not queued"),
+        left_as(chosen.rest(State.QUEUED), "Only what is queued waits for its turn.", "Not queued"),
     ]
     return _preview("Set the priority of {}?", "Set priority of {}", "Leave them", chosen, lines, queued, asks="priority")
 
@@ -165,7 +119,7 @@ def _move_to_front(chosen: Selection) -> Preview:
     why = f"Before all that is as urgent, in the order that they have now: {named}. The others of these lanes wait longer."
     lines = [
         Line(queued, "moved to the front", why, State.QUEUED, "Queued"),
-        _left(chosen.rest(State.QUEUED), "Only what is queued has a place.", "Not queued"),
+        left_as(chosen.rest(State.QUEUED), "Only what is queued has a place.", "Not queued"),
     ]
     return _preview("Move {} to the front?", "Move {} to the front", "Leave them", chosen, lines, queued)
 
@@ -175,8 +129,8 @@ def _clear(chosen: Selection) -> Preview:
     kept = "They stay in history, search and the ledger; the list shows them under “Cleared”."
     lines = [
         Line(in_view, "taken out of the queue's view", kept, State.COMPLETED, "Ended"),
-        _left(chosen.count(*OPEN_STATES), "They have not ended yet.", "Still open"),
-        _left(chosen.count(*TERMINAL_STATES) - in_view, "They were cleared before.", "Cleared"),
+        left_as(chosen.count(*OPEN_STATES), "They have not ended yet.", "Still open"),
+        left_as(chosen.count(*TERMINAL_STATES) - in_view, "They were cleared before.", "Cleared"),
     ]
     note = Note("Tickets and files are not affected.")
     return _preview("Clear {}?", "Clear {}", "Keep them in view", chosen, lines, in_view, [note])
@@ -191,7 +145,7 @@ def _force_fail(chosen: Selection) -> Preview:
         Line(queued, "failed at once", "They wait in the queue; nothing was bought.", State.QUEUED, "Queued"),
         Line(chosen.count(*abandoned), "abandoned at the provider", lost, State.RUNNING, "In flight"),
         Line(storing, "failed, though delivered", thrown, State.STORING, "Storing"),
-        _left(chosen.count(*TERMINAL_STATES), "They have ended by themselves.", "Ended"),
+        left_as(chosen.count(*TERMINAL_STATES), "They have ended by themselves.", "Ended"),
     ]
     notes = _tickets_back(chosen, at_once=OPEN_STATES, later=(), billed=IN_FLIGHT_STATES)
     acts_on = chosen.count(*OPEN_STATES)
@@ -208,8 +162,8 @@ def _refund(chosen: Selection) -> Preview:
     each = f"{_tickets(asked)} each" if asked else "All that is left of what they were charged"
     lines = [
         Line(jobs, "refunded", f"{each}. The jobs stay completed, their files stay.", State.COMPLETED, "Completed"),
-        _left(spent, f"Less than {asked or 1} of their charge is left.", "Refunded"),
-        _left(chosen.rest(State.COMPLETED), "Only what was delivered was charged.", "Not charged"),
+        left_as(spent, f"Less than {asked or 1} of their charge is left.", "Refunded"),
+        left_as(chosen.rest(State.COMPLETED), "Only what was delivered was charged.", "Not charged"),
     ]
     rest = f"to {_several(found['wallets'], 'wallet')}. The provider's bill is ours all the same."
     notes = [Note(f"{_tickets(back)} {_go(back)} back", rest)] if back else []
@@ -249,10 +203,6 @@ def _preview(
         is_final=is_final,
         asks=asks,
     )
-
-
-def _left(count: int, why: str, word: str) -> Line:
-    return Line(count, "left as they are" if count != 1 else "left as it is", why, "blocked", word)
 
 
 def _tickets_back(
@@ -297,10 +247,6 @@ def _several(count: int, noun: str) -> str:
 
 def _tickets(count: int) -> str:
     return _several(count, "ticket")
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def _go(count: int) -> str:

@@ -7,11 +7,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.conf import settings
 
-from queue_app.admin import display, lookups
+from queue_app.admin import lookups
 from queue_app.models import Attempt, Job
 from queue_app.providers.base import ProviderError
 from queue_app.providers.registry import AdapterMissing
 from queue_app.rules import nesting
+from queue_app.ui import display
 from queue_app.work import submission
 
 MASK = "•••"

@@ -13,11 +13,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from queue_app import clock
-from queue_app.admin import display, lookups
-from queue_app.admin.base import OfJob
+from queue_app.admin import lookups
 from queue_app.admin.review_page import RIGHTS, shown
 from queue_app.models import ReviewItem, State, User
 from queue_app.rules import numbers
+from queue_app.ui import display
+from queue_app.ui.model_admin import OfJob
 from queue_app.work import decisions
 from queue_app.work.decisions import DecisionRefused
 from queue_app.work.roles import Right

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from queue_app.admin import display, job_page, lookups, provider_data
-from queue_app.admin.job_facts import money
+from queue_app.admin import job_page, lookups, provider_data
 from queue_app.models import BulkAction, ReviewItem, State, User
+from queue_app.ui import display
+from queue_app.ui.job_facts import money
 from queue_app.work import decisions
 from queue_app.work.roles import Right
 

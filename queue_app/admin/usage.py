@@ -14,10 +14,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from queue_app import clock
-from queue_app.admin import display
 from queue_app.insight import usage
 from queue_app.insight.usage import Line, Usage
 from queue_app.rules import spreadsheet
+from queue_app.ui import display
 
 RIGHTS = ("queue_app.view_job", "queue_app.view_ledgertransaction")
 PERIODS = {"24h": ("Last 24 h", 1), "7d": ("Last 7 days", 7), "30d": ("Last 30 days", 30)}

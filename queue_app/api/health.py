@@ -10,10 +10,10 @@ from django.views.decorators.http import require_safe
 from queue_app import clock
 from queue_app.insight.board import ALIVE
 from queue_app.models import GenerationModel, Kind, QueueSettings, WorkerProcess
-from queue_app.work import room
+from queue_app.work import capacity
 
 _MIGRATED = Event()
-NO_ROUTES = room.Routes({}, [])
+NO_ROUTES = capacity.Routes({}, [])
 
 
 @require_safe
@@ -32,7 +32,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """
     try:
         missing = _missing()
-        routes = room.look_up_routes() if "migrations" not in missing else NO_ROUTES
+        routes = capacity.look_up_routes() if "migrations" not in missing else NO_ROUTES
     except Error:
         missing, routes = {"database": "PostgreSQL does not answer."}, NO_ROUTES
     answer = {

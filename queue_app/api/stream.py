@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from queue_app.api.authentication import caller
 from queue_app.api.negotiation import OneType
 from queue_app.api.views import View, call
-from queue_app.dashboard import stream
-from queue_app.dashboard.hub import TooManyStreams, hub
+from queue_app.live import stream
+from queue_app.live.hub import TooManyStreams, hub
 from queue_app.models import ApiKey
 
 

@@ -13,8 +13,7 @@ from queue_app.insight.shared import at_most_every
 from queue_app.models import GenerationModel, Job, QueueSettings, State, Status, User, WorkerProcess
 from queue_app.models.job import STATUS_OF_STATE, JobQuerySet
 from queue_app.rules import limits
-from queue_app.work import room
-from queue_app.work.room import Floor
+from queue_app.work.capacity import Capacity
 
 SHARED_FOR = 1.0  # seconds that all viewers of a process see the same counts
 RECENT = timedelta(hours=24)
@@ -139,20 +138,20 @@ def count(viewer: User, *, at: datetime) -> dict[str, int]:
 
 def models(*, at: datetime) -> list[ModelLine]:
     """Every active model, fresh, by medium and key."""
-    return _models(room.load(at=at, policy=QueueSettings.objects.current()))
+    return _models(Capacity.load(at=at, policy=QueueSettings.objects.current()))
 
 
 def look(*, at: datetime) -> Board:
     """The board, fresh."""
-    floor = room.load(at=at, policy=QueueSettings.objects.current())
-    shut = floor.room.closed.get(limits.QUEUE)
+    capacity = Capacity.load(at=at, policy=QueueSettings.objects.current())
+    shut = capacity.room.closed.get(limits.QUEUE)
     return Board(
         at=at,
-        models=_models(floor),
+        models=_models(capacity),
         workers=workers(at=at),
-        available=_available(floor),
-        used=floor.room.used[limits.QUEUE],
-        max_concurrent=floor.room.caps.get(limits.QUEUE) or 0,
+        available=_available(capacity),
+        used=capacity.room.used[limits.QUEUE],
+        max_concurrent=capacity.room.caps.get(limits.QUEUE) or 0,
         paused=shut is not None,
         paused_reason=shut.reason if shut else "",
     )
@@ -197,10 +196,10 @@ def _in_short(jobs: JobQuerySet) -> JobQuerySet:
     return jobs.select_related("owner").only(*LINE)
 
 
-def _models(floor: Floor) -> list[ModelLine]:
+def _models(capacity: Capacity) -> list[ModelLine]:
     rows = GenerationModel.objects.filter(active=True).select_related("limit").order_by("-medium", "key")
     waiting = _waiting()
-    return [_model(row, floor, waiting) for row in rows]
+    return [_model(row, capacity, waiting) for row in rows]
 
 
 def _waiting() -> dict[str, int]:
@@ -214,12 +213,12 @@ def _waiting() -> dict[str, int]:
     return at_most_every(SHARED_FOR, "board:waiting", walk)
 
 
-def _model(row: GenerationModel, floor: Floor, waiting: Mapping[str, int]) -> ModelLine:
+def _model(row: GenerationModel, capacity: Capacity, waiting: Mapping[str, int]) -> ModelLine:
     key = ("model", row.key)
-    routes = floor.routes.get(row.key, [])
-    shut = floor.room.closed.get(key)
-    free = floor.room.free(key, 0)
-    through_accounts = sum(floor.room.free(("account", account), free) for account in {route.account_id for route in routes})
+    routes = capacity.routes.get(row.key, [])
+    shut = capacity.room.closed.get(key)
+    free = capacity.room.free(key, 0)
+    through_accounts = sum(capacity.room.free(("account", account), free) for account in {route.account_id for route in routes})
     return ModelLine(
         key=row.key,
         label=row.label,
@@ -227,9 +226,9 @@ def _model(row: GenerationModel, floor: Floor, waiting: Mapping[str, int]) -> Mo
         available=bool(routes),
         preview=bool(routes) and routes[0].account.is_preview,
         max_concurrent=row.limit.max_concurrent,
-        used=floor.room.used[key],
+        used=capacity.room.used[key],
         free=free,
-        can_start=min(free, through_accounts, floor.room.free(limits.QUEUE, free)),
+        can_start=min(free, through_accounts, capacity.room.free(limits.QUEUE, free)),
         queued=waiting.get(row.key, 0),
         paused=shut is not None,
         paused_reason=shut.reason if shut else "",
@@ -242,11 +241,11 @@ def _model(row: GenerationModel, floor: Floor, waiting: Mapping[str, int]) -> Mo
     )
 
 
-def _available(floor: Floor) -> int:
+def _available(capacity: Capacity) -> int:
     """How many more jobs could run at once: models grouped by the account they are bought at first, under the queue's limit."""
     by_account: dict[str, int] = {}
-    for model, routes in floor.routes.items():
-        route = floor.route_for(model) or routes[0]
-        by_account[route.account_id] = by_account.get(route.account_id, 0) + floor.room.free(("model", model), 0)
-    open_slots = sum(min(free, floor.room.free(("account", account), free)) for account, free in by_account.items())
-    return min(open_slots, floor.room.free(limits.QUEUE, open_slots))
+    for model, routes in capacity.routes.items():
+        route = capacity.route_for(model) or routes[0]
+        by_account[route.account_id] = by_account.get(route.account_id, 0) + capacity.room.free(("model", model), 0)
+    open_slots = sum(min(free, capacity.room.free(("account", account), free)) for account, free in by_account.items())
+    return min(open_slots, capacity.room.free(limits.QUEUE, open_slots))

@@ -14,8 +14,7 @@ from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, Provi
 from queue_app.providers import registry
 from queue_app.rules import limits
 from queue_app.rules.limits import Key
-from queue_app.work import room
-from queue_app.work.room import Floor
+from queue_app.work.capacity import Capacity
 
 LATELY = timedelta(hours=1)  # whose starts tell how long one waits
 HEADS = 20  # of each lane and priority, looked at for the oldest: what was moved to the front stands before it
@@ -116,10 +115,10 @@ class Lanes:
 def look(*, at: datetime) -> Lanes:
     """Everything, fresh but for what grows with the queue; a fixed number of queries."""
     policy = QueueSettings.objects.current()
-    floor, waiting = room.load(at=at, policy=policy), counts.waiting()
+    capacity, waiting = Capacity.load(at=at, policy=policy), counts.waiting()
     bought_at = [row for row in ProviderAccount.objects.order_by("key") if registry.is_available(row.adapter)]
-    accounts = {row.key: _account(row, floor, at) for row in bought_at}
-    queue = _queue(floor)
+    accounts = {row.key: _account(row, capacity, at) for row in bought_at}
+    queue = _queue(capacity)
     waits = without_waiting(counts.WORTH, "lanes:waits", lambda: _waits(at), at_least=5.0)
     oldest = _oldest(waiting)
     waiting_in = {model for model, _ in waiting}
@@ -128,11 +127,11 @@ def look(*, at: datetime) -> Lanes:
     lanes = [
         Lane(
             model=row.key,
-            limit=_model(row.limit, floor, accounts, queue),
-            account=_account_of(row.key, floor, accounts),
-            available=row.key in floor.routes,
-            keyless=row.key in floor.keyless,
-            preview=row.key in floor.routes and floor.routes[row.key][0].account.is_preview,
+            limit=_model(row.limit, capacity, accounts, queue),
+            account=_account_of(row.key, capacity, accounts),
+            available=row.key in capacity.routes,
+            keyless=row.key in capacity.keyless,
+            preview=row.key in capacity.routes and capacity.routes[row.key][0].account.is_preview,
             typical_seconds=row.typical_seconds,
             waiting=sum(count for (model, _), count in waiting.items() if model == row.key),
             oldest=oldest.get(row.key),
@@ -152,7 +151,7 @@ def look(*, at: datetime) -> Lanes:
         queue=queue,
         peak=queue.effective != queue.maximum,
         accounts=list(accounts.values()),
-        kinds=[_kind(row, floor) for row in Kind.objects.order_by("key")],
+        kinds=[_kind(row, capacity) for row in Kind.objects.order_by("key")],
         lanes=lanes,
         by_priority=sorted(levels.items(), reverse=True),
         drained=curves.of_lanes(waiting_in, at=at) if curves else None,
@@ -160,33 +159,33 @@ def look(*, at: datetime) -> Lanes:
     )
 
 
-def _queue(floor: Floor) -> Limit:
-    policy, effective = floor.policy, floor.room.caps[limits.QUEUE] or 0
-    return _limit(floor, limits.QUEUE, policy.max_concurrent, effective, floor.room.free(limits.QUEUE, 0), policy.paused)
+def _queue(capacity: Capacity) -> Limit:
+    policy, effective = capacity.policy, capacity.room.caps[limits.QUEUE] or 0
+    return _limit(capacity, limits.QUEUE, policy.max_concurrent, effective, capacity.room.free(limits.QUEUE, 0), policy.paused)
 
 
-def _account(row: ProviderAccount, floor: Floor, at: datetime) -> Limit:
+def _account(row: ProviderAccount, capacity: Capacity, at: datetime) -> Limit:
     key = ("account", row.key)
-    free = floor.room.free(key, floor.room.free(limits.QUEUE, 0))
+    free = capacity.room.free(key, capacity.room.free(limits.QUEUE, 0))
     cooling = row.cooldown_until if row.cooldown_until and row.cooldown_until > at else None
-    return _limit(floor, key, row.max_concurrent, floor.room.caps.get(key), free, row.paused, cooling)
+    return _limit(capacity, key, row.max_concurrent, capacity.room.caps.get(key), free, row.paused, cooling)
 
 
-def _kind(row: Kind, floor: Floor) -> Limit:
+def _kind(row: Kind, capacity: Capacity) -> Limit:
     key = ("kind", row.key)
-    free = floor.room.free(key, floor.room.free(limits.QUEUE, 0))
-    return _limit(floor, key, row.max_concurrent, row.max_concurrent, free, False)
+    free = capacity.room.free(key, capacity.room.free(limits.QUEUE, 0))
+    return _limit(capacity, key, row.max_concurrent, row.max_concurrent, free, False)
 
 
-def _model(row: ModelConcurrencyLimit, floor: Floor, accounts: Mapping[str, Limit], queue: Limit) -> Limit:
+def _model(row: ModelConcurrencyLimit, capacity: Capacity, accounts: Mapping[str, Limit], queue: Limit) -> Limit:
     """A model's limit under those that it rests on: the accounts it is bought at, and the whole queue."""
     key = ("model", row.model_id)
-    bought_at = [accounts[name] for name in dict.fromkeys(route.account_id for route in floor.routes.get(row.model_id, ()))]
-    free = floor.room.free(key, 0)
+    bought_at = [accounts[name] for name in dict.fromkeys(route.account_id for route in capacity.routes.get(row.model_id, ()))]
+    free = capacity.room.free(key, 0)
     through = sum(free if account.maximum is None and not account.shut else account.free for account in bought_at)
     caps = [account.effective for account in bought_at]
     effective = row.max_concurrent if None in caps or not caps else min(row.max_concurrent, sum(cap or 0 for cap in caps))
-    found = _limit(floor, key, row.max_concurrent, effective, min(free, through, queue.free), row.paused)
+    found = _limit(capacity, key, row.max_concurrent, effective, min(free, through, queue.free), row.paused)
     if not found.shut and bought_at and all(account.shut for account in bought_at):
         account = bought_at[0]
         shut = {"shut": True, "reason": account.reason, "until": account.until, "cooling_until": account.cooling_until}
@@ -195,13 +194,19 @@ def _model(row: ModelConcurrencyLimit, floor: Floor, accounts: Mapping[str, Limi
 
 
 def _limit(
-    floor: Floor, key: Key, maximum: int | None, effective: int | None, free: int, paused: bool, cooling: datetime | None = None
+    capacity: Capacity,
+    key: Key,
+    maximum: int | None,
+    effective: int | None,
+    free: int,
+    paused: bool,
+    cooling: datetime | None = None,
 ) -> Limit:
-    shut = floor.room.closed.get(key)
+    shut = capacity.room.closed.get(key)
     return Limit(
         what=key[0],
         key=key[1],
-        used=floor.room.used[key],
+        used=capacity.room.used[key],
         maximum=maximum,
         effective=effective,
         free=free,
@@ -213,10 +218,10 @@ def _limit(
     )
 
 
-def _account_of(model: str, floor: Floor, accounts: Mapping[str, Limit]) -> Limit | None:
+def _account_of(model: str, capacity: Capacity, accounts: Mapping[str, Limit]) -> Limit | None:
     """Where the model's next job would be bought."""
-    routes = floor.routes.get(model)
-    return accounts[(floor.route_for(model) or routes[0]).account_id] if routes else None
+    routes = capacity.routes.get(model)
+    return accounts[(capacity.route_for(model) or routes[0]).account_id] if routes else None
 
 
 def _waits(at: datetime) -> dict[str, float]:

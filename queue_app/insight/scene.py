@@ -15,8 +15,8 @@ from queue_app.models import GenerationModel, Job, ProviderAccount, QueueSetting
 from queue_app.rules import eta, limits, peak
 from queue_app.rules.drain import Busy, Line, Order, Run, Scene
 from queue_app.rules.limits import Closed, Key
-from queue_app.work import progress, room
-from queue_app.work.room import Floor
+from queue_app.work import progress
+from queue_app.work.capacity import Capacity, account_limit, queue_limit
 
 EXACT = 1_000  # jobs at the head of each lane that are read one by one; what is behind comes in heaps
 LATER = 1_000  # jobs with a `not_before`
@@ -68,7 +68,7 @@ class Stage:
     """A scene, and where in it a job is: ``lines`` by what its jobs share, ``later`` by the id of a job with a `not_before`."""
 
     at: datetime
-    floor: Floor
+    capacity: Capacity
     scene: Scene
     lines: dict[Alike, int]
     later: dict[int, int]
@@ -78,7 +78,7 @@ class Stage:
     def durations(self, model: str, *, preview: bool | None = None) -> tuple[Sequence[float], str]:
         """What a model's jobs take, ascending, and what that rests on; ``preview``: by the studio (else as its route says)."""
         if preview is None:
-            routes = self.floor.routes.get(model)
+            routes = self.capacity.routes.get(model)
             preview = routes is not None and routes[0].account.is_preview
         if model not in self.runs:
             self.runs[model] = progress.past_runs(model)
@@ -87,16 +87,16 @@ class Stage:
 
     def with_new(self, alike: Alike, run: Run, *, cap: int | None) -> Scene:
         """The scene with a batch that does not exist yet, as its last line; ``cap`` is its limit."""
-        self.floor.learn([], [alike.owner])
+        self.capacity.learn([], [alike.owner])
         owner: Key = ("user", str(alike.owner))
-        caps = {**self.scene.caps, owner: [(0.0, self.floor.room.caps[owner])], NEW_BATCH: [(0.0, cap)]}
+        caps = {**self.scene.caps, owner: [(0.0, self.capacity.room.caps[owner])], NEW_BATCH: [(0.0, cap)]}
         past = {**self.scene.past, alike.model: self.durations(alike.model)[0]}
-        line = _line(self.floor, alike, [run], own=NEW_BATCH)
+        line = _line(self.capacity, alike, [run], own=NEW_BATCH)
         return replace(self.scene, lines=[*self.scene.lines, line], caps=caps, past=past)
 
     def with_limit(self, key: Key, cap: int | None) -> Scene:
         """The scene as if staff had set this limit to ``cap``: pauses, peak hours and steps taken off an account still hold."""
-        policy, steps = self.floor.policy, self.scene.caps.get(key, [(0.0, None)])
+        policy, steps = self.capacity.policy, self.scene.caps.get(key, [(0.0, None)])
         whole = steps[-1][1] or 0  # an account's limit with all its steps given back
 
         def changed(now: int | None) -> int | None:
@@ -110,24 +110,24 @@ class Stage:
 
     def shut_for_good(self, model: str) -> str:
         """Why no job of this model will start that one could foresee: `PAUSED` or `NOT_OFFERED`; empty if one may."""
-        routes = self.floor.routes.get(model)
+        routes = self.capacity.routes.get(model)
         if not routes:
             return NOT_OFFERED
-        shut = {key for key, closed in self.floor.room.closed.items() if closed.until is None}
+        shut = {key for key, closed in self.capacity.room.closed.items() if closed.until is None}
         accounts = {("account", route.account_id) for route in routes}
         return PAUSED if limits.QUEUE in shut or ("model", model) in shut or accounts <= shut else ""
 
 
 def load(*, at: datetime) -> Stage:
     """Read the queue: some twenty queries, however long it is."""
-    floor = room.load(at=at, policy=QueueSettings.objects.current())
+    capacity = Capacity.load(at=at, policy=QueueSettings.objects.current())
     waiting, later, busy = _waiting(), _later(), _rows(_BUSY, at=at)
     lines = [*waiting.items(), *(_alone(job) for job in later)]
-    floor.learn({alike.batch for alike, _ in lines}, {alike.owner for alike, _ in lines})
+    capacity.learn({alike.batch for alike, _ in lines}, {alike.owner for alike, _ in lines})
     scene = Scene(
-        lines=[_line(floor, alike, runs) for alike, runs in lines],
+        lines=[_line(capacity, alike, runs) for alike, runs in lines],
         busy=[_busy(row, at) for row in busy],
-        caps=_steps(floor, at),
+        caps=_steps(capacity, at),
         past={},
     )
     for index, job in enumerate(later, start=len(waiting)):
@@ -135,7 +135,7 @@ def load(*, at: datetime) -> Stage:
         scene.lines[index] = replace(scene.lines[index], enters=max(0.0, (job.not_before - at).total_seconds()))
     stage = Stage(
         at=at,
-        floor=floor,
+        capacity=capacity,
         scene=scene,
         lines={alike: index for index, alike in enumerate(waiting)},
         later={job.pk: index for index, job in enumerate(later, start=len(waiting))},
@@ -146,9 +146,9 @@ def load(*, at: datetime) -> Stage:
     return stage
 
 
-def _line(floor: Floor, alike: Alike, runs: Sequence[Run], *, own: Key | None = None) -> Line:
+def _line(capacity: Capacity, alike: Alike, runs: Sequence[Run], *, own: Key | None = None) -> Line:
     """A line of jobs; ``own`` is the limit of a batch that has no number yet."""
-    accounts = tuple(("account", route.account_id) for route in floor.routes.get(alike.model, ()))
+    accounts = tuple(("account", route.account_id) for route in capacity.routes.get(alike.model, ()))
     keys = limits.keys_of(model=alike.model, account="", kind=alike.kind, batch=alike.batch, owner=alike.owner)
     shared = [key for key in keys if key[0] != "account"]
     return Line(alike.model, tuple([*shared, own] if own else shared), accounts, runs, alike.batch)
@@ -214,17 +214,17 @@ def _busy(row: tuple[Any, ...], at: datetime) -> Busy:
     return Busy(model, keys, elapsed=(at - (called_at or at)).total_seconds(), batch=batch)
 
 
-def _steps(floor: Floor, at: datetime) -> dict[Key, list[tuple[float, int | None]]]:
+def _steps(capacity: Capacity, at: datetime) -> dict[Key, list[tuple[float, int | None]]]:
     """Every limit with its changes to come: peak hours, ends of pauses and cool-downs, steps that an account gets back."""
     known: dict[Key, tuple[Callable[[datetime], int | None], list[datetime]]] = {}
-    for key, cap in floor.room.caps.items():
+    for key, cap in capacity.room.caps.items():
         known[key] = (lambda _, cap=cap: cap), []  # type: ignore[misc]
-    policy = floor.policy
-    known[limits.QUEUE] = (lambda when: room.queue_limit(policy, at=when)), list(_edges_of_peaks(policy.peak_hours, at))
+    policy = capacity.policy
+    known[limits.QUEUE] = (lambda when: queue_limit(policy, at=when)), list(_edges_of_peaks(policy.peak_hours, at))
     for account in ProviderAccount.objects.all():
         given_back = limits.steps_back(by=account.lowered_by, since=account.lowered_at)
-        known["account", account.key] = (lambda when, row=account: room.account_limit(row, at=when)), given_back  # type: ignore[misc]
-    found = {key: _steps_of(cap_at, moments, floor.room.closed.get(key), at) for key, (cap_at, moments) in known.items()}
+        known["account", account.key] = (lambda when, row=account: account_limit(row, at=when)), given_back  # type: ignore[misc]
+    found = {key: _steps_of(cap_at, moments, capacity.room.closed.get(key), at) for key, (cap_at, moments) in known.items()}
     return {key: steps for key, steps in found.items() if steps != [(0.0, None)]}
 
 

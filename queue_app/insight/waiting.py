@@ -14,8 +14,7 @@ from queue_app.models import Job, QueueSettings, State
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker
 from queue_app.rules.words import one_line
-from queue_app.work import room
-from queue_app.work.room import Floor
+from queue_app.work.capacity import Capacity
 
 __all__ = ["Eta", "Outlook", "eta", "outlook", "position", "positions", "waiting_on"]
 
@@ -30,7 +29,7 @@ class Outlook:
     at: datetime
     jobs: list[Job]
     positions: dict[int, int]
-    floor: Floor | None
+    capacity: Capacity | None
 
     def position(self, job: Job) -> int | None:
         """1-based, dense, in its lane, held and delayed jobs counted (I18, `places`); ``None`` for a job that is not queued."""
@@ -39,9 +38,9 @@ class Outlook:
     def waiting_on(self, job: Job) -> list[Blocker]:
         """Everything a queued job waits for; at least the jobs ahead of it. Empty for a job that is not queued."""
         place = self.position(job)
-        if place is None or self.floor is None:
+        if place is None or self.capacity is None:
             return []
-        found = self.floor.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
+        found = self.capacity.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
         if job.not_before and job.not_before > self.at:
             why = "asked for" if job.not_before == job.client_not_before else "a pause before its next try"
             found.append(Blocker("not_before", "", 0, 0, job.not_before, why))
@@ -70,11 +69,11 @@ class Outlook:
 
     def _slots(self, job: Job) -> int:
         """How many of the job's lane may run at once, under the limits that its jobs share."""
-        assert self.floor is not None
-        route = self.floor.route_for(job.model_id) or next(iter(self.floor.routes.get(job.model_id, ())), None)
+        assert self.capacity is not None
+        route = self.capacity.route_for(job.model_id) or next(iter(self.capacity.routes.get(job.model_id, ())), None)
         account = route.account_id if route else ""
         lane = limits.keys_of(model=job.model_id, account=account, kind=job.kind_id, batch=None, owner=job.owner_id)
-        return min((cap for key in lane if (cap := self.floor.room.caps.get(key)) is not None), default=0)
+        return min((cap for key in lane if (cap := self.capacity.room.caps.get(key)) is not None), default=0)
 
 
 def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None, share: bool = False) -> Outlook:
@@ -87,11 +86,11 @@ def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None, share:
     """
     listed = list(jobs)
     queued = [job for job in listed if job.state == State.QUEUED]
-    floor = None
+    capacity = None
     if queued:
-        floor = _shared_floor(at) if share else _fresh_floor(at)
-        floor.learn({job.batch_id for job in queued}, {job.owner_id for job in queued})
-    return Outlook(at=at, jobs=listed, positions=positions((job.pk for job in queued), far=far), floor=floor)
+        capacity = _shared_floor(at) if share else _fresh_floor(at)
+        capacity.learn({job.batch_id for job in queued}, {job.owner_id for job in queued})
+    return Outlook(at=at, jobs=listed, positions=positions((job.pk for job in queued), far=far), capacity=capacity)
 
 
 def waiting_on(job: Job, at: datetime) -> list[Blocker]:
@@ -110,26 +109,26 @@ def forget() -> None:
     _kept = None
 
 
-def _fresh_floor(at: datetime) -> Floor:
-    return room.load(at=at, policy=QueueSettings.objects.current())
+def _fresh_floor(at: datetime) -> Capacity:
+    return Capacity.load(at=at, policy=QueueSettings.objects.current())
 
 
-def _shared_floor(at: datetime) -> Floor:
+def _shared_floor(at: datetime) -> Capacity:
     """One of one's own to learn more into, from what was read at most a second ago."""
     global _kept
     kept = _kept
     if kept is None or time.monotonic() - kept[0] >= SHARED_FOR:
         _kept = kept = (time.monotonic(), _fresh_floor(at))
-    _, floor = kept
-    own = replace(floor.room, caps=_of_all(floor.room.caps), closed=_of_all(floor.room.closed))
-    return replace(floor, at=at, room=own, _known=set())
+    _, capacity = kept
+    own = replace(capacity.room, caps=_of_all(capacity.room.caps), closed=_of_all(capacity.room.closed))
+    return replace(capacity, at=at, room=own, _known=set())
 
 
 def _of_all(limited: dict[limits.Key, T]) -> dict[limits.Key, T]:
     return {key: found for key, found in limited.items() if key[0] not in ("batch", "user")}
 
 
-_kept: tuple[float, Floor] | None = None
+_kept: tuple[float, Capacity] | None = None
 _NAMES = {
     "queue": "the whole queue",
     "kind": "kind {}",

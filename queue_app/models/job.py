@@ -44,6 +44,7 @@ class Status(models.TextChoices):
 
 ACTIVE_STATES = (State.SUBMITTING, State.RUNNING, State.CANCELLING)  # take a slot; unknown does until its slot_until
 IN_FLIGHT_STATES = (*ACTIVE_STATES, State.UNKNOWN, State.STORING)
+AT_THE_PROVIDER = (State.SUBMITTING, State.RUNNING, State.UNKNOWN)  # or perhaps
 OPEN_STATES = (State.QUEUED, *IN_FLIGHT_STATES)
 TERMINAL_STATES = (State.COMPLETED, State.FAILED, State.CANCELLED)
 STATES_OF_STATUS: dict[str, tuple[State, ...]] = {

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from queue_app.models import Alert, AlertRule, OutboxMessage, User
 from queue_app.rules.words import one_line
-from queue_app.work.measures import reading
+from queue_app.work.alert_metrics import reading
 from queue_app.work.roles import Right
 
 log = logging.getLogger(__name__)

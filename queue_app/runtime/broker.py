@@ -1,7 +1,7 @@
 """
 The queue of tasks in PostgreSQL, by django-q2's ``broker_class`` hook; `redis_broker` is the one for ``REDIS_URL``.
 
-It hands over nothing once the cluster's lifeline is cut, and slips a canary in among the tasks.
+It hands over nothing once the cluster's pipe to its runworker is cut, and slips a canary in among the tasks.
 A task is a wake-up, never truth: what is lost here is found by the dispatcher.
 """
 
@@ -18,7 +18,7 @@ from django_q.conf import Conf
 from django_q.models import OrmQ
 
 from queue_app.runtime.canary import CanarySource, Delivery
-from queue_app.runtime.lifeline import LINE
+from queue_app.runtime.pipe import LINE
 from queue_app.statements import LAZILY
 
 log = logging.getLogger(__name__)

@@ -12,11 +12,11 @@ from contextlib import suppress
 from django.conf import settings
 
 from queue_app.models import WorkerProcess
-from queue_app.runtime import kernel
-from queue_app.runtime.lifeline import Keeper
+from queue_app.runtime import processes
+from queue_app.runtime.pipe import Keeper
 from queue_app.runtime.queues import Queue
-from queue_app.runtime.roll import Entry, Role
-from queue_app.runtime.watch import Watch
+from queue_app.runtime.registry import Entry, Role
+from queue_app.runtime.watchdog import Watch
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Cluster:
         with suppress(ProcessLookupError):
             os.killpg(self._main.pid, signal.SIGKILL)
         self._main.wait()
-        if not kernel.end_group(self._main.pid):
+        if not processes.end_group(self._main.pid):
             log.error("cluster %s: a process of group %s cannot be ended", self.queue, self._main.pid)
         if self._keeper is not None:
             self._keeper.close()
@@ -86,7 +86,7 @@ class Cluster:
         return ended
 
     def entries(self) -> Iterator[Entry]:
-        """What the roll says of it: the cluster, and each of its workers."""
+        """What the registry says of it: the cluster, and each of its workers."""
         if self._main is None:
             return
         now = time.monotonic()
@@ -123,8 +123,8 @@ class Cluster:
             start_new_session=True,
         )
         keeper.handed_over()
-        group = kernel.look(self._main.pid)
-        self._group = group or kernel.Seen(self._main.pid, os.getpid(), self._main.pid, "")
+        group = processes.look(self._main.pid)
+        self._group = group or processes.Seen(self._main.pid, os.getpid(), self._main.pid, "")
         self._watch = Watch(now=now, size=int(self.queue.conf["workers"]), away=away)
         self._keeper, self._started_at = keeper, now
         log.info("cluster %s: started, process group %s", self.queue, self._main.pid)
@@ -134,7 +134,7 @@ class Cluster:
         for beat in self._keeper.beats():
             self._watch.hear(beat, now=now, away=away)
         for pid in list(self._watch.workers):
-            if kernel.look(pid) is None:
+            if processes.look(pid) is None:
                 self._forget(pid, now, away)
         for pid in self._watch.stuck(now=now):
             log.error("cluster %s: worker %s stands still; it is ended", self.queue, pid)

@@ -13,7 +13,7 @@ from django.db.models import Max
 
 from queue_app import clock, database
 from queue_app.models import WorkerProcess
-from queue_app.runtime import loop
+from queue_app.runtime import dispatcher
 
 log = logging.getLogger(__name__)
 STANDS_STILL = timedelta(seconds=4)  # a leader comes round every second, and says so every two
@@ -28,10 +28,10 @@ def look() -> None:
             return
         log.warning("no dispatcher has come round for %.0f s: a worker stands in", still.total_seconds())
         ends = time.monotonic() + STINT_SECONDS
-        loop.stand_in()
+        dispatcher.stand_in()
         while time.monotonic() + REST_SECONDS < ends:
             time.sleep(REST_SECONDS)
-            loop.stand_in()
+            dispatcher.stand_in()
     except Exception as error:
         if not database.may_pass(error):
             raise

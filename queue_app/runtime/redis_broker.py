@@ -1,4 +1,4 @@
-"""The queue of tasks in Redis: django-q2's own, with our lifeline and our canary. Needs the `redis` extra."""
+"""The queue of tasks in Redis: django-q2's own, with our pipe and our canary. Needs the `redis` extra."""
 
 import time
 from typing import Any
@@ -7,7 +7,7 @@ from django_q.brokers.redis_broker import Redis
 from redis.exceptions import RedisError
 
 from queue_app.runtime.canary import CanarySource, Delivery
-from queue_app.runtime.lifeline import LINE
+from queue_app.runtime.pipe import LINE
 
 
 class RedisQueueBroker(Redis):  # type: ignore[misc]  # django-q2 has no types

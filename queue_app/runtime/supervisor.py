@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 from django.db import Error, connection
 
-from queue_app.runtime import kernel, roll
-from queue_app.runtime.bell import Bell
+from queue_app.runtime import processes, registry
 from queue_app.runtime.cluster import Cluster
-from queue_app.runtime.loop import Dispatcher
+from queue_app.runtime.dispatcher import Dispatcher
 from queue_app.runtime.queues import Queue
+from queue_app.runtime.signals import StopSignal
 
 log = logging.getLogger(__name__)
 
@@ -28,36 +28,36 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._host = socket.gethostname()
-        self._me = kernel.myself()
+        self._me = processes.myself()
         self._started_at = time.monotonic()
         self._dispatcher = Dispatcher()
-        self._roll = roll.Roll(self._host)
+        self._registry = registry.Registry(self._host)
         self._clusters = [Cluster(queue, host=self._host) for queue in Queue]
-        self._bell = Bell()
+        self._bell = StopSignal()
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; back in 25 s at most after it, with no process left."""
         self._meet_the_database()
-        threads = [_started(self._roll.run, "roll"), _started(self._dispatcher.run, "dispatcher")]
+        threads = [_started(self._registry.run, "registry"), _started(self._dispatcher.run, "dispatcher")]
         try:
-            while not self._bell.has_rung:
+            while not self._bell.is_set:
                 for cluster in self._clusters:
-                    cluster.tend(away=self._roll.away_seconds)
+                    cluster.tend(away=self._registry.away_seconds)
                 self._show([self._own_entry(), *(entry for cluster in self._clusters for entry in cluster.entries())])
                 self._bell.sleep(TEND_SECONDS)
         finally:
             self._dispatcher.stop()
             self._end_clusters()
             self._show([])
-            self._roll.stop()
+            self._registry.stop()
             for thread in threads:  # daemons: one that hangs in a call to the database goes with the process
                 thread.join(JOIN_SECONDS)
 
     def _meet_the_database(self) -> None:
         """Wait for the database, and end what a predecessor on this host left running."""
-        while not self._bell.has_rung:
+        while not self._bell.is_set:
             try:
-                for ended in roll.end_predecessors(self._host):
+                for ended in registry.end_predecessors(self._host):
                     log.warning("worker: ended what a predecessor left: %s", ended)
                 return
             except Error as error:
@@ -75,15 +75,15 @@ class Supervisor:
         for cluster in self._clusters:
             cluster.kill()
 
-    def _show(self, entries: Sequence[roll.Entry]) -> None:
-        self._roll.show(entries, ended=[name for cluster in self._clusters for name in cluster.ended()])
+    def _show(self, entries: Sequence[registry.Entry]) -> None:
+        self._registry.show(entries, ended=[name for cluster in self._clusters for name in cluster.ended()])
 
-    def _own_entry(self) -> roll.Entry:
+    def _own_entry(self) -> registry.Entry:
         now = time.monotonic()
         turned_at = self._dispatcher.turned_at
         beat_at = now if now - turned_at < HUNG_SECONDS else turned_at
-        return roll.Entry(
-            roll.Role.DISPATCHER,
+        return registry.Entry(
+            registry.Role.DISPATCHER,
             self._me.pid,
             "",
             self._me,

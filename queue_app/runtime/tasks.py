@@ -22,8 +22,8 @@ from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, Job, State
 from queue_app.models.job import ACTIVE_STATES
 from queue_app.outbox import delivery
-from queue_app.runtime import beats
-from queue_app.runtime.lifeline import LINE
+from queue_app.runtime import heartbeats
+from queue_app.runtime.pipe import LINE
 from queue_app.runtime.queues import Queue
 from queue_app.work import bulk as bulk_actions
 from queue_app.work import dispatch, lookup, polling, storing, submission
@@ -88,13 +88,13 @@ def hand_out_tidying(*, at: datetime) -> None:
 
 def deliver(message_id: int, number: int) -> None:
     """Send one outbox message, as the try of this number."""
-    beats.name_task(f"deliver message {message_id}")
+    heartbeats.name_task(f"deliver message {message_id}")
     delivery.deliver(message_id, number)
 
 
 def bulk(action_id: int) -> None:
     """Work through a bulk action for a while; what is left of it is handed out again."""
-    beats.name_task(f"bulk action {action_id}")
+    heartbeats.name_task(f"bulk action {action_id}")
     began = time.monotonic()
     bulk_actions.work(action_id, may_go_on=lambda: time.monotonic() - began < BULK_SLICE_SECONDS and not LINE.is_cut())
 
@@ -124,7 +124,7 @@ def work(job_id: int, fence: int) -> None:
 
 def tidy() -> None:
     """Remove stored objects that no row names (I34)."""
-    beats.name_task("tidy the storage")
+    heartbeats.name_task("tidy the storage")
     storing.remove_orphans(clock.now())
 
 
@@ -138,14 +138,14 @@ def _do_duty(lease: Lease) -> tuple[bool, list[Leased]]:
     Carry out a lease: whether that freed a slot, and the leases that came of it. One that is not the job's last, or was begun
     before, does nothing.
     """
-    at, me = database.again(clock.now), beats.my_name()
+    at, me = database.again(clock.now), heartbeats.my_name()
     taken = database.again(lambda: lifecycle.begin(lease, at=at, by=me), look=lambda: lifecycle.begun(lease, at=at, by=me))
     if taken is None:
         return False, []
     job, attempt, own_lease = taken
     state = State(job.state)
     duty = DUTIES[state]
-    beats.name_task(f"{duty.words} job {job.pk}")
+    heartbeats.name_task(f"{duty.words} job {job.pk}")
     try:
         came = list(duty.verb(job, attempt, own_lease))
     except Exception as error:

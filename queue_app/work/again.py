@@ -7,7 +7,7 @@ from django.db import transaction
 
 from queue_app import lifecycle, tickets
 from queue_app.models import Job
-from queue_app.work import intake, room
+from queue_app.work import capacity, intake
 
 
 def each(ids: Sequence[int], *, at: datetime, actor: str) -> tuple[list[int], dict[int, str]]:
@@ -31,7 +31,7 @@ def each(ids: Sequence[int], *, at: datetime, actor: str) -> tuple[list[int], di
 
 def _refusals(jobs: Sequence[Job], *, at: datetime) -> dict[int, str]:
     """Why some of these locked jobs cannot be retried; locks the wallets of the others."""
-    offered = room.available_models()
+    offered = capacity.available_models()
     refused: dict[int, str] = {}
     for job in jobs:
         if refusal := lifecycle.not_for_retry(job, at=at):

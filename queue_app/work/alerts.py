@@ -12,7 +12,7 @@ from django.db import transaction
 from queue_app import wake
 from queue_app.models import Alert, AlertRule
 from queue_app.work import announce
-from queue_app.work.measures import MEASURES, Seen
+from queue_app.work.alert_metrics import MEASURES, Seen
 
 
 @transaction.atomic

@@ -15,7 +15,7 @@ from queue_app import database, lifecycle, tickets
 from queue_app.lifecycle import Verdict
 from queue_app.models import BulkAction, Job, LedgerEntry, QueueSettings, State
 from queue_app.models.job import OPEN_STATES, TERMINAL_STATES
-from queue_app.work import accounts, again, order, policy
+from queue_app.work import accounts, again, policy, reorder
 
 log = logging.getLogger(__name__)
 Verb = BulkAction.Verb
@@ -75,7 +75,7 @@ def _set_priority(action: BulkAction, ids: Sequence[int], at: datetime) -> Outco
     level = int(action.options["priority"])
     queued, refused = _locked(ids, (State.QUEUED,), "only what is queued has a priority to set")
     changed = [job for job in queued if job.priority != level]
-    order.set_priority(changed, level, at=at, actor=action.actor.username)
+    reorder.set_priority(changed, level, at=at, actor=action.actor.username)
     return Outcome(Counter(changed=len(changed), unchanged=len(queued) - len(changed)), refused)
 
 
@@ -84,14 +84,14 @@ def _move_to_front(action: BulkAction, ids: Sequence[int], at: datetime) -> Outc
     queued, refused = _locked(ids, (State.QUEUED,), "only what is queued has a place")
     # the record names them last first: so its last chunk comes to stand before the others
     place = {pk: number for number, pk in enumerate(reversed(ids))}
-    order.move_to_front(sorted(queued, key=lambda job: place[job.pk]), at=at, actor=action.actor.username)
+    reorder.move_to_front(sorted(queued, key=lambda job: place[job.pk]), at=at, actor=action.actor.username)
     return Outcome(Counter(moved=len(queued)), refused)
 
 
 def _clear(action: BulkAction, ids: Sequence[int], at: datetime) -> Outcome:
     ended, refused = _locked(ids, TERMINAL_STATES, "only what has ended can be cleared")
     in_view = [job for job in ended if job.archived_at is None]
-    order.clear(in_view, at=at, actor=action.actor.username)
+    reorder.clear(in_view, at=at, actor=action.actor.username)
     return Outcome(Counter(cleared=len(in_view), unchanged=len(ended) - len(in_view)), refused)
 
 

@@ -25,8 +25,7 @@ from queue_app.models import Job, ModelRoute, QueueSettings, State
 from queue_app.models.job import STRETCH
 from queue_app.rules import limits
 from queue_app.statements import LAZILY, Statement
-from queue_app.work import room
-from queue_app.work.room import Floor
+from queue_app.work.capacity import ROUTES_AT_FIRST, Capacity
 
 PAGE = 20  # candidates read from a lane at a time
 LOCK_SECONDS = 1.0  # that a claim waits for a lock; claims themselves hold theirs for milliseconds
@@ -183,8 +182,8 @@ def _claim(at: datetime) -> list[Lease]:
     busy: set[int] = set()  # locked by somebody else, a cancel perhaps
     while True:
         # a new statement: it sees what the lock waited for
-        floor = room.load(at=at, policy=policy, first=room.ROUTES_AT_FIRST)
-        choices = _Lanes(floor, busy).choose()
+        capacity = Capacity.load(at=at, policy=policy, first=ROUTES_AT_FIRST)
+        choices = _Lanes(capacity, busy).choose()
         jobs = _locked({choice.head.id for choice in choices})
         if len(jobs) == len(choices):
             return lifecycle.claim([Pick(*jobs[one.head.id], one.route, one.counts) for one in choices], at=at) if jobs else []
@@ -221,8 +220,8 @@ class _Lanes:
     The open lanes, read as far as need be. Within one claim limits only fill up: what was blocked once stays so, and is left out.
     """
 
-    def __init__(self, floor: Floor, busy: set[int]) -> None:
-        self.floor = floor
+    def __init__(self, capacity: Capacity, busy: set[int]) -> None:
+        self.capacity = capacity
         self.passed = set(busy)  # jobs that are not to be looked at, or not any more
         self._taken: Counter[str] = Counter()  # by model
         self._ahead: list[Head] = []  # all that were read
@@ -230,31 +229,31 @@ class _Lanes:
     def choose(self) -> list[_Choice]:
         """Walk the open lanes in dispatch order and take what passes every limit."""
         choices: list[_Choice] = []
-        if not self.floor.room.is_open(limits.QUEUE) or not self.floor.open_models:
+        if not self.capacity.room.is_open(limits.QUEUE) or not self.capacity.open_models:
             return choices
         for head in self._in_dispatch_order():
             if head.id in self.passed:
                 continue
             self._learn(head)
             if route := self._route_for(head):
-                choices.append(_Choice(head, route, self.floor.room.take(_keys_of(head, route))))
+                choices.append(_Choice(head, route, self.capacity.room.take(_keys_of(head, route))))
                 self.passed.add(head.id)
                 self._taken[head.model] += 1
-                if not self.floor.room.is_open(limits.QUEUE):
+                if not self.capacity.room.is_open(limits.QUEUE):
                     break
         return choices
 
     def _route_for(self, head: Head) -> ModelRoute | None:
         """Where a job of this group can be bought now; nowhere, if any limit blocks it."""
-        route = self.floor.route_for(head.model)
-        return route if route and self.floor.room.is_open(*_keys_of(head, route)) else None
+        route = self.capacity.route_for(head.model)
+        return route if route and self.capacity.room.is_open(*_keys_of(head, route)) else None
 
     def _in_dispatch_order(self) -> Iterator[Head]:
-        models = self.floor.open_models
+        models = self.capacity.open_models
         if any(self._full().values()):
             return heapq.merge(*self._rest(models).values())
         pages: dict[str, list[Head]] = defaultdict(list)
-        for head in self._heads(_FIRST_HEADS.run(at=self.floor.at, models=models)):
+        for head in self._heads(_FIRST_HEADS.run(at=self.capacity.at, models=models)):
             pages[head.model].append(head)
         return heapq.merge(*(self._lane(model, page) for model, page in pages.items()))
 
@@ -264,13 +263,13 @@ class _Lanes:
             before = self._taken[model]
             for head in page:
                 yield head
-                if not self.floor.route_for(model):
+                if not self.capacity.route_for(model):
                     return
             if len(page) < PAGE:
                 return
             if self._taken[model] == before:
                 break
-            page = self._heads(_NEXT_HEADS.run(at=self.floor.at, models=[model], **_place_of(page[-1])))
+            page = self._heads(_NEXT_HEADS.run(at=self.capacity.at, models=[model], **_place_of(page[-1])))
         yield from self._rest([model])[model]
 
     def _rest(self, models: list[str]) -> dict[str, Iterator[Head]]:
@@ -283,7 +282,7 @@ class _Lanes:
         while found:
             for last in found.page:
                 yield last
-                if not self.floor.route_for(model):
+                if not self.capacity.route_for(model):
                     return
             after = found.number if len(found.page) == PAGE else found.number + 1
             found = self._next_stretch([model], found.rank, after, last)[model]
@@ -296,7 +295,7 @@ class _Lanes:
         full = self._full()
         at_it = {"from_rank": rank, "stretch": number, **_place_of(last)}
         full_ones = {"kinds": full["kind"], "users": full["user"], "batches": full["batch"]}
-        found = _OF_STRETCH.run(at=self.floor.at, models=models, **at_it, **full_ones)
+        found = _OF_STRETCH.run(at=self.capacity.at, models=models, **at_it, **full_ones)
         for model, rows in groupby(sorted(found, key=itemgetter(0)), key=itemgetter(0)):
             (_, first_rank, first_number, *_), *_ = listed = list(rows)
             page = self._heads(row for _, _, _, *row in listed if row[0] is not None)
@@ -306,7 +305,7 @@ class _Lanes:
     def _full(self) -> dict[str, list[str]]:
         """The kinds, users and batches of which no more jobs go."""
         full: dict[str, list[str]] = defaultdict(list)
-        room = self.floor.room
+        room = self.capacity.room
         for limit, key in {*room.caps, *room.closed}:
             if limit in _OF_GROUPS and not room.is_open((limit, key)):
                 full[limit].append(key)
@@ -319,9 +318,9 @@ class _Lanes:
 
     def _learn(self, head: Head) -> None:
         """Load the limits of its batch and user, if they are not known yet: with those of the next heads."""
-        if not self.floor.knows(head.batch, head.owner):
+        if not self.capacity.knows(head.batch, head.owner):
             soon = heapq.nsmallest(PAGE, (one for one in self._ahead if one >= head))
-            self.floor.learn({one.batch for one in soon}, {one.owner for one in soon})
+            self.capacity.learn({one.batch for one in soon}, {one.owner for one in soon})
 
 
 def _keys_of(head: Head, route: ModelRoute) -> list[limits.Key]:

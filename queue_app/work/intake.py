@@ -15,7 +15,7 @@ from queue_app import lifecycle
 from queue_app.models import Batch, GenerationModel, Job, Kind, User
 from queue_app.rules import nesting, pricing, priority
 from queue_app.rules import parameters as parameter_rules
-from queue_app.work import room
+from queue_app.work import capacity
 from queue_app.work.roles import Right
 
 PROMPT_MOST = 32_000
@@ -66,7 +66,7 @@ class ModelNotAvailable(Exception):
 
     def __init__(self, model: str, problems: Sequence[Problem] = ()):
         self.model = model
-        words = problems[0].message if problems else not_offered(model, room.available_models())
+        words = problems[0].message if problems else not_offered(model, capacity.available_models())
         self.problems = list(problems) or [Problem(0, "model", words)]
         super().__init__(words)
 
@@ -149,7 +149,7 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     :raises ModelNotAvailable: nobody offers its model now.
     :raises NotEnoughTickets: nothing is written.
     """
-    offered = room.available_models()
+    offered = capacity.available_models()
     for job in jobs:
         if job.model_id not in offered:
             raise ModelNotAvailable(job.model_id)
@@ -228,7 +228,7 @@ class _Reader:
     def __init__(self, owner: User, drafts: Sequence[Draft], at: datetime):
         self.owner, self.at = owner, at
         self.models = GenerationModel.objects.in_bulk([draft.model for draft in drafts if not text_problem(draft.model)])
-        self.offered = room.usable_routes(self.models)
+        self.offered = capacity.usable_routes(self.models)
         self.kinds = Kind.objects.in_bulk()
         self.problems: list[Problem] = []
         self.restricted: list[Problem] = []
@@ -281,7 +281,7 @@ class _Reader:
 
     @cached_property
     def available(self) -> list[str]:
-        return sorted(room.available_models())
+        return sorted(capacity.available_models())
 
     def _settled(self, index: int, draft: Draft, model: GenerationModel | None) -> dict[str, Any]:
         """The parameters with the model's defaults; of an unknown model nothing can be said."""

@@ -9,10 +9,10 @@ from django.db import connection, transaction
 from django.db.models import Exists, Func, OuterRef, Q, QuerySet
 
 from queue_app.models import AuditEntry, BulkAction, Job, JobEvent, QueueSettings, State, User
+from queue_app.models.job import AT_THE_PROVIDER
 from queue_app.work import bulk, policy
 
 ACTION = "stop all"
-AT_THE_PROVIDER = (State.SUBMITTING, State.RUNNING, State.UNKNOWN)
 _TURNS = 0x73746F70  # "stop": the advisory lock of those who choose what is cancelled
 # how the history tells whose cancel it was: the job ended at once, or the provider is asked
 _BY_A_CANCEL = Q(to_state=State.CANCELLED) | Q(reason="cancel asked")

@@ -10,9 +10,9 @@ from django.urls import reverse
 
 from campaigns.models import Dimension
 from queue_app import clock
-from queue_app.admin import history
 from queue_app.admin.audit import calendar_days
 from queue_app.models import AuditEntry, ModelConcurrencyLimit, User
+from queue_app.ui import history
 from queue_app.work import policy
 from tests.admin.conftest import StaffWith
 from tests.factories import UserFactory

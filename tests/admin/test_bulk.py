@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 
 from queue_app import tickets
-from queue_app.admin.display import number
 from queue_app.models import AuditEntry, BulkAction, Job, ModelRoute, ProviderAccount, State, User, Wallet
+from queue_app.ui.display import number
 from queue_app.work import bulk
 from queue_app.work.bulk import Phase, Verb
 from tests.admin.conftest import StaffWith

@@ -9,8 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from queue_app import clock, tickets
-from queue_app.admin import display
 from queue_app.models import AuditEntry, LedgerTransaction, State, User, Wallet
+from queue_app.ui import display
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, UserFactory, make_job
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from campaigns.models import Combination
 from queue_app import lifecycle
-from queue_app.dashboard import hub
+from queue_app.live import hub
 from queue_app.models import ApiKey, Job, User
 from tests.campaigns.support import bring, jobs_of, make_campaign
 from tests.factories import NOON, UserFactory, make_asset

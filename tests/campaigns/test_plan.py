@@ -10,7 +10,7 @@ from campaigns.launch import launch
 from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
 from campaigns.plan import PlanRefused
 from queue_app.models import GenerationModel, Job, Kind, ModelRoute, QueueSettings, User
-from queue_app.work import room
+from queue_app.work import capacity
 from queue_app.work.intake import KindRestricted, ModelNotAvailable
 from tests.campaigns.support import SMALL, full_matrix
 from tests.factories import NOON, UserFactory
@@ -147,7 +147,7 @@ class TestValuesInStaffsOrder:
 
 class TestSketch:
     def sketch(self, owner: User, **fields: Any) -> plan.Sketch:
-        return plan.sketch(brief(**fields), owner, room.available_models())
+        return plan.sketch(brief(**fields), owner, capacity.available_models())
 
     def test_without_a_big_idea_there_is_a_matrix_and_a_price_already(self, owner):
         sketch = self.sketch(owner, big_idea="")

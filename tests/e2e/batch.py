@@ -13,7 +13,7 @@ from django.db import Error
 from queue_app import clock, tickets
 from queue_app.models import Attempt, Job, User, WorkerProcess
 from queue_app.models.job import OPEN_STATES
-from queue_app.runtime import kernel
+from queue_app.runtime import processes
 from queue_app.work import intake
 from queue_app.work.intake import Draft
 from tests.processes import Site, wait_for
@@ -74,7 +74,7 @@ class BatchRun:
         """Living workers of a queue that are at a task of these first words; none: idle ones."""
 
         def found() -> list[WorkerProcess]:
-            rows = [row for row in self.site.roll(role="worker", queue=queue) if kernel.look(row.pid)]
+            rows = [row for row in self.site.registry(role="worker", queue=queue) if processes.look(row.pid)]
             fit = [row for row in rows if (row.task.startswith(words) if words else not row.task)]
             return fit if len(fit) >= at_least else []
 

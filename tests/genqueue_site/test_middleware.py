@@ -10,10 +10,10 @@ from django.urls import reverse
 
 from campaigns.models import Campaign
 from queue_app import lifecycle
-from queue_app.admin import live
 from queue_app.admin.dashboard import facts
 from queue_app.insight import counts
 from queue_app.models import Job, User
+from queue_app.ui import fragments
 from tests.campaigns.support import bring, jobs_of, make_campaign
 from tests.factories import NOON, UserFactory
 
@@ -108,7 +108,7 @@ class TestWhoChangesSomething:
         async_client.force_login(ana)
         job, *_ = jobs_of(make_campaign(ana))
         answer = async_to_sync(async_client.post)(reverse("campaigns:job-cancel", args=[job.pk]), {"confirmed": "1"})
-        assert (answer.status_code, live.ACT in async_client.session) == (302, True)
+        assert (answer.status_code, fragments.ACT in async_client.session) == (302, True)
 
     def test_who_is_no_staff_or_comes_with_a_key_has_nothing_noted(
         self, client_for: Callable[[User], Client], api_for: Callable[..., Client], ana: User
@@ -118,7 +118,7 @@ class TestWhoChangesSomething:
         client, keyed = client_for(owner), api_for(ana, "read", "submit", "manage")
         client.post(reverse("campaigns:job-cancel", args=[job.pk]), {"confirmed": "1"})
         assert keyed.post(f"/api/v1/jobs/{other.pk}/cancel/").status_code == 200
-        assert live.ACT not in client.session and not keyed.cookies
+        assert fragments.ACT not in client.session and not keyed.cookies
 
 
 class TestWhatCannotBeRead:

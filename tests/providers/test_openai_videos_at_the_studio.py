@@ -5,8 +5,8 @@ import pytest
 
 from queue_app.providers import registry
 from queue_app.providers.base import AccountConfig, Provider
+from tests.genqueue_site.studio.process import StudioProcess
 from tests.providers.contract import ProviderContract
-from tests.studio.process import StudioProcess
 
 
 @pytest.fixture(scope="module")

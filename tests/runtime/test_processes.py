@@ -10,8 +10,8 @@ from django.db import connection
 
 from queue_app import clock, lifecycle, tickets
 from queue_app.models import JobEvent, User, WorkerProcess
-from queue_app.runtime import kernel
-from queue_app.runtime.ears import LEADER_LOCK
+from queue_app.runtime import processes
+from queue_app.runtime.listener import LEADER_LOCK
 from queue_app.work import intake
 from queue_app.work.intake import Draft
 from tests.processes import Program, Site, wait_for
@@ -41,7 +41,7 @@ def worker(site: Site) -> Program:
 
 def leader(site: Site) -> int | None:
     now = time.time()
-    rows = [row for row in site.roll(role="dispatcher", leader=True) if now - row.beat_at.timestamp() < 5]
+    rows = [row for row in site.registry(role="dispatcher", leader=True) if now - row.beat_at.timestamp() < 5]
     return rows[-1].pid if rows else None
 
 
@@ -75,14 +75,14 @@ class TestWatch:
         passed = before["store"].canary_taken_at
         wait_for(lambda: site.cluster("store", worker).canary_taken_at != passed, of="a canary, from which its time counts")
         began = time.monotonic()
-        workers = {row.pid for row in site.roll(role="worker", queue="store")}
-        for seen in kernel.members(before["store"].group_id):
+        workers = {row.pid for row in site.registry(role="worker", queue="store")}
+        for seen in processes.members(before["store"].group_id):
             if seen.pid not in workers:
                 os.kill(seen.pid, signal.SIGSTOP)  # who fetches tasks, who notes results, who looks after both
         os.kill(before["deliver"].pid, signal.SIGKILL)
 
-        wait_for(lambda: not kernel.members(before["deliver"].group_id), of="the end of the orphans")
-        wait_for(lambda: not kernel.members(before["store"].group_id), of="the end of the frozen cluster")
+        wait_for(lambda: not processes.members(before["deliver"].group_id), of="the end of the orphans")
+        wait_for(lambda: not processes.members(before["store"].group_id), of="the end of the frozen cluster")
         shot_after = time.monotonic() - began
         site.wait_until_working(worker)
 
@@ -97,21 +97,21 @@ class TestWatch:
     def test_idle_workers_that_are_killed_take_nobody_with_them(self, site: Site, worker: Program) -> None:
         """One of them is always at the queue that all of them read."""
         before = site.cluster("store", worker)
-        killed = {row.pid for row in site.roll(role="worker", queue="store")}
+        killed = {row.pid for row in site.registry(role="worker", queue="store")}
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
 
-        wait_for(lambda: len({row.pid for row in site.roll(role="worker", queue="store")} - killed) == 2, of="new ones")
+        wait_for(lambda: len({row.pid for row in site.registry(role="worker", queue="store")} - killed) == 2, of="new ones")
         passed = site.cluster("store", worker).canary_taken_at
         wait_for(lambda: site.cluster("store", worker).canary_taken_at > passed, of="a canary that they let through")
         assert site.cluster("store", worker).pid == before.pid
 
     def test_a_worker_that_stands_still_is_replaced_and_nobody_else(self, site: Site, worker: Program) -> None:
         before = site.cluster("default", worker)
-        frozen = site.roll(role="worker", queue="default")[0].pid
+        frozen = site.registry(role="worker", queue="default")[0].pid
         os.kill(frozen, signal.SIGSTOP)
-        wait_for(lambda: kernel.look(frozen) is None, of="its end")
-        wait_for(lambda: len(site.roll(role="worker", queue="default")) == 2, of="another one")
+        wait_for(lambda: processes.look(frozen) is None, of="its end")
+        wait_for(lambda: len(site.registry(role="worker", queue="default")) == 2, of="another one")
         assert site.cluster("default", worker).pid == before.pid
         assert f"worker {frozen} stands still" in worker.said()
 
@@ -156,10 +156,10 @@ class TestSuccession:
             os.killpg(group, signal.SIGSTOP)
         wait_for(lambda: leaders_lock(site) not in (leading, None), of="the standby's leading")
         wait_for(lambda: leader(site) == standby.pid, of="word of it")
-        assert any(kernel.members(group) for group in left)
+        assert any(processes.members(group) for group in left)
 
         successor = site.start_worker()
-        wait_for(lambda: not any(kernel.members(group) for group in left), of="the end of the predecessor's groups")
+        wait_for(lambda: not any(processes.members(group) for group in left), of="the end of the predecessor's groups")
         site.wait_until_working(successor)
         assert [site.cluster(row.queue, standby).pid for row in own] == [row.pid for row in own]
         assert "ended what a predecessor left" in successor.said()
@@ -170,5 +170,5 @@ class TestStop:
     def test_sigterm_ends_everything_in_time_and_takes_its_rows_away(self, site: Site, worker: Program) -> None:
         assert worker.stop()[0] == 0
         assert site.living() == []
-        assert not site.roll(pid=worker.pid)
-        assert not [row for row in site.roll() if row.role == WorkerProcess.Role.CLUSTER]
+        assert not site.registry(pid=worker.pid)
+        assert not [row for row in site.registry() if row.role == WorkerProcess.Role.CLUSTER]

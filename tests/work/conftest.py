@@ -13,8 +13,8 @@ from PIL import Image
 from queue_app.models import ProviderAccount
 from queue_app.providers.base import RemoteRef, SubmitRequest
 from queue_app.providers.openai_videos import OpenAIVideos
+from tests.genqueue_site.studio.process import StudioProcess
 from tests.providers.wire import WireServer
-from tests.studio.process import StudioProcess
 from tests.work.steps import later
 
 

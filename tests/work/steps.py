@@ -10,7 +10,7 @@ from queue_app import clock, lifecycle
 from queue_app.models import Attempt, Job, ProviderAccount, Reservation, ReviewItem, State, Wallet
 from queue_app.work import lookup, polling, recovery, storing, submission
 from tests.factories import JobFactory, begun
-from tests.studio.process import StudioProcess
+from tests.genqueue_site.studio.process import StudioProcess
 
 VERBS = {
     State.SUBMITTING: submission.submit,

@@ -6,7 +6,8 @@ import pytest
 
 from queue_app.models import Attempt, AuditEntry, ProviderAccount
 from queue_app.providers.base import ErrorKind, ProviderError, Verdict, accepted_verdict
-from queue_app.work import accounts, dispatch, policy, room
+from queue_app.work import accounts, dispatch, policy
+from queue_app.work.capacity import account_limit
 from tests.factories import NOON, JobFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -88,9 +89,9 @@ class TestWentBadly:
             for second in range(3):  # of calls that were under way, or of polls meanwhile
                 then = at + timedelta(seconds=second)
                 accounts.went_badly(tried(), trouble(ErrorKind.RATE_LIMITED, retry_after=20), at=then)
-            found.append(room.account_limit(sora(), at=then))
+            found.append(account_limit(sora(), at=then))
         assert found == [6, 3, 1, 1, 1]
-        minutes = [room.account_limit(sora(), at=then + timedelta(minutes=minute)) for minute in range(11)]
+        minutes = [account_limit(sora(), at=then + timedelta(minutes=minute)) for minute in range(11)]
         assert minutes == sorted(minutes) and len(set(minutes)) > 8
         assert minutes[-1] == 12
 

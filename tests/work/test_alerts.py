@@ -74,7 +74,7 @@ class TestQueueDepth:
         assert Alert.objects.exclude(closed_at=None).count() == 2
 
     def test_counts_no_further_than_it_must(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("queue_app.work.measures.COUNTED", 3)
+        monkeypatch.setattr("queue_app.work.alert_metrics.COUNTED", 3)
         rule(Measure.QUEUE_DEPTH, opens_at=1, closes_at=0)
         JobFactory.create_batch(5)
         alerts.review(at=NOON)

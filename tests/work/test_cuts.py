@@ -31,7 +31,7 @@ from queue_app.models import (
     User,
 )
 from queue_app.runtime import tasks
-from queue_app.runtime.loop import Dispatcher
+from queue_app.runtime.dispatcher import Dispatcher
 from queue_app.runtime.queues import Queue
 from tests.cuts import Scissors
 from tests.factories import UserFactory, claimed, make_job

@@ -27,7 +27,7 @@ from queue_app.models import (
 )
 from queue_app.statements import Statement
 from queue_app.work import dispatch, policy
-from queue_app.work.room import ROUTES_AT_FIRST
+from queue_app.work.capacity import ROUTES_AT_FIRST
 from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, make_job
 
 pytestmark = pytest.mark.django_db

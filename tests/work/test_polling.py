@@ -10,8 +10,8 @@ from queue_app.models import ProviderAccount
 from queue_app.rules import schedule
 from queue_app.work import polling, progress
 from tests.factories import make_job
+from tests.genqueue_site.studio.process import StudioProcess
 from tests.providers.wire import WireServer, answer, reset
-from tests.studio.process import StudioProcess
 from tests.work.steps import KEYS, account_of, attempt_of, bought, due_in, fresh, later, moves, swept, tickets_of, worked
 
 pytestmark = pytest.mark.django_db

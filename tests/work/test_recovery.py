@@ -14,8 +14,8 @@ from queue_app.rules.lookup import Walk
 from queue_app.work import lookup, recovery
 from tests.cuts import end_backend
 from tests.factories import BatchFactory, begun, claimed, make_job
+from tests.genqueue_site.studio.process import StudioProcess
 from tests.providers.wire import WireServer, answer, reset
-from tests.studio.process import StudioProcess
 from tests.work.steps import (
     KEYS,
     accepted,

@@ -14,11 +14,12 @@ from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, AuditEntry, Job, Outcome, ProviderAccount, State
 from queue_app.providers import openai_videos
 from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteRef, SubmitRequest, TaskState
-from queue_app.work import accounts, dispatch, policy, room, submission
+from queue_app.work import accounts, dispatch, policy, submission
+from queue_app.work.capacity import account_limit
 from tests.factories import UserFactory, begun
+from tests.genqueue_site.studio.process import StudioProcess
 from tests.processes import free_port, wait_for
 from tests.providers.wire import WireServer, answer
-from tests.studio.process import StudioProcess
 from tests.work.steps import (
     KEYS,
     accepted,
@@ -160,7 +161,7 @@ class TestACallThatWasNeverSent:
         account = account_of(jobs[-1])
         assert account.failures_in_a_row == 5
         assert 45 < (account.cooldown_until - clock.now()).total_seconds() <= 60
-        assert room.account_limit(account, at=clock.now()) == 4  # the provider has not asked for less
+        assert account_limit(account, at=clock.now()) == 4  # the provider has not asked for less
 
     def test_is_forgotten_with_the_next_answer(self, vendor: WireServer):
         ProviderAccount.objects.update(failures_in_a_row=4)
@@ -213,21 +214,21 @@ class TestA429:
     def test_halves_the_accounts_limit_which_comes_back_within_ten_minutes(self, studio: StudioProcess):
         studio.queue_faults(create=["429:7", "429:7"])
         job = bought()
-        assert room.account_limit(account_of(job), at=clock.now()) == 2
+        assert account_limit(account_of(job), at=clock.now()) == 2
 
         later(60)
         bought(job)
-        assert room.account_limit(account_of(job), at=clock.now()) == 1
+        assert account_limit(account_of(job), at=clock.now()) == 1
         limits = []
         for _ in range(3):
             later(200)
-            limits.append(room.account_limit(account_of(job), at=clock.now()))
+            limits.append(account_limit(account_of(job), at=clock.now()))
         assert limits == [2, 3, 4]
 
     def test_of_several_calls_under_way_halves_it_once(self, studio: StudioProcess):
         studio.queue_faults(create=["429:7"] * 3)
         jobs = [bought() for _ in range(3)]
-        assert room.account_limit(account_of(jobs[0]), at=clock.now()) == 2
+        assert account_limit(account_of(jobs[0]), at=clock.now()) == 2
 
 
 class TestARefusedKey:

@@ -19,7 +19,7 @@ from genqueue_site.demo import sample
 from genqueue_site.demo.children import Crew, is_taken
 from genqueue_site.demo.terminal import Terminal
 from queue_app.models import Batch
-from queue_app.runtime.bell import Bell
+from queue_app.runtime.signals import StopSignal
 
 UP_SECONDS = 120
 LOOK_SECONDS = 0.25
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         for flag, number in (("--port", port), ("--studio-port", studio_port)):
             if is_taken(number):
                 raise CommandError(f'Port {number} is taken. Choose another one: make run ARGS="{flag} {number + 100}".')
-        self.bell = Bell()
+        self.stop = StopSignal()
         try:
             all_completed = self._run(port, studio_port, jobs, leave=exit)
         finally:
@@ -76,13 +76,13 @@ class Command(BaseCommand):
         try:
             self._wait_until_up(crew)
             all_completed = False
-            if not self.bell.has_rung:
+            if not self.stop.is_set:
                 batch = sample.submit(jobs)
                 self._tell_where(port, crew, logins, batch)
                 all_completed = self._show_sample(crew, batch, jobs)
-            while not leave and not self.bell.has_rung:
+            while not leave and not self.stop.is_set:
                 self._tend(crew)
-                self.bell.sleep(LOOK_SECONDS)
+                self.stop.sleep(LOOK_SECONDS)
         finally:
             self.terminal.say("Stopping …")
             crew.stop()
@@ -91,21 +91,21 @@ class Command(BaseCommand):
 
     def _wait_until_up(self, crew: Crew) -> None:
         deadline = time.monotonic() + UP_SECONDS
-        while not self.bell.has_rung and (silent := crew.who_is_not_up()):
+        while not self.stop.is_set and (silent := crew.who_is_not_up()):
             self._tend(crew)
             if time.monotonic() > deadline:
                 raise CommandError(f"Not up after {UP_SECONDS} s: {', '.join(silent)}. The files in {crew.logs} say why.")
-            self.bell.sleep(LOOK_SECONDS)
+            self.stop.sleep(LOOK_SECONDS)
 
     def _show_sample(self, crew: Crew, batch: Batch, jobs: int) -> bool:
         began = time.monotonic()
         self.terminal.say(f"Launched {jobs} videos of {sample.MODEL} as campaign {batch.pk}, “{batch.name}”.")
         counts = _patiently(sample.counts, batch)
-        while not self.bell.has_rung and (counts is None or counts["open"]):
+        while not self.stop.is_set and (counts is None or counts["open"]):
             self._tend(crew)
             if counts:
                 self.terminal.progress(counts)
-            self.bell.sleep(LOOK_SECONDS)
+            self.stop.sleep(LOOK_SECONDS)
             counts = _patiently(sample.counts, batch)
         if counts is None or counts["open"]:
             self.terminal.progress_ends()

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from django.urls import reverse
 
-from queue_app.admin import display
 from queue_app.admin.dashboard import words
 from queue_app.admin.dashboard.charts import coarse
 from queue_app.admin.dashboard.words import Age
@@ -15,6 +14,7 @@ from queue_app.insight.lanes import Lanes
 from queue_app.models import State
 from queue_app.rules import chart
 from queue_app.rules.chart import Curve
+from queue_app.ui import display
 
 
 @dataclass(frozen=True)

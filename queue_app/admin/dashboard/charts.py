@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from queue_app.admin import display
 from queue_app.insight.hourly import Hour
 from queue_app.rules import chart
 from queue_app.rules.chart import Chart
+from queue_app.ui import display
 
 MINUTE, HOUR = 60.0, 3600.0
 

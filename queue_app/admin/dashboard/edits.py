@@ -13,13 +13,13 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from queue_app import clock
-from queue_app.admin import display
 from queue_app.admin.dashboard import page, rows
 from queue_app.admin.dashboard.rows import Row
-from queue_app.admin.live import fragment_wanted
 from queue_app.insight import lanes, whatif
 from queue_app.models import Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
 from queue_app.providers import registry
+from queue_app.ui import display
+from queue_app.ui.fragments import fragment_wanted
 from queue_app.work import policy
 from queue_app.work.roles import Right
 

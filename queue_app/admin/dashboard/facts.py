@@ -14,16 +14,16 @@ from urllib.parse import urlencode
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from queue_app.admin import display, history
 from queue_app.admin.dashboard import cards, charts, notes, rows, words
 from queue_app.admin.dashboard.words import Age
-from queue_app.insight import counts, crew, failures, hourly, lanes
-from queue_app.insight.crew import Machine
+from queue_app.insight import counts, failures, hourly, lanes, workers
 from queue_app.insight.failures import Failure
 from queue_app.insight.lanes import Lanes
 from queue_app.insight.shared import while_worth
+from queue_app.insight.workers import Machine
 from queue_app.models import AuditEntry, Job, State
 from queue_app.rules import priority
+from queue_app.ui import display, history
 
 FRESH, WORTH = 0.1, 3  # seconds a look is shared at least, and times what it cost
 RECENT, DEEDS, ERRORS = 8, 6, 6  # rows that are shown
@@ -83,7 +83,7 @@ def shared(*, at: datetime, act: str = "") -> Board:
 def look(*, at: datetime) -> Board:
     """The board, fresh; a fixed number of queries."""
     now, hours, errors = lanes.look(at=at), hourly.day(at=at), failures.by_error(at=at)
-    in_flight, ended, machines = counts.in_flight(), counts.ended(at=at), crew.look(at=at)
+    in_flight, ended, machines = counts.in_flight(), counts.ended(at=at), workers.look(at=at)
     parts: dict[str, Any] = {
         "head": {"paused": now.queue.paused, "completed": ended[State.COMPLETED]},
         "notes": notes.of(now, machines, at=at),

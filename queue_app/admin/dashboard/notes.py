@@ -7,12 +7,12 @@ from datetime import datetime
 from django.db.models import Count, Min, Q
 from django.urls import reverse
 
-from queue_app.admin import display
 from queue_app.admin.alerts import remedy
 from queue_app.admin.dashboard import rows, words
-from queue_app.insight.crew import Machine
 from queue_app.insight.lanes import Lanes, Limit
+from queue_app.insight.workers import Machine
 from queue_app.models import Alert, ReviewItem, State
+from queue_app.ui import display
 
 MOST_ALERTS = 4
 NAMED = 4  # models in one note

@@ -10,9 +10,9 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from queue_app import clock
-from queue_app.admin import live
 from queue_app.admin.dashboard import facts
 from queue_app.models import User
+from queue_app.ui import fragments
 from queue_app.work.roles import Right
 
 
@@ -23,11 +23,11 @@ def index(site: AdminSite, request: HttpRequest, extra_context: dict[str, Any] |
     """
     if not request.user.has_perm("queue_app.view_job"):
         return sections(site, request)
-    if not live.fragment_wanted(request):
+    if not fragments.fragment_wanted(request):
         return page(site, request, extra_context=extra_context)
     at = clock.now()
-    board = facts.shared(at=at, act=live.act(request))
-    if live.unchanged(request, board.token):
+    board = facts.shared(at=at, act=fragments.act(request))
+    if fragments.unchanged(request, board.token):
         return HttpResponse(status=204)
     known = set(request.GET.get("parts", "").split(","))
     return render(request, "admin/dashboard/board.html", context(request, board) | {"known": known})
@@ -40,7 +40,7 @@ def page(
     at = clock.now()
     shown = {
         **site.each_context(request),
-        **context(request, facts.shared(at=at, act=live.act(request))),
+        **context(request, facts.shared(at=at, act=fragments.act(request))),
         "title": "Queue",
         "subtitle": None,
         "at": at,

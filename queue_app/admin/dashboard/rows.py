@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 from django.contrib.admin.utils import quote
 from django.urls import reverse
 
-from queue_app.admin import display
 from queue_app.admin.dashboard import words
 from queue_app.admin.dashboard.words import Age
 from queue_app.insight.forecast import Estimate
 from queue_app.insight.lanes import Lane, Lanes, Limit, Oldest
 from queue_app.models import ModelConcurrencyLimit, ProviderAccount, QueueSettings
 from queue_app.models.catalog import LIMIT_MESSAGE
+from queue_app.ui import display
 
 MOST_CELLS = 20  # above it a bar
 WIDTH, GAP = 120.0, 2.0

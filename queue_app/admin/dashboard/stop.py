@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from queue_app import clock
 from queue_app.admin.dashboard.edits import operator
 from queue_app.models import Job, QueueSettings, State
+from queue_app.models.job import AT_THE_PROVIDER
 from queue_app.rules import limits
 from queue_app.work import stop as stopping
 
@@ -56,7 +57,7 @@ def queue_again(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 def _standing() -> dict[str, object]:
     settings, at = QueueSettings.objects.current(), clock.now()
-    running = Job.objects.filter(state__in=stopping.AT_THE_PROVIDER)
+    running = Job.objects.filter(state__in=AT_THE_PROVIDER)
     queued = Job.objects.filter(state=State.QUEUED)
     return {
         "is_stopped": limits.is_closed(settings.paused, settings.paused_until, at=at),

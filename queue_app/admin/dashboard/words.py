@@ -5,9 +5,9 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from queue_app.admin import display
 from queue_app.insight.lanes import Lane, Lanes, Limit
 from queue_app.rules.words import one_line
+from queue_app.ui import display
 
 NAMES = {"queue": "Whole queue", "account": "Account {}", "kind": "Kind {}", "model": "{}"}
 

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from queue_app import clock, tickets
 from queue_app.models import User
-from queue_app.work import granting
+from queue_app.work import grants
 
 MOST = 1_000_000_000
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         if amount > MOST:
             raise CommandError(f"Grant at most {MOST:,} tickets at once.")
         try:
-            granting.grant(user, amount, at=at, actor=None, reason=reason)
+            grants.grant(user, amount, at=at, actor=None, reason=reason)
         except ValueError as problem:
             raise CommandError(str(problem)) from None
         left = tickets.balances(user)

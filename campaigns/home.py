@@ -1,0 +1,143 @@
+"""What the home page shows of one user: reads only, with a fixed number of queries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Max, Prefetch
+
+from campaigns import progress
+from campaigns.models import Campaign, Combination
+from campaigns.models.combination import TO_JUDGE
+from queue_app.insight import forecast, waiting
+from queue_app.insight.forecast import Estimate
+from queue_app.models import Asset, Job, LedgerEntry, LedgerTransaction, Notice, State, User
+from queue_app.models.job import IN_FLIGHT_STATES
+from queue_app.ui import display
+
+CAMPAIGNS = JOBS = RESULTS = ENTRIES = NOTICES = 6
+_KINDS = {
+    LedgerTransaction.Kind.GRANT: "Granted",
+    LedgerTransaction.Kind.RESERVE: "Reserved",
+    LedgerTransaction.Kind.CAPTURE: "Charged",
+    LedgerTransaction.Kind.RELEASE: "Given back",
+    LedgerTransaction.Kind.REFUND: "Refunded",
+}
+
+
+@dataclass(frozen=True)
+class CampaignLine:
+    """``left`` is ``None`` once it has ended, and while nobody can know."""
+
+    campaign: Campaign
+    counts: dict[str, int]
+    left: Estimate | None
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.counts["queued"] or self.counts["processing"])
+
+
+@dataclass(frozen=True)
+class JobLine:
+    job: Job
+    position: int | None
+    left: Estimate
+
+
+@dataclass(frozen=True)
+class Result:
+    """A job that has delivered; ``thumbnail`` is ``None`` where there is none or retention took it."""
+
+    job: Job
+    main: Asset
+    thumbnail: Asset | None
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """A campaign with results that nobody has judged, and when the last of them was stored."""
+
+    campaign: int
+    name: str
+    results: int
+    stored_at: datetime
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A movement in the wallet: ``amount`` says what it did to the available tickets, or what it charged of the reserved ones."""
+
+    at: datetime
+    words: str
+    amount: str
+    job: int | None
+    reason: str
+
+
+def campaign_lines(campaigns: Sequence[Campaign], *, at: datetime) -> list[CampaignLine]:
+    """Campaigns (batch loaded) with their counts and the time left."""
+    counts, left = progress.counts_of(campaigns), progress.left_of(campaigns, at=at)
+    return [CampaignLine(campaign, counts[campaign.pk], left.get(campaign.pk)) for campaign in campaigns]
+
+
+def campaigns(user: User, *, at: datetime) -> list[CampaignLine]:
+    """The last few of the user's own."""
+    found = Campaign.objects.filter(batch__owner=user).select_related("batch", "brand").order_by("-pk")
+    return campaign_lines(list(found[:CAMPAIGNS]), at=at)
+
+
+def queue(user: User, *, at: datetime) -> list[JobLine]:
+    """What is at work and what comes next of the user's jobs."""
+    mine = Job.objects.filter(owner=user).select_related("model")
+    jobs = list(mine.filter(state__in=IN_FLIGHT_STATES).order_by("started_at", "id")[:JOBS])
+    jobs += mine.filter(state=State.QUEUED).in_dispatch_order()[: JOBS - len(jobs)]
+    places = waiting.positions(job.pk for job in jobs if job.state == State.QUEUED)
+    estimates = forecast.for_jobs(jobs, at)
+    return [JobLine(job, places.get(job.pk), estimates[job.pk]) for job in jobs]
+
+
+def results(user: User) -> list[Result]:
+    """The last few that were stored, newest first."""
+    files = Prefetch("assets", Asset.objects.filter(expired_at=None).order_by("-version"), to_attr="files")
+    done = Job.objects.filter(owner=user, state=State.COMPLETED, archived_at=None).order_by("-ended_at", "-id")
+    return [found for job in done.prefetch_related(files)[:RESULTS] if (found := _result(job))]
+
+
+def unjudged(user: User) -> list[Unjudged]:
+    """All of the user's campaigns with something to judge, what was stored last first."""
+    found = Combination.objects.filter(TO_JUDGE, campaign__batch__owner=user)
+    by_campaign = found.values_list("campaign", "campaign__name").annotate(Count("pk"), at=Max("job__ended_at"))
+    return [Unjudged(*row) for row in by_campaign.order_by("-at", "-campaign")]
+
+
+def entries(user: User) -> list[Entry]:
+    """The last few movements of the user's tickets, newest first."""
+    moved = LedgerTransaction.objects.filter(wallet__owner=user).select_related("reservation").order_by("-id")
+    return [_entry(one) for one in moved.prefetch_related("entries")[:ENTRIES]]
+
+
+def notices(user: User) -> list[Notice]:
+    """What the user has not read yet, newest first."""
+    return list(Notice.objects.filter(user=user, read_at=None).order_by("-id")[:NOTICES])
+
+
+def _result(job: Job) -> Result | None:
+    latest = {file.kind: file for file in reversed(job.files)}  # type: ignore[attr-defined]  # prefetched by results
+    main = latest.get(Asset.Kind.VIDEO) or latest.get(Asset.Kind.IMAGE) or latest.get(Asset.Kind.PAGE)
+    return Result(job, main, latest.get(Asset.Kind.THUMBNAIL)) if main else None
+
+
+def _entry(row: LedgerTransaction) -> Entry:
+    kind = LedgerTransaction.Kind(row.kind)
+    is_charge = kind == LedgerTransaction.Kind.CAPTURE
+    side = LedgerEntry.Side.RESERVED if is_charge else LedgerEntry.Side.AVAILABLE
+    moved = sum(leg.amount for leg in row.entries.all() if leg.side == side)
+    number = display.number(abs(moved))
+    # a charge takes nothing more from what is available: its reservation did
+    amount = f"{number} of the reserved" if is_charge else f"{'−' if moved < 0 else '+' if moved else ''}{number}"
+    return Entry(row.at, _KINDS[kind], amount, row.reservation.job_id if row.reservation else None, row.reason)

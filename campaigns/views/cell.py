@@ -1,0 +1,181 @@
+"""One cell: its verdict, its note, its versions side by side, and one more version from an edited prompt."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from campaigns import review
+from campaigns.launch import LaunchRefused, make_again
+from campaigns.models import Campaign, Combination
+from campaigns.models.combination import Review
+from campaigns.plan import check_prompt
+from campaigns.review import Card, NoteRefused, NotJudgeable
+from campaigns.rules import compliance
+from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change, viewer
+from campaigns.views.review import standing
+from queue_app import clock, tickets
+from queue_app.models import User
+from queue_app.rules import numbers, pricing
+from queue_app.tickets import NotEnoughTickets
+from queue_app.ui import addresses
+from queue_app.ui.fragments import fragment_wanted, unchanged
+from queue_app.work.intake import PROMPT_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
+
+
+@login_required
+@require_GET
+def page(request: HttpRequest, pk: int, index: int) -> HttpResponse:
+    """A cell with its versions side by side, and the form for one more; to htmx what has changed but texts, or 204."""
+    campaign = campaign_seen_by(request, pk)
+    context = _context(request, campaign, get_object_or_404(Combination, campaign=campaign, index=index))
+    if unchanged(request, context["token"]):
+        return HttpResponse(status=204)
+    if fragment_wanted(request):
+        changed = _changed(request.GET.get("seen", ""), context["token"])
+        return render(request, "campaigns/_cell.html", context | {"live": True, "changed": changed})
+    return render(request, "campaigns/cell.html", context)
+
+
+@login_required
+@require_POST
+def judge(request: HttpRequest, pk: int, index: int) -> HttpResponse:
+    """Set or take back the verdict; to htmx the cell's card and the counts."""
+    campaign, cell = _cell_to_change(request, pk, index)
+    verdict, error = request.POST.get("review", ""), ""
+    if verdict not in Review.values:
+        error = "There is no such verdict."
+    else:
+        try:
+            review.judge(cell, verdict, at=clock.now(), by=viewer(request))
+        except NotJudgeable as refusal:
+            error = str(refusal)
+    if error and not fragment_wanted(request):
+        messages.error(request, error)
+    return _answer(request, campaign, cell, error=error)
+
+
+@login_required
+@require_POST
+def note(request: HttpRequest, pk: int, index: int) -> HttpResponse:
+    """Keep a note; what is wrong with it stands at the field, and nothing that was typed is lost."""
+    campaign, cell = _cell_to_change(request, pk, index)
+    typed = request.POST.get("note", "")
+    try:
+        review.write_note(cell, typed, at=clock.now(), by=viewer(request))
+    except NoteRefused as refusal:
+        wrong = {"note_error": str(refusal), "typed_note": typed}
+        if fragment_wanted(request):
+            return _answer(request, campaign, cell, **wrong)
+        return _show(request, campaign, cell, status=422, **wrong)
+    return _answer(request, campaign, cell)
+
+
+@login_required
+@require_POST
+def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
+    """Buy the version that the button named, at its price; a form that is sent again shows what it has made."""
+    campaign, cell = _cell_to_change(request, pk, index)
+    text = request.POST.get("prompt", "").replace("\r\n", "\n")
+    price = _price(campaign)
+    if request.POST.get("price", "") != str(price):
+        error = f"This costs {price} tickets today. Look at it, and press again."
+        return _show(request, campaign, cell, status=409, typed=text, prompt_error=error)
+    number = numbers.of_row(request.POST.get("number", ""))
+    try:
+        version, is_new = make_again(cell, text, at=clock.now(), by=viewer(request), number=number)
+    except IntakeRefused as refusal:
+        error = " ".join(problem.message for problem in refusal.problems)
+    except (LaunchRefused, NotEnoughTickets, ModelNotAvailable, KindRestricted) as refusal:
+        error = str(refusal)
+    else:
+        if is_new:
+            messages.success(request, f"Version {version.number} is queued. Its review starts anew; the earlier ones stay here.")
+            return redirect("campaigns:cell", pk, index)
+        if version.prompt == text:
+            messages.info(request, f"Version {version.number} was made before from this form. Nothing was bought twice.")
+            return redirect("campaigns:cell", pk, index)
+        error = f"Version {version.number} was made meanwhile, from another prompt. Look at it, and press again for one more."
+    return _show(request, campaign, cell, status=422, typed=text, prompt_error=error)
+
+
+@login_required
+@require_POST
+def check(request: HttpRequest, pk: int, index: int) -> HttpResponse:
+    """What the compliance rules say of an edited prompt, as a fragment."""
+    campaign = campaign_seen_by(request, pk)
+    get_object_or_404(Combination, campaign=campaign, index=index)
+    return render(request, "campaigns/_review_check.html", _checked(campaign, request.POST.get("prompt", "")))
+
+
+def _cell_to_change(request: HttpRequest, pk: int, index: int) -> tuple[Campaign, Combination]:
+    """:raises Http404: there is none, or it is another account's. :raises PermissionDenied: staff who may only look."""
+    campaign = campaign_to_change(request, pk)
+    return campaign, get_object_or_404(Combination, campaign=campaign, index=index)
+
+
+def _answer(request: HttpRequest, campaign: Campaign, cell: Combination, **said: Any) -> HttpResponse:
+    """To htmx the card and what else has changed; to others the page that they came from, at that card."""
+    if not fragment_wanted(request):
+        here = addresses.of_ours(request, request.POST.get("next", "")) or reverse("campaigns:review", args=[campaign.pk])
+        return HttpResponseRedirect(f"{here}#cell-{cell.index}")
+    (card,) = review.cards(campaign, [cell.pk])
+    context = standing(request, campaign, review.results(campaign)) | {"card": card, "answered": True, **said}
+    context["here"] = request.POST.get("next", "")
+    return render(request, "campaigns/_review_answer.html", context)
+
+
+def _show(request: HttpRequest, campaign: Campaign, cell: Combination, *, status: int, **said: Any) -> HttpResponse:
+    return render(request, "campaigns/cell.html", _context(request, campaign, cell, **said), status=status)
+
+
+def _context(request: HttpRequest, campaign: Campaign, cell: Combination, **said: Any) -> dict[str, Any]:
+    (card,) = review.cards(campaign, [cell.pk])
+    price, owner = _price(campaign), User.objects.get(pk=campaign.batch.owner_id)
+    available = tickets.balances(owner)["available"]
+    typed = said.get("typed", card.cell.prompt)
+    return {
+        "campaign": campaign,
+        "card": card,
+        "token": _token(card, price, available),
+        "here": reverse("campaigns:cell", args=[campaign.pk, cell.index]),
+        "may_change": may_change(request, campaign.batch.owner_id),
+        "price": price,
+        "missing": max(0, price - available),
+        "available": available,
+        "number": len(card.takes) + 1,
+        "typed": typed,
+        **_checked(campaign, typed),
+        **said,
+    }
+
+
+def _token(card: Card, price: int, available: int) -> str:
+    """What a cell's page rests on: its number of versions, the latest one and the verdict, the money."""
+    latest = f"{card.latest.job.pk}.{card.latest.job.event_seq}" if card.latest else ""
+    return f"{len(card.takes)}-{latest}.{card.cell.review}-{price}.{available}"
+
+
+def _changed(seen: str, token: str) -> str:
+    """``number`` of versions, the ``latest`` one or its verdict, or nothing but the money; what plays is left alone then."""
+    before, now = seen.split("-"), token.split("-")
+    return "number" if before[:1] != now[:1] else "latest" if before[1:2] != now[1:2] else ""
+
+
+def _price(campaign: Campaign) -> int:
+    """Tickets of one more version, today."""
+    model = campaign.model
+    return pricing.tickets(model.unit, model.tickets_per_unit, campaign.parameters)
+
+
+def _checked(campaign: Campaign, text: str) -> dict[str, Any]:
+    """What the rules say of a prompt, of as much of it as could be bought."""
+    text = text[:PROMPT_MOST]
+    verdict = check_prompt(campaign.brand, text)
+    hits = {(hit.rule.id, hit.matched.casefold()): hit for hit in verdict.hits}
+    marked = compliance.marked(text, verdict.hits) if any(hit.matched for hit in verdict.hits) else []
+    return {"verdict": verdict, "hits": list(hits.values()), "marked": marked}

@@ -1,0 +1,31 @@
+"""``manage.py studio``: the studio, which needs neither database nor settings of Django."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from genqueue_site.studio.server import CannotStart, add_arguments, run
+
+
+class Command(BaseCommand):
+    """Serve the vendors' protocols until SIGTERM or Ctrl-C."""
+
+    help = "Speak the vendors' protocols on a local port and render real files from the prompts."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare --port, --host and --faults."""
+        add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """
+        Run the studio on this thread.
+
+        :raises CommandError: it cannot start; the text names the setting.
+        """
+        try:
+            run(host=options["host"], port=options["port"], fault_seed=options["faults"])
+        except CannotStart as error:
+            raise CommandError(f"The studio cannot start: {error}") from error

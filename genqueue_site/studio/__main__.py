@@ -1,0 +1,7 @@
+"""``python -m genqueue_site.studio``: the studio without Django."""
+
+import sys
+
+from genqueue_site.studio.server import main
+
+sys.exit(main())

@@ -1,0 +1,294 @@
+"""
+What can go wrong on the way to a vendor, as a table of names and behaviours.
+
+``--faults SEED`` draws from the table at random, alike for the same seed; a test queues names for the next calls. A queued name
+may carry a number after a colon (``"hang_before_accept:2"``): seconds of a wait or of Retry-After, MiB of a huge asset.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from genqueue_site.studio.floor import Floor
+from genqueue_site.studio.wire import KINDS, Call, Dialect, Hangup, Kind, Refused, Request, Response
+
+HANG_SECONDS = 40.0  # longer than any client of ours waits for an answer
+LONGEST_WAIT_SECONDS = 40.0
+CHANCES: dict[Kind, float] = {"create": 0.2, "retrieve": 0.1, "content": 0.2, "list": 0.1, "delete": 0.1}
+
+
+class Visit:
+    """One call of a client on its way to the floor; a fault decides what of it gets there and what comes back."""
+
+    def __init__(self, floor: Floor, dialect: Dialect, call: Call, request: Request) -> None:
+        self.floor, self.dialect, self.call, self.request = floor, dialect, call, request
+
+    def serve(self, *, doom: str | None = None) -> Response:
+        """Do what is asked."""
+        try:
+            return self.call.handle(self.floor, replace(self.request, doom=doom))
+        except Exception:
+            self.turn_away()
+            raise
+
+    def refuse(self, status: int, message: str, *, retry_after: int | None = None) -> NoReturn:
+        """Refuse it instead."""
+        self.turn_away()
+        raise Refused(status, message, retry_after=retry_after)
+
+    def turn_away(self) -> None:
+        """Note it as not accepted, if it was a create."""
+        if self.call.kind == "create":
+            model, prompt = self.dialect.asked(self.request)
+            self.floor.turn_away(dialect=self.dialect.name, model=model, prompt=prompt)
+
+    def wait(self, seconds: float) -> None:
+        """Pass the time, or less when the studio closes."""
+        self.floor.closing.wait(min(seconds, LONGEST_WAIT_SECONDS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """``do`` gets the visit and the number of the fault; ``weight`` is its share among the random ones of its kind of call."""
+
+    kinds: tuple[Kind, ...]
+    weight: int
+    do: Callable[[Visit, float], Response]
+    number: float = 0.0
+
+
+def latency(visit: Visit, seconds: float) -> Response:
+    """Answer late."""
+    visit.wait(seconds)
+    return visit.serve()
+
+
+def too_many_requests(visit: Visit, seconds: float) -> Response:
+    """Refuse with 429 and Retry-After."""
+    visit.refuse(429, "Rate limit reached for requests.", retry_after=int(seconds))
+
+
+def server_error(visit: Visit, _: float) -> Response:
+    """Refuse with 500; a create leaves no job."""
+    visit.refuse(500, "The server had an error while processing your request.")
+
+
+def server_error_after_accept(visit: Visit, _: float) -> Response:
+    """Take the job and say 500."""
+    visit.serve()
+    raise Refused(500, "The server had an error while processing your request.")
+
+
+def hang(visit: Visit, seconds: float) -> Response:
+    """Say nothing for long, then reset; a create leaves no job."""
+    visit.turn_away()
+    visit.wait(seconds)
+    raise Hangup
+
+
+def hang_after_accept(visit: Visit, seconds: float) -> Response:
+    """Take the job, say nothing for long, then reset."""
+    visit.serve()
+    visit.wait(seconds)
+    raise Hangup
+
+
+def reset(visit: Visit, _: float) -> Response:
+    """Reset the connection; a create leaves no job."""
+    visit.turn_away()
+    raise Hangup
+
+
+def reset_after_accept(visit: Visit, _: float) -> Response:
+    """Take the job and reset the connection."""
+    visit.serve()
+    raise Hangup
+
+
+def late_accept(visit: Visit, seconds: float) -> Response:
+    """Reset the connection, and take the job a while after."""
+
+    def accept() -> None:
+        visit.wait(seconds)
+        if not visit.floor.closing.is_set():
+            try:
+                visit.serve()
+            except Refused:
+                return  # a bad create, noted as turned away; nobody is there to be told
+
+    threading.Thread(target=accept, name="late-accept", daemon=True).start()
+    raise Hangup
+
+
+def malformed_json(visit: Visit, _: float) -> Response:
+    """Do what is asked and send half of the answer as if it were all."""
+    response = visit.serve()
+    assert isinstance(response.body, bytes)
+    return replace(response, body=response.body[: len(response.body) // 2])
+
+
+def unknown_status(visit: Visit, _: float) -> Response:
+    """Answer with a status no client has heard of."""
+    response = visit.serve()
+    assert isinstance(response.body, bytes)
+    return replace(response, body=re.sub(rb'("status": )"[a-z_]+"', rb'\1"reticulating"', response.body))
+
+
+def failed_job(visit: Visit, _: float) -> Response:
+    """Take the job and let it fail at its end."""
+    return visit.serve(doom="failed")
+
+
+def moderated_job(visit: Visit, _: float) -> Response:
+    """Take the job and let moderation block it at its end."""
+    return visit.serve(doom="moderated")
+
+
+def dead_asset(visit: Visit, _: float) -> Response:
+    """Take the job, let it complete, and never give its files."""
+    return visit.serve(doom="dead_asset")
+
+
+def missing(visit: Visit, _: float) -> Response:
+    """Refuse with 404."""
+    visit.refuse(404, "Not found.")
+
+
+def huge(visit: Visit, mebibytes: float) -> Response:
+    """Announce and send far more than any asset has."""
+    response = visit.serve()
+    return replace(response, body=_bytes_without_end(response, mebibytes), announced=int(mebibytes * 2**20))
+
+
+def huge_unannounced(visit: Visit, mebibytes: float) -> Response:
+    """Send far more than any asset has and name no length."""
+    response = visit.serve()
+    return replace(response, body=_bytes_without_end(response, mebibytes))
+
+
+def wrong_type(visit: Visit, _: float) -> Response:
+    """Give a web page, honestly labelled."""
+    return replace(visit.serve(), content_type="text/html", body=_PAGE)
+
+
+def disguised(visit: Visit, _: float) -> Response:
+    """Give a web page under the asset's content type."""
+    return replace(visit.serve(), body=_PAGE)
+
+
+def empty(visit: Visit, _: float) -> Response:
+    """Give no bytes at all."""
+    return replace(visit.serve(), body=b"")
+
+
+def truncated(visit: Visit, _: float) -> Response:
+    """Announce the whole length and break off in the middle."""
+    response = visit.serve()
+    assert isinstance(response.body, bytes)
+    return replace(response, body=iter([response.body[: len(response.body) // 2]]), announced=len(response.body))
+
+
+_PAGE = b"<!doctype html><title>Expired</title><p>This link has expired.<script>alert(1)</script>"
+_JSON: tuple[Kind, ...] = ("create", "retrieve", "list", "delete")
+_READS: tuple[Kind, ...] = ("retrieve", "content", "list", "delete")
+_CREATE: tuple[Kind, ...] = ("create",)
+_CONTENT: tuple[Kind, ...] = ("content",)
+
+FAULTS: dict[str, Fault] = {
+    "latency": Fault(kinds=KINDS, weight=6, do=latency, number=1),
+    "429": Fault(kinds=KINDS, weight=4, do=too_many_requests, number=1),
+    "500": Fault(kinds=_READS, weight=3, do=server_error),
+    "hang": Fault(kinds=_READS, weight=1, do=hang, number=HANG_SECONDS),
+    "reset": Fault(kinds=_READS, weight=3, do=reset),
+    "malformed_json": Fault(kinds=_JSON, weight=2, do=malformed_json),
+    "unknown_status": Fault(kinds=("retrieve",), weight=2, do=unknown_status),
+    "500_before_accept": Fault(kinds=_CREATE, weight=3, do=server_error),
+    "500_after_accept": Fault(kinds=_CREATE, weight=3, do=server_error_after_accept),
+    "hang_before_accept": Fault(kinds=_CREATE, weight=1, do=hang, number=HANG_SECONDS),
+    "hang_after_accept": Fault(kinds=_CREATE, weight=1, do=hang_after_accept, number=HANG_SECONDS),
+    "reset_before_accept": Fault(kinds=_CREATE, weight=2, do=reset),
+    "reset_after_accept": Fault(kinds=_CREATE, weight=3, do=reset_after_accept),
+    "late_accept": Fault(kinds=_CREATE, weight=2, do=late_accept, number=3),
+    "failed_job": Fault(kinds=_CREATE, weight=3, do=failed_job),
+    "moderated_job": Fault(kinds=_CREATE, weight=1, do=moderated_job),
+    "dead_asset": Fault(kinds=_CREATE, weight=1, do=dead_asset),
+    "404": Fault(kinds=_CONTENT, weight=2, do=missing),
+    "huge": Fault(kinds=_CONTENT, weight=1, do=huge, number=4096),
+    "huge_unannounced": Fault(kinds=_CONTENT, weight=1, do=huge_unannounced, number=4096),
+    "wrong_type": Fault(kinds=_CONTENT, weight=2, do=wrong_type),
+    "disguised": Fault(kinds=_CONTENT, weight=2, do=disguised),
+    "empty": Fault(kinds=_CONTENT, weight=1, do=empty),
+    "truncated": Fault(kinds=_CONTENT, weight=2, do=truncated),
+}
+
+
+class UnknownFault(Exception):
+    """No fault of that name can befall that kind of call; the text lists those that can."""
+
+
+class Faults:
+    """Decides which fault befalls which call: the queued ones first, then chance."""
+
+    def __init__(self, seed: int | str | None) -> None:
+        self._random = None if seed is None else random.Random(seed)
+        self._queued: dict[Kind, deque[tuple[Fault, float]]] = {kind: deque() for kind in KINDS}
+        self._lock = threading.Lock()
+
+    def queue(self, script: object) -> None:
+        """
+        Queue faults for the next calls: ``{"create": ["429:2", "reset_after_accept"], "content": [...]}``; all or none.
+
+        :raises UnknownFault: a kind of call or a name is not in the table.
+        """
+        if not isinstance(script, dict) or not all(isinstance(names, list) for names in script.values()):
+            raise UnknownFault(f"Faults are an object of lists of names; its members may be {', '.join(KINDS)}.")
+        parsed = [(kind, _parse(kind, name)) for kind, names in script.items() for name in names]
+        with self._lock:
+            for kind, fault in parsed:
+                self._queued[kind].append(fault)
+
+    def befall(self, visit: Visit) -> Response:
+        """Serve the call, or let a fault do with it what it does."""
+        with self._lock:
+            chosen = self._choose(visit.call.kind)
+        if chosen is None:
+            return visit.serve()
+        fault, number = chosen
+        return fault.do(visit, number)
+
+    def _choose(self, kind: Kind) -> tuple[Fault, float] | None:
+        if self._queued[kind]:
+            return self._queued[kind].popleft()
+        if self._random is None or self._random.random() >= CHANCES[kind]:
+            return None
+        able = [fault for fault in FAULTS.values() if kind in fault.kinds]
+        [fault] = self._random.choices(able, [fault.weight for fault in able])
+        return fault, fault.number
+
+
+def _parse(kind: Kind, text: object) -> tuple[Fault, float]:
+    if kind not in KINDS:
+        raise UnknownFault(f"There are no faults of {kind!r}; there are of {', '.join(KINDS)}.")
+    name, _, number = str(text).partition(":")
+    fault = FAULTS.get(name)
+    if fault is None or kind not in fault.kinds or not re.fullmatch(r"([0-9]{1,6}(\.[0-9]{1,3})?)?", number):
+        able = ", ".join(name for name, fault in FAULTS.items() if kind in fault.kinds)
+        raise UnknownFault(f"A {kind} has no fault {text!r}; it has {able}, each with an optional ':number'.")
+    return fault, float(number) if number else fault.number
+
+
+def _bytes_without_end(response: Response, mebibytes: float) -> Iterator[bytes]:
+    """The asset's own bytes, so that a look at its beginning finds nothing odd, and then zeros."""
+    assert isinstance(response.body, bytes)
+    left = int(mebibytes * 2**20)
+    piece = response.body
+    while left > 0:
+        yield piece[:left]
+        left -= len(piece)
+        piece = bytes(65536)

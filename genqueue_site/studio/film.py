@@ -1,0 +1,131 @@
+"""
+A film from a prompt: a few shots with a moving camera, each captioned with its part of the prompt; ``manim`` gets curves that
+draw themselves.
+
+The picture has the asked shape at a preview's size: its longer side is scaled down to 640 pixels at most. Every frame and both
+stills bear the words "studio preview". Nothing here reads a clock or chance other than the recipe's, so equal recipes give equal
+frames.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+import re
+from dataclasses import asdict
+from typing import Protocol
+
+from PIL import Image, ImageDraw
+
+from genqueue_site.studio import scenery
+from genqueue_site.studio.jobs import Recipe
+from genqueue_site.studio.lettering import drawable, font, plate, wrapped
+
+LONGER_SIDE = 640
+FRAMES_PER_SECOND = 24
+ROOM = 1.25  # how much larger than the frame a scene is painted, for the camera to move in
+
+
+def preview_size(width: int, height: int) -> tuple[int, int]:
+    """Scale an asked size so that its longer side is at most 640; both sides even, as video wants them."""
+    scale = min(1.0, LONGER_SIDE / max(width, height))
+    return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
+
+
+class Shot(Protocol):
+    """A stretch of the film under one caption."""
+
+    def picture(self, share: float) -> Image.Image:
+        """Give a picture of its own for the caller to draw on; ``share`` of the shot has passed, from 0 to 1."""
+
+
+class Film:
+    """All frames of a recipe."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.size = preview_size(recipe.width, recipe.height)
+        self.frames = max(1, round(recipe.seconds * FRAMES_PER_SECOND))
+        told = drawable(recipe.prompt)
+        rng = random.Random(hashlib.sha256(json.dumps(asdict(recipe)).encode()).digest())
+        parts = [part.strip() for part in re.split(r"[.;,\n]+", told) if part.strip()] or [told.strip() or "untitled"]
+        count = min(4, max(2, round(recipe.seconds / 2.5)))
+        captions = [parts[number % len(parts)] for number in range(count)] if len(parts) > 1 else parts * count
+        kind = _Formula if recipe.model == "manim" else _Scene
+        self._shots: list[Shot] = [kind(told, caption, self.size, rng) for caption in captions]
+        self._captions = [_caption(caption, self.size) for caption in captions]
+        self._small = max(10, min(self.size) // 24)
+        self._plate = plate(self._small)
+
+    def frame(self, number: int) -> Image.Image:
+        """Draw one frame, counted from 0."""
+        place = number * len(self._shots) / self.frames
+        which = int(place)
+        image = self._shots[which].picture(place - which)
+        caption = self._captions[which]
+        width, height = self.size
+        image.paste(caption, (0, height - caption.height), caption)
+        draw = ImageDraw.Draw(image)
+        draw.rectangle((0, height - 4, width * (number + 1) // self.frames, height), fill="white")
+        clock = f"{number / FRAMES_PER_SECOND:.1f} s"
+        draw.text((width - self._small, self._small), clock, font=font(self._small), fill="white", anchor="rt")
+        image.paste(self._plate, (self._small // 2, self._small // 2), self._plate)
+        return image
+
+
+class _Scene:
+    """A painted scene with the camera moving over it, by whole pixels: a smooth zoom costs as much as all the rest."""
+
+    def __init__(self, prompt: str, caption: str, size: tuple[int, int], rng: random.Random) -> None:
+        self.size = size
+        self.scene = scenery.paint(f"{caption} {prompt}", (int(size[0] * ROOM), int(size[1] * ROOM)), rng)
+        self.pan = rng.choice((-1, 1)) * rng.uniform(0.5, 1), rng.uniform(-0.6, 0.6)
+
+    def picture(self, share: float) -> Image.Image:
+        width, height = self.size
+        left = round((self.scene.width - width) / 2 * (1 + self.pan[0] * (2 * share - 1)))
+        top = round((self.scene.height - height) / 2 * (1 + self.pan[1] * (2 * share - 1)))
+        return self.scene.crop((left, top, left + width, top + height))
+
+
+class _Formula:
+    """A function over its axes, drawn from left to right."""
+
+    def __init__(self, _: str, __: str, size: tuple[int, int], rng: random.Random) -> None:
+        width, height = size
+        self.colour = rng.choice([(88, 196, 221), (131, 193, 103), (255, 134, 47), (236, 146, 171)])
+        first, second = (rng.randint(4, 12) / 10, rng.randint(1, 3)), (rng.randint(1, 6) / 10, rng.randint(2, 7))
+        self.board = Image.new("RGB", size, (13, 17, 23))
+        draw = ImageDraw.Draw(self.board)
+        for step in range(1, 12):
+            draw.line((width * step / 12, 0, width * step / 12, height), fill=(30, 38, 50))
+            draw.line((0, height * step / 12, width, height * step / 12), fill=(30, 38, 50))
+        draw.line((0, height / 2, width, height / 2), fill=(170, 178, 190), width=2)
+        draw.line((width / 12, 0, width / 12, height), fill=(170, 178, 190), width=2)
+        letter = max(10, min(size) // 16)
+        text = f"f(x) = {first[0]} sin {first[1]}x + {second[0]} cos {second[1]}x"
+        draw.text((width / 2, height * 0.16), text, font=font(letter), fill=self.colour, anchor="mt")
+        self.points = [
+            (x, height / 2 - height * 0.16 * (first[0] * math.sin(first[1] * angle) + second[0] * math.cos(second[1] * angle)))
+            for x in range(width // 12, width, 3)
+            for angle in [(x / width - 1 / 12) * math.tau]
+        ]
+
+    def picture(self, share: float) -> Image.Image:
+        image = self.board.copy()
+        drawn = self.points[: max(2, round(len(self.points) * min(1.0, share * 1.25)))]
+        draw = ImageDraw.Draw(image)
+        draw.line(drawn, fill=self.colour, width=3, joint="curve")
+        x, y = drawn[-1]
+        draw.ellipse((x - 5, y - 5, x + 5, y + 5), fill="white")
+        return image
+
+
+def _caption(text: str, size: tuple[int, int]) -> Image.Image:
+    width, height = size
+    letter, margin = max(11, min(size) // 18), max(6, min(size) // 22)
+    text = wrapped(text, size=letter, width=width - 2 * margin, lines=2)
+    band = Image.new("RGBA", (width, min(height, round(letter * 2.9) + 2 * margin)), (0, 0, 0, 140))
+    ImageDraw.Draw(band).multiline_text((margin, margin), text, font=font(letter), fill="white", spacing=2)
+    return band

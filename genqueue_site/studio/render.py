@@ -1,0 +1,97 @@
+"""
+The renderer, a process for one job: a recipe as one line of JSON on standard input, a folder as argument, three files as result.
+
+``video.mp4`` (VP9 or H.264, index first, 24 frames a second, as long as asked), ``thumbnail.webp`` and ``spritesheet.jpg`` (10
+frames in one row). Equal recipes give equal bytes: one encoder thread, and no time or version of ours in the files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from PIL import Image
+
+from genqueue_site.studio.film import FRAMES_PER_SECOND, Film
+from genqueue_site.studio.jobs import SPRITESHEET, THUMBNAIL, VIDEO, Recipe
+from genqueue_site.studio.lettering import LABEL, drawable, plate
+
+SPRITES = 10
+SPRITE_SIDE = 160  # pixels of a sprite's longer side
+CPU_SECONDS = 120
+LARGEST_FILE = 512 * 2**20  # bytes
+ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
+    "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "34", "b": "0", "g": "48"}),
+    "h264": ("libx264", {"preset": "veryfast", "crf": "24", "g": "48"}),
+}
+
+
+def render(recipe: Recipe, folder: Path) -> None:
+    """Draw and encode everything in one pass over the frames."""
+    film = Film(recipe)
+    encoder, options = ENCODERS[recipe.codec]
+    sprites: list[Image.Image] = []
+    with av.open(str(folder / VIDEO), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        container.metadata.update({"title": LABEL, "comment": drawable(recipe.prompt)[:2000]})
+        stream = container.add_stream(encoder, rate=FRAMES_PER_SECOND, options=options)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = *film.size, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for number in range(film.frames):
+            image = film.frame(number)
+            while len(sprites) < SPRITES and number >= film.frames * (2 * len(sprites) + 1) // (2 * SPRITES):
+                sprites.append(_sprite(image))
+            if number == film.frames // 3:
+                image.save(folder / THUMBNAIL, quality=82, method=2)
+            frame = av.VideoFrame.from_image(image)  # type: ignore[no-untyped-call]
+            frame.pts, frame.time_base = number, Fraction(1, FRAMES_PER_SECOND)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    _row(sprites).save(folder / SPRITESHEET, quality=80, comment=LABEL)
+
+
+def _sprite(image: Image.Image) -> Image.Image:
+    scale = SPRITE_SIDE / max(image.size)
+    small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BOX)
+    label = plate(9)  # the frame's own words are too small to read by now
+    small.paste(label, (0, 0), label)
+    return small
+
+
+def _row(sprites: list[Image.Image]) -> Image.Image:
+    width, height = sprites[0].size
+    sheet = Image.new("RGB", (width * len(sprites), height))
+    for place, sprite in enumerate(sprites):
+        sheet.paste(sprite, (place * width, 0))
+    return sheet
+
+
+def _limit_self() -> None:
+    os.nice(5)  # whoever waits for an answer goes first
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _die_with_the_studio() -> None:
+    sys.stdin.read()  # returns when the studio is gone, however it went
+    os._exit(1)
+
+
+def main() -> None:
+    """Render what standard input says."""
+    _limit_self()
+    recipe = Recipe(**json.loads(sys.stdin.readline()))
+    threading.Thread(target=_die_with_the_studio, daemon=True).start()
+    render(recipe, Path(sys.argv[1]))
+    os._exit(0)  # the thread above still reads standard input, which a tidy end would wait for
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""The studio's HTTP server: sockets, the routing table, its own two addresses, and the start and end of the program."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import re
+import signal
+import socket
+import socketserver
+import struct
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from genqueue_site.studio import config as settings
+from genqueue_site.studio.dialects import DIALECTS
+from genqueue_site.studio.faults import Faults, UnknownFault, Visit
+from genqueue_site.studio.floor import Floor
+from genqueue_site.studio.wire import Dialect, Hangup, Refused, Request, Response, json_response
+
+LARGEST_BODY = 64 * 2**20  # bytes; a reference image is the largest thing sent here
+STOPS = {signal.SIGTERM, signal.SIGINT}
+IDLE_SECONDS = 75  # a kept connection without a call, or one that stalls in the middle
+
+
+class Studio:
+    """Answers requests; knows nothing of sockets."""
+
+    def __init__(self, config: settings.Config) -> None:
+        self.config = config
+        self.floor = Floor(config)
+        self.faults = Faults(config.fault_seed)
+
+    def answer(self, request: Request) -> Response:
+        """
+        Answer one request.
+
+        :raises Hangup: a fault wants the connection reset.
+        """
+        if request.path.startswith("/_studio/"):
+            return self._own(request)
+        dialect = next((row for row in DIALECTS if (request.path + "/").startswith(row.prefix + "/")), None)
+        try:
+            return self._in_dialect(dialect, request)
+        except Refused as refused:
+            return (dialect or DIALECTS[0]).error(refused)
+        except Hangup:
+            raise
+        except Exception:
+            traceback.print_exc()
+            return (dialect or DIALECTS[0]).error(Refused(500, "The studio failed at this call; its error output says why."))
+
+    def _in_dialect(self, dialect: Dialect | None, request: Request) -> Response:
+        rest = request.path[len(dialect.prefix) :].rstrip("/") if dialect else ""
+        fits = [(call, match) for call in (dialect.calls if dialect else ()) if (match := call.path.fullmatch(rest))]
+        if dialect is None or not fits:
+            raise Refused(404, f"Unknown request URL: {request.method} {request.path}.", code="unknown_url")
+        for call, match in fits:
+            if call.method == request.method:
+                target = unquote(match[1]) if match.re.groups else ""
+                return self.faults.befall(Visit(self.floor, dialect, call, replace(request, target=target)))
+        allowed = ", ".join(call.method for call, _ in fits)
+        raise Refused(405, f"Not allowed to {request.method} on {request.path}; it takes {allowed}.", code="method_not_supported")
+
+    def _own(self, request: Request) -> Response:
+        if (request.method, request.path) == ("GET", "/_studio/log"):
+            return json_response(self.floor.log())
+        if (request.method, request.path) == ("POST", "/_studio/faults") and self.config.scripted_faults:
+            try:
+                self.faults.queue(json.loads(request.body))
+            except (UnknownFault, ValueError) as error:
+                return json_response({"error": str(error)}, status=400)
+            return json_response({"queued": True})
+        return json_response({"error": f"The studio has nothing at {request.method} {request.path}."}, status=404)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE_SECONDS
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body leave in one piece
+
+    def _handle(self) -> None:
+        body = self._read_body()
+        if body is None:
+            return
+        url = urlsplit(self.path)
+        request = Request(
+            method=self.command,
+            path=url.path,
+            query=dict(parse_qsl(url.query)),
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=body,
+        )
+        try:
+            self._send(_ranged(request, self.server.studio.answer(request)))
+        except Hangup:
+            self._reset()
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True  # the client has left
+
+    do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = _handle
+
+    def _read_body(self) -> bytes | None:
+        """Read the whole body, so that the next request on this connection starts where it should; None when it was refused."""
+        length = self.headers.get("content-length", "0")
+        if "transfer-encoding" in self.headers or not re.fullmatch(r"[0-9]{1,12}", length):
+            self.send_error(411, "Send a Content-Length")
+        elif int(length) > LARGEST_BODY:
+            self.send_error(413, f"The body may have {LARGEST_BODY} bytes at most")
+        else:
+            body = self.rfile.read(int(length))
+            if len(body) == int(length):
+                return body
+        self.close_connection = True
+        return None
+
+    def _send(self, response: Response) -> None:
+        whole = isinstance(response.body, bytes)
+        length = len(response.body) if isinstance(response.body, bytes) else response.announced
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        if not whole:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        for piece in [response.body] if isinstance(response.body, bytes) else response.body:
+            self.wfile.write(piece)
+        self.wfile.flush()
+
+    def _reset(self) -> None:
+        """Close with RST, as a vendor's crash would, not with the polite FIN."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Stay silent: ``/_studio/log`` is the log, and polls would drown everything else."""
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    request_queue_size = 128
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], studio: Studio) -> None:
+        self.studio = studio
+        super().__init__(address, _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that leaves in the middle is no error of ours."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            traceback.print_exc()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the studio until SIGTERM or SIGINT; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="studio", description="Speak the vendors' protocols and render real files.")
+    add_arguments(parser)
+    asked = parser.parse_args(arguments)
+    try:
+        run(host=asked.host, port=asked.port, fault_seed=asked.faults)
+    except CannotStart as error:
+        print(f"The studio cannot start: {error}", file=sys.stderr, flush=True)
+        return 2
+    return 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the program can be told on its command line."""
+    parser.add_argument("--port", type=int, default=8001, help="port to listen on; 0 takes a free one (default 8001)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument(
+        "--faults", type=_seed, metavar="SEED", help="let things go wrong at random, the same way for the same seed (any text)"
+    )
+
+
+def _seed(text: str) -> int | str:
+    """A number seeds as a number, so that 7 and 07 let the same go wrong."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+class CannotStart(Exception):
+    """The studio cannot start; the text says why and names the setting."""
+
+
+def run(*, host: str, port: int, fault_seed: int | str | None = None) -> None:
+    """
+    Serve until SIGTERM or SIGINT, which the process no longer gets otherwise from here on. Call it on the main thread.
+
+    :raises CannotStart: a setting is bad, the port is taken or another studio works in the same folder.
+    """
+    # Held back from every thread and fetched by this one. With handlers, a thread that starts a render, and has its signals back
+    # after the fork, can take the one that was to wake this thread, which would then wait for ever.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        config = settings.read(os.environ, fault_seed=fault_seed)
+    except settings.BadSetting as error:
+        raise CannotStart(str(error)) from error
+    with _alone(config.home):
+        studio = Studio(config)
+        try:
+            server = _Server((host, port), studio)
+        except (OSError, OverflowError) as error:
+            raise CannotStart(f"It cannot listen on {host}:{port} (--host, --port): {error}") from error
+        with server:
+            studio.floor.open()
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="http", daemon=True).start()
+            print(f"Studio listens on http://{host}:{server.server_address[1]} and keeps its files in {config.home}", flush=True)
+            signal.sigwait(STOPS)
+            studio.floor.close()
+            server.shutdown()
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Hold the folder for this process: a second studio would render the same jobs again."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = (home / "lock").open("w")
+    except OSError as error:
+        raise CannotStart(f"It cannot write in {home} (GENQUEUE_VAR): {error}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CannotStart(f"Another studio works in {home}. Stop it, or set GENQUEUE_VAR to another folder.") from error
+        yield
+
+
+def _ranged(request: Request, response: Response) -> Response:
+    """Cut a file down to the one byte range that was asked for; several ranges get the whole, as the standard allows."""
+    if response.status != 200 or not isinstance(response.body, bytes) or response.content_type == "application/json":
+        return response
+    headers = {**response.headers, "Accept-Ranges": "bytes"}
+    size = len(response.body)
+    match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", request.headers.get("range", ""))
+    if not match or not (match[1] or match[2]):
+        return replace(response, headers=headers)
+    first = int(match[1]) if match[1] else max(0, size - int(match[2]))
+    last = min(int(match[2]), size - 1) if match[1] and match[2] else size - 1
+    if first > last:
+        return Response(status=416, headers={**headers, "Content-Range": f"bytes */{size}"})
+    headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    return replace(response, status=206, body=response.body[first : last + 1], headers=headers)

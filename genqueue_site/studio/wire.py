@@ -1,0 +1,125 @@
+"""HTTP as the dialects see it: a request in, a response out, and nothing of sockets."""
+
+from __future__ import annotations
+
+import email
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from re import Pattern
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from genqueue_site.studio.floor import Floor
+
+Kind: TypeAlias = Literal["create", "retrieve", "content", "list", "delete"]
+KINDS: tuple[Kind, ...] = ("create", "retrieve", "content", "list", "delete")
+
+
+class Refused(Exception):
+    """A call is refused; every dialect puts these facts in its vendor's words."""
+
+    def __init__(
+        self, status: int, message: str, *, code: str | None = None, param: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.code, self.param, self.retry_after = status, message, code, param, retry_after
+
+
+class Hangup(Exception):
+    """Reset the connection and answer nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One call. ``target`` is the id in its path; header names are lower case; ``doom`` is a fault to lay on the job it makes."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    target: str = ""
+    doom: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """One answer. A body of pieces is sent with ``announced`` as its length, or until it ends if that is None."""
+
+    status: int = 200
+    content_type: str = "application/json"
+    body: bytes | Iterator[bytes] = b""
+    announced: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One thing a client can ask: the path after the dialect's prefix may hold one group, the ``target``."""
+
+    kind: Kind
+    method: str
+    path: Pattern[str]
+    handle: Callable[[Floor, Request], Response]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """
+    One vendor's protocol.
+
+    ``error`` words a refusal; ``asked`` reads (model, prompt) from a create as well as it can, for the log of refused ones.
+    """
+
+    name: str
+    prefix: str
+    calls: tuple[Call, ...]
+    error: Callable[[Refused], Response]
+    asked: Callable[[Request], tuple[str | None, str | None]]
+
+
+def json_response(content: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with a JSON document."""
+    return Response(status=status, body=json.dumps(content).encode(), headers=headers or {})
+
+
+def fields_of(request: Request) -> dict[str, object]:
+    """
+    Read the members of a JSON object or the parts of a multipart form; a file becomes its bytes.
+
+    :raises Refused: the body is neither, or is broken.
+    """
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("multipart/form-data"):
+        return dict(_parts(request.body, kind))
+    try:
+        content = json.loads(request.body)
+    except ValueError as error:
+        raise Refused(400, f"We could not parse the JSON body of your request: {error}") from error
+    if not isinstance(content, dict):
+        raise Refused(400, "The JSON body of your request must be an object.")
+    return content
+
+
+def _parts(body: bytes, content_type: str) -> Iterator[tuple[str, object]]:
+    header = email.message_from_string(f"Content-Type: {content_type}\n\n")
+    boundary = header.get_boundary()
+    if not boundary:
+        raise Refused(400, "The multipart body of your request names no boundary.")
+    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1"))
+    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
+        raise Refused(400, "The multipart body of your request does not end with its boundary.")
+    for piece in pieces[1:-1]:
+        head, _, data = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        part = email.message_from_bytes(head)
+        name = part.get_param("name", header="content-disposition")
+        if not isinstance(name, str):
+            raise Refused(400, "A part of the multipart body of your request has no name.")
+        if part.get_filename() is not None:
+            yield name, data
+            continue
+        try:
+            yield name, data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise Refused(400, f"The part {name!r} of your request is not UTF-8 text.", param=name) from error

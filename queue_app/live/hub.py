@@ -1,0 +1,324 @@
+"""
+The hub: one per web process, one database connection, any number of pages that listen.
+
+News only says "look again": whoever hears it reads the rows anew, so what is lost costs time and no truth. Each page has at most
+one piece of news waiting, into which all that happens meanwhile flows. After a loss of the database all are told to look again.
+"""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock
+from types import FrameType
+from typing import Any
+from weakref import WeakSet
+
+import psycopg2
+from django.db import connection
+
+from queue_app import clock
+from queue_app.models import User
+from queue_app.wake import CHANNEL
+
+MOST_OF_ONE_USER = 20
+MOST_IDS = 1_000  # in one piece of news; with more of them it is quicker to read everything anew
+OWNERS_KEPT = 20_000
+LOOK_SECONDS = 5.0  # between two looks at whether those who listen still may
+GATHER_SECONDS = 0.02  # so that a burst becomes one piece of news
+FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0  # seconds between tries to reach the database
+KEEP_ALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}  # TCP: notice a dead server
+log = logging.getLogger(__name__)
+# those of the pages that may stay: whose user is what it was, and whose key or session there still is
+_MAY_STAY = """
+    SELECT page.number FROM unnest(%(numbers)s::int[], %(users)s::bigint[], %(staff)s::boolean[], %(passwords)s::text[],
+                                   %(keys)s::text[], %(sessions)s::text[])
+             AS page(number, user_id, is_staff, password, key, session)
+      JOIN queue_app_user owner ON owner.id = page.user_id AND owner.is_active AND owner.is_staff = page.is_staff
+     WHERE (page.key = '' OR EXISTS (
+              SELECT FROM queue_app_apikey known WHERE known.digest = page.key AND known.scopes ? 'read'
+                 AND (known.expiry IS NULL OR known.expiry > %(at)s)))
+       AND (page.session = '' OR owner.password = page.password AND EXISTS (
+              SELECT FROM django_session open WHERE open.session_key = page.session AND open.expire_date > %(at)s))
+"""
+
+
+class TooManyStreams(Exception):
+    """The user has as many streams open as one may have."""
+
+    def __init__(self) -> None:
+        super().__init__(f"You have {MOST_OF_ONE_USER} live pages or streams open. Close one and try again.")
+
+
+@dataclass
+class News:
+    """What a page should look at again: these jobs, the limits and pauses, or all (``resync``)."""
+
+    jobs: set[int] = field(default_factory=set)
+    queue: bool = False
+    resync: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.jobs or self.queue or self.resync)
+
+    def add(self, other: "News") -> None:
+        self.jobs |= other.jobs
+        self.queue |= other.queue
+        self.resync |= other.resync or len(self.jobs) > MOST_IDS
+        if self.resync:
+            self.jobs = set()
+
+
+class Client:
+    """A page that listens for a user, who came with an API key (its digest) or in a session."""
+
+    def __init__(self, user: User, *, key: str = "", session: str = "") -> None:
+        self.user_id, self.sees_all = user.pk, user.is_staff
+        self.password, self.key, self.session = user.password, key, session
+        self.has_ended = False
+        self._waiting, self._told = News(), asyncio.Event()
+
+    def end(self) -> None:
+        """Its user may not listen any more, or not to the same."""
+        self.has_ended = True
+        self.tell(News())
+
+    def tell(self, news: News) -> None:
+        self._waiting.add(news)
+        self._told.set()
+
+    async def news(self) -> News:
+        """Wait until there is some, and take all of it; none when the web process ends."""
+        await self._told.wait()
+        self._told.clear()
+        taken, self._waiting = self._waiting, News()
+        return taken
+
+
+class Hub:
+    """Listens while anybody does."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()  # pages are admitted in threads
+        self._clients: WeakSet[Client] = WeakSet()  # weak: a response that is never sent leaves nothing behind
+        self._owners: dict[int, int] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._listening = False
+        self._heard: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.closing = False  # the web process ends: so do its streams
+
+    def admit(self, user: User, *, key: str = "", session: str = "") -> Client:
+        """
+        Make room for one more page of this user; `join` it once it is being served. It ends soon after its key or session did.
+
+        :raises TooManyStreams: there is none.
+        """
+        with self._lock:
+            if Counter(client.user_id for client in self._clients)[user.pk] >= MOST_OF_ONE_USER:
+                raise TooManyStreams
+            client = Client(user, key=key, session=session)
+            self._clients.add(client)
+            return client
+
+    def join(self, client: Client) -> None:
+        """Begin to tell the page; the first thing it hears is to look again, since nobody told it until now."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self.closing = loop, False
+            _when_asked_to_stop(loop, self.close)
+        if self._task is None or self._task.done() or self._task.get_loop() is not loop:
+            self._listening = False
+            self._task = asyncio.create_task(self._run())
+        if self._listening:
+            client.tell(News(resync=True))
+
+    def leave(self, client: Client) -> None:
+        """The page has gone; with the last one the connection goes."""
+        with self._lock:
+            self._clients.discard(client)
+        if not self._everybody():
+            self._is_heard()
+
+    def close(self) -> None:
+        """Wake every page's stream, so that it ends; those that come later end at once."""
+        self.closing = True
+        self._tell_everybody(News())
+
+    async def _run(self) -> None:
+        loop, delay = asyncio.get_running_loop(), FIRST_DELAY
+        while self._everybody():
+            began = loop.time()
+            try:
+                await self._hear()
+            except Exception as error:  # whatever it is: pages that are open must go on hearing
+                if loop.time() - began > LONGEST_DELAY:
+                    delay = FIRST_DELAY
+                log.warning("The stream hears nothing, next try in %.1f s: %s", delay, error, exc_info=_is_unexpected(error))
+                await asyncio.sleep(delay)
+                delay = min(LONGEST_DELAY, delay * 2)
+
+    async def _hear(self) -> None:
+        """Listen on a connection of its own until the last page leaves."""
+        listener = await asyncio.to_thread(_connect)
+        try:
+            self._listening = True
+            self._tell_everybody(News(resync=True))
+            await self._listen(listener)
+        finally:
+            self._listening = False
+            listener.close()
+
+    async def _listen(self, listener: Any) -> None:
+        """
+        Pass on what is heard.
+
+        :raises psycopg2.Error: the connection is lost.
+        """
+        loop = asyncio.get_running_loop()
+        look_at = loop.time()
+        while self._everybody():
+            if loop.time() >= look_at:
+                await self._turn_out(listener)
+                look_at = loop.time() + LOOK_SECONDS
+            if not listener.notifies:
+                await self._readable(listener.fileno(), until=look_at)
+                listener.poll()
+            payloads = [notice.payload for notice in listener.notifies]
+            listener.notifies.clear()
+            await self._pass_on(_read(payloads), listener)
+            await asyncio.sleep(GATHER_SECONDS)
+
+    async def _readable(self, descriptor: int, *, until: float) -> None:
+        """Wait for the connection, the last page to leave, or the time. The number is kept: a lost connection has none."""
+        loop = asyncio.get_running_loop()
+        self._heard = loop.create_future()
+        loop.add_reader(descriptor, self._is_heard)
+        at_last = loop.call_at(until, self._is_heard)
+        try:
+            await self._heard
+        finally:
+            at_last.cancel()
+            loop.remove_reader(descriptor)
+
+    async def _turn_out(self, listener: Any) -> None:
+        """End the pages of those who may not listen any more."""
+        clients = self._everybody()
+        staying = await asyncio.to_thread(_may_stay, listener, clients)
+        for number, client in enumerate(clients):
+            if number not in staying:
+                client.end()
+
+    def _is_heard(self) -> None:
+        if self._heard is not None and not self._heard.done():
+            self._heard.set_result(None)
+
+    async def _pass_on(self, news: News, listener: Any) -> None:
+        """Tell each page what it may see: staff all, others of their own jobs."""
+        clients = self._everybody()
+        unknown = news.jobs - self._owners.keys()
+        if unknown and not all(client.sees_all for client in clients):
+            # meanwhile nobody else touches the connection; its notices are gathered in `notifies`
+            self._remember(await asyncio.to_thread(_owners, listener, unknown))
+        for client in clients:
+            jobs = news.jobs if client.sees_all else {job for job in news.jobs if self._owners.get(job) == client.user_id}
+            if mine := News(set(jobs), news.queue, news.resync):
+                client.tell(mine)
+
+    def _remember(self, owners: Iterable[tuple[int, int]]) -> None:
+        if len(self._owners) > OWNERS_KEPT:
+            self._owners.clear()
+        self._owners.update(owners)
+
+    def _tell_everybody(self, news: News) -> None:
+        for client in self._everybody():
+            client.tell(news)
+
+    def _everybody(self) -> list[Client]:
+        with self._lock:
+            return list(self._clients)
+
+
+def _when_asked_to_stop(loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
+    """
+    Call ``close`` at SIGTERM and SIGINT, after the server's own handler.
+
+    A server waits for open responses before it tells the application that it ends (ASGI lifespan); a stream would stay open.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # no place to hear signals
+    for number in (signal.SIGTERM, signal.SIGINT):
+        servers = signal.getsignal(number)
+        if not callable(servers):
+            continue  # it ends the process by itself
+
+        def both(number: int, frame: FrameType | None, servers: Callable[..., Any] = servers) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(close)
+            servers(number, frame)
+
+        signal.signal(number, both)
+
+
+def _connect() -> Any:
+    """
+    A connection beside Django's that listens.
+
+    :raises psycopg2.Error: the database cannot be reached.
+    """
+    listener = connection.get_new_connection(connection.get_connection_params() | KEEP_ALIVE)
+    listener.autocommit = True
+    with listener.cursor() as cursor:
+        cursor.execute(f'LISTEN "{CHANNEL}"')
+    return listener
+
+
+def _is_unexpected(error: Exception) -> bool:
+    return not isinstance(error, psycopg2.Error)
+
+
+def _owners(listener: Any, jobs: Collection[int]) -> list[tuple[int, int]]:
+    with listener.cursor() as cursor:
+        cursor.execute("SELECT id, owner_id FROM queue_app_job WHERE id = ANY(%s)", [list(jobs)])
+        found: list[tuple[int, int]] = cursor.fetchall()
+    return found
+
+
+def _may_stay(listener: Any, clients: Sequence[Client]) -> set[int]:
+    """The places in the list of those who may; one statement for all."""
+    with listener.cursor() as cursor:
+        asked = {
+            "numbers": list(range(len(clients))),
+            "users": [client.user_id for client in clients],
+            "staff": [client.sees_all for client in clients],
+            "passwords": [client.password for client in clients],
+            "keys": [client.key for client in clients],
+            "sessions": [client.session for client in clients],
+            "at": clock.read(cursor),
+        }
+        cursor.execute(_MAY_STAY, asked)
+        return {number for (number,) in cursor.fetchall()}
+
+
+def _read(payloads: Iterable[str]) -> News:
+    """Understand what `wake` sends; what is meant for the dispatcher is nobody's news."""
+    news = News()
+    for payload in payloads:
+        what, _, ids = payload.partition(":")
+        if what == "queue":
+            news.add(News(queue=True))
+        elif what == "jobs":
+            news.add(News(resync=True) if ids == "*" else News({int(job) for job in ids.split(",")}))
+    return news
+
+
+hub = Hub()

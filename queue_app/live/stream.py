@@ -1,0 +1,51 @@
+"""
+The live stream: server-sent events that say "look again".
+
+``change`` (``{"jobs": [1, 2]}``, only jobs that the caller may see), ``queue`` (limits or pauses changed), ``resync`` (anything
+may have changed: at the start, after a loss of the database, and when too much changed to list).
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from queue_app.live.hub import Client, News, hub
+
+STILL_HERE_SECONDS = 15.0  # proxies cut connections that are silent
+PACE_SECONDS = 0.1  # between two pieces of news for one page
+LIFETIME_SECONDS = 600.0  # then the browser comes again, and its rights are looked at anew
+COME_AGAIN = b"retry: 2000\n\n"
+STILL_HERE = b": still here\n\n"
+
+
+async def events(client: Client) -> AsyncIterator[bytes]:
+    """What the page hears, until it goes away, its user may not listen any more, its time is over, or the web process ends."""
+    try:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + LIFETIME_SECONDS
+        hub.join(client)
+        yield COME_AGAIN
+        while loop.time() < ends and not (hub.closing or client.has_ended):
+            try:
+                async with asyncio.timeout(STILL_HERE_SECONDS):  # not wait_for(), which loses a cancellation beside a result
+                    news = await client.news()
+            except TimeoutError:
+                yield STILL_HERE
+                continue
+            if news:
+                yield _as_text(news)
+            await asyncio.sleep(PACE_SECONDS)
+    finally:
+        hub.leave(client)
+
+
+def _as_text(news: News) -> bytes:
+    events: list[tuple[str, dict[str, Any]]] = []
+    if news.resync:
+        events.append(("resync", {}))
+    if news.jobs:
+        events.append(("change", {"jobs": sorted(news.jobs)}))
+    if news.queue:
+        events.append(("queue", {}))
+    return "".join(f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n" for name, data in events).encode()

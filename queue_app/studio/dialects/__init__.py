@@ -1,7 +1,0 @@
-"""The vendors the studio can play: one file and one row each."""
-
-from queue_app.studio.dialects import openai_videos
-from queue_app.studio.wire import Dialect
-
-# the first row whose prefix fits takes the call
-DIALECTS: tuple[Dialect, ...] = (openai_videos.DIALECT,)

@@ -1,0 +1,192 @@
+"""What the page of one job shows to its owner and to staff, as plain values for a template."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Sum
+
+from queue_app.insight import remedies, stages, waiting
+from queue_app.insight.stages import Stage
+from queue_app.insight.waiting import Outlook
+from queue_app.models import Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State
+from queue_app.rules import limits, priority
+from queue_app.rules.limits import Blocker
+from queue_app.ui import display
+
+# as the stepper of the theme names them, with the glyph beside each
+STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("todo", ""), "bad": ("bad", "failed")}
+SHORT = {"post-processing": "Post\N{NON-BREAKING HYPHEN}process"}  # names that do not fit a column of the stepper
+# the glyph of a note, by the first word of what it says
+NOTES = {"priority": "front", "moved": "front", "refunded": "ticket", "cancel": "cancelling", "cleared": "box", "late": "warn"}
+OPENS = {"no provider offers it now": "a provider offers it"}  # by a reason of `room`; else it is a pause
+OUTCOMES: dict[str | None, State] = {
+    None: State.RUNNING,
+    Outcome.DELIVERED: State.COMPLETED,
+    Outcome.FAILED: State.FAILED,
+    Outcome.CANCELLED: State.CANCELLED,
+    Outcome.NOT_ACCEPTED: State.CANCELLED,
+    Outcome.LOST: State.UNKNOWN,
+    Outcome.ABANDONED: State.FAILED,
+}
+
+
+def facts(job: Job, *, at: datetime) -> dict[str, Any]:
+    """Why it waits, its stages, attempts, money and history."""
+    events = list(job.events.order_by("seq"))
+    looked = waiting.outlook([job], at=at)
+    eta = looked.eta(job)
+    attempts = list(job.attempts.select_related("account").order_by("number"))
+    return {
+        "job": job,
+        "title": f"Job {display.number(job.pk)}",
+        "badge": display.badge(job.state),
+        "level": display.level(job.priority),
+        "facts": display.chips([job.model_id, job.kind_id, *display.parameters(job)]),
+        "position": looked.position(job),
+        "sentence": looked.sentence(job),
+        "limits": _limits(job, looked, at),
+        "p50": display.duration(eta.p50_seconds) if eta and eta.p50_seconds is not None else "",
+        "p90": display.duration(eta.p90_seconds) if eta and eta.p90_seconds is not None else "",
+        "basis": eta.basis if eta else "",
+        "stages": _steps(job, stages.stages(job, events, at=at)),
+        "attempts": [_attempt(job, one, at) for one in attempts],
+        "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
+        "assets": list(job.assets.order_by("-version", "kind")),
+        "money": money(job),
+        "events": [_event(event, at) for event in reversed(events)],
+        "priority_name": priority.name(job.priority),
+        "may_cancel": job.is_open and job.state not in (State.STORING, State.CANCELLING),
+        "may_retry": job.state in (State.FAILED, State.CANCELLED),
+    }
+
+
+def _limits(job: Job, looked: Outlook, at: datetime) -> list[dict[str, Any]]:
+    """Every limit that a queued job passes through, whether it holds the job or not, the widest first."""
+    if looked.floor is None:
+        return []
+    floor = looked.floor
+    routes = floor.routes.get(job.model_id, [])
+    route = floor.route_for(job.model_id) or next(iter(routes), None)
+    keys = limits.keys_of(
+        model=job.model_id, account=route.account_id if route else "", kind=job.kind_id, batch=job.batch_id, owner=job.owner_id
+    )
+    holding = {(one.limit, one.key): one for one in looked.waiting_on(job)}
+    shown = []
+    for key in keys:
+        cap, blocker = floor.room.caps.get(key), holding.get(key)
+        if cap is None and blocker is None:
+            continue
+        used = floor.room.used[key]
+        closed = blocker is not None and not blocker.max
+        name = display.limit_name(*key)
+        shown.append(
+            {
+                "name": name[0].upper() + name[1:] if key[0] != "model" else f"Model {name}",
+                "why": blocker.reason if blocker else "",
+                "holds": blocker is not None,
+                "bar": display.capacity(used, cap, held=closed) if cap else "–",
+                "until": _until(blocker, at),
+            }
+        )
+    return shown
+
+
+def _until(blocker: Blocker | None, at: datetime) -> str:
+    if blocker is None:
+        return "does not hold it"
+    if blocker.until:
+        return display.clock_time(blocker.until, at)
+    return "a slot is free" if blocker.max else OPENS.get(blocker.reason, "somebody resumes it")
+
+
+def _steps(job: Job, found: Sequence[Stage]) -> list[dict[str, str]]:
+    shown = []
+    for stage in found:
+        name, icon = STEPS[stage.status]
+        time = display.span(stage.seconds) if stage.seconds else ""
+        if stage.name == "submission" and stage.status == "wait" and job.state == State.QUEUED:
+            name, icon, time = "wait", "queued", "waits for a slot"
+        elif stage.name == "generation" and stage.status == "wait" and job.is_open:
+            time = f"typically {display.duration(job.model.typical_seconds)}"
+        shown.append({"name": SHORT.get(stage.name, stage.name.capitalize()), "class": name, "icon": icon, "time": time})
+    return shown
+
+
+def _attempt(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
+    ran = ((attempt.ended_at or at) - attempt.called_at).total_seconds() if attempt.called_at else None
+    if attempt.number == job.attempt_number and job.ran_seconds is not None:
+        ran = job.ran_seconds  # the provider was done; what came then is our storing
+    word, state = attempt.get_outcome_display() or "under way", OUTCOMES[attempt.outcome]
+    if not attempt.outcome and not attempt.called_at:
+        word, state = "not started", State.QUEUED
+    elif not attempt.outcome and not attempt.accepted_at and attempt.error_message:
+        word, state = "not known", State.UNKNOWN
+    return {
+        "number": attempt.number,
+        "badge": display.badge(state, word.capitalize()),
+        "error": attempt.error_message,
+        "account": attempt.account_id,
+        "row": attempt,
+        "task": attempt.remote_id or "",
+        "started": display.clock_time(attempt.called_at, at) if attempt.called_at else "–",
+        "ran": display.span(ran) if ran is not None else "–",
+    }
+
+
+def money(job: Job) -> dict[str, Any]:
+    """Price, and what became of the tickets of all its tries; the provider's cost in USD."""
+    sums = Reservation.objects.filter(job=job).order_by().values_list("state").annotate(Sum("amount"))
+    held: dict[str, int] = dict(sums)
+    refunds = LedgerTransaction.objects.filter(reservation__job=job, kind=LedgerTransaction.Kind.REFUND)
+    given_back = LedgerEntry.objects.filter(transaction__in=refunds, side=LedgerEntry.Side.AVAILABLE)
+    return {
+        "price": job.tickets,
+        "reserved": held.get(Reservation.State.HELD, 0),
+        "captured": held.get(Reservation.State.CAPTURED, 0),
+        "released": held.get(Reservation.State.RELEASED, 0),
+        "refunded": given_back.aggregate(sum=Sum("amount"))["sum"] or 0,
+        "usd": job.usd_actual if job.usd_actual is not None else job.usd_estimate,
+        "usd_is": "told by the provider" if job.usd_actual is not None else "estimate",
+    }
+
+
+def _event(event: JobEvent, at: datetime) -> dict[str, Any]:
+    is_note = event.from_state == event.to_state
+    by = f"by {event.actor}"
+    # what staff did beside the state says itself best: “Priority set to high”
+    what = event.reason[:1].upper() + event.reason[1:] if is_note and event.reason else _what(event, is_note)
+    reason = "" if is_note else event.reason
+    return {
+        "at": display.clock_time(event.at, at),
+        "state": event.to_state,
+        "icon": NOTES.get(event.reason.partition(" ")[0].rstrip(":").lower(), "more") if is_note else event.to_state,
+        "what": what,
+        "detail": " · ".join(_said([by, reason, *_evidence(event)])),
+    }
+
+
+def _what(event: JobEvent, is_note: bool) -> str:
+    attempt = f"attempt {event.attempt}" if event.attempt else ""
+    if event.to_state == State.QUEUED and event.attempt:
+        attempt = f"for attempt {event.attempt + 1}"
+    what = "Noted" if is_note else str(State(event.to_state).label).capitalize()
+    return ", ".join(_said([what, attempt]))
+
+
+def _evidence(event: JobEvent) -> Iterable[str]:
+    """What an event keeps beside its words: the counts of a claim, the account, a value before and after."""
+    data = event.data
+    yield from (f"{name} {used} of {most}" for name, (used, most) in (data.get("limits") or {}).items())
+    if "account" in data:
+        yield f"at {data['account']}"
+    if "tickets" in data:
+        yield f"{data['tickets']} tickets, {data.get('ledger', '')}"
+    if "remote_id" in data:
+        yield f"task {data['remote_id']}"
+    if isinstance(data.get("before"), int) and event.reason.startswith("priority"):
+        yield f"{priority.name(data['before'])} → {priority.name(data['after'])}"
+
+
+def _said(words: Iterable[str]) -> list[str]:
+    return [word for word in words if word]
