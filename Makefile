@@ -1,18 +1,18 @@
-# Two commands do everything: `make run` and `make test`. They need Python 3.11, make and the package registries.
+# `make run` and `make test` do everything. You need Python 3.11, make and access to the package registries.
 VENV   ?= .venv
 PYTHON ?= python3
 PY     := $(VENV)/bin/python
 ARGS   ?=
 LOCK    = uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header
 
-# a run starts hundreds of processes; with this set in the environment each would compile everything anew
+# A run starts hundreds of processes. With this variable set, each of them would compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test check bench storm lock browser
 
-# A lock is complete and is installed as it is: a resolver would follow the extras of a package to releases that the lock does not know.
+# The lock is complete, so install exactly what it lists: a resolver could pick releases of extras that are not in the lock.
 define install
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed; name one with make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is required. Choose it with make PYTHON=python3.11")'
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@if command -v uv >/dev/null; then uv pip install -q --python $(PY) --no-deps --require-hashes -r $<; \
 	else $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $<; fi
@@ -26,17 +26,17 @@ $(VENV)/.base: requirements/base.lock
 $(VENV)/.dev: requirements/dev.lock | $(VENV)/.base
 	$(install)
 
-run: $(VENV)/.base  ## everything for a first look; ARGS="--jobs 4 --exit" and so on go to `manage.py demo`
+run: $(VENV)/.base  ## run a complete demo; ARGS (such as "--jobs 4 --exit") go to `manage.py demo`
 	@exec $(PY) manage.py demo $(ARGS)
 
-test: $(VENV)/.dev browser  ## the whole suite on real PostgreSQL, side by side; what kills processes after the others, a file at a time
+test: $(VENV)/.dev browser  ## the full suite on real PostgreSQL, in parallel; then the tests that kill processes, one file at a time
 	@$(PY) -m pytest -n auto --dist worksteal -m "not processes" $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
 	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m processes $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
 
-browser:  ## Chromium for the browser tests, from the system's packages
+browser:  ## install Chromium for the browser tests, from system packages
 	@.ci/browser
 
-check: $(VENV)/.dev  ## lint, types, contracts between the floors, templates, migrations, API schema
+check: $(VENV)/.dev  ## lint, types, architecture contracts, templates, migrations, API schema
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -45,12 +45,12 @@ check: $(VENV)/.dev  ## lint, types, contracts between the floors, templates, mi
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py spectacular --validate --fail-on-warn --file /tmp/genqueue-schema.yml
 
-bench: $(VENV)/.dev  ## the figures of benchmarks/README.md; ARGS="NAME" for one of them
+bench: $(VENV)/.dev  ## the figures in benchmarks/README.md; ARGS="NAME" runs one of them
 	@$(PY) manage.py bench $(ARGS)
 
-storm: $(VENV)/.dev  ## five minutes of blows on a whole installation; ARGS="--seed 7 8 --seconds 120"
+storm: $(VENV)/.dev  ## five minutes of chaos on a complete installation; ARGS="--seed 7 8 --seconds 120"
 	@exec $(PY) -m benchmarks.storm $(ARGS)
 
-lock:  ## renew requirements/*.lock (needs uv)
+lock:  ## update requirements/*.lock (needs uv)
 	$(LOCK) --extra embedded --extra redis -o requirements/base.lock
 	$(LOCK) --extra embedded --extra redis --extra dev -o requirements/dev.lock

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Genqueue's command line; `make run` and `make test` are the two that do everything."""
+"""Genqueue's command line. `make run` and `make test` do everything."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "genqueue_site.settings")
     try:
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:  # it says what to mend; a traceback above it would only hide that
+    except ImproperlyConfigured as error:  # the message says what to fix; a traceback above it would only hide it
         if "--traceback" in sys.argv:
             raise
         sys.exit(str(error) or repr(error))

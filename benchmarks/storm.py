@@ -386,10 +386,10 @@ def _tasks(storm: Storm) -> list[tuple[str, str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make storm", description=__doc__)
-    parser.add_argument("--seed", type=int, nargs="+", default=[random.randrange(1_000)], help="one storm for each")
+    parser.add_argument("--seed", type=int, nargs="+", default=[random.randrange(1_000)], help="one storm for each seed")
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--runworkers", type=int, default=1)
-    parser.add_argument("--logs", type=Path, help="a directory that is to keep what the programs said")
+    parser.add_argument("--logs", type=Path, help="directory for the logs of the programs")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gq-storm-") as home:
         sys.exit(not _storms(asked, home))

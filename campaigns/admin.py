@@ -19,9 +19,9 @@ from queue_app.ui import display
 from queue_app.ui.model_admin import FastAdmin, FoundExactly, NamedCells
 from queue_app.work import policy
 
-_LEVELS = {"clear": "No rule applies", "warn": "Allowed, with a warning", "block": "Blocked, never bought"}
+_LEVELS = {"clear": "No issues", "warn": "Allowed with a warning", "block": "Blocked"}
 Facts = dict[str, Any]  # field → value
-RETIRE = "Campaigns were made with it and keep it. Retire it instead: then it is no longer offered."
+RETIRE = "Existing campaigns use it. Retire it instead to hide it from new campaigns."
 
 
 class AuditedAdmin(FastAdmin):
@@ -59,7 +59,7 @@ class RuleInline(admin.StackedInline):  # type: ignore[type-arg]
     fields = (("name", "active"), ("kind", "severity"), "pattern", "reason", "instead")
     extra = 0
     verbose_name = "rule"
-    verbose_name_plural = "rules of this brand"
+    verbose_name_plural = "brand rules"
 
 
 @admin.register(Brand)
@@ -77,7 +77,7 @@ class BrandAdmin(AuditedAdmin):
     def voice_line(self, brand: Brand) -> str:
         return display.clipped(brand.voice) if brand.voice else "–"
 
-    @admin.display(description="Own rules")
+    @admin.display(description="Brand rules")
     def rule_count(self, brand: Brand) -> str:
         return display.number(brand.rules_made)  # type: ignore[attr-defined]
 
@@ -92,8 +92,8 @@ class ComplianceRuleAdmin(AuditedAdmin):
     ordering = ("name", "id")
     fieldsets = (
         (None, {"fields": ("name", "brand", "active")}),
-        ("What may not be said", {"fields": ("kind", "pattern", "severity")}),
-        ("What people are told", {"fields": ("reason", "instead")}),
+        ("Forbidden text", {"fields": ("kind", "pattern", "severity")}),
+        ("Message to users", {"fields": ("reason", "instead")}),
     )
 
     @admin.display(description="Brand", ordering="brand__name")
@@ -122,7 +122,7 @@ class ValueFormSet(NamedCells, forms.BaseInlineFormSet):  # type: ignore[type-ar
         for form in self.deleted_forms:
             value = form.instance
             if value.pk and campaigns_with(self.instance, value).exists():
-                raise ValidationError(f"“{value.label}” stays. {RETIRE}")
+                raise ValidationError(f"“{value.label}” can't be deleted. {RETIRE}")
 
 
 class ValueInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -144,7 +144,7 @@ class DimensionAdmin(AuditedAdmin):
     actions = None  # several are deleted one by one, so that each can say why it stays
     fieldsets = (
         (None, {"fields": ("key", "label", "prompt_label")}),
-        ("Where it is offered", {"fields": ("position", "retired"), "description": "Smaller positions come first."}),
+        ("Availability", {"fields": ("position", "retired"), "description": "Lower positions come first."}),
     )
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Dimension]:
@@ -158,7 +158,7 @@ class DimensionAdmin(AuditedAdmin):
         is_kept = isinstance(obj, Dimension) and campaigns_with(obj).exists()
         return super().has_delete_permission(request, obj) and not is_kept
 
-    @admin.display(description="Values offered")
+    @admin.display(description="Active values")
     def offered(self, dimension: Dimension) -> str:
         return display.number(dimension.values_offered)  # type: ignore[attr-defined]
 
@@ -166,7 +166,7 @@ class DimensionAdmin(AuditedAdmin):
 class ShownAdmin(FoundExactly):
     """Rows that were made by a launch; found by a campaign's number or by words of its name."""
 
-    search_help_text = "A campaign's number, or the whole name of its owner"
+    search_help_text = "Campaign number or exact owner name"
     campaign = ""  # how the row leads to its campaign
 
     def found_by(self, word: str) -> dict[str, Any] | None:
@@ -199,11 +199,11 @@ class CampaignAdmin(ShownAdmin):
 
     @admin.display(description="Jobs")
     def jobs(self, campaign: Campaign) -> str:
-        return display.link(f"{reverse('admin:queue_app_job_changelist')}?campaign={campaign.pk}", "Its jobs")
+        return display.link(f"{reverse('admin:queue_app_job_changelist')}?campaign={campaign.pk}", "Jobs")
 
-    @admin.display(description="Cells")
+    @admin.display(description="Combinations")
     def cells(self, campaign: Campaign) -> str:
-        return display.link(f"{reverse('admin:campaigns_combination_changelist')}?q={campaign.pk}", "Its cells")
+        return display.link(f"{reverse('admin:campaigns_combination_changelist')}?q={campaign.pk}", "Combinations")
 
     @admin.display(description="Dimensions")
     def chosen(self, campaign: Campaign) -> str:
@@ -226,7 +226,7 @@ class CombinationAdmin(ShownAdmin):
     fields = ("of", "number", "what", "prompt", "verdict", "job_link", "state", "review", "reviewed_by", "reviewed_at", "note")
     readonly_fields = ("of", "number", "what", "verdict", "job_link", "state")
 
-    @admin.display(description="No.")
+    @admin.display(description="Number")
     def number(self, cell: Combination) -> str:
         return display.number(cell.index)
 
@@ -249,7 +249,7 @@ class CombinationAdmin(ShownAdmin):
 
     @admin.display(description="Status")
     def state(self, cell: Combination) -> str:
-        return display.badge(cell.job.state) if cell.job else "blocked, never bought"
+        return display.badge(cell.job.state) if cell.job else "Blocked"
 
     @admin.display(description="Job")
     def job_link(self, cell: Combination) -> str:

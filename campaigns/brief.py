@@ -59,13 +59,13 @@ def problems(brief: Brief, owner: User) -> Iterator[Problem]:
 
 def _of_texts(brief: Brief) -> Iterator[Problem]:
     if not brief.brand.strip():
-        yield Problem("brand", "Say whose campaign this is: choose a brand or type a new one.")
+        yield Problem("brand", "Choose a brand or type a new one.")
     if not brief.big_idea.strip():
-        yield Problem("big_idea", "Write the big idea: what every video should show.")
+        yield Problem("big_idea", "Add the big idea: what every video should show.")
     for name, most in MOST.items():
         text = getattr(brief, name)
         if len(text) > most:
-            yield Problem(name, f"At most {most} characters fit here; this has {len(text)}. Shorten it by {len(text) - most}.")
+            yield Problem(name, f"Too long: {len(text):,} of {most:,} characters. Shorten it by {len(text) - most:,}.")
         elif problem := intake.text_problem(text):
             yield Problem(name, problem)
 
@@ -75,7 +75,7 @@ def _of_numbers(brief: Brief, owner: User) -> Iterator[Problem]:
     if asked is not None and not priority.LOWEST <= asked <= priority.HIGHEST:
         yield Problem("priority", priority.SPAN_MESSAGE)
     elif asked is not None and asked > priority.NORMAL and not owner.is_staff:
-        yield Problem("priority", "Only staff may ask for more than normal priority; choose normal or low.")
+        yield Problem("priority", "Only staff can use high or urgent priority. Choose normal or low.")
     if at_once is not None and not 1 <= at_once <= AT_ONCE_MOST:
-        words = f"At once is a whole number from 1 to {AT_ONCE_MOST}; leave it empty for no limit of its own."
+        words = f"Enter a whole number from 1 to {AT_ONCE_MOST}, or leave it empty for no limit."
         yield Problem("max_concurrent", words)

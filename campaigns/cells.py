@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from campaigns.models import Campaign, Combination
 from queue_app.insight import waiting
 from queue_app.models import Job, State, Status
@@ -76,30 +78,30 @@ class Cell:
             case State.QUEUED:
                 return self._words_of_queued()
             case State.SUBMITTING:
-                return f"goes to the provider, attempt {self.attempt}"
+                return f"sending to the provider, attempt {self.attempt}"
             case State.RUNNING:
-                told = f"{self.progress * 100:.0f} %, " if self.progress is not None else ""
+                told = f"{self.progress * 100:.0f}%, " if self.progress is not None else ""
                 return f"{told}attempt {self.attempt}"
             case State.UNKNOWN:
-                return "nobody knows yet whether the provider took it; nothing is charged for not knowing"
+                return "not confirmed by the provider yet; you pay only if it is delivered"
             case State.CANCELLING:
-                return "until the provider says that it has stopped"
+                return "waiting for the provider to stop it"
             case State.STORING:
-                return "made; its file arrives"
+                return "saving the file"
             case State.COMPLETED:
-                return "stored"
+                return "ready"
             case State.FAILED:
                 return self.error_message
             case State.CANCELLED:
-                return "tickets are back"
-        return "never bought"
+                return "tickets returned"
+        return "not generated"
 
     def _words_of_queued(self) -> str:
-        place = f"no. {self.position}" if self.position else "its turn comes"
+        place = f"position {self.position:,}" if self.position else "up next"
         if self.held:
-            return f"{place}, the campaign is paused"
+            return f"{place}, campaign paused"
         if self.not_before:
-            return f"{place}, tried again at {self.not_before:%H:%M:%S}"
+            return f"{place}, next attempt at {timezone.localtime(self.not_before):%H:%M:%S}"
         return place
 
 

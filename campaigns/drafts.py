@@ -28,7 +28,7 @@ class DraftConflict(Exception):
 
     def __init__(self, other: Draft | None, launched: Campaign | None = None):
         self.other, self.launched = other, launched
-        super().__init__("Another tab has changed, launched or discarded this draft.")
+        super().__init__("This draft was changed, launched or discarded in another tab.")
 
 
 def open_of(owner: User) -> Draft | None:

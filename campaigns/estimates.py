@@ -50,12 +50,11 @@ class Outlook:
             return ""
         if self.level < priority.NORMAL:
             return (
-                f"More than {BULK} cells take {priority.name(self.level).lower()} priority: "
-                "jobs of normal priority that wait, or come later, go first."
+                f"Campaigns over {BULK} {self.medium}s run at {priority.name(self.level).lower()} priority. "
+                "Normal-priority jobs go first, even later ones."
             )
-        return (
-            f"At {priority.name(self.level).lower()} priority, what others queue later waits until all {self.count} have started."
-        )
+        level = priority.name(self.level).lower()
+        return f"At {level} priority, jobs queued after yours wait until all {self.count} have started."
 
 
 def look(plan: Plan, owner: User, *, at: datetime) -> Outlook:

@@ -97,7 +97,7 @@ def zip_pieces(files: Sequence[Packed]) -> Iterator[bytes]:
                     packed.write(piece)
                     yield sink.take()
         if missing:
-            text = "These files are gone from the storage:\n" + "\n".join(missing) + "\n"
+            text = "These files are missing from storage:\n" + "\n".join(missing) + "\n"
             archive.writestr(_entry("missing.txt", files[-1].asset.created_at), text)
     yield sink.take()
 
@@ -128,7 +128,7 @@ class _Sink(io.RawIOBase):
 
 
 def _heads(campaign: Campaign) -> Iterator[str]:
-    yield "no."
+    yield "combination"
     for key in campaign.dimensions:
         yield campaign.labels.get(key, {}).get("label", key)
     yield from ("version", "prompt", "compliance", "status", "review", "reviewed by", "reviewed at (UTC)", "note")

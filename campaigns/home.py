@@ -20,7 +20,7 @@ _KINDS = {
     LedgerTransaction.Kind.GRANT: "Granted",
     LedgerTransaction.Kind.RESERVE: "Reserved",
     LedgerTransaction.Kind.CAPTURE: "Charged",
-    LedgerTransaction.Kind.RELEASE: "Given back",
+    LedgerTransaction.Kind.RELEASE: "Returned",
     LedgerTransaction.Kind.REFUND: "Refunded",
 }
 
@@ -60,10 +60,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Unjudged:
-    """A campaign with results that nobody has judged, and when the last of them was stored."""
+    """A campaign with unreviewed results of its ``medium``, and when the latest of them was saved."""
 
     campaign: int
     name: str
+    medium: str
     results: int
     stored_at: datetime
 
@@ -111,7 +112,8 @@ def results(user: User) -> list[Result]:
 def unjudged(user: User) -> list[Unjudged]:
     """All of the user's campaigns with something to judge, what was stored last first."""
     found = Combination.objects.filter(TO_JUDGE, campaign__batch__owner=user)
-    by_campaign = found.values_list("campaign", "campaign__name").annotate(Count("pk"), at=Max("job__ended_at"))
+    told = found.values_list("campaign", "campaign__name", "campaign__model__medium")
+    by_campaign = told.annotate(Count("pk"), at=Max("job__ended_at"))
     return [Unjudged(*row) for row in by_campaign.order_by("-at", "-campaign")]
 
 
@@ -139,5 +141,5 @@ def _entry(row: LedgerTransaction) -> Entry:
     moved = sum(leg.amount for leg in row.entries.all() if leg.side == side)
     number = display.number(abs(moved))
     # a charge takes nothing more from what is available: its reservation did
-    amount = f"{number} of the reserved" if is_charge else f"{'−' if moved < 0 else '+' if moved else ''}{number}"
+    amount = f"{number} from reserved" if is_charge else f"{'−' if moved < 0 else '+' if moved else ''}{number}"
     return Entry(row.at, _KINDS[kind], amount, row.reservation.job_id if row.reservation else None, row.reason)

@@ -29,7 +29,7 @@ class NotEnoughForAll(NotEnoughTickets):
         self.cells, self.fits = cells, refusal.available // each
 
     def __str__(self) -> str:
-        return f"{super().__str__()} They are enough for {self.fits} of the {self.cells} combinations."
+        return f"{super().__str__()} Your wallet covers {self.fits:,} of {self.cells:,} combinations."
 
     @property
     def facts(self) -> dict[str, int]:
@@ -107,10 +107,10 @@ def make_again(combination: Combination, text: str, *, at: datetime, by: User, n
     if number not in (None, following):
         made = cell.versions.filter(number=number).first()
         if made is None:
-            raise LaunchRefused(f"Version {following} is the next one of this cell. Look at it, and press again.")
+            raise LaunchRefused(f"The next version is {following}. Check the prompt and press again.")
         return made, False
     if cell.job is not None and cell.job.state in OPEN_STATES:
-        raise LaunchRefused("Its latest version is still being made. Wait for it, or cancel it first.")
+        raise LaunchRefused("The latest version is still generating. Wait for it or cancel it first.")
     campaign = cell.campaign
     verdict = check_prompt(campaign.brand, text)
     if verdict.level == "block":

@@ -251,7 +251,7 @@ class Reader:
             self.too_many = str(refusal) if isinstance(refusal, matrix.TooManyCells) else ""
             return [], set()
         if not kept:
-            self._say("exclude", "Every combination is excluded. Include at least one again.")
+            self._say("exclude", "All combinations are excluded. Include at least one.")
         return every, {cell.index for cell in kept}
 
     def _judged(self, builder: prompt.PromptBuilder, cells: list[Cell], kept: set[int]) -> list[PlannedCell]:
@@ -282,7 +282,7 @@ class Reader:
             self.unavailable = intake.ModelNotAvailable(self.brief.model)
             self._say("model", str(self.unavailable))
             return None
-        self._say("model", f"There is no model “{self.brief.model[:60]}”. Models: {', '.join(sorted(self.models))}.")
+        self._say("model", f"Unknown model “{self.brief.model[:60]}”. Available: {', '.join(sorted(self.models))}.")
         return None
 
     def _level(self, model: GenerationModel, cells: int) -> tuple[int, Sequence[str]]:
@@ -305,13 +305,13 @@ def _rules() -> list[compliance.Rule]:
 def _no_dimension(key: str, labels: Mapping[str, str], offered: Iterable[str]) -> str:
     """Say what is wrong with a dimension of which values were chosen."""
     if key in labels:
-        return f"{labels[key]} is no longer offered. Take its values out."
-    return f"“{key[:60]}” is no dimension. Dimensions: {', '.join(offered)}."
+        return f"{labels[key]} is no longer available. Remove its values."
+    return f"Unknown dimension “{key[:60]}”. Available: {', '.join(offered)}."
 
 
 def _not_offered(dimension: Dimension, key: str, offered: Iterable[str]) -> str:
     """Say what is wrong with a value that was chosen, and what to choose."""
     retired = {value.key: value.label for value in dimension.values.all()}
     if key in retired:
-        return f"“{retired[key]}” of {dimension.label} is no longer offered. Take it out, or choose another value."
-    return f"“{key[:60]}” is no value of {dimension.label}. Its values: {', '.join(offered)}."
+        return f"“{retired[key]}” ({dimension.label}) is no longer available. Remove it or choose another value."
+    return f"Unknown value “{key[:60]}” for {dimension.label}. Available: {', '.join(offered)}."

@@ -76,7 +76,7 @@ class Progress:
     """
     A campaign at one moment. ``choices`` are its dimensions in order; ``counts`` is of its cells by status; ``total`` is how many
     of them were bought, ``open`` how many of those have not ended; ``ahead`` is what runs and comes next, the first few; ``why``
-    is ``None`` when nothing waits.
+    is ``None`` when nothing waits; ``on_hold`` is true when a paused model, account or queue stops the campaign.
     """
 
     choices: dict[str, list[str]]
@@ -85,6 +85,7 @@ class Progress:
     total: int
     open: int
     left: Estimate
+    on_hold: bool
     money: batches.Money
     ahead: list[Ahead]
     why: Why | None
@@ -96,14 +97,15 @@ def look(campaign: Campaign, *, at: datetime) -> Progress:
     """Read everything that the campaign's page shows; its model and its batch are loaded."""
     cells = cell_reads.of(campaign)
     counts = cell_reads.count(cells)
-    model = campaign.model
+    model, left = campaign.model, forecast.for_batch(campaign.pk, at)
     return Progress(
         choices=campaign.dimensions,
         cells=cells,
         counts=counts,
         total=len(cells) - counts[cell_reads.BLOCKED],
         open=counts[Status.QUEUED] + counts[Status.PROCESSING],
-        left=forecast.for_batch(campaign.pk, at),
+        left=left,
+        on_hold=left.basis == forecast.NO_END and not campaign.batch.paused,
         money=batches.money(campaign.batch),
         ahead=_ahead(cells, at=at),
         why=_why(cells, at=at),
@@ -204,9 +206,9 @@ def _late(estimate: Estimate) -> tuple[bool, float]:
 def _caps(job: Job, capacity: Capacity) -> list[Cap]:
     route = capacity.route_for(job.model_id) or next(iter(capacity.routes.get(job.model_id, ())), None)
     named: Sequence[tuple[str, tuple[str, str]]] = [
-        ("This campaign at once", ("batch", str(job.batch_id))),
+        ("This campaign", ("batch", str(job.batch_id))),
         (job.model_id, ("model", job.model_id)),
-        *([(f"Provider account {route.account_id}", ("account", route.account_id))] if route else []),
+        *([(f"Account {route.account_id}", ("account", route.account_id))] if route else []),
         ("Whole queue", ("queue", "")),
     ]
     room = capacity.room

@@ -154,7 +154,7 @@ def judge(cell: Combination, verdict: str, *, at: datetime, by: User, note: str 
     before = _judged(locked)
     if verdict and (locked.job is None or locked.job.state != State.COMPLETED):
         stands = State(locked.job.state).label.lower() if locked.job else "blocked"
-        raise NotJudgeable(f"Only a stored result can be judged; the latest version of no. {locked.index} is {stands}.")
+        raise NotJudgeable(f"You can only review completed {locked.campaign.model.medium}s. #{locked.index} is {stands}.")
     if locked.review != verdict:
         locked.review = Review(verdict)
         locked.reviewed_by, locked.reviewed_at = (by, at) if verdict else (None, None)
@@ -309,9 +309,7 @@ def _only(values: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
 def _checked_note(text: str) -> str:
     note = text.replace("\r\n", "\n").strip()
     if len(note) > NOTE_MOST:
-        raise NoteRefused(
-            f"At most {NOTE_MOST} characters fit here; this has {len(note)}. Shorten it by {len(note) - NOTE_MOST}."
-        )
+        raise NoteRefused(f"Too long: {len(note):,} of {NOTE_MOST:,} characters. Shorten it by {len(note) - NOTE_MOST:,}.")
     if problem := intake.text_problem(note):
         raise NoteRefused(problem)
     return note

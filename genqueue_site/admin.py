@@ -29,7 +29,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "People": ("User", "Group", "ApiKey"),
     "History": ("AuditEntry", "JobEvent", "Attempt", "OutboxMessage", "WorkerProcess"),
 }
-LINKED_ABOVE = {"ReviewItem"}  # “Needs a person” stands over the sections, with its count
+LINKED_ABOVE = {"ReviewItem"}  # “Needs attention” stands over the sections, with its count
 
 
 class GenqueueAdminSite(admin.AdminSite):

@@ -14,7 +14,7 @@ def psycopg_3_is_absent(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             "psycopg (version 3) is importable, and Django would silently use it instead of psycopg2.",
-            hint="Uninstall it (pip uninstall psycopg psycopg-binary psycopg-pool), or install from requirements/*.lock anew.",
+            hint="Uninstall it (pip uninstall psycopg psycopg-binary psycopg-pool) or reinstall from requirements/*.lock.",
             id="genqueue.E001",
         )
     ]

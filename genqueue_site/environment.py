@@ -14,11 +14,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from genqueue_site.studio import config as studio_config
 
-MEND = "Mend it in the environment or in .env."
+MEND = "Fix it in the environment or .env."
 
 
 def _bad(name: str, value: str, wanted: str) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"{name}={value!r} cannot be used: it must be {wanted}. {MEND}")
+    return ImproperlyConfigured(f"Invalid {name}={value!r}: must be {wanted}. {MEND}")
 
 
 def text(name: str, default: str = "") -> str:
@@ -90,7 +90,7 @@ def url(name: str, default: str = "", *, schemes: Collection[str], such_as: str)
     parts = _split(value)
     if value and (parts is None or parts.scheme not in schemes or "://" not in value):
         beginnings = ", ".join(f"{scheme}://" for scheme in schemes)
-        raise _bad(name, "…", f"a URL such as {such_as}, and begin with one of {beginnings}")
+        raise _bad(name, "…", f"a URL such as {such_as} that begins with one of {beginnings}")
     return value
 
 
@@ -128,7 +128,7 @@ def directory(name: str, default: Path) -> Path:
     try:
         return Path(text(name) or default).expanduser().resolve()
     except RuntimeError as error:
-        raise _bad(name, text(name), "a directory that exists or can be made") from error
+        raise _bad(name, text(name), "a directory that exists or can be created") from error
 
 
 def must_be_writable(name: str, place: Path) -> None:
@@ -142,7 +142,7 @@ def must_be_writable(name: str, place: Path) -> None:
         with TemporaryFile(dir=place):
             pass
     except OSError as error:
-        wanted = f"a directory that can be made and written, and {place} is not ({error.strerror})"
+        wanted = f"a directory that can be created and written to; {place} is not ({error.strerror})"
         raise _bad(name, text(name), wanted) from error
 
 
@@ -160,8 +160,8 @@ def secret(name: str, kept_in: Path) -> str:
     try:
         return _kept(kept_in)
     except OSError as error:
-        said = f"{name} is not set, and the one kept in {kept_in} cannot be used ({error.strerror})."
-        raise ImproperlyConfigured(f"{said} Set {name}, or let whoever runs this read that file.") from error
+        said = f"{name} is not set and {kept_in} can't be read or created ({error.strerror})."
+        raise ImproperlyConfigured(f"{said} Set {name} or fix that file.") from error
 
 
 def _kept(kept_in: Path) -> str:

@@ -144,7 +144,7 @@ if env.text("DATABASE_URL"):
     with suppress(ValueError):  # a port that is no number
         DATABASES["default"] = environ.Env.db_url_config(env.text("DATABASE_URL"))
     if DATABASES.get("default", {}).get("ENGINE") != "django.db.backends.postgresql":
-        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host/name.")
+        raise ImproperlyConfigured("Invalid DATABASE_URL: must be a URL such as postgresql://user:password@host/name.")
 else:
     DATABASES["default"] = {
         "ENGINE": "genqueue_site.db.embedded",
@@ -268,7 +268,7 @@ REST_KNOX = {"TOKEN_PREFIX": "gq_", "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Be
 SPECTACULAR_SETTINGS = {
     "TITLE": "Genqueue API",
     "VERSION": "1",
-    "DESCRIPTION": "Submit generations, read where they are and what they cost. Errors are application/problem+json.",
+    "DESCRIPTION": "Submit jobs and campaigns, read their status and cost. Errors are application/problem+json.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",

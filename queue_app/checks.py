@@ -18,9 +18,9 @@ GUARD_SECONDS, MARGIN_SECONDS = 3, 30  # django-q2 adds the first to a task's ti
 @register()
 def times_nest(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """A call ends before its lease, a lease before its task, a task before the grace of a lookup."""
-    hint = "Mend TIMES in the settings (queue_app/rules/times.py); their order is what keeps an attempt from being bought twice."
+    hint = "Fix TIMES in the settings (queue_app/rules/times.py). Their order prevents duplicate purchases."
     found = [*settings.TIMES.problems(), *_task_times()]
-    return [Error(f"The queue's times do not nest: {problem}.", hint=hint, id="queue_app.E001") for problem in found]
+    return [Error(f"Invalid TIMES: {problem}.", hint=hint, id="queue_app.E001") for problem in found]
 
 
 @register()
@@ -28,7 +28,7 @@ def tasks_are_not_delivered_twice(app_configs: Any, **kwargs: Any) -> list[Check
     """A task is delivered anew after ``retry`` seconds; until then the ones taken ahead of it must have had their time."""
     return [
         Error(
-            f"Queue {queue}: retry is {queue.conf['retry']} s and must be at least {least} s.",
+            f"Queue {queue}: retry is {queue.conf['retry']}s and must be at least {least}s.",
             hint="Raise retry in Q_CLUSTER, or lower the cluster's timeout, queue_limit or bulk.",
             id="queue_app.E002",
         )
@@ -48,8 +48,8 @@ def adapters_exist(app_configs: Any, databases: Any = None, **kwargs: Any) -> li
         return []
     return [
         Warning(
-            f"This version has no adapter for these provider accounts: {', '.join(missing)}.",
-            hint="Their models are hidden and refused as model_not_available; switch their routes off to silence this.",
+            f"No adapter for these provider accounts: {', '.join(missing)}.",
+            hint="Their models are hidden (model_not_available). Disable their routes to silence this.",
             id="queue_app.W001",
         )
     ]
@@ -65,4 +65,4 @@ def _task_times() -> Iterator[str]:
     """django-q2 is told whole seconds."""
     for queue, seconds in ((Queue.DEFAULT, settings.TIMES.task), (Queue.STORE, settings.TIMES.store_task)):
         if queue.task_seconds != max(1, round(seconds)):
-            yield f"queue {queue} ends its tasks after {queue.task_seconds} s, not after {seconds:g} s"
+            yield f"queue {queue} ends its tasks after {queue.task_seconds}s, not after {seconds:g}s"

@@ -48,6 +48,7 @@ from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 from queue_app.rules.words import storable
 from queue_app.statements import NOTHING, Part, Statement, columns, read, statement
 
+CANCEL_REQUESTED = "cancel requested"  # the reason in the history of a job
 DEADLY_JOB = 3  # workers lost at one job in a row
 CHUNK = 500
 
@@ -307,10 +308,14 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
 def not_for_retry(job: Job, *, at: datetime) -> MoveRefused | None:
     """Return why a job cannot be retried; ``None`` if it can."""
     if job.state not in (State.FAILED, State.CANCELLED):
-        return MoveRefused(f"{job} is {job.get_state_display().lower()}; only a failed or cancelled job can be retried.")
+        return MoveRefused(f"{job} {_standing(job)}. You can only retry failed or cancelled jobs.")
     if job.deadline and job.deadline <= at:
         return MoveRefused(f"The deadline of {job} has passed. Submit it as a new job with a later deadline.")
     return None
+
+
+def _standing(job: Job) -> str:
+    return "has an unknown outcome" if job.state == State.UNKNOWN else f"is {job.get_state_display().lower()}"
 
 
 # --- leases -------------------------------------------------------------------------------------------------------
@@ -469,7 +474,7 @@ def put_back(
             job,
             at=at,
             actor=actor,
-            trouble=Trouble("poison", f"It ended {job.worker_deaths} workers in a row and is not tried again."),
+            trouble=Trouble("poison", f"It crashed {job.worker_deaths} workers in a row. Automatic retries have stopped."),
         )
         return State.FAILED
     tries = spent_tries(job)
@@ -478,7 +483,7 @@ def put_back(
             job,
             at=at,
             actor=actor,
-            trouble=Trouble(trouble.code, f"{trouble.message} (attempt {tries} of {job.kind.max_attempts})"),
+            trouble=Trouble(trouble.code, f"{trouble.message} (last attempt, {tries} of {job.kind.max_attempts})"),
         )
         return State.FAILED
     later = not_before if not_before and not_before > at else None
@@ -494,7 +499,7 @@ def put_back(
     )
     wake.dispatcher()
     if job.cancel_asked_at:
-        _cancel_queued([job], at=at, actor=actor, reason="cancel asked while it was being submitted")
+        _cancel_queued([job], at=at, actor=actor, reason="cancelled while it was being submitted")
         return State.CANCELLED
     return State.QUEUED
 
@@ -552,7 +557,7 @@ def confirm_cancel(job: Job, *, at: datetime, actor: str, evidence: str) -> Stat
             job,
             at=at,
             actor=actor,
-            trouble=Trouble("timeout", f"It ran longer than {seconds} s and was stopped. {evidence}"),
+            trouble=Trouble("timeout", f"Timed out after {seconds}s. {evidence}"),
             outcome=Outcome.CANCELLED,
         )
         return State.FAILED
@@ -599,7 +604,7 @@ def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") ->
             _cancel_queued(by_state[_Q], at=at, actor=actor, reason=reason or "cancelled")
             _ask_provider(by_state[_RUN], at=at, actor=actor, reason="user")
             flagged = [job for state in (_SUB, _UNK) for job in by_state[state] if not job.cancel_asked_at]
-            _note(flagged, at=at, actor=actor, reason="cancel asked", cancel_asked_at=at, cancel_reason="user")
+            _note(flagged, at=at, actor=actor, reason=CANCEL_REQUESTED, cancel_asked_at=at, cancel_reason="user")
             stubborn = [job.pk for job in by_state[_CAN] if job.cancel_reason == "timeout"]
             Job.objects.filter(pk__in=stubborn).update(next_check_at=at)
             wake.dispatcher()
@@ -615,9 +620,9 @@ def promise_refund(ids: Iterable[int], *, at: datetime, actor: str, reason: str)
     :raises MoveRefused: no reason was typed.
     """
     if not reason.strip():
-        raise MoveRefused("Say why: a refund needs a reason.")
+        raise MoveRefused("Enter a reason for the refund.")
     jobs = list(Job.objects.lock().filter(pk__in=list(ids), state=State.CANCELLING))
-    said = f"refund promised if it is delivered: {reason}"
+    said = f"refund promised if delivered: {reason}"
     _note(jobs, at=at, actor=actor, reason=said, refund_promised={"by": actor, "reason": reason})
     return [job.pk for job in jobs]
 
@@ -635,12 +640,12 @@ def force_fail(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> 
     :raises MoveRefused: no reason was typed.
     """
     if not reason.strip():
-        raise MoveRefused("Say why: ending a job by force needs a reason.")
+        raise MoveRefused("Enter a reason for force-failing this job.")
     ended: list[int] = []
     for chunk in chunks(ids):
         with transaction.atomic():
             jobs = list(Job.objects.lock().filter(pk__in=chunk, state__in=OPEN_STATES))
-            trouble = Trouble("forced", f"Ended by force: {reason}")
+            trouble = Trouble("forced", f"Stopped by staff: {reason}")
             _end_attempt(jobs, Outcome.ABANDONED, at=at, by=actor, spent=True, trouble=trouble)
             _end(
                 jobs, State.FAILED, at=at, actor=actor, reason=trouble.message, error_code="forced", error_message=trouble.message
@@ -657,14 +662,14 @@ def settle_unknown(ids: Iterable[int], *, again: bool, at: datetime, actor: str,
     :raises MoveRefused: no reason was typed.
     """
     if not reason.strip():
-        raise MoveRefused("Say why: what you know of the provider's side belongs into the job's history.")
+        raise MoveRefused("Enter a reason: what did you find at the provider?")
     settled: list[int] = []
     for chunk in chunks(ids):
         with transaction.atomic():
             jobs = list(Job.objects.lock().filter(pk__in=chunk, state=State.UNKNOWN))
             tickets.lock({job.owner_id for job in jobs})  # all at once: one by one they would come in the order of the jobs
             for job in jobs:
-                trouble = Trouble("settled_by_hand", f"Settled by {actor}: {reason}")
+                trouble = Trouble("settled_by_hand", f"Resolved by {actor}: {reason}")
                 if again:
                     put_back(job, at=at, actor=actor, outcome=Outcome.ABANDONED, spent=True, trouble=trouble, not_before=None)
                 else:
@@ -701,7 +706,7 @@ def close_review(item: ReviewItem, *, at: datetime, actor: str, reason: str) -> 
     :raises MoveRefused: it asks for an unknown outcome: that is decided, not closed (I19).
     """
     if item.is_undecided:
-        raise MoveRefused(f"{item.job} still has an unknown outcome; decide what becomes of it.")
+        raise MoveRefused(f"{item.job} still has an unknown outcome. Decide on it first.")
     ReviewItem.objects.filter(pk=item.pk, closed_at=None).update(closed_at=at, closed_by=actor)
     _note([item.job], at=at, actor=actor, reason=reason)
 
@@ -747,7 +752,7 @@ def _move(
         return 0
     for job in jobs:
         if to not in MOVES[job.state]:
-            raise MoveRefused(f"{job} is {job.get_state_display().lower()} and cannot become {to.label.lower()}.")
+            raise MoveRefused(f"{job} {_standing(job)}, so it can't be changed to {to.label.lower()}.")
     fields: dict[str, Any] = {"lease_until": None, "lease_taken": False, **changes, "state": str(to)}
     assignments = ", ".join(filter(None, [*(f"{name} = %({name})s" for name in fields), also]))
     before = {job.pk: str(job.state) for job in jobs}
@@ -796,7 +801,7 @@ def _ask_provider(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str)
         State.CANCELLING,
         at=at,
         actor=actor,
-        reason="cancel asked" if reason == "user" else "timeout",
+        reason=CANCEL_REQUESTED if reason == "user" else "timeout",
         cancel_asked_at=at,
         cancel_reason=reason,
         next_check_at=at,

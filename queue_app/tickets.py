@@ -67,8 +67,8 @@ class NotEnoughTickets(Exception):
     def __init__(self, *, needed: int, available: int):
         self.needed, self.available, self.missing = needed, available, needed - available
         super().__init__(
-            f"This needs {needed} tickets and {available} are available: {self.missing} are missing. "
-            "Ask staff for tickets, cancel something that waits, or ask for less."
+            f"This needs {needed:,} ticket{'s' * (needed != 1)}, but only {available:,} {'is' if available == 1 else 'are'} "
+            f"available ({self.missing:,} short). Ask staff for tickets, cancel a queued job or order less."
         )
 
     @property
@@ -146,9 +146,9 @@ def grant(owner: User, amount: int, *, at: datetime, actor: str, reason: str, ke
     :raises ValueError: the amount is not from 1 to a billion, or the reason is empty.
     """
     if not 1 <= amount <= GRANT_MOST:
-        raise ValueError(f"Grant 1 to {GRANT_MOST:,} tickets at once, not {amount:,}.")
+        raise ValueError(f"Enter 1 to {GRANT_MOST:,} tickets, not {amount:,}.")
     if not reason.strip():
-        raise ValueError("Say why: a grant needs a reason.")
+        raise ValueError("Enter a reason for the grant.")
     key = f"grant:{key or uuid.uuid4().hex}"
     wallet = _locked_wallets({owner.pk: amount})[owner.pk]
     said_before = LedgerTransaction.objects.filter(key=key).first()
@@ -167,7 +167,7 @@ def refund(job: Job, *, at: datetime, actor: str, reason: str, amount: int | Non
     :raises RefundRefused: nothing captured, nothing left, more than is left, or no reason.
     """
     if not reason.strip():
-        raise RefundRefused("Say why: a refund needs a reason.")
+        raise RefundRefused("Enter a reason for the refund.")
     captured = Reservation.objects.filter(job=job, state=Reservation.State.CAPTURED).order_by("-id").first()
     if captured is None:
         raise RefundRefused(f"{job} has not been charged, so there is nothing to refund.")
@@ -177,7 +177,8 @@ def refund(job: Job, *, at: datetime, actor: str, reason: str, amount: int | Non
     left = captured.amount - given
     amount = left if amount is None else amount
     if not 1 <= amount <= left:
-        raise RefundRefused(f"{job} was charged {captured.amount} tickets and {given} were refunded: refund 1 to {left} more.")
+        charged = f"{job} was charged {captured.amount:,} ticket{'s' * (captured.amount != 1)}, {given:,} already refunded."
+        raise RefundRefused(f"{charged} {f'Enter 1 to {left:,}.' if left else 'Nothing is left to refund.'}")
     entry = LedgerTransaction(
         key=f"refund:{captured.pk}:{before.count() + 1}",
         kind=Kind.REFUND,

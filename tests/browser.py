@@ -1,13 +1,16 @@
 """The browser of the tests marked e2e: where it is, how it is started, and what on its console fails a test."""
 
+import asyncio
+import atexit
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
@@ -34,12 +37,34 @@ def find() -> str | None:
 
 @contextmanager
 def tab(**context: Any) -> Iterator[Page]:
-    """A tab of a browser of its own, whatever its console says."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=find(), args=FLAGS)
+    """A tab of a context of its own, whatever its console says."""
+    chromium, loop = _started()
+    asyncio._set_running_loop(loop)  # Playwright's own, which would otherwise run in every test of this process from now on
+    try:
         # Nothing moves: a colour on its way to another is neither of the two that people see.
-        yield chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", **context).new_page()
+        fresh = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", **context)
+        try:
+            yield fresh.new_page()
+        finally:
+            fresh.close()
+    finally:
+        asyncio._set_running_loop(None)
+
+
+@cache
+def _started() -> tuple[Browser, asyncio.AbstractEventLoop]:
+    """The one Chromium of this process, and the event loop through which it is spoken to."""
+    playwright = sync_playwright().start()
+    loop = asyncio.get_running_loop()
+    chromium = playwright.chromium.launch(executable_path=find(), args=FLAGS)
+
+    def stop() -> None:
+        asyncio._set_running_loop(loop)
         chromium.close()
+        playwright.stop()
+
+    atexit.register(stop)
+    return chromium, loop
 
 
 @contextmanager

@@ -22,11 +22,11 @@ class TestTimesNest:
 
     def test_a_lease_shorter_than_the_call_is_an_error(self, settings: Settings) -> None:
         settings.TIMES = replace(Times(), lease=29)
-        assert "create_call (30 s) must be shorter than lease (29 s)" in words(checks.times_nest(None))
+        assert "create_call (30s) must be shorter than lease (29s)" in words(checks.times_nest(None))
 
     def test_a_cluster_that_ends_its_tasks_at_another_time_is_an_error(self, settings: Settings) -> None:
         settings.Q_CLUSTER = {**settings.Q_CLUSTER, "timeout": 90}
-        assert "queue default ends its tasks after 90 s, not after 60 s" in words(checks.times_nest(None))
+        assert "queue default ends its tasks after 90s, not after 60s" in words(checks.times_nest(None))
 
 
 class TestTasksAreNotDeliveredTwice:
@@ -42,7 +42,7 @@ class TestTasksAreNotDeliveredTwice:
         store = {**settings.Q_CLUSTER["ALT_CLUSTERS"]["store"], "queue_limit": 20}
         settings.Q_CLUSTER = {**settings.Q_CLUSTER, "ALT_CLUSTERS": {**settings.Q_CLUSTER["ALT_CLUSTERS"], "store": store}}
         (error,) = checks.tasks_are_not_delivered_twice(None)
-        assert error.msg == "Queue store: retry is 1000 s and must be at least 3666 s."
+        assert error.msg == "Queue store: retry is 1000s and must be at least 3666s."
 
     def test_the_rule(self) -> None:
         conf = {"timeout": 60, "queue_limit": 4, "bulk": 1, "workers": 4}

@@ -205,7 +205,7 @@ class TestEnter:
         owner = UserFactory(tickets=7)
         jobs = [JobFactory.build(owner=owner, kind_id="video", model_id="sora-2") for _ in range(2)]
 
-        with pytest.raises(tickets.NotEnoughTickets, match="needs 8 tickets and 7 are available: 1 are missing"):
+        with pytest.raises(tickets.NotEnoughTickets, match=r"needs 8 tickets, but only 7 are available \(1 short\)"):
             lifecycle.enter(jobs, at=NOON, actor="user")
 
         assert not Job.objects.exists()
@@ -282,7 +282,7 @@ class TestPutBack:
             assert put_back(job) == ends_in
 
         job.refresh_from_db()
-        assert (job.error_code, job.error_message, hold(job)) == ("provider_failed", "It broke. (attempt 3 of 3)", RELEASED)
+        assert (job.error_code, job.error_message, hold(job)) == ("provider_failed", "It broke. (last attempt, 3 of 3)", RELEASED)
 
     def test_a_job_that_ended_three_workers_is_poison(self):
         job = make_job("submitting")
@@ -334,7 +334,7 @@ class TestConfirmCancel:
 
         job.refresh_from_db()
         assert (job.error_code, hold(job)) == ("timeout", RELEASED)
-        assert job.error_message == "It ran longer than 1200 s and was stopped. It says so."
+        assert job.error_message == "Timed out after 1200s. It says so."
 
 
 class TestDeliver:

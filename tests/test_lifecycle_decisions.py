@@ -42,7 +42,7 @@ class TestSettleUnknown:
         assert job.state == State.RUNNING
 
     def test_needs_a_reason(self):
-        with pytest.raises(MoveRefused, match="Say why"):
+        with pytest.raises(MoveRefused, match="Enter a reason"):
             lifecycle.settle_unknown([1], again=True, at=NOON, actor="ana", reason=" ")
 
 

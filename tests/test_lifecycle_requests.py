@@ -160,7 +160,7 @@ class TestPromiseOfARefund:
     def test_is_made_for_what_is_asked_to_stop_alone_and_with_a_reason(self):
         jobs = [make_job(state) for state in State if state != State.CANCELLING]
         assert self.promised(*jobs) == []
-        with pytest.raises(MoveRefused, match="Say why"):
+        with pytest.raises(MoveRefused, match="Enter a reason for the refund"):
             self.promised(make_job(State.CANCELLING), reason=" ")
         assert not Job.objects.filter(refund_promised__isnull=False).exists()
 
@@ -183,7 +183,7 @@ class TestForceFail:
         assert lifecycle.force_fail([job.pk], at=LATER, actor="staff", reason="it hangs") == [job.pk]
 
         job.refresh_from_db()
-        assert (job.state, job.error_code, job.error_message) == ("failed", "forced", "Ended by force: it hangs")
+        assert (job.state, job.error_code, job.error_message) == ("failed", "forced", "Stopped by staff: it hangs")
         assert tickets.balances(owner)["available"] == 10
         assert not Attempt.objects.filter(job=job, outcome=None).exists()
         assert not job.reviews.filter(closed_at=None).exists()
@@ -261,7 +261,7 @@ class TestQueueAgain:
 
     @pytest.mark.parametrize("state", [state for state in State.values if state not in ("failed", "cancelled")])
     def test_is_refused_to_all_others(self, state):
-        with pytest.raises(MoveRefused, match="only a failed or cancelled job"), transaction.atomic():
+        with pytest.raises(MoveRefused, match="You can only retry failed or cancelled jobs"), transaction.atomic():
             self.retried(make_job(state))
 
     def test_without_tickets_nothing_is_written(self):

@@ -18,12 +18,12 @@ DIMENSIONS_MOST, VALUES_MOST, EXCLUSIONS_MOST = 100, 1_000, 10_000
 
 
 class CampaignAsked(StrictSerializer):
-    """One campaign: the brief, the values of each dimension, the model. What is left out or null is the catalogue's choice."""
+    """One campaign: a brief, values of the dimensions, a model. The catalogue fills in every field that is missing or null."""
 
     name = Text(
         most=MOST["name"], required=False, allow_null=True, allow_blank=True, help_text="Default: the brand and the big idea."
     )
-    brand = Text(least=1, most=MOST["brand"], allow_blank=True, help_text="A name; made if unknown.")
+    brand = Text(least=1, most=MOST["brand"], allow_blank=True, help_text="Brand name. Created if new.")
     product_category = Text(most=MOST["product_category"], required=False, allow_null=True, allow_blank=True)
     big_idea = Text(least=1, most=MOST["big_idea"], allow_blank=True, help_text="What every video should show.")
     visual_messaging = Text(most=MOST["visual_messaging"], required=False, allow_null=True, allow_blank=True)
@@ -33,7 +33,7 @@ class CampaignAsked(StrictSerializer):
         of="dimensions",
         most=DIMENSIONS_MOST,
         such_as='{"mood": ["calm"]}',
-        help_text='Dimension key → value keys, as in `{"mood": ["calm"]}`.',
+        help_text='Dimension key → value keys, such as `{"mood": ["calm"]}`.',
     )
     exclude = Listed(
         child=Named(child=Text(), of="dimensions", most=DIMENSIONS_MOST, such_as='{"mood": "calm"}'),
@@ -41,24 +41,24 @@ class CampaignAsked(StrictSerializer):
         max_length=EXCLUSIONS_MOST,
         required=False,
         allow_null=True,
-        help_text='Each takes out every combination that agrees with all its pairs, as in `[{"mood": "calm"}]`.',
+        help_text='Each entry excludes all combinations that match all its pairs, such as `[{"mood": "calm"}]`.',
     )
-    model = Text(least=1, most=60, allow_blank=True, help_text="A key of `GET models/`.")
+    model = Text(least=1, most=60, allow_blank=True, help_text="A model key from `GET models/`.")
     duration = Whole(required=False, allow_null=True, help_text="Seconds. Default: the model's.")
     aspect_ratio = Text(required=False, allow_null=True, help_text="Default: the model's.")
-    loop = YesNo(required=False, allow_null=True, help_text="Default: false. True only for a model that offers it.")
+    loop = YesNo(required=False, allow_null=True, help_text="Default: false. True only if the model supports it.")
     priority = Priority(required=False, allow_null=True)
     max_concurrent = Whole(
         required=False,
         allow_null=True,
         min_value=1,
         max_value=AT_ONCE_MOST,
-        help_text="1 to 50 of its jobs at once. Default: no own limit.",
+        help_text="Concurrent jobs of this campaign, 1 to 50. Default: no limit.",
     )
 
 
 class ReviewAsked(StrictSerializer):
-    """A verdict, a note, or both."""
+    """A review, a note, or both."""
 
     one_of = ("review", "note")
     left_out = "Send review (approved, rejected, winner or empty), note, or both."
@@ -68,17 +68,17 @@ class ReviewAsked(StrictSerializer):
         required=False,
         allow_blank=True,
         allow_null=True,
-        help_text="Empty or null: takes the verdict back.",
+        help_text="Empty or null resets the review.",
     )
-    note = Text(most=NOTE_MOST, required=False, allow_blank=True, allow_null=True, help_text="Empty or null: none.")
+    note = Text(most=NOTE_MOST, required=False, allow_blank=True, allow_null=True, help_text="Empty or null removes the note.")
 
 
 class CombinationQuery(PageQuery):
-    """How `GET campaigns/{id}/combinations/` may be narrowed."""
+    """Filters of `GET campaigns/{id}/combinations/`."""
 
     status = serializers.ChoiceField(choices=[*Status.values, BLOCKED], required=False)
     review = serializers.ChoiceField(
-        choices=[*filter(None, Review.values), "none"], required=False, help_text="none: stored, and not judged yet."
+        choices=[*filter(None, Review.values), "none"], required=False, help_text="`none`: completed and not reviewed yet."
     )
 
 

@@ -25,7 +25,7 @@ from queue_app.work import batches, policy
 class Campaigns(View):
     @call("campaigns_list", page_of(shapes.CampaignLine, "Campaign"), query=reading.PageQuery)
     def get(self, request: Request) -> Response:
-        """The caller's campaigns, newest first; staff see everybody's."""
+        """List your campaigns, newest first. Staff see all campaigns."""
         pages = Pages("-pk")
         rows = pages.paginate_queryset(seen_by(request), request, view=self) or []
         return pages.get_paginated_response(answers.lines(rows, request, at=clock.now()))
@@ -43,7 +43,7 @@ class Campaigns(View):
         repeatable=True,
     )
     def post(self, request: Request) -> HttpResponseBase:
-        """Launch a campaign, all or nothing; with `?dry_run=true` only build and price its matrix."""
+        """Launch a campaign, all or nothing. With `?dry_run=true`, return its matrix and price without creating it."""
         brief, user, at = asked.brief(self.given), caller(request), clock.now()
         if self.query["dry_run"]:
             return Response(answers.priced(plan.make(brief, user), user, at=at))
@@ -65,14 +65,14 @@ class Campaigns(View):
 class CampaignDetail(View):
     @call("campaigns_read", shapes.CampaignOut, 404)
     def get(self, request: Request, pk: int) -> Response:
-        """One campaign: its brief, its cells by status, its cost, its reviews, and the time until the last is done."""
+        """Read one campaign: brief, combinations by status, cost, reviews and time until the last job."""
         return Response(answers.campaign(get_object_or_404(seen_by(request), pk=pk), request, at=clock.now()))
 
 
 class CancelCampaign(View):
     @call("campaigns_cancel", shapes.CampaignCancelOut, 404)
     def post(self, request: Request, pk: int) -> Response:
-        """Stop all its open jobs as far as they can be stopped."""
+        """Cancel all unfinished jobs of the campaign where possible."""
         campaign = get_object_or_404(to_change(request), pk=pk)
         verdicts = batches.cancel(campaign.batch, at=clock.now(), actor=caller(request), via=VIA)
         told = {verdict.value: verdicts[verdict] for verdict in lifecycle.Verdict}
@@ -82,7 +82,7 @@ class CancelCampaign(View):
 class PauseCampaign(View):
     @call("campaigns_pause", shapes.CampaignOut, 404)
     def post(self, request: Request, pk: int) -> Response:
-        """No later claim takes a job of it; what runs goes on."""
+        """Pause the campaign. None of its queued jobs start; running jobs finish."""
         campaign = get_object_or_404(to_change(request), pk=pk)
         policy.pause_batch(campaign.batch, at=clock.now(), actor=caller(request), via=VIA)
         return Response(answers.campaign(_anew(campaign), request, at=clock.now()))
@@ -91,7 +91,7 @@ class PauseCampaign(View):
 class ResumeCampaign(View):
     @call("campaigns_resume", shapes.CampaignOut, 404)
     def post(self, request: Request, pk: int) -> Response:
-        """Its jobs may be claimed again; they have kept their places."""
+        """Resume the campaign. Its queued jobs have kept their positions."""
         campaign = get_object_or_404(to_change(request), pk=pk)
         policy.resume_batch(campaign.batch, at=clock.now(), actor=caller(request), via=VIA)
         return Response(answers.campaign(_anew(campaign), request, at=clock.now()))
@@ -100,7 +100,7 @@ class ResumeCampaign(View):
 class RetryCampaign(View):
     @call("campaigns_retry_failed", shapes.CampaignOut, 402, 404, 409, 422, repeatable=True)
     def post(self, request: Request, pk: int) -> HttpResponseBase:
-        """Queue its failed cells again at today's price: all or none."""
+        """Retry the failed combinations of the campaign at today's price, all or nothing."""
         campaign = get_object_or_404(to_change(request), pk=pk)
 
         def retry() -> Made:

@@ -21,7 +21,7 @@ from queue_app.models.job import STATES_OF_STATUS
 class Combinations(View):
     @call("combinations_list", page_of(shapes.CombinationOut, "Combination"), 404, query=asked.CombinationQuery)
     def get(self, request: Request, pk: int) -> Response:
-        """The campaign's cells in the order of its matrix; blocked ones are among them."""
+        """List the combinations of a campaign in matrix order, including blocked ones."""
         campaign = get_object_or_404(calls.seen_by(request), pk=pk)
         found = Combination.objects.filter(_where(self.query), campaign=campaign).select_related("job")
         pages = Pages("index")
@@ -32,13 +32,13 @@ class Combinations(View):
 class CombinationDetail(View):
     @call("combinations_read", shapes.CombinationOut, 404)
     def get(self, request: Request, pk: int) -> Response:
-        """One cell."""
+        """Read one combination."""
         found = _cells(calls.seen_by(request).values("pk"))
         return Response(answers.combinations([get_object_or_404(found, pk=pk)], request)[0])
 
     @call("combinations_judge", shapes.CombinationOut, 404, 409, body=asked.ReviewAsked)
     def patch(self, request: Request, pk: int) -> Response:
-        """Judge its latest version, write a note, or both; sent again, it changes nothing."""
+        """Review the latest version of a combination, write a note, or both. Safe to repeat."""
         cell = get_object_or_404(_cells(calls.to_change(request).values("pk")), pk=pk)
         verdict, note = (self.given[name] or "" if name in self.given else None for name in ("review", "note"))
         if verdict is None:

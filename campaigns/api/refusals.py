@@ -7,6 +7,6 @@ from campaigns.review import NoteRefused, NotJudgeable
 TABLE: dict[type[Exception], tuple[int, str, str]] = {
     PlanRefused: (400, "invalid_input", "Invalid input"),
     NoteRefused: (400, "invalid_input", "Invalid input"),
-    NotJudgeable: (409, "not_judgeable", "There is no result to judge"),
-    LaunchRefused: (422, "nothing_to_buy", "Nothing could be bought"),
+    NotJudgeable: (409, "not_judgeable", "Nothing to review"),
+    LaunchRefused: (422, "nothing_to_buy", "Nothing to generate"),
 }

@@ -9,18 +9,18 @@ from queue_app.models import Status
 
 
 class RejectedOut(Shape):
-    combination = serializers.DictField(child=serializers.CharField(), help_text="Its values, as `exclude` takes them.")
-    reason = serializers.CharField(help_text="The rule, the words that it found, and what to write instead.")
+    combination = serializers.DictField(child=serializers.CharField(), help_text="Its values, in the format of `exclude`.")
+    reason = serializers.CharField(help_text="The rule, the matched words and the suggested fix.")
 
 
 class PlannedOut(Shape):
-    """What a campaign comes to: asked for, bought, and kept from being bought by compliance rules."""
+    """The plan of a campaign: requested, accepted and blocked combinations, with cost and time."""
 
     requested = serializers.IntegerField(help_text="Combinations that are not excluded.")
-    accepted = serializers.IntegerField(help_text="Those that are bought.")
+    accepted = serializers.IntegerField(help_text="Combinations that are generated.")
     rejected = RejectedOut(many=True)
     cost = BatchCostOut()
-    eta = EtaOut(help_text="Until the last of them is done.")
+    eta = EtaOut(help_text="Time until the last one is finished.")
 
 
 class CampaignMadeOut(PlannedOut):
@@ -30,31 +30,31 @@ class CampaignMadeOut(PlannedOut):
 
 
 class CampaignPriceOut(PlannedOut):
-    """What a campaign would come to; nothing was written."""
+    """The price of a campaign. Nothing was created."""
 
     dry_run = serializers.BooleanField()
     parameters = serializers.DictField()
     priority = serializers.IntegerField()
     wallet = PurseOut()
     affordable = serializers.BooleanField()
-    fits = serializers.IntegerField(help_text="How many of the accepted combinations the wallet can pay.")
+    fits = serializers.IntegerField(help_text="How many accepted combinations the wallet covers.")
 
 
 class CampaignLine(Shape):
-    """A campaign in short. Its counts are of its combinations by the status of their latest version."""
+    """A campaign summary. Counts are combinations by the status of their latest version."""
 
     id = serializers.IntegerField()
     name = serializers.CharField()
     brand = serializers.CharField()
     owner = serializers.CharField()
     model = serializers.CharField()
-    total = serializers.IntegerField(help_text="Combinations that were bought.")
+    total = serializers.IntegerField(help_text="Combinations that are generated.")
     queued = serializers.IntegerField()
     processing = serializers.IntegerField()
     completed = serializers.IntegerField()
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
-    eta = EtaOut(allow_null=True, help_text="Until the last of its jobs; null once all have ended.")
+    eta = EtaOut(allow_null=True, help_text="Time until the last job. Null once all are finished.")
     paused = serializers.BooleanField()
     created_at = Moment()
     ended_at = Moment(allow_null=True)
@@ -75,13 +75,13 @@ class CampaignLinksOut(Shape):
     pause = serializers.CharField()
     resume = serializers.CharField()
     retry_failed = serializers.CharField()
-    page = serializers.CharField(help_text="For people.")
+    page = serializers.CharField(help_text="The campaign page on this site.")
 
 
 class CampaignOut(CampaignLine):
     """A campaign in full."""
 
-    blocked = serializers.IntegerField(help_text="Combinations that a compliance rule keeps from being bought.")
+    blocked = serializers.IntegerField(help_text="Combinations blocked by a compliance rule.")
     product_category = serializers.CharField()
     big_idea = serializers.CharField()
     visual_messaging = serializers.CharField()
@@ -117,14 +117,14 @@ class ComplianceOut(Shape):
 
 
 class CombinationOut(Shape):
-    """One cell of the matrix; job, cost, error and assets are of its latest version."""
+    """One combination. Job, cost, error and assets belong to its latest version."""
 
     id = serializers.IntegerField()
-    index = serializers.IntegerField(help_text="Its place in the full matrix, from 1.")
+    index = serializers.IntegerField(help_text="Number of the combination in the full matrix, from 1.")
     values = serializers.DictField(child=serializers.CharField())
     prompt = serializers.CharField()
     compliance = ComplianceOut()
-    cost = CostOut(allow_null=True, help_text="Null for what is never bought.")
+    cost = CostOut(allow_null=True, help_text="Null for blocked combinations.")
     status = serializers.ChoiceField(choices=[*Status.values, BLOCKED])
     job = serializers.IntegerField(allow_null=True)
     versions = serializers.IntegerField()

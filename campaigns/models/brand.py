@@ -23,16 +23,14 @@ class BrandQuerySet(models.QuerySet["Brand"]):
 
 class Brand(models.Model):
     name = models.CharField(max_length=100)
-    voice = models.CharField(
-        max_length=500, blank=True, help_text="How the brand speaks, in a sentence; it goes into every prompt."
-    )
+    voice = models.CharField(max_length=500, blank=True, help_text="The brand's voice in one sentence. Added to every prompt.")
 
     objects = BrandQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                Lower("name"), name="brand_named_once", violation_error_message="There is a brand of this name."
+                Lower("name"), name="brand_named_once", violation_error_message="A brand with this name already exists."
             )
         ]
 
@@ -44,22 +42,22 @@ class ComplianceRule(models.Model):
     """What a prompt may not say, of one brand or of all."""
 
     class Kind(models.TextChoices):
-        TERM = "term", "term: these words, however they are written"
-        PATTERN = "pattern", "pattern: a regular expression"
+        TERM = "term", "term: matches these words, ignoring case and accents"
+        PATTERN = "pattern", "pattern: regular expression"
 
     class Severity(models.TextChoices):
-        BLOCK = "block", "block: never bought"
-        WARN = "warn", "warn: bought, and shown"
+        BLOCK = "block", "block: not generated"
+        WARN = "warn", "warn: generated with a warning"
 
     name = models.CharField(max_length=100)
     brand = models.ForeignKey(
-        Brand, null=True, blank=True, on_delete=models.CASCADE, related_name="rules", help_text="Empty: all brands."
+        Brand, null=True, blank=True, on_delete=models.CASCADE, related_name="rules", help_text="Leave empty for all brands."
     )
-    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.TERM)
+    kind = models.CharField("type", max_length=10, choices=Kind.choices, default=Kind.TERM)
     pattern = models.CharField("term or pattern", max_length=300)
     severity = models.CharField(max_length=10, choices=Severity.choices, default=Severity.BLOCK)
     reason = models.CharField(max_length=300)
-    instead = models.CharField("what to write instead", max_length=300, blank=True)
+    instead = models.CharField("suggested replacement", max_length=300, blank=True)
     active = models.BooleanField(default=True)
 
     def __str__(self) -> str:

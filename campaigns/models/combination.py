@@ -9,7 +9,7 @@ from queue_app.models import Job, State
 
 
 class Review(models.TextChoices):
-    NONE = "", "not judged"
+    NONE = "", "not reviewed"
     APPROVED = "approved"
     REJECTED = "rejected"
     WINNER = "winner"
@@ -23,14 +23,14 @@ class Combination(models.Model):
     """One cell: a value of each chosen dimension, its prompt, its review. A blocked one is kept to show why, and never bought."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="combinations")
-    index = models.PositiveIntegerField(help_text="Its place in the full product, from 1.")
+    index = models.PositiveIntegerField(help_text="Number in the matrix, from 1.")
     key = models.CharField(max_length=500)
     values = models.JSONField(help_text="Dimension key → value key.")
     prompt = models.TextField()
     compliance = models.JSONField(default=dict, help_text='{"level": "clear", "hits": [...]}')
     blocked = models.BooleanField(default=False)
     job = models.OneToOneField(
-        Job, null=True, on_delete=models.PROTECT, related_name="combination", help_text="Its latest version's."
+        Job, null=True, on_delete=models.PROTECT, related_name="combination", help_text="Job of the latest version."
     )
     review = models.CharField(max_length=10, choices=Review.choices, blank=True)
     reviewed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")

@@ -5,9 +5,7 @@ from django.db import models
 
 from queue_app.rules.words import one_line
 
-KEY = RegexValidator(
-    r"^[a-z0-9][a-z0-9_-]*$", "A key is of small letters, digits, - and _, and never changes: campaigns keep it."
-)
+KEY = RegexValidator(r"^[a-z0-9][a-z0-9_-]*$", "Use lowercase letters, digits, - and _. Keys can't be changed later.")
 
 
 class DimensionQuerySet(models.QuerySet["Dimension"]):
@@ -22,10 +20,10 @@ class Dimension(models.Model):
     prompt_label = models.CharField(
         max_length=60,
         blank=True,
-        help_text="Opens its part of the prompt, such as “Style”. Dimensions with the same one share a part.",
+        help_text="Starts this part of the prompt, such as “Style”. Dimensions with the same label are merged.",
     )
     position = models.PositiveSmallIntegerField(default=100)
-    retired = models.BooleanField(default=False, help_text="No longer offered; old campaigns keep it.")
+    retired = models.BooleanField(default=False, help_text="Hidden from new campaigns. Existing campaigns keep it.")
 
     objects = DimensionQuerySet.as_manager()
 
@@ -36,16 +34,16 @@ class Dimension(models.Model):
 class DimensionValue(models.Model):
     dimension = models.ForeignKey(Dimension, on_delete=models.CASCADE, related_name="values")
     key = models.CharField(max_length=60, validators=[KEY])
-    label = models.CharField(max_length=100, help_text="What people read and what the prompt says.")
+    label = models.CharField(max_length=100, help_text="Shown to users and used in the prompt.")
     position = models.PositiveSmallIntegerField(default=100)
-    retired = models.BooleanField(default=False, help_text="No longer offered; old campaigns keep it.")
+    retired = models.BooleanField(default=False, help_text="Hidden from new campaigns. Existing campaigns keep it.")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["dimension", "key"],
                 name="value_once_per_dimension",
-                violation_error_message="This dimension has such a value.",
+                violation_error_message="This dimension already has this value.",
             )
         ]
 

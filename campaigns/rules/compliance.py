@@ -60,9 +60,9 @@ class Hit:
         """What is wrong and how to mend it, in one line."""
         if not self.matched:
             return one_line(self.rule.reason)
-        wrong = "is not allowed" if self.rule.severity == "block" else "is better avoided"
+        wrong = "is not allowed" if self.rule.severity == "block" else "should be avoided"
         matched, reason, instead = map(one_line, (self.matched, self.rule.reason, self.rule.instead))
-        mend = f"Write “{instead}” instead." if instead else "Take it out."
+        mend = f"Use “{instead}” instead." if instead else "Remove it."
         return f"“{matched}” {wrong}: {reason.rstrip('.')}. {mend}"
 
 
@@ -213,9 +213,9 @@ def compile(rules: Iterable[Rule], *, brand: str | None = None) -> Checker:
 def term_problem(term: str) -> str | None:
     """What is wrong with staff's term, as a sentence, or nothing when it can be used."""
     if not _GAPS.sub("", fold(term)):
-        return "The term has no visible text. Write the word or words that the rule is about."
+        return "The term is empty. Enter the word or words to match."
     if len(term) > MAX_TERM:
-        return f"The term has {len(term)} characters; at most {MAX_TERM} are allowed."
+        return f"The term is {len(term)} characters; the limit is {MAX_TERM}."
     return None
 
 

@@ -52,7 +52,7 @@ class EmptyMatrix(MatrixError):
     """No dimension has a chosen value."""
 
     def __init__(self) -> None:
-        super().__init__("Nothing is chosen yet. Choose at least one value of one dimension.", field="dimensions")
+        super().__init__("Nothing selected. Choose at least one dimension value.", field="dimensions")
 
 
 class RepeatedChoice(MatrixError):
@@ -71,10 +71,9 @@ class TooManyCells(MatrixError):
         mends = _values_to_drop(choices)
         self.dimension, self.drop = mends[0][0].key, mends[0][1]
         biggest = mends[0][0]
-        steps = " and ".join(f"{drop} of the {len(choice.values)} values of {choice.label}" for choice, drop in mends)
+        steps = " and ".join(f"{drop} of the {len(choice.values)} {choice.label} values" for choice, drop in mends)
         super().__init__(
-            f"These choices make {_number(self.count)} combinations and a campaign holds at most {MAX_CELLS}. "
-            f"{biggest.label} multiplies most, by {len(biggest.values)}: leave out {steps}.",
+            f"That makes {self.count:,} combinations; the limit is {MAX_CELLS}. Remove {steps}.",
             field=f"dimensions.{biggest.key}",
         )
 
@@ -141,10 +140,10 @@ def _checked(choices: Sequence[Choice]) -> list[Choice]:
     if not chosen:
         raise EmptyMatrix
     if twice := _first_repeated(choice.key for choice in chosen):
-        raise RepeatedChoice(f"The dimension “{twice}” is there twice. Give all its values once.", field="dimensions")
+        raise RepeatedChoice(f"Dimension “{twice}” appears twice. List it once.", field="dimensions")
     for choice in chosen:
         if twice := _first_repeated(key for key, _ in choice.values):
-            raise RepeatedChoice(f"{choice.label} has “{twice}” twice. Choose it once.", field=f"dimensions.{choice.key}")
+            raise RepeatedChoice(f"“{twice}” appears twice in {choice.label}. Remove one.", field=f"dimensions.{choice.key}")
     if count(chosen) > MAX_CELLS:
         raise TooManyCells(chosen)
     return chosen
@@ -196,15 +195,15 @@ def _matching(masks: Mapping[tuple[str, str], int], exclusion: Exclusion) -> int
 def _exclusion_problem(chosen: Sequence[Choice], exclusion: Exclusion) -> str | None:
     """What is wrong with the exclusion, as the end of a sentence that begins with its number."""
     if not exclusion:
-        return "is empty, which would take out everything. Name at least one dimension and its value."
+        return "is empty and would exclude everything. Add at least one dimension and value."
     labels = {choice.key: choice for choice in chosen}
     for dimension, value in exclusion.items():
         choice = labels.get(dimension)
         if choice is None:
-            return f"names “{dimension}”, which is no dimension with a chosen value. Chosen are {', '.join(labels)}."
+            return f"uses “{dimension}”, but none of its values are selected. Selected dimensions: {', '.join(labels)}."
         keys = [key for key, _ in choice.values]
         if value not in keys:
-            return f"names “{value}”, which is not among the chosen values of {choice.label}: {', '.join(keys)}."
+            return f"uses “{value}”, which is not selected in {choice.label}. Selected: {', '.join(keys)}."
     return None
 
 
@@ -220,7 +219,3 @@ def _values_to_drop(choices: Sequence[Choice]) -> list[tuple[Choice, int]]:
         if size <= MAX_CELLS:
             break
     return mends
-
-
-def _number(value: int) -> str:
-    return f"{value:,}".replace(",", "\u00a0")

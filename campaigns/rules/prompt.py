@@ -60,8 +60,8 @@ class PromptTooLong(ValueError):
         self.field = max((field.name for field in fields(brief)), key=lambda name: len(getattr(brief, name)))
         self.excess = length - MAX_CHARACTERS
         super().__init__(
-            f"This prompt has {length} characters and models take at most {MAX_CHARACTERS}. "
-            f"The {self.field.replace('_', ' ')} is the longest part: shorten it by {self.excess}."
+            f"The prompt is {length:,} characters; the limit is {MAX_CHARACTERS:,}. "
+            f"Shorten the {self.field.replace('_', ' ')} by {self.excess:,}."
         )
 
 
@@ -91,7 +91,7 @@ class _Part:
         for dimension, value in zip(self._dimensions, taken, strict=True):
             if value is not None:
                 if value not in self._words[dimension]:
-                    raise UnknownWords(f"No words are known for the value “{value}” of {dimension}.")
+                    raise UnknownWords(f"No prompt text for “{value}” in {dimension}.")
                 items.append(self._words[dimension][value])
         items += self._said
         if not items:
@@ -122,7 +122,7 @@ class PromptBuilder:
         :raises PromptTooLong: the prompt is above ``MAX_CHARACTERS``.
         """
         if not cell_values.keys() <= self._known:
-            raise UnknownWords(f"No words are known for {', '.join(sorted(cell_values.keys() - self._known))}.")
+            raise UnknownWords(f"No prompt text for {', '.join(sorted(cell_values.keys() - self._known))}.")
         prompt = " ".join(filter(None, [part.write(cell_values) for part in self._parts]))
         if len(prompt) > MAX_CHARACTERS:
             raise PromptTooLong(self._brief, len(prompt))

@@ -17,7 +17,7 @@ GAP = 0.4  # of the meter's 100 units, between its parts
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """2 m 20 s; a dash where nobody can know."""
+    """2m 20s; a dash without an estimate."""
     return "–" if seconds is None else display.duration(seconds)
 
 
@@ -54,7 +54,7 @@ def video_length(seconds: float | None) -> str:
 
 @register.filter
 def said_parameters(parameters: Mapping[str, Any]) -> str:
-    """8 s, 16:9."""
+    """8s, 16:9."""
     return ", ".join(display.parameters(Job(parameters=parameters)))
 
 
@@ -83,7 +83,7 @@ def campaign_state(counts: Mapping[str, int], paused: bool) -> dict[str, Any]:
     """The badge of a campaign."""
     state = progress.state_of(counts, paused=paused)
     missing = state in (Status.FAILED, Status.CANCELLED)
-    return {"state": state, "words": f"Ended, {display.number(counts[state])} {state}" if missing else state.capitalize()}
+    return {"state": state, "words": f"Finished, {display.number(counts[state])} {state}" if missing else state.capitalize()}
 
 
 def _parts(numbers: Mapping[str, int]) -> list[dict[str, str]]:

@@ -48,4 +48,4 @@ def may_change(request: HttpRequest, owner_id: int) -> bool:
 
 def _must_be_allowed(request: HttpRequest, owner_id: int) -> None:
     if not may_change(request, owner_id):
-        raise PermissionDenied("This is somebody else's, and you have no right to operate the queue.")
+        raise PermissionDenied("This belongs to another user. Only the owner or queue operators can change it.")

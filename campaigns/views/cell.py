@@ -48,7 +48,7 @@ def judge(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     campaign, cell = _cell_to_change(request, pk, index)
     verdict, error = request.POST.get("review", ""), ""
     if verdict not in Review.values:
-        error = "There is no such verdict."
+        error = "Choose approve, reject or winner."
     else:
         try:
             review.judge(cell, verdict, at=clock.now(), by=viewer(request))
@@ -83,7 +83,7 @@ def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     text = request.POST.get("prompt", "").replace("\r\n", "\n")
     price = _price(campaign)
     if request.POST.get("price", "") != str(price):
-        error = f"This costs {price} tickets today. Look at it, and press again."
+        error = f"The price is now {price:,} ticket{'s' if price != 1 else ''}. Check it and press again."
         return _show(request, campaign, cell, status=409, typed=text, prompt_error=error)
     number = numbers.of_row(request.POST.get("number", ""))
     try:
@@ -94,12 +94,15 @@ def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
         error = str(refusal)
     else:
         if is_new:
-            messages.success(request, f"Version {version.number} is queued. Its review starts anew; the earlier ones stay here.")
+            messages.success(request, f"Version {version.number} is queued. Earlier versions stay here.")
             return redirect("campaigns:cell", pk, index)
         if version.prompt == text:
-            messages.info(request, f"Version {version.number} was made before from this form. Nothing was bought twice.")
+            messages.info(request, f"Version {version.number} already exists. No duplicate was created.")
             return redirect("campaigns:cell", pk, index)
-        error = f"Version {version.number} was made meanwhile, from another prompt. Look at it, and press again for one more."
+        error = (
+            f"Version {version.number} was created from another prompt in the meantime. "
+            "Check it, then press again for another version."
+        )
     return _show(request, campaign, cell, status=422, typed=text, prompt_error=error)
 
 

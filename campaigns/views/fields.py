@@ -15,7 +15,7 @@ from queue_app.rules import priority
 
 FIRST_CHOICE = "sora-2"
 SHOWN_AT_FIRST = 6  # dimensions; the rest is folded away until something in it is chosen
-NEEDED = {"brand": "a brand", "big_idea": "the big idea", "model": "a model", "dimensions": "at least one value of a dimension"}
+NEEDED = {"brand": "a brand", "big_idea": "a big idea", "model": "a model", "dimensions": "at least one dimension value"}
 PARAMETERS = {
     "duration": "Duration",
     "aspect_ratio": "Aspect ratio",
@@ -149,7 +149,7 @@ def models(body: Body, offered: Mapping[str, GenerationModel]) -> list[Option]:
     rows = sorted(offered.values(), key=lambda model: (model.medium != Medium.VIDEO, model.key))
     options = [Option(row.key, row.label, row.key == body["model"]) for row in rows if row.medium != Medium.PAGE]
     if body["model"] and not any(option.chosen for option in options):
-        options.append(Option(body["model"], f"{body['model']} (not offered now)", chosen=True, gone=True))
+        options.append(Option(body["model"], f"{body['model']} (not available)", chosen=True, gone=True))
     return options
 
 
@@ -170,10 +170,8 @@ def follow(body: Body, model: GenerationModel) -> list[str]:
         typed = body[name]
         if typed and typed not in offered:
             body[name] = _said(model.parameters.get(name, {}).get("default"))
-            instead = f"; its {body[name]} is taken" if body[name] else ""
-            said.append(
-                f"{model.key} has no {PARAMETERS[name].lower()} {typed if name != 'loop' else ''}".rstrip() + instead + "."
-            )
+            asked = PARAMETERS[name].lower() + (f" {typed}" if name != "loop" else "")
+            said.append(f"{model.key} does not support {asked}." + (f" Changed to {body[name]}." if body[name] else ""))
     return said
 
 
@@ -192,11 +190,11 @@ def _parameter(name: str, typed: str, model: GenerationModel | None) -> Choosing
     values = [_said(value) for value in rule.get("values", [])]
     if not values and not typed:
         return None
-    unit = f" {rule['unit']}" if rule.get("unit") else ""
+    unit = rule.get("unit", "")
     chosen = typed or _said(rule.get("default"))
     options = [Option(value, f"{value}{unit}", value == chosen) for value in values]
     if typed and typed not in values:
-        options.append(Option(typed, f"{typed} (not offered)", chosen=True, gone=True))
+        options.append(Option(typed, f"{typed} (not available)", chosen=True, gone=True))
     return Choosing(name, PARAMETERS[name], options)
 
 
@@ -206,7 +204,7 @@ def priorities(body: Body, owner: User) -> list[Option]:
     offered = [level for level in priority.NAMES if level <= priority.NORMAL or owner.is_staff]
     options = [Option("", "Automatic", not typed), *(Option(str(one), priority.name(one), str(one) == typed) for one in offered)]
     if typed and typed not in {option.key for option in options}:
-        options.append(Option(typed, f"{typed} (not offered)", chosen=True, gone=True))
+        options.append(Option(typed, f"{typed} (not available)", chosen=True, gone=True))
     return options
 
 

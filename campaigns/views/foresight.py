@@ -11,10 +11,10 @@ from queue_app import clock
 from queue_app.models import Job, State, Wallet
 from queue_app.models.job import AT_THE_PROVIDER, JobQuerySet
 from queue_app.rules import numbers, pricing
-from queue_app.ui import consequences
+from queue_app.ui import consequences, display
 from queue_app.work import capacity
 
-CHANGED = "What it would buy has changed since you looked, so nothing was queued. Look at it, and press again."
+CHANGED = "Something changed since you opened this page, so nothing was queued. Check the new numbers and confirm again."
 
 
 class Sums(NamedTuple):
@@ -29,7 +29,7 @@ def of_cancel(jobs: QuerySet[Job]) -> dict[str, Any]:
     """What stops at once, what the provider is asked for, and what cannot be stopped."""
     sums = _by_state(jobs)
     lines, acts_on = consequences.of_cancel(jobs, lambda *states: sum(sums[state].jobs for state in states))
-    return _shown("cancel", "Cancel", "Keep them", lines, acts_on) | {
+    return _shown("cancel", "Cancel", lines, acts_on) | {
         "now": sums[State.QUEUED],
         "later": sum(sums[state].tickets for state in AT_THE_PROVIDER),
         "billed": sum((sums[state].usd for state in AT_THE_PROVIDER), Decimal(0)),
@@ -48,8 +48,12 @@ def of_retry(jobs: JobQuerySet) -> dict[str, Any]:
         price = pricing.tickets(offered[model].unit, offered[model].tickets_per_unit, parameters)
         needed[owner] = needed.get(owner, 0) + price
     held = dict(Wallet.objects.filter(owner__in=needed).values_list("owner", "available"))
-    short = [f"{held.get(owner, 0)} of {price} are there" for owner, price in needed.items() if held.get(owner, 0) < price]
-    return _shown("retry", "Retry", "Leave them", lines, acts_on) | {"needed": sum(needed.values()), "short": short}
+    short = [
+        f"{display.number(held.get(owner, 0))} of {display.number(price)} available"
+        for owner, price in needed.items()
+        if held.get(owner, 0) < price
+    ]
+    return _shown("retry", "Retry", lines, acts_on) | {"needed": sum(needed.values()), "short": short}
 
 
 def shown(request: HttpRequest) -> actions.Offer:
@@ -62,5 +66,5 @@ def _by_state(jobs: QuerySet[Job]) -> dict[str, Sums]:
     return {state: Sums() for state in State} | {row[0]: Sums(*row[1:]) for row in rows}
 
 
-def _shown(action: str, verb: str, keep: str, lines: list[consequences.Line], acts_on: int) -> dict[str, Any]:
-    return {"action": action, "verb": verb, "keep": keep, "lines": [line for line in lines if line.count], "acts_on": acts_on}
+def _shown(action: str, verb: str, lines: list[consequences.Line], acts_on: int) -> dict[str, Any]:
+    return {"action": action, "verb": verb, "lines": [line for line in lines if line.count], "acts_on": acts_on}

@@ -48,7 +48,7 @@ def new(request: HttpRequest) -> HttpResponse:
     if form.asked.do == "launch" and form.conflict is None:
         campaign = form.launch()
         if campaign is not None:
-            videos = form.count_words if form.bought else "This was launched already; nothing was bought twice"
+            videos = form.count_words if form.bought else "Already launched. No duplicates were created"
             messages.success(request, f"{videos}.")
             return redirect("campaigns:page", campaign.pk)
     return render(request, "campaigns/new.html", form.page())
@@ -76,9 +76,9 @@ def discard(request: HttpRequest) -> HttpResponse:
         return render(request, "campaigns/discard.html", {"draft": opened})
     asked = forms.read(request.POST)
     if drafts.discard(viewer(request), draft=asked.draft, revision=asked.revision):
-        messages.success(request, "Draft discarded. Nothing was bought.")
+        messages.success(request, "Draft discarded.")
     else:
-        messages.error(request, "The draft has changed in another tab since you were asked, so it is kept. Look at it first.")
+        messages.error(request, "Draft kept: it was changed in another tab. Check it before you discard it.")
     return redirect("campaigns:new")
 
 
@@ -215,9 +215,9 @@ class Form:
         now = (len(planned.to_buy), planned.tickets)
         if self.asked.told in (None, now):
             return True
-        self.refusal = (
-            f"Nothing was launched yet: this is now {now[0]} {planned.model.medium}s for {now[1]} tickets. Press again."
-        )
+        videos = f"{now[0]} {planned.model.medium}{'s' if now[0] != 1 else ''}"
+        price = f"{now[1]:,} ticket{'s' if now[1] != 1 else ''}"
+        self.refusal = f"Not launched yet: the campaign now has {videos} for {price}. Press Launch again to confirm."
         return False
 
     def _other(self) -> str:

@@ -59,7 +59,7 @@ def generate(request: HttpRequest) -> HttpResponse:
         except (NotEnoughTickets, ModelNotAvailable, KindRestricted) as refusal:
             form.errors["price"] = str(refusal)
         else:
-            words = "is queued" if is_new else "was queued by this form already; nothing was bought twice"
+            words = "is queued" if is_new else "was already queued. No duplicate was created"
             messages.success(request, f"Your {job.kind_id} {words}.")
             return redirect("campaigns:job", job.pk)
     status = 422 if form.errors else 200

@@ -22,9 +22,9 @@ from queue_app.work import jobs
 from queue_app.work.intake import ModelNotAvailable
 
 _SAID = {
-    Verdict.CANCELLED: "Cancelled. Its tickets are back.",
-    Verdict.REQUESTED: "The provider is asked to stop it. It shows “Cancel asked” until the provider says so.",
-    Verdict.TOO_LATE: "Too late: it was made already, or has ended.",
+    Verdict.CANCELLED: "Job cancelled. Tickets returned.",
+    Verdict.REQUESTED: "Cancel requested. The job shows “Cancelling” until the provider confirms.",
+    Verdict.TOO_LATE: "Too late to cancel: it is already generated or finished.",
 }
 
 
@@ -43,6 +43,10 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "cell": _cell(job),
         "may_change": may_change(request, job.owner_id),
     }
+    if context["cell"]:  # the queue knows the campaign as a batch
+        context["sentence"] = context["sentence"].replace(f"Batch {job.batch_id} ", "The campaign ")
+        for limit in context["limits"]:
+            limit["name"] = "Campaign" if limit["name"] == "Batch" else limit["name"]
     return fragments.answer(request, "campaigns/job.html", "campaigns/_job.html", context)
 
 
@@ -71,9 +75,9 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
         messages.warning(request, foresight.CHANGED)
         return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)), status=409)
     except (MoveRefused, NotEnoughTickets, ModelNotAvailable) as refusal:
-        messages.error(request, f"It was not retried. {refusal}")
+        messages.error(request, f"Not retried. {refusal}")
     else:
-        messages.success(request, "Queued again, at the end of its lane.")
+        messages.success(request, "Back in the queue.")
     return redirect("campaigns:job", job.pk)
 
 

@@ -55,6 +55,12 @@ class Matrix:
     def blocked(self) -> int:
         return sum(one.blocked and not one.excluded for one in self._sketch.cells)
 
+    @property
+    def blocks_words(self) -> bool:
+        """Whether other words would help: a rule that can't be used marks none."""
+        hits = (hit for one in self._sketch.cells if one.blocked and not one.excluded for hit in one.verdict.hits)
+        return any(hit.matched and hit.rule.severity == "block" for hit in hits)
+
     @cached_property
     def shown(self) -> list[PlannedCell]:
         """The cells that pass the filter and the choice of what to show."""

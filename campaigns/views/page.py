@@ -105,11 +105,14 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     tickets = back.aggregate(sum=Sum("amount"))["sum"] or 0
     stopped, asked = verdicts[Verdict.CANCELLED], verdicts[Verdict.REQUESTED]
     if stopped:
-        messages.success(request, f"{_videos(stopped)} cancelled, {display.number(tickets)} tickets are back.")
+        returned = f"{display.number(tickets)} ticket{'' if tickets == 1 else 's'} returned."
+        messages.success(request, f"{_results(campaign, stopped)} cancelled. {returned}")
     if asked:
-        messages.info(request, f"{_videos(asked)} asked to stop at the provider. They show “Cancel asked” until it says so.")
+        show = "It shows" if asked == 1 else "They show"
+        words = f"Asked the provider to stop {_results(campaign, asked)}. {show} “Cancelling” until it confirms."
+        messages.info(request, words)
     if not stopped and not asked:
-        messages.info(request, "There was nothing left that could be cancelled.")
+        messages.info(request, "Nothing left to cancel.")
     return redirect("campaigns:page", pk)
 
 
@@ -123,7 +126,8 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
         return render(request, "campaigns/pause.html", {"campaign": campaign, "counts": counts})
     reason = request.POST.get("reason", "")[:200]
     policy.pause_batch(campaign.batch, at=clock.now(), actor=viewer(request), reason=reason)
-    messages.success(request, "Paused. What runs goes on; what waits keeps its place until you resume.")
+    words = f"Campaign paused. Running {campaign.model.medium}s will finish; queued ones keep their position."
+    messages.success(request, words)
     return redirect("campaigns:page", pk)
 
 
@@ -133,7 +137,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
     """Let its jobs be claimed again."""
     campaign = campaign_to_change(request, pk)
     policy.resume_batch(campaign.batch, at=clock.now(), actor=viewer(request))
-    messages.success(request, "Resumed. The jobs that waited have kept their places.")
+    messages.success(request, f"Campaign resumed. Queued {campaign.model.medium}s kept their position.")
     return redirect("campaigns:page", pk)
 
 
@@ -152,18 +156,18 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
     except (NotEnoughTickets, ModelNotAvailable) as refusal:
         messages.error(request, f"Nothing was retried. {refusal}")
     else:
-        words = f"{_videos(queued)} queued again." if queued else "Nothing had failed any more."
+        words = f"{_results(campaign, queued)} back in the queue." if queued else "Nothing left to retry."
         messages.success(request, words)
     return redirect("campaigns:page", pk)
 
 
 def _foreseen_retry(request: HttpRequest, campaign: Campaign, *, status: int = 200) -> HttpResponse:
     foreseen = foresight.of_retry(actions.latest_jobs(campaign).with_status("failed"))
-    return _preview(request, campaign, f"Retry failed videos in “{campaign}”?", foreseen, status=status)
+    return _preview(request, campaign, f"Retry failed {campaign.model.medium}s in “{campaign}”?", foreseen, status=status)
 
 
 def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    context = what | {"title": title, "back": "campaigns:page", "pk": campaign.pk}
+    context = what | {"title": title, "medium": campaign.model.medium, "back": "campaigns:page", "pk": campaign.pk}
     return render(request, "campaigns/preview.html", context, status=status)
 
 
@@ -201,5 +205,6 @@ def _folded(campaign: Campaign, choices: heat.Choices, chosen: heat.Axes) -> lis
     return [one["label"] for one in _named(campaign, rest)]
 
 
-def _videos(number: int) -> str:
-    return f"{display.number(number)} {'video' if number == 1 else 'videos'}"
+def _results(campaign: Campaign, number: int) -> str:
+    """“1 video”, “12 images”."""
+    return f"{display.number(number)} {campaign.model.medium}{'' if number == 1 else 's'}"

@@ -14,6 +14,7 @@ from queue_app.models import GenerationModel, Kind, User
 from queue_app.models.catalog import Medium
 from queue_app.rules import parameters as parameter_rules
 from queue_app.rules import pricing
+from queue_app.ui import display
 from queue_app.work import capacity, intake
 
 OFFERED = ("duration", "aspect_ratio")  # the parameters that the form asks for
@@ -67,7 +68,8 @@ class QuickForm:
         """Whether the button named today's price of these choices; if not, says so at the price and nothing may be bought."""
         if self.price_shown == self.price:
             return True
-        self.errors["price"] = f"This costs {self.price} tickets as it is chosen now. Look at it, and press again."
+        tickets_now = f"{display.number(self.price)} ticket{'' if self.price == 1 else 's'}"
+        self.errors["price"] = f"The price is now {tickets_now}. Check it and press Generate again."
         return False
 
     def refuse(self, problems: list[intake.Problem]) -> None:

@@ -85,7 +85,7 @@ def approved_zip(request: HttpRequest, pk: int) -> HttpResponseBase:
     campaign = campaign_seen_by(request, pk)
     files = exports.approved(campaign)
     if not files:
-        messages.error(request, "There is nothing to download yet. Approve at least one result, then ask for the ZIP again.")
+        messages.error(request, f"Nothing to download yet. Approve at least one {campaign.model.medium} first.")
         return redirect("campaigns:review", pk)
     pieces = exports.zip_pieces(files)
     # an async server would read a plain iterator to its end before it sent anything
@@ -97,7 +97,7 @@ def standing(request: HttpRequest, campaign: Campaign, found: Sequence[Result]) 
     """What a verdict changes of the page beside its card: the counts, the progress, the rates, the size of the ZIP."""
     tally, worked = review.tally(found), review.what_worked(campaign, found)
     counts = (len(found), tally.to_judge, tally.approved, tally.rejected, tally.winner)
-    names = ("All", "To judge", "Approved", "Rejected", "Winners")
+    names = ("All", "To review", "Approved", "Rejected", "Winners")
     return {
         "campaign": campaign,
         "tally": tally,

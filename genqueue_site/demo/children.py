@@ -55,7 +55,7 @@ class Child:
                 RESTART_SECONDS if now - self._started_at > WENT_WELL_SECONDS else min(self._pause * 2, LONGEST_PAUSE_SECONDS)
             )
             self._start_at = now + self._pause
-            return f"{self.name} ended with status {self._process.returncode} and is started anew; {self.log} says why."
+            return f"{self.name} exited with status {self._process.returncode}. Restarting. See {self.log}."
         if now >= self._start_at:
             self.start()
         return ""

@@ -20,7 +20,7 @@ from queue_app.work import roles
 
 MODEL = "sora-2"
 SECONDS = 5
-PEOPLE = {"demo": "own jobs; holds the tickets", "operator": "the queue in the admin", "admin": "everything"}
+PEOPLE = {"demo": "creative with tickets", "operator": "queue operator", "admin": "full access"}
 # for what people try themselves: a campaign of 127 videos, each as long as sora-2 makes them (20 s at a ticket a second)
 SPARE_TICKETS = 127 * 20
 
@@ -53,7 +53,7 @@ def brief(count: int, name: str) -> plan.Brief:
             choices.append(matrix.Choice(dimension.key, dimension.label, tuple(values)))
     cells = matrix.cells(choices)
     if len(cells) < count:
-        raise ValueError(f"The dimensions that are offered make {len(cells)} combinations; ask for at most that many.")
+        raise ValueError(f"Only {len(cells)} combinations are possible. Use --jobs {len(cells)} or less.")
     left_out = matrix.compact(choices, {cell.key for cell in cells[count:]})
     return replace(BRIEF, name=name, dimensions=chosen, exclude=left_out)
 
@@ -97,7 +97,7 @@ def submit(count: int) -> Batch:
     planned = plan.make(brief(count, f"Sample of {at:%d %B %Y, %H:%M}"), owner)
     missing = planned.tickets + SPARE_TICKETS - tickets.balances(owner)["available"]
     if missing > 0:
-        tickets.grant(owner, missing, at=at, actor="demo", reason="tickets for a first look")
+        tickets.grant(owner, missing, at=at, actor="demo", reason="demo tickets")
     return launch.launch(planned, owner=owner, at=at, actor="user:demo").batch
 
 

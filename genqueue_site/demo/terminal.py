@@ -25,7 +25,7 @@ class Terminal:
         """Show how the batch stands, if that has changed."""
         ended = counts["all"] - counts["open"]
         at_work = counts["open"] - counts["waiting"]
-        words = f"{ended} of {counts['all']} done, {at_work} at work, {counts['waiting']} waiting"
+        words = f"{ended} of {counts['all']} finished, {at_work} running, {counts['waiting']} waiting"
         done = round(WIDTH * ended / counts["all"])
         shown = f"[{'#' * done}{'.' * (WIDTH - done)}] {words}"
         if shown == self._bar:

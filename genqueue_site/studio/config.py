@@ -49,7 +49,7 @@ def read(environ: Mapping[str, str], *, fault_seed: int | str | None = None) -> 
     """
     codec = environ.get("RENDER_CODEC", "").strip() or "vp9"
     if codec not in ("vp9", "h264"):
-        raise BadSetting(f"RENDER_CODEC must be vp9 or h264; it is {codec!r}.")
+        raise BadSetting(f"Invalid RENDER_CODEC={codec!r}: must be vp9 or h264.")
     var = environ.get("GENQUEUE_VAR", "").strip()
     return Config(
         home=(Path(var).expanduser() if var else CHECKOUT / "var") / "studio",
@@ -72,7 +72,7 @@ def _number(environ: Mapping[str, str], name: str, *, default: float, least: flo
     except ValueError:
         value = math.nan
     if not least <= value <= most:  # false for nan too
-        raise BadSetting(f"{name} must be a number of seconds from {least:g} to {most:g}; it is {text!r}.")
+        raise BadSetting(f"Invalid {name}={text!r}: must be a number of seconds from {least:g} to {most:g}.")
     return value
 
 
@@ -81,5 +81,5 @@ def _whole(environ: Mapping[str, str], name: str, *, default: int, least: int, m
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-        raise BadSetting(f"{name} must be a whole number from {least} to {most}; it is {text!r}.")
+        raise BadSetting(f"Invalid {name}={text!r}: must be a whole number from {least} to {most}.")
     return int(text)

@@ -57,7 +57,7 @@ class Studio:
             raise
         except Exception:
             traceback.print_exc()
-            return (dialect or DIALECTS[0]).error(Refused(500, "The studio failed at this call; its error output says why."))
+            return (dialect or DIALECTS[0]).error(Refused(500, "Studio error. See its log."))
 
     def _in_dialect(self, dialect: Dialect | None, request: Request) -> Response:
         rest = request.path[len(dialect.prefix) :].rstrip("/") if dialect else ""
@@ -80,7 +80,7 @@ class Studio:
             except (UnknownFault, ValueError) as error:
                 return json_response({"error": str(error)}, status=400)
             return json_response({"queued": True})
-        return json_response({"error": f"The studio has nothing at {request.method} {request.path}."}, status=404)
+        return json_response({"error": f"No such endpoint: {request.method} {request.path}."}, status=404)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "transfer-encoding" in self.headers or not re.fullmatch(r"[0-9]{1,12}", length):
             self.send_error(411, "Send a Content-Length")
         elif int(length) > LARGEST_BODY:
-            self.send_error(413, f"The body may have {LARGEST_BODY} bytes at most")
+            self.send_error(413, f"The body is over {LARGEST_BODY} bytes")
         else:
             body = self.rfile.read(int(length))
             if len(body) == int(length):
@@ -169,13 +169,13 @@ class _Server(socketserver.ThreadingTCPServer):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the studio until SIGTERM or SIGINT; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="studio", description="Speak the vendors' protocols and render real files.")
+    parser = argparse.ArgumentParser(prog="studio", description="Simulate provider APIs and render real preview files.")
     add_arguments(parser)
     asked = parser.parse_args(arguments)
     try:
         run(host=asked.host, port=asked.port, fault_seed=asked.faults)
     except CannotStart as error:
-        print(f"The studio cannot start: {error}", file=sys.stderr, flush=True)
+        print(f"The studio can't start: {error}", file=sys.stderr, flush=True)
         return 2
     return 0
 
@@ -185,7 +185,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8001, help="port to listen on; 0 takes a free one (default 8001)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     parser.add_argument(
-        "--faults", type=_seed, metavar="SEED", help="let things go wrong at random, the same way for the same seed (any text)"
+        "--faults", type=_seed, metavar="SEED", help="inject random faults; the same seed (any text) gives the same faults"
     )
 
 
@@ -219,11 +219,11 @@ def run(*, host: str, port: int, fault_seed: int | str | None = None) -> None:
         try:
             server = _Server((host, port), studio)
         except (OSError, OverflowError) as error:
-            raise CannotStart(f"It cannot listen on {host}:{port} (--host, --port): {error}") from error
+            raise CannotStart(f"Can't listen on {host}:{port} (--host, --port): {error}") from error
         with server:
             studio.floor.open()
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="http", daemon=True).start()
-            print(f"Studio listens on http://{host}:{server.server_address[1]} and keeps its files in {config.home}", flush=True)
+            print(f"Studio listens on http://{host}:{server.server_address[1]} and stores its files in {config.home}", flush=True)
             signal.sigwait(STOPS)
             studio.floor.close()
             server.shutdown()
@@ -236,12 +236,12 @@ def _alone(home: Path) -> Iterator[None]:
         home.mkdir(parents=True, exist_ok=True)
         lock = (home / "lock").open("w")
     except OSError as error:
-        raise CannotStart(f"It cannot write in {home} (GENQUEUE_VAR): {error}") from error
+        raise CannotStart(f"Can't write to {home} (GENQUEUE_VAR): {error}") from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise CannotStart(f"Another studio works in {home}. Stop it, or set GENQUEUE_VAR to another folder.") from error
+            raise CannotStart(f"Another studio is using {home}. Stop it or set GENQUEUE_VAR.") from error
         yield
 
 

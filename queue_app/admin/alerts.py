@@ -19,19 +19,17 @@ from queue_app.ui.model_admin import ReadOnlyAdmin
 from queue_app.work.alert_metrics import reading
 
 Measure = AlertRule.Measure
-UNIT = (
-    "Percent for a rate, seconds for a wait, a heartbeat, a transaction, else a number of jobs or tickets. Measured every 15 s."
-)
+UNIT = "Percent for rates, seconds for waits, heartbeats and transactions, otherwise jobs or tickets. Checked every 15 seconds."
 # measure → what the link says, the list, its filters
 REMEDIES: dict[str, tuple[str, str, dict[str, str]]] = {
-    Measure.QUEUE_DEPTH: ("Jobs that wait", "job", {"status": "queued"}),
-    Measure.OLDEST_WAIT: ("Jobs that wait", "job", {"status": "queued"}),
-    Measure.FAILURE_RATE: ("Jobs that failed", "job", {"status": "failed", "ended": "24h"}),
-    Measure.UNKNOWN_JOBS: ("What needs a person", "reviewitem", {}),
-    Measure.WORKER_SILENT: ("Processes and their heartbeats", "workerprocess", {}),
-    Measure.TICKETS_LOW: ("Their wallet", "wallet", {}),
-    Measure.PAID_NOT_DELIVERED: ("What needs a person", "reviewitem", {}),
-    Measure.OLD_SNAPSHOT: ("Processes and their heartbeats", "workerprocess", {}),
+    Measure.QUEUE_DEPTH: ("Waiting jobs", "job", {"status": "queued"}),
+    Measure.OLDEST_WAIT: ("Waiting jobs", "job", {"status": "queued"}),
+    Measure.FAILURE_RATE: ("Failed jobs", "job", {"status": "failed", "ended": "24h"}),
+    Measure.UNKNOWN_JOBS: ("Needs attention", "reviewitem", {}),
+    Measure.WORKER_SILENT: ("Worker processes", "workerprocess", {}),
+    Measure.TICKETS_LOW: ("Wallet", "wallet", {}),
+    Measure.PAID_NOT_DELIVERED: ("Needs attention", "reviewitem", {}),
+    Measure.OLD_SNAPSHOT: ("Worker processes", "workerprocess", {}),
 }
 
 
@@ -90,13 +88,13 @@ class AlertAdmin(ReadOnlyAdmin):
     def opened(self, alert: Alert) -> str:
         return display.when(alert.opened_at)
 
-    @admin.display(description="Lasted")
+    @admin.display(description="Duration")
     def closed(self, alert: Alert) -> str:
         until = alert.closed_at or getattr(alert, "at", None) or clock.now()
         lasted = display.ago(until - alert.opened_at)
         return lasted if alert.closed_at else f"{lasted}, still open"
 
-    @admin.display(description="Remedy")
+    @admin.display(description="Link")
     def remedy(self, alert: Alert) -> str:
         words, address = remedy(alert)
         return display.link(address, words)

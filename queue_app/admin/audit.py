@@ -47,7 +47,7 @@ class WhenFilter(admin.SimpleListFilter):
     """The last days, or a month and then a day of it; made from the calendar, so that no row is read for the choices."""
 
     title, parameter_name = "when", "when"
-    lately = {"24h": ("Last 24 h", timedelta(hours=24)), "7d": ("Last 7 days", timedelta(days=7))}
+    lately = {"24h": ("Last 24 hours", timedelta(hours=24)), "7d": ("Last 7 days", timedelta(days=7))}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         today = timezone.localtime(clock.now()).date()
@@ -96,7 +96,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_display = ("action_line", "who", "what", "why", "when")
     list_filter = (WhenFilter, WhoFilter, ActionFilter)
     search_fields = ("actor_name", "action", "target", "reason")
-    search_help_text = "Words of who, what it was done to, the action or the reason"
+    search_help_text = "Search user, target, action or reason"
     ordering = ("-id",)
     change_form_template = "admin/queue_app/auditentry/change_form.html"
 
@@ -143,7 +143,7 @@ class JobEventAdmin(OfJob):
     @admin.display(description="Change")
     def change(self, event: JobEvent) -> str:
         if event.from_state == event.to_state:
-            return "noted"
+            return "note"
         before = State(event.from_state).label.lower() if event.from_state else "new"
         return f"{before} → {State(event.to_state).label.lower()}"
 

@@ -38,7 +38,8 @@ class BatchAdmin(ReadOnlyAdmin):
         at = clock.now()
         for batch in batches.order_by("pk"):
             verb(batch, at=at, actor=request.user)
-        self.message_user(request, f"{len(batches)} {word}. What runs goes on; queued jobs keep their places.", messages.SUCCESS)
+        effect = " Running jobs continue; queued jobs keep their position." if word == "paused" else ""
+        self.message_user(request, f"{len(batches)} {word}.{effect}", messages.SUCCESS)
 
 
 @admin.register(Attempt)

@@ -23,7 +23,7 @@ from queue_app.work import bulk
 from queue_app.work.bulk import BulkRefused, Phase, Verb
 
 PAGE, FRAGMENT = "admin/queue_app/bulkaction/change_form.html", "admin/queue_app/bulkaction/_progress.html"
-AMENDED = preview.Note("Not confirmed yet.", "The amount is another now: look at what it comes to, then confirm.", warns=True)
+AMENDED = preview.Note("Not confirmed yet.", "The amount changed: check the new total, then confirm.", warns=True)
 REFUSALS = 200  # shown on the page of an action
 LATEST = 10
 TOLD_FOR = timedelta(seconds=20)  # on the job list, after its end
@@ -35,28 +35,28 @@ _BUTTONS = {
     Verb.FRONT: ("Move to front…", "front", ""),
     Verb.CLEAR: ("Clear…", "box", ""),
     Verb.REFUND: ("Refund…", "ticket", ""),
-    Verb.FORCE_FAIL: ("Force fail…", "failed", "is-danger gq-push"),
+    Verb.FORCE_FAIL: ("Force-fail…", "failed", "is-danger gq-push"),
 }
 _STATES = {  # the badge of a phase: its colour and its word
-    Phase.DRAFT: ("cancelled", "Shown, not confirmed"),
+    Phase.DRAFT: ("cancelled", "Not confirmed"),
     Phase.WAITING: ("queued", "Starts soon"),
     Phase.RUNNING: ("running", "Running"),
     Phase.DONE: ("completed", "Done"),
     Phase.UNDONE: ("cancelled", "Undone"),
-    Phase.ABORTED: ("failed", "Aborted"),
+    Phase.ABORTED: ("failed", "Stopped"),
 }
 # what a job came to: its word, and the colour of it
 _OUTCOMES = {
     "cancelled": ("cancelled", "cancelled"),
-    "requested": ("asked to stop at the provider, or remembered", "cancelling"),
-    "queued": ("queued again", "queued"),
-    "changed": ("given the priority", "completed"),
+    "requested": ("cancelling at the provider", "cancelling"),
+    "queued": ("back in the queue", "queued"),
+    "changed": ("priority changed", "completed"),
     "moved": ("moved to the front", "completed"),
-    "cleared": ("cleared from view", "completed"),
-    "failed": ("failed by force", "failed"),
+    "cleared": ("cleared", "completed"),
+    "failed": ("force-failed", "failed"),
     "refunded": ("refunded", "completed"),
-    "unchanged": ("were so already", "cancelled"),
-    "refused": ("refused, each with its reason below", "warn"),
+    "unchanged": ("unchanged", "cancelled"),
+    "refused": ("skipped, reasons below", "warn"),
 }
 
 
@@ -137,11 +137,11 @@ class BulkActionAdmin(ReadOnlyAdmin):
     def name(self, action: BulkAction) -> str:
         return str(action)
 
-    @admin.display(description="Phase")
+    @admin.display(description="Status")
     def phase_badge(self, action: BulkAction) -> str:
         return display.badge(*_STATES[Phase(action.phase)])
 
-    @admin.display(description="Came to")
+    @admin.display(description="Result")
     def came_to(self, action: BulkAction) -> str:
         return _sums(action) or "–"
 
@@ -156,7 +156,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
         """Confirm, run now, undo or abort, by POST; then back to where it was asked."""
         action = BulkAction.objects.defer("job_ids").filter(pk=action_id).first()
         if action is None or request.method != "POST":
-            return back_to_the_list(request, "This bulk action is gone: nobody confirmed it within a day.")
+            return back_to_the_list(request, "This action expired because it was not confirmed within 24 hours.")
         assert isinstance(request.user, User)
         if not bulk.may(request.user, action.verb):
             raise PermissionDenied
@@ -234,8 +234,8 @@ def _page_of(action: BulkAction, *, jobs: str, reason: str = "") -> str:
 
 
 def _sums(action: BulkAction) -> str:
-    """“12 cancelled, 3 refused”."""
-    words = {**{name: word for name, (word, _) in _OUTCOMES.items()}, "refused": "refused", "requested": "asked to stop"}
+    """“12 cancelled, 3 skipped”."""
+    words = {**{name: word for name, (word, _) in _OUTCOMES.items()}, "refused": "skipped", "requested": "cancelling"}
     return ", ".join(f"{display.number(action.results[name])} {words[name]}" for name in _OUTCOMES if action.results.get(name))
 
 
@@ -252,8 +252,12 @@ def _option(action: BulkAction) -> str:
     if "priority" in action.options:
         return f"priority {priority.name(action.options['priority']).lower()}"
     if "refund" in action.options:
-        return "refunded if delivered"
-    return f"{display.number(action.options['tickets'])} tickets each" if "tickets" in action.options else ""
+        return "refund if delivered"
+    return f"{_tickets(action.options['tickets'])} per job" if "tickets" in action.options else ""
+
+
+def _tickets(count: int) -> str:
+    return f"{display.number(count)} ticket{'' if count == 1 else 's'}"
 
 
 def _text(value: str) -> str:

@@ -16,9 +16,9 @@ from queue_app.ui import display
 from queue_app.ui.model_admin import FastAdmin
 from queue_app.work import policy
 
-EFFECT = "Jobs of this model that run at once, 1 to 50. Holds from the next claim on; what runs goes on."
+EFFECT = "How many jobs of this model run at the same time, 1 to 50. Applies to the next job; running jobs continue."
 CHOSEN_ONCE = ("key", "medium")  # jobs name the key, and a job's kind and model are of one medium (I41)
-PAUSE = "Nothing of it is started while it is paused; what runs goes on, and queued jobs keep their places."
+PAUSE = "While paused, no new jobs start. Running jobs continue and queued jobs keep their position."
 
 
 class PolicyAdmin(FastAdmin):
@@ -59,7 +59,7 @@ class SlotsAdmin(PolicyAdmin):
 
 @admin.register(GenerationModel)
 class GenerationModelAdmin(SlotsAdmin):
-    title = "Generation models"
+    title = "Models"
     list_display = ("key", "medium", "slots", "waiting", "price", "typical", "active")
     list_filter = ("medium", "active")
     search_fields = ("key", "label")
@@ -70,10 +70,10 @@ class GenerationModelAdmin(SlotsAdmin):
             "Price and time",
             {
                 "fields": ("unit", "tickets_per_unit", "usd_per_unit", "typical_seconds", "timeout_seconds"),
-                "description": "Used at intake. A change does not touch jobs that are already priced.",
+                "description": "Prices apply to new jobs and retries. Queued jobs keep their price.",
             },
         ),
-        ("What clients may ask for", {"fields": ("parameters",)}),
+        ("Allowed parameters", {"fields": ("parameters",)}),
         ("Audit", {"fields": ("why",)}),
     )
 
@@ -94,9 +94,9 @@ class GenerationModelAdmin(SlotsAdmin):
     def price(self, model: GenerationModel) -> str:
         count = model.tickets_per_unit
         tickets = f"{display.number(count)} ticket{'s' * (count != 1)} per {model.unit}"
-        return display.with_sub(tickets, f"USD {model.usd_per_unit:.3f}, estimate")
+        return display.with_sub(tickets, f"${model.usd_per_unit:.3f} (estimate)")
 
-    @admin.display(description="Typically", ordering="typical_seconds")
+    @admin.display(description="Typical time", ordering="typical_seconds")
     def typical(self, model: GenerationModel) -> str:
         return display.duration(model.typical_seconds)
 
@@ -167,11 +167,11 @@ class ProviderAccountAdmin(PolicyAdmin):
         shown = self.measured if request.user.is_superuser else (*self.measured, *self.leads_the_key)
         return ("key", *shown) if obj else shown
 
-    @admin.display(description="Bought at")
+    @admin.display(description="Provider")
     def bought_at(self, account: ProviderAccount) -> str:
         if not account.is_preview:
             return display.with_sub(account.base_url, f"key from {account.api_key_env}")
-        usable = "no key is set, files are previews" if account.is_usable else "no key is set and ALLOW_STUDIO is off: not usable"
+        usable = "no API key: previews only" if account.is_usable else "no API key and ALLOW_STUDIO is off: unavailable"
         return display.with_sub("studio", usable)
 
 
@@ -211,7 +211,7 @@ class QueueSettingsAdmin(PolicyAdmin):
     title = "Queue settings"
     list_display = ("__str__", "max_concurrent", "peak_hours", "peak_factor", "pause")
     fieldsets = (
-        ("Limits", {"fields": ("max_concurrent", "user_max_concurrent"), "description": "They hold from the next claim on."}),
+        ("Limits", {"fields": ("max_concurrent", "user_max_concurrent"), "description": "Apply to the next job."}),
         ("Peak hours", {"fields": ("peak_hours", "peak_factor")}),
         ("Order", {"fields": ("bulk_priority",)}),
         ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),

@@ -62,7 +62,7 @@ class JobFilter(admin.SimpleListFilter):
     def problem(self) -> str:
         """What is wrong with the value asked for, in words; empty when nothing is."""
         value = self.value()
-        return f"There is no {self.title} “{value[:60]}”." if value and not self.knows(value) else ""
+        return f"Unknown {self.title} “{value[:60]}”." if value and not self.knows(value) else ""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         value = self.value()
@@ -122,7 +122,7 @@ class ModelFilter(JobFilter):
 
 
 class KindFilter(JobFilter):
-    title, parameter_name = "kind", "kind"
+    title, parameter_name = "job type", "kind"
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
         return {key: key for key in Kind.objects.order_by("key").values_list("key", flat=True)}
@@ -163,7 +163,7 @@ class ErrorFilter(JobFilter):
 
 
 class CampaignFilter(TypedFilter):
-    title, parameter_name, asks_for = "campaign", "campaign", "Campaign's number"
+    title, parameter_name, asks_for = "campaign", "campaign", "Campaign number"
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
         return {str(batch.pk): str(batch)[:60] for batch in Batch.objects.order_by("-pk")[:LATEST]}
@@ -176,13 +176,13 @@ class CampaignFilter(TypedFilter):
 
 
 class UserFilter(TypedFilter):
-    title, parameter_name, asks_for = "user", "user", "User name"
+    title, parameter_name, asks_for = "user", "user", "Username"
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
         lately = Job.objects.order_by("-pk").values("owner")[:200]
         names = User.objects.filter(pk__in=lately).order_by("username").values_list("username", flat=True)[:LATEST]
         me = request.user.get_username()
-        return {me: f"Me ({me})", **{name: name for name in names if name != me}}
+        return {me: f"You ({me})", **{name: name for name in names if name != me}}
 
     def knows(self, value: str) -> bool:
         return super().knows(value) or ("\x00" not in value and User.objects.filter(username=value).exists())
@@ -195,11 +195,11 @@ class AgeFilter(JobFilter):
     """Since it was queued, for the last time."""
 
     title, parameter_name, nothing = "age", "age", "Any"
-    ages = {"10m": ("10 min", timedelta(minutes=10)), "1h": ("1 h", timedelta(hours=1)), "1d": ("1 d", timedelta(days=1))}
+    ages = {"10m": ("10m", timedelta(minutes=10)), "1h": ("1h", timedelta(hours=1)), "1d": ("1d", timedelta(days=1))}
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
         older = {f"over-{key}": f"Older than {words}" for key, (words, _) in self.ages.items()}
-        return {**older, **{f"under-{key}": f"Younger than {words}" for key, (words, _) in self.ages.items()}}
+        return {**older, **{f"under-{key}": f"Newer than {words}" for key, (words, _) in self.ages.items()}}
 
     def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
         side, _, key = value.partition("-")
@@ -213,7 +213,7 @@ class ClearedFilter(JobFilter):
     title, parameter_name, nothing = "cleared", "cleared", "Hidden"
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
-        return {"only": "Only these", "with": "Shown too"}
+        return {"only": "Only cleared", "with": "Included"}
 
     def unasked(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
         return jobs.filter(archived_at=None)
@@ -225,10 +225,10 @@ class ClearedFilter(JobFilter):
 class EndedFilter(JobFilter):
     """Ended in the last 24 h: with what is cleared hidden, the very jobs that the summary counts."""
 
-    title, parameter_name, nothing = "ended", "ended", "Any time"
+    title, parameter_name, nothing = "finished", "ended", "Any time"
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
-        return {"24h": "Last 24 h"}
+        return {"24h": "Last 24 hours"}
 
     def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
         return jobs.filter(ended_at__gt=clock.now() - timedelta(hours=24))
@@ -237,7 +237,7 @@ class EndedFilter(JobFilter):
 class ReviewFilter(JobFilter):
     """Jobs that wait for a decision of a person; a saved view's."""
 
-    title, parameter_name, hidden = "needs a person", "review", True
+    title, parameter_name, hidden = "needs attention", "review", True
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
         return {"open": "Open"}
@@ -263,8 +263,8 @@ FILTERS = (
 
 
 def words(asked: Mapping[str, Any]) -> str:
-    """How a list was chosen, from its address: “all with status failed, error timeout, and the words “heron””."""
+    """How a list was chosen, from its address: “all jobs with status failed, error timeout, text “heron””."""
     said = [f"{one.title} {asked[one.parameter_name]}" for one in FILTERS if asked.get(str(one.parameter_name))]
     if asked.get("q"):
-        said.append(f"the words “{asked['q']}”")
-    return f"all with {', '.join(said)}" if said else "all jobs in view"
+        said.append(f"text “{asked['q']}”")
+    return f"all jobs with {', '.join(said)}" if said else "all jobs in the list"

@@ -18,25 +18,27 @@ from queue_app.ui import display
 from queue_app.work import grants
 from queue_app.work.roles import Right
 
-HOW_MANY = f"Grant a whole number of tickets, 1 to {display.number(tickets.GRANT_MOST)}."
+HOW_MANY = f"Enter a whole number from 1 to {display.number(tickets.GRANT_MOST)}."
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
 class GrantForm(forms.Form):
     """Who gets how many, and why."""
 
-    user = forms.CharField(max_length=150, error_messages={"required": "Type the name of the user."})
+    user = forms.CharField(max_length=150, error_messages={"required": "Enter a username."})
     amount = forms.IntegerField(
         min_value=1,
         max_value=tickets.GRANT_MOST,
         error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), HOW_MANY),
     )
-    reason = forms.CharField(max_length=300, error_messages={"required": "Say why: it is kept in the ledger and in the audit."})
+    reason = forms.CharField(
+        max_length=300, error_messages={"required": "Enter a reason. It is saved in the ledger and the audit."}
+    )
 
     def clean_user(self) -> User:
         found = User.objects.filter(username=self.cleaned_data["user"]).first()
         if found is None:
-            raise ValidationError("There is no user of this name.")
+            raise ValidationError("No user with this name.")
         return found
 
 
@@ -70,18 +72,22 @@ def _grant(request: HttpRequest, asked: dict[str, Any], key: str) -> HttpRespons
     assert isinstance(request.user, User)
     owner: User = asked["user"]
     entry, is_new = grants.grant(owner, asked["amount"], at=clock.now(), actor=request.user, reason=asked["reason"], key=key)
-    given = f"{display.number(asked['amount'])} ticket{'' if asked['amount'] == 1 else 's'}"
+    given = _tickets(asked["amount"])
     if is_new:
         available = display.number(tickets.balances(owner)["available"])
-        messages.success(request, f"{given} granted to {owner}: {available} are available now.")
+        messages.success(request, f"{given} granted to {owner}. {available} now available.")
     else:
-        messages.info(request, "This was granted before; nothing was done twice.")
+        messages.info(request, "Already granted. No tickets were added twice.")
     if request.user.has_perm("queue_app.view_wallet"):
         return HttpResponseRedirect(reverse("admin:queue_app_wallet_change", args=[entry.wallet_id]))
     return HttpResponseRedirect(reverse("admin:index"))
 
 
+def _tickets(amount: int) -> str:
+    return f"{display.number(amount)} ticket{'s' * (amount != 1)}"
+
+
 def _page(admin: ModelAdmin, request: HttpRequest, form: GrantForm, **shown: Any) -> TemplateResponse:  # type: ignore[type-arg]
-    title = f"Grant {display.number(shown['amount'])} tickets to {shown['owner']}?" if shown else "Grant tickets"
+    title = f"Grant {_tickets(shown['amount'])} to {shown['owner']}?" if shown else "Grant tickets"
     context = {**admin.admin_site.each_context(request), "opts": admin.opts, "title": title, "form": form, **shown}
     return TemplateResponse(request, "admin/queue_app/wallet/grant.html", context)

@@ -54,7 +54,7 @@ _BUTTONS = (
     Button(Verb.CLEAR, "Clear…"),
     Button(Verb.REFUND, "Refund…", "ticket"),
     Button(Verb.PRIORITY, "Set priority…"),
-    Button(Verb.FORCE_FAIL, "Force fail…", css="is-danger"),
+    Button(Verb.FORCE_FAIL, "Force-fail…", css="is-danger"),
     Button(Verb.CANCEL, "Cancel…", css="is-danger"),
     Button(Verb.FRONT, "Move to front…", "front", "is-primary"),
     Button(Verb.RETRY, "Retry…", "retry", "is-primary"),
@@ -106,7 +106,7 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
 
 
 def short_facts(job: Job) -> SafeString:
-    """The model, and what is made: “video, 8 s, 16:9”."""
+    """The model, and what is made: “video, 8s, 16:9”."""
     told = [_said(name, job.parameters[name]) for name in ("duration", "aspect_ratio") if name in job.parameters]
     return display.chips([job.model_id, ", ".join([job.kind_id, *told])])
 
@@ -134,7 +134,7 @@ def legal(job: Job, money: dict[str, Any]) -> set[BulkAction.Verb]:
 def _request(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
     """What was sent where and when, what came back, and what it cost."""
     answered = attempt.accepted_at - attempt.called_at if attempt.accepted_at and attempt.called_at else None
-    said = [attempt.error_kind, f"counts as one of {job.kind.max_attempts}" if attempt.spent else ""]
+    said = [attempt.error_kind, f"counts toward the {job.kind.max_attempts} allowed" if attempt.spent else ""]
     if attempt.lookups:
         said.append(lookups.in_short(attempt))
     return {
@@ -148,10 +148,10 @@ def _request(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
 
 def _cost(job: Job, attempt: Attempt) -> str:
     if attempt.outcome == Outcome.NOT_ACCEPTED or not attempt.called_at:
-        return "USD 0.00"
+        return "$0.00"
     if attempt.outcome == Outcome.DELIVERED:
-        return f"USD {job.usd_actual if job.usd_actual is not None else job.usd_estimate:.2f}"
-    return f"up to USD {job.usd_estimate:.2f}"
+        return f"${job.usd_actual if job.usd_actual is not None else job.usd_estimate:.2f}"
+    return f"up to ${job.usd_estimate:.2f}"
 
 
 def _now(job: Job, attempts: list[Attempt], at: datetime) -> list[tuple[str, Any]]:
@@ -159,28 +159,28 @@ def _now(job: Job, attempts: list[Attempt], at: datetime) -> list[tuple[str, Any
     if job.state not in IN_FLIGHT_STATES or not attempts:
         return []
     attempt = attempts[-1]
-    rows: list[tuple[str, Any]] = [("At", f"{attempt.account_id}, {attempt.endpoint_id}")]
+    rows: list[tuple[str, Any]] = [("Provider", f"{attempt.account_id}, {attempt.endpoint_id}")]
     if attempt.called_at:
         rows.append(("Sent", display.clock_time(attempt.called_at, at)))
         if job.state in (State.RUNNING, State.CANCELLING):
             factor = 1 if job.state == State.RUNNING else 2
             ends = attempt.counts_from + timedelta(seconds=factor * lifecycle.timeout_seconds(job))
-            rows.append(("Asked to stop at" if factor == 1 else "Given up at", display.clock_time(ends, at)))
+            rows.append(("Times out at" if factor == 1 else "Abandoned at", display.clock_time(ends, at)))
     if attempt.slot_until and job.state == State.UNKNOWN:
-        rows.append(("Takes a slot until", display.clock_time(attempt.slot_until, at)))
+        rows.append(("Uses a slot until", display.clock_time(attempt.slot_until, at)))
     if job.next_check_at:
-        rows.append(("Next look", display.clock_time(job.next_check_at, at)))
+        rows.append(("Next check", display.clock_time(job.next_check_at, at)))
     if job.store_tries:
-        rows.append(("Tries to store", job.store_tries))
+        rows.append(("Download tries", job.store_tries))
     return rows
 
 
 def _price(job: Job) -> str:
-    """“1 ticket × 8 s” where that is how today's price list comes to the job's price."""
+    """“1 ticket × 8s” where that is how today's price list comes to the job's price."""
     units, each = pricing.units(job.model.unit, job.parameters), job.model.tickets_per_unit
     if units < 2 or units * each != job.tickets:
         return ""
-    return f"{each} ticket{'' if each == 1 else 's'} × {units} s"
+    return f"{each} ticket{'' if each == 1 else 's'} × {units}s"
 
 
 def _campaign(batch: Batch | None) -> dict[str, str] | None:
@@ -232,7 +232,7 @@ def _ledger(job: Job, at: datetime) -> list[dict[str, Any]]:
 def _said(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value} s" if name == "duration" else str(value)
+    return f"{value}s" if name == "duration" else str(value)
 
 
 def _api_call(job: Job) -> str:

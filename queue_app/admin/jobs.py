@@ -36,16 +36,16 @@ SAVED_VIEWS: tuple[tuple[str, dict[str, str], str, bool], ...] = (
     ("All", {}, "", False),
     ("Queued", {"status": "queued"}, "queued", False),
     ("Processing", {"status": "processing"}, "processing", False),
-    ("Failed, 24 h", {"ended": "24h", "status": "failed"}, "failed", True),
-    ("Needs a person", {"cleared": "with", "review": "open"}, "review", True),
-    ("Completed, 24 h", {"ended": "24h", "status": "completed"}, "completed", False),
+    ("Failed, 24h", {"ended": "24h", "status": "failed"}, "failed", True),
+    ("Needs attention", {"cleared": "with", "review": "open"}, "review", True),
+    ("Completed, 24h", {"ended": "24h", "status": "completed"}, "completed", False),
 )
 _STAGES = {
-    State.SUBMITTING: "submission",
-    State.RUNNING: "generation",
-    State.UNKNOWN: "look-up",
-    State.CANCELLING: "waits for the provider",
-    State.STORING: "download, storage",
+    State.SUBMITTING: "sending",
+    State.RUNNING: "generating",
+    State.UNKNOWN: "checking with the provider",
+    State.CANCELLING: "waiting for the provider",
+    State.STORING: "saving files",
 }
 Verb = BulkAction.Verb
 
@@ -93,7 +93,7 @@ def _action(verb: BulkAction.Verb) -> Callable[..., HttpResponse]:
     @admin.action(description=f"{verb.label}…")
     def act(model_admin: "JobAdmin", request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse:
         across = request.POST.get("select_across") == "1"
-        chosen = filters.words(request.GET.dict()) if across else "one by one"
+        chosen = filters.words(request.GET.dict()) if across else "by hand"
         query = request.GET.urlencode()
         return bulk_pages.drafted(request, verb, jobs, chosen=chosen, options=request.POST.dict(), query=query)
 
@@ -109,7 +109,7 @@ class JobAdmin(ReadOnlyAdmin):
     list_filter = filters.FILTERS
     list_select_related = ("owner", "batch")
     search_fields = ("prompt",)
-    search_help_text = "Words of the prompt, or a job's number"
+    search_help_text = "Search prompts or a job number"
     ordering = ("-id",)
     actions = tuple(_action(verb) for verb in Verb)
 
@@ -140,7 +140,7 @@ class JobAdmin(ReadOnlyAdmin):
             row.at, row.outlook = at, looked  # type: ignore[attr-defined]
 
     def action_checkbox(self, job: Job) -> SafeString:
-        return display.chooser(ACTION_CHECKBOX_NAME, job.pk, f"Choose job {job.pk}")
+        return display.chooser(ACTION_CHECKBOX_NAME, job.pk, f"Select job {job.pk}")
 
     @admin.display(description="Job")
     def job(self, job: Job) -> str:
@@ -159,7 +159,7 @@ class JobAdmin(ReadOnlyAdmin):
         elif job.state == State.FAILED:
             reason = job.error_code
         elif job.state == State.UNKNOWN:
-            reason = "held, nothing charged"
+            reason = "tickets reserved, not charged"
         return display.with_sub(display.badge(job.state), reason, whole=True)
 
     @admin.display(description="Progress")
@@ -168,13 +168,13 @@ class JobAdmin(ReadOnlyAdmin):
             return display.progress(job.progress)
         place = job.outlook.position(job)  # type: ignore[attr-defined]
         if place is None:
-            made = f"made in {display.duration(job.ran_seconds)}" if job.ran_seconds and not job.is_open else "–"
+            made = f"took {display.duration(job.ran_seconds)}" if job.ran_seconds and not job.is_open else "–"
             return _STAGES.get(State(job.state), made)
         eta = job.outlook.eta(job)  # type: ignore[attr-defined]
         about = f"about {display.rough(eta.p50_seconds)}" if eta and eta.p50_seconds is not None else ""
-        return display.with_sub(f"no. {display.number(place)}" if place <= FAR else f"after no. {display.number(FAR)}", about)
+        return display.with_sub(f"position {display.number(place)}" if place <= FAR else f"beyond {display.number(FAR)}", about)
 
-    @admin.display(description="Tries")
+    @admin.display(description="Attempts")
     def attempts(self, job: Job) -> str:
         return display.number(job.attempt_number) if job.attempt_number else "–"
 
@@ -217,10 +217,10 @@ class JobAdmin(ReadOnlyAdmin):
         """Draft a bulk action over jobs by number (``ids``) or over all that a list's address (``query``) matches."""
         fields, query = request.POST, request.POST.get("jobs", "")
         if request.method != "POST" or fields.get("verb") not in Verb.values:
-            return bulk_pages.back_to_the_list(request, "Choose what to do, and with which jobs, in the list.", query)
+            return bulk_pages.back_to_the_list(request, "Select jobs in the list, then choose an action.", query)
         ids = [pk for one in fields.get("ids", "").split(",") if (pk := numbers.of_row(one))]
         if "ids" in fields or "query" not in fields:
-            return bulk_pages.drafted(request, Verb(fields["verb"]), ids, chosen="one by one", options=fields.dict(), query=query)
+            return bulk_pages.drafted(request, Verb(fields["verb"]), ids, chosen="by hand", options=fields.dict(), query=query)
         asked = addresses.asked(fields["query"].lstrip("?"))
         found = Job.objects.none() if asked is None else self._matching(request, asked)
         chosen = filters.words(asked.dict()) if asked is not None else ""
@@ -247,7 +247,7 @@ class JobAdmin(ReadOnlyAdmin):
         assert isinstance(request.user, User)
         to_look_at = ReviewItem.objects.filter(closed_at=None).values("job").distinct()
         found = counts.by_status(at=clock.now()) | {"review": to_look_at.count()}
-        mine = ("Submitted by me", {"user": request.user.username}, "", False)
+        mine = ("Submitted by you", {"user": request.user.username}, "", False)
         return [
             {
                 "name": name,

@@ -28,7 +28,7 @@ class WalletAdmin(ReadOnlyAdmin):
     list_display_links = ("owner",)
     list_select_related = ("owner",)
     search_fields = ("owner__username",)
-    search_help_text = "A user's name, or a part of it"
+    search_help_text = "Search usernames"
     ordering = ("owner__username", "id")
     change_list_template = "admin/queue_app/wallet/change_list.html"
 
@@ -48,7 +48,7 @@ class WalletAdmin(ReadOnlyAdmin):
     def reserved_now(self, wallet: Wallet) -> str:
         return display.number(wallet.reserved)
 
-    @admin.display(description="Captured, last 30 d")
+    @admin.display(description="Charged, last 30 days")
     def captured(self, wallet: Wallet) -> str:
         return display.number(wallet.captured_lately)  # type: ignore[attr-defined]
 
@@ -117,7 +117,7 @@ class LedgerTransactionAdmin(FoundExactly):
     list_filter = ("kind",)
     list_select_related = ("wallet__owner", "reservation")
     search_fields = ("key", "wallet__owner__username")
-    search_help_text = "A job's number, a user's whole name, or a key such as settle:12"
+    search_help_text = "Job number, exact username, or a key such as settle:12"
     ordering = ("-id",)
     inlines = (EntryInline,)
     change_list_template = "admin/queue_app/ledgertransaction/change_list.html"
@@ -160,7 +160,7 @@ class LedgerEntryAdmin(FoundExactly):
     list_filter = ("side",)
     list_select_related = ("transaction", "wallet__owner")
     search_fields = ("transaction__key",)
-    search_help_text = "A transaction's key, such as settle:12"
+    search_help_text = "Transaction key, such as settle:12"
     ordering = ("-id",)
 
     def found_by(self, word: str) -> dict[str, Any]:

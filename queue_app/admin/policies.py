@@ -29,7 +29,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         max_length=300,
         required=False,
         widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text="Kept in the audit with your name, and with what it was before and after.",
+        help_text="Saved in the audit with your name and the old and new values.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -93,4 +93,4 @@ class ListForm(forms.ModelForm):  # type: ignore[type-arg]
 def _meanwhile(since: QuerySet[AuditEntry]) -> str:
     who = " and ".join(dict.fromkeys(entry.actor_name for entry in since))
     what = "; ".join(history.summary(entry) for entry in since)
-    return f"{who} changed this while you had it open ({what}). Nothing is saved yet: look at it, and save again if it is right."
+    return f"{who} changed this while you were editing ({what}). Not saved yet: check the values, then save again."

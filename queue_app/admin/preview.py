@@ -14,7 +14,7 @@ from queue_app.models import BulkAction, GenerationModel, State, User, Wallet
 from queue_app.models.job import AT_THE_PROVIDER, IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import pricing, priority
 from queue_app.ui import display
-from queue_app.ui.consequences import BEYOND, Line, are, left_as, of_cancel, of_retry
+from queue_app.ui.consequences import BEYOND, WAITING, Line, left_as, of_cancel, of_retry
 from queue_app.work import capacity
 
 SHOWN = 200  # jobs listed
@@ -71,7 +71,7 @@ def _cancel(chosen: Selection) -> Preview:
     lines, acts_on = of_cancel(chosen.jobs, chosen.count)
     notes = _tickets_back(chosen, at_once=(State.QUEUED,), later=AT_THE_PROVIDER)
     asks = "refund" if any(line.count and line.what == BEYOND for line in lines) else ""
-    return _preview("Cancel {}?", "Cancel {}", "Keep them", chosen, lines, acts_on, notes, is_final=True, asks=asks)
+    return _preview("Cancel {}?", "Cancel {}", "Keep jobs", chosen, lines, acts_on, notes, is_final=True, asks=asks)
 
 
 def _retry(chosen: Selection) -> Preview:
@@ -87,13 +87,12 @@ def _retry(chosen: Selection) -> Preview:
     needed = _price_today(chosen, offered)
     notes = []
     if needed:
-        total = sum(needed.values())
-        what = f"{_tickets(total)} {are(total)} reserved again"
-        notes.append(Note(what, f"from {_several(len(needed), 'wallet')}, at today's price. Charged when the files are stored."))
+        what = f"{_tickets(sum(needed.values()))} will be reserved"
+        notes.append(Note(what, f"from {_several(len(needed), 'wallet')}, at today's price. Charged on completion."))
     if short := _short(needed):
-        rest = f"{'; '.join(short)}. The lower numbers go first; each refusal is listed."
-        notes.append(Note("Not enough tickets for all of them:", rest, warns=True))
-    return _preview("Retry {}?", "Retry {}", "Leave them", chosen, lines, acts_on, notes)
+        rest = f"{'; '.join(short)}. Lower job numbers go first; the rest are skipped."
+        notes.append(Note("Not enough tickets for all:", rest, warns=True))
+    return _preview("Retry {}?", "Retry {}", "Don't retry", chosen, lines, acts_on, notes)
 
 
 def _set_priority(chosen: Selection) -> Preview:
@@ -102,12 +101,12 @@ def _set_priority(chosen: Selection) -> Preview:
     for part in chosen.among(State.QUEUED):
         levels[part.priority] += part.jobs
     now = ", ".join(f"{display.number(levels[level])} {priority.name(level).lower()}" for level in sorted(levels, reverse=True))
-    why = f"They are {now} now. Each comes to stand behind what is as urgent and was there before it."
+    why = f"Now: {now}. Each goes behind older jobs of the same priority."
     lines = [
-        Line(queued, "given another place in their lanes", why, State.QUEUED, "Queued"),
-        left_as(chosen.rest(State.QUEUED), "Only what is queued waits for its turn.", "Not queued"),
+        Line(queued, "moved to a new position", why, State.QUEUED, "Queued"),
+        left_as(chosen.rest(State.QUEUED), "Only queued jobs have a position.", "Not queued"),
     ]
-    return _preview("Set the priority of {}?", "Set priority of {}", "Leave them", chosen, lines, queued, asks="priority")
+    return _preview("Set the priority of {}?", "Set priority of {}", "Leave as is", chosen, lines, queued, asks="priority")
 
 
 def _move_to_front(chosen: Selection) -> Preview:
@@ -116,41 +115,41 @@ def _move_to_front(chosen: Selection) -> Preview:
     for part in chosen.among(State.QUEUED):
         lanes[part.model] += part.jobs
     named = ", ".join(f"{display.number(jobs)} of {model}" for model, jobs in lanes.most_common(OWNERS))
-    why = f"Before all that is as urgent, in the order that they have now: {named}. The others of these lanes wait longer."
+    why = f"Ahead of all jobs of the same priority, in their current order: {named}. Other jobs wait longer."
     lines = [
         Line(queued, "moved to the front", why, State.QUEUED, "Queued"),
-        left_as(chosen.rest(State.QUEUED), "Only what is queued has a place.", "Not queued"),
+        left_as(chosen.rest(State.QUEUED), "Only queued jobs have a position.", "Not queued"),
     ]
-    return _preview("Move {} to the front?", "Move {} to the front", "Leave them", chosen, lines, queued)
+    return _preview("Move {} to the front?", "Move {} to the front", "Leave as is", chosen, lines, queued)
 
 
 def _clear(chosen: Selection) -> Preview:
     in_view = sum(part.jobs for part in chosen.among(*TERMINAL_STATES) if part.in_view)
-    kept = "They stay in history, search and the ledger; the list shows them under “Cleared”."
+    kept = "They stay in history and the ledger. Find them with the “Cleared” filter."
     lines = [
-        Line(in_view, "taken out of the queue's view", kept, State.COMPLETED, "Ended"),
-        left_as(chosen.count(*OPEN_STATES), "They have not ended yet.", "Still open"),
-        left_as(chosen.count(*TERMINAL_STATES) - in_view, "They were cleared before.", "Cleared"),
+        Line(in_view, "hidden from the list", kept, State.COMPLETED, "Finished"),
+        left_as(chosen.count(*OPEN_STATES), "Not finished yet.", "Unfinished"),
+        left_as(chosen.count(*TERMINAL_STATES) - in_view, "Already cleared.", "Cleared"),
     ]
     note = Note("Tickets and files are not affected.")
-    return _preview("Clear {}?", "Clear {}", "Keep them in view", chosen, lines, in_view, [note])
+    return _preview("Clear {}?", "Clear {}", "Keep in list", chosen, lines, in_view, [note])
 
 
 def _force_fail(chosen: Selection) -> Preview:
     queued, storing = chosen.count(State.QUEUED), chosen.count(State.STORING)
     abandoned = (State.SUBMITTING, State.RUNNING, State.UNKNOWN, State.CANCELLING)
-    lost = "We stop asking the provider, who may go on, deliver and bill it. The slot stays taken until the job's timeout."
-    thrown = "The provider has delivered and will bill them; what it made is thrown away."
+    lost = "We stop tracking them. The provider may still finish and bill them. Each slot stays in use until the job's timeout."
+    thrown = "The provider has finished and will bill them. The files are discarded."
     lines = [
-        Line(queued, "failed at once", "They wait in the queue; nothing was bought.", State.QUEUED, "Queued"),
-        Line(chosen.count(*abandoned), "abandoned at the provider", lost, State.RUNNING, "In flight"),
-        Line(storing, "failed, though delivered", thrown, State.STORING, "Storing"),
-        left_as(chosen.count(*TERMINAL_STATES), "They have ended by themselves.", "Ended"),
+        Line(queued, "failed immediately", WAITING, State.QUEUED, "Queued"),
+        Line(chosen.count(*abandoned), "abandoned", lost, State.RUNNING, "At the provider"),
+        Line(storing, "failed after delivery", thrown, State.STORING, "Saving"),
+        left_as(chosen.count(*TERMINAL_STATES), "Already finished.", "Finished"),
     ]
     notes = _tickets_back(chosen, at_once=OPEN_STATES, later=(), billed=IN_FLIGHT_STATES)
     acts_on = chosen.count(*OPEN_STATES)
-    title, button = "Fail {} by force?", "Fail {} by force"
-    return _preview(title, button, "Keep them", chosen, lines, acts_on, notes, is_final=True)
+    title, button = "Force-fail {}?", "Force-fail {}"
+    return _preview(title, button, "Keep jobs", chosen, lines, acts_on, notes, is_final=True)
 
 
 def _refund(chosen: Selection) -> Preview:
@@ -159,15 +158,15 @@ def _refund(chosen: Selection) -> Preview:
     found = able.aggregate(jobs=Count("pk"), tickets=Sum("still"), wallets=Count("wallet", distinct=True))
     jobs, back = found["jobs"], found["jobs"] * asked if asked else found["tickets"] or 0
     spent = chosen.count(State.COMPLETED) - jobs
-    each = f"{_tickets(asked)} each" if asked else "All that is left of what they were charged"
+    each = f"{_tickets(asked)} per job" if asked else "The full remaining charge"
     lines = [
-        Line(jobs, "refunded", f"{each}. The jobs stay completed, their files stay.", State.COMPLETED, "Completed"),
-        left_as(spent, f"Less than {asked or 1} of their charge is left.", "Refunded"),
-        left_as(chosen.rest(State.COMPLETED), "Only what was delivered was charged.", "Not charged"),
+        Line(jobs, "refunded", f"{each}. The jobs stay completed and keep their files.", State.COMPLETED, "Completed"),
+        left_as(spent, f"Less than {_tickets(asked or 1)} left to refund.", "Refunded"),
+        left_as(chosen.rest(State.COMPLETED), "Only completed jobs are charged.", "Not charged"),
     ]
-    rest = f"to {_several(found['wallets'], 'wallet')}. The provider's bill is ours all the same."
-    notes = [Note(f"{_tickets(back)} {_go(back)} back", rest)] if back else []
-    return _preview("Refund {}?", "Refund {}", "Keep the charge", chosen, lines, jobs, notes, is_final=True, asks="tickets")
+    rest = f"to {_several(found['wallets'], 'wallet')}. The provider still bills us."
+    notes = [Note(f"{_tickets(back)} {_are(back)} refunded", rest)] if back else []
+    return _preview("Refund {}?", "Refund {}", "Keep charge", chosen, lines, jobs, notes, is_final=True, asks="tickets")
 
 
 _LOOKS: dict[BulkAction.Verb, Callable[[Selection], Preview]] = {
@@ -208,15 +207,15 @@ def _preview(
 def _tickets_back(
     chosen: Selection, *, at_once: tuple[State, ...], later: tuple[State, ...], billed: tuple[State, ...] = ()
 ) -> list[Note]:
-    """Tickets that go back now and when the provider confirms, and what it may bill us all the same."""
+    """Tickets that are returned now and when the provider confirms, and what the provider may still bill us."""
     now, then, usd = chosen.tickets(*at_once), chosen.tickets(*later), chosen.usd(*(billed or later))
     owners = len(chosen.owners(*at_once))
-    bill = f"Estimated cost that may still be billed to us: USD {usd:.2f}." if usd else ""
+    bill = f"The provider may still bill us about ${usd:,.2f}." if usd else ""
     if now:
-        more = f"; up to {display.number(then)} more when the provider confirms" if then else ""
-        return [Note(f"{_tickets(now)} {_go(now)} back at once", f"to {_several(owners, 'wallet')}{more}. {bill}".rstrip())]
+        more = f", and up to {display.number(then)} more when the provider confirms" if then else ""
+        return [Note(f"{_tickets(now)} {_are(now)} returned", f"to {_several(owners, 'wallet')} now{more}. {bill}".rstrip())]
     if then:
-        return [Note(f"Up to {_tickets(then)} {_go(then)} back", f"when the provider confirms. {bill}".rstrip())]
+        return [Note(f"Up to {_tickets(then)} {_are(then)} returned", f"when the provider confirms. {bill}".rstrip())]
     return []
 
 
@@ -249,5 +248,5 @@ def _tickets(count: int) -> str:
     return _several(count, "ticket")
 
 
-def _go(count: int) -> str:
-    return "goes" if count == 1 else "go"
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

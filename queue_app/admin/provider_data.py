@@ -78,7 +78,7 @@ def _request(job: Job, attempt: Attempt) -> str:
     try:
         return _pretty(submission.request_for(job, attempt).inputs)
     except (ProviderError, AdapterMissing) as refusal:
-        return f"It cannot be said to this provider now: {refusal}"
+        return f"Can't build the request for this provider: {refusal}"
 
 
 def _pretty(value: Any) -> str:

@@ -29,11 +29,11 @@ REASON_MOST = 300
 class OpenFilter(admin.SimpleListFilter):
     """Open ones, unless others are asked for."""
 
-    title = "shown"
+    title = "status"
     parameter_name = "show"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("closed", "Settled"), ("all", "All")]
+        return [("closed", "Resolved"), ("all", "All")]
 
     def choices(self, changelist: Any) -> Any:
         first, *rest = super().choices(changelist)
@@ -47,7 +47,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(ReviewItem)
 class ReviewItemAdmin(OfJob):
-    title = "Needs a person"
+    title = "Needs attention"
     list_display = ("job_link", "prompt_line", "happened", "sent", "looked_up", "tickets", "decide", "settled")
     list_filter = (OpenFilter,)
     list_select_related = ("job__owner", "attempt__account")
@@ -69,7 +69,7 @@ class ReviewItemAdmin(OfJob):
     def prompt_line(self, item: ReviewItem) -> str:
         return display.clipped(item.job.prompt, f"{item.job.model_id} · {item.job.owner.username}")
 
-    @admin.display(description="What happened")
+    @admin.display(description="Problem")
     def happened(self, item: ReviewItem) -> str:
         badge = display.badge(item.job.state)  # an unknown outcome begins with the badge's words
         return display.with_sub(badge, display.clipped(item.what.removeprefix(f"{State.UNKNOWN.label.capitalize()}: ")))
@@ -86,7 +86,7 @@ class ReviewItemAdmin(OfJob):
     def looked_up(self, item: ReviewItem) -> str:
         return lookups.in_short(item.attempt) if item.attempt and item.job.state == State.UNKNOWN else "–"
 
-    @admin.display(description="Tickets held")
+    @admin.display(description="Tickets reserved")
     def tickets(self, item: ReviewItem) -> str:
         return display.number(item.job.tickets) if item.job.is_open else "–"
 
@@ -94,10 +94,10 @@ class ReviewItemAdmin(OfJob):
     def decide(self, item: ReviewItem) -> str:
         url = reverse("admin:queue_app_reviewitem_change", args=[item.pk])
         by = f"in {display.ago(item.decide_by - item.at)}" if item.decide_by and not item.closed_at else ""  # type: ignore[attr-defined]
-        words = "See it" if item.closed_at else "Decide…" if item.job.state == State.UNKNOWN else "Look at it…"
+        words = "Open" if item.closed_at else "Decide…" if item.job.state == State.UNKNOWN else "Check…"
         return display.with_sub(display.link(url, words), by)
 
-    @admin.display(description="Settled")
+    @admin.display(description="Resolved")
     def settled(self, item: ReviewItem) -> str:
         if item.closed_at is None:
             return "–"
@@ -144,11 +144,11 @@ class ReviewItemAdmin(OfJob):
     def has_give_up_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(Right.FORCE_FAIL)
 
-    @admin.action(description="Never accepted: queue again…", permissions=["again"])
+    @admin.action(description="Not accepted: requeue…", permissions=["again"])
     def queue_again(self, request: HttpRequest, items: QuerySet[ReviewItem]) -> HttpResponse | None:
         return self._settle(request, items, action="queue_again")
 
-    @admin.action(description="Give up…", permissions=["give_up"])
+    @admin.action(description="Fail jobs…", permissions=["give_up"])
     def give_up(self, request: HttpRequest, items: QuerySet[ReviewItem]) -> HttpResponse | None:
         return self._settle(request, items, action="give_up")
 
@@ -162,7 +162,7 @@ class ReviewItemAdmin(OfJob):
         for state, count in Counter(came_to.values()).items():
             self.message_user(request, f"{_jobs(count)} {_THEN[state]}.", messages.SUCCESS)
         if len(came_to) < len(chosen) or not chosen:
-            self.message_user(request, "The others have no unknown outcome any more; nothing was changed.", messages.WARNING)
+            self.message_user(request, "The other items have no unknown outcome. They were not changed.", messages.WARNING)
         return None
 
     def _ask_why(self, request: HttpRequest, chosen: Sequence[ReviewItem], action: str) -> TemplateResponse:
@@ -172,7 +172,7 @@ class ReviewItemAdmin(OfJob):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"{'Queue' if again else 'Fail'} {_jobs(len(unknown))}{' again' if again else ''}?",
+            "title": f"{'Requeue' if again else 'Fail'} {_jobs(len(unknown))}?",
             "action": action,
             "chosen": chosen,
             "acts_on": len(unknown),
@@ -198,15 +198,15 @@ def _jobs(count: int) -> str:
 
 
 _THEN = {
-    State.QUEUED: "queued for another attempt",
-    State.FAILED: "failed, tickets given back",
-    State.CANCELLED: "cancelled, as was asked before, tickets given back",
+    State.QUEUED: "back in the queue for another attempt",
+    State.FAILED: "failed, tickets returned",
+    State.CANCELLED: "cancelled as requested, tickets returned",
 }
 
 
 def _found(item: ReviewItem, at: datetime, actor: User, reason: str, task: str) -> str:
     decisions.take_up(item, task, at=at, actor=actor, reason=reason)
-    return f"Job {display.number(item.job_id)} goes on with task {task[:60]}; the provider is being asked about it."
+    return f"Job {display.number(item.job_id)} continues with task {task[:60]}. Checking with the provider now."
 
 
 def _again(item: ReviewItem, at: datetime, actor: User, reason: str, task: str) -> str:
@@ -221,7 +221,7 @@ def _give_up(item: ReviewItem, at: datetime, actor: User, reason: str, task: str
 
 def _close(item: ReviewItem, at: datetime, actor: User, reason: str, task: str) -> str:
     decisions.close(item, at=at, actor=actor, reason=reason)
-    return f"Closed. Job {display.number(item.job_id)} stays as it is."
+    return f"Resolved. Job {display.number(item.job_id)} is unchanged."
 
 
 _DECISIONS: dict[str, Callable[[ReviewItem, datetime, User, str, str], str]] = {

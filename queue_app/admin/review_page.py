@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from queue_app import lifecycle
 from queue_app.admin import job_page, lookups, provider_data
 from queue_app.models import BulkAction, ReviewItem, State, User
 from queue_app.ui import display
@@ -20,11 +21,12 @@ def shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
     undecided = item.is_undecided
     looks = lookups.shown(attempt) if undecided and attempt and attempt.account.can_look_up else []
     buttons = job_page.buttons(job, money(job), user)
+    title = "outcome unknown" if undecided else "resolved" if item.closed_at else "needs a check"
     return {
         "item": item,
         "job": job,
         "attempt": attempt,
-        "title": f"Job {display.number(job.pk)}: {'what became of it?' if undecided else 'needs a look'}",
+        "title": f"Job {display.number(job.pk)}: {title}",
         "badge": display.badge(job.state),
         "facts": job_page.short_facts(job),
         "undecided": undecided,
@@ -35,7 +37,7 @@ def shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
         "looks": looks,
         "decide_in": display.ago(item.decide_by - at) if item.decide_by else "",
         "then": decisions.after_another_try(job) if undecided else "",
-        "tries": attempt.number if attempt else 0,
+        "tries": lifecycle.spent_tries(job) + 1 if undecided else 0,
         "may": {name for name, right in RIGHTS.items() if user.has_perm(right)},
         "remedies": [button for button in buttons if button.verb in REMEDIES],
         "sees_jobs": user.has_perm("queue_app.view_job"),

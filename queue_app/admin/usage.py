@@ -20,8 +20,8 @@ from queue_app.rules import spreadsheet
 from queue_app.ui import display
 
 RIGHTS = ("queue_app.view_job", "queue_app.view_ledgertransaction")
-PERIODS = {"24h": ("Last 24 h", 1), "7d": ("Last 7 days", 7), "30d": ("Last 30 days", 30)}
-SIDES = {"model": "Model", "kind": "Kind", "user": "User", "campaign": "Campaign", "day": "Day"}
+PERIODS = {"24h": ("Last 24 hours", 1), "7d": ("Last 7 days", 7), "30d": ("Last 30 days", 30)}
+SIDES = {"model": "Model", "kind": "Job type", "user": "User", "campaign": "Campaign", "day": "Day"}
 LONGEST = 366  # days of a period of one's own
 EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)  # the days near the ends of the calendar have no neighbour
 SHOWN = 200  # lines on the page; the file has all
@@ -32,17 +32,17 @@ SORTS = {
     "success": "Success",
     "wait_p50": "Wait p50, p95",
     "run_p50": "Run p50, p95",
-    "captured": "Captured",
+    "captured": "Charged",
     "refunded": "Refunded",
     "net": "Net",
-    "usd_estimated": "USD estimated",
-    "usd_actual": "USD actual",
+    "usd_estimated": "Estimated cost",
+    "usd_actual": "Actual cost",
 }
 FILE = (
     *("jobs", "completed", "failed", "cancelled", "success", "wait_p50", "wait_p95", "run_p50", "run_p95"),
     *("captured", "refunded", "net", "usd_estimated", "usd_actual", "usd_told"),
 )
-UNITS = {"success": "success %", "usd_told": "jobs with actual USD", "captured": "tickets captured"} | {
+UNITS = {"success": "success %", "usd_told": "jobs with actual USD", "captured": "tickets charged"} | {
     "refunded": "tickets refunded",
     "net": "tickets net",
     **{f"{what}_{p}": f"{what} {p} seconds" for what in ("wait", "run") for p in ("p50", "p95")},
@@ -163,7 +163,7 @@ def _row(line: Line, most: int) -> dict[str, Any]:
     return {
         "line": line,
         "share": f"{100 * max(line.net, 0) / most:.1f}" if most > 0 else "",
-        "success": "–" if line.success is None else f"{line.success:.1f} %",
+        "success": "–" if line.success is None else f"{line.success:.1f}%",
         "wait": _pair(line.wait_p50, line.wait_p95),
         "run": _pair(line.run_p50, line.run_p95),
     }
@@ -184,13 +184,13 @@ def _days(first: str, last: str) -> tuple[date, date] | str:
     try:
         days = date.fromisoformat(first), date.fromisoformat(last)
     except ValueError:
-        return "Give both days, like 2026-11-01. The last 7 days are shown."
+        return "Enter both dates as 2026-11-01. Showing the last 7 days."
     if not all(EARLIEST <= day <= LATEST for day in days):
-        return f"Give days from {EARLIEST} to {LATEST}. The last 7 days are shown."
+        return f"Choose dates between {EARLIEST} and {LATEST}. Showing the last 7 days."
     if days[1] < days[0]:
-        return "The last day is before the first. The last 7 days are shown."
+        return "The end date is before the start date. Showing the last 7 days."
     if (days[1] - days[0]).days >= LONGEST:
-        return f"Give at most {LONGEST} days. The last 7 days are shown."
+        return f"Choose at most {LONGEST} days. Showing the last 7 days."
     return days
 
 

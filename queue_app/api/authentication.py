@@ -43,12 +43,12 @@ class ApiKeyAuthentication(TokenAuthentication):  # type: ignore[misc]  # django
         found = known.filter(token_key=text[: CONSTANTS.TOKEN_KEY_LENGTH])
         key = next((key for key in found if compare_digest(key.digest, digest)), None)
         if key is None:
-            raise AuthenticationFailed("This API key is not known. Make one with `manage.py create_api_key`.")
+            raise AuthenticationFailed("Unknown API key. Create one with `manage.py create_api_key`.")
         at = key.read_at
         if key.expiry is not None and key.expiry <= at:
-            raise AuthenticationFailed(f"This API key expired at {key.expiry:%Y-%m-%d %H:%M} UTC. Make a new one.")
+            raise AuthenticationFailed(f"This API key expired at {key.expiry:%Y-%m-%d %H:%M} UTC. Create a new one.")
         if not key.user.is_active:
-            raise AuthenticationFailed("The user of this API key is inactive.")
+            raise AuthenticationFailed("This API key belongs to an inactive user.")
         if key.last_used_at is None or key.last_used_at <= at - USED_EVERY:
             ApiKey.objects.filter(pk=key.pk).update(last_used_at=at)
         return key.user, key
@@ -59,12 +59,12 @@ class HasScope(BasePermission):
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         needed = "read" if request.method in SAFE_METHODS else getattr(view, "write_scope", "submit")
-        self.message = f"This needs the scope “{needed}”."
+        self.message = f"This call needs the “{needed}” scope."
         return needed in scopes(request)
 
 
 class MayEditLimits(BasePermission):
-    message = "Only staff who may edit limits may do this."
+    message = "Only staff with permission to edit limits can do this."
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         return bool(request.user.is_staff and request.user.has_perm("queue_app.change_modelconcurrencylimit"))

@@ -21,7 +21,7 @@ from queue_app.work import batches, policy
 class BatchDetail(View):
     @call("batches_read", shapes.BatchOut, 404)
     def get(self, request: Request, pk: int) -> Response:
-        """One batch: its jobs by status, its cost, and the time until the last is done."""
+        """Read one batch: jobs by status, cost and time until the last job."""
         found = Batch.objects.of(caller(request)).select_related("owner")
         return Response(batch_answer(get_object_or_404(found, pk=pk), request))
 
@@ -29,7 +29,7 @@ class BatchDetail(View):
 class CancelBatch(View):
     @call("batches_cancel", shapes.BatchCancelOut, 404)
     def post(self, request: Request, pk: int) -> Response:
-        """Stop all its open jobs as far as they can be stopped."""
+        """Cancel all unfinished jobs of the batch where possible."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
         verdicts = batches.cancel(batch, at=clock.now(), actor=caller(request), via=VIA)
         told = {verdict.value: verdicts[verdict] for verdict in lifecycle.Verdict}
@@ -39,7 +39,7 @@ class CancelBatch(View):
 class PauseBatch(View):
     @call("batches_pause", shapes.BatchOut, 404)
     def post(self, request: Request, pk: int) -> Response:
-        """No later claim takes a job of it; what runs goes on."""
+        """Pause the batch. None of its queued jobs start; running jobs finish."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
         paused = policy.pause_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
         return Response(batch_answer(paused, request))
@@ -48,7 +48,7 @@ class PauseBatch(View):
 class ResumeBatch(View):
     @call("batches_resume", shapes.BatchOut, 404)
     def post(self, request: Request, pk: int) -> Response:
-        """Its jobs may be claimed again; they have kept their places."""
+        """Resume the batch. Its queued jobs have kept their positions."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
         resumed = policy.resume_batch(batch, at=clock.now(), actor=caller(request), via=VIA)
         return Response(batch_answer(resumed, request))
@@ -57,7 +57,7 @@ class ResumeBatch(View):
 class RetryBatch(View):
     @call("batches_retry_failed", shapes.BatchOut, 402, 404, 409, 422, repeatable=True)
     def post(self, request: Request, pk: int) -> HttpResponseBase:
-        """Queue its failed jobs again at today's price: all or none."""
+        """Retry the failed jobs of the batch at today's price, all or nothing."""
         batch = get_object_or_404(batches_to_change(request), pk=pk)
 
         def retry() -> Made:

@@ -35,7 +35,7 @@ class BodyTooLarge(exceptions.APIException):
 
     status_code = 413
     default_code = "body_too_large"
-    default_detail = f"A body has at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes; send it in parts."
+    default_detail = f"The request body is over {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes. Split it into smaller requests."
 
 
 class KeyReused(Exception):
@@ -61,7 +61,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     Http404: (404, "not_found", "Not found"),
     exceptions.NotFound: (404, "not_found", "Not found"),
     exceptions.MethodNotAllowed: (405, "method_not_allowed", "Method not allowed"),
-    exceptions.NotAcceptable: (406, "not_acceptable", "Only JSON is served here"),
+    exceptions.NotAcceptable: (406, "not_acceptable", "Only JSON responses are available"),
     MoveRefused: (409, "move_refused", "The job's state does not allow this"),
     TwinStillRunning: (409, "idempotency_twin_running", "The first request with this key is still running"),
     BodyTooLarge: (413, "body_too_large", "The body is too large"),
@@ -74,12 +74,12 @@ for _path in settings.API_REFUSALS:  # other applications' exceptions, by the na
     TABLE |= import_string(_path)
 # what is refused before a call of the API is reached, or fails: status, code, title, what to do
 BEFORE: dict[int, tuple[str, str, str]] = {
-    400: ("malformed_request", "The request cannot be read", "This request can't be read. Check its address, headers and body."),
-    403: ("permission_denied", "Not allowed", "You may not do this."),
-    404: ("not_found", "Not found", "There is nothing at this address."),
-    405: ("method_not_allowed", "Method not allowed", "This address does not take this method."),
+    400: ("malformed_request", "The request can't be read", "This request can't be read. Check its address, headers and body."),
+    403: ("permission_denied", "Not allowed", "You don't have permission to do this."),
+    404: ("not_found", "Not found", "No such endpoint. Check the address."),
+    405: ("method_not_allowed", "Method not allowed", "This endpoint doesn't support this method."),
     413: ("body_too_large", "The body is too large", str(BodyTooLarge.default_detail)),
-    500: ("internal_error", "Internal error", "This is our fault, not yours; it has been written down."),
+    500: ("internal_error", "Internal error", "Something went wrong on our side. The error has been logged."),
     503: (
         "database_unavailable",
         "Database unavailable",
@@ -119,7 +119,7 @@ def turn_into_problem(request: HttpRequest, response: HttpResponse) -> None:
     if response.status_code == 404:
         right = f"{request.path}/"
         meant = f" Did you mean {right} (with the slash)?" if is_valid_path(right) else ""
-        detail = f"There is nothing at {_clipped(request.path, NAME_MOST)}.{meant}"
+        detail = f"No such endpoint: {_clipped(request.path, NAME_MOST)}.{meant}"
     response.content = JsonResponse(refusal(response.status_code, detail)).content
     response["Content-Type"] = CONTENT_TYPE
     response["Content-Length"] = str(len(response.content))
@@ -159,10 +159,10 @@ def document(status: int, code: str, title: str, detail: str, errors: list[dict[
 
 def _detail(error: Exception, found: list[dict[str, str]]) -> str:
     if isinstance(error, Http404):
-        return "There is nothing here that you may see."
+        return "Not found, or you don't have access."
     if found:
         first = " ".join(f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in found[:TOLD_MOST])
-        return f"{first} And more: the first {ERRORS_MOST} are listed." if len(found) > ERRORS_MOST else first
+        return f"{first} There are more: the first {ERRORS_MOST} are listed." if len(found) > ERRORS_MOST else first
     return str(getattr(error, "detail", error))
 
 

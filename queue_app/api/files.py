@@ -51,7 +51,7 @@ class AssetFile(Strict):
     def get(self, request: Request, asset_id: UUID, name: str) -> HttpResponseBase:
         asset = _readable(request, asset_id)
         if asset.expired_at:
-            detail = f"This file was removed at {asset.expired_at:%Y-%m-%d %H:%M} UTC, when its time was over."
+            detail = f"This file expired and was deleted at {asset.expired_at:%Y-%m-%d %H:%M} UTC."
             return JsonResponse(
                 errors.document(410, "expired", "The file is gone", detail), status=410, content_type=errors.CONTENT_TYPE
             )

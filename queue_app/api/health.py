@@ -34,7 +34,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         missing = _missing()
         routes = capacity.look_up_routes() if "migrations" not in missing else NO_ROUTES
     except Error:
-        missing, routes = {"database": "PostgreSQL does not answer."}, NO_ROUTES
+        missing, routes = {"database": "PostgreSQL is not responding."}, NO_ROUTES
     answer = {
         "status": "not ready" if missing else "ready",
         "missing": missing,
@@ -53,10 +53,10 @@ def _missing() -> dict[str, str]:
         missing["seeds"] = "Run `manage.py seed_catalogue`."
     alive_since = clock.now() - ALIVE
     if not WorkerProcess.objects.filter(beat_at__gt=alive_since).exists():
-        missing["worker"] = f"No worker was heard of in the last {ALIVE.seconds} s. Run `manage.py runworker`."
+        missing["worker"] = f"No worker heartbeat in the last {ALIVE.seconds}s. Run `manage.py runworker`."
     elif not WorkerProcess.objects.filter(leader=True, turned_at__gt=alive_since).exists():
         missing["dispatcher"] = (
-            f"No dispatcher has finished a round in the last {ALIVE.seconds} s. No dispatcher leads yet, the leader is stuck, "
+            f"No dispatcher has finished a round in the last {ALIVE.seconds}s. There is no leader yet, the leader is stuck, "
             "or a long transaction locks the queue settings."
         )
     return missing

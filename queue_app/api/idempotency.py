@@ -51,7 +51,7 @@ def once(request: Request, *, status: int, do: Callable[[], Made], render: Calla
             record.status, record.made = status, do()
             record.save(update_fields=["status", "made"])
         elif record.body_sha256 != fingerprint:
-            raise KeyReused(f"{HEADER} “{key}” was used for another request. Use a new key for a new request.")
+            raise KeyReused(f"{HEADER} “{key}” belongs to a different request. Use a new key.")
     response = _answer(_stored(record, render), record.status or status)
     if not is_first:
         response[REPLAYED] = "true"
@@ -79,7 +79,7 @@ def _answer(body: bytes, status: int) -> HttpResponse:
 def _key(request: Request) -> str | None:
     key = request.headers.get(HEADER)
     if key is not None and not (1 <= len(key) <= LONGEST and key.isascii() and key.isprintable()):
-        raise ValidationError({HEADER: [f"A key has 1 to {LONGEST} printable ASCII characters."]})
+        raise ValidationError({HEADER: [f"Use 1 to {LONGEST} printable ASCII characters."]})
     return key
 
 
@@ -100,7 +100,7 @@ def _open(request: Request, key: str, fingerprint: str) -> IdempotencyRecord:
             cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
-            detail = f"Another request with this {HEADER} is still running after {WAIT_SECONDS} s; ask again."
+            detail = f"The first request with this {HEADER} is still running after {WAIT_SECONDS}s. Try again."
             raise TwinStillRunning(detail) from None
         raise
     return IdempotencyRecord.objects.get(account=user, key=key)

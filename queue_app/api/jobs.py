@@ -20,11 +20,11 @@ from queue_app.models.job import JobQuerySet
 from queue_app.work import intake, jobs
 
 MEANING = {
-    Verdict.CANCELLED: "It is cancelled; nothing is charged.",
-    Verdict.REQUESTED: "Its provider is asked to stop it. If it was faster, the result is kept and charged.",
-    Verdict.TOO_LATE: "There is nothing left to stop: it has ended, or its files are being stored.",
+    Verdict.CANCELLED: "Cancelled. Nothing is charged.",
+    Verdict.REQUESTED: "Cancel requested. If the job finishes first, the result is kept and charged.",
+    Verdict.TOO_LATE: "Too late to cancel: the job is finished or saving its files.",
 }
-BEYOND_STOPPING = "It cannot be stopped; if it is delivered it is charged."
+BEYOND_STOPPING = "This provider can't cancel. The job is charged if it is delivered."
 
 
 # parameter: the column of a job that it asks for
@@ -52,7 +52,7 @@ class Submits(View):
 class Jobs(Submits):
     @call("jobs_list", page_of(shapes.JobOut, "Job"), query=serializers.JobQuery)
     def get(self, request: Request) -> Response:
-        """The caller's jobs, newest first; staff see everybody's."""
+        """List your jobs, newest first. Staff see all jobs."""
         found = answers.visible(Job.objects.of(caller(request)))
         for name, value in self.query.items():
             if name == "status":
@@ -77,7 +77,7 @@ class Jobs(Submits):
         repeatable=True,
     )
     def post(self, request: Request) -> HttpResponseBase:
-        """Submit one job; with `?dry_run=true` only price it."""
+        """Submit one job. With `?dry_run=true`, return its price without creating it."""
         draft, user, at = serializers.draft(self.given), caller(request), clock.now()
         if self.query["dry_run"]:
             (job,) = intake.price(user, [draft], at=at)
@@ -92,14 +92,14 @@ class Jobs(Submits):
 class JobDetail(View):
     @call("jobs_read", shapes.JobOut, 404)
     def get(self, request: Request, pk: int) -> Response:
-        """One job in full: where it is, why it waits, what it cost, what came of it."""
+        """Read one job: position, why it is waiting, cost and result."""
         return Response(answers.job(rows.job(pk, caller(request)), request))
 
 
 class JobEvents(View):
     @call("jobs_events", page_of(shapes.EventOut, "Event"), 404, query=reading.PageQuery)
     def get(self, request: Request, pk: int) -> Response:
-        """The job's history, oldest first."""
+        """List the history of a job, oldest first."""
         job = get_object_or_404(Job.objects.of(caller(request)), pk=pk)
         pages = Pages("seq", page_size=100)
         page = pages.paginate_queryset(JobEvent.objects.filter(job=job), request, view=self) or []
@@ -109,7 +109,7 @@ class JobEvents(View):
 class CancelJob(View):
     @call("jobs_cancel", shapes.CancelOut, 404)
     def post(self, request: Request, pk: int) -> Response:
-        """Stop a job as far as it can be stopped; asked again, it answers the same."""
+        """Cancel a job where possible. Safe to repeat."""
         job = get_object_or_404(jobs_to_change(request), pk=pk)
         verdict = jobs.cancel(job, at=clock.now(), actor=caller(request), via=VIA)
         told = _job(pk, request)
@@ -120,7 +120,7 @@ class CancelJob(View):
 class RetryJob(View):
     @call("jobs_retry", shapes.JobOut, 402, 404, 409, 422, repeatable=True)
     def post(self, request: Request, pk: int) -> HttpResponseBase:
-        """Queue a failed or cancelled job again, at today's price."""
+        """Retry a failed or cancelled job, at today's price."""
         job = get_object_or_404(jobs_to_change(request), pk=pk)
 
         def retry() -> Made:
@@ -146,7 +146,7 @@ class JobsBatch(Submits):
         repeatable=True,
     )
     def post(self, request: Request) -> HttpResponseBase:
-        """Submit 1 to 1,000 jobs as one batch: all or nothing; with `?dry_run=true` only price them."""
+        """Submit 1 to 1,000 jobs as one batch, all or nothing. With `?dry_run=true`, return the price without creating them."""
         drafts = [serializers.draft(one) for one in self.given["jobs"]]
         user, at = caller(request), clock.now()
         if self.query["dry_run"]:

@@ -20,7 +20,7 @@ from queue_app.work import policy
 class Models(View):
     @call("models_list", page_of(queue_shapes.ModelOut, "Model"))
     def get(self, request: Request) -> Response:
-        """Every active model: price, allowed parameters, used and free slots. All of them in one page."""
+        """List all active models on one page: price, allowed parameters, used and free slots."""
         lines = [render(queue_shapes.ModelOut, line) for line in board.models(at=clock.now())]
         return Response({"next": None, "previous": None, "results": lines})
 
@@ -34,13 +34,13 @@ class ModelDetail(View):
 
     @call("models_read", queue_shapes.ModelOut, 404)
     def get(self, request: Request, key: str) -> Response:
-        """One model."""
+        """Read one model."""
         limit = get_object_or_404(ModelConcurrencyLimit, model=key, model__active=True)
         return Response(_line(limit.pk))
 
     @call("models_change", queue_shapes.ModelOut, 404, body=serializers.ModelChange)
     def patch(self, request: Request, key: str) -> Response:
-        """Set a model's limit or pause it; staff who may edit limits, with the scope `manage`. Holds from the next claim on."""
+        """Set a model's limit, or pause it. Needs the `manage` scope and permission to edit limits. Applies to the next job."""
         limit = get_object_or_404(ModelConcurrencyLimit, model=key, model__active=True)
         change = dict(self.given)
         reason = change.pop("reason", "")

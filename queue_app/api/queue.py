@@ -25,9 +25,9 @@ class Queue(View):
     @call("queue_read", queue_shapes.QueueOut)
     def get(self, request: Request) -> HttpResponse:
         """
-        Counts, models, workers, and the first 100 jobs in flight and waiting: the caller's own, for staff everybody's.
+        Read counts, models, workers, and the first 100 jobs in progress and queued. You see your own jobs, staff see all jobs.
 
-        Everything is at most a second old; the two lists show each event of a job at once.
+        Everything is at most 1 second old. The two lists include every event so far.
         """
         user = caller(request)
         events = JobEvent.objects.order_by("-pk").annotate(read_at=clock.ReadAt()).values_list("pk", "read_at")

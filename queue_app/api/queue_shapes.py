@@ -10,12 +10,12 @@ class ModelOut(Shape):
     key = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
     medium = serializers.ChoiceField(choices=Medium.choices)
-    available = serializers.BooleanField(help_text="Can be bought now.")
-    preview = serializers.BooleanField(help_text="Made by the studio: no key of the vendor is set.")
+    available = serializers.BooleanField(help_text="Available right now.")
+    preview = serializers.BooleanField(help_text="Preview: rendered by the studio, because no API key is set.")
     max_concurrent = serializers.IntegerField()
     used = serializers.IntegerField()
-    free = serializers.IntegerField(help_text="max_concurrent less used; 0 while paused.")
-    can_start = serializers.IntegerField(help_text="How many could start now under every shared limit.")
+    free = serializers.IntegerField(help_text="`max_concurrent` minus `used`. 0 while paused.")
+    can_start = serializers.IntegerField(help_text="Jobs that could start now under all shared limits.")
     queued = serializers.IntegerField()
     paused = serializers.BooleanField()
     paused_reason = serializers.CharField()
@@ -30,22 +30,22 @@ class ModelOut(Shape):
 class SummaryOut(Shape):
     queued = serializers.IntegerField()
     processing = serializers.IntegerField()
-    completed = serializers.IntegerField(help_text="Of the last 24 h, without what was cleared; so the next two.")
+    completed = serializers.IntegerField(help_text="Last 24 hours, without cleared jobs. Same for `failed` and `cancelled`.")
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
     available = serializers.IntegerField(help_text="Free slots.")
 
 
 class WorkerOut(Shape):
-    host = serializers.CharField(allow_null=True, help_text="For staff; null for others.")
-    pid = serializers.IntegerField(allow_null=True, help_text="For staff; null for others.")
+    host = serializers.CharField(allow_null=True, help_text="Staff only, otherwise null.")
+    pid = serializers.IntegerField(allow_null=True, help_text="Staff only, otherwise null.")
     role = serializers.CharField()
     queue = serializers.CharField()
     leader = serializers.BooleanField()
-    alive = serializers.BooleanField(help_text="Heard of within the last 10 s.")
+    alive = serializers.BooleanField(help_text="Heartbeat within the last 10 seconds.")
     started_at = Moment()
     beat_at = Moment()
-    task = serializers.CharField(help_text="What a busy one is at; for staff.")
+    task = serializers.CharField(help_text="Current task. Staff only, otherwise empty.")
 
 
 class BoardOut(Shape):

@@ -19,7 +19,7 @@ from queue_app.api.errors import ERRORS_MOST, BodyTooLarge
 from queue_app.rules import nesting, words
 
 NESTED_MOST = nesting.KEPT_MOST + 4  # levels: what is kept lies in a job, in a list, in the body
-_ONCE = "Send it once; where several values may be asked for, they are joined by commas."
+_ONCE = "Send it once. To send several values, join them with commas."
 Wrong = tuple[str, str]
 """A field as it is named to the client, and what is wrong with it."""
 
@@ -43,12 +43,12 @@ class StrictJSONParser(JSONParser):
             parsed = json.loads(text, object_pairs_hook=_each_once, parse_constant=_refuse, parse_float=_finite)
             if nesting.is_deeper(parsed, NESTED_MOST):
                 raise serializers.ValidationError(
-                    {nesting.place_of_deeper(parsed, NESTED_MOST): [f"It is nested more than {nesting.KEPT_MOST} levels deep."]}
+                    {nesting.place_of_deeper(parsed, NESTED_MOST): [f"Nested more than {nesting.KEPT_MOST} levels deep."]}
                 )
             if "\\ud" in text.lower():  # an escape that may be half of a pair: such text cannot be kept or sent back
                 json.dumps(parsed, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise ParseError("The body holds half of a surrogate pair, which is no character; send valid Unicode.") from None
+            raise ParseError("The body contains an unpaired surrogate. Send valid Unicode.") from None
         except RecursionError:
             raise ParseError("The body is nested too deeply.") from None
         except ValueError as problem:
@@ -115,8 +115,8 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def _unknown(self) -> str:
         known = ", ".join(self.fields)
-        what = f"{self.called.capitalize()}s: {known}." if known else f"This call takes no {self.called}s."
-        return f"There is no such {self.called}. {what}"
+        what = f"Available: {known}." if known else f"This call takes no {self.called}s."
+        return f"Unknown {self.called}. {what}"
 
 
 class Query(StrictSerializer):
@@ -240,8 +240,8 @@ class Flag(serializers.BooleanField):
 class PageQuery(Query):
     """Which page of a list."""
 
-    cursor = serializers.CharField(required=False, help_text="From the `next` or `previous` link of another page.")
-    page_size = Number(required=False, min_value=1, max_value=100, help_text="Rows of one page.")
+    cursor = serializers.CharField(required=False, help_text="From a `next` or `previous` link.")
+    page_size = Number(required=False, min_value=1, max_value=100, help_text="Rows per page.")
 
 
 def body(request: Request, shape: type[StrictSerializer]) -> dict[str, Any]:
@@ -340,13 +340,13 @@ def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise ValueError(f"{text[:40]} is too large a number")
+        raise ValueError(f"{text[:40]} is too large")
     return number
 
 

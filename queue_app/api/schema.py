@@ -44,7 +44,7 @@ class FieldProblem(Shape):
 
 
 class Problem(Shape):
-    """Any refusal, as application/problem+json."""
+    """An error, as application/problem+json."""
 
     type = serializers.CharField()
     title = serializers.CharField()

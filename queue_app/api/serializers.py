@@ -18,12 +18,12 @@ _LIMIT_ERRORS: Any = dict.fromkeys(("min_value", "max_value"), LIMIT_MESSAGE)
 
 @extend_schema_field({"type": "string", "pattern": f"^({'|'.join(Status.values)})(,({'|'.join(Status.values)}))*$"})
 class Statuses(serializers.CharField):
-    """One status or several, joined by commas."""
+    """One or more statuses, separated by commas."""
 
     def to_internal_value(self, data: Any) -> list[str]:  # type: ignore[override]
         wanted = str(super().to_internal_value(data)).split(",")
         if not {*wanted} <= {*Status.values}:
-            raise serializers.ValidationError(f"Send one or several of these, joined by commas: {', '.join(Status.values)}.")
+            raise serializers.ValidationError(f"Send one or more of these, separated by commas: {', '.join(Status.values)}.")
         return wanted
 
 
@@ -35,36 +35,36 @@ class Priority(Whole):
             min_value=priority.LOWEST,
             max_value=priority.HIGHEST,
             error_messages=dict.fromkeys(("min_value", "max_value"), priority.SPAN_MESSAGE),
-            help_text="Larger first; only staff may exceed 0.",
+            help_text="Higher runs first. Only staff can go above 0.",
             **options,
         )
 
 
 class JobAsked(StrictSerializer):
-    """One job. What is left out or null is the queue's choice."""
+    """One job. The queue chooses every field that is missing or null."""
 
-    model = Text(least=1, most=60, help_text="A key of `GET models/`.")
+    model = Text(least=1, most=60, help_text="A model key from `GET models/`.")
     prompt = Text(least=1, most=PROMPT_MOST, allow_blank=True, help_text=f"1 to {PROMPT_MOST} characters.")
     kind = Text(
         least=1,
         most=60,
         required=False,
         allow_null=True,
-        help_text="Of the model's medium; restricted kinds need a right. Default: the medium.",
+        help_text="Job type, of the model's medium. Restricted ones need permission. Default: the medium.",
     )
-    parameters = Mapped(required=False, allow_null=True, help_text="What the model offers; see `GET models/`.")
+    parameters = Mapped(required=False, allow_null=True, help_text="Parameters of the model, see `GET models/`.")
     priority = Priority(required=False, allow_null=True)
     deadline = Moment(
         required=False,
         allow_null=True,
-        help_text="A job not started by then fails with `deadline_passed`; its tickets are returned.",
+        help_text="If the job has not started by then, it fails with `deadline_passed` and its tickets are returned.",
     )
-    not_before = Moment(required=False, allow_null=True, help_text="It waits until then; at most a year ahead.")
-    metadata = Mapped(required=False, allow_null=True, help_text="Yours; kept and given back. Pages are scored by it.")
+    not_before = Moment(required=False, allow_null=True, help_text="Earliest start, at most one year ahead.")
+    metadata = Mapped(required=False, allow_null=True, help_text="Your own data, returned unchanged. Pages are scored by it.")
 
 
 class BatchAsked(StrictSerializer):
-    """1 to 1,000 jobs, taken in all or not at all."""
+    """1 to 1,000 jobs, all or nothing."""
 
     jobs = StrictList(child=JobAsked(), min_length=1, max_length=JOBS_MOST)
     name = Text(required=False, allow_null=True, allow_blank=True, max_length=BATCH_NAME_MOST)
@@ -73,38 +73,40 @@ class BatchAsked(StrictSerializer):
         allow_null=True,
         min_value=1,
         max_value=BATCH_LIMIT_MOST,
-        help_text="How many of its jobs may run at once. Default: no limit of its own.",
+        help_text="Concurrent jobs of this batch. Default: no limit.",
     )
 
 
 class ModelChange(StrictSerializer):
-    """A model's limit and pause; at least one of them."""
+    """A model's limit, its pause, or both."""
 
     one_of = ("max_concurrent", "paused")
     left_out = "Send max_concurrent (1 to 50), paused (true or false), or both."
 
     max_concurrent = Whole(required=False, min_value=1, max_value=50, error_messages=_LIMIT_ERRORS)
     paused = YesNo(required=False)
-    reason = Text(required=False, allow_blank=True, max_length=200, help_text="Why; kept with the change and shown while paused.")
+    reason = Text(
+        required=False, allow_blank=True, max_length=200, help_text="Reason. Saved with the change and shown while paused."
+    )
 
 
 class JobQuery(PageQuery):
-    """How `GET jobs/` may be narrowed."""
+    """Filters of `GET jobs/`."""
 
-    status = Statuses(required=False, help_text="One status or several, joined by commas.")
+    status = Statuses(required=False, help_text="One or more statuses, separated by commas.")
     model = serializers.CharField(required=False, max_length=60)
     kind = serializers.CharField(required=False, max_length=60)
-    campaign = Number(required=False, min_value=1, max_value=BIGGEST_ID, help_text="A campaign's or batch's id.")
-    batch = Number(required=False, min_value=1, max_value=BIGGEST_ID, help_text="A batch's or campaign's id.")
-    search = serializers.CharField(required=False, max_length=200, help_text="Words of the prompt, or a job's id.")
-    created_after = Moment(required=False, help_text="Queued then or later.")
-    created_before = Moment(required=False, help_text="Queued earlier.")
-    completed_after = Moment(required=False, help_text="Ended then or later, in whatever way.")
-    completed_before = Moment(required=False, help_text="Ended earlier, in whatever way.")
+    campaign = Number(required=False, min_value=1, max_value=BIGGEST_ID, help_text="A campaign or batch id.")
+    batch = Number(required=False, min_value=1, max_value=BIGGEST_ID, help_text="A batch or campaign id.")
+    search = serializers.CharField(required=False, max_length=200, help_text="Text in the prompt, or a job id.")
+    created_after = Moment(required=False, help_text="Queued at this time or later.")
+    created_before = Moment(required=False, help_text="Queued before this time.")
+    completed_after = Moment(required=False, help_text="Completed, failed or cancelled at this time or later.")
+    completed_before = Moment(required=False, help_text="Completed, failed or cancelled before this time.")
 
 
 class DryRun(Query):
-    dry_run = Flag(required=False, default=False, help_text="Only price it; nothing is written.")
+    dry_run = Flag(required=False, default=False, help_text="Return the price without creating anything.")
 
 
 def draft(given: Mapping[str, Any]) -> Draft:

@@ -47,16 +47,16 @@ def _made(shape: type[Shape]) -> Shape:
 
 
 class EtaOut(Shape):
-    p50_seconds = serializers.FloatField(allow_null=True, help_text="Seconds until it is done; null where nobody can know.")
+    p50_seconds = serializers.FloatField(allow_null=True, help_text="Seconds until completion. Null if unknown.")
     p90_seconds = serializers.FloatField(allow_null=True)
-    basis = serializers.CharField(help_text="“last 37 runs”, “typical”, or why it is not known.")
+    basis = serializers.CharField(help_text="“the last 37 runs”, “the model's typical time”, or why there is no estimate.")
 
 
 class WaitingOnOut(Shape):
     limit = serializers.CharField(help_text="queue, kind, account, model, user, batch, not_before or jobs_ahead.")
     key = serializers.CharField()
     used = serializers.IntegerField()
-    max = serializers.IntegerField(help_text="0 while it is closed.")
+    max = serializers.IntegerField(help_text="0 while paused.")
     until = Moment(allow_null=True)
     reason = serializers.CharField()
 
@@ -80,7 +80,7 @@ class AttemptOut(Shape):
     accepted_at = Moment(allow_null=True)
     ended_at = Moment(allow_null=True)
     outcome = serializers.ChoiceField(choices=Outcome.choices, allow_null=True)
-    spent = serializers.BooleanField(help_text="Counts towards the kind's attempts.")
+    spent = serializers.BooleanField(help_text="Counts towards the attempts of the job type.")
     error = serializers.SerializerMethodField()
 
     @extend_schema_field(ErrorOut(allow_null=True))
@@ -96,7 +96,7 @@ class TicketsOut(Shape):
 
 class CostOut(Shape):
     tickets = serializers.IntegerField()
-    usd = serializers.CharField(help_text="US dollars, a decimal in a string.")
+    usd = serializers.CharField(help_text="US dollars, as a decimal string.")
     usd_is_estimate = serializers.BooleanField()
 
 
@@ -111,7 +111,7 @@ class AssetOut(Shape):
     width = serializers.IntegerField(allow_null=True)
     height = serializers.IntegerField(allow_null=True)
     seconds = serializers.FloatField(allow_null=True)
-    preview = serializers.BooleanField(help_text="Made by the studio, not by the vendor.")
+    preview = serializers.BooleanField(help_text="Preview rendered by the studio, not the provider.")
 
 
 class LinksOut(Shape):
@@ -122,7 +122,7 @@ class LinksOut(Shape):
 
 
 class JobLine(Shape):
-    """A job in short."""
+    """A job summary."""
 
     id = serializers.IntegerField()
     status = serializers.ChoiceField(choices=Status.choices)
@@ -131,11 +131,11 @@ class JobLine(Shape):
     model = serializers.CharField()
     prompt = serializers.CharField()
     priority = serializers.IntegerField()
-    position = serializers.IntegerField(allow_null=True, help_text="1-based place in its model's lane; null once it runs.")
-    progress = serializers.FloatField(allow_null=True, help_text="0 to 1, where the provider tells it.")
+    position = serializers.IntegerField(allow_null=True, help_text="Position in the model's queue, from 1. Null once started.")
+    progress = serializers.FloatField(allow_null=True, help_text="0 to 1. Null if the provider does not report it.")
     preview = serializers.BooleanField()
     owner = serializers.CharField()
-    batch = serializers.IntegerField(allow_null=True, help_text="Its batch's or campaign's id.")
+    batch = serializers.IntegerField(allow_null=True, help_text="Id of the batch or campaign.")
     queued_at = Moment()
     started_at = Moment(allow_null=True)
     url = serializers.CharField()
@@ -154,27 +154,27 @@ class JobOut(Shape):
     metadata = serializers.DictField()
     priority = serializers.IntegerField()
     priority_reasons = serializers.ListField(child=serializers.CharField())
-    deadline = Moment(allow_null=True, help_text="As it was asked for.")
-    not_before = Moment(allow_null=True, help_text="As it was asked for; `waiting_on` also names the wait before a next attempt.")
+    deadline = Moment(allow_null=True, help_text="As requested.")
+    not_before = Moment(allow_null=True, help_text="As requested. `waiting_on` also shows the wait before the next attempt.")
     owner = serializers.CharField()
-    batch = serializers.IntegerField(allow_null=True, help_text="Its batch's or campaign's id.")
-    preview = serializers.BooleanField(help_text="Made by the studio, not by the vendor.")
-    position = serializers.IntegerField(allow_null=True, help_text="1-based place in its model's lane; null once it runs.")
+    batch = serializers.IntegerField(allow_null=True, help_text="Id of the batch or campaign.")
+    preview = serializers.BooleanField(help_text="Preview rendered by the studio, not the provider.")
+    position = serializers.IntegerField(allow_null=True, help_text="Position in the model's queue, from 1. Null once started.")
     eta = EtaOut(allow_null=True)
     waiting_on = WaitingOnOut(many=True)
-    waiting = serializers.CharField(help_text="Why it waits, in one line; empty when it does not.")
+    waiting = serializers.CharField(help_text="Why the job is waiting, in one sentence. Empty if it is not waiting.")
     stage = serializers.CharField(allow_null=True)
-    progress = serializers.FloatField(allow_null=True, help_text="0 to 1, where the provider tells it.")
+    progress = serializers.FloatField(allow_null=True, help_text="0 to 1. Null if the provider does not report it.")
     stages = StageOut(many=True)
     attempts = AttemptOut(many=True)
     tickets = TicketsOut()
     cost = CostOut()
     error = ErrorOut(allow_null=True)
     assets = AssetOut(many=True)
-    result_url = serializers.CharField(allow_null=True, help_text="Where the main file is.")
+    result_url = serializers.CharField(allow_null=True, help_text="URL of the main file.")
     cancel_asked = serializers.BooleanField()
     can_be_stopped = serializers.BooleanField(
-        help_text="Whether a cancel can end it: not once it has ended or is being stored, nor where its provider has no cancel."
+        help_text="False once the job is finished or saving, or if the provider can't cancel."
     )
     queued_at = Moment()
     started_at = Moment(allow_null=True)
@@ -185,13 +185,13 @@ class JobOut(Shape):
 
 class CancelOut(JobOut):
     verdict = serializers.ChoiceField(choices=[verdict.value for verdict in Verdict])
-    message = serializers.CharField(help_text="What that means for this job and its tickets.")
+    message = serializers.CharField(help_text="What the verdict means for this job and its tickets.")
 
 
 class EventOut(Shape):
     seq = serializers.IntegerField()
     at = Moment()
-    from_state = serializers.CharField(help_text="Empty for the first.")
+    from_state = serializers.CharField(help_text="Empty for the first event.")
     to_state = serializers.ChoiceField(choices=State.choices)
     actor = serializers.CharField()
     reason = serializers.CharField()
@@ -210,8 +210,8 @@ class WalletEntryOut(Shape):
     id = serializers.IntegerField()
     at = Moment()
     kind = serializers.ChoiceField(choices=LedgerTransaction.Kind.choices)
-    available = serializers.IntegerField(help_text="What it did to the available tickets.")
-    reserved = serializers.IntegerField(help_text="What it did to the reserved tickets.")
+    available = serializers.IntegerField(help_text="Change in available tickets.")
+    reserved = serializers.IntegerField(help_text="Change in reserved tickets.")
     job = serializers.IntegerField(allow_null=True)
     actor = serializers.CharField()
     reason = serializers.CharField()
@@ -219,11 +219,11 @@ class WalletEntryOut(Shape):
 
 class PurseOut(Shape):
     available = serializers.IntegerField()
-    after = serializers.IntegerField(help_text="What would be left; below 0 when tickets are missing.")
+    after = serializers.IntegerField(help_text="Tickets left afterwards. Negative if there are not enough.")
 
 
 class PricedJobOut(Shape):
-    """What a job would be, and cost."""
+    """A job as it would be queued, with its price."""
 
     model = serializers.CharField()
     kind = serializers.CharField()
@@ -235,7 +235,7 @@ class PricedJobOut(Shape):
 
 
 class PriceOut(PricedJobOut):
-    """What a job would cost; nothing was written."""
+    """The price of a job. Nothing was created."""
 
     dry_run = serializers.BooleanField()
     wallet = PurseOut()
@@ -243,8 +243,8 @@ class PriceOut(PricedJobOut):
 
 
 class BatchCostOut(TicketsOut):
-    tickets = serializers.IntegerField(help_text="Reserved and captured together.")
-    usd = serializers.CharField(help_text="US dollars of what is open or completed, a decimal in a string.")
+    tickets = serializers.IntegerField(help_text="Reserved and charged together.")
+    usd = serializers.CharField(help_text="US dollars of unfinished and completed jobs, as a decimal string.")
 
 
 class BatchOut(Shape):
@@ -257,7 +257,7 @@ class BatchOut(Shape):
     completed = serializers.IntegerField()
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
-    eta = EtaOut(allow_null=True, help_text="Until the last of its jobs; null once all have ended.")
+    eta = EtaOut(allow_null=True, help_text="Time until the last job. Null once all are finished.")
     cost = BatchCostOut()
     max_concurrent = serializers.IntegerField(allow_null=True)
     paused = serializers.BooleanField()
@@ -278,7 +278,7 @@ class BatchCancelOut(BatchOut):
 
 
 class BatchMadeOut(Shape):
-    batch = serializers.IntegerField(help_text="Its id, for `GET batches/{id}/`.")
+    batch = serializers.IntegerField(help_text="Batch id, for `GET batches/{id}/`.")
     jobs = JobLine(many=True)
     total = serializers.IntegerField()
     cost = BatchCostOut()
@@ -286,10 +286,10 @@ class BatchMadeOut(Shape):
 
 
 class BatchPriceOut(Shape):
-    """What a batch would cost; nothing was written."""
+    """The price of a batch. Nothing was created."""
 
     dry_run = serializers.BooleanField()
-    batch = serializers.IntegerField(allow_null=True, help_text="Null: there is none.")
+    batch = serializers.IntegerField(allow_null=True, help_text="Always null.")
     jobs = PricedJobOut(many=True)
     total = serializers.IntegerField()
     cost = BatchCostOut()

@@ -24,7 +24,7 @@ class Stream(View):
         media_type="text/event-stream",
         summary="Changes as they happen (server-sent events)",
         description=stream.__doc__,
-        other={204: OpenApiResponse(description="This server cannot stream (WSGI): poll instead.")},
+        other={204: OpenApiResponse(description="This server can't stream (WSGI). Poll instead.")},
     )
     def get(self, request: Request) -> HttpResponseBase:
         if not isinstance(request._request, ASGIRequest):

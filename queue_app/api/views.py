@@ -25,11 +25,9 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     idempotency.HEADER,
     {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST, "pattern": "^[ -~]+$"},
     OpenApiParameter.HEADER,
-    description="Repeat a request with the same key and it happens once; the first answer comes again.",
+    description="Repeating a request with the same key runs it once and returns the first response.",
 )
-LOCATION = OpenApiParameter(
-    "Location", str, OpenApiParameter.HEADER, response=[201], description="The address of what was created."
-)
+LOCATION = OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[201], description="URL of the new object.")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -79,7 +77,7 @@ def _retry_after(*statuses: int) -> OpenApiParameter:
 
 
 def _replayed(status: int) -> OpenApiParameter:
-    words = "This is the first answer to a request with the same Idempotency-Key, sent again."
+    words = "This is the saved first response to a request with the same Idempotency-Key."
     only = {"type": "string", "enum": ["true"]}
     return OpenApiParameter(idempotency.REPLAYED, only, OpenApiParameter.HEADER, response=[status], description=words)
 
@@ -194,7 +192,7 @@ def page_of(shape: type[shapes.Shape], name: str) -> Any:
     return inline_serializer(
         f"{name}Page",
         {
-            "next": serializers.CharField(allow_null=True, help_text="The address of the next page."),
+            "next": serializers.CharField(allow_null=True, help_text="URL of the next page."),
             "previous": serializers.CharField(allow_null=True),
             "results": shape(many=True),
         },
@@ -202,4 +200,4 @@ def page_of(shape: type[shapes.Shape], name: str) -> Any:
 
 
 def _no_cursor() -> ValidationError:
-    return ValidationError({"cursor": ["This is no cursor of ours; take it from a next or previous link, or leave it out."]})
+    return ValidationError({"cursor": ["Invalid cursor. Use one from a `next` or `previous` link, or omit it."]})

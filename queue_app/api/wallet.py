@@ -16,14 +16,14 @@ from queue_app.models import LedgerEntry, LedgerTransaction
 class WalletDetail(View):
     @call("wallet_read", shapes.WalletOut)
     def get(self, request: Request) -> Response:
-        """Tickets available and reserved now, captured and refunded so far."""
+        """Read your tickets: available, reserved, charged and refunded."""
         return Response(shapes.render(shapes.WalletOut, tickets.balances(caller(request))))
 
 
 class WalletEntries(View):
     @call("wallet_entries", page_of(shapes.WalletEntryOut, "WalletEntry"), query=reading.PageQuery)
     def get(self, request: Request) -> Response:
-        """Every movement of the caller's tickets, newest first."""
+        """List all movements of your tickets, newest first."""
         sides = (LedgerEntry.Side.AVAILABLE, LedgerEntry.Side.RESERVED)
         legs = Prefetch("entries", LedgerEntry.objects.filter(side__in=sides), to_attr="legs")
         mine = LedgerTransaction.objects.filter(wallet__owner=caller(request))

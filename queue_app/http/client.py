@@ -201,7 +201,7 @@ def _redirected(outgoing: requests.PreparedRequest, answer: requests.Response) -
         if origin(target) != origin(came_from):
             headers = {name: value for name, value in headers.items() if name.lower() in PORTABLE_HEADERS}
     except ValueError as error:
-        raise AddressRefused(f"A redirect by {origin(came_from)} leads nowhere: {error}", sent=True) from None
+        raise AddressRefused(f"A redirect from {origin(came_from)} can't be followed: {error}", sent=True) from None
     return _prepared(method, target, headers)
 
 
@@ -210,12 +210,12 @@ def _chunks(answer: requests.Response, exchange: Exchange, max_bytes: int | None
     size = 0
     declared = answer.headers.get("Content-Length", "")
     if max_bytes is not None and declared.isdigit() and int(declared) > max_bytes:
-        raise TooLarge(f"{exchange.purpose}: {exchange.origin} announces {declared} bytes; {max_bytes} are allowed.", sent=True)
+        raise TooLarge(f"{exchange.purpose}: {exchange.origin} announced {declared} bytes; the limit is {max_bytes}.", sent=True)
     with exchange.translated_errors():
         for chunk in answer.raw.stream(CHUNK_BYTES, decode_content=True):
             size += len(chunk)
             if max_bytes is not None and size > max_bytes:
-                raise TooLarge(f"{exchange.purpose}: {exchange.origin} sends more than the {max_bytes} bytes allowed.", sent=True)
+                raise TooLarge(f"{exchange.purpose}: {exchange.origin} sent more than the limit of {max_bytes} bytes.", sent=True)
             yield chunk
 
 

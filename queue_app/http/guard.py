@@ -29,7 +29,7 @@ def origin(url: str) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise ValueError("Only http and https URLs with a host are called.")
+        raise ValueError("Only http and https URLs with a host are allowed.")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{parts.port or DEFAULT_PORTS[parts.scheme]}"
 
@@ -64,7 +64,7 @@ class Exchange:
         except ValueError as error:
             raise AddressRefused(f"{purpose}: {error}", sent=sent) from None
         if "@" in parts.netloc:
-            raise AddressRefused(f"{purpose}: a URL with a user or password is not called.", sent=sent)
+            raise AddressRefused(f"{purpose}: URLs with a user or password are not allowed.", sent=sent)
         self.purpose = purpose
         self.scheme, self.host = parts.scheme, str(parts.hostname)
         self.port = parts.port or DEFAULT_PORTS[parts.scheme]
@@ -89,12 +89,10 @@ class Exchange:
         :raises ConnectFailed: the name cannot be resolved in time.
         """
         if self.scheme != "https" and not trusted:
-            raise AddressRefused(
-                f"{self.purpose}: {self.origin} is not https; only trusted origins may do without.", sent=self.sent
-            )
+            raise AddressRefused(f"{self.purpose}: {self.origin} is not https. Only trusted origins can be http.", sent=self.sent)
         found = self._lookup()
         if not trusted and not all(is_global(str(address[0])) for _, address in found):
-            raise AddressRefused(f"{self.purpose}: {self.origin} has an address that is not global.", sent=self.sent)
+            raise AddressRefused(f"{self.purpose}: {self.origin} has an address that is not public.", sent=self.sent)
         self.addresses = found
 
     def _lookup(self) -> list[tuple[int, Any]]:
@@ -114,9 +112,9 @@ class Exchange:
             asking.start()
             asking.join(max(0.0, self.connect_deadline - time.monotonic()))
         if not answers:
-            raise TimedOut(f"{self.purpose}: the name of {self.origin} was not resolved in time.", sent=self.sent)
+            raise TimedOut(f"{self.purpose}: timed out resolving {self.origin}.", sent=self.sent)
         if isinstance(answers[0], Exception) or not answers[0]:
-            raise ConnectFailed(f"{self.purpose}: the name of {self.origin} cannot be resolved.", sent=self.sent)
+            raise ConnectFailed(f"{self.purpose}: could not resolve {self.origin}.", sent=self.sent)
         return [(family, address) for family, _, _, _, address in answers[0]]
 
     def open_socket(self) -> socket.socket:
@@ -136,7 +134,7 @@ class Exchange:
             # the TLS handshake takes its time limit, for the whole of it, from the socket
             sock.settimeout(max(0.001, self.connect_deadline - time.monotonic()))
             return sock
-        raise ConnectFailed(f"{self.purpose}: no connection to {self.origin}: {reason}.", sent=self.sent)
+        raise ConnectFailed(f"{self.purpose}: could not connect to {self.origin}: {reason}.", sent=self.sent)
 
     def watch(self, sock: socket.socket) -> None:
         """
@@ -178,10 +176,10 @@ class Exchange:
             if self.expired or isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
                 raise TimedOut(self._timeout_message(), sent=self.sent) from None
             kind = TransferBroken if self.sent else ConnectFailed
-            raise kind(f"{self.purpose}: the exchange with {self.origin} broke: {_reason(error)}.", sent=self.sent) from None
+            raise kind(f"{self.purpose}: connection to {self.origin} failed: {_reason(error)}.", sent=self.sent) from None
 
     def _timeout_message(self) -> str:
-        return f"{self.purpose}: {self.origin} took too long{', and may have got the request' if self.sent else ''}."
+        return f"{self.purpose}: {self.origin} timed out{'; it may have received the request' if self.sent else ''}."
 
 
 def _reason(error: BaseException) -> str:

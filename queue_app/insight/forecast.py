@@ -20,7 +20,7 @@ from django.core.cache import cache
 from django.db.models import Count, F
 
 from queue_app.insight import scene
-from queue_app.insight.scene import NOT_OFFERED, PAUSED, Alike, Stage
+from queue_app.insight.scene import PAUSED, Alike, Stage
 from queue_app.insight.shared import DEAR, SERVED, in_background
 from queue_app.models import Attempt, Job, State, User
 from queue_app.models.job import OPEN_STATES
@@ -30,10 +30,9 @@ from queue_app.rules.drain import Order, Run
 
 KEPT = 5.0  # seconds for which the curves serve
 WORTH = 40  # times what they cost: so old they are at least when a job that they do not know has them drawn anew
-NO_END = "paused, no end known"
-_NEVER = {PAUSED: NO_END, NOT_OFFERED: "no provider offers it now"}
-ENDED = "ended"
-STORING = "made; its files are being stored"
+NO_END = PAUSED
+ENDED = "finished"
+STORING = "saving files"
 BEHIND_ALL = 1 << 62  # an order key
 _AT_WORK = {State.SUBMITTING, State.RUNNING}  # of which it can be foreseen when they end
 
@@ -213,12 +212,12 @@ class Forecast:
         return [max(0.0, moment - age) for moment in moments]
 
     def stuck(self, model: str) -> str:
-        """Why nothing of this model's lane starts as far as can be seen: “paused” or “not offered”; empty where it may."""
+        """Why nothing of this model's lane starts as far as can be seen: “paused” or “not available”; empty where it may."""
         return self.stage.shut_for_good(model)
 
     def _never(self, model: str) -> Estimate | None:
         reason = self.stuck(model)
-        return Estimate(None, None, _NEVER[reason]) if reason else None
+        return Estimate(None, None, reason) if reason else None
 
 
 _lock = Lock()
@@ -285,10 +284,10 @@ def _order(job: Job) -> Order:
 
 
 def _unknown(count: int) -> str:
-    return f"the outcome of {count} job{'s' if count > 1 else ''} is unknown"
+    return f"{count:,} jobs have an unknown outcome" if count > 1 else "1 job has an unknown outcome"
 
 
 def _estimate(seconds: tuple[float, float], basis: str) -> Estimate:
     if not isfinite(seconds[1]):
-        return Estimate(None, None, "no slot comes free as far as can be seen")
+        return Estimate(None, None, "no free slot in sight")
     return Estimate(round(seconds[0], 1), round(seconds[1], 1), basis)

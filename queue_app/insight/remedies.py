@@ -2,26 +2,26 @@
 
 from queue_app.providers.base import FINAL, ErrorKind
 
-_AGAIN = "Nothing is wrong with the job itself. Retry it."
-_EDIT = "Edit the prompt, then make it again; a retry alone will be refused again."
-_STAFF = "Staff must look at the provider account first, then retry."
-_FINAL = "Refused for good; a retry alone will be refused again."
-_NONE = "No advice for this error; its message says what the provider said."
+_AGAIN = "Temporary problem. Retry it."
+_EDIT = "Edit the prompt and generate again. A plain retry will be rejected again."
+_STAFF = "Staff must fix the provider account first. Then retry."
+_FINAL = "Permanently rejected. A plain retry will be rejected again."
+_NONE = "See the job's error message."
 
 _REMEDIES = {
     "rejected": _EDIT,
     "moderation": _EDIT,
     "moderation_blocked": _EDIT,
     "content_policy_violation": _EDIT,
-    "invalid_request": "The provider does not take it as it is. Change the prompt or the parameters, then make it again.",
+    "invalid_request": "The provider rejected this input. Change the prompt or settings and generate again.",
     "auth": _STAFF,
     "quota": _STAFF,
-    "timeout": "It ran too long and was stopped. Retry it, or choose a shorter duration.",
-    "deadline_passed": "It waited past its deadline and was never sent. Submit it again with a later deadline, or none.",
-    "not_delivered": "The provider made it, but its file could not be had. Staff can look at it; a retry makes it anew.",
-    "unknown": "Nobody could tell what became of it. Staff can ask the provider; a retry makes it anew.",
-    "poison": "It ended several workers in a row. Tell staff before you retry it.",
-    "forced": "Staff ended it by hand and said why. Ask them before you retry it.",
+    "timeout": "It timed out. Retry it or choose a shorter duration.",
+    "deadline_passed": "Its deadline passed before it was sent. Submit it again with a later deadline or none.",
+    "not_delivered": "The provider finished, but the file could not be saved. Retry it, or ask staff to recover it.",
+    "unknown": "The provider never confirmed it. Retry it, or ask staff to check with the provider.",
+    "poison": "It crashed several workers. Tell staff before you retry it.",
+    "forced": "Staff stopped this job. Check with them before you retry it.",
     # our own words for what may pass: nobody said anything against the job
     **dict.fromkeys(("failed", "lost", "canceled", "provider_failed", "not_accepted", "not_begun", "no_answer"), _AGAIN),
 }

@@ -24,7 +24,7 @@ DAYS_AHEAD = 14  # for which peak hours are known to the simulation
 SHORTEST = 0.01  # seconds that a job takes at least
 ANY_ID = 1 << 62
 NEW_BATCH: Key = ("batch", "new")
-PAUSED, NOT_OFFERED = "paused", "not offered"  # why a lane stands still for good
+PAUSED, NOT_OFFERED = "paused", "not available"  # why a lane stands still for good
 
 _HEADS = """
     SELECT head.* FROM queue_app_generationmodel model

@@ -42,7 +42,7 @@ class Outlook:
             return []
         found = self.capacity.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
         if job.not_before and job.not_before > self.at:
-            why = "asked for" if job.not_before == job.client_not_before else "a pause before its next try"
+            why = "requested start time" if job.not_before == job.client_not_before else "the wait before the next attempt"
             found.append(Blocker("not_before", "", 0, 0, job.not_before, why))
         if not found:
             found.append(Blocker("jobs_ahead", job.model_id, place - 1, self._slots(job)))
@@ -54,10 +54,11 @@ class Outlook:
         if not blockers:
             return ""
         ahead = (self.position(job) or 1) - 1
-        jobs = "no job is" if not ahead else "1 job is" if ahead == 1 else f"{ahead:,} jobs are"
+        in_front = f"{ahead:,} job{'' if ahead == 1 else 's'} ahead." if ahead else "Next in line."
         if blockers[0].limit == "jobs_ahead":
-            return f"Its turn comes with the next free slot of {job.model_id}; {jobs} ahead of it."
-        return f"{'; '.join(map(_words, blockers))}; {jobs} ahead of it."
+            start = f"when a {job.model_id} slot is free."
+            return f"{in_front} Starts {start}" if ahead else f"Next in line: starts {start}"
+        return f"{'. '.join(map(_words, blockers))}. {in_front}"
 
     def eta(self, job: Job) -> Eta | None:
         """Time until it is done; ``None`` once it has ended."""
@@ -131,8 +132,8 @@ def _of_all(limited: dict[limits.Key, T]) -> dict[limits.Key, T]:
 _kept: tuple[float, Capacity] | None = None
 _NAMES = {
     "queue": "the whole queue",
-    "kind": "kind {}",
-    "account": "provider account {}",
+    "kind": "job type {}",
+    "account": "account {}",
     "model": "{}",
     "user": "the owner's limit",
     "batch": "batch {}",
@@ -140,16 +141,16 @@ _NAMES = {
 
 
 # reasons of `room` that are no words of staff
-_SHUT = {"paused": "is paused", "cooling down": "cools down", "no provider offers it now": "is offered by no provider now"}
+_SHUT = {"paused": "is paused", "cooling down": "is cooling down", "not available": "has no provider right now"}
 
 
 def _words(blocker: Blocker) -> str:
     if blocker.limit == "not_before":
-        return f"It starts not before {blocker.until:%Y-%m-%d %H:%M:%S} UTC"
+        return f"Starts at {blocker.until:%Y-%m-%d %H:%M:%S} UTC or later"
     name = _NAMES[blocker.limit].format(blocker.key)
     name = name[0].upper() + name[1:] if blocker.limit != "model" else name
     if blocker.max:
-        return f"{name} is full, {blocker.used} of {blocker.max} run"
+        return f"{name} is full ({blocker.used} of {blocker.max} running)"
     until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""
     reason = f" ({one_line(blocker.reason)})" if blocker.reason and blocker.reason not in _SHUT else ""
     return f"{name} {_SHUT.get(blocker.reason, 'is paused')}{until}{reason}"

@@ -155,6 +155,7 @@ def _held_by(known: Forecast, key: Key, lines: Iterable[Line]) -> list[str]:
         for blocker in [*doors, *(full if all(full) else [])]:
             if blocker is None or (blocker.limit, blocker.key) == key:
                 continue
-            name = "whole queue" if (blocker.limit, blocker.key) == limits.QUEUE else f"{blocker.limit} {blocker.key}"
+            what = "job type" if blocker.limit == "kind" else blocker.limit
+            name = "whole queue" if (blocker.limit, blocker.key) == limits.QUEUE else f"{what} {blocker.key}"
             found[name] = f"{name} {blocker.used} of {blocker.max}" if blocker.max else f"{name} ({blocker.reason})"
     return list(found.values())

@@ -56,7 +56,7 @@ class TooManyStreams(Exception):
     """The user has as many streams open as one may have."""
 
     def __init__(self) -> None:
-        super().__init__(f"You have {MOST_OF_ONE_USER} live pages or streams open. Close one and try again.")
+        super().__init__(f"Too many live pages or streams open ({MOST_OF_ONE_USER}). Close one and try again.")
 
 
 @dataclass
@@ -163,7 +163,7 @@ class Hub:
             except Exception as error:  # whatever it is: pages that are open must go on hearing
                 if loop.time() - began > LONGEST_DELAY:
                     delay = FIRST_DELAY
-                log.warning("The stream hears nothing, next try in %.1f s: %s", delay, error, exc_info=_is_unexpected(error))
+                log.warning("Live updates interrupted. Next attempt in %.1fs: %s", delay, error, exc_info=_is_unexpected(error))
                 await asyncio.sleep(delay)
                 delay = min(LONGEST_DELAY, delay * 2)
 

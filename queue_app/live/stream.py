@@ -1,8 +1,8 @@
 """
-The live stream: server-sent events that say "look again".
+The live stream: server-sent events that tell you what to load again.
 
-``change`` (``{"jobs": [1, 2]}``, only jobs that the caller may see), ``queue`` (limits or pauses changed), ``resync`` (anything
-may have changed: at the start, after a loss of the database, and when too much changed to list).
+``change`` (``{"jobs": [1, 2]}``, only jobs that you may see), ``queue`` (limits or pauses changed), ``resync`` (anything may have
+changed: at the start, after a lost database connection, or when there are too many changes to list).
 """
 
 import asyncio

@@ -10,11 +10,11 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox names 
     """An account: owner of jobs, batches and one wallet."""
 
     max_concurrent = models.PositiveSmallIntegerField(
-        "jobs at once",
+        "concurrent jobs",
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(1_000)],
-        help_text="How many of this user's jobs may run at once, 1 to 1 000. Empty: the queue's own setting for users.",
+        help_text="How many of this user's jobs run at the same time, 1 to 1,000. Leave empty for the queue default.",
     )
 
 
@@ -47,9 +47,9 @@ class IdempotencyRecord(models.Model):
     account = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
     body_sha256 = models.CharField(max_length=64)
-    status = models.PositiveSmallIntegerField(null=True, help_text="Empty while the first request is still at work.")
-    made = models.JSONField(null=True, help_text="What came of the work, as far as only its transaction knows it.")
-    answer = models.TextField(null=True, help_text="The body of the answer, byte for byte.")
+    status = models.PositiveSmallIntegerField(null=True, help_text="Empty while the first request is still running.")
+    made = models.JSONField(null=True, help_text="Result of the request, as its transaction recorded it.")
+    answer = models.TextField(null=True, help_text="Response body, byte for byte.")
     created_at = models.DateTimeField()
 
     class Meta:

@@ -15,19 +15,19 @@ class AlertRule(models.Model):
 
     class Measure(models.TextChoices):
         QUEUE_DEPTH = "queue_depth", "jobs waiting"
-        OLDEST_WAIT = "oldest_wait", "seconds that the oldest job waits for its turn"
-        FAILURE_RATE = "failure_rate", "percent of the last hour's ended jobs that failed"
-        UNKNOWN_JOBS = "unknown_jobs", "jobs whose outcome is unknown"
+        OLDEST_WAIT = "oldest_wait", "wait of the oldest job, in seconds"
+        FAILURE_RATE = "failure_rate", "failure rate in the last hour, in percent"
+        UNKNOWN_JOBS = "unknown_jobs", "jobs with an unknown outcome"
         WORKER_SILENT = "worker_silent", "seconds since a worker's last heartbeat"
-        TICKETS_LOW = "tickets_low", "tickets left in a wallet that was spent from in the last 7 days"
-        PAID_NOT_DELIVERED = "paid_not_delivered", "jobs of the last 24 h paid for and not delivered"
-        OLD_SNAPSHOT = "old_snapshot", "seconds that a transaction has kept the database from clearing up"
+        TICKETS_LOW = "tickets_low", "tickets left in a recently used wallet"
+        PAID_NOT_DELIVERED = "paid_not_delivered", "jobs paid but not delivered, last 24 hours"
+        OLD_SNAPSHOT = "old_snapshot", "age of the oldest database transaction, in seconds"
 
     measure = models.CharField(max_length=20, choices=Measure.choices, primary_key=True)
     active = models.BooleanField(default=True)
-    opens_at = models.FloatField(help_text="It opens when the measure reaches this.")
-    closes_at = models.FloatField(help_text="It closes when the measure is back at this; apart, so that it does not flutter.")
-    mail = models.BooleanField(default=True, help_text="Tell staff by e-mail when it opens.")
+    opens_at = models.FloatField(help_text="The alert opens at this value.")
+    closes_at = models.FloatField(help_text="The alert closes at this value. Keep a gap to the opening value to avoid repeats.")
+    mail = models.BooleanField("email", default=True, help_text="Email staff when it opens.")
 
     class Meta:
         ordering = ("measure",)
@@ -52,17 +52,17 @@ class AlertRule(models.Model):
         if None in (self.opens_at, self.closes_at):
             return  # their fields say what is missing
         if self.rises and self.closes_at >= self.opens_at:
-            raise ValidationError({"closes_at": "It must be below the value at which it opens."})
+            raise ValidationError({"closes_at": "Must be below the opening value."})
         if not self.rises and self.closes_at <= self.opens_at:
-            raise ValidationError({"closes_at": "It must be above the value at which it opens."})
+            raise ValidationError({"closes_at": "Must be above the opening value."})
 
 
 class Alert(models.Model):
     """One time that a rule called, about one thing; open until its measure is back."""
 
     rule = models.ForeignKey(AlertRule, on_delete=models.CASCADE, related_name="alerts")
-    subject = models.CharField(max_length=200, blank=True, help_text="Where a rule watches many, which: a worker, a user.")
-    value = models.FloatField(help_text="The measure when it was last looked at.")
+    subject = models.CharField(max_length=200, blank=True, help_text="Worker or user of the alert, if the rule watches several.")
+    value = models.FloatField(help_text="Last measured value.")
     words = models.CharField(max_length=300)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)

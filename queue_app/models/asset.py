@@ -23,8 +23,8 @@ class Asset(models.Model):
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="assets")
     attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="assets")
     kind = models.CharField(max_length=12, choices=Kind.choices)
-    version = models.PositiveIntegerField(default=1, help_text="1 for the job's first delivery, one more for each retry's.")
-    name = models.CharField(max_length=200, unique=True, help_text="Where the storage keeps it.")
+    version = models.PositiveIntegerField(default=1, help_text="1 for the first delivery, plus 1 per retry.")
+    name = models.CharField(max_length=200, unique=True, help_text="Path in the storage.")
     content_type = models.CharField(max_length=60)
     size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
@@ -33,7 +33,7 @@ class Asset(models.Model):
     seconds = models.FloatField(null=True)
     preview = models.BooleanField(default=False)
     created_at = models.DateTimeField()
-    expired_at = models.DateTimeField(null=True, help_text="When the file was removed; its row stays.")
+    expired_at = models.DateTimeField(null=True, help_text="When the file was deleted. The record stays.")
 
     class Meta:
         constraints = [

@@ -12,7 +12,7 @@ class AuditEntry(models.Model):
     actor_name = models.CharField(max_length=150)
     action = models.CharField(max_length=60)
     target = models.CharField(max_length=200)
-    target_model = models.CharField(max_length=80, blank=True, help_text="What the target is a row of: “queue_app.kind”.")
+    target_model = models.CharField(max_length=80, blank=True, help_text="Model of the target, such as “queue_app.kind”.")
     target_pk = models.CharField(max_length=80, blank=True)
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)

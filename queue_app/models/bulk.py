@@ -20,31 +20,31 @@ class BulkAction(models.Model):
         PRIORITY = "set_priority", "Set priority"
         FRONT = "move_to_front", "Move to front"
         CLEAR = "clear_completed", "Clear"
-        FORCE_FAIL = "force_fail", "Force fail"
+        FORCE_FAIL = "force_fail", "Force-fail"
         REFUND = "refund", "Refund"
 
     class Phase(models.TextChoices):
-        DRAFT = "draft", "shown, not confirmed"
-        WAITING = "waiting", "starts soon"
+        DRAFT = "draft", "Not confirmed"
+        WAITING = "waiting", "Starts soon"
         RUNNING = "running"
         DONE = "done"
-        UNDONE = "undone", "taken back before it began"
-        ABORTED = "aborted", "stopped on the way"
+        UNDONE = "undone"
+        ABORTED = "aborted", "Stopped"
 
-    verb = models.CharField(max_length=20, choices=Verb.choices)
-    phase = models.CharField(max_length=10, choices=Phase.choices, default=Phase.DRAFT)
+    verb = models.CharField("action", max_length=20, choices=Verb.choices)
+    phase = models.CharField("status", max_length=10, choices=Phase.choices, default=Phase.DRAFT)
     actor = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     reason = models.CharField(max_length=300, blank=True)
-    options = models.JSONField(default=dict, help_text="What the verb needs besides the jobs: a priority, a number of tickets.")
-    chosen = models.CharField(max_length=300, help_text="How the jobs were chosen, in words.")
+    options = models.JSONField(default=dict, help_text="Options of the action, such as a priority or a number of tickets.")
+    chosen = models.CharField("selection", max_length=300, help_text="How the jobs were selected.")
     job_ids = ArrayField(models.BigIntegerField())
     total = models.PositiveIntegerField()
     worked = models.PositiveIntegerField(default=0)
-    results = models.JSONField(default=dict, help_text="Jobs by what became of them.")
+    results = models.JSONField(default=dict, help_text="Jobs by result.")
     created_at = models.DateTimeField()
     starts_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
-    lease_until = models.DateTimeField(null=True, help_text="A worker is at it until then.")
+    lease_until = models.DateTimeField(null=True, help_text="A worker is working on it until then.")
 
     class Meta:
         ordering = ("-id",)
@@ -55,7 +55,7 @@ class BulkAction(models.Model):
         said = {
             self.Verb.PRIORITY: "Set priority of {}",
             self.Verb.FRONT: "Move {} to the front",
-            self.Verb.FORCE_FAIL: "Fail {} by force",
+            self.Verb.FORCE_FAIL: "Force-fail {}",
         }
         return said.get(self.Verb(self.verb), f"{self.get_verb_display()} {{}}").format(jobs)
 

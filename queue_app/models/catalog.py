@@ -5,7 +5,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-LIMIT_MESSAGE = "A limit is a whole number from 1 to 50. To stop a model altogether, pause it."
+LIMIT_MESSAGE = "Enter a whole number from 1 to 50. To stop a model, pause it."
 
 
 class Medium(models.TextChoices):
@@ -16,7 +16,7 @@ class Medium(models.TextChoices):
 
 class Backoff(models.TextChoices):
     EXPONENTIAL = "exponential", "exponential, full jitter"
-    FIXED = "fixed", "fixed, 5 min apart"
+    FIXED = "fixed", "fixed, every 5 minutes"
 
 
 class Kind(models.Model):
@@ -33,11 +33,14 @@ class Kind(models.Model):
     )
     default_priority = models.SmallIntegerField(default=0)
     max_concurrent = models.PositiveSmallIntegerField(
-        "jobs at once", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no limit of its own."
+        "concurrent jobs", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Leave empty for no limit."
     )
     timeout_seconds = models.PositiveIntegerField(default=600, validators=[MinValueValidator(60)])
     max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
     backoff = models.CharField(max_length=20, choices=Backoff.choices, default=Backoff.EXPONENTIAL)
+
+    class Meta:
+        verbose_name = "job type"
 
     def __str__(self) -> str:
         return self.key
@@ -49,26 +52,27 @@ class ProviderAccount(models.Model):
     key = models.CharField(max_length=60, primary_key=True)
     adapter = models.CharField(max_length=40)
     base_url = models.URLField(
-        blank=True, help_text="Empty: the studio's address (STUDIO_URL). Also the studio's while the key is not set."
+        blank=True,
+        help_text="Leave empty to use the studio (STUDIO_URL). The studio is also used while no API key is set.",
     )
     api_key_env = models.CharField(
-        "key's environment variable",
+        "API key variable",
         max_length=80,
         blank=True,
-        help_text="The name of the variable that holds the key, never the key.",
+        help_text="Name of the environment variable that holds the key. Never the key itself.",
     )
     options = models.JSONField(default=dict, blank=True)
     max_concurrent = models.PositiveSmallIntegerField(
-        "jobs at once",
+        "concurrent jobs",
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="For all its models together. Empty: none.",
+        help_text="Shared by all its models. Leave empty for no limit.",
     )
     can_look_up = models.BooleanField(
-        "can be asked for a lost task",
+        "can look up tasks",
         default=False,
-        help_text="The provider lists its recent tasks, so an unknown outcome can be resolved.",
+        help_text="The provider has a task list, so unknown outcomes can be resolved automatically.",
     )
     trusts_list = models.BooleanField(
         "trusted task list",
@@ -83,7 +87,7 @@ class ProviderAccount(models.Model):
     lowered_by = models.PositiveSmallIntegerField(
         default=0,
         editable=False,
-        help_text="Steps that 429 answers took off the limit; they come back one by one, all within 10 min.",
+        help_text="How far rate limits (HTTP 429) lowered the limit. It recovers step by step within 10 minutes.",
     )
     lowered_at = models.DateTimeField(null=True, editable=False)
     failures_in_a_row = models.PositiveSmallIntegerField(default=0, editable=False)
@@ -115,12 +119,10 @@ class GenerationModel(models.Model):
     active = models.BooleanField(default=True)
     unit = models.CharField(max_length=10, choices=Unit.choices)
     tickets_per_unit = models.PositiveIntegerField(validators=[MinValueValidator(1)])
-    usd_per_unit = models.DecimalField("USD per unit, estimate", max_digits=12, decimal_places=6)
-    typical_seconds = models.PositiveIntegerField(
-        default=60, help_text="How long one takes, until the queue has seen enough of them."
-    )
+    usd_per_unit = models.DecimalField("estimated USD per unit", max_digits=12, decimal_places=6)
+    typical_seconds = models.PositiveIntegerField(default=60, help_text="Used for estimates until enough jobs have run.")
     timeout_seconds = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(60)], help_text="Empty: that of the job's kind."
+        null=True, blank=True, validators=[MinValueValidator(60)], help_text="Leave empty to use the job type's timeout."
     )
     parameters = models.JSONField(
         default=dict,
@@ -129,6 +131,7 @@ class GenerationModel(models.Model):
     )
 
     class Meta:
+        verbose_name = "model"
         constraints = [models.CheckConstraint(condition=Q(tickets_per_unit__gte=1), name="model_is_never_free")]
 
     def __str__(self) -> str:
@@ -140,7 +143,7 @@ class ModelConcurrencyLimit(models.Model):
 
     model = models.OneToOneField(GenerationModel, on_delete=models.CASCADE, primary_key=True, related_name="limit")
     max_concurrent = models.PositiveSmallIntegerField(
-        "jobs at once", validators=[MinValueValidator(1, LIMIT_MESSAGE), MaxValueValidator(50, LIMIT_MESSAGE)]
+        "concurrent jobs", validators=[MinValueValidator(1, LIMIT_MESSAGE), MaxValueValidator(50, LIMIT_MESSAGE)]
     )
     paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=200, blank=True)
@@ -157,7 +160,7 @@ class ModelConcurrencyLimit(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.model_id}: {self.max_concurrent} at once"
+        return f"{self.model_id}: {self.max_concurrent} concurrent"
 
 
 class ModelRoute(models.Model):
@@ -167,7 +170,7 @@ class ModelRoute(models.Model):
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="routes")
     endpoint_id = models.CharField(max_length=200)
     active = models.BooleanField(default=True)
-    position = models.PositiveSmallIntegerField(default=0, help_text="Smaller is tried first.")
+    position = models.PositiveSmallIntegerField(default=0, help_text="Lower numbers are used first.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "account", "endpoint_id"], name="route_once")]

@@ -25,8 +25,8 @@ class State(models.TextChoices):
     SUBMITTING = "submitting"
     RUNNING = "running"
     UNKNOWN = "unknown", "Outcome unknown"
-    CANCELLING = "cancelling", "Cancel asked"
-    STORING = "storing"
+    CANCELLING = "cancelling"
+    STORING = "storing", "Saving"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -90,16 +90,18 @@ class Batch(models.Model):
     owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="batches")
     name = models.CharField(max_length=200, blank=True)
     max_concurrent = models.PositiveSmallIntegerField(
-        "jobs at once",
+        "concurrent jobs",
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(50)],
-        help_text="Empty: no limit.",
+        help_text="Leave empty for no limit.",
     )
     paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True, blank=True, help_text="When its last open job ended; empty while one is open.")
+    ended_at = models.DateTimeField(
+        "finished at", null=True, blank=True, help_text="When the last job finished. Empty while jobs are unfinished."
+    )
 
     objects = BatchQuerySet.as_manager()
 
@@ -182,41 +184,45 @@ class Job(models.Model):
     prompt = models.TextField()
     parameters = models.JSONField(default=dict)
     metadata = models.JSONField(default=dict)
-    deadline = models.DateTimeField(null=True, blank=True, help_text="The client's wish: not started by then, it fails.")
-    client_not_before = models.DateTimeField(null=True, blank=True, help_text="The client's wish; a retry keeps it.")
+    deadline = models.DateTimeField(
+        null=True, blank=True, help_text="Latest start, set by the client. A job that has not started by then fails."
+    )
+    client_not_before = models.DateTimeField(
+        null=True, blank=True, help_text="Earliest start, set by the client. Retries keep it."
+    )
 
     # its place in the queue
     priority = models.SmallIntegerField(default=0)
     priority_reasons = models.JSONField(default=list)
     order_key = models.BigIntegerField()
     not_before = models.DateTimeField(
-        null=True, blank=True, help_text="When it enters its lane: the client's wish, or the wait before its next try."
+        null=True, blank=True, help_text="Earliest start: set by the client, or the wait before the next attempt."
     )
-    held = models.BooleanField(default=False, help_text="Its batch is paused.")
+    held = models.BooleanField(default=False, help_text="On hold because its campaign or batch is paused.")
 
     # where it is; written by `lifecycle` alone
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     event_seq = models.PositiveIntegerField(default=0)
-    attempt_number = models.PositiveIntegerField(default=0, help_text="The current attempt; 0 before the first.")
-    fence = models.PositiveBigIntegerField(default=0, help_text="Rises with each lease; a writer must know the last one.")
+    attempt_number = models.PositiveIntegerField(default=0, help_text="Current attempt. 0 before the first.")
+    fence = models.PositiveBigIntegerField(default=0, help_text="Increases with each lease. Only the latest lease can write.")
     lease_until = models.DateTimeField(null=True, blank=True)
-    lease_taken = models.BooleanField(default=False, help_text="A worker has begun what the lease allows.")
-    leased_by = models.CharField(max_length=300, blank=True, help_text="That worker process: the lease ends with it.")
-    worker_deaths = models.PositiveSmallIntegerField(default=0, help_text="Workers lost at this job in a row.")
+    lease_taken = models.BooleanField(default=False, help_text="A worker has started on this lease.")
+    leased_by = models.CharField(max_length=300, blank=True, help_text="Worker process. The lease ends with it.")
+    worker_deaths = models.PositiveSmallIntegerField(default=0, help_text="Workers lost in a row while working on this job.")
     next_check_at = models.DateTimeField(null=True, blank=True)
     store_tries = models.PositiveSmallIntegerField(default=0)
     cancel_asked_at = models.DateTimeField(null=True, blank=True)
     cancel_reason = models.CharField(max_length=20, blank=True, help_text="“user” or “timeout”.")
     refund_promised = models.JSONField(
-        null=True, blank=True, help_text="Who gives the tickets back, and why, if it is delivered although its cancel was asked."
+        null=True, blank=True, help_text="Who promised a refund and why, in case the job is delivered despite the cancel."
     )
-    progress = models.FloatField(null=True, help_text="0 to 1, only if the provider tells it.")
+    progress = models.FloatField(null=True, help_text="0 to 1, if the provider reports it.")
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.TextField(blank=True)
-    preview = models.BooleanField(default=False, help_text="Made by the studio, not by the vendor.")
+    preview = models.BooleanField(default=False, help_text="Preview rendered by the studio, not the provider.")
 
     # money
-    tickets = models.PositiveIntegerField(help_text="Price of one try of this job, reserved when it was queued.")
+    tickets = models.PositiveIntegerField(help_text="Price of the job, reserved when queued.")
     usd_estimate = models.DecimalField(max_digits=12, decimal_places=6)
     usd_actual = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True)
 
@@ -224,18 +230,16 @@ class Job(models.Model):
     queued_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    ran_seconds = models.FloatField(
-        null=True, help_text="From the create call to the provider's end; the past that estimates use."
-    )
-    archived_at = models.DateTimeField(null=True, blank=True, help_text="Cleared from the queue's view; kept for history.")
+    ran_seconds = models.FloatField(null=True, help_text="From the create call until the provider finished. Used for estimates.")
+    archived_at = models.DateTimeField(null=True, blank=True, help_text="Hidden from the job list. Kept in history.")
 
     objects = JobQuerySet.as_manager()
 
     class Meta:
         permissions = [
-            ("force_fail_job", "Can end a job by force"),
-            ("operate_queue", "Can cancel, retry and move anyone's jobs, and pause"),
-            ("view_provider_data", "Can see what providers were sent and answered"),
+            ("force_fail_job", "Can force-fail jobs"),
+            ("operate_queue", "Can cancel, retry, reorder and pause all jobs"),
+            ("view_provider_data", "Can view provider requests and responses"),
             ("submit_restricted_kinds", "Can submit jobs of restricted types"),
             ("exceed_normal_priority", "Can submit jobs above normal priority"),
         ]
@@ -340,7 +344,7 @@ class Outcome(models.TextChoices):
     DELIVERED = "delivered"
     FAILED = "failed", "failed at the provider"
     CANCELLED = "cancelled", "cancelled at the provider"
-    LOST = "lost", "result lost"
+    LOST = "lost", "file lost"
     ABANDONED = "abandoned"
 
 
@@ -356,24 +360,22 @@ class Attempt(models.Model):
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")
     endpoint_id = models.CharField(max_length=200)
     preview = models.BooleanField(default=False)
-    token = models.CharField(max_length=64, unique=True, help_text="In the webhook's address of this attempt.")
+    token = models.CharField(max_length=64, unique=True, help_text="Part of this attempt's webhook address.")
     created_at = models.DateTimeField()
     called_at = models.DateTimeField(null=True)
-    slot_until = models.DateTimeField(null=True, help_text="The provider may be at work on it until then.")
+    slot_until = models.DateTimeField(null=True, help_text="The provider may still be working on it until then.")
     accepted_at = models.DateTimeField(null=True)
     remote_id = models.TextField(null=True)
-    remote = models.JSONField(default=dict, help_text="What the adapter needs to ask again.")
+    remote = models.JSONField(default=dict, help_text="Data that the adapter needs to ask the provider again.")
     ended_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=20, choices=Outcome.choices, null=True)
-    spent = models.BooleanField(default=False, help_text="Counts towards the kind's attempts.")
-    lookups_none = models.PositiveSmallIntegerField(
-        default=0, help_text="Proofs by the provider's list that it has no such task."
-    )
+    spent = models.BooleanField(default=False, help_text="Counts towards the attempts of the job type.")
+    lookups_none = models.PositiveSmallIntegerField(default=0, help_text="Lookups that proved the provider has no such task.")
     looked_up_at = models.DateTimeField(null=True)
     lookups: "models.JSONField[list[dict[str, Any]], list[dict[str, Any]]]" = models.JSONField(
-        default=list, help_text="What each look-up saw, and why it was believed or not."
+        default=list, help_text="Findings of each lookup, and why they count or not."
     )
-    missing_since = models.DateTimeField(null=True, help_text="Since when every look says that there is no such task.")
+    missing_since = models.DateTimeField(null=True, help_text="Since this time, every check has found no such task.")
     missing_looks = models.PositiveSmallIntegerField(default=0)
     error_kind = models.CharField(max_length=20, blank=True)
     error_message = models.TextField(blank=True)
@@ -436,8 +438,7 @@ class ReviewItem(models.Model):
     closed_by = models.CharField(max_length=160, blank=True)
 
     class Meta:
-        verbose_name = "decision for a person"
-        verbose_name_plural = "decisions for a person"
+        verbose_name = "item"
         constraints = [
             models.UniqueConstraint(
                 fields=["job"], condition=Q(closed_at=None, decide_by__isnull=False), name="review_one_to_decide_per_job"

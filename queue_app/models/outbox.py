@@ -8,8 +8,8 @@ from queue_app.models.job import Batch, Job
 
 
 class OutboxMessage(models.Model):
-    channel = models.CharField(max_length=40, help_text="A name in OUTBOX_CHANNELS.")
-    key = models.CharField(max_length=120, unique=True, help_text="Made from its cause; the same on every try.")
+    channel = models.CharField(max_length=40, help_text="Name from OUTBOX_CHANNELS.")
+    key = models.CharField(max_length=120, unique=True, help_text="Built from its cause. The same on every delivery attempt.")
     job = models.ForeignKey(Job, null=True, on_delete=models.CASCADE, related_name="+")
     batch = models.ForeignKey(Batch, null=True, on_delete=models.CASCADE, related_name="+")
     payload = models.JSONField(default=dict)
@@ -33,7 +33,7 @@ class Notice(models.Model):
     """A sentence for one user, shown on their pages until they have read it."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notices")
-    key = models.CharField(max_length=120, unique=True, help_text="Made from its cause, so that it is said once.")
+    key = models.CharField(max_length=120, unique=True, help_text="Built from its cause, to send it only once.")
     text = models.CharField(max_length=300)
     url = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField()

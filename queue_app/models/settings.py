@@ -36,18 +36,22 @@ class QueueSettingsQuerySet(models.QuerySet["QueueSettings"]):
 
 class QueueSettings(models.Model):
     max_concurrent = models.PositiveSmallIntegerField(
-        "jobs at once, whole queue", default=10, validators=[MinValueValidator(1), MaxValueValidator(1_000)]
+        "concurrent jobs, whole queue", default=10, validators=[MinValueValidator(1), MaxValueValidator(1_000)]
     )
     peak_hours = models.CharField(
         max_length=200,
         default="06:00-09:00, 20:00-23:00",
         blank=True,
         validators=[check_hours],
-        help_text="Spans of the day in the queue's time zone, in which the whole queue's limit is multiplied.",
+        help_text="Times of day (queue time zone) when the queue limit is multiplied by the peak factor.",
     )
     peak_factor = models.DecimalField(max_digits=4, decimal_places=2, default=1.5, validators=[MinValueValidator(1)])
     user_max_concurrent = models.PositiveSmallIntegerField(
-        "jobs at once, each user", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no limit."
+        "concurrent jobs, per user",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Leave empty for no limit.",
     )
     bulk_priority = models.SmallIntegerField(default=-10, help_text="Priority of campaigns over 20 videos.")
     paused = models.BooleanField(default=False)

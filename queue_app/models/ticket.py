@@ -29,16 +29,16 @@ class Reservation(models.Model):
     """One hold of tickets for one job, settled once: captured or released."""
 
     class State(models.TextChoices):
-        HELD = "held"
-        CAPTURED = "captured"
-        RELEASED = "released"
+        HELD = "held", "Reserved"
+        CAPTURED = "captured", "Charged"
+        RELEASED = "released", "Returned"
 
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="reservations")
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="reservations")
     amount = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.HELD)
     created_at = models.DateTimeField()
-    settled_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField("closed at", null=True)
 
     class Meta:
         constraints = [
@@ -51,7 +51,7 @@ class Reservation(models.Model):
         indexes = [models.Index(fields=["wallet"], name="reservation_held", condition=Q(state="held"))]
 
     def __str__(self) -> str:
-        return f"{self.amount} tickets for job {self.job_id}, {self.state}"
+        return f"{self.amount} ticket{'s' * (self.amount != 1)} for job {self.job_id} ({self.get_state_display().lower()})"
 
 
 class LedgerTransaction(models.Model):
@@ -60,12 +60,12 @@ class LedgerTransaction(models.Model):
     class Kind(models.TextChoices):
         GRANT = "grant"
         RESERVE = "reserve"
-        CAPTURE = "capture"
-        RELEASE = "release"
+        CAPTURE = "capture", "Charge"
+        RELEASE = "release", "Return"
         REFUND = "refund"
 
     key = models.CharField(max_length=80, unique=True)
-    kind = models.CharField(max_length=10, choices=Kind.choices)
+    kind = models.CharField("type", max_length=10, choices=Kind.choices)
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="transactions")
     reservation = models.ForeignKey(Reservation, null=True, on_delete=models.PROTECT, related_name="transactions")
     at = models.DateTimeField()
@@ -89,8 +89,8 @@ class LedgerEntry(models.Model):
     class Side(models.TextChoices):
         AVAILABLE = "available"
         RESERVED = "reserved"
-        ISSUED = "issued", "issued by the house"
-        SPENT = "spent", "spent with the house"
+        ISSUED = "issued"
+        SPENT = "spent", "Charged"
 
     transaction = models.ForeignKey(LedgerTransaction, on_delete=models.PROTECT, related_name="entries")
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries")
@@ -103,4 +103,4 @@ class LedgerEntry(models.Model):
         indexes = [models.Index(fields=["wallet", "side"], include=["amount"], name="ledger_sums")]
 
     def __str__(self) -> str:
-        return f"{self.amount:+} {self.side}"
+        return f"{self.amount:+} {self.get_side_display().lower()}"

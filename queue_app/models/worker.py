@@ -15,15 +15,15 @@ class WorkerProcess(models.Model):
     pid = models.PositiveIntegerField()
     role = models.CharField(max_length=12, choices=Role.choices)
     queue = models.CharField(max_length=40, blank=True)
-    group_id = models.PositiveIntegerField(help_text="Its process group.")
-    group_started = models.CharField(max_length=40, help_text="The kernel's start time of the group's leader: tells a reused id.")
-    leader = models.BooleanField(default=False, help_text="The dispatcher that leads among all workers.")
+    group_id = models.PositiveIntegerField(help_text="Process group.")
+    group_started = models.CharField(max_length=40, help_text="Kernel start time of the group leader. Detects reused IDs.")
+    leader = models.BooleanField(default=False, help_text="The active dispatcher among all workers.")
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
-    turned_at = models.DateTimeField(null=True, help_text="When the dispatcher, leading, last came round with everything done.")
-    task = models.CharField(max_length=100, blank=True, help_text="What a busy worker is at.")
-    task_until = models.DateTimeField(null=True, help_text="The end of that task's time limit.")
-    canary_taken_at = models.DateTimeField(null=True, help_text="When a canary last came through the cluster.")
+    turned_at = models.DateTimeField(null=True, help_text="When the active dispatcher last completed a full round.")
+    task = models.CharField(max_length=100, blank=True, help_text="Current task.")
+    task_until = models.DateTimeField(null=True, help_text="When the time limit of this task ends.")
+    canary_taken_at = models.DateTimeField(null=True, help_text="When a test task last succeeded.")
 
     class Meta:
         verbose_name_plural = "worker processes"

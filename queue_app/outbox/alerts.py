@@ -17,13 +17,13 @@ log = logging.getLogger(__name__)
 BACKEND = "django.contrib.auth.backends.ModelBackend"  # the one that knows rights
 FINANCE = {AlertRule.Measure.TICKETS_LOW, AlertRule.Measure.PAID_NOT_DELIVERED}
 TO_DO = {
-    AlertRule.Measure.QUEUE_DEPTH: "Look which models are full or paused. Raising a limit holds from the next claim on.",
-    AlertRule.Measure.OLDEST_WAIT: "Look which lane it is in: its model or provider account may be paused, full or cooling down.",
-    AlertRule.Measure.FAILURE_RATE: "Look at the errors, grouped. Pause the model or the account before more fail.",
-    AlertRule.Measure.UNKNOWN_JOBS: "Look at the provider's side and decide. What nobody decides fails by itself after a day.",
-    AlertRule.Measure.WORKER_SILENT: "Look at that machine. Others take over what it was at; start a new worker if it is gone.",
-    AlertRule.Measure.TICKETS_LOW: "Grant tickets, or tell them: without tickets nothing more of theirs is taken.",
-    AlertRule.Measure.PAID_NOT_DELIVERED: "The provider may still have the file. Look at each before it is deleted there.",
+    AlertRule.Measure.QUEUE_DEPTH: "Check which models are full or paused. A higher limit applies to the next job.",
+    AlertRule.Measure.OLDEST_WAIT: "Check its model and provider account: one may be paused, full or cooling down.",
+    AlertRule.Measure.FAILURE_RATE: "Check the grouped errors. Pause the model or account before more jobs fail.",
+    AlertRule.Measure.UNKNOWN_JOBS: "Check with the provider and decide. Undecided jobs fail after 24 hours.",
+    AlertRule.Measure.WORKER_SILENT: "Check the machine. Other workers take over its jobs. Start a new worker if it is gone.",
+    AlertRule.Measure.TICKETS_LOW: "Grant tickets or tell the user. Without tickets they can't submit new jobs.",
+    AlertRule.Measure.PAID_NOT_DELIVERED: "The provider may still have the files. Check them before they are deleted.",
     AlertRule.Measure.OLD_SNAPSHOT: "Queries slow down until this transaction ends. If it was left idle, end it: "
     "SELECT pg_terminate_backend(session number).",
 }
@@ -37,7 +37,7 @@ def deliver(message_id: int) -> None:
         return  # staff took its rule away
     addresses = [user.email for user in _concerned(alert.rule)]
     if not addresses:
-        log.warning("alert %s is told to nobody: no member of staff with the right has an e-mail address", alert.pk)
+        log.warning("alert %s was not emailed: no staff with permission have an email address", alert.pk)
         return
     EmailMessage(subject=one_line(f"Alert: {alert.words}")[:150], body=_text(alert), bcc=addresses).send()
 
@@ -52,10 +52,10 @@ def _concerned(rule: AlertRule) -> QuerySet[User]:
 
 def _text(alert: Alert) -> str:
     opened, rule = timezone.localtime(alert.opened_at), alert.rule
-    back = "" if alert.closed_at is None else f"\nIt closed at {timezone.localtime(alert.closed_at):%H:%M:%S}.\n"
+    back = "" if alert.closed_at is None else f"\nClosed at {timezone.localtime(alert.closed_at):%H:%M:%S}.\n"
     opens, closes = (reading(rule.measure, value) for value in (rule.opens_at, rule.closes_at))
     return (
         f"{alert.words}\n{back}\n{TO_DO[AlertRule.Measure(rule.measure)]}\n\n"
-        f"Open it: {settings.PUBLIC_URL}{reverse('admin:queue_app_alert_change', args=[alert.pk])}\n\n"
-        f"Opened {opened:%d %b %Y, %H:%M:%S %Z}. The rule, {rule}: it opens at {opens} and closes at {closes}.\n"
+        f"View alert: {settings.PUBLIC_URL}{reverse('admin:queue_app_alert_change', args=[alert.pk])}\n\n"
+        f"Opened {opened:%d %b %Y, %H:%M:%S %Z}. Rule: {rule}, opens at {opens}, closes at {closes}.\n"
     )

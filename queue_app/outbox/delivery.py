@@ -32,7 +32,7 @@ def lease_due(*, at: datetime) -> list[tuple[int, int]]:
     open_ones = OutboxMessage.objects.filter(delivered_at=None, given_up_at=None, due_at__lte=at).order_by("due_at", "id")
     due = {message.pk: message.tries + 1 for message in open_ones.select_for_update(skip_locked=True)[:AT_ONCE]}
     spent = [pk for pk, number in due.items() if number > TRIES]
-    words = f"Its worker was lost during try {TRIES}, the last one."
+    words = f"The worker was lost during attempt {TRIES}, the last one."
     OutboxMessage.objects.filter(pk__in=spent).update(given_up_at=at, last_error=words)
     OutboxMessage.objects.filter(pk__in=due.keys() - set(spent)).update(due_at=at + LEASE)
     return [(pk, number) for pk, number in due.items() if number <= TRIES]
@@ -51,7 +51,7 @@ def deliver(message_id: int, number: int) -> None:
     try:
         import_string(settings.OUTBOX_CHANNELS[message.channel])(message_id)
     except Exception as error:
-        log.exception("outbox message %s was not delivered, try %s", message.key, number)
+        log.exception("outbox message %s was not delivered, attempt %s", message.key, number)
         _try_later(message_id, number, f"{type(error).__name__}: {error}", at=clock.now())
     else:
         OutboxMessage.objects.filter(pk=message_id).update(delivered_at=clock.now(), last_error="")

@@ -82,7 +82,7 @@ class Caller:
         vouched = self._account.not_accepted_statuses
         return ProviderError(
             kind_of_answer(answer.status, all_words(body or {}), create=create, vouched=vouched),
-            f"HTTP {answer.status}: {message or 'no reason given'}",
+            f"HTTP {answer.status}: {message}" if message else f"HTTP {answer.status} without a message",
             code=code,
             http_status=answer.status,
             retry_after=retry_after(answer.headers),
@@ -96,7 +96,7 @@ class Caller:
         """Word a refusal inside an answer of 2xx, which may name a ``task`` that has ended with it."""
         code, message = words_of(body)
         request_id, raw = answer.headers.get("x-request-id"), self._text(answer)[:RAW_CHARACTERS]
-        message = message or "The provider refused it at once and gives no reason."
+        message = message or "The provider refused the request without a reason."
         status = answer.status
         return ProviderError(kind, message, code=code, http_status=status, request_id=request_id, raw=raw, task=task)
 

@@ -32,7 +32,7 @@ def wire_fields(endpoint_id: str, inputs: Mapping[str, Any], *, encoding: str) -
     if not isinstance(prompt, str) or not prompt:
         raise _invalid("A video needs a prompt.")
     if unknown := sorted(set(inputs) - KNOWN):
-        raise _invalid(f"This provider has no parameter {', '.join(unknown)}.")
+        raise _invalid(f"This provider does not support {', '.join(unknown)}.")
     wire: dict[str, Any] = {"model": endpoint_id, "prompt": prompt, "size": _size(inputs)}
     if inputs.get("duration") is not None:
         wire["seconds"] = str(_whole(inputs, "duration"))
@@ -49,14 +49,14 @@ def _size(inputs: Mapping[str, Any]) -> str:
     wanted = (inputs.get("resolution") or DEFAULT_RESOLUTION, inputs.get("aspect_ratio") or DEFAULT_RATIO)
     if wanted not in SIZES:
         offered = ", ".join(" ".join(pair) for pair in SIZES)
-        raise _invalid(f"There is no size for resolution {wanted[0]!r} at aspect ratio {wanted[1]!r}. There are: {offered}.")
+        raise _invalid(f"No size for resolution {wanted[0]!r} at aspect ratio {wanted[1]!r}. Available: {offered}.")
     return SIZES[wanted]
 
 
 def _whole(inputs: Mapping[str, Any], name: str) -> int:
     value = inputs[name]
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _invalid(f"{name} is a whole number, not {value!r}.")
+        raise _invalid(f"{name} must be a whole number, not {value!r}.")
     return value
 
 

@@ -177,9 +177,9 @@ class OpenAIVideos:
         if state in ENDED_BADLY:
             if state is TaskState.FAILED and names_policy(all_words(task)):
                 state = TaskState.REJECTED
-            error = _task_error(state, (code, message or f"The provider says {word} and gives no reason."), answer.status)
+            error = _task_error(state, (code, message or f"The provider reported {word} without a reason."), answer.status)
         elif word not in STATES and task.get("error"):
-            error = _task_error(TaskState.FAILED, (code, message or f"The provider says {word}."), answer.status)
+            error = _task_error(TaskState.FAILED, (code, message or f"The provider reported {word}."), answer.status)
         percent, hint = number(task.get("progress")), number(answer.headers.get("openai-poll-after-ms"))
         return PollResult(
             state=state,
@@ -438,9 +438,9 @@ def _instead_of_a_film(head: bytes) -> ProviderError | None:
     state = STATES.get(_word(task))
     if state in ENDED_BADLY:  # for good: there is nothing to wait for
         kind = ErrorKind.REJECTED if names_policy(all_words(task)) else ErrorKind.INVALID_REQUEST
-        return ProviderError(kind, message or f"The provider says {state}.", code=code, http_status=200)
+        return ProviderError(kind, message or f"The provider reported {state}.", code=code, http_status=200)
     if NOT_READY.search(message) or (state and not state.is_terminal):
-        return ProviderError(ErrorKind.RETRYABLE, message or f"The provider says {state}.", code="not_ready", http_status=200)
+        return ProviderError(ErrorKind.RETRYABLE, message or f"The provider reported {state}.", code="not_ready", http_status=200)
     return None
 
 

@@ -9,10 +9,10 @@ ADAPTERS: dict[str, Callable[[AccountConfig], Provider]] = {"openai_videos": Ope
 
 
 class AdapterMissing(LookupError):
-    """An account names an adapter that this version does not have; its models cannot be bought."""
+    """An account names an adapter that this version does not have, so its models are unavailable."""
 
     def __init__(self, account: AccountConfig) -> None:
-        super().__init__(f"Account {account.key} wants the adapter {account.adapter!r}; there are: {', '.join(names())}.")
+        super().__init__(f"Unknown adapter {account.adapter!r} for account {account.key}. Available: {', '.join(names())}.")
 
 
 def names() -> list[str]:

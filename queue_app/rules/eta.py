@@ -9,10 +9,10 @@ _SLICES = 21  # of a past, when it is added to a wait; odd, so that the median i
 
 
 def durations(past: Sequence[float], *, typical: float) -> tuple[Sequence[float], str]:
-    """Durations to reckon with, ascending, and what they rest on: ``last 37 runs``, or ``typical`` while under 5 are known."""
+    """Durations to reckon with, ascending, and what they rest on: “the last 37 runs”, or the model's typical time below 5."""
     if len(past) >= ENOUGH:
-        return past, f"last {len(past)} runs"
-    return [typical * part for part in _SPREAD], "typical"
+        return past, f"the last {len(past)} runs"
+    return [typical * part for part in _SPREAD], "the model's typical time"
 
 
 def of_running(*, elapsed: float, durations: Sequence[float]) -> tuple[float, float]:

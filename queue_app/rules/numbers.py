@@ -1,10 +1,28 @@
-"""Numbers of rows, as people type or copy them."""
+"""Durations as people read them, and numbers of rows as people type or copy them."""
 
-NARROW = "\u202f"  # the space between thousands on our pages
 DIGITS_MOST = 18  # a database's largest is 9.2 × 10^18
 
 
+def duration(seconds: float) -> str:
+    """45s, 2m 20s, 1h 5m, 3d 4h; 2m for a whole minute."""
+    whole = max(0, round(seconds))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
+    if whole < 60:
+        return f"{whole}s"
+    if minutes < 60:
+        return _two(minutes, "m", whole % 60, "s")
+    return _two(hours, "h", minutes % 60, "m") if hours < 24 else _two(days, "d", hours % 24, "h")
+
+
 def of_row(word: str) -> int:
-    """The number, with or without our space between thousands; 0 for anything that is no row's: they begin at 1."""
-    digits = word.strip().replace(NARROW, "")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= DIGITS_MOST else 0
+    """The row number, with or without commas between thousands; 0 for any other text: rows begin at 1."""
+    text = word.strip()
+    digits = text.replace(",", "")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= DIGITS_MOST):
+        return 0
+    number = int(digits)
+    return number if text in (digits, f"{number:,}") else 0
+
+
+def _two(large: int, unit: str, small: int, subunit: str) -> str:
+    return f"{large}{unit} {small}{subunit}" if small else f"{large}{unit}"

@@ -8,7 +8,7 @@ What a model lets one ask for. A specification is a dict of names, each one of:
 from collections.abc import Mapping
 from typing import Any
 
-PROBLEMS_MOST = 100  # named in one answer; those beyond are found when these are mended
+PROBLEMS_MOST = 100  # named in one answer; those beyond are found when these are fixed
 Problems = dict[str, str]
 
 
@@ -26,7 +26,7 @@ def settle(
     for name, value in given.items():
         rule = specification.get(name)
         if rule is None:
-            problems[name] = f"{model} has no parameter “{name}”. It has: {', '.join(specification) or 'none'}."
+            problems[name] = f"{model} has no parameter “{name}”. Available: {', '.join(specification) or 'none'}."
         elif value is None:
             continue
         elif problem := _problem(model, name, rule, value):
@@ -44,11 +44,11 @@ def _problem(model: str, name: str, rule: Mapping[str, Any], value: Any) -> str 
         if any(value == one and type(value) is type(one) for one in allowed):
             return None
         unit = f" {rule['unit']}" if rule.get("unit") else ""
-        return f"{model} offers {name} {_listed(allowed)}{unit}, not {_given(value, like=allowed[0])}."
+        return f"{name} must be {_listed(allowed)}{unit} for {model}, not {_given(value, like=allowed[0])}."
     low, high = rule["low"], rule["high"]
     if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return None
-    return f"{name} is a whole number from {low} to {high}, not {_given(value, like=low)}."
+    return f"{name} must be a whole number from {low} to {high}, not {_given(value, like=low)}."
 
 
 def _listed(values: list[Any]) -> str:

@@ -15,7 +15,7 @@ def spans(text: str) -> list[tuple[time, time]]:
         try:
             start, end = (time.fromisoformat(edge.strip()) for edge in part.split("-"))
         except ValueError:
-            raise ValueError(f"“{part}” is not a span of the day. Write spans such as 06:00-09:00, 20:00-23:00.") from None
+            raise ValueError(f"“{part}” is not a time range. Use a format like 06:00-09:00, 20:00-23:00.") from None
         found.append((start, end))
     return found
 

@@ -33,7 +33,7 @@ def score(metadata: Mapping[str, Any], deadline: datetime | None, *, at: datetim
         hours = (deadline - at).total_seconds() / 3600
         urgent = 30 if hours < 24 else 20 if hours < 72 else 0
         if urgent:
-            points.append((urgent, f"deadline in {max(hours, 0):.0f} h"))
+            points.append((urgent, f"deadline in {max(hours, 0):.0f}h"))
     total = sum(number for number, _ in points)
     reasons = [f"{words}: +{number}" for number, words in points]
     level = HIGH if total >= 70 else NORMAL if total >= 40 else LOW

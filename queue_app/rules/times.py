@@ -33,7 +33,7 @@ class Times:
     def problems(self) -> list[str]:
         chains = (("create_call", "lease", "task", "grace"), ("store_task", "store_lease"))
         return [
-            f"{short} ({getattr(self, short):g} s) must be shorter than {long} ({getattr(self, long):g} s)"
+            f"{short} ({getattr(self, short):g}s) must be shorter than {long} ({getattr(self, long):g}s)"
             for chain in chains
             for short, long in pairwise(chain)
             if getattr(self, short) >= getattr(self, long)

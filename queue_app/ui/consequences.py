@@ -9,7 +9,8 @@ from queue_app.models import Job, State
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.work import accounts
 
-BEYOND = "cannot be stopped"
+BEYOND = "can't be stopped"
+WAITING = "Still in the queue, not at the provider."
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,15 @@ def of_cancel(jobs: QuerySet[Job], count: Callable[..., int]) -> tuple[list[Line
     queued, running, unsure = count(State.QUEUED), count(State.RUNNING), count(State.SUBMITTING, State.UNKNOWN)
     beyond = accounts.beyond_stopping(jobs.filter(state=State.RUNNING)).count() if running else 0
     storing, asked, ended = count(State.STORING), count(State.CANCELLING), count(*TERMINAL_STATES)
-    stop = "Shown as “Cancel asked” until the provider answers. If it was faster, the result is kept and charged."
-    later = "We do not know yet whether the provider took it. It ends as cancelled, or runs on and is then asked to stop."
-    left = f"{storing} {are(storing)} being stored, {asked} asked before, {ended} ended. They cannot be cancelled."
+    stop = "Shown as “Cancelling” until the provider confirms. A job that finishes first is kept and charged."
+    later = "The provider has not confirmed yet. If it accepted a job, we ask it to stop; if not, the job is cancelled."
+    left = f"{storing} saving, {asked} already cancelling, {ended} finished. These can't be cancelled."
     lines = [
-        Line(queued, "cancelled at once", "They wait in the queue; nothing was bought.", State.QUEUED, "Queued"),
-        Line(running - beyond, "asked to stop at the provider", stop, State.RUNNING, "Running"),
-        Line(beyond, BEYOND, "Their provider has no cancel. What is delivered is charged.", State.RUNNING, "Running"),
-        Line(unsure, "decided later", later, State.UNKNOWN, "Not known"),
-        Line(storing + asked + ended, "left as they are", left, "blocked", "Too late"),
+        Line(queued, "cancelled immediately", WAITING, State.QUEUED, "Queued"),
+        Line(running - beyond, "cancelling at the provider", stop, State.RUNNING, "Running"),
+        Line(beyond, BEYOND, "This provider has no cancel. Delivered jobs are charged.", State.RUNNING, "Running"),
+        Line(unsure, "decided once the provider answers", later, State.UNKNOWN, "Unconfirmed"),
+        left_as(storing + asked + ended, left, "Too late"),
     ]
     return lines, queued + running + unsure
 
@@ -49,17 +50,13 @@ def of_retry(count: Callable[..., int], not_offered: Mapping[str, int], late: in
     ended, lost = count(State.FAILED, State.CANCELLED), sum(not_offered.values())
     able = ended - lost - late
     lines = [
-        Line(able, "queued again", "Each at the end of its lane, with all its tries.", State.QUEUED, "Queued"),
-        left_as(lost, f"{', '.join(sorted(not_offered))}: no provider offers it now.", "Not offered"),
+        Line(able, "back in the queue", "Each goes to the back of the queue with new attempts.", State.QUEUED, "Queued"),
+        left_as(lost, f"{', '.join(sorted(not_offered))}: no provider right now.", "Not available"),
         left_as(late, "Past the deadline. Submit a new job with a later deadline.", "Too late"),
-        left_as(count(*State) - ended, "Only failed and cancelled jobs can be retried.", "Not for retry"),
+        left_as(count(*State) - ended, "Only failed and cancelled jobs can be retried.", "Not retryable"),
     ]
     return lines, able
 
 
 def left_as(count: int, why: str, word: str) -> Line:
-    return Line(count, "left as they are" if count != 1 else "left as it is", why, "blocked", word)
-
-
-def are(count: int) -> str:
-    return "is" if count == 1 else "are"
+    return Line(count, "unchanged", why, "blocked", word)

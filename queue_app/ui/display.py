@@ -18,42 +18,32 @@ from queue_app.rules.words import escaped_in_json, one_line
 
 
 def number(value: int) -> str:
-    """48 213, with a narrow no-break space."""
-    return f"{value:,}".replace(",", numbers.NARROW)
+    """48,213."""
+    return f"{value:,}"
 
 
 def duration(seconds: float) -> str:
-    """2 m 20 s, 1 h 05 m, 3 d 4 h."""
-    whole = max(0, round(seconds))
-    minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
-    if whole < 60:
-        return f"{whole} s"
-    if minutes < 60:
-        return f"{minutes} m {whole % 60:02} s"
-    if hours < 24:
-        return f"{hours} h {minutes % 60:02} m"
-    return f"{days} d {hours % 24} h"
+    """45s, 2m 20s, 1h 5m, 3d 4h."""
+    return numbers.duration(seconds)
 
 
 def rough(seconds: float) -> str:
-    """As `duration`, to what an estimate is worth: whole minutes from 2 m on, 10 s below."""
+    """`duration` as precise as an estimate is: steps of 10 seconds below 2 minutes, then whole minutes."""
     step = 10 if seconds < 120 else 60
-    return duration(max(10, step * round(seconds / step))).removesuffix(" 00 s")
+    return duration(max(10, step * round(seconds / step)))
 
 
 def about(seconds: float | None) -> str:
-    """An estimate, no finer than it is known: 35 s, 2 m 20 s, 21 m, 1 h 05 m; a dash where nobody can know."""
+    """An estimate, no finer than we know it: 35s, 2m 20s, 21m, 1h 5m; a dash without an estimate."""
     if not seconds:
         return "–" if seconds is None else "now"
     step = 5 if seconds < 60 else 10 if seconds < 600 else 60
-    rounded = ceil(seconds / step) * step
-    said = duration(rounded)
-    return (said.removesuffix(" 00 s") if rounded >= 600 else said).replace(" ", "\u00a0")
+    return duration(ceil(seconds / step) * step).replace(" ", "\u00a0")
 
 
 def span(seconds: float) -> str:
-    """As `duration`, with tenths under 10 s: for what is measured, not for what is foreseen."""
-    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
+    """`duration` with tenths under 10 seconds: for measured times, not for estimates."""
+    return f"{seconds:.1f}s" if seconds < 10 else duration(seconds)
 
 
 @lru_cache(maxsize=256)
@@ -92,7 +82,7 @@ def level(value: int) -> SafeString:
 def progress(value: float) -> SafeString:
     percent = round(value * 100)
     return format_html(
-        '<progress class="gq-progress" max="100" value="{}" aria-label="{} %"></progress><span class="gq-sub">{} %</span>',
+        '<progress class="gq-progress" max="100" value="{}" aria-label="{}%"></progress><span class="gq-sub">{}%</span>',
         percent,
         percent,
         percent,
@@ -146,7 +136,8 @@ def capacity(used: int, limit: int, *, held: bool = False) -> SafeString:
             ((kind, f"{n * (width + 2):.1f}", f"{width:.1f}") for n, kind in enumerate(kinds)),
         )
         frame = (
-            '<svg class="gq-cap" viewBox="0 0 120 10" preserveAspectRatio="none" role="img" aria-label="{} of {} used">{}</svg>'
+            '<svg class="gq-cap" viewBox="0 0 120 10" preserveAspectRatio="none" role="img" '
+            'aria-label="{} of {} slots used">{}</svg>'
         )
         bar = format_html(frame, used, limit, cells)
     return format_html('<span class="gq-capcell">{}<span class="gq-num">{} / {}</span></span>', bar, used, limit)
@@ -183,8 +174,8 @@ def chips(words: Iterable[str]) -> SafeString:
 
 
 def parameters(job: Job) -> list[str]:
-    """A job's parameters as short facts: “8 s”, “16:9”, “seed 7”."""
-    said = {"duration": "{} s", "aspect_ratio": "{}", "resolution": "{}"}
+    """A job's parameters as short facts: “8s”, “16:9”, “seed 7”."""
+    said = {"duration": "{}s", "aspect_ratio": "{}", "resolution": "{}"}
     return [
         said.get(name, name + " {}").format(value) for name, value in job.parameters.items() if value not in (False, None, "")
     ]
@@ -192,7 +183,7 @@ def parameters(job: Job) -> list[str]:
 
 _LIMITS = {
     "queue": "whole queue",
-    "kind": "kind {}",
+    "kind": "job type {}",
     "account": "account {}",
     "model": "{}",
     "user": "owner's limit",
@@ -211,7 +202,7 @@ def held_by(blocker: Blocker, at: datetime) -> str:
     if blocker.limit == "jobs_ahead":
         return ""
     if blocker.limit == "not_before":
-        return f"not before {until}"
+        return f"starts at {until} or later"
     # an account's key says enough in a row of a list
     name = blocker.key if blocker.limit == "account" else limit_name(blocker.limit, blocker.key)
     if blocker.max:

@@ -45,7 +45,7 @@ def changes(entry: AuditEntry) -> list[Change]:
 
 
 def summary(entry: AuditEntry) -> str:
-    """The changes on one line: “jobs at once: 4 → 2; paused: no → yes”."""
+    """The changes on one line: “concurrent jobs: 4 → 2; paused: no → yes”."""
     return "; ".join(_short(change) for change in changes(entry))
 
 

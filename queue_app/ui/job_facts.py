@@ -19,7 +19,7 @@ STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("tod
 SHORT = {"post-processing": "Post\N{NON-BREAKING HYPHEN}process"}  # names that do not fit a column of the stepper
 # the glyph of a note, by the first word of what it says
 NOTES = {"priority": "front", "moved": "front", "refunded": "ticket", "cancel": "cancelling", "cleared": "box", "late": "warn"}
-OPENS = {"no provider offers it now": "a provider offers it"}  # by a reason of `room`; else it is a pause
+OPENS = {"not available": "a provider is available"}  # by a reason of `room`; else it is a pause
 OUTCOMES: dict[str | None, State] = {
     None: State.RUNNING,
     Outcome.DELIVERED: State.COMPLETED,
@@ -94,10 +94,10 @@ def _limits(job: Job, looked: Outlook, at: datetime) -> list[dict[str, Any]]:
 
 def _until(blocker: Blocker | None, at: datetime) -> str:
     if blocker is None:
-        return "does not hold it"
+        return "not blocking"
     if blocker.until:
         return display.clock_time(blocker.until, at)
-    return "a slot is free" if blocker.max else OPENS.get(blocker.reason, "somebody resumes it")
+    return "a slot frees up" if blocker.max else OPENS.get(blocker.reason, "it is resumed")
 
 
 def _steps(job: Job, found: Sequence[Stage]) -> list[dict[str, str]]:
@@ -106,9 +106,9 @@ def _steps(job: Job, found: Sequence[Stage]) -> list[dict[str, str]]:
         name, icon = STEPS[stage.status]
         time = display.span(stage.seconds) if stage.seconds else ""
         if stage.name == "submission" and stage.status == "wait" and job.state == State.QUEUED:
-            name, icon, time = "wait", "queued", "waits for a slot"
+            name, icon, time = "wait", "queued", "waiting for a slot"
         elif stage.name == "generation" and stage.status == "wait" and job.is_open:
-            time = f"typically {display.duration(job.model.typical_seconds)}"
+            time = f"usually {display.duration(job.model.typical_seconds)}"
         shown.append({"name": SHORT.get(stage.name, stage.name.capitalize()), "class": name, "icon": icon, "time": time})
     return shown
 
@@ -117,11 +117,11 @@ def _attempt(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
     ran = ((attempt.ended_at or at) - attempt.called_at).total_seconds() if attempt.called_at else None
     if attempt.number == job.attempt_number and job.ran_seconds is not None:
         ran = job.ran_seconds  # the provider was done; what came then is our storing
-    word, state = attempt.get_outcome_display() or "under way", OUTCOMES[attempt.outcome]
+    word, state = attempt.get_outcome_display() or "running", OUTCOMES[attempt.outcome]
     if not attempt.outcome and not attempt.called_at:
         word, state = "not started", State.QUEUED
     elif not attempt.outcome and not attempt.accepted_at and attempt.error_message:
-        word, state = "not known", State.UNKNOWN
+        word, state = "unknown", State.UNKNOWN
     return {
         "number": attempt.number,
         "badge": display.badge(state, word.capitalize()),
@@ -147,7 +147,7 @@ def money(job: Job) -> dict[str, Any]:
         "released": held.get(Reservation.State.RELEASED, 0),
         "refunded": given_back.aggregate(sum=Sum("amount"))["sum"] or 0,
         "usd": job.usd_actual if job.usd_actual is not None else job.usd_estimate,
-        "usd_is": "told by the provider" if job.usd_actual is not None else "estimate",
+        "usd_is": "actual" if job.usd_actual is not None else "estimate",
     }
 
 
@@ -170,18 +170,19 @@ def _what(event: JobEvent, is_note: bool) -> str:
     attempt = f"attempt {event.attempt}" if event.attempt else ""
     if event.to_state == State.QUEUED and event.attempt:
         attempt = f"for attempt {event.attempt + 1}"
-    what = "Noted" if is_note else str(State(event.to_state).label).capitalize()
+    what = "Note" if is_note else str(State(event.to_state).label).capitalize()
     return ", ".join(_said([what, attempt]))
 
 
 def _evidence(event: JobEvent) -> Iterable[str]:
     """What an event keeps beside its words: the counts of a claim, the account, a value before and after."""
     data = event.data
-    yield from (f"{name} {used} of {most}" for name, (used, most) in (data.get("limits") or {}).items())
+    for name, (used, most) in (data.get("limits") or {}).items():
+        yield f"{'job type' if name == 'kind' else name} {used} of {most}"
     if "account" in data:
-        yield f"at {data['account']}"
+        yield f"account {data['account']}"
     if "tickets" in data:
-        yield f"{data['tickets']} tickets, {data.get('ledger', '')}"
+        yield f"{data['tickets']} ticket{'' if data['tickets'] == 1 else 's'}, {data.get('ledger', '')}"
     if "remote_id" in data:
         yield f"task {data['remote_id']}"
     if isinstance(data.get("before"), int) and event.reason.startswith("priority"):

@@ -209,7 +209,7 @@ class OfJob(FoundExactly):
     """Rows of jobs, found by the job's number."""
 
     search_fields = ("job",)
-    search_help_text = "A job's number"
+    search_help_text = "Job number"
     list_display_links = None
 
     def found_by(self, word: str) -> dict[str, Any] | None:

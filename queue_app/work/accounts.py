@@ -33,7 +33,7 @@ def seller_for(attempt: Attempt) -> Provider:
     :raises ProviderError: surely not sent. This host would not buy it where it was claimed: its key came or went meanwhile.
     """
     if attempt.preview and not attempt.account.is_preview:
-        raise _not_sent(f"It was claimed as a preview, and account {attempt.account_id} has a key here.")
+        raise _not_sent(f"Started as a preview, but account {attempt.account_id} now has an API key on this host.")
     return provider_for(attempt)
 
 
@@ -46,7 +46,7 @@ def provider_for(attempt: Attempt) -> Provider:
     """
     if attempt.account.is_preview and not attempt.preview:
         env = attempt.account.api_key_env
-        raise _not_sent(f"It is not a preview, and this host has no key ({env}) or no address for account {attempt.account_id}.")
+        raise _not_sent(f"This host has no API key ({env}) or address for account {attempt.account_id}.")
     return registry.get(config(attempt))
 
 
@@ -103,7 +103,7 @@ def _consequences(attempt: Attempt, error: ProviderError, *, at: datetime, asked
         log.warning("job %s: %s", attempt.job_id, error.message)
         return at + ELSEWHERE
     if error.kind in (ErrorKind.AUTH, ErrorKind.QUOTA):
-        words = "The provider refuses our key" if error.kind == ErrorKind.AUTH else "The provider says our credit is used up"
+        words = "The provider rejected our API key" if error.kind == ErrorKind.AUTH else "Our provider credit has run out"
         resumed_at = policy.last_resume(account, at=at)
         if resumed_at is None or asked_at >= resumed_at:
             _pause(account, f"{words}: {error.message}"[:200], at=at)
@@ -132,7 +132,7 @@ def too_many_unknowns(account: ProviderAccount, *, at: datetime) -> None:
         reviewed = reviewed.filter(attempt__called_at__gte=resumed_at)
     unknown = reviewed.filter(Exists(answer_lost)).values("attempt").distinct().count()
     if unknown >= UNKNOWNS:
-        _pause(account, f"{unknown} outcomes unknown within 10 min; look at the provider's own list before you resume.", at=at)
+        _pause(account, f"{unknown} unknown outcomes in 10 minutes: check the provider's task list before you resume", at=at)
 
 
 def _tells_of_its_account(attempt: Attempt) -> bool:

@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q
 
 from queue_app.models import AlertRule, Job, JobEvent, State, WorkerProcess
+from queue_app.rules import numbers
 
 COUNTED = 10_000  # jobs; more are said to be "at least" that many
 FEW = 8  # ended jobs in an hour; the rate of fewer says nothing
@@ -59,7 +60,7 @@ def _oldest_wait(rule: AlertRule, at: datetime) -> Found:
     if since is None:
         return {}
     seconds = (at - since).total_seconds()
-    return {"": Seen(seconds, f"The oldest job has waited for its turn for {_time(seconds)}.")}
+    return {"": Seen(seconds, f"The oldest job has been waiting for {_time(seconds)}.")}
 
 
 def _failure_rate(rule: AlertRule, at: datetime) -> Found:
@@ -69,12 +70,12 @@ def _failure_rate(rule: AlertRule, at: datetime) -> Found:
     if counts["all"] < FEW:
         return {}
     percent = 100 * counts["failed"] / counts["all"]
-    return {"": Seen(percent, f"{counts['failed']} of {_jobs(counts['all'])} failed in the last hour: {percent:.0f} %.")}
+    return {"": Seen(percent, f"{counts['failed']} of {_jobs(counts['all'])} failed in the last hour: {percent:.0f}%.")}
 
 
 def _unknown_jobs(rule: AlertRule, at: datetime) -> Found:
     unknown = Job.objects.filter(state=State.UNKNOWN).count()
-    return {"": Seen(unknown, f"{_jobs(unknown)} with an unknown outcome: held, nothing charged, a person may have to decide.")}
+    return {"": Seen(unknown, f"{_jobs(unknown)} with an unknown outcome. Nothing is charged, but you may have to decide.")}
 
 
 def _worker_silent(rule: AlertRule, at: datetime) -> Found:
@@ -87,11 +88,11 @@ def _worker_silent(rule: AlertRule, at: datetime) -> Found:
     found = {}
     for host, role, beat_at in rows:
         seconds = (at - beat_at).total_seconds()
-        found[f"{role} on {host}"] = Seen(seconds, f"A {role} process on {host} was last heard of {_time(seconds)} ago.")
+        found[f"{role} on {host}"] = Seen(seconds, f"No heartbeat from the {role} on {host} for {_time(seconds)}.")
     led_at = WorkerProcess.objects.filter(leader=True).aggregate(at=Max("beat_at"))["at"]
     if led_at is not None:
         seconds = (at - led_at).total_seconds()
-        found["leader"] = Seen(seconds, f"No dispatcher leads: the last one was heard of {_time(seconds)} ago.")
+        found["leader"] = Seen(seconds, f"No active dispatcher: the last heartbeat was {_time(seconds)} ago.")
     return found
 
 
@@ -106,7 +107,7 @@ def _paid_not_delivered(rule: AlertRule, at: datetime) -> Found:
     """Failed once the provider was done, and not queued again since."""
     lost = JobEvent.objects.filter(job=OuterRef("pk"), from_state=State.STORING, to_state=State.FAILED, at__gt=at - DAY)
     count = Job.objects.filter(Exists(lost), state=State.FAILED, ended_at__gt=at - DAY).count()
-    return {"": Seen(count, f"{_jobs(count)} of the last 24 h: the provider was paid, nothing was delivered.")}
+    return {"": Seen(count, f"{_jobs(count)} paid but not delivered in the last 24 hours.")}
 
 
 def _old_snapshot(rule: AlertRule, at: datetime) -> Found:
@@ -118,7 +119,7 @@ def _old_snapshot(rule: AlertRule, at: datetime) -> Found:
         return {}
     session, state, since = oldest
     seconds = (at - since).total_seconds()
-    words = f"Database session {session} ({state}) has kept its transaction open for {_time(seconds)}: nothing is cleared up."
+    words = f"Database session {session} ({state}) has had a transaction open for {_time(seconds)}. This blocks database cleanup."
     return {"": Seen(seconds, words)}
 
 
@@ -135,20 +136,20 @@ MEASURES: dict[str, Callable[[AlertRule, datetime], Found]] = {
 
 
 UNITS: dict[str, str] = {
-    AlertRule.Measure.OLDEST_WAIT: " s",
-    AlertRule.Measure.FAILURE_RATE: " %",
-    AlertRule.Measure.WORKER_SILENT: " s",
-    AlertRule.Measure.OLD_SNAPSHOT: " s",
+    AlertRule.Measure.OLDEST_WAIT: "s",
+    AlertRule.Measure.FAILURE_RATE: "%",
+    AlertRule.Measure.WORKER_SILENT: "s",
+    AlertRule.Measure.OLD_SNAPSHOT: "s",
 }
 
 
 def reading(measure: str, value: float) -> str:
-    """A value of a measure with its unit: “25 %”, “3 600 s”, “500”."""
+    """A value of a measure with its unit: “25%”, “3,600s”, “500”."""
     return f"{_number(value)}{UNITS.get(measure, '')}"
 
 
 def _number(value: float) -> str:
-    return f"{value:,.10g}".replace(",", "\u202f")
+    return f"{value:,.10g}"
 
 
 def _jobs(count: int) -> str:
@@ -156,10 +157,4 @@ def _jobs(count: int) -> str:
 
 
 def _time(seconds: float) -> str:
-    """As everywhere: 95 s is 1 m 35 s."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} m {whole % 60:02} s"
-    return f"{whole // 3600} h {whole // 60 % 60:02} m"
+    return numbers.duration(seconds)

@@ -35,17 +35,21 @@ DRAFTS_KEPT = timedelta(days=1)
 JOBS_KEPT = timedelta(days=30)  # which jobs they were, and why some were refused, after its end
 FIRST_IDS = 20  # of the jobs, named in the audit
 NEEDS_A_REASON = (Verb.FORCE_FAIL, Verb.REFUND)
-_TOO_LATE = {Phase.DRAFT: "It was confirmed before.", Phase.WAITING: "It does not wait.", Phase.RUNNING: "It does not run."}
+_TOO_LATE = {
+    Phase.DRAFT: "Already confirmed.",
+    Phase.WAITING: "It is not waiting to start.",
+    Phase.RUNNING: "It is not running.",
+}
 _STANDS = {
-    Phase.DRAFT: "shown and not confirmed",
-    Phase.WAITING: "about to start",
+    Phase.DRAFT: "not confirmed",
+    Phase.WAITING: "starting soon",
     Phase.RUNNING: "running",
     Phase.DONE: "done",
     Phase.UNDONE: "undone",
-    Phase.ABORTED: "aborted",
+    Phase.ABORTED: "stopped",
 }
-_ASKED = {"priority": "A priority", "tickets": "The number of tickets for each job"}
-_DEEDS = {Verb.PRIORITY: "set priority of jobs", Verb.FRONT: "move jobs to front", Verb.FORCE_FAIL: "force jobs to fail"}
+_ASKED = {"priority": "Priority", "tickets": "Tickets per job"}
+_DEEDS = {Verb.PRIORITY: "set job priority", Verb.FRONT: "move jobs to front", Verb.FORCE_FAIL: "force-fail jobs"}
 _RIGHTS = {Verb.FORCE_FAIL: Right.FORCE_FAIL, Verb.REFUND: Right.MOVE_TICKETS}
 
 
@@ -82,9 +86,9 @@ def draft(
     rank = ("priority", "-order_key", "-id") if verb is Verb.FRONT else ("id",)
     ids = list(found.order_by(*rank).values_list("pk", flat=True)[: MOST + 1])
     if not ids:
-        raise BulkRefused("No job is chosen, or the chosen ones are gone.")
+        raise BulkRefused("No jobs selected, or they no longer exist.")
     if len(ids) > MOST:
-        raise BulkRefused(f"These are more than {MOST:,} jobs; choose fewer by a filter.")
+        raise BulkRefused(f"Too many jobs: the limit is {MOST:,}. Narrow the filter.")
     return _kept(verb, ids, at=at, actor=actor, chosen=chosen, options=_options(verb, options or {}))
 
 
@@ -124,12 +128,12 @@ def confirm(
     now = _locked(action, actor, Phase.DRAFT)
     reason = reason.strip()[:300]
     if now.verb in NEEDS_A_REASON and not reason:
-        raise BulkRefused("Say why: it is kept in each job's history and in the audit.")
+        raise BulkRefused("Enter a reason. It is saved in each job's history and the audit.")
     now.options = {**now.options, **_options(Verb(now.verb), options or {})}
     if now.options.get("refund") and not may(actor, Verb.REFUND):
-        raise BulkRefused("You may not promise a refund; ask somebody of finance, or cancel without it.")
+        raise BulkRefused("You can't promise refunds. Ask Finance, or cancel without one.")
     if now.options.get("refund") and not reason:
-        raise BulkRefused("Say why what is delivered is to be refunded: it is kept in the ledger.")
+        raise BulkRefused("Enter a reason for the refund. It is saved in the ledger.")
     if now.verb == Verb.PRIORITY and "priority" not in now.options:
         raise BulkRefused("Choose a priority.")
     now.phase, now.actor, now.reason, now.starts_at = Phase.WAITING, actor, reason, at + STARTS_AFTER
@@ -173,7 +177,7 @@ def abort(action: BulkAction, *, at: datetime, actor: User) -> BulkAction:
     now = _locked(action, actor, Phase.RUNNING)
     now.phase, now.ended_at, now.lease_until = Phase.ABORTED, at, None
     now.save(update_fields=["phase", "ended_at", "lease_until"])
-    return _said(now, f": aborted after {now.worked:,}", at=at, actor=actor)
+    return _said(now, f": stopped after {now.worked:,}", at=at, actor=actor)
 
 
 @transaction.atomic
@@ -246,9 +250,9 @@ def _rows() -> "QuerySet[BulkAction]":
 def _locked(action: BulkAction, actor: User, phase: BulkAction.Phase) -> BulkAction:
     now = _rows().get(pk=action.pk)
     if not may(actor, now.verb):
-        raise BulkRefused(f"You may not use “{now.get_verb_display().lower()}”.")
+        raise BulkRefused(f"You don't have permission to {_deed(now)}.")
     if now.phase != phase:
-        raise BulkRefused(f"{_TOO_LATE[phase]} It is {_STANDS[Phase(now.phase)]}.")
+        raise BulkRefused(f"{_TOO_LATE[phase]} Status: {_STANDS[Phase(now.phase)]}.")
     return now
 
 
@@ -256,10 +260,13 @@ def _said(action: BulkAction, what: str, *, at: datetime, actor: User, reason: s
     """Write the audit's entry and wake who must know."""
     first = BulkAction.objects.values_list(f"job_ids__0_{FIRST_IDS}", flat=True).get(pk=action.pk)
     after = {"phase": action.phase, "jobs": action.total, "first": first, "chosen": action.chosen, **action.options}
-    name = f"{_DEEDS.get(Verb(action.verb), f'{action.get_verb_display().lower()} jobs')}{what}"
-    policy.audit(name, str(action), at=at, actor=actor, after=after, reason=reason, of=action)
+    policy.audit(_deed(action) + what, str(action), at=at, actor=actor, after=after, reason=reason, of=action)
     wake.queue_changed()
     return action
+
+
+def _deed(action: BulkAction) -> str:
+    return _DEEDS.get(Verb(action.verb), f"{action.get_verb_display().lower()} jobs")
 
 
 def _options(verb: BulkAction.Verb, given: Mapping[str, Any], *, most: int = 10**9) -> dict[str, Any]:
@@ -276,5 +283,5 @@ def _options(verb: BulkAction.Verb, given: Mapping[str, Any], *, most: int = 10*
     except ValueError:
         number = lowest - 1
     if not lowest <= number <= highest:
-        raise BulkRefused(f"{_ASKED[name]} is a whole number from {lowest:,} to {highest:,}, not “{str(value)[:40]}”.")
+        raise BulkRefused(f"{_ASKED[name]} must be a whole number from {lowest:,} to {highest:,}, not “{str(value)[:40]}”.")
     return {name: number}

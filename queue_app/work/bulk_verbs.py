@@ -46,7 +46,7 @@ def do(action: BulkAction, ids: Sequence[int], *, at: datetime) -> Outcome:
             raise
         if len(ids) == 1:
             log.exception("bulk action %s: %s of job %s failed", action.pk, action.verb, ids[0])
-            return Outcome(refused={ids[0]: f"A fault, told in the log: {type(fault).__name__}."})
+            return Outcome(refused={ids[0]: f"Internal error ({type(fault).__name__}). See the log."})
         outcome = Outcome()
         for pk in ids:
             outcome.add(do(action, [pk], at=at))
@@ -73,7 +73,7 @@ def _retry(action: BulkAction, ids: Sequence[int], at: datetime) -> Outcome:
 
 def _set_priority(action: BulkAction, ids: Sequence[int], at: datetime) -> Outcome:
     level = int(action.options["priority"])
-    queued, refused = _locked(ids, (State.QUEUED,), "only what is queued has a priority to set")
+    queued, refused = _locked(ids, (State.QUEUED,), "only queued jobs have a priority")
     changed = [job for job in queued if job.priority != level]
     reorder.set_priority(changed, level, at=at, actor=action.actor.username)
     return Outcome(Counter(changed=len(changed), unchanged=len(queued) - len(changed)), refused)
@@ -81,7 +81,7 @@ def _set_priority(action: BulkAction, ids: Sequence[int], at: datetime) -> Outco
 
 def _move_to_front(action: BulkAction, ids: Sequence[int], at: datetime) -> Outcome:
     QueueSettings.objects.lock_claims()
-    queued, refused = _locked(ids, (State.QUEUED,), "only what is queued has a place")
+    queued, refused = _locked(ids, (State.QUEUED,), "only queued jobs have a position")
     # the record names them last first: so its last chunk comes to stand before the others
     place = {pk: number for number, pk in enumerate(reversed(ids))}
     reorder.move_to_front(sorted(queued, key=lambda job: place[job.pk]), at=at, actor=action.actor.username)
@@ -89,20 +89,20 @@ def _move_to_front(action: BulkAction, ids: Sequence[int], at: datetime) -> Outc
 
 
 def _clear(action: BulkAction, ids: Sequence[int], at: datetime) -> Outcome:
-    ended, refused = _locked(ids, TERMINAL_STATES, "only what has ended can be cleared")
+    ended, refused = _locked(ids, TERMINAL_STATES, "only finished jobs can be cleared")
     in_view = [job for job in ended if job.archived_at is None]
     reorder.clear(in_view, at=at, actor=action.actor.username)
     return Outcome(Counter(cleared=len(in_view), unchanged=len(ended) - len(in_view)), refused)
 
 
 def _force_fail(action: BulkAction, ids: Sequence[int], at: datetime) -> Outcome:
-    _, refused = _locked(ids, OPEN_STATES, "it has ended by itself")
+    _, refused = _locked(ids, OPEN_STATES, "already finished")
     ended = lifecycle.force_fail(ids, at=at, actor=action.actor.username, reason=action.reason)
     return Outcome(Counter(failed=len(ended)), refused)
 
 
 def _refund(action: BulkAction, ids: Sequence[int], at: datetime) -> Outcome:
-    completed, refused = _locked(ids, (State.COMPLETED,), "only what was delivered was charged")
+    completed, refused = _locked(ids, (State.COMPLETED,), "only completed jobs are charged")
     tickets.lock({job.owner_id for job in completed})
     came_to: Counter[str] = Counter()
     for job in completed:
@@ -142,4 +142,4 @@ def _locked(ids: Sequence[int], states: Iterable[State], why_not: str) -> tuple[
 
 
 def _refuse(jobs: Iterable[Job], why: str) -> dict[int, str]:
-    return {job.pk: f"Its state is “{job.get_state_display().lower()}”: {why}." for job in jobs}
+    return {job.pk: f"Skipped ({job.get_state_display().lower()}): {why}." for job in jobs}

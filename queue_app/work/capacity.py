@@ -227,7 +227,7 @@ class Capacity:
         self.learn([batch], [owner])
         routes = self.routes.get(model)
         if not routes:
-            return [Blocker("model", model, 0, 0, None, "no provider offers it now")]
+            return [Blocker("model", model, 0, 0, None, "not available")]
         route = self.route_for(model) or routes[0]
         return self.room.blockers(limits.keys_of(model=model, account=route.account_id, kind=kind, batch=batch, owner=owner))
 

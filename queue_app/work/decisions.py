@@ -38,14 +38,14 @@ def take_up(item: ReviewItem, task: str, *, at: datetime, actor: User, reason: s
     try:
         with transaction.atomic():
             job, _ = _to_take_up(item, task)
-            words = f"Found by hand: {reason}"
+            words = f"Task ID entered by staff: {reason}"
             lifecycle.start(
                 job, at=at, actor=actor.username, remote_id=task, remote=ref.to_json(), next_check_at=at, reason=words
             )
-            _audit("take up a found task", job, at=at, actor=actor, reason=reason, task=task)
+            _audit("link provider task", job, at=at, actor=actor, reason=reason, task=task)
             wake.dispatcher()
     except IntegrityError:
-        raise DecisionRefused(f"Task {task} was taken up for another job a moment ago. Nothing was changed.") from None
+        raise DecisionRefused(f"Task {task} was just used for another job. Nothing was changed.") from None
 
 
 def settle(item: ReviewItem, *, again: bool, at: datetime, actor: User, reason: str) -> State:
@@ -83,10 +83,10 @@ def close(item: ReviewItem, *, at: datetime, actor: User, reason: str) -> None:
     with transaction.atomic():
         item = _open(item)
         try:
-            lifecycle.close_review(item, at=at, actor=actor.username, reason=f"Looked at: {reason}")
+            lifecycle.close_review(item, at=at, actor=actor.username, reason=f"Checked: {reason}")
         except lifecycle.MoveRefused as refusal:
             raise DecisionRefused(str(refusal)) from None
-        _audit("close review", item.job, at=at, actor=actor, reason=reason, what=item.what)
+        _audit("resolve item", item.job, at=at, actor=actor, reason=reason, what=item.what)
 
 
 def after_another_try(job: Job) -> State:
@@ -99,7 +99,7 @@ def after_another_try(job: Job) -> State:
 def _settle(ids: list[int], *, again: bool, at: datetime, actor: User, reason: str) -> dict[int, State]:
     settled = lifecycle.settle_unknown(ids, again=again, at=at, actor=actor.username, reason=reason)
     jobs = Job.objects.in_bulk(settled)
-    verb = "queue unknown job again" if again else "give up unknown job"
+    verb = "requeue unknown job" if again else "fail unknown job"
     for job in jobs.values():
         _audit(verb, job, at=at, actor=actor, reason=reason, state=job.state)
     return {pk: State(job.state) for pk, job in jobs.items()}
@@ -109,8 +109,9 @@ def _undecided(item: ReviewItem) -> Job:
     item = _open(item)
     job = item.job
     if not item.is_undecided:
-        state = job.get_state_display().lower()
-        raise DecisionRefused(f"{job} is {state} now: there is nothing to decide here. Nothing was changed.")
+        if job.state == State.UNKNOWN:
+            raise DecisionRefused(f"Decide on {job} in its other item. Nothing was changed.")
+        raise DecisionRefused(f"{job} is already {job.get_state_display().lower()}. Nothing was changed.")
     return job
 
 
@@ -120,22 +121,24 @@ def _open(item: ReviewItem) -> ReviewItem:
     now = ReviewItem.objects.get(pk=item.pk)
     now.job = job
     if now.closed_at:
-        state = job.get_state_display().lower()
-        raise DecisionRefused(f"This was settled meanwhile by {now.closed_by}; {job} is {state} now. Nothing was changed.")
+        unknown = job.state == State.UNKNOWN
+        stands = "now has an unknown outcome" if unknown else f"is now {job.get_state_display().lower()}"
+        raise DecisionRefused(f"{now.closed_by} already resolved this. {job} {stands}. Nothing was changed.")
     return now
 
 
 def _must_say_why(reason: str) -> None:
     if not reason.strip():
-        raise DecisionRefused("Say why: what you know of the provider's side belongs into the job's history.")
+        raise DecisionRefused("Enter a reason: what did you find at the provider?")
 
 
 def _checked(task: str) -> str:
     task = task.strip()
     if not task:
-        raise DecisionRefused("Type the id that the provider gave the task.")
+        raise DecisionRefused("Enter the provider's task ID.")
     if len(task) > TASK_ID_MOST or not task.isprintable() or " " in task:
-        raise DecisionRefused(f"A task id is one word of at most {TASK_ID_MOST} characters, as the provider shows it.")
+        rule = f"Task IDs have no spaces or hidden characters and at most {TASK_ID_MOST} characters."
+        raise DecisionRefused(f"{rule} Copy the ID from the provider.")
     return task
 
 
@@ -156,18 +159,18 @@ def _must_be_known(attempt: Attempt, task: str) -> RemoteRef:
         is_known = provider.poll(ref).state != TaskState.LOST
     except ProviderError as error:
         if error.kind != ErrorKind.NOT_FOUND:
-            words = f"Account {attempt.account_id} could not be asked for task {task}: {error}"
-            raise DecisionRefused(f"{words} Nothing was changed; try again once it answers.") from None
+            words = f"Could not check task {task} with account {attempt.account_id}: {error}"
+            raise DecisionRefused(f"{words} Nothing was changed. Try again later.") from None
         is_known = False
     if not is_known:
-        raise DecisionRefused(f"Account {attempt.account_id} has no task {task}. Look for a typing error. Nothing was changed.")
+        raise DecisionRefused(f"Account {attempt.account_id} has no task {task}. Check the ID. Nothing was changed.")
     return ref
 
 
 def _must_be_free(attempt: Attempt, task: str) -> None:
     other = Attempt.objects.filter(account=attempt.account_id, remote_id=task).exclude(pk=attempt.pk).first()
     if other:
-        raise DecisionRefused(f"Task {task} belongs to attempt {other.number} of job {other.job_id}. Look for another one.")
+        raise DecisionRefused(f"Task {task} already belongs to job {other.job_id}, attempt {other.number}. Use a different ID.")
 
 
 def _audit(action: str, job: Job, *, at: datetime, actor: User, reason: str, **after: str) -> None:

@@ -72,7 +72,7 @@ class ModelNotAvailable(Exception):
 
 
 def not_offered(model: str, offered: Iterable[str]) -> str:
-    return f"{model} cannot be bought now: no provider offers it. Available now: {', '.join(sorted(offered)) or 'none'}."
+    return f"{model} is not available right now. Available models: {', '.join(sorted(offered)) or 'none'}."
 
 
 class KindRestricted(Exception):
@@ -166,7 +166,7 @@ def restriction(kind: Kind, owner: User) -> str:
 
 def default_priority(kind: Kind, owner: User) -> tuple[int, list[str]]:
     """The priority of a job of this kind that asks for none, with its reasons."""
-    return computed_priority(owner, kind.default_priority, [f"default of {kind.key}"])
+    return computed_priority(owner, kind.default_priority, [f"default for {kind.key}"])
 
 
 def computed_priority(owner: User, level: int, reasons: Sequence[str]) -> tuple[int, list[str]]:
@@ -179,32 +179,32 @@ def computed_priority(owner: User, level: int, reasons: Sequence[str]) -> tuple[
 def text_problem(value: str) -> str | None:
     """What PostgreSQL cannot keep: NUL characters and halves of surrogate pairs."""
     if "\x00" in value:
-        return "It holds a NUL character; take it out."
+        return "Remove the NUL character."
     try:
         value.encode()
     except UnicodeEncodeError:
-        return "It holds half of a surrogate pair, which is no character; send valid Unicode."
+        return "Contains an unpaired surrogate. Send valid Unicode."
     return None
 
 
 def prompt_problem(prompt: str) -> str | None:
     """What is wrong with a prompt; its length is looked at first, so that no long one is read."""
     if len(prompt) > PROMPT_MOST:
-        return f"The prompt has {len(prompt)} characters; at most {PROMPT_MOST} are taken."
+        return f"The prompt is {len(prompt):,} characters; the limit is {PROMPT_MOST:,}."
     if not prompt.strip():
-        return "The prompt is empty; say what to make."
+        return "Enter a prompt."
     return text_problem(prompt)
 
 
 def _metadata_problem(metadata: Mapping[str, Any]) -> str | None:
     if nesting.is_deeper(metadata, nesting.KEPT_MOST):
-        return f"metadata is nested more than {nesting.KEPT_MOST} levels deep; flatten it."
+        return f"metadata is nested more than {nesting.KEPT_MOST} levels deep. Flatten it."
     try:
         packed = json.dumps(metadata, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):
-        return "metadata must be plain JSON: texts, finite numbers, lists and objects."
+        return "metadata must be plain JSON: strings, finite numbers, lists and objects."
     if len(packed) > METADATA_MOST:
-        return f"metadata has {len(packed)} characters as JSON; at most {METADATA_MOST} are kept."
+        return f"metadata is {len(packed):,} characters as JSON; the limit is {METADATA_MOST:,}."
     if _ESCAPED_NUL.search(packed) or text_problem(packed):
         return "metadata contains a NUL character or an unpaired surrogate. Remove it."
     return None
@@ -215,9 +215,9 @@ def _batch_problems(name: str, max_concurrent: int | None) -> list[Problem]:
     if problem := text_problem(name):
         found.append(Problem(None, "name", problem))
     elif len(name) > BATCH_NAME_MOST:
-        found.append(Problem(None, "name", f"The name has {len(name)} characters; at most {BATCH_NAME_MOST} are kept."))
+        found.append(Problem(None, "name", f"The name is {len(name):,} characters; the limit is {BATCH_NAME_MOST}."))
     if max_concurrent is not None and not 1 <= max_concurrent <= BATCH_LIMIT_MOST:
-        words = f"A batch's limit is a whole number from 1 to {BATCH_LIMIT_MOST}, not {max_concurrent}; leave it out for none."
+        words = f"max_concurrent must be a whole number from 1 to {BATCH_LIMIT_MOST}, not {max_concurrent}. Omit it for no limit."
         found.append(Problem(None, "max_concurrent", words))
     return found
 
@@ -246,7 +246,7 @@ class _Reader:
         before = len(self.problems)
         model = self.models.get(draft.model)
         if model is None:
-            self._say(index, "model", f"There is no model “{draft.model[:60]}”. Models: {self.known}.")
+            self._say(index, "model", f"Unknown model “{draft.model[:60]}”. Available: {self.known}.")
         elif not self.offered.get(model.key):
             self._say(index, "model", not_offered(model.key, self.available))
             self.not_offered.append(self.problems[-1])
@@ -297,7 +297,7 @@ class _Reader:
         kind = self.kinds.get(key)
         if kind is None:
             if key:
-                self._say(index, "kind", f"There is no kind “{key[:60]}”. Kinds: {', '.join(sorted(self.kinds))}.")
+                self._say(index, "kind", f"Unknown kind “{key[:60]}”. Available: {', '.join(sorted(self.kinds))}.")
         elif model is not None and kind.medium != model.medium:
             of_it = (one for one in self.kinds.values() if one.medium == model.medium)
             fitting = ", ".join(sorted(one.key for one in of_it if not restriction(one, self.owner)))
@@ -322,11 +322,9 @@ class _Reader:
             and draft.priority > priority.NORMAL
             and not (draft.priority_reasons or self.owner.is_staff)
         ):
-            self._say(
-                index, "priority", f"Only staff may ask for more than normal ({priority.NORMAL}); send {priority.NORMAL} or less."
-            )
+            self._say(index, "priority", f"Only staff can set a priority above {priority.NORMAL} (normal).")
         if draft.not_before and draft.not_before > self.at + timedelta(days=366):
-            self._say(index, "not_before", "not_before lies more than a year ahead; choose a nearer time.")
+            self._say(index, "not_before", "not_before can be at most one year ahead.")
         if draft.deadline and draft.deadline <= self.at:
             self._say(index, "deadline", "The deadline has passed. Choose a later time, or leave it out.")
         elif draft.deadline and draft.not_before and draft.deadline <= draft.not_before:
@@ -334,7 +332,7 @@ class _Reader:
 
     def _priority(self, draft: Draft, kind: Kind) -> tuple[int, list[str]]:
         if draft.priority is not None and not draft.priority_reasons:
-            return draft.priority, ["asked for"]
+            return draft.priority, ["requested"]
         if draft.priority is not None:
             return computed_priority(self.owner, draft.priority, draft.priority_reasons)
         if kind.key == "page":

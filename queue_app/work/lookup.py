@@ -41,7 +41,7 @@ def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State
     except ProviderError as error:
         at = clock.now()
         again_at = max(accounts.went_badly(attempt, error, at=at) or at, _later(attempt, at=at))
-        failed = Lookup(why_not=[f"The list could not be read: {error.message}"])
+        failed = Lookup(why_not=[f"Could not read the task list: {error.message}"])
         _look_again(lease, attempt, failed, asked_at=asked_at, at=again_at)
         return []
     accounts.went_well(attempt)
@@ -110,8 +110,8 @@ def _adopt(job: Job, attempt: Attempt, task: str, found: Lookup, *, at: datetime
     others = len(found.sure) - _as_many_unknown(attempt, job).count()
     submission.adopt_late(attempt, ref, at=at, actor="recovery")
     if others > 0:
-        tasks = "one task more matches, and may be billed" if others == 1 else f"{others} tasks more match, and may be billed"
-        words = f"At the provider {tasks}. The earliest was taken."
+        tasks = "1 more provider task matches" if others == 1 else f"{others} more provider tasks match"
+        words = f"{tasks} and may be billed. We took the earliest."
         lifecycle.note(job, at=at, actor="recovery", reason=words)
         lifecycle.flag(job, words, at=at)
 
@@ -123,7 +123,7 @@ def _count_none(job: Job, attempt: Attempt, *, asked_at: datetime, at: datetime)
     if nones < 2:
         lifecycle.check_again(job, next_check_at=asked_at + timedelta(seconds=settings.TIMES.lookup_gap))
         return
-    trouble = Trouble("not_accepted", "The provider's list does not have it, proved twice: it was not accepted.")
+    trouble = Trouble("not_accepted", "Not in the provider's task list, confirmed twice: it was not accepted.")
     outcome = Outcome.NOT_ACCEPTED
     lifecycle.put_back(job, at=at, actor="recovery", outcome=outcome, spent=True, trouble=trouble, not_before=None)
 

@@ -71,7 +71,7 @@ def sniff(path: Path) -> str:
         head = file.read(HEAD_BYTES)
     found = _by_magic(head) or _text_type(path, head)
     if found is None:
-        raise NotUsable("wrong_type", f"The file is of no type that we keep; it begins with {head[:16].hex(' ') or 'nothing'}.")
+        raise NotUsable("wrong_type", f"Unsupported file type (starts with {head[:16].hex(' ') or 'nothing'}).")
     return found
 
 
@@ -116,7 +116,7 @@ def examine(kind: str, path: Path, room: Path) -> list[Piece]:
     """
     content_type = sniff(path)
     if content_type not in ALLOWED_TYPES[kind]:
-        raise NotUsable("wrong_type", f"The {kind} is really {content_type}.")
+        raise NotUsable("wrong_type", f"Expected {kind}, got {content_type}.")
     if kind == Kind.PAGE:
         return [Piece(kind, path, content_type)]
     said = _child(path, content_type, room)
@@ -145,8 +145,8 @@ def _child(path: Path, content_type: str, room: Path) -> dict[str, Any]:
             env={"LC_ALL": "C.UTF-8"},
         )
     except subprocess.TimeoutExpired:
-        raise NotUsable("unreadable", f"The {content_type} file was not decoded within {CHILD_SECONDS} s.") from None
+        raise NotUsable("unreadable", f"The {content_type} file took longer than {CHILD_SECONDS}s to decode.") from None
     if done.returncode:
-        raise NotUsable("unreadable", f"The {content_type} file broke its decoder (exit status {done.returncode}).")
+        raise NotUsable("unreadable", f"The {content_type} file crashed the decoder (exit status {done.returncode}).")
     said: dict[str, Any] = json.loads(done.stdout)
     return said

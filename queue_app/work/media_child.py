@@ -94,7 +94,7 @@ def examine_video(path: str, content_type: str, stills: Path) -> dict[str, Any]:
 
 def _examine_open_video(container: "InputContainer", stills: Path) -> dict[str, Any]:
     if not container.streams.video:
-        raise Damaged("it has no video in it.")
+        raise Damaged("it contains no video.")
     stream = container.streams.video[0]
     check_size(stream.width, stream.height)
     seconds = _length(container)
@@ -105,7 +105,7 @@ def _examine_open_video(container: "InputContainer", stills: Path) -> dict[str, 
     moments = [seconds * (number + 0.5) / SHEET_FRAMES for number in range(SHEET_FRAMES)]
     frames = list(_frames_at(container, moments))
     if not frames:
-        raise Damaged("no picture in it can be decoded.")
+        raise Damaged("it contains no readable frames.")
     poster = frames[len(frames) // 4].to_image()  # type: ignore[no-untyped-call]
     made = {"thumbnail": write_thumbnail(poster, stills), "spritesheet": write_sheet(frames, stills)}
     return {"width": stream.width, "height": stream.height, "seconds": round(seconds, 3), "stills": made}
@@ -129,7 +129,7 @@ def _length(container: "InputContainer") -> float:
         said, reached = (container.duration or 0) / 1_000_000, max(end for _, end in spans.values())
     # one picture alone lasts as long as the file says
     if ends > begins and reached < 0.9 * said - 0.5:
-        raise Damaged(f"it ends after {reached:.1f} of {said:.1f} s.")
+        raise Damaged(f"it ends after {reached:.1f}s of {said:.1f}s.")
     return ends - begins or said
 
 
@@ -182,7 +182,7 @@ def _frames_at(container: "InputContainer", moments: list[float]) -> Iterator["V
 
 def check_size(width: int, height: int) -> None:
     if not (0 < width <= LONGEST_SIDE and 0 < height <= LONGEST_SIDE and width * height <= MOST_PIXELS):
-        raise Damaged(f"{width} × {height} pixels are not a size that we keep.")
+        raise Damaged(f"the size {width} × {height} is not supported.")
 
 
 def write_thumbnail(image: "Image.Image", stills: Path) -> tuple[int, int]:

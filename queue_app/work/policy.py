@@ -8,7 +8,16 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 
 from queue_app import wake
-from queue_app.models import AuditEntry, Batch, Job, ProviderAccount, QueueSettings, User
+from queue_app.models import AuditEntry, Batch, Job, Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
+
+# the rows with a pause or a limit → what the audit calls the thing that is paused or limited
+_THINGS: dict[type[models.Model], str] = {
+    ModelConcurrencyLimit: "model",
+    ProviderAccount: "account",
+    QueueSettings: "queue",
+    Kind: "job type",
+}
+_PAUSE = {"paused", "paused_reason", "paused_until"}
 
 
 @transaction.atomic
@@ -32,8 +41,8 @@ def change(row: models.Model, *, at: datetime, actor: User | None, reason: str =
     for name in changed:
         setattr(row, name, getattr(now, name))
     audit(
-        _action(row),
-        str(row.pk),
+        _action(row, {name: after[name] for name in changed}),
+        "whole queue" if isinstance(row, QueueSettings) else str(row.pk),
         at=at,
         actor=actor,
         before={name: before[name] for name in changed},
@@ -47,7 +56,7 @@ def change(row: models.Model, *, at: datetime, actor: User | None, reason: str =
 
 def changes_of(row: models.Model) -> "models.QuerySet[AuditEntry]":
     """What `change` wrote of this row, oldest first."""
-    of_row = AuditEntry.objects.filter(target_model=row._meta.label_lower, target_pk=str(row.pk), action=_action(row))
+    of_row = AuditEntry.objects.filter(target_model=row._meta.label_lower, target_pk=str(row.pk), action__in=_actions(row))
     return of_row.order_by("id")
 
 
@@ -130,7 +139,7 @@ def audit_others(
 
 def why(reason: str, via: str) -> str:
     """Return the reason that is kept: the one that was given, or else how it was asked where it was no page, such as “API”."""
-    return reason or (f"asked for by {via}" if via else "")
+    return reason or (f"via {via}" if via else "")
 
 
 def known_as(actor: User, via: str = "") -> str:
@@ -163,8 +172,21 @@ def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | 
     return batch
 
 
-def _action(row: models.Model) -> str:
+def _action(row: models.Model, after: Mapping[str, Any]) -> str:
+    """Name a change after what it did: “pause model”, “set account limit”, else “change model”."""
+    thing = _THINGS.get(type(row))
+    if thing and "paused" in after and after.keys() <= _PAUSE:
+        return f"{'pause' if after['paused'] else 'resume'} {thing}"
+    if thing and after.keys() == {"max_concurrent"}:
+        return f"set {thing} limit"
     return f"change {row._meta.verbose_name}"
+
+
+def _actions(row: models.Model) -> list[str]:
+    """Return every name that `change` writes of this row."""
+    thing = _THINGS.get(type(row))
+    special = [f"pause {thing}", f"resume {thing}", f"set {thing} limit"] if thing else []
+    return [f"change {row._meta.verbose_name}", *special]
 
 
 def _column(row: models.Model, name: str) -> str:

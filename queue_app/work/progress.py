@@ -55,7 +55,7 @@ def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> li
         lease = lifecycle.deliver(job, at=at, actor="worker", ran_seconds=ran, usd_actual=cost, kept_until=kept_until)
         return [(lease, State.STORING)]
     elif job.state == State.CANCELLING:
-        lifecycle.confirm_cancel(job, at=at, actor="worker", evidence=f"The provider says: {_words(result)}")
+        lifecycle.confirm_cancel(job, at=at, actor="worker", evidence=_words(result))
     else:
         _ended_badly(job, result, at=at)
     return []
@@ -107,7 +107,7 @@ def _with_unknown_word(job: Job, attempt: Attempt, result: PollResult, *, at: da
     before = attempt.remote.get("odd", {})
     odd = {"word": result.word, "progress": result.progress, "error": bool(result.error)}
     if before.get("word") != result.word:
-        words = f"The provider says “{result.word}”, a state that is not known here. Taken as {result.state}."
+        words = f"The provider reported “{result.word}”, an unknown status. Treated as {result.state}."
         lifecycle.note_each([job], at=at, actor="worker", reason=words)
         log.warning("job %s: account %s says %r, an unknown state", job.pk, attempt.account_id, result.word)
     attempt.remote = {**attempt.remote, "odd": odd}
@@ -134,7 +134,7 @@ def _words(result: PollResult) -> str:
     said = {
         TaskState.LOST: "The provider no longer knows this task.",
         TaskState.CANCELED: "The provider cancelled this task.",
-        TaskState.FAILED: "The provider failed to make it.",
-        TaskState.REJECTED: "The provider's content policy refused it.",
+        TaskState.FAILED: "The provider failed to generate it.",
+        TaskState.REJECTED: "Rejected by the provider's content policy.",
     }
     return result.error.message if result.error and result.error.message else said.get(result.state, str(result.state))

@@ -113,17 +113,17 @@ def _lease_over(job: Job, attempt: Attempt, *, at: datetime) -> None:
         Job.objects.filter(pk=job.pk).update(worker_deaths=F("worker_deaths") + 1)
     if job.state == State.SUBMITTING:
         if attempt.called_at is None:
-            trouble = Trouble("not_begun", "No worker took it up in time.")
+            trouble = Trouble("not_begun", "No worker picked it up in time.")
             lifecycle.put_back(
                 job, at=at, actor="recovery", outcome=Outcome.NOT_ACCEPTED, spent=False, trouble=trouble, not_before=None
             )
         else:
-            trouble = Trouble("no_answer", "The worker was lost during the create call.")
+            trouble = Trouble("no_answer", "The worker crashed while sending the request.")
             first_look = submission.first_look(attempt, at=at)
             lifecycle.lose_track(job, at=at, actor="recovery", trouble=trouble, next_check_at=first_look)
     elif job.state == State.STORING and job.worker_deaths >= DEADLY_JOB:
-        trouble = Trouble("poison", f"It ended {job.worker_deaths} workers in a row and is not tried again.")
-        review = "Paid, nothing delivered: its files ended the workers that stored them."
+        trouble = Trouble("poison", f"It crashed {job.worker_deaths} workers in a row. Automatic retries have stopped.")
+        review = "Paid but not delivered: its files crash the workers that save them."
         lifecycle.fail(job, at=at, actor="recovery", trouble=trouble, outcome=Outcome.LOST, review=review)
     else:
         Job.objects.filter(pk=job.pk).update(lease_until=None, lease_taken=False, next_check_at=at)
@@ -141,11 +141,11 @@ def _past_its_time(job: Job, *, at: datetime) -> None:
     if job.state == State.RUNNING:
         lifecycle.expire(job, at=at)
     elif job.state == State.CANCELLING:
-        trouble = Trouble("timeout", f"No word from the provider after {2 * lifecycle.timeout_seconds(job)} s.")
-        review = "Given up after twice its timeout; the provider may still deliver and bill it."
+        trouble = Trouble("timeout", f"Not finished {2 * lifecycle.timeout_seconds(job)}s after it was sent, twice its timeout.")
+        review = "Not finished after twice its timeout. The provider may still deliver and bill it."
         lifecycle.fail(job, at=at, actor="recovery", trouble=trouble, outcome=Outcome.ABANDONED, review=review)
     else:
-        trouble = Trouble("unknown", "Its outcome stayed unknown for a day; the provider may have billed it.")
+        trouble = Trouble("unknown", "Its outcome was unknown for 24 hours. The provider may have billed it.")
         lifecycle.fail(job, at=at, actor="recovery", trouble=trouble, outcome=Outcome.ABANDONED)
 
 

@@ -48,13 +48,13 @@ def move_to_front(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
         job.order_key = fronts[job.model_id]
     Job.objects.bulk_update(jobs, ["order_key"])
     moved = {job.pk: {"before": before[job.pk], "after": job.order_key} for job in jobs}
-    lifecycle.note_each(jobs, at=at, actor=actor, reason="moved to the front of its lane", data=moved)
+    lifecycle.note_each(jobs, at=at, actor=actor, reason="moved to the front", data=moved)
 
 
 def clear(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """Take ended jobs out of the queue's view; their history and their tickets stay as they are."""
     Job.objects.filter(pk__in=[job.pk for job in jobs]).update(archived_at=at)
-    lifecycle.note_each(jobs, at=at, actor=actor, reason="cleared from the queue's view")
+    lifecycle.note_each(jobs, at=at, actor=actor, reason="cleared from the list")
 
 
 def _fronts(models: Iterable[str]) -> dict[str, int]:

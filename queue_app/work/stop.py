@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Exists, Func, OuterRef, Q, QuerySet
 
+from queue_app.lifecycle import CANCEL_REQUESTED
 from queue_app.models import AuditEntry, BulkAction, Job, JobEvent, QueueSettings, State, User
 from queue_app.models.job import AT_THE_PROVIDER
 from queue_app.work import bulk, policy
@@ -15,7 +16,7 @@ from queue_app.work import bulk, policy
 ACTION = "stop all"
 _TURNS = 0x73746F70  # "stop": the advisory lock of those who choose what is cancelled
 # how the history tells whose cancel it was: the job ended at once, or the provider is asked
-_BY_A_CANCEL = Q(to_state=State.CANCELLED) | Q(reason="cancel asked")
+_BY_A_CANCEL = Q(to_state=State.CANCELLED) | Q(reason=CANCEL_REQUESTED)
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def stop_all(
     policy.change(settings, at=at, actor=actor, reason=reason, paused=True, paused_reason=reason[:200], paused_until=None)
     # a job may fall back from its provider into the paused queue meanwhile, and none goes the other way: so the queue comes last
     wanted = [
-        *([(AT_THE_PROVIDER, "what was at the providers")] if cancel_running else ()),
-        *([((State.QUEUED,), "what was queued")] if cancel_queued else ()),
+        *([(AT_THE_PROVIDER, "running jobs")] if cancel_running else ()),
+        *([((State.QUEUED,), "queued jobs")] if cancel_queued else ()),
     ]
     with transaction.atomic():
         _take_turns()
@@ -73,7 +74,7 @@ def queue_again(*, at: datetime, actor: User) -> list[BulkAction]:
     at the end of its lanes, at today's price. None when there is nothing.
     """
     for stop in _standing():
-        said = f"what “stop all” of {stop.at:%d %b, %H:%M} UTC cancelled"
+        said = f"jobs cancelled by “Stop all” on {stop.at:%d %b, %H:%M} UTC"
         if drafts := bulk.drafts(BulkAction.Verb.RETRY, _cancelled_by(stop), at=at, actor=actor, chosen=said):
             return drafts
     return []

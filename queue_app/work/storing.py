@@ -153,9 +153,9 @@ def _wanted(kind: str, result: PollResult) -> RemoteAsset:
         if asset.kind == kind:
             return asset
     if result.state == TaskState.LOST or not result.state.is_terminal:  # another replica's word, for one
-        raise ProviderError(ErrorKind.RETRYABLE, f"The provider was done and now says {result.state}.", code="not_done")
+        raise ProviderError(ErrorKind.RETRYABLE, f"The provider was finished but now reports {result.state}.", code="not_done")
     reason = f": {result.error.message}" if result.error else "."
-    raise ProviderError(ErrorKind.NOT_FOUND, f"The provider says {result.state} and has no {kind}{reason}", code="no_asset")
+    raise ProviderError(ErrorKind.NOT_FOUND, f"The provider reports {result.state} but has no {kind}{reason}", code="no_asset")
 
 
 # --- keeping it -----------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def _settle_failure(attempt: Attempt, lease: Lease, problem: Exception, *, at: d
     if isinstance(problem, ProviderError) and problem.kind in _ACCOUNT_TROUBLE:
         again_at = accounts.went_badly(attempt, problem, at=at) or at
     kind = problem.kind if isinstance(problem, ProviderError) else ""
-    trouble = Trouble("not_delivered", f"The provider made it, but it could not be had: {problem}", kind)
+    trouble = Trouble("not_delivered", f"The provider finished, but the file could not be saved: {problem}", kind)
     database.again(lambda: _failed(lease, problem, trouble, again_at=again_at, at=at))
 
 
@@ -271,7 +271,7 @@ def _failed(lease: Lease, problem: Exception, trouble: Trouble, *, again_at: dat
             lifecycle.check_again(job, next_check_at=at + timedelta(seconds=wait))
             log.warning("job %s: try %s to store it failed: %s", job.pk, job.store_tries, problem)
         else:
-            _give_up(job, trouble, f"after {job.store_tries} tries", at=at)
+            _give_up(job, trouble, f"after {job.store_tries} download tries", at=at)
 
 
 def _wait_for_the_way(job: Job, trouble: Trouble, *, again_at: datetime, is_early: bool, at: datetime) -> None:
@@ -281,10 +281,10 @@ def _wait_for_the_way(job: Job, trouble: Trouble, *, again_at: datetime, is_earl
     """
     made_at, kept_until = _keeping(job)
     if at >= kept_until:
-        _give_up(job, trouble, "while the provider kept it", at=at)
+        _give_up(job, trouble, "before the provider deleted it", at=at)
         return
     if at - made_at >= (kept_until - made_at) / 2 and not ReviewItem.objects.filter(job=job, opened_at__gt=made_at).exists():
-        lifecycle.flag(job, f"Paid, not delivered so far. {trouble.message}", at=at, decide_by=kept_until)
+        lifecycle.flag(job, f"Paid but not delivered yet. {trouble.message}", at=at, decide_by=kept_until)
     waited = (at - made_at).total_seconds()
     wait = backoff.patient(waited, chance=accounts.chance)
     if is_early and waited < NOT_READY_SECONDS:
@@ -295,7 +295,7 @@ def _wait_for_the_way(job: Job, trouble: Trouble, *, again_at: datetime, is_earl
 
 
 def _give_up(job: Job, trouble: Trouble, when: str, *, at: datetime) -> None:
-    review = f"Paid, nothing delivered {when}. {trouble.message}"
+    review = f"Paid but not delivered {when}. {trouble.message}"
     lifecycle.fail(job, at=at, actor="worker", trouble=trouble, outcome=Outcome.LOST, review=review)
     log.error("job %s: %s", job.pk, review)
 

@@ -97,7 +97,7 @@ def _not_called(lease: Lease, *, at: datetime) -> None:
     with transaction.atomic():
         held = lifecycle.held_by(lease)
         if held is not None:
-            trouble = Trouble("not_begun", "Its worker stood still before it sent anything.")
+            trouble = Trouble("not_begun", "The worker stalled before it sent anything.")
             outcome = Outcome.NOT_ACCEPTED
             lifecycle.put_back(held, at=at, actor="worker", outcome=outcome, spent=False, trouble=trouble, not_before=None)
 
@@ -143,7 +143,7 @@ def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) ->
         return
     if attempt.remote_id is None and not taken:
         Attempt.objects.filter(pk=attempt.pk).update(remote_id=ref.remote_id, remote=ref.to_json())
-    words = f"Late: the provider took attempt {attempt.number} after all; it may be billed."
+    words = f"Late answer: the provider accepted attempt {attempt.number}. It may be billed."
     lifecycle.note(job, at=at, actor=actor, reason=words, data={"remote_id": ref.remote_id[:200]})
 
 

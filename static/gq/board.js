@@ -67,24 +67,7 @@
     if (e.detail.xhr.status === 200) merge(e.detail.xhr.responseText);
   });
 
-  // ages go on by themselves, by the server's clock
-  const skew = new Date(board.dataset.at).getTime() - Date.now();
-  const two = (number) => String(number).padStart(2, "0");
-  const said = (seconds) => {
-    if (seconds < 60) return `${seconds} s`;
-    const minutes = Math.floor(seconds / 60), hours = Math.floor(seconds / 3600);
-    if (minutes < 60) return `${minutes} m ${two(seconds % 60)} s`;
-    return hours < 24 ? `${hours} h ${two(minutes % 60)} m` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
-  };
-  setInterval(() => {
-    if (document.hidden) return;
-    for (const one of $$("time[data-age]", board)) {
-      const words = said(Math.max(0, Math.round((Date.now() + skew - new Date(one.dateTime).getTime()) / 1000)));
-      if (one.textContent !== words) one.textContent = words;
-    }
-  }, 1000);
-
-  // a limit that is being typed is not saved yet: Enter or “Set” saves it, Escape takes it back
+  // a limit that is being typed is not saved yet: Enter or “Save” saves it, Escape takes it back
   const step = (el) => el.closest?.(".gq-step");
   const quiet = (input) => { const below = document.getElementById(input.getAttribute("aria-describedby")); if (below) below.textContent = ""; };
   const look = (input) => {

@@ -70,13 +70,13 @@
   });
 
   const notSaved = (why) => saved.replaceChildren(`Not saved: ${why}`, ...saved.querySelectorAll("input"));
-  document.addEventListener("htmx:sendError", () => notSaved("no answer from the server. What you typed stays here; the next change tries again."));
-  document.addEventListener("htmx:timeout", () => notSaved("the server took too long. The next change tries again."));
+  document.addEventListener("htmx:sendError", () => notSaved("no connection. Your text is still here. Edit any field to try again."));
+  document.addEventListener("htmx:timeout", () => notSaved("the server took too long. Edit any field to try again."));
   const loggedOut = document.getElementById("logged-out"); // shown by session.js; a page load would lose what was typed since
   document.addEventListener("htmx:responseError", (e) => {
     const isOut = e.detail.xhr.status === 401;
     if (isOut) document.getElementById("launch").disabled = true;
-    notSaved(isOut ? "you are logged out." : `the server answered ${e.detail.xhr.status}. What you typed stays here.`);
+    notSaved(isOut ? "you're logged out." : `server error ${e.detail.xhr.status}. Your text is still here.`);
   });
 
   // one press, one launch; the server would see to it anyway

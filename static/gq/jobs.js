@@ -1,4 +1,4 @@
-/* The job list and bulk actions: rows renewed in place, ages and countdowns that go on by themselves, keys of the list. */
+/* The job list and bulk actions: rows renewed in place, and countdowns by the server's clock. */
 (() => {
   "use strict";
   const $$ = (s, r = document) => Array.from(r.querySelectorAll(s));
@@ -24,21 +24,12 @@
     });
   });
 
-  // 2 m 20 s, 1 h 05 m, 3 d 4 h: as the server says it
-  const two = (n) => String(n).padStart(2, "0");
-  const duration = (s) => {
-    const m = Math.floor(s / 60), h = Math.floor(s / 3600), d = Math.floor(s / 86400);
-    if (s < 60) return `${s} s`;
-    if (m < 60) return `${m} m ${two(s % 60)} s`;
-    return h < 24 ? `${h} h ${two(m % 60)} m` : `${d} d ${h % 24} h`;
-  };
   const say = (el, words) => { if (el.textContent !== words) el.textContent = words; };
   const tick = () => {
     const at = Date.now() + skew;
-    $$("time[data-age]").forEach((one) => say(one, duration(Math.max(0, Math.round((at - Date.parse(one.dateTime)) / 1000)))));
     $$("[data-until]").forEach((one) => {
       const left = Math.ceil((Date.parse(one.dataset.until) - at) / 1000);
-      say(one, left > 0 ? `${left} s` : "a moment");
+      say(one, left > 0 ? `${left} second${left === 1 ? "" : "s"}` : "a few seconds");
     });
   };
   setInterval(() => { if (!document.hidden) tick(); }, 1000);

@@ -1,6 +1,6 @@
 /* Live pages. What is within [data-stream="address"] hears of changes; whatever reads itself anew does so on gq:changed and gq:tick
    (hx-trigger="gq:tick from:body, gq:changed from:body"; a filter in a trigger would need eval, which the CSP forbids);
-   [data-live] says how old that is. Nothing runs in a hidden tab. */
+   [data-live] says how old that is, time[data-age] counts on by the server's clock of [data-now]. Nothing runs in a hidden tab. */
 (() => {
   "use strict";
   const TICK = 5000, GATHER = 150, STALE = 15000, RETRY = 30000; // milliseconds
@@ -26,15 +26,31 @@
     });
   };
 
-  const ago = (seconds) => (seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`);
+  // 45s, 2m 20s, 1h 5m, 3d 4h: as the server says it
+  const two = (large, unit, small, subunit) => (small ? `${large}${unit} ${small}${subunit}` : `${large}${unit}`);
+  const duration = (s) => {
+    const m = Math.floor(s / 60), h = Math.floor(s / 3600), d = Math.floor(s / 86400);
+    if (s < 60) return `${s}s`;
+    if (m < 60) return two(m, "m", s % 60, "s");
+    return h < 24 ? two(h, "h", m % 60, "m") : two(d, "d", h % 24, "h");
+  };
+
+  const put = (el, words) => { if (el.textContent !== words) el.textContent = words; };
   const showAge = () => {
     const age = Date.now() - answered, stale = age > STALE, since = new Date(answered);
     const at = since.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
     document.querySelectorAll("[data-live]").forEach((dot) => {
       dot.classList.toggle("is-stale", stale);
-      dot.textContent = stale ? `Not updated since ${at}, trying again` : `Live, updated ${ago(Math.round(age / 1000))} ago`;
+      dot.title = `Updated ${duration(Math.round(age / 1000))} ago`;
+      put(dot, stale ? `Not updated since ${at}. Retrying…` : "Live");
     });
   };
+
+  const now = document.querySelector("[data-now]")?.dataset.now;
+  const skew = now ? Date.parse(now) - Date.now() : 0; // the server's clock less this one's
+  const showAges = () => document.querySelectorAll("time[data-age]").forEach((one) => {
+    put(one, duration(Math.max(0, Math.round((Date.now() + skew - Date.parse(one.dateTime)) / 1000))));
+  });
 
   document.addEventListener("htmx:afterRequest", (e) => {
     const live = e.detail.elt.closest("[hx-trigger*='gq:']");
@@ -53,6 +69,7 @@
   window.addEventListener("pagehide", disconnect);
   window.addEventListener("pageshow", connect);
   setInterval(() => say("gq:tick"), TICK);
-  setInterval(() => { if (!document.hidden) showAge(); }, 1000);
+  setInterval(() => { if (!document.hidden) { showAge(); showAges(); } }, 1000);
   connect();
+  showAges();
 })();

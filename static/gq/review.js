@@ -48,7 +48,7 @@
     player.setAttribute("aria-label", `Video ${shot.dataset.name}`);
     shot.after(player); shot.hidden = true; still(shot);
     player.focus({ preventScroll: true });
-    player.play().catch((refusal) => { if (refusal.name !== "AbortError" && refusal.name !== "NotAllowedError") toast("The video cannot be played here. Its link opens it."); });
+    player.play().catch((refusal) => { if (refusal.name !== "AbortError" && refusal.name !== "NotAllowedError") toast("This video can't be played here. Open it in a new tab."); });
   };
   document.addEventListener("play", (e) => $$("video.gq-inplace").forEach((one) => { if (one !== e.target) one.pause(); }), true);
   document.addEventListener("click", (e) => {
@@ -115,9 +115,9 @@
   };
   document.addEventListener("htmx:responseError", (e) => {
     const status = e.detail.xhr.status; // what 401 means is said by session.js
-    if (status !== 401) toast(`Not saved (${status}). Load the page again and try once more.`);
+    if (status !== 401) toast(`Not saved (error ${status}). Reload the page and try again.`);
   });
-  document.addEventListener("htmx:sendError", () => toast("Not saved: the server cannot be reached. Try again."));
+  document.addEventListener("htmx:sendError", () => toast("Not saved: no connection. Try again."));
 
   // keys; theme.js keeps whether single keys are on, and opens the dialog
   const typing = (el) => el.matches?.("input, textarea, select, [contenteditable]");

@@ -72,13 +72,13 @@ class TestRules:
 
     def test_values_that_would_flutter_are_refused_in_words(self, admin: Client) -> None:
         page = self.save(admin, closes_at="25")
-        assert "It must be below the value at which it opens." in page.content.decode()
+        assert "Must be below the opening value." in page.content.decode()
         assert not AuditEntry.objects.exists()
 
     def test_of_low_tickets_close_above(self, admin: Client) -> None:
         form = {"active": "on", "opens_at": "20", "closes_at": "20"}
         page = admin.post(f"{RULES}tickets_low/change/", form).content.decode()
-        assert "It must be above the value at which it opens." in page
+        assert "Must be above the opening value." in page
 
     @pytest.mark.parametrize("word", ["", "many", "nan", "inf"])
     def test_what_is_no_number_is_refused(self, admin: Client, word: str) -> None:
@@ -86,7 +86,7 @@ class TestRules:
 
     def test_stand_with_their_units(self, admin: Client) -> None:
         page = admin.get(RULES).content.decode()
-        assert "25 %" in page and "3\u202f600 s" in page
+        assert "25%" in page and "3,600s" in page
         assert 'value="25"' in admin.get(f"{RULES}failure_rate/change/").content.decode()
 
     def test_none_is_added_or_taken_away(self, admin: Client) -> None:

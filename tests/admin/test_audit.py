@@ -48,9 +48,9 @@ class TestList:
     def entries(self, ada: User) -> None:
         bob, now = UserFactory(staff=True, tickets=0, username="bob"), clock.now()
         for actor, action, target, age in (
-            (ada, "change limit", "sora-2", 0),
+            (ada, "set model limit", "sora-2", 0),
             (ada, "grant tickets", "carol", 3),
-            (bob, "change limit", "kling-1.6", 40),
+            (bob, "set model limit", "kling-1.6", 40),
         ):
             policy.audit(action, target, at=now - timedelta(days=age), actor=actor, reason=f"for {target}")
 
@@ -61,8 +61,8 @@ class TestList:
         ("asked", "found"),
         [
             ({"who": "ada"}, ["carol", "sora-2"]),
-            ({"action": "change limit"}, ["kling-1.6", "sora-2"]),
-            ({"who": "bob", "action": "change limit"}, ["kling-1.6"]),
+            ({"action": "set model limit"}, ["kling-1.6", "sora-2"]),
+            ({"who": "bob", "action": "set model limit"}, ["kling-1.6"]),
             ({"when": "24h"}, ["sora-2"]),
             ({"when": "7d"}, ["carol", "sora-2"]),
             ({"q": "bob"}, ["kling-1.6"]),
@@ -87,7 +87,7 @@ class TestList:
         self, admin: Client, django_assert_max_num_queries: Callable[[int], object], ada: User
     ) -> None:
         for number in range(30):
-            policy.audit("change limit", f"model {number}", at=clock.now(), actor=ada)
+            policy.audit("set model limit", f"model {number}", at=clock.now(), actor=ada)
         with django_assert_max_num_queries(12):
             admin.get(LIST)
 
@@ -99,7 +99,7 @@ class TestList:
 class TestEntry:
     def test_shows_before_and_after_in_the_words_of_the_form(self, admin: Client, lowered: AuditEntry) -> None:
         page = admin.get(f"{LIST}{lowered.pk}/change/").content.decode()
-        assert '<th scope="row">Jobs at once</th><td class="gq-quiet">4</td><td>2</td>' in page
+        assert '<th scope="row">Concurrent jobs</th><td class="gq-quiet">4</td><td>2</td>' in page
         assert "a quiet day" in page and "?who=ada" in page
         assert reverse("admin:queue_app_modelconcurrencylimit_change", args=["sora-2"]) in page
 
@@ -129,12 +129,12 @@ class TestEntry:
 class TestHistoryOfAThing:
     def test_is_its_audit(self, admin: Client, lowered: AuditEntry) -> None:
         page = admin.get(reverse("admin:queue_app_modelconcurrencylimit_history", args=["sora-2"])).content.decode()
-        assert "Jobs at once" in page and "ada" in page and "a quiet day" in page
+        assert "Concurrent jobs" in page and "ada" in page and "a quiet day" in page
         assert f"{LIST}{lowered.pk}/change/" in page
 
     def test_is_its_own_alone(self, admin: Client, lowered: AuditEntry) -> None:
         page = admin.get(reverse("admin:queue_app_modelconcurrencylimit_history", args=["kling-1.6"])).content.decode()
-        assert "Nobody has changed it" in page
+        assert "No changes yet" in page
 
     def test_needs_the_right_to_see_the_thing(self, staff_with: StaffWith, lowered: AuditEntry) -> None:
         address = reverse("admin:queue_app_modelconcurrencylimit_history", args=["sora-2"])

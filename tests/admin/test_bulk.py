@@ -60,7 +60,7 @@ class TestDraft:
             Phase.DRAFT,
             "cancel",
             [job.pk],
-            "one by one",
+            "by hand",
         )
 
     def test_of_all_that_match_the_filters_and_the_search(self, admin: Client) -> None:
@@ -70,7 +70,7 @@ class TestDraft:
         fields = {"action": "retry", "_selected_action": [wanted[0].pk], "select_across": "1"}
         page = unescape(admin.post(f"{LIST}?status=failed&q=heron", fields, follow=True).content.decode())
         assert "Retry 60 jobs?" in page
-        assert "Chosen: <bdi>all with status failed, the words “heron”</bdi>." in page
+        assert "Selected: <bdi>all jobs with status failed, text “heron”</bdi>." in page
         assert BulkAction.objects.get().job_ids == [job.pk for job in wanted]
 
     def test_by_numbers(self, admin: Client) -> None:
@@ -103,7 +103,7 @@ class TestDraft:
     )
     def test_an_address_that_makes_no_sense_chooses_nothing(self, admin: Client, query: str) -> None:
         make_job()
-        assert "No job is chosen" in post(admin, "cancel", query=query)
+        assert "No jobs selected" in post(admin, "cancel", query=query)
         assert not BulkAction.objects.exists()
 
     @pytest.mark.parametrize("fields", [{"verb": "explode", "ids": "1"}, {"verb": "cancel"}, {}, {"verb": "cancel", "ids": ""}])
@@ -141,7 +141,7 @@ class TestDraft:
         press(admin, "cancel", job)
         _, looker = staff_with("view_job", "view_bulkaction")
         page = looker.get(f"{ACTIONS}{BulkAction.objects.get().pk}/change/").content.decode()
-        assert "You may look at this" in page and 'value="confirm"' not in page
+        assert "You don't have permission to confirm this" in page and 'value="confirm"' not in page
         assert looker.post(f"{ACTIONS}{BulkAction.objects.get().pk}/step/", {"do": "confirm"}).status_code == 403
         assert BulkAction.objects.get().phase == Phase.DRAFT
 
@@ -152,12 +152,12 @@ class TestPreview:
         page = press(admin, "cancel", *jobs)
         for words in (
             "Cancel 5 jobs?",
-            "Nothing has happened yet",
-            "8 tickets go back at once</b> to 2 wallets",
-            "up to 8 more when the provider confirms",
-            "USD 4.00",
+            "Nothing changes until you confirm",
+            "8 tickets are returned</b> to 2 wallets now",
+            "and up to 8 more when the provider confirms",
+            "$4.00",
             "Cancel 4 jobs",
-            "0 are being stored, 0 asked before, 1 ended",
+            "0 saving, 0 already cancelling, 1 finished",
             "2 queued, 1 running, 1 outcome unknown, 1 completed",
         ):
             assert words in page, words
@@ -168,8 +168,8 @@ class TestPreview:
         settings.PROVIDER_KEYS = {"OPENAI_VIDEOS_API_KEY": "sk-12345678"}
         ProviderAccount.objects.filter(key="openai_videos").update(base_url="https://vendor.example")
         page = press(admin, "cancel", preview, *(make_job(State.RUNNING) for _ in range(2)))
-        assert re.search(r">1</span>\s*<span><b>asked to stop at the provider", page)
-        assert re.search(r">2</span>\s*<span><b>cannot be stopped</b>.*What is delivered is charged", page)
+        assert re.search(r">1</span>\s*<span><b>cancelling at the provider", page)
+        assert re.search(r">2</span>\s*<span><b>can't be stopped</b>.*Delivered jobs are charged", page)
         assert 'name="refund"' in page
         assert 'name="refund"' not in press(admin, "cancel", preview), "it can be stopped"
 
@@ -183,18 +183,18 @@ class TestPreview:
         assert 'name="refund"' not in press(operator, "cancel", job)
         press(admin, "cancel", job)
         page = step(admin, "confirm", refund="1")
-        assert "Say why what is delivered is to be refunded" in page and 'name="refund" value="1" checked' in page
+        assert "Enter a reason for the refund" in page and 'name="refund" value="1" checked' in page
         page = step(admin, "confirm", refund="1", reason="the client left")
-        assert "refunded if delivered" in page
+        assert "refund if delivered" in page
         run()
         page = admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode()
-        assert re.search(r"and its tickets go back, as \w+ promised", page)
+        assert re.search(r"then refunded \(promised by \w+\)", page)
 
     def test_of_a_retry_with_a_wallet_that_does_not_hold_enough(self, admin: Client) -> None:
         owner = UserFactory(tickets=8, username="poor")
         jobs = [make_job(State.FAILED, owner=owner, tickets=4, parameters={"duration": 8, "aspect_ratio": "16:9"}) for _ in "ab"]
         page = press(admin, "retry", *jobs, make_job())
-        for words in ("Retry 3 jobs?", "16 tickets are reserved again</b> from 1 wallet", "poor has 8 of 16", "Retry 2 jobs"):
+        for words in ("Retry 3 jobs?", "16 tickets will be reserved</b> from 1 wallet", "poor has 8 of 16", "Retry 2 jobs"):
             assert words in page, words
 
     def test_of_a_retry_of_what_nobody_offers_any_more(self, admin: Client) -> None:
@@ -202,7 +202,7 @@ class TestPreview:
         jobs = [make_job(State.FAILED, owner=owner, model_id=one) for one in ("sora-2", "sora-2", "kling-1.6")]
         ModelRoute.objects.filter(model="kling-1.6").update(active=False)
         page = press(admin, "retry", *jobs)
-        for words in ("kling-1.6: no provider offers it now", "left as it is", "8 tickets are reserved again", "Retry 2 jobs<"):
+        for words in ("kling-1.6: no provider right now", "unchanged", "8 tickets will be reserved", "Retry 2 jobs<"):
             assert words in page, words
         step(admin, "confirm")
         assert run().results == {"queued": 2, "refused": 1}
@@ -212,7 +212,7 @@ class TestPreview:
         page = press(admin, "retry", late, again)
         for words in (
             "Past the deadline. Submit a new job with a later deadline.",
-            "4 tickets are reserved again",
+            "4 tickets will be reserved",
             "Retry 1 job<",
         ):
             assert words in page, words
@@ -224,7 +224,7 @@ class TestPreview:
         page = press(admin, "set_priority", make_job(), make_job(priority=10), make_job(State.RUNNING))
         for words in (
             "Set the priority of 3 jobs?",
-            "They are 1 high, 1 normal now",
+            "Now: 1 high, 1 normal.",
             "Set priority of 2 jobs",
             'name="priority"',
         ):
@@ -235,25 +235,25 @@ class TestPreview:
 
     def test_of_a_move_to_the_front(self, admin: Client) -> None:
         page = press(admin, "move_to_front", make_job(), make_job(), make_job(model_id="kling-1.6"), make_job(State.FAILED))
-        for words in ("Move 4 jobs to the front?", "2 of sora-2, 1 of kling-1.6", "Move 3 jobs to the front", "left as it is"):
+        for words in ("Move 4 jobs to the front?", "2 of sora-2, 1 of kling-1.6", "Move 3 jobs to the front", "unchanged"):
             assert words in page, words
 
     def test_of_a_clear(self, admin: Client) -> None:
         page = press(admin, "clear_completed", make_job(State.COMPLETED), make_job(State.FAILED), make_job())
-        for words in ("Clear 3 jobs?", "taken out of the queue's view", "They have not ended yet", "Clear 2 jobs"):
+        for words in ("Clear 3 jobs?", "hidden from the list", "Not finished yet", "Clear 2 jobs"):
             assert words in page, words
 
     def test_of_a_force_fail(self, admin: Client) -> None:
         jobs = [make_job(one, tickets=4) for one in (State.QUEUED, State.RUNNING, State.STORING, State.COMPLETED)]
         page = press(admin, "force_fail", *jobs)
         for words in (
-            "Fail 4 jobs by force?",
-            "abandoned at the provider",
-            "failed, though delivered",
-            "12 tickets go back at once</b> to 3 wallets",
-            "USD 4.00",
-            "Fail 3 jobs by force",
-            "needed, kept in",
+            "Force-fail 4 jobs?",
+            "<b>abandoned</b>",
+            "failed after delivery",
+            "12 tickets are returned</b> to 3 wallets now",
+            "$4.00",
+            "Force-fail 3 jobs",
+            "required, saved in",
         ):
             assert words in page, words
 
@@ -263,34 +263,34 @@ class TestPreview:
         page = press(admin, "refund", paid, given, failed)
         for words in (
             "Refund 3 jobs?",
-            "8 tickets go back</b> to 1 wallet",
+            "8 tickets are refunded</b> to 1 wallet",
             "Refund 1 job<",
-            "Less than 1 of their charge",
-            "Only what was",
+            "Less than 1 ticket left to refund",
+            "Only completed jobs are charged",
         ):
             assert words in page, words
         page = post(admin, "refund", ids=f"{paid.pk},{given.pk}", tickets="5")
-        assert "5 tickets each" in page and "5 tickets go back" in page
+        assert "5 tickets per job" in page and "5 tickets are refunded" in page
 
     def test_of_a_refund_is_shown_anew_for_an_amount_that_was_typed(self, admin: Client) -> None:
         press(admin, "refund", make_job(State.COMPLETED, tickets=4), make_job(State.COMPLETED, tickets=8))
         page = step(admin, "confirm", tickets="5", reason="bad frames")
-        for words in ("Not confirmed yet.", "5 tickets each", "5 tickets go back", "Refund 1 job<", 'value="bad frames"'):
+        for words in ("Not confirmed yet.", "5 tickets per job", "5 tickets are refunded", "Refund 1 job<", 'value="bad frames"'):
             assert words in page, words
         assert BulkAction.objects.get().phase == Phase.DRAFT
-        assert "It starts in" in step(admin, "confirm", tickets="5", reason="bad frames")
+        assert "Starts in" in step(admin, "confirm", tickets="5", reason="bad frames")
         assert run().results == {"refunded": 1, "refused": 1}
 
     def test_of_a_refund_refuses_more_than_was_charged(self, admin: Client) -> None:
         press(admin, "refund", make_job(State.COMPLETED, tickets=4))
         page = step(admin, "confirm", tickets="999", reason="bad frames")
-        assert "The number of tickets for each job is a whole number from 1 to 4, not “999”." in page
-        assert "4 tickets go back" in page and 'value="999"' in page
+        assert "Tickets per job must be a whole number from 1 to 4, not “999”." in page
+        assert "4 tickets are refunded" in page and 'value="999"' in page
         assert (BulkAction.objects.get().phase, BulkAction.objects.get().options) == (Phase.DRAFT, {})
 
     def test_where_nothing_can_be_done_there_is_no_button(self, admin: Client) -> None:
         page = press(admin, "cancel", make_job(State.COMPLETED))
-        assert "None of them can be changed this way" in page and 'value="confirm"' not in page
+        assert "None of these jobs can be changed this way" in page and 'value="confirm"' not in page
 
     @pytest.mark.parametrize("verb", list(Verb))
     def test_a_hostile_prompt_is_text(self, admin: Client, verb: Verb) -> None:
@@ -311,12 +311,12 @@ class TestRun:
         job = make_job()
         press(admin, "cancel", job)
         page = step(admin, "confirm", reason="wrong brief")
-        assert "It starts in" in page and "Run now" in page and "“<bdi>wrong brief</bdi>”" in page
+        assert "Starts in" in page and "Run now" in page and "“<bdi>wrong brief</bdi>”" in page
         notes = admin.get(LIST).content.decode()
         for shown in (page, notes):  # read out once: what counts down beside it is hidden from screen readers
-            assert re.search(r'<span aria-hidden="true">(?:It )?starts in <(?:b|span) data-until', shown)
-            assert re.search(r'<span class="gq-vh">[Ii]t starts in a few seconds', shown)
-        assert "Undone before it began" in step(admin, "undo")
+            assert re.search(r'<span aria-hidden="true">[Ss]tarts in <(?:b|span) data-until', shown)
+            assert re.search(r'<span class="gq-vh">[Ss]tarts in a few seconds', shown)
+        assert "Undone. No jobs were changed." in step(admin, "undo")
         assert states(job) == ["queued"]
         assert [entry.action for entry in AuditEntry.objects.order_by("id")] == ["cancel jobs", "cancel jobs: undone"]
 
@@ -328,15 +328,15 @@ class TestRun:
         run()
         page = unescape(admin.get(f"{ACTIONS}{BulkAction.objects.get().pk}/change/").content.decode())
         for words in (
-            "3 of 3 jobs, 100 %",
-            "asked to stop at the provider",
+            "3 of 3 jobs, 100%",
+            "cancelling at the provider",
             f'/job/{done.pk}/change/">{number(done.pk)}</a>',
             "too late to cancel",
         ):
             assert words in page, words
         assert states(queued, running, done) == ["cancelled", "cancelling", "completed"]
         assert Wallet.objects.get(owner=queued.owner).reserved == 0
-        assert "1 cancelled, 1 asked to stop, 1 refused" in admin.get(LIST).content.decode()
+        assert "1 cancelled, 1 cancelling, 1 skipped" in admin.get(LIST).content.decode()
 
     def test_retry_reports_each_refusal(self, admin: Client) -> None:
         failed, queued = make_job(State.FAILED), make_job()
@@ -344,7 +344,7 @@ class TestRun:
         step(admin, "confirm")
         assert run().results == {"queued": 1, "refused": 1}
         page = unescape(admin.get(f"{ACTIONS}{BulkAction.objects.get().pk}/change/").content.decode())
-        assert "only a failed or cancelled job can be retried" in page
+        assert "You can only retry failed or cancelled jobs" in page
         assert states(failed) == ["queued"]
 
     def test_aborted_on_the_way(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,24 +354,24 @@ class TestRun:
         step(admin, "confirm")
         BulkAction.objects.update(starts_at=NOON)
         bulk.work(BulkAction.objects.get().pk, may_go_on=lambda: False)
-        assert "1 of 2 jobs, 50 %" in admin.get(f"{ACTIONS}{BulkAction.objects.get().pk}/change/").content.decode()
-        assert "Aborted: what was done stays done" in step(admin, "abort")
+        assert "1 of 2 jobs, 50%" in admin.get(f"{ACTIONS}{BulkAction.objects.get().pk}/change/").content.decode()
+        assert "Stopped: finished jobs stay changed" in step(admin, "abort")
         assert states(*jobs) == ["cancelled", "queued"]
 
     def test_an_error_keeps_what_was_typed(self, admin: Client) -> None:
         press(admin, "set_priority", make_job())
         page = step(admin, "confirm", priority="soon", reason="the client waits")
-        assert "A priority is a whole number" in page and 'value="the client waits"' in page
+        assert "Priority must be a whole number" in page and 'value="the client waits"' in page
         assert BulkAction.objects.get().phase == Phase.DRAFT
         press(admin, "force_fail", make_job())
-        assert "Say why" in step(admin, "confirm", reason=" ")
+        assert "Enter a reason" in step(admin, "confirm", reason=" ")
 
     def test_too_late_is_said(self, admin: Client) -> None:
         press(admin, "cancel", make_job())
         step(admin, "confirm")
         run()
-        assert "It does not wait. It is done." in step(admin, "undo")
-        assert "It was confirmed before. It is done." in step(admin, "confirm")
+        assert "It is not waiting to start. Status: done." in step(admin, "undo")
+        assert "Already confirmed. Status: done." in step(admin, "confirm")
 
     def test_goes_on_where_it_was_asked_and_nowhere_else(self, admin: Client) -> None:
         press(admin, "cancel", job := make_job())
@@ -422,7 +422,7 @@ class TestRun:
         assert preview.count(f'href="{LIST}?status=queued"') == 2
 
     def test_a_draft_that_is_gone_is_said(self, admin: Client) -> None:
-        assert "nobody confirmed it" in unescape(
+        assert "it was not confirmed within 24 hours" in unescape(
             admin.post(f"{ACTIONS}999/step/", {"do": "confirm"}, follow=True).content.decode()
         )
 
@@ -432,7 +432,7 @@ class TestRun:
         action = run()
         bulk.prune(at=action.ended_at + bulk.JOBS_KEPT + timedelta(seconds=1))  # type: ignore[operator]
         text = unescape(admin.get(f"{ACTIONS}{action.pk}/change/").content.decode())
-        assert "2 of 2 jobs, 100 %" in text and "The list of skipped jobs was deleted after 30 days." in text
+        assert "2 of 2 jobs, 100%" in text and "The list of skipped jobs was deleted after 30 days." in text
 
     def test_the_page_answers_204_while_nothing_changed(self, admin: Client) -> None:
         press(admin, "cancel", make_job())

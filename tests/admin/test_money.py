@@ -47,7 +47,7 @@ class TestGrant:
         page = preview(admin)
         for words in (
             "Grant 500 tickets to dita?",
-            "Nothing has happened yet",
+            "Nothing changes until you confirm.",
             "120 tickets",
             "+500",
             "620 tickets",
@@ -71,7 +71,7 @@ class TestGrant:
         key = key_of(preview(admin))
         for _ in range(3):
             answer = admin.post(GRANT, {"user": "dita", "amount": "500", "reason": "spring budget", "key": key}, follow=True)
-        assert "nothing was done twice" in text_of(answer)
+        assert "No tickets were added twice" in text_of(answer)
         assert (tickets.balances(dita)["available"], grants(dita), AuditEntry.objects.count()) == (620, 1, 1)
 
     def test_each_preview_is_a_grant_of_its_own(self, admin: Client, dita: User) -> None:
@@ -87,14 +87,14 @@ class TestGrant:
     @pytest.mark.parametrize(
         ("typed", "said"),
         [
-            ({"user": "nobody"}, "There is no user of this name."),
-            ({"user": ""}, "Type the name of the user."),
-            ({"amount": "0"}, "Grant a whole number of tickets"),
-            ({"amount": "-5"}, "Grant a whole number of tickets"),
-            ({"amount": "1000000001"}, "Grant a whole number of tickets"),
-            ({"amount": "1.5"}, "Grant a whole number of tickets"),
-            ({"amount": "lots"}, "Grant a whole number of tickets"),
-            ({"reason": "  "}, "Say why"),
+            ({"user": "nobody"}, "No user with this name."),
+            ({"user": ""}, "Enter a username."),
+            ({"amount": "0"}, "Enter a whole number"),
+            ({"amount": "-5"}, "Enter a whole number"),
+            ({"amount": "1000000001"}, "Enter a whole number"),
+            ({"amount": "1.5"}, "Enter a whole number"),
+            ({"amount": "lots"}, "Enter a whole number"),
+            ({"reason": "  "}, "Enter a reason"),
         ],
     )
     def test_wrong_input_is_said_at_its_field_and_kept(self, admin: Client, dita: User, typed: dict[str, str], said: str) -> None:

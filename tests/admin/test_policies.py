@@ -88,7 +88,7 @@ class TestAFormThatWasOpenedBefore:
 
         answer = ben.post(self.SETTINGS, form)
         said = unescape(answer.content.decode())
-        assert "ana changed this while you had it open (paused: no → yes; " in said and "Nothing is saved yet" in said
+        assert "ana changed this while you were editing (paused: no → yes; " in said and "Not saved yet" in said
         assert QueueSettings.objects.current().peak_hours != "06:00-09:00"
 
         again = self.shown(answer)

@@ -1,4 +1,4 @@
-"""What needs a person: the list, the page of one item, and the decisions with their rights, reasons and refusals."""
+"""Needs attention: the list, the page of one item, and the decisions with their rights, reasons and refusals."""
 
 import re
 from collections.abc import Iterator
@@ -86,7 +86,7 @@ class TestList:
         Attempt.objects.filter(job=job).update(lookups=[A_LOOK])
         text = unescape(admin.get(LIST).content.decode())
         account = Attempt.objects.get(job=job).account_id
-        for words in ("5 h 01 m ago", f"{account} · ", "checked, no clear match", "in 18 h 58 m", ">8<"):
+        for words in ("5h 1m ago", f"{account} · ", "checked, no clear match", "in 18h 58m", ">8<"):
             assert words in text, words
         ProviderAccount.objects.update(can_look_up=False)
         assert "this account can't look up tasks" in unescape(admin.get(LIST).content.decode())
@@ -107,7 +107,7 @@ class TestList:
                 "30 entries on 2 pages, provider clock 30m ahead",
                 "could be this one.",
                 "video_77",
-                "made 20 Nov, 12:00:05",
+                "created 20 Nov, 12:00:05",
             )
             for words in (*said, "A &lt;b&gt;heron" if "&lt;b&gt;heron" in text else "A <b>heron</b> on the ice"):
                 assert words in text, words
@@ -134,7 +134,7 @@ class TestList:
     def test_only_an_unknown_outcome_is_to_be_decided(self, admin: Client) -> None:
         paid_for_nothing()
         text = unescape(admin.get(LIST).content.decode())
-        assert "Look at it…</a>" in text and "Decide…" not in text
+        assert "Check…</a>" in text and "Decide…" not in text
         make_job(State.UNKNOWN)
         assert "Decide…</a>" in unescape(admin.get(LIST).content.decode())
 
@@ -161,12 +161,12 @@ class TestPage:
             "The connection broke after the request was sent.",
             "A heron",
             "This account can't look up tasks. Check the provider's dashboard.",
-            "Take up the task",
-            "nothing is bought again",
-            "for attempt 2 of 3; its 8 tickets stay held",
-            "The attempt keeps its slot until",
-            "8 tickets go back to",
-            "up to USD 2.00",
+            "Use this task",
+            "Nothing is sent twice",
+            "for attempt 2 of 3. Its 8 tickets stay reserved",
+            "It uses a slot until",
+            "8 tickets are returned to",
+            "up to $2.00",
         ):
             assert words in text, words
 
@@ -185,8 +185,8 @@ class TestPage:
         job.kind.max_attempts = 1
         job.kind.save()
         text = page(admin, item_of(job))
-        assert "It fails: this was attempt 1 of 1" in text.replace("<b>", "").replace("</b>", "")
-        assert "Queue it again" not in text
+        assert "It fails: attempt 1 of 1 was the last" in text.replace("<b>", "").replace("</b>", "")
+        assert "Requeue job" not in text
 
     def test_of_an_item_to_look_at_offers_no_decision_and_the_job_page_leads_to_the_one_that_does(self, admin: Client) -> None:
         job = paid_for_nothing()
@@ -196,18 +196,18 @@ class TestPage:
         advance(Job.objects.get(pk=job.pk), State.UNKNOWN, at=clock.now())
         decided = ReviewItem.objects.get(job=job, decide_by__isnull=False)
 
-        assert "Close it" in page(admin, looked_at) and "Take up the task" not in page(admin, looked_at)
-        assert "Take up the task" in page(admin, decided)
+        assert "Mark as resolved" in page(admin, looked_at) and "Use this task" not in page(admin, looked_at)
+        assert "Use this task" in page(admin, decided)
         assert f"{LIST}{decided.pk}/change/" in admin.get(f"/admin/queue_app/job/{job.pk}/change/").content.decode()
 
     def test_says_when_a_cancel_was_asked(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN)
         lifecycle.cancel([job.pk], at=NOON, actor="user")
-        assert "It ends as cancelled" in page(admin, item_of(job))
+        assert "It is cancelled" in page(admin, item_of(job))
 
     def test_each_decision_is_offered_by_its_own_right(self, staff_with: StaffWith) -> None:
         item = item_of(make_job(State.UNKNOWN))
-        operate, force = ("Take up the task", "Queue it again"), ("Fail it, tickets back",)
+        operate, force = ("Use this task", "Requeue job"), ("Fail job and return tickets",)
         for rights, there, absent in (
             ((), (), operate + force),
             (("operate_queue",), operate, force),
@@ -243,17 +243,17 @@ class TestDecisions:
     def test_found_takes_the_task_up(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN)
         text = decide(admin, item_of(job), "found", task="video_found")
-        assert "goes on with task video_found" in text and state(job) == "running"
-        assert AuditEntry.objects.get().action == "take up a found task"
+        assert "continues with task video_found" in text and state(job) == "running"
+        assert AuditEntry.objects.get().action == "link provider task"
 
     def test_again_queues_it(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN)
-        assert "queued for another attempt" in decide(admin, item_of(job), "again")
+        assert "back in the queue for another attempt" in decide(admin, item_of(job), "again")
         assert state(job) == "queued"
 
     def test_giving_up_fails_it_with_tickets_back(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN)
-        assert "failed, tickets given back" in decide(admin, item_of(job), "give_up")
+        assert "failed, tickets returned" in decide(admin, item_of(job), "give_up")
         assert state(job) == "failed" and Wallet.objects.get(owner=job.owner).reserved == 0
         assert job.events.latest("seq").actor == "ana"
 
@@ -261,7 +261,7 @@ class TestDecisions:
         make_job(State.RUNNING, remote_id="video_taken")
         job = make_job(State.UNKNOWN)
         text = decide(admin, item_of(job), "found", task="video_taken", reason="same prompt")
-        assert "Not done." in text and "belongs to attempt 1 of job" in text
+        assert "Not saved." in text and "already belongs to job" in text
         assert 'value="video_taken"' in text and 'value="same prompt"' in text
         assert state(job) == "unknown" and not AuditEntry.objects.exists()
 
@@ -269,7 +269,7 @@ class TestDecisions:
         for decision in ("found", "again", "give_up"):
             job = make_job(State.UNKNOWN)
             text = decide(admin, item_of(job), decision, task="video_9", reason="  ")
-            assert "Say why" in text and 'value="video_9"' in text and state(job) == "unknown"
+            assert "Enter a reason" in text and 'value="video_9"' in text and state(job) == "unknown"
 
     @pytest.mark.parametrize("decision", ["found", "again", "give_up", "close"])
     @pytest.mark.usefixtures("vendor")
@@ -278,7 +278,7 @@ class TestDecisions:
         item = item_of(job)
         decide(admin, item, "found", task="video_found")
         text = decide(admin, item, decision, task="video_2")
-        assert f"This was settled meanwhile by ana; Job {job.pk} is running now" in text
+        assert f"ana already resolved this. Job {job.pk} is now running" in text
         assert state(job) == "running" and AuditEntry.objects.count() == 1
 
     def test_an_unknown_outcome_of_a_later_attempt_is_another_item(self, admin: Client) -> None:
@@ -286,7 +286,7 @@ class TestDecisions:
         first = item_of(job)
         decide(admin, first, "again")
         advance(Job.objects.get(pk=job.pk), State.UNKNOWN, at=NOON)
-        assert "settled meanwhile" in decide(admin, first, "give_up") and state(job) == "unknown"
+        assert "already resolved this" in decide(admin, first, "give_up") and state(job) == "unknown"
 
     @pytest.mark.parametrize(
         ("decision", "right"),
@@ -316,15 +316,15 @@ class TestPaidForNothing:
         job = paid_for_nothing()
         item = item_of(job)
         text = page(admin, item)
-        assert "Paid, nothing delivered." in text and "Close it" in text and "Take up the task" not in text
+        assert "Paid, nothing delivered." in text and "Mark as resolved" in text and "Use this task" not in text
         assert 'name="verb" value="retry"' in text and 'value="refund"' not in text
-        assert "stays as it is" in decide(admin, item, "close", reason="credited")
+        assert "is unchanged" in decide(admin, item, "close", reason="credited")
         assert state(job) == "failed" and not ReviewItem.objects.filter(closed_at=None).exists()
-        assert job.events.latest("seq").reason == "Looked at: credited"
+        assert job.events.latest("seq").reason == "Checked: credited"
 
     def test_an_unknown_outcome_cannot_be_closed_like_that(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN)
-        assert "decide what becomes of it" in decide(admin, item_of(job), "close") and item_of(job)
+        assert "Decide on it first" in decide(admin, item_of(job), "close") and item_of(job)
 
 
 class TestSelection:
@@ -335,7 +335,7 @@ class TestSelection:
     def test_first_says_what_it_leads_to_and_asks_why(self, admin: Client) -> None:
         jobs = [make_job(State.UNKNOWN, tickets=8), make_job(State.UNKNOWN, tickets=8)]
         text = self.act(admin, "queue_again", *map(item_of, jobs), item_of(paid_for_nothing()))
-        for words in ("Queue 2 jobs again?", "Nothing has happened yet", "16 tickets", "left as they are", "USD 4.00"):
+        for words in ("Requeue 2 jobs?", "Nothing changes until you confirm", "16 tickets", "unchanged", "$4.00"):
             assert words in text, words
         assert {state(job) for job in jobs} == {"unknown"}
 

@@ -116,7 +116,7 @@ class Rows:
             for verb in (Verb.CANCEL, Verb.REFUND, Verb.FORCE_FAIL)
         }
         Alert.objects.create(rule=AlertRule.objects.get(pk="unknown_jobs"), value=1, words="one", opened_at=NOON)
-        AuditEntry.objects.create(at=NOON, actor=boss, actor_name="ana", action="change limit", target="sora-2")
+        AuditEntry.objects.create(at=NOON, actor=boss, actor_name="ana", action="set model limit", target="sora-2")
         OutboxMessage.objects.create(channel="alerts", key="alerts:1", created_at=NOON, due_at=NOON)
         WorkerProcess.objects.create(
             host="mill", pid=1, role="worker", group_id=1, group_started="1", started_at=NOON, beat_at=NOON

@@ -60,12 +60,12 @@ class TestPeriod:
     @pytest.mark.parametrize(
         ("first", "last", "said"),
         [
-            ("2026-11-20", "", "Give both days"),
-            ("20.11.2026", "2026-11-21", "Give both days"),
-            ("2026-11-20", "2026-11-19", "before the first"),
+            ("2026-11-20", "", "Enter both dates"),
+            ("20.11.2026", "2026-11-21", "Enter both dates"),
+            ("2026-11-20", "2026-11-19", "before the start date"),
             ("2020-01-01", "2026-11-19", "at most 366 days"),
-            ("9999-12-01", "9999-12-31", "Give days from 2000-01-01 to 2999-12-31."),
-            ("0001-01-01", "0001-01-02", "Give days from 2000-01-01 to 2999-12-31."),
+            ("9999-12-01", "9999-12-31", "Choose dates between 2000-01-01 and 2999-12-31."),
+            ("0001-01-01", "0001-01-02", "Choose dates between 2000-01-01 and 2999-12-31."),
         ],
     )
     def test_that_makes_no_sense_is_said(self, admin: Client, first: str, last: str, said: str) -> None:
@@ -121,7 +121,7 @@ class TestFile:
         tickets.refund(job, at=clock.now() - timedelta(minutes=1), actor="ana", reason="blurred", amount=1)
         line, total = self.rows(admin)
         assert (line["model"], total["model"]) == ("sora-2", "Total")
-        assert (line["tickets captured"], line["tickets refunded"], line["tickets net"]) == ("4", "1", "3")
+        assert (line["tickets charged"], line["tickets refunded"], line["tickets net"]) == ("4", "1", "3")
         assert (line["success %"], line["run p50 seconds"], line["USD estimated"]) == ("100.0", "30.0", "2.000000")
 
     def test_runs_nothing_in_a_spreadsheet(self, admin: Client) -> None:
@@ -132,5 +132,5 @@ class TestFile:
         monkeypatch.setattr(usage, "SHOWN", 1)
         for model in ("sora-2", "kling-1.6"):
             make_job(State.COMPLETED, at=clock.now() - timedelta(hours=1), model_id=model)
-        assert len(lines(admin)) == 1 and "1 more line: all are in the CSV" in admin.get(PAGE).content.decode()
+        assert len(lines(admin)) == 1 and "1 more row in the CSV" in admin.get(PAGE).content.decode()
         assert len(self.rows(admin)) == 3

@@ -153,10 +153,10 @@ class TestVerbs:
         assert api.post(address(batch, "pause/")).json()["paused"] is True
         waits = api.get(f"/api/v1/jobs/{job.pk}/").json()
         assert [one["limit"] for one in waits["waiting_on"]] == ["batch"]
-        assert waits["eta"] == {"p50_seconds": None, "p90_seconds": None, "basis": "paused, no end known"}
+        assert waits["eta"] == {"p50_seconds": None, "p90_seconds": None, "basis": "paused"}
         assert api.post(address(batch, "resume/")).json()["paused"] is False
         audited = AuditEntry.objects.filter(target=str(batch.pk), actor=owner)
-        assert [entry.reason for entry in audited] == ["asked for by API"] * 2
+        assert [entry.reason for entry in audited] == ["via API"] * 2
 
     def test_retry_failed_queues_the_failed_ones_again(self, api, owner):
         batch = BatchFactory(owner=owner)

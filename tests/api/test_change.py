@@ -50,8 +50,8 @@ class TestCancel:
     def test_says_what_it_means_and_whether_the_job_can_be_stopped(self, api, owner):
         for state, before, meaning in (
             ("queued", True, "nothing is charged"),
-            ("running", True, "is asked to stop it"),
-            ("storing", False, "nothing left to stop"),
+            ("running", True, "Cancel requested"),
+            ("storing", False, "Too late to cancel"),
         ):
             job = make_job(state, owner=owner)
             assert api.get(f"/api/v1/jobs/{job.pk}/").json()["can_be_stopped"] is before
@@ -66,7 +66,7 @@ class TestCancel:
         found = api.post(address(job, "cancel")).json()
 
         assert (found["verdict"], found["state"], found["can_be_stopped"]) == ("requested", "cancelling", False)
-        assert found["message"] == "It cannot be stopped; if it is delivered it is charged."
+        assert found["message"] == "This provider can't cancel. The job is charged if it is delivered."
 
     def test_gives_the_tickets_of_a_queued_job_back(self, api, owner):
         found = api.post(address(make_job(owner=owner), "cancel")).json()
@@ -134,7 +134,7 @@ class TestRetry:
 
         assert (again["status"], again["not_before"]) == ("queued", start)
         assert [(one["limit"], one["until"], one["reason"]) for one in again["waiting_on"]] == [
-            ("not_before", start, "asked for")
+            ("not_before", start, "requested start time")
         ]
 
     def test_without_tickets_is_402(self, api_for):

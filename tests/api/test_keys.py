@@ -70,7 +70,7 @@ class TestAKey:
     def test_without_the_scope_is_403_naming_it(self, api_for):
         answer = api_for(UserFactory(), "submit").get(URL)
 
-        assert (answer.status_code, answer.json()["detail"]) == (403, "This needs the scope “read”.")
+        assert (answer.status_code, answer.json()["detail"]) == (403, "This call needs the “read” scope.")
 
 
 class TestRefusals:

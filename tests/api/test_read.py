@@ -41,10 +41,10 @@ class TestOneJob:
 
         assert found["position"] == 2
         assert {"limit": "model", "key": "sora-2", "used": 4, "max": 4, "until": None, "reason": ""} in found["waiting_on"]
-        assert found["waiting"].endswith("1 job is ahead of it.")
+        assert found["waiting"].endswith("1 job ahead.")
         assert found["eta"]["p50_seconds"] > 0
         assert found["eta"]["p90_seconds"] >= found["eta"]["p50_seconds"]
-        assert found["eta"]["basis"] == "typical"
+        assert found["eta"]["basis"] == "the model's typical time"
         assert found["stage"] is None
         assert [(stage["name"], stage["status"]) for stage in found["stages"]] == [
             ("validation", "done"),

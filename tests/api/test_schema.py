@@ -88,7 +88,7 @@ class TestTheDocument:
 
     @pytest.mark.parametrize(
         ("address", "words"),
-        [("/api/schema/", '"xml" is not a valid choice'), ("/api/docs/", "There is no such parameter. Parameters: script.")],
+        [("/api/schema/", '"xml" is not a valid choice'), ("/api/docs/", "Unknown parameter. Available: script.")],
     )
     def test_and_its_pages_refuse_an_unknown_format_by_name(self, address, words):
         answer = Client().get(f"{address}?format=xml")

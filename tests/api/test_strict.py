@@ -474,4 +474,4 @@ class TestAnAddressWithoutItsLastSlash:
     def test_that_is_none_either_way_says_so(self, api):
         answer = api.post("/api/v1/jbos", GOOD)
 
-        assert (answer.status_code, answer.json()["detail"]) == (404, "There is nothing at /api/v1/jbos.")
+        assert (answer.status_code, answer.json()["detail"]) == (404, "No such endpoint: /api/v1/jbos.")

@@ -110,13 +110,13 @@ class TestRights:
 
         job = able.post(URL, GOOD | {"kind": "doubt"}).json()
 
-        assert (job["kind"], job["priority"], job["priority_reasons"]) == ("doubt", 10, ["default of doubt"])
+        assert (job["kind"], job["priority"], job["priority_reasons"]) == ("doubt", 10, ["default for doubt"])
 
     def test_who_may_submit_the_kind_and_not_go_first_is_told_why(self, api_for):
         job = api_for(UserFactory(rights=["submit_restricted_kinds"])).post(URL, GOOD | {"kind": "doubt"}).json()
 
         assert (job["kind"], job["priority"]) == ("doubt", 0)
-        assert job["priority_reasons"] == ["default of doubt", "lowered from 10 to 0: above normal needs permission"]
+        assert job["priority_reasons"] == ["default for doubt", "lowered from 10 to 0: above normal needs permission"]
 
     def test_invented_metadata_makes_no_video_a_page(self, api):
         metadata = {"sku_count": 99_999, "monthly_searches": 99_999, "content_status": "missing"}
@@ -151,9 +151,9 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("change", "field", "words"),
         [
-            ({"model": "sora-9"}, "model", "There is no model “sora-9”"),
-            ({"prompt": ""}, "prompt", "The prompt is empty"),
-            ({"prompt": "  "}, "prompt", "The prompt is empty"),
+            ({"model": "sora-9"}, "model", "Unknown model “sora-9”"),
+            ({"prompt": ""}, "prompt", "Enter a prompt."),
+            ({"prompt": "  "}, "prompt", "Enter a prompt."),
             ({"prompt": "x" * 32_001}, "prompt", "32001 characters"),
             ({"prompt": 7}, "prompt", "Send a string, not a number"),
             ({"prompt": None}, "prompt", "may not be null"),
@@ -168,14 +168,14 @@ class TestBadInput:
             ({"priority": 1.0}, "priority", "Send a whole number"),
             ({"priority": 10**30}, "priority", "whole number from -100 to 100"),
             ({"priority": 10}, "priority", "Only staff"),
-            ({"kind": "poem"}, "kind", "There is no kind “poem”"),
+            ({"kind": "poem"}, "kind", "Unknown kind “poem”"),
             ({"deadline": "soon"}, "deadline", "Send a time such as"),
             ({"deadline": 1790000000}, "deadline", "Send a time such as"),
             ({"deadline": "2026-01-01T00:00:00Z"}, "deadline", "The deadline has passed"),
             ({"kind": "image"}, "kind", "“image” is for images; sora-2 generates videos"),
-            ({"callback_url": "https://example.com/hook"}, "callback_url", "There is no such field"),
-            ({"metadata": {"note": "x" * 20_000}}, "metadata", "at most 16000"),
-            ({"colour": "red"}, "colour", "There is no such field"),
+            ({"callback_url": "https://example.com/hook"}, "callback_url", "Unknown field"),
+            ({"metadata": {"note": "x" * 20_000}}, "metadata", "the limit is 16,000"),
+            ({"colour": "red"}, "colour", "Unknown field"),
         ],
     )
     def test_is_refused_naming_the_field(self, api, change, field, words):

@@ -108,7 +108,7 @@ class TestLaunch:
 
         found = answer.json()
         assert (answer.status_code, found["needed"], found["available"], found["missing"], found["fits"]) == (402, 16, 15, 1, 3)
-        assert "enough for 3 of the 4 combinations" in found["detail"]
+        assert "Your wallet covers 3 of 4 combinations." in found["detail"]
         assert not Campaign.objects.exists()
         assert not Brand.objects.filter(name="Maison Alder").exists()
 
@@ -272,7 +272,7 @@ class TestRead:
         campaign = make_campaign(owner)
         for job, state in zip(jobs_of(campaign), ("cancelled", "cancelled", "cancelling", "cancelled"), strict=True):
             bring(job, state)
-        assert api.get(address(campaign)).json()["eta"] == {"p50_seconds": None, "p90_seconds": None, "basis": "cancel asked"}
+        assert api.get(address(campaign)).json()["eta"] == {"p50_seconds": None, "p90_seconds": None, "basis": "cancelling"}
 
     def test_lists_own_campaigns_newest_first_in_pages(self, api, owner, django_assert_max_num_queries):
         mine = [make_campaign(owner).pk for _ in range(3)]

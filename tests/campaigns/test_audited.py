@@ -60,7 +60,7 @@ def of_batch(verb: str) -> Callable[[Theirs], str]:
     return lambda theirs: f"/api/v1/batches/{theirs.campaign.pk}/{verb}/"
 
 
-BY_API = "asked for by API"
+BY_API = "via API"
 CANCELLED, RETRIED = {"cancelled": 1, "requested": 1}, {"jobs": 1, "tickets": 4}
 AGAIN = {"jobs": "1", "tickets": "4"}
 PAGES = [

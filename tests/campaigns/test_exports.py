@@ -67,7 +67,7 @@ class TestTheCsv:
 
         first, *_, last = found = rows(campaign)
 
-        assert [row["no."] for row in found] == ["1", "2", "3", "4"]
+        assert [row["combination"] for row in found] == ["1", "2", "3", "4"]
         assert (first["Aesthetic"], first["Mood"], first["status"]) == ("UGC", "Energetic", "completed")
         assert (first["review"], first["reviewed by"], first["note"]) == ("approved", owner.username, "Lovely, “really”.")
         assert (first["tickets charged"], first["USD"]) == ("4", "2.000000")
@@ -80,7 +80,7 @@ class TestTheCsv:
         bring(cell(campaign, 1).job, "completed")
         judge(campaign, owner, n1="winner")
 
-        versions = [row for row in rows(campaign) if row["no."] == "1"]
+        versions = [row for row in rows(campaign) if row["combination"] == "1"]
 
         assert [(row["version"], row["review"]) for row in versions] == [("1", ""), ("2", "winner")]
         assert versions[1]["prompt"] == "A brighter one."
@@ -103,7 +103,7 @@ class TestTheCsv:
 
         assert answer["Content-Type"] == "text/csv; charset=utf-8"
         assert answer["Content-Disposition"] == f'attachment; filename="campaign-{campaign.pk}-autumn-scent.csv"'
-        assert answer.content.startswith(b'\xef\xbb\xbf"no.",')
+        assert answer.content.startswith(b'\xef\xbb\xbf"combination",')
 
 
 class TestTheZip:
@@ -165,7 +165,7 @@ class TestTheZip:
         answer = visitor.get(reverse("campaigns:review-zip", args=[campaign.pk]), follow=True)
 
         assert answer.redirect_chain == [(reverse("campaigns:review", args=[campaign.pk]), 302)]
-        assert "Approve at least one result" in answer.content.decode()
+        assert "Approve at least one video" in answer.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -122,7 +122,7 @@ class TestOpening:
         assert ">sora-2<" in page.html and "kling-1.6" not in page.html and "page-writer" not in page.html
 
     def test_duration_and_ratio_are_those_of_the_model(self, tab):
-        assert re.findall(r">(\d+) s<", tab.field("duration")) == ["4", "5", "8", "10", "12", "16", "20"]
+        assert re.findall(r">(\d+)s<", tab.field("duration")) == ["4", "5", "8", "10", "12", "16", "20"]
         assert "Loop" not in tab.text and 'name="loop"' not in tab.html, "no model offers it"
 
     def test_loop_is_there_for_a_model_that_offers_it(self, web):
@@ -139,9 +139,9 @@ class TestWhatFollowsFromAChange:
     def test_count_formula_price_wallet_and_time(self, tab):
         tab.post(preview=True, **four())
         assert "4 videos 2 × 2 = 4 combinations" in tab.text
-        assert "Price, 4 tickets each 16 tickets" in tab.text
-        assert "Wallet now 1 000 tickets Wallet after 984 tickets" in tab.text
-        assert "USD 8.00" in tab.text and "Done in (p50)" in tab.text and "Times rest on:" in tab.text
+        assert "Price (4 tickets each) 16 tickets" in tab.text
+        assert "In your wallet 1,000 tickets Left after launch 984 tickets" in tab.text
+        assert "$8.00" in tab.text and "Estimated time" in tab.text and "Based on" in tab.text
         assert "Launch 4 videos" in tab.text
 
     def test_the_prompt_is_previewed_while_the_brief_is_typed(self, tab):
@@ -152,8 +152,8 @@ class TestWhatFollowsFromAChange:
 
     def test_what_is_only_missing_is_listed_and_not_scolded(self, tab):
         tab.post(preview=True, dim__mood=["calm"])
-        assert "Before the launch: still needed are a brand , the big idea" in tab.text
-        assert "Write the big idea" not in tab.text
+        assert "To launch, add a brand , a big idea and a model ." in tab.text
+        assert "Add the big idea" not in tab.text
 
     def test_the_answer_is_the_changing_parts_alone(self, tab):
         tab.post(preview=True, **four())
@@ -162,9 +162,9 @@ class TestWhatFollowsFromAChange:
     def test_a_large_campaign_says_who_waits(self, tab):
         many = {f"dim.{key}": values for key, values in full_matrix().items() if key != "city"}
         tab.post(preview=True, **four(**many))
-        assert "More than 20 cells take low priority: jobs of normal priority that wait, or come later, go first." in tab.text
+        assert "Campaigns over 20 videos run at low priority. Normal-priority jobs go first, even later ones." in tab.text
         tab.post(preview=True, priority="0")
-        assert "At normal priority, what others queue later waits until all 120 have started." in tab.text
+        assert "At normal priority, jobs queued after yours wait until all 120 have started." in tab.text
 
     def test_a_model_that_is_chosen_anew_takes_its_parameters_along(self, tab):
         other = GenerationModel.objects.get(pk="manim")
@@ -172,8 +172,8 @@ class TestWhatFollowsFromAChange:
         other.save()
         tab.post(preview=True, **four(duration="8"))
         tab.post(preview=True, model="manim")
-        assert "manim has no duration 8; its 5 is taken." in tab.text
-        assert re.findall(r">(\d+) s<", tab.field("duration")) == ["5", "10"]
+        assert "manim does not support duration 8. Changed to 5." in tab.text
+        assert re.findall(r">(\d+)s<", tab.field("duration")) == ["5", "10"]
         assert Draft.objects.get().body["duration"] == "5"
 
     def test_everything_typed_is_escaped(self, tab):
@@ -227,10 +227,10 @@ class TestTheDraft:
         newer.post(preview=True, big_idea="Newer words.", **{k: v for k, v in four().items() if k != "big_idea"})
         old.hidden["tab"] = "a page of before"
         old.post(preview=True, big_idea="Older words.")
-        assert "Another tab has changed the draft at" in old.text and "Not saved" in old.text
+        assert "This draft was changed in another tab at" in old.text and "Not saved" in old.text
         assert Draft.objects.get().body["big_idea"] == "Newer words."
         old.post("launch")
-        assert "nothing was launched" in old.text
+        assert "This version is not saved and was not launched." in old.text
         assert "Older words." in old.field("big_idea")
         old.post("keep")
         assert old.answer.status_code == 200
@@ -267,12 +267,12 @@ class TestFromAnOldCampaign:
         DimensionValue.objects.filter(key="ugc").update(retired=True)
         page = Tab(web, f"{NEW}?from={old.pk}")
         assert re.search(r'gq-opt is-gone"><input[^>]* value="ugc" checked>', page.html)
-        assert "“UGC” of Aesthetic is no longer offered. Take it out, or choose another value." in page.text
+        assert "“UGC” (Aesthetic) is no longer available. Remove it or choose another value." in page.text
         page.post("launch", **four())
         assert Campaign.objects.count() == 1
         button = re.search(r'id="launch"[^>]*>', page.post(preview=True).html)[0]
         assert 'disabled aria-describedby="launch-why"' in button
-        assert re.search(r'id="launch-why">.*“UGC” of Aesthetic is no longer offered.', page.html)
+        assert re.search(r'id="launch-why">.*“UGC” \(Aesthetic\) is no longer available.', page.html)
         page.post(**{"dim.aesthetic": ["cinematic"]})
         assert "disabled" not in re.search(r'id="launch"[^>]*>', page.html)[0]
         page.post("launch")
@@ -282,14 +282,14 @@ class TestFromAnOldCampaign:
         old = make_campaign(owner)
         Dimension.objects.filter(key="mood").update(retired=True)
         page = Tab(web, f"{NEW}?from={old.pk}")
-        assert "<s>Mood</s>" in page.html and "Mood is no longer offered. Take its values out." in page.text
+        assert "<s>Mood</s>" in page.html and "Mood is no longer available. Remove its values." in page.text
         assert re.search(r'gq-opt is-gone"><input[^>]* value="calm" checked><span>Calm</span>', page.html)
 
     def test_an_open_draft_is_kept_until_somebody_decides(self, web, owner):
         Tab(web).post(**four(big_idea="My draft."))
         old = make_campaign(owner)
         page = Tab(web, f"{NEW}?from={old.pk}")
-        assert "You have a draft from" in page.text and "It is kept until you decide." in page.text
+        assert "You already have a draft from" in page.text and "Keep it to replace the other draft" in page.text
         page.post(preview=True, **four(name="Again"))
         assert drafts.open_of(owner).body["big_idea"] == "My draft."
         page.post("keep")
@@ -299,7 +299,7 @@ class TestFromAnOldCampaign:
 class TestTheMatrix:
     def test_shows_each_cell_with_its_words_prompt_verdict_and_price(self, tab):
         tab.post(**four())
-        assert "1 UGC, Energetic The parcel opens. Style: UGC. Mood: Energetic. Brand: Maison Alder. Clear 4" in tab.text
+        assert "1 UGC, Energetic The parcel opens. Style: UGC. Mood: Energetic. Brand: Maison Alder. OK 4" in tab.text
 
     def test_a_cell_is_excluded_by_its_box_and_included_again(self, tab):
         tab.post(**four())
@@ -324,7 +324,7 @@ class TestTheMatrix:
         tab.post(preview=True, filter="boomers UGC")
         assert "33 of 660 combinations shown" in tab.text
         tab.post("exclude-shown", preview=True)
-        assert "627 videos" in tab.text and "Include 33 shown" in tab.text
+        assert "627 videos" in tab.text and "Include all 33 shown" in tab.text
         tab.post("include-all", preview=True)
         assert "660 videos" in tab.text
 
@@ -351,7 +351,7 @@ class TestTheMatrix:
     def test_everything_excluded_is_said(self, tab):
         tab.post(**four())
         tab.post("exclude-shown", preview=True)
-        assert "Every combination is excluded. Include at least one again." in tab.text
+        assert "All combinations are excluded. Include at least one." in tab.text
 
 
 class TestWhatIsBlocked:
@@ -359,10 +359,10 @@ class TestWhatIsBlocked:
         blocks("guaranteed", name="No promises")
         tab.post(preview=True, **four(audio_messaging="Voice whispers guaranteed calm."))
         note = re.search(r'id="note-audio_messaging".*?</div>', tab.html, re.S)[0]
-        assert "“guaranteed” is not allowed: We promise nothing. Write “made for calm evenings” instead." in html.unescape(note)
+        assert "“guaranteed” is not allowed: We promise nothing. Use “made for calm evenings” instead." in html.unescape(note)
         assert "<mark>guaranteed</mark>" in tab.html
-        assert "No promises: for “guaranteed” write “made for calm evenings”" in tab.text
-        assert "4 combinations are blocked and will not be bought, so there is nothing to launch" in tab.text
+        assert "No promises: replace “guaranteed” with “made for calm evenings”" in tab.text
+        assert "4 combinations are blocked and will not be generated. Fix the highlighted words to include them." in tab.text
 
     def test_at_a_dimension_when_its_value_is_what_is_blocked(self, tab):
         blocks("energetic", name="No hurry")
@@ -373,15 +373,15 @@ class TestWhatIsBlocked:
     def test_what_only_the_whole_prompt_shows_stands_in_the_summary(self, tab):
         blocks("Style: UGC. Mood: Calm", name="Not together", instead="")
         tab.post(preview=True, **four())
-        assert "“Style: UGC. Mood: Calm” is not allowed: We promise nothing. Take it out." in tab.text
+        assert "“Style: UGC. Mood: Calm” is not allowed: We promise nothing. Remove it." in tab.text
 
     def test_a_rule_that_cannot_be_used_is_said_once_and_blames_no_words(self, tab):
         blocks("(", kind="pattern", name="Odd")
         tab.post(preview=True, **four())
         assert tab.text.count("The compliance rule “Odd” can't be used until staff correct it.") == 1
-        assert "Take it out" not in tab.text and "is not allowed" not in tab.text and "<mark>" not in tab.html
+        assert "Remove it" not in tab.text and "is not allowed" not in tab.text and "<mark>" not in tab.html
         assert tab.text.count("Odd: can't be used") == 4
-        assert "4 combinations are blocked and will not be bought, so there is nothing to launch." in tab.text
+        assert "4 combinations are blocked and will not be generated. Show" in tab.text
         assert re.search(r'id="launch"[^>]*disabled', tab.html)
 
     def test_a_rule_that_cannot_be_used_is_said_before_any_combination_is_chosen(self, tab):
@@ -393,7 +393,7 @@ class TestWhatIsBlocked:
     def test_a_warning_is_shown_and_bought(self, tab):
         blocks("parcel", severity="warn")
         tab.post(preview=True, **four())
-        assert "“parcel” is better avoided" in tab.text and "Launch 4 videos" in tab.text
+        assert "“parcel” should be avoided" in tab.text and "Launch 4 videos" in tab.text
 
     def test_the_others_can_be_launched(self, tab, owner):
         blocks("energetic")
@@ -431,7 +431,7 @@ class TestLaunch:
         tab.post("launch")
         assert tab.answer["Location"] == first and Campaign.objects.count() == 1
         told = " ".join(str(message) for message in tab.web.get(first).context["messages"])
-        assert "nothing was bought twice" in told
+        assert "Already launched. No duplicates were created." in told
 
     def test_of_a_form_that_was_launched_and_changed_since_asks_first(self, tab):
         tab.post(**four())
@@ -439,7 +439,7 @@ class TestLaunch:
         tab.post("launch")
         tab.go_back(before)
         tab.post("launch", big_idea="Another idea.")
-        assert "This form was launched at" in tab.text
+        assert "This form was already launched at" in tab.text
         assert "Another idea." in tab.field("big_idea") and Campaign.objects.count() == 1
         tab.post("keep")
         tab.post("launch")
@@ -447,37 +447,37 @@ class TestLaunch:
 
     def test_an_empty_brief_is_told_at_each_field(self, tab):
         tab.post("launch", model="sora-2")
-        for said in ("Say whose campaign this is", "Write the big idea", "Choose at least one value of one dimension."):
+        for said in ("Choose a brand", "Add the big idea", "Choose at least one dimension value."):
             assert said in tab.text
-        assert "Nothing was launched. Mend what is marked" in tab.text
+        assert "Nothing was launched. Fix the highlighted fields and add a brand" in tab.text
         assert 'aria-invalid="true"' in tab.field("big_idea")
 
     def test_more_than_660_names_the_dimension_to_thin_out(self, tab):
         tab.post("launch", **four(**{f"dim.{key}": values for key, values in full_matrix().items()}))
         assert not Campaign.objects.exists()
-        assert "City multiplies most, by 11: leave out 6 of the 11 values of City." in tab.text
-        assert "5 × 2 × 4 × 3 × 11 = 1 320" in tab.text
+        assert "That makes 1,320 combinations; the limit is 660. Remove 6 of the 11 City values." in tab.text
+        assert "5 × 2 × 4 × 3 × 11 = 1,320" in tab.text
 
     def test_too_few_tickets_say_how_many_are_missing_and_how_many_cells_would_fit(self, client_for):
         poor = UserFactory(tickets=10)
         tab = Tab(client_for(poor))
         tab.post(preview=True, **four())
-        assert "6 tickets are missing. Your wallet pays for 2 of these 4 videos: exclude 2, or ask staff for tickets." in tab.text
+        assert "You are 6 tickets short. Your wallet covers 2 of 4 videos: exclude 2 or ask staff for tickets." in tab.text
         assert re.search(r'id="launch"[^>]* disabled', tab.html)
         tab.post("launch")
-        assert "Nothing was launched. This needs 16 tickets and 10 are available" in tab.text
+        assert "Nothing was launched. This needs 16 tickets, but only 10 are available" in tab.text
         assert Wallet.objects.get(owner=poor).available == 10 and not Campaign.objects.exists()
         assert "The parcel opens." in tab.field("big_idea")
 
     def test_an_empty_wallet_is_told_to_ask_staff_and_not_to_exclude_everything(self, client_for):
         tab = Tab(client_for(UserFactory(tickets=0))).post(preview=True, **four())
-        assert "16 tickets are missing. Ask staff for tickets." in tab.text and "exclude" not in tab.said
+        assert "You are 16 tickets short. Ask staff for tickets." in tab.text and "exclude" not in tab.said
 
     def test_at_another_price_than_the_button_named_asks_again(self, tab):
         tab.post(**four())
         GenerationModel.objects.filter(pk="sora-2").update(tickets_per_unit=3)
         tab.post("launch")
-        assert "Nothing was launched yet: this is now 4 videos for 48 tickets. Press again." in tab.text
+        assert "Not launched yet: the campaign now has 4 videos for 48 tickets. Press Launch again to confirm." in tab.text
         tab.post("launch")
         assert tab.answer.status_code == 302
 
@@ -485,13 +485,13 @@ class TestLaunch:
         tab.post(**four())
         ModelRoute.objects.filter(model="sora-2").update(active=False)
         tab.post("launch")
-        assert "sora-2 cannot be bought now: no provider offers it." in tab.text
-        assert "sora-2 (not offered now)" in tab.text
+        assert "sora-2 is not available right now." in tab.text
+        assert "sora-2 (not available)" in tab.text
 
     @pytest.mark.parametrize("at_once", ["0", "51", "-3", "2.5", "many", "9" * 40])
     def test_at_once_is_1_to_50_and_what_was_typed_stays(self, tab, at_once):
         tab.post("launch", **four(max_concurrent=at_once))
-        assert "At once is a whole number from 1 to 50" in tab.text
+        assert "Enter a whole number from 1 to 50" in tab.text
         assert f'value="{at_once}"' in tab.field("max_concurrent")
 
 

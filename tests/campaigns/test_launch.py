@@ -79,14 +79,14 @@ class TestWhatIsBought:
 class TestAllOrNothing:
     def test_too_few_tickets_write_nothing_and_the_message_says_how_many_are_missing(self):
         poor = UserFactory(tickets=15)
-        with pytest.raises(NotEnoughTickets, match="1 are missing"):
+        with pytest.raises(NotEnoughTickets, match="1 short"):
             launched(poor)
         assert not Campaign.objects.exists() and not Batch.objects.exists() and not Job.objects.exists()
         assert not Brand.objects.exists()
         assert Wallet.objects.get(owner=poor).available == 15
 
     def test_when_all_is_blocked_there_is_nothing_to_launch_and_the_message_says_by_what(self, owner, no_calm):
-        said = "^All combinations are blocked by compliance rules. “calm” is not allowed: Too quiet. Write “serene” instead.$"
+        said = "^All combinations are blocked by compliance rules. “calm” is not allowed: Too quiet. Use “serene” instead.$"
         with pytest.raises(LaunchRefused, match=said):
             launched(owner, big_idea="A calm day.")
         assert not Batch.objects.exists()
@@ -151,7 +151,7 @@ class TestMakingACellAgain:
 
         with ThreadPoolExecutor(2) as hands:
             said = sorted(hands.map(press, range(2)))
-        assert said == ["Its latest version is still being made. Wait for it, or cancel it first.", "made"]
+        assert said == ["The latest version is still generating. Wait for it or cancel it first.", "made"]
         assert cell.versions.count() == 2
 
     def test_the_version_that_is_meant_is_made_once(self, owner):

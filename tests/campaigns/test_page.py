@@ -17,7 +17,7 @@ from campaigns import cells, launch
 from campaigns.models import Campaign, ComplianceRule
 from queue_app import clock, lifecycle, tickets
 from queue_app.lifecycle import Trouble
-from queue_app.models import AuditEntry, Batch, GenerationModel, Job, LedgerEntry, ModelRoute, State, User
+from queue_app.models import AuditEntry, Batch, GenerationModel, Job, LedgerEntry, ModelConcurrencyLimit, ModelRoute, State, User
 from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
 from tests.conftest import Figures
 from tests.factories import NOON, UserFactory, make_asset, make_job
@@ -68,8 +68,8 @@ class TestWhatItSays:
         said = text_of(look(web, page(campaign)))
         assert "1 of 4 videos" in said
         assert "1 completed 1 processing 2 queued" in said
-        assert re.search(r"Done in about \d+ [smh]", said)
-        assert "p90; rests on: typical" in said
+        assert re.search(r"About (\d+[smh] )+left 90% likely within \d+[smh]", said)
+        assert ", based on the model&#x27;s typical time" in said
 
     def test_what_runs_and_comes_next_is_told_in_words(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
@@ -79,11 +79,11 @@ class TestWhatItSays:
         bring(second, State.UNKNOWN)
         bring(third, State.STORING)
         said = text_of(look(web, page(campaign)))
-        assert "UGC, Energetic Running 71 % 71 %, attempt 1" in said
-        assert "UGC, Calm Outcome unknown nobody knows yet" in said
-        assert "Cinematic, Energetic Storing made; its file arrives now" in said
-        assert "Cinematic, Calm Queued no. 1" in said
-        assert "first 4 of 4 open" in said
+        assert "UGC, Energetic Running 71% 71%, attempt 1" in said
+        assert "UGC, Calm Outcome unknown not confirmed by the provider yet" in said
+        assert "Cinematic, Energetic Saving saving the file now" in said
+        assert "Cinematic, Calm Queued position 1" in said
+        assert "first 4 of 4" in said
 
     def test_the_cost_so_far_and_to_come(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
@@ -91,18 +91,18 @@ class TestWhatItSays:
         bring(done, State.COMPLETED)
         bring(failed, State.FAILED)
         said = text_of(look(web, page(campaign)))
-        assert "So far: charged, 1 stored 4 tickets" in said
-        assert "To come: reserved, 2 open 8 tickets" in said
-        assert "Given back: failed or cancelled 4 tickets" in said
-        assert "Most it can cost 12 tickets" in said
-        assert "Provider cost so far USD 2.00 Provider cost to come, estimate USD 4.00" in said
+        assert "Charged, 1 completed 4 tickets" in said
+        assert "Reserved, 2 unfinished 8 tickets" in said
+        assert "Returned, failed or cancelled 4 tickets" in said
+        assert "Maximum cost 12 tickets" in said
+        assert "Provider cost so far $2.00 Estimated provider cost to come $4.00" in said
 
     def test_it_says_why_the_next_one_waits(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner, max_concurrent=1)
         bring(jobs_of(campaign)[0], State.RUNNING)
         said = text_of(look(web, page(campaign)))
-        assert "This campaign is full, 1 of 1 run; no job is ahead of it." in said
-        assert "This campaign at once 1 / 1" in said
+        assert "This campaign is full (1 of 1 running). Next in line." in said
+        assert "This campaign 1 / 1" in said
 
     def test_failures_are_grouped_with_their_remedy_and_the_price_of_a_retry(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
@@ -116,28 +116,28 @@ class TestWhatItSays:
         html = look(web, page(campaign))
         said = text_of(html)
         assert "provider_failed It broke." in said
-        assert "A retry of these costs 8 tickets. Edit their prompts… 2" in said
-        assert "rejected It shows a real person. Edit the prompt, then make it again" in said
-        assert f'href="{reverse("campaigns:cells", args=[campaign.pk])}?status=failed">Edit their prompts…' in html
-        assert f'href="{reverse("campaigns:cell", args=[campaign.pk, 3])}">Edit the prompt…' in html
+        assert "Retrying costs 8 tickets. Edit prompts… 2" in said
+        assert "rejected It shows a real person. Edit the prompt and generate again" in said
+        assert f'href="{reverse("campaigns:cells", args=[campaign.pk])}?status=failed">Edit prompts…' in html
+        assert f'href="{reverse("campaigns:cell", args=[campaign.pk, 3])}">Edit prompt…' in html
 
     def test_a_blocked_cell_shows_the_rule_the_word_and_the_mend(self, web: Client, owner: User) -> None:
         ComplianceRule.objects.create(name="No calm", pattern="calm", reason="Too quiet.", instead="still")
         campaign = make_campaign(owner)
         html = look(web, page(campaign))
         assert "0 of 2 videos" in text_of(html)
-        assert "2 blocked, not bought" in text_of(html)
-        assert "No calm : Calm Too quiet. Write “still” instead." in text_of(html)
+        assert "2 blocked" in text_of(html)
+        assert "No calm : Calm Too quiet. Use “still” instead." in text_of(html)
         assert html.count('class="gq-cell is-blocked"') == 2
-        assert f'href="{reverse("campaigns:cells", args=[campaign.pk])}?status=blocked">Edit their prompts…' in html
+        assert f'href="{reverse("campaigns:cells", args=[campaign.pk])}?status=blocked">Edit prompts…' in html
 
     def test_a_campaign_that_has_ended_says_so(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         for job in jobs_of(campaign):
             bring(job, State.COMPLETED)
         said = text_of(look(web, page(campaign)))
-        assert "All stored" in said
-        assert "Nothing is open" in said
+        assert "All completed" in said
+        assert "All finished" in said
         assert "Cancel…" not in said
 
     def test_the_meters_parts_fill_it_to_its_end(self, web: Client, owner: User) -> None:
@@ -158,7 +158,7 @@ class TestWhatItSays:
         lifecycle.cancel([job.pk for job in others], at=NOON, actor="user")
         for address in (page(campaign), reverse("campaigns:list"), reverse("campaigns:home")):
             html = look(web, address)
-            assert re.search(r'<span class="gq-badge is-cancelled">[^\n]*Ended, 3 cancelled</span>', html)
+            assert re.search(r'<span class="gq-badge is-cancelled">[^\n]*Finished, 3 cancelled</span>', html)
             assert "Completed</span>" not in html
 
     def test_a_name_that_is_markup_stays_a_name(self, web: Client, owner: User) -> None:
@@ -172,7 +172,7 @@ class TestWhatItSays:
         read = cells.of(campaign)
         monkeypatch.setattr(cells, "of", Mock(return_value=read))
         bring(jobs_of(campaign)[0], State.RUNNING)
-        assert "Why it waits" not in text_of(look(web, page(campaign)))
+        assert "Why it's waiting" not in text_of(look(web, page(campaign)))
 
     def test_what_is_being_cancelled_has_no_end_even_if_it_ends_while_the_page_is_drawn(
         self, web: Client, owner: User, monkeypatch: pytest.MonkeyPatch
@@ -185,7 +185,7 @@ class TestWhatItSays:
         with transaction.atomic():
             asked = Job.objects.lock().get(pk=first.pk)
             lifecycle.confirm_cancel(asked, at=NOON, actor="poller", evidence="The provider says cancelled.")
-        assert "Cancel asked until the provider says that it has stopped –" in text_of(look(web, page(campaign)))
+        assert "Cancelling waiting for the provider to stop it –" in text_of(look(web, page(campaign)))
 
 
 class TestTheMap:
@@ -194,8 +194,8 @@ class TestTheMap:
         first = jobs_of(campaign)[0]
         bring(first, State.COMPLETED)
         html = look(web, page(campaign))
-        assert f'href="/jobs/{first.pk}/" aria-label="UGC, Energetic: completed, stored"' in html
-        assert 'aria-label="UGC, Calm: queued, no. 1"' in html
+        assert f'href="/jobs/{first.pk}/" aria-label="UGC, Energetic: completed, ready"' in html
+        assert 'aria-label="UGC, Calm: queued, position 1"' in html
 
     def test_any_two_dimensions_are_axes_and_the_others_fold(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner, {"aesthetic": ["ugc", "cinematic"], "mood": ["calm"], "gender": ["female", "male"]})
@@ -203,7 +203,7 @@ class TestTheMap:
         bring(first, State.COMPLETED)
         bring(second, State.FAILED)
         html = look(web, page(campaign, "?rows=mood&columns=aesthetic"))
-        assert "Each cell folds Gender" in html
+        assert "Each tile combines Gender and shows how many videos are completed." in html
         assert 'aria-label="Calm, UGC: 1 completed, 1 failed"' in html
         assert re.search(r'class="gq-cell is-many is-failed"[^>]*>[^/]*/></svg>1/2</a>', html)
         assert f'href="/campaigns/{campaign.pk}/cells/?mood=calm&amp;aesthetic=ugc"' in html
@@ -307,7 +307,7 @@ class TestRenewal:
         lifecycle.cancel([jobs_of(campaign)[0].pk], at=NOON, actor="user")
         html = web.get(page(campaign), headers=HTMX).content.decode()
         assert re.search(r'id="wallet-pill" hx-swap-oob="true"[^>]*, 12 reserved"', html)
-        assert "To come: reserved, 3 open 12 tickets" in text_of(html)
+        assert "Reserved, 3 unfinished 12 tickets" in text_of(html)
         assert 'id="wallet-pill" href' in look(web, page(campaign))
 
     def test_nothing_new_is_204_at_little_cost(self, web: Client, owner: User) -> None:
@@ -377,7 +377,7 @@ class TestCells:
         assert "UGC, Energetic Failed It broke." in text_of(look(web, address))
         assert look(web, f"{address}?status=failed").count('id="cell-') == 1
         assert look(web, f"{address}?aesthetic=ugc").count('id="cell-') == 2
-        assert "No cell is in this state now" in look(web, f"{address}?status=completed")
+        assert "No combinations with this status" in look(web, f"{address}?status=completed")
 
     def test_what_failed_or_is_blocked_leads_to_where_its_prompt_is_edited(self, web: Client, owner: User) -> None:
         ComplianceRule.objects.create(name="No calm", pattern="calm", reason="Too quiet.")
@@ -386,8 +386,8 @@ class TestCells:
         bring(failed, State.FAILED)
         html = look(web, reverse("campaigns:cells", args=[campaign.pk]))
         for index in (failed.combination.index, *campaign.combinations.filter(blocked=True).values_list("index", flat=True)):
-            assert f'href="{reverse("campaigns:cell", args=[campaign.pk, index])}">Edit the prompt…' in html
-        assert html.count("Edit the prompt…") == 3
+            assert f'href="{reverse("campaigns:cell", args=[campaign.pk, index])}">Edit prompt…' in html
+        assert html.count("Edit prompt…") == 3
         html = look(web, reverse("campaigns:job", args=[failed.pk]))
         assert f'id="do-edit" href="{reverse("campaigns:cell", args=[campaign.pk, failed.combination.index])}"' in html
 
@@ -395,7 +395,7 @@ class TestCells:
         ComplianceRule.objects.create(name="No calm", pattern="calm", reason="Too quiet.", instead="still")
         ComplianceRule.objects.create(name="Odd", pattern="(", kind="pattern", severity="warn", reason="Too loud.")
         said = text_of(look(web, reverse("campaigns:cells", args=[make_campaign(owner).pk])))
-        assert "No calm : Calm . Too quiet. Write “still” instead." in said
+        assert "No calm : Calm . Too quiet. Use “still” instead." in said
         assert said.count("The compliance rule “Odd” can&#x27;t be used until staff correct it.") == 2
         assert "Odd :" not in said
 
@@ -421,11 +421,11 @@ class TestCancel:
         bring(running, State.RUNNING)
         bring(stored, State.STORING)
         said = text_of(look(web, reverse("campaigns:cancel", args=[campaign.pk])))
-        assert "2 cancelled at once" in said
-        assert "1 asked to stop at the provider" in said
-        assert "1 left as they are" in said
-        assert "8 tickets go back to the wallet at once ; up to 4 more when the provider confirms" in said
-        assert "Cancel 3 jobs" in said
+        assert "2 cancelled immediately" in said
+        assert "1 cancelling at the provider" in said
+        assert "1 unchanged" in said
+        assert "8 tickets are returned now , and up to 4 more when the provider confirms" in said
+        assert "Cancel 3 videos" in said and "Keep videos" in said
         assert Job.objects.filter(batch=campaign.pk, state=State.QUEUED).count() == 2
 
     def test_of_660_cells_with_4_running(self, web: Client, owner: User) -> None:
@@ -435,10 +435,10 @@ class TestCancel:
             bring(job, State.RUNNING)
         answer = web.post(reverse("campaigns:cancel", args=[campaign.pk]), {"reason": "wrong brief"}, follow=True)
         said = text_of(answer.content.decode())
-        assert "656 videos cancelled, 2 624 tickets are back." in said.replace("\u202f", " ")
-        assert "4 videos asked to stop at the provider" in said
+        assert "656 videos cancelled. 2,624 tickets returned." in said
+        assert "Asked the provider to stop 4 videos. They show “Cancelling” until it confirms." in said
         assert self.states(campaign) == {State.CANCELLED: 656, State.CANCELLING: 4}
-        assert said.count("Cancel asked until the provider says that it has stopped") == 4
+        assert said.count("Cancelling waiting for the provider to stop it") == 4
         assert tickets.balances(owner)["available"] == 10_000 - 16
 
         for job in running[:3]:  # the provider says so for three, and was faster with the fourth
@@ -455,7 +455,7 @@ class TestCancel:
         address = reverse("campaigns:cancel", args=[campaign.pk])
         web.post(address)
         answer = web.post(address, follow=True)
-        assert "nothing left that could be cancelled" in answer.content.decode()
+        assert "Nothing left to cancel." in answer.content.decode()
         assert tickets.balances(owner)["available"] == 10_000
 
     def test_by_staff_is_in_the_audit(self, client_for: Login, owner: User) -> None:
@@ -475,15 +475,22 @@ class TestPause:
     def test_paused_with_a_reason_and_resumed(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         address = reverse("campaigns:pause", args=[campaign.pk])
-        assert "4 wait until you resume" in text_of(look(web, address))
+        assert "4 will wait until you resume" in text_of(look(web, address))
         said = text_of(web.post(address, {"reason": "new packshot"}, follow=True).content.decode())
         assert "Paused new packshot" in said
-        assert "No end is known paused" in said
+        assert "No estimate paused" in said
         assert "This campaign is paused (new packshot)" in said
-        assert "no. 1, the campaign is paused" in said
+        assert "position 1, campaign paused" in said
         said = text_of(web.post(reverse("campaigns:resume", args=[campaign.pk]), follow=True).content.decode())
-        assert "Resumed." in said
+        assert "Campaign resumed. Queued videos kept their position." in said
         assert "Pause…" in said
+
+    def test_a_paused_model_puts_it_on_hold(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        ModelConcurrencyLimit.objects.filter(pk="sora-2").update(paused=True)
+        said = text_of(look(web, page(campaign)))
+        assert "On hold paused" in said
+        assert "Resume" not in said
 
 
 class TestRetryFailed:
@@ -495,7 +502,7 @@ class TestRetryFailed:
         address = reverse("campaigns:retry-failed", args=[campaign.pk])
         said = text_of(look(web, address))
         assert "This costs 24 tickets" in said
-        assert "Retry 2 jobs for 24 tickets" in said
+        assert "Retry 2 videos for 24 tickets" in said
         web.post(address, {"jobs": "2", "tickets": "24"})
         assert [job.tickets for job in jobs_of(campaign)] == [12, 12, 4, 4]
         assert {job.state for job in jobs_of(campaign)} == {State.QUEUED}
@@ -506,8 +513,8 @@ class TestRetryFailed:
         address = reverse("campaigns:retry-failed", args=[campaign.pk])
         form = dict(re.findall(r'<input type="hidden" name="(jobs|tickets)" value="(\d+)">', look(web, address)))
         assert form == {"jobs": "1", "tickets": "4"}
-        assert "1 video queued again." in web.post(address, form, follow=True).content.decode()
-        assert "Nothing had failed any more." in web.post(address, form, follow=True).content.decode()
+        assert "1 video back in the queue." in web.post(address, form, follow=True).content.decode()
+        assert "Nothing left to retry." in web.post(address, form, follow=True).content.decode()
 
     @pytest.mark.parametrize(("failed", "price"), [(4, 1), (1, 3)])
     def test_what_it_would_buy_beyond_what_was_shown_is_shown_first(
@@ -519,8 +526,8 @@ class TestRetryFailed:
         GenerationModel.objects.filter(pk="sora-2").update(tickets_per_unit=price)
         answer = web.post(reverse("campaigns:retry-failed", args=[campaign.pk]), {"jobs": "1", "tickets": "4"})
         said = text_of(answer.content.decode())
-        assert answer.status_code == 409 and "nothing was queued. Look at it, and press again." in said
-        assert f"Retry {failed} job{'s' * (failed > 1)} for {failed * price * 4} tickets" in said
+        assert answer.status_code == 409 and "nothing was queued. Check the new numbers and confirm again." in said
+        assert f"Retry {failed} video{'s' * (failed > 1)} for {failed * price * 4} tickets" in said
         assert [job.state for job in jobs_of(campaign)].count(State.FAILED) == failed
 
     def test_too_few_tickets_change_nothing_and_say_how_many(self, client_for: Login) -> None:
@@ -534,14 +541,14 @@ class TestRetryFailed:
         assert "Not enough tickets" in html
         assert re.search(r"<button[^>]* disabled>Retry", html)
         answer = web.post(address, {"jobs": "2", "tickets": "8"}, follow=True)
-        assert "Nothing was retried. This needs 8 tickets and 3 are available: 5 are missing." in answer.content.decode()
+        assert "Nothing was retried. This needs 8 tickets, but only 3 are available (5 short)." in answer.content.decode()
 
     def test_of_a_model_that_nobody_offers_any_more_is_not_offered(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         bring(jobs_of(campaign)[0], State.FAILED)
         ModelRoute.objects.update(active=False)
         said = text_of(look(web, reverse("campaigns:retry-failed", args=[campaign.pk])))
-        assert "sora-2: no provider offers it now." in said and "Retry 1 job" not in said and "This costs" not in said
+        assert "sora-2: no provider right now." in said and "Retry 1 video" not in said and "This costs" not in said
 
     def test_a_version_that_a_newer_one_replaced_stays_as_it_is(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)

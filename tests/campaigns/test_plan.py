@@ -49,29 +49,31 @@ class TestWhatIsRefused:
     def test_a_retired_value_is_named_by_its_words(self, owner):
         DimensionValue.objects.filter(dimension__key="aesthetic", key="ugc").update(retired=True)
         said = problems(owner)["dimensions.aesthetic"]
-        assert said == "“UGC” of Aesthetic is no longer offered. Take it out, or choose another value."
+        assert said == "“UGC” (Aesthetic) is no longer available. Remove it or choose another value."
 
     def test_an_unknown_value_gets_the_known_ones(self, owner):
-        assert "Its values: wholesome, energetic, calm" in problems(owner, dimensions={"mood": ["grim"]})["dimensions.mood"]
+        said = problems(owner, dimensions={"mood": ["grim"]})["dimensions.mood"]
+        assert said.startswith("Unknown value “grim” for Mood. Available: wholesome, energetic, calm")
 
     def test_a_retired_dimension_is_no_longer_offered(self, owner):
         Dimension.objects.filter(key="mood").update(retired=True)
-        assert problems(owner)["dimensions.mood"] == "Mood is no longer offered. Take its values out."
+        assert problems(owner)["dimensions.mood"] == "Mood is no longer available. Remove its values."
 
     def test_an_unknown_dimension_gets_the_known_ones(self, owner):
         said = problems(owner, dimensions={"weather": ["rain"]})["dimensions.weather"]
-        assert said.startswith("“weather” is no dimension. Dimensions: funnel_level, aesthetic, ")
+        assert said.startswith("Unknown dimension “weather”. Available: funnel_level, aesthetic, ")
 
     def test_661_cells_and_more_name_the_dimension_that_multiplies_most(self, owner):
         dimensions = {**full_matrix(), "mood": ["calm", "energetic"]}
         said = problems(owner, dimensions=dimensions)["dimensions.city"]
-        assert "1\u00a0320 combinations" in said and "leave out 6 of the 11 values of City" in said
+        assert "1,320 combinations" in said and "Remove 6 of the 11 City values." in said
 
     def test_an_exclusion_of_what_is_not_chosen(self, owner):
-        assert "names “grim”" in problems(owner, exclude=[{"mood": "grim"}])["exclude[0]"]
+        assert "uses “grim”" in problems(owner, exclude=[{"mood": "grim"}])["exclude[0]"]
 
     def test_everything_excluded(self, owner):
-        assert problems(owner, exclude=[{"mood": "calm"}, {"mood": "energetic"}])["exclude"].startswith("Every combination")
+        said = problems(owner, exclude=[{"mood": "calm"}, {"mood": "energetic"}])["exclude"]
+        assert said == "All combinations are excluded. Include at least one."
 
     def test_a_duration_that_the_model_lacks_gets_those_it_has(self, owner):
         assert "4, 5, 8, 10, 12, 16 or 20 s, not 7" in problems(owner, duration=7)["duration"]
@@ -86,7 +88,7 @@ class TestWhatIsRefused:
 
     def test_a_model_that_nobody_offers_now(self, owner):
         ModelRoute.objects.filter(model="sora-2").update(active=False)
-        with pytest.raises(ModelNotAvailable, match="sora-2 cannot be bought now"):
+        with pytest.raises(ModelNotAvailable, match="sora-2 is not available right now"):
             plan.make(brief(), owner)
 
 
@@ -106,9 +108,9 @@ class TestWhatItCosts:
 
     def test_its_jobs_say_by_which_rule_they_have_their_priority(self, owner):
         for given, why in (
-            (brief(), "default of video"),
+            (brief(), "default for video"),
             (brief(dimensions=full_matrix()), "campaign over 20 videos"),
-            (brief(priority=-5), "asked for"),
+            (brief(priority=-5), "requested"),
         ):
             owner = UserFactory(tickets=10_000)
             launch(plan.make(given, owner), owner=owner, at=NOON, actor="owner")

@@ -63,7 +63,7 @@ class TestAVerdict:
         assert cell(campaign, 1).reviewed_by is None
 
     def test_needs_a_stored_result(self, campaign, owner):
-        with pytest.raises(NotJudgeable, match=r"no\. 4 is queued"):
+        with pytest.raises(NotJudgeable, match=r"You can only review completed videos\. #4 is queued\."):
             review.judge(cell(campaign, 4), "approved", at=NOON, by=owner)
 
         assert cell(campaign, 4).review == ""
@@ -156,8 +156,8 @@ class TestThePage:
 
         html = visitor.get(address("review", campaign)).content.decode()
 
-        assert "3 results, 2 still to judge" in html
-        assert "1 of 3 judged" in html
+        assert "3 videos, 2 left to review" in html
+        assert "1 of 3 reviewed" in html
         assert 'id="cell-3"' in html and 'id="cell-4"' not in html
         assert re.search(r'id="yes-1"[^>]*value=""[^>]*aria-pressed="true"', html)
         assert "style=" not in html
@@ -174,7 +174,7 @@ class TestThePage:
         assert len(re.findall(r'<article class="gq-vid"', html)) == 3
 
     def test_says_so_when_there_is_nothing(self, owner, visitor):
-        assert "No result yet" in visitor.get(address("review", make_campaign(owner))).content.decode()
+        assert "No videos yet" in visitor.get(address("review", make_campaign(owner))).content.decode()
 
     def test_of_a_stranger_is_404(self, campaign, client_for):
         stranger = client_for(UserFactory())
@@ -222,10 +222,10 @@ class TestJudging:
         assert '<article class="gq-vid" id="cell-1"' in html
         assert re.search(r'id="win-1"[^>]*aria-pressed="true"', html)
         assert re.search(r'id="count-winner" hx-swap-oob="true">1<', html)
-        assert "1 of 3 judged" in html
+        assert "1 of 3 reviewed" in html
 
     @pytest.mark.parametrize(
-        ("index", "verdict", "words"), [(4, "approved", "no. 4 is queued"), (1, "superb", "no such verdict")]
+        ("index", "verdict", "words"), [(4, "approved", "#4 is queued"), (1, "superb", "Choose approve, reject or winner.")]
     )
     def test_that_cannot_be_says_why_at_the_card(self, campaign, visitor, index, verdict, words):
         html = visitor.post(address("judge", campaign, index), {"review": verdict}, **HTMX).content.decode()
@@ -255,13 +255,13 @@ class TestOneCell:
         html = visitor.get(address("cell", campaign, 1)).content.decode()
 
         assert re.findall(r'id="version-(\d)"', html) == ["2", "1"]
-        assert "Make version 3 for 4 tickets" in html
+        assert "Generate version 3 for 4 tickets" in html
 
     def test_cannot_be_made_again_while_its_latest_version_is_being_made(self, campaign, visitor):
         html = visitor.get(address("cell", campaign, 4)).content.decode()
 
-        assert re.search(r'<button[^>]* disabled aria-describedby="again-why">Make version 2', html)
-        assert f'Version 1 is still being made. Wait for it, or <a href="/jobs/{cell(campaign, 4).job_id}/">cancel it</a>' in html
+        assert re.search(r'<button[^>]* disabled aria-describedby="again-why">Generate version 2', html)
+        assert f'Version 1 is still generating. Wait for it or <a href="/jobs/{cell(campaign, 4).job_id}/">cancel it</a>' in html
 
     def test_renews_its_latest_version_and_leaves_alone_what_is_typed(self, campaign, visitor):
         place = address("cell", campaign, 4)
@@ -271,8 +271,8 @@ class TestOneCell:
         bring(jobs_of(campaign)[3], "completed")
         html = visitor.get(place, {"seen": seen}, **HTMX).content.decode()
 
-        assert 'id="version-1" aria-label="Version 1" hx-swap-oob="true">' in html and "not judged" in html
-        assert 'data-verdict="approved"' in html and ">Make version 2" in html
+        assert 'id="version-1" aria-label="Version 1" hx-swap-oob="true">' in html and "not reviewed" in html
+        assert 'data-verdict="approved"' in html and ">Generate version 2" in html
         assert "disabled" not in html and "<textarea" not in html and "<html" not in html
         assert visitor.get(place, {"seen": seen_in(html)}, **HTMX).status_code == 204
 
@@ -303,7 +303,7 @@ class TestOneCell:
         answer = visitor.post(address("again", campaign, 1), {"prompt": "tram " * 500_000, "price": "4", "number": "2"})
 
         assert answer.status_code == 422
-        assert "The prompt has 2500000 characters; at most 32000 are taken." in answer.content.decode()
+        assert "The prompt is 2,500,000 characters; the limit is 32,000." in answer.content.decode()
         assert campaign.combinations.get(index=1).versions.count() == 1
 
     def test_is_made_again_once_however_often_the_form_is_sent(self, campaign, visitor):
@@ -321,7 +321,7 @@ class TestOneCell:
 
         answer = visitor.post(address("again", campaign, 1), form, follow=True)
 
-        assert "Version 2 was made before from this form. Nothing was bought twice." in answer.content.decode()
+        assert "Version 2 already exists. No duplicate was created." in answer.content.decode()
         assert cell(campaign, 1).versions.count() == 2
 
     def test_buys_nothing_for_a_form_whose_version_came_from_another_prompt_and_keeps_the_text(self, campaign, visitor, owner):
@@ -331,17 +331,17 @@ class TestOneCell:
         answer = visitor.post(address("again", campaign, 1), {"prompt": "A brighter one.", "price": "4", "number": "2"})
 
         html = answer.content.decode()
-        assert answer.status_code == 422 and "Version 2 was made meanwhile, from another prompt." in html
-        assert ">A brighter one.</textarea>" in html and "Make version 3 for 4 tickets" in html
+        assert answer.status_code == 422 and "Version 2 was created from another prompt in the meantime." in html
+        assert ">A brighter one.</textarea>" in html and "Generate version 3 for 4 tickets" in html
         assert cell(campaign, 1).versions.count() == 2
 
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            ({"price": "3"}, "This costs 4 tickets today"),
-            ({"prompt": "Risk-free gold."}, "Write “proven” instead"),
-            ({"number": "3"}, "Version 2 is the next one"),
-            ({"number": ""}, "Version 2 is the next one"),
+            ({"price": "3"}, "The price is now 4 tickets"),
+            ({"prompt": "Risk-free gold."}, "Use “proven” instead"),
+            ({"number": "3"}, "The next version is 2"),
+            ({"number": ""}, "The next version is 2"),
             ({"prompt": ""}, "prompt"),
             ({"prompt": "y" * 32_001}, "32"),
         ],
@@ -366,8 +366,8 @@ class TestOneCell:
         bring(jobs_of(campaign)[3], "failed")
         failed = visitor.get(address("cell", campaign, 4)).content.decode()
 
-        assert "it is judged once it is stored" in waiting and "it is judged once it is stored" not in failed
-        assert "only a stored one can be judged" in failed
+        assert "review opens when it completes" in waiting and "review opens when it completes" not in failed
+        assert "only completed videos can be reviewed" in failed
 
     def test_says_what_the_rules_find_while_the_prompt_is_typed(self, campaign, visitor):
         ComplianceRule.objects.create(name="Claims", kind="term", pattern="gold", severity="warn", reason="Careful.")
@@ -382,7 +382,7 @@ class TestOneCell:
         said = visitor.post(address("again-check", campaign, 1), {"prompt": "Gold falls."}, **HTMX).content.decode()
 
         assert "The compliance rule “Odd” can&#x27;t be used until staff correct it." in said
-        assert "Take it out" not in said and "<mark>" not in said and "Gold falls." not in said
+        assert "Remove it" not in said and "highlighted" not in said and "<mark>" not in said and "Gold falls." not in said
 
     def test_that_cannot_be_paid_says_how_many_tickets_are_missing(self, client_for):
         poor = UserFactory(tickets=17)
@@ -391,7 +391,7 @@ class TestOneCell:
 
         html = client_for(poor).get(address("cell", made, 1)).content.decode()
 
-        assert "3 are missing" in html and "disabled" in html
+        assert "This needs 4 tickets, but only 1 is available. Ask staff for 3 more." in html and "disabled" in html
 
 
 def test_media_leave_out_what_retention_took(campaign):

@@ -1,5 +1,6 @@
 """The dashboard in a real browser: it renews itself, and nothing that somebody is at is lost by that."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -38,7 +39,7 @@ def stocked(filled: Site) -> Site:
 @pytest.fixture
 def tab(stocked: Site) -> Iterator[Page]:  # after the rows are made: Django refuses them where an event loop runs
     with staff_tab(stocked) as tab:
-        expect(tab.locator("[data-live]")).to_contain_text("updated")
+        expect(tab.locator("[data-live]")).to_have_attribute("title", re.compile("^Updated "))
         yield tab
 
 
@@ -57,7 +58,7 @@ class TestLive:
         expect(field).to_have_value("6")
         expect(field).to_be_focused()
         expect(tab.locator("#numbers-throughput")).to_have_attribute("open", "")
-        expect(tab.locator("#below-model-manim")).to_contain_text("With 6")
+        expect(tab.locator("#below-model-manim")).to_contain_text("At 6")
 
     def test_rows_keep_their_places_under_the_pointer(self, stocked: Site, tab: Page) -> None:
         names = tab.locator("#part-lanes tbody th a")
@@ -87,7 +88,7 @@ class TestLive:
 
         beside(stocked, more_fail)
         expect(tab.locator("#said")).to_contain_text("700 jobs wait.")
-        expect(tab.locator("#said")).not_to_contain_text("No worker beats.")
+        expect(tab.locator("#said")).not_to_contain_text("No workers running.")
         expect(tab.locator(".gq-failures b").first).to_have_text("asset_unreachable")
         expect(retry).to_be_focused()
 
@@ -107,20 +108,20 @@ class TestLimits:
         before = beside(stocked, by_ana.count)
         field = tab.locator("#value-model-manim")
         field.fill("8")
-        expect(tab.locator("#below-model-manim")).to_contain_text("12 jobs done in about")
+        expect(tab.locator("#below-model-manim")).to_contain_text("12 jobs in about")
         assert beside(stocked, lambda: ModelConcurrencyLimit.objects.get(pk="manim").max_concurrent) == 2
         field.press("Enter")
-        expect(tab.locator("#below-model-manim")).to_contain_text("Limit of manim: 2 → 8.")
+        expect(tab.locator("#below-model-manim")).to_contain_text("Limit for manim: 2 → 8.")
         expect(field).to_be_focused()
         assert beside(stocked, lambda: ModelConcurrencyLimit.objects.get(pk="manim").max_concurrent) == 8
         assert beside(stocked, by_ana.count) == before + 1
 
     def test_are_stepped_with_buttons_and_taken_back_with_escape(self, tab: Page) -> None:
         field = tab.locator("#value-model-manim")
-        tab.get_by_label("Raise the limit of manim").click()
+        tab.get_by_label("Raise limit for manim").click()
         expect(field).to_have_value("3")
         expect(tab.locator("#form-model-manim .gq-set")).to_be_visible()
-        expect(tab.locator("#below-model-manim")).to_contain_text("With 3")
+        expect(tab.locator("#below-model-manim")).to_contain_text("At 3")
         field.press("Escape")
         expect(field).to_have_value("2")
         expect(tab.locator("#form-model-manim .gq-set")).to_be_hidden()
@@ -152,7 +153,7 @@ class TestLimits:
         assert [route.request.method for route in held] == ["GET", "POST"]
         for route in held:
             route.continue_()
-        expect(tab.locator("#below-model-manim")).to_contain_text("Limit of manim: 2 → 8.")
+        expect(tab.locator("#below-model-manim")).to_contain_text("Limit for manim: 2 → 8.")
 
     def test_a_bad_one_stays_typed_with_what_is_wrong(self, tab: Page) -> None:
         field = tab.locator("#value-model-manim")
@@ -174,11 +175,11 @@ class TestStopAll:
         tab.click("button:has-text('Stop all')")
         expect(tab.locator("h1")).to_have_text("The queue is paused")
         tab.goto(f"{stocked.url}/admin/")
-        expect(tab.locator("#part-notes")).to_contain_text("The queue is paused: the bill explodes.")
+        expect(tab.locator("#part-notes")).to_contain_text("Queue paused: the bill explodes")
         note, resume = tab.locator("#note-queue").bounding_box(), tab.locator("#resume-note-queue").bounding_box()
         assert note and resume and note["x"] + note["width"] - resume["x"] - resume["width"] < 20  # at its right edge
         whole = "reason => reason.scrollWidth <= reason.clientWidth && reason.scrollHeight <= reason.clientHeight"
-        assert tab.locator("#model-manim th .gq-sub").inner_text().strip() == "the whole queue is paused"
+        assert tab.locator("#model-manim th .gq-sub").inner_text().strip() == "queue paused"
         assert tab.eval_on_selector("#model-manim th .gq-sub", whole)
         tab.set_viewport_size({"width": 768, "height": 900})
         name, made = tab.locator("h1").bounding_box(), tab.locator(".gq-new").bounding_box()

@@ -1,5 +1,6 @@
 """A day of staff in a real browser, against a whole installation at work: watch, limit, pause, retry what failed, refund."""
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -43,7 +44,7 @@ def key(site: Site, staff: User) -> str:
 @pytest.fixture
 def tab(site: Site, key: str) -> Iterator[Page]:
     with staff_tab(site) as tab:
-        expect(tab.locator("[data-live]")).to_contain_text("updated")
+        expect(tab.locator("[data-live]")).to_have_attribute("title", re.compile("^Updated "))
         yield tab
 
 
@@ -109,7 +110,7 @@ def test_a_limit_holds_from_the_next_claim_on_and_a_pause_until_it_is_ended(site
     field = tab.locator("#value-model-manim")
     field.fill("1")
     field.press("Enter")
-    expect(tab.locator("#below-model-manim")).to_contain_text("Limit of manim: 4 → 1.")
+    expect(tab.locator("#below-model-manim")).to_contain_text("Limit for manim: 4 → 1.")
     made = [submit(site, key, f"One after the other, {number}") for number in range(4)]
     until_completed(site, *made)
     claims = beside(
@@ -134,7 +135,7 @@ def test_a_limit_holds_from_the_next_claim_on_and_a_pause_until_it_is_ended(site
 def test_failures_of_one_kind_are_retried_together_and_one_is_refunded(site: Site, tab: Page, key: str, staff: User) -> None:
     failed = beside(site, lambda: list(Job.objects.filter(state=State.FAILED).values_list("pk", flat=True)))
     assert len(failed) == 2
-    tab.click("#part-failures button:has-text('Retry all of these')")
+    tab.click("#part-failures button:has-text('Retry all 2')")
     expect(tab.locator("h1")).to_have_text("Retry 2 jobs?")
     carry_out(site, tab)
     until_completed(site, *failed)

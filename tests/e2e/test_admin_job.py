@@ -54,7 +54,7 @@ def test_a_page_whose_session_is_over_says_so_and_goes_on_after_the_log_in(
     with refused, staff_tab(shared_site, address) as tab:
         session = tab.context.cookies()
         tab.context.clear_cookies()
-        expect(tab.locator("#logged-out")).to_contain_text("You are logged out.")
+        expect(tab.locator("#logged-out")).to_contain_text("You're logged out.")
         expect(tab.locator("#logged-out")).to_be_visible()
         tab.context.add_cookies(session)
         expect(tab.locator("#logged-out")).to_be_hidden()
@@ -69,8 +69,8 @@ def test_a_person_decides_with_the_keyboard(shared_site: Site, tab: Page, jobs: 
     tab.fill("#task", task)
     tab.fill("#reason-found", "it is in their console")
     tab.keyboard.press("Enter")
-    expect(tab.locator(".messagelist")).to_contain_text(f"goes on with task {task}")
-    expect(tab.locator("#content")).to_contain_text("Nothing needs a person")
+    expect(tab.locator(".messagelist")).to_contain_text(f"continues with task {task}")
+    expect(tab.locator("#content")).to_contain_text("Nothing needs attention")
     assert beside(shared_site, lambda: Job.objects.get(pk=jobs["unknown"]).state) == State.RUNNING
 
 

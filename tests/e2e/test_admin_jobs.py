@@ -50,7 +50,7 @@ def test_rows_change_where_they_stand_and_the_selection_and_the_focus_stay(site:
     expect(tab.locator(f"#job-{new}")).to_have_count(0)
     assert tab.evaluate("window.neverReloaded")
 
-    tab.click("text=1 new job, show")
+    tab.click("text=Show 1 new job")
     expect(tab.locator(f"#job-{new}")).to_be_visible()
 
 
@@ -91,27 +91,27 @@ def test_all_that_match_are_cancelled_after_a_look_an_undo_and_a_second_thought(
     tab.fill("#searchbar", "tram")
     tab.keyboard.press("Enter")
     tab.check("#action-toggle")
-    tab.click("text=Select all 57 that match")
+    tab.click("text=Select all 57 matching jobs")
     tab.click("button[value=cancel]")
     expect(tab.locator("h1")).to_have_text("Cancel 57 jobs?")
-    expect(tab.locator(".gq-preview-card")).to_contain_text("228 tickets go back at once to 1 wallet")
+    expect(tab.locator(".gq-preview-card")).to_contain_text("228 tickets are returned to 1 wallet now")
     confirm(site, tab, reason="wrong brief")
-    expect(tab.locator("#bulk")).to_contain_text(re.compile(r"It starts in \d+ s"))
+    expect(tab.locator("#bulk")).to_contain_text(re.compile(r"Starts in \d+ second"))
     tab.click("#do-undo")
-    expect(tab.locator("#bulk")).to_contain_text("Undone before it began")
+    expect(tab.locator("#bulk")).to_contain_text("Undone. No jobs were changed.")
     assert beside(site, Job.objects.filter(state=State.QUEUED).count) == 60
 
     site.start_worker()
     tab.goto(f"{site.url}{LIST}?q=tram")
     tab.check("#action-toggle")
-    tab.click("text=Select all 57 that match")
+    tab.click("text=Select all 57 matching jobs")
     tab.click("button[value=cancel]")
     confirm(site, tab)
     tab.goto(f"{site.url}{LIST}")
     expect(tab.locator("#bulk-notes")).to_contain_text("Cancel 57 jobs, ana: starts in")
     tab.click("#bulk-notes >> text=Run now")
     tab.click("#bulk-notes a")
-    expect(tab.locator("#bulk")).to_contain_text("57 of 57 jobs, 100 %", timeout=WORKED)
+    expect(tab.locator("#bulk")).to_contain_text("57 of 57 jobs, 100%", timeout=WORKED)
     expect(tab.locator("#bulk .gq-head .gq-badge")).to_have_text("Done")
     assert sum(beside(site, lambda: BulkAction.objects.latest("id").results).values()) == 57
     assert not beside(site, Job.objects.filter(state=State.QUEUED, prompt__contains="tram").exists)

@@ -90,9 +90,7 @@ class TestWithJavaScript:
             fill_four(tab)
             tab.fill("#f-audio_messaging", "Voice whispers guaranteed calm.")
             note = tab.locator("#note-audio_messaging")
-            expect(note).to_contain_text(
-                "“guaranteed” is not allowed: We promise nothing. Write “made for calm evenings” instead."
-            )
+            expect(note).to_contain_text("“guaranteed” is not allowed: We promise nothing. Use “made for calm evenings” instead.")
             expect(tab.locator("#f-audio_messaging")).to_have_attribute("aria-invalid", "true")
             expect(tab.locator("#sample mark")).to_have_text("guaranteed")
             expect(tab.locator("#launch")).to_be_disabled()
@@ -118,7 +116,7 @@ class TestWithJavaScript:
             expect(tab.locator("#summary")).not_to_contain_text("excluded")
             expect(tab.locator("[data-cell='2']")).to_have_attribute("open", "")  # what was opened stays open over an answer
             tab.locator("#exclude-shown").press("Enter")
-            expect(tab.locator("#summary")).to_contain_text("Every combination is excluded")
+            expect(tab.locator("#summary")).to_contain_text("All combinations are excluded")
             expect(tab.locator("#matrix-said")).to_be_focused()
 
     def test_a_button_counts_however_soon_after_a_change_it_is_pressed(self, site, ana):
@@ -183,9 +181,9 @@ class TestWithJavaScript:
             other.fill("#f-big_idea", "Words of the other tab.")
             expect(other.locator("#sample")).to_contain_text("Words of the other tab.")
             tab.fill("#f-big_idea", "Words of this tab.")
-            expect(tab.locator("#conflict")).to_contain_text("Another tab has changed the draft")
+            expect(tab.locator("#conflict")).to_contain_text("This draft was changed in another tab")
             expect(tab.locator("#f-big_idea")).to_have_value("Words of this tab.")
-            tab.get_by_role("button", name="Keep this one").click()
+            tab.get_by_role("button", name="Keep this version").click()
             expect(tab.locator("#saved")).to_contain_text("Draft saved")
             expect(tab.locator("#f-big_idea")).to_have_value("Words of this tab.")
 
@@ -215,7 +213,7 @@ class TestWithoutJavaScript:
         with browser.window(java_script_enabled=False) as tab:
             open_form(tab, site, ana)
             fill_four(tab)
-            tab.get_by_role("button", name="Update count, price and matrix").click()
+            tab.get_by_role("button", name="Update", exact=True).click()
             expect(tab.locator("#summary")).to_contain_text("2 × 2 = 4 combinations")
             expect(tab.locator("#f-big_idea")).to_have_value("The parcel opens.")
             tab.uncheck("#in-1")
@@ -236,7 +234,7 @@ class TestWhenTheServerDoesNotAnswer:
             open_form(tab, site, ana)
             tab.route("**/preview/", lambda route: route.abort())
             tab.fill("#f-big_idea", "Typed in a tunnel.")
-            expect(tab.locator("#saved")).to_contain_text("Not saved: no answer from the server.")
+            expect(tab.locator("#saved")).to_contain_text("Not saved: no connection.")
             tab.unroute("**/preview/")
             tab.fill("#f-brand", "Maison Alder")
             expect(tab.locator("#saved")).to_contain_text("Draft saved")
@@ -254,12 +252,14 @@ class TestWhenTheServerDoesNotAnswer:
             other.get_by_role("button", name="Log out").click()
             other.wait_for_url("**/login/**")
             tab.fill("#f-big_idea", "Typed while logged out.")
-            expect(tab.locator("#saved")).to_contain_text("Not saved: you are logged out.")
-            expect(tab.locator("#logged-out")).to_contain_text("Log in in another tab; what you typed stays here.")
+            expect(tab.locator("#saved")).to_contain_text("Not saved: you're logged out.")
+            expect(tab.locator("#logged-out")).to_contain_text(
+                "Log in in a new tab, then edit any field to save. Your text is still here."
+            )
             expect(tab.locator("#launch")).to_be_disabled()
             tab.press("#f-name", "Enter")  # would load a page, and lose what was typed
             home.select_option("#duration", index=1)
-            expect(home.locator("#logged-out")).to_contain_text("You are logged out.")
+            expect(home.locator("#logged-out")).to_contain_text("You're logged out.")
             expect(home.locator("#quick-choices")).not_to_contain_text("Password")
             open_form(other, site, ana)
             tab.fill("#f-name", "Spring")

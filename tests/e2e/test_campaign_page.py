@@ -25,7 +25,7 @@ def test_it_reaches_100_percent_by_itself_and_what_was_made_plays(site: Site, ca
 
     expect(window.locator("#ahead")).to_contain_text("attempt 1", timeout=MADE_IN)
     expect(progress).to_contain_text("4 of 4 videos", timeout=MADE_IN)
-    expect(progress).to_contain_text("All stored")
+    expect(progress).to_contain_text("All completed")
     expect(window.locator("#heat .gq-cell.is-completed")).to_have_count(4)
     expect(window.locator("#side")).to_contain_text("16 tickets")
     expect(window.locator("#do-cancel")).to_have_count(0)

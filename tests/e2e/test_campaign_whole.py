@@ -59,9 +59,9 @@ def test_a_brief_becomes_videos_that_are_judged_and_taken_along(
     window.click("#yes-1")
     expect(window.locator("#yes-1")).to_have_attribute("aria-pressed", "true")
     window.click("#no-3")
-    expect(window.locator("#review-judged")).to_contain_text("2 of 3 judged")
+    expect(window.locator("#review-judged")).to_contain_text("2 of 3 reviewed")
     with window.expect_download() as coming:
-        window.get_by_role("link", name="ZIP").click()
+        window.get_by_role("link", name="Download 1 approved").click()
     taken = tmp_path / "approved.zip"
     coming.value.save_as(taken)
     with zipfile.ZipFile(taken) as archive:

@@ -94,7 +94,7 @@ def addresses(shared_site: Site) -> tuple[Site, list[str]]:
         Alert.objects.create(rule_id="queue_depth", value=700, words=TURN, opened_at=at)
         Notice.objects.create(user=staff, key="one", text=TURN, url="/", created_at=at)
         Draft.objects.create(owner=staff, body={"name": TURN, "brand": TURN, "big_idea": TURN}, updated_at=at)
-        AuditEntry.objects.create(at=at, actor=staff, actor_name="ana", action="change limit", target=TURN, reason=TURN)
+        AuditEntry.objects.create(at=at, actor=staff, actor_name="ana", action="set model limit", target=TURN, reason=TURN)
         lay_files(shared_site)
         numbers = {"c": campaign.pk, "q": mine[0].pk, "f": Job.objects.get(state=State.FAILED, batch=batch).pk}
         numbers |= {"x": make_campaign(staff, at=at).pk}

@@ -71,7 +71,7 @@ def test_results_are_played_sought_in_judged_by_key_and_taken_along(
     window.click("#remark-3 button")
     expect(window.locator("#remark-3 summary")).to_have_text("Note: Shorter, please.")
     expect(window.locator("#remark-3 summary")).to_be_focused()
-    expect(window.locator("#review-judged")).to_contain_text("2 of 4 judged")
+    expect(window.locator("#review-judged")).to_contain_text("2 of 4 reviewed")
     expect(window.locator("#count-approved")).to_have_text("1")
 
     # single keys can be turned off, and stay so

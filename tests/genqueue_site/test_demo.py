@@ -41,7 +41,7 @@ class TestDemo:
         assert first.wait(seconds=180) == 0, first.said()
         assert re.search(r"^3 of 3 completed in \d+\.\d s$", first.said(), re.M)
         said = first.said()
-        places = [said.index(words) for words in ("/campaigns/1/", "Log in as", "3 of 3 done", "3 of 3 completed")]
+        places = [said.index(words) for words in ("/campaigns/1/", "Log in as", "3 of 3 finished", "3 of 3 completed")]
         assert places == sorted(places)
         assert (site.living(), site.database.status().running) == ([], False)
 
@@ -59,7 +59,7 @@ class TestDemo:
         assert len(before) == 3
         for pid in before:
             site.kill(pid)
-        wait_for(lambda: second.said().count("is started anew") == 3, seconds=60, of="word of three deaths")
+        wait_for(lambda: second.said().count("Restarting.") == 3, seconds=60, of="word of three deaths")
         wait_for(lambda: len(set(second.children()) - before) == 3, seconds=60, of="three programs started anew")
 
         assert second.stop(number=signal.SIGINT)[0] == 0
@@ -73,7 +73,7 @@ class TestBadInput:
             call_command("demo", "--jobs", jobs)
 
     def test_one_port_for_two_is_refused(self) -> None:
-        with pytest.raises(CommandError, match="two ports"):
+        with pytest.raises(CommandError, match="must be different"):
             call_command("demo", "--port", "8000", "--studio-port", "8000")
 
 

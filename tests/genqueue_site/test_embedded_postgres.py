@@ -289,7 +289,7 @@ class TestAfterACrash:
         ready = pid_file.read_text()
         pid_file.write_text(ready.replace("ready", "starting"))
 
-        with pytest.raises(EmbeddedPostgresError, match=r"does not answer after 0\.2 s"):
+        with pytest.raises(EmbeddedPostgresError, match=r"is not responding after 0\.2s"):
             server.ensure(timeout_seconds=0.2)
 
         pid_file.write_text(ready)
@@ -300,7 +300,7 @@ class TestRefusals:
     def test_data_of_another_version_are_left_alone_and_explained(self, copy: EmbeddedPostgres) -> None:
         (copy.data / "PG_VERSION").write_text("15\n")
 
-        with pytest.raises(EmbeddedPostgresError, match=r"made by PostgreSQL 15, and the programs here are PostgreSQL 1\d"):
+        with pytest.raises(EmbeddedPostgresError, match=r"created by PostgreSQL 15, but this is PostgreSQL 1\d"):
             copy.ensure()
 
     def test_a_directory_with_other_files_is_left_alone(self, home: Path) -> None:
@@ -412,7 +412,7 @@ try:
 except django.db.OperationalError as error:
     print(error)
 """
-        assert "was made by PostgreSQL 9.6" in said(python(DJANGO + program, home))
+        assert "was created by PostgreSQL 9.6" in said(python(DJANGO + program, home))
 
     def test_the_test_runner_makes_and_drops_its_database(self, server: EmbeddedPostgres) -> None:
         program = """
@@ -437,7 +437,7 @@ class TestTheCommand:
         assert started == running
         assert running.startswith("Running: PostgreSQL 1")
         assert url == f"postgresql://postgres@/genqueue?host={server.home}/s"
-        assert ends == ["Stopped.", "It was not running."]
+        assert ends == ["Stopped.", "Not running."]
         assert not server.alive()
 
     def test_start_leaves_the_server_running(self, server: EmbeddedPostgres) -> None:
@@ -495,7 +495,7 @@ for action in ["start", "stop", "status", "url", "psql", "dump"]:
 
         refusals = said(python(stock + program, home)).splitlines()
 
-        assert refusals == ["1 DATABASE_URL is set, so there is no embedded server. Unset it to use one."] * 6
+        assert refusals == ["1 DATABASE_URL is set, so there is no embedded server. Unset DATABASE_URL to use one."] * 6
         assert list(home.iterdir()) == []
 
 

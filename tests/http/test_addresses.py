@@ -70,7 +70,7 @@ class TestWhereACallMayGo:
     def test_one_private_address_among_public_ones_is_enough(self, monkeypatch: pytest.MonkeyPatch) -> None:
         resolve_to(monkeypatch, PUBLIC, "10.0.0.5")
         forbid_connections(monkeypatch)
-        with pytest.raises(http.AddressRefused, match="not global"):
+        with pytest.raises(http.AddressRefused, match="not public"):
             get("https://mixed.example/")
 
     def test_connects_to_the_very_address_that_was_checked(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ class TestAQueuedJob:
     def test_has_no_estimate_while_a_pause_has_no_end(self, paused):
         paused.objects.update(paused=True)
 
-        assert forecast.for_job(queued(), NOON) == Estimate(None, None, "paused, no end known")
+        assert forecast.for_job(queued(), NOON) == Estimate(None, None, "paused")
 
     def test_has_no_estimate_while_its_batch_is_paused(self):
         batch = BatchFactory()
@@ -112,8 +112,8 @@ class TestAQueuedJob:
         policy.pause_batch(batch, at=NOON, actor=None)
         job.refresh_from_db()
 
-        assert forecast.for_job(job, NOON) == Estimate(None, None, "paused, no end known")
-        assert forecast.for_batch(batch.pk, NOON) == Estimate(None, None, "paused, no end known")
+        assert forecast.for_job(job, NOON) == Estimate(None, None, "paused")
+        assert forecast.for_batch(batch.pk, NOON) == Estimate(None, None, "paused")
 
     def test_starts_not_before_it_may(self):
         job = queued(not_before=NOON + timedelta(hours=1))
@@ -130,7 +130,7 @@ class TestAQueuedJob:
 
 class TestWhatItRestsOn:
     def test_is_the_last_runs(self):
-        assert forecast.for_job(queued(), NOON).basis == "last 200 runs"
+        assert forecast.for_job(queued(), NOON).basis == "the last 200 runs"
 
     @pytest.mark.parametrize(("preview", "seconds"), [(True, 3.0), (False, 90.0)])
     def test_is_what_is_typical_there_while_fewer_than_five_are_known(self, preview, seconds, monkeypatch, settings):
@@ -139,7 +139,7 @@ class TestWhatItRestsOn:
 
         found = forecast.for_job(queued(preview=preview), NOON)
 
-        assert (found.p50_seconds, found.basis) == (seconds, "typical")
+        assert (found.p50_seconds, found.basis) == (seconds, "the model's typical time")
         assert found.p90_seconds > seconds
 
     def test_spreads_as_the_past_did(self, monkeypatch):
@@ -171,8 +171,8 @@ class TestABatch:
         queued(5, batch=batch, owner=batch.owner)
 
         assert (forecast.for_batch(other.pk, NOON), forecast.for_batch(batch.pk, NOON)) == (
-            Estimate(30.0, 30.0, "last 200 runs"),
-            Estimate(90.0, 90.0, "last 200 runs"),
+            Estimate(30.0, 30.0, "the last 200 runs"),
+            Estimate(90.0, 90.0, "the last 200 runs"),
         )
 
     def test_is_done_when_its_running_jobs_are(self):
@@ -185,15 +185,15 @@ class TestABatch:
         batch = BatchFactory()
         make_job(State.COMPLETED, batch=batch, owner=batch.owner)
 
-        assert forecast.for_batch(batch.pk, NOON) == Estimate(0.0, 0.0, "ended")
+        assert forecast.for_batch(batch.pk, NOON) == Estimate(0.0, 0.0, "finished")
 
     def test_names_outcomes_that_are_unknown(self):
         batch = BatchFactory()
         make_job(State.UNKNOWN, batch=batch, owner=batch.owner)
-        assert forecast.for_batch(batch.pk, NOON) == Estimate(None, None, "the outcome of 1 job is unknown")
+        assert forecast.for_batch(batch.pk, NOON) == Estimate(None, None, "1 job has an unknown outcome")
 
         queued(batch=batch, owner=batch.owner)
-        assert forecast.for_batch(batch.pk, NOON) == Estimate(30.0, 30.0, "last 200 runs; the outcome of 1 job is unknown")
+        assert forecast.for_batch(batch.pk, NOON) == Estimate(30.0, 30.0, "the last 200 runs; 1 job has an unknown outcome")
 
     def test_retried_is_seen_at_once(self):
         batch = BatchFactory()
@@ -228,7 +228,7 @@ class TestABatch:
     def test_of_which_all_is_being_cancelled_ends_nobody_knows_when(self):
         batch = BatchFactory()
         make_job(State.CANCELLING, batch=batch, owner=batch.owner)
-        assert forecast.for_batch(batch.pk, NOON) == Estimate(None, None, "cancel asked")
+        assert forecast.for_batch(batch.pk, NOON) == Estimate(None, None, "cancelling")
 
         make_job(State.RUNNING, batch=batch, owner=batch.owner)
         assert forecast.for_batch(batch.pk, NOON).p50_seconds == 30

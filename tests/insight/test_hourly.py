@@ -100,10 +100,10 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("kind", "advice"),
         [
-            ("invalid_request", "Refused for good; a retry alone will be refused again."),
-            ("quota", "Staff must look at the provider account first, then retry."),
-            ("retryable", "Nothing is wrong with the job itself. Retry it."),
-            ("", "No advice for this error; its message says what the provider said."),
+            ("invalid_request", "Permanently rejected. A plain retry will be rejected again."),
+            ("quota", "Staff must fix the provider account first. Then retry."),
+            ("retryable", "Temporary problem. Retry it."),
+            ("", "See the job's error message."),
         ],
     )
     def test_of_a_code_of_the_vendors_own_are_advised_on_by_its_kind(self, kind: str, advice: str) -> None:

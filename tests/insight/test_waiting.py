@@ -119,7 +119,7 @@ class TestWaitingOn:
         (blocker,) = waiting.waiting_on(job, NOON)
 
         assert (blocker.limit, blocker.key, blocker.used, blocker.max, blocker.until) == ("model", "sora-2", 1, 1, None)
-        assert waiting.outlook([job], at=NOON).sentence(job) == "sora-2 is full, 1 of 1 run; 1 job is ahead of it."
+        assert waiting.outlook([job], at=NOON).sentence(job) == "sora-2 is full (1 of 1 running). 1 job ahead."
 
     def test_names_every_limit_that_blocks(self):
         QueueSettings.objects.update(max_concurrent=1)
@@ -145,8 +145,8 @@ class TestWaitingOn:
 
         said = waiting.outlook([job, gone], at=NOON)
 
-        assert said.sentence(job).startswith("Provider account openai_videos cools down until 2026-11-20 12:01:00 UTC; ")
-        assert said.sentence(gone).startswith("manim is offered by no provider now; ")
+        assert said.sentence(job).startswith("Account openai_videos is cooling down until 2026-11-20 12:01:00 UTC. ")
+        assert said.sentence(gone).startswith("manim has no provider right now. ")
 
     def test_names_the_paused_batch_of_a_held_job(self):
         batch = BatchFactory()
@@ -180,7 +180,7 @@ class TestEta:
 
         eta = waiting.eta(ready(preview=True), NOON)
 
-        assert eta.basis == "typical"
+        assert eta.basis == "the model's typical time"
         assert 0 < eta.p50_seconds <= eta.p90_seconds < 10
 
     def test_grows_with_the_jobs_ahead(self):

@@ -182,7 +182,7 @@ class TestTheDoor:
         answer = requests.get(f"{site.url}/api/v1/queue/stream/", headers=headers, timeout=10)
 
         assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
-        assert "20 live pages or streams" in answer.json()["detail"]
+        assert "Too many live pages or streams open (20)." in answer.json()["detail"]
         opened[0].close()
         wait_for(lambda: status_of(answer.url, headers) == 200)
 

@@ -103,4 +103,4 @@ class TestATryThatFails:
 
         one = tried(one, at=one.due_at)
         assert one.given_up_at is not None
-        assert one.last_error == "Its worker was lost during try 10, the last one."
+        assert one.last_error == "The worker was lost during attempt 10, the last one."

@@ -137,8 +137,8 @@ class TestCurves:
 
 class TestDurations:
     def test_are_what_is_typical_until_five_are_known_and_say_so(self):
-        assert eta.durations([1.0] * 4, typical=60)[1] == "typical"
-        assert eta.durations([1.0] * 5, typical=60) == ([1.0] * 5, "last 5 runs")
+        assert eta.durations([1.0] * 4, typical=60)[1] == "the model's typical time"
+        assert eta.durations([1.0] * 5, typical=60) == ([1.0] * 5, "the last 5 runs")
 
     def test_left_are_those_that_ran_longer(self):
         assert eta.left(25, [10, 20, 30, 40]) == [5, 15]

@@ -32,18 +32,18 @@ class TestSettle:
         assert parameters.settle("sora-2", SORA, {"duration": None, "seed": None})[0] == parameters.settle("sora-2", SORA, {})[0]
 
     def test_says_what_is_offered_instead(self):
-        assert problem_of(duration=7) == "sora-2 offers duration 4, 8 or 12 s, not 7."
-        assert problem_of(loop=True) == "sora-2 offers loop false, not true."
-        assert problem_of(seed=10) == "seed is a whole number from 0 to 9, not 10."
-        assert problem_of(duration="8") == "sora-2 offers duration 4, 8 or 12 s, not the text “8”."
-        assert problem_of(seed="8") == "seed is a whole number from 0 to 9, not the text “8”."
+        assert problem_of(duration=7) == "duration must be 4, 8 or 12 s for sora-2, not 7."
+        assert problem_of(loop=True) == "loop must be false for sora-2, not true."
+        assert problem_of(seed=10) == "seed must be a whole number from 0 to 9, not 10."
+        assert problem_of(duration="8") == "duration must be 4, 8 or 12 s for sora-2, not the text “8”."
+        assert problem_of(seed="8") == "seed must be a whole number from 0 to 9, not the text “8”."
 
     def test_says_which_parameters_there_are(self):
-        assert problem_of(fps=60) == "sora-2 has no parameter “fps”. It has: duration, aspect_ratio, loop, seed."
+        assert problem_of(fps=60) == "sora-2 has no parameter “fps”. Available: duration, aspect_ratio, loop, seed."
 
     @pytest.mark.parametrize("value", ["8", 8.0, True, [8], {"s": 8}, "8" * 500])
     def test_takes_no_look_alike(self, value):
-        assert "offers duration 4, 8 or 12 s" in problem_of(duration=value)
+        assert "duration must be 4, 8 or 12 s" in problem_of(duration=value)
 
     @pytest.mark.parametrize("value", [True, 1.0, "1", -1])
     def test_takes_no_look_alike_of_a_whole_number(self, value):

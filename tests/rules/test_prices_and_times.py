@@ -48,7 +48,7 @@ class TestPeakHours:
 
     @pytest.mark.parametrize("text", ["6 to 9", "06:00", "06:00-09:00-10:00", "25:00-26:00", "a-b"])
     def test_a_wrong_span_says_how_it_is_written(self, text):
-        with pytest.raises(ValueError, match="Write spans such as 06:00-09:00"):
+        with pytest.raises(ValueError, match="Use a format like 06:00-09:00"):
             peak.spans(text)
 
 
@@ -58,4 +58,4 @@ class TestTimes:
         assert Times().scaled(0.02).problems() == []
 
     def test_say_what_does_not_nest(self):
-        assert Times(lease=25).problems() == ["create_call (30 s) must be shorter than lease (25 s)"]
+        assert Times(lease=25).problems() == ["create_call (30s) must be shorter than lease (25s)"]

@@ -53,7 +53,7 @@ class TestScore:
             "1500 SKUs: +30",
             "0 monthly searches: +10",
             "content missing: +20",
-            "deadline in 3 h: +30",
+            "deadline in 3h: +30",
             "90 points: high",
         ]
 

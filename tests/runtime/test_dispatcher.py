@@ -120,7 +120,7 @@ class TestTurn:
     @pytest.mark.usefixtures("time_stands_still")
     def test_a_bulk_action_is_handed_out_when_its_time_has_come_and_worked_through(self, dispatcher: Dispatcher) -> None:
         job, ana = make_job(), UserFactory(admin=True)
-        action = bulk.draft("cancel", [job.pk], at=clock.now(), actor=ana, chosen="one by one")
+        action = bulk.draft("cancel", [job.pk], at=clock.now(), actor=ana, chosen="by hand")
         bulk.confirm(action, at=clock.now() - timedelta(seconds=9.75), actor=ana)
         assert dispatcher.turn(woken=False) == 0.25
         assert not OrmQ.objects.exists()

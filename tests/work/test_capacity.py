@@ -53,7 +53,7 @@ class TestBlockers:
         ModelRoute.objects.filter(model="sora-2").delete()
 
         (blocker,) = load().blockers(model="sora-2", kind="video", batch=None, owner=0)
-        assert (blocker.limit, blocker.key, blocker.reason) == ("model", "sora-2", "no provider offers it now")
+        assert (blocker.limit, blocker.key, blocker.reason) == ("model", "sora-2", "not available")
 
     def test_are_those_of_the_route_that_is_open(self):
         ModelRoute.objects.create(model_id="sora-2", account_id="studio", endpoint_id="sora-2", position=1)

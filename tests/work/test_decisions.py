@@ -42,15 +42,15 @@ class TestTakeUp:
         attempt = Attempt.objects.get(job=job)
         assert (attempt.remote_id, attempt.remote["remote_id"]) == ("video_found", "video_found")
         event = job.events.latest("seq")
-        assert (event.actor, event.reason) == ("ana", "Found by hand: in their console")
+        assert (event.actor, event.reason) == ("ana", "Task ID entered by staff: in their console")
         entry = AuditEntry.objects.get()
-        assert (entry.action, entry.reason, entry.after) == ("take up a found task", "in their console", {"task": "video_found"})
+        assert (entry.action, entry.reason, entry.after) == ("link provider task", "in their console", {"task": "video_found"})
         assert (entry.target_model, entry.target_pk) == ("queue_app.job", str(job.pk))
         assert not ReviewItem.objects.filter(closed_at=None).exists()
 
     def test_a_task_of_another_attempt_is_refused(self, ana: User) -> None:
         other, job = make_job(State.RUNNING, remote_id="video_taken"), make_job(State.UNKNOWN)
-        with pytest.raises(DecisionRefused, match=f"belongs to attempt 1 of job {other.pk}"):
+        with pytest.raises(DecisionRefused, match=f"already belongs to job {other.pk}, attempt 1"):
             decisions.take_up(item_of(job), "video_taken", at=LATER, actor=ana, reason="looks like it")
         assert state(job) == "unknown" and not AuditEntry.objects.exists()
 
@@ -68,7 +68,7 @@ class TestTakeUp:
     def test_without_an_answer_of_the_provider_is_refused(self, ana: User, vendor: WireServer, reply: Reply) -> None:
         vendor.says(reply)
         job = make_job(State.UNKNOWN)
-        with pytest.raises(DecisionRefused, match="could not be asked for task video_found"):
+        with pytest.raises(DecisionRefused, match="Could not check task video_found"):
             decisions.take_up(item_of(job), "video_found", at=LATER, actor=ana, reason="in their console")
         assert state(job) == "unknown" and not AuditEntry.objects.exists()
 
@@ -76,14 +76,14 @@ class TestTakeUp:
         job = make_job(State.UNKNOWN)
         item = item_of(job)
         lifecycle.force_fail([job.pk], at=NOON, actor="ben", reason="no time")
-        with pytest.raises(DecisionRefused, match="settled meanwhile by ben"):
+        with pytest.raises(DecisionRefused, match="ben already resolved this"):
             decisions.take_up(item, "video_found", at=LATER, actor=ana, reason="in their console")
         assert vendor.seen == []
 
     @pytest.mark.parametrize("wrong", ["", "   ", "two words", "a\x00b", "tab\there", "x" * 501])
     def test_what_is_no_id_is_refused(self, ana: User, wrong: str) -> None:
         job = make_job(State.UNKNOWN)
-        with pytest.raises(DecisionRefused, match="task"):
+        with pytest.raises(DecisionRefused, match="task ID|Task IDs"):
             decisions.take_up(item_of(job), wrong, at=LATER, actor=ana, reason="found")
         assert state(job) == "unknown"
 
@@ -117,7 +117,7 @@ class TestSettle:
         job = make_job(State.UNKNOWN)
         item = item_of(job)
         decisions.take_up(item, "video_found", at=LATER, actor=ana, reason="found")
-        with pytest.raises(DecisionRefused, match=f"settled meanwhile by ana; Job {job.pk} is running now"):
+        with pytest.raises(DecisionRefused, match=f"ana already resolved this. Job {job.pk} is now running"):
             decisions.settle(item, again=again, at=LATER, actor=ana, reason="late")
         assert state(job) == "running" and AuditEntry.objects.count() == 1
 
@@ -129,7 +129,7 @@ class TestSettle:
             lambda: decisions.settle_each([item], again=False, at=LATER, actor=ana, reason=""),
             lambda: decisions.close(item, at=LATER, actor=ana, reason=""),
         ):
-            with pytest.raises(DecisionRefused, match="Say why"):
+            with pytest.raises(DecisionRefused, match="Enter a reason"):
                 decide()
 
     def test_of_many_leaves_out_what_moved_on(self, ana: User) -> None:
@@ -150,14 +150,14 @@ class TestClose:
         decisions.close(item_of(job), at=LATER, actor=ana, reason="they credited it")
         assert state(job) == "completed"
         event = job.events.latest("seq")
-        assert (event.actor, event.reason, event.from_state) == ("ana", "Looked at: they credited it", "completed")
+        assert (event.actor, event.reason, event.from_state) == ("ana", "Checked: they credited it", "completed")
         assert AuditEntry.objects.get().reason == "they credited it"
         assert ReviewItem.objects.get(job=job).closed_by == "ana"
 
     def test_twice_is_refused(self, ana: User) -> None:
         item = item_of(self.flagged())
         decisions.close(item, at=LATER, actor=ana, reason="seen")
-        with pytest.raises(DecisionRefused, match="settled meanwhile by ana"):
+        with pytest.raises(DecisionRefused, match="ana already resolved this"):
             decisions.close(item, at=LATER, actor=ana, reason="seen")
 
     def test_decides_nothing_about_an_outcome_that_is_unknown_since(self, ana: User) -> None:
@@ -165,7 +165,7 @@ class TestClose:
         decided = item_of(job)
         lifecycle.flag(job, "Two tasks at the provider match.", at=NOON)
         flagged = ReviewItem.objects.get(job=job, decide_by=None)
-        with pytest.raises(DecisionRefused, match="nothing to decide here"):
+        with pytest.raises(DecisionRefused, match="in its other item"):
             decisions.settle(flagged, again=True, at=LATER, actor=ana, reason="gone")
         assert decisions.settle_each([flagged], again=True, at=LATER, actor=ana, reason="gone") == {}
         decisions.close(flagged, at=LATER, actor=ana, reason="they credited it")
@@ -173,6 +173,6 @@ class TestClose:
 
     def test_of_an_unknown_outcome_is_refused(self, ana: User) -> None:
         job = make_job(State.UNKNOWN)
-        with pytest.raises(DecisionRefused, match="decide what becomes of it"):
+        with pytest.raises(DecisionRefused, match="Decide on it first"):
             decisions.close(item_of(job), at=LATER, actor=ana, reason="seen")
         assert item_of(job)

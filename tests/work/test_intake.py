@@ -54,7 +54,7 @@ class TestEnqueue:
         job = one()
 
         job.refresh_from_db()
-        assert (job.kind_id, job.priority, job.priority_reasons) == ("video", 0, ["default of video"])
+        assert (job.kind_id, job.priority, job.priority_reasons) == ("video", 0, ["default for video"])
         assert job.parameters == {"duration": 8, "aspect_ratio": "16:9", "loop": False}
         assert (job.not_before, job.deadline, job.batch, job.held) == (None, None, None, False)
         assert job.preview, "no key is set: the studio makes it"
@@ -82,7 +82,7 @@ class TestEnqueue:
     def test_without_tickets_for_all_takes_none_and_makes_no_wallet(self):
         owner = UserFactory(tickets=0)
 
-        with pytest.raises(NotEnoughTickets, match="needs 16 tickets and 0 are available"):
+        with pytest.raises(NotEnoughTickets, match="needs 16 tickets, but only 0 are available"):
             enqueue(*[Draft("sora-2", "A tram.")] * 2, owner=owner, batch_name="mine")
 
         assert not (Job.objects.exists() or Batch.objects.exists() or Wallet.objects.exists())
@@ -154,13 +154,13 @@ class TestKinds:
     def test_give_their_priority(self, kind, level):
         job = one(UserFactory(rights=["submit_restricted_kinds", "exceed_normal_priority"]), kind=kind)
 
-        assert (job.kind_id, job.priority, job.priority_reasons) == (kind, level, [f"default of {kind}"])
+        assert (job.kind_id, job.priority, job.priority_reasons) == (kind, level, [f"default for {kind}"])
 
     def test_that_are_not_known_are_refused_with_those_that_are(self):
         field, message = problem_of(kind="movie")
 
         assert field == "kind"
-        assert message == "There is no kind “movie”. Kinds: daily_ca, doubt, image, page, topic_short, video."
+        assert message == "Unknown kind “movie”. Available: daily_ca, doubt, image, page, topic_short, video."
 
     @pytest.mark.parametrize("kind", ["page", "image"])
     def test_belong_to_a_medium_and_are_refused_for_models_of_another(self, kind):
@@ -198,14 +198,14 @@ class TestPriorities:
     def test_of_staff_may_be_high_and_are_told_as_asked_for(self):
         job = one(UserFactory(staff=True), priority=20)
 
-        assert (job.priority, job.priority_reasons) == (20, ["asked for"])
+        assert (job.priority, job.priority_reasons) == (20, ["requested"])
 
     @pytest.mark.parametrize("level", [0, -10, -100])
     def test_of_a_client_may_be_low(self, level):
         assert one(priority=level).priority == level
 
     def test_above_normal_are_for_staff(self):
-        assert problem_of(priority=1) == ("priority", "Only staff may ask for more than normal (0); send 0 or less.")
+        assert problem_of(priority=1) == ("priority", "Only staff can set a priority above 0 (normal).")
 
     @pytest.mark.parametrize("level", [-101, 101, 10**9])
     def test_are_within_their_span(self, level):
@@ -233,13 +233,13 @@ class TestPriorities:
 
         assert [job.priority for job in (scored, default, bulk)] == [0, 0, 0]
         assert scored.priority_reasons[-2:] == ["90 points: high", capped]
-        assert default.priority_reasons == ["default of video", capped]
+        assert default.priority_reasons == ["default for video", capped]
         assert bulk.priority_reasons == ["campaign over 20 videos", capped]
 
     def test_that_are_computed_may_be_low_for_anybody(self):
         Kind.objects.filter(pk="video").update(default_priority=-10)
 
-        assert (one().priority, one().priority_reasons) == (-10, ["default of video"])
+        assert (one().priority, one().priority_reasons) == (-10, ["default for video"])
 
 
 class TestBadInput:
@@ -247,7 +247,7 @@ class TestBadInput:
         field, message = problem_of(model="sora-9")
 
         assert field == "model"
-        assert message.startswith("There is no model “sora-9”. Models: flash-scanner-v2.5, flux-2-pro,")
+        assert message.startswith("Unknown model “sora-9”. Available: flash-scanner-v2.5, flux-2-pro,")
 
     @pytest.mark.parametrize("model", ["sora\x002", "sora\ud83d", "x" * 5_000, ""])
     def test_a_model_that_is_no_name_at_all_is_unknown(self, model):
@@ -255,10 +255,10 @@ class TestBadInput:
 
     @pytest.mark.parametrize("prompt", ["", " \n\t"])
     def test_an_empty_prompt(self, prompt):
-        assert problem_of(prompt=prompt) == ("prompt", "The prompt is empty; say what to make.")
+        assert problem_of(prompt=prompt) == ("prompt", "Enter a prompt.")
 
     def test_a_prompt_that_is_too_long(self):
-        assert problem_of(prompt="x" * 32_001) == ("prompt", "The prompt has 32001 characters; at most 32000 are taken.")
+        assert problem_of(prompt="x" * 32_001) == ("prompt", "The prompt is 32,001 characters; the limit is 32,000.")
         assert one(prompt="é" * 32_000).pk
 
     @pytest.mark.parametrize(("prompt", "words"), [("a\x00b", "NUL"), ("a\ud83d", "surrogate")])
@@ -270,9 +270,9 @@ class TestBadInput:
     def test_what_the_model_does_not_offer(self):
         assert problem_of(parameters={"duration": 7}) == (
             "parameters.duration",
-            "sora-2 offers duration 4, 5, 8, 10, 12, 16 or 20 s, not 7.",
+            "duration must be 4, 5, 8, 10, 12, 16 or 20 s for sora-2, not 7.",
         )
-        assert problem_of(parameters={"aspect_ratio": "4:3"})[1] == "sora-2 offers aspect_ratio 16:9, 9:16 or 1:1, not 4:3."
+        assert problem_of(parameters={"aspect_ratio": "4:3"})[1] == "aspect_ratio must be 16:9, 9:16 or 1:1 for sora-2, not 4:3."
         assert problem_of(parameters={"fps": 60})[0] == "parameters.fps"
 
     @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ class TestWhatIsNotOffered:
     def test_a_model_whose_adapter_is_missing(self, model, monkeypatch):
         monkeypatch.setattr("queue_app.providers.registry.is_available", lambda adapter: adapter == "openai_videos")
 
-        with pytest.raises(ModelNotAvailable, match=f"{re.escape(model)} cannot be bought now") as refused:
+        with pytest.raises(ModelNotAvailable, match=f"{re.escape(model)} is not available right now") as refused:
             one(model=model)
 
         assert "Available now: manim, sora-2, sora-2-pro." in str(refused.value)
@@ -378,7 +378,7 @@ class TestRetry:
             intake.retry([Job.objects.lock().get(pk=job.pk)], at=NOON, actor="user")
 
     def test_of_an_open_job_is_refused(self):
-        with pytest.raises(MoveRefused, match="is running; only a failed or cancelled job can be retried"):
+        with pytest.raises(MoveRefused, match="is running. You can only retry failed or cancelled jobs"):
             intake.retry([make_job("running")], at=NOON, actor="user")
 
     def test_of_many_is_all_or_none(self):

@@ -491,7 +491,7 @@ def test_an_odd_state(gateway: Any, name: str) -> None:
         seen.append(worked(job).state)
         pass_time(odd, 50)
     assert (seen, odd.creates(PROMPT)) == (states, 1)
-    assert job.events.filter(reason__startswith="The provider says “").count() == name.startswith("unknown")
+    assert job.events.filter(reason__startswith="The provider reported “").count() == name.startswith("unknown")
     assert account_of(job).paused == ("money" in name or "key" in name)
     assert seen[-1] != "queued" or attempt_of(job).spent != ("money" in name)
 

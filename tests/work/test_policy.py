@@ -42,7 +42,7 @@ class TestChange:
 
         assert (row.max_concurrent, limit().max_concurrent) == (2, 2)
         entry = AuditEntry.objects.get()
-        assert (entry.actor_name, entry.action, entry.target) == ("ada", f"change {row._meta.verbose_name}", "sora-2")
+        assert (entry.actor_name, entry.action, entry.target) == ("ada", "set model limit", "sora-2")
         assert (entry.before, entry.after, entry.reason, entry.at) == (
             {"max_concurrent": 4},
             {"max_concurrent": 2},
@@ -58,6 +58,27 @@ class TestChange:
         change(limit(), max_concurrent=4, paused=True, paused_reason="upkeep")
 
         assert AuditEntry.objects.get().after == {"paused": True, "paused_reason": "upkeep"}
+
+    @pytest.mark.parametrize(
+        ("fields", "action"),
+        [
+            ({"max_concurrent": 2}, "set model limit"),
+            ({"paused": True, "paused_reason": "upkeep"}, "pause model"),
+            ({"paused": True, "max_concurrent": 2}, "change limit"),
+        ],
+    )
+    def test_is_named_after_what_it_did(self, fields, action):
+        change(limit(), **fields)
+
+        entry = AuditEntry.objects.get()
+        assert (entry.action, policy.last_change(limit())) == (action, entry.pk)
+
+    def test_that_resumes_is_named_so(self):
+        account = ProviderAccount.objects.get(pk="studio")
+        change(account, paused=True)
+        change(account, paused=False)
+
+        assert [entry.action for entry in policy.changes_of(account)] == ["pause account", "resume account"]
 
     def test_of_the_house_has_no_person(self):
         policy.change(limit(), at=NOON, actor=None, paused=True)
@@ -79,7 +100,7 @@ class TestChange:
             change(limit(), max_concurrent=most)
 
     def test_of_peak_hours_says_how_they_are_written(self):
-        with pytest.raises(ValidationError, match="Write spans such as 06:00-09:00"):
+        with pytest.raises(ValidationError, match="Use a format like 06:00-09:00"):
             change(QueueSettings.objects.current(), peak_hours="mornings")
 
     def test_goes_by_the_row_as_it_is_not_as_it_was_read(self):
@@ -111,7 +132,7 @@ class TestBatchPauses:
         assert (batch.paused, batch.paused_reason) == (False, "")
         assert not Job.objects.filter(held=True).exists()
 
-    @pytest.mark.parametrize(("given", "kept"), [("", "asked for by API"), ("too dark", "too dark")])
+    @pytest.mark.parametrize(("given", "kept"), [("", "via API"), ("too dark", "too dark")])
     def test_keep_how_they_were_asked_where_no_reason_was_given(self, given, kept):
         batch = BatchFactory()
 

@@ -174,7 +174,7 @@ class TestALookUp:
 
         review = open_review(job)
         assert (job.state, attempt_of(job).remote_id) == ("running", "video_1")
-        assert review is not None and review.what.startswith("At the provider one task more matches")
+        assert review is not None and review.what.startswith("1 more provider task matches")
 
     def test_never_takes_what_belongs_to_another_attempt(self, vendor: WireServer):
         first, second = called(prompt="The same."), called(prompt="The same.")

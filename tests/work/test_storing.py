@@ -140,7 +140,7 @@ class TestAFileThatCannotBeHad:
         assert (ended.state, ended.error_code, ended.store_tries) == ("failed", "not_delivered", 3)
         assert Reservation.objects.get(job=job).state == "released"
         assert Attempt.objects.get(pk=attempt.pk).outcome == "lost"
-        assert "Paid, nothing delivered" in ReviewItem.objects.get(job=job, closed_at=None).what
+        assert "Paid but not delivered after 3 download tries" in ReviewItem.objects.get(job=job, closed_at=None).what
 
     def test_because_it_comes_too_slowly_is_tried_three_times_too(self, vendor, monkeypatch):
         monkeypatch.setattr(openai_videos, "VIDEO_SECONDS", 2.0)
@@ -230,7 +230,7 @@ class TestAFileThatCannotBeReached:
         assert Reservation.objects.get(job=job).state == "released"
         assert Attempt.objects.get(job=job).outcome == "lost"
         (item,) = ReviewItem.objects.filter(job=job, closed_at=None)
-        assert item.what.startswith("Paid, nothing delivered while the provider kept it.") and item.decide_by is None
+        assert item.what.startswith("Paid but not delivered before the provider deleted it.") and item.decide_by is None
 
     def test_is_told_to_a_person_once_half_of_that_time_is_over(self, vendor):
         vendor.says(answer(503))
@@ -238,7 +238,7 @@ class TestAFileThatCannotBeReached:
         job = self.job_in_vain(made=12 * HOUR)
 
         item = ReviewItem.objects.get(job=job)
-        assert item.what.startswith("Paid, not delivered so far.") and "503" in item.what
+        assert item.what.startswith("Paid but not delivered yet.") and "503" in item.what
         assert item.decide_by == clock.now() + timedelta(hours=12)
 
         lifecycle.close_review(item, at=clock.now(), actor="ana", reason="they are at it")

@@ -233,7 +233,7 @@ class TestA429:
 
 class TestARefusedKey:
     @pytest.mark.parametrize(
-        ("status", "words"), [(401, "refuses our key"), (403, "refuses our key"), (402, "credit is used up")]
+        ("status", "words"), [(401, "rejected our API key"), (403, "rejected our API key"), (402, "credit has run out")]
     )
     def test_pauses_the_account_and_puts_the_job_back(self, vendor: WireServer, status: int, words: str):
         vendor.says(answer(status, {"error": {"message": "No."}}))
@@ -326,7 +326,7 @@ class TestALostAnswer:
         assert first.state == second.state == "running"
         assert not account_of(third).paused
         account = account_of(bought())
-        assert account.paused and account.paused_reason.startswith("3 outcomes unknown within 10 min")
+        assert account.paused and account.paused_reason.startswith("3 unknown outcomes in 10 minutes")
         assert AuditEntry.objects.get().after["paused"] is True
 
     def test_counts_from_the_resume_once_a_person_has_resumed_the_account(self, vendor: WireServer):

@@ -26,7 +26,7 @@ def bin_directory(account: Account) -> Path:
     if account.is_us or account.can_execute(found / "postgres"):
         return found
     if wheel is None:
-        raise EmbeddedPostgresError(f"User number {account.uid} may not run {found / 'postgres'}. Set DATABASE_URL instead.")
+        raise EmbeddedPostgresError(f"User number {account.uid} can't run {found / 'postgres'}. Set DATABASE_URL instead.")
     return _copy(wheel, found) / PARTS[0] / "bin"
 
 
@@ -76,7 +76,5 @@ def _copy(wheel: Path, found: Path) -> Path:
         except OSError:  # somebody was faster
             shutil.rmtree(fresh)
     if target.lstat().st_uid != os.geteuid():
-        raise EmbeddedPostgresError(
-            f"{target} was put there by user number {target.lstat().st_uid}. Remove it, or set DATABASE_URL."
-        )
+        raise EmbeddedPostgresError(f"{target} belongs to user number {target.lstat().st_uid}. Remove it, or set DATABASE_URL.")
     return target

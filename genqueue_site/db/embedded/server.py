@@ -151,8 +151,8 @@ class EmbeddedPostgres:
             while not self.alive():
                 if time.monotonic() > deadline:
                     raise EmbeddedPostgresError(
-                        f"The embedded PostgreSQL under {self.home} does not answer after {timeout_seconds:g} s; it may still be "
-                        f"recovering. {self.home / 'server.log'} says more; `manage.py db_embedded stop` ends it."
+                        f"The embedded PostgreSQL under {self.home} is not responding after {timeout_seconds:g}s. It may still "
+                        f"be recovering: see {self.home / 'server.log'}. To stop it, run `manage.py db_embedded stop`."
                     )
                 if lockfiles.postmaster(self.data):  # on its way up or down by another's hand
                     time.sleep(LOOK_AGAIN_SECONDS)
@@ -232,15 +232,15 @@ class EmbeddedPostgres:
             options.append("--no-sync")
         done = self.account.run(programs / "initdb", "-D", unfinished, *options)
         if done.returncode:
-            raise EmbeddedPostgresError(f"The embedded PostgreSQL cannot make its data directory {unfinished}.\n{done.stdout}")
+            raise EmbeddedPostgresError(f"The embedded PostgreSQL can't create its data directory {unfinished}.\n{done.stdout}")
         unfinished.rename(self.data)
 
     def _check_version(self, version: int) -> None:
         made_by = (self.data / "PG_VERSION").read_text().strip()
         if made_by != str(version):
             raise EmbeddedPostgresError(
-                f"{self.data} was made by PostgreSQL {made_by}, and the programs here are PostgreSQL {version}. Dump it with "
-                f"version {made_by} and load it into a new one, move {self.home} away to begin anew, or set DATABASE_URL."
+                f"{self.data} was created by PostgreSQL {made_by}, but this is PostgreSQL {version}. Dump it with "
+                f"version {made_by} and load it into a new one, move {self.home} away to start fresh, or set DATABASE_URL."
             )
 
     def _options(self) -> str:

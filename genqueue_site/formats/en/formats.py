@@ -1,6 +1,6 @@
-"""Numbers and times as people read them here: 48 213 with a narrow no-break space, 24 h times."""
+"""How numbers and times look on our pages: 48,213 and 15:04."""
 
-THOUSAND_SEPARATOR = "\u202f"
+THOUSAND_SEPARATOR = ","
 NUMBER_GROUPING = 3
 DECIMAL_SEPARATOR = "."
 DATETIME_FORMAT = "j M Y, H:i"

@@ -15,20 +15,18 @@ LONG = ("scale", "pressure")  # most of an hour, or gigabytes of disk: only when
 
 
 class Command(BaseCommand):
-    help = (
-        "Run the benchmarks of benchmarks/README.md, each on an installation of its own; without a name, all but the long ones."
-    )
+    help = "Run the benchmarks in benchmarks/README.md, each on its own installation. Without a name: all except the long ones."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", nargs="*", help=", ".join(NAMES + LONG))
-        parser.add_argument("--runs", type=int, default=1, help="of each, of which the medians are told")
-        parser.add_argument("--keep", action="store_true", help="write them to benchmarks/results, and draw them")
+        parser.add_argument("--runs", type=int, default=1, help="runs of each benchmark; prints the medians")
+        parser.add_argument("--keep", action="store_true", help="save the results in benchmarks/results and draw charts")
 
     def handle(self, *args: Any, **options: Any) -> None:
         unknown = set(options["name"]) - {*NAMES, *LONG}
         if unknown:
-            raise CommandError(f"There is no benchmark {', '.join(sorted(unknown))}. There are: {', '.join(NAMES + LONG)}.")
+            raise CommandError(f"Unknown benchmark: {', '.join(sorted(unknown))}. Available: {', '.join(NAMES + LONG)}.")
         if options["runs"] < 1:
             raise CommandError("--runs must be 1 or more.")
         for name in options["name"] or NAMES:

@@ -17,24 +17,24 @@ from genqueue_site.db.embedded.server import EmbeddedPostgres
 
 
 class Command(BaseCommand):
-    help = "The embedded PostgreSQL server, used while DATABASE_URL is unset: start, stop, status, url, psql, dump."
+    help = "Manage the embedded PostgreSQL server, used while DATABASE_URL is not set: start, stop, status, url, psql, dump."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="{start,stop,status,url,psql,dump}")
         actions.add_parser("start", help="start the server and leave it running")
-        actions.add_parser("stop", help="stop the server, whoever uses it; the next connection starts it again")
-        actions.add_parser("status", help="say whether it runs, and where its data are")
-        actions.add_parser("url", help="print the address of the database alone, for DATABASE_URL and other programs")
+        actions.add_parser("stop", help="stop the server, even if in use; the next connection restarts it")
+        actions.add_parser("status", help="show whether it is running and where its data is")
+        actions.add_parser("url", help="print only the database URL, for DATABASE_URL and other programs")
         # no argument of psql's is an option of ours
-        psql = actions.add_parser("psql", help="open psql; all further arguments are psql's", prefix_chars="\0", add_help=False)
+        psql = actions.add_parser("psql", help="open psql; further arguments go to psql", prefix_chars="\0", add_help=False)
         psql.add_argument("arguments", nargs=REMAINDER)
         dump = actions.add_parser("dump", help="write a dump of the database (SQL) to standard output or a file")
-        dump.add_argument("--output", type=Path, help="file to write; it is replaced only by a whole dump")
+        dump.add_argument("--output", type=Path, help="output file; only overwritten when the dump is complete")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         if connection.settings_dict["ENGINE"] != "genqueue_site.db.embedded":
-            raise CommandError("DATABASE_URL is set, so there is no embedded server. Unset it to use one.")
+            raise CommandError("DATABASE_URL is set, so there is no embedded server. Unset DATABASE_URL to use one.")
         server = server_for(connection.settings_dict)
         try:
             if action in {"start", "stop", "status"}:
@@ -58,7 +58,7 @@ def _start(server: EmbeddedPostgres) -> str:
 
 
 def _stop(server: EmbeddedPostgres) -> str:
-    return "Stopped." if server.stop() else "It was not running."
+    return "Stopped." if server.stop() else "Not running."
 
 
 def _status(server: EmbeddedPostgres) -> str:

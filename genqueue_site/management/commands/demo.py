@@ -26,22 +26,22 @@ LOOK_SECONDS = 0.25
 
 
 class Command(BaseCommand):
-    help = "Everything for a first look: database, studio, worker, web, users, and a sample campaign."
+    help = "Run a complete demo: database, studio, worker, web server, users and a sample campaign."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="where the web listens (default 8000)")
-        parser.add_argument("--studio-port", type=int, default=8001, help="where the studio listens (default 8001)")
+        parser.add_argument("--port", type=int, default=8000, help="web server port (default 8000)")
+        parser.add_argument("--studio-port", type=int, default=8001, help="studio port (default 8001)")
         parser.add_argument("--jobs", type=_job_count, default=12, help="videos in the sample campaign, 1 to 500 (default 12)")
-        parser.add_argument("--exit", action="store_true", help="leave when the sample has ended; status 0 if all completed")
+        parser.add_argument("--exit", action="store_true", help="exit when the sample finishes; status 0 if all videos completed")
 
     def handle(self, *args: Any, port: int, studio_port: int, jobs: int, exit: bool, **options: Any) -> None:
         self.terminal = Terminal(sys.stdout)
         if port == studio_port:
-            raise CommandError("Web and studio need two ports: give --port and --studio-port different numbers.")
+            raise CommandError("--port and --studio-port must be different.")
         self._become_a_demo(port=port, studio_port=studio_port)
         for flag, number in (("--port", port), ("--studio-port", studio_port)):
             if is_taken(number):
-                raise CommandError(f'Port {number} is taken. Choose another one: make run ARGS="{flag} {number + 100}".')
+                raise CommandError(f'Port {number} is in use. Try: make run ARGS="{flag} {number + 100}"')
         self.stop = StopSignal()
         try:
             all_completed = self._run(port, studio_port, jobs, leave=exit)
@@ -60,18 +60,18 @@ class Command(BaseCommand):
         wanted |= {"GENQUEUE_VAR": str(settings.VAR), "MEDIA_ROOT": str(settings.MEDIA_ROOT.resolve())}
         keys = [name for name, key in settings.PROVIDER_KEYS.items() if key]
         if keys:
-            self.terminal.say(f"{', '.join(keys)}: set, and left out. A demo buys nothing: everything is made by the studio.")
+            self.terminal.say(f"Ignoring {', '.join(keys)}. The demo never calls a paid provider: the studio renders everything.")
         wanted |= dict.fromkeys(settings.PROVIDER_KEYS, "")
         if any(os.environ.get(name) != value for name, value in wanted.items()):
             sys.stdout.flush()
             os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | wanted)  # noqa: S606 - ourselves
 
     def _run(self, port: int, studio_port: int, jobs: int, *, leave: bool) -> bool:
-        self.terminal.say("Genqueue: database, catalogue and users …")
+        self.terminal.say("Setting up database, catalogue and users…")
         call_command("migrate", verbosity=0)
         call_command("seed_catalogue", verbosity=0, stdout=StringIO())
         logins = sample.users()
-        self.terminal.say("Starting studio, worker and web …")
+        self.terminal.say("Starting studio, worker and web server…")
         crew = Crew(port=port, studio_port=studio_port)
         try:
             self._wait_until_up(crew)
@@ -84,9 +84,9 @@ class Command(BaseCommand):
                 self._tend(crew)
                 self.stop.sleep(LOOK_SECONDS)
         finally:
-            self.terminal.say("Stopping …")
+            self.terminal.say("Stopping…")
             crew.stop()
-            self.terminal.say("Everything has stopped.")
+            self.terminal.say("Stopped.")
         return all_completed
 
     def _wait_until_up(self, crew: Crew) -> None:
@@ -94,7 +94,7 @@ class Command(BaseCommand):
         while not self.stop.is_set and (silent := crew.who_is_not_up()):
             self._tend(crew)
             if time.monotonic() > deadline:
-                raise CommandError(f"Not up after {UP_SECONDS} s: {', '.join(silent)}. The files in {crew.logs} say why.")
+                raise CommandError(f"Did not start within {UP_SECONDS}s: {', '.join(silent)}. See the logs in {crew.logs}.")
             self.stop.sleep(LOOK_SECONDS)
 
     def _show_sample(self, crew: Crew, batch: Batch, jobs: int) -> bool:
@@ -142,5 +142,5 @@ def _patiently(read: Callable[[Batch], dict[str, int]], batch: Batch) -> dict[st
 
 def _job_count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 500:
-        raise ArgumentTypeError("a whole number from 1 to 500")
+        raise ArgumentTypeError("must be a whole number from 1 to 500")
     return int(text)

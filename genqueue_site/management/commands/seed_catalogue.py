@@ -8,11 +8,9 @@ from queue_app.work import catalogue, roles
 
 
 class Command(BaseCommand):
-    help = (
-        "Add what is missing of the catalogue, the alert rules, the dimensions and the roles of staff. Never overwrites an edit."
-    )
+    help = "Add missing catalogue entries, alert rules, dimensions and staff roles. Never overwrites your edits."
 
     def handle(self, *args: Any, **options: Any) -> None:
         added = catalogue.seed() + dimensions.seed()
         added += roles.seed(also=(Brand, ComplianceRule, Dimension, DimensionValue))
-        self.stdout.write(f"{added} rows added." if added else "Everything is there already.")
+        self.stdout.write(f"{added} row{'' if added == 1 else 's'} added." if added else "Nothing to add.")

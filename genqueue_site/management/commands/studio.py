@@ -12,7 +12,7 @@ from genqueue_site.studio.server import CannotStart, add_arguments, run
 class Command(BaseCommand):
     """Serve the vendors' protocols until SIGTERM or Ctrl-C."""
 
-    help = "Speak the vendors' protocols on a local port and render real files from the prompts."
+    help = "Simulate provider APIs on a local port and render real preview files."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,4 +28,4 @@ class Command(BaseCommand):
         try:
             run(host=options["host"], port=options["port"], fault_seed=options["faults"])
         except CannotStart as error:
-            raise CommandError(f"The studio cannot start: {error}") from error
+            raise CommandError(f"The studio can't start: {error}") from error

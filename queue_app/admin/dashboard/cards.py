@@ -45,9 +45,9 @@ def six(
     return [
         _queued(lanes, hours),
         _processing(lanes, hours, in_flight),
-        _ended("completed", ended, hours, f"{_per_hour(hours[-2].completed)}, last full hour"),
+        _ended("completed", ended, hours, _last_hour(hours[-2].completed)),
         _ended("failed", ended, hours, _share(ended, errors)),
-        _ended("cancelled", ended, hours, f"{_per_hour(hours[-2].cancelled)}, last full hour"),
+        _ended("cancelled", ended, hours, _last_hour(hours[-2].cancelled)),
         _oldest(lanes, hours, at),
     ]
 
@@ -71,14 +71,14 @@ def _ended(name: str, ended: Mapping[State, int], hours: Sequence[Hour], sub: st
     line = chart.spark([getattr(hour, name) for hour in hours])
     value = display.number(ended[State(name)])
     title = name.capitalize()
-    return Card(name, title, name, f"{_list(name)}&ended=24h", value, "last 24 h", sub, line, f"{title} per hour")
+    return Card(name, title, name, f"{_list(name)}&ended=24h", value, "last 24h", sub, line, f"{title} per hour")
 
 
 def _oldest(lanes: Lanes, hours: Sequence[Hour], at: datetime) -> Card:
     line = chart.spark([coarse(hour.oldest) or 0.0 for hour in hours])
     shows = "Age of the oldest waiting job at each hour's end"
     if lanes.oldest is None:
-        sub = "no job waits for its turn"
+        sub = "no jobs ready to start" if lanes.waiting else "no jobs waiting"
         return Card("wait", "Oldest wait", "wait", _list("queued"), "–", "", sub, line, shows)
     model, oldest = lanes.oldest
     url = reverse("admin:queue_app_job_change", args=[oldest.job])
@@ -94,12 +94,12 @@ def _jobs(count: int) -> tuple[str, str]:
     return display.number(count), "job" if count == 1 else "jobs"
 
 
-def _per_hour(count: int) -> str:
-    return f"{display.number(count)} per hour"
+def _last_hour(count: int) -> str:
+    return f"{display.number(count)} in the last full hour"
 
 
 def _share(ended: Mapping[State, int], errors: int) -> str:
     ran = ended[State.COMPLETED] + ended[State.FAILED]
     if not ended[State.FAILED]:
-        return "none of those that ran" if ran else "nothing ran its course"
-    return f"{100 * ended[State.FAILED] / ran:.1f} % of what ran; {errors} kind{'s' * (errors != 1)} of error"
+        return "no failures" if ran else "no completed jobs"
+    return f"{100 * ended[State.FAILED] / ran:.1f}% failure rate, {errors} error type{'s' * (errors != 1)}"

@@ -35,13 +35,13 @@ def throughput(hours: Sequence[Hour]) -> Drawing:
     return Drawing(
         id="throughput",
         title="Throughput",
-        sub="jobs ended per hour, 24 h",
+        sub="finished jobs per hour, last 24 hours",
         chart=chart.draw(
             [("completed", [hour.completed for hour in hours]), ("failed", [hour.failed for hour in hours])],
             _labels(hours),
             areas=["completed"],
         ),
-        sentence=f"Jobs ended per hour in the last 24 hours. {_last_full(hours[-2])} The hour that has not ended: {_ended(now)}.",
+        sentence=f"Finished jobs per hour in the last 24 hours. {_last_full(hours[-2])} This hour so far: {_ended(now)}.",
         legend=[("is-completed", "completed"), ("is-failed", "failed")],
         head=["Hour", "Completed", "Failed", "Cancelled"],
         table=[[_span(hour), *map(display.number, (hour.completed, hour.failed, hour.cancelled))] for hour in reversed(hours)],
@@ -54,23 +54,23 @@ def waits(hours: Sequence[Hour]) -> Drawing:
     oldest = [coarse(hour.oldest) or 0.0 for hour in hours]
     p50, p95 = [hour.p50 for hour in hours], [hour.p95 for hour in hours]
     most = max([0.0, *oldest, *(value for value in p95 if value is not None)])
-    unit, word = (1.0, "s") if most < 2 * MINUTE else (MINUTE, "min") if most < 2 * HOUR else (HOUR, "h")
+    unit, word = (1.0, "s") if most < 2 * MINUTE else (MINUTE, "m") if most < 2 * HOUR else (HOUR, "h")
     now = hours[-1]
-    said = f"p50 {_time(now.p50)}, p95 {_time(now.p95)}" if now.p50 is not None else "nothing started"
+    said = f"p50 {_time(now.p50)}, p95 {_time(now.p95)}" if now.p50 is not None else "none started"
     return Drawing(
         id="waits",
         title="Wait to start",
-        sub="by hour of start, 24 h",
+        sub="by start hour, last 24 hours",
         chart=chart.draw(
             [("p95", _scaled(p95, unit)), ("p50", _scaled(p50, unit)), ("oldest", _scaled(oldest, unit))],
             _labels(hours),
             areas=["p95"],
-            words=lambda value: f"{value:g} {word}",
+            words=lambda value: f"{value:g}{word}",
         ),
-        sentence=f"Wait to start per hour in the last 24 hours, retries left out. In this hour: {said}. "
-        f"{f'The oldest waiting job has waited {_time(coarse(now.oldest))}' if now.oldest else 'No job waits now'}.",
-        legend=[("is-p50", "p50"), ("is-p95", "p95"), ("is-wait", "age of oldest waiting")],
-        head=["Hour", "Started", "p50", "p95", "Oldest at its end"],
+        sentence=f"Wait to start per hour in the last 24 hours, not counting retries. This hour so far: {said}. "
+        f"{f'The oldest waiting job has waited {_time(coarse(now.oldest))}' if now.oldest else 'No jobs ready to start'}.",
+        legend=[("is-p50", "p50"), ("is-p95", "p95"), ("is-wait", "oldest waiting job")],
+        head=["Hour", "Started", "p50", "p95", "Oldest waiting"],
         table=[
             [_span(hour), display.number(hour.started), _time(hour.p50), _time(hour.p95), _time(coarse(hour.oldest))]
             for hour in reversed(hours)
@@ -82,21 +82,21 @@ def waits(hours: Sequence[Hour]) -> Drawing:
 def failure_rate(hours: Sequence[Hour]) -> Drawing:
     """Percent of what ran its course in each hour that failed."""
     rates = [hour.failure_rate for hour in hours]
-    now = "nothing ended" if rates[-1] is None else f"{rates[-1]:.1f} %"
+    now = "none completed or failed" if rates[-1] is None else f"{rates[-1]:.1f}%"
     return Drawing(
         id="failure-rate",
         title="Failure rate",
-        sub="failed of completed and failed, per hour",
-        chart=chart.draw([("failed", rates)], _labels(hours), areas=["failed"], words=lambda value: f"{value:g} %"),
-        sentence=f"Failed jobs as a share of those that completed or failed, per hour in the last 24 hours. In this hour: {now}.",
+        sub="% of completed and failed jobs, per hour",
+        chart=chart.draw([("failed", rates)], _labels(hours), areas=["failed"], words=lambda value: f"{value:g}%"),
+        sentence=f"Failed jobs as a share of completed and failed jobs, per hour in the last 24 hours. This hour so far: {now}.",
         legend=[("is-failed", "failed")],
-        head=["Hour", "Failed", "Of", "Rate"],
+        head=["Hour", "Failed", "Completed or failed", "Rate"],
         table=[
             [
                 _span(hour),
                 display.number(hour.failed),
                 display.number(hour.completed + hour.failed),
-                "–" if hour.failure_rate is None else f"{hour.failure_rate:.1f} %",
+                "–" if hour.failure_rate is None else f"{hour.failure_rate:.1f}%",
             ]
             for hour in reversed(hours)
         ],
@@ -121,7 +121,7 @@ def _labels(hours: Sequence[Hour]) -> list[str]:
 
 
 def _span(hour: Hour) -> str:
-    return f"{_clock(hour.start)}–{_clock(hour.start + timedelta(hours=1))}" + ("" if hour.is_over else ", not ended")
+    return f"{_clock(hour.start)}–{_clock(hour.start + timedelta(hours=1))}" + ("" if hour.is_over else ", in progress")
 
 
 def _clock(moment: datetime) -> str:

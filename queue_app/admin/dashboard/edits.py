@@ -29,8 +29,8 @@ ROWS: dict[str, type[Model]] = {
     "account": ProviderAccount,
     "kind": Kind,
 }
-MINUTES = {"": "Until somebody resumes it", "15": "15 minutes", "60": "1 hour", "240": "4 hours", "1440": "1 day"}
-EFFECT = "It holds from the next claim on; what runs goes on."
+MINUTES = {"": "Until someone resumes it", "15": "15 minutes", "60": "1 hour", "240": "4 hours", "1440": "1 day"}
+EFFECT = "Applies to the next job; running jobs continue."
 
 
 def limit(site: AdminSite, request: HttpRequest) -> HttpResponse:
@@ -50,7 +50,7 @@ def limit(site: AdminSite, request: HttpRequest) -> HttpResponse:
     if not is_number:
         wrong = {"row": rows.element_id(what, key), "typed": typed[:12], "why": rows.WRONG[what]}
         return _row(request, what, key, wrong=wrong) if fragment_wanted(request) else page.page(site, request, wrong=wrong)
-    said = f"Limit of {_name(what, key)}: {_said(before)} → {_said(value)}. {EFFECT}" if before != value else "Nothing changed."
+    said = f"Limit for {_name(what, key)}: {_said(before)} → {_said(value)}. {EFFECT}" if before != value else "No change."
     if fragment_wanted(request):
         return _row(request, what, key, said=said)
     messages.success(request, said)
@@ -68,7 +68,8 @@ def forecast(site: AdminSite, request: HttpRequest) -> HttpResponse:
         shown["wrong"] = rows.WRONG[what]
     elif value != record.max_concurrent:  # type: ignore[attr-defined]
         found = whatif.of_limit((what, key), value, at=clock.now())
-        shown |= {"found": found, "value": _said(value), "now": display.about(found.now), "then": display.about(found.then)}
+        at_limit = "Without a limit" if value is None else f"At {value}"
+        shown |= {"found": found, "at_limit": at_limit, "now": display.about(found.now), "then": display.about(found.then)}
         for name, gains in (("earlier", found.earlier), ("later", found.later)):
             shown[name] = [(gain.name, display.about(gain.seconds)) for gain in gains if gain.seconds < float("inf")]
     return render(request, "admin/dashboard/_whatif.html", shown)
@@ -80,19 +81,20 @@ def pause(site: AdminSite, request: HttpRequest) -> HttpResponse:
     what, key, _ = _asked(request.POST if request.method == "POST" else request.GET)
     record = _record(what, key)
     if what == "kind":
-        raise Http404("A kind is not paused.")
+        raise Http404("Job types can't be paused.")
     at = clock.now()
     if request.method == "POST":
         reason = request.POST.get("reason", "").strip()[:200]
         minutes = request.POST.get("minutes", "")
         until = at + timedelta(minutes=int(minutes)) if minutes in MINUTES and minutes else None
         policy.change(record, at=at, actor=user, reason=reason, paused=True, paused_reason=reason, paused_until=until)
-        messages.success(request, f"{_at_first(what, key)} is paused. What runs goes on; what waits keeps its place.")
+        messages.success(request, f"{_at_first(what, key)} paused. Running jobs will finish; waiting jobs keep their position.")
         return redirect("admin:index")
     row = _found(what, key)
     shown = {
         **site.each_context(request),
         "title": f"Pause {_name(what, key)}?",
+        "name": _name(what, key),
         "row": row,
         "waiting": row.waiting,
         "runs": row.slots.partition(" ")[0],
@@ -109,7 +111,7 @@ def resume(site: AdminSite, request: HttpRequest) -> HttpResponse:
         record = _record(what, key)
         if what != "kind":
             policy.change(record, at=clock.now(), actor=user, paused=False, paused_reason="", paused_until=None)
-            messages.success(request, f"{_at_first(what, key)} goes on. What waited has kept its place.")
+            messages.success(request, f"{_at_first(what, key)} resumed. Waiting jobs kept their position.")
     return redirect("admin:index")
 
 
@@ -121,7 +123,8 @@ def end_cooldown(site: AdminSite, request: HttpRequest) -> HttpResponse:
         account = _record("account", key)
         whole: dict[str, Any] = {"cooldown_until": None, "lowered_by": 0, "lowered_at": None, "failures_in_a_row": 0}
         policy.change(account, at=clock.now(), actor=user, **whole)
-        messages.success(request, f"Account {key} is used at its whole limit again. The next 429 answer lowers it anew.")
+        full = f"Account {key} is back at its full limit until the provider rate-limits us again."
+        messages.success(request, f"Cooldown ended. {full}")
     return redirect("admin:index")
 
 
@@ -147,7 +150,7 @@ def _record(what: str, key: str) -> Model:
     if isinstance(found, ProviderAccount) and not registry.is_available(found.adapter):
         found = None  # it is on no dashboard: nothing set there would have an effect
     if found is None:
-        raise Http404("There is no such limit.")
+        raise Http404("Limit not found.")
     return found
 
 
@@ -164,7 +167,7 @@ def _found(what: str, key: str) -> Row:
     at = clock.now()
     row = rows.find(lanes.look(at=at), what, key, at=at)
     if row is None:  # the limit of a model that is switched off
-        raise Http404("There is no such limit on the dashboard.")
+        raise Http404("This limit is not on the dashboard.")
     return row
 
 
@@ -175,12 +178,12 @@ def _row(request: HttpRequest, what: str, key: str, *, said: str = "", wrong: di
 
 
 def _name(what: str, key: str) -> str:
-    return {"queue": "the whole queue", "account": f"account {key}", "kind": f"kind {key}"}.get(what, key)
+    return {"queue": "the whole queue", "account": f"account {key}", "kind": f"job type {key}"}.get(what, key)
 
 
 def _at_first(what: str, key: str) -> str:
     """The same where a sentence begins; no key is made another by a capital letter."""
-    name = _name(what, key)
+    name = "queue" if what == "queue" else _name(what, key)
     return f"Model {name}" if what == "model" else f"{name[0].upper()}{name[1:]}"
 
 

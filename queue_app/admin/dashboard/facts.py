@@ -111,7 +111,7 @@ def _version(shown: Any) -> str:
 
 
 def _waiting(now: Lanes) -> str:
-    return "nothing waits" if not now.waiting else f"{display.number(now.waiting)} job{'s wait' if now.waiting > 1 else ' waits'}"
+    return "no jobs waiting" if not now.waiting else f"{display.number(now.waiting)} job{'s' * (now.waiting > 1)} waiting"
 
 
 def _levels(now: Lanes) -> list[Level]:
@@ -152,7 +152,7 @@ def _failures(errors: list[Failure]) -> dict[str, Any]:
         "errors": [
             {
                 "id": rows.element_id("error", failure.code),
-                "code": failure.code or "no code",
+                "code": failure.code or "no error code",
                 "query": urlencode({"status": "failed", "error": failure.code, "ended": "24h"}),
                 "jobs": failure.jobs,
                 "last_at": failure.last_at,
@@ -174,7 +174,7 @@ def _workers(machines: list[Machine], at: datetime) -> dict[str, Any]:
         "machines": [
             {
                 "host": machine.host,
-                "role": "leader" if machine.leads else "standby" if machine.alive else "gone",
+                "role": "leader" if machine.leads else "standby" if machine.alive else "not responding",
                 "silent": None if machine.alive else words.age(machine.beat_at, at),
                 "since": machine.since,
                 "restarts": machine.restarts,

@@ -57,17 +57,15 @@ def of(now: Lanes, machines: list[Machine], *, at: datetime) -> list[Note]:
 
 def _stopped(now: Lanes) -> Iterator[Note]:
     if now.queue.paused:
-        text = f"No job starts; {_wait(now.waiting)}. What runs goes on."
-        paused = words.pause(now.queue)
-        title = f"The queue is {paused[0].lower()}{paused[1:]}."
-        stop = reverse("admin:stop")
-        yield Note("queue", "", "pause", title, text, "queue_app.view_job", "What was stopped", stop, resume=("queue", ""))
+        text = f"No jobs start. {_wait(now.waiting).capitalize()}; running jobs will finish."
+        title, stop = words.is_paused("Queue", now.queue), reverse("admin:stop")
+        yield Note("queue", "", "pause", title, text, "queue_app.view_job", "Details", stop, resume=("queue", ""))
 
 
 def _no_worker(now: Lanes, machines: list[Machine]) -> Iterator[Note]:
     if not any(machine.alive for machine in machines):
-        text = f"Nothing is started or checked until one runs; {_wait(now.waiting)}."
-        yield Note("workers", "is-failed", "warn", "No worker beats.", text, "queue_app.view_job")
+        text = f"Jobs can't start or finish until a worker runs. {_wait(now.waiting).capitalize()}."
+        yield Note("workers", "is-failed", "warn", "No workers running.", text, "queue_app.view_job")
 
 
 def _alerts(at: datetime) -> Iterator[Note]:
@@ -78,7 +76,7 @@ def _alerts(at: datetime) -> Iterator[Note]:
         yield Note(f"alert {alert.pk}", "is-failed", "warn", alert.words, text, "queue_app.view_alert", link, url)
     if len(found) > MOST_ALERTS:
         url = f"{reverse('admin:queue_app_alert_changelist')}?open=1"
-        yield Note("alerts", "is-failed", "warn", "More alerts are open.", "", "queue_app.view_alert", "All alerts", url)
+        yield Note("alerts", "is-failed", "warn", "More open alerts.", "", "queue_app.view_alert", "All alerts", url)
 
 
 def _reviews(at: datetime) -> Iterator[Note]:
@@ -88,31 +86,33 @@ def _reviews(at: datetime) -> Iterator[Note]:
     found = ReviewItem.objects.filter(closed_at=None).aggregate(all=jobs, unknown=unknown, first=first)
     count = found["all"]
     if count:
-        title = "1 job needs a person." if count == 1 else f"{display.number(count)} jobs need a person."
+        title = "1 job needs attention." if count == 1 else f"{display.number(count)} jobs need attention."
         text = " ".join([*_undecided(found["unknown"], found["first"], at), *_to_look_at(count - found["unknown"])])
-        link, url = "Decide" if found["unknown"] else "Look at it", reverse("admin:queue_app_reviewitem_changelist")
+        link, url = "Decide" if found["unknown"] else "Check", reverse("admin:queue_app_reviewitem_changelist")
         yield Note("reviews", "is-failed", "unknown", title, text, "queue_app.view_reviewitem", link, url)
 
 
 def _undecided(count: int, first: datetime | None, at: datetime) -> Iterator[str]:
     if count:
-        held = "its tickets stay held" if count == 1 else "their tickets stay held"
-        yield f"Nobody but the provider knows what became of {display.number(count)}; {held} until somebody decides."
+        jobs = "1 job" if count == 1 else f"{display.number(count)} jobs"
+        yield f"{jobs} may or may not have reached the provider. Tickets stay reserved until you decide."
     if count and first:
-        yield f"The first ends by itself at {display.moment(first, at)}, tickets back."
+        fails = "it fails and its" if count == 1 else "the first one fails and its"
+        yield f"Decide by {display.moment(first, at)}, or {fails} tickets are returned."
 
 
 def _to_look_at(count: int) -> Iterator[str]:
     if count:
-        yield f"{display.number(count)} may be billed with nothing delivered."
+        yield f"{display.number(count)} may be billed without delivery."
 
 
 def _cooling(account: Limit, now: Lanes, at: datetime) -> Note:
     assert account.cooling_until is not None
     behind = [lane for lane in now.lanes if lane.account and lane.account.key == account.key]
-    models = _named([lane.model for lane in behind]) or "No model is bought there"
-    title = f"Account {account.key} cools down until {display.moment(account.cooling_until, at)}."
-    text = f"It answered that it has too much to do. {models}: {_wait(sum(lane.waiting for lane in behind))}."
+    models = _named([lane.model for lane in behind])
+    hit = f"{models}: {_wait(sum(lane.waiting for lane in behind))}" if models else "No models affected"
+    title = f"Account {account.key} is cooling down until {display.moment(account.cooling_until, at)}."
+    text = f"The provider is overloaded or unreachable. {hit}."
     url = reverse("admin:queue_app_provideraccount_changelist")
     return Note(f"cooling {account.key}", "", "warn", title, text, "queue_app.view_provideraccount", "Account", url)
 
@@ -120,12 +120,12 @@ def _cooling(account: Limit, now: Lanes, at: datetime) -> Note:
 def _paused(now: Lanes) -> Iterator[Note]:
     for account in now.accounts:
         if account.paused:
-            title = f"Account {account.key}: {words.pause(account)}."
-            text = "Nothing is bought there meanwhile."
+            title = words.is_paused(f"Account {account.key}", account)
+            text = "No new jobs go to this account."
             yield Note(f"account {account.key}", "", "pause", title, text, "queue_app.view_job", resume=("account", account.key))
     waiting = [lane for lane in now.lanes if lane.limit.paused and lane.waiting]
     for lane in waiting:
-        title = f"{lane.model}: {words.pause(lane.limit)}."
+        title = words.is_paused(lane.model, lane.limit)
         text = f"{_wait(lane.waiting).capitalize()}."
         yield Note(f"model {lane.model}", "", "pause", title, text, "queue_app.view_job", resume=("model", lane.model))
 
@@ -133,17 +133,17 @@ def _paused(now: Lanes) -> Iterator[Note]:
 def _previews(now: Lanes) -> Iterator[Note]:
     models = [lane.model for lane in now.lanes if lane.available and lane.preview]
     if models:
-        text = f"{_named(models)}: no key is set, so their files are previews, not the vendor's."
-        title, url = "The studio serves these models.", reverse("admin:queue_app_provideraccount_changelist")
+        text = f"No API key for {_named(models)}: the studio renders previews."
+        title, url = "Previews only.", reverse("admin:queue_app_provideraccount_changelist")
         yield Note("previews", "is-info", "play", title, text, "queue_app.view_provideraccount", "Provider accounts", url)
 
 
 def _keyless(now: Lanes) -> Iterator[Note]:
     models = [lane.model for lane in now.lanes if lane.keyless]
     if models:
-        text = f"{_named(models)}: no key is set, and ALLOW_STUDIO=1 would be needed for previews by the studio."
+        text = f"No API key for {_named(models)}. Set one, or set ALLOW_STUDIO=1 for previews."
         url = reverse("admin:queue_app_provideraccount_changelist")
-        title = "Some models cannot be bought."
+        title = "Some models are unavailable."
         yield Note("keyless", "", "warn", title, text, "queue_app.view_provideraccount", "Provider accounts", url)
 
 
@@ -152,4 +152,4 @@ def _named(models: list[str]) -> str:
 
 
 def _wait(count: int) -> str:
-    return "nothing waits" if not count else "1 job waits" if count == 1 else f"{display.number(count)} jobs wait"
+    return "no jobs waiting" if not count else "1 job waiting" if count == 1 else f"{display.number(count)} jobs waiting"

@@ -22,9 +22,9 @@ HIGHEST = {"model": 50, "queue": 1_000, "account": 32_767, "kind": 32_767}
 MAY_BE_EMPTY = ("account", "kind")
 WRONG = {
     "model": LIMIT_MESSAGE,
-    "queue": "The whole queue's limit is a whole number from 1 to 1\u202f000. To stop it altogether, pause it.",
-    "account": "A limit is a whole number from 1 on; empty for none.",
-    "kind": "A limit is a whole number from 1 on; empty for none.",
+    "queue": "Enter a whole number from 1 to 1,000. To stop the queue, pause it.",
+    "account": "Enter a whole number above 0, or leave it empty for no limit.",
+    "kind": "Enter a whole number above 0, or leave it empty for no limit.",
 }
 
 
@@ -155,7 +155,7 @@ def _slots_words(limit: Limit) -> str:
     if limit.maximum is None:
         return f"{limit.used} slots used, no limit"
     lowered = f", limit {limit.maximum} lowered to {limit.effective}" if (limit.effective or 0) < limit.maximum else ""
-    shut = ", nothing starts" if limit.shut else ""
+    shut = "" if not limit.shut else ", cooling down" if limit.cooling_until and not limit.paused else ", paused"
     return f"{limit.used} of {limit.effective} slots used, {limit.free} free now{lowered}{shut}"
 
 

@@ -25,16 +25,16 @@ def stop(site: AdminSite, request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         typed = {name: request.POST.get(name, "").strip()[:300] for name in typed}
         if typed["word"].lower() != WORD:
-            errors["word"] = f"Type “{WORD}” so that nobody stops the queue by a slip of the hand."
+            errors["word"] = f"Type “{WORD}” to confirm."
         if not typed["reason"]:
-            errors["reason"] = "Say why: everybody whose job waits reads it, and the audit keeps it."
+            errors["reason"] = "Enter a reason. Everyone with a waiting job sees it."
         if not errors:
             wanted = {"cancel_queued": bool(typed["queued"]), "cancel_running": bool(typed["running"])}
             actions = stopping.stop_all(at=clock.now(), actor=user, reason=typed["reason"], **wanted)
-            began = " What is cancelled starts in 10 s and can be undone until then." if actions else ""
+            began = " Cancelling starts in 10 seconds; open it below to undo." if actions else ""
             if any(wanted.values()) and not actions:
-                began = " There was nothing more to cancel."
-            messages.success(request, f"The whole queue is paused: no job starts.{began}")
+                began = " No more jobs to cancel."
+            messages.success(request, f"Queue paused.{began}")
             return redirect("admin:stop")
     shown = {**site.each_context(request), "title": "Stop all", "typed": typed, "errors": errors, **_standing()}
     return TemplateResponse(request, "admin/dashboard/stop.html", shown)
@@ -47,11 +47,11 @@ def queue_again(site: AdminSite, request: HttpRequest) -> HttpResponse:
         return redirect("admin:stop")
     drafts = stopping.queue_again(at=clock.now(), actor=user)
     if not drafts:
-        messages.warning(request, "Nothing that a stop cancelled is still cancelled.")
+        messages.warning(request, "No cancelled jobs left to retry.")
         return redirect("admin:stop")
     if len(drafts) == 1:
         return redirect("admin:queue_app_bulkaction_change", drafts[0].pk)
-    messages.info(request, f"They are {len(drafts)} actions: open and confirm each.")
+    messages.info(request, f"This needs {len(drafts)} bulk actions. Open and confirm each one.")
     return redirect("admin:queue_app_bulkaction_changelist")
 
 

@@ -9,7 +9,7 @@ from queue_app.insight.lanes import Lane, Lanes, Limit
 from queue_app.rules.words import one_line
 from queue_app.ui import display
 
-NAMES = {"queue": "Whole queue", "account": "Account {}", "kind": "Kind {}", "model": "{}"}
+NAMES = {"queue": "Whole queue", "account": "Account {}", "kind": "Job type {}", "model": "{}"}
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ def age(since: datetime, at: datetime) -> Age:
 
 
 def drained(lanes: Lanes) -> str:
-    """“empty in about 41 m, p90 58 m”; “6 empty in about 2 m, p90 3 m, 140 paused” where not all of it goes on."""
+    """“empty in about 41m (p90 58m)”; “6 empty in about 2m (p90 3m), 140 paused” where not all of it goes on."""
     estimate = lanes.drained
     if estimate is None:
-        return "nothing waits"
+        return "no jobs waiting"
     if estimate.p50_seconds is None:
         return estimate.basis
     these = f"{display.number(moving(lanes))} " if lanes.stuck else ""
-    end = f"{these}empty in about {display.about(estimate.p50_seconds)}, p90 {display.about(estimate.p90_seconds)}"
+    end = f"{these}empty in about {display.about(estimate.p50_seconds)} (p90 {display.about(estimate.p90_seconds)})"
     return ", ".join([end, *stuck(lanes)])
 
 
@@ -42,7 +42,7 @@ def moving(lanes: Lanes) -> int:
 
 
 def stuck(lanes: Lanes) -> list[str]:
-    """“140 paused”, “5 not offered”."""
+    """“140 paused”, “5 not available”."""
     return [f"{display.number(jobs)} {why}" for why, jobs in lanes.stuck.items()]
 
 
@@ -57,9 +57,9 @@ def of_lane(lane: Lane, queue: Limit, *, at: datetime) -> tuple[str, str]:
     if limit.paused:
         return "pause", pause(limit)
     if not lane.available or account is None:
-        return "", "no provider offers it now"
+        return "", "not available"
     if queue.shut:
-        return "pause", "the whole queue is paused"
+        return "pause", "queue paused"
     if limit.shut:
         is_hot = limit.cooling_until is not None
         return ("warn", closed(account, at=at)) if is_hot else ("pause", f"{account.key} {closed(account, at=at)}")
@@ -81,21 +81,28 @@ def of_limit(limit: Limit, *, at: datetime, factor: str = "") -> tuple[str, str]
     if limit.what == "queue":
         return "", f"peak hours × {factor}" if factor else "outside peak hours"
     lowered = _lowered(limit)
-    return ("warn", f"{lowered} after 429 answers") if lowered else ("", "")
+    return ("warn", f"{lowered} (rate limited)") if lowered else ("", "")
 
 
 def pause(limit: Limit) -> str:
     """“Paused until 14:30: quality check”."""
-    reason = "" if limit.reason in ("", "paused") else f": {one_line(limit.reason)}"
-    return f"Paused{_until(limit.until)}{reason}"
+    return f"Paused{_until(limit.until)}{_reason(limit)}"
+
+
+def is_paused(name: str, limit: Limit) -> str:
+    """“manim paused until 14:30: quality check”, “manim paused.”: a reason that staff typed gets no full stop."""
+    return f"{name} paused{_until(limit.until)}{_reason(limit) or '.'}"
 
 
 def closed(limit: Limit, *, at: datetime) -> str:
-    """“cool-down until 14:32:10”, “is paused: quality check”."""
+    """“cooling down until 14:32:10”, “paused: quality check”."""
     if limit.cooling_until and not limit.paused:
-        return f"cool-down until {display.moment(limit.cooling_until, at)}"
-    reason = "" if limit.reason in ("", "paused") else f": {one_line(limit.reason)}"
-    return f"is paused{_until(limit.until)}{reason}"
+        return f"cooling down until {display.moment(limit.cooling_until, at)}"
+    return f"paused{_until(limit.until)}{_reason(limit)}"
+
+
+def _reason(limit: Limit) -> str:
+    return "" if limit.reason in ("", "paused") else f": {one_line(limit.reason)}"
 
 
 def _lowered(limit: Limit) -> str:

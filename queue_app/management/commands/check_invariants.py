@@ -13,7 +13,7 @@ from queue_app.insight.rules import OBJECTS, RULES
 
 
 class Command(BaseCommand):
-    help = "Check the rules that must always hold. Prints a line for each and its offending rows; status 1 on any offender."
+    help = "Check all invariants. Prints each rule with the rows that break it; exits with 1 if any do."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")

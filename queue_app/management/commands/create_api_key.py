@@ -12,25 +12,25 @@ DEFAULT_SCOPES = ("read", "submit")
 
 
 class Command(BaseCommand):
-    help = "Make an API key. It is printed once, alone on stdout; only its hash is kept."
+    help = "Create an API key. Printed once to stdout; only a hash is stored."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", nargs="?", help="a username")  # `handle` insists: --scope may have taken it along
-        known = f"one or more of {', '.join(ApiKey.SCOPES)}; may be repeated (default: {' '.join(DEFAULT_SCOPES)})"
+        known = f"one or more of {', '.join(ApiKey.SCOPES)}; repeatable (default: {' '.join(DEFAULT_SCOPES)})"
         parser.add_argument("--scope", action="extend", nargs="+", dest="scopes", help=known)
-        parser.add_argument("--name", default="", help="what it is for; shown in lists")
+        parser.add_argument("--name", default="", help="a label, shown in lists")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """:raises CommandError: no such user, no such scope, or a name of more than 100 characters."""
         username, scopes = _apart(options["user"], list(options["scopes"] or DEFAULT_SCOPES))
         user = User.objects.filter(username=username).first()
         if user is None:
-            raise CommandError(f"There is no user “{username}”.")
+            raise CommandError(f"Unknown user “{username}”.")
         scopes = list(dict.fromkeys(scopes))
         if unknown := [scope for scope in scopes if scope not in ApiKey.SCOPES]:
-            raise CommandError(f"There is no scope “{unknown[0]}”. Scopes: {', '.join(ApiKey.SCOPES)}.")
+            raise CommandError(f"Unknown scope “{unknown[0]}”. Available: {', '.join(ApiKey.SCOPES)}.")
         if len(options["name"]) > 100:
-            raise CommandError("A key's name has at most 100 characters.")
+            raise CommandError(f"The name is {len(options['name'])} characters; the limit is 100.")
         self.stdout.write(keys.make(user, scopes=scopes, name=options["name"], at=clock.now(), actor=None))
 
 

@@ -12,21 +12,21 @@ MOST = 1_000_000_000
 
 
 class Command(BaseCommand):
-    help = "Give a user new tickets; the reason is kept in the ledger and in the audit."
+    help = "Grant tickets to a user. The reason is saved in the ledger and the audit."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="a username")
-        parser.add_argument("tickets", type=int, help=f"how many, 1 to {MOST:,}")
+        parser.add_argument("tickets", type=int, help=f"number of tickets, 1 to {MOST:,}")
         parser.add_argument("--reason", required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """:raises CommandError: no such user, not 1 to a milliard tickets, or no reason."""
         user = User.objects.filter(username=options["user"]).first()
         if user is None:
-            raise CommandError(f"There is no user “{options['user']}”.")
+            raise CommandError(f"Unknown user “{options['user']}”.")
         amount, reason, at = options["tickets"], options["reason"].strip()[:500], clock.now()
         if amount > MOST:
-            raise CommandError(f"Grant at most {MOST:,} tickets at once.")
+            raise CommandError(f"Grant at most {MOST:,} tickets at a time.")
         try:
             grants.grant(user, amount, at=at, actor=None, reason=reason)
         except ValueError as problem:

@@ -6,7 +6,7 @@ from queue_app.runtime.supervisor import Supervisor
 
 
 class Command(BaseCommand):
-    help = "Work on the queue: the dispatcher loop and a watched cluster for each queue, until SIGTERM or Ctrl-C."
+    help = "Run the worker (dispatcher and task clusters) until SIGTERM or Ctrl-C."
 
     def handle(self, *args: Any, **options: Any) -> None:
         Supervisor().run()

@@ -107,31 +107,31 @@ class TestCells:
 
 class TestRefusedExclusions:
     def test_an_empty_one_says_what_it_would_do(self) -> None:
-        with pytest.raises(matrix.BadExclusion, match="Exclusion 2 is empty, which would take out everything") as refused:
+        with pytest.raises(matrix.BadExclusion, match="Exclusion 2 is empty and would exclude everything") as refused:
             matrix.cells([MOOD], [{"mood": "mood-1"}, {}])
         assert refused.value.field == "exclude[1]"
 
     def test_an_unknown_dimension_is_named(self) -> None:
-        with pytest.raises(matrix.BadExclusion, match=r"Exclusion 1 names “colour”.*Chosen are mood\."):
+        with pytest.raises(matrix.BadExclusion, match=r"Exclusion 1 uses “colour”.*Selected dimensions: mood\."):
             matrix.cells([MOOD, Choice("colour", "Colour", ())], [{"colour": "red"}])
 
     def test_an_unknown_value_is_named_with_those_to_choose_from(self) -> None:
-        with pytest.raises(matrix.BadExclusion, match=r"“grim”, which is not among the chosen values of Mood: mood-1, mood-2\."):
+        with pytest.raises(matrix.BadExclusion, match=r"“grim”, which is not selected in Mood. Selected: mood-1, mood-2\."):
             matrix.cells([MOOD], [{"mood": "grim"}])
 
 
 class TestRefusedChoices:
     @pytest.mark.parametrize("choices", [[], [Choice("mood", "Mood", ())]])
     def test_no_value_at_all_says_what_to_do(self, choices: list[Choice]) -> None:
-        with pytest.raises(matrix.EmptyMatrix, match="Choose at least one value"):
+        with pytest.raises(matrix.EmptyMatrix, match="Choose at least one dimension value"):
             matrix.cells(choices)
 
     def test_a_dimension_twice_is_refused(self) -> None:
-        with pytest.raises(matrix.RepeatedChoice, match="“mood” is there twice"):
+        with pytest.raises(matrix.RepeatedChoice, match="“mood” appears twice"):
             matrix.cells([MOOD, MOOD])
 
     def test_a_value_twice_is_refused(self) -> None:
-        with pytest.raises(matrix.RepeatedChoice, match="Mood has “calm” twice"):
+        with pytest.raises(matrix.RepeatedChoice, match="“calm” appears twice in Mood"):
             matrix.cells([Choice("mood", "Mood", (("calm", "Calm"), ("calm", "Quiet")))])
 
 
@@ -140,15 +140,13 @@ class TestTooManyCells:
         choices = [choice("mood", 8), choice("funnel_level", 10), choice("type", 9)]
         with pytest.raises(matrix.TooManyCells) as refused:
             matrix.cells(choices)
-        assert str(refused.value) == (
-            "These choices make 720 combinations and a campaign holds at most 660. "
-            "Funnel level multiplies most, by 10: leave out 1 of the 10 values of Funnel level."
-        )
+        said = "That makes 720 combinations; the limit is 660. Remove 1 of the 10 Funnel level values."
+        assert str(refused.value) == said
         assert (refused.value.dimension, refused.value.drop, refused.value.count) == ("funnel_level", 1, 720)
         assert refused.value.field == "dimensions.funnel_level"
 
     def test_661_is_one_too_many(self) -> None:
-        with pytest.raises(matrix.TooManyCells, match="leave out 1 of the 661 values of Mood"):
+        with pytest.raises(matrix.TooManyCells, match="Remove 1 of the 661 Mood values"):
             matrix.cells([choice("mood", 661)])
         assert len(matrix.cells([choice("mood", 660)])) == 660
 

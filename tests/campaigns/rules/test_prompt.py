@@ -93,7 +93,7 @@ class TestBuild:
     def test_a_value_without_words_is_written_as_its_key(self) -> None:
         assert prompt.build(Brief(), {"mood": "calm"}, [Choice("mood", "Mood", (("calm", " "),))]) == "Mood: calm."
 
-    @pytest.mark.parametrize(("cell", "named"), [({"tempo": "v"}, "tempo"), ({"mood": "grim"}, "“grim” of mood")])
+    @pytest.mark.parametrize(("cell", "named"), [({"tempo": "v"}, "tempo"), ({"mood": "grim"}, "“grim” in mood")])
     def test_a_cell_without_words_is_an_error_that_names_it(self, cell: dict[str, str], named: str) -> None:
         with pytest.raises(prompt.UnknownWords, match=named):
             prompt.build(Brief(), cell, CHOICES)
@@ -134,7 +134,7 @@ class TestEveryPrompt:
 class TestPromptTooLong:
     def test_it_names_the_longest_field_and_how_much_must_go(self) -> None:
         brief = Brief(big_idea="Rain", visual_messaging="x" * 40_000)
-        with pytest.raises(prompt.PromptTooLong, match=r"visual messaging is the longest part: shorten it by 8007\.") as refused:
+        with pytest.raises(prompt.PromptTooLong, match=r"Shorten the visual messaging by 8,007\.") as refused:
             prompt.build(brief, {}, [])
         assert refused.value.field == "visual_messaging"
         shorter = Brief(big_idea="Rain", visual_messaging="x" * (40_000 - refused.value.excess))

@@ -37,7 +37,7 @@ class TestTheEnvironment:
         ],
     )
     def test_with_a_bad_value_is_refused_by_name(self, name: str, value: str) -> None:
-        with pytest.raises(config.BadSetting, match=f"^{name} must be .*; it is '{value}'[.]$"):
+        with pytest.raises(config.BadSetting, match=f"^Invalid {name}='{value}': must be .*[.]$"):
             config.read({name: value})
 
 

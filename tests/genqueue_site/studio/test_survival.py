@@ -84,11 +84,12 @@ class TestTheStart:
     def test_with_a_bad_setting_ends_by_its_name(self, tmp_path: Path) -> None:
         ended = start(tmp_path, STUDIO_MAX_RUNNING="2.5")
         assert ended.returncode == 2
-        assert ended.stderr.startswith("The studio cannot start: STUDIO_MAX_RUNNING must be a whole number from 0 to 1000000;")
+        wanted = "The studio can't start: Invalid STUDIO_MAX_RUNNING='2.5': must be a whole number from 0 to 1000000."
+        assert ended.stderr.startswith(wanted)
 
     def test_refuses_a_folder_another_studio_works_in(self, studio: StartStudio, tmp_path: Path) -> None:
         studio()
-        assert f"Another studio works in {tmp_path / 'studio'}" in start(tmp_path).stderr
+        assert f"Another studio is using {tmp_path / 'studio'}" in start(tmp_path).stderr
 
     def test_refuses_a_port_that_is_taken(self, studio: StartStudio, tmp_path: Path) -> None:
         taken = studio()
