@@ -1,6 +1,6 @@
 """Numbers, spans and meters as the pages of end users say them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import template
@@ -37,6 +37,12 @@ def percent(part: float) -> int:
 def badge(state: str) -> SafeString:
     """A job's state: glyph, word and colour."""
     return display.badge(state)
+
+
+@register.filter
+def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
+    """A text with the words marked that a rule is about."""
+    return display.marked(pieces)
 
 
 @register.filter
@@ -78,12 +84,14 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{display.number(counts[part])} {part.label.lower()}" for part in METER if counts.get(part))
 
 
-@register.inclusion_tag("campaigns/_state.html")
-def campaign_state(counts: Mapping[str, int], paused: bool) -> dict[str, Any]:
+@register.simple_tag
+def campaign_state(counts: Mapping[str, int], paused: bool) -> SafeString:
     """The badge of a campaign."""
     state = progress.state_of(counts, paused=paused)
+    if state == "paused":
+        return display.badge("warn", "Paused", "pause")
     missing = state in (Status.FAILED, Status.CANCELLED)
-    return {"state": state, "words": f"Finished, {display.number(counts[state])} {state}" if missing else state.capitalize()}
+    return display.badge(state, f"Finished, {display.number(counts[state])} {state}" if missing else state.capitalize())
 
 
 def _parts(numbers: Mapping[str, int]) -> list[dict[str, str]]:

@@ -48,6 +48,13 @@ class Choosing:
     def chosen(self) -> int:
         return sum(option.chosen for option in self.options)
 
+    @property
+    def count(self) -> str:
+        """How many of a dimension's values are chosen, in words."""
+        if self.gone:
+            return "no longer available"
+        return f"{self.chosen} of {len(self.options)}" if self.chosen else "not used"
+
 
 @dataclass
 class Notes:

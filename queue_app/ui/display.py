@@ -47,14 +47,17 @@ def span(seconds: float) -> str:
 
 
 @lru_cache(maxsize=256)
-def icon(name: str) -> SafeString:
-    return format_html('<svg class="gq-i" aria-hidden="true"><use href="#i-{}"/></svg>', name)
+def icon(name: str, css: str = "", label: str = "") -> SafeString:
+    """Return a drawing of `gq/_icons.html`: decoration, unless a ``label`` says what it stands for."""
+    role = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
+    return format_html('<svg class="{}" {}><use href="#i-{}"/></svg>', f"gq-i {css}".strip(), role, name)
 
 
 @lru_cache(maxsize=256)
-def badge(state: str, word: str = "") -> SafeString:
-    """A job's state: glyph, word and colour; or another ``word`` in that state's colour."""
-    return format_html('<span class="gq-badge is-{}">{}{}</span>', state, icon(state), word or State(state).label.capitalize())
+def badge(state: str, word: str = "", glyph: str = "") -> SafeString:
+    """A job's state: glyph, word and colour; or another ``word``, another ``glyph`` in that state's colour."""
+    word = word or State(state).label.capitalize()
+    return format_html('<span class="gq-badge is-{}">{}{}</span>', state, icon(glyph or state), word)
 
 
 def with_sub(main: str, sub: str = "", *, whole: bool = False) -> SafeString:
@@ -167,6 +170,11 @@ def chooser(name: str, row: int, label: str) -> SafeString:
     """The box that chooses a row for the actions of a list; Django's own is drawn by a template for each row."""
     box = '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">'
     return format_html(box, name, str(row), label)
+
+
+def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
+    """A text in pieces, with those that a rule is about marked."""
+    return format_html_join("", "{}", ((format_html("<mark>{}</mark>", text) if hit else text,) for text, hit in pieces))
 
 
 def chips(words: Iterable[str]) -> SafeString:
