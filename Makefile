@@ -42,6 +42,7 @@ check: $(VENV)/.dev  ## lint, types, architecture contracts, templates, migratio
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/djlint --lint --quiet templates
+	$(VENV)/bin/djlint --check --quiet templates
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py spectacular --validate --fail-on-warn --file /tmp/genqueue-schema.yml
 

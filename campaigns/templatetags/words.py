@@ -8,6 +8,8 @@ from django.utils.safestring import SafeString
 
 from campaigns import progress
 from campaigns.cells import METER
+from campaigns.models import Combination
+from campaigns.models.combination import Review
 from queue_app.models import Job, Status
 from queue_app.ui import display
 
@@ -43,6 +45,19 @@ def badge(state: str) -> SafeString:
 def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
     """A text with the words marked that a rule is about."""
     return display.marked(pieces)
+
+
+@register.filter
+def review_badge(cell: Combination) -> SafeString:
+    """The badge of a reviewed combination."""
+    state, glyph = {Review.REJECTED: ("failed", ""), Review.WINNER: ("warn", "star")}.get(Review(cell.review), ("completed", ""))
+    return display.badge(state, cell.get_review_display().capitalize(), glyph)
+
+
+@register.filter
+def in_textarea(text: str) -> str:
+    """A text for a textarea: browsers drop one line break at its start."""
+    return f"\n{text}"
 
 
 @register.filter

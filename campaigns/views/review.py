@@ -52,12 +52,13 @@ def grid(request: HttpRequest, pk: int) -> HttpResponse:
     found, picked = review.results(campaign), _picked(request, campaign)
     kept = review.selected(campaign, found, verdict=picked.verdict, where=picked.where, sort=picked.sort)
     page = Paginator(kept, CELLS_A_PAGE).get_page(request.GET.get("page"))
-    context = standing(request, campaign, found) | {
+    shown = standing(request, campaign, found)
+    context = shown | {
         "cards": review.cards(campaign, [one.pk for one in page]),
         "page": page,
         "picked": picked,
         "filters": _filters(campaign, picked),
-        "query": picked.query(),
+        "linked_tabs": [(*tab, picked.query(verdict=tab[0])) for tab in shown["tabs"]],
         "here": f"{request.path}?{picked.query(page=str(page.number))}",
         "at": clock.now(),
     }

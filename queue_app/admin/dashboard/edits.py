@@ -71,7 +71,7 @@ def forecast(site: AdminSite, request: HttpRequest) -> HttpResponse:
         at_limit = "Without a limit" if value is None else f"At {value}"
         shown |= {"found": found, "at_limit": at_limit, "now": display.about(found.now), "then": display.about(found.then)}
         for name, gains in (("earlier", found.earlier), ("later", found.later)):
-            shown[name] = [(gain.name, display.about(gain.seconds)) for gain in gains if gain.seconds < float("inf")]
+            shown[name] = [f"{gain.name} by {display.about(gain.seconds)}" for gain in gains if gain.seconds < float("inf")]
     return render(request, "admin/dashboard/_whatif.html", shown)
 
 
