@@ -90,7 +90,7 @@ class Snapshot:
 
     @property
     def free_slots(self) -> int:
-        """Jobs that could start in addition: models grouped by the account of their next job, under the limit of the whole queue."""
+        """Jobs that could start in addition; models are grouped by the account of their next job."""
         room, by_account = self.capacity.room, Counter[str]()
         for model, routes in self.capacity.routes.items():
             route = self.capacity.route_for(model) or routes[0]
