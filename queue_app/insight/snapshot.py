@@ -118,12 +118,12 @@ class Snapshot:
         why = ((known.stuck(model), jobs) for model, jobs in self.waiting_by_model.items()) if known else ()
         return _sums((reason, jobs) for reason, jobs in why if reason)
 
-    @property
+    @cached_property
     def drained(self) -> Estimate | None:
         """Time until the last waiting job that is not stuck is done; ``None`` if no job waits."""
         return self.forecast.of_lanes(self.waiting_by_model, at=self.at) if self.forecast else None
 
-    @property
+    @cached_property
     def oldest(self) -> "tuple[Lane, Oldest] | None":
         """The job that has waited longest of all, with its lane."""
         found = ((lane, lane.oldest) for lane in self.lanes if lane.oldest)
