@@ -146,7 +146,7 @@ def _asked(said: Any) -> tuple[str, str, str]:
 
 def _record(what: str, key: str) -> Record:
     model = RECORDS.get(what)
-    found: Record | None = model.objects.filter(pk=1 if what == "queue" else key).first() if model else None
+    found: Record | None = model.objects.filter(pk="1" if what == "queue" else key).first() if model else None
     if isinstance(found, ProviderAccount) and not registry.is_available(found.adapter):
         found = None  # not on the dashboard: nothing set there would have an effect
     if found is None:
