@@ -135,8 +135,8 @@ def neighbours(job: Job, *, most: int = 2) -> list[Neighbour]:
     if job.state != State.QUEUED:
         return []
     with connection.cursor() as cursor:
-        place = {"model": job.model_id, "priority": job.priority, "key": job.order_key, "id": job.pk, "most": most}
-        cursor.execute(_AROUND, place)
+        place: dict[str, int | str] = {"model": job.model_id, "priority": job.priority, "key": job.order_key, "id": job.pk}
+        cursor.execute(_AROUND, place | {"most": most})
         found = cursor.fetchall()
     near = Job.objects.select_related("owner").in_bulk([pk for pk, _, _ in found])
     sides: dict[int, list[Job]] = {-1: [], 1: []}
