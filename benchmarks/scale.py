@@ -166,14 +166,15 @@ def measure_summary() -> None:
     from django.core.cache import cache
 
     from queue_app import clock
-    from queue_app.insight import board
+    from queue_app.api import queue
     from queue_app.models import User
 
     chief = User.objects.get(username="chief")
 
     def compute() -> None:
         cache.clear()
-        board.summary(chief, at=clock.now())
+        at = clock.now()
+        queue.glance(at), queue.count(chief, at=at)
 
     measure("queue summary, its computation", compute, most=100)
 

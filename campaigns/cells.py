@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from campaigns.models import Campaign, Combination
-from queue_app.insight import waiting
+from queue_app.insight import positions
 from queue_app.models import Job, State, Status
 from queue_app.models.job import IN_FLIGHT_STATES, STATUS_OF_STATE
 
@@ -108,7 +108,7 @@ class Cell:
 def of(campaign: Campaign) -> list[Cell]:
     """Give every cell in the order of the matrix; two queries."""
     rows = list(Combination.objects.filter(campaign=campaign).order_by("index").values_list(*_COLUMNS))
-    places = waiting.positions(row[5] for row in rows if row[6] == State.QUEUED)
+    places = positions.of_jobs(row[5] for row in rows if row[6] == State.QUEUED)
     telling = [key for key, values in campaign.dimensions.items() if len(values) > 1] or list(campaign.dimensions)
     return [_cell(row, places, telling, campaign.labels) for row in rows]
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from campaigns.plan import BULK, Plan
-from queue_app.insight import forecast
-from queue_app.insight.forecast import Estimate
+from queue_app.forecast import estimates
+from queue_app.forecast.estimates import Estimate
 from queue_app.models import User, Wallet
 from queue_app.rules import priority
 
@@ -68,5 +68,5 @@ def look(plan: Plan, owner: User, *, at: datetime) -> Outlook:
         usd=plan.usd,
         available=Wallet.objects.filter(owner=owner).values_list("available", flat=True).first() or 0,
         level=plan.priority,
-        left=forecast.for_new(model.key, count, plan.priority, owner, plan.brief.max_concurrent, model.medium, at=at),
+        left=estimates.for_new(model.key, count, plan.priority, owner, plan.brief.max_concurrent, model.medium, at=at),
     )

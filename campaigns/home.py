@@ -9,8 +9,9 @@ from django.db.models import Count, Max, Prefetch
 from campaigns import progress
 from campaigns.models import Campaign, Combination
 from campaigns.models.combination import TO_JUDGE
-from queue_app.insight import forecast, waiting
-from queue_app.insight.forecast import Estimate
+from queue_app.forecast import estimates
+from queue_app.forecast.estimates import Estimate
+from queue_app.insight import positions
 from queue_app.models import Asset, Job, LedgerEntry, LedgerTransaction, Notice, State, User
 from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.ui import display
@@ -97,9 +98,9 @@ def queue(user: User, *, at: datetime) -> list[JobLine]:
     mine = Job.objects.filter(owner=user).select_related("model")
     jobs = list(mine.filter(state__in=IN_FLIGHT_STATES).order_by("started_at", "id")[:JOBS])
     jobs += mine.filter(state=State.QUEUED).in_dispatch_order()[: JOBS - len(jobs)]
-    places = waiting.positions(job.pk for job in jobs if job.state == State.QUEUED)
-    estimates = forecast.for_jobs(jobs, at)
-    return [JobLine(job, places.get(job.pk), estimates[job.pk]) for job in jobs]
+    places = positions.of_jobs(job.pk for job in jobs if job.state == State.QUEUED)
+    left = estimates.for_jobs(jobs, at)
+    return [JobLine(job, places.get(job.pk), left[job.pk]) for job in jobs]
 
 
 def results(user: User) -> list[Result]:

@@ -11,8 +11,9 @@ from django.db.models.functions import Coalesce
 from campaigns import cells as cell_reads
 from campaigns.cells import Cell
 from campaigns.models import Campaign
-from queue_app.insight import batches, forecast, remedies, waiting
-from queue_app.insight.forecast import Estimate
+from queue_app.forecast import estimates
+from queue_app.forecast.estimates import Estimate
+from queue_app.insight import batches, remedies, waiting
 from queue_app.models import Job, State, Status
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, STATUS_OF_STATE
 from queue_app.rules import pricing
@@ -97,7 +98,7 @@ def look(campaign: Campaign, *, at: datetime) -> Progress:
     """Read everything that the campaign's page shows; its model and its batch are loaded."""
     cells = cell_reads.of(campaign)
     counts = cell_reads.count(cells)
-    model, left = campaign.model, forecast.for_batch(campaign.pk, at)
+    model, left = campaign.model, estimates.for_batch(campaign.pk, at)
     return Progress(
         choices=campaign.dimensions,
         cells=cells,
@@ -105,7 +106,7 @@ def look(campaign: Campaign, *, at: datetime) -> Progress:
         total=len(cells) - counts[cell_reads.BLOCKED],
         open=counts[Status.QUEUED] + counts[Status.PROCESSING],
         left=left,
-        on_hold=left.basis == forecast.NO_END and not campaign.batch.paused,
+        on_hold=left.basis == estimates.NO_END and not campaign.batch.paused,
         money=batches.money(campaign.batch),
         ahead=_ahead(cells, at=at),
         why=_why(cells, at=at),
@@ -154,16 +155,16 @@ def left_of(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Estimat
     open_jobs = Job.objects.filter(batch__in=ids).select_related("model")
     last = open_jobs.filter(state=State.QUEUED).order_by("batch", "priority", "-order_key", "-id").distinct("batch")
     jobs = [*last, *open_jobs.filter(state__in=IN_FLIGHT_STATES)]
-    estimates = forecast.for_jobs(jobs, at)
-    by_lateness = sorted(jobs, key=lambda job: (job.state not in UNFORESEEN, _late(estimates[job.pk])))
-    return {job.batch_id or 0: estimates[job.pk] for job in by_lateness}  # the last of a batch stays
+    left = estimates.for_jobs(jobs, at)
+    by_lateness = sorted(jobs, key=lambda job: (job.state not in UNFORESEEN, _late(left[job.pk])))
+    return {job.batch_id or 0: left[job.pk] for job in by_lateness}  # the last of a batch stays
 
 
 def _ahead(cells: Sequence[Cell], *, at: datetime) -> list[Ahead]:
     first = [*cell_reads.in_flight(cells), *cell_reads.waiting_in_order(cells)][:FIRST]
     jobs = cell_reads.jobs(first)
-    estimates = forecast.for_jobs(jobs.values(), at)
-    return [Ahead(cell, estimates[cell.job]) for cell in first if cell.job in estimates]
+    left = estimates.for_jobs(jobs.values(), at)
+    return [Ahead(cell, left[cell.job]) for cell in first if cell.job in left]
 
 
 def _why(cells: Sequence[Cell], *, at: datetime) -> Why | None:

@@ -23,8 +23,9 @@ from rest_framework.test import APIClient
 
 from campaigns import catalogue as dimensions
 from genqueue_site.db.embedded.base import MAINTENANCE_DATABASE, server_for
-from queue_app import clock
-from queue_app.insight import forecast, invariants, shared, waiting
+from queue_app import caching, clock
+from queue_app.forecast import estimates
+from queue_app.insight import invariants, waiting
 from queue_app.models import ApiKey, Job, QueueSettings, User
 from queue_app.work import catalogue
 from tests import browser
@@ -124,13 +125,13 @@ def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None, monk
         return
     request.getfixturevalue("_django_db_helper")
     cache.clear()  # counts and curves that a test before this one has left there
-    for module, name in ((shared, "CHEAP"), (shared, "DEAR"), (forecast, "DEAR")):
+    for module, name in ((caching, "CHEAP"), (caching, "DEAR"), (estimates, "DEAR")):
         monkeypatch.setattr(module, name, float("inf"))  # a thread of its own would not see the rows of a test's transaction
     # how many queries a page takes must not hang on the machine's speed: what is shared stays as young as it is, curves are cheap
     began = time.time()
-    for backend in (base, locmem):
-        monkeypatch.setattr(backend, "time", SimpleNamespace(time=lambda: began))
-    monkeypatch.setattr(forecast, "WORTH", 0)
+    for keeper in (base, locmem, caching):
+        monkeypatch.setattr(keeper, "time", SimpleNamespace(time=lambda: began, monotonic=lambda: began))
+    monkeypatch.setattr(estimates, "WORTH", 0)
     monkeypatch.setattr(waiting, "SHARED_FOR", 0.0)
     if not QueueSettings.objects.exists():
         seed()

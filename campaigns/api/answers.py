@@ -19,7 +19,9 @@ from campaigns.plan import Plan
 from queue_app import clock, tickets
 from queue_app.api import answers
 from queue_app.api.shapes import render
-from queue_app.insight import batches, forecast
+from queue_app.forecast import estimates
+from queue_app.forecast.estimates import Estimate
+from queue_app.insight import batches
 from queue_app.models import Asset, User
 
 VERBS = ("cancel", "pause", "resume", "retry-failed")
@@ -66,7 +68,7 @@ def made(row: Campaign, plan: Plan, request: Request) -> dict[str, Any]:
 
 def with_forecast(made: dict[str, Any]) -> dict[str, Any]:
     """The answer to a launch."""
-    return render(shapes.CampaignMadeOut, made | {"eta": forecast.for_batch(made["id"], clock.now())})
+    return render(shapes.CampaignMadeOut, made | {"eta": estimates.for_batch(made["id"], clock.now())})
 
 
 def priced(plan: Plan, owner: User, *, at: datetime) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def priced(plan: Plan, owner: User, *, at: datetime) -> dict[str, Any]:
     facts = {
         "dry_run": True,
         **_planned(plan, reserved=0),
-        "eta": forecast.for_new(
+        "eta": estimates.for_new(
             plan.model.key, len(plan.to_buy), plan.priority, owner, plan.brief.max_concurrent, plan.model.medium, at=at
         ),
         "parameters": plan.parameters,
@@ -103,7 +105,7 @@ def address(request: Request, name: str, pk: int) -> str:
     return reverse(f"campaigns-api:{name}", [pk], request=request)
 
 
-def _line(row: Campaign, counts: dict[str, int], left: forecast.Estimate | None, request: Request) -> dict[str, Any]:
+def _line(row: Campaign, counts: dict[str, int], left: Estimate | None, request: Request) -> dict[str, Any]:
     batch = row.batch
     return {
         "id": row.pk,

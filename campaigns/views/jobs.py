@@ -13,7 +13,7 @@ from campaigns.models import Version
 from campaigns.views import foresight
 from campaigns.views.access import job_seen_by, job_to_change, may_change, viewer
 from queue_app import clock
-from queue_app.insight import forecast
+from queue_app.forecast import estimates
 from queue_app.lifecycle import MoveRefused, Verdict
 from queue_app.models import Asset, Job
 from queue_app.tickets import NotEnoughTickets
@@ -37,7 +37,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     latest = {file.kind: file for file in files}
     context = job_facts.facts(job, at=at) | {
         "at": at,
-        "left": forecast.for_job(job, at) if job.is_open else None,
+        "left": estimates.for_job(job, at) if job.is_open else None,
         "main": latest.get(Asset.Kind.VIDEO) or latest.get(Asset.Kind.IMAGE) or latest.get(Asset.Kind.PAGE),
         "thumbnail": latest.get(Asset.Kind.THUMBNAIL),
         "cell": _cell(job),

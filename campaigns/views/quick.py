@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from queue_app import tickets
-from queue_app.insight import forecast
-from queue_app.insight.forecast import Estimate
+from queue_app.forecast import estimates
+from queue_app.forecast.estimates import Estimate
 from queue_app.models import GenerationModel, Kind, User
 from queue_app.models.catalog import Medium
 from queue_app.rules import parameters as parameter_rules
@@ -103,7 +103,7 @@ def read(given: Mapping[str, str], owner: User, *, at: datetime) -> QuickForm:
     form.price = pricing.tickets(model.unit, model.tickets_per_unit, settled)
     form.usd = pricing.usd(model.unit, Decimal(model.usd_per_unit), settled)
     level, _ = intake.default_priority(Kind.objects.get(pk=model.medium), owner)
-    form.left = forecast.for_new(model.key, 1, level, owner, None, model.medium, at=at)
+    form.left = estimates.for_new(model.key, 1, level, owner, None, model.medium, at=at)
     return form
 
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from queue_app import clock
-from queue_app.insight.shared import at_most_every
+from queue_app.caching import at_most_every
 from queue_app.models import AuditEntry, JobEvent, OutboxMessage, State, WorkerProcess
 from queue_app.rules import numbers
 from queue_app.ui import display, history

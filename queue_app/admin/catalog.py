@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from queue_app import clock
 from queue_app.admin.policies import ListForm, PolicyForm
-from queue_app.insight import board
+from queue_app.insight import snapshot
 from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings, User
 from queue_app.providers import registry
 from queue_app.ui import display
@@ -49,12 +49,12 @@ class PolicyAdmin(FastAdmin):
 
 
 class SlotsAdmin(PolicyAdmin):
-    """Rows by model key, dressed with the model's slots as the board shows them."""
+    """Rows by model key, dressed with the queue of their model."""
 
     def dress(self, rows: list[Any]) -> None:
-        lines = {line.key: line for line in board.shared(at=clock.now()).models}
+        lanes = {lane.key: lane for lane in snapshot.take(at=clock.now()).lanes}
         for row in rows:
-            row.line = lines.get(row.pk)
+            row.line = lanes.get(row.pk)
 
 
 @admin.register(GenerationModel)
@@ -83,12 +83,12 @@ class GenerationModelAdmin(SlotsAdmin):
     @admin.display(description="Slots used")
     def slots(self, model: GenerationModel) -> str:
         line = model.line  # type: ignore[attr-defined]
-        return display.capacity(line.used, line.max_concurrent, held=line.paused) if line else "–"
+        return display.capacity(line.used, line.model.limit.max_concurrent, held=line.pause is not None) if line else "–"
 
     @admin.display(description="Waiting")
     def waiting(self, model: GenerationModel) -> str:
         line = model.line  # type: ignore[attr-defined]
-        return display.number(line.queued) if line else "–"
+        return display.number(line.waiting) if line else "–"
 
     @admin.display(description="Price")
     def price(self, model: GenerationModel) -> str:
@@ -126,7 +126,7 @@ class ModelConcurrencyLimitAdmin(SlotsAdmin):
     @admin.display(description="Waiting")
     def waiting(self, limit: ModelConcurrencyLimit) -> str:
         line = limit.line  # type: ignore[attr-defined]
-        return display.number(line.queued) if line else "–"
+        return display.number(line.waiting) if line else "–"
 
 
 class RouteInline(admin.TabularInline):  # type: ignore[type-arg]

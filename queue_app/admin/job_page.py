@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from queue_app import clock, lifecycle
 from queue_app.admin import lookups, provider_data
-from queue_app.insight import neighbours
+from queue_app.insight import positions
 from queue_app.models import (
     Asset,
     Attempt,
@@ -200,7 +200,7 @@ def _campaign(batch: Batch | None) -> dict[str, str] | None:
 def _neighbours(job: Job, position: int | None) -> list[dict[str, Any]]:
     if position is None:
         return []
-    around = [(near.offset, near.job) for near in neighbours.of(job)]
+    around = [(near.offset, near.job) for near in positions.neighbours(job)]
     return [
         {"place": position + offset, "job": one, "level": display.level(one.priority), "is_this": one.pk == job.pk}
         for offset, one in sorted([*around, (0, job)], key=lambda pair: pair[0])

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from queue_app import clock
 from queue_app.insight import usage
-from queue_app.insight.usage import Line, Usage
+from queue_app.insight.usage import Usage, UsageLine
 from queue_app.rules import spreadsheet
 from queue_app.ui import display
 
@@ -113,7 +113,7 @@ def read(query: QueryDict, *, at: datetime) -> Asked:
     return Asked(period, first, last, start, at, problem=problem, **known)  # type: ignore[arg-type]
 
 
-def in_order(lines: list[Line], asked: Asked) -> list[Line]:
+def in_order(lines: list[UsageLine], asked: Asked) -> list[UsageLine]:
     """Sorted as asked; lines without the value come last either way."""
     named = sorted(lines, key=lambda line: line.name)
     have = [line for line in named if getattr(line, asked.sort) is not None]
@@ -121,7 +121,7 @@ def in_order(lines: list[Line], asked: Asked) -> list[Line]:
     return [*have, *(line for line in named if getattr(line, asked.sort) is None)]
 
 
-def csv_lines(lines: list[Line], total: Line, asked: Asked) -> Iterator[str]:
+def csv_lines(lines: list[UsageLine], total: UsageLine, asked: Asked) -> Iterator[str]:
     """The file: a head, a row for each line, the total."""
     heads = [UNITS.get(name, name.replace("usd", "USD").replace("_", " ")) for name in FILE]
     yield spreadsheet.BOM + spreadsheet.line([SIDES[asked.by].lower(), *heads])
@@ -129,7 +129,7 @@ def csv_lines(lines: list[Line], total: Line, asked: Asked) -> Iterator[str]:
         yield spreadsheet.line([line.name, *(_cell(getattr(line, name)) for name in FILE)])
 
 
-def _shown(asked: Asked, found: Usage, lines: list[Line]) -> dict[str, Any]:
+def _shown(asked: Asked, found: Usage, lines: list[UsageLine]) -> dict[str, Any]:
     most = max((line.net for line in lines), default=0)
     return {
         "title": "Usage",
@@ -159,7 +159,7 @@ def _head(key: str, words: str, asked: Asked) -> dict[str, Any]:
     }
 
 
-def _row(line: Line, most: int) -> dict[str, Any]:
+def _row(line: UsageLine, most: int) -> dict[str, Any]:
     return {
         "line": line,
         "share": f"{100 * max(line.net, 0) / most:.1f}" if most > 0 else "",

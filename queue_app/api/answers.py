@@ -12,8 +12,8 @@ from rest_framework.reverse import reverse
 from queue_app import clock
 from queue_app.api import rows as rows_of
 from queue_app.api import shapes
+from queue_app.insight import positions, waiting
 from queue_app.insight import stages as staging
-from queue_app.insight import waiting
 from queue_app.insight.waiting import Outlook
 from queue_app.models import Asset, Job, JobEvent, State
 from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, JobQuerySet
@@ -34,7 +34,7 @@ def job(row: Job, request: Request) -> dict[str, Any]:
 
 def line_facts(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
     """What `shapes.JobLine` needs of each job; owners are loaded."""
-    places = waiting.positions(row.pk for row in rows if row.state == State.QUEUED)
+    places = positions.of_jobs(row.pk for row in rows if row.state == State.QUEUED)
     return [_row(row) | {"position": places.get(row.pk), "url": address(request, "job", row.pk)} for row in rows]
 
 

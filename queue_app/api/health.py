@@ -8,7 +8,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from queue_app import clock
-from queue_app.insight.board import ALIVE
+from queue_app.insight.workers import ALIVE
 from queue_app.models import GenerationModel, Kind, QueueSettings, WorkerProcess
 from queue_app.work import capacity
 

@@ -10,9 +10,9 @@ from rest_framework.response import Response
 from queue_app import clock
 from queue_app.api import queue_shapes, serializers
 from queue_app.api.authentication import HasScope, MayEditLimits, caller
-from queue_app.api.shapes import render
 from queue_app.api.views import View, call, page_of
-from queue_app.insight import board, waiting
+from queue_app.insight import snapshot, waiting
+from queue_app.insight.snapshot import Lane
 from queue_app.models import ModelConcurrencyLimit
 from queue_app.work import policy
 
@@ -21,8 +21,8 @@ class Models(View):
     @call("models_list", page_of(queue_shapes.ModelOut, "Model"))
     def get(self, request: Request) -> Response:
         """List all active models on one page: price, allowed parameters, used and free slots."""
-        lines = [render(queue_shapes.ModelOut, line) for line in board.models(at=clock.now())]
-        return Response({"next": None, "previous": None, "results": lines})
+        models = [queue_shapes.model(lane) for lane in queue_shapes.in_order(_lanes())]
+        return Response({"next": None, "previous": None, "results": models})
 
 
 class ModelDetail(View):
@@ -36,7 +36,7 @@ class ModelDetail(View):
     def get(self, request: Request, key: str) -> Response:
         """Read one model."""
         limit = get_object_or_404(ModelConcurrencyLimit, model=key, model__active=True)
-        return Response(_line(limit.pk))
+        return Response(_model(limit.pk))
 
     @call("models_change", queue_shapes.ModelOut, 404, body=serializers.ModelChange)
     def patch(self, request: Request, key: str) -> Response:
@@ -48,9 +48,12 @@ class ModelDetail(View):
             change |= {"paused_reason": reason if change["paused"] else "", "paused_until": None}
         policy.change(limit, at=clock.now(), actor=caller(request), reason=reason, **change)
         waiting.forget()
-        return Response(_line(limit.pk))
+        return Response(_model(limit.pk))
 
 
-def _line(key: str) -> Any:
-    line = next(line for line in board.models(at=clock.now()) if line.key == key)
-    return render(queue_shapes.ModelOut, line)
+def _lanes() -> list[Lane]:
+    return snapshot.take(at=clock.now(), within=queue_shapes.SHARED_FOR).lanes
+
+
+def _model(key: str) -> dict[str, Any]:
+    return next(queue_shapes.model(lane) for lane in _lanes() if lane.key == key)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpResponse
 from rest_framework.renderers import JSONRenderer
@@ -12,11 +12,12 @@ from rest_framework.request import Request
 from queue_app import clock
 from queue_app.api import answers, queue_shapes
 from queue_app.api.authentication import caller
+from queue_app.api.queue_shapes import SHARED_FOR
 from queue_app.api.shapes import JobLine, render
 from queue_app.api.views import View, call
-from queue_app.insight import board
-from queue_app.insight.shared import at_most_every
-from queue_app.models import JobEvent, User
+from queue_app.caching import at_most_every
+from queue_app.insight import counts, positions, snapshot, workers
+from queue_app.models import JobEvent, Status, User
 
 HIDDEN = {"host": None, "pid": None, "task": ""}  # of a worker, from all but staff: our machines, and others' jobs
 
@@ -32,39 +33,56 @@ class Queue(View):
         user = caller(request)
         events = JobEvent.objects.order_by("-pk").annotate(read_at=clock.ReadAt()).values_list("pk", "read_at")
         last, at = events.first() or (0, clock.now())
-        parts = (_summary(user, at), _models_and_workers(user, at), _lists(user, last, request))
+        seen = glance(at)
+        counted = render(queue_shapes.SummaryOut, {**count(user, at=at), "available": seen.available})
+        models_and_workers = seen.for_staff if user.is_staff else seen.for_others
+        parts = (_members({"summary": counted}), models_and_workers, _lists(user, last, request))
         return HttpResponse(b"{%b}" % b",".join(parts), content_type="application/json")
 
 
-def _summary(user: User, at: datetime) -> bytes:
-    return _members({"summary": render(queue_shapes.SummaryOut, board.summary(user, at=at))})
+def count(user: User, *, at: datetime) -> dict[Status, int]:
+    """Return the number of jobs that the user may see, by status."""
+    if user.is_staff:
+        return counts.by_status(at=at, within=SHARED_FOR)
+    return at_most_every(SHARED_FOR, f"queue:counts:{user.pk}", lambda: counts.by_status(at=at, owner=user))
 
 
-def _models_and_workers(user: User, at: datetime) -> bytes:
-    """Rendered once for each look at the board."""
-    seen = board.shared(at=at)
-    hidden = {} if user.is_staff else HIDDEN
+class Glance(NamedTuple):
+    """The part of the answer that does not depend on the caller: free slots, and models with workers as JSON."""
 
-    def rendered() -> bytes:
-        models = [render(queue_shapes.ModelOut, model) for model in seen.models]
-        workers = [render(queue_shapes.WorkerOut, {**asdict(worker), **hidden}) for worker in seen.workers]
-        return _members({"models": models, "workers": workers})
+    available: int
+    for_staff: bytes
+    for_others: bytes
 
-    return at_most_every(board.SHARED_FOR, f"queue:board:{user.is_staff}:{seen.at.timestamp()}", rendered)
+
+def glance(at: datetime) -> Glance:
+    """Look at limits, models and workers."""
+
+    def look() -> Glance:
+        now, processes = snapshot.take(at=at, within=0), [asdict(process) for process in workers.processes(at=at)]
+        models = [queue_shapes.model(lane) for lane in queue_shapes.in_order(now.lanes)]
+
+        def rendered(hidden: Mapping[str, Any]) -> bytes:
+            listed = [render(queue_shapes.WorkerOut, {**process, **hidden}) for process in processes]
+            return _members({"models": models, "workers": listed})
+
+        return Glance(now.free_slots, rendered({}), rendered(HIDDEN))
+
+    return at_most_every(SHARED_FOR, "queue:glance", look)
 
 
 def _lists(user: User, last: int, request: Request) -> bytes:
-    """In flight and waiting, shared by all who may see the same until something happens to a job."""
+    """Return the jobs in progress and the queued ones, shared by callers who may see the same until the next event."""
     whose = "all" if user.is_staff else str(user.pk)
 
     def rendered() -> bytes:
-        listed = {"processing": board.processing(user), "queued": board.coming_next(user)}
+        listed = {"processing": positions.in_progress(user), "queued": positions.coming_next(user)}
         lines = {name: answers.line_facts(jobs, request) for name, jobs in listed.items()}
         return _members({name: [render(JobLine, line) for line in found] for name, found in lines.items()})
 
-    return at_most_every(board.SHARED_FOR, f"queue:lists:{whose}:{last}:{request.build_absolute_uri('/')}", rendered)
+    return at_most_every(SHARED_FOR, f"queue:lists:{whose}:{last}:{request.build_absolute_uri('/')}", rendered)
 
 
 def _members(facts: Mapping[str, Any]) -> bytes:
-    """An object's JSON without its braces: rendered once, sent to all."""
+    """Render an object's JSON without its braces, to be sent to many callers."""
     return JSONRenderer().render(facts)[1:-1]

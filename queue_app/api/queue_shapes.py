@@ -1,9 +1,16 @@
-"""How answers about models and the whole queue look."""
+"""The shapes of answers about models and the whole queue."""
+
+from collections.abc import Iterable
+from typing import Any
 
 from rest_framework import serializers
 
-from queue_app.api.shapes import JobLine, Moment, Shape
+from queue_app.api.shapes import JobLine, Moment, Shape, render
+from queue_app.insight.snapshot import Lane
 from queue_app.models.catalog import Medium
+
+SHARED_FOR = 1.0  # seconds for which all callers of a process get the same counts
+_OF_THE_ROW = ("key", "label", "medium", "unit", "tickets_per_unit", "usd_per_unit", "typical_seconds", "parameters")
 
 
 class ModelOut(Shape):
@@ -48,12 +55,35 @@ class WorkerOut(Shape):
     task = serializers.CharField(help_text="Current task. Staff only, otherwise empty.")
 
 
-class BoardOut(Shape):
+class QueueOut(Shape):
     summary = SummaryOut()
     models = ModelOut(many=True)
     workers = WorkerOut(many=True)
-
-
-class QueueOut(BoardOut):
     processing = JobLine(many=True)
     queued = JobLine(many=True)
+
+
+def model(lane: Lane) -> dict[str, Any]:
+    """Return a model with its slots, as `ModelOut`."""
+    pause = lane.pause
+    return render(
+        ModelOut,
+        {name: getattr(lane.model, name) for name in _OF_THE_ROW}
+        | {
+            "available": lane.is_available,
+            "preview": lane.is_preview,
+            "max_concurrent": lane.model.limit.max_concurrent,
+            "used": lane.used,
+            "free": lane.free,
+            "can_start": lane.can_start,
+            "queued": lane.waiting,
+            "paused": pause is not None,
+            "paused_reason": pause.reason if pause else "",
+            "paused_until": pause.until if pause else None,
+        },
+    )
+
+
+def in_order(lanes: Iterable[Lane]) -> list[Lane]:
+    """Sort lanes as answers list models: by medium, videos first, then by key."""
+    return sorted(lanes, key=lambda lane: lane.model.medium, reverse=True)

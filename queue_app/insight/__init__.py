@@ -1,1 +1,1 @@
-"""What the queue shows of itself: reads, never writes."""
+"""Read-only queries about the queue, for pages, the API and alerts."""

@@ -1,4 +1,4 @@
-"""How a batch stands: its jobs by status, what it cost, and when the last of them will be done."""
+"""The progress of a batch: jobs by status, cost, and the time until the last job is done."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from django.db.models import Count
 
-from queue_app.insight import forecast
+from queue_app.forecast import estimates
+from queue_app.forecast.estimates import Estimate
 from queue_app.models import Batch, Job, State, Status
 from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE
 from queue_app.statements import Statement
@@ -34,7 +35,7 @@ _MONEY = Statement(f"""
 
 @dataclass(frozen=True)
 class Money:
-    """Tickets by what became of them; ``usd_spent`` is of what is completed, ``usd_to_come`` of what is open."""
+    """Tickets of a batch; ``usd_spent`` is for completed jobs, ``usd_to_come`` for unfinished ones."""
 
     reserved: int
     captured: int
@@ -46,25 +47,25 @@ class Money:
 
 @dataclass(frozen=True)
 class Standing:
-    """``counts`` of jobs by status; ``eta`` is ``None`` once all have ended."""
+    """The progress of a batch: ``counts`` of jobs by status; ``eta`` is ``None`` once all have finished."""
 
     counts: dict[str, int]
     total: int
     money: Money
-    eta: forecast.Estimate | None
+    eta: Estimate | None
 
 
 def standing(batch: Batch, *, at: datetime) -> Standing:
-    """Count, sum and estimate, with a fixed number of queries."""
+    """Return the progress of a batch, with a fixed number of queries."""
     counts = dict.fromkeys(map(str, Status), 0)
     for state, jobs in Job.objects.filter(batch=batch).values_list("state").annotate(jobs=Count("*")).order_by():
         counts[STATUS_OF_STATE[State(state)]] += jobs
     is_open = counts[Status.QUEUED] or counts[Status.PROCESSING]
-    eta = forecast.for_batch(batch.pk, at) if is_open else None
+    eta = estimates.for_batch(batch.pk, at) if is_open else None
     return Standing(counts=counts, total=sum(counts.values()), money=money(batch), eta=eta)
 
 
 def money(batch: Batch) -> Money:
-    """What the batch cost so far and may still cost; one query."""
+    """Return what the batch cost so far and may still cost; one query."""
     ((reserved, captured, released, refunded, spent, to_come),) = _MONEY.run(batch=batch.pk)
     return Money(reserved, captured, released, refunded, usd_spent=spent, usd_to_come=to_come)

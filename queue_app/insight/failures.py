@@ -1,4 +1,4 @@
-"""What failed in the last 24 hours, by error: how often, when last, on which models, and what to do about it."""
+"""Failed jobs of the last 24 hours by error: how many, the latest, their models, and the remedy."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, F, Max
 
+from queue_app.caching import without_waiting
 from queue_app.insight import remedies
-from queue_app.insight.shared import without_waiting
 from queue_app.models import Attempt, Job, State
 
 RECENT = timedelta(hours=24)
-FRESH, WORTH = 1.0, 20  # seconds it is shared at least, and times what it cost
+FRESH, WORTH = 1.0, 20  # seconds for which the answer is used at least, and times what it cost
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Failed jobs of one error, those cleared from view left out; ``models`` the most hit first."""
+    """Failed jobs of one error that are not cleared; ``models`` with the most failures first."""
 
     code: str
     jobs: int
@@ -27,12 +27,12 @@ class Failure:
 
 
 def by_error(*, at: datetime) -> list[Failure]:
-    """The errors of the last 24 h, the most frequent first."""
+    """Return the errors of the last 24 hours, the most frequent first."""
     return without_waiting(WORTH, "failures:by_error", lambda: look(at=at), at_least=FRESH)
 
 
 def look(*, at: datetime) -> list[Failure]:
-    """The same, fresh."""
+    """Return the same, not shared."""
     failed = Job.objects.filter(state=State.FAILED, ended_at__gt=at - RECENT, archived_at=None)
     rows = failed.values_list("error_code", "model").annotate(jobs=Count("*"), last=Max("ended_at"), newest=Max("pk")).order_by()
     models: dict[str, Counter[str]] = {}
@@ -57,6 +57,6 @@ def look(*, at: datetime) -> list[Failure]:
 
 
 def _kinds(jobs: Iterable[int]) -> dict[int, str]:
-    """The kind of error that each job's last attempt ended with."""
+    """Return the kind of error that each job's last attempt ended with."""
     last = Attempt.objects.filter(job__in=list(jobs), step="main", number=F("job__attempt_number"))
     return dict(last.values_list("job_id", "error_kind"))

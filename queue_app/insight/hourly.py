@@ -1,27 +1,27 @@
 """
-The last 24 hours by the hour: what ended, how long what started had waited, how deep the queue was and how old its oldest job.
+The last 24 hours by the hour: finished jobs, waits of started jobs, the length of the queue and the age of its oldest job.
 
-An hour that has ended does not change: it is read once by each process and kept. Only the hour that goes on is read anew. What
-is said of a past hour is what was true then as far as today's rows tell; a job that staff queued again counts where it is now.
+An hour that is over does not change: each process reads it once and keeps it. Only the current hour is read again. Past hours
+show what today's rows say of them; a job that staff retried counts where it is now.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 
-from queue_app.insight.shared import without_waiting
+from queue_app.caching import without_waiting
 
-HOURS = 24  # that have ended; the one that goes on comes behind them
+HOURS = 24  # that are over; the current one follows them
 HOUR = timedelta(hours=1)
-SETTLED = timedelta(minutes=2)  # after an hour's end: so late may a transaction still write a moment of it
-FRESH = 1.0  # seconds that the hour that goes on is shared, and
-WORTH = 20  # times what it cost to read
-EXACT = 10_000  # waiting jobs that are looked at one by one; of more, a sample
+SETTLED = timedelta(minutes=2)  # after an hour's end, for transactions that still write a moment of it
+FRESH, WORTH = 1.0, 20  # seconds for which the current hour is used at least, and times what it cost
+EXACT = 10_000  # waiting jobs that are counted; of more, a sample is
 SAMPLED = 6_000  # rows
 
 _ENDED = """
@@ -35,7 +35,7 @@ _STARTED = """
            percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM started_at - queued_at))
       FROM queue_app_job WHERE started_at >= %(start)s AND started_at < %(end)s GROUP BY 1
 """
-# how many of those that started in an hour had been queued in which
+# started jobs by the hour of their start and that in which they were queued
 _WAITED = """
     SELECT date_bin('1 hour', started_at, %(origin)s), date_bin('1 hour', greatest(queued_at, %(origin)s), %(origin)s), count(*)
       FROM queue_app_job WHERE started_at >= %(start)s AND started_at < %(end)s GROUP BY 1, 2
@@ -56,8 +56,8 @@ _ROWS = "SELECT greatest(reltuples, 1) FROM pg_class WHERE relname = 'queue_app_
 @dataclass(frozen=True)
 class Hour:
     """
-    One hour. ``p50`` and ``p95`` are seconds that jobs which started in it had waited, ``None`` when none did; ``waiting`` and
-    ``oldest`` (seconds) are of its end, or of now: ``oldest`` is ``None`` when nothing waited. ``is_over``: it has ended.
+    One hour. ``p50`` and ``p95``: seconds that jobs started in this hour had waited, ``None`` if none started. ``waiting`` jobs
+    and the age of the ``oldest`` (seconds, ``None`` if none waited) are those at its end, or now.
     """
 
     start: datetime
@@ -73,27 +73,27 @@ class Hour:
 
     @property
     def failure_rate(self) -> float | None:
-        """Percent of what ran its course; ``None`` when nothing did."""
+        """Failed jobs in percent of completed and failed ones; ``None`` if there are none."""
         ran = self.completed + self.failed
         return 100 * self.failed / ran if ran else None
 
 
 @dataclass(frozen=True)
 class _Known:
-    """An hour as its rows tell it: ``queued_in`` counts what started in it by the hour it was queued in."""
+    """An hour as read from its rows; ``queued_in`` counts its started jobs by the hour in which they were queued."""
 
     hour: Hour
-    first_queued: datetime | None  # of what left the queue in this hour
+    first_queued: datetime | None  # of the jobs that left the queue in this hour
     queued_in: Mapping[datetime, int]
 
 
 def day(*, at: datetime) -> list[Hour]:
-    """The 24 hours that have ended and the one that goes on, in order; at most some seconds old."""
+    """Return the last 24 full hours and the current one, in order; at most some seconds old."""
     return without_waiting(WORTH, "hourly:day", lambda: look(at=at), at_least=FRESH)
 
 
 def look(*, at: datetime) -> list[Hour]:
-    """The same, with the hour that goes on read now."""
+    """Return the same, with the current hour read now."""
     now = hour_of(at)
     starts = [now - HOUR * back for back in range(HOURS, -1, -1)]
     known = _known(starts, at)
@@ -102,7 +102,7 @@ def look(*, at: datetime) -> list[Hour]:
 
 
 def hour_of(at: datetime) -> datetime:
-    """The start of the hour in the queue's zone."""
+    """Return the start of the hour in the queue's time zone."""
     local = at.astimezone(ZoneInfo(settings.QUEUE_TIME_ZONE))
     return local.replace(minute=0, second=0, microsecond=0).astimezone(at.tzinfo)
 
@@ -120,7 +120,7 @@ def _known(starts: Sequence[datetime], at: datetime) -> dict[datetime, _Known]:
 
 
 def _read(start: datetime, end: datetime, origin: datetime, at: datetime) -> Iterable[_Known]:
-    """The hours from ``start`` to ``end``; what was queued before ``origin`` counts as queued then."""
+    """Read the hours from ``start`` to ``end``; jobs queued before ``origin`` count as queued then."""
     values = {"origin": origin, "start": start, "end": end}
     ended = {row[0]: row[1:] for row in _rows(_ENDED, **values)}
     started = {row[0]: row[1:] for row in _rows(_STARTED, **values)}
@@ -143,7 +143,7 @@ def _read(start: datetime, end: datetime, origin: datetime, at: datetime) -> Ite
 
 
 def _with_depth(known: Sequence[_Known], queued: Mapping[datetime, int], oldest: datetime | None, at: datetime) -> list[Hour]:
-    """Play backwards: what waited at an hour's end is what waits now or left the queue later, and had been queued by then."""
+    """Count backwards: jobs waiting at an hour's end are those that wait now or left the queue later, if queued by then."""
     hours: list[Hour] = []
     later, first = dict(queued), oldest
     for one in reversed(known):
@@ -158,7 +158,7 @@ def _with_depth(known: Sequence[_Known], queued: Mapping[datetime, int], oldest:
 
 
 def _queued(origin: datetime) -> dict[datetime, int]:
-    """What waits now by the hour it was queued in; estimated from a sample where it is very much."""
+    """Return waiting jobs by the hour in which they were queued; estimated from a sample if there are very many."""
     ((rows,),) = _rows(_ROWS)
     ((few,),) = _rows("SELECT count(*) FROM (SELECT 1 FROM queue_app_job WHERE state = 'queued' LIMIT %(most)s) few", most=EXACT)
     if few < EXACT:
@@ -173,7 +173,7 @@ def _oldest() -> datetime | None:
     return found if isinstance(found, datetime) else None
 
 
-def _rows(sql: str, **values: datetime | float) -> list[tuple]:  # type: ignore[type-arg]
+def _rows(sql: str, **values: datetime | float) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())

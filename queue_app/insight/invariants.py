@@ -1,4 +1,4 @@
-"""The rules that must hold at every commit, asked of the rows that are there."""
+"""Check the rules that must hold at every commit, against the rows in the database."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from django.db import connection
 from queue_app.insight.rules import OBJECTS, PARAMETERS, RULES, Rule
 from queue_app.models import Asset
 
-MOST_ROWS = 100  # of one rule: more tell no more
+MOST_ROWS = 100  # of one rule: more rows say no more
 FILES_AT_ONCE = 1_000
 
 
@@ -29,8 +29,8 @@ class Offender:
 
 def check(*, at: datetime | None, files: bool = False) -> list[Offender]:
     """
-    Ask every rule and give the broken ones. Rules that compare with the present are asked only if told the time ``at``; with
-    ``files`` the storage is asked for each asset's object.
+    Check every rule and return the broken ones. Rules that compare with the present are checked only if ``at`` is given; with
+    ``files`` the object of each asset is looked up in the storage.
     """
     found = [Offender(rule, rows) for rule in _broken(at) if (rows := _offending(rule, at))]
     if files and (missing := _assets_without_object()):
@@ -39,7 +39,7 @@ def check(*, at: datetime | None, files: bool = False) -> list[Offender]:
 
 
 def _broken(at: datetime | None) -> list[Rule]:
-    """Which rules have rows that break them, in one statement: almost always none."""
+    """Return the rules that some rows break, in one statement: almost always none."""
     asked = [rule for rule in RULES if at or not rule.needs_time]
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(f'EXISTS ({rule.sql})' for rule in asked)}", _parameters(at))

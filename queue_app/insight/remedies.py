@@ -1,4 +1,4 @@
-"""What to do about a job that failed, by the code of its error; by the error's kind where the code is the vendor's own."""
+"""The remedy for a failed job, by the code of its error, or by the kind of the error if the code is the provider's own."""
 
 from queue_app.providers.base import FINAL, ErrorKind
 
@@ -22,16 +22,16 @@ _REMEDIES = {
     "unknown": "The provider never confirmed it. Retry it, or ask staff to check with the provider.",
     "poison": "It crashed several workers. Tell staff before you retry it.",
     "forced": "Staff stopped this job. Check with them before you retry it.",
-    # our own words for what may pass: nobody said anything against the job
+    # our own codes for errors that may pass: the provider had no objection to the job
     **dict.fromkeys(("failed", "lost", "canceled", "provider_failed", "not_accepted", "not_begun", "no_answer"), _AGAIN),
 }
-_OF_KIND = {
-    **dict.fromkeys(FINAL, _FINAL),
-    **dict.fromkeys((ErrorKind.AUTH, ErrorKind.QUOTA), _STAFF),
-    **dict.fromkeys((ErrorKind.RETRYABLE, ErrorKind.RATE_LIMITED), _AGAIN),
+_OF_KIND: dict[str, str] = {
+    **dict.fromkeys(map(str, FINAL), _FINAL),
+    **dict.fromkeys(map(str, (ErrorKind.AUTH, ErrorKind.QUOTA)), _STAFF),
+    **dict.fromkeys(map(str, (ErrorKind.RETRYABLE, ErrorKind.RATE_LIMITED)), _AGAIN),
 }
 
 
 def of(code: str, kind: str = "") -> str:
-    """Give one or two sentences for people; ``kind`` is the `ErrorKind` of the last attempt, where one is known."""
-    return _REMEDIES.get(code) or _OF_KIND.get(kind) or _OF_KIND.get(code, _NONE)  # type: ignore[call-overload]
+    """Return one or two sentences; ``kind`` is the `ErrorKind` of the last attempt, if known."""
+    return _REMEDIES.get(code) or _OF_KIND.get(kind) or _OF_KIND.get(code, _NONE)

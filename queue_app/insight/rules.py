@@ -1,8 +1,8 @@
 """
-The rules of the invariants that can be asked of rows: each a sentence and the query for the rows that break it.
+The invariants that can be checked in the database: each is a sentence and the query for the rows that break it.
 
-What is not here is a constraint of the schema (I13), an order that positions are computed in (I18), a lock (I21), or something
-that only tests can see.
+Others are a constraint of the schema (I13), the order in which positions are computed (I18), a lock (I21), or visible only to
+tests.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from queue_app.work import media
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule; its query gives the offending rows, first column ``id``, each with what it takes to understand it."""
+    """One rule; its query returns the offending rows: first column ``id``, then what it takes to understand them."""
 
     id: str
     sentence: str

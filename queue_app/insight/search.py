@@ -1,9 +1,9 @@
 """
-A page of what a search finds, newest first, at a cost that does not follow how frequent its words are.
+A page of search results, newest first, at a cost that does not depend on how frequent the words are.
 
-What is rare is looked up and sorted at once. What is frequent is asked for block by block of ids, until a page is full: the index
-holds each job's block beside its words, so a block without them costs a few pages of the index and none of the table. At worst,
-for words of which only the oldest jobs have all, each block is asked: one for 4,096 jobs.
+Rare words are looked up and their jobs sorted. Frequent words are looked for block by block of ids, until a page is full: the
+index holds each job's block beside its words, so a block without them costs a few pages of the index and none of the table. At
+worst, for words that only the oldest jobs have, each block is read: one for 4,096 jobs.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from django.db.models import BooleanField, Func, Q
 from queue_app.models.job import BLOCK, WORDS, JobQuerySet
 from queue_app.rules import numbers
 
-# up to so many jobs by the planner's estimate are rare; of a word that it does not know it believes that half a percent have it
+# jobs by the planner's estimate up to which words are rare; it believes that half a percent have a word it does not know
 RARE, UNKNOWN = 10_000, 0.0051
 
 # OFFSET 0: the planner must not walk the jobs in order, reading every prompt
 _ALL = "SELECT id FROM ({found} OFFSET 0) found ORDER BY id {order} LIMIT %s OFFSET %s"
-# blocks are asked one after the other; one in which the other filters leave nothing is passed over before its words are looked at
+# blocks are read one after the other; a block in which the other filters leave no job is skipped before its words are read
 _WALK = """
     SELECT found.id
       FROM generate_series({blocks}) AS walk(block)
@@ -37,16 +37,17 @@ def _holds(sql: str) -> Q:
 
 
 _IN_BLOCK = _holds(f"queue_app_job.id BETWEEN walk.block * {BLOCK} AND walk.block * {BLOCK} + {BLOCK - 1}")
-_OF_BLOCK = _holds(f"ARRAY[queue_app_job.id / {BLOCK}] @> ARRAY[walk.block]")  # as the index says it
+_OF_BLOCK = _holds(f"ARRAY[queue_app_job.id / {BLOCK}] @> ARRAY[walk.block]")  # as in the index
 
 
 def first(
     jobs: JobQuerySet, words: str, most: int, *, skip: int = 0, beyond: int | None = None, rising: bool = False
 ) -> list[int]:
     """
-    The ids of the first of these jobs that `JobQuerySet.search` finds: newest first, or oldest first where ``rising``.
+    Return the ids of the first of these jobs that `JobQuerySet.search` finds: newest first, or with ``rising`` oldest first.
 
-    :param jobs: narrowed by anything but the words. :param beyond: an id; only those that follow it in this order.
+    :param jobs: narrowed by anything but the words.
+    :param beyond: an id; only jobs that follow it in this order.
     """
     try:
         sql, values = statement(jobs, words, most, skip=skip, beyond=beyond, rising=rising)
@@ -61,9 +62,9 @@ def statement(
     jobs: JobQuerySet, words: str, most: int, *, skip: int = 0, beyond: int | None = None, rising: bool = False
 ) -> tuple[str, list[Any]]:
     """
-    What `first` asks, with its values.
+    Return the statement of `first`, with its values.
 
-    :raises EmptyResultSet: these jobs are none, whatever their words.
+    :raises EmptyResultSet: there are no such jobs, whatever their words.
     """
     if beyond is not None:
         jobs = jobs.filter(pk__gt=beyond) if rising else jobs.filter(pk__lt=beyond)
@@ -91,14 +92,14 @@ def _is_rare(sql: str, values: Sequence[Any]) -> bool:
 
 
 def _matching(jobs: JobQuerySet, words: str) -> JobQuerySet:
-    """Of one block."""
+    """Narrow the jobs to those with the words in one block."""
     number = numbers.of_row(words)
     by_words = Q(_words=words) & _OF_BLOCK
     return jobs.alias(_words=WORDS).filter(by_words | Q(_IN_BLOCK, pk=number) if number else by_words)
 
 
 def _blocks(beyond: int | None, *, rising: bool) -> str:
-    """The blocks in order, from the one with the first job that may be meant."""
+    """Return the blocks in order, from the first that may hold a result."""
     begin, end, step = (_OLDEST, _NEWEST, 1) if rising else (_NEWEST, _OLDEST, -1)
     if beyond is not None:
         begin = f"{'greatest' if rising else 'least'}({begin}, {beyond:d})"

@@ -1,4 +1,4 @@
-"""The named parts of a job's work, read off its history: what is done, what goes on, what went wrong, and the seconds of each."""
+"""The stages of a job's work, read off its history: done, current, failed, and the seconds of each."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _TAKEN_UP = (State.SUBMITTING, State.RUNNING, State.STORING)
 
 @dataclass(frozen=True)
 class Stage:
-    """``status``: done, now, wait, or bad (the work ended there); ``seconds`` it took or has taken, where that is known."""
+    """One stage. ``status``: done, now, wait, or bad (the work ended there); ``seconds`` so far, if known."""
 
     name: str
     status: Standing
@@ -22,7 +22,7 @@ class Stage:
 
 
 def stages(job: Job, events: Iterable[JobEvent], *, at: datetime) -> list[Stage]:
-    """The stages of the job's current try, from its ``events`` in order."""
+    """Return the stages of the job's current try, from its ``events`` in order."""
     moves = [event for event in events if event.from_state != event.to_state]
     last_queued = max((index for index, move in enumerate(moves) if move.to_state == State.QUEUED), default=0)
     this_try = moves[last_queued:]
@@ -37,7 +37,7 @@ def stages(job: Job, events: Iterable[JobEvent], *, at: datetime) -> list[Stage]
 
 
 def current(found: Iterable[Stage]) -> str | None:
-    """The name of the stage that goes on, or that the work ended in; ``None`` while it waits and once it is complete."""
+    """Return the name of the current stage, or of the one that failed; ``None`` while the job waits and once it is complete."""
     return next((stage.name for stage in found if stage.status in ("now", "bad")), None)
 
 

@@ -1,8 +1,8 @@
 """
-What was made, how long it took and what it cost, in a period and by one of its sides.
+Jobs, times and cost in a period, grouped by model, job type, user, campaign or day.
 
-Jobs are those that ended in the period. Tickets are what the ledger moved in it, at the time it moved them: a refund counts
-when it was given, whenever its job was charged. So the sums are the ledger's, to the ticket.
+Jobs are those that finished in the period. Tickets are those that the ledger moved in it: a refund counts when it was given,
+whenever its job was charged. So the sums match the ledger to the ticket.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from django.db import connection
 
 from queue_app.models import Batch, User
 
-# side → the column of a job, or of the moment, that it groups by
+# side → the column or time to group by
 SIDES = {
     "model": "job.model_id",
     "kind": "job.kind_id",
@@ -53,10 +53,10 @@ Key = str | int | date | None
 
 
 @dataclass(frozen=True)
-class Line:
+class UsageLine:
     """
-    One group. Times are seconds, `None` without a job to measure: waits from queued to the first claim of a try, runs of what was
-    completed. ``usd_estimated`` is of what was completed; ``usd_actual`` is what providers told, of ``usd_told`` jobs.
+    One group. Times are seconds, ``None`` without a job to measure: waits until the first start since a job was queued, and runs
+    of completed jobs. ``usd_estimated`` is that of completed jobs; ``usd_actual`` what providers reported, for ``usd_told`` jobs.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Line:
 
     @property
     def success(self) -> float | None:
-        """Percent that completed, of those that ran their course."""
+        """Completed jobs in percent of completed and failed ones."""
         ended = self.completed + self.failed
         return 100 * self.completed / ended if ended else None
 
@@ -92,8 +92,8 @@ class Line:
 class Usage:
     """The groups, and all of them together."""
 
-    lines: list[Line]
-    total: Line
+    lines: list[UsageLine]
+    total: UsageLine
 
 
 def of(start: datetime, end: datetime, *, by: str) -> Usage:
@@ -110,7 +110,7 @@ def of(start: datetime, end: datetime, *, by: str) -> Usage:
             group = total if is_total else groups.setdefault(key, {})
             group |= read(values)
     names = _names(by, list(groups))
-    return Usage([Line(name=names[key], **group) for key, group in groups.items()], Line(**total))
+    return Usage([UsageLine(name=names[key], **group) for key, group in groups.items()], UsageLine(**total))
 
 
 def _rows(sql: str, bounds: Mapping[str, Any]) -> list[Any]:

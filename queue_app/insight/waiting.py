@@ -1,4 +1,4 @@
-"""Where a queued job stands, why it waits and how long: from the very rules that claim."""
+"""Why a queued job waits, and how long: from the limits that claims obey."""
 
 import time
 from collections.abc import Iterable
@@ -7,24 +7,22 @@ from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 
-from queue_app.insight import forecast
-from queue_app.insight.forecast import Estimate as Eta
-from queue_app.insight.places import position, positions
+from queue_app.forecast import estimates
+from queue_app.forecast.estimates import Estimate
+from queue_app.insight import positions
 from queue_app.models import Job, QueueSettings, State
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker
 from queue_app.rules.words import one_line
 from queue_app.work.capacity import Capacity
 
-__all__ = ["Eta", "Outlook", "eta", "outlook", "position", "positions", "waiting_on"]
-
 T = TypeVar("T")
-SHARED_FOR = 1.0  # seconds that those who ask often see the same limits
+SHARED_FOR = 1.0  # seconds for which frequent callers see the same limits
 
 
 @dataclass
 class Outlook:
-    """What can be said about some jobs at one moment; made by `outlook`."""
+    """The positions and limits of some jobs at one moment, made by `outlook`."""
 
     at: datetime
     jobs: list[Job]
@@ -32,11 +30,11 @@ class Outlook:
     capacity: Capacity | None
 
     def position(self, job: Job) -> int | None:
-        """1-based, dense, in its lane, held and delayed jobs counted (I18, `places`); ``None`` for a job that is not queued."""
+        """Return the job's position in its model's queue, from 1 without gaps (I18); ``None`` if it is not queued."""
         return self.positions.get(job.pk)
 
     def waiting_on(self, job: Job) -> list[Blocker]:
-        """Everything a queued job waits for; at least the jobs ahead of it. Empty for a job that is not queued."""
+        """Return everything a queued job waits for, at least the jobs ahead of it; nothing for a job that is not queued."""
         place = self.position(job)
         if place is None or self.capacity is None:
             return []
@@ -45,11 +43,11 @@ class Outlook:
             why = "requested start time" if job.not_before == job.client_not_before else "the wait before the next attempt"
             found.append(Blocker("not_before", "", 0, 0, job.not_before, why))
         if not found:
-            found.append(Blocker("jobs_ahead", job.model_id, place - 1, self._slots(job)))
+            found.append(Blocker("jobs_ahead", job.model_id, place - 1, _slots(self.capacity, job)))
         return found
 
     def sentence(self, job: Job) -> str:
-        """Why it waits, in one line with numbers; empty for a job that is not queued."""
+        """Return why the job waits, in one line with numbers; empty for a job that is not queued."""
         blockers = self.waiting_on(job)
         if not blockers:
             return ""
@@ -60,69 +58,69 @@ class Outlook:
             return f"{in_front} Starts {start}" if ahead else f"Next in line: starts {start}"
         return f"{'. '.join(map(_words, blockers))}. {in_front}"
 
-    def eta(self, job: Job) -> Eta | None:
-        """Time until it is done; ``None`` once it has ended."""
+    def eta(self, job: Job) -> Estimate | None:
+        """Return the time until the job is done; ``None`` once it has finished."""
         return self._etas[job.pk] if job.is_open else None
 
     @cached_property
-    def _etas(self) -> dict[int, Eta]:
-        return forecast.for_jobs((job for job in self.jobs if job.is_open), self.at)
-
-    def _slots(self, job: Job) -> int:
-        """How many of the job's lane may run at once, under the limits that its jobs share."""
-        assert self.capacity is not None
-        route = self.capacity.route_for(job.model_id) or next(iter(self.capacity.routes.get(job.model_id, ())), None)
-        account = route.account_id if route else ""
-        lane = limits.keys_of(model=job.model_id, account=account, kind=job.kind_id, batch=None, owner=job.owner_id)
-        return min((cap for key in lane if (cap := self.capacity.room.caps.get(key)) is not None), default=0)
+    def _etas(self) -> dict[int, Estimate]:
+        return estimates.for_jobs((job for job in self.jobs if job.is_open), self.at)
 
 
 def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None, share: bool = False) -> Outlook:
     """
-    Look at jobs with a fixed number of queries, however many they are; positions of a page come in one, as
-    `positions` with ``far`` tells them.
+    Look at jobs with a fixed number of queries, however many they are.
 
-    :param share: the slots in use, and the limits that all jobs pass, may be as they stood a second ago; the limits and pauses of
-        a batch or user are always fresh.
+    :param far: as in `positions.of_jobs`.
+    :param share: the slots in use, and the limits that all jobs pass, may be a second old; limits and pauses of a batch or
+        user are always fresh.
     """
     listed = list(jobs)
     queued = [job for job in listed if job.state == State.QUEUED]
     capacity = None
     if queued:
-        capacity = _shared_floor(at) if share else _fresh_floor(at)
+        capacity = _shared_capacity(at) if share else _fresh_capacity(at)
         capacity.learn({job.batch_id for job in queued}, {job.owner_id for job in queued})
-    return Outlook(at=at, jobs=listed, positions=positions((job.pk for job in queued), far=far), capacity=capacity)
+    return Outlook(at=at, jobs=listed, positions=positions.of_jobs((job.pk for job in queued), far=far), capacity=capacity)
 
 
 def waiting_on(job: Job, at: datetime) -> list[Blocker]:
-    """What a queued job waits for, by the rules of the claim."""
+    """Return what a queued job waits for."""
     return outlook([job], at=at).waiting_on(job)
 
 
-def eta(job: Job, at: datetime) -> Eta | None:
-    """Time until the job is done."""
+def eta(job: Job, at: datetime) -> Estimate | None:
+    """Return the time until the job is done."""
     return outlook([job], at=at).eta(job)
 
 
 def forget() -> None:
-    """A limit has been changed here: who looks next in this process looks anew. In others it shows within a second."""
+    """Drop the shared limits after one was changed. Other processes see the change within a second."""
     global _kept
     _kept = None
 
 
-def _fresh_floor(at: datetime) -> Capacity:
+def _fresh_capacity(at: datetime) -> Capacity:
     return Capacity.load(at=at, policy=QueueSettings.objects.current())
 
 
-def _shared_floor(at: datetime) -> Capacity:
-    """One of one's own to learn more into, from what was read at most a second ago."""
+def _shared_capacity(at: datetime) -> Capacity:
+    """Return a copy that may learn more limits, from what was read at most a second ago."""
     global _kept
     kept = _kept
     if kept is None or time.monotonic() - kept[0] >= SHARED_FOR:
-        _kept = kept = (time.monotonic(), _fresh_floor(at))
+        _kept = kept = (time.monotonic(), _fresh_capacity(at))
     _, capacity = kept
     own = replace(capacity.room, caps=_of_all(capacity.room.caps), closed=_of_all(capacity.room.closed))
     return replace(capacity, at=at, room=own, _known=set())
+
+
+def _slots(capacity: Capacity, job: Job) -> int:
+    """Return how many jobs of this lane may run at the same time, under the limits that they share."""
+    route = capacity.route_for(job.model_id) or next(iter(capacity.routes.get(job.model_id, ())), None)
+    account = route.account_id if route else ""
+    lane = limits.keys_of(model=job.model_id, account=account, kind=job.kind_id, batch=None, owner=job.owner_id)
+    return min((cap for key in lane if (cap := capacity.room.caps.get(key)) is not None), default=0)
 
 
 def _of_all(limited: dict[limits.Key, T]) -> dict[limits.Key, T]:
@@ -140,7 +138,7 @@ _NAMES = {
 }
 
 
-# reasons of `room` that are no words of staff
+# reasons of `Room` that staff did not write
 _SHUT = {"paused": "is paused", "cooling down": "is cooling down", "not available": "has no provider right now"}
 
 

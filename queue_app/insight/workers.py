@@ -1,23 +1,38 @@
-"""The processes at work, by machine: which leads, how busy its clusters are and at what, who fell silent, what was restarted."""
+"""The processes by machine: which one leads, how busy its workers are and with what, who does not respond, what was restarted."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from queue_app.insight import board
-from queue_app.insight.board import WorkerLine
 from queue_app.models import WorkerProcess
 
-SLOW_START = timedelta(seconds=30)  # what begins so long after its runworker was started again since
+ALIVE = timedelta(seconds=10)  # since a process's last heartbeat
+REMEMBERED = timedelta(minutes=10)  # for which a silent process is shown
+SLOW_START = timedelta(seconds=30)  # a process that starts so long after its runworker was restarted
 Role = WorkerProcess.Role
 
 
 @dataclass(frozen=True)
-class Cluster:
+class Process:
+    """A process by its last heartbeat; ``alive``: within the last 10 seconds."""
+
+    host: str
+    pid: int
+    role: str
+    queue: str
+    leader: bool
+    alive: bool
+    started_at: datetime
+    beat_at: datetime
+    task: str
+
+
+@dataclass(frozen=True)
+class WorkerGroup:
     """
-    The processes of one task queue. ``restarted_at``: when it was started anew, ``None`` while it is the first since its
-    runworker began. ``replaced``: silent workers of it that newer ones stand in for, in the last 10 minutes.
+    The processes of one task queue on a machine. ``restarted_at``: when they were restarted, ``None`` if they are the first since
+    their runworker began. ``replaced``: silent workers that newer ones replaced, in the last 10 minutes.
     """
 
     queue: str
@@ -32,7 +47,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Machine:
-    """One host: ``leads`` if its dispatcher does among all; ``restarts``: runworkers that a newer one took over from."""
+    """One host. ``leads``: its dispatcher is the leader; ``restarts``: runworkers that a newer one replaced."""
 
     host: str
     leads: bool
@@ -40,45 +55,64 @@ class Machine:
     beat_at: datetime
     since: datetime
     restarts: int
-    clusters: list[Cluster]
+    groups: list[WorkerGroup]
 
 
-def look(*, at: datetime) -> list[Machine]:
-    """Machines that were heard of in the last 10 minutes; one query."""
-    by_host: dict[str, list[WorkerLine]] = defaultdict(list)
-    for line in board.workers(at=at):
-        by_host[line.host].append(line)
-    return [_machine(host, lines) for host, lines in sorted(by_host.items())]
+def processes(*, at: datetime) -> list[Process]:
+    """Return the processes with a heartbeat in the last 10 minutes."""
+    rows = WorkerProcess.objects.filter(beat_at__gt=at - REMEMBERED).order_by("host", "role", "queue", "pid")
+    return [
+        Process(
+            host=row.host,
+            pid=row.pid,
+            role=row.role,
+            queue=row.queue,
+            leader=row.leader,
+            alive=row.beat_at > at - ALIVE,
+            started_at=row.started_at,
+            beat_at=row.beat_at,
+            task=row.task,
+        )
+        for row in rows
+    ]
 
 
-def _machine(host: str, lines: list[WorkerLine]) -> Machine:
-    dispatchers, gone = _newest(line for line in lines if line.role == Role.DISPATCHER)
-    first = min((line.started_at for line in dispatchers or lines), default=lines[0].started_at)
-    speaks = max(dispatchers or lines, key=lambda line: line.beat_at)
-    queues = dict.fromkeys(line.queue for line in lines if line.role == Role.CLUSTER)
+def machines(*, at: datetime) -> list[Machine]:
+    """Return the machines with a heartbeat in the last 10 minutes; one query."""
+    by_host: dict[str, list[Process]] = defaultdict(list)
+    for row in processes(at=at):
+        by_host[row.host].append(row)
+    return [_machine(host, rows) for host, rows in sorted(by_host.items())]
+
+
+def _machine(host: str, rows: list[Process]) -> Machine:
+    dispatchers, gone = _newest(row for row in rows if row.role == Role.DISPATCHER)
+    first = min((row.started_at for row in dispatchers or rows), default=rows[0].started_at)
+    speaks = max(dispatchers or rows, key=lambda row: row.beat_at)
+    queues = dict.fromkeys(row.queue for row in rows if row.role == Role.CLUSTER)
     return Machine(
         host=host,
-        leads=any(line.leader and line.alive for line in dispatchers),
-        alive=any(line.alive for line in dispatchers),
+        leads=any(row.leader and row.alive for row in dispatchers),
+        alive=any(row.alive for row in dispatchers),
         beat_at=speaks.beat_at,
         since=first,
         restarts=gone,
-        clusters=[_cluster(queue, [line for line in lines if line.queue == queue], first) for queue in queues],
+        groups=[_group(queue, [row for row in rows if row.queue == queue], first) for queue in queues],
     )
 
 
-def _cluster(queue: str, lines: list[WorkerLine], first: datetime) -> Cluster:
-    mains, _ = _newest(line for line in lines if line.role == Role.CLUSTER)
-    workers, replaced = _newest(line for line in lines if line.role == Role.WORKER)
-    main = max(mains, key=lambda line: line.started_at)
-    tasks = [line.task for line in workers if line.alive and line.task]
+def _group(queue: str, rows: list[Process], first: datetime) -> WorkerGroup:
+    mains, _ = _newest(row for row in rows if row.role == Role.CLUSTER)
+    workers, replaced = _newest(row for row in rows if row.role == Role.WORKER)
+    main = max(mains, key=lambda row: row.started_at)
+    tasks = [row.task for row in workers if row.alive and row.task]
     restarted = main.started_at if main.started_at > first + SLOW_START else None
-    return Cluster(queue, main.alive, main.beat_at, sum(line.alive for line in workers), len(tasks), tasks, restarted, replaced)
+    return WorkerGroup(queue, main.alive, main.beat_at, sum(row.alive for row in workers), len(tasks), tasks, restarted, replaced)
 
 
-def _newest(lines: Iterable[WorkerLine]) -> tuple[list[WorkerLine], int]:
-    """The lines without those that are silent while one that began later lives, and how many these are."""
-    listed = list(lines)
-    last = max((line.started_at for line in listed if line.alive), default=None)
-    kept = [line for line in listed if line.alive or last is None or line.started_at >= last]
+def _newest(rows: Iterable[Process]) -> tuple[list[Process], int]:
+    """Return the processes without silent processes that a newer living one replaced, and how many these are."""
+    listed = list(rows)
+    last = max((row.started_at for row in listed if row.alive), default=None)
+    kept = [row for row in listed if row.alive or last is None or row.started_at >= last]
     return kept, len(listed) - len(kept)

@@ -1,9 +1,9 @@
-"""Charts as numbers: where lines, areas, grid and labels of a drawing lie. Whoever renders it only writes them down."""
+"""Charts as numbers: the coordinates of lines, areas, grid and labels, for a template to write down."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-Values = Sequence[float | None]  # ``None``: not known, a gap
+Values = Sequence[float | None]  # ``None``: unknown, a gap
 
 LEFT, RIGHT, TOP, BOTTOM = 38.0, 8.0, 8.0, 22.0  # margins of a chart
 GRID = 4  # lines above the base
@@ -13,7 +13,7 @@ _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class Label:
-    """A word at a place."""
+    """A text at a point."""
 
     x: float
     y: float
@@ -24,8 +24,8 @@ class Label:
 @dataclass(frozen=True)
 class Curve:
     """
-    A series as drawn: ``lines`` between gaps as SVG points, ``dots`` where a value stands alone, ``area`` down to the base.
-    ``open`` is the stretch to a value that may still change.
+    A drawn series: ``lines`` between gaps as SVG points, ``dots`` for single values, ``area`` down to the base, and ``open``: the
+    line to a value that may still change.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Chart:
 
 
 def top_of(values: Sequence[Values], *, least: float) -> float:
-    """A round number, at least ``least``, that no value exceeds and that the grid divides well."""
+    """Return a round number of at least ``least`` that no value exceeds and that the grid divides well."""
     most = max((value for series in values for value in series if value is not None), default=0.0)
     wanted = max(most, least) / GRID
     unit = 1.0
@@ -71,11 +71,11 @@ def draw(
     height: float = 170.0,
 ) -> Chart:
     """
-    Draw series of equal length over ``labels``; the last value of each is of an hour that goes on.
+    Draw series of equal length over ``labels``; the last value of each is that of the current hour.
 
-    :param areas: names of the series that are filled down to the base.
-    :param least: what the axis reaches at least.
-    :param words: how a value is said beside its grid line.
+    :param areas: names of the series to fill down to the base.
+    :param least: the least top of the axis.
+    :param words: formats the value beside a grid line.
     """
     top = top_of([values for _, values in series], least=least)
     base, right = height - BOTTOM, width - RIGHT
@@ -96,7 +96,7 @@ def draw(
 
 
 def spark(values: Values, *, width: float = 96.0, height: float = 26.0) -> Curve:
-    """A line without axes, from zero to its own largest value; flat on the base when all is zero."""
+    """Draw a line without axes, from zero to its largest value; flat on the base if all values are zero."""
     most = max((value for value in values if value is not None), default=0.0) or 1.0
     count = max(2, len(values))
 
@@ -138,7 +138,7 @@ def _curve(
 
 
 def _runs(points: Sequence[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
-    """What lies between gaps."""
+    """Return the runs of points between gaps."""
     runs: list[list[tuple[float, float]]] = [[]]
     for point in points:
         if point is not None:

@@ -86,6 +86,14 @@ class TestQueue:
         with django_assert_max_num_queries(4):  # what is shared is a second old at most and not computed again
             api.get("/api/v1/queue/")
 
+    def test_counts_once_for_all_staff_who_ask_within_a_second(self, api_for, staff, django_assert_max_num_queries):
+        make_job()
+        assert staff.get("/api/v1/queue/").json()["summary"]["queued"] == 1
+        other = api_for(UserFactory(staff=True))
+
+        with django_assert_max_num_queries(4):
+            assert other.get("/api/v1/queue/").json()["summary"]["queued"] == 1
+
 
 class TestModels:
     def model(self, api, key="sora-2"):

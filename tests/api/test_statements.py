@@ -5,7 +5,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from queue_app import statements as kept
-from queue_app.insight import forecast, waiting
+from queue_app.forecast import estimates
+from queue_app.insight import waiting
 from tests.campaigns.support import jobs_of, make_campaign
 from tests.factories import BatchFactory, UserFactory, make_job
 
@@ -63,7 +64,7 @@ def what_is_shared_is_kept(monkeypatch):
     """As between two of many calls: the limits of all, and the curves of the estimates."""
     waiting.forget()
     monkeypatch.setattr(waiting, "SHARED_FOR", float("inf"))
-    monkeypatch.setattr(forecast, "WORTH", float("inf"))
+    monkeypatch.setattr(estimates, "WORTH", float("inf"))
     monkeypatch.setattr(kept, "_at_once", False)
     kept.keep_all()  # else a second use is the one in which it is kept
     yield

@@ -8,7 +8,7 @@ from django.db.models import Sum
 
 from queue_app import lifecycle, tickets
 from queue_app.insight import usage
-from queue_app.insight.usage import Line
+from queue_app.insight.usage import UsageLine
 from queue_app.models import Job, LedgerEntry, LedgerTransaction, State
 from queue_app.work import again
 from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, advance, make_job
@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 Kind = LedgerTransaction.Kind
 
 
-def used(by: str = "model", *, start: datetime = NOON - DAY, end: datetime = NOON + DAY) -> dict[str, Line]:
+def used(by: str = "model", *, start: datetime = NOON - DAY, end: datetime = NOON + DAY) -> dict[str, UsageLine]:
     found = usage.of(start, end, by=by)
     return {line.name: line for line in found.lines} | {"Total": found.total}
 
@@ -139,7 +139,7 @@ class TestSides:
 
     def test_with_nothing_in_it_a_period_is_zeros(self) -> None:
         found = usage.of(NOON, NOON + DAY, by="model")
-        assert found.lines == [] and found.total == Line("Total")
+        assert found.lines == [] and found.total == UsageLine("Total")
 
 
 def test_what_was_cancelled_before_it_began_waited_for_nothing() -> None:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 
 from queue_app import clock
-from queue_app.insight.waiting import position
+from queue_app.insight.positions import of_job as position
 from queue_app.models import (
     Attempt,
     AuditEntry,

@@ -1,4 +1,4 @@
-"""The six cards: each counts what the list behind it shows, says one thing about it, and draws its last 24 hours."""
+"""The six cards: each counts the jobs of the list behind it, adds one sentence, and draws the last 24 hours."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from queue_app.admin.dashboard import words
 from queue_app.admin.dashboard.charts import coarse
 from queue_app.admin.dashboard.words import Age
 from queue_app.insight.hourly import Hour
-from queue_app.insight.lanes import Lanes
+from queue_app.insight.snapshot import Snapshot
 from queue_app.models import State
 from queue_app.rules import chart
 from queue_app.rules.chart import Curve
@@ -34,36 +34,36 @@ class Card:
 
 
 def six(
-    lanes: Lanes,
+    now: Snapshot,
     hours: Sequence[Hour],
-    in_flight: Mapping[State, int],
+    in_progress: Mapping[State, int],
     ended: Mapping[State, int],
     errors: int,
     *,
     at: datetime,
 ) -> list[Card]:
     return [
-        _queued(lanes, hours),
-        _processing(lanes, hours, in_flight),
+        _queued(now, hours),
+        _processing(now, hours, in_progress),
         _ended("completed", ended, hours, _last_hour(hours[-2].completed)),
         _ended("failed", ended, hours, _share(ended, errors)),
         _ended("cancelled", ended, hours, _last_hour(hours[-2].cancelled)),
-        _oldest(lanes, hours, at),
+        _oldest(now, hours, at),
     ]
 
 
-def _queued(lanes: Lanes, hours: Sequence[Hour]) -> Card:
+def _queued(now: Snapshot, hours: Sequence[Hour]) -> Card:
     line = chart.spark([hour.waiting for hour in hours])
-    sub = words.drained(lanes)
-    return Card("queued", "Queued", "queued", _list("queued"), *_jobs(lanes.waiting), sub, line, "Waiting at each hour's end")
+    sub = words.drained(now)
+    return Card("queued", "Queued", "queued", _list("queued"), *_jobs(now.waiting), sub, line, "Waiting at each hour's end")
 
 
-def _processing(lanes: Lanes, hours: Sequence[Hour], in_flight: Mapping[State, int]) -> Card:
-    queue = lanes.queue
-    peak = f", peak hours × {(queue.effective or 0) / (queue.maximum or 1):.3g}" if lanes.peak else ""
+def _processing(now: Snapshot, hours: Sequence[Hour], in_progress: Mapping[State, int]) -> Card:
+    queue = now.queue
+    peak = f", peak hours × {(queue.effective or 0) / (queue.maximum or 1):.3g}" if now.is_peak else ""
     sub = f"{queue.used} of {queue.effective} slots used{peak}"
     line = chart.spark([hour.started for hour in hours])
-    jobs = _jobs(sum(in_flight.values()))
+    jobs = _jobs(sum(in_progress.values()))
     return Card("processing", "Processing", "processing", _list("processing"), *jobs, sub, line, "Started per hour")
 
 
@@ -74,15 +74,15 @@ def _ended(name: str, ended: Mapping[State, int], hours: Sequence[Hour], sub: st
     return Card(name, title, name, f"{_list(name)}&ended=24h", value, "last 24h", sub, line, f"{title} per hour")
 
 
-def _oldest(lanes: Lanes, hours: Sequence[Hour], at: datetime) -> Card:
+def _oldest(now: Snapshot, hours: Sequence[Hour], at: datetime) -> Card:
     line = chart.spark([coarse(hour.oldest) or 0.0 for hour in hours])
     shows = "Age of the oldest waiting job at each hour's end"
-    if lanes.oldest is None:
-        sub = "no jobs ready to start" if lanes.waiting else "no jobs waiting"
+    if now.oldest is None:
+        sub = "no jobs ready to start" if now.waiting else "no jobs waiting"
         return Card("wait", "Oldest wait", "wait", _list("queued"), "–", "", sub, line, shows)
-    model, oldest = lanes.oldest
+    lane, oldest = now.oldest
     url = reverse("admin:queue_app_job_change", args=[oldest.job])
-    sub = f"{model}, job {display.number(oldest.job)}"
+    sub = f"{lane.key}, job {display.number(oldest.job)}"
     return Card("wait", "Oldest wait", "wait", url, "", "", sub, line, shows, words.age(oldest.since, at))
 
 

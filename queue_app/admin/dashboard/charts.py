@@ -16,7 +16,7 @@ MINUTE, HOUR = 60.0, 3600.0
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart, the sentence that stands for it, its legend (class, words), and the table behind it."""
+    """A chart with its sentence for screen readers, its legend (class, words) and its table."""
 
     id: str
     title: str
@@ -30,7 +30,7 @@ class Drawing:
 
 
 def throughput(hours: Sequence[Hour]) -> Drawing:
-    """Jobs that completed and failed in each hour."""
+    """Draw the completed and failed jobs of each hour."""
     now = hours[-1]
     return Drawing(
         id="throughput",
@@ -50,7 +50,7 @@ def throughput(hours: Sequence[Hour]) -> Drawing:
 
 
 def waits(hours: Sequence[Hour]) -> Drawing:
-    """How long what started had waited, under the age of the oldest job that still did."""
+    """Draw how long started jobs had waited, with the age of the oldest waiting job."""
     oldest = [coarse(hour.oldest) or 0.0 for hour in hours]
     p50, p95 = [hour.p50 for hour in hours], [hour.p95 for hour in hours]
     most = max([0.0, *oldest, *(value for value in p95 if value is not None)])
@@ -80,7 +80,7 @@ def waits(hours: Sequence[Hour]) -> Drawing:
 
 
 def failure_rate(hours: Sequence[Hour]) -> Drawing:
-    """Percent of what ran its course in each hour that failed."""
+    """Draw the percentage of failed jobs in each hour."""
     rates = [hour.failure_rate for hour in hours]
     now = "none completed or failed" if rates[-1] is None else f"{rates[-1]:.1f}%"
     return Drawing(
@@ -105,7 +105,7 @@ def failure_rate(hours: Sequence[Hour]) -> Drawing:
 
 
 def coarse(seconds: float | None) -> float | None:
-    """No finer than a chart can show, so that a clock that goes on does not make another drawing each second."""
+    """Round to what a chart can show: the passing of a second makes no new drawing."""
     if seconds is None:
         return None
     step = 5 if seconds < 2 * MINUTE else 30 if seconds < 20 * MINUTE else 120 if seconds < 2 * HOUR else 600

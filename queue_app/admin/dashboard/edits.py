@@ -1,4 +1,4 @@
-"""Limits, pauses and cool-downs, changed on the dashboard: each a `policy.change`, effective at the next claim."""
+"""Limits, pauses and cooldowns, changed on the dashboard: each by `policy.change`, effective for the next job."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
@@ -14,8 +13,9 @@ from django.urls import reverse
 
 from queue_app import clock
 from queue_app.admin.dashboard import page, rows
-from queue_app.admin.dashboard.rows import Row
-from queue_app.insight import lanes, whatif
+from queue_app.admin.dashboard.rows import CapacityRow
+from queue_app.forecast import whatif
+from queue_app.insight import snapshot
 from queue_app.models import Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
 from queue_app.providers import registry
 from queue_app.ui import display
@@ -23,7 +23,8 @@ from queue_app.ui.fragments import fragment_wanted
 from queue_app.work import policy
 from queue_app.work.roles import Right
 
-ROWS: dict[str, type[Model]] = {
+Record = QueueSettings | ModelConcurrencyLimit | ProviderAccount | Kind
+RECORDS: dict[str, type[Record]] = {
     "queue": QueueSettings,
     "model": ModelConcurrencyLimit,
     "account": ProviderAccount,
@@ -34,13 +35,13 @@ EFFECT = "Applies to the next job; running jobs continue."
 
 
 def limit(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Set a limit. To htmx the answer is the row; else the dashboard, with what is wrong beside the field."""
+    """Set a limit. For htmx return its row, else the dashboard, with any error beside the field."""
     user = operator(request)
     if request.method != "POST":
         return redirect("admin:index")
     what, key, typed = _asked(request.POST)
     record = _record(what, key)
-    before = record.max_concurrent  # type: ignore[attr-defined]
+    before = record.max_concurrent
     value, is_number = _number(what, typed)
     if is_number:
         try:
@@ -58,7 +59,7 @@ def limit(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def forecast(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """What a limit that is being typed would change; writes nothing."""
+    """Show what a limit would change while it is typed; writes nothing."""
     operator(request)
     what, key, typed = _asked(request.GET)
     record = _record(what, key)
@@ -66,7 +67,7 @@ def forecast(site: AdminSite, request: HttpRequest) -> HttpResponse:
     shown: dict[str, Any] = {"id": rows.element_id(what, key), "typed": typed[:12]}
     if not is_number:
         shown["wrong"] = rows.WRONG[what]
-    elif value != record.max_concurrent:  # type: ignore[attr-defined]
+    elif value != record.max_concurrent:
         found = whatif.of_limit((what, key), value, at=clock.now())
         at_limit = "Without a limit" if value is None else f"At {value}"
         shown |= {"found": found, "at_limit": at_limit, "now": display.about(found.now), "then": display.about(found.then)}
@@ -76,7 +77,7 @@ def forecast(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def pause(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Say what a pause will do; on POST do it."""
+    """Show what a pause will do; on POST pause."""
     user = operator(request)
     what, key, _ = _asked(request.POST if request.method == "POST" else request.GET)
     record = _record(what, key)
@@ -116,7 +117,7 @@ def resume(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def end_cooldown(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Let an account be used at its whole limit at once, whatever 429 answers took off it."""
+    """End an account's cooldown and give it back its full limit."""
     user = operator(request)
     if request.method == "POST":
         key = _asked(request.POST)[1]
@@ -130,13 +131,12 @@ def end_cooldown(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 def operator(request: HttpRequest) -> User:
     """
-    Who asks, if they may operate the queue.
+    Return the user.
 
-    :raises PermissionDenied: they may not.
+    :raises PermissionDenied: they may not operate the queue.
     """
-    if not request.user.has_perm(Right.OPERATE):
+    if not isinstance(request.user, User) or not request.user.has_perm(Right.OPERATE):
         raise PermissionDenied
-    assert isinstance(request.user, User)
     return request.user
 
 
@@ -144,18 +144,18 @@ def _asked(said: Any) -> tuple[str, str, str]:
     return said.get("what", ""), said.get("key", ""), said.get("value", "").strip()
 
 
-def _record(what: str, key: str) -> Model:
-    model = ROWS.get(what)
-    found = model._default_manager.filter(pk=1 if what == "queue" else key).first() if model else None
+def _record(what: str, key: str) -> Record:
+    model = RECORDS.get(what)
+    found: Record | None = model.objects.filter(pk="1" if what == "queue" else key).first() if model else None
     if isinstance(found, ProviderAccount) and not registry.is_available(found.adapter):
-        found = None  # it is on no dashboard: nothing set there would have an effect
+        found = None  # not on the dashboard: nothing set there would have an effect
     if found is None:
         raise Http404("Limit not found.")
     return found
 
 
 def _number(what: str, typed: str) -> tuple[int | None, bool]:
-    """The limit that was typed, and whether it is one."""
+    """Return the typed limit, and whether it is valid."""
     if not typed:
         return None, what in rows.MAY_BE_EMPTY
     if not (typed.isascii() and typed.isdigit() and len(typed) < 7):
@@ -163,10 +163,10 @@ def _number(what: str, typed: str) -> tuple[int | None, bool]:
     return int(typed), 1 <= int(typed) <= rows.HIGHEST[what]
 
 
-def _found(what: str, key: str) -> Row:
+def _found(what: str, key: str) -> CapacityRow:
     at = clock.now()
-    row = rows.find(lanes.look(at=at), what, key, at=at)
-    if row is None:  # the limit of a model that is switched off
+    row = rows.find(snapshot.take(at=at), what, key, at=at)
+    if row is None:  # the limit of an inactive model
         raise Http404("This limit is not on the dashboard.")
     return row
 
@@ -182,7 +182,7 @@ def _name(what: str, key: str) -> str:
 
 
 def _at_first(what: str, key: str) -> str:
-    """The same where a sentence begins; no key is made another by a capital letter."""
+    """Return the name for the begin of a sentence; keys keep their letters."""
     name = "queue" if what == "queue" else _name(what, key)
     return f"Model {name}" if what == "model" else f"{name[0].upper()}{name[1:]}"
 

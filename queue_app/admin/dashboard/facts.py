@@ -1,8 +1,8 @@
 """
-What the dashboard shows, in parts: each with a version that changes exactly when what is shown of it does.
+The facts of the dashboard, in parts: each has a version that changes exactly when the part would look different.
 
-All viewers of a process share one look, a tenth of a second old at most when it is cheap: a page that heard of a change asks
-later than that, so it never gets the state before it. What ages (“12 m”) is told as a moment and makes no new version.
+All viewers of a process share one look, at most a tenth of a second old while it is cheap: a page that heard of a change asks
+later than that, so it never gets the state before it. Ages (“12m”) are moments and make no new version.
 """
 
 import hashlib
@@ -16,10 +16,10 @@ from django.urls import reverse
 
 from queue_app.admin.dashboard import cards, charts, notes, rows, words
 from queue_app.admin.dashboard.words import Age
-from queue_app.insight import counts, failures, hourly, lanes, workers
+from queue_app.caching import while_worth
+from queue_app.insight import counts, failures, hourly, snapshot, workers
 from queue_app.insight.failures import Failure
-from queue_app.insight.lanes import Lanes
-from queue_app.insight.shared import while_worth
+from queue_app.insight.snapshot import Snapshot
 from queue_app.insight.workers import Machine
 from queue_app.models import AuditEntry, Job, State
 from queue_app.rules import priority
@@ -30,8 +30,8 @@ RECENT, DEEDS, ERRORS = 8, 6, 6  # rows that are shown
 
 
 @dataclass(frozen=True)
-class Board:
-    """Everything; ``token`` is the version of the whole, ``versions`` those of its parts."""
+class Dashboard:
+    """All parts; ``token`` is the version of the whole, ``versions`` are those of its parts."""
 
     token: str
     versions: dict[str, str]
@@ -50,7 +50,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Recent:
-    """A job that entered the queue lately."""
+    """A recent job."""
 
     pk: int
     url: str
@@ -65,7 +65,7 @@ class Recent:
 
 @dataclass(frozen=True)
 class Deed:
-    """Who did what."""
+    """An entry of the audit log."""
 
     at: datetime
     actor: str
@@ -75,19 +75,19 @@ class Deed:
     reason: str
 
 
-def shared(*, at: datetime, act: str = "") -> Board:
-    """The board of all viewers; ``act`` names what this one changed last, see `live.act`."""
+def shared(*, at: datetime, act: str = "") -> Dashboard:
+    """Return what all viewers share; ``act`` names the last change of this viewer (`fragments.act`)."""
     return while_worth(WORTH, "dashboard", lambda: look(at=at), at_least=FRESH, act=act)
 
 
-def look(*, at: datetime) -> Board:
-    """The board, fresh; a fixed number of queries."""
-    now, hours, errors = lanes.look(at=at), hourly.day(at=at), failures.by_error(at=at)
-    in_flight, ended, machines = counts.in_flight(), counts.ended(at=at), workers.look(at=at)
+def look(*, at: datetime) -> Dashboard:
+    """Read everything; a fixed number of queries."""
+    now, hours, errors = snapshot.take(at=at), hourly.day(at=at), failures.by_error(at=at)
+    in_progress, ended, machines = counts.in_progress(), counts.finished(at=at), workers.machines(at=at)
     parts: dict[str, Any] = {
         "head": {"paused": now.queue.paused, "completed": ended[State.COMPLETED]},
         "notes": notes.of(now, machines, at=at),
-        "cards": cards.six(now, hours, in_flight, ended, len(errors), at=at),
+        "cards": cards.six(now, hours, in_progress, ended, len(errors), at=at),
         "lanes": {
             "rows": rows.lanes(now, at=at),
             "sub": f"{now.queue.used} of {now.queue.effective} slots used, {_waiting(now)}",
@@ -103,22 +103,22 @@ def look(*, at: datetime) -> Board:
         "audit": _deeds(),
     }
     versions = {name: _version(part) for name, part in parts.items()}
-    return Board(_version(versions), versions, parts)
+    return Dashboard(_version(versions), versions, parts)
 
 
 def _version(shown: Any) -> str:
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
 
 
-def _waiting(now: Lanes) -> str:
+def _waiting(now: Snapshot) -> str:
     return "no jobs waiting" if not now.waiting else f"{display.number(now.waiting)} job{'s' * (now.waiting > 1)} waiting"
 
 
-def _levels(now: Lanes) -> list[Level]:
-    most = max((count for _, count in now.by_priority), default=1)
+def _levels(now: Snapshot) -> list[Level]:
+    most = max((count for _, count in now.waiting_by_priority), default=1)
     return [
         Level(priority.name(level), _rank(level), count, f"{max(1.0, 100 * count / most):.1f}")
-        for level, count in now.by_priority
+        for level, count in now.waiting_by_priority
     ]
 
 
@@ -166,9 +166,9 @@ def _failures(errors: list[Failure]) -> dict[str, Any]:
 
 
 def _workers(machines: list[Machine], at: datetime) -> dict[str, Any]:
-    """Machines with heartbeats as words: one that beats says no age, so that beating on is no news."""
+    """Return machines in words. A living machine shows no age, so its next heartbeat makes no new version."""
     silent = sum(not machine.alive for machine in machines)
-    silent += sum(not cluster.alive for machine in machines if machine.alive for cluster in machine.clusters)
+    silent += sum(not group.alive for machine in machines if machine.alive for group in machine.groups)
     return {
         "silent": silent,
         "machines": [
@@ -180,15 +180,15 @@ def _workers(machines: list[Machine], at: datetime) -> dict[str, Any]:
                 "restarts": machine.restarts,
                 "clusters": [
                     {
-                        "queue": cluster.queue,
-                        "silent": None if cluster.alive else words.age(cluster.beat_at, at),
-                        "workers": cluster.workers,
-                        "busy": cluster.busy,
-                        "tasks": cluster.tasks,
-                        "restarted_at": cluster.restarted_at,
-                        "replaced": cluster.replaced,
+                        "queue": group.queue,
+                        "silent": None if group.alive else words.age(group.beat_at, at),
+                        "workers": group.workers,
+                        "busy": group.busy,
+                        "tasks": group.tasks,
+                        "restarted_at": group.restarted_at,
+                        "replaced": group.replaced,
                     }
-                    for cluster in machine.clusters
+                    for group in machine.groups
                 ],
             }
             for machine in machines

@@ -1,4 +1,4 @@
-"""What calls for somebody, on top of the dashboard: lasting facts, each with the way to its remedy."""
+"""The banners on top of the dashboard: lasting facts that need a person, each with a link to its remedy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from queue_app.admin.alerts import remedy
 from queue_app.admin.dashboard import rows, words
-from queue_app.insight.lanes import Lanes, Limit
+from queue_app.insight.snapshot import Snapshot
 from queue_app.insight.workers import Machine
 from queue_app.models import Alert, ReviewItem, State
 from queue_app.ui import display
@@ -19,10 +19,10 @@ NAMED = 4  # models in one note
 
 
 @dataclass(frozen=True)
-class Note:
+class Banner:
     """
-    ``about`` is another for every note, and the same for as long as it stands. ``right``: who may follow its link sees it.
-    ``resume``: the limit that its button opens again, as (what, key).
+    A lasting fact. ``about`` is unique, and the same while the fact lasts. Users with the permission ``right`` see it. ``resume``
+    is the limit that its button resumes, as (what, key).
     """
 
     about: str
@@ -37,49 +37,49 @@ class Note:
 
     @property
     def id(self) -> str:
-        """The element's."""
+        """The id of its element."""
         return rows.element_id("note", self.about)
 
 
-def of(now: Lanes, machines: list[Machine], *, at: datetime) -> list[Note]:
-    """In the order of how much hangs on them; two queries."""
+def of(now: Snapshot, machines: list[Machine], *, at: datetime) -> list[Banner]:
+    """Return the banners, the gravest first; two queries."""
     return [
         *_stopped(now),
         *_no_worker(now, machines),
         *_alerts(at),
         *_reviews(at),
-        *(_cooling(account, now, at) for account in now.accounts if account.cooling_until),
+        *_cooling(now, at),
         *_paused(now),
         *_previews(now),
         *_keyless(now),
     ]
 
 
-def _stopped(now: Lanes) -> Iterator[Note]:
+def _stopped(now: Snapshot) -> Iterator[Banner]:
     if now.queue.paused:
         text = f"No jobs start. {_wait(now.waiting).capitalize()}; running jobs will finish."
         title, stop = words.is_paused("Queue", now.queue), reverse("admin:stop")
-        yield Note("queue", "", "pause", title, text, "queue_app.view_job", "Details", stop, resume=("queue", ""))
+        yield Banner("queue", "", "pause", title, text, "queue_app.view_job", "Details", stop, resume=("queue", ""))
 
 
-def _no_worker(now: Lanes, machines: list[Machine]) -> Iterator[Note]:
+def _no_worker(now: Snapshot, machines: list[Machine]) -> Iterator[Banner]:
     if not any(machine.alive for machine in machines):
         text = f"Jobs can't start or finish until a worker runs. {_wait(now.waiting).capitalize()}."
-        yield Note("workers", "is-failed", "warn", "No workers running.", text, "queue_app.view_job")
+        yield Banner("workers", "is-failed", "warn", "No workers running.", text, "queue_app.view_job")
 
 
-def _alerts(at: datetime) -> Iterator[Note]:
+def _alerts(at: datetime) -> Iterator[Banner]:
     found = list(Alert.objects.filter(closed_at=None).select_related("rule").order_by("-id")[: MOST_ALERTS + 1])
     for alert in found[:MOST_ALERTS]:
         link, url = remedy(alert)
         text = f"Since {display.moment(alert.opened_at, at)}."
-        yield Note(f"alert {alert.pk}", "is-failed", "warn", alert.words, text, "queue_app.view_alert", link, url)
+        yield Banner(f"alert {alert.pk}", "is-failed", "warn", alert.words, text, "queue_app.view_alert", link, url)
     if len(found) > MOST_ALERTS:
         url = f"{reverse('admin:queue_app_alert_changelist')}?open=1"
-        yield Note("alerts", "is-failed", "warn", "More open alerts.", "", "queue_app.view_alert", "All alerts", url)
+        yield Banner("alerts", "is-failed", "warn", "More open alerts.", "", "queue_app.view_alert", "All alerts", url)
 
 
-def _reviews(at: datetime) -> Iterator[Note]:
+def _reviews(at: datetime) -> Iterator[Banner]:
     jobs = Count("job", distinct=True)
     unknown = Count("job", distinct=True, filter=Q(job__state=State.UNKNOWN, decide_by__isnull=False))
     first = Min("decide_by", filter=Q(job__state=State.UNKNOWN))
@@ -89,7 +89,7 @@ def _reviews(at: datetime) -> Iterator[Note]:
         title = "1 job needs attention." if count == 1 else f"{display.number(count)} jobs need attention."
         text = " ".join([*_undecided(found["unknown"], found["first"], at), *_to_look_at(count - found["unknown"])])
         link, url = "Decide" if found["unknown"] else "Check", reverse("admin:queue_app_reviewitem_changelist")
-        yield Note("reviews", "is-failed", "unknown", title, text, "queue_app.view_reviewitem", link, url)
+        yield Banner("reviews", "is-failed", "unknown", title, text, "queue_app.view_reviewitem", link, url)
 
 
 def _undecided(count: int, first: datetime | None, at: datetime) -> Iterator[str]:
@@ -106,45 +106,46 @@ def _to_look_at(count: int) -> Iterator[str]:
         yield f"{display.number(count)} may be billed without delivery."
 
 
-def _cooling(account: Limit, now: Lanes, at: datetime) -> Note:
-    assert account.cooling_until is not None
-    behind = [lane for lane in now.lanes if lane.account and lane.account.key == account.key]
-    models = _named([lane.model for lane in behind])
-    hit = f"{models}: {_wait(sum(lane.waiting for lane in behind))}" if models else "No models affected"
-    title = f"Account {account.key} is cooling down until {display.moment(account.cooling_until, at)}."
-    text = f"The provider is overloaded or unreachable. {hit}."
+def _cooling(now: Snapshot, at: datetime) -> Iterator[Banner]:
     url = reverse("admin:queue_app_provideraccount_changelist")
-    return Note(f"cooling {account.key}", "", "warn", title, text, "queue_app.view_provideraccount", "Account", url)
+    for account in now.accounts.values():
+        if account.cooling_until:
+            behind = [lane for lane in now.lanes if lane.account and lane.account.key == account.key]
+            models = _named([lane.key for lane in behind])
+            hit = f"{models}: {_wait(sum(lane.waiting for lane in behind))}" if models else "No models affected"
+            title = f"Account {account.key} is cooling down until {display.moment(account.cooling_until, at)}."
+            text = f"The provider is overloaded or unreachable. {hit}."
+            yield Banner(f"cooling {account.key}", "", "warn", title, text, "queue_app.view_provideraccount", "Account", url)
 
 
-def _paused(now: Lanes) -> Iterator[Note]:
-    for account in now.accounts:
+def _paused(now: Snapshot) -> Iterator[Banner]:
+    for account in now.accounts.values():
         if account.paused:
-            title = words.is_paused(f"Account {account.key}", account)
+            title, resume = words.is_paused(f"Account {account.key}", account), ("account", account.key)
             text = "No new jobs go to this account."
-            yield Note(f"account {account.key}", "", "pause", title, text, "queue_app.view_job", resume=("account", account.key))
-    waiting = [lane for lane in now.lanes if lane.limit.paused and lane.waiting]
-    for lane in waiting:
-        title = words.is_paused(lane.model, lane.limit)
-        text = f"{_wait(lane.waiting).capitalize()}."
-        yield Note(f"model {lane.model}", "", "pause", title, text, "queue_app.view_job", resume=("model", lane.model))
+            yield Banner(f"account {account.key}", "", "pause", title, text, "queue_app.view_job", resume=resume)
+    for lane in now.lanes:
+        if lane.limit.paused and lane.waiting:
+            title, resume = words.is_paused(lane.key, lane.limit), ("model", lane.key)
+            text = f"{_wait(lane.waiting).capitalize()}."
+            yield Banner(f"model {lane.key}", "", "pause", title, text, "queue_app.view_job", resume=resume)
 
 
-def _previews(now: Lanes) -> Iterator[Note]:
-    models = [lane.model for lane in now.lanes if lane.available and lane.preview]
+def _previews(now: Snapshot) -> Iterator[Banner]:
+    models = [lane.key for lane in now.lanes if lane.is_preview]
     if models:
         text = f"No API key for {_named(models)}: the studio renders previews."
         title, url = "Previews only.", reverse("admin:queue_app_provideraccount_changelist")
-        yield Note("previews", "is-info", "play", title, text, "queue_app.view_provideraccount", "Provider accounts", url)
+        yield Banner("previews", "is-info", "play", title, text, "queue_app.view_provideraccount", "Provider accounts", url)
 
 
-def _keyless(now: Lanes) -> Iterator[Note]:
-    models = [lane.model for lane in now.lanes if lane.keyless]
+def _keyless(now: Snapshot) -> Iterator[Banner]:
+    models = [lane.key for lane in now.lanes if lane.is_keyless]
     if models:
         text = f"No API key for {_named(models)}. Set one, or set ALLOW_STUDIO=1 for previews."
         url = reverse("admin:queue_app_provideraccount_changelist")
         title = "Some models are unavailable."
-        yield Note("keyless", "", "warn", title, text, "queue_app.view_provideraccount", "Provider accounts", url)
+        yield Banner("keyless", "", "warn", title, text, "queue_app.view_provideraccount", "Provider accounts", url)
 
 
 def _named(models: list[str]) -> str:

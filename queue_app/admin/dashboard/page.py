@@ -11,32 +11,32 @@ from django.utils import timezone
 
 from queue_app import clock
 from queue_app.admin.dashboard import facts
-from queue_app.models import User
+from queue_app.admin.dashboard.facts import Dashboard
 from queue_app.ui import fragments
 from queue_app.work.roles import Right
 
 
 def index(site: AdminSite, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
     """
-    The dashboard; to htmx the parts that it does not know yet (``parts``: versions), or 204 when nothing has changed since
-    ``seen``. Who may not look at jobs gets the sections.
+    The dashboard; for htmx the parts whose version it does not know yet (``parts``), or 204 if nothing has changed since
+    ``seen``. Users without permission to view jobs get the sections.
     """
     if not request.user.has_perm("queue_app.view_job"):
         return sections(site, request)
     if not fragments.fragment_wanted(request):
         return page(site, request, extra_context=extra_context)
     at = clock.now()
-    board = facts.shared(at=at, act=fragments.act(request))
-    if fragments.unchanged(request, board.token):
+    found = facts.shared(at=at, act=fragments.act(request))
+    if fragments.unchanged(request, found.token):
         return HttpResponse(status=204)
     known = set(request.GET.get("parts", "").split(","))
-    return render(request, "admin/dashboard/board.html", context(request, board) | {"known": known})
+    return render(request, "admin/dashboard/board.html", context(request, found) | {"known": known})
 
 
 def page(
     site: AdminSite, request: HttpRequest, *, wrong: dict[str, Any] | None = None, extra_context: dict[str, Any] | None = None
 ) -> HttpResponse:
-    """The whole page; ``wrong`` is what was typed into a row and why it was not taken."""
+    """The whole page; ``wrong`` is a value typed into a row and why it was refused."""
     at = clock.now()
     shown = {
         **site.each_context(request),
@@ -51,17 +51,15 @@ def page(
     return TemplateResponse(request, "admin/index.html", shown)
 
 
-def context(request: HttpRequest, board: facts.Board) -> dict[str, Any]:
-    """What the parts need of a board and of who looks at it."""
-    user = request.user
-    assert isinstance(user, User)
-    notes = [note for note in board.parts["notes"] if user.has_perm(note.right)]
+def context(request: HttpRequest, found: Dashboard) -> dict[str, Any]:
+    """Return the parts as this user may see them."""
+    may = request.user.has_perm
     return {
-        **board.parts,
-        "notes": notes,
-        "token": board.token,
-        "versions": board.versions,
-        "may_operate": user.has_perm(Right.OPERATE),
+        **found.parts,
+        "notes": [banner for banner in found.parts["notes"] if may(banner.right)],
+        "token": found.token,
+        "versions": found.versions,
+        "may_operate": may(Right.OPERATE),
         "zone": timezone.get_current_timezone_name(),
     }
 
@@ -73,7 +71,7 @@ def sections(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def _address(name: str) -> str:
-    """A page of an application above the queue, where there is one."""
+    """Return the address of a page of an application above the queue; empty if there is none."""
     try:
         return reverse(name)
     except NoReverseMatch:

@@ -1,4 +1,4 @@
-"""A limit as a row of the dashboard: its slots as cells, what holds it, and the editor."""
+"""The rows of the dashboard's capacity and limits: slots as cells, the state of the limit, and its editor."""
 
 import re
 from dataclasses import dataclass, replace
@@ -10,8 +10,9 @@ from django.urls import reverse
 
 from queue_app.admin.dashboard import words
 from queue_app.admin.dashboard.words import Age
-from queue_app.insight.forecast import Estimate
-from queue_app.insight.lanes import Lane, Lanes, Limit, Oldest
+from queue_app.forecast.estimates import Estimate
+from queue_app.insight.counts import Oldest
+from queue_app.insight.snapshot import Lane, Limit, Snapshot
 from queue_app.models import ModelConcurrencyLimit, ProviderAccount, QueueSettings
 from queue_app.models.catalog import LIMIT_MESSAGE
 from queue_app.ui import display
@@ -30,7 +31,7 @@ WRONG = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One slot, or a stretch of a bar."""
+    """One slot, or a part of a bar."""
 
     kind: str
     x: str
@@ -38,8 +39,8 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
-    """What a row shows. ``id`` is the element's; ``value`` what the editor holds; ``off``: nobody offers it."""
+class CapacityRow:
+    """A limit. ``id`` is that of its element; ``value`` is in the editor; ``off``: the model is unavailable."""
 
     id: str
     what: str
@@ -68,43 +69,43 @@ class Row:
     drained_p90: str = ""
 
 
-def lanes(found: Lanes, *, at: datetime) -> list[Row]:
-    """The whole queue, then a row for each model: the busiest first, then what is idle, paused, and not to be had."""
+def lanes(now: Snapshot, *, at: datetime) -> list[CapacityRow]:
+    """Return the whole queue, then a row for each model: the busiest first, then idle, paused and unavailable ones."""
 
     def rank(lane: Lane) -> tuple[bool, bool, int, int, str]:
-        return not lane.available and not lane.waiting, lane.limit.paused, -lane.waiting, -lane.limit.used, lane.model
+        return not lane.is_available and not lane.waiting, lane.limit.paused, -lane.waiting, -lane.used, lane.key
 
-    return [of_queue(found, at=at), *(of_lane(lane, found, at=at) for lane in sorted(found.lanes, key=rank))]
+    return [of_queue(now, at=at), *(of_lane(lane, now, at=at) for lane in sorted(now.lanes, key=rank))]
 
 
-def shared(found: Lanes, *, at: datetime) -> list[Row]:
-    """A row for each account and each kind."""
+def shared(now: Snapshot, *, at: datetime) -> list[CapacityRow]:
+    """Return a row for each account and each job type."""
     return [
-        *(_row(limit, *words.of_limit(limit, at=at), url=_page(ProviderAccount, limit.key)) for limit in found.accounts),
-        *(_row(limit, *words.of_limit(limit, at=at), url=_jobs(kind=limit.key)) for limit in found.kinds),
+        *(_row(limit, *words.of_limit(limit, at=at), url=_page(ProviderAccount, limit.key)) for limit in now.accounts.values()),
+        *(_row(limit, *words.of_limit(limit, at=at), url=_jobs(kind=limit.key)) for limit in now.kinds),
     ]
 
 
-def of_queue(found: Lanes, *, at: datetime) -> Row:
-    factor = f"{(found.queue.effective or 0) / (found.queue.maximum or 1):.3g}" if found.peak else ""
-    row = _row(found.queue, *words.of_limit(found.queue, at=at, factor=factor), url=_page(QueueSettings, "1"))
-    row = _waiting(row, found.waiting, found.oldest[1] if found.oldest else None, None, found.drained, at=at)
-    if not found.stuck:
+def of_queue(now: Snapshot, *, at: datetime) -> CapacityRow:
+    factor = f"{(now.queue.effective or 0) / (now.queue.maximum or 1):.3g}" if now.is_peak else ""
+    row = _row(now.queue, *words.of_limit(now.queue, at=at, factor=factor), url=_page(QueueSettings, "1"))
+    row = _waiting(row, now.waiting, now.oldest[1] if now.oldest else None, None, now.drained, at=at)
+    if not now.stuck:
         return row
-    drained = f"{display.number(words.moving(found))} in {row.drained}" if row.drained_p90 else row.drained
-    return replace(row, note=", ".join(filter(None, [row.note, *words.stuck(found)])), drained=drained)
+    drained = f"{display.number(words.moving(now))} in {row.drained}" if row.drained_p90 else row.drained
+    return replace(row, note=", ".join(filter(None, [row.note, *words.stuck(now)])), drained=drained)
 
 
-def of_lane(lane: Lane, found: Lanes, *, at: datetime) -> Row:
-    row = _row(lane.limit, *words.of_lane(lane, found.queue, at=at), url=_page(ModelConcurrencyLimit, lane.model))
-    row = replace(row, off=not lane.available)
+def of_lane(lane: Lane, now: Snapshot, *, at: datetime) -> CapacityRow:
+    row = _row(lane.limit, *words.of_lane(lane, now.queue, at=at), url=_page(ModelConcurrencyLimit, lane.key))
+    row = replace(row, off=not lane.is_available)
     return _waiting(row, lane.waiting, lane.oldest, lane.wait_p50, lane.drained, at=at)
 
 
 def _waiting(
-    row: Row, count: int, oldest: Oldest | None, wait_p50: float | None, drained: Estimate | None, *, at: datetime
-) -> Row:
-    """The row of a lane with what waits in it."""
+    row: CapacityRow, count: int, oldest: Oldest | None, wait_p50: float | None, drained: Estimate | None, *, at: datetime
+) -> CapacityRow:
+    """Add the waiting jobs to a row."""
     return replace(
         row,
         waiting=count,
@@ -117,20 +118,20 @@ def _waiting(
     )
 
 
-def find(found: Lanes, what: str, key: str, *, at: datetime) -> Row | None:
-    """The row of one limit; ``None`` when there is no such limit."""
-    every = [*lanes(found, at=at), *shared(found, at=at)]
+def find(now: Snapshot, what: str, key: str, *, at: datetime) -> CapacityRow | None:
+    """Return the row of one limit; ``None`` if there is no such limit."""
+    every = [*lanes(now, at=at), *shared(now, at=at)]
     return next((row for row in every if (row.what, row.key) == (what, key)), None)
 
 
 def element_id(what: str, key: str) -> str:
-    """An id that needs no escaping anywhere, and is another for every key."""
+    """Return an id that needs no escaping anywhere and is unique for every key."""
     return f"{what}-" + re.sub(r"[^A-Za-z0-9-]", lambda found: f"_{ord(found[0]):x}_", key)
 
 
-def _row(limit: Limit, icon: str, note: str, *, url: str) -> Row:
+def _row(limit: Limit, icon: str, note: str, *, url: str) -> CapacityRow:
     cells, is_bar = _cells(limit)
-    return Row(
+    return CapacityRow(
         id=element_id(limit.what, limit.key),
         what=limit.what,
         key=limit.key,
@@ -160,9 +161,7 @@ def _slots_words(limit: Limit) -> str:
 
 
 def _cells(limit: Limit) -> tuple[list[Cell], bool]:
-    """
-    Used, free and held back, in this order; what runs above a lowered limit apart. Cells up to 20, a bar above.
-    """
+    """Return used, free and unavailable slots, in this order; jobs above a lowered limit apart. Up to 20 cells, else a bar."""
     if limit.maximum is None or limit.effective is None:
         return [], False
     slots = max(limit.maximum, limit.effective, limit.used)

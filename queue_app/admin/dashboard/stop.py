@@ -1,4 +1,4 @@
-"""Stop all, and its way back."""
+"""Stop all, and how to undo it."""
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
@@ -18,7 +18,7 @@ WORD = "stop"
 
 
 def stop(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Say what would be stopped; on POST, with the word typed and a reason, stop it."""
+    """Show what would be stopped; on POST, with the word and a reason, stop it."""
     user = operator(request)
     typed = {"word": "", "reason": "", "queued": "", "running": ""}
     errors: dict[str, str] = {}
@@ -41,7 +41,7 @@ def stop(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def queue_again(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Draft a retry of what the last stop with anything to bring back cancelled; its own page shows it first."""
+    """Draft a retry of the jobs that the last stop cancelled; its own page shows it first."""
     user = operator(request)
     if request.method != "POST":
         return redirect("admin:stop")

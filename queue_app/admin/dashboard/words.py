@@ -1,11 +1,11 @@
-"""What the dashboard says: ages, estimates, and a limit's reason in a few words."""
+"""The dashboard's words: ages, estimates, and the state of a limit."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.utils import timezone
 
-from queue_app.insight.lanes import Lane, Lanes, Limit
+from queue_app.insight.snapshot import Lane, Limit, Snapshot
 from queue_app.rules.words import one_line
 from queue_app.ui import display
 
@@ -14,7 +14,7 @@ NAMES = {"queue": "Whole queue", "account": "Account {}", "kind": "Job type {}",
 
 @dataclass(frozen=True)
 class Age:
-    """Since when; the words age in the browser, so they do not make another version of what holds them."""
+    """A moment and its age in words. The words age in the browser, so they are no part of a version."""
 
     since: datetime
     words: str = field(repr=False)
@@ -24,39 +24,39 @@ def age(since: datetime, at: datetime) -> Age:
     return Age(since, display.ago(at - since))
 
 
-def drained(lanes: Lanes) -> str:
-    """“empty in about 41m (p90 58m)”; “6 empty in about 2m (p90 3m), 140 paused” where not all of it goes on."""
-    estimate = lanes.drained
+def drained(now: Snapshot) -> str:
+    """Return “empty in about 41m (p90 58m)”, or “6 empty in about 2m (p90 3m), 140 paused” if some jobs are stuck."""
+    estimate = now.drained
     if estimate is None:
         return "no jobs waiting"
     if estimate.p50_seconds is None:
         return estimate.basis
-    these = f"{display.number(moving(lanes))} " if lanes.stuck else ""
+    these = f"{display.number(moving(now))} " if now.stuck else ""
     end = f"{these}empty in about {display.about(estimate.p50_seconds)} (p90 {display.about(estimate.p90_seconds)})"
-    return ", ".join([end, *stuck(lanes)])
+    return ", ".join([end, *stuck(now)])
 
 
-def moving(lanes: Lanes) -> int:
-    """How many of those that wait are foreseen to end."""
-    return lanes.waiting - sum(lanes.stuck.values())
+def moving(now: Snapshot) -> int:
+    """Return how many waiting jobs are not stuck."""
+    return now.waiting - now.stuck.total()
 
 
-def stuck(lanes: Lanes) -> list[str]:
-    """“140 paused”, “5 not available”."""
-    return [f"{display.number(jobs)} {why}" for why, jobs in lanes.stuck.items()]
+def stuck(now: Snapshot) -> list[str]:
+    """Return “140 paused”, “5 not available”."""
+    return [f"{display.number(jobs)} {why}" for why, jobs in now.stuck.items()]
 
 
 def name(limit: Limit) -> str:
-    """“Whole queue”, “Account fal”, “sora-2”."""
+    """Return “Whole queue”, “Account fal”, “sora-2”."""
     return NAMES[limit.what].format(limit.key)
 
 
 def of_lane(lane: Lane, queue: Limit, *, at: datetime) -> tuple[str, str]:
-    """What holds a lane, or else where it is bought and how long one takes; with an icon's name where it is a pause."""
+    """Return what limits a lane, or else its account and typical time; with the name of an icon for a pause or a warning."""
     limit, account = lane.limit, lane.account
     if limit.paused:
         return "pause", pause(limit)
-    if not lane.available or account is None:
+    if account is None:
         return "", "not available"
     if queue.shut:
         return "pause", "queue paused"
@@ -70,11 +70,11 @@ def of_lane(lane: Lane, queue: Limit, *, at: datetime) -> tuple[str, str]:
         return "", f"{account.key} {account.used} of {account.effective}"
     if not queue.free:
         return "", f"whole queue {queue.used} of {queue.effective}"
-    return "", f"{account.key}, ~{display.duration(lane.typical_seconds)}"
+    return "", f"{account.key}, ~{display.duration(lane.model.typical_seconds)}"
 
 
 def of_limit(limit: Limit, *, at: datetime, factor: str = "") -> tuple[str, str]:
-    """What holds a limit of the queue, an account or a kind, with an icon's name; empty when it just holds."""
+    """Return why a limit of the queue, an account or a job type is closed or lowered, with the name of an icon; else empty."""
     if limit.paused or limit.shut:
         said = pause(limit) if limit.paused else closed(limit, at=at)
         return "warn" if limit.cooling_until and not limit.paused else "pause", said
@@ -85,17 +85,17 @@ def of_limit(limit: Limit, *, at: datetime, factor: str = "") -> tuple[str, str]
 
 
 def pause(limit: Limit) -> str:
-    """“Paused until 14:30: quality check”."""
+    """Return “Paused until 14:30: quality check”."""
     return f"Paused{_until(limit.until)}{_reason(limit)}"
 
 
 def is_paused(name: str, limit: Limit) -> str:
-    """“manim paused until 14:30: quality check”, “manim paused.”: a reason that staff typed gets no full stop."""
+    """Return “manim paused until 14:30: quality check” or “manim paused.”: a typed reason gets no full stop."""
     return f"{name} paused{_until(limit.until)}{_reason(limit) or '.'}"
 
 
 def closed(limit: Limit, *, at: datetime) -> str:
-    """“cooling down until 14:32:10”, “paused: quality check”."""
+    """Return “cooling down until 14:32:10” or “paused: quality check”."""
     if limit.cooling_until and not limit.paused:
         return f"cooling down until {display.moment(limit.cooling_until, at)}"
     return f"paused{_until(limit.until)}{_reason(limit)}"

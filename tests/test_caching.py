@@ -7,15 +7,15 @@ import pytest
 from django.core.cache import cache
 from django.core.cache.backends import base, locmem
 
-from queue_app.insight import shared
+from queue_app import caching
 
 
 @pytest.fixture(autouse=True)
 def nobody_has_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     cache.clear()
-    monkeypatch.setattr(shared, "CHEAP", 0.02)
-    for backend in (base, locmem):  # what is shared grows old here
-        monkeypatch.setattr(backend, "time", time)
+    monkeypatch.setattr(caching, "CHEAP", 0.02)
+    for module in (base, locmem, caching):  # what is shared grows old here
+        monkeypatch.setattr(module, "time", time)
 
 
 class Alike(str):
@@ -38,7 +38,7 @@ class TestAtMostEvery:
 
         def ask() -> None:
             together.wait()
-            answers.append(shared.at_most_every(1_000, "one", compute))
+            answers.append(caching.at_most_every(1_000, "one", compute))
 
         threads = [Thread(target=ask) for _ in range(8)]
         for thread in threads:
@@ -54,9 +54,9 @@ class TestAtMostEvery:
         def ask(outer: str, inner: str) -> None:
             def compute() -> int:
                 together.wait(30)
-                return shared.at_most_every(1_000, inner, lambda: 7)
+                return caching.at_most_every(1_000, inner, lambda: 7)
 
-            found.append(shared.at_most_every(1_000, outer, compute))
+            found.append(caching.at_most_every(1_000, outer, compute))
 
         keys = [(Alike("a1"), Alike("b1")), (Alike("b2"), Alike("a2"))]
         threads = [Thread(target=ask, args=pair, daemon=True) for pair in keys]
@@ -68,20 +68,20 @@ class TestAtMostEvery:
 
     def test_no_lock_outlives_its_use(self) -> None:
         for number in range(100):
-            shared.at_most_every(1_000, f"key-{number}", lambda: 7)
-        assert not [key for key in shared._locks if key.startswith("key-")]
+            caching.at_most_every(1_000, f"key-{number}", lambda: 7)
+        assert not [key for key in caching._locks if key.startswith("key-")]
 
     def test_from_half_its_age_on_a_thread_computes_a_dear_one_anew_and_nobody_waits(self, db: None) -> None:
-        began = time.monotonic() - 600
-        cache.set("dear", shared._Born(1, began, cost=1.0), 1_000)
-        cache.set("cheap", shared._Born(1, began, cost=0.0), 1_000)
-        assert shared.at_most_every(1_000, "cheap", lambda: 2) == 1
-        assert shared.at_most_every(1_000, "dear", lambda: 2) == 1
+        ended = time.monotonic() - 600
+        cache.set("dear", caching._Answer(1, ended, cost=1.0), 1_000)
+        cache.set("cheap", caching._Answer(1, ended, cost=0.0), 1_000)
+        assert caching.at_most_every(1_000, "cheap", lambda: 2) == 1
+        assert caching.at_most_every(1_000, "dear", lambda: 2) == 1
         ends = time.monotonic() + 30
-        while shared.at_most_every(1_000, "dear", lambda: 3) != 2:
+        while caching.at_most_every(1_000, "dear", lambda: 3) != 2:
             assert time.monotonic() < ends
             time.sleep(0.01)
-        assert shared.at_most_every(1_000, "cheap", lambda: 3) == 1
+        assert caching.at_most_every(1_000, "cheap", lambda: 3) == 1
 
 
 class TestAfterOnesOwnAct:
@@ -89,23 +89,35 @@ class TestAfterOnesOwnAct:
         answers = iter(range(100))
 
         def ask(act: str = "") -> int:
-            return shared.while_worth(0, "key", lambda: next(answers), at_least=1_000, act=act)
+            return caching.while_worth(0, "key", lambda: next(answers), at_least=1_000, act=act)
 
         assert [ask(), ask(), ask("a"), ask("a"), ask(), ask("b"), ask("a"), ask()] == [0, 0, 1, 1, 1, 2, 2, 2]
 
 
 class TestWithoutWaiting:
     def test_a_cheap_answer_is_computed_when_it_is_asked_for(self) -> None:
-        assert shared.without_waiting(0.01, "cheap", lambda: 1, at_least=0.01) == 1
+        assert caching.without_waiting(0.01, "cheap", lambda: 1, at_least=0.01) == 1
         time.sleep(0.05)
-        assert shared.without_waiting(0.01, "cheap", lambda: 2, at_least=0.01) == 2
+        assert caching.without_waiting(0.01, "cheap", lambda: 2, at_least=0.01) == 2
 
     def test_a_dear_one_serves_while_a_thread_computes_it_anew(self, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
-        monkeypatch.setattr(shared, "DEAR", 0.0)
-        assert shared.without_waiting(0.01, "dear", lambda: 1, at_least=0.01) == 1
+        monkeypatch.setattr(caching, "DEAR", 0.0)
+        assert caching.without_waiting(0.01, "dear", lambda: 1, at_least=0.01) == 1
         time.sleep(0.05)
-        assert shared.without_waiting(0.01, "dear", lambda: 2, at_least=10) == 1
+        assert caching.without_waiting(0.01, "dear", lambda: 2, at_least=0.01) == 1
         ends = time.monotonic() + 30
-        while shared.without_waiting(0.01, "dear", lambda: 3, at_least=10) != 2:
+        while caching.without_waiting(0.01, "dear", lambda: 3, at_least=10) != 2:
             assert time.monotonic() < ends
             time.sleep(0.01)
+
+
+class TestCallersOfOneKey:
+    def test_share_its_last_answer_and_each_says_how_old_it_may_be(self) -> None:
+        answers = iter(range(100))
+
+        def ask(seconds: float) -> int:
+            return caching.at_most_every(seconds, "key", lambda: next(answers), kept=1_000)
+
+        first, _ = ask(1_000), time.sleep(0.05)
+        assert [first, ask(1_000), ask(0.01), ask(1_000)] == [0, 0, 1, 1]
+        assert caching.without_waiting(0, "key", lambda: next(answers), at_least=1_000) == 1

@@ -1,10 +1,10 @@
 """
-How long until a job, a batch, or a campaign yet to be launched is done: p50 and p90 in seconds, and what they rest on.
+How long until a job, a batch, or a campaign not launched yet is done: p50 and p90 in seconds, with their basis.
 
-The lanes are played forward (`rules.drain`) at most every 5 s in a process, for all who ask; sooner only for a job that came
-after that or a batch that has grown or shrunk, and never for more than a fortieth of the time; in a thread where it takes long.
-A job finds its start on the curve of its lane by its order, so an answer costs no walk through the queue. Not foreseen: jobs
-that come later, retries, and the moment it takes to store a file.
+A process simulates the queue at most every 5 s, for all callers; sooner only for a job that came later or a batch that has grown
+or shrunk, and never for more than a fortieth of the time; in a thread if that takes long. A job finds its start on the curve of
+its lane by its order, so an answer costs no walk through the queue. Not foreseen: later jobs, retries, and the moment it takes
+to save a file.
 """
 
 import os
@@ -19,27 +19,26 @@ from typing import NamedTuple
 from django.core.cache import cache
 from django.db.models import Count, F
 
-from queue_app.insight import scene
-from queue_app.insight.scene import PAUSED, Alike, Stage
-from queue_app.insight.shared import DEAR, SERVED, in_background
+from queue_app.caching import DEAR, SERVED, in_background
+from queue_app.forecast import durations, inputs
+from queue_app.forecast.curves import Curves
+from queue_app.forecast.inputs import PAUSED, Inputs, Traits
+from queue_app.forecast.simulation import Order, Stretch
 from queue_app.models import Attempt, Job, State, User
 from queue_app.models.job import OPEN_STATES
-from queue_app.rules import eta
-from queue_app.rules.curves import Curves
-from queue_app.rules.drain import Order, Run
 
-KEPT = 5.0  # seconds for which the curves serve
-WORTH = 40  # times what they cost: so old they are at least when a job that they do not know has them drawn anew
+KEPT = 5.0  # seconds for which the curves are used
+WORTH = 40  # times what they cost: a job missing from the curves redraws them only if they are older than that
 NO_END = PAUSED
 ENDED = "finished"
 STORING = "saving files"
 BEHIND_ALL = 1 << 62  # an order key
-_AT_WORK = {State.SUBMITTING, State.RUNNING}  # of which it can be foreseen when they end
+_AT_WORK = {State.SUBMITTING, State.RUNNING}  # states whose end can be foreseen
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds until it is done: median and 90th percentile, ``None`` where nobody can know; ``basis`` says what they rest on."""
+    """Seconds until completion, median and 90th percentile (``None``: no estimate), and in ``basis`` what they are based on."""
 
     p50_seconds: float | None
     p90_seconds: float | None
@@ -47,12 +46,12 @@ class Estimate:
 
 
 def for_job(job: Job, at: datetime) -> Estimate:
-    """Time until the job is done; zero once it has ended."""
+    """Return the time until the job is done; zero once it has finished."""
     return for_jobs([job], at)[job.pk]
 
 
 def for_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate]:
-    """The same for many, with the queries of one: at most one, but for drawing the curves."""
+    """Return the same for many jobs, with at most one query besides those that draw the curves."""
     listed = list(jobs)
     queued = [job for job in listed if job.state == State.QUEUED and not job.held]
     running = [job.pk for job in listed if job.state in _AT_WORK]
@@ -73,8 +72,8 @@ def for_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate]:
     return found
 
 
-class _Alike(NamedTuple):
-    """Open jobs of a batch that the limits treat alike, and how many."""
+class _OpenJobs(NamedTuple):
+    """The number of unfinished jobs of a batch with these traits."""
 
     state: str
     held: bool
@@ -88,19 +87,19 @@ class _Alike(NamedTuple):
 
 def for_batch(batch_id: int, at: datetime) -> Estimate:
     """
-    Time until the batch's last open job has ended; zero when none is open. Unknown outcomes are left out, and named; what is
-    being cancelled is left out while more is open.
+    Return the time until the batch's last unfinished job is done; zero if there is none. Jobs with an unknown outcome are left
+    out and named in the basis; so are jobs that are being cancelled, unless no others are left.
     """
     open_jobs = Job.objects.filter(batch=batch_id, state__in=OPEN_STATES)
-    alike = open_jobs.values_list("state", "held", "model", "kind", "owner", "priority", "batch__max_concurrent")
-    rows = [_Alike(*row) for row in alike.annotate(Count("pk")).order_by()]
+    traits = open_jobs.values_list("state", "held", "model", "kind", "owner", "priority", "batch__max_concurrent")
+    rows = [_OpenJobs(*row) for row in traits.annotate(Count("pk")).order_by()]
     if any(row.held for row in rows):
         return Estimate(None, None, NO_END)
     states = {row.state for row in rows}
     unknown = sum(row.jobs for row in rows if row.state == State.UNKNOWN)
     if State.QUEUED in states:
         found = _of_waiting(batch_id, rows, at=at)
-    elif states & _AT_WORK:  # however old the curves are: nothing of it waits
+    elif states & _AT_WORK:  # however old the curves are: no job of it waits
         foreseen = for_jobs(open_jobs.filter(state__in=_AT_WORK), at).values()
         found = max(foreseen, key=lambda one: one.p50_seconds or 0.0, default=Estimate(0.0, 0.0, STORING))
     elif unknown:
@@ -116,26 +115,27 @@ def for_new(
     model: str, count: int, priority: int, owner: User, max_concurrent: int | None, kind: str, *, at: datetime
 ) -> Estimate:
     """
-    Time until the last of ``count`` new jobs of one batch is done, were they queued now.
+    Return the time until the last of ``count`` new jobs of one batch would be done, if they were queued now.
 
-    :param max_concurrent: the batch's own limit; ``None`` for none.
+    :param max_concurrent: the batch's own limit; ``None``: none.
     """
-    return current(at).of_new(Alike(model, kind, None, owner.pk), count, priority=priority, cap=max_concurrent)
+    return current(at).of_new(Traits(model, kind, None, owner.pk), count, priority=priority, cap=max_concurrent)
 
 
 def current(at: datetime, *, newer: bool = False) -> "Forecast":
     """
-    The curves of this process; ``newer`` has them drawn anew if that is not too dear.
+    Return the curves of this process; with ``newer`` redraw them if that is not too dear.
 
-    Dear ones are drawn behind the back of who asks while those of the last minute serve. The cache only says how long they hold.
+    Dear curves are redrawn in a thread; until then callers get curves up to a minute old. The cache only says how long they are
+    used.
     """
     known = _drawn
     if known and _holds(known) and not (newer and time.monotonic() - known.drawn > WORTH * known.cost):
         return known
     if known and known.cost > DEAR and cache.get(f"{_kept_as()}:lately"):
-        in_background(_kept_as(), lambda: _drawn_anew(known, at=at))
+        in_background(_kept_as(), lambda: _redrawn(known, at=at))
         return known
-    return _drawn_anew(known, at=at)
+    return _redrawn(known, at=at)
 
 
 class Forecast:
@@ -143,77 +143,78 @@ class Forecast:
 
     def __init__(self, *, at: datetime) -> None:
         began = time.monotonic()
-        self.stage: Stage = scene.load(at=at)
-        self.curves = Curves(self.stage.scene)
+        self.inputs: Inputs = inputs.load(at=at)
+        self.curves = Curves(self.inputs.queue)
         self.drawn = time.monotonic()
         self.cost = self.drawn - began
         self.token = f"{os.getpid()}:{self.drawn}"
         self._ends: dict[tuple[int, ...], list[float]] = {}
-        self._new: dict[tuple[Alike, int, int, int | None], Curves] = {}
+        self._new: dict[tuple[Traits, int, int, int | None], Curves] = {}
 
     def place(self, job: Job) -> tuple[int, int] | None:
-        """Its line and its place there; ``None`` when it came later."""
-        if (line := self.stage.later.get(job.pk)) is not None:
-            return line, 0
-        line = self.stage.lines.get(Alike(job.model_id, job.kind_id, job.batch_id, job.owner_id))
-        place = self.stage.scene.lines[line].place(_order(job)) if line is not None else None
-        return (line, place) if line is not None and place is not None else None
+        """Return the job's cohort and its place there; ``None`` if it came later."""
+        if (cohort := self.inputs.delayed.get(job.pk)) is not None:
+            return cohort, 0
+        cohort = self.inputs.cohort_of.get(Traits(job.model_id, job.kind_id, job.batch_id, job.owner_id))
+        place = self.inputs.queue.cohorts[cohort].place(_order(job)) if cohort is not None else None
+        return (cohort, place) if cohort is not None and place is not None else None
 
     def count_of_batch(self, batch: int) -> int:
-        """How many jobs of the batch were queued."""
-        return sum(line.count for line in self.stage.scene.lines if line.batch == batch)
+        """Return how many jobs of the batch were queued."""
+        return sum(cohort.count for cohort in self.inputs.queue.cohorts if cohort.batch == batch)
 
     def of_queued(self, job: Job, *, at: datetime) -> Estimate:
         if never := self._never(job.model_id):
             return never
-        past, basis = self.stage.durations(job.model_id, preview=job.preview)
+        past, basis = self.inputs.durations(job.model_id, preview=job.preview)
         place, order = self.place(job), _order(job)
         starts = self.curves.starts(*place, order) if place else self.curves.starts_of_newcomer(job.model_id, order)
-        return _estimate(eta.of_waiting(self._from(at, starts), past), basis)
+        return _estimate(durations.of_waiting(self._from(at, starts), past), basis)
 
     def of_running(self, job: Job, called_at: datetime | None, *, at: datetime) -> Estimate:
-        past, basis = self.stage.durations(job.model_id, preview=job.preview)
-        return _estimate(eta.of_running(elapsed=(at - (called_at or at)).total_seconds(), durations=past), basis)
+        past, basis = self.inputs.durations(job.model_id, preview=job.preview)
+        return _estimate(durations.of_running(elapsed=(at - (called_at or at)).total_seconds(), past=past), basis)
 
     def of_batch(self, batch: int, models: Iterable[str], *, at: datetime) -> Estimate:
         known = sorted(models)
         if never := next(filter(None, map(self._never, known)), None):
             return never
-        basis = "; ".join(dict.fromkeys(self.stage.durations(model)[1] for model in known))
-        return _estimate(eta.quantiles(self._from(at, self.curves.ends_of_batch(batch))), basis)
+        basis = "; ".join(dict.fromkeys(self.inputs.durations(model)[1] for model in known))
+        return _estimate(durations.quantiles(self._from(at, self.curves.ends_of_batch(batch))), basis)
 
     def of_lanes(self, models: Iterable[str], *, at: datetime) -> Estimate:
-        """Time until the last job that waits in the lanes of these models is done; what is shut for good is left out."""
-        shut = {model: self._never(model) for model in models}
-        known = [model for model, never in shut.items() if not never]
-        lines = tuple(index for index, line in enumerate(self.stage.scene.lines) if line.model in known)
-        if not lines:
-            return next(filter(None, shut.values()), None) or Estimate(None, None, NO_END)
-        if lines not in self._ends:
-            self._ends[lines] = self.curves.ends_of_lines(lines)
-        basis = "; ".join(dict.fromkeys(self.stage.durations(model)[1] for model in sorted(known)))
-        return _estimate(eta.quantiles(self._from(at, self._ends[lines])), basis)
+        """Return the time until the last waiting job of these models is done. Models that are stuck are left out."""
+        never = {model: self._never(model) for model in models}
+        known = [model for model, reason in never.items() if not reason]
+        cohorts = tuple(index for index, cohort in enumerate(self.inputs.queue.cohorts) if cohort.model in known)
+        if not cohorts:
+            return next(filter(None, never.values()), None) or Estimate(None, None, NO_END)
+        if cohorts not in self._ends:
+            self._ends[cohorts] = self.curves.ends_of_cohorts(cohorts)
+        basis = "; ".join(dict.fromkeys(self.inputs.durations(model)[1] for model in sorted(known)))
+        return _estimate(durations.quantiles(self._from(at, self._ends[cohorts])), basis)
 
-    def of_new(self, alike: Alike, count: int, *, priority: int, cap: int | None) -> Estimate:
-        if never := self._never(alike.model):
+    def of_new(self, traits: Traits, count: int, *, priority: int, cap: int | None) -> Estimate:
+        if never := self._never(traits.model):
             return never
         most = 1 << max(0, count - 1).bit_length()  # so that the next keystrokes are answered by the same curves
-        asked = (alike, most, priority, cap)
+        asked = (traits, most, priority, cap)
         curves = self._new.get(asked)
         if curves is None:
             order: Order = (-priority, BEHIND_ALL, 0)
-            with_new = self.stage.with_new(alike, Run(order, (-priority, BEHIND_ALL + most, 0), most), cap=cap)
-            curves = self._new[asked] = Curves(with_new, only=len(with_new.lines) - 1)
-        ends = curves.ends_of_first(len(curves.scene.lines) - 1, count)
-        return _estimate(eta.quantiles(ends), self.stage.durations(alike.model)[1])
+            stretch = Stretch(order, (-priority, BEHIND_ALL + most, 0), most)
+            with_new = self.inputs.with_new(traits, stretch, cap=cap)
+            curves = self._new[asked] = Curves(with_new, only=len(with_new.cohorts) - 1)
+        ends = curves.ends_of_first(len(curves.queue.cohorts) - 1, count)
+        return _estimate(durations.quantiles(ends), self.inputs.durations(traits.model)[1])
 
     def _from(self, at: datetime, moments: Sequence[float]) -> list[float]:
-        age = (at - self.stage.at).total_seconds()
+        age = (at - self.inputs.at).total_seconds()
         return [max(0.0, moment - age) for moment in moments]
 
     def stuck(self, model: str) -> str:
-        """Why nothing of this model's lane starts as far as can be seen: “paused” or “not available”; empty where it may."""
-        return self.stage.shut_for_good(model)
+        """Return why no job of this model will start until staff act: “paused” or “not available”; empty if one may start."""
+        return self.inputs.stuck(model)
 
     def _never(self, model: str) -> Estimate | None:
         reason = self.stuck(model)
@@ -224,27 +225,26 @@ _lock = Lock()
 _drawn: Forecast | None = None
 
 
-def _of_waiting(batch_id: int, rows: Sequence[_Alike], *, at: datetime) -> Estimate:
-    """For a batch of which jobs wait; ``rows`` are all that are open."""
+def _of_waiting(batch_id: int, rows: Sequence[_OpenJobs], *, at: datetime) -> Estimate:
+    """Estimate a batch with waiting jobs; ``rows`` are all its unfinished jobs."""
     behind = [row for row in rows if row.state == State.QUEUED]
     queued = sum(row.jobs for row in behind)
     known = current(at)
     if known.count_of_batch(batch_id) != queued:
         known = current(at, newer=True)
-    if known.count_of_batch(batch_id) < queued:  # not drawn yet: as a batch that comes in behind what is drawn
+    if known.count_of_batch(batch_id) < queued:  # not drawn yet: like a batch that joins behind all drawn jobs
         last = min(behind, key=lambda row: row.priority)
-        return known.of_new(Alike(last.model, last.kind, None, last.owner), queued, priority=last.priority, cap=last.cap)
+        return known.of_new(Traits(last.model, last.kind, None, last.owner), queued, priority=last.priority, cap=last.cap)
     return known.of_batch(batch_id, {row.model for row in rows if row.state == State.QUEUED or row.state in _AT_WORK}, at=at)
 
 
-def _drawn_anew(known: Forecast | None, *, at: datetime) -> Forecast:
-    """One draws; of those who ask meanwhile, who has old ones takes them."""
+def _redrawn(known: Forecast | None, *, at: datetime) -> Forecast:
+    """Redraw the curves, unless another thread does so: callers that have old curves then get those."""
     global _drawn
-    if not _lock.acquire(blocking=known is None):
-        assert known is not None
+    if not _lock.acquire(blocking=known is None) and known is not None:
         return known
     try:
-        if _drawn is None or _drawn is known:  # else somebody was faster
+        if _drawn is None or _drawn is known:  # else another thread was faster
             _drawn = Forecast(at=at)
             cache.set(_kept_as(), _drawn.token, max(KEPT, WORTH * _drawn.cost))
             cache.set(f"{_kept_as()}:lately", _drawn.token, SERVED)
@@ -269,7 +269,7 @@ def _called_at(ids: Sequence[int]) -> dict[int, datetime | None]:
 
 
 def _of_other(job: Job) -> Estimate:
-    """For what no curve is needed."""
+    """Estimate a job that needs no curve."""
     if job.state == State.QUEUED:
         return Estimate(None, None, NO_END)
     if job.state == State.STORING:

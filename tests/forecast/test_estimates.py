@@ -9,10 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from queue_app import lifecycle
-from queue_app.insight import forecast, scene
-from queue_app.insight.forecast import Estimate
+from queue_app.forecast import durations, estimates, inputs
+from queue_app.forecast.estimates import Estimate
 from queue_app.models import Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, State, User
-from queue_app.rules import eta
 from queue_app.work import policy, progress
 from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, make_job
 
@@ -31,7 +30,7 @@ def queued(count=1, **fields):
 
 
 def p50(job, at=NOON):
-    return forecast.for_job(job, at).p50_seconds
+    return estimates.for_job(job, at).p50_seconds
 
 
 def limit(model="sora-2", number=4):
@@ -104,7 +103,7 @@ class TestAQueuedJob:
     def test_has_no_estimate_while_a_pause_has_no_end(self, paused):
         paused.objects.update(paused=True)
 
-        assert forecast.for_job(queued(), NOON) == Estimate(None, None, "paused")
+        assert estimates.for_job(queued(), NOON) == Estimate(None, None, "paused")
 
     def test_has_no_estimate_while_its_batch_is_paused(self):
         batch = BatchFactory()
@@ -112,8 +111,8 @@ class TestAQueuedJob:
         policy.pause_batch(batch, at=NOON, actor=None)
         job.refresh_from_db()
 
-        assert forecast.for_job(job, NOON) == Estimate(None, None, "paused")
-        assert forecast.for_batch(batch.pk, NOON) == Estimate(None, None, "paused")
+        assert estimates.for_job(job, NOON) == Estimate(None, None, "paused")
+        assert estimates.for_batch(batch.pk, NOON) == Estimate(None, None, "paused")
 
     def test_starts_not_before_it_may(self):
         job = queued(not_before=NOON + timedelta(hours=1))
@@ -130,14 +129,14 @@ class TestAQueuedJob:
 
 class TestWhatItRestsOn:
     def test_is_the_last_runs(self):
-        assert forecast.for_job(queued(), NOON).basis == "the last 200 runs"
+        assert estimates.for_job(queued(), NOON).basis == "the last 200 runs"
 
     @pytest.mark.parametrize(("preview", "seconds"), [(True, 3.0), (False, 90.0)])
     def test_is_what_is_typical_there_while_fewer_than_five_are_known(self, preview, seconds, monkeypatch, settings):
         settings.STUDIO_SECONDS = 3
-        monkeypatch.setattr(progress, "past_runs", lambda _: [1.0] * (eta.ENOUGH - 1))
+        monkeypatch.setattr(progress, "past_runs", lambda _: [1.0] * (durations.ENOUGH - 1))
 
-        found = forecast.for_job(queued(preview=preview), NOON)
+        found = estimates.for_job(queued(preview=preview), NOON)
 
         assert (found.p50_seconds, found.basis) == (seconds, "the model's typical time")
         assert found.p90_seconds > seconds
@@ -145,7 +144,7 @@ class TestWhatItRestsOn:
     def test_spreads_as_the_past_did(self, monkeypatch):
         monkeypatch.setattr(progress, "past_runs", lambda _: [float(seconds) for seconds in range(1, 101)])
 
-        found = forecast.for_job(queued(), NOON)
+        found = estimates.for_job(queued(), NOON)
 
         assert (found.p50_seconds, found.p90_seconds) == (pytest.approx(50.5, abs=1), pytest.approx(90, abs=3))
 
@@ -159,7 +158,7 @@ class TestOtherStates:
 
     @pytest.mark.parametrize("state", [State.UNKNOWN, State.CANCELLING])
     def test_nobody_knows_of_the_others(self, state):
-        found = forecast.for_job(make_job(state), NOON)
+        found = estimates.for_job(make_job(state), NOON)
 
         assert (found.p50_seconds, found.basis) == (None, State(state).label.lower())
 
@@ -170,7 +169,7 @@ class TestABatch:
         queued(4, batch=other, owner=other.owner)
         queued(5, batch=batch, owner=batch.owner)
 
-        assert (forecast.for_batch(other.pk, NOON), forecast.for_batch(batch.pk, NOON)) == (
+        assert (estimates.for_batch(other.pk, NOON), estimates.for_batch(batch.pk, NOON)) == (
             Estimate(30.0, 30.0, "the last 200 runs"),
             Estimate(90.0, 90.0, "the last 200 runs"),
         )
@@ -179,59 +178,59 @@ class TestABatch:
         batch = BatchFactory()
         make_job(State.RUNNING, batch=batch, owner=batch.owner)
 
-        assert forecast.for_batch(batch.pk, NOON + timedelta(seconds=10)).p50_seconds == 20
+        assert estimates.for_batch(batch.pk, NOON + timedelta(seconds=10)).p50_seconds == 20
 
     def test_that_has_ended_takes_no_time(self):
         batch = BatchFactory()
         make_job(State.COMPLETED, batch=batch, owner=batch.owner)
 
-        assert forecast.for_batch(batch.pk, NOON) == Estimate(0.0, 0.0, "finished")
+        assert estimates.for_batch(batch.pk, NOON) == Estimate(0.0, 0.0, "finished")
 
     def test_names_outcomes_that_are_unknown(self):
         batch = BatchFactory()
         make_job(State.UNKNOWN, batch=batch, owner=batch.owner)
-        assert forecast.for_batch(batch.pk, NOON) == Estimate(None, None, "1 job has an unknown outcome")
+        assert estimates.for_batch(batch.pk, NOON) == Estimate(None, None, "1 job has an unknown outcome")
 
         queued(batch=batch, owner=batch.owner)
-        assert forecast.for_batch(batch.pk, NOON) == Estimate(30.0, 30.0, "the last 200 runs; 1 job has an unknown outcome")
+        assert estimates.for_batch(batch.pk, NOON) == Estimate(30.0, 30.0, "the last 200 runs; 1 job has an unknown outcome")
 
     def test_retried_is_seen_at_once(self):
         batch = BatchFactory()
         queued(batch=batch, owner=batch.owner)
-        forecast.for_batch(batch.pk, NOON)
-        forecast._drawn.cost = 0.0
+        estimates.for_batch(batch.pk, NOON)
+        estimates._drawn.cost = 0.0
         queued(4, batch=batch, owner=batch.owner)
 
-        assert forecast.for_batch(batch.pk, NOON).p50_seconds == 60
+        assert estimates.for_batch(batch.pk, NOON).p50_seconds == 60
 
     def test_shrunk_by_a_cancel_is_seen_at_once(self):
         limit(number=1)
         batch = BatchFactory()
         jobs = queued(6, batch=batch, owner=batch.owner)
-        assert forecast.for_batch(batch.pk, NOON).p50_seconds == 180
-        forecast._drawn.cost = 0.0
+        assert estimates.for_batch(batch.pk, NOON).p50_seconds == 180
+        estimates._drawn.cost = 0.0
         lifecycle.cancel([job.pk for job in jobs[1:]], at=NOON, actor="user")
 
-        assert forecast.for_batch(batch.pk, NOON).p50_seconds == 30
+        assert estimates.for_batch(batch.pk, NOON).p50_seconds == 30
 
     def test_of_which_nothing_waits_any_more_ends_with_what_runs_however_old_the_curves_are(self):
         limit(number=1)
         batch = BatchFactory()
         make_job(State.RUNNING, batch=batch, owner=batch.owner)
         jobs = queued(5, batch=batch, owner=batch.owner)
-        assert forecast.for_batch(batch.pk, NOON).p50_seconds == 180
-        forecast._drawn.cost = 3_600.0  # too dear to be drawn anew
+        assert estimates.for_batch(batch.pk, NOON).p50_seconds == 180
+        estimates._drawn.cost = 3_600.0  # too dear to be drawn anew
         lifecycle.cancel([job.pk for job in jobs], at=NOON, actor="user")
 
-        assert forecast.for_batch(batch.pk, NOON).p50_seconds == 30
+        assert estimates.for_batch(batch.pk, NOON).p50_seconds == 30
 
     def test_of_which_all_is_being_cancelled_ends_nobody_knows_when(self):
         batch = BatchFactory()
         make_job(State.CANCELLING, batch=batch, owner=batch.owner)
-        assert forecast.for_batch(batch.pk, NOON) == Estimate(None, None, "cancelling")
+        assert estimates.for_batch(batch.pk, NOON) == Estimate(None, None, "cancelling")
 
         make_job(State.RUNNING, batch=batch, owner=batch.owner)
-        assert forecast.for_batch(batch.pk, NOON).p50_seconds == 30
+        assert estimates.for_batch(batch.pk, NOON).p50_seconds == 30
 
 
 class TestANewBatch:
@@ -243,21 +242,21 @@ class TestANewBatch:
         queued(5, model_id="sora-2-pro", priority=-10)
         owner = UserFactory()
 
-        promised = forecast.for_new("sora-2", count, priority, owner, cap, "video", at=NOON)
+        promised = estimates.for_new("sora-2", count, priority, owner, cap, "video", at=NOON)
 
         batch = BatchFactory(owner=owner, max_concurrent=cap)
         JobFactory.create_batch(count, batch=batch, owner=owner, priority=priority)
-        forecast._drawn.cost = 0.0
-        assert promised == forecast.for_batch(batch.pk, NOON)
+        estimates._drawn.cost = 0.0
+        assert promised == estimates.for_batch(batch.pk, NOON)
 
     def test_is_answered_at_every_keystroke(self):
         queued(9)
         owner = UserFactory()
-        forecast.for_new("sora-2", 660, 0, owner, None, "video", at=NOON)
+        estimates.for_new("sora-2", 660, 0, owner, None, "video", at=NOON)
 
         began = time.process_time()  # of the processor: others may be at work beside it
         with CaptureQueriesContext(connection) as asked:
-            answers = [forecast.for_new("sora-2", cells, 0, owner, None, "video", at=NOON) for cells in (660, 600, 540)]
+            answers = [estimates.for_new("sora-2", cells, 0, owner, None, "video", at=NOON) for cells in (660, 600, 540)]
         each = (time.process_time() - began) / len(answers)
 
         print(f"\na keystroke: {each * 1000:.1f} ms")
@@ -269,29 +268,29 @@ class TestTheCurves:
     def test_reckon_what_lies_behind_the_heads_of_lanes_in_heaps(self, monkeypatch):
         capped = BatchFactory(max_concurrent=1)
         jobs = [*queued(8, batch=capped, owner=capped.owner), *queued(6), *queued(3, priority=-10)]
-        exact = forecast.for_jobs(jobs, NOON)
+        exact = estimates.for_jobs(jobs, NOON)
         cache.clear()
-        monkeypatch.setattr(scene, "EXACT", 3)
+        monkeypatch.setattr(inputs, "EXACT", 3)
 
-        assert forecast.for_jobs(jobs, NOON) == exact
+        assert estimates.for_jobs(jobs, NOON) == exact
 
     def test_place_a_newcomer_behind_the_last_they_know_until_drawing_them_anew_is_worth_it(self, monkeypatch):
-        monkeypatch.setattr(forecast, "WORTH", 40)
+        monkeypatch.setattr(estimates, "WORTH", 40)
         limit(number=1)
         first = queued()
-        forecast.for_job(first, NOON)
-        forecast._drawn.cost = 1.0
+        estimates.for_job(first, NOON)
+        estimates._drawn.cost = 1.0
         newcomer = queued()
 
         assert p50(newcomer) == 30
-        forecast._drawn.cost = 0.0
+        estimates._drawn.cost = 0.0
         assert p50(newcomer) == 60
 
     def test_are_drawn_once_for_all_who_ask(self):
         jobs = queued(3)
-        forecast.for_job(jobs[0], NOON)
+        estimates.for_job(jobs[0], NOON)
 
         with CaptureQueriesContext(connection) as queries:
-            forecast.for_jobs(jobs, NOON)
+            estimates.for_jobs(jobs, NOON)
 
         assert len(queries) == 0

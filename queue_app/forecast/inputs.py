@@ -1,0 +1,282 @@
+"""
+The inputs of the simulation, read from the database: waiting jobs, slots in use, and the limits that claims obey, with their
+known changes in the hours ahead.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, time, timedelta
+from functools import partial
+from itertools import groupby
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import connection
+
+from queue_app.forecast import durations
+from queue_app.forecast.simulation import Cohort, Order, SimulatedQueue, SlotInUse, Stretch
+from queue_app.models import GenerationModel, Job, ProviderAccount, QueueSettings, State
+from queue_app.rules import limits, peak
+from queue_app.rules.limits import Closed, Key
+from queue_app.work import progress
+from queue_app.work.capacity import Capacity, account_limit, queue_limit
+
+EXACT = 1_000  # jobs at the head of each lane that are read one by one; the jobs behind them come as long stretches
+MOST_DELAYED = 1_000  # jobs with a `not_before` that are read
+DAYS_AHEAD = 14  # whose peak hours the simulation knows
+SHORTEST = 0.01  # seconds that a job takes at least
+ANY_ID = 1 << 62
+NEW_BATCH: Key = ("batch", "new")
+PAUSED, NOT_OFFERED = "paused", "not available"  # why a lane does not move until staff act
+
+_HEADS = """
+    SELECT head.* FROM queue_app_generationmodel model
+     CROSS JOIN LATERAL (
+        SELECT model_id, kind_id, batch_id, owner_id, priority * -1, order_key, id FROM queue_app_job job
+         WHERE job.model_id = model.key AND state = 'queued' AND NOT held AND not_before IS NULL
+         ORDER BY priority * -1, order_key, id LIMIT %(exact)s
+     ) head
+"""
+_WHOLE = """
+    SELECT model_id, kind_id, batch_id, owner_id, priority * -1, min(order_key), max(order_key), count(*)
+      FROM queue_app_job
+     WHERE state = 'queued' AND NOT held AND not_before IS NULL AND model_id = ANY(%(models)s)
+     GROUP BY 1, 2, 3, 4, 5
+"""
+_IN_USE = """
+    SELECT job.model_id, job.kind_id, job.batch_id, job.owner_id, attempt.account_id, job.state,
+           attempt.called_at, attempt.slot_until
+      FROM queue_app_job job
+      JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
+     WHERE job.state IN ('submitting', 'running', 'cancelling') OR (job.state = 'unknown' AND attempt.slot_until > %(at)s)
+     UNION ALL
+    SELECT job.model_id, job.kind_id, job.batch_id, job.owner_id, attempt.account_id, 'unknown',
+           attempt.called_at, attempt.slot_until
+      FROM queue_app_attempt attempt JOIN queue_app_job job ON job.id = attempt.job_id
+     WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s
+"""
+
+
+class Traits(NamedTuple):
+    """The traits that the jobs of one cohort share."""
+
+    model: str
+    kind: str
+    batch: int | None
+    owner: int
+
+
+@dataclass
+class Inputs:
+    """
+    The queue as it was read, and where a job is in it: ``cohort_of`` names the cohort of jobs with these traits, ``delayed`` that
+    of a single job with a `not_before`, by its id.
+    """
+
+    at: datetime
+    capacity: Capacity
+    queue: SimulatedQueue
+    cohort_of: dict[Traits, int]
+    delayed: dict[int, int]
+    typical: dict[str, int]
+    past: dict[str, list[float]] = field(default_factory=dict)
+
+    def durations(self, model: str, *, preview: bool | None = None) -> tuple[Sequence[float], str]:
+        """
+        Return the durations of a model's jobs, ascending, and their basis.
+
+        :param preview: whether the studio renders the jobs; by default as the model's first route says.
+        """
+        if preview is None:
+            routes = self.capacity.routes.get(model)
+            preview = routes is not None and routes[0].account.is_preview
+        if model not in self.past:
+            self.past[model] = progress.past_runs(model)
+        typical = settings.STUDIO_SECONDS if preview else self.typical[model]
+        return durations.known_or_typical(self.past[model], typical=max(typical, SHORTEST))
+
+    def with_new(self, traits: Traits, stretch: Stretch, *, cap: int | None) -> SimulatedQueue:
+        """Return the queue with one more cohort at its end: a batch that does not exist yet; ``cap`` is its limit."""
+        self.capacity.learn([], [traits.owner])
+        owner: Key = ("user", str(traits.owner))
+        caps = {**self.queue.caps, owner: [(0.0, self.capacity.room.caps[owner])], NEW_BATCH: [(0.0, cap)]}
+        past = {**self.queue.past, traits.model: self.durations(traits.model)[0]}
+        cohort = _cohort(self.capacity, traits, [stretch], own=NEW_BATCH)
+        return replace(self.queue, cohorts=[*self.queue.cohorts, cohort], caps=caps, past=past)
+
+    def with_limit(self, key: Key, cap: int | None) -> SimulatedQueue:
+        """Return the queue as if staff had set this limit to ``cap``. Pauses, peak hours and lowered accounts still apply."""
+        policy, steps = self.capacity.policy, self.queue.caps.get(key, [(0.0, None)])
+        whole = steps[-1][1] or 0  # an account's limit once it is no longer lowered
+
+        def changed(now: int | None) -> int | None:
+            if now == 0 or cap is None:
+                return now if now == 0 else None
+            if key == limits.QUEUE and now is not None and now > policy.max_concurrent:
+                return int(cap * policy.peak_factor)
+            return max(1, cap - (whole - now)) if key[0] == "account" and now is not None else cap
+
+        return replace(self.queue, caps={**self.queue.caps, key: [(moment, changed(now)) for moment, now in steps]})
+
+    def stuck(self, model: str) -> str:
+        """Return why no job of this model will start until staff act: `PAUSED` or `NOT_OFFERED`; empty if one may start."""
+        routes = self.capacity.routes.get(model)
+        if not routes:
+            return NOT_OFFERED
+        shut = {key for key, closed in self.capacity.room.closed.items() if closed.until is None}
+        accounts = {("account", route.account_id) for route in routes}
+        return PAUSED if limits.QUEUE in shut or ("model", model) in shut or accounts <= shut else ""
+
+
+def load(*, at: datetime) -> Inputs:
+    """Read the queue: some twenty queries, however long it is."""
+    capacity = Capacity.load(at=at, policy=QueueSettings.objects.current())
+    waiting, delayed, in_use = _waiting(), _delayed(), _rows(_IN_USE, at=at)
+    cohorts = [*waiting.items(), *map(_alone, delayed)]
+    capacity.learn({traits.batch for traits, _ in cohorts}, {traits.owner for traits, _ in cohorts})
+    queue = SimulatedQueue(
+        cohorts=[_cohort(capacity, traits, stretches) for traits, stretches in cohorts],
+        in_use=[_slot(row, at) for row in in_use],
+        caps=_steps(capacity, at),
+        past={},
+    )
+    for index, job in enumerate(delayed, start=len(waiting)):
+        if job.not_before is not None:
+            queue.cohorts[index] = replace(queue.cohorts[index], enters=max(0.0, (job.not_before - at).total_seconds()))
+    found = Inputs(
+        at=at,
+        capacity=capacity,
+        queue=queue,
+        cohort_of={traits: index for index, traits in enumerate(waiting)},
+        delayed={job.pk: index for index, job in enumerate(delayed, start=len(waiting))},
+        typical=dict(GenerationModel.objects.values_list("key", "typical_seconds")),
+    )
+    models = {traits.model for traits, _ in cohorts} | {slot.model for slot in queue.in_use}
+    found.queue = replace(queue, past={model: found.durations(model)[0] for model in models})
+    return found
+
+
+def _cohort(capacity: Capacity, traits: Traits, stretches: Sequence[Stretch], *, own: Key | None = None) -> Cohort:
+    """Make a cohort; ``own`` is the limit of a batch that has no number yet."""
+    accounts = tuple(("account", route.account_id) for route in capacity.routes.get(traits.model, ()))
+    keys = limits.keys_of(model=traits.model, account="", kind=traits.kind, batch=traits.batch, owner=traits.owner)
+    shared = [key for key in keys if key[0] != "account"]
+    return Cohort(traits.model, tuple([*shared, own] if own else shared), accounts, stretches, traits.batch)
+
+
+def _alone(job: Job) -> tuple[Traits, list[Stretch]]:
+    order = (-job.priority, job.order_key, job.pk)
+    return Traits(job.model_id, job.kind_id, job.batch_id, job.owner_id), [Stretch(order, order, 1)]
+
+
+def _waiting() -> dict[Traits, list[Stretch]]:
+    """Return the lanes as cohorts of stretches, in dispatch order."""
+    found: dict[Traits, list[Stretch]] = defaultdict(list)
+    ends: dict[str, Order] = {}  # of lanes that are longer than what was read
+    for model, lane in groupby(_rows(_HEADS, exact=EXACT), key=lambda row: row[0]):
+        rows = list(lane)
+        for row in rows:
+            _append(found[Traits(*row[:4])], row[4:])
+        if len(rows) == EXACT:
+            ends[model] = rows[-1][4:]
+    for traits, stretch in _behind(found, ends):
+        found[traits].append(stretch)
+    return dict(found)
+
+
+def _behind(heads: Mapping[Traits, Sequence[Stretch]], ends: Mapping[str, Order]) -> list[tuple[Traits, Stretch]]:
+    """Return the jobs behind the heads: those of one cohort and priority as one stretch, as if evenly spread over its length."""
+    if not ends:
+        return []
+    read: Counter[tuple[Traits, int]] = Counter()
+    for traits, stretches in heads.items():
+        for stretch in stretches:
+            read[traits, stretch.first[0]] += stretch.count
+    found = []
+    for *shared, rank, low, high, count in _rows(_WHOLE, models=list(ends)):
+        traits = Traits(*shared)
+        left = count - read[traits, rank]
+        last_rank, last_key, _ = ends[traits.model]
+        if left > 0 and rank >= last_rank:
+            first = (rank, max(low, last_key + 1) if rank == last_rank else low, 0)
+            found.append((traits, Stretch(first, (rank, max(high, first[1]), ANY_ID), left)))
+    return sorted(found, key=lambda one: one[1].first)
+
+
+def _append(stretches: list[Stretch], order: Order) -> None:
+    """Lengthen the last stretch by a job that follows it without a gap, or begin a new one."""
+    if stretches and order == (stretches[-1].last[0], stretches[-1].last[1] + 1, stretches[-1].last[2] + 1):
+        stretches[-1] = Stretch(stretches[-1].first, order, stretches[-1].count + 1)
+    else:
+        stretches.append(Stretch(order, order, 1))
+
+
+def _delayed() -> list[Job]:
+    waiting = Job.objects.filter(state=State.QUEUED, held=False, not_before__isnull=False).order_by("not_before", "id")
+    return list(waiting.only("model", "kind", "batch", "owner", "priority", "order_key", "not_before")[:MOST_DELAYED])
+
+
+def _slot(row: tuple[Any, ...], at: datetime) -> SlotInUse:
+    model, kind, batch, owner, account, state, called_at, slot_until = row
+    keys = tuple(limits.keys_of(model=model, account=account, kind=kind, batch=batch, owner=owner))
+    if state == State.UNKNOWN:
+        return SlotInUse(model, keys, frees=(slot_until - at).total_seconds(), batch=batch)
+    return SlotInUse(model, keys, elapsed=(at - (called_at or at)).total_seconds(), batch=batch)
+
+
+def _steps(capacity: Capacity, at: datetime) -> dict[Key, list[tuple[float, int | None]]]:
+    """Return every limit with its changes ahead: peak hours, ends of pauses and cooldowns, steps that an account gets back."""
+    closed = capacity.room.closed
+    found: dict[Key, list[tuple[float, int | None]]] = {}
+    for key, cap in capacity.room.caps.items():
+        found[key] = _steps_of(_always(cap), [], closed.get(key), at)
+    policy = capacity.policy
+    edges = list(_edges_of_peaks(policy.peak_hours, at))
+    found[limits.QUEUE] = _steps_of(lambda when: queue_limit(policy, at=when), edges, closed.get(limits.QUEUE), at)
+    for account in ProviderAccount.objects.all():
+        given_back = limits.steps_back(by=account.lowered_by, since=account.lowered_at)
+        key = ("account", account.key)
+        found[key] = _steps_of(partial(_account_limit, account), given_back, closed.get(key), at)
+    return {key: steps for key, steps in found.items() if steps != [(0.0, None)]}
+
+
+def _always(cap: int | None) -> Callable[[datetime], int | None]:
+    return lambda _: cap
+
+
+def _account_limit(account: ProviderAccount, at: datetime) -> int | None:
+    return account_limit(account, at=at)
+
+
+def _steps_of(
+    cap_at: Callable[[datetime], int | None], moments: list[datetime], closed: Closed | None, at: datetime
+) -> list[tuple[float, int | None]]:
+    if closed is not None and closed.until is None:
+        return [(0.0, 0)]
+    opens = closed.until if closed is not None and closed.until else at
+    steps: list[tuple[float, int | None]] = [(0.0, 0)] if opens > at else []
+    for moment in [opens, *sorted(moment for moment in moments if moment > opens)]:
+        cap = cap_at(moment)
+        if not steps or steps[-1][1] != cap:
+            steps.append(((moment - at).total_seconds(), cap))
+    return steps
+
+
+def _edges_of_peaks(hours: str, at: datetime) -> Iterator[datetime]:
+    zone = ZoneInfo(settings.QUEUE_TIME_ZONE)
+    today = at.astimezone(zone).date()
+    edges: set[time] = {edge for span in peak.spans(hours) for edge in span}
+    for day in range(DAYS_AHEAD):
+        for edge in edges:
+            moment = datetime.combine(today + timedelta(days=day), edge, zone).astimezone(at.tzinfo)
+            if moment > at:
+                yield moment
+
+
+def _rows(sql: str, **values: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
