@@ -1,6 +1,5 @@
 """The page of one job for staff: all that is known of it, and a button for each verb that its state and their rights allow."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +18,6 @@ from queue_app.models import (
     Attempt,
     AuditEntry,
     Batch,
-    BulkAction,
     Job,
     LedgerTransaction,
     Outcome,
@@ -27,45 +25,23 @@ from queue_app.models import (
     State,
     User,
 )
-from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
+from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.rules import numbers, pricing
 from queue_app.ui import addresses, display, fragments
 from queue_app.ui.job_facts import facts
-from queue_app.work import bulk
+from queue_app.ui.model_admin import staff
+from queue_app.work.bulk.base import Button
+from queue_app.work.bulk.verbs import VERBS
 from queue_app.work.roles import Right
 
-Verb = BulkAction.Verb
 PAGE, FRAGMENT = "admin/queue_app/job/change_form.html", "admin/queue_app/job/_board.html"
 AUDIT_SHOWN = 20
 
 
-@dataclass(frozen=True)
-class Button:
-    """A verb that may be used now; it leads to its preview. ``css`` is the look of the theme's button."""
-
-    verb: BulkAction.Verb
-    words: str
-    icon: str = ""
-    css: str = ""
-
-
-# in the order of the page: the main one last
-_BUTTONS = (
-    Button(Verb.CLEAR, "Clear…"),
-    Button(Verb.REFUND, "Refund…", "ticket"),
-    Button(Verb.PRIORITY, "Set priority…"),
-    Button(Verb.FORCE_FAIL, "Force-fail…", css="is-danger"),
-    Button(Verb.CANCEL, "Cancel…", css="is-danger"),
-    Button(Verb.FRONT, "Move to front…", "front", "is-primary"),
-    Button(Verb.RETRY, "Retry…", "retry", "is-primary"),
-)
-
-
 def view(admin: ModelAdmin, request: HttpRequest, job: Job) -> HttpResponse:  # type: ignore[type-arg]
     """The page; to htmx its changing parts, or 204."""
-    assert isinstance(request.user, User)
     query = request.GET.get("_changelist_filters", "")  # as Django's lists hand it on
-    shown = context(job, at=clock.now(), user=request.user) | {"list_query": query, "list_address": addresses.jobs(query)}
+    shown = context(job, at=clock.now(), user=staff(request)) | {"list_query": query, "list_address": addresses.jobs(query)}
     return fragments.answer(request, PAGE, FRAGMENT, {**admin.admin_site.each_context(request), **shown, "opts": admin.opts})
 
 
@@ -112,23 +88,10 @@ def short_facts(job: Job) -> SafeString:
 
 
 def buttons(job: Job, money: dict[str, Any], user: User) -> list[Button]:
-    """What this user may do with the job as it stands, in the order of the page; ``money`` as `job_facts.money` gives it."""
-    return [button for button in _BUTTONS if button.verb in legal(job, money) and bulk.may(user, button.verb)]
-
-
-def legal(job: Job, money: dict[str, Any]) -> set[BulkAction.Verb]:
-    """The verbs that would change something in the job's state, whoever asks."""
-    asked = job.cancel_asked_at is not None and job.state != State.QUEUED
-    can = {
-        Verb.CANCEL: job.state in (State.QUEUED, State.SUBMITTING, State.UNKNOWN, State.RUNNING) and not asked,
-        Verb.RETRY: State.QUEUED in lifecycle.MOVES[job.state] and job.state in TERMINAL_STATES,
-        Verb.PRIORITY: job.state == State.QUEUED,
-        Verb.FRONT: job.state == State.QUEUED,
-        Verb.CLEAR: job.state in TERMINAL_STATES and job.archived_at is None,
-        Verb.FORCE_FAIL: job.state in OPEN_STATES,
-        Verb.REFUND: job.state == State.COMPLETED and money["captured"] > money["refunded"],
-    }
-    return {verb for verb, allowed in can.items() if allowed}
+    """Return the verbs that would change the job and that this user may use; ``money`` is `job_facts.money`."""
+    refundable = money["captured"] - money["refunded"]
+    legal = [verb for verb in VERBS.values() if verb.is_legal(job, refundable=refundable) and verb.may(user)]
+    return [verb.page_button() for verb in sorted(legal, key=lambda verb: verb.on_page.place)]
 
 
 def _request(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Durations as people read them, and numbers of rows as people type or copy them."""
+"""Durations and counts as people read them, and numbers of rows as people type or copy them."""
 
 DIGITS_MOST = 18  # a database's largest is 9.2 × 10^18
 
@@ -12,6 +12,11 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return _two(minutes, "m", whole % 60, "s")
     return _two(hours, "h", minutes % 60, "m") if hours < 24 else _two(days, "d", hours % 24, "h")
+
+
+def several(count: int, noun: str) -> str:
+    """“1 job”, “1,200 jobs”."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def of_row(word: str) -> int:
