@@ -16,7 +16,8 @@ from django.urls import path, reverse
 from queue_app import clock
 from queue_app.models import BulkAction, BulkRefusal, Job, User
 from queue_app.ui import addresses, display, fragments
-from queue_app.ui.model_admin import ReadOnlyAdmin, staff
+from queue_app.ui.access import staff
+from queue_app.ui.model_admin import ReadOnlyAdmin
 from queue_app.work import bulk
 from queue_app.work.bulk import BulkRefused, preview, verbs
 from queue_app.work.bulk.base import Button

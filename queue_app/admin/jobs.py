@@ -26,7 +26,8 @@ from queue_app.insight.waiting import Outlook
 from queue_app.models import BulkAction, Job, ReviewItem, State
 from queue_app.rules import numbers
 from queue_app.ui import addresses, display, fragments
-from queue_app.ui.model_admin import DressedList, FoundPaginator, ReadOnlyAdmin, staff
+from queue_app.ui.access import staff
+from queue_app.ui.model_admin import DressedList, FoundPaginator, ReadOnlyAdmin
 from queue_app.work import bulk
 from queue_app.work.bulk.base import BulkVerb
 from queue_app.work.bulk.verbs import VERBS

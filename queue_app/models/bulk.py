@@ -53,7 +53,7 @@ class BulkAction(models.Model):
 
     def __str__(self) -> str:
         """“Set priority: 12 jobs”; pages name it by its verb: `work.bulk.name`."""
-        return f"{self.get_verb_display()}: {numbers.several(self.total, 'job')}"
+        return f"{self.get_verb_display()}: {numbers.counted(self.total, 'job')}"
 
     @property
     def is_over(self) -> bool:

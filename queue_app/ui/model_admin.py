@@ -6,7 +6,6 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin import widgets
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db import connection, models
 from django.forms import BaseFormSet
@@ -15,7 +14,6 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 
 from queue_app.insight import search
-from queue_app.models import User
 from queue_app.models.job import JobQuerySet
 from queue_app.rules import numbers
 from queue_app.ui import display
@@ -23,17 +21,6 @@ from queue_app.ui.history import AuditedHistory
 
 EXACT_UP_TO = 2_000  # above it the planner's estimate is close enough for page numbers
 DEEP = 1_000  # rows before a page, from which on it is found by the keys alone
-
-
-def staff(request: HttpRequest) -> User:
-    """
-    Return the member of staff who sent the request.
-
-    :raises PermissionDenied: the visitor is not logged in.
-    """
-    if not isinstance(request.user, User):
-        raise PermissionDenied
-    return request.user
 
 
 class EstimatingPaginator(Paginator):  # type: ignore[type-arg]

@@ -166,7 +166,7 @@ class BulkVerb(ABC):
 
     def named(self, count: int) -> str:
         """“Cancel 12 jobs”."""
-        return self.phrase.format(numbers.several(count, "job"))
+        return self.phrase.format(numbers.counted(count, "job"))
 
     def title(self, count: int) -> str:
         """“Cancel 12 jobs?”."""

@@ -105,7 +105,7 @@ class TicketsPerJob(NumberOption):
         return chosen.charged().aggregate(most=Max("still"))["most"] or 1
 
     def said(self, value: int) -> str:
-        return f"{numbers.several(value, 'ticket')} per job"
+        return f"{numbers.counted(value, 'ticket')} per job"
 
 
 class RefundPromise(Option):

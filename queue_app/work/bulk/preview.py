@@ -59,7 +59,7 @@ def _by_owner(owners: Counter[int]) -> str:
     most = owners.most_common(OWNERS)
     names = dict(User.objects.filter(pk__in=[pk for pk, _ in most]).values_list("pk", "username"))
     said, others = ", ".join(f"{names[pk]} {jobs:,}" for pk, jobs in most), len(owners) - len(most)
-    return f"{said} and {numbers.several(others, 'other')}" if others else said
+    return f"{said} and {numbers.counted(others, 'other')}" if others else said
 
 
 def _newest(action: BulkAction) -> list[Job]:

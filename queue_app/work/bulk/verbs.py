@@ -126,9 +126,9 @@ class Retry(BulkVerb):
         needed = retries.price_today(chosen.jobs, offered, at=chosen.at)
         remarks = []
         if needed:
-            wallets = numbers.several(len(needed), "wallet")
+            wallets = numbers.counted(len(needed), "wallet")
             rest = f"from {wallets}, at today's price. Charged on completion."
-            remarks.append(Remark(f"{numbers.several(sum(needed.values()), 'ticket')} will be reserved", rest))
+            remarks.append(Remark(f"{numbers.counted(sum(needed.values()), 'ticket')} will be reserved", rest))
         if short := retries.shortfalls(needed):
             said = [f"{one.owner} has {one.available:,} of {one.needed:,}" for one in short[:NAMED]]
             others = [f"{len(short) - NAMED} others"] if len(short) > NAMED else []
@@ -153,7 +153,7 @@ class SetPriority(BulkVerb):
     results = (Result("changed", "priority changed"),)
 
     def title(self, count: int) -> str:
-        return f"Set the priority of {numbers.several(count, 'job')}?"
+        return f"Set the priority of {numbers.counted(count, 'job')}?"
 
     def is_legal(self, job: Job, *, refundable: int) -> bool:
         return job.state == State.QUEUED
@@ -247,7 +247,7 @@ class Refund(BulkVerb):
 
     def effect(self, chosen: Selection, options: Mapping[str, Any]) -> Effect:
         asked = options.get("tickets")
-        least = numbers.several(asked or 1, "ticket")
+        least = numbers.counted(asked or 1, "ticket")
         found = chosen.charged(least=asked or 1).aggregate(
             jobs=Count("pk"), tickets=Sum("still"), wallets=Count("wallet", distinct=True)
         )
@@ -258,7 +258,7 @@ class Refund(BulkVerb):
             left_as_is(chosen.count(State.COMPLETED) - jobs, f"Less than {least} left to refund.", "Refunded"),
             left_as_is(chosen.rest(State.COMPLETED), "Only completed jobs are charged.", "Not charged"),
         ]
-        rest = f"to {numbers.several(found['wallets'], 'wallet')}. The provider still bills us."
+        rest = f"to {numbers.counted(found['wallets'], 'wallet')}. The provider still bills us."
         return Effect(lines, [Remark(f"{_tickets_are(back)} refunded", rest)] if back else [], self.option)
 
     def apply(self, action: BulkAction, ids: Sequence[int], *, at: datetime) -> ChunkOutcome:
@@ -332,7 +332,7 @@ def _tickets_back(
     tickets_now, tickets_later, usd = chosen.tickets(*now), chosen.tickets(*later), chosen.usd(*billed)
     bill = f"The provider may still bill us about ${usd:,.2f}." if usd else ""
     if tickets_now:
-        wallets = numbers.several(len(chosen.owners(*now)), "wallet")
+        wallets = numbers.counted(len(chosen.owners(*now)), "wallet")
         more = f", and up to {tickets_later:,} more when the provider confirms" if tickets_later else ""
         return [Remark(f"{_tickets_are(tickets_now)} returned", f"to {wallets} now{more}. {bill}".rstrip())]
     if tickets_later:
@@ -341,4 +341,4 @@ def _tickets_back(
 
 
 def _tickets_are(count: int) -> str:
-    return f"{numbers.several(count, 'ticket')} {'is' if count == 1 else 'are'}"
+    return f"{numbers.counted(count, 'ticket')} {'is' if count == 1 else 'are'}"
