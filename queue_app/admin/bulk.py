@@ -1,43 +1,33 @@
-"""Bulk actions in the admin: drafted from the list or a job, shown, confirmed, undone, stopped; and the list of them all."""
+"""Bulk actions in the admin: drafted from the list or a job, previewed, confirmed, undone, stopped; and the list of them all."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from queue_app import clock
-from queue_app.admin import preview
-from queue_app.admin.selection import Selection
 from queue_app.models import BulkAction, BulkRefusal, Job, User
-from queue_app.rules import priority
 from queue_app.ui import addresses, display, fragments
+from queue_app.ui.access import staff
 from queue_app.ui.model_admin import ReadOnlyAdmin
 from queue_app.work import bulk
-from queue_app.work.bulk import BulkRefused, Phase, Verb
+from queue_app.work.bulk import BulkRefused, preview, verbs
+from queue_app.work.bulk.base import Button
 
+Phase = BulkAction.Phase
 PAGE, FRAGMENT = "admin/queue_app/bulkaction/change_form.html", "admin/queue_app/bulkaction/_progress.html"
-AMENDED = preview.Note("Not confirmed yet.", "The amount changed: check the new total, then confirm.", warns=True)
 REFUSALS = 200  # shown on the page of an action
 LATEST = 10
-TOLD_FOR = timedelta(seconds=20)  # on the job list, after its end
-# name of a button on the job list, its icon and its look
-_BUTTONS = {
-    Verb.CANCEL: ("Cancel…", "cancelling", ""),
-    Verb.RETRY: ("Retry…", "retry", ""),
-    Verb.PRIORITY: ("Set priority…", "gauge", ""),
-    Verb.FRONT: ("Move to front…", "front", ""),
-    Verb.CLEAR: ("Clear…", "box", ""),
-    Verb.REFUND: ("Refund…", "ticket", ""),
-    Verb.FORCE_FAIL: ("Force-fail…", "failed", "is-danger gq-push"),
-}
-_STATES = {  # the badge of a phase: its colour and its word
+SHOWN_FOR = timedelta(seconds=20)  # on the job list, after its end
+_BADGES = {  # of a phase: its colour and its word
     Phase.DRAFT: ("cancelled", "Not confirmed"),
     Phase.WAITING: ("queued", "Starts soon"),
     Phase.RUNNING: ("running", "Running"),
@@ -45,19 +35,20 @@ _STATES = {  # the badge of a phase: its colour and its word
     Phase.UNDONE: ("cancelled", "Undone"),
     Phase.ABORTED: ("failed", "Stopped"),
 }
-# what a job came to: its word, and the colour of it
-_OUTCOMES = {
-    "cancelled": ("cancelled", "cancelled"),
-    "requested": ("cancelling at the provider", "cancelling"),
-    "queued": ("back in the queue", "queued"),
-    "changed": ("priority changed", "completed"),
-    "moved": ("moved to the front", "completed"),
-    "cleared": ("cleared", "completed"),
-    "failed": ("force-failed", "failed"),
-    "refunded": ("refunded", "completed"),
-    "unchanged": ("unchanged", "cancelled"),
-    "refused": ("skipped, reasons below", "warn"),
-}
+_STEPS = {"run_now": bulk.run_now, "undo": bulk.undo, "abort": bulk.abort}
+
+
+@dataclass(frozen=True)
+class BulkNote:
+    """A bulk action as the job list shows it. ``may``: the viewer may undo or stop it."""
+
+    pk: int
+    name: str
+    by: str
+    phase: str
+    starts: str
+    sums: str
+    may: bool
 
 
 def drafted(
@@ -70,16 +61,16 @@ def drafted(
     query: str,
 ) -> HttpResponse:
     """
-    Draft an action and go to its preview; back to the list with a reason where there is nothing to draft.
+    Draft an action and go to its preview; if there is nothing to draft, go back to the list and say why.
 
-    :param query: the filters of the list that it was asked for in, which the ways back lead to.
+    :param query: the filters of the list that the request came from; the ways back lead there.
     :raises PermissionDenied: the user may not use the verb.
     """
-    assert isinstance(request.user, User)
-    if not bulk.may(request.user, verb):
+    user = staff(request)
+    if not bulk.may(user, verb):
         raise PermissionDenied
     try:
-        action = bulk.draft(verb, jobs, at=clock.now(), actor=request.user, chosen=chosen, options=options)
+        action = bulk.draft(verb, jobs, at=clock.now(), actor=user, chosen=chosen, options=options)
     except BulkRefused as refusal:
         return back_to_the_list(request, str(refusal), query)
     return HttpResponseRedirect(_page_of(action, reason=_text(options.get("reason", "")), jobs=query))
@@ -90,38 +81,33 @@ def back_to_the_list(request: HttpRequest, why: str, query: str = "") -> HttpRes
     return HttpResponseRedirect(addresses.jobs(query))
 
 
-def buttons(user: User) -> list[dict[str, str]]:
-    """The verbs that this user may use over what is chosen in the list."""
-    return [
-        {"verb": verb.value, "words": words, "icon": icon, "css": css}
-        for verb, (words, icon, css) in _BUTTONS.items()
-        if bulk.may(user, verb)
-    ]
+def list_buttons(user: User) -> list[Button]:
+    """Return the verbs that this user may use on the jobs selected in the list."""
+    return [verb.list_button() for verb in verbs.VERBS.values() if verb.may(user)]
 
 
-def notes(user: User, *, at: datetime) -> list[dict[str, Any]]:
-    """What is under way or has just ended, told on the job list."""
+def notes(user: User, *, at: datetime) -> list[BulkNote]:
+    """Return the actions that are waiting, running or just finished, for the job list."""
     latest = BulkAction.objects.defer("job_ids").select_related("actor").exclude(phase=Phase.DRAFT).order_by("-id")[:LATEST]
-    told = [one for one in latest if not one.is_over or (one.ended_at and one.ended_at > at - TOLD_FOR)]
+    shown = [one for one in latest if not one.is_over or (one.ended_at and one.ended_at > at - SHOWN_FOR)]
     return [
-        {
-            "pk": one.pk,
-            "name": str(one),
-            "by": one.actor.username,
-            "phase": str(one.phase),
-            "starts": one.starts_at.isoformat() if one.starts_at else "",
-            "sums": _sums(one),
-            "refused": one.results.get("refused", 0),
-            "may": bulk.may(user, one.verb),
-        }
-        for one in told
+        BulkNote(
+            pk=one.pk,
+            name=bulk.name(one),
+            by=one.actor.username,
+            phase=str(one.phase),
+            starts=one.starts_at.isoformat() if one.starts_at else "",
+            sums=_sums(one),
+            may=bulk.may(user, one.verb),
+        )
+        for one in shown
     ]
 
 
 @admin.register(BulkAction)
 class BulkActionAdmin(ReadOnlyAdmin):
     title = "Bulk actions"
-    list_display = ("name", "phase_badge", "actor", "came_to", "reason", "chosen", "created_at")
+    list_display = ("name", "phase_badge", "actor", "result", "reason", "chosen", "created_at")
     list_filter = ("phase", "verb")
     list_select_related = ("actor",)
     ordering = ("-id",)
@@ -131,18 +117,18 @@ class BulkActionAdmin(ReadOnlyAdmin):
         return found
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_view_permission(request, obj) or (obj is not None and bulk.may(request.user, obj.verb))  # type: ignore[arg-type]
+        return super().has_view_permission(request, obj) or (obj is not None and bulk.may(staff(request), obj.verb))
 
     @admin.display(description="Action")
     def name(self, action: BulkAction) -> str:
-        return str(action)
+        return bulk.name(action)
 
     @admin.display(description="Status")
     def phase_badge(self, action: BulkAction) -> str:
-        return display.badge(*_STATES[Phase(action.phase)])
+        return display.badge(*_BADGES[Phase(action.phase)])
 
     @admin.display(description="Result")
-    def came_to(self, action: BulkAction) -> str:
+    def result(self, action: BulkAction) -> str:
         return _sums(action) or "–"
 
     def get_urls(self) -> list[Any]:
@@ -153,111 +139,83 @@ class BulkActionAdmin(ReadOnlyAdmin):
         return self._page(request, row, {"reason": _text(request.GET.get("reason", ""))})
 
     def step(self, request: HttpRequest, action_id: int) -> HttpResponse:
-        """Confirm, run now, undo or abort, by POST; then back to where it was asked."""
+        """Confirm, run now, undo or abort, by POST; then go back to the page of the request."""
         action = BulkAction.objects.defer("job_ids").filter(pk=action_id).first()
         if action is None or request.method != "POST":
             return back_to_the_list(request, "This action expired because it was not confirmed within 24 hours.")
-        assert isinstance(request.user, User)
-        if not bulk.may(request.user, action.verb):
+        user = staff(request)
+        if not bulk.may(user, action.verb):
             raise PermissionDenied
-        at, asked, reason = clock.now(), request.POST.get("do"), _text(request.POST.get("reason", ""))
-        query = request.POST.get("jobs", "")
+        at, do, fields = clock.now(), request.POST.get("do", ""), request.POST.dict()
+        reason, query = _text(fields.get("reason", "")), fields.get("jobs", "")
         try:
-            if asked == "confirm" and _amended(action, request.user, request.POST.dict()):
+            if do == "confirm" and bulk.amend(action, at=at, actor=user, options=fields):
                 return self._page(request, action, {"reason": reason, "amended": True})
-            if asked == "confirm":
-                bulk.confirm(action, at=at, actor=request.user, reason=reason, options=request.POST.dict())
-            elif asked == "run_now":
-                bulk.run_now(action, at=at, actor=request.user)
-            elif asked == "undo":
-                bulk.undo(action, at=at, actor=request.user)
-            elif asked == "abort":
-                bulk.abort(action, at=at, actor=request.user)
+            if do == "confirm":
+                bulk.confirm(action, at=at, actor=user, reason=reason, options=fields)
+            elif do in _STEPS:
+                _STEPS[do](action, at=at, actor=user)
         except BulkRefused as refusal:
-            if asked == "confirm" and action.phase == Phase.DRAFT:
-                return self._page(request, action, {"error": str(refusal), "reason": reason, "asked": request.POST.dict()})
+            if do == "confirm" and action.phase == Phase.DRAFT:
+                return self._page(request, action, {"error": str(refusal), "reason": reason}, typed=fields)
             messages.warning(request, str(refusal))
         if "next" in request.POST:
             return HttpResponseRedirect(addresses.of_ours(request, request.POST["next"]) or addresses.jobs(query))
         return HttpResponseRedirect(_page_of(action, jobs=query))
 
-    def _page(self, request: HttpRequest, action: BulkAction, extra: dict[str, Any]) -> HttpResponse:
-        """A draft is shown once; from then on the page renews itself."""
-        assert isinstance(request.user, User)
-        at, query = clock.now(), (request.POST if request.method == "POST" else request.GET).get("jobs", "")
+    def _page(
+        self, request: HttpRequest, action: BulkAction, extra: dict[str, Any], *, typed: Mapping[str, str] | None = None
+    ) -> HttpResponse:
+        """Show the action: the preview of a draft once, any other as a page that renews itself."""
+        user, at = staff(request), clock.now()
+        query = (request.POST if request.method == "POST" else request.GET).get("jobs", "")
         shown = {
             **self.admin_site.each_context(request),
             "list_query": query,
             "list_address": addresses.jobs(query),
             "opts": self.opts,
             "action": action,
-            "may": bulk.may(request.user, action.verb),
+            "may": bulk.may(user, action.verb),
             "at": at,
             **extra,
         }
         if action.phase == Phase.DRAFT:
-            looked = preview.look(action, at=at)
-            if "amended" in extra:
-                looked["preview"].notes.insert(0, AMENDED)
-            options = {**action.options, **extra.get("asked", {})}
-            level = str(options.get("priority", priority.HIGH))
-            shown |= {**looked, "title": looked["preview"].title, "level": level, "tickets": options.get("tickets", "")}
-            shown |= {"refund": options.get("refund"), "may_refund": bulk.may(request.user, Verb.REFUND)}
+            shown |= _draft(action, user, typed or {}, at=at)
             return TemplateResponse(request, "admin/queue_app/job/bulk_preview.html", shown)
         refusals = BulkRefusal.objects.filter(action=action).order_by("pk")
+        verb = verbs.of(action)
         shown |= {
-            "title": str(action),
-            "badge": display.badge(*_STATES[Phase(action.phase)]),
-            "outcomes": _outcomes(action),
+            "title": bulk.name(action),
+            "badge": display.badge(*_BADGES[Phase(action.phase)]),
+            "outcomes": verb.outcomes(action.results),
             "refusals": refusals[:REFUSALS],
             "kept": bulk.JOBS_KEPT.days,
             "refused": action.results.get("refused", 0),
             "percent": 100 * action.worked // action.total,
-            "option": _option(action),
+            "option_said": verb.option_said(action.options),
+            "chunk": verb.chunk,
         }
         return fragments.answer(request, PAGE, FRAGMENT, shown)
 
 
-def _amended(action: BulkAction, user: User, typed: Mapping[str, Any]) -> bool:
-    """Whether an amount was typed that the preview did not reckon with: it is kept, and must be shown before it is confirmed."""
-    if action.verb != Verb.REFUND or "tickets" not in typed:
-        return False
-    left = Selection(action, at=clock.now()).charged().aggregate(most=Max("still"))["most"] or 1
-    return bulk.amend(action, actor=user, options=typed, most=left)
+def _draft(action: BulkAction, user: User, typed: Mapping[str, str], *, at: datetime) -> dict[str, Any]:
+    """Return what the preview shows, with the option as it was ``typed`` or drafted; to those who may choose it."""
+    found = preview.of(action, at=at)
+    option = found.effect.option if found.effect.option and found.effect.option.may(user) else None
+    value = {**action.options, **typed}.get(option.name, option.default) if option else ""
+    reason = "required" if found.verb.needs_reason else option.reason if option else "optional"
+    return {"preview": found, "title": found.title, "option": option, "value": str(value), "reason_is": reason}
 
 
 def _page_of(action: BulkAction, *, jobs: str, reason: str = "") -> str:
-    """The action's address; ``jobs``: the filters of the list that it was asked for in."""
+    """Return the address of the action; ``jobs``: the filters of the list that the request came from."""
     query = {"reason": reason, "jobs": addresses.filters(jobs)}
     asked = urlencode({name: value for name, value in query.items() if value})
     return reverse("admin:queue_app_bulkaction_change", args=[action.pk]) + (f"?{asked}" if asked else "")
 
 
 def _sums(action: BulkAction) -> str:
-    """“12 cancelled, 3 skipped”."""
-    words = {**{name: word for name, (word, _) in _OUTCOMES.items()}, "refused": "skipped", "requested": "cancelling"}
-    return ", ".join(f"{display.number(action.results[name])} {words[name]}" for name in _OUTCOMES if action.results.get(name))
-
-
-def _outcomes(action: BulkAction) -> list[dict[str, Any]]:
-    return [
-        {"count": action.results[name], "word": word, "state": state}
-        for name, (word, state) in _OUTCOMES.items()
-        if action.results.get(name)
-    ]
-
-
-def _option(action: BulkAction) -> str:
-    """What the verb was told besides the jobs."""
-    if "priority" in action.options:
-        return f"priority {priority.name(action.options['priority']).lower()}"
-    if "refund" in action.options:
-        return "refund if delivered"
-    return f"{_tickets(action.options['tickets'])} per job" if "tickets" in action.options else ""
-
-
-def _tickets(count: int) -> str:
-    return f"{display.number(count)} ticket{'' if count == 1 else 's'}"
+    return verbs.of(action).summary(action.results)
 
 
 def _text(value: str) -> str:

@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from queue_app.models.account import User
 from queue_app.models.job import Job
+from queue_app.rules import numbers
 
 
 class BulkAction(models.Model):
@@ -51,13 +52,8 @@ class BulkAction(models.Model):
         indexes = [models.Index(fields=["starts_at"], name="bulk_due", condition=Q(phase__in=("waiting", "running")))]
 
     def __str__(self) -> str:
-        jobs = f"{self.total} job{'' if self.total == 1 else 's'}"
-        said = {
-            self.Verb.PRIORITY: "Set priority of {}",
-            self.Verb.FRONT: "Move {} to the front",
-            self.Verb.FORCE_FAIL: "Force-fail {}",
-        }
-        return said.get(self.Verb(self.verb), f"{self.get_verb_display()} {{}}").format(jobs)
+        """“Set priority: 12 jobs”; pages name it by its verb: `work.bulk.name`."""
+        return f"{self.get_verb_display()}: {numbers.counted(self.total, 'job')}"
 
     @property
     def is_over(self) -> bool:

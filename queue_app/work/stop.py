@@ -29,6 +29,11 @@ class Stop:
     actions: list[BulkAction]
 
     @property
+    def named(self) -> list[tuple[str, BulkAction]]:
+        """Its actions with their names."""
+        return [(bulk.name(action), action) for action in self.actions]
+
+    @property
     def stands(self) -> list[BulkAction]:
         """Its actions that nobody has undone."""
         return [action for action in self.actions if action.phase != BulkAction.Phase.UNDONE]

@@ -12,11 +12,12 @@ from queue_app import tickets
 from queue_app.models import AuditEntry, BulkAction, Job, ModelRoute, ProviderAccount, State, User, Wallet
 from queue_app.ui.display import number
 from queue_app.work import bulk
-from queue_app.work.bulk import Phase, Verb
+from queue_app.work.bulk.verbs import VERBS
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
+Verb, Phase = BulkAction.Verb, BulkAction.Phase
 LIST, BULK, ACTIONS = "/admin/queue_app/job/", "/admin/queue_app/job/bulk/", "/admin/queue_app/bulkaction/"
 HOSTILE = """<script>alert(1)</script><img src=x onerror="alert(2)">' {{ 7|add:7 }}"""
 
@@ -348,7 +349,7 @@ class TestRun:
         assert states(failed) == ["queued"]
 
     def test_aborted_on_the_way(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(bulk, "CHUNK", {Verb.CANCEL: 1})
+        monkeypatch.setattr(VERBS[Verb.CANCEL], "chunk", 1)
         jobs = [make_job(), make_job()]
         press(admin, "cancel", *jobs)
         step(admin, "confirm")

@@ -480,7 +480,7 @@ class TestStopAll:
     def test_more_than_one_action_takes_are_several_and_so_is_the_way_back(
         self, admin: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(bulk, "MOST", 2)
+        monkeypatch.setattr(bulk.record, "MOST", 2)
         jobs = [make_job(at=clock.now()).pk for _ in range(5)]
         self.stop(admin, queued="1")
         found = stop.last()

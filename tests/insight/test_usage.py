@@ -10,7 +10,7 @@ from queue_app import lifecycle, tickets
 from queue_app.insight import usage
 from queue_app.insight.usage import UsageLine
 from queue_app.models import Job, LedgerEntry, LedgerTransaction, State
-from queue_app.work import again
+from queue_app.work import intake
 from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, advance, make_job
 
 pytestmark = pytest.mark.django_db
@@ -57,7 +57,7 @@ class TestTickets:
 
     def test_a_job_that_failed_and_was_made_again_is_charged_once(self) -> None:
         job = make_job(State.FAILED)
-        again.each([job.pk], at=NOON, actor="ana")
+        intake.retry(Job.objects.filter(pk=job.pk).lock_for_retry(), at=NOON, actor="ana")
         advance(Job.objects.get(pk=job.pk), State.COMPLETED, at=NOON, remote_id="again")
         line = used()["sora-2"]
         assert (line.completed, line.failed, line.captured) == (1, 0, 4)

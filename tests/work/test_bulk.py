@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
 
-from queue_app import clock
+from queue_app import clock, lifecycle
 from queue_app.insight.positions import of_job as position
 from queue_app.models import (
     Attempt,
@@ -26,11 +26,13 @@ from queue_app.models import (
     Wallet,
 )
 from queue_app.models.job import JobQuerySet
-from queue_app.work import bulk, bulk_verbs, dispatch
-from queue_app.work.bulk import BulkRefused, Phase, Verb
+from queue_app.work import bulk, dispatch
+from queue_app.work.bulk import BulkRefused, record
+from queue_app.work.bulk.verbs import VERBS, Refund
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
 from tests.work.steps import KEYS
 
+Verb, Phase = BulkAction.Verb, BulkAction.Phase
 LATER = NOON + timedelta(seconds=11)
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +66,11 @@ def done(verb: Verb, jobs: "Iterable[Job] | JobQuerySet", by: User, *, reason: s
     return action
 
 
+def small_chunks(monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
+    for verb in VERBS.values():
+        monkeypatch.setattr(verb, "chunk", jobs)
+
+
 def states(jobs: Iterable[Job]) -> list[str]:
     found = dict(Job.objects.values_list("pk", "state"))
     return [found[job.pk] for job in jobs]
@@ -71,6 +78,26 @@ def states(jobs: Iterable[Job]) -> list[str]:
 
 def why_not(action: BulkAction, job: Job) -> str:
     return BulkRefusal.objects.get(action=action, job=job).why
+
+
+class TestTable:
+    def test_every_choice_of_the_model_has_its_verb(self) -> None:
+        assert set(VERBS) == set(Verb)
+
+    def test_every_button_of_a_job_page_has_a_place_of_its_own(self) -> None:
+        assert len({verb.on_page.place for verb in VERBS.values()}) == len(VERBS)
+
+    @pytest.mark.parametrize(
+        ("verb", "name"),
+        [
+            (Verb.CANCEL, "Cancel 1 job"),
+            (Verb.PRIORITY, "Set priority of 1 job"),
+            (Verb.FRONT, "Move 1 job to the front"),
+            (Verb.FORCE_FAIL, "Force-fail 1 job"),
+        ],
+    )
+    def test_an_action_is_named_by_its_verb(self, ana: User, verb: Verb, name: str) -> None:
+        assert bulk.name(drafted(verb, [make_job()], ana)) == name
 
 
 class TestDraft:
@@ -99,7 +126,7 @@ class TestDraft:
     def test_of_no_job_or_of_too_many_is_refused_in_words(self, ana: User, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(BulkRefused, match="No jobs selected"):
             bulk.draft("cancel", [10**12], at=NOON, actor=ana, chosen="")
-        monkeypatch.setattr(bulk, "MOST", 1)
+        monkeypatch.setattr(record, "MOST", 1)
         with pytest.raises(BulkRefused, match="Narrow the filter"):
             drafted(Verb.CANCEL, [make_job(), make_job()], ana)
 
@@ -258,7 +285,7 @@ class TestStart:
 class TestExactlyOnce:
     @pytest.fixture(autouse=True)
     def _small_chunks(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(bulk, "CHUNK", dict.fromkeys(Verb, 2))
+        small_chunks(monkeypatch, 2)
 
     def test_a_worker_that_dies_between_the_verb_and_the_pointer_leaves_nothing_of_its_chunk(
         self, ana: User, monkeypatch: pytest.MonkeyPatch
@@ -266,15 +293,15 @@ class TestExactlyOnce:
         jobs = [make_job(State.COMPLETED, tickets=4) for _ in range(5)]
         action = drafted(Verb.REFUND, jobs, ana)
         bulk.confirm(action, at=NOON, actor=ana, reason="bad light")
-        do, calls = bulk_verbs.do, iter(range(10))
+        apply, calls = Refund.apply, iter(range(10))
 
-        def dies_in_its_second_chunk(*args: object, **kwargs: object) -> object:
-            outcome = do(*args, **kwargs)  # type: ignore[arg-type]
+        def dies_in_its_second_chunk(*args: Any, **kwargs: Any) -> object:
+            outcome = apply(*args, **kwargs)
             if next(calls) == 1:
                 raise KeyboardInterrupt
             return outcome
 
-        monkeypatch.setattr(bulk_verbs, "do", dies_in_its_second_chunk)
+        monkeypatch.setattr(Refund, "apply", dies_in_its_second_chunk)
         with pytest.raises(KeyboardInterrupt):
             bulk.work(action.pk, may_go_on=lambda: True)
         action.refresh_from_db()
@@ -311,14 +338,14 @@ class TestExactlyOnce:
         self, ana: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         jobs = [make_job(State.COMPLETED) for _ in range(3)]
-        note_each = bulk_verbs.lifecycle.note_each
+        note_each = lifecycle.note_each
 
         def breaks_at_the_second(some: list[Job], **fields: object) -> None:
             if jobs[1].pk in {job.pk for job in some}:
                 raise ValueError("a bad row")
             note_each(some, **fields)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(bulk_verbs.lifecycle, "note_each", breaks_at_the_second)
+        monkeypatch.setattr(lifecycle, "note_each", breaks_at_the_second)
         action = done(Verb.CLEAR, jobs, ana)
         assert action.results == {"cleared": 2, "refused": 1}
         assert "ValueError" in why_not(action, jobs[1]) and "a bad row" in caplog.text
@@ -327,7 +354,7 @@ class TestExactlyOnce:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_at_once_take_turns(ana: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "CHUNK", dict.fromkeys(Verb, 3))
+    small_chunks(monkeypatch, 3)
     owner = UserFactory()
     jobs = [make_job(State.COMPLETED, owner=owner, tickets=4) for _ in range(20)]
     before = Wallet.objects.get(owner=owner).available
@@ -413,7 +440,7 @@ class TestVerbs:
         assert JobEvent.objects.filter(job=job).count() == 1
 
     def test_move_to_front_keeps_the_order_of_the_chosen(self, ana: User, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(bulk, "CHUNK", dict.fromkeys(Verb, 2))
+        small_chunks(monkeypatch, 2)
         jobs = [make_job() for _ in range(8)]
         other_lane = make_job(model_id="kling-1.6")
         smallest = min(job.order_key for job in jobs)
@@ -456,7 +483,7 @@ class TestVerbs:
         assert event.reason == "refunded: bad light" and event.data["tickets"] == 5
         assert AuditEntry.objects.get(action="refund").target_pk == str(paid.pk)
         again = done(Verb.REFUND, [paid], ana, reason="still bad", tickets=5)
-        assert "refund 1 to 3 more" in why_not(again, paid)
+        assert "5 already refunded. Enter 1 to 3." in why_not(again, paid)
         done(Verb.REFUND, [paid], ana, reason="all of it")
         assert Wallet.objects.get(owner=paid.owner).available == 1000
 
