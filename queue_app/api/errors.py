@@ -22,6 +22,8 @@ from queue_app.rules.parameters import PROBLEMS_MOST
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 
+Wrong = tuple[str, str]
+"""A field by the name that the client knows, and what is wrong with it."""
 CONTENT_TYPE = "application/problem+json"
 BELOW = "/api/"
 ERRORS_MOST = PROBLEMS_MOST  # in one answer
@@ -132,8 +134,8 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     return defaults.server_error(request)
 
 
-def named(error: Exception, *, many: bool) -> Iterator[tuple[str, str]]:
-    """What is wrong, by field as the client knows it; ``many``: the body is a list of jobs."""
+def named(error: Exception, *, many: bool) -> Iterator[Wrong]:
+    """Yield what is wrong. ``many``: the body is a list of jobs."""
     if isinstance(error, (IntakeRefused, ModelNotAvailable, KindRestricted)):
         for one in error.problems:
             yield (one.field if one.index is None or not many else f"jobs[{one.index}].{one.field}"), one.message
@@ -181,7 +183,7 @@ def _clipped(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _flat(detail: Any, path: str) -> Iterator[tuple[str, str]]:
+def _flat(detail: Any, path: str) -> Iterator[Wrong]:
     """Walk nested serializer errors; ``jobs[3].prompt`` names the fourth job's prompt."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
