@@ -104,7 +104,7 @@ def queue(user: User, *, at: datetime) -> list[JobLine]:
 
 def results(user: User) -> list[Result]:
     """The last few that were stored, newest first."""
-    files = Prefetch("assets", Asset.objects.filter(expired_at=None).order_by("-version"), to_attr="files")
+    files = Prefetch("assets", Asset.objects.filter(expired_at=None).order_by("-version"))
     done = Job.objects.filter(owner=user, state=State.COMPLETED, archived_at=None).order_by("-ended_at", "-id")
     return [found for job in done.prefetch_related(files)[:RESULTS] if (found := _result(job))]
 
@@ -129,7 +129,7 @@ def notices(user: User) -> list[Notice]:
 
 
 def _result(job: Job) -> Result | None:
-    latest = {file.kind: file for file in reversed(job.files)}  # type: ignore[attr-defined]  # prefetched by results
+    latest = {file.kind: file for file in reversed([*job.assets.all()])}  # prefetched: those not expired
     main = latest.get(Asset.Kind.VIDEO) or latest.get(Asset.Kind.IMAGE) or latest.get(Asset.Kind.PAGE)
     return Result(job, main, latest.get(Asset.Kind.THUMBNAIL)) if main else None
 
