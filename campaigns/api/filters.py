@@ -1,4 +1,4 @@
-"""How lists are narrowed."""
+"""Filters of lists."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who calls: API keys, and the user behind a request."""
+"""API keys, and the user behind a request."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""How lists are narrowed, with django-filter."""
+"""Filters of lists, with django-filter."""
 
 from typing import Any
 

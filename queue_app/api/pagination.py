@@ -48,7 +48,7 @@ class JobPages(CursorPages):
             return super().paginate_queryset(queryset, request, view)
         offset, rising, position = self.decode_cursor(request) or (0, False, None)
         beyond = None if position is None else int(position)
-        most = offset + (self.get_page_size(request) or 0) + 1  # one more tells whether a page follows
+        most = offset + (self.get_page_size(request) or 0) + 1  # one more shows whether a page follows
         found = search.first(queryset, view.query["search"], most, beyond=beyond, rising=rising)
         # by id alone: a job that no longer matches the filters would be missing, and the page would look like the last
         return super().paginate_queryset(visible(Job.objects.filter(pk__in=found)), request, view)

@@ -1,4 +1,4 @@
-"""Who may call what. Rows of other users are no matter of permission: `get_queryset` leaves them out, so they are 404 (I35)."""
+"""Scopes and rights. Neither protects rows of other users: `get_queryset` leaves them out, so they are 404 (I35)."""
 
 from typing import TYPE_CHECKING
 

@@ -119,7 +119,7 @@ class Shape(serializers.Serializer[Any]):
 
 
 def render(shape: type[Shape], facts: Any) -> dict[str, Any]:
-    """Give ``facts`` in this shape. Shapes are made once: making their fields anew costs more than filling them."""
+    """Return ``facts`` in this shape. Shapes are made once: making their fields takes longer than filling them."""
     return dict(_made(shape).to_representation(facts))
 
 

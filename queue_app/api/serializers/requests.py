@@ -29,7 +29,7 @@ class Statuses(serializers.CharField):
 
 
 class Priority(Whole):
-    """How urgent. Intake checks which priorities are for staff only."""
+    """A priority. Intake checks which ones are for staff only."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(

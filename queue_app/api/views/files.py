@@ -37,7 +37,7 @@ PAGE_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inl
 
 
 class FileQuery(Query):
-    """How a file is sent."""
+    """Display in the browser, or download."""
 
     download = serializers.ChoiceField(["0", "1"], required=False)
 
@@ -74,7 +74,7 @@ class FileView(StrictAPIView):
     """One stored file. ``?download=1`` lets browsers save it. 404 for other users, 410 once it has expired."""
 
     content_negotiation_class = OneType
-    permission_classes = (HasScope,)  # without IsAuthenticated: nobody is asked to log in, without access a file is 404
+    permission_classes = (HasScope,)  # without IsAuthenticated: files of others are 404 for all, logged in or not
 
     @takes(FileQuery)
     def get(self, request: Request, asset_id: UUID, name: str) -> HttpResponseBase:
