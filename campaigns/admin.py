@@ -87,7 +87,7 @@ class BrandAdmin(AuditedAdmin):
         return display.clipped(brand.voice) if brand.voice else "–"
 
     @admin.display(description="Brand rules")
-    def rule_count(self, brand: WithAnnotations[Brand, _RulesMade]) -> str:
+    def rule_count(self, brand: "WithAnnotations[Brand, _RulesMade]") -> str:
         return display.number(brand.rules_made)
 
 
@@ -168,7 +168,7 @@ class DimensionAdmin(AuditedAdmin):
         return super().has_delete_permission(request, obj) and not is_kept
 
     @admin.display(description="Active values")
-    def offered(self, dimension: WithAnnotations[Dimension, _ValuesOffered]) -> str:
+    def offered(self, dimension: "WithAnnotations[Dimension, _ValuesOffered]") -> str:
         return display.number(dimension.values_offered)
 
 

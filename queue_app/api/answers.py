@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import PurePosixPath
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 from django.db.models import QuerySet
 from django_stubs_ext import WithAnnotations
@@ -31,7 +31,7 @@ class _Read(TypedDict):
     read_at: datetime
 
 
-ReadJob = WithAnnotations[Job, _Read]
+ReadJob: TypeAlias = "WithAnnotations[Job, _Read]"
 
 
 def visible(rows: JobQuerySet) -> QuerySet[ReadJob]:

@@ -28,7 +28,7 @@ class GenerationModelViewSet(JsonViewSet[ModelConcurrencyLimit]):
     pagination_class = OnePage
 
     def get_permissions(self) -> list[Any]:
-        """Return more for a single model, and for any unsafe method: only staff learn which of them it has."""
+        """Return the permissions of all calls. Unsafe methods of a single model need a wider scope and a right."""
         if self.detail:
             return [IsAuthenticated(), HasScope(to_write="manage"), MayEditLimitsOrReadOnly()]
         return [*super().get_permissions()]
