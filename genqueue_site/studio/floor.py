@@ -28,7 +28,7 @@ class Full(Exception):
     """As many jobs run as the studio takes; ``retry_after`` seconds may help."""
 
     def __init__(self, running: int, retry_after: int) -> None:
-        super().__init__(f"{running} videos are being generated and no more are taken. Try again in {retry_after} s.")
+        super().__init__(f"The studio is at its limit of running videos ({running}). Try again in {retry_after}s.")
         self.retry_after = retry_after
 
 
@@ -188,7 +188,7 @@ class Floor:
                 self._render(job, rendering)
                 again = False
             except OSError as error:  # a full disk, most likely: the job is accepted, so it is not given up
-                print(f"Studio could not write {job.id} and tries again: {error}", file=sys.stderr, flush=True)
+                print(f"Studio could not write {job.id}. Trying again: {error}", file=sys.stderr, flush=True)
                 self.closing.wait(1)
                 again = True
             with self._lock:

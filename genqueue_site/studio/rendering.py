@@ -42,7 +42,7 @@ class Rendering:
         with tempfile.TemporaryFile() as complaints:
             with self._lock:
                 if self._killed:
-                    raise RenderFailed("The render was ended before it began.")
+                    raise RenderFailed("The render was stopped before it started.")
                 self._process = process = subprocess.Popen(
                     [sys.executable, "-m", "genqueue_site.studio.render", str(folder.resolve())],
                     stdin=subprocess.PIPE,
@@ -56,7 +56,7 @@ class Rendering:
             if status != 0:
                 complaints.seek(0)
                 last = complaints.read().decode("utf-8", "replace").strip().splitlines()[-1:]
-                raise RenderFailed(f"The render ended with status {status}: {last[0] if last else 'no message'}")
+                raise RenderFailed(f"The render exited with status {status}: {last[0] if last else 'no message'}")
 
     def kill(self) -> None:
         """End it now, whatever it is doing."""

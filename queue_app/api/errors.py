@@ -57,7 +57,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.NotAuthenticated: (401, "not_authenticated", "Not authenticated"),
     exceptions.AuthenticationFailed: (401, "not_authenticated", "Not authenticated"),
     NotEnoughTickets: (402, "not_enough_tickets", "Not enough tickets"),
-    KindRestricted: (403, "kind_restricted", "The kind is restricted"),
+    KindRestricted: (403, "kind_restricted", "This job type is restricted"),
     exceptions.PermissionDenied: (403, "permission_denied", "Not allowed"),
     DjangoPermissionDenied: (403, "permission_denied", "Not allowed"),
     Http404: (404, "not_found", "Not found"),

@@ -229,6 +229,6 @@ def _refuse_open_transaction() -> None:
     for connection in connections.all(initialized_only=True):
         if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
             raise TransactionOpen(
-                f"A transaction is open on the database connection {connection.alias!r}. No network call is made inside one: "
-                "commit first, call, and write the answer in a second transaction."
+                f"A transaction is open on the database connection {connection.alias!r}. Never call the network inside one: "
+                "commit first, call, and save the answer in a second transaction."
             )

@@ -42,12 +42,12 @@ _AT = "JOIN queue_app_attempt a ON a.job_id = j.id AND a.step = 'main' AND a.num
 _TIMEOUT = """coalesce((SELECT timeout_seconds FROM queue_app_generationmodel WHERE key = j.model_id),
     (SELECT timeout_seconds FROM queue_app_kind WHERE key = j.kind_id))"""
 
-OBJECTS = Rule("I34", "A stored asset's object exists.", "")
+OBJECTS = Rule("I34", "The file of every saved asset exists.", "")
 RULES = [
     # --- money ------------------------------------------------------------------------------------------------------
     Rule(
         "I1",
-        "The entries of a ledger transaction sum to 0; at least two entries; none is 0.",
+        "The entries of a ledger transaction sum to 0. There are at least two, and none is 0.",
         """SELECT t.id, t.key, count(e.id) AS entries, coalesce(sum(e.amount), 0) AS sum
              FROM queue_app_ledgertransaction t LEFT JOIN queue_app_ledgerentry e ON e.transaction_id = t.id
             GROUP BY t.id HAVING count(e.id) < 2 OR sum(e.amount) <> 0 OR bool_or(e.amount = 0)""",
@@ -77,7 +77,7 @@ RULES = [
     ),
     Rule(
         "I5",
-        "An open job has exactly one held reservation; a terminal job has none.",
+        "An unfinished job has exactly one held reservation. A finished job has none.",
         """SELECT j.id, j.state, count(r.id) AS held
              FROM queue_app_job j LEFT JOIN queue_app_reservation r ON r.job_id = j.id AND r.state = 'held'
             GROUP BY j.id HAVING count(r.id) <> CASE WHEN j.state = ANY(%(open)s) THEN 1 ELSE 0 END""",
@@ -102,7 +102,7 @@ RULES = [
     ),
     Rule(
         "I7",
-        "Completed means captured; failed and cancelled mean released in full.",
+        "Completed means charged. Failed and cancelled mean returned in full.",
         """SELECT j.id, j.state, count(r.id) FILTER (WHERE r.state = 'captured') AS captured
              FROM queue_app_job j LEFT JOIN queue_app_reservation r ON r.job_id = j.id
             WHERE j.state = ANY(%(terminal)s) GROUP BY j.id
@@ -111,7 +111,7 @@ RULES = [
     ),
     Rule(
         "I8",
-        "Refunds of a capture never exceed it; each has an actor and a reason.",
+        "Refunds never exceed the charge. Each has an actor and a reason.",
         """SELECT r.id, r.job_id AS job, r.state, r.amount, sum(e.amount) AS refunded
              FROM queue_app_ledgertransaction t
              JOIN queue_app_ledgerentry e ON e.transaction_id = t.id AND e.side = 'available'
@@ -135,7 +135,7 @@ RULES = [
     ),
     Rule(
         "I10",
-        "Every ledger transaction has a key made from its cause.",
+        "Every ledger transaction has a key built from its cause.",
         """SELECT id, key, kind, reservation_id AS reservation FROM queue_app_ledgertransaction
             WHERE NOT coalesce(CASE kind
                       WHEN 'reserve' THEN key = 'reserve:' || reservation_id
@@ -151,14 +151,14 @@ RULES = [
     ),
     Rule(
         "I11",
-        "Tickets come in only by a grant.",
+        "Tickets come only from a grant.",
         """SELECT e.id, t.key, e.amount FROM queue_app_ledgerentry e JOIN queue_app_ledgertransaction t ON t.id = e.transaction_id
             WHERE e.side = 'issued' AND (t.kind <> 'grant' OR e.amount > 0)""",
     ),
     # --- queue ------------------------------------------------------------------------------------------------------
     Rule(
         "I12",
-        "At each claim, active jobs after it are within every limit; both numbers are in the claim's event.",
+        "At each start, active jobs including the new one are within every limit. Both numbers are in the job's history.",
         """SELECT e.job_id AS id, e.seq, e.data -> 'limits' AS limits FROM queue_app_jobevent e
             WHERE e.to_state = 'submitting' AND e.from_state = 'queued'
               AND (NOT jsonb_exists(e.data, 'limits')
@@ -167,7 +167,7 @@ RULES = [
     ),
     Rule(
         "I14",
-        "A job has at most one attempt without outcome per step; attempts are numbered 1..n.",
+        "A job has at most one attempt without an outcome per step. Attempts are numbered 1..n.",
         """SELECT job_id AS id, step, count(*) AS attempts, max(number) AS last, count(*) FILTER (WHERE outcome IS NULL) AS open
              FROM queue_app_attempt GROUP BY 1, 2
            HAVING count(*) <> max(number) OR min(number) <> 1 OR count(DISTINCT number) <> count(*)
@@ -188,14 +188,14 @@ RULES = [
     ),
     Rule(
         "I16",
-        "No create call without its committed time: what a provider has, or may have, was called.",
+        "Every attempt that a provider has, or may have, was called at a saved time.",
         f"""SELECT j.id, j.state, a.number AS attempt FROM queue_app_job j {_AT}
             WHERE a.called_at IS NULL AND (a.remote_id IS NOT NULL OR a.accepted_at IS NOT NULL
                   OR j.state IN ('running', 'unknown', 'cancelling', 'storing', 'completed'))""",  # noqa: S608 - constants
     ),
     Rule(
         "I17",
-        "An attempt follows only one that ended without a delivery.",
+        "An attempt follows only an attempt that ended without a delivery.",
         """SELECT a.job_id AS id, a.step, a.number AS attempt, before.outcome AS outcome_before
              FROM queue_app_attempt a
              JOIN queue_app_attempt before ON before.job_id = a.job_id AND before.step = a.step AND before.number = a.number - 1
@@ -203,7 +203,7 @@ RULES = [
     ),
     Rule(
         "I17",
-        'An unknown outcome became "not accepted" by two stored proofs, each resting on a known task or on somebody\'s word.',
+        "“Not accepted” after an unknown outcome has two saved proofs, each with a known task or a trusted list.",
         """SELECT a.job_id AS id, a.step, a.number AS attempt, a.lookups_none FROM queue_app_attempt a
             WHERE a.outcome = 'not_accepted'
               AND EXISTS (SELECT 1 FROM queue_app_jobevent e
@@ -214,13 +214,13 @@ RULES = [
     ),
     Rule(
         "I17",
-        "A job at the provider has an attempt without outcome, any other job has none.",
+        "A job at the provider has an attempt without an outcome. Any other job has none.",
         f"""SELECT j.id, j.state, a.number AS attempt, a.outcome FROM queue_app_job j {_AT}
             WHERE (a.outcome IS NULL) <> (j.state = ANY(%(in_flight)s))""",  # noqa: S608 - constants
     ),
     Rule(
         "I19",
-        "No open job past queued has a lease or next check older than two sweeps.",
+        "No job past queued has a lease or next check that is overdue by more than two sweeps.",
         """SELECT id, state, lease_until, next_check_at FROM queue_app_job
             WHERE state = ANY(%(in_flight)s)
               AND coalesce(lease_until, next_check_at, '-infinity') < %(at)s - %(late)s * interval '1 second'""",
@@ -234,7 +234,7 @@ RULES = [
     ),
     Rule(
         "I20",
-        "No job runs past its timeout, from when its task was known, without being asked to cancel, or past twice the timeout.",
+        "No job runs past its timeout without a cancel request, or past twice that time, counted from when its task was known.",
         f"""SELECT j.id, j.state, a.accepted_at FROM queue_app_job j {_AT}
             WHERE j.state IN ('running', 'cancelling')
               AND coalesce(a.accepted_at, a.called_at)
@@ -243,7 +243,7 @@ RULES = [
     ),
     Rule(
         "I41",
-        "A job's kind and its model are of one medium.",
+        "A job's type and its model have the same medium.",
         """SELECT j.id, j.kind_id AS kind, j.model_id AS model
              FROM queue_app_job j
              JOIN queue_app_kind k ON k.key = j.kind_id
@@ -252,7 +252,7 @@ RULES = [
     ),
     Rule(
         "I43",
-        "A queued job waits for the time that its client asked for.",
+        "A queued job waits for the start time that its client requested.",
         """SELECT id, client_not_before, not_before FROM queue_app_job
             WHERE state = 'queued' AND client_not_before > %(at)s AND (not_before IS NULL OR not_before < client_not_before)""",
     ),
@@ -265,7 +265,7 @@ RULES = [
     # --- history ----------------------------------------------------------------------------------------------------
     Rule(
         "I23",
-        "Each state change wrote one event, by somebody; each goes on from the one before, the last leads to the job's state.",
+        "Each state change wrote one event with an actor. Events follow each other, and the last one leads to the job's state.",
         """SELECT job_id AS id, seq, from_state, to_state, after FROM (
                SELECT e.*, coalesce(lag(e.to_state) OVER w, '') AS before, coalesce(lead(e.from_state) OVER w, j.state) AS after
                  FROM queue_app_jobevent e JOIN queue_app_job j ON j.id = e.job_id
@@ -280,7 +280,7 @@ RULES = [
     ),
     Rule(
         "I25",
-        "A terminal state is left only by a retry of a failed or cancelled job.",
+        "A finished job leaves its state only by a retry, from failed or cancelled.",
         """SELECT job_id AS id, seq, from_state, to_state FROM queue_app_jobevent
             WHERE from_state = ANY(%(terminal)s) AND to_state <> from_state
               AND NOT (from_state IN ('failed', 'cancelled') AND to_state = 'queued')""",
@@ -288,7 +288,7 @@ RULES = [
     # --- edges ------------------------------------------------------------------------------------------------------
     Rule(
         "I33",
-        "Completed means at least one stored asset of the model's medium.",
+        "Completed means at least one saved asset of the model's medium.",
         """SELECT j.id, m.medium FROM queue_app_job j JOIN queue_app_generationmodel m ON m.key = j.model_id
             WHERE j.state = 'completed'
               AND NOT EXISTS (SELECT 1 FROM queue_app_asset s WHERE s.job_id = j.id AND s.kind = m.medium)""",

@@ -690,7 +690,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('state__in', ('submitting', 'running', 'cancelling', 'unknown', 'storing'))), fields=['state', 'next_check_at'], name='job_in_flight'),
+            index=models.Index(condition=models.Q(('state__in', ('submitting', 'running', 'cancelling', 'unknown', 'storing'))), fields=['state'], name='job_in_flight'),
         ),
         migrations.AddIndex(
             model_name='job',
