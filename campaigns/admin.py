@@ -123,7 +123,7 @@ class ValueForm(forms.ModelForm[DimensionValue]):
             self.fields["key"].disabled = True
 
 
-class ValueFormSet(NamedCells, forms.BaseInlineFormSet[DimensionValue, Dimension, ValueForm]):
+class ValueFormSet(NamedCells, forms.BaseInlineFormSet[DimensionValue, Dimension, forms.ModelForm[DimensionValue]]):
     """Values of one dimension; one that a campaign was made with is retired, never deleted."""
 
     def clean(self) -> None:

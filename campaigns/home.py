@@ -26,7 +26,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True)
-class CampaignLine:
+class CampaignRow:
     """``left`` is ``None`` once it has ended, and while nobody can know."""
 
     campaign: Campaign
@@ -80,13 +80,13 @@ class Entry:
     reason: str
 
 
-def campaign_lines(campaigns: Sequence[Campaign], *, at: datetime) -> list[CampaignLine]:
+def campaign_lines(campaigns: Sequence[Campaign], *, at: datetime) -> list[CampaignRow]:
     """Campaigns (batch loaded) with their counts and the time left."""
     counts, left = progress.counts_of(campaigns), progress.left_of(campaigns, at=at)
-    return [CampaignLine(campaign, counts[campaign.pk], left.get(campaign.pk)) for campaign in campaigns]
+    return [CampaignRow(campaign, counts[campaign.pk], left.get(campaign.pk)) for campaign in campaigns]
 
 
-def campaigns(user: User, *, at: datetime) -> list[CampaignLine]:
+def campaigns(user: User, *, at: datetime) -> list[CampaignRow]:
     """The last few of the user's own."""
     found = Campaign.objects.filter(batch__owner=user).select_related("batch", "brand").order_by("-pk")
     return campaign_lines(list(found[:CAMPAIGNS]), at=at)

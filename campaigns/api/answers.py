@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
 from campaigns import progress, review
-from campaigns.api.serializers import CampaignLineOut, CampaignMadeOut, CampaignOut, CampaignPriceOut, CombinationOut
+from campaigns.api.serializers import CampaignLine, CampaignMadeOut, CampaignOut, CampaignPriceOut, CombinationOut
 from campaigns.cells import BLOCKED
 from campaigns.launch import blocked_words
 from campaigns.models import Campaign, Combination
@@ -53,9 +53,9 @@ def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]
 
 
 def lines(rows: Sequence[Campaign], request: Request, *, at: datetime) -> list[dict[str, Any]]:
-    """Return campaigns in short, as `CampaignLineOut`."""
+    """Return campaigns in short, as `CampaignLine`."""
     counts, left = progress.counts_of(rows), progress.left_of(rows, at=at)
-    return [render(CampaignLineOut, _line(row, counts[row.pk], left.get(row.pk), request)) for row in rows]
+    return [render(CampaignLine, _line(row, counts[row.pk], left.get(row.pk), request)) for row in rows]
 
 
 def made(row: Campaign, plan: Plan, request: Request) -> dict[str, Any]:

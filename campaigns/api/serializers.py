@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from campaigns.brief import AT_ONCE_MOST, MOST, Brief
@@ -123,8 +122,7 @@ class CampaignPriceOut(PlannedOut):
     fits = serializers.IntegerField(help_text="How many accepted combinations the wallet covers.")
 
 
-@extend_schema_serializer(component_name="CampaignLine")
-class CampaignLineOut(Shape):
+class CampaignLine(Shape):
     """A campaign summary. Counts are combinations by the status of their latest version."""
 
     id = serializers.IntegerField()
@@ -162,7 +160,7 @@ class CampaignLinksOut(Shape):
     page = serializers.CharField(help_text="The campaign page on this site.")
 
 
-class CampaignOut(CampaignLineOut):
+class CampaignOut(CampaignLine):
     """A campaign in full."""
 
     blocked = serializers.IntegerField(help_text="Combinations blocked by a compliance rule.")

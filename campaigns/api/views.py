@@ -16,7 +16,7 @@ from campaigns.api.filters import CombinationFilterSet
 from campaigns.api.serializers import (
     CampaignAsked,
     CampaignCancelOut,
-    CampaignLineOut,
+    CampaignLine,
     CampaignMadeOut,
     CampaignOut,
     CampaignPriceOut,
@@ -62,7 +62,7 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         found = plan.problems_of(brief(readable), caller(request))
         return ((one.field, one.message) for one in found)
 
-    @call("campaigns_list", CampaignLineOut(many=True), query=PageQuery)
+    @call("campaigns_list", CampaignLine(many=True), query=PageQuery)
     def list(self, request: Request) -> Response:
         """List your campaigns, newest first. Staff see all campaigns."""
         page = self.paginate_queryset(self.get_queryset())

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import PurePosixPath
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict, cast
 
 from django.db.models import QuerySet
 from django_stubs_ext import WithAnnotations
@@ -34,9 +34,9 @@ class _Read(TypedDict):
 ReadJob: TypeAlias = "WithAnnotations[Job, _Read]"
 
 
-def visible(rows: JobQuerySet) -> QuerySet[ReadJob]:
+def visible(rows: JobQuerySet) -> "QuerySet[ReadJob]":
     """Return the rows with what every answer needs beside the job's own columns: its owner, and when it was read."""
-    return rows.select_related("owner").annotate(read_at=clock.ReadAt())
+    return cast("QuerySet[ReadJob]", rows.select_related("owner").annotate(read_at=clock.ReadAt()))
 
 
 def jobs(rows: Sequence[ReadJob], request: Request) -> list[dict[str, Any]]:

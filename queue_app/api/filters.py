@@ -21,7 +21,7 @@ class CheckedFilterSet(FilterSet):
 
     @property
     def qs(self) -> QuerySet[Any]:
-        found = self.queryset
+        found: QuerySet[Any] = self.queryset
         for name, narrowed in self.filters.items():
             if name in self.data:
                 found = narrowed.filter(found, self.data[name])

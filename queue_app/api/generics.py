@@ -8,6 +8,7 @@ from django.db.models import Model
 from rest_framework.exceptions import ValidationError
 from rest_framework.metadata import SimpleMetadata
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.pagination import BasePagination
 from rest_framework.parsers import BaseParser, FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -100,7 +101,7 @@ class JsonViewSet(JsonAPIView, GenericViewSet[Row]):
 
     filter_backends = [CheckedFilterBackend]
     filterset_class: type[CheckedFilterSet] | None = None
-    pagination_class = CursorPages
+    pagination_class: type[BasePagination] = CursorPages
     lookup_value_converter = "int"
 
 

@@ -109,7 +109,7 @@ class CallSchema(AutoSchema):
 
     def _get_request_body(self, direction: Any = "request") -> dict[str, Any] | None:
         """A call with a body requires one, even if none of its fields is required."""
-        body: dict[str, Any] | None = super()._get_request_body(direction)
+        body: dict[str, Any] | None = AutoSchema._get_request_body(self, direction)
         return body and {**body, "required": True}
 
 

@@ -33,7 +33,7 @@ class SchemaView(StrictAPIView, SpectacularAPIView):
 
     @takes(SchemaQuery)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:
-        return super().get(request, *args, **kwargs)
+        return SpectacularAPIView.get(self, request, *args, **kwargs)
 
 
 @extend_schema(exclude=True)
@@ -47,4 +47,4 @@ class DocsView(StrictAPIView, SpectacularSwaggerSplitView):
 
     @takes(DocsQuery)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:
-        return super().get(request, *args, **kwargs)
+        return SpectacularSwaggerSplitView.get(self, request, *args, **kwargs)

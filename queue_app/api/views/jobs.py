@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -116,7 +117,8 @@ class JobViewSet(JsonViewSet[Job]):
     @action(detail=True, pagination_class=EventPages)
     def events(self, request: Request, pk: int) -> Response:
         """List the history of a job, oldest first."""
-        page = self.paginate_queryset(JobEvent.objects.filter(job=self.get_object()))
+        history: QuerySet[Any] = JobEvent.objects.filter(job=self.get_object())
+        page = self.paginate_queryset(history)
         return self.get_paginated_response([render(EventOut, event) for event in page or []])
 
     @call("jobs_cancel", CancelOut, 404)
