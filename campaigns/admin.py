@@ -1,6 +1,6 @@
 """Campaigns in the admin: what was asked for is shown, never edited; brands, rules and dimensions are edited, and audited."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from django import forms
 from django.contrib import admin
@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.urls import reverse
+from django_stubs_ext import WithAnnotations
 
 from campaigns import cells as cell_reads
 from campaigns.models import Brand, Campaign, Combination, ComplianceRule, Dimension, DimensionValue
@@ -24,10 +25,18 @@ Facts = dict[str, Any]  # field → value
 RETIRE = "Existing campaigns use it. Retire it instead to hide it from new campaigns."
 
 
+class _RulesMade(TypedDict):
+    rules_made: int
+
+
+class _ValuesOffered(TypedDict):
+    values_offered: int
+
+
 class AuditedAdmin(FastAdmin):
     """Rows of the catalogue: each addition, change and deletion is written into the audit, those of inlines too."""
 
-    def save_model(self, request: HttpRequest, obj: models.Model, form: forms.ModelForm, change: bool) -> None:  # type: ignore[type-arg]
+    def save_model(self, request: HttpRequest, obj: models.Model, form: forms.ModelForm[Any], change: bool) -> None:
         super().save_model(request, obj, form, change)
         _audit_form(request, form, is_new=not change, of=obj)
 
@@ -52,7 +61,7 @@ class AuditedAdmin(FastAdmin):
         super().delete_queryset(request, queryset)
 
 
-class RuleInline(admin.StackedInline):  # type: ignore[type-arg]
+class RuleInline(admin.StackedInline[ComplianceRule, Brand]):
     """A brand's own rules; their patterns are checked as everywhere, by the model."""
 
     model = ComplianceRule
@@ -78,8 +87,8 @@ class BrandAdmin(AuditedAdmin):
         return display.clipped(brand.voice) if brand.voice else "–"
 
     @admin.display(description="Brand rules")
-    def rule_count(self, brand: Brand) -> str:
-        return display.number(brand.rules_made)  # type: ignore[attr-defined]
+    def rule_count(self, brand: "WithAnnotations[Brand, _RulesMade]") -> str:
+        return display.number(brand.rules_made)
 
 
 @admin.register(ComplianceRule)
@@ -105,7 +114,7 @@ class ComplianceRuleAdmin(AuditedAdmin):
         return display.clipped(rule.pattern)
 
 
-class ValueForm(forms.ModelForm):  # type: ignore[type-arg]
+class ValueForm(forms.ModelForm[DimensionValue]):
     """A value whose key is chosen once: campaigns keep it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -114,7 +123,7 @@ class ValueForm(forms.ModelForm):  # type: ignore[type-arg]
             self.fields["key"].disabled = True
 
 
-class ValueFormSet(NamedCells, forms.BaseInlineFormSet):  # type: ignore[type-arg]
+class ValueFormSet(NamedCells, forms.BaseInlineFormSet[DimensionValue, Dimension, forms.ModelForm[DimensionValue]]):
     """Values of one dimension; one that a campaign was made with is retired, never deleted."""
 
     def clean(self) -> None:
@@ -125,7 +134,7 @@ class ValueFormSet(NamedCells, forms.BaseInlineFormSet):  # type: ignore[type-ar
                 raise ValidationError(f"“{value.label}” can't be deleted. {RETIRE}")
 
 
-class ValueInline(admin.TabularInline):  # type: ignore[type-arg]
+class ValueInline(admin.TabularInline[DimensionValue, Dimension]):
     model = DimensionValue
     form = ValueForm
     formset = ValueFormSet
@@ -159,8 +168,8 @@ class DimensionAdmin(AuditedAdmin):
         return super().has_delete_permission(request, obj) and not is_kept
 
     @admin.display(description="Active values")
-    def offered(self, dimension: Dimension) -> str:
-        return display.number(dimension.values_offered)  # type: ignore[attr-defined]
+    def offered(self, dimension: "WithAnnotations[Dimension, _ValuesOffered]") -> str:
+        return display.number(dimension.values_offered)
 
 
 class ShownAdmin(FoundExactly):
@@ -263,7 +272,7 @@ def campaigns_with(dimension: Dimension, value: DimensionValue | None = None) ->
     made = Campaign.objects.annotate(made_with=Cast("dimensions", models.JSONField()))
     if value is None:
         return made.filter(made_with__has_key=dimension.key)
-    return made.filter(made_with__contains={dimension.key: [value.key]})  # type: ignore[misc]  # a JSON lookup
+    return made.filter(models.Q(made_with__contains={dimension.key: [value.key]}))
 
 
 def _audit_form(request: HttpRequest, form: Any, *, is_new: bool, of: models.Model) -> None:

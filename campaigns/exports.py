@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.core.files.storage import default_storage
 from django.utils import timezone
@@ -16,6 +17,9 @@ from campaigns.models import Campaign, Combination, Version
 from queue_app.models import Asset, State
 from queue_app.models.job import STATUS_OF_STATE
 from queue_app.rules import spreadsheet
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
@@ -118,9 +122,9 @@ class _Sink(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def write(self, data: "ReadableBuffer", /) -> int:
         self._held += data
-        return len(data)
+        return memoryview(data).nbytes
 
     def take(self) -> bytes:
         held, self._held = bytes(self._held), bytearray()

@@ -27,7 +27,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True)
-class CampaignLine:
+class CampaignRow:
     """``left`` is ``None`` once it has ended, and while nobody can know."""
 
     campaign: Campaign
@@ -81,13 +81,13 @@ class Entry:
     reason: str
 
 
-def campaign_lines(campaigns: Sequence[Campaign], *, at: datetime) -> list[CampaignLine]:
+def campaign_lines(campaigns: Sequence[Campaign], *, at: datetime) -> list[CampaignRow]:
     """Campaigns (batch loaded) with their counts and the time left."""
     counts, left = progress.counts_of(campaigns), progress.left_of(campaigns, at=at)
-    return [CampaignLine(campaign, counts[campaign.pk], left.get(campaign.pk)) for campaign in campaigns]
+    return [CampaignRow(campaign, counts[campaign.pk], left.get(campaign.pk)) for campaign in campaigns]
 
 
-def campaigns(user: User, *, at: datetime) -> list[CampaignLine]:
+def campaigns(user: User, *, at: datetime) -> list[CampaignRow]:
     """The last few of the user's own."""
     found = Campaign.objects.filter(batch__owner=user).select_related("batch", "brand").order_by("-pk")
     return campaign_lines(list(found[:CAMPAIGNS]), at=at)
@@ -105,7 +105,7 @@ def queue(user: User, *, at: datetime) -> list[JobLine]:
 
 def results(user: User) -> list[Result]:
     """The last few that were stored, newest first."""
-    files = Prefetch("assets", Asset.objects.filter(expired_at=None).order_by("-version"), to_attr="files")
+    files = Prefetch("assets", Asset.objects.filter(expired_at=None).order_by("-version"))
     done = Job.objects.filter(owner=user, state=State.COMPLETED, archived_at=None).order_by("-ended_at", "-id")
     return [found for job in done.prefetch_related(files)[:RESULTS] if (found := _result(job))]
 
@@ -130,7 +130,7 @@ def notices(user: User) -> list[Notice]:
 
 
 def _result(job: Job) -> Result | None:
-    latest = {file.kind: file for file in reversed(job.files)}  # type: ignore[attr-defined]  # prefetched by results
+    latest = {file.kind: file for file in reversed([*job.assets.all()])}  # prefetched: those not expired
     main = latest.get(Asset.Kind.VIDEO) or latest.get(Asset.Kind.IMAGE) or latest.get(Asset.Kind.PAGE)
     return Result(job, main, latest.get(Asset.Kind.THUMBNAIL)) if main else None
 

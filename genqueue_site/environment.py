@@ -1,4 +1,9 @@
-"""The environment, read once: typed readers that stop the start by name when a value is bad."""
+"""
+The environment, read once. An invalid value stops startup and names its variable; an empty one counts as not set.
+
+django-environ reads `.env` and the URLs of database and mail. Its other readers guess where these refuse: a flag `maybe` is
+false, a factor `1x` is 1.0, a secret that begins with `$` is the value of another variable. Their errors name no variable.
+"""
 
 import os
 import re
@@ -7,18 +12,20 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import available_timezones
 
+import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from genqueue_site.studio import config as studio_config
 
-MEND = "Fix it in the environment or .env."
+FIX = "Fix it in the environment or .env."
 
 
 def _bad(name: str, value: str, wanted: str) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"Invalid {name}={value!r}: must be {wanted}. {MEND}")
+    return ImproperlyConfigured(f"Invalid {name}={value!r}: must be {wanted}. {FIX}")
 
 
 def text(name: str, default: str = "") -> str:
@@ -85,7 +92,7 @@ def _origin(name: str, value: str) -> str:
 
 
 def url(name: str, default: str = "", *, schemes: Collection[str], such_as: str) -> str:
-    """:raises ImproperlyConfigured: not a URL of one of ``schemes``; what it is stays unsaid, for it may hold a password."""
+    """:raises ImproperlyConfigured: not a URL of one of ``schemes``. The message leaves it out: it may hold a password."""
     value = text(name, default)
     parts = _split(value)
     if value and (parts is None or parts.scheme not in schemes or "://" not in value):
@@ -94,8 +101,33 @@ def url(name: str, default: str = "", *, schemes: Collection[str], such_as: str)
     return value
 
 
+def mail(name: str, default: str) -> dict[str, Any]:
+    """
+    Return Django's settings of mail.
+
+    :raises ImproperlyConfigured: not a URL of a kind of mail server.
+    """
+    such_as = "smtp+tls://user:password@host:587 or consolemail://"
+    value = url(name, default, schemes=environ.Env.EMAIL_SCHEMES, such_as=such_as)
+    return dict(environ.Env.email_url_config(value))
+
+
+def database(name: str) -> dict[str, Any]:
+    """
+    Return a database of Django's settings; empty if none is given.
+
+    :raises ImproperlyConfigured: not a URL of a PostgreSQL server.
+    """
+    found: dict[str, Any] = {}
+    with suppress(ValueError):  # a port that is no number
+        found = environ.Env.db_url_config(text(name)) if text(name) else {}
+    if text(name) and found.get("ENGINE") != "django.db.backends.postgresql":
+        raise ImproperlyConfigured(f"Invalid {name}: must be a URL such as postgresql://user:password@host/name.")
+    return found
+
+
 def _split(value: str) -> SplitResult | None:
-    """The parts of a URL; None where it, or its port, cannot be read."""
+    """Return the parts of a URL; None if it or its port cannot be read."""
     try:
         parts = urlsplit(value)
         return None if parts.port == 0 else parts
@@ -113,18 +145,18 @@ def time_zone(name: str, default: str) -> str:
 
 def studio() -> studio_config.Config:
     """
-    Read what the studio will read, so that its settings stop every start and not only its own.
+    Read the studio's settings: an invalid one stops every startup, not only the studio's.
 
     :raises ImproperlyConfigured: one of them is bad; the text names it.
     """
     try:
         return studio_config.read(os.environ)
     except studio_config.BadSetting as error:
-        raise ImproperlyConfigured(f"{error} {MEND}") from error
+        raise ImproperlyConfigured(f"{error} {FIX}") from error
 
 
 def directory(name: str, default: Path) -> Path:
-    """:raises ImproperlyConfigured: a home of nobody (``~nobody/``), or links that lead in a circle."""
+    """:raises ImproperlyConfigured: the home of an unknown user (``~unknown/``), or links in a circle."""
     try:
         return Path(text(name) or default).expanduser().resolve()
     except RuntimeError as error:
@@ -133,9 +165,9 @@ def directory(name: str, default: Path) -> Path:
 
 def must_be_writable(name: str, place: Path) -> None:
     """
-    Make the directory that ``name`` is about, if it is missing, and try a file in it.
+    Create the directory that ``name`` is about if it is missing, and try a file in it.
 
-    :raises ImproperlyConfigured: it cannot be made, or nothing can be written in it.
+    :raises ImproperlyConfigured: it cannot be created, or no file can be written in it.
     """
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -148,9 +180,9 @@ def must_be_writable(name: str, place: Path) -> None:
 
 def secret(name: str, kept_in: Path) -> str:
     """
-    Read a secret, else keep one of our own in ``kept_in`` (0600), so that all processes of this checkout sign alike.
+    Return a secret. If it is not set, generate one and keep it in ``kept_in`` (0600) for all processes of this checkout.
 
-    :raises ImproperlyConfigured: shorter than 32 characters; or not given, and the one that is kept cannot be read.
+    :raises ImproperlyConfigured: shorter than 32 characters; or not set, and the one that is kept cannot be read.
     """
     value = text(name)
     if value:
@@ -171,7 +203,7 @@ def _kept(kept_in: Path) -> str:
         fresh.touch(mode=0o600)
         fresh.write_text(secrets.token_urlsafe(50))
         try:
-            with suppress(FileExistsError):  # whoever links first has won; the file is never seen half written
+            with suppress(FileExistsError):  # the first to link has won; the file is never seen half written
                 os.link(fresh, kept_in)
         finally:
             fresh.unlink()

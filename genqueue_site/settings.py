@@ -1,7 +1,6 @@
 """Settings. They come from the environment only; `.env.example` lists each with its default and unit."""
 
 import sys
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import django_stubs_ext
 import environ
 import structlog
-from django.core.exceptions import ImproperlyConfigured
 
 from genqueue_site import environment as env
 from genqueue_site import logs
@@ -139,20 +137,16 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SILENCED_SYSTEM_CHECKS: list[str] = []
 
 # --- database: DATABASE_URL, else a server of our own under var/ (stack: zero set-up, the same engine) ------------
-DATABASES: dict[str, dict[str, Any]] = {}
-if env.text("DATABASE_URL"):
-    with suppress(ValueError):  # a port that is no number
-        DATABASES["default"] = environ.Env.db_url_config(env.text("DATABASE_URL"))
-    if DATABASES.get("default", {}).get("ENGINE") != "django.db.backends.postgresql":
-        raise ImproperlyConfigured("Invalid DATABASE_URL: must be a URL such as postgresql://user:password@host/name.")
-else:
-    DATABASES["default"] = {
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.database("DATABASE_URL")
+    or {
         "ENGINE": "genqueue_site.db.embedded",
         "NAME": "genqueue",
         "USER": "postgres",
         "HOME": VAR / "pg18",
         "FAST": env.flag("EMBEDDED_FAST"),
     }
+}
 # 0 for the web: under ASGI a kept connection serves nobody twice. `runworker` sets it for its clusters
 CONN_MAX_AGE = env.whole("CONN_MAX_AGE", 0, low=0, high=86_400)
 DATABASES["default"] |= {"CONN_MAX_AGE": CONN_MAX_AGE, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
@@ -188,14 +182,8 @@ LANGUAGES = [("en", "English")]
 USE_THOUSAND_SEPARATOR = True
 FORMAT_MODULE_PATH = ["genqueue_site.formats"]
 
-# --- mail: told on the console unless a server is named -----------------------------------------------------------
-_MAIL = env.url(
-    "EMAIL_URL",
-    "consolemail://",
-    schemes=environ.Env.EMAIL_SCHEMES,
-    such_as="smtp+tls://user:password@host:587 or consolemail://",
-)
-vars().update(environ.Env.email_url_config(_MAIL))
+# --- mail: printed to the console unless a server is named --------------------------------------------------------
+vars().update(env.mail("EMAIL_URL", "consolemail://"))
 EMAIL_TIMEOUT = 10  # seconds; a server that says nothing must not hold the queue that delivers
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "genqueue@localhost")
 
@@ -250,7 +238,7 @@ REST_FRAMEWORK = {
         "queue_app.api.authentication.ApiKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "queue_app.api.authentication.HasScope"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "queue_app.api.permissions.HasScope"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "queue_app.api.negotiation.Tolerant",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],

@@ -2,15 +2,17 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from queue_app.api import docs, files, health
-from queue_app.api.stream import Stream
+from queue_app.api.views import health
+from queue_app.api.views.docs import DocsView, SchemaView
+from queue_app.api.views.files import FileView
+from queue_app.api.views.queue import StreamView
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("api/v1/queue/stream/", Stream.as_view(), name="queue-stream"),
+    path("api/v1/queue/stream/", StreamView.as_view(), name="queue-stream"),
     path("api/v1/", include("queue_app.api.urls")),
-    path("api/schema/", docs.Schema.as_view(), name="api-schema"),
-    path("api/docs/", docs.Docs.as_view(), name="api-docs"),
-    path("files/<uuid:asset_id>/<str:name>", files.asset, name="asset"),
+    path("api/schema/", SchemaView.as_view(), name="api-schema"),
+    path("api/docs/", DocsView.as_view(), name="api-docs"),
+    path("files/<uuid:asset_id>/<str:name>", FileView.as_view(), name="asset"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

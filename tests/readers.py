@@ -25,7 +25,7 @@ from queue_app.models import User
 
 ROOT = Path(__file__).resolve().parent.parent
 CARRIERS = re.compile(
-    r"(queue_app|campaigns)\.api\.(serializers|shapes|queue_shapes|answers|asked)\b|genqueue_site\.(settings|environment)\b"
+    r"(queue_app|campaigns)\.api\.(serializers|answers)\b|genqueue_site\.(settings|environment)\b"
     r"|queue_app\.admin\.(catalog|policies)\b|\.migrations\b|queue_app\.work\.intake:(Draft|_Reader\.job)\b"
 )
 _LIMIT = {"queue_app.work.capacity:_LIMITS": "max_concurrent paused paused_reason paused_until"}
@@ -77,11 +77,11 @@ READERS: dict[str, dict[str, str]] = {
     "query": {
         "queue_app.api.idempotency:_key": "Idempotency-Key=HEADER",
         "rest_framework.pagination:CursorPagination": "cursor page_size",
-        "queue_app.api.jobs:Jobs.post": "dry_run",
-        "queue_app.api.jobs:Jobs.get": "status search",
-        "queue_app.api.jobs:NARROWED_BY": "campaign batch kind model created_after created_before "
+        "queue_app.api.views.jobs:JobViewSet.create": "dry_run",
+        "queue_app.api.pagination:JobPages.paginate_queryset": "search",
+        "queue_app.api.filters:JobFilterSet": "status campaign batch kind model created_after created_before "
         "completed_after completed_before",
-        "campaigns.api.cells:_where": "review",
+        "campaigns.api.filters:CombinationFilterSet.with_review": "review",
     },
     "JobAsked": {
         "queue_app.work.submission:request_for": "prompt parameters",
@@ -90,7 +90,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.rules.priority:score": "metadata",
     },
     "BatchAsked": {
-        "queue_app.api.jobs:JobsBatch.post": "jobs",
+        "queue_app.api.views.jobs:JobViewSet.batch": "jobs",
         "queue_app.work.intake:enqueue": "name=batch_name max_concurrent",
     },
     "ModelChange": {"queue_app.work.capacity:_LIMITS": "max_concurrent paused reason=paused_reason"},

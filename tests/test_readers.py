@@ -72,7 +72,8 @@ class TestTheCheck:
         assert self.problems(set(), {"queue_app.work.capacity:queue_limit": "peak_hours"}) == ["form: there is no “peak_hours”"]
 
     @pytest.mark.parametrize(
-        "reader", ["queue_app.api.serializers:JobAsked", "queue_app.work.intake:Draft", "queue_app.work.intake:_Reader.job"]
+        "reader",
+        ["queue_app.api.serializers.requests:JobAsked", "queue_app.work.intake:Draft", "queue_app.work.intake:_Reader.job"],
     )
     def test_takes_nobody_for_a_reader_who_only_hands_it_on(self, reader):
         assert f"form: {reader} only hands values on" in self.problems({"deadline"}, {reader: "deadline"})

@@ -202,7 +202,7 @@ class TestRefund:
         job = make_job("completed")
         refund(job, 1)
 
-        with pytest.raises(RefundRefused, match="charged 4 tickets, 1 already refunded. Enter 1 to 3"):
+        with pytest.raises(RefundRefused, match=r"charged 4 tickets, 1 already refunded. Enter 1 to 3"):
             refund(job, amount)
 
     def test_of_all_is_the_last(self):

@@ -1,1 +1,1 @@
-"""Calls about campaigns and their cells, beside the queue's own under ``/api/v1/``: parse, call once, render."""
+"""Calls about campaigns and combinations, beside the queue's own under ``/api/v1/``: parse, call one verb, render."""

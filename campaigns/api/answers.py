@@ -1,4 +1,4 @@
-"""From rows to answers: a fixed number of queries for any number of campaigns or cells."""
+"""From rows to answers, in a fixed number of queries for any number of campaigns or combinations."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
 from campaigns import progress, review
-from campaigns.api import shapes
+from campaigns.api.serializers import CampaignLine, CampaignMadeOut, CampaignOut, CampaignPriceOut, CombinationOut
 from campaigns.cells import BLOCKED
 from campaigns.launch import blocked_words
 from campaigns.models import Campaign, Combination
 from campaigns.plan import Plan
 from queue_app import clock, tickets
 from queue_app.api import answers
-from queue_app.api.shapes import render
+from queue_app.api.serializers.base import render
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
 from queue_app.insight import batches
@@ -28,7 +28,7 @@ VERBS = ("cancel", "pause", "resume", "retry-failed")
 
 
 def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]:
-    """A campaign in full, as `shapes.CampaignOut` has it; its batch with owner, its brand and model are loaded."""
+    """Return a campaign in full, as `CampaignOut`. Its batch with owner, its brand and model are loaded."""
     money, reviews = batches.money(row.batch), review.tally(review.results(row))
     facts = _line(row, progress.counts_of([row])[row.pk], progress.left_of([row], at=at).get(row.pk), request) | {
         "blocked": row.combinations.filter(blocked=True).count(),
@@ -45,34 +45,34 @@ def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]
         },
         "reviews": reviews,
         "links": {
-            "self": address(request, "campaign", row.pk),
-            "combinations": address(request, "combinations", row.pk),
+            "self": address(request, "campaign-detail", row.pk),
+            "combinations": address(request, "campaign-combinations", row.pk),
             **{verb.replace("-", "_"): address(request, f"campaign-{verb}", row.pk) for verb in VERBS},
             "page": request.build_absolute_uri(page_of("campaigns:page", args=[row.pk])),
         },
     }
-    return render(shapes.CampaignOut, facts)
+    return render(CampaignOut, facts)
 
 
 def lines(rows: Sequence[Campaign], request: Request, *, at: datetime) -> list[dict[str, Any]]:
-    """Campaigns in short, as `shapes.CampaignLine` has them."""
+    """Return campaigns in short, as `CampaignLine`."""
     counts, left = progress.counts_of(rows), progress.left_of(rows, at=at)
-    return [render(shapes.CampaignLine, _line(row, counts[row.pk], left.get(row.pk), request)) for row in rows]
+    return [render(CampaignLine, _line(row, counts[row.pk], left.get(row.pk), request)) for row in rows]
 
 
 def made(row: Campaign, plan: Plan, request: Request) -> dict[str, Any]:
-    """What a launch has made, as only its transaction knows it: the answer without the time that it will take."""
-    where = address(request, "campaign", row.pk)
+    """Return the answer to a launch without the time it will take: the part that only its transaction knows."""
+    where = address(request, "campaign-detail", row.pk)
     return {"id": row.pk, "name": row.name, "url": where, **_planned(plan, reserved=plan.tickets)}
 
 
 def with_forecast(made: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a launch."""
-    return render(shapes.CampaignMadeOut, made | {"eta": estimates.for_batch(made["id"], clock.now())})
+    """Return the answer to a launch."""
+    return render(CampaignMadeOut, made | {"eta": estimates.for_batch(made["id"], clock.now())})
 
 
 def priced(plan: Plan, owner: User, *, at: datetime) -> dict[str, Any]:
-    """The answer to a dry run."""
+    """Return the answer to a dry run."""
     available = tickets.balances(owner)["available"]
     facts = {
         "dry_run": True,
@@ -86,11 +86,11 @@ def priced(plan: Plan, owner: User, *, at: datetime) -> dict[str, Any]:
         "affordable": plan.tickets <= available,
         "fits": min(len(plan.to_buy), available // plan.tickets_each),
     }
-    return render(shapes.CampaignPriceOut, facts)
+    return render(CampaignPriceOut, facts)
 
 
 def combinations(rows: Sequence[Combination], request: Request) -> list[dict[str, Any]]:
-    """Cells, as `shapes.CombinationOut` has them; their jobs are loaded."""
+    """Return combinations, as `CombinationOut`. Their jobs are loaded."""
     files: dict[int, list[dict[str, Any]]] = defaultdict(list)
     listed = [row.job_id for row in rows if row.job_id]
     for file in Asset.objects.filter(job__in=listed).order_by("version", "created_at", "kind"):
@@ -98,7 +98,7 @@ def combinations(rows: Sequence[Combination], request: Request) -> list[dict[str
     found = Combination.objects.filter(pk__in=[row.pk for row in rows]).order_by()
     versions = dict(found.annotate(made=Count("versions")).values_list("pk", "made"))
     facts = (_combination(row, versions[row.pk], files.get(row.job_id or 0, []), request) for row in rows)
-    return [render(shapes.CombinationOut, one) for one in facts]
+    return [render(CombinationOut, one) for one in facts]
 
 
 def address(request: Request, name: str, pk: int) -> str:
@@ -119,7 +119,7 @@ def _line(row: Campaign, counts: dict[str, int], left: Estimate | None, request:
         "paused": batch.paused,
         "created_at": row.created_at,
         "ended_at": batch.ended_at,
-        "url": address(request, "campaign", row.pk),
+        "url": address(request, "campaign-detail", row.pk),
     }
 
 
@@ -149,5 +149,5 @@ def _combination(row: Combination, versions: int, files: list[dict[str, Any]], r
         "versions": versions,
         "error": {"code": job.error_code, "message": job.error_message} if job and job.error_code else None,
         "assets": files,
-        "url": address(request, "combination", row.pk),
+        "url": address(request, "combination-detail", row.pk),
     }

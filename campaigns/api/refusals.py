@@ -1,4 +1,4 @@
-"""What this application adds to the API's one table from exception to status, code and title; the settings name it."""
+"""The rows of this application in the API's table from exception to status, code and title. The settings name it."""
 
 from campaigns.launch import LaunchRefused
 from campaigns.plan import PlanRefused

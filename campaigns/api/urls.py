@@ -1,17 +1,12 @@
 """Addresses below ``/api/v1/``, beside the queue's."""
 
-from django.urls import path
+from rest_framework.routers import SimpleRouter
 
-from campaigns.api import calls, cells
+from campaigns.api.views import CampaignViewSet, CombinationViewSet
+
+router = SimpleRouter(use_regex_path=False)
+router.register("campaigns", CampaignViewSet, basename="campaign")
+router.register("combinations", CombinationViewSet, basename="combination")
 
 app_name = "campaigns-api"
-urlpatterns = [
-    path("campaigns/", calls.Campaigns.as_view(), name="campaigns"),
-    path("campaigns/<int:pk>/", calls.CampaignDetail.as_view(), name="campaign"),
-    path("campaigns/<int:pk>/cancel/", calls.CancelCampaign.as_view(), name="campaign-cancel"),
-    path("campaigns/<int:pk>/pause/", calls.PauseCampaign.as_view(), name="campaign-pause"),
-    path("campaigns/<int:pk>/resume/", calls.ResumeCampaign.as_view(), name="campaign-resume"),
-    path("campaigns/<int:pk>/retry-failed/", calls.RetryCampaign.as_view(), name="campaign-retry-failed"),
-    path("campaigns/<int:pk>/combinations/", cells.Combinations.as_view(), name="combinations"),
-    path("combinations/<int:pk>/", cells.CombinationDetail.as_view(), name="combination"),
-]
+urlpatterns = router.urls

@@ -49,7 +49,7 @@ def render(recipe: Recipe, folder: Path) -> None:
                 sprites.append(_sprite(image))
             if number == film.frames // 3:
                 image.save(folder / THUMBNAIL, quality=82, method=2)
-            frame = av.VideoFrame.from_image(image)  # type: ignore[no-untyped-call]
+            frame = av.VideoFrame.from_image(image)
             frame.pts, frame.time_base = number, Fraction(1, FRAMES_PER_SECOND)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

@@ -1,17 +1,21 @@
-"""From rows to answers: a fixed number of queries for any number of jobs."""
+"""From rows to answers, in a fixed number of queries for any number of jobs."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias, TypedDict, cast
 
+from django.db.models import QuerySet
+from django_stubs_ext import WithAnnotations
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
 from queue_app import clock
 from queue_app.api import rows as rows_of
-from queue_app.api import shapes
+from queue_app.api.serializers.base import render
+from queue_app.api.serializers.jobs import JobOut
 from queue_app.insight import positions, waiting
 from queue_app.insight import stages as staging
 from queue_app.insight.waiting import Outlook
@@ -23,62 +27,74 @@ STOPPABLE = frozenset(OPEN_STATES) - {State.STORING}
 MAIN_ASSETS = (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)
 
 
-def jobs(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
-    """Jobs in full, as `shapes.JobOut` has them; the rows are `visible`."""
-    return [shapes.render(shapes.JobOut, facts) for facts in _facts(rows, request)]
+class _Read(TypedDict):
+    read_at: datetime
 
 
-def job(row: Job, request: Request) -> dict[str, Any]:
-    return jobs([row], request)[0]
+ReadJob: TypeAlias = "WithAnnotations[Job, _Read]"
 
 
-def line_facts(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
-    """What `shapes.JobLine` needs of each job; owners are loaded."""
+def visible(rows: JobQuerySet) -> "QuerySet[ReadJob]":
+    """Return the rows with what every answer needs beside the job's own columns: its owner, and when it was read."""
+    return cast("QuerySet[ReadJob]", rows.select_related("owner").annotate(read_at=clock.ReadAt()))
+
+
+def jobs(rows: Sequence[ReadJob], request: Request) -> list[dict[str, Any]]:
+    """Return jobs in full, as `JobOut`. The rows are `visible`."""
+    return _full(rows, max(row.read_at for row in rows), request) if rows else []
+
+
+def job(row: Job, at: datetime, request: Request) -> dict[str, Any]:
+    """Return one job in full. Its owner is loaded; ``at`` is when it was read."""
+    return _full([row], at, request)[0]
+
+
+def job_of(pk: int, request: Request) -> dict[str, Any]:
+    """Return a job in full that has just been changed."""
+    row = visible(Job.objects.all()).get(pk=pk)
+    return job(row, row.read_at, request)
+
+
+def lines(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
+    """Return the facts of `JobLine` for each job. Owners are loaded."""
     places = positions.of_jobs(row.pk for row in rows if row.state == State.QUEUED)
-    return [_row(row) | {"position": places.get(row.pk), "url": address(request, "job", row.pk)} for row in rows]
-
-
-def visible(rows: JobQuerySet) -> JobQuerySet:
-    """With what every answer needs beside the job's own row: its owner's name, and the time."""
-    return rows.select_related("owner").annotate(read_at=clock.ReadAt())
+    return [_row(row) | {"position": places.get(row.pk), "url": address(request, "job-detail", row.pk)} for row in rows]
 
 
 def cost(row: Job) -> dict[str, Any]:
-    """The price of one try, in tickets and in US dollars."""
+    """Return the price of one attempt, in tickets and US dollars."""
     usd = row.usd_estimate if row.usd_actual is None else row.usd_actual
     return {"tickets": row.tickets, "usd": dollars(usd), "usd_is_estimate": row.usd_actual is None}
 
 
 def dollars(amount: Decimal) -> str:
-    """At least two places, no idle zeros: 2.00, 0.039."""
+    """Return an amount with at least two decimal places and no idle zeros: 2.00, 0.039."""
     plain = f"{amount:.6f}".rstrip("0")
     whole, _, part = plain.partition(".")
     return f"{whole}.{part.ljust(2, '0')}"
 
 
-def _facts(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
-    if not rows:
-        return []
+def _full(rows: Sequence[Job], at: datetime, request: Request) -> list[dict[str, Any]]:
     claimed = [row for row in rows if row.attempt_number]  # before its first claim a job has no attempt, no file, no charge
     tries, events, files = rows_of.attempts(claimed), rows_of.events(claimed), rows_of.files(claimed)
-    at = max(row.read_at for row in rows)  # type: ignore[attr-defined]
     outlook, money = waiting.outlook(rows, at=at, share=True), rows_of.tickets(claimed)
     beyond = _beyond_stopping(claimed)
-    return [
+    facts = (
         _job(row, outlook, events[row.pk], money.get(row.pk) or _untouched(row), beyond, request)
         | {"attempts": tries[row.pk], **_results(files[row.pk], request)}
         for row in rows
-    ]
+    )
+    return [render(JobOut, one) for one in facts]
 
 
 def _beyond_stopping(rows: Sequence[Job]) -> set[int]:
-    """Those that are being made where nobody can stop them; previews are not: the studio stops."""
+    """Return the running jobs whose provider can't cancel. The studio can, so previews are not among them."""
     made = [row.pk for row in rows if row.state in accounts.BEING_MADE and not row.preview]
     return set(accounts.beyond_stopping(Job.objects.filter(pk__in=made)).values_list("pk", flat=True)) if made else set()
 
 
 def _untouched(row: Job) -> dict[str, int]:
-    """What is held for a job that was never claimed: its price while it is queued (I5)."""
+    """Return the tickets of a job that was never claimed: its price is reserved while it is queued (I5)."""
     return {"reserved": row.tickets if row.is_open else 0, "captured": 0, "refunded": 0}
 
 
@@ -125,7 +141,7 @@ def _job(
         "completed_at": row.ended_at if row.state == State.COMPLETED else None,
         "ended_at": row.ended_at,
         "links": {
-            "self": address(request, "job", row.pk),
+            "self": address(request, "job-detail", row.pk),
             "events": address(request, "job-events", row.pk),
             "cancel": address(request, "job-cancel", row.pk),
             "retry": address(request, "job-retry", row.pk),
@@ -140,7 +156,7 @@ def _results(files: list[Asset], request: Request) -> dict[str, Any]:
 
 
 def asset(file: Asset, request: Request) -> dict[str, Any]:
-    """A file, as `shapes.AssetOut` has it."""
+    """Return a file, as `AssetOut`."""
     kept = file.expired_at is None
     address = reverse("asset", [file.pk, PurePosixPath(file.name).name], request=request) if kept else None
     names = ("kind", "version", "content_type", "size", "sha256", "width", "height", "seconds", "preview")
@@ -154,5 +170,5 @@ def address(request: Request, name: str, pk: int) -> str:
 
 @cache
 def _around_number(name: str) -> list[str]:
-    """The parts of a page's address before and after the number of its row: a list of jobs has hundreds of addresses."""
+    """Return the parts of an address around its row's number. A list of jobs has hundreds of addresses, so this is cached."""
     return reverse(f"api:{name}", [0]).split("/0/")

@@ -1,39 +1,34 @@
-"""Who calls, and what their key allows."""
+"""API keys, and the user behind a request."""
 
 import re
 from datetime import timedelta
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
 from knox.settings import CONSTANTS, knox_settings
-from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 
 from queue_app import clock
 from queue_app.models import ApiKey, User
 from queue_app.work.policy import known_as
-from queue_app.work.roles import Right
 
-if TYPE_CHECKING:  # REST_FRAMEWORK names this module, and the views module reads REST_FRAMEWORK while it is imported
-    from rest_framework.views import APIView
-
-VIA = "API"  # how histories and the audit say that the API was asked
+VIA = "API"  # what histories and the audit call this way in
 USED_EVERY = timedelta(minutes=1)  # how exactly ``last_used_at`` is kept
 _KEY = f"{re.escape(knox_settings.TOKEN_PREFIX)}[0-9a-f]{{{knox_settings.AUTH_TOKEN_CHARACTER_LENGTH}}}"
 _WITH_A_KEY = re.compile(rf"\s*(?i:{re.escape(knox_settings.AUTH_HEADER_PREFIX)})\s+{_KEY}\s*".encode())
 
 
 def names_a_key(authorization: bytes) -> bool:
-    """Whether this header is written as one with a key of ours is; whether there is such a key is not asked."""
+    """Whether this header has the form of one with a key. Does not look the key up."""
     return _WITH_A_KEY.fullmatch(authorization) is not None
 
 
-class ApiKeyAuthentication(TokenAuthentication):  # type: ignore[misc]  # django-rest-knox is untyped
-    """``Authorization: Bearer gq_…``. One query per request; an expired key is refused and left to its owner."""
+class ApiKeyAuthentication(TokenAuthentication):
+    """``Authorization: Bearer gq_…``. One query per request; expired keys are refused but not deleted."""
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, ApiKey]:
         """:raises AuthenticationFailed: no such key, it has expired, or its user is inactive."""
@@ -54,47 +49,24 @@ class ApiKeyAuthentication(TokenAuthentication):  # type: ignore[misc]  # django
         return key.user, key
 
 
-class HasScope(BasePermission):
-    """``read`` for every GET, ``submit`` for what changes own rows, ``manage`` where a view says so (``write_scope``)."""
-
-    def has_permission(self, request: Request, view: "APIView") -> bool:
-        needed = "read" if request.method in SAFE_METHODS else getattr(view, "write_scope", "submit")
-        self.message = f"This call needs the “{needed}” scope."
-        return needed in scopes(request)
-
-
-class MayEditLimits(BasePermission):
-    message = "Only staff with permission to edit limits can do this."
-
-    def has_permission(self, request: Request, view: "APIView") -> bool:
-        return bool(request.user.is_staff and request.user.has_perm("queue_app.change_modelconcurrencylimit"))
-
-
-def scopes(request: Request) -> set[str]:
-    """What this caller may do: a key's own scopes; in a session all that the user is entitled to."""
-    if isinstance(request.auth, ApiKey):
-        return set(request.auth.scopes)
-    return {"read", "submit", "manage"} if request.user.is_staff else {"read", "submit"}
-
-
-def operates(request: Request) -> bool:
-    """Whether the caller may change everybody's rows: a user with the right to, by a session or a key with ``manage``."""
-    return "manage" in scopes(request) and request.user.is_staff and request.user.has_perm(Right.OPERATE)
-
-
 def caller(request: Request) -> User:
-    """The authenticated user; views are reached by no one else."""
-    assert isinstance(request.user, User)
+    """
+    Return the authenticated user.
+
+    :raises NotAuthenticated: there is none. Views behind `IsAuthenticated` are not reached without one.
+    """
+    if not isinstance(request.user, User):
+        raise NotAuthenticated
     return request.user
 
 
 def actor(request: Request) -> str:
-    """The name under which the caller's acts are written into histories."""
+    """Return the name under which histories record what the caller does."""
     return known_as(caller(request), VIA)
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the schema names API keys."""
+class ApiKeyScheme(OpenApiAuthenticationExtension):
+    """API keys in the schema."""
 
     target_class = ApiKeyAuthentication
     name = "apiKey"

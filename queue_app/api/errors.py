@@ -1,4 +1,4 @@
-"""Every refusal of the API as ``application/problem+json``: one table from exception to status and code."""
+"""Every refusal of the API as ``application/problem+json``: one table from exception to status, code and title."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,10 +22,12 @@ from queue_app.rules.parameters import PROBLEMS_MOST
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 
+Wrong = tuple[str, str]
+"""A field by the name that the client knows, and what is wrong with it."""
 CONTENT_TYPE = "application/problem+json"
 BELOW = "/api/"
 ERRORS_MOST = PROBLEMS_MOST  # in one answer
-NAME_MOST, MESSAGE_MOST = 120, 1_000  # characters of a field's name, which is the client's, and of what is said of it
+NAME_MOST, MESSAGE_MOST = 120, 1_000  # characters of a field's name, which the client chose, and of its message
 ASK_AGAIN_SECONDS = 1
 DATABASE_BACK_SECONDS = 5  # a restart takes that long, a fail-over a little more
 
@@ -43,7 +45,7 @@ class KeyReused(Exception):
 
 
 class TwinStillRunning(Exception):
-    """A request with the same Idempotency-Key has not answered within the time a twin waits (I29)."""
+    """The first request with the same Idempotency-Key has not answered while its twin waited (I29)."""
 
 
 # exception: status, code, title; the first that matches
@@ -72,7 +74,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
 }
 for _path in settings.API_REFUSALS:  # other applications' exceptions, by the names of their tables
     TABLE |= import_string(_path)
-# what is refused before a call of the API is reached, or fails: status, code, title, what to do
+# refusals before a view is reached, and failures: status, code, title, what to do
 BEFORE: dict[int, tuple[str, str, str]] = {
     400: ("malformed_request", "The request can't be read", "This request can't be read. Check its address, headers and body."),
     403: ("permission_denied", "Not allowed", "You don't have permission to do this."),
@@ -92,7 +94,7 @@ CODES = sorted({code for _, code, _ in TABLE.values()} | {code for code, *_ in B
 
 
 def problem(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
-    """Answer for ``error``; ``None`` for a fault of ours, which goes on to the log and the 500 page."""
+    """Return the answer to an error, or None for a fault of ours: Django logs it and answers 500. REST framework's handler."""
     if database.is_gone(error):
         return JsonResponse(refusal(503), status=503, headers=_RETRY, content_type=CONTENT_TYPE)
     known = next((answer for kind, answer in TABLE.items() if isinstance(error, kind)), None)
@@ -108,13 +110,13 @@ def problem(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None
 
 
 def refusal(status: int, detail: str = "") -> dict[str, Any]:
-    """The document of what is refused before a call of the API is reached; of a status that is in no table, the nearest."""
+    """Return the document of a refusal before a view is reached. A status that is not in the table gets the nearest."""
     code, title, otherwise = BEFORE.get(status) or BEFORE[400 if status < 500 else 500]
     return document(status, code, title, detail or otherwise)
 
 
 def turn_into_problem(request: HttpRequest, response: HttpResponse) -> None:
-    """Put a problem in the place of whatever page an answer to an address of the API carries."""
+    """Replace the page in an answer of the API by a problem."""
     detail = ""
     if response.status_code == 404:
         right = f"{request.path}/"
@@ -126,14 +128,14 @@ def turn_into_problem(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """The site's page for a fault of ours, which is in the log; and, since that is none, for a database that went away."""
+    """Return the site's page for a fault of ours, or for a lost database connection, which is none. Django's ``handler500``."""
     if database.is_gone(sys.exc_info()[1]):
         return HttpResponse(render_to_string("503.html"), status=503, headers=_RETRY)
     return defaults.server_error(request)
 
 
-def named(error: Exception, *, many: bool) -> Iterator[tuple[str, str]]:
-    """What is wrong, by field as the client knows it; ``many``: the body is a list of jobs."""
+def named(error: Exception, *, many: bool) -> Iterator[Wrong]:
+    """Yield what is wrong. ``many``: the body is a list of jobs."""
     if isinstance(error, (IntakeRefused, ModelNotAvailable, KindRestricted)):
         for one in error.problems:
             yield (one.field if one.index is None or not many else f"jobs[{one.index}].{one.field}"), one.message
@@ -146,7 +148,7 @@ def named(error: Exception, *, many: bool) -> Iterator[tuple[str, str]]:
 
 
 def document(status: int, code: str, title: str, detail: str, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
-    """The one shape of an error."""
+    """Return an error, as `schema.ProblemOut`."""
     return {
         "type": f"urn:genqueue:problem:{code}",
         "title": title,
@@ -181,7 +183,7 @@ def _clipped(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _flat(detail: Any, path: str) -> Iterator[tuple[str, str]]:
+def _flat(detail: Any, path: str) -> Iterator[Wrong]:
     """Walk nested serializer errors; ``jobs[3].prompt`` names the fourth job's prompt."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():

@@ -1,12 +1,12 @@
 """
-One request, one effect, one answer (I29): repeating a request with the same Idempotency-Key gives the first answer again.
+One request, one effect, one answer (I29): repeating a request with the same Idempotency-Key returns the first answer.
 
-The record is written in the very transaction that does the work. A twin that comes meanwhile waits at the record's unique
-index: once the first commits, the twin reads its answer; had the first been refused or died, nothing of it is left and the twin
-does the work itself. So a crash between the work and the answer loses neither, and a refusal leaves the key free.
+The record is written in the transaction that does the work. A concurrent request with the same key, a twin, waits at the record's
+unique index. Once the first commits, the twin reads its answer. If the first is refused or dies, its record is rolled back and
+the twin does the work itself. So a crash between the work and the answer loses neither, and a refusal leaves the key free.
 
-The answer is rendered after the commit, when no lock is held any more. Whoever renders it first stores it: the first request, or
-a twin when the first died before it could. All others send these very bytes.
+The answer is rendered after the commit, without locks. The first to render it stores it: the first request, or a twin if the
+first has died. All others send the same bytes.
 """
 
 import hashlib
@@ -30,13 +30,13 @@ HEADER, REPLAYED = "Idempotency-Key", "Idempotent-Replayed"
 LONGEST = 255
 WAIT_SECONDS = 10  # for a twin that is still at work
 Made = dict[str, Any]
-"""What came of the work, in plain JSON: numbers of rows, and what can be known only while it is done."""
+"""The result of the work as plain JSON: ids of rows, and facts that only its transaction knows."""
 
 
 def once(request: Request, *, status: int, do: Callable[[], Made], render: Callable[[Made], dict[str, Any]]) -> HttpResponse:
     """
-    Do the work and answer with ``render`` of what it made; with an Idempotency-Key at most once, replaying the stored answer
-    after that. Where something was created, ``Location`` says where it is: the answer's ``url``, or its link to itself.
+    Do the work and answer with ``render`` of its result. With an Idempotency-Key this happens at most once, and repeated requests
+    get the stored answer. A 201 has a ``Location``: the answer's ``url``, or its link to itself.
 
     :raises KeyReused: the key was used for another request. :raises TwinStillRunning: the first has not answered in 10 s.
     """
@@ -59,7 +59,7 @@ def once(request: Request, *, status: int, do: Callable[[], Made], render: Calla
 
 
 def _stored(record: IdempotencyRecord, render: Callable[[Made], dict[str, Any]]) -> bytes:
-    """The answer's bytes: rendered and stored by the first to come here, the same for all."""
+    """Return the bytes of the answer, the same for all requests with this key. The first call renders and stores them."""
     if record.answer is None:
         rendered = JSONRenderer().render(render(record.made or {})).decode()
         IdempotencyRecord.objects.filter(pk=record.pk, answer=None).update(answer=rendered)
@@ -84,13 +84,13 @@ def _key(request: Request) -> str | None:
 
 
 def _fingerprint(request: Request) -> str:
-    """What makes two requests the same: method, path with query, and the body's meaning, whatever its spelling."""
+    """Return a hash of what makes two requests the same: method, path with query, and the parsed body."""
     meaning = json.dumps(request.data or None, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{request.method} {request.get_full_path()}\n{meaning}".encode()).hexdigest()
 
 
 def _open(request: Request, key: str, fingerprint: str) -> IdempotencyRecord:
-    """Give the key's record: a new one, or the one of the request that was first."""
+    """Return the record of the key: a new one, or that of the first request."""
     user = caller(request)
     fresh = IdempotencyRecord(account=user, key=key, body_sha256=fingerprint, created_at=clock.now())
     try:

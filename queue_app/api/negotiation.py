@@ -1,4 +1,4 @@
-"""Which type an answer has, by what the caller takes."""
+"""Which media type an answer has, by the Accept header."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,10 +13,10 @@ from queue_app.api.errors import CONTENT_TYPE
 
 
 class Tolerant(DefaultContentNegotiation):
-    """What cannot be read in an Accept header is not asked for; a ``?format=`` that is not served is no 404."""
+    """Ignores unreadable media types in an Accept header, and a ``?format=`` that is not served."""
 
     def filter_renderers(self, renderers: Iterable[BaseRenderer], format: str | None) -> list[BaseRenderer]:
-        """All of them for an unknown format: the reader of the query refuses it by name."""
+        """Return all renderers for an unknown format. `StrictAPIView` refuses it by name."""
         every = [*renderers]
         return [one for one in every if one.format == format] or every
 
@@ -25,12 +25,12 @@ class Tolerant(DefaultContentNegotiation):
 
 
 class OnlyJson(Tolerant):
-    """JSON for all who take JSON or, as its refusals are, problems in JSON."""
+    """JSON for clients that accept JSON or, like the problems, JSON by the name of ``application/problem+json``."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        """:raises NotAcceptable: the caller takes neither."""
+        """:raises NotAcceptable: the client accepts neither."""
         renderer = next(iter(renderers))
         served = [_MediaType(renderer.media_type), _MediaType(CONTENT_TYPE)]
         if any(one.match(_MediaType(wanted)) for wanted in self.get_accept_list(request) for one in served):
@@ -39,7 +39,7 @@ class OnlyJson(Tolerant):
 
 
 class OneType(BaseContentNegotiation):
-    """What is served has one type, whatever the client would like better; refusals are JSON."""
+    """One media type, whatever the client prefers. Problems are JSON."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         return parsers[0]
@@ -51,6 +51,6 @@ class OneType(BaseContentNegotiation):
 def _is_media_type(text: str) -> bool:
     try:
         _MediaType(text)
-    except ValueError:  # such as a parameter in an encoding that is none
+    except ValueError:  # such as a parameter in an unknown encoding
         return False
     return True

@@ -1,4 +1,4 @@
-"""HTTP ranges (RFC 9110, section 14): which bytes of a file a request wants. One range is served; several get the whole file."""
+"""HTTP ranges (RFC 9110, section 14): which bytes of a file a request wants. Several ranges get the whole file."""
 
 import re
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ _ONE_RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})\s*", 
 
 
 class Unsatisfiable(Exception):
-    """The range lies outside the file: answer 416."""
+    """The range lies outside the file (416)."""
 
 
 @dataclass(frozen=True)
 class ByteRange:
-    """Bytes ``first`` to ``last``, both included, of ``size``."""
+    """Bytes ``first`` to ``last`` (inclusive) of ``size``."""
 
     first: int
     last: int
@@ -29,10 +29,10 @@ class ByteRange:
 
 def wanted(header: str, size: int) -> ByteRange | None:
     """
-    Read a Range header for a file of ``size`` bytes; None where the whole file is to be sent: no range, several, or one that
-    cannot be read.
+    Return the bytes that a Range header asks for, of a file of ``size`` bytes; None for the whole file: no range, several, or one
+    that cannot be read.
 
-    :raises Unsatisfiable: the range begins behind the end, or is an empty suffix.
+    :raises Unsatisfiable: the range begins after the end, or is an empty suffix.
     """
     found = _ONE_RANGE.fullmatch(header)
     if found is None or found.group(1) == found.group(2) == "":

@@ -1,14 +1,15 @@
-"""The rows that answers about jobs are made of, by kept statements: the ORM takes longer to ask for them than they to come."""
+"""The rows behind answers about jobs, read by prepared statements: the ORM would take longer than the database."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import models
 from django.http import Http404
 
 from queue_app import clock
-from queue_app.api.serializers import BIGGEST_ID
+from queue_app.api.serializers.requests import BIGGEST_ID
 from queue_app.models import Asset, Attempt, Job, JobEvent, User
 from queue_app.statements import Statement, columns, read
 
@@ -40,18 +41,17 @@ _TICKETS = Statement("""
 """)
 
 
-def job(pk: int, user: User) -> Job:
+def job(pk: int, user: User) -> tuple[Job, datetime]:
     """
-    One job with what `answers.visible` gives.
+    Return a job with its owner's name, and when it was read.
 
     :raises Http404: there is none that this user may reach (I35).
     """
     for at, owner, *values in _JOB.run(id=pk) if pk <= BIGGEST_ID else ():
         row = read(Job, iter(values))
-        row.read_at = at  # type: ignore[attr-defined]
         row.owner = User(pk=row.owner_id, username=owner)
         if user.is_staff or row.owner_id == user.pk:
-            return row
+            return row, at
     raise Http404
 
 
@@ -68,7 +68,7 @@ def files(jobs: Sequence[Job]) -> dict[int, list[Asset]]:
 
 
 def tickets(jobs: Iterable[Job]) -> dict[int, dict[str, int]]:
-    """What is held, was charged and was given back for each job."""
+    """Return the tickets of each job: reserved, charged, refunded."""
     found: dict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(SETTLED, 0))
     if listed := [row.pk for row in jobs]:
         found.update((pk, dict(zip(SETTLED, sums, strict=True))) for pk, *sums in _TICKETS.run(jobs=listed))
@@ -76,7 +76,7 @@ def tickets(jobs: Iterable[Job]) -> dict[int, dict[str, int]]:
 
 
 def _by_job(model: type[Row], statement: Statement, jobs: Sequence[Job]) -> dict[int, list[Row]]:
-    """What belongs to each of these jobs, in order; no query when there are none."""
+    """Return the rows of each job, in order. Without jobs there is no query."""
     found: dict[int, list[Any]] = defaultdict(list)
     for values in statement.run(jobs=[job.pk for job in jobs]) if jobs else ():
         row: Any = read(model, iter(values))

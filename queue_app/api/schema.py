@@ -1,30 +1,122 @@
-"""How the schema says of calls what they refuse, so that it is no looser than the server, and how refusals look."""
+"""
+How calls are declared: what they take, at run time and in the schema, and what they answer.
 
-from typing import Any
+The schema is no looser than the server.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 
-from queue_app.api import reading
-from queue_app.api.errors import CODES
-from queue_app.api.shapes import Shape
+from queue_app.api import fields, idempotency
+from queue_app.api.errors import CODES, CONTENT_TYPE
+from queue_app.api.serializers.base import NoBody, Query, Shape, StrictList, StrictSerializer
 
 STORABLE = "^[^\\u0000]*$"  # text without NUL
+EVERYWHERE = (400, 401, 403, 405, 406, 413, 415, 429, 500, 503)  # statuses of problems that any call may answer with
+IDEMPOTENCY_KEY = OpenApiParameter(
+    idempotency.HEADER,
+    {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST, "pattern": "^[ -~]+$"},
+    OpenApiParameter.HEADER,
+    description="Repeating a request with the same key runs it once and returns the first response.",
+)
+LOCATION = OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[201], description="URL of the new object.")
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class FieldProblem(Shape):
+    field = serializers.CharField()
+    message = serializers.CharField()
+
+
+@extend_schema_serializer(component_name="Problem")
+class ProblemOut(Shape):
+    """An error, as application/problem+json."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.ChoiceField(choices=CODES)
+    errors: Any = FieldProblem(many=True)  # fields leave the class, so `Serializer.errors` stays what it was
+    needed = serializers.IntegerField(required=False)
+    available = serializers.IntegerField(required=False)
+    missing = serializers.IntegerField(required=False)
+
+
+def call(
+    operation: str,
+    good: Any,
+    *refusals: int,
+    status: int = 200,
+    query: type[Query] = Query,
+    body: type[StrictSerializer] = NoBody,
+    priced: Any = None,
+    repeatable: bool = False,
+    media_type: str = "application/json",
+    other: Mapping[int, Any] = MappingProxyType({}),
+    summary: str | None = None,
+    description: str | None = None,
+) -> Callable[[Method], Method]:
+    """
+    Declare what a call answers and what it takes: `StrictAPIView` refuses everything else. It goes above ``@action``.
+
+    :param refusals: the statuses of problems beside those that every call may answer with.
+    :param priced: the answer to a dry run, with status 200.
+    :param repeatable: takes an Idempotency-Key.
+    :param other: further good answers, by status. :param summary, description: where they are not the docstring's.
+    """
+    answers: dict[Any, Any] = dict(other)
+    answers[status, media_type] = good
+    if priced:
+        answers[200] = priced
+    answers |= {(code, CONTENT_TYPE): OpenApiResponse(ProblemOut) for code in sorted({*EVERYWHERE, *refusals})}
+    parameters: list[Any] = [_retry_after(429, 503, *([409] if repeatable else []))] + ([query] if query().fields else [])
+    parameters += [IDEMPOTENCY_KEY, _replayed(status)] if repeatable else []
+    parameters += [LOCATION] if status == 201 else []
+    schema: dict[str, Any] = {"operation_id": operation, "parameters": parameters, "responses": answers}
+    schema |= {"request": None if body is NoBody else body, "filters": False}  # filters are in `query`
+
+    def declared(method: Method) -> Method:
+        return extend_schema(**schema, summary=summary, description=description)(takes(query, body)(method))
+
+    return declared
+
+
+def takes(query: type[Query], body: type[StrictSerializer] = NoBody) -> Callable[[Method], Method]:
+    """Declare what a method takes; on its own for addresses that are not in the schema."""
+
+    def declared(method: Method) -> Method:
+        marked: Any = method
+        marked.takes = (query, body)
+        return method
+
+    return declared
 
 
 class CallSchema(AutoSchema):
-    """Of a call with a body: the body must be there, also where none of its fields must."""
+    """The schema of a call."""
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        """``JobOut`` → ``JobPage``."""
+        return re.sub("(Out|Line)$", "Page", serializer_name)
 
     def _get_request_body(self, direction: Any = "request") -> dict[str, Any] | None:
-        body: dict[str, Any] | None = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        """A call with a body requires one, even if none of its fields is required."""
+        body: dict[str, Any] | None = AutoSchema._get_request_body(self, direction)
         return body and {**body, "required": True}
 
 
-class StrictSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    """Of what is taken: nothing else, within its bounds."""
+class StrictSchema(OpenApiSerializerExtension):
+    """The schema of what a call takes: no other fields, and every bound."""
 
-    target_class = reading.StrictSerializer
+    target_class = StrictSerializer
     match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
@@ -34,39 +126,31 @@ class StrictSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
             schema["anyOf"] = [{"required": [name]} for name in self.target.one_of]
         for name, field in self.target.fields.items():
             narrowed = _narrowed(schema["properties"][name], field)
-            schema["properties"][name] = _or_empty(narrowed) if reading.may_be_empty(self.target, name) else narrowed
+            schema["properties"][name] = _or_empty(narrowed) if self.target.may_be_empty(name) else narrowed
         return schema
 
 
-class FieldProblem(Shape):
-    field = serializers.CharField()
-    message = serializers.CharField()
+def _retry_after(*statuses: int) -> OpenApiParameter:
+    words = "Seconds to wait before the next request."
+    return OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, response=[*statuses], description=words)
 
 
-class Problem(Shape):
-    """An error, as application/problem+json."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.ChoiceField(choices=CODES)
-    errors = FieldProblem(many=True)  # type: ignore[assignment]
-    needed = serializers.IntegerField(required=False)
-    available = serializers.IntegerField(required=False)
-    missing = serializers.IntegerField(required=False)
+def _replayed(status: int) -> OpenApiParameter:
+    words = "This is the saved first response to a request with the same Idempotency-Key."
+    only = {"type": "string", "enum": ["true"]}
+    return OpenApiParameter(idempotency.REPLAYED, only, OpenApiParameter.HEADER, response=[status], description=words)
 
 
 def _narrowed(schema: dict[str, Any], field: Any) -> dict[str, Any]:
-    """A field's schema, with what is taken of it beside its type."""
-    if isinstance(field, reading.StrictList):
+    """Return a field's schema with what is taken of it beside its type."""
+    if isinstance(field, StrictList):
         return {**schema, "minItems": field.min_length or 0, "maxItems": field.max_length}
-    if isinstance(field, reading.Listed):
+    if isinstance(field, fields.Listed):
         return {**schema, "items": _narrowed(schema["items"], field.child), "maxItems": field.most}
-    if isinstance(field, reading.Named):
+    if isinstance(field, fields.Named):
         values = _narrowed(schema["additionalProperties"], field.child)
         return {**schema, "additionalProperties": values, "maxProperties": field.most}
-    if isinstance(field, reading.Text) and field.most:
+    if isinstance(field, fields.Text) and field.most:
         kept: dict[str, Any] = {name: schema[name] for name in ("description", "nullable") if name in schema}
         return {"type": "string", "minLength": field.least, "maxLength": field.most, "pattern": STORABLE, **kept}
     if schema.get("type") == "string" and not schema.keys() & {"pattern", "enum", "format"}:

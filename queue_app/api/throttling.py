@@ -1,4 +1,4 @@
-"""How often one caller may call: smooth rates with a burst of a second's worth and more, kept per process in the cache."""
+"""Rate limits per caller: a steady rate with bursts of up to 10 seconds of it, counted per process in the cache."""
 
 import time
 from typing import TYPE_CHECKING
@@ -13,14 +13,14 @@ from queue_app.models import ApiKey
 if TYPE_CHECKING:  # the views read their throttles while they are being imported
     from rest_framework.views import APIView
 
-BURST = 10.0  # seconds of the rate that may come at once
+BURST = 10.0  # seconds of the rate that may come in one burst
 
 
 class _CallerThrottle(SimpleRateThrottle):
     """
-    One number per caller instead of a list of times: when the calls made so far would be used up at the allowed rate.
+    The rate of one API key, or of one user in a session.
 
-    Per API key, or per user in a session.
+    Keeps one number instead of a list of times: when the calls so far would be used up at the allowed rate.
     """
 
     reads = True
@@ -40,7 +40,7 @@ class _CallerThrottle(SimpleRateThrottle):
         return True
 
     def wait(self) -> float:
-        """Seconds until the next call is allowed."""
+        """Return the seconds until the next call is allowed."""
         return self._wait
 
     def get_cache_key(self, request: Request, view: "APIView") -> str:

@@ -106,7 +106,7 @@ def _examine_open_video(container: "InputContainer", stills: Path) -> dict[str, 
     frames = list(_frames_at(container, moments))
     if not frames:
         raise Damaged("it contains no readable frames.")
-    poster = frames[len(frames) // 4].to_image()  # type: ignore[no-untyped-call]
+    poster = frames[len(frames) // 4].to_image()
     made = {"thumbnail": write_thumbnail(poster, stills), "spritesheet": write_sheet(frames, stills)}
     return {"width": stream.width, "height": stream.height, "seconds": round(seconds, 3), "stills": made}
 
@@ -200,7 +200,7 @@ def write_sheet(frames: list["VideoFrame"], stills: Path) -> tuple[int, int]:
     height = max(1, round(width / shape))
     sheet = Image.new("RGB", (width * SHEET_FRAMES, height))
     for number, frame in enumerate(frames):
-        small = frame.to_image().resize((width, height))  # type: ignore[no-untyped-call]
+        small = frame.to_image().resize((width, height))
         sheet.paste(small, (number * width, 0))
     sheet.save(stills / STILLS["spritesheet"], "JPEG", quality=75)
     return sheet.size

@@ -12,13 +12,14 @@ from django.test import AsyncClient
 from django.urls import path
 
 from queue_app import lifecycle
-from queue_app.api import files, ranges
+from queue_app.api import ranges
+from queue_app.api.views.files import FileView
 from queue_app.models import Asset
 from tests.factories import NOON, UserFactory, make_asset, make_job
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
-urlpatterns = [path("files/<uuid:asset_id>/<str:name>", files.asset, name="asset")]
+urlpatterns = [path("files/<uuid:asset_id>/<str:name>", FileView.as_view(), name="asset")]
 CONTENT = bytes(range(256)) * 4
 
 

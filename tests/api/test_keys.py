@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from queue_app import clock
 from queue_app.api import throttling
-from queue_app.api.views import View
+from queue_app.api.generics import JsonAPIView
 from queue_app.models import ApiKey, AuditEntry, LedgerTransaction, User, Wallet
 from tests.factories import UserFactory
 
@@ -98,7 +98,7 @@ class TestRefusals:
         assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")
 
     def test_a_fault_of_ours_is_a_problem_without_details(self, api_for, monkeypatch):
-        monkeypatch.setattr("queue_app.api.wallet.tickets.balances", lambda _: 1 / 0)
+        monkeypatch.setattr("queue_app.api.views.wallet.tickets.balances", lambda _: 1 / 0)
         api = api_for(UserFactory())
         api.raise_request_exception = False
 
@@ -111,11 +111,11 @@ class TestRefusals:
 class TestThrottle:
     @pytest.fixture
     def slow(self, monkeypatch):
-        monkeypatch.setattr(View, "throttle_classes", [throttling.ReadThrottle, throttling.WriteThrottle])
+        monkeypatch.setattr(JsonAPIView, "throttle_classes", [throttling.ReadThrottle, throttling.WriteThrottle])
         monkeypatch.setattr(throttling._CallerThrottle, "get_rate", lambda _: "6/min")
 
     def test_lets_a_hundred_reads_a_second_through_by_default(self, api_for, monkeypatch):
-        monkeypatch.setattr(View, "throttle_classes", [throttling.ReadThrottle])
+        monkeypatch.setattr(JsonAPIView, "throttle_classes", [throttling.ReadThrottle])
         api = api_for(UserFactory())
 
         assert {api.get(URL).status_code for _ in range(110)} == {200}

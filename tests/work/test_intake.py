@@ -378,7 +378,7 @@ class TestRetry:
             intake.retry([Job.objects.lock().get(pk=job.pk)], at=NOON, actor="user")
 
     def test_of_an_open_job_is_refused(self):
-        with pytest.raises(MoveRefused, match="is running. You can only retry failed or cancelled jobs"):
+        with pytest.raises(MoveRefused, match=r"is running. You can only retry failed or cancelled jobs"):
             intake.retry([make_job("running")], at=NOON, actor="user")
 
     def test_of_many_is_all_or_none(self):

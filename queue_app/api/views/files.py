@@ -1,13 +1,14 @@
 """
 Stored files: ``/files/{id}/{name}``, for the job's owner and staff only, in ranges so that videos can be sought in.
 
-A file is streamed in pieces and never held in memory, in the way that the server at hand takes them: an async one would read
+A file is streamed in pieces and never held in memory. Each kind of server gets its own kind of iterator: an async one would read
 a plain iterator to its end first.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from uuid import UUID
 
@@ -22,30 +23,58 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from queue_app.api import errors, ranges
-from queue_app.api.authentication import HasScope
+from queue_app.api.generics import StrictAPIView
 from queue_app.api.negotiation import OneType
-from queue_app.api.reading import Query
-from queue_app.api.views import Strict, takes
+from queue_app.api.permissions import HasScope
+from queue_app.api.schema import takes
+from queue_app.api.serializers.base import Query
 from queue_app.models import Asset, Job, User
 
 log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
-# a page is a stranger's HTML on our own origin: no scripts, no forms, nothing loaded; our own pages may frame it
+# a page is foreign HTML on our own origin: no scripts, no forms, nothing loaded; our own pages may frame it
 PAGE_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 
 
 class FileQuery(Query):
-    """How a file is sent."""
+    """Display in the browser, or download."""
 
     download = serializers.ChoiceField(["0", "1"], required=False)
 
 
+@dataclass
+class FilePart:
+    """The next ``length`` bytes of a file. The response closes it, also when the client hangs up."""
+
+    file: "File[bytes]"
+    length: int
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class Pieces(FilePart):
+    def __iter__(self) -> Iterator[bytes]:
+        left = self.length
+        while left > 0 and (piece := self.file.read(min(CHUNK_BYTES, left))):
+            left -= len(piece)
+            yield piece
+
+
+class AsyncPieces(FilePart):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = self.length
+        while left > 0 and (piece := await asyncio.to_thread(self.file.read, min(CHUNK_BYTES, left))):
+            left -= len(piece)
+            yield piece
+
+
 @extend_schema(exclude=True)
-class AssetFile(Strict):
-    """One stored file. ``?download=1`` lets browsers save it; 404 for strangers, 410 where its row says that it has expired."""
+class FileView(StrictAPIView):
+    """One stored file. ``?download=1`` lets browsers save it. 404 for other users, 410 once it has expired."""
 
     content_negotiation_class = OneType
-    permission_classes = (HasScope,)  # nobody is told to log in: who may not see it is told that there is nothing
+    permission_classes = (HasScope,)  # without IsAuthenticated: files of others are 404 for all, logged in or not
 
     @takes(FileQuery)
     def get(self, request: Request, asset_id: UUID, name: str) -> HttpResponseBase:
@@ -65,11 +94,8 @@ class AssetFile(Strict):
         return response
 
 
-asset = AssetFile.as_view()
-
-
 def _readable(request: Request, asset_id: UUID) -> Asset:
-    """:raises Http404: there is none, or it is another account's (I35)."""
+    """:raises Http404: there is none, or it belongs to another user (I35)."""
     if not isinstance(request.user, User):
         raise Http404
     found = Asset.objects.filter(pk=asset_id, job__in=Job.objects.of(request.user)).first()
@@ -96,7 +122,7 @@ def _whole_or_part(request: Request, asset: Asset, etag: str, made_at: int) -> H
 
 
 def _range_holds(if_range: str, etag: str, made_at: int) -> bool:
-    """Whether the client's earlier part is of this very file."""
+    """Whether the client's earlier part is of this version of the file."""
     return not if_range or if_range == etag or parse_http_date_safe(if_range) == made_at
 
 
@@ -112,7 +138,7 @@ def _describe(response: HttpResponseBase, asset: Asset, *, download: bool) -> No
 
 
 def _stream(request: Request, asset: Asset, part: ranges.ByteRange) -> HttpResponseBase:
-    """:raises Http404: the object is gone from the storage, which `check_invariants` reports as well (I34)."""
+    """:raises Http404: the object is missing in the storage, which `check_invariants` reports as well (I34)."""
     if request.method == "HEAD":
         return HttpResponse()
     try:
@@ -122,19 +148,4 @@ def _stream(request: Request, asset: Asset, part: ranges.ByteRange) -> HttpRespo
         raise Http404 from None
     file.seek(part.first)
     is_async = isinstance(request._request, ASGIRequest)
-    response = StreamingHttpResponse(_pieces_async(file, part.length) if is_async else _pieces(file, part.length))
-    # as Django's own FileResponse does; runs after a hang-up too
-    response._resource_closers.append(file.close)  # type: ignore[attr-defined]
-    return response
-
-
-def _pieces(file: File, left: int) -> Iterator[bytes]:  # type: ignore[type-arg]
-    while left > 0 and (piece := file.read(min(CHUNK_BYTES, left))):
-        left -= len(piece)
-        yield piece
-
-
-async def _pieces_async(file: File, left: int) -> AsyncIterator[bytes]:  # type: ignore[type-arg]
-    while left > 0 and (piece := await asyncio.to_thread(file.read, min(CHUNK_BYTES, left))):
-        left -= len(piece)
-        yield piece
+    return StreamingHttpResponse(AsyncPieces(file, part.length) if is_async else Pieces(file, part.length))

@@ -1,4 +1,4 @@
-"""The schema and its pages."""
+"""The schema, and the page that shows it."""
 
 from typing import Any
 
@@ -7,24 +7,25 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from queue_app.api.reading import Query
-from queue_app.api.views import Strict, takes
+from queue_app.api.generics import StrictAPIView
+from queue_app.api.schema import takes
+from queue_app.api.serializers.base import Query
 
 
 class SchemaQuery(Query):
-    """In which format; ``Accept`` says it as well."""
+    """The format, which ``Accept`` may say as well."""
 
     format = serializers.ChoiceField(["json", "yaml"], required=False)
 
 
 class DocsQuery(Query):
-    """Whether the page is asked for, or its script."""
+    """The page, or its script."""
 
     script = serializers.CharField(required=False, allow_blank=True)
 
 
 @extend_schema(exclude=True)
-class Schema(Strict, SpectacularAPIView):
+class SchemaView(StrictAPIView, SpectacularAPIView):
     """The OpenAPI document; public, it holds no data."""
 
     authentication_classes = []
@@ -32,11 +33,11 @@ class Schema(Strict, SpectacularAPIView):
 
     @takes(SchemaQuery)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:
-        return super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        return SpectacularAPIView.get(self, request, *args, **kwargs)
 
 
 @extend_schema(exclude=True)
-class Docs(Strict, SpectacularSwaggerSplitView):
+class DocsView(StrictAPIView, SpectacularSwaggerSplitView):
     """Swagger UI from our own origin, without inline script or style."""
 
     authentication_classes = []
@@ -46,4 +47,4 @@ class Docs(Strict, SpectacularSwaggerSplitView):
 
     @takes(DocsQuery)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Any:
-        return super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        return SpectacularSwaggerSplitView.get(self, request, *args, **kwargs)

@@ -1,11 +1,13 @@
-"""The shapes of answers about models and the whole queue."""
+"""Answers about models and the whole queue."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from rest_framework import serializers
 
-from queue_app.api.shapes import JobLine, Moment, Shape, render
+from queue_app.api.fields import Moment
+from queue_app.api.serializers.base import Shape, render
+from queue_app.api.serializers.jobs import JobLine
 from queue_app.insight.snapshot import Lane
 from queue_app.models.catalog import Medium
 
@@ -15,7 +17,7 @@ _OF_THE_ROW = ("key", "label", "medium", "unit", "tickets_per_unit", "usd_per_un
 
 class ModelOut(Shape):
     key = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]
+    label: Any = serializers.CharField()  # fields leave the class, so `Field.label` stays what it was
     medium = serializers.ChoiceField(choices=Medium.choices)
     available = serializers.BooleanField(help_text="Available right now.")
     preview = serializers.BooleanField(help_text="Preview: rendered by the studio, because no API key is set.")
@@ -55,10 +57,13 @@ class WorkerOut(Shape):
     task = serializers.CharField(help_text="Current task. Staff only, otherwise empty.")
 
 
-class QueueOut(Shape):
+class BoardOut(Shape):
     summary = SummaryOut()
     models = ModelOut(many=True)
     workers = WorkerOut(many=True)
+
+
+class QueueOut(BoardOut):
     processing = JobLine(many=True)
     queued = JobLine(many=True)
 

@@ -1,4 +1,4 @@
-"""Is the process up, and can the whole do its work? For load balancers and operators; no log-in, no secrets."""
+"""Is the process up, and can the whole site do its work? For load balancers and operators: no log-in, no secrets."""
 
 from threading import Event
 
@@ -18,17 +18,17 @@ NO_ROUTES = capacity.Routes({}, [])
 
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """200 while the process answers at all."""
+    """Return 200 while the process runs."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """
-    200 once migrations, seeds and a worker's heartbeat of the last 10 s are there, and the leading dispatcher has come round
-    within them; else 503 with what is missing.
+    Return 200 once migrations and seeds are applied and, within the last 10 s, a worker has sent a heartbeat and the leading
+    dispatcher has finished a round. Otherwise return 503 with what is missing.
 
-    Names the models whose vendor's key is not set: those that the studio makes, and those that nobody makes.
+    Lists the models without a provider's API key: those that the studio simulates, and inactive ones.
     """
     try:
         missing = _missing()
@@ -45,7 +45,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def _missing() -> dict[str, str]:
-    """What is not there yet, and what to do about it."""
+    """Return what is missing, and what to do about it."""
     if not _is_migrated():
         return {"migrations": "Run `manage.py migrate`."}
     missing = {}
@@ -63,7 +63,7 @@ def _missing() -> dict[str, str]:
 
 
 def _is_migrated() -> bool:
-    """Asked until it is true: what is applied stays applied while this process lives."""
+    """Whether all migrations are applied. Looks until they are: they stay applied while this process runs."""
     if not _MIGRATED.is_set():
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):

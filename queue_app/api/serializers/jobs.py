@@ -1,49 +1,15 @@
-"""What the API gives: how answers about jobs, batches and tickets look, and how refusals do."""
+"""Answers about jobs: in full, in one line, their history and their price."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import cache, cached_property, partial
 from typing import Any, get_args
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from queue_app.api.fields import Moment
+from queue_app.api.serializers.base import Shape
 from queue_app.insight.stages import Standing
 from queue_app.lifecycle import Verdict
-from queue_app.models import Asset, Attempt, LedgerTransaction, Outcome, State, Status
-
-
-class Shape(serializers.Serializer[Any]):
-    """Reads attributes or keys; ``None`` is null. A list of jobs has thousands of fields: each is read as plainly as can be."""
-
-    def to_representation(self, instance: Any) -> dict[str, Any]:
-        read = instance.__getitem__ if isinstance(instance, dict) else partial(getattr, instance)
-        told: dict[str, Any] = {}
-        for name, source, tell in self._told:
-            value = instance if source == "*" else read(source)
-            told[name] = None if value is None else tell(value)
-        return told
-
-    @cached_property
-    def _told(self) -> list[tuple[str, str, Callable[[Any], Any]]]:
-        return [(name, field.source or name, field.to_representation) for name, field in self.fields.items()]
-
-
-class Moment(serializers.DateTimeField):
-    """A time in UTC, whatever the queue's own zone."""
-
-    def to_representation(self, value: datetime) -> str:
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def render(shape: type[Shape], facts: Any) -> dict[str, Any]:
-    """Give ``facts`` in this shape. Shapes are made once: making their fields anew costs more than filling them."""
-    return dict(_made(shape).to_representation(facts))
-
-
-@cache
-def _made(shape: type[Shape]) -> Shape:
-    return shape()
+from queue_app.models import Asset, Attempt, Outcome, State, Status
 
 
 class EtaOut(Shape):
@@ -196,25 +162,7 @@ class EventOut(Shape):
     actor = serializers.CharField()
     reason = serializers.CharField()
     attempt = serializers.IntegerField(allow_null=True)
-    data = serializers.DictField()  # type: ignore[assignment]  # fields leave the class, so `data` stays what it was
-
-
-class WalletOut(Shape):
-    available = serializers.IntegerField()
-    reserved = serializers.IntegerField()
-    captured = serializers.IntegerField()
-    refunded = serializers.IntegerField()
-
-
-class WalletEntryOut(Shape):
-    id = serializers.IntegerField()
-    at = Moment()
-    kind = serializers.ChoiceField(choices=LedgerTransaction.Kind.choices)
-    available = serializers.IntegerField(help_text="Change in available tickets.")
-    reserved = serializers.IntegerField(help_text="Change in reserved tickets.")
-    job = serializers.IntegerField(allow_null=True)
-    actor = serializers.CharField()
-    reason = serializers.CharField()
+    data: Any = serializers.DictField()  # fields leave the class, so `Serializer.data` stays what it was
 
 
 class PurseOut(Shape):
@@ -238,60 +186,5 @@ class PriceOut(PricedJobOut):
     """The price of a job. Nothing was created."""
 
     dry_run = serializers.BooleanField()
-    wallet = PurseOut()
-    affordable = serializers.BooleanField()
-
-
-class BatchCostOut(TicketsOut):
-    tickets = serializers.IntegerField(help_text="Reserved and charged together.")
-    usd = serializers.CharField(help_text="US dollars of unfinished and completed jobs, as a decimal string.")
-
-
-class BatchOut(Shape):
-    id = serializers.IntegerField()
-    name = serializers.CharField()
-    owner = serializers.CharField()
-    total = serializers.IntegerField()
-    queued = serializers.IntegerField()
-    processing = serializers.IntegerField()
-    completed = serializers.IntegerField()
-    failed = serializers.IntegerField()
-    cancelled = serializers.IntegerField()
-    eta = EtaOut(allow_null=True, help_text="Time until the last job. Null once all are finished.")
-    cost = BatchCostOut()
-    max_concurrent = serializers.IntegerField(allow_null=True)
-    paused = serializers.BooleanField()
-    paused_reason = serializers.CharField()
-    created_at = Moment()
-    ended_at = Moment(allow_null=True)
-    url = serializers.CharField()
-
-
-class VerdictsOut(Shape):
-    cancelled = serializers.IntegerField()
-    requested = serializers.IntegerField()
-    too_late = serializers.IntegerField()
-
-
-class BatchCancelOut(BatchOut):
-    verdicts = VerdictsOut()
-
-
-class BatchMadeOut(Shape):
-    batch = serializers.IntegerField(help_text="Batch id, for `GET batches/{id}/`.")
-    jobs = JobLine(many=True)
-    total = serializers.IntegerField()
-    cost = BatchCostOut()
-    url = serializers.CharField()
-
-
-class BatchPriceOut(Shape):
-    """The price of a batch. Nothing was created."""
-
-    dry_run = serializers.BooleanField()
-    batch = serializers.IntegerField(allow_null=True, help_text="Always null.")
-    jobs = PricedJobOut(many=True)
-    total = serializers.IntegerField()
-    cost = BatchCostOut()
     wallet = PurseOut()
     affordable = serializers.BooleanField()

@@ -1,4 +1,4 @@
-"""What the API takes: shapes and types only; what a value may be is the business of intake and policy."""
+"""Bodies and parameters of calls: names and types only. Intake and policy check the values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from queue_app.api.reading import Flag, Mapped, Moment, Number, PageQuery, Query, StrictList, StrictSerializer, Text, Whole, YesNo
+from queue_app.api.fields import Flag, Mapped, Moment, Number, Text, Whole, YesNo
+from queue_app.api.serializers.base import PageQuery, Query, StrictList, StrictSerializer
 from queue_app.models import Status
 from queue_app.models.catalog import LIMIT_MESSAGE
 from queue_app.rules import priority
@@ -20,15 +21,15 @@ _LIMIT_ERRORS: Any = dict.fromkeys(("min_value", "max_value"), LIMIT_MESSAGE)
 class Statuses(serializers.CharField):
     """One or more statuses, separated by commas."""
 
-    def to_internal_value(self, data: Any) -> list[str]:  # type: ignore[override]
-        wanted = str(super().to_internal_value(data)).split(",")
-        if not {*wanted} <= {*Status.values}:
+    def to_internal_value(self, data: Any) -> str:
+        wanted = super().to_internal_value(data)
+        if not {*wanted.split(",")} <= {*Status.values}:
             raise serializers.ValidationError(f"Send one or more of these, separated by commas: {', '.join(Status.values)}.")
         return wanted
 
 
 class Priority(Whole):
-    """How urgent; what only staff may ask for is the business of intake."""
+    """A priority. Intake checks which ones are for staff only."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -110,5 +111,5 @@ class DryRun(Query):
 
 
 def draft(given: Mapping[str, Any]) -> Draft:
-    """A checked job as intake takes it; null is as good as left out. What could not be read is blank."""
+    """Return a checked job as intake takes it. Null counts as left out, and what could not be read is blank."""
     return Draft(**{"model": "", "prompt": "", **{name: value for name, value in given.items() if value is not None}})

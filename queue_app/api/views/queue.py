@@ -1,29 +1,38 @@
-"""The queue at a glance."""
+"""The queue: at a glance, and its events as they happen."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.http import HttpResponse
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.exceptions import Throttled
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from queue_app import clock
-from queue_app.api import answers, queue_shapes
+from queue_app.api import answers
 from queue_app.api.authentication import caller
-from queue_app.api.queue_shapes import SHARED_FOR
-from queue_app.api.shapes import JobLine, render
-from queue_app.api.views import View, call
+from queue_app.api.generics import JsonAPIView
+from queue_app.api.negotiation import OneType
+from queue_app.api.schema import call
+from queue_app.api.serializers.base import render
+from queue_app.api.serializers.jobs import JobLine
+from queue_app.api.serializers.queue import SHARED_FOR, QueueOut, SummaryOut, WorkerOut, in_order, model
 from queue_app.caching import at_most_every
 from queue_app.insight import counts, positions, snapshot, workers
-from queue_app.models import JobEvent, Status, User
+from queue_app.live import stream
+from queue_app.live.hub import TooManyStreams, hub
+from queue_app.models import ApiKey, JobEvent, Status, User
 
-HIDDEN = {"host": None, "pid": None, "task": ""}  # of a worker, from all but staff: our machines, and others' jobs
+HIDDEN = {"host": None, "pid": None, "task": ""}  # of a worker, for all but staff: our machines, and jobs of others
 
 
-class Queue(View):
-    @call("queue_read", queue_shapes.QueueOut)
+class QueueView(JsonAPIView):
+    @call("queue_read", QueueOut)
     def get(self, request: Request) -> HttpResponse:
         """
         Read counts, models, workers, and the first 100 jobs in progress and queued. You see your own jobs, staff see all jobs.
@@ -34,10 +43,35 @@ class Queue(View):
         events = JobEvent.objects.order_by("-pk").annotate(read_at=clock.ReadAt()).values_list("pk", "read_at")
         last, at = events.first() or (0, clock.now())
         seen = glance(at)
-        counted = render(queue_shapes.SummaryOut, {**count(user, at=at), "available": seen.available})
+        counted = render(SummaryOut, {**count(user, at=at), "available": seen.available})
         models_and_workers = seen.for_staff if user.is_staff else seen.for_others
         parts = (_members({"summary": counted}), models_and_workers, _lists(user, last, request))
         return HttpResponse(b"{%b}" % b",".join(parts), content_type="application/json")
+
+
+class StreamView(JsonAPIView):
+    content_negotiation_class = OneType  # ``Accept: text/event-stream`` must not become a 406
+
+    @call(
+        "queue_stream",
+        OpenApiTypes.STR,
+        media_type="text/event-stream",
+        summary="Changes as they happen (server-sent events)",
+        description=stream.__doc__,
+        other={204: OpenApiResponse(description="This server can't stream (WSGI). Poll instead.")},
+    )
+    def get(self, request: Request) -> HttpResponseBase:
+        if not isinstance(request._request, ASGIRequest):
+            # a stream would keep one of few threads; 204 tells browsers not to reconnect
+            return HttpResponse(status=204)
+        key = request.auth.digest if isinstance(request.auth, ApiKey) else ""
+        session = "" if key else request._request.session.session_key or ""
+        try:
+            client = hub.admit(caller(request), key=key, session=session)
+        except TooManyStreams as refusal:
+            raise Throttled(detail=str(refusal)) from None
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        return StreamingHttpResponse(stream.events(client), content_type="text/event-stream", headers=headers)
 
 
 def count(user: User, *, at: datetime) -> dict[Status, int]:
@@ -60,10 +94,10 @@ def glance(at: datetime) -> Glance:
 
     def look() -> Glance:
         now, processes = snapshot.take(at=at, within=0), [asdict(process) for process in workers.processes(at=at)]
-        models = [queue_shapes.model(lane) for lane in queue_shapes.in_order(now.lanes)]
+        models = [model(lane) for lane in in_order(now.lanes)]
 
         def rendered(hidden: Mapping[str, Any]) -> bytes:
-            listed = [render(queue_shapes.WorkerOut, {**process, **hidden}) for process in processes]
+            listed = [render(WorkerOut, {**process, **hidden}) for process in processes]
             return _members({"models": models, "workers": listed})
 
         return Glance(now.free_slots, rendered({}), rendered(HIDDEN))
@@ -77,7 +111,7 @@ def _lists(user: User, last: int, request: Request) -> bytes:
 
     def rendered() -> bytes:
         listed = {"processing": positions.in_progress(user), "queued": positions.coming_next(user)}
-        lines = {name: answers.line_facts(jobs, request) for name, jobs in listed.items()}
+        lines = {name: answers.lines(jobs, request) for name, jobs in listed.items()}
         return _members({name: [render(JobLine, line) for line in found] for name, found in lines.items()})
 
     return at_most_every(SHARED_FOR, f"queue:lists:{whose}:{last}:{request.build_absolute_uri('/')}", rendered)

@@ -1,0 +1,180 @@
+"""Campaigns: launch or price, list, read, cancel, pause, resume, retry. Combinations: list, read, review."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from campaigns import actions, plan, review
+from campaigns.api import answers
+from campaigns.api.filters import CombinationFilterSet
+from campaigns.api.serializers import (
+    CampaignAsked,
+    CampaignCancelOut,
+    CampaignLine,
+    CampaignMadeOut,
+    CampaignOut,
+    CampaignPriceOut,
+    CombinationOut,
+    CombinationQuery,
+    ReviewAsked,
+    brief,
+)
+from campaigns.launch import launch
+from campaigns.models import Campaign, Combination
+from queue_app import clock, lifecycle
+from queue_app.api.authentication import VIA, actor, caller
+from queue_app.api.errors import Wrong
+from queue_app.api.generics import JsonViewSet
+from queue_app.api.idempotency import Made, once
+from queue_app.api.pagination import CursorPages
+from queue_app.api.permissions import reaches_others
+from queue_app.api.schema import call
+from queue_app.api.serializers.base import PageQuery
+from queue_app.api.serializers.requests import DryRun
+from queue_app.work import batches, policy
+
+
+class CampaignPages(CursorPages):
+    ordering = "-pk"  # which is the batch's
+
+
+class CombinationPages(CursorPages):
+    ordering = "index"
+
+
+class CampaignViewSet(JsonViewSet[Campaign]):
+    """Launch, list, read, cancel, pause, resume and retry campaigns."""
+
+    pagination_class = CampaignPages
+
+    def get_queryset(self) -> "QuerySet[Campaign]":
+        return _whole(_reachable(self.request))
+
+    def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterator[Wrong]:
+        if "dimensions" not in readable:  # without them exclusions can't be checked
+            readable = {name: value for name, value in readable.items() if name != "exclude"}
+        found = plan.problems_of(brief(readable), caller(request))
+        return ((one.field, one.message) for one in found)
+
+    @call("campaigns_list", CampaignLine(many=True), query=PageQuery)
+    def list(self, request: Request) -> Response:
+        """List your campaigns, newest first. Staff see all campaigns."""
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(answers.lines(page or [], request, at=clock.now()))
+
+    @call(
+        "campaigns_create",
+        CampaignMadeOut,
+        402,
+        409,
+        422,
+        status=201,
+        query=DryRun,
+        body=CampaignAsked,
+        priced=CampaignPriceOut,
+        repeatable=True,
+    )
+    def create(self, request: Request) -> HttpResponseBase:
+        """Launch a campaign, all or nothing. With `?dry_run=true`, return its matrix and price without creating it."""
+        asked, user, at = brief(self.given), caller(request), clock.now()
+        if self.query["dry_run"]:
+            return Response(answers.priced(plan.make(asked, user), user, at=at))
+
+        def submit() -> Made:
+            # planned in here: a repeated request gets its first answer even if its values have been retired since
+            planned = plan.make(asked, user)
+            return answers.made(launch(planned, owner=user, at=at, actor=actor(request)), planned, request)
+
+        return once(request, status=201, do=submit, render=answers.with_forecast)
+
+    @call("campaigns_read", CampaignOut, 404)
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """Read one campaign: brief, combinations by status, cost, reviews and time until the last job."""
+        return Response(answers.campaign(self.get_object(), request, at=clock.now()))
+
+    @call("campaigns_cancel", CampaignCancelOut, 404)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: int) -> Response:
+        """Cancel all unfinished jobs of the campaign where possible."""
+        found = batches.cancel(self.get_object().batch, at=clock.now(), actor=caller(request), via=VIA)
+        verdicts = {verdict.value: found[verdict] for verdict in lifecycle.Verdict}
+        return Response({**_answer(pk, request), "verdicts": verdicts})
+
+    @call("campaigns_pause", CampaignOut, 404)
+    @action(detail=True, methods=["post"])
+    def pause(self, request: Request, pk: int) -> Response:
+        """Pause the campaign. None of its queued jobs start; running jobs finish."""
+        policy.pause_batch(self.get_object().batch, at=clock.now(), actor=caller(request), via=VIA)
+        return Response(_answer(pk, request))
+
+    @call("campaigns_resume", CampaignOut, 404)
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: int) -> Response:
+        """Resume the campaign. Its queued jobs have kept their positions."""
+        policy.resume_batch(self.get_object().batch, at=clock.now(), actor=caller(request), via=VIA)
+        return Response(_answer(pk, request))
+
+    @call("campaigns_retry_failed", CampaignOut, 402, 404, 409, 422, repeatable=True)
+    @action(detail=True, methods=["post"], url_path="retry-failed")
+    def retry_failed(self, request: Request, pk: int) -> HttpResponseBase:
+        """Retry the failed combinations of the campaign at today's price, all or nothing."""
+        campaign = self.get_object()
+
+        def retry() -> Made:
+            actions.retry_failed(campaign, at=clock.now(), actor=caller(request), via=VIA)
+            return {"campaign": campaign.pk}
+
+        return once(request, status=200, do=retry, render=lambda _: _answer(pk, request))
+
+    @call("combinations_list", CombinationOut(many=True), 404, query=CombinationQuery)
+    @action(detail=True, filterset_class=CombinationFilterSet, pagination_class=CombinationPages)
+    def combinations(self, request: Request, pk: int) -> Response:
+        """List the combinations of a campaign in matrix order, including blocked ones."""
+        campaign = get_object_or_404(self.get_queryset(), pk=pk)  # `get_object` would filter campaigns
+        rows: QuerySet[Any] = Combination.objects.filter(campaign=campaign).select_related("job")
+        page = self.paginate_queryset(self.filter_queryset(rows))
+        return self.get_paginated_response(answers.combinations(page or [], request))
+
+
+class CombinationViewSet(JsonViewSet[Combination]):
+    """Read and review combinations."""
+
+    def get_queryset(self) -> "QuerySet[Combination]":
+        return Combination.objects.filter(campaign__in=_reachable(self.request).values("pk")).select_related("job")
+
+    @call("combinations_read", CombinationOut, 404)
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """Read one combination."""
+        return Response(answers.combinations([self.get_object()], request)[0])
+
+    @call("combinations_judge", CombinationOut, 404, 409, body=ReviewAsked)
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Review the latest version of a combination, write a note, or both. Safe to repeat."""
+        cell = self.get_object()
+        verdict, note = (self.given[name] or "" if name in self.given else None for name in ("review", "note"))
+        if verdict is None:
+            review.write_note(cell, note or "", at=clock.now(), by=caller(request))
+        else:
+            review.judge(cell, verdict, at=clock.now(), by=caller(request), note=note)
+        return Response(answers.combinations([Combination.objects.select_related("job").get(pk=pk)], request)[0])
+
+
+def _reachable(request: Request) -> "QuerySet[Campaign]":
+    """Return the campaigns that the caller may read or, for an unsafe method, change (I35)."""
+    user = caller(request)
+    return Campaign.objects.of(user) if reaches_others(request) else Campaign.objects.filter(batch__owner=user)
+
+
+def _whole(rows: "QuerySet[Campaign]") -> "QuerySet[Campaign]":
+    return rows.select_related("batch__owner", "brand", "model")
+
+
+def _answer(pk: int, request: Request) -> dict[str, Any]:
+    """Return a campaign that has just been changed."""
+    return answers.campaign(_whole(Campaign.objects.all()).get(pk=pk), request, at=clock.now())

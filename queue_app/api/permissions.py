@@ -1,0 +1,54 @@
+"""Scopes and rights. Neither protects rows of other users: `get_queryset` leaves them out, so they are 404 (I35)."""
+
+from typing import TYPE_CHECKING
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from queue_app.models import ApiKey
+from queue_app.work.roles import Right
+
+if TYPE_CHECKING:  # REST_FRAMEWORK names this module, and `rest_framework.views` reads REST_FRAMEWORK during its import
+    from rest_framework.views import APIView
+
+
+class HasScope(BasePermission):
+    """The key has the scope: ``read`` for safe methods, otherwise ``to_write``."""
+
+    def __init__(self, to_write: str = "submit") -> None:
+        self.to_write = to_write
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        needed = "read" if request.method in SAFE_METHODS else self.to_write
+        self.message = f"This call needs the “{needed}” scope."
+        return needed in scopes(request)
+
+
+class MayEditLimitsOrReadOnly(BasePermission):
+    message = "Only staff with permission to edit limits can do this."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        if request.method in SAFE_METHODS:
+            return True
+        return request.user.is_staff and request.user.has_perm("queue_app.change_modelconcurrencylimit")
+
+
+def scopes(request: Request) -> set[str]:
+    """Return the scopes of the key; in a session, all that its user is entitled to."""
+    if isinstance(request.auth, ApiKey):
+        return set(request.auth.scopes)
+    return {"read", "submit", "manage"} if request.user.is_staff else {"read", "submit"}
+
+
+def operates(request: Request) -> bool:
+    """Whether the caller may change the rows of all users: by right, and in a session or with a key with ``manage``."""
+    return "manage" in scopes(request) and request.user.is_staff and request.user.has_perm(Right.OPERATE)
+
+
+def reaches_others(request: Request) -> bool:
+    """
+    Whether staff reach the rows of other users by this call: all staff to read them, to change them those who operate the queue.
+
+    Models know the rest: their `of` returns all rows for staff, for others their own.
+    """
+    return request.method in SAFE_METHODS or operates(request)

@@ -1,0 +1,81 @@
+"""Answers about batches and tickets."""
+
+from rest_framework import serializers
+
+from queue_app.api.fields import Moment
+from queue_app.api.serializers.base import Shape
+from queue_app.api.serializers.jobs import EtaOut, JobLine, PricedJobOut, PurseOut, TicketsOut
+from queue_app.models import LedgerTransaction
+
+
+class BatchCostOut(TicketsOut):
+    tickets = serializers.IntegerField(help_text="Reserved and charged together.")
+    usd = serializers.CharField(help_text="US dollars of unfinished and completed jobs, as a decimal string.")
+
+
+class BatchOut(Shape):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    owner = serializers.CharField()
+    total = serializers.IntegerField()
+    queued = serializers.IntegerField()
+    processing = serializers.IntegerField()
+    completed = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    cancelled = serializers.IntegerField()
+    eta = EtaOut(allow_null=True, help_text="Time until the last job. Null once all are finished.")
+    cost = BatchCostOut()
+    max_concurrent = serializers.IntegerField(allow_null=True)
+    paused = serializers.BooleanField()
+    paused_reason = serializers.CharField()
+    created_at = Moment()
+    ended_at = Moment(allow_null=True)
+    url = serializers.CharField()
+
+
+class VerdictsOut(Shape):
+    cancelled = serializers.IntegerField()
+    requested = serializers.IntegerField()
+    too_late = serializers.IntegerField()
+
+
+class BatchCancelOut(BatchOut):
+    verdicts = VerdictsOut()
+
+
+class BatchMadeOut(Shape):
+    batch = serializers.IntegerField(help_text="Batch id, for `GET batches/{id}/`.")
+    jobs = JobLine(many=True)
+    total = serializers.IntegerField()
+    cost = BatchCostOut()
+    url = serializers.CharField()
+
+
+class BatchPriceOut(Shape):
+    """The price of a batch. Nothing was created."""
+
+    dry_run = serializers.BooleanField()
+    batch = serializers.IntegerField(allow_null=True, help_text="Always null.")
+    jobs = PricedJobOut(many=True)
+    total = serializers.IntegerField()
+    cost = BatchCostOut()
+    wallet = PurseOut()
+    affordable = serializers.BooleanField()
+
+
+class WalletOut(Shape):
+    available = serializers.IntegerField()
+    reserved = serializers.IntegerField()
+    captured = serializers.IntegerField()
+    refunded = serializers.IntegerField()
+
+
+class WalletEntryOut(Shape):
+    id = serializers.IntegerField()
+    at = Moment()
+    kind = serializers.ChoiceField(choices=LedgerTransaction.Kind.choices)
+    available = serializers.IntegerField(help_text="Change in available tickets.")
+    reserved = serializers.IntegerField(help_text="Change in reserved tickets.")
+    job = serializers.IntegerField(allow_null=True)
+    actor = serializers.CharField()
+    reason = serializers.CharField()

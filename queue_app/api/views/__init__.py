@@ -1,0 +1,1 @@
+"""The calls, a module for each resource: parse, call one verb, render."""

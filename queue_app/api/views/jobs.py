@@ -1,0 +1,183 @@
+"""Jobs: submit, list, read, cancel, retry."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponseBase
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from queue_app import clock, tickets
+from queue_app.api import answers, errors, rows
+from queue_app.api.authentication import VIA, actor, caller
+from queue_app.api.errors import Wrong
+from queue_app.api.filters import JobFilterSet
+from queue_app.api.generics import JsonViewSet
+from queue_app.api.idempotency import Made, once
+from queue_app.api.pagination import EventPages, JobPages
+from queue_app.api.permissions import reaches_others
+from queue_app.api.schema import call
+from queue_app.api.serializers.base import PageQuery, render
+from queue_app.api.serializers.batches import BatchMadeOut, BatchPriceOut
+from queue_app.api.serializers.jobs import CancelOut, EventOut, JobOut, PriceOut
+from queue_app.api.serializers.requests import BatchAsked, DryRun, JobAsked, JobQuery, draft
+from queue_app.lifecycle import Verdict
+from queue_app.models import Job, JobEvent, User
+from queue_app.models.job import JobQuerySet
+from queue_app.work import intake, jobs
+
+MEANING = {
+    Verdict.CANCELLED: "Cancelled. Nothing is charged.",
+    Verdict.REQUESTED: "Cancel requested. If the job finishes first, the result is kept and charged.",
+    Verdict.TOO_LATE: "Too late to cancel: the job is finished or saving its files.",
+}
+BEYOND_STOPPING = "This provider can't cancel. The job is charged if it is delivered."
+
+
+class JobViewSet(JsonViewSet[Job]):
+    """Submit, list, read, cancel and retry jobs."""
+
+    filterset_class = JobFilterSet
+    pagination_class = JobPages
+
+    def get_queryset(self) -> JobQuerySet:
+        user = caller(self.request)
+        return Job.objects.of(user) if reaches_others(self.request) else Job.objects.filter(owner=user)
+
+    def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterator[Wrong]:
+        drafts = [draft(one) for one in (readable.get("jobs", []) if self.many_jobs else [readable])]
+        found = intake.problems(caller(request), drafts, at=clock.now())
+        return errors.named(intake.IntakeRefused(found), many=self.many_jobs)
+
+    @call("jobs_list", JobOut(many=True), query=JobQuery)
+    def list(self, request: Request) -> Response:
+        """List your jobs, newest first. Staff see all jobs."""
+        page = self.paginate_queryset(self.filter_queryset(answers.visible(self.get_queryset())))
+        return self.get_paginated_response(answers.jobs(page or [], request))
+
+    @call("jobs_create", JobOut, 402, 409, 422, status=201, query=DryRun, body=JobAsked, priced=PriceOut, repeatable=True)
+    def create(self, request: Request) -> HttpResponseBase:
+        """Submit one job. With `?dry_run=true`, return its price without creating it."""
+        asked, user, at = draft(self.given), caller(request), clock.now()
+        if self.query["dry_run"]:
+            (job,) = intake.price(user, [asked], at=at)
+            return Response(render(PriceOut, {**_priced(job), **_bill(user, [job])}))
+
+        def submit() -> Made:
+            return {"job": intake.enqueue(user, [asked], at=at, actor=actor(request))[1][0].pk}
+
+        return once(request, status=201, do=submit, render=lambda made: answers.job_of(made["job"], request))
+
+    @call(
+        "jobs_batch_create",
+        BatchMadeOut,
+        402,
+        409,
+        422,
+        status=201,
+        query=DryRun,
+        body=BatchAsked,
+        priced=BatchPriceOut,
+        repeatable=True,
+    )
+    @action(detail=False, methods=["post"], many_jobs=True)
+    def batch(self, request: Request) -> HttpResponseBase:
+        """Submit 1 to 1,000 jobs as one batch, all or nothing. With `?dry_run=true`, return the price without creating them."""
+        asked = [draft(one) for one in self.given["jobs"]]
+        user, at = caller(request), clock.now()
+        if self.query["dry_run"]:
+            priced = intake.price(user, asked, at=at)
+            facts = {"batch": None, "jobs": [*map(_priced, priced)], "total": len(priced), "cost": _cost(priced, reserved=False)}
+            return Response(render(BatchPriceOut, facts | _bill(user, priced)))
+
+        def submit() -> Made:
+            batch, _ = intake.enqueue(
+                user,
+                asked,
+                at=at,
+                actor=actor(request),
+                batch_name=self.given.get("name") or "",
+                max_concurrent=self.given.get("max_concurrent"),
+            )
+            assert batch is not None  # a name was given
+            return {"batch": batch.pk}
+
+        return once(request, status=201, do=submit, render=lambda made: _made(made["batch"], request))
+
+    @call("jobs_read", JobOut, 404)
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """Read one job: position, why it is waiting, cost and result."""
+        job, at = rows.job(pk, caller(request))  # as `get_object` would, by a prepared statement
+        return Response(answers.job(job, at, request))
+
+    @call("jobs_events", EventOut(many=True), 404, query=PageQuery)
+    @action(detail=True, pagination_class=EventPages)
+    def events(self, request: Request, pk: int) -> Response:
+        """List the history of a job, oldest first."""
+        history: QuerySet[Any] = JobEvent.objects.filter(job=self.get_object())
+        page = self.paginate_queryset(history)
+        return self.get_paginated_response([render(EventOut, event) for event in page or []])
+
+    @call("jobs_cancel", CancelOut, 404)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: int) -> Response:
+        """Cancel a job where possible. Safe to repeat."""
+        verdict = jobs.cancel(self.get_object(), at=clock.now(), actor=caller(request), via=VIA)
+        job = answers.job_of(pk, request)
+        beyond = verdict == Verdict.REQUESTED and not job["can_be_stopped"]
+        return Response({"verdict": verdict.value, "message": BEYOND_STOPPING if beyond else MEANING[verdict], **job})
+
+    @call("jobs_retry", JobOut, 402, 404, 409, 422, repeatable=True)
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: int) -> HttpResponseBase:
+        """Retry a failed or cancelled job, at today's price."""
+        job = self.get_object()
+
+        def retry() -> Made:
+            jobs.retry(job, at=clock.now(), actor=caller(request), via=VIA)
+            return {"job": job.pk}
+
+        return once(request, status=200, do=retry, render=lambda made: answers.job_of(made["job"], request))
+
+
+def _priced(job: Job) -> dict[str, Any]:
+    """Return the facts of `PricedJobOut` for a job that was not queued."""
+    names = ("parameters", "priority", "priority_reasons", "preview")
+    return {
+        "model": job.model_id,
+        "kind": job.kind_id,
+        **{name: getattr(job, name) for name in names},
+        "cost": answers.cost(job),
+    }
+
+
+def _bill(user: User, jobs: Sequence[Job]) -> dict[str, Any]:
+    """Return whether the user can afford the jobs together, and what would be left."""
+    available, needed = tickets.balances(user)["available"], sum(job.tickets for job in jobs)
+    return {
+        "dry_run": True,
+        "wallet": {"available": available, "after": available - needed},
+        "affordable": needed <= available,
+    }
+
+
+def _cost(jobs: Sequence[Job], *, reserved: bool) -> dict[str, Any]:
+    """Return the price of all jobs, in tickets and US dollars."""
+    needed = sum(job.tickets for job in jobs)
+    usd = answers.dollars(sum((job.usd_estimate for job in jobs), Decimal(0)))
+    return {"tickets": needed, "reserved": needed if reserved else 0, "captured": 0, "refunded": 0, "usd": usd}
+
+
+def _made(pk: int, request: Request) -> dict[str, Any]:
+    jobs = list(answers.visible(Job.objects.filter(batch=pk)).order_by("id"))
+    made = {
+        "batch": pk,
+        "jobs": answers.lines(jobs, request),
+        "total": len(jobs),
+        "cost": _cost(jobs, reserved=True),
+        "url": answers.address(request, "batch-detail", pk),
+    }
+    return render(BatchMadeOut, made)
