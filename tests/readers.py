@@ -59,7 +59,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.capacity:queue_limit": "QUEUE_TIME_ZONE",
         "queue_app.work.storing:_download": "ASSET_MAX_MEGABYTES=ASSET_MAX_BYTES",
         "queue_app.lifecycle:lease_due": "TIME_SCALE=TIMES",
-        "queue_app.work.accounts:_at_the_vendor": "OPENAI_VIDEOS_API_KEY=PROVIDER_KEYS",
+        "queue_app.work.accounts:_provider_config": "OPENAI_VIDEOS_API_KEY=PROVIDER_KEYS",
         "queue_app.models.catalog:ProviderAccount.is_usable": "ALLOW_STUDIO",
         "queue_app.work.accounts:config": "STUDIO_URL",
         "queue_app.http.client:_sent": "TRUSTED_ORIGINS",
@@ -144,7 +144,7 @@ READERS: dict[str, dict[str, str]] = {
         **_WHY,
     },
     "ProviderAccount": {
-        "queue_app.work.accounts:_at_the_vendor": "key adapter base_url api_key_env options",
+        "queue_app.work.accounts:_provider_config": "key adapter base_url api_key_env options",
         "queue_app.work.lookup:look_up": "can_look_up",
         "queue_app.rules.lookup:Walk": "trusts_list=trusted",
         **_LIMIT,

@@ -439,8 +439,8 @@ class JobEvent(models.Model):
 
 class ReviewItem(models.Model):
     """
-    A task for staff. With ``decide_by`` it is about an attempt that has not ended, such as an unknown outcome: staff should act by
-    that time, and the item closes with the attempt. Without, it stays open until a person closes it, for example when a paid
+    A task for staff. With ``decide_by`` it is about an attempt that has not ended, such as an unknown outcome: staff should act
+    by that time, and the item closes with the attempt. Without, it stays open until a person closes it, for example when a paid
     result was not delivered.
     """
 

@@ -551,7 +551,7 @@ class TestASweep:
 
         assert swept(good).state == "cancelling"
         assert fresh(bad).state == "running"
-        assert f"job {bad.pk} could not be mended" in caplog.text and "nobody has foreseen" in caplog.text
+        assert f"job {bad.pk} could not be recovered" in caplog.text and "nobody has foreseen" in caplog.text
 
     @pytest.mark.django_db(transaction=True)
     def test_ends_with_its_connection(self, monkeypatch: pytest.MonkeyPatch):

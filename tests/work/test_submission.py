@@ -456,7 +456,7 @@ class TestADatabaseThatGoesWhileTheCallIsUnderWay:
         with pytest.raises(SystemExit):
             submission.submit(*taken)
 
-        assert "task video_1 was accepted and could not be written down" in caplog.text
+        assert "task video_1 was accepted but could not be recorded" in caplog.text
 
 
 class TestALateAnswer:
