@@ -113,7 +113,7 @@ class TestWatch:
         wait_for(lambda: processes.look(frozen) is None, of="its end")
         wait_for(lambda: len(site.registry(role="worker", queue="default")) == 2, of="another one")
         assert site.cluster("default", worker).pid == before.pid
-        assert f"worker {frozen} stands still" in worker.said()
+        assert f"worker {frozen} is frozen" in worker.said()
 
     def test_a_runworker_that_stands_still_is_stood_in_for(self, site: Site, worker: Program) -> None:
         os.kill(worker.pid, signal.SIGSTOP)
@@ -162,7 +162,7 @@ class TestSuccession:
         wait_for(lambda: not any(processes.members(group) for group in left), of="the end of the predecessor's groups")
         site.wait_until_working(successor)
         assert [site.cluster(row.queue, standby).pid for row in own] == [row.pid for row in own]
-        assert "ended what a predecessor left" in successor.said()
+        assert "killed a predecessor's" in successor.said()
         standby.stop()
 
 
