@@ -1,10 +1,10 @@
-"""Durations for people, and row ids as people type or copy them."""
+"""Durations as people read them, and numbers of rows as people type or copy them."""
 
-DIGITS_MOST = 18  # the largest id in the database is 9.2 × 10^18
+DIGITS_MOST = 18  # a database's largest is 9.2 × 10^18
 
 
 def duration(seconds: float) -> str:
-    """Format a duration in its two largest units: 45s, 2m 20s, 2m, 1h 5m, 3d 4h."""
+    """45s, 2m 20s, 1h 5m, 3d 4h; 2m for a whole minute."""
     whole = max(0, round(seconds))
     minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
     if whole < 60:
@@ -15,7 +15,7 @@ def duration(seconds: float) -> str:
 
 
 def of_row(word: str) -> int:
-    """Return the row id in a text, with or without thousands separators; 0 for any other text, since ids start at 1."""
+    """The row number, with or without commas between thousands; 0 for any other text: rows begin at 1."""
     text = word.strip()
     digits = text.replace(",", "")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= DIGITS_MOST):

@@ -1,4 +1,4 @@
-"""Cleaning of texts from outside, such as a provider's messages or the name of a campaign."""
+"""Words that others choose, such as those of a provider or the name of a campaign."""
 
 import re
 
@@ -7,17 +7,17 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` as one line without bidirectional control characters, for use in a sentence or a mail header."""
+    """Return ``text`` for the middle of a sentence or a mail's header: one line, and nothing that turns what follows round."""
     return _CONTROLS.sub(" ", _DIRECTIONS.sub("", text)).strip()
 
 
 def escaped_in_json(text: str) -> str:
-    """Return equivalent JSON with bidirectional control characters escaped, so that it displays in its own order."""
+    """Return JSON that means the same and is read in the order in which it is written."""
     return _DIRECTIONS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def is_storable(text: str) -> bool:
-    """Whether PostgreSQL can store and search the text: it has no NUL and no unpaired surrogate."""
+    """Whether PostgreSQL can keep the text and look for it: it holds no NUL and no half of a surrogate pair."""
     if "\x00" in text:
         return False
     try:
@@ -28,5 +28,5 @@ def is_storable(text: str) -> bool:
 
 
 def storable(text: str) -> str:
-    """Return ``text`` without what PostgreSQL can't store: NUL is removed, an unpaired surrogate becomes "?"."""
+    """``text`` without what PostgreSQL cannot keep: NUL characters are left out, halves of surrogate pairs become "?"."""
     return text.replace("\x00", "").encode(errors="replace").decode()
