@@ -1,4 +1,4 @@
-"""Settings. They come from the environment only; `.env.example` lists each with its default and unit."""
+"""Settings, read from the environment only. `.env.example` lists each with its default and unit."""
 
 import sys
 from contextlib import suppress
@@ -18,13 +18,13 @@ from queue_app.rules.times import Times
 django_stubs_ext.monkeypatch()
 
 ROOT = Path(__file__).resolve().parent.parent
-if not (ROOT / "manage.py").exists():  # installed as a package: templates and static files ride along
+if not (ROOT / "manage.py").exists():  # installed as a package, with templates and static files in _data
     ROOT = Path(__file__).resolve().parent / "_data"
 environ.Env.read_env(ROOT / ".env", overwrite=False)
 
-# --- where things are ---------------------------------------------------------------------------------------------
+# --- paths --------------------------------------------------------------------------------------------------------
 VAR = env.directory("GENQUEUE_VAR", ROOT / "var")
-if not (env.text("SECRET_KEY") and env.text("DATABASE_URL")):  # what is not given is kept there
+if not (env.text("SECRET_KEY") and env.text("DATABASE_URL")):  # the missing ones are stored there
     env.must_be_writable("GENQUEUE_VAR", VAR)
 MEDIA_ROOT = Path(env.text("MEDIA_ROOT", str(VAR / "media")))
 PUBLIC_URL = env.origin("PUBLIC_URL", "http://127.0.0.1:8000")
@@ -33,7 +33,7 @@ PUBLIC_URL = env.origin("PUBLIC_URL", "http://127.0.0.1:8000")
 DEBUG = env.flag("DEBUG")
 SECRET_KEY = env.secret("SECRET_KEY", VAR / "secret_key")
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver")
-# log-ins without a password: only where no other host name leads here
+# log-ins without a password, so only if the site is reachable by no other host name
 DEMO = env.flag("DEMO", DEBUG) and {*ALLOWED_HOSTS} <= {"127.0.0.1", "localhost", "[::1]", "testserver"}
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 BEHIND_TLS = PUBLIC_URL.startswith("https://")
@@ -56,7 +56,7 @@ CONTENT_SECURITY_POLICY = {
         "form-action": ["'self'"],
     }
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 8_000_000  # bytes of any body; `genqueue_site.asgi` reads no more
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8_000_000  # most bytes of any body; `genqueue_site.asgi` reads no more
 AUTH_USER_MODEL = "queue_app.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -72,7 +72,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
-AXES_DISABLE_ACCESS_LOG = True  # a row for each log-in that nobody reads and nothing removes
+AXES_DISABLE_ACCESS_LOG = True  # it would store a row per log-in, which nothing uses or deletes
 AXES_USERNAME_CALLABLE = "genqueue_site.attempts.user_name"
 
 # --- applications -------------------------------------------------------------------------------------------------
@@ -138,10 +138,10 @@ TEMPLATES = [
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SILENCED_SYSTEM_CHECKS: list[str] = []
 
-# --- database: DATABASE_URL, else a server of our own under var/ (stack: zero set-up, the same engine) ------------
+# --- database: DATABASE_URL, else an embedded server with its data in var/ (no setup, the same engine) ------------
 DATABASES: dict[str, dict[str, Any]] = {}
 if env.text("DATABASE_URL"):
-    with suppress(ValueError):  # a port that is no number
+    with suppress(ValueError):  # the port is not a number
         DATABASES["default"] = environ.Env.db_url_config(env.text("DATABASE_URL"))
     if DATABASES.get("default", {}).get("ENGINE") != "django.db.backends.postgresql":
         raise ImproperlyConfigured("Invalid DATABASE_URL: must be a URL such as postgresql://user:password@host/name.")
@@ -153,10 +153,10 @@ else:
         "HOME": VAR / "pg18",
         "FAST": env.flag("EMBEDDED_FAST"),
     }
-# 0 for the web: under ASGI a kept connection serves nobody twice. `runworker` sets it for its clusters
+# 0 for the web, because under ASGI a persistent connection is never reused; `runworker` sets it for its clusters
 CONN_MAX_AGE = env.whole("CONN_MAX_AGE", 0, low=0, high=86_400)
 DATABASES["default"] |= {"CONN_MAX_AGE": CONN_MAX_AGE, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
-MIGRATION_MODULES = {"knox": None}  # its own token table is swapped out for ApiKey
+MIGRATION_MODULES = {"knox": None}  # its token model is replaced by ApiKey
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- files and static files ---------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ LANGUAGES = [("en", "English")]
 USE_THOUSAND_SEPARATOR = True
 FORMAT_MODULE_PATH = ["genqueue_site.formats"]
 
-# --- mail: told on the console unless a server is named -----------------------------------------------------------
+# --- mail: printed on the console unless EMAIL_URL is set ---------------------------------------------------------
 _MAIL = env.url(
     "EMAIL_URL",
     "consolemail://",
@@ -196,33 +196,33 @@ _MAIL = env.url(
     such_as="smtp+tls://user:password@host:587 or consolemail://",
 )
 vars().update(environ.Env.email_url_config(_MAIL))
-EMAIL_TIMEOUT = 10  # seconds; a server that says nothing must not hold the queue that delivers
+EMAIL_TIMEOUT = 10  # seconds; a silent mail server must not block the deliver queue
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "genqueue@localhost")
 
 # --- the queue ----------------------------------------------------------------------------------------------------
-# the keys that a provider account may name; nothing else of the environment is ever sent to a provider
+# the keys that a provider account may name; no other environment variable is ever sent to a provider
 PROVIDER_KEYS = {name: env.text(name) for name in ("OPENAI_VIDEOS_API_KEY",)}
 STUDIO_URL = env.origin("STUDIO_URL", "http://127.0.0.1:8001")
-STUDIO_SECONDS = env.studio().seconds_per_job  # so that estimates of previews are right from the first
+STUDIO_SECONDS = env.studio().seconds_per_job  # makes the estimates of the first previews right
 ALLOW_STUDIO = env.flag("ALLOW_STUDIO", DEBUG)
 TRUSTED_ORIGINS = env.origins("TRUSTED_ORIGINS") or ([STUDIO_URL] if ALLOW_STUDIO else [])
 ASSET_MAX_BYTES = env.whole("ASSET_MAX_MEGABYTES", 512, low=1, high=10_000) * 1_000_000
-# who is told of facts: name → dotted path of a callable that gets the message's id; `announce.TOLD` says who is told of what
+# channels of outgoing messages: name → dotted path of a callable that gets the message's id; `announce.TOLD` maps facts to them
 OUTBOX_CHANNELS = {"notices": "campaigns.notices.deliver", "alerts": "queue_app.outbox.alerts.deliver"}
 
-# 1 in production; smaller to rehearse failures that would take minutes
+# 1 in production; smaller to test failures that would take minutes
 TIMES = Times().scaled(env.factor("TIME_SCALE", 1.0, low=0.02, high=1.0))
 
 REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"), such_as="redis://host:6379/0")
 WORKERS = env.whole("WORKERS", 4, low=1, high=64)
 Q_CLUSTER: dict[str, Any] = {
-    "name": "genqueue",  # also the signing salt of queued tasks: the same on every machine
+    "name": "genqueue",  # also the signing salt of queued tasks, so it must be the same on every machine
     "workers": WORKERS,
     "queue_limit": WORKERS,
     "bulk": 1,
     "poll": 2,
     "guard_cycle": 1,
-    # we retry, django-q2 does not
+    # retries are ours, not django-q2's
     "timeout": round(TIMES.task),
     "retry": 300,
     "max_attempts": 1,
@@ -261,7 +261,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-# what applications above the queue add to the API's table from exception to answer
+# tables of exceptions and their API errors, from applications above the queue
 API_REFUSALS = ["campaigns.api.refusals.TABLE"]
 KNOX_TOKEN_MODEL = "queue_app.ApiKey"  # noqa: S105 - the name of a model
 REST_KNOX = {"TOKEN_PREFIX": "gq_", "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
@@ -282,8 +282,8 @@ SPECTACULAR_SETTINGS = {
 }
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}}
 
-# --- logs: one line each on stderr, with what is bound to the task or the request ----------------------------------
-# plain tracebacks: the pretty ones of structlog show local variables, and a key may be among them (I36)
+# --- logs: one line per event on stderr, with the context of the task or request -----------------------------------
+# plain tracebacks, because structlog's pretty ones show local variables, which may contain a key (I36)
 _FACTS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -325,7 +325,7 @@ LOGGING = {
     "loggers": {
         "queue_app": {"level": env.choice("LOG_LEVEL", "INFO", _LEVELS)},
         "django.request": {"level": "ERROR"},
-        # uvicorn sets handlers of its own up before these settings are read; its lines say whole addresses, with what is in them
+        # uvicorn installs its own handlers before these settings are read, and its lines contain full URLs with their queries
         **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "uvicorn.access")},
     },
 }

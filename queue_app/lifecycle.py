@@ -9,10 +9,9 @@ The life of a job, and the only writer of ``Job.state``.
                 ├ 14 ► cancelled                            └ 17 ► failed            failed, cancelled ─21─► queued
                 └ 26 ► failed
 
-The numbers are the transitions T1 to T27 of docs/invariants.md. `MOVES` is the whole table; a database trigger enforces the
-same one. Verbs work on sets of jobs. Each locks its rows (ids ascending, wallets after jobs) and writes the state, one event
-per change, the attempt's outcome and the tickets in one transaction. Workers act under a `Lease`: an outdated lease changes
-nothing and gets ``None``.
+The numbers are the moves of docs/invariants.md. `MOVES` is the whole table; a database trigger enforces the same one. Verbs work
+on sets of jobs. Each locks its rows (ids ascending, wallets after jobs) and writes the state, one event per change, the attempt's
+outcome and the tickets in one transaction. Workers act under a `Lease`: an outdated lease changes nothing and gets ``None``.
 """
 
 import json
