@@ -1,4 +1,4 @@
-"""What every test may lean on: a seeded PostgreSQL, clients of users, and rules that hold after each test."""
+"""Fixtures of all tests: a seeded PostgreSQL, clients of users, and a check of the invariants after each test."""
 
 import functools
 import os
@@ -30,8 +30,8 @@ from queue_app.work import catalogue
 from tests import browser
 
 Figures = Callable[[str], None]
-# the same examples on every machine and in every order of the tests, and as long as they take; hypothesis also draws from the
-# constants of whatever modules of ours are loaded by then, which is another matter in each process
+# The same examples on every machine and in every order of the tests, without a time limit. Hypothesis also uses constants of our
+# loaded modules, which differ between processes, so we turn that off.
 assert callable(hypothesis_providers._get_local_constants)
 hypothesis_providers._get_local_constants = lambda: hypothesis_providers._local_constants
 hypothesis.settings.register_profile(
@@ -48,7 +48,7 @@ def is_embedded() -> bool:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[None]:
-    """The server of the tests; the last run out stops it. Databases that killed runs left behind are dropped."""
+    """Provide the tests' server, which the last run stops. Drop databases that killed runs have left behind."""
     if not is_embedded():
         yield
         return
@@ -73,15 +73,16 @@ def is_running(process: int) -> bool:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Of `-n auto`: one more than there are cores, as many tests wait for processes; a tenth less time than with one for each."""
+    """Return the workers of `-n auto`: cores plus one, because many tests wait for processes; this saves a tenth of the time."""
     return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
-    What takes long goes first, so that in the end nobody waits for it: the LONGEST files, then whatever starts an installation.
-    No test is run a second time: each holds on any machine, however busy, or is wrong.
-    Where there is no browser its tests are left out (`.ci/browser` says how to get one); in CI that is a fault.
+    Run long tests first, so that the end of the run does not wait for them: the LONGEST files, then tests that start processes.
+
+    No test is repeated: a test that fails on a busy machine is wrong. Without a browser its tests are left out (`.ci/browser`
+    installs one), except in CI, where they fail.
     """
     items.sort(key=_turn)
     if browser.find() or os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
@@ -101,7 +102,7 @@ def _is_among_processes(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def django_db_setup(postgres: None, django_db_setup: None, django_db_blocker: Any) -> None:
-    """The test database, with the catalogue in it, and rows numbered from 10,001: so long numbers are on every page."""
+    """Create the test database with the catalogue. Ids start at 10,001, so that every page shows long numbers."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         seed()
         cursor.execute("SELECT setval(seqrelid, 10000) FROM pg_sequence WHERE seqtypid = 'bigint'::regtype")
@@ -115,18 +116,18 @@ def seed() -> None:
 @pytest.fixture(autouse=True)
 def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """
-    Seed what a flush took, and after each test that left a job in the database ask every rule that can be asked.
+    Seed the catalogue again after a flush, and check the invariants after each test that leaves jobs in the database.
 
-    Rules that compare with the present are left out: tests hand down times of their own.
+    Rules that compare with the current time are left out, because tests use times of their own.
     """
     if "_django_db_helper" not in request.fixturenames:
         yield
         return
     request.getfixturevalue("_django_db_helper")
-    cache.clear()  # counts and curves that a test before this one has left there
+    cache.clear()  # counts and curves of an earlier test
     for module, name in ((shared, "CHEAP"), (shared, "DEAR"), (forecast, "DEAR")):
-        monkeypatch.setattr(module, name, float("inf"))  # a thread of its own would not see the rows of a test's transaction
-    # how many queries a page takes must not hang on the machine's speed: what is shared stays as young as it is, curves are cheap
+        monkeypatch.setattr(module, name, float("inf"))  # threads would not see the rows of a test's transaction
+    # the number of queries must not depend on the machine's speed: cached values do not expire, and curves count as cheap
     began = time.time()
     for backend in (base, locmem):
         monkeypatch.setattr(backend, "time", SimpleNamespace(time=lambda: began))
@@ -144,13 +145,13 @@ def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None, monk
 
 @pytest.fixture
 def time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The product's clock stays at its first answer: what a test says of seconds holds however slow the machine is."""
+    """Freeze the product's clock at its first answer, so that assertions about seconds do not depend on the machine."""
     monkeypatch.setattr(clock, "now", functools.cache(clock.now))
 
 
 @pytest.fixture
 def figures(record_property: Callable[[str, object], None]) -> Figures:
-    """Say what was measured; it is printed when the run ends, whichever worker measured it."""
+    """Collect a measured figure, which is printed at the end of the run."""
     return functools.partial(record_property, "figures")
 
 
@@ -165,7 +166,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def client_for(db: None) -> Callable[[User], Client]:
-    """Give a browser that is logged in as the user."""
+    """Return a function that makes a client which is logged in as a user."""
 
     def logged_in(user: User) -> Client:
         client = Client()
@@ -177,7 +178,7 @@ def client_for(db: None) -> Callable[[User], Client]:
 
 @pytest.fixture
 def api_for(db: None) -> Callable[..., APIClient]:
-    """Give an API client that carries a key of the user with these scopes."""
+    """Return a function that makes an API client with a user's key and these scopes."""
 
     def with_key(user: User, *scopes: str) -> APIClient:
         _, key = ApiKey.objects.create(user, scopes=list(scopes or ("read", "submit")))
@@ -190,7 +191,7 @@ def api_for(db: None) -> Callable[..., APIClient]:
 
 @pytest.fixture
 def process_environment(transactional_db: None) -> Mapping[str, str]:
-    """The environment for processes of the product that are to see this test's database and files."""
+    """Return the environment for the product's processes with this test's database and files."""
     return {**os.environ, "DATABASE_URL": database_url(), "SECRET_KEY": settings.SECRET_KEY}
 
 

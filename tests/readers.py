@@ -1,7 +1,7 @@
 """
-What people, clients and operators may set, and the code that acts on each of it (I42): place → reader → its fields.
+Everything that people, clients and operators may set, and the code that acts on it (I42): place → reader → its fields.
 
-A reader is ``module:name`` or a template. A field that is called otherwise there is written ``field=name``. What only hands a
+A reader is ``module:name`` or a template. A field with another name there is written ``field=name``. Code that only passes a
 value on (a serializer, a shape, an admin class, the settings themselves) is no reader: `CARRIERS`.
 """
 
@@ -241,7 +241,7 @@ def places() -> dict[str, set[str]]:
 
 
 def problems(place: str, fields: set[str], readers: dict[str, str]) -> Iterator[str]:
-    """Say which fields of a place nobody reads, which readers have fields that are not there, and which do not read theirs."""
+    """Return the problems of a place: fields without a reader, readers of unknown fields, and readers that do not use theirs."""
     named = {field.partition("=")[0] for listed in readers.values() for field in listed.split()}
     yield from (f"{place}: nothing reads “{field}”" for field in sorted(fields - named))
     yield from (f"{place}: there is no “{field}”" for field in sorted(named - fields))
@@ -287,7 +287,7 @@ def _words(node: ast.AST) -> Iterator[str]:
 
 
 def _docstrings(tree: ast.AST) -> set[str]:
-    """Words that only a docstring has."""
+    """Return the words that occur only in docstrings."""
     strings = {id(node.value): node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and _is_text(node.value)}
     said = {word for node in strings.values() for word in _words(node)}
     elsewhere = {word for node in ast.walk(tree) if id(node) not in strings for word in _words(node)}
@@ -304,7 +304,7 @@ def _inputs(page: str) -> Iterator[str]:
 
 
 def _of_the_api() -> dict[str, set[str]]:
-    """The parameters and the bodies of every call, as the schema names them."""
+    """Yield the parameters and bodies of every API call, as named in the schema."""
     schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     calls = [call for path in schema["paths"].values() for call in path.values()]
     found = {"query": {one["name"] for call in calls for one in call.get("parameters", ()) if one["in"] != "path"}}
@@ -313,7 +313,7 @@ def _of_the_api() -> dict[str, set[str]]:
 
 
 def _of_the_admin() -> dict[str, set[str]]:
-    """The forms of the admin that a superuser may save, and the rows in them."""
+    """Yield the forms of the admin that a superuser may save, with their inline rows."""
     request = RequestFactory().get("/admin/")
     request.user = User(is_superuser=True, is_staff=True, is_active=True)
     found: dict[str, set[str]] = {}
@@ -328,6 +328,6 @@ def _of_the_admin() -> dict[str, set[str]]:
 
 
 def _fields(page: Any, request: HttpRequest, row: Any) -> set[str]:
-    """What can be typed into the form of a new row, of one that is there, and into the list."""
+    """Return the editable fields of the forms for adding and changing a row, and of the list."""
     new, known = (page.get_form(request, one, change=one is not None).base_fields for one in (None, row))
     return {*new, *known, *page.list_editable}

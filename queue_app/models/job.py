@@ -294,7 +294,7 @@ class Job(models.Model):
             models.Index(fields=["model", "priority"], name="job_waiting_count", condition=Q(state="queued")),
             models.Index(fields=["not_before"], name="job_later", condition=Q(state="queued", not_before__isnull=False)),
             models.Index(fields=["deadline"], name="job_start_by", condition=Q(state="queued", deadline__isnull=False)),
-            # Tens of rows, read by limits, due checks and the recovery sweep. The times of checks and leases are in no index, so that
+            # Tens of rows, read by limits, due checks and the recovery sweep. The times of checks and leases are in no index, so
             # updates of them stay in the row's page and add no index entries.
             models.Index(fields=["state"], name="job_in_flight", condition=Q(state__in=IN_FLIGHT_STATES)),
             # finished jobs: summary of the last 24 hours and usage

@@ -1,4 +1,4 @@
-"""What a person decides on an unknown outcome: done with a reason and an audit entry, or refused in words and nothing done."""
+"""Decisions on unknown outcomes: applied with a reason and an audit entry, or refused without any change."""
 
 from datetime import timedelta
 
@@ -83,7 +83,7 @@ class TestTakeUp:
     @pytest.mark.parametrize("wrong", ["", "   ", "two words", "a\x00b", "tab\there", "x" * 501])
     def test_what_is_no_id_is_refused(self, ana: User, wrong: str) -> None:
         job = make_job(State.UNKNOWN)
-        with pytest.raises(DecisionRefused, match="task ID|Task IDs"):
+        with pytest.raises(DecisionRefused, match=r"task ID|Task IDs"):
             decisions.take_up(item_of(job), wrong, at=LATER, actor=ana, reason="found")
         assert state(job) == "unknown"
 
