@@ -296,7 +296,7 @@ class TestALostAnswer:
 
     @staticmethod
     def first_call(odd: OddGateway, *, taken: bool, then: float) -> Job:
-        """Lose the answer to a first call and the gateway's list, make other calls ``then`` seconds later, and run the lookups."""
+        """Lose a first call's answer and the gateway's list, make other calls ``then`` seconds later, and run the lookups."""
         odd.loses, odd.drops = taken, not taken
         job = bought(queued(prompt=PROMPT))
         odd.starts_anew()
