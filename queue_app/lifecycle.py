@@ -647,7 +647,7 @@ def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") ->
 @transaction.atomic
 def promise_refund(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> list[int]:
     """
-    Promise a refund for cancelling jobs: a job that is delivered anyway is charged and refunded at once (T19 and T22).
+    Promise a refund for cancelling jobs: a job that is delivered anyway is charged and refunded immediately (T19, T22).
 
     This is the failure policy for providers that can't cancel. Return the ids of the jobs that are being cancelled.
 

@@ -38,7 +38,7 @@ def next_check(
     """
     known = _filled(past if len(past) >= FEW else [typical * part for part in SPREAD])
     median = known[len(known) // 2]
-    left = known[bisect_right(known, elapsed) :]  # those that ran longer than this one has
+    left = known[bisect_right(known, elapsed) :]  # past runs that took longer than this one so far
     if progress and 0.05 <= progress < 1:
         wait = 0.8 * elapsed * (1 - progress) / progress
     elif left:
