@@ -1,1 +1,1 @@
-"""Benchmarks: each prints what it measured beside a peer or a bare run of the same minute; see README.md."""
+"""Benchmarks: each prints its figures next to those of a peer or a bare run at the same time; see README.md."""

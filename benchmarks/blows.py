@@ -1,4 +1,4 @@
-"""What can befall an installation: a table of blows, each struck at one that is drawn by chance."""
+"""Blows on an installation: a table of failures, each with a randomly chosen victim."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_FREEZE, LONGEST_LOCK = 15.0, 20.0  # seconds
 
 
 class Struck(NamedTuple):
-    """Whom it befell, and for how many seconds it lasts."""
+    """A blow that was struck: its victim, and its duration in seconds."""
 
     whom: str
     seconds: float = 0.0
@@ -32,12 +32,12 @@ class Blow(NamedTuple):
 
 
 def busy_worker(storm: Storm) -> Struck | None:
-    """Kill a worker that is at a task."""
+    """Kill a worker that runs a task."""
     return _kill_worker(storm, "task <> ''")
 
 
 def idle_worker(storm: Storm) -> Struck | None:
-    """Kill a worker that waits for a task, be it at the pipe that all of them read."""
+    """Kill a worker that waits for a task, possibly while it holds the lock of the pipe that all workers read."""
     return _kill_worker(storm, "task = ''")
 
 
@@ -48,7 +48,7 @@ def master(storm: Storm) -> Struck | None:
 
 
 def helper(storm: Storm) -> Struck | None:
-    """Kill whoever of a cluster fetches tasks, notes results or looks after the others."""
+    """Kill a cluster's process that fetches tasks, stores results or supervises the workers."""
     found = storm.one("SELECT queue, group_id FROM queue_app_workerprocess WHERE role = 'cluster' AND {alive}")
     if not found:
         return None
@@ -58,7 +58,7 @@ def helper(storm: Storm) -> Struck | None:
 
 
 def runworker(storm: Storm) -> Struck | None:
-    """Kill a runworker; what starts programs starts it anew."""
+    """Kill a runworker; it is restarted."""
     return _kill(storm.chance.choice(storm.workers).pid, "runworker")
 
 
@@ -71,7 +71,7 @@ def studio(storm: Storm) -> Struck | None:
 
 
 def connection(storm: Storm) -> Struck | None:
-    """End one session, as an administrator would."""
+    """End a database session, as an administrator would."""
     found = storm.one(f"SELECT pid FROM pg_stat_activity WHERE {_OTHERS}")
     if found:
         storm.ask("SELECT pg_terminate_backend(%s)", [found[0]])
@@ -79,13 +79,13 @@ def connection(storm: Storm) -> Struck | None:
 
 
 def connections(storm: Storm) -> Struck | None:
-    """End all sessions."""
+    """End all database sessions."""
     storm.ask(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {_OTHERS}")
     return Struck("all connections")
 
 
 def backend(storm: Storm) -> Struck | None:
-    """Kill the server's process of one session: it then ends all others and recovers."""
+    """Kill the server process of a session, upon which the server ends all sessions and recovers."""
     found = storm.one(f"SELECT pid FROM pg_stat_activity WHERE {_OTHERS}")
     return _kill(found[0], "a backend") if found else None
 
@@ -97,7 +97,7 @@ def server(storm: Storm) -> Struck | None:
 
 
 def flapping(storm: Storm) -> Struck | None:
-    """End all sessions every second or two."""
+    """End all database sessions every 1 to 2 seconds."""
     seconds = storm.chance.uniform(6, LONGEST_FREEZE)
     moment = 0.0
     while moment < seconds:
@@ -107,7 +107,7 @@ def flapping(storm: Storm) -> Struck | None:
 
 
 def freeze(storm: Storm) -> Struck | None:
-    """Stop a process for a while: a worker, a cluster's main process, the runworker, the studio, the web."""
+    """Freeze a process for a while: a worker, a cluster's main process, a runworker, the studio or the web server."""
     rows = storm.ask("SELECT role || ' ' || queue, pid FROM queue_app_workerprocess WHERE {alive} AND role <> 'dispatcher'")
     one_of_the_rows = storm.chance.choice(rows) if rows else ("runworker", storm.chance.choice(storm.workers).pid)
     programs = [("runworker", worker.pid) for worker in storm.workers] + [("studio", storm.studio.pid), ("web", storm.web.pid)]
@@ -121,7 +121,7 @@ def freeze(storm: Storm) -> Struck | None:
 
 
 def lock(storm: Storm) -> Struck | None:
-    """Lock rows in a long transaction: a job or all of them that are in flight, a wallet, the queue's settings."""
+    """Lock rows in a long transaction: a job in flight or all of them, the wallets, or the queue's settings."""
     what, sql = storm.chance.choice(list(_LOCKS.items()))
     seconds = storm.chance.uniform(2, LONGEST_LOCK)
     held = storm.connect()
@@ -184,5 +184,5 @@ def _kill(pid: int, whom: str) -> Struck | None:
 
 
 def _go_on(pid: int) -> None:
-    with suppress(ProcessLookupError):  # it was ended for standing still
+    with suppress(ProcessLookupError):  # it was killed because it was frozen
         os.kill(pid, signal.SIGCONT)

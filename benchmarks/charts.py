@@ -1,6 +1,6 @@
 """
-One picture of a benchmark, as SVG: for each budget what it was and what it is, as parts of the budget, which is the line through
-all of them. Readable on light and on dark.
+The chart of a benchmark as SVG: earlier and current value of each figure, scaled to its budget, which is a line through all rows.
+Readable on light and dark backgrounds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 WIDTH, LEFT, TOP = 760, 24, 84
 ROW, BAR = 74, 14  # pixels
-BUDGET, LARGEST = 330, 1.9  # pixels of the whole budget; what is more than so many budgets is cut off
+BUDGET, LARGEST = 330, 1.9  # width of the budget in pixels; longer bars are cut at this multiple of it
 STYLE = """
   svg { color-scheme: light dark; font: 13px system-ui, "Segoe UI", Roboto, sans-serif; }
   .paper { fill: #ffffff; } .text { fill: #1f2328; } .quiet { fill: #59636e; } .was { fill: #b6bdc5; }
@@ -22,7 +22,7 @@ STYLE = """
 
 
 def draw(result: dict[str, Any]) -> str:
-    """The picture of what `results.keep` writes; empty where no figure has a budget."""
+    """Return the chart of a result as written by `results.keep`; empty if no figure has a budget."""
     figures = [figure for figure in result["figures"] if _budget(figure)]
     if not figures:
         return ""
@@ -49,7 +49,7 @@ def draw(result: dict[str, Any]) -> str:
 
 
 def _row(figure: dict[str, Any], top: int) -> Iterator[str]:
-    """The words, what it may be, and both bars with their values."""
+    """Yield the words of a figure, its budget, and both bars with their values."""
     yield _text(LEFT, top + 14, figure["words"])
     yield _text(WIDTH - LEFT, top + 14, _bound(figure), kind="quiet", anchor="end")
     kind = "met" if _is_met(figure) else "missed"

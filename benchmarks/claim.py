@@ -1,8 +1,8 @@
 """
-The claim of the next job with 1,000 and with 1,000,000 queued, for each kind of backlog: the time must not follow it.
+The claim of the next job with 1,000 and with 1,000,000 queued jobs, for several kinds of backlog: the time must not grow with it.
 
-One fill serves all. In front stand jobs that are held or delayed, a fifth of all; then come two fifths, all of one user, batch
-and kind, each of which can be brought to its limit; the rest belongs to 1,000 other users.
+All use the same rows. The first fifth are held or delayed jobs. The next two fifths have the same user, batch and kind, each of
+which can be set to its limit. The rest belongs to 1,000 other users.
 """
 
 import statistics
@@ -40,7 +40,7 @@ PUT_BACK = """
 
 
 def fill(jobs: int, *, blocked: bool = False) -> None:
-    """Queue rows without their history: nothing here asks for it. ``blocked``: with what can be blocked in front."""
+    """Insert queued jobs without their history, which is not used here. With ``blocked``, the first ones can be blocked."""
     from django.db import connection
 
     from queue_app.models import Batch, GenerationModel, Job, User, Wallet
@@ -69,7 +69,7 @@ def past_the_triggers(sql: str, values: dict[str, Any] | None = None) -> None:
 
 
 def milliseconds(rounds: int = ROUNDS) -> list[float]:
-    """Claim one job at a time: the whole queue's limit is always one above what runs."""
+    """Claim one job at a time and return the times in ms. The whole queue's limit is always one above the used slots."""
     from queue_app import clock
     from queue_app.models import QueueSettings
     from queue_app.models.job import slots_in_use
@@ -88,7 +88,7 @@ def milliseconds(rounds: int = ROUNDS) -> list[float]:
 
 
 def backlogs() -> dict[str, tuple[Callable[[], Any], bool]]:
-    """How each is made of the one fill, and whether the jobs in front wait because of it."""
+    """Return by name a function that sets up a backlog, and whether it blocks the first jobs."""
     from queue_app.models import Batch, Kind, ProviderAccount, User
 
     instant = ProviderAccount.objects.filter(pk="instant")
@@ -104,7 +104,7 @@ def backlogs() -> dict[str, tuple[Callable[[], Any], bool]]:
 
 
 def add_accounts() -> None:
-    """The open models can be bought at many more accounts, each with a limit."""
+    """Add routes from the open models to many more accounts, each with a limit."""
     from queue_app.models import ModelRoute, ProviderAccount
 
     models = list(ModelRoute.objects.filter(account__in=("instant", "elsewhere")).values_list("model", flat=True))
@@ -118,7 +118,7 @@ def add_accounts() -> None:
 
 
 def open_wide() -> None:
-    """Nothing is full, and one of the jobs in front runs."""
+    """Undo the last backlog: requeue all jobs, remove the limits and extra accounts, and claim one of the first jobs."""
     from queue_app.models import Batch, Kind, ModelRoute, ProviderAccount, User
 
     past_the_triggers(PUT_BACK)
@@ -132,7 +132,7 @@ def open_wide() -> None:
 
 
 def measure() -> dict[str, float]:
-    """The median of each backlog, with what is queued now."""
+    """Return the median time in ms of each backlog, with the jobs that are queued now."""
     from queue_app.models import Job, State
 
     medians, queued = {}, Job.objects.filter(state=State.QUEUED).count()
@@ -150,7 +150,7 @@ def measure() -> dict[str, float]:
 
 
 def prepare() -> None:
-    """Three models open, at two accounts; users, and accounts for the last backlog."""
+    """Open three models at two accounts, pause the others, and create the users and the batch."""
     from django.contrib.auth.hashers import make_password
 
     from queue_app import clock

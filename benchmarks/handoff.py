@@ -1,8 +1,9 @@
 """
-Hand-off: from a slot that is freed to the next create call, with a backlog.
+Hand-off: the time from a freed slot to the next create call, with a backlog.
 
-Ours: a limit of 4, jobs of about 2 s, a real `runworker`; from the event that frees the slot to the ``called_at`` of the next
-attempt, both by the database's clock. The peer: procrastinate with 4 at a time, from the end of a job to the next one's start.
+Ours: a limit of 4, jobs of about 2 s and a real `runworker`, from the event that frees the slot to ``called_at`` of the next
+attempt, both by the database's clock. The peer: procrastinate with 4 concurrent jobs, from the end of a job to the start of the
+next.
 """
 
 import json
@@ -41,8 +42,8 @@ def peer() -> list[float]:
     server = server_for(settings.DATABASES["default"])
     env = {**os.environ, "PEER_HOST": str(server.socket_directory), "PEER_JOBS": str(JOBS), "PEER_SECONDS": str(SECONDS)}
     script = stand.ROOT / "benchmarks" / "peers" / "procrastinate_handoff.py"
-    said = subprocess.run([str(stand.peers()), str(script)], env=env, check=True, capture_output=True, text=True).stdout
-    runs = [tuple(run) for run in json.loads(said.splitlines()[-1])]
+    output = subprocess.run([str(stand.peers()), str(script)], env=env, check=True, capture_output=True, text=True).stdout
+    runs = [tuple(run) for run in json.loads(output.splitlines()[-1])]
     starts, ends = sorted(start for start, _ in runs), sorted(end for _, end in runs)
     return [start - end for end, start in zip(ends, starts[LIMIT:], strict=False)]
 

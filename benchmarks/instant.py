@@ -1,4 +1,4 @@
-"""A provider without a network: tasks take the seconds that their prompt says, and deliver one line of text."""
+"""A provider without a network: tasks take the seconds given in their prompt and deliver a line of text."""
 
 import hashlib
 import time
@@ -25,7 +25,11 @@ TEXT = b"done\n"
 
 
 class Instant:
-    """Prompts are ``takes 1.25``: seconds from the create call to the end. The task's id carries its end, so nothing is kept."""
+    """
+    The adapter. A prompt ends with the seconds from the create call to the end, as in ``takes 1.25``.
+
+    The task's id contains its end, so that nothing needs to be stored.
+    """
 
     def __init__(self, account: AccountConfig) -> None:
         self.name = account.key

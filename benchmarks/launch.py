@@ -1,4 +1,4 @@
-"""The launch of 660 combinations, beside the bare bulk insert of the same rows."""
+"""The launch of 660 combinations, compared with a bare bulk insert of the same rows."""
 
 import math
 import statistics
@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks import stand
 
 ROUNDS = 5
-SCENES, OTHERS = 11, (5, 4, 3)  # values of each dimension that is chosen
+SCENES, OTHERS = 11, (5, 4, 3)  # number of values of each chosen dimension
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _bare(rows: dict[Any, list[Any]]) -> float:
-    """Insert the same rows once more without their triggers and constraints' checks, then take them back."""
+    """Insert the same rows again without triggers and foreign key checks, then roll back. Return the seconds."""
     from django.db import connection, transaction
 
     with transaction.atomic():

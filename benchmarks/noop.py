@@ -1,10 +1,9 @@
 """
-No-op jobs per second through everything: priced, reserved, claimed under all limits, attempted, "bought", stored, captured, with
-an event for each step. Two workers submit and check. The peer: django-tasks-db with two workers, which does none of that.
+No-op jobs per second through the whole queue: priced, reserved, claimed under all limits, sent, stored and charged, with an event
+for each step. Two workers submit and check. The peer: django-tasks-db with two workers, which does none of that.
 
-What a job costs is counted beside it: statements by the server's log and transactions by its counter of those that wrote (of jobs
-of their own, as a log takes time), and the processor time of our processes. What these do without jobs (start, beats, sweeps) is
-in it.
+The cost of a job is measured, too: statements in the server's log and transactions that write, both in a run of their own, since
+logging takes time; and the processor time of our processes, including their work without jobs (start, heartbeats, sweeps).
 """
 
 import os
@@ -18,7 +17,7 @@ from pathlib import Path
 from benchmarks import stand
 
 JOBS, LIMIT = 400, 50
-COUNTED = 200  # jobs of the run whose statements are counted
+COUNTED = 200  # jobs of the run in which statements are counted
 
 
 def ours() -> float:
@@ -56,13 +55,13 @@ def ours() -> float:
 
 
 def _processor_seconds() -> float:
-    """Of all processes that this one has waited for, and theirs."""
+    """Return the processor seconds of all ended child processes and their children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def _transactions() -> int:
-    """How many there were that wrote something, or told somebody."""
+    """Return the number of transactions so far that wrote or notified."""
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -72,7 +71,7 @@ def _transactions() -> int:
 
 @contextmanager
 def _every_statement_logged() -> Iterator[Path]:
-    """Gives the server's log, which is emptied before."""
+    """Log every statement in the block; provide the path of the server's log, which is emptied first."""
     from django.conf import settings
     from django.db import connection
 

@@ -1,6 +1,6 @@
 """
-The studio with one film for all its jobs, drawn before it listens: each takes its seconds and costs this machine nothing, as at
-a vendor, who renders on machines of his own.
+The studio with one film for all jobs, rendered before it listens: jobs take their time but no processor time, as with a provider
+that renders on its own machines.
 """
 
 import shutil

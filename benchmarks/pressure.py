@@ -1,9 +1,9 @@
 """
-What wears a queue down: a transaction that is left idle, long readers that overlap, and time. Fifty slots are kept full with jobs
-of two seconds of twenty users, more than a queue of paid generations ever sees, and the rate at the end of each trial is laid
-beside the rate right before it. The soak is all of it: the two others are in it.
+Pressure over time: an idle transaction, long overlapping readers, and a soak, which includes both.
 
-``BENCH_IDLE_MINUTES=10`` is how long the transaction and the readers stay, ``BENCH_SOAK_MINUTES=30`` how long the soak takes.
+Fifty slots are kept full with jobs of two seconds from twenty users, more than a queue of paid generations ever has. The rate at
+the end of each trial is compared with the rate right before it. ``BENCH_IDLE_MINUTES`` (10) is the duration of the transaction
+and of the readers, ``BENCH_SOAK_MINUTES`` (30) that of the soak.
 """
 
 import os
@@ -27,7 +27,7 @@ TABLES = (
 
 
 class Load:
-    """Keeps a backlog, as long as it is open."""
+    """A context that keeps a backlog of jobs."""
 
     def __init__(self) -> None:
         self._ends = threading.Event()
@@ -57,7 +57,7 @@ class Load:
 
 
 def rate() -> float:
-    """Jobs completed in a second, over one window from now on."""
+    """Return the jobs completed per second, measured over a window that starts now."""
     from queue_app import clock
     from queue_app.models import Job, State
 
@@ -78,7 +78,7 @@ def other_session() -> Iterator[Any]:
 
 @contextmanager
 def idle_transaction() -> Iterator[None]:
-    """As somebody leaves one who was called away: it has read, it has written, and is not ended."""
+    """Run the block beside a transaction that has read and written and is then left idle."""
     with other_session() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute("SELECT pg_current_xact_id(), count(*) FROM queue_app_job")
@@ -87,7 +87,7 @@ def idle_transaction() -> Iterator[None]:
 
 @contextmanager
 def long_readers() -> Iterator[None]:
-    """Four reports, each over one snapshot of a minute and begun a quarter of a minute after the last: one is always old."""
+    """Run the block beside four readers, each with snapshots of a minute, started 15 seconds apart, so that one is always old."""
     ends = threading.Event()
 
     def read(number: int) -> None:
@@ -111,7 +111,7 @@ def long_readers() -> Iterator[None]:
 
 
 def trial(words: str, beside: Callable[[], Any]) -> None:
-    """Measure, let it press for a while, and measure again in its last window."""
+    """Measure the rate, apply the pressure, and measure again in its last window."""
     before = rate()
     with beside():
         time.sleep(max(0.0, IDLE_SECONDS - WINDOW_SECONDS))
@@ -126,7 +126,7 @@ def tell(words: str, before: float, after: float) -> None:
 
 
 def dead_rows() -> list[tuple[str, int, float]]:
-    """By table: rows that are dead, and the share of updates that touched no index."""
+    """Return (table, dead rows, share of updates that changed no index), most dead rows first."""
     from django.db import connection
 
     with connection.cursor() as cursor:

@@ -1,7 +1,7 @@
 """
-What runs have measured: the medians, kept as ``results/NAME.json`` with the day and the machine, and drawn as ``img/NAME.svg``.
+Results of runs: the medians, saved as ``results/NAME.json`` with the date and the machine, and drawn as ``img/NAME.svg``.
 
-``results/before.json`` holds what it was, by the figures' words.
+``results/before.json`` contains earlier values for comparison, by the words of each figure.
 """
 
 import json
@@ -18,17 +18,17 @@ from benchmarks import charts
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, IMAGES = ROOT / "benchmarks" / "results", ROOT / "benchmarks" / "img"
-FIGURES = "BENCH_FIGURES"  # names the file that a run writes its figures to, a line of JSON for each
+FIGURES = "BENCH_FIGURES"  # environment variable: the file for a run's figures, one line of JSON each
 Figure = dict[str, Any]
 
 
 def line(words: str, value: float, *, most: float | None = None, least: float | None = None, unit: str = "") -> str:
-    """A figure in words; one with a budget says first whether that is met."""
-    said = f"{words}: {value:.3g}{unit}" if abs(value) < 1 else f"{words}: {value:.2f}{unit}"
+    """Format a figure as a line; with a budget it starts with whether that is met."""
+    text = f"{words}: {value:.3g}{unit}" if abs(value) < 1 else f"{words}: {value:.2f}{unit}"
     if most is None and least is None:
-        return f"        {said}"
+        return f"        {text}"
     bound = f"<= {most:g}{unit}" if most is not None else f">= {least:g}{unit}"
-    return f"{'met   ' if is_met(value, most=most, least=least) else 'MISSED'}  {said}   (budget {bound})"
+    return f"{'met   ' if is_met(value, most=most, least=least) else 'MISSED'}  {text}   (budget {bound})"
 
 
 def is_met(value: float, *, most: float | None, least: float | None) -> bool:
@@ -36,12 +36,12 @@ def is_met(value: float, *, most: float | None, least: float | None) -> bool:
 
 
 def read(path: Path) -> list[Figure]:
-    """The figures of one run."""
+    """Return the figures of one run."""
     return [json.loads(row) for row in path.read_text().splitlines()]
 
 
 def medians(runs: Sequence[Iterable[Figure]]) -> list[Figure]:
-    """Each figure of the runs once, with its values and their median; in the order in which the first run told them."""
+    """Return each figure of the runs once, with its values and their median, in the order of the first run."""
     found: dict[str, Figure] = {}
     for run in runs:
         for figure in run:
@@ -50,10 +50,10 @@ def medians(runs: Sequence[Iterable[Figure]]) -> list[Figure]:
 
 
 def keep(name: str, figures: Sequence[Figure], *, runs: int) -> None:
-    """Write the medians down and draw them."""
+    """Save the medians with the earlier values and draw them."""
     before = json.loads((RESULTS / "before.json").read_text()).get(name, {})
-    told = [{**figure, "before": before.get(figure["words"])} for figure in figures]
-    result = {"name": name, "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "runs": runs, "machine": machine(), "figures": told}
+    rows = [{**figure, "before": before.get(figure["words"])} for figure in figures]
+    result = {"name": name, "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "runs": runs, "machine": machine(), "figures": rows}
     RESULTS.joinpath(f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     draw(result)
 
@@ -65,7 +65,7 @@ def draw(result: dict[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What figures depend on; neither the machine's name nor a path."""
+    """Return the facts about the machine and the code that figures depend on, without the machine's name or paths."""
     models = [row.partition(":")[2].strip() for row in _lines("/proc/cpuinfo") if row.startswith("model name")]
     memory = next((int(row.split()[1]) for row in _lines("/proc/meminfo") if row.startswith("MemTotal")), 0)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout

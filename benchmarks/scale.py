@@ -1,8 +1,8 @@
 """
-What people and programs read of a long queue: 1,000,000 jobs queued, 5,000,000 finished, 5,000,000 events.
+Reads of a long queue by people and programs: 1,000,000 queued jobs, 5,000,000 finished ones, 5,000,000 events.
 
-Each read is asked for again and again through Django's own client, its answer is checked, its statements are counted. The first
-answer of each is not measured. ``BENCH_SCALE=0.1`` makes everything a tenth, for a first look.
+Each request is repeated through Django's test client, its answer is checked and its statements are counted. The first answer is
+not measured. ``BENCH_SCALE=0.1`` uses a tenth of the rows, for a first look.
 """
 
 import os
@@ -17,7 +17,7 @@ from benchmarks import claim, stand
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 QUEUED, FINISHED = round(1_000_000 * SCALE), round(5_000_000 * SCALE)
 ROUNDS = 40
-SERVED_SECONDS = 6.0  # a shared answer is watched for that long, so that its computations are in
+SERVED_SECONDS = 6.0  # measuring time of a shared answer, so that its computations are included
 FINISH = """
     INSERT INTO queue_app_job (
         owner_id, kind_id, model_id, prompt, parameters, metadata, priority, priority_reasons, order_key,
@@ -29,7 +29,7 @@ FINISH = """
         at - interval '90 s', at - interval '60 s', at, 10 + n %% 50
       FROM generate_series(1, %(jobs)s) n, LATERAL (SELECT %(at)s - (%(jobs)s - n) * interval '1 year' / %(jobs)s AS at) done
 """
-TELL = """
+EVENTS = """
     INSERT INTO queue_app_jobevent (job_id, seq, at, from_state, to_state, actor, reason, attempt, data)
     SELECT id, event_seq, ended_at, 'storing', state, 'bench', '', 1, '{}' FROM queue_app_job WHERE state <> 'queued' ORDER BY id
 """
@@ -37,7 +37,7 @@ TELL = """
 
 @contextmanager
 def without_indexes(*tables: str) -> Iterator[None]:
-    """Take the tables' plain indexes away and make them anew in the end: one sort each is cheaper than millions of inserts."""
+    """Drop the tables' plain indexes for the block and create them again: sorting once is faster than millions of inserts."""
     from django.db import connection
 
     plain = """
@@ -58,7 +58,7 @@ def without_indexes(*tables: str) -> Iterator[None]:
 
 
 def fill() -> None:
-    """Set-based, past the triggers, without ledger and attempts."""
+    """Insert the rows in bulk, without triggers, ledger and attempts."""
     from django.db import connection
 
     from queue_app import clock
@@ -71,20 +71,20 @@ def fill() -> None:
         cursor.execute("SET session_replication_role = replica")
         values = {"owner": owner.pk, "models": models, "count": len(models), "jobs": FINISHED, "at": clock.now()}
         cursor.execute(FINISH, values)
-        cursor.execute(TELL)
+        cursor.execute(EVENTS)
         claim.fill(QUEUED)
     print(f"{QUEUED:,} queued, {FINISHED:,} finished with an event each: filled in {time.monotonic() - began:.0f} s")
 
 
 def measure(words: str, ask: Callable[[], Any], *, most: float, half: float | None = None, seconds: float = 0.0) -> None:
-    """Print p50, p95 and the number of statements of a call, and whether p95 is within ``most`` ms, and p50 within ``half``."""
+    """Print p50, p95 and the number of statements of a call, and whether p95 is within ``most`` and p50 within ``half`` ms."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
     ask()
     with CaptureQueriesContext(connection) as captured:
         ask()
-    statements = len(captured)  # now: the next request empties the log
+    statements = len(captured)  # read it now, as the next request empties the log
     taken: list[float] = []
     ends = time.monotonic() + seconds
     while len(taken) < ROUNDS or time.monotonic() < ends:
@@ -142,7 +142,7 @@ def measure_reads() -> None:
 
 
 def measure_writes(user: Any) -> None:
-    """Enqueue one job at a time, then cancel them; and how a batch of fifty stands."""
+    """Measure enqueueing and cancelling single jobs, and reading a batch of fifty."""
     from queue_app import clock, tickets
     from queue_app.models import User
 

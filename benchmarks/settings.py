@@ -1,4 +1,4 @@
-"""Settings of the benchmarked processes: the product's own, and one more adapter that needs no network."""
+"""Settings of the benchmarked processes: the product's, plus an adapter that needs no network."""
 
 import os
 

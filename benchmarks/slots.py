@@ -1,8 +1,8 @@
 """
-Slot use: how long the same durations, in the same order, would take if no slot were ever kept waiting, against what they took.
+Slot use: the time that the same durations in the same order would take if no slot were ever idle, divided by the time they took.
 
-200 jobs of 1–3 s are run, four at a time, at a studio that is asked how they stand; 60 jobs of 20–60 s are replayed through the
-same plan of checks without waiting, with the overhead that the run has shown, beside a fixed 30 s.
+200 jobs of 1–3 s are run, four at a time, at a studio that is polled. 60 jobs of 20–60 s are replayed without waiting through the
+same schedule of checks, with the overhead measured in the run, and for comparison with a check every 30 s.
 """
 
 import heapq
@@ -18,26 +18,26 @@ from queue_app.rules import schedule
 MODEL, LIMIT = "sora-2", 4
 JOBS, SHORTEST, LONGEST = 200, 1, 3
 PLAYED, SHORTEST_PLAYED, LONGEST_PLAYED = 60, 20, 60
-PAST_RUNS = 200  # as `progress.PAST_RUNS`
-DRAWS = 9  # of the jitter; the median counts
+PAST_RUNS = 200  # the same as `progress.PAST_RUNS`
+DRAWS = 9  # replays with different jitter; the median counts
 
 Plan = Callable[[float, Sequence[float], float, Random], float]
 
 
 class Replay(NamedTuple):
-    """``checks``: of a job, the median."""
+    """Result of a replay: slot use (0 to 1) and the median number of checks per job."""
 
     use: float
     checks: float
 
 
 class Run(NamedTuple):
-    """What was really run: durations as the provider wrote them down, in the order of its create calls; seconds."""
+    """Result of a real run, in seconds. ``durations`` are the provider's, in the order of the create calls."""
 
     durations: list[float]
     seconds: float
-    handoff: float  # from the freed slot to the next task's beginning at the provider, the median
-    late: float  # of a check that came as the task ended: p5
+    handoff: float  # median time from a freed slot to the next task's start at the provider
+    late: float  # delay of a check even if it comes right at the task's end: p5
 
     @property
     def use(self) -> float:
@@ -45,7 +45,7 @@ class Run(NamedTuple):
 
 
 def ideal(durations: Sequence[float]) -> float:
-    """Seconds until the last one ends when each goes to the first slot that is free."""
+    """Return the seconds until the last job ends if each starts in the first free slot without delay."""
     free = [0.0] * LIMIT
     for duration in durations:
         heapq.heapreplace(free, free[0] + duration)
@@ -53,7 +53,7 @@ def ideal(durations: Sequence[float]) -> float:
 
 
 def drawn(jobs: int, shortest: float, longest: float) -> list[float]:
-    """The same durations each time."""
+    """Return random durations in seconds, the same in every run."""
     chance = Random(7)
     return [chance.uniform(shortest, longest) for _ in range(jobs)]
 
@@ -67,14 +67,14 @@ def fixed(elapsed: float, past: Sequence[float], typical: float, chance: Random)
 
 
 def replayed(durations: Sequence[float], plan: Plan, *, handoff: float, late: float) -> Replay:
-    """Play them through a plan of checks that knows nothing of them at first and no word of the provider's."""
+    """Replay durations with a schedule of checks that starts without past runs and gets no progress from the provider."""
     plays = [_play(durations, plan, Random(draw), handoff=handoff, late=late) for draw in range(DRAWS)]
     return Replay(*(statistics.median(values) for values in zip(*plays, strict=True)))
 
 
 def _play(durations: Sequence[float], plan: Plan, chance: Random, *, handoff: float, late: float) -> Replay:
     free, typical = [0.0] * LIMIT, statistics.mean(durations)
-    written: list[tuple[float, float]] = []  # when a job was known to have ended, and how long it is believed to have run
+    written: list[tuple[float, float]] = []  # per job: when its end was noticed, and its estimated run time
     checks = []
     for duration in durations:
         began = free[0]
@@ -83,7 +83,7 @@ def _play(durations: Sequence[float], plan: Plan, chance: Random, *, handoff: fl
         while looked[-1] < duration:
             looked.append(looked[-1] + plan(looked[-1], past, typical, chance) + late)
             looks += 1
-        written.append((began + looked[-1], (looked[-1] + looked[-2]) / 2))  # as `progress.apply` does
+        written.append((began + looked[-1], (looked[-1] + looked[-2]) / 2))  # the same estimate as in `progress.apply`
         checks.append(looks)
         heapq.heapreplace(free, began + looked[-1] + handoff)
     return Replay(ideal(durations) / (max(free) - handoff), statistics.median(checks))
@@ -114,7 +114,7 @@ def run() -> Run:
 
 
 def _left() -> int:
-    """Jobs that wait or hold a slot: files may still be stored."""
+    """Return the number of jobs that wait or use a slot; files may still be stored."""
     from queue_app.models import Job, State
     from queue_app.models.job import OPEN_STATES
 

@@ -1,4 +1,4 @@
-"""A whole installation for one benchmark: its own home, database server and rows; run as ``python -m benchmarks.NAME``."""
+"""An installation for one benchmark with its own home, database server and rows; run as ``python -m benchmarks.NAME``."""
 
 import json
 import os
@@ -21,7 +21,7 @@ MODEL = "page-writer"
 
 @contextmanager
 def installation(**env: str) -> Iterator[None]:
-    """Make this process one of a fresh installation; the server and all files are gone afterwards."""
+    """Run the block in a fresh installation with these environment variables; its server and files are removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="gq-bench-") as home:
         os.environ |= {"GENQUEUE_VAR": home, "DJANGO_SETTINGS_MODULE": "benchmarks.settings", "LOG_LEVEL": "ERROR", **env}
         import django
@@ -43,7 +43,7 @@ def installation(**env: str) -> Iterator[None]:
 
 
 def buy_instantly(*, limit: int) -> None:
-    """Let ``MODEL`` be bought at once from the provider without a network, ``limit`` at a time."""
+    """Route ``MODEL`` to the provider without a network, with a limit of ``limit`` concurrent jobs."""
     from queue_app.models import ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings
 
     ProviderAccount.objects.create(key="instant", adapter="instant")
@@ -55,7 +55,7 @@ def buy_instantly(*, limit: int) -> None:
 
 @contextmanager
 def worker() -> Iterator[None]:
-    """A `runworker`, up and beating."""
+    """Run the block with a `runworker` that is up and beating."""
     from queue_app.models import WorkerProcess
 
     with program("worker", "manage.py", "runworker"):
@@ -65,7 +65,7 @@ def worker() -> Iterator[None]:
 
 @contextmanager
 def program(name: str, *arguments: str) -> Iterator[None]:
-    """A program of Python's, ended politely in the end; what it says goes to a file of the installation."""
+    """Run the block with a Python program, which gets SIGTERM at the end. Its output goes to a log of the installation."""
     log = Path(os.environ["GENQUEUE_VAR"]) / f"{name}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -87,7 +87,11 @@ def wait_until(is_so: Callable[[], bool], *, seconds: float) -> None:
 
 
 def peers() -> Path:
-    """The Python of the peers' own environment; procrastinate brings psycopg 3, which must not be in ours."""
+    """
+    Return the Python of the peers' environment, and create it if missing.
+
+    It is separate because procrastinate needs psycopg 3, which must not be importable in ours.
+    """
     python = PEERS / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
@@ -104,24 +108,24 @@ def percentile(values: list[float], part: float) -> float:
 
 
 def verdict(words: str, value: float, *, most: float | None = None, least: float | None = None, unit: str = "") -> None:
-    """Print a budget's line: the figure, what it may be, and whether that is met; and keep it."""
+    """Print and record a figure with its budget (``most`` or ``least``) and whether it is met."""
     keep(words, value, unit=unit, most=most, least=least)
     print(results.line(words, value, most=most, least=least, unit=unit))
 
 
 def figure(words: str, value: float, unit: str = "") -> None:
-    """Print a figure that has no budget, and keep it."""
+    """Print and record a figure without a budget."""
     keep(words, value, unit=unit)
     print(results.line(words, value, unit=unit))
 
 
 def keep(words: str, value: float, **more: Any) -> None:
-    """Give a figure to who started this run, for the medians of several."""
+    """Record a figure in the file that the caller has named, if any, for the medians of several runs."""
     if FIGURES in os.environ:
         with Path(os.environ[FIGURES]).open("a") as figures:
             figures.write(json.dumps({"words": words, "value": value, **more}) + "\n")
 
 
 def say_load() -> None:
-    """Print what else the machine does: times follow it, ratios much less."""
+    """Print the machine's load, which affects times, and ratios much less."""
     print(f"load average {os.getloadavg()[0]:.1f} over the last minute, {os.cpu_count()} cores")

@@ -1,9 +1,9 @@
 """
-A storm: for some minutes blows fall on a whole installation beside a hostile provider, while jobs come in by the API.
+A storm: for some minutes an installation with a faulty provider suffers random failures (blows) while jobs arrive by the API.
 
-``make storm ARGS="--seed 7 --seconds 300"``; the same seed draws the same blows (whom they hit follows the moment). Then nothing
-more falls, all jobs are let end, and the provider's books are laid beside ours. Leaves with status 1 if a job was lost, a
-task was bought twice or a rule of `check_invariants` is broken.
+``make storm ARGS="--seed 7 --seconds 300"``; the same seed draws the same blows, but their victims depend on the moment. Then the
+blows stop, all jobs may finish, and the provider's tasks are compared with our rows. Exits with status 1 if a job was lost, a
+task was sent twice, or a rule of `check_invariants` is broken.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ import requests
 from benchmarks import stand
 
 MODEL, AT_ONCE, OPEN = "sora-2", 12, 24
-CALM_SECONDS = 15  # before the first blow: what recovery is measured against
+CALM_SECONDS = 15  # before the first blow
 BETWEEN_BLOWS = (3.0, 7.0)
-RESTART_SECONDS = 0.5  # until what starts programs starts a dead one anew
+RESTART_SECONDS = 0.5  # until a program that has ended is restarted
 SAMPLE_SECONDS = 0.25
-DRAIN_SECONDS = 420  # at most: an outcome that nobody knows takes three minutes until it is looked up twice
-STANDS_STILL = 60.0  # a recovery that took longer is given as this long
+DRAIN_SECONDS = 420  # longest wait at the end: an unknown outcome needs three minutes for two lookups
+STANDS_STILL = 60.0  # longest recovery that is reported
 
-# What is due: jobs that could start, looks and files that are overdue. An account that cools down or is full is no delay of ours,
-# and neither is a provider that makes a living worker wait.
+# Overdue work: jobs that could start, checks, and files to store. An account that is cooling down or full is not our delay, and
+# neither is a provider that makes a living worker wait.
 _DUE = """
     SELECT coalesce(bool_or(job.state = 'queued' AND NOT job.held AND job.not_before IS NULL), false)
            AND NOT (account.paused OR coalesce(account.cooldown_until > now.at, false)),
@@ -60,7 +60,7 @@ _DUE = """
      WHERE account.key = 'openai_videos'
      GROUP BY account.key, now.at
 """
-# when what was due was done
+# the times at which such work was done
 _DONE = """
     SELECT extract(epoch FROM at)::float,
            CASE WHEN to_state = 'submitting' THEN 0 WHEN from_state IN ('running', 'cancelling') THEN 1 ELSE 2 END
@@ -73,7 +73,7 @@ SORTS = ("start", "look", "store")
 
 @dataclass
 class Fallen:
-    """A blow that fell: when (by the wall clock), which, whom, and when it was over."""
+    """A blow: its time (wall clock), name and victim, and the time it was over."""
 
     at: float
     name: str
@@ -83,7 +83,7 @@ class Fallen:
 
 @dataclass
 class Storm:
-    """One installation and what befalls it. All but the submitting runs in one thread, a few times a second."""
+    """An installation and the blows on it. Everything but the submitting of jobs runs in one thread, a few times per second."""
 
     seed: int
     seconds: float
@@ -104,7 +104,7 @@ class Storm:
         self._submits = True
 
     def run(self) -> bool:
-        """Let it blow and say what came of it; gives whether all is well."""
+        """Run the storm and print the result. Return whether all is well."""
         from tests.processes import Site
 
         self.site = Site(STUDIO_SECONDS_PER_JOB="4", WORKERS="4", LOG_LEVEL="INFO", STUDIO_PARALLEL_RENDERS="2", CONN_MAX_AGE="0")
@@ -120,18 +120,18 @@ class Storm:
             return self._judge()
         finally:
             for what in [what for _, what in self._due]:
-                what()  # what is frozen goes on
+                what()  # resume frozen processes
             if self.logs is not None:
                 shutil.copytree(self.site.home, self.logs / str(self.seed), ignore=_no_logs, dirs_exist_ok=True)
             self.site.close()
 
-    # --- what blows and the loop use ------------------------------------------------------------------------------
+    # --- used by the blows and the loop ---------------------------------------------------------------------------
 
     def connect(self) -> Any:
         return psycopg2.connect(self.site.database.url("genqueue"), connect_timeout=2)
 
     def ask(self, sql: str, values: Any = None) -> list[tuple[Any, ...]]:
-        """Ask the database over a connection of one's own; nothing is found while there is none."""
+        """Run a query on a new connection and return its rows; empty while the database is lost."""
         try:
             connection = self.connect()
         except psycopg2.Error:
@@ -148,7 +148,7 @@ class Storm:
             connection.close()
 
     def one(self, sql: str) -> tuple[Any, ...] | None:
-        """One of the rows, by chance."""
+        """Return a random row of the result, or ``None``."""
         rows = sorted(self.ask(sql))
         return self.chance.choice(rows) if rows else None
 
@@ -199,7 +199,7 @@ class Storm:
             self._step()
 
     def _step(self) -> None:
-        """Do what is due, start what has died, and look."""
+        """Do scheduled actions, restart ended programs and take a sample."""
         time.sleep(SAMPLE_SECONDS)
         now = time.time()
         due = [what for at, what in self._due if at <= now]
@@ -231,7 +231,7 @@ class Storm:
             self.samples.append((now, (start and used < limits.lowered(AT_ONCE, by=by, since=since, at=at), look, store)))
         else:
             self.samples.append((now, (True, True, True)))
-        # the person whom an alert has called
+        # in place of the person whom an alert would call
         self.resumed += len(
             self.ask("UPDATE queue_app_provideraccount SET paused = false, paused_reason = '' WHERE paused RETURNING key")
         )
@@ -243,7 +243,7 @@ class Storm:
             self._step()
 
     def _submit(self) -> None:
-        """Keep so many jobs open, each sent again with its key until it is answered."""
+        """Keep `OPEN` jobs unfinished; send each again with its idempotency key until it is accepted."""
         number = 0
         while self._submits:
             if self.open_jobs >= OPEN:
@@ -269,7 +269,7 @@ class Storm:
             print(f"           the API said {answer.status_code}: {answer.text[:200]}")
         return answer.status_code == 201
 
-    # --- what came of it ------------------------------------------------------------------------------------------
+    # --- results --------------------------------------------------------------------------------------------------
 
     def _judge(self) -> bool:
         books = Books(self)
@@ -301,8 +301,10 @@ class Storm:
 
     def _recoveries(self) -> list[tuple[float, str]]:
         """
-        For each blow, from its end to the first time that something was done: the seconds in which that was due. Of starts, looks
-        and stores the one that took longest; with the words of the blow.
+        Return the recovery time in seconds and the victim of each blow, ascending.
+
+        It is the time during which work was due, from the blow's end until some was done; the longest one of starts, checks and
+        stores.
         """
         done: list[list[float]] = [[] for _ in SORTS]
         for at, sort in self.ask(_DONE):
@@ -318,7 +320,7 @@ class Storm:
         return sorted(found)
 
     def _due_seconds(self, sort: int, begins: float, ends: float) -> float:
-        """As the samples saw it; each says what holds until the next."""
+        """Return the seconds between two times in which work of this sort was due, by the samples."""
         times = [at for at, _ in self.samples]
         first, last = max(0, bisect(times, begins) - 1), bisect(times, ends)
         moments = [begins, *times[first + 1 : last], ends]
@@ -327,7 +329,7 @@ class Storm:
 
 
 class Books:
-    """The provider's books beside ours."""
+    """The provider's tasks compared with our jobs and attempts."""
 
     def __init__(self, storm: Storm) -> None:
         jobs = storm.ask("SELECT id, state, prompt, error_code, worker_deaths FROM queue_app_job")
@@ -340,7 +342,7 @@ class Books:
         prompt_of = {pk: prompt for pk, _, prompt, *_ in jobs}
         for job, _, remote_id, outcome in rows:
             if remote_id is None and outcome in (None, "abandoned"):
-                unsettled[prompt_of[job]] += 1  # it may be the provider's task, and a person has been told so
+                unsettled[prompt_of[job]] += 1  # it may have a task, and staff have been told so
         strangers = Counter(prompt for task, prompt in at_provider if task not in known)
         sent = Counter(prompt_of.values())
         open_ones = [
@@ -371,7 +373,7 @@ def _bought(rows: list[tuple[Any, ...]], prompt_of: dict[int, str], prompt: str)
 
 
 def _tasks(storm: Storm) -> list[tuple[str, str]]:
-    """Every task that the provider has accepted: its id and its prompt."""
+    """Return id and prompt of every task that the provider has accepted."""
     storm.studio.faults = None
     storm.studio.restart()
     found: list[tuple[str, str]] = []

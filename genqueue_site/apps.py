@@ -1,4 +1,4 @@
-"""The site as a Django application: its commands, its system checks, and the admin site in place of Django's."""
+"""The site as a Django application: its commands, system checks, database session settings and admin site."""
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
@@ -9,7 +9,7 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from genqueue_site import checks  # noqa: F401 - importing registers them
-        from genqueue_site.db import session  # noqa: F401 - importing it connects it
+        from genqueue_site.db import session  # noqa: F401 - importing it connects its signal
 
 
 class GenqueueAdminConfig(AdminConfig):

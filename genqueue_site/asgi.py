@@ -1,8 +1,7 @@
 """
-The web process: ASGI, because live pages hold their connections open.
+The web application. It uses ASGI because live pages keep their connections open.
 
-Around Django's own handler stands what must be decided before it has a request: how much of a body is read at all, and what
-happens to a request whose headers cannot be read.
+The handler adds what Django can't decide later: how much of a body is read, and the answer to a request with unreadable headers.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ from django.http import HttpResponse, HttpResponseBase, JsonResponse, parse_cook
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "genqueue_site.settings")
 django.setup(set_prefix=False)
 
-from django.conf import settings  # noqa: E402 - what follows reads the settings
+from django.conf import settings  # noqa: E402 - these imports read the settings
 
 from queue_app.api import errors  # noqa: E402
 from queue_app.api.authentication import names_a_key  # noqa: E402
@@ -29,11 +28,11 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class TooLarge(Exception):
-    """More bytes have come than the site takes."""
+    """The body is larger than the site accepts."""
 
 
 class Handler(ASGIHandler):
-    """Django's, with a limit for every body, whether its length was told or not."""
+    """Django's handler with a size limit for every body, with or without a declared length."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope, receive = _without_body(scope) if _is_nobody(scope) else (scope, _limited(scope, receive))
@@ -45,9 +44,9 @@ class Handler(ASGIHandler):
     def create_request(self, scope: Message, body_file: IO[bytes]) -> tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]:
         try:
             request = ASGIRequest(scope, body_file)
-        except ValueError:  # bytes that are no text, a parameter in an encoding that is none
+        except ValueError:  # bytes that are not text, or an unknown encoding
             return None, _refusal(scope, 400)
-        # of a body that came in pieces the length is known only now; without one it would be taken for empty
+        # a chunked body has no declared length, and without one Django would treat it as empty
         request.META["CONTENT_LENGTH"] = str(body_file.seek(0, os.SEEK_END))
         body_file.seek(0)
         return request, None
@@ -55,12 +54,11 @@ class Handler(ASGIHandler):
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
     """
-    Receive no more than the site takes.
-
-    :raises TooLarge: at the first look, where the length was told.
+    Return a ``receive`` that accepts no more bytes than the site does. It raises `TooLarge`: on the first call if the declared
+    length is too large, otherwise once too many bytes have arrived.
     """
-    told = _header(scope, b"content-length")
-    too_large = told.isdigit() and int(told[:20]) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    declared = _header(scope, b"content-length")
+    too_large = declared.isdigit() and int(declared[:20]) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     received = 0
 
     async def limited() -> Message:
@@ -78,9 +76,9 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
 
 def _is_nobody(scope: Scope) -> bool:
     """
-    Whether a call of the API names no key and no session: it will be refused, whatever it sends.
+    Whether an API call has neither a key nor a session, so that it will be refused whatever its body is.
 
-    Nothing is looked up here: a key or a session cookie that somebody has made up has its body read before it is refused.
+    Keys and sessions are not verified here: with an invalid one, the body is read before the call is refused.
     """
     cookies = parse_cookie(_header(scope, b"cookie").decode("latin-1"))
     named = names_a_key(_header(scope, b"authorization")) or settings.SESSION_COOKIE_NAME in cookies
@@ -88,14 +86,14 @@ def _is_nobody(scope: Scope) -> bool:
 
 
 def _without_body(scope: Scope) -> tuple[Scope, Receive]:
-    """The same request with an empty body. What was sent is not read, nor is who waits to send it asked to go on."""
+    """Return the request with an empty body. The sent body is not read, and a client that expects "100 Continue" gets none."""
     kept = [(name, value) for name, value in scope["headers"] if name not in (b"content-length", b"transfer-encoding")]
     is_asked = False
 
     async def nothing() -> Message:
         nonlocal is_asked
         if is_asked:
-            await asyncio.Event().wait()  # until the answer is sent, and this is cancelled
+            await asyncio.Event().wait()  # until the answer is sent and this task is cancelled
         is_asked = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -107,7 +105,7 @@ def _header(scope: Scope, wanted: bytes) -> bytes:
 
 
 def _refusal(scope: Message, status: int) -> HttpResponse:
-    """A problem below ``/api/``, elsewhere its words."""
+    """Return the error as a problem document below ``/api/``, elsewhere as text."""
     problem = errors.refusal(status)
     if scope["path"].startswith(errors.BELOW):
         response: HttpResponse = JsonResponse(problem, status=status, content_type=errors.CONTENT_TYPE)

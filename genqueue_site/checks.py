@@ -1,4 +1,4 @@
-"""System checks of the installation; those of the queue's settings live with the queue."""
+"""System checks of the installation. Those of the queue's settings are in `queue_app.checks`."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error, register
 
 @register()
 def psycopg_3_is_absent(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Refuse an importable psycopg 3: Django would silently prefer it to psycopg2, the driver all of this is tested with."""
+    """Check that psycopg 3 is not importable: Django would silently prefer it to psycopg2, the driver we test with."""
     if find_spec("psycopg") is None:
         return []
     return [

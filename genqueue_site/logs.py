@@ -1,4 +1,4 @@
-"""What a line of the log may hold: one line is one event, whatever was sent to us, and no secret stands in it (I36)."""
+"""Cleaning of log lines: one line per event, whatever a request contains, and no secrets (I36)."""
 
 import re
 from collections.abc import Mapping, MutableMapping
@@ -7,8 +7,8 @@ from typing import Any
 from django.conf import settings
 
 MASK = "•••"
-_SHORTEST = 8  # characters of a key worth looking for
-_OF_ADDRESSES = re.compile(r"\?[^\s\"'<>]+")  # a query, with whatever was put in it
+_SHORTEST = 8  # shorter keys are not searched for
+_OF_ADDRESSES = re.compile(r"\?[^\s\"'<>]+")  # the query of a URL
 _NAMED = re.compile(r"[\w.%-]{1,40}=")
 _KEYS = re.compile(r"\b(gq_)[0-9A-Za-z]{4,}|(?i:\b(bearer|basic)\s+)[^\s\"',]+|(?<=//)[^/\s@\"']+(?=@)")
 _ODD = re.compile(r"[^\x20-\x7e]")
@@ -16,7 +16,7 @@ _MARGIN = "    "
 
 
 def sound(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor: escape what is no printable character, and mask secrets, in every value of an event."""
+    """Escape unprintable characters and mask secrets in every value of an event. A structlog processor."""
     for key, value in event.items():
         event[key] = _block(value) if key in ("exception", "stack") and isinstance(value, str) else _plain(value)
     return event
@@ -37,7 +37,7 @@ def _line(text: str) -> str:
 
 
 def _block(text: str) -> str:
-    """A traceback: its lines stay lines, none of which can be taken for an event."""
+    """Clean a traceback and indent its lines, so that none can be mistaken for an event."""
     return "\n".join(f"{_MARGIN}{_line(line)}" for line in text.splitlines())
 
 
@@ -47,7 +47,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def masked(text: str) -> str:
-    """The same text without keys, and without the values of queries: a key, a signature or a link's token may be among them."""
+    """Return the text with keys and the values of URL queries masked; the latter may be keys, signatures or link tokens."""
     for key in filter(None, settings.PROVIDER_KEYS.values()):
         if len(key) >= _SHORTEST:
             text = text.replace(key, MASK)

@@ -1,4 +1,4 @@
-"""What every request and every answer of the site passes through."""
+"""Middleware of the site."""
 
 import codecs
 from collections.abc import Awaitable, Callable, Iterator
@@ -32,7 +32,7 @@ FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
 
 
 def _answered(change: Change) -> Callable[[Answers | AnswersLater], Answers | AnswersLater]:
-    """A middleware that gives what ``change`` makes of each answer."""
+    """Return a middleware that applies ``change`` to each response."""
 
     @sync_and_async_middleware
     def middleware(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
@@ -72,18 +72,17 @@ def _as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpRespons
     return response
 
 
-# A fragment is never stored, and every page says that its answer hangs on who asks: else going back shows the fragment, without
-# the page around it. To htmx the log-in page is 401 and nothing, so that a page that is open says so and stays.
+# Fragments are never cached, and pages vary by the header that requests a fragment; otherwise the browser's Back would show a
+# fragment without its page. For htmx a redirect to the log-in page becomes an empty 401, so that an open page can report it.
 pages_and_fragments = _answered(_kept_apart)
-# below /api/ whatever is refused, by whomever, is a problem document
+# below /api/ every error is a problem document, even those raised by Django or other middleware
 problems_below_api = _answered(_as_problem)
 
 
 @sync_and_async_middleware
 def connections_freed(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
     """
-    Before the first byte of a stream is sent, let go of the database connection that found out what to send: a slow reader must
-    not hold it until the last byte.
+    Close the database connections before a streaming response is sent, so that a slow reader does not keep one until its end.
     """
     if iscoroutinefunction(get_response):
         later = cast(AnswersLater, get_response)
@@ -109,7 +108,7 @@ def connections_freed(get_response: Answers | AnswersLater) -> Answers | Answers
 
 @sync_and_async_middleware
 def acts_remembered(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
-    """Whatever page it was on that somebody of the staff has changed something, what they look at next is read after that."""
+    """After a change by staff, on any page, make sure that what they see next is not older than the change."""
     if iscoroutinefunction(get_response):
         later = cast(AnswersLater, get_response)
 
@@ -137,7 +136,7 @@ def _may_have_changed(request: HttpRequest, response: HttpResponseBase) -> bool:
 
 
 def _remember(request: HttpRequest) -> None:
-    if SESSION_KEY in request.session and getattr(request.user, "is_staff", False):  # keys have no session, others no dashboard
+    if SESSION_KEY in request.session and getattr(request.user, "is_staff", False):  # keys have no session, users no dashboard
         fragments.acted(request)
 
 
@@ -150,15 +149,15 @@ def _free() -> None:
 @sync_and_async_middleware
 def storable_text(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
     """
-    Refuse text that the database cannot keep or look for, wherever in a request it stands; nothing behind this meets any.
+    Refuse requests with text that the database can't store or search, anywhere in the request, so that no view gets any.
 
-    Queries and bodies of the API are not read here: its own readers refuse the same, by name.
+    Queries and bodies of API calls are left to the API, which refuses the same text and names the field.
     """
     if iscoroutinefunction(get_response):
         later = cast(AnswersLater, get_response)
 
         async def checked_later(request: HttpRequest) -> HttpResponseBase:
-            is_form = request.content_type in FORMS  # a body to be read and parsed
+            is_form = request.content_type in FORMS  # its body must be parsed, which blocks
             wrong = await sync_to_async(_wrong)(request) if is_form else _wrong(request)
             return _unreadable(request, wrong) if wrong else await later(request)
 
@@ -174,7 +173,7 @@ def storable_text(get_response: Answers | AnswersLater) -> Answers | AnswersLate
 
 
 def _wrong(request: HttpRequest) -> str:
-    """Return which part of the request holds such text, or says that it is not in UTF-8, and what to do; empty if none does."""
+    """Return the message for the first part of the request that can't be accepted, or an empty string."""
     if request.encoding and codecs.lookup(request.encoding).name not in UTF_8:
         return "The Content-Type names another charset. Send UTF-8."
     parts = (where for where, text in _texts(request) if not words.is_storable(text))
@@ -183,12 +182,12 @@ def _wrong(request: HttpRequest) -> str:
 
 
 def _unreadable(request: HttpRequest, detail: str) -> HttpResponse:
-    """Refuse a request with these words: a problem below ``/api/``, elsewhere a page."""
+    """Return a 400 with this message: a problem document below ``/api/``, elsewhere a page."""
     if request.path.startswith(errors.BELOW):
         response: HttpResponse = JsonResponse(errors.refusal(400, detail), status=400, content_type=errors.CONTENT_TYPE)
     else:
         response = HttpResponse(render_to_string("400.html", {"detail": detail}), status=400)
-    response["Content-Length"] = str(len(response.content))  # the middleware that sets it is not reached
+    response["Content-Length"] = str(len(response.content))  # the middleware that would set it is skipped
     return response
 
 
@@ -209,8 +208,9 @@ def _texts(request: HttpRequest) -> Iterator[tuple[str, str]]:
 
 class SlashesOfReadsOnly(CommonMiddleware):
     """
-    A read without the last slash is led to the right address; a write is told that there is nothing here. A client that follows a
-    redirect turns a POST into a GET: its order would be lost, and answered as if all were well.
+    Redirect only reads to the URL with the trailing slash; a write without it is 404.
+
+    Clients turn a redirected POST into a GET, so the write would be lost and still look successful.
     """
 
     def should_redirect_with_slash(self, request: HttpRequest) -> bool:

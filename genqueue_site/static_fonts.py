@@ -1,4 +1,4 @@
-"""The pages' typeface, served as a static file from the package that brings it: no page takes whatever a machine has."""
+"""The pages' typeface, served as a static file from its Python package, so that pages look the same on every machine."""
 
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
@@ -9,12 +9,12 @@ from django.contrib.staticfiles.utils import matches_patterns
 from django.core.checks import CheckMessage
 from django.core.files.storage import FileSystemStorage
 
-# static address → package, file; the address has the version, as browsers keep it for a year (WHITENOISE_IMMUTABLE_FILE_TEST)
+# static name → (package, file); the name contains the version, as browsers cache it for a year (WHITENOISE_IMMUTABLE_FILE_TEST)
 FONTS = {"gq/fonts/inter-4.1.ttf": ("fontpkg_inter", "files/Inter[opsz,wght].ttf")}
 
 
 class FontStorage(FileSystemStorage):
-    """Files under other names than their own."""
+    """Storage of the fonts under their static names."""
 
     def path(self, name: str) -> str:
         package, file = FONTS[name.replace("\\", "/")]
@@ -28,7 +28,7 @@ class FontFinder(BaseFinder):
         return []
 
     def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
-        """Where it is, or all places where it is: none for what is no font of ours, as Django's finders say it."""
+        """Return the path of a font, or a list of it with ``find_all``; an empty list for other names, as Django's finders do."""
         if path not in FONTS:
             return []
         place = self.storage.path(path)

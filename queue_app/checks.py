@@ -1,4 +1,4 @@
-"""System checks of the queue's settings: what would break a promise only later, and quietly, stops the start with words."""
+"""System checks of the queue's settings: stop the start, with a reason, if a setting would silently break a guarantee later."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,12 @@ from queue_app.models import ModelRoute
 from queue_app.providers import registry
 from queue_app.runtime.queues import Queue
 
-GUARD_SECONDS, MARGIN_SECONDS = 3, 30  # django-q2 adds the first to a task's time; the second is ours
+GUARD_SECONDS, MARGIN_SECONDS = 3, 30  # django-q2 adds the first to a task's time limit; the second is our margin
 
 
 @register()
 def times_nest(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """A call ends before its lease, a lease before its task, a task before the grace of a lookup."""
+    """Check that a call ends before its lease, a lease before its task, and a task before the grace period of a lookup."""
     hint = "Fix TIMES in the settings (queue_app/rules/times.py). Their order prevents duplicate purchases."
     found = [*settings.TIMES.problems(), *_task_times()]
     return [Error(f"Invalid TIMES: {problem}.", hint=hint, id="queue_app.E001") for problem in found]
@@ -25,7 +25,11 @@ def times_nest(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def tasks_are_not_delivered_twice(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """A task is delivered anew after ``retry`` seconds; until then the ones taken ahead of it must have had their time."""
+    """
+    Check that no queue delivers a task a second time before it could finish.
+
+    django-q2 delivers a task again after ``retry`` seconds; by then all tasks taken before it must have had their full time.
+    """
     return [
         Error(
             f"Queue {queue}: retry is {queue.conf['retry']}s and must be at least {least}s.",
@@ -39,8 +43,8 @@ def tasks_are_not_delivered_twice(app_configs: Any, **kwargs: Any) -> list[Check
 
 @register(Tags.database)
 def adapters_exist(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """Each route that is on names an account whose adapter this version has."""
-    if not databases or ModelRoute._meta.db_table not in connection.introspection.table_names():  # about to be migrated
+    """Check that every active route of an active model leads to an account whose adapter exists in this version."""
+    if not databases or ModelRoute._meta.db_table not in connection.introspection.table_names():  # before the first migration
         return []
     accounts = ModelRoute.objects.filter(active=True, model__active=True).values_list("account_id", "account__adapter")
     missing = [f"{account} ({adapter})" for account, adapter in sorted(set(accounts)) if not registry.is_available(adapter)]
@@ -56,13 +60,13 @@ def adapters_exist(app_configs: Any, databases: Any = None, **kwargs: Any) -> li
 
 
 def least_retry(conf: Mapping[str, Any]) -> int:
-    """The seconds that a task may lie in a cluster's memory and then run: all that is taken ahead of it, and itself."""
+    """Return the seconds a task may wait in a cluster's memory and then run: the time of all tasks before it, and its own."""
     rounds = 1 + math.ceil((conf["queue_limit"] + conf["bulk"]) / conf["workers"])
     return int((conf["timeout"] + GUARD_SECONDS) * rounds + MARGIN_SECONDS)
 
 
 def _task_times() -> Iterator[str]:
-    """django-q2 is told whole seconds."""
+    """Yield the queues whose time limit differs from TIMES; django-q2 takes whole seconds only."""
     for queue, seconds in ((Queue.DEFAULT, settings.TIMES.task), (Queue.STORE, settings.TIMES.store_task)):
         if queue.task_seconds != max(1, round(seconds)):
             yield f"queue {queue} ends its tasks after {queue.task_seconds}s, not after {seconds:g}s"

@@ -1,4 +1,4 @@
-"""The one clock: the database's, so that all machines agree (I26)."""
+"""The queue's clock is the database's, so that all machines agree (I26)."""
 
 from datetime import datetime
 from typing import Any
@@ -8,11 +8,11 @@ from django.db.models import DateTimeField, Func
 
 from queue_app import database
 
-SQL = "clock_timestamp()"  # the same beside the rows of a statement, which saves one
+SQL = "clock_timestamp()"  # for a statement that reads the time with its rows, which saves a query
 
 
 def now() -> datetime:
-    """Ask PostgreSQL for the time, aware and in UTC; it moves on inside a transaction. A cut is outlived."""
+    """Return PostgreSQL's time, aware and in UTC. It advances within a transaction. Retries once after a cut connection."""
     return database.again(_ask, seconds=0)
 
 
@@ -22,14 +22,14 @@ def _ask() -> datetime:
 
 
 def read(cursor: Any) -> datetime:
-    """The same by a cursor of whatever connection."""
+    """Return PostgreSQL's time by a cursor of any connection."""
     cursor.execute(f"SELECT {SQL}")
     moment: datetime = cursor.fetchone()[0]
     return moment
 
 
 class ReadAt(Func):
-    """The same for the ORM."""
+    """PostgreSQL's time as an ORM expression."""
 
     template = SQL
     output_field = DateTimeField()

@@ -1,8 +1,8 @@
 """
-The connection to the database where it breaks: one name for "it is gone", and one way to go on after it.
+Lost database connections: one test for a lost connection, and one way to continue after it.
 
-A session ends in many ways (a restart, a failover, an administrator, the crash of another session), and the driver has a class of
-error for each; it has the same ones for a statement that merely waited too long. So the connection is asked, not the class.
+A session ends in many ways (restart, failover, administrator, crash of another session). The driver has a different error class
+for each, and uses the same classes for a statement that merely waited too long. So we check the connection, not the class.
 """
 
 import logging
@@ -17,49 +17,52 @@ from psycopg2.errors import FeatureNotSupported, LockNotAvailable, QueryCanceled
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-PAUSES = (0.05, 0.1, 0.2, 0.5)  # seconds between tries, the last one for ever
-LONGEST_SECONDS = 600.0  # whoever works on a job has a time limit of its own, which comes first
-CONNECTION_OK = 0  # of libpq
-_FATAL = ("08", "25P03", "25P04", "53300", "57P")  # codes with which the server ends a session, or refuses one
+PAUSES = (0.05, 0.1, 0.2, 0.5)  # seconds between tries; the last one repeats
+LONGEST_SECONDS = 600.0  # longer than the time limit of any task that works on a job
+CONNECTION_OK = 0  # libpq's CONNECTION_OK
+_FATAL = ("08", "25P03", "25P04", "53300", "57P")  # prefixes of the error codes that end or refuse a session
 
 
 def is_gone(error: BaseException | None) -> bool:
     """
-    Whether ``error`` came of a connection that is lost or could not be had. The connection is asked: by what the server said
-    last, by the driver's knowledge of it, and at the end by a statement.
+    Whether ``error`` was caused by a lost or refused connection.
+
+    Decided by the server's last error code, then by the driver's state of the connection, and finally by a test statement.
     """
     if isinstance(error, psycopg2.Error):
-        return True  # of a connection beside Django's: those only listen, and raise nothing else
+        return True  # from a connection outside Django: those only listen, and raise nothing else
     cause = error.__cause__ if isinstance(error, Error) else None
     if not isinstance(cause, psycopg2.Error):
-        return isinstance(error, Error) and connection.closed_in_transaction  # Django's own refusal to go on without it
+        return isinstance(error, Error) and connection.closed_in_transaction  # Django itself refused to continue without it
     if cause.pgcode:
         return _is_fatal(cause)
-    if cause.cursor is None:  # a connect, a commit: nobody answered
+    if cause.cursor is None:  # a connect or a commit without an answer
         return type(cause) in (psycopg2.DatabaseError, psycopg2.OperationalError, psycopg2.InterfaceError)
     return not _answers(cause.cursor.connection)
 
 
 def may_pass(error: BaseException | None) -> bool:
     """
-    Whether what failed may work when it is done again over a new connection: this one was cut; a deadlock, a lock, a full disk; a
-    plan that the server keeps for it is of before a migration.
+    Whether the failed work may succeed on a new connection: after a cut, a deadlock, a lock timeout, a full disk, or a prepared
+    plan that a migration has outdated.
     """
     return isinstance(error, OperationalError) or is_gone(error) or _is_outdated(error)
 
 
 def has_waited_in_vain(error: BaseException) -> bool:
-    """Whether a statement was ended because it took too long: somebody else has locked what it needs."""
+    """Whether a statement was ended by the lock timeout or the statement timeout."""
     return isinstance(error.__cause__, (LockNotAvailable, QueryCanceled))
 
 
 def again(do: Callable[[], T], *, seconds: float = LONGEST_SECONDS, look: Callable[[], T] | None = None) -> T:
     """
-    Do what needs the database, and where its connection is cut do it again on a new one: for ``seconds``, and once at least.
+    Return the result of ``do``; when it fails for a reason that may pass, repeat it on a new connection.
 
-    ``do`` is one whole transaction, or reads alone, or several of which each may be done again. What it did may have been
-    committed and only its word been lost, so done again it must change nothing (leases see to that); ``look`` then gives what it
-    came to, from the rows. Inside a transaction nothing can be done again, and the error is the caller's.
+    Tries for ``seconds``, but repeats at least once. ``do`` is one whole transaction, only reads, or several steps that may each
+    be repeated. Its work may have been committed and only the answer lost, so a repeat must change nothing (leases ensure
+    that); ``look`` then reads the result from the rows.
+
+    :raises django.db.Error: another failure, the time is over, or the caller is in a transaction, which can't be repeated here.
     """
     ends = time.monotonic() + seconds
     tries = 0
@@ -70,15 +73,15 @@ def again(do: Callable[[], T], *, seconds: float = LONGEST_SECONDS, look: Callab
         except Error as error:
             if connection.in_atomic_block or not may_pass(error) or (tries and time.monotonic() > ends):
                 raise
-            log.warning("the database did not take it, once more on a new connection: %s", str(error).strip())
-        connection.close()  # a broken one is not replaced by itself
+            log.warning("database error, trying again on a new connection: %s", str(error).strip())
+        connection.close()  # Django does not replace a broken one on its own
         time.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
         tries += 1
 
 
 @contextmanager
 def in_haste(*, lock_seconds: float, statement_seconds: float) -> Iterator[None]:
-    """Let no statement in here wait for a lock, or take, longer than this; for who must not stand still."""
+    """Limit how long statements in this block wait for a lock and how long they run; for processes that must not block."""
     _limit(lock_seconds, statement_seconds)
     try:
         yield
@@ -102,12 +105,12 @@ def _answers(raw: Any) -> bool:
         with raw.cursor() as cursor:
             cursor.execute("SELECT 1")
     except psycopg2.Error as error:
-        return error.pgcode is not None and not _is_fatal(error)  # "the transaction is aborted" is an answer, too
+        return error.pgcode is not None and not _is_fatal(error)  # "transaction is aborted" proves a live server, too
     return True
 
 
 def _is_outdated(error: BaseException | None) -> bool:
-    """Of a kept statement: "cached plan must not change result type"."""
+    """Whether a prepared statement failed with "cached plan must not change result type"."""
     return isinstance(error, Error) and isinstance(error.__cause__, FeatureNotSupported)
 
 

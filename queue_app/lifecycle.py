@@ -9,10 +9,9 @@ The life of a job, and the only writer of ``Job.state``.
                 ├ 14 ► cancelled                            └ 17 ► failed            failed, cancelled ─21─► queued
                 └ 26 ► failed
 
-The numbers are the transitions of the invariants; `MOVES` is the whole table, and the database's trigger holds the same one.
-Verbs lock the rows they are given (ids ascending, wallets after jobs), take sets, and write in one transaction the state, one
-event for each change, the attempt's outcome and the tickets. Workers come with a `Lease`; one that is not the last changes
-nothing and gets ``None``.
+The numbers are the moves of docs/invariants.md. `MOVES` is the whole table; a database trigger enforces the same one. Verbs work
+on sets of jobs. Each locks its rows (ids ascending, wallets after jobs) and writes the state, one event per change, the attempt's
+outcome and the tickets in one transaction. Workers act under a `Lease`: an outdated lease changes nothing and gets ``None``.
 """
 
 import json
@@ -67,7 +66,7 @@ MOVES: dict[str, frozenset[State]] = {
     _OFF: frozenset({_Q}),
 }
 
-# What each job goes through, in plain SQL that the server keeps: what a job costs is statements and commits.
+# Plain SQL that the server keeps prepared, because statements and commits are the cost of a job.
 _IN_FLIGHT = f"state IN ({', '.join(repr(str(state)) for state in IN_FLIGHT_STATES)})"
 _LEASE_END = "CASE state WHEN 'storing' THEN %(store_until)s::timestamptz ELSE %(until)s::timestamptz END"
 _AT_WORK = ((Job, "job"), (Attempt, "attempt"), (ProviderAccount, "account"), (GenerationModel, "model"), (Kind, "kind"))
@@ -79,7 +78,7 @@ _READ = f"""
       JOIN queue_app_generationmodel model ON model.key = job.model_id
       JOIN queue_app_kind kind ON kind.key = job.kind_id
 """  # noqa: S608 - no value in it
-# one to be bought is called from here on, unless its cancel was asked before that; the rule of `timeout_seconds` is in it
+# A submitting job counts as called from here on, unless a cancel was requested before. Repeats the rule of `timeout_seconds`.
 _BEGIN = Statement(f"""
     WITH job AS (
         UPDATE queue_app_job
@@ -117,13 +116,13 @@ _CHECK_AGAIN = Statement("""
      WHERE id = %(id)s
 """)
 _MOVE = "moved AS (UPDATE queue_app_job SET event_seq = event_seq + 1, fence = fence + 1, {} WHERE id = ANY(%(jobs)s::bigint[]))"
-_TELL = """
+_INSERT_EVENTS = """
     INSERT INTO queue_app_jobevent (job_id, seq, from_state, to_state, attempt, data, at, actor, reason)
     SELECT *, %(at)s::timestamptz, %(actor)s::text, %(reason)s::text
       FROM unnest(%(jobs)s::bigint[], %(seqs)s::int[], %(before)s::text[], %(after)s::text[], %(attempts)s::int[],
                   %(data)s::text[]::jsonb[])
 """
-# of a claim: the attempts, and what follows for each job from its own row and its attempt
+# For a claim: the new attempts, and the columns of each job that depend on its own row and its attempt.
 _ATTEMPTS = """
     made AS (
         INSERT INTO queue_app_attempt (id, job_id, reservation_id, number, route_id, account_id, endpoint_id, preview, token,
@@ -144,7 +143,7 @@ _ACCEPTED = """
                slot_until = coalesce(%(slot_until)s, slot_until)
          WHERE job_id = ANY(%(jobs)s::bigint[]) AND outcome IS NULL
     )"""
-# what waited for a decision has come to an end; what a person must look at stays open until one has
+# Closes the review items with `decide_by`. The others stay open until a person closes them.
 _ATTEMPT_ENDS = """
     closed AS (
         UPDATE queue_app_reviewitem SET closed_at = %(at)s, closed_by = %(by)s
@@ -156,7 +155,7 @@ _ATTEMPT_ENDS = """
          WHERE job_id = ANY(%(jobs)s::bigint[]) AND outcome IS NULL
     )"""
 _ATTEMPTS_END = Statement(f"WITH {_ATTEMPT_ENDS} SELECT 1")
-# the files of a delivery, all of one version
+# The files of one delivery; all get the same version.
 _MADE = {str(field.column): f"made.{field.column}" for field in Asset._meta.concrete_fields} | {
     "version": "1 + coalesce((SELECT max(version) FROM queue_app_asset kept WHERE kept.job_id = made.job_id), 0)",
     "created_at": "%(at)s",
@@ -169,11 +168,11 @@ _ASSETS = f"""
 
 
 class MoveRefused(Exception):
-    """A job's state does not allow what was asked; says which state it is in."""
+    """The job's state does not allow the requested change. The message names the state."""
 
 
 class Verdict(StrEnum):
-    """What a cancel came to (T14; T13 and T15; nothing left to stop)."""
+    """Outcome of a cancel for one job: cancelled (T14), requested (T13, T15), or too late to stop."""
 
     CANCELLED = "cancelled"
     REQUESTED = "requested"
@@ -182,7 +181,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Lease:
-    """A worker's right to act on a job, good until another lease is given out."""
+    """A worker's right to act on a job, valid until the next lease is issued for the job."""
 
     job_id: int
     fence: int
@@ -190,7 +189,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class Pick:
-    """A queued job that every limit lets through, and where to buy it; ``counts`` is (used after it, limit) of each limit."""
+    """A queued job within every limit, and the route to its provider. ``counts`` maps a limit to (used with this job, limit)."""
 
     job: Job
     reservation_id: int
@@ -200,14 +199,14 @@ class Pick:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why an attempt or a job ended badly: a stable code, words for people, and the provider's kind of error."""
+    """Reason why an attempt or a job failed: a stable code, a message for people and the provider's kind of error."""
 
     code: str
     message: str
     kind: str = ""
 
     def __post_init__(self) -> None:
-        # providers choose these words; what a column cannot keep must not stop a job from ending (I22)
+        # Providers choose these texts. One that a column can't store must not keep a job from ending (I22).
         for name, most in (("code", 60), ("message", 4_000), ("kind", 20)):
             object.__setattr__(self, name, storable(getattr(self, name))[:most])
 
@@ -218,9 +217,9 @@ class Trouble:
 @transaction.atomic
 def enter(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str = "") -> None:
     """
-    Queue new jobs, their tickets reserved (T1).
+    Queue new jobs and reserve their tickets (T1).
 
-    :raises NotEnoughTickets: nothing is written.
+    :raises NotEnoughTickets: a wallet can't pay; nothing is written.
     """
     paused = _open_batches(jobs)
     for job, number in zip(jobs, _numbers(len(jobs)), strict=True):
@@ -228,13 +227,17 @@ def enter(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str = "") ->
         job.state, job.event_seq, job.queued_at, job.held = State.QUEUED, 1, at, job.batch_id in paused
     Job.objects.bulk_create(jobs, batch_size=CHUNK)
     tickets.reserve(jobs, at=at, actor=actor)
-    _tell(jobs, {job.pk: "" for job in jobs}, at=at, actor=actor, reason=reason, data={})
+    _write_events(jobs, {job.pk: "" for job in jobs}, at=at, actor=actor, reason=reason, data={})
     wake.dispatcher()
 
 
 @transaction.atomic(savepoint=False)
 def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
-    """Give each picked job an attempt and a lease (T2). The claim lock is held and the jobs are locked and queued."""
+    """
+    Create an attempt and a lease for each picked job (T2); return the leases in the same order.
+
+    The caller holds the claim lock and the row locks, and the jobs are queued.
+    """
     for pick in picks:
         pick.job.attempt_number += 1
     _move(
@@ -267,11 +270,11 @@ def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
 @transaction.atomic
 def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
-    Put failed and cancelled jobs back at the end of their lanes, ``job.tickets`` being today's price (T21). What their clients
-    asked for, a deadline and a time to start from, still holds. Rows are locked.
+    Put failed and cancelled jobs at the end of their models' queues (T21). The caller has set ``job.tickets`` to the current
+    price and holds the row locks. The client's deadline and start time still apply (I43).
 
-    :raises MoveRefused: one of them is neither failed nor cancelled, or its deadline has passed.
-    :raises NotEnoughTickets: nothing is written.
+    :raises MoveRefused: a job is neither failed nor cancelled, or its deadline has passed.
+    :raises NotEnoughTickets: a wallet can't pay; nothing is written.
     """
     for job in jobs:
         if refusal := not_for_retry(job, at=at):
@@ -306,15 +309,15 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
 
 
 def not_for_retry(job: Job, *, at: datetime) -> MoveRefused | None:
-    """Return why a job cannot be retried; ``None`` if it can."""
+    """Return the error that a retry of this job would raise, or ``None`` if it can be retried."""
     if job.state not in (State.FAILED, State.CANCELLED):
-        return MoveRefused(f"{job} {_standing(job)}. You can only retry failed or cancelled jobs.")
+        return MoveRefused(f"{job} {_state_phrase(job)}. You can only retry failed or cancelled jobs.")
     if job.deadline and job.deadline <= at:
         return MoveRefused(f"The deadline of {job} has passed. Submit it as a new job with a later deadline.")
     return None
 
 
-def _standing(job: Job) -> str:
+def _state_phrase(job: Job) -> str:
     return "has an unknown outcome" if job.state == State.UNKNOWN else f"is {job.get_state_display().lower()}"
 
 
@@ -323,10 +326,14 @@ def _standing(job: Job) -> str:
 
 @transaction.atomic
 def lease_due(at: datetime, *, most: int = 100) -> list[tuple[Lease, State]]:
-    """Give out leases on jobs in flight that are due for a check or a store and have no live lease, oldest first."""
+    """
+    Issue leases for jobs whose next check or store is due and that no live lease covers; oldest first, at most ``most``.
+
+    Return each lease with the job's state.
+    """
     due = list(
         Job.objects.filter(state__in=(_RUN, _UNK, _CAN, _STO), next_check_at__lte=at)
-        .filter(Q(lease_until=None) | Q(lease_until__lte=at, lease_taken=False))  # taken and over: `recovery` looks at it first
+        .filter(Q(lease_until=None) | Q(lease_until__lte=at, lease_taken=False))  # if taken and over, `recovery` comes first
         .order_by("next_check_at", "id")
         .select_for_update(skip_locked=True)[:most]
     )
@@ -338,13 +345,13 @@ def lease_due(at: datetime, *, most: int = 100) -> list[tuple[Lease, State]]:
 
 def begin(lease: Lease, *, at: datetime, by: str = "") -> tuple[Job, Attempt, Lease] | None:
     """
-    Take up a lease for real, once: the worker's own, longer lease comes back with the job and its attempt. ``by`` is the name of
-    the worker process: the lease ends with it.
+    Exchange an issued lease for the worker's own, longer one; works once. Return job, attempt and the new lease, or ``None`` if
+    the lease is outdated. ``by`` names the worker process: recovery ends the lease when the process is gone.
 
-    For a job being submitted this commits ``called_at``, in the same statement: the create call may follow and will never be made
-    again (I16). One whose cancel was asked before that is never bought (T4, T14).
+    For a submitting job the same statement sets ``called_at``: the caller may now make the create call, and nobody will ever
+    make it again (I16). If a cancel was requested before, nothing is sent and the job is cancelled (T4, T14).
     """
-    taken = _taken(_BEGIN.run(id=lease.job_id, fence=lease.fence, at=at, by=by, **_lease_ends(at)))
+    taken = _job_with_lease(_BEGIN.run(id=lease.job_id, fence=lease.fence, at=at, by=by, **_lease_ends(at)))
     if taken is None:
         _put_back_cancelled(lease, at=at)
     return taken
@@ -360,26 +367,32 @@ def _put_back_cancelled(lease: Lease, *, at: datetime) -> None:
 
 def begun(lease: Lease, *, at: datetime, by: str) -> tuple[Job, Attempt, Lease] | None:
     """
-    What `begin` with these very arguments has come to: for the worker whose connection was cut before it was told. A moment of
-    one worker is no other's, so another task's beginning is never taken for one's own.
+    Return what `begin` returned for the same arguments, for a worker whose connection was cut before the answer arrived.
+
+    ``at`` and ``by`` together are unique to one call, so a worker never mistakes another task's lease for its own.
     """
-    return _taken(_BEGUN.run(id=lease.job_id, fence=lease.fence, by=by, **_lease_ends(at)))
+    return _job_with_lease(_BEGUN.run(id=lease.job_id, fence=lease.fence, by=by, **_lease_ends(at)))
 
 
 def given_out(at: datetime) -> list[tuple[Lease, State]]:
-    """The leases that were given out at this very moment and that nobody has begun: what a claim, say, has come to."""
+    """
+    Return the leases issued exactly at ``at`` that no worker has begun.
+
+    Lets the caller of a claim read its result from the rows after a cut connection.
+    """
     return _not_begun(lease_until=at + timedelta(seconds=settings.TIMES.hand_out))
 
 
 def waiting_for_a_worker(*, at: datetime, since: datetime) -> list[tuple[Lease, State]]:
-    """Live leases that nobody has begun, given out at ``since`` or before: their tasks may have got lost with a process."""
+    """Return live leases issued at or before ``since`` that no worker has begun: their tasks may be lost with a process."""
     return _not_begun(lease_until__gt=at, lease_until__lte=since + timedelta(seconds=settings.TIMES.hand_out))
 
 
 def let_go(lease: Lease, *, at: datetime) -> None:
     """
-    Give a lease back, nothing said of the job, which is due at once; for a worker that could not carry out its duty though
-    nothing is wrong with the job. Not of a create call: that is never made again (I16).
+    Give up a lease without an outcome and make the job due immediately, for a worker that failed through no fault of the job.
+
+    Does nothing for a submitting job: its create call is never repeated (I16).
     """
     with transaction.atomic():
         job = held_by(lease)
@@ -389,18 +402,17 @@ def let_go(lease: Lease, *, at: datetime) -> None:
 
 
 def held_by(lease: Lease) -> Job | None:
-    """Lock and give the job if ``lease`` is still its last one; inside the caller's transaction."""
+    """Lock and return the job if ``lease`` is still its latest, else ``None``. Runs in the caller's transaction."""
     found = _HELD_BY.run(id=lease.job_id, fence=lease.fence)
     return read(Job, iter(found[0])) if found else None
 
 
 def check_again(job: Job, *, next_check_at: datetime, progress: float | None = None, counts: bool = True) -> None:
     """
-    End the lease, which is void from now on, and plan the next look; no change of state. A try to store that says nothing of the
-    files is none that ``counts``. The row is locked.
+    End the lease and schedule the next check without a change of state. The caller holds the row lock.
 
-    Its worker lived through it, so the count of lost ones starts anew; not while the outcome is unknown: a look-up does not try
-    again what ended the last worker.
+    Resets the count of crashed workers, because this one survived; not for an unknown outcome, as a lookup does not repeat the
+    step that crashed them. ``counts=False`` does not count the try to store, for failures unrelated to the files.
     """
     changed = progress is not None and progress != job.progress
     job.progress = progress if progress is not None else job.progress
@@ -432,7 +444,11 @@ def start(
     next_check_at: datetime,
     reason: str = "",
 ) -> None:
-    """The provider has the task (T3, T7); if a cancel was asked meanwhile, ask it there (T15 → T13). The row is locked."""
+    """
+    Record that the provider has the task (T3, T7); pass on a cancel that was requested before (T15 → T13).
+
+    The caller holds the row lock.
+    """
     slot_until = None
     if job.state == State.UNKNOWN:
         slot_until = at + timedelta(seconds=timeout_seconds(job))
@@ -448,11 +464,15 @@ def start(
         worker_deaths=0,
     )
     if job.cancel_asked_at:
-        _ask_provider([job], at=at, actor=actor, reason=job.cancel_reason)
+        _request_cancel([job], at=at, actor=actor, reason=job.cancel_reason)
 
 
 def lose_track(job: Job, *, at: datetime, actor: str, trouble: Trouble, next_check_at: datetime) -> None:
-    """Called, and nobody knows whether it was accepted (T6): a person is told, tickets stay held. The row is locked."""
+    """
+    Record that the create call was sent but its outcome is unknown (T6). Open a review item; the tickets stay reserved.
+
+    The caller holds the row lock.
+    """
     attempt = current_attempt(job)
     Attempt.objects.filter(pk=attempt.pk).update(error_kind=trouble.kind, error_message=trouble.message)
     called_at = attempt.called_at or at
@@ -465,8 +485,10 @@ def put_back(
     job: Job, *, at: datetime, actor: str, outcome: Outcome, spent: bool, trouble: Trouble, not_before: datetime | None
 ) -> State:
     """
-    End the attempt and queue the job again (T4, T8, T11), or fail it when its attempts are spent (T5, T9, T12). A cancel that
-    was asked meanwhile is carried out at once (T14). Gives the state it came to. The row is locked.
+    End the attempt and queue the job again (T4, T8, T11), or fail it if its attempts are used up (T5, T9, T12).
+
+    If a cancel was requested in the meantime, cancel the job immediately (T14). Return the new state. The caller holds the row
+    lock.
     """
     _end_attempt([job], outcome, at=at, by=actor, spent=spent, trouble=trouble)
     if job.worker_deaths >= DEADLY_JOB:
@@ -506,7 +528,7 @@ def put_back(
 
 @transaction.atomic
 def fail_overdue(*, at: datetime) -> int:
-    """Fail queued jobs whose deadline has passed, at most 500 at a time, tickets back in full (T26). Return how many."""
+    """Fail up to 500 queued jobs whose deadline has passed and return their tickets (T26). Return the number of jobs."""
     overdue = (
         Job.objects.filter(state=_Q, deadline__lte=at).order_by("deadline", "id").select_for_update(skip_locked=True)[:CHUNK]
     )
@@ -517,8 +539,9 @@ def fail_overdue(*, at: datetime) -> int:
 
 def fail(job: Job, *, at: datetime, actor: str, trouble: Trouble, outcome: Outcome = Outcome.FAILED, review: str = "") -> None:
     """
-    End a job as failed, tickets back in full (T5, T9, T12, T17, T20). ``review`` is what a person must still look at. The row
-    is locked.
+    Fail a job and return its tickets in full (T5, T9, T12, T17, T20). The caller holds the row lock.
+
+    A non-empty ``review`` opens a review item with this text, which stays open until a person closes it.
     """
     _end_attempt([job], outcome, at=at, by=actor, spent=True, trouble=trouble)
     if review:
@@ -530,8 +553,9 @@ def deliver(
     job: Job, *, at: datetime, actor: str, ran_seconds: float, usd_actual: Any = None, kept_until: datetime | None = None
 ) -> Lease:
     """
-    The provider is done (T10, T18): the slot is free, and the caller claims. ``kept_until`` is how long it says that it keeps the
-    files. Gives the lease for storing them. The row is locked.
+    Record that the provider is done (T10, T18) and return the lease for storing the files. The caller holds the row lock.
+
+    The slot is free from here on; the caller claims the next job. ``kept_until`` is the end of the provider's storage.
     """
     _move(
         [job],
@@ -550,7 +574,11 @@ def deliver(
 
 
 def confirm_cancel(job: Job, *, at: datetime, actor: str, evidence: str) -> State:
-    """The provider has stopped it: cancelled (T16), or failed when the timeout had asked for it (T17). The row is locked."""
+    """
+    Record that the provider has stopped the task: cancel the job (T16), or fail it if its timeout caused the cancel (T17).
+
+    Return the new state. The caller holds the row lock.
+    """
     if job.cancel_reason == "timeout":
         seconds = timeout_seconds(job)
         fail(
@@ -567,7 +595,11 @@ def confirm_cancel(job: Job, *, at: datetime, actor: str, evidence: str) -> Stat
 
 
 def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, stages: Sequence[Mapping[str, Any]]) -> None:
-    """All files are stored and checked: write their rows and charge the tickets (T19). The row is locked."""
+    """
+    Complete a job whose files are all stored and checked: write their rows and charge the tickets (T19).
+
+    Refund immediately if staff promised it (T22). The caller holds the row lock.
+    """
     rows = [{field.column: field.value_from_object(asset) for field in Asset._meta.concrete_fields} for asset in assets]
     _settle(
         [job],
@@ -585,14 +617,15 @@ def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, sta
         _note([job], at=at, actor=promise["by"], reason=said, data={job.pk: {"ledger": entry.key}})
 
 
-# --- what people ask ----------------------------------------------------------------------------------------------
+# --- requests of users and staff ----------------------------------------------------------------------------------
 
 
 def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") -> dict[int, Verdict]:
     """
-    Stop jobs as far as they can be stopped, in chunks of 500, each a transaction. Asked twice it answers the same.
+    Cancel jobs where possible, in transactions of 500. Idempotent. Return the verdict by job id.
 
-    Queued ones end at once (T14), running ones are asked at the provider (T13), those being submitted are remembered (T15).
+    Queued jobs are cancelled immediately (T14); running jobs are cancelled at the provider (T13); submitting and unknown jobs
+    are flagged until the provider's answer is known (T15).
     """
     verdicts: dict[int, Verdict] = {}
     for chunk in chunks(ids):
@@ -602,7 +635,7 @@ def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") ->
             verdicts |= {job.pk: Verdict.REQUESTED for state in (_SUB, _UNK, _RUN, _CAN) for job in by_state[state]}
             verdicts |= {job.pk: Verdict.TOO_LATE for state in (_STO, _DONE, _FAIL) for job in by_state[state]}
             _cancel_queued(by_state[_Q], at=at, actor=actor, reason=reason or "cancelled")
-            _ask_provider(by_state[_RUN], at=at, actor=actor, reason="user")
+            _request_cancel(by_state[_RUN], at=at, actor=actor, reason="user")
             flagged = [job for state in (_SUB, _UNK) for job in by_state[state] if not job.cancel_asked_at]
             _note(flagged, at=at, actor=actor, reason=CANCEL_REQUESTED, cancel_asked_at=at, cancel_reason="user")
             stubborn = [job.pk for job in by_state[_CAN] if job.cancel_reason == "timeout"]
@@ -614,10 +647,11 @@ def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") ->
 @transaction.atomic
 def promise_refund(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> list[int]:
     """
-    What is delivered of these jobs although their cancel was asked is charged and refunded at once (T19 and T22): the failure
-    policy's answer to a provider that cannot cancel. Gives the ids that a cancel is asked of.
+    Promise a refund for cancelling jobs: a job that is delivered anyway is charged and refunded immediately (T19, T22).
 
-    :raises MoveRefused: no reason was typed.
+    This is the failure policy for providers that can't cancel. Return the ids of the jobs that are being cancelled.
+
+    :raises MoveRefused: the reason is empty.
     """
     if not reason.strip():
         raise MoveRefused("Enter a reason for the refund.")
@@ -629,15 +663,17 @@ def promise_refund(ids: Iterable[int], *, at: datetime, actor: str, reason: str)
 
 @transaction.atomic
 def expire(job: Job, *, at: datetime) -> None:
-    """It ran longer than its timeout: ask the provider to stop (T13). The row is locked."""
-    _ask_provider([job], at=at, actor="recovery", reason="timeout")
+    """Ask the provider to stop a job that ran longer than its timeout (T13). The caller holds the row lock."""
+    _request_cancel([job], at=at, actor="recovery", reason="timeout")
 
 
 def force_fail(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> list[int]:
     """
-    End open jobs by force, tickets back, their attempts abandoned (T25); what is not open stays. Gives the ids that ended.
+    Fail open jobs by force, return their tickets and abandon their attempts (T25); skip jobs that are not open.
 
-    :raises MoveRefused: no reason was typed.
+    Return the ids of the failed jobs.
+
+    :raises MoveRefused: the reason is empty.
     """
     if not reason.strip():
         raise MoveRefused("Enter a reason for force-failing this job.")
@@ -656,10 +692,12 @@ def force_fail(ids: Iterable[int], *, at: datetime, actor: str, reason: str) -> 
 
 def settle_unknown(ids: Iterable[int], *, again: bool, at: datetime, actor: str, reason: str) -> list[int]:
     """
-    A person decides on jobs whose outcome stayed unknown: ``again`` queues them for another attempt (T8), else they fail (T9).
-    The attempt counts as abandoned, since its provider may still deliver and bill it. Gives the ids that were unknown.
+    Apply a person's decision to jobs with an unknown outcome: queue them for another attempt (T8) if ``again``, else fail them
+    (T9). Skip jobs in other states. Return the ids of the unknown jobs.
 
-    :raises MoveRefused: no reason was typed.
+    The attempts count as abandoned, since the provider may still deliver and bill them.
+
+    :raises MoveRefused: the reason is empty.
     """
     if not reason.strip():
         raise MoveRefused("Enter a reason: what did you find at the provider?")
@@ -667,7 +705,7 @@ def settle_unknown(ids: Iterable[int], *, again: bool, at: datetime, actor: str,
     for chunk in chunks(ids):
         with transaction.atomic():
             jobs = list(Job.objects.lock().filter(pk__in=chunk, state=State.UNKNOWN))
-            tickets.lock({job.owner_id for job in jobs})  # all at once: one by one they would come in the order of the jobs
+            tickets.lock({job.owner_id for job in jobs})  # all together: one by one would lock them in the order of the jobs
             for job in jobs:
                 trouble = Trouble("settled_by_hand", f"Resolved by {actor}: {reason}")
                 if again:
@@ -680,20 +718,25 @@ def settle_unknown(ids: Iterable[int], *, again: bool, at: datetime, actor: str,
 
 @transaction.atomic
 def note(job: Job, *, at: datetime, actor: str, reason: str, data: Mapping[str, Any] | None = None) -> None:
-    """Write into a job's history what changes nothing (T22, T23): a late result, a refund."""
+    """Add an event to a job's history that does not change its state (T22, T23), such as a late result or a refund."""
     _note(list(Job.objects.lock().filter(pk=job.pk)), at=at, actor=actor, reason=reason, data={job.pk: data or {}})
 
 
 def note_each(
     jobs: Sequence[Job], *, at: datetime, actor: str, reason: str, data: Mapping[int, Mapping[str, Any]] | None = None
 ) -> None:
-    """Write into the histories of jobs what was done to them beside their state; ``data`` by job. The rows are locked."""
+    """
+    Add an event that does not change the state to the history of each job; ``data`` maps job ids to facts.
+
+    The caller holds the row locks.
+    """
     _note(jobs, at=at, actor=actor, reason=reason, data=data)
 
 
 def flag(job: Job, what: str, *, at: datetime, decide_by: datetime | None = None) -> None:
     """
-    Ask a person to look at this job: whatever becomes of it, or before it ends by itself at ``decide_by``. The row is locked.
+    Open a review item on this job. With ``decide_by``, staff should act by that time, and the item closes with the attempt;
+    without, it stays open until a person closes it. The caller holds the row lock.
     """
     _open_review(job, current_attempt(job), what, at=at, decide_by=decide_by)
 
@@ -701,9 +744,9 @@ def flag(job: Job, what: str, *, at: datetime, decide_by: datetime | None = None
 @transaction.atomic
 def close_review(item: ReviewItem, *, at: datetime, actor: str, reason: str) -> None:
     """
-    A person has looked at what was flagged; nothing else changes. The job's row is locked.
+    Close a review item that a person has looked at; the job does not change. The caller holds the job's row lock.
 
-    :raises MoveRefused: it asks for an unknown outcome: that is decided, not closed (I19).
+    :raises MoveRefused: the item asks for a decision on an unknown outcome (I19).
     """
     if item.is_undecided:
         raise MoveRefused(f"{item.job} still has an unknown outcome. Decide on it first.")
@@ -712,17 +755,17 @@ def close_review(item: ReviewItem, *, at: datetime, actor: str, reason: str) -> 
 
 
 def spent_tries(job: Job) -> int:
-    """How many attempts count against the job since it was last queued by a person or a client."""
+    """Return the number of attempts that count against the job since a person or a client last queued it."""
     return Attempt.objects.filter(job=job, reservation__state=Reservation.State.HELD, spent=True).count()
 
 
 def timeout_seconds(job: Job) -> int:
-    """The model's own timeout, else the kind's, in seconds."""
+    """Return the job's timeout in seconds: the model's own, else the kind's."""
     return job.model.timeout_seconds or job.kind.timeout_seconds
 
 
 def current_attempt(job: Job) -> Attempt:
-    """The attempt that the job is at; there is one from the first claim on."""
+    """Return the job's latest attempt with its account. Every job has one after its first claim."""
     return Attempt.objects.select_related("account").get(job=job, step="main", number=job.attempt_number)
 
 
@@ -743,16 +786,18 @@ def _move(
     **changes: Any,
 ) -> int:
     """
-    Change the state of locked rows, write one event each, and make every lease on them void: one statement.
+    Change the state of locked jobs, write one event each and void their leases, in one statement.
 
-    ``changes`` are columns and their new values; ``also`` is SQL for those that follow from each row's own; ``beside`` is what is
-    written in the same statement, by values of its own. Gives what ``answer`` is in it.
+    ``changes`` are columns and their new values; ``also`` is SQL that sets columns from each row's own values; ``beside`` is
+    further SQL for the same statement, with its values. Return the value of the SQL expression ``answer``, or 0 without jobs.
+
+    :raises MoveRefused: a job's state does not allow the move (`MOVES`).
     """
     if not jobs:
         return 0
     for job in jobs:
         if to not in MOVES[job.state]:
-            raise MoveRefused(f"{job} {_standing(job)}, so it can't be changed to {to.label.lower()}.")
+            raise MoveRefused(f"{job} {_state_phrase(job)}, so it can't be changed to {to.label.lower()}.")
     fields: dict[str, Any] = {"lease_until": None, "lease_taken": False, **changes, "state": str(to)}
     assignments = ", ".join(filter(None, [*(f"{name} = %({name})s" for name in fields), also]))
     before = {job.pk: str(job.state) for job in jobs}
@@ -762,11 +807,17 @@ def _move(
             setattr(job, name, value)
     move = f"WITH {', '.join(filter(None, [beside.sql, _MOVE.format(assignments)]))}"
     values = fields | dict(beside.values)
-    return _tell(jobs, before, at=at, actor=actor, reason=reason, data=data or {}, move=move, values=values, answer=answer)
+    return _write_events(
+        jobs, before, at=at, actor=actor, reason=reason, data=data or {}, move=move, values=values, answer=answer
+    )
 
 
 def _settle(jobs: Sequence[Job], to: State, *parts: Part, at: datetime, **changes: Any) -> None:
-    """A terminal state with what belongs to it, tickets among them."""
+    """
+    Move jobs to a terminal state and settle their reservations in the same statement.
+
+    :raises RuntimeError: the jobs do not have exactly one held reservation each (I5).
+    """
     beside = Part(", ".join(part.sql for part in parts), {name: part.values[name] for part in parts for name in part.values})
     settled = _move(jobs, to, at=at, beside=beside, answer=tickets.SETTLED, ended_at=at, next_check_at=None, **changes)
     if settled != len(jobs):
@@ -774,7 +825,7 @@ def _settle(jobs: Sequence[Job], to: State, *parts: Part, at: datetime, **change
 
 
 def _end(jobs: Sequence[Job], to: State, *, at: datetime, actor: str, reason: str, **changes: Any) -> None:
-    """A terminal state without a delivery: the tickets go back in full (I7)."""
+    """Move jobs to a terminal state without a delivery and return their tickets in full (I7)."""
     if jobs:
         _settle(jobs, to, tickets.release(), at=at, actor=actor, reason=reason, not_before=None, held=False, **changes)
         wake.dispatcher()  # a slot may be free
@@ -786,8 +837,10 @@ def _cancel_queued(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str
 
 def _open_batches(jobs: Sequence[Job]) -> set[int | None]:
     """
-    Lock the batches that jobs are queued in, and give those that are paused: neither a pause nor the look for a batch's end can
-    miss a job that comes in. A retry has locked its jobs before; that is safe, as nobody with a batch waits for an ended job.
+    Lock and reopen the batches of these jobs; return the ids of the paused ones.
+
+    The lock makes sure that neither a pause nor the check for a batch's end misses a new job. A retry has locked its jobs first,
+    against the usual order; that is safe, as no holder of a batch lock waits for a finished job.
     """
     ids = {job.batch_id for job in jobs if job.batch_id}
     batches = list(Batch.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("id")) if ids else []
@@ -795,7 +848,7 @@ def _open_batches(jobs: Sequence[Job]) -> set[int | None]:
     return {batch.pk for batch in batches if batch.paused}
 
 
-def _ask_provider(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str) -> None:
+def _request_cancel(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str) -> None:
     _move(
         jobs,
         State.CANCELLING,
@@ -823,10 +876,10 @@ def _note(
     Job.objects.filter(pk__in=[job.pk for job in jobs]).update(event_seq=F("event_seq") + 1, **changes)
     for job in jobs:
         job.event_seq += 1
-    _tell(jobs, {job.pk: job.state for job in jobs}, at=at, actor=actor, reason=reason, data=data or {})
+    _write_events(jobs, {job.pk: job.state for job in jobs}, at=at, actor=actor, reason=reason, data=data or {})
 
 
-def _tell(
+def _write_events(
     jobs: Sequence[Job],
     before: Mapping[int, str],
     *,
@@ -839,8 +892,9 @@ def _tell(
     answer: str = "0",
 ) -> int:
     """
-    Write one event for each job; ``move`` is SQL that changes the jobs in the same statement, by its ``values``. Gives what
-    ``answer`` is in it.
+    Write one event per job and notify the pages. ``move`` is SQL for the same statement that changes the jobs by ``values``.
+
+    Return the value of the SQL expression ``answer``.
     """
     rows = {
         "jobs": [job.pk for job in jobs],
@@ -850,14 +904,14 @@ def _tell(
         "attempts": [job.attempt_number or None for job in jobs],
         "data": [json.dumps(dict(data.get(job.pk, {}))) for job in jobs],
     }
-    told = {**(values or {}), **rows, "at": at, "actor": actor, "reason": reason[:500]}
-    ((answered,), *_) = statement(f"{move}{_TELL} RETURNING {answer}").run(**told)
+    parameters = {**(values or {}), **rows, "at": at, "actor": actor, "reason": reason[:500]}
+    ((answered,), *_) = statement(f"{move}{_INSERT_EVENTS} RETURNING {answer}").run(**parameters)
     wake.jobs_changed(job.pk for job in jobs)
     return int(answered)
 
 
 def _end_attempt(jobs: Sequence[Job], outcome: Outcome, *, at: datetime, by: str, spent: bool, trouble: Trouble | None) -> None:
-    if outcome == Outcome.ABANDONED:  # its provider was done, so it takes no slot until `slot_until`
+    if outcome == Outcome.ABANDONED:  # the provider of a storing job is done, so the attempt must not hold a slot any longer
         stored = [job for job in jobs if job.state == State.STORING]
         Attempt.objects.filter(job__in=stored, outcome=None).update(slot_until=None)
     end = _end_of_attempt(outcome, by=by, spent=spent, trouble=trouble)
@@ -879,13 +933,13 @@ def _not_begun(**leased: Any) -> list[tuple[Lease, State]]:
 
 
 def _lease_ends(at: datetime) -> dict[str, datetime]:
-    """Of a lease that is begun now: while a create call or a check is made, and while files are stored."""
+    """Return the end of a lease begun now: ``until`` for a create call or a check, ``store_until`` for storing files."""
     until, store_until = (at + timedelta(seconds=seconds) for seconds in (settings.TIMES.lease, settings.TIMES.store_lease))
     return {"until": until, "store_until": store_until}
 
 
-def _taken(rows: Sequence[Sequence[Any]]) -> tuple[Job, Attempt, Lease] | None:
-    """A job at which a worker is, as `_READ` gives it, with the worker's lease."""
+def _job_with_lease(rows: Sequence[Sequence[Any]]) -> tuple[Job, Attempt, Lease] | None:
+    """Build job, attempt and lease from the row that `_READ` selects; ``None`` without a row."""
     if not rows:
         return None
     values = iter(rows[0])
@@ -897,7 +951,7 @@ def _taken(rows: Sequence[Sequence[Any]]) -> tuple[Job, Attempt, Lease] | None:
         read(Kind, values),
     )
     called_at, slot_until = (*values, None, None)[:2]
-    if called_at:  # just now: what was read of the attempt is as it was before the statement
+    if called_at:  # set by this statement, which read the attempt as it was before
         attempt.called_at, attempt.slot_until = called_at, slot_until
     return job, attempt, Lease(job.pk, job.fence)
 
@@ -910,13 +964,13 @@ def _locked_by_state(ids: Sequence[int]) -> dict[str, list[Job]]:
 
 
 def _numbers(count: int) -> list[int]:
-    """Fresh job numbers, in order: they are also the places at the end of the queue."""
+    """Return new job numbers, ascending. They are also the order keys at the end of the queue."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval(pg_get_serial_sequence('queue_app_job', 'id')) FROM generate_series(1, %s)", [count])
         return [number for (number,) in cursor.fetchall()]
 
 
 def chunks(ids: Iterable[int]) -> Iterable[list[int]]:
-    """Cut the ids into lots of at most 500, ascending: each is for a transaction of its own."""
+    """Split the ids, ascending, into lists of at most 500, one per transaction."""
     listed = sorted(ids)
     return (listed[start : start + CHUNK] for start in range(0, len(listed), CHUNK))

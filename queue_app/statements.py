@@ -1,9 +1,9 @@
 """
-The statements that every job goes through, kept by the server: parsed and planned once for a connection, not once for a job.
+Prepared statements for the hot path: the server parses and plans them once per connection, not once per job.
 
-Their SQL stands beside the verb that runs it. It names its columns, never ``*``: a migration that adds one must not change what a
-kept plan gives. Where one changes a column's type, `database.again` goes on with a new connection. They need connections of one's
-own: behind a pooler that gives each transaction another one they cannot be kept.
+Their SQL is defined beside the verb that runs it. It names its columns, never ``*``, so that a migration that adds a column does
+not change the result of a prepared plan. If a migration changes a column's type, `database.again` continues on a new connection.
+They need session pooling: behind a pooler that assigns a connection per transaction, statements can't stay prepared.
 """
 
 import re
@@ -16,21 +16,22 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from django.db import connection, models
 
-# Within a statement: its commit does not wait for the disk. The server's end may take back the last ones, but never one without
-# those after it. It is for wake-ups, and for claims: what a claim leads to is begun in a commit that waits. A worker's right to
-# act is no such thing: were its fence number taken back, somebody else could have the same.
+# SQL for a statement whose commit must not wait for the disk. A crash of the server may undo the latest of these commits, but
+# never one without all later ones. Safe for wake-ups, and for claims, because a worker begins each claim in a commit that waits.
+# Not safe for beginning a lease: if its fence number were undone, another worker could get the same number.
 LAZILY = "set_config('synchronous_commit', 'off', true)"
 Row = TypeVar("Row", bound=models.Model)
 _VALUE = re.compile(r"%\((\w+)\)s(::\w+(?:\[\])?)?")
-# by the driver's connection, with which the server's plans go: how a statement is known there, "" after its first use
+# Driver connection → statement name → how to execute it there; "" after the first use, before it is prepared. Keyed by the
+# connection because the prepared plans end with it.
 _known: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 _all: "WeakSet[Statement]" = WeakSet()
-_at_once = False  # whether this process runs them for long: each is kept from its first use on
+_at_once = False  # prepare at the first use: set in processes that run the statements for long
 
 
 class Statement:
     """
-    SQL with named values, such as ``%(at)s``. Lists, and values whose type nothing else tells, need a cast, as in
+    SQL with named parameters, such as ``%(at)s``. Lists, and values whose type PostgreSQL can't infer, need a cast, as in
     ``%(ids)s::bigint[]``.
     """
 
@@ -40,10 +41,12 @@ class Statement:
 
     def run(self, **values: Any) -> list[tuple[Any, ...]]:
         """
-        Run it and give its rows. It is kept from its second use on a connection on: one that serves a request and is closed would
-        pay for keeping and never use it.
+        Execute the statement and return its rows.
+
+        It is prepared at its second use on a connection, since a connection that serves one request would never profit; at the
+        first use after `keep_all`.
         """
-        with connection.cursor() as cursor:  # which may be one of a new connection
+        with connection.cursor() as cursor:  # may open a new connection, so look it up afterwards
             known = _known.setdefault(connection.connection, {})
             if known.get(self._name, "" if _at_once else None) == "":
                 self._keep(cursor, known)
@@ -51,13 +54,13 @@ class Statement:
             return cursor.fetchall() if cursor.description else []
 
     def _keep(self, cursor: Any, known: dict[str, str]) -> None:
-        # without the setting the server plans most of them anew each time: it takes a plan for any values to be dearer than it is
+        # Without this setting the server plans most statements on every run, because it overestimates the generic plan's cost.
         cursor.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE {self._name} AS {self._numbered}")
         known[self._name] = self._execute
 
     @cached_property
     def _values(self) -> dict[str, str]:
-        """The names in their order, each with the first cast that stands behind it: without it a list of nothing has no type."""
+        """Return the parameter names in order, each with its first cast: an empty list has no type without one."""
         found = _VALUE.findall(self.sql)
         return {name: next((cast for other, cast in found if other == name and cast), "") for name, _ in found}
 
@@ -78,8 +81,8 @@ class Statement:
 
 def keep_all() -> None:
     """
-    Have the server know and plan all that there are so far: a process that will run them for long does so before it has work.
-    Those that are put together of parts come with their first use.
+    Prepare and plan all statements defined so far, for a process that will run them for long. Later ones, such as those built
+    from parts, are prepared at their first use.
     """
     global _at_once
     _at_once = True
@@ -88,11 +91,11 @@ def keep_all() -> None:
         for one in list(_all):
             if not known.get(one._name):
                 one._keep(cursor, known)
-                cursor.execute(f"EXPLAIN {one._execute}", dict.fromkeys(one._values))  # which plans it and does not run it
+                cursor.execute(f"EXPLAIN {one._execute}", dict.fromkeys(one._values))  # plans it without running it
 
 
 class Part(NamedTuple):
-    """Named parts of a WITH and their values: what is written in one statement with something else."""
+    """Common table expressions (``name AS (…)``) with their values, for writing into another verb's statement."""
 
     sql: str
     values: Mapping[str, Any]
@@ -100,16 +103,16 @@ class Part(NamedTuple):
 
 NOTHING = Part("", {})
 
-statement = lru_cache(maxsize=200)(Statement)  # for SQL that is put together of a few parts
+statement = lru_cache(maxsize=200)(Statement)  # for SQL built from a few parts
 
 
 def columns(model: type[models.Model], table: str) -> str:
-    """A model's columns, as :func:`read` wants them."""
+    """Return a model's columns as SQL, in the order that `read` expects."""
     return ", ".join(f"{table}.{field.column}" for field in model._meta.concrete_fields)
 
 
 def read(model: type[Row], values: Iterator[Any]) -> Row:
-    """Make an instance of the next columns of a row, as the ORM would."""
+    """Build a model instance from the next columns of a row, as the ORM would."""
     fields = model._meta.concrete_fields
     found = [
         field.from_db_value(value, None, connection) if value is not None and hasattr(field, "from_db_value") else value

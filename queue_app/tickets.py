@@ -1,8 +1,8 @@
 """
 Tickets: the only writer of wallets, reservations and the ledger.
 
-Reserve at intake, capture when the files are stored, release on failure or cancel; grants bring tickets in, refunds give a
-capture back. Every verb runs inside its caller's transaction, takes whole sets, and locks wallets last, ids ascending.
+Tickets are reserved at intake, captured when the files are stored, and released on failure or cancel. Grants add tickets,
+refunds return captured ones. Verbs run in the caller's transaction, work on sets, and lock wallets last, ids ascending.
 """
 
 import uuid
@@ -19,7 +19,7 @@ from queue_app.statements import Part
 Side = LedgerEntry.Side
 Kind = LedgerTransaction.Kind
 GRANT_MOST = 1_000_000_000
-# (side that gives, side that takes) of each kind of movement
+# kind of movement → (debited side, credited side)
 _LEGS = {
     Kind.GRANT: (Side.ISSUED, Side.AVAILABLE),
     Kind.RESERVE: (Side.AVAILABLE, Side.RESERVED),
@@ -27,7 +27,8 @@ _LEGS = {
     Kind.RELEASE: (Side.RESERVED, Side.AVAILABLE),
     Kind.REFUND: (Side.SPENT, Side.AVAILABLE),
 }
-# One settle key for capture and release: never both (I6). Wallets are locked ids ascending, whatever order they are written in.
+# Capture and release share one key, so that a reservation never has both (I6). The lock on the wallets fixes their order, ids
+# ascending; the order of the UPDATE does not matter.
 _SETTLE = """
     settled AS (
         UPDATE queue_app_reservation SET state = %(settled_as)s, settled_at = %(at)s
@@ -52,7 +53,7 @@ _SETTLE = """
           JOIN (SELECT wallet_id, sum(amount)::bigint AS amount FROM settled GROUP BY 1) sums ON sums.wallet_id = locked.id
          WHERE wallet.id = locked.id
     )"""
-SETTLED = "(SELECT count(*) FROM settled)"  # how many reservations were
+SETTLED = "(SELECT count(*) FROM settled)"  # the number of settled reservations
 _ENTER = """
     INSERT INTO queue_app_ledgerentry (transaction_id, wallet_id, side, amount)
     SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
@@ -62,7 +63,7 @@ _SETTLED_BY = {Kind.CAPTURE: Reservation.State.CAPTURED, Kind.RELEASE: Reservati
 
 
 class NotEnoughTickets(Exception):
-    """The wallet cannot pay; nothing was written."""
+    """The wallet has too few available tickets. Nothing was written."""
 
     def __init__(self, *, needed: int, available: int):
         self.needed, self.available, self.missing = needed, available, needed - available
@@ -73,16 +74,16 @@ class NotEnoughTickets(Exception):
 
     @property
     def facts(self) -> dict[str, int]:
-        """What an answer to a program adds."""
+        """Return the numbers of tickets that an API error adds to its message."""
         return {"needed": self.needed, "available": self.available, "missing": self.missing}
 
 
 class RefundRefused(Exception):
-    """The refund would give back more than was captured, or nothing."""
+    """The refund is not possible: nothing charged, nothing left, a wrong amount, or no reason."""
 
 
 def balances(user: User) -> dict[str, int]:
-    """Give ``available``, ``reserved``, ``captured`` and ``refunded`` tickets; an account without a wallet reads as zeros."""
+    """Return ``available``, ``reserved``, ``captured`` and ``refunded`` tickets; all zero for a user without a wallet."""
     wallet = Wallet.objects.filter(owner=user).first()
     if wallet is None:
         return {"available": 0, "reserved": 0, "captured": 0, "refunded": 0}
@@ -101,9 +102,9 @@ def balances(user: User) -> dict[str, int]:
 
 def reserve(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
-    Hold each job's price; all or none.
+    Reserve the price of each job, all or none.
 
-    :raises NotEnoughTickets: an owner's wallet holds less than the sum.
+    :raises NotEnoughTickets: an owner's wallet has less available than the sum of the owner's jobs.
     """
     needed: Counter[int] = Counter()
     for job in jobs:
@@ -129,21 +130,21 @@ def reserve(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
 
 
 def capture() -> Part:
-    """Charge what was held for the jobs that are moved by the statement of which this is a part."""
+    """Return the part of a statement that charges the reservations of the jobs it moves."""
     return _settle(Kind.CAPTURE)
 
 
 def release() -> Part:
-    """Give back in full what was held for the jobs that are moved by the statement of which this is a part."""
+    """Return the part of a statement that releases the reservations of the jobs it moves, in full."""
     return _settle(Kind.RELEASE)
 
 
 @transaction.atomic
 def grant(owner: User, amount: int, *, at: datetime, actor: str, reason: str, key: str | None = None) -> LedgerTransaction:
     """
-    Give an account new tickets. ``key`` names the cause: the same key twice grants once.
+    Grant new tickets to a user. ``key`` names the cause: a second call with the same key returns the first grant.
 
-    :raises ValueError: the amount is not from 1 to a billion, or the reason is empty.
+    :raises ValueError: the amount is not 1 to 1,000,000,000, or the reason is empty.
     """
     if not 1 <= amount <= GRANT_MOST:
         raise ValueError(f"Enter 1 to {GRANT_MOST:,} tickets, not {amount:,}.")
@@ -151,9 +152,9 @@ def grant(owner: User, amount: int, *, at: datetime, actor: str, reason: str, ke
         raise ValueError("Enter a reason for the grant.")
     key = f"grant:{key or uuid.uuid4().hex}"
     wallet = _locked_wallets({owner.pk: amount})[owner.pk]
-    said_before = LedgerTransaction.objects.filter(key=key).first()
-    if said_before:
-        return said_before
+    existing = LedgerTransaction.objects.filter(key=key).first()
+    if existing:
+        return existing
     entry = LedgerTransaction(key=key, kind=Kind.GRANT, wallet=wallet, at=at, actor=actor, reason=reason[:500])
     _write([(entry, amount)])
     return entry
@@ -162,9 +163,9 @@ def grant(owner: User, amount: int, *, at: datetime, actor: str, reason: str, ke
 @transaction.atomic
 def refund(job: Job, *, at: datetime, actor: str, reason: str, amount: int | None = None) -> LedgerTransaction:
     """
-    Give back ``amount`` tickets of what the job's last capture took; all that is left of it when not given (T22).
+    Refund ``amount`` tickets of the job's last capture, or by default all that is left of it (T22).
 
-    :raises RefundRefused: nothing captured, nothing left, more than is left, or no reason.
+    :raises RefundRefused: nothing was captured, nothing or less than ``amount`` is left, or the reason is empty.
     """
     if not reason.strip():
         raise RefundRefused("Enter a reason for the refund.")
@@ -194,8 +195,9 @@ def refund(job: Job, *, at: datetime, actor: str, reason: str, amount: int | Non
 
 def lock(owners: Iterable[int]) -> dict[int, int]:
     """
-    Lock the wallets of these owners, ids ascending, until the transaction ends; before anything is booked job by job. Gives what
-    is available to each.
+    Lock the wallets of these owners, ids ascending, until the transaction ends. Return the available tickets by owner id.
+
+    For callers that settle one job after another: without it they would lock the wallets in the order of the jobs.
     """
     return {owner_id: wallet.available for owner_id, wallet in _locked_wallets(dict.fromkeys(owners, 0)).items()}
 
@@ -206,7 +208,7 @@ def _settle(kind: LedgerTransaction.Kind) -> Part:
 
 
 def _write(movements: Sequence[tuple[LedgerTransaction, int]]) -> None:
-    """Write transactions with their two legs each, and move the wallets' columns by the same amounts."""
+    """Write transactions with two entries each and update the wallets' columns by the same amounts."""
     if not movements:
         return
     LedgerTransaction.objects.bulk_create(entry for entry, _ in movements)
@@ -223,10 +225,10 @@ def _write(movements: Sequence[tuple[LedgerTransaction, int]]) -> None:
 
 
 def _locked_wallets(owners: Mapping[int, int]) -> dict[int, Wallet]:
-    """Lock the wallets of these owners, ids ascending; make what is missing."""
+    """Lock and return the wallets of these owners by owner id, locked ids ascending; create missing ones."""
 
     def locked() -> dict[int, Wallet]:
-        # no key: a movement's foreign keys, written before its wallets are, must not wait for this
+        # NO KEY: foreign keys of movements, which are written before their wallets, must not wait for this lock
         found = Wallet.objects.select_for_update(no_key=True).filter(owner__in=owners).order_by("id")
         return {wallet.owner_id: wallet for wallet in found}
 

@@ -1,9 +1,10 @@
 """
-Wake-ups: the only sender of NOTIFY. Sent after commit, outside the writing transaction, coalesced; never truth.
+Wake-ups: the only sender of NOTIFY. They are sent after the commit, outside the writing transaction, and merged. A lost wake-up
+costs time, never correctness.
 
-Channel ``genqueue_dispatch``: the dispatcher should look (payload ``dispatch``; ``plan`` where nothing is due yet).
-Channel ``genqueue``: rows changed that a browser may show (payload ``jobs:1,2,3``, ``jobs:*`` for many, ``queue`` for limits and
-pauses); those do not wake the dispatcher.
+Channel ``genqueue_dispatch`` wakes the dispatcher (payload ``dispatch``, or ``plan`` if nothing is due yet).
+Channel ``genqueue`` reports changed rows to browsers and does not wake the dispatcher (payload ``jobs:1,2,3``, ``jobs:*`` for
+many jobs, ``queue`` for limits and pauses).
 """
 
 import logging
@@ -14,30 +15,34 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 
 CHANNEL, DISPATCHER = "genqueue", "genqueue_dispatch"
 log = logging.getLogger(__name__)
-SLEEP_SECONDS = 1.0  # at most, of a dispatcher that is told nothing
-_MANY = 200  # ids in one payload; NOTIFY takes 8,000 bytes
+SLEEP_SECONDS = 1.0  # longest sleep of a dispatcher without a wake-up
+_MANY = 200  # most ids in one payload; NOTIFY takes 8,000 bytes
 
 
 def dispatcher() -> None:
-    """Tell the dispatcher after commit that there may be something to claim or hand out."""
+    """After commit, tell the dispatcher to look for jobs to claim and leases to hand out."""
     _after_commit(DISPATCHER, "dispatch")
 
 
 def looks_in(seconds: float) -> None:
-    """Tell the dispatcher after commit of a look that it could oversleep; there is nothing to claim yet."""
+    """
+    After commit, tell the dispatcher of a check due in ``seconds`` if it could otherwise sleep through it.
+
+    There is nothing to claim yet.
+    """
     if seconds < SLEEP_SECONDS:
         _after_commit(DISPATCHER, "plan")
 
 
 def jobs_changed(ids: Iterable[int]) -> None:
-    """Tell listening pages after commit that these jobs changed."""
+    """After commit, tell listening pages that these jobs changed."""
     listed = list(ids)
     if listed:
         _after_commit(CHANNEL, "jobs:" + (",".join(map(str, listed)) if len(listed) <= _MANY else "*"))
 
 
 def queue_changed() -> None:
-    """Tell the dispatcher and listening pages after commit that a limit, a pause or a policy changed."""
+    """After commit, tell the dispatcher and listening pages that a limit, a pause or a policy changed."""
     _after_commit(CHANNEL, "queue")
     dispatcher()
 
@@ -46,7 +51,7 @@ def _after_commit(channel: str, payload: str) -> None:
     open_savepoints = set(connection.savepoint_ids)
     for savepoints, waiting, *_ in connection.run_on_commit:
         if isinstance(waiting, partial) and waiting.func is _send and savepoints <= open_savepoints:
-            waiting.args[0].setdefault((channel, payload))  # it is sent whenever this one would be: in one statement with it
+            waiting.args[0].setdefault((channel, payload))  # that one is sent whenever this one would be: share its statement
             return
     transaction.on_commit(partial(_send, {(channel, payload): None}))
 
@@ -54,7 +59,7 @@ def _after_commit(channel: str, payload: str) -> None:
 def _send(wake_ups: dict[tuple[str, str], None]) -> None:
     try:
         with connection.cursor() as cursor:
-            said = ", ".join(["pg_notify(%s, %s)"] * len(wake_ups))
-            cursor.execute(f"SELECT {said}", [word for wake_up in wake_ups for word in wake_up])
-    except (DatabaseError, InterfaceError) as error:  # what was committed stands; the next sweep finds it
+            calls = ", ".join(["pg_notify(%s, %s)"] * len(wake_ups))
+            cursor.execute(f"SELECT {calls}", [word for wake_up in wake_ups for word in wake_up])
+    except (DatabaseError, InterfaceError) as error:  # the change is committed, and the next sweep finds it
         log.warning("wake-ups %s could not be sent: %s", ", ".join(payload for _, payload in wake_ups), str(error).strip())

@@ -1,4 +1,4 @@
-"""Rules of the source that no library checks: each walks a module's syntax tree and names the lines that break it."""
+"""Rules of the source code that no library checks. Each walks a module's syntax tree and returns the lines that break it."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ CHANGES = {"update", "bulk_update", "update_or_create", "aupdate", "create", "ge
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("timezone", "now")}
 CLOCKS |= {("time", "time"), ("time", "time_ns"), ("time", "ctime"), ("models", "Now")}
 CLOCKS_WITHOUT_AN_ARGUMENT = {("timezone", "localtime"), ("timezone", "localdate"), ("time", "localtime"), ("time", "gmtime")}
-MAKERS = {"mark_safe", "format_html", "format_html_join"}  # of markup; the type they give may be named by anyone
+MAKERS = {"mark_safe", "format_html", "format_html_join"}  # calls that make markup; any module may name their return type
 SQL_CLOCK = re.compile(r"\b(now|clock_timestamp|statement_timestamp|transaction_timestamp)\s*\(\s*\)|\bcurrent_timestamp\b", re.I)
 # a reservation has a state too
 SQL_STATE = re.compile(
@@ -19,14 +19,14 @@ SQL_STATE = re.compile(
     re.I,
 )
 TAGS = re.compile(r"</[a-z][a-z0-9]*>", re.I)
-# what the verbs of `work` are made of; who calls these has to audit what is somebody else's (I45)
+# functions that the verbs of `work` use; other callers would have to audit changes to other users' objects (I45)
 BELOW_THE_VERBS = {("policy", "audit"), ("policy", "audit_others"), ("intake", "retry"), ("tickets", "refund")}
 BELOW_THE_VERBS |= {("lifecycle", verb) for verb in ("cancel", "queue_again", "force_fail", "settle_unknown", "promise_refund")}
 MONEY = re.compile(r"(^|_)(usd|tickets?|price|amount|cost|dollars?)(_|$)", re.I)
 
 
 def state_writes(tree: ast.Module) -> Breaches:
-    """A job's state is written: an attribute set, a keyword of a changing call, a name in ``update_fields``, or SQL."""
+    """Find writes of a job's state: an attribute, a keyword of a changing call, a name in ``update_fields``, or SQL."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -48,7 +48,7 @@ def state_writes(tree: ast.Module) -> Breaches:
 
 
 def clock_reads(tree: ast.Module) -> Breaches:
-    """A clock is read that is not the database's by way of `queue_app.clock`, or SQL reads one."""
+    """Find reads of a clock, in Python or SQL, that do not go through `queue_app.clock`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and (_name(node.value), node.attr) in CLOCKS:
             yield node.lineno, f"{_name(node.value)}.{node.attr}"
@@ -68,7 +68,7 @@ def clock_reads(tree: ast.Module) -> Breaches:
 
 
 def markup(tree: ast.Module) -> Breaches:
-    """Markup is made."""
+    """Find calls that make markup."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom | ast.Import):
             for alias in node.names:
@@ -80,14 +80,14 @@ def markup(tree: ast.Module) -> Breaches:
 
 
 def declared_safe(tree: ast.Module) -> Breaches:
-    """Text is declared safe without being escaped."""
+    """Find text that is declared safe without being escaped."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _name(node.func) in {"mark_safe", "SafeString", "SafeText"}:
             yield from ((node.lineno, "safe, and no constant") for one in node.args if not isinstance(one, ast.Constant))
 
 
 def swallowed_errors(tree: ast.Module) -> Breaches:
-    """An error is caught and nothing is done, or everything is suppressed."""
+    """Find errors that are caught without any action, and blocks that suppress all errors."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ExceptHandler):
             if node.type is None:
@@ -100,7 +100,7 @@ def swallowed_errors(tree: ast.Module) -> Breaches:
 
 
 def float_money(tree: ast.Module) -> Breaches:
-    """An amount of money goes through a binary fraction."""
+    """Find amounts of money that pass through a float."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called, names = _name(node.func), {_name(one) for argument in node.args for one in ast.walk(argument)}
@@ -120,7 +120,7 @@ def float_money(tree: ast.Module) -> Breaches:
 
 
 def foreign_imports(tree: ast.Module) -> Breaches:
-    """The studio imports Django or the queue."""
+    """Find imports of Django or the queue in the studio."""
     for node in ast.walk(tree):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
@@ -132,7 +132,7 @@ def foreign_imports(tree: ast.Module) -> Breaches:
 
 
 def unaudited_verbs(tree: ast.Module) -> Breaches:
-    """A page or a call changes jobs past the verbs that audit it, or writes the audit by itself."""
+    """Find pages and API calls that change jobs without the verbs that audit it, or that write audit entries themselves."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and (_name(node.value), node.attr) in BELOW_THE_VERBS:
             yield node.lineno, f"{_name(node.value)}.{node.attr}"
@@ -141,7 +141,7 @@ def unaudited_verbs(tree: ast.Module) -> Breaches:
 Rule = Callable[[ast.Module], Breaches]
 VERBS = ("queue_app/work/*", "queue_app/lifecycle.py", "campaigns/launch.py", "campaigns/review.py")
 MIGRATIONS, STUDIO = "*/migrations/*", "genqueue_site/studio/*"
-# rule: where it holds, and the modules that it is the work of
+# rule: the modules it applies to, and the modules that may break it because it is their task
 RULES: dict[Rule, tuple[str, tuple[str, ...]]] = {
     state_writes: ("*", ("queue_app/lifecycle.py", MIGRATIONS, STUDIO)),
     clock_reads: ("*", ("queue_app/clock.py", "queue_app/runtime/broker.py", MIGRATIONS, STUDIO)),
@@ -150,13 +150,13 @@ RULES: dict[Rule, tuple[str, tuple[str, ...]]] = {
     swallowed_errors: ("*", ()),
     float_money: ("*", (STUDIO,)),
     foreign_imports: (STUDIO, ()),
-    # users, groups and the campaigns' catalogue are saved by the admin's own forms: those are the verb
+    # users, groups and the campaigns' catalogue are saved by the admin's own forms, which take the place of a verb
     unaudited_verbs: ("*", (*VERBS, "queue_app/admin/people.py", "campaigns/admin.py", MIGRATIONS)),
 }
 
 
 def breaches(rule: Rule, path: str, source: str) -> list[str]:
-    """Where a module breaks a rule that holds for it, as ``path:line: what``."""
+    """Return where a module breaks a rule that applies to it, as ``path:line: what``."""
     where, exempt = RULES[rule]
     if not fnmatch(path, where) or any(fnmatch(path, pattern) for pattern in exempt):
         return []
@@ -164,14 +164,14 @@ def breaches(rule: Rule, path: str, source: str) -> list[str]:
 
 
 def _name(node: ast.AST | None) -> str:
-    """The last word of a name, an attribute or what is called."""
+    """Return the last part of a name, an attribute or a called function."""
     if isinstance(node, ast.Call):
         return _name(node.func)
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def _root(node: ast.AST) -> str:
-    """The first word of a chain: ``Job`` of ``Job.objects.filter(…).update``."""
+    """Return the first name of a chain: ``Job`` of ``Job.objects.filter(…).update``."""
     while isinstance(node, ast.Attribute | ast.Call):
         node = node.value if isinstance(node, ast.Attribute) else node.func
     return node.id if isinstance(node, ast.Name) else ""
@@ -193,7 +193,7 @@ def _is_ellipsis(line: ast.stmt) -> bool:
 
 
 def _in_texts(tree: ast.Module, pattern: re.Pattern[str], what: str) -> Breaches:
-    """Texts in which the pattern is found; docstrings and other texts that stand alone are for people."""
+    """Find string constants that match the pattern, except docstrings and other strings that are statements."""
     alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if (

@@ -1,4 +1,4 @@
-"""The browser of the tests marked e2e: where it is, how it is started, and what on its console fails a test."""
+"""The browser of the e2e tests: how it is found and started, and which console messages fail a test."""
 
 import asyncio
 import atexit
@@ -22,12 +22,12 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 30_000  # ms; what comes soon is seen soon, and a busy machine gets the time it takes
+PATIENCE = 30_000  # ms; long enough for a busy machine, without delay on others
 expect.set_options(timeout=PATIENCE)
 
 
 def find() -> str | None:
-    """The path of a Chromium, as `.ci/browser` looks for it; nothing where there is none."""
+    """Return the path of a Chromium, found as `.ci/browser` does, or ``None``."""
     for name in NAMES:
         if path := shutil.which(name):
             return path
@@ -37,11 +37,11 @@ def find() -> str | None:
 
 @contextmanager
 def tab(**context: Any) -> Iterator[Page]:
-    """A tab of a context of its own, whatever its console says."""
+    """Open a tab in a new context, without checks of its console."""
     chromium, loop = _started()
-    asyncio._set_running_loop(loop)  # Playwright's own, which would otherwise run in every test of this process from now on
+    asyncio._set_running_loop(loop)  # hide Playwright's loop, or it would seem to run in every later test of this process
     try:
-        # Nothing moves: a colour on its way to another is neither of the two that people see.
+        # No animations: a colour in transition is not one that people see.
         fresh = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", **context)
         try:
             yield fresh.new_page()
@@ -53,7 +53,7 @@ def tab(**context: Any) -> Iterator[Page]:
 
 @cache
 def _started() -> tuple[Browser, asyncio.AbstractEventLoop]:
-    """The one Chromium of this process, and the event loop through which it is spoken to."""
+    """Return the single Chromium of this process and the event loop of its connection."""
     playwright = sync_playwright().start()
     loop = asyncio.get_running_loop()
     chromium = playwright.chromium.launch(executable_path=find(), args=FLAGS)
@@ -69,7 +69,7 @@ def _started() -> tuple[Browser, asyncio.AbstractEventLoop]:
 
 @contextmanager
 def window(**context: Any) -> Iterator[Page]:
-    """A tab of which an error or a warning on its console fails the test."""
+    """Open a tab in which errors and warnings on the console fail the test."""
     faults: list[str] = []
     with tab(**context) as page:
         page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)

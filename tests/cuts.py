@@ -1,7 +1,7 @@
 """
-A connection that is cut: at any statement, at a commit, or after a commit that the server has made and before its word comes.
+Cut connections: at any statement, before a commit, or after a commit but before its answer.
 
-The backend is ended as an administrator would end it, so the errors are the driver's own, and the session is really lost.
+The backend is terminated as an administrator would do it, so the errors are the driver's own and the session is really lost.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.db import connection
 
 
 class Scissors:
-    """Counts the places where this thread's connection can be cut, in ``places``, and cuts it at the one of number ``at``."""
+    """Records the places where this thread's connection can be cut in ``places``, and cuts it at place number ``at``."""
 
     def __init__(self, at: int | None = None) -> None:
         self.at = at
@@ -44,7 +44,7 @@ class Scissors:
         commit()
         end_backend(connection.connection)
         with connection.wrap_database_errors, connection.connection.cursor() as cursor:
-            cursor.execute("SELECT 1")  # what the driver says of a session that is gone
+            cursor.execute("SELECT 1")  # raises the driver's error for a lost session
 
     def _come_to(self, place: str) -> None:
         if len(self.places) == self.at:
@@ -53,9 +53,9 @@ class Scissors:
 
 
 def end_backend(raw: Any) -> None:
-    """Let the server end this session, and wait until it has."""
+    """Let the server end this session and wait for its end."""
     with closing(connection.get_new_connection(connection.get_connection_params())) as other, other.cursor() as cursor:
         other.autocommit = True
         cursor.execute("SELECT pg_terminate_backend(%s)", [raw.info.backend_pid])
-        while cursor.rowcount:  # its own wait looks ten times a second
+        while cursor.rowcount:  # pg_terminate_backend's own wait checks only ten times per second
             cursor.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [raw.info.backend_pid])

@@ -1,7 +1,7 @@
 """
-Rows as the product makes them: jobs enter through `lifecycle.enter`, tickets come by `tickets.grant`.
+Factories of rows as the product creates them: jobs by `lifecycle.enter`, tickets by `tickets.grant`.
 
-`make_job(state=...)` walks a job to a state through the verbs, so that its events, attempts and ledger are there.
+`make_job(state=...)` moves a job to a state by the verbs, so that it has its events, attempts and ledger.
 """
 
 import uuid
@@ -28,7 +28,7 @@ SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 
 class UserFactory(factory.django.DjangoModelFactory[User]):
-    """A user with 1,000 tickets; ``tickets=0`` for none. Traits: ``staff``, ``admin``; ``rights`` by codename."""
+    """A user with 1,000 tickets, or ``tickets=0`` for none. Traits: ``staff``, ``admin``; ``rights`` are codenames."""
 
     class Meta:
         model = User
@@ -63,7 +63,7 @@ class BatchFactory(factory.django.DjangoModelFactory[Batch]):
 
 
 class JobFactory(factory.django.DjangoModelFactory[Job]):
-    """A queued job of `sora-2`; ``at`` is when it was queued. ``create_batch`` queues one by one."""
+    """A queued job of `sora-2`; ``at`` is the time it was queued. ``create_batch`` queues jobs one by one."""
 
     class Meta:
         model = Job
@@ -84,7 +84,7 @@ class JobFactory(factory.django.DjangoModelFactory[Job]):
 
 
 def claimed(job: Job, *, at: datetime = NOON) -> Lease:
-    """Claim a queued job, whatever the limits say."""
+    """Claim a queued job, regardless of limits. Return its lease."""
     route = ModelRoute.objects.select_related("account").filter(model_id=job.model_id, active=True).order_by("position")[0]
     locked = Job.objects.get(pk=job.pk)
     reservation = job.reservations.get(state="held").pk
@@ -93,14 +93,14 @@ def claimed(job: Job, *, at: datetime = NOON) -> Lease:
 
 
 def begun(job: Job, *, at: datetime = NOON) -> tuple[Job, Attempt, Lease]:
-    """Claim a queued job and take up its lease: the create call may follow."""
+    """Claim a queued job and begin its lease, so that the create call may follow."""
     found = lifecycle.begin(claimed(job, at=at), at=at)
     assert found is not None
     return found
 
 
 def storing_begun(job: Job, *, at: datetime = NOON) -> tuple[Job, Attempt, Lease]:
-    """Take up the lease on a job that is due in storing: what `storing.store` is given."""
+    """Begin the lease of a job that is due for storing. Return the arguments of `storing.store`."""
     Job.objects.filter(pk=job.pk).update(lease_until=None, lease_taken=False, next_check_at=at)
     leases = {lease.job_id: lease for lease, _ in lifecycle.lease_due(at)}
     found = lifecycle.begin(leases[job.pk], at=at)
@@ -111,9 +111,9 @@ def storing_begun(job: Job, *, at: datetime = NOON) -> tuple[Job, Attempt, Lease
 @transaction.atomic
 def make_job(state: str = State.QUEUED, *, at: datetime = NOON, remote_id: str | None = None, **fields: Any) -> Job:
     """
-    Make a job and bring it to ``state`` through the verbs, all at ``at``.
+    Create a job and move it to ``state`` by the verbs, all at ``at``. Return it with its related rows.
 
-    Fields are those of `JobFactory`; ``remote_id`` is the provider's task, by default one of its own.
+    ``fields`` are those of `JobFactory`; ``remote_id`` is the provider's task id, unique by default.
     """
     job = JobFactory(at=at, **fields)
     if state != State.QUEUED:
@@ -122,12 +122,12 @@ def make_job(state: str = State.QUEUED, *, at: datetime = NOON, remote_id: str |
 
 
 def advance(job: Job, state: str, *, at: datetime = NOON, remote_id: str | None = None) -> None:
-    """Walk a queued job to ``state`` through the verbs; inside the caller's transaction."""
+    """Move a queued job to ``state`` by the verbs, in the caller's transaction."""
     _PATHS[State(state)](job, at, remote_id or f"video_{job.pk}")
 
 
 def make_asset(job: Job, **fields: Any) -> Asset:
-    """An unsaved row of what the job's model makes, without a file behind it."""
+    """Return an unsaved asset of the job's medium, without a file."""
     attempt = lifecycle.current_attempt(job)
     content_type, ending = _FILES[job.model.medium]
     known: dict[str, Any] = {

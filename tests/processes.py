@@ -1,8 +1,8 @@
 """
-A whole installation of real processes, apart from everything else: its own home, its own database server, its own ports.
+A separate installation of real processes with its own home, database server and ports.
 
-``Site`` starts and kills the product's programs as an operator, or a power cut, would. Inside ``with site.orm():`` Django's
-models are the site's rows.
+``Site`` starts and kills the product's programs as an operator or a power cut would. Inside ``with site.orm():`` Django's models
+use the site's database.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ call_command("migrate", verbosity=0); call_command("seed_catalogue", verbosity=0
 
 
 def wait_for(what: Callable[[], Any], *, seconds: float = 60, of: str = "") -> Any:
-    """Call ``what`` until it gives something true, and give that."""
+    """Call ``what`` until it returns something true, and return that."""
     deadline = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < deadline, f"{of or what} did not come true in {seconds} s"
@@ -50,7 +50,7 @@ def wait_for(what: Callable[[], Any], *, seconds: float = 60, of: str = "") -> A
 
 
 def free_port() -> int:
-    """A port below those that the kernel gives to whoever asks for any: nobody gets it before the program that it is for."""
+    """Return a port below the kernel's ephemeral range, so that no other program gets it before the intended one."""
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as asked, suppress(OSError):
@@ -59,7 +59,7 @@ def free_port() -> int:
 
 
 class Program:
-    """A program of the product in a session of its own; what it says goes to a file."""
+    """A program of the product in its own session; its output goes to a file."""
 
     def __init__(self, name: str, command: Sequence[str], *, env: dict[str, str], log: Path) -> None:
         self.name, self._command, self._env, self.log = name, list(command), env, log
@@ -74,7 +74,7 @@ class Program:
         return self._process.poll() is None
 
     def start(self) -> None:
-        """Start it (again)."""
+        """Start or restart it."""
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command,
@@ -87,32 +87,32 @@ class Program:
             )
 
     def kill(self) -> None:
-        """End its main process, and only that, as `kill -9` would."""
+        """Kill only its main process, as `kill -9` would."""
         self._process.kill()
         self._process.wait()
 
     def stop(self, *, seconds: float = 90, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
-        """Send SIGTERM (or another signal); gives the exit status and how many seconds that took."""
+        """Send SIGTERM or another signal; return the exit status and the seconds until its end."""
         began = time.monotonic()
         self._process.send_signal(number)
         return self._process.wait(seconds), time.monotonic() - began
 
     def wait(self, *, seconds: float) -> int:
-        """Wait for its own end; gives the exit status."""
+        """Wait until it ends on its own; return the exit status."""
         return self._process.wait(seconds)
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
     def children(self) -> list[int]:
-        """The processes that it started itself and that live."""
+        """Return the living child processes."""
         seen = (processes.look(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
         return sorted(process.pid for process in seen if process and process.parent == self.pid)
 
 
 @cache
 def prepared() -> Path:
-    """The home of a database with the catalogue in it, at rest; made once in a run and never started again."""
+    """Return the home of a stopped database with the catalogue, created once per run and only copied."""
     made = Site()
     subprocess.run([sys.executable, "-c", PREPARE], cwd=CHECKOUT, env=made.env, check=True, timeout=180)
     made.database.stop()
@@ -122,13 +122,13 @@ def prepared() -> Path:
 
 class Site:
     """
-    An installation under ``home``. Nothing runs at first; `close()` ends everything it started, whatever became of it.
+    An installation in ``home``. Nothing runs at first; `close()` ends everything that it started.
 
-    Further variables of the environment are given by name, such as ``TIME_SCALE="0.1"``.
+    Keyword arguments are further environment variables, such as ``TIME_SCALE="0.1"``.
     """
 
     def __init__(self, **env: str) -> None:
-        # not pytest's directories: only their owner may enter them, and root's database server is another
+        # not pytest's directories: only their owner may enter them, and root's database server runs as another user
         self.home = Path(tempfile.mkdtemp(prefix="gq-site-")).resolve()
         ours = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
         self.env = {name: os.environ[name] for name in ours if name in os.environ} | {
@@ -148,31 +148,31 @@ class Site:
 
     @property
     def database(self) -> EmbeddedPostgres:
-        """The site's server: ``status().process`` is what to kill."""
+        """Return the site's server; ``status().process`` is the process to kill."""
         return embedded(self.home / "pg18", fast=True)
 
     def prepare(self) -> None:
-        """Make the database, with the catalogue in it: a copy of the one that the run's first site has made."""
+        """Create the database with the catalogue, as a copy of the one prepared for this run."""
         subprocess.run(["cp", "-a", prepared(), self.database.home], check=True, timeout=180)
 
     def manage(self, *arguments: str) -> str:
-        """Run a management command; gives what it says on standard output."""
+        """Run a management command; return its standard output."""
         command = [sys.executable, "manage.py", *arguments]
         done = subprocess.run(command, cwd=CHECKOUT, env=self.env, check=True, timeout=180, stdout=subprocess.PIPE, text=True)
         return done.stdout.strip()
 
     def start_studio(self, **options: Any) -> StudioProcess:
-        """Start the studio; all programs started after it know it."""
+        """Start the studio; all programs started later use it."""
         self.studio = StudioProcess(self.home, env=self.env, **options)
         self.env["STUDIO_URL"] = self.studio.url
         return self.studio
 
     def start_worker(self, **env: str) -> Program:
-        """Start a `runworker`; `wait_until_working()` says when it is up."""
+        """Start a `runworker`; call `wait_until_working()` to wait until it is up."""
         return self.start("worker", ["manage.py", "runworker"], env)
 
     def start_web(self, **env: str) -> Program:
-        """Start the web and wait until it answers; its address is ``site.url``."""
+        """Start the web server and wait until it responds; its URL is ``site.url``."""
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         command = ["-m", "uvicorn", "genqueue_site.asgi:application", "--port", str(port), "--log-level", "warning"]
@@ -182,7 +182,7 @@ class Site:
 
     @contextmanager
     def orm(self) -> Iterator[None]:
-        """Let Django's models read and write this site's database in here."""
+        """Let Django's models use this site's database in the block."""
         settings = {**connections["default"].settings_dict, "NAME": "genqueue", "HOME": self.home / "pg18", "FAST": True}
         before, connections["default"] = connections["default"], DatabaseWrapper(settings, "default")
         try:
@@ -190,36 +190,36 @@ class Site:
         finally:
             connections["default"].close()
             connections["default"] = before
-            self.database.release()  # ours is one hold among the programs': the last of them to go stops the server
+            self.database.release()  # the programs hold it, too: the last to release it stops the server
 
     def registry(self, **which: Any) -> list[WorkerProcess]:
-        """The site's processes as they say of themselves."""
+        """Return the site's rows of the process registry."""
         with self.orm():
             rows = list(WorkerProcess.objects.filter(**which).order_by("id"))
         self._groups |= {row.group_id for row in rows if row.role == WorkerProcess.Role.CLUSTER}
         return rows
 
     def wait_until_working(self, worker: Program, *, seconds: float = 180) -> None:
-        """Wait until each cluster of this worker has let a canary through: it takes tasks."""
+        """Wait until a canary has passed each cluster of this worker, so that they take tasks."""
         wait_for(lambda: self._is_working(worker), seconds=seconds, of=f"worker {worker.pid}")
 
     def cluster(self, queue: str, worker: Program) -> WorkerProcess:
-        """The row of the cluster of this queue that the worker runs now."""
+        """Return the row of the cluster that the worker now runs for this queue."""
         mine = set(worker.children())
         (found,) = [row for row in self.registry(role="cluster", queue=queue) if row.pid in mine]
         return found
 
     def living(self) -> list[int]:
-        """Every living process of this site, but the database's."""
+        """Return all living processes of this site, except the database's."""
         everybody = {entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()}
         return sorted(int(pid) for pid in everybody if self._is_mine(pid) and processes.look(int(pid)))
 
     def kill(self, pid: int) -> None:
-        """`kill -9` one process, whose it may be."""
+        """Kill any process with SIGKILL."""
         os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End all and remove the home."""
+        """Stop everything and remove the home."""
         for program in self.programs:
             if program.is_running:
                 self._groups |= set(program.children())
@@ -238,7 +238,7 @@ class Site:
             shutil.rmtree(place, ignore_errors=True)
 
     def start(self, name: str, command: list[str], env: dict[str, str] | None = None) -> Program:
-        """Start any program of Python's: the arguments that follow `python`."""
+        """Start a Python program, given the arguments after `python`."""
         log = self.home / f"{name}-{len(self.programs)}.log"
         self.programs.append(Program(name, [sys.executable, *command], env=self.env | (env or {}), log=log))
         return self.programs[-1]

@@ -1,7 +1,7 @@
 """
-What people, clients and operators may set, and the code that acts on each of it (I42): place → reader → its fields.
+Everything that people, clients and operators may set, and the code that acts on it (I42): place → reader → its fields.
 
-A reader is ``module:name`` or a template. A field that is called otherwise there is written ``field=name``. What only hands a
+A reader is ``module:name`` or a template. A field with another name there is written ``field=name``. Code that only passes a
 value on (a serializer, a shape, an admin class, the settings themselves) is no reader: `CARRIERS`.
 """
 
@@ -59,14 +59,14 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.capacity:queue_limit": "QUEUE_TIME_ZONE",
         "queue_app.work.storing:_download": "ASSET_MAX_MEGABYTES=ASSET_MAX_BYTES",
         "queue_app.lifecycle:lease_due": "TIME_SCALE=TIMES",
-        "queue_app.work.accounts:_at_the_vendor": "OPENAI_VIDEOS_API_KEY=PROVIDER_KEYS",
+        "queue_app.work.accounts:_provider_config": "OPENAI_VIDEOS_API_KEY=PROVIDER_KEYS",
         "queue_app.models.catalog:ProviderAccount.is_usable": "ALLOW_STUDIO",
         "queue_app.work.accounts:config": "STUDIO_URL",
         "queue_app.http.client:_sent": "TRUSTED_ORIGINS",
         "genqueue_site.studio.config:Config.least_seconds": "STUDIO_SECONDS_PER_JOB=seconds_per_job "
         "STUDIO_SECONDS_APART=seconds_apart",
-        "genqueue_site.studio.capacity:Floor.open": "STUDIO_PARALLEL_RENDERS=parallel_renders",
-        "genqueue_site.studio.capacity:Floor._refuse_when_full": "STUDIO_MAX_RUNNING=max_running",
+        "genqueue_site.studio.floor:Floor.open": "STUDIO_PARALLEL_RENDERS=parallel_renders",
+        "genqueue_site.studio.floor:Floor._refuse_when_full": "STUDIO_MAX_RUNNING=max_running",
         "genqueue_site.studio.server:Studio._own": "STUDIO_TEST_FAULTS=scripted_faults",
         "genqueue_site.studio.dialects.openai_videos:create": "RENDER_CODEC=codec",
         "django.core.mail.backends.smtp:EmailBackend.__init__": "EMAIL_URL=EMAIL_HOST",
@@ -144,7 +144,7 @@ READERS: dict[str, dict[str, str]] = {
         **_WHY,
     },
     "ProviderAccount": {
-        "queue_app.work.accounts:_at_the_vendor": "key adapter base_url api_key_env options",
+        "queue_app.work.accounts:_provider_config": "key adapter base_url api_key_env options",
         "queue_app.work.lookup:look_up": "can_look_up",
         "queue_app.rules.lookup:Walk": "trusts_list=trusted",
         **_LIMIT,
@@ -242,7 +242,7 @@ def places() -> dict[str, set[str]]:
 
 
 def problems(place: str, fields: set[str], readers: dict[str, str]) -> Iterator[str]:
-    """Say which fields of a place nobody reads, which readers have fields that are not there, and which do not read theirs."""
+    """Return the problems of a place: fields without a reader, readers of unknown fields, and readers that do not use theirs."""
     named = {field.partition("=")[0] for listed in readers.values() for field in listed.split()}
     yield from (f"{place}: nothing reads “{field}”" for field in sorted(fields - named))
     yield from (f"{place}: there is no “{field}”" for field in sorted(named - fields))
@@ -288,7 +288,7 @@ def _words(node: ast.AST) -> Iterator[str]:
 
 
 def _docstrings(tree: ast.AST) -> set[str]:
-    """Words that only a docstring has."""
+    """Return the words that occur only in docstrings."""
     strings = {id(node.value): node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and _is_text(node.value)}
     said = {word for node in strings.values() for word in _words(node)}
     elsewhere = {word for node in ast.walk(tree) if id(node) not in strings for word in _words(node)}
@@ -305,7 +305,7 @@ def _inputs(page: str) -> Iterator[str]:
 
 
 def _of_the_api() -> dict[str, set[str]]:
-    """The parameters and the bodies of every call, as the schema names them."""
+    """Yield the parameters and bodies of every API call, as named in the schema."""
     schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     calls = [call for path in schema["paths"].values() for call in path.values()]
     found = {"query": {one["name"] for call in calls for one in call.get("parameters", ()) if one["in"] != "path"}}
@@ -314,7 +314,7 @@ def _of_the_api() -> dict[str, set[str]]:
 
 
 def _of_the_admin() -> dict[str, set[str]]:
-    """The forms of the admin that a superuser may save, and the rows in them."""
+    """Yield the forms of the admin that a superuser may save, with their inline rows."""
     request = RequestFactory().get("/admin/")
     request.user = User(is_superuser=True, is_staff=True, is_active=True)
     found: dict[str, set[str]] = {}
@@ -329,6 +329,6 @@ def _of_the_admin() -> dict[str, set[str]]:
 
 
 def _fields(page: Any, request: HttpRequest, row: Any) -> set[str]:
-    """What can be typed into the form of a new row, of one that is there, and into the list."""
+    """Return the editable fields of the forms for adding and changing a row, and of the list."""
     new, known = (page.get_form(request, one, change=one is not None).base_fields for one in (None, row))
     return {*new, *known, *page.list_editable}

@@ -1,7 +1,7 @@
 """
-Settings of the tests: the product's own, on a server, a home and a media directory that belong to the tests.
+Settings of the tests: the product's, with the tests' own database server, home and media directory.
 
-What is set in the environment holds for the processes that tests start, too. DATABASE_URL, where it is set, is used.
+Variables set here also apply to the processes that tests start. DATABASE_URL is used if it is set.
 """
 
 import atexit
@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# short: PostgreSQL's socket lies below, and its path may not be longer than 100 bytes
+# a short path, because it contains PostgreSQL's socket, whose path may have at most 100 bytes
 os.environ["GENQUEUE_VAR"] = str(ROOT / "var" / "test")
 os.environ["EMBEDDED_FAST"] = "1"
 os.environ["ALLOW_STUDIO"] = "1"
@@ -19,12 +19,12 @@ os.environ["MEDIA_ROOT"] = tempfile.mkdtemp(prefix="gq-media-")
 atexit.register(shutil.rmtree, os.environ["MEDIA_ROOT"], ignore_errors=True)
 os.environ["DEBUG"] = "0"
 for key in ("OPENAI_VIDEOS_API_KEY", "FAL_KEY", "REPLICATE_API_TOKEN", "CHAT_API_KEY", "REDIS_URL"):
-    os.environ[key] = ""  # nobody's .env makes a test buy anything
+    os.environ[key] = ""  # so that no .env lets a test call a paid provider
 
 from genqueue_site.settings import *  # noqa: E402, F403
 from genqueue_site.settings import DATABASES, REST_FRAMEWORK, STATIC_ROOT  # noqa: E402
 
-# several runs share the server, each with a database of its own; pytest-xdist adds its worker's name
+# concurrent runs share the server, each with its own database; pytest-xdist adds its worker's name
 DATABASES["default"] |= {"MAX_CONNECTIONS": 300, "TEST": {"NAME": f"test_genqueue_{os.getpid()}"}}
 if not DATABASES["default"]["ENGINE"].endswith("embedded"):
     del DATABASES["default"]["MAX_CONNECTIONS"]
@@ -32,5 +32,5 @@ if not DATABASES["default"]["ENGINE"].endswith("embedded"):
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 REST_FRAMEWORK["DEFAULT_THROTTLE_CLASSES"] = []
-WHITENOISE_AUTOREFRESH = True  # looks for a file when asked for it, not for all whenever a client is made
-STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns where there is none
+WHITENOISE_AUTOREFRESH = True  # look up files on request instead of scanning all for each client
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns if it is missing

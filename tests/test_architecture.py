@@ -1,4 +1,4 @@
-"""Machines keep the direction of imports and the rules of who may write what; each checker is shown a planted breach first."""
+"""The direction of imports and the rules of the source are enforced; each checker is also tested with planted breaches."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ PACKAGES = ("genqueue_site", "campaigns", "queue_app")
 SOURCES = {
     path.relative_to(ROOT).as_posix(): path.read_text() for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))
 }
-# rule: lines that break it, and lines that look like it and do not
+# rule: lines that break it, and similar lines that do not
 PLANTED = {
     architecture.state_writes: (
         [
@@ -113,7 +113,7 @@ PLANTED = {
 
 
 def place_of(rule):
-    """A module that the rule holds for."""
+    """Return a module to which the rule applies."""
     where, _ = RULES[rule]
     return where.replace("*", "sample.py") if where != "*" else "campaigns/sample.py"
 
@@ -155,9 +155,10 @@ class TestTheSource:
 
 class TestImports:
     def test_go_down_the_floors(self):
-        """The contracts are in pyproject.toml; a new module must say on which floor it lives.
+        """
+        The contracts are in pyproject.toml; every module must be on a floor.
 
-        In a process of its own: the checker sets logging up anew, which silences every logger that this one has.
+        Runs in its own process, because the checker configures logging and would silence the loggers of this one.
         """
         checker = Path(sys.executable).with_name("lint-imports")
 

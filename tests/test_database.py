@@ -22,7 +22,7 @@ from tests.processes import wait_for
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedPostgres]:
-    home = Path(tempfile.mkdtemp(prefix="gq-cuts-"))  # not pytest's: only their owner may enter those
+    home = Path(tempfile.mkdtemp(prefix="gq-cuts-"))  # not in pytest's directories, which only their owner may enter
     server = embedded(home, fast=True)
     server.ensure()
     yield server
@@ -32,12 +32,12 @@ def server() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(autouse=True)
 def own_connection(server: EmbeddedPostgres, django_db_blocker: Any) -> Iterator[None]:
-    """Django's connection leads to that server."""
+    """Point Django's connection to that server."""
     settings = {**connections["default"].settings_dict, "NAME": "postgres", "HOME": server.home, "FAST": True}
     settings["ENGINE"] = "genqueue_site.db.embedded"
     with django_db_blocker.unblock():
         before, connections["default"] = connections["default"], DatabaseWrapper(settings, "default")
-        database.again(ask)  # the test before may have crashed it
+        database.again(ask)  # the previous test may have crashed it
         yield
         connection.close()
         connections["default"] = before
@@ -50,7 +50,7 @@ def ask(sql: str = "SELECT 1") -> Any:
 
 
 def crash_another(server: EmbeddedPostgres) -> None:
-    """Kill a session; the server then ends all others, because memory that they share may be damaged."""
+    """Kill a session's process, upon which the server ends all others, because their shared memory may be damaged."""
     mine = connection.connection.info.backend_pid
     other = connection.get_new_connection(connection.get_connection_params())
     os.kill(other.info.backend_pid, signal.SIGKILL)
@@ -101,7 +101,7 @@ class TestAConnectionThatIsGone:
         assert database.is_gone(error) and database.may_pass(error)
 
     def test_may_raise_a_plain_error(self, server: EmbeddedPostgres) -> None:
-        """What the classes alone do not tell: this is neither an OperationalError nor an InterfaceError."""
+        """The class is not enough: this error is neither an OperationalError nor an InterfaceError."""
         error = raised_by(lambda: when_idle(lambda: crash_another(server)))
         assert type(error) is DatabaseError
 
@@ -111,7 +111,7 @@ class TestAConnectionThatIsGone:
         assert database.is_gone(raised_by(ask))
 
     def test_is_known_to_another_thread(self, server: EmbeddedPostgres) -> None:
-        """Where a web server words its answer."""
+        """In the thread in which a web server prepares its answer."""
         error = raised_by(lambda: when_idle(lambda: terminate(server)))
         told: list[bool] = []
         thread = threading.Thread(target=lambda: told.append(database.is_gone(error)))
@@ -135,7 +135,7 @@ class TestAConnectionThatIsThere:
 
     def test_is_there_in_a_transaction_that_failed(self) -> None:
         with transaction.atomic():
-            for _ in range(2):  # then: the transaction is aborted
+            for _ in range(2):  # the second time: the transaction is aborted
                 assert not database.is_gone(raised_by(lambda: ask("SELECT 1/0")))
             transaction.set_rollback(True)
 

@@ -1,4 +1,4 @@
-"""The documents agree with the code: every rule and move that the code cites is defined, states move as written, links work."""
+"""The documents agree with the code: all cited rules and moves are defined, states move as documented, and links work."""
 
 import re
 from collections import Counter

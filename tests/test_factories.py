@@ -1,4 +1,4 @@
-"""The factories themselves: every state can be had, by the verbs."""
+"""The factories: they reach every state by the verbs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A lock installs as it is, whatever has been released since: `make` against an index with a newer release of what is locked."""
+"""A lock file installs unchanged after newer releases: `make` with an index that has a newer version of a locked package."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ WHEEL = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-n
 
 
 def publish(index: Path, name: str, version: str, *facts: str) -> str:
-    """Put a wheel of one module into the index; return its line for a lock."""
+    """Add a wheel with one module to the index; return its line for a lock file."""
     page, info = index / name, f"{name}-{version}.dist-info"
     page.mkdir(parents=True, exist_ok=True)
     metadata = "\n".join(["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *facts, ""])
@@ -34,14 +34,14 @@ def publish(index: Path, name: str, version: str, *facts: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The project's Makefile beside a lock of a package and of the one that it asks for by an extra."""
+    """Provide the project's Makefile with a lock file of a package and of a dependency from its extra."""
     (tmp_path / "requirements").mkdir()
     shutil.copy(ROOT / "Makefile", tmp_path)
     return tmp_path
 
 
 def make(checkout: Path, target: str, *tools: str) -> subprocess.CompletedProcess[str]:
-    """Run `make` as a new machine would: no settings of pip but the index, and no tools on the path but these."""
+    """Run `make` as on a new machine: without pip settings except the index, and with only these tools on the path."""
     shelf = checkout / "bin"
     shelf.mkdir(exist_ok=True)
     for tool in (sys.executable, *map(shutil.which, ("env", "touch", "sh", "make", *tools))):

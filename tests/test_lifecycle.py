@@ -93,7 +93,7 @@ MOVES = [
 
 
 class TestADeadline:
-    """T26: a job that has not started by then fails, whatever it waits for."""
+    """T26: a job that has not started by its deadline fails, whatever it waits for."""
 
     def late(self, **fields):
         return JobFactory(deadline=LATER, **fields)
@@ -136,7 +136,7 @@ class TestADeadline:
         assert locked(job).state == state
 
 
-CANCELS = ("T13", "T14")  # never refused: a cancel gives a verdict
+CANCELS = ("T13", "T14")  # never refused: a cancel returns a verdict
 REFUSALS = (MoveRefused, RuntimeError, IntegrityError, Attempt.DoesNotExist)
 
 

@@ -1,4 +1,4 @@
-"""What a person decides about an outcome that nobody could ask for (T8, T9)."""
+"""Decisions of staff on unknown outcomes (T8, T9)."""
 
 from datetime import timedelta
 

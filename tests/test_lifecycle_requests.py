@@ -1,4 +1,4 @@
-"""What people ask of jobs, and what leases allow: cancels (T14, T15), force (T25), retries (T21), notes, late workers."""
+"""Requests of people and the effect of leases: cancels (T14, T15), force-fail (T25), retries (T21), notes, late workers."""
 
 from datetime import timedelta
 from decimal import Decimal

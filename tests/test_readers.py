@@ -1,4 +1,4 @@
-"""Everything that can be set is read by code that acts on it: no empty promise in a form, in the API or in the settings (I42)."""
+"""Code acts on everything that can be set in forms, in the API and in the settings (I42)."""
 
 import re
 from collections import Counter
@@ -29,7 +29,7 @@ def test_the_example_lists_every_variable_that_is_read():
 
 
 def test_no_setting_is_there_for_nothing():
-    """Those that Django and the libraries do not know are named by a second line of ours, or by a library."""
+    """A setting that Django and the libraries do not define is used a second time in our code, or in a library."""
     ours = set(re.findall(r"^([A-Z][A-Z_]+)\b", (readers.ROOT / SETTINGS[0]).read_text(), re.M))
     ours -= {*dir(global_settings), "Q_CLUSTER", "ROOT", "ROOT_URLCONF"} | {name for name in ours if name.startswith(LIBRARIES)}
     sources = [
@@ -42,12 +42,12 @@ def test_no_setting_is_there_for_nothing():
 
 
 def forgets(deadline):
-    """A deadline is a wish."""
+    """Take a deadline and ignore it."""
     return "never"
 
 
 class TestTheCheck:
-    """A promise that is broken on purpose is seen."""
+    """The check finds planted fields without effect."""
 
     def problems(self, fields, readers_of_them):
         return list(readers.problems("form", fields, readers_of_them))

@@ -1,4 +1,4 @@
-"""Statements that the server keeps: by name, for as long as the connection lasts, and with the same answer at every use."""
+"""Prepared statements: one per connection and SQL, with the same result at every use."""
 
 from datetime import UTC, datetime
 
@@ -44,7 +44,7 @@ class TestAStatement:
             assert cursor.fetchall() == [(8, 0)]
 
     def test_of_before_a_migration_is_kept_anew(self) -> None:
-        """The server refuses a plan whose columns have other types now."""
+        """The server refuses a prepared plan after a migration has changed the types of its columns."""
         words = Statement("SELECT words FROM gq_migrated")
 
         def change(sql: str) -> None:

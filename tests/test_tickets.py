@@ -1,4 +1,4 @@
-"""Tickets: holds, charges, refunds and grants; the sums hold whatever happens, in any order, and at once."""
+"""Tickets: reservations, charges, refunds and grants. The sums are right after any sequence, also of concurrent calls."""
 
 import threading
 from collections import Counter
@@ -23,7 +23,7 @@ def refund(job, amount=None, reason="it was blurred"):
 
 
 def check_sums() -> None:
-    """I1 to I8, I10 and I11, from the rows."""
+    """Check I1 to I8, I10 and I11 on the rows."""
     entries = list(LedgerEntry.objects.select_related("transaction"))
     for movement in LedgerTransaction.objects.prefetch_related("entries"):
         amounts = [entry.amount for entry in movement.entries.all()]
@@ -253,7 +253,7 @@ class TestSettle:
 
 @pytest.mark.django_db(transaction=True)
 class TestAtOnce:
-    """Threads with connections of their own, started together."""
+    """Concurrent calls, in threads with their own connections."""
 
     def together(self, count, act):
         barrier, results, lock = threading.Barrier(count), [], threading.Lock()

@@ -1,4 +1,4 @@
-"""What PostgreSQL itself refuses: illegal moves, changes without events, rewritten history, money from nowhere."""
+"""Changes that PostgreSQL itself refuses: illegal moves, changes without events, rewritten history, tickets from nowhere."""
 
 import itertools
 
@@ -23,7 +23,7 @@ TELL = """
 
 
 def run(*statements, **values):
-    """Run SQL as one transaction would: constraints that wait for its end are checked, too."""
+    """Run SQL in one transaction and check its deferred constraints, too."""
     with transaction.atomic(), connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement, values or None)

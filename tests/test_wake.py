@@ -1,4 +1,4 @@
-"""Wake-ups: sent after the commit, once, and never for what was rolled back. And the clock that all machines share."""
+"""Wake-ups: sent once, after the commit, and never after a rollback. And the clock that all machines share."""
 
 from contextlib import closing
 from datetime import timedelta
@@ -11,7 +11,7 @@ from queue_app import clock, wake
 
 @pytest.fixture
 def heard(transactional_db):
-    """Give what was sent on the channels since the last look."""
+    """Return a function that returns the notifications since its last call."""
     with closing(connection.get_new_connection(connection.get_connection_params())) as listener:
         listener.autocommit = True
         with listener.cursor() as cursor:

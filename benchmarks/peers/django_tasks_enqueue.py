@@ -1,4 +1,4 @@
-"""Enqueues no-op tasks; run as a module in the peers' environment."""
+"""Enqueue no-op tasks; run as a module in the peers' environment."""
 
 import sys
 

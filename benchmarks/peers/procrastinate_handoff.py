@@ -1,4 +1,4 @@
-"""Runs in the peers' environment: 4 jobs at a time that sleep; prints start and end of each as JSON."""
+"""Run jobs that sleep, 4 at a time, in the peers' environment; print start and end of each as JSON."""
 
 import asyncio
 import json

@@ -1,1 +1,1 @@
-"""Database engines of our own."""
+"""The embedded database engine, and the session settings of every connection."""

@@ -1,4 +1,4 @@
-"""What every session of the database is told: who vanishes or is stopped in the middle lets go of its locks."""
+"""Settings of every database session, so that a client that vanishes or freezes does not keep its locks."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
-# a transaction makes no network call, so none rests for long; a host that is gone is noticed within a minute, not in two hours
+# no transaction makes network calls, so none is idle for long; a lost host is noticed within a minute instead of two hours
 LIMITS = {
     "idle_in_transaction_session_timeout": "60s",
     "tcp_keepalives_idle": "30s",

@@ -1,1 +1,1 @@
-"""`make run`: everything for a first look, in one terminal."""
+"""The demo (`make run`): everything for a first look, in one terminal."""

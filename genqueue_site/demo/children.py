@@ -1,4 +1,4 @@
-"""The programs that the demo runs: started, started anew when they die, and all ended with it."""
+"""The child programs of the demo: started, restarted when they exit, and stopped with it."""
 
 import signal
 import socket
@@ -14,14 +14,14 @@ from django.db import DatabaseError, InterfaceError
 
 from queue_app.runtime import processes, registry
 
-STOP_SECONDS = 26  # `runworker` takes 25 at most
+STOP_SECONDS = 26  # `runworker` takes at most 25
 RESTART_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 WENT_WELL_SECONDS = 20
 
 
 class Child:
-    """A program in a session of its own, so that Ctrl-C reaches the demo alone; what it says goes to ``log``."""
+    """A program in its own session, so that Ctrl-C reaches only the demo. Its output goes to ``log``."""
 
     def __init__(self, name: str, command: Sequence[str], *, logs: Path) -> None:
         self.name, self.log = name, logs / f"{name}.log"
@@ -46,7 +46,11 @@ class Child:
             )
 
     def tend(self) -> str:
-        """Start it anew when it has died, at ever longer intervals if it dies at once; gives what there is to say of it."""
+        """
+        Restart the program if it has exited, after growing pauses if it keeps exiting soon.
+
+        Return a message when it has exited, else an empty string.
+        """
         if self.is_running:
             return ""
         now = time.monotonic()
@@ -64,7 +68,7 @@ class Child:
         self._process.send_signal(signal.SIGTERM)
 
     def end(self, deadline: float) -> None:
-        """Wait for its end until ``deadline`` (monotonic), then end what is left of its group."""
+        """Wait for its end until ``deadline`` (monotonic seconds), then kill the rest of its process group."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0, deadline - time.monotonic()))
         processes.end_group(self.pid)
@@ -72,7 +76,7 @@ class Child:
 
 
 class Crew:
-    """Studio, worker and web."""
+    """The demo's studio, worker and web server."""
 
     def __init__(self, *, port: int, studio_port: int) -> None:
         self.logs = settings.VAR / "logs"
@@ -86,15 +90,15 @@ class Crew:
         self.all = [self.studio, self.worker, self.web]
 
     def tend(self) -> list[str]:
-        return [said for child in self.all if (said := child.tend())]
+        return [line for child in self.all if (line := child.tend())]
 
     def who_is_not_up(self) -> list[str]:
-        """Name the programs that do not answer yet."""
+        """Return the names of the programs that do not respond yet."""
         silent = [name for name, port in self.ports.items() if not is_taken(port)]
         return silent if registry.is_working(socket.gethostname(), self.worker.pid) else [*silent, "worker"]
 
     def stop(self) -> None:
-        """End all of them; the studio last, so that what the worker is at can end well."""
+        """Stop all programs, the studio last, so that the worker can finish its calls."""
         for child in (self.worker, self.web):
             child.ask_to_stop()
         deadline = time.monotonic() + STOP_SECONDS
@@ -102,13 +106,13 @@ class Crew:
             child.end(deadline)
         self.studio.ask_to_stop()
         self.studio.end(time.monotonic() + 5)
-        # clusters of a worker that was killed, and whose successor had no time to end them
-        with suppress(DatabaseError, InterfaceError):  # without a database they end themselves, 25 s after their worker
+        # kill clusters left by a worker that was killed, if its successor had no time to do it
+        with suppress(DatabaseError, InterfaceError):  # without a database they end on their own, 25 s after their worker
             registry.end_predecessors(socket.gethostname())
 
 
 def is_taken(port: int) -> bool:
-    """Whether somebody answers on this port of this machine."""
+    """Whether a program listens on this port of this machine."""
     with socket.socket() as caller:
         caller.settimeout(1)
         return caller.connect_ex(("127.0.0.1", port)) == 0

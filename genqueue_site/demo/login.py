@@ -1,4 +1,4 @@
-"""The one-click log-in of the demo. It asks for no password, so it exists only with `DEMO` on, and only for this machine."""
+"""The demo's one-click log-in. It needs no password, so it works only with `DEMO` on and only from this machine."""
 
 from django.conf import settings
 from django.contrib.auth import login
@@ -14,7 +14,7 @@ THIS_MACHINE = ("127.0.0.1", "::1")
 
 
 def people(request: HttpRequest) -> list[str]:
-    """The sample users who can be logged in by a click; none unless this is a demo, seen from its own machine."""
+    """Return the sample users for one-click log-in; none unless this is a demo, opened on its own machine."""
     if not settings.DEMO or request.META.get("REMOTE_ADDR") not in THIS_MACHINE or not sample.logins_file().exists():
         return []
     there = set(User.objects.filter(username__in=sample.PEOPLE, is_active=True).values_list("username", flat=True))
@@ -23,7 +23,7 @@ def people(request: HttpRequest) -> list[str]:
 
 @require_POST
 def enter(request: HttpRequest) -> HttpResponse:
-    """Log the sample user in that the button names."""
+    """Log in as the sample user that the button names."""
     name = request.POST.get("user", "")
     if name not in people(request):
         raise Http404

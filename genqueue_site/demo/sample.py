@@ -1,4 +1,4 @@
-"""What the demo puts into the queue: users with log-ins, tickets, and a campaign."""
+"""The demo's sample data: users with passwords, tickets and a campaign."""
 
 import json
 import secrets
@@ -21,7 +21,7 @@ from queue_app.work import roles
 MODEL = "sora-2"
 SECONDS = 5
 PEOPLE = {"demo": "creative with tickets", "operator": "queue operator", "admin": "full access"}
-# for what people try themselves: a campaign of 127 videos, each as long as sora-2 makes them (20 s at a ticket a second)
+# enough for people to try a campaign of 127 videos of the longest duration of sora-2 (20 s at one ticket per second)
 SPARE_TICKETS = 127 * 20
 
 BRIEF = plan.Brief(
@@ -32,14 +32,14 @@ BRIEF = plan.Brief(
     model=MODEL,
     duration=SECONDS,
 )
-AXES = ("aesthetic", "mood", "type", "intention")  # multiplied until there are enough combinations
+AXES = ("aesthetic", "mood", "type", "intention")  # dimensions, used in this order until there are enough combinations
 
 
 def brief(count: int, name: str) -> plan.Brief:
     """
-    The brief of a campaign of exactly ``count`` combinations: the first ones of a matrix that is just large enough.
+    Return the brief of a campaign with exactly ``count`` combinations: the first ones of a matrix that is just large enough.
 
-    :raises ValueError: the dimensions that are offered do not make so many.
+    :raises ValueError: the available dimensions have fewer combinations.
     """
     chosen: dict[str, list[str]] = {}
     choices: list[matrix.Choice] = []
@@ -59,18 +59,18 @@ def brief(count: int, name: str) -> plan.Brief:
 
 
 def _share(wanted: int, most: int) -> int:
-    """How many values of one dimension to take: a divisor of what is wanted, so that nothing must be left out, else all."""
+    """Return how many of ``most`` values to use: the largest divisor of ``wanted``, which excludes nothing, else all needed."""
     divisors = [size for size in range(2, most + 1) if wanted % size == 0]
     return divisors[-1] if divisors else min(wanted, most)
 
 
 def logins_file() -> Path:
-    """Where the passwords of the sample users are kept; there is none where no demo ever ran."""
+    """Return the path of the sample users' passwords. The file exists only after a demo has run."""
     return Path(settings.VAR) / "demo-logins.json"
 
 
 def users() -> dict[str, tuple[str, str]]:
-    """Make `admin`, `operator` and `demo` where they are missing; gives each one's password and what they may do."""
+    """Create `admin`, `operator` and `demo` if missing; return password and description by name."""
     file = logins_file()
     passwords: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
     for name in PEOPLE:
@@ -89,9 +89,9 @@ def users() -> dict[str, tuple[str, str]]:
 
 def submit(count: int) -> Batch:
     """
-    Launch a campaign of ``count`` different videos of `demo`'s, the tickets for it granted.
+    Launch a campaign of ``count`` different videos for the user `demo`, and grant missing tickets first. Return its batch.
 
-    :raises ModelNotAvailable: staff have paused or removed the model's routes.
+    :raises ModelNotAvailable: staff have disabled or removed the model's routes.
     """
     at, owner = clock.now(), User.objects.get(username="demo")
     planned = plan.make(brief(count, f"Sample of {at:%d %B %Y, %H:%M}"), owner)
@@ -102,7 +102,7 @@ def submit(count: int) -> Batch:
 
 
 def counts(batch: Batch) -> dict[str, int]:
-    """How the batch stands: ``open``, ``completed``, ``waiting``, ``all``."""
+    """Return the numbers of the batch's jobs: ``all``, ``open`` (unfinished), ``waiting`` and ``completed``."""
     by_state: dict[str, int] = dict(Job.objects.filter(batch=batch).values_list("state").annotate(Count("id")))
     return {
         "all": sum(by_state.values()),

@@ -1,4 +1,4 @@
-"""What the demo shows: a bar that moves where there is a terminal, a line for each change where there is none."""
+"""The demo's output: a progress bar on a terminal, otherwise a line per change."""
 
 from collections.abc import Mapping
 from typing import TextIO
@@ -8,7 +8,7 @@ CLEAR = "\r\x1b[K"
 
 
 class Terminal:
-    """Writes to ``output``, at once."""
+    """Writes lines and progress to ``output`` without buffering."""
 
     def __init__(self, output: TextIO) -> None:
         self._output = output
@@ -16,13 +16,13 @@ class Terminal:
         self._bar = ""
 
     def say(self, line: str = "") -> None:
-        """Print a line; a bar goes on below it."""
+        """Print a line above the progress bar, if there is one."""
         bar = self._bar if self._is_terminal else ""
         self._output.write(f"{CLEAR if bar else ''}{line}\n{bar}")
         self._output.flush()
 
     def progress(self, counts: Mapping[str, int]) -> None:
-        """Show how the batch stands, if that has changed."""
+        """Show the progress of the batch if it has changed."""
         ended = counts["all"] - counts["open"]
         at_work = counts["open"] - counts["waiting"]
         words = f"{ended} of {counts['all']} finished, {at_work} running, {counts['waiting']} waiting"

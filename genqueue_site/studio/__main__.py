@@ -1,4 +1,4 @@
-"""``python -m genqueue_site.studio``: the studio without Django."""
+"""``python -m genqueue_site.studio``: run the studio without Django."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What the studio is told by its environment; a bad value stops the start by name."""
+"""Settings of the studio, read from the environment. A bad value stops the start and is named."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class BadSetting(Exception):
-    """A setting cannot be used; the text names it, says what it may be and what it is."""
+    """A setting is invalid. The message names it, its value and the allowed values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """
-    Everything the studio can be told.
+    Settings of the studio.
 
-    ``seconds_per_job``: the least time from accept to end; ``seconds_apart``: by how much a job's own may lie above or below it.
-    ``max_running``: 0 means no cap. ``fault_seed``: None means no random faults. ``scripted_faults``: tests may queue faults by
-    name.
+    ``seconds_per_job`` is the least time from a job's acceptance to its end; a job's own least time differs from it by up to
+    ``seconds_apart``. ``max_running`` 0 means no limit, ``fault_seed`` ``None`` no random faults. With ``scripted_faults`` tests
+    may queue faults by name.
     """
 
     home: Path
@@ -37,15 +37,15 @@ class Config:
     scripted_faults: bool = False
 
     def least_seconds(self, seed: int) -> float:
-        """How long a job of this seed takes at least; the same seed takes equally long in every studio that is told the same."""
+        """Return the least time of a job with this seed in seconds; it depends only on the seed and the settings."""
         return max(0.0, self.seconds_per_job + self.seconds_apart * Random(seed).uniform(-1, 1))
 
 
 def read(environ: Mapping[str, str], *, fault_seed: int | str | None = None) -> Config:
     """
-    Read the studio's settings.
+    Return the studio's settings from the environment.
 
-    :raises BadSetting: a value is not what it must be.
+    :raises BadSetting: a value is invalid.
     """
     codec = environ.get("RENDER_CODEC", "").strip() or "vp9"
     if codec not in ("vp9", "h264"):
@@ -71,7 +71,7 @@ def _number(environ: Mapping[str, str], name: str, *, default: float, least: flo
         value = float(text)
     except ValueError:
         value = math.nan
-    if not least <= value <= most:  # false for nan too
+    if not least <= value <= most:  # also false for nan
         raise BadSetting(f"Invalid {name}={text!r}: must be a number of seconds from {least:g} to {most:g}.")
     return value
 

@@ -1,8 +1,8 @@
 """
-What can go wrong on the way to a vendor, as a table of names and behaviours.
+Faults that calls to a provider may meet, as a table of names and functions.
 
-``--faults SEED`` draws from the table at random, alike for the same seed; a test queues names for the next calls. A queued name
-may carry a number after a colon (``"hang_before_accept:2"``): seconds of a wait or of Retry-After, MiB of a huge asset.
+``--faults SEED`` draws from the table at random, always the same for a seed. Tests queue names for the next calls. A queued name
+may have a number after a colon (``"hang_before_accept:2"``): seconds of a wait or of Retry-After, or MiB of a huge asset.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import NoReturn
 from genqueue_site.studio.floor import Floor
 from genqueue_site.studio.wire import KINDS, Call, Dialect, Hangup, Kind, Refused, Request, Response
 
-HANG_SECONDS = 40.0  # longer than any client of ours waits for an answer
+HANG_SECONDS = 40.0  # longer than any of our clients waits for an answer
 LONGEST_WAIT_SECONDS = 40.0
 CHANCES: dict[Kind, float] = {"create": 0.2, "retrieve": 0.1, "content": 0.2, "list": 0.1, "delete": 0.1}
 
 
 class Visit:
-    """One call of a client on its way to the floor; a fault decides what of it gets there and what comes back."""
+    """A client's call. A fault decides whether it reaches the floor and what is answered."""
 
     def __init__(self, floor: Floor, dialect: Dialect, call: Call, request: Request) -> None:
         self.floor, self.dialect, self.call, self.request = floor, dialect, call, request
 
     def serve(self, *, doom: str | None = None) -> Response:
-        """Do what is asked."""
+        """Handle the call and return its answer."""
         try:
             return self.call.handle(self.floor, replace(self.request, doom=doom))
         except Exception:
@@ -38,24 +38,28 @@ class Visit:
             raise
 
     def refuse(self, status: int, message: str, *, retry_after: int | None = None) -> NoReturn:
-        """Refuse it instead."""
+        """
+        Refuse the call.
+
+        :raises Refused: always.
+        """
         self.turn_away()
         raise Refused(status, message, retry_after=retry_after)
 
     def turn_away(self) -> None:
-        """Note it as not accepted, if it was a create."""
+        """Log the call as not accepted, if it is a create call."""
         if self.call.kind == "create":
             model, prompt = self.dialect.asked(self.request)
             self.floor.turn_away(dialect=self.dialect.name, model=model, prompt=prompt)
 
     def wait(self, seconds: float) -> None:
-        """Pass the time, or less when the studio closes."""
+        """Wait, at most `LONGEST_WAIT_SECONDS` and not after the studio closes."""
         self.floor.closing.wait(min(seconds, LONGEST_WAIT_SECONDS))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """``do`` gets the visit and the number of the fault; ``weight`` is its share among the random ones of its kind of call."""
+    """A fault. ``do`` gets the visit and the fault's number; ``weight`` is its share among random faults of a kind of call."""
 
     kinds: tuple[Kind, ...]
     weight: int
@@ -75,44 +79,44 @@ def too_many_requests(visit: Visit, seconds: float) -> Response:
 
 
 def server_error(visit: Visit, _: float) -> Response:
-    """Refuse with 500; a create leaves no job."""
+    """Refuse with 500; a create call leaves no job."""
     visit.refuse(500, "The server had an error while processing your request.")
 
 
 def server_error_after_accept(visit: Visit, _: float) -> Response:
-    """Take the job and say 500."""
+    """Accept the job and answer 500."""
     visit.serve()
     raise Refused(500, "The server had an error while processing your request.")
 
 
 def hang(visit: Visit, seconds: float) -> Response:
-    """Say nothing for long, then reset; a create leaves no job."""
+    """Answer nothing for a long time, then reset; a create call leaves no job."""
     visit.turn_away()
     visit.wait(seconds)
     raise Hangup
 
 
 def hang_after_accept(visit: Visit, seconds: float) -> Response:
-    """Take the job, say nothing for long, then reset."""
+    """Accept the job, answer nothing for a long time, then reset."""
     visit.serve()
     visit.wait(seconds)
     raise Hangup
 
 
 def reset(visit: Visit, _: float) -> Response:
-    """Reset the connection; a create leaves no job."""
+    """Reset the connection; a create call leaves no job."""
     visit.turn_away()
     raise Hangup
 
 
 def reset_after_accept(visit: Visit, _: float) -> Response:
-    """Take the job and reset the connection."""
+    """Accept the job and reset the connection."""
     visit.serve()
     raise Hangup
 
 
 def late_accept(visit: Visit, seconds: float) -> Response:
-    """Reset the connection, and take the job a while after."""
+    """Reset the connection and accept the job a while later."""
 
     def accept() -> None:
         visit.wait(seconds)
@@ -120,38 +124,38 @@ def late_accept(visit: Visit, seconds: float) -> Response:
             try:
                 visit.serve()
             except Refused:
-                return  # a bad create, noted as turned away; nobody is there to be told
+                return  # a bad create call, already logged; there is no client left to answer
 
     threading.Thread(target=accept, name="late-accept", daemon=True).start()
     raise Hangup
 
 
 def malformed_json(visit: Visit, _: float) -> Response:
-    """Do what is asked and send half of the answer as if it were all."""
+    """Handle the call and send only half of the answer as if it were complete."""
     response = visit.serve()
     assert isinstance(response.body, bytes)
     return replace(response, body=response.body[: len(response.body) // 2])
 
 
 def unknown_status(visit: Visit, _: float) -> Response:
-    """Answer with a status no client has heard of."""
+    """Answer with a status that no client knows."""
     response = visit.serve()
     assert isinstance(response.body, bytes)
     return replace(response, body=re.sub(rb'("status": )"[a-z_]+"', rb'\1"reticulating"', response.body))
 
 
 def failed_job(visit: Visit, _: float) -> Response:
-    """Take the job and let it fail at its end."""
+    """Accept the job and let it fail at its end."""
     return visit.serve(doom="failed")
 
 
 def moderated_job(visit: Visit, _: float) -> Response:
-    """Take the job and let moderation block it at its end."""
+    """Accept the job and let moderation block it at its end."""
     return visit.serve(doom="moderated")
 
 
 def dead_asset(visit: Visit, _: float) -> Response:
-    """Take the job, let it complete, and never give its files."""
+    """Accept the job, let it complete, and never deliver its files."""
     return visit.serve(doom="dead_asset")
 
 
@@ -161,34 +165,34 @@ def missing(visit: Visit, _: float) -> Response:
 
 
 def huge(visit: Visit, mebibytes: float) -> Response:
-    """Announce and send far more than any asset has."""
+    """Declare and send far more bytes than any asset has."""
     response = visit.serve()
     return replace(response, body=_bytes_without_end(response, mebibytes), announced=int(mebibytes * 2**20))
 
 
 def huge_unannounced(visit: Visit, mebibytes: float) -> Response:
-    """Send far more than any asset has and name no length."""
+    """Send far more bytes than any asset has, without a declared length."""
     response = visit.serve()
     return replace(response, body=_bytes_without_end(response, mebibytes))
 
 
 def wrong_type(visit: Visit, _: float) -> Response:
-    """Give a web page, honestly labelled."""
+    """Send a web page with its own content type."""
     return replace(visit.serve(), content_type="text/html", body=_PAGE)
 
 
 def disguised(visit: Visit, _: float) -> Response:
-    """Give a web page under the asset's content type."""
+    """Send a web page with the asset's content type."""
     return replace(visit.serve(), body=_PAGE)
 
 
 def empty(visit: Visit, _: float) -> Response:
-    """Give no bytes at all."""
+    """Send an empty body."""
     return replace(visit.serve(), body=b"")
 
 
 def truncated(visit: Visit, _: float) -> Response:
-    """Announce the whole length and break off in the middle."""
+    """Declare the full length and stop in the middle."""
     response = visit.serve()
     assert isinstance(response.body, bytes)
     return replace(response, body=iter([response.body[: len(response.body) // 2]]), announced=len(response.body))
@@ -229,11 +233,11 @@ FAULTS: dict[str, Fault] = {
 
 
 class UnknownFault(Exception):
-    """No fault of that name can befall that kind of call; the text lists those that can."""
+    """There is no such fault for this kind of call. The message lists the possible ones."""
 
 
 class Faults:
-    """Decides which fault befalls which call: the queued ones first, then chance."""
+    """Chooses the fault of each call: queued ones first, then random ones."""
 
     def __init__(self, seed: int | str | None) -> None:
         self._random = None if seed is None else random.Random(seed)
@@ -242,9 +246,9 @@ class Faults:
 
     def queue(self, script: object) -> None:
         """
-        Queue faults for the next calls: ``{"create": ["429:2", "reset_after_accept"], "content": [...]}``; all or none.
+        Queue all or none of these faults for the next calls: ``{"create": ["429:2", "reset_after_accept"], "content": [...]}``.
 
-        :raises UnknownFault: a kind of call or a name is not in the table.
+        :raises UnknownFault: a kind of call or a name does not exist.
         """
         if not isinstance(script, dict) or not all(isinstance(names, list) for names in script.values()):
             raise UnknownFault(f"Faults are an object of lists of names; its members may be {', '.join(KINDS)}.")
@@ -254,7 +258,7 @@ class Faults:
                 self._queued[kind].append(fault)
 
     def befall(self, visit: Visit) -> Response:
-        """Serve the call, or let a fault do with it what it does."""
+        """Return the answer to a call, with or without a fault."""
         with self._lock:
             chosen = self._choose(visit.call.kind)
         if chosen is None:
@@ -284,7 +288,7 @@ def _parse(kind: Kind, text: object) -> tuple[Fault, float]:
 
 
 def _bytes_without_end(response: Response, mebibytes: float) -> Iterator[bytes]:
-    """The asset's own bytes, so that a look at its beginning finds nothing odd, and then zeros."""
+    """Yield the asset's own bytes, so that its beginning looks right, and then zeros."""
     assert isinstance(response.body, bytes)
     left = int(mebibytes * 2**20)
     piece = response.body

@@ -1,10 +1,9 @@
 """
-A film from a prompt: a few shots with a moving camera, each captioned with its part of the prompt; ``manim`` gets curves that
-draw themselves.
+A film from a prompt: a few shots with a moving camera, each with its part of the prompt as a caption. ``manim`` gets animated
+curves.
 
-The picture has the asked shape at a preview's size: its longer side is scaled down to 640 pixels at most. Every frame and both
-stills bear the words "studio preview". Nothing here reads a clock or chance other than the recipe's, so equal recipes give equal
-frames.
+Frames have the requested aspect ratio, scaled down so that the longer side is at most 640 pixels. Every frame and both stills are
+marked "studio preview". Nothing depends on a clock or on randomness beyond the recipe's seed, so equal recipes give equal frames.
 """
 
 from __future__ import annotations
@@ -25,24 +24,24 @@ from genqueue_site.studio.lettering import drawable, font, plate, wrapped
 
 LONGER_SIDE = 640
 FRAMES_PER_SECOND = 24
-ROOM = 1.25  # how much larger than the frame a scene is painted, for the camera to move in
+ROOM = 1.25  # size of a painted scene relative to the frame, so that the camera can move
 
 
 def preview_size(width: int, height: int) -> tuple[int, int]:
-    """Scale an asked size so that its longer side is at most 640; both sides even, as video wants them."""
+    """Return the requested size scaled so that its longer side is at most 640; both sides even, as codecs require."""
     scale = min(1.0, LONGER_SIDE / max(width, height))
     return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
 
 
 class Shot(Protocol):
-    """A stretch of the film under one caption."""
+    """A part of the film with one caption."""
 
     def picture(self, share: float) -> Image.Image:
-        """Give a picture of its own for the caller to draw on; ``share`` of the shot has passed, from 0 to 1."""
+        """Return a new picture, which the caller may draw on, at ``share`` (0 to 1) of the shot."""
 
 
 class Film:
-    """All frames of a recipe."""
+    """The frames of a recipe."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.size = preview_size(recipe.width, recipe.height)
@@ -59,7 +58,7 @@ class Film:
         self._plate = plate(self._small)
 
     def frame(self, number: int) -> Image.Image:
-        """Draw one frame, counted from 0."""
+        """Return the frame with this number, from 0."""
         place = number * len(self._shots) / self.frames
         which = int(place)
         image = self._shots[which].picture(place - which)
@@ -75,7 +74,7 @@ class Film:
 
 
 class _Scene:
-    """A painted scene with the camera moving over it, by whole pixels: a smooth zoom costs as much as all the rest."""
+    """A painted scene with a camera that moves over it by whole pixels: a smooth zoom would double the render time."""
 
     def __init__(self, prompt: str, caption: str, size: tuple[int, int], rng: random.Random) -> None:
         self.size = size
@@ -90,7 +89,7 @@ class _Scene:
 
 
 class _Formula:
-    """A function over its axes, drawn from left to right."""
+    """The graph of a function, drawn from left to right."""
 
     def __init__(self, _: str, __: str, size: tuple[int, int], rng: random.Random) -> None:
         width, height = size

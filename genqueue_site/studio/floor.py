@@ -1,7 +1,7 @@
 """
-The studio's floor: accepts jobs, renders them a few at a time, lets each end at its time, and counts.
+The studio's capacity: accepts jobs, renders a few at a time, ends each at its time, and counts them.
 
-All figures come from one lock, so that ``running`` and ``peak`` are exact however many clients call at once.
+All counts are made under one lock, so that ``running`` and ``peak`` are exact with any number of concurrent clients.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from genqueue_site.studio.config import Config
 from genqueue_site.studio.jobs import Failure, Job, Recipe, Shelf
 from genqueue_site.studio.rendering import RenderFailed, Rendering
 
-LOG_ROWS = 100_000  # the oldest creates drop out of the log after that many
+LOG_ROWS = 100_000  # most create calls in the log; the oldest are dropped
 DOOMS = {
     "failed": Failure(code="generation_failed", message="The video generation failed."),
     "moderated": Failure(code="moderation_blocked", message="Your request was blocked by our moderation system."),
@@ -25,7 +25,7 @@ DOOMS = {
 
 
 class Full(Exception):
-    """As many jobs run as the studio takes; ``retry_after`` seconds may help."""
+    """The studio runs its most jobs. Another try may succeed in ``retry_after`` seconds."""
 
     def __init__(self, running: int, retry_after: int) -> None:
         super().__init__(f"The studio is at its limit of running videos ({running}). Try again in {retry_after}s.")
@@ -34,7 +34,7 @@ class Full(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A create that its dialect has found good."""
+    """A create call that its dialect has accepted."""
 
     dialect: str
     id_prefix: str
@@ -53,13 +53,13 @@ class _Create:
 
 
 class Floor:
-    """Every job the studio has, on disk and at work. Safe to call from any thread."""
+    """All jobs of the studio, on disk and running. Thread-safe."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.closing = threading.Event()
         self._shelf = Shelf(config.home)
-        self._disk = threading.Lock()  # taken before _lock; writing a job may be slow, and no poll waits for it
+        self._disk = threading.Lock()  # taken before _lock; writing a job may be slow, and polls must not wait for it
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._running: set[str] = set()
@@ -72,12 +72,12 @@ class Floor:
         self._peak = self._settle(time.time())
 
     def open(self) -> None:
-        """Start rendering, with what an earlier studio left unfinished."""
+        """Start rendering, including jobs that an earlier studio left unfinished."""
         for number in range(self.config.parallel_renders):
             threading.Thread(target=self._render_for_ever, name=f"render-{number}", daemon=True).start()
 
     def close(self) -> None:
-        """End the renders. Their jobs stay accepted and go on at the next start."""
+        """Kill the renders. Their jobs stay accepted and are rendered after the next start."""
         self.closing.set()
         with self._lock:
             for rendering in self._renderings.values():
@@ -85,9 +85,9 @@ class Floor:
 
     def accept(self, order: Order) -> Job:
         """
-        Take a job; it is durable when this returns.
+        Accept a job and return it; it is durable by then.
 
-        :raises Full: ``max_running`` jobs run.
+        :raises Full: ``max_running`` jobs are running.
         """
         with self._disk:
             with self._lock:
@@ -109,31 +109,31 @@ class Floor:
         return job
 
     def turn_away(self, *, dialect: str, model: str | None, prompt: str | None) -> None:
-        """Note a create that was not accepted."""
+        """Log a create call that was not accepted."""
         with self._lock:
             self._creates.append(_Create(dialect, model, prompt, time.time(), None))
 
     def find(self, job_id: str, *, dialect: str) -> Job | None:
-        """Look up one job of a dialect."""
+        """Return the job of a dialect with this id, or ``None``."""
         with self._lock:
             job = self._jobs.get(job_id)
         return job if job and job.dialect == dialect else None
 
     def all_of(self, dialect: str) -> list[Job]:
-        """List the jobs of a dialect, oldest first."""
+        """Return the jobs of a dialect, oldest first."""
         with self._lock:
             return [job for job in self._jobs.values() if job.dialect == dialect]
 
     def file_of(self, job: Job, name: str) -> bytes:
         """
-        Give one file of a job that has ended well.
+        Return the content of a file of a completed job.
 
-        :raises FileNotFoundError: the job was deleted meanwhile.
+        :raises FileNotFoundError: the job has been deleted in the meantime.
         """
         return self._shelf.read(job.id, name)
 
     def delete(self, job: Job) -> bool:
-        """Forget the job and its files; a running one is aborted. False: someone else deleted it first."""
+        """Delete the job and its files, and abort it if it is running. Return false if it was already deleted."""
         with self._disk:
             with self._lock:
                 if job.id not in self._jobs:
@@ -148,7 +148,7 @@ class Floor:
         return True
 
     def log(self) -> dict[str, object]:
-        """Tell what runs now (with what came from disk), the most that ever ran at once, and the creates since the start."""
+        """Return the number of running jobs (including those from disk), its maximum, and the create calls since the start."""
         with self._lock:
             now = time.time()
             running = self._settle(now)
@@ -162,7 +162,7 @@ class Floor:
             self._work.release()
 
     def _settle(self, now: float) -> int:
-        """Drop from the running ones those whose end has come, and count the rest."""
+        """Remove jobs from the running ones whose end time has come; return the number of the others."""
         self._running -= {job_id for job_id in self._running if self._jobs[job_id].has_ended(now)}
         return len(self._running)
 
@@ -187,7 +187,7 @@ class Floor:
             try:
                 self._render(job, rendering)
                 again = False
-            except OSError as error:  # a full disk, most likely: the job is accepted, so it is not given up
+            except OSError as error:  # probably a full disk; the job is accepted, so keep trying
                 print(f"Studio could not write {job.id}. Trying again: {error}", file=sys.stderr, flush=True)
                 self.closing.wait(1)
                 again = True
@@ -206,7 +206,7 @@ class Floor:
         except RenderFailed as error:
             failure = Failure(code="render_failed", message=str(error))
         if self.closing.is_set():
-            return  # the render was ended, not the job
+            return  # the render was killed, the job goes on after the next start
         with self._disk:
             if job.id not in self._jobs:
                 self._shelf.discard(bench)

@@ -1,7 +1,7 @@
 """
-The jobs the studio has accepted, as files: what is written here outlives any death of the program.
+The jobs that the studio has accepted, stored as files, so that they survive a crash.
 
-``<home>/jobs/<id>.json`` is one job; ``<home>/media/<id>/`` holds its files once they are whole.
+``<home>/jobs/<id>.json`` is a job; ``<home>/media/<id>/`` contains its files once they are complete.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ VIDEO, THUMBNAIL, SPRITESHEET = "video.mp4", "thumbnail.webp", "spritesheet.jpg"
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What to draw; equal recipes give equal bytes. Width and height are as asked, in pixels; ``seconds`` is the length."""
+    """Parameters of a render. ``width`` and ``height`` are as requested, in pixels; ``seconds`` is the length of the video."""
 
     prompt: str
     model: str
@@ -32,7 +32,7 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a job ended without files, in the words the vendor would use."""
+    """Reason why a job ended without files, in the words of the simulated API."""
 
     code: str
     message: str
@@ -41,10 +41,10 @@ class Failure:
 @dataclass(kw_only=True)
 class Job:
     """
-    One accepted job. Times are unix seconds.
+    An accepted job. Times are Unix seconds.
 
-    ``ends_at`` is set once, when its rendering is through, and may lie ahead: the job has ended when that moment has come.
-    ``echo`` is what its dialect gives back as it was asked. ``doom`` is a fault that a test laid on it.
+    ``ends_at`` is set once, when the render is done, and may be in the future: the job ends at that time. ``echo`` are request
+    values that its dialect repeats in answers. ``doom`` is a fault that is to happen to the job.
     """
 
     id: str
@@ -59,12 +59,12 @@ class Job:
     rendering: bool = field(default=False, compare=False)
 
     def has_ended(self, at: float) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether the job has ended at this time."""
         return self.ends_at is not None and at >= self.ends_at
 
 
 class Shelf:
-    """The files of all jobs. Its caller sees to it that no two threads write the same job."""
+    """The files of all jobs. The caller makes sure that no two threads write the same job."""
 
     def __init__(self, home: Path) -> None:
         self._jobs, self._media = home / "jobs", home / "media"
@@ -72,7 +72,7 @@ class Shelf:
             folder.mkdir(parents=True, exist_ok=True)
 
     def load(self) -> list[Job]:
-        """Read every job, oldest first, and clear what a killed studio left half written or half deleted."""
+        """Return all jobs, oldest first, after removing what a killed studio left half written or half deleted."""
         deleted = [folder for folder in self._media.iterdir() if not (self._jobs / f"{folder.name}.json").exists()]
         for leftover in [*self._jobs.glob("*.tmp"), *deleted]:
             _remove(leftover)
@@ -80,9 +80,9 @@ class Shelf:
         return sorted(jobs, key=lambda job: (job.accepted_at, job.id))
 
     def write(self, job: Job) -> None:
-        """Put the job on disk so that it is whole and durable when this returns."""
+        """Write the job to disk, atomically and durably."""
         record = asdict(job)
-        del record["rendering"]  # a state of this process, not of the job
+        del record["rendering"]  # belongs to this process, not to the job
         path = self._jobs / f"{job.id}.json"
         fresh = path.with_suffix(".tmp")
         try:
@@ -97,33 +97,33 @@ class Shelf:
         _sync(self._jobs)
 
     def remove(self, job_id: str) -> None:
-        """Forget the job and its files; the job first, so that no death leaves a job whose files are gone."""
+        """Delete the job, then its files, so that a crash never leaves a job without its files."""
         (self._jobs / f"{job_id}.json").unlink(missing_ok=True)
         _sync(self._jobs)
         shutil.rmtree(self._media / job_id, ignore_errors=True)
 
     def bench(self) -> Path:
-        """Make an empty folder to render into."""
+        """Create and return an empty folder to render into."""
         return Path(tempfile.mkdtemp(suffix=".tmp", dir=self._media))
 
     def discard(self, bench: Path) -> None:
-        """Throw a rendered folder away."""
+        """Delete a rendered folder."""
         shutil.rmtree(bench, ignore_errors=True)
 
     def keep(self, bench: Path, job_id: str) -> None:
-        """Make the rendered folder the job's media, durably."""
+        """Turn the rendered folder into the job's media, durably."""
         for path in [*bench.iterdir(), bench]:
             _sync(path)
         target = self._media / job_id
-        shutil.rmtree(target, ignore_errors=True)  # of a studio that died between this and the job's end
+        shutil.rmtree(target, ignore_errors=True)  # left by a studio that crashed between here and the job's end
         bench.replace(target)
         _sync(self._media)
 
     def read(self, job_id: str, name: str) -> bytes:
         """
-        Give the bytes of one file of a job.
+        Return the content of a file of a job.
 
-        :raises FileNotFoundError: the job was deleted meanwhile.
+        :raises FileNotFoundError: the job has been deleted in the meantime.
         """
         return (self._media / job_id / name).read_bytes()
 

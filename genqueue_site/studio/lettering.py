@@ -1,4 +1,4 @@
-"""Text on pictures, in a font that has the letters of people's prompts (Pillow's own lacks é and –)."""
+"""Text on pictures, in a font with the characters of people's prompts (Pillow's own lacks é and –)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LABEL = "studio preview"
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
     """
-    Load the font in a size of pixels, never below 8.
+    Return the font in a size in pixels, at least 8.
 
-    :raises FileNotFoundError: none of ``FONTS`` is there.
+    :raises FileNotFoundError: none of ``FONTS`` exists.
     """
     for path in FONTS:
         if path.is_file():
@@ -31,18 +31,18 @@ def font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def wrapped(text: str, *, size: int, width: int, lines: int) -> str:
-    """Break a text into at most ``lines`` lines of about ``width`` pixels; what does not fit ends in an ellipsis."""
+    """Return the text in at most ``lines`` lines of about ``width`` pixels; a longer text ends with an ellipsis."""
     letters = max(4, int(width / font(size).getlength("n")))
     return "\n".join(textwrap.wrap(text, letters, max_lines=lines, placeholder=" …"))
 
 
 def drawable(text: str) -> str:
-    """Make any text fit to draw: half a surrogate pair, which JSON can carry, becomes a question mark."""
+    """Return a text that can be drawn: an unpaired surrogate, which JSON may contain, becomes a question mark."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def plate(size: int) -> Image.Image:
-    """Give the words "studio preview" in letters of ``size`` pixels on a dark plate, so that they read on any picture."""
+    """Return the label "studio preview" in letters of ``size`` pixels on a dark plate, readable on any picture."""
     margin = max(1, size // 3)
     left, top, right, bottom = font(size).getbbox(LABEL)
     image = Image.new("RGBA", (int(right - left) + 2 * margin, int(bottom - top) + 2 * margin))

@@ -1,8 +1,9 @@
 """
-The renderer, a process for one job: a recipe as one line of JSON on standard input, a folder as argument, three files as result.
+The renderer, one process per job. Reads a recipe as a line of JSON from standard input and writes three files to a folder.
 
-``video.mp4`` (VP9 or H.264, index first, 24 frames a second, as long as asked), ``thumbnail.webp`` and ``spritesheet.jpg`` (10
-frames in one row). Equal recipes give equal bytes: one encoder thread, and no time or version of ours in the files.
+The files are ``video.mp4`` (VP9 or H.264, index first, 24 frames per second, of the requested length), ``thumbnail.webp`` and
+``spritesheet.jpg`` (10 frames in one row). Equal recipes give equal bytes: the encoder uses one thread, and the files contain no
+time or version of ours.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from genqueue_site.studio.jobs import SPRITESHEET, THUMBNAIL, VIDEO, Recipe
 from genqueue_site.studio.lettering import LABEL, drawable, plate
 
 SPRITES = 10
-SPRITE_SIDE = 160  # pixels of a sprite's longer side
+SPRITE_SIDE = 160  # longer side of a sprite in pixels
 CPU_SECONDS = 120
 LARGEST_FILE = 512 * 2**20  # bytes
 ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
@@ -33,7 +34,7 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def render(recipe: Recipe, folder: Path) -> None:
-    """Draw and encode everything in one pass over the frames."""
+    """Render all files of a recipe into ``folder``, in one pass over the frames."""
     film = Film(recipe)
     encoder, options = ENCODERS[recipe.codec]
     sprites: list[Image.Image] = []
@@ -59,7 +60,7 @@ def render(recipe: Recipe, folder: Path) -> None:
 def _sprite(image: Image.Image) -> Image.Image:
     scale = SPRITE_SIDE / max(image.size)
     small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BOX)
-    label = plate(9)  # the frame's own words are too small to read by now
+    label = plate(9)  # the frame's own label is too small to read at this size
     small.paste(label, (0, 0), label)
     return small
 
@@ -73,24 +74,24 @@ def _row(sprites: list[Image.Image]) -> Image.Image:
 
 
 def _limit_self() -> None:
-    os.nice(5)  # whoever waits for an answer goes first
+    os.nice(5)  # the server's answers have priority
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _die_with_the_studio() -> None:
-    sys.stdin.read()  # returns when the studio is gone, however it went
+    sys.stdin.read()  # returns when the studio has ended, for whatever reason
     os._exit(1)
 
 
 def main() -> None:
-    """Render what standard input says."""
+    """Render the recipe on standard input."""
     _limit_self()
     recipe = Recipe(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_die_with_the_studio, daemon=True).start()
     render(recipe, Path(sys.argv[1]))
-    os._exit(0)  # the thread above still reads standard input, which a tidy end would wait for
+    os._exit(0)  # a normal exit would wait for the thread above, which still reads standard input
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """
-One render as its own process, so that a crash of native code or a film without end costs one job and not the studio.
+A render in its own process, so that a crash of native code or an endless film costs one job and not the studio.
 
-The child leads its own session: a Ctrl-C in the terminal is for the studio to handle. It holds the read end of a pipe and ends
-when that closes, so that even a studio killed with -9 leaves no render behind.
+The child has its own session, so that Ctrl-C reaches only the studio. It reads a pipe from the studio and exits when the pipe
+closes, so that even a studio killed with SIGKILL leaves no render behind.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ TIME_LIMIT_SECONDS = 180
 
 
 class RenderFailed(Exception):
-    """The render ended without its files; the text is its last line."""
+    """The render ended without its files. The message is its status and last line, or the reason."""
 
 
 class Rendering:
-    """One run of the renderer, which any thread may kill, even before it has begun."""
+    """One run of the renderer. Any thread may kill it, even before it has started."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,7 +59,7 @@ class Rendering:
                 raise RenderFailed(f"The render exited with status {status}: {last[0] if last else 'no message'}")
 
     def kill(self) -> None:
-        """End it now, whatever it is doing."""
+        """Kill the render, or keep it from starting."""
         with self._lock:
             self._killed = True
             if self._process is not None:

@@ -1,4 +1,4 @@
-"""The pictures behind the captions: what is painted follows the words of the prompt, and chance where they say nothing."""
+"""The pictures behind the captions. Subject and colours follow words of the prompt, or chance if none matches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Painter: TypeAlias = Callable[[Image.Image, "Palette", random.Random], None]
 
 @dataclass(frozen=True)
 class Palette:
-    """Sky above and at the horizon, the land, and what shines."""
+    """Colours of a scene: sky at the zenith and at the horizon, land, and lights."""
 
     zenith: Colour
     horizon: Colour
@@ -38,7 +38,7 @@ MOODS = (
 
 
 def palette(text: str, rng: random.Random) -> Palette:
-    """Choose the colours of a shot by its words, else by chance."""
+    """Return the colours of a shot by words in its text, else random ones."""
     for words, colours in MOODS:
         if re.search(rf"\b({words})", text, re.IGNORECASE):
             return colours
@@ -47,7 +47,7 @@ def palette(text: str, rng: random.Random) -> Palette:
 
 
 def paint(text: str, size: tuple[int, int], rng: random.Random) -> Image.Image:
-    """Paint the scene of a shot."""
+    """Return the painted scene of a shot."""
     colours = palette(text, rng)
     mask = Image.linear_gradient("L").resize(size)
     image = Image.composite(Image.new("RGB", size, colours.horizon), Image.new("RGB", size, colours.zenith), mask)

@@ -1,4 +1,4 @@
-"""The studio's HTTP server: sockets, the routing table, its own two addresses, and the start and end of the program."""
+"""The studio's HTTP server: sockets, routing, its two own endpoints, and the start and end of the program."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from genqueue_site.studio.faults import Faults, UnknownFault, Visit
 from genqueue_site.studio.floor import Floor
 from genqueue_site.studio.wire import Dialect, Hangup, Refused, Request, Response, json_response
 
-LARGEST_BODY = 64 * 2**20  # bytes; a reference image is the largest thing sent here
+LARGEST_BODY = 64 * 2**20  # bytes; reference images are the largest bodies
 STOPS = {signal.SIGTERM, signal.SIGINT}
-IDLE_SECONDS = 75  # a kept connection without a call, or one that stalls in the middle
+IDLE_SECONDS = 75  # then an idle or stalled connection is closed
 
 
 class Studio:
-    """Answers requests; knows nothing of sockets."""
+    """Answers requests, independent of sockets."""
 
     def __init__(self, config: settings.Config) -> None:
         self.config = config
@@ -42,9 +42,9 @@ class Studio:
 
     def answer(self, request: Request) -> Response:
         """
-        Answer one request.
+        Return the answer to a request.
 
-        :raises Hangup: a fault wants the connection reset.
+        :raises Hangup: a fault requires that the connection is reset.
         """
         if request.path.startswith("/_studio/"):
             return self._own(request)
@@ -88,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
     disable_nagle_algorithm = True
-    wbufsize = -1  # head and body leave in one piece
+    wbufsize = -1  # buffered, so that head and body are sent together
 
     def _handle(self) -> None:
         body = self._read_body()
@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = _handle
 
     def _read_body(self) -> bytes | None:
-        """Read the whole body, so that the next request on this connection starts where it should; None when it was refused."""
+        """Return the whole body, so that the next request on this connection starts after it; ``None`` if it was refused."""
         length = self.headers.get("content-length", "0")
         if "transfer-encoding" in self.headers or not re.fullmatch(r"[0-9]{1,12}", length):
             self.send_error(411, "Send a Content-Length")
@@ -142,13 +142,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _reset(self) -> None:
-        """Close with RST, as a vendor's crash would, not with the polite FIN."""
+        """Close with RST, as a crash would, instead of FIN."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
         self.connection.close()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Stay silent: ``/_studio/log`` is the log, and polls would drown everything else."""
+        """Log nothing: polls would hide everything else, and ``/_studio/log`` has the create calls."""
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -162,13 +162,13 @@ class _Server(socketserver.ThreadingTCPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that leaves in the middle is no error of ours."""
+        """Print the error, unless the client has only closed its connection."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             traceback.print_exc()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the studio until SIGTERM or SIGINT; returns the exit status."""
+    """Run the studio until SIGTERM or SIGINT; return the exit status."""
     parser = argparse.ArgumentParser(prog="studio", description="Simulate provider APIs and render real preview files.")
     add_arguments(parser)
     asked = parser.parse_args(arguments)
@@ -181,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the program can be told on its command line."""
+    """Add the options of the command line."""
     parser.add_argument("--port", type=int, default=8001, help="port to listen on; 0 takes a free one (default 8001)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     parser.add_argument(
@@ -190,7 +190,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _seed(text: str) -> int | str:
-    """A number seeds as a number, so that 7 and 07 let the same go wrong."""
+    """Return a number as a number, so that 7 and 07 give the same faults; other text as it is."""
     try:
         return int(text)
     except ValueError:
@@ -198,17 +198,17 @@ def _seed(text: str) -> int | str:
 
 
 class CannotStart(Exception):
-    """The studio cannot start; the text says why and names the setting."""
+    """The studio can't start. The message says why and names the setting."""
 
 
 def run(*, host: str, port: int, fault_seed: int | str | None = None) -> None:
     """
-    Serve until SIGTERM or SIGINT, which the process no longer gets otherwise from here on. Call it on the main thread.
+    Serve until SIGTERM or SIGINT; from here on these signals do nothing else in this process. Call it on the main thread.
 
-    :raises CannotStart: a setting is bad, the port is taken or another studio works in the same folder.
+    :raises CannotStart: a setting is invalid, the port is in use, or another studio uses the same folder.
     """
-    # Held back from every thread and fetched by this one. With handlers, a thread that starts a render, and has its signals back
-    # after the fork, can take the one that was to wake this thread, which would then wait for ever.
+    # Block the signals in every thread and fetch them here. With handlers instead, a thread that has just started a render could
+    # receive the signal meant for this thread, which would then wait for ever.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         config = settings.read(os.environ, fault_seed=fault_seed)
@@ -231,7 +231,7 @@ def run(*, host: str, port: int, fault_seed: int | str | None = None) -> None:
 
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    """Hold the folder for this process: a second studio would render the same jobs again."""
+    """Lock the folder for this process, since a second studio would render the same jobs again."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         lock = (home / "lock").open("w")
@@ -246,7 +246,7 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 def _ranged(request: Request, response: Response) -> Response:
-    """Cut a file down to the one byte range that was asked for; several ranges get the whole, as the standard allows."""
+    """Return only the requested byte range of a file; for several ranges return the whole file, as the standard allows."""
     if response.status != 200 or not isinstance(response.body, bytes) or response.content_type == "application/json":
         return response
     headers = {**response.headers, "Accept-Ranges": "bytes"}

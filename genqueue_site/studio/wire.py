@@ -1,4 +1,4 @@
-"""HTTP as the dialects see it: a request in, a response out, and nothing of sockets."""
+"""Requests and responses of the dialects, independent of sockets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS: tuple[Kind, ...] = ("create", "retrieve", "content", "list", "delete")
 
 
 class Refused(Exception):
-    """A call is refused; every dialect puts these facts in its vendor's words."""
+    """The call is refused. Each dialect formats the reason as its API does."""
 
     def __init__(
         self, status: int, message: str, *, code: str | None = None, param: str | None = None, retry_after: int | None = None
@@ -27,12 +27,12 @@ class Refused(Exception):
 
 
 class Hangup(Exception):
-    """Reset the connection and answer nothing."""
+    """The connection is to be reset without an answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One call. ``target`` is the id in its path; header names are lower case; ``doom`` is a fault to lay on the job it makes."""
+    """A request. ``target`` is the id in its path; header names are lower case; ``doom`` is a fault for the job it creates."""
 
     method: str
     path: str
@@ -45,7 +45,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """One answer. A body of pieces is sent with ``announced`` as its length, or until it ends if that is None."""
+    """A response. A body in pieces is sent with ``announced`` as its declared length, or without one if that is ``None``."""
 
     status: int = 200
     content_type: str = "application/json"
@@ -56,7 +56,7 @@ class Response:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One thing a client can ask: the path after the dialect's prefix may hold one group, the ``target``."""
+    """An API call. ``path`` matches the path after the dialect's prefix; its group, if any, is the ``target``."""
 
     kind: Kind
     method: str
@@ -67,9 +67,9 @@ class Call:
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
     """
-    One vendor's protocol.
+    An API dialect.
 
-    ``error`` words a refusal; ``asked`` reads (model, prompt) from a create as well as it can, for the log of refused ones.
+    ``error`` formats a refusal; ``asked`` returns (model, prompt) of a create call as far as they can be read, for the log.
     """
 
     name: str
@@ -80,15 +80,15 @@ class Dialect:
 
 
 def json_response(content: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with a JSON document."""
+    """Return a JSON response."""
     return Response(status=status, body=json.dumps(content).encode(), headers=headers or {})
 
 
 def fields_of(request: Request) -> dict[str, object]:
     """
-    Read the members of a JSON object or the parts of a multipart form; a file becomes its bytes.
+    Return the members of a JSON object or the parts of a multipart form; a file becomes its bytes.
 
-    :raises Refused: the body is neither, or is broken.
+    :raises Refused: the body is neither, or is malformed.
     """
     kind = request.headers.get("content-type", "")
     if kind.startswith("multipart/form-data"):

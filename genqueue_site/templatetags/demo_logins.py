@@ -1,4 +1,4 @@
-"""The buttons of the demo's one-click log-in, for both log-in pages."""
+"""Buttons for the demo's one-click log-in, used by both log-in pages."""
 
 from typing import Any
 
@@ -11,6 +11,6 @@ register = template.Library()
 
 @register.inclusion_tag("registration/_demo_logins.html", takes_context=True)
 def demo_logins(context: dict[str, Any], look: str = "gq-body gq-form") -> dict[str, Any]:
-    """Buttons for the sample users; nothing where this is no demo."""
+    """Render the buttons of the sample users; nothing outside the demo."""
     people = login.people(context["request"])
     return {"people": people, "look": look, "next": context.get("next", ""), "csrf_token": context.get("csrf_token")}

@@ -1,9 +1,9 @@
 """
-The only place that makes outgoing HTTP calls.
+Outgoing HTTP calls. No other package makes any.
 
-Every call is guarded the same way (invariants I32, I37): no open database transaction, names resolved once, no
-address that is not global, one wall clock over everything, a cap on the bytes, no retry, no redirect unless asked,
-no proxy, cookie or password from the surroundings. Messages name the origin alone: paths and headers hold secrets.
+Every call has the same guards (I32, I37): no open database transaction, names resolved once, only global addresses, one time
+limit over everything, a limit on the bytes, no retries, no redirects unless requested, and no proxy, cookie or password from the
+environment. Messages contain only the origin, because paths and headers contain secrets.
 """
 
 from queue_app.http.client import BadStatus, Downloaded, Response, Sink, TransactionOpen, download, request

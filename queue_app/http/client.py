@@ -1,4 +1,4 @@
-"""One call and one download, each with its limits."""
+"""Guarded requests and downloads."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from queue_app.http.errors import AddressRefused, HttpError, RedirectRefused, To
 from queue_app.http.guard import Exchange, origin
 
 logger = logging.getLogger("queue_app.http")
-# urllib3 logs request targets, and those hold tokens and signatures (I36)
+# urllib3 logs request targets, which contain tokens and signatures (I36)
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 CHUNK_BYTES = 64 * 1024
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
-# what may follow a redirect to another origin; anything else could be a credential
+# headers sent on after a redirect to another origin; any other could be a credential
 PORTABLE_HEADERS = frozenset({"accept", "accept-encoding", "range", "user-agent"})
 OWN_HEADERS = {"User-Agent": "genqueue", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 class TransactionOpen(RuntimeError):
-    """A network call was tried inside a database transaction; make it before or after (I32)."""
+    """A network call was attempted inside a database transaction; make it before or after (I32)."""
 
 
 class BadStatus(HttpError):
-    """A download was answered with another status than 2xx; ``response`` holds the first 64 KiB of the answer."""
+    """A download was answered with a status other than 2xx; ``response`` has the first 64 KiB of the body."""
 
     def __init__(self, message: str, response: Response) -> None:
         super().__init__(message, sent=True)
@@ -46,14 +46,14 @@ class BadStatus(HttpError):
 
 
 class Sink(Protocol):
-    """Where a download goes, piece by piece; what it raises ends the download and is the caller's."""
+    """Receives a download in chunks. An exception it raises ends the download and reaches the caller."""
 
     def write(self, chunk: bytes, /) -> object: ...
 
 
 @dataclass(frozen=True)
 class Response:
-    """One answer, read whole. ``headers`` ignore case; ``elapsed`` is in seconds."""
+    """A complete answer. Names of ``headers`` are case-insensitive; ``elapsed`` is in seconds."""
 
     status: int
     headers: Mapping[str, str]
@@ -65,14 +65,14 @@ class Response:
         """
         Parse the body as JSON.
 
-        :raises ValueError: it is not JSON.
+        :raises ValueError: the body is not JSON.
         """
         return jsonlib.loads(self.body)
 
 
 @dataclass(frozen=True)
 class Downloaded:
-    """What a download wrote to its sink. ``sha256`` is in hex; ``content_type`` is the server's word, unproved."""
+    """A finished download. ``size`` is in bytes, ``sha256`` in hex; ``content_type`` is the server's claim, not checked."""
 
     size: int
     sha256: str
@@ -84,7 +84,7 @@ class Downloaded:
 class _Limits:
     purpose: str
     connect_timeout: float
-    deadline: float  # of the monotonic clock; one for all redirects
+    deadline: float  # monotonic seconds; the same for all redirects
     allow_trusted: bool
     redirects: int
 
@@ -105,13 +105,14 @@ def request(
     redirects: int = 0,
 ) -> Response:
     """
-    Make one HTTP call and read its answer, whatever its status.
+    Send one HTTP request and return the answer with any status.
 
-    ``connect_timeout`` covers name, connection and TLS together, ``total_timeout`` everything (seconds, wall clock);
-    ``purpose`` is a word for logs and messages; ``allow_trusted`` is for provider URLs, never for a client's.
+    ``connect_timeout`` covers name resolution, connection and TLS together, ``total_timeout`` everything (both in seconds).
+    ``purpose`` is a word for logs and messages. ``allow_trusted`` is for providers' URLs, never for a client's (I37).
 
     :raises TransactionOpen: a database transaction is open; nothing was sent.
-    :raises HttpError: no whole answer; ``sent`` says whether the server may have got the request.
+    :raises HttpError: there was no complete answer; ``sent`` says whether the server may have received the request.
+    :raises ValueError: redirects are allowed for a method other than GET and HEAD.
     """
     if redirects and method not in {"GET", "HEAD"}:
         raise ValueError(f"A {method} is never sent a second time: redirects must be 0.")
@@ -135,10 +136,11 @@ def download(
     allow_trusted: bool = False,
 ) -> Downloaded:
     """
-    Stream a GET into ``sink`` while counting and hashing it. The limits are those of :func:`request`.
+    Stream the body of a GET into ``sink`` and return its size and hash. The limits are those of `request`.
 
-    :raises BadStatus: the answer is not 2xx; nothing was written.
-    :raises HttpError: the body did not arrive whole; a part of it may have been written.
+    :raises TransactionOpen: a database transaction is open; nothing was sent.
+    :raises BadStatus: the status is not 2xx; nothing was written.
+    :raises HttpError: the body is incomplete; a part of it may have been written.
     """
     started = time.monotonic()
     limits = _Limits(purpose, connect_timeout, started + total_timeout, allow_trusted, redirects)
@@ -159,13 +161,13 @@ def _prepared(method: str, url: str, headers: Mapping[str, str] | None, **body: 
     try:
         return requests.Request(method, url, headers=OWN_HEADERS | dict(headers or {}), **body).prepare()
     except (requests.RequestException, UnicodeError):
-        # not chained: the cause quotes header values
+        # not chained: the cause contains header values
         raise AddressRefused("The URL or a header of this call is malformed; nothing was sent.", sent=False) from None
 
 
 @contextmanager
 def _answered(outgoing: requests.PreparedRequest, limits: _Limits) -> Iterator[tuple[requests.Response, Exchange]]:
-    """Send, follow the redirects that are allowed, and yield the last answer with its body still unread."""
+    """Send the request, follow allowed redirects, and yield the last answer with its body unread."""
     _refuse_open_transaction()
     for hop in range(limits.redirects + 1):
         with _sent(outgoing, limits, hop) as (answer, exchange):
@@ -189,7 +191,7 @@ def _sent(outgoing: requests.PreparedRequest, limits: _Limits, hop: int) -> Iter
         try:
             yield answer, exchange
         finally:
-            answer.close()  # keeps a connection whose body was read to the end, drops any other
+            answer.close()  # keeps the connection if the body was read to its end, else drops it
     finally:
         exchange.end()
 
@@ -206,7 +208,11 @@ def _redirected(outgoing: requests.PreparedRequest, answer: requests.Response) -
 
 
 def _chunks(answer: requests.Response, exchange: Exchange, max_bytes: int | None) -> Iterator[bytes]:
-    """Read the body in pieces; without ``max_bytes`` it is up to the caller to stop."""
+    """
+    Yield the body in chunks. Without ``max_bytes`` the caller must stop reading.
+
+    :raises TooLarge: the body exceeds ``max_bytes``.
+    """
     size = 0
     declared = answer.headers.get("Content-Length", "")
     if max_bytes is not None and declared.isdigit() and int(declared) > max_bytes:
@@ -225,7 +231,11 @@ def _response(answer: requests.Response, body: bytes, started: float) -> Respons
 
 
 def _refuse_open_transaction() -> None:
-    """Count atomic blocks as ``atomic(durable=True)`` does: those that hold a test case do not matter."""
+    """
+    Check as ``atomic(durable=True)`` does: a test case's own atomic blocks do not count.
+
+    :raises TransactionOpen: there is another open atomic block.
+    """
     for connection in connections.all(initialized_only=True):
         if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
             raise TransactionOpen(

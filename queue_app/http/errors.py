@@ -1,8 +1,8 @@
-"""What can go wrong with an outgoing call: one family, and one question, whether anything was sent."""
+"""Errors of outgoing calls. Each says whether the request may have been sent."""
 
 
 class HttpError(Exception):
-    """No usable answer. ``sent`` says whether the request may have reached the server."""
+    """There was no usable answer. ``sent`` says whether the request may have reached the server."""
 
     def __init__(self, message: str, *, sent: bool) -> None:
         super().__init__(message)
@@ -10,19 +10,19 @@ class HttpError(Exception):
 
 
 class AddressRefused(HttpError):
-    """The URL is malformed, or leads where we do not go."""
+    """The URL is malformed or leads to an address that is not allowed."""
 
 
 class ConnectFailed(HttpError):
-    """No name, no connection or no trustworthy TLS: nothing was sent."""
+    """Name resolution, connection or TLS failed: nothing was sent."""
 
 
 class TimedOut(HttpError):
-    """The wall clock ran out; ``sent`` says on which side of the connect."""
+    """The time limit was reached, before (``sent`` false) or after the connection was open."""
 
 
 class TransferBroken(HttpError):
-    """The connection broke after the request was sent, or what came back was not HTTP."""
+    """The connection broke after the request was sent, or the answer was not HTTP."""
 
 
 class TooLarge(HttpError):

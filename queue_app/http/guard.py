@@ -1,4 +1,4 @@
-"""Where a call may go, how long it may take, and how far it got: the guard under every outgoing connection."""
+"""The guard of every outgoing connection: allowed addresses, time limits, and whether the request may have been sent."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 def origin(url: str) -> str:
     """
-    Name the origin of ``url`` as ``scheme://host:port``, the port always written out.
+    Return the origin of ``url`` as ``scheme://host:port``, always with the port.
 
-    :raises ValueError: it is not an http or https URL with a host.
+    :raises ValueError: ``url`` is not an http or https URL with a host.
     """
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
@@ -35,7 +35,7 @@ def origin(url: str) -> str:
 
 
 def is_global(address: str) -> bool:
-    """Tell whether an IP address is one of the public internet; addresses that wrap another are judged by that one."""
+    """Whether an IP address is public. An address that embeds another (mapped, NAT64) is judged by the embedded one."""
     ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     if isinstance(ip, IPv6Address):
         if ip.ipv4_mapped:
@@ -56,7 +56,7 @@ def _is_literal(host: str) -> bool:
 
 
 class Exchange:
-    """One request on the wire: its clocks, the addresses it may use, and how far it got."""
+    """One request on the wire: its time limits, its checked addresses, and whether it may have been sent."""
 
     def __init__(self, purpose: str, url: str, *, deadline: float, connect_timeout: float, sent: bool) -> None:
         try:
@@ -72,21 +72,22 @@ class Exchange:
         self.connect_deadline = min(deadline, time.monotonic() + connect_timeout)
         self.sent = sent
         self.expired = False
-        self.addresses: list[tuple[int, Any]] = []  # socket family and socket address, all of them checked
+        self.addresses: list[tuple[int, Any]] = []  # (socket family, socket address), all checked
         self._ended = False
         self._lock = threading.Lock()
         self._alarm: threading.Timer | None = None
 
     def time_left(self) -> float:
-        """Seconds until the wall clock cuts the call; never 0, which a socket would read as non-blocking."""
+        """Return the seconds until the time limit; never 0, which would make a socket non-blocking."""
         return max(0.001, self.deadline - time.monotonic())
 
     def resolve(self, *, trusted: bool) -> None:
         """
-        Look the host up, once, and refuse it if any of its addresses is not global, unless its origin is trusted.
+        Resolve the host, once, and keep its addresses. Unless ``trusted``, it must use https and have only global addresses.
 
-        :raises AddressRefused: it is not https, or has such an address.
-        :raises ConnectFailed: the name cannot be resolved in time.
+        :raises AddressRefused: it is not https, or an address is not global.
+        :raises ConnectFailed: the name can't be resolved.
+        :raises TimedOut: the name was not resolved in time.
         """
         if self.scheme != "https" and not trusted:
             raise AddressRefused(f"{self.purpose}: {self.origin} is not https. Only trusted origins can be http.", sent=self.sent)
@@ -96,7 +97,7 @@ class Exchange:
         self.addresses = found
 
     def _lookup(self) -> list[tuple[int, Any]]:
-        """getaddrinfo has no time limit of its own: it runs beside us and is left behind when it is late."""
+        """Resolve the host in a thread, which is abandoned when it is late: getaddrinfo has no time limit."""
         answers: list[Any] = []
 
         def ask() -> None:
@@ -118,7 +119,11 @@ class Exchange:
         return [(family, address) for family, _, _, _, address in answers[0]]
 
     def open_socket(self) -> socket.socket:
-        """Connect to the first checked address that answers; nothing is resolved here."""
+        """
+        Connect to the first checked address that answers and return the socket. Resolves nothing.
+
+        :raises ConnectFailed: no address answers in time.
+        """
         reason = "no address"
         for index, (family, address) in enumerate(self.addresses):
             share = (self.connect_deadline - time.monotonic()) / (len(self.addresses) - index)
@@ -131,16 +136,16 @@ class Exchange:
                 reason = error.strerror or str(error)
                 continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # the TLS handshake takes its time limit, for the whole of it, from the socket
+            # this limits the TLS handshake as a whole
             sock.settimeout(max(0.001, self.connect_deadline - time.monotonic()))
             return sock
         raise ConnectFailed(f"{self.purpose}: could not connect to {self.origin}: {reason}.", sent=self.sent)
 
     def watch(self, sock: socket.socket) -> None:
         """
-        From here on the request may arrive, and the wall clock cuts the connection wherever it stands.
+        Mark the request as sent and cut the connection at the time limit.
 
-        Socket timeouts start anew with each byte, so a server that drips would hold us for ever.
+        Socket timeouts restart with each byte, so a slow server could otherwise block us for ever.
         """
         sock.settimeout(self.time_left())
         self.sent = True
@@ -153,11 +158,11 @@ class Exchange:
             if self._ended:  # the connection may already serve another call
                 return
             self.expired = True
-            with suppress(OSError):  # closed by the server meanwhile
+            with suppress(OSError):  # the server has closed it in the meantime
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)  # SSLSocket's own would race with the reading thread
 
     def end(self) -> None:
-        """Stop the wall clock; the connection is free for another call."""
+        """Stop the time limit; the connection may serve another call."""
         with self._lock:
             self._ended = True
         if self._alarm:
@@ -165,10 +170,10 @@ class Exchange:
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
-        """Turn whatever the layers below raise into :class:`HttpError`, without their texts: those quote the URL."""
+        """Convert errors of the layers below to `HttpError`, without their texts, which contain the URL."""
         try:
             yield
-            if self.expired:  # a body without a length looks whole when it was cut
+            if self.expired:  # a body without a length looks complete when it was cut
                 raise TimedOut(self._timeout_message(), sent=self.sent)
         except HttpError:
             raise
@@ -183,7 +188,7 @@ class Exchange:
 
 
 def _reason(error: BaseException) -> str:
-    """Find the cause that people can read, never a text that quotes the request."""
+    """Return a readable cause of the error, never a text that contains the request."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ssl.SSLCertVerificationError):

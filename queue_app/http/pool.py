@@ -1,4 +1,4 @@
-"""Kept connections under ``requests``: one small pool per thread, and each socket opened by its exchange's guard."""
+"""Connection pool for ``requests``: one small pool per thread; every socket is opened by its exchange's guard."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from queue_app.http.guard import Exchange
 
-# shorter than any server's keep-alive: a paid request must not die on a connection that the server is just closing
+# shorter than any server's keep-alive: a paid request must not fail on a connection that the server is just closing
 IDLE_SECONDS = 1.5
 KEPT_ORIGINS = 8
 
@@ -26,13 +26,13 @@ _local = threading.local()
 
 
 def send(outgoing: requests.PreparedRequest, exchange: Exchange) -> requests.Response:
-    """Send once, over a kept connection where a fresh and allowed one is at hand; the body is left unread."""
+    """Send a request once and return the answer with its body unread. Reuses a fresh connection to an allowed address."""
     _local.exchange = exchange
     return _adapter().send(outgoing, stream=True, timeout=exchange.time_left(), proxies={})
 
 
 def _adapter() -> _Adapter:
-    """One adapter per thread; a forked child starts without its parent's connections."""
+    """Return this thread's adapter. A forked child starts without its parent's connections."""
     if getattr(_local, "pid", None) != os.getpid():
         _local.pid, _local.adapter = os.getpid(), _Adapter(pool_connections=KEPT_ORIGINS, pool_maxsize=1)
     adapter: _Adapter = _local.adapter
@@ -41,12 +41,12 @@ def _adapter() -> _Adapter:
 
 @cache
 def _tls_context() -> ssl.SSLContext:
-    """Made once: reading the certificates takes longer than a whole call."""
+    """Return the TLS context. Cached, because reading the certificates takes longer than a whole call."""
     return ssl.create_default_context(cafile=where())
 
 
 class _Connection(HTTPConnection):
-    """Connects only where its exchange allows, and tells it when the request leaves."""
+    """A connection that its exchange opens; it tells the exchange when a request is sent."""
 
     parked_at = 0.0
 
@@ -62,7 +62,7 @@ class _Connection(HTTPConnection):
         super().request(*args, **kwargs)
 
     def usable(self) -> bool:
-        """Tell whether a kept connection is young enough and leads to an address checked just now."""
+        """Whether a pooled connection is fresh enough and leads to an address of this exchange, which were just checked."""
         if self.sock is None:
             return True
         exchange: Exchange = _local.exchange
@@ -71,7 +71,7 @@ class _Connection(HTTPConnection):
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
-    """The same over TLS; certificate and SNI go by the URL's name."""
+    """The same over TLS. Certificate check and SNI use the URL's host name."""
 
 
 class _Pool(HTTPConnectionPool):
@@ -99,4 +99,4 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """The context already demands a certificate; requests would read its file anew for each connection."""
+        """Do nothing: the context already requires a certificate, and requests would read its file for each connection."""

@@ -1,1 +1,1 @@
-"""The pages of the queue, and the stream that tells them to look again."""
+"""The live stream, which tells open pages to reload changed rows."""

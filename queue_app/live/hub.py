@@ -1,8 +1,8 @@
 """
-The hub: one per web process, one database connection, any number of pages that listen.
+The hub: one per web process, with one database connection and any number of listening pages.
 
-News only says "look again": whoever hears it reads the rows anew, so what is lost costs time and no truth. Each page has at most
-one piece of news waiting, into which all that happens meanwhile flows. After a loss of the database all are told to look again.
+Notifications carry no data, only "reload". Losing one delays an update but never shows wrong data. Each page has at most one
+pending `News`, into which later ones are merged. After a lost database connection all pages reload everything.
 """
 
 import asyncio
@@ -26,19 +26,19 @@ from queue_app.models import User
 from queue_app.wake import CHANNEL
 
 MOST_OF_ONE_USER = 20
-MOST_IDS = 1_000  # in one piece of news; with more of them it is quicker to read everything anew
+MOST_IDS = 1_000  # most job ids in one `News`; with more it is faster to reload everything
 OWNERS_KEPT = 20_000
-LOOK_SECONDS = 5.0  # between two looks at whether those who listen still may
-GATHER_SECONDS = 0.02  # so that a burst becomes one piece of news
-FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0  # seconds between tries to reach the database
+LOOK_SECONDS = 5.0  # interval of the check whether listening users still have access
+GATHER_SECONDS = 0.02  # merges a burst into one `News`
+FIRST_DELAY, LONGEST_DELAY = 0.2, 5.0  # seconds between attempts to reach the database
 KEEP_ALIVE = {
     "keepalives": 1,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-}  # TCP: notice a dead server
+}  # TCP settings that detect a dead server
 log = logging.getLogger(__name__)
-# those of the pages that may stay: whose user is what it was, and whose key or session there still is
+# the pages that keep access: the user is active and unchanged, and the key or session is still valid
 _MAY_STAY = """
     SELECT page.number FROM unnest(%(numbers)s::int[], %(users)s::bigint[], %(staff)s::boolean[], %(passwords)s::text[],
                                    %(keys)s::text[], %(sessions)s::text[])
@@ -53,7 +53,7 @@ _MAY_STAY = """
 
 
 class TooManyStreams(Exception):
-    """The user has as many streams open as one may have."""
+    """The user already has the most streams that one user may have."""
 
     def __init__(self) -> None:
         super().__init__(f"Too many live pages or streams open ({MOST_OF_ONE_USER}). Close one and try again.")
@@ -61,7 +61,7 @@ class TooManyStreams(Exception):
 
 @dataclass
 class News:
-    """What a page should look at again: these jobs, the limits and pauses, or all (``resync``)."""
+    """What a page should reload: these jobs, limits and pauses (``queue``), or everything (``resync``)."""
 
     jobs: set[int] = field(default_factory=set)
     queue: bool = False
@@ -79,49 +79,49 @@ class News:
 
 
 class Client:
-    """A page that listens for a user, who came with an API key (its digest) or in a session."""
+    """A page that listens for a user, who is authenticated by an API key (its digest) or a session."""
 
     def __init__(self, user: User, *, key: str = "", session: str = "") -> None:
         self.user_id, self.sees_all = user.pk, user.is_staff
         self.password, self.key, self.session = user.password, key, session
         self.has_ended = False
-        self._waiting, self._told = News(), asyncio.Event()
+        self._waiting, self._has_news = News(), asyncio.Event()
 
     def end(self) -> None:
-        """Its user may not listen any more, or not to the same."""
+        """End the stream, because its user's access was revoked or has changed."""
         self.has_ended = True
         self.tell(News())
 
     def tell(self, news: News) -> None:
         self._waiting.add(news)
-        self._told.set()
+        self._has_news.set()
 
     async def news(self) -> News:
-        """Wait until there is some, and take all of it; none when the web process ends."""
-        await self._told.wait()
-        self._told.clear()
+        """Wait for news and return all of it; empty if the stream should end."""
+        await self._has_news.wait()
+        self._has_news.clear()
         taken, self._waiting = self._waiting, News()
         return taken
 
 
 class Hub:
-    """Listens while anybody does."""
+    """The pages of this web process and their connection, which is open while there are any."""
 
     def __init__(self) -> None:
-        self._lock = Lock()  # pages are admitted in threads
-        self._clients: WeakSet[Client] = WeakSet()  # weak: a response that is never sent leaves nothing behind
+        self._lock = Lock()  # pages are admitted from several threads
+        self._clients: WeakSet[Client] = WeakSet()  # weak, so that a response that is never sent leaves nothing behind
         self._owners: dict[int, int] = {}
         self._task: asyncio.Task[None] | None = None
         self._listening = False
-        self._heard: asyncio.Future[None] | None = None
+        self._ready: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.closing = False  # the web process ends: so do its streams
+        self.closing = False  # the web process stops, and with it all streams
 
     def admit(self, user: User, *, key: str = "", session: str = "") -> Client:
         """
-        Make room for one more page of this user; `join` it once it is being served. It ends soon after its key or session did.
+        Register one more page of this user; call `join` once it is served. It ends soon after its key or session has ended.
 
-        :raises TooManyStreams: there is none.
+        :raises TooManyStreams: the user already has the most streams.
         """
         with self._lock:
             if Counter(client.user_id for client in self._clients)[user.pk] >= MOST_OF_ONE_USER:
@@ -131,11 +131,11 @@ class Hub:
             return client
 
     def join(self, client: Client) -> None:
-        """Begin to tell the page; the first thing it hears is to look again, since nobody told it until now."""
+        """Start sending news to the page, first a resync, because it has missed everything until now."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop, self.closing = loop, False
-            _when_asked_to_stop(loop, self.close)
+            _on_stop_signal(loop, self.close)
         if self._task is None or self._task.done() or self._task.get_loop() is not loop:
             self._listening = False
             self._task = asyncio.create_task(self._run())
@@ -143,14 +143,14 @@ class Hub:
             client.tell(News(resync=True))
 
     def leave(self, client: Client) -> None:
-        """The page has gone; with the last one the connection goes."""
+        """Remove a page. After the last one the connection is closed."""
         with self._lock:
             self._clients.discard(client)
         if not self._everybody():
-            self._is_heard()
+            self._set_ready()
 
     def close(self) -> None:
-        """Wake every page's stream, so that it ends; those that come later end at once."""
+        """End every page's stream; later ones end immediately."""
         self.closing = True
         self._tell_everybody(News())
 
@@ -160,7 +160,7 @@ class Hub:
             began = loop.time()
             try:
                 await self._hear()
-            except Exception as error:  # whatever it is: pages that are open must go on hearing
+            except Exception as error:  # any error: open pages must get news again
                 if loop.time() - began > LONGEST_DELAY:
                     delay = FIRST_DELAY
                 log.warning("Live updates interrupted. Next attempt in %.1fs: %s", delay, error, exc_info=_is_unexpected(error))
@@ -168,7 +168,7 @@ class Hub:
                 delay = min(LONGEST_DELAY, delay * 2)
 
     async def _hear(self) -> None:
-        """Listen on a connection of its own until the last page leaves."""
+        """Listen on a new connection until the last page leaves."""
         listener = await asyncio.to_thread(_connect)
         try:
             self._listening = True
@@ -180,7 +180,7 @@ class Hub:
 
     async def _listen(self, listener: Any) -> None:
         """
-        Pass on what is heard.
+        Pass on notifications to the pages, and end those without access, until the last page leaves.
 
         :raises psycopg2.Error: the connection is lost.
         """
@@ -188,7 +188,7 @@ class Hub:
         look_at = loop.time()
         while self._everybody():
             if loop.time() >= look_at:
-                await self._turn_out(listener)
+                await self._end_revoked(listener)
                 look_at = loop.time() + LOOK_SECONDS
             if not listener.notifies:
                 await self._readable(listener.fileno(), until=look_at)
@@ -199,35 +199,39 @@ class Hub:
             await asyncio.sleep(GATHER_SECONDS)
 
     async def _readable(self, descriptor: int, *, until: float) -> None:
-        """Wait for the connection, the last page to leave, or the time. The number is kept: a lost connection has none."""
+        """
+        Wait until the connection is readable, the last page leaves, or the time comes.
+
+        Takes the descriptor's number, because a lost connection no longer has it for the removal of the reader.
+        """
         loop = asyncio.get_running_loop()
-        self._heard = loop.create_future()
-        loop.add_reader(descriptor, self._is_heard)
-        at_last = loop.call_at(until, self._is_heard)
+        self._ready = loop.create_future()
+        loop.add_reader(descriptor, self._set_ready)
+        at_last = loop.call_at(until, self._set_ready)
         try:
-            await self._heard
+            await self._ready
         finally:
             at_last.cancel()
             loop.remove_reader(descriptor)
 
-    async def _turn_out(self, listener: Any) -> None:
-        """End the pages of those who may not listen any more."""
+    async def _end_revoked(self, listener: Any) -> None:
+        """End the pages of users who have lost access."""
         clients = self._everybody()
         staying = await asyncio.to_thread(_may_stay, listener, clients)
         for number, client in enumerate(clients):
             if number not in staying:
                 client.end()
 
-    def _is_heard(self) -> None:
-        if self._heard is not None and not self._heard.done():
-            self._heard.set_result(None)
+    def _set_ready(self) -> None:
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_result(None)
 
     async def _pass_on(self, news: News, listener: Any) -> None:
-        """Tell each page what it may see: staff all, others of their own jobs."""
+        """Send each page the news that it may see: all jobs for staff, their own for other users."""
         clients = self._everybody()
         unknown = news.jobs - self._owners.keys()
         if unknown and not all(client.sees_all for client in clients):
-            # meanwhile nobody else touches the connection; its notices are gathered in `notifies`
+            # nothing else uses the connection until then; notifications of the meantime are collected in `notifies`
             self._remember(await asyncio.to_thread(_owners, listener, unknown))
         for client in clients:
             jobs = news.jobs if client.sees_all else {job for job in news.jobs if self._owners.get(job) == client.user_id}
@@ -248,18 +252,18 @@ class Hub:
             return list(self._clients)
 
 
-def _when_asked_to_stop(loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
+def _on_stop_signal(loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
     """
-    Call ``close`` at SIGTERM and SIGINT, after the server's own handler.
+    Call ``close`` at SIGTERM and SIGINT, in addition to the server's own handler.
 
-    A server waits for open responses before it tells the application that it ends (ASGI lifespan); a stream would stay open.
+    A server waits for open responses before it tells the application to stop (ASGI lifespan), so a stream would stay open.
     """
     if threading.current_thread() is not threading.main_thread():
-        return  # no place to hear signals
+        return  # only the main thread can handle signals
     for number in (signal.SIGTERM, signal.SIGINT):
         servers = signal.getsignal(number)
         if not callable(servers):
-            continue  # it ends the process by itself
+            continue  # the default action ends the process
 
         def both(number: int, frame: FrameType | None, servers: Callable[..., Any] = servers) -> None:
             with suppress(RuntimeError):  # the loop is closed
@@ -271,9 +275,9 @@ def _when_asked_to_stop(loop: asyncio.AbstractEventLoop, close: Callable[[], Non
 
 def _connect() -> Any:
     """
-    A connection beside Django's that listens.
+    Open a connection outside Django that listens to the channel.
 
-    :raises psycopg2.Error: the database cannot be reached.
+    :raises psycopg2.Error: the database can't be reached.
     """
     listener = connection.get_new_connection(connection.get_connection_params() | KEEP_ALIVE)
     listener.autocommit = True
@@ -294,7 +298,7 @@ def _owners(listener: Any, jobs: Collection[int]) -> list[tuple[int, int]]:
 
 
 def _may_stay(listener: Any, clients: Sequence[Client]) -> set[int]:
-    """The places in the list of those who may; one statement for all."""
+    """Return the indices of the clients that keep access. Runs one query for all."""
     with listener.cursor() as cursor:
         asked = {
             "numbers": list(range(len(clients))),
@@ -310,7 +314,7 @@ def _may_stay(listener: Any, clients: Sequence[Client]) -> set[int]:
 
 
 def _read(payloads: Iterable[str]) -> News:
-    """Understand what `wake` sends; what is meant for the dispatcher is nobody's news."""
+    """Parse the payloads that `wake` sends to browsers; skip others."""
     news = News()
     for payload in payloads:
         what, _, ids = payload.partition(":")

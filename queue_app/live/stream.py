@@ -12,15 +12,15 @@ from typing import Any
 
 from queue_app.live.hub import Client, News, hub
 
-STILL_HERE_SECONDS = 15.0  # proxies cut connections that are silent
-PACE_SECONDS = 0.1  # between two pieces of news for one page
-LIFETIME_SECONDS = 600.0  # then the browser comes again, and its rights are looked at anew
+STILL_HERE_SECONDS = 15.0  # interval of keep-alives, because proxies cut silent connections
+PACE_SECONDS = 0.1  # least time between two events for one page
+LIFETIME_SECONDS = 600.0  # then the browser reconnects and its permissions are checked again
 COME_AGAIN = b"retry: 2000\n\n"
 STILL_HERE = b": still here\n\n"
 
 
 async def events(client: Client) -> AsyncIterator[bytes]:
-    """What the page hears, until it goes away, its user may not listen any more, its time is over, or the web process ends."""
+    """Yield events for a page until it leaves, its user loses access, its lifetime is over, or the web process stops."""
     try:
         loop = asyncio.get_running_loop()
         ends = loop.time() + LIFETIME_SECONDS
@@ -28,7 +28,7 @@ async def events(client: Client) -> AsyncIterator[bytes]:
         yield COME_AGAIN
         while loop.time() < ends and not (hub.closing or client.has_ended):
             try:
-                async with asyncio.timeout(STILL_HERE_SECONDS):  # not wait_for(), which loses a cancellation beside a result
+                async with asyncio.timeout(STILL_HERE_SECONDS):  # not wait_for(), which may lose a cancellation
                     news = await client.news()
             except TimeoutError:
                 yield STILL_HERE

@@ -1,4 +1,4 @@
-"""Shape, constraints and the words of queries. Rules live in `rules/`, verbs in `work/` and in `lifecycle` and `tickets`."""
+"""Models: fields, constraints and QuerySets. Rules live in `rules/`, verbs in `work/`, `lifecycle` and `tickets`."""
 
 from queue_app.models.account import ApiKey, IdempotencyRecord, User
 from queue_app.models.alert import Alert, AlertRule

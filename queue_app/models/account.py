@@ -1,4 +1,4 @@
-"""Who asks: users, their API keys, and the answers kept for repeated requests."""
+"""Users, their API keys, and the stored answers to repeated requests."""
 
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -7,7 +7,7 @@ from knox.models import AbstractAuthToken, AuthTokenManager
 
 
 class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox names its manager in a model that is swapped out
-    """An account: owner of jobs, batches and one wallet."""
+    """A user: owner of jobs, batches and one wallet."""
 
     max_concurrent = models.PositiveSmallIntegerField(
         "concurrent jobs",
@@ -19,7 +19,7 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox names 
 
 
 class ApiKey(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
-    """A key of a user for the API; the key itself is kept only as a hash (I36)."""
+    """A user's key for the API, stored only as a hash (I36)."""
 
     SCOPES = ("read", "submit", "manage")
 
@@ -38,10 +38,10 @@ class ApiKey(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
 
 class IdempotencyRecord(models.Model):
     """
-    The one answer to all requests of an account that carry the same Idempotency-Key (I29).
+    The one answer to all requests of a user with the same Idempotency-Key (I29).
 
-    ``status`` and ``made`` are written by the transaction that does the work; ``answer`` is rendered from ``made`` after it has
-    committed, by whoever comes first, and never changes again.
+    ``status`` and ``made`` are written by the transaction that does the work. ``answer`` is rendered from ``made`` after its
+    commit, by the first request to need it, and never changes again.
     """
 
     account = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")

@@ -1,4 +1,4 @@
-"""What calls for staff: thresholds as rows, and each time one was passed."""
+"""Alert rules with their thresholds, and the alerts they opened."""
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -9,8 +9,8 @@ from queue_app.rules.words import one_line
 
 class AlertRule(models.Model):
     """
-    A measure and the value at which it calls. It opens at ``opens_at`` and closes only at ``closes_at``, so that a value that
-    swings around one number does not ring all day.
+    A measure with two thresholds: the alert opens at ``opens_at`` and closes at ``closes_at``. The gap between them keeps a value
+    that swings around one threshold from opening the alert again and again.
     """
 
     class Measure(models.TextChoices):
@@ -37,7 +37,7 @@ class AlertRule(models.Model):
 
     @property
     def rises(self) -> bool:
-        """Whether large values are the bad ones."""
+        """Whether the alert opens when the value rises; otherwise it opens when the value falls."""
         return self.measure != self.Measure.TICKETS_LOW
 
     def calls(self, value: float) -> bool:
@@ -50,7 +50,7 @@ class AlertRule(models.Model):
 
     def clean(self) -> None:
         if None in (self.opens_at, self.closes_at):
-            return  # their fields say what is missing
+            return  # the fields report that they are missing
         if self.rises and self.closes_at >= self.opens_at:
             raise ValidationError({"closes_at": "Must be below the opening value."})
         if not self.rises and self.closes_at <= self.opens_at:
@@ -58,7 +58,7 @@ class AlertRule(models.Model):
 
 
 class Alert(models.Model):
-    """One time that a rule called, about one thing; open until its measure is back."""
+    """An alert that a rule opened for one subject. It is open until the measure reaches the closing threshold."""
 
     rule = models.ForeignKey(AlertRule, on_delete=models.CASCADE, related_name="alerts")
     subject = models.CharField(max_length=200, blank=True, help_text="Worker or user of the alert, if the rule watches several.")

@@ -1,4 +1,4 @@
-"""Files that a job delivered."""
+"""Files delivered by a job."""
 
 import uuid
 from pathlib import PurePosixPath
@@ -10,7 +10,7 @@ from queue_app.models.job import Attempt, Job
 
 
 class Asset(models.Model):
-    """A stored file: checked, hashed, under a name that we made (I33)."""
+    """A stored file, checked and hashed, under a name that we generated (I33)."""
 
     class Kind(models.TextChoices):
         VIDEO = "video"
@@ -46,5 +46,5 @@ class Asset(models.Model):
 
     @property
     def file_name(self) -> str:
-        """The last part of its name: how its address ends."""
+        """Return the last part of the storage name, which also ends the file's URL."""
         return PurePosixPath(self.name).name

@@ -1,4 +1,4 @@
-"""Who changed what: one append-only row for every change of a limit, pause, price, policy or right."""
+"""Audit log: one append-only row per change of a limit, pause, price, policy or permission."""
 
 from django.db import models
 

@@ -1,4 +1,4 @@
-"""One verb over many jobs, as a record: what was shown before it, when it starts, how far it is, what was refused."""
+"""Bulk actions: one verb applied to many jobs, with its preview, start, progress and refusals as rows."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -11,8 +11,10 @@ from queue_app.rules import numbers
 
 class BulkAction(models.Model):
     """
-    Asked for by a member of staff. It is shown first (``draft``), starts some seconds after it was confirmed, and works through
-    ``job_ids`` in order; ``worked`` of them are behind it, each exactly once.
+    A verb that a staff user applies to selected jobs.
+
+    It is previewed first (``draft``), starts some seconds after it is confirmed, and handles ``job_ids`` in order, each exactly
+    once. ``worked`` is the number of handled jobs.
     """
 
     class Verb(models.TextChoices):
@@ -61,7 +63,7 @@ class BulkAction(models.Model):
 
 
 class BulkRefusal(models.Model):
-    """A job of a bulk action that could not be done, and why."""
+    """A job that a bulk action could not change, and the reason."""
 
     action = models.ForeignKey(BulkAction, on_delete=models.CASCADE, related_name="refusals")
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")

@@ -1,4 +1,4 @@
-"""What can be bought, where, at which price and how much at once."""
+"""The catalogue: job types, models, their prices and limits, provider accounts and routes."""
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -20,7 +20,7 @@ class Backoff(models.TextChoices):
 
 
 class Kind(models.Model):
-    """What sort of job: medium, default priority, limit, timeout, retries."""
+    """A job type: medium, default priority, limit, timeout and retries."""
 
     key = models.CharField(max_length=60, primary_key=True)
     label = models.CharField(max_length=100)
@@ -47,7 +47,7 @@ class Kind(models.Model):
 
 
 class ProviderAccount(models.Model):
-    """Where models are bought: an adapter, a base URL, a key from the environment, a limit of its own."""
+    """Our account at a provider: adapter, base URL, API key (from the environment) and its own limit."""
 
     key = models.CharField(max_length=60, primary_key=True)
     adapter = models.CharField(max_length=40)
@@ -97,7 +97,7 @@ class ProviderAccount(models.Model):
 
     @property
     def is_preview(self) -> bool:
-        """Bought at the studio: no address or no key is set, or the account is the studio itself."""
+        """Whether its jobs go to the studio because the account has no base URL or its API key is not set."""
         return not self.base_url or not settings.PROVIDER_KEYS.get(self.api_key_env)
 
     @property
@@ -106,7 +106,7 @@ class ProviderAccount(models.Model):
 
 
 class GenerationModel(models.Model):
-    """One model that can be bought: medium, price, allowed parameters."""
+    """A model that generates: medium, price, typical run time and allowed parameters."""
 
     class Unit(models.TextChoices):
         SECOND = "second"
@@ -139,7 +139,7 @@ class GenerationModel(models.Model):
 
 
 class ModelConcurrencyLimit(models.Model):
-    """How many jobs of a model may run at once; a row of its own, so that operators edit limits without touching prices."""
+    """How many jobs of a model may run concurrently. A row of its own, so operators edit limits without touching prices."""
 
     model = models.OneToOneField(GenerationModel, on_delete=models.CASCADE, primary_key=True, related_name="limit")
     max_concurrent = models.PositiveSmallIntegerField(
@@ -164,7 +164,7 @@ class ModelConcurrencyLimit(models.Model):
 
 
 class ModelRoute(models.Model):
-    """A way to buy a model: provider account and endpoint. The first active one that is open is taken."""
+    """A provider account and endpoint that serve a model. A claim takes the first active route that is not paused."""
 
     model = models.ForeignKey(GenerationModel, on_delete=models.CASCADE, related_name="routes")
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="routes")

@@ -1,4 +1,4 @@
-"""Jobs, the tries to get them made, and the history of both."""
+"""Batches, jobs, their attempts at providers, their history and review items."""
 
 import uuid
 from datetime import datetime
@@ -19,7 +19,7 @@ from queue_app.statements import Statement
 
 
 class State(models.TextChoices):
-    """What the machine knows. The moves between them are in `lifecycle`."""
+    """Internal state of a job. `lifecycle` has the allowed moves."""
 
     QUEUED = "queued"
     SUBMITTING = "submitting"
@@ -33,7 +33,7 @@ class State(models.TextChoices):
 
 
 class Status(models.TextChoices):
-    """What people and the API see."""
+    """Status of a job as shown to people and by the API: the five states in flight are one status."""
 
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -42,9 +42,9 @@ class Status(models.TextChoices):
     CANCELLED = "cancelled"
 
 
-ACTIVE_STATES = (State.SUBMITTING, State.RUNNING, State.CANCELLING)  # take a slot; unknown does until its slot_until
+ACTIVE_STATES = (State.SUBMITTING, State.RUNNING, State.CANCELLING)  # use a slot; an unknown job also does, until its slot_until
 IN_FLIGHT_STATES = (*ACTIVE_STATES, State.UNKNOWN, State.STORING)
-AT_THE_PROVIDER = (State.SUBMITTING, State.RUNNING, State.UNKNOWN)  # or perhaps
+AT_THE_PROVIDER = (State.SUBMITTING, State.RUNNING, State.UNKNOWN)  # the provider has or may have the task
 OPEN_STATES = (State.QUEUED, *IN_FLIGHT_STATES)
 TERMINAL_STATES = (State.COMPLETED, State.FAILED, State.CANCELLED)
 STATES_OF_STATUS: dict[str, tuple[State, ...]] = {
@@ -56,11 +56,11 @@ STATES_OF_STATUS: dict[str, tuple[State, ...]] = {
 }
 STATUS_OF_STATE = {state: Status(status) for status, states in STATES_OF_STATUS.items() for state in states}
 
-WORDS = SearchVector("prompt", config="simple")  # built-in full text, no stemming
-BLOCK = 4_096  # neighbouring ids: so many jobs a search for frequent words looks at in one go
-STRETCH = 13  # bits of an order key: a stretch of a lane is 8,192 of them
+WORDS = SearchVector("prompt", config="simple")  # PostgreSQL's full-text search without stemming
+BLOCK = 4_096  # consecutive ids that a search for frequent words reads in one step
+STRETCH = 13  # bits of an order key: a stretch of a model's queue has 8,192 of them
 
-# Every limit counts these rows and no others: jobs that occupy a provider now, and attempts abandoned while theirs may.
+# Every limit counts these rows and no others: jobs that occupy a provider now, and abandoned attempts that may still do so.
 SLOTS_IN_USE = """
     SELECT job.model_id, job.kind_id, attempt.account_id, job.batch_id, job.owner_id, count(*)
       FROM queue_app_job job
@@ -80,12 +80,12 @@ SlotRow = tuple[str, str, str, int | None, int, int]
 
 class BatchQuerySet(models.QuerySet["Batch"]):
     def of(self, user: User) -> Self:
-        """The batches this user may reach (I35)."""
+        """Filter to the batches that this user may see (I35)."""
         return self if user.is_staff else self.filter(owner=user)
 
 
 class Batch(models.Model):
-    """What the queue knows of a campaign: owner, name, limit, pause."""
+    """Jobs submitted together, by a campaign or one API call, with their owner, name, limit and pause."""
 
     owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="batches")
     name = models.CharField(max_length=200, blank=True)
@@ -108,10 +108,10 @@ class Batch(models.Model):
     class Meta:
         verbose_name_plural = "batches"
         indexes = [
-            models.Index(fields=["owner", "-id"], name="batch_of_owner"),  # read by the home page
+            models.Index(fields=["owner", "-id"], name="batch_of_owner"),  # for the home page
             models.Index(
                 fields=["id"], name="batch_open", condition=Q(ended_at=None)
-            ),  # read by the dispatcher: which have ended?
+            ),  # for the dispatcher, which looks for finished batches
         ]
 
     def __str__(self) -> str:
@@ -120,7 +120,7 @@ class Batch(models.Model):
 
 class JobQuerySet(models.QuerySet["Job"]):
     def of(self, user: User) -> Self:
-        """The jobs this user may reach (I35)."""
+        """Filter to the jobs that this user may see (I35)."""
         return self if user.is_staff else self.filter(owner=user)
 
     def open(self) -> Self:
@@ -133,14 +133,14 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(state__in=[state for status in statuses for state in STATES_OF_STATUS[status]])
 
     def in_time(self, at: datetime) -> Self:
-        """Jobs without a deadline, and those whose deadline is still to come."""
+        """Filter to jobs without a deadline or with one after ``at``."""
         return self.filter(Q(deadline=None) | Q(deadline__gt=at))
 
     def in_dispatch_order(self) -> Self:
         return self.order_by("-priority", "order_key", "id")
 
     def ahead_of(self, job: "Job") -> Self:
-        """The queued jobs of the same lane that come before ``job`` (I18)."""
+        """Filter to the queued jobs of the same model that start before ``job`` (I18)."""
         return self.filter(state=State.QUEUED, model_id=job.model_id).filter(
             Q(priority__gt=job.priority)
             | Q(priority=job.priority, order_key__lt=job.order_key)
@@ -148,18 +148,26 @@ class JobQuerySet(models.QuerySet["Job"]):
         )
 
     def search(self, words: str) -> Self:
-        """Jobs whose prompt holds all these words, or whose number this is: all of them; `insight.search` gives the first."""
+        """Filter to jobs whose prompt contains all these words, or with this id. `insight.search` finds the first of many."""
         number = numbers.of_row(words)
         asked = (Q(pk=number) if number else Q()) | Q(_words=words)
         return self.alias(_words=WORDS).filter(asked)
 
     def lock(self, *, skip_locked: bool = False) -> Self:
-        """Lock the rows, ids ascending: the lock order of `invariants`; those that others have locked can be left out."""
+        """
+        Lock the rows in the lock order of docs/invariants.md, ids ascending.
+
+        ``skip_locked`` leaves out rows that another transaction has locked.
+        """
         rows = self.select_related("model", "kind", "batch")
         return rows.select_for_update(of=("self",), skip_locked=skip_locked).order_by("id")
 
     def lock_for_retry(self) -> list["Job"]:
-        """Batches, then jobs: who queues jobs again writes to both, and pauses take them in this order (`invariants`)."""
+        """
+        Lock the jobs' batches, then the jobs, and return the jobs.
+
+        A retry writes to both, and a pause locks them in the same order (docs/invariants.md).
+        """
         batches = self.filter(batch__isnull=False).order_by().values("batch")
         list(Batch.objects.select_for_update(no_key=True).filter(pk__in=batches).order_by("id"))
         return list(self.lock())
@@ -167,15 +175,16 @@ class JobQuerySet(models.QuerySet["Job"]):
 
 def slots_in_use(at: datetime) -> list[SlotRow]:
     """
-    Count what takes a slot at ``at``: rows of model, kind, provider account, batch, owner and how many.
+    Return the used slots at ``at`` as rows (model, kind, provider account, batch, owner, count).
 
-    Under the claim lock this must be a statement of its own, after the lock's: a statement's snapshot is older than its wait.
+    Under the claim lock, run it as a new statement after the one that took the lock: a statement's snapshot is older than its
+    wait for a lock.
     """
     return _SLOTS.run(at=at)
 
 
 class Job(models.Model):
-    """One generation to buy."""
+    """One entry of the queue: one generation by one model, at one price."""
 
     owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="jobs")
     batch = models.ForeignKey(Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="jobs")
@@ -191,7 +200,7 @@ class Job(models.Model):
         null=True, blank=True, help_text="Earliest start, set by the client. Retries keep it."
     )
 
-    # its place in the queue
+    # position in the queue
     priority = models.SmallIntegerField(default=0)
     priority_reasons = models.JSONField(default=list)
     order_key = models.BigIntegerField()
@@ -200,7 +209,7 @@ class Job(models.Model):
     )
     held = models.BooleanField(default=False, help_text="On hold because its campaign or batch is paused.")
 
-    # where it is; written by `lifecycle` alone
+    # state; only `lifecycle` writes it
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     event_seq = models.PositiveIntegerField(default=0)
     attempt_number = models.PositiveIntegerField(default=0, help_text="Current attempt. 0 before the first.")
@@ -226,7 +235,7 @@ class Job(models.Model):
     usd_estimate = models.DecimalField(max_digits=12, decimal_places=6)
     usd_actual = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True)
 
-    # when
+    # times
     queued_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -251,8 +260,8 @@ class Job(models.Model):
             models.CheckConstraint(condition=~Q(prompt=""), name="job_has_a_prompt"),
         ]
         indexes = [
-            # the lane: read by each claim, once per open model; its first column's sign keeps the planner from any other index,
-            # in which held and delayed jobs stand in the way
+            # the dispatch order of each model, read by every claim for each model with free slots; the negated priority keeps the
+            # planner off indexes that also contain held and delayed jobs
             models.Index(
                 F("model"),
                 F("priority") * -1,
@@ -262,8 +271,8 @@ class Job(models.Model):
                 name="job_lane",
                 condition=Q(state="queued", held=False, not_before=None),
             ),
-            # the lane by what counts under the same limits, for a claim that finds its head blocked: who has which head,
-            # and who is in which stretch of it; equal entries are kept as one
+            # the same order by stretch and by the columns that limits count, for a claim whose first job is blocked; equal
+            # entries are stored once
             models.Index(
                 F("model"),
                 F("priority") * -1,
@@ -274,21 +283,21 @@ class Job(models.Model):
                 name="job_stretch",
                 condition=Q(state="queued", held=False, not_before=None),
             ),
-            # positions and counts of what waits, held or not, and of one owner's
+            # positions and counts of waiting jobs, held or not, also those of one owner
             models.Index(
                 fields=["model", "-priority", "order_key", "id"],
                 include=["owner"],
                 name="job_waiting",
                 condition=Q(state="queued"),
             ),
-            # counts of all that waits: equal entries are kept as one, so that a million of them are a few MB
+            # counts of waiting jobs; equal entries are stored once, so a million jobs take a few MB
             models.Index(fields=["model", "priority"], name="job_waiting_count", condition=Q(state="queued")),
             models.Index(fields=["not_before"], name="job_later", condition=Q(state="queued", not_before__isnull=False)),
             models.Index(fields=["deadline"], name="job_start_by", condition=Q(state="queued", deadline__isnull=False)),
-            # Tens of rows: limits, due checks and the sweep read these. The times of checks and leases are in no index: so their
-            # changes stay within the row's page and add nothing to the table's indexes.
+            # Tens of rows, read by limits, due checks and the recovery sweep. The times of checks and leases are in no index, so
+            # updates of them stay in the row's page and add no index entries.
             models.Index(fields=["state"], name="job_in_flight", condition=Q(state__in=IN_FLIGHT_STATES)),
-            # finished jobs: the summary of the last 24 h, usage, and the durations behind estimates
+            # finished jobs: summary of the last 24 hours and usage
             models.Index(
                 fields=["ended_at"],
                 include=["state", "owner", "archived_at"],
@@ -298,9 +307,9 @@ class Job(models.Model):
             models.Index(
                 fields=["model", "-ended_at"], name="job_durations", condition=Q(state="completed", ran_seconds__isnull=False)
             ),
-            # the age of the oldest job that waits for its turn
+            # longest wait of a job that could start
             models.Index(fields=["queued_at"], name="job_oldest_wait", condition=Q(state="queued", held=False, not_before=None)),
-            # lists: mine, a batch's, by state
+            # lists of jobs by owner, batch and state
             models.Index(fields=["owner", "-id"], name="job_of_owner"),
             models.Index(fields=["batch", "id"], name="job_of_batch", condition=Q(batch__isnull=False)),
             models.Index(fields=["state", "-id"], name="job_by_state"),
@@ -309,15 +318,15 @@ class Job(models.Model):
             models.Index(fields=["model", "-id"], name="job_of_model"),
             models.Index(fields=["kind", "-id"], name="job_of_kind"),
             models.Index(fields=["error_code", "-id"], name="job_of_error", condition=~Q(error_code="")),
-            # waits of the last 24 h, by the hour of their end
+            # waits of the last 24 hours by the hour of the start
             models.Index(
                 fields=["started_at"],
                 include=["queued_at", "model"],
                 name="job_started",
                 condition=Q(started_at__isnull=False),
             ),
-            BrinIndex(fields=["queued_at"], autosummarize=True, name="job_age"),  # rows lie nearly in this order
-            # a search's words, and where it looks for them; what is not sorted in yet is read by each look, so it is kept short
+            BrinIndex(fields=["queued_at"], autosummarize=True, name="job_age"),  # rows are stored nearly in this order
+            # prompt search by words and block; every search reads the pending list in full, so it is kept short
             GinIndex(
                 WORDS,
                 Func(F("id") / BLOCK, template="ARRAY[%(expressions)s]"),
@@ -339,7 +348,7 @@ class Job(models.Model):
 
 
 class Outcome(models.TextChoices):
-    """How an attempt ended. Attempt n+1 needs one of them on attempt n (I17)."""
+    """Result of an attempt. Attempt n+1 starts only after attempt n has one (I17)."""
 
     NOT_ACCEPTED = "not_accepted", "not accepted"
     DELIVERED = "delivered"
@@ -350,7 +359,7 @@ class Outcome(models.TextChoices):
 
 
 class Attempt(models.Model):
-    """One try to get one provider task; committed at the claim, before anybody talks to the provider (I16)."""
+    """One try to get one task at a provider. Its row is committed with the claim, before the create call (I16)."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
@@ -385,14 +394,14 @@ class Attempt(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["job", "step", "number"], name="attempt_numbered_once"),
             models.UniqueConstraint(fields=["job", "step"], condition=Q(outcome=None), name="attempt_one_without_outcome"),
-            # ids of 4,096 characters are more than an index row can hold
+            # hashed, since task ids of up to 4,096 characters don't fit into an index row
             models.UniqueConstraint(F("account"), MD5("remote_id"), name="provider_task_of_one_attempt"),
             models.CheckConstraint(condition=Q(outcome=None) | Q(ended_at__isnull=False), name="attempt_outcome_has_a_time"),
         ]
         indexes = [
-            models.Index(fields=["slot_until"], name="attempt_abandoned", condition=Q(outcome="abandoned")),  # read by limits
+            models.Index(fields=["slot_until"], name="attempt_abandoned", condition=Q(outcome="abandoned")),  # for the limits
             HashIndex(fields=["remote_id"], name="attempt_by_task"),
-            models.Index(fields=["account", "called_at"], name="attempt_called"),  # the neighbours of a lost create call
+            models.Index(fields=["account", "called_at"], name="attempt_called"),  # calls around a lost create call
         ]
 
     def __str__(self) -> str:
@@ -400,12 +409,16 @@ class Attempt(models.Model):
 
     @property
     def counts_from(self) -> datetime:
-        """From when its timeout counts: a task that is found long after its create call is given its whole time (I20)."""
+        """
+        Return the time from which the timeout counts (I20).
+
+        Once the provider has accepted the task it counts from then, so a task found late still gets its full time.
+        """
         return self.accepted_at or self.called_at or self.created_at
 
 
 class JobEvent(models.Model):
-    """What happened to a job; never changed, never deleted (I9). Exactly one for each change of state (I23)."""
+    """An entry of a job's history, never changed or deleted (I9). Each change of state writes exactly one (I23)."""
 
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="events")
     seq = models.PositiveIntegerField()
@@ -426,8 +439,9 @@ class JobEvent(models.Model):
 
 class ReviewItem(models.Model):
     """
-    Something for a person. With ``decide_by`` it is to be decided by then, or ends by itself: an outcome nobody can ask for.
-    Without, it is to be looked at, whatever becomes of the job: money paid and nothing delivered.
+    A task for staff. With ``decide_by`` it is about an attempt that has not ended, such as an unknown outcome: staff should act
+    by that time, and the item closes with the attempt. Without, it stays open until a person closes it, for example when a paid
+    result was not delivered.
     """
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="reviews")
@@ -451,5 +465,5 @@ class ReviewItem(models.Model):
 
     @property
     def is_undecided(self) -> bool:
-        """Whether a person may say what became of the job: its outcome is unknown, and this item asks for it."""
+        """Whether this item still asks for a decision on the job's unknown outcome."""
         return self.closed_at is None and self.decide_by is not None and self.job.state == State.UNKNOWN

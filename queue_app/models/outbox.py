@@ -1,4 +1,4 @@
-"""Facts going out: written with the change they tell of, delivered later, at least once (I28)."""
+"""The outbox: messages written in the same transaction as the change they report, delivered later, at least once (I28)."""
 
 from django.db import models
 from django.db.models import Q
@@ -30,7 +30,7 @@ class OutboxMessage(models.Model):
 
 
 class Notice(models.Model):
-    """A sentence for one user, shown on their pages until they have read it."""
+    """A message to one user, shown on their pages until they have read it."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notices")
     key = models.CharField(max_length=120, unique=True, help_text="Built from its cause, to send it only once.")

@@ -1,4 +1,4 @@
-"""The queue's own settings: one row, and the row whose lock is the claim lock."""
+"""Settings of the whole queue: a single row, whose lock is the claim lock."""
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -21,15 +21,15 @@ class QueueSettingsQuerySet(models.QuerySet["QueueSettings"]):
 
     def lock_claims(self, *, within_seconds: float | None = None) -> "QueueSettings":
         """
-        Take the claim lock until the transaction ends. Every claim and every write to a limit, pause or policy takes it
-        first (I21); what is counted after it must be counted in a new statement.
+        Lock the settings row until the transaction ends and return it.
 
-        ``within_seconds``: from here on no statement of the transaction waits longer for any lock.
+        Every claim and every write to a limit, pause or policy takes this lock first (I21). Count jobs in a new statement after
+        it. ``within_seconds`` limits the wait for this and every later lock of the transaction.
         """
         names = [str(field.column) for field in QueueSettings._meta.concrete_fields]
         haste = "" if within_seconds is None else f"SET LOCAL lock_timeout = {within_seconds * 1000:.0f};"  # milliseconds
         with connection.cursor() as cursor:
-            # one message to the server
+            # one round trip
             cursor.execute(f"{haste} SELECT {', '.join(names)} FROM queue_app_queuesettings WHERE id = 1 FOR UPDATE")  # noqa: S608
             return QueueSettings.from_db(connection.alias, names, cursor.fetchone())
 

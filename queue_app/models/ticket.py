@@ -1,4 +1,4 @@
-"""Tickets: wallets, holds, and the append-only ledger that both are derived from."""
+"""Tickets: wallets, reservations and the append-only ledger behind both."""
 
 from django.db import models
 from django.db.models import Q
@@ -8,7 +8,7 @@ from queue_app.models.job import Job
 
 
 class Wallet(models.Model):
-    """An account's tickets. Both columns equal the sums of their ledger entries (I3); made at first use."""
+    """A user's tickets, created at first use. Both columns equal the sums of their ledger entries (I3)."""
 
     owner = models.OneToOneField(User, on_delete=models.PROTECT, related_name="wallet")
     available = models.BigIntegerField(default=0)
@@ -26,7 +26,7 @@ class Wallet(models.Model):
 
 
 class Reservation(models.Model):
-    """One hold of tickets for one job, settled once: captured or released."""
+    """Tickets reserved for one job, settled once: captured or released."""
 
     class State(models.TextChoices):
         HELD = "held", "Reserved"
@@ -55,7 +55,7 @@ class Reservation(models.Model):
 
 
 class LedgerTransaction(models.Model):
-    """One movement of tickets, with a unique key made from its cause (I10): saying it twice is harmless."""
+    """One movement of tickets. Its unique key is built from its cause, so that a repeat is harmless (I10)."""
 
     class Kind(models.TextChoices):
         GRANT = "grant"
@@ -75,7 +75,7 @@ class LedgerTransaction(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["wallet", "-id"], name="ledger_of_wallet"),
-            # usage: what was spent and given back in a period
+            # usage: tickets charged and refunded in a period
             models.Index(fields=["at"], name="ledger_spent_when", condition=Q(kind__in=("capture", "refund"))),
         ]
 
@@ -84,7 +84,7 @@ class LedgerTransaction(models.Model):
 
 
 class LedgerEntry(models.Model):
-    """One leg of a transaction; its legs sum to 0 (I1), so all entries together do (I11)."""
+    """One side of a transaction. The entries of a transaction sum to 0 (I1), so all entries together do (I11)."""
 
     class Side(models.TextChoices):
         AVAILABLE = "available"

@@ -1,10 +1,13 @@
-"""Processes that work on the queue, as they last said themselves."""
+"""Worker processes, as of their last heartbeat."""
 
 from django.db import models
 
 
 class WorkerProcess(models.Model):
-    """One process of a `runworker`: its dispatcher loop, a queue's cluster (the group that is shot as one), or a worker in it."""
+    """
+    One process of a `runworker`: the dispatcher, a queue's cluster, or a worker in it. A cluster and its workers form one
+    process group, which is killed as a whole.
+    """
 
     class Role(models.TextChoices):
         DISPATCHER = "dispatcher"
@@ -34,10 +37,14 @@ class WorkerProcess(models.Model):
 
     @property
     def name(self) -> str:
-        """The name under which it holds leases."""
+        """Return the name under which the process holds leases."""
         return self.name_of(self.host, self.pid, self.group_started)
 
     @staticmethod
     def name_of(host: str, pid: int, group_started: str) -> str:
-        """A pid is given anew one day; not while a process of its group is there, and the next group starts at another time."""
+        """
+        Return a name that no other process ever has.
+
+        A pid may be reused, but not while a process of its group lives, and the next group has another start time.
+        """
         return f"{host}:{pid}:{group_started}"

@@ -1,1 +1,1 @@
-"""Facts going out."""
+"""Delivery of outgoing messages."""

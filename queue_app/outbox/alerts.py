@@ -1,4 +1,4 @@
-"""Telling staff by e-mail that an alert has opened: those who can do something about it."""
+"""The outbox channel that emails an opened alert to the staff who can act on it."""
 
 import logging
 
@@ -14,7 +14,7 @@ from queue_app.work.alert_metrics import reading
 from queue_app.work.roles import Right
 
 log = logging.getLogger(__name__)
-BACKEND = "django.contrib.auth.backends.ModelBackend"  # the one that knows rights
+BACKEND = "django.contrib.auth.backends.ModelBackend"  # the backend with permissions
 FINANCE = {AlertRule.Measure.TICKETS_LOW, AlertRule.Measure.PAID_NOT_DELIVERED}
 TO_DO = {
     AlertRule.Measure.QUEUE_DEPTH: "Check which models are full or paused. A higher limit applies to the next job.",
@@ -30,24 +30,24 @@ TO_DO = {
 
 
 def deliver(message_id: int) -> None:
-    """An outbox channel: an alert has opened. One message to all whom it concerns; nobody to tell is said in the log."""
+    """Email an opened alert to all recipients in one message; log a warning if there are none."""
     message = OutboxMessage.objects.get(pk=message_id)
     alert = Alert.objects.select_related("rule").filter(pk=message.payload["alert"]).first()
     if alert is None:
-        return  # staff took its rule away
-    addresses = [user.email for user in _concerned(alert.rule)]
+        return  # staff have deleted its rule
+    addresses = [user.email for user in _recipients(alert.rule)]
     if not addresses:
         log.warning("alert %s was not emailed: no staff with permission have an email address", alert.pk)
         return
     EmailMessage(subject=one_line(f"Alert: {alert.words}")[:150], body=_text(alert), bcc=addresses).send()
 
 
-def _concerned(rule: AlertRule) -> QuerySet[User]:
-    """Active staff who may operate the queue; where it is about money, those who may move tickets too."""
-    concerned = User.objects.with_perm(Right.OPERATE, backend=BACKEND)
+def _recipients(rule: AlertRule) -> QuerySet[User]:
+    """Return active staff with an email address who may operate the queue; about money, also those who may move tickets."""
+    users = User.objects.with_perm(Right.OPERATE, backend=BACKEND)
     if rule.measure in FINANCE:
-        concerned |= User.objects.with_perm(Right.MOVE_TICKETS, backend=BACKEND)
-    return concerned.filter(is_staff=True).exclude(email="").distinct().order_by("id")
+        users |= User.objects.with_perm(Right.MOVE_TICKETS, backend=BACKEND)
+    return users.filter(is_staff=True).exclude(email="").distinct().order_by("id")
 
 
 def _text(alert: Alert) -> str:

@@ -1,7 +1,7 @@
 """
-Delivering outbox messages, at least once: leased in one transaction, sent outside any, settled in another.
+Delivery of outbox messages, at least once (I28): leased in one transaction, sent outside any, recorded in another.
 
-A try is counted when it begins: one that was handed out and never came is none, and one that ends its worker is one.
+A try counts when it begins: a try that crashes its worker counts, one that was handed out but never began does not.
 """
 
 import logging
@@ -17,8 +17,8 @@ from queue_app.models import OutboxMessage
 
 log = logging.getLogger(__name__)
 chance = Random()  # noqa: S311 - jitter, not a secret
-LEASE = timedelta(seconds=90)  # longer than a task of the deliver queue may run
-WAITS = (5, 60, 300, 1800, 7200, 10_800, 14_400, 18_000, 28_800)  # seconds after each failed try: 10 tries over 24 h
+LEASE = timedelta(seconds=90)  # longer than the time limit of the deliver queue
+WAITS = (5, 60, 300, 1800, 7200, 10_800, 14_400, 18_000, 28_800)  # seconds after each failed try: 10 tries in 24 hours
 TRIES = len(WAITS) + 1
 AT_ONCE = 50
 
@@ -26,8 +26,9 @@ AT_ONCE = 50
 @transaction.atomic
 def lease_due(*, at: datetime) -> list[tuple[int, int]]:
     """
-    Take the messages that are due, oldest first, so that nobody else sends them meanwhile. Gives their ids, each with the number
-    of its next try. Those whose last try ended with its worker are given up.
+    Lease up to 50 due messages, oldest first. Return their ids, each with the number of its next try.
+
+    Give up on messages whose last try crashed its worker.
     """
     open_ones = OutboxMessage.objects.filter(delivered_at=None, given_up_at=None, due_at__lte=at).order_by("due_at", "id")
     due = {message.pk: message.tries + 1 for message in open_ones.select_for_update(skip_locked=True)[:AT_ONCE]}
@@ -40,8 +41,9 @@ def lease_due(*, at: datetime) -> list[tuple[int, int]]:
 
 def deliver(message_id: int, number: int) -> None:
     """
-    Send one message by its channel, as the try of this number, and write down what came of it. A try that was begun before does
-    nothing: while nobody was there to send, it was handed out again and again.
+    Deliver a message by its channel, as its try of this number, and record the result.
+
+    Does nothing if this try has begun before: without a free worker, a try may be handed out several times.
     """
     at = clock.now()
     open_one = OutboxMessage.objects.filter(pk=message_id, tries=number - 1, delivered_at=None, given_up_at=None)
@@ -52,16 +54,16 @@ def deliver(message_id: int, number: int) -> None:
         import_string(settings.OUTBOX_CHANNELS[message.channel])(message_id)
     except Exception as error:
         log.exception("outbox message %s was not delivered, attempt %s", message.key, number)
-        _try_later(message_id, number, f"{type(error).__name__}: {error}", at=clock.now())
+        _record_failure(message_id, number, f"{type(error).__name__}: {error}", at=clock.now())
     else:
         OutboxMessage.objects.filter(pk=message_id).update(delivered_at=clock.now(), last_error="")
 
 
-def _try_later(message_id: int, number: int, words: str, *, at: datetime) -> None:
+def _record_failure(message_id: int, number: int, words: str, *, at: datetime) -> None:
     changes = {"due_at": at + _wait_after(number)} if number < TRIES else {"given_up_at": at}
     OutboxMessage.objects.filter(pk=message_id).update(**changes, last_error=words)
 
 
 def _wait_after(number: int) -> timedelta:
-    """From the end of this try to the next one; none after the last."""
+    """Return the wait from the end of this try to the next one; 0 after the last."""
     return timedelta(seconds=WAITS[number - 1] * chance.uniform(1.0, 1.2)) if number < TRIES else timedelta()

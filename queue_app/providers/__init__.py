@@ -1,1 +1,1 @@
-"""Wire formats: one adapter a dialect, all behind the protocol of ``base``; ``registry`` finds the one of an account."""
+"""Provider adapters: one per API dialect, all with the protocol of ``base``. ``registry`` returns the adapter of an account."""

@@ -1,4 +1,4 @@
-"""The narrow door between the queue and its providers: what goes in, what comes out, and what a failure means."""
+"""The protocol between the queue and its providers: requests, results, errors and what an error means."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from queue_app.rules.words import storable
 
 
 class TaskState(StrEnum):
-    """The provider's side of one attempt; the states of our jobs are others."""
+    """State of a task at its provider. Our jobs have other states (`State`)."""
 
     QUEUED = "queued"  # accepted, waiting at the provider
     RUNNING = "running"
@@ -24,7 +24,7 @@ class TaskState(StrEnum):
     FAILED = "failed"
     REJECTED = "rejected"  # content policy; never retried automatically
     CANCELED = "canceled"
-    LOST = "lost"  # the provider does not know an id that it gave us: one such answer proves nothing (`work.progress`)
+    LOST = "lost"  # the provider does not know the id that it sent us; one such answer proves nothing (`work.progress`)
 
     @property
     def is_terminal(self) -> bool:
@@ -32,33 +32,33 @@ class TaskState(StrEnum):
 
 
 class ErrorKind(StrEnum):
-    """What a failure asks of us."""
+    """Kind of a provider's error, by what the queue does about it."""
 
-    RETRYABLE = "retryable"  # transport or 5xx on a call that may be repeated; or a create that was surely not sent
-    RATE_LIMITED = "rate_limited"  # has retry_after where the provider told one
-    QUOTA = "quota"  # out of credit: pause the account, page a human
+    RETRYABLE = "retryable"  # transport error or 5xx on a call that may be repeated, or a create call that was surely not sent
+    RATE_LIMITED = "rate_limited"  # with retry_after if the provider sent one
+    QUOTA = "quota"  # out of credit: pause the account and alert staff
     AUTH = "auth"  # pause the account
     INVALID_REQUEST = "invalid_request"
     REJECTED = "rejected"  # content policy
     NOT_FOUND = "not_found"
-    AMBIGUOUS = "ambiguous"  # the create may have happened
+    AMBIGUOUS = "ambiguous"  # the create call may have been accepted
     CANCELED = "canceled"
 
 
 class Verdict(StrEnum):
-    """What a failed create means for its attempt."""
+    """What a failed create call means for its attempt."""
 
-    NOT_ACCEPTED = "not_accepted"  # surely no task: the job waits its turn again, no attempt spent
-    REFUSED = "refused"  # surely no task, and asking again would not help
-    UNKNOWN = "unknown"  # there may be a task: never create again, resolve by lookup, webhook or a person
+    NOT_ACCEPTED = "not_accepted"  # surely no task: the job is queued again
+    REFUSED = "refused"  # surely no task, and another call would not help
+    UNKNOWN = "unknown"  # there may be a task: never call again, resolve by lookup, webhook or a person
 
 
 class ProviderError(Exception):
     """
-    One failure of one call. ``retry_after`` is in seconds; ``raw`` is what the provider said, cut to a readable size. ``task`` is
-    the id that a refused create call has named beside the refusal.
+    A failed call to a provider. ``retry_after`` is in seconds; ``raw`` is the provider's answer, shortened; ``task`` is the id
+    that the answer to a refused create call contains.
 
-    Its words are the provider's: what a column cannot keep is taken out of them, so that any failure can be written down.
+    Characters that a column can't store are removed from the provider's texts, so that any failure can be recorded.
     """
 
     def __init__(
@@ -88,17 +88,17 @@ class ProviderError(Exception):
 
 
 class WebhookRefused(Exception):
-    """An inbound webhook that cannot be trusted or read; it changes nothing (I38)."""
+    """An inbound webhook that can't be trusted or read. It changes nothing (I38)."""
 
 
 @dataclass(frozen=True)
 class AccountConfig:
     """
-    Where and as whom an adapter buys. ``base_url`` may leave out the dialect's own path.
+    Address, key and options of an account. ``base_url`` may omit the dialect's own path.
 
     ``options``: ``auth_style`` (``bearer`` or ``api-key``), ``request_encoding`` (``multipart`` or ``json``),
-    ``cancel_by_delete`` (bool, by default ``preview``), ``not_accepted_statuses`` (list of int: HTTP statuses of a create
-    that an operator vouches mean "no task"), ``model_aliases`` (object: the name that the list shows → ours).
+    ``cancel_by_delete`` (bool, default ``preview``), ``not_accepted_statuses`` (list of int: HTTP statuses of a create call that
+    mean "no task", as an operator vouches), ``model_aliases`` (object: model name in the provider's list → our endpoint).
     """
 
     key: str
@@ -116,7 +116,7 @@ class AccountConfig:
 
 @dataclass(frozen=True)
 class SubmitRequest:
-    """One task to buy. ``inputs`` are wire inputs, as ``validate`` gives them."""
+    """A create call for one task. ``inputs`` are wire inputs as returned by ``validate``."""
 
     attempt_id: UUID
     endpoint_id: str
@@ -128,7 +128,7 @@ class SubmitRequest:
 
 @dataclass(frozen=True)
 class RemoteRef:
-    """All that is needed later to speak about a task, kept as JSON. ``provider`` is the account's key; ids may be very long."""
+    """Reference to a task, stored as JSON for later calls. ``provider`` is the account's key; ids may be very long."""
 
     provider: str
     remote_id: str
@@ -142,9 +142,9 @@ class RemoteRef:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RemoteRef:
         """
-        Read back what ``to_json`` gave; unknown members are ignored.
+        Build a reference from the output of ``to_json``; unknown members are ignored.
 
-        :raises KeyError: it was never a reference.
+        :raises KeyError: ``stored`` is not a reference.
         """
         urls = {name: stored.get(name) for name in ("status_url", "result_url", "cancel_url")}
         return cls(provider=str(stored["provider"]), remote_id=str(stored["remote_id"]), **urls)
@@ -153,9 +153,9 @@ class RemoteRef:
 @dataclass(frozen=True)
 class RemoteAsset:
     """
-    A file that a provider holds for us. ``kind``: video, image, thumbnail, spritesheet, page.
+    A file that a provider stores for us. ``kind``: video, image, thumbnail, spritesheet, page.
 
-    Without ``url`` the adapter knows the way; a job can complete without those that are not ``required``.
+    Without ``url`` the adapter knows the address. A job can complete without files that are not ``required``.
     """
 
     kind: str
@@ -166,7 +166,7 @@ class RemoteAsset:
 
 @dataclass(frozen=True)
 class FetchedAsset:
-    """What was written to the sink. ``content_type`` is the server's word: sniff before you believe it."""
+    """The file written to the sink. ``content_type`` is the server's claim: check it before use."""
 
     kind: str
     size: int
@@ -177,8 +177,8 @@ class FetchedAsset:
 @dataclass(frozen=True)
 class PollResult:
     """
-    How a task stands. ``progress`` 0..1, never invented; ``next_poll_after`` in seconds; ``error`` if it ended badly, or if the
-    provider says so beside a ``word`` that we do not know and take for running.
+    Status of a task. ``progress`` is 0 to 1 as reported, else ``None``; ``next_poll_after`` is in seconds. ``error`` is set if
+    the task failed, or if the provider reports an error together with an unknown status (``word``), which counts as running.
     """
 
     state: TaskState
@@ -195,7 +195,7 @@ class PollResult:
 
 @dataclass(frozen=True)
 class WebhookEvent:
-    """A verified inbound event: a hint to poll, never a state. ``event_id`` is the same on every delivery."""
+    """A verified inbound event: a hint to poll, not a state. ``event_id`` is the same on every delivery."""
 
     event_id: str
     type: str
@@ -204,7 +204,7 @@ class WebhookEvent:
 
 
 class Capabilities(TypedDict):
-    """What a provider can do, for this account."""
+    """Capabilities of a provider for this account."""
 
     webhooks: Literal["per_request", "per_account", "none"]
     cancel: Literal["hard", "best_effort", "queued_only", "none"]
@@ -215,7 +215,7 @@ class Capabilities(TypedDict):
 
 
 class Provider(Protocol):
-    """One account at one provider. Every call has a time limit and raises nothing but :class:`ProviderError`."""
+    """An adapter for one account at one provider. Every call has a time limit and raises only `ProviderError`."""
 
     @property
     def name(self) -> str: ...
@@ -224,56 +224,60 @@ class Provider(Protocol):
     def caps(self) -> Capabilities: ...
 
     def validate(self, endpoint_id: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Turn our parameters, prompt included, into wire inputs; no network."""
+        """Convert our parameters, including the prompt, to wire inputs. Makes no network call."""
         ...
 
     def submit(self, req: SubmitRequest) -> RemoteRef:
-        """Send exactly one create; ask :func:`accepted_verdict` what a failure means."""
+        """Send exactly one create call. `accepted_verdict` says what a failure means."""
         ...
 
     def poll(self, ref: RemoteRef) -> PollResult:
-        """Ask how a task stands; safe any number of times."""
+        """Return the status of a task. May be repeated."""
         ...
 
     def cancel(self, ref: RemoteRef) -> TaskState:
-        """Ask the provider to stop: CANCELING or a terminal state; RUNNING where it cannot be stopped."""
+        """Cancel a task. Return CANCELING or a terminal state, or RUNNING if it can't be cancelled."""
         ...
 
     def fetch(self, ref: RemoteRef, asset: RemoteAsset, sink: BinaryIO, max_bytes: int) -> FetchedAsset:
-        """Stream one asset of a succeeded task into ``sink``; NOT_FOUND where the provider has no such asset."""
+        """
+        Stream a file of a succeeded task into ``sink``.
+
+        :raises ProviderError: NOT_FOUND if the provider has no such file.
+        """
         ...
 
     def list_tasks(self, after: str | None, *, rows: int | None = None, seconds: float) -> Page:
         """
-        Translate one page of the account's tasks, newest first, from behind the task ``after`` on: ``rows`` of them, or as many
-        as there may be. What it means is not judged here (`rules.lookup`).
+        Return one page of the account's tasks, newest first, starting after the task ``after``: ``rows`` tasks, or as many as the
+        provider allows. Does not interpret them (see `rules.lookup`).
         """
         ...
 
     def ref(self, remote_id: str) -> RemoteRef:
-        """Give the reference of a task that was found in the list."""
+        """Return the reference of a task with this id, for example one found in the list."""
         ...
 
     def names(self, remote_id: str) -> frozenset[str]:
-        """All names under which a list may show a task, its id among them."""
+        """Return all names under which the list may show a task, including its id."""
         ...
 
     def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
         """
-        Verify, then parse.
+        Verify and parse an inbound webhook.
 
-        :raises WebhookRefused: no secret, wrong signature, too old, or unreadable.
+        :raises WebhookRefused: no secret is set, or the event is wrongly signed, too old or unreadable.
         """
         ...
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
-        """What the provider says it charged, in USD; None where it does not tell."""
+        """Return the cost in USD that the provider reports, or ``None``."""
         ...
 
 
 NO_ATTEMPT = {ErrorKind.RETRYABLE, ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.QUOTA}
 FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED, ErrorKind.NOT_FOUND}
-# whatever the status that they come with: gateways send them with 400 and 403, too (`providers.md` §1.7)
+# these count with any 4xx status: gateways also send them with 400 and 403
 MONEY_WORDS = (
     "budget_exceeded",
     "exceeded budget",
@@ -305,7 +309,7 @@ INPUT_WORDS = ("invalid_request", "invalid request", "invalid_parameter", "inval
 
 
 def accepted_verdict(error: ProviderError) -> Verdict:
-    """Say what a failed create means. AUTH and QUOTA also pause the account; anything not surely refused is unknown."""
+    """Return what a failed create call means. Any error that does not surely mean "no task" is UNKNOWN."""
     if error.kind in NO_ATTEMPT:
         return Verdict.NOT_ACCEPTED
     return Verdict.REFUSED if error.kind in FINAL else Verdict.UNKNOWN
@@ -313,10 +317,10 @@ def accepted_verdict(error: ProviderError) -> Verdict:
 
 def kind_of_answer(status: int, words: str = "", *, create: bool, vouched: Collection[int] = ()) -> ErrorKind:
     """
-    Classify an answer that is not the wanted one, by its HTTP status and the provider's ``words`` (code, type, message).
+    Classify an unexpected answer by its HTTP status and the provider's ``words`` (code, type, message).
 
-    ``create``: the call may have started paid work, so a doubtful answer is AMBIGUOUS, unless the account vouches
-    that this status means "not accepted".
+    With ``create`` the call may have started paid work, so a doubtful answer is AMBIGUOUS, unless its status is in ``vouched``,
+    the account's statuses that mean "not accepted".
     """
     if 400 <= status < 500 and names_money(words):
         return ErrorKind.QUOTA
@@ -335,7 +339,7 @@ def kind_of_answer(status: int, words: str = "", *, create: bool, vouched: Colle
 
 
 def kind_of_words(words: str) -> ErrorKind | None:
-    """What a provider's words alone say a refusal is; None where they do not say."""
+    """Classify a refusal by the provider's words alone; ``None`` if they do not tell."""
     told = (
         (MONEY_WORDS, ErrorKind.QUOTA),
         (POLICY_WORDS, ErrorKind.REJECTED),
@@ -346,10 +350,10 @@ def kind_of_words(words: str) -> ErrorKind | None:
 
 
 def names_money(words: str) -> bool:
-    """Tell whether a provider's words say that our credit there is used up."""
+    """Whether a provider's words say that our credit is used up."""
     return any(word in words.lower() for word in MONEY_WORDS)
 
 
 def names_policy(words: str) -> bool:
-    """Tell whether a provider's words speak of its content policy."""
+    """Whether a provider's words mention its content policy."""
     return any(word in words.lower() for word in POLICY_WORDS)

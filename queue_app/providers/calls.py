@@ -1,4 +1,4 @@
-"""What every adapter does with HTTP: one account's calls, and any failure in the protocol's words."""
+"""HTTP calls shared by all adapters; failures are raised as `ProviderError`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from queue_app.providers.base import AccountConfig, ErrorKind, ProviderError, ki
 
 MESSAGE_CHARACTERS = 500
 RAW_CHARACTERS = 4_000
-UNREAD_CHARACTERS = 64_000  # of an answer that names a task, but not so that we can read it: all there is to find the task by
+UNREAD_CHARACTERS = 64_000  # kept of an unreadable answer to a create call: it may be the only trace of the task
 CODE_CHARACTERS = 60
-LONGEST_WAIT = 24 * 3600.0  # seconds; whoever tells of more means a moment, or nothing
+LONGEST_WAIT = 24 * 3600.0  # seconds; a larger value is a timestamp or an error
 
 
 class Caller:
-    """The calls of one account. ``root`` is the base URL; ``default_path`` is added to a base URL that names a host only."""
+    """HTTP calls for one account. ``default_path`` is appended to a base URL without a path."""
 
     def __init__(self, account: AccountConfig, *, default_path: str, headers: Mapping[str, str]) -> None:
         base = account.base_url.rstrip("/")
@@ -29,9 +29,9 @@ class Caller:
 
     def call(self, method: str, path: str, *, purpose: str, create: bool = False, **kwargs: Any) -> http.Response:
         """
-        Make one call, sent once, and give its answer whatever its status.
+        Send one call, once, and return the answer with any status.
 
-        :raises ProviderError: no whole answer. AMBIGUOUS for a ``create`` that may have arrived.
+        :raises ProviderError: there was no complete answer; AMBIGUOUS for a ``create`` that may have arrived.
         """
         headers = self._headers | dict(kwargs.pop("headers", {}))
         try:
@@ -41,9 +41,9 @@ class Caller:
 
     def download(self, path: str, sink: http.Sink, *, purpose: str, max_bytes: int, total_timeout: float) -> http.Downloaded:
         """
-        Stream one of the provider's files.
+        Stream one of the provider's files into ``sink``.
 
-        :raises ProviderError: not delivered whole; ``code`` is ``too_large`` where ``max_bytes`` are not enough.
+        :raises ProviderError: the file is not complete; ``code`` is ``too_large`` if it exceeds ``max_bytes``.
         """
         try:
             return http.download(
@@ -68,7 +68,7 @@ class Caller:
         return ProviderError(ErrorKind.RETRYABLE, str(error), code="no_answer" if error.sent else "not_sent")
 
     def body(self, answer: http.Response) -> dict[str, Any] | None:
-        """The answer's JSON object without our key in it; None for anything else."""
+        """Return the answer's JSON object with our key removed, or ``None`` if it is not a JSON object."""
         try:
             parsed = json.loads(self._text(answer))
         except (ValueError, RecursionError):
@@ -76,7 +76,7 @@ class Caller:
         return parsed if isinstance(parsed, dict) else None
 
     def failure(self, answer: http.Response, *, create: bool = False) -> ProviderError:
-        """Word an answer that is not the wanted one."""
+        """Build the error for an answer with an unexpected status."""
         body = self.body(answer)
         code, message = words_of(body or {})
         vouched = self._account.not_accepted_statuses
@@ -93,7 +93,7 @@ class Caller:
     def refusal(
         self, answer: http.Response, body: Mapping[str, Any], kind: ErrorKind, *, task: str | None = None
     ) -> ProviderError:
-        """Word a refusal inside an answer of 2xx, which may name a ``task`` that has ended with it."""
+        """Build the error for a refusal in a 2xx answer, which may contain the id of the refused ``task``."""
         code, message = words_of(body)
         request_id, raw = answer.headers.get("x-request-id"), self._text(answer)[:RAW_CHARACTERS]
         message = message or "The provider refused the request without a reason."
@@ -101,7 +101,7 @@ class Caller:
         return ProviderError(kind, message, code=code, http_status=status, request_id=request_id, raw=raw, task=task)
 
     def unreadable(self, answer: http.Response, kind: ErrorKind, why: str) -> ProviderError:
-        """Word an answer of the right status that does not say what it must; its body is kept for a person to read."""
+        """Build the error for a 2xx answer without the expected content. Keeps more of its body, for staff to read."""
         raw, request_id = self._text(answer)[:UNREAD_CHARACTERS], answer.headers.get("x-request-id")
         message = f"HTTP {answer.status}: {why}."
         return ProviderError(kind, message, code="unreadable", http_status=answer.status, request_id=request_id, raw=raw)
@@ -109,41 +109,45 @@ class Caller:
     def _text(self, answer: http.Response) -> str:
         text = answer.body.decode("utf-8", "replace")
         key = self._account.api_key
-        return text.replace(key, "[key]") if key and len(key) >= 8 else text  # some providers quote it back (I36)
+        return text.replace(key, "[key]") if key and len(key) >= 8 else text  # some providers repeat the key (I36)
 
 
 def words_of(body: Mapping[str, Any]) -> tuple[str | None, str]:
     """
-    Read code and message of a refusal: OpenAI's ``error`` object or text, FastAPI's ``detail`` text or list, or a ``message``
-    with a ``code`` in words beside it.
+    Return code and message of a refusal: OpenAI's ``error`` object or text, FastAPI's ``detail`` text or list, or a ``message``
+    with a textual ``code`` next to it.
     """
-    said = _said(body)
-    if not isinstance(said, dict):
+    error = _error_in(body)
+    if not isinstance(error, dict):
         beside = body.get("code") or body.get("type")
         code = beside[:CODE_CHARACTERS] if isinstance(beside, str) and not beside.isdigit() else None
-        return code, str(said)[:MESSAGE_CHARACTERS]
-    code = said.get("code") or said.get("type")
-    return None if code is None else str(code)[:CODE_CHARACTERS], str(said.get("message") or "")[:MESSAGE_CHARACTERS]
+        return code, str(error)[:MESSAGE_CHARACTERS]
+    code = error.get("code") or error.get("type")
+    return None if code is None else str(code)[:CODE_CHARACTERS], str(error.get("message") or "")[:MESSAGE_CHARACTERS]
 
 
 def all_words(body: Mapping[str, Any]) -> str:
-    """All that a refusal says of itself, to look for a word in: code, type and message of its error, and those beside it."""
-    said = _said(body)
-    named = [said.get(name) for name in ("code", "type", "message")] if isinstance(said, dict) else [said]
+    """Return all words of a refusal in one text to search: code, type and message of its error, and those next to it."""
+    error = _error_in(body)
+    named = [error.get(name) for name in ("code", "type", "message")] if isinstance(error, dict) else [error]
     named += [body.get(name) for name in ("code", "type")]
     return " ".join(str(one)[:MESSAGE_CHARACTERS] for one in named if one is not None)
 
 
-def _said(body: Mapping[str, Any]) -> Any:
-    """An object or a text. Of FastAPI's list only the messages: beside them it repeats what a user wrote."""
-    said = next((body[name] for name in ("error", "detail", "message", "msg") if body.get(name)), "")
-    if isinstance(said, list):
-        return "; ".join(str(item.get("msg") or "") if isinstance(item, dict) else str(item) for item in said)
-    return said
+def _error_in(body: Mapping[str, Any]) -> Any:
+    """Return the error object or text of an answer; of FastAPI's list only the messages, as the rest repeats a user's input."""
+    error = next((body[name] for name in ("error", "detail", "message", "msg") if body.get(name)), "")
+    if isinstance(error, list):
+        return "; ".join(str(item.get("msg") or "") if isinstance(item, dict) else str(item) for item in error)
+    return error
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, as told, a day at most: in milliseconds, seconds, or as a date, read against the answer's own date."""
+    """
+    Return the seconds to wait, at most a day, from ``retry-after-ms`` or ``retry-after``; ``None`` without either.
+
+    A date in ``retry-after`` is compared with the answer's own date.
+    """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         seconds = number(headers.get(name))
         if seconds is not None:
@@ -156,11 +160,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def number(value: Any) -> float | None:
-    """Read a finite number from JSON or a header; None for anything else."""
+    """Return a finite number from JSON or a header, or ``None`` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         read = float(value)
     except (ValueError, OverflowError):
         return None
-    return read if abs(read) < 1e15 else None  # not for nan either
+    return read if abs(read) < 1e15 else None  # also excludes nan

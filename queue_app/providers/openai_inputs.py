@@ -1,4 +1,4 @@
-"""Our parameters in the words of ``/v1/videos``."""
+"""Conversion of our parameters to the fields of ``/v1/videos``."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ KNOWN = {"prompt", "duration", "aspect_ratio", "resolution", "seed", "loop", "re
 
 def wire_fields(endpoint_id: str, inputs: Mapping[str, Any], *, encoding: str) -> dict[str, Any]:
     """
-    Turn ``prompt`` and our parameters into the fields of a create.
+    Convert ``prompt`` and our parameters to the fields of a create call.
 
-    ``seed`` and ``loop`` are not in OpenAI's own schema: they travel only when set, because then the catalogue said that
-    the model has them.
+    ``seed`` and ``loop`` are not in OpenAI's own schema. They are sent only if set, which means that the catalogue allows them
+    for the model.
 
-    :raises ProviderError: INVALID_REQUEST, saying which parameter cannot be expressed here.
+    :raises ProviderError: INVALID_REQUEST; the message names the parameter that can't be expressed.
     """
     prompt = inputs.get("prompt")
     if not isinstance(prompt, str) or not prompt:

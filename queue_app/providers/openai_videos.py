@@ -1,9 +1,9 @@
 """
-The OpenAI-style Videos API (``/v1/videos``) at any base URL: OpenAI's own, LiteLLM, vLLM-Omni, resellers, the studio.
+Adapter for the OpenAI-style Videos API (``/v1/videos``) at any base URL: OpenAI, LiteLLM, vLLM-Omni, resellers, the studio.
 
-The gateways differ; each difference known is met here (`providers.md` §1): a failed job answered with 5xx, ids that are numbers
-or base64, answers in an envelope, other words for the same states, thumbnails that are really the video, a "completed" whose film
-is not there yet, or that fails only when it is fetched.
+Gateways differ, and this adapter handles the known differences: a failed task answered with 5xx, ids that are numbers or base64,
+answers in an envelope, other words for the same states, thumbnails that are the video itself, and a "completed" whose video is
+not ready yet or fails only when it is downloaded.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ WORDS = {
 }
 STATES = {word: state for state, words in WORDS.items() for word in words.split()}
 ENDED_BADLY = {TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED}
-SURELY_REFUSED = {"failed", "fail", "failure", "error", "errored", "rejected"}  # not a timeout: the upstream may be at work
+SURELY_REFUSED = {"failed", "fail", "failure", "error", "errored", "rejected"}  # no timeouts: the upstream may still be working
 NOT_READY = re.compile(
     r"\b(yet|still|pending|queued|generating|rendering)\b|\bbeing (generated|rendered|processed|made|prepared)\b"
     r"|in[ _-]progress|(?<![a-z])not[ _](ready|completed?|finished|done|available|start)|\btoo early\b",
     re.IGNORECASE,
 )
 NOT_READY_STATUSES = {400, 404, 409, 425}
-HEAD_BYTES = 4_096  # of a file, to see what it is; messages are shorter
+HEAD_BYTES = 4_096  # read of a file to recognize its type; error messages are shorter
 FILM = re.compile(
     rb"....(ftyp|moov|mdat|wide|free|skip)|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL
 )  # MP4 and QuickTime, WebM, AVI
@@ -74,7 +74,7 @@ PAGE_SIZE = 100
 IDS, ENVELOPES = ("id", "task_id", "video_id"), ("data", "task", "video")
 LISTS = ("data", "videos", "items", "list", "results")
 CREATED = ("created_at", "created", "create_time", "createTime", "submit_time")
-# wall clock; a task that makes these calls has 60 s, one that stores a job's files 300 s
+# wall clock; the task of a create call or a check has 60 s, the one that stores files 300 s
 CREATE_SECONDS, CHECK_SECONDS = 30.0, 15.0
 VIDEO_SECONDS, EXTRA_SECONDS = 200.0, 30.0
 LARGEST = 2**40  # bytes; a probe stops long before
@@ -82,11 +82,11 @@ LIST_BYTES = 16 * 1024 * 1024  # a page of prompts of 32,000 characters each
 
 
 class _Enough(Exception):
-    """All that was wanted of a file has come."""
+    """Enough of the file has been read."""
 
 
 class _Head:
-    """Hands a file on to ``sink`` and keeps its beginning; with ``is_enough`` it is not read further."""
+    """A sink that passes a file on to ``sink`` and keeps its beginning; with ``is_enough`` it stops after that."""
 
     def __init__(self, sink: BinaryIO, *, is_enough: bool = False) -> None:
         self._sink, self._is_enough, self.kept = sink, is_enough, b""
@@ -106,7 +106,7 @@ class OpenAIVideos:
     def __init__(self, account: AccountConfig) -> None:
         self._account = account
         self._encoding = account.options.get("request_encoding", "multipart")
-        self._delete_stops = bool(account.options.get("cancel_by_delete", account.preview))  # it does at the studio
+        self._delete_stops = bool(account.options.get("cancel_by_delete", account.preview))  # DELETE cancels at the studio
         self._api = Caller(account, default_path="/v1", headers=_auth(account))
 
     @property
@@ -122,17 +122,17 @@ class OpenAIVideos:
 
     def validate(self, endpoint_id: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """
-        Turn ``prompt`` and our parameters into wire fields.
+        Convert ``prompt`` and our parameters to wire fields.
 
-        :raises ProviderError: INVALID_REQUEST, saying which parameter cannot be expressed here.
+        :raises ProviderError: INVALID_REQUEST; the message names the parameter that can't be expressed.
         """
         return wire_fields(endpoint_id, inputs, encoding=self._encoding)
 
     def submit(self, req: SubmitRequest) -> RemoteRef:
         """
-        Send the create, once.
+        Send the create call, once.
 
-        :raises ProviderError: see :func:`~queue_app.providers.base.accepted_verdict`; AMBIGUOUS where a task may exist.
+        :raises ProviderError: see `base.accepted_verdict`; AMBIGUOUS if a task may exist.
         """
         if self._encoding == "json":
             sent: dict[str, Any] = {"json": req.inputs}
@@ -144,17 +144,17 @@ class OpenAIVideos:
         if not 200 <= answer.status < 300:
             raise self._api.failure(answer, create=True)
         task = _task(body or {})
-        if kind := _refused_at_once(task):
+        if kind := _immediate_refusal(task):
             raise self._api.refusal(answer, task, kind, task=_id(task))
         if remote_id := _id(task):
             return self._ref_of(remote_id)
-        raise self._api.unreadable(answer, ErrorKind.AMBIGUOUS, f"accepted, but {_no_id(task)}")
+        raise self._api.unreadable(answer, ErrorKind.AMBIGUOUS, f"accepted, but {_id_problem(task)}")
 
     def poll(self, ref: RemoteRef) -> PollResult:
         """
-        Ask how a task stands; the body counts before the HTTP status.
+        Return the status of a task. The body takes precedence over the HTTP status.
 
-        :raises ProviderError: the question was not answered; nothing is known about the task.
+        :raises ProviderError: there was no usable answer; nothing is known about the task.
         """
         answer = self._api.call("GET", _path(ref), purpose="poll", total_timeout=CHECK_SECONDS)
         body = self._api.body(answer)
@@ -164,14 +164,14 @@ class OpenAIVideos:
             result = self._result(ref, task, word, answer)
             if well or (task.get("object") == "video" and result.state.is_terminal):
                 return result
-        if answer.status in {404, 410} and body is not None:  # a bare 404 page may come from a proxy in between
+        if answer.status in {404, 410} and body is not None:  # a 404 without JSON may come from a proxy in between
             return PollResult(TaskState.LOST, error=self._api.failure(answer), raw=body)
         if well:
             raise self._api.unreadable(answer, ErrorKind.RETRYABLE, "no status in the answer")
         raise self._api.failure(answer)
 
     def _result(self, ref: RemoteRef, task: dict[str, Any], word: str, answer: http.Response) -> PollResult:
-        state = STATES.get(word) or self._of_unknown_word(ref, task)
+        state = STATES.get(word) or self._state_of_unknown_word(ref, task)
         code, message = words_of(task)
         error = None
         if state in ENDED_BADLY:
@@ -192,14 +192,14 @@ class OpenAIVideos:
             raw=task,
         )
 
-    def _of_unknown_word(self, ref: RemoteRef, task: dict[str, Any]) -> TaskState:
-        """What a word that nobody knows stands for, by what stands beside it; a film that can be had ends all doubt."""
+    def _state_of_unknown_word(self, ref: RemoteRef, task: dict[str, Any]) -> TaskState:
+        """Return the state for an unknown status: failed (error and end time), succeeded (the video is there), else running."""
         if task.get("error"):
             return TaskState.FAILED if task.get("completed_at") else TaskState.RUNNING
         return TaskState.SUCCEEDED if self._has_film(ref) else TaskState.RUNNING
 
     def _has_film(self, ref: RemoteRef) -> bool:
-        """Whether the content can be had; only its beginning is read."""
+        """Whether the video can be downloaded; reads only its beginning."""
         head = _Head(BytesIO(), is_enough=True)
         with suppress(ProviderError, _Enough):
             path = f"{_path(ref)}/content"
@@ -208,9 +208,9 @@ class OpenAIVideos:
 
     def cancel(self, ref: RemoteRef) -> TaskState:
         """
-        Stop a task by DELETE where the account says that this stops it; else RUNNING, for it cannot be stopped.
+        Cancel a task by DELETE if the account's options say that this cancels it; otherwise return RUNNING.
 
-        Asks first: DELETE would also throw away a result that is already there.
+        Polls first, because DELETE would also remove a finished result.
 
         :raises ProviderError: the provider did not answer, or refused.
         """
@@ -225,16 +225,16 @@ class OpenAIVideos:
             return TaskState.CANCELED if body and body.get("deleted") is True else TaskState.CANCELING
         if answer.status in {404, 410} and body is not None:
             return TaskState.LOST
-        if answer.status == 409:  # a cancel is already under way
+        if answer.status == 409:  # it is being cancelled already
             return TaskState.CANCELING
         raise self._api.failure(answer)
 
     def fetch(self, ref: RemoteRef, asset: RemoteAsset, sink: BinaryIO, max_bytes: int) -> FetchedAsset:
         """
-        Stream one variant into ``sink``.
+        Stream one variant of the result into ``sink``.
 
-        :raises ProviderError: NOT_FOUND for a thumbnail or spritesheet that this gateway does not have. For the video any
-            kind but RETRYABLE, RATE_LIMITED, AUTH and QUOTA is final: some gateways tell only here that the task failed.
+        :raises ProviderError: NOT_FOUND for a thumbnail or spritesheet that this gateway does not have. For the video, any kind
+            except RETRYABLE, RATE_LIMITED, AUTH and QUOTA is final: some gateways report only here that the task failed.
         """
         main = asset.kind == "video"
         path = f"{_path(ref)}/content" + ("" if main else "?" + urlencode({"variant": asset.kind}))
@@ -250,7 +250,7 @@ class OpenAIVideos:
             if not main and error.kind in {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED, ErrorKind.NOT_FOUND}:
                 raise _no_variant(asset, error.message) from error
             raise
-        if main and (problem := _instead_of_a_film(head.kept)):
+        if main and (problem := _error_in_film(head.kept)):
             raise problem
         if not main and got.content_type.startswith("video/"):
             raise _no_variant(asset, "it sent the video instead")
@@ -258,14 +258,14 @@ class OpenAIVideos:
 
     def list_tasks(self, after: str | None, *, rows: int | None = None, seconds: float) -> Page:
         """
-        Translate one page of ``GET /videos``, newest first.
+        Return one page of ``GET /videos``, newest first.
 
-        :raises ProviderError: the page is not to be had.
+        :raises ProviderError: the page could not be read.
         """
         asked = rows or PAGE_SIZE
         query = {"limit": asked, "order": "desc"} | ({"after": after} if after else {})
         path = f"/videos?{urlencode(query)}"
-        fresh = {"Cache-Control": "no-cache"}  # an old copy would not show a task that is there
+        fresh = {"Cache-Control": "no-cache"}  # an old copy would lack new tasks
         answer = self._api.call("GET", path, purpose="look up", headers=fresh, max_bytes=LIST_BYTES, total_timeout=seconds)
         body = self._api.body(answer)
         if not 200 <= answer.status < 300:
@@ -299,18 +299,20 @@ class OpenAIVideos:
 
     def names(self, remote_id: str) -> frozenset[str]:
         """
-        An id of LiteLLM's holds the upstream's, and may be encoded anew, without its model, in each answer. Two upstreams behind
-        one gateway may give the same id.
+        Return the id and, for an id of LiteLLM, the upstream's id with its provider.
+
+        LiteLLM encodes the upstream's id, and may do so differently in each answer. Two upstreams behind one gateway may use the
+        same id.
         """
-        inside = _inside(remote_id)
+        inside = _decoded(remote_id)
         inner = [f"{inside.get('custom_llm_provider', '')}:{inside['video_id']}"] if "video_id" in inside else []
         return frozenset([remote_id, *inner])
 
     def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
         """
-        Verify a Standard Webhook against the account's secret, then read it. Its ``type`` is a hint, never a state.
+        Verify a Standard Webhook with the account's secret and parse it. Its ``type`` is a hint, not a state.
 
-        :raises WebhookRefused: no secret is set, or the event is not signed with it, too old, or unreadable.
+        :raises WebhookRefused: no secret is set, or the event is not signed with it, too old or unreadable.
         """
         if not self._account.webhook_secret:
             raise WebhookRefused(f"Account {self._account.key} has no webhook secret, so no webhook can be trusted.")
@@ -326,7 +328,7 @@ class OpenAIVideos:
         return WebhookEvent(event_id, event["type"], task_id(remote_id), event)
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
-        """Tell nothing: this format has no price."""
+        """Return ``None``: this API reports no cost."""
         return None
 
     def _ref_of(self, remote_id: str) -> RemoteRef:
@@ -346,7 +348,7 @@ def _path(ref: RemoteRef) -> str:
 
 
 def _task(body: dict[str, Any]) -> dict[str, Any]:
-    """The task in an answer, which some gateways put into an envelope."""
+    """Return the task in an answer; some gateways wrap it in an envelope."""
     if _id(body) and _word(body):
         return body
     inner: dict[str, Any] = next((body[name] for name in ENVELOPES if isinstance(body.get(name), dict)), {})
@@ -359,7 +361,7 @@ def _id(task: dict[str, Any]) -> str | None:
     return next((found for name in IDS if (found := task_id(task.get(name)))), None)
 
 
-def _no_id(task: dict[str, Any]) -> str:
+def _id_problem(task: dict[str, Any]) -> str:
     named = next((task[name] for name in IDS if task.get(name) is not None), None)
     if isinstance(named, str) and len(named) > LONGEST_ID:
         return f"its id has {len(named):,} characters, more than can be kept"
@@ -367,14 +369,16 @@ def _no_id(task: dict[str, Any]) -> str:
 
 
 def _word(task: dict[str, Any]) -> str:
-    said = next((task[name] for name in ("status", "task_status", "state") if isinstance(task.get(name), str)), "")
-    return re.sub(r"[\s-]+", "_", said.strip().lower())
+    status = next((task[name] for name in ("status", "task_status", "state") if isinstance(task.get(name), str)), "")
+    return re.sub(r"[\s-]+", "_", status.strip().lower())
 
 
-def _refused_at_once(task: dict[str, Any]) -> ErrorKind | None:
+def _immediate_refusal(task: dict[str, Any]) -> ErrorKind | None:
     """
-    What an answer of 2xx says that it refuses: by a last state, whatever id stands beside it, else by its words where there is no
-    id. Then nothing is being made. Without an id, a state that may only tell of the gateway's own patience refuses nothing.
+    Return the kind of refusal in a 2xx answer to a create call, or ``None`` if it does not surely refuse.
+
+    An answer refuses by a failed state, with or without an id, or by its words if it has neither an id nor a known state. Without
+    an id, a state such as a timeout, which may only be the gateway's own, does not refuse.
     """
     word = _word(task)
     state = STATES.get(word)
@@ -387,14 +391,14 @@ def _refused_at_once(task: dict[str, Any]) -> ErrorKind | None:
 
 
 def _rows(body: dict[str, Any]) -> list[Any] | None:
-    """The list in an answer, under any of the names that gateways give it."""
+    """Return the list in an answer, under any of the names that gateways use; ``None`` without one."""
     inner = body.get("data")
     holders = [body, inner] if isinstance(inner, dict) else [body]
     return next((holder[name] for holder in holders for name in LISTS if isinstance(holder.get(name), list)), None)
 
 
-def _inside(remote_id: str) -> dict[str, str]:
-    """What an id of LiteLLM's says: base64 of ``litellm:name:value;…`` behind ``video_``; nothing for any other."""
+def _decoded(remote_id: str) -> dict[str, str]:
+    """Return the fields in an id of LiteLLM (``video_`` + base64 of ``litellm:name:value;…``); empty for other ids."""
     try:
         text = b64decode(remote_id.removeprefix("video_") + "==", validate=False).decode()
     except ValueError:
@@ -406,37 +410,37 @@ def _inside(remote_id: str) -> dict[str, str]:
 
 
 def _model_in(remote_id: str | None) -> str | None:
-    return _inside(remote_id).get("model_id") if remote_id else None
+    return _decoded(remote_id).get("model_id") if remote_id else None
 
 
-def _date(told: str | None) -> float | None:
-    """When the server says that it answered, in seconds since 1970."""
+def _date(header: str | None) -> float | None:
+    """Return the time in a ``date`` header in seconds since 1970, or ``None``."""
     try:
-        return parsedate_to_datetime(told or "").timestamp()
+        return parsedate_to_datetime(header or "").timestamp()
     except (ValueError, OverflowError, TypeError):
         return None
 
 
 def _is_not_ready(error: ProviderError) -> bool:
-    """Whether a refusal of the content says that it is not there yet, in words or by the state of the task."""
+    """Whether a refused download means that the video is not ready yet, by its words or by the state of the task."""
     if error.http_status not in NOT_READY_STATUSES or error.kind in {ErrorKind.REJECTED, ErrorKind.QUOTA}:
         return False
     state = STATES.get(_word(_task(_object(error.raw) or {})))
-    if state is None or state is TaskState.SUCCEEDED:  # the words count; a whole object holds the prompt, too
+    if state is None or state is TaskState.SUCCEEDED:  # search the words only: a whole object contains the prompt, too
         words = error.message if error.raw.lstrip().startswith("{") else f"{error.message} {error.raw}"
         return NOT_READY.search(f"{error.code or ''} {words}") is not None
     return not state.is_terminal
 
 
-def _instead_of_a_film(head: bytes) -> ProviderError | None:
-    """What an answer of 2xx to a film's address means that tells the task's state: it is not there yet, or never will be."""
-    told = _object(head)
-    if told is None:
+def _error_in_film(head: bytes) -> ProviderError | None:
+    """Return the error if a 2xx answer to a download is not a video but a task that is not ready or has failed."""
+    body = _object(head)
+    if body is None:
         return None
-    task = _task(told)
+    task = _task(body)
     code, message = words_of(task)
     state = STATES.get(_word(task))
-    if state in ENDED_BADLY:  # for good: there is nothing to wait for
+    if state in ENDED_BADLY:  # final: nothing to wait for
         kind = ErrorKind.REJECTED if names_policy(all_words(task)) else ErrorKind.INVALID_REQUEST
         return ProviderError(kind, message or f"The provider reported {state}.", code=code, http_status=200)
     if NOT_READY.search(message) or (state and not state.is_terminal):
@@ -445,12 +449,12 @@ def _instead_of_a_film(head: bytes) -> ProviderError | None:
 
 
 def _object(text: str | bytes) -> dict[str, Any] | None:
-    """A JSON object; nothing for anything else."""
+    """Return the JSON object in a text, or ``None``."""
     try:
-        told = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) else None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def _no_variant(asset: RemoteAsset, why: str) -> ProviderError:
@@ -458,7 +462,7 @@ def _no_variant(asset: RemoteAsset, why: str) -> ProviderError:
 
 
 def _task_error(state: TaskState, said: tuple[str | None, str], http_status: int) -> ProviderError:
-    """What a task that ended badly means; gateways put an HTTP status in ``error.code``."""
+    """Build the error of a failed task. Some gateways put an HTTP status in ``error.code``."""
     code, message = said
     kinds = {TaskState.REJECTED: ErrorKind.REJECTED, TaskState.CANCELED: ErrorKind.CANCELED}
     if state is TaskState.FAILED and names_money(f"{code} {message}"):
@@ -469,7 +473,7 @@ def _task_error(state: TaskState, said: tuple[str | None, str], http_status: int
 
 
 def _moment(value: Any) -> datetime | None:
-    """Read seconds since 1970; gateways send 0 and null for "not known"."""
+    """Convert seconds since 1970, or return ``None``; gateways send 0 and null for unknown."""
     seconds = number(value)
     if not seconds or not 0 < seconds < 1e11:
         return None

@@ -1,4 +1,4 @@
-"""Finds the adapter of a provider account."""
+"""The available adapters, and the adapter of a provider account."""
 
 from collections.abc import Callable
 
@@ -9,27 +9,27 @@ ADAPTERS: dict[str, Callable[[AccountConfig], Provider]] = {"openai_videos": Ope
 
 
 class AdapterMissing(LookupError):
-    """An account names an adapter that this version does not have, so its models are unavailable."""
+    """The account's adapter does not exist in this version, so its models are unavailable."""
 
     def __init__(self, account: AccountConfig) -> None:
         super().__init__(f"Unknown adapter {account.adapter!r} for account {account.key}. Available: {', '.join(names())}.")
 
 
 def names() -> list[str]:
-    """The adapters that this version has, in the order of the alphabet."""
+    """Return the names of the available adapters, sorted."""
     return sorted(ADAPTERS)
 
 
 def is_available(adapter: str) -> bool:
-    """Tell whether there is an adapter of this name."""
+    """Whether there is an adapter with this name."""
     return adapter in names()
 
 
 def get(account: AccountConfig) -> Provider:
     """
-    Make the adapter that speaks for this account.
+    Return an adapter for this account.
 
-    :raises AdapterMissing: there is none of its name.
+    :raises AdapterMissing: its adapter does not exist.
     """
     if not is_available(account.adapter):
         raise AdapterMissing(account)

@@ -1,1 +1,1 @@
-"""Plain Python, no Django: what the queue decides, without anything it decides about."""
+"""Rules of the queue in plain Python, without Django."""

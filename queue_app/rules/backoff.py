@@ -1,4 +1,4 @@
-"""How long to wait before the next try. Seconds throughout; chance comes in from outside, so that rules stay testable."""
+"""Waits before the next try, in seconds. The caller passes the random generator, so that the rules can be tested."""
 
 from random import Random
 
@@ -7,22 +7,22 @@ FIXED = 300.0
 
 
 def retry_delay(strategy: str, tries: int, *, chance: Random) -> float:
-    """After ``tries`` failed tries (from 1): 5 min for ``fixed``, else full jitter over 5 s × 2ⁿ, at most 10 min."""
+    """Return the wait after ``tries`` failed tries (from 1): 5 min if ``fixed``, else full jitter to 5 s × 2ⁿ, at most 10 min."""
     if strategy == "fixed":
         return FIXED
     return chance.uniform(0, min(CAP, BASE * 2**tries))
 
 
 def patient(waited: float, *, chance: Random) -> float:
-    """While what is there to be had cannot be reached: up to half as long again as was waited so far, 4 s to 10 min."""
+    """Return the wait while an existing file can't be reached: about half of the time ``waited`` so far, 4 s to 10 min."""
     return min(CAP, max(BASE, waited / 2)) * chance.uniform(0.8, 1.0)
 
 
 def told_to_wait(seconds: float, *, chance: Random) -> float:
-    """At least as long as the provider said, plus 0–20 %."""
+    """Return the wait that the provider asked for, plus 0 to 20%."""
     return seconds * chance.uniform(1.0, 1.2)
 
 
 def unreachable(failures_in_a_row: int) -> float:
-    """How long an account cools down after failures to reach it; five in a row open the breaker for 60 s."""
+    """Return the cooldown of an account after failures to reach it: growing, and 60 seconds from five in a row on."""
     return 60.0 if failures_in_a_row >= 5 else min(2.0**failures_in_a_row, 30.0)

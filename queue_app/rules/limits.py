@@ -1,8 +1,8 @@
 """
-What the limits leave free at one moment: one object for the claim and for "why is my job waiting?".
+The limits and the slots they leave free, as used by the claim and for "Why is my job waiting?".
 
-A limit is named by a pair: ("queue", ""), ("kind", "video"), ("account", "openai_videos"), ("model", "sora-2"),
-("batch", "12"), ("user", "7").
+A limit's key is a pair: ("queue", ""), ("kind", "video"), ("account", "openai_videos"), ("model", "sora-2"), ("batch", "12"),
+("user", "7").
 """
 
 from collections import Counter
@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 
 Key = tuple[str, str]
 QUEUE: Key = ("queue", "")
-# an account's limit that 429 answers have lowered comes back in equal steps, the last one this long after the last 429
+# An account's limit that was lowered by 429 answers recovers in equal steps, at most STEP_BACK_AT_MOST apart and complete after
+# ALL_BACK, counted from the last 429.
 STEP_BACK_AT_MOST, ALL_BACK = timedelta(minutes=5), timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Blocker:
-    """A limit that a job waits for; ``until`` is when it surely opens, where that is known. ``max`` is 0 while it is closed."""
+    """A limit that a job waits for. ``max`` is 0 while it is paused or cooling down; ``until`` is the end of that, if known."""
 
     limit: str
     key: str
@@ -30,7 +31,7 @@ class Blocker:
 
 @dataclass(frozen=True)
 class Closed:
-    """A pause or a cool-down."""
+    """A pause or a cooldown."""
 
     until: datetime | None = None
     reason: str = ""
@@ -38,14 +39,14 @@ class Closed:
 
 @dataclass
 class Room:
-    """``caps``: limits by key, ``used``: slots taken, ``closed``: pauses; what is not in ``caps`` has no limit."""
+    """Limits (``caps``), used slots and pauses (``closed``) by key. A key without a cap has no limit."""
 
     caps: dict[Key, int | None] = field(default_factory=dict)
     used: Counter[Key] = field(default_factory=Counter)
     closed: dict[Key, Closed] = field(default_factory=dict)
 
     def blocker(self, key: Key) -> Blocker | None:
-        """What keeps one more job from passing this limit."""
+        """Return the reason why no further job fits under this limit, or ``None``."""
         used, cap, shut = self.used[key], self.caps.get(key), self.closed.get(key)
         if shut is not None:
             return Blocker(key[0], key[1], used, 0, shut.until, shut.reason)
@@ -60,14 +61,14 @@ class Room:
         return all(self.blocker(key) is None for key in keys)
 
     def free(self, key: Key, default: int) -> int:
-        """Places left under this limit; ``default`` where it has none."""
+        """Return the free slots under this limit, or ``default`` without a limit."""
         if key in self.closed:
             return 0
         cap = self.caps.get(key)
         return default if cap is None else max(0, cap - self.used[key])
 
     def take(self, keys: Iterable[Key]) -> dict[str, tuple[int, int]]:
-        """Take one place under each; gives (used after it, limit) of those that have a limit."""
+        """Take one slot under each limit. Return (used slots, limit) by the kind of limit, without keys that have no cap."""
         counts = {}
         for key in keys:
             self.used[key] += 1
@@ -78,28 +79,28 @@ class Room:
 
 
 def keys_of(*, model: str, account: str, kind: str, batch: int | None, owner: int) -> list[Key]:
-    """Every limit that a job passes through, the widest first."""
+    """Return the keys of all limits that apply to a job, the widest first."""
     keys = [QUEUE, ("kind", kind), ("account", account), ("model", model), ("user", str(owner))]
     return [*keys, ("batch", str(batch))] if batch is not None else keys
 
 
 def lowered(limit: int, *, by: int, since: datetime | None, at: datetime) -> int:
-    """An account's effective limit after 429 answers took ``by`` steps off it at ``since``; never under 1."""
+    """Return an account's effective limit at ``at`` after 429 answers lowered it by ``by`` steps at ``since``; at least 1."""
     return max(1, limit - steps_off(by=by, since=since, at=at))
 
 
 def halved(limit: int, *, off: int) -> int:
-    """The steps that are off after a 429 at a limit that has ``off`` off: half of what was left stays, 1 at least."""
+    """Return the steps by which a 429 lowers ``limit``: half of the rest remains, at least 1. ``off`` steps were off before."""
     return limit - max(1, (limit - off) // 2)
 
 
 def steps_off(*, by: int, since: datetime | None, at: datetime) -> int:
-    """What is left at ``at`` of the ``by`` steps that were off at ``since``."""
+    """Return how many of the ``by`` steps that the limit was lowered by at ``since`` have not recovered at ``at``."""
     return sum(moment > at for moment in steps_back(by=by, since=since))
 
 
 def steps_back(*, by: int, since: datetime | None) -> list[datetime]:
-    """When each of the ``by`` steps that were off at ``since`` comes back."""
+    """Return the times at which the ``by`` steps that the limit was lowered by at ``since`` recover."""
     if since is None or by == 0:
         return []
     takes = min(ALL_BACK, STEP_BACK_AT_MOST * by)
@@ -107,12 +108,12 @@ def steps_back(*, by: int, since: datetime | None) -> list[datetime]:
 
 
 def is_closed(paused: bool, until: datetime | None, *, at: datetime) -> bool:
-    """A pause with an end opens by itself."""
+    """Whether a pause applies at ``at``; it ends on its own at ``until``."""
     return paused and (until is None or until > at)
 
 
 def count(rows: Iterable[tuple[str, str, str, int | None, int, int]]) -> Counter[Key]:
-    """Count slots under every limit, from rows of model, kind, account, batch, owner and how many."""
+    """Return the used slots of every limit, from rows (model, kind, account, batch, owner, count)."""
     used: Counter[Key] = Counter()
     for model, kind, account, batch, owner, slots in rows:
         for key in keys_of(model=model, account=account, kind=kind, batch=batch, owner=owner):

@@ -1,9 +1,10 @@
 """
-The proof of "none": what a provider's list of tasks says of a create call whose answer was lost (`providers.md` §7.4).
+Judgement of a provider's task list after a create call whose answer was lost (docs/invariants.md, failure policy).
 
-Adapters translate pages into rows; a row is read here, and nowhere else. Nothing is believed that a gateway may have changed,
-left out, or invented: a task is found where a row is it beyond doubt, and is not there only where the list has shown, by a task
-that it surely has, that it would have shown ours. What cannot be proved is said in words, for a person.
+Adapters convert pages to rows; only this module interprets them. Gateways may change, omit or invent entries, so nothing is
+believed without proof. A task counts as found only if a row is certainly this task. It counts as absent ("none") only if the list
+shows another task of ours as we sent it (the positive control), so that it would have shown this one, too. What keeps "none" from
+being proved is returned in words, for a person.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from statistics import median
 from typing import Any
 
 # seconds
-BEFORE, AFTER = 60.0, 180.0  # around the create call, once the provider's clock is known
+BEFORE, AFTER = 60.0, 180.0  # window around the create call if the provider's clock is known
 UNKNOWN_CLOCK, WRONG_CLOCK = 15 * 60.0, 3600.0
-NEAR = 15 * 60.0  # a like task this far outside the window is still for a person to look at
-SLACK = 60.0  # by which times may rise in a list that is newest first, and an answer's own date may lag
+NEAR = 15 * 60.0  # a task with the same prompt so far outside the window may still be this one
+SLACK = 60.0  # tolerance for the order of a list that is newest first, and for the age of an answer's date
 CONTROL_WITHIN = 6 * 3600.0
 EARLIEST, A_DAY = 1_672_531_200.0, 86_400.0  # 2023: no video API is older
-LONG_ENOUGH = 64  # characters of ours that a longer text must begin with to be ours with something added
+LONG_ENOUGH = 64  # least length of our prompt for a longer text that begins with it to be our prompt with an addition
 LONGEST_ID = 4_096
-NO_ID = "0"  # what gateways send for an id that is not known
-SOON = 3.0  # seconds in which no gateway loses its list, comes back, and takes the next call
-SHOWN = 10  # rows that a person is shown
+NO_ID = "0"  # sent by gateways for an unknown id
+SOON = 3.0  # seconds in which no gateway can lose its list, restart and accept the next call
+SHOWN = 10  # most rows shown to a person
 
 _ELLIPSIS = re.compile(r"…|\.\.\.")
 _SNAPSHOT = re.compile(r"(-\d{4}-\d{2}-\d{2}|-\d{8}|:[\w.]+|@\d+)$")
@@ -39,8 +40,8 @@ _SNAPSHOT = re.compile(r"(-\d{4}-\d{2}-\d{2}|-\d{8}|:[\w.]+|@\d+)$")
 @dataclass(frozen=True)
 class Row:
     """
-    One task in a list, as the gateway says it. ``None``, or blank: it does not say. ``id`` is text (see :func:`task_id`);
-    ``names`` are all names that this task goes by, its id among them; ``ended`` is whether its state is a last one.
+    One task in a list, as sent by the gateway; ``None`` or blank if it does not say. ``id`` is text (see `task_id`), ``names``
+    are all names of the task including its id, ``ended`` is whether its state is terminal.
     """
 
     id: str | None
@@ -61,8 +62,8 @@ class Row:
 @dataclass(frozen=True)
 class Page:
     """
-    One answer of a list. ``asked`` rows were asked for; ``more`` is what it says itself of a next page, ``date`` the answer's own
-    time (seconds since 1970).
+    One page of a list. ``asked`` is the number of rows requested, ``more`` is what the answer says about a next page, ``date`` is
+    the answer's own time in seconds since 1970.
     """
 
     rows: Sequence[Row] = ()
@@ -73,7 +74,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Call:
-    """A create call: what was asked for and when (seconds since 1970, our clock)."""
+    """A create call: the prompt, the endpoint (``model``) and the time, in seconds since 1970 by our clock."""
 
     prompt: str
     model: str
@@ -82,17 +83,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Known:
-    """A task of this account that belongs to another attempt. ``control``: the answer to its create call named it."""
+    """A task of another attempt of this account. ``control`` is whether the answer to its create call contained its id."""
 
     names: frozenset[str]
     call: Call
     control: bool = False
-    gone: bool = False  # cancelled by us: a list may leave it out
+    gone: bool = False  # cancelled by us, so the list may leave it out
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """What one walk through the list has brought; ``why_not`` says in words what keeps "none" from being proved."""
+    """Result of a walk: rows that are ours (``sure``) or could be (``maybe``), whether "none" is proved, and if not, why."""
 
     sure: list[Row] = field(default_factory=list)
     maybe: list[Row] = field(default_factory=list)
@@ -107,8 +108,8 @@ class Likeness(Enum):
 
 def task_id(value: Any) -> str | None:
     """
-    Read an id of any JSON type: a number is its decimal text. Null, true, 0, an object, more than 4,096 characters and what no
-    column can keep are no id.
+    Return an id of any JSON type as text; a number becomes its decimal text. Return ``None`` for null, booleans, 0, objects, more
+    than 4,096 characters, and text that a column can't store.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -125,9 +126,9 @@ def task_id(value: Any) -> str | None:
 
 def moment(value: Any, *, now: float) -> float | None:
     """
-    Read a time, in seconds since 1970, from seconds, milliseconds or microseconds, also as text, or from ISO 8601.
+    Return a time in seconds since 1970, from seconds, milliseconds or microseconds, as a number or text, or from ISO 8601.
 
-    0, null, before 2023 and more than a day ahead mean that it is not known.
+    Return ``None`` for anything else, and for times before 2023 or more than a day after ``now``.
     """
     if isinstance(value, str):
         value = value.strip()
@@ -149,8 +150,9 @@ def moment(value: Any, *, now: float) -> float | None:
 
 def same_prompt(ours: str, listed: str | None) -> Likeness:
     """
-    Compare what a gateway may change: form of letters, line breaks, white space. WEAK where it may also be ours cut, at whatever
-    length, or with something added, or with its signs and capitals written otherwise.
+    Compare prompts, ignoring differences that gateways introduce in Unicode form, line breaks and white space.
+
+    WEAK if the listed prompt may be ours shortened, with an addition, or with other punctuation or capitals.
     """
     if listed is None or not listed.strip():
         return Likeness.UNKNOWN
@@ -162,7 +164,11 @@ def same_prompt(ours: str, listed: str | None) -> Likeness:
 
 
 def same_model(ours: str, listed: str | None, aliases: Mapping[str, str]) -> Likeness:
-    """Compare names that gateways resolve or prefix: case, vendor, snapshot, the account's own ``aliases`` (theirs to ours)."""
+    """
+    Compare model names, ignoring case, a prefix such as a vendor, and a snapshot suffix.
+
+    ``aliases`` maps the provider's names to ours.
+    """
     if not listed:
         return Likeness.UNKNOWN
     listed = aliases.get(listed, listed)
@@ -171,18 +177,18 @@ def same_model(ours: str, listed: str | None, aliases: Mapping[str, str]) -> Lik
 
 
 def ids_of(pages: Iterable[Page]) -> set[str]:
-    """All names in a walk: what to ask the database about."""
+    """Return all names of tasks in these pages, for looking up their attempts."""
     return {name for page in pages for row in page.rows for name in row.all_names()}
 
 
 @dataclass
 class Walk:
     """
-    The pages of one walk through a list, newest first, judged for one create call of ours.
+    The pages read of a list, newest first, and their judgement for one create call.
 
-    ``trusted``: an operator vouches for this list, which stands in for the positive control and for nothing else. ``grace``:
-    seconds until nothing can begin any more. ``takes``: seconds that such a task takes at most, as a rule. ``is_first``: no task
-    of this account is from before the call.
+    ``trusted``: an operator vouches for this list; replaces the positive control, nothing else. ``grace``: seconds after the call
+    until its task can't start any more. ``takes``: seconds that such a task rarely exceeds. ``is_first``: the account has no task
+    from before the call.
     """
 
     call: Call
@@ -194,14 +200,14 @@ class Walk:
     trusted: bool = False
     is_first: bool = False
     pages: list[Page] = field(default_factory=list)
-    dates: Sequence[float] = ()  # by how many seconds the server's clock was ahead of ours, page by page
+    dates: Sequence[float] = ()  # seconds by which each page's date was ahead of our clock
     budget_spent: bool = False
     end_is_shown: bool = False
 
     def and_then(self, page: Page, known: Sequence[Known], *, now: float) -> Walk:
-        """One page further, read ``now``, with what is known of the tasks in it."""
-        told = {name for one in self.known for name in one.names}
-        more = [one for one in known if not one.names & told]
+        """Return the walk with one more page, read ``now``, and the ``known`` tasks in it."""
+        names = {name for one in self.known for name in one.names}
+        more = [one for one in known if not one.names & names]
         dates = self.dates if page.date is None else [*self.dates, page.date - now]
         return replace(self, pages=[*self.pages, page], known=[*self.known, *more], dates=dates)
 
@@ -211,10 +217,12 @@ class Walk:
     @property
     def to_ask_for(self) -> int:
         """
-        How many rows to ask for, so that a list shows that it can count: half of its first page. 0 where that proves nothing.
+        Return the number of rows to request as a test that the list respects such limits: half of its first page, or 0 if the
+        test would prove nothing.
 
-        Behind an account's first call nothing older can be in its list. A true end stands in for that where a known task was
-        taken so soon after the call that no gateway can have lost its list in between: one that was restarted shows the same.
+        Before an account's first call its list has no older task to serve as a control. A certain end of the list replaces it if
+        a known task was accepted so soon after the call that the gateway can't have lost its list in between; a gateway that was
+        restarted would otherwise look the same.
         """
         newer = [known.call.called_at - self.call.called_at for known in self._newer]
         is_provable = self.is_first and self.reached_the_end and min(newer, default=SOON) < SOON
@@ -222,8 +230,9 @@ class Walk:
 
     def and_its_end(self, some: Page, beyond: Page) -> Walk:
         """
-        Also read: a page of :attr:`to_ask_for` rows, and what is beyond the last one. A list that gives as many as it is asked
-        for, says then that there are more, and has nothing beyond its end was not cut short.
+        Return the walk with the result of the test: ``some`` is a page of `to_ask_for` rows, ``beyond`` the page after the end.
+
+        A list that returns as many rows as requested, then reports more, and has nothing after its end was not cut short.
         """
         counts = len(some.rows) == self.to_ask_for and some.more is True
         return replace(self, end_is_shown=counts and not beyond.rows and beyond.more is not True)
@@ -232,7 +241,7 @@ class Walk:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """Each task once, in the list's order: pages may overlap."""
+        """Return each task once, in the order of the list; pages may overlap."""
         seen: set[str] = set()
         rows = []
         for row in (row for page in self.pages for row in page.rows):
@@ -251,7 +260,7 @@ class Walk:
 
     @cached_property
     def skew(self) -> float | None:
-        """By how much the list's clock is ahead of ours: by the tasks known in it, else by its answers' dates."""
+        """Return the seconds by which the list's clock is ahead of ours, by its known tasks or else by its answers' dates."""
         apart = [made - owner.call.called_at for row in self.rows if (owner := self.owner(row)) and (made := self.made(row))]
         return median(apart) if apart else median(self.dates) if self.dates else None
 
@@ -259,7 +268,7 @@ class Walk:
         return moment(row.made, now=self.now)
 
     def window(self, call: Call) -> tuple[float, float]:
-        """From when to when, by the list's clock, a task of this call was made."""
+        """Return the earliest and latest creation time of this call's task by the list's clock."""
         if self.skew is None:
             return call.called_at - UNKNOWN_CLOCK, call.called_at + max(UNKNOWN_CLOCK, self.grace + BEFORE)
         first = call.called_at - BEFORE + min(self.skew, 0.0)
@@ -279,7 +288,7 @@ class Walk:
 
     @cached_property
     def ordered(self) -> bool:
-        """Whether all rows have a time, and none is newer than one above it."""
+        """Whether all rows have a time and the list is newest first, within `SLACK`."""
         lowest = None
         for row in self.rows:
             made = self.made(row)
@@ -292,7 +301,7 @@ class Walk:
 
     @cached_property
     def controls(self) -> list[tuple[Row, Known]]:
-        """The tasks that this account surely has, near our call, and that stand in this list."""
+        """Return the rows of tasks that this account certainly has, called near our call."""
         found = ((row, self.owner(row)) for row in self.rows)
         return [(row, known) for row, known in found if known and known.control and self._is_near(known)]
 
@@ -301,7 +310,7 @@ class Walk:
 
     @cached_property
     def recognised(self) -> list[tuple[Row, Known]]:
-        """Controls that this very reading finds by what was asked for, as it would find ours."""
+        """Return the controls that this judgement would find by their request, as it would find our task."""
         return [(row, known) for row, known in self.controls if self._would_find(row, known)]
 
     def _would_find(self, row: Row, known: Known) -> bool:
@@ -310,7 +319,7 @@ class Walk:
         if same_model(known.call.model, row.model, self.aliases) is Likeness.DIFFERENT:
             return False
         if not row.shows_prompt and self.made(row) is None:
-            return False  # nothing of ours can be told from anybody's
+            return False  # without prompt and time, nothing identifies a task
         made = self.made(row)
         first, last = self.window(known.call)
         return made is None or not self.times_exclude or first <= made <= last
@@ -318,8 +327,9 @@ class Walk:
     @cached_property
     def prompts_tell(self) -> bool:
         """
-        Whether another text is another task: this list is known to give prompts as they were sent, and where ours is not plain
-        ASCII, one that is not either.
+        Whether a different prompt means a different task, because the list shows our other prompts as they were sent.
+
+        If our prompt is not plain ASCII, at least one of those must not be either.
         """
         shown = [(row, known) for row, known in self.controls if row.shows_prompt]
         faithful = all(same_prompt(known.call.prompt, row.prompt) is Likeness.SAME for row, known in shown)
@@ -328,7 +338,7 @@ class Walk:
 
     @cached_property
     def models_tell(self) -> bool:
-        """Whether another name is another task: this list is known to give this very model the name that we know."""
+        """Whether a different model name means a different task, because the list shows tasks of our model under our name."""
         shown = [(row, known) for row, known in self.controls if row.model and known.call.model == self.call.model]
         faithful = all(same_model(known.call.model, row.model, self.aliases) is Likeness.SAME for row, known in shown)
         return faithful and (bool(shown) or self.trusted)
@@ -355,7 +365,7 @@ class Walk:
         return bool(older) and self.place[row.id or ""] < min(older)
 
     def could_be(self, row: Row) -> bool:
-        """Whether nothing shows that this row is another task."""
+        """Whether this row may be our task, because nothing shows that it is another one."""
         if self.owner(row):
             return False
         prompt = same_prompt(self.call.prompt, row.prompt)
@@ -374,8 +384,8 @@ class Walk:
     @property
     def reached_the_end(self) -> bool:
         """
-        A true end: a page that says so itself and is shorter than asked, or an empty one after the first. That nothing is said of
-        a next page is no end, and neither is a full one, whatever it says.
+        Whether the last page is certainly the end: it says so and has fewer rows than requested, or it is empty (a first page
+        must also say so). A page that does not mention a next one is no end, nor is a full page, whatever it says.
         """
         if not self.pages:
             return False
@@ -386,20 +396,20 @@ class Walk:
 
     @property
     def repeats(self) -> bool:
-        """Whether the last page brought nothing new: the list ignores where it was to go on."""
+        """Whether the last page has only known tasks: the list ignores the position from which to continue."""
         if len(self.pages) < 2 or not self.pages[-1].rows:
             return False
         return ids_of(self.pages[-1:]) <= ids_of(self.pages[:-1])
 
     @property
     def is_a_copy(self) -> bool:
-        """Whether an answer comes out of a cache, which keeps its date: that lags behind, and the clock of the tasks does not."""
+        """Whether an answer comes from a cache: its date lags behind our clock, and the clock of the tasks does not."""
         lag = min(self.dates, default=0.0)
         return lag < -SLACK and (self.skew is None or lag < self.skew - SLACK)
 
     @property
     def is_past(self) -> bool:
-        """Whether, in a list that is newest first, a row was read that is older than any that could be ours."""
+        """Whether the list is newest first and has been read to a row that is older than our task can be."""
         if not self.ordered:
             return False
         first = self.window(self.call)[0] - NEAR
@@ -408,7 +418,7 @@ class Walk:
 
     @property
     def is_over(self) -> bool:
-        """Whether reading on brings nothing more: all is said, or the list cannot be read on."""
+        """Whether further pages would add nothing, or can't be read."""
         if self.budget_spent or not self.pages:
             return self.budget_spent
         if self.repeats or self.reached_the_end:
@@ -416,7 +426,7 @@ class Walk:
         return self.is_past and bool(self.controls or self.trusted)
 
     def judge(self) -> Lookup:
-        """What this walk says of our call."""
+        """Return the judgement of the pages read."""
         sure = sorted((row for row in self.rows if self.is_sure(row)), key=self._age)
         maybe = [row for row in self.rows if row not in sure and self.could_be(row)]
         why_not = [] if sure else self._why_not(maybe)
@@ -440,27 +450,27 @@ class Walk:
         both_sides = bool(self._older and self._newer)
         reasons = {
             "The list was not read back to the time of the call.": (
-                not self._is_walked_past and not (self.reached_the_end and (both_sides or self.end_is_shown))  # N1
+                not self._is_walked_past and not (self.reached_the_end and (both_sides or self.end_is_shown))
             ),
             "The end of the list is not certain: "
             + ("it shows the same tasks again." if self.repeats else "it does not say that there is no more."): (
-                not self.reached_the_end and not (self.ordered and self._is_walked_past)  # N2
+                not self.reached_the_end and not (self.ordered and self._is_walked_past)
             ),
             "The list has no times, or is not newest first, and no known task is on each side of the call.": (
                 not self.ordered and not both_sides
             ),
-            "The list is too long to be read to its end.": self.budget_spent,  # N3
+            "The list is too long to be read to its end.": self.budget_spent,
             f"{unreadable} {'entry' if unreadable == 1 else 'entries'} of the list {'has' if unreadable == 1 else 'have'} "
             "no readable id.": bool(unreadable),
-            f"{len(maybe)} {'task' if len(maybe) == 1 else 'tasks'} in the list could be this job.": bool(maybe),  # N4
+            f"{len(maybe)} {'task' if len(maybe) == 1 else 'tasks'} in the list could be this job.": bool(maybe),
             f"{missing} of this account, which the list should show, {'is' if missing == '1 task' else 'are'} missing from it.": (
-                bool(missing)  # N5
+                bool(missing)
             ),
             "The list shows none of our other tasks as we sent them, so it may not show this one.": (
                 not self.recognised and not (self.trusted and not self.controls)
             ),
             "The answer's own date is old, so the list may be a copy from before the call.": self.is_a_copy,
-            "The task may still begin: the wait is not over.": self.now < self.call.called_at + self.grace,  # N7
+            "The task may still begin: the wait is not over.": self.now < self.call.called_at + self.grace,
             "The list shows no unfinished task, so it may not show this one yet.": (
                 not any(row.ended is False for row in self.rows) and self.now < self.call.called_at + self.takes
             ),
@@ -480,7 +490,7 @@ class Walk:
         return self.is_past or bool(self._older and (self.ordered or not self.has_times))
 
     def _missing(self) -> str:
-        """Tasks that must be in what was read, for they were made after our call, or after the oldest of it, and are not."""
+        """Return in words how many tasks are missing: called since our call or since the oldest row, but not in the list."""
         seen = ids_of(self.pages)
         since = min(self.call.called_at, self._read_back_to())
         expected = [
@@ -492,7 +502,7 @@ class Walk:
         return f"{count} {'task' if count == 1 else 'tasks'}" if count else ""
 
     def _read_back_to(self) -> float:
-        """Since when, by our clock, everything was read: since a little after the oldest task that was."""
+        """Return the time, by our clock, since which all tasks were read: shortly after the oldest row."""
         made = [time for row in self.rows if (time := self.made(row)) is not None] if self.ordered and self.times_exclude else []
         called = [known.call.called_at for _, known in self.recognised]
         if made:
@@ -505,7 +515,7 @@ def _even(text: str) -> str:
 
 
 def _letters(text: str) -> str:
-    """Letters and digits alone: what is left of a text whose signs were escaped, made typographic, or dropped."""
+    """Return only the letters and digits of a text: they survive escaped, typographic or removed punctuation."""
     plain = unicodedata.normalize("NFKD", html.unescape(text)).casefold()
     return "".join(letter for letter in plain if letter.isalnum())
 

@@ -1,13 +1,13 @@
-"""How deep a value is nested. Asked before it is stored: what is kept can then be walked, packed and shown without a limit."""
+"""Nesting depth of JSON values. Checked before they are stored, so that stored values can be processed without a limit."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-KEPT_MOST = 32  # levels of lists and objects in a value that is kept
+KEPT_MOST = 32  # most levels of lists and objects in a stored value
 
 
 def is_deeper(value: Any, most: int) -> bool:
-    """Whether lists and objects lie in each other more than ``most`` levels deep. Does not recurse, however deep it is."""
+    """Whether lists and objects are nested more than ``most`` levels deep. Does not recurse, so any depth is safe."""
     level = [value]
     for _ in range(most + 1):
         level = [inner for outer in level for inner in _inside(outer)]
@@ -17,7 +17,11 @@ def is_deeper(value: Any, most: int) -> bool:
 
 
 def place_of_deeper(body: Any, most: int) -> str:
-    """Name the member of a body that makes it too deep, as in ``metadata`` or ``jobs[3].metadata``; empty: the body itself."""
+    """
+    Return the member that makes a body too deep, such as ``metadata`` or ``jobs[3].metadata``; empty for the body itself.
+
+    The caller has checked that the body is deeper than ``most``.
+    """
     path = ""
     for kind in (dict, list, dict):
         if not isinstance(body, kind):

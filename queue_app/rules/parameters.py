@@ -1,14 +1,14 @@
 """
-What a model lets one ask for. A specification is a dict of names, each one of:
+Parameters that a model accepts. A specification maps each name to one of:
 
-* ``{"values": [4, 8, 12], "default": 8, "unit": "s"}``: one of these;
-* ``{"low": 0, "high": 4294967295}``: a whole number in this span, none by default.
+* ``{"values": [4, 8, 12], "default": 8, "unit": "s"}``: one of these values;
+* ``{"low": 0, "high": 4294967295}``: a whole number in this range, without a default.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-PROBLEMS_MOST = 100  # named in one answer; those beyond are found when these are fixed
+PROBLEMS_MOST = 100  # most problems in one answer; the others are reported once these are fixed
 Problems = dict[str, str]
 
 
@@ -16,10 +16,10 @@ def settle(
     model: str, specification: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Problems]:
     """
-    Fill in the defaults and check what was given.
+    Check the given parameters and add the defaults.
 
-    Gives the parameters to buy with and the problems by name; each problem says what may be asked instead. Once there are more
-    than ``PROBLEMS_MOST`` the rest is not looked at.
+    Return the parameters of the job and the problems by name; each problem names the allowed values. Stops once there are more
+    than ``PROBLEMS_MOST``.
     """
     problems: Problems = {}
     settled = {name: rule["default"] for name, rule in specification.items() if "default" in rule}
@@ -52,16 +52,16 @@ def _problem(model: str, name: str, rule: Mapping[str, Any], value: Any) -> str 
 
 
 def _listed(values: list[Any]) -> str:
-    words = [_said(value) for value in values]
+    words = [_shown(value) for value in values]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _given(value: Any, *, like: Any) -> str:
-    """What was sent, told apart from a number or text that looks the same."""
-    return f"the text “{_said(value)}”" if isinstance(value, str) and not isinstance(like, str) else _said(value)
+    """Return the sent value for a message; mark text where a number is expected, as both would look the same."""
+    return f"the text “{_shown(value)}”" if isinstance(value, str) and not isinstance(like, str) else _shown(value)
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)

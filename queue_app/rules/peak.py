@@ -1,4 +1,4 @@
-"""Peak hours: spans of the day in which the whole queue may run more at once."""
+"""Peak hours: times of day with a higher limit for the whole queue."""
 
 from datetime import datetime, time
 from decimal import Decimal
@@ -6,9 +6,9 @@ from decimal import Decimal
 
 def spans(text: str) -> list[tuple[time, time]]:
     """
-    Read ``06:00-09:00, 20:00-23:00``. A span may pass midnight (``22:00-02:00``).
+    Parse time ranges such as ``06:00-09:00, 20:00-23:00``. A range may pass midnight (``22:00-02:00``).
 
-    :raises ValueError: with what is wrong and how it is written right.
+    :raises ValueError: a range is malformed; the message shows the right format.
     """
     found = []
     for part in filter(None, (piece.strip() for piece in text.replace("–", "-").split(","))):
@@ -21,11 +21,11 @@ def spans(text: str) -> list[tuple[time, time]]:
 
 
 def is_peak(local: datetime, text: str) -> bool:
-    """``local`` is in the queue's time zone; the start of a span belongs to it, the end does not."""
+    """Whether ``local``, in the queue's time zone, is in a range of ``text``. Ranges include their start, not their end."""
     now = local.time()
     return any(start <= now < end if start <= end else now >= start or now < end for start, end in spans(text))
 
 
 def effective_limit(limit: int, local: datetime, *, hours: str, factor: Decimal) -> int:
-    """The whole queue's limit at this time, rounded down."""
+    """Return the limit of the whole queue at ``local``, rounded down."""
     return int(limit * factor) if is_peak(local, hours) else limit

@@ -1,4 +1,4 @@
-"""What one job costs: price per unit × units. Amounts are whole tickets; US dollars are an estimate."""
+"""The price of a job: price per unit × units, in whole tickets. The price in US dollars is an estimate."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def units(unit: str, parameters: Mapping[str, Any]) -> int:
-    """How many units are bought: seconds of video, else one image or one page."""
+    """Return the number of units of a job: its duration in seconds if the unit is a second, else 1."""
     return int(parameters["duration"]) if unit == "second" and "duration" in parameters else 1
 
 

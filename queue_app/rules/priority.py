@@ -1,4 +1,4 @@
-"""How urgent a job is, and why."""
+"""Priorities and the score of pages."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 LOW, NORMAL, HIGH, URGENT = -10, 0, 10, 20
 LOWEST, HIGHEST = -100, 100
 SPAN_MESSAGE = f"Enter a whole number from {LOWEST} to {HIGHEST}."
-MOST = 10**15  # of what is counted; larger whole numbers do not fit a float
+MOST = 10**15  # larger counts are cut to this, as they may not fit a float
 NAMES = {LOW: "Low", NORMAL: "Normal", HIGH: "High", URGENT: "Urgent"}
 
 
@@ -17,9 +17,9 @@ def name(priority: int) -> str:
 
 def score(metadata: Mapping[str, Any], deadline: datetime | None, *, at: datetime) -> tuple[int, list[str]]:
     """
-    Score a page by its size, its traffic, its content and its deadline.
+    Score a page by its size, traffic, content and deadline.
 
-    Gives the priority (≥ 70 points high, ≥ 40 normal, else low) and the reasons with their points.
+    Return the priority (70 points or more: high, 40 or more: normal, else low) and the reasons with their points.
     """
     points: list[tuple[int, str]] = []
     skus = _number(metadata.get("sku_count"))

@@ -1,9 +1,9 @@
 """
-When to look at a running task next.
+The schedule of checks of a running task.
 
-A fixed interval of 30 s keeps a finished job's slot for 15 s on average. Here a check comes when so much slot time may have been
-wasted since the last one that a look is worth it: sparse while the end is improbable, dense where it is likely. What is likely
-is read off the durations of the past, the provider's progress, or its own hint.
+With a fixed interval of 30 seconds, a finished job would keep its slot for 15 seconds on average. Here the next check comes when
+the expected wasted slot time is worth a check: checks are rare while an end is unlikely and frequent when it is likely. The
+likelihood comes from past run times, the provider's progress, or its hint.
 """
 
 from bisect import bisect_right
@@ -12,11 +12,11 @@ from itertools import pairwise
 from random import Random
 
 LEAST, MOST = 0.5, 30.0
-WORTH = 0.002  # of the median duration: the slot time that one check may cost; the test prints what that comes to
-DENSEST = 0.025  # of the median duration: closer looks would learn nothing new
-FEW = 5  # durations; with fewer the typical one stands in, spread out
+WORTH = 0.002  # wasted slot time that is worth a check, as a share of the median run time
+DENSEST = 0.025  # shortest interval, as a share of the median run time
+FEW = 5  # with fewer past run times, the typical one is used, multiplied by SPREAD
 SPREAD = (0.6, 0.8, 1.0, 1.25, 1.6)
-POINTS = 60  # at least, of what ends are likely: fewer durations are taken as samples of what lies between them, too
+POINTS = 60  # least number of possible ends; interpolated between fewer past run times
 
 
 def next_check(
@@ -29,15 +29,16 @@ def next_check(
     chance: Random,
 ) -> float:
     """
-    Seconds until the next check, from 0.5 to 30 with ±20 % jitter; within that never sooner than the provider asks.
+    Return the seconds until the next check, 0.5 to 30, with ±20% jitter; at least ``hint`` if that is below 30.
 
     :param elapsed: seconds since the create call.
-    :param past: durations of finished jobs of this model, ascending; ``typical`` stands in while there are fewer than 5.
-    :param progress: 0 to 1, what the provider said last. :param hint: seconds the provider asks to wait.
+    :param past: run times of completed jobs of this model in seconds, ascending; with fewer than 5, ``typical`` is used.
+    :param progress: 0 to 1, as last reported by the provider.
+    :param hint: seconds that the provider asks to wait.
     """
     known = _filled(past if len(past) >= FEW else [typical * part for part in SPREAD])
     median = known[len(known) // 2]
-    left = known[bisect_right(known, elapsed) :]  # those that ran longer than this one has
+    left = known[bisect_right(known, elapsed) :]  # past runs that took longer than this one so far
     if progress and 0.05 <= progress < 1:
         wait = 0.8 * elapsed * (1 - progress) / progress
     elif left:
@@ -50,7 +51,11 @@ def next_check(
 
 
 def _filled(known: Sequence[float]) -> Sequence[float]:
-    """Put moments between few durations (ascending), as likely as they are: else no look would come until the next one's end."""
+    """
+    Interpolate between few run times (ascending) to get at least `POINTS` equally likely ends.
+
+    Without it there would be no check between two past run times.
+    """
     if len(known) >= POINTS:
         return known
     parts = -(-POINTS // (len(known) - 1))
@@ -59,10 +64,14 @@ def _filled(known: Sequence[float]) -> Sequence[float]:
 
 
 def _worth_a_look(ends: Sequence[float], worth: float) -> float:
-    """The moment by which a task is expected to have waited ``worth``; its end is one of ``ends`` (ascending), each as likely."""
+    """
+    Return the time at which a finished task is expected to have waited ``worth`` seconds for a check.
+
+    Its end is one of ``ends`` (seconds since the create call, ascending), all equally likely.
+    """
     waited, so_far, moment = worth * len(ends), 0.0, ends[0]
     for ended, end in enumerate(ends):
-        more = ended * (end - moment)  # those that have ended by then wait on until this one ends
+        more = ended * (end - moment)  # the earlier ends wait until this one
         if so_far + more > waited:
             return moment + (waited - so_far) / ended
         so_far, moment = so_far + more, end

@@ -1,4 +1,4 @@
-"""How long things may take, in seconds. They nest; a system check asserts it."""
+"""Time limits in seconds. A system check makes sure that they nest."""
 
 from dataclasses import dataclass, fields
 from itertools import pairwise
@@ -8,10 +8,11 @@ from typing import Self
 @dataclass(frozen=True)
 class Times:
     """
-    create call < submit lease < task < grace, and store task < store lease.
+    Time limits in seconds, with ``create_call`` < ``lease`` < ``task`` < ``grace`` and ``store_task`` < ``store_lease``.
 
-    ``hand_out`` is the lease between a claim and a worker that begins. After a create call of unknown outcome the provider's list
-    is asked from ``first_look`` on; ``lookup_gap`` lies between two "none" answers.
+    ``sweep`` is the interval of the recovery sweep. ``hand_out`` is the lease from a claim until a worker begins. A lost create
+    call is looked up from ``first_look`` on; a proof of "none" counts after ``grace``, and a second one ``lookup_gap`` later. A
+    job stays unknown for at most ``unknown``.
     """
 
     sweep: float = 5
@@ -27,7 +28,7 @@ class Times:
     unknown: float = 24 * 3600
 
     def scaled(self, factor: float) -> Self:
-        """The same nesting, shorter: for rehearsals of failures that would take minutes."""
+        """Return all times multiplied by ``factor``, for tests of failures that would otherwise take minutes."""
         return type(self)(**{field.name: getattr(self, field.name) * factor for field in fields(self)})
 
     def problems(self) -> list[str]:

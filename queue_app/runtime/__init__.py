@@ -1,1 +1,1 @@
-"""What runs: the dispatcher loop, the queues' clusters and the watch over them. django-q2 lives here and nowhere else."""
+"""The worker processes: dispatcher, task queue clusters and their supervision. The only package that imports django-q2."""

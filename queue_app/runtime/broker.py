@@ -1,8 +1,8 @@
 """
-The queue of tasks in PostgreSQL, by django-q2's ``broker_class`` hook; `redis_broker` is the one for ``REDIS_URL``.
+The task queue in PostgreSQL, as a django-q2 ``broker_class``; with ``REDIS_URL``, `redis_broker` is used instead.
 
-It hands over nothing once the cluster's pipe to its runworker is cut, and slips a canary in among the tasks.
-A task is a wake-up, never truth: what is lost here is found by the dispatcher.
+It delivers no task once the cluster's pipe to its runworker is cut, and inserts canaries between the tasks. A task is only a
+wake-up: if one is lost, the dispatcher finds its work.
 """
 
 import logging
@@ -23,13 +23,13 @@ from queue_app.statements import LAZILY
 
 log = logging.getLogger(__name__)
 
-# A task is a wake-up: what a crash of the server loses of the last half second is found by the dispatcher, and what it brings
-# back is void. So nobody waits for the disk; but a caller's own transaction is the caller's to wait for.
-# Its NOTIFY may come with it then: one in a transaction that waits for the disk would make all commits of the database queue up.
+# A task is only a wake-up: if a crash of the server loses one, the dispatcher finds its work; if it brings one back, the task
+# does nothing. So its commit need not wait for the disk, except in a caller's own transaction. A lazy commit may include the
+# NOTIFY; a NOTIFY in a transaction that waits for the disk would serialize all commits of the database.
 _LAZILY = f"FROM {LAZILY}, pg_notify(%s, '')"
 _PUT = "INSERT INTO django_q_ormq (key, payload, lock) SELECT %s, %s, clock_timestamp() {} RETURNING id"
-# now(), not clock_timestamp(): the index is of no use to a condition that could change from row to row. The CTE is computed
-# once; as a plain subquery the planner may run it again and take more rows than asked for.
+# now(), not clock_timestamp(): a condition that may change from row to row can't use the index. A CTE, because it runs once; the
+# planner may repeat a plain subquery and take more rows than requested.
 _TAKE = f"""
     WITH first AS (
         SELECT id, lock FROM django_q_ormq
@@ -42,15 +42,15 @@ _TAKE = f"""
 """  # noqa: S608 - no value in it
 _DROP = f"DELETE FROM django_q_ormq USING {LAZILY} WHERE id = %s"  # noqa: S608
 
-# While somebody's old snapshot keeps what was taken long ago in the index, a look from the very beginning passes all of it. So it
-# is made once a second; the others begin a little before the last task that was taken: what comes in has a later time.
+# While an old snapshot keeps dead rows in the index, a scan from its beginning passes all of them. So only one scan per second
+# starts there; the others start shortly before the last task taken, since new tasks have later times.
 WHOLE_LOOK_SECONDS = 1.0
-LATE = timedelta(seconds=5)  # that a task may be seen after its time, behind a slow commit
+LATE = timedelta(seconds=5)  # longest delay between a task's time and its commit
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
-    """First in, first out; taken with SKIP LOCKED; a NOTIFY wakes a waiting cluster. A task not acknowledged comes back."""
+    """A FIFO queue. Tasks are taken with SKIP LOCKED, a NOTIFY wakes waiting clusters, unacknowledged tasks come back."""
 
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key)
@@ -61,20 +61,20 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
         self._begin()
 
     def _begin(self) -> None:
-        self._ears: Any = None
+        self._listener: Any = None
         self._canaries = CanarySource(self.list_key)
         self._since, self._looked_whole_at = BEGINNING, float("-inf")
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> Any:  # noqa: ARG004 - django-q2's signature
-        """Django's own connection, left open: each process of a cluster has its own and uses it all the time."""
+        """Return the rows by Django's connection, which stays open: each process of a cluster has its own and uses it a lot."""
         return OrmQ.objects.using(Conf.ORM)
 
     def info(self) -> str:
         return "PostgreSQL"
 
     def enqueue(self, task: str) -> int:
-        """Put a task at the end. Inside a transaction the task and its wake-up leave with the commit."""
+        """Append a task and return its id. In a transaction, task and wake-up become visible with the commit."""
         database = connections[Conf.ORM]
         waits = database.in_atomic_block
         with database.cursor() as cursor:
@@ -85,25 +85,25 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
         return number
 
     def dequeue(self) -> Delivery:
-        """Take what is first, waiting ``poll`` seconds at most. A database that is gone is waited for."""
+        """Take the first tasks, waiting at most ``poll`` seconds. If the database is lost, return nothing and try again later."""
         if LINE.is_cut():
             time.sleep(0.2)
             return []
         if due := self._canaries.next():
             return due
         try:
-            if taken := self._taken():
+            if taken := self._take():
                 return taken
             self._wait()
             return []
         except (DatabaseError, InterfaceError, psycopg2.Error) as error:
-            log.warning("queue %s: the database is gone, looking again soon: %s", self.list_key, str(error).strip())
+            log.warning("queue %s: lost the database, reconnecting: %s", self.list_key, str(error).strip())
             self._forget_connections()
             time.sleep(Conf.POLL)
             return []
 
     def delete(self, task_id: int) -> None:
-        """Drop a task. Where the database is gone it comes back after ``retry`` seconds and changes nothing."""
+        """Delete a task. If the database is lost, the task comes back after ``retry`` seconds and does nothing."""
         try:
             with connections[Conf.ORM].cursor() as cursor:
                 cursor.execute(_DROP, [task_id])
@@ -111,7 +111,7 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
             log.warning("queue %s: task %s could not be acknowledged: %s", self.list_key, task_id, str(error).strip())
             connections[Conf.ORM].close()
 
-    def _taken(self) -> Delivery:
+    def _take(self) -> Delivery:
         is_whole = time.monotonic() - self._looked_whole_at >= WHOLE_LOOK_SECONDS
         with connections[Conf.ORM].cursor() as cursor:
             cursor.execute(_TAKE, [self.list_key, BEGINNING if is_whole else self._since, Conf.BULK, Conf.RETRY])
@@ -131,21 +131,21 @@ class QueueBroker(ORM):  # type: ignore[misc]  # django-q2 has no types
             cursor.execute("SELECT pg_notify(%s, '')", [self._channel])
 
     def _wait(self) -> None:
-        """Sleep until a task may have come, the line is cut, or ``poll`` seconds have passed."""
-        if self._ears is None:
+        """Sleep until a task may have arrived, the pipe is cut, or ``poll`` seconds have passed."""
+        if self._listener is None:
             database = connections[Conf.ORM]
-            self._ears = database.get_new_connection(database.get_connection_params())
-            self._ears.autocommit = True
-            with self._ears.cursor() as cursor:
+            self._listener = database.get_new_connection(database.get_connection_params())
+            self._listener.autocommit = True
+            with self._listener.cursor() as cursor:
                 cursor.execute(f'LISTEN "{self._channel}"')
-            return  # what came before we listened is still to be looked for
-        watched = [self._ears] if LINE.descriptor is None else [self._ears, LINE.descriptor]
+            return  # don't sleep: a task may have arrived before we listened
+        watched = [self._listener] if LINE.descriptor is None else [self._listener, LINE.descriptor]
         select.select(watched, [], [], Conf.POLL)
-        self._ears.poll()
-        self._ears.notifies.clear()
+        self._listener.poll()
+        self._listener.notifies.clear()
 
     def _forget_connections(self) -> None:
         connections[Conf.ORM].close()
-        if self._ears is not None:
-            self._ears.close()
-            self._ears = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None

@@ -1,9 +1,8 @@
 """
-The canary: a task that does next to nothing. Its way through pusher, worker and monitor shows that a cluster moves.
+The canary: a task that does next to nothing. If it passes pusher, worker and monitor, the cluster is not frozen.
 
-The pusher makes it itself, so that it is this very cluster's (another host would take one out of the queue), and so that it
-costs the database nothing. In the cluster of the default queue every second one also looks whether the dispatcher comes round
-(`deputy`).
+The pusher creates it in memory, because another host could take one out of the queue, and to spare the database. In the cluster
+of the default queue every second canary also checks whether the dispatcher is running (`deputy`).
 """
 
 import time
@@ -15,11 +14,11 @@ SING, LOOK = "queue_app.runtime.canary.sing", "queue_app.runtime.deputy.look"
 FUNCTIONS = {SING, LOOK}
 CANARY_SECONDS = 2
 
-Delivery = list[tuple[int | None, str]]  # what to acknowledge (nothing, for a canary), and the signed task
+Delivery = list[tuple[int | None, str]]  # (id to acknowledge, None for a canary; signed task)
 
 
 class CanarySource:
-    """Gives the cluster of a queue a canary every 2 s, if it is asked often enough."""
+    """The source of a cluster's canaries, one every 2 seconds if `next` is called often enough."""
 
     def __init__(self, queue: str) -> None:
         self._functions = [SING, LOOK] if queue == settings.Q_CLUSTER["name"] else [SING]
@@ -27,7 +26,7 @@ class CanarySource:
         self._gave_at = -float("inf")
 
     def next(self) -> Delivery:
-        """Give one if it is due, else nothing."""
+        """Return a canary if it is due, else an empty list."""
         if time.monotonic() - self._gave_at < CANARY_SECONDS:
             return []
         self._gave_at = time.monotonic()
@@ -37,4 +36,4 @@ class CanarySource:
 
 
 def sing() -> None:
-    """Do nothing, in a worker."""
+    """Do nothing. Runs in a worker."""

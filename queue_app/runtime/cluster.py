@@ -1,4 +1,4 @@
-"""One `qcluster` and the watch over it: started in a process group of its own, shot as one, started anew."""
+"""A `qcluster` under supervision: started in its own process group, killed as a whole, and restarted."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ KEEP_CONNECTIONS_SECONDS = "600"
 
 
 class Cluster:
-    """The cluster of one queue; `tend()` it often."""
+    """The cluster of one queue. Call `tend()` about every half second."""
 
     def __init__(self, queue: Queue, *, host: str) -> None:
         self.queue, self._host = queue, host
@@ -42,8 +42,8 @@ class Cluster:
 
     def tend(self, *, away: float) -> None:
         """
-        Start it if it is not there and hear its beats; end a worker that stands still, and all if its main process has gone or it
-        is frozen. ``away``: for how many seconds in all the database has been gone.
+        Start the cluster if it is not running and read its beats. Kill frozen workers, or the whole cluster if its main process
+        has ended or it is frozen. ``away`` is the total time in seconds that the database has been unreachable.
         """
         now = time.monotonic()
         if self._main is None:
@@ -54,26 +54,30 @@ class Cluster:
         status = self._main.poll()
         trouble = self._watch.frozen(now=now, away=away) if status is None else f"its master ended ({status})"
         if trouble:
-            log.error("cluster %s: %s; its process group %s is ended", self.queue, trouble, self._main.pid)
+            log.error("cluster %s: %s; killing its process group %s", self.queue, trouble, self._main.pid)
             self.kill()
             self._plan_start(lived=now - self._started_at)
 
     def ask_to_stop(self) -> None:
-        """Let it finish what it is at. Only the main process is told: a group-wide SIGTERM would cut tasks in the middle."""
+        """
+        Ask the cluster to stop after its running tasks.
+
+        Only the main process gets a SIGTERM; sent to the whole group, it would interrupt tasks.
+        """
         if self._keeper is not None:
             self._keeper.cut()
         if self._main is not None:
             self._main.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL every process of it, and wait for their end."""
+        """Send SIGKILL to every process of the cluster and wait until they have ended."""
         if self._main is None:
             return
         with suppress(ProcessLookupError):
             os.killpg(self._main.pid, signal.SIGKILL)
         self._main.wait()
         if not processes.end_group(self._main.pid):
-            log.error("cluster %s: a process of group %s cannot be ended", self.queue, self._main.pid)
+            log.error("cluster %s: a process of group %s can't be killed", self.queue, self._main.pid)
         if self._keeper is not None:
             self._keeper.close()
         for pid in list(self._watch.workers):
@@ -81,12 +85,12 @@ class Cluster:
         self._main = self._keeper = None
 
     def ended(self) -> list[str]:
-        """The names of the workers that have ended since this was asked last: their leases end with them."""
+        """Return the names of the workers that have ended since the last call; their leases end with them."""
         ended, self._ended = self._ended, []
         return ended
 
     def entries(self) -> Iterator[Entry]:
-        """What the registry says of it: the cluster, and each of its workers."""
+        """Yield the registry entries of the cluster and its workers."""
         if self._main is None:
             return
         now = time.monotonic()
@@ -111,7 +115,7 @@ class Cluster:
             "Q_CLUSTER_NAME": self.queue.cluster,
             "CONN_MAX_AGE": KEEP_CONNECTIONS_SECONDS,
             "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE,
-            # found from any directory; ours is kept, since paths in the environment may be relative to it
+            # importable from any directory; we keep the current one, since paths in the environment may be relative to it
             "PYTHONPATH": os.pathsep.join(filter(None, [str(settings.ROOT), os.environ.get("PYTHONPATH")])),
             **keeper.variable,
         }
@@ -137,7 +141,7 @@ class Cluster:
             if processes.look(pid) is None:
                 self._forget(pid, now, away)
         for pid in self._watch.stuck(now=now):
-            log.error("cluster %s: worker %s stands still; it is ended", self.queue, pid)
+            log.error("cluster %s: worker %s is frozen; killing it", self.queue, pid)
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -146,7 +150,7 @@ class Cluster:
         self._ended.append(WorkerProcess.name_of(self._host, pid, self._group.started))
 
     def _plan_start(self, *, lived: float) -> None:
-        """Anew at once, unless it keeps dying at once."""
+        """Schedule the restart: immediately, or after a growing pause if the cluster keeps ending soon after its start."""
         self._deaths_at_once = self._deaths_at_once + 1 if lived < DIED_AT_ONCE_SECONDS else 0
         pause = min(2.0**self._deaths_at_once, LONGEST_PAUSE_SECONDS) if self._deaths_at_once else 0
         self._start_at = time.monotonic() + pause

@@ -1,7 +1,8 @@
 """
-The dispatcher loop: claim what fits, hand out what is due, sweep, prune. One leads among all; the others stand by.
+The dispatcher loop: claim jobs, hand out due work, run the recovery sweep, prune. One dispatcher of all is active (the leader);
+the others stand by.
 
-It talks to nobody but the database, keeps nothing in memory, and does in a wake-up only what can be due.
+It talks to the database only, keeps no state that is not in a row, and does in each round only what may be due.
 """
 
 import logging
@@ -27,19 +28,19 @@ from queue_app.work import alerts, bulk, dispatch, recovery, retention
 log = logging.getLogger(__name__)
 
 LONGEST_SLEEP_SECONDS = wake.SLEEP_SECONDS
-REST = 3  # times what a round took, before the next; what is told meanwhile is answered by one round
+REST = 3  # pause after a round, in times of its duration; one round then answers all wake-ups of the pause
 LONGEST_REST_SECONDS = 0.2
-FRUITLESS_SLEEP_SECONDS = 0.25  # after a round that found nothing although something is due: somebody else is at it
+FRUITLESS_SLEEP_SECONDS = 0.25  # after a round that found nothing although something is due: another process has it
 PRUNE_SECONDS = 60
 TIDY_SECONDS = 3600
 ALERT_SECONDS = 15
 BACKOFF_SECONDS = (0.2, 0.5, 1, 2, 5)
-WENT_WELL_SECONDS = 10  # a fault after that long is a new one
-LOCK_SECONDS, STATEMENT_SECONDS = 0.25, 10  # that the loop waits in its other duties: claims stand still meanwhile
+WENT_WELL_SECONDS = 10  # an error after that long does not count as a repeated one
+LOCK_SECONDS, STATEMENT_SECONDS = 0.25, 10  # longest waits in duties other than claims, which have to wait for them
 
 
 class Every:
-    """Says whether its time has come again; ``at_once``: also when asked first."""
+    """A timer that is due every ``seconds``; with ``at_once`` also at the first call of `is_due`."""
 
     def __init__(self, seconds: float, *, at_once: bool = True) -> None:
         self._seconds, self._last = seconds, -float("inf") if at_once else time.monotonic()
@@ -53,28 +54,28 @@ class Every:
 
 
 class Dispatcher:
-    """The loop of one `runworker`: `run()` on a thread of its own, until `stop()`."""
+    """The dispatcher of one `runworker`. Call `run()` on its own thread; it returns after `stop()`."""
 
     def __init__(self) -> None:
         self.leads = False
-        self.turned_at = time.monotonic()  # a loop that hangs does not turn, and its heartbeat stops
-        self.came_round_at: float | None = None  # leading, and with everything done: what readiness asks for
-        self._since: datetime | None = None  # by the database's clock, since when this loop has had it all the time
-        self._held_up = False  # somebody had locked what claims need
+        self.turned_at = time.monotonic()  # end of the last round; its heartbeat stops if the loop hangs
+        self.came_round_at: float | None = None  # end of the last complete round as the leader, for the readiness check
+        self._since: datetime | None = None  # database time since which this dispatcher has led without a break
+        self._held_up = False  # another transaction held a lock that claims need
         self._stopping = threading.Event()
         self._claims_at: datetime | None = None
         self._bell, self._rope = os.pipe()
         self._sweep, self._prune = Every(settings.TIMES.sweep), Every(PRUNE_SECONDS)
         self._tidy = Every(TIDY_SECONDS, at_once=False)
-        self._review = Every(ALERT_SECONDS, at_once=False)  # the heartbeats of who just started come first
+        self._review = Every(ALERT_SECONDS, at_once=False)  # workers that have just started must beat first
 
     def stop(self) -> None:
-        """Begin no new round."""
+        """Let `run()` return after the current round."""
         self._stopping.set()
         os.write(self._rope, b"!")
 
     def run(self) -> None:
-        """Lead or stand by until stopped; a database that is gone is looked for again and again."""
+        """Lead or stand by until stopped; reconnect whenever the database is lost."""
         failures = 0
         while not self._stopping.is_set():
             began = time.monotonic()
@@ -83,16 +84,16 @@ class Dispatcher:
                     self._lead_or_stand_by(listener)
             except Exception as error:
                 if database.is_gone(error):
-                    log.warning("dispatcher: the database is gone, looking for it again: %s", str(error).strip())
+                    log.warning("dispatcher: lost the database, reconnecting: %s", str(error).strip())
                 else:
-                    log.exception("dispatcher: a round failed; the next one follows")
+                    log.exception("dispatcher: a round failed, starting the next one")
             finally:
                 self.begin_anew()
             failures = failures + 1 if time.monotonic() - began < WENT_WELL_SECONDS else 0
             self._stopping.wait(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
 
     def begin_anew(self) -> None:
-        """Lead no longer, over a new connection; what an interrupted round left half done is looked for when leading again."""
+        """Give up leading and close the connection. When leading again, the first round looks for work that was interrupted."""
         self.leads, self._since = False, None
         connection.close()
 
@@ -114,7 +115,7 @@ class Dispatcher:
                 woken = "dispatch" in listener.wait(seconds - rest, also=self._bell) or self._held_up
 
     def turn(self, *, woken: bool) -> float:
-        """Do what is due and give the seconds that may be slept now, at most 1."""
+        """Do all due work and return the seconds to sleep, at most 1."""
         seconds = self._turn(woken=woken)
         if not self._held_up:
             self.came_round_at = time.monotonic()
@@ -123,7 +124,7 @@ class Dispatcher:
     def _turn(self, *, woken: bool) -> float:
         at = clock.now()
         sweeps = self._sweep.is_due()
-        if self._since is None:  # what another leader, or this one before a cut, gave out may never have been queued
+        if self._since is None:  # leases of the previous leader, or from before a cut, may have no task in the queue
             self._since = at
             hand_out(lifecycle.waiting_for_a_worker(at=at, since=at))
         elif sweeps:
@@ -139,7 +140,7 @@ class Dispatcher:
             _alone(alerts.review, at)
         due = dispatch.next_due(at=at)
         claims = woken or sweeps or _has_come(due.claims_at, at) or _has_come(self._claims_at, at)
-        self._claims_at = due.claims_at  # the end of a pause is no longer foreseen once it has come
+        self._claims_at = due.claims_at  # kept for the next round: `next_due` leaves out the end of a pause once it has passed
         if not claims and not _has_come(due.hands_out_at, at):
             self._held_up = False
             return _until(due.at, at)
@@ -151,7 +152,7 @@ class Dispatcher:
 
 
 def stand_in() -> None:
-    """One round in place of a leader that stands still: nothing in it is the leader's alone."""
+    """Do one round in place of a frozen leader. Everything in it may run in several processes at the same time."""
     at = clock.now()
     _alone(recovery.sweep, at)
     hand_out(lifecycle.waiting_for_a_worker(at=at, since=at - timedelta(seconds=settings.TIMES.sweep)))
@@ -160,8 +161,9 @@ def stand_in() -> None:
 
 def _round(at: datetime, *, claims: bool) -> tuple[int, bool]:
     """
-    Everything that can be due; gives how many tasks were handed out, and whether claims were held up by somebody's lock. A claim
-    that finds nothing would only keep those waiting who have freed a slot.
+    Hand out all due work. Return the number of tasks, and whether another transaction's lock prevented claims.
+
+    ``claims`` is false if there can be nothing to claim: the claim lock would only delay workers that have freed a slot.
     """
     handed_out, held_up = hand_out(lifecycle.lease_due(at)), False
     if claims:
@@ -171,7 +173,7 @@ def _round(at: datetime, *, claims: bool) -> tuple[int, bool]:
             handed_out += hand_out((lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at))
         except dispatch.ClaimsLocked as error:
             held_up = True
-            log.warning("dispatcher: nothing can be claimed now, the others go on: %s", error)
+            log.warning("dispatcher: a lock prevents claims, continuing with other work: %s", error)
     handed_out += hand_out_bulk(bulk.lease_due(at=at))
     return handed_out + hand_out_messages(delivery.lease_due(at=at)), held_up
 
@@ -182,8 +184,9 @@ def _has_come(moment: datetime | None, at: datetime) -> bool:
 
 def _alone(verb: Callable[..., object], at: datetime) -> None:
     """
-    Run a verb so that its fault, say at one bad row, does not keep the others from their work, and neither does a row that
-    somebody has locked.
+    Run a verb so that neither its errors (such as one at a bad row) nor a locked row keep the other verbs from running.
+
+    Only the loss of the connection is raised.
     """
     try:
         with database.in_haste(lock_seconds=LOCK_SECONDS, statement_seconds=STATEMENT_SECONDS):
@@ -192,9 +195,9 @@ def _alone(verb: Callable[..., object], at: datetime) -> None:
         if database.is_gone(error):
             raise
         if isinstance(error, Error) and database.has_waited_in_vain(error):
-            log.warning("dispatcher: %s waits for its next round: %s", _name(verb), str(error).strip())
+            log.warning("dispatcher: %s waited too long, trying again in its next round: %s", _name(verb), str(error).strip())
         else:
-            log.exception("dispatcher: %s failed; it is tried again in its next round", _name(verb))
+            log.exception("dispatcher: %s failed, trying again in its next round", _name(verb))
 
 
 def _name(verb: Callable[..., object]) -> str:

@@ -1,6 +1,7 @@
 """
-What the processes of a cluster tell their runworker, by django-q2's signals: every 2 s each worker says that it lives and what
-it is at, from a thread, so that a busy one is never taken for a dead one. Imported when Django starts, it connects them.
+Heartbeats of a cluster's processes to their runworker, connected to django-q2's signals when Django starts.
+
+Each worker sends one every 2 seconds with its current task, from a thread, so that a busy worker is never taken for a dead one.
 """
 
 import logging
@@ -28,27 +29,27 @@ BEAT_SECONDS = 2
 GIVES_WAY = {
     Queue.STORE.cluster,
     Queue.DELIVER.cluster,
-}  # to who frees a slot and fills it again: what these store is made already
+}  # queues that yield the processor to workers that free and fill slots: they only save results and send messages
 NICENESS = 5
-ORPHAN_SECONDS = 25  # calls in flight may end; then an orphaned cluster ends itself
+ORPHAN_SECONDS = 25  # time for calls in flight to end before an orphaned cluster kills itself
 
 
 class _Worker:
-    """This process, once it is a worker."""
+    """The state of this process once it is a worker."""
 
     task = ""
     until: float | None = None
 
-    def say(self) -> None:
+    def send(self) -> None:
         task, until = self.task, self.until
         left = round(until - time.monotonic(), 1) if task and until is not None else None
         LINE.tell(Beat(os.getpid(), task=task[:100], seconds_left=left))
 
     def beat(self) -> None:
-        """Beat until the process ends, and end the whole group when it has been orphaned."""
+        """Send beats until the process ends; kill the whole process group `ORPHAN_SECONDS` after the pipe is cut."""
         cut_at: float | None = None
         while True:
-            self.say()
+            self.send()
             time.sleep(BEAT_SECONDS)
             if LINE.is_held and LINE.is_cut():
                 cut_at = cut_at or time.monotonic()
@@ -60,13 +61,13 @@ _worker = _Worker()
 
 
 def name_task(words: str) -> None:
-    """Say what this worker is at, such as "submit job 7"; until the task ends."""
+    """Set the text for this worker's current task, such as "submit job 7", and send it; an empty text means idle."""
     _worker.task = words
-    _worker.say()
+    _worker.send()
 
 
 def my_name() -> str:
-    """The name of this process, under which it holds leases; its runworker tells the queue when it has ended."""
+    """Return the name under which this process holds leases. Its runworker ends them when the process has ended."""
     return _name_of(os.getpid())
 
 
@@ -80,7 +81,7 @@ def _spawned(**_: Any) -> None:
     try:
         statements.keep_all()
     except Error as error:
-        log.warning("the statements of the hot path are not kept beforehand: %s", str(error).strip())
+        log.warning("hot path statements could not be prepared in advance: %s", str(error).strip())
     if Conf.CLUSTER_NAME in GIVES_WAY:
         os.nice(NICENESS)
     threading.Thread(target=_worker.beat, name="beats", daemon=True).start()
@@ -103,7 +104,7 @@ def _monitored(task: dict[str, Any], **_: Any) -> None:
 
 
 def connect() -> None:
-    """Listen to django-q2's signals; said twice it still listens once."""
+    """Connect to django-q2's signals. Idempotent."""
     post_spawn.connect(_spawned)
     pre_execute.connect(_begins)
     post_execute_in_worker.connect(_ended)

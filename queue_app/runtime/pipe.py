@@ -1,9 +1,9 @@
 """
-The two pipes between a `runworker` and each of its clusters, held by every process of the cluster.
+The two pipes between a `runworker` and each of its clusters, inherited by every process of the cluster.
 
-Up go the workers' beats. Down goes nothing: its end is the message. It ends when the runworker dies (the kernel closes it)
-or stops (it closes it), and then nothing more is begun. Neither needs the database, so that a database that is gone looks
-like what it is and not like a frozen cluster.
+One carries the workers' beats up. Nothing is sent down the other; its end is the signal: when the runworker stops (and closes it)
+or dies (and the kernel closes it), the cluster starts no more work. Neither needs the database, so that a lost database is not
+mistaken for a frozen cluster.
 """
 
 import json
@@ -16,17 +16,17 @@ from dataclasses import asdict, dataclass
 
 from queue_app.runtime import processes
 
-VARIABLE = "GENQUEUE_PIPE"  # file descriptors: of the pipe, of the beats
+VARIABLE = "GENQUEUE_PIPE"  # two file descriptors: to read the signal, to write beats
 _MAIN_LOOK_SECONDS = 1
 
 
 @dataclass(frozen=True)
 class Beat:
     """
-    What a process of a cluster says of itself.
+    A heartbeat of a process of a cluster.
 
-    ``task`` is what a worker is at, empty while idle, and ``seconds_left`` of that task's time, below 0 when it is over it.
-    ``canary`` is said by the monitor: a canary came through pusher, worker and monitor.
+    ``task`` is a worker's current task, empty while idle; ``seconds_left`` is the rest of its time limit, negative once exceeded.
+    The monitor sends ``canary`` when a canary has passed pusher, worker and monitor.
     """
 
     pid: int
@@ -36,7 +36,7 @@ class Beat:
 
 
 class Keeper:
-    """The runworker's ends of both pipes. Give ``descriptors`` and ``variable`` to the cluster, then call ``handed_over()``."""
+    """The runworker's ends of both pipes. Pass ``descriptors`` and ``variable`` to the cluster, then call `handed_over()`."""
 
     def __init__(self) -> None:
         self._cluster_ends: list[int] = []
@@ -56,12 +56,12 @@ class Keeper:
         return {VARIABLE: ",".join(map(str, self._cluster_ends))}
 
     def handed_over(self) -> None:
-        """Close the cluster's ends here, so that they end with the cluster."""
+        """Close the cluster's ends in this process, so that they end with the cluster."""
         while self._cluster_ends:
             os.close(self._cluster_ends.pop())
 
     def beats(self) -> Iterator[Beat]:
-        """Read what came since the last time, without waiting."""
+        """Yield the beats since the last call without waiting."""
         while True:
             try:
                 read = os.read(self._beats, 65536)
@@ -74,7 +74,7 @@ class Keeper:
                 return
 
     def cut(self) -> None:
-        """Tell the cluster to begin nothing more."""
+        """Tell the cluster to start no more work."""
         if self._pipe >= 0:
             os.close(self._pipe)
             self._pipe = -1
@@ -85,7 +85,7 @@ class Keeper:
 
 
 class Pipe:
-    """The cluster's ends. A cluster that was started by hand has none: it beats to nobody and only its main process can go."""
+    """The cluster's ends of both pipes. One started by hand has none: it sends no beats and watches only its main process."""
 
     def __init__(self, descriptors: str) -> None:
         self._pipe, self._beats = (int(part) for part in descriptors.split(",")) if descriptors else (-1, -1)
@@ -100,11 +100,11 @@ class Pipe:
 
     @property
     def descriptor(self) -> int | None:
-        """What becomes readable when the line is cut, for `select`."""
+        """Return the descriptor that becomes readable, for `select`, when the pipe is cut."""
         return self._pipe if self.is_held else None
 
     def is_cut(self) -> bool:
-        """Whether nothing more may be begun: the runworker stops or has died, or the cluster's main process has."""
+        """Whether no more work may start: the runworker stops or has died, or the cluster's main process has."""
         if self.is_held and select.select([self._pipe], [], [], 0)[0]:
             return True
         if self._main_is_there and time.monotonic() - self._main_seen_at > _MAIN_LOOK_SECONDS:
@@ -112,11 +112,11 @@ class Pipe:
         return not self._main_is_there
 
     def tell(self, beat: Beat) -> None:
-        """Say a beat. It is lost when the runworker has died, or is too busy to read: the next one says the same."""
+        """Send a beat. It is lost if the runworker has died or is too busy to read; the next beat replaces it."""
         if self.is_held:
             with suppress(BlockingIOError, BrokenPipeError):
-                os.write(self._beats, json.dumps(asdict(beat)).encode() + b"\n")  # short enough to be written in one piece
+                os.write(self._beats, json.dumps(asdict(beat)).encode() + b"\n")  # short enough to be atomic
 
 
-# made when Django starts in the cluster's main process, and kept by all that it forks; programs they start get no such line
+# Created when Django starts in the cluster's main process and inherited by its forks, but not by programs that they start.
 LINE = Pipe(os.environ.pop(VARIABLE, ""))

@@ -1,4 +1,4 @@
-"""What the kernel knows of processes and process groups. A process is named by its number and its start: numbers are reused."""
+"""Processes and process groups as the kernel reports them. Ids are reused, so a process is identified by id and start time."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ _LOOK_AGAIN_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Seen:
-    """A living process: ``started`` is the kernel's word for when, the same at every look and on one boot only its own."""
+    """A living process. ``started`` is the kernel's start time as text; with the pid it is unique until the next boot."""
 
     pid: int
     parent: int
@@ -28,27 +28,27 @@ class Seen:
 
 
 def look(pid: int) -> Seen | None:
-    """Look at a process; None when it has ended, also if nobody has reaped it yet."""
+    """Return a process, or ``None`` if it has ended, even if it is still a zombie."""
     if not (_PROC / "self" / "stat").exists():
         return next(_from_ps("-p", str(pid)), None)
     try:
         stat = (_PROC / str(pid) / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # the name in brackets may hold anything, brackets too
+    # the name in parentheses may contain any character, even parentheses
     state, parent, group, *rest = stat.rpartition(")")[2].split()
     return None if state in "ZX" else Seen(pid, int(parent), int(group), rest[16])
 
 
 def myself() -> Seen:
-    """This process."""
+    """Return this process."""
     seen = look(os.getpid())
     assert seen is not None
     return seen
 
 
 def members(group: int) -> list[Seen]:
-    """List the living processes of a process group."""
+    """Return the living processes of a process group."""
     if not (_PROC / "self" / "stat").exists():
         everybody: Iterator[Seen | None] = _from_ps("-A")
     else:
@@ -57,7 +57,7 @@ def members(group: int) -> list[Seen]:
 
 
 def command(pid: int) -> str:
-    """Give a process's command line, words parted by spaces; empty when it has gone."""
+    """Return a process's command line, arguments joined by spaces; empty if it has ended."""
     if (_PROC / "self" / "cmdline").exists():
         try:
             return (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
@@ -68,10 +68,10 @@ def command(pid: int) -> str:
 
 
 def end_group(group: int, *, within_seconds: float = 5) -> bool:
-    """SIGKILL every process of a group and wait until all have gone; False if one stays (it hangs in the kernel)."""
+    """Send SIGKILL to a process group and wait until all have ended. Return false if one has not (it hangs in the kernel)."""
     deadline = time.monotonic() + within_seconds
     while True:
-        with suppress(ProcessLookupError, PermissionError):  # macOS says the latter where only zombies are left
+        with suppress(ProcessLookupError, PermissionError):  # macOS raises the latter if only zombies are left
             os.killpg(group, signal.SIGKILL)
         if not members(group):
             return True
@@ -81,7 +81,7 @@ def end_group(group: int, *, within_seconds: float = 5) -> bool:
 
 
 def _from_ps(*whom: str) -> Iterator[Seen]:
-    """Ask ps, where there is no /proc (macOS)."""
+    """Yield processes from ps, on systems without /proc (macOS)."""
     fields = ["ps", "-ww", *whom, "-o", "pid=,ppid=,pgid=,stat=,lstart="]
     shown = subprocess.run(fields, capture_output=True, text=True, check=False, env={"LC_ALL": "C", "PATH": os.defpath})
     for line in shown.stdout.splitlines():

@@ -1,9 +1,9 @@
 """
-django-q2's `qcluster` with queues whose locks the kernel keeps.
+django-q2's `qcluster` with file locks for its internal queues.
 
-The processes of a cluster read one pipe in turn, under a lock. django-q2's is a semaphore: a worker that is killed while it
-holds it, which is what an idle one does all the time, takes it along, and the whole cluster stands still. The kernel lets go
-of a file's lock when its holder ends.
+The processes of a cluster read one pipe in turn, under a lock. django-q2 uses a semaphore, which an idle worker holds all the
+time: if that worker is killed, the semaphore is never released and the whole cluster freezes. The kernel releases a file lock
+when its holder ends.
 """
 
 import errno
@@ -22,10 +22,10 @@ _LOOK_AGAIN_SECONDS = 0.001
 
 
 class KernelLock:
-    """A lock between the processes that inherit it; one thread of each may use it. It ends with its holder."""
+    """A lock between the processes that inherit it, for one thread in each. The kernel releases it when its holder ends."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as there is the lock
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - stays open as long as the lock exists
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         ends = None if timeout is None else time.monotonic() + timeout
@@ -48,7 +48,7 @@ class KernelLock:
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError as error:
-            # the kernel thinks of processes: where two threads of one wait, it sees a deadlock that is none
+            # the kernel tracks locks by process, so it may report a deadlock that is none if two threads of one wait
             if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
                 return False
             raise
@@ -56,7 +56,7 @@ class KernelLock:
 
 
 class Queue(queues.Queue):  # type: ignore[misc]  # django-q2 has no types
-    """django-q2's queue between its processes, with locks that outlive nobody."""
+    """django-q2's queue between its processes, with locks that are released when their holder ends."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

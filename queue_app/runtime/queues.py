@@ -1,4 +1,4 @@
-"""The queues of tasks, each with a cluster of its own: their names, and their settings as the cluster will see them."""
+"""The task queues, each with its own cluster, and the settings that their clusters use."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,7 +8,7 @@ from django.conf import settings
 
 
 class Queue(StrEnum):
-    """`default`: submit and check, short. `store`: download and derive. `deliver`: facts going out."""
+    """`default`: short tasks that submit, check and look up. `store`: downloads and stills. `deliver`: messages, bulk actions."""
 
     DEFAULT = "default"
     STORE = "store"
@@ -17,17 +17,19 @@ class Queue(StrEnum):
     @property
     def cluster(self) -> str:
         """
-        The name that django-q2 knows it by. It is always said: inside a cluster an unnamed queue would be that cluster's own,
-        and ``qcluster -n`` silently runs the default one, so ``Q_CLUSTER_NAME`` says it there.
+        Return django-q2's name of the queue.
+
+        Always pass it: within a cluster, a task without a queue name would go to that cluster. A cluster gets it by
+        ``Q_CLUSTER_NAME``, since ``qcluster -n`` silently runs the default queue.
         """
         return str(settings.Q_CLUSTER["name"]) if self is Queue.DEFAULT else self.value
 
     @property
     def conf(self) -> Mapping[str, Any]:
-        """The settings of its cluster: the common ones, and its own over them."""
+        """Return the settings of its cluster: the common ones, overridden by its own."""
         return {**settings.Q_CLUSTER, **settings.Q_CLUSTER["ALT_CLUSTERS"].get(self.value, {})}
 
     @property
     def task_seconds(self) -> int:
-        """How long a task of this queue may run."""
+        """Return the time limit of a task of this queue, in seconds."""
         return int(self.conf["timeout"])

@@ -1,4 +1,4 @@
-"""The queue of tasks in Redis: django-q2's own, with our pipe and our canary. Needs the `redis` extra."""
+"""The task queue in Redis: django-q2's broker with our pipe and canaries. Needs the `redis` extra."""
 
 import time
 from typing import Any
@@ -11,7 +11,7 @@ from queue_app.runtime.pipe import LINE
 
 
 class RedisQueueBroker(Redis):  # type: ignore[misc]  # django-q2 has no types
-    """First in, first out. Redis forgets a task when it hands it over; the dispatcher finds what got lost then."""
+    """A FIFO queue. Redis forgets a task once it is delivered; if it is lost then, the dispatcher finds its work."""
 
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key)
@@ -22,7 +22,7 @@ class RedisQueueBroker(Redis):  # type: ignore[misc]  # django-q2 has no types
         self._canaries = CanarySource(self.list_key)
 
     def dequeue(self) -> Delivery:
-        """Take what is first, waiting 1 s at most. A Redis that is gone is waited for."""
+        """Take the first task, waiting at most 1 second. If Redis is lost, return nothing and try again later."""
         if LINE.is_cut():
             time.sleep(0.2)
             return []

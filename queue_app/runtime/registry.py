@@ -1,4 +1,4 @@
-"""The registry of processes that work on the queue (`WorkerProcess`): each runworker writes its own, all may read."""
+"""The registry of worker processes (`WorkerProcess`). Each runworker writes the rows of its own processes."""
 
 import logging
 import threading
@@ -19,14 +19,14 @@ from queue_app.work import recovery
 log = logging.getLogger(__name__)
 
 WRITE_SECONDS = 2
-LOCK_SECONDS = 0.25  # heartbeats wait for nobody
-FORGOTTEN = timedelta(hours=1)  # a machine silent for so long has gone
+LOCK_SECONDS = 0.25  # heartbeats must not wait for locks
+FORGOTTEN = timedelta(hours=1)  # a machine silent for longer is gone
 Role = WorkerProcess.Role
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One process. Moments are `time.monotonic()` seconds of this machine; the registry turns them into the database's time."""
+    """One process. Times are this machine's `time.monotonic()` seconds; the registry converts them to database time."""
 
     role: Role
     pid: int
@@ -43,8 +43,9 @@ class Entry:
 
 class Registry:
     """
-    Writes what was last given to `show()`, on a thread of its own: the database may be slow, or gone. The leases of workers that
-    have ended are ended with their rows.
+    Writes the entries last passed to `show()`, and ends the leases of workers that have ended.
+
+    Call `run()` on its own thread, since the database may be slow or lost.
     """
 
     def __init__(self, host: str) -> None:
@@ -52,7 +53,7 @@ class Registry:
         self._entries: Sequence[Entry] = ()
         self._written: set[tuple[int, str]] = set()
         self._ended: SimpleQueue[str] = SimpleQueue()
-        self._with_leases: set[str] = set()  # ended, and holding leases still
+        self._with_leases: set[str] = set()  # ended workers that may still hold leases
         self._gone_at: float | None = None
         self._away_before = 0.0
         self._news = threading.Event()
@@ -60,12 +61,12 @@ class Registry:
 
     @property
     def away_seconds(self) -> float:
-        """For how many seconds in all the database has been gone, as far as this thread knows."""
+        """Return the total time in seconds that the database has been unreachable for this thread."""
         gone_at = self._gone_at
         return self._away_before + (time.monotonic() - gone_at if gone_at is not None else 0)
 
     def show(self, entries: Sequence[Entry], *, ended: Sequence[str] = ()) -> None:
-        """Let this be written next; at once if workers (by name) have ``ended``."""
+        """Set the entries to write next; write immediately if workers (by name) have ``ended``."""
         self._entries = entries
         for name in ended:
             self._ended.put(name)
@@ -77,7 +78,7 @@ class Registry:
         self._news.set()
 
     def run(self) -> None:
-        """Write every 2 s until stopped, then take the rows away."""
+        """Write the rows every 2 seconds until stopped, then delete them."""
         while not self._is_stopping:
             self._news.clear()
             self._try(self._entries)
@@ -92,7 +93,7 @@ class Registry:
             self._write(entries)
         except Error as error:
             if self._gone_at is None:
-                log.warning("heartbeats: the database is gone: %s", str(error).strip())
+                log.warning("heartbeats: lost the database: %s", str(error).strip())
                 self._gone_at = time.monotonic()
             connection.close()
         else:
@@ -107,7 +108,7 @@ class Registry:
             with database.in_haste(lock_seconds=LOCK_SECONDS, statement_seconds=WRITE_SECONDS):
                 self._with_leases = recovery.workers_ended(self._with_leases, at=clock.now())
         except Error as error:
-            log.warning("heartbeats: leases of ended workers are ended the next time: %s", str(error).strip())
+            log.warning("heartbeats: leases of ended workers are left to the next round: %s", str(error).strip())
             connection.close()
 
     def _write(self, entries: Sequence[Entry]) -> None:
@@ -124,7 +125,7 @@ class Registry:
 
 
 def is_working(host: str, pid: int) -> bool:
-    """Whether this `runworker` turns, and each queue's cluster on its host has let a canary through."""
+    """Whether this `runworker` has a dispatcher row and a canary has passed each queue's cluster on its host."""
     rows = WorkerProcess.objects.filter(host=host)
     moving = rows.filter(role=Role.CLUSTER, canary_taken_at__isnull=False).values("queue").distinct().count()
     return moving == len(Queue) and rows.filter(role=Role.DISPATCHER, pid=pid).exists()
@@ -132,9 +133,9 @@ def is_working(host: str, pid: int) -> bool:
 
 def end_predecessors(host: str) -> list[str]:
     """
-    End the clusters that a runworker of this host left behind, and take its rows away. One that still lives is left alone.
+    Kill the clusters that an ended runworker of this host left behind and delete its rows. Leave living runworkers alone.
 
-    Gives what was ended, in words.
+    Return a description of each killed cluster.
     """
     rows = list(WorkerProcess.objects.filter(host=host))
     living = {row.pid for row in rows if row.role == Role.DISPATCHER and _is(row.pid, row.group_started)}
@@ -150,7 +151,7 @@ def end_predecessors(host: str) -> list[str]:
 
 
 def prune(*, at: datetime) -> None:
-    """Take away what machines left that never came back."""
+    """Delete the rows of machines that have been silent for an hour."""
     WorkerProcess.objects.filter(beat_at__lt=at - FORGOTTEN).delete()
 
 
@@ -165,7 +166,7 @@ def _is_watched(row: WorkerProcess, living: set[int]) -> bool:
 
 
 def _is_ours(row: WorkerProcess) -> bool:
-    """Whether the recorded group is still the one recorded. A group's number is not given anew while it has a member."""
+    """Whether the row's process group still is our cluster. The kernel does not reuse a group's id while it has a member."""
     main = processes.look(row.group_id)
     if main is not None:
         return main.started == row.group_started

@@ -1,4 +1,4 @@
-"""Stop signals for the main thread of a program that starts other processes."""
+"""Stop signals for the main thread of a program that starts child processes."""
 
 import os
 import select
@@ -6,7 +6,7 @@ import signal
 
 
 class StopSignal:
-    """Set by the first SIGTERM, SIGINT or SIGHUP, and stays set. Create it on the main thread."""
+    """A flag that the first SIGTERM, SIGINT or SIGHUP sets for good. Create it on the main thread."""
 
     def __init__(self) -> None:
         self.is_set = False

@@ -1,4 +1,4 @@
-"""One machine's worker: the dispatcher loop, and a watched cluster for each queue. Everything it starts ends with it."""
+"""The worker of one machine: a dispatcher and a supervised cluster per queue. All its processes end with it."""
 
 import logging
 import socket
@@ -17,14 +17,14 @@ from queue_app.runtime.signals import StopSignal
 log = logging.getLogger(__name__)
 
 TEND_SECONDS = 0.5
-DRAIN_SECONDS = 20  # calls in flight may end; what then still runs is left to recovery
+DRAIN_SECONDS = 20  # time for calls in flight to end; recovery handles the rest
 JOIN_SECONDS = 2
-HUNG_SECONDS = 10  # a dispatcher that has not turned for so long shows no heartbeat
+HUNG_SECONDS = 10  # a dispatcher without a round for so long stops beating
 DATABASE_AGAIN_SECONDS = 1
 
 
 class Supervisor:
-    """What `runworker` runs, on the main thread: it takes SIGTERM and SIGINT."""
+    """The main program of `runworker`. Runs on the main thread, because it handles SIGTERM and SIGINT."""
 
     def __init__(self) -> None:
         self._host = socket.gethostname()
@@ -36,7 +36,7 @@ class Supervisor:
         self._bell = StopSignal()
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; back in 25 s at most after it, with no process left."""
+        """Work until SIGTERM or SIGINT; return within 25 seconds of it, with no process left."""
         self._meet_the_database()
         threads = [_started(self._registry.run, "registry"), _started(self._dispatcher.run, "dispatcher")]
         try:
@@ -50,15 +50,15 @@ class Supervisor:
             self._end_clusters()
             self._show([])
             self._registry.stop()
-            for thread in threads:  # daemons: one that hangs in a call to the database goes with the process
+            for thread in threads:  # daemons: one that hangs in a database call ends with the process
                 thread.join(JOIN_SECONDS)
 
     def _meet_the_database(self) -> None:
-        """Wait for the database, and end what a predecessor on this host left running."""
+        """Wait for the database, then kill the clusters that a predecessor on this host left running."""
         while not self._bell.is_set:
             try:
                 for ended in registry.end_predecessors(self._host):
-                    log.warning("worker: ended what a predecessor left: %s", ended)
+                    log.warning("worker: killed a predecessor's %s", ended)
                 return
             except Error as error:
                 log.warning("worker: waiting for the database and its migrations: %s", str(error).partition("\n")[0])

@@ -1,8 +1,8 @@
 """
-The tasks, and the one table that says which verb works on which state and in which queue.
+The tasks, and the table of verbs and queues by job state (`DUTIES`).
 
-A task carries ids only and may run twice, late or never: `lifecycle.begin` lets a lease begin once, and what never ran is
-handed out again by the dispatcher.
+A task carries ids only and may run twice, late or never (I31): `lifecycle.begin` lets each lease begin only once, and the
+dispatcher hands out again what never ran.
 """
 
 import logging
@@ -30,14 +30,14 @@ from queue_app.work import dispatch, lookup, polling, storing, submission
 
 log = logging.getLogger(__name__)
 
-BULK_SLICE_SECONDS = 10  # then facts going out have their turn
-GO_ON_SHARE = 2 / 3  # of its task time (40 of 60 s) that a worker must have left to go on with the next job itself
+BULK_SLICE_SECONDS = 10  # then outgoing messages in the same queue get their turn
+GO_ON_SHARE = 2 / 3  # share of its time limit (40 of 60 s) that a worker must have left to continue with the next job itself
 Leased = tuple[Lease, State]
 
 
 @dataclass(frozen=True)
 class Duty:
-    """What is done with a job in some state: in words for people, by which verb, in which queue."""
+    """The work on a job in some state: a word for people, the verb and the task queue."""
 
     words: str
     verb: Callable[[Job, Attempt, Lease], list[Leased]]
@@ -55,7 +55,7 @@ HOLDS_A_SLOT = {*ACTIVE_STATES, State.UNKNOWN}
 
 
 def hand_out(leases: Iterable[Leased]) -> int:
-    """Queue a task for each lease; call it outside any transaction. Gives how many."""
+    """Queue a task per lease and return their number. Call it outside any transaction."""
     count = 0
     for lease, state in leases:
         async_task("queue_app.runtime.tasks.work", lease.job_id, lease.fence, cluster=DUTIES[state].queue.cluster)
@@ -64,7 +64,7 @@ def hand_out(leases: Iterable[Leased]) -> int:
 
 
 def hand_out_messages(tries: Iterable[tuple[int, int]]) -> int:
-    """Queue a task for each outbox message, by the number of its try; call it outside any transaction. Gives how many."""
+    """Queue a task per (outbox message id, number of the try) and return their number. Call it outside any transaction."""
     count = 0
     for message_id, number in tries:
         async_task("queue_app.runtime.tasks.deliver", message_id, number, cluster=Queue.DELIVER.cluster)
@@ -73,7 +73,7 @@ def hand_out_messages(tries: Iterable[tuple[int, int]]) -> int:
 
 
 def hand_out_bulk(ids: Iterable[int]) -> int:
-    """Queue a task for a slice of each bulk action; call it outside any transaction. Gives how many."""
+    """Queue a task per bulk action, for a slice of it, and return their number. Call it outside any transaction."""
     count = 0
     for action_id in ids:
         async_task("queue_app.runtime.tasks.bulk", action_id, cluster=Queue.DELIVER.cluster)
@@ -82,18 +82,18 @@ def hand_out_bulk(ids: Iterable[int]) -> int:
 
 
 def hand_out_tidying(*, at: datetime) -> None:
-    """Queue the tidying of the storage: listing it takes long, and a store task has minutes."""
+    """Queue a task that tidies the storage, in the queue with the longest time limit: listing files takes long."""
     async_task("queue_app.runtime.tasks.tidy", cluster=Queue.STORE.cluster)
 
 
 def deliver(message_id: int, number: int) -> None:
-    """Send one outbox message, as the try of this number."""
+    """Deliver an outbox message, as its try of this number."""
     heartbeats.name_task(f"deliver message {message_id}")
     delivery.deliver(message_id, number)
 
 
 def bulk(action_id: int) -> None:
-    """Work through a bulk action for a while; what is left of it is handed out again."""
+    """Work on a bulk action for up to 10 seconds; the dispatcher hands out the rest again."""
     heartbeats.name_task(f"bulk action {action_id}")
     began = time.monotonic()
     bulk_actions.work(action_id, may_go_on=lambda: time.monotonic() - began < BULK_SLICE_SECONDS and not LINE.is_cut())
@@ -101,13 +101,14 @@ def bulk(action_id: int) -> None:
 
 def work(job_id: int, fence: int) -> None:
     """
-    Do what is due for a job, and go on here with what came of it, while the task has time and it belongs to this queue.
+    Do the work that is due for a job, then continue here with one of the resulting leases while the task has time left.
 
-    Where that freed a slot, claim at once, before anything is handed out: the next create call waits for no timer and no queue.
+    If this freed a slot, claim the next job first, so that its create call waits for no timer and no queue. Leases that this task
+    does not take on are handed out.
     """
     began = time.monotonic()
     lease: Lease | None = Lease(job_id, fence)
-    # what is done first is done again where it is cut: nothing needs to be asked before
+    # skip Django's health check: the first statements are repeated after a cut anyway
     connection.health_check_done = True  # type: ignore[attr-defined]
     while lease is not None and not LINE.is_cut():
         with bound_contextvars(job_id=lease.job_id):
@@ -119,7 +120,7 @@ def work(job_id: int, fence: int) -> None:
         has_time = time.monotonic() - began <= (1 - GO_ON_SHARE) * Queue.DEFAULT.task_seconds
         mine = next((one for one in came if DUTIES[one[1]].queue == Queue.DEFAULT), None) if has_time else None
         lease = mine[0] if mine else None
-        database.again(partial(hand_out, [one for one in came if one is not mine]))  # a task that is queued twice works once
+        database.again(partial(hand_out, [one for one in came if one is not mine]))  # a task queued twice works once
 
 
 def tidy() -> None:
@@ -129,14 +130,15 @@ def tidy() -> None:
 
 
 def prune(*, at: datetime) -> None:
-    """Take away what django-q2 keeps of tasks that failed, after a week; the log has told of them."""
+    """Delete django-q2's records of failed tasks after a week. The log has their errors."""
     Task.objects.filter(stopped__lt=at - timedelta(days=7)).delete()
 
 
 def _do_duty(lease: Lease) -> tuple[bool, list[Leased]]:
     """
-    Carry out a lease: whether that freed a slot, and the leases that came of it. One that is not the job's last, or was begun
-    before, does nothing.
+    Do the work of a lease. Return whether it freed a slot, and the resulting leases.
+
+    A lease that is outdated or was begun before does nothing.
     """
     at, me = database.again(clock.now), heartbeats.my_name()
     taken = database.again(lambda: lifecycle.begin(lease, at=at, by=me), look=lambda: lifecycle.begun(lease, at=at, by=me))
@@ -151,17 +153,17 @@ def _do_duty(lease: Lease) -> tuple[bool, list[Leased]]:
     except Exception as error:
         if not database.is_gone(error):
             raise
-        log.warning("the connection was cut before anything came of it, the job is given back: %s", str(error).strip())
+        log.warning("the connection was cut before there was a result, giving the job back: %s", str(error).strip())
         database.again(lambda: lifecycle.let_go(own_lease, at=clock.now()))
         return False, []
-    if came:  # the verb says where it is now
+    if came:  # the leases tell the job's new state
         return came[0][1] not in HOLDS_A_SLOT, came
     left = Job.objects.filter(pk=job.pk, state__in=HOLDS_A_SLOT)
     return state in HOLDS_A_SLOT and not database.again(left.exists), []
 
 
 def _claimed() -> list[Leased]:
-    """What is claimed for a slot that was freed; nothing where somebody has locked claims: the dispatcher is at it."""
+    """Claim jobs for a freed slot and return their leases; if a lock prevents it, leave it to the dispatcher and return none."""
     at = database.again(clock.now)
 
     def claim() -> list[Leased]:
@@ -170,6 +172,6 @@ def _claimed() -> list[Leased]:
     try:
         return database.again(claim, look=lambda: lifecycle.given_out(at))
     except dispatch.ClaimsLocked as error:
-        log.warning("a slot is free and nothing can be claimed now: %s", error)
+        log.warning("a slot is free, but a lock prevents claims: %s", error)
         wake.dispatcher()
         return []

@@ -1,8 +1,8 @@
 """
-Judges one cluster by its beats: does it still move? Plain Python; times are `time.monotonic()` seconds.
+The watchdog: decides from a cluster's heartbeats whether it is frozen. Plain Python; times are `time.monotonic()` seconds.
 
-A busy worker is never a reason: only a task far past its own limit, a canary that nobody lets through while somebody is idle,
-or nobody there at all.
+A busy worker is never a reason to kill a cluster. The reasons are a task far over its time limit, a canary that does not come
+through although a worker is idle, and missing workers.
 """
 
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from queue_app.runtime.canary import CANARY_SECONDS
 from queue_app.runtime.pipe import Beat
 
-PATIENCE_SECONDS = 6  # a canary that comes through no sooner: frozen
-OVERTIME_SECONDS = 10  # a task over its limit for longer: frozen
-NOBODY_SECONDS = 60  # a cluster may take that long to come up, on a machine that is busy
-SILENT_SECONDS = 5  # a worker that may hold the queue that canaries come through; who has stopped is so before a canary is missed
-STUCK_SECONDS = 8  # a worker beats every 2 s, from a thread; one silent for so long stands still as a whole
-UNREPLACED_SECONDS = 10  # a worker that has ended is followed by another within a second
+PATIENCE_SECONDS = 6  # a canary that takes longer: frozen
+OVERTIME_SECONDS = 10  # a task over its time limit for longer: frozen
+NOBODY_SECONDS = 60  # longest start of a cluster on a busy machine
+SILENT_SECONDS = 5  # a worker silent for longer may block the canaries; noticed before a canary is missing for too long
+STUCK_SECONDS = 8  # a worker beats every 2 s from a thread, so one silent for longer is frozen as a whole
+UNREPLACED_SECONDS = 10  # an ended worker is normally replaced within a second
 
 
 @dataclass
 class Worker:
-    """What a worker last said; ``until`` is the end of its task's time."""
+    """A worker as of its last beat; ``until`` is the end of its task's time limit."""
 
     pid: int
     started_at: float
@@ -32,8 +32,10 @@ class Worker:
 
 class Watch:
     """
-    Hears the beats of one cluster of ``size`` workers, from its start on. ``away`` is for how many seconds in all, by then, the
-    database has been gone: canaries may hang behind what waits for it, so that time says nothing of the cluster.
+    The watch over one cluster of ``size`` workers, from its start on.
+
+    ``away`` is the total time in seconds that the database has been unreachable. Canaries may wait behind processes that wait for
+    the database, so this time does not count against the cluster.
     """
 
     def __init__(self, *, now: float, size: int, away: float = 0) -> None:
@@ -58,17 +60,17 @@ class Watch:
             self._full_at = now
 
     def stuck(self, *, now: float) -> list[int]:
-        """Workers that stand still, be it with a task that has time left."""
+        """Return the pids of frozen workers, even if their task has time left."""
         return [pid for pid, worker in self.workers.items() if now - worker.beat_at > STUCK_SECONDS]
 
     def forget(self, pid: int, *, now: float, away: float = 0) -> None:
-        """A worker has ended; if it stood still, the canaries that hung behind it come from now on."""
+        """Remove a worker that has ended. If it was silent, it may have blocked the canaries, so their time starts again."""
         worker = self.workers.pop(pid, None)
         if worker and _is_silent(worker, now=now):
             self._canary_due_since, self._away_then = now, away
 
     def frozen(self, *, now: float, away: float = 0) -> str:
-        """Say why the cluster must be shot, or nothing."""
+        """Return the reason why the cluster must be killed, or an empty string."""
         for worker in self.workers.values():
             if worker.until is not None and now - worker.until > OVERTIME_SECONDS:
                 return f"worker {worker.pid} is {now - worker.until:.0f} s past the time limit of its task ({worker.task})"
@@ -78,7 +80,7 @@ class Watch:
             return f"a worker has ended and none has followed for {now - self._full_at:.0f} s"
         silent = sum(_is_silent(worker, now=now) for worker in self.workers.values())
         if 0 < silent < len(self.workers):
-            return ""  # canaries may hang behind it: it is ended first, alone
+            return ""  # it may block the canaries, so it alone is killed first
         idle = [w for w in self.workers.values() if w.idle_since is not None and now - w.idle_since > PATIENCE_SECONDS]
         waited = now - self._canary_due_since - (away - self._away_then)
         if idle and waited > CANARY_SECONDS + PATIENCE_SECONDS:

@@ -1,1 +1,1 @@
-"""One verb a file: what edges, tasks and the dispatcher ask of the queue."""
+"""The queue's verbs, one per file, as called by edges, tasks and the dispatcher."""

@@ -1,4 +1,4 @@
-"""Provider accounts as the queue sees them: how to reach one, and what its answers do to it."""
+"""Provider accounts: how to reach one, and how its answers and failures change it."""
 
 import logging
 from datetime import datetime, timedelta
@@ -20,17 +20,18 @@ chance = Random()  # noqa: S311 - jitter, not a secret
 UNKNOWNS, UNKNOWNS_WITHIN = 3, timedelta(minutes=10)
 NO_WAIT_TOLD = 10.0  # seconds, for a 429 without Retry-After
 BEING_MADE = (State.RUNNING, State.CANCELLING)
-MANY = 1_000  # failures in a row; counting on tells no more
+MANY = 1_000  # failures in a row after which counting stops
 ELSEWHERE = timedelta(
     seconds=30
-)  # until the next try at what the account's present key does not lead to; another host may have it
+)  # until the next try at a place that this host's key does not lead to; another host may have the key
 
 
 def seller_for(attempt: Attempt) -> Provider:
     """
-    The adapter for the create call of an attempt.
+    Return the adapter for the create call of an attempt.
 
-    :raises ProviderError: surely not sent. This host would not buy it where it was claimed: its key came or went meanwhile.
+    :raises ProviderError: nothing was sent, because this host would send it elsewhere than the claim decided: the account's key
+        was set or removed in the meantime.
     """
     if attempt.preview and not attempt.account.is_preview:
         raise _not_sent(f"Started as a preview, but account {attempt.account_id} now has an API key on this host.")
@@ -39,10 +40,10 @@ def seller_for(attempt: Attempt) -> Provider:
 
 def provider_for(attempt: Attempt) -> Provider:
     """
-    The adapter that speaks to the place where an attempt was bought, studio or vendor, whatever the account's key says by now:
-    the other one's "no such task" would have it bought again.
+    Return the adapter for the place that an attempt was sent to, the studio or the provider, even if the account's key has
+    changed since. The other place would answer "no such task", and the job would be sent again.
 
-    :raises ProviderError: surely not sent. It is the vendor's, and this host has no key or address for it.
+    :raises ProviderError: nothing was sent: the attempt went to the provider, and this host has no key or address for it.
     """
     if attempt.account.is_preview and not attempt.preview:
         env = attempt.account.api_key_env
@@ -51,47 +52,48 @@ def provider_for(attempt: Attempt) -> Provider:
 
 
 def config(attempt: Attempt) -> AccountConfig:
-    """Where and as whom an attempt is bought: a preview at the studio, without a key, else at the account's own address."""
+    """Return address and key for an attempt: the studio without a key for a preview, else the account's own."""
     account = attempt.account
     if attempt.preview:
         options = {**account.options, "cancel_by_delete": True}
         return AccountConfig(account.key, account.adapter, settings.STUDIO_URL, None, preview=True, options=options)
-    return _at_the_vendor(account)
+    return _provider_config(account)
 
 
 def cannot_stop() -> set[str]:
     """
-    Accounts whose vendor knows no cancel: what was bought there is made, and charged if it is delivered (`invariants`, failure
-    policy). The studio stops whatever it is asked to.
+    Return the keys of accounts whose provider can't cancel: their running jobs continue and are charged if they are delivered
+    (docs/invariants.md, failure policy). The studio can always cancel.
     """
     accounts = ProviderAccount.objects.all()
-    adapters = {row.pk: registry.get(_at_the_vendor(row)) for row in accounts if registry.is_available(row.adapter)}
+    adapters = {row.pk: registry.get(_provider_config(row)) for row in accounts if registry.is_available(row.adapter)}
     return {pk for pk, adapter in adapters.items() if adapter.caps["cancel"] == "none"}
 
 
 def beyond_stopping(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
-    """Those of the jobs that are being made where nobody can stop them."""
+    """Filter to running jobs whose provider can't cancel."""
     current = Attempt.objects.filter(job=OuterRef("pk"), number=OuterRef("attempt_number"), step="main")
     return jobs.filter(Exists(current.filter(preview=False, account__in=cannot_stop())), state__in=BEING_MADE)
 
 
-def _at_the_vendor(account: ProviderAccount) -> AccountConfig:
+def _provider_config(account: ProviderAccount) -> AccountConfig:
     key = settings.PROVIDER_KEYS.get(account.api_key_env)
     return AccountConfig(account.key, account.adapter, account.base_url, key, options=account.options)
 
 
 def went_well(attempt: Attempt) -> None:
-    """An answer came: the breaker's count starts anew."""
-    if attempt.account.failures_in_a_row and _tells_of_its_account(attempt):
+    """Record that the provider answered: reset the account's count of failures in a row."""
+    if attempt.account.failures_in_a_row and _concerns_its_account(attempt):
         database.again(lambda: ProviderAccount.objects.filter(pk=attempt.account_id).update(failures_in_a_row=0))
 
 
 def went_badly(attempt: Attempt, error: ProviderError, *, at: datetime, asked_at: datetime | None = None) -> datetime | None:
     """
-    Draw the account's consequences of a failed call: cool down, lower its limit, or pause it for a person; no pause for a call of
-    before (``asked_at``) a person resumed it.
+    Apply a failed call to its account: cool down, lower the limit, or pause for staff. Return the earliest time for another call,
+    if the error gives one.
 
-    Gives when it may be asked again, where the failure says so. A failure that is about one job alone changes nothing.
+    A failure that concerns one job alone changes nothing. A call sent (``asked_at``) before a person last resumed the account
+    does not pause it.
     """
     return database.again(lambda: _consequences(attempt, error, at=at, asked_at=asked_at or at))
 
@@ -99,7 +101,7 @@ def went_badly(attempt: Attempt, error: ProviderError, *, at: datetime, asked_at
 @transaction.atomic
 def _consequences(attempt: Attempt, error: ProviderError, *, at: datetime, asked_at: datetime) -> datetime | None:
     account = attempt.account
-    if not _tells_of_its_account(attempt):
+    if not _concerns_its_account(attempt):
         log.warning("job %s: %s", attempt.job_id, error.message)
         return at + ELSEWHERE
     if error.kind in (ErrorKind.AUTH, ErrorKind.QUOTA):
@@ -118,15 +120,15 @@ def _consequences(attempt: Attempt, error: ProviderError, *, at: datetime, asked
 
 def too_many_unknowns(account: ProviderAccount, *, at: datetime) -> None:
     """
-    Three answers lost in ten minutes, found again or not: stop buying there until a person has looked.
+    Pause the account for staff after three lost answers in ten minutes, even if lookups found their tasks.
 
-    Calls in which our own process died do not count: they say nothing about the provider, and a restarted machine must go on. Nor
-    do calls from before a person resumed the account: whoever did has looked at them.
+    Calls during which our own process died do not count: they are not the provider's fault, and a restarted machine must
+    continue. Nor do calls from before a person last resumed the account, who has seen them.
     """
     answer_lost = JobEvent.objects.filter(
         job=OuterRef("job"), attempt=OuterRef("attempt__number"), to_state=State.UNKNOWN, actor="worker"
     )
-    # each unknown has a review item, and there are few of those
+    # each unknown outcome has a review item, and there are few of those
     reviewed = ReviewItem.objects.filter(attempt__account=account, opened_at__gte=at - UNKNOWNS_WITHIN)
     if resumed_at := policy.last_resume(account, at=at):
         reviewed = reviewed.filter(attempt__called_at__gte=resumed_at)
@@ -135,8 +137,12 @@ def too_many_unknowns(account: ProviderAccount, *, at: datetime) -> None:
         _pause(account, f"{unknown} unknown outcomes in 10 minutes: check the provider's task list before you resume", at=at)
 
 
-def _tells_of_its_account(attempt: Attempt) -> bool:
-    """Whether an attempt was bought where its account buys now: what the other place does is no reason to open or close it."""
+def _concerns_its_account(attempt: Attempt) -> bool:
+    """
+    Whether the attempt went where its account sends jobs now.
+
+    If the key was set or removed since, the failures of the other place, provider or studio, must not change the account.
+    """
     return attempt.preview == attempt.account.is_preview
 
 
@@ -148,8 +154,8 @@ def _cool_down(account: ProviderAccount, seconds: float, *, at: datetime, lower:
     QueueSettings.objects.lock_claims()
     now = ProviderAccount.objects.select_for_update().get(pk=account.pk)
     if lower:
-        off = limits.steps_off(by=now.lowered_by, since=now.lowered_at, at=at)  # those that came back are not taken again
-        is_cooling = now.cooldown_until is not None and now.cooldown_until > at  # this call was under way when the first 429 came
+        off = limits.steps_off(by=now.lowered_by, since=now.lowered_at, at=at)  # without the steps restored since
+        is_cooling = now.cooldown_until is not None and now.cooldown_until > at  # sent before the first 429: don't halve again
         now.lowered_by, now.lowered_at = off if is_cooling else limits.halved(now.max_concurrent or 1, off=off), at
     else:
         now.failures_in_a_row = min(now.failures_in_a_row + 1, MANY)

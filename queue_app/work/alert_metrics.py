@@ -1,4 +1,4 @@
-"""What alert rules measure: each a question or two that an index answers, whatever the size of the queue."""
+"""The measures of alert rules. Each runs one or two queries that an index answers, whatever the size of the queue."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q
 from queue_app.models import AlertRule, Job, JobEvent, State, WorkerProcess
 from queue_app.rules import numbers
 
-COUNTED = 10_000  # jobs; more are said to be "at least" that many
-FEW = 8  # ended jobs in an hour; the rate of fewer says nothing
+COUNTED = 10_000  # count at least up to this many jobs; more are shown as "at least"
+FEW = 8  # finished jobs in an hour; a rate of fewer is not meaningful
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(hours=24), timedelta(days=7)
 
-# wallets that are low, of owners who reserved or were charged within a week: one probe of the ledger for each
+# low wallets whose owners reserved or were charged within a week; one probe of the ledger per low wallet
 _LOW_WALLETS = """
     SELECT account.username, wallet.available
       FROM queue_app_wallet wallet
@@ -27,8 +27,8 @@ _LOW_WALLETS = """
      WHERE wallet.available < %(below)s AND last.at > %(since)s
 """
 
-# what keeps replaced rows alive; one that only waits between two statements and has written nothing keeps none. Sessions of other
-# users are seen only with the right to (pg_read_all_stats)
+# The oldest transaction that keeps dead rows from being removed. A session that is idle between statements and has written
+# nothing does not. Sessions of other database users are visible only with pg_read_all_stats.
 _OLDEST_SNAPSHOT = """
     SELECT pid, state, xact_start FROM pg_stat_activity
      WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -39,13 +39,13 @@ _OLDEST_SNAPSHOT = """
 
 @dataclass(frozen=True)
 class Seen:
-    """A measure's value and what it means, in a sentence."""
+    """A measured value and a sentence that explains it."""
 
     value: float
     words: str
 
 
-Found = Mapping[str, Seen]  # by subject; one that is not there is as it should be
+Found = Mapping[str, Seen]  # by subject; a subject that is missing is fine
 
 
 def _queue_depth(rule: AlertRule, at: datetime) -> Found:
@@ -64,7 +64,7 @@ def _oldest_wait(rule: AlertRule, at: datetime) -> Found:
 
 
 def _failure_rate(rule: AlertRule, at: datetime) -> Found:
-    """Of jobs that ran their course: a cancelled one neither failed nor came through."""
+    """Return the share of failed jobs among completed and failed ones, in percent; cancelled jobs do not count."""
     ended = Job.objects.filter(ended_at__gt=at - HOUR, state__in=(State.COMPLETED, State.FAILED))
     counts = ended.aggregate(all=Count("pk"), failed=Count("pk", filter=Q(state=State.FAILED)))
     if counts["all"] < FEW:
@@ -80,9 +80,9 @@ def _unknown_jobs(rule: AlertRule, at: datetime) -> Found:
 
 def _worker_silent(rule: AlertRule, at: datetime) -> Found:
     """
-    By machine and role, its process that is silent longest; and the dispatcher that leads, wherever it is: the others stand by.
+    Return the longest silence in seconds, by machine and role, and that of the active dispatcher on any machine.
 
-    A process that ends takes its row away, so a silent row is a process that was killed, or a machine that is gone.
+    A process that exits normally deletes its row, so a silent row is a killed process or a lost machine.
     """
     rows = WorkerProcess.objects.order_by("host", "role").values_list("host", "role").annotate(Min("beat_at"))
     found = {}
@@ -104,14 +104,14 @@ def _tickets_low(rule: AlertRule, at: datetime) -> Found:
 
 
 def _paid_not_delivered(rule: AlertRule, at: datetime) -> Found:
-    """Failed once the provider was done, and not queued again since."""
+    """Return the number of jobs that failed after their provider was done and were not queued again since."""
     lost = JobEvent.objects.filter(job=OuterRef("pk"), from_state=State.STORING, to_state=State.FAILED, at__gt=at - DAY)
     count = Job.objects.filter(Exists(lost), state=State.FAILED, ended_at__gt=at - DAY).count()
     return {"": Seen(count, f"{_jobs(count)} paid but not delivered in the last 24 hours.")}
 
 
 def _old_snapshot(rule: AlertRule, at: datetime) -> Found:
-    """Of the transaction that is open longest: until it ends, what is replaced stays on every reader's way."""
+    """Return the age in seconds of the oldest transaction that blocks database cleanup, which slows down all readers."""
     with connection.cursor() as cursor:
         cursor.execute(_OLDEST_SNAPSHOT)
         oldest: tuple[int, str, datetime] | None = cursor.fetchone()
@@ -144,7 +144,7 @@ UNITS: dict[str, str] = {
 
 
 def reading(measure: str, value: float) -> str:
-    """A value of a measure with its unit: “25%”, “3,600s”, “500”."""
+    """Format a value of a measure with its unit, such as “25%”, “3,600s” or “500”."""
     return f"{_number(value)}{UNITS.get(measure, '')}"
 
 

@@ -1,7 +1,7 @@
 """
-Alerts: each active rule is measured every few seconds, and its rows are opened, kept up to date and closed.
+Alerts: measure each active rule every few seconds and open, update or close its alerts.
 
-A rule opens at one value and closes at another, so that a measure which swings around one number does not ring all day.
+A rule has separate values for opening and closing (see `AlertRule`).
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from queue_app.work.alert_metrics import MEASURES, Seen
 
 @transaction.atomic
 def review(*, at: datetime) -> None:
-    """Measure every rule and bring its alerts to what was found. Said twice, or by two at once, it rings once."""
+    """Measure every active rule and update its alerts. Repeated or concurrent calls open an alert only once."""
     for rule in AlertRule.objects.select_for_update().order_by("measure"):
-        _bring(rule, MEASURES[rule.measure](rule, at) if rule.active else {}, at=at)
+        _update_alerts(rule, MEASURES[rule.measure](rule, at) if rule.active else {}, at=at)
 
 
-def _bring(rule: AlertRule, found: Mapping[str, Seen], *, at: datetime) -> None:
-    """What was not found is over: a rule measures all that could ring or still rings."""
+def _update_alerts(rule: AlertRule, found: Mapping[str, Seen], *, at: datetime) -> None:
+    """Open, update and close a rule's alerts. Alerts without a finding are closed: a measure covers all that may be open."""
     is_open = {alert.subject: alert for alert in rule.alerts.filter(closed_at=None)}
     for subject, seen in found.items():
         alert = is_open.pop(subject, None)
@@ -31,7 +31,7 @@ def _bring(rule: AlertRule, found: Mapping[str, Seen], *, at: datetime) -> None:
             if rule.calls(seen.value):
                 _open(rule, subject, seen, at=at)
         else:
-            _keep(alert, seen, closed_at=at if rule.is_over(seen.value) else None)
+            _update(alert, seen, closed_at=at if rule.is_over(seen.value) else None)
     if is_open:
         Alert.objects.filter(pk__in=[alert.pk for alert in is_open.values()]).update(closed_at=at)
         wake.queue_changed()
@@ -44,8 +44,8 @@ def _open(rule: AlertRule, subject: str, seen: Seen, *, at: datetime) -> None:
     wake.queue_changed()
 
 
-def _keep(alert: Alert, seen: Seen, *, closed_at: datetime | None) -> None:
-    """An alert that closes keeps the words of its last bad moment: they say what it was about."""
+def _update(alert: Alert, seen: Seen, *, closed_at: datetime | None) -> None:
+    """Update an open alert, or close it. A closed alert keeps its last text, which says what was wrong."""
     if closed_at is not None:
         Alert.objects.filter(pk=alert.pk).update(value=seen.value, closed_at=closed_at)
         wake.queue_changed()

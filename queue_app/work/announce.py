@@ -1,4 +1,4 @@
-"""Facts going out: one outbox row for each channel that is told of a fact, written with the change that it tells of (I28)."""
+"""Announcements: one outbox row per channel that a fact goes to, written in the transaction of the change (I28)."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,7 +11,7 @@ from queue_app.models import Alert, Batch, OutboxMessage
 
 BATCH_ENDED = "batch_ended"
 ALERT_OPENED = "alert_opened"
-# fact → the channels that are told of it, by their names in OUTBOX_CHANNELS; one that the site leaves out is told nothing
+# fact → names of its channels in OUTBOX_CHANNELS; channels that the site does not configure are skipped
 TOLD = {
     BATCH_ENDED: ("notices",),
     ALERT_OPENED: ("alerts",),
@@ -19,16 +19,16 @@ TOLD = {
 
 
 def batch_ended(batch: Batch, *, at: datetime) -> None:
-    """Tell that the last open job of a batch has ended; a batch that was retried can end again."""
-    _tell(BATCH_ENDED, f"{batch.pk}:{at.isoformat()}", at=at, batch=batch)
+    """Announce that the last open job of a batch has finished. A batch can finish again after a retry."""
+    _write_messages(BATCH_ENDED, f"{batch.pk}:{at.isoformat()}", at=at, batch=batch)
 
 
 def alert_opened(alert: Alert, *, at: datetime) -> None:
-    """Tell that an alert has opened; once for each row."""
-    _tell(ALERT_OPENED, str(alert.pk), at=at, alert=alert.pk)
+    """Announce that an alert has opened. Call it once per alert."""
+    _write_messages(ALERT_OPENED, str(alert.pk), at=at, alert=alert.pk)
 
 
-def _tell(fact: str, cause: str, *, at: datetime, batch: Batch | None = None, **facts: Any) -> None:
+def _write_messages(fact: str, cause: str, *, at: datetime, batch: Batch | None = None, **facts: Any) -> None:
     OutboxMessage.objects.bulk_create(
         OutboxMessage(
             channel=channel,

@@ -1,4 +1,4 @@
-"""What may be asked of a whole batch, audited like `jobs` where it is somebody else's; its pause is in `policy`."""
+"""Verbs for a whole batch, audited like those in `jobs` if it belongs to another user. Pausing a batch is in `policy`."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,8 +15,10 @@ from queue_app.work import intake, policy
 
 def cancel(batch: Batch, *, at: datetime, actor: User, via: str = "", reason: str = "") -> Counter[Verdict]:
     """
-    Stop all its open jobs as far as they can be stopped, as `lifecycle.cancel` does, with an audit entry for each 500 of somebody
-    else's. Gives how many came to which verdict.
+    Cancel the batch's open jobs where possible, in transactions of 500. Return the number of jobs by verdict of
+    `lifecycle.cancel`.
+
+    In another user's batch, each transaction writes an audit entry.
     """
     verdicts: Counter[Verdict] = Counter()
     for chunk in lifecycle.chunks(Job.objects.filter(batch=batch).open().values_list("pk", flat=True)):
@@ -32,11 +34,12 @@ def cancel(batch: Batch, *, at: datetime, actor: User, via: str = "", reason: st
 @transaction.atomic
 def retry_failed(batch: Batch, *, at: datetime, actor: User, via: str = "", among: JobQuerySet | None = None) -> list[Job]:
     """
-    Queue its failed jobs again at today's price, all or none; those past their deadline stay failed. Gives them.
+    Queue the batch's failed jobs again at the current price, all or none; those past their deadline stay failed. Return the
+    queued jobs.
 
-    :param among: only those of its jobs; all when not given.
-    :raises ModelNotAvailable: nobody offers the model of one of them now.
-    :raises NotEnoughTickets: nothing is written.
+    :param among: limits the retry to these jobs.
+    :raises ModelNotAvailable: a job's model is not available now.
+    :raises NotEnoughTickets: the wallet can't pay; nothing is written.
     """
     jobs = Job.objects.all() if among is None else among
     failed = jobs.filter(batch=batch, state=State.FAILED).in_time(at).lock_for_retry()

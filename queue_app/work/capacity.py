@@ -1,4 +1,4 @@
-"""What may be bought now, and where: the limits as they stand, and the routes that are open."""
+"""The queue's capacity at one moment: every limit with its used slots, and the routes that are open."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ from queue_app.rules import limits, peak
 from queue_app.rules.limits import Blocker, Closed, Key, Room
 from queue_app.statements import Statement
 
-ROUTES_AT_FIRST = 8  # of each model, that a claim reads; only where all of them are full, it reads the others
+ROUTES_AT_FIRST = 8  # routes per model that a claim reads first; it reads the others only if all of these are full
 
-# all routes, or (``first``) some of each model
+# all routes, or with ``first`` the first few of each model
 _OFFERED = """
     offered (id, model, account, endpoint, adapter, base_url, api_key_env, place) AS (
     SELECT route.id, route.model_id, route.account_id, route.endpoint_id, account.adapter, account.base_url, account.api_key_env,
@@ -37,7 +37,7 @@ _OFFER = "id, model, account, endpoint, adapter, base_url, api_key_env"
 _OFFERS = Statement(f"WITH {_OFFERED.format(first='')} SELECT {_OFFER} FROM offered ORDER BY place, id")  # noqa: S608
 _FIRST_OFFERED = _OFFERED.format(first="WHERE route.place <= coalesce(%(routes)s::bigint, route.place)")
 
-# every limit and pause of the catalogue, of accounts those that are offered; a row that neither limits nor closes says nothing
+# limits and pauses of kinds, models and offered accounts; rows without any effect are left out
 _LIMITS = """
     SELECT 'kind', key, max_concurrent, false, '', NULL::timestamptz, NULL::timestamptz, 0, NULL::timestamptz
       FROM queue_app_kind WHERE max_concurrent IS NOT NULL
@@ -59,9 +59,9 @@ _OWN_LIMITS = """
 _OWN = Statement(_OWN_LIMITS.format(batches="%(batches)s::bigint[]", owners="%(owners)s::bigint[]"))
 _OWN_IN_USE = _OWN_LIMITS.format(batches="ARRAY(SELECT batch FROM used)", owners="ARRAY(SELECT owner FROM used)")
 
-# slots in use, limits, the own limits of whoever has a slot, and the first ``routes`` of each model: each claim asks, so it is
-# one statement
-_FLOOR = Statement(f"""
+# used slots, limits, the limits of batches and users with a used slot, and the first ``routes`` of each model; a single statement
+# because every claim runs it
+_SNAPSHOT = Statement(f"""
     WITH used (model, kind, account, batch, owner, slots) AS ({SLOTS_IN_USE}), {_FIRST_OFFERED}
     SELECT (SELECT json_agg(json_build_array(model, kind, account, batch, owner, slots)) FROM used),
            (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i)) FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i)),
@@ -71,7 +71,7 @@ _FLOOR = Statement(f"""
 
 
 class Offer(NamedTuple):
-    """A route as its row says, with what decides whether its account can be used."""
+    """A route's row with the columns that decide whether its account can be used."""
 
     id: int
     model: str
@@ -82,7 +82,7 @@ class Offer(NamedTuple):
     api_key_env: str
 
     def route(self) -> ModelRoute:
-        """The same as the ORM knows it; what the row does not tell is read when it is asked for."""
+        """Return it as a model instance; the other columns are deferred."""
         names, values = ["key", "adapter", "base_url", "api_key_env"], [self.account, *self[4:]]
         account = ProviderAccount.from_db(connection.alias, names, values)
         route = ModelRoute.from_db(connection.alias, ["id", "model_id", "account_id", "endpoint_id"], self[:4])
@@ -91,7 +91,7 @@ class Offer(NamedTuple):
 
 
 class Routes(NamedTuple):
-    """The routes of each model that can really be bought, and the models that cannot for want of a key."""
+    """Usable routes by model, and the models that are unavailable because no API key is set."""
 
     usable: dict[str, list[ModelRoute]]
     keyless: list[str]
@@ -99,20 +99,21 @@ class Routes(NamedTuple):
 
 def usable_routes(models: Iterable[str] | None = None) -> dict[str, list[ModelRoute]]:
     """
-    The routes of each model that can really be bought: active, with an adapter, and a key or the studio's permission. A model
-    without a limit is not bought: nothing would hold it back.
+    Return the usable routes by model, in order: active, with an adapter, and with an API key or the studio in its place.
+
+    A model without a limit row is left out, because nothing would limit its jobs.
     """
     return look_up_routes(models).usable
 
 
 def look_up_routes(models: Iterable[str] | None = None) -> Routes:
-    """The same, with the models that have routes and no key, where the studio may not stand in."""
+    """Return the usable routes, and the models whose routes lack an API key while the studio is not allowed."""
     asked = None if models is None else set(models)
     offers = (Offer(*row) for row in _OFFERS.run())
-    return _sorted_out(offer for offer in offers if asked is None or offer.model in asked)
+    return _usable_and_keyless(offer for offer in offers if asked is None or offer.model in asked)
 
 
-def _sorted_out(offers: Iterable[Offer]) -> Routes:
+def _usable_and_keyless(offers: Iterable[Offer]) -> Routes:
     found: dict[str, list[ModelRoute]] = {}
     with_adapter = set()
     for offer in offers:
@@ -125,7 +126,7 @@ def _sorted_out(offers: Iterable[Offer]) -> Routes:
 
 
 class LimitRow(NamedTuple):
-    """A limit of the catalogue as it stands, with what closes or lowers it."""
+    """A limit of a kind, model or account, with its pause, cooldown and reduction."""
 
     limit: str
     key: str
@@ -139,29 +140,30 @@ class LimitRow(NamedTuple):
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> "LimitRow":
-        """A row of :data:`_FLOOR`, which gives times as text."""
+        """Build one from a row of `_SNAPSHOT`, whose times are text."""
         limit, key, cap, paused, reason, until, cooldown, by, since = values
         return cls(limit, key, cap, paused, reason, _time(until), _time(cooldown), by, _time(since))
 
 
 @dataclass
 class Capacity:
-    """The whole queue at one moment: room under every limit, and where each model can be bought."""
+    """The whole queue at one moment: the room under every limit, and the routes of each model."""
 
     at: datetime
     policy: QueueSettings
     room: Room = field(default_factory=Room)
     offers: dict[str, list[Offer]] = field(default_factory=dict)
-    _first: int | None = None  # how many offers of each model are read; all, if none is said
+    _first: int | None = None  # number of offers read per model; None for all
     _known: set[Key] = field(default_factory=set)
     _routes: dict[int, ModelRoute | None] = field(default_factory=dict)
-    _passed: dict[str, int] = field(default_factory=dict)  # how many of a model's offers are not open
+    _passed: dict[str, int] = field(default_factory=dict)  # number of a model's first offers that are full or unusable
 
     @classmethod
     def load(cls, *, at: datetime, policy: QueueSettings, first: int | None = None) -> "Capacity":
         """
-        Read every limit, pause and slot in use. Under the claim lock this counts what the lock protects. ``first``: so many
-        routes of each model for now, for who asks for few; the others are read when they are needed.
+        Read every limit, pause and used slot. Exact only under the claim lock.
+
+        ``first`` is the number of routes to read per model, for callers that need few; the others are read when needed.
         """
         capacity = cls(at=at, policy=policy)
         capacity.room.used = limits.count(capacity.read(first=first))
@@ -180,22 +182,22 @@ class Capacity:
         return [model for model in self.offers if self.route_for(model)]
 
     def route_for(self, model: str) -> ModelRoute | None:
-        """The first route of a model whose account, and the model itself, have room."""
+        """Return the model's first usable route whose account has room; ``None`` if there is none or the model has no room."""
         if not self.room.is_open(("model", model)):
             return None
         offers = self.offers.get(model, [])
         for number in range(self._passed.get(model, 0), len(offers)):
             if self.room.is_open(("account", offers[number].account)) and (route := self._route(offers[number])):
                 return route
-            self._passed[model] = number + 1  # places are only taken: what is full stays so
+            self._passed[model] = number + 1  # slots are only taken, never freed, so a full account stays full
         if self._first is None or len(offers) < self._first:
             return None
         self.read()
         return self.route_for(model)
 
     def read(self, *, first: int | None = None) -> list[Any]:
-        """Limits and offers, of each model the ``first`` ones; gives the slots in use."""
-        ((slots, rows, own, offers),) = _FLOOR.run(at=self.at, routes=first)
+        """Read limits and offers, of each model the ``first`` ones or all; return rows of used slots for `limits.count`."""
+        ((slots, rows, own, offers),) = _SNAPSHOT.run(at=self.at, routes=first)
         self._first, self.offers = first, {}
         for values in offers or ():
             offer = Offer(*values)
@@ -223,7 +225,11 @@ class Capacity:
             self._learn(_OWN.run(batches=list(new_batches), owners=list(new_owners)))
 
     def blockers(self, *, model: str, kind: str, batch: int | None, owner: int) -> list[Blocker]:
-        """What a queued job waits for, by the very rules of the claim; the account is that of the model's best route."""
+        """
+        Return the limits that a queued job waits for, by the same rules as the claim.
+
+        The account is that of the model's first open route, or of its first route if none is open.
+        """
         self.learn([batch], [owner])
         routes = self.routes.get(model)
         if not routes:
@@ -233,12 +239,12 @@ class Capacity:
 
     @cached_property
     def _all_routes(self) -> Routes:
-        return _sorted_out(offer for offers in self.offers.values() for offer in offers)
+        return _usable_and_keyless(offer for offers in self.offers.values() for offer in offers)
 
     def _route(self, offer: Offer) -> ModelRoute | None:
-        """The route of an offer, if it can really be bought; a claim asks of few out of many."""
+        """Return the route of an offer if it is usable, else ``None``. Cached, because a claim needs only a few of many."""
         if offer.id not in self._routes:
-            usable = _sorted_out([offer]).usable
+            usable = _usable_and_keyless([offer]).usable
             self._routes[offer.id] = usable[offer.model][0] if usable else None
         return self._routes[offer.id]
 
@@ -256,20 +262,20 @@ class Capacity:
 
 
 def queue_limit(policy: QueueSettings, *, at: datetime) -> int:
-    """The whole queue's limit at this time: more in peak hours."""
+    """Return the limit of the whole queue at this time; it is higher in peak hours."""
     local = at.astimezone(ZoneInfo(settings.QUEUE_TIME_ZONE))
     return peak.effective_limit(policy.max_concurrent, local, hours=policy.peak_hours, factor=policy.peak_factor)
 
 
 def account_limit(row: LimitRow | ProviderAccount, *, at: datetime) -> int | None:
-    """A limit, an account's less what 429 answers took off it."""
+    """Return the limit less the steps that 429 answers have lowered it by; ``None`` for no limit."""
     if row.max_concurrent is None:
         return None
     return limits.lowered(row.max_concurrent, by=row.lowered_by, since=row.lowered_at, at=at)
 
 
 def available_models() -> dict[str, GenerationModel]:
-    """Models that can be bought now, by key."""
+    """Return the models with a usable route, by key."""
     routes = usable_routes()
     return {model.key: model for model in GenerationModel.objects.filter(pk__in=routes).select_related("limit")}
 

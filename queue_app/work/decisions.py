@@ -1,6 +1,6 @@
 """
-What a person decides where the machine cannot: each decision with a reason, done and audited in one transaction, and refused
-when the job has moved on meanwhile.
+Decisions of staff on review items. Each needs a reason, is applied and audited in one transaction, and is refused if the job has
+changed in the meantime.
 """
 
 from collections.abc import Iterable
@@ -18,17 +18,18 @@ TASK_ID_MOST = 500
 
 
 class DecisionRefused(Exception):
-    """Nothing was changed; says why, and where the job is now."""
+    """The decision was refused and nothing was changed. The message says why."""
 
 
 def take_up(item: ReviewItem, task: str, *, at: datetime, actor: User, reason: str) -> None:
     """
-    The provider has it, under this id: the job goes on with that task (T7), and the provider is asked about it at once.
+    Continue an unknown job with the provider's task of this id (T7) and check it immediately.
 
-    The provider is asked for it first: an id mistyped would fail the attempt, and what it really made would be bought again.
+    First checks that the provider has the task: a mistyped id would fail the attempt, and the job would be sent again although
+    the provider generates it.
 
-    :raises DecisionRefused: no reason, no such id, one of another attempt, the job has moved on, or the provider does not say
-        that it has it.
+    :raises DecisionRefused: the reason or id is missing, the id is malformed or belongs to another attempt, the job has changed,
+        or the provider does not confirm the task.
     """
     _must_say_why(reason)
     task = _checked(task)
@@ -50,10 +51,10 @@ def take_up(item: ReviewItem, task: str, *, at: datetime, actor: User, reason: s
 
 def settle(item: ReviewItem, *, again: bool, at: datetime, actor: User, reason: str) -> State:
     """
-    It was never accepted: ``again`` queues it for another attempt (T8) as far as it has one; else it fails (T9). Gives where the
-    job is then.
+    Resolve an unknown outcome without a task: queue the job for another attempt if ``again`` and if it has one left (T8), else
+    fail it (T9). Return the job's new state.
 
-    :raises DecisionRefused: no reason, or the job has moved on.
+    :raises DecisionRefused: the reason is empty, or the job has changed.
     """
     _must_say_why(reason)
     with transaction.atomic():
@@ -64,9 +65,9 @@ def settle(item: ReviewItem, *, again: bool, at: datetime, actor: User, reason: 
 
 def settle_each(items: Iterable[ReviewItem], *, again: bool, at: datetime, actor: User, reason: str) -> dict[int, State]:
     """
-    `settle` for many, in one transaction. Gives where each job is then; one that has moved on is left out.
+    Apply `settle` to many items in one transaction. Return the new states by job id, without the jobs that have changed.
 
-    :raises DecisionRefused: no reason.
+    :raises DecisionRefused: the reason is empty.
     """
     _must_say_why(reason)
     with transaction.atomic():
@@ -75,9 +76,9 @@ def settle_each(items: Iterable[ReviewItem], *, again: bool, at: datetime, actor
 
 def close(item: ReviewItem, *, at: datetime, actor: User, reason: str) -> None:
     """
-    Somebody has looked at it; the job stays as it is.
+    Close an item that staff have checked. The job does not change.
 
-    :raises DecisionRefused: no reason, it was closed before, or the outcome is unknown and must be decided.
+    :raises DecisionRefused: the reason is empty, the item is already closed, or its outcome is unknown and must be decided.
     """
     _must_say_why(reason)
     with transaction.atomic():
@@ -90,7 +91,10 @@ def close(item: ReviewItem, *, at: datetime, actor: User, reason: str) -> None:
 
 
 def after_another_try(job: Job) -> State:
-    """Where queueing an unknown job again would lead: not all have a try left, and a cancel may have been asked."""
+    """
+    Return the state that queueing an unknown job again would lead to: failed without an attempt left, cancelled if a cancel was
+    requested, else queued.
+    """
     if lifecycle.spent_tries(job) + 1 >= job.kind.max_attempts or job.worker_deaths >= DEADLY_JOB:
         return State.FAILED
     return State.CANCELLED if job.cancel_asked_at else State.QUEUED
@@ -116,14 +120,14 @@ def _undecided(item: ReviewItem) -> Job:
 
 
 def _open(item: ReviewItem) -> ReviewItem:
-    """Lock the job and give the item as it is then."""
+    """Lock the job and return the current row of the item; refuse if it is closed."""
     job = Job.objects.lock().get(pk=item.job_id)
     now = ReviewItem.objects.get(pk=item.pk)
     now.job = job
     if now.closed_at:
         unknown = job.state == State.UNKNOWN
-        stands = "now has an unknown outcome" if unknown else f"is now {job.get_state_display().lower()}"
-        raise DecisionRefused(f"{now.closed_by} already resolved this. {job} {stands}. Nothing was changed.")
+        phrase = "now has an unknown outcome" if unknown else f"is now {job.get_state_display().lower()}"
+        raise DecisionRefused(f"{now.closed_by} already resolved this. {job} {phrase}. Nothing was changed.")
     return now
 
 
@@ -143,7 +147,7 @@ def _checked(task: str) -> str:
 
 
 def _to_take_up(item: ReviewItem, task: str) -> tuple[Job, Attempt]:
-    """Lock the job of an item that still waits for its task, and give its attempt too."""
+    """Lock the job of an undecided item; return it and its attempt, to which the task may be linked."""
     job = _undecided(item)
     attempt = lifecycle.current_attempt(job)
     _must_be_free(attempt, task)
@@ -151,7 +155,7 @@ def _to_take_up(item: ReviewItem, task: str) -> tuple[Job, Attempt]:
 
 
 def _must_be_known(attempt: Attempt, task: str) -> RemoteRef:
-    """Ask the provider, and give its reference; no transaction is open."""
+    """Check that the provider has the task and return its reference. Runs outside any transaction (I32)."""
     ref = RemoteRef(provider=attempt.account_id, remote_id=task)
     try:
         provider = accounts.provider_for(attempt)

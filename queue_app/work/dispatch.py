@@ -1,11 +1,13 @@
 """
-Claiming: which queued jobs may be bought now.
+Claiming: choose the queued jobs that may start now and give them leases.
 
-One lock, then one count, in two statements (a statement's snapshot is older than its wait for a lock); then the heads of each
-lane that is open, merged in dispatch order. A head that is blocked by its own batch, user or kind never hides what is behind it,
-and nobody walks along what is blocked: where one of them is full, a lane is not read page by page, but by the stretches of places
-in which there is a job that may go. Of a stretch the index knows the groups, jobs that count under the same limits: one probe
-finds the next group that is not full.
+We take the claim lock, then count the used slots in a second statement, because a statement's snapshot is older than its wait for
+a lock. Then we read the first jobs (heads) of the queue (lane) of each model with free slots and merge them in dispatch order.
+
+A job blocked by its own batch, user or kind never blocks the jobs behind it: we read further down that model's queue. We do not
+read through the blocked jobs one by one. If a batch, user or kind is full, we go from one stretch of the queue that has a job
+which may start to the next. An index knows the groups in each stretch (jobs that count under the same limits), so one probe finds
+the next group that is not full.
 """
 
 import heapq
@@ -27,25 +29,25 @@ from queue_app.rules import limits
 from queue_app.statements import LAZILY, Statement
 from queue_app.work.capacity import ROUTES_AT_FIRST, Capacity
 
-PAGE = 20  # candidates read from a lane at a time
-LOCK_SECONDS = 1.0  # that a claim waits for a lock; claims themselves hold theirs for milliseconds
+PAGE = 20  # jobs read from a lane at a time
+LOCK_SECONDS = 1.0  # a claim's longest wait for a lock; claims themselves hold theirs for milliseconds
 
 _HEAD = "job.priority * -1 AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id"
-_PLACE = "job.priority * -1, job.order_key, job.id"  # in the lane
+_PLACE = "job.priority * -1, job.order_key, job.id"  # position in the lane
 _GROUP = "job.kind_id, job.owner_id, coalesce(job.batch_id, 0)"
-_OF_GROUPS = {"kind", "user", "batch"}  # the limits that tell groups of a lane apart
+_OF_GROUPS = {"kind", "user", "batch"}  # the limits that differ between the groups of a lane
 _LANE = """
           FROM queue_app_job job
          WHERE job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
            AND (job.deadline IS NULL OR job.deadline > %(at)s::timestamptz)"""
-# the group after a known one, past all groups of a kind or a user who is full
+# the group after the found one; skips all groups of a full kind or user
 _NEXT_GROUP = """(
             found.kind_id,
             CASE WHEN found.kind_id = ANY(%(kinds)s::text[]) THEN 9223372036854775807 ELSE found.owner_id END,
             CASE WHEN found.owner_id = ANY(%(users)s::bigint[]) THEN 9223372036854775807 ELSE coalesce(found.batch_id, 0) END
         )"""
 
-# a page of each lane, from its beginning or (`seek`) from a place on
+# a page of each lane, from its beginning or (`seek`) after a position
 _HEADS = f"""
     SELECT head.* FROM unnest(%(models)s::text[]) AS lane (model_id)
      CROSS JOIN LATERAL (
@@ -56,8 +58,8 @@ _HEADS = f"""
 _SEEK = f"AND ({_PLACE}) > (%(rank)s::int, %(order_key)s::bigint, %(id)s::bigint)"
 _FIRST_HEADS, _NEXT_HEADS = (Statement(_HEADS.format(seek=seek)) for seek in ("", _SEEK))
 
-# of each lane the next stretch in which there is a job that may go, and a page of them: one probe for each stretch before it,
-# and one for each that is full in them
+# the next stretch of each lane that has a job which may start, and a page of such jobs: one probe per stretch and per full group
+# before it
 _PLACE_OF_STRETCH = f"job.priority * -1, job.order_key >> {STRETCH}"
 _MAY_GO = """
            found.kind_id <> ALL(%(kinds)s::text[]) AND found.owner_id <> ALL(%(users)s::bigint[])
@@ -95,7 +97,8 @@ _OF_STRETCH = Statement(f"""
      WHERE {_MAY_GO}
 """)  # noqa: S608 - no value in it
 
-# a claim of which nothing is left is made anew: what is bought because of it is written down after it, and waits for the disk
+# Committed lazily: losing a claim in a crash is harmless, since a worker sends a job only after its own commit, which waits for
+# the disk.
 _LOCK = Statement(f"""
     SELECT job.id, job.state, job.event_seq, job.attempt_number, job.fence, reservation.id, {LAZILY}
       FROM queue_app_job job
@@ -103,9 +106,9 @@ _LOCK = Statement(f"""
      WHERE job.id = ANY(%(ids)s::bigint[]) AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
      ORDER BY job.id FOR UPDATE OF job SKIP LOCKED
 """)  # noqa: S608 - no value in it
-_TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence"]  # what a claim needs of a job, in the order of its model
+_TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence"]  # the columns that a claim needs, in the order of the model
 
-# asked every second by a dispatcher that has nothing to do: one statement, and only small or partial indexes
+# an idle dispatcher runs this every second, so it is one statement and reads only small or partial indexes
 _DUE = Statement("""
     SELECT least(
         (SELECT min(not_before) FROM queue_app_job WHERE state = 'queued' AND not_before IS NOT NULL),
@@ -124,7 +127,7 @@ _DUE = Statement("""
 
 
 class Due(NamedTuple):
-    """When there may be something to claim that no wake-up tells of, and when something to hand out."""
+    """The next times at which there may be jobs to claim, or work to hand out, without a wake-up; ``None`` for never."""
 
     claims_at: datetime | None
     hands_out_at: datetime | None
@@ -135,7 +138,7 @@ class Due(NamedTuple):
 
 
 class Head(NamedTuple):
-    """A queued job as its lane's index knows it; sorts in dispatch order."""
+    """A queued job with the columns of the lane's index; sorts in dispatch order."""
 
     rank: int
     order_key: int
@@ -146,12 +149,12 @@ class Head(NamedTuple):
     owner: int
 
 
-_START = Head(1 - 2**31, 1 - 2**63, 0, "", "", None, 0)  # before all places
+_START = Head(1 - 2**31, 1 - 2**63, 0, "", "", None, 0)  # before all positions
 _FIRST = _START.order_key >> STRETCH
 
 
 class _Stretch(NamedTuple):
-    """A stretch of a lane, and a page of the jobs in it that may go."""
+    """A stretch of a lane, with a page of its jobs that may start."""
 
     rank: int
     number: int
@@ -159,14 +162,14 @@ class _Stretch(NamedTuple):
 
 
 class ClaimsLocked(Exception):
-    """Somebody else holds what claims need: a person's long transaction, say. Nothing was claimed; the next one may."""
+    """Another transaction holds a lock that claims need. Nothing was claimed; the next claim may succeed."""
 
 
 def claim_due_jobs(*, at: datetime) -> list[Lease]:
     """
-    Claim everything that fits under all limits at once, and commit (T2). Nobody has talked to a provider yet.
+    Claim all jobs that fit under all limits and commit (T2). Return their leases. Nothing has been sent to a provider yet.
 
-    :raises ClaimsLocked: a lock was not to be had within a second; whoever claims has other duties, too.
+    :raises ClaimsLocked: a lock was not free within a second; the dispatcher must not wait longer, it has other duties.
     """
     try:
         return _claim(at)
@@ -179,26 +182,30 @@ def claim_due_jobs(*, at: datetime) -> list[Lease]:
 @transaction.atomic(durable=True)
 def _claim(at: datetime) -> list[Lease]:
     policy = QueueSettings.objects.lock_claims(within_seconds=LOCK_SECONDS)
-    busy: set[int] = set()  # locked by somebody else, a cancel perhaps
+    busy: set[int] = set()  # jobs locked by another transaction, such as a cancel
     while True:
-        # a new statement: it sees what the lock waited for
+        # a new statement, so that it sees the commits that the lock waited for
         capacity = Capacity.load(at=at, policy=policy, first=ROUTES_AT_FIRST)
         choices = _Lanes(capacity, busy).choose()
         jobs = _locked({choice.head.id for choice in choices})
         if len(jobs) == len(choices):
             return lifecycle.claim([Pick(*jobs[one.head.id], one.route, one.counts) for one in choices], at=at) if jobs else []
-        busy |= {choice.head.id for choice in choices} - jobs.keys()  # choose anew: they take no place and hide nobody
+        busy |= {choice.head.id for choice in choices} - jobs.keys()  # choose again without them
 
 
 @transaction.atomic
 def wake_due(*, at: datetime) -> int:
-    """Let jobs back into their lanes whose ``not_before`` has come. Gives how many."""
+    """Release up to 500 queued jobs whose ``not_before`` has passed. Return the number of jobs."""
     due = Job.objects.filter(state=State.QUEUED, not_before__lte=at).order_by("id").select_for_update(skip_locked=True)
     return Job.objects.filter(pk__in=[job.pk for job in due[: lifecycle.CHUNK]]).update(not_before=None)
 
 
 def next_due(*, at: datetime) -> Due:
-    """What will be due untold: delays, deadlines, ends of pauses and cool-downs; checks, leases, messages, bulk actions."""
+    """
+    Return the next times that no wake-up announces.
+
+    For claims: delays, deadlines, ends of pauses and cooldowns. For handing out: checks, leases, messages and bulk actions.
+    """
     return Due(*_DUE.run(at=at)[0])
 
 
@@ -210,24 +217,25 @@ class _Choice:
 
 
 def _locked(ids: set[int]) -> dict[int, tuple[Job, int]]:
-    """Lock what is still to be claimed and nobody else has locked; gives each with the number of its held reservation."""
+    """Lock the jobs that can still be claimed and are not locked; return each with the id of its held reservation, by id."""
     rows = _LOCK.run(ids=list(ids)) if ids else []
     return {pk: (Job.from_db(connection.alias, _TO_CLAIM, (pk, *known)), held_by) for pk, *known, held_by, _ in rows}
 
 
 class _Lanes:
     """
-    The open lanes, read as far as need be. Within one claim limits only fill up: what was blocked once stays so, and is left out.
+    Lanes of models with free slots, read only as far as needed. Within one claim slots only fill up, so a job that was blocked
+    once stays blocked and is left out.
     """
 
     def __init__(self, capacity: Capacity, busy: set[int]) -> None:
         self.capacity = capacity
-        self.passed = set(busy)  # jobs that are not to be looked at, or not any more
-        self._taken: Counter[str] = Counter()  # by model
-        self._ahead: list[Head] = []  # all that were read
+        self.passed = set(busy)  # jobs to skip: locked or already chosen
+        self._taken: Counter[str] = Counter()  # number of chosen jobs by model
+        self._ahead: list[Head] = []  # all heads read so far
 
     def choose(self) -> list[_Choice]:
-        """Walk the open lanes in dispatch order and take what passes every limit."""
+        """Return the jobs that pass every limit, taken from the open lanes in dispatch order."""
         choices: list[_Choice] = []
         if not self.capacity.room.is_open(limits.QUEUE) or not self.capacity.open_models:
             return choices
@@ -244,7 +252,7 @@ class _Lanes:
         return choices
 
     def _route_for(self, head: Head) -> ModelRoute | None:
-        """Where a job of this group can be bought now; nowhere, if any limit blocks it."""
+        """Return the route for this job, or ``None`` if any limit blocks it."""
         route = self.capacity.route_for(head.model)
         return route if route and self.capacity.room.is_open(*_keys_of(head, route)) else None
 
@@ -258,7 +266,7 @@ class _Lanes:
         return heapq.merge(*(self._lane(model, page) for model, page in pages.items()))
 
     def _lane(self, model: str, page: list[Head]) -> Iterator[Head]:
-        """A lane page by page, as long as something of a page may go; then the rest of it."""
+        """Yield a lane page by page while pages contain jobs that may start, then the rest by stretches."""
         while True:
             before = self._taken[model]
             for head in page:
@@ -273,7 +281,7 @@ class _Lanes:
         yield from self._rest([model])[model]
 
     def _rest(self, models: list[str]) -> dict[str, Iterator[Head]]:
-        """Lanes by stretches, what is full left out."""
+        """Return the lanes by stretches, without jobs of full kinds, users and batches."""
         found = self._next_stretch(models, _START.rank, _FIRST, _START)
         return {model: self._stretches(model, stretch) for model, stretch in found.items()}
 
@@ -288,7 +296,7 @@ class _Lanes:
             found = self._next_stretch([model], found.rank, after, last)[model]
 
     def _next_stretch(self, models: list[str], rank: int, number: int, last: Head) -> dict[str, "_Stretch | None"]:
-        """Of each lane, the next jobs that may go from this stretch on and behind ``last``."""
+        """Find in each lane, from this stretch on, the next jobs after ``last`` that may start; ``None`` at the lane's end."""
         stretches: dict[str, _Stretch | None] = dict.fromkeys(models)
         if not models:
             return stretches
@@ -303,7 +311,7 @@ class _Lanes:
         return stretches
 
     def _full(self) -> dict[str, list[str]]:
-        """The kinds, users and batches of which no more jobs go."""
+        """Return the keys of full or paused kinds, users and batches, by limit."""
         full: dict[str, list[str]] = defaultdict(list)
         room = self.capacity.room
         for limit, key in {*room.caps, *room.closed}:
@@ -317,7 +325,7 @@ class _Lanes:
         return heads
 
     def _learn(self, head: Head) -> None:
-        """Load the limits of its batch and user, if they are not known yet: with those of the next heads."""
+        """Load the limits of its batch and user together with those of the next heads, unless they are known."""
         if not self.capacity.knows(head.batch, head.owner):
             soon = heapq.nsmallest(PAGE, (one for one in self._ahead if one >= head))
             self.capacity.learn({one.batch for one in soon}, {one.owner for one in soon})

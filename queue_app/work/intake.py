@@ -1,4 +1,4 @@
-"""Taking jobs in: check everything, price it, score it, reserve the tickets, queue it. All or nothing."""
+"""Intake: check new jobs, price and score them, reserve their tickets and queue them. All or nothing."""
 
 import json
 import re
@@ -22,15 +22,15 @@ PROMPT_MOST = 32_000
 METADATA_MOST = 16_000
 JOBS_MOST = 1_000
 BATCH_NAME_MOST, BATCH_LIMIT_MOST = 200, 50
-TOLD_MOST = 5  # problems in one sentence
-_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON; not a backslash before the letters u0000
+TOLD_MOST = 5  # most problems in one message
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # a NUL in JSON, but not an escaped backslash followed by u0000
 
 
 @dataclass(frozen=True)
 class Draft:
     """
-    What one job is asked to be. ``priority`` and ``kind`` are the queue's choice when not given; ``priority_reasons`` name the
-    rules of a priority that its owner did not ask for.
+    A request for one job. The queue chooses ``kind`` and ``priority`` if they are not given. ``priority_reasons`` are the rules
+    behind a priority that the owner did not request.
     """
 
     model: str
@@ -46,7 +46,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a draft: its place in what was sent (from 0; ``None``: the whole), the field, and what to do."""
+    """An error in a draft: its index in the request (from 0; ``None`` for the whole request), the field and the message."""
 
     index: int | None
     field: str
@@ -54,7 +54,7 @@ class Problem:
 
 
 class IntakeRefused(Exception):
-    """The input is invalid; nothing was written, nothing reserved. Its words are those of the first ``TOLD_MOST`` problems."""
+    """The input is invalid; nothing was written or reserved. The message joins the first ``TOLD_MOST`` problems."""
 
     def __init__(self, problems: Sequence[Problem]):
         self.problems = list(problems)
@@ -62,7 +62,7 @@ class IntakeRefused(Exception):
 
 
 class ModelNotAvailable(Exception):
-    """The model is known, and nobody offers it now. ``problems`` names every draft that asks for such a model."""
+    """The model is known but not available now. ``problems`` names every draft with such a model."""
 
     def __init__(self, model: str, problems: Sequence[Problem] = ()):
         self.model = model
@@ -76,7 +76,7 @@ def not_offered(model: str, offered: Iterable[str]) -> str:
 
 
 class KindRestricted(Exception):
-    """A kind needs a right that the owner lacks; nothing was written. ``problems`` names every draft of such a kind."""
+    """A kind needs a permission that the owner lacks; nothing was written. ``problems`` names every draft of such a kind."""
 
     def __init__(self, problems: Sequence[Problem]):
         self.problems = list(problems)
@@ -95,12 +95,12 @@ def enqueue(
     max_concurrent: int | None = None,
 ) -> tuple[Batch | None, list[Job]]:
     """
-    Queue all drafts or none (T1). They join ``batch``, or a new one when ``batch_name`` is not ``None``.
+    Queue all drafts or none (T1). They join ``batch``, or a new batch if ``batch_name`` is not ``None``. Return batch and jobs.
 
-    :raises IntakeRefused: something in them is wrong; every problem is listed, until they are more than one answer names.
-    :raises ModelNotAvailable: a model is known and nobody offers it now.
-    :raises KindRestricted: a kind needs a right that the owner lacks.
-    :raises NotEnoughTickets: the owner's wallet holds less than the sum.
+    :raises IntakeRefused: a draft or the batch is invalid; lists all problems, up to the most that one answer names.
+    :raises ModelNotAvailable: a model is known but not available now.
+    :raises KindRestricted: a kind needs a permission that the owner lacks.
+    :raises NotEnoughTickets: the owner's wallet has less available than the sum.
     """
     if batch is None and batch_name is not None and (wrong := _batch_problems(batch_name, max_concurrent)):
         raise IntakeRefused([*wrong, *problems(owner, drafts, at=at)])
@@ -115,11 +115,11 @@ def enqueue(
 
 def price(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Job]:
     """
-    Check, price and score drafts without writing: unsaved jobs.
+    Check, price and score drafts; return unsaved jobs.
 
-    :raises IntakeRefused: something in them is wrong; every problem is listed, until they are more than one answer names.
-    :raises ModelNotAvailable: a model is known and nobody offers it now.
-    :raises KindRestricted: a kind needs a right that the owner lacks.
+    :raises IntakeRefused: a draft is invalid; lists all problems, up to the most that one answer names.
+    :raises ModelNotAvailable: a model is known but not available now.
+    :raises KindRestricted: a kind needs a permission that the owner lacks.
     """
     if not 1 <= len(drafts) <= JOBS_MOST:
         raise IntakeRefused([Problem(None, "jobs", f"Send 1 to {JOBS_MOST:,} jobs per request, not {len(drafts):,}.")])
@@ -135,7 +135,7 @@ def price(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Job]:
 
 
 def problems(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Problem]:
-    """What is wrong with the values of drafts that will be refused anyway, until that is more than one answer names."""
+    """Return the problems of drafts that will be refused anyway, up to the most that one answer names."""
     reader = _Reader(owner, drafts, at)
     list(reader.jobs(drafts))
     return reader.problems
@@ -143,11 +143,11 @@ def problems(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Prob
 
 def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
-    Queue failed and cancelled jobs again at today's price (T21). The rows are locked by the caller.
+    Queue failed and cancelled jobs again at the current price (T21). The caller holds the row locks.
 
-    :raises MoveRefused: one of them is neither failed nor cancelled, or its deadline has passed.
-    :raises ModelNotAvailable: nobody offers its model now.
-    :raises NotEnoughTickets: nothing is written.
+    :raises MoveRefused: a job is neither failed nor cancelled, or its deadline has passed.
+    :raises ModelNotAvailable: a job's model is not available now.
+    :raises NotEnoughTickets: a wallet can't pay; nothing is written.
     """
     offered = capacity.available_models()
     for job in jobs:
@@ -158,26 +158,26 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
 
 
 def restriction(kind: Kind, owner: User) -> str:
-    """Return why this user may not submit jobs of a kind; empty if they may (I41)."""
+    """Return the reason why this user may not submit jobs of a kind, or an empty string if they may (I41)."""
     if not kind.restricted or owner.has_perm(Right.SUBMIT_RESTRICTED):
         return ""
     return f"You don't have permission for the job type “{kind.key}”. Choose another one, or ask staff for access."
 
 
 def default_priority(kind: Kind, owner: User) -> tuple[int, list[str]]:
-    """The priority of a job of this kind that asks for none, with its reasons."""
+    """Return the priority for a job of this kind that requests none, with its reasons."""
     return computed_priority(owner, kind.default_priority, [f"default for {kind.key}"])
 
 
 def computed_priority(owner: User, level: int, reasons: Sequence[str]) -> tuple[int, list[str]]:
-    """A priority that a rule came to, as its owner may have it: above normal it takes a right (I41)."""
+    """Return a priority computed by a rule, with its reasons; lower it to normal without the permission for more (I41)."""
     if level <= priority.NORMAL or owner.is_staff or owner.has_perm(Right.EXCEED_NORMAL):
         return level, [*reasons]
     return priority.NORMAL, [*reasons, f"lowered from {level} to {priority.NORMAL}: above normal needs permission"]
 
 
 def text_problem(value: str) -> str | None:
-    """What PostgreSQL cannot keep: NUL characters and halves of surrogate pairs."""
+    """Return the problem with a text that PostgreSQL can't store (NUL, unpaired surrogates), or ``None``."""
     if "\x00" in value:
         return "Remove the NUL character."
     try:
@@ -188,7 +188,7 @@ def text_problem(value: str) -> str | None:
 
 
 def prompt_problem(prompt: str) -> str | None:
-    """What is wrong with a prompt; its length is looked at first, so that no long one is read."""
+    """Return the problem with a prompt, or ``None``. Checks the length first, so that a long text is not scanned."""
     if len(prompt) > PROMPT_MOST:
         return f"The prompt is {len(prompt):,} characters; the limit is {PROMPT_MOST:,}."
     if not prompt.strip():
@@ -223,7 +223,7 @@ def _batch_problems(name: str, max_concurrent: int | None) -> list[Problem]:
 
 
 class _Reader:
-    """Checks drafts against the catalogue, which it reads once."""
+    """Checks drafts against the catalogue, read once at the start."""
 
     def __init__(self, owner: User, drafts: Sequence[Draft], at: datetime):
         self.owner, self.at = owner, at
@@ -235,7 +235,7 @@ class _Reader:
         self.not_offered: list[Problem] = []
 
     def jobs(self, drafts: Sequence[Draft]) -> Iterator[Job]:
-        """The jobs of the drafts with which nothing is wrong. What follows more problems than are named is not looked at."""
+        """Yield unsaved jobs for the valid drafts. Stops once there are more problems than one answer names."""
         for index, draft in enumerate(drafts):
             if len(self.problems) > parameter_rules.PROBLEMS_MOST:
                 return
@@ -246,9 +246,9 @@ class _Reader:
         before = len(self.problems)
         model = self.models.get(draft.model)
         if model is None:
-            self._say(index, "model", f"Unknown model “{draft.model[:60]}”. Available: {self.known}.")
+            self._add_problem(index, "model", f"Unknown model “{draft.model[:60]}”. Available: {self.known}.")
         elif not self.offered.get(model.key):
-            self._say(index, "model", not_offered(model.key, self.available))
+            self._add_problem(index, "model", not_offered(model.key, self.available))
             self.not_offered.append(self.problems[-1])
         kind = self._kind(index, draft, model)
         settled = self._settled(index, draft, model)
@@ -284,12 +284,12 @@ class _Reader:
         return sorted(capacity.available_models())
 
     def _settled(self, index: int, draft: Draft, model: GenerationModel | None) -> dict[str, Any]:
-        """The parameters with the model's defaults; of an unknown model nothing can be said."""
+        """Return the draft's parameters with the model's defaults; empty for an unknown model."""
         if model is None:
             return {}
         settled, wrong = parameter_rules.settle(model.key, model.parameters, draft.parameters)
         for name, message in wrong.items():
-            self._say(index, f"parameters.{name}", message)
+            self._add_problem(index, f"parameters.{name}", message)
         return settled
 
     def _kind(self, index: int, draft: Draft, model: GenerationModel | None) -> Kind | None:
@@ -297,38 +297,38 @@ class _Reader:
         kind = self.kinds.get(key)
         if kind is None:
             if key:
-                self._say(index, "kind", f"Unknown kind “{key[:60]}”. Available: {', '.join(sorted(self.kinds))}.")
+                self._add_problem(index, "kind", f"Unknown kind “{key[:60]}”. Available: {', '.join(sorted(self.kinds))}.")
         elif model is not None and kind.medium != model.medium:
             of_it = (one for one in self.kinds.values() if one.medium == model.medium)
             fitting = ", ".join(sorted(one.key for one in of_it if not restriction(one, self.owner)))
             words = f"“{key}” is for {kind.medium}s; {model.key} generates {model.medium}s. Choose one of: {fitting}."
-            self._say(index, "kind", words)
+            self._add_problem(index, "kind", words)
         elif words := restriction(kind, self.owner):
-            self._say(index, "kind", words)
+            self._add_problem(index, "kind", words)
             self.restricted.append(self.problems[-1])
         return kind
 
     def _check_prompt(self, index: int, prompt: str) -> None:
         if problem := prompt_problem(prompt):
-            self._say(index, "prompt", problem)
+            self._add_problem(index, "prompt", problem)
 
     def _check_extras(self, index: int, draft: Draft) -> None:
         if problem := _metadata_problem(draft.metadata):
-            self._say(index, "metadata", problem)
+            self._add_problem(index, "metadata", problem)
         if draft.priority is not None and not priority.LOWEST <= draft.priority <= priority.HIGHEST:
-            self._say(index, "priority", priority.SPAN_MESSAGE)
+            self._add_problem(index, "priority", priority.SPAN_MESSAGE)
         elif (
             draft.priority is not None
             and draft.priority > priority.NORMAL
             and not (draft.priority_reasons or self.owner.is_staff)
         ):
-            self._say(index, "priority", f"Only staff can set a priority above {priority.NORMAL} (normal).")
+            self._add_problem(index, "priority", f"Only staff can set a priority above {priority.NORMAL} (normal).")
         if draft.not_before and draft.not_before > self.at + timedelta(days=366):
-            self._say(index, "not_before", "not_before can be at most one year ahead.")
+            self._add_problem(index, "not_before", "not_before can be at most one year ahead.")
         if draft.deadline and draft.deadline <= self.at:
-            self._say(index, "deadline", "The deadline has passed. Choose a later time, or leave it out.")
+            self._add_problem(index, "deadline", "The deadline has passed. Choose a later time, or leave it out.")
         elif draft.deadline and draft.not_before and draft.deadline <= draft.not_before:
-            self._say(index, "deadline", "The deadline must be later than not_before. Choose a later time.")
+            self._add_problem(index, "deadline", "The deadline must be later than not_before. Choose a later time.")
 
     def _priority(self, draft: Draft, kind: Kind) -> tuple[int, list[str]]:
         if draft.priority is not None and not draft.priority_reasons:
@@ -339,11 +339,11 @@ class _Reader:
             return computed_priority(self.owner, *priority.score(draft.metadata, draft.deadline, at=self.at))
         return default_priority(kind, self.owner)
 
-    def _say(self, index: int, name: str, message: str) -> None:
+    def _add_problem(self, index: int, name: str, message: str) -> None:
         self.problems.append(Problem(index, name, message))
 
 
 def set_price(job: Job, model: GenerationModel) -> None:
-    """Put today's price of one try on a job."""
+    """Set a job's price in tickets and its estimated cost in USD from the current catalogue."""
     job.tickets = pricing.tickets(model.unit, model.tickets_per_unit, job.parameters)
     job.usd_estimate = pricing.usd(model.unit, Decimal(model.usd_per_unit), job.parameters)

@@ -1,8 +1,8 @@
 """
-What may be asked of a single job; of a batch, see `batches`, of many jobs `bulk`.
+Verbs for a single job. Those for a batch are in `batches`, those for many jobs in `bulk`.
 
-A job of somebody else's is a change that the audit tells of (I45): these verbs write the entry, so that page, API and command
-cannot forget it. `via` is how they were asked where it was no page: “API”.
+A change to another user's job is audited (I45). The verbs write the entry, so that no page, API call or command can forget it.
+`via` names the way in if it was not a page: “API”.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from queue_app.work import intake, policy
 
 @transaction.atomic
 def cancel(job: Job, *, at: datetime, actor: User, via: str = "", reason: str = "") -> Verdict:
-    """Stop a job as far as it can be stopped, as `lifecycle.cancel` does."""
+    """Cancel a job if possible; return the verdict of `lifecycle.cancel`."""
     verdict = lifecycle.cancel([job.pk], at=at, actor=policy.known_as(actor, via), reason=reason)[job.pk]
     if verdict != Verdict.TOO_LATE:
         _audit("cancel jobs", job, at=at, actor=actor, via=via, after={"verdict": verdict.value}, reason=reason)
@@ -29,11 +29,11 @@ def cancel(job: Job, *, at: datetime, actor: User, via: str = "", reason: str = 
 @transaction.atomic
 def retry(job: Job, *, at: datetime, actor: User, via: str = "") -> Job:
     """
-    Queue a failed or cancelled job again at today's price. Return it as it is then.
+    Queue a failed or cancelled job again at the current price. Return the updated job.
 
-    :raises MoveRefused: it has neither failed nor been cancelled, or its deadline has passed.
-    :raises ModelNotAvailable: nobody offers its model now.
-    :raises NotEnoughTickets: nothing is written.
+    :raises MoveRefused: it is neither failed nor cancelled, or its deadline has passed.
+    :raises ModelNotAvailable: its model is not available now.
+    :raises NotEnoughTickets: the wallet can't pay; nothing is written.
     """
     again = Job.objects.filter(pk=job.pk).lock_for_retry()
     intake.retry(again, at=at, actor=policy.known_as(actor, via))

@@ -1,7 +1,8 @@
 """
-Looking up a create call whose answer was lost: walk the provider's list, have it judged (`rules.lookup`), and draw what may be
-drawn from it. Found: the job goes on with that task (T7). Proved twice that it is not there: it was not accepted (T8). All else
-stays unknown, with what was seen and why it was not believed kept for the person who decides.
+Lookup of a create call whose answer was lost: read the provider's task list, judge it by `rules.lookup` and act on the result.
+
+If the task is found, the job continues with it (T7). If it is proved twice that there is no such task, the call was not accepted
+(T8). Otherwise the job stays unknown; the rows seen, and why they were not believed, are kept for the person who decides.
 """
 
 import time
@@ -21,14 +22,20 @@ from queue_app.rules.lookup import CONTROL_WITHIN, Call, Known, Likeness, Lookup
 from queue_app.work import accounts, progress, submission
 
 RAREST_LOOK = timedelta(minutes=10)
-WALK_SECONDS, MOST_PAGES = 40.0, 20  # a task that makes these calls has 60 s
+WALK_SECONDS, MOST_PAGES = 40.0, 20  # the task that runs a lookup has 60 s
 MOST_KNOWN = 2_000
-RARELY_LONGER = 3  # times what is typical
-KEPT = 20  # look-ups of one attempt, its newest, beside those that proved something
+RARELY_LONGER = 3  # times the typical run time
+KEPT = 20  # newest lookups kept of an attempt, besides all that proved "none"
 
 
 def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
-    """Look up the task of an unknown outcome; no transaction is open while the list is read. Gives no lease."""
+    """
+    Look up the task of a job with an unknown outcome. Return no leases.
+
+    No transaction is open while the list is read (I32).
+
+    :raises RuntimeError: the create call was never sent (I16).
+    """
     if attempt.called_at is None:
         raise RuntimeError(f"{attempt} is unknown and was never called (I16)")
     asked_at = clock.now()
@@ -54,12 +61,12 @@ def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State
 
 def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Walk:
     """
-    Read the list, newest first, as far as it can tell anything of this attempt.
+    Read the provider's list, newest first, as far as it is relevant to this attempt, and return the pages read.
 
-    :raises ProviderError: a page is not to be had.
+    :raises ProviderError: a page could not be read.
     """
     call = _call(attempt, job)
-    known = _neighbours(provider, attempt, at=at)  # before the list is read: it must have these
+    known = _neighbours(provider, attempt, at=at)  # accepted before the list is read, so the list must contain them
     read = Walk(
         call=call,
         now=at.timestamp(),
@@ -88,11 +95,11 @@ def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Wal
 
 
 def _settle(job: Job, attempt: Attempt, found: Lookup, *, asked_at: datetime, at: datetime) -> None:
-    """Draw what follows from a look-up. The job's row is locked."""
+    """Act on the result of a lookup. The caller holds the job's row lock."""
     belongs_to_a_twin = bool(found.sure) and _a_twin_is_being_submitted(attempt, job)
-    mine = None if belongs_to_a_twin else _due_to(attempt, job, found.sure)
+    mine = None if belongs_to_a_twin else _row_for(attempt, job, found.sure)
     proved = found.none_proved and asked_at >= _counts_from(attempt)
-    _keep(attempt, found, asked_at, took=mine, counted=proved)
+    _record(attempt, found, asked_at, took=mine, counted=proved)
     if belongs_to_a_twin:
         lifecycle.check_again(job, next_check_at=at + timedelta(seconds=settings.TIMES.lease))
     elif mine and mine.id:
@@ -107,7 +114,7 @@ def _settle(job: Job, attempt: Attempt, found: Lookup, *, asked_at: datetime, at
 
 def _adopt(job: Job, attempt: Attempt, task: str, found: Lookup, *, at: datetime) -> None:
     ref = accounts.provider_for(attempt).ref(task)
-    others = len(found.sure) - _as_many_unknown(attempt, job).count()
+    others = len(found.sure) - _same_request_unknown(attempt, job).count()
     submission.adopt_late(attempt, ref, at=at, actor="recovery")
     if others > 0:
         tasks = "1 more provider task matches" if others == 1 else f"{others} more provider tasks match"
@@ -117,7 +124,7 @@ def _adopt(job: Job, attempt: Attempt, task: str, found: Lookup, *, at: datetime
 
 
 def _count_none(job: Job, attempt: Attempt, *, asked_at: datetime, at: datetime) -> None:
-    """The second proof ends the attempt."""
+    """Count a proof that there is no such task; the second one ends the attempt as not accepted (T8)."""
     nones = attempt.lookups_none + 1
     Attempt.objects.filter(pk=attempt.pk).update(lookups_none=nones, looked_up_at=asked_at)
     if nones < 2:
@@ -129,14 +136,14 @@ def _count_none(job: Job, attempt: Attempt, *, asked_at: datetime, at: datetime)
 
 
 def _counts_from(attempt: Attempt) -> datetime:
-    """From when a proof counts: the first once the grace is over, the second a while after the first."""
+    """Return the time from which a proof counts: the first after the grace period, the second ``lookup_gap`` after the first."""
     if attempt.lookups_none and attempt.looked_up_at:
         return attempt.looked_up_at + timedelta(seconds=settings.TIMES.lookup_gap)
     return (attempt.called_at or attempt.created_at) + timedelta(seconds=settings.TIMES.grace)
 
 
 def _later(attempt: Attempt, *, at: datetime) -> datetime:
-    """Ever more rarely, for as long as nothing new is to be expected."""
+    """Return the time of the next lookup; the intervals grow up to `RAREST_LOOK`."""
     waited = at - (attempt.called_at or at)
     return at + min(max(timedelta(seconds=settings.TIMES.lookup_gap), waited / 2), RAREST_LOOK)
 
@@ -146,18 +153,22 @@ def _last_look(attempt: Attempt) -> datetime:
 
 
 def _look_again(lease: Lease, attempt: Attempt, failed: Lookup | None, *, asked_at: datetime, at: datetime) -> None:
-    """Whoever's lease is over writes nothing: another look-up may have proved something meanwhile."""
+    """
+    Record a failed lookup, if any, and schedule the next one.
+
+    Writes nothing if the lease is outdated: another lookup may have proved something in the meantime.
+    """
     with transaction.atomic():
         job = lifecycle.held_by(lease)
         if job is None:
             return
         if failed:
-            _keep(attempt, failed, asked_at)
+            _record(attempt, failed, asked_at)
         lifecycle.check_again(job, next_check_at=min(at, _last_look(attempt)))
 
 
-def _keep(attempt: Attempt, found: Lookup, asked_at: datetime, *, took: Row | None = None, counted: bool = False) -> None:
-    """Keep what was seen and why it was believed or not, for people and for `check_invariants`."""
+def _record(attempt: Attempt, found: Lookup, asked_at: datetime, *, took: Row | None = None, counted: bool = False) -> None:
+    """Store the rows a lookup saw and why they count or not, for staff and for `check_invariants`."""
     seen = {
         "at": asked_at.isoformat(),
         "sure": [row.id for row in found.sure],
@@ -170,7 +181,7 @@ def _keep(attempt: Attempt, found: Lookup, asked_at: datetime, *, took: Row | No
     for row in seen["maybe"]:  # type: ignore[union-attr]
         row["prompt"] = (row["prompt"] or "")[:200]  # type: ignore[index]
     before = attempt.lookups
-    old = [one for one in before[:-KEPT] if one["none"]]  # what a purchase rests on is kept
+    old = [one for one in before[:-KEPT] if one["none"]]  # a second create call relies on these proofs
     attempt.lookups = [*old, *before[-KEPT:], seen]
     Attempt.objects.filter(pk=attempt.pk).update(lookups=attempt.lookups)
 
@@ -180,7 +191,7 @@ def _call(attempt: Attempt, job: Job) -> Call:
 
 
 def _neighbours(provider: Provider, attempt: Attempt, *, at: datetime) -> list[Known]:
-    """The account's other tasks from around the call, as their create calls' answers named them."""
+    """Return the account's other tasks that were called within `CONTROL_WITHIN` of this call and accepted before ``at``."""
     called_at = attempt.called_at or attempt.created_at
     within = timedelta(seconds=CONTROL_WITHIN)
     near = _tasks(attempt).filter(called_at__range=(called_at - within, called_at + within), accepted_at__lt=at)
@@ -188,18 +199,18 @@ def _neighbours(provider: Provider, attempt: Attempt, *, at: datetime) -> list[K
 
 
 def _owned(provider: Provider, attempt: Attempt, names: Iterable[str]) -> list[Known]:
-    """Those of the tasks in a page that belong to other attempts, however long ago."""
+    """Return the tasks with these names that belong to other attempts of the account, however old."""
     return [_known(provider, other) for other in _tasks(attempt).filter(remote_id__in=list(names))]
 
 
 def _tasks(attempt: Attempt) -> "QuerySet[Attempt]":
-    """Tasks at the very place where this attempt was bought."""
+    """Filter to the tasks of other attempts that were sent to the same place: same account, both previews or both not."""
     tasks = Attempt.objects.filter(account=attempt.account_id, preview=attempt.preview, remote_id__isnull=False)
     return tasks.filter(called_at__isnull=False).exclude(pk=attempt.pk).select_related("job")
 
 
 def _known(provider: Provider, other: Attempt) -> Known:
-    answered = not other.lookups  # the others were found in the list, or by a person
+    answered = not other.lookups  # with lookups, the task id comes from the list or from a person
     return Known(
         names=provider.names(str(other.remote_id)),
         call=_call(other, other.job),
@@ -209,25 +220,29 @@ def _known(provider: Provider, other: Attempt) -> Known:
 
 
 def _open_beside(attempt: Attempt) -> "QuerySet[Attempt]":
-    """The calls for the same thing at the same place, this one among them, of which nobody knows the task."""
+    """Filter to attempts called at the same endpoint of the same place whose task is not known, this one included."""
     beside = Attempt.objects.filter(account=attempt.account_id, preview=attempt.preview, endpoint_id=attempt.endpoint_id)
     return beside.filter(outcome=None, remote_id=None, called_at__isnull=False)
 
 
-def _as_many_unknown(attempt: Attempt, job: Job) -> "QuerySet[Attempt]":
-    """The attempts, this one among them, that a row which fits this one fits as well: of the same request, and as unknown."""
+def _same_request_unknown(attempt: Attempt, job: Job) -> "QuerySet[Attempt]":
+    """
+    Filter to unknown attempts with the same prompt and endpoint, this one included, in the order of their calls.
+
+    A row of the list that matches this attempt matches all of them.
+    """
     return _open_beside(attempt).filter(job__state=State.UNKNOWN, job__prompt=job.prompt).order_by("called_at", "pk")
 
 
-def _due_to(attempt: Attempt, job: Job, sure: list[Row]) -> Row | None:
-    """Of rows that fit several unknown attempts alike: the earliest row to the earliest call."""
+def _row_for(attempt: Attempt, job: Job, sure: list[Row]) -> Row | None:
+    """Return this attempt's row among those that match several unknown attempts: the earliest row goes to the earliest call."""
     if not sure:
         return None
-    place = list(_as_many_unknown(attempt, job).values_list("pk", flat=True)).index(attempt.pk)
+    place = list(_same_request_unknown(attempt, job).values_list("pk", flat=True)).index(attempt.pk)
     return sure[place] if place < len(sure) else None
 
 
 def _a_twin_is_being_submitted(attempt: Attempt, job: Job) -> bool:
-    """Whether what was found may belong to a like job whose create call is under way: its worker has not written the id yet."""
+    """Whether the found task may belong to a similar job whose create call is running and whose task id is not stored yet."""
     prompts = _open_beside(attempt).filter(job__state=State.SUBMITTING).values_list("job__prompt", flat=True)
     return any(same_prompt(job.prompt, prompt) is not Likeness.DIFFERENT for prompt in prompts)

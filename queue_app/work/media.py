@@ -1,8 +1,8 @@
 """
-What a file really is. Nobody's header or name is believed: the first bytes decide, then a decoder must agree.
+Content checks of delivered files. Headers and names are not trusted: the first bytes decide the type, then a decoder must agree.
 
-The decoders are large and native, and they are fed by strangers: they run in a process of their own (`media_child`) with
-limits on memory, processor time and files, so that a crash or a bomb ends there and not in the worker.
+Decoders are large native code and read untrusted files. They run in a separate process (`media_child`) with limits on memory,
+processor time and files, so that a crash or a decompression bomb does not reach the worker.
 """
 
 import codecs
@@ -36,13 +36,13 @@ ALLOWED_TYPES: Mapping[str, frozenset[str]] = {
     Kind.PAGE: frozenset({"text/html", "text/plain"}),
 }
 HEAD_BYTES = 4096
-# brands of the ISO container that are films in MP4; the same container also holds HEIC, AVIF, QuickTime and audio
+# brands of the ISO container that are MP4 videos; the same container is used for HEIC, AVIF, QuickTime and audio
 MP4_BRANDS = ("iso", "mp4", "avc1", "dash", "M4V", "MSNV", "av01")
 CHILD_SECONDS = 45  # wall clock; the store task has 300 s in all
 
 
 class NotUsable(Exception):
-    """A file is not what its job asked for. ``code`` is stable: ``wrong_type``, ``damaged`` or ``unreadable``."""
+    """The file is not usable as a result. ``code`` is stable: ``wrong_type``, ``damaged`` or ``unreadable``."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ class NotUsable(Exception):
 
 @dataclass(frozen=True)
 class Piece:
-    """A checked file: the one that was delivered, or a still made from it. Pixels, and seconds of videos."""
+    """A checked file, delivered or a still made from it. Width and height are in pixels, ``seconds`` is set for videos."""
 
     kind: str
     path: Path
@@ -63,9 +63,9 @@ class Piece:
 
 def sniff(path: Path) -> str:
     """
-    Name the content type by the file's own bytes.
+    Return the content type by the file's own bytes.
 
-    :raises NotUsable: ``wrong_type``, none of the types that we keep.
+    :raises NotUsable: ``wrong_type``, not a supported type.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -78,7 +78,7 @@ def sniff(path: Path) -> str:
 def _by_magic(head: bytes) -> str | None:
     if head[4:8] == b"ftyp" and head[8:12].decode("latin-1").startswith(MP4_BRANDS):
         return "video/mp4"
-    if head.startswith(b"\x1a\x45\xdf\xa3") and b"\x42\x82\x84webm" in head:  # EBML, DocType of four letters
+    if head.startswith(b"\x1a\x45\xdf\xa3") and b"\x42\x82\x84webm" in head:  # EBML with a four-letter DocType
         return "video/webm"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
@@ -90,7 +90,7 @@ def _by_magic(head: bytes) -> str | None:
 
 
 def _text_type(path: Path, head: bytes) -> str | None:
-    """UTF-8 from end to end without control characters is text; it is a page when it says so itself."""
+    """Return ``text/html`` or ``text/plain`` if the whole file is UTF-8 without control characters, else ``None``."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
         try:
@@ -108,30 +108,30 @@ def _text_type(path: Path, head: bytes) -> str | None:
 
 def examine(kind: str, path: Path, room: Path) -> list[Piece]:
     """
-    Check a file that should be of this kind; gives it first, then its stills, which lie in the directory ``room``: a thumbnail,
-    and of a video a spritesheet of ten frames in one row. Text has nothing to decode.
+    Check a file that should be of this kind. Return it first, then its stills, written to the directory ``room``: a thumbnail,
+    and for a video a spritesheet of ten frames in one row. Text is not decoded.
 
-    :raises NotUsable: ``wrong_type``; ``damaged``, it cannot be decoded to its end; ``unreadable``, it broke or outlasted the
-        decoder.
+    :raises NotUsable: ``wrong_type``; ``damaged``: it can't be decoded to its end; ``unreadable``: the decoder crashed or took
+        too long.
     """
     content_type = sniff(path)
     if content_type not in ALLOWED_TYPES[kind]:
         raise NotUsable("wrong_type", f"Expected {kind}, got {content_type}.")
     if kind == Kind.PAGE:
         return [Piece(kind, path, content_type)]
-    said = _child(path, content_type, room)
-    if "problem" in said:
-        raise NotUsable("damaged", f"The {kind} is damaged: {said['problem']}")
+    report = _decode(path, content_type, room)
+    if "problem" in report:
+        raise NotUsable("damaged", f"The {kind} is damaged: {report['problem']}")
     stills = [
         Piece(name, found, sniff(found), width, height)
-        for name, (width, height) in said["stills"].items()
+        for name, (width, height) in report["stills"].items()
         for found in [room / media_child.STILLS[name]]
     ]
-    return [Piece(kind, path, content_type, said["width"], said["height"], said["seconds"]), *stills]
+    return [Piece(kind, path, content_type, report["width"], report["height"], report["seconds"]), *stills]
 
 
-def _child(path: Path, content_type: str, room: Path) -> dict[str, Any]:
-    # -I: nothing of our environment or directory reaches it, no keys either
+def _decode(path: Path, content_type: str, room: Path) -> dict[str, Any]:
+    # -I and an empty environment: the decoder gets none of our modules, variables or keys
     command = [sys.executable, "-I", media_child.__file__, str(path), content_type, str(room)]
     try:
         done = subprocess.run(
@@ -148,5 +148,5 @@ def _child(path: Path, content_type: str, room: Path) -> dict[str, Any]:
         raise NotUsable("unreadable", f"The {content_type} file took longer than {CHILD_SECONDS}s to decode.") from None
     if done.returncode:
         raise NotUsable("unreadable", f"The {content_type} file crashed the decoder (exit status {done.returncode}).")
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report

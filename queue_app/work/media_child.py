@@ -1,9 +1,9 @@
 """
-The decoder's own process: ``python media_child.py FILE CONTENT_TYPE DIRECTORY``.
+The decoder process: ``python media_child.py FILE CONTENT_TYPE DIRECTORY``.
 
-Prints one JSON object, ``{"width", "height", "seconds", "stills": {kind: [width, height]}}`` or ``{"problem"}``, and leaves the
-stills in DIRECTORY under their names in `STILLS`. It is run by its path with an empty environment, so it imports nothing of
-ours; whatever the file does to it, the worker goes on.
+Prints one JSON object, ``{"width", "height", "seconds", "stills": {kind: [width, height]}}`` or ``{"problem"}``, and writes the
+stills to DIRECTORY under the names in `STILLS`. It is run by its path with an empty environment and imports none of our modules,
+so that a malicious file can't harm the worker.
 """
 
 import json
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from PIL import Image
 
-MEMORY_BYTES = 3 * 1024**3  # address space, which native threads spend freely
+MEMORY_BYTES = 3 * 1024**3  # address space; native threads reserve a lot of it
 PROCESSOR_SECONDS = 40
 WRITTEN_BYTES = 32 * 1024**2
 LONGEST_SIDE = 16_384
 MOST_PIXELS = 70_000_000  # an 8K picture has 33 million
 STILLS = {"thumbnail": "thumbnail.webp", "spritesheet": "spritesheet.jpg"}
 THUMBNAIL_SIDE = 640
-SHEET_FRAMES = 10  # the scrubber of the review page counts on ten in one row
+SHEET_FRAMES = 10  # the review page's scrubber expects ten frames in one row
 SHEET_HEIGHT = 180
-SHEET_LONGEST = 4_000  # pixels of the whole row
-KEY_FRAMES_ONLY_SECONDS = 60  # longer videos are not decoded whole for ten stills
+SHEET_LONGEST = 4_000  # width of the whole row in pixels
+KEY_FRAMES_ONLY_SECONDS = 60  # of longer videos only key frames are decoded
 FORMATS = {"video/mp4": "mp4", "video/webm": "matroska,webm"}
 HEAD_BYTES = 4096
-SEGMENT = b"\x18\x53\x80\x67"  # the EBML element that holds all of a WebM but its first bytes; its size follows
+SEGMENT = b"\x18\x53\x80\x67"  # the EBML element with all of a WebM except its first bytes; its size follows
 
 
 class Damaged(Exception):
-    """The file cannot be decoded to its end; says why."""
+    """The file can't be decoded to its end. The message says why."""
 
 
 def main(path: str, content_type: str, stills: str) -> dict[str, Any]:
-    """Measure one file and leave its stills."""
+    """Measure one file and write its stills. Return the object to print."""
     limit()
     look = examine_video if content_type in FORMATS else examine_image
     try:
@@ -50,7 +50,7 @@ def main(path: str, content_type: str, stills: str) -> dict[str, Any]:
 
 
 def limit() -> None:
-    """Give up what a decoder has no business with, before any of its code is loaded."""
+    """Limit this process's memory, processor time, files and file sizes before any decoder code is loaded."""
     for what, most in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_CPU, PROCESSOR_SECONDS),
@@ -83,7 +83,7 @@ def examine_video(path: str, content_type: str, stills: Path) -> dict[str, Any]:
     import av
 
     try:
-        # the format is forced: others of FFmpeg's would open further files or addresses that a file names
+        # force the format: some FFmpeg formats open other files or URLs that are named in the file
         with av.open(path, format=FORMATS[content_type], options={"protocol_whitelist": "file"}) as container:
             if content_type == "video/webm" and _lacks_bytes(Path(path)):
                 raise Damaged("it is shorter than it says.")
@@ -113,12 +113,12 @@ def _examine_open_video(container: "InputContainer", stills: Path) -> dict[str, 
 
 def _length(container: "InputContainer") -> float:
     """
-    Return how long the video is, in seconds, by its own packets.
+    Return the length of the video in seconds, measured by its packets.
 
-    An MP4 says a length for each stream. A WebM says one for all of them, which may count from zero although its clock starts
-    later, or be that of longer sound: there the stream that ends last has to reach it.
+    An MP4 declares a length per stream. A WebM declares one for all streams, which may count from zero although its clock starts
+    later, or be the length of the sound: here the stream that ends last must reach it.
 
-    :raises Damaged: packets are missing at its end, as in a cut download.
+    :raises Damaged: packets are missing at the end, as in a cut download.
     """
     stream = container.streams.video[0]
     spans = {index: _span(moments) for index, moments in _packets(container).items()}
@@ -127,14 +127,14 @@ def _length(container: "InputContainer") -> float:
         said, reached = float(stream.duration * stream.time_base), ends - begins
     else:
         said, reached = (container.duration or 0) / 1_000_000, max(end for _, end in spans.values())
-    # one picture alone lasts as long as the file says
+    # a single frame has no measurable length, so the declared one counts
     if ends > begins and reached < 0.9 * said - 0.5:
         raise Damaged(f"it ends after {reached:.1f}s of {said:.1f}s.")
     return ends - begins or said
 
 
 def _packets(container: "InputContainer") -> dict[int, list[tuple[float, float]]]:
-    """Return when each packet of picture and sound begins and how long it lasts (0 where it does not say), by stream."""
+    """Return (start, duration) in seconds of each video and audio packet, by stream; the duration is 0 if not declared."""
     found: dict[int, list[tuple[float, float]]] = {container.streams.video[0].index: []}
     for packet in container.demux([*container.streams.video, *container.streams.audio]):
         if packet.pts is not None and packet.time_base is not None:
@@ -144,7 +144,7 @@ def _packets(container: "InputContainer") -> dict[int, list[tuple[float, float]]
 
 
 def _span(moments: list[tuple[float, float]]) -> tuple[float, float]:
-    """Return when a stream begins and ends; a last packet that does not say its length is as long as the one before it."""
+    """Return start and end of a stream in seconds. A last packet without a duration lasts as long as the one before it."""
     if not moments:
         return 0.0, 0.0
     gaps = [after[0] - before[0] for before, after in pairwise(moments[-2:])]
@@ -153,7 +153,7 @@ def _span(moments: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _lacks_bytes(path: Path) -> bool:
-    """Whether a WebM is shorter than it says itself; one that was made to be streamed does not say."""
+    """Whether a WebM is shorter than the size it declares; one made for streaming declares none."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if SEGMENT not in head:
@@ -166,7 +166,7 @@ def _lacks_bytes(path: Path) -> bool:
 
 
 def _frames_at(container: "InputContainer", moments: list[float]) -> Iterator["VideoFrame"]:
-    """Give the frame shown at each moment; the last one again where the video ends early."""
+    """Yield the frame shown at each moment (seconds, ascending); repeat the last frame if the video ends early."""
     waiting = list(moments)
     frame = starts = None
     for frame in container.decode(container.streams.video[0]):

@@ -1,4 +1,4 @@
-"""Polling: ask the provider once how a task stands, or to stop it; outside any transaction."""
+"""Polling: ask the provider for a task's status, or to cancel it, once and outside any transaction (I32)."""
 
 import logging
 from copy import copy
@@ -13,42 +13,51 @@ from queue_app.providers.base import ErrorKind, PollResult, Provider, ProviderEr
 from queue_app.work import accounts, progress
 
 log = logging.getLogger(__name__)
-REFUSED = timedelta(seconds=30)  # until the next try when the provider answers, but not to the question
+REFUSED = timedelta(seconds=30)  # until the next check after an error that sets no time of its own
 
 
 def check(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
-    """Ask about a running or cancelling job and record the answer. Gives the lease for storing when it is done."""
+    """
+    Check a running or cancelling job at its provider and record the answer.
+
+    Return the lease for storing if the provider is done, else an empty list.
+    """
     ref = RemoteRef.from_json(attempt.remote)
     try:
         provider = accounts.provider_for(attempt)
-        result = _ask_to_stop(provider, ref) if job.state == State.CANCELLING else None
+        result = _request_cancel(provider, ref) if job.state == State.CANCELLING else None
         result = result or provider.poll(ref)
     except ProviderError as error:
-        # a 404 too, unless the adapter took it for the provider's own word: a proxy's would have us buy again what still runs
-        _try_later(attempt, lease, error)
+        # also a 404 that the adapter does not attribute to the provider: if it came from a proxy, the task still runs, and taking
+        # it as lost would send the job again
+        _postpone(attempt, lease, error)
         return []
     at = database.again(clock.now)
     if result.error and result.error.kind == ErrorKind.QUOTA:
         accounts.went_badly(attempt, result.error, at=at)
     else:
         accounts.went_well(attempt)
-    # each time with the attempt as it was before
+    # `record` changes the attempt, so each try starts from a fresh copy
     return database.again(lambda: progress.record(copy(attempt), lease, result, at=at), look=lambda: lifecycle.given_out(at))
 
 
-def _ask_to_stop(provider: Provider, ref: RemoteRef) -> PollResult | None:
-    """Send the cancel; a provider that confirms it at once need not be polled. Sent again at each check: it is idempotent."""
+def _request_cancel(provider: Provider, ref: RemoteRef) -> PollResult | None:
+    """
+    Send the cancel. Return the result if the provider confirms it immediately, else ``None``: the task must be polled.
+
+    It is idempotent and is sent again at each check.
+    """
     if provider.caps["cancel"] == "none":
         return None
     try:
         state = provider.cancel(ref)
     except ProviderError as error:
-        log.warning("cancel of a task at %s was not taken: %s", ref.provider, error)  # it may have finished: the poll tells
+        log.warning("a cancel at %s failed: %s", ref.provider, error)  # the task may have finished: the poll will show it
         return None
     return PollResult(state) if state in (TaskState.CANCELED, TaskState.LOST) else None
 
 
-def _try_later(attempt: Attempt, lease: Lease, error: ProviderError) -> None:
+def _postpone(attempt: Attempt, lease: Lease, error: ProviderError) -> None:
     at = database.again(clock.now)
     again_at = accounts.went_badly(attempt, error, at=at) or at + REFUSED
 

@@ -1,4 +1,4 @@
-"""What a provider says of a task, poll and webhook alike, becomes a move of its job here and nowhere else."""
+"""Progress: the only place that turns a provider's report on a task, by poll or webhook, into a change of its job."""
 
 import logging
 from dataclasses import replace
@@ -16,16 +16,16 @@ from queue_app.work import accounts
 
 log = logging.getLogger(__name__)
 PAST_RUNS = 200
-# replicas answer 404 for each other's tasks, and some providers do not know for a while what they have just accepted
+# replicas answer 404 for each other's tasks, and some providers do not know a task for a while after accepting it
 LOST_AFTER, LOST_LOOKS_LEAST, LOST_LOOKS = timedelta(minutes=2), 3, timedelta(seconds=40)
-FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED}  # trying again would not help
+FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED}  # another attempt would not help
 
 
 def record(attempt: Attempt, lease: Lease, result: PollResult, *, at: datetime) -> list[tuple[Lease, State]]:
     """
-    Write down how the task stands. Gives the lease for storing when the provider is done.
+    Record a provider's report on a task. Return the lease for storing if the provider is done, else an empty list.
 
-    A lease that is not the job's last one changes nothing.
+    An outdated lease changes nothing.
     """
     with transaction.atomic():
         job = lifecycle.held_by(lease)
@@ -35,7 +35,7 @@ def record(attempt: Attempt, lease: Lease, result: PollResult, *, at: datetime) 
 
 
 def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> list[tuple[Lease, State]]:
-    """Do to a job in flight what its provider's word on its task means; gives what `record` gives. The row is locked."""
+    """Change a job in flight as the provider's report requires; return as `record` does. The caller holds the row lock."""
     called_at = attempt.called_at or at
     elapsed = (at - called_at).total_seconds()
     if result.state == TaskState.LOST and not _is_lost(attempt, at=at):
@@ -49,7 +49,8 @@ def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> li
         lifecycle.check_again(job, next_check_at=at + timedelta(seconds=seconds), progress=result.progress)
         wake.looks_in(seconds)
     elif result.state == TaskState.SUCCEEDED:
-        # it ended between the last look and this one; the later moment would let the past grow with every plan made from it
+        # It ended between the last check and this one. Checks are planned from past runs, so counting until now would make both
+        # longer and longer.
         ran = elapsed - (at - max(called_at, attempt.looked_up_at or called_at)).total_seconds() / 2
         cost, kept_until = result.cost, result.expires_at
         lease = lifecycle.deliver(job, at=at, actor="worker", ran_seconds=ran, usd_actual=cost, kept_until=kept_until)
@@ -57,26 +58,26 @@ def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> li
     elif job.state == State.CANCELLING:
         lifecycle.confirm_cancel(job, at=at, actor="worker", evidence=_words(result))
     else:
-        _ended_badly(job, result, at=at)
+        _handle_failure(job, result, at=at)
     return []
 
 
 def seconds_to_next_check(job: Job, *, elapsed: float, progress: float | None = None, hint: float | None = None) -> float:
-    """From this model's past durations, else its typical one."""
+    """Return the seconds until the next check, from the model's past runs or else its typical run time."""
     past = past_runs(job.model_id, preview=job.preview)
     return schedule.next_check(elapsed, past, typical=typical_seconds(job), progress=progress, hint=hint, chance=accounts.chance)
 
 
 def typical_seconds(job: Job) -> float:
-    """What such a task takes where it is bought, for as long as no past is known."""
+    """Return the run time in seconds to assume while there are no past runs: the studio's for a preview, else the model's."""
     return float(settings.STUDIO_SECONDS if job.preview else job.model.typical_seconds)
 
 
 def past_runs(model: str, *, preview: bool | None = None) -> list[float]:
     """
-    Seconds from create call to the provider's end of this model's last 200 finished jobs, ascending.
+    Return the run times of this model's last 200 completed jobs, in seconds from create call to the provider's end, ascending.
 
-    ``preview``: only those that the studio made, or only those that it did not; its time says nothing of the vendor's.
+    ``preview`` limits them to previews or to non-previews, because the studio's times say nothing about the provider's.
     """
     finished = Job.objects.filter(model=model, state=State.COMPLETED, ran_seconds__isnull=False)
     if preview is not None:
@@ -86,13 +87,16 @@ def past_runs(model: str, *, preview: bool | None = None) -> list[float]:
 
 
 def retry_at(job: Job, *, at: datetime) -> datetime:
-    """When a job that failed at its provider may be tried again, by its kind's backoff."""
+    """Return the earliest time for the next attempt of a job that failed at its provider, by its kind's backoff."""
     tries = lifecycle.spent_tries(job) + 1
     return at + timedelta(seconds=backoff.retry_delay(job.kind.backoff, tries, chance=accounts.chance))
 
 
 def _is_lost(attempt: Attempt, *, at: datetime) -> bool:
-    """Whether "no such task" is proved: said at every look for two minutes, and at three looks at least (`invariants.md`)."""
+    """
+    Record a "no such task" and return whether the task is lost: every check for two minutes, and at least three checks, said so
+    (docs/invariants.md, failure policy).
+    """
     attempt.missing_since = attempt.missing_since or at
     attempt.missing_looks += 1
     attempt.save(update_fields=["missing_since", "missing_looks"])
@@ -101,15 +105,15 @@ def _is_lost(attempt: Attempt, *, at: datetime) -> bool:
 
 def _with_unknown_word(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> PollResult:
     """
-    A state in a word that nobody knows is noted once. With an error beside it, and nothing moving from one look to the next, it
-    is a failure; else the task runs, and its timeout ends it.
+    Note a status that the adapter does not know, once. Return the result as a failure if it carries an error and has not changed
+    since the last check; otherwise unchanged, so the task counts as running until its timeout.
     """
     before = attempt.remote.get("odd", {})
     odd = {"word": result.word, "progress": result.progress, "error": bool(result.error)}
     if before.get("word") != result.word:
         words = f"The provider reported “{result.word}”, an unknown status. Treated as {result.state}."
         lifecycle.note_each([job], at=at, actor="worker", reason=words)
-        log.warning("job %s: account %s says %r, an unknown state", job.pk, attempt.account_id, result.word)
+        log.warning("job %s: account %s reports %r, an unknown status", job.pk, attempt.account_id, result.word)
     attempt.remote = {**attempt.remote, "odd": odd}
     attempt.save(update_fields=["remote"])
     if result.error and before == odd and not result.state.is_terminal:
@@ -117,7 +121,7 @@ def _with_unknown_word(job: Job, attempt: Attempt, result: PollResult, *, at: da
     return result
 
 
-def _ended_badly(job: Job, result: PollResult, *, at: datetime) -> None:
+def _handle_failure(job: Job, result: PollResult, *, at: datetime) -> None:
     error = result.error
     code = "rejected" if result.state == TaskState.REJECTED else (error.code if error and error.code else str(result.state))
     trouble = Trouble(code, _words(result), str(error.kind) if error else str(result.state))
@@ -125,7 +129,7 @@ def _ended_badly(job: Job, result: PollResult, *, at: datetime) -> None:
         lifecycle.fail(job, at=at, actor="worker", trouble=trouble)
         return
     outcome = {TaskState.LOST: Outcome.LOST, TaskState.CANCELED: Outcome.CANCELLED}.get(result.state, Outcome.FAILED)
-    is_ours = error is None or error.kind != ErrorKind.QUOTA  # credit that ran out is nobody's attempt
+    is_ours = error is None or error.kind != ErrorKind.QUOTA  # our credit ran out: the attempt does not count
     not_before = retry_at(job, at=at) if is_ours else None
     lifecycle.put_back(job, at=at, actor="worker", outcome=outcome, spent=is_ours, trouble=trouble, not_before=not_before)
 

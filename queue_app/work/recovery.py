@@ -1,6 +1,6 @@
 """
-Recovery: what died, ran too long or was never answered, is brought back to a known state. Swept every few seconds; nothing here
-rests on memory, so any worker on any machine may do it.
+Recovery: bring jobs back to a known state after a crash, a timeout or a lost answer. Runs every few seconds and keeps nothing in
+memory, so any machine may run it.
 """
 
 import logging
@@ -20,21 +20,21 @@ from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 from queue_app.work import announce, submission
 
 log = logging.getLogger(__name__)
-SWEEP_SECONDS = 2.0  # of one round; who is left over comes in the next
-SILENT = timedelta(seconds=20)  # a worker of which nothing is heard for so long has gone with its machine
+SWEEP_SECONDS = 2.0  # longest time of one round; the next round continues
+SILENT = timedelta(seconds=20)  # without a heartbeat for so long, a worker is lost with its machine
 
 
 def sweep(*, at: datetime, heard_since: datetime | None = None) -> None:
     """
-    One round over the jobs in flight (tens of rows): dead leases, timeouts, outcomes long unknown, ended batches. It waits for
-    nobody: a row that somebody else has locked is left to the next round.
+    Recover the jobs in flight (tens of rows): expired leases, timeouts, outcomes unknown for too long. Then end finished batches.
 
-    ``heard_since``: from when on the heartbeats of all could be heard; before that, silence says nothing.
+    A locked job or batch is left to the next round. ``heard_since`` is the time since which heartbeats could arrive without a
+    break; silence before it proves nothing.
     """
     began = time.monotonic()
     silent = _silent_workers(at, heard_since or at - SILENT)
     suspects = _suspects(at, silent)
-    random.shuffle(suspects)  # so that none stands in the way of the others for ever
+    random.shuffle(suspects)  # so that no job can block the others for ever
     for pk in suspects:
         if time.monotonic() - began > SWEEP_SECONDS:
             break
@@ -42,21 +42,22 @@ def sweep(*, at: datetime, heard_since: datetime | None = None) -> None:
             with transaction.atomic():
                 job = Job.objects.lock(skip_locked=True).filter(pk=pk).first()
                 if job is not None:
-                    _mend(job, silent, at=at)
+                    _recover(job, silent, at=at)
         except Exception as error:
             if database.is_gone(error):
-                raise  # for all of them
+                raise  # every other job would fail, too
             if isinstance(error, Error) and database.has_waited_in_vain(error):
-                log.warning("job %s is not mended in this round, somebody has locked what it needs: %s", pk, str(error).strip())
+                log.warning("job %s is left to the next round, another transaction locks it: %s", pk, str(error).strip())
             else:
-                log.exception("job %s could not be mended; it is tried again in the next round, and the others go on", pk)
+                log.exception("job %s could not be recovered; trying again in the next round", pk)
     _end_batches(at=at)
 
 
 def workers_ended(names: Iterable[str], *, at: datetime) -> set[str]:
     """
-    End the leases of worker processes that have ended, at once: their jobs go on with others. Gives the names of those that hold
-    one still, because its row is locked: say them again.
+    End the leases of worker processes that have exited, so that other workers continue their jobs.
+
+    Return the names that still hold a lease, because its row is locked: call again with them.
     """
     names = set(names)
     held = Job.objects.filter(state__in=IN_FLIGHT_STATES, lease_taken=True, leased_by__in=names)
@@ -64,18 +65,18 @@ def workers_ended(names: Iterable[str], *, at: datetime) -> set[str]:
         with transaction.atomic():
             job = Job.objects.lock(skip_locked=True).filter(pk=pk).first()
             if job is not None and job.lease_taken and job.leased_by in names:
-                log.warning("job %s: its worker has ended", pk)
-                _lease_over(job, lifecycle.current_attempt(job), at=at)
+                log.warning("job %s: its worker process has exited", pk)
+                _end_lease(job, lifecycle.current_attempt(job), at=at)
     return set(held.values_list("leased_by", flat=True))
 
 
 def prune(*, at: datetime) -> None:
-    """Remove what is only kept for a while: the answers of idempotent requests, after a week."""
+    """Delete the stored answers of idempotent requests that are older than a week."""
     IdempotencyRecord.objects.filter(created_at__lt=at - timedelta(days=7)).delete()
 
 
 def _silent_workers(at: datetime, heard_since: datetime) -> list[str]:
-    """The names of workers of which nothing has been heard for long. Whose end is known has no row any more."""
+    """Return the names of workers without a heartbeat for `SILENT`. Workers that are known to have exited have no row."""
     if at - heard_since < SILENT:
         return []
     silent = WorkerProcess.objects.filter(role=WorkerProcess.Role.WORKER, beat_at__lte=at - SILENT)
@@ -83,30 +84,31 @@ def _silent_workers(at: datetime, heard_since: datetime) -> list[str]:
 
 
 def _suspects(at: datetime, silent: list[str]) -> list[int]:
-    """Jobs in flight whose lease is over, with its time or with its worker, or that are past one of their times."""
+    """Return the ids of jobs in flight whose lease has expired, whose worker is silent, or whose time is over."""
     begun = Q(lease_until__lte=at, lease_taken=True) | Q(lease_taken=True, leased_by__in=silent)
-    not_begun = Q(lease_until__lte=at, state=State.SUBMITTING)  # others are leased anew
+    not_begun = Q(lease_until__lte=at, state=State.SUBMITTING)  # in other states the dispatcher issues a new lease
     dead = Job.objects.filter(begun | not_begun, state__in=IN_FLIGHT_STATES)
     at_work = Attempt.objects.filter(outcome=None, job__state__in=(State.RUNNING, State.CANCELLING, State.UNKNOWN))
     late = [found.job_id for found in at_work.select_related("job__model", "job__kind") if _ends_at(found.job, found) <= at]
     return sorted({*dead.values_list("pk", flat=True), *late})
 
 
-def _mend(job: Job, silent: list[str], *, at: datetime) -> None:
+def _recover(job: Job, silent: list[str], *, at: datetime) -> None:
     if job.state not in IN_FLIGHT_STATES:
         return
     attempt = lifecycle.current_attempt(job)
     is_over = job.lease_until is not None and job.lease_until <= at and (job.lease_taken or job.state == State.SUBMITTING)
     if is_over or (job.lease_taken and job.leased_by in silent):
-        _lease_over(job, attempt, at=at)
+        _end_lease(job, attempt, at=at)
     elif job.state in (State.RUNNING, State.CANCELLING, State.UNKNOWN) and _ends_at(job, attempt) <= at:
-        _past_its_time(job, at=at)
+        _end_overdue(job, at=at)
 
 
-def _lease_over(job: Job, attempt: Attempt, *, at: datetime) -> None:
+def _end_lease(job: Job, attempt: Attempt, *, at: datetime) -> None:
     """
-    A worker died, or was ended, or never came. Attempts and store tries that end their worker count against the job; a check has
-    the job's timeout as its end.
+    End the lease of a worker that crashed, was killed, or never started. The caller holds the row lock.
+
+    A crash while submitting or storing counts against the job. A crash during a check does not: the job's timeout limits those.
     """
     if job.lease_taken and job.state in (State.SUBMITTING, State.STORING):
         job.worker_deaths += 1
@@ -131,13 +133,13 @@ def _lease_over(job: Job, attempt: Attempt, *, at: datetime) -> None:
 
 
 def _ends_at(job: Job, attempt: Attempt) -> datetime:
-    """Until when a task may run, be cancelled, or be unknown to us."""
+    """Return the time until which the task may stay running, cancelling or unknown."""
     timeout = lifecycle.timeout_seconds(job)
     seconds = {State.RUNNING: timeout, State.CANCELLING: 2 * timeout, State.UNKNOWN: settings.TIMES.unknown}[State(job.state)]
     return attempt.counts_from + timedelta(seconds=seconds)
 
 
-def _past_its_time(job: Job, *, at: datetime) -> None:
+def _end_overdue(job: Job, *, at: datetime) -> None:
     if job.state == State.RUNNING:
         lifecycle.expire(job, at=at)
     elif job.state == State.CANCELLING:
@@ -150,7 +152,7 @@ def _past_its_time(job: Job, *, at: datetime) -> None:
 
 
 def _end_batches(*, at: datetime) -> None:
-    """Note the end of batches whose last open job has ended, under the batch row's lock."""
+    """Set the end of batches without open jobs, under the batch's row lock, and announce it."""
     open_jobs = Job.objects.filter(batch=OuterRef("pk"), state__in=OPEN_STATES)
     for pk in Batch.objects.filter(~Exists(open_jobs), ended_at=None).values_list("pk", flat=True):
         with transaction.atomic():

@@ -1,7 +1,7 @@
 """
-What staff change of a job beside its state: how urgent it is, its place in the lane, and whether it is still in view.
+Changes by staff that do not affect a job's state: its priority, its position, and whether it is shown in the list.
 
-Each verb takes a set of locked jobs and writes one event for each of them in the caller's transaction.
+Each verb takes locked jobs and writes one event per job in the caller's transaction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from queue_app import lifecycle
 from queue_app.models import Job
 from queue_app.rules import priority
 
-# the first of each lane, whatever its priority: one probe of the waiting index for each priority there may be
+# the lowest order key of each model's queue, whatever its priority: one probe of the index per possible priority
 _FRONTS = """
     SELECT lane.model_id, min(head.order_key)
       FROM unnest(%(models)s::text[]) AS lane (model_id)
@@ -28,7 +28,7 @@ _FRONTS = """
 
 
 def set_priority(jobs: Sequence[Job], level: int, *, at: datetime, actor: str) -> None:
-    """Make queued jobs as urgent as ``level`` says. Each keeps its order key: it stands where its age puts it (I18)."""
+    """Set the priority of queued jobs. Each keeps its order key, so its age decides its position in the new priority (I18)."""
     before = {job.pk: {"before": job.priority, "after": level} for job in jobs}
     for job in jobs:
         job.priority, job.priority_reasons = level, [f"set by {actor}"]
@@ -38,8 +38,9 @@ def set_priority(jobs: Sequence[Job], level: int, *, at: datetime, actor: str) -
 
 def move_to_front(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
-    Put queued jobs before all others of their lanes and priorities, in the order given. The claim lock is held: two moves to
-    the front at once would take the same keys.
+    Move queued jobs to the front of their model's queue, within their priority, in the given order.
+
+    The caller holds the claim lock, because two concurrent moves would take the same order keys.
     """
     fronts = _fronts({job.model_id for job in jobs})
     before = {job.pk: job.order_key for job in jobs}
@@ -52,7 +53,7 @@ def move_to_front(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
 
 
 def clear(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
-    """Take ended jobs out of the queue's view; their history and their tickets stay as they are."""
+    """Hide finished jobs from the list. Their history and tickets do not change."""
     Job.objects.filter(pk__in=[job.pk for job in jobs]).update(archived_at=at)
     lifecycle.note_each(jobs, at=at, actor=actor, reason="cleared from the list")
 

@@ -1,9 +1,8 @@
 """
-Retention: rows that are only kept for a while. They are removed some thousands at a time, so that no round of the dispatcher is
-long, however many there are.
+Retention: delete rows that are kept only for a while, at most 5,000 at a time, so that no round of the dispatcher takes long.
 
-What goes with its owner is removed there: drafts and lists of bulk actions by `bulk.prune`, stored objects without a row by
-`storing.remove_orphans`.
+Other modules remove their own rows: `bulk.prune` drafts and lists of bulk actions, `storing.remove_orphans` stored objects
+without a row, `recovery.prune` answers to idempotent requests.
 """
 
 from datetime import datetime
@@ -16,7 +15,7 @@ AT_ONCE = 5_000
 
 
 def prune(*, at: datetime) -> None:
-    """Remove log-ins that are over; nothing but their owner's next visit would."""
+    """Delete expired sessions. Django itself deletes one only at its owner's next visit."""
     _remove(Session.objects.filter(expire_date__lt=at))
 
 

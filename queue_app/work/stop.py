@@ -1,4 +1,4 @@
-"""Stop all: pause the queue at once and, if asked for, cancel what waits and what runs, with the undo of any bulk action."""
+"""Stop all: pause the queue immediately and, on request, cancel queued and running jobs by bulk actions that can be undone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from queue_app.models.job import AT_THE_PROVIDER
 from queue_app.work import bulk, policy
 
 ACTION = "stop all"
-_TURNS = 0x73746F70  # "stop": the advisory lock of those who choose what is cancelled
-# how the history tells whose cancel it was: the job ended at once, or the provider is asked
+_TURNS = 0x73746F70  # "stop": the advisory lock for choosing the jobs to cancel
+# events that show whose cancel it was: the job was cancelled immediately, or a cancel was requested from the provider
 _BY_A_CANCEL = Q(to_state=State.CANCELLED) | Q(reason=CANCEL_REQUESTED)
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A time that all was stopped: when, by whom, why, and what was to be cancelled then."""
+    """One use of “Stop all”: time, actor, reason, and the bulk actions that cancel jobs."""
 
     at: datetime
     actor: str
@@ -35,7 +35,7 @@ class Stop:
 
     @property
     def stands(self) -> list[BulkAction]:
-        """Its actions that nobody has undone."""
+        """Return its actions that were not undone."""
         return [action for action in self.actions if action.phase != BulkAction.Phase.UNDONE]
 
 
@@ -43,14 +43,14 @@ def stop_all(
     *, at: datetime, actor: User, reason: str, cancel_queued: bool = False, cancel_running: bool = False
 ) -> list[BulkAction]:
     """
-    Pause the whole queue now. What is to be cancelled is chosen then and starts in 10 s, as bulk actions that can be undone;
-    what an earlier stop is about to cancel stays with that one, so that one undo is enough.
+    Pause the whole queue now, then create bulk actions that cancel jobs and can be undone for 10 seconds. Return the actions.
 
-    The pause is a transaction of its own: nothing that comes after it can take it back or make it wait. Gives the actions.
+    The pause is its own transaction, so that nothing after it can revert or delay it. Jobs that an earlier stop is about to
+    cancel are left to that stop, so that one undo is enough.
     """
     settings = QueueSettings.objects.current()
     policy.change(settings, at=at, actor=actor, reason=reason, paused=True, paused_reason=reason[:200], paused_until=None)
-    # a job may fall back from its provider into the paused queue meanwhile, and none goes the other way: so the queue comes last
+    # choose queued jobs last: while the queue is paused, a job can return to it from its provider, but not leave it
     wanted = [
         *([(AT_THE_PROVIDER, "running jobs")] if cancel_running else ()),
         *([((State.QUEUED,), "queued jobs")] if cancel_queued else ()),
@@ -68,29 +68,31 @@ def stop_all(
 
 
 def last() -> Stop | None:
-    """The last stop whose cancels were not all undone, else the last one; ``None`` before the first."""
+    """Return the last stop whose cancels were not all undone, else the last one; ``None`` if there was none."""
     newest = _entries().first()
-    return next(_standing(), None) or (_stop(newest) if newest else None)
+    return next(_not_undone(), None) or (_stop(newest) if newest else None)
 
 
 def queue_again(*, at: datetime, actor: User) -> list[BulkAction]:
     """
-    Drafts that queue again what the last stop with anything to bring back has itself cancelled, as far as it is still cancelled:
-    at the end of its lanes, at today's price. None when there is nothing.
+    Return drafts of bulk actions that retry the jobs that a stop has cancelled and that are still cancelled: at the end of their
+    queues, at the current price.
+
+    Takes the last stop with such jobs; returns an empty list if there is none.
     """
-    for stop in _standing():
-        said = f"jobs cancelled by “Stop all” on {stop.at:%d %b, %H:%M} UTC"
-        if drafts := bulk.drafts(BulkAction.Verb.RETRY, _cancelled_by(stop), at=at, actor=actor, chosen=said):
+    for stop in _not_undone():
+        chosen = f"jobs cancelled by “Stop all” on {stop.at:%d %b, %H:%M} UTC"
+        if drafts := bulk.drafts(BulkAction.Verb.RETRY, _cancelled_by(stop), at=at, actor=actor, chosen=chosen):
             return drafts
     return []
 
 
 def _cancelled_by(stop: Stop) -> "QuerySet[Job]":
-    """What it cancelled and nobody has queued since; what owners cancelled themselves is theirs."""
+    """Filter to jobs that this stop cancelled and that were not queued since; jobs cancelled by their owners are not included."""
     began = min(action.starts_at for action in stop.stands if action.starts_at)
     ended = [action.ended_at for action in stop.stands if action.ended_at]
     by_it = JobEvent.objects.filter(_BY_A_CANCEL, job=OuterRef("pk"), actor=stop.actor, at__gte=began)
-    by_it = by_it.filter(at__gt=OuterRef("queued_at"))  # not before somebody queued it again
+    by_it = by_it.filter(at__gt=OuterRef("queued_at"))  # cancelled after the job was last queued
     if len(ended) == len(stop.stands):
         by_it = by_it.filter(at__lte=max(ended))
     chosen = _chosen(BulkAction.objects.filter(pk__in=[action.pk for action in stop.stands]))
@@ -98,13 +100,13 @@ def _cancelled_by(stop: Stop) -> "QuerySet[Job]":
 
 
 def _take_turns() -> None:
-    """Two who press at once come one after the other, until the transaction ends; the queue is paused already."""
+    """Serialize concurrent stops until the transaction ends. The queue is already paused."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_TURNS])
 
 
 def _about_to_start(these: list[BulkAction]) -> "QuerySet[BulkAction]":
-    """Cancels of stops that can still be undone, and these."""
+    """Filter to cancels that have not started yet, of earlier stops and of ``these``."""
     earlier = [pk for entry in _entries() for pk in entry.after["actions"]]
     return BulkAction.objects.filter(pk__in=[*earlier, *(action.pk for action in these)], phase=BulkAction.Phase.WAITING)
 
@@ -114,14 +116,14 @@ def _chosen(actions: "QuerySet[BulkAction]") -> "QuerySet[Any, Any]":
 
 
 def _entries() -> "QuerySet[AuditEntry]":
-    """Every stop in the audit, newest first."""
+    """Return the audit entries of all stops, newest first."""
     settings = QueueSettings.objects.current()
     of_settings = AuditEntry.objects.filter(target_model=settings._meta.label_lower, target_pk=str(settings.pk))
     return of_settings.filter(action=ACTION).order_by("-id")
 
 
-def _standing() -> Iterator[Stop]:
-    """The stops whose cancels were not all undone, newest first."""
+def _not_undone() -> Iterator[Stop]:
+    """Yield the stops whose cancels were not all undone, newest first."""
     for entry in _entries().exclude(after__actions=[]).iterator():
         if (stop := _stop(entry)).stands:
             yield stop

@@ -1,9 +1,9 @@
 """
-Storing: fetch what the provider made, check it, keep it, and only then charge for it.
+Storing: download a provider's result, check it, save it, and only then charge for it.
 
-No transaction is open while files move: one short one at the end writes the rows and settles the tickets. A crash before it
-leaves objects without a row; `remove_orphans` takes those. The stills are always our own, so that they are alike from every
-provider: the review page's scrubber counts on ten frames in one row.
+No transaction is open while files move: a short one at the end writes the rows and captures the tickets. A crash before that
+leaves objects without a row, which `remove_orphans` deletes. We always make the stills ourselves, so that they look the same for
+every provider: the review page's scrubber expects ten frames in one row.
 """
 
 import hashlib
@@ -35,20 +35,21 @@ from queue_app.work import accounts, media
 log = logging.getLogger(__name__)
 FOLDER = "assets"
 TRIES = 3  # for a file that is wrong, gone or too slow
-KEPT_UNLESS_TOLD, KEPT_AT_MOST = timedelta(hours=24), timedelta(days=30)  # by the provider, from when it was done
+KEPT_UNLESS_TOLD, KEPT_AT_MOST = timedelta(hours=24), timedelta(days=30)  # how long a provider keeps files, from its end on
 ORPHAN_AGE = timedelta(hours=24)
 LOOKED_UP_AT_ONCE = 1_000
 TOO_SLOW, NOT_READY = "too_slow", "not_ready"
-NOT_READY_SECONDS = 600  # after the first "completed" it is asked for often: it was promised
+NOT_READY_SECONDS = 600  # after "completed", a file that is not ready yet is tried often for so long
 _ACCOUNT_TROUBLE = (ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.QUOTA)
 
 
 def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
     """
-    Deliver a job that is done at the provider (T19), or plan the next try, or give up (T20). Hands out nothing.
+    Store the files of a job that is done at the provider and complete it (T19); else schedule another try or fail it (T20).
+    Return no leases.
 
-    A lease that is void by then changes nothing, and what was stored is taken away again. A connection that is cut while
-    the files come takes nothing away: what is stored is written down over a new one.
+    If the lease is outdated by then, the files are removed again. A connection that is cut during the download does no harm: the
+    rows are written over a new one.
     """
     stages = Stages()
     try:
@@ -58,19 +59,19 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
             with stages.timed("post-processing"):
                 pieces = media.examine(job.model.medium, room / "delivered", room)
             with stages.timed("storage"):
-                assets = _keep(pieces, attempt)
+                assets = _store_all(pieces, attempt)
     except (ProviderError, media.NotUsable, OSError) as problem:
         _settle_failure(attempt, lease, problem, at=database.again(clock.now))
         return []
     is_delivered = database.again(lambda: _complete(lease, assets, stages, at=clock.now()), look=lambda: _is_written(assets))
     if not is_delivered:
-        log.info("job %s: its lease was over before its files were stored; they are removed again", job.pk)
+        log.info("job %s: the lease ended before its files were stored; removing them", job.pk)
         _drop(asset.name for asset in assets)
     return []
 
 
 def remove_orphans(at: datetime) -> int:
-    """Remove stored objects without a row, and working files, that are older than 24 h; gives how many (I34)."""
+    """Remove stored objects without a row and temporary directories older than 24 hours; return their number (I34)."""
     before = at - ORPHAN_AGE
     removed = 0
     old = (name for name in _stored_names(FOLDER) if _is_older(name, before))
@@ -79,7 +80,7 @@ def remove_orphans(at: datetime) -> int:
         _drop(orphans)
         removed += len(orphans)
     for room in _temporary().glob("store-*"):
-        with suppress(FileNotFoundError):  # its worker is through with it
+        with suppress(FileNotFoundError):  # its worker has just removed it
             if datetime.fromtimestamp(room.stat().st_mtime, UTC) < before:
                 shutil.rmtree(room, ignore_errors=True)
                 removed += 1
@@ -87,7 +88,7 @@ def remove_orphans(at: datetime) -> int:
 
 
 def _is_older(name: str, before: datetime) -> bool:
-    """Whether an object was stored before that; one that has gone since it was listed was not."""
+    """Whether an object was stored before this time; false if it has been removed since it was listed."""
     try:
         return bool(default_storage.get_modified_time(name) < before)
     except FileNotFoundError:
@@ -95,7 +96,7 @@ def _is_older(name: str, before: datetime) -> bool:
 
 
 class Stages:
-    """What was done and how long it took, for the job's history."""
+    """The timed stages of storing, for the job's history."""
 
     def __init__(self) -> None:
         self._done: list[tuple[str, float, float]] = []
@@ -106,8 +107,8 @@ class Stages:
         yield
         self._done.append((name, began, time.monotonic() - began))
 
-    def told(self, *, at: datetime) -> list[dict[str, Any]]:
-        """Name, start and seconds of each, ``at`` being now."""
+    def as_data(self, *, at: datetime) -> list[dict[str, Any]]:
+        """Return name, start and seconds of each stage; ``at`` is the current time."""
         now = time.monotonic()
         return [
             {"name": name, "started_at": (at - timedelta(seconds=now - began)).isoformat(), "seconds": round(seconds, 3)}
@@ -117,7 +118,7 @@ class Stages:
 
 @contextmanager
 def workroom() -> Iterator[Path]:
-    """A directory for one job's files, on the media's own disk: from there they are moved, not copied."""
+    """Provide a temporary directory for one job's files, on the disk of the media, so that files are moved and not copied."""
     _temporary().mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="store-", dir=_temporary(), ignore_cleanup_errors=True) as room:
         yield Path(room)
@@ -127,14 +128,14 @@ def _temporary() -> Path:
     return Path(settings.MEDIA_ROOT) / "tmp"
 
 
-# --- getting it -----------------------------------------------------------------------------------------------------
+# --- download -------------------------------------------------------------------------------------------------------
 
 
 def _download(kind: str, attempt: Attempt, path: Path) -> None:
     """
-    Fetch the file that an attempt was to make into ``path``.
+    Download the attempt's result into ``path``.
 
-    :raises ProviderError: the provider does not have it, or did not send it whole and in time.
+    :raises ProviderError: the provider does not have it, or did not send all of it in time.
     """
     provider = accounts.provider_for(attempt)
     ref = RemoteRef.from_json(attempt.remote)
@@ -152,39 +153,39 @@ def _wanted(kind: str, result: PollResult) -> RemoteAsset:
     for asset in result.assets:
         if asset.kind == kind:
             return asset
-    if result.state == TaskState.LOST or not result.state.is_terminal:  # another replica's word, for one
+    if result.state == TaskState.LOST or not result.state.is_terminal:  # for example from another replica
         raise ProviderError(ErrorKind.RETRYABLE, f"The provider was finished but now reports {result.state}.", code="not_done")
     reason = f": {result.error.message}" if result.error else "."
     raise ProviderError(ErrorKind.NOT_FOUND, f"The provider reports {result.state} but has no {kind}{reason}", code="no_asset")
 
 
-# --- keeping it -----------------------------------------------------------------------------------------------------
+# --- storage --------------------------------------------------------------------------------------------------------
 
 
 class _Moved(File):  # type: ignore[type-arg]
-    """A file that the storage may take away instead of copying it."""
+    """A file that the storage may move instead of copying it."""
 
     def temporary_file_path(self) -> str:
         return str(self.name)
 
 
-def _keep(pieces: Sequence[media.Piece], attempt: Attempt) -> list[Asset]:
-    """Put the files into the storage under names of our own; gives their unsaved rows. All or none."""
+def _store_all(pieces: Sequence[media.Piece], attempt: Attempt) -> list[Asset]:
+    """Save all files or none to the storage, under generated names; return their unsaved rows."""
     assets: list[Asset] = []
     try:
         for piece in pieces:
-            assets.append(_keep_one(piece, attempt))
+            assets.append(_store_one(piece, attempt))
     except BaseException:
         _drop(asset.name for asset in assets)
         raise
     return assets
 
 
-def _keep_one(piece: media.Piece, attempt: Attempt) -> Asset:
+def _store_one(piece: media.Piece, attempt: Attempt) -> Asset:
     number = uuid.uuid4()
     with piece.path.open("rb") as file:
         sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
-        os.fsync(file.fileno())  # what is charged for is kept, through a power cut too
+        os.fsync(file.fileno())  # a charged result must survive a power cut
         file.seek(0)
         content = _Moved(file, str(piece.path))
         name = default_storage.save(
@@ -208,7 +209,7 @@ def _keep_one(piece: media.Piece, attempt: Attempt) -> Asset:
 
 
 def _sync_folder(name: str) -> None:
-    """Make a file's place durable as well, where the storage is a disk of ours."""
+    """Make the file's directory entry durable, too, if the storage is a local disk."""
     if isinstance(default_storage, FileSystemStorage):
         folder = os.open(Path(default_storage.path(name)).parent, os.O_RDONLY)
         try:
@@ -232,7 +233,7 @@ def _stored_names(folder: str) -> Iterator[str]:
         yield f"{folder}/{file}"
 
 
-# --- settling it ----------------------------------------------------------------------------------------------------
+# --- completion and failure -----------------------------------------------------------------------------------------
 
 
 @transaction.atomic(durable=True)
@@ -240,7 +241,7 @@ def _complete(lease: Lease, assets: Sequence[Asset], stages: Stages, *, at: date
     job = lifecycle.held_by(lease)
     if job is None:
         return False
-    lifecycle.complete(job, assets, at=at, actor="worker", stages=stages.told(at=at))
+    lifecycle.complete(job, assets, at=at, actor="worker", stages=stages.as_data(at=at))
     return True
 
 
@@ -258,28 +259,29 @@ def _settle_failure(attempt: Attempt, lease: Lease, problem: Exception, *, at: d
 
 
 def _failed(lease: Lease, problem: Exception, trouble: Trouble, *, again_at: datetime, at: datetime) -> None:
-    """Try again a little later, or say for good that the provider was paid and nothing is there."""
+    """Schedule another try, or fail the job as paid but not delivered (T20)."""
     with transaction.atomic():
         job = lifecycle.held_by(lease)
         if job is None:
             return
         if _is_unreachable(problem):
             is_early = isinstance(problem, ProviderError) and problem.code == NOT_READY
-            _wait_for_the_way(job, trouble, again_at=again_at, is_early=is_early, at=at)
+            _retry_while_kept(job, trouble, again_at=again_at, is_early=is_early, at=at)
         elif job.store_tries < TRIES:
             wait = backoff.BASE + backoff.retry_delay("exponential", job.store_tries, chance=accounts.chance)
             lifecycle.check_again(job, next_check_at=at + timedelta(seconds=wait))
-            log.warning("job %s: try %s to store it failed: %s", job.pk, job.store_tries, problem)
+            log.warning("job %s: download try %s failed: %s", job.pk, job.store_tries, problem)
         else:
             _give_up(job, trouble, f"after {job.store_tries} download tries", at=at)
 
 
-def _wait_for_the_way(job: Job, trouble: Trouble, *, again_at: datetime, is_early: bool, at: datetime) -> None:
+def _retry_while_kept(job: Job, trouble: Trouble, *, again_at: datetime, is_early: bool, at: datetime) -> None:
     """
-    What was paid for is tried for as long as the provider keeps it. A person is told once half of that time is over: they may be
-    able to clear the way, or to fetch it by hand.
+    Schedule another try while the provider keeps the paid files, then fail the job.
+
+    After half of that time a review item asks staff to remove the obstacle or to download the files by hand.
     """
-    made_at, kept_until = _keeping(job)
+    made_at, kept_until = _kept_between(job)
     if at >= kept_until:
         _give_up(job, trouble, "before the provider deleted it", at=at)
         return
@@ -291,7 +293,7 @@ def _wait_for_the_way(job: Job, trouble: Trouble, *, again_at: datetime, is_earl
         wait = min(wait, 30.0)
     next_check_at = max(at + timedelta(seconds=wait), min(again_at, kept_until))
     lifecycle.check_again(job, next_check_at=next_check_at, counts=False)
-    log.warning("job %s: its files cannot be reached, tried until %s: %s", job.pk, kept_until, trouble.message)
+    log.warning("job %s: its files can't be reached, trying until %s: %s", job.pk, kept_until, trouble.message)
 
 
 def _give_up(job: Job, trouble: Trouble, when: str, *, at: datetime) -> None:
@@ -300,15 +302,19 @@ def _give_up(job: Job, trouble: Trouble, when: str, *, at: datetime) -> None:
     log.error("job %s: %s", job.pk, review)
 
 
-def _keeping(job: Job) -> tuple[datetime, datetime]:
-    """When the provider was done, and until when it keeps the files: as it said then, if that can be true."""
+def _kept_between(job: Job) -> tuple[datetime, datetime]:
+    """
+    Return when the provider was done and until when it keeps the files.
+
+    The end is what the provider reported, at most `KEPT_AT_MOST`, or a default if the report is missing or impossible.
+    """
     done = job.events.filter(to_state=State.STORING).exclude(from_state=State.STORING).latest("seq")
     told = datetime.fromisoformat(done.data["kept_until"]) if "kept_until" in done.data else done.at
     return done.at, min(told, done.at + KEPT_AT_MOST) if told > done.at else done.at + KEPT_UNLESS_TOLD
 
 
 def _is_unreachable(problem: Exception) -> bool:
-    """Whether the failure tells of the way to the file, ours or the provider's, and not of the file."""
+    """Whether the failure is about reaching or saving the file, on our side or the provider's, and not about the file."""
     if not isinstance(problem, ProviderError):
         return isinstance(problem, OSError)
     return problem.kind in _ACCOUNT_TROUBLE or (problem.kind == ErrorKind.RETRYABLE and problem.code != TOO_SLOW)

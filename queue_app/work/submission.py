@@ -1,7 +1,7 @@
 """
-Submission: exactly one create call for an attempt, outside any transaction.
+Submission: exactly one create call per attempt, outside any transaction (I16, I32).
 
-`lifecycle.begin` has committed ``called_at`` before this runs. From there on the process may die at any line: an attempt with
+`lifecycle.begin` has committed ``called_at`` before this runs. The process may then die at any line: an attempt with
 ``called_at`` and no answer becomes `unknown` and is looked up, never sent again.
 """
 
@@ -34,42 +34,47 @@ _LEASE_LEFT = Statement(f"SELECT lease_until - {clock.SQL} FROM queue_app_job WH
 
 def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]:
     """
-    Send the create call of this attempt and write down what came of it. Gives the lease for storing where a synchronous provider
-    has answered with the result itself.
+    Send the create call of this attempt and record the result.
+
+    Return the lease for storing if a synchronous provider has answered with the result itself, else an empty list.
     """
     try:
         provider = accounts.seller_for(attempt)
         request = request_for(job, attempt)
         if not database.again(lambda: _may_call(lease)):
-            log.warning("job %s: its worker stood still before the create call and makes none", job.pk)
-            database.again(lambda: _not_called(lease, at=clock.now()))
+            log.warning("job %s: its worker stalled before the create call, so nothing is sent", job.pk)
+            database.again(lambda: _put_back_uncalled(lease, at=clock.now()))
             return []
         ref = provider.submit(request)
     except ProviderError as error:
         _settle_failure(job, attempt, lease, error)
         return []
-    came = _keep(attempt, lease, ref, _answered(provider, ref))
+    leases = _record_task(attempt, lease, ref, _answered(provider, ref))
     accounts.went_well(attempt)
-    return came
+    return leases
 
 
-def _keep(attempt: Attempt, lease: Lease, ref: RemoteRef, answered: PollResult | None) -> list[tuple[Lease, State]]:
+def _record_task(attempt: Attempt, lease: Lease, ref: RemoteRef, answered: PollResult | None) -> list[tuple[Lease, State]]:
     """
-    Write down which task it is, for as long as this worker may: nobody else has been told the id, and where no list can be asked
-    a lost one is paid for in vain.
+    Record the task's id, repeating after a cut connection for as long as the worker may. No other process knows the id, and if
+    the provider has no task list, a lost id means a paid result that nobody can fetch.
     """
     try:
         at = database.again(clock.now)
         return database.again(lambda: _accepted(attempt, lease, ref, answered, at=at), look=lambda: lifecycle.given_out(at))
     except BaseException:
-        log.error("job %s: task %s was accepted and could not be written down", attempt.job_id, ref.remote_id)
+        log.error("job %s: task %s was accepted but could not be recorded", attempt.job_id, ref.remote_id)
         raise
 
 
 def _accepted(
     attempt: Attempt, lease: Lease, ref: RemoteRef, answered: PollResult | None, *, at: datetime
 ) -> list[tuple[Lease, State]]:
-    """Move the job on with its task. Done a second time, because the word of the first commit was lost, it changes nothing."""
+    """
+    Move the job on with its task; return the lease for storing, if any.
+
+    Idempotent, as it is repeated when the answer to the first commit is lost.
+    """
     with transaction.atomic():
         held = lifecycle.held_by(lease)
         if held is None:
@@ -83,7 +88,7 @@ def _accepted(
 
 
 def _answered(provider: Provider, ref: RemoteRef) -> PollResult | None:
-    """What a synchronous provider has said with its answer to the create call; ``None`` where one must ask later."""
+    """Return the result that a synchronous provider sent with its answer to the create call, else ``None``."""
     if not provider.caps["synchronous"]:
         return None
     try:
@@ -92,8 +97,8 @@ def _answered(provider: Provider, ref: RemoteRef) -> PollResult | None:
         return None
 
 
-def _not_called(lease: Lease, *, at: datetime) -> None:
-    """Put a job back that was not sent and, by this attempt, never will be (T4)."""
+def _put_back_uncalled(lease: Lease, *, at: datetime) -> None:
+    """Queue a job again whose create call was not sent; this attempt will never send it (T4)."""
     with transaction.atomic():
         held = lifecycle.held_by(lease)
         if held is not None:
@@ -104,39 +109,41 @@ def _not_called(lease: Lease, *, at: datetime) -> None:
 
 def _may_call(lease: Lease) -> bool:
     """
-    Whether the lease still holds, for as long as a create call may take: a worker may stand still after `lifecycle.begin`, and
-    a call that it makes later is one that the look-ups have said "none" of. Lease and clock are read at once, before the call.
+    Whether the lease covers the longest time of a create call.
+
+    A worker may stall after `lifecycle.begin`. If it sent the call later, lookups might already have proved that there is no
+    task. Lease and clock are read in one statement, right before the call.
     """
     found = _LEASE_LEFT.run(id=lease.job_id, fence=lease.fence)
     return bool(found) and found[0][0] >= timedelta(seconds=settings.TIMES.create_call)
 
 
-def _remember(attempt: Attempt, task: str) -> None:
-    """Keep the id of a task that ended as it was refused: a look-up must not take it for the task of a later attempt."""
+def _keep_task_id(attempt: Attempt, task: str) -> None:
+    """Store the id of a task that was refused at its creation, so that no lookup takes it for the task of a later attempt."""
     if not Attempt.objects.filter(account=attempt.account_id, remote_id=task).exists():
         Attempt.objects.filter(pk=attempt.pk).update(remote_id=task)
 
 
 def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
     """
-    The wire request of an attempt; the same every time it is made.
+    Return the request of an attempt for its adapter; always the same for an attempt.
 
-    :raises ProviderError: INVALID_REQUEST, the adapter cannot say this.
+    :raises ProviderError: INVALID_REQUEST, the adapter can't express these inputs.
     """
-    adapter = registry.get(accounts.config(attempt))  # it needs no key to say what it would send
+    adapter = registry.get(accounts.config(attempt))  # works without a key
     inputs = adapter.validate(attempt.endpoint_id, {**job.parameters, "prompt": job.prompt})
     return SubmitRequest(attempt_id=attempt.pk, endpoint_id=attempt.endpoint_id, inputs=inputs)
 
 
 def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) -> None:
     """
-    A task id that came after the lease was over: the job goes on with it while the attempt has no outcome and no task (T7); else
-    it is written into its history, because the provider may bill it (T23).
+    Handle a task id that arrived after the lease had ended. The job continues with the task if it is still submitting or unknown
+    and its attempt has no outcome (T7); otherwise the task is noted in its history, because the provider may bill it (T23).
     """
     job = Job.objects.lock().get(pk=attempt.job_id)
     attempt = Attempt.objects.get(pk=attempt.pk)
     if attempt.remote_id == ref.remote_id:
-        return  # a look-up has found it meanwhile
+        return  # a lookup has found it in the meantime
     taken = Attempt.objects.filter(account=attempt.account_id, remote_id=ref.remote_id).exists()
     if attempt.outcome is None and job.state in (State.SUBMITTING, State.UNKNOWN) and not taken:
         _start(job, ref, at=at, actor=actor)
@@ -148,7 +155,7 @@ def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) ->
 
 
 def first_look(attempt: Attempt, *, at: datetime) -> datetime:
-    """When the provider's list is first asked for the task of an attempt of unknown outcome."""
+    """Return the time of the first lookup for an attempt with an unknown outcome."""
     return max(at, (attempt.called_at or at) + timedelta(seconds=settings.TIMES.first_look))
 
 
@@ -173,11 +180,11 @@ def _failed(attempt: Attempt, lease: Lease, error: ProviderError, *, again_at: d
     with transaction.atomic():
         held = lifecycle.held_by(lease)
         if held is None:
-            return  # the lease was over: recovery has called it unknown, which is still true
+            return  # the lease had ended: recovery has marked the job unknown, which is still true
         if error.task:
-            _remember(attempt, error.task)
+            _keep_task_id(attempt, error.task)
         if verdict == Verdict.NOT_ACCEPTED:
-            # refused inside a 2xx for a reason that may pass: it was tried there
+            # refused inside a 2xx for a reason that may pass: the provider tried, so the attempt counts
             spent = error.kind == ErrorKind.RETRYABLE and error.http_status is not None and 200 <= error.http_status < 300
             not_before = progress.retry_at(held, at=at) if spent else again_at
             lifecycle.put_back(
@@ -188,6 +195,6 @@ def _failed(attempt: Attempt, lease: Lease, error: ProviderError, *, again_at: d
             final = Trouble(code, error.message, trouble.kind)
             lifecycle.fail(held, at=at, actor="worker", trouble=final, outcome=Outcome.NOT_ACCEPTED)
         else:
-            if error.code == "unreadable":  # it says which task it is, though not in words that we can read
+            if error.code == "unreadable":  # the answer may name the task, so keep it for a person
                 Attempt.objects.filter(pk=attempt.pk).update(remote={"unreadable": error.raw})
             lifecycle.lose_track(held, at=at, actor="worker", trouble=trouble, next_check_at=first_look(attempt, at=at))

@@ -1,4 +1,4 @@
-"""What runs have measured, in words, as medians and as a picture."""
+"""Results of runs as lines, medians and charts."""
 
 import json
 from typing import Any

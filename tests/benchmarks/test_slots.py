@@ -1,4 +1,4 @@
-"""Slot use: what is ideal, and what a plan of checks makes of it."""
+"""Slot use: the ideal time, and the replay of a schedule of checks."""
 
 from collections.abc import Sequence
 from random import Random
@@ -9,7 +9,7 @@ from benchmarks import slots
 
 
 def at_once(elapsed: float, past: Sequence[float], typical: float, chance: Random) -> float:
-    """Look ten times a second: nothing to speak of is wasted."""
+    """Check ten times per second, which wastes almost nothing."""
     return 0.1
 
 

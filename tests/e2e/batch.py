@@ -1,4 +1,4 @@
-"""A batch on a whole installation of real processes: submitted, watched, and audited at the vendor."""
+"""A batch on an installation of real processes: submitted, watched, and compared with the provider's tasks."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from tests.processes import Site, wait_for
 
 @dataclass
 class BatchRun:
-    """One batch of ``sora-2`` on a site, its prompts all different."""
+    """A batch of ``sora-2`` jobs with different prompts on a site."""
 
     site: Site
     jobs: int
@@ -34,7 +34,7 @@ class BatchRun:
         return [f"A kite over the bay, take {n + 1}." for n in range(self.jobs)]
 
     def submit(self, count: int | None = None) -> None:
-        """Submit the next ``count`` of its jobs, or all that are left."""
+        """Submit the next ``count`` jobs, or all remaining ones."""
         prompts = self.prompts[len(self.numbers) :][:count]
         with self.site.orm():
             owner, at = User.objects.get_or_create(username="batch")[0], clock.now()
@@ -49,7 +49,7 @@ class BatchRun:
         return time.monotonic() - self.began
 
     def states(self) -> Counter[str]:
-        """How many jobs are in which state; empty while the database is gone."""
+        """Return the number of jobs by state; empty while the database is lost."""
         try:
             with self.site.orm():
                 return Counter(Job.objects.values_list("state", flat=True))
@@ -57,7 +57,7 @@ class BatchRun:
             return Counter()
 
     def wait_for_progress(self) -> None:
-        """Wait until one more job than now has been made."""
+        """Wait until one more job has completed."""
         before = _made(wait_for(self.states, seconds=60))
         wait_for(lambda: _made(self.states()) > before, seconds=120, of="one more job that is made")
 
@@ -66,12 +66,12 @@ class BatchRun:
         return self.states()
 
     def look(self) -> None:
-        """Remember the most that ever ran at the studio, by its own count; it forgets that when it dies."""
+        """Record the most jobs that ran at the studio, by its own count, which it loses in a crash."""
         assert self.site.studio is not None
         self.peak = max(self.peak, self.site.studio.log()["peak"])
 
     def workers_at(self, words: str, *, at_least: int = 1, queue: str = "default") -> list[WorkerProcess]:
-        """Living workers of a queue that are at a task of these first words; none: idle ones."""
+        """Return living workers of a queue whose task begins with these words, or idle workers without words."""
 
         def found() -> list[WorkerProcess]:
             rows = [row for row in self.site.registry(role="worker", queue=queue) if processes.look(row.pid)]
@@ -81,7 +81,7 @@ class BatchRun:
         return list(wait_for(found, seconds=60, of=f"{at_least} workers at {words or 'nothing'}"))
 
     def tasks_by_prompt(self) -> Counter[str]:
-        """How many tasks the studio has accepted for each prompt, over all its lives."""
+        """Return the number of tasks that the studio has accepted by prompt, also before crashes."""
         assert self.site.studio is not None
         found: Counter[str] = Counter()
         query: dict[str, Any] = {"limit": 100, "order": "asc"}
@@ -94,9 +94,9 @@ class BatchRun:
 
     def audit(self) -> dict[str, int]:
         """
-        Assert that the studio has accepted each attempt at most once, and those and no others that the queue says it has.
+        Assert that the studio has accepted each attempt at most once, and exactly those that the queue reports as accepted.
 
-        Gives the figures: attempts, accepted, and attempts that were surely not accepted.
+        Return the numbers of attempts, of accepted ones, and of those that were certainly not accepted.
         """
         tasks = self.tasks_by_prompt()
         with self.site.orm():

@@ -1,4 +1,4 @@
-"""A whole installation with one campaign, and a browser in front of it."""
+"""An installation with one campaign, and a browser."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -24,14 +24,14 @@ def site(django_db_blocker: Any) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def shared_site(django_db_blocker: Any) -> Iterator[Site]:
-    """One for all tests of a file: each leaves what the others look at as it was."""
+    """A site shared by the tests of a file, none of which changes what others read."""
     with django_db_blocker.unblock(), installed() as site:
         yield site
 
 
 @contextmanager
 def installed() -> Iterator[Site]:
-    """A site with a studio and a web that says no traceback; its worker is for whoever needs one."""
+    """A site with a studio and a web server whose log must have no traceback. Tests start workers themselves."""
     with closing(Site(STUDIO_SECONDS_PER_JOB="1", WORKERS="3")) as site:
         site.prepare()
         site.start_studio(seconds_per_job=1)
@@ -46,7 +46,7 @@ def staff(site: Site) -> User:
 
 
 def ana_of_staff(site: Site) -> User:
-    """Ana, a superuser with 5,000 tickets. Make rows before a tab is opened, or `beside` it."""
+    """Ana, a superuser with 5,000 tickets. Create rows before a tab is opened, or with `beside`."""
     with site.orm():
         password = PBKDF2PasswordHasher().encode("password", "salt")
         ana = User.objects.create(username="ana", email="ana@example.com", is_staff=True, is_superuser=True, password=password)
@@ -55,7 +55,7 @@ def ana_of_staff(site: Site) -> User:
 
 
 def lay_files(site: Site) -> None:
-    """Put an empty file of the right size where each asset's object belongs."""
+    """Create an empty file of the right size for each asset."""
     for asset in Asset.objects.all():
         file = site.home / "media" / asset.name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -64,15 +64,15 @@ def lay_files(site: Site) -> None:
 
 @pytest.fixture
 def campaign(site: Site) -> Campaign:
-    """Four videos of Ana's, launched and not begun."""
+    """A campaign of Ana's with four videos, launched and not started."""
     with site.orm():
-        # as the product's settings hash it; those of the tests know a quicker way only
+        # hashed by the product's settings; the tests' settings have only a faster hasher
         ana = User.objects.create(username="ana", first_name="Ana", password=PBKDF2PasswordHasher().encode("password", "salt"))
         tickets.grant(ana, 100, at=clock.now(), actor="tests", reason="to spend")
         return make_campaign(ana, name="Autumn scent", at=clock.now())
 
 
 @pytest.fixture
-def window(campaign: Campaign) -> Iterator[Page]:  # after the rows are made: Django refuses them where an event loop runs
+def window(campaign: Campaign) -> Iterator[Page]:  # after the rows exist: Django refuses queries in an event loop
     with browser.window() as tab:
         yield tab

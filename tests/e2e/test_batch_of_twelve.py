@@ -1,4 +1,4 @@
-"""Twelve videos of a model that runs four at once: never more, and in the order in which they were asked for."""
+"""Twelve videos of a model with a limit of four: never more at the same time, and in the order in which they were submitted."""
 
 from collections.abc import Iterator
 
@@ -43,6 +43,6 @@ def test_never_more_than_four_at_once_and_first_come_first_served(site: Site, fi
     assert states == {"completed": JOBS} and videos == JOBS
     assert log["peak"] == LIMIT
     assert claims == run.numbers
-    # the order is decided at the claim; then each worker calls as soon as it can, and one that stands still holds up nobody
+    # the order is decided at the claim; then each worker calls as soon as it can, and a frozen one delays no other
     assert sorted(creates) == run.numbers
     site.manage("check_invariants")

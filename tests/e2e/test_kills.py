@@ -1,4 +1,4 @@
-"""``kill -9`` of every process in turn, during a batch: nothing is lost, and nothing is bought twice."""
+"""``kill -9`` of every process in turn during a batch: nothing is lost, and nothing is sent twice."""
 
 import os
 import time
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.processes
 
 JOBS = int(os.environ.get("KILLS_JOBS", "14"))
 TIME_SCALE = os.environ.get("KILLS_TIME_SCALE", "0.15")
-PATIENCE_SECONDS = 180 + 600 * float(TIME_SCALE)  # on a busy machine; alone it takes a minute
+PATIENCE_SECONDS = 180 + 600 * float(TIME_SCALE)  # for a busy machine; otherwise it takes a minute
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_all_jobs_end_and_no_attempt_is_accepted_twice(site: Site, figures: Figu
     studio = site.start_studio(seconds_per_job=1)
     worker = site.start_worker()
     run = BatchRun(site, JOBS)
-    run.submit(1)  # beside an account's very first call its list may hold nothing that tells what became of it
+    run.submit(1)  # an account's first call can't be resolved by its list, which has no other task
     wait_for(lambda: not run.states().keys() & {"queued", "submitting"}, seconds=180, of="the first task")
     studio.queue_faults(create=["hang_before_accept", "hang_after_accept"])
     run.submit()
@@ -43,11 +43,11 @@ def test_all_jobs_end_and_no_attempt_is_accepted_twice(site: Site, figures: Figu
         killed.append(f"{run.seconds:5.1f} s  {whom} ({_words(run)})")
         blow()
 
-    busy = [worker.pid for worker in run.workers_at("submit", at_least=2)]  # one call will never be accepted, the other has been
+    busy = [worker.pid for worker in run.workers_at("submit", at_least=2)]  # one call is never accepted, the other one is
     strike("two workers in their create calls", lambda: kill(*busy[:2]))
     run.wait_for_progress()
     idle = run.workers_at("")[0]
-    strike("an idle worker", lambda: kill(idle.pid))  # holding the lock of the queue, or not: then the cluster is frozen
+    strike("an idle worker", lambda: kill(idle.pid))  # it may hold the lock of the queue, which would freeze the cluster
     run.wait_for_progress()
     strike("the qcluster's master", lambda: kill(site.cluster("default", worker).pid))
     run.wait_for_progress()

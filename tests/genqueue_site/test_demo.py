@@ -1,4 +1,4 @@
-"""`manage.py demo`, which is `make run`, as its contract has it."""
+"""The contract of `manage.py demo` (`make run`)."""
 
 import re
 import signal

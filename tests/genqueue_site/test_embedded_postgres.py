@@ -1,4 +1,4 @@
-"""The embedded server and its engine, with real processes: each server here has a home of its own."""
+"""The embedded server and its engine, with real processes. Each server has its own home."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.processes
 IS_ROOT = os.geteuid() == 0
 
-# what the other processes of these tests run; the home is their first argument
+# programs for other processes; their first argument is the home
 ATTACH = """
 import sys
 from pathlib import Path
@@ -50,7 +50,7 @@ COMMAND = DJANGO + "execute_from_command_line(['manage.py', 'db_embedded', *sys.
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    # not tmp_path: it lies in a directory that only its owner may enter, and root's server is not its owner
+    # not tmp_path: only its owner may enter its parent directory, and root's server runs as another user
     path = Path(tempfile.mkdtemp(prefix="gq-test-")).resolve()
     yield path
     EmbeddedPostgres(path).stop()
@@ -59,7 +59,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def new_cluster() -> Iterator[Path]:
-    """The home of a server that has run before: making one takes longer than most of these tests."""
+    """The home of a server that has run before, shared because creating one takes longer than most of these tests."""
     path = Path(tempfile.mkdtemp(prefix="gq-test-")).resolve()
     server = EmbeddedPostgres(path, fast=True)
     server.ensure()
@@ -78,7 +78,7 @@ def cluster(new_cluster: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def server(cluster: Path) -> Iterator[EmbeddedPostgres]:
-    """A stopped server; its data stay from test to test."""
+    """A stopped server, whose data persist between tests."""
     server = EmbeddedPostgres(cluster, fast=True)
     yield server
     server.release()
@@ -87,7 +87,7 @@ def server(cluster: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def copy(new_cluster: Path, home: Path) -> EmbeddedPostgres:
-    """A stopped server to spoil, with nothing in it."""
+    """A stopped, empty server that a test may damage."""
     subprocess.run(["cp", "-a", f"{new_cluster}/.", str(home)], check=True)
     return EmbeddedPostgres(home, fast=True)
 
@@ -100,7 +100,7 @@ def python(program: str, *arguments: object, **environment: str) -> subprocess.P
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        # two dozen of them import Django: let them keep its bytecode, or each takes a second longer
+        # two dozen of them import Django: with cached bytecode each is a second faster
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment},
     )
 
@@ -247,7 +247,7 @@ class TestAfterACrash:
         pid_file, socket_lock = server.data / "postmaster.pid", server.socket_directory / f"{SOCKET}.lock"
         left = {file: file.read_text().split("\n", 1)[1] for file in (pid_file, socket_lock)}
         kill_server(server)
-        # the same account as the server's: PostgreSQL overlooks other people's processes by itself
+        # run as the server's user: PostgreSQL ignores processes of other users on its own
         owner = None if server.account.is_us else server.account.uid
         stranger = subprocess.Popen(["sleep", "60"], user=owner)
         try:

@@ -1,4 +1,4 @@
-"""What the environment may say of the site: a bad value stops the start, names its variable and says what it must be."""
+"""Settings from the environment: a bad value stops the start; the message names the variable and the allowed values."""
 
 import os
 import runpy
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
-    """The product's settings, read anew from an environment that says this too."""
+    """Return the product's settings, read from an environment with these variables."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return runpy.run_path(str(ROOT / "genqueue_site" / "settings.py"))
@@ -81,7 +81,7 @@ class TestABadValue:
     def test_of_the_studio_is_refused_by_everybody(
         self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, wanted: str
     ) -> None:
-        """Else only the studio would fail, and the demo would start it anew for ever."""
+        """Otherwise only the studio would fail, and the demo would restart it for ever."""
         with pytest.raises(ImproperlyConfigured, match=f"^Invalid {name}='{value}': must be {wanted}[.] Fix it in"):
             settings(monkeypatch, **{name: value})
 
@@ -114,7 +114,7 @@ class TestAGoodValue:
 
 
 class TestTheCommandLine:
-    @pytest.mark.parametrize("command", ["check", "runworker"])  # Django knows the first without settings
+    @pytest.mark.parametrize("command", ["check", "runworker"])  # Django runs the first even without settings
     def test_says_what_is_bad_in_one_line(self, command: str) -> None:
         done = run(command, WORKERS="many")
 

@@ -1,4 +1,4 @@
-"""The log: one line is one event, whatever was sent to us, and no secret stands in it."""
+"""The log: one line per event, whatever a request contains, and no secrets."""
 
 import json
 import logging
@@ -88,7 +88,7 @@ class TestASecret:
 class TestTheWholeChain:
     @pytest.mark.parametrize("log_format", ["line", "json"])
     def test_of_the_settings_is_sound(self, log_format):
-        """In a process of its own: logging is set up once in each."""
+        """In its own process, because logging is configured once per process."""
         program = (
             "import django, logging, structlog; django.setup()\n"
             f"text = {FORGED!r} + ' ?key=' + {KEY!r}\n"

@@ -1,4 +1,4 @@
-"""Pages and fragments: what htmx is answered at a page's address is never taken for the page."""
+"""Middleware: fragments are never cached as pages, changes are visible at once, and unreadable requests are refused."""
 
 from collections.abc import Callable
 
@@ -40,7 +40,7 @@ def admin_campaign(ana: User) -> Campaign:
 
 
 class TestPagesAndFragments:
-    """Going back shows what the browser has stored of an address: it must be the page."""
+    """The browser's Back shows the cached answer of a URL, which must be the page."""
 
     NAMES = ("home", "new", "list", "page", "cells", "review", "cell")
 
@@ -72,13 +72,13 @@ class TestPagesAndFragments:
 
 
 class TestWhoChangesSomething:
-    """Is shown the queue as it is after that, on whichever page it was; others share a look that is a little older."""
+    """Staff see the queue as it is after their change on any page; others share slightly older counts."""
 
     @pytest.fixture(autouse=True)
     def looks_last(self, monkeypatch: pytest.MonkeyPatch) -> None:
         cache.clear()
         monkeypatch.setattr(facts, "FRESH", 1_000)
-        monkeypatch.setattr(counts, "WORTH", 0)  # nothing else is old
+        monkeypatch.setattr(counts, "WORTH", 0)  # nothing else expires
         monkeypatch.setattr(counts, "FRESH", 0)
 
     @staticmethod
@@ -122,7 +122,7 @@ class TestWhoChangesSomething:
 
 
 class TestWhatCannotBeRead:
-    """Is refused with the words that say which part of the request it is: to a program as a problem, to people on a page."""
+    """It is refused, naming the part of the request: as a problem document to programs, on a page to people."""
 
     REFUSED = [
         ("/{at}%00/", {}, "The address contains a NUL character"),
@@ -176,7 +176,7 @@ class TestToldWhenLoggedOut:
     def test_a_browser_is_sent_to_the_log_in(self, client: Client, page: str, log_in: str) -> None:
         assert client.get(page)["Location"] == log_in
         restored = client.get(page, headers={**HTMX, "HX-History-Restore-Request": "true"})
-        assert restored["Location"] == log_in  # that one asks for whole pages
+        assert restored["Location"] == log_in  # this request is for a whole page
 
     def test_an_async_server_too(self, async_client: AsyncClient) -> None:
         assert async_to_sync(async_client.get)("/", headers=HTMX).status_code == 401

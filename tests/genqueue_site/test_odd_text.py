@@ -1,4 +1,4 @@
-"""Every address of the site is sent odd text wherever text may stand: what cannot be understood is refused, nothing breaks."""
+"""Odd text is sent to every URL of the site, wherever text is accepted: it is refused if it can't be handled. Nothing breaks."""
 
 import asyncio
 import itertools
@@ -29,10 +29,10 @@ from tests.factories import UserFactory, make_asset, make_job
 
 pytestmark = pytest.mark.django_db
 TEMPLATES = Path(settings.ROOT) / "templates"
-# a half of it, or all: ODD_TEXT=all pytest tests/genqueue_site/test_odd_text.py
+# half of the requests by default; for all of them: ODD_TEXT=all pytest tests/genqueue_site/test_odd_text.py
 SHARE = 1 if os.environ.get("ODD_TEXT") == "all" else 2
 AT_LEAST = 2_000 // SHARE
-# what may stand in a path, a query or a form, as it is sent
+# texts for a path, a query or a form, in the form in which they are sent
 ODD = {
     "NUL": "a%00b",
     "half a surrogate": "%ED%A0%80",
@@ -50,7 +50,7 @@ ODD = {
     "nothing": "",
 }
 REFUSED = (400, 404, 405, 415)
-HANDED_ON = ("/admin/queue_app/job/", "/admin/queue_app/bulkaction/")  # their forms carry the filters of the list
+HANDED_ON = ("/admin/queue_app/job/", "/admin/queue_app/bulkaction/")  # their forms pass on the filters of the list
 HEADERS = {
     "accept": [b"*;q=x, a/b; c*=BOGUS''d", b"\xff\xfe/x", b"," * 3_000],
     "content-type": [
@@ -83,7 +83,7 @@ JSON = {"content-type": b"application/json"}
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, and what is odd in it."""
+    """A request and its odd part."""
 
     odd: str
     path: str
@@ -95,7 +95,7 @@ class Asked:
 
 @pytest.fixture
 def rows(tmp_path, settings):
-    """What addresses name, so that odd text reaches what lies behind them."""
+    """Create the objects that URLs name, so that odd text reaches the views."""
     settings.MEDIA_ROOT = str(tmp_path)
     staff = UserFactory(admin=True, tickets=100)
     campaign = make_campaign(staff)
@@ -121,7 +121,7 @@ def rows(tmp_path, settings):
 
 @pytest.fixture(autouse=True)
 def quickly():
-    """Nothing is logged, and there is one connection, the test's own, which no end of a request closes."""
+    """Turn off logging, and keep the test's single connection open at the end of requests."""
     logging.disable()
     ends = (signals.request_started, signals.request_finished)
     for end in ends:
@@ -154,7 +154,7 @@ def test_every_address_answers_odd_text_and_never_breaks(rows, figures, time_sta
 
 
 def _requests(known: dict[str, dict[str, int]], plain: dict[str, object]) -> Iterator[Asked]:
-    """Odd texts and headers take turns, so that each comes to many addresses, and each address meets several."""
+    """Yield requests in which odd texts and headers alternate, so that each reaches many URLs, and each URL gets several."""
     turns, heads = itertools.cycle(ODD.items()), itertools.cycle((name, value) for name in HEADERS for value in HEADERS[name])
     fields = sorted(_names_in_templates())
     for route, callback in _routes(get_resolver().url_patterns):
@@ -174,7 +174,7 @@ def _requests(known: dict[str, dict[str, int]], plain: dict[str, object]) -> Ite
             odd, text = next(turns)
             form = "&".join([f"{name}={text}" for name in fields] + [f"{text}=1"])
             yield Asked(odd, right, method=method, headers=FORM, body=form.encode())
-        if right.startswith(HANDED_ON):  # what stands in a field as it does in an address is encoded twice
+        if right.startswith(HANDED_ON):  # a URL in a field is encoded twice
             for odd, text in (("NUL twice", "q=a%00b"), ("NUL in a name twice", "%00=1"), *itertools.islice(turns, 2)):
                 twice = quote(text if "=" in text else f"q={text}")
                 yield Asked(f"{odd} in a query", right, query=f"_changelist_filters={twice}&jobs={twice}")
@@ -190,7 +190,7 @@ def _requests(known: dict[str, dict[str, int]], plain: dict[str, object]) -> Ite
 
 
 def _json(odd: str, text: str) -> bytes:
-    """A body whose every field holds the odd text."""
+    """Return a body with the odd text in every field."""
     plain = unquote(text, errors="surrogateescape").encode(errors="surrogateescape")
     quoted = (
         b'"' + plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\r\n", b"\\r\\n").replace(b"\x00", b"\\u0000") + b'"'
@@ -209,7 +209,7 @@ def _routes(patterns, before="/"):
 
 
 def _filled(route: str, known, values, only: str = "") -> str:
-    """The address with known values in it; ``only`` is the one that is not looked up."""
+    """Return the URL with known values; ``only`` is the value that is not looked up."""
 
     def value(found: re.Match[str]) -> str:
         name = found[1]
@@ -221,7 +221,7 @@ def _filled(route: str, known, values, only: str = "") -> str:
 
 
 def _query_names(route: str, callback) -> list[str]:
-    """The parameters that an address reads."""
+    """Return the query parameters that a URL reads."""
     get = getattr(getattr(callback, "cls", None), "get", None)
     if get is not None:
         return list(getattr(get, "takes", [None])[0]().fields) if hasattr(get, "takes") else []
@@ -231,7 +231,7 @@ def _query_names(route: str, callback) -> list[str]:
             names = [one if isinstance(one, str) else one[0] for one in filters]
             return [*names, *(f"{name}__exact" for name in names), "q", "o", "p", "all", "e", "_facets", "_changelist_filters"]
     if route.startswith("/admin/") and "<" in route:
-        return []  # pages of one row, which read none
+        return []  # pages of one object, which read none
     return [
         "page",
         "status",
@@ -251,7 +251,7 @@ def _query_names(route: str, callback) -> list[str]:
 
 
 def _names_in_templates() -> set[str]:
-    """The fields of every form that our pages have."""
+    """Return the field names of all forms in our templates."""
     found = {name for page in TEMPLATES.rglob("*.html") for name in re.findall(r'name="([\w.-]+)"', page.read_text())}
     return {*found, "action", "_selected_action", "index", "username", "password", "dim.mood"} - {"csrfmiddlewaretoken"}
 
@@ -263,7 +263,7 @@ class Answered:
 
     @property
     def is_page(self) -> bool:
-        """Whether a program that reads problems would meet something else."""
+        """Whether the answer is a page although the client expects a problem document."""
         return self.status >= 400 and self.content_type != "application/problem+json"
 
 
@@ -273,7 +273,7 @@ async def _send_all(requests: list[Asked], session: str, key: str) -> list[Answe
 
 
 async def _send(handler: Handler, asked: Asked, session: str, key: str) -> Answered:
-    """Send it as a server does; what it changes is undone."""
+    """Send the request as a server does, and roll back its changes."""
     if asked.method == "GET":
         return await _exchange(handler, asked, session, key)
     block = transaction.atomic()
@@ -314,7 +314,7 @@ async def _exchange(handler: Handler, asked: Asked, session: str, key: str) -> A
 
     async def receive():
         if not parts:
-            await asyncio.Event().wait()  # nobody hangs up
+            await asyncio.Event().wait()  # the client does not disconnect
         return parts.pop()
 
     async def send(message):

@@ -1,4 +1,4 @@
-"""The typeface of the pages: found, served with its type and for long, collected; and the style sheet names it."""
+"""The typeface of the pages: found, served with its type and a long cache time, collected, and used by the style sheet."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_it_is_found_and_its_address_has_the_version_that_is_installed() -> None
     assert isinstance(place, str) and Path(place).read_bytes()[:4] == b"\x00\x01\x00\x00"
     assert finders.find(INTER, find_all=True) == [place]
     assert finders.find("gq/fonts/other.ttf") is None
-    assert version("fontpkg-inter").startswith("4.1.")  # else it goes by another address: browsers keep this one for a year
+    assert version("fontpkg-inter").startswith("4.1.")  # others need another URL: browsers cache this one for a year
 
 
 def test_the_style_sheet_names_it() -> None:

@@ -1,4 +1,4 @@
-"""Names that resolve as told, and the one call that most tests make."""
+"""Faked name resolution, and the call that most tests make."""
 
 import socket
 from typing import Any
@@ -11,7 +11,7 @@ PUBLIC = "93.184.215.14"
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
-    """Let every name resolve to these addresses; gives the names that were asked."""
+    """Let every name resolve to these addresses; return a list that collects the names."""
     asked: list[str] = []
 
     def getaddrinfo(host: str, port: int, **kwargs: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from tests.http.support import get, resolve_to
 from tests.providers.wire import WireServer, answer, drip, hang, reset
 
 
-@pytest.mark.processes  # a matter of milliseconds
+@pytest.mark.processes  # depends on milliseconds
 class TestTheWallClock:
     @pytest.mark.parametrize(
         "head",

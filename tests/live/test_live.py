@@ -1,4 +1,4 @@
-"""Live pages in a real browser: a change is on the page at once, a hidden tab is silent, and the dot says how old the page is."""
+"""Live pages in a real browser: changes appear immediately, a hidden tab is silent, and the dot shows the age of the page."""
 
 import re
 import time
@@ -36,7 +36,7 @@ def site() -> Iterator[Site]:
 
 
 class Rows:
-    """The site's rows, from a thread of their own: Playwright's loop runs in the test's."""
+    """The site's rows, used from their own thread, because Playwright's event loop runs in the test's."""
 
     def __init__(self, site: Site) -> None:
         self._site, self._thread = site, ThreadPoolExecutor(1)
@@ -58,7 +58,7 @@ def rows(site, django_db_blocker) -> Iterator[Rows]:
 
 
 class Board:
-    """The page in a browser, with a count of how often it read itself anew."""
+    """The page in a browser, with a count of its reloads."""
 
     def __init__(self, page: Page, site: Site, rows: Rows) -> None:
         self.page, self.looks, self.answers = page, 0, True
@@ -68,7 +68,7 @@ class Board:
         page.route("**/live", lambda route: route.fulfill(body=PAGE, headers=STRICT))
         page.route("**/board", self._look)
         page.goto(f"{site.url}/live")
-        # with a stream: it is up and says "look again"; without one the tick does
+        # with a stream: it is up and has sent a resync; without one: after a tick
         expect(page.locator("#board")).to_have_text("look 1")
 
     def _look(self, route) -> None:
@@ -100,7 +100,7 @@ class TestALivePage:
             tab.wait_for_timeout(200)
 
         print(f"\nchange → page: median {sorted(delays)[5] * 1000:.0f} ms, longest {max(delays) * 1000:.0f} ms")
-        assert untold < 5  # most were seen before the next tick, which alone would see each of them
+        assert untold < 5  # most were seen before the next tick, which would see all of them
         assert board.errors == []
 
     def test_does_nothing_while_hidden_and_looks_again_on_return(self, site, rows, tab):

@@ -1,4 +1,4 @@
-"""The live stream, heard by real clients from a real server that loses its real database. Figures are printed."""
+"""The live stream, with real clients and a real server whose real database is lost. Figures are printed."""
 
 import asyncio
 import json
@@ -30,14 +30,14 @@ STOP_SECONDS = 60
 
 
 class Listener:
-    """A client that notes down what it hears and when."""
+    """A client that records events and their times."""
 
     def __init__(self, url: str, key: str) -> None:
         self.heard: list[tuple[float, str, dict]] = []
         self.has_ended = False
         door = HTTPConnection(urlsplit(url).netloc, timeout=30)
         door.request("GET", "/api/v1/queue/stream/", headers={"Authorization": f"Bearer {key}", "Accept": "text/event-stream"})
-        self._socket = door.sock  # what is being read is closed by no softer means
+        self._socket = door.sock  # the only way to close a connection while it is being read
         self.answer = door.getresponse()
         assert self.answer.status == 200, self.answer.read()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -208,7 +208,7 @@ class TestTheEndOfTheWeb:
         status, seconds = web.stop(seconds=STOP_SECONDS)
 
         print(f"\nSIGTERM → end of the web with two streams: {seconds:.1f} s")
-        assert status in (0, -signal.SIGTERM)  # uvicorn ends in order, then by the signal that it was sent
+        assert status in (0, -signal.SIGTERM)  # uvicorn stops cleanly, then ends by the signal it received
         assert "Finished server process" in web.said() and "Traceback" not in web.said()
         wait_for(lambda: all(one.has_ended for one in opened), of="the end of both streams")
 
@@ -285,7 +285,7 @@ class TestTheHub:
         connection.close()
         job = make_job(owner=owner)
         wait_for(lambda: one.jobs() == {job.pk})
-        assert took[5] < 1  # a hub that waits for the database in the loop holds up each of them
+        assert took[5] < 1  # a hub that waits for the database in the event loop would delay each of them
 
 
 class TestASilentStream:
@@ -300,4 +300,4 @@ class TestASilentStream:
 
         first, *rest = asyncio.run(heard())
         assert first == stream.COME_AGAIN
-        assert set(rest) == {stream.STILL_HERE} and len(rest) <= 3  # fewer where the machine is late
+        assert set(rest) == {stream.STILL_HERE} and len(rest) <= 3  # fewer on a slow machine

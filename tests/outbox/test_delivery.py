@@ -1,4 +1,4 @@
-"""Delivery: each message is tried ten times over a day, and what was handed out and never begun is no try."""
+"""Delivery: each message is tried ten times in a day, and a try that was handed out but never began does not count."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ sent: list[int] = []
 
 
 class WorkerEnded(BaseException):
-    """What ends a worker, no exception of a sender."""
+    """The end of a worker, which is not an exception of the channel."""
 
 
 def send(message_id: int) -> None:
@@ -42,7 +42,7 @@ def message(channel: str) -> OutboxMessage:
 
 
 def tried(one: OutboxMessage, *, at: datetime) -> OutboxMessage:
-    """The message after what is due of it was handed out, and begun."""
+    """Return the message after its due tries were handed out and begun."""
     for message_id, number in delivery.lease_due(at=at):
         with suppress(WorkerEnded):
             delivery.deliver(message_id, number)
@@ -88,7 +88,7 @@ class TestATryThatFails:
     def test_counts_from_the_first_that_was_made(self) -> None:
         one = message("fail")
         stale = [delivery.lease_due(at=NOON + timedelta(seconds=91 * turn)) for turn in range(11)]
-        assert stale == [[(one.pk, 1)]] * 11  # nobody was there to begin one
+        assert stale == [[(one.pk, 1)]] * 11  # no worker was free to begin one
 
         for _ in stale:
             delivery.deliver(one.pk, 1)

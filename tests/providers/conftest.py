@@ -8,7 +8,7 @@ from tests.providers.wire import WireServer
 
 @pytest.fixture
 def server(settings: Settings) -> Iterator[WireServer]:
-    """A scripted server whose origin is trusted."""
+    """A scripted server with a trusted origin."""
     with WireServer() as server:
         settings.TRUSTED_ORIGINS = [server.url]
         yield server

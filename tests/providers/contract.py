@@ -1,4 +1,4 @@
-"""What every adapter must keep: subclass, say how to make one, and its dialect is judged like all others."""
+"""The contract of all adapters. Subclass it and say how to make an adapter, and its dialect is tested like all others."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def request(prompt: str = PROMPT, endpoint_id: str = "sora-2", **inputs: Any) ->
 
 
 class CreateContract:
-    """A create is sent once, and its failure says what is known of its fate."""
+    """A create call is sent once, and its error says whether a task may exist."""
 
-    create_seconds: tuple[Any, str]  # where the adapter keeps its limit: module and name
+    create_seconds: tuple[Any, str]  # the adapter's time limit: module and name
 
     def adapter(self, base_url: str, **changes: Any) -> Provider:
         raise NotImplementedError
@@ -113,7 +113,7 @@ class CreateContract:
             ({"retry-after-ms": "1500", "Retry-After": "9"}, 1.5),
             ({"Date": "Sat, 21 Nov 2026 10:00:00 GMT", "Retry-After": "Sat, 21 Nov 2026 10:01:30 GMT"}, 90.0),
             ({"Retry-After": "999999999999"}, 86_400.0),
-            ({"Retry-After": "1800000000"}, 86_400.0),  # the moment, in seconds since 1970
+            ({"Retry-After": "1800000000"}, 86_400.0),  # as seconds since 1970
             ({"Date": "Sat, 21 Nov 2026 10:00:00 GMT", "Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86_400.0),
             ({"Date": "Sat, 21 Nov 2026 10:00:00 GMT", "Retry-After": f"Sat, 21 Nov {10**30} 10:00:00 GMT"}, None),
             ({"Retry-After": "soon"}, None),
@@ -152,7 +152,7 @@ class CreateContract:
 
 
 class ProviderContract:
-    """The life of a task at a rig that really works: create, poll, fetch, find again, stop."""
+    """The life of a task at a working provider: create, poll, fetch, look up, cancel."""
 
     @pytest.fixture
     def provider(self) -> Provider:

@@ -1,7 +1,7 @@
 """
-A gateway of the Videos format that is odd in one way at a time: how it names, lists, words, loses and delivers what it makes.
+A gateway of the Videos API that is odd in one way at a time: in ids, lists, wording, lost tasks and delivery.
 
-It speaks real HTTP. An :class:`Oddity` says how it differs from a plain one; each of its parts is a plain function.
+It uses real HTTP. An `Oddity` describes the difference from a plain gateway; each of its parts is a plain function.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-Answer = tuple[int, Any]  # status, and JSON or bytes
+Answer = tuple[int, Any]  # (status, JSON or bytes)
 NOT_FOUND: Answer = (404, {"error": {"message": "No such video", "code": "not_found"}})
 
 
 @dataclass
 class Task:
-    """What it makes: a video that is done at the second look, unless its oddity says otherwise."""
+    """A task: a video that is done at the second poll, unless the oddity changes that."""
 
     number: int
     id: Any
@@ -50,7 +50,7 @@ def same(value: Any) -> Any:
 
 
 def newest_first(tasks: list[Task], limit: int, after: str | None) -> list[Task]:
-    """A page as the format has it."""
+    """Return a page as the plain API does."""
     ordered = sorted(tasks, key=lambda task: -task.number)
     ids = [str(task.id) for task in ordered]
     first = ids.index(after) + 1 if after in ids else 0
@@ -60,8 +60,10 @@ def newest_first(tasks: list[Task], limit: int, after: str | None) -> list[Task]
 @dataclass(frozen=True)
 class Oddity:
     """
-    ``id``: of task n. ``row``: a listed video from the plain one. ``page``: the rows of a page, from tasks, limit and cursor.
-    ``listing``: the list's answer from its rows and whether there are more. ``create``, ``poll``, ``content``: the answers.
+    A gateway's difference from a plain one, as functions.
+
+    ``id``: the id of task n. ``row``: a listed video, from the plain one. ``page``: the rows of a page, from tasks, limit and
+    cursor. ``listing``: the list's answer, from its rows and whether there are more. ``create``, ``poll``, ``content``: answers.
     """
 
     id: Callable[[int], Any] = lambda number: f"video_{number}"
@@ -71,13 +73,13 @@ class Oddity:
     listing: Callable[[list[Any], bool], Answer] = lambda rows, more: (200, {"object": "list", "data": rows, "has_more": more})
     create: Callable[[Task], Answer] = lambda task: (200, task.video())
     poll: Callable[[Task], Answer] = lambda task: (200, task.video())
-    content: Callable[[Task], Answer | None] = lambda task: None  # None: the film
-    others: int = 0  # tasks of other people's, made before ours
+    content: Callable[[Task], Answer | None] = lambda task: None  # None: the video
+    others: int = 0  # number of other users' tasks, created before ours
 
 
 @dataclass
 class OddGateway:
-    """One gateway with one oddity. ``loses``: the next create is taken and not answered; ``drops``: it is not even taken."""
+    """A gateway with an oddity. ``loses``: the next create call is accepted but not answered; ``drops``: it is not accepted."""
 
     oddity: Oddity
     film: bytes = b""
@@ -88,7 +90,7 @@ class OddGateway:
     url: str = ""
 
     def creates(self, prompt: str) -> int:
-        """How many tasks it has made for this prompt: each is billed."""
+        """Return how many tasks it has created for this prompt; each is billed."""
         return sum(task.prompt == prompt for task in self.tasks)
 
     def later(self, seconds: float) -> None:
@@ -96,7 +98,7 @@ class OddGateway:
             task.made -= seconds
 
     def starts_anew(self) -> None:
-        """Forget all tasks, as one that keeps them in memory does."""
+        """Forget all tasks, like a gateway that keeps them in memory and restarts."""
         self.tasks.clear()
 
     def others_make(self, prompt: str, *, ago: float) -> None:
@@ -108,7 +110,7 @@ class OddGateway:
         return self.tasks[-1]
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> Answer | None:
-        """What it says; ``None``: it hangs up without a word."""
+        """Return the answer, or ``None`` to close the connection without one."""
         if method == "POST":
             return self._create(json.loads(body))
         if path == "/v1/videos":
@@ -142,7 +144,7 @@ class OddGateway:
 
 @contextmanager
 def served(gateway: OddGateway) -> Iterator[OddGateway]:
-    """Serve it on a port of its own; its ``url`` says where."""
+    """Serve it on a free port; ``url`` is its address."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -168,7 +170,7 @@ def served(gateway: OddGateway) -> Iterator[OddGateway]:
         do_GET = do_POST = do_DELETE = _serve
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing: pytest shows what the product says."""
+            """Log nothing, because pytest shows the product's log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -182,5 +184,5 @@ def served(gateway: OddGateway) -> Iterator[OddGateway]:
 
 
 def litellm(number: int, *, model: str = ";model_id:sora-2", upstream: str = "openai") -> str:
-    """An id as LiteLLM makes them: it holds the upstream's."""
+    """Return an id in LiteLLM's format, which contains the upstream's id."""
     return "video_" + b64encode(f"litellm:custom_llm_provider:{upstream}{model};video_id:up_{number}".encode()).decode()

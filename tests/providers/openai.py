@@ -1,4 +1,4 @@
-"""What the tests of the OpenAI-style adapter share."""
+"""Helpers of the tests of the OpenAI-style adapter."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A scripted HTTP server over plain sockets: it records exact bytes, and can drip, hang, reset and lie."""
+"""A scripted HTTP server on plain sockets. It records exact bytes and can drip, hang, reset and send wrong data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Reply = bytes | Callable[[socket.socket], None]
 
 @dataclass
 class Seen:
-    """One request as it came over the wire."""
+    """A request as received."""
 
     method: str
     target: str
@@ -27,7 +27,7 @@ class Seen:
     connection: int
 
     def form(self) -> dict[str, str]:
-        """The text parts of a multipart body."""
+        """Return the text parts of a multipart body."""
         boundary = self.headers["content-type"].split("boundary=")[1].encode()
         parts = {}
         for part in self.body.split(b"--" + boundary)[1:-1]:
@@ -37,7 +37,7 @@ class Seen:
 
 
 def answer(status: int = 200, body: Any = b"", headers: dict[str, str] | None = None) -> bytes:
-    """Word an answer; what is not bytes becomes JSON."""
+    """Return an HTTP response; content other than bytes becomes JSON."""
     payload = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = {"Content-Length": str(len(payload)), "Content-Type": "application/json"} | (headers or {})
     lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in head.items())]
@@ -51,13 +51,13 @@ def reset(sock: socket.socket) -> None:
 
 
 def hang(sock: socket.socket) -> None:
-    """Say nothing until the client leaves."""
+    """Send nothing until the client leaves."""
     sock.settimeout(10)
     sock.recv(1)
 
 
 def drip(head: bytes, *, every: float = 0.05, sent: list[bytes] | None = None) -> Callable[[socket.socket], None]:
-    """Send ``head``, then a byte at a time, and note each in ``sent``: no single wait is long, the whole never ends."""
+    """Return a reply that sends ``head``, then single bytes for ever, recorded in ``sent``: no single wait is long."""
 
     def reply(sock: socket.socket) -> None:
         sock.sendall(head)
@@ -73,9 +73,9 @@ def drip(head: bytes, *, every: float = 0.05, sent: list[bytes] | None = None) -
 @dataclass
 class WireServer:
     """
-    Answers each request with the next of ``replies``, the last one for ever.
+    A server that answers each request with the next of ``replies`` and repeats the last.
 
-    ``tls`` is a server-side context; ``names`` are the server names that clients asked for.
+    ``tls`` is a server-side TLS context; ``names`` are the server names that clients requested.
     """
 
     tls: ssl.SSLContext | None = None
@@ -91,12 +91,12 @@ class WireServer:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        with suppress(OSError):  # closed before
-            self._listener.shutdown(socket.SHUT_RDWR)  # else the accept under way takes one more client
+        with suppress(OSError):  # already closed
+            self._listener.shutdown(socket.SHUT_RDWR)  # otherwise the running accept would take another client
         self._listener.close()
 
     def says(self, *replies: Reply) -> None:
-        """Set what the next requests get."""
+        """Set the replies to the next requests."""
         self.replies = list(replies)
 
     def reply_to(self, request: Seen) -> Reply:
@@ -123,7 +123,7 @@ class WireServer:
                         reply(sock)
                         return
                     sock.sendall(reply)
-        except OSError:  # the client left, or was sent away
+        except OSError:  # the client has left or was disconnected
             return
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""How long to wait before the next try."""
+"""Waits before the next try."""
 
 from random import Random
 

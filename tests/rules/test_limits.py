@@ -1,4 +1,4 @@
-"""What limits leave free, without a database."""
+"""Limits and free slots, without a database."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What a list of tasks proves: how a row is read, and that nothing is "not there" without a known task that is."""
+"""The judgement of task lists: how rows are read, and that "none" is never proved without a known task in the list."""
 
 from typing import Any
 
@@ -193,10 +193,10 @@ FIRST_ROWS = [ROWS[0], Row("k3", NOW + 1, "A heron, soon.", "sora-2")]
     [
         (Page(ROWS[:1], asked=1, more=True), Page([], asked=100, more=False), True),
         (Page(ROWS[:1], asked=1, more=True), Page([], asked=100), True),
-        (Page(ROWS[:1], asked=1, more=False), Page([], asked=100, more=False), False),  # it says so of every page
+        (Page(ROWS[:1], asked=1, more=False), Page([], asked=100, more=False), False),  # it says so on every page
         (Page(ROWS[:1], asked=1), Page([], asked=100, more=False), False),
-        (Page(ROWS[:2], asked=1, more=True), Page([], asked=100, more=False), False),  # its pages have a size of their own
-        (Page(ROWS[:1], asked=1, more=True), Page(ROWS[:1], asked=100, more=False), False),  # it does not read on
+        (Page(ROWS[:2], asked=1, more=True), Page([], asked=100, more=False), False),  # it uses its own page size
+        (Page(ROWS[:1], asked=1, more=True), Page(ROWS[:1], asked=100, more=False), False),  # it ignores the cursor
         (Page(ROWS[:1], asked=1, more=True), Page([], asked=100, more=True), False),
     ],
 )
@@ -209,11 +209,11 @@ def test_the_first_call_of_an_account_is_not_there_where_the_list_shows_its_end(
 
 def test_an_end_is_asked_for_where_it_is_what_is_missing_alone() -> None:
     assert walk(ROWS, is_first=False).to_ask_for == 0
-    assert walk(FIRST_ROWS, known=(AFTER, SOON)).to_ask_for == 0  # tasks from before the call are gone from it: so may be ours
-    assert walk(ROWS[:1], known=(AFTER, SOON), is_first=True).to_ask_for == 0  # of one row no half can be asked for
+    assert walk(FIRST_ROWS, known=(AFTER, SOON)).to_ask_for == 0  # it has lost tasks from before the call, and maybe ours
+    assert walk(ROWS[:1], known=(AFTER, SOON), is_first=True).to_ask_for == 0  # there is no half of one row to request
     assert walk(FIRST_ROWS, known=(), is_first=True).to_ask_for == 0
     assert walk(FIRST_ROWS, known=(AFTER, SOON), more=None, is_first=True).to_ask_for == 0
-    later = Known(SOON.names, Call(SOON.call.prompt, "sora-2", NOW + 60), control=True)  # time enough to be started anew
+    later = Known(SOON.names, Call(SOON.call.prompt, "sora-2", NOW + 60), control=True)  # enough time for a restart
     assert walk([ROWS[0], Row("k3", NOW + 61, "A heron, soon.", "sora-2")], known=(AFTER, later), is_first=True).to_ask_for == 0
 
 
@@ -237,7 +237,7 @@ def test_a_list_is_known_to_keep_letters_beyond_ascii_by_such_a_control_alone() 
 
 @pytest.mark.parametrize(("called_at", "missing"), [(NOW - 100, True), (NOW - 8_000, True), (NOW - 20_000, False)])
 def test_a_known_task_must_be_there_as_far_as_the_list_was_read(called_at: float, missing: bool) -> None:
-    """What leaves out one of ours may have left out this one."""
+    """A list that omits one of our tasks may have omitted this one."""
     elsewhere = Known(frozenset({"k3"}), Call("On another replica.", "sora-2", called_at), control=True)
     found = walk(ROWS, known=(BEFORE, AFTER, elsewhere)).judge()
     assert found.none_proved is not missing

@@ -1,4 +1,4 @@
-"""Depth is measured without recursion, however deep a value is."""
+"""Nesting depth is measured without recursion, at any depth."""
 
 import pytest
 

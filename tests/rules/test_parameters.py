@@ -1,4 +1,4 @@
-"""What a model lets one ask for, and what it answers to all else."""
+"""Parameters that a model accepts, and the messages for all others."""
 
 import pytest
 

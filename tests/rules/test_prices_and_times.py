@@ -1,4 +1,4 @@
-"""Prices, peak hours, and how times nest."""
+"""Prices, peak hours, and the nesting of time limits."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Scores of pages: each border of the table, the sums, and what is no number."""
+"""Scores of pages: each threshold, the sums, and values that are not numbers."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The plan of checks: its bounds at any input, and what it wastes beside a fixed interval."""
+"""The schedule of checks: its bounds for any input, and its wasted slot time compared with a fixed interval."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -95,7 +95,7 @@ class TestNextCheck:
 
 @dataclass(frozen=True)
 class Run:
-    """What a plan cost on one profile: slot seconds wasted and used, and checks of each job."""
+    """Cost of a schedule for one profile: wasted and used slot seconds, and checks per job."""
 
     wasted: float
     used: float
@@ -115,7 +115,7 @@ def fixed(elapsed: float, past: Sequence[float], typical: float, chance: Random)
 
 
 def rehearse(plan: Plan, middle: float, sigma: float, *, jobs: int = 400, warm_up: int = 100) -> Run:
-    """Run jobs of lognormal durations one after the other; the past is what the queue itself wrote down of them."""
+    """Run jobs with lognormal durations one after another; the past runs are those that the queue itself would record."""
     chance = Random(f"{middle} {sigma}")
     past: list[float] = []
     run = Run(0.0, 0.0, [])
@@ -127,7 +127,7 @@ def rehearse(plan: Plan, middle: float, sigma: float, *, jobs: int = 400, warm_u
         while elapsed < duration:
             last, checks = elapsed, checks + 1
             elapsed += plan(elapsed, known, middle, chance)
-        past.append((last + elapsed) / 2)  # as `progress.record` does
+        past.append((last + elapsed) / 2)  # the same estimate as in `progress.apply`
         if number >= warm_up:
             run = Run(run.wasted + elapsed - duration, run.used + elapsed, [*run.checks, checks])
     return run
@@ -135,7 +135,7 @@ def rehearse(plan: Plan, middle: float, sigma: float, *, jobs: int = 400, warm_u
 
 class TestThePlan:
     def test_keeps_slots_in_use(self, figures: Figures) -> None:
-        """As `make bench ARGS="slots"` replays it: 60 jobs of 20–60 s, nothing known of them at first, four at a time."""
+        """As replayed by `make bench ARGS="slots"`: 60 jobs of 20–60 s, four at a time, without past runs at first."""
         durations = slots.drawn(60, 20, 60)
         ours, every_30_s = (slots.replayed(durations, plan, handoff=0.05, late=0.05) for plan in (slots.planned, slots.fixed))
         figures(f"slot use, 60 jobs of 20–60 s: {ours.use:.3f} in {ours.checks:.0f} checks; every 30 s {every_30_s.use:.3f}")
@@ -158,7 +158,7 @@ class TestThePlan:
         assert everything.wasted / everything.used < 0.026
         assert median(everything.checks) <= 8
         for (middle, sigma), run in runs.items():
-            assert run.wasted / run.used < max(0.031, 0.35 / middle)  # half a second apart: 0.25 s, and what is missed by chance
+            assert run.wasted / run.used < max(0.031, 0.35 / middle)  # checks half a second apart waste 0.25 s, plus chance
             assert median(run.checks) <= 12, (middle, sigma)
 
 

@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet opens as text and numbers, and runs nothing of."""
+"""CSV that spreadsheets open as text and numbers, without running formulas."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ def test_what_would_be_run_is_made_text(text: str) -> None:
 @pytest.mark.parametrize("before", ["A tram", 'A "tram', ""])
 @pytest.mark.parametrize("between", ["", "  ", '"', "\u200b"])
 def test_what_another_separator_would_make_a_cell_is_made_text(separator: str, before: str, between: str) -> None:
-    """As read by a program that parts cells where ours does not, as many do by their country."""
+    """As read by a program with another separator, which many use by locale."""
     file = spreadsheet.line(["1", f"{before}{separator}{between}{LINK}", "end"])
     for parts in (",", ";", "\t", "|"):
         cells = [cell for row in csv.reader(io.StringIO(file, newline=None), delimiter=parts) for cell in row]

@@ -1,4 +1,4 @@
-"""The queue of tasks in PostgreSQL, on two connections of its own where it matters who sees what."""
+"""The task queue in PostgreSQL, tested on two connections of its own where visibility matters."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueBroker]:
-    """A queue whose next canary is not due for a while, and that waits 1 s at most."""
+    """A queue whose next canary is not due for a while, and that waits at most 1 second."""
     monkeypatch.setattr(canary, "CANARY_SECONDS", 1_000)
     monkeypatch.setattr(broker.Conf, "POLL", 1)
     queue = QueueBroker("tests")
@@ -69,7 +69,7 @@ class TestDequeue:
         number = queue.enqueue("task")
         queue.dequeue()
         assert queue.dequeue() == []
-        OrmQ.objects.update(lock=clock.now())  # its time without an answer is over
+        OrmQ.objects.update(lock=clock.now())  # the time for its acknowledgement is over
         assert queue.dequeue() == [(number, "task")]
         queue.acknowledge(number)
         assert not OrmQ.objects.exists()
@@ -82,7 +82,7 @@ class TestDequeue:
         sender.start()
         assert queue.dequeue() == []  # it waited
         assert [task for _, task in queue.dequeue()] == ["task"]
-        assert time.monotonic() - began < 50  # it was woken: a look of its own would come after 300 s
+        assert time.monotonic() - began < 50  # it was woken: its own poll would come after 300 s
 
     def test_a_task_enqueued_in_a_transaction_comes_with_its_commit(self, queue: QueueBroker) -> None:
         with pytest.raises(RuntimeError), transaction.atomic():
@@ -124,7 +124,7 @@ class TestDequeue:
         assert queue.dequeue() == [(late, "late")]
 
     def test_passes_little_of_what_an_old_snapshot_keeps(self, queue: QueueBroker) -> None:
-        """Nothing that was taken since it began can be cleared up; a look still costs what it did."""
+        """No task taken since the snapshot began can be vacuumed, but a scan must still cost the same."""
         with closing(connection.get_new_connection(connection.get_connection_params())) as report, report.cursor() as reads:
             reads.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             reads.execute("SELECT count(*) FROM django_q_ormq")
@@ -137,7 +137,7 @@ class TestDequeue:
             buffers = {}
             for words, since in (("from the beginning", broker.BEGINNING), ("from the last one", queue._since)):
                 with transaction.atomic(), connection.cursor() as cursor:
-                    cursor.execute("SET LOCAL enable_seqscan = off")  # whatever is known of so small a table
+                    cursor.execute("SET LOCAL enable_seqscan = off")  # regardless of the statistics of such a small table
                     sql = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {broker._TAKE}"
                     cursor.execute(sql, [queue.list_key, since, 1, 300])
                     plan = cursor.fetchone()[0][0]["Plan"]

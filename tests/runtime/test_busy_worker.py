@@ -1,4 +1,4 @@
-"""A worker process that is killed while it is at a job: whoever goes on with it does not wait for the end of a lease."""
+"""A worker that is killed during a job: its successor does not wait until the lease expires."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def site(django_db_blocker: object) -> Iterator[Site]:
 
 def test_one_that_is_killed_while_it_stores_is_followed_before_its_lease_is_over(site: Site) -> None:
     studio = site.start_studio(seconds_per_job=1)
-    studio.queue_faults(content=["latency:600"])  # who fetches first waits; who comes after them does not
+    studio.queue_faults(content=["latency:600"])  # the first download waits, later ones do not
     site.wait_until_working(site.start_worker())
     job_id = queued(site, "busy")
 
@@ -36,7 +36,7 @@ def test_one_that_is_killed_while_it_stores_is_followed_before_its_lease_is_over
             return Job.objects.filter(pk=job_id, store_tries=tries).first()
 
     first = wait_for(lambda: stored(1), seconds=120, of="its storing")
-    # it is about to fetch; if it dies before that, it is the next one that waits, which takes longer and says the same
+    # it is about to download; if it dies before that, the next worker waits instead, which takes longer with the same result
     wait_for(lambda: list((site.home / "media" / "tmp").glob("store-*/delivered")), of="the file that it fetches into")
     workers = {row.name: row.pid for row in site.registry(role="worker", queue="store")}
     os.kill(workers[first.leased_by], signal.SIGKILL)

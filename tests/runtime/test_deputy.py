@@ -1,4 +1,4 @@
-"""Who gets a canary looks whether the dispatcher comes round, and stands in for one that does not."""
+"""A worker that gets a canary checks the dispatcher's last round and does rounds in its place if it is frozen."""
 
 from datetime import timedelta
 from pydoc import locate
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def dispatcher(*, turned: float, leader: bool = True, pid: int = 1) -> None:
-    """A dispatcher that came round ``turned`` seconds ago."""
+    """Create the row of a dispatcher that completed a round ``turned`` seconds ago."""
     at = clock.now()
     facts = {"host": "mill", "pid": pid, "group_id": pid, "group_started": "1", "started_at": at, "beat_at": at}
     turned_at = at - timedelta(seconds=turned)
@@ -68,7 +68,7 @@ class TestALook:
         assert Job.objects.get(pk=waiting.pk).state == State.QUEUED
 
     def test_believes_the_leader_that_came_round_last(self) -> None:
-        """The row of one that was killed stays for a while."""
+        """The row of a killed dispatcher stays for a while."""
         waiting = JobFactory()
         dispatcher(turned=600)
         dispatcher(turned=1, pid=2)

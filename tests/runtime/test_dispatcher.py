@@ -1,4 +1,4 @@
-"""A turn of the dispatcher loop, without the loop."""
+"""A round of the dispatcher, without its loop."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def dispatcher() -> Dispatcher:
-    """One that has just swept and pruned."""
+    """A dispatcher that has just swept and pruned."""
     dispatcher = Dispatcher()
     dispatcher.turn(woken=False)
     return dispatcher
@@ -104,7 +104,7 @@ class TestTurn:
     def test_idle_it_asks_no_more_than_what_is_due(
         self, dispatcher: Dispatcher, django_assert_max_num_queries: DjangoAssertNumQueries
     ) -> None:
-        with django_assert_max_num_queries(2):  # the time, and when something is due
+        with django_assert_max_num_queries(2):  # the time, and the next due times
             dispatcher.turn(woken=False)
 
     @pytest.mark.parametrize("state", [State.RUNNING, State.STORING])
@@ -150,7 +150,7 @@ class TestTurn:
         assert "failed" in caplog.text
 
     def test_a_database_that_is_gone_ends_the_turn(self, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Of the sweep too, whose own faults are nobody else's."""
+        """Also in the sweep, whose other errors do not end the round."""
 
         monkeypatch.setattr(dispatcher._sweep, "is_due", lambda: True)
         monkeypatch.setattr(recovery, "sweep", lambda **_: (end_backend(connection.connection), Job.objects.exists()))
@@ -162,7 +162,7 @@ class TestTurn:
 
 class TestTakingOver:
     def test_what_was_given_out_and_not_begun_is_handed_out_again_at_once(self) -> None:
-        """Its tasks may have got lost with the leader that claimed, or with the connection over which they were to be queued."""
+        """Its tasks may be lost with the leader that claimed, or with the connection that was to queue them."""
         claimed(JobFactory(), at=clock.now())
         dispatcher = Dispatcher()
         dispatcher.turn(woken=False)
@@ -191,7 +191,7 @@ class TestTakingOver:
 
 
 class Somebody:
-    """A long transaction of somebody else."""
+    """Another session with a long transaction."""
 
     def __init__(self) -> None:
         self._connection = connection.get_new_connection(connection.get_connection_params())
@@ -203,7 +203,7 @@ class Somebody:
 
     def goes(self) -> None:
         if not self._connection.closed:
-            self._connection.rollback()  # what it has locked is free now; after a close alone it would be a moment later
+            self._connection.rollback()  # releases its locks now; a close alone would do so a moment later
         self._connection.close()
 
 
@@ -216,7 +216,7 @@ class TestARowThatSomebodyHasLocked:
 
     @pytest.fixture
     def due(self, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> Job:
-        """A job that the next sweep has to end: its tickets go back, and its batch has ended then."""
+        """A job that the next sweep must end, which returns its tickets and ends its batch."""
         monkeypatch.setattr(dispatcher._sweep, "is_due", lambda: True)
         batch = BatchFactory()
         return make_job("cancelling", at=clock.now() - timedelta(days=1), batch=batch, owner=batch.owner)

@@ -1,4 +1,4 @@
-"""The pipes between a runworker and its cluster, and what the kernel says of processes."""
+"""The pipes between a runworker and its cluster, and processes as the kernel reports them."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from queue_app.runtime import processes
 from queue_app.runtime.pipe import VARIABLE, Beat, Keeper, Pipe
 from tests.processes import wait_for
 
-# a leader, and one that it forks, in a group of their own; "gone" ends the leader alone
+# a group leader and its fork in a group of their own; "gone" ends only the leader
 FAMILY = """
 import os, sys, time
 if os.fork() == 0:

@@ -1,4 +1,4 @@
-"""The watch over real clusters: what is shot, what is left alone, and that nothing outlives its runworker."""
+"""The watchdog with real clusters: which are killed, which are left alone, and that nothing outlives its runworker."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def site(django_db_blocker: object) -> Iterator[Site]:
 
 @pytest.fixture
 def worker(site: Site) -> Program:
-    """A runworker that works: one that an earlier test has left running, else a new one."""
+    """A working runworker: one that an earlier test has left running, or a new one."""
     running = [program for program in site.programs if program.is_running]
     worker = running[0] if running else site.start_worker()
     site.wait_until_working(worker)
@@ -46,7 +46,7 @@ def leader(site: Site) -> int | None:
 
 
 def leaders_lock(site: Site) -> int | None:
-    """The database's process that holds the leader's lock for somebody."""
+    """Return the database process that holds the leader lock."""
     with site.orm(), connection.cursor() as cursor:
         cursor.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted", [LEADER_LOCK])
         found = cursor.fetchone()
@@ -59,7 +59,7 @@ def events(site: Site, **which: object) -> int:
 
 
 def queued(site: Site, owner_name: str) -> int:
-    """Queue a job for a new user and give its number."""
+    """Queue a job for a new user and return its id."""
     with site.orm():
         owner, at = User.objects.create_user(owner_name), clock.now()
         tickets.grant(owner, 100, at=at, actor="tests", reason="to spend")
@@ -78,7 +78,7 @@ class TestWatch:
         workers = {row.pid for row in site.registry(role="worker", queue="store")}
         for seen in processes.members(before["store"].group_id):
             if seen.pid not in workers:
-                os.kill(seen.pid, signal.SIGSTOP)  # who fetches tasks, who notes results, who looks after both
+                os.kill(seen.pid, signal.SIGSTOP)  # pusher, monitor and guard
         os.kill(before["deliver"].pid, signal.SIGKILL)
 
         wait_for(lambda: not processes.members(before["deliver"].group_id), of="the end of the orphans")
@@ -86,7 +86,7 @@ class TestWatch:
         shot_after = time.monotonic() - began
         site.wait_until_working(worker)
 
-        assert shot_after > 5  # it was given its time
+        assert shot_after > 5  # not killed too early
         assert "no canary came through" in worker.said()
         assert {queue: site.cluster(queue, worker).pid != row.pid for queue, row in before.items()} == {
             "default": False,
@@ -95,7 +95,7 @@ class TestWatch:
         }
 
     def test_idle_workers_that_are_killed_take_nobody_with_them(self, site: Site, worker: Program) -> None:
-        """One of them is always at the queue that all of them read."""
+        """One of them always holds the lock of the queue that all read."""
         before = site.cluster("store", worker)
         killed = {row.pid for row in site.registry(role="worker", queue="store")}
         for pid in killed:
@@ -113,7 +113,7 @@ class TestWatch:
         wait_for(lambda: processes.look(frozen) is None, of="its end")
         wait_for(lambda: len(site.registry(role="worker", queue="default")) == 2, of="another one")
         assert site.cluster("default", worker).pid == before.pid
-        assert f"worker {frozen} stands still" in worker.said()
+        assert f"worker {frozen} is frozen" in worker.said()
 
     def test_a_runworker_that_stands_still_is_stood_in_for(self, site: Site, worker: Program) -> None:
         os.kill(worker.pid, signal.SIGSTOP)
@@ -152,7 +152,7 @@ class TestSuccession:
 
         leading = leaders_lock(site)
         worker.kill()
-        for group in left:  # else they end themselves after a while
+        for group in left:  # otherwise they end on their own after a while
             os.killpg(group, signal.SIGSTOP)
         wait_for(lambda: leaders_lock(site) not in (leading, None), of="the standby's leading")
         wait_for(lambda: leader(site) == standby.pid, of="word of it")
@@ -162,7 +162,7 @@ class TestSuccession:
         wait_for(lambda: not any(processes.members(group) for group in left), of="the end of the predecessor's groups")
         site.wait_until_working(successor)
         assert [site.cluster(row.queue, standby).pid for row in own] == [row.pid for row in own]
-        assert "ended what a predecessor left" in successor.said()
+        assert "killed a predecessor's" in successor.said()
         standby.stop()
 
 

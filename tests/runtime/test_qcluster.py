@@ -1,4 +1,4 @@
-"""The queues between a cluster's processes: whoever ends while it holds one's lock lets go of it."""
+"""The queues between a cluster's processes: a process that ends releases their locks."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""The queue of tasks in a real Redis."""
+"""The task queue in a real Redis."""
 
 from collections.abc import Iterator
 

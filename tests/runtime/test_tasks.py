@@ -1,4 +1,4 @@
-"""What a task does with a lease: one verb by the table, then what came of it, then the next job."""
+"""The work of a task: the verb for its lease, then the resulting leases, then the next job."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ Verb = Callable[[Job, Attempt, Lease], list[tuple[Lease, State]]]
 
 
 def queued(queue: Queue) -> list[tuple[Any, ...]]:
-    """The arguments of the tasks that lie in a queue."""
+    """Return the arguments of the tasks in a queue."""
     return [SignedPackage.loads(row.payload)["args"] for row in OrmQ.objects.filter(key=queue.cluster).order_by("id")]
 
 
@@ -38,7 +38,7 @@ def fails_for_good(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease
 
 @pytest.fixture
 def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[State, Verb], list[int]]:
-    """Put another verb in the table; gives the ids of the jobs it is called with, as they come."""
+    """Replace a verb in the table; return a list that collects the ids of the jobs it is called with."""
 
     def put(state: State, verb: Verb) -> list[int]:
         called: list[int] = []

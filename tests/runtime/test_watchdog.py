@@ -1,4 +1,4 @@
-"""When a cluster counts as frozen; in plain numbers, 0 being its start."""
+"""When a cluster counts as frozen. Times are plain numbers; 0 is its start."""
 
 from queue_app.runtime.pipe import Beat
 from queue_app.runtime.watchdog import Watch
@@ -48,7 +48,7 @@ class TestFrozen:
     def test_a_worker_that_ended_and_has_no_successor(self) -> None:
         watch = watching(size=2)
         watch.hear(busy(left=100), now=0)
-        assert watch.frozen(now=50) == ""  # never full yet: it is starting
+        assert watch.frozen(now=50) == ""  # not yet complete, it is starting
         watch.hear(IDLE, now=51)
         watch.hear(CANARY, now=55)
         watch.forget(8, now=56)
@@ -68,7 +68,7 @@ class TestADatabaseThatIsGone:
         assert watch.frozen(now=100, away=91) == ""
 
     def test_again_and_again_does_not_begin_the_patience_anew(self) -> None:
-        """Two seconds there, two away: a frozen cluster is seen after as much time with a database as ever."""
+        """With a database that comes and goes every two seconds, a frozen cluster is noticed after the usual time with one."""
         watch = watching()
         watch.hear(IDLE, now=1)
         watch.hear(CANARY, now=2, away=0)
@@ -99,7 +99,7 @@ class TestAWorker:
         assert watch.frozen(now=9) == "" and watch.stuck(now=9) == []
 
     def test_that_stands_still_at_the_queue_is_ended_before_the_others_are_blamed(self) -> None:
-        """What it read from is locked for them, and no canary comes through either."""
+        """The queue that it was reading is locked for the others, so no canary comes through."""
         watch = watching(size=2)
         for beat in (IDLE, Beat(8), CANARY):
             watch.hear(beat, now=2)

@@ -1,4 +1,4 @@
-"""A studio to buy from, and films and pictures to judge."""
+"""A studio and scripted providers, and videos and pictures to check."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from tests.work.steps import later
 
 @pytest.fixture(autouse=True)
 def one_step_at_a_time(request: pytest.FixtureRequest) -> None:
-    """Time passes in steps.later() alone; not where milliseconds count."""
+    """Freeze the clock between calls of `steps.later`, except in tests that depend on milliseconds."""
     if request.node.get_closest_marker("processes") is None:
         request.getfixturevalue("time_stands_still")
 
@@ -34,7 +34,7 @@ def studio_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioP
 
 @pytest.fixture
 def studio(studio_process: StudioProcess, settings) -> StudioProcess:
-    """The studio that all accounts without a key buy from."""
+    """The studio that all accounts without a key use."""
     settings.STUDIO_URL = studio_process.url
     settings.TRUSTED_ORIGINS = [studio_process.url]
     return studio_process
@@ -42,7 +42,7 @@ def studio(studio_process: StudioProcess, settings) -> StudioProcess:
 
 @pytest.fixture
 def finished_video(studio: StudioProcess) -> Callable[..., str]:
-    """Have a video made and give its id at the studio; ``fault`` is one of the studio's for the create."""
+    """Have the studio generate a video and return its id; ``fault`` is the name of a fault for the create call."""
 
     def make(fault: str = "") -> str:
         if fault:
@@ -61,8 +61,9 @@ def finished_video(studio: StudioProcess) -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """
-    Make a video file: ``film("mp4", seconds=2, size=(64, 36))``; equal ones are made once. ``begins`` is the moment of its first
-    picture on its own clock, ``sound`` the seconds of silence beside the pictures.
+    Return a function that makes a video file: ``film("mp4", seconds=2, size=(64, 36))``. Equal files are made once.
+
+    ``begins`` is the time of the first frame on the file's own clock, ``sound`` the length of its silent audio in seconds.
     """
     folder = tmp_path_factory.mktemp("films")
 
@@ -95,7 +96,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture
 def vendor(settings) -> Iterator[WireServer]:
-    """A scripted vendor that all accounts without a key buy from."""
+    """A scripted provider that all accounts without a key use."""
     with WireServer() as server:
         settings.STUDIO_URL = server.url
         settings.TRUSTED_ORIGINS = [server.url]
@@ -104,7 +105,7 @@ def vendor(settings) -> Iterator[WireServer]:
 
 @pytest.fixture
 def keyed_vendor(vendor: WireServer, settings) -> Iterator[WireServer]:
-    """A second one beside ``vendor``: the account's own, bought from once ``PROVIDER_KEYS`` is ``KEYS``."""
+    """A second scripted provider, which the account uses once ``PROVIDER_KEYS`` is ``KEYS``."""
     with WireServer() as server:
         ProviderAccount.objects.filter(key="openai_videos").update(base_url=server.url)
         settings.TRUSTED_ORIGINS = [vendor.url, server.url]
@@ -113,7 +114,7 @@ def keyed_vendor(vendor: WireServer, settings) -> Iterator[WireServer]:
 
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Let the next create call outlast its lease, and something happen before it is answered."""
+    """Let the next create call outlast its lease, and do something before it is answered."""
     sent = OpenAIVideos.submit
 
     def happens(what: Callable[[], object]) -> None:

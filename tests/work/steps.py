@@ -1,4 +1,4 @@
-"""What the dispatcher and the workers do, one step at a time, and time that passes at once."""
+"""The steps of dispatcher and workers, one at a time, and time that passes instantly."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -33,14 +33,14 @@ def queued(**fields: Any) -> Job:
 
 
 def bought(job: Job | None = None, **fields: Any) -> Job:
-    """A job after a worker has made its create call, however that went; ``fields`` are those of a new one."""
+    """Return a job after its create call, with any result. ``fields`` are those of a new job."""
     job = job or queued(**fields)
     submission.submit(*begun(job, at=clock.now()))
     return fresh(job)
 
 
 def worked(job: Job) -> Job:
-    """A job in flight after a worker did what is due for it; its time is made to come first, a lease that nobody took is lost."""
+    """Make a job in flight due, drop a lease that was not begun, let a worker do the work, and return the job."""
     Job.objects.filter(pk=job.pk, lease_taken=False).update(next_check_at=clock.now(), lease_until=None)
     leases = {lease.job_id: lease for lease, _ in lifecycle.lease_due(clock.now())}
     taken = lifecycle.begin(leases[job.pk], at=clock.now())
@@ -55,7 +55,7 @@ def swept(job: Job) -> Job:
 
 
 def later(seconds: float) -> None:
-    """Let time pass: every moment that something waits for or is counted from lies so much further back."""
+    """Let time pass by moving all stored times into the past."""
     for model, moments in _MOMENTS.items():
         model.objects.update(**{moment: F(moment) - timedelta(seconds=seconds) for moment in moments})  # type: ignore[attr-defined]
 
@@ -73,18 +73,18 @@ def account_of(job: Job) -> ProviderAccount:
 
 
 def due_in(job: Job) -> float:
-    """Seconds until its next check."""
+    """Return the seconds until the job's next check."""
     assert job.next_check_at is not None
     return (job.next_check_at - clock.now()).total_seconds()
 
 
 def moves(job: Job) -> list[str]:
-    """The states that it went through."""
+    """Return the states that the job went through."""
     return [event.to_state for event in job.events.order_by("seq") if event.to_state != event.from_state]
 
 
 def tickets_of(job: Job) -> tuple[str, int, int]:
-    """The state of its last reservation, and its owner's wallet: available, reserved."""
+    """Return the state of the job's last reservation, and the available and reserved tickets of its owner."""
     wallet = Wallet.objects.get(owner=job.owner_id)
     return Reservation.objects.filter(job=job).latest("id").state, wallet.available, wallet.reserved
 
@@ -94,5 +94,5 @@ def open_review(job: Job) -> ReviewItem | None:
 
 
 def accepted(studio: StudioProcess, job: Job) -> int:
-    """How many create calls for this prompt the studio has accepted."""
+    """Return how many create calls with this job's prompt the studio has accepted."""
     return sum(row["accepted"] for row in studio.log()["creates"] if row["prompt"] == job.prompt)

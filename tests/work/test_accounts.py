@@ -1,4 +1,4 @@
-"""Provider accounts: whom we speak to, and what their answers do to them."""
+"""Provider accounts: where calls go, and how answers change the account."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ def sora() -> ProviderAccount:
 
 
 def tried(*, preview: bool | None = None) -> Attempt:
-    """An attempt at the account; where it is told neither way, at the place where the account buys now."""
+    """Create an attempt at the account; by default at the place that the account uses now."""
     return Attempt(account=sora(), preview=sora().is_preview if preview is None else preview)
 
 
@@ -86,7 +86,7 @@ class TestWentBadly:
         found = []
         for minute in range(5):
             at = NOON + timedelta(minutes=minute)
-            for second in range(3):  # of calls that were under way, or of polls meanwhile
+            for second in range(3):  # from calls in flight, or from polls
                 then = at + timedelta(seconds=second)
                 accounts.went_badly(tried(), trouble(ErrorKind.RATE_LIMITED, retry_after=20), at=then)
             found.append(account_limit(sora(), at=then))

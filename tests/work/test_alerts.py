@@ -1,4 +1,4 @@
-"""Alerts: opened at one value, closed at another, one for each thing that a rule watches, told once by e-mail."""
+"""Alerts: opened at one value and closed at another, one per subject, emailed once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -26,7 +26,7 @@ def seconds(count: float) -> timedelta:
 
 
 def rule(measure: str, **changes: object) -> AlertRule:
-    """The rule of this measure alone, so that no other rings."""
+    """Return the rule of this measure and deactivate all others."""
     AlertRule.objects.exclude(measure=measure).update(active=False)
     AlertRule.objects.filter(measure=measure).update(**changes)
     return AlertRule.objects.get(measure=measure)
@@ -194,12 +194,12 @@ class TestWorkerSilent:
 class TestOldSnapshot:
     @pytest.fixture
     def session(self) -> Iterator[Any]:
-        """Another session of this database, with a transaction that has begun."""
+        """Open another session of this database with a running transaction."""
         with closing(connection.get_new_connection(connection.get_connection_params())) as other, other.cursor() as cursor:
             yield cursor
 
     def review(self, *, at: datetime) -> None:
-        """As a dispatcher does, each time in a transaction of its own: within one, sessions are seen as at the first look."""
+        """Review the alerts as a dispatcher does, in a new transaction, as within one the statistics view does not change."""
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_stat_clear_snapshot()")
         alerts.review(at=at)

@@ -1,4 +1,4 @@
-"""What may be bought now, and what a queued job waits for, in numbers."""
+"""Capacity: open routes, and the limits that a queued job waits for."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Eight processes claim at once under one limit; and what a claim reads when the queue is long."""
+"""Concurrent claims by eight processes under one limit, and the rows a claim reads in a long queue."""
 
 import json
 import multiprocessing
@@ -24,8 +24,8 @@ LATER = NOON + timedelta(days=1)
 
 
 def claims_at_once(*, locked: bool = True) -> list[list[int]]:
-    """Let eight processes, each with a connection of its own, begin a claim at the same moment; what each of them claimed."""
-    connection.close()  # a fork would share it
+    """Let eight processes with their own connections claim at the same moment; return what each of them claimed."""
+    connection.close()  # so that no fork shares it
     barrier, answers = FORK.Barrier(PROCESSES), FORK.Queue()
     processes = [FORK.Process(target=claim, args=(barrier, answers, locked)) for _ in range(PROCESSES)]
     for process in processes:
@@ -37,7 +37,7 @@ def claims_at_once(*, locked: bool = True) -> list[list[int]]:
 
 
 def claim(barrier, answers, locked: bool) -> None:
-    """In a process of its own: claim once, with the claim lock taken out if told so."""
+    """Claim once, in a process of its own, with or without the claim lock."""
     if not locked:
         QueueSettingsQuerySet.lock_claims = lambda rows, **_: rows.get(pk=1)
     connection.ensure_connection()
@@ -47,7 +47,7 @@ def claim(barrier, answers, locked: bool) -> None:
 
 
 def put_all_back():
-    """So that the next round finds the queue as it was."""
+    """Restore the queue for the next round."""
     for job in Job.objects.filter(state=State.SUBMITTING):
         with transaction.atomic():
             locked = Job.objects.lock().get(pk=job.pk)
@@ -71,7 +71,7 @@ def queue(*models):
 @pytest.mark.processes
 class TestEightProcessesAtOnce:
     def test_claim_what_the_limit_allows_and_more_without_the_lock(self, transactional_db, figures):
-        """One limit of a model, then one of an account that two models share, then the first with the lock taken out."""
+        """A model's limit, then the limit of an account that two models share, then the first one without the claim lock."""
         QueueSettings.objects.update(max_concurrent=QUEUED)
         queue("manim")
         of_a_model = claims_at_once()
@@ -101,7 +101,7 @@ class TestEightProcessesAtOnce:
         )
 
     def claims_without_the_lock(self) -> int:
-        """Rounds until two claims overlap; what the test above rests on is that they can."""
+        """Claim without the lock until two claims overlap: proves that the test above can detect it."""
         for _ in range(10):
             claimed = [pk for pks in claims_at_once(locked=False) for pk in pks]
             if len(claimed) > LIMIT:
@@ -134,8 +134,8 @@ HOLD = """
 @pytest.fixture
 def long_queue(db):
     """
-    Fill a queue: a fifth is held or delayed and would be first, then come three fifths of one user, batch and kind, of which one
-    job runs, then what others wait for; and finished ones. Written past the triggers, and gone after the test.
+    Return a function that fills a queue: first a fifth of held or delayed jobs, then three fifths of one user, batch and kind, of
+    which one runs, then those of other users; and finished ones. Rows are written without triggers and removed after the test.
     """
 
     def fill(jobs, others=5):
@@ -143,10 +143,10 @@ def long_queue(db):
         values = {"like": running.pk, "owner": running.owner_id, "batch": running.batch_id, "others": owners}
         cursor.execute(LONG_QUEUE, values | {"count": others, "jobs": jobs, "later": LATER})
         cursor.execute(HOLD)
-        for table in ("job", "attempt", "reservation"):  # without what was written before and taken back
+        for table in ("job", "attempt", "reservation"):  # remove rolled back rows
             cursor.execute(f"REINDEX TABLE queue_app_{table}")
         cursor.execute("ANALYZE queue_app_job")
-        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")  # a short one is not read whole
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")  # no scan of a short queue
         return running
 
     running = make_job("running", batch=BatchFactory(), kind_id="doubt")
@@ -177,7 +177,7 @@ def buffers(plan):
 
 
 def queries(monkeypatch):
-    """Note the plan of whatever a claim reads by kept statements, beside running it."""
+    """Record the plans of the prepared statements that a claim runs."""
     plans, run = [], Statement.run
 
     def noted(statement, **values):
@@ -190,7 +190,7 @@ def queries(monkeypatch):
     return plans
 
 
-# whether the jobs in front wait because of it, and how it comes about
+# name: whether it blocks the first jobs, and how it is set up
 BACKLOGS = {
     "others held or delayed": (False, lambda running: None),
     "a model full": (False, lambda running: ModelConcurrencyLimit.objects.filter(model="sora-2").update(max_concurrent=1)),
@@ -214,8 +214,8 @@ class TestAClaimOfALongQueue:
     @pytest.mark.parametrize("others", [5, 400])
     def test_reads_no_more_than_of_a_short_one(self, others, long_queue, monkeypatch):
         """
-        Whatever is full, whether the others are few or many, and although all that is full is first. Of ten times the jobs it
-        would be ten times as much; part of one stretch of places is read, which the short queue does not fill.
+        Whatever is full, with few or many other users, and although all blocked jobs come first. Reading the queue in full would
+        read ten times as much; a claim reads a part of one stretch, which the short queue does not fill.
         """
         QueueSettings.objects.update(max_concurrent=2, peak_hours="")
         ModelConcurrencyLimit.objects.update(max_concurrent=50)

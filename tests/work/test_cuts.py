@@ -1,8 +1,8 @@
 """
-Every statement on a job's way is the one at which the connection is cut, in turn, commits before and after they are made.
+The connection is cut at every statement in a job's life, in turn, and before and after every commit.
 
-No time passes and nobody sweeps: the processes that were cut go on by themselves. No task id is lost, no file thrown away,
-nothing is done twice.
+No time passes and no sweep runs: the cut processes continue on their own. No task id is lost, no file is removed, and nothing is
+done twice.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from tests.work.steps import attempt_of, fresh, moves, queued, tickets_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = 6
-FEWEST_PLACES = 15  # of a stretch of the way; fewer would mean that nothing is counted
+FEWEST_PLACES = 15  # least number of places in a part of a job's life; fewer would mean that they are not counted
 
 
 class Vendor(WireServer):
-    """Gives each create call a task of its own (or what ``refuses`` says), has every task made at once, and has its film."""
+    """A provider that accepts each create call with a new task (or answers ``refuses``) and finishes it immediately."""
 
     film: bytes
     refuses: Reply | None = None
@@ -74,16 +74,16 @@ def vendor(settings, tmp_path: Path, film: Callable[..., Path]) -> Iterator[Vend
 
 
 class Line:
-    """A dispatcher and a worker, each with a connection of its own, that take turns: what a runworker's processes do at once."""
+    """A dispatcher and a worker with their own connections that take turns, instead of running concurrently as processes."""
 
     def __init__(self) -> None:
         self._dispatcher = Dispatcher()
         self._connections = {who: connections.create_connection("default") for who in ("dispatcher", "worker")}
         with self._connected("dispatcher", None):
-            self._dispatcher.turn(woken=False)  # it has swept and pruned: neither is due again before the end of a test
+            self._dispatcher.turn(woken=False)  # sweeps and prunes, so that neither is due again in a test
 
     def go_on(self, job: Job, *, to: list[str], queues: tuple[Queue, ...], scissors: Scissors) -> None:
-        """Let the job go through these states, while what the two do can be cut."""
+        """Let the job go through these states, with cuts in what the two do."""
         for _ in range(ROUNDS):
             with self._connected("dispatcher", scissors):
                 self._turn()
@@ -101,7 +101,7 @@ class Line:
             one.close()
 
     def _turn(self) -> None:
-        """As its loop does it."""
+        """Do a round of the dispatcher as its loop does."""
         try:
             self._dispatcher.turn(woken=True)
         except Exception as error:
@@ -121,8 +121,8 @@ class Line:
 @pytest.fixture
 def cut_everywhere(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]]:
     """
-    Have a new job go through the states ``to`` with no cut, which tells the places, and then one with a cut at each place. All
-    are to be as ``judge`` says.
+    Return a function that lets a job go through the states ``to`` without a cut, to count the places, and then one job per place
+    with a cut there. ``judge`` checks each of them.
     """
     monkeypatch.setattr(database, "PAUSES", (0.0,))
     line = Line()
@@ -162,7 +162,7 @@ def cut_everywhere(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 @transaction.atomic
 def put_aside(job: Job) -> None:
-    """End what is left, so that it takes no slot, and forget what its end has done to the account."""
+    """End unfinished jobs, so that they use no slot, and undo the effect on the account."""
     OrmQ.objects.all().delete()
     locked = Job.objects.lock().get(pk=job.pk)
     if locked.state == State.QUEUED:
@@ -174,7 +174,7 @@ def put_aside(job: Job) -> None:
 
 
 def due(state: str, owner: User) -> Job:
-    """A job in this state that the dispatcher is to hand out now."""
+    """Create a job in this state that the dispatcher must hand out now."""
     job = make_job(state, at=clock.now(), owner=owner)
     Job.objects.filter(pk=job.pk).update(lease_until=None, next_check_at=clock.now())
     return job
@@ -182,7 +182,7 @@ def due(state: str, owner: User) -> Job:
 
 @pytest.fixture(autouse=True)
 def ada(transactional_db: None) -> User:
-    """Somebody with tickets for all."""
+    """A user with tickets for all jobs."""
     return UserFactory(username="ada", tickets=100_000)
 
 
@@ -242,7 +242,7 @@ class TestFromTheClaimToTheAnswer:
             assert tickets_of(job)[0] == reservation
 
         way = ["queued", "submitting", state]
-        cut_everywhere(lambda: queued(owner=ada), to=way, judge=judge, since="called_at")  # before that it is the way above
+        cut_everywhere(lambda: queued(owner=ada), to=way, judge=judge, since="called_at")  # up to here it is covered above
 
 
 class TestALook:

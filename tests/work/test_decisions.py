@@ -1,4 +1,4 @@
-"""What a person decides on an unknown outcome: done with a reason and an audit entry, or refused in words and nothing done."""
+"""Decisions on unknown outcomes: applied with a reason and an audit entry, or refused without any change."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Claims: the order, every limit alone and together, pauses, and that a blocked job hides nobody behind it."""
+"""Claims: the order, all limits alone and together, pauses, and that a blocked job never blocks the jobs behind it."""
 
 from collections import Counter
 from contextlib import closing
@@ -37,12 +37,12 @@ PEAK = NOON.replace(hour=7)
 
 
 def claim(at=NOON):
-    """Claim, and give the numbers of the jobs in the order in which they were taken."""
+    """Claim; return the ids of the claimed jobs in order."""
     return [lease.job_id for lease in dispatch.claim_due_jobs(at=at)]
 
 
 def queue(count, **fields):
-    """Queue jobs of one user of `manim`, whose account has no limit, unless said otherwise."""
+    """Queue jobs of one user, by default of `manim`, whose account has no limit."""
     fields = {"model_id": "manim", "owner": User.objects.first() or UserFactory()} | fields
     jobs = JobFactory.build_batch(count, **fields)
     lifecycle.enter(jobs, at=NOON, actor="user")
@@ -59,7 +59,7 @@ def settings_row(**fields):
 
 @pytest.fixture(autouse=True)
 def wide():
-    """Each test narrows one limit; the others are wide."""
+    """Set wide limits; each test narrows one."""
     settings_row(max_concurrent=100, peak_hours="")
     for model in ("manim", "sora-2", "sora-2-pro"):
         limit(model, 50)
@@ -202,7 +202,7 @@ class TestEachLimit:
 
 
 class TestBlockedHeads:
-    """More of them than a page holds, so that what is behind them must be sought."""
+    """More blocked jobs than a page, so that the claim must search behind them."""
 
     MANY = dispatch.PAGE * 2 + 1
 
@@ -434,7 +434,7 @@ class TestRoutes:
         assert claim() == jobs[:2]
 
     def test_one_that_a_claim_reads_only_when_all_before_it_are_full_is_taken_as_far_as_its_own_limit(self):
-        """More routes than are read at first; each account takes one, the last one two."""
+        """More routes than are read first; each account takes one job, the last one two."""
         ProviderAccount.objects.filter(pk__in=("openai_videos", "studio")).update(max_concurrent=1)
         count = ROUTES_AT_FIRST + 2
         for number in range(count):
@@ -457,7 +457,7 @@ class TestRoutes:
 
 
 class TestAgainstAnOracle:
-    """Whatever waits and whatever is full: a claim takes what a walk along the whole queue would take, in that order."""
+    """With any queue and any limits, a claim takes the same jobs, in the same order, as a walk through the whole queue."""
 
     JOBS = st.lists(
         st.fixed_dictionaries(
@@ -491,7 +491,7 @@ class TestAgainstAnOracle:
 
     @pytest.fixture(autouse=True)
     def soon_split(self, monkeypatch):
-        """Pages of two and stretches of four keys: a few jobs meet all that many would."""
+        """Use pages of two jobs and stretches of four keys, so that a few jobs cover all cases of many."""
         monkeypatch.setattr(dispatch, "PAGE", 2)
         monkeypatch.setattr(dispatch, "STRETCH", 2)
         for name in ("_FIRST_HEADS", "_NEXT_HEADS", "_OF_STRETCH"):
@@ -538,7 +538,7 @@ class TestAgainstAnOracle:
             Batch.objects.filter(pk=batches[0].pk).update(paused=True)
 
     def walk(self):
-        """The rules once more, as plainly as can be: sort all, and take one after the other what fits everywhere."""
+        """The same rules in the simplest form: sort all jobs and take each that fits under all limits."""
         policy = QueueSettings.objects.current()
         caps = {("queue", ""): policy.max_concurrent}
         caps |= {("kind", kind.pk): kind.max_concurrent for kind in Kind.objects.all()}

@@ -1,4 +1,4 @@
-"""Taking jobs in: defaults, prices, priorities, and every bad input with words that say what to do."""
+"""Intake: defaults, prices, priorities, and a helpful message for every bad input."""
 
 import re
 from datetime import timedelta
@@ -39,7 +39,7 @@ def one(owner=None, /, **fields):
 
 
 def problem_of(**fields):
-    """Send one bad draft of a user without a wallet; check that nothing came of it and give its one problem's field and words."""
+    """Send a bad draft of a user without a wallet; check that nothing was written; return its problem's field and message."""
     owner = UserFactory(tickets=0)
     before = [model.objects.count() for model in (Job, JobEvent, Batch, LedgerTransaction, Wallet)]
     with pytest.raises(IntakeRefused) as refused:
@@ -213,7 +213,7 @@ class TestPriorities:
 
     @pytest.fixture
     def page(self, monkeypatch):
-        """A page that is worth 90 points."""
+        """Return the draft of a page with a score of 90 points."""
         monkeypatch.setattr("queue_app.providers.registry.is_available", bool)
         content = {"sku_count": 1500, "content_status": "missing"}
         return {"model": "page-writer", "metadata": content, "deadline": NOON + timedelta(hours=5)}

@@ -1,4 +1,4 @@
-"""Who takes several locks takes them in one order: claim lock, batches, jobs, wallets; of each the ids ascending."""
+"""The lock order: claim lock, batches, jobs, wallets, each with ids ascending."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ Beside = Callable[[Callable[[], object]], "Future[object]"]
 
 @pytest.fixture
 def beside() -> Iterator[Beside]:
-    """Do something on a connection of its own, at the same time."""
+    """Run something concurrently on its own connection."""
 
     def alone(what: Callable[[], object]) -> object:
         with closing(connection):
@@ -32,14 +32,14 @@ def beside() -> Iterator[Beside]:
 
 
 def waits_for_a_lock(number: int = 1) -> None:
-    """Return when so many sessions of this database wait for a lock."""
+    """Wait until this many sessions of the database wait for a lock."""
     ends = time.monotonic() + 30
     waiting = 0
     while waiting < number:
         assert time.monotonic() < ends, f"{waiting} of {number} came to wait"
         time.sleep(0.02)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction the view below stands still
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction the view below does not change
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )
@@ -50,9 +50,9 @@ def test_a_retry_of_a_batch_and_its_pause_wait_for_each_other(beside: Beside) ->
     batch = BatchFactory()
     at_work, failing = (make_job("running", batch=batch, owner=batch.owner) for _ in range(2))
     with transaction.atomic():
-        Job.objects.lock().get(pk=at_work.pk)  # a worker is at it
+        Job.objects.lock().get(pk=at_work.pk)  # a worker has it locked
         paused = beside(lambda: policy.pause_batch(batch, at=NOON, actor=None))
-        waits_for_a_lock()  # the pause has the batch, and saw both jobs open
+        waits_for_a_lock()  # the pause holds the batch and has seen both jobs as open
         beside(lambda: fail(failing)).result(30)
         retried = beside(lambda: batches.retry_failed(batch, at=NOON, actor=batch.owner))
         waits_for_a_lock(2)
@@ -68,7 +68,7 @@ def fail(job: Job) -> None:
 
 def test_decisions_on_jobs_of_two_owners_and_a_cancel_take_turns(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = UserFactory(), UserFactory()
-    unknown = [make_job("unknown", owner=owner) for owner in (second, first)]  # the wallets lie the other way round
+    unknown = [make_job("unknown", owner=owner) for owner in (second, first)]  # the wallets' ids are in reverse order
     queued = [make_job(owner=owner) for owner in (first, second)]
     in_the_middle, real = Event(), lifecycle.fail
 
@@ -76,7 +76,7 @@ def test_decisions_on_jobs_of_two_owners_and_a_cancel_take_turns(beside: Beside,
         real(job, **facts)  # type: ignore[arg-type]
         if not in_the_middle.is_set():
             in_the_middle.set()
-            time.sleep(0.5)  # for the cancel to come between
+            time.sleep(0.5)  # leave time for the cancel
 
     monkeypatch.setattr(lifecycle, "fail", fail_slowly)
     ids = [job.pk for job in unknown]

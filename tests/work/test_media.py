@@ -1,4 +1,4 @@
-"""What a file is, is decided by its bytes and by a decoder that may die without harm."""
+"""Content checks: a file's bytes decide, and a decoder that may crash without harm."""
 
 import subprocess
 import sys
@@ -99,7 +99,7 @@ class TestExamine:
         assert len({round(red / 4) for red in reds}) == 10
 
     def test_takes_a_film_whose_packets_do_not_say_how_long_they_last(self, tmp_path):
-        """A slide show: three pictures of 2 s each, the last of which ends where the file says that it ends."""
+        """A slide show with three pictures of 2 s each; the last ends at the end that the file declares."""
         with av.open(str(tmp_path / "slides"), "w", format="webm") as output:
             stream = output.add_stream("libvpx-vp9", rate=Fraction(1, 2), options={"deadline": "realtime", "cpu-used": "8"})
             stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
@@ -107,7 +107,7 @@ class TestExamine:
                 output.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 36), (number * 90, 90, 200)))))
             output.mux(stream.encode())
         slides = (tmp_path / "slides").read_bytes()
-        said = slides.index(b"\x23\xe3\x83\x84")  # how long a picture lasts, made into a gap of the same size
+        said = slides.index(b"\x23\xe3\x83\x84")  # replace the duration of a picture by padding of the same size
         (tmp_path / "slides").write_bytes(slides[:said] + b"\xec\x86......" + slides[said + 8 :])
 
         assert media.examine("video", tmp_path / "slides", tmp_path)[0].seconds == pytest.approx(6, abs=0.1)

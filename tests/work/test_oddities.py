@@ -1,7 +1,8 @@
 """
-The odd gateway: a table of what gateways do otherwise, each row run through the verbs of the queue, with what must come of it.
+The odd gateway: a table of differences between gateways, each run through the verbs of the queue, with the expected results.
 
-A second create call is allowed where `providers.md` §7.4 holds, and nowhere else: rows say how often the gateway made it.
+A second create call is allowed only after the proof of docs/invariants.md (failure policy, unknown outcomes). The rows give the
+number of generations at the gateway.
 """
 
 import re
@@ -45,7 +46,7 @@ def gateway(settings: Any, film: Callable[..., Path]) -> Iterator[Callable[[Oddi
 
 
 def row(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Rows with other fields: values, or functions of the plain row; ``...`` leaves a field out."""
+    """Return an oddity whose rows have other fields: values, or functions of the plain row; ``...`` leaves a field out."""
 
     def change(video: dict[str, Any]) -> dict[str, Any]:
         told = {name: value(video) if callable(value) else value for name, value in changes.items()}
@@ -61,8 +62,8 @@ def pass_time(gateway: OddGateway, seconds: float) -> None:
 
 def with_a_lost_call(gateway: OddGateway, *, taken: bool, controls: bool = True) -> Job:
     """
-    Two known tasks, and between them a create call whose answer was lost; the gateway has ``taken`` it, or not. Then look-ups,
-    as many as two proofs take: the first comes before the wait is over.
+    Create two known tasks and between them a create call whose answer was lost, whether or not the gateway has ``taken`` it. Then
+    run the lookups for two proofs; the first one comes before the grace period is over.
     """
     for number in range(gateway.oddity.others):
         gateway.others_make(f"Somebody else's clip {number}.", ago=3 * 3600 - number)
@@ -85,7 +86,7 @@ def with_a_lost_call(gateway: OddGateway, *, taken: bool, controls: bool = True)
 
 FOUND, UNDECIDED, AGAIN = "running", "unknown", "queued"
 LISTS: dict[str, tuple[Oddity, str, str]] = {
-    # name: the oddity, what comes of a call that it took, and of one that it did not
+    # name: the oddity, and the results for a call that it accepted and for one that it did not
     "plain": (Oddity(), FOUND, AGAIN),
     "numbers for ids": (Oddity(id=lambda number: 770_000 + number), FOUND, AGAIN),
     "ids of 3,000 letters": (Oddity(id=lambda number: "v" * 3_000 + str(number)), FOUND, AGAIN),
@@ -205,7 +206,7 @@ LISTS: dict[str, tuple[Oddity, str, str]] = {
 
 
 def overlapping(tasks: list[Task], limit: int, after: str | None) -> list[Task]:
-    """The row that the cursor names comes again."""
+    """Return pages that repeat the row of the cursor."""
     ordered = newest_first(tasks, len(tasks), None)
     ids = [str(task.id) for task in ordered]
     first = ids.index(after) if after in ids else 0
@@ -282,7 +283,7 @@ class TestALostAnswer:
     def test_of_the_first_call_is_left_to_a_person_where_the_gateway_may_have_been_started_anew(
         self, gateway: Any, taken: bool
     ) -> None:
-        """One that lost its list since then, with the answer, shows the same as one that never took the call."""
+        """A gateway that has lost its list since then looks the same as one that never accepted the call."""
         odd = gateway(LISTS["plain"][0])
         assert self.first_call(odd, taken=taken, then=40).state == UNDECIDED
 
@@ -295,7 +296,7 @@ class TestALostAnswer:
 
     @staticmethod
     def first_call(odd: OddGateway, *, taken: bool, then: float) -> Job:
-        """A call whose answer is lost, as is the gateway's list; other calls, from ``then`` seconds on; and look-ups."""
+        """Lose a first call's answer and the gateway's list, make other calls ``then`` seconds later, and run the lookups."""
         odd.loses, odd.drops = taken, not taken
         job = bought(queued(prompt=PROMPT))
         odd.starts_anew()
@@ -318,7 +319,7 @@ class TestALostAnswer:
 
 
 def answers(*given: tuple[int, Any]) -> Callable[[Task], tuple[int, Any]]:
-    """One after the other, the last for ever; ``None`` for the plain one."""
+    """Return an answer function that gives these answers in order and repeats the last; ``None`` means the plain answer."""
 
     def say(task: Task) -> tuple[int, Any]:
         said = given[min(task.looks, len(given)) - 1] if task.looks else given[0]
@@ -333,7 +334,7 @@ def says(**fields: Any) -> Callable[[Task], tuple[int, Any]]:
 
 REPLICAS = Oddity(poll=lambda task: NOT_FOUND if task.looks % 2 else (200, task.video() | {"status": "running"}))
 CREATES: dict[str, tuple[Oddity, str, str, bool]] = {
-    # name: the oddity, the job's state after the create call, what its error names, whether an attempt is spent
+    # name: the oddity, the job's state after the create call, text in its error, whether the attempt counts
     "refused at once for its words": (
         Oddity(create=lambda task: (200, {"id": None, "status": "failed", "error": POLICY})),
         "failed",
@@ -442,7 +443,7 @@ def test_refusals_that_all_name_the_same_task_are_settled_alike(gateway: Any) ->
 
 
 STATES: dict[str, tuple[Oddity, list[str]]] = {
-    # name: the oddity, and the job's state after each look, 50 s apart
+    # name: the oddity, and the job's state after each check, 50 s apart
     "done": (Oddity(poll=says(status="Done")), ["storing"]),
     "succeed": (Oddity(poll=says(status=" SUCCEED ")), ["storing"]),
     "in a word of its own field": (Oddity(poll=says(status=None, task_status="succeed")), ["storing"]),
@@ -516,7 +517,7 @@ CONTENTS: dict[str, tuple[int, Any]] = {
 def test_a_film_that_is_not_there_yet_is_waited_for(gateway: Any, name: str) -> None:
     odd = gateway(Oddity(poll=says(status="completed"), content=lambda task: CONTENTS[name] if task.contents < 7 else None))
     job = worked(bought(queued(prompt=PROMPT)))
-    for _ in range(6):  # twice as often as what is the file's own fault is tried
+    for _ in range(6):  # twice the tries for a fault of the file itself
         job = worked(job)
         assert (job.state, job.store_tries) == ("storing", 0)
         pass_time(odd, 20)

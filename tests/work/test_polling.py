@@ -1,4 +1,4 @@
-"""Polling: what the provider says of a task, and what we ask of it."""
+"""Polling: a provider's reports on a task, and our requests."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ RUNNING = answer(200, {"id": "video_1", "object": "video", "status": "in_progres
 
 
 def at_the_end(studio: StudioProcess, job):
-    """The job once the provider has ended it, before anybody has asked."""
+    """Return the job when the provider has finished it and before it is checked."""
     studio.wait_until_idle()
     return fresh(job)
 
@@ -29,7 +29,7 @@ def running(remote_id: str = "video_1", **fields):
 
 
 def taken_up(job):
-    """A worker's hold on a job that is due."""
+    """Return a worker's job, attempt and lease of a job that is due."""
     job.__class__.objects.filter(pk=job.pk).update(next_check_at=clock.now())
     (lease,) = [lease for lease, _ in lifecycle.lease_due(clock.now()) if lease.job_id == job.pk]
     return lifecycle.begin(lease, at=clock.now())
@@ -42,7 +42,7 @@ class TestARunningTask:
 
         assert (job.state, job.progress, job.lease_until) == ("running", 0.4, None)
         assert 0 < due_in(job) <= schedule.MOST
-        assert job.events.count() == 3  # a look that finds nothing new is no history
+        assert job.events.count() == 3  # a check without news is no event
 
     def test_is_not_looked_at_sooner_than_the_provider_asks(self, vendor: WireServer):
         vendor.says(answer(200, {"id": "video_1", "status": "queued"}, {"openai-poll-after-ms": "29000"}))
@@ -74,7 +74,7 @@ class TestARunningTask:
         job = running()
         first = taken_up(job)
         assert lifecycle.lease_due(clock.now()) == []
-        lifecycle.cancel([job.pk], at=clock.now(), actor="user")  # moves the job on under the first worker
+        lifecycle.cancel([job.pk], at=clock.now(), actor="user")  # changes the job while the first worker has it
 
         assert polling.check(*first) == []
         assert fresh(job).state == "cancelling"
@@ -146,7 +146,7 @@ class TestATaskThatIsGone:
 
 
 class TestAKeyThatComesOrGoes:
-    """What was bought at one place is asked about there: to the other it is unknown, and would be bought again."""
+    """A task is checked where it was sent: the other place does not know it, and the job would be sent again."""
 
     GONE = answer(404, {"error": {"message": "No such video."}})
 
@@ -210,7 +210,7 @@ class TestACancel:
     def test_stops_the_task_and_gives_the_tickets_back(self, slow_studio: StudioProcess):
         job = bought()
         lifecycle.cancel([job.pk], at=clock.now(), actor="user")
-        assert tickets_of(job) == ("held", 996, 4)  # cancel is asked, not yet done
+        assert tickets_of(job) == ("held", 996, 4)  # the cancel is requested, not yet confirmed
         job = worked(job)
 
         assert moves(job)[-2:] == ["cancelling", "cancelled"]

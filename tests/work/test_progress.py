@@ -1,4 +1,4 @@
-"""Progress: one place where what a provider says becomes a move, whoever brings the word."""
+"""Progress: one place turns provider reports into moves, however they arrive."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 def told(state: TaskState, *, job_state: str = "running", after: float = 60, **said) -> Job:
-    """A job of that state after its provider said so much, so many seconds after the create call; "lost" at a third look."""
+    """Return a job after its provider has reported this state, some seconds after the create call; "lost" for the third time."""
     job = make_job(job_state, at=NOON)
     if state == TaskState.LOST:
         Attempt.objects.filter(job=job).update(missing_since=NOON + timedelta(seconds=after - 120), missing_looks=2)

@@ -1,4 +1,4 @@
-"""Recovery: what died, ran too long or was never answered comes back to a known state, and nothing is bought twice."""
+"""Recovery: jobs return to a known state after crashes, timeouts and lost answers, and nothing is sent twice."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db
 
 
 def proof(vendor: WireServer) -> bytes:
-    """A list that proves "none": it shows a task that the account surely has as it was sent, and goes back to before any call."""
+    """Return a list that proves "none": it shows a known task as it was sent, and goes back to before any call."""
     vendor.says(answer(200, {"id": "known_1"}))
     bought(queued(prompt="Known to be there."))
     made = clock.now().timestamp()
@@ -48,14 +48,14 @@ def proof(vendor: WireServer) -> bytes:
 
 
 def called(**fields) -> Job:
-    """A job whose worker died in the create call, swept up."""
+    """Return a job whose worker crashed in the create call, after a sweep."""
     job, _, _ = begun(queued(**fields), at=clock.now())
     later(46)
     return swept(job)
 
 
 def listed(*videos: tuple[str, str], at: datetime | None = None) -> bytes:
-    """The provider's list of (id, prompt), newest first, each a second older than the one before."""
+    """Return the provider's list of (id, prompt), newest first, each a second older than the previous one."""
     made = int((at or datetime.now(UTC)).timestamp())
     data = [
         {"id": number, "object": "video", "model": "sora-2", "prompt": prompt, "created_at": made - age}
@@ -105,7 +105,7 @@ class TestAWorkerThatDiedInTheCall:
         bought(queued(prompt="Known to be there, from before."))
         later(1)
         job = worked(called())
-        assert (job.state, attempt_of(job).lookups_none) == ("unknown", 0)  # it may come late
+        assert (job.state, attempt_of(job).lookups_none) == ("unknown", 0)  # the task may still appear
         assert 60 < due_in(job) <= 120 - 46
 
         later(120 - 46)
@@ -125,7 +125,7 @@ class TestAWorkerThatDiedInTheCall:
     def test_after_the_provider_took_it_goes_on_with_that_task(self, studio: StudioProcess):
         job, _, _ = begun(queued(), at=clock.now())
         body = {"prompt": job.prompt, "seconds": "4", "size": "1280x720", "model": "sora-2"}
-        number = requests.post(f"{studio.url}/v1/videos", json=body, timeout=15).json()["id"]  # the dead worker's call
+        number = requests.post(f"{studio.url}/v1/videos", json=body, timeout=15).json()["id"]  # the crashed worker's call
         later(46)
         job = worked(swept(job))
 
@@ -313,7 +313,7 @@ class TestAWorkerThatDiedAtACheck:
     def test_is_followed_by_another(self, vendor: WireServer):
         job = make_job("running", at=clock.now(), remote_id="video_1")
         for _ in range(4):
-            self.die_at(job)  # its timeout is its end, not their number
+            self.die_at(job)  # the timeout ends it, not the number of crashes
 
         vendor.says(answer(200, {"id": "video_1", "status": "queued"}))
         job = worked(job)
@@ -351,7 +351,7 @@ MINE, OTHER = "mill:7:1", "mill:8:1"
 
 
 def taken_by(worker: str, state: str) -> Job:
-    """A job in this state, that a worker of this name is at."""
+    """Return a job in this state with a lease of a worker of this name."""
     job = queued() if state == "submitting" else make_job(state, at=clock.now())
     lease = claimed(job, at=clock.now()) if state == "submitting" else due_lease(job)
     assert lifecycle.begin(lease, at=clock.now(), by=worker)
@@ -369,7 +369,7 @@ class TestAWorkerThatEnded:
         [("submitting", "unknown", 1), ("running", "running", 0), ("unknown", "unknown", 0), ("storing", "storing", 1)],
     )
     def test_ends_its_leases_with_it(self, state: str, then: str, deaths: int):
-        """Not when they would be over: 45 s for a call, 330 s for files."""
+        """Before they would expire: after 45 s for a call, 330 s for files."""
         job, beside = taken_by(MINE, state), taken_by(OTHER, state)
         recovery.workers_ended([MINE], at=clock.now())
 
@@ -397,7 +397,7 @@ class TestAWorkerThatEnded:
         with other.cursor() as cursor:
             cursor.execute("SELECT 1 FROM queue_app_job WHERE id = %s FOR UPDATE", [job.pk])
         assert recovery.workers_ended([MINE, OTHER], at=clock.now()) == {MINE}
-        other.rollback()  # a session that is closed ends a moment later
+        other.rollback()  # a closed session ends a moment later
         other.close()
         assert recovery.workers_ended([MINE], at=clock.now()) == set()
         assert not fresh(job).lease_taken
@@ -438,7 +438,7 @@ class TestALeaseThatIsLetGo:
 
 
 class TestABeginning:
-    """Whose word was lost: looked for by who began, and when."""
+    """A lease whose answer was lost is found by its worker's name and its time."""
 
     def test_is_found_by_the_worker_that_began(self):
         at, job = clock.now(), queued()
@@ -551,7 +551,7 @@ class TestASweep:
 
         assert swept(good).state == "cancelling"
         assert fresh(bad).state == "running"
-        assert f"job {bad.pk} could not be mended" in caplog.text and "nobody has foreseen" in caplog.text
+        assert f"job {bad.pk} could not be recovered" in caplog.text and "nobody has foreseen" in caplog.text
 
     @pytest.mark.django_db(transaction=True)
     def test_ends_with_its_connection(self, monkeypatch: pytest.MonkeyPatch):
@@ -565,7 +565,7 @@ class TestASweep:
 
     @staticmethod
     def break_at(bad: Job, fault: Exception | None, monkeypatch: pytest.MonkeyPatch) -> None:
-        """At this job, after it is mended and before that is committed: a fault, or the end of the connection."""
+        """Raise an error, or end the connection, after this job's recovery and before its commit."""
         expire = lifecycle.expire
 
         def breaking(job: Job, *, at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Rows that are only kept for a while."""
+"""Retention: rows that are kept only for a while."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Stop all: what is chosen, that one undo is enough, and what its way back brings back: what it has cancelled itself."""
+"""Stop all: the chosen jobs, that one undo is enough, and that its retry covers only the jobs that it cancelled itself."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -22,7 +22,7 @@ EVERYTHING = {"cancel_queued": True, "cancel_running": True}
 
 @pytest.fixture(autouse=True)
 def every_look_at_the_clock_is_a_second_later(one_step_at_a_time: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was first is told by the history, which cannot be moved back as `later` does it."""
+    """Advance the clock at every call, because the order of events matters and `later` can't change the history."""
     began, seconds = clock.now(), count()
     monkeypatch.setattr(clock, "now", lambda: began + timedelta(seconds=next(seconds)))
 
@@ -43,7 +43,7 @@ def carried_out(*actions: BulkAction) -> None:
 
 
 def way_back(by: User) -> list[list[int]]:
-    """The jobs of each draft."""
+    """Return the jobs of each draft."""
     return [draft.job_ids for draft in stop.queue_again(at=clock.now(), actor=by)]
 
 
@@ -82,7 +82,7 @@ class TestWhatIsChosen:
 
         def slowly(*args: Any, **named: Any) -> list[BulkAction]:
             found = choose(*args, **named)
-            if fresh(job).state == State.SUBMITTING:  # after the first choice: its create call is answered by 429
+            if fresh(job).state == State.SUBMITTING:  # after the first selection, its create call is answered by 429
                 refused = {"outcome": Outcome.NOT_ACCEPTED, "spent": False, "trouble": Trouble("rate_limited", "429")}
                 lifecycle.put_back(Job.objects.lock().get(pk=job.pk), at=clock.now(), actor="worker", not_before=None, **refused)
             return found

@@ -1,4 +1,4 @@
-"""Storing: the files are there before anybody is charged, and nobody is charged for what is not there."""
+"""Storing: tickets are charged only after the files are stored, and never without files."""
 
 import hashlib
 import os
@@ -26,17 +26,17 @@ HOUR = 3600.0
 
 
 def cut_short(sock: socket.socket) -> None:
-    """Send a file without its end and leave."""
+    """Send a file without its end, then close the connection."""
     sock.sendall(answer(200, b"x" * 100_000)[:-1])
 
 
 def due(remote_id: str, **fields):
-    """A job that its provider has finished, taken up by a worker."""
+    """Return job, attempt and lease of a worker that stores a job finished by its provider."""
     return storing_begun(make_job("storing", at=clock.now(), remote_id=remote_id, **fields), at=clock.now())
 
 
 def try_again(job: Job):
-    """Do what the dispatcher and a worker do once the next try is due."""
+    """Let the next try become due, and do the work of dispatcher and worker."""
     found = storing_begun(job, at=clock.now())
     storing.store(*found)
     return Job.objects.get(pk=job.pk)
@@ -96,7 +96,7 @@ class TestStore:
 
     def test_a_void_lease_changes_nothing_and_leaves_no_file(self, finished_video):
         job, attempt, lease = due(finished_video())
-        storing_begun(job, at=clock.now())  # another worker has it
+        storing_begun(job, at=clock.now())  # another worker takes it
 
         storing.store(job, attempt, lease)
 
@@ -159,7 +159,7 @@ class TestAFileThatCannotBeHad:
         storing.store(job, attempt, lease)
 
         job.refresh_from_db()
-        assert (job.state, job.store_tries) == ("storing", 2)  # another replica may know it: no try is counted
+        assert (job.state, job.store_tries) == ("storing", 2)  # another replica may know it, so no try counts
 
 
 class TestAFileThatCannotBeReached:
@@ -257,7 +257,7 @@ class TestAFileThatCannotBeReached:
 
     @staticmethod
     def job_in_vain(*, made: float, told: float | None = None, remote_id: str | None = None) -> Job:
-        """A job that its provider finished ``made`` seconds ago, keeping it for ``told``, after one more try."""
+        """Return a job that its provider finished ``made`` seconds ago and keeps for ``told`` seconds, after a failed try."""
         made_at = clock.now() - timedelta(seconds=made)
         job = make_job("running", at=made_at, remote_id=remote_id)
         kept_until = None if told is None else made_at + timedelta(seconds=told)

@@ -1,4 +1,4 @@
-"""Submission: one create call for an attempt, and every way in which it can go."""
+"""Submission: one create call per attempt, with every possible result."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -83,7 +83,7 @@ class TestAnAcceptedCall:
 
 
 class AnswersAtOnce:
-    """A synchronous provider: what it makes comes with the answer to the create call."""
+    """A synchronous provider, whose result comes with the answer to the create call."""
 
     caps = {"synchronous": True}
 
@@ -161,7 +161,7 @@ class TestACallThatWasNeverSent:
         account = account_of(jobs[-1])
         assert account.failures_in_a_row == 5
         assert 45 < (account.cooldown_until - clock.now()).total_seconds() <= 60
-        assert account_limit(account, at=clock.now()) == 4  # the provider has not asked for less
+        assert account_limit(account, at=clock.now()) == 4  # no 429 from the provider
 
     def test_is_forgotten_with_the_next_answer(self, vendor: WireServer):
         ProviderAccount.objects.update(failures_in_a_row=4)
@@ -291,7 +291,7 @@ class TestALostAnswer:
         assert 20 < due_in(job) <= 30
         assert tickets_of(job) == ("held", 996, 4)
 
-        wait_for(lambda: accepted(studio, job))  # it may take a call a moment after it has hung up
+        wait_for(lambda: accepted(studio, job))  # it may accept a call shortly after it has closed the connection
         job = worked(job)
         assert moves(job)[-2:] == ["unknown", "running"]
         assert attempt_of(job).remote_id in {row["id"] for row in studio.log()["creates"]}
@@ -365,7 +365,7 @@ class TestALostAnswer:
 
 class TestJobsClaimedTogether:
     def test_wait_for_none_of_the_others(self, vendor: WireServer):
-        """Their order was decided when they were claimed; whose worker comes first buys first."""
+        """Their order was decided at the claim; the first worker calls first."""
         vendor.says(answer(200, {"id": "video_1"}))
         first, last = queued(), queued()
         leases = {lease.job_id: lease for lease in dispatch.claim_due_jobs(at=clock.now())}
@@ -377,7 +377,7 @@ class TestJobsClaimedTogether:
 
 
 def stand_still_before_the_call(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Let so much time pass between the beginning of an attempt and its create call."""
+    """Let this much time pass between the beginning of a lease and its create call."""
     ask = submission.request_for
 
     def slowly(job: Job, attempt: Attempt) -> SubmitRequest:
@@ -388,7 +388,7 @@ def stand_still_before_the_call(monkeypatch: pytest.MonkeyPatch, seconds: float)
 
 
 class TestAWorkerThatStandsStillBeforeItsCall:
-    """A process that is stopped, a machine that is suspended, a statement that hangs."""
+    """For example a stopped process, a suspended machine, or a hanging statement."""
 
     @pytest.mark.parametrize(("seconds", "calls"), [(5, 1), (16, 0), (46, 0)])
     def test_makes_none_unless_its_lease_lasts_for_it_and_puts_the_job_back(
@@ -415,14 +415,14 @@ class TestAWorkerThatStandsStillBeforeItsCall:
 
 
 def given_up(job: Job) -> None:
-    """Find the lease over, and staff says that the provider does not have it."""
+    """Let the lease expire and staff decide that the provider does not have the task."""
     trouble = lifecycle.Trouble("none", "Staff says none.")
     outcome = Outcome.ABANDONED
     lifecycle.put_back(swept(job), at=clock.now(), actor="staff", outcome=outcome, spent=True, trouble=trouble, not_before=None)
 
 
 class TestADatabaseThatGoesWhileTheCallIsUnderWay:
-    """Every statement is cut in `test_cuts`; here it stays away for a while."""
+    """`test_cuts` covers cuts at every statement; here the database is gone for a while."""
 
     @pytest.mark.django_db(transaction=True)
     def test_gets_the_task_when_it_is_back(self, vendor: WireServer, monkeypatch: pytest.MonkeyPatch, caplog):
@@ -451,12 +451,12 @@ class TestADatabaseThatGoesWhileTheCallIsUnderWay:
     def test_and_never_comes_back_has_the_task_in_the_log(self, vendor: WireServer, monkeypatch: pytest.MonkeyPatch, caplog):
         vendor.says(answer(200, {"id": "video_1"}))
         taken = begun(queued(), at=clock.now())
-        monkeypatch.setattr(submission, "_accepted", Mock(side_effect=SystemExit))  # the task's time is over
+        monkeypatch.setattr(submission, "_accepted", Mock(side_effect=SystemExit))  # the task's time limit
 
         with pytest.raises(SystemExit):
             submission.submit(*taken)
 
-        assert "task video_1 was accepted and could not be written down" in caplog.text
+        assert "task video_1 was accepted but could not be recorded" in caplog.text
 
 
 class TestALateAnswer:

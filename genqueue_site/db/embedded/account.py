@@ -1,4 +1,4 @@
-"""Who runs the server. PostgreSQL refuses to run as root, so root hands it to an account without rights."""
+"""The system user that runs the server. PostgreSQL refuses to run as root, so root uses an unprivileged user."""
 
 import os
 import pwd
@@ -13,7 +13,7 @@ from genqueue_site.db.embedded import EmbeddedPostgresError
 
 @dataclass(frozen=True)
 class Account:
-    """The user who owns the data and runs the server: ourselves, unless we are root."""
+    """The system user that owns the data and runs the server: the current user, unless that is root."""
 
     uid: int
     gid: int
@@ -23,8 +23,8 @@ class Account:
         return self.uid == os.geteuid()
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run ``command`` as this account; ``stdout`` of the answer holds both streams."""
-        # a server keeps its starter's streams open for as long as it lives: only a file lets us read to the end
+        """Run ``command`` as this user; ``stdout`` of the result contains both streams."""
+        # a file, not a pipe: the server inherits our streams and keeps a pipe open as long as it runs
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(
                 [str(part) for part in command],
@@ -32,9 +32,9 @@ class Account:
                 stdout=output,
                 stderr=output,
                 cwd="/",
-                # none of ours: PGPORT, PGDATA and the like would bend the server
+                # not our environment: PGPORT, PGDATA and the like would affect the server
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
-                start_new_session=True,  # Ctrl-C in our terminal is not meant for the server
+                start_new_session=True,  # Ctrl-C in our terminal must not reach the server
                 check=False,
                 user=None if self.is_us else self.uid,
                 group=None if self.is_us else self.gid,
@@ -44,14 +44,14 @@ class Account:
             return subprocess.CompletedProcess(done.args, done.returncode, output.read().decode(errors="replace"))
 
     def can_execute(self, path: Path) -> bool:
-        """Whether this account may run the file, or pass through the directory, ``path``."""
+        """Whether this user may run the file ``path`` or enter the directory ``path``."""
         return self.run("test", "-x", path).returncode == 0
 
     def private_directory(self, path: Path) -> None:
         """
-        Make ``path`` (and what is missing above it) a directory that only this account may enter.
+        Create the directory ``path`` and its parents if missing, and let only this user enter it.
 
-        :raises EmbeddedPostgresError: somebody else owns it already, as may happen under a shared /tmp.
+        :raises EmbeddedPostgresError: another user owns it, which may happen in a shared /tmp.
         """
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.lstat()
@@ -67,9 +67,9 @@ class Account:
 
 def account_for(data: Path) -> Account:
     """
-    Name the account for the server of ``data``: ourselves; for root the owner of ``data``, else ``postgres``, else ``nobody``.
+    Return the user for the server of ``data``: the current one; for root the owner of ``data``, else ``postgres`` or ``nobody``.
 
-    :raises EmbeddedPostgresError: we are root and there is none of them.
+    :raises EmbeddedPostgresError: we are root and none of these exists.
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid())

@@ -1,7 +1,8 @@
 """
-Django's PostgreSQL engine on the embedded server, which is started at the first connection and not before.
+Django's PostgreSQL engine on the embedded server, which starts at the first connection.
 
-``DATABASES`` entry: ``NAME``, ``USER``, and beside Django's own keys ``HOME`` (a path), ``FAST`` and ``MAX_CONNECTIONS``.
+The ``DATABASES`` entry has ``NAME`` and ``USER``, and in addition to Django's keys ``HOME`` (a path), ``FAST`` and
+``MAX_CONNECTIONS``.
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ MAINTENANCE_DATABASE = "postgres"
 
 
 def server_for(settings_dict: dict[str, Any]) -> EmbeddedPostgres:
-    """Give the server that a ``DATABASES`` entry names; nothing is started."""
+    """Return the server of a ``DATABASES`` entry without starting it."""
     return embedded(
         settings_dict["HOME"],
         fast=settings_dict.get("FAST", False),
@@ -45,15 +46,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
     client_class = DatabaseClient
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Name the socket too, so that these parameters serve connections beside Django's (LISTEN)."""
+        """Return Django's parameters with the socket, so that they also serve connections outside Django (LISTEN)."""
         server = server_for(self.settings_dict)
         return super().get_connection_params() | {"host": str(server.socket_directory), "port": str(PORT)}
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """
-        Connect; where that fails, see to server and database and try once more.
+        Return a new connection. If the first try fails, start the server, create the database and try again.
 
-        :raises psycopg2.OperationalError: as any engine does; also where the server cannot be had.
+        :raises psycopg2.OperationalError: the connection failed, or the server is not available.
         """
         server = server_for(self.settings_dict)
         try:
@@ -69,7 +70,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _create_if_missing(conn_params: dict[str, Any]) -> None:
-    """Create the database on a new server; test databases are made, and missed, by the test runner."""
+    """Create the database if it does not exist; test databases are left to the test runner."""
     name = conn_params["dbname"]
     if name == MAINTENANCE_DATABASE or name.startswith(TEST_DATABASE_PREFIX):
         return
@@ -77,6 +78,6 @@ def _create_if_missing(conn_params: dict[str, Any]) -> None:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         if cursor.fetchone() is None:
             connection.rollback()
-            connection.autocommit = True  # a database cannot be created inside a transaction
-            with suppress(errors.DuplicateDatabase, errors.UniqueViolation):  # somebody was faster
+            connection.autocommit = True  # CREATE DATABASE can't run in a transaction
+            with suppress(errors.DuplicateDatabase, errors.UniqueViolation):  # another process was faster
                 cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

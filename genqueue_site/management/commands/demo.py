@@ -1,4 +1,4 @@
-"""`manage.py demo`, which is `make run`: the whole product in one terminal, on nothing but this checkout."""
+"""``manage.py demo`` (`make run`): run the whole product in one terminal, with nothing but this checkout."""
 
 import os
 import sys
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _become_a_demo(self, *, port: int, studio_port: int) -> None:
-        """Start over with the settings of a demo in the environment, so that this process and its children share them."""
+        """Restart this process with the demo's settings in the environment, for it and its children, unless they are set."""
         studio = f"http://127.0.0.1:{studio_port}"
         wanted = {"STUDIO_URL": studio, "TRUSTED_ORIGINS": studio, "ALLOW_STUDIO": "1", "DEMO": "1"}
         wanted |= {"PUBLIC_URL": f"http://127.0.0.1:{port}"}
@@ -64,7 +64,7 @@ class Command(BaseCommand):
         wanted |= dict.fromkeys(settings.PROVIDER_KEYS, "")
         if any(os.environ.get(name) != value for name, value in wanted.items()):
             sys.stdout.flush()
-            os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | wanted)  # noqa: S606 - ourselves
+            os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | wanted)  # noqa: S606 - this program again
 
     def _run(self, port: int, studio_port: int, jobs: int, *, leave: bool) -> bool:
         self.terminal.say("Setting up database, catalogue and users…")
@@ -128,12 +128,12 @@ class Command(BaseCommand):
         self.terminal.say()
 
     def _tend(self, crew: Crew) -> None:
-        for said in crew.tend():
-            self.terminal.say(said)
+        for line in crew.tend():
+            self.terminal.say(line)
 
 
 def _patiently(read: Callable[[Batch], dict[str, int]], batch: Batch) -> dict[str, int] | None:
-    """Read how the batch stands; None while the database is being started anew."""
+    """Return the counts of the batch, or ``None`` while the database is restarting."""
     with suppress(DatabaseError, InterfaceError):
         return read(batch)
     connection.close()

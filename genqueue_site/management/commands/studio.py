@@ -1,4 +1,4 @@
-"""``manage.py studio``: the studio, which needs neither database nor settings of Django."""
+"""``manage.py studio``: run the studio, which uses neither the database nor Django's settings."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from genqueue_site.studio.server import CannotStart, add_arguments, run
 
 
 class Command(BaseCommand):
-    """Serve the vendors' protocols until SIGTERM or Ctrl-C."""
+    """Simulate the providers' APIs until SIGTERM or Ctrl-C."""
 
     help = "Simulate provider APIs on a local port and render real preview files."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare --port, --host and --faults."""
+        """Add --port, --host and --faults."""
         add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """
         Run the studio on this thread.
 
-        :raises CommandError: it cannot start; the text names the setting.
+        :raises CommandError: the studio can't start; the message names the setting.
         """
         try:
             run(host=options["host"], port=options["port"], fault_seed=options["faults"])

@@ -1,8 +1,8 @@
 """
 The OpenAI-style Videos API under ``/v1/videos``.
 
-Beyond the vendor's own: any ``size`` of even sides from 64 to 2048 and ``seconds`` from 1 to 60, a ``seed``, and DELETE aborts a
-running job. An ``input_reference`` is accepted and not drawn.
+Unlike OpenAI's own, it allows any ``size`` with even sides from 64 to 2048, ``seconds`` from 1 to 60 and a ``seed``, and DELETE
+aborts a running job. An ``input_reference`` is accepted but not drawn.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def create(floor: Floor, request: Request) -> Response:
 
 
 def retrieve(floor: Floor, request: Request) -> Response:
-    """Tell how a video stands."""
+    """Return the status of a video."""
     return _answer(floor, _find(floor, request))
 
 
 def listing(floor: Floor, request: Request) -> Response:
-    """List videos, newest first unless ``order=asc``."""
+    """Return a page of videos, newest first unless ``order=asc``."""
     limit, order = request.query.get("limit", "20"), request.query.get("order", "desc")
     if not (limit.isascii() and limit.isdigit() and int(limit) <= 100):
         raise _bad_value("limit", limit, "a whole number from 0 to 100")
@@ -81,7 +81,7 @@ def listing(floor: Floor, request: Request) -> Response:
 
 
 def delete(floor: Floor, request: Request) -> Response:
-    """Delete a video; a running one is aborted."""
+    """Delete a video and abort it if it is running."""
     job = _find(floor, request)
     if not floor.delete(job):
         raise _not_found(request)
@@ -89,7 +89,7 @@ def delete(floor: Floor, request: Request) -> Response:
 
 
 def content(floor: Floor, request: Request) -> Response:
-    """Give one of the three files of a completed video."""
+    """Return one of the three files of a completed video."""
     job = _find(floor, request)
     variant = request.query.get("variant", "video")
     if variant not in VARIANTS:
@@ -106,7 +106,7 @@ def content(floor: Floor, request: Request) -> Response:
 
 
 def error(refused: Refused) -> Response:
-    """Word a refusal as the vendor does."""
+    """Return a refusal in the API's format."""
     kind = {429: "rate_limit_error"}.get(refused.status, "server_error" if refused.status >= 500 else "invalid_request_error")
     fault = {"message": refused.message, "type": kind, "param": refused.param, "code": refused.code}
     headers = {} if refused.retry_after is None else {"Retry-After": str(refused.retry_after)}
@@ -114,7 +114,7 @@ def error(refused: Refused) -> Response:
 
 
 def asked(request: Request) -> tuple[str | None, str | None]:
-    """Read model and prompt of a create that may be broken."""
+    """Return model and prompt of a create call, each ``None`` if it can't be read."""
     try:
         fields = fields_of(request)
     except Refused:
@@ -183,7 +183,7 @@ def _seconds(fields: dict[str, object]) -> str:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not 1 <= seconds <= 60:  # false for nan too
+    if not 1 <= seconds <= 60:  # also false for nan
         raise _bad_value("seconds", value, "a number from 1 to 60")
     return text.strip()
 
@@ -233,7 +233,7 @@ def _video(floor: Floor, job: Job) -> dict[str, object]:
 
 
 def _progress(floor: Floor, job: Job) -> int:
-    """Share of the least time, held at 99 while the render is still busy."""
+    """Return the passed share of the least time in percent, at most 99 until the render is done."""
     if not job.rendering:
         return 0
     share = (time.time() - job.accepted_at) / max(floor.config.least_seconds(job.recipe.seed), 1e-3)
@@ -241,7 +241,7 @@ def _progress(floor: Floor, job: Job) -> int:
 
 
 def _answer(floor: Floor, job: Job) -> Response:
-    """The video with a hint when asking again makes sense: at its end, and every half second once it is late."""
+    """Return the video with a hint for the next poll: at its least time, at most 2 seconds ahead, then every half second."""
     headers = {}
     if not job.has_ended(now := time.time()):
         left = job.accepted_at + floor.config.least_seconds(job.recipe.seed) - now

@@ -1,4 +1,4 @@
-"""``manage.py check_invariants``: ask every rule, name the rows that break one, leave with status 1 if there are any."""
+"""``manage.py check_invariants``: check every rule, print the rows that break one, exit with status 1 if there are any."""
 
 import json
 import sys

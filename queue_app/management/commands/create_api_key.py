@@ -1,4 +1,4 @@
-"""``manage.py create_api_key USER [--scope read submit …]``: print a new API key alone on stdout."""
+"""``manage.py create_api_key USER [--scope read submit …]``: print only the new API key on stdout."""
 
 from typing import Any
 
@@ -15,13 +15,17 @@ class Command(BaseCommand):
     help = "Create an API key. Printed once to stdout; only a hash is stored."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("user", nargs="?", help="a username")  # `handle` insists: --scope may have taken it along
+        parser.add_argument("user", nargs="?", help="a username")  # required by `handle`: --scope may have consumed it
         known = f"one or more of {', '.join(ApiKey.SCOPES)}; repeatable (default: {' '.join(DEFAULT_SCOPES)})"
         parser.add_argument("--scope", action="extend", nargs="+", dest="scopes", help=known)
         parser.add_argument("--name", default="", help="a label, shown in lists")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """:raises CommandError: no such user, no such scope, or a name of more than 100 characters."""
+        """
+        Create and print the key.
+
+        :raises CommandError: unknown user, unknown scope, or a name of more than 100 characters.
+        """
         username, scopes = _apart(options["user"], list(options["scopes"] or DEFAULT_SCOPES))
         user = User.objects.filter(username=username).first()
         if user is None:
@@ -35,7 +39,11 @@ class Command(BaseCommand):
 
 
 def _apart(username: str | None, scopes: list[str]) -> tuple[str, list[str]]:
-    """Take the user out of the scopes where he was named after them, as in ``--scope read USER``."""
+    """
+    Separate the user name from the scopes if it follows them, as in ``--scope read USER``.
+
+    :raises CommandError: there is no user name.
+    """
     if username is not None:
         return username, scopes
     others = [word for word in scopes if word not in ApiKey.SCOPES]

@@ -1,4 +1,4 @@
-"""``manage.py grant_tickets USER N --reason TEXT``: give an account new tickets."""
+"""``manage.py grant_tickets USER N --reason TEXT``: grant new tickets to a user."""
 
 from typing import Any
 
@@ -20,7 +20,11 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """:raises CommandError: no such user, not 1 to a milliard tickets, or no reason."""
+        """
+        Grant the tickets and print the new balance.
+
+        :raises CommandError: unknown user, not 1 to 1,000,000,000 tickets, or no reason.
+        """
         user = User.objects.filter(username=options["user"]).first()
         if user is None:
             raise CommandError(f"Unknown user “{options['user']}”.")

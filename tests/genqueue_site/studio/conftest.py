@@ -17,7 +17,7 @@ StartStudio: TypeAlias = Callable[..., StudioProcess]
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Iterator[StartStudio]:
-    """Start studios: ``studio(seconds_per_job=1)``; all end with the test."""
+    """Return a function that starts studios, such as ``studio(seconds_per_job=1)``; all end with the test."""
     started: list[StudioProcess] = []
 
     def start(var: Path = tmp_path, **options: object) -> StudioProcess:
@@ -31,25 +31,25 @@ def studio(tmp_path: Path) -> Iterator[StartStudio]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
-    """One quick studio for the tests of a file that leave it as it was."""
+    """A fast studio, shared by the tests of a file that do not change it."""
     process = StudioProcess(tmp_path_factory.mktemp("studio"), seconds_per_job=0.1)
     yield process
     process.stop()
 
 
 def client(process: StudioProcess) -> openai.OpenAI:
-    """Build the vendor's own client, which must not send a create twice."""
+    """Return OpenAI's own client, without retries, as it must not send a create call twice."""
     return openai.OpenAI(base_url=f"{process.url}/v1", api_key="none", max_retries=0, timeout=15)
 
 
 def post(process: StudioProcess, prompt: str, *, timeout: float = 15, **fields: object) -> requests.Response:
-    """Ask for the video that is quickest to render."""
+    """Request the video that is fastest to render."""
     body = {"prompt": prompt, "seconds": "1", "size": "64x64", **fields}
     return requests.post(f"{process.url}/v1/videos", json=body, timeout=timeout)
 
 
 def create(process: StudioProcess, prompt: str, **fields: object) -> str:
-    """Have a video accepted and give its id."""
+    """Create a video and return its id."""
     answer = post(process, prompt, **fields)  # type: ignore[arg-type]
     answer.raise_for_status()
     return str(answer.json()["id"])

@@ -1,4 +1,4 @@
-"""The studio as a real process, for every test that needs a vendor which can be killed."""
+"""The studio as a real process, for tests that need a provider which can be killed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 class StudioProcess:
     """
-    A running studio on a free port of its own, with its files under ``var``.
+    A running studio on a free port, with its files in ``var``.
 
-    ``faults`` is a seed for random ones; faults queued by name (``queue_faults``) always work. ``url`` has no slash at its end.
+    ``faults`` is a seed for random faults; faults may always be queued by name (``queue_faults``). ``url`` has no trailing slash.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class StudioProcess:
 
     @property
     def url(self) -> str:
-        """Where it listens; a restart keeps it."""
+        """Return its URL, which a restart does not change."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
-        """The process's id."""
+        """Return the process id."""
         return self._process.pid
 
     @property
@@ -58,36 +58,36 @@ class StudioProcess:
         return self._process.poll() is None
 
     def log(self) -> dict[str, Any]:
-        """Fetch what the studio counted: ``running``, ``peak``, ``creates``."""
+        """Return the studio's log: ``running``, ``peak`` and ``creates``."""
         answer = requests.get(f"{self.url}/_studio/log", timeout=10)
         answer.raise_for_status()
         return dict(answer.json())
 
     def queue_faults(self, **names: list[str]) -> None:
-        """Let the next calls go wrong: ``queue_faults(create=["reset_after_accept"])``."""
+        """Queue faults for the next calls: ``queue_faults(create=["reset_after_accept"])``."""
         answer = requests.post(f"{self.url}/_studio/faults", json=names, timeout=10)
         assert answer.ok, answer.text
 
     def wait_until_idle(self, seconds: float = 60) -> None:
-        """Wait until nothing runs."""
+        """Wait until no job is running."""
         deadline = time.monotonic() + seconds
         while self.log()["running"]:
             assert time.monotonic() < deadline, f"still running after {seconds} s: {self.log()}"
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """Let it die as by ``kill -9``."""
+        """Kill it as by ``kill -9``."""
         self._process.kill()
         self._reap()
 
     def stop(self, *, thread: int | None = None) -> int:
-        """End it politely, by a signal to its main thread or to another one, and give its exit status."""
+        """Stop it by a signal to its main thread or to another one; return its exit status."""
         if self._process.poll() is None:
             os.kill(thread or self.pid, signal.SIGTERM)
         return self._reap()
 
     def restart(self) -> None:
-        """Start it again at the same address, ending it first if it still runs."""
+        """Restart it at the same URL."""
         self.stop()
         self._start()
 

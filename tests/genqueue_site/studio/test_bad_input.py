@@ -1,4 +1,4 @@
-"""What the studio refuses, it refuses in the vendor's words."""
+"""The studio refuses bad input with OpenAI's error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the environment may say."""
+"""The studio's settings from the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The studio's own count is what limits are judged by, so it must be exact."""
+"""The studio's own counts must be exact, because tests of limits rely on them."""
 
 from __future__ import annotations
 

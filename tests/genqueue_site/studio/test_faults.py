@@ -1,4 +1,4 @@
-"""Each fault does what its name says, to the client and to the count of jobs."""
+"""Each fault has the effect of its name on the client and on the number of jobs."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class TestRandomFaults:
 
     @staticmethod
     def ask(process: StudioProcess) -> int:
-        """Status of one list call; 0 without an answer."""
+        """Return the HTTP status of a list call, or 0 without an answer."""
         try:
             return requests.get(f"{process.url}/v1/videos", timeout=0.5).status_code
         except requests.RequestException:

@@ -1,4 +1,4 @@
-"""The vendor's own client judges the studio."""
+"""The studio works with OpenAI's own client."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TestAVideo:
             assert container.duration == 4_000_000
             assert container.metadata["title"] == "studio preview"
         assert (len(frames), frames[0].width, frames[0].height) == (96, 640, 360)
-        assert film.content.index(b"moov") < film.content.index(b"mdat")  # plays before it is whole
+        assert film.content.index(b"moov") < film.content.index(b"mdat")  # can be played during the download
 
         thumbnail = videos.download_content(video.id, variant="thumbnail")
         assert thumbnail.response.headers["content-type"] == "image/webp"
@@ -68,7 +68,7 @@ class TestTheList:
         page = videos.list(limit=2)
         assert [video.id for video in page.data] == ids[:2:-1]
         assert (page.has_more, page.first_id, page.last_id) == (True, ids[4], ids[3])  # type: ignore[attr-defined]
-        assert [video.id for video in videos.list(limit=2)] == ids[::-1]  # the client walks the pages
+        assert [video.id for video in videos.list(limit=2)] == ids[::-1]  # the client reads all pages
         assert [video.id for video in videos.list(order="asc", after=ids[2])] == ids[3:]
         assert [video.prompt for video in videos.list(order="asc", limit=1).data] == ["Wave 0"]
 

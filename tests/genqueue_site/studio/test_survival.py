@@ -1,4 +1,4 @@
-"""What the studio has accepted outlives it, and what it started ends with it."""
+"""Jobs that the studio has accepted survive its crash, and processes that it started end with it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TestAStoppedStudio:
             time.sleep(0.2)
             began = time.monotonic()
             assert process.stop() == 0
-        assert time.monotonic() - began < 25  # the call that hangs would have held it for 30
+        assert time.monotonic() - began < 25  # the hanging call would have delayed it by 30
         render.wait(5)
         process.restart()
         assert client(process).videos.retrieve(video).status in ("queued", "in_progress")
@@ -115,7 +115,7 @@ def start(var: Path, *, port: int = 0, **env: str) -> subprocess.CompletedProces
 
 
 def renders_of(process: StudioProcess) -> list[psutil.Process]:
-    """Wait for the renders the studio has started."""
+    """Wait for renders of the studio and return them."""
     for _ in range(100):
         if renders := psutil.Process(process.pid).children():
             return renders
