@@ -5,14 +5,9 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
 from campaigns.models import Campaign
-from queue_app.models import Job, User
+from queue_app.models import Job
+from queue_app.ui.access import viewer
 from queue_app.work.roles import Right
-
-
-def viewer(request: HttpRequest) -> User:
-    """The user who is logged in; views are reached by no one else."""
-    assert isinstance(request.user, User)
-    return request.user
 
 
 def campaign_seen_by(request: HttpRequest, pk: int) -> Campaign:

@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from queue_app.models.account import User
 from queue_app.models.job import Job
+from queue_app.rules.numbers import counted
 
 
 class BulkAction(models.Model):
@@ -51,7 +52,7 @@ class BulkAction(models.Model):
         indexes = [models.Index(fields=["starts_at"], name="bulk_due", condition=Q(phase__in=("waiting", "running")))]
 
     def __str__(self) -> str:
-        jobs = f"{self.total} job{'' if self.total == 1 else 's'}"
+        jobs = counted(self.total, "job")
         said = {
             self.Verb.PRIORITY: "Set priority of {}",
             self.Verb.FRONT: "Move {} to the front",

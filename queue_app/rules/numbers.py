@@ -1,10 +1,10 @@
-"""Durations as people read them, and numbers of rows as people type or copy them."""
+"""Durations and counts as people read them, and numbers of rows as people type or copy them."""
 
 DIGITS_MOST = 18  # a database's largest is 9.2 × 10^18
 
 
 def duration(seconds: float) -> str:
-    """45s, 2m 20s, 1h 5m, 3d 4h; 2m for a whole minute."""
+    """Return 45s, 2m 20s, 1h 5m or 3d 4h; 2m for a whole minute."""
     whole = max(0, round(seconds))
     minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
     if whole < 60:
@@ -14,8 +14,13 @@ def duration(seconds: float) -> str:
     return _two(hours, "h", minutes % 60, "m") if hours < 24 else _two(days, "d", hours % 24, "h")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return “1 job”, “0 jobs” or “18,780 jobs”."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def of_row(word: str) -> int:
-    """The row number, with or without commas between thousands; 0 for any other text: rows begin at 1."""
+    """Return a row's number, typed with or without commas between thousands; 0 for any other text: rows begin at 1."""
     text = word.strip()
     digits = text.replace(",", "")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= DIGITS_MOST):
