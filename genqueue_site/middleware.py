@@ -1,4 +1,4 @@
-"""What every request and every answer of the site passes through."""
+"""Middleware of the site: what every request and every response passes through."""
 
 import codecs
 from collections.abc import Awaitable, Callable, Iterator
@@ -27,12 +27,13 @@ from queue_app.ui.fragments import ASKED_BY, fragment_wanted
 Answers = Callable[[HttpRequest], HttpResponseBase]
 AnswersLater = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 Change = Callable[[HttpRequest, HttpResponseBase], HttpResponseBase]
+Condition = Callable[[HttpRequest, HttpResponseBase], bool]
 UTF_8 = {"utf-8", "ascii"}
 FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
 
 
 def _answered(change: Change) -> Callable[[Answers | AnswersLater], Answers | AnswersLater]:
-    """A middleware that gives what ``change`` makes of each answer."""
+    """Return a middleware that replaces each response with what ``change`` returns."""
 
     @sync_and_async_middleware
     def middleware(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
@@ -72,64 +73,40 @@ def _as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpRespons
     return response
 
 
-# A fragment is never stored, and every page says that its answer hangs on who asks: else going back shows the fragment, without
-# the page around it. To htmx the log-in page is 401 and nothing, so that a page that is open says so and stays.
+# Fragments are never stored, and pages say that their response depends on the requester: else going back shows a fragment without
+# the page around it. For htmx the log-in page is an empty 401, so that an open page says so and stays.
 pages_and_fragments = _answered(_kept_apart)
-# below /api/ whatever is refused, by whomever, is a problem document
+# below /api/ every refusal is a problem document, whatever part of the site refuses
 problems_below_api = _answered(_as_problem)
 
 
-@sync_and_async_middleware
-def connections_freed(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
-    """
-    Before the first byte of a stream is sent, let go of the database connection that found out what to send: a slow reader must
-    not hold it until the last byte.
-    """
-    if iscoroutinefunction(get_response):
-        later = cast(AnswersLater, get_response)
+def _followed(when: Condition, then: Callable[[HttpRequest], None]) -> Callable[[Answers | AnswersLater], Answers | AnswersLater]:
+    """Return a middleware that calls ``then`` after a response that meets the condition, before its first byte is sent."""
 
-        async def freed_later(request: HttpRequest) -> HttpResponseBase:
-            response = await later(request)
-            if response.streaming:
-                await sync_to_async(_free)()  # in the thread of this request
+    @sync_and_async_middleware
+    def middleware(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
+        if iscoroutinefunction(get_response):
+            later = cast(AnswersLater, get_response)
+
+            async def followed_later(request: HttpRequest) -> HttpResponseBase:
+                response = await later(request)
+                if when(request, response):
+                    await sync_to_async(then)(request)  # in the thread of this request
+                return response
+
+            return followed_later
+
+        now = cast(Answers, get_response)
+
+        def followed(request: HttpRequest) -> HttpResponseBase:
+            response = now(request)
+            if when(request, response):
+                then(request)
             return response
 
-        return freed_later
+        return followed
 
-    now = cast(Answers, get_response)
-
-    def freed(request: HttpRequest) -> HttpResponseBase:
-        response = now(request)
-        if response.streaming:
-            _free()
-        return response
-
-    return freed
-
-
-@sync_and_async_middleware
-def acts_remembered(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
-    """Whatever page it was on that somebody of the staff has changed something, what they look at next is read after that."""
-    if iscoroutinefunction(get_response):
-        later = cast(AnswersLater, get_response)
-
-        async def remembered_later(request: HttpRequest) -> HttpResponseBase:
-            response = await later(request)
-            if _may_have_changed(request, response):
-                await sync_to_async(_remember)(request)
-            return response
-
-        return remembered_later
-
-    now = cast(Answers, get_response)
-
-    def remembered(request: HttpRequest) -> HttpResponseBase:
-        response = now(request)
-        if _may_have_changed(request, response):
-            _remember(request)
-        return response
-
-    return remembered
+    return middleware
 
 
 def _may_have_changed(request: HttpRequest, response: HttpResponseBase) -> bool:
@@ -137,22 +114,33 @@ def _may_have_changed(request: HttpRequest, response: HttpResponseBase) -> bool:
 
 
 def _remember(request: HttpRequest) -> None:
-    if SESSION_KEY in request.session and getattr(request.user, "is_staff", False):  # keys have no session, others no dashboard
+    # API keys have no session, end users no dashboard
+    if SESSION_KEY in request.session and getattr(request.user, "is_staff", False):
         fragments.acted(request)
 
 
-def _free() -> None:
+def _streams(request: HttpRequest, response: HttpResponseBase) -> bool:
+    return response.streaming
+
+
+def _free(request: HttpRequest) -> None:
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close()
 
 
+# a slow reader of a stream does not hold the database connection that was used to find what to send
+connections_freed = _followed(_streams, _free)
+# whatever page staff changed something on, the next page that they open is read after that
+acts_remembered = _followed(_may_have_changed, _remember)
+
+
 @sync_and_async_middleware
 def storable_text(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
     """
-    Refuse text that the database cannot keep or look for, wherever in a request it stands; nothing behind this meets any.
+    Refuse requests with text that the database cannot store or search for, in any part of them.
 
-    Queries and bodies of the API are not read here: its own readers refuse the same, by name.
+    Queries and bodies of the API are checked by its own readers, which name the field.
     """
     if iscoroutinefunction(get_response):
         later = cast(AnswersLater, get_response)
@@ -174,7 +162,7 @@ def storable_text(get_response: Answers | AnswersLater) -> Answers | AnswersLate
 
 
 def _wrong(request: HttpRequest) -> str:
-    """Return which part of the request holds such text, or says that it is not in UTF-8, and what to do; empty if none does."""
+    """Return which part of the request is wrong, and what to do; empty if none is."""
     if request.encoding and codecs.lookup(request.encoding).name not in UTF_8:
         return "The Content-Type names another charset. Send UTF-8."
     parts = (where for where, text in _texts(request) if not words.is_storable(text))
@@ -183,7 +171,7 @@ def _wrong(request: HttpRequest) -> str:
 
 
 def _unreadable(request: HttpRequest, detail: str) -> HttpResponse:
-    """Refuse a request with these words: a problem below ``/api/``, elsewhere a page."""
+    """Return 400 with these words: a problem document below ``/api/``, elsewhere a page."""
     if request.path.startswith(errors.BELOW):
         response: HttpResponse = JsonResponse(errors.refusal(400, detail), status=400, content_type=errors.CONTENT_TYPE)
     else:
@@ -209,8 +197,8 @@ def _texts(request: HttpRequest) -> Iterator[tuple[str, str]]:
 
 class SlashesOfReadsOnly(CommonMiddleware):
     """
-    A read without the last slash is led to the right address; a write is told that there is nothing here. A client that follows a
-    redirect turns a POST into a GET: its order would be lost, and answered as if all were well.
+    Redirect reads without the last slash, and answer writes with 404: a client that follows a redirect turns its POST into a GET,
+    so the order would be lost and look accepted.
     """
 
     def should_redirect_with_slash(self, request: HttpRequest) -> bool:

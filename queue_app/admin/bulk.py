@@ -17,7 +17,8 @@ from queue_app.admin import preview
 from queue_app.admin.selection import Selection
 from queue_app.models import BulkAction, BulkRefusal, Job, User
 from queue_app.rules import priority
-from queue_app.ui import addresses, display, fragments
+from queue_app.ui import addresses, display, fragments, pages
+from queue_app.ui.access import staff
 from queue_app.ui.model_admin import ReadOnlyAdmin
 from queue_app.work import bulk
 from queue_app.work.bulk import BulkRefused, Phase, Verb
@@ -75,11 +76,11 @@ def drafted(
     :param query: the filters of the list that it was asked for in, which the ways back lead to.
     :raises PermissionDenied: the user may not use the verb.
     """
-    assert isinstance(request.user, User)
-    if not bulk.may(request.user, verb):
+    user = staff(request)
+    if not bulk.may(user, verb):
         raise PermissionDenied
     try:
-        action = bulk.draft(verb, jobs, at=clock.now(), actor=request.user, chosen=chosen, options=options)
+        action = bulk.draft(verb, jobs, at=clock.now(), actor=user, chosen=chosen, options=options)
     except BulkRefused as refusal:
         return back_to_the_list(request, str(refusal), query)
     return HttpResponseRedirect(_page_of(action, reason=_text(options.get("reason", "")), jobs=query))
@@ -119,7 +120,7 @@ def notes(user: User, *, at: datetime) -> list[dict[str, Any]]:
 
 
 @admin.register(BulkAction)
-class BulkActionAdmin(ReadOnlyAdmin):
+class BulkActionAdmin(ReadOnlyAdmin[BulkAction]):
     title = "Bulk actions"
     list_display = ("name", "phase_badge", "actor", "came_to", "reason", "chosen", "created_at")
     list_filter = ("phase", "verb")
@@ -131,7 +132,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
         return found
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_view_permission(request, obj) or (obj is not None and bulk.may(request.user, obj.verb))  # type: ignore[arg-type]
+        return super().has_view_permission(request, obj) or (obj is not None and bulk.may(staff(request), obj.verb))
 
     @admin.display(description="Action")
     def name(self, action: BulkAction) -> str:
@@ -149,6 +150,9 @@ class BulkActionAdmin(ReadOnlyAdmin):
         step = self.admin_site.admin_view(self.step)
         return [path("<int:action_id>/step/", step, name="queue_app_bulkaction_step"), *super().get_urls()]
 
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return pages.of_row(BulkAction)(self.page)(request, object_id)
+
     def page(self, request: HttpRequest, row: BulkAction) -> HttpResponse:
         return self._page(request, row, {"reason": _text(request.GET.get("reason", ""))})
 
@@ -157,22 +161,22 @@ class BulkActionAdmin(ReadOnlyAdmin):
         action = BulkAction.objects.defer("job_ids").filter(pk=action_id).first()
         if action is None or request.method != "POST":
             return back_to_the_list(request, "This action expired because it was not confirmed within 24 hours.")
-        assert isinstance(request.user, User)
-        if not bulk.may(request.user, action.verb):
+        user = staff(request)
+        if not bulk.may(user, action.verb):
             raise PermissionDenied
         at, asked, reason = clock.now(), request.POST.get("do"), _text(request.POST.get("reason", ""))
         query = request.POST.get("jobs", "")
         try:
-            if asked == "confirm" and _amended(action, request.user, request.POST.dict()):
+            if asked == "confirm" and _amended(action, user, request.POST.dict()):
                 return self._page(request, action, {"reason": reason, "amended": True})
             if asked == "confirm":
-                bulk.confirm(action, at=at, actor=request.user, reason=reason, options=request.POST.dict())
+                bulk.confirm(action, at=at, actor=user, reason=reason, options=request.POST.dict())
             elif asked == "run_now":
-                bulk.run_now(action, at=at, actor=request.user)
+                bulk.run_now(action, at=at, actor=user)
             elif asked == "undo":
-                bulk.undo(action, at=at, actor=request.user)
+                bulk.undo(action, at=at, actor=user)
             elif asked == "abort":
-                bulk.abort(action, at=at, actor=request.user)
+                bulk.abort(action, at=at, actor=user)
         except BulkRefused as refusal:
             if asked == "confirm" and action.phase == Phase.DRAFT:
                 return self._page(request, action, {"error": str(refusal), "reason": reason, "asked": request.POST.dict()})
@@ -183,7 +187,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
 
     def _page(self, request: HttpRequest, action: BulkAction, extra: dict[str, Any]) -> HttpResponse:
         """A draft is shown once; from then on the page renews itself."""
-        assert isinstance(request.user, User)
+        user = staff(request)
         at, query = clock.now(), (request.POST if request.method == "POST" else request.GET).get("jobs", "")
         shown = {
             **self.admin_site.each_context(request),
@@ -191,7 +195,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
             "list_address": addresses.jobs(query),
             "opts": self.opts,
             "action": action,
-            "may": bulk.may(request.user, action.verb),
+            "may": bulk.may(user, action.verb),
             "at": at,
             **extra,
         }
@@ -202,7 +206,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
             options = {**action.options, **extra.get("asked", {})}
             level = str(options.get("priority", priority.HIGH))
             shown |= {**looked, "title": looked["preview"].title, "level": level, "tickets": options.get("tickets", "")}
-            shown |= {"refund": options.get("refund"), "may_refund": bulk.may(request.user, Verb.REFUND)}
+            shown |= {"refund": options.get("refund"), "may_refund": bulk.may(user, Verb.REFUND)}
             return TemplateResponse(request, "admin/queue_app/job/bulk_preview.html", shown)
         refusals = BulkRefusal.objects.filter(action=action).order_by("pk")
         shown |= {

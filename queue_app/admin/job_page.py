@@ -1,10 +1,10 @@
-"""The page of one job for staff: all that is known of it, and a button for each verb that its state and their rights allow."""
+"""The page of one job for staff: all facts, and a button for each verb that its state and their rights allow."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.admin import ModelAdmin
+from django.contrib.admin import site
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
@@ -29,7 +29,9 @@ from queue_app.models import (
 )
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import numbers, pricing
-from queue_app.ui import addresses, display, fragments
+from queue_app.rules.numbers import counted
+from queue_app.ui import addresses, display, fragments, pages
+from queue_app.ui.access import staff
 from queue_app.ui.job_facts import facts
 from queue_app.work import bulk
 from queue_app.work.roles import Right
@@ -41,7 +43,7 @@ AUDIT_SHOWN = 20
 
 @dataclass(frozen=True)
 class Button:
-    """A verb that may be used now; it leads to its preview. ``css`` is the look of the theme's button."""
+    """A verb that may be used now; its button leads to a preview. ``css``: a class of the theme."""
 
     verb: BulkAction.Verb
     words: str
@@ -49,7 +51,7 @@ class Button:
     css: str = ""
 
 
-# in the order of the page: the main one last
+# in the order of the page, the main one last
 _BUTTONS = (
     Button(Verb.CLEAR, "Clear…"),
     Button(Verb.REFUND, "Refund…", "ticket"),
@@ -61,21 +63,21 @@ _BUTTONS = (
 )
 
 
-def view(admin: ModelAdmin, request: HttpRequest, job: Job) -> HttpResponse:  # type: ignore[type-arg]
-    """The page; to htmx its changing parts, or 204."""
-    assert isinstance(request.user, User)
-    query = request.GET.get("_changelist_filters", "")  # as Django's lists hand it on
-    shown = context(job, at=clock.now(), user=request.user) | {"list_query": query, "list_address": addresses.jobs(query)}
-    return fragments.answer(request, PAGE, FRAGMENT, {**admin.admin_site.each_context(request), **shown, "opts": admin.opts})
+@pages.of_row(Job)
+def page(request: HttpRequest, job: Job) -> HttpResponse:
+    """Show the page; to htmx, its changing parts or 204."""
+    query = request.GET.get("_changelist_filters", "")  # as Django's lists pass it on
+    shown = context(job, at=clock.now(), user=staff(request)) | {"list_query": query, "list_address": addresses.jobs(query)}
+    return fragments.answer(request, PAGE, FRAGMENT, {**site.each_context(request), **shown, "opts": Job._meta})
 
 
 def find(object_id: str) -> Job | None:
-    """The job of this number, with all that its page reads of other rows; ``None`` for what is no job's number."""
+    """Return the job with this number and the related rows that its page shows, or ``None``."""
     return Job.objects.select_related("owner__wallet", "batch", "model", "kind").filter(pk=numbers.of_row(object_id)).first()
 
 
 def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
-    """What its owner sees, and what staff see besides, as far as ``user`` may."""
+    """Return what the owner sees, and what staff see beyond that as far as ``user`` may."""
     shown = facts(job, at=at)
     attempts: list[Attempt] = [one["row"] for one in shown["attempts"]]
     review = ReviewItem.objects.filter(job=job, closed_at=None).order_by(F("decide_by").asc(nulls_last=True), "id").first()
@@ -106,18 +108,18 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
 
 
 def short_facts(job: Job) -> SafeString:
-    """The model, and what is made: “video, 8s, 16:9”."""
+    """Return the model, and the result in short: “video, 8s, 16:9”."""
     told = [_said(name, job.parameters[name]) for name in ("duration", "aspect_ratio") if name in job.parameters]
     return display.chips([job.model_id, ", ".join([job.kind_id, *told])])
 
 
 def buttons(job: Job, money: dict[str, Any], user: User) -> list[Button]:
-    """What this user may do with the job as it stands, in the order of the page; ``money`` as `job_facts.money` gives it."""
+    """Return the verbs that this user may apply to the job now, in the order of the page. ``money``: see `job_facts.money`."""
     return [button for button in _BUTTONS if button.verb in legal(job, money) and bulk.may(user, button.verb)]
 
 
 def legal(job: Job, money: dict[str, Any]) -> set[BulkAction.Verb]:
-    """The verbs that would change something in the job's state, whoever asks."""
+    """Return the verbs that would change something in the job's state, whatever the user's rights."""
     asked = job.cancel_asked_at is not None and job.state != State.QUEUED
     can = {
         Verb.CANCEL: job.state in (State.QUEUED, State.SUBMITTING, State.UNKNOWN, State.RUNNING) and not asked,
@@ -132,7 +134,7 @@ def legal(job: Job, money: dict[str, Any]) -> set[BulkAction.Verb]:
 
 
 def _request(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
-    """What was sent where and when, what came back, and what it cost."""
+    """Return the attempt's request and its answer, with times and cost."""
     answered = attempt.accepted_at - attempt.called_at if attempt.accepted_at and attempt.called_at else None
     said = [attempt.error_kind, f"counts toward the {job.kind.max_attempts} allowed" if attempt.spent else ""]
     if attempt.lookups:
@@ -155,7 +157,7 @@ def _cost(job: Job, attempt: Attempt) -> str:
 
 
 def _now(job: Job, attempts: list[Attempt], at: datetime) -> list[tuple[str, Any]]:
-    """What goes on with a job in flight, and until when at the latest."""
+    """Return the current step of a job in flight, with its latest end."""
     if job.state not in IN_FLIGHT_STATES or not attempts:
         return []
     attempt = attempts[-1]
@@ -176,15 +178,15 @@ def _now(job: Job, attempts: list[Attempt], at: datetime) -> list[tuple[str, Any
 
 
 def _price(job: Job) -> str:
-    """“1 ticket × 8s” where that is how today's price list comes to the job's price."""
+    """Return “1 ticket × 8s” if today's price list explains the job's price so; else an empty text."""
     units, each = pricing.units(job.model.unit, job.parameters), job.model.tickets_per_unit
     if units < 2 or units * each != job.tickets:
         return ""
-    return f"{each} ticket{'' if each == 1 else 's'} × {units}s"
+    return f"{counted(each, 'ticket')} × {units}s"
 
 
 def _campaign(batch: Batch | None) -> dict[str, str] | None:
-    """What an application above the queue keeps of the batch, linked to its part of the admin: the queue knows no campaign."""
+    """Return the row that an application above the queue keeps of the batch, with its address: the queue knows no campaign."""
     for relation in Batch._meta.related_objects if batch else ():
         if relation.one_to_one:
             try:
@@ -208,7 +210,7 @@ def _neighbours(job: Job, position: int | None) -> list[dict[str, Any]]:
 
 
 def _player(assets: list[Asset]) -> dict[str, Any] | None:
-    """The newest file that can be shown, and what to show of a video before it plays."""
+    """Return the newest file that can be shown, and the poster of a video."""
     kept = [asset for asset in assets if asset.expired_at is None]
     main = next((one for one in kept if one.kind in (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)), None)
     if main is None:
@@ -236,7 +238,7 @@ def _said(name: str, value: Any) -> str:
 
 
 def _api_call(job: Job) -> str:
-    """The body that would ask for the same again."""
+    """Return the body of the API call that would request the same job."""
     body: dict[str, Any] = {"model": job.model_id, "kind": job.kind_id, "prompt": job.prompt, "parameters": job.parameters}
     if job.priority:
         body["priority"] = job.priority

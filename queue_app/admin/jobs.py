@@ -1,7 +1,9 @@
-"""The job list: filters, search, saved views, rows that renew themselves, and the verbs over what is chosen in it."""
+"""The job list: filters, search, saved views, rows that renew themselves, and the verbs for selected jobs."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -10,10 +12,11 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.templatetags.admin_list import result_headers
 from django.core.exceptions import SuspiciousOperation
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
-from django.urls import path
+from django.urls import URLPattern, path
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
@@ -21,17 +24,21 @@ from queue_app import clock
 from queue_app.admin import bulk as bulk_pages
 from queue_app.admin import filters, job_page
 from queue_app.insight import counts, waiting
-from queue_app.models import BulkAction, Job, ReviewItem, State, User
+from queue_app.insight.waiting import Outlook
+from queue_app.models import BulkAction, Job, ReviewItem, State
+from queue_app.models.job import JobQuerySet
 from queue_app.rules import numbers
 from queue_app.ui import addresses, display, fragments
-from queue_app.ui.model_admin import DressedList, FoundPaginator, ReadOnlyAdmin
+from queue_app.ui.access import staff
+from queue_app.ui.model_admin import ReadOnlyAdmin, column
+from queue_app.ui.paging import FoundPaginator, PageList
 from queue_app.work import bulk
 
 ROWS_MOST = 100  # of one page that renews itself
 NEW_MOST = 100  # above it the number of new jobs is not counted on
-FAR = 2_000  # in a lane: the list counts places so far, so that its newest jobs cost no walk through a million
+FAR = 2_000  # positions that the list counts to: its newest jobs cost no walk through a million
 FRAGMENT = "admin/queue_app/job/_live.html"
-# name, filters, the count of `counts.by_status` that shows the same jobs, and whether it calls for somebody
+# name, filters, the count of `counts.by_status` of the same jobs, and whether it calls for attention
 SAVED_VIEWS: tuple[tuple[str, dict[str, str], str, bool], ...] = (
     ("All", {}, "", False),
     ("Queued", {"status": "queued"}, "queued", False),
@@ -50,16 +57,92 @@ _STAGES = {
 Verb = BulkAction.Verb
 
 
-class JobList(DressedList):
-    """A page of jobs whose rows have names; for htmx only the rows that it shows already, by their numbers."""
+@dataclass(frozen=True)
+class JobRow:
+    """A job in the list at one moment, with the state of the queue, read once for the page. Its methods are the columns."""
+
+    of: Job
+    at: datetime
+    outlook: Outlook
+
+    @column("Job")
+    def job(self) -> SafeString:
+        return display.with_sub(display.number(self.of.pk), display.level(self.of.priority))
+
+    @column("Prompt")
+    def prompt_line(self) -> SafeString:
+        return display.clipped(self.of.prompt, f"{self.of.model_id} · {self.of.batch or self.of.kind_id}")
+
+    @column("Status")
+    def status_line(self) -> SafeString:
+        reason = ""
+        if self.of.state == State.QUEUED:
+            blockers = self.outlook.waiting_on(self.of)
+            reason = next(filter(None, (display.held_by(one, self.at) for one in blockers)), "")
+        elif self.of.state == State.FAILED:
+            reason = self.of.error_code
+        elif self.of.state == State.UNKNOWN:
+            reason = "tickets reserved, not charged"
+        return display.with_sub(display.badge(self.of.state), reason, whole=True)
+
+    @column("Progress")
+    def progress_line(self) -> str:
+        job = self.of
+        if job.state == State.RUNNING and job.progress is not None:
+            return display.progress(job.progress)
+        place = self.outlook.position(job)
+        if place is None:
+            made = f"took {display.duration(job.ran_seconds)}" if job.ran_seconds and not job.is_open else "–"
+            return _STAGES.get(State(job.state), made)
+        eta = self.outlook.eta(job)
+        about = f"about {display.rough(eta.p50_seconds)}" if eta and eta.p50_seconds is not None else ""
+        return display.with_sub(f"position {display.number(place)}" if place <= FAR else f"beyond {display.number(FAR)}", about)
+
+    @column("Attempts")
+    def attempts(self) -> str:
+        return display.number(self.of.attempt_number) if self.of.attempt_number else "–"
+
+    @column("Owner")
+    def owner_name(self) -> SafeString:
+        return display.link(f"?{urlencode({'user': self.of.owner.username})}", self.of.owner.username)
+
+    @column("Tickets")
+    def tickets_held(self) -> str:
+        return display.number(self.of.tickets)
+
+    @column("Age")
+    def age(self) -> SafeString:
+        return display.age(self.of.queued_at, self.at)
+
+
+COLUMNS = (
+    *(JobRow.job, JobRow.prompt_line, JobRow.status_line, JobRow.progress_line),
+    *(JobRow.attempts, JobRow.owner_name, JobRow.tickets_held, JobRow.age),
+)
+
+
+class JobList(PageList):
+    """A page of jobs whose rows have names. Htmx asks only for rows that it shows already, by their numbers."""
+
+    queryset: JobQuerySet
+    unsearched: JobQuerySet
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> JobQuerySet:
+        """Search after the filters: the paginator searches what they leave by itself."""
+        self.unsearched = cast(JobQuerySet, super().get_queryset(request, exclude_parameters))
+        return self.unsearched.search(self.query.strip()) if self.query.strip() else self.unsearched
+
+    def pages(self, request: HttpRequest) -> Paginator[Any]:
+        words = self.query.strip()
+        if not words:
+            return super().pages(request)
+        return FoundPaginator(self.queryset, self.list_per_page, jobs=self.unsearched, words=words)
 
     def get_results(self, request: HttpRequest) -> None:
-        if not fragments.fragment_wanted(request):
+        if fragments.fragment_wanted(request):
+            self.result_list = Job.objects.none()
+        else:
             super().get_results(request)
-            return
-        self.result_count, self.full_result_count, self.result_list = 0, 0, Job.objects.none()
-        self.can_show_all, self.multi_page = False, False
-        self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
 
     @cached_property
     def headers(self) -> list[dict[str, Any]]:
@@ -67,19 +150,20 @@ class JobList(DressedList):
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        return self.rows_of(self.result_list)
+        return self.drawn(self.shown)
 
-    def rows_of(self, jobs: Iterable[Job]) -> list[dict[str, Any]]:
-        """The cells of each job, and a mark that changes with them all but the age, which the browser counts on by itself."""
+    def drawn(self, rows: Iterable[JobRow]) -> list[dict[str, Any]]:
+        """Return the cells of each job, and a version of all but its age, which the browser counts on by itself."""
         back = f"?{self.preserved_filters}" if self.preserved_filters else ""
-        columns = {name: getattr(self.model_admin, name) for name in map(str, self.list_display)}
-        rows = []
-        for job in jobs:
-            shown = {name: column(job) for name, column in columns.items()}
-            shown["job"] = display.link(f"{self.url_for_result(job)}{back}", shown["job"])
-            *parts, _ = values = list(shown.values())
-            rows.append({"pk": job.pk, "cells": display.cells(list(shown), values), "version": _mark(parts)})
-        return rows
+        chooses = "action_checkbox" in self.list_display
+        drawn = []
+        for row in rows:
+            cells: dict[str, str] = {"action_checkbox": self.model_admin.action_checkbox(row.of)} if chooses else {}
+            cells |= {made.__name__: made(row) for made in COLUMNS}
+            cells["job"] = display.link(f"{self.url_for_result(row.of)}{back}", cells["job"])
+            *parts, _ = values = list(cells.values())
+            drawn.append({"pk": row.of.pk, "cells": display.cells(list(cells), values), "version": _mark(parts)})
+        return drawn
 
     @property
     def problems(self) -> list[str]:
@@ -88,7 +172,7 @@ class JobList(DressedList):
 
 
 def _action(verb: BulkAction.Verb) -> Callable[..., HttpResponse]:
-    """The list's action for a verb: draft it for what is chosen, and show what it will do."""
+    """Return the list's action of a verb: it drafts the verb for the selection and shows its preview."""
 
     @admin.action(description=f"{verb.label}…")
     def act(model_admin: "JobAdmin", request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse:
@@ -102,110 +186,49 @@ def _action(verb: BulkAction.Verb) -> Callable[..., HttpResponse]:
 
 
 @admin.register(Job)
-class JobAdmin(ReadOnlyAdmin):
+class JobAdmin(ReadOnlyAdmin[Job]):
     title = "Jobs"
-    list_display = ("job", "prompt_line", "status_line", "progress_line", "attempts", "owner_name", "tickets_held", "age")
-    list_display_links = ("job",)
+    list_display = COLUMNS
     list_filter = filters.FILTERS
     list_select_related = ("owner", "batch")
-    search_fields = ("prompt",)
+    search_fields = ("prompt",)  # searched by `JobList`
     search_help_text = "Search prompts or a job number"
     ordering = ("-id",)
     actions = tuple(_action(verb) for verb in Verb)
 
-    # --- the list
+    def rows(self, found: Sequence[Job]) -> list[JobRow]:
+        at = clock.now()
+        outlook = waiting.outlook(found, at=at, far=FAR)
+        return [JobRow(job, at, outlook) for job in found]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JobList]:
         return JobList
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        assert isinstance(request.user, User)
-        return {name: one for name, one in super().get_actions(request).items() if bulk.may(request.user, name)}
+        return {name: one for name, one in super().get_actions(request).items() if bulk.may(staff(request), name)}
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        words = search_term.strip()
-        request.searched = (queryset, words) if words else None  # type: ignore[attr-defined]  # for the paginator
-        return (queryset.search(words) if words else queryset), False
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Job], bool]:
+        return queryset, False
 
-    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> Any:
-        if searched := getattr(request, "searched", None):
-            jobs, words = searched
-            return FoundPaginator(queryset, *args, jobs=jobs, words=words, **options)
-        return super().get_paginator(request, queryset, *args, **options)
+    def action_checkbox(self, obj: Job) -> SafeString:
+        return display.chooser(ACTION_CHECKBOX_NAME, obj.pk, f"Select job {obj.pk}")
 
-    def dress(self, rows: list[Job]) -> None:
-        at = clock.now()
-        looked = waiting.outlook(rows, at=at, far=FAR)
-        for row in rows:
-            row.at, row.outlook = at, looked  # type: ignore[attr-defined]
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Job | None:
+        return job_page.find(object_id)
 
-    def action_checkbox(self, job: Job) -> SafeString:
-        return display.chooser(ACTION_CHECKBOX_NAME, job.pk, f"Select job {job.pk}")
+    def get_urls(self) -> list[URLPattern]:
+        drafts = path("bulk/", self.admin_site.admin_view(self.bulk), name="queue_app_job_bulk")
+        return [drafts, *super().get_urls()]
 
-    @admin.display(description="Job")
-    def job(self, job: Job) -> str:
-        return display.with_sub(display.number(job.pk), display.level(job.priority))
-
-    @admin.display(description="Prompt")
-    def prompt_line(self, job: Job) -> str:
-        return display.clipped(job.prompt, f"{job.model_id} · {job.batch or job.kind_id}")
-
-    @admin.display(description="Status")
-    def status_line(self, job: Job) -> str:
-        reason = ""
-        if job.state == State.QUEUED:
-            blockers = job.outlook.waiting_on(job)  # type: ignore[attr-defined]
-            reason = next(filter(None, (display.held_by(one, job.at) for one in blockers)), "")  # type: ignore[attr-defined]
-        elif job.state == State.FAILED:
-            reason = job.error_code
-        elif job.state == State.UNKNOWN:
-            reason = "tickets reserved, not charged"
-        return display.with_sub(display.badge(job.state), reason, whole=True)
-
-    @admin.display(description="Progress")
-    def progress_line(self, job: Job) -> str:
-        if job.state == State.RUNNING and job.progress is not None:
-            return display.progress(job.progress)
-        place = job.outlook.position(job)  # type: ignore[attr-defined]
-        if place is None:
-            made = f"took {display.duration(job.ran_seconds)}" if job.ran_seconds and not job.is_open else "–"
-            return _STAGES.get(State(job.state), made)
-        eta = job.outlook.eta(job)  # type: ignore[attr-defined]
-        about = f"about {display.rough(eta.p50_seconds)}" if eta and eta.p50_seconds is not None else ""
-        return display.with_sub(f"position {display.number(place)}" if place <= FAR else f"beyond {display.number(FAR)}", about)
-
-    @admin.display(description="Attempts")
-    def attempts(self, job: Job) -> str:
-        return display.number(job.attempt_number) if job.attempt_number else "–"
-
-    @admin.display(description="Owner")
-    def owner_name(self, job: Job) -> str:
-        return display.link(f"?{urlencode({'user': job.owner.username})}", job.owner.username)
-
-    @admin.display(description="Tickets")
-    def tickets_held(self, job: Job) -> str:
-        return display.number(job.tickets)
-
-    @admin.display(description="Age")
-    def age(self, job: Job) -> str:
-        return display.age(job.queued_at, job.at)  # type: ignore[attr-defined]
-
-    # --- its page
-
-    def get_urls(self) -> list[Any]:
-        mine = [path("bulk/", self.admin_site.admin_view(self.bulk), name="queue_app_job_bulk")]
-        return [*mine, *super().get_urls()]
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        assert isinstance(request.user, User)
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if fragments.fragment_wanted(request) and self.has_view_permission(request):
             return self._renewed(request)
-        at, back = clock.now(), request.get_full_path()
+        user, at, back = staff(request), clock.now(), request.get_full_path()
         shown = {
             "views": self._views(request),
-            "verbs": bulk_pages.buttons(request.user),
-            "may_clear": bulk.may(request.user, Verb.CLEAR),
-            "bulk_notes": bulk_pages.notes(request.user, at=at),
+            "verbs": bulk_pages.buttons(user),
+            "may_clear": bulk.may(user, Verb.CLEAR),
+            "bulk_notes": bulk_pages.notes(user, at=at),
             "unknown": request.GET.get("e") == "1",
             "at": at,
             "back": back,
@@ -214,7 +237,7 @@ class JobAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, {**shown, **(extra_context or {})})
 
     def bulk(self, request: HttpRequest) -> HttpResponse:
-        """Draft a bulk action over jobs by number (``ids``) or over all that a list's address (``query``) matches."""
+        """Draft a bulk action on jobs by number (``ids``), or on all jobs that the query string of a list (``query``) matches."""
         fields, query = request.POST, request.POST.get("jobs", "")
         if request.method != "POST" or fields.get("verb") not in Verb.values:
             return bulk_pages.back_to_the_list(request, "Select jobs in the list, then choose an action.", query)
@@ -222,32 +245,24 @@ class JobAdmin(ReadOnlyAdmin):
         if "ids" in fields or "query" not in fields:
             return bulk_pages.drafted(request, Verb(fields["verb"]), ids, chosen="by hand", options=fields.dict(), query=query)
         asked = addresses.asked(fields["query"].lstrip("?"))
-        found = Job.objects.none() if asked is None else self._matching(request, asked)
+        found = Job.objects.none() if asked is None else self._matching(request, asked.urlencode())
         chosen = filters.words(asked.dict()) if asked is not None else ""
         return bulk_pages.drafted(request, Verb(fields["verb"]), found, chosen=chosen, options=fields.dict(), query=query)
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Job | None:
-        return job_page.find(object_id)
-
-    def page(self, request: HttpRequest, row: Job) -> HttpResponse:
-        return job_page.view(self, request, row)
-
-    def _matching(self, request: HttpRequest, asked: QueryDict) -> QuerySet[Job]:
-        """All jobs of the list with this address; none where it asks for what the list does not know."""
-        was, request.GET = request.GET, asked  # type: ignore[assignment]
+    def _matching(self, request: HttpRequest, query: str) -> QuerySet[Job]:
+        """Return all jobs of the list with this query string; none if it asks for what the list does not know."""
+        was, request.GET = request.GET, QueryDict(query)
         try:
-            found: QuerySet[Job] = self.get_changelist_instance(request).get_queryset(request)
+            return cast(JobList, self.get_changelist_instance(request)).queryset
         except (IncorrectLookupParameters, SuspiciousOperation):
-            found = Job.objects.none()
+            return Job.objects.none()
         finally:
             request.GET = was
-        return found
 
     def _views(self, request: HttpRequest) -> list[dict[str, Any]]:
-        assert isinstance(request.user, User)
         to_look_at = ReviewItem.objects.filter(closed_at=None).values("job").distinct()
         found = counts.by_status(at=clock.now()) | {"review": to_look_at.count()}
-        mine = ("Submitted by you", {"user": request.user.username}, "", False)
+        mine = ("Submitted by you", {"user": staff(request).username}, "", False)
         return [
             {
                 "name": name,
@@ -260,18 +275,17 @@ class JobAdmin(ReadOnlyAdmin):
         ]
 
     def _renewed(self, request: HttpRequest) -> HttpResponse:
-        """The rows on the screen that changed, the counts, and how many new jobs match; 204 when all is as it was."""
+        """Return the rows on the screen that changed, the counts, and how many new jobs match; 204 if nothing changed."""
         asked = request.GET.copy()
         seen, shown = "".join(asked.pop("seen", [])), _shown("".join(asked.pop("shown", [])))
-        request.GET = asked  # type: ignore[assignment]
+        request.GET = QueryDict(asked.urlencode())
         listed = cast(JobList, self.get_changelist_instance(request))
         jobs = list(Job.objects.select_related(*self.list_select_related).filter(pk__in=shown))
-        self.dress(jobs)
-        changed = [row for row in listed.rows_of(jobs) if row["version"] != shown[row["pk"]]]
+        changed = [row for row in listed.drawn(self.rows(jobs)) if row["version"] != shown[row["pk"]]]
         first_page = asked.get("p", "1") == "1"
         new = listed.queryset.filter(pk__gt=max(shown, default=0))[:NEW_MOST].count() if first_page else 0
-        assert isinstance(request.user, User)
-        rest = {"views": self._views(request), "bulk_notes": bulk_pages.notes(request.user, at=clock.now()), "new": new}
+        notes = bulk_pages.notes(staff(request), at=clock.now())
+        rest = {"views": self._views(request), "bulk_notes": notes, "new": new}
         token = _mark([repr(rest)])
         if not changed and seen == token:
             return HttpResponse(status=204)
@@ -284,6 +298,6 @@ def _mark(parts: Iterable[str]) -> str:
 
 
 def _shown(said: str) -> dict[int, str]:
-    """The rows on the screen as the browser names them, “12:mark,13:mark”; what is none is passed over."""
+    """Return the versions of the rows on the screen, by job, from the browser's “12:version,13:version”; skip what is none."""
     pairs = (one.partition(":") for one in said.split(",")[:ROWS_MOST])
     return {pk: mark for number, _, mark in pairs if (pk := numbers.of_row(number))}

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from queue_app import clock
 from queue_app.admin.dashboard import facts
-from queue_app.models import User
 from queue_app.ui import fragments
+from queue_app.ui.access import staff
 from queue_app.work.roles import Right
 
 
@@ -53,8 +53,7 @@ def page(
 
 def context(request: HttpRequest, board: facts.Board) -> dict[str, Any]:
     """What the parts need of a board and of who looks at it."""
-    user = request.user
-    assert isinstance(user, User)
+    user = staff(request)
     notes = [note for note in board.parts["notes"] if user.has_perm(note.right)]
     return {
         **board.parts,
