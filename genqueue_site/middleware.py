@@ -1,4 +1,4 @@
-"""Middleware of the site: what every request and every response passes through."""
+"""Middleware of the site."""
 
 import codecs
 from collections.abc import Awaitable, Callable, Iterator
@@ -33,7 +33,7 @@ FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
 
 
 def _answered(change: Change) -> Callable[[Answers | AnswersLater], Answers | AnswersLater]:
-    """Return a middleware that replaces each response with what ``change`` returns."""
+    """Return a middleware that applies ``change`` to each response."""
 
     @sync_and_async_middleware
     def middleware(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
@@ -73,10 +73,10 @@ def _as_problem(request: HttpRequest, response: HttpResponseBase) -> HttpRespons
     return response
 
 
-# Fragments are never stored, and pages say that their response depends on the requester: else going back shows a fragment without
-# the page around it. For htmx the log-in page is an empty 401, so that an open page says so and stays.
+# Fragments are never cached, and pages vary by the header that requests a fragment; otherwise the browser's Back would show a
+# fragment without its page. For htmx a redirect to the log-in page becomes an empty 401, so that an open page can report it.
 pages_and_fragments = _answered(_kept_apart)
-# below /api/ every refusal is a problem document, whatever part of the site refuses
+# below /api/ every error is a problem document, even those raised by Django or other middleware
 problems_below_api = _answered(_as_problem)
 
 
@@ -114,8 +114,7 @@ def _may_have_changed(request: HttpRequest, response: HttpResponseBase) -> bool:
 
 
 def _remember(request: HttpRequest) -> None:
-    # API keys have no session, end users no dashboard
-    if SESSION_KEY in request.session and getattr(request.user, "is_staff", False):
+    if SESSION_KEY in request.session and getattr(request.user, "is_staff", False):  # keys have no session, users no dashboard
         fragments.acted(request)
 
 
@@ -129,24 +128,24 @@ def _free(request: HttpRequest) -> None:
             connection.close()
 
 
-# a slow reader of a stream does not hold the database connection that was used to find what to send
+# close the database connections before a streaming response is sent, so that a slow reader does not keep one until its end
 connections_freed = _followed(_streams, _free)
-# whatever page staff changed something on, the next page that they open is read after that
+# after a change by staff, on any page, make sure that what they see next is not older than the change
 acts_remembered = _followed(_may_have_changed, _remember)
 
 
 @sync_and_async_middleware
 def storable_text(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
     """
-    Refuse requests with text that the database cannot store or search for, in any part of them.
+    Refuse requests with text that the database can't store or search, anywhere in the request, so that no view gets any.
 
-    Queries and bodies of the API are checked by its own readers, which name the field.
+    Queries and bodies of API calls are left to the API, which refuses the same text and names the field.
     """
     if iscoroutinefunction(get_response):
         later = cast(AnswersLater, get_response)
 
         async def checked_later(request: HttpRequest) -> HttpResponseBase:
-            is_form = request.content_type in FORMS  # a body to be read and parsed
+            is_form = request.content_type in FORMS  # its body must be parsed, which blocks
             wrong = await sync_to_async(_wrong)(request) if is_form else _wrong(request)
             return _unreadable(request, wrong) if wrong else await later(request)
 
@@ -162,7 +161,7 @@ def storable_text(get_response: Answers | AnswersLater) -> Answers | AnswersLate
 
 
 def _wrong(request: HttpRequest) -> str:
-    """Return which part of the request is wrong, and what to do; empty if none is."""
+    """Return the message for the first part of the request that can't be accepted, or an empty string."""
     if request.encoding and codecs.lookup(request.encoding).name not in UTF_8:
         return "The Content-Type names another charset. Send UTF-8."
     parts = (where for where, text in _texts(request) if not words.is_storable(text))
@@ -171,12 +170,12 @@ def _wrong(request: HttpRequest) -> str:
 
 
 def _unreadable(request: HttpRequest, detail: str) -> HttpResponse:
-    """Return 400 with these words: a problem document below ``/api/``, elsewhere a page."""
+    """Return a 400 with this message: a problem document below ``/api/``, elsewhere a page."""
     if request.path.startswith(errors.BELOW):
         response: HttpResponse = JsonResponse(errors.refusal(400, detail), status=400, content_type=errors.CONTENT_TYPE)
     else:
         response = HttpResponse(render_to_string("400.html", {"detail": detail}), status=400)
-    response["Content-Length"] = str(len(response.content))  # the middleware that sets it is not reached
+    response["Content-Length"] = str(len(response.content))  # the middleware that would set it is skipped
     return response
 
 
@@ -197,8 +196,9 @@ def _texts(request: HttpRequest) -> Iterator[tuple[str, str]]:
 
 class SlashesOfReadsOnly(CommonMiddleware):
     """
-    Redirect reads without the last slash, and answer writes with 404: a client that follows a redirect turns its POST into a GET,
-    so the order would be lost and look accepted.
+    Redirect only reads to the URL with the trailing slash; a write without it is 404.
+
+    Clients turn a redirected POST into a GET, so the write would be lost and still look successful.
     """
 
     def should_redirect_with_slash(self, request: HttpRequest) -> bool:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -59,10 +58,9 @@ Verb = BulkAction.Verb
 
 @dataclass(frozen=True)
 class JobRow:
-    """A job in the list at one moment, with the state of the queue, read once for the page. Its methods are the columns."""
+    """A job in the list, with the outlook of all jobs of the page: positions, estimates, blockers. Methods are columns."""
 
     of: Job
-    at: datetime
     outlook: Outlook
 
     @column("Job")
@@ -78,7 +76,7 @@ class JobRow:
         reason = ""
         if self.of.state == State.QUEUED:
             blockers = self.outlook.waiting_on(self.of)
-            reason = next(filter(None, (display.held_by(one, self.at) for one in blockers)), "")
+            reason = next(filter(None, (display.held_by(one, self.outlook.at) for one in blockers)), "")
         elif self.of.state == State.FAILED:
             reason = self.of.error_code
         elif self.of.state == State.UNKNOWN:
@@ -112,7 +110,7 @@ class JobRow:
 
     @column("Age")
     def age(self) -> SafeString:
-        return display.age(self.of.queued_at, self.at)
+        return display.age(self.of.queued_at, self.outlook.at)
 
 
 COLUMNS = (
@@ -197,9 +195,8 @@ class JobAdmin(ReadOnlyAdmin[Job]):
     actions = tuple(_action(verb) for verb in Verb)
 
     def rows(self, found: Sequence[Job]) -> list[JobRow]:
-        at = clock.now()
-        outlook = waiting.outlook(found, at=at, far=FAR)
-        return [JobRow(job, at, outlook) for job in found]
+        outlook = waiting.outlook(found, at=clock.now(), far=FAR)
+        return [JobRow(job, outlook) for job in found]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JobList]:
         return JobList

@@ -80,7 +80,7 @@ class TestPagesThatAreNoList:
 
     def test_of_a_row_that_is_not_there_say_so(self, admin: Client) -> None:
         page = admin.get("/admin/queue_app/wallet/999999/change/", follow=True).content.decode()
-        assert "wallet with ID “999999” doesn’t exist" in page
+        assert "Wallet with ID “999999” doesn’t exist" in page
 
     def test_need_a_site_that_takes_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(django_admin, "site", AdminSite())
