@@ -1,6 +1,8 @@
-"""Campaigns in the admin: what was asked for is shown, never edited; brands, rules and dimensions are edited, and audited."""
+"""Campaigns in the admin: launched campaigns are read-only; brands, rules and dimensions are edited and audited."""
 
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -9,60 +11,20 @@ from django.db import models
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.urls import reverse
-from django_stubs_ext import WithAnnotations
 
 from campaigns import cells as cell_reads
 from campaigns.models import Brand, Campaign, Combination, ComplianceRule, Dimension, DimensionValue
-from queue_app import clock
-from queue_app.models import User
 from queue_app.rules import numbers
 from queue_app.ui import display
-from queue_app.ui.model_admin import FastAdmin, FoundExactly, NamedCells
-from queue_app.work import policy
+from queue_app.ui.model_admin import ExactSearch, NamedCells, PolicyAdmin, ReadOnlyAdmin, column
 
 _LEVELS = {"clear": "No issues", "warn": "Allowed with a warning", "block": "Blocked"}
-Facts = dict[str, Any]  # field → value
+SEARCH = "Campaign number or exact owner name"
 RETIRE = "Existing campaigns use it. Retire it instead to hide it from new campaigns."
 
 
-class _RulesMade(TypedDict):
-    rules_made: int
-
-
-class _ValuesOffered(TypedDict):
-    values_offered: int
-
-
-class AuditedAdmin(FastAdmin):
-    """Rows of the catalogue: each addition, change and deletion is written into the audit, those of inlines too."""
-
-    def save_model(self, request: HttpRequest, obj: models.Model, form: forms.ModelForm[Any], change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        _audit_form(request, form, is_new=not change, of=obj)
-
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        super().save_formset(request, form, formset, change)
-        for obj in formset.deleted_objects:  # gone already: the row that held it shows it
-            _audit(request, "delete", obj, before=_facts(obj), of=form.instance)
-        new = {id(obj) for obj in formset.new_objects}
-        for one in formset.forms:
-            if one.instance.pk and one.has_changed() and one not in formset.deleted_forms:
-                has_page = self.admin_site.is_registered(type(one.instance))
-                of = one.instance if has_page else form.instance
-                _audit_form(request, one, is_new=id(one.instance) in new, of=of)
-
-    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
-        _audit(request, "delete", obj, before=_facts(obj), of=obj)
-        super().delete_model(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
-        for obj in queryset:
-            _audit(request, "delete", obj, before=_facts(obj), of=obj)
-        super().delete_queryset(request, queryset)
-
-
 class RuleInline(admin.StackedInline[ComplianceRule, Brand]):
-    """A brand's own rules; their patterns are checked as everywhere, by the model."""
+    """A brand's own rules. The model checks their patterns, as everywhere."""
 
     model = ComplianceRule
     fields = (("name", "active"), ("kind", "severity"), "pattern", "reason", "instead")
@@ -71,28 +33,37 @@ class RuleInline(admin.StackedInline[ComplianceRule, Brand]):
     verbose_name_plural = "brand rules"
 
 
+@dataclass(frozen=True)
+class BrandRow:
+    """A brand in the list, with the number of its rules."""
+
+    rules: int
+
+    @column("Brand rules")
+    def rule_count(self) -> str:
+        return display.number(self.rules)
+
+
 @admin.register(Brand)
-class BrandAdmin(AuditedAdmin):
-    list_display = ("name", "voice_line", "rule_count")
+class BrandAdmin(PolicyAdmin[Brand]):
+    may_be_deleted = True
+    list_display = ("name", "voice_line", BrandRow.rule_count)
     search_fields = ("name",)
     ordering = ("name", "id")
     inlines = (RuleInline,)
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Brand]:
-        brands: models.QuerySet[Brand] = super().get_queryset(request)
-        return brands.annotate(rules_made=models.Count("rules"))
+    def rows(self, found: Sequence[Brand]) -> list[BrandRow]:
+        rules = dict(ComplianceRule.objects.filter(brand__in=found).values_list("brand").annotate(models.Count("pk")))
+        return [BrandRow(rules.get(brand.pk, 0)) for brand in found]
 
     @admin.display(description="Voice")
     def voice_line(self, brand: Brand) -> str:
         return display.clipped(brand.voice) if brand.voice else "–"
 
-    @admin.display(description="Brand rules")
-    def rule_count(self, brand: "WithAnnotations[Brand, _RulesMade]") -> str:
-        return display.number(brand.rules_made)
-
 
 @admin.register(ComplianceRule)
-class ComplianceRuleAdmin(AuditedAdmin):
+class ComplianceRuleAdmin(PolicyAdmin[ComplianceRule]):
+    may_be_deleted = True
     title = "Compliance rules"
     list_display = ("name", "holds_for", "kind", "pattern_line", "severity", "instead", "active")
     list_filter = ("severity", "kind", "active")
@@ -115,7 +86,7 @@ class ComplianceRuleAdmin(AuditedAdmin):
 
 
 class ValueForm(forms.ModelForm[DimensionValue]):
-    """A value whose key is chosen once: campaigns keep it."""
+    """A value whose key is chosen once: campaigns refer to it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -123,8 +94,11 @@ class ValueForm(forms.ModelForm[DimensionValue]):
             self.fields["key"].disabled = True
 
 
-class ValueFormSet(NamedCells, forms.BaseInlineFormSet[DimensionValue, Dimension, forms.ModelForm[DimensionValue]]):
-    """Values of one dimension; one that a campaign was made with is retired, never deleted."""
+class ValueFormSet(
+    NamedCells[forms.ModelForm[DimensionValue]],
+    forms.BaseInlineFormSet[DimensionValue, Dimension, forms.ModelForm[DimensionValue]],
+):
+    """The values of one dimension. A value that a campaign uses is retired, never deleted."""
 
     def clean(self) -> None:
         super().clean()
@@ -143,52 +117,56 @@ class ValueInline(admin.TabularInline[DimensionValue, Dimension]):
     extra = 0
 
 
+@dataclass(frozen=True)
+class DimensionRow:
+    """A dimension in the list, with the number of its values that are not retired."""
+
+    values: int
+
+    @column("Active values")
+    def offered(self) -> str:
+        return display.number(self.values)
+
+
 @admin.register(Dimension)
-class DimensionAdmin(AuditedAdmin):
-    list_display = ("label", "key", "prompt_label", "offered", "position", "retired")
+class DimensionAdmin(PolicyAdmin[Dimension]):
+    may_be_deleted = True
+    list_display = ("label", "key", "prompt_label", DimensionRow.offered, "position", "retired")
     list_editable = ("position", "retired")
     search_fields = ("key", "label")
     ordering = ("position", "id")
     inlines = (ValueInline,)
-    actions = None  # several are deleted one by one, so that each can say why it stays
+    actions = None  # dimensions are deleted one by one, so that each can say why it must stay
     fieldsets = (
         (None, {"fields": ("key", "label", "prompt_label")}),
         ("Availability", {"fields": ("position", "retired"), "description": "Lower positions come first."}),
     )
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Dimension]:
-        dimensions: models.QuerySet[Dimension] = super().get_queryset(request)
-        return dimensions.annotate(values_offered=models.Count("values", filter=models.Q(values__retired=False)))
+    def rows(self, found: Sequence[Dimension]) -> list[DimensionRow]:
+        active = DimensionValue.objects.filter(dimension__in=found, retired=False)
+        values = dict(active.values_list("dimension").annotate(models.Count("pk")))
+        return [DimensionRow(values.get(dimension.pk, 0)) for dimension in found]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Dimension | None = None) -> tuple[str, ...]:
         return ("key",) if obj else ()
 
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        is_kept = isinstance(obj, Dimension) and campaigns_with(obj).exists()
-        return super().has_delete_permission(request, obj) and not is_kept
-
-    @admin.display(description="Active values")
-    def offered(self, dimension: "WithAnnotations[Dimension, _ValuesOffered]") -> str:
-        return display.number(dimension.values_offered)
+    def has_delete_permission(self, request: HttpRequest, obj: Dimension | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and campaigns_with(obj).exists())
 
 
-class ShownAdmin(FoundExactly):
-    """Rows that were made by a launch; found by a campaign's number or by words of its name."""
-
-    search_help_text = "Campaign number or exact owner name"
-    campaign = ""  # how the row leads to its campaign
-
-    def found_by(self, word: str) -> dict[str, Any] | None:
-        if number := numbers.of_row(word):
-            return {f"{self.campaign}pk": number}
-        return {f"{self.campaign}batch__owner__username": word}
+def _made_by(word: str, campaign: str = "") -> dict[str, Any]:
+    """Return the filter for rows of a campaign with this number or of this owner. ``campaign``: the path from a row to it."""
+    if number := numbers.of_row(word):
+        return {f"{campaign}pk": number}
+    return {f"{campaign}batch__owner__username": word}
 
 
 @admin.register(Campaign)
-class CampaignAdmin(ShownAdmin):
+class CampaignAdmin(ExactSearch, ReadOnlyAdmin[Campaign]):
     list_display = ("name", "owner", "brand", "model", "made_at", "jobs")
     list_select_related = ("batch__owner", "brand", "model")
     search_fields = ("batch",)
+    search_help_text = SEARCH
     ordering = ("-batch",)
     fieldsets = (
         (None, {"fields": ("name", "owner", "jobs", "made_at", "brand", "product_category")}),
@@ -197,6 +175,9 @@ class CampaignAdmin(ShownAdmin):
         ("Production", {"fields": ("model", "parameters", "priority")}),
     )
     readonly_fields = ("owner", "jobs", "made_at", "chosen", "cells")
+
+    def found_by(self, word: str) -> dict[str, Any]:
+        return _made_by(word)
 
     @admin.display(description="Owner")
     def owner(self, campaign: Campaign) -> str:
@@ -225,15 +206,18 @@ class CampaignAdmin(ShownAdmin):
 
 
 @admin.register(Combination)
-class CombinationAdmin(ShownAdmin):
-    campaign = "campaign__"
+class CombinationAdmin(ExactSearch, ReadOnlyAdmin[Combination]):
     list_display = ("number", "of", "what", "state", "review", "job_link")
     list_filter = ("review", "blocked")
     list_select_related = ("campaign", "job", "reviewed_by")
     search_fields = ("campaign",)
+    search_help_text = SEARCH
     ordering = ("-campaign", "index")
     fields = ("of", "number", "what", "prompt", "verdict", "job_link", "state", "review", "reviewed_by", "reviewed_at", "note")
     readonly_fields = ("of", "number", "what", "verdict", "job_link", "state")
+
+    def found_by(self, word: str) -> dict[str, Any]:
+        return _made_by(word, "campaign__")
 
     @admin.display(description="Number")
     def number(self, cell: Combination) -> str:
@@ -245,7 +229,7 @@ class CombinationAdmin(ShownAdmin):
 
     @admin.display(description="Combination")
     def what(self, cell: Combination) -> str:
-        values = {key: cell.values[key] for key in cell.campaign.dimensions}  # in its order: JSON of the database keeps none
+        values = {key: cell.values[key] for key in cell.campaign.dimensions}  # in the campaign's order: JSON keeps none
         return cell_reads.name(values, cell.campaign.labels)
 
     @admin.display(description="Compliance")
@@ -268,36 +252,8 @@ class CombinationAdmin(ShownAdmin):
 
 
 def campaigns_with(dimension: Dimension, value: DimensionValue | None = None) -> models.QuerySet[Campaign]:
-    """The campaigns that were made with a dimension, or with one value of it."""
+    """Return the campaigns that use a dimension, or one value of it."""
     made = Campaign.objects.annotate(made_with=Cast("dimensions", models.JSONField()))
     if value is None:
         return made.filter(made_with__has_key=dimension.key)
     return made.filter(models.Q(made_with__contains={dimension.key: [value.key]}))
-
-
-def _audit_form(request: HttpRequest, form: Any, *, is_new: bool, of: models.Model) -> None:
-    """What a saved form has changed; the page of ``of`` shows it."""
-    if is_new:
-        _audit(request, "add", form.instance, after=_facts(form.instance), of=of)
-    elif form.changed_data:
-        before = {name: form.initial.get(name) for name in form.changed_data}
-        _audit(request, "change", form.instance, before=before, after=_facts(form.instance, form.changed_data), of=of)
-
-
-def _audit(
-    request: HttpRequest,
-    verb: str,
-    obj: models.Model,
-    *,
-    of: models.Model,
-    before: Facts | None = None,
-    after: Facts | None = None,
-) -> None:
-    assert isinstance(request.user, User)
-    action, at = f"{verb} {obj._meta.verbose_name}", clock.now()
-    policy.audit(action[:60], str(obj)[:200], at=at, actor=request.user, before=before, after=after, of=of)
-
-
-def _facts(obj: models.Model, names: list[str] | None = None) -> Facts:
-    wanted = [field for field in obj._meta.concrete_fields if names is None or field.name in names]
-    return {field.name: getattr(obj, field.attname) for field in wanted}

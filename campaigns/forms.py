@@ -13,6 +13,7 @@ from campaigns.drafts import Body
 from campaigns.rules import matrix
 from campaigns.rules.matrix import Choice, Exclusion
 from queue_app.rules import priority
+from queue_app.rules.words import storable
 
 FIELDS = ("name", *TEXTS, "model", "duration", "aspect_ratio", "loop", "priority", "max_concurrent")
 BLANK: Body = {**dict.fromkeys(FIELDS, ""), "dimensions": {}, "exclude": []}
@@ -104,7 +105,7 @@ def excluded_anew(body: Body, choices: Sequence[Choice], excluded: Collection[st
 
 def _dimensions(post: QueryDict) -> dict[str, list[str]]:
     names = [name for name in post if name.startswith(DIMENSION)]
-    return {name.removeprefix(DIMENSION): list(dict.fromkeys(map(_clean, post.getlist(name)))) for name in names}
+    return {name.removeprefix(DIMENSION): list(dict.fromkeys(map(storable, post.getlist(name)))) for name in names}
 
 
 def _exclusions(post: QueryDict) -> list[Exclusion]:
@@ -136,7 +137,7 @@ def _rendered(found: Any) -> dict[str, list[str]]:
 def _listed(found: Any) -> list[Exclusion]:
     rows = found if isinstance(found, list) else []
     whole = [row for row in rows if isinstance(row, dict) and row][:EXCLUSIONS_MOST]
-    return [{_clean(str(key)): _clean(str(value)) for key, value in row.items()} for row in whole]
+    return [{storable(str(key)): storable(str(value)) for key, value in row.items()} for row in whole]
 
 
 def _json(post: QueryDict, name: str) -> Any:
@@ -147,12 +148,7 @@ def _json(post: QueryDict, name: str) -> Any:
 
 
 def _text(post: QueryDict, name: str) -> str:
-    return _clean(post.get(name) or "").replace("\r\n", "\n")
-
-
-def _clean(text: str) -> str:
-    """Without what PostgreSQL cannot keep and nobody can see."""
-    return text.replace("\x00", "").encode(errors="replace").decode()
+    return storable(post.get(name) or "").replace("\r\n", "\n")
 
 
 def _numbers(texts: Iterable[str]) -> set[int]:

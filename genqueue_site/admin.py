@@ -1,18 +1,18 @@
-"""The admin site: Django's own, under our name and theme, its sections in the order of the work."""
+"""The admin site: our name and theme, pages that applications register, and sections in the order of the work."""
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
-from django.urls import path, reverse
+from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from queue_app.models import ReviewItem
+from queue_app.ui.pages import PagedAdminSite
 
-# a schedule of django-q2 runs any callable, and a task's arguments are pickles: neither is for the admin (I40)
+# a schedule of django-q2 runs any callable and a task's arguments are pickles: neither belongs in the admin (I40)
 NEVER_SHOWN = {"django_q", "axes", "knox"}
 
-# section → the models in it, in order; what is not named here comes last, by its application
+# section → its models, in order; models that are not named here come last, by application
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Queue": ("Job", "Batch", "BulkAction", "Alert"),
     "Limits and prices": (
@@ -29,10 +29,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "People": ("User", "Group", "ApiKey"),
     "History": ("AuditEntry", "JobEvent", "Attempt", "OutboxMessage", "WorkerProcess"),
 }
-LINKED_ABOVE = {"ReviewItem"}  # “Needs attention” stands over the sections, with its count
+LINKED_ABOVE = {"ReviewItem"}  # “Needs attention” is linked above the sections, with its count
 
 
-class GenqueueAdminSite(admin.AdminSite):
+class GenqueueAdminSite(PagedAdminSite):
     site_header = "Genqueue"
     site_title = "Genqueue"
     index_title = "Queue"
@@ -43,21 +43,8 @@ class GenqueueAdminSite(admin.AdminSite):
         if kept := [model for model in models if model._meta.app_label not in NEVER_SHOWN]:
             super().register(kept, *args, **options)
 
-    def get_urls(self) -> list[Any]:
-        from queue_app.admin import dashboard, usage  # here: the modules of the admin register themselves with this site
-
-        return [*dashboard.urls(self), path("usage/", self.admin_view(usage.page), name="usage"), *super().get_urls()]
-
-    def index(  # type: ignore[override]  # 204 and a fragment are not Django's template of an index
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The dashboard of the queue."""
-        from queue_app.admin.dashboard import page
-
-        return page.index(self, request, extra_context)
-
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        # asked for where it is shown, and once
+        # counted only where it is shown, and once
         waiting = SimpleLazyObject(ReviewItem.objects.filter(closed_at=None).count)
         return {**super().each_context(request), "needs_a_person": waiting}
 

@@ -27,6 +27,7 @@ from queue_app.ui.fragments import ASKED_BY, fragment_wanted
 Answers = Callable[[HttpRequest], HttpResponseBase]
 AnswersLater = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 Change = Callable[[HttpRequest, HttpResponseBase], HttpResponseBase]
+Condition = Callable[[HttpRequest, HttpResponseBase], bool]
 UTF_8 = {"utf-8", "ascii"}
 FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
 
@@ -79,56 +80,33 @@ pages_and_fragments = _answered(_kept_apart)
 problems_below_api = _answered(_as_problem)
 
 
-@sync_and_async_middleware
-def connections_freed(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
-    """
-    Close the database connections before a streaming response is sent, so that a slow reader does not keep one until its end.
-    """
-    if iscoroutinefunction(get_response):
-        later = cast(AnswersLater, get_response)
+def _followed(when: Condition, then: Callable[[HttpRequest], None]) -> Callable[[Answers | AnswersLater], Answers | AnswersLater]:
+    """Return a middleware that calls ``then`` after a response that meets the condition, before its first byte is sent."""
 
-        async def freed_later(request: HttpRequest) -> HttpResponseBase:
-            response = await later(request)
-            if response.streaming:
-                await sync_to_async(_free)()  # in the thread of this request
+    @sync_and_async_middleware
+    def middleware(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
+        if iscoroutinefunction(get_response):
+            later = cast(AnswersLater, get_response)
+
+            async def followed_later(request: HttpRequest) -> HttpResponseBase:
+                response = await later(request)
+                if when(request, response):
+                    await sync_to_async(then)(request)  # in the thread of this request
+                return response
+
+            return followed_later
+
+        now = cast(Answers, get_response)
+
+        def followed(request: HttpRequest) -> HttpResponseBase:
+            response = now(request)
+            if when(request, response):
+                then(request)
             return response
 
-        return freed_later
+        return followed
 
-    now = cast(Answers, get_response)
-
-    def freed(request: HttpRequest) -> HttpResponseBase:
-        response = now(request)
-        if response.streaming:
-            _free()
-        return response
-
-    return freed
-
-
-@sync_and_async_middleware
-def acts_remembered(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
-    """After a change by staff, on any page, make sure that what they see next is not older than the change."""
-    if iscoroutinefunction(get_response):
-        later = cast(AnswersLater, get_response)
-
-        async def remembered_later(request: HttpRequest) -> HttpResponseBase:
-            response = await later(request)
-            if _may_have_changed(request, response):
-                await sync_to_async(_remember)(request)
-            return response
-
-        return remembered_later
-
-    now = cast(Answers, get_response)
-
-    def remembered(request: HttpRequest) -> HttpResponseBase:
-        response = now(request)
-        if _may_have_changed(request, response):
-            _remember(request)
-        return response
-
-    return remembered
+    return middleware
 
 
 def _may_have_changed(request: HttpRequest, response: HttpResponseBase) -> bool:
@@ -140,10 +118,20 @@ def _remember(request: HttpRequest) -> None:
         fragments.acted(request)
 
 
-def _free() -> None:
+def _streams(request: HttpRequest, response: HttpResponseBase) -> bool:
+    return response.streaming
+
+
+def _free(request: HttpRequest) -> None:
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close()
+
+
+# close the database connections before a streaming response is sent, so that a slow reader does not keep one until its end
+connections_freed = _followed(_streams, _free)
+# after a change by staff, on any page, make sure that what they see next is not older than the change
+acts_remembered = _followed(_may_have_changed, _remember)
 
 
 @sync_and_async_middleware

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from queue_app.models import Job, LedgerEntry, LedgerTransaction, Reservation, User, Wallet
+from queue_app.rules.numbers import counted
 from queue_app.statements import Part
 
 Side = LedgerEntry.Side
@@ -68,7 +69,7 @@ class NotEnoughTickets(Exception):
     def __init__(self, *, needed: int, available: int):
         self.needed, self.available, self.missing = needed, available, needed - available
         super().__init__(
-            f"This needs {needed:,} ticket{'s' * (needed != 1)}, but only {available:,} {'is' if available == 1 else 'are'} "
+            f"This needs {counted(needed, 'ticket')}, but only {available:,} {'is' if available == 1 else 'are'} "
             f"available ({self.missing:,} short). Ask staff for tickets, cancel a queued job or order less."
         )
 
@@ -178,7 +179,7 @@ def refund(job: Job, *, at: datetime, actor: str, reason: str, amount: int | Non
     left = captured.amount - given
     amount = left if amount is None else amount
     if not 1 <= amount <= left:
-        charged = f"{job} was charged {captured.amount:,} ticket{'s' * (captured.amount != 1)}, {given:,} already refunded."
+        charged = f"{job} was charged {counted(captured.amount, 'ticket')}, {given:,} already refunded."
         raise RefundRefused(f"{charged} {f'Enter 1 to {left:,}.' if left else 'Nothing is left to refund.'}")
     entry = LedgerTransaction(
         key=f"refund:{captured.pk}:{before.count() + 1}",

@@ -105,6 +105,14 @@ PLANTED = {
             "policy.change(row, at=at, actor=user)",
         ],
     ),
+    architecture.asserted_users: (
+        ["assert isinstance(request.user, User)", "assert isinstance(self.request.user, User), 'staff only'"],
+        [
+            "user = staff(request)",
+            "if not isinstance(request.user, User):\n    raise PermissionDenied",
+            "assert isinstance(row, User)",
+        ],
+    ),
     architecture.foreign_imports: (
         ["import django", "from queue_app import clock", "from queue_app.models import Job", "from ... import models"],
         ["import json", "from genqueue_site.studio.floor import Floor", "from . import floor", "from ..floor import Floor"],

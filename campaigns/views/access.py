@@ -1,48 +1,61 @@
-"""Who may see and who may change: a stranger is told that there is nothing."""
+"""Who may see and who may change. What belongs to another user answers 404, as if it did not exist."""
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
 from campaigns.models import Campaign
-from queue_app.models import Job, User
+from queue_app.models import Job
+from queue_app.ui.access import viewer
 from queue_app.work.roles import Right
 
 
-def viewer(request: HttpRequest) -> User:
-    """The user who is logged in; views are reached by no one else."""
-    assert isinstance(request.user, User)
-    return request.user
-
-
 def campaign_seen_by(request: HttpRequest, pk: int) -> Campaign:
-    """:raises Http404: there is none, or it is another account's (I35)."""
+    """
+    Return a campaign that this user may see.
+
+    :raises Http404: there is none, or it belongs to another user (I35).
+    """
     reachable = Campaign.objects.of(viewer(request)).select_related("batch__owner", "brand", "model")
     return get_object_or_404(reachable, pk=pk)
 
 
 def campaign_to_change(request: HttpRequest, pk: int) -> Campaign:
-    """:raises Http404: as above. :raises PermissionDenied: staff who may look and not operate."""
+    """
+    Return a campaign that this user may change.
+
+    :raises Http404: as `campaign_seen_by`.
+    :raises PermissionDenied: the user may see it and not change it.
+    """
     campaign = campaign_seen_by(request, pk)
     _must_be_allowed(request, campaign.batch.owner_id)
     return campaign
 
 
 def job_seen_by(request: HttpRequest, pk: int) -> Job:
-    """:raises Http404: there is none, or it is another account's (I35)."""
+    """
+    Return a job that this user may see.
+
+    :raises Http404: there is none, or it belongs to another user (I35).
+    """
     reachable = Job.objects.of(viewer(request)).select_related("owner", "batch", "model", "kind")
     return get_object_or_404(reachable, pk=pk)
 
 
 def job_to_change(request: HttpRequest, pk: int) -> Job:
-    """:raises Http404: as above. :raises PermissionDenied: staff who may look and not operate."""
+    """
+    Return a job that this user may change.
+
+    :raises Http404: as `job_seen_by`.
+    :raises PermissionDenied: the user may see it and not change it.
+    """
     job = job_seen_by(request, pk)
     _must_be_allowed(request, job.owner_id)
     return job
 
 
 def may_change(request: HttpRequest, owner_id: int) -> bool:
-    """Owners may, and staff who operate the queue."""
+    """Whether the user is the owner, or staff who operate the queue."""
     return owner_id == request.user.pk or request.user.has_perm(Right.OPERATE)
 
 

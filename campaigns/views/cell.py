@@ -16,13 +16,14 @@ from campaigns.models.combination import Review
 from campaigns.plan import check_prompt
 from campaigns.review import Card, NoteRefused, NotJudgeable
 from campaigns.rules import compliance
-from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change, viewer
+from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change
 from campaigns.views.review import standing
 from queue_app import clock, tickets
 from queue_app.models import User
 from queue_app.rules import numbers, pricing
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import addresses
+from queue_app.ui.access import viewer
 from queue_app.ui.fragments import fragment_wanted, unchanged
 from queue_app.work.intake import PROMPT_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 
@@ -83,7 +84,7 @@ def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     text = request.POST.get("prompt", "").replace("\r\n", "\n")
     price = _price(campaign)
     if request.POST.get("price", "") != str(price):
-        error = f"The price is now {price:,} ticket{'s' if price != 1 else ''}. Check it and press again."
+        error = f"The price is now {numbers.counted(price, 'ticket')}. Check it and press again."
         return _show(request, campaign, cell, status=409, typed=text, prompt_error=error)
     number = numbers.of_row(request.POST.get("number", ""))
     try:

@@ -22,12 +22,13 @@ from campaigns.launch import LaunchRefused
 from campaigns.models import Campaign, Draft
 from campaigns.plan import Sketch
 from campaigns.views import fields
-from campaigns.views.access import viewer
 from campaigns.views.matrix import Matrix, marked
 from queue_app import clock
 from queue_app.models import User
 from queue_app.rules import numbers
+from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
+from queue_app.ui.access import viewer
 from queue_app.work import capacity
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
@@ -215,8 +216,7 @@ class Form:
         now = (len(planned.to_buy), planned.tickets)
         if self.asked.told in (None, now):
             return True
-        videos = f"{now[0]} {planned.model.medium}{'s' if now[0] != 1 else ''}"
-        price = f"{now[1]:,} ticket{'s' if now[1] != 1 else ''}"
+        videos, price = counted(now[0], planned.model.medium), counted(now[1], "ticket")
         self.refusal = f"Not launched yet: the campaign now has {videos} for {price}. Press Launch again to confirm."
         return False
 

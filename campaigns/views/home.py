@@ -16,12 +16,12 @@ from campaigns import actions
 from campaigns import home as overview
 from campaigns.models import Campaign
 from campaigns.views import quick
-from campaigns.views.access import viewer
 from queue_app import clock, tickets
 from queue_app.models import Job, Notice
 from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import fragments
+from queue_app.ui.access import viewer
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
 CAMPAIGNS_A_PAGE = 25

@@ -11,13 +11,14 @@ from django.views.decorators.http import require_GET, require_http_methods
 from campaigns import actions, cells
 from campaigns.models import Version
 from campaigns.views import foresight
-from campaigns.views.access import job_seen_by, job_to_change, may_change, viewer
+from campaigns.views.access import job_seen_by, job_to_change, may_change
 from queue_app import clock
 from queue_app.forecast import estimates
 from queue_app.lifecycle import MoveRefused, Verdict
 from queue_app.models import Asset, Job
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import fragments, job_facts
+from queue_app.ui.access import viewer
 from queue_app.work import jobs
 from queue_app.work.intake import ModelNotAvailable
 

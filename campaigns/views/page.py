@@ -17,12 +17,13 @@ from campaigns import cells as cell_reads
 from campaigns.models import Campaign
 from campaigns.progress import look, version
 from campaigns.views import foresight
-from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change, viewer
+from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change
 from queue_app import clock
 from queue_app.lifecycle import Verdict
 from queue_app.models import Job, Reservation
+from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
-from queue_app.ui import display
+from queue_app.ui.access import viewer
 from queue_app.ui.fragments import fragment_wanted, unchanged
 from queue_app.work import batches, policy
 from queue_app.work.intake import ModelNotAvailable
@@ -105,7 +106,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     tickets = back.aggregate(sum=Sum("amount"))["sum"] or 0
     stopped, asked = verdicts[Verdict.CANCELLED], verdicts[Verdict.REQUESTED]
     if stopped:
-        returned = f"{display.number(tickets)} ticket{'' if tickets == 1 else 's'} returned."
+        returned = f"{counted(tickets, 'ticket')} returned."
         messages.success(request, f"{_results(campaign, stopped)} cancelled. {returned}")
     if asked:
         show = "It shows" if asked == 1 else "They show"
@@ -207,4 +208,4 @@ def _folded(campaign: Campaign, choices: heat.Choices, chosen: heat.Axes) -> lis
 
 def _results(campaign: Campaign, number: int) -> str:
     """“1 video”, “12 images”."""
-    return f"{display.number(number)} {campaign.model.medium}{'' if number == 1 else 's'}"
+    return counted(number, campaign.model.medium)

@@ -14,7 +14,7 @@ from queue_app.models import GenerationModel, Kind, User
 from queue_app.models.catalog import Medium
 from queue_app.rules import parameters as parameter_rules
 from queue_app.rules import pricing
-from queue_app.ui import display
+from queue_app.rules.numbers import counted
 from queue_app.work import capacity, intake
 
 OFFERED = ("duration", "aspect_ratio")  # the parameters that the form asks for
@@ -68,7 +68,7 @@ class QuickForm:
         """Whether the button named today's price of these choices; if not, says so at the price and nothing may be bought."""
         if self.price_shown == self.price:
             return True
-        tickets_now = f"{display.number(self.price)} ticket{'' if self.price == 1 else 's'}"
+        tickets_now = counted(self.price, "ticket")
         self.errors["price"] = f"The price is now {tickets_now}. Check it and press Generate again."
         return False
 

@@ -1,5 +1,42 @@
-"""The queue in the admin: what staff see and which verbs they may call. State and money are shown, never edited (I39)."""
+"""
+The queue in the admin: what staff see and which verbs they may call. State and money are shown, never edited (I39).
 
-from queue_app.admin import alerts, audit, batches, bulk, catalog, jobs, money, people, review
+Each module registers its lists with Django. The pages that are no list are registered here, by their address below the site's.
+"""
+
+from functools import partial, update_wrapper
+
+from queue_app.admin import (
+    alerts,
+    audit,
+    batches,
+    bulk,
+    catalog,
+    dashboard,
+    grants,
+    job_page,
+    jobs,
+    money,
+    people,
+    review,
+    review_page,
+    usage,
+)
+from queue_app.ui import pages
 
 __all__ = ["alerts", "audit", "batches", "bulk", "catalog", "jobs", "money", "people", "review"]
+
+PAGES: dict[str, tuple[pages.View, str]] = {
+    "usage/": (usage.page, "usage"),
+    "queue_app/job/<path:object_id>/change/": (job_page.page, "queue_app_job_change"),
+    "queue_app/reviewitem/<path:object_id>/change/": (review_page.page, "queue_app_reviewitem_change"),
+    "queue_app/reviewitem/<int:item_id>/decide/": (review_page.decide, "queue_app_reviewitem_decide"),
+    "queue_app/wallet/grant/": (grants.page, "queue_app_wallet_grant"),
+    "queue_app/wallet/<path:object_id>/change/": (money.wallet_page, "queue_app_wallet_change"),
+}
+
+_site = pages.site()
+for _address, (_view, _name) in dashboard.VIEWS.items():
+    _site.register_page(_address, update_wrapper(partial(_view, _site), _view), name=_name)
+for _address, (_view, _name) in PAGES.items():
+    _site.register_page(_address, _view, name=_name)

@@ -1,26 +1,29 @@
-"""Alerts and their rules: what rings, since when, and where the remedy is."""
+"""Alerts and their rules: which are open, since when, and where to go."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db import models
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 
 from queue_app import clock
-from queue_app.admin.catalog import PolicyAdmin
+from queue_app.admin.policies import PolicyForm
 from queue_app.models import Alert, AlertRule
 from queue_app.outbox.alerts import TO_DO
 from queue_app.ui import display
-from queue_app.ui.model_admin import ReadOnlyAdmin
+from queue_app.ui.model_admin import PolicyAdmin, ReadOnlyAdmin, column
 from queue_app.work.alert_metrics import reading
 
 Measure = AlertRule.Measure
 UNIT = "Percent for rates, seconds for waits, heartbeats and transactions, otherwise jobs or tickets. Checked every 15 seconds."
-# measure → what the link says, the list, its filters
+# measure → words of the link, the list, its filters
 REMEDIES: dict[str, tuple[str, str, dict[str, str]]] = {
     Measure.QUEUE_DEPTH: ("Waiting jobs", "job", {"status": "queued"}),
     Measure.OLDEST_WAIT: ("Waiting jobs", "job", {"status": "queued"}),
@@ -34,7 +37,7 @@ REMEDIES: dict[str, tuple[str, str, dict[str, str]]] = {
 
 
 def remedy(alert: Alert) -> tuple[str, str]:
-    """What the link to the remedy says, and its address."""
+    """Return the words and the address of the link to the remedy."""
     words, name, filters = REMEDIES[alert.rule_id]
     if alert.rule_id == Measure.TICKETS_LOW:
         filters = {"q": alert.subject}
@@ -48,6 +51,8 @@ def _values(rule: AlertRule) -> str:
 
 
 class OpenFilter(admin.SimpleListFilter):
+    """Open or closed alerts."""
+
     title = "state"
     parameter_name = "open"
     found: dict[str, dict[str, Any]] = {"1": {"closed_at": None}, "0": {"closed_at__isnull": False}}
@@ -59,22 +64,34 @@ class OpenFilter(admin.SimpleListFilter):
         return queryset.filter(**self.found.get(self.value() or "", {}))
 
 
+@dataclass(frozen=True)
+class AlertRow:
+    """An alert in the list at one moment."""
+
+    alert: Alert
+    at: datetime
+
+    @column("Duration")
+    def closed(self) -> str:
+        lasted = display.ago((self.alert.closed_at or self.at) - self.alert.opened_at)
+        return lasted if self.alert.closed_at else f"{lasted}, still open"
+
+
 @admin.register(Alert)
-class AlertAdmin(ReadOnlyAdmin):
-    """Opened and closed by the dispatcher alone: what ends an alert is that its cause ends."""
+class AlertAdmin(ReadOnlyAdmin[Alert]):
+    """Alerts are opened and closed by the dispatcher alone: an alert ends when its cause ends."""
 
     title = "Alerts"
-    list_display = ("what", "state", "opened", "closed", "remedy")
+    list_display = ("what", "state", "opened", AlertRow.closed, "remedy")
     list_filter = (OpenFilter, "rule")
     list_select_related = ("rule",)
     ordering = (F("closed_at").desc(nulls_first=True), "-id")
     fields = ("state", "to_do", "remedy", "opened", "closed", "threshold")
     readonly_fields = fields
 
-    def dress(self, rows: list[Alert]) -> None:
+    def rows(self, found: Sequence[Alert]) -> list[AlertRow]:
         at = clock.now()
-        for row in rows:
-            row.at = at  # type: ignore[attr-defined]
+        return [AlertRow(alert, at) for alert in found]
 
     @admin.display(description="Alert")
     def what(self, alert: Alert) -> str:
@@ -90,9 +107,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Duration")
     def closed(self, alert: Alert) -> str:
-        until = alert.closed_at or getattr(alert, "at", None) or clock.now()
-        lasted = display.ago(until - alert.opened_at)
-        return lasted if alert.closed_at else f"{lasted}, still open"
+        return AlertRow(alert, clock.now()).closed()
 
     @admin.display(description="Link")
     def remedy(self, alert: Alert) -> str:
@@ -113,16 +128,31 @@ class AlertAdmin(ReadOnlyAdmin):
 
 
 class WholeNumber(forms.NumberInput):
-    """A number without a fraction of zero: 25, not 25.0."""
+    """A number shown without a zero fraction: 25, not 25.0."""
 
     def format_value(self, value: Any) -> str | None:
         return f"{value:.10g}" if isinstance(value, float) else super().format_value(value)
 
 
+@dataclass(frozen=True)
+class AlertRuleRow:
+    """A rule in the list, with the number of its open alerts."""
+
+    rule: AlertRule
+    open_alerts: int
+
+    @column("Open now")
+    def ringing(self) -> str:
+        query = urlencode({"open": "1", "rule__measure__exact": self.rule.pk})
+        address = f"{reverse('admin:queue_app_alert_changelist')}?{query}"
+        return display.link(address, display.number(self.open_alerts)) if self.open_alerts else "–"
+
+
 @admin.register(AlertRule)
-class AlertRuleAdmin(PolicyAdmin):
+class AlertRuleAdmin(PolicyAdmin[AlertRule]):
+    form = PolicyForm
     title = "Alert rules"
-    list_display = ("line", "active", "mail", "ringing")
+    list_display = ("line", "active", "mail", AlertRuleRow.ringing)
     ordering = ("measure",)
     fieldsets = (
         (None, {"fields": ("what", "active", "mail")}),
@@ -132,9 +162,10 @@ class AlertRuleAdmin(PolicyAdmin):
     readonly_fields = ("what",)
     formfield_overrides = {models.FloatField: {"widget": WholeNumber}}
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AlertRule]:
-        rules: QuerySet[AlertRule] = super().get_queryset(request)
-        return rules.annotate(open_alerts=Count("alerts", filter=Q(alerts__closed_at=None)))
+    def rows(self, found: Sequence[AlertRule]) -> list[AlertRuleRow]:
+        alerts = Alert.objects.filter(rule__in=found, closed_at=None).order_by().values_list("rule").annotate(Count("pk"))
+        open_alerts = dict(alerts)
+        return [AlertRuleRow(rule, open_alerts.get(rule.pk, 0)) for rule in found]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # one for each measure, seeded
@@ -147,9 +178,3 @@ class AlertRuleAdmin(PolicyAdmin):
     def what(self, rule: AlertRule) -> str:
         words = str(rule)
         return words[0].upper() + words[1:]
-
-    @admin.display(description="Open now")
-    def ringing(self, rule: AlertRule) -> str:
-        count: int = rule.open_alerts  # type: ignore[attr-defined]
-        address = f"{reverse('admin:queue_app_alert_changelist')}?{urlencode({'open': '1', 'rule__measure__exact': rule.pk})}"
-        return display.link(address, display.number(count)) if count else "–"

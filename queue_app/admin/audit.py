@@ -1,4 +1,4 @@
-"""Who did what, and which processes are at work."""
+"""The audit of staff's changes, the events of jobs, worker processes and outgoing messages."""
 
 from calendar import monthrange
 from datetime import date, datetime, time, timedelta
@@ -16,13 +16,13 @@ from queue_app.caching import at_most_every
 from queue_app.models import AuditEntry, JobEvent, OutboxMessage, State, WorkerProcess
 from queue_app.rules import numbers
 from queue_app.ui import display, history
-from queue_app.ui.model_admin import OfJob, ReadOnlyAdmin
+from queue_app.ui.model_admin import ExactSearch, ReadOnlyAdmin, job_link
 
 OFFERED = 200  # values of one filter
 
 
 class SeenFilter(admin.SimpleListFilter):
-    """The values that the audit has of one column; looked up once a minute at most."""
+    """The values of one column of the audit, looked up at most once a minute."""
 
     column = ""
 
@@ -44,7 +44,7 @@ class ActionFilter(SeenFilter):
 
 
 class WhenFilter(admin.SimpleListFilter):
-    """The last days, or a month and then a day of it; made from the calendar, so that no row is read for the choices."""
+    """The last days, or a month and then a day of it. The choices come from the calendar and read no row."""
 
     title, parameter_name = "when", "when"
     lately = {"24h": ("Last 24 hours", timedelta(hours=24)), "7d": ("Last 7 days", timedelta(days=7))}
@@ -70,7 +70,7 @@ class WhenFilter(admin.SimpleListFilter):
 
 
 def calendar_days(value: str) -> list[date]:
-    """The days of “2026-11” or of “2026-11-20”; none of anything else."""
+    """Return the days of “2026-11” or of “2026-11-20”; none for any other text."""
     try:
         if len(value) == 7:
             first = date.fromisoformat(f"{value}-01")
@@ -81,7 +81,7 @@ def calendar_days(value: str) -> list[date]:
 
 
 def _months(today: date) -> list[date]:
-    """The first days of this month and of the eleven before it."""
+    """Return the first day of this month and of each of the eleven before it."""
     count = today.year * 12 + today.month - 1
     return [date((count - back) // 12, (count - back) % 12 + 1, 1) for back in range(12)]
 
@@ -91,7 +91,7 @@ def _midnight(day: date) -> datetime:
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin):
+class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     title = "Audit"
     list_display = ("action_line", "who", "what", "why", "when")
     list_filter = (WhenFilter, WhoFilter, ActionFilter)
@@ -136,8 +136,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
 
 @admin.register(JobEvent)
-class JobEventAdmin(OfJob):
-    list_display = ("at", "job_link", "seq", "change", "actor", "reason", "attempt")
+class JobEventAdmin(ExactSearch, ReadOnlyAdmin[JobEvent]):
+    list_display = ("at", job_link, "seq", "change", "actor", "reason", "attempt")
+    list_display_links = None
     ordering = ("-id",)
 
     @admin.display(description="Change")
@@ -149,14 +150,14 @@ class JobEventAdmin(OfJob):
 
 
 @admin.register(WorkerProcess)
-class WorkerProcessAdmin(ReadOnlyAdmin):
+class WorkerProcessAdmin(ReadOnlyAdmin[WorkerProcess]):
     list_display = ("host", "role", "queue", "pid", "leader", "beat_at", "task")
     list_filter = ("role",)
     ordering = ("host", "role", "queue", "id")
 
 
 @admin.register(OutboxMessage)
-class OutboxMessageAdmin(ReadOnlyAdmin):
+class OutboxMessageAdmin(ReadOnlyAdmin[OutboxMessage]):
     list_display = ("id", "channel", "fact", "batch", "created_at", "tries", "delivered_at", "last_error")
     list_select_related = ("batch",)
     ordering = ("-id",)

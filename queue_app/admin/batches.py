@@ -1,4 +1,4 @@
-"""Batches and attempts: what jobs belong to, and the tries to get them made."""
+"""Batches, which jobs belong to, and attempts, the tries to have a job generated."""
 
 from collections.abc import Callable
 
@@ -8,13 +8,14 @@ from django.http import HttpRequest
 
 from queue_app import clock
 from queue_app.models import Attempt, Batch
-from queue_app.ui.model_admin import OfJob, ReadOnlyAdmin
+from queue_app.ui.access import staff
+from queue_app.ui.model_admin import ExactSearch, ReadOnlyAdmin, job_link
 from queue_app.work import policy
 from queue_app.work.roles import Right
 
 
 @admin.register(Batch)
-class BatchAdmin(ReadOnlyAdmin):
+class BatchAdmin(ReadOnlyAdmin[Batch]):
     title = "Batches"
     list_display = ("name", "owner", "max_concurrent", "paused", "created_at", "ended_at")
     list_filter = ("paused",)
@@ -37,14 +38,15 @@ class BatchAdmin(ReadOnlyAdmin):
     def _each(self, request: HttpRequest, batches: QuerySet[Batch], verb: Callable[..., Batch], word: str) -> None:
         at = clock.now()
         for batch in batches.order_by("pk"):
-            verb(batch, at=at, actor=request.user)
+            verb(batch, at=at, actor=staff(request))
         effect = " Running jobs continue; queued jobs keep their position." if word == "paused" else ""
         self.message_user(request, f"{len(batches)} {word}.{effect}", messages.SUCCESS)
 
 
 @admin.register(Attempt)
-class AttemptAdmin(OfJob):
-    list_display = ("job_link", "number", "account", "called_at", "accepted_at", "ended_at", "outcome", "error_message")
+class AttemptAdmin(ExactSearch, ReadOnlyAdmin[Attempt]):
+    list_display = (job_link, "number", "account", "called_at", "accepted_at", "ended_at", "outcome", "error_message")
+    list_display_links = None
     list_filter = ("outcome", "account")
     list_select_related = ("account",)
     ordering = ("-job", "-number", "id")

@@ -15,7 +15,7 @@ from django.urls import path, reverse
 
 from queue_app import clock
 from queue_app.models import BulkAction, BulkRefusal, Job, User
-from queue_app.ui import addresses, display, fragments
+from queue_app.ui import addresses, display, fragments, pages
 from queue_app.ui.access import staff
 from queue_app.ui.model_admin import ReadOnlyAdmin
 from queue_app.work import bulk
@@ -105,7 +105,7 @@ def notes(user: User, *, at: datetime) -> list[BulkNote]:
 
 
 @admin.register(BulkAction)
-class BulkActionAdmin(ReadOnlyAdmin):
+class BulkActionAdmin(ReadOnlyAdmin[BulkAction]):
     title = "Bulk actions"
     list_display = ("name", "phase_badge", "actor", "result", "reason", "chosen", "created_at")
     list_filter = ("phase", "verb")
@@ -134,6 +134,9 @@ class BulkActionAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[Any]:
         step = self.admin_site.admin_view(self.step)
         return [path("<int:action_id>/step/", step, name="queue_app_bulkaction_step"), *super().get_urls()]
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return pages.of_row(BulkAction)(self.page)(request, object_id)
 
     def page(self, request: HttpRequest, row: BulkAction) -> HttpResponse:
         return self._page(request, row, {"reason": _text(request.GET.get("reason", ""))})

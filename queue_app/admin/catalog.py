@@ -1,5 +1,7 @@
-"""What can be bought, where and how much at once. Each save is a `policy.change`: claim lock, audit entry, next claim."""
+"""Models, limits, provider accounts, routes, job types and the queue's settings: what staff edit about the queue."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -10,57 +12,50 @@ from django.http import HttpRequest
 from queue_app import clock
 from queue_app.admin.policies import ListForm, PolicyForm
 from queue_app.insight import snapshot
-from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings, User
+from queue_app.insight.snapshot import Lane
+from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings
 from queue_app.providers import registry
+from queue_app.rules.numbers import counted
 from queue_app.ui import display
-from queue_app.ui.model_admin import FastAdmin
-from queue_app.work import policy
+from queue_app.ui.model_admin import PolicyAdmin, column
 
 EFFECT = "How many jobs of this model run at the same time, 1 to 50. Applies to the next job; running jobs continue."
-CHOSEN_ONCE = ("key", "medium")  # jobs name the key, and a job's kind and model are of one medium (I41)
+CHOSEN_ONCE = ("key", "medium")  # jobs name the key, and a job's kind and model have the same medium (I41)
 PAUSE = "While paused, no new jobs start. Running jobs continue and queued jobs keep their position."
 
 
-class PolicyAdmin(FastAdmin):
-    """Edits by the verb; nothing here is deleted while jobs name it."""
-
-    form = PolicyForm
-    change_form_template = "admin/policy_form.html"
-
-    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().get_changelist_form(request, **{"form": ListForm, **kwargs})
-
-    def save_model(self, request: HttpRequest, obj: models.Model, form: forms.ModelForm, change: bool) -> None:  # type: ignore[type-arg]
-        assert isinstance(request.user, User)
-        said = form.cleaned_data
-        at, reason = clock.now(), said.get("why", "")  # a list that is edited in place asks for none
-        if change:
-            changed = {name: said[name] for name in form.changed_data if name not in ("why", "showed")}
-            policy.change(obj, at=at, actor=request.user, reason=reason, **changed)
-        else:
-            policy.add(obj, at=at, actor=request.user, reason=reason)
-
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
-
-    @admin.display(description="Paused")
-    def pause(self, row: ModelConcurrencyLimit | ProviderAccount | QueueSettings) -> str:
-        return display.pause(row.paused, row.paused_reason, row.paused_until)
+@admin.display(description="Paused")
+def pause(row: ModelConcurrencyLimit | ProviderAccount | QueueSettings) -> str:
+    """The column of a row that can be paused."""
+    return display.pause(row.paused, row.paused_reason, row.paused_until)
 
 
-class SlotsAdmin(PolicyAdmin):
-    """Rows by model key, dressed with the queue of their model."""
+@dataclass(frozen=True)
+class SlotsRow:
+    """A model in a list: its slots and its waiting jobs, as a snapshot counts them; no lane if the model is not active."""
 
-    def dress(self, rows: list[Any]) -> None:
-        lanes = {lane.key: lane for lane in snapshot.take(at=clock.now()).lanes}
-        for row in rows:
-            row.line = lanes.get(row.pk)
+    lane: Lane | None
+    limit: int
+    paused: bool
+
+    @column("Slots used")
+    def slots(self) -> str:
+        return display.capacity(self.lane.used, self.limit, held=self.paused) if self.lane else "–"
+
+    @column("Waiting")
+    def waiting(self) -> str:
+        return display.number(self.lane.waiting) if self.lane else "–"
+
+
+def _lanes() -> dict[str, Lane]:
+    return {lane.key: lane for lane in snapshot.take(at=clock.now()).lanes}
 
 
 @admin.register(GenerationModel)
-class GenerationModelAdmin(SlotsAdmin):
+class GenerationModelAdmin(PolicyAdmin[GenerationModel]):
+    form = PolicyForm
     title = "Models"
-    list_display = ("key", "medium", "slots", "waiting", "price", "typical", "active")
+    list_display = ("key", "medium", SlotsRow.slots, SlotsRow.waiting, "price", "typical", "active")
     list_filter = ("medium", "active")
     search_fields = ("key", "label")
     ordering = ("medium", "key")
@@ -77,23 +72,20 @@ class GenerationModelAdmin(SlotsAdmin):
         ("Audit", {"fields": ("why",)}),
     )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
+    def rows(self, found: Sequence[GenerationModel]) -> list[SlotsRow]:
+        lanes = _lanes()
+        known = [lanes.get(model.pk) for model in found]
+        return [
+            SlotsRow(lane, lane.model.limit.max_concurrent, lane.pause is not None) if lane else SlotsRow(None, 0, False)
+            for lane in known
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: GenerationModel | None = None) -> tuple[str, ...]:
         return CHOSEN_ONCE if obj else ()
-
-    @admin.display(description="Slots used")
-    def slots(self, model: GenerationModel) -> str:
-        line = model.line  # type: ignore[attr-defined]
-        return display.capacity(line.used, line.model.limit.max_concurrent, held=line.pause is not None) if line else "–"
-
-    @admin.display(description="Waiting")
-    def waiting(self, model: GenerationModel) -> str:
-        line = model.line  # type: ignore[attr-defined]
-        return display.number(line.waiting) if line else "–"
 
     @admin.display(description="Price")
     def price(self, model: GenerationModel) -> str:
-        count = model.tickets_per_unit
-        tickets = f"{display.number(count)} ticket{'s' * (count != 1)} per {model.unit}"
+        tickets = f"{counted(model.tickets_per_unit, 'ticket')} per {model.unit}"
         return display.with_sub(tickets, f"${model.usd_per_unit:.3f} (estimate)")
 
     @admin.display(description="Typical time", ordering="typical_seconds")
@@ -102,9 +94,10 @@ class GenerationModelAdmin(SlotsAdmin):
 
 
 @admin.register(ModelConcurrencyLimit)
-class ModelConcurrencyLimitAdmin(SlotsAdmin):
+class ModelConcurrencyLimitAdmin(PolicyAdmin[ModelConcurrencyLimit]):
+    form = PolicyForm
     title = "Limits"
-    list_display = ("model", "slots", "waiting", "max_concurrent", "pause")
+    list_display = ("model", SlotsRow.slots, SlotsRow.waiting, "max_concurrent", pause)
     list_editable = ("max_concurrent",)
     list_select_related = ("model",)
     search_fields = ("model__key",)
@@ -115,33 +108,31 @@ class ModelConcurrencyLimitAdmin(SlotsAdmin):
         ("Audit", {"fields": ("why",)}),
     )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
+    def rows(self, found: Sequence[ModelConcurrencyLimit]) -> list[SlotsRow]:
+        lanes = _lanes()
+        return [SlotsRow(lanes.get(limit.pk), limit.max_concurrent, limit.paused) for limit in found]
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **{"form": ListForm, **kwargs})
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ModelConcurrencyLimit | None = None) -> tuple[str, ...]:
         return ("model",) if obj else ()
 
-    @admin.display(description="Slots used")
-    def slots(self, limit: ModelConcurrencyLimit) -> str:
-        line = limit.line  # type: ignore[attr-defined]
-        return display.capacity(line.used, limit.max_concurrent, held=limit.paused) if line else "–"
 
-    @admin.display(description="Waiting")
-    def waiting(self, limit: ModelConcurrencyLimit) -> str:
-        line = limit.line  # type: ignore[attr-defined]
-        return display.number(line.waiting) if line else "–"
-
-
-class RouteInline(admin.TabularInline):  # type: ignore[type-arg]
+class RouteInline(admin.TabularInline[ModelRoute, ProviderAccount]):
     model = ModelRoute
     fields = readonly_fields = ("model", "endpoint_id", "active", "position")
     extra = 0
     can_delete = False
 
-    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: ProviderAccount | None = None) -> bool:
         return False
 
 
 @admin.register(ProviderAccount)
-class ProviderAccountAdmin(PolicyAdmin):
-    list_display = ("key", "adapter", "bought_at", "max_concurrent", "lowered_by", "cooldown_until", "pause")
+class ProviderAccountAdmin(PolicyAdmin[ProviderAccount]):
+    form = PolicyForm
+    list_display = ("key", "adapter", "bought_at", "max_concurrent", "lowered_by", "cooldown_until", pause)
     search_fields = ("key", "adapter")
     ordering = ("key",)
     inlines = (RouteInline,)
@@ -152,18 +143,17 @@ class ProviderAccountAdmin(PolicyAdmin):
         ("Audit", {"fields": ("why",)}),
     )
     measured = ("cooldown_until", "lowered_by", "lowered_at", "failures_in_a_row")
-    leads_the_key = ("base_url", "api_key_env")  # together they say where a secret is sent: superusers alone write them (I36)
+    leads_the_key = ("base_url", "api_key_env")  # together they decide where a secret is sent: only superusers edit them (I36)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[ProviderAccount]:
-        found: models.QuerySet[ProviderAccount] = super().get_queryset(request)
-        return found.filter(pk__in=_with_adapter())
+        return super().get_queryset(request).filter(pk__in=_with_adapter())
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "adapter":  # the adapters of this version, by name
+        if db_field.name == "adapter":  # an adapter of this version, by name
             return forms.ChoiceField(choices=[(name, name) for name in registry.names()])
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: ProviderAccount | None = None) -> tuple[str, ...]:
         shown = self.measured if request.user.is_superuser else (*self.measured, *self.leads_the_key)
         return ("key", *shown) if obj else shown
 
@@ -176,7 +166,8 @@ class ProviderAccountAdmin(PolicyAdmin):
 
 
 @admin.register(ModelRoute)
-class ModelRouteAdmin(PolicyAdmin):
+class ModelRouteAdmin(PolicyAdmin[ModelRoute]):
+    form = PolicyForm
     list_display = ("model", "account", "endpoint_id", "active", "position")
     list_filter = ("active", ("account", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("model", "account")
@@ -184,8 +175,7 @@ class ModelRouteAdmin(PolicyAdmin):
     ordering = ("model", "position", "id")
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[ModelRoute]:
-        found: models.QuerySet[ModelRoute] = super().get_queryset(request)
-        return found.filter(account__in=_with_adapter())
+        return super().get_queryset(request).filter(account__in=_with_adapter())
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "account":
@@ -194,7 +184,8 @@ class ModelRouteAdmin(PolicyAdmin):
 
 
 @admin.register(Kind)
-class KindAdmin(PolicyAdmin):
+class KindAdmin(PolicyAdmin[Kind]):
+    form = PolicyForm
     list_display = (
         *("key", "label", "medium", "restricted", "default_priority"),
         *("max_concurrent", "timeout_seconds", "max_attempts", "backoff"),
@@ -202,14 +193,15 @@ class KindAdmin(PolicyAdmin):
     list_filter = ("medium", "restricted")
     ordering = ("key",)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Kind | None = None) -> tuple[str, ...]:
         return CHOSEN_ONCE if obj else ()
 
 
 @admin.register(QueueSettings)
-class QueueSettingsAdmin(PolicyAdmin):
+class QueueSettingsAdmin(PolicyAdmin[QueueSettings]):
+    form = PolicyForm
     title = "Queue settings"
-    list_display = ("__str__", "max_concurrent", "peak_hours", "peak_factor", "pause")
+    list_display = ("__str__", "max_concurrent", "peak_hours", "peak_factor", pause)
     fieldsets = (
         ("Limits", {"fields": ("max_concurrent", "user_max_concurrent"), "description": "Apply to the next job."}),
         ("Peak hours", {"fields": ("peak_hours", "peak_factor")}),
@@ -223,5 +215,5 @@ class QueueSettingsAdmin(PolicyAdmin):
 
 
 def _with_adapter() -> models.QuerySet[ProviderAccount]:
-    """The accounts that this version can buy at. Others are rows, and shown nowhere: what is set there has no effect."""
+    """Return the accounts that this version has an adapter for. Others are shown nowhere: their settings have no effect."""
     return ProviderAccount.objects.filter(adapter__in=registry.names())

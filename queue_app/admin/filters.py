@@ -1,7 +1,7 @@
 """
-Filters of the job list. Each knows its values: one that it does not know lists nothing and is said, never everything.
+Filters of the job list. An unknown value lists no jobs and is reported; it never lists all.
 
-None of them asks the database what there is to choose from but by an index, however many jobs there are.
+Each looks its choices up by an index, so that they cost the same however many jobs there are.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,11 @@ from queue_app import clock
 from queue_app.models import Batch, GenerationModel, Job, Kind, ReviewItem, State, Status, User
 from queue_app.models.job import STATES_OF_STATUS
 from queue_app.rules import numbers, priority
+from queue_app.rules.words import is_storable
 
-LATEST = 15  # of campaigns and owners, offered for choice
+LATEST = 15  # campaigns and owners offered for choice
 TYPED = "admin/queue_app/job/filter_typed.html"
-# one step of the index of errors for each code that there is
+# one step through the index of errors for each code
 _ERROR_CODES = """
     WITH RECURSIVE code AS (
         (SELECT error_code FROM queue_app_job WHERE error_code <> '' ORDER BY error_code LIMIT 1)
@@ -33,20 +34,20 @@ _ERROR_CODES = """
 
 
 class JobFilter(admin.SimpleListFilter):
-    """What is asked for, in which words, and which jobs that leaves."""
+    """A filter: its choices, and the jobs that match one."""
 
-    nothing = "All"  # what the choice of no value is called
-    hidden = False  # shown only while it is asked for: a saved view's
+    nothing = "All"  # words for no value
+    hidden = False  # shown only while a saved view uses it
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
-        """The values to choose from, with their words."""
+        """Return the values to choose from, with their words."""
         raise NotImplementedError
 
     def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
         raise NotImplementedError
 
     def unasked(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
-        """What is listed when no value is asked for."""
+        """Return the jobs listed without a value."""
         return jobs
 
     def knows(self, value: str) -> bool:
@@ -60,7 +61,7 @@ class JobFilter(admin.SimpleListFilter):
 
     @property
     def problem(self) -> str:
-        """What is wrong with the value asked for, in words; empty when nothing is."""
+        """Return what is wrong with the requested value; empty if nothing is."""
         value = self.value()
         return f"Unknown {self.title} “{value[:60]}”." if value and not self.knows(value) else ""
 
@@ -79,7 +80,7 @@ class JobFilter(admin.SimpleListFilter):
 
 
 class TypedFilter(JobFilter):
-    """A filter with more values than a menu holds: the latest are offered, and any may be typed."""
+    """A filter with more values than fit a menu: the latest are offered, and any can be typed."""
 
     template = TYPED
     asks_for = ""  # the label of its field
@@ -156,7 +157,7 @@ class ErrorFilter(JobFilter):
             return {code: code for (code,) in cursor.fetchall()}
 
     def knows(self, value: str) -> bool:
-        return super().knows(value) or ("\x00" not in value and Job.objects.filter(error_code=value).exists())
+        return super().knows(value) or (is_storable(value) and Job.objects.filter(error_code=value).exists())
 
     def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
         return jobs.filter(error_code=value)
@@ -185,14 +186,14 @@ class UserFilter(TypedFilter):
         return {me: f"You ({me})", **{name: name for name in names if name != me}}
 
     def knows(self, value: str) -> bool:
-        return super().knows(value) or ("\x00" not in value and User.objects.filter(username=value).exists())
+        return super().knows(value) or (is_storable(value) and User.objects.filter(username=value).exists())
 
     def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
         return jobs.filter(owner__in=User.objects.filter(username=value))
 
 
 class AgeFilter(JobFilter):
-    """Since it was queued, for the last time."""
+    """Time since the job was last queued."""
 
     title, parameter_name, nothing = "age", "age", "Any"
     ages = {"10m": ("10m", timedelta(minutes=10)), "1h": ("1h", timedelta(hours=1)), "1d": ("1d", timedelta(days=1))}
@@ -208,7 +209,7 @@ class AgeFilter(JobFilter):
 
 
 class ClearedFilter(JobFilter):
-    """Jobs cleared from view are hidden until they are asked for."""
+    """Cleared jobs are hidden unless requested."""
 
     title, parameter_name, nothing = "cleared", "cleared", "Hidden"
 
@@ -223,7 +224,7 @@ class ClearedFilter(JobFilter):
 
 
 class EndedFilter(JobFilter):
-    """Ended in the last 24 h: with what is cleared hidden, the very jobs that the summary counts."""
+    """Finished in the last 24 hours: with cleared jobs hidden, exactly the jobs that the dashboard counts."""
 
     title, parameter_name, nothing = "finished", "ended", "Any time"
 
@@ -235,7 +236,7 @@ class EndedFilter(JobFilter):
 
 
 class ReviewFilter(JobFilter):
-    """Jobs that wait for a decision of a person; a saved view's."""
+    """Jobs that need attention; used by a saved view."""
 
     title, parameter_name, hidden = "needs attention", "review", True
 
@@ -263,7 +264,7 @@ FILTERS = (
 
 
 def words(asked: Mapping[str, Any]) -> str:
-    """How a list was chosen, from its address: “all jobs with status failed, error timeout, text “heron””."""
+    """Describe the filters of a list: “all jobs with status failed, error timeout, text “heron””."""
     said = [f"{one.title} {asked[one.parameter_name]}" for one in FILTERS if asked.get(str(one.parameter_name))]
     if asked.get("q"):
         said.append(f"text “{asked['q']}”")

@@ -1,4 +1,4 @@
-"""Granting tickets in the admin: a form, then what it leads to, then the grant, once however often it is pressed."""
+"""Granting tickets in the admin: a form, its preview, and the grant, once however often the button is pressed."""
 
 import re
 import uuid
@@ -6,15 +6,17 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin import ModelAdmin
+from django.contrib.admin import site
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from queue_app import clock, tickets
-from queue_app.models import User
+from queue_app.models import User, Wallet
+from queue_app.rules.numbers import counted
 from queue_app.ui import display
+from queue_app.ui.access import staff
 from queue_app.work import grants
 from queue_app.work.roles import Right
 
@@ -23,7 +25,7 @@ _KEY = re.compile(r"[0-9a-f]{32}")
 
 
 class GrantForm(forms.Form):
-    """Who gets how many, and why."""
+    """User, amount and reason of a grant."""
 
     user = forms.CharField(max_length=150, error_messages={"required": "Enter a username."})
     amount = forms.IntegerField(
@@ -42,9 +44,9 @@ class GrantForm(forms.Form):
         return found
 
 
-def view(admin: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: ignore[type-arg]
+def page(request: HttpRequest) -> HttpResponse:
     """
-    The form; on POST its preview; on POST with the preview's key the grant.
+    Show the form; on POST, its preview; on POST with the preview's key, grant.
 
     :raises PermissionDenied: without the right to move tickets.
     """
@@ -52,27 +54,26 @@ def view(admin: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: igno
         raise PermissionDenied
     if request.method != "POST":
         form = GrantForm(initial={name: request.GET.get(name, "") for name in ("user", "amount", "reason")})
-        return _page(admin, request, form)
+        return _page(request, form)
     form, key = GrantForm(request.POST), request.POST.get("key", "")
     if not form.is_valid() or "edit" in request.POST:
-        return _page(admin, request, form)
+        return _page(request, form)
     if not _KEY.fullmatch(key):
-        return _page(admin, request, form, **_preview(form.cleaned_data))
+        return _page(request, form, **_preview(form.cleaned_data))
     return _grant(request, form.cleaned_data, key)
 
 
 def _preview(asked: dict[str, Any]) -> dict[str, Any]:
-    """What it would lead to. The key is this preview's: another one is another grant."""
+    """Return the balances before and after. The key belongs to this preview: another key is another grant."""
     now = tickets.balances(asked["user"])
     after = now["available"] + asked["amount"]
     return {"now": now, "after": after, "owner": asked["user"], "amount": asked["amount"], "key": uuid.uuid4().hex}
 
 
 def _grant(request: HttpRequest, asked: dict[str, Any], key: str) -> HttpResponse:
-    assert isinstance(request.user, User)
     owner: User = asked["user"]
-    entry, is_new = grants.grant(owner, asked["amount"], at=clock.now(), actor=request.user, reason=asked["reason"], key=key)
-    given = _tickets(asked["amount"])
+    entry, is_new = grants.grant(owner, asked["amount"], at=clock.now(), actor=staff(request), reason=asked["reason"], key=key)
+    given = counted(asked["amount"], "ticket")
     if is_new:
         available = display.number(tickets.balances(owner)["available"])
         messages.success(request, f"{given} granted to {owner}. {available} now available.")
@@ -83,11 +84,7 @@ def _grant(request: HttpRequest, asked: dict[str, Any], key: str) -> HttpRespons
     return HttpResponseRedirect(reverse("admin:index"))
 
 
-def _tickets(amount: int) -> str:
-    return f"{display.number(amount)} ticket{'s' * (amount != 1)}"
-
-
-def _page(admin: ModelAdmin, request: HttpRequest, form: GrantForm, **shown: Any) -> TemplateResponse:  # type: ignore[type-arg]
-    title = f"Grant {_tickets(shown['amount'])} to {shown['owner']}?" if shown else "Grant tickets"
-    context = {**admin.admin_site.each_context(request), "opts": admin.opts, "title": title, "form": form, **shown}
+def _page(request: HttpRequest, form: GrantForm, **shown: Any) -> TemplateResponse:
+    title = f"Grant {counted(shown['amount'], 'ticket')} to {shown['owner']}?" if shown else "Grant tickets"
+    context = {**site.each_context(request), "opts": Wallet._meta, "title": title, "form": form, **shown}
     return TemplateResponse(request, "admin/queue_app/wallet/grant.html", context)

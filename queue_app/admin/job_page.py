@@ -1,9 +1,9 @@
-"""The page of one job for staff: everything known about it, and a button for each verb that its state and their rights allow."""
+"""The page of one job for staff: all facts, and a button for each verb that its state and their rights allow."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.admin import ModelAdmin
+from django.contrib.admin import site
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
@@ -27,7 +27,8 @@ from queue_app.models import (
 )
 from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.rules import numbers, pricing
-from queue_app.ui import addresses, display, fragments
+from queue_app.rules.numbers import counted
+from queue_app.ui import addresses, display, fragments, pages
 from queue_app.ui.access import staff
 from queue_app.ui.job_facts import facts
 from queue_app.work.bulk.base import Button
@@ -38,20 +39,21 @@ PAGE, FRAGMENT = "admin/queue_app/job/change_form.html", "admin/queue_app/job/_b
 AUDIT_SHOWN = 20
 
 
-def view(admin: "ModelAdmin[Job]", request: HttpRequest, job: Job) -> HttpResponse:
-    """Show the page; htmx gets its changing parts, or 204."""
-    query = request.GET.get("_changelist_filters", "")  # as Django's lists hand it on
+@pages.of_row(Job)
+def page(request: HttpRequest, job: Job) -> HttpResponse:
+    """Show the page; to htmx, its changing parts or 204."""
+    query = request.GET.get("_changelist_filters", "")  # as Django's lists pass it on
     shown = context(job, at=clock.now(), user=staff(request)) | {"list_query": query, "list_address": addresses.jobs(query)}
-    return fragments.answer(request, PAGE, FRAGMENT, {**admin.admin_site.each_context(request), **shown, "opts": admin.opts})
+    return fragments.answer(request, PAGE, FRAGMENT, {**site.each_context(request), **shown, "opts": Job._meta})
 
 
 def find(object_id: str) -> Job | None:
-    """Return the job with this number, and the rows that its page reads with it; ``None`` if there is no such job."""
+    """Return the job with this number and the related rows that its page shows, or ``None``."""
     return Job.objects.select_related("owner__wallet", "batch", "model", "kind").filter(pk=numbers.of_row(object_id)).first()
 
 
 def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
-    """Return what the owner sees and what staff see besides, as far as ``user`` may see it."""
+    """Return what the owner sees, and what staff see beyond that as far as ``user`` may."""
     shown = facts(job, at=at)
     attempts: list[Attempt] = [one["row"] for one in shown["attempts"]]
     review = ReviewItem.objects.filter(job=job, closed_at=None).order_by(F("decide_by").asc(nulls_last=True), "id").first()
@@ -82,7 +84,7 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
 
 
 def short_facts(job: Job) -> SafeString:
-    """Return the model and what the job generates: “video, 8s, 16:9”."""
+    """Return the model, and the result in short: “video, 8s, 16:9”."""
     told = [_said(name, job.parameters[name]) for name in ("duration", "aspect_ratio") if name in job.parameters]
     return display.chips([job.model_id, ", ".join([job.kind_id, *told])])
 
@@ -118,7 +120,7 @@ def _cost(job: Job, attempt: Attempt) -> str:
 
 
 def _now(job: Job, attempts: list[Attempt], at: datetime) -> list[tuple[str, Any]]:
-    """Return where a job in progress stands, and the latest time for its next step."""
+    """Return the current step of a job in flight, with its latest end."""
     if job.state not in IN_FLIGHT_STATES or not attempts:
         return []
     attempt = attempts[-1]
@@ -139,15 +141,15 @@ def _now(job: Job, attempts: list[Attempt], at: datetime) -> list[tuple[str, Any
 
 
 def _price(job: Job) -> str:
-    """Return “1 ticket × 8s” if today's price list gives the job's price that way."""
+    """Return “1 ticket × 8s” if today's price list explains the job's price so; else an empty text."""
     units, each = pricing.units(job.model.unit, job.parameters), job.model.tickets_per_unit
     if units < 2 or units * each != job.tickets:
         return ""
-    return f"{numbers.counted(each, 'ticket')} × {units}s"
+    return f"{counted(each, 'ticket')} × {units}s"
 
 
 def _campaign(batch: Batch | None) -> dict[str, str] | None:
-    """Return the row that an application above the queue has for the batch, with a link: the queue knows no campaigns."""
+    """Return the row that an application above the queue keeps of the batch, with its address: the queue knows no campaign."""
     for relation in Batch._meta.related_objects if batch else ():
         if relation.one_to_one:
             try:
@@ -171,7 +173,7 @@ def _neighbours(job: Job, position: int | None) -> list[dict[str, Any]]:
 
 
 def _player(assets: list[Asset]) -> dict[str, Any] | None:
-    """Return the newest file that can be shown, and the picture that a video shows before it plays."""
+    """Return the newest file that can be shown, and the poster of a video."""
     kept = [asset for asset in assets if asset.expired_at is None]
     main = next((one for one in kept if one.kind in (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)), None)
     if main is None:
@@ -199,7 +201,7 @@ def _said(name: str, value: Any) -> str:
 
 
 def _api_call(job: Job) -> str:
-    """Return the request body that would submit the same job again."""
+    """Return the body of the API call that would request the same job."""
     body: dict[str, Any] = {"model": job.model_id, "kind": job.kind_id, "prompt": job.prompt, "parameters": job.parameters}
     if job.priority:
         body["priority"] = job.priority

@@ -1,7 +1,7 @@
-"""The job list: filters, search, saved views, rows that renew themselves, and bulk actions on selected jobs."""
+"""The job list: filters, search, saved views, rows that renew themselves, and the verbs for selected jobs."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -11,10 +11,11 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.templatetags.admin_list import result_headers
 from django.core.exceptions import SuspiciousOperation
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
-from django.urls import path
+from django.urls import URLPattern, path
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
@@ -24,19 +25,21 @@ from queue_app.admin import filters, job_page
 from queue_app.insight import counts, waiting
 from queue_app.insight.waiting import Outlook
 from queue_app.models import BulkAction, Job, ReviewItem, State
+from queue_app.models.job import JobQuerySet
 from queue_app.rules import numbers
 from queue_app.ui import addresses, display, fragments
 from queue_app.ui.access import staff
-from queue_app.ui.model_admin import DressedList, FoundPaginator, ReadOnlyAdmin
+from queue_app.ui.model_admin import ReadOnlyAdmin, column
+from queue_app.ui.paging import FoundPaginator, PageList
 from queue_app.work import bulk
 from queue_app.work.bulk.base import BulkVerb
 from queue_app.work.bulk.verbs import VERBS
 
 ROWS_MOST = 100  # of one page that renews itself
-NEW_MOST = 100  # new jobs are counted up to here
-FAR = 2_000  # positions are counted up to here, so that the newest jobs cost no walk through a million
+NEW_MOST = 100  # above it the number of new jobs is not counted on
+FAR = 2_000  # positions that the list counts to: its newest jobs cost no walk through a million
 FRAGMENT = "admin/queue_app/job/_live.html"
-# name, filters, the count of `counts.by_status` that shows the same jobs, and whether it calls for attention
+# name, filters, the count of `counts.by_status` of the same jobs, and whether it calls for attention
 SAVED_VIEWS: tuple[tuple[str, dict[str, str], str, bool], ...] = (
     ("All", {}, "", False),
     ("Queued", {"status": "queued"}, "queued", False),
@@ -56,23 +59,90 @@ Verb = BulkAction.Verb
 
 
 @dataclass(frozen=True)
-class ListedJob:
-    """A job of the list, and the outlook of all jobs on the page: positions, estimates, what blocks them."""
+class JobRow:
+    """A job in the list, with the outlook of all jobs of the page: positions, estimates, blockers. Methods are columns."""
 
-    job: Job
+    of: Job
     outlook: Outlook
 
+    @column("Job")
+    def job(self) -> SafeString:
+        return display.with_sub(display.number(self.of.pk), display.level(self.of.priority))
 
-class JobList(DressedList):
-    """A page of jobs whose rows have names. For htmx, only the rows that the page already shows, by their numbers."""
+    @column("Prompt")
+    def prompt_line(self) -> SafeString:
+        return display.clipped(self.of.prompt, f"{self.of.model_id} · {self.of.batch or self.of.kind_id}")
+
+    @column("Status")
+    def status_line(self) -> SafeString:
+        reason = ""
+        if self.of.state == State.QUEUED:
+            blockers = self.outlook.waiting_on(self.of)
+            reason = next(filter(None, (display.held_by(one, self.outlook.at) for one in blockers)), "")
+        elif self.of.state == State.FAILED:
+            reason = self.of.error_code
+        elif self.of.state == State.UNKNOWN:
+            reason = "tickets reserved, not charged"
+        return display.with_sub(display.badge(self.of.state), reason, whole=True)
+
+    @column("Progress")
+    def progress_line(self) -> str:
+        job = self.of
+        if job.state == State.RUNNING and job.progress is not None:
+            return display.progress(job.progress)
+        place = self.outlook.position(job)
+        if place is None:
+            made = f"took {display.duration(job.ran_seconds)}" if job.ran_seconds and not job.is_open else "–"
+            return _STAGES.get(State(job.state), made)
+        eta = self.outlook.eta(job)
+        about = f"about {display.rough(eta.p50_seconds)}" if eta and eta.p50_seconds is not None else ""
+        return display.with_sub(f"position {display.number(place)}" if place <= FAR else f"beyond {display.number(FAR)}", about)
+
+    @column("Attempts")
+    def attempts(self) -> str:
+        return display.number(self.of.attempt_number) if self.of.attempt_number else "–"
+
+    @column("Owner")
+    def owner_name(self) -> SafeString:
+        return display.link(f"?{urlencode({'user': self.of.owner.username})}", self.of.owner.username)
+
+    @column("Tickets")
+    def tickets_held(self) -> str:
+        return display.number(self.of.tickets)
+
+    @column("Age")
+    def age(self) -> SafeString:
+        return display.age(self.of.queued_at, self.outlook.at)
+
+
+COLUMNS = (
+    *(JobRow.job, JobRow.prompt_line, JobRow.status_line, JobRow.progress_line),
+    *(JobRow.attempts, JobRow.owner_name, JobRow.tickets_held, JobRow.age),
+)
+
+
+class JobList(PageList):
+    """A page of jobs whose rows have names. Htmx asks only for rows that it shows already, by their numbers."""
+
+    queryset: JobQuerySet
+    unsearched: JobQuerySet
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> JobQuerySet:
+        """Search after the filters: the paginator searches what they leave by itself."""
+        self.unsearched = cast(JobQuerySet, super().get_queryset(request, exclude_parameters))
+        return self.unsearched.search(self.query.strip()) if self.query.strip() else self.unsearched
+
+    def pages(self, request: HttpRequest) -> Paginator[Any]:
+        words = self.query.strip()
+        if not words:
+            return super().pages(request)
+        return FoundPaginator(self.queryset, self.list_per_page, jobs=self.unsearched, words=words)
 
     def get_results(self, request: HttpRequest) -> None:
-        if not fragments.fragment_wanted(request):
+        if fragments.fragment_wanted(request):
+            self.result_list = Job.objects.none()
+        else:
             super().get_results(request)
-            return
-        self.result_count, self.full_result_count, self.result_list = 0, 0, Job.objects.none()
-        self.can_show_all, self.multi_page = False, False
-        self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
 
     @cached_property
     def headers(self) -> list[dict[str, Any]]:
@@ -80,21 +150,20 @@ class JobList(DressedList):
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        return self.rows_of(self.result_list)
+        return self.drawn(self.shown)
 
-    def rows_of(self, jobs: Iterable[Job]) -> list[dict[str, Any]]:
-        """Return the cells of each job, and a mark that changes with any but the age, which the browser counts by itself."""
+    def drawn(self, rows: Iterable[JobRow]) -> list[dict[str, Any]]:
+        """Return the cells of each job, and a version of all but its age, which the browser counts on by itself."""
         back = f"?{self.preserved_filters}" if self.preserved_filters else ""
-        columns = {name: getattr(self.model_admin, name) for name in map(str, self.list_display)}
-        listed = list(jobs)
-        outlook = waiting.outlook(listed, at=clock.now(), far=FAR)
-        rows = []
-        for job in listed:
-            shown = {name: column(ListedJob(job, outlook)) for name, column in columns.items()}
-            shown["job"] = display.link(f"{self.url_for_result(job)}{back}", shown["job"])
-            *parts, _ = values = list(shown.values())
-            rows.append({"pk": job.pk, "cells": display.cells(list(shown), values), "version": _mark(parts)})
-        return rows
+        chooses = "action_checkbox" in self.list_display
+        drawn = []
+        for row in rows:
+            cells: dict[str, str] = {"action_checkbox": self.model_admin.action_checkbox(row.of)} if chooses else {}
+            cells |= {made.__name__: made(row) for made in COLUMNS}
+            cells["job"] = display.link(f"{self.url_for_result(row.of)}{back}", cells["job"])
+            *parts, _ = values = list(cells.values())
+            drawn.append({"pk": row.of.pk, "cells": display.cells(list(cells), values), "version": _mark(parts)})
+        return drawn
 
     @property
     def problems(self) -> list[str]:
@@ -103,7 +172,7 @@ class JobList(DressedList):
 
 
 def _action(verb: BulkVerb) -> Callable[..., HttpResponse]:
-    """Return the list's action of a verb: draft it for the selected jobs and go to its preview."""
+    """Return the list's action of a verb: it drafts the verb for the selection and shows its preview."""
 
     @admin.action(description=verb.words)
     def act(model_admin: "JobAdmin", request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse:
@@ -117,96 +186,40 @@ def _action(verb: BulkVerb) -> Callable[..., HttpResponse]:
 
 
 @admin.register(Job)
-class JobAdmin(ReadOnlyAdmin):
+class JobAdmin(ReadOnlyAdmin[Job]):
     title = "Jobs"
-    list_display = ("job", "prompt_line", "status_line", "progress_line", "attempts", "owner_name", "tickets_held", "age")
-    list_display_links = ("job",)
+    list_display = COLUMNS
     list_filter = filters.FILTERS
     list_select_related = ("owner", "batch")
-    search_fields = ("prompt",)
+    search_fields = ("prompt",)  # searched by `JobList`
     search_help_text = "Search prompts or a job number"
     ordering = ("-id",)
     actions = tuple(map(_action, VERBS.values()))
 
-    # --- the list
+    def rows(self, found: Sequence[Job]) -> list[JobRow]:
+        outlook = waiting.outlook(found, at=clock.now(), far=FAR)
+        return [JobRow(job, outlook) for job in found]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JobList]:
         return JobList
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        user = staff(request)
-        return {name: one for name, one in super().get_actions(request).items() if bulk.may(user, name)}
+        return {name: one for name, one in super().get_actions(request).items() if bulk.may(staff(request), name)}
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        words = search_term.strip()
-        request.searched = (queryset, words) if words else None  # type: ignore[attr-defined]  # for the paginator
-        return (queryset.search(words) if words else queryset), False
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Job], bool]:
+        return queryset, False
 
-    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> Any:
-        if searched := getattr(request, "searched", None):
-            jobs, words = searched
-            return FoundPaginator(queryset, *args, jobs=jobs, words=words, **options)
-        return super().get_paginator(request, queryset, *args, **options)
+    def action_checkbox(self, obj: Job) -> SafeString:
+        return display.chooser(ACTION_CHECKBOX_NAME, obj.pk, f"Select job {obj.pk}")
 
-    def action_checkbox(self, row: Any) -> SafeString:
-        return display.chooser(ACTION_CHECKBOX_NAME, row.job.pk, f"Select job {row.job.pk}")
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Job | None:
+        return job_page.find(object_id)
 
-    @admin.display(description="Job")
-    def job(self, row: ListedJob) -> str:
-        return display.with_sub(display.number(row.job.pk), display.level(row.job.priority))
+    def get_urls(self) -> list[URLPattern]:
+        drafts = path("bulk/", self.admin_site.admin_view(self.bulk), name="queue_app_job_bulk")
+        return [drafts, *super().get_urls()]
 
-    @admin.display(description="Prompt")
-    def prompt_line(self, row: ListedJob) -> str:
-        return display.clipped(row.job.prompt, f"{row.job.model_id} · {row.job.batch or row.job.kind_id}")
-
-    @admin.display(description="Status")
-    def status_line(self, row: ListedJob) -> str:
-        job, reason = row.job, ""
-        if job.state == State.QUEUED:
-            blockers = (display.held_by(one, row.outlook.at) for one in row.outlook.waiting_on(job))
-            reason = next(filter(None, blockers), "")
-        elif job.state == State.FAILED:
-            reason = job.error_code
-        elif job.state == State.UNKNOWN:
-            reason = "tickets reserved, not charged"
-        return display.with_sub(display.badge(job.state), reason, whole=True)
-
-    @admin.display(description="Progress")
-    def progress_line(self, row: ListedJob) -> str:
-        job = row.job
-        if job.state == State.RUNNING and job.progress is not None:
-            return display.progress(job.progress)
-        place = row.outlook.position(job)
-        if place is None:
-            made = f"took {display.duration(job.ran_seconds)}" if job.ran_seconds and not job.is_open else "–"
-            return _STAGES.get(State(job.state), made)
-        eta = row.outlook.eta(job)
-        about = f"about {display.rough(eta.p50_seconds)}" if eta and eta.p50_seconds is not None else ""
-        return display.with_sub(f"position {display.number(place)}" if place <= FAR else f"beyond {display.number(FAR)}", about)
-
-    @admin.display(description="Attempts")
-    def attempts(self, row: ListedJob) -> str:
-        return display.number(row.job.attempt_number) if row.job.attempt_number else "–"
-
-    @admin.display(description="Owner")
-    def owner_name(self, row: ListedJob) -> str:
-        return display.link(f"?{urlencode({'user': row.job.owner.username})}", row.job.owner.username)
-
-    @admin.display(description="Tickets")
-    def tickets_held(self, row: ListedJob) -> str:
-        return display.number(row.job.tickets)
-
-    @admin.display(description="Age")
-    def age(self, row: ListedJob) -> str:
-        return display.age(row.job.queued_at, row.outlook.at)
-
-    # --- its page
-
-    def get_urls(self) -> list[Any]:
-        mine = [path("bulk/", self.admin_site.admin_view(self.bulk), name="queue_app_job_bulk")]
-        return [*mine, *super().get_urls()]
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if fragments.fragment_wanted(request) and self.has_view_permission(request):
             return self._renewed(request)
         user, at, back = staff(request), clock.now(), request.get_full_path()
@@ -223,7 +236,7 @@ class JobAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, {**shown, **(extra_context or {})})
 
     def bulk(self, request: HttpRequest) -> HttpResponse:
-        """Draft a bulk action for jobs by number (``ids``) or for all jobs that a list's address (``query``) matches."""
+        """Draft a bulk action on jobs by number (``ids``), or on all jobs that the query string of a list (``query``) matches."""
         fields, query = request.POST, request.POST.get("jobs", "")
         if request.method != "POST" or fields.get("verb") not in Verb.values:
             return bulk_pages.back_to_the_list(request, "Select jobs in the list, then choose an action.", query)
@@ -231,26 +244,19 @@ class JobAdmin(ReadOnlyAdmin):
         if "ids" in fields or "query" not in fields:
             return bulk_pages.drafted(request, Verb(fields["verb"]), ids, chosen="by hand", options=fields.dict(), query=query)
         asked = addresses.asked(fields["query"].lstrip("?"))
-        found = Job.objects.none() if asked is None else self._matching(request, asked)
+        found = Job.objects.none() if asked is None else self._matching(request, asked.urlencode())
         chosen = filters.words(asked.dict()) if asked is not None else ""
         return bulk_pages.drafted(request, Verb(fields["verb"]), found, chosen=chosen, options=fields.dict(), query=query)
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Job | None:
-        return job_page.find(object_id)
-
-    def page(self, request: HttpRequest, row: Job) -> HttpResponse:
-        return job_page.view(self, request, row)
-
-    def _matching(self, request: HttpRequest, asked: QueryDict) -> QuerySet[Job]:
-        """Return all jobs of the list with this address; none if it has a filter that the list does not know."""
-        was, request.GET = request.GET, asked  # type: ignore[assignment]
+    def _matching(self, request: HttpRequest, query: str) -> QuerySet[Job]:
+        """Return all jobs of the list with this query string; none if it asks for what the list does not know."""
+        was, request.GET = request.GET, QueryDict(query)
         try:
-            found: QuerySet[Job] = self.get_changelist_instance(request).get_queryset(request)
+            return cast(JobList, self.get_changelist_instance(request)).queryset
         except (IncorrectLookupParameters, SuspiciousOperation):
-            found = Job.objects.none()
+            return Job.objects.none()
         finally:
             request.GET = was
-        return found
 
     def _views(self, request: HttpRequest) -> list[dict[str, Any]]:
         to_look_at = ReviewItem.objects.filter(closed_at=None).values("job").distinct()
@@ -268,16 +274,17 @@ class JobAdmin(ReadOnlyAdmin):
         ]
 
     def _renewed(self, request: HttpRequest) -> HttpResponse:
-        """Return the rows on screen that changed, the counts and the number of new jobs that match; 204 if nothing changed."""
+        """Return the rows on the screen that changed, the counts, and how many new jobs match; 204 if nothing changed."""
         asked = request.GET.copy()
         seen, shown = "".join(asked.pop("seen", [])), _shown("".join(asked.pop("shown", [])))
-        request.GET = asked  # type: ignore[assignment]
+        request.GET = QueryDict(asked.urlencode())
         listed = cast(JobList, self.get_changelist_instance(request))
         jobs = list(Job.objects.select_related(*self.list_select_related).filter(pk__in=shown))
-        changed = [row for row in listed.rows_of(jobs) if row["version"] != shown[row["pk"]]]
+        changed = [row for row in listed.drawn(self.rows(jobs)) if row["version"] != shown[row["pk"]]]
         first_page = asked.get("p", "1") == "1"
         new = listed.queryset.filter(pk__gt=max(shown, default=0))[:NEW_MOST].count() if first_page else 0
-        rest = {"views": self._views(request), "bulk_notes": bulk_pages.notes(staff(request), at=clock.now()), "new": new}
+        notes = bulk_pages.notes(staff(request), at=clock.now())
+        rest = {"views": self._views(request), "bulk_notes": notes, "new": new}
         token = _mark([repr(rest)])
         if not changed and seen == token:
             return HttpResponse(status=204)
@@ -290,6 +297,6 @@ def _mark(parts: Iterable[str]) -> str:
 
 
 def _shown(said: str) -> dict[int, str]:
-    """Return the rows on screen as the browser names them, “12:mark,13:mark”; anything else is skipped."""
+    """Return the versions of the rows on the screen, by job, from the browser's “12:version,13:version”; skip what is none."""
     pairs = (one.partition(":") for one in said.split(",")[:ROWS_MOST])
     return {pk: mark for number, _, mark in pairs if (pk := numbers.of_row(number))}

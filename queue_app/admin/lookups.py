@@ -1,4 +1,4 @@
-"""What look-ups of a lost create call saw, for the people who decide: found, proved, or why it was not believed."""
+"""Results of the lookups for a lost create call, for the staff who decide: what was found, and why it proves nothing."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,8 +10,8 @@ TIMES = {1: "once", 2: "twice"}
 
 
 def in_short(attempt: Attempt) -> str:
-    """What asking the provider for the task has brought, for a list."""
-    if attempt.lookups and attempt.lookups[-1]["took"]:  # it found the task, whatever earlier ones have said
+    """Return the result of all lookups in a few words, for a list."""
+    if attempt.lookups and attempt.lookups[-1]["took"]:  # the task was found, whatever earlier lookups returned
         return "found in the task list"
     if not attempt.account.can_look_up:
         return "this account can't look up tasks"
@@ -24,8 +24,8 @@ def in_short(attempt: Attempt) -> str:
 
 def shown(attempt: Attempt) -> list[dict[str, Any]]:
     """
-    Each look-up that is kept, the last first: when, how far it read, what it found, and why that proves nothing. ``id`` is the
-    same for as long as it is kept, and no other's on the page of its job.
+    Return each stored lookup, the last first: when, how far it read, what it found, and why that proves nothing. ``id`` is stable
+    and unique on the page of the job.
     """
     return [
         {
@@ -41,7 +41,7 @@ def shown(attempt: Attempt) -> list[dict[str, Any]]:
 
 
 def _made(told: Any, seen_at: str) -> datetime | None:
-    """When a task was made by the provider's clock, where that can be read."""
+    """Return when a task was created by the provider's clock, if that can be read."""
     seconds = moment(told, now=datetime.fromisoformat(seen_at).timestamp())
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 

@@ -1,30 +1,42 @@
-"""Wallets and the ledger: shown, and moved only by actions with a reason (I39)."""
+"""Wallets and the ledger: shown here, moved only by actions with a reason (I39)."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 
 from queue_app import clock
-from queue_app.admin import grants
 from queue_app.models import LedgerEntry, LedgerTransaction, Reservation, Wallet
 from queue_app.rules import numbers
-from queue_app.ui import display
-from queue_app.ui.model_admin import FoundExactly, OfJob, ReadOnlyAdmin
+from queue_app.ui import display, pages
+from queue_app.ui.model_admin import ExactSearch, ReadOnlyAdmin, column, job_link
 
 Kind, Side = LedgerTransaction.Kind, LedgerEntry.Side
 LATELY = timedelta(days=30)
-SHOWN = 50  # movements on a wallet's page
+SHOWN = 50  # movements on the page of a wallet
+
+
+@dataclass(frozen=True)
+class WalletRow:
+    """A wallet in the list: the tickets charged in the last 30 days."""
+
+    charged: int
+
+    @column("Charged, last 30 days")
+    def captured(self) -> str:
+        return display.number(self.charged)
 
 
 @admin.register(Wallet)
-class WalletAdmin(ReadOnlyAdmin):
+class WalletAdmin(ReadOnlyAdmin[Wallet]):
     title = "Wallets"
-    list_display = ("owner", "available_now", "reserved_now", "captured")
+    list_display = ("owner", "available_now", "reserved_now", WalletRow.captured)
     list_display_links = ("owner",)
     list_select_related = ("owner",)
     search_fields = ("owner__username",)
@@ -32,13 +44,12 @@ class WalletAdmin(ReadOnlyAdmin):
     ordering = ("owner__username", "id")
     change_list_template = "admin/queue_app/wallet/change_list.html"
 
-    def dress(self, rows: list[Wallet]) -> None:
+    def rows(self, found: Sequence[Wallet]) -> list[WalletRow]:
         spent = LedgerEntry.objects.filter(
-            wallet__in=rows, side=Side.SPENT, transaction__kind=Kind.CAPTURE, transaction__at__gt=clock.now() - LATELY
+            wallet__in=found, side=Side.SPENT, transaction__kind=Kind.CAPTURE, transaction__at__gt=clock.now() - LATELY
         )
         sums = dict(spent.order_by().values_list("wallet").annotate(Sum("amount")))
-        for row in rows:
-            row.captured_lately = sums.get(row.pk, 0)  # type: ignore[attr-defined]
+        return [WalletRow(sums.get(wallet.pk, 0)) for wallet in found]
 
     @admin.display(description="Available", ordering="available")
     def available_now(self, wallet: Wallet) -> str:
@@ -48,29 +59,16 @@ class WalletAdmin(ReadOnlyAdmin):
     def reserved_now(self, wallet: Wallet) -> str:
         return display.number(wallet.reserved)
 
-    @admin.display(description="Charged, last 30 days")
-    def captured(self, wallet: Wallet) -> str:
-        return display.number(wallet.captured_lately)  # type: ignore[attr-defined]
 
-    def get_urls(self) -> list[URLPattern]:
-        grant = path("grant/", self.admin_site.admin_view(self.grant_view), name="queue_app_wallet_grant")
-        return [grant, *super().get_urls()]
-
-    def grant_view(self, request: HttpRequest) -> HttpResponse:
-        return grants.view(self, request)
-
-    def page(self, request: HttpRequest, row: Wallet) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            **_of(row),
-            "opts": self.opts,
-            "title": f"Wallet of {row.owner}",
-        }
-        return TemplateResponse(request, "admin/queue_app/wallet/change_form.html", context)
+@pages.of_row(Wallet)
+def wallet_page(request: HttpRequest, wallet: Wallet) -> HttpResponse:
+    """Show the balances and the last movements of a wallet."""
+    shown = {**admin.site.each_context(request), **_of(wallet), "opts": Wallet._meta, "title": f"Wallet of {wallet.owner}"}
+    return TemplateResponse(request, "admin/queue_app/wallet/change_form.html", shown)
 
 
 def _of(wallet: Wallet) -> dict[str, Any]:
-    """The balances, what the last 30 days moved, and the last movements."""
+    """Return the balances, the sums of the last 30 days, and the last movements."""
     at = clock.now()
     lately = LedgerTransaction.objects.filter(wallet=wallet, at__gt=at - LATELY)
     moved = LedgerEntry.objects.filter(transaction__in=lately, amount__gt=0).order_by()
@@ -84,7 +82,7 @@ def _of(wallet: Wallet) -> dict[str, Any]:
     }
 
 
-def _movement(row: LedgerTransaction, at: Any) -> dict[str, Any]:
+def _movement(row: LedgerTransaction, at: datetime) -> dict[str, Any]:
     by_side = {entry.side: entry.amount for entry in row.entries.all()}
     return {
         "row": row,
@@ -99,7 +97,7 @@ def _signed(amount: int) -> str:
     return f"{sign}{display.number(abs(amount))}" if amount else "–"
 
 
-class EntryInline(admin.TabularInline):  # type: ignore[type-arg]
+class EntryInline(admin.TabularInline[LedgerEntry, LedgerTransaction]):
     model = LedgerEntry
     fields = readonly_fields = ("side", "wallet", "amount")
     extra = 0
@@ -110,7 +108,7 @@ class EntryInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(LedgerTransaction)
-class LedgerTransactionAdmin(FoundExactly):
+class LedgerTransactionAdmin(ExactSearch, ReadOnlyAdmin[LedgerTransaction]):
     title = "Ledger"
     list_display = ("when", "kind", "wallet_link", "amount", "job", "who", "key")
     list_display_links = ("when",)
@@ -155,7 +153,7 @@ class LedgerTransactionAdmin(FoundExactly):
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(FoundExactly):
+class LedgerEntryAdmin(ExactSearch, ReadOnlyAdmin[LedgerEntry]):
     list_display = ("id", "transaction", "wallet", "side", "amount")
     list_filter = ("side",)
     list_select_related = ("transaction", "wallet__owner")
@@ -168,8 +166,9 @@ class LedgerEntryAdmin(FoundExactly):
 
 
 @admin.register(Reservation)
-class ReservationAdmin(OfJob):
-    list_display = ("id", "job_link", "wallet", "amount", "state", "created_at", "settled_at")
+class ReservationAdmin(ExactSearch, ReadOnlyAdmin[Reservation]):
+    list_display = ("id", job_link, "wallet", "amount", "state", "created_at", "settled_at")
+    list_display_links = None
     list_filter = ("state",)
     list_select_related = ("wallet__owner",)
     ordering = ("-id",)

@@ -1,6 +1,7 @@
-"""The form of a limit, a price or a policy, which knows what it showed: a save writes what was touched and nothing else."""
+"""Forms of limits, prices and policies that know which values they showed: a save writes only what the user touched."""
 
 import json
+from copy import copy
 from typing import Any
 
 from django import forms
@@ -16,12 +17,12 @@ from queue_app.work import policy
 _SEAL = signing.Signer(salt="what a policy's form showed")
 
 
-class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
+class PolicyForm(forms.ModelForm[Any]):
     """
-    A row of the catalogue, and why it is changed.
+    A row of the catalogue, and the reason for its change.
 
-    Django compares what is sent with the row of that moment: a box that was not ticked when the form was opened would take back a
-    pause that came since. So it is compared with what the form showed; and a row that has changed since is looked at again first.
+    Django compares the sent values with the row at that moment: a box that was not ticked when the form was opened would end a
+    pause that started since. This form compares with the values that it showed, and refuses once if the row has changed since.
     """
 
     why = forms.CharField(
@@ -45,7 +46,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             self.initial["showed"] = self._sealed(self.now)
 
     def clean(self) -> dict[str, Any] | None:
-        """:raises ValidationError: somebody else has changed the row since the form was opened."""
+        """:raises ValidationError: the row has changed since the form was opened."""
         said = super().clean()
         if not self.instance._state.adding and self.seen < self.latest:
             self._show_as_it_is_now()
@@ -53,7 +54,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         return said
 
     def _read(self, sealed: str) -> None:
-        """Take up what the form showed; one that comes without it is taken to be of this moment."""
+        """Compare with the values that the form showed; a form without them counts as opened now."""
         try:
             showed = json.loads(_SEAL.unsign(sealed))
         except signing.BadSignature:
@@ -63,8 +64,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             self.initial[name] = self.instance._meta.get_field(name).to_python(showed["values"][name])
 
     def _show_as_it_is_now(self) -> None:
-        """What was typed stays typed; the rest shows the row as it is, and counts as shown."""
-        data: Any = self.data.copy()  # type: ignore[attr-defined]
+        """Keep the touched values; show the others as the row has them, and count those as shown."""
+        data: Any = copy(self.data)
         touched = {name: self.initial[name] for name in self.changed_data if name in self.now}
         for name in self.now.keys() - touched.keys():
             widget: Any = self.fields[name].widget
@@ -81,8 +82,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         return _SEAL.sign(json.dumps({"change": self.latest, "values": values}, cls=DjangoJSONEncoder))
 
 
-class ListForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A row of a list that is edited in place: compared with what the list showed, as above."""
+class ListForm(forms.ModelForm[Any]):
+    """A row of a list that is edited in place, compared with the values that the list showed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""What providers were sent and answered, as far as it is kept, for those with the right to see it; no secret in it (I36)."""
+"""Requests to providers and their answers, as far as they are stored, for staff with the right to see them; no secrets (I36)."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,13 +20,14 @@ TOO_DEEP = "… deeper levels not shown"
 _SECRET = re.compile(
     r"token$|secret|passw|(^|[_-])(api[_-]?)?key$|(^|[_-])(auth|sig)$|authorization|signature|credential|cookie", re.IGNORECASE
 )
-_SHORTEST = 8  # characters of a key worth looking for in a text
+_SHORTEST = 8  # key, in characters, that is looked for in texts
 
 
 def of_attempts(job: Job, attempts: Iterable[Attempt], *, looks: bool = True) -> list[dict[str, Any]]:
     """
-    For each attempt: the call that makes its task, and what is kept of the answers; texts, JSON where it is JSON. Without
-    ``looks``, no look-ups: the page shows them elsewhere.
+    Return for each attempt its create call and the stored answers, as text or as indented JSON.
+
+    :param looks: whether to include lookups; some pages show them elsewhere.
     """
     return [
         {
@@ -43,8 +44,9 @@ def of_attempts(job: Job, attempts: Iterable[Attempt], *, looks: bool = True) ->
 
 def masked(value: Any, levels: int = nesting.KEPT_MOST) -> Any:
     """
-    The same value without secrets: of members named like one, of queries in addresses, and our own keys anywhere; what lies
-    deeper than ``levels`` is left out, so that no value is too deep to be shown.
+    Return the value without secrets: members and query parameters named like one, and our own API keys anywhere.
+
+    :param levels: deeper values are left out, so that every value can be shown.
     """
     if isinstance(value, (Mapping, list, tuple)) and not levels:
         return TOO_DEEP
@@ -67,14 +69,14 @@ def _masked_address(address: str) -> str:
         parts = urlsplit(address)
         user, at, host = parts.netloc.rpartition("@")
         asked = parse_qsl(parts.query, keep_blank_values=True)
-    except ValueError:  # brackets that are none: it cannot be told what is in it
+    except ValueError:  # unbalanced brackets: it cannot be told apart
         return MASK
     query = [(name, MASK if _SECRET.search(name) else value) for name, value in asked]
     return urlunsplit(parts._replace(netloc=f"{MASK if user else ''}{at}{host}", query=urlencode(query, safe=MASK)))
 
 
 def _request(job: Job, attempt: Attempt) -> str:
-    """The create call's inputs: they are made from the job alone, the same at every time."""
+    """Return the inputs of the create call: they follow from the job alone and never change."""
     try:
         return _pretty(submission.request_for(job, attempt).inputs)
     except (ProviderError, AdapterMissing) as refusal:

@@ -1,22 +1,123 @@
-"""The page of one item that waits for a person: what is known, and the decisions, each with what it leads to."""
+"""The page of one item that needs attention: its facts, and the decisions, each with its consequences."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from queue_app import lifecycle
+from django.contrib import messages
+from django.contrib.admin import site
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from queue_app import clock, lifecycle
 from queue_app.admin import job_page, lookups, provider_data
 from queue_app.models import BulkAction, ReviewItem, State, User
-from queue_app.ui import display
+from queue_app.rules import numbers
+from queue_app.ui import display, pages
+from queue_app.ui.access import staff
 from queue_app.ui.job_facts import money
 from queue_app.work import decisions
+from queue_app.work.decisions import DecisionRefused
 from queue_app.work.roles import Right
 
-RIGHTS = {"found": Right.OPERATE, "again": Right.OPERATE, "give_up": Right.FORCE_FAIL, "close": Right.OPERATE}
+REASON_MOST = 300  # characters
 REMEDIES = (BulkAction.Verb.RETRY, BulkAction.Verb.REFUND)
+# state of a job after a decision → what became of it, in words
+THEN = {
+    State.QUEUED: "back in the queue for another attempt",
+    State.FAILED: "failed, tickets returned",
+    State.CANCELLED: "cancelled as requested, tickets returned",
+}
 
 
-def shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
-    """The page of one item: what is known, and the decisions that may be made, each with what it leads to."""
+def _found(item: ReviewItem, at: datetime, actor: User, reason: str, task: str) -> str:
+    decisions.take_up(item, task, at=at, actor=actor, reason=reason)
+    return f"Job {display.number(item.job_id)} continues with task {task[:60]}. Checking with the provider now."
+
+
+def _again(item: ReviewItem, at: datetime, actor: User, reason: str, task: str) -> str:
+    state = decisions.settle(item, again=True, at=at, actor=actor, reason=reason)
+    return f"Job {display.number(item.job_id)} {THEN[state]}."
+
+
+def _give_up(item: ReviewItem, at: datetime, actor: User, reason: str, task: str) -> str:
+    state = decisions.settle(item, again=False, at=at, actor=actor, reason=reason)
+    return f"Job {display.number(item.job_id)} {THEN[state]}."
+
+
+def _close(item: ReviewItem, at: datetime, actor: User, reason: str, task: str) -> str:
+    decisions.close(item, at=at, actor=actor, reason=reason)
+    return f"Resolved. Job {display.number(item.job_id)} is unchanged."
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What staff can decide about an item: the right that it needs, and the verb. The verb returns what to tell them."""
+
+    right: Right
+    carry_out: Callable[[ReviewItem, datetime, User, str, str], str]
+
+
+DECISIONS = {
+    "found": Decision(Right.OPERATE, _found),
+    "again": Decision(Right.OPERATE, _again),
+    "give_up": Decision(Right.FORCE_FAIL, _give_up),
+    "close": Decision(Right.OPERATE, _close),
+}
+
+
+@pages.of_row(ReviewItem)
+def page(request: HttpRequest, item: ReviewItem) -> HttpResponse:
+    """Show the facts of an item and the decisions that this user may take."""
+    return _page(request, item)
+
+
+def decide(request: HttpRequest, item_id: int) -> HttpResponse:
+    """
+    Carry out a decision; if it is refused, show the page again with what was typed.
+
+    :raises Http404: there is no such item.
+    :raises PermissionDenied: the user may not take this decision.
+    """
+    item = find(str(item_id))
+    if item is None:
+        raise Http404
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    user, asked = staff(request), request.POST.get("decision", "")
+    decision, may_view = DECISIONS.get(asked), site.get_model_admin(ReviewItem).has_view_permission(request, item)
+    if decision is None or not may_view or not user.has_perm(decision.right):
+        raise PermissionDenied
+    reason, task = reason_of(request), request.POST.get("task", "").strip()
+    try:
+        said = decision.carry_out(item, clock.now(), user, reason, task)
+    except DecisionRefused as refusal:
+        return _page(request, item, asked=asked, refusal=str(refusal), reason=reason, task=task)
+    messages.success(request, said)
+    return HttpResponseRedirect(reverse("admin:queue_app_reviewitem_changelist"))
+
+
+def find(object_id: str) -> ReviewItem | None:
+    """Return the item with this number and the related rows that its page shows, or ``None``."""
+    whole = ReviewItem.objects.select_related("job__owner", "job__model", "job__kind", "job__batch", "attempt__account")
+    return whole.filter(pk=numbers.of_row(object_id)).first()
+
+
+def reason_of(request: HttpRequest) -> str:
+    """Return the reason that was typed."""
+    return request.POST.get("reason", "").strip()[:REASON_MOST]
+
+
+def _page(request: HttpRequest, item: ReviewItem, **typed: str) -> TemplateResponse:
+    fresh = find(str(item.pk)) or item
+    context = {**site.each_context(request), **_shown(fresh, at=clock.now(), user=staff(request)), **typed}
+    return TemplateResponse(request, "admin/queue_app/reviewitem/change_form.html", context | {"opts": ReviewItem._meta})
+
+
+def _shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
     job, attempt = item.job, item.attempt
     undecided = item.is_undecided
     looks = lookups.shown(attempt) if undecided and attempt and attempt.account.can_look_up else []
@@ -38,7 +139,7 @@ def shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
         "decide_in": display.ago(item.decide_by - at) if item.decide_by else "",
         "then": decisions.after_another_try(job) if undecided else "",
         "tries": lifecycle.spent_tries(job) + 1 if undecided else 0,
-        "may": {name for name, right in RIGHTS.items() if user.has_perm(right)},
+        "may": {name for name, decision in DECISIONS.items() if user.has_perm(decision.right)},
         "remedies": [button for button in buttons if button.verb in REMEDIES],
         "sees_jobs": user.has_perm("queue_app.view_job"),
         "provider_data": provider_data.of_attempts(job, [attempt] if attempt else [], looks=not looks)

@@ -1,4 +1,4 @@
-"""The usage page: a period, a side to group by, an order; and the same lines as CSV."""
+"""The usage page: a period, a grouping, an order; and the same lines as CSV."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from queue_app.ui import display
 RIGHTS = ("queue_app.view_job", "queue_app.view_ledgertransaction")
 PERIODS = {"24h": ("Last 24 hours", 1), "7d": ("Last 7 days", 7), "30d": ("Last 30 days", 30)}
 SIDES = {"model": "Model", "kind": "Job type", "user": "User", "campaign": "Campaign", "day": "Day"}
-LONGEST = 366  # days of a period of one's own
-EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)  # the days near the ends of the calendar have no neighbour
+LONGEST = 366  # days of a custom period
+EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)  # beyond them, days near the ends of the calendar have no neighbour
 SHOWN = 200  # lines on the page; the file has all
-# column → what its head says
+# column → its head
 SORTS = {
     "name": "",
     "jobs": "Jobs",
@@ -50,10 +50,10 @@ UNITS = {"success": "success %", "usd_told": "jobs with actual USD", "captured":
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the address asks for; what it does not say, or says wrongly, is as the page opens."""
+class Report:
+    """The report that an address asks for. Missing and wrong values fall back to those of the plain address."""
 
-    period: str  # of PERIODS, or "days": from the first to the last of them
+    period: str  # a key of PERIODS, or "days": `first` to `last`
     first: date
     last: date
     start: datetime
@@ -69,7 +69,7 @@ class Asked:
         return {**days, "by": self.by, "sort": self.sort, "dir": "up" if self.up else "down"}
 
     def address(self, **changes: str) -> str:
-        """The page's query with these words changed; choosing a period drops the days, another side the order."""
+        """Return the query string with these values changed. A new period drops the days, a new grouping drops the order."""
         query = self.query
         if "period" in changes:
             query = {name: value for name, value in query.items() if name not in ("from", "to")}
@@ -80,7 +80,11 @@ class Asked:
 
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    """Show what was used; ``format=csv`` gives all lines as a file. For those who may see jobs and the ledger."""
+    """
+    Show the usage of a period; with ``format=csv``, return all lines as a file.
+
+    :raises PermissionDenied: the user may not see jobs or the ledger.
+    """
     if not all(request.user.has_perm(right) for right in RIGHTS):
         raise PermissionDenied
     asked = read(request.GET, at=clock.now())
@@ -93,11 +97,11 @@ def page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/usage/page.html", {**admin.site.each_context(request), **_shown(asked, found, lines)})
 
 
-def read(query: QueryDict, *, at: datetime) -> Asked:
-    """Understand the query of the page's address."""
+def read(query: QueryDict, *, at: datetime) -> Report:
+    """Read the query string of the page's address."""
     by = query.get("by", "") if query.get("by") in SIDES else "model"
     sort = query.get("sort", "") if query.get("sort") in SORTS else "name" if by == "day" else "net"
-    known = {"by": by, "sort": sort, "up": query.get("dir") == "up"}
+    up = query.get("dir") == "up"
     period = query.get("period", "") if query.get("period") in PERIODS else "7d"
     problem = ""
     if "from" in query or "to" in query:
@@ -106,30 +110,29 @@ def read(query: QueryDict, *, at: datetime) -> Asked:
             problem = days
         else:
             first, last = days
-            end = _midnight(last + timedelta(days=1))
-            return Asked("days", first, last, _midnight(first), end, problem="", **known)  # type: ignore[arg-type]
+            return Report("days", first, last, _midnight(first), _midnight(last + timedelta(days=1)), by, sort, up, problem="")
     start = at - timedelta(days=PERIODS[period][1])
     first, last = timezone.localtime(start).date(), timezone.localtime(at).date()
-    return Asked(period, first, last, start, at, problem=problem, **known)  # type: ignore[arg-type]
+    return Report(period, first, last, start, at, by, sort, up, problem)
 
 
-def in_order(lines: list[UsageLine], asked: Asked) -> list[UsageLine]:
-    """Sorted as asked; lines without the value come last either way."""
+def in_order(lines: list[UsageLine], asked: Report) -> list[UsageLine]:
+    """Return the lines in the report's order; lines without the value come last either way."""
     named = sorted(lines, key=lambda line: line.name)
     have = [line for line in named if getattr(line, asked.sort) is not None]
     have.sort(key=lambda line: getattr(line, asked.sort), reverse=not asked.up)
     return [*have, *(line for line in named if getattr(line, asked.sort) is None)]
 
 
-def csv_lines(lines: list[UsageLine], total: UsageLine, asked: Asked) -> Iterator[str]:
-    """The file: a head, a row for each line, the total."""
+def csv_lines(lines: list[UsageLine], total: UsageLine, asked: Report) -> Iterator[str]:
+    """Yield the lines of the file: heads, rows, total."""
     heads = [UNITS.get(name, name.replace("usd", "USD").replace("_", " ")) for name in FILE]
     yield spreadsheet.BOM + spreadsheet.line([SIDES[asked.by].lower(), *heads])
     for line in [*lines, total]:
         yield spreadsheet.line([line.name, *(_cell(getattr(line, name)) for name in FILE)])
 
 
-def _shown(asked: Asked, found: Usage, lines: list[UsageLine]) -> dict[str, Any]:
+def _shown(asked: Report, found: Usage, lines: list[UsageLine]) -> dict[str, Any]:
     most = max((line.net for line in lines), default=0)
     return {
         "title": "Usage",
@@ -147,8 +150,8 @@ def _shown(asked: Asked, found: Usage, lines: list[UsageLine]) -> dict[str, Any]
     }
 
 
-def _head(key: str, words: str, asked: Asked) -> dict[str, Any]:
-    """A column's head; its link turns the order round, or sorts by it: names from A, numbers from the largest."""
+def _head(key: str, words: str, asked: Report) -> dict[str, Any]:
+    """Return a column's head. Its link reverses the order, or sorts by it: names from A, numbers from the largest."""
     is_sorted = asked.sort == key
     up = not asked.up if is_sorted else key == "name"
     return {
@@ -180,7 +183,7 @@ def _cell(value: Any) -> Any:
 
 
 def _days(first: str, last: str) -> tuple[date, date] | str:
-    """Two days, or what is wrong with them."""
+    """Return the two days, or a message about what is wrong with them."""
     try:
         days = date.fromisoformat(first), date.fromisoformat(last)
     except ValueError:

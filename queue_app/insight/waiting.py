@@ -13,6 +13,7 @@ from queue_app.insight import positions
 from queue_app.models import Job, QueueSettings, State
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker
+from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
 from queue_app.work.capacity import Capacity
 
@@ -52,7 +53,7 @@ class Outlook:
         if not blockers:
             return ""
         ahead = (self.position(job) or 1) - 1
-        in_front = f"{ahead:,} job{'' if ahead == 1 else 's'} ahead." if ahead else "Next in line."
+        in_front = f"{counted(ahead, 'job')} ahead." if ahead else "Next in line."
         if blockers[0].limit == "jobs_ahead":
             start = f"when a {job.model_id} slot is free."
             return f"{in_front} Starts {start}" if ahead else f"Next in line: starts {start}"

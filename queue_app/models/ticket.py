@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from queue_app.models.account import User
 from queue_app.models.job import Job
+from queue_app.rules.numbers import counted
 
 
 class Wallet(models.Model):
@@ -51,7 +52,7 @@ class Reservation(models.Model):
         indexes = [models.Index(fields=["wallet"], name="reservation_held", condition=Q(state="held"))]
 
     def __str__(self) -> str:
-        return f"{self.amount} ticket{'s' * (self.amount != 1)} for job {self.job_id} ({self.get_state_display().lower()})"
+        return f"{counted(self.amount, 'ticket')} for job {self.job_id} ({self.get_state_display().lower()})"
 
 
 class LedgerTransaction(models.Model):

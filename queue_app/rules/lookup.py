@@ -20,6 +20,8 @@ from functools import cached_property
 from statistics import median
 from typing import Any
 
+from queue_app.rules.words import is_storable
+
 # seconds
 BEFORE, AFTER = 60.0, 180.0  # window around the create call if the provider's clock is known
 UNKNOWN_CLOCK, WRONG_CLOCK = 15 * 60.0, 3600.0
@@ -120,7 +122,7 @@ def task_id(value: Any) -> str | None:
     if isinstance(value, int) and abs(value) >= 10**LONGEST_ID:
         return None
     text = str(value)
-    readable = 0 < len(text) <= LONGEST_ID and text.strip() not in {"", NO_ID} and "\0" not in text and not _half_pairs(text)
+    readable = 0 < len(text) <= LONGEST_ID and text.strip() not in {"", NO_ID} and is_storable(text)
     return text if readable else None
 
 
@@ -522,7 +524,3 @@ def _letters(text: str) -> str:
 
 def _bare(model: str) -> str:
     return model.strip().lower().rpartition("/")[2]
-
-
-def _half_pairs(text: str) -> bool:
-    return any("\ud800" <= letter <= "\udfff" for letter in text)

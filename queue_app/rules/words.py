@@ -1,4 +1,4 @@
-"""Words that others choose, such as those of a provider or the name of a campaign."""
+"""Text that others write, such as a provider's message or the name of a campaign: made fit for a line, for JSON, for a column."""
 
 import re
 
@@ -7,17 +7,17 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` for the middle of a sentence or a mail's header: one line, and nothing that turns what follows round."""
+    """Return ``text`` on one line, without characters that reverse the text after it: fit for a sentence or a mail's header."""
     return _CONTROLS.sub(" ", _DIRECTIONS.sub("", text)).strip()
 
 
 def escaped_in_json(text: str) -> str:
-    """Return JSON that means the same and is read in the order in which it is written."""
+    """Return JSON of the same meaning, with every character escaped that would reverse the text after it."""
     return _DIRECTIONS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def is_storable(text: str) -> bool:
-    """Whether PostgreSQL can keep the text and look for it: it holds no NUL and no half of a surrogate pair."""
+    """Whether PostgreSQL can store the text and search for it: it has no NUL and no unpaired surrogate."""
     if "\x00" in text:
         return False
     try:
@@ -28,5 +28,5 @@ def is_storable(text: str) -> bool:
 
 
 def storable(text: str) -> str:
-    """``text`` without what PostgreSQL cannot keep: NUL characters are left out, halves of surrogate pairs become "?"."""
+    """Return ``text`` as PostgreSQL can store it: without NUL characters, and with "?" for each unpaired surrogate."""
     return text.replace("\x00", "").encode(errors="replace").decode()

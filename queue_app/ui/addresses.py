@@ -1,4 +1,4 @@
-"""Addresses that a page is handed: where to go on, and the list that one came from."""
+"""Addresses that a request carries: where to go next, and the filters of the list that the user came from."""
 
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, QueryDict
@@ -7,11 +7,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from queue_app.rules import words
 
-FILTERS_MOST = 2_000  # characters as they stand in an address, which they do twice over where a page hands them on
+FILTERS_MOST = 2_000  # characters, encoded; a page that passes them on encodes them twice
 
 
 def of_ours(request: HttpRequest, wanted: str) -> str:
-    """Return ``wanted`` if it is the path of a page of this site, with or without a query; else nothing."""
+    """Return ``wanted`` if it is the path of a page of this site, with or without a query; else an empty text."""
     wanted = wanted.strip()
     is_ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
     return wanted if wanted.startswith("/") and is_ours else ""
@@ -19,9 +19,9 @@ def of_ours(request: HttpRequest, wanted: str) -> str:
 
 def asked(query: str) -> QueryDict | None:
     """
-    Read the filters of a list, given as they stand in its address; ``None``: too long, or with what cannot be looked for.
+    Parse the filters of a list from its query string. Return ``None`` if they are too long or hold unsearchable text.
 
-    A form's field hands them on encoded a second time, so that what is odd in them is seen by nobody before this.
+    A form passes them on encoded twice, so the check of the whole request has not seen what is in them.
     """
     if len(query) > FILTERS_MOST:
         return None
@@ -34,12 +34,12 @@ def asked(query: str) -> QueryDict | None:
 
 
 def filters(query: str) -> str:
-    """Return these filters of a list as an address has them; what cannot be read counts as none."""
+    """Return these filters as a query string; empty if they cannot be parsed."""
     found = asked(query)
     return found.urlencode() if found else ""
 
 
 def jobs(query: str = "") -> str:
-    """Return the address of the job list with these filters, given as they stand in an address."""
+    """Return the address of the job list with these filters, given as a query string."""
     kept = filters(query)
     return reverse("admin:queue_app_job_changelist") + (f"?{kept}" if kept else "")

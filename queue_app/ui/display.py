@@ -1,4 +1,4 @@
-"""The only place of the admin that makes HTML: each part of a row or of a card, from plain values, everything escaped."""
+"""The only module that makes HTML in Python: parts of rows and cards, from plain values, with everything escaped."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -18,23 +18,23 @@ from queue_app.rules.words import escaped_in_json, one_line
 
 
 def number(value: int) -> str:
-    """48,213."""
+    """Return “48,213”."""
     return f"{value:,}"
 
 
 def duration(seconds: float) -> str:
-    """45s, 2m 20s, 1h 5m, 3d 4h."""
+    """Return “45s”, “2m 20s”, “1h 5m” or “3d 4h”."""
     return numbers.duration(seconds)
 
 
 def rough(seconds: float) -> str:
-    """`duration` as precise as an estimate is: steps of 10 seconds below 2 minutes, then whole minutes."""
+    """Return `duration` as precise as an estimate: steps of 10 seconds below 2 minutes, then whole minutes."""
     step = 10 if seconds < 120 else 60
     return duration(max(10, step * round(seconds / step)))
 
 
 def about(seconds: float | None) -> str:
-    """An estimate, no finer than we know it: 35s, 2m 20s, 21m, 1h 5m; a dash without an estimate."""
+    """Return an estimate rounded up to its precision: “35s”, “2m 20s”, “21m”, “1h 5m”; a dash for ``None``."""
     if not seconds:
         return "–" if seconds is None else "now"
     step = 5 if seconds < 60 else 10 if seconds < 600 else 60
@@ -42,7 +42,7 @@ def about(seconds: float | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """`duration` with tenths under 10 seconds: for measured times, not for estimates."""
+    """Return `duration` with tenths under 10 seconds: for measured times, not for estimates."""
     return f"{seconds:.1f}s" if seconds < 10 else duration(seconds)
 
 
@@ -55,13 +55,13 @@ def icon(name: str, css: str = "", label: str = "") -> SafeString:
 
 @lru_cache(maxsize=256)
 def badge(state: str, word: str = "", glyph: str = "") -> SafeString:
-    """A job's state: glyph, word and colour; or another ``word``, another ``glyph`` in that state's colour."""
+    """Return a job's state as glyph, word and colour; or another ``word`` or ``glyph`` in that state's colour."""
     word = word or State(state).label.capitalize()
     return format_html('<span class="gq-badge is-{}">{}{}</span>', state, icon(glyph or state), word)
 
 
 def with_sub(main: str, sub: str = "", *, whole: bool = False) -> SafeString:
-    """A line, and a quiet one under it; ``whole``: it may be clipped where it stands, and its title has all of it."""
+    """Return a line with a quiet one under it. ``whole``: the second may be clipped, so its title has all of it."""
     if not sub:
         return conditional_escape(main)
     if whole:
@@ -70,12 +70,12 @@ def with_sub(main: str, sub: str = "", *, whole: bool = False) -> SafeString:
 
 
 def clipped(text: str, sub: str = "") -> SafeString:
-    """A long text on one line, whole in its title."""
+    """Return a long text on one line, with all of it in the title."""
     return with_sub(format_html('<span class="gq-clip" title="{}">{}</span>', text[:500], text[:200]), sub)
 
 
 def level(value: int) -> SafeString:
-    """A priority, shown only when it is not normal."""
+    """Return a priority; empty if it is normal."""
     if value == priority.NORMAL:
         return SafeString()
     rank = "urgent" if value >= priority.URGENT else "high" if value > priority.NORMAL else "low"
@@ -99,13 +99,13 @@ def when(moment: datetime | None) -> SafeString:
 
 
 def moment(when: datetime, at: datetime) -> str:
-    """The time of day in the queue's zone, with its date when that is not today: “15:58:04”, “23 Nov, 15:58”."""
+    """Return the time of day in the queue's zone, with its date unless it is today: “15:58:04”, “23 Nov, 15:58”."""
     local = timezone.localtime(when)
     return f"{local:%H:%M:%S}" if local.date() == timezone.localtime(at).date() else f"{local:%d %b, %H:%M}"
 
 
 def clock_time(moment: datetime, at: datetime) -> SafeString:
-    """The time of day in the queue's zone, with its day under it when that is not today."""
+    """Return the time of day in the queue's zone, with its day under it unless it is today."""
     local = timezone.localtime(moment)
     day = "" if local.date() == timezone.localtime(at).date() else f"{local:%d %b}"
     whole = f"{local:%d %b %Y, %H:%M:%S %Z}"
@@ -126,7 +126,7 @@ def ago(span: timedelta) -> str:
 
 
 def capacity(used: int, limit: int, *, held: bool = False) -> SafeString:
-    """One cell for each slot: used, free, above a lowered limit, or ``held`` back by a pause. A meter above 20 slots."""
+    """Draw a cell for each slot: used, free, above a lowered limit, or ``held`` by a pause. Above 20 slots, draw a meter."""
     slots = max(limit, used)
     if slots > 20:
         bar = format_html('<meter class="gq-meter" min="0" max="{}" value="{}"></meter>', slots, used)
@@ -147,7 +147,7 @@ def capacity(used: int, limit: int, *, held: bool = False) -> SafeString:
 
 
 def as_json(value: Any, *, sort_keys: bool = False) -> str:
-    """A value as JSON, to be read and copied."""
+    """Return a value as indented JSON, to read and to copy."""
     return escaped_in_json(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=sort_keys))
 
 
@@ -156,7 +156,7 @@ def link(url: str, text: str) -> SafeString:
 
 
 def cells(columns: Sequence[str], values: Sequence[str]) -> SafeString:
-    """A row's cells, marked as Django's list marks them, in a third of its time; the column ``job`` heads the row."""
+    """Return the cells of a row, marked as in Django's list, in a third of its time; the column ``job`` heads the row."""
     return format_html(_cells(tuple(columns)), *values)
 
 
@@ -167,7 +167,7 @@ def _cells(columns: tuple[str, ...]) -> str:
 
 
 def chooser(name: str, row: int, label: str) -> SafeString:
-    """The box that chooses a row for the actions of a list; Django's own is drawn by a template for each row."""
+    """Return the checkbox that selects a row for actions; Django renders a template for each."""
     box = '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">'
     return format_html(box, name, str(row), label)
 
@@ -182,7 +182,7 @@ def chips(words: Iterable[str]) -> SafeString:
 
 
 def parameters(job: Job) -> list[str]:
-    """A job's parameters as short facts: “8s”, “16:9”, “seed 7”."""
+    """Return a job's parameters as short facts: “8s”, “16:9”, “seed 7”."""
     said = {"duration": "{}s", "aspect_ratio": "{}", "resolution": "{}"}
     return [
         said.get(name, name + " {}").format(value) for name, value in job.parameters.items() if value not in (False, None, "")
@@ -200,12 +200,12 @@ _LIMITS = {
 
 
 def limit_name(limit: str, key: str) -> str:
-    """What people call a limit: “whole queue”, “account fal”, “kling-1.6”."""
+    """Return the name of a limit for people: “whole queue”, “account fal”, “kling-1.6”."""
     return _LIMITS[limit].format(key)
 
 
 def held_by(blocker: Blocker, at: datetime) -> str:
-    """What a queued job waits for, in a few words; empty when only its turn has not come."""
+    """Return in a few words why a queued job waits; empty if it only waits for its turn."""
     until = moment(blocker.until, at) if blocker.until else ""
     if blocker.limit == "jobs_ahead":
         return ""
@@ -219,7 +219,7 @@ def held_by(blocker: Blocker, at: datetime) -> str:
 
 
 def pause(paused: bool, reason: str, until: datetime | None) -> SafeString:
-    """A pause with its reason and end; a dash while open."""
+    """Return a pause with its reason and end; a dash if there is none."""
     if not paused:
         return SafeString("–")
     words = " · ".join(filter(None, [one_line(reason), f"until {timezone.localtime(until):%d %b, %H:%M}" if until else ""]))

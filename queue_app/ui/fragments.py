@@ -1,4 +1,4 @@
-"""Pages that renew themselves: htmx asks the page's own address again and gets its changing parts, or 204 for no change."""
+"""Pages that renew themselves: htmx requests the page's address again and receives its changing parts, or 204 if none changed."""
 
 import hashlib
 from typing import Any
@@ -8,34 +8,34 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.crypto import get_random_string
 
-ASKED_BY = ("HX-Request", "HX-History-Restore-Request")  # headers on which it hangs whether a page or a fragment is wanted
+ASKED_BY = ("HX-Request", "HX-History-Restore-Request")  # headers that decide between page and fragment
 ACT = "act"  # in the session
-NOT_SEEN = 'name="seen" value=""'  # as templates write it; people's text cannot, its quotes are escaped
+NOT_SEEN = 'name="seen" value=""'  # written by templates only: the quotes in people's text are escaped
 
 
 def fragment_wanted(request: HttpRequest) -> bool:
-    """Whether htmx asks, and so wants the changing parts only."""
+    """Whether htmx sent the request and needs only the changing parts."""
     by_htmx, for_history = (request.headers.get(name) for name in ASKED_BY)
     return bool(by_htmx) and not for_history
 
 
 def unchanged(request: HttpRequest, token: str) -> bool:
-    """Whether the one who asks has seen this very version."""
+    """Whether the browser shows this version already."""
     return fragment_wanted(request) and request.GET.get("seen") == token
 
 
 def acted(request: HttpRequest) -> None:
-    """Remember that the one who asks has changed something: what they are shown from now on is read after that."""
+    """Remember that this user changed something, so that no older state is shown to them from a shared cache."""
     request.session[ACT] = get_random_string(12)
 
 
 def act(request: HttpRequest) -> str:
-    """Return a name for what the one who asks changed last; another one after each change."""
+    """Return the mark of this user's last change; each change has a new one."""
     return str(request.session.get(ACT, ""))
 
 
 def answer(request: HttpRequest, page: str, fragment: str, context: dict[str, Any]) -> HttpResponse:
-    """The page, its fragment, or 204: for pages that are cheap to make, whose token is a hash of what they show."""
+    """Return the page, its fragment, or 204. For pages that are cheap to render: the token is a hash of what they show."""
     shown = render_to_string(fragment, {**context, "token": "", "live": True}, request)
     token = hashlib.sha256(shown.encode()).hexdigest()[:16]
     if unchanged(request, token):

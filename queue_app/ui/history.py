@@ -1,4 +1,4 @@
-"""What the audit knows of a thing: each entry as a table of before and after, and the page of a thing's own entries."""
+"""The audit as people read it: each entry as a table of values before and after, and the history of one row."""
 
 import json
 from collections.abc import Iterator
@@ -7,12 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from django.apps import apps
-from django.contrib.admin import ModelAdmin
-from django.contrib.admin.utils import quote, unquote
-from django.core.exceptions import FieldDoesNotExist, PermissionDenied
+from django.contrib.admin.utils import quote
+from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -22,20 +19,32 @@ from queue_app.rules.words import one_line
 
 NOTHING = "–"
 LISTED = 50  # values of a list
-SHOWN = 200  # entries on the page of a thing, newest first
+SHOWN = 200  # entries of a history
 
 
 @dataclass(frozen=True)
 class Change:
-    """One value as people read it."""
+    """One value before and after, as people read it."""
 
     name: str
     before: str
     after: str
 
 
+@dataclass(frozen=True)
+class HistoryEntry:
+    """An audit entry on the page of its thing."""
+
+    pk: int
+    at: datetime
+    actor_name: str
+    action: str
+    reason: str
+    changes: list[Change]
+
+
 def changes(entry: AuditEntry) -> list[Change]:
-    """What an entry says of each value, in the words of the form that shows it."""
+    """Return the values that an entry changed, named as the form names them."""
     names = dict.fromkeys([*entry.before, *entry.after])
     return [
         Change(words, _said(before), _said(after))
@@ -45,12 +54,12 @@ def changes(entry: AuditEntry) -> list[Change]:
 
 
 def summary(entry: AuditEntry) -> str:
-    """The changes on one line: “concurrent jobs: 4 → 2; paused: no → yes”."""
+    """Return the changes on one line: “concurrent jobs: 4 → 2; paused: no → yes”."""
     return "; ".join(_short(change) for change in changes(entry))
 
 
 def address(entry: AuditEntry) -> str:
-    """Where the thing is shown that the entry is about; empty where there is no such page, or the thing is gone."""
+    """Return the address of the row that the entry is about; empty if it has no page or was deleted."""
     model = model_of(entry)
     if model is None or not model._default_manager.filter(pk=entry.target_pk).exists():
         return ""
@@ -61,47 +70,26 @@ def address(entry: AuditEntry) -> str:
 
 
 def model_of(entry: AuditEntry) -> type[Model] | None:
-    """What the entry's thing is a row of, where the entry knows it."""
+    """Return the model of the row that the entry is about, if the entry names one that exists."""
     if not entry.target_model:
         return None
     try:
         return apps.get_model(entry.target_model)
-    except LookupError:  # a table that this version no longer has
+    except LookupError:  # this version has no such table
         return None
 
 
-class AuditedHistory(ModelAdmin):  # type: ignore[type-arg]
-    """The history of a row is what the audit says of it; Django's own log, which only forms write, is not shown."""
-
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        row = self.get_object(request, unquote(object_id))
-        if row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined, no-any-return]
-        if not self.has_view_or_change_permission(request, row):
-            raise PermissionDenied
-        entries = list(_of(row))
-        for entry in entries:
-            entry.changes = changes(entry)  # type: ignore[attr-defined]
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "History",
-            "opts": self.opts,
-            "object": row,
-            "entries": entries[:SHOWN],
-            "more": len(entries) > SHOWN,
-            "may_open": request.user.has_perm("queue_app.view_auditentry"),
-            **(extra_context or {}),
-        }
-        return TemplateResponse(request, "admin/audit/history.html", context)
-
-
-def _of(row: Model) -> Iterator[AuditEntry]:
-    found = AuditEntry.objects.filter(target_model=row._meta.label_lower, target_pk=str(row.pk))
-    return found.order_by("-id")[: SHOWN + 1].iterator()
+def of(row: Model) -> list[HistoryEntry]:
+    """Return the audit of a row, newest first; one more than `SHOWN` if there are more."""
+    found = AuditEntry.objects.filter(target_model=row._meta.label_lower, target_pk=str(row.pk)).order_by("-id")
+    return [
+        HistoryEntry(entry.pk, entry.at, entry.actor_name, entry.action, entry.reason, changes(entry))
+        for entry in found[: SHOWN + 1]
+    ]
 
 
 def _leaves(name: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Of an object with values in it, those that differ."""
+    """Yield the values that differ; of an object, those in it."""
     if not (isinstance(before, dict) and isinstance(after, dict)):
         yield name, before, after
         return

@@ -1,4 +1,4 @@
-"""What the page of one job shows to its owner and to staff, as plain values for a template."""
+"""The facts of one job that its page shows to the owner and to staff, as plain values for a template."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -12,14 +12,15 @@ from queue_app.insight.waiting import Outlook
 from queue_app.models import Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State
 from queue_app.rules import limits, priority
 from queue_app.rules.limits import Blocker
+from queue_app.rules.numbers import counted
 from queue_app.ui import display
 
-# as the stepper of the theme names them, with the glyph beside each
+# status of a stage → its name in the stepper and its glyph
 STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("todo", ""), "bad": ("bad", "failed")}
-SHORT = {"post-processing": "Post\N{NON-BREAKING HYPHEN}process"}  # names that do not fit a column of the stepper
-# the glyph of a note, by the first word of what it says
+SHORT = {"post-processing": "Post\N{NON-BREAKING HYPHEN}process"}  # names too long for a column of the stepper
+# first word of a note → its glyph
 NOTES = {"priority": "front", "moved": "front", "refunded": "ticket", "cancel": "cancelling", "cleared": "box", "late": "warn"}
-OPENS = {"not available": "a provider is available"}  # by a reason of `room`; else it is a pause
+OPENS = {"not available": "a provider is available"}  # reason of `capacity` → what ends it; any other reason is a pause
 OUTCOMES: dict[str | None, State] = {
     None: State.RUNNING,
     Outcome.DELIVERED: State.COMPLETED,
@@ -32,7 +33,7 @@ OUTCOMES: dict[str | None, State] = {
 
 
 def facts(job: Job, *, at: datetime) -> dict[str, Any]:
-    """Why it waits, its stages, attempts, money and history."""
+    """Return why the job waits, its stages, attempts, money and history."""
     events = list(job.events.order_by("seq"))
     looked = waiting.outlook([job], at=at)
     eta = looked.eta(job)
@@ -62,22 +63,22 @@ def facts(job: Job, *, at: datetime) -> dict[str, Any]:
 
 
 def _limits(job: Job, looked: Outlook, at: datetime) -> list[dict[str, Any]]:
-    """Every limit that a queued job passes through, whether it holds the job or not, the widest first."""
+    """Return every limit that applies to a queued job, whether it holds the job or not, the widest first."""
     if looked.capacity is None:
         return []
-    floor = looked.capacity
-    routes = floor.routes.get(job.model_id, [])
-    route = floor.route_for(job.model_id) or next(iter(routes), None)
+    capacity = looked.capacity
+    routes = capacity.routes.get(job.model_id, [])
+    route = capacity.route_for(job.model_id) or next(iter(routes), None)
     keys = limits.keys_of(
         model=job.model_id, account=route.account_id if route else "", kind=job.kind_id, batch=job.batch_id, owner=job.owner_id
     )
     holding = {(one.limit, one.key): one for one in looked.waiting_on(job)}
     shown = []
     for key in keys:
-        cap, blocker = floor.room.caps.get(key), holding.get(key)
+        cap, blocker = capacity.room.caps.get(key), holding.get(key)
         if cap is None and blocker is None:
             continue
-        used = floor.room.used[key]
+        used = capacity.room.used[key]
         closed = blocker is not None and not blocker.max
         name = display.limit_name(*key)
         shown.append(
@@ -116,7 +117,7 @@ def _steps(job: Job, found: Sequence[Stage]) -> list[dict[str, str]]:
 def _attempt(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
     ran = ((attempt.ended_at or at) - attempt.called_at).total_seconds() if attempt.called_at else None
     if attempt.number == job.attempt_number and job.ran_seconds is not None:
-        ran = job.ran_seconds  # the provider was done; what came then is our storing
+        ran = job.ran_seconds  # until the provider was done; saving the files is not its time
     word, state = attempt.get_outcome_display() or "running", OUTCOMES[attempt.outcome]
     if not attempt.outcome and not attempt.called_at:
         word, state = "not started", State.QUEUED
@@ -135,7 +136,7 @@ def _attempt(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
 
 
 def money(job: Job) -> dict[str, Any]:
-    """Price, and what became of the tickets of all its tries; the provider's cost in USD."""
+    """Return the price, the tickets of all attempts by what became of them, and the provider's cost in USD."""
     sums = Reservation.objects.filter(job=job).order_by().values_list("state").annotate(Sum("amount"))
     held: dict[str, int] = dict(sums)
     refunds = LedgerTransaction.objects.filter(reservation__job=job, kind=LedgerTransaction.Kind.REFUND)
@@ -154,7 +155,7 @@ def money(job: Job) -> dict[str, Any]:
 def _event(event: JobEvent, at: datetime) -> dict[str, Any]:
     is_note = event.from_state == event.to_state
     by = f"by {event.actor}"
-    # what staff did beside the state says itself best: “Priority set to high”
+    # a note that is no change of state is its own title: “Priority set to high”
     what = event.reason[:1].upper() + event.reason[1:] if is_note and event.reason else _what(event, is_note)
     reason = "" if is_note else event.reason
     return {
@@ -175,14 +176,14 @@ def _what(event: JobEvent, is_note: bool) -> str:
 
 
 def _evidence(event: JobEvent) -> Iterable[str]:
-    """What an event keeps beside its words: the counts of a claim, the account, a value before and after."""
+    """Yield the data of an event in words: the counts of a claim, the account, a value before and after."""
     data = event.data
     for name, (used, most) in (data.get("limits") or {}).items():
         yield f"{'job type' if name == 'kind' else name} {used} of {most}"
     if "account" in data:
         yield f"account {data['account']}"
     if "tickets" in data:
-        yield f"{data['tickets']} ticket{'' if data['tickets'] == 1 else 's'}, {data.get('ledger', '')}"
+        yield f"{counted(data['tickets'], 'ticket')}, {data.get('ledger', '')}"
     if "remote_id" in data:
         yield f"task {data['remote_id']}"
     if isinstance(data.get("before"), int) and event.reason.startswith("priority"):

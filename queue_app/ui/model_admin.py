@@ -1,101 +1,39 @@
-"""What the admin's classes share: lists that stay fast at a million rows, and rows that are shown and never edited."""
+"""
+The two bases of the admin's classes: `ReadOnlyAdmin` for rows that only verbs write, `PolicyAdmin` for rows that staff edit; and
+`ExactSearch`, for large tables.
+"""
 
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import widgets
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
-from django.core.paginator import Page, Paginator
-from django.db import connection, models
+from django.core.exceptions import PermissionDenied
+from django.db import models, transaction
 from django.forms import BaseFormSet
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.functional import cached_property
+from django.utils.safestring import SafeString
+from django_stubs_ext import StrOrPromise
 
-from queue_app.insight import search
-from queue_app.models.job import JobQuerySet
+from queue_app import clock
 from queue_app.rules import numbers
-from queue_app.ui import display
-from queue_app.ui.history import AuditedHistory
+from queue_app.rules.words import storable
+from queue_app.ui import display, history, pages
+from queue_app.ui.access import staff
+from queue_app.ui.paging import EstimatingPaginator, PageList
+from queue_app.work import policy
 
-EXACT_UP_TO = 2_000  # above it the planner's estimate is close enough for page numbers
-DEEP = 1_000  # rows before a page, from which on it is found by the keys alone
-
-
-class EstimatingPaginator(Paginator):  # type: ignore[type-arg]
-    """
-    Counts exactly while that is cheap, then believes the planner: ``count(*)`` is what grows with the table. What lies before a
-    deep page is passed over in the index.
-    """
-
-    def validate_number(self, number: int | float | str) -> int:
-        """The nearest page that there is: a list grows shorter while somebody reads its end."""
-        return min(max(1, int(number)), self.num_pages)
-
-    def page(self, number: int | str) -> Page:  # type: ignore[type-arg]
-        number = self.validate_number(number)
-        before = (number - 1) * self.per_page
-        if before < DEEP:
-            return super().page(number)
-        assert isinstance(self.object_list, models.QuerySet)
-        keys = list(self.object_list.values_list("pk", flat=True)[before : before + self.per_page])
-        return Page(self.object_list.filter(pk__in=keys), number, self)
-
-    @cached_property
-    def count(self) -> int:
-        return max(self._counted, self._estimate()) if self.is_estimate else self._counted
-
-    @property
-    def is_estimate(self) -> bool:
-        """Whether `count` is the planner's word, to be said with “about”."""
-        return self._counted > EXACT_UP_TO
-
-    @cached_property
-    def _counted(self) -> int:
-        return self._rows()[: EXACT_UP_TO + 1].count()
-
-    def _rows(self) -> models.QuerySet[Any]:
-        assert isinstance(self.object_list, models.QuerySet)
-        return self.object_list.order_by()
-
-    def _estimate(self) -> int:
-        sql, params = self._rows().values("pk").query.sql_with_params()
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
-            plan: list[dict[str, Any]] = cursor.fetchone()[0]
-        return int(plan[0]["Plan"]["Plan Rows"])
-
-
-class FoundPaginator(EstimatingPaginator):
-    """The same for those of ``jobs`` that words were searched for: counted and cut by `insight.search`."""
-
-    def __init__(self, *args: Any, jobs: JobQuerySet, words: str, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.jobs, self.words = jobs, words
-
-    def page(self, number: int | str) -> Page:  # type: ignore[type-arg]
-        number = self.validate_number(number)
-        before = (number - 1) * self.per_page
-        keys = self._first[before : before + self.per_page]
-        if self.is_estimate and before + self.per_page > len(self._first):
-            keys = self._found(self.per_page, skip=before)
-        return Page(cast(JobQuerySet, self.object_list).filter(pk__in=keys), number, self)
-
-    @cached_property
-    def _counted(self) -> int:
-        return len(self._first)
-
-    @cached_property
-    def _first(self) -> list[int]:
-        return self._found(EXACT_UP_TO + 1)
-
-    def _found(self, most: int, *, skip: int = 0) -> list[int]:
-        return search.first(self.jobs, self.words, most, skip=skip)
+M = TypeVar("M", bound=models.Model)
+F = TypeVar("F", bound=forms.BaseForm)
 
 
 class DayAndTime(widgets.AdminSplitDateTime):
-    """Django's two fields of a moment, each with a name for who cannot see where it stands."""
+    """Django's two fields of a moment, each with a name for screen readers."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs)
@@ -103,119 +41,157 @@ class DayAndTime(widgets.AdminSplitDateTime):
             part.attrs["aria-label"] = name
 
 
-class NamedCells(BaseFormSet):  # type: ignore[type-arg]
-    """Forms in the rows of a table, whose fields are named by nothing but the column's head."""
+class NamedCells(BaseFormSet[F]):
+    """Forms in the rows of a table: the only label of a field is its column's head, so each field names itself."""
 
-    def add_fields(self, form: Any, index: int | None) -> None:
+    def add_fields(self, form: F, index: int | None) -> None:
         super().add_fields(form, index)
         for field in form.fields.values():
-            field.widget.attrs.setdefault("aria-label", field.label)
+            field.widget.attrs.setdefault("aria-label", str(field.label))
 
 
-class Rows(NamedCells, forms.BaseModelFormSet):  # type: ignore[type-arg]
+class EditedRows(NamedCells[forms.ModelForm[M]], forms.BaseModelFormSet[M, forms.ModelForm[M]]):
     """The rows of a list that is edited in place."""
 
 
-class DressedList(ChangeList):
-    """A page of rows that the admin class looks up what it shows of them for, once for all."""
-
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> models.QuerySet[Any]:
-        """What is searched for and cannot be read finds nothing. Django leaves it out, and so would find everything."""
-        found: models.QuerySet[Any] = super().get_queryset(request, exclude_parameters)
-        return found if self.search_form_class(request.GET).is_valid() else found.none()
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.page_num = self.paginator.validate_number(self.page_num)
-        # the rows are the queryset's own, kept in it: a list that can be edited needs the queryset
-        self.model_admin.dress(list(self.result_list))  # type: ignore[attr-defined]
-
-
-class FastAdmin(AuditedHistory):
-    """A list whose cost does not follow the table's size."""
+class ListAdmin(admin.ModelAdmin[M]):
+    """What both bases share: a list whose cost does not follow the table's size, and the audit as the history of a row."""
 
     paginator = EstimatingPaginator
     show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter grows with the table
+    show_facets = admin.ShowFacets.NEVER  # the counts beside a filter's choices grow with the table
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}, models.DateTimeField: {"widget": DayAndTime}}
     list_per_page = 50
-    list_max_show_all = 0  # nobody asks for a million rows on one page
+    list_max_show_all = 0  # no page shows a million rows
     title: str = ""
+    may_be_deleted = False  # jobs and the ledger name most rows for ever
+
+    def rows(self, found: Sequence[M]) -> Sequence[Any]:
+        """
+        Return a dataclass for each row of a page, made from one lookup for all of them; nothing if no column needs one.
+
+        Its methods with `column` stand in ``list_display`` beside the names of fields and of methods of this class.
+        """
+        return ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return self.may_be_deleted and super().has_delete_permission(request, obj)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return DressedList
+        return PageList
 
     def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().get_changelist_formset(request, **{"formset": Rows, **kwargs})
+        return super().get_changelist_formset(request, **{"formset": EditedRows, **kwargs})
 
-    def dress(self, rows: list[Any]) -> None:
-        """Put on the rows of a page what their columns need, with a fixed number of queries."""
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         name = self.title or str(self.opts.verbose_name_plural).capitalize()
         return super().changelist_view(request, {"title": name, **(extra_context or {})})
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> Any:
+    ) -> HttpResponse:
         shown = {"show_save_and_add_another": False, **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, shown)
 
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the audit of a row. Django's own log, which only forms write, is not shown."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            return pages.not_there(request, self.opts, object_id)
+        if not self.has_view_or_change_permission(request, row):
+            raise PermissionDenied
+        entries = history.of(row)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "History",
+            "opts": self.opts,
+            "object": row,
+            "entries": entries[: history.SHOWN],
+            "more": len(entries) > history.SHOWN,
+            "may_open": request.user.has_perm("queue_app.view_auditentry"),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/audit/history.html", context)
 
-class ReadOnlyAdmin(FastAdmin):
-    """Rows that only verbs write; large tables, so the one order is the one that an index gives."""
+
+class ReadOnlyAdmin(ListAdmin[M]):
+    """Rows that only verbs write. Their tables are large, so a list has one order: that of an index."""
 
     sortable_by = ()
-
-    def page(self, request: HttpRequest, row: Any) -> HttpResponse | None:
-        """The row's own page in place of Django's form; ``None`` for those that have none. Whoever sees it may view the row."""
-        return None
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        row = self.get_object(request, object_id) if request.method == "GET" else None  # nothing is edited by a POST here
-        page = self.page(request, row) if row is not None and self.has_view_permission(request, row) else None
-        return page or super().change_view(request, object_id, form_url, extra_context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
 
 
-class FoundExactly(ReadOnlyAdmin):
-    """Large tables, searched by a whole value that an index answers; ``contains`` would read all of them."""
+class PolicyAdmin(ListAdmin[M]):
+    """Rows that staff edit. Each row of a form, inlines too, is saved by the verb that audits it: `policy.save`."""
+
+    change_form_template = "admin/policy_form.html"
+
+    def save_model(self, request: HttpRequest, obj: M, form: Any, change: bool) -> None:
+        names = {field.name for field in obj._meta.get_fields()}
+        touched = form.changed_data if change else form.cleaned_data
+        values = {name: form.cleaned_data[name] for name in touched if name in names}
+        reason = form.cleaned_data.get("why", "")  # only some forms ask for one
+        policy.save(obj, values, at=clock.now(), actor=staff(request), reason=reason)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Save the rows of an inline. Where they have no page of their own, the audit shows them on that of ``form``'s row."""
+        at, by, has_page = clock.now(), staff(request), self.admin_site.is_registered(formset.model)
+        formset.save(commit=False)
+        for row in formset.deleted_objects:
+            policy.remove(row, at=at, actor=by, of=form.instance)
+        for row, touched in formset.changed_objects:
+            values = {name: getattr(row, name) for name in touched}
+            policy.save(row, values, at=at, actor=by, of=row if has_page else form.instance)
+        for row in formset.new_objects:
+            policy.save(row, {}, at=at, actor=by, of=row if has_page else form.instance)
+
+    def delete_model(self, request: HttpRequest, obj: M) -> None:
+        policy.remove(obj, at=clock.now(), actor=staff(request))
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[M]) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
+
+
+class ExactSearch:
+    """A search by a whole value that an index answers: ``contains`` would read all of a large table."""
+
+    search_fields: ClassVar[list[str] | tuple[str, ...]] = ("job",)
+    search_help_text: ClassVar[StrOrPromise | None] = "Job number"
 
     def found_by(self, word: str) -> dict[str, Any] | None:
-        """The filter for what was typed; ``None`` when nothing can be called so."""
-        raise NotImplementedError
+        """Return the filter for what was typed, or ``None`` if no row can match it."""
+        number = numbers.of_row(word)
+        return {"job": number} if number else None
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
     ) -> tuple[models.QuerySet[Any], bool]:
-        word = search_term.replace("\x00", "").strip()
+        word = storable(search_term).strip()
         if not word:
             return queryset, False
         wanted = self.found_by(word)
         return (queryset.none() if wanted is None else queryset.filter(**wanted)), False
 
 
-class OfJob(FoundExactly):
-    """Rows of jobs, found by the job's number."""
+def column(description: str) -> Callable[[Callable[[Any], str]], Callable[[Any], str]]:
+    """Make a method of a row dataclass a column with this head; see `ListAdmin.rows`."""
+    return admin.display(description=description)
 
-    search_fields = ("job",)
-    search_help_text = "Job number"
-    list_display_links = None
 
-    def found_by(self, word: str) -> dict[str, Any] | None:
-        number = numbers.of_row(word)
-        return {"job": number} if number else None
+class OfJob(Protocol):
+    """A row that belongs to a job."""
 
-    @admin.display(description="Job")
-    def job_link(self, row: Any) -> str:
-        return display.link(reverse("admin:queue_app_job_change", args=[row.job_id]), display.number(row.job_id))
+    job_id: int
+
+
+@admin.display(description="Job")
+def job_link(row: OfJob) -> SafeString:
+    """The column that links a row to its job."""
+    return display.link(reverse("admin:queue_app_job_change", args=[row.job_id]), display.number(row.job_id))

@@ -100,7 +100,7 @@ def _tickets_low(rule: AlertRule, at: datetime) -> Found:
     with connection.cursor() as cursor:
         cursor.execute(_LOW_WALLETS, {"below": rule.closes_at, "since": at - WEEK})
         rows: list[tuple[str, int]] = cursor.fetchall()
-    return {owner: Seen(left, f"{owner} has {_number(left)} ticket{'s' * (left != 1)} left.") for owner, left in rows}
+    return {owner: Seen(left, f"{owner} has {numbers.counted(left, 'ticket')} left.") for owner, left in rows}
 
 
 def _paid_not_delivered(rule: AlertRule, at: datetime) -> Found:
@@ -153,7 +153,7 @@ def _number(value: float) -> str:
 
 
 def _jobs(count: int) -> str:
-    return f"{_number(count)} job{'s' * (count != 1)}"
+    return numbers.counted(count, "job")
 
 
 def _time(seconds: float) -> str:

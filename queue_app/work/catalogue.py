@@ -1,6 +1,5 @@
 """
-The seeded catalogue: kinds, accounts, models, limits, routes and alert rules. Seeding is idempotent and never overwrites
-staff's edits.
+The seeded catalogue: kinds, accounts, models, limits, routes and alert rules. Seeding is idempotent and keeps the edits of staff.
 """
 
 from decimal import Decimal
@@ -22,7 +21,7 @@ KINDS: list[tuple[str, str, str, bool, int, int, str]] = [
     ("daily_ca", "Daily current affairs", Medium.VIDEO, True, priority.LOW, 600, Backoff.FIXED),
 ]
 
-# key, adapter, name of the key's variable, limit, can be asked for lost tasks, options, base URL
+# key, adapter, environment variable of its API key, limit, can look up lost tasks, options, base URL
 ACCOUNTS: list[tuple[str, str, str, int | None, bool, dict[str, Any], str]] = [
     ("openai_videos", "openai_videos", "OPENAI_VIDEOS_API_KEY", 4, True, {}, "https://api.openai.com/v1"),
     ("studio", "openai_videos", "", None, True, {}, ""),
@@ -74,7 +73,7 @@ MODELS: list[tuple[str, str, int, int, str, int, dict[str, Any], list[tuple[str,
     ("manim", Medium.VIDEO, 4, 1, "0", 15, _SORA, [("studio", "manim", True)]),
     ("page-writer", Medium.PAGE, 3, 1, "0.02", 60, {}, [("chat", "page-writer", True)]),
 ]
-# measure, value at which it opens, value at which it closes
+# measure, opening value, closing value
 ALERT_RULES: list[tuple[str, float, float]] = [
     (AlertRule.Measure.QUEUE_DEPTH, 500, 300),
     (AlertRule.Measure.OLDEST_WAIT, 3600, 1800),
@@ -90,7 +89,7 @@ _UNIT_OF = {Medium.IMAGE: "image", Medium.VIDEO: "second", Medium.PAGE: "page"}
 
 @transaction.atomic
 def seed() -> int:
-    """Add what is missing and touch nothing that is there. Gives the number of rows added."""
+    """Add missing rows and leave existing ones alone. Return the number of rows added."""
     added = _once(QueueSettings, {"pk": 1}, {})
     for key, label, medium, restricted, default_priority, timeout, backoff in KINDS:
         found = {
@@ -124,7 +123,7 @@ def seed() -> int:
         }
         is_new = _once(GenerationModel, {"key": key}, found)
         added += is_new + _once(ModelConcurrencyLimit, {"model_id": key}, {"max_concurrent": limit})
-        if is_new:  # a route that staff took away stays away
+        if is_new:  # a route that staff deleted stays deleted
             for position, (account, endpoint, active) in enumerate(routes):
                 ModelRoute.objects.create(
                     model_id=key, account_id=account, endpoint_id=endpoint, active=active, position=position

@@ -1,4 +1,4 @@
-"""Granting tickets: the movement and its audit entry in one transaction, once for each key."""
+"""Granting tickets: the movement and its audit entry in one transaction, once per key."""
 
 from datetime import datetime
 
@@ -14,10 +14,10 @@ def grant(
     owner: User, amount: int, *, at: datetime, actor: User | None, reason: str, key: str | None = None
 ) -> tuple[LedgerTransaction, bool]:
     """
-    Give an account new tickets. Gives the movement, and whether it is new: the same ``key`` again moves and audits nothing.
+    Grant new tickets to a user. Return the movement and whether it is new: a repeated ``key`` moves and audits nothing.
 
     :param actor: ``None`` for the command line.
-    :raises ValueError: the amount is not from 1 to a billion, or the reason is empty.
+    :raises ValueError: the amount is outside 1 to a billion, or the reason is empty.
     """
     name = actor.username if actor else "command line"
     entry = tickets.grant(owner, amount, at=at, actor=name, reason=reason, key=key)

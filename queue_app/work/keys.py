@@ -1,4 +1,4 @@
-"""API keys: made and revoked, each with its audit entry, whoever asks."""
+"""What lets someone in as a user: API keys and passwords. Making, revoking and setting one are audited for every caller."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from queue_app.work import policy
 @transaction.atomic
 def make(user: User, *, scopes: Sequence[str], name: str, at: datetime, actor: User | None) -> str:
     """
-    Make a key for a user. Return the key itself, of which only a hash is kept.
+    Make an API key for a user. Return the key itself; only its hash is stored.
 
     :param actor: ``None`` for the command line.
     """
@@ -24,6 +24,11 @@ def make(user: User, *, scopes: Sequence[str], name: str, at: datetime, actor: U
 
 @transaction.atomic
 def revoke(key: ApiKey, *, at: datetime, actor: User) -> None:
-    """Delete a key: its next call is refused."""
+    """Delete an API key: its next call is refused."""
     policy.audit("revoke API key", str(key), at=at, actor=actor, before={"scopes": key.scopes}, of=key.user)
     key.delete()
+
+
+def password_set(user: User, *, at: datetime, actor: User) -> None:
+    """Audit that ``actor`` set the user's password, in the transaction of that: they may log in as that user."""
+    policy.audit("set password", user.username, at=at, actor=actor, of=user)

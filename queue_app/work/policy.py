@@ -1,4 +1,7 @@
-"""Changing limits, pauses, prices and policies: under the claim lock, with one audit entry, effective at the next claim (I21)."""
+"""
+What staff edit: limits, pauses, prices, policies, users, brands. Each save takes the claim lock, writes one audit entry and
+applies to the next claim (I21, I45).
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,74 +21,77 @@ _THINGS: dict[type[models.Model], str] = {
     Kind: "job type",
 }
 _PAUSE = {"paused", "paused_reason", "paused_until"}
+_SECRET = {"password"}  # kept out of the audit (I36)
+Values = tuple[dict[str, Any], dict[str, Any]]  # by field, before and after
 
 
 @transaction.atomic
-def change(row: models.Model, *, at: datetime, actor: User | None, reason: str = "", **fields: Any) -> bool:
+def save(
+    row: models.Model,
+    values: Mapping[str, Any],
+    *,
+    at: datetime,
+    actor: User | None,
+    reason: str = "",
+    of: models.Model | None = None,
+) -> bool:
     """
-    Set ``fields`` of a row of the catalogue or of the settings. Gives whether anything changed.
+    Save what staff edit: add a new row, or set ``values`` of one that exists. Return whether anything changed.
 
-    :raises ValidationError: a value is out of its span; nothing is written.
+    :param values: by field. Of a new row, whose own fields are set and checked already, only its relations to many are read.
+    :param of: the row whose page shows the audit entry; the row itself unless given.
+    :raises ValidationError: a value is not allowed; nothing is written.
     """
     QueueSettings.objects.lock_claims()
-    now = type(row)._default_manager.select_for_update(no_key=True).get(pk=row.pk)
-    before = {name: getattr(now, _column(now, name)) for name in fields}
-    for name, value in fields.items():
-        setattr(now, name, value)
-    now.full_clean(exclude={field.name for field in now._meta.fields} - fields.keys(), validate_unique=False)
-    after = {name: getattr(now, _column(now, name)) for name in fields}
-    changed = [name for name in fields if before[name] != after[name]]
-    if not changed:
+    before, after = _add(row, values) if row._state.adding else _set(row, values)
+    if not after:
         return False
-    now.save(update_fields=changed)
-    for name in changed:
-        setattr(row, name, getattr(now, name))
-    audit(
-        _action(row, {name: after[name] for name in changed}),
-        "whole queue" if isinstance(row, QueueSettings) else str(row.pk),
-        at=at,
-        actor=actor,
-        before={name: before[name] for name in changed},
-        after={name: after[name] for name in changed},
-        reason=reason,
-        of=row,
-    )
+    action = _action(row, after) if before else f"add {row._meta.verbose_name}"
+    audit(action, _called(row), at=at, actor=actor, before=before, after=after, reason=reason, of=of or row)
     wake.queue_changed()
     return True
 
 
+def change(row: models.Model, *, at: datetime, actor: User | None, reason: str = "", **values: Any) -> bool:
+    """As :func:`save`, of a row that exists."""
+    return save(row, values, at=at, actor=actor, reason=reason)
+
+
+@transaction.atomic
+def remove(row: models.Model, *, at: datetime, actor: User | None, reason: str = "", of: models.Model | None = None) -> None:
+    """Delete a row that staff edit. ``of``: see :func:`save`."""
+    QueueSettings.objects.lock_claims()
+    before = _own_values(row)
+    audit(f"delete {row._meta.verbose_name}", _called(row), at=at, actor=actor, before=before, reason=reason, of=of or row)
+    row.delete()
+    wake.queue_changed()
+
+
 def changes_of(row: models.Model) -> "models.QuerySet[AuditEntry]":
-    """What `change` wrote of this row, oldest first."""
+    """Return the entries that `save` wrote about changes of this row, oldest first."""
     of_row = AuditEntry.objects.filter(target_model=row._meta.label_lower, target_pk=str(row.pk), action__in=_actions(row))
     return of_row.order_by("id")
 
 
 def last_change(row: models.Model) -> int:
-    """The number of its last change; 0 before the first."""
+    """Return the number of the row's last change; 0 before the first."""
     return changes_of(row).values_list("pk", flat=True).last() or 0
-
-
-@transaction.atomic
-def add(row: models.Model, *, at: datetime, actor: User | None, reason: str = "") -> None:
-    """Add a checked row to the catalogue."""
-    QueueSettings.objects.lock_claims()
-    row.save(force_insert=True)
-    after = {field.name: getattr(row, field.attname) for field in row._meta.concrete_fields}
-    audit(f"add {row._meta.verbose_name}", str(row.pk), at=at, actor=actor, after=after, reason=reason, of=row)
-    wake.queue_changed()
 
 
 @transaction.atomic
 def pause_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "", via: str = "") -> Batch:
     """
-    No later claim takes a job of this batch; what runs goes on. Its queued jobs keep their places. ``via``: :func:`why`.
-    Gives the batch as it is then.
+    Pause a batch: no later claim takes its jobs; running jobs continue and queued jobs keep their positions. Return the batch as
+    it is then.
+
+    :param via: see :func:`why`.
     """
     return _set_batch_pause(batch, True, at=at, actor=actor, reason=why(reason, via))
 
 
 @transaction.atomic
 def resume_batch(batch: Batch, *, at: datetime, actor: User | None, reason: str = "", via: str = "") -> Batch:
+    """End a batch's pause. Return the batch as it is then."""
     return _set_batch_pause(batch, False, at=at, actor=actor, reason=why(reason, via))
 
 
@@ -100,7 +106,7 @@ def audit(
     reason: str = "",
     of: models.Model | None = None,
 ) -> None:
-    """Write who did what; inside the transaction of what was done. ``of`` is the row that it was done to: its page shows it."""
+    """Record who did what, in the transaction of the change. ``of``: the row whose page shows the entry."""
     AuditEntry.objects.create(
         at=at,
         actor=actor,
@@ -129,7 +135,7 @@ def audit_others(
     of: models.Model,
 ) -> None:
     """
-    As :func:`audit`, of what belongs to the user with the number ``owner``: nothing is written where that is who did it (I45).
+    Record who changed something of the user with the number ``owner``; owners' own changes are not recorded (I45).
 
     :param via: see :func:`why`.
     """
@@ -138,17 +144,17 @@ def audit_others(
 
 
 def why(reason: str, via: str) -> str:
-    """Return the reason that is kept: the one that was given, or else how it was asked where it was no page, such as “API”."""
+    """Return the reason to keep: the given one, or else the way of the request if it was no page: “via API”."""
     return reason or (f"via {via}" if via else "")
 
 
 def known_as(actor: User, via: str = "") -> str:
-    """Return the name under which a user's acts are written into histories: “ana”, “ana by API”."""
+    """Return the name of a user in the histories of jobs: “ana”, “ana by API”."""
     return f"{actor.username} by {via}" if via else actor.username
 
 
 def last_resume(account: ProviderAccount, *, at: datetime) -> datetime | None:
-    """When the last pause of this account ended, by a person's hand or at the end that a person had set for it."""
+    """Return when the last pause of this account ended: staff resumed it, or its end time passed."""
     resumed = changes_of(account).filter(before__paused=True, after__paused=False).last()
     ends = [resumed.at if resumed else None, account.paused_until if account.paused else None]
     return max((end for end in ends if end and end <= at), default=None)
@@ -173,7 +179,7 @@ def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | 
 
 
 def _action(row: models.Model, after: Mapping[str, Any]) -> str:
-    """Name a change after what it did: “pause model”, “set account limit”, else “change model”."""
+    """Name a change after its effect: “pause model”, “set account limit”, else “change model”."""
     thing = _THINGS.get(type(row))
     if thing and "paused" in after and after.keys() <= _PAUSE:
         return f"{'pause' if after['paused'] else 'resume'} {thing}"
@@ -183,15 +189,60 @@ def _action(row: models.Model, after: Mapping[str, Any]) -> str:
 
 
 def _actions(row: models.Model) -> list[str]:
-    """Return every name that `change` writes of this row."""
+    """Return every name that `_action` gives to changes of this row."""
     thing = _THINGS.get(type(row))
     special = [f"pause {thing}", f"resume {thing}", f"set {thing} limit"] if thing else []
     return [f"change {row._meta.verbose_name}", *special]
 
 
-def _column(row: models.Model, name: str) -> str:
-    field = row._meta.get_field(name)
-    return str(getattr(field, "attname", name))
+def _called(row: models.Model) -> str:
+    """Return what the audit calls a row: its key where people chose one."""
+    if isinstance(row, QueueSettings):
+        return "whole queue"
+    return row.pk if isinstance(row.pk, str) else str(row)[:200]
+
+
+def _add(row: models.Model, values: Mapping[str, Any]) -> Values:
+    row.save(force_insert=True)
+    many = [name for name in values if _is_many(row, name)]
+    for name in many:
+        getattr(row, name).set(values[name])
+    return {}, _own_values(row) | {name: _value(row, name) for name in many}
+
+
+def _set(row: models.Model, values: Mapping[str, Any]) -> Values:
+    """Compare with the row as it is now, not as it was read. Return the values that changed, before and after."""
+    now = type(row)._default_manager.select_for_update(no_key=True).get(pk=row.pk)
+    was = {name: _value(now, name) for name in values}
+    for name, value in values.items():
+        if _is_many(now, name):
+            getattr(now, name).set(value)
+        else:
+            setattr(now, name, value)
+    now.full_clean(exclude={field.name for field in now._meta.fields} - values.keys(), validate_unique=False)
+    found = {name: _value(now, name) for name in values}
+    changed = [name for name in values if was[name] != found[name]]
+    if own := [name for name in changed if not _is_many(now, name)]:
+        now.save(update_fields=own)
+        for name in own:
+            setattr(row, name, getattr(now, name))
+    return {name: was[name] for name in changed}, {name: found[name] for name in changed}
+
+
+def _own_values(row: models.Model) -> dict[str, Any]:
+    fields = [field.name for field in row._meta.concrete_fields if field.name not in _SECRET]
+    return {name: _value(row, name) for name in fields}
+
+
+def _value(row: models.Model, name: str) -> Any:
+    """Return the value of a field as the audit keeps it: the key of a row, the names of many rows."""
+    if _is_many(row, name):
+        return sorted(map(str, getattr(row, name).all()))
+    return getattr(row, str(getattr(row._meta.get_field(name), "attname", name)))
+
+
+def _is_many(row: models.Model, name: str) -> bool:
+    return bool(row._meta.get_field(name).many_to_many)
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

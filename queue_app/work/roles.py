@@ -1,8 +1,8 @@
 """
 The roles of staff, seeded as groups: who may look, who runs the queue, who moves tickets, who edits the catalogue.
 
-A group is known by its name. One that is missing is made with its rights; one that is there is left as staff made it, with
-what they gave it and without what they took away. So a role that was renamed is made anew beside it, and holds nobody.
+Groups are found by name. Seeding adds missing groups with their rights and leaves existing ones as staff edited them. A renamed
+role is therefore seeded again under its old name, without members.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from queue_app.models import AlertRule, GenerationModel, Kind, ModelConcurrencyL
 
 class Right(StrEnum):
     """
-    What users may be allowed besides looking and editing, as `has_perm` asks for it. The last two are about jobs of one's own:
-    users who are not staff may have them, too.
+    Permissions besides those to view and edit, as `has_perm` takes them. The last two concern a user's own jobs, so end users can
+    have them too.
     """
 
     OPERATE = "queue_app.operate_queue"
@@ -31,7 +31,7 @@ class Right(StrEnum):
 
 
 VIEWER, OPERATOR, FINANCE, CATALOGUE = "Viewer", "Operator", "Finance", "Catalogue editor"
-# what each may do besides looking; the catalogue editor's follow from the rows
+# rights besides viewing; the catalogue editor's follow from `EDITED`
 RIGHTS = {
     VIEWER: (),
     OPERATOR: (
@@ -58,9 +58,9 @@ EDITED: tuple[type[models.Model], ...] = (
 @transaction.atomic
 def seed(also: Sequence[type[models.Model]] = ()) -> int:
     """
-    Make the groups that are missing. Gives how many were.
+    Add missing groups. Return how many were added.
 
-    :param also: rows of applications above the queue that catalogue editors edit; what these applications keep, all may see.
+    :param also: models of other applications that catalogue editors edit; every role may view all models of these applications.
     """
     labels = {"queue_app", *(model._meta.app_label for model in also)}
     shown = [f"view_{model._meta.model_name}" for label in labels for model in apps.get_app_config(label).get_models()]

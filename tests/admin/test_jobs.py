@@ -21,7 +21,7 @@ from queue_app import clock, lifecycle
 from queue_app.admin import filters
 from queue_app.admin.jobs import JobAdmin
 from queue_app.models import Job, ModelConcurrencyLimit, State
-from queue_app.ui import model_admin
+from queue_app.ui import paging
 from queue_app.work import policy, reorder
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
@@ -137,7 +137,7 @@ class TestList:
 
     def test_a_filter_that_it_does_not_have_is_said(self, admin: Client) -> None:
         page = admin.get(LIST, {"colour": "blue"}, follow=True)
-        assert "a filter that this list does not have" in page.content.decode()
+        assert "Unknown filter in the link." in page.content.decode()
 
     @pytest.mark.parametrize(("page", "shown"), [("9", 2), ("0", 1), ("-3", 1), ("9" * 30, 2), ("x", 1)])
     def test_a_page_beyond_either_end_is_the_nearest_with_the_filters_kept(
@@ -152,7 +152,7 @@ class TestList:
         assert (listed.page_num, list(listed.result_list)) == (shown, jobs[:1] if shown == 2 else jobs[:0:-1])
 
     def test_says_about_where_it_counts_by_estimate(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(model_admin, "EXACT_UP_TO", 2)
+        monkeypatch.setattr(paging, "EXACT_UP_TO", 2)
         for _ in range(3):
             make_job()
         page = unescape(admin.get(LIST).content.decode())

@@ -5,6 +5,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 from django.forms import MultiWidget
 from django.test import Client
 
@@ -261,6 +262,26 @@ class TestPeople:
         new = {"password1": "a-new-password-1", "password2": "a-new-password-1", "usable_password": "true"}
         assert client.post(f"/admin/queue_app/user/{boss.pk}/password/", new).status_code == 403
         assert User.objects.get(pk=boss.pk).check_password("password")
+
+    def test_a_new_user_is_audited_without_the_password(self, admin: Client) -> None:
+        form = {"username": "dora", "usable_password": "true", "password1": "a-new-password-1", "password2": "a-new-password-1"}
+        assert admin.post("/admin/queue_app/user/add/", form).status_code == 302
+        entry = AuditEntry.objects.get()
+        assert (entry.action, entry.target, entry.after["is_staff"]) == ("add user", "dora", False)
+        assert "password" not in entry.after
+
+    def test_a_roles_rights_are_audited_by_name(self, admin: Client) -> None:
+        right = Permission.objects.get(codename="operate_queue")
+        assert admin.post("/admin/auth/group/add/", {"name": "Night shift", "permissions": [right.pk]}).status_code == 302
+        role = Group.objects.get(name="Night shift")
+        assert admin.post(f"/admin/auth/group/{role.pk}/change/", {"name": "Night shift", "permissions": []}).status_code == 302
+        assert not role.permissions.exists()
+        assert admin.post(f"/admin/auth/group/{role.pk}/delete/", {"post": "yes"}).status_code == 302
+
+        added, changed, deleted = AuditEntry.objects.order_by("id")
+        assert (added.action, added.after["permissions"]) == ("add group", [str(right)])
+        assert (changed.before, changed.after) == ({"permissions": [str(right)]}, {"permissions": []})
+        assert (deleted.action, deleted.before["name"]) == ("delete group", "Night shift")
 
     def test_nobody_is_deleted(self, admin: Client) -> None:
         user = UserFactory(tickets=0)

@@ -6,9 +6,14 @@ from collections.abc import Callable
 import pytest
 from django.apps import apps
 from django.contrib import admin as django_admin
-from django.test import Client
+from django.contrib.admin import AdminSite
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.test import Client, RequestFactory
 
 from queue_app.models import Job, State, User
+from queue_app.ui import pages
+from queue_app.ui.access import staff, viewer
 from tests.admin.conftest import StaffWith
 from tests.factories import BatchFactory, make_job
 
@@ -46,6 +51,41 @@ class TestWhatIsInIt:
                 assert admin.post(f"{address}{row.pk}/change/", {"state": "completed", "available": "9"}).status_code == 403, name
                 assert admin.post(f"{address}{row.pk}/delete/", {"post": "yes"}).status_code == 403, name
                 assert admin.get(f"{address}{row.pk}/change/").status_code == 200, name
+
+
+class TestWhoAsks:
+    @pytest.mark.parametrize(
+        ("ask", "who"), [(viewer, AnonymousUser()), (staff, AnonymousUser()), (staff, User(username="carol"))]
+    )
+    def test_a_stranger_is_refused(self, rf: RequestFactory, ask: Callable[..., User], who: User | AnonymousUser) -> None:
+        request = rf.get("/")
+        request.user = who
+        with pytest.raises(PermissionDenied):
+            ask(request)
+
+    def test_is_the_user_who_is_logged_in(self, rf: RequestFactory) -> None:
+        request = rf.get("/")
+        request.user = ana = User(username="ana", is_staff=True)
+        assert viewer(request) is ana and staff(request) is ana
+
+
+class TestPagesThatAreNoList:
+    def test_of_a_row_are_for_reading(self, admin: Client) -> None:
+        address = f"/admin/queue_app/job/{make_job().pk}/change/"
+        assert [admin.get(address).status_code, admin.head(address).status_code, admin.post(address).status_code] == [
+            200,
+            200,
+            403,
+        ]
+
+    def test_of_a_row_that_is_not_there_say_so(self, admin: Client) -> None:
+        page = admin.get("/admin/queue_app/wallet/999999/change/", follow=True).content.decode()
+        assert "Wallet with ID “999999” doesn’t exist" in page
+
+    def test_need_a_site_that_takes_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(django_admin, "site", AdminSite())
+        with pytest.raises(ImproperlyConfigured, match="default_site"):
+            pages.site()
 
 
 class TestWhoSeesWhat:

@@ -1,6 +1,6 @@
 import pytest
 
-from queue_app.rules.numbers import duration, of_row
+from queue_app.rules.numbers import counted, duration, of_row
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,10 @@ def test_a_row_is_found_by_its_number_as_pages_show_it(word: str, row: int) -> N
 @pytest.mark.parametrize("word", ["", "0", "-1", "4,5", "1,23", "1,2345", "1 234", "x", "٣", "9" * 19])
 def test_other_text_is_no_row(word: str) -> None:
     assert of_row(word) == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 tickets"), (1, "1 ticket"), (2, "2 tickets"), (18_780, "18,780 tickets"), (-1, "-1 tickets")]
+)
+def test_a_count_agrees_with_its_noun(count: int, said: str) -> None:
+    assert counted(count, "ticket") == said

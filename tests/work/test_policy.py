@@ -96,7 +96,7 @@ class TestChange:
 
     @pytest.mark.parametrize("most", [0, 51])
     def test_says_what_a_limit_is(self, most):
-        with pytest.raises(ValidationError, match=r"whole number from 1 to 50\. To stop a model altogether, pause it"):
+        with pytest.raises(ValidationError, match=r"whole number from 1 to 50\. To stop a model, pause it"):
             change(limit(), max_concurrent=most)
 
     def test_of_peak_hours_says_how_they_are_written(self):

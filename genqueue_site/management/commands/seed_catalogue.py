@@ -4,6 +4,7 @@ from django.core.management.base import BaseCommand
 
 from campaigns import catalogue as dimensions
 from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
+from queue_app.rules.numbers import counted
 from queue_app.work import catalogue, roles
 
 
@@ -13,4 +14,4 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         added = catalogue.seed() + dimensions.seed()
         added += roles.seed(also=(Brand, ComplianceRule, Dimension, DimensionValue))
-        self.stdout.write(f"{added} row{'' if added == 1 else 's'} added." if added else "Nothing to add.")
+        self.stdout.write(f"{counted(added, 'row')} added." if added else "Nothing to add.")

@@ -19,6 +19,7 @@ from queue_app.insight import snapshot
 from queue_app.models import Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
 from queue_app.providers import registry
 from queue_app.ui import display
+from queue_app.ui.access import staff
 from queue_app.ui.fragments import fragment_wanted
 from queue_app.work import policy
 from queue_app.work.roles import Right
@@ -137,7 +138,7 @@ def operator(request: HttpRequest) -> User:
     """
     if not isinstance(request.user, User) or not request.user.has_perm(Right.OPERATE):
         raise PermissionDenied
-    return request.user
+    return staff(request)
 
 
 def _asked(said: Any) -> tuple[str, str, str]:

@@ -13,6 +13,7 @@ from queue_app import clock
 from queue_app.admin.dashboard import facts
 from queue_app.admin.dashboard.facts import Dashboard
 from queue_app.ui import fragments
+from queue_app.ui.access import staff
 from queue_app.work.roles import Right
 
 
@@ -53,7 +54,7 @@ def page(
 
 def context(request: HttpRequest, found: Dashboard) -> dict[str, Any]:
     """Return the parts as this user may see them."""
-    may = request.user.has_perm
+    may = staff(request).has_perm
     return {
         **found.parts,
         "notes": [banner for banner in found.parts["notes"] if may(banner.right)],
