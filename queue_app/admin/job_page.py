@@ -1,4 +1,4 @@
-"""The page of one job for staff: everything known about it, and a button for each verb that its state and their rights allow."""
+"""The page of one job for staff: all that is known of it, and a button for each verb that its state and their rights allow."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,7 +28,6 @@ from queue_app.models import (
 from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.rules import numbers, pricing
 from queue_app.ui import addresses, display, fragments
-from queue_app.ui.access import staff
 from queue_app.ui.job_facts import facts
 from queue_app.work.bulk.base import Button
 from queue_app.work.bulk.verbs import VERBS
@@ -38,20 +37,21 @@ PAGE, FRAGMENT = "admin/queue_app/job/change_form.html", "admin/queue_app/job/_b
 AUDIT_SHOWN = 20
 
 
-def view(admin: "ModelAdmin[Job]", request: HttpRequest, job: Job) -> HttpResponse:
-    """Show the page; htmx gets its changing parts, or 204."""
+def view(admin: ModelAdmin, request: HttpRequest, job: Job) -> HttpResponse:  # type: ignore[type-arg]
+    """The page; to htmx its changing parts, or 204."""
+    assert isinstance(request.user, User)
     query = request.GET.get("_changelist_filters", "")  # as Django's lists hand it on
-    shown = context(job, at=clock.now(), user=staff(request)) | {"list_query": query, "list_address": addresses.jobs(query)}
+    shown = context(job, at=clock.now(), user=request.user) | {"list_query": query, "list_address": addresses.jobs(query)}
     return fragments.answer(request, PAGE, FRAGMENT, {**admin.admin_site.each_context(request), **shown, "opts": admin.opts})
 
 
 def find(object_id: str) -> Job | None:
-    """Return the job with this number, and the rows that its page reads with it; ``None`` if there is no such job."""
+    """The job of this number, with all that its page reads of other rows; ``None`` for what is no job's number."""
     return Job.objects.select_related("owner__wallet", "batch", "model", "kind").filter(pk=numbers.of_row(object_id)).first()
 
 
 def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
-    """Return what the owner sees and what staff see besides, as far as ``user`` may see it."""
+    """What its owner sees, and what staff see besides, as far as ``user`` may."""
     shown = facts(job, at=at)
     attempts: list[Attempt] = [one["row"] for one in shown["attempts"]]
     review = ReviewItem.objects.filter(job=job, closed_at=None).order_by(F("decide_by").asc(nulls_last=True), "id").first()
@@ -82,7 +82,7 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
 
 
 def short_facts(job: Job) -> SafeString:
-    """Return the model and what the job generates: “video, 8s, 16:9”."""
+    """The model, and what is made: “video, 8s, 16:9”."""
     told = [_said(name, job.parameters[name]) for name in ("duration", "aspect_ratio") if name in job.parameters]
     return display.chips([job.model_id, ", ".join([job.kind_id, *told])])
 
@@ -95,7 +95,7 @@ def buttons(job: Job, money: dict[str, Any], user: User) -> list[Button]:
 
 
 def _request(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
-    """Return where and when the attempt was sent, what the provider answered, and its cost."""
+    """What was sent where and when, what came back, and what it cost."""
     answered = attempt.accepted_at - attempt.called_at if attempt.accepted_at and attempt.called_at else None
     said = [attempt.error_kind, f"counts toward the {job.kind.max_attempts} allowed" if attempt.spent else ""]
     if attempt.lookups:
@@ -118,7 +118,7 @@ def _cost(job: Job, attempt: Attempt) -> str:
 
 
 def _now(job: Job, attempts: list[Attempt], at: datetime) -> list[tuple[str, Any]]:
-    """Return where a job in progress stands, and the latest time for its next step."""
+    """What goes on with a job in flight, and until when at the latest."""
     if job.state not in IN_FLIGHT_STATES or not attempts:
         return []
     attempt = attempts[-1]
@@ -139,15 +139,15 @@ def _now(job: Job, attempts: list[Attempt], at: datetime) -> list[tuple[str, Any
 
 
 def _price(job: Job) -> str:
-    """Return “1 ticket × 8s” if today's price list gives the job's price that way."""
+    """“1 ticket × 8s” where that is how today's price list comes to the job's price."""
     units, each = pricing.units(job.model.unit, job.parameters), job.model.tickets_per_unit
     if units < 2 or units * each != job.tickets:
         return ""
-    return f"{numbers.counted(each, 'ticket')} × {units}s"
+    return f"{each} ticket{'' if each == 1 else 's'} × {units}s"
 
 
 def _campaign(batch: Batch | None) -> dict[str, str] | None:
-    """Return the row that an application above the queue has for the batch, with a link: the queue knows no campaigns."""
+    """What an application above the queue keeps of the batch, linked to its part of the admin: the queue knows no campaign."""
     for relation in Batch._meta.related_objects if batch else ():
         if relation.one_to_one:
             try:
@@ -171,7 +171,7 @@ def _neighbours(job: Job, position: int | None) -> list[dict[str, Any]]:
 
 
 def _player(assets: list[Asset]) -> dict[str, Any] | None:
-    """Return the newest file that can be shown, and the picture that a video shows before it plays."""
+    """The newest file that can be shown, and what to show of a video before it plays."""
     kept = [asset for asset in assets if asset.expired_at is None]
     main = next((one for one in kept if one.kind in (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)), None)
     if main is None:
@@ -199,7 +199,7 @@ def _said(name: str, value: Any) -> str:
 
 
 def _api_call(job: Job) -> str:
-    """Return the request body that would submit the same job again."""
+    """The body that would ask for the same again."""
     body: dict[str, Any] = {"model": job.model_id, "kind": job.kind_id, "prompt": job.prompt, "parameters": job.parameters}
     if job.priority:
         body["priority"] = job.priority

@@ -1,8 +1,7 @@
-"""The job list: filters, search, saved views, rows that renew themselves, and bulk actions on selected jobs."""
+"""The job list: filters, search, saved views, rows that renew themselves, and the verbs over what is chosen in it."""
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -22,21 +21,19 @@ from queue_app import clock
 from queue_app.admin import bulk as bulk_pages
 from queue_app.admin import filters, job_page
 from queue_app.insight import counts, waiting
-from queue_app.insight.waiting import Outlook
-from queue_app.models import BulkAction, Job, ReviewItem, State
+from queue_app.models import BulkAction, Job, ReviewItem, State, User
 from queue_app.rules import numbers
 from queue_app.ui import addresses, display, fragments
-from queue_app.ui.access import staff
 from queue_app.ui.model_admin import DressedList, FoundPaginator, ReadOnlyAdmin
 from queue_app.work import bulk
 from queue_app.work.bulk.base import BulkVerb
 from queue_app.work.bulk.verbs import VERBS
 
 ROWS_MOST = 100  # of one page that renews itself
-NEW_MOST = 100  # new jobs are counted up to here
-FAR = 2_000  # positions are counted up to here, so that the newest jobs cost no walk through a million
+NEW_MOST = 100  # above it the number of new jobs is not counted on
+FAR = 2_000  # in a lane: the list counts places so far, so that its newest jobs cost no walk through a million
 FRAGMENT = "admin/queue_app/job/_live.html"
-# name, filters, the count of `counts.by_status` that shows the same jobs, and whether it calls for attention
+# name, filters, the count of `counts.by_status` that shows the same jobs, and whether it calls for somebody
 SAVED_VIEWS: tuple[tuple[str, dict[str, str], str, bool], ...] = (
     ("All", {}, "", False),
     ("Queued", {"status": "queued"}, "queued", False),
@@ -55,16 +52,8 @@ _STAGES = {
 Verb = BulkAction.Verb
 
 
-@dataclass(frozen=True)
-class ListedJob:
-    """A job of the list, and the outlook of all jobs on the page: positions, estimates, what blocks them."""
-
-    job: Job
-    outlook: Outlook
-
-
 class JobList(DressedList):
-    """A page of jobs whose rows have names. For htmx, only the rows that the page already shows, by their numbers."""
+    """A page of jobs whose rows have names; for htmx only the rows that it shows already, by their numbers."""
 
     def get_results(self, request: HttpRequest) -> None:
         if not fragments.fragment_wanted(request):
@@ -83,14 +72,12 @@ class JobList(DressedList):
         return self.rows_of(self.result_list)
 
     def rows_of(self, jobs: Iterable[Job]) -> list[dict[str, Any]]:
-        """Return the cells of each job, and a mark that changes with any but the age, which the browser counts by itself."""
+        """The cells of each job, and a mark that changes with them all but the age, which the browser counts on by itself."""
         back = f"?{self.preserved_filters}" if self.preserved_filters else ""
         columns = {name: getattr(self.model_admin, name) for name in map(str, self.list_display)}
-        listed = list(jobs)
-        outlook = waiting.outlook(listed, at=clock.now(), far=FAR)
         rows = []
-        for job in listed:
-            shown = {name: column(ListedJob(job, outlook)) for name, column in columns.items()}
+        for job in jobs:
+            shown = {name: column(job) for name, column in columns.items()}
             shown["job"] = display.link(f"{self.url_for_result(job)}{back}", shown["job"])
             *parts, _ = values = list(shown.values())
             rows.append({"pk": job.pk, "cells": display.cells(list(shown), values), "version": _mark(parts)})
@@ -98,12 +85,12 @@ class JobList(DressedList):
 
     @property
     def problems(self) -> list[str]:
-        """Filters in the address that the list does not know."""
+        """What the address asks for that the filters do not know."""
         return [one.problem for one in self.filter_specs if isinstance(one, filters.JobFilter) and one.problem]
 
 
 def _action(verb: BulkVerb) -> Callable[..., HttpResponse]:
-    """Return the list's action of a verb: draft it for the selected jobs and go to its preview."""
+    """The list's action for a verb: draft it for what is chosen, and show what it will do."""
 
     @admin.action(description=verb.words)
     def act(model_admin: "JobAdmin", request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse:
@@ -134,8 +121,8 @@ class JobAdmin(ReadOnlyAdmin):
         return JobList
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        user = staff(request)
-        return {name: one for name, one in super().get_actions(request).items() if bulk.may(user, name)}
+        assert isinstance(request.user, User)
+        return {name: one for name, one in super().get_actions(request).items() if bulk.may(request.user, name)}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         words = search_term.strip()
@@ -148,23 +135,29 @@ class JobAdmin(ReadOnlyAdmin):
             return FoundPaginator(queryset, *args, jobs=jobs, words=words, **options)
         return super().get_paginator(request, queryset, *args, **options)
 
-    def action_checkbox(self, row: Any) -> SafeString:
-        return display.chooser(ACTION_CHECKBOX_NAME, row.job.pk, f"Select job {row.job.pk}")
+    def dress(self, rows: list[Job]) -> None:
+        at = clock.now()
+        looked = waiting.outlook(rows, at=at, far=FAR)
+        for row in rows:
+            row.at, row.outlook = at, looked  # type: ignore[attr-defined]
+
+    def action_checkbox(self, job: Job) -> SafeString:
+        return display.chooser(ACTION_CHECKBOX_NAME, job.pk, f"Select job {job.pk}")
 
     @admin.display(description="Job")
-    def job(self, row: ListedJob) -> str:
-        return display.with_sub(display.number(row.job.pk), display.level(row.job.priority))
+    def job(self, job: Job) -> str:
+        return display.with_sub(display.number(job.pk), display.level(job.priority))
 
     @admin.display(description="Prompt")
-    def prompt_line(self, row: ListedJob) -> str:
-        return display.clipped(row.job.prompt, f"{row.job.model_id} · {row.job.batch or row.job.kind_id}")
+    def prompt_line(self, job: Job) -> str:
+        return display.clipped(job.prompt, f"{job.model_id} · {job.batch or job.kind_id}")
 
     @admin.display(description="Status")
-    def status_line(self, row: ListedJob) -> str:
-        job, reason = row.job, ""
+    def status_line(self, job: Job) -> str:
+        reason = ""
         if job.state == State.QUEUED:
-            blockers = (display.held_by(one, row.outlook.at) for one in row.outlook.waiting_on(job))
-            reason = next(filter(None, blockers), "")
+            blockers = job.outlook.waiting_on(job)  # type: ignore[attr-defined]
+            reason = next(filter(None, (display.held_by(one, job.at) for one in blockers)), "")  # type: ignore[attr-defined]
         elif job.state == State.FAILED:
             reason = job.error_code
         elif job.state == State.UNKNOWN:
@@ -172,33 +165,32 @@ class JobAdmin(ReadOnlyAdmin):
         return display.with_sub(display.badge(job.state), reason, whole=True)
 
     @admin.display(description="Progress")
-    def progress_line(self, row: ListedJob) -> str:
-        job = row.job
+    def progress_line(self, job: Job) -> str:
         if job.state == State.RUNNING and job.progress is not None:
             return display.progress(job.progress)
-        place = row.outlook.position(job)
+        place = job.outlook.position(job)  # type: ignore[attr-defined]
         if place is None:
             made = f"took {display.duration(job.ran_seconds)}" if job.ran_seconds and not job.is_open else "–"
             return _STAGES.get(State(job.state), made)
-        eta = row.outlook.eta(job)
+        eta = job.outlook.eta(job)  # type: ignore[attr-defined]
         about = f"about {display.rough(eta.p50_seconds)}" if eta and eta.p50_seconds is not None else ""
         return display.with_sub(f"position {display.number(place)}" if place <= FAR else f"beyond {display.number(FAR)}", about)
 
     @admin.display(description="Attempts")
-    def attempts(self, row: ListedJob) -> str:
-        return display.number(row.job.attempt_number) if row.job.attempt_number else "–"
+    def attempts(self, job: Job) -> str:
+        return display.number(job.attempt_number) if job.attempt_number else "–"
 
     @admin.display(description="Owner")
-    def owner_name(self, row: ListedJob) -> str:
-        return display.link(f"?{urlencode({'user': row.job.owner.username})}", row.job.owner.username)
+    def owner_name(self, job: Job) -> str:
+        return display.link(f"?{urlencode({'user': job.owner.username})}", job.owner.username)
 
     @admin.display(description="Tickets")
-    def tickets_held(self, row: ListedJob) -> str:
-        return display.number(row.job.tickets)
+    def tickets_held(self, job: Job) -> str:
+        return display.number(job.tickets)
 
     @admin.display(description="Age")
-    def age(self, row: ListedJob) -> str:
-        return display.age(row.job.queued_at, row.outlook.at)
+    def age(self, job: Job) -> str:
+        return display.age(job.queued_at, job.at)  # type: ignore[attr-defined]
 
     # --- its page
 
@@ -207,14 +199,15 @@ class JobAdmin(ReadOnlyAdmin):
         return [*mine, *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        assert isinstance(request.user, User)
         if fragments.fragment_wanted(request) and self.has_view_permission(request):
             return self._renewed(request)
-        user, at, back = staff(request), clock.now(), request.get_full_path()
+        at, back = clock.now(), request.get_full_path()
         shown = {
             "views": self._views(request),
-            "verbs": bulk_pages.list_buttons(user),
-            "may_clear": bulk.may(user, Verb.CLEAR),
-            "bulk_notes": bulk_pages.notes(user, at=at),
+            "verbs": bulk_pages.buttons(request.user),
+            "may_clear": bulk.may(request.user, Verb.CLEAR),
+            "bulk_notes": bulk_pages.notes(request.user, at=at),
             "unknown": request.GET.get("e") == "1",
             "at": at,
             "back": back,
@@ -223,7 +216,7 @@ class JobAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, {**shown, **(extra_context or {})})
 
     def bulk(self, request: HttpRequest) -> HttpResponse:
-        """Draft a bulk action for jobs by number (``ids``) or for all jobs that a list's address (``query``) matches."""
+        """Draft a bulk action over jobs by number (``ids``) or over all that a list's address (``query``) matches."""
         fields, query = request.POST, request.POST.get("jobs", "")
         if request.method != "POST" or fields.get("verb") not in Verb.values:
             return bulk_pages.back_to_the_list(request, "Select jobs in the list, then choose an action.", query)
@@ -242,7 +235,7 @@ class JobAdmin(ReadOnlyAdmin):
         return job_page.view(self, request, row)
 
     def _matching(self, request: HttpRequest, asked: QueryDict) -> QuerySet[Job]:
-        """Return all jobs of the list with this address; none if it has a filter that the list does not know."""
+        """All jobs of the list with this address; none where it asks for what the list does not know."""
         was, request.GET = request.GET, asked  # type: ignore[assignment]
         try:
             found: QuerySet[Job] = self.get_changelist_instance(request).get_queryset(request)
@@ -253,9 +246,10 @@ class JobAdmin(ReadOnlyAdmin):
         return found
 
     def _views(self, request: HttpRequest) -> list[dict[str, Any]]:
+        assert isinstance(request.user, User)
         to_look_at = ReviewItem.objects.filter(closed_at=None).values("job").distinct()
         found = counts.by_status(at=clock.now()) | {"review": to_look_at.count()}
-        mine = ("Submitted by you", {"user": staff(request).username}, "", False)
+        mine = ("Submitted by you", {"user": request.user.username}, "", False)
         return [
             {
                 "name": name,
@@ -268,16 +262,18 @@ class JobAdmin(ReadOnlyAdmin):
         ]
 
     def _renewed(self, request: HttpRequest) -> HttpResponse:
-        """Return the rows on screen that changed, the counts and the number of new jobs that match; 204 if nothing changed."""
+        """The rows on the screen that changed, the counts, and how many new jobs match; 204 when all is as it was."""
         asked = request.GET.copy()
         seen, shown = "".join(asked.pop("seen", [])), _shown("".join(asked.pop("shown", [])))
         request.GET = asked  # type: ignore[assignment]
         listed = cast(JobList, self.get_changelist_instance(request))
         jobs = list(Job.objects.select_related(*self.list_select_related).filter(pk__in=shown))
+        self.dress(jobs)
         changed = [row for row in listed.rows_of(jobs) if row["version"] != shown[row["pk"]]]
         first_page = asked.get("p", "1") == "1"
         new = listed.queryset.filter(pk__gt=max(shown, default=0))[:NEW_MOST].count() if first_page else 0
-        rest = {"views": self._views(request), "bulk_notes": bulk_pages.notes(staff(request), at=clock.now()), "new": new}
+        assert isinstance(request.user, User)
+        rest = {"views": self._views(request), "bulk_notes": bulk_pages.notes(request.user, at=clock.now()), "new": new}
         token = _mark([repr(rest)])
         if not changed and seen == token:
             return HttpResponse(status=204)
@@ -290,6 +286,6 @@ def _mark(parts: Iterable[str]) -> str:
 
 
 def _shown(said: str) -> dict[int, str]:
-    """Return the rows on screen as the browser names them, “12:mark,13:mark”; anything else is skipped."""
+    """The rows on the screen as the browser names them, “12:mark,13:mark”; what is none is passed over."""
     pairs = (one.partition(":") for one in said.split(",")[:ROWS_MOST])
     return {pk: mark for number, _, mark in pairs if (pk := numbers.of_row(number))}
