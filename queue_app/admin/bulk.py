@@ -81,7 +81,7 @@ def back_to_the_list(request: HttpRequest, why: str, query: str = "") -> HttpRes
     return HttpResponseRedirect(addresses.jobs(query))
 
 
-def list_buttons(user: User) -> list[Button]:
+def buttons(user: User) -> list[Button]:
     """Return the verbs that this user may use on the jobs selected in the list."""
     return [verb.list_button() for verb in verbs.VERBS.values() if verb.may(user)]
 

@@ -93,8 +93,8 @@ class Cancel(BulkVerb):
         if beyond:
             lifecycle.promise_refund(beyond, at=at, actor=action.actor.username, reason=action.reason)
         results = Counter(str(verdict) for verdict in verdicts.values() if verdict != Verdict.TOO_LATE)
-        late = Job.objects.filter(pk__in=[pk for pk, verdict in verdicts.items() if verdict == Verdict.TOO_LATE])
-        return ChunkOutcome(results, refusals(late, "too late to cancel"))
+        late = [pk for pk, verdict in verdicts.items() if verdict == Verdict.TOO_LATE]
+        return ChunkOutcome(results, refusals(Job.objects.filter(pk__in=late).order_by("pk"), "too late to cancel"))
 
 
 class Retry(BulkVerb):
