@@ -348,8 +348,8 @@ def begin(lease: Lease, *, at: datetime, by: str = "") -> tuple[Job, Attempt, Le
     Exchange an issued lease for the worker's own, longer one; works once. Return job, attempt and the new lease, or ``None`` if
     the lease is outdated. ``by`` names the worker process: recovery ends the lease when the process is gone.
 
-    For a submitting job the same statement sets ``called_at``: the caller may now make the create call, and nobody will ever
-    make it again (I16). If a cancel was requested before, nothing is sent and the job is cancelled (T4, T14).
+    For a submitting job the same statement sets ``called_at``: the caller may now make the create call, which is never repeated
+    (I16). If a cancel was requested before, nothing is sent and the job is cancelled (T4, T14).
     """
     taken = _job_with_lease(_BEGIN.run(id=lease.job_id, fence=lease.fence, at=at, by=by, **_lease_ends(at)))
     if taken is None:

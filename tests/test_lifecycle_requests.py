@@ -198,7 +198,7 @@ class TestForceFail:
 
     @pytest.mark.parametrize("reason", ["", "  \n"])
     def test_needs_a_reason(self, reason):
-        with pytest.raises(MoveRefused, match="needs a reason"):
+        with pytest.raises(MoveRefused, match="Enter a reason for force-failing"):
             lifecycle.force_fail([make_job("running").pk], at=LATER, actor="staff", reason=reason)
 
     @pytest.mark.parametrize(("state", "slots"), [("running", 1), ("unknown", 1), ("storing", 0), ("queued", 0)])

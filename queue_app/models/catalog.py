@@ -164,7 +164,7 @@ class ModelConcurrencyLimit(models.Model):
 
 
 class ModelRoute(models.Model):
-    """A provider account and endpoint that serve a model. A claim takes the first active route that is not paused."""
+    """A provider account and endpoint that serve a model. A claim takes the first active, usable route with room."""
 
     model = models.ForeignKey(GenerationModel, on_delete=models.CASCADE, related_name="routes")
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="routes")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 
@@ -14,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from queue_app import lifecycle, tickets
 from queue_app.admin import provider_data
 from queue_app.lifecycle import MOVES
-from queue_app.models import Attempt, Job, ModelConcurrencyLimit, State
+from queue_app.models import Attempt, Job, ModelConcurrencyLimit, State, User
 from queue_app.models.job import OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import nesting
 from tests.admin.conftest import StaffWith
@@ -271,14 +272,14 @@ class TestWhoAndWhat:
         for number in ("999999", "x", "9" * 30, "٣"):
             assert admin.get(f"/admin/queue_app/job/{number}/change/").status_code in (302, 404)
 
-    def test_end_users_are_sent_to_the_log_in(self, client_for) -> None:  # type: ignore[no-untyped-def]
+    def test_end_users_are_sent_to_the_log_in(self, client_for: Callable[[User], Client]) -> None:
         assert client_for(UserFactory()).get(address(make_job())).status_code == 302
 
 
 class TestLive:
     def test_answers_204_while_nothing_changed_and_the_board_once_it_did(self, admin: Client) -> None:
         job = make_job(State.COMPLETED)
-        seen = re.search(r'name="seen" value="(\w+)"', page(admin, job))[1]  # type: ignore[index]
+        (seen,) = re.findall(r'name="seen" value="(\w+)"', page(admin, job))
         htmx = {"HTTP_HX_REQUEST": "true"}
         assert admin.get(address(job), {"seen": seen}, **htmx).status_code == 204
         tickets.refund(job, at=NOON, actor="ana", reason="bad result", amount=1)

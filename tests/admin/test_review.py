@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -61,8 +62,8 @@ def state(job: Job) -> str:
     return Job.objects.values_list("state", flat=True).get(pk=job.pk)
 
 
-def paid_for_nothing(**fields: object) -> Job:
-    job = make_job(State.STORING, **fields)  # type: ignore[arg-type]
+def paid_for_nothing(**fields: Any) -> Job:
+    job = make_job(State.STORING, **fields)
     trouble = Trouble("not_delivered", "HTTP 404")
     stored = Job.objects.lock().get(pk=job.pk)
     lifecycle.fail(stored, at=NOON, actor="worker", trouble=trouble, outcome=Outcome.LOST, review="Paid, nothing delivered.")

@@ -49,7 +49,7 @@ class TestCancel:
 
     def test_says_what_it_means_and_whether_the_job_can_be_stopped(self, api, owner):
         for state, before, meaning in (
-            ("queued", True, "nothing is charged"),
+            ("queued", True, "Nothing is charged"),
             ("running", True, "Cancel requested"),
             ("storing", False, "Too late to cancel"),
         ):

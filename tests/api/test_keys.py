@@ -183,11 +183,11 @@ class TestCreateApiKey:
     @pytest.mark.parametrize(
         ("line", "words"),
         [
-            ("nobody", "no user “nobody”"),
-            ("demo --scope root", "no scope “root”[.] Scopes: read, submit, manage[.]"),
-            ("demo --scope read root", "no scope “root”[.] Scopes: read, submit, manage[.]"),
-            ("--scope root demo", "no scope “root”"),
-            ("--scope read nobody", "no user “nobody”"),
+            ("nobody", "Unknown user “nobody”"),
+            ("demo --scope root", "Unknown scope “root”[.] Available: read, submit, manage[.]"),
+            ("demo --scope read root", "Unknown scope “root”[.] Available: read, submit, manage[.]"),
+            ("--scope root demo", "Unknown scope “root”"),
+            ("--scope read nobody", "Unknown user “nobody”"),
             ("--scope", "expected at least one argument"),
             ("--scope demo", "required: user"),
             ("--scope read submit", "required: user"),

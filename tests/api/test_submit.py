@@ -154,7 +154,7 @@ class TestBadInput:
             ({"model": "sora-9"}, "model", "Unknown model “sora-9”"),
             ({"prompt": ""}, "prompt", "Enter a prompt."),
             ({"prompt": "  "}, "prompt", "Enter a prompt."),
-            ({"prompt": "x" * 32_001}, "prompt", "32001 characters"),
+            ({"prompt": "x" * 32_001}, "prompt", "32,001 characters"),
             ({"prompt": 7}, "prompt", "Send a string, not a number"),
             ({"prompt": None}, "prompt", "may not be null"),
             ({"parameters": {"duration": 7}}, "parameters.duration", "4, 5, 8, 10, 12, 16 or 20 s"),
