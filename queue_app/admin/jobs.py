@@ -225,7 +225,7 @@ class JobAdmin(ReadOnlyAdmin[Job]):
         user, at, back = staff(request), clock.now(), request.get_full_path()
         shown = {
             "views": self._views(request),
-            "verbs": bulk_pages.list_buttons(user),
+            "verbs": bulk_pages.buttons(user),
             "may_clear": bulk.may(user, Verb.CLEAR),
             "bulk_notes": bulk_pages.notes(user, at=at),
             "unknown": request.GET.get("e") == "1",
