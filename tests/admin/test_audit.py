@@ -16,6 +16,7 @@ from queue_app.ui import history
 from queue_app.work import policy
 from tests.admin.conftest import StaffWith
 from tests.factories import UserFactory
+from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/queue_app/auditentry/"
@@ -98,7 +99,7 @@ class TestList:
 
 class TestEntry:
     def test_shows_before_and_after_in_the_words_of_the_form(self, admin: Client, lowered: AuditEntry) -> None:
-        page = admin.get(f"{LIST}{lowered.pk}/change/").content.decode()
+        page = html_of(admin.get(f"{LIST}{lowered.pk}/change/"))
         assert '<th scope="row">Concurrent jobs</th><td class="gq-quiet">4</td><td>2</td>' in page
         assert "a quiet day" in page and "?who=ada" in page
         assert reverse("admin:queue_app_modelconcurrencylimit_change", args=["sora-2"]) in page

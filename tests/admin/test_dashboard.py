@@ -32,6 +32,7 @@ from queue_app.models import (
 from queue_app.work import bulk, policy, stop
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
+from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
 HOME = "/admin/"
@@ -40,7 +41,7 @@ HOSTILE = """<script>alert(1)</script><img src=x onerror="alert(2)">' {{ 7|add:7
 
 def page(client: Client) -> str:
     cache.clear()
-    return unescape(client.get(HOME).content.decode())
+    return unescape(html_of(client.get(HOME)))
 
 
 def fragment(client: Client, seen: str = "") -> Any:
@@ -282,7 +283,7 @@ class TestLimits:
 
     def test_to_htmx_the_answer_is_the_row(self, admin: Client) -> None:
         answer = set_limit(admin, "model", "kling-1.6", "7", **{"HX-Request": "true"})
-        text = unescape(answer.content.decode())
+        text = unescape(html_of(answer))
         assert answer.status_code == 200 and text.startswith('<tbody id="model-kling-1_2e_6"')
         assert "Limit for kling-1.6: 2 → 7." in text and 'value="7"' in text
 
@@ -330,7 +331,7 @@ class TestLimits:
 
 class TestWhatIf:
     def ask(self, client: Client, **asked: str) -> str:
-        return unescape(client.get("/admin/limit/forecast/", asked).content.decode())
+        return unescape(html_of(client.get("/admin/limit/forecast/", asked)))
 
     def test_says_when_the_lane_is_drained_now_and_then_and_for_whom(self, admin: Client) -> None:
         ModelConcurrencyLimit.objects.filter(pk="manim").update(max_concurrent=1)
@@ -437,12 +438,12 @@ class TestOnesOwnAction:
 class TestStopAll:
     def stop(self, client: Client, **fields: str) -> str:
         asked = {"word": "stop", "reason": "the bill explodes", **fields}
-        return unescape(client.post("/admin/stop/", asked, follow=True).content.decode())
+        return unescape(html_of(client.post("/admin/stop/", asked, follow=True)))
 
     def test_says_what_would_be_stopped_and_does_nothing(self, admin: Client) -> None:
         make_job(at=clock.now(), tickets=4)
         make_job(State.RUNNING, at=clock.now())
-        shown = unescape(admin.get("/admin/stop/").content.decode())
+        shown = unescape(html_of(admin.get("/admin/stop/")))
         for words in ("Stop all?", "Nothing changes until", "1 job, 4 tickets returned", "Up to $2.00 may still be billed"):
             assert words in shown, words
         assert not QueueSettings.objects.current().paused

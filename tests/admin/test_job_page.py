@@ -20,6 +20,7 @@ from queue_app.models.job import OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import nesting
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, BatchFactory, UserFactory, advance, make_job
+from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
 HOSTILE = """<script>alert(1)</script><img src=x onerror="alert(2)">' {{ 7|add:7 }}"""
@@ -33,7 +34,7 @@ def address(job: Job) -> str:
 def page(client: Client, job: Job) -> str:
     answer = client.get(address(job))
     assert answer.status_code == 200
-    return unescape(answer.content.decode())
+    return unescape(html_of(answer))
 
 
 def buttons(client: Client, job: Job) -> set[str]:

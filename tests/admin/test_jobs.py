@@ -25,6 +25,7 @@ from queue_app.ui import paging
 from queue_app.work import policy, reorder
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
+from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/queue_app/job/"
@@ -109,7 +110,7 @@ class TestList:
         make_job()
         page = admin.get(LIST, {"campaign": str(job.batch_id)})
         assert list(page.context["cl"].result_list) == [job]
-        assert "Campaign: <b>Winter</b>" in page.content.decode()
+        assert "Campaign: <b>Winter</b>" in html_of(page)
 
     @pytest.mark.parametrize(
         "asked",
@@ -155,7 +156,7 @@ class TestList:
         monkeypatch.setattr(paging, "EXACT_UP_TO", 2)
         for _ in range(3):
             make_job()
-        page = unescape(admin.get(LIST).content.decode())
+        page = unescape(html_of(admin.get(LIST)))
         assert re.search(r"about [\d,]+ jobs", page)
 
     def test_finds_a_job_by_its_number(self, admin: Client) -> None:
@@ -219,7 +220,7 @@ class TestRows:
         screen.open()
         make_job()
         cache.clear()
-        assert 'Queued <span class="gq-count">1</span>' in screen.look().content.decode()
+        assert 'Queued <span class="gq-count">1</span>' in html_of(screen.look())
 
     @pytest.mark.parametrize("shown", ["", "x:y", "9" * 40 + ":a", "1", ",,:", "٣:a"])
     def test_whatever_the_browser_says_it_shows(self, admin: Client, shown: str) -> None:
@@ -257,13 +258,13 @@ class Screen:
         self.seen = ""
 
     def open(self) -> None:
-        self._read(self.client.get(LIST, self.asked).content.decode())
+        self._read(html_of(self.client.get(LIST, self.asked)))
 
     def look(self) -> HttpResponse:
         shown = ",".join(f"{pk}:{version}" for pk, version in self.versions.items())
         fields = {**self.asked, "shown": shown, "seen": self.seen}
         answer = self.client.get(LIST, fields, headers={"HX-Request": "true"})
-        self._read(answer.content.decode())
+        self._read(html_of(answer))
         return cast(HttpResponse, answer)
 
     def _read(self, page: str) -> None:

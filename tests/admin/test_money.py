@@ -14,6 +14,7 @@ from queue_app.models import AuditEntry, LedgerTransaction, State, User, Wallet
 from queue_app.ui import display
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, UserFactory, make_job
+from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
 WALLETS, GRANT, LEDGER = "/admin/queue_app/wallet/", "/admin/queue_app/wallet/grant/", "/admin/queue_app/ledgertransaction/"
@@ -26,7 +27,7 @@ def dita() -> User:
 
 
 def text_of(answer: Any) -> str:
-    return unescape(answer.content.decode())
+    return unescape(html_of(answer))
 
 
 def preview(client: Client, **typed: str) -> str:

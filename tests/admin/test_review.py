@@ -16,6 +16,7 @@ from queue_app.lifecycle import Trouble
 from queue_app.models import Attempt, AuditEntry, Job, Outcome, ProviderAccount, ReviewItem, State, Wallet
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, advance, make_job
+from tests.markup import html_of
 from tests.providers import wire
 
 pytestmark = pytest.mark.django_db
@@ -49,13 +50,13 @@ def item_of(job: Job) -> ReviewItem:
 def page(client: Client, item: ReviewItem) -> str:
     answer = client.get(f"{LIST}{item.pk}/change/")
     assert answer.status_code == 200
-    return unescape(answer.content.decode())
+    return unescape(html_of(answer))
 
 
 def decide(client: Client, item: ReviewItem, decision: str, **typed: str) -> str:
     answer = client.post(f"{LIST}{item.pk}/decide/", {"decision": decision, "reason": "they said so", **typed}, follow=True)
     assert answer.status_code == 200
-    return unescape(answer.content.decode())
+    return unescape(html_of(answer))
 
 
 def state(job: Job) -> str:

@@ -17,6 +17,7 @@ from campaigns.models import Brand, Campaign, ComplianceRule, Dimension, Dimensi
 from queue_app.models import GenerationModel, Job, ModelRoute, User, Wallet
 from tests.campaigns.support import SMALL, full_matrix, make_campaign
 from tests.factories import UserFactory
+from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
 Login = Callable[[User], Client]
@@ -35,7 +36,7 @@ class Tab:
         self._take(web.get(address))
 
     def _take(self, answer: Any) -> None:
-        self.answer, self.html = answer, answer.content.decode()
+        self.answer, self.html = answer, html_of(answer)
         hidden = re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', self.html)
         self.hidden = getattr(self, "hidden", {}) | {name: html.unescape(value) for name, value in hidden}
         self.ticked = re.findall(r'name="in" value="(\d+)"[^>]*checked', self.html)

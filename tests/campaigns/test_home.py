@@ -18,6 +18,7 @@ from queue_app.models import GenerationModel, Job, ModelRoute, Notice, State, Us
 from tests.campaigns.support import bring, jobs_of, make_campaign
 from tests.campaigns.test_page import HTMX, look, operator, text_of
 from tests.factories import NOON, UserFactory, make_job
+from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
 HOME, GENERATE = "/", "/quick/"
@@ -88,7 +89,7 @@ class TestQuickGeneration:
 
     def test_an_empty_prompt_is_said_at_its_field_and_buys_nothing(self, web: Client) -> None:
         answer = web.post(GENERATE, asked(prompt="  ", duration="12", price="12"))
-        html = answer.content.decode()
+        html = html_of(answer)
         assert answer.status_code == 422
         assert re.search(r'aria-invalid="true"[^>]*>.*Enter a prompt', html)
         assert '<option value="12" selected>' in html
@@ -111,8 +112,8 @@ class TestQuickGeneration:
         assert "This needs 8 tickets and you have 3." in html
         assert re.search(r'id="generate" disabled', html)
         answer = poor.post(GENERATE, asked())
-        assert "This needs 8 tickets, but only 3 are available (5 short)." in answer.content.decode()
-        assert "A kite over the sea.</textarea>" in answer.content.decode()
+        assert "This needs 8 tickets, but only 3 are available (5 short)." in html_of(answer)
+        assert "A kite over the sea.</textarea>" in html_of(answer)
 
     def test_looking_at_the_price_without_javascript_buys_nothing(self, web: Client) -> None:
         answer = web.post(GENERATE, asked(model="sora-2-pro", look="1"))
@@ -218,7 +219,7 @@ class TestHome:
 
     def test_it_renews_itself_only_when_something_changed(self, web: Client, owner: User) -> None:
         job = make_job(owner=owner)
-        fragment = web.get(HOME, headers=HTMX).content.decode()
+        fragment = html_of(web.get(HOME, headers=HTMX))
         assert "<form" not in fragment  # what is being typed stays
         assert re.search(r'id="wallet-pill" hx-swap-oob="true"[^>]*, 4 reserved"', fragment)
         found = re.search(r'name="seen" value="(\w+)"', fragment)
@@ -341,7 +342,7 @@ class TestJobPage:
 
     def test_it_renews_the_wallet_above_too(self, web: Client, owner: User) -> None:
         job = make_job(owner=owner)
-        html = web.get(f"/jobs/{job.pk}/", headers=HTMX).content.decode()
+        html = html_of(web.get(f"/jobs/{job.pk}/", headers=HTMX))
         assert re.search(r'id="wallet-pill" hx-swap-oob="true"[^>]*, 4 reserved"', html)
         assert look(web, f"/jobs/{job.pk}/").count('id="wallet-pill"') == 1
 

@@ -76,7 +76,7 @@ class TestWhatIsRefused:
         assert said == "All combinations are excluded. Include at least one."
 
     def test_a_duration_that_the_model_lacks_gets_those_it_has(self, owner):
-        assert "4, 5, 8, 10, 12, 16 or 20 s, not 7" in problems(owner, duration=7)["duration"]
+        assert "4, 5, 8, 10, 12, 16 or 20 s for sora-2, not 7" in problems(owner, duration=7)["duration"]
 
     def test_more_than_normal_priority_is_for_staff(self, owner):
         assert "Only staff" in problems(owner, priority=10)["priority"]

@@ -12,6 +12,7 @@ from campaigns.review import NoteRefused, NotJudgeable
 from queue_app.models import Asset, Job, Wallet
 from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
 from tests.factories import NOON, UserFactory, make_job
+from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -154,7 +155,7 @@ class TestThePage:
     def test_shows_results_counts_and_how_far_the_judging_is(self, campaign, owner, visitor):
         review.judge(cell(campaign, 1), "approved", at=NOON, by=owner)
 
-        html = visitor.get(address("review", campaign)).content.decode()
+        html = html_of(visitor.get(address("review", campaign)))
 
         assert "3 videos, 2 left to review" in html
         assert "1 of 3 reviewed" in html
@@ -163,7 +164,7 @@ class TestThePage:
         assert "style=" not in html
 
     def test_narrows_by_address_and_gives_htmx_the_grid_alone(self, campaign, visitor):
-        html = visitor.get(address("review", campaign) + "?mood=calm&verdict=none", **HTMX).content.decode()
+        html = html_of(visitor.get(address("review", campaign) + "?mood=calm&verdict=none", **HTMX))
 
         assert "<html" not in html
         assert re.findall(r'<article class="gq-vid" id="cell-(\d+)"', html) == ["2"]
@@ -217,7 +218,7 @@ class TestJudging:
         assert answer["Location"] == address("review", campaign) + "#cell-2"
 
     def test_answers_htmx_with_the_card_and_the_counts(self, campaign, visitor):
-        html = visitor.post(address("judge", campaign, 1), {"review": "winner"}, **HTMX).content.decode()
+        html = html_of(visitor.post(address("judge", campaign, 1), {"review": "winner"}, **HTMX))
 
         assert '<article class="gq-vid" id="cell-1"' in html
         assert re.search(r'id="win-1"[^>]*aria-pressed="true"', html)
@@ -258,18 +259,18 @@ class TestOneCell:
         assert "Generate version 3 for 4 tickets" in html
 
     def test_cannot_be_made_again_while_its_latest_version_is_being_made(self, campaign, visitor):
-        html = visitor.get(address("cell", campaign, 4)).content.decode()
+        html = html_of(visitor.get(address("cell", campaign, 4)))
 
         assert re.search(r'<button[^>]* disabled aria-describedby="again-why">Generate version 2', html)
         assert f'Version 1 is still generating. Wait for it or <a href="/jobs/{cell(campaign, 4).job_id}/">cancel it</a>' in html
 
     def test_renews_its_latest_version_and_leaves_alone_what_is_typed(self, campaign, visitor):
         place = address("cell", campaign, 4)
-        seen = seen_in(visitor.get(place).content.decode())
+        seen = seen_in(html_of(visitor.get(place)))
         assert visitor.get(place, {"seen": seen}, **HTMX).status_code == 204
 
         bring(jobs_of(campaign)[3], "completed")
-        html = visitor.get(place, {"seen": seen}, **HTMX).content.decode()
+        html = html_of(visitor.get(place, {"seen": seen}, **HTMX))
 
         assert 'id="version-1" aria-label="Version 1" hx-swap-oob="true">' in html and "not reviewed" in html
         assert 'data-verdict="approved"' in html and ">Generate version 2" in html
@@ -278,14 +279,14 @@ class TestOneCell:
 
     def test_renews_all_versions_when_there_is_one_more_and_none_for_money_alone(self, campaign, owner, visitor):
         place = address("cell", campaign, 1)
-        seen = seen_in(visitor.get(place).content.decode())
+        seen = seen_in(html_of(visitor.get(place)))
 
         make_job(owner=owner)
-        html = visitor.get(place, {"seen": seen}, **HTMX).content.decode()
+        html = html_of(visitor.get(place, {"seen": seen}, **HTMX))
         assert 'id="again-make" hx-swap-oob="true"' in html and "version-1" not in html and "verdict-acts" not in html
 
         make_again(cell(campaign, 1), "Another prompt.", at=NOON, by=owner)
-        html = visitor.get(place, {"seen": seen_in(html)}, **HTMX).content.decode()
+        html = html_of(visitor.get(place, {"seen": seen_in(html)}, **HTMX))
         assert 'id="versions" hx-swap-oob="true"' in html
         assert re.findall(r'id="version-(\d)" aria-label="Version \d">', html) == ["2", "1"]
 
@@ -389,7 +390,7 @@ class TestOneCell:
         made = make_campaign(poor)
         bring(jobs_of(made)[0], "completed")
 
-        html = client_for(poor).get(address("cell", made, 1)).content.decode()
+        html = html_of(client_for(poor).get(address("cell", made, 1)))
 
         assert "This needs 4 tickets, but only 1 is available. Ask staff for 3 more." in html and "disabled" in html
 
