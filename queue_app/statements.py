@@ -55,7 +55,9 @@ class Statement:
 
     def _keep(self, cursor: Any, known: dict[str, str]) -> None:
         # Without this setting the server plans most statements on every run, because it overestimates the generic plan's cost.
-        cursor.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE {self._name} AS {self._numbered}")
+        # The driver's own cursor: this is upkeep of the connection, and not one of the caller's queries.
+        with connection.wrap_database_errors:
+            cursor.cursor.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE {self._name} AS {self._numbered}")
         known[self._name] = self._execute
 
     @cached_property

@@ -43,7 +43,7 @@ class TestPruning:
         assert old.job_ids == []
 
     def test_the_storage_is_tidied_every_hour(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(dispatcher, "TIDY_SECONDS", 0)
+        monkeypatch.setattr("queue_app.runtime.dispatcher.TIDY_SECONDS", 0)
         Dispatcher().turn(woken=False)
         assert [SignedPackage.loads(task.payload)["func"] for task in OrmQ.objects.all()] == ["queue_app.runtime.tasks.tidy"]
 
@@ -97,7 +97,7 @@ class TestTurn:
     def test_a_check_that_is_due_takes_no_claim_lock(self, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> None:
         make_job(state=State.RUNNING, at=clock.now() - timedelta(minutes=1))
         Job.objects.update(lease_until=None, lease_taken=False, next_check_at=clock.now())
-        monkeypatch.setattr(dispatcher.dispatch, "claim_due_jobs", _broken)
+        monkeypatch.setattr(dispatch, "claim_due_jobs", _broken)
         dispatcher.turn(woken=False)
         assert OrmQ.objects.count() == 1
 
