@@ -304,7 +304,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("limit", [0, 51, -1])
     def test_a_batch_s_limit(self, limit):
-        with pytest.raises(IntakeRefused, match=f"whole number from 1 to 50, not {limit}; leave it out for none") as refused:
+        with pytest.raises(IntakeRefused, match=f"whole number from 1 to 50, not {limit}. Omit it for no limit") as refused:
             enqueue(Draft("sora-2", "A tram."), batch_name="mine", max_concurrent=limit)
         assert refused.value.problems[0].field == "max_concurrent"
         assert not Batch.objects.exists()
@@ -333,7 +333,7 @@ class TestWhatIsNotOffered:
         with pytest.raises(ModelNotAvailable, match=f"{re.escape(model)} is not available right now") as refused:
             one(model=model)
 
-        assert "Available now: manim, sora-2, sora-2-pro." in str(refused.value)
+        assert "Available models: manim, sora-2, sora-2-pro." in str(refused.value)
 
     def test_a_model_without_a_route_an_active_one_or_a_limit(self):
         for change in (
@@ -349,7 +349,7 @@ class TestWhatIsNotOffered:
     def test_anything_when_neither_a_key_nor_the_studio_is_there(self, settings):
         settings.ALLOW_STUDIO = False
 
-        with pytest.raises(ModelNotAvailable, match="Available now: none"):
+        with pytest.raises(ModelNotAvailable, match="Available models: none"):
             one()
 
     def test_a_paused_model_is_taken_all_the_same(self):
