@@ -58,7 +58,7 @@ class TestSniff:
     def test_refuses_the_rest(self, tmp_path, content):
         (tmp_path / "thing").write_bytes(content)
 
-        with pytest.raises(media.NotUsable, match="no type that we keep"):
+        with pytest.raises(media.NotUsable, match="Unsupported file type"):
             media.sniff(tmp_path / "thing")
 
 

@@ -97,7 +97,7 @@ class TestAWorkerThatDiedInTheCall:
         job = called()
         review = open_review(job)
         assert moves(job) == ["queued", "submitting", "unknown"]
-        assert review is not None and "create call" in review.what
+        assert review is not None and "crashed while sending the request" in review.what
         assert (job.worker_deaths, attempt_of(job).outcome, tickets_of(job)[0]) == (1, None, "held")
         assert due_in(job) < 1  # more than 30 s have passed since the call
 
