@@ -40,7 +40,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("project")
 TEST_DATABASE = "test_genqueue_"
-LONGEST = ("test_kills", "test_demo", "test_processes", "test_campaign_form", "test_busy_worker", "test_admin_pages")
+LONGEST = ("test_kills", "test_demo", "test_processes", "test_campaign_form", "test_busy_worker", "test_admin_pages", "test_cuts")
 
 
 def is_embedded() -> bool:
