@@ -21,6 +21,7 @@ from queue_app.providers.base import (
     Verdict,
     accepted_verdict,
 )
+from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Call, Lookup, Walk
 from tests.providers.wire import Reply, WireServer, answer, drip, hang, reset
 
@@ -57,14 +58,18 @@ BREAKS = {
 }
 
 
-def request(prompt: str = PROMPT, endpoint_id: str = "sora-2", **inputs: Any) -> SubmitRequest:
-    return SubmitRequest(attempt_id=uuid4(), endpoint_id=endpoint_id, inputs={"prompt": prompt, **inputs})
+def request(provider: Provider, endpoint_id: str, codec: Codec, prompt: str = PROMPT, **parameters: Any) -> SubmitRequest:
+    """A request as the queue makes it: our parameters, said by a route's codec."""
+    wire = provider.validate(endpoint_id, codec, {"prompt": prompt, **parameters})
+    return SubmitRequest(attempt_id=uuid4(), endpoint_id=wire.endpoint_id, inputs=wire.inputs)
 
 
 class CreateContract:
     """A create is sent once, and its failure says what is known of its fate."""
 
     create_seconds: tuple[Any, str]  # where the adapter keeps its limit: module and name
+    endpoint_id: str
+    codec: Codec
 
     def adapter(self, base_url: str, **changes: Any) -> Provider:
         raise NotImplementedError
@@ -72,9 +77,8 @@ class CreateContract:
     def refusal(self, server: WireServer, *replies: Reply, **changes: Any) -> ProviderError:
         server.says(*replies)
         provider = self.adapter(server.url, **changes)
-        req = request()
         with pytest.raises(ProviderError) as refused:
-            provider.submit(SubmitRequest(req.attempt_id, req.endpoint_id, provider.validate(req.endpoint_id, req.inputs)))
+            provider.submit(request(provider, self.endpoint_id, self.codec))
         return refused.value
 
     @pytest.mark.parametrize(("status", "body", "kind", "verdict"), ANSWERS)
@@ -152,15 +156,21 @@ class CreateContract:
 
 
 class ProviderContract:
-    """The life of a task at a rig that really works: create, poll, fetch, find again, stop."""
+    """
+    The life of a task at a rig that really works: create, poll, fetch, find again, stop. ``parameters`` are those of the first
+    task.
+    """
+
+    endpoint_id: str
+    codec: Codec
+    parameters: dict[str, Any]
 
     @pytest.fixture
     def provider(self) -> Provider:
         raise NotImplementedError
 
-    def ask(self, provider: Provider, prompt: str, **inputs: Any) -> SubmitRequest:
-        req = request(prompt, **inputs)
-        return SubmitRequest(req.attempt_id, req.endpoint_id, provider.validate(req.endpoint_id, req.inputs))
+    def ask(self, provider: Provider, prompt: str, **parameters: Any) -> SubmitRequest:
+        return request(provider, self.endpoint_id, self.codec, prompt, **parameters)
 
     def end_of(self, provider: Provider, ref: RemoteRef, seconds: float = 20) -> PollResult:
         late = time.monotonic() + seconds
@@ -170,7 +180,7 @@ class ProviderContract:
         return result
 
     def test_a_task_lives_from_create_to_its_files(self, provider: Provider) -> None:
-        ref = RemoteRef.from_json(provider.submit(self.ask(provider, PROMPT, duration=4, aspect_ratio="1:1", seed=7)).to_json())
+        ref = RemoteRef.from_json(provider.submit(self.ask(provider, PROMPT, **self.parameters)).to_json())
         result = self.end_of(provider, ref)
         assert result.state is TaskState.SUCCEEDED
         assert [asset.required for asset in result.assets if asset.required]
@@ -199,12 +209,14 @@ class ProviderContract:
     def look_up(provider: Provider, asked: SubmitRequest, *, called_at: float) -> Lookup:
         walk = Walk(call=Call(asked.inputs["prompt"], asked.endpoint_id, called_at), now=time.time(), grace=120)
         while not walk.is_over:
-            page = provider.list_tasks(next((row.id for row in reversed(walk.rows)), None), seconds=20)
+            last = walk.pages[-1].cursor if walk.pages else None
+            after = last or next((row.id for row in reversed(walk.rows)), None)
+            page = provider.list_tasks(after, endpoint_id=asked.endpoint_id, seconds=20)
             walk = walk.and_then(page, [], now=time.time())
         return walk.judge()
 
     def test_an_unknown_id_is_lost(self, provider: Provider) -> None:
-        result = provider.poll(RemoteRef(provider="x", remote_id="no/such+id=="))
+        result = provider.poll(provider.ref("no/such+id==", endpoint_id=self.endpoint_id))
         assert result.state is TaskState.LOST
         assert result.error is not None
         assert result.error.kind is ErrorKind.NOT_FOUND

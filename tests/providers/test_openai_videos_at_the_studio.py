@@ -5,6 +5,7 @@ import pytest
 
 from queue_app.providers import registry
 from queue_app.providers.base import AccountConfig, Provider
+from queue_app.work.catalogue import codecs
 from tests.genqueue_site.studio.process import StudioProcess
 from tests.providers.contract import ProviderContract
 
@@ -17,6 +18,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
 
 
 class TestOpenAIVideosAtTheStudio(ProviderContract):
+    endpoint_id, codec = "sora-2", codecs.SORA
+    parameters = {"duration": 4, "aspect_ratio": "1:1", "seed": 7}
+
     @pytest.fixture
     def provider(self, studio: StudioProcess, settings: Any) -> Provider:
         settings.TRUSTED_ORIGINS = [studio.url]
