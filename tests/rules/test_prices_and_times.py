@@ -9,7 +9,6 @@ from queue_app.rules import peak, pricing
 from queue_app.rules.pricing import Price
 from queue_app.rules.times import Times
 
-
 VEO = {
     "rates": [
         {"when": {"resolution": "4k", "audio": True}, "usd": "0.60", "tickets": 2},

@@ -344,7 +344,8 @@ def test_a_model_offers_seconds_or_a_shape_at_a_price(seed: ModelSeed) -> None:
 
 
 CONTRACT = """
-    nano-banana nano-banana-pro gemini-3-pro-image seedream-4.5 flux-2-pro flash-scanner-v2.5 minimax-video-01 haiper-2.0 kling-1.6
+    nano-banana nano-banana-pro gemini-3-pro-image seedream-4.5 flux-2-pro flash-scanner-v2.5 minimax-video-01 haiper-2.0
+    kling-1.6
     sora-2 sora-2-pro manim page-writer
     nano-banana-2 gpt-image-2 seedream-5-pro seedream-5-lite veo-3.1 seedance-2.0 kling-v3 gemini-omni-flash hailuo-2.3 minimax-h3
     wan-2.7 happy-horse-1.1
