@@ -6,7 +6,7 @@ import pytest
 
 from queue_app.models import ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings
 from queue_app.work.capacity import Capacity, account_limit, available_models, queue_limit
-from tests.factories import NOON, BatchFactory, UserFactory, make_job
+from tests.factories import NOON, BatchFactory, UserFactory, make_job, make_route
 
 pytestmark = pytest.mark.django_db
 
@@ -56,7 +56,7 @@ class TestBlockers:
         assert (blocker.limit, blocker.key, blocker.reason) == ("model", "sora-2", "not available")
 
     def test_are_those_of_the_route_that_is_open(self):
-        ModelRoute.objects.create(model_id="sora-2", account_id="studio", endpoint_id="sora-2", position=1)
+        make_route(model_id="sora-2", account_id="studio", endpoint_id="sora-2", position=1)
         ProviderAccount.objects.filter(pk="openai_videos").update(paused=True)
 
         assert waits_for() == []

@@ -28,7 +28,7 @@ from queue_app.models import (
 from queue_app.statements import Statement
 from queue_app.work import dispatch, policy
 from queue_app.work.capacity import ROUTES_AT_FIRST
-from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, make_job
+from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, make_job, make_route
 
 pytestmark = pytest.mark.django_db
 
@@ -404,7 +404,7 @@ class TestWhatTakesASlot:
 class TestRoutes:
     @pytest.fixture(autouse=True)
     def two_routes(self):
-        ModelRoute.objects.create(model_id="sora-2", account_id="studio", endpoint_id="sora-2-there", position=1)
+        make_route(model_id="sora-2", account_id="studio", endpoint_id="sora-2-there", position=1)
         ProviderAccount.objects.filter(pk="openai_videos").update(max_concurrent=2)
 
     def bought_at(self, jobs):
@@ -441,7 +441,7 @@ class TestRoutes:
             ProviderAccount.objects.create(
                 key=f"more-{number}", adapter="openai_videos", max_concurrent=1 + (number == count - 1)
             )
-            ModelRoute.objects.create(model_id="sora-2", account_id=f"more-{number}", endpoint_id="e", position=10 + number)
+            make_route(model_id="sora-2", account_id=f"more-{number}", endpoint_id="e", position=10 + number)
         before = ModelRoute.objects.filter(model="sora-2").count()
         jobs = queue(before + 3, model_id="sora-2")
 
@@ -499,7 +499,7 @@ class TestAgainstAnOracle:
             for long, short in (("LIMIT 20", "LIMIT 2"), (">> 13", ">> 2"), ("<< 13", "<< 2")):
                 sql = sql.replace(long, short)
             monkeypatch.setattr(dispatch, name, Statement(sql))
-        ModelRoute.objects.create(model_id="sora-2-pro", account_id="studio", endpoint_id="elsewhere", position=1)
+        make_route(model_id="sora-2-pro", account_id="studio", endpoint_id="elsewhere", position=1)
 
     @given(jobs=JOBS, caps=CAPS)
     @hypothesis.settings(max_examples=25, suppress_health_check=list(hypothesis.HealthCheck))
