@@ -15,6 +15,7 @@ MESSAGE_CHARACTERS = 500
 RAW_CHARACTERS = 4_000
 UNREAD_CHARACTERS = 64_000  # of an answer that names a task, but not so that we can read it: all there is to find the task by
 CODE_CHARACTERS = 60
+BESIDE = ("code", "type", "error_type")  # the names of a code that stands beside a message
 LONGEST_WAIT = 24 * 3600.0  # seconds; whoever tells of more means a moment, or nothing
 
 
@@ -29,28 +30,31 @@ class Caller:
 
     def call(self, method: str, path: str, *, purpose: str, create: bool = False, **kwargs: Any) -> http.Response:
         """
-        Make one call, sent once, and give its answer whatever its status.
+        Make one call, sent once, and give its answer whatever its status. ``path`` is below ``root``, or a whole URL that may be
+        given the key.
 
         :raises ProviderError: no whole answer. AMBIGUOUS for a ``create`` that may have arrived.
         """
         headers = self._headers | dict(kwargs.pop("headers", {}))
         try:
-            return http.request(method, self.root + path, purpose=purpose, headers=headers, allow_trusted=True, **kwargs)
+            return http.request(method, self._url(path), purpose=purpose, headers=headers, allow_trusted=True, **kwargs)
         except http.HttpError as error:
             raise self._no_answer(error, create=create) from error
 
-    def download(self, path: str, sink: http.Sink, *, purpose: str, max_bytes: int, total_timeout: float) -> http.Downloaded:
+    def download(
+        self, path: str, sink: http.Sink, *, purpose: str, max_bytes: int, total_timeout: float, with_key: bool = True
+    ) -> http.Downloaded:
         """
-        Stream one of the provider's files.
+        Stream one of the provider's files; without the key where it lies on somebody else's server.
 
         :raises ProviderError: not delivered whole; ``code`` is ``too_large`` where ``max_bytes`` are not enough.
         """
         try:
             return http.download(
-                self.root + path,
+                self._url(path),
                 sink,
                 purpose=purpose,
-                headers=self._headers,
+                headers=self._headers if with_key else {},
                 max_bytes=max_bytes,
                 total_timeout=total_timeout,
                 allow_trusted=True,
@@ -59,6 +63,9 @@ class Caller:
             raise self.failure(error.response) from error
         except http.HttpError as error:
             raise self._no_answer(error, create=False) from error
+
+    def _url(self, path: str) -> str:
+        return path if "://" in path else self.root + path
 
     def _no_answer(self, error: http.HttpError, *, create: bool) -> ProviderError:
         if create and error.sent:
@@ -86,7 +93,7 @@ class Caller:
             code=code,
             http_status=answer.status,
             retry_after=retry_after(answer.headers),
-            request_id=answer.headers.get("x-request-id"),
+            request_id=_request_id(answer),
             raw=self._text(answer)[:RAW_CHARACTERS],
         )
 
@@ -95,14 +102,14 @@ class Caller:
     ) -> ProviderError:
         """Word a refusal inside an answer of 2xx, which may name a ``task`` that has ended with it."""
         code, message = words_of(body)
-        request_id, raw = answer.headers.get("x-request-id"), self._text(answer)[:RAW_CHARACTERS]
+        request_id, raw = _request_id(answer), self._text(answer)[:RAW_CHARACTERS]
         message = message or "The provider refused the request without a reason."
         status = answer.status
         return ProviderError(kind, message, code=code, http_status=status, request_id=request_id, raw=raw, task=task)
 
     def unreadable(self, answer: http.Response, kind: ErrorKind, why: str) -> ProviderError:
         """Word an answer of the right status that does not say what it must; its body is kept for a person to read."""
-        raw, request_id = self._text(answer)[:UNREAD_CHARACTERS], answer.headers.get("x-request-id")
+        raw, request_id = self._text(answer)[:UNREAD_CHARACTERS], _request_id(answer)
         message = f"HTTP {answer.status}: {why}."
         return ProviderError(kind, message, code="unreadable", http_status=answer.status, request_id=request_id, raw=raw)
 
@@ -112,6 +119,11 @@ class Caller:
         return text.replace(key, "[key]") if key and len(key) >= 8 else text  # some providers quote it back (I36)
 
 
+def _request_id(answer: http.Response) -> str | None:
+    """What the provider calls this very call, for its support."""
+    return answer.headers.get("x-request-id") or answer.headers.get("x-fal-request-id")
+
+
 def words_of(body: Mapping[str, Any]) -> tuple[str | None, str]:
     """
     Read code and message of a refusal: OpenAI's ``error`` object or text, FastAPI's ``detail`` text or list, or a ``message``
@@ -119,7 +131,7 @@ def words_of(body: Mapping[str, Any]) -> tuple[str | None, str]:
     """
     said = _said(body)
     if not isinstance(said, dict):
-        beside = body.get("code") or body.get("type")
+        beside = next((body[name] for name in BESIDE if body.get(name)), None)
         code = beside[:CODE_CHARACTERS] if isinstance(beside, str) and not beside.isdigit() else None
         return code, str(said)[:MESSAGE_CHARACTERS]
     code = said.get("code") or said.get("type")
@@ -130,16 +142,21 @@ def all_words(body: Mapping[str, Any]) -> str:
     """All that a refusal says of itself, to look for a word in: code, type and message of its error, and those beside it."""
     said = _said(body)
     named = [said.get(name) for name in ("code", "type", "message")] if isinstance(said, dict) else [said]
-    named += [body.get(name) for name in ("code", "type")]
+    named += [body.get(name) for name in BESIDE]
     return " ".join(str(one)[:MESSAGE_CHARACTERS] for one in named if one is not None)
 
 
 def _said(body: Mapping[str, Any]) -> Any:
-    """An object or a text. Of FastAPI's list only the messages: beside them it repeats what a user wrote."""
+    """
+    An object or a text. Of FastAPI's list the type of the first problem and all messages: beside them it repeats what a user
+    wrote.
+    """
     said = next((body[name] for name in ("error", "detail", "message", "msg") if body.get(name)), "")
-    if isinstance(said, list):
-        return "; ".join(str(item.get("msg") or "") if isinstance(item, dict) else str(item) for item in said)
-    return said
+    if not isinstance(said, list):
+        return said
+    messages = "; ".join(str(item.get("msg") or "") if isinstance(item, dict) else str(item) for item in said)
+    kinds = [item["type"] for item in said if isinstance(item, dict) and isinstance(item.get("type"), str)]
+    return {"code": kinds[0], "message": messages} if kinds else messages
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -152,6 +169,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         until, at = parsedate_to_datetime(headers["retry-after"]), parsedate_to_datetime(headers["date"])
         return min(LONGEST_WAIT, max(0.0, (until - at).total_seconds()))
     except (KeyError, ValueError, OverflowError, TypeError):  # TypeError: one of the dates has no time zone
+        return None
+
+
+def answered_at(answer: http.Response) -> float | None:
+    """When the server says that it answered, in seconds since 1970."""
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except (ValueError, OverflowError, TypeError):
         return None
 
 

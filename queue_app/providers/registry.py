@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from queue_app.providers.base import AccountConfig, Provider
+from queue_app.providers.fal import Fal
 from queue_app.providers.openai_videos import OpenAIVideos
 
-ADAPTERS: dict[str, Callable[[AccountConfig], Provider]] = {"openai_videos": OpenAIVideos}
+ADAPTERS: dict[str, Callable[[AccountConfig], Provider]] = {"fal": Fal, "openai_videos": OpenAIVideos}
 
 
 class AdapterMissing(LookupError):
