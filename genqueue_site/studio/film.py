@@ -1,8 +1,9 @@
 """
 A film from a prompt: a few shots with a moving camera, each captioned with its part of the prompt; ``manim`` gets curves that
-draw themselves.
+draw themselves. Or pictures from a prompt, each a scene of its own.
 
-The picture has the asked shape at a preview's size: its longer side is scaled down to 640 pixels at most. Every frame and both
+A picture has the asked shape at a preview's size: its longer side is scaled down to 640 pixels at most, to 1024 where it is no
+part of a film. Every frame and both
 stills bear the words "studio preview". Nothing here reads a clock or chance other than the recipe's, so equal recipes give equal
 frames.
 """
@@ -23,14 +24,14 @@ from genqueue_site.studio import scenery
 from genqueue_site.studio.jobs import Recipe
 from genqueue_site.studio.lettering import drawable, font, plate, wrapped
 
-LONGER_SIDE = 640
+LONGER_SIDE, LONGER_SIDE_ALONE = 640, 1024
 FRAMES_PER_SECOND = 24
 ROOM = 1.25  # how much larger than the frame a scene is painted, for the camera to move in
 
 
-def preview_size(width: int, height: int) -> tuple[int, int]:
+def preview_size(width: int, height: int, longer_side: int = LONGER_SIDE) -> tuple[int, int]:
     """Scale an asked size so that its longer side is at most 640; both sides even, as video wants them."""
-    scale = min(1.0, LONGER_SIDE / max(width, height))
+    scale = min(1.0, longer_side / max(width, height))
     return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
 
 
@@ -72,6 +73,20 @@ class Film:
         draw.text((width - self._small, self._small), clock, font=font(self._small), fill="white", anchor="rt")
         image.paste(self._plate, (self._small // 2, self._small // 2), self._plate)
         return image
+
+
+def picture(recipe: Recipe, number: int) -> Image.Image:
+    """Draw one of the pictures of a recipe, counted from 0."""
+    size = preview_size(recipe.width, recipe.height, LONGER_SIDE_ALONE)
+    told = drawable(recipe.prompt)
+    rng = random.Random(hashlib.sha256(f"{number} {json.dumps(asdict(recipe))}".encode()).digest())
+    image = scenery.paint(told, size, rng)
+    caption = _caption(told.strip() or "untitled", size)
+    image.paste(caption, (0, size[1] - caption.height), caption)
+    small = max(10, min(size) // 24)
+    label = plate(small)
+    image.paste(label, (small // 2, small // 2), label)
+    return image
 
 
 class _Scene:

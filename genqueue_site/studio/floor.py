@@ -24,6 +24,9 @@ DOOMS = {
 }
 
 
+NEVER_BEGAN = Failure(code="never_began", message="Request timed out")
+
+
 class Full(Exception):
     """As many jobs run as the studio takes; ``retry_after`` seconds may help."""
 
@@ -34,13 +37,18 @@ class Full(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A create that its dialect has found good."""
+    """
+    A create that its dialect has found good. ``id``: where the dialect has ids of a form of its own; ``start_within``: seconds
+    after which it may not begin any more.
+    """
 
     dialect: str
-    id_prefix: str
+    id_prefix: str = ""
     recipe: Recipe
     echo: dict[str, str]
     doom: str | None = None
+    id: str | None = None
+    start_within: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,14 +100,16 @@ class Floor:
         with self._disk:
             with self._lock:
                 self._refuse_when_full()
+            now = time.time()
             job = Job(
-                id=order.id_prefix + secrets.token_hex(16),
+                id=order.id or order.id_prefix + secrets.token_hex(16),
                 dialect=order.dialect,
                 model=order.recipe.model,
                 recipe=order.recipe,
                 echo=order.echo,
-                accepted_at=time.time(),
+                accepted_at=now,
                 doom=order.doom,
+                start_by=None if order.start_within is None else now + order.start_within,
             )
             self._shelf.write(job)
             with self._lock:
@@ -131,6 +141,29 @@ class Floor:
         :raises FileNotFoundError: the job was deleted meanwhile.
         """
         return self._shelf.read(job.id, name)
+
+    def waiting_before(self, job: Job) -> int:
+        """Count the jobs that are rendered before this one is begun."""
+        with self._lock:
+            return next((place for place, other in enumerate(self._waiting) if other is job), 0)
+
+    def is_overdue(self, job: Job) -> bool:
+        """Whether it may not begin any more, and has not; then it has failed with that."""
+        if job.rendering or job.ends_at is not None or job.start_by is None or time.time() < job.start_by:
+            return False
+        self.stop(job, NEVER_BEGAN)
+        return True
+
+    def stop(self, job: Job, failure: Failure) -> bool:
+        """End a job without files, now; it stays known. False: it has ended before."""
+        with self._disk:
+            with self._lock:
+                if job.id not in self._jobs or job.has_ended(time.time()):
+                    return False
+                if rendering := self._renderings.get(job.id):
+                    rendering.kill()
+            self._end(job, failure, at=time.time())
+        return True
 
     def delete(self, job: Job) -> bool:
         """Forget the job and its files; a running one is aborted. False: someone else deleted it first."""
@@ -180,8 +213,11 @@ class Floor:
                 return
             with self._lock:
                 job = self._waiting.popleft()
-                if job.id not in self._jobs:
+                if job.id not in self._jobs or job.ends_at is not None:
                     continue
+            if self.is_overdue(job):
+                continue
+            with self._lock:
                 rendering = self._renderings[job.id] = Rendering()
                 job.rendering = True
             try:
@@ -208,7 +244,7 @@ class Floor:
         if self.closing.is_set():
             return  # the render was ended, not the job
         with self._disk:
-            if job.id not in self._jobs:
+            if job.id not in self._jobs or job.ends_at is not None:  # deleted, or stopped
                 self._shelf.discard(bench)
                 return
             if failure is None:
@@ -217,8 +253,8 @@ class Floor:
                 self._shelf.discard(bench)
             self._end(job, failure)
 
-    def _end(self, job: Job, failure: Failure | None) -> None:
-        ends_at = max(time.time(), job.accepted_at + self.config.least_seconds(job.recipe.seed))
+    def _end(self, job: Job, failure: Failure | None, *, at: float | None = None) -> None:
+        ends_at = at or max(time.time(), job.accepted_at + self.config.least_seconds(job.recipe.seed))
         self._shelf.write(replace(job, ends_at=ends_at, failure=failure))
         with self._lock:
             job.failure, job.ends_at = failure, ends_at

@@ -19,15 +19,25 @@ VIDEO, THUMBNAIL, SPRITESHEET = "video.mp4", "thumbnail.webp", "spritesheet.jpg"
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What to draw; equal recipes give equal bytes. Width and height are as asked, in pixels; ``seconds`` is the length."""
+    """
+    What to draw; equal recipes give equal bytes. Width and height are as asked, in pixels; ``seconds`` is the length of a film.
+    ``images``: so many pictures in place of a film, in ``format``: png, jpeg or webp.
+    """
 
     prompt: str
     model: str
     seed: int
     width: int
     height: int
-    seconds: float
-    codec: str
+    seconds: float = 0.0
+    codec: str = "vp9"
+    images: int = 0
+    format: str = "png"
+
+    @property
+    def picture_names(self) -> list[str]:
+        """The files of its pictures."""
+        return [f"image-{number}.{self.format}" for number in range(1, self.images + 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +54,7 @@ class Job:
     One accepted job. Times are unix seconds.
 
     ``ends_at`` is set once, when its rendering is through, and may lie ahead: the job has ended when that moment has come.
+    ``start_by``: it never begins after that moment.
     ``echo`` is what its dialect gives back as it was asked. ``doom`` is a fault that a test laid on it.
     """
 
@@ -54,6 +65,7 @@ class Job:
     echo: dict[str, str]
     accepted_at: float
     doom: str | None = None
+    start_by: float | None = None
     ends_at: float | None = None
     failure: Failure | None = None
     rendering: bool = field(default=False, compare=False)

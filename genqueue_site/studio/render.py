@@ -1,5 +1,6 @@
 """
-The renderer, a process for one job: a recipe as one line of JSON on standard input, a folder as argument, three files as result.
+The renderer, a process for one job: a recipe as one line of JSON on standard input, a folder as argument, files as result: the
+pictures that are asked for, or the three of a film.
 
 ``video.mp4`` (VP9 or H.264, index first, 24 frames a second, as long as asked), ``thumbnail.webp`` and ``spritesheet.jpg`` (10
 frames in one row). Equal recipes give equal bytes: one encoder thread, and no time or version of ours in the files.
@@ -14,11 +15,13 @@ import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from genqueue_site.studio.film import FRAMES_PER_SECOND, Film
+from genqueue_site.studio.film import FRAMES_PER_SECOND, Film, picture
 from genqueue_site.studio.jobs import SPRITESHEET, THUMBNAIL, VIDEO, Recipe
 from genqueue_site.studio.lettering import LABEL, drawable, plate
 
@@ -33,7 +36,27 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def render(recipe: Recipe, folder: Path) -> None:
-    """Draw and encode everything in one pass over the frames."""
+    """Draw and encode everything."""
+    if recipe.images:
+        _pictures(recipe, folder)
+    else:
+        _film(recipe, folder)
+
+
+def _pictures(recipe: Recipe, folder: Path) -> None:
+    about = PngInfo()
+    about.add_text("Title", LABEL)
+    options: dict[str, dict[str, Any]] = {
+        "png": {"pnginfo": about, "compress_level": 3},
+        "jpeg": {"quality": 88, "comment": LABEL},
+        "webp": {"quality": 88, "method": 2},
+    }
+    for number, name in enumerate(recipe.picture_names):
+        picture(recipe, number).save(folder / name, format=recipe.format.upper(), **options[recipe.format])
+
+
+def _film(recipe: Recipe, folder: Path) -> None:
+    """In one pass over the frames."""
     film = Film(recipe)
     encoder, options = ENCODERS[recipe.codec]
     sprites: list[Image.Image] = []
