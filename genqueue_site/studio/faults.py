@@ -137,7 +137,7 @@ def unknown_status(visit: Visit, _: float) -> Response:
     """Answer with a status no client has heard of."""
     response = visit.serve()
     assert isinstance(response.body, bytes)
-    return replace(response, body=re.sub(rb'("status": )"[a-z_]+"', rb'\1"reticulating"', response.body))
+    return replace(response, body=re.sub(rb'("status": )"[A-Za-z_]+"', rb'\1"reticulating"', response.body))
 
 
 def failed_job(visit: Visit, _: float) -> Response:

@@ -34,7 +34,7 @@ from queue_app.providers.base import (
     kind_of_words,
     names_policy,
 )
-from queue_app.providers.calls import Caller, all_words, answered_at, retry_after, words_of
+from queue_app.providers.calls import Caller, all_words, answered_at, retry_after
 from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Page, Row, task_id
 from queue_app.rules.words import storable
@@ -47,6 +47,7 @@ OVER = "COMPLETED"
 # types of errors: what asks for another try, and what was our own wish
 PASSING = re.compile(r"request_timeout|startup_timeout|runner_\w+|internal_error|downstream_service_\w+|generation_timeout")
 CANCELLED = {"client_cancelled", "client_disconnected"}
+NOT_OF_THE_TASK = {401, 403, 408, 409, 425, 429}  # statuses that tell of us, or of the moment
 NOT_READY = re.compile(r"still in (progress|queue)|not (ready|completed)", re.IGNORECASE)
 # kinds of files by the names under which results hold them
 FILES = {"video": "video", "videos": "video", "image": "image", "images": "image"}
@@ -149,34 +150,39 @@ class Fal:
         )
 
     def _ended(self, ref: RemoteRef, told: dict[str, Any], answer: http.Response) -> PollResult:
-        """How a task ended that is over: by the error beside its state, if its type is known, else by its result."""
+        """
+        How a task ended that is over: by the error beside its state, else by its result. A server error in place of the result
+        tells of the way to it: what was paid for is asked for again, and never bought again for that.
+        """
         kind = str(told.get("error_type") or "")
         if kind in CANCELLED or PASSING.fullmatch(kind):
             return self._failed(answer, told, kind)
         result = self._ask(ref.result_url, "fetch result")
         output = self._api.body(result)
-        if 200 <= result.status < 300:
-            if output is None:
-                raise self._api.unreadable(result, ErrorKind.RETRYABLE, "no result in the answer")
-            return self._made(output, told)
-        kind = result.headers.get("x-fal-error-type") or str((output or {}).get("error_type") or "")
-        code, message = words_of(output or {})
+        if 200 <= result.status < 300 and output is not None and (assets := list(_files(output))):
+            return PollResult(TaskState.SUCCEEDED, assets=assets, raw=told)
+        if kind or told.get("error"):
+            return self._failed(answer, told, kind) if result.status < 400 else self._failed(result, output or told, kind)
         if result.status in {404, 410} and output is not None:  # it was kept for an hour, and is gone
             return PollResult(TaskState.LOST, error=self._api.failure(result), raw=output)
-        if result.status >= 500 and not (kind or code):  # the way to the result, not the result
-            raise self._api.failure(result)
-        if result.status in {401, 403, 408, 409, 425, 429} or (result.status < 500 and NOT_READY.search(message)):
-            raise self._not_now(result, message)
-        return self._failed(result, output or {}, kind or code or "")
+        if output is None:
+            raise self._api.unreadable(result, ErrorKind.RETRYABLE, "no result in the answer")
+        if result.status < 300:
+            words = str(output.get("description") or "The provider finished without a file.")
+            return PollResult(TaskState.FAILED, error=ProviderError(ErrorKind.RETRYABLE, words[:500], code="no_file"), raw=told)
+        return self._refused_result(result, output)
 
-    def _not_now(self, result: http.Response, message: str) -> ProviderError:
+    def _refused_result(self, result: http.Response, output: dict[str, Any]) -> PollResult:
         error = self._api.failure(result)
-        if NOT_READY.search(message):
+        if NOT_READY.search(error.message):
             error.kind = ErrorKind.RETRYABLE
-        return error
+            raise error
+        if result.status >= 500 or result.status in NOT_OF_THE_TASK:
+            raise error
+        return self._failed(result, output, error.code or "")
 
     def _failed(self, answer: http.Response, told: dict[str, Any], kind: str) -> PollResult:
-        """A task that ended badly; fal asks callers to go by the type of the error, never by its words."""
+        """A task that ended badly; fal wants us to go by the type of its error, never by its words."""
         error = self._api.failure(answer) if answer.status >= 400 else self._api.refusal(answer, told, ErrorKind.INVALID_REQUEST)
         error.code = storable(kind)[:60] or error.code
         if kind in CANCELLED:
@@ -188,14 +194,6 @@ class Fal:
             may_pass = PASSING.fullmatch(kind) or answer.status >= 500 or answer.headers.get("x-fal-retryable") == "true"
             error.kind = ErrorKind.RETRYABLE if may_pass else error.kind
         return PollResult(state, error=error, raw=told)
-
-    def _made(self, output: dict[str, Any], told: dict[str, Any]) -> PollResult:
-        assets = list(_files(output))
-        if assets:
-            return PollResult(TaskState.SUCCEEDED, assets=assets, raw=told)
-        words = output.get("description") or output.get("error") or "The provider finished without a file."
-        error = ProviderError(ErrorKind.RETRYABLE, str(words)[:500], code="no_file")
-        return PollResult(TaskState.FAILED, error=error, raw=told)
 
     def cancel(self, ref: RemoteRef) -> TaskState:
         """
