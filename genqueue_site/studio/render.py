@@ -1,8 +1,9 @@
 """
-The renderer, a process for one job: a recipe as one line of JSON on standard input, a folder as argument, three files as result.
+The renderer, a process for one job: a recipe as one line of JSON on standard input, a folder as argument, files as result.
 
-``video.mp4`` (VP9 or H.264, index first, 24 frames a second, as long as asked), ``thumbnail.webp`` and ``spritesheet.jpg`` (10
-frames in one row). Equal recipes give equal bytes: one encoder thread, and no time or version of ours in the files.
+A video is ``video.mp4`` (VP9 or H.264, index first, 24 frames a second, as long as asked), ``thumbnail.webp`` and ``spritesheet.jpg`` (10
+frames in one row); pictures are ``image-0.png`` and so on, or JPEG or WebP. Equal recipes give equal bytes: one encoder thread, and
+no time or version of ours in the files.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from PIL import Image
 
+from genqueue_site.studio import still
 from genqueue_site.studio.film import FRAMES_PER_SECOND, Film
-from genqueue_site.studio.jobs import SPRITESHEET, THUMBNAIL, VIDEO, Recipe
+from genqueue_site.studio.jobs import PICTURE_ENDINGS, SPRITESHEET, THUMBNAIL, VIDEO, Recipe
 from genqueue_site.studio.lettering import LABEL, drawable, plate
 
 SPRITES = 10
@@ -31,8 +34,25 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "h264": ("libx264", {"preset": "veryfast", "crf": "24", "g": "48"}),
 }
 
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "png": {"compress_level": 6},
+    "jpeg": {"quality": 88, "comment": LABEL},
+    "webp": {"quality": 86, "method": 2},
+}
+
 
 def render(recipe: Recipe, folder: Path) -> None:
+    """Draw and encode all files of a recipe."""
+    (render_pictures if recipe.codec in PICTURE_ENDINGS else render_video)(recipe, folder)
+
+
+def render_pictures(recipe: Recipe, folder: Path) -> None:
+    """Draw each picture and save it in the format of the recipe."""
+    for number, name in enumerate(recipe.files):
+        still.draw(recipe, number).save(folder / name, recipe.codec.upper(), **SAVE_OPTIONS[recipe.codec])
+
+
+def render_video(recipe: Recipe, folder: Path) -> None:
     """Draw and encode everything in one pass over the frames."""
     film = Film(recipe)
     encoder, options = ENCODERS[recipe.codec]

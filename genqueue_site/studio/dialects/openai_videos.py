@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import secrets
 import time
 
 from genqueue_site.studio.floor import Floor, Full, Order
@@ -42,7 +43,8 @@ def create(floor: Floor, request: Request) -> Response:
     )
     echo = {"seconds": seconds, "size": f"{size[0]}x{size[1]}"}
     try:
-        job = floor.accept(Order(dialect=NAME, id_prefix="video_", recipe=recipe, echo=echo, doom=request.doom))
+        number = f"video_{secrets.token_hex(16)}"
+        job = floor.accept(Order(dialect=NAME, id=number, recipe=recipe, echo=echo, doom=request.doom))
     except Full as error:
         raise Refused(429, str(error), code="rate_limit_exceeded", retry_after=error.retry_after) from error
     return _answer(floor, job)
@@ -96,7 +98,7 @@ def content(floor: Floor, request: Request) -> Response:
         raise _bad_value("variant", variant, "'video', 'thumbnail' or 'spritesheet'")
     if _status(job) != "completed":
         raise Refused(404, f"Video is not ready yet (status {_status(job)}). Use GET /v1/videos/{job.id} to check its status.")
-    if job.doom == "dead_asset":
+    if job.doom in ("dead_asset", "no_output"):
         raise Refused(404, f"The {variant} of video '{job.id}' has expired.")
     name, content_type = VARIANTS[variant]
     try:
@@ -251,13 +253,13 @@ def _answer(floor: Floor, job: Job) -> Response:
 
 DIALECT = Dialect(
     name=NAME,
-    prefix="/v1/videos",
+    prefixes=("/v1/videos",),
     calls=(
-        Call(kind="create", method="POST", path=re.compile(r""), handle=create),
-        Call(kind="list", method="GET", path=re.compile(r""), handle=listing),
-        Call(kind="retrieve", method="GET", path=re.compile(r"/([^/]+)"), handle=retrieve),
-        Call(kind="delete", method="DELETE", path=re.compile(r"/([^/]+)"), handle=delete),
-        Call(kind="content", method="GET", path=re.compile(r"/([^/]+)/content"), handle=content),
+        Call(kind="create", method="POST", path=re.compile(r"/v1/videos"), handle=create),
+        Call(kind="list", method="GET", path=re.compile(r"/v1/videos"), handle=listing),
+        Call(kind="retrieve", method="GET", path=re.compile(r"/v1/videos/([^/]+)"), handle=retrieve),
+        Call(kind="delete", method="DELETE", path=re.compile(r"/v1/videos/([^/]+)"), handle=delete),
+        Call(kind="content", method="GET", path=re.compile(r"/v1/videos/([^/]+)/content"), handle=content),
     ),
     error=error,
     asked=asked,
