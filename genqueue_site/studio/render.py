@@ -1,9 +1,9 @@
 """
 The renderer, a process for one job: a recipe as one line of JSON on standard input, a folder as argument, files as result.
 
-A video is ``video.mp4`` (VP9 or H.264, index first, 24 frames a second, as long as asked), ``thumbnail.webp`` and ``spritesheet.jpg`` (10
-frames in one row); pictures are ``image-0.png`` and so on, or JPEG or WebP. Equal recipes give equal bytes: one encoder thread, and
-no time or version of ours in the files.
+A video is ``video.mp4`` (VP9 or H.264, index first, 24 frames a second, as long as requested), ``thumbnail.webp`` and
+``spritesheet.jpg`` (10 frames in one row). Pictures are ``image-0.png`` and so on, or JPEG or WebP. Equal recipes give equal
+bytes: one encoder thread, and no time or version of ours in the files.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "34", "b": "0", "g": "48"}),
     "h264": ("libx264", {"preset": "veryfast", "crf": "24", "g": "48"}),
 }
-
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "png": {"compress_level": 6},
     "jpeg": {"quality": 88, "comment": LABEL},

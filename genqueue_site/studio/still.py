@@ -1,4 +1,4 @@
-"""A picture from a prompt: a painted scene in the requested shape, with the prompt as its caption and the words "studio preview"."""
+"""A picture from a prompt: a painted scene in the requested shape, captioned with the prompt and labelled "studio preview"."""
 
 from __future__ import annotations
 
