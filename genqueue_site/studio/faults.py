@@ -244,6 +244,7 @@ FAULTS: dict[str, Fault] = {
     "canceled_job": Fault(kinds=_CREATE, weight=1, do=doomed("canceled")),
     "expired_job": Fault(kinds=_CREATE, weight=1, do=doomed("expired")),
     "no_output": Fault(kinds=_CREATE, weight=1, do=doomed("no_output")),
+    "removed_job": Fault(kinds=_CREATE, weight=0, do=doomed("removed")),
     "dead_asset": Fault(kinds=_CREATE, weight=1, do=doomed("dead_asset")),
     "404": Fault(kinds=_CONTENT, weight=2, do=missing),
     "huge": Fault(kinds=_CONTENT, weight=1, do=huge, number=4096),

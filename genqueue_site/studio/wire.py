@@ -20,13 +20,24 @@ Moment: TypeAlias = Literal["start", "end"]
 
 
 class Refused(Exception):
-    """A call is refused; every dialect puts these facts in its vendor's words."""
+    """
+    A call is refused; every dialect puts these facts in its vendor's words. ``extra`` are members of the answer that one vendor
+    alone has.
+    """
 
     def __init__(
-        self, status: int, message: str, *, code: str | None = None, param: str | None = None, retry_after: int | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: int | None = None,
+        extra: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.code, self.param, self.retry_after = status, message, code, param, retry_after
+        self.extra = extra or {}
 
 
 class Hangup(Exception):

@@ -7,7 +7,6 @@ running job. An ``input_reference`` is accepted and not drawn.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 import secrets
@@ -15,6 +14,7 @@ import time
 
 from genqueue_site.studio.floor import Floor, Full, Order
 from genqueue_site.studio.jobs import SPRITESHEET, THUMBNAIL, VIDEO, Job, Recipe
+from genqueue_site.studio.reading import seed_of
 from genqueue_site.studio.wire import Call, Dialect, Refused, Request, Response, fields_of, json_response
 
 NAME = "openai_videos"
@@ -98,7 +98,7 @@ def content(floor: Floor, request: Request) -> Response:
         raise _bad_value("variant", variant, "'video', 'thumbnail' or 'spritesheet'")
     if _status(job) != "completed":
         raise Refused(404, f"Video is not ready yet (status {_status(job)}). Use GET /v1/videos/{job.id} to check its status.")
-    if job.doom in ("dead_asset", "no_output"):
+    if job.doom in ("dead_asset", "no_output", "removed"):
         raise Refused(404, f"The {variant} of video '{job.id}' has expired.")
     name, content_type = VARIANTS[variant]
     try:
@@ -202,7 +202,7 @@ def _size(fields: dict[str, object]) -> tuple[int, int]:
 def _seed(fields: dict[str, object], prompt: str) -> int:
     value = fields.get("seed")
     if value is None:
-        return int.from_bytes(hashlib.sha256(prompt.encode("utf-8", "replace")).digest()[:4], "big")
+        return seed_of(prompt)
     if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,19}", str(value)):
         raise _bad_value("seed", value, "a whole number")
     return int(str(value))

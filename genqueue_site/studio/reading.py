@@ -1,0 +1,40 @@
+"""What several dialects read from a request, and write into an answer, in the same way."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+
+from genqueue_site.studio.wire import Request
+
+
+def origin_of(request: Request) -> str:
+    """Return the studio's own origin as its client wrote it: links in answers begin with it."""
+    return f"http://{request.headers.get('host') or '127.0.0.1'}"
+
+
+def seed_of(prompt: str) -> int:
+    """Return the seed of a prompt that came without one: equal prompts are drawn alike."""
+    return int.from_bytes(hashlib.sha256(prompt.encode("utf-8", "replace")).digest()[:4], "big")
+
+
+def shape(ratio: object, longer_side: int, *, default: str) -> tuple[int, int]:
+    """Return width and height of a ratio such as ``"16:9"``. Words such as ``"auto"`` mean the default."""
+    match = re.fullmatch(r"([1-9][0-9]?):([1-9][0-9]?)", str(ratio)) or re.fullmatch(r"(\d+):(\d+)", default)
+    assert match is not None
+    width, height = int(match[1]), int(match[2])
+    scale = longer_side / max(width, height)
+    return max(16, round(width * scale)), max(16, round(height * scale))
+
+
+def iso(moment: float | None) -> str | None:
+    """Return a moment (unix seconds) in ISO 8601, to the microsecond, in UTC."""
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def is_web_address(text: object) -> bool:
+    """Return whether this is an http or https URL with a host. Vendors insist on https; the studio is for one machine, too."""
+    return isinstance(text, str) and re.fullmatch(r"https?://[^/\s@]+(/\S*)?", text) is not None
