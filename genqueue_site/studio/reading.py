@@ -1,4 +1,4 @@
-"""What several dialects read from a request, and write into an answer, in the same way."""
+"""What several dialects read from a request, and write into an answer, alike."""
 
 from __future__ import annotations
 
@@ -6,7 +6,35 @@ import hashlib
 import re
 from datetime import UTC, datetime
 
-from genqueue_site.studio.wire import Request
+from genqueue_site.studio.floor import Floor
+from genqueue_site.studio.jobs import CONTENT_TYPES, Job
+from genqueue_site.studio.wire import Refused, Request, Response
+
+
+def found(floor: Floor, job_id: str, *, dialect: str, missing: Refused) -> Job:
+    """
+    Return one job of a dialect.
+
+    :raises Refused: it is ``missing``.
+    """
+    job = floor.find(job_id, dialect=dialect)
+    if job is None:
+        raise missing
+    return job
+
+
+def file_of(floor: Floor, job: Job, name: str, *, missing: Refused) -> Response:
+    """
+    Answer with one of the files that were ordered.
+
+    :raises Refused: it is ``missing``, or its job was deleted meanwhile.
+    """
+    if name not in job.recipe.files:
+        raise missing
+    try:
+        return Response(body=floor.file_of(job, name), content_type=CONTENT_TYPES[name[name.rindex(".") :]])
+    except FileNotFoundError as error:
+        raise missing from error
 
 
 def origin_of(request: Request) -> str:

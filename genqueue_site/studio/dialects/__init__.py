@@ -1,7 +1,7 @@
 """The vendors the studio can play: one module and one row each."""
 
-from genqueue_site.studio.dialects import openai_videos, replicate
+from genqueue_site.studio.dialects import openai_videos, openrouter, replicate
 from genqueue_site.studio.wire import Dialect
 
 # the first row with a call of that path takes it
-DIALECTS: tuple[Dialect, ...] = (openai_videos.DIALECT, replicate.DIALECT)
+DIALECTS: tuple[Dialect, ...] = (openai_videos.DIALECT, replicate.DIALECT, openrouter.DIALECT)

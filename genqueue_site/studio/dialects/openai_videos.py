@@ -14,7 +14,7 @@ import time
 
 from genqueue_site.studio.floor import Floor, Full, Order
 from genqueue_site.studio.jobs import SPRITESHEET, THUMBNAIL, VIDEO, Job, Recipe
-from genqueue_site.studio.reading import seed_of
+from genqueue_site.studio.reading import found, seed_of
 from genqueue_site.studio.wire import Call, Dialect, Refused, Request, Response, fields_of, json_response
 
 NAME = "openai_videos"
@@ -126,10 +126,7 @@ def asked(request: Request) -> tuple[str | None, str | None]:
 
 
 def _find(floor: Floor, request: Request) -> Job:
-    job = floor.find(request.target, dialect=NAME)
-    if job is None:
-        raise _not_found(request)
-    return job
+    return found(floor, request.target, dialect=NAME, missing=_not_found(request))
 
 
 def _not_found(request: Request) -> Refused:

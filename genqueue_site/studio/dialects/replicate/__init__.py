@@ -20,8 +20,8 @@ from genqueue_site.studio.dialects.replicate.models import MODELS, version_of
 from genqueue_site.studio.dialects.replicate.page import page_of
 from genqueue_site.studio.dialects.replicate.request import order_of, slug_in, wait_for_end
 from genqueue_site.studio.floor import Floor, Full
-from genqueue_site.studio.jobs import CONTENT_TYPES, Job
-from genqueue_site.studio.reading import iso
+from genqueue_site.studio.jobs import Job
+from genqueue_site.studio.reading import file_of, found, iso
 from genqueue_site.studio.wire import Call, Dialect, Hook, Moment, Refused, Request, Response, fields_of, json_response
 
 TITLES = {
@@ -66,12 +66,9 @@ def content(floor: Floor, request: Request) -> Response:
     """Return one file of a prediction that succeeded; it is gone an hour later."""
     number, _, name = request.target.partition("/")
     job = _find(floor, number)
-    if status_of(job) != "succeeded" or name not in job.recipe.files or job.doom == "dead_asset" or is_removed(job):
+    if status_of(job) != "succeeded" or job.doom == "dead_asset" or is_removed(job):
         raise _not_found()
-    try:
-        return Response(body=floor.file_of(job, name), content_type=CONTENT_TYPES[name[name.rindex(".") :]])
-    except FileNotFoundError as error:
-        raise _not_found() from error
+    return file_of(floor, job, name, missing=_not_found())
 
 
 def model(floor: Floor, request: Request) -> Response:
@@ -151,10 +148,7 @@ def _sign(number: str, body: bytes, at: float, key: str) -> Mapping[str, str]:
 
 
 def _find(floor: Floor, number: str) -> Job:
-    job = floor.find(number, dialect=NAME)
-    if job is None:
-        raise _not_found()
-    return job
+    return found(floor, number, dialect=NAME, missing=_not_found())
 
 
 def _not_found() -> Refused:

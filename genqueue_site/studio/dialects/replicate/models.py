@@ -43,8 +43,8 @@ def uris(most: int) -> Field:
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """
-    One model. ``codec`` is ``video``, or the format of pictures unless the client chooses one. ``lists`` means that the output is an
-    array. ``seconds`` is how long a video is if the client does not say.
+    One model. ``codec`` is ``video``, or the format of pictures unless the client chooses one. ``lists`` means an array as
+    output. ``seconds`` is how long a video is if the client does not say.
     """
 
     fields: Mapping[str, Field]
