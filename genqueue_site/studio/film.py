@@ -54,7 +54,7 @@ class Film:
         captions = [parts[number % len(parts)] for number in range(count)] if len(parts) > 1 else parts * count
         kind = _Formula if recipe.model == "manim" else _Scene
         self._shots: list[Shot] = [kind(told, caption, self.size, rng) for caption in captions]
-        self._captions = [caption(caption, self.size) for caption in captions]
+        self._captions = [caption_band(caption, self.size) for caption in captions]
         self._small = max(10, min(self.size) // 24)
         self._plate = plate(self._small)
 
@@ -122,7 +122,7 @@ class _Formula:
         return image
 
 
-def caption(text: str, size: tuple[int, int]) -> Image.Image:
+def caption_band(text: str, size: tuple[int, int]) -> Image.Image:
     """Return a dark band as wide as the picture with the text on it, in two lines at most."""
     width, height = size
     letter, margin = max(11, min(size) // 18), max(6, min(size) // 22)

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 class StudioProcess:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from genqueue_site.studio.reading import shape
-
 HEIGHTS = {"360p": 360, "480p": 480, "720p": 720, "768p": 768, "1080p": 1080, "1K": 1024, "2K": 1440, "4K": 2160}
 WIDE = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
 FRAMES = ("first_frame", "last_frame")
@@ -68,9 +66,9 @@ class Model:
 
 def pixels(resolution: str, ratio: str) -> tuple[int, int]:
     """Return width and height: a resolution is the shorter side, and both are even."""
-    width, height = shape(ratio, 1000, default="16:9")
-    scale = HEIGHTS[resolution] / min(width, height)
-    return round(width * scale / 2) * 2, round(height * scale / 2) * 2
+    sides = [int(side) for side in ratio.split(":")]
+    width, height = (round(HEIGHTS[resolution] * side / min(sides) / 2) * 2 for side in sides)
+    return width, height
 
 
 _VEO_SKUS = {

@@ -88,7 +88,7 @@ def _problems(field: Field, value: Any) -> Iterator[str]:
         yield f"Must be between {field['minimum']} and {field['maximum']}"
     if "maxItems" in field and len(value) > field["maxItems"]:
         yield f"Array must have at most {field['maxItems']} items"
-    if field.get("format") == "uri" and not value.startswith(("https://", "http://", "data:")):
+    if field.get("format") == "uri" and not str(value).startswith(("https://", "http://", "data:")):
         yield "Does not match format 'uri'"
 
 

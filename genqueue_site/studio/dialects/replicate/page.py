@@ -35,16 +35,25 @@ def _filtered(jobs: list[Job], query: Mapping[str, str]) -> list[Job]:
     after, before = (_moment(query, name) for name in ("created_after", "created_before"))
     if query.get("source") == "web":
         return []
-    return [job for job in jobs if (after is None or job.accepted_at >= after) and (before is None or job.accepted_at < before)]
+    return [
+        job
+        for job in jobs
+        if (after is None or _micros(job.accepted_at) >= after) and (before is None or _micros(job.accepted_at) < before)
+    ]
 
 
-def _moment(query: Mapping[str, str], name: str) -> float | None:
+def _moment(query: Mapping[str, str], name: str) -> int | None:
     if name not in query:
         return None
     try:
-        return datetime.fromisoformat(query[name]).timestamp()
+        return _micros(datetime.fromisoformat(query[name]).timestamp())
     except ValueError as error:
         raise invalid([(name, "Does not match format 'date-time'")]) from error
+
+
+def _micros(moment: float) -> int:
+    """Return a moment in microseconds, as exactly as it is written."""
+    return round(moment * 1_000_000)
 
 
 def _place(jobs: list[Job], cursor: str | None) -> int:

@@ -102,9 +102,9 @@ def _deadline(request: Request) -> float | None:
     told = request.headers.get("cancel-after")
     if told is None:
         return None
-    match = re.fullmatch(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s?)?", told.strip())
-    hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
-    total = 3600 * hours + 60 * minutes + seconds
+    match = re.fullmatch(r"(\d{1,7})|(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", told.strip())
+    bare, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
+    total = bare + 3600 * hours + 60 * minutes + seconds
     if total < SHORTEST_DEADLINE:
         raise invalid([("Cancel-After", f"must be a duration of at least {SHORTEST_DEADLINE} seconds, such as 30s, 15m or 1h")])
     return total
