@@ -79,7 +79,7 @@ def version_of(slug: str) -> str:
 
 def _problems(field: Field, value: Any) -> Iterator[str]:
     kind = field["type"]
-    if not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
+    if not _is_a(kind, value):
         yield f"Invalid type. Expected: {kind}, given: {type(value).__name__}"
         return
     if "enum" in field and value not in field["enum"]:
@@ -90,6 +90,10 @@ def _problems(field: Field, value: Any) -> Iterator[str]:
         yield f"Array must have at most {field['maxItems']} items"
     if field.get("format") == "uri" and not str(value).startswith(("https://", "http://", "data:")):
         yield "Does not match format 'uri'"
+
+
+def _is_a(kind: str, value: Any) -> bool:
+    return isinstance(value, TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
 
 
 _WIDE = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")

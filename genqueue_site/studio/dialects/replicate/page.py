@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from genqueue_site.studio.dialects.replicate.answer import NAME, prediction
@@ -35,25 +35,22 @@ def _filtered(jobs: list[Job], query: Mapping[str, str]) -> list[Job]:
     after, before = (_moment(query, name) for name in ("created_after", "created_before"))
     if query.get("source") == "web":
         return []
-    return [
-        job
-        for job in jobs
-        if (after is None or _micros(job.accepted_at) >= after) and (before is None or _micros(job.accepted_at) < before)
-    ]
+    return [job for job in jobs if (after is None or _made(job) >= after) and (before is None or _made(job) < before)]
 
 
-def _moment(query: Mapping[str, str], name: str) -> int | None:
+def _made(job: Job) -> datetime:
+    """Return when a job was accepted, as exactly as it is written in answers."""
+    return datetime.fromtimestamp(job.accepted_at, UTC)
+
+
+def _moment(query: Mapping[str, str], name: str) -> datetime | None:
     if name not in query:
         return None
     try:
-        return _micros(datetime.fromisoformat(query[name]).timestamp())
+        told = datetime.fromisoformat(query[name])
     except ValueError as error:
         raise invalid([(name, "Does not match format 'date-time'")]) from error
-
-
-def _micros(moment: float) -> int:
-    """Return a moment in microseconds, as exactly as it is written."""
-    return round(moment * 1_000_000)
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def _place(jobs: list[Job], cursor: str | None) -> int:
