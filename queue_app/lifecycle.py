@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import uuid4
@@ -46,7 +47,7 @@ from queue_app.models import (
 )
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 from queue_app.rules.words import storable
-from queue_app.statements import NOTHING, Part, Statement, columns, read, statement
+from queue_app.statements import NOTHING, Part, Statement, columns, read, read_some, statement
 
 CANCEL_REQUESTED = "cancel requested"  # the reason in the history of a job
 DEADLY_JOB = 3  # workers lost at one job in a row
@@ -72,7 +73,8 @@ _IN_FLIGHT = f"state IN ({', '.join(repr(str(state)) for state in IN_FLIGHT_STAT
 _LEASE_END = "CASE state WHEN 'storing' THEN %(store_until)s::timestamptz ELSE %(until)s::timestamptz END"
 _AT_WORK = ((Job, "job"), (Attempt, "attempt"), (ProviderAccount, "account"), (GenerationModel, "model"), (Kind, "kind"))
 _READ = f"""
-    SELECT {", ".join(columns(*one) for one in _AT_WORK)} {{more}}
+    SELECT {", ".join(columns(*one) for one in _AT_WORK)},
+           CASE job.state WHEN 'submitting' THEN (SELECT codec FROM queue_app_modelroute WHERE id = attempt.route_id) END {{more}}
       FROM job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
       JOIN queue_app_provideraccount account ON account.key = attempt.account_id
@@ -127,9 +129,9 @@ _TELL = """
 _ATTEMPTS = """
     made AS (
         INSERT INTO queue_app_attempt (id, job_id, reservation_id, number, route_id, account_id, endpoint_id, preview, token,
-                                       created_at, step, remote, lookups, spent, lookups_none, missing_looks, error_kind,
-                                       error_message)
-        SELECT *, %(at)s::timestamptz, 'main', '{}', '[]', false, 0, 0, '', ''
+                                       created_at, step, remote, lookups, spent, lookups_none, missing_looks, cost_source,
+                                       error_kind, error_message)
+        SELECT *, %(at)s::timestamptz, 'main', '{}', '[]', false, 0, 0, '', '', ''
           FROM unnest(%(ids)s::uuid[], %(jobs)s::bigint[], %(reservations)s::bigint[], %(attempts)s::int[], %(routes)s::bigint[],
                       %(accounts)s::text[], %(endpoints)s::text[], %(previews)s::bool[], %(tokens)s::text[])
         RETURNING job_id, preview
@@ -137,6 +139,17 @@ _ATTEMPTS = """
 _CLAIMED = """
     attempt_number = attempt_number + 1, started_at = coalesce(started_at, %(at)s),
     preview = (SELECT preview FROM made WHERE made.job_id = queue_app_job.id)"""
+# of a delivery: what the provider says that it charges, else what the job was expected to cost
+_COSTS = """
+    cost AS (
+        UPDATE queue_app_attempt attempt
+           SET cost = coalesce(%(cost)s::numeric, job.usd_estimate),
+               cost_source = CASE WHEN %(cost)s::numeric IS NOT NULL THEN 'vendor'
+                                  WHEN model.price ->> 'estimated' = 'true' THEN 'estimate' ELSE 'rule' END
+          FROM queue_app_job job
+          JOIN queue_app_generationmodel model ON model.key = job.model_id
+         WHERE job.id = ANY(%(jobs)s::bigint[]) AND attempt.job_id = job.id AND attempt.outcome IS NULL
+    )"""
 _ACCEPTED = """
     accepted AS (
         UPDATE queue_app_attempt
@@ -190,12 +203,16 @@ class Lease:
 
 @dataclass(frozen=True)
 class Pick:
-    """A queued job that every limit lets through, and where to buy it; ``counts`` is (used after it, limit) of each limit."""
+    """
+    A queued job that every limit lets through, and where to buy it; ``counts`` is (used after it, limit) of each limit.
+    ``endpoint_id``: the one that the job's images need in place of the route's own.
+    """
 
     job: Job
     reservation_id: int
     route: ModelRoute
     counts: Mapping[str, tuple[int, int]]
+    endpoint_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -254,7 +271,7 @@ def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
                 "reservations": [pick.reservation_id for pick in picks],
                 "routes": [pick.route.pk for pick in picks],
                 "accounts": [pick.route.account_id for pick in picks],
-                "endpoints": [pick.route.endpoint_id for pick in picks],
+                "endpoints": [pick.endpoint_id or pick.route.endpoint_id for pick in picks],
                 "previews": [pick.route.account.is_preview for pick in picks],
                 "tokens": [secrets.token_urlsafe(32) for _ in picks],
             },
@@ -527,11 +544,18 @@ def fail(job: Job, *, at: datetime, actor: str, trouble: Trouble, outcome: Outco
 
 
 def deliver(
-    job: Job, *, at: datetime, actor: str, ran_seconds: float, usd_actual: Any = None, kept_until: datetime | None = None
+    job: Job,
+    *,
+    at: datetime,
+    actor: str,
+    ran_seconds: float,
+    usd_actual: Decimal | None = None,
+    kept_until: datetime | None = None,
 ) -> Lease:
     """
-    The provider is done (T10, T18): the slot is free, and the caller claims. ``kept_until`` is how long it says that it keeps the
-    files. Gives the lease for storing them. The row is locked.
+    The provider is done (T10, T18): the slot is free, and the caller claims. ``usd_actual`` is what it says that it charges, else
+    the job's estimate counts as the attempt's cost; ``kept_until`` is how long it says that it keeps the files. Gives the lease
+    for storing them. The row is locked.
     """
     _move(
         [job],
@@ -539,6 +563,7 @@ def deliver(
         at=at,
         actor=actor,
         data={job.pk: {"kept_until": kept_until.isoformat()}} if kept_until else None,
+        beside=Part(_COSTS, {"cost": usd_actual}),
         lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
         next_check_at=at,
         ran_seconds=ran_seconds,
@@ -896,6 +921,8 @@ def _taken(rows: Sequence[Sequence[Any]]) -> tuple[Job, Attempt, Lease] | None:
         read(GenerationModel, values),
         read(Kind, values),
     )
+    if codec := next(values):
+        attempt.route = read_some(ModelRoute, {"id": attempt.route_id, "codec": codec})
     called_at, slot_until = (*values, None, None)[:2]
     if called_at:  # just now: what was read of the attempt is as it was before the statement
         attempt.called_at, attempt.slot_until = called_at, slot_until

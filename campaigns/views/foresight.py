@@ -10,7 +10,7 @@ from campaigns import actions
 from queue_app import clock
 from queue_app.models import Job, State, Wallet
 from queue_app.models.job import AT_THE_PROVIDER, JobQuerySet
-from queue_app.rules import numbers, pricing
+from queue_app.rules import numbers
 from queue_app.ui import consequences, display
 from queue_app.work import capacity
 
@@ -45,7 +45,7 @@ def of_retry(jobs: JobQuerySet) -> dict[str, Any]:
     lines, acts_on = consequences.of_retry(lambda *states: sum(sums[state].jobs for state in states), not_offered, late)
     needed: dict[int, int] = {}
     for owner, model, parameters in again.filter(model__in=offered).values_list("owner", "model", "parameters"):
-        price = pricing.tickets(offered[model].unit, offered[model].tickets_per_unit, parameters)
+        price = offered[model].pricing.tickets_of(parameters)
         needed[owner] = needed.get(owner, 0) + price
     held = dict(Wallet.objects.filter(owner__in=needed).values_list("owner", "available"))
     short = [

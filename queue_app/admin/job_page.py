@@ -28,7 +28,7 @@ from queue_app.models import (
     User,
 )
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
-from queue_app.rules import numbers, pricing
+from queue_app.rules import numbers
 from queue_app.ui import addresses, display, fragments
 from queue_app.ui.job_facts import facts
 from queue_app.work import bulk
@@ -177,10 +177,11 @@ def _now(job: Job, attempts: list[Attempt], at: datetime) -> list[tuple[str, Any
 
 def _price(job: Job) -> str:
     """“1 ticket × 8s” where that is how today's price list comes to the job's price."""
-    units, each = pricing.units(job.model.unit, job.parameters), job.model.tickets_per_unit
+    price = job.model.pricing
+    units, each = price.units(job.parameters), price.tickets_per_unit(job.parameters)
     if units < 2 or units * each != job.tickets:
         return ""
-    return f"{each} ticket{'' if each == 1 else 's'} × {units}s"
+    return f"{each} ticket{'' if each == 1 else 's'} × {units}{'s' if price.unit == 'second' else ''}"
 
 
 def _campaign(batch: Batch | None) -> dict[str, str] | None:
@@ -232,6 +233,8 @@ def _ledger(job: Job, at: datetime) -> list[dict[str, Any]]:
 def _said(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if name == "images":
+        return display.images_sent(value)
     return f"{value}s" if name == "duration" else str(value)
 
 

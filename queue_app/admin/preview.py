@@ -12,7 +12,7 @@ from django.db.models import Count, Sum
 from queue_app.admin.selection import Selection
 from queue_app.models import BulkAction, GenerationModel, State, User, Wallet
 from queue_app.models.job import AT_THE_PROVIDER, IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
-from queue_app.rules import pricing, priority
+from queue_app.rules import priority
 from queue_app.ui import display
 from queue_app.ui.consequences import BEYOND, WAITING, Line, left_as, of_cancel, of_retry
 from queue_app.work import capacity
@@ -224,7 +224,7 @@ def _price_today(chosen: Selection, offered: Mapping[str, GenerationModel]) -> C
     needed: Counter[int] = Counter()
     again = chosen.jobs.in_time(chosen.at).filter(state__in=(State.FAILED, State.CANCELLED), model__in=offered).order_by()
     for owner, model, parameters, jobs in again.values_list("owner", "model", "parameters").annotate(Count("pk")):
-        needed[owner] += jobs * pricing.tickets(offered[model].unit, offered[model].tickets_per_unit, parameters)
+        needed[owner] += jobs * offered[model].pricing.tickets_of(parameters)
     return needed
 
 

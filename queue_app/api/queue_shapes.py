@@ -11,6 +11,7 @@ class ModelOut(Shape):
     label = serializers.CharField()  # type: ignore[assignment]
     medium = serializers.ChoiceField(choices=Medium.choices)
     available = serializers.BooleanField(help_text="Available right now.")
+    reason = serializers.CharField(help_text="Why it is not available. Empty if no reason was given.")
     preview = serializers.BooleanField(help_text="Preview: rendered by the studio, because no API key is set.")
     max_concurrent = serializers.IntegerField()
     used = serializers.IntegerField()
@@ -23,6 +24,9 @@ class ModelOut(Shape):
     unit = serializers.CharField()
     tickets_per_unit = serializers.IntegerField()
     usd_per_unit = serializers.CharField()
+    price = serializers.DictField(
+        help_text="Rates that differ from the price per unit: `{rates: [{when, usd, tickets}]}`. The first that fits counts."
+    )
     typical_seconds = serializers.IntegerField()
     parameters = serializers.DictField()
 

@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from queue_app.insight.shared import at_most_every
-from queue_app.models import GenerationModel, Job, QueueSettings, State, Status, User, WorkerProcess
+from queue_app.models import GenerationModel, Job, ModelRoute, QueueSettings, State, Status, User, WorkerProcess
 from queue_app.models.job import STATUS_OF_STATE, JobQuerySet
 from queue_app.rules import limits
 from queue_app.work.capacity import Capacity
@@ -55,14 +56,15 @@ _WAITING = """
 @dataclass(frozen=True)
 class ModelLine:
     """
-    A model as it stands. ``free`` is ``max_concurrent`` less ``used`` (0 while paused); ``can_start`` is how many could start
-    now under every shared limit.
+    A model as it stands. ``reason``: why it is not available. ``free`` is ``max_concurrent`` less ``used`` (0 while paused);
+    ``can_start`` is how many could start now under every shared limit.
     """
 
     key: str
     label: str
     medium: str
     available: bool
+    reason: str
     preview: bool
     max_concurrent: int
     used: int
@@ -75,6 +77,7 @@ class ModelLine:
     unit: str
     tickets_per_unit: int
     usd_per_unit: Decimal
+    price: dict[str, Any]
     typical_seconds: int
     parameters: dict[str, Any]
 
@@ -197,7 +200,9 @@ def _in_short(jobs: JobQuerySet) -> JobQuerySet:
 
 
 def _models(capacity: Capacity) -> list[ModelLine]:
+    reasons = ModelRoute.objects.filter(model=OuterRef("pk")).exclude(reason="").order_by("position", "id").values("reason")
     rows = GenerationModel.objects.filter(active=True).select_related("limit").order_by("-medium", "key")
+    rows = rows.annotate(why_not=Coalesce(Subquery(reasons[:1]), Value("")))
     waiting = _waiting()
     return [_model(row, capacity, waiting) for row in rows]
 
@@ -224,6 +229,7 @@ def _model(row: GenerationModel, capacity: Capacity, waiting: Mapping[str, int])
         label=row.label,
         medium=row.medium,
         available=bool(routes),
+        reason="" if routes else row.why_not,  # type: ignore[attr-defined]
         preview=bool(routes) and routes[0].account.is_preview,
         max_concurrent=row.limit.max_concurrent,
         used=capacity.room.used[key],
@@ -236,6 +242,7 @@ def _model(row: GenerationModel, capacity: Capacity, waiting: Mapping[str, int])
         unit=row.unit,
         tickets_per_unit=row.tickets_per_unit,
         usd_per_unit=row.usd_per_unit,
+        price=row.price,
         typical_seconds=row.typical_seconds,
         parameters=row.parameters,
     )

@@ -148,7 +148,7 @@ def _named(whose: Iterable[Whose]) -> dict[Whose, str]:
 
 def _held_by(known: Forecast, key: Key, lines: Iterable[Line]) -> list[str]:
     """Other limits that the lines' next jobs meet and that let none of them pass now."""
-    room, found = known.stage.floor.room, {}
+    room, found = known.stage.capacity.room, {}
     for line in lines:
         full = [room.blocker(account) for account in line.accounts]
         doors = [room.blocker(other) for other in line.keys]

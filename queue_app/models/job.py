@@ -285,8 +285,9 @@ class Job(models.Model):
             models.Index(fields=["model", "priority"], name="job_waiting_count", condition=Q(state="queued")),
             models.Index(fields=["not_before"], name="job_later", condition=Q(state="queued", not_before__isnull=False)),
             models.Index(fields=["deadline"], name="job_start_by", condition=Q(state="queued", deadline__isnull=False)),
-            # tens of rows: limits, due checks and the sweep read these
-            models.Index(fields=["state", "next_check_at"], name="job_in_flight", condition=Q(state__in=IN_FLIGHT_STATES)),
+            # Tens of rows: limits, due checks and the sweep read these. The times of checks and leases are in no index: so their
+            # changes stay within the row's page and add nothing to the table's indexes.
+            models.Index(fields=["state"], name="job_in_flight", condition=Q(state__in=IN_FLIGHT_STATES)),
             # finished jobs: the summary of the last 24 h, usage, and the durations behind estimates
             models.Index(
                 fields=["ended_at"],
@@ -348,6 +349,14 @@ class Outcome(models.TextChoices):
     ABANDONED = "abandoned"
 
 
+class CostSource(models.TextChoices):
+    """Where the cost of an attempt is from."""
+
+    VENDOR = "vendor", "told by the provider"
+    RULE = "rule", "by the price rule"
+    ESTIMATE = "estimate"
+
+
 class Attempt(models.Model):
     """One try to get one provider task; committed at the claim, before anybody talks to the provider (I16)."""
 
@@ -377,6 +386,10 @@ class Attempt(models.Model):
     )
     missing_since = models.DateTimeField(null=True, help_text="Since this time, every check has found no such task.")
     missing_looks = models.PositiveSmallIntegerField(default=0)
+    cost = models.DecimalField(
+        "cost in USD", max_digits=12, decimal_places=6, null=True, help_text="What the provider charges for a delivered attempt."
+    )
+    cost_source = models.CharField(max_length=10, choices=CostSource.choices, blank=True)
     error_kind = models.CharField(max_length=20, blank=True)
     error_message = models.TextField(blank=True)
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, BinaryIO, Literal, Protocol, TypedDict
 from uuid import UUID
 
+from queue_app.rules.codec import CannotSay, Codec, encode
 from queue_app.rules.lookup import Page
 from queue_app.rules.words import storable
 
@@ -115,15 +116,26 @@ class AccountConfig:
 
 
 @dataclass(frozen=True)
+class Wire:
+    """What ``validate`` makes of our parameters: the endpoint to use, and the fields of the create call."""
+
+    endpoint_id: str
+    inputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class SubmitRequest:
-    """One task to buy. ``inputs`` are wire inputs, as ``validate`` gives them."""
+    """
+    One task to buy. ``endpoint_id`` and ``inputs`` are as ``validate`` gives them. Seconds from the create call: until
+    ``start_deadline_s`` the task may begin, until ``total_deadline_s`` it may run, where the provider can be told so.
+    """
 
     attempt_id: UUID
     endpoint_id: str
     inputs: dict[str, Any]
     webhook_url: str | None = None
-    start_deadline_s: int | None = None
-    total_deadline_s: int | None = None
+    start_deadline_s: float | None = None
+    total_deadline_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -204,11 +216,17 @@ class WebhookEvent:
 
 
 class Capabilities(TypedDict):
-    """What a provider can do, for this account."""
+    """
+    What a provider can do, for this account. ``begins``: until when a create call whose answer was lost may still begin: it has
+    begun with the call, or may until the start deadline or the total deadline of its request. ``lists``: what ``list_tasks``
+    shows, all tasks of the account or those of one endpoint.
+    """
 
     webhooks: Literal["per_request", "per_account", "none"]
     cancel: Literal["hard", "best_effort", "queued_only", "none"]
     orphan_search: Literal["caller_id", "list_with_input", "list", "none"]
+    lists: Literal["account", "endpoint"]
+    begins: Literal["with_call", "by_start_deadline", "by_total_deadline"]
     progress: bool
     synchronous: bool
     actual_cost: bool
@@ -223,8 +241,8 @@ class Provider(Protocol):
     @property
     def caps(self) -> Capabilities: ...
 
-    def validate(self, endpoint_id: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Turn our parameters, prompt included, into wire inputs; no network."""
+    def validate(self, endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
+        """Turn our parameters, prompt included, into wire inputs by the route's codec (:func:`encoded`); no network."""
         ...
 
     def submit(self, req: SubmitRequest) -> RemoteRef:
@@ -243,15 +261,16 @@ class Provider(Protocol):
         """Stream one asset of a succeeded task into ``sink``; NOT_FOUND where the provider has no such asset."""
         ...
 
-    def list_tasks(self, after: str | None, *, rows: int | None = None, seconds: float) -> Page:
+    def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
         """
-        Translate one page of the account's tasks, newest first, from behind the task ``after`` on: ``rows`` of them, or as many
-        as there may be. What it means is not judged here (`rules.lookup`).
+        Translate one page of tasks, newest first: ``rows`` of them, or as many as there may be. ``after`` is the last page's
+        ``cursor``, else the id of its last row; ``endpoint_id`` is where the task in question was bought. What the page means is
+        not judged here (`rules.lookup`).
         """
         ...
 
-    def ref(self, remote_id: str) -> RemoteRef:
-        """Give the reference of a task that was found in the list."""
+    def ref(self, remote_id: str, *, endpoint_id: str) -> RemoteRef:
+        """Give the reference of a task of this endpoint that was found in the list, or named by a person."""
         ...
 
     def names(self, remote_id: str) -> frozenset[str]:
@@ -269,6 +288,19 @@ class Provider(Protocol):
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
         """What the provider says it charged, in USD; None where it does not tell."""
         ...
+
+
+def encoded(endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
+    """
+    Say our parameters by a codec: what ``validate`` of most adapters is, or begins with.
+
+    :raises ProviderError: INVALID_REQUEST, with the parameter that cannot be said at this endpoint.
+    """
+    try:
+        fields, other_endpoint = encode(codec, inputs)
+    except CannotSay as refusal:
+        raise ProviderError(ErrorKind.INVALID_REQUEST, refusal.message, code="invalid_parameter") from refusal
+    return Wire(other_endpoint or endpoint_id, fields)
 
 
 NO_ATTEMPT = {ErrorKind.RETRYABLE, ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.QUOTA}

@@ -13,6 +13,7 @@ import re
 from base64 import b64decode
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -37,13 +38,15 @@ from queue_app.providers.base import (
     TaskState,
     WebhookEvent,
     WebhookRefused,
+    Wire,
+    encoded,
     kind_of_answer,
     kind_of_words,
     names_money,
     names_policy,
 )
 from queue_app.providers.calls import Caller, all_words, number, retry_after, words_of
-from queue_app.providers.openai_inputs import wire_fields
+from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import LONGEST_ID, NO_ID, Page, Row, task_id
 from queue_app.rules.words import storable
 
@@ -115,18 +118,24 @@ class OpenAIVideos:
             webhooks="per_account" if self._account.webhook_secret else "none",
             cancel="hard" if self._delete_stops else "none",
             orphan_search="list_with_input",
+            lists="account",
+            begins="with_call",
             progress=True,
             synchronous=False,
             actual_cost=False,
         )
 
-    def validate(self, endpoint_id: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    def validate(self, endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
         """
         Turn ``prompt`` and our parameters into wire fields.
 
         :raises ProviderError: INVALID_REQUEST, saying which parameter cannot be expressed here.
         """
-        return wire_fields(endpoint_id, inputs, encoding=self._encoding)
+        wire = encoded(endpoint_id, codec, inputs)
+        if self._encoding != "json" and any(isinstance(value, dict | list) for value in wire.inputs.values()):
+            words = "Images need an account with request_encoding json."
+            raise ProviderError(ErrorKind.INVALID_REQUEST, words, code="invalid_parameter")
+        return replace(wire, inputs={"model": wire.endpoint_id, **wire.inputs})
 
     def submit(self, req: SubmitRequest) -> RemoteRef:
         """
@@ -256,7 +265,7 @@ class OpenAIVideos:
             raise _no_variant(asset, "it sent the video instead")
         return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
 
-    def list_tasks(self, after: str | None, *, rows: int | None = None, seconds: float) -> Page:
+    def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
         """
         Translate one page of ``GET /videos``, newest first.
 
@@ -294,7 +303,7 @@ class OpenAIVideos:
             ended=state.is_terminal if (state := STATES.get(_word(task))) else None,
         )
 
-    def ref(self, remote_id: str) -> RemoteRef:
+    def ref(self, remote_id: str, *, endpoint_id: str) -> RemoteRef:
         return self._ref_of(remote_id)
 
     def names(self, remote_id: str) -> frozenset[str]:

@@ -62,13 +62,14 @@ class Row:
 class Page:
     """
     One answer of a list. ``asked`` rows were asked for; ``more`` is what it says itself of a next page, ``date`` the answer's own
-    time (seconds since 1970).
+    time (seconds since 1970). ``cursor`` is where to go on, for a list that goes on by its own marks and not by a task's id.
     """
 
     rows: Sequence[Row] = ()
     asked: int = 0
     more: bool | None = None
     date: float | None = None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ class Times:
     create call < submit lease < task < grace, and store task < store lease.
 
     ``hand_out`` is the lease between a claim and a worker that begins. After a create call of unknown outcome the provider's list
-    is asked from ``first_look`` on; ``lookup_gap`` lies between two "none" answers.
+    is asked from ``first_look`` on; ``lookup_gap`` lies between two "none" answers. ``start_deadline``: until then after its call
+    a task may begin, at a provider that can be told so.
     """
 
     sweep: float = 5
@@ -21,6 +22,7 @@ class Times:
     task: float = 60
     first_look: float = 30
     grace: float = 120
+    start_deadline: float = 300
     lookup_gap: float = 60
     store_task: float = 300
     store_lease: float = 330

@@ -63,9 +63,9 @@ def facts(job: Job, *, at: datetime) -> dict[str, Any]:
 
 def _limits(job: Job, looked: Outlook, at: datetime) -> list[dict[str, Any]]:
     """Every limit that a queued job passes through, whether it holds the job or not, the widest first."""
-    if looked.floor is None:
+    if looked.capacity is None:
         return []
-    floor = looked.floor
+    floor = looked.capacity
     routes = floor.routes.get(job.model_id, [])
     route = floor.route_for(job.model_id) or next(iter(routes), None)
     keys = limits.keys_of(

@@ -5,17 +5,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 from django.db import transaction
 
 from queue_app import lifecycle
-from queue_app.models import Batch, GenerationModel, Job, Kind, User
-from queue_app.rules import nesting, pricing, priority
+from queue_app.models import Batch, GenerationModel, Job, Kind, ModelRoute, User
+from queue_app.rules import nesting, priority
 from queue_app.rules import parameters as parameter_rules
-from queue_app.work import capacity
+from queue_app.work import capacity, routes
 from queue_app.work.roles import Right
 
 PROMPT_MOST = 32_000
@@ -254,6 +253,8 @@ class _Reader:
         settled = self._settled(index, draft, model)
         self._check_prompt(index, draft.prompt)
         self._check_extras(index, draft)
+        if len(self.problems) == before and model is not None:
+            self._check_routes(index, draft, self.offered[model.key], settled)
         if len(self.problems) > before or model is None or kind is None:
             return None
         level, reasons = self._priority(draft, kind)
@@ -312,6 +313,12 @@ class _Reader:
         if problem := prompt_problem(prompt):
             self._say(index, "prompt", problem)
 
+    def _check_routes(self, index: int, draft: Draft, offered: Sequence[ModelRoute], settled: Mapping[str, Any]) -> None:
+        """Whether any provider that offers the model has words for this: parameters may not go together there."""
+        if refusal := routes.refusal(offered, settled, characters=len(draft.prompt)):
+            name = refusal.parameter if refusal.parameter in ("prompt", "model") else f"parameters.{refusal.parameter}"
+            self._say(index, name, refusal.message)
+
     def _check_extras(self, index: int, draft: Draft) -> None:
         if problem := _metadata_problem(draft.metadata):
             self._say(index, "metadata", problem)
@@ -345,5 +352,5 @@ class _Reader:
 
 def set_price(job: Job, model: GenerationModel) -> None:
     """Put today's price of one try on a job."""
-    job.tickets = pricing.tickets(model.unit, model.tickets_per_unit, job.parameters)
-    job.usd_estimate = pricing.usd(model.unit, Decimal(model.usd_per_unit), job.parameters)
+    job.tickets = model.pricing.tickets_of(job.parameters)
+    job.usd_estimate = model.pricing.usd_of(job.parameters)

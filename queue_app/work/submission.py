@@ -119,13 +119,21 @@ def _remember(attempt: Attempt, task: str) -> None:
 
 def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
     """
-    The wire request of an attempt; the same every time it is made.
+    The wire request of an attempt; the same every time it is made, as long as its route's codec stays the same.
 
-    :raises ProviderError: INVALID_REQUEST, the adapter cannot say this.
+    :raises ProviderError: INVALID_REQUEST, the route has no words for this; RETRYABLE, there is no such route any more.
     """
     adapter = registry.get(accounts.config(attempt))  # it needs no key to say what it would send
-    inputs = adapter.validate(attempt.endpoint_id, {**job.parameters, "prompt": job.prompt})
-    return SubmitRequest(attempt_id=attempt.pk, endpoint_id=attempt.endpoint_id, inputs=inputs)
+    if attempt.route is None:
+        raise ProviderError(ErrorKind.RETRYABLE, "The route of this attempt was deleted.", code="not_sent")
+    wire = adapter.validate(attempt.endpoint_id, attempt.route.codec, {**job.parameters, "prompt": job.prompt})
+    return SubmitRequest(
+        attempt_id=attempt.pk,
+        endpoint_id=wire.endpoint_id,
+        inputs=wire.inputs,
+        start_deadline_s=settings.TIMES.start_deadline,
+        total_deadline_s=lifecycle.timeout_seconds(job),
+    )
 
 
 def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) -> None:

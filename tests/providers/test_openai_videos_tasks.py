@@ -217,7 +217,7 @@ class TestNames:
 class TestListTasks:
     def page(self, server: WireServer, body: Any, after: str | None = None) -> Page:
         server.says(answer(200, body))
-        return adapter(server.url).list_tasks(after, seconds=20)
+        return adapter(server.url).list_tasks(after, endpoint_id="sora-2", seconds=20)
 
     def test_asks_for_the_newest_first_and_from_behind_a_task_on(self, server: WireServer) -> None:
         for after in (None, "v/1+="):
@@ -238,9 +238,9 @@ class TestListTasks:
 
     def test_reads_the_servers_clock(self, server: WireServer) -> None:
         server.says(answer(200, {"data": []}, {"Date": format_datetime(MOMENT, usegmt=True)}))
-        assert adapter(server.url).list_tasks(None, seconds=20).date == MOMENT.timestamp()
+        assert adapter(server.url).list_tasks(None, endpoint_id="sora-2", seconds=20).date == MOMENT.timestamp()
         server.says(answer(200, {"data": []}, {"Date": "soon"}))
-        assert adapter(server.url).list_tasks(None, seconds=20).date is None
+        assert adapter(server.url).list_tasks(None, endpoint_id="sora-2", seconds=20).date is None
 
     @pytest.mark.parametrize(
         ("reply", "kind"),
@@ -255,7 +255,7 @@ class TestListTasks:
     def test_a_page_that_is_not_to_be_had_is_a_failure(self, server: WireServer, reply: bytes, kind: ErrorKind) -> None:
         server.says(reply)
         with pytest.raises(ProviderError) as failed:
-            adapter(server.url).list_tasks(None, seconds=20)
+            adapter(server.url).list_tasks(None, endpoint_id="sora-2", seconds=20)
         assert failed.value.kind is kind
 
 
