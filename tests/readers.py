@@ -65,9 +65,10 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.http.client:_sent": "TRUSTED_ORIGINS",
         "genqueue_site.studio.config:Config.least_seconds": "STUDIO_SECONDS_PER_JOB=seconds_per_job "
         "STUDIO_SECONDS_APART=seconds_apart",
-        "genqueue_site.studio.capacity:Floor.open": "STUDIO_PARALLEL_RENDERS=parallel_renders",
-        "genqueue_site.studio.capacity:Floor._refuse_when_full": "STUDIO_MAX_RUNNING=max_running",
+        "genqueue_site.studio.floor:Floor.open": "STUDIO_PARALLEL_RENDERS=parallel_renders",
+        "genqueue_site.studio.floor:Floor._refuse_when_full": "STUDIO_MAX_RUNNING=max_running",
         "genqueue_site.studio.server:Studio._own": "STUDIO_TEST_FAULTS=scripted_faults",
+        "genqueue_site.studio.server:Studio.__init__": "STUDIO_WEBHOOK_SECRET=webhook_secret",
         "genqueue_site.studio.dialects.openai_videos:create": "RENDER_CODEC=codec",
         "django.core.mail.backends.smtp:EmailBackend.__init__": "EMAIL_URL=EMAIL_HOST",
         "django.core.mail.message:EmailMessage.__init__": "MAIL_FROM=DEFAULT_FROM_EMAIL",

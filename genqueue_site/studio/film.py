@@ -1,9 +1,8 @@
 """
 A film from a prompt: a few shots with a moving camera, each captioned with its part of the prompt; ``manim`` gets curves that
-draw themselves. Or pictures from a prompt, each a scene of its own.
+draw themselves.
 
-A picture has the asked shape at a preview's size: its longer side is scaled down to 640 pixels at most, to 1024 where it is no
-part of a film. Every frame and both
+The picture has the asked shape at a preview's size: its longer side is scaled down to 640 pixels at most. Every frame and both
 stills bear the words "studio preview". Nothing here reads a clock or chance other than the recipe's, so equal recipes give equal
 frames.
 """
@@ -24,13 +23,13 @@ from genqueue_site.studio import scenery
 from genqueue_site.studio.jobs import Recipe
 from genqueue_site.studio.lettering import drawable, font, plate, wrapped
 
-LONGER_SIDE, LONGER_SIDE_ALONE = 640, 1024
+LONGER_SIDE = 640
 FRAMES_PER_SECOND = 24
 ROOM = 1.25  # how much larger than the frame a scene is painted, for the camera to move in
 
 
-def preview_size(width: int, height: int, longer_side: int = LONGER_SIDE) -> tuple[int, int]:
-    """Scale an asked size so that its longer side is at most 640; both sides even, as video wants them."""
+def preview_size(width: int, height: int, *, longer_side: int = LONGER_SIDE) -> tuple[int, int]:
+    """Scale a requested size so that its longer side is at most ``longer_side``; both sides even, as video wants them."""
     scale = min(1.0, longer_side / max(width, height))
     return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
 
@@ -55,7 +54,7 @@ class Film:
         captions = [parts[number % len(parts)] for number in range(count)] if len(parts) > 1 else parts * count
         kind = _Formula if recipe.model == "manim" else _Scene
         self._shots: list[Shot] = [kind(told, caption, self.size, rng) for caption in captions]
-        self._captions = [_caption(caption, self.size) for caption in captions]
+        self._captions = [caption_band(caption, self.size) for caption in captions]
         self._small = max(10, min(self.size) // 24)
         self._plate = plate(self._small)
 
@@ -73,20 +72,6 @@ class Film:
         draw.text((width - self._small, self._small), clock, font=font(self._small), fill="white", anchor="rt")
         image.paste(self._plate, (self._small // 2, self._small // 2), self._plate)
         return image
-
-
-def picture(recipe: Recipe, number: int) -> Image.Image:
-    """Draw one of the pictures of a recipe, counted from 0."""
-    size = preview_size(recipe.width, recipe.height, LONGER_SIDE_ALONE)
-    told = drawable(recipe.prompt)
-    rng = random.Random(hashlib.sha256(f"{number} {json.dumps(asdict(recipe))}".encode()).digest())
-    image = scenery.paint(told, size, rng)
-    caption = _caption(told.strip() or "untitled", size)
-    image.paste(caption, (0, size[1] - caption.height), caption)
-    small = max(10, min(size) // 24)
-    label = plate(small)
-    image.paste(label, (small // 2, small // 2), label)
-    return image
 
 
 class _Scene:
@@ -137,7 +122,8 @@ class _Formula:
         return image
 
 
-def _caption(text: str, size: tuple[int, int]) -> Image.Image:
+def caption_band(text: str, size: tuple[int, int]) -> Image.Image:
+    """Return a dark band as wide as the picture with the text on it, in two lines at most."""
     width, height = size
     letter, margin = max(11, min(size) // 18), max(6, min(size) // 22)
     text = wrapped(text, size=letter, width=width - 2 * margin, lines=2)

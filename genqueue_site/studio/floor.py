@@ -6,25 +6,30 @@ All figures come from one lock, so that ``running`` and ``peak`` are exact howev
 
 from __future__ import annotations
 
-import secrets
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 from genqueue_site.studio.config import Config
 from genqueue_site.studio.jobs import Failure, Job, Recipe, Shelf
 from genqueue_site.studio.rendering import RenderFailed, Rendering
+from genqueue_site.studio.timetable import Timetable
+from genqueue_site.studio.wire import Moment
 
 LOG_ROWS = 100_000  # the oldest creates drop out of the log after that many
+CANCELED = Failure(code="canceled", message="The job was canceled.")
+ABORTED = Failure(code="aborted", message="The deadline passed before the job started.")
 DOOMS = {
     "failed": Failure(code="generation_failed", message="The video generation failed."),
     "moderated": Failure(code="moderation_blocked", message="Your request was blocked by our moderation system."),
+    "canceled": CANCELED,
+    "expired": Failure(code="expired", message="The job expired before it was finished."),
 }
-
-
-NEVER_BEGAN = Failure(code="never_began", message="Request timed out")
 
 
 class Full(Exception):
@@ -37,18 +42,15 @@ class Full(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """
-    A create that its dialect has found good. ``id``: where the dialect has ids of a form of its own; ``start_within``: seconds
-    after which it may not begin any more.
-    """
+    """A create that its dialect has found good. ``id`` is a new one for its job; ``cancel_after`` is in seconds."""
 
     dialect: str
-    id_prefix: str = ""
+    id: str
     recipe: Recipe
-    echo: dict[str, str]
+    echo: dict[str, Any]
+    webhook: str | None = None
+    cancel_after: float | None = None
     doom: str | None = None
-    id: str | None = None
-    start_within: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,17 @@ class _Create:
 
 
 class Floor:
-    """Every job the studio has, on disk and at work. Safe to call from any thread."""
+    """
+    Every job the studio has, on disk and at work. Safe to call from any thread.
 
-    def __init__(self, config: Config) -> None:
+    ``tell`` is called by the timetable when a job starts and when it ends.
+    """
+
+    def __init__(self, config: Config, tell: Callable[[Job, Moment], None]) -> None:
         self.config = config
         self.closing = threading.Event()
+        self.times = Timetable()
+        self._tell = tell
         self._shelf = Shelf(config.home)
         self._disk = threading.Lock()  # taken before _lock; writing a job may be slow, and no poll waits for it
         self._lock = threading.Lock()
@@ -81,12 +89,14 @@ class Floor:
 
     def open(self) -> None:
         """Start rendering, with what an earlier studio left unfinished."""
+        self.times.open()
         for number in range(self.config.parallel_renders):
             threading.Thread(target=self._render_for_ever, name=f"render-{number}", daemon=True).start()
 
     def close(self) -> None:
         """End the renders. Their jobs stay accepted and go on at the next start."""
         self.closing.set()
+        self.times.close()
         with self._lock:
             for rendering in self._renderings.values():
                 rendering.kill()
@@ -102,14 +112,15 @@ class Floor:
                 self._refuse_when_full()
             now = time.time()
             job = Job(
-                id=order.id or order.id_prefix + secrets.token_hex(16),
+                id=order.id,
                 dialect=order.dialect,
                 model=order.recipe.model,
                 recipe=order.recipe,
                 echo=order.echo,
                 accepted_at=now,
+                webhook=order.webhook,
+                deadline=None if order.cancel_after is None else now + order.cancel_after,
                 doom=order.doom,
-                start_by=None if order.start_within is None else now + order.start_within,
             )
             self._shelf.write(job)
             with self._lock:
@@ -147,22 +158,17 @@ class Floor:
         with self._lock:
             return next((place for place, other in enumerate(self._waiting) if other is job), 0)
 
-    def is_overdue(self, job: Job) -> bool:
-        """Whether it may not begin any more, and has not; then it has failed with that."""
-        if job.rendering or job.ends_at is not None or job.start_by is None or time.time() < job.start_by:
-            return False
-        self.stop(job, NEVER_BEGAN)
-        return True
-
-    def stop(self, job: Job, failure: Failure) -> bool:
-        """End a job without files, now; it stays known. False: it has ended before."""
+    def cancel(self, job: Job, failure: Failure = CANCELED) -> bool:
+        """End a job now, without files, and keep it. Return False if it has ended already, or is gone."""
         with self._disk:
             with self._lock:
-                if job.id not in self._jobs or job.has_ended(time.time()):
+                now = time.time()
+                if job.id not in self._jobs or job.has_ended(now):
                     return False
                 if rendering := self._renderings.get(job.id):
                     rendering.kill()
-            self._end(job, failure, at=time.time())
+            self._end(job, failure, at=now)
+            self._shelf.clear(job.id)
         return True
 
     def delete(self, job: Job) -> bool:
@@ -193,6 +199,13 @@ class Floor:
         if job.ends_at is None:
             self._waiting.append(job)
             self._work.release()
+        elif not job.has_ended(time.time()):
+            self.times.at(job.ends_at, partial(self._tell_of_end, job, job.ends_at))
+        if job.deadline is not None and not job.has_ended(time.time()):
+            self.times.at(job.deadline, partial(self._miss_deadline, job))
+
+    def _miss_deadline(self, job: Job) -> None:
+        self.cancel(job, ABORTED if job.started_at is None else CANCELED)
 
     def _settle(self, now: float) -> int:
         """Drop from the running ones those whose end has come, and count the rest."""
@@ -215,11 +228,11 @@ class Floor:
                 job = self._waiting.popleft()
                 if job.id not in self._jobs or job.ends_at is not None:
                     continue
-            if self.is_overdue(job):
-                continue
-            with self._lock:
                 rendering = self._renderings[job.id] = Rendering()
                 job.rendering = True
+                if job.started_at is None:
+                    job.started_at = time.time()
+                    self.times.at(job.started_at, partial(self._tell, job, "start"))
             try:
                 self._render(job, rendering)
                 again = False
@@ -244,20 +257,24 @@ class Floor:
         if self.closing.is_set():
             return  # the render was ended, not the job
         with self._disk:
-            if job.id not in self._jobs or job.ends_at is not None:  # deleted, or stopped
+            if job.id not in self._jobs or job.ends_at is not None:  # deleted or canceled meanwhile
                 self._shelf.discard(bench)
                 return
             if failure is None:
                 self._shelf.keep(bench, job.id)
             else:
                 self._shelf.discard(bench)
-            self._end(job, failure)
+            self._end(job, failure, at=max(time.time(), job.accepted_at + self.config.least_seconds(job.recipe.seed)))
 
-    def _end(self, job: Job, failure: Failure | None, *, at: float | None = None) -> None:
-        ends_at = at or max(time.time(), job.accepted_at + self.config.least_seconds(job.recipe.seed))
-        self._shelf.write(replace(job, ends_at=ends_at, failure=failure))
+    def _end(self, job: Job, failure: Failure | None, *, at: float) -> None:
+        self._shelf.write(replace(job, ends_at=at, failure=failure))
         with self._lock:
-            job.failure, job.ends_at = failure, ends_at
+            job.failure, job.ends_at = failure, at
+        self.times.at(at, partial(self._tell_of_end, job, at))
+
+    def _tell_of_end(self, job: Job, at: float) -> None:
+        if job.ends_at == at and job.id in self._jobs:  # not if it was canceled before that, or deleted
+            self._tell(job, "end")
 
 
 def _log_row(create: _Create, now: float) -> dict[str, object]:

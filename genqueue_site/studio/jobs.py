@@ -1,7 +1,8 @@
 """
 The jobs the studio has accepted, as files: what is written here outlives any death of the program.
 
-``<home>/jobs/<id>.json`` is one job; ``<home>/media/<id>/`` holds its files once they are whole.
+``<home>/jobs/<id>.json`` is one job; ``<home>/media/<id>/`` holds its files once they are whole: a video with its two stills, or
+pictures, ``image-0.webp``, ``image-1.webp`` and so on.
 """
 
 from __future__ import annotations
@@ -13,15 +14,23 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 VIDEO, THUMBNAIL, SPRITESHEET = "video.mp4", "thumbnail.webp", "spritesheet.jpg"
+CONTENT_TYPES = {
+    ".mp4": "video/mp4",
+    ".webp": "image/webp",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+}
+PICTURE_ENDINGS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}  # by codec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """
-    What to draw; equal recipes give equal bytes. Width and height are as asked, in pixels; ``seconds`` is the length of a film.
-    ``images``: so many pictures in place of a film, in ``format``: png, jpeg or webp.
+    What to draw; equal recipes give equal bytes. Width and height are as requested, in pixels. The codec decides what it is: a
+    video of so many ``seconds`` (vp9, h264), or ``count`` pictures (png, jpeg, webp).
     """
 
     prompt: str
@@ -29,15 +38,15 @@ class Recipe:
     seed: int
     width: int
     height: int
-    seconds: float = 0.0
-    codec: str = "vp9"
-    images: int = 0
-    format: str = "png"
+    seconds: float
+    codec: str
+    count: int = 1
 
     @property
-    def picture_names(self) -> list[str]:
-        """The files of its pictures."""
-        return [f"image-{number}.{self.format}" for number in range(1, self.images + 1)]
+    def files(self) -> list[str]:
+        """The names of the files that were ordered; the stills of a video are not among them."""
+        ending = PICTURE_ENDINGS.get(self.codec)
+        return [f"image-{number}{ending}" for number in range(self.count)] if ending else [VIDEO]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,19 +62,21 @@ class Job:
     """
     One accepted job. Times are unix seconds.
 
-    ``ends_at`` is set once, when its rendering is through, and may lie ahead: the job has ended when that moment has come.
-    ``start_by``: it never begins after that moment.
-    ``echo`` is what its dialect gives back as it was asked. ``doom`` is a fault that a test laid on it.
+    ``ends_at`` is set when its rendering is through, and may lie ahead: the job has ended when that moment has come. A cancel or
+    its ``deadline`` may end it sooner. ``echo`` is what its dialect needs to answer as the vendor would; ``webhook`` is the URL
+    that its client wants to be called at. ``doom`` is a fault that a test laid on it.
     """
 
     id: str
     dialect: str
     model: str
     recipe: Recipe
-    echo: dict[str, str]
+    echo: dict[str, Any]
     accepted_at: float
+    webhook: str | None = None
+    deadline: float | None = None
     doom: str | None = None
-    start_by: float | None = None
+    started_at: float | None = None
     ends_at: float | None = None
     failure: Failure | None = None
     rendering: bool = field(default=False, compare=False)
@@ -130,6 +141,10 @@ class Shelf:
         shutil.rmtree(target, ignore_errors=True)  # of a studio that died between this and the job's end
         bench.replace(target)
         _sync(self._media)
+
+    def clear(self, job_id: str) -> None:
+        """Throw the job's files away and keep the job."""
+        shutil.rmtree(self._media / job_id, ignore_errors=True)
 
     def read(self, job_id: str, name: str) -> bytes:
         """

@@ -1,9 +1,9 @@
 """
-The renderer, a process for one job: a recipe as one line of JSON on standard input, a folder as argument, files as result: the
-pictures that are asked for, or the three of a film.
+The renderer, a process for one job: a recipe as one line of JSON on standard input, a folder as argument, files as result.
 
-``video.mp4`` (VP9 or H.264, index first, 24 frames a second, as long as asked), ``thumbnail.webp`` and ``spritesheet.jpg`` (10
-frames in one row). Equal recipes give equal bytes: one encoder thread, and no time or version of ours in the files.
+A video is ``video.mp4`` (VP9 or H.264, index first, 24 frames a second, as long as requested), ``thumbnail.webp`` and
+``spritesheet.jpg`` (10 frames in one row). Pictures are ``image-0.png`` and so on, or JPEG or WebP. Equal recipes give equal
+bytes: one encoder thread, and no time or version of ours in the files.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 
 import av
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-from genqueue_site.studio.film import FRAMES_PER_SECOND, Film, picture
-from genqueue_site.studio.jobs import SPRITESHEET, THUMBNAIL, VIDEO, Recipe
+from genqueue_site.studio import still
+from genqueue_site.studio.film import FRAMES_PER_SECOND, Film
+from genqueue_site.studio.jobs import PICTURE_ENDINGS, SPRITESHEET, THUMBNAIL, VIDEO, Recipe
 from genqueue_site.studio.lettering import LABEL, drawable, plate
 
 SPRITES = 10
@@ -33,30 +33,26 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "34", "b": "0", "g": "48"}),
     "h264": ("libx264", {"preset": "veryfast", "crf": "24", "g": "48"}),
 }
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "png": {"compress_level": 6},
+    "jpeg": {"quality": 88, "comment": LABEL},
+    "webp": {"quality": 86, "method": 2},
+}
 
 
 def render(recipe: Recipe, folder: Path) -> None:
-    """Draw and encode everything."""
-    if recipe.images:
-        _pictures(recipe, folder)
-    else:
-        _film(recipe, folder)
+    """Draw and encode all files of a recipe."""
+    (render_pictures if recipe.codec in PICTURE_ENDINGS else render_video)(recipe, folder)
 
 
-def _pictures(recipe: Recipe, folder: Path) -> None:
-    about = PngInfo()
-    about.add_text("Title", LABEL)
-    options: dict[str, dict[str, Any]] = {
-        "png": {"pnginfo": about, "compress_level": 3},
-        "jpeg": {"quality": 88, "comment": LABEL},
-        "webp": {"quality": 88, "method": 2},
-    }
-    for number, name in enumerate(recipe.picture_names):
-        picture(recipe, number).save(folder / name, format=recipe.format.upper(), **options[recipe.format])
+def render_pictures(recipe: Recipe, folder: Path) -> None:
+    """Draw each picture and save it in the format of the recipe."""
+    for number, name in enumerate(recipe.files):
+        still.draw(recipe, number).save(folder / name, recipe.codec.upper(), **SAVE_OPTIONS[recipe.codec])
 
 
-def _film(recipe: Recipe, folder: Path) -> None:
-    """In one pass over the frames."""
+def render_video(recipe: Recipe, folder: Path) -> None:
+    """Draw and encode everything in one pass over the frames."""
     film = Film(recipe)
     encoder, options = ENCODERS[recipe.codec]
     sprites: list[Image.Image] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -16,7 +17,14 @@ RAW_CHARACTERS = 4_000
 UNREAD_CHARACTERS = 64_000  # of an answer that names a task, but not so that we can read it: all there is to find the task by
 CODE_CHARACTERS = 60
 BESIDE = ("code", "type", "error_type")  # the names of a code that stands beside a message
+WAIT_IN_WORDS = re.compile(r"\b(?:in|after) ~?(\d{1,6}(?:\.\d{1,3})?) ?(ms|s|m)(?:ec(?:ond)?s?|in(?:ute)?s?)?\b", re.IGNORECASE)
+UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 LONGEST_WAIT = 24 * 3600.0  # seconds; whoever tells of more means a moment, or nothing
+# seconds by the clock on the wall; a task that makes these calls has 60 s, one that stores a job's files 300 s
+CREATE_SECONDS, CHECK_SECONDS = 30.0, 15.0
+FILE_SECONDS, EXTRA_SECONDS = 200.0, 30.0
+LIST_BYTES = 16 * 1024 * 1024  # a page of prompts of 32,000 characters each
+TASK_BYTES = 4 * 1024 * 1024  # a task whose logs or input are long
 
 
 class Caller:
@@ -30,8 +38,8 @@ class Caller:
 
     def call(self, method: str, path: str, *, purpose: str, create: bool = False, **kwargs: Any) -> http.Response:
         """
-        Make one call, sent once, and give its answer whatever its status. ``path`` is below ``root``, or a whole URL that may be
-        given the key.
+        Make one call, sent once, and give its answer whatever its status. ``path`` is below ``root``, or a whole URL to which the
+        key may be sent.
 
         :raises ProviderError: no whole answer. AMBIGUOUS for a ``create`` that may have arrived.
         """
@@ -42,19 +50,19 @@ class Caller:
             raise self._no_answer(error, create=create) from error
 
     def download(
-        self, path: str, sink: http.Sink, *, purpose: str, max_bytes: int, total_timeout: float, with_key: bool = True
+        self, where: str, sink: http.Sink, *, purpose: str, max_bytes: int, total_timeout: float, with_key: bool = True
     ) -> http.Downloaded:
         """
-        Stream one of the provider's files; without the key where it lies on somebody else's server.
+        Stream one of the provider's files, from a path of its API or from a whole URL; the key goes along only ``with_key``.
 
         :raises ProviderError: not delivered whole; ``code`` is ``too_large`` where ``max_bytes`` are not enough.
         """
         try:
             return http.download(
-                self._url(path),
+                self._url(where),
                 sink,
                 purpose=purpose,
-                headers=self._headers if with_key else {},
+                headers=self._headers if with_key else None,
                 max_bytes=max_bytes,
                 total_timeout=total_timeout,
                 allow_trusted=True,
@@ -64,8 +72,15 @@ class Caller:
         except http.HttpError as error:
             raise self._no_answer(error, create=False) from error
 
-    def _url(self, path: str) -> str:
-        return path if "://" in path else self.root + path
+    def _url(self, where: str) -> str:
+        return self.root + where if where.startswith("/") else where
+
+    def is_own(self, url: str) -> bool:
+        """Whether a URL is at the very origin of this API: the key may go there."""
+        try:
+            return http.origin(url) == http.origin(self.root)
+        except ValueError:
+            return False
 
     def _no_answer(self, error: http.HttpError, *, create: bool) -> ProviderError:
         if create and error.sent:
@@ -92,7 +107,7 @@ class Caller:
             f"HTTP {answer.status}: {message}" if message else f"HTTP {answer.status} without a message",
             code=code,
             http_status=answer.status,
-            retry_after=retry_after(answer.headers),
+            retry_after=_wait_told(answer, message),
             request_id=_request_id(answer),
             raw=self._text(answer)[:RAW_CHARACTERS],
         )
@@ -159,6 +174,15 @@ def _said(body: Mapping[str, Any]) -> Any:
     return {"code": kinds[0], "message": messages} if kinds else messages
 
 
+def _wait_told(answer: http.Response, message: str) -> float | None:
+    """Seconds to wait, by the headers, or of a 429 without them by its words: "resets in ~30s", "try again in 2 minutes"."""
+    seconds = retry_after(answer.headers)
+    if seconds is not None or answer.status != 429:
+        return seconds
+    match = WAIT_IN_WORDS.search(message)
+    return min(LONGEST_WAIT, float(match[1]) * UNIT_SECONDS[match[2].lower()]) if match else None
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, as told, a day at most: in milliseconds, seconds, or as a date, read against the answer's own date."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
@@ -172,10 +196,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def answered_at(answer: http.Response) -> float | None:
+def date_of(headers: Mapping[str, str]) -> float | None:
     """When the server says that it answered, in seconds since 1970."""
     try:
-        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+        return parsedate_to_datetime(headers.get("date") or "").timestamp()
     except (ValueError, OverflowError, TypeError):
         return None
 

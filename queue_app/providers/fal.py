@@ -11,11 +11,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
 
 from queue_app import http
+from queue_app.providers import calls
 from queue_app.providers.base import (
     AccountConfig,
     Capabilities,
@@ -34,7 +36,7 @@ from queue_app.providers.base import (
     kind_of_words,
     names_policy,
 )
-from queue_app.providers.calls import Caller, all_words, answered_at, retry_after
+from queue_app.providers.calls import Caller, all_words, date_of, retry_after
 from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Page, Row, task_id
 from queue_app.rules.words import storable
@@ -51,10 +53,8 @@ NOT_OF_THE_TASK = {401, 403, 408, 409, 425, 429}  # statuses that tell of us, or
 NOT_READY = re.compile(r"still in (progress|queue)|not (ready|completed)", re.IGNORECASE)
 # kinds of files by the names under which results hold them
 FILES = {"video": "video", "videos": "video", "image": "image", "images": "image"}
-# wall clock; a task that makes these calls has 60 s, one that stores a job's files 300 s
-CREATE_SECONDS, CHECK_SECONDS, COST_SECONDS, FETCH_SECONDS = 30.0, 15.0, 5.0, 200.0
+COST_SECONDS = 5.0
 PAGE_SIZE = 100
-ANSWER_BYTES, LIST_BYTES = 4 * 1024 * 1024, 16 * 1024 * 1024
 
 
 class Fal:
@@ -106,7 +106,7 @@ class Fal:
         if req.webhook_url:
             path += f"?{urlencode({'fal_webhook': req.webhook_url})}"
         answer = self._api.call(
-            "POST", path, purpose="submit", create=True, json=req.inputs, headers=headers, total_timeout=CREATE_SECONDS
+            "POST", path, purpose="submit", create=True, json=req.inputs, headers=headers, total_timeout=calls.CREATE_SECONDS
         )
         body = self._api.body(answer)
         if not 200 <= answer.status < 300:
@@ -223,7 +223,7 @@ class Fal:
         purpose = f"fetch {asset.kind}"
         try:
             got = self._api.download(
-                asset.url, sink, purpose=purpose, max_bytes=max_bytes, total_timeout=FETCH_SECONDS, with_key=False
+                asset.url, sink, purpose=purpose, max_bytes=max_bytes, total_timeout=calls.FILE_SECONDS, with_key=False
             )
         except ProviderError as error:
             if error.http_status:
@@ -242,7 +242,7 @@ class Fal:
         query = {"endpoint_id": endpoint_id, "only_api_requests": "true", "expand": "payloads", "limit": asked}
         path = f"{self._platform}/models/requests/search?{urlencode(query | ({'cursor': after} if after else {}))}"
         fresh = {"Cache-Control": "no-cache"}  # an old copy would not show a task that is there
-        answer = self._api.call("GET", path, purpose="look up", headers=fresh, max_bytes=LIST_BYTES, total_timeout=seconds)
+        answer = self._api.call("GET", path, purpose="look up", headers=fresh, max_bytes=calls.LIST_BYTES, total_timeout=seconds)
         body = self._api.body(answer)
         if not 200 <= answer.status < 300:
             raise self._api.failure(answer)
@@ -253,7 +253,7 @@ class Fal:
             rows=[_row(row) if isinstance(row, dict) else Row(None) for row in body["items"]],
             asked=asked,
             more=False if "next_cursor" in body and cursor is None else more if isinstance(more, bool) else None,
-            date=answered_at(answer),
+            date=date_of(answer.headers),
             cursor=cursor if isinstance(cursor, str) else None,
         )
 
@@ -263,7 +263,7 @@ class Fal:
     def names(self, remote_id: str) -> frozenset[str]:
         return frozenset([remote_id])
 
-    def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
+    def parse_webhook(self, headers: Mapping[str, str], raw: bytes, *, at: datetime) -> WebhookEvent:
         """:raises WebhookRefused: always. fal signs with keys of its own, which this adapter does not hold."""
         raise WebhookRefused(f"Webhooks of account {self._account.key} can't be verified.")
 
@@ -274,7 +274,7 @@ class Fal:
         :raises ProviderError: the provider did not answer.
         """
         path = f"{self._platform}/models/billing-events?{urlencode({'request_id': ref.remote_id})}"
-        answer = self._api.call("GET", path, purpose="read cost", max_bytes=ANSWER_BYTES, total_timeout=COST_SECONDS)
+        answer = self._api.call("GET", path, purpose="read cost", max_bytes=calls.TASK_BYTES, total_timeout=COST_SECONDS)
         events = (self._api.body(answer) or {}).get("billing_events")
         if not 200 <= answer.status < 300 or not isinstance(events, list):
             return None
@@ -286,7 +286,7 @@ class Fal:
     def _ask(self, url: str | None, purpose: str, *, method: str = "GET") -> http.Response:
         if not url or not self._is_fals(url):
             raise ProviderError(ErrorKind.NOT_FOUND, "There is no address to ask for this task.", code="no_address")
-        return self._api.call(method, url, purpose=purpose, max_bytes=ANSWER_BYTES, total_timeout=CHECK_SECONDS)
+        return self._api.call(method, url, purpose=purpose, max_bytes=calls.TASK_BYTES, total_timeout=calls.CHECK_SECONDS)
 
     def _ref_of(self, remote_id: str, endpoint_id: str, told: Mapping[str, Any]) -> RemoteRef:
         """The addresses that fal gave a task; one that leads elsewhere is not given our key, but made by fal's rule."""

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from io import BytesIO
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
@@ -44,7 +45,7 @@ from queue_app.providers.base import (
     names_money,
     names_policy,
 )
-from queue_app.providers.calls import Caller, all_words, answered_at, number, retry_after, words_of
+from queue_app.providers.calls import Caller, all_words, number, retry_after, words_of
 from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import LONGEST_ID, NO_ID, Page, Row, task_id
 from queue_app.rules.words import storable
@@ -285,7 +286,7 @@ class OpenAIVideos:
             rows=[self._row(_task(row)) if isinstance(row, dict) else Row(None) for row in found],
             asked=asked,
             more=more if isinstance(more, bool) else None,
-            date=answered_at(answer),
+            date=_date(answer.headers.get("date")),
         )
 
     def _row(self, task: dict[str, Any]) -> Row:
@@ -415,6 +416,14 @@ def _inside(remote_id: str) -> dict[str, str]:
 
 def _model_in(remote_id: str | None) -> str | None:
     return _inside(remote_id).get("model_id") if remote_id else None
+
+
+def _date(told: str | None) -> float | None:
+    """When the server says that it answered, in seconds since 1970."""
+    try:
+        return parsedate_to_datetime(told or "").timestamp()
+    except (ValueError, OverflowError, TypeError):
+        return None
 
 
 def _is_not_ready(error: ProviderError) -> bool:

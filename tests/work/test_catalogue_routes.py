@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from genqueue_site.studio.dialects.fal_inputs import FAL
-from genqueue_site.studio.dialects.inputs import takes
+from genqueue_site.studio.dialects.fal.inputs import INPUTS as FAL
+from genqueue_site.studio.dialects.fields import takes
 from queue_app.rules import parameters
 from queue_app.rules.codec import CannotSay, say
 from queue_app.rules.codec_checks import problems as codec_problems

@@ -1,7 +1,7 @@
-"""The vendors the studio can play: a file and a row or more each."""
+"""The vendors the studio can play: one module and one row each."""
 
-from genqueue_site.studio.dialects import fal, fal_platform, openai_videos
+from genqueue_site.studio.dialects import fal, openai_videos, openrouter, replicate
 from genqueue_site.studio.wire import Dialect
 
-# the first row whose prefix fits takes the call
-DIALECTS: tuple[Dialect, ...] = (openai_videos.DIALECT, fal.FILES, fal_platform.DIALECT, fal.QUEUE)
+# the first row with a call of that path takes it
+DIALECTS: tuple[Dialect, ...] = (openai_videos.DIALECT, replicate.DIALECT, openrouter.DIALECT, fal.PLATFORM, fal.DIALECT)

@@ -1,7 +1,8 @@
 """
 What fal's endpoints take, as its typed client of August 2026 lists their fields: the studio refuses what fal would refuse.
 
-Fields that nobody here sends are left out; fal ignores what it does not know, and so does the studio. For the kinds see `inputs`.
+Fields that nobody here sends are left out; fal ignores what it does not know, and so does the studio. `dialects.fields` reads the
+kinds.
 """
 
 _BANANA = "21:9 16:9 3:2 4:3 5:4 1:1 4:5 3:4 2:3 9:16"
@@ -53,7 +54,7 @@ _HAPPY = {"prompt": "T2500", "duration": "I 3-15", "resolution": "S 720p 1080p",
 _OMNI = {"prompt": "T", "duration": "N 3-10", "aspect_ratio": "S 16:9 9:16"}
 _RAY = {"prompt": "T", "duration": "Ss 5 9", "aspect_ratio": f"S {_LUMA}", "resolution": "S 540p 720p 1080p", "loop": "B"}
 
-FAL: dict[str, dict[str, str]] = {
+INPUTS: dict[str, dict[str, str]] = {
     "fal-ai/nano-banana": {"prompt": "T20000", "aspect_ratio": f"S {_BANANA}", "seed": "I", "num_images": "I 1-4"},
     "fal-ai/nano-banana/edit": {
         "prompt": "T20000",
