@@ -277,9 +277,9 @@ class Provider(Protocol):
         """All names under which a list may show a task, its id among them."""
         ...
 
-    def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
+    def parse_webhook(self, headers: Mapping[str, str], raw: bytes, *, at: datetime) -> WebhookEvent:
         """
-        Verify, then parse.
+        Verify, then parse; a signature counts for five minutes around ``at``.
 
         :raises WebhookRefused: no secret, wrong signature, too old, or unreadable.
         """

@@ -75,6 +75,7 @@ FORGERIES = {
     "nothing": lambda vendor, body, at: (signed(vendor, body, at), b""),
     "too deep": lambda vendor, body, at: (signed(vendor, b"[" * 100_000, at), b"[" * 100_000),
     "a signature of nothing": lambda vendor, body, at: (dict.fromkeys(signed(vendor, body, at), ""), body),
+    "a signature of words": lambda vendor, body, at: (dict.fromkeys(signed(vendor, body, at), "nocomma"), body),
     "a signature of signs": lambda vendor, body, at: (dict.fromkeys(signed(vendor, body, at), "v1,é"), body),
     "times of old": lambda vendor, body, at: (
         {name: value.replace(str(int(at.timestamp())), "1e999") for name, value in signed(vendor, body, at).items()},

@@ -3,28 +3,13 @@ from typing import Any
 
 import pytest
 
-from queue_app.providers import openai_videos
-from queue_app.providers.base import (
-    ErrorKind,
-    ProviderError,
-    RemoteRef,
-)
-from queue_app.providers.openai_videos import OpenAIVideos
+from queue_app.providers.base import ErrorKind, ProviderError, RemoteRef
 from queue_app.work.catalogue import codecs
-from tests.providers.contract import PROMPT, CreateContract, request
-from tests.providers.openai import VIDEO, adapter
+from tests.providers.openai import PROMPT, VIDEO, adapter, request
 from tests.providers.wire import WireServer, answer
 
 LOOPS = codecs.SORA | {"loop": {"field": "loop"}}
 WITH_IMAGE = codecs.SORA | {"images": {"first_frame": {"field": "input_reference", "item": {"image_url": "{url}"}}}}
-
-
-class TestCreate(CreateContract):
-    create_seconds = (openai_videos, "CREATE_SECONDS")
-    endpoint_id, codec = "sora-2", codecs.SORA
-
-    def adapter(self, base_url: str, **changes: Any) -> OpenAIVideos:
-        return adapter(base_url, **changes)
 
 
 class TestSubmit:
@@ -58,10 +43,6 @@ class TestSubmit:
         assert "authorization" not in seen.headers
         sent = {"model": "sora-2", "prompt": PROMPT, "seconds": "4", "size": "1280x720"}
         assert json.loads(seen.body) == sent | {"input_reference": {"image_url": "https://e.com/a.png"}}
-
-    def test_sends_no_key_where_there_is_none(self, server: WireServer) -> None:
-        self.submit(server, {"prompt": "x"}, api_key=None)
-        assert not {"authorization", "api-key"} & set(server.seen[0].headers)
 
 
 class TestValidate:
