@@ -63,6 +63,7 @@ class Replicate:
         self._account = account
         headers = {"Authorization": f"Bearer {account.api_key}"} if account.api_key else {}
         self._api = Caller(account, default_path="/v1", headers=headers)
+        self._made: dict[str | None, str] = {}  # the last rows of the pages read, and their times
 
     @property
     def caps(self) -> Capabilities:
@@ -156,7 +157,7 @@ class Replicate:
                 purpose=f"fetch {asset.kind}",
                 max_bytes=max_bytes,
                 total_timeout=calls.FILE_SECONDS,
-                with_key=self._is_trusted(asset.url),
+                with_key=self.may_have_the_key(asset.url),
             )
         except ProviderError as error:
             raise not_ready(error) from error
@@ -164,7 +165,8 @@ class Replicate:
             raise problem
         return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
 
-    def _is_trusted(self, url: str) -> bool:
+    def may_have_the_key(self, url: str) -> bool:
+        """Whether a URL leads to this API or to Replicate's delivery hosts, which want the key for files."""
         parts = urlsplit(url)
         is_delivery = parts.scheme == "https" and DELIVERY_HOSTS.fullmatch((parts.hostname or "").lower()) is not None
         return is_delivery or self._api.is_own(url)
@@ -175,7 +177,9 @@ class Replicate:
 
         :raises ProviderError: the page is not to be had.
         """
-        path = "/predictions" + (f"?{urlencode({'cursor': after})}" if after else "")
+        # behind the last page of all there is no cursor, only a row
+        query = {"created_before": self._made[after]} if after in self._made else {"cursor": after} if after else {}
+        path = "/predictions" + (f"?{urlencode(query)}" if query else "")
         fresh = {"Cache-Control": "no-cache"}  # an old copy would not show a task that is there
         answer = self._api.call("GET", path, purpose="look up", headers=fresh, max_bytes=calls.LIST_BYTES, total_timeout=seconds)
         body = self._api.body(answer)
@@ -187,6 +191,7 @@ class Replicate:
         cursor = _cursor(body.get("next"))
         if body.get("next") is not None and cursor is None:
             raise self._api.unreadable(answer, ErrorKind.RETRYABLE, "no way to the next page in the answer")
+        self._made |= {row["id"]: row["created_at"] for row in found[-1:] if _has_time(row)}
         ours = [row for row in found if not (isinstance(row, dict) and row.get("source") == "web")]
         return Page(
             rows=[_row(row) if isinstance(row, dict) else Row(None) for row in ours],
@@ -294,6 +299,10 @@ def _cursor(link: Any) -> str | None:
         return None
     match = re.search(r"[?&]cursor=([^&#]+)", link)
     return unquote_plus(match[1]) if match else None
+
+
+def _has_time(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("id"), str) and isinstance(row.get("created_at"), str)
 
 
 def _row(task: Task) -> Row:

@@ -1,12 +1,13 @@
 """Provider accounts as the queue sees them: how to reach one, and what its answers do to it."""
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from random import Random
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from queue_app import database, wake
 from queue_app.models import Attempt, Job, JobEvent, ProviderAccount, QueueSettings, ReviewItem, State
@@ -52,27 +53,28 @@ def provider_for(attempt: Attempt) -> Provider:
 
 def config(attempt: Attempt) -> AccountConfig:
     """Where and as whom an attempt is bought: a preview at the studio, without a key, else at the account's own address."""
-    account = attempt.account
-    if attempt.preview:
-        options = {**account.options, "cancel_by_delete": True}
-        return AccountConfig(account.key, account.adapter, settings.STUDIO_URL, None, preview=True, options=options)
-    return _at_the_vendor(account)
-
-
-def cannot_stop() -> set[str]:
-    """
-    Accounts whose vendor knows no cancel: what was bought there is made, and charged if it is delivered (`invariants`, failure
-    policy). The studio stops whatever it is asked to.
-    """
-    accounts = ProviderAccount.objects.all()
-    adapters = {row.pk: registry.get(_at_the_vendor(row)) for row in accounts if registry.is_available(row.adapter)}
-    return {pk for pk, adapter in adapters.items() if adapter.caps["cancel"] == "none"}
+    return (_at_the_studio if attempt.preview else _at_the_vendor)(attempt.account)
 
 
 def beyond_stopping(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
-    """Those of the jobs that are being made where nobody can stop them."""
+    """
+    Those of the jobs that are being made where nothing stops them: they are charged if they are delivered (`invariants`, failure
+    policy). The studio stops a task where its vendor's API has a cancel, or a DELETE that it may take for one.
+    """
+    accounts = [account for account in ProviderAccount.objects.all() if registry.is_available(account.adapter)]
     current = Attempt.objects.filter(job=OuterRef("pk"), number=OuterRef("attempt_number"), step="main")
-    return jobs.filter(Exists(current.filter(preview=False, account__in=cannot_stop())), state__in=BEING_MADE)
+    beyond = Q(preview=False, account__in=_cannot_stop(map(_at_the_vendor, accounts)))
+    beyond |= Q(preview=True, account__in=_cannot_stop(map(_at_the_studio, accounts)))
+    return jobs.filter(Exists(current.filter(beyond)), state__in=BEING_MADE)
+
+
+def _cannot_stop(configs: Iterable[AccountConfig]) -> set[str]:
+    return {config.key for config in configs if registry.get(config).caps["cancel"] == "none"}
+
+
+def _at_the_studio(account: ProviderAccount) -> AccountConfig:
+    options = {**account.options, "cancel_by_delete": True}
+    return AccountConfig(account.key, account.adapter, settings.STUDIO_URL, None, preview=True, options=options)
 
 
 def _at_the_vendor(account: ProviderAccount) -> AccountConfig:
