@@ -35,6 +35,7 @@ from queue_app.models import (
     Asset,
     Attempt,
     Batch,
+    CostSource,
     GenerationModel,
     Job,
     Kind,
@@ -591,8 +592,22 @@ def confirm_cancel(job: Job, *, at: datetime, actor: str, evidence: str) -> Stat
     return State.CANCELLED
 
 
-def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, stages: Sequence[Mapping[str, Any]]) -> None:
-    """All files are stored and checked: write their rows and charge the tickets (T19). The row is locked."""
+def complete(
+    job: Job,
+    assets: Iterable[Asset],
+    *,
+    at: datetime,
+    actor: str,
+    stages: Sequence[Mapping[str, Any]],
+    usd_actual: Decimal | None = None,
+) -> None:
+    """
+    All files are stored and checked: write their rows and charge the tickets (T19). ``usd_actual`` is what the provider says by
+    now that it charges. The row is locked.
+    """
+    told = {} if usd_actual is None else {"usd_actual": usd_actual}
+    if told:
+        job.attempts.filter(number=job.attempt_number).update(cost=usd_actual, cost_source=CostSource.VENDOR)
     rows = [{field.column: field.value_from_object(asset) for field in Asset._meta.concrete_fields} for asset in assets]
     _settle(
         [job],
@@ -603,6 +618,7 @@ def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, sta
         at=at,
         actor=actor,
         data={job.pk: {"stages": list(stages)}},
+        **told,
     )
     if promise := job.refund_promised:
         entry = tickets.refund(job, at=at, actor=promise["by"], reason=promise["reason"])

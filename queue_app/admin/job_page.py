@@ -30,7 +30,7 @@ from queue_app.models import (
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import numbers
 from queue_app.ui import addresses, display, fragments
-from queue_app.ui.job_facts import facts
+from queue_app.ui.job_facts import beside, facts
 from queue_app.work import bulk
 from queue_app.work.roles import Right
 
@@ -215,7 +215,7 @@ def _player(assets: list[Asset]) -> dict[str, Any] | None:
     if main is None:
         return None
     poster = next((one for one in kept if one.kind == Asset.Kind.THUMBNAIL and one.version == main.version), None)
-    return {"main": main, "poster": poster}
+    return {"main": main, "poster": poster, "more": beside(main, kept)}
 
 
 def _ledger(job: Job, at: datetime) -> list[dict[str, Any]]:

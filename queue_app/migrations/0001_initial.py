@@ -394,6 +394,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('kind', models.CharField(choices=[('video', 'Video'), ('image', 'Image'), ('thumbnail', 'Thumbnail'), ('spritesheet', 'Spritesheet'), ('page', 'Page')], max_length=12)),
                 ('version', models.PositiveIntegerField(default=1, help_text='1 for the first delivery, plus 1 per retry.')),
+                ('number', models.PositiveSmallIntegerField(default=1, help_text='1, 2, 3, … where a delivery has several files of a kind.')),
                 ('name', models.CharField(help_text='Path in the storage.', max_length=200, unique=True)),
                 ('content_type', models.CharField(max_length=60)),
                 ('size', models.PositiveBigIntegerField()),
@@ -666,7 +667,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='asset',
-            constraint=models.UniqueConstraint(fields=('job', 'kind', 'version'), name='asset_once_per_job_kind_version'),
+            constraint=models.UniqueConstraint(fields=('job', 'kind', 'version', 'number'), name='asset_once_per_job_kind_version_number'),
         ),
         migrations.AddConstraint(
             model_name='jobevent',

@@ -37,6 +37,8 @@ from queue_app.providers.base import (
     names_policy,
 )
 from queue_app.providers.calls import Caller, all_words, date_of, retry_after
+from queue_app.providers.files import Head, instead_of_a_file, not_ready
+from queue_app.providers.tasks import word_in
 from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Page, Row, task_id
 from queue_app.rules.words import storable
@@ -44,8 +46,9 @@ from queue_app.rules.words import storable
 HOSTS = {"queue.fal.run", "queue.falrun.com"}  # the second stands in for the first
 PLATFORM, STUDIO_PATH, STUDIO_PLATFORM = "https://api.fal.ai/v1", "/fal", "/fal/v1"
 THREE_PARTS = {"workflows", "comfy"}  # owners whose applications have a name of three parts
-STATES = {"IN_QUEUE": TaskState.QUEUED, "IN_PROGRESS": TaskState.RUNNING}
-OVER = "COMPLETED"
+STATES = {"in_queue": TaskState.QUEUED, "in_progress": TaskState.RUNNING}
+OVER = "completed"
+STOPPED = {"ok", "cancelled", "canceled"}  # words of a cancel that came before the work
 # types of errors: what asks for another try, and what was our own wish
 PASSING = re.compile(r"request_timeout|startup_timeout|runner_\w+|internal_error|downstream_service_\w+|generation_timeout")
 CANCELLED = {"client_cancelled", "client_disconnected"}
@@ -131,7 +134,7 @@ class Fal:
         """
         answer = self._ask(ref.status_url, "poll")
         body = self._api.body(answer)
-        word = str((body or {}).get("status") or "")
+        word = word_in(body or {})
         if answer.status in {404, 410} and body is not None:  # a bare 404 page may come from a proxy in between
             return PollResult(TaskState.LOST, error=self._api.failure(answer), raw=body)
         if not 200 <= answer.status < 300:
@@ -145,7 +148,7 @@ class Fal:
             state=STATES.get(word, TaskState.RUNNING),
             queue_position=place if isinstance(place, int) and not isinstance(place, bool) and place >= 0 else None,
             next_poll_after=retry_after(answer.headers),
-            word=None if word in STATES else storable(word.lower())[:40],
+            word=None if word in STATES else storable(word)[:40],
             raw=body,
         )
 
@@ -203,13 +206,13 @@ class Fal:
         """
         answer = self._ask(ref.cancel_url, "cancel", method="PUT")
         body = self._api.body(answer)
-        word = str((body or {}).get("status") or "")
-        if word == "ALREADY_COMPLETED":
+        word = word_in(body or {})
+        if word == "already_completed":
             return self.poll(ref).state
-        if word == "NOT_FOUND" or (answer.status in {404, 410} and body is not None):
+        if word == "not_found" or (answer.status in {404, 410} and body is not None):
             return TaskState.LOST
         if 200 <= answer.status < 300:
-            return TaskState.CANCELED if word == "OK" else TaskState.CANCELING
+            return TaskState.CANCELED if word in STOPPED else TaskState.CANCELING
         raise self._api.failure(answer)
 
     def fetch(self, ref: RemoteRef, asset: RemoteAsset, sink: BinaryIO, max_bytes: int) -> FetchedAsset:
@@ -220,16 +223,15 @@ class Fal:
         """
         if not asset.url:
             raise ProviderError(ErrorKind.NOT_FOUND, f"The provider named no {asset.kind}.", code="no_asset")
-        purpose = f"fetch {asset.kind}"
+        head, purpose = Head(sink), f"fetch {asset.kind}"
         try:
             got = self._api.download(
-                asset.url, sink, purpose=purpose, max_bytes=max_bytes, total_timeout=calls.FILE_SECONDS, with_key=False
+                asset.url, head, purpose=purpose, max_bytes=max_bytes, total_timeout=calls.FILE_SECONDS, with_key=False
             )
         except ProviderError as error:
-            if error.http_status:
-                gone = 400 <= error.http_status < 500 and error.http_status not in {408, 425, 429}
-                error.kind = ErrorKind.NOT_FOUND if gone else ErrorKind.RETRYABLE
-            raise
+            raise _of_a_file(error) from error
+        if problem := instead_of_a_file(head.kept):
+            raise problem
         return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
 
     def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
@@ -311,6 +313,15 @@ class Fal:
 
 
 _ORIGINS = {f"https://{host}:443" for host in HOSTS}
+
+
+def _of_a_file(error: ProviderError) -> ProviderError:
+    """A failed download: the file is not there yet, is gone, or may come at another try."""
+    waits = not_ready(error)
+    if waits is error and error.http_status and error.code != "too_large":
+        gone = 400 <= error.http_status < 500 and error.http_status not in {408, 425, 429}
+        error.kind = ErrorKind.NOT_FOUND if gone else ErrorKind.RETRYABLE
+    return waits
 
 
 def _files(output: Mapping[str, Any]) -> Iterator[RemoteAsset]:

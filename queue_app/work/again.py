@@ -31,7 +31,8 @@ def each(ids: Sequence[int], *, at: datetime, actor: str) -> tuple[list[int], di
 
 def _refusals(jobs: Sequence[Job], *, at: datetime) -> dict[int, str]:
     """Why some of these locked jobs cannot be retried; locks the wallets of the others."""
-    offered = capacity.available_models()
+    ways = capacity.usable_routes()
+    offered = capacity.available_models(ways)
     refused: dict[int, str] = {}
     for job in jobs:
         if refusal := lifecycle.not_for_retry(job, at=at):
@@ -39,6 +40,9 @@ def _refusals(jobs: Sequence[Job], *, at: datetime) -> dict[int, str]:
     gone = {job.model_id for job in jobs if job.pk not in refused} - offered.keys()
     words = {model: str(intake.ModelNotAvailable(model)) for model in gone}
     refused |= {job.pk: words[job.model_id] for job in jobs if job.pk not in refused and job.model_id in words}
+    for job in jobs:
+        if job.pk not in refused and (refusal := intake.not_said_now(job, ways[job.model_id])):
+            refused[job.pk] = str(refusal)
     able = [job for job in jobs if job.pk not in refused]
     left = tickets.lock({job.owner_id for job in able})
     for job in able:

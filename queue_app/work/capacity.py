@@ -286,9 +286,9 @@ def account_limit(row: LimitRow | ProviderAccount, *, at: datetime) -> int | Non
     return limits.lowered(row.max_concurrent, by=row.lowered_by, since=row.lowered_at, at=at)
 
 
-def available_models() -> dict[str, GenerationModel]:
-    """Models that can be bought now, by key."""
-    routes = usable_routes()
+def available_models(routes: Iterable[str] | None = None) -> dict[str, GenerationModel]:
+    """Models that can be bought now, by key: those that have usable ``routes``, if these are known already."""
+    routes = usable_routes() if routes is None else routes
     return {model.key: model for model in GenerationModel.objects.filter(pk__in=routes).select_related("limit")}
 
 

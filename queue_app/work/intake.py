@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 
 from queue_app import lifecycle
+from queue_app.lifecycle import MoveRefused
 from queue_app.models import Batch, GenerationModel, Job, Kind, ModelRoute, User
 from queue_app.rules import nesting, priority
 from queue_app.rules import parameters as parameter_rules
@@ -144,16 +145,25 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
     Queue failed and cancelled jobs again at today's price (T21). The rows are locked by the caller.
 
-    :raises MoveRefused: one of them is neither failed nor cancelled, or its deadline has passed.
+    :raises MoveRefused: one of them is neither failed nor cancelled, is too late, or no provider has words for it now.
     :raises ModelNotAvailable: nobody offers its model now.
     :raises NotEnoughTickets: nothing is written.
     """
-    offered = capacity.available_models()
+    ways = capacity.usable_routes()
+    offered = capacity.available_models(ways)
     for job in jobs:
         if job.model_id not in offered:
             raise ModelNotAvailable(job.model_id)
+        if refusal := not_said_now(job, ways[job.model_id]):
+            raise refusal
         set_price(job, offered[job.model_id])
     lifecycle.queue_again(jobs, at=at, actor=actor)
+
+
+def not_said_now(job: Job, ways: Iterable[ModelRoute]) -> MoveRefused | None:
+    """Return why none of these routes can make what a job asks for; ``None`` if one can."""
+    found = routes.refusal(ways, job.parameters, characters=len(job.prompt))
+    return MoveRefused(f"{job} can't be retried as it is: {found.message}") if found else None
 
 
 def restriction(kind: Kind, owner: User) -> str:

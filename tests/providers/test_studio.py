@@ -75,6 +75,8 @@ CONTENTS: dict[str, ErrorKind | str] = {
     "empty": "video/mp4",
     "truncated": ErrorKind.RETRYABLE,
 }
+# the same where files lie open to everyone: a refusal there tells nothing of the account
+PUBLIC_CONTENTS = CONTENTS | {"401": ErrorKind.NOT_FOUND, "429:2": ErrorKind.RETRYABLE}
 # a fault of a webhook: whether what arrives is believed; nothing: none arrives
 WEBHOOKS: dict[str, list[bool]] = {
     "twice": [True, True],
@@ -88,7 +90,7 @@ WEBHOOKS: dict[str, list[bool]] = {
 NO_FILE = ("dead_asset", "removed_job", "no_output")
 CANCELS = [name for name, vendor in VENDORS.items() if vendor.caps()["cancel"] != "none"]
 LISTS = [name for name, vendor in VENDORS.items() if vendor.caps()["orphan_search"] != "none"]
-HOOKED = [name for name, vendor in VENDORS.items() if vendor.caps()["webhooks"] == "per_request"]
+HOOKED = [name for name, vendor in VENDORS.items() if vendor.hook and vendor.caps()["webhooks"] == "per_request"]
 
 
 @pytest.fixture(scope="module")
@@ -174,14 +176,14 @@ class TestATask:
         assert (refused.value.kind, refused.value.code) == (ErrorKind.INVALID_REQUEST, "too_large")
 
     def test_that_is_unknown_is_lost(self, vendor: Vendor, provider: Provider) -> None:
-        result = provider.poll(provider.ref("no/such+id==", endpoint_id=vendor.endpoint_id))
+        result = provider.poll(vendor.ref(provider, "no/such+id=="))
         assert result.state is TaskState.LOST
         assert result.error is not None and result.error.kind is ErrorKind.NOT_FOUND
 
     def test_costs_what_the_vendor_tells(self, vendor: Vendor, provider: Provider, finished: Any) -> None:
         ref, _ = finished(vendor, provider)
         assert (provider.actual_cost(ref) is not None) == provider.caps["actual_cost"]
-        assert provider.poll(ref).cost == provider.actual_cost(ref)
+        assert provider.poll(ref).cost in {None, provider.actual_cost(ref)}
 
     @pytest.mark.parametrize("vendor", [VENDORS[name] for name in CANCELS], ids=CANCELS)
     def test_is_stopped_by_a_cancel_that_keeps_a_result(self, vendor: Vendor, provider: Provider, finished: Any) -> None:
@@ -273,7 +275,7 @@ class TestAFault:
     def test_of_a_download(self, vendor: Vendor, provider: Provider, studio: StudioProcess, finished: Any, fault: str) -> None:
         ref, asset = finished(vendor, provider)
         studio.queue_faults(content=[fault])
-        expected = CONTENTS[fault]
+        expected = (PUBLIC_CONTENTS if vendor.public_files else CONTENTS)[fault]
         if isinstance(expected, ErrorKind):
             assert kind_of(lambda: provider.fetch(ref, asset, io.BytesIO(), 1_000_000)) is expected
         else:

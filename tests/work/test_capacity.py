@@ -85,6 +85,17 @@ class TestAvailableModels:
         ModelConcurrencyLimit.objects.filter(model="manim").delete()
         assert "manim" not in available_models()
 
+    def test_that_need_a_check_are_those_of_the_studio_until_one_has_found_them(self, settings):
+        key = settings.PROVIDER_KEYS | {"OPENAI_VIDEOS_API_KEY": "key"}
+        ModelRoute.objects.filter(model="sora-2").update(needs_check=True)
+        assert "sora-2" in available_models()
+
+        settings.PROVIDER_KEYS = key
+        assert "sora-2" not in available_models()
+
+        ModelRoute.objects.filter(model="sora-2").update(checked_at=NOON)
+        assert "sora-2" in available_models()
+
     def test_need_a_key_where_the_studio_is_not_allowed(self, settings):
         settings.ALLOW_STUDIO = False
         assert available_models() == {}

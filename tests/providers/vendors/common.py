@@ -20,6 +20,8 @@ def oddities_of(vendor: Vendor) -> dict[str, Oddity]:
     rows = creates(vendor)
     if vendor.words:
         rows |= polls(vendor)
+    if TaskState.FAILED in vendor.words:
+        rows |= failures(vendor)
     rows |= contents(vendor)
     if vendor.caps()["cancel"] != "none":
         rows |= cancels(vendor)
@@ -103,27 +105,6 @@ def polls(vendor: Vendor) -> dict[str, Oddity]:
         "no state": odd("poll", says(None), kind=ErrorKind.RETRYABLE, code="unreadable"),
         "a state that is a number": odd("poll", says(3), kind=ErrorKind.RETRYABLE, code="unreadable"),
         "members that nobody knows, when asked": odd("poll", says(running, trace={"a": [1]}), state=TaskState.RUNNING),
-        "failed for its words": odd(
-            "poll",
-            says(vendor.word(TaskState.FAILED), error=POLICY),
-            state=TaskState.REJECTED,
-            error__kind=ErrorKind.REJECTED,
-        ),
-        "failed for money": odd(
-            "poll",
-            says(vendor.word(TaskState.FAILED), error=MONEY),
-            state=TaskState.FAILED,
-            error__kind=ErrorKind.QUOTA,
-        ),
-        "failed without a reason": odd(
-            "poll",
-            says(vendor.word(TaskState.FAILED), error=None),
-            state=TaskState.FAILED,
-            error__kind=ErrorKind.RETRYABLE,
-        ),
-        "a failed task in a 500": odd(
-            "poll", answer(500, task("t-1", vendor.word(TaskState.FAILED), error="CUDA error")), state=TaskState.FAILED
-        ),
         "a running task in a 503": odd("poll", answer(503, task("t-1", running)), kind=ErrorKind.RETRYABLE),
         "404 in the format": odd(
             "poll", answer(404, error(404, "Not found")), state=TaskState.LOST, error__kind=ErrorKind.NOT_FOUND
@@ -140,6 +121,23 @@ def polls(vendor: Vendor) -> dict[str, Oddity]:
         "a list instead of a state": odd("poll", yes([]), kind=ErrorKind.RETRYABLE, code="unreadable"),
         "a state too deep": odd("poll", yes(DEEP), kind=ErrorKind.RETRYABLE, code="unreadable"),
         "when to ask again": odd("poll", yes(task("t-1", running), Retry_After="9"), next_poll_after=9.0),
+    }
+
+
+def failures(vendor: Vendor) -> dict[str, Oddity]:
+    """Rows for a vendor that has a word for what failed."""
+    task, failed = vendor.task, vendor.word(TaskState.FAILED)
+    return {
+        "failed for its words": odd(
+            "poll", yes(task("t-1", failed, error=POLICY)), state=TaskState.REJECTED, error__kind=ErrorKind.REJECTED
+        ),
+        "failed for money": odd(
+            "poll", yes(task("t-1", failed, error=MONEY)), state=TaskState.FAILED, error__kind=ErrorKind.QUOTA
+        ),
+        "failed without a reason": odd(
+            "poll", yes(task("t-1", failed, error=None)), state=TaskState.FAILED, error__kind=ErrorKind.RETRYABLE
+        ),
+        "a failed task in a 500": odd("poll", answer(500, task("t-1", failed, error="CUDA error")), state=TaskState.FAILED),
     }
 
 

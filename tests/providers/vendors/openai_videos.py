@@ -8,7 +8,7 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from queue_app.providers.base import ErrorKind, RemoteRef, TaskState, Verdict
+from queue_app.providers.base import ErrorKind, TaskState, Verdict
 from tests.providers.vendors.vendor import PROMPT, Fields, Vendor, odd, yes
 from tests.providers.wire import Seen, answer
 
@@ -47,7 +47,6 @@ OPENAI_VIDEOS = Vendor(
         "seed": {"field": "seed"},
     },
     inputs={"duration": 1, "aspect_ratio": "1:1"},
-    ref=RemoteRef(provider="acme", remote_id="t-1"),
     words={
         TaskState.QUEUED: "queued",
         TaskState.RUNNING: "in_progress",

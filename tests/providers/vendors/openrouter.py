@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from queue_app.providers.base import ErrorKind, RemoteAsset, RemoteRef, TaskState, Verdict
+from queue_app.providers.base import ErrorKind, RemoteAsset, TaskState, Verdict
 from tests.providers.vendors.vendor import MOMENT, Fields, Vendor, odd, yes
 from tests.providers.wire import Seen, answer
 
@@ -56,7 +56,6 @@ OPENROUTER = Vendor(
         "seed": {"field": "seed"},
     },
     inputs={"duration": 2, "aspect_ratio": "1:1", "resolution": "720p", "audio": False},
-    ref=RemoteRef(provider="acme", remote_id="t-1"),
     words={
         TaskState.QUEUED: "pending",
         TaskState.RUNNING: "in_progress",

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from queue_app.providers.base import ErrorKind, RemoteAsset, RemoteRef, TaskState, Verdict
+from queue_app.providers.base import ErrorKind, RemoteAsset, TaskState, Verdict
 from tests.providers.vendors.openai_videos import sign
 from tests.providers.vendors.vendor import MOMENT, PROMPT, Fields, Vendor, odd, yes
 from tests.providers.wire import Seen, answer
@@ -57,7 +57,6 @@ REPLICATE = Vendor(
         "seed": {"field": "seed"},
     },
     inputs={"duration": 1, "aspect_ratio": "1:1", "resolution": "480p"},
-    ref=RemoteRef(provider="acme", remote_id="t-1"),
     words={
         TaskState.QUEUED: "starting",
         TaskState.RUNNING: "processing",

@@ -71,7 +71,8 @@ class Vendor:
     ``finished`` are the members of a task that is done, with its file at this URL. ``error`` is a refusal with these words.
     ``listing`` is a page of the list with these rows and whether there are more. ``sent`` reads prompt and endpoint from a create
     on the wire. ``hook`` signs a webhook: body, moment and secret to headers; ``event`` is its body for a task and a word.
-    ``cancel_call`` is the studio's name for the call that cancels. ``doomed`` is how a job that the studio lets end so ends here.
+    ``public_files``: they lie where everyone may fetch them, so that no refusal there tells of the account. ``cancel_call`` is
+    the studio's name for the call that cancels. ``doomed`` is how a job that the studio lets end so ends here.
     ``oddities`` are the vendor's own.
     """
 
@@ -81,7 +82,6 @@ class Vendor:
     codec: Fields
     inputs: Fields
     medium: str = "video"
-    ref: RemoteRef
     words: Mapping[TaskState, str]
     create_status: int
     accepted: Callable[[Any], Fields]
@@ -92,6 +92,7 @@ class Vendor:
     listing: Callable[[list[Fields], bool], Fields] | None = None
     event: Callable[[str, str], bytes] | None = None
     hook: Callable[[bytes, datetime, str], dict[str, str]] | None = None
+    public_files: bool = False
     cancel_call: Literal["cancel", "delete"] = "cancel"
     doomed: Mapping[str, TaskState] = field(default_factory=dict)
     oddities: Mapping[str, Oddity] = field(default_factory=dict)
@@ -107,6 +108,9 @@ class Vendor:
 
     def caps(self) -> Capabilities:
         return self.at("https://vendor.example").caps
+
+    def ref(self, provider: Provider, number: str = "t-1") -> RemoteRef:
+        return provider.ref(number, endpoint_id=self.endpoint_id)
 
     def request(self, provider: Provider, prompt: str = PROMPT, *, webhook_url: str | None = None) -> SubmitRequest:
         """Make the request for one task."""
@@ -125,11 +129,12 @@ class Vendor:
                 case "create":
                     return provider.submit(self.request(provider))
                 case "poll":
-                    return provider.poll(self.ref)
+                    return provider.poll(self.ref(provider))
                 case "cancel":
-                    return provider.cancel(self.ref)
+                    return provider.cancel(self.ref(provider))
                 case "content":
-                    return provider.fetch(self.ref, RemoteAsset(self.medium, f"{server.url}/file.mp4"), io.BytesIO(), MOST_BYTES)
+                    file = RemoteAsset(self.medium, f"{server.url}/file.mp4")
+                    return provider.fetch(self.ref(provider), file, io.BytesIO(), MOST_BYTES)
                 case "list":
                     return provider.list_tasks(None, endpoint_id=self.endpoint_id, seconds=20)
         except ProviderError as error:
@@ -142,6 +147,9 @@ def told(outcome: Outcome, name: str) -> Any:
         return isinstance(outcome, ProviderError)
     if name == "is":
         return outcome
+    if name == "is_ours":
+        assert isinstance(outcome, RemoteRef)
+        return all("127.0.0.1" in str(url) for url in (outcome.status_url, outcome.result_url, outcome.cancel_url))
     if name == "verdict":
         return accepted_verdict(outcome) if isinstance(outcome, ProviderError) else None
     found: Any = outcome

@@ -50,7 +50,7 @@ def submit(floor: Floor, request: Request) -> Response:
 def look(floor: Floor, request: Request) -> Response:
     """Tell how a request stands."""
     job = _found(floor, request)
-    return _not_found() if job is None else status(floor, job, logs=request.query.get("logs") == "1")
+    return _not_found() if job is None else status(floor, job, logs=request.query.get("logs") in {"1", "true"})
 
 
 def output(floor: Floor, request: Request) -> Response:

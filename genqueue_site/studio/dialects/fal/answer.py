@@ -46,8 +46,8 @@ def status(floor: Floor, job: Job, *, logs: bool) -> Response:
     told: dict[str, Any] = {"status": state, "request_id": job.id}
     if state == "IN_QUEUE":
         told["queue_position"] = floor.waiting_before(job)
-    elif logs:
-        told["logs"] = []
+    else:
+        told["logs"] = [] if logs else None
     if state != "COMPLETED":
         return json_response(told, status=202, headers=headers())
     told["metrics"] = {"inference_time": round((job.ends_at or 0.0) - (job.started_at or job.ends_at or 0.0), 3)}
