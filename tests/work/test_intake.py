@@ -371,7 +371,7 @@ class TestWhatIsNotOffered:
         with pytest.raises(ModelNotAvailable, match=f"{re.escape(model)} is not available right now") as refused:
             one(model=model)
 
-        assert "Available now: manim, sora-2, sora-2-pro." in str(refused.value)
+        assert "Available models: manim, sora-2, sora-2-pro." in str(refused.value)
 
     def test_a_model_without_a_route_an_active_one_or_a_limit(self):
         for change in (
@@ -387,7 +387,7 @@ class TestWhatIsNotOffered:
     def test_anything_when_neither_a_key_nor_the_studio_is_there(self, settings):
         settings.ALLOW_STUDIO = False
 
-        with pytest.raises(ModelNotAvailable, match="Available now: none"):
+        with pytest.raises(ModelNotAvailable, match="Available models: none"):
             one()
 
     def test_a_paused_model_is_taken_all_the_same(self):
