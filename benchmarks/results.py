@@ -1,5 +1,6 @@
 """
-Results of runs: the medians, saved as ``results/NAME.json`` with the date and the machine, and drawn as ``img/NAME.svg``.
+Results of runs: the medians, saved as ``results/NAME.json`` with the date and the machine, drawn as ``img/NAME.svg``, and written
+as a table into ``README.md``.
 
 ``results/before.json`` contains earlier values for comparison, by the words of each figure.
 """
@@ -17,7 +18,7 @@ from typing import Any
 from benchmarks import charts
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS, IMAGES = ROOT / "benchmarks" / "results", ROOT / "benchmarks" / "img"
+RESULTS, IMAGES, README = (ROOT / "benchmarks" / name for name in ("results", "img", "README.md"))
 FIGURES = "BENCH_FIGURES"  # environment variable: the file for a run's figures, one line of JSON each
 Figure = dict[str, Any]
 
@@ -50,18 +51,44 @@ def medians(runs: Sequence[Iterable[Figure]]) -> list[Figure]:
 
 
 def keep(name: str, figures: Sequence[Figure], *, runs: int) -> None:
-    """Save the medians with the earlier values and draw them."""
+    """Save the medians with the earlier values and show them."""
     before = json.loads((RESULTS / "before.json").read_text()).get(name, {})
     rows = [{**figure, "before": before.get(figure["words"])} for figure in figures]
     result = {"name": name, "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "runs": runs, "machine": machine(), "figures": rows}
     RESULTS.joinpath(f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    draw(result)
+    show(result)
 
 
-def draw(result: dict[str, Any]) -> None:
+def show(result: dict[str, Any]) -> None:
+    """Draw the chart, and write the table between the README's two comments that name this result."""
     IMAGES.mkdir(exist_ok=True)
     if drawn := charts.draw(result):
         IMAGES.joinpath(f"{result['name']}.svg").write_text(drawn)
+    mark = f"<!-- {result['name']} -->"
+    before, _, after = README.read_text().split(mark)
+    README.write_text(f"{before}{mark}\n{table(result)}\n{mark}{after}")
+
+
+def table(result: dict[str, Any]) -> str:
+    """Format a result in Markdown: its date, then each figure with the earlier value, the least and the most of all runs."""
+    runs = f"the median of {result['runs']} runs" if result["runs"] > 1 else "one run"
+    rows = "\n".join(_row(figure) for figure in result["figures"])
+    return f"{result['at']}, {runs}\n\n| figure | before | now | budget |\n|---|---|---|---|\n{rows}"
+
+
+def _row(figure: Figure) -> str:
+    values, unit, most, least = figure["values"], figure["unit"], figure.get("most"), figure.get("least")
+    spread = f" ({_value(min(values), unit)} – {_value(max(values), unit)})" if len(values) > 1 else ""
+    before = "" if figure["before"] is None else _value(figure["before"], unit)
+    budget = ""
+    if most is not None or least is not None:
+        verdict = "met" if is_met(figure["value"], most=most, least=least) else "**missed**"
+        budget = f"{f'≤ {most:g}' if most is not None else f'≥ {least:g}'}{unit}, {verdict}"
+    return f"| {figure['words']} | {before} | {_value(figure['value'], unit)}{spread} | {budget} |"
+
+
+def _value(value: float, unit: str) -> str:
+    return f"{value:.3g}{unit}" if abs(value) < 100 else f"{value:,.0f}{unit}"
 
 
 def machine() -> dict[str, Any]:
@@ -87,4 +114,4 @@ def _lines(path: str) -> list[str]:
 if __name__ == "__main__":
     for kept in sorted(RESULTS.glob("*.json")):
         if kept.name != "before.json":
-            draw(json.loads(kept.read_text()))
+            show(json.loads(kept.read_text()))
