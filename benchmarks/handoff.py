@@ -11,7 +11,7 @@ import os
 import statistics
 import subprocess
 
-from benchmarks import stand
+from benchmarks import results, stand
 
 JOBS, LIMIT, SECONDS = 100, 4, 1.5
 
@@ -41,7 +41,7 @@ def peer() -> list[float]:
 
     server = server_for(settings.DATABASES["default"])
     env = {**os.environ, "PEER_HOST": str(server.socket_directory), "PEER_JOBS": str(JOBS), "PEER_SECONDS": str(SECONDS)}
-    script = stand.ROOT / "benchmarks" / "peers" / "procrastinate_handoff.py"
+    script = results.ROOT / "benchmarks" / "peers" / "procrastinate_handoff.py"
     output = subprocess.run([str(stand.peers()), str(script)], env=env, check=True, capture_output=True, text=True).stdout
     runs = [tuple(run) for run in json.loads(output.splitlines()[-1])]
     starts, ends = sorted(start for start, _ in runs), sorted(end for _, end in runs)

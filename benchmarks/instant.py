@@ -56,7 +56,7 @@ class Instant:
         sink.write(TEXT)
         return FetchedAsset("page", len(TEXT), hashlib.sha256(TEXT).hexdigest(), "text/plain")
 
-    def list_tasks(self, after: str | None, *, seconds: float) -> Page:
+    def list_tasks(self, after: str | None, *, rows: int | None = None, seconds: float) -> Page:
         return Page()
 
     def ref(self, remote_id: str) -> RemoteRef:

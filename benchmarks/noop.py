@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import stand
+from benchmarks import results, stand
 
 JOBS, LIMIT = 400, 50
 COUNTED = 200  # jobs of the run in which statements are counted
@@ -101,7 +101,7 @@ def peer() -> float:
         **os.environ,
         "PEER_HOST": str(server.socket_directory),
         "DJANGO_SETTINGS_MODULE": "django_tasks_site",
-        "PYTHONPATH": str(stand.ROOT / "benchmarks" / "peers"),
+        "PYTHONPATH": str(results.ROOT / "benchmarks" / "peers"),
     }
     python = str(stand.peers())
 

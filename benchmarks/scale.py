@@ -69,7 +69,7 @@ def fill() -> None:
     began = time.monotonic()
     with without_indexes("queue_app_job", "queue_app_jobevent", "queue_app_reservation"), connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
-        values = {"owner": owner.pk, "models": models, "count": len(models), "jobs": FINISHED, "at": clock.now()}
+        values: dict[str, Any] = {"owner": owner.pk, "models": models, "count": len(models), "jobs": FINISHED, "at": clock.now()}
         cursor.execute(FINISH, values)
         cursor.execute(EVENTS)
         claim.fill(QUEUED)
@@ -166,7 +166,7 @@ def measure_summary() -> None:
     from django.core.cache import cache
 
     from queue_app import clock
-    from queue_app.api import queue
+    from queue_app.api.views import queue
     from queue_app.models import User
 
     chief = User.objects.get(username="chief")

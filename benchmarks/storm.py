@@ -29,7 +29,7 @@ from typing import Any
 import psycopg2
 import requests
 
-from benchmarks import stand
+from benchmarks import results, stand
 
 MODEL, AT_ONCE, OPEN = "sora-2", 12, 24
 CALM_SECONDS = 15  # before the first blow
@@ -287,7 +287,7 @@ class Storm:
                 print(f"      {seconds:5.1f} s after {whom}")
         checked = subprocess.run(
             [sys.executable, "manage.py", "check_invariants"],
-            cwd=stand.ROOT,
+            cwd=results.ROOT,
             env=self.site.env,
             capture_output=True,
             text=True,
