@@ -1,4 +1,4 @@
-"""Who may see and who may change. What belongs to another user answers 404, as if it did not exist."""
+"""Access of users to campaigns and jobs. Those of another user are 404, as if they did not exist."""
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest

@@ -167,7 +167,7 @@ class JobList(PageList):
 
     @property
     def problems(self) -> list[str]:
-        """Filters in the address that the list does not know."""
+        """Filter values in the address that the list does not know, in words."""
         return [one.problem for one in self.filter_specs if isinstance(one, filters.JobFilter) and one.problem]
 
 

@@ -55,7 +55,7 @@ class EditedRows(NamedCells[forms.ModelForm[M]], forms.BaseModelFormSet[M, forms
 
 
 class ListAdmin(admin.ModelAdmin[M]):
-    """What both bases share: a list whose cost does not follow the table's size, and the audit as the history of a row."""
+    """The common part of both bases: a list whose cost is independent of the table's size, and the audit as a row's history."""
 
     paginator = EstimatingPaginator
     show_full_result_count = False
