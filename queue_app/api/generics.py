@@ -67,7 +67,7 @@ class StrictAPIView(APIView):
             raise ValidationError(together(asked, unreadable, also))
 
     def get_parsers(self) -> list[BaseParser]:
-        """Return parsers of forms as well for a call without a body: an empty form is none, and the fields of one are refused."""
+        """Return parsers of forms too if the call takes no body: an empty form is none, and fields of a form are refused."""
         of_forms = [FormParser, MultiPartParser] if self._takes()[1] is NoBody else []
         return [parser() for parser in (*self.parser_classes, *of_forms)]
 
