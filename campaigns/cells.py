@@ -37,9 +37,9 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Cell:
+class LaunchedCell:
     """
-    One combination and the job of its latest version. ``state`` is the job's, or ``blocked``; ``position`` is its place in the
+    A combination of a launched campaign and the job of its latest version. ``state`` is the job's, or ``blocked``; ``position`` is its place in the
     model's lane, ``None`` for a job that is not queued. ``name`` says the values that tell it from the others.
     """
 
@@ -105,7 +105,7 @@ class Cell:
         return place
 
 
-def of(campaign: Campaign) -> list[Cell]:
+def of(campaign: Campaign) -> list[LaunchedCell]:
     """Give every cell in the order of the matrix; two queries."""
     rows = list(Combination.objects.filter(campaign=campaign).order_by("index").values_list(*_COLUMNS))
     places = positions.of_jobs(row[5] for row in rows if row[6] == State.QUEUED)
@@ -113,29 +113,29 @@ def of(campaign: Campaign) -> list[Cell]:
     return [_cell(row, places, telling, campaign.labels) for row in rows]
 
 
-def count(cells: Iterable[Cell]) -> dict[str, int]:
+def count(cells: Iterable[LaunchedCell]) -> dict[str, int]:
     """Cells by status, in the order of a meter's parts, the blocked ones last."""
     found = Counter(cell.status for cell in cells)
     return {str(status): found[status] for status in (*METER, BLOCKED)}
 
 
-def most_telling(cells: Iterable[Cell]) -> str:
+def most_telling(cells: Iterable[LaunchedCell]) -> str:
     """The one state that stands for them all."""
     there = {cell.state for cell in cells}
     return str(next(state for state in TELLING if state in there))
 
 
-def in_flight(cells: Iterable[Cell]) -> list[Cell]:
+def in_flight(cells: Iterable[LaunchedCell]) -> list[LaunchedCell]:
     """Those at work, the longest first."""
     return sorted((cell for cell in cells if cell.state in IN_FLIGHT_STATES), key=lambda cell: (cell.started_at, cell.order))
 
 
-def waiting_in_order(cells: Iterable[Cell]) -> list[Cell]:
+def waiting_in_order(cells: Iterable[LaunchedCell]) -> list[LaunchedCell]:
     """Those that wait, in the order of their turns."""
     return sorted((cell for cell in cells if cell.state == State.QUEUED), key=lambda cell: cell.order)
 
 
-def jobs(cells: Iterable[Cell]) -> dict[int, Job]:
+def jobs(cells: Iterable[LaunchedCell]) -> dict[int, Job]:
     """The jobs of some cells, with their models."""
     return Job.objects.select_related("model", "kind").in_bulk([cell.job for cell in cells if cell.job])
 
@@ -150,10 +150,10 @@ def label_of(labels: Mapping[str, Any], dimension: str, value: str) -> str:
     return str(labels.get(dimension, {}).get("values", {}).get(value, value))
 
 
-def _cell(row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str], labels: Mapping[str, Any]) -> Cell:
+def _cell(row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str], labels: Mapping[str, Any]) -> LaunchedCell:
     pk, index, values, _, compliance, job, state, progress, attempt, code, message = row[:11]
     held, not_before, cancel_asked_at, priority, order_key, started_at, tickets = row[11:]
-    return Cell(
+    return LaunchedCell(
         pk=pk,
         index=index,
         values=values,

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from campaigns import cells as cell_reads
-from campaigns.cells import Cell
+from campaigns.cells import LaunchedCell
 from queue_app.models import State
 from queue_app.models.job import STATUS_OF_STATE
 
@@ -87,13 +87,15 @@ def axes(dimensions: Choices, *, rows: str = "", columns: str = "", before: Axes
     return Axes(OTHERS if whole else (others or [""])[0], columns)
 
 
-def bands(cells: Sequence[Cell], chosen: Axes, *, dimensions: Choices, labels: Mapping[str, Any], links: Links) -> list[Band]:
+def bands(
+    cells: Sequence[LaunchedCell], chosen: Axes, *, dimensions: Choices, labels: Mapping[str, Any], links: Links
+) -> list[Band]:
     """Give the tables of the map."""
     if chosen.rows == OTHERS:
         row_keys = [key for key, values in dimensions.items() if key != chosen.columns and len(values) > 1]
     else:
         row_keys = [chosen.rows] if chosen.rows else []
-    places: dict[tuple[str, ...], dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
+    places: dict[tuple[str, ...], dict[str, list[LaunchedCell]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         places[tuple(cell.values[key] for key in row_keys)][cell.values[chosen.columns]].append(cell)
     ranks = [{value: rank for rank, value in enumerate(dimensions[key])} for key in row_keys]
@@ -111,7 +113,7 @@ def bands(cells: Sequence[Cell], chosen: Axes, *, dimensions: Choices, labels: M
 
 
 def _row(
-    here: dict[str, str], places: Mapping[str, list[Cell]], columns: Sequence[str], drawn: _Map
+    here: dict[str, str], places: Mapping[str, list[LaunchedCell]], columns: Sequence[str], drawn: _Map
 ) -> tuple[str, list[Square | None]]:
     squares = [
         _square(found, {**here, drawn.axes.columns: value}, drawn) if (found := places.get(value)) else None for value in columns
@@ -119,11 +121,11 @@ def _row(
     return cell_reads.name(here, drawn.labels) or "All", squares
 
 
-def _square(cells: Sequence[Cell], values: Mapping[str, str], drawn: _Map) -> Square:
+def _square(cells: Sequence[LaunchedCell], values: Mapping[str, str], drawn: _Map) -> Square:
     return _one(cells[0], drawn.links) if len(cells) == 1 else _several(cells, values, drawn)
 
 
-def _one(cell: Cell, links: Links) -> Square:
+def _one(cell: LaunchedCell, links: Links) -> Square:
     return Square(
         id=f"at-{cell.index}",
         looks=_looks(cell.state),
@@ -134,7 +136,7 @@ def _one(cell: Cell, links: Links) -> Square:
     )
 
 
-def _several(cells: Sequence[Cell], values: Mapping[str, str], drawn: _Map) -> Square:
+def _several(cells: Sequence[LaunchedCell], values: Mapping[str, str], drawn: _Map) -> Square:
     state = cell_reads.most_telling(cells)
     counts = Counter(cell.state_words.lower() for cell in cells)
     said = ", ".join(f"{number} {words}" for words, number in counts.most_common())

@@ -51,7 +51,7 @@ class JobLine:
 
 
 @dataclass(frozen=True)
-class Result:
+class CompletedJob:
     """A job that has delivered; ``thumbnail`` is ``None`` where there is none or retention took it."""
 
     job: Job
@@ -103,7 +103,7 @@ def queue(user: User, *, at: datetime) -> list[JobLine]:
     return [JobLine(job, places.get(job.pk), left[job.pk]) for job in jobs]
 
 
-def results(user: User) -> list[Result]:
+def results(user: User) -> list[CompletedJob]:
     """The last few that were stored, newest first."""
     files = Prefetch("assets", Asset.objects.filter(expired_at=None).order_by("-version"))
     done = Job.objects.filter(owner=user, state=State.COMPLETED, archived_at=None).order_by("-ended_at", "-id")
@@ -129,10 +129,10 @@ def notices(user: User) -> list[Notice]:
     return list(Notice.objects.filter(user=user, read_at=None).order_by("-id")[:NOTICES])
 
 
-def _result(job: Job) -> Result | None:
+def _result(job: Job) -> CompletedJob | None:
     latest = {file.kind: file for file in reversed([*job.assets.all()])}  # prefetched: those not expired
     main = latest.get(Asset.Kind.VIDEO) or latest.get(Asset.Kind.IMAGE) or latest.get(Asset.Kind.PAGE)
-    return Result(job, main, latest.get(Asset.Kind.THUMBNAIL)) if main else None
+    return CompletedJob(job, main, latest.get(Asset.Kind.THUMBNAIL)) if main else None
 
 
 def _entry(row: LedgerTransaction) -> Entry:

@@ -220,7 +220,7 @@ class Reader:
         words = {dimension.key: dimension.prompt_label for dimension in self.dimensions if dimension.prompt_label}
         brand = Brand.objects.named(self.brief.brand.strip())
         return prompt.PromptBuilder(
-            prompt.Brief(
+            prompt.BriefTexts(
                 brand=self.brief.brand,
                 brand_voice=brand.voice if brand else "",
                 product_category=self.brief.product_category,

@@ -9,7 +9,7 @@ from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce
 
 from campaigns import cells as cell_reads
-from campaigns.cells import Cell
+from campaigns.cells import LaunchedCell
 from campaigns.models import Campaign
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
@@ -28,7 +28,7 @@ LOOKED_AT_ANEW = 10  # seconds after which places and times left of an open camp
 class Ahead:
     """A cell that is at work or comes next, with the time until it is done."""
 
-    cell: Cell
+    cell: LaunchedCell
     left: Estimate
 
 
@@ -57,7 +57,7 @@ class Failure:
     code: str
     remedy: str
     message: str
-    cells: list[Cell]
+    cells: list[LaunchedCell]
     tickets: int
 
 
@@ -69,7 +69,7 @@ class Block:
     matched: str
     reason: str
     instead: str
-    cells: list[Cell]
+    cells: list[LaunchedCell]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Progress:
     """
 
     choices: dict[str, list[str]]
-    cells: list[Cell]
+    cells: list[LaunchedCell]
     counts: dict[str, int]
     total: int
     open: int
@@ -160,14 +160,14 @@ def left_of(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Estimat
     return {job.batch_id or 0: left[job.pk] for job in by_lateness}  # the last of a batch stays
 
 
-def _ahead(cells: Sequence[Cell], *, at: datetime) -> list[Ahead]:
+def _ahead(cells: Sequence[LaunchedCell], *, at: datetime) -> list[Ahead]:
     first = [*cell_reads.in_flight(cells), *cell_reads.waiting_in_order(cells)][:FIRST]
     jobs = cell_reads.jobs(first)
     left = estimates.for_jobs(jobs.values(), at)
     return [Ahead(cell, left[cell.job]) for cell in first if cell.job in left]
 
 
-def _why(cells: Sequence[Cell], *, at: datetime) -> Why | None:
+def _why(cells: Sequence[LaunchedCell], *, at: datetime) -> Why | None:
     """Why its next job waits; ``None`` when nothing waits, or that job began since the cells were read."""
     for job in cell_reads.jobs(cell_reads.waiting_in_order(cells)[:1]).values():
         looked = waiting.outlook([job], at=at)
@@ -177,9 +177,9 @@ def _why(cells: Sequence[Cell], *, at: datetime) -> Why | None:
     return None
 
 
-def _failures(cells: Iterable[Cell], price: int) -> list[Failure]:
+def _failures(cells: Iterable[LaunchedCell], price: int) -> list[Failure]:
     """Failed cells by their error, most first."""
-    by_code: dict[str, list[Cell]] = defaultdict(list)
+    by_code: dict[str, list[LaunchedCell]] = defaultdict(list)
     for cell in cells:
         if cell.state == State.FAILED:
             by_code[cell.error_code].append(cell)
@@ -189,9 +189,9 @@ def _failures(cells: Iterable[Cell], price: int) -> list[Failure]:
     return sorted(found, key=lambda failure: (-len(failure.cells), failure.code))
 
 
-def _blocks(cells: Iterable[Cell]) -> list[Block]:
+def _blocks(cells: Iterable[LaunchedCell]) -> list[Block]:
     """Blocked cells by rule and word."""
-    found: dict[tuple[str, str, str, str], list[Cell]] = defaultdict(list)
+    found: dict[tuple[str, str, str, str], list[LaunchedCell]] = defaultdict(list)
     for cell in cells:
         if cell.state == cell_reads.BLOCKED:
             hit = next(hit for hit in cell.compliance["hits"] if hit["severity"] == "block")

@@ -171,7 +171,7 @@ class MoveRefused(Exception):
     """The job's state does not allow the requested change. The message names the state."""
 
 
-class Verdict(StrEnum):
+class CancelVerdict(StrEnum):
     """Outcome of a cancel for one job: cancelled (T14), requested (T13, T15), or too late to stop."""
 
     CANCELLED = "cancelled"
@@ -620,20 +620,20 @@ def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, sta
 # --- requests of users and staff ----------------------------------------------------------------------------------
 
 
-def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") -> dict[int, Verdict]:
+def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") -> dict[int, CancelVerdict]:
     """
     Cancel jobs where possible, in transactions of 500. Idempotent. Return the verdict by job id.
 
     Queued jobs are cancelled immediately (T14); running jobs are cancelled at the provider (T13); submitting and unknown jobs
     are flagged until the provider's answer is known (T15).
     """
-    verdicts: dict[int, Verdict] = {}
+    verdicts: dict[int, CancelVerdict] = {}
     for chunk in chunks(ids):
         with transaction.atomic():
             by_state = _locked_by_state(chunk)
-            verdicts |= {job.pk: Verdict.CANCELLED for state in (_Q, _OFF) for job in by_state[state]}
-            verdicts |= {job.pk: Verdict.REQUESTED for state in (_SUB, _UNK, _RUN, _CAN) for job in by_state[state]}
-            verdicts |= {job.pk: Verdict.TOO_LATE for state in (_STO, _DONE, _FAIL) for job in by_state[state]}
+            verdicts |= {job.pk: CancelVerdict.CANCELLED for state in (_Q, _OFF) for job in by_state[state]}
+            verdicts |= {job.pk: CancelVerdict.REQUESTED for state in (_SUB, _UNK, _RUN, _CAN) for job in by_state[state]}
+            verdicts |= {job.pk: CancelVerdict.TOO_LATE for state in (_STO, _DONE, _FAIL) for job in by_state[state]}
             _cancel_queued(by_state[_Q], at=at, actor=actor, reason=reason or "cancelled")
             _request_cancel(by_state[_RUN], at=at, actor=actor, reason="user")
             flagged = [job for state in (_SUB, _UNK) for job in by_state[state] if not job.cancel_asked_at]

@@ -42,7 +42,7 @@ _MARKS = " .,;:"
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
+class BriefTexts:
     """What is said once and holds for every cell, as it was typed."""
 
     brand: str = ""
@@ -56,7 +56,7 @@ class Brief:
 class PromptTooLong(ValueError):
     """The prompt is above ``MAX_CHARACTERS``; ``field`` is the part of the brief that is longest, ``excess`` how much must go."""
 
-    def __init__(self, brief: Brief, length: int) -> None:
+    def __init__(self, brief: BriefTexts, length: int) -> None:
         self.field = max((field.name for field in fields(brief)), key=lambda name: len(getattr(brief, name)))
         self.excess = length - MAX_CHARACTERS
         super().__init__(
@@ -108,7 +108,7 @@ class PromptBuilder:
     dimension has that of ``PROMPT_LABELS`` and any other its own label.
     """
 
-    def __init__(self, brief: Brief, choices: Iterable[Choice], words: DimensionWords = PROMPT_LABELS) -> None:
+    def __init__(self, brief: BriefTexts, choices: Iterable[Choice], words: DimensionWords = PROMPT_LABELS) -> None:
         self._brief = brief
         chosen = {choice.key: choice for choice in choices}
         self._known = chosen.keys()
@@ -129,12 +129,14 @@ class PromptBuilder:
         return prompt
 
 
-def build(brief: Brief, cell_values: Mapping[str, str], choices: Sequence[Choice], words: DimensionWords = PROMPT_LABELS) -> str:
+def build(
+    brief: BriefTexts, cell_values: Mapping[str, str], choices: Sequence[Choice], words: DimensionWords = PROMPT_LABELS
+) -> str:
     """Write one prompt, as :meth:`PromptBuilder.build`; for a whole matrix keep one :class:`PromptBuilder`."""
     return PromptBuilder(brief, choices, words).build(cell_values)
 
 
-def _parts(brief: Brief, chosen: Mapping[str, Choice], words: DimensionWords) -> list[_Part]:
+def _parts(brief: BriefTexts, chosen: Mapping[str, Choice], words: DimensionWords) -> list[_Part]:
     """The parts in the order of the prompt, empty ones included: a cell decides which of them say something."""
     dimensions: dict[str, list[str]] = {}
     said: dict[str, list[str]] = {}

@@ -14,7 +14,7 @@ from campaigns.views import foresight
 from campaigns.views.access import job_seen_by, job_to_change, may_change
 from queue_app import clock
 from queue_app.forecast import estimates
-from queue_app.lifecycle import MoveRefused, Verdict
+from queue_app.lifecycle import CancelVerdict, MoveRefused
 from queue_app.models import Asset, Job
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import fragments, job_facts
@@ -23,9 +23,9 @@ from queue_app.work import jobs
 from queue_app.work.intake import ModelNotAvailable
 
 _SAID = {
-    Verdict.CANCELLED: "Job cancelled. Tickets returned.",
-    Verdict.REQUESTED: "Cancel requested. The job shows “Cancelling” until the provider confirms.",
-    Verdict.TOO_LATE: "Too late to cancel: it is already generated or finished.",
+    CancelVerdict.CANCELLED: "Job cancelled. Tickets returned.",
+    CancelVerdict.REQUESTED: "Cancel requested. The job shows “Cancelling” until the provider confirms.",
+    CancelVerdict.TOO_LATE: "Too late to cancel: it is already generated or finished.",
 }
 
 
@@ -59,7 +59,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _preview(request, job, foresight.of_cancel(Job.objects.filter(pk=job.pk)))
     verdict = jobs.cancel(job, at=clock.now(), actor=viewer(request), reason=request.POST.get("reason", "")[:300])
-    (messages.info if verdict == Verdict.TOO_LATE else messages.success)(request, _SAID[verdict])
+    (messages.info if verdict == CancelVerdict.TOO_LATE else messages.success)(request, _SAID[verdict])
     return redirect("campaigns:job", job.pk)
 
 

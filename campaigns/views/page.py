@@ -19,7 +19,7 @@ from campaigns.progress import look, version
 from campaigns.views import foresight
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change
 from queue_app import clock
-from queue_app.lifecycle import Verdict
+from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Job, Reservation
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
@@ -104,7 +104,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     verdicts = batches.cancel(campaign.batch, at=at, actor=viewer(request), reason=reason)
     back = Reservation.objects.filter(job__batch=campaign.pk, state=Reservation.State.RELEASED, settled_at=at)
     tickets = back.aggregate(sum=Sum("amount"))["sum"] or 0
-    stopped, asked = verdicts[Verdict.CANCELLED], verdicts[Verdict.REQUESTED]
+    stopped, asked = verdicts[CancelVerdict.CANCELLED], verdicts[CancelVerdict.REQUESTED]
     if stopped:
         returned = f"{counted(tickets, 'ticket')} returned."
         messages.success(request, f"{_results(campaign, stopped)} cancelled. {returned}")

@@ -22,7 +22,7 @@ FIRST_CHOICE = "sora-2"
 
 
 @dataclass(frozen=True)
-class Choice:
+class ParameterChoice:
     """A parameter of the chosen model, to be chosen from ``values``."""
 
     name: str
@@ -44,7 +44,7 @@ class QuickForm:
     price_shown: int | None
     models: list[GenerationModel]
     model: GenerationModel | None
-    choices: list[Choice] = field(default_factory=list)
+    choices: list[ParameterChoice] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
     price: int = 0
     usd: Decimal = Decimal(0)
@@ -107,7 +107,7 @@ def read(given: Mapping[str, str], owner: User, *, at: datetime) -> QuickForm:
     return form
 
 
-def _choices(model: GenerationModel, given: Mapping[str, str]) -> list[Choice]:
+def _choices(model: GenerationModel, given: Mapping[str, str]) -> list[ParameterChoice]:
     found = []
     for name in OFFERED:
         rule = model.parameters.get(name)
@@ -115,5 +115,5 @@ def _choices(model: GenerationModel, given: Mapping[str, str]) -> list[Choice]:
             continue
         by_text = {str(value): value for value in rule["values"]}
         chosen = by_text.get(given.get(name, ""), rule.get("default"))
-        found.append(Choice(name, name.replace("_", " ").capitalize(), rule.get("unit", ""), rule["values"], chosen))
+        found.append(ParameterChoice(name, name.replace("_", " ").capitalize(), rule.get("unit", ""), rule["values"], chosen))
     return found
