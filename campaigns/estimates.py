@@ -1,4 +1,4 @@
-"""What a plan would cost and how long it would take, if it were launched now."""
+"""Cost and time of a plan, if it were launched now."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from queue_app.rules import priority
 
 @dataclass(frozen=True)
 class Outlook:
-    """Money and time of a plan: tickets, US dollars (an estimate), and the time until the last cell is done."""
+    """Cost and time of a plan: tickets, US dollars (an estimate), and the time until the last cell is finished."""
 
     count: int
     medium: str
@@ -26,7 +26,7 @@ class Outlook:
 
     @property
     def after(self) -> int:
-        """Tickets that the wallet would still have; below zero when it cannot pay."""
+        """Return the tickets left in the wallet after a launch; negative if there are not enough."""
         return self.available - self.tickets
 
     @property
@@ -35,12 +35,12 @@ class Outlook:
 
     @property
     def fits(self) -> int:
-        """How many cells the wallet can pay."""
+        """Return how many cells the wallet covers."""
         return self.available // self.each
 
     @property
     def over(self) -> int:
-        """How many cells too many there are for the wallet."""
+        """Return how many cells the wallet does not cover."""
         return max(0, self.count - self.fits)
 
     @property
@@ -58,7 +58,7 @@ class Outlook:
 
 
 def look(plan: Plan, owner: User, *, at: datetime) -> Outlook:
-    """Price a plan for its owner and foresee its end."""
+    """Price a plan for its owner and estimate when it would be finished."""
     count, model = len(plan.to_buy), plan.model
     return Outlook(
         count=count,

@@ -1,4 +1,4 @@
-"""The page of one job for its owner: where it is, why it waits, what came of it, what it cost; cancel and retry."""
+"""The page of one job for its owner: position, why it is waiting, result and cost; with cancel and retry."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ _SAID = {
 @login_required
 @require_GET
 def page(request: HttpRequest, pk: int) -> HttpResponse:
-    """The job; to htmx its changing parts, or 204."""
+    """Show the page; to htmx, its changing parts or 204."""
     job, at = job_seen_by(request, pk), clock.now()
     files = list(job.assets.filter(expired_at=None).order_by("version", "kind"))
     latest = {file.kind: file for file in files}
@@ -44,7 +44,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "cell": _cell(job),
         "may_change": may_change(request, job.owner_id),
     }
-    if context["cell"]:  # the queue knows the campaign as a batch
+    if context["cell"]:  # to the queue, a campaign is a batch
         context["sentence"] = context["sentence"].replace(f"Batch {job.batch_id} ", "The campaign ")
         for limit in context["limits"]:
             limit["name"] = "Campaign" if limit["name"] == "Batch" else limit["name"]
@@ -54,7 +54,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what a cancel will do; on POST do it."""
+    """Show what a cancel will do; on POST, cancel."""
     job = job_to_change(request, pk)
     if request.method != "POST":
         return _preview(request, job, foresight.of_cancel(Job.objects.filter(pk=job.pk)))
@@ -66,7 +66,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what a retry will cost; on POST do it."""
+    """Show what a retry will cost; on POST, retry."""
     job = job_to_change(request, pk)
     if request.method != "POST":
         return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)))
@@ -88,7 +88,7 @@ def _preview(request: HttpRequest, job: Job, what: dict[str, Any], *, status: in
 
 
 def _cell(job: Job) -> dict[str, Any] | None:
-    """The cell that the job is a version of; ``None`` for a job of no campaign."""
+    """Return the combination and version of the job; ``None`` if it belongs to no campaign."""
     found = Version.objects.filter(job=job).select_related("combination__campaign").first()
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""The page of a campaign, the list of its cells, and what may be asked of it, each said before it is done."""
+"""The page of a campaign, the list of its combinations, and its verbs, each with a confirmation page."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -34,7 +34,7 @@ CELLS_A_PAGE = 100
 @login_required
 @require_GET
 def page(request: HttpRequest, pk: int) -> HttpResponse:
-    """The campaign; to htmx its changing parts, or 204 when nothing has changed since ``seen``."""
+    """Show the page; to htmx, its changing parts, or 204 if nothing has changed since ``seen``."""
     campaign, at = campaign_seen_by(request, pk), clock.now()
     choices = campaign.dimensions
     before = _axes(_shown_address(request), choices)
@@ -67,7 +67,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_GET
 def cells(request: HttpRequest, pk: int) -> HttpResponse:
-    """Every cell in words; ``?status=`` and ``?{dimension}={value}`` narrow them."""
+    """List all combinations in words, filtered by ``?status=`` and ``?{dimension}={value}``."""
     campaign, at = campaign_seen_by(request, pk), clock.now()
     every = cell_reads.of(campaign)
     wanted = {key: value for key in campaign.dimensions if (value := request.GET.get(key))}
@@ -95,7 +95,7 @@ def cells(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what a cancel will do; on POST do it."""
+    """Show what a cancel will do; on POST, cancel."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
         foreseen = foresight.of_cancel(Job.objects.filter(batch=campaign.pk))
@@ -120,7 +120,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what a pause will do; on POST do it."""
+    """Show what a pause will do; on POST, pause."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
         counts = cell_reads.count(cell_reads.of(campaign))
@@ -135,7 +135,7 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
-    """Let its jobs be claimed again."""
+    """End the pause, so that queued jobs start again."""
     campaign = campaign_to_change(request, pk)
     policy.resume_batch(campaign.batch, at=clock.now(), actor=viewer(request))
     messages.success(request, f"Campaign resumed. Queued {campaign.model.medium}s kept their position.")
@@ -145,7 +145,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what a retry of the failed cells will cost; on POST do it."""
+    """Show what a retry of the failed jobs will cost; on POST, retry."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
         return _foreseen_retry(request, campaign)
@@ -173,7 +173,7 @@ def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[st
 
 
 def _shown_address(request: HttpRequest) -> QueryDict:
-    """What the address asks for that the browser shows, as htmx tells it."""
+    """Return the query of the address in the browser, which htmx sends as a header."""
     return QueryDict(request.headers.get("HX-Current-URL", "").partition("#")[0].partition("?")[2])
 
 
@@ -187,7 +187,7 @@ def _links(campaign: Campaign) -> heat.Links:
 
 
 def _named(campaign: Campaign, choices: heat.Choices) -> list[dict[str, Any]]:
-    """The campaign's dimensions in their words of then."""
+    """Return the dimensions with the labels that they had at launch."""
     return [
         {
             "key": key,
@@ -199,7 +199,7 @@ def _named(campaign: Campaign, choices: heat.Choices) -> list[dict[str, Any]]:
 
 
 def _folded(campaign: Campaign, choices: heat.Choices, chosen: heat.Axes) -> list[str]:
-    """The dimensions that differ from cell to cell and that neither axis shows."""
+    """Return the labels of dimensions with several values that are on neither axis."""
     if chosen.rows == heat.OTHERS:
         return []
     rest = {key: values for key, values in choices.items() if key not in (chosen.rows, chosen.columns) and len(values) > 1}
@@ -207,5 +207,5 @@ def _folded(campaign: Campaign, choices: heat.Choices, chosen: heat.Axes) -> lis
 
 
 def _results(campaign: Campaign, number: int) -> str:
-    """“1 video”, “12 images”."""
+    """Return “1 video” or “12 images”."""
     return counted(number, campaign.model.medium)
