@@ -71,7 +71,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_DISABLE_ACCESS_LOG = True  # a row for each log-in that nobody reads and nothing removes
-AXES_USERNAME_CALLABLE = "genqueue_site.attempts.user_name"
+AXES_USERNAME_CALLABLE = "genqueue_site.failed_logins.user_name"
 
 # --- applications -------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -128,7 +128,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "campaigns.context.wallet",
+                "campaigns.context_processors.wallet",
             ]
         },
     }

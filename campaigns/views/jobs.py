@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from campaigns import actions, cells
 from campaigns.models import Version
-from campaigns.views import foresight
+from campaigns.views import confirmation
 from campaigns.views.access import job_seen_by, job_to_change, may_change
 from queue_app import clock
 from queue_app.forecast import estimates
@@ -57,7 +57,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what a cancel will do; on POST, cancel."""
     job = job_to_change(request, pk)
     if request.method != "POST":
-        return _preview(request, job, foresight.of_cancel(Job.objects.filter(pk=job.pk)))
+        return _preview(request, job, confirmation.of_cancel(Job.objects.filter(pk=job.pk)))
     verdict = jobs.cancel(job, at=clock.now(), actor=viewer(request), reason=request.POST.get("reason", "")[:300])
     (messages.info if verdict == CancelVerdict.TOO_LATE else messages.success)(request, _SAID[verdict])
     return redirect("campaigns:job", job.pk)
@@ -69,12 +69,12 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what a retry will cost; on POST, retry."""
     job = job_to_change(request, pk)
     if request.method != "POST":
-        return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)))
+        return _preview(request, job, confirmation.of_retry(Job.objects.filter(pk=job.pk)))
     try:
-        actions.retry(job, at=clock.now(), actor=viewer(request), shown=foresight.shown(request))
+        actions.retry(job, at=clock.now(), actor=viewer(request), shown=confirmation.shown(request))
     except actions.NotAsShown:
-        messages.warning(request, foresight.CHANGED)
-        return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)), status=409)
+        messages.warning(request, confirmation.CHANGED)
+        return _preview(request, job, confirmation.of_retry(Job.objects.filter(pk=job.pk)), status=409)
     except (MoveRefused, NotEnoughTickets, ModelNotAvailable) as refusal:
         messages.error(request, f"Not retried. {refusal}")
     else:

@@ -12,11 +12,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import actions, heat
+from campaigns import actions, status_map
 from campaigns import cells as cell_reads
 from campaigns.models import Campaign
 from campaigns.progress import look, version
-from campaigns.views import foresight
+from campaigns.views import confirmation
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change
 from queue_app import clock
 from queue_app.lifecycle import CancelVerdict
@@ -52,7 +52,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "exchanged": len(choices) > 1 and "rows" in request.GET and request.GET["rows"] == request.GET.get("columns"),
         "folded": _folded(campaign, choices, chosen),
         "dimensions": _named(campaign, choices),
-        "bands": heat.bands(progress.cells, chosen, dimensions=choices, labels=campaign.labels, links=_links(campaign)),
+        "bands": status_map.bands(progress.cells, chosen, dimensions=choices, labels=campaign.labels, links=_links(campaign)),
         "may_change": may_change(request, campaign.batch.owner_id),
         "live": fragment_wanted(request),
     }
@@ -98,7 +98,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what a cancel will do; on POST, cancel."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
-        foreseen = foresight.of_cancel(Job.objects.filter(batch=campaign.pk))
+        foreseen = confirmation.of_cancel(Job.objects.filter(batch=campaign.pk))
         return _preview(request, campaign, f"Cancel “{campaign}”?", foreseen)
     at, reason = clock.now(), request.POST.get("reason", "")[:300]
     verdicts = batches.cancel(campaign.batch, at=at, actor=viewer(request), reason=reason)
@@ -150,9 +150,9 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _foreseen_retry(request, campaign)
     try:
-        queued = actions.retry_failed(campaign, at=clock.now(), actor=viewer(request), shown=foresight.shown(request))
+        queued = actions.retry_failed(campaign, at=clock.now(), actor=viewer(request), shown=confirmation.shown(request))
     except actions.NotAsShown:
-        messages.warning(request, foresight.CHANGED)
+        messages.warning(request, confirmation.CHANGED)
         return _foreseen_retry(request, campaign, status=409)
     except (NotEnoughTickets, ModelNotAvailable) as refusal:
         messages.error(request, f"Nothing was retried. {refusal}")
@@ -163,7 +163,7 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _foreseen_retry(request: HttpRequest, campaign: Campaign, *, status: int = 200) -> HttpResponse:
-    foreseen = foresight.of_retry(actions.latest_jobs(campaign).with_status("failed"))
+    foreseen = confirmation.of_retry(actions.latest_jobs(campaign).with_status("failed"))
     return _preview(request, campaign, f"Retry failed {campaign.model.medium}s in “{campaign}”?", foreseen, status=status)
 
 
@@ -177,16 +177,17 @@ def _shown_address(request: HttpRequest) -> QueryDict:
     return QueryDict(request.headers.get("HX-Current-URL", "").partition("#")[0].partition("?")[2])
 
 
-def _axes(asked: QueryDict, choices: heat.Choices, before: heat.Axes | None = None) -> heat.Axes:
-    return heat.axes(choices, rows=asked.get("rows", ""), columns=asked.get("columns", ""), before=before)
+def _axes(asked: QueryDict, choices: status_map.Choices, before: status_map.Axes | None = None) -> status_map.Axes:
+    return status_map.axes(choices, rows=asked.get("rows", ""), columns=asked.get("columns", ""), before=before)
 
 
-def _links(campaign: Campaign) -> heat.Links:
+def _links(campaign: Campaign) -> status_map.Links:
     stem = reverse("campaigns:job", args=[1]).removesuffix("1/")  # once, not 660 times
-    return heat.Links(job=lambda pk: f"{stem}{pk}/", cells=reverse("campaigns:cells", args=[campaign.pk]), blocked="#blocked")
+    cells = reverse("campaigns:cells", args=[campaign.pk])
+    return status_map.Links(job=lambda pk: f"{stem}{pk}/", cells=cells, blocked="#blocked")
 
 
-def _named(campaign: Campaign, choices: heat.Choices) -> list[dict[str, Any]]:
+def _named(campaign: Campaign, choices: status_map.Choices) -> list[dict[str, Any]]:
     """Return the dimensions with the labels that they had at launch."""
     return [
         {
@@ -198,9 +199,9 @@ def _named(campaign: Campaign, choices: heat.Choices) -> list[dict[str, Any]]:
     ]
 
 
-def _folded(campaign: Campaign, choices: heat.Choices, chosen: heat.Axes) -> list[str]:
+def _folded(campaign: Campaign, choices: status_map.Choices, chosen: status_map.Axes) -> list[str]:
     """Return the labels of dimensions with several values that are on neither axis."""
-    if chosen.rows == heat.OTHERS:
+    if chosen.rows == status_map.OTHERS:
         return []
     rest = {key: values for key, values in choices.items() if key not in (chosen.rows, chosen.columns) and len(values) > 1}
     return [one["label"] for one in _named(campaign, rest)]

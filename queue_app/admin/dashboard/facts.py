@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from queue_app.admin.dashboard import cards, charts, notes, rows, words
+from queue_app.admin.dashboard import banners, cards, charts, rows, words
 from queue_app.admin.dashboard.words import Age
 from queue_app.caching import while_worth
 from queue_app.insight import counts, failures, hourly, snapshot, workers
@@ -86,7 +86,7 @@ def look(*, at: datetime) -> Dashboard:
     in_progress, ended, machines = counts.in_progress(), counts.finished(at=at), workers.machines(at=at)
     parts: dict[str, Any] = {
         "head": {"paused": now.queue.paused, "completed": ended[State.COMPLETED]},
-        "notes": notes.of(now, machines, at=at),
+        "notes": banners.of(now, machines, at=at),
         "cards": cards.six(now, hours, in_progress, ended, len(errors), at=at),
         "lanes": {
             "rows": rows.lanes(now, at=at),
