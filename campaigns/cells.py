@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
 from campaigns.models import Campaign, Combination
 from queue_app.insight import positions
 from queue_app.models import Job, State, Status
 from queue_app.models.job import IN_FLIGHT_STATES, STATUS_OF_STATE
+from queue_app.ui import display
 
 BLOCKED = "blocked"
 # a tile of several cells shows the first of these states that one of them is in
@@ -62,6 +61,7 @@ class LaunchedCell:
     started_at: datetime | None
     tickets: int
     name: str
+    read_at: datetime
 
     @property
     def status(self) -> str:
@@ -102,16 +102,16 @@ class LaunchedCell:
         if self.held:
             return f"{place}, campaign paused"
         if self.not_before:
-            return f"{place}, next attempt at {timezone.localtime(self.not_before):%H:%M:%S}"
+            return f"{place}, next attempt at {display.moment(self.not_before, self.read_at)}"
         return place
 
 
-def of(campaign: Campaign) -> list[LaunchedCell]:
+def of(campaign: Campaign, *, at: datetime) -> list[LaunchedCell]:
     """Return all cells in matrix order. Runs two queries."""
     rows = list(Combination.objects.filter(campaign=campaign).order_by("index").values_list(*_COLUMNS))
     places = positions.of_jobs(row[5] for row in rows if row[6] == State.QUEUED)
     telling = [key for key, values in campaign.dimensions.items() if len(values) > 1] or list(campaign.dimensions)
-    return [_cell(row, places, telling, campaign.labels) for row in rows]
+    return [_cell(row, places, telling, campaign.labels, at) for row in rows]
 
 
 def count(cells: Iterable[LaunchedCell]) -> dict[str, int]:
@@ -151,7 +151,9 @@ def label_of(labels: Mapping[str, Any], dimension: str, value: str) -> str:
     return str(labels.get(dimension, {}).get("values", {}).get(value, value))
 
 
-def _cell(row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str], labels: Mapping[str, Any]) -> LaunchedCell:
+def _cell(
+    row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str], labels: Mapping[str, Any], at: datetime
+) -> LaunchedCell:
     pk, index, values, _, compliance, job, state, progress, attempt, code, message = row[:11]
     held, not_before, cancel_asked_at, priority, order_key, started_at, tickets = row[11:]
     return LaunchedCell(
@@ -173,4 +175,5 @@ def _cell(row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str
         started_at=started_at,
         tickets=tickets or 0,
         name=name({key: values[key] for key in telling if key in values}, labels),
+        read_at=at,
     )

@@ -13,15 +13,20 @@ from queue_app.rules import priority
 
 @dataclass(frozen=True)
 class Outlook:
-    """Cost and time of a plan: tickets, US dollars (an estimate), and the time until the last cell is finished."""
+    """
+    Cost and time of a plan: tickets, US dollars (an estimate), and the time until the last cell is finished. ``level`` is the
+    priority; ``is_computed``: the queue chose it.
+    """
 
     count: int
+    model: str
     medium: str
     each: int
     tickets: int
     usd: Decimal
     available: int
     level: int
+    is_computed: bool
     left: Estimate
 
     @property
@@ -44,17 +49,18 @@ class Outlook:
         return max(0, self.count - self.fits)
 
     @property
-    def waits(self) -> str:
-        """Who waits for whom: something to know about a large campaign, nothing about a small one."""
+    def order(self) -> str:
+        """Return how a large campaign and other jobs of its model are ordered; empty for a small campaign."""
         if self.count <= BULK:
             return ""
-        if self.level < priority.NORMAL:
-            return (
-                f"Campaigns over {BULK} {self.medium}s run at {priority.name(self.level).lower()} priority. "
-                "Normal-priority jobs go first, even later ones."
-            )
         level = priority.name(self.level).lower()
-        return f"At {level} priority, jobs queued after yours wait until all {self.count} have started."
+        if self.level < priority.NORMAL:
+            at = f"Campaigns over {BULK} {self.medium}s run at" if self.is_computed else "This campaign runs at"
+            return f"{at} {level} priority. Normal-priority jobs go first, even later ones."
+        return (
+            f"At {level} priority, later {self.model} jobs of the same priority start after all {self.count:,} {self.medium}s, "
+            "unless a limit slows yours down."
+        )
 
 
 def look(plan: Plan, owner: User, *, at: datetime) -> Outlook:
@@ -62,11 +68,13 @@ def look(plan: Plan, owner: User, *, at: datetime) -> Outlook:
     count, model = len(plan.to_buy), plan.model
     return Outlook(
         count=count,
+        model=model.key,
         medium=model.medium,
         each=plan.tickets_each,
         tickets=plan.tickets,
         usd=plan.usd,
         available=Wallet.objects.filter(owner=owner).values_list("available", flat=True).first() or 0,
         level=plan.priority,
+        is_computed=plan.brief.priority is None,
         left=estimates.for_new(model.key, count, plan.priority, owner, plan.brief.max_concurrent, model.medium, at=at),
     )

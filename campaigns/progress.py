@@ -96,7 +96,7 @@ class Progress:
 
 def look(campaign: Campaign, *, at: datetime) -> Progress:
     """Read the content of a campaign's page. Its model and batch are loaded."""
-    cells = cell_reads.of(campaign)
+    cells = cell_reads.of(campaign, at=at)
     counts = cell_reads.count(cells)
     model, left = campaign.model, estimates.for_batch(campaign.pk, at)
     return Progress(

@@ -162,6 +162,7 @@ class Form:
         priced = sketch.plan if sketch.plan and sketch.plan.to_buy else None
         return {
             "asked": self.asked,
+            "at": self.at,
             "body": body,
             "exclude": json.dumps(body["exclude"]),
             "revision": self.saved.revision if self.saved else self.asked.revision,

@@ -69,7 +69,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 def cells(request: HttpRequest, pk: int) -> HttpResponse:
     """List all combinations in words, filtered by ``?status=`` and ``?{dimension}={value}``."""
     campaign, at = campaign_seen_by(request, pk), clock.now()
-    every = cell_reads.of(campaign)
+    every = cell_reads.of(campaign, at=at)
     wanted = {key: value for key in campaign.dimensions if (value := request.GET.get(key))}
     here = [cell for cell in every if wanted.items() <= cell.values.items()]
     status = request.GET.get("status", "")
@@ -123,7 +123,7 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what a pause will do; on POST, pause."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
-        counts = cell_reads.count(cell_reads.of(campaign))
+        counts = cell_reads.count(cell_reads.of(campaign, at=clock.now()))
         return render(request, "campaigns/pause.html", {"campaign": campaign, "counts": counts})
     reason = request.POST.get("reason", "")[:200]
     policy.pause_batch(campaign.batch, at=clock.now(), actor=viewer(request), reason=reason)

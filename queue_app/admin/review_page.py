@@ -124,6 +124,7 @@ def _shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
     buttons = job_page.buttons(job, money(job), user)
     title = "outcome unknown" if undecided else "resolved" if item.closed_at else "needs a check"
     return {
+        "at": at,
         "item": item,
         "job": job,
         "attempt": attempt,

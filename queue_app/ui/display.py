@@ -100,8 +100,10 @@ def when(moment: datetime | None) -> SafeString:
 
 def moment(when: datetime, at: datetime) -> str:
     """Return the time of day in the queue's zone, with its date unless it is today: “15:58:04”, “23 Nov, 15:58”."""
-    local = timezone.localtime(when)
-    return f"{local:%H:%M:%S}" if local.date() == timezone.localtime(at).date() else f"{local:%d %b, %H:%M}"
+    local, today = timezone.localtime(when), timezone.localtime(at)
+    if local.date() == today.date():
+        return f"{local:%H:%M:%S}"
+    return f"{local:%d %b, %H:%M}" if local.year == today.year else f"{local:%d %b %Y, %H:%M}"
 
 
 def clock_time(moment: datetime, at: datetime) -> SafeString:

@@ -65,9 +65,10 @@ class Recent:
 
 @dataclass(frozen=True)
 class Deed:
-    """An entry of the audit log."""
+    """An entry of the audit log. ``when`` is its time in words, with the day unless it is today."""
 
     at: datetime
+    when: str
     actor: str
     action: str
     target: str
@@ -100,7 +101,7 @@ def look(*, at: datetime) -> Dashboard:
         "recent": _recent(at),
         "failures": _failures(errors),
         "workers": _workers(machines, at),
-        "audit": _deeds(),
+        "audit": _deeds(at),
     }
     versions = {name: _version(part) for name, part in parts.items()}
     return Dashboard(_version(versions), versions, parts)
@@ -196,8 +197,16 @@ def _workers(machines: list[Machine], at: datetime) -> dict[str, Any]:
     }
 
 
-def _deeds() -> list[Deed]:
+def _deeds(at: datetime) -> list[Deed]:
     return [
-        Deed(entry.at, entry.actor_name, entry.action, entry.target, history.summary(entry)[:160], entry.reason[:160])
+        Deed(
+            at=entry.at,
+            when=display.moment(entry.at, at),
+            actor=entry.actor_name,
+            action=entry.action,
+            target=entry.target,
+            change=history.summary(entry)[:160],
+            reason=entry.reason[:160],
+        )
         for entry in AuditEntry.objects.order_by("-id")[:DEEDS]
     ]
