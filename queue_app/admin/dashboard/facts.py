@@ -99,7 +99,7 @@ def look(*, at: datetime) -> Dashboard:
         "failure_rate": charts.failure_rate(hours),
         "priorities": {"levels": _levels(now), "waiting": now.waiting},
         "recent": _recent(at),
-        "failures": _failures(errors),
+        "failures": _failures(errors, at),
         "workers": _workers(machines, at),
         "audit": _deeds(at),
     }
@@ -147,7 +147,7 @@ def _recent(at: datetime) -> list[Recent]:
     ]
 
 
-def _failures(errors: list[Failure]) -> dict[str, Any]:
+def _failures(errors: list[Failure], at: datetime) -> dict[str, Any]:
     return {
         "jobs": sum(failure.jobs for failure in errors),
         "errors": [
@@ -157,6 +157,7 @@ def _failures(errors: list[Failure]) -> dict[str, Any]:
                 "query": urlencode({"status": "failed", "error": failure.code, "ended": "24h"}),
                 "jobs": failure.jobs,
                 "last_at": failure.last_at,
+                "last": display.moment(failure.last_at, at),
                 "models": ", ".join(model for model, _ in failure.models[:3]) + (" …" if len(failure.models) > 3 else ""),
                 "remedy": failure.remedy,
             }
