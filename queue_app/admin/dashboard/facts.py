@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from queue_app.admin.dashboard import banners, cards, charts, rows, words
 from queue_app.admin.dashboard.words import Age
@@ -65,10 +66,9 @@ class Recent:
 
 @dataclass(frozen=True)
 class Deed:
-    """An entry of the audit log. ``when`` is its time in words, with the day unless it is today."""
+    """An entry of the audit log."""
 
-    at: datetime
-    when: str
+    when: SafeString
     actor: str
     action: str
     target: str
@@ -201,8 +201,7 @@ def _workers(machines: list[Machine], at: datetime) -> dict[str, Any]:
 def _deeds(at: datetime) -> list[Deed]:
     return [
         Deed(
-            at=entry.at,
-            when=display.moment(entry.at, at),
+            when=display.clock_time(entry.at, at),
             actor=entry.actor_name,
             action=entry.action,
             target=entry.target,
