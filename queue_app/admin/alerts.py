@@ -1,4 +1,4 @@
-"""Alerts and their rules: which are open, since when, and where to go."""
+"""Alerts and their rules, with the link to the remedy of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Models, limits, provider accounts, routes, job types and the queue's settings: what staff edit about the queue."""
+"""The catalogue in the admin: models, limits, provider accounts, routes, job types and the queue's settings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ PARTS = re.compile(r"(<(?=[a-zA-Z/])|>|\s*\n\s*)")
 
 @register.simple_tag
 def icon(name: str, css: str = "", label: str = "") -> SafeString:
-    """Return a drawing of `gq/_icons.html`: decoration, unless a ``label`` says what it stands for."""
+    """Return a drawing of `gq/_icons.html`: decoration, unless it has a ``label`` for screen readers."""
     return display.icon(name, css, label)
 
 

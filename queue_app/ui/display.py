@@ -48,7 +48,7 @@ def span(seconds: float) -> str:
 
 @lru_cache(maxsize=256)
 def icon(name: str, css: str = "", label: str = "") -> SafeString:
-    """Return a drawing of `gq/_icons.html`: decoration, unless a ``label`` says what it stands for."""
+    """Return a drawing of `gq/_icons.html`: decoration, unless it has a ``label`` for screen readers."""
     role = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
     return format_html('<svg class="{}" {}><use href="#i-{}"/></svg>', f"gq-i {css}".strip(), role, name)
 
@@ -175,7 +175,7 @@ def chooser(name: str, row: int, label: str) -> SafeString:
 
 
 def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
-    """A text in pieces, with those that a rule is about marked."""
+    """Return a text from pieces, with the matches of compliance rules highlighted."""
     return format_html_join("", "{}", ((format_html("<mark>{}</mark>", text) if hit else text,) for text, hit in pieces))
 
 
