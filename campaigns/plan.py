@@ -293,7 +293,7 @@ class Reader:
             return self.brief.priority, ()
         if cells > BULK:
             level = QueueSettings.objects.current().bulk_priority
-            return intake.computed_priority(self.owner, level, [f"campaign over {BULK} videos"])
+            return intake.computed_priority(self.owner, level, [f"campaign over {BULK} {model.medium}s"])
         return intake.default_priority(Kind.objects.get(pk=model.medium), self.owner)
 
     def _say(self, name: str, message: str) -> None:

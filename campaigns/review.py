@@ -12,6 +12,7 @@ from campaigns import cells as cell_reads
 from campaigns.models import Campaign, Combination, Version
 from campaigns.models.combination import Review
 from campaigns.plan import Problem
+from queue_app import lifecycle
 from queue_app.models import Asset, Batch, Job, State, User
 from queue_app.work import intake, policy
 
@@ -154,8 +155,8 @@ def judge(cell: Combination, verdict: str, *, at: datetime, by: User, note: str 
     locked = _locked(cell)
     before = _judged(locked)
     if verdict and (locked.job is None or locked.job.state != State.COMPLETED):
-        stands = State(locked.job.state).label.lower() if locked.job else "blocked"
-        raise NotJudgeable(f"You can only review completed {locked.campaign.model.medium}s. #{locked.index} is {stands}.")
+        phrase = lifecycle.state_phrase(locked.job) if locked.job else "is blocked"
+        raise NotJudgeable(f"You can only review completed {locked.campaign.model.medium}s. #{locked.index} {phrase}.")
     if locked.review != verdict:
         locked.review = Review(verdict)
         locked.reviewed_by, locked.reviewed_at = (by, at) if verdict else (None, None)

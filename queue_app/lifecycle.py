@@ -311,13 +311,14 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
 def not_for_retry(job: Job, *, at: datetime) -> MoveRefused | None:
     """Return the error that a retry of this job would raise, or ``None`` if it can be retried."""
     if job.state not in (State.FAILED, State.CANCELLED):
-        return MoveRefused(f"{job} {_state_phrase(job)}. You can only retry failed or cancelled jobs.")
+        return MoveRefused(f"{job} {state_phrase(job)}. You can only retry failed or cancelled jobs.")
     if job.deadline and job.deadline <= at:
         return MoveRefused(f"The deadline of {job} has passed. Submit it as a new job with a later deadline.")
     return None
 
 
-def _state_phrase(job: Job) -> str:
+def state_phrase(job: Job) -> str:
+    """Return the state of a job as the end of a sentence: “is running”, “has an unknown outcome”."""
     return "has an unknown outcome" if job.state == State.UNKNOWN else f"is {job.get_state_display().lower()}"
 
 
@@ -797,7 +798,7 @@ def _move(
         return 0
     for job in jobs:
         if to not in MOVES[job.state]:
-            raise MoveRefused(f"{job} {_state_phrase(job)}, so it can't be changed to {to.label.lower()}.")
+            raise MoveRefused(f"{job} {state_phrase(job)}, so it can't be changed to {to.label.lower()}.")
     fields: dict[str, Any] = {"lease_until": None, "lease_taken": False, **changes, "state": str(to)}
     assignments = ", ".join(filter(None, [*(f"{name} = %({name})s" for name in fields), also]))
     before = {job.pk: str(job.state) for job in jobs}
