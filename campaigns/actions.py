@@ -1,4 +1,4 @@
-"""What people may ask of a campaign that is there, and one clip by itself. Pause and resume are `queue_app.work.policy`'s."""
+"""Verbs of a launched campaign and of its jobs, and quick generation. Pause and resume are in `queue_app.work.policy`."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ from queue_app.work import batches, intake, jobs
 
 
 class NotAsShown(Exception):
-    """What a retry would buy is not what was shown; nothing was written."""
+    """A retry would queue other jobs, or at another price, than the user was shown. Nothing was written."""
 
 
 class Offer(NamedTuple):
-    """What somebody was shown that a retry buys, for how many tickets in all."""
+    """The retry that the user was shown: the number of jobs, and the tickets for all of them together."""
 
     jobs: int
     tickets: int
@@ -28,12 +28,12 @@ class Offer(NamedTuple):
 @transaction.atomic
 def retry_failed(campaign: Campaign, *, at: datetime, actor: User, via: str = "", shown: Offer | None = None) -> int:
     """
-    Queue the failed cells again at today's price, all or none; a version that a newer one replaced stays. Gives how many.
+    Queue the failed jobs of the latest versions again at today's price, all or none. Return their number.
 
-    :param shown: buy this or nothing; whatever it comes to when not given.
-    :raises NotAsShown: more or fewer have failed, or their price is another one.
-    :raises ModelNotAvailable: nobody offers the model now.
-    :raises NotEnoughTickets: nothing is written.
+    :param shown: queue exactly this or nothing. Without it, accept any number and price.
+    :raises NotAsShown: the number of failed jobs or their price differs from ``shown``.
+    :raises ModelNotAvailable: no provider offers the model right now.
+    :raises NotEnoughTickets: the wallet does not cover all of them.
     """
     again = batches.retry_failed(campaign.batch, at=at, actor=actor, via=via, among=latest_jobs(campaign))
     _check(again, shown)
@@ -43,12 +43,12 @@ def retry_failed(campaign: Campaign, *, at: datetime, actor: User, via: str = ""
 @transaction.atomic
 def retry(job: Job, *, at: datetime, actor: User, shown: Offer) -> None:
     """
-    Queue one job again for the tickets that were shown.
+    Queue one job again for the number of tickets that the user was shown.
 
-    :raises NotAsShown: its price is another one.
-    :raises MoveRefused: it has neither failed nor been cancelled, or its deadline has passed.
-    :raises ModelNotAvailable: nobody offers its model now.
-    :raises NotEnoughTickets: nothing is written.
+    :raises NotAsShown: its price has changed.
+    :raises MoveRefused: the job is not failed or cancelled, or its deadline has passed.
+    :raises ModelNotAvailable: no provider offers its model right now.
+    :raises NotEnoughTickets: the wallet does not cover it.
     """
     _check([jobs.retry(job, at=at, actor=actor)], shown)
 
@@ -59,19 +59,19 @@ def _check(again: Sequence[Job], shown: Offer | None) -> None:
 
 
 def latest_jobs(campaign: Campaign) -> JobQuerySet:
-    """The job of each cell that was bought, of its latest version."""
+    """Return the jobs of the latest versions. Blocked combinations have none."""
     return Job.objects.filter(combination__campaign=campaign)
 
 
 @transaction.atomic(durable=True)
 def generate_once(owner: User, draft: intake.Draft, *, key: str, at: datetime, actor: str) -> tuple[Job, bool]:
     """
-    Queue one job. The same draft with the same key (of the form that it was typed into) is queued once, however often it is
-    sent; a twin that comes meanwhile waits at the record's unique index. Gives the job, and whether it is new.
+    Queue one job, once per draft and ``key`` (that of the form), however often the form is sent. A concurrent request for the
+    same waits at the record's unique index. Return the job, and whether it is new.
 
-    :raises IntakeRefused: something in the draft is wrong.
-    :raises ModelNotAvailable: nobody offers the model now.
-    :raises NotEnoughTickets: the wallet holds less than its price.
+    :raises IntakeRefused: a value of the draft is refused.
+    :raises ModelNotAvailable: no provider offers the model right now.
+    :raises NotEnoughTickets: the wallet does not cover its price.
     """
     meaning = json.dumps([draft.model, draft.prompt, dict(draft.parameters)], sort_keys=True)
     fingerprint = hashlib.sha256(f"{key}\n{meaning}".encode(errors="replace")).hexdigest()

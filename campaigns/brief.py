@@ -1,4 +1,4 @@
-"""The fields of a campaign as they are asked for, and what is wrong with each by itself. Reads no rows."""
+"""The fields of a campaign as requested, and the checks of each field that need no row of the database."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ AT_ONCE_MOST = 50
 
 @dataclass(frozen=True)
 class Brief:
-    """The fields of a campaign, as the API's body and the form give them."""
+    """The fields of a campaign, from the body of an API call or from the form. ``duration`` is in seconds."""
 
     name: str = ""
     brand: str = ""
@@ -41,18 +41,20 @@ class Brief:
 
     @property
     def title(self) -> str:
-        """What the campaign is called: its name, or else how it begins."""
+        """Return the name of the campaign: the one that was typed, or else the brand and the beginning of the big idea."""
         return self.name.strip() or f"{self.brand.strip()}: {self.big_idea.strip()}"[:80]
 
 
 @dataclass(frozen=True)
 class Problem:
+    """A field that is refused, and the message to show at it."""
+
     field: str
     message: str
 
 
 def problems(brief: Brief, owner: User) -> Iterator[Problem]:
-    """What is wrong with the texts and the numbers, whatever the catalogue offers."""
+    """Yield the problems of texts and numbers. The catalogue is not consulted."""
     yield from _of_texts(brief)
     yield from _of_numbers(brief, owner)
 

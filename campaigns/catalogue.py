@@ -108,7 +108,7 @@ DIMENSIONS: list[tuple[str, str, list[tuple[str, str]]]] = [
 
 @transaction.atomic
 def seed() -> int:
-    """Add the dimensions that are missing, with their values. Gives the number of rows added."""
+    """Add missing dimensions with their values. Return the number of rows added."""
     added = 0
     for position, (key, label, values) in enumerate(DIMENSIONS, start=1):
         found = {"label": label, "position": position, "prompt_label": PROMPT_LABELS[key]}

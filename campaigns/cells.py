@@ -1,4 +1,4 @@
-"""The cells of a campaign as they stand: one query for all of them, and one for the places of those that wait."""
+"""The cells of a launched campaign with the state of their jobs: one query for all, and one for the positions of waiting jobs."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
 from campaigns.models import Campaign, Combination
 from queue_app.insight import positions
 from queue_app.models import Job, State, Status
 from queue_app.models.job import IN_FLIGHT_STATES, STATUS_OF_STATE
+from queue_app.ui import display
 
 BLOCKED = "blocked"
-# of several jobs together, the state of the first of these that one of them is in tells most
+# a tile of several cells shows the first of these states that one of them is in
 TELLING = (
     State.FAILED,
     State.UNKNOWN,
@@ -27,7 +26,7 @@ TELLING = (
     State.COMPLETED,
     BLOCKED,
 )
-# the order in which the parts of a whole are shown
+# the order of the parts of a meter
 METER = (Status.COMPLETED, Status.PROCESSING, Status.FAILED, Status.CANCELLED, Status.QUEUED)
 _COLUMNS = (
     "pk", "index", "values", "blocked", "compliance", "job__pk", "job__state", "job__progress", "job__attempt_number",
@@ -37,10 +36,11 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Cell:
+class LaunchedCell:
     """
-    One combination and the job of its latest version. ``state`` is the job's, or ``blocked``; ``position`` is its place in the
-    model's lane, ``None`` for a job that is not queued. ``name`` says the values that tell it from the others.
+    A combination of a launched campaign, with the job of its latest version. ``state`` is the job's, or ``blocked``. ``position``
+    is that in the model's queue, from 1; ``None`` unless the job is queued. ``order`` sorts as jobs start. ``name`` lists the
+    values of the dimensions in which cells differ.
     """
 
     pk: int
@@ -61,10 +61,11 @@ class Cell:
     started_at: datetime | None
     tickets: int
     name: str
+    read_at: datetime
 
     @property
     def status(self) -> str:
-        """What people see: a job's status, or ``blocked``."""
+        """Return the status of the job, or ``blocked``."""
         return STATUS_OF_STATE[State(self.state)] if self.job else BLOCKED
 
     @property
@@ -73,7 +74,7 @@ class Cell:
 
     @property
     def words(self) -> str:
-        """Its place, its progress or its error, in words."""
+        """Return its position, progress or error in words."""
         match self.state:
             case State.QUEUED:
                 return self._words_of_queued()
@@ -101,59 +102,61 @@ class Cell:
         if self.held:
             return f"{place}, campaign paused"
         if self.not_before:
-            return f"{place}, next attempt at {timezone.localtime(self.not_before):%H:%M:%S}"
+            return f"{place}, next attempt at {display.moment(self.not_before, self.read_at)}"
         return place
 
 
-def of(campaign: Campaign) -> list[Cell]:
-    """Give every cell in the order of the matrix; two queries."""
+def of(campaign: Campaign, *, at: datetime) -> list[LaunchedCell]:
+    """Return all cells in matrix order. Runs two queries."""
     rows = list(Combination.objects.filter(campaign=campaign).order_by("index").values_list(*_COLUMNS))
     places = positions.of_jobs(row[5] for row in rows if row[6] == State.QUEUED)
     telling = [key for key, values in campaign.dimensions.items() if len(values) > 1] or list(campaign.dimensions)
-    return [_cell(row, places, telling, campaign.labels) for row in rows]
+    return [_cell(row, places, telling, campaign.labels, at) for row in rows]
 
 
-def count(cells: Iterable[Cell]) -> dict[str, int]:
-    """Cells by status, in the order of a meter's parts, the blocked ones last."""
+def count(cells: Iterable[LaunchedCell]) -> dict[str, int]:
+    """Return the number of cells by status, in the order of `METER`, blocked ones last."""
     found = Counter(cell.status for cell in cells)
     return {str(status): found[status] for status in (*METER, BLOCKED)}
 
 
-def most_telling(cells: Iterable[Cell]) -> str:
-    """The one state that stands for them all."""
+def most_telling(cells: Iterable[LaunchedCell]) -> str:
+    """Return the state that represents all of these cells."""
     there = {cell.state for cell in cells}
     return str(next(state for state in TELLING if state in there))
 
 
-def in_flight(cells: Iterable[Cell]) -> list[Cell]:
-    """Those at work, the longest first."""
+def in_flight(cells: Iterable[LaunchedCell]) -> list[LaunchedCell]:
+    """Return the cells whose jobs are in flight, the earliest start first."""
     return sorted((cell for cell in cells if cell.state in IN_FLIGHT_STATES), key=lambda cell: (cell.started_at, cell.order))
 
 
-def waiting_in_order(cells: Iterable[Cell]) -> list[Cell]:
-    """Those that wait, in the order of their turns."""
+def waiting_in_order(cells: Iterable[LaunchedCell]) -> list[LaunchedCell]:
+    """Return the cells whose jobs are queued, in the order in which they will start."""
     return sorted((cell for cell in cells if cell.state == State.QUEUED), key=lambda cell: cell.order)
 
 
-def jobs(cells: Iterable[Cell]) -> dict[int, Job]:
-    """The jobs of some cells, with their models."""
+def jobs(cells: Iterable[LaunchedCell]) -> dict[int, Job]:
+    """Return the jobs of these cells by id, with their models and job types."""
     return Job.objects.select_related("model", "kind").in_bulk([cell.job for cell in cells if cell.job])
 
 
 def name(values: Mapping[str, str], labels: Mapping[str, Any]) -> str:
-    """A cell in words: “Cinematic, Calm, Gen Z”."""
+    """Return the values of a cell as words: “Cinematic, Calm, Gen Z”."""
     return ", ".join(label_of(labels, dimension, value) for dimension, value in values.items())
 
 
 def label_of(labels: Mapping[str, Any], dimension: str, value: str) -> str:
-    """The words that a value had when the campaign was launched."""
+    """Return the label that a value had when the campaign was launched."""
     return str(labels.get(dimension, {}).get("values", {}).get(value, value))
 
 
-def _cell(row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str], labels: Mapping[str, Any]) -> Cell:
+def _cell(
+    row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str], labels: Mapping[str, Any], at: datetime
+) -> LaunchedCell:
     pk, index, values, _, compliance, job, state, progress, attempt, code, message = row[:11]
     held, not_before, cancel_asked_at, priority, order_key, started_at, tickets = row[11:]
-    return Cell(
+    return LaunchedCell(
         pk=pk,
         index=index,
         values=values,
@@ -172,4 +175,5 @@ def _cell(row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str
         started_at=started_at,
         tickets=tickets or 0,
         name=name({key: values[key] for key in telling if key in values}, labels),
+        read_at=at,
     )

@@ -1,8 +1,8 @@
 """
-The form that somebody is filling in: one open draft for each account, saved at every change.
+Drafts of campaigns: one open draft per user, saved at every change of the form.
 
-A body holds the fields as they were typed, all texts but ``dimensions`` (key → value keys) and ``exclude``. A form names the
-draft and the revision that it was made from, and the tab it is in: a tab may save over itself, never over what another saved.
+A body holds the fields as typed: texts, ``dimensions`` (key → value keys) and ``exclude``. A form sends the draft and the
+revision that it was rendered from, and the tab that it is in: a tab may overwrite its own changes, never those of another tab.
 """
 
 import uuid
@@ -22,8 +22,8 @@ TAB = "tab"
 
 class DraftConflict(Exception):
     """
-    Something newer than the form has been saved or launched; nothing was written. ``other`` is the draft that is open now, if
-    any; ``launched`` the campaign that the form's own draft has become, if it has.
+    A newer version than the form's was saved, launched or discarded. Nothing was written. ``other`` is the open draft, if there
+    is one; ``launched`` is the campaign that was launched from the form's own draft, if it was.
     """
 
     def __init__(self, other: Draft | None, launched: Campaign | None = None):
@@ -32,19 +32,19 @@ class DraftConflict(Exception):
 
 
 def open_of(owner: User) -> Draft | None:
-    """The draft that the account is filling in."""
+    """Return the open draft of the user."""
     return Draft.objects.filter(owner=owner, campaign=None).first()
 
 
 @transaction.atomic
 def save(owner: User, body: Body, *, draft: uuid.UUID, revision: int, tab: str, at: datetime) -> Draft:
     """
-    Keep what was typed; the first save makes the draft. A launched draft is given back if it was launched with this very body.
+    Save the body; the first save creates the draft. A draft that was launched with exactly this body is returned unchanged.
 
-    :raises DraftConflict: another tab was faster, or the draft was launched with something else in it.
+    :raises DraftConflict: another tab saved first, or the draft was launched with another body.
     """
     made = Draft(pk=draft, owner=owner, body={TAB: tab}, updated_at=at)
-    Draft.objects.bulk_create([made], ignore_conflicts=True)  # it is there, or another one is open, or it is a stranger's
+    Draft.objects.bulk_create([made], ignore_conflicts=True)  # conflicts if it exists, or if the user has another open draft
     mine = Draft.objects.select_for_update().filter(pk=draft, owner=owner).first()
     if mine is None:
         raise DraftConflict(open_of(owner))
@@ -60,18 +60,18 @@ def save(owner: User, body: Body, *, draft: uuid.UUID, revision: int, tab: str, 
 
 
 def discard(owner: User, *, draft: uuid.UUID, revision: int) -> bool:
-    """Throw the open draft away, unless it has changed since that revision. Says whether it is gone."""
+    """Delete the open draft if it still has this revision. Return whether it is gone."""
     Draft.objects.filter(pk=draft, owner=owner, campaign=None, revision=revision).delete()
     return not Draft.objects.filter(pk=draft, owner=owner, campaign=None).exists()
 
 
 def fields_of(draft: Draft) -> Body:
-    """The fields alone, without what tells tabs apart."""
+    """Return the fields of a draft, without the mark of its tab."""
     return {name: value for name, value in draft.body.items() if name != TAB}
 
 
 def from_campaign(campaign: Campaign) -> Body:
-    """The fields of an old campaign, to start a new one from; its priority is left to the queue again."""
+    """Return the fields of a campaign as the start of a new one. Name and priority are left empty."""
     texts = {name: getattr(campaign, name) for name in TEXTS if name != "brand"}
     return {
         **texts,

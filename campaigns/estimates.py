@@ -1,4 +1,4 @@
-"""What a plan would cost and how long it would take, if it were launched now."""
+"""Cost and time of a plan, if it were launched now."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,20 +13,25 @@ from queue_app.rules import priority
 
 @dataclass(frozen=True)
 class Outlook:
-    """Money and time of a plan: tickets, US dollars (an estimate), and the time until the last cell is done."""
+    """
+    Cost and time of a plan: tickets, US dollars (an estimate), and the time until the last cell is finished. ``level`` is the
+    priority; ``is_computed``: the queue chose it.
+    """
 
     count: int
+    model: str
     medium: str
     each: int
     tickets: int
     usd: Decimal
     available: int
     level: int
+    is_computed: bool
     left: Estimate
 
     @property
     def after(self) -> int:
-        """Tickets that the wallet would still have; below zero when it cannot pay."""
+        """Return the tickets left in the wallet after a launch; negative if there are not enough."""
         return self.available - self.tickets
 
     @property
@@ -35,38 +40,41 @@ class Outlook:
 
     @property
     def fits(self) -> int:
-        """How many cells the wallet can pay."""
+        """Return how many cells the wallet covers."""
         return self.available // self.each
 
     @property
     def over(self) -> int:
-        """How many cells too many there are for the wallet."""
+        """Return how many cells the wallet does not cover."""
         return max(0, self.count - self.fits)
 
     @property
-    def waits(self) -> str:
-        """Who waits for whom: something to know about a large campaign, nothing about a small one."""
+    def order(self) -> str:
+        """Return how a large campaign and other jobs of its model are ordered; empty for a small campaign."""
         if self.count <= BULK:
             return ""
-        if self.level < priority.NORMAL:
-            return (
-                f"Campaigns over {BULK} {self.medium}s run at {priority.name(self.level).lower()} priority. "
-                "Normal-priority jobs go first, even later ones."
-            )
         level = priority.name(self.level).lower()
-        return f"At {level} priority, jobs queued after yours wait until all {self.count} have started."
+        if self.level < priority.NORMAL:
+            at = f"Campaigns over {BULK} {self.medium}s run at" if self.is_computed else "This campaign runs at"
+            return f"{at} {level} priority. Normal-priority jobs go first, even later ones."
+        return (
+            f"At {level} priority, later {self.model} jobs of the same priority start after all {self.count:,} {self.medium}s, "
+            "unless a limit slows yours down."
+        )
 
 
 def look(plan: Plan, owner: User, *, at: datetime) -> Outlook:
-    """Price a plan for its owner and foresee its end."""
+    """Price a plan for its owner and estimate when it would be finished."""
     count, model = len(plan.to_buy), plan.model
     return Outlook(
         count=count,
+        model=model.key,
         medium=model.medium,
         each=plan.tickets_each,
         tickets=plan.tickets,
         usd=plan.usd,
         available=Wallet.objects.filter(owner=owner).values_list("available", flat=True).first() or 0,
         level=plan.priority,
+        is_computed=plan.brief.priority is None,
         left=estimates.for_new(model.key, count, plan.priority, owner, plan.brief.max_concurrent, model.medium, at=at),
     )

@@ -1,4 +1,4 @@
-"""Taking results along: every version as CSV, and the approved files as a ZIP that is never held in memory."""
+"""Downloads of a campaign: every version as CSV, and the approved files as a ZIP that is streamed, never held in memory."""
 
 import io
 import logging
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
-READABLE = 0o100644  # a file that its owner may write and everybody may read
+READABLE = 0o100644  # a regular file, writable by its owner and readable by all
 NAME_MOST = 150  # characters of a file's name, before its ending
 Row = Sequence[object]
 
@@ -37,16 +37,16 @@ class Packed:
 
 
 def file_name(campaign: Campaign, ending: str) -> str:
-    """``campaign-12-autumn-scent.csv``."""
+    """Return a name such as ``campaign-12-autumn-scent.csv``."""
     return f"campaign-{campaign.pk}-{slugify(campaign.name)[:60]}".rstrip("-") + ending
 
 
 def csv_lines(campaign: Campaign, *, address: Callable[[Asset], str]) -> Iterator[str]:
     """
-    Give the whole campaign as lines of CSV: one row for each version of each cell, one for a cell that was never bought. The
-    review and the note stand with the latest version, which they are of.
+    Yield the campaign as lines of CSV: one for each version of each cell, one for each blocked cell. Review and note are in the
+    line of the latest version.
 
-    :param address: gives an asset's address.
+    :param address: returns the address of an asset.
     """
     yield spreadsheet.BOM + spreadsheet.line([*_heads(campaign)])
     cells = list(Combination.objects.filter(campaign=campaign).select_related("reviewed_by").order_by("index"))
@@ -66,7 +66,7 @@ def csv_lines(campaign: Campaign, *, address: Callable[[Asset], str]) -> Iterato
 
 
 def approved(campaign: Campaign) -> list[Packed]:
-    """The files of the approved cells and of the winners, of the version that was judged, named by number and values."""
+    """Return the files of approved cells and winners, each of the reviewed version, named by number and values."""
     cells = list(Combination.objects.filter(campaign=campaign, review__in=review.GOOD).order_by("index"))
     files = review.media_of(cell.job_id for cell in cells if cell.job_id)
     packed = []
@@ -81,8 +81,8 @@ def approved(campaign: Campaign) -> list[Packed]:
 
 def zip_pieces(files: Sequence[Packed]) -> Iterator[bytes]:
     """
-    Give a ZIP of the files piece by piece. Videos do not shrink, so they are stored as they are. A file that is gone from the
-    storage is named in ``missing.txt`` instead: half a download would look like a whole one.
+    Yield a ZIP of the files in pieces. Videos do not compress, so files are stored uncompressed. A file that is missing in the
+    storage is listed in ``missing.txt``: a download that ends early would look complete.
     """
     sink = _Sink()
     missing = []
@@ -108,12 +108,12 @@ def zip_pieces(files: Sequence[Packed]) -> Iterator[bytes]:
 
 def _entry(name: str, made_at: datetime) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, timezone.localtime(made_at).timetuple()[:6])
-    entry.external_attr = READABLE << 16  # where the archive keeps Unix modes; zipfile's own is 0600
+    entry.external_attr = READABLE << 16  # the upper half holds the Unix mode, which zipfile sets to 0600
     return entry
 
 
 class _Sink(io.RawIOBase):
-    """Keeps what was written until it is taken; it cannot be sought in, so sizes follow each file."""
+    """A buffer that is emptied as it is read. It is not seekable, so the archive has each size behind its file."""
 
     def __init__(self) -> None:
         super().__init__()

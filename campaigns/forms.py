@@ -1,4 +1,4 @@
-"""What the campaign form posts, read into a draft's body, and a body read into a brief. Nothing typed is refused here."""
+"""Posts of the campaign form, read into the body of a draft, and bodies read into a brief. Refuses nothing that was typed."""
 
 import json
 import uuid
@@ -17,14 +17,14 @@ from queue_app.rules.words import storable
 
 FIELDS = ("name", *TEXTS, "model", "duration", "aspect_ratio", "loop", "priority", "max_concurrent")
 BLANK: Body = {**dict.fromkeys(FIELDS, ""), "dimensions": {}, "exclude": []}
-DIMENSION = "dim."  # what the names of its checkboxes begin with
+DIMENSION = "dim."  # prefix of the names of its checkboxes
 EXCLUSIONS_MOST = 2_000
 SHOWS = ("all", "blocked", "warn", "excluded")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One post of the form: what was typed, which draft it belongs to, what to do, and which part of the matrix to show."""
+    """One post of the form: the body, its draft, the button that was pressed, and the part of the matrix to show."""
 
     body: Body
     draft: uuid.UUID
@@ -37,11 +37,11 @@ class Asked:
     value: tuple[str, str] = ("", "")
     rendered_model: str = ""
     told: tuple[int, int] | None = None
-    """Videos and tickets that the launch button named."""
+    """The number of videos and of tickets on the launch button."""
 
 
 def read(post: QueryDict) -> Asked:
-    """Read a post; whatever is not as the page sends it reads as empty."""
+    """Read a post. A value that the page cannot have sent is read as empty."""
     do = _text(post, "do") or "update"
     draft, _, revision = (
         _text(post, "other") if do == "keep" else f"{_text(post, 'draft')}:{_text(post, 'revision')}"
@@ -73,7 +73,7 @@ def read(post: QueryDict) -> Asked:
 
 
 def brief(body: Body) -> Brief:
-    """The brief that a body says."""
+    """Return a body as a brief. A number that can't be read becomes one that the checks refuse with the right message."""
     texts = {name: body.get(name, "") for name in ("name", *TEXTS, "model")}
     return Brief(
         **texts,
@@ -88,14 +88,14 @@ def brief(body: Body) -> Brief:
 
 
 def choices_of(dimensions: Mapping[str, Sequence[str]]) -> list[Choice]:
-    """Choices by their keys alone."""
+    """Return choices with keys as labels."""
     return [Choice(key, key, tuple((value, value) for value in values)) for key, values in dimensions.items() if values]
 
 
-def excluded_anew(body: Body, choices: Sequence[Choice], excluded: Collection[str]) -> list[Exclusion]:
+def exclusions_for(body: Body, choices: Sequence[Choice], excluded: Collection[str]) -> list[Exclusion]:
     """
-    The body's exclusions when, of the matrix of ``choices``, just the cells with these keys are out. What names values that are
-    not chosen stays: it comes back with them.
+    Return the body's exclusions, changed so that exactly the cells with these keys are excluded from the matrix of ``choices``.
+    Exclusions of values that are not chosen are kept: they apply again once the values are chosen again.
     """
     before = body["exclude"]
     applying = matrix.still_apply(choices, before)
@@ -110,8 +110,8 @@ def _dimensions(post: QueryDict) -> dict[str, list[str]]:
 
 def _exclusions(post: QueryDict) -> list[Exclusion]:
     """
-    The exclusions that the page carries, changed by the rows' checkboxes: ``matrix`` is what the rows were made of, ``shown`` are
-    the numbers of the rows with a checkbox, ``in`` those that are ticked.
+    Return the exclusions that the page carries, changed by the checkboxes of its rows: ``matrix`` has the choices that the rows
+    were made from, ``shown`` the numbers of the rows with a checkbox, ``in`` those of the ticked ones.
     """
     carried = _listed(_json(post, "exclude"))
     choices = choices_of(_rendered(_json(post, "matrix")))
@@ -123,7 +123,7 @@ def _exclusions(post: QueryDict) -> list[Exclusion]:
     if wanted == kept:
         return carried
     out = [cell.key for cell in matrix.cells(choices) if cell.index not in wanted]
-    return excluded_anew({"exclude": carried}, choices, out)
+    return exclusions_for({"exclude": carried}, choices, out)
 
 
 def _rendered(found: Any) -> dict[str, list[str]]:
@@ -160,7 +160,7 @@ def _number(text: str) -> int:
 
 
 def _whole(text: str, *, wrong: int) -> int | None:
-    """Nothing typed is no wish; what is no whole number reads as one that is refused with the right words."""
+    """Return the typed number; ``None`` if nothing was typed, ``wrong`` if it is no whole number."""
     text = text.strip()
     if not text:
         return None

@@ -1,4 +1,4 @@
-"""What the home page shows of one user: reads only, with a fixed number of queries."""
+"""The content of the home page of one user: read-only, with a fixed number of queries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class CampaignRow:
-    """``left`` is ``None`` once it has ended, and while nobody can know."""
+    """A campaign in a list. ``left`` is ``None`` once the campaign is finished."""
 
     campaign: Campaign
     counts: dict[str, int]
@@ -45,14 +45,16 @@ class CampaignRow:
 
 @dataclass(frozen=True)
 class JobLine:
+    """A queued or running job. ``position`` is ``None`` unless it is queued."""
+
     job: Job
     position: int | None
     left: Estimate
 
 
 @dataclass(frozen=True)
-class Result:
-    """A job that has delivered; ``thumbnail`` is ``None`` where there is none or retention took it."""
+class CompletedJob:
+    """A completed job with its main file. ``thumbnail`` is ``None`` if there is none or it was deleted."""
 
     job: Job
     main: Asset
@@ -61,7 +63,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Unjudged:
-    """A campaign with unreviewed results of its ``medium``, and when the latest of them was saved."""
+    """A campaign with unreviewed videos (its ``medium``), and the time when the latest of them was completed."""
 
     campaign: int
     name: str
@@ -72,7 +74,7 @@ class Unjudged:
 
 @dataclass(frozen=True)
 class Entry:
-    """A movement in the wallet: ``amount`` says what it did to the available tickets, or what it charged of the reserved ones."""
+    """A ledger entry in words. ``amount`` is the change in available tickets, or for a charge, the part of the reserved ones."""
 
     at: datetime
     words: str
@@ -82,19 +84,19 @@ class Entry:
 
 
 def campaign_lines(campaigns: Sequence[Campaign], *, at: datetime) -> list[CampaignRow]:
-    """Campaigns (batch loaded) with their counts and the time left."""
+    """Return campaigns, whose batches are loaded, with their counts and the time left."""
     counts, left = progress.counts_of(campaigns), progress.left_of(campaigns, at=at)
     return [CampaignRow(campaign, counts[campaign.pk], left.get(campaign.pk)) for campaign in campaigns]
 
 
 def campaigns(user: User, *, at: datetime) -> list[CampaignRow]:
-    """The last few of the user's own."""
+    """Return the user's latest campaigns."""
     found = Campaign.objects.filter(batch__owner=user).select_related("batch", "brand").order_by("-pk")
     return campaign_lines(list(found[:CAMPAIGNS]), at=at)
 
 
 def queue(user: User, *, at: datetime) -> list[JobLine]:
-    """What is at work and what comes next of the user's jobs."""
+    """Return the user's running jobs and then the next queued ones, `JOBS` in all."""
     mine = Job.objects.filter(owner=user).select_related("model")
     jobs = list(mine.filter(state__in=IN_FLIGHT_STATES).order_by("started_at", "id")[:JOBS])
     jobs += mine.filter(state=State.QUEUED).in_dispatch_order()[: JOBS - len(jobs)]
@@ -103,15 +105,15 @@ def queue(user: User, *, at: datetime) -> list[JobLine]:
     return [JobLine(job, places.get(job.pk), left[job.pk]) for job in jobs]
 
 
-def results(user: User) -> list[Result]:
-    """The last few that were stored, newest first."""
+def results(user: User) -> list[CompletedJob]:
+    """Return the user's latest completed jobs, newest first."""
     files = Prefetch("assets", Asset.objects.filter(expired_at=None).order_by("-version"))
     done = Job.objects.filter(owner=user, state=State.COMPLETED, archived_at=None).order_by("-ended_at", "-id")
     return [found for job in done.prefetch_related(files)[:RESULTS] if (found := _result(job))]
 
 
 def unjudged(user: User) -> list[Unjudged]:
-    """All of the user's campaigns with something to judge, what was stored last first."""
+    """Return all of the user's campaigns with something to review, the latest completion first."""
     found = Combination.objects.filter(TO_JUDGE, campaign__batch__owner=user)
     told = found.values_list("campaign", "campaign__name", "campaign__model__medium")
     by_campaign = told.annotate(Count("pk"), at=Max("job__ended_at"))
@@ -119,20 +121,20 @@ def unjudged(user: User) -> list[Unjudged]:
 
 
 def entries(user: User) -> list[Entry]:
-    """The last few movements of the user's tickets, newest first."""
+    """Return the latest ledger entries of the user, newest first."""
     moved = LedgerTransaction.objects.filter(wallet__owner=user).select_related("reservation").order_by("-id")
     return [_entry(one) for one in moved.prefetch_related("entries")[:ENTRIES]]
 
 
 def notices(user: User) -> list[Notice]:
-    """What the user has not read yet, newest first."""
+    """Return the user's unread notices, newest first."""
     return list(Notice.objects.filter(user=user, read_at=None).order_by("-id")[:NOTICES])
 
 
-def _result(job: Job) -> Result | None:
+def _result(job: Job) -> CompletedJob | None:
     latest = {file.kind: file for file in reversed([*job.assets.all()])}  # prefetched: those not expired
     main = latest.get(Asset.Kind.VIDEO) or latest.get(Asset.Kind.IMAGE) or latest.get(Asset.Kind.PAGE)
-    return Result(job, main, latest.get(Asset.Kind.THUMBNAIL)) if main else None
+    return CompletedJob(job, main, latest.get(Asset.Kind.THUMBNAIL)) if main else None
 
 
 def _entry(row: LedgerTransaction) -> Entry:
@@ -141,6 +143,6 @@ def _entry(row: LedgerTransaction) -> Entry:
     side = LedgerEntry.Side.RESERVED if is_charge else LedgerEntry.Side.AVAILABLE
     moved = sum(leg.amount for leg in row.entries.all() if leg.side == side)
     number = display.number(abs(moved))
-    # a charge takes nothing more from what is available: its reservation did
+    # a charge does not change the available tickets: its reservation did
     amount = f"{number} from reserved" if is_charge else f"{'−' if moved < 0 else '+' if moved else ''}{number}"
     return Entry(row.at, _KINDS[kind], amount, row.reservation.job_id if row.reservation else None, row.reason)

@@ -1,6 +1,6 @@
 """
-Launching a campaign: campaign, cells, jobs, reservations and events in one transaction, all or nothing, and once: the same key
-(a draft's id, an API's idempotency key) never makes a second one.
+Launching a campaign: campaign, cells, jobs, reservations and events in one transaction, all or nothing. It happens once per key:
+the id of a draft, or the idempotency key of an API call.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,11 +18,11 @@ from queue_app.work import intake, policy
 
 
 class LaunchRefused(Exception):
-    """The campaign cannot be launched as it is; nothing was written."""
+    """The campaign or the version can't be launched as it is. Nothing was written."""
 
 
 class NotEnoughForAll(NotEnoughTickets):
-    """The wallet cannot pay all cells; nothing was written. ``fits``: how many it can pay."""
+    """The wallet does not cover all cells. Nothing was written. ``fits`` is the number of cells that it covers."""
 
     def __init__(self, refusal: NotEnoughTickets, *, cells: int, each: int):
         super().__init__(needed=refusal.needed, available=refusal.available)
@@ -39,10 +39,10 @@ class NotEnoughForAll(NotEnoughTickets):
 @transaction.atomic
 def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
     """
-    Buy every cell of the plan that is not blocked.
+    Create the campaign and queue a job for every cell of the plan that is not blocked.
 
     :raises LaunchRefused: every cell is blocked.
-    :raises NotEnoughForAll: the wallet holds less than the sum.
+    :raises NotEnoughForAll: the wallet does not cover all jobs.
     """
     if not plan.to_buy:
         raise LaunchRefused(f"All combinations are blocked by compliance rules. {blocked_words(plan.blocked[0].verdict)}")
@@ -77,10 +77,11 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
 @transaction.atomic
 def launch_draft(draft: Draft, plan: Plan, *, at: datetime, actor: str) -> tuple[Campaign, bool]:
     """
-    Launch what a draft has become. Launched before, it gives the campaign of then and ``False`` (double click, reload, repeated
-    POST). Raises as :func:`launch`.
+    Launch a draft once. Return the campaign, and whether it is new: after a double click, a reload or a repeated POST it is the
+    campaign of the first launch. Raises as :func:`launch`.
     """
-    locked = Draft.objects.select_for_update().get(pk=draft.pk)  # no join: after a wait it would still show the row of before
+    # no join: after waiting for the lock, a joined row would be stale
+    locked = Draft.objects.select_for_update().get(pk=draft.pk)
     if locked.campaign is not None:
         return locked.campaign, False
     campaign = launch(plan, owner=User.objects.get(pk=locked.owner_id), at=at, actor=actor)
@@ -92,13 +93,13 @@ def launch_draft(draft: Draft, plan: Plan, *, at: datetime, actor: str) -> tuple
 @transaction.atomic
 def make_again(combination: Combination, text: str, *, at: datetime, by: User, number: int | None = None) -> tuple[Version, bool]:
     """
-    Buy one more version of a cell, with an edited prompt; its review starts anew, the earlier versions stay. Gives the version
-    and whether it is new.
+    Queue a new version of a cell, with an edited prompt, and reset the review of the cell. Earlier versions stay. Return the
+    version, and whether it is new.
 
-    :param number: the version that is meant (of the form that was sent): one that is there is given and nothing is bought.
-    :raises LaunchRefused: the prompt is blocked by a rule, the cell's latest version has not ended yet, or another one is next.
+    :param number: the number of the version that the form named. If that version exists, it is returned and nothing is queued.
+    :raises LaunchRefused: a rule blocks the prompt, the latest version is not finished, or ``number`` is not the next one.
     :raises IntakeRefused: the prompt is empty or too long.
-    :raises NotEnoughTickets: the wallet holds less than its price.
+    :raises NotEnoughTickets: the wallet does not cover its price.
     """
     if problem := intake.prompt_problem(text):  # before any rule reads it
         raise intake.IntakeRefused([intake.Problem(0, "prompt", problem)])
@@ -131,12 +132,12 @@ def make_again(combination: Combination, text: str, *, at: datetime, by: User, n
 
 
 def blocked_words(verdict: compliance.Verdict) -> str:
-    """Say in one line what blocks a prompt and how to mend it."""
+    """Return in one line the reason why a prompt is blocked and the suggested fix."""
     return next(hit.advice for hit in verdict.hits if hit.rule.severity == "block")
 
 
 def as_json(verdict: compliance.Verdict) -> dict[str, object]:
-    """A verdict as it is kept with a cell and told by the API."""
+    """Return a verdict as JSON: stored with the cell and returned by the API."""
     return {
         "level": verdict.level,
         "hits": [
@@ -176,5 +177,5 @@ def _cell(campaign: Campaign, planned: PlannedCell, bought: Iterator[Job]) -> Co
 
 
 def _brand(name: str) -> Brand:
-    """The brand of this name; a launch that makes it at the same time is waited for, and its brand taken."""
+    """Return the brand with this name, created if it is new. A concurrent launch with the same new brand shares it."""
     return Brand.objects.named(name) or Brand.objects.make(name)

@@ -1,4 +1,4 @@
-"""Telling the owner that a campaign has ended: a notice on their pages, and an e-mail where they gave an address."""
+"""The outbox channel that tells owners about finished campaigns: a notice on their home page, and an email."""
 
 from django.conf import settings
 from django.core.mail import send_mail
@@ -13,13 +13,15 @@ from queue_app.models import Notice, OutboxMessage, State
 
 def deliver(message_id: int) -> None:
     """
-    An outbox channel: the message's batch has ended. The notice comes first, so that no trouble with the mail keeps it back; a
-    try that is made again finds it there and sends the mail.
+    Tell the owner that the message's batch is finished, if it is a campaign. Users without an address get only the notice.
+
+    The notice is written first, so that a failing mail server does not delay it. A repeated delivery finds it and only sends the
+    mail.
     """
     message = OutboxMessage.objects.select_related("batch__owner").get(pk=message_id)
     campaign = Campaign.objects.filter(pk=message.batch_id).first()
     if campaign is None or message.batch is None:
-        return  # a batch of the API has no page; its client reads the API
+        return  # a batch of the API has no page
     owner, name = message.batch.owner, str(campaign)
     text = f"“{name}” is finished: {_counts(campaign)}."
     url = reverse("campaigns:page", args=[campaign.pk])
@@ -31,7 +33,7 @@ def deliver(message_id: int) -> None:
 
 
 def _counts(campaign: Campaign) -> str:
-    """Cells by the state of their latest version, as the campaign's page counts them."""
+    """Return the number of jobs by status in words, counted as on the page of the campaign: of the latest versions."""
     states = (State.COMPLETED, State.FAILED, State.CANCELLED)
     counts = actions.latest_jobs(campaign).aggregate(**{state.value: Count("id", filter=Q(state=state)) for state in states})
     return ", ".join(f"{counts[state.value]} {state.label.lower()}" for state in states if counts[state.value])

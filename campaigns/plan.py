@@ -1,6 +1,6 @@
 """
-What a campaign would be: its fields read and checked, its matrix built, priced and held against the rules. Writes nothing; the
-form, the preview, the API's dry run and the launch all ask here, so that what is shown is what is bought.
+The plan of a campaign: its fields are checked, its matrix is built, priced and checked for compliance. Writes nothing. The form,
+the preview, the API's dry run and the launch share it, so that users launch exactly what they were shown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,11 +22,11 @@ from queue_app.work import capacity, intake
 
 __all__ = ["BULK", "Brief", "Plan", "PlanRefused", "PlannedCell", "Problem", "check_prompt", "finished", "make", "sketch"]
 
-BULK = 20  # cells; above it a campaign takes the queue's bulk priority
+BULK = 20  # cells; a larger campaign gets the queue's bulk priority
 
 
 class PlanRefused(Exception):
-    """The fields make no campaign yet; every problem says what to do."""
+    """The fields make no campaign yet. Every problem says what to do."""
 
     def __init__(self, problems: Sequence[Problem]):
         self.problems = list(problems)
@@ -35,6 +35,8 @@ class PlanRefused(Exception):
 
 @dataclass(frozen=True)
 class PlannedCell:
+    """A cell of the matrix with its prompt and the verdict of the compliance rules."""
+
     cell: Cell
     prompt: str
     verdict: compliance.Verdict
@@ -47,7 +49,7 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """A campaign that could be launched. ``cells`` are those not excluded; blocked ones are among them and are never bought."""
+    """A campaign that can be launched. ``cells`` are all that are not excluded, with blocked ones; ``total`` counts all cells."""
 
     brief: Brief
     model: GenerationModel
@@ -80,7 +82,7 @@ class Plan:
 
     @property
     def labels(self) -> dict[str, Any]:
-        """The words of the chosen dimensions and values, to be kept with the campaign."""
+        """Return the labels of the chosen dimensions and values, to be stored with the campaign."""
         return {choice.key: {"label": choice.label, "values": dict(choice.values)} for choice in self.choices}
 
     def drafts(self) -> list[intake.Draft]:
@@ -100,9 +102,9 @@ class Plan:
 @dataclass(frozen=True)
 class Sketch:
     """
-    What can be said of fields that may not be finished: every problem; every cell, excluded ones too, once values are chosen; and
-    the plan at its price, once there is a model as well. ``sample`` is one prompt to look at; ``too_many``
-    says how to get under the limit of cells, when there are more. Only a sketch without problems may be launched.
+    The state of a form that may be incomplete: all problems; all cells, excluded ones too, once values are chosen; and the plan,
+    once there is also a model. ``sample`` is the prompt of one cell. ``too_many`` says how to get below the limit of cells, if
+    there are more. Only a sketch without problems can be launched.
     """
 
     problems: list[Problem]
@@ -124,9 +126,9 @@ def make(brief: Brief, owner: User) -> Plan:
     """
     Check the fields and build the matrix.
 
-    :raises PlanRefused: something is wrong; every problem is listed, by field.
-    :raises ModelNotAvailable: nobody offers the model now.
-    :raises KindRestricted: what the model makes needs a right that the owner lacks.
+    :raises PlanRefused: with all problems, by field.
+    :raises ModelNotAvailable: no provider offers the model right now.
+    :raises KindRestricted: the owner has no permission for the model's job type.
     """
     found = finished(Reader(brief, owner, capacity.available_models()).sketch())
     if words := intake.restriction(Kind.objects.get(pk=found.model.medium), owner):
@@ -135,21 +137,21 @@ def make(brief: Brief, owner: User) -> Plan:
 
 
 def problems_of(brief: Brief, owner: User) -> list[Problem]:
-    """Everything that is wrong with the fields of a brief that will be refused anyway."""
+    """Return the problems of a brief. For requests that are refused for other reasons, so that one answer names everything."""
     return Reader(brief, owner, capacity.available_models()).sketch().problems
 
 
 def sketch(brief: Brief, owner: User, offered: Mapping[str, GenerationModel]) -> Sketch:
     """
-    Read fields that may not be finished, as a form has them while it is filled in: its exclusions come and go with the values
-    that they name. ``offered`` are the models that can be bought now, by key.
+    Read a brief that may be incomplete, such as a form in progress: exclusions of values that are not chosen are ignored.
+    ``offered`` are the available models, by key.
     """
     return Reader(brief, owner, offered, forgiving=True).sketch()
 
 
 def finished(sketch: Sketch) -> Plan:
-    """The plan of a sketch. Raises as :func:`make`."""
-    if sketch.unavailable is not None and len(sketch.problems) == 1:  # it is a problem, too: with others all are named
+    """Return the plan of a sketch. Raises as :func:`make`."""
+    if sketch.unavailable is not None and len(sketch.problems) == 1:  # among several problems, it is named as one of them
         raise sketch.unavailable
     if sketch.problems or sketch.plan is None:
         raise PlanRefused(sketch.problems)
@@ -157,12 +159,12 @@ def finished(sketch: Sketch) -> Plan:
 
 
 def check_prompt(brand: Brand, text: str) -> compliance.Verdict:
-    """Hold one prompt against the rules of all and of its brand."""
+    """Check one prompt against the rules for all brands and for this one."""
     return compliance.compile(_rules(), brand=brand.name).check(text)
 
 
 class Reader:
-    """Reads a brief against the catalogue, every row of it at most once."""
+    """Checks a brief against the catalogue and reads each of its rows at most once."""
 
     def __init__(self, brief: Brief, owner: User, models: Mapping[str, GenerationModel], *, forgiving: bool = False):
         self.brief, self.owner, self.models, self.forgiving = brief, owner, models, forgiving
@@ -190,7 +192,7 @@ class Reader:
         )
 
     def choices(self) -> list[Choice]:
-        """The chosen values with their words, in staff's order; what is unknown or retired is a problem."""
+        """Return the chosen values with their labels, in the order set by staff. Unknown and retired ones become problems."""
         offered = {dimension.key: dimension for dimension in self.dimensions}
         chosen = []
         unknown = [key for key, wanted in self.brief.dimensions.items() if key not in offered and wanted]
@@ -220,7 +222,7 @@ class Reader:
         words = {dimension.key: dimension.prompt_label for dimension in self.dimensions if dimension.prompt_label}
         brand = Brand.objects.named(self.brief.brand.strip())
         return prompt.PromptBuilder(
-            prompt.Brief(
+            prompt.BriefTexts(
                 brand=self.brief.brand,
                 brand_voice=brand.voice if brand else "",
                 product_category=self.brief.product_category,
@@ -233,7 +235,7 @@ class Reader:
         )
 
     def parameters(self, model: GenerationModel) -> dict[str, Any]:
-        """The model's parameters with the defaults filled in; a parameter that the model lacks may only be left at nothing."""
+        """Return the model's parameters, with defaults filled in. A value for a parameter that the model lacks is a problem."""
         given = {name: getattr(self.brief, name) for name in PRODUCTION}
         asked = {name: value for name, value in given.items() if value is not None and not (value is False and name == "loop")}
         settled, wrong = parameter_rules.settle(model.key, model.parameters, asked)
@@ -242,7 +244,7 @@ class Reader:
         return settled
 
     def _cells(self, choices: list[Choice]) -> tuple[list[Cell], set[int]]:
-        """Every cell, and the numbers of those that are not excluded."""
+        """Return all cells, and the numbers of those that are not excluded."""
         try:
             every = matrix.cells(choices)
             kept = matrix.cells(choices, self.brief.exclude) if self.brief.exclude else every
@@ -263,14 +265,14 @@ class Reader:
         return [PlannedCell(cell, text, self.checker.check(text), cell.index not in kept) for cell, text in prompts]
 
     def _sample(self, builder: prompt.PromptBuilder, cells: list[PlannedCell]) -> str:
-        """The prompt of the first cell that is not excluded; of the brief alone while there is none."""
+        """Return the prompt of the first cell that is not excluded; without cells, the prompt of the brief alone."""
         first = next((one for one in cells if not one.excluded), None)
         if first is not None:
             return first.prompt
         try:
             return builder.build({})
         except prompt.PromptTooLong:
-            return ""  # a problem of its own says which text is too long
+            return ""  # reported as a problem at the text that is too long
 
     def _model(self) -> GenerationModel | None:
         if not self.brief.model:
@@ -286,12 +288,12 @@ class Reader:
         return None
 
     def _level(self, model: GenerationModel, cells: int) -> tuple[int, Sequence[str]]:
-        """The priority of its jobs, and the rules that set it; none where it was asked for."""
+        """Return the priority of the jobs, and the rules that set it; no rules if it was requested."""
         if self.brief.priority is not None:
             return self.brief.priority, ()
         if cells > BULK:
             level = QueueSettings.objects.current().bulk_priority
-            return intake.computed_priority(self.owner, level, [f"campaign over {BULK} videos"])
+            return intake.computed_priority(self.owner, level, [f"campaign over {BULK} {model.medium}s"])
         return intake.default_priority(Kind.objects.get(pk=model.medium), self.owner)
 
     def _say(self, name: str, message: str) -> None:
@@ -303,14 +305,14 @@ def _rules() -> list[compliance.Rule]:
 
 
 def _no_dimension(key: str, labels: Mapping[str, str], offered: Iterable[str]) -> str:
-    """Say what is wrong with a dimension of which values were chosen."""
+    """Return the message about a chosen dimension that is not offered."""
     if key in labels:
         return f"{labels[key]} is no longer available. Remove its values."
     return f"Unknown dimension “{key[:60]}”. Available: {', '.join(offered)}."
 
 
 def _not_offered(dimension: Dimension, key: str, offered: Iterable[str]) -> str:
-    """Say what is wrong with a value that was chosen, and what to choose."""
+    """Return the message about a chosen value that is not offered."""
     retired = {value.key: value.label for value in dimension.values.all()}
     if key in retired:
         return f"“{retired[key]}” ({dimension.label}) is no longer available. Remove it or choose another value."

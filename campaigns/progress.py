@@ -1,4 +1,4 @@
-"""What the page of a campaign shows, and what lists of campaigns show: reads only, with a fixed number of queries."""
+"""The content of a campaign's page, and of lists of campaigns: read-only, with a fixed number of queries."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce
 
 from campaigns import cells as cell_reads
-from campaigns.cells import Cell
+from campaigns.cells import LaunchedCell
 from campaigns.models import Campaign
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
@@ -19,22 +19,22 @@ from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, STATUS_OF_STATE
 from queue_app.rules import pricing
 from queue_app.work.capacity import Capacity
 
-UNFORESEEN = (State.UNKNOWN, State.CANCELLING)  # nobody knows when they end
+UNFORESEEN = (State.UNKNOWN, State.CANCELLING)  # without an estimate
 FIRST = 8  # rows of “next and running”
-LOOKED_AT_ANEW = 10  # seconds after which places and times left of an open campaign are shown anew, whatever happened
+REFRESHED_AFTER = 10  # seconds; positions and times left also change by jobs of others
 
 
 @dataclass(frozen=True)
 class Ahead:
-    """A cell that is at work or comes next, with the time until it is done."""
+    """A running cell or one of the next, with the time until its job is finished."""
 
-    cell: Cell
+    cell: LaunchedCell
     left: Estimate
 
 
 @dataclass(frozen=True)
 class Cap:
-    """A limit that the campaign's jobs pass, as it stands: ``limit`` is empty where there is none."""
+    """A limit that applies to the campaign's jobs. ``limit`` is ``None`` for no limit; ``closed``: paused or cooling down."""
 
     name: str
     used: int
@@ -44,7 +44,7 @@ class Cap:
 
 @dataclass(frozen=True)
 class Why:
-    """Why the next job of the campaign waits, in one line with numbers; and how full the limits above it are."""
+    """The reason why the campaign's next job waits, in one sentence; and the limits that apply to it."""
 
     sentence: str
     caps: list[Cap]
@@ -52,36 +52,36 @@ class Why:
 
 @dataclass(frozen=True)
 class Failure:
-    """The failed cells of one error; ``tickets`` is what a retry of all would take today."""
+    """The failed cells with one error. ``tickets`` is the price of retrying them all today."""
 
     code: str
     remedy: str
     message: str
-    cells: list[Cell]
+    cells: list[LaunchedCell]
     tickets: int
 
 
 @dataclass(frozen=True)
 class Block:
-    """The cells that one rule keeps from being bought for one word, and the mend."""
+    """The cells that a rule blocks because of the same words, and the suggested replacement."""
 
     rule: str
     matched: str
     reason: str
     instead: str
-    cells: list[Cell]
+    cells: list[LaunchedCell]
 
 
 @dataclass(frozen=True)
 class Progress:
     """
-    A campaign at one moment. ``choices`` are its dimensions in order; ``counts`` is of its cells by status; ``total`` is how many
-    of them were bought, ``open`` how many of those have not ended; ``ahead`` is what runs and comes next, the first few; ``why``
-    is ``None`` when nothing waits; ``on_hold`` is true when a paused model, account or queue stops the campaign.
+    A campaign at one moment. ``choices`` are its dimensions in order, ``counts`` its cells by status. ``total`` is the number of
+    cells with a job, ``open`` that of the unfinished ones. ``ahead`` are the first `FIRST` running and next cells. ``why`` is
+    ``None`` if no job waits. ``on_hold``: a paused model, account or queue stops the campaign.
     """
 
     choices: dict[str, list[str]]
-    cells: list[Cell]
+    cells: list[LaunchedCell]
     counts: dict[str, int]
     total: int
     open: int
@@ -95,8 +95,8 @@ class Progress:
 
 
 def look(campaign: Campaign, *, at: datetime) -> Progress:
-    """Read everything that the campaign's page shows; its model and its batch are loaded."""
-    cells = cell_reads.of(campaign)
+    """Read the content of a campaign's page. Its model and batch are loaded."""
+    cells = cell_reads.of(campaign, at=at)
     counts = cell_reads.count(cells)
     model, left = campaign.model, estimates.for_batch(campaign.pk, at)
     return Progress(
@@ -116,7 +116,7 @@ def look(campaign: Campaign, *, at: datetime) -> Progress:
 
 
 def state_of(counts: Mapping[str, int], *, paused: bool) -> str:
-    """One word for a whole campaign, as the theme names states: ``paused``, or the status that tells most."""
+    """Return one status for a whole campaign: ``paused``, or that of its jobs which matters most."""
     at_work, waiting_still = counts[Status.PROCESSING], counts[Status.QUEUED]
     if at_work or waiting_still:
         untouched = waiting_still == sum(counts[status] for status in Status)
@@ -127,18 +127,18 @@ def state_of(counts: Mapping[str, int], *, paused: bool) -> str:
 
 def version(campaign: Campaign, *, at: datetime) -> str:
     """
-    A token that changes whenever the campaign's page would: with each event or progress of its jobs and each pause; every 10 s
-    while a job of it is open, as places and times left change by others' doing. One query.
+    Return a token that changes when the campaign's page does: with each event or progress of its jobs, with each pause, and every
+    `REFRESHED_AFTER` seconds while a job is unfinished. One query.
     """
     seen = Job.objects.filter(batch=campaign.pk).aggregate(
         events=Sum("event_seq"), progress=Coalesce(Sum("progress"), 0.0), open=Count("pk", filter=Q(state__in=OPEN_STATES))
     )
-    looks = int(at.timestamp() / LOOKED_AT_ANEW) if seen["open"] else 0
+    looks = int(at.timestamp() / REFRESHED_AFTER) if seen["open"] else 0
     return f"{seen['events']}-{seen['progress']:.3f}-{int(campaign.batch.paused)}-{looks}"
 
 
 def counts_of(campaigns: Iterable[Campaign]) -> dict[int, dict[str, int]]:
-    """Bought cells of each campaign by status; one query."""
+    """Return the number of each campaign's cells by status, blocked ones left out. One query."""
     found: dict[int, dict[str, int]] = {campaign.pk: dict.fromkeys(map(str, Status), 0) for campaign in campaigns}
     rows = Job.objects.filter(combination__campaign__in=found).order_by().values_list("batch", "state").annotate(jobs=Count("*"))
     for pk, state, number in rows:
@@ -148,8 +148,8 @@ def counts_of(campaigns: Iterable[Campaign]) -> dict[int, dict[str, int]]:
 
 def left_of(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Estimate]:
     """
-    Time until the last job of each open campaign is done: that of the last in its lane, or of the last at work. What has an
-    unknown outcome or is being cancelled counts only when nothing else is open.
+    Return the time until the last job of each unfinished campaign is finished. Jobs with an unknown outcome, and jobs that are
+    being cancelled, count only if no other job is unfinished.
     """
     ids = [campaign.pk for campaign in campaigns if campaign.batch.ended_at is None]
     open_jobs = Job.objects.filter(batch__in=ids).select_related("model")
@@ -157,29 +157,29 @@ def left_of(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Estimat
     jobs = [*last, *open_jobs.filter(state__in=IN_FLIGHT_STATES)]
     left = estimates.for_jobs(jobs, at)
     by_lateness = sorted(jobs, key=lambda job: (job.state not in UNFORESEEN, _late(left[job.pk])))
-    return {job.batch_id or 0: left[job.pk] for job in by_lateness}  # the last of a batch stays
+    return {job.batch_id or 0: left[job.pk] for job in by_lateness}  # the latest of each batch wins
 
 
-def _ahead(cells: Sequence[Cell], *, at: datetime) -> list[Ahead]:
+def _ahead(cells: Sequence[LaunchedCell], *, at: datetime) -> list[Ahead]:
     first = [*cell_reads.in_flight(cells), *cell_reads.waiting_in_order(cells)][:FIRST]
     jobs = cell_reads.jobs(first)
     left = estimates.for_jobs(jobs.values(), at)
     return [Ahead(cell, left[cell.job]) for cell in first if cell.job in left]
 
 
-def _why(cells: Sequence[Cell], *, at: datetime) -> Why | None:
-    """Why its next job waits; ``None`` when nothing waits, or that job began since the cells were read."""
+def _why(cells: Sequence[LaunchedCell], *, at: datetime) -> Why | None:
+    """Return why the next job waits; ``None`` if no job waits, or it started since the cells were read."""
     for job in cell_reads.jobs(cell_reads.waiting_in_order(cells)[:1]).values():
         looked = waiting.outlook([job], at=at)
         if looked.capacity is not None and (sentence := looked.sentence(job)):
-            # people know the campaign, not its batch
+            # users know the campaign, not its batch
             return Why(sentence.replace(f"Batch {job.batch_id} ", "This campaign "), _caps(job, looked.capacity))
     return None
 
 
-def _failures(cells: Iterable[Cell], price: int) -> list[Failure]:
-    """Failed cells by their error, most first."""
-    by_code: dict[str, list[Cell]] = defaultdict(list)
+def _failures(cells: Iterable[LaunchedCell], price: int) -> list[Failure]:
+    """Return the failed cells by error, the most frequent first."""
+    by_code: dict[str, list[LaunchedCell]] = defaultdict(list)
     for cell in cells:
         if cell.state == State.FAILED:
             by_code[cell.error_code].append(cell)
@@ -189,9 +189,9 @@ def _failures(cells: Iterable[Cell], price: int) -> list[Failure]:
     return sorted(found, key=lambda failure: (-len(failure.cells), failure.code))
 
 
-def _blocks(cells: Iterable[Cell]) -> list[Block]:
-    """Blocked cells by rule and word."""
-    found: dict[tuple[str, str, str, str], list[Cell]] = defaultdict(list)
+def _blocks(cells: Iterable[LaunchedCell]) -> list[Block]:
+    """Return the blocked cells by rule and matched words."""
+    found: dict[tuple[str, str, str, str], list[LaunchedCell]] = defaultdict(list)
     for cell in cells:
         if cell.state == cell_reads.BLOCKED:
             hit = next(hit for hit in cell.compliance["hits"] if hit["severity"] == "block")
@@ -200,7 +200,7 @@ def _blocks(cells: Iterable[Cell]) -> list[Block]:
 
 
 def _late(estimate: Estimate) -> tuple[bool, float]:
-    """What nobody can know ends last."""
+    """Return a sort key by time left, with missing estimates last."""
     return estimate.p50_seconds is None, estimate.p50_seconds or 0.0
 
 

@@ -1,4 +1,4 @@
-"""Judging results: the versions of each cell with their files, people's verdicts and notes, and which values worked."""
+"""Reviews: the versions of each combination with their files, verdicts and notes, and the approval rate of each value."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,21 +12,22 @@ from campaigns import cells as cell_reads
 from campaigns.models import Campaign, Combination, Version
 from campaigns.models.combination import Review
 from campaigns.plan import Problem
+from queue_app import lifecycle
 from queue_app.models import Asset, Batch, Job, State, User
 from queue_app.work import intake, policy
 
 NOTE_MOST = 1_000  # characters
-ENOUGH = 5  # judged results; below it a rate says little
+ENOUGH = 5  # reviews; a rate of fewer is not meaningful
 GOOD = (Review.APPROVED, Review.WINNER)
 MAIN_KINDS = (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)
 
 
 class NotJudgeable(Exception):
-    """The cell's latest version has no result; nothing was written."""
+    """The latest version of the combination is not completed. Nothing was written."""
 
 
 class NoteRefused(Exception):
-    """The note cannot be kept; nothing was written. ``problems`` say why, by field."""
+    """The note is refused. Nothing was written. ``problems`` say why, by field."""
 
     def __init__(self, message: str) -> None:
         self.problems = [Problem("note", message)]
@@ -35,7 +36,7 @@ class NoteRefused(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """A cell that has delivered at least once. Only one whose latest version is stored can be judged."""
+    """A combination with a completed version. ``judgeable``: its latest version is completed, so it can be reviewed."""
 
     pk: int
     index: int
@@ -46,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Media:
-    """The files of one job; each ``None`` where there is none, or retention took it. ``sheet`` is ten frames in one row."""
+    """The files of one job, ``None`` if there is none or it was deleted. ``sheet`` is an image of ten frames in one row."""
 
     main: Asset | None = None
     still: Asset | None = None
@@ -54,14 +55,14 @@ class Media:
 
     @property
     def shape(self) -> str:
-        """``wide``, ``square`` or ``tall``."""
+        """Return ``wide``, ``square`` or ``tall``; a job without a file is wide."""
         width, height = (self.main.width or 16, self.main.height or 9) if self.main else (16, 9)
         return "wide" if width > height * 1.1 else "tall" if height > width * 1.1 else "square"
 
 
 @dataclass(frozen=True)
 class Take:
-    """One version of a cell with its files."""
+    """One version of a combination with its files."""
 
     number: int
     job: Job
@@ -76,8 +77,8 @@ class Take:
 @dataclass(frozen=True)
 class Card:
     """
-    A cell as it is judged: ``words`` are its values of the dimensions that tell cells apart, ``takes`` its versions, the latest
-    last; ``shown`` is the newest of them that is stored.
+    A combination on the review page. ``words`` are the labels of its values in dimensions with several values, ``takes`` its
+    versions, the latest last. ``shown`` is the latest completed version.
     """
 
     cell: Combination
@@ -99,7 +100,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Tally:
-    """How far the judging is. ``total`` is what can be judged, ``again`` are results of which a newer version is not stored."""
+    """The progress of the review. ``total`` combinations can be reviewed; ``again`` have a newer, uncompleted version."""
 
     total: int
     to_judge: int
@@ -119,7 +120,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Rate:
-    """How many of the judged results with one value were approved; winners are approved too."""
+    """The approvals of one value: ``good`` of ``judged`` reviews. Winners count as approved."""
 
     label: str
     judged: int
@@ -137,7 +138,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Worked:
-    """The rates of one dimension, the best first; those of few results last."""
+    """The rates of one dimension, the best first; those with few reviews come last."""
 
     label: str
     rates: list[Rate]
@@ -146,15 +147,16 @@ class Worked:
 @transaction.atomic
 def judge(cell: Combination, verdict: str, *, at: datetime, by: User, note: str | None = None) -> Combination:
     """
-    Set the verdict on a cell's latest version, and its note where one is given; an empty verdict takes it back.
+    Set the verdict on the latest version of a combination, and the note unless it is ``None``. An empty verdict resets the
+    review. Return the changed row.
 
-    :raises NotJudgeable: the latest version is not stored. :raises NoteRefused: it is too long, or no text.
+    :raises NotJudgeable: the latest version is not completed. :raises NoteRefused: the note is too long, or can't be stored.
     """
     locked = _locked(cell)
     before = _judged(locked)
     if verdict and (locked.job is None or locked.job.state != State.COMPLETED):
-        stands = State(locked.job.state).label.lower() if locked.job else "blocked"
-        raise NotJudgeable(f"You can only review completed {locked.campaign.model.medium}s. #{locked.index} is {stands}.")
+        phrase = lifecycle.state_phrase(locked.job) if locked.job else "is blocked"
+        raise NotJudgeable(f"You can only review completed {locked.campaign.model.medium}s. #{locked.index} {phrase}.")
     if locked.review != verdict:
         locked.review = Review(verdict)
         locked.reviewed_by, locked.reviewed_at = (by, at) if verdict else (None, None)
@@ -168,9 +170,9 @@ def judge(cell: Combination, verdict: str, *, at: datetime, by: User, note: str 
 @transaction.atomic
 def write_note(cell: Combination, text: str, *, at: datetime, by: User) -> None:
     """
-    Keep a note with a cell, whatever its state; an empty one takes it away.
+    Set the note of a combination, in any state. An empty text removes it.
 
-    :raises NoteRefused: it is too long, or no text.
+    :raises NoteRefused: the note is too long, or can't be stored.
     """
     locked = _locked(cell)
     before = _judged(locked)
@@ -180,7 +182,7 @@ def write_note(cell: Combination, text: str, *, at: datetime, by: User) -> None:
 
 
 def results(campaign: Campaign) -> list[Result]:
-    """Every cell that has delivered, in the order of the matrix; one query."""
+    """Return all combinations with a completed version, in matrix order. One query."""
     stored = Version.objects.filter(combination=OuterRef("pk"), job__state=State.COMPLETED)
     cells = Combination.objects.filter(Exists(stored), campaign=campaign).order_by("index")
     rows = cells.values_list("pk", "index", "values", "review", "job__state")
@@ -188,7 +190,7 @@ def results(campaign: Campaign) -> list[Result]:
 
 
 def tally(found: Iterable[Result]) -> Tally:
-    """Count the verdicts."""
+    """Count the reviews by verdict."""
     listed = list(found)
     counts = {verdict: sum(one.review == verdict for one in listed if one.judgeable) for verdict in Review}
     return Tally(
@@ -203,9 +205,9 @@ def tally(found: Iterable[Result]) -> Tally:
 
 def selected(campaign: Campaign, found: Iterable[Result], *, verdict: str, where: Mapping[str, str], sort: str) -> list[Result]:
     """
-    Narrow results to a verdict (``none`` for those still to be judged, empty for all) and to values of dimensions.
+    Return the results with a verdict (``none``: not reviewed; empty: all) and with these values.
 
-    :param sort: a dimension's key, to bring results with the same value together in the values' order; else the matrix's order.
+    :param sort: the key of a dimension, to group results by its values, in their order; otherwise they are in matrix order.
     """
     kept = [
         one
@@ -220,7 +222,7 @@ def selected(campaign: Campaign, found: Iterable[Result], *, verdict: str, where
 
 
 def cards(campaign: Campaign, cells: Sequence[int]) -> list[Card]:
-    """Cells by their ids and in that order, with their versions and files; three queries."""
+    """Return the combinations with these ids, in that order, with their versions and files. Three queries."""
     rows = Combination.objects.select_related("reviewed_by").in_bulk(cells)
     versions = Version.objects.filter(combination__in=cells).select_related("job").order_by("number")
     listed = list(versions)
@@ -233,12 +235,12 @@ def cards(campaign: Campaign, cells: Sequence[int]) -> list[Card]:
 
 
 def words(campaign: Campaign, values: Mapping[str, str]) -> list[str]:
-    """The values of a cell in the words of its launch."""
+    """Return the labels that these values had at launch."""
     return [cell_reads.label_of(campaign.labels, dimension, value) for dimension, value in values.items()]
 
 
 def media_of(jobs: Iterable[int]) -> dict[int, Media]:
-    """The latest files of some jobs, those that retention took left out; one query."""
+    """Return the latest files of each job, without deleted ones. One query."""
     found: dict[int, dict[str, Asset]] = defaultdict(dict)
     for asset in Asset.objects.filter(job__in=list(jobs), expired_at=None).order_by("version"):
         found[asset.job_id]["main" if asset.kind in MAIN_KINDS else asset.kind] = asset
@@ -249,7 +251,7 @@ def media_of(jobs: Iterable[int]) -> dict[int, Media]:
 
 
 def what_worked(campaign: Campaign, found: Iterable[Result]) -> list[Worked]:
-    """The approval rate of every value of each dimension of which more than one value was chosen."""
+    """Return the approval rate of each value, for the dimensions with several values."""
     judged = [one for one in found if one.judgeable and one.review]
     return [
         Worked(
@@ -265,13 +267,13 @@ def what_worked(campaign: Campaign, found: Iterable[Result]) -> list[Worked]:
 
 
 def best(worked: Iterable[Worked]) -> Rate | None:
-    """The value that did best among those with enough judged results; ``None`` while there is none."""
+    """Return the best rate among the values with enough reviews; ``None`` if there is none."""
     firsts = [one.rates[0] for one in worked if not one.rates[0].is_few]
     return max(firsts, key=lambda rate: (rate.percent, rate.judged), default=None)
 
 
 def _locked(cell: Combination) -> Combination:
-    """The cell as it is now, its row locked; no join: it would show the version of before the wait."""
+    """Return the current row, locked. No join: after waiting for the lock, a joined row would be stale."""
     return Combination.objects.select_for_update().get(pk=cell.pk)
 
 
@@ -280,7 +282,7 @@ def _judged(cell: Combination) -> dict[str, str]:
 
 
 def _audit(cell: Combination, before: Mapping[str, str], *, at: datetime, by: User) -> None:
-    """Tell of a verdict or a note on somebody else's campaign, where it is another than before (I45)."""
+    """Audit a changed verdict or note if the campaign belongs to another user (I45)."""
     after = _judged(cell)
     changed = [name for name in after if after[name] != before[name]]
     if changed:

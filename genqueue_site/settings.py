@@ -22,7 +22,7 @@ environ.Env.read_env(ROOT / ".env", overwrite=False)
 
 # --- where things are ---------------------------------------------------------------------------------------------
 VAR = env.directory("GENQUEUE_VAR", ROOT / "var")
-if not (env.text("SECRET_KEY") and env.text("DATABASE_URL")):  # what is not given is kept there
+if not (env.text("SECRET_KEY") and env.text("DATABASE_URL")):  # missing ones are stored there
     env.must_be_writable("GENQUEUE_VAR", VAR)
 MEDIA_ROOT = Path(env.text("MEDIA_ROOT", str(VAR / "media")))
 PUBLIC_URL = env.origin("PUBLIC_URL", "http://127.0.0.1:8000")
@@ -71,7 +71,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_DISABLE_ACCESS_LOG = True  # a row for each log-in that nobody reads and nothing removes
-AXES_USERNAME_CALLABLE = "genqueue_site.attempts.user_name"
+AXES_USERNAME_CALLABLE = "genqueue_site.failed_logins.user_name"
 
 # --- applications -------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -128,7 +128,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "campaigns.context.wallet",
+                "campaigns.context_processors.wallet",
             ]
         },
     }
@@ -195,7 +195,7 @@ STUDIO_SECONDS = env.studio().seconds_per_job  # so that estimates of previews a
 ALLOW_STUDIO = env.flag("ALLOW_STUDIO", DEBUG)
 TRUSTED_ORIGINS = env.origins("TRUSTED_ORIGINS") or ([STUDIO_URL] if ALLOW_STUDIO else [])
 ASSET_MAX_BYTES = env.whole("ASSET_MAX_MEGABYTES", 512, low=1, high=10_000) * 1_000_000
-# who is told of facts: name → dotted path of a callable that gets the message's id; `announce.TOLD` says who is told of what
+# channels of messages: name → dotted path of a callable that gets the message's id; `announce.TOLD` maps facts to channels
 OUTBOX_CHANNELS = {"notices": "campaigns.notices.deliver", "alerts": "queue_app.outbox.alerts.deliver"}
 
 # 1 in production; smaller to rehearse failures that would take minutes
@@ -313,7 +313,7 @@ LOGGING = {
     "loggers": {
         "queue_app": {"level": env.choice("LOG_LEVEL", "INFO", _LEVELS)},
         "django.request": {"level": "ERROR"},
-        # uvicorn sets handlers of its own up before these settings are read; its lines say whole addresses, with what is in them
+        # uvicorn installs its own handlers before these settings are read; its lines contain addresses with all parameters
         **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "uvicorn.access")},
     },
 }

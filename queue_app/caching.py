@@ -76,8 +76,8 @@ def while_worth(times: float, key: str, compute: Callable[[], T], *, at_least: f
 
 def without_waiting(times: float, key: str, compute: Callable[[], T], *, at_least: float) -> T:
     """
-    Return the same, and let callers wait for a dear answer only when there is none of the last minute: else a thread renews it
-    while they get the last one. For trends, not for changes that must show at once.
+    As :func:`while_worth`, but callers wait for an expensive answer only if there is none of the last minute; otherwise a thread
+    renews it while they get the last one. For trends, not for changes that must show immediately.
     """
     lasts = _worth(times, at_least)
 

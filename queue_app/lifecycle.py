@@ -171,7 +171,7 @@ class MoveRefused(Exception):
     """The job's state does not allow the requested change. The message names the state."""
 
 
-class Verdict(StrEnum):
+class CancelVerdict(StrEnum):
     """Outcome of a cancel for one job: cancelled (T14), requested (T13, T15), or too late to stop."""
 
     CANCELLED = "cancelled"
@@ -311,13 +311,14 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
 def not_for_retry(job: Job, *, at: datetime) -> MoveRefused | None:
     """Return the error that a retry of this job would raise, or ``None`` if it can be retried."""
     if job.state not in (State.FAILED, State.CANCELLED):
-        return MoveRefused(f"{job} {_state_phrase(job)}. You can only retry failed or cancelled jobs.")
+        return MoveRefused(f"{job} {state_phrase(job)}. You can only retry failed or cancelled jobs.")
     if job.deadline and job.deadline <= at:
         return MoveRefused(f"The deadline of {job} has passed. Submit it as a new job with a later deadline.")
     return None
 
 
-def _state_phrase(job: Job) -> str:
+def state_phrase(job: Job) -> str:
+    """Return the state of a job as the end of a sentence: “is running”, “has an unknown outcome”."""
     return "has an unknown outcome" if job.state == State.UNKNOWN else f"is {job.get_state_display().lower()}"
 
 
@@ -620,20 +621,20 @@ def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, sta
 # --- requests of users and staff ----------------------------------------------------------------------------------
 
 
-def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") -> dict[int, Verdict]:
+def cancel(ids: Iterable[int], *, at: datetime, actor: str, reason: str = "") -> dict[int, CancelVerdict]:
     """
     Cancel jobs where possible, in transactions of 500. Idempotent. Return the verdict by job id.
 
     Queued jobs are cancelled immediately (T14); running jobs are cancelled at the provider (T13); submitting and unknown jobs
     are flagged until the provider's answer is known (T15).
     """
-    verdicts: dict[int, Verdict] = {}
+    verdicts: dict[int, CancelVerdict] = {}
     for chunk in chunks(ids):
         with transaction.atomic():
             by_state = _locked_by_state(chunk)
-            verdicts |= {job.pk: Verdict.CANCELLED for state in (_Q, _OFF) for job in by_state[state]}
-            verdicts |= {job.pk: Verdict.REQUESTED for state in (_SUB, _UNK, _RUN, _CAN) for job in by_state[state]}
-            verdicts |= {job.pk: Verdict.TOO_LATE for state in (_STO, _DONE, _FAIL) for job in by_state[state]}
+            verdicts |= {job.pk: CancelVerdict.CANCELLED for state in (_Q, _OFF) for job in by_state[state]}
+            verdicts |= {job.pk: CancelVerdict.REQUESTED for state in (_SUB, _UNK, _RUN, _CAN) for job in by_state[state]}
+            verdicts |= {job.pk: CancelVerdict.TOO_LATE for state in (_STO, _DONE, _FAIL) for job in by_state[state]}
             _cancel_queued(by_state[_Q], at=at, actor=actor, reason=reason or "cancelled")
             _request_cancel(by_state[_RUN], at=at, actor=actor, reason="user")
             flagged = [job for state in (_SUB, _UNK) for job in by_state[state] if not job.cancel_asked_at]
@@ -797,7 +798,7 @@ def _move(
         return 0
     for job in jobs:
         if to not in MOVES[job.state]:
-            raise MoveRefused(f"{job} {_state_phrase(job)}, so it can't be changed to {to.label.lower()}.")
+            raise MoveRefused(f"{job} {state_phrase(job)}, so it can't be changed to {to.label.lower()}.")
     fields: dict[str, Any] = {"lease_until": None, "lease_taken": False, **changes, "state": str(to)}
     assignments = ", ".join(filter(None, [*(f"{name} = %({name})s" for name in fields), also]))
     before = {job.pk: str(job.state) for job in jobs}

@@ -26,7 +26,7 @@ from queue_app.models import User
 ROOT = Path(__file__).resolve().parent.parent
 CARRIERS = re.compile(
     r"(queue_app|campaigns)\.api\.(serializers|answers)\b|genqueue_site\.(settings|environment)\b"
-    r"|queue_app\.admin\.(catalog|policies)\b|\.migrations\b|queue_app\.work\.intake:(Draft|_Reader\.job)\b"
+    r"|queue_app\.admin\.(catalog|policy_forms)\b|\.migrations\b|queue_app\.work\.intake:(Draft|_Reader\.job)\b"
 )
 _LIMIT = {"queue_app.work.capacity:_LIMITS": "max_concurrent paused paused_reason paused_until"}
 _WHY = {"queue_app.work.policy:audit": "why=reason"}
@@ -204,7 +204,7 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.views.home:dismiss": "notice",
         "campaigns.views.home:campaign_list": "search",
         "campaigns.views.page:_axes": "rows columns",
-        "campaigns.views.foresight:shown": "jobs tickets",
+        "campaigns.views.confirmation:shown": "jobs tickets",
         "campaigns.views.cell:judge": "review",
         "campaigns.views.cell:note": "note",
         "campaigns.views.cell:again": "number",

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,16 @@ class TestTheSource:
         """`lifecycle` writes states and `clock` reads a clock: the same source elsewhere is refused."""
         assert breaches(architecture.state_writes, "queue_app/work/other.py", SOURCES["queue_app/lifecycle.py"])
         assert breaches(architecture.clock_reads, "queue_app/work/other.py", SOURCES["queue_app/clock.py"])
+
+    def test_names_one_thing_by_one_class_name(self):
+        """Within an app a class name leads to one class; Django itself prescribes the name of a command."""
+        modules = defaultdict(set)
+        for path, source in SOURCES.items():
+            for name in re.findall(r"^class (\w+)", source, re.M):
+                modules[path.partition("/")[0], name].add(path)
+
+        repeated = {name: paths for (_, name), paths in modules.items() if len(paths) > 1}
+        assert repeated.keys() - {"Command", "Migration"} == set(), repeated
 
     def test_of_templates_declares_nothing_safe(self):
         pages = [path for package in ("templates", *PACKAGES) for path in (ROOT / package).rglob("*.html")]

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from queue_app import lifecycle, tickets
-from queue_app.lifecycle import Lease, MoveRefused, Trouble, Verdict
+from queue_app.lifecycle import CancelVerdict, Lease, MoveRefused, Trouble
 from queue_app.models import Attempt, Batch, Job, LedgerTransaction, Outcome, Reservation, State
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES, slots_in_use
 from queue_app.work import policy
@@ -54,15 +54,15 @@ def history(job):
 
 class TestCancel:
     VERDICTS = {
-        State.QUEUED: (Verdict.CANCELLED, State.CANCELLED),
-        State.SUBMITTING: (Verdict.REQUESTED, State.SUBMITTING),
-        State.RUNNING: (Verdict.REQUESTED, State.CANCELLING),
-        State.UNKNOWN: (Verdict.REQUESTED, State.UNKNOWN),
-        State.CANCELLING: (Verdict.REQUESTED, State.CANCELLING),
-        State.STORING: (Verdict.TOO_LATE, State.STORING),
-        State.COMPLETED: (Verdict.TOO_LATE, State.COMPLETED),
-        State.FAILED: (Verdict.TOO_LATE, State.FAILED),
-        State.CANCELLED: (Verdict.CANCELLED, State.CANCELLED),
+        State.QUEUED: (CancelVerdict.CANCELLED, State.CANCELLED),
+        State.SUBMITTING: (CancelVerdict.REQUESTED, State.SUBMITTING),
+        State.RUNNING: (CancelVerdict.REQUESTED, State.CANCELLING),
+        State.UNKNOWN: (CancelVerdict.REQUESTED, State.UNKNOWN),
+        State.CANCELLING: (CancelVerdict.REQUESTED, State.CANCELLING),
+        State.STORING: (CancelVerdict.TOO_LATE, State.STORING),
+        State.COMPLETED: (CancelVerdict.TOO_LATE, State.COMPLETED),
+        State.FAILED: (CancelVerdict.TOO_LATE, State.FAILED),
+        State.CANCELLED: (CancelVerdict.CANCELLED, State.CANCELLED),
     }
 
     @pytest.mark.parametrize("state", State.values)
@@ -135,7 +135,7 @@ class TestCancel:
         lifecycle.expire(locked(job), at=NOON)
         Job.objects.filter(pk=job.pk).update(next_check_at=NOON + timedelta(hours=1))
 
-        assert cancel(job) == {job.pk: Verdict.REQUESTED}
+        assert cancel(job) == {job.pk: CancelVerdict.REQUESTED}
 
         assert (locked(job).cancel_reason, locked(job).next_check_at) == ("timeout", LATER)
 

@@ -1,4 +1,4 @@
-"""From rows to answers, in a fixed number of queries for any number of campaigns or combinations."""
+"""Answers about campaigns and combinations, built from rows in a fixed number of queries for any number of them."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -103,7 +103,7 @@ class CampaignViewSet(JsonViewSet[Campaign]):
     def cancel(self, request: Request, pk: int) -> Response:
         """Cancel all unfinished jobs of the campaign where possible."""
         found = batches.cancel(self.get_object().batch, at=clock.now(), actor=caller(request), via=VIA)
-        verdicts = {verdict.value: found[verdict] for verdict in lifecycle.Verdict}
+        verdicts = {verdict.value: found[verdict] for verdict in lifecycle.CancelVerdict}
         return Response({**_answer(pk, request), "verdicts": verdicts})
 
     @call("campaigns_pause", CampaignOut, 404)

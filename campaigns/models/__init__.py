@@ -1,4 +1,4 @@
-"""Shape of what people ask for: brands and rules, dimensions, campaigns and their cells."""
+"""Tables of campaigns: brands and rules, dimensions, campaigns with their combinations, and drafts."""
 
 from campaigns.models.brand import Brand, ComplianceRule
 from campaigns.models.brief import Campaign, Draft

@@ -1,4 +1,4 @@
-"""Whose voice it is, and what may not be said."""
+"""Brands, and compliance rules for prompts."""
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -10,14 +10,14 @@ from queue_app.rules.words import one_line
 
 class BrandQuerySet(models.QuerySet["Brand"]):
     def named(self, name: str) -> "Brand | None":
-        """The brand that is called so, in capitals or not: by the very expression that keeps names apart."""
+        """Return the brand with this name, ignoring case, or ``None``. Uses the expression of the unique constraint."""
         return self.annotate(called=Lower("name")).filter(called=Lower(models.Value(name))).first()
 
     def make(self, name: str) -> "Brand":
-        """The brand of this name, made unless there is one by now: a transaction that makes it meanwhile is waited for."""
+        """Return the brand with this name, created if it is new. Waits for a concurrent transaction that creates it."""
         self.bulk_create([Brand(name=name)], ignore_conflicts=True)
         brand = self.named(name)
-        assert brand is not None  # made above, or what it conflicted with
+        assert brand is not None  # created above, or the row that it conflicted with
         return brand
 
 
@@ -39,7 +39,7 @@ class Brand(models.Model):
 
 
 class ComplianceRule(models.Model):
-    """What a prompt may not say, of one brand or of all."""
+    """A text that prompts must not contain, for one brand or for all."""
 
     class Kind(models.TextChoices):
         TERM = "term", "term: matches these words, ignoring case and accents"

@@ -1,4 +1,4 @@
-"""One brief: what was asked for. Counts, states and money are the batch's and its jobs', never kept here (I13)."""
+"""Campaigns and drafts, as requested. Counts, states and tickets are in the batch and its jobs, never stored here (I13)."""
 
 import json
 import uuid
@@ -13,7 +13,7 @@ from queue_app.rules.words import one_line
 
 
 class InOrderField(models.JSONField):
-    """JSON as it was written: the keys of an object stay in their order, which PostgreSQL's `jsonb` forgets."""
+    """JSON that keeps the order of an object's keys, which PostgreSQL's `jsonb` does not."""
 
     def db_type(self, connection: Any) -> str:
         return "json"
@@ -27,12 +27,12 @@ class InOrderField(models.JSONField):
 
 class CampaignQuerySet(models.QuerySet["Campaign"]):
     def of(self, user: User) -> "CampaignQuerySet":
-        """The campaigns this user may reach (I35)."""
+        """Return the campaigns that this user may read (I35)."""
         return self if user.is_staff else self.filter(batch__owner=user)
 
 
 class Campaign(models.Model):
-    """One batch with its brief; its number is its batch's."""
+    """A batch with its brief. Both have the same number."""
 
     batch = models.OneToOneField(Batch, on_delete=models.PROTECT, primary_key=True, related_name="campaign")
     name = models.CharField(max_length=200)
@@ -57,8 +57,8 @@ class Campaign(models.Model):
 
 class Draft(models.Model):
     """
-    A form that is being filled in, saved at every change. Its id is also the launch's key: launched once, it names the campaign
-    that came of it, however often it is sent again.
+    A campaign form in progress, saved at every change. Its id is also the key of its launch: once launched, it names its
+    campaign, however often the form is sent again.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

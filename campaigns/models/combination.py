@@ -1,4 +1,4 @@
-"""The cells of a campaign's matrix, and the versions made of each."""
+"""The combinations of a campaign's matrix, and the versions of each."""
 
 from django.conf import settings
 from django.db import models
@@ -15,12 +15,12 @@ class Review(models.TextChoices):
     WINNER = "winner"
 
 
-# of combinations: the latest version is stored, and nobody has judged it
+# combinations whose latest version is completed and not reviewed
 TO_JUDGE = Q(review=Review.NONE, job__state=State.COMPLETED)
 
 
 class Combination(models.Model):
-    """One cell: a value of each chosen dimension, its prompt, its review. A blocked one is kept to show why, and never bought."""
+    """A value of each chosen dimension, with its prompt and review. A blocked one has no job; it is stored to show why."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="combinations")
     index = models.PositiveIntegerField(help_text="Number in the matrix, from 1.")
@@ -48,7 +48,7 @@ class Combination(models.Model):
 
 
 class Version(models.Model):
-    """One making of a cell; the first at the launch, one more for each edited prompt."""
+    """One generation of a combination: the first at launch, one more for each edited prompt."""
 
     combination = models.ForeignKey(Combination, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()

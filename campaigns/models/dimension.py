@@ -1,4 +1,4 @@
-"""The axes of the matrix. Staff add, rename, reorder and retire them; old campaigns keep the keys that they were made with."""
+"""Dimensions and their values. Staff add, rename, reorder and retire them; existing campaigns keep their keys."""
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -10,7 +10,7 @@ KEY = RegexValidator(r"^[a-z0-9][a-z0-9_-]*$", "Use lowercase letters, digits, -
 
 class DimensionQuerySet(models.QuerySet["Dimension"]):
     def offered(self) -> "DimensionQuerySet":
-        """What a new campaign may choose from, in order."""
+        """Return the dimensions that a new campaign may use, in order."""
         return self.filter(retired=False).order_by("position", "id")
 
 

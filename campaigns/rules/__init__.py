@@ -1,1 +1,1 @@
-"""What a campaign is, in plain Python: no Django, no clock, no database."""
+"""The rules of a campaign in plain Python: no Django, no clock, no database."""

@@ -1,8 +1,8 @@
 """
-Compliance: what a prompt must not say, or should not, and what to write instead.
+Compliance: words that a prompt must not or should not contain, and what to use instead.
 
-Rules are compiled once and then tried on many prompts. Text is compared folded: without case, accents, soft hyphens and other
-invisible characters, so that none of them hides a term; spans are those of the text as it was written.
+Rules are compiled once and then applied to many prompts. Text is compared folded, that is without case, accents, soft hyphens and
+other invisible characters, because any of them could hide a term. Spans refer to the original text.
 """
 
 import re
@@ -31,7 +31,7 @@ Level = Literal["clear", "warn", "block"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row of the rule table; ``brand`` is the name of the brand that it holds for, or nothing when it holds for all."""
+    """A row of the rule table. ``brand`` is the name of the brand that it applies to; ``None`` for all brands."""
 
     id: int
     name: str
@@ -46,8 +46,8 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Hit:
     """
-    Where a rule applies: ``text[start:end] == matched`` in the text as it was written. Hits of two rules may overlap. ``matched``
-    is empty where the rule itself can't be used: no other words would help, and its reason says why.
+    A match of a rule: ``text[start:end] == matched`` in the original text. Hits of two rules may overlap. ``matched`` is empty if
+    the rule itself can't be used: then no other words would help, and its reason says why.
     """
 
     rule: Rule
@@ -57,7 +57,7 @@ class Hit:
 
     @property
     def advice(self) -> str:
-        """What is wrong and how to mend it, in one line."""
+        """Return in one line what is wrong and the suggested fix."""
         if not self.matched:
             return one_line(self.rule.reason)
         wrong = "is not allowed" if self.rule.severity == "block" else "should be avoided"
@@ -68,7 +68,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the rules say of one text; a blocked one is never bought."""
+    """The result of a check. A blocked text is not generated."""
 
     level: Level
     hits: tuple[Hit, ...]
@@ -78,49 +78,49 @@ class Verdict:
 CLEAR = Verdict("clear", ())
 
 
-# Scripts that write no space between words: there a term hits wherever it stands.
+# Scripts without spaces between words: there a term matches anywhere.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _WORDS = re.compile(rf"[^\W_{_UNSPACED}]+")
-# Between the words of a term: "risk free" is "risk-free" and "risk_free" too.
+# Between the words of a term: "risk free" matches "risk-free" and "risk_free" too.
 _GAP = r"[\s\-_]+"
 _GAPS = re.compile(_GAP)
 _OTHERS = re.compile(r"[^\x00-\x7f]")
 
 
 class _Term:
-    """A term, hit as whole words."""
+    """A term, which matches whole words."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         folded = _GAPS.sub(" ", fold(rule.pattern)).strip()
         first = _WORDS.search(folded)
         self.first_word = first[0] if first else None
-        """A word that every text with the term has; none for a term of signs or of an unspaced script alone."""
+        """A word of every text that contains the term; ``None`` for terms of signs or of a script without spaces."""
         self._opens, self._closes = _is_spaced(folded[0]), _is_spaced(folded[-1])
         self._regex = re.compile(_GAP.join(map(re.escape, folded.split(" "))))
 
     def spans(self, folded: str) -> Iterator[tuple[int, int]]:
-        """Where the term stands in the folded text."""
+        """Yield the matches in the folded text."""
         for match in self._regex.finditer(folded):
             start, end = match.span()
             before, after = folded[max(0, start - 1) : start], folded[end : end + 1]
-            # Vowel signs are marks to Python, not letters: a letter with one more of them is another syllable.
+            # Vowel signs are marks to Python, not letters: with one more of them, a letter is another syllable.
             inside = self._opens and (_is_spaced(before) or is_mark(before))
             if not inside and not (self._closes and _is_spaced(after)) and not is_mark(after):
                 yield start, end
 
 
 def _is_spaced(character: str) -> bool:
-    """Whether it belongs to a word of a script that puts spaces between words."""
+    """Whether the character belongs to a word of a script with spaces between words."""
     return _WORDS.match(character) is not None
 
 
-# A form checks again with every key that is pressed; its rules hardly ever change.
+# A form is checked at every keystroke, and rules hardly ever change.
 _term = lru_cache(maxsize=4096)(_Term)
 
 
 class Checker:
-    """The rules for one brand, ready for many texts; made by :func:`compile`."""
+    """The compiled rules for one brand, for any number of texts; see :func:`compile`."""
 
     def __init__(self, terms: Iterable[_Term], patterns: Iterable[tuple[Rule, Pattern]], unusable: Iterable[Rule] = ()) -> None:
         self._by_word: dict[str, list[_Term]] = {}
@@ -133,8 +133,8 @@ class Checker:
 
     def check(self, text: str) -> Verdict:
         """
-        Try every rule on the text. A pattern is tried on the text as written and, where that differs, on the folded one; one that
-        says where words begin or end, on the folded one only.
+        Apply every rule to the text. A pattern is applied to the original text and, if it differs, to the folded one; a pattern
+        about the beginning or end of words, to the folded one only.
         """
         sentences = [self._read.get(sentence) or self._read_sentence(sentence) for sentence in text.split(_SENTENCE_END)]
         folded = Folded(text, _SENTENCE_END.join([sentence for sentence, _ in sentences]))
@@ -150,10 +150,10 @@ class Checker:
 
     def _read_sentence(self, sentence: str) -> tuple[str, list[_Term]]:
         """
-        The sentence folded, and the terms whose first word it has: few, however many rules there are.
+        Return the folded sentence, and the terms whose first word occurs in it: few, however many rules there are.
 
-        The prompts of a campaign share most of their sentences, so each is read once. Folding goes letter by letter and no word
-        runs over the end of a sentence, so that reading a text in pieces gives what reading it at once would.
+        The prompts of a campaign share most of their sentences, so each is read once. Folding works letter by letter and no word
+        spans two sentences, so reading a text in pieces has the same result as reading it whole.
         """
         folded = fold(sentence)
         words = self._by_word.keys() & _WORDS.findall(folded) if self._by_word else ()
@@ -182,16 +182,16 @@ def _spans(pattern: Pattern, folded: Folded) -> Iterator[tuple[int, int]]:
 
 @lru_cache(maxsize=64)
 def _in_latin_words(text: str) -> str:
-    """The folded text with a stand-in for each letter beyond a to z: a word stays one to an engine that knows only those."""
+    """Return the folded text with a placeholder for each letter beyond a to z, for an engine that knows only those as letters."""
     return _OTHERS.sub(lambda other: LETTER if _is_spaced(other[0]) or is_mark(other[0]) else other[0], text)
 
 
 def compile(rules: Iterable[Rule], *, brand: str | None = None) -> Checker:
     """
-    Prepare the rules that hold for all brands and for ``brand``, whose name is compared folded.
+    Compile the rules for all brands and those for ``brand``. Names of brands are compared folded.
 
-    A row that cannot be used, as :func:`pattern_problem` and :func:`term_problem` would have said when it was written, hits every
-    text that is not empty with that problem as its reason, so that nothing passes it unseen.
+    A rule that can't be used (see :func:`pattern_problem` and :func:`term_problem`) matches every text that is not empty, with
+    the problem as its reason: otherwise texts would pass it unchecked.
     """
     ours = None if brand is None else fold(brand)
     terms: list[_Term] = []
@@ -211,7 +211,7 @@ def compile(rules: Iterable[Rule], *, brand: str | None = None) -> Checker:
 
 
 def term_problem(term: str) -> str | None:
-    """What is wrong with staff's term, as a sentence, or nothing when it can be used."""
+    """Return the problem with a term as a sentence; ``None`` if it can be used."""
     if not _GAPS.sub("", fold(term)):
         return "The term is empty. Enter the word or words to match."
     if len(term) > MAX_TERM:
@@ -220,7 +220,7 @@ def term_problem(term: str) -> str | None:
 
 
 def marked(text: str, hits: Sequence[Hit]) -> list[tuple[str, bool]]:
-    """Cut the text into pieces, each with whether it is to be marked; overlapping hits become one piece."""
+    """Split the text into pieces, each with whether it is highlighted. Overlapping hits become one piece."""
     pieces: list[tuple[str, bool]] = []
     done = 0
     for hit in sorted(hits, key=lambda hit: hit.start):

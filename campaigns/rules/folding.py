@@ -1,24 +1,24 @@
-"""How text looks to a rule: without what people do not see or do not read, and with the way back to what was written."""
+"""Folded text for comparisons: without characters that people do not see, and with positions in the original text."""
 
 import re
 import unicodedata
 from bisect import bisect_right
 from functools import lru_cache
 
-# What Unicode does not take apart, and typewriter forms of signs that editors put in by themselves.
+# Letters that Unicode does not decompose, and plain forms of signs that editors insert on their own.
 _SPELLED = str.maketrans(
     {"ı": "i", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "đ": "d", "Đ": "d", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe"}
     | dict.fromkeys("‘’‛ʼ′", "'")
     | dict.fromkeys("“”„‟″", '"')
     | dict.fromkeys("‐‑‒–—―−", "-")
 )
-# Accents, points and variation selectors; vowel signs of other scripts are letters of the word and stay.
+# Accents, points and variation selectors. Vowel signs of other scripts are letters of a word and stay.
 _ACCENTS = re.compile(
     "[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u180b-\u180d\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
     "\ufe00-\ufe0f\ufe20-\ufe2f\U000e0100-\U000e01ef]"
 )
 _INVISIBLE_LETTERS = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
-# Unicode would read them as letters and digits, and so as a part of the word that they follow.
+# Unicode reads them as letters and digits, and so as a part of the word before them.
 _TRADEMARKS = "™℠"
 _FOOTNOTES = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _PLAIN = r"\t-\r\x20-\x7e"
@@ -26,7 +26,7 @@ _ODD = re.compile(f"[^{_PLAIN}]+")
 
 
 def fold(text: str) -> str:
-    """The text as rules see it: lower case, no accents, nothing invisible, plain digits, quotes, dashes and spaces."""
+    """Return the text in lower case, without accents or invisible characters, with plain digits, quotes, dashes and spaces."""
     if text.isascii() and text.isprintable():
         return text.lower()
     return _ODD.sub(lambda run: "".join(map(_fold_character, run[0])), text).lower()
@@ -47,22 +47,22 @@ def _fold_character(character: str) -> str:
 
 
 def is_mark(character: str) -> bool:
-    """Whether it is a mark that sits on the letter before it, as vowel signs do."""
+    """Whether the character is a mark on the letter before it, such as a vowel sign."""
     return character != "" and unicodedata.category(character).startswith("M")
 
 
 class Folded:
-    """A text, folded, that still knows where each of its characters came from."""
+    """A folded text that knows the original position of each of its characters."""
 
     def __init__(self, original: str, text: str) -> None:
         self.original = original
         self.text = text
         self.differs = not original.isascii() or len(original) != len(text)
-        """Whether more than case was folded."""
+        """Whether folding changed more than case."""
         self._breaks: tuple[list[int], list[int]] | None = None
 
     def original_span(self, span: tuple[int, int]) -> tuple[int, int]:
-        """Where a span of the folded text stands in the original, accents that follow its last letter included."""
+        """Return the original span of a span of the folded text, including accents after its last letter."""
         if not self.differs:
             return span
         start, end = self._origin(span[0]), self._origin(span[1] - 1) + 1
@@ -78,7 +78,7 @@ class Folded:
         return original[last] + place - folded[last]
 
     def _find_breaks(self) -> tuple[list[int], list[int]]:
-        """Folded places from which on the original runs in step again, and where that is; only odd characters break step."""
+        """Return pairs of folded and original positions from which on both texts run in step. Only odd characters break step."""
         folded, original, ahead = [0], [0], 0
         for run in _ODD.finditer(self.original):
             for place, character in enumerate(run[0], start=run.start()):

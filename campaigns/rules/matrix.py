@@ -1,7 +1,7 @@
 """
-The matrix of a campaign: one cell for each way to take one value of every chosen dimension.
+The matrix of a campaign: one cell for each combination of one value of every chosen dimension.
 
-Everything here is a function of its arguments; the same choices always give the same cells in the same order.
+All functions are pure: the same choices always result in the same cells in the same order.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,17 +15,17 @@ from urllib.parse import quote
 MAX_CELLS = 660
 
 Exclusion = Mapping[str, str]
-"""A partial assignment, dimension key → value key: it takes out every cell that agrees with all its pairs."""
+"""Dimension key → value key. Excludes all cells that match all its pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The chosen values of one dimension, in the order in which they are shown; no value means that it takes no part."""
+    """The chosen values of one dimension, in the order in which they are shown. Without values, the dimension is not used."""
 
     key: str
     label: str
     values: tuple[tuple[str, str], ...]
-    """Pairs of value key and the words that people read."""
+    """Pairs of value key and label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ class Cell:
     """One combination."""
 
     index: int
-    """Its place in the full product, from 1; exclusions do not renumber."""
+    """Its number in the full product, from 1. Exclusions do not change it."""
     key: str
-    """``dimension:value`` pairs sorted by dimension: the same cell keeps it when dimensions are reordered or values are added."""
+    """``dimension:value`` pairs sorted by dimension: it stays the same if dimensions are reordered or values are added."""
     values: dict[str, str]
     """Dimension key → value key, in the order of the choices."""
 
 
 class MatrixError(ValueError):
-    """The choices or the exclusions make no matrix; ``field`` is the part of the campaign's body to mend."""
+    """The choices or the exclusions make no matrix. ``field`` is the part of the campaign's body to fix."""
 
     def __init__(self, message: str, *, field: str) -> None:
         super().__init__(message)
@@ -56,15 +56,15 @@ class EmptyMatrix(MatrixError):
 
 
 class RepeatedChoice(MatrixError):
-    """A dimension, or a value of one, was chosen twice, which would buy the same cell twice."""
+    """A dimension or a value was chosen twice, which would generate the same cell twice."""
 
 
 class BadExclusion(MatrixError):
-    """An exclusion is empty, or names what is not chosen."""
+    """An exclusion is empty, or names a dimension or a value that is not chosen."""
 
 
 class TooManyCells(MatrixError):
-    """The product is above ``MAX_CELLS``; ``dimension`` multiplies most and ``drop`` of its values should go."""
+    """The full product is above ``MAX_CELLS``. ``dimension`` has the most values; ``drop`` of them should be removed."""
 
     def __init__(self, choices: Sequence[Choice]) -> None:
         self.count = count(choices)
@@ -79,19 +79,17 @@ class TooManyCells(MatrixError):
 
 
 def count(choices: Iterable[Choice]) -> int:
-    """Size of the full product, without building it; 0 when nothing is chosen."""
+    """Return the size of the full product, without building it; 0 if nothing is chosen."""
     sizes = [len(choice.values) for choice in choices if choice.values]
     return prod(sizes) if sizes else 0
 
 
 def cells(choices: Sequence[Choice], exclude: Iterable[Exclusion] = ()) -> list[Cell]:
     """
-    List the cells that no exclusion takes out, row by row: the last dimension changes fastest.
-
-    The list is empty when the exclusions take out everything.
+    Return the cells that are not excluded, row by row: the last dimension changes fastest. The list may be empty.
 
     :raises EmptyMatrix: no dimension has a chosen value.
-    :raises RepeatedChoice: a dimension, or a value of one, is there twice.
+    :raises RepeatedChoice: a dimension or a value appears twice.
     :raises TooManyCells: the full product is above ``MAX_CELLS``, before exclusions.
     :raises BadExclusion: an exclusion is empty, or names a dimension or a value that is not chosen.
     """
@@ -108,16 +106,16 @@ def cells(choices: Sequence[Choice], exclude: Iterable[Exclusion] = ()) -> list[
 
 
 def still_apply(choices: Sequence[Choice], exclude: Iterable[Exclusion]) -> list[Exclusion]:
-    """Leave away the exclusions that name what is no longer chosen, as happens when somebody takes a value back."""
+    """Return the exclusions without those that name values that are no longer chosen."""
     chosen = [choice for choice in choices if choice.values]
     return [exclusion for exclusion in exclude if not _exclusion_problem(chosen, exclusion)]
 
 
 def compact(choices: Sequence[Choice], excluded: Collection[str]) -> list[Exclusion]:
     """
-    Say which cells are out, given by their keys, in few exclusions: whole values first, then single cells.
+    Return few exclusions for many excluded cells, given by their keys: whole values first, then single cells.
 
-    Keys of cells that are not in the matrix are ignored, as those of a value that somebody has taken back.
+    Keys that are not in the matrix are ignored, such as those of a value that is no longer chosen.
 
     :raises MatrixError: as :func:`cells`, for the choices.
     """
@@ -135,7 +133,7 @@ def compact(choices: Sequence[Choice], excluded: Collection[str]) -> list[Exclus
 
 
 def _checked(choices: Sequence[Choice]) -> list[Choice]:
-    """The choices that take part, once they are known to make a matrix."""
+    """Return the choices with values, after all checks."""
     chosen = [choice for choice in choices if choice.values]
     if not chosen:
         raise EmptyMatrix
@@ -159,10 +157,10 @@ def _first_repeated(keys: Iterable[str]) -> str | None:
 
 
 def _product(chosen: Sequence[Choice]) -> list[Cell]:
-    """Every cell, in row order."""
+    """Return all cells in row order."""
     names = [choice.key for choice in chosen]
     sorted_places = sorted(range(len(names)), key=names.__getitem__)
-    # Quoted, so that a key with a colon or a comma in it cannot make two cells look like one.
+    # Quoted: a key may contain a colon or a comma, and two cells must not get the same key.
     pairs = [[(key, f"{quote(choice.key, safe='')}:{quote(key, safe='')}") for key, _ in choice.values] for choice in chosen]
     return [
         Cell(
@@ -176,9 +174,9 @@ def _product(chosen: Sequence[Choice]) -> list[Cell]:
 
 def _masks(chosen: Sequence[Choice], every: Sequence[Cell]) -> dict[tuple[str, str], int]:
     """
-    For each value, the cells that have it, as a number with bit ``index - 1`` set.
+    Return for each value the cells that have it, as a number with bit ``index - 1`` set for each.
 
-    An exclusion is then a few ANDs, whatever it is made of: a thousand exclusions cost no more than a thousand words.
+    An exclusion is then a few ANDs, so that a thousand of them stay cheap.
     """
     masks = {(choice.key, key): 0 for choice in chosen for key, _ in choice.values}
     for cell in every:
@@ -193,7 +191,7 @@ def _matching(masks: Mapping[tuple[str, str], int], exclusion: Exclusion) -> int
 
 
 def _exclusion_problem(chosen: Sequence[Choice], exclusion: Exclusion) -> str | None:
-    """What is wrong with the exclusion, as the end of a sentence that begins with its number."""
+    """Return the problem with an exclusion, as the end of a sentence that begins with its number."""
     if not exclusion:
         return "is empty and would exclude everything. Add at least one dimension and value."
     labels = {choice.key: choice for choice in chosen}
@@ -208,7 +206,7 @@ def _exclusion_problem(chosen: Sequence[Choice], exclusion: Exclusion) -> str | 
 
 
 def _values_to_drop(choices: Sequence[Choice]) -> list[tuple[Choice, int]]:
-    """How many values to leave out of which dimensions, the one that multiplies most first, to get under the limit."""
+    """Return how many values to remove from which dimensions to get below the limit, the one with the most values first."""
     mends: list[tuple[Choice, int]] = []
     size = count(choices)
     for choice in sorted(choices, key=lambda choice: -len(choice.values)):

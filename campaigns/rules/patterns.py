@@ -1,8 +1,8 @@
 r"""
-Staff's regular expressions, safe to run on any text: RE2 takes time in proportion to the text, whatever the pattern.
+Regular expressions written by staff, safe to run on any text: RE2 takes time in proportion to the text, whatever the pattern.
 
-RE2 cannot look ahead or behind or refer to groups; such a pattern is refused with the reason. Its ``\b`` and ``\w`` know the
-letters a to z alone, so a pattern with them sees folded text, in which letters of other scripts are replaced by a stand-in.
+RE2 has no look-ahead, look-behind or backreferences; such a pattern is refused with the reason. Its ``\b`` and ``\w`` know only
+the letters a to z, so a pattern with them is applied to folded text with placeholders for the letters of other scripts.
 """
 
 import re
@@ -14,43 +14,43 @@ from typing import Any
 import re2
 
 MAX_LENGTH = 200
-MAX_PROGRAM = 10_000  # instructions of the compiled pattern; the time for a letter of the text grows with them at worst
+MAX_PROGRAM = 10_000  # instructions of the compiled pattern; at worst, the time per letter of the text grows with them
 LETTER = "_"
-"""Stands for a letter of another script: part of a word to RE2, and neither a letter from a to z nor a digit."""
+"""The placeholder for a letter of another script: part of a word to RE2, but no letter from a to z and no digit."""
 
 _ESCAPES = re.compile(r"\\(.)", re.DOTALL)
 _KNOW_WORDS = frozenset("bBwW")
 _NAME_OTHERS = frozenset("pPxQ")
 _READ_AS_TEXT = re.compile(r"\{(,\d|\d{5})")
-_ADVICE = (  # what the engine's own words stand for, and what to do
+_ADVICE = (  # the engine's message → advice in our words
     (
         re.compile(r"\(\?(<?[=!]|>)"),
         "Look-ahead, look-behind and atomic groups are not supported. Write the text out, or split it into two rules.",
     ),
     (re.compile(r"sequence: \\[1-9]|\(\?P=|\(\?\("), "Backreferences are not supported. Write the text out."),
 )
-# places where a pattern without text of its own would match
+# texts that a pattern matches only if it matches empty text
 _NOWHERE = ("", " ", "a", "a a", "1")
 
 
 class PatternRefused(ValueError):
-    """The pattern cannot be read, matches empty text, or is too large; the message says how to mend it."""
+    """The pattern can't be read, matches empty text, or is too large. The message says how to fix it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern that is safe to run; ``knows_words`` if it says where words begin, end or go on."""
+    """A pattern that is safe to run. ``knows_words``: it uses the boundaries or letters of words."""
 
     regex: Any
     knows_words: bool
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Return where the pattern matches the text."""
+        """Return the spans of the matches, without empty ones."""
         return (span for span in map(_span, self.regex.finditer(_encodable(text))) if span[0] < span[1])
 
 
 def pattern_problem(pattern: str) -> str | None:
-    """Return what is wrong with staff's pattern, as a sentence, or nothing if it can be used."""
+    """Return the problem with a pattern as a sentence; ``None`` if it can be used."""
     try:
         compile_pattern(pattern)
     except PatternRefused as refused:
@@ -80,7 +80,7 @@ def compile_pattern(pattern: str) -> Pattern:
 
 
 def _problem(pattern: str, escapes: frozenset[str]) -> str | None:
-    """What the engine would read otherwise than it is meant."""
+    """Return the problem with a pattern that the engine would accept but misread."""
     if len(pattern) > MAX_LENGTH:
         return f"Too long: {len(pattern)} of {MAX_LENGTH} characters. Split it into two rules."
     if "C" in escapes:
@@ -108,7 +108,7 @@ def _advice(error: Exception) -> str:
 
 
 def _encodable(text: str) -> str:
-    """The text with each half of a character, which UTF-8 cannot hold, replaced."""
+    """Return the text with each unpaired surrogate, which UTF-8 can't encode, replaced."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 

@@ -1,8 +1,8 @@
 """
-The prompt of one cell: ``big idea. visual messaging. Style: …. Type: …. Mood: …. Intention: …. Target: …. Funnel: …. Audio: ….
-Brand: …. Voice: …. Product: …``, and then what staff's own dimensions add.
+The prompt of a cell: ``big idea. visual messaging. Style: …. Type: …. Mood: …. Intention: …. Target: …. Funnel: …. Audio: ….
+Brand: …. Voice: …. Product: …``, then the dimensions that staff added.
 
-Dimensions with the same prompt label share one part, which is how age, gender and the like become one ``Target``.
+Dimensions with the same prompt label share one part: age, gender and the like become one ``Target``.
 """
 
 import re
@@ -15,7 +15,7 @@ from campaigns.rules.matrix import Choice
 MAX_CHARACTERS = 32_000
 
 DimensionWords = Mapping[str, str]
-"""Dimension key → the label that opens its part of the prompt."""
+"""Dimension key → the label at the beginning of its part of the prompt."""
 
 # In the order of the prompt.
 PROMPT_LABELS: DimensionWords = MappingProxyType(
@@ -34,16 +34,16 @@ PROMPT_LABELS: DimensionWords = MappingProxyType(
     }
 )
 
-# Half of a surrogate pair and the control characters can be neither stored nor sent; tabs and line ends count as spaces.
+# Unpaired surrogates and control characters can be neither stored nor sent. Tabs and line ends count as spaces.
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _ENDS = (".", "!", "?", "…", "。", "！", "？")
-_CLOSERS = "\"'”’»)]"  # may follow the mark that ends a sentence
+_CLOSERS = "\"'”’»)]"  # may follow the mark at the end of a sentence
 _MARKS = " .,;:"
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
-    """What is said once and holds for every cell, as it was typed."""
+class BriefTexts:
+    """The texts of a brief that all prompts share, as typed."""
 
     brand: str = ""
     brand_voice: str = ""
@@ -54,9 +54,9 @@ class Brief:
 
 
 class PromptTooLong(ValueError):
-    """The prompt is above ``MAX_CHARACTERS``; ``field`` is the part of the brief that is longest, ``excess`` how much must go."""
+    """The prompt is above ``MAX_CHARACTERS``. ``field`` is the longest text of the brief, ``excess`` the characters to cut."""
 
-    def __init__(self, brief: Brief, length: int) -> None:
+    def __init__(self, brief: BriefTexts, length: int) -> None:
         self.field = max((field.name for field in fields(brief)), key=lambda name: len(getattr(brief, name)))
         self.excess = length - MAX_CHARACTERS
         super().__init__(
@@ -66,21 +66,21 @@ class PromptTooLong(ValueError):
 
 
 class UnknownWords(LookupError):
-    """A cell names a dimension or a value for which no words were given."""
+    """A cell names a dimension or a value without a label."""
 
 
 class _Part:
-    """``label: the words of the cell, then what the brief says``; without a label a sentence of its own."""
+    """One part of the prompt: ``label: values of the cell, texts of the brief``. Without a label it is a sentence."""
 
     def __init__(self, label: str, words: Mapping[str, Mapping[str, str]], said: Iterable[str]) -> None:
         self._label = label
         self._words = words
         self._said = [text for text in said if text]
         self._dimensions = tuple(words)
-        self._written: dict[tuple[str | None, ...], str] = {}  # many cells share a part
+        self._written: dict[tuple[str | None, ...], str] = {}  # many cells share a sentence
 
     def write(self, cell_values: Mapping[str, str]) -> str:
-        """The sentence for a cell, empty when neither the cell nor the brief has anything to say here."""
+        """Return the sentence for a cell; empty if neither the cell nor the brief has anything for this part."""
         taken = tuple([cell_values.get(dimension) for dimension in self._dimensions])
         if taken not in self._written:
             self._written[taken] = self._sentence(taken)
@@ -102,13 +102,13 @@ class _Part:
 
 class PromptBuilder:
     """
-    Builds the prompts of one campaign; what cells share is written once, so that a cell costs microseconds.
+    Builds the prompts of one campaign. Parts that cells share are written once, so a cell takes microseconds.
 
-    ``choices`` give the words of each value, ``words`` the prompt label that staff set for a dimension. Without one, a seeded
-    dimension has that of ``PROMPT_LABELS`` and any other its own label.
+    ``choices`` have the labels of values, ``words`` the prompt labels that staff set for dimensions. Without one, a seeded
+    dimension uses that of ``PROMPT_LABELS`` and any other its own label.
     """
 
-    def __init__(self, brief: Brief, choices: Iterable[Choice], words: DimensionWords = PROMPT_LABELS) -> None:
+    def __init__(self, brief: BriefTexts, choices: Iterable[Choice], words: DimensionWords = PROMPT_LABELS) -> None:
         self._brief = brief
         chosen = {choice.key: choice for choice in choices}
         self._known = chosen.keys()
@@ -116,7 +116,7 @@ class PromptBuilder:
 
     def build(self, cell_values: Mapping[str, str]) -> str:
         """
-        Write the prompt of a cell, given as dimension key → value key; dimensions that the cell does not have leave no trace.
+        Return the prompt of a cell, given as dimension key → value key.
 
         :raises UnknownWords: the cell has a dimension or a value that is not among the choices.
         :raises PromptTooLong: the prompt is above ``MAX_CHARACTERS``.
@@ -129,13 +129,15 @@ class PromptBuilder:
         return prompt
 
 
-def build(brief: Brief, cell_values: Mapping[str, str], choices: Sequence[Choice], words: DimensionWords = PROMPT_LABELS) -> str:
-    """Write one prompt, as :meth:`PromptBuilder.build`; for a whole matrix keep one :class:`PromptBuilder`."""
+def build(
+    brief: BriefTexts, cell_values: Mapping[str, str], choices: Sequence[Choice], words: DimensionWords = PROMPT_LABELS
+) -> str:
+    """Return one prompt, as :meth:`PromptBuilder.build`. For a whole matrix, use one :class:`PromptBuilder`."""
     return PromptBuilder(brief, choices, words).build(cell_values)
 
 
-def _parts(brief: Brief, chosen: Mapping[str, Choice], words: DimensionWords) -> list[_Part]:
-    """The parts in the order of the prompt, empty ones included: a cell decides which of them say something."""
+def _parts(brief: BriefTexts, chosen: Mapping[str, Choice], words: DimensionWords) -> list[_Part]:
+    """Return all parts in the order of the prompt. For a cell, some of them may be empty."""
     dimensions: dict[str, list[str]] = {}
     said: dict[str, list[str]] = {}
 
@@ -165,11 +167,11 @@ def _parts(brief: Brief, chosen: Mapping[str, Choice], words: DimensionWords) ->
 
 
 def _tidy(text: str) -> str:
-    """One line, single spaces, without marks at its ends: the joints of the prompt bring their own."""
+    """Return the text on one line, with single spaces and without marks at its ends: the prompt adds its own."""
     line = " ".join(_UNSENDABLE.sub("", text).split())
     return line.rstrip(_MARKS).lstrip(" ,;:") if line.strip(_MARKS) else ""
 
 
 def _closed(text: str, mark: str) -> str:
-    """The text with the mark at its end, unless it ends its own sentence already."""
+    """Return the text with the mark at its end, unless it ends a sentence already."""
     return text if text.rstrip(_CLOSERS).endswith(_ENDS) else text + mark

@@ -1,4 +1,4 @@
-"""Numbers, spans and meters as the pages of end users say them."""
+"""Template filters and tags of the campaign pages: numbers, durations, badges and meters."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,75 +19,75 @@ GAP = 0.4  # of the meter's 100 units, between its parts
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """2m 20s; a dash without an estimate."""
+    """Return “2m 20s”; a dash for ``None``."""
     return "–" if seconds is None else display.duration(seconds)
 
 
 @register.filter
 def about(seconds: float | None) -> str:
-    """An estimate, no finer than it is known."""
+    """Return an estimate, rounded up to its precision."""
     return display.about(seconds)
 
 
 @register.filter
 def percent(part: float) -> int:
-    """0.714 → 71."""
+    """Return a share as a percentage: 0.714 → 71."""
     return round(part * 100)
 
 
 @register.filter
 def badge(state: str) -> SafeString:
-    """A job's state: glyph, word and colour."""
+    """Return the state of a job as glyph, word and colour."""
     return display.badge(state)
 
 
 @register.filter
 def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
-    """A text with the words marked that a rule is about."""
+    """Return a text with the matches of compliance rules highlighted."""
     return display.marked(pieces)
 
 
 @register.filter
 def review_badge(cell: Combination) -> SafeString:
-    """The badge of a reviewed combination."""
+    """Return the badge of a reviewed combination."""
     state, glyph = {Review.REJECTED: ("failed", ""), Review.WINNER: ("warn", "star")}.get(Review(cell.review), ("completed", ""))
     return display.badge(state, cell.get_review_display().capitalize(), glyph)
 
 
 @register.filter
 def in_textarea(text: str) -> str:
-    """A text for a textarea: browsers drop one line break at its start."""
+    """Return a text for a textarea: browsers drop one line break at its start."""
     return f"\n{text}"
 
 
 @register.filter
 def capacity(cap: progress.Cap) -> SafeString:
-    """How full a limit is, as cells and numbers."""
+    """Return the slots of a limit, drawn and as numbers."""
     return display.capacity(cap.used, cap.limit or 0, held=cap.closed)
 
 
 @register.filter
 def video_length(seconds: float | None) -> str:
-    """0:08."""
+    """Return the length of a video: “0:08”."""
     whole = round(seconds or 0)
     return f"{whole // 60}:{whole % 60:02}"
 
 
 @register.filter
 def said_parameters(parameters: Mapping[str, Any]) -> str:
-    """8s, 16:9."""
+    """Return parameters in short: “8s, 16:9”."""
     return ", ".join(display.parameters(Job(parameters=parameters)))
 
 
 @register.inclusion_tag("campaigns/_meter.html")
 def meter(counts: Mapping[str, int]) -> dict[str, Any]:
-    """The parts of a whole as one bar, told in words too."""
+    """Draw counts by status as one bar, with a text for screen readers."""
     return {"parts": _parts({str(part): counts.get(part, 0) for part in METER}), "words": counted(counts) or "nothing yet"}
 
 
 @register.inclusion_tag("campaigns/_meter.html")
 def purse(balances: Mapping[str, int]) -> dict[str, Any]:
-    """Available against reserved tickets, as one bar."""
+    """Draw available and reserved tickets as one bar."""
     available, reserved = balances["available"], balances["reserved"]
     words = f"{display.number(available)} available, {display.number(reserved)} reserved"
     return {"parts": _parts({"completed": available, "processing": reserved}), "words": words}
@@ -95,13 +95,13 @@ def purse(balances: Mapping[str, int]) -> dict[str, Any]:
 
 @register.filter
 def counted(counts: Mapping[str, int]) -> str:
-    """29 completed, 2 processing."""
+    """Return counts in words: “29 completed, 2 processing”."""
     return ", ".join(f"{display.number(counts[part])} {part.label.lower()}" for part in METER if counts.get(part))
 
 
 @register.simple_tag
 def campaign_state(counts: Mapping[str, int], paused: bool) -> SafeString:
-    """The badge of a campaign."""
+    """Return the badge of a campaign."""
     state = progress.state_of(counts, paused=paused)
     if state == "paused":
         return display.badge("warn", "Paused", "pause")

@@ -1,4 +1,4 @@
-"""Who may see and who may change. What belongs to another user answers 404, as if it did not exist."""
+"""Access of users to campaigns and jobs. Those of another user are 404, as if they did not exist."""
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
@@ -14,7 +14,7 @@ def campaign_seen_by(request: HttpRequest, pk: int) -> Campaign:
     """
     Return a campaign that this user may see.
 
-    :raises Http404: there is none, or it belongs to another user (I35).
+    :raises Http404: there is none that this user may see (I35).
     """
     reachable = Campaign.objects.of(viewer(request)).select_related("batch__owner", "brand", "model")
     return get_object_or_404(reachable, pk=pk)
@@ -25,7 +25,7 @@ def campaign_to_change(request: HttpRequest, pk: int) -> Campaign:
     Return a campaign that this user may change.
 
     :raises Http404: as `campaign_seen_by`.
-    :raises PermissionDenied: the user may see it and not change it.
+    :raises PermissionDenied: the user may see it but not change it.
     """
     campaign = campaign_seen_by(request, pk)
     _must_be_allowed(request, campaign.batch.owner_id)
@@ -36,7 +36,7 @@ def job_seen_by(request: HttpRequest, pk: int) -> Job:
     """
     Return a job that this user may see.
 
-    :raises Http404: there is none, or it belongs to another user (I35).
+    :raises Http404: there is none that this user may see (I35).
     """
     reachable = Job.objects.of(viewer(request)).select_related("owner", "batch", "model", "kind")
     return get_object_or_404(reachable, pk=pk)
@@ -47,7 +47,7 @@ def job_to_change(request: HttpRequest, pk: int) -> Job:
     Return a job that this user may change.
 
     :raises Http404: as `job_seen_by`.
-    :raises PermissionDenied: the user may see it and not change it.
+    :raises PermissionDenied: the user may see it but not change it.
     """
     job = job_seen_by(request, pk)
     _must_be_allowed(request, job.owner_id)

@@ -1,4 +1,4 @@
-"""One cell: its verdict, its note, its versions side by side, and one more version from an edited prompt."""
+"""The page of one combination: its review, its note, its versions side by side, and a new version from an edited prompt."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ from queue_app.work.intake import PROMPT_MOST, IntakeRefused, KindRestricted, Mo
 @login_required
 @require_GET
 def page(request: HttpRequest, pk: int, index: int) -> HttpResponse:
-    """A cell with its versions side by side, and the form for one more; to htmx what has changed but texts, or 204."""
+    """Show the page; to htmx, its changed parts without the text fields, or 204."""
     campaign = campaign_seen_by(request, pk)
     context = _context(request, campaign, get_object_or_404(Combination, campaign=campaign, index=index))
     if unchanged(request, context["token"]):
@@ -45,7 +45,7 @@ def page(request: HttpRequest, pk: int, index: int) -> HttpResponse:
 @login_required
 @require_POST
 def judge(request: HttpRequest, pk: int, index: int) -> HttpResponse:
-    """Set or take back the verdict; to htmx the cell's card and the counts."""
+    """Set or reset the review; to htmx, return the card and the counts."""
     campaign, cell = _cell_to_change(request, pk, index)
     verdict, error = request.POST.get("review", ""), ""
     if verdict not in Review.values:
@@ -63,7 +63,7 @@ def judge(request: HttpRequest, pk: int, index: int) -> HttpResponse:
 @login_required
 @require_POST
 def note(request: HttpRequest, pk: int, index: int) -> HttpResponse:
-    """Keep a note; what is wrong with it stands at the field, and nothing that was typed is lost."""
+    """Save a note. If it is refused, show the typed text again with the error at the field."""
     campaign, cell = _cell_to_change(request, pk, index)
     typed = request.POST.get("note", "")
     try:
@@ -79,7 +79,7 @@ def note(request: HttpRequest, pk: int, index: int) -> HttpResponse:
 @login_required
 @require_POST
 def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
-    """Buy the version that the button named, at its price; a form that is sent again shows what it has made."""
+    """Queue the version with the number and the price that the button named. A form that is sent again queues nothing."""
     campaign, cell = _cell_to_change(request, pk, index)
     text = request.POST.get("prompt", "").replace("\r\n", "\n")
     price = _price(campaign)
@@ -110,20 +110,20 @@ def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
 @login_required
 @require_POST
 def check(request: HttpRequest, pk: int, index: int) -> HttpResponse:
-    """What the compliance rules say of an edited prompt, as a fragment."""
+    """Check an edited prompt against the compliance rules; return a fragment."""
     campaign = campaign_seen_by(request, pk)
     get_object_or_404(Combination, campaign=campaign, index=index)
     return render(request, "campaigns/_review_check.html", _checked(campaign, request.POST.get("prompt", "")))
 
 
 def _cell_to_change(request: HttpRequest, pk: int, index: int) -> tuple[Campaign, Combination]:
-    """:raises Http404: there is none, or it is another account's. :raises PermissionDenied: staff who may only look."""
+    """:raises Http404: there is none that this user may see. :raises PermissionDenied: the user may not change it."""
     campaign = campaign_to_change(request, pk)
     return campaign, get_object_or_404(Combination, campaign=campaign, index=index)
 
 
 def _answer(request: HttpRequest, campaign: Campaign, cell: Combination, **said: Any) -> HttpResponse:
-    """To htmx the card and what else has changed; to others the page that they came from, at that card."""
+    """Return to htmx the card and the counts; otherwise redirect to the page that the user came from, at that card."""
     if not fragment_wanted(request):
         here = addresses.of_ours(request, request.POST.get("next", "")) or reverse("campaigns:review", args=[campaign.pk])
         return HttpResponseRedirect(f"{here}#cell-{cell.index}")
@@ -159,25 +159,25 @@ def _context(request: HttpRequest, campaign: Campaign, cell: Combination, **said
 
 
 def _token(card: Card, price: int, available: int) -> str:
-    """What a cell's page rests on: its number of versions, the latest one and the verdict, the money."""
+    """Return the version of the page: the number of versions, the latest one with its review, the price and the wallet."""
     latest = f"{card.latest.job.pk}.{card.latest.job.event_seq}" if card.latest else ""
     return f"{len(card.takes)}-{latest}.{card.cell.review}-{price}.{available}"
 
 
 def _changed(seen: str, token: str) -> str:
-    """``number`` of versions, the ``latest`` one or its verdict, or nothing but the money; what plays is left alone then."""
+    """Return ``number`` or ``latest``, whichever part changed first; empty if only tickets changed, to keep playing videos."""
     before, now = seen.split("-"), token.split("-")
     return "number" if before[:1] != now[:1] else "latest" if before[1:2] != now[1:2] else ""
 
 
 def _price(campaign: Campaign) -> int:
-    """Tickets of one more version, today."""
+    """Return today's price of a new version, in tickets."""
     model = campaign.model
     return pricing.tickets(model.unit, model.tickets_per_unit, campaign.parameters)
 
 
 def _checked(campaign: Campaign, text: str) -> dict[str, Any]:
-    """What the rules say of a prompt, of as much of it as could be bought."""
+    """Return the result of the compliance check of a prompt, up to the longest prompt that can be sent."""
     text = text[:PROMPT_MOST]
     verdict = check_prompt(campaign.brand, text)
     hits = {(hit.rule.id, hit.matched.casefold()): hit for hit in verdict.hits}

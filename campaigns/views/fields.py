@@ -1,4 +1,4 @@
-"""The fields of the campaign form as the page shows them: choices with what is chosen, and what is to be said at each."""
+"""The fields of the campaign form as the page shows them: options, which of them are chosen, errors and warnings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from queue_app.models.catalog import Medium
 from queue_app.rules import priority
 
 FIRST_CHOICE = "sora-2"
-SHOWN_AT_FIRST = 6  # dimensions; the rest is folded away until something in it is chosen
+SHOWN_AT_FIRST = 6  # dimensions; the others are folded until one of them is used
 NEEDED = {"brand": "a brand", "big_idea": "a big idea", "model": "a model", "dimensions": "at least one dimension value"}
 PARAMETERS = {
     "duration": "Duration",
@@ -25,7 +25,7 @@ PARAMETERS = {
 
 @dataclass(frozen=True)
 class Option:
-    """One thing to choose. ``gone``: it was offered once, is still chosen, and has to be taken out."""
+    """An option of a field. ``gone``: it is chosen, but no longer offered, and has to be removed."""
 
     key: str
     label: str
@@ -35,7 +35,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Choosing:
-    """A dimension with its values, or a parameter with its, and what stands at it. ``gone`` as of an option."""
+    """A dimension or a parameter with its options, errors and warnings. ``gone`` as for `Option`."""
 
     key: str
     label: str
@@ -50,7 +50,7 @@ class Choosing:
 
     @property
     def count(self) -> str:
-        """How many of a dimension's values are chosen, in words."""
+        """Return in words how many values of a dimension are chosen."""
         if self.gone:
             return "no longer available"
         return f"{self.chosen} of {len(self.options)}" if self.chosen else "not used"
@@ -58,15 +58,15 @@ class Choosing:
 
 @dataclass
 class Notes:
-    """What stands at the fields: errors and warnings by field name, and the fields that are still needed."""
+    """Errors and warnings by field name, and the required fields that are still empty."""
 
     errors: dict[str, list[str]] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
     needed: list[tuple[str, str]] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
-    """Advice on words of prompts that no single field holds, and rules that can't be used."""
+    """Advice on words that span several fields of the prompt, and on rules that can't be used."""
     gone: list[str] = field(default_factory=list)
-    """What was chosen and is not offered any more: nothing can be launched until it is taken out."""
+    """Messages about chosen values that are no longer offered. They have to be removed before a launch."""
 
     def error(self, name: str, message: str) -> None:
         self.errors.setdefault(name, []).append(message)
@@ -74,8 +74,8 @@ class Notes:
 
 def notes(sketch: Sketch, body: Body, *, strict: bool) -> Notes:
     """
-    Sort what is wrong by field. While somebody is typing, what is merely missing is listed apart, quietly; ``strict``, after a
-    launch was asked for, it stands at its field too.
+    Return the problems of a sketch by field. Empty required fields are only listed in ``needed``, because the user is still
+    typing; with ``strict``, after a launch was requested, they are errors as well.
     """
     found = Notes()
     for problem in sketch.problems:
@@ -91,8 +91,8 @@ def notes(sketch: Sketch, body: Body, *, strict: bool) -> Notes:
 
 def _add_advice(found: Notes, sketch: Sketch, body: Body) -> None:
     """
-    Put each rule's advice at the field whose words it is about. What only the whole prompt shows stands apart, and so does a rule
-    that can't be used: it is about no words.
+    Add the advice of each rule to the field that contains the words. Matches that only the whole prompt has, and rules that can't
+    be used, go to ``elsewhere``.
     """
     said: set[int] = set()
     apart: list[Hit] = []
@@ -101,7 +101,7 @@ def _add_advice(found: Notes, sketch: Sketch, body: Body) -> None:
         texts[f"dimensions.{choice.key}"] = ". ".join(label for _, label in choice.values)
     for name, text in texts.items():
         if len(text) > MOST.get(name, len(text)):
-            continue  # too long is said already
+            continue  # its length is an error already
         for hit in _once(sketch.checker.check(text).hits):
             if not hit.matched:
                 apart.append(hit)
@@ -114,12 +114,12 @@ def _add_advice(found: Notes, sketch: Sketch, body: Body) -> None:
 
 
 def _once(hits: Iterable[Hit]) -> list[Hit]:
-    """One hit of each rule and word."""
+    """Return one hit per rule and matched words."""
     return list({(hit.rule.id, hit.matched.casefold()): hit for hit in hits}.values())
 
 
 def dimensions(sketch: Sketch, body: Body, notes: Notes) -> list[Choosing]:
-    """All dimensions that are offered, and those of the body that are not any more."""
+    """Return all offered dimensions, and those in the body that are no longer offered."""
     chosen: Mapping[str, Sequence[str]] = body["dimensions"]
     offered = {one.key for one in sketch.offered}
     gone = {key: values for key, values in chosen.items() if values and key not in offered}
@@ -134,13 +134,13 @@ def dimensions(sketch: Sketch, body: Body, notes: Notes) -> list[Choosing]:
 
 
 def folded(found: list[Choosing]) -> tuple[list[Choosing], list[Choosing]]:
-    """The dimensions to show at once, and those to fold away."""
+    """Return the dimensions to show immediately, and those to fold."""
     first = found[:SHOWN_AT_FIRST] + [one for one in found[SHOWN_AT_FIRST:] if one.gone]
     return first, [one for one in found if one not in first]
 
 
 def _values(dimension: Dimension, chosen: Sequence[str]) -> list[Option]:
-    """What is offered, and what is chosen still though it is retired or deleted."""
+    """Return the offered values, and chosen ones that are retired or deleted."""
     rows = list(dimension.values.all())
     known = {row.key for row in rows}
     options = [Option(row.key, row.label, row.key in chosen, row.retired) for row in rows if not row.retired or row.key in chosen]
@@ -152,7 +152,7 @@ def _with_notes(one: Choosing, name: str, notes: Notes) -> Choosing:
 
 
 def models(body: Body, offered: Mapping[str, GenerationModel]) -> list[Option]:
-    """The models of which a campaign can be made, and the chosen one if it is none of them (any more)."""
+    """Return the models for campaigns, and the chosen one if it is not available."""
     rows = sorted(offered.values(), key=lambda model: (model.medium != Medium.VIDEO, model.key))
     options = [Option(row.key, row.label, row.key == body["model"]) for row in rows if row.medium != Medium.PAGE]
     if body["model"] and not any(option.chosen for option in options):
@@ -161,15 +161,15 @@ def models(body: Body, offered: Mapping[str, GenerationModel]) -> list[Option]:
 
 
 def default_model(offered: Mapping[str, GenerationModel]) -> str:
-    """The model of a new form; empty when nothing can be bought."""
+    """Return the model that a new form starts with; empty if no model is available."""
     keys = sorted(model.key for model in offered.values() if model.medium == Medium.VIDEO)
     return FIRST_CHOICE if FIRST_CHOICE in keys else next(iter(keys), "")
 
 
 def follow(body: Body, model: GenerationModel) -> list[str]:
     """
-    Make the parameters follow a model that was just chosen: what it does not offer gives way to its default, in the body. Gives
-    a sentence for each that did.
+    Adapt the parameters in the body to a newly chosen model: values that it does not support become its defaults. Return a
+    message for each change.
     """
     said = []
     for name in PARAMETERS:
@@ -183,7 +183,7 @@ def follow(body: Body, model: GenerationModel) -> list[str]:
 
 
 def production(body: Body, model: GenerationModel | None, notes: Notes) -> list[Choosing]:
-    """Duration and aspect ratio, as far as the model offers them."""
+    """Return duration and aspect ratio if the model has them."""
     found = (_parameter(name, body[name], model) for name in ("duration", "aspect_ratio"))
     return [_with_notes(one, one.key, notes) for one in found if one is not None]
 
@@ -206,7 +206,7 @@ def _parameter(name: str, typed: str, model: GenerationModel | None) -> Choosing
 
 
 def priorities(body: Body, owner: User) -> list[Option]:
-    """The priorities that this account may ask for; empty leaves it to the queue."""
+    """Return the priorities that this user may request. The empty one leaves the choice to the queue."""
     typed = body["priority"]
     offered = [level for level in priority.NAMES if level <= priority.NORMAL or owner.is_staff]
     options = [Option("", "Automatic", not typed), *(Option(str(one), priority.name(one), str(one) == typed) for one in offered)]
@@ -216,7 +216,7 @@ def priorities(body: Body, owner: User) -> list[Option]:
 
 
 def brands() -> list[str]:
-    """What the brand's field suggests; a new one may be typed."""
+    """Return suggestions for the brand field, which also takes new brands."""
     return list(Brand.objects.order_by("name").values_list("name", flat=True)[:500])
 
 

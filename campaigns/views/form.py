@@ -1,4 +1,4 @@
-"""The batch-submission form: filled in, saved at every change, shown with its cost and its matrix, launched once."""
+"""The campaign form: saved at every change, shown with its cost, time and matrix, launched once."""
 
 import json
 import uuid
@@ -40,7 +40,7 @@ SHOWS = list(zip(forms.SHOWS, ("All", "Blocked", "Warning", "Excluded"), strict=
 @login_required
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    """The form; on POST it does what the pressed button says, and everything typed is there again."""
+    """Show the form; on POST, do what the pressed button says and keep everything that was typed."""
     if request.method != "POST":
         return _opened(request)
     at = clock.now()
@@ -59,7 +59,7 @@ def new(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def preview(request: HttpRequest) -> HttpResponse:
-    """Save the draft and answer with all that follows from what was typed: count, cost, time, matrix, advice."""
+    """Save the draft and return the parts that depend on it: count, cost, time, matrix, advice."""
     form = Form(viewer(request), forms.read(request.POST), at=clock.now())
     form.save()
     return render(request, "campaigns/_new_preview.html", form.context())
@@ -69,7 +69,7 @@ def preview(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def discard(request: HttpRequest) -> HttpResponse:
-    """Ask, then throw the open draft away."""
+    """Show the confirmation page; on POST, delete the open draft."""
     opened = drafts.open_of(viewer(request))
     if opened is None:
         return redirect("campaigns:new")
@@ -84,7 +84,7 @@ def discard(request: HttpRequest) -> HttpResponse:
 
 
 def _opened(request: HttpRequest) -> HttpResponse:
-    """The form with the account's draft in it, or with an old campaign's fields."""
+    """Show the form with the user's draft, or with the fields of an existing campaign."""
     user, at = viewer(request), clock.now()
     opened = drafts.open_of(user)
     conflict, saved = None, opened
@@ -100,13 +100,13 @@ def _opened(request: HttpRequest) -> HttpResponse:
 
 
 def _campaign(request: HttpRequest) -> Campaign:
-    """:raises Http404: there is none of that number, or it is another account's (I35)."""
+    """:raises Http404: there is no campaign with that number that this user may see (I35)."""
     wanted = numbers.of_row(request.GET.get("from", ""))
     return get_object_or_404(Campaign.objects.of(viewer(request)).select_related("batch", "brand"), pk=wanted)
 
 
 class Form:
-    """One look at the form: what was posted, what has become of it, and all that the page says."""
+    """One request of the form: the posted fields, the saved draft and the content of the page."""
 
     def __init__(self, owner: User, asked: Asked, *, at: datetime):
         self.owner, self.asked, self.at = owner, asked, at
@@ -122,7 +122,7 @@ class Form:
         self.sketch = self._sketched()
 
     def save(self) -> None:
-        """Keep what was typed, unless another tab was faster."""
+        """Save the draft, unless another tab saved first."""
         asked = self.asked
         try:
             self.saved = drafts.save(
@@ -134,7 +134,7 @@ class Form:
             self.saved, self.conflict = None, conflict
 
     def launch(self) -> Campaign | None:
-        """Buy what the sketch says, once; ``None`` when something speaks against it, which then stands on the page."""
+        """Launch the campaign once. Return ``None`` if that is refused; the page then shows why."""
         assert self.saved is not None
         if self.saved.campaign is not None:
             return self.saved.campaign
@@ -156,12 +156,13 @@ class Form:
         return f"{count} {medium}{'s are' if count > 1 else ' is'} queued"
 
     def context(self) -> dict[str, Any]:
-        """What the page and the preview show."""
+        """Return the content of the page and of the preview."""
         body, sketch = self.asked.body, self.sketch
         notes = fields.notes(sketch, body, strict=self.asked.do == "launch")
         priced = sketch.plan if sketch.plan and sketch.plan.to_buy else None
         return {
             "asked": self.asked,
+            "at": self.at,
             "body": body,
             "exclude": json.dumps(body["exclude"]),
             "revision": self.saved.revision if self.saved else self.asked.revision,
@@ -188,7 +189,7 @@ class Form:
         }
 
     def page(self) -> dict[str, Any]:
-        """What the whole page shows. It is a tab of its own: what it saves is told from what older pages save."""
+        """Return the content of the whole page, with a new mark that tells its saves from those of other tabs."""
         context = self.context()
         first, more = fields.folded(context["dimensions"])
         return context | {
@@ -202,7 +203,7 @@ class Form:
         }
 
     def _sketched(self) -> Sketch:
-        """The sketch, after a button of the matrix has excluded or included what it says."""
+        """Return the sketch, after a button of the matrix has excluded or included cells."""
         sketch = plan.sketch(forms.brief(self.asked.body), self.owner, self.offered)
         changed = Matrix(sketch, self.asked).excluded_by(self.asked.do)
         if changed is None:
@@ -211,7 +212,7 @@ class Form:
         return plan.sketch(forms.brief(self.asked.body), self.owner, self.offered)
 
     def _as_told(self) -> bool:
-        """Whether the button named this very count and price; if not, the page says so and nothing is bought."""
+        """Whether the button named the current count and price. If not, set the message for the page."""
         planned = plan.finished(self.sketch)
         now = (len(planned.to_buy), planned.tickets)
         if self.asked.told in (None, now):
@@ -221,7 +222,7 @@ class Form:
         return False
 
     def _other(self) -> str:
-        """What a form in conflict saves over when it is told to: the draft that is open now, or a new one."""
+        """Return the draft that “Keep this version” replaces: the open one, or a new one. Empty without a conflict."""
         if self.conflict is None:
             return ""
         other = self.conflict.other

@@ -1,4 +1,4 @@
-"""The home page: one clip by itself, my campaigns, my queue, latest results, wallet and notices; and the list of campaigns."""
+"""The home page: quick generation, campaigns, queue, reviews, latest files, wallet and notices; and the list of campaigns."""
 
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,7 @@ CAMPAIGNS_A_PAGE = 25
 @login_required
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    """Everything of the user's at a glance; to htmx its changing parts, or 204."""
+    """Show the page; to htmx, its changing parts or 204."""
     at = clock.now()
     context = _context(request, at=at)
     if not fragments.fragment_wanted(request):
@@ -41,14 +41,14 @@ def home(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def quick_choices(request: HttpRequest) -> HttpResponse:
-    """The choices of the chosen model and the button with the price, as a fragment."""
+    """Return the options of the chosen model and the button with the price, as a fragment."""
     return render(request, "campaigns/_quick_choices.html", {"form": quick.read(request.GET, viewer(request), at=clock.now())})
 
 
 @login_required
 @require_POST
 def generate(request: HttpRequest) -> HttpResponse:
-    """Queue one clip, once for one form; with ``look`` only price it anew. What is wrong stands at its field, nothing is lost."""
+    """Queue one job, once per form; with ``look``, only update the price. If refused, show the typed text with the errors."""
     user, at = viewer(request), clock.now()
     form = quick.read(request.POST, user, at=at)
     if "look" not in request.POST and form.model is not None and form.price_is_as_shown():
@@ -69,7 +69,7 @@ def generate(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def dismiss(request: HttpRequest) -> HttpResponse:
-    """Mark a notice of the user's own as read; ``all`` marks them all."""
+    """Mark one of the user's notices as read, or with ``all`` all of them."""
     unread = Notice.objects.filter(user=viewer(request), read_at=None)
     wanted = request.POST.get("notice", "")
     if wanted != "all":
@@ -81,7 +81,7 @@ def dismiss(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def campaign_list(request: HttpRequest) -> HttpResponse:
-    """All campaigns that the user may see, newest first."""
+    """Show all campaigns that the user may see, newest first."""
     found = Campaign.objects.of(viewer(request)).select_related("batch__owner", "brand").order_by("-pk")
     if words := request.GET.get("search", "").strip()[:200]:
         found = found.filter(name__icontains=words)

@@ -1,4 +1,4 @@
-"""The page of one job for its owner: where it is, why it waits, what came of it, what it cost; cancel and retry."""
+"""The page of one job for its owner: position, why it is waiting, result and cost; with cancel and retry."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from campaigns import actions, cells
 from campaigns.models import Version
-from campaigns.views import foresight
+from campaigns.views import confirmation
 from campaigns.views.access import job_seen_by, job_to_change, may_change
 from queue_app import clock
 from queue_app.forecast import estimates
-from queue_app.lifecycle import MoveRefused, Verdict
+from queue_app.lifecycle import CancelVerdict, MoveRefused
 from queue_app.models import Asset, Job
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import fragments, job_facts
@@ -23,16 +23,16 @@ from queue_app.work import jobs
 from queue_app.work.intake import ModelNotAvailable
 
 _SAID = {
-    Verdict.CANCELLED: "Job cancelled. Tickets returned.",
-    Verdict.REQUESTED: "Cancel requested. The job shows “Cancelling” until the provider confirms.",
-    Verdict.TOO_LATE: "Too late to cancel: it is already generated or finished.",
+    CancelVerdict.CANCELLED: "Job cancelled. Tickets returned.",
+    CancelVerdict.REQUESTED: "Cancel requested. The job shows “Cancelling” until the provider confirms.",
+    CancelVerdict.TOO_LATE: "Too late to cancel: it is already generated or finished.",
 }
 
 
 @login_required
 @require_GET
 def page(request: HttpRequest, pk: int) -> HttpResponse:
-    """The job; to htmx its changing parts, or 204."""
+    """Show the page; to htmx, its changing parts or 204."""
     job, at = job_seen_by(request, pk), clock.now()
     files = list(job.assets.filter(expired_at=None).order_by("version", "kind"))
     latest = {file.kind: file for file in files}
@@ -44,7 +44,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "cell": _cell(job),
         "may_change": may_change(request, job.owner_id),
     }
-    if context["cell"]:  # the queue knows the campaign as a batch
+    if context["cell"]:  # to the queue, a campaign is a batch
         context["sentence"] = context["sentence"].replace(f"Batch {job.batch_id} ", "The campaign ")
         for limit in context["limits"]:
             limit["name"] = "Campaign" if limit["name"] == "Batch" else limit["name"]
@@ -54,27 +54,27 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what a cancel will do; on POST do it."""
+    """Show what a cancel will do; on POST, cancel."""
     job = job_to_change(request, pk)
     if request.method != "POST":
-        return _preview(request, job, foresight.of_cancel(Job.objects.filter(pk=job.pk)))
+        return _preview(request, job, confirmation.of_cancel(Job.objects.filter(pk=job.pk)))
     verdict = jobs.cancel(job, at=clock.now(), actor=viewer(request), reason=request.POST.get("reason", "")[:300])
-    (messages.info if verdict == Verdict.TOO_LATE else messages.success)(request, _SAID[verdict])
+    (messages.info if verdict == CancelVerdict.TOO_LATE else messages.success)(request, _SAID[verdict])
     return redirect("campaigns:job", job.pk)
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what a retry will cost; on POST do it."""
+    """Show what a retry will cost; on POST, retry."""
     job = job_to_change(request, pk)
     if request.method != "POST":
-        return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)))
+        return _preview(request, job, confirmation.of_retry(Job.objects.filter(pk=job.pk)))
     try:
-        actions.retry(job, at=clock.now(), actor=viewer(request), shown=foresight.shown(request))
+        actions.retry(job, at=clock.now(), actor=viewer(request), shown=confirmation.shown(request))
     except actions.NotAsShown:
-        messages.warning(request, foresight.CHANGED)
-        return _preview(request, job, foresight.of_retry(Job.objects.filter(pk=job.pk)), status=409)
+        messages.warning(request, confirmation.CHANGED)
+        return _preview(request, job, confirmation.of_retry(Job.objects.filter(pk=job.pk)), status=409)
     except (MoveRefused, NotEnoughTickets, ModelNotAvailable) as refusal:
         messages.error(request, f"Not retried. {refusal}")
     else:
@@ -88,7 +88,7 @@ def _preview(request: HttpRequest, job: Job, what: dict[str, Any], *, status: in
 
 
 def _cell(job: Job) -> dict[str, Any] | None:
-    """The cell that the job is a version of; ``None`` for a job of no campaign."""
+    """Return the combination and version of the job; ``None`` if it belongs to no campaign."""
     found = Version.objects.filter(job=job).select_related("combination__campaign").first()
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""The matrix as the campaign form shows it: which cells, a page of rows, and what excluding them by value or by filter means."""
+"""The matrix in the campaign form: filters, a page of rows, and exclusions by value or by filter."""
 
 import json
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ from campaigns.rules.compliance import Hit
 from campaigns.rules.matrix import Choice, Exclusion
 
 ROWS_A_PAGE = 50
-AROUND = 24  # characters of the prompt kept on either side of words that a rule is about
+AROUND = 24  # characters of the prompt shown on either side of highlighted words
 
 Pieces = list[tuple[str, bool]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One cell: its words, its prompt in pieces (marked where a rule applies), and each rule's first hit."""
+    """A row of the table: one cell with its values in words, its prompt in highlighted pieces, and the first hit of each rule."""
 
     index: int
     words: str
@@ -36,7 +36,7 @@ class Row:
 
 
 class Matrix:
-    """A sketch's cells, as far as somebody asked to see them."""
+    """The cells of a sketch, as far as the filters and the page show them."""
 
     def __init__(self, sketch: Sketch, asked: Asked):
         self._sketch, self._asked = sketch, asked
@@ -57,13 +57,13 @@ class Matrix:
 
     @property
     def blocks_words(self) -> bool:
-        """Whether other words would help: a rule that can't be used marks none."""
+        """Whether other words would unblock a cell. A rule that can't be used marks no words."""
         hits = (hit for one in self._sketch.cells if one.blocked and not one.excluded for hit in one.verdict.hits)
         return any(hit.matched and hit.rule.severity == "block" for hit in hits)
 
     @cached_property
     def shown(self) -> list[PlannedCell]:
-        """The cells that pass the filter and the choice of what to show."""
+        """Return the cells that match both filters."""
         words = self._asked.matrix_filter.casefold().split()
         return [one for one in self._sketch.cells if self._passes(one) and self._has(one, words)]
 
@@ -77,12 +77,12 @@ class Matrix:
 
     @property
     def choices_made(self) -> str:
-        """What the rows are made of, for the page to send back."""
+        """Return the choices that the rows are made from, for the page to send back."""
         return json.dumps({choice.key: [key for key, _ in choice.values] for choice in self._sketch.choices})
 
     @property
     def numbers(self) -> str:
-        """The numbers of the rows that have a checkbox: a blocked cell has none, as nothing could be bought there."""
+        """Return the numbers of the rows with a checkbox. Blocked cells have none, because they are not generated."""
         return ",".join(str(one.cell.index) for one in self.page if not one.blocked)
 
     @property
@@ -95,11 +95,11 @@ class Matrix:
 
     @property
     def values(self) -> list[Choice]:
-        """The dimensions of which a single value can be excluded: those with more than one."""
+        """Return the dimensions with several values: of those, a value can be excluded."""
         return [choice for choice in self._sketch.choices if len(choice.values) > 1]
 
     def excluded_by(self, do: str) -> list[Exclusion] | None:
-        """The exclusions once a button of the matrix has done its work; ``None`` when it is none of them."""
+        """Return the exclusions after a button of the matrix was pressed; ``None`` if ``do`` is another button."""
         verb, _, which = do.partition("-")
         if verb not in ("exclude", "include") or not self._sketch.cells:
             return None
@@ -112,7 +112,7 @@ class Matrix:
         else:
             meant = out
         after = out | meant if verb == "exclude" else out - meant
-        return forms.excluded_anew(self._asked.body, self._sketch.choices, after)
+        return forms.exclusions_for(self._asked.body, self._sketch.choices, after)
 
     def _passes(self, one: PlannedCell) -> bool:
         match self._asked.show:
@@ -147,7 +147,7 @@ class Matrix:
 
 
 def excerpt(text: str, hits: Iterable[Hit]) -> Pieces:
-    """What the rules are about, marked, with a few words on either side; "…" stands for the rest."""
+    """Return the highlighted words of a prompt with some text on either side; “…” replaces the rest."""
     pieces = compliance.marked(text, list(hits))
     last = len(pieces) - 1
     return [
@@ -157,12 +157,12 @@ def excerpt(text: str, hits: Iterable[Hit]) -> Pieces:
 
 
 def _shortened(text: str, *, head: bool, tail: bool) -> str:
-    """The ends of a text that are wanted."""
+    """Return the beginning, the end or both ends of a text."""
     if len(text) <= AROUND * (head + tail) + 1:
         return text
     return (text[:AROUND] if head else "") + "…" + (text[-AROUND:] if tail else "")
 
 
 def marked(text: str, sketch: Sketch) -> Pieces:
-    """A whole prompt in pieces."""
+    """Return a whole prompt in highlighted pieces."""
     return compliance.marked(text, sketch.checker.check(text).hits)

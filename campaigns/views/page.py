@@ -1,4 +1,4 @@
-"""The page of a campaign, the list of its cells, and what may be asked of it, each said before it is done."""
+"""The page of a campaign, the list of its combinations, and its verbs, each with a confirmation page."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -12,14 +12,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import actions, heat
+from campaigns import actions, status_map
 from campaigns import cells as cell_reads
 from campaigns.models import Campaign
 from campaigns.progress import look, version
-from campaigns.views import foresight
+from campaigns.views import confirmation
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change
 from queue_app import clock
-from queue_app.lifecycle import Verdict
+from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Job, Reservation
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
@@ -34,7 +34,7 @@ CELLS_A_PAGE = 100
 @login_required
 @require_GET
 def page(request: HttpRequest, pk: int) -> HttpResponse:
-    """The campaign; to htmx its changing parts, or 204 when nothing has changed since ``seen``."""
+    """Show the page; to htmx, its changing parts, or 204 if nothing has changed since ``seen``."""
     campaign, at = campaign_seen_by(request, pk), clock.now()
     choices = campaign.dimensions
     before = _axes(_shown_address(request), choices)
@@ -52,7 +52,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "exchanged": len(choices) > 1 and "rows" in request.GET and request.GET["rows"] == request.GET.get("columns"),
         "folded": _folded(campaign, choices, chosen),
         "dimensions": _named(campaign, choices),
-        "bands": heat.bands(progress.cells, chosen, dimensions=choices, labels=campaign.labels, links=_links(campaign)),
+        "bands": status_map.bands(progress.cells, chosen, dimensions=choices, labels=campaign.labels, links=_links(campaign)),
         "may_change": may_change(request, campaign.batch.owner_id),
         "live": fragment_wanted(request),
     }
@@ -67,9 +67,9 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_GET
 def cells(request: HttpRequest, pk: int) -> HttpResponse:
-    """Every cell in words; ``?status=`` and ``?{dimension}={value}`` narrow them."""
+    """List all combinations in words, filtered by ``?status=`` and ``?{dimension}={value}``."""
     campaign, at = campaign_seen_by(request, pk), clock.now()
-    every = cell_reads.of(campaign)
+    every = cell_reads.of(campaign, at=at)
     wanted = {key: value for key in campaign.dimensions if (value := request.GET.get(key))}
     here = [cell for cell in every if wanted.items() <= cell.values.items()]
     status = request.GET.get("status", "")
@@ -95,16 +95,16 @@ def cells(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what a cancel will do; on POST do it."""
+    """Show what a cancel will do; on POST, cancel."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
-        foreseen = foresight.of_cancel(Job.objects.filter(batch=campaign.pk))
+        foreseen = confirmation.of_cancel(Job.objects.filter(batch=campaign.pk))
         return _preview(request, campaign, f"Cancel “{campaign}”?", foreseen)
     at, reason = clock.now(), request.POST.get("reason", "")[:300]
     verdicts = batches.cancel(campaign.batch, at=at, actor=viewer(request), reason=reason)
     back = Reservation.objects.filter(job__batch=campaign.pk, state=Reservation.State.RELEASED, settled_at=at)
     tickets = back.aggregate(sum=Sum("amount"))["sum"] or 0
-    stopped, asked = verdicts[Verdict.CANCELLED], verdicts[Verdict.REQUESTED]
+    stopped, asked = verdicts[CancelVerdict.CANCELLED], verdicts[CancelVerdict.REQUESTED]
     if stopped:
         returned = f"{counted(tickets, 'ticket')} returned."
         messages.success(request, f"{_results(campaign, stopped)} cancelled. {returned}")
@@ -120,10 +120,10 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what a pause will do; on POST do it."""
+    """Show what a pause will do; on POST, pause."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
-        counts = cell_reads.count(cell_reads.of(campaign))
+        counts = cell_reads.count(cell_reads.of(campaign, at=clock.now()))
         return render(request, "campaigns/pause.html", {"campaign": campaign, "counts": counts})
     reason = request.POST.get("reason", "")[:200]
     policy.pause_batch(campaign.batch, at=clock.now(), actor=viewer(request), reason=reason)
@@ -135,7 +135,7 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
-    """Let its jobs be claimed again."""
+    """End the pause, so that queued jobs start again."""
     campaign = campaign_to_change(request, pk)
     policy.resume_batch(campaign.batch, at=clock.now(), actor=viewer(request))
     messages.success(request, f"Campaign resumed. Queued {campaign.model.medium}s kept their position.")
@@ -145,14 +145,14 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what a retry of the failed cells will cost; on POST do it."""
+    """Show what a retry of the failed jobs will cost; on POST, retry."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
         return _foreseen_retry(request, campaign)
     try:
-        queued = actions.retry_failed(campaign, at=clock.now(), actor=viewer(request), shown=foresight.shown(request))
+        queued = actions.retry_failed(campaign, at=clock.now(), actor=viewer(request), shown=confirmation.shown(request))
     except actions.NotAsShown:
-        messages.warning(request, foresight.CHANGED)
+        messages.warning(request, confirmation.CHANGED)
         return _foreseen_retry(request, campaign, status=409)
     except (NotEnoughTickets, ModelNotAvailable) as refusal:
         messages.error(request, f"Nothing was retried. {refusal}")
@@ -163,7 +163,7 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _foreseen_retry(request: HttpRequest, campaign: Campaign, *, status: int = 200) -> HttpResponse:
-    foreseen = foresight.of_retry(actions.latest_jobs(campaign).with_status("failed"))
+    foreseen = confirmation.of_retry(actions.latest_jobs(campaign).with_status("failed"))
     return _preview(request, campaign, f"Retry failed {campaign.model.medium}s in “{campaign}”?", foreseen, status=status)
 
 
@@ -173,21 +173,22 @@ def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[st
 
 
 def _shown_address(request: HttpRequest) -> QueryDict:
-    """What the address asks for that the browser shows, as htmx tells it."""
+    """Return the query of the address in the browser, which htmx sends as a header."""
     return QueryDict(request.headers.get("HX-Current-URL", "").partition("#")[0].partition("?")[2])
 
 
-def _axes(asked: QueryDict, choices: heat.Choices, before: heat.Axes | None = None) -> heat.Axes:
-    return heat.axes(choices, rows=asked.get("rows", ""), columns=asked.get("columns", ""), before=before)
+def _axes(asked: QueryDict, choices: status_map.Choices, before: status_map.Axes | None = None) -> status_map.Axes:
+    return status_map.axes(choices, rows=asked.get("rows", ""), columns=asked.get("columns", ""), before=before)
 
 
-def _links(campaign: Campaign) -> heat.Links:
+def _links(campaign: Campaign) -> status_map.Links:
     stem = reverse("campaigns:job", args=[1]).removesuffix("1/")  # once, not 660 times
-    return heat.Links(job=lambda pk: f"{stem}{pk}/", cells=reverse("campaigns:cells", args=[campaign.pk]), blocked="#blocked")
+    cells = reverse("campaigns:cells", args=[campaign.pk])
+    return status_map.Links(job=lambda pk: f"{stem}{pk}/", cells=cells, blocked="#blocked")
 
 
-def _named(campaign: Campaign, choices: heat.Choices) -> list[dict[str, Any]]:
-    """The campaign's dimensions in their words of then."""
+def _named(campaign: Campaign, choices: status_map.Choices) -> list[dict[str, Any]]:
+    """Return the dimensions with the labels that they had at launch."""
     return [
         {
             "key": key,
@@ -198,14 +199,14 @@ def _named(campaign: Campaign, choices: heat.Choices) -> list[dict[str, Any]]:
     ]
 
 
-def _folded(campaign: Campaign, choices: heat.Choices, chosen: heat.Axes) -> list[str]:
-    """The dimensions that differ from cell to cell and that neither axis shows."""
-    if chosen.rows == heat.OTHERS:
+def _folded(campaign: Campaign, choices: status_map.Choices, chosen: status_map.Axes) -> list[str]:
+    """Return the labels of dimensions with several values that are on neither axis."""
+    if chosen.rows == status_map.OTHERS:
         return []
     rest = {key: values for key, values in choices.items() if key not in (chosen.rows, chosen.columns) and len(values) > 1}
     return [one["label"] for one in _named(campaign, rest)]
 
 
 def _results(campaign: Campaign, number: int) -> str:
-    """“1 video”, “12 images”."""
+    """Return “1 video” or “12 images”."""
     return counted(number, campaign.model.medium)

@@ -1,4 +1,4 @@
-"""One clip by itself: the form on the home page, its choices and its price, and the one job that it makes."""
+"""Quick generation, the form on the home page: its options, its price, and the one job that it queues."""
 
 import uuid
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from queue_app.rules import pricing
 from queue_app.rules.numbers import counted
 from queue_app.work import capacity, intake
 
-OFFERED = ("duration", "aspect_ratio")  # the parameters that the form asks for
+OFFERED = ("duration", "aspect_ratio")  # parameters with a field in the form
 FIRST_CHOICE = "sora-2"
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A parameter of the chosen model, to be chosen from ``values``."""
+class ParameterChoice:
+    """A parameter of the chosen model with its options."""
 
     name: str
     label: str
@@ -35,8 +35,8 @@ class Choice:
 @dataclass
 class QuickForm:
     """
-    The form as it stands: what was typed, what may be chosen, what it costs. ``price_shown`` is the price that the button named;
-    ``errors`` are by field.
+    The form with its values, options and price in tickets. ``price_shown`` is the price on the pressed button; ``errors`` are by
+    field.
     """
 
     key: str
@@ -44,7 +44,7 @@ class QuickForm:
     price_shown: int | None
     models: list[GenerationModel]
     model: GenerationModel | None
-    choices: list[Choice] = field(default_factory=list)
+    choices: list[ParameterChoice] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
     price: int = 0
     usd: Decimal = Decimal(0)
@@ -57,7 +57,7 @@ class QuickForm:
 
     @property
     def missing(self) -> int:
-        """Tickets that the wallet lacks."""
+        """Return how many tickets are missing in the wallet."""
         return max(0, self.price - self.available)
 
     def draft(self) -> intake.Draft:
@@ -65,7 +65,7 @@ class QuickForm:
         return intake.Draft(model=self.model.key, prompt=self.prompt, parameters=self.parameters)
 
     def price_is_as_shown(self) -> bool:
-        """Whether the button named today's price of these choices; if not, says so at the price and nothing may be bought."""
+        """Whether the button named today's price of these options. If not, set an error at the price."""
         if self.price_shown == self.price:
             return True
         tickets_now = counted(self.price, "ticket")
@@ -73,15 +73,15 @@ class QuickForm:
         return False
 
     def refuse(self, problems: list[intake.Problem]) -> None:
-        """Put what intake found wrong at its fields."""
+        """Add the problems found by intake to their fields."""
         for problem in problems:
             self.errors.setdefault(problem.field.removeprefix("parameters."), problem.message)
 
 
 def read(given: Mapping[str, str], owner: User, *, at: datetime) -> QuickForm:
     """
-    Read what was typed. A model or a value that is not offered (any more) gives way to the first that is; the price that the
-    button named shows whether that happened.
+    Read the form. A model or a value that is not offered is replaced: the price on the button then differs, so that the user
+    sees the change before anything is queued.
     """
     models = [model for model in capacity.available_models().values() if model.medium != Medium.PAGE]
     models.sort(key=lambda model: (model.medium != Medium.VIDEO, model.key))
@@ -107,7 +107,7 @@ def read(given: Mapping[str, str], owner: User, *, at: datetime) -> QuickForm:
     return form
 
 
-def _choices(model: GenerationModel, given: Mapping[str, str]) -> list[Choice]:
+def _choices(model: GenerationModel, given: Mapping[str, str]) -> list[ParameterChoice]:
     found = []
     for name in OFFERED:
         rule = model.parameters.get(name)
@@ -115,5 +115,5 @@ def _choices(model: GenerationModel, given: Mapping[str, str]) -> list[Choice]:
             continue
         by_text = {str(value): value for value in rule["values"]}
         chosen = by_text.get(given.get(name, ""), rule.get("default"))
-        found.append(Choice(name, name.replace("_", " ").capitalize(), rule.get("unit", ""), rule["values"], chosen))
+        found.append(ParameterChoice(name, name.replace("_", " ").capitalize(), rule.get("unit", ""), rule["values"], chosen))
     return found

@@ -1,4 +1,4 @@
-"""The review page: a grid of results to judge, what worked, and what to take along."""
+"""The review page: a grid of videos to review, approval rates by value, and downloads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -32,14 +32,14 @@ VERDICTS = ("", TO_JUDGE, Review.APPROVED.value, Review.REJECTED.value, Review.W
 
 @dataclass(frozen=True)
 class Picked:
-    """What the address asks for: a verdict, values of dimensions, an order."""
+    """The filters and the order in the address: a verdict, values of dimensions, a dimension to sort by."""
 
     verdict: str
     where: dict[str, str]
     sort: str
 
     def query(self, **other: str) -> str:
-        """The same again as a query, with something else in it."""
+        """Return these filters as a query string, with some replaced."""
         asked = {**self.where, "sort": self.sort, "verdict": self.verdict, **other}
         return urlencode({name: value for name, value in asked.items() if value})
 
@@ -47,7 +47,7 @@ class Picked:
 @login_required
 @require_GET
 def grid(request: HttpRequest, pk: int) -> HttpResponse:
-    """The results, 60 at a time; to htmx only what a filter changes."""
+    """Show the results, 60 per page; to htmx, only the part that filters change."""
     campaign = campaign_seen_by(request, pk)
     found, picked = review.results(campaign), _picked(request, campaign)
     kept = review.selected(campaign, found, verdict=picked.verdict, where=picked.where, sort=picked.sort)
@@ -69,7 +69,7 @@ def grid(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_GET
 def results_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Everything of the campaign for a spreadsheet."""
+    """Return all versions of all combinations as CSV."""
     campaign = campaign_seen_by(request, pk)
 
     def address(asset: Asset) -> str:
@@ -82,7 +82,7 @@ def results_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
 @login_required
 @require_GET
 def approved_zip(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The approved files and the winners, streamed; with none of them, the page again and why."""
+    """Stream a ZIP of the approved files and the winners. If there are none, go back to the page with a message."""
     campaign = campaign_seen_by(request, pk)
     files = exports.approved(campaign)
     if not files:
@@ -95,7 +95,7 @@ def approved_zip(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 def standing(request: HttpRequest, campaign: Campaign, found: Sequence[Result]) -> dict[str, Any]:
-    """What a verdict changes of the page beside its card: the counts, the progress, the rates, the size of the ZIP."""
+    """Return the parts of the page that a review changes besides its card: counts, progress, rates, size of the ZIP."""
     tally, worked = review.tally(found), review.what_worked(campaign, found)
     counts = (len(found), tally.to_judge, tally.approved, tally.rejected, tally.winner)
     names = ("All", "To review", "Approved", "Rejected", "Winners")
@@ -112,14 +112,14 @@ def standing(request: HttpRequest, campaign: Campaign, found: Sequence[Result]) 
 
 
 def _picked(request: HttpRequest, campaign: Campaign) -> Picked:
-    """What is not offered is as good as not asked for."""
+    """Read the address. Unknown values are ignored."""
     where = {key: value for key in campaign.dimensions if (value := request.GET.get(key, "")) in campaign.dimensions[key]}
     verdict, sort = request.GET.get("verdict", ""), request.GET.get("sort", "")
     return Picked(verdict if verdict in VERDICTS else "", where, sort if sort in campaign.dimensions else "")
 
 
 def _filters(campaign: Campaign, picked: Picked) -> list[dict[str, Any]]:
-    """The dimensions that tell results apart, with their words."""
+    """Return the dimensions with several values, to filter and sort by."""
     return [
         {
             "key": key,

@@ -1,4 +1,4 @@
-"""Alerts and their rules: which are open, since when, and where to go."""
+"""Alerts and their rules, with the link to the remedy of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from queue_app import clock
-from queue_app.admin.policies import PolicyForm
+from queue_app.admin.policy_forms import PolicyForm
 from queue_app.models import Alert, AlertRule
 from queue_app.outbox.alerts import TO_DO
 from queue_app.ui import display

@@ -1,4 +1,4 @@
-"""Batches, which jobs belong to, and attempts, the tries to have a job generated."""
+"""Batches of jobs, which can be paused and resumed, and attempts at providers."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Models, limits, provider accounts, routes, job types and the queue's settings: what staff edit about the queue."""
+"""The catalogue in the admin: models, limits, provider accounts, routes, job types and the queue's settings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 
 from queue_app import clock
-from queue_app.admin.policies import ListForm, PolicyForm
+from queue_app.admin.policy_forms import ListForm, PolicyForm
 from queue_app.insight import snapshot
 from queue_app.insight.snapshot import Lane
 from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings

@@ -60,6 +60,7 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
     for one in shown["attempts"]:
         one |= _request(job, one["row"], at)
     return shown | {
+        "at": at,
         "facts": short_facts(job),
         "parameters": [f"{name.replace('_', ' ')} {_said(name, value)}" for name, value in sorted(job.parameters.items())],
         "buttons": buttons(job, shown["money"], user),

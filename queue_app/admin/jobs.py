@@ -128,7 +128,7 @@ class JobList(PageList):
     unsearched: JobQuerySet
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> JobQuerySet:
-        """Search after the filters: the paginator searches what they leave by itself."""
+        """Apply the filters before the search: the paginator searches among the jobs that they leave."""
         self.unsearched = cast(JobQuerySet, super().get_queryset(request, exclude_parameters))
         return self.unsearched.search(self.query.strip()) if self.query.strip() else self.unsearched
 
@@ -153,7 +153,7 @@ class JobList(PageList):
         return self.drawn(self.shown)
 
     def drawn(self, rows: Iterable[JobRow]) -> list[dict[str, Any]]:
-        """Return the cells of each job, and a version of all but its age, which the browser counts on by itself."""
+        """Return the cells of each job, and a version of all cells but its age, which the browser updates."""
         back = f"?{self.preserved_filters}" if self.preserved_filters else ""
         chooses = "action_checkbox" in self.list_display
         drawn = []
@@ -167,7 +167,7 @@ class JobList(PageList):
 
     @property
     def problems(self) -> list[str]:
-        """Filters in the address that the list does not know."""
+        """Filter values in the address that the list does not know, in words."""
         return [one.problem for one in self.filter_specs if isinstance(one, filters.JobFilter) and one.problem]
 
 
@@ -249,7 +249,7 @@ class JobAdmin(ReadOnlyAdmin[Job]):
         return bulk_pages.drafted(request, Verb(fields["verb"]), found, chosen=chosen, options=fields.dict(), query=query)
 
     def _matching(self, request: HttpRequest, query: str) -> QuerySet[Job]:
-        """Return all jobs of the list with this query string; none if it asks for what the list does not know."""
+        """Return all jobs of the list with this query string; none if it can't be read."""
         was, request.GET = request.GET, QueryDict(query)
         try:
             return cast(JobList, self.get_changelist_instance(request)).queryset

@@ -17,7 +17,7 @@ from queue_app.rules import numbers
 from queue_app.ui import display, pages
 from queue_app.ui.model_admin import ExactSearch, ReadOnlyAdmin, column, job_link
 
-Kind, Side = LedgerTransaction.Kind, LedgerEntry.Side
+Side = LedgerEntry.Side
 LATELY = timedelta(days=30)
 SHOWN = 50  # movements on the page of a wallet
 
@@ -45,8 +45,9 @@ class WalletAdmin(ReadOnlyAdmin[Wallet]):
     change_list_template = "admin/queue_app/wallet/change_list.html"
 
     def rows(self, found: Sequence[Wallet]) -> list[WalletRow]:
+        charged = LedgerTransaction.Kind.CAPTURE
         spent = LedgerEntry.objects.filter(
-            wallet__in=found, side=Side.SPENT, transaction__kind=Kind.CAPTURE, transaction__at__gt=clock.now() - LATELY
+            wallet__in=found, side=Side.SPENT, transaction__kind=charged, transaction__at__gt=clock.now() - LATELY
         )
         sums = dict(spent.order_by().values_list("wallet").annotate(Sum("amount")))
         return [WalletRow(sums.get(wallet.pk, 0)) for wallet in found]

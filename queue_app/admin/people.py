@@ -1,4 +1,4 @@
-"""Users, groups and API keys. Every change is audited, and nobody can raise their own rights."""
+"""Users, groups and API keys. Every change is audited, and only superusers grant rights."""
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -35,7 +35,7 @@ class AccountAdmin(PolicyAdmin[User], UserAdmin[User]):
         return own if request.user.is_superuser else (*own, *HIGH_RIGHTS)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Only superusers edit other staff: whoever may set a password can take over the account."""
+        """Only superusers edit other staff: setting a password is enough to take over the account."""
         may = super().has_change_permission(request, obj)
         return may and (request.user.is_superuser or obj is None or obj == request.user or not obj.is_staff)
 

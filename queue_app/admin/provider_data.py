@@ -69,7 +69,7 @@ def _masked_address(address: str) -> str:
         parts = urlsplit(address)
         user, at, host = parts.netloc.rpartition("@")
         asked = parse_qsl(parts.query, keep_blank_values=True)
-    except ValueError:  # unbalanced brackets: it cannot be told apart
+    except ValueError:  # unbalanced brackets: its parts are not known
         return MASK
     query = [(name, MASK if _SECRET.search(name) else value) for name, value in asked]
     return urlunsplit(parts._replace(netloc=f"{MASK if user else ''}{at}{host}", query=urlencode(query, safe=MASK)))

@@ -1,4 +1,4 @@
-"""The list of what needs attention: unknown outcomes, and jobs that were paid for and not delivered. `review_page` shows one."""
+"""The list of items that need attention: unknown outcomes, and paid jobs without files. `review_page` shows one item."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from queue_app.work.roles import Right
 
 
 class ResolvedFilter(admin.SimpleListFilter):
-    """Open items, unless others are asked for."""
+    """Open items by default; resolved ones or all on request."""
 
     title = "status"
     parameter_name = "show"
@@ -46,7 +46,7 @@ class ResolvedFilter(admin.SimpleListFilter):
 
 @dataclass(frozen=True)
 class ReviewRow:
-    """An item in the list at one moment: what is told as a time from now."""
+    """An item in the list at one moment. Its columns show times relative to it."""
 
     item: ReviewItem
     at: datetime

@@ -55,7 +55,7 @@ def _close(item: ReviewItem, at: datetime, actor: User, reason: str, task: str) 
 
 @dataclass(frozen=True)
 class Decision:
-    """What staff can decide about an item: the right that it needs, and the verb. The verb returns what to tell them."""
+    """A decision that staff can take: the right that it needs, and the verb, which returns the message about its result."""
 
     right: Right
     carry_out: Callable[[ReviewItem, datetime, User, str, str], str]
@@ -124,6 +124,7 @@ def _shown(item: ReviewItem, *, at: datetime, user: User) -> dict[str, Any]:
     buttons = job_page.buttons(job, money(job), user)
     title = "outcome unknown" if undecided else "resolved" if item.closed_at else "needs a check"
     return {
+        "at": at,
         "item": item,
         "job": job,
         "attempt": attempt,

@@ -51,7 +51,7 @@ UNITS = {"success": "success %", "usd_told": "jobs with actual USD", "captured":
 
 @dataclass(frozen=True)
 class Report:
-    """The report that an address asks for. Missing and wrong values fall back to those of the plain address."""
+    """The report that an address requests. Missing and wrong values fall back to those of the plain address."""
 
     period: str  # a key of PERIODS, or "days": `first` to `last`
     first: date

@@ -1,4 +1,4 @@
-"""From rows to answers, in a fixed number of queries for any number of jobs."""
+"""Answers about jobs and files, built from rows in a fixed number of queries for any number of jobs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -62,7 +62,7 @@ def lines(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
 
 
 def cost(row: Job) -> dict[str, Any]:
-    """Return the price of one attempt, in tickets and US dollars."""
+    """Return the price of a job, in tickets and US dollars."""
     usd = row.usd_estimate if row.usd_actual is None else row.usd_actual
     return {"tickets": row.tickets, "usd": dollars(usd), "usd_is_estimate": row.usd_actual is None}
 

@@ -1,4 +1,4 @@
-"""The views that all calls build on: each refuses by name whatever its method does not declare."""
+"""The base views of all calls. They refuse, by name, everything that a method does not declare."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, islice
@@ -67,7 +67,7 @@ class StrictAPIView(APIView):
             raise ValidationError(together(asked, unreadable, also))
 
     def get_parsers(self) -> list[BaseParser]:
-        """Return parsers of forms as well for a call without a body: an empty form is none, and the fields of one are refused."""
+        """Return parsers of forms too if the call takes no body: an empty form is none, and fields of a form are refused."""
         of_forms = [FormParser, MultiPartParser] if self._takes()[1] is NoBody else []
         return [parser() for parser in (*self.parser_classes, *of_forms)]
 
@@ -113,11 +113,7 @@ def checked_query(request: Request, shape: type[Query]) -> dict[str, Any]:
     """
     reader = shape()
     given = dict(request.query_params.lists())
-    repeated = {
-        name: ["Send it once. To send several values, join them with commas."]
-        for name, values in given.items()
-        if len(values) > 1
-    }
+    repeated = {name: [_ONCE] for name, values in given.items() if len(values) > 1}
     counted = {name: values[-1] for name, values in given.items() if values[-1] or not reader.may_be_empty(name)}
     try:
         found = dict(reader.run_validation(counted))

@@ -1,4 +1,4 @@
-"""Which media type an answer has, by the Accept header."""
+"""The choice of an answer's media type by the Accept header."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -47,8 +47,8 @@ def operates(request: Request) -> bool:
 
 def reaches_others(request: Request) -> bool:
     """
-    Whether staff reach the rows of other users by this call: all staff to read them, to change them those who operate the queue.
+    Whether this call may reach rows of other users: by reading, or with the right to operate the queue.
 
-    Models know the rest: their `of` returns all rows for staff, for others their own.
+    That is for staff: for other users, `of` of the models returns only their own rows in any case.
     """
     return request.method in SAFE_METHODS or operates(request)

@@ -1,5 +1,5 @@
 """
-How calls are declared: what they take, at run time and in the schema, and what they answer.
+Declarations of calls: their parameters and bodies, at run time and in the schema, and their answers.
 
 The schema is no looser than the server.
 """
@@ -142,7 +142,7 @@ def _replayed(status: int) -> OpenApiParameter:
 
 
 def _narrowed(schema: dict[str, Any], field: Any) -> dict[str, Any]:
-    """Return a field's schema with what is taken of it beside its type."""
+    """Return a field's schema with all its bounds."""
     if isinstance(field, StrictList):
         return {**schema, "minItems": field.min_length or 0, "maxItems": field.max_length}
     if isinstance(field, fields.Listed):

@@ -124,10 +124,10 @@ def for_new(
 
 def current(at: datetime, *, newer: bool = False) -> "Forecast":
     """
-    Return the curves of this process; with ``newer`` redraw them if that is not too dear.
+    Return the curves of this process; with ``newer``, redraw them unless that takes too long.
 
-    Dear curves are redrawn in a thread; until then callers get curves up to a minute old. The cache only says how long they are
-    used.
+    Expensive curves are redrawn in a thread; until then callers get curves up to a minute old. The cache only says how long they
+    are used.
     """
     known = _drawn
     if known and _holds(known) and not (newer and time.monotonic() - known.drawn > WORTH * known.cost):

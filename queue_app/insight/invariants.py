@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import connection
 
-from queue_app.insight.rules import OBJECTS, PARAMETERS, RULES, Rule
+from queue_app.insight.invariant_queries import OBJECTS, PARAMETERS, RULES, Rule
 from queue_app.models import Asset
 
 MOST_ROWS = 100  # of one rule: more rows say no more

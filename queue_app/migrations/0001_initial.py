@@ -238,7 +238,7 @@ class Migration(migrations.Migration):
                 ('options', models.JSONField(blank=True, default=dict)),
                 ('max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Shared by all its models. Leave empty for no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrent jobs')),
                 ('can_look_up', models.BooleanField(default=False, help_text='The provider has a task list, so unknown outcomes can be resolved automatically.', verbose_name='can look up tasks')),
-                ('trusts_list', models.BooleanField(default=False, help_text="The provider's list shows every task exactly as we sent it. If a task is missing from the list, Genqueue sends the job again without further proof.", verbose_name='trusted task list')),
+                ('trusts_list', models.BooleanField(default=False, help_text="You know that the provider's list shows every task as we sent it. Then the proof that a task is missing needs no other task of ours in the list. All other checks stay.", verbose_name='trusted task list')),
                 ('paused', models.BooleanField(default=False)),
                 ('paused_reason', models.CharField(blank=True, max_length=200)),
                 ('paused_until', models.DateTimeField(blank=True, null=True)),

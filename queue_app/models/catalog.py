@@ -77,8 +77,8 @@ class ProviderAccount(models.Model):
     trusts_list = models.BooleanField(
         "trusted task list",
         default=False,
-        help_text="The provider's list shows every task exactly as we sent it. If a task is missing from the list, Genqueue "
-        "sends the job again without further proof.",
+        help_text="You know that the provider's list shows every task as we sent it. Then the proof that a task is missing needs "
+        "no other task of ours in the list. All other checks stay.",
     )
     paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=200, blank=True)

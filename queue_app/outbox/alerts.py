@@ -1,6 +1,7 @@
 """The outbox channel that emails an opened alert to the staff who can act on it."""
 
 import logging
+from datetime import datetime
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -51,11 +52,15 @@ def _recipients(rule: AlertRule) -> QuerySet[User]:
 
 
 def _text(alert: Alert) -> str:
-    opened, rule = timezone.localtime(alert.opened_at), alert.rule
-    back = "" if alert.closed_at is None else f"\nClosed at {timezone.localtime(alert.closed_at):%H:%M:%S}.\n"
+    rule = alert.rule
+    back = "" if alert.closed_at is None else f"\nClosed {_moment(alert.closed_at)}.\n"
     opens, closes = (reading(rule.measure, value) for value in (rule.opens_at, rule.closes_at))
     return (
         f"{alert.words}\n{back}\n{TO_DO[AlertRule.Measure(rule.measure)]}\n\n"
         f"View alert: {settings.PUBLIC_URL}{reverse('admin:queue_app_alert_change', args=[alert.pk])}\n\n"
-        f"Opened {opened:%d %b %Y, %H:%M:%S %Z}. Rule: {rule}, opens at {opens}, closes at {closes}.\n"
+        f"Opened {_moment(alert.opened_at)}. Rule: {rule}, opens at {opens}, closes at {closes}.\n"
     )
+
+
+def _moment(at: datetime) -> str:
+    return f"{timezone.localtime(at):%d %b %Y, %H:%M:%S %Z}"

@@ -128,7 +128,7 @@ class Cluster:
         )
         keeper.handed_over()
         group = processes.look(self._main.pid)
-        self._group = group or processes.Seen(self._main.pid, os.getpid(), self._main.pid, "")
+        self._group = group or processes.LivingProcess(self._main.pid, os.getpid(), self._main.pid, "")
         self._watch = Watch(now=now, size=int(self.queue.conf["workers"]), away=away)
         self._keeper, self._started_at = keeper, now
         log.info("cluster %s: started, process group %s", self.queue, self._main.pid)

@@ -14,7 +14,7 @@ _LOOK_AGAIN_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
-class Seen:
+class LivingProcess:
     """A living process. ``started`` is the kernel's start time as text; with the pid it is unique until the next boot."""
 
     pid: int
@@ -27,7 +27,7 @@ class Seen:
         return now is not None and now.started == self.started
 
 
-def look(pid: int) -> Seen | None:
+def look(pid: int) -> LivingProcess | None:
     """Return a process, or ``None`` if it has ended, even if it is still a zombie."""
     if not (_PROC / "self" / "stat").exists():
         return next(_from_ps("-p", str(pid)), None)
@@ -37,20 +37,20 @@ def look(pid: int) -> Seen | None:
         return None
     # the name in parentheses may contain any character, even parentheses
     state, parent, group, *rest = stat.rpartition(")")[2].split()
-    return None if state in "ZX" else Seen(pid, int(parent), int(group), rest[16])
+    return None if state in "ZX" else LivingProcess(pid, int(parent), int(group), rest[16])
 
 
-def myself() -> Seen:
+def myself() -> LivingProcess:
     """Return this process."""
     seen = look(os.getpid())
     assert seen is not None
     return seen
 
 
-def members(group: int) -> list[Seen]:
+def members(group: int) -> list[LivingProcess]:
     """Return the living processes of a process group."""
     if not (_PROC / "self" / "stat").exists():
-        everybody: Iterator[Seen | None] = _from_ps("-A")
+        everybody: Iterator[LivingProcess | None] = _from_ps("-A")
     else:
         everybody = (look(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdigit())
     return [seen for seen in everybody if seen and seen.group == group]
@@ -80,11 +80,11 @@ def end_group(group: int, *, within_seconds: float = 5) -> bool:
         time.sleep(_LOOK_AGAIN_SECONDS)
 
 
-def _from_ps(*whom: str) -> Iterator[Seen]:
+def _from_ps(*whom: str) -> Iterator[LivingProcess]:
     """Yield processes from ps, on systems without /proc (macOS)."""
     fields = ["ps", "-ww", *whom, "-o", "pid=,ppid=,pgid=,stat=,lstart="]
     shown = subprocess.run(fields, capture_output=True, text=True, check=False, env={"LC_ALL": "C", "PATH": os.defpath})
     for line in shown.stdout.splitlines():
         pid, parent, group, state, *started = line.split()
         if not state.startswith("Z"):
-            yield Seen(int(pid), int(parent), int(group), " ".join(started))
+            yield LivingProcess(int(pid), int(parent), int(group), " ".join(started))

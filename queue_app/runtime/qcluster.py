@@ -55,7 +55,7 @@ class KernelLock:
         return True
 
 
-class Queue(queues.Queue):  # type: ignore[misc]  # django-q2 has no types
+class KernelLockedQueue(queues.Queue):  # type: ignore[misc]  # django-q2 has no types
     """django-q2's queue between its processes, with locks that are released when their holder ends."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -65,5 +65,5 @@ class Queue(queues.Queue):  # type: ignore[misc]  # django-q2 has no types
 
 class Command(qcluster.Command):  # type: ignore[misc]
     def handle(self, *arguments: Any, **options: Any) -> None:
-        cluster.Queue = Queue
+        cluster.Queue = KernelLockedQueue
         super().handle(*arguments, **options)

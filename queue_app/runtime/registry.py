@@ -31,7 +31,7 @@ class Entry:
     role: Role
     pid: int
     queue: str
-    group: processes.Seen
+    group: processes.LivingProcess
     started_at: float
     beat_at: float
     leader: bool = False

@@ -1,6 +1,7 @@
-"""What the templates of both kinds of pages are written with: icons, and lines that are joined."""
+"""Template tags and filters of all pages: icons, times, and lines joined without spaces."""
 
 import re
+from datetime import datetime
 
 from django import template
 from django.template.base import NodeList, Parser, TextNode, Token
@@ -15,8 +16,14 @@ PARTS = re.compile(r"(<(?=[a-zA-Z/])|>|\s*\n\s*)")
 
 @register.simple_tag
 def icon(name: str, css: str = "", label: str = "") -> SafeString:
-    """Return a drawing of `gq/_icons.html`: decoration, unless a ``label`` says what it stands for."""
+    """Return a drawing of `gq/_icons.html`: decoration, unless it has a ``label`` for screen readers."""
     return display.icon(name, css, label)
+
+
+@register.filter
+def moment(when: datetime, at: datetime) -> str:
+    """Return the time of day, with its date unless that is the date of ``at``: “15:58:04”, “23 Nov, 15:58”."""
+    return display.moment(when, at)
 
 
 class TightNode(template.Node):

@@ -48,7 +48,7 @@ def span(seconds: float) -> str:
 
 @lru_cache(maxsize=256)
 def icon(name: str, css: str = "", label: str = "") -> SafeString:
-    """Return a drawing of `gq/_icons.html`: decoration, unless a ``label`` says what it stands for."""
+    """Return a drawing of `gq/_icons.html`: decoration, unless it has a ``label`` for screen readers."""
     role = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
     return format_html('<svg class="{}" {}><use href="#i-{}"/></svg>', f"gq-i {css}".strip(), role, name)
 
@@ -100,8 +100,10 @@ def when(moment: datetime | None) -> SafeString:
 
 def moment(when: datetime, at: datetime) -> str:
     """Return the time of day in the queue's zone, with its date unless it is today: “15:58:04”, “23 Nov, 15:58”."""
-    local = timezone.localtime(when)
-    return f"{local:%H:%M:%S}" if local.date() == timezone.localtime(at).date() else f"{local:%d %b, %H:%M}"
+    local, today = timezone.localtime(when), timezone.localtime(at)
+    if local.date() == today.date():
+        return f"{local:%H:%M:%S}"
+    return f"{local:%d %b, %H:%M}" if local.year == today.year else f"{local:%d %b %Y, %H:%M}"
 
 
 def clock_time(moment: datetime, at: datetime) -> SafeString:
@@ -173,7 +175,7 @@ def chooser(name: str, row: int, label: str) -> SafeString:
 
 
 def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
-    """A text in pieces, with those that a rule is about marked."""
+    """Return a text from pieces, with the matches of compliance rules highlighted."""
     return format_html_join("", "{}", ((format_html("<mark>{}</mark>", text) if hit else text,) for text, hit in pieces))
 
 

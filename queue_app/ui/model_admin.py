@@ -55,7 +55,7 @@ class EditedRows(NamedCells[forms.ModelForm[M]], forms.BaseModelFormSet[M, forms
 
 
 class ListAdmin(admin.ModelAdmin[M]):
-    """What both bases share: a list whose cost does not follow the table's size, and the audit as the history of a row."""
+    """The common part of both bases: a list whose cost is independent of the table's size, and the audit as a row's history."""
 
     paginator = EstimatingPaginator
     show_full_result_count = False
@@ -64,13 +64,13 @@ class ListAdmin(admin.ModelAdmin[M]):
     list_per_page = 50
     list_max_show_all = 0  # no page shows a million rows
     title: str = ""
-    may_be_deleted = False  # jobs and the ledger name most rows for ever
+    may_be_deleted = False  # jobs and the ledger refer to most rows permanently
 
     def rows(self, found: Sequence[M]) -> Sequence[Any]:
         """
         Return a dataclass for each row of a page, made from one lookup for all of them; nothing if no column needs one.
 
-        Its methods with `column` stand in ``list_display`` beside the names of fields and of methods of this class.
+        Its methods with `column` are columns in ``list_display``, like the fields of the model and the methods of this class.
         """
         return ()
 

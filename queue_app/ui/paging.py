@@ -1,4 +1,4 @@
-"""Pages of a list: paginators whose cost does not follow the table's size, and rows that are looked up once a page."""
+"""Pages of a list: paginators whose cost is independent of the table's size, and rows that are looked up once per page."""
 
 from collections.abc import Mapping, Sequence
 from functools import wraps
@@ -100,7 +100,7 @@ class PageList(ChangeList):
     shown: Sequence[Any]  # what `ListAdmin.rows` made of the page
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> models.QuerySet[Any]:
-        """A search that cannot be read finds nothing; Django would ignore it and find everything."""
+        """Return no rows for an unreadable search; Django would ignore it and return all."""
         found: models.QuerySet[Any] = super().get_queryset(request, exclude_parameters)
         return found if self.search_form_class(request.GET).is_valid() else found.none()
 

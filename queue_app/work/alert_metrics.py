@@ -38,20 +38,20 @@ _OLDEST_SNAPSHOT = """
 
 
 @dataclass(frozen=True)
-class Seen:
+class Measurement:
     """A measured value and a sentence that explains it."""
 
     value: float
     words: str
 
 
-Found = Mapping[str, Seen]  # by subject; a subject that is missing is fine
+Found = Mapping[str, Measurement]  # by subject; a subject that is missing is fine
 
 
 def _queue_depth(rule: AlertRule, at: datetime) -> Found:
     most = max(COUNTED, int(2 * rule.opens_at))
     waiting = Job.objects.filter(state=State.QUEUED).order_by()[:most].count()
-    return {"": Seen(waiting, f"{'At least ' if waiting == most else ''}{_jobs(waiting)} waiting.")}
+    return {"": Measurement(waiting, f"{'At least ' if waiting == most else ''}{_jobs(waiting)} waiting.")}
 
 
 def _oldest_wait(rule: AlertRule, at: datetime) -> Found:
@@ -60,7 +60,7 @@ def _oldest_wait(rule: AlertRule, at: datetime) -> Found:
     if since is None:
         return {}
     seconds = (at - since).total_seconds()
-    return {"": Seen(seconds, f"The oldest job has been waiting for {_time(seconds)}.")}
+    return {"": Measurement(seconds, f"The oldest job has been waiting for {_time(seconds)}.")}
 
 
 def _failure_rate(rule: AlertRule, at: datetime) -> Found:
@@ -70,12 +70,14 @@ def _failure_rate(rule: AlertRule, at: datetime) -> Found:
     if counts["all"] < FEW:
         return {}
     percent = 100 * counts["failed"] / counts["all"]
-    return {"": Seen(percent, f"{counts['failed']} of {_jobs(counts['all'])} failed in the last hour: {percent:.0f}%.")}
+    return {"": Measurement(percent, f"{counts['failed']} of {_jobs(counts['all'])} failed in the last hour: {percent:.0f}%.")}
 
 
 def _unknown_jobs(rule: AlertRule, at: datetime) -> Found:
     unknown = Job.objects.filter(state=State.UNKNOWN).count()
-    return {"": Seen(unknown, f"{_jobs(unknown)} with an unknown outcome. Nothing is charged, but you may have to decide.")}
+    return {
+        "": Measurement(unknown, f"{_jobs(unknown)} with an unknown outcome. Nothing is charged, but you may have to decide.")
+    }
 
 
 def _worker_silent(rule: AlertRule, at: datetime) -> Found:
@@ -88,11 +90,11 @@ def _worker_silent(rule: AlertRule, at: datetime) -> Found:
     found = {}
     for host, role, beat_at in rows:
         seconds = (at - beat_at).total_seconds()
-        found[f"{role} on {host}"] = Seen(seconds, f"No heartbeat from the {role} on {host} for {_time(seconds)}.")
+        found[f"{role} on {host}"] = Measurement(seconds, f"No heartbeat from the {role} on {host} for {_time(seconds)}.")
     led_at = WorkerProcess.objects.filter(leader=True).aggregate(at=Max("beat_at"))["at"]
     if led_at is not None:
         seconds = (at - led_at).total_seconds()
-        found["leader"] = Seen(seconds, f"No active dispatcher: the last heartbeat was {_time(seconds)} ago.")
+        found["leader"] = Measurement(seconds, f"No active dispatcher: the last heartbeat was {_time(seconds)} ago.")
     return found
 
 
@@ -100,14 +102,14 @@ def _tickets_low(rule: AlertRule, at: datetime) -> Found:
     with connection.cursor() as cursor:
         cursor.execute(_LOW_WALLETS, {"below": rule.closes_at, "since": at - WEEK})
         rows: list[tuple[str, int]] = cursor.fetchall()
-    return {owner: Seen(left, f"{owner} has {numbers.counted(left, 'ticket')} left.") for owner, left in rows}
+    return {owner: Measurement(left, f"{owner} has {numbers.counted(left, 'ticket')} left.") for owner, left in rows}
 
 
 def _paid_not_delivered(rule: AlertRule, at: datetime) -> Found:
     """Return the number of jobs that failed after their provider was done and were not queued again since."""
     lost = JobEvent.objects.filter(job=OuterRef("pk"), from_state=State.STORING, to_state=State.FAILED, at__gt=at - DAY)
     count = Job.objects.filter(Exists(lost), state=State.FAILED, ended_at__gt=at - DAY).count()
-    return {"": Seen(count, f"{_jobs(count)} paid but not delivered in the last 24 hours.")}
+    return {"": Measurement(count, f"{_jobs(count)} paid but not delivered in the last 24 hours.")}
 
 
 def _old_snapshot(rule: AlertRule, at: datetime) -> Found:
@@ -120,7 +122,7 @@ def _old_snapshot(rule: AlertRule, at: datetime) -> Found:
     session, state, since = oldest
     seconds = (at - since).total_seconds()
     words = f"Database session {session} ({state}) has had a transaction open for {_time(seconds)}. This blocks database cleanup."
-    return {"": Seen(seconds, words)}
+    return {"": Measurement(seconds, words)}
 
 
 MEASURES: dict[str, Callable[[AlertRule, datetime], Found]] = {

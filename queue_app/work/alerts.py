@@ -12,7 +12,7 @@ from django.db import transaction
 from queue_app import wake
 from queue_app.models import Alert, AlertRule
 from queue_app.work import announce
-from queue_app.work.alert_metrics import MEASURES, Seen
+from queue_app.work.alert_metrics import MEASURES, Measurement
 
 
 @transaction.atomic
@@ -22,7 +22,7 @@ def review(*, at: datetime) -> None:
         _update_alerts(rule, MEASURES[rule.measure](rule, at) if rule.active else {}, at=at)
 
 
-def _update_alerts(rule: AlertRule, found: Mapping[str, Seen], *, at: datetime) -> None:
+def _update_alerts(rule: AlertRule, found: Mapping[str, Measurement], *, at: datetime) -> None:
     """Open, update and close a rule's alerts. Alerts without a finding are closed: a measure covers all that may be open."""
     is_open = {alert.subject: alert for alert in rule.alerts.filter(closed_at=None)}
     for subject, seen in found.items():
@@ -37,14 +37,14 @@ def _update_alerts(rule: AlertRule, found: Mapping[str, Seen], *, at: datetime) 
         wake.queue_changed()
 
 
-def _open(rule: AlertRule, subject: str, seen: Seen, *, at: datetime) -> None:
+def _open(rule: AlertRule, subject: str, seen: Measurement, *, at: datetime) -> None:
     alert = Alert.objects.create(rule=rule, subject=subject, value=seen.value, words=seen.words, opened_at=at)
     if rule.mail:
         announce.alert_opened(alert, at=at)
     wake.queue_changed()
 
 
-def _update(alert: Alert, seen: Seen, *, closed_at: datetime | None) -> None:
+def _update(alert: Alert, seen: Measurement, *, closed_at: datetime | None) -> None:
     """Update an open alert, or close it. A closed alert keeps its last text, which says what was wrong."""
     if closed_at is not None:
         Alert.objects.filter(pk=alert.pk).update(value=seen.value, closed_at=closed_at)

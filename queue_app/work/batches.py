@@ -7,24 +7,24 @@ from datetime import datetime
 from django.db import transaction
 
 from queue_app import lifecycle
-from queue_app.lifecycle import Verdict
+from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Batch, Job, State, User
 from queue_app.models.job import JobQuerySet
 from queue_app.work import intake, policy
 
 
-def cancel(batch: Batch, *, at: datetime, actor: User, via: str = "", reason: str = "") -> Counter[Verdict]:
+def cancel(batch: Batch, *, at: datetime, actor: User, via: str = "", reason: str = "") -> Counter[CancelVerdict]:
     """
     Cancel the batch's open jobs where possible, in transactions of 500. Return the number of jobs by verdict of
     `lifecycle.cancel`.
 
     In another user's batch, each transaction writes an audit entry.
     """
-    verdicts: Counter[Verdict] = Counter()
+    verdicts: Counter[CancelVerdict] = Counter()
     for chunk in lifecycle.chunks(Job.objects.filter(batch=batch).open().values_list("pk", flat=True)):
         with transaction.atomic():
             found = Counter(lifecycle.cancel(chunk, at=at, actor=policy.known_as(actor, via), reason=reason).values())
-            if found.keys() - {Verdict.TOO_LATE}:
+            if found.keys() - {CancelVerdict.TOO_LATE}:
                 after = {verdict.value: number for verdict, number in found.items()}
                 _audit("cancel batch", batch, at=at, actor=actor, via=via, after=after, reason=reason)
         verdicts += found

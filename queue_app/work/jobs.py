@@ -12,16 +12,16 @@ from typing import Any
 from django.db import transaction
 
 from queue_app import lifecycle
-from queue_app.lifecycle import Verdict
+from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Job, User
 from queue_app.work import intake, policy
 
 
 @transaction.atomic
-def cancel(job: Job, *, at: datetime, actor: User, via: str = "", reason: str = "") -> Verdict:
+def cancel(job: Job, *, at: datetime, actor: User, via: str = "", reason: str = "") -> CancelVerdict:
     """Cancel a job if possible; return the verdict of `lifecycle.cancel`."""
     verdict = lifecycle.cancel([job.pk], at=at, actor=policy.known_as(actor, via), reason=reason)[job.pk]
-    if verdict != Verdict.TOO_LATE:
+    if verdict != CancelVerdict.TOO_LATE:
         _audit("cancel jobs", job, at=at, actor=actor, via=via, after={"verdict": verdict.value}, reason=reason)
     return verdict
 

@@ -1,4 +1,4 @@
-"""What lets someone in as a user: API keys and passwords. Making, revoking and setting one are audited for every caller."""
+"""API keys and passwords, which let someone in as a user. Making, revoking and setting one are audited for every caller."""
 
 from collections.abc import Sequence
 from datetime import datetime

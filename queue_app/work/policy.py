@@ -1,6 +1,6 @@
 """
-What staff edit: limits, pauses, prices, policies, users, brands. Each save takes the claim lock, writes one audit entry and
-applies to the next claim (I21, I45).
+Everything that staff edit: limits, pauses, prices, policies, users, brands. Each save takes the claim lock, writes one audit
+entry and applies to the next claim (I21, I45).
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def save(
     of: models.Model | None = None,
 ) -> bool:
     """
-    Save what staff edit: add a new row, or set ``values`` of one that exists. Return whether anything changed.
+    Add a new row, or set ``values`` of an existing one, and audit it. Return whether anything changed.
 
     :param values: by field. Of a new row, whose own fields are set and checked already, only its relations to many are read.
     :param of: the row whose page shows the audit entry; the row itself unless given.
@@ -53,7 +53,7 @@ def save(
 
 
 def change(row: models.Model, *, at: datetime, actor: User | None, reason: str = "", **values: Any) -> bool:
-    """As :func:`save`, of a row that exists."""
+    """Set ``values`` of an existing row: :func:`save` for callers that name the fields."""
     return save(row, values, at=at, actor=actor, reason=reason)
 
 

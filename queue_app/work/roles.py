@@ -1,5 +1,5 @@
 """
-The roles of staff, seeded as groups: who may look, who runs the queue, who moves tickets, who edits the catalogue.
+The roles of staff, seeded as groups: viewers, operators of the queue, finance, editors of the catalogue.
 
 Groups are found by name. Seeding adds missing groups with their rights and leaves existing ones as staff edited them. A renamed
 role is therefore seeded again under its old name, without members.

@@ -164,8 +164,11 @@ class TestWhatFollowsFromAChange:
         many = {f"dim.{key}": values for key, values in full_matrix().items() if key != "city"}
         tab.post(preview=True, **four(**many))
         assert "Campaigns over 20 videos run at low priority. Normal-priority jobs go first, even later ones." in tab.text
+        tab.post(preview=True, priority="-10")
+        assert "This campaign runs at low priority. Normal-priority jobs go first, even later ones." in tab.text
         tab.post(preview=True, priority="0")
-        assert "At normal priority, jobs queued after yours wait until all 120 have started." in tab.text
+        first = "At normal priority, later sora-2 jobs of the same priority start after all 120 videos"
+        assert f"{first}, unless a limit slows yours down." in tab.text
 
     def test_a_model_that_is_chosen_anew_takes_its_parameters_along(self, tab):
         other = GenerationModel.objects.get(pk="manim")

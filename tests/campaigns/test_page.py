@@ -170,7 +170,7 @@ class TestWhatItSays:
         self, web: Client, owner: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         campaign = make_campaign(owner)
-        read = cells.of(campaign)
+        read = cells.of(campaign, at=clock.now())
         monkeypatch.setattr(cells, "of", Mock(return_value=read))
         bring(jobs_of(campaign)[0], State.RUNNING)
         assert "Why it's waiting" not in text_of(look(web, page(campaign)))
@@ -182,7 +182,7 @@ class TestWhatItSays:
         first, *others = jobs_of(campaign)
         lifecycle.cancel([job.pk for job in others], at=NOON, actor="user")
         bring(first, State.CANCELLING)
-        monkeypatch.setattr(cells, "of", Mock(return_value=cells.of(campaign)))
+        monkeypatch.setattr(cells, "of", Mock(return_value=cells.of(campaign, at=clock.now())))
         with transaction.atomic():
             asked = Job.objects.lock().get(pk=first.pk)
             lifecycle.confirm_cancel(asked, at=NOON, actor="poller", evidence="The provider says cancelled.")

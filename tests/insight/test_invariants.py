@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from queue_app import lifecycle, tickets
 from queue_app.insight import invariants
-from queue_app.insight.rules import RULES
+from queue_app.insight.invariant_queries import RULES
 from queue_app.models import Asset, Job, LedgerEntry, LedgerTransaction, Reservation
 from tests.factories import NOON, JobFactory, UserFactory, make_asset, make_job
 from tests.settings import ROOT

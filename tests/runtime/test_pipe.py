@@ -94,7 +94,7 @@ class TestKernel:
         me = processes.myself()
         time.sleep(0.05)
         assert processes.look(me.pid) == me
-        assert not processes.Seen(me.pid, me.parent, me.group, "long ago").is_still_there()
+        assert not processes.LivingProcess(me.pid, me.parent, me.group, "long ago").is_still_there()
 
     def test_ps_says_the_same_where_there_is_no_proc(self, monkeypatch: pytest.MonkeyPatch) -> None:
         me, command = processes.myself(), processes.command(os.getpid())

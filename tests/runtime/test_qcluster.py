@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import get_commands
 
-from queue_app.runtime.qcluster import KernelLock, Queue
+from queue_app.runtime.qcluster import KernelLock, KernelLockedQueue
 from tests.processes import wait_for
 
 FORK = multiprocessing.get_context("fork")
@@ -39,7 +39,7 @@ def is_held(lock: KernelLock) -> bool:
     return True
 
 
-def pass_on(tasks: Queue, results: Queue) -> None:
+def pass_on(tasks: KernelLockedQueue, results: KernelLockedQueue) -> None:
     for task in iter(tasks.get, "STOP"):
         results.put((os.getpid(), task))
 
@@ -47,7 +47,7 @@ def pass_on(tasks: Queue, results: Queue) -> None:
 class TestAQueue:
     def test_goes_on_when_the_worker_that_waits_at_it_is_killed(self, processes: list[BaseProcess]) -> None:
         """One of the idle workers always holds the lock."""
-        tasks, results = Queue(), Queue()
+        tasks, results = KernelLockedQueue(), KernelLockedQueue()
         for round_ in range(3):
             idle = start(processes, pass_on, tasks, results)
             wait_for(lambda: is_held(tasks._rlock), seconds=60)
@@ -59,7 +59,7 @@ class TestAQueue:
             assert results.get(timeout=60)[1] == round_
 
     def test_gives_each_task_to_one_worker(self, processes: list[BaseProcess]) -> None:
-        tasks, results = Queue(), Queue()
+        tasks, results = KernelLockedQueue(), KernelLockedQueue()
         for _ in range(3):
             start(processes, pass_on, tasks, results)
         for number in range(300):

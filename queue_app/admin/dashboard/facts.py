@@ -13,8 +13,9 @@ from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
-from queue_app.admin.dashboard import cards, charts, notes, rows, words
+from queue_app.admin.dashboard import banners, cards, charts, rows, words
 from queue_app.admin.dashboard.words import Age
 from queue_app.caching import while_worth
 from queue_app.insight import counts, failures, hourly, snapshot, workers
@@ -67,7 +68,7 @@ class Recent:
 class Deed:
     """An entry of the audit log."""
 
-    at: datetime
+    when: SafeString
     actor: str
     action: str
     target: str
@@ -86,7 +87,7 @@ def look(*, at: datetime) -> Dashboard:
     in_progress, ended, machines = counts.in_progress(), counts.finished(at=at), workers.machines(at=at)
     parts: dict[str, Any] = {
         "head": {"paused": now.queue.paused, "completed": ended[State.COMPLETED]},
-        "notes": notes.of(now, machines, at=at),
+        "notes": banners.of(now, machines, at=at),
         "cards": cards.six(now, hours, in_progress, ended, len(errors), at=at),
         "lanes": {
             "rows": rows.lanes(now, at=at),
@@ -98,9 +99,9 @@ def look(*, at: datetime) -> Dashboard:
         "failure_rate": charts.failure_rate(hours),
         "priorities": {"levels": _levels(now), "waiting": now.waiting},
         "recent": _recent(at),
-        "failures": _failures(errors),
+        "failures": _failures(errors, at),
         "workers": _workers(machines, at),
-        "audit": _deeds(),
+        "audit": _deeds(at),
     }
     versions = {name: _version(part) for name, part in parts.items()}
     return Dashboard(_version(versions), versions, parts)
@@ -146,7 +147,7 @@ def _recent(at: datetime) -> list[Recent]:
     ]
 
 
-def _failures(errors: list[Failure]) -> dict[str, Any]:
+def _failures(errors: list[Failure], at: datetime) -> dict[str, Any]:
     return {
         "jobs": sum(failure.jobs for failure in errors),
         "errors": [
@@ -156,6 +157,7 @@ def _failures(errors: list[Failure]) -> dict[str, Any]:
                 "query": urlencode({"status": "failed", "error": failure.code, "ended": "24h"}),
                 "jobs": failure.jobs,
                 "last_at": failure.last_at,
+                "last": display.moment(failure.last_at, at),
                 "models": ", ".join(model for model, _ in failure.models[:3]) + (" …" if len(failure.models) > 3 else ""),
                 "remedy": failure.remedy,
             }
@@ -196,8 +198,15 @@ def _workers(machines: list[Machine], at: datetime) -> dict[str, Any]:
     }
 
 
-def _deeds() -> list[Deed]:
+def _deeds(at: datetime) -> list[Deed]:
     return [
-        Deed(entry.at, entry.actor_name, entry.action, entry.target, history.summary(entry)[:160], entry.reason[:160])
+        Deed(
+            when=display.clock_time(entry.at, at),
+            actor=entry.actor_name,
+            action=entry.action,
+            target=entry.target,
+            change=history.summary(entry)[:160],
+            reason=entry.reason[:160],
+        )
         for entry in AuditEntry.objects.order_by("-id")[:DEEDS]
     ]

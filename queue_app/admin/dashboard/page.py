@@ -19,7 +19,7 @@ from queue_app.work.roles import Right
 
 def index(site: AdminSite, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
     """
-    The dashboard; for htmx the parts whose version it does not know yet (``parts``), or 204 if nothing has changed since
+    Show the dashboard; to htmx, the parts with a version that it does not have (``parts``), or 204 if nothing has changed since
     ``seen``. Users without permission to view jobs get the sections.
     """
     if not request.user.has_perm("queue_app.view_job"):
@@ -37,7 +37,7 @@ def index(site: AdminSite, request: HttpRequest, extra_context: dict[str, Any] |
 def page(
     site: AdminSite, request: HttpRequest, *, wrong: dict[str, Any] | None = None, extra_context: dict[str, Any] | None = None
 ) -> HttpResponse:
-    """The whole page; ``wrong`` is a value typed into a row and why it was refused."""
+    """Show the whole page. ``wrong`` is a value typed into a row, and why it was refused."""
     at = clock.now()
     shown = {
         **site.each_context(request),
@@ -66,7 +66,7 @@ def context(request: HttpRequest, found: Dashboard) -> dict[str, Any]:
 
 
 def sections(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Every list of the admin that this user may open."""
+    """Show the lists of the admin that this user may open."""
     shown = {**site.each_context(request), "title": "All sections", "app_list": site.get_app_list(request)}
     return TemplateResponse(request, "admin/dashboard/sections.html", shown)
 

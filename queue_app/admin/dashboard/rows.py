@@ -30,7 +30,7 @@ WRONG = {
 
 
 @dataclass(frozen=True)
-class Cell:
+class Segment:
     """One slot, or a part of a bar."""
 
     kind: str
@@ -49,7 +49,7 @@ class CapacityRow:
     url: str
     icon: str
     note: str
-    cells: list[Cell]
+    cells: list[Segment]
     is_bar: bool
     slots: str
     slots_words: str
@@ -160,7 +160,7 @@ def _slots_words(limit: Limit) -> str:
     return f"{limit.used} of {limit.effective} slots used, {limit.free} free now{lowered}{shut}"
 
 
-def _cells(limit: Limit) -> tuple[list[Cell], bool]:
+def _cells(limit: Limit) -> tuple[list[Segment], bool]:
     """Return used, free and unavailable slots, in this order; jobs above a lowered limit apart. Up to 20 cells, else a bar."""
     if limit.maximum is None or limit.effective is None:
         return [], False
@@ -172,15 +172,15 @@ def _cells(limit: Limit) -> tuple[list[Cell], bool]:
         return _bar(parts, slots), True
     width = (WIDTH - GAP * (slots - 1)) / slots
     kinds = [kind for kind, count in parts.items() for _ in range(count)]
-    return [Cell(kind, f"{place * (width + GAP):.1f}", f"{width:.1f}") for place, kind in enumerate(kinds)], False
+    return [Segment(kind, f"{place * (width + GAP):.1f}", f"{width:.1f}") for place, kind in enumerate(kinds)], False
 
 
-def _bar(parts: dict[str, int], slots: int) -> list[Cell]:
+def _bar(parts: dict[str, int], slots: int) -> list[Segment]:
     found, begins = [], 0.0
     for kind, count in parts.items():
         width = WIDTH * count / slots
         if count:
-            found.append(Cell(kind, f"{begins:.1f}", f"{width:.1f}"))
+            found.append(Segment(kind, f"{begins:.1f}", f"{width:.1f}"))
         begins += width
     return found
 

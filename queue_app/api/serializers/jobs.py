@@ -8,7 +8,7 @@ from rest_framework import serializers
 from queue_app.api.fields import Moment
 from queue_app.api.serializers.base import Shape
 from queue_app.insight.stages import Standing
-from queue_app.lifecycle import Verdict
+from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Asset, Attempt, Outcome, State, Status
 
 
@@ -150,7 +150,7 @@ class JobOut(Shape):
 
 
 class CancelOut(JobOut):
-    verdict = serializers.ChoiceField(choices=[verdict.value for verdict in Verdict])
+    verdict = serializers.ChoiceField(choices=[verdict.value for verdict in CancelVerdict])
     message = serializers.CharField(help_text="What the verdict means for this job and its tickets.")
 
 

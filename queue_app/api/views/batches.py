@@ -40,7 +40,7 @@ class BatchViewSet(JsonViewSet[Batch]):
     def cancel(self, request: Request, pk: int) -> Response:
         """Cancel all unfinished jobs of the batch where possible."""
         found = batches.cancel(self.get_object(), at=clock.now(), actor=caller(request), via=VIA)
-        verdicts = {verdict.value: found[verdict] for verdict in lifecycle.Verdict}
+        verdicts = {verdict.value: found[verdict] for verdict in lifecycle.CancelVerdict}
         return Response({**_answer(_reread(pk), request), "verdicts": verdicts})
 
     @call("batches_pause", BatchOut, 404)

@@ -1,4 +1,4 @@
-"""Is the process up, and can the whole site do its work? For load balancers and operators: no log-in, no secrets."""
+"""Health checks for load balancers and operators, without log-in or secrets: the process, and the whole site."""
 
 from threading import Event
 

@@ -24,15 +24,15 @@ from queue_app.api.serializers.base import PageQuery, render
 from queue_app.api.serializers.batches import BatchMadeOut, BatchPriceOut
 from queue_app.api.serializers.jobs import CancelOut, EventOut, JobOut, PriceOut
 from queue_app.api.serializers.requests import BatchAsked, DryRun, JobAsked, JobQuery, draft
-from queue_app.lifecycle import Verdict
+from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
 from queue_app.work import intake, jobs
 
 MEANING = {
-    Verdict.CANCELLED: "Cancelled. Nothing is charged.",
-    Verdict.REQUESTED: "Cancel requested. If the job finishes first, the result is kept and charged.",
-    Verdict.TOO_LATE: "Too late to cancel: the job is finished or saving its files.",
+    CancelVerdict.CANCELLED: "Cancelled. Nothing is charged.",
+    CancelVerdict.REQUESTED: "Cancel requested. If the job finishes first, the result is kept and charged.",
+    CancelVerdict.TOO_LATE: "Too late to cancel: the job is finished or saving its files.",
 }
 BEYOND_STOPPING = "This provider can't cancel. The job is charged if it is delivered."
 
@@ -127,7 +127,7 @@ class JobViewSet(JsonViewSet[Job]):
         """Cancel a job where possible. Safe to repeat."""
         verdict = jobs.cancel(self.get_object(), at=clock.now(), actor=caller(request), via=VIA)
         job = answers.job_of(pk, request)
-        beyond = verdict == Verdict.REQUESTED and not job["can_be_stopped"]
+        beyond = verdict == CancelVerdict.REQUESTED and not job["can_be_stopped"]
         return Response({"verdict": verdict.value, "message": BEYOND_STOPPING if beyond else MEANING[verdict], **job})
 
     @call("jobs_retry", JobOut, 402, 404, 409, 422, repeatable=True)

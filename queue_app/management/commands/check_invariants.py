@@ -9,7 +9,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from queue_app import clock
 from queue_app.insight import invariants
-from queue_app.insight.rules import OBJECTS, RULES
+from queue_app.insight.invariant_queries import OBJECTS, RULES
 
 
 class Command(BaseCommand):

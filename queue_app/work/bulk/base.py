@@ -1,4 +1,4 @@
-"""What every bulk verb has: its words, its right, its preview, how it is applied and what becomes of the jobs."""
+"""The parts of every bulk verb: its words and permission, its preview, its application to jobs, and the results."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -17,7 +17,7 @@ from queue_app.work.roles import Right
 UNCHANGED = "unchanged"
 
 
-# --- before: what the preview says
+# --- before: the preview
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Consequence:
 
 @dataclass(frozen=True)
 class Remark:
-    """A sentence about tickets or money; ``what`` stands out."""
+    """A sentence about tickets or money; ``what`` is shown in bold."""
 
     what: str
     rest: str = ""
@@ -46,7 +46,7 @@ class Remark:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a verb would do to chosen jobs as they are now, and the option it offers for them."""
+    """The effect of a verb on the chosen jobs as they are now, and the option that it offers for them."""
 
     lines: list[Consequence]
     remarks: list[Remark] = field(default_factory=list)
@@ -54,12 +54,12 @@ class Effect:
 
     @property
     def with_jobs(self) -> list[Consequence]:
-        """Its lines, without those of no jobs."""
+        """Return the lines that concern at least one job."""
         return [line for line in self.lines if line.count]
 
     @property
     def acts_on(self) -> int:
-        """How many of the jobs it would change."""
+        """Return how many jobs the verb would change."""
         return sum(line.count for line in self.lines if line.is_change)
 
 
@@ -67,7 +67,7 @@ def left_as_is(count: int, why: str, word: str) -> Consequence:
     return Consequence(count, UNCHANGED, why, "blocked", word)
 
 
-# --- after: what became of the jobs
+# --- after: the results
 
 
 @dataclass
@@ -84,7 +84,7 @@ class ChunkOutcome:
 
 @dataclass(frozen=True)
 class Result:
-    """What may become of a job: its key in the record, the words and the colour (a job's state) of its badge."""
+    """A possible result for a job: its key in the record, and the words and colour (a job's state) of its badge."""
 
     key: str
     words: str
@@ -114,7 +114,7 @@ class Button:
 
 @dataclass(frozen=True)
 class Look:
-    """How a verb's button looks. ``place`` orders the buttons of a job's page; the main one comes last."""
+    """The look of a verb's button. ``place`` orders the buttons of a job's page; the main one comes last."""
 
     icon: str = ""
     css: str = ""

@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import Count, Sum
 
 from queue_app import lifecycle, tickets
-from queue_app.lifecycle import Verdict
+from queue_app.lifecycle import CancelVerdict
 from queue_app.models import BulkAction, GenerationModel, Job, LedgerEntry, QueueSettings, State
 from queue_app.models.job import AT_THE_PROVIDER, IN_FLIGHT_STATES, OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import numbers, priority
@@ -92,8 +92,8 @@ class Cancel(BulkVerb):
         verdicts = lifecycle.cancel(ids, at=at, actor=action.actor.username, reason=action.reason)
         if beyond:
             lifecycle.promise_refund(beyond, at=at, actor=action.actor.username, reason=action.reason)
-        results = Counter(str(verdict) for verdict in verdicts.values() if verdict != Verdict.TOO_LATE)
-        late = [pk for pk, verdict in verdicts.items() if verdict == Verdict.TOO_LATE]
+        results = Counter(str(verdict) for verdict in verdicts.values() if verdict != CancelVerdict.TOO_LATE)
+        late = [pk for pk, verdict in verdicts.items() if verdict == CancelVerdict.TOO_LATE]
         return ChunkOutcome(results, refusals(Job.objects.filter(pk__in=late).order_by("pk"), "too late to cancel"))
 
 

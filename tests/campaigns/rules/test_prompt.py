@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from campaigns.rules import matrix, prompt
 from campaigns.rules.matrix import Choice
-from campaigns.rules.prompt import Brief, PromptBuilder
+from campaigns.rules.prompt import BriefTexts, PromptBuilder
 
 LABELS = {
     "funnel_level": "Most aware",
@@ -24,7 +24,7 @@ LABELS = {
 }
 CHOICES = [Choice(key, key.replace("_", " ").capitalize(), (("v", label),)) for key, label in LABELS.items()]
 CELL = dict.fromkeys(LABELS, "v")
-BRIEF = Brief(
+BRIEF = BriefTexts(
     brand="Maison Alder",
     brand_voice="quiet, exact",
     product_category="home fragrance",
@@ -41,7 +41,7 @@ loose = st.builds(
     st.sampled_from(["", ".", ". ", "!", "?", ",", " ;", ":", "...", "…", ".”", "\n\n"]),
 )
 blank = st.sampled_from(["", " ", ".", " . ", "\n", ", ;"])
-briefs = st.builds(Brief, *[loose | blank] * 6)
+briefs = st.builds(BriefTexts, *[loose | blank] * 6)
 labels = st.fixed_dictionaries({}, optional=dict.fromkeys([*LABELS, "tempo", "camera"], loose))
 
 
@@ -58,73 +58,75 @@ class TestBuild:
         )
 
     def test_what_is_empty_leaves_no_trace(self) -> None:
-        assert prompt.build(Brief(big_idea="Rain", audio_messaging=" . "), {"mood": "v"}, CHOICES) == "Rain. Mood: Calm."
+        assert prompt.build(BriefTexts(big_idea="Rain", audio_messaging=" . "), {"mood": "v"}, CHOICES) == "Rain. Mood: Calm."
 
     def test_audio_messaging_stands_alone_without_an_audio_style(self) -> None:
-        assert prompt.build(Brief(audio_messaging="Birds"), {}, []) == "Audio: Birds."
+        assert prompt.build(BriefTexts(audio_messaging="Birds"), {}, []) == "Audio: Birds."
 
     def test_staffs_own_dimension_comes_last_under_its_own_label(self) -> None:
         tempo = Choice("tempo", "Tempo:", (("slow", "Slow"),))
-        built = prompt.build(Brief(brand="Alder", big_idea="Rain"), {"tempo": "slow", "mood": "v"}, [tempo, *CHOICES])
+        built = prompt.build(BriefTexts(brand="Alder", big_idea="Rain"), {"tempo": "slow", "mood": "v"}, [tempo, *CHOICES])
         assert built == "Rain. Mood: Calm. Brand: Alder. Tempo: Slow."
 
     def test_staffs_words_for_a_dimension_replace_the_seeded_label_in_its_place(self) -> None:
-        built = prompt.build(Brief(), {"aesthetic": "v", "mood": "v"}, CHOICES, {"aesthetic": "Look"})
+        built = prompt.build(BriefTexts(), {"aesthetic": "v", "mood": "v"}, CHOICES, {"aesthetic": "Look"})
         assert built == "Look: Cinematic. Mood: Calm."
 
     def test_dimensions_with_one_label_share_one_part(self) -> None:
         pets = Choice("pets", "Pets", (("cat", "Cat people"),))
-        built = prompt.build(Brief(), {"pets": "cat", "gender": "v"}, [pets, *CHOICES], {"pets": "Target"})
+        built = prompt.build(BriefTexts(), {"pets": "cat", "gender": "v"}, [pets, *CHOICES], {"pets": "Target"})
         assert built == "Target: Female, Cat people."
 
     def test_a_label_that_the_brief_uses_too_keeps_both(self) -> None:
         built = prompt.build(
-            Brief(brand_voice="warm", audio_messaging="Birds"), {"audio_style": "v"}, CHOICES, {"audio_style": "Voice"}
+            BriefTexts(brand_voice="warm", audio_messaging="Birds"), {"audio_style": "v"}, CHOICES, {"audio_style": "Voice"}
         )
         assert built == "Voice: Voiceover, Birds, warm."
 
     def test_a_sentence_that_ends_by_itself_gets_no_second_mark(self) -> None:
-        built = prompt.build(Brief(big_idea="What if? ", visual_messaging="She says “stop.”", audio_messaging="Hush…"), {}, [])
+        built = prompt.build(
+            BriefTexts(big_idea="What if? ", visual_messaging="She says “stop.”", audio_messaging="Hush…"), {}, []
+        )
         assert built == "What if? She says “stop.” Audio: Hush…"
 
     def test_spaces_collapse_and_what_cannot_be_stored_goes(self) -> None:
-        assert prompt.build(Brief(big_idea="a\x00 \n\t b\ud800\u00a0c"), {}, []) == "a b c."
+        assert prompt.build(BriefTexts(big_idea="a\x00 \n\t b\ud800\u00a0c"), {}, []) == "a b c."
 
     def test_a_value_without_words_is_written_as_its_key(self) -> None:
-        assert prompt.build(Brief(), {"mood": "calm"}, [Choice("mood", "Mood", (("calm", " "),))]) == "Mood: calm."
+        assert prompt.build(BriefTexts(), {"mood": "calm"}, [Choice("mood", "Mood", (("calm", " "),))]) == "Mood: calm."
 
     @pytest.mark.parametrize(("cell", "named"), [({"tempo": "v"}, "tempo"), ({"mood": "grim"}, "“grim” in mood")])
     def test_a_cell_without_words_is_an_error_that_names_it(self, cell: dict[str, str], named: str) -> None:
         with pytest.raises(prompt.UnknownWords, match=named):
-            prompt.build(Brief(), cell, CHOICES)
+            prompt.build(BriefTexts(), cell, CHOICES)
 
 
 class TestEveryPrompt:
     @given(briefs, labels)
-    def test_has_all_the_chosen_words(self, brief: Brief, words: dict[str, str]) -> None:
+    def test_has_all_the_chosen_words(self, brief: BriefTexts, words: dict[str, str]) -> None:
         built = prompt.build(brief, dict.fromkeys(words, "v"), choices_of(words))
         for text in words.values():
             assert " ".join(text.strip(" \t\n.,;:…!?”").split()) in built
 
     @given(briefs, labels)
-    def test_never_doubles_a_mark_or_a_space(self, brief: Brief, words: dict[str, str]) -> None:
+    def test_never_doubles_a_mark_or_a_space(self, brief: BriefTexts, words: dict[str, str]) -> None:
         built = prompt.build(brief, dict.fromkeys(words, "v"), choices_of(words))
         assert not re.search(r"[.,;:!?…]\s*[.,;:!?…]|\s\s|\s[.,;:!?]|\n", built)
         assert built == built.strip()
 
     @given(briefs, labels)
-    def test_names_no_empty_part(self, brief: Brief, words: dict[str, str]) -> None:
+    def test_names_no_empty_part(self, brief: BriefTexts, words: dict[str, str]) -> None:
         built = prompt.build(brief, dict.fromkeys(words, "v"), choices_of(words))
         assert not re.search(r": ?(\Z|[A-Z][a-z]*:)", built)
 
     @given(briefs, labels)
-    def test_is_the_same_each_time_whatever_the_order_of_the_cell(self, brief: Brief, words: dict[str, str]) -> None:
+    def test_is_the_same_each_time_whatever_the_order_of_the_cell(self, brief: BriefTexts, words: dict[str, str]) -> None:
         choices = choices_of(words)
         backwards = dict.fromkeys(reversed(words), "v")
         assert prompt.build(brief, dict.fromkeys(words, "v"), choices) == PromptBuilder(brief, choices).build(backwards)
 
-    @given(st.builds(Brief, *[st.text(max_size=60)] * 6))
-    def test_is_one_line_of_text_that_can_be_stored(self, brief: Brief) -> None:
+    @given(st.builds(BriefTexts, *[st.text(max_size=60)] * 6))
+    def test_is_one_line_of_text_that_can_be_stored(self, brief: BriefTexts) -> None:
         built = prompt.build(brief, CELL, CHOICES)
         built.encode()
         assert "\x00" not in built
@@ -133,11 +135,11 @@ class TestEveryPrompt:
 
 class TestPromptTooLong:
     def test_it_names_the_longest_field_and_how_much_must_go(self) -> None:
-        brief = Brief(big_idea="Rain", visual_messaging="x" * 40_000)
+        brief = BriefTexts(big_idea="Rain", visual_messaging="x" * 40_000)
         with pytest.raises(prompt.PromptTooLong, match=r"Shorten the visual messaging by 8,007\.") as refused:
             prompt.build(brief, {}, [])
         assert refused.value.field == "visual_messaging"
-        shorter = Brief(big_idea="Rain", visual_messaging="x" * (40_000 - refused.value.excess))
+        shorter = BriefTexts(big_idea="Rain", visual_messaging="x" * (40_000 - refused.value.excess))
         assert len(prompt.build(shorter, {}, [])) == prompt.MAX_CHARACTERS
 
 

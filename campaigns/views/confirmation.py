@@ -37,7 +37,7 @@ def of_retry(jobs: JobQuerySet) -> dict[str, Any]:
 
 
 def shown(request: HttpRequest) -> actions.Offer:
-    """What the form that was sent had said of a retry."""
+    """Return the retry that the sent form had shown."""
     return actions.Offer(*(numbers.of_row(request.POST.get(name, "")) for name in ("jobs", "tickets")))
 
 

@@ -1,4 +1,4 @@
-"""The banners on top of the dashboard: lasting facts that need a person, each with a link to its remedy."""
+"""The banners on top of the dashboard: conditions that staff should know, each with a link to its remedy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ NAMED = 4  # models in one note
 @dataclass(frozen=True)
 class Banner:
     """
-    A lasting fact. ``about`` is unique, and the same while the fact lasts. Users with the permission ``right`` see it. ``resume``
-    is the limit that its button resumes, as (what, key).
+    A condition. ``about`` identifies it for as long as it lasts. Users with the permission ``right`` see it. ``resume`` is the
+    limit that its button resumes, as (what, key).
     """
 
     about: str
@@ -37,7 +37,7 @@ class Banner:
 
     @property
     def id(self) -> str:
-        """The id of its element."""
+        """Return the id of its element."""
         return rows.element_id("note", self.about)
 
 

@@ -1,4 +1,4 @@
-"""The matrix by state as tables: any two dimensions as axes, or one against every combination of the others."""
+"""The matrix of a campaign by status, as tables: two dimensions as axes, or one against all combinations of the others."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -8,20 +8,20 @@ from typing import Any
 from urllib.parse import urlencode
 
 from campaigns import cells as cell_reads
-from campaigns.cells import Cell
+from campaigns.cells import LaunchedCell
 from queue_app.models import State
 from queue_app.models.job import STATUS_OF_STATE
 
-COLUMNS_MOST = 24  # of one table; the columns beyond make further tables below it
-ROWS_WHOLE = 24  # up to so many rows the matrix is shown whole unless asked otherwise
-OTHERS = "*"  # as rows: every combination of the dimensions that are not the columns
+COLUMNS_MOST = 24  # of one table; more columns make further tables
+ROWS_WHOLE = 24  # up to this many rows the whole matrix is shown by default
+OTHERS = "*"  # as rows: all combinations of the dimensions other than the columns
 
 Choices = Mapping[str, Sequence[str]]  # dimension key → its chosen value keys, in order
 
 
 @dataclass(frozen=True)
 class Axes:
-    """Dimension keys; ``rows`` may be ``OTHERS``, or empty when there is no second dimension."""
+    """The keys of two dimensions. ``rows`` may be ``OTHERS``, or empty if there is no second dimension."""
 
     rows: str
     columns: str
@@ -29,7 +29,7 @@ class Axes:
 
 @dataclass(frozen=True)
 class Links:
-    """Where squares lead: to the job of a single cell, to the list of several cells, to what blocks a cell."""
+    """Addresses that tiles link to: the job of a single cell, the list of several cells, the reason for a blocked cell."""
 
     job: Callable[[int], str]
     cells: str
@@ -39,8 +39,8 @@ class Links:
 @dataclass(frozen=True)
 class Square:
     """
-    One place of the map, ready to be drawn: a cell, or several that agree on both axes. All texts, as there may be 660 of them
-    on a page: ``glyph`` is the icon of a state, empty where ``text`` (a place in the queue) says more.
+    One tile, ready to be rendered: a cell, or all cells with the same values on both axes. It holds texts only, because a page
+    may have 660 tiles. ``glyph`` is the icon of a state, empty if the tile shows a position as its ``text``.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Square:
 
 @dataclass(frozen=True)
 class Band:
-    """One table: the headings of its columns, and rows of a heading and squares, ``None`` where all is excluded."""
+    """One table: the heads of its columns, and rows of a head and tiles. A tile is ``None`` if all its cells are excluded."""
 
     columns: list[str]
     rows: list[tuple[str, list[Square | None]]]
@@ -61,7 +61,7 @@ class Band:
 
 @dataclass(frozen=True)
 class _Map:
-    """What all squares of one map need."""
+    """The context that all tiles of a page share."""
 
     axes: Axes
     labels: Mapping[str, Any]
@@ -70,9 +70,9 @@ class _Map:
 
 def axes(dimensions: Choices, *, rows: str = "", columns: str = "", before: Axes | None = None) -> Axes:
     """
-    The axes that were asked for; the most legible ones where nothing sound was asked for.
+    Return the requested axes; for a missing or unknown one, the most legible choice.
 
-    :param before: what was shown until now: a dimension that is asked for on both axes then changes places with the other one.
+    :param before: the axes shown so far. If one dimension is requested for both axes, it changes places with the other.
     """
     if before and rows and rows == columns:
         rows, columns = (before.columns, columns) if before.rows == columns else (rows, before.rows)
@@ -87,13 +87,15 @@ def axes(dimensions: Choices, *, rows: str = "", columns: str = "", before: Axes
     return Axes(OTHERS if whole else (others or [""])[0], columns)
 
 
-def bands(cells: Sequence[Cell], chosen: Axes, *, dimensions: Choices, labels: Mapping[str, Any], links: Links) -> list[Band]:
-    """Give the tables of the map."""
+def bands(
+    cells: Sequence[LaunchedCell], chosen: Axes, *, dimensions: Choices, labels: Mapping[str, Any], links: Links
+) -> list[Band]:
+    """Build the matrix as one or more tables."""
     if chosen.rows == OTHERS:
         row_keys = [key for key, values in dimensions.items() if key != chosen.columns and len(values) > 1]
     else:
         row_keys = [chosen.rows] if chosen.rows else []
-    places: dict[tuple[str, ...], dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
+    places: dict[tuple[str, ...], dict[str, list[LaunchedCell]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         places[tuple(cell.values[key] for key in row_keys)][cell.values[chosen.columns]].append(cell)
     ranks = [{value: rank for rank, value in enumerate(dimensions[key])} for key in row_keys]
@@ -111,7 +113,7 @@ def bands(cells: Sequence[Cell], chosen: Axes, *, dimensions: Choices, labels: M
 
 
 def _row(
-    here: dict[str, str], places: Mapping[str, list[Cell]], columns: Sequence[str], drawn: _Map
+    here: dict[str, str], places: Mapping[str, list[LaunchedCell]], columns: Sequence[str], drawn: _Map
 ) -> tuple[str, list[Square | None]]:
     squares = [
         _square(found, {**here, drawn.axes.columns: value}, drawn) if (found := places.get(value)) else None for value in columns
@@ -119,11 +121,11 @@ def _row(
     return cell_reads.name(here, drawn.labels) or "All", squares
 
 
-def _square(cells: Sequence[Cell], values: Mapping[str, str], drawn: _Map) -> Square:
+def _square(cells: Sequence[LaunchedCell], values: Mapping[str, str], drawn: _Map) -> Square:
     return _one(cells[0], drawn.links) if len(cells) == 1 else _several(cells, values, drawn)
 
 
-def _one(cell: Cell, links: Links) -> Square:
+def _one(cell: LaunchedCell, links: Links) -> Square:
     return Square(
         id=f"at-{cell.index}",
         looks=_looks(cell.state),
@@ -134,7 +136,7 @@ def _one(cell: Cell, links: Links) -> Square:
     )
 
 
-def _several(cells: Sequence[Cell], values: Mapping[str, str], drawn: _Map) -> Square:
+def _several(cells: Sequence[LaunchedCell], values: Mapping[str, str], drawn: _Map) -> Square:
     state = cell_reads.most_telling(cells)
     counts = Counter(cell.state_words.lower() for cell in cells)
     said = ", ".join(f"{number} {words}" for words, number in counts.most_common())
@@ -149,6 +151,6 @@ def _several(cells: Sequence[Cell], values: Mapping[str, str], drawn: _Map) -> S
 
 
 def _looks(state: str) -> str:
-    """The class of a square: that of its status, but for two states that must not look like work going on."""
+    """Return the CSS class of a tile: that of its status, except for states that must not look like running jobs."""
     as_it_is = state in (State.UNKNOWN, State.CANCELLING, cell_reads.BLOCKED)
     return f"is-{state if as_it_is else STATUS_OF_STATE[State(state)]}"

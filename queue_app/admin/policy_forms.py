@@ -1,4 +1,4 @@
-"""Forms of limits, prices and policies that know which values they showed: a save writes only what the user touched."""
+"""Forms of limits, prices and policies that know which values they showed: a save writes only the values that were changed."""
 
 import json
 from copy import copy

@@ -1,4 +1,4 @@
-"""What every page of end users shows: the wallet."""
+"""Template context of every page: the wallet of the user."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ from queue_app.models import Wallet
 
 
 def wallet(request: HttpRequest) -> dict[str, Any]:
-    """``wallet`` with ``available`` and ``reserved``, read when a page asks for it; no wallet yet reads as zeros."""
+    """Return ``wallet``, read once a template uses it. A user without a wallet has an empty one."""
     return {"wallet": SimpleLazyObject(lambda: Wallet.objects.filter(owner=request.user.pk).first() or Wallet())}
