@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('step', models.CharField(default='main', max_length=20)),
                 ('number', models.PositiveIntegerField()),
-                ('endpoint_id', models.CharField(max_length=200)),
+                ('endpoint_id', models.CharField(max_length=200, verbose_name='endpoint ID')),
                 ('preview', models.BooleanField(default=False)),
                 ('token', models.CharField(help_text="Part of this attempt's webhook address.", max_length=64, unique=True)),
                 ('created_at', models.DateTimeField()),
@@ -197,7 +197,7 @@ class Migration(migrations.Migration):
             name='ModelRoute',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('endpoint_id', models.CharField(max_length=200)),
+                ('endpoint_id', models.CharField(max_length=200, verbose_name='endpoint ID')),
                 ('active', models.BooleanField(default=True)),
                 ('position', models.PositiveSmallIntegerField(default=0, help_text='Lower numbers are used first.')),
             ],
@@ -233,7 +233,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('key', models.CharField(max_length=60, primary_key=True, serialize=False)),
                 ('adapter', models.CharField(max_length=40)),
-                ('base_url', models.URLField(blank=True, help_text='Leave empty to use the studio (STUDIO_URL). The studio is also used while no API key is set.')),
+                ('base_url', models.URLField(blank=True, help_text='Leave empty to use the studio (STUDIO_URL). The studio is also used while no API key is set.', verbose_name='base URL')),
                 ('api_key_env', models.CharField(blank=True, help_text='Name of the environment variable that holds the key. Never the key itself.', max_length=80, verbose_name='API key variable')),
                 ('options', models.JSONField(blank=True, default=dict)),
                 ('max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Shared by all its models. Leave empty for no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrent jobs')),
@@ -305,7 +305,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('host', models.CharField(max_length=200)),
-                ('pid', models.PositiveIntegerField()),
+                ('pid', models.PositiveIntegerField(verbose_name='PID')),
                 ('role', models.CharField(choices=[('dispatcher', 'Dispatcher'), ('cluster', 'Cluster'), ('worker', 'Worker')], max_length=12)),
                 ('queue', models.CharField(blank=True, max_length=40)),
                 ('group_id', models.PositiveIntegerField(help_text='Process group.')),

@@ -52,6 +52,7 @@ class ProviderAccount(models.Model):
     key = models.CharField(max_length=60, primary_key=True)
     adapter = models.CharField(max_length=40)
     base_url = models.URLField(
+        "base URL",
         blank=True,
         help_text="Leave empty to use the studio (STUDIO_URL). The studio is also used while no API key is set.",
     )
@@ -168,7 +169,7 @@ class ModelRoute(models.Model):
 
     model = models.ForeignKey(GenerationModel, on_delete=models.CASCADE, related_name="routes")
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="routes")
-    endpoint_id = models.CharField(max_length=200)
+    endpoint_id = models.CharField("endpoint ID", max_length=200)
     active = models.BooleanField(default=True)
     position = models.PositiveSmallIntegerField(default=0, help_text="Lower numbers are used first.")
 

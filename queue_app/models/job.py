@@ -368,7 +368,7 @@ class Attempt(models.Model):
     number = models.PositiveIntegerField()
     route = models.ForeignKey(ModelRoute, null=True, on_delete=models.SET_NULL, related_name="+")
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")
-    endpoint_id = models.CharField(max_length=200)
+    endpoint_id = models.CharField("endpoint ID", max_length=200)
     preview = models.BooleanField(default=False)
     token = models.CharField(max_length=64, unique=True, help_text="Part of this attempt's webhook address.")
     created_at = models.DateTimeField()

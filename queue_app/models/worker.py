@@ -15,7 +15,7 @@ class WorkerProcess(models.Model):
         WORKER = "worker"
 
     host = models.CharField(max_length=200)
-    pid = models.PositiveIntegerField()
+    pid = models.PositiveIntegerField("PID")
     role = models.CharField(max_length=12, choices=Role.choices)
     queue = models.CharField(max_length=40, blank=True)
     group_id = models.PositiveIntegerField(help_text="Process group.")

@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django_stubs_ext import StrOrPromise
 
 from queue_app import clock
@@ -84,7 +85,7 @@ class ListAdmin(admin.ModelAdmin[M]):
         return super().get_changelist_formset(request, **{"formset": EditedRows, **kwargs})
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        name = self.title or str(self.opts.verbose_name_plural).capitalize()
+        name = self.title or capfirst(self.opts.verbose_name_plural)
         return super().changelist_view(request, {"title": name, **(extra_context or {})})
 
     def changeform_view(
