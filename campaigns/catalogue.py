@@ -111,7 +111,7 @@ def seed() -> int:
     """Add missing dimensions with their values. Return the number of rows added."""
     added = 0
     for position, (key, label, values) in enumerate(DIMENSIONS, start=1):
-        found = {"label": label, "position": position, "prompt_label": PROMPT_LABELS[key]}
+        found = {"label": label, "position": position, "prompt_label": PROMPT_LABELS.get(key, "")}
         dimension, is_new = Dimension.objects.get_or_create(key=key, defaults=found)
         if not is_new:
             continue  # a value that staff deleted stays deleted

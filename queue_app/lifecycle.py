@@ -43,7 +43,7 @@ from queue_app.models import (
     ReviewItem,
     State,
 )
-from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
+from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, sql_of
 from queue_app.rules.words import storable
 from queue_app.statements import NOTHING, Part, Statement, columns, read, statement
 
@@ -67,7 +67,7 @@ MOVES: dict[str, frozenset[State]] = {
 }
 
 # Plain SQL that the server keeps prepared, because statements and commits are the cost of a job.
-_IN_FLIGHT = f"state IN ({', '.join(repr(str(state)) for state in IN_FLIGHT_STATES)})"
+_IN_FLIGHT = f"state IN {sql_of(IN_FLIGHT_STATES)}"
 _LEASE_END = "CASE state WHEN 'storing' THEN %(store_until)s::timestamptz ELSE %(until)s::timestamptz END"
 _AT_WORK = ((Job, "job"), (Attempt, "attempt"), (ProviderAccount, "account"), (GenerationModel, "model"), (Kind, "kind"))
 _READ = f"""

@@ -18,6 +18,7 @@ from django.db import connection
 from queue_app.forecast import durations
 from queue_app.forecast.simulation import Cohort, Order, SimulatedQueue, SlotInUse, Stretch
 from queue_app.models import GenerationModel, Job, ProviderAccount, QueueSettings, State
+from queue_app.models.job import ACTIVE_STATES, sql_of
 from queue_app.rules import limits, peak
 from queue_app.rules.limits import Closed, Key
 from queue_app.work import progress
@@ -45,18 +46,18 @@ _WHOLE = """
      WHERE state = 'queued' AND NOT held AND not_before IS NULL AND model_id = ANY(%(models)s)
      GROUP BY 1, 2, 3, 4, 5
 """
-_IN_USE = """
+_IN_USE = f"""
     SELECT job.model_id, job.kind_id, job.batch_id, job.owner_id, attempt.account_id, job.state,
            attempt.called_at, attempt.slot_until
       FROM queue_app_job job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
-     WHERE job.state IN ('submitting', 'running', 'cancelling') OR (job.state = 'unknown' AND attempt.slot_until > %(at)s)
+     WHERE job.state IN {sql_of(ACTIVE_STATES)} OR (job.state = 'unknown' AND attempt.slot_until > %(at)s)
      UNION ALL
     SELECT job.model_id, job.kind_id, job.batch_id, job.owner_id, attempt.account_id, 'unknown',
            attempt.called_at, attempt.slot_until
       FROM queue_app_attempt attempt JOIN queue_app_job job ON job.id = attempt.job_id
      WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s
-"""
+"""  # noqa: S608 - constants
 
 
 class Traits(NamedTuple):

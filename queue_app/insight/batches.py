@@ -9,10 +9,10 @@ from django.db.models import Count
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
 from queue_app.models import Batch, Job, State, Status
-from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE
+from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, sql_of
 from queue_app.statements import Statement
 
-_IS_OPEN = f"state IN ({', '.join(repr(str(state)) for state in OPEN_STATES)})"
+_IS_OPEN = f"state IN {sql_of(OPEN_STATES)}"
 _MONEY = Statement(f"""
     SELECT tickets.held, tickets.captured, tickets.released, refunds.refunded, usd.spent, usd.to_come
       FROM (SELECT coalesce(sum(held.amount) FILTER (WHERE held.state = 'held'), 0)::bigint AS held,

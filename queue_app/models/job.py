@@ -1,6 +1,7 @@
 """Batches, jobs, their attempts at providers, their history and review items."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Self
 
@@ -60,12 +61,18 @@ WORDS = SearchVector("prompt", config="simple")  # PostgreSQL's full-text search
 BLOCK = 4_096  # consecutive ids that a search for frequent words reads in one step
 STRETCH = 13  # bits of an order key: a stretch of a model's queue has 8,192 of them
 
+
+def sql_of(states: Iterable[State]) -> str:
+    """Return a list of states for ``IN`` in SQL: “('queued', 'running')”."""
+    return f"({', '.join(repr(str(state)) for state in states)})"
+
+
 # Every limit counts these rows and no others: jobs that occupy a provider now, and abandoned attempts that may still do so.
-SLOTS_IN_USE = """
+SLOTS_IN_USE = f"""
     SELECT job.model_id, job.kind_id, attempt.account_id, job.batch_id, job.owner_id, count(*)
       FROM queue_app_job job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
-     WHERE job.state IN ('submitting', 'running', 'cancelling') OR (job.state = 'unknown' AND attempt.slot_until > %(at)s)
+     WHERE job.state IN {sql_of(ACTIVE_STATES)} OR (job.state = 'unknown' AND attempt.slot_until > %(at)s)
      GROUP BY 1, 2, 3, 4, 5
      UNION ALL
     SELECT job.model_id, job.kind_id, attempt.account_id, job.batch_id, job.owner_id, count(*)
@@ -73,7 +80,7 @@ SLOTS_IN_USE = """
       JOIN queue_app_job job ON job.id = attempt.job_id
      WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s::timestamptz
      GROUP BY 1, 2, 3, 4, 5
-"""
+"""  # noqa: S608 - constants
 _SLOTS = Statement(SLOTS_IN_USE)
 SlotRow = tuple[str, str, str, int | None, int, int]
 

@@ -24,7 +24,7 @@ from django.db import OperationalError, connection, transaction
 from queue_app import database, lifecycle
 from queue_app.lifecycle import Lease, Pick
 from queue_app.models import Job, ModelRoute, QueueSettings, State
-from queue_app.models.job import STRETCH
+from queue_app.models.job import IN_FLIGHT_STATES, STRETCH, sql_of
 from queue_app.rules import limits
 from queue_app.statements import LAZILY, Statement
 from queue_app.work.capacity import ROUTES_AT_FIRST, Capacity
@@ -109,7 +109,7 @@ _LOCK = Statement(f"""
 _TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence"]  # the columns that a claim needs, in the order of the model
 
 # an idle dispatcher runs this every second, so it is one statement and reads only small or partial indexes
-_DUE = Statement("""
+_DUE = Statement(f"""
     SELECT least(
         (SELECT min(not_before) FROM queue_app_job WHERE state = 'queued' AND not_before IS NOT NULL),
         (SELECT min(deadline) FROM queue_app_job WHERE state = 'queued' AND deadline IS NOT NULL),
@@ -119,11 +119,11 @@ _DUE = Statement("""
         (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s)
     ), least(
         (SELECT min(coalesce(lease_until, next_check_at)) FROM queue_app_job
-          WHERE state IN ('submitting', 'running', 'cancelling', 'unknown', 'storing')),
+          WHERE state IN {sql_of(IN_FLIGHT_STATES)}),
         (SELECT min(due_at) FROM queue_app_outboxmessage WHERE delivered_at IS NULL AND given_up_at IS NULL),
         (SELECT min(greatest(starts_at, lease_until)) FROM queue_app_bulkaction WHERE phase IN ('waiting', 'running'))
     )
-""")
+""")  # noqa: S608 - constants
 
 
 class Due(NamedTuple):

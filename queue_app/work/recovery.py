@@ -6,7 +6,7 @@ memory, so any machine may run it.
 import logging
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -22,6 +22,12 @@ from queue_app.work import announce, submission
 log = logging.getLogger(__name__)
 SWEEP_SECONDS = 2.0  # longest time of one round; the next round continues
 SILENT = timedelta(seconds=20)  # without a heartbeat for so long, a worker is lost with its machine
+# seconds after which a job's time in a state is over (`_end_overdue`); other states end by their leases or their tries
+_LONGEST: dict[str, Callable[[Job], float]] = {
+    State.RUNNING: lifecycle.timeout_seconds,
+    State.CANCELLING: lambda job: 2 * lifecycle.timeout_seconds(job),
+    State.UNKNOWN: lambda _: settings.TIMES.unknown,
+}
 
 
 def sweep(*, at: datetime, heard_since: datetime | None = None) -> None:
@@ -88,7 +94,7 @@ def _suspects(at: datetime, silent: list[str]) -> list[int]:
     begun = Q(lease_until__lte=at, lease_taken=True) | Q(lease_taken=True, leased_by__in=silent)
     not_begun = Q(lease_until__lte=at, state=State.SUBMITTING)  # in other states the dispatcher issues a new lease
     dead = Job.objects.filter(begun | not_begun, state__in=IN_FLIGHT_STATES)
-    at_work = Attempt.objects.filter(outcome=None, job__state__in=(State.RUNNING, State.CANCELLING, State.UNKNOWN))
+    at_work = Attempt.objects.filter(outcome=None, job__state__in=list(_LONGEST))
     late = [found.job_id for found in at_work.select_related("job__model", "job__kind") if _ends_at(found.job, found) <= at]
     return sorted({*dead.values_list("pk", flat=True), *late})
 
@@ -100,7 +106,7 @@ def _recover(job: Job, silent: list[str], *, at: datetime) -> None:
     is_over = job.lease_until is not None and job.lease_until <= at and (job.lease_taken or job.state == State.SUBMITTING)
     if is_over or (job.lease_taken and job.leased_by in silent):
         _end_lease(job, attempt, at=at)
-    elif job.state in (State.RUNNING, State.CANCELLING, State.UNKNOWN) and _ends_at(job, attempt) <= at:
+    elif job.state in _LONGEST and _ends_at(job, attempt) <= at:
         _end_overdue(job, at=at)
 
 
@@ -133,10 +139,8 @@ def _end_lease(job: Job, attempt: Attempt, *, at: datetime) -> None:
 
 
 def _ends_at(job: Job, attempt: Attempt) -> datetime:
-    """Return the time until which the task may stay running, cancelling or unknown."""
-    timeout = lifecycle.timeout_seconds(job)
-    seconds = {State.RUNNING: timeout, State.CANCELLING: 2 * timeout, State.UNKNOWN: settings.TIMES.unknown}[State(job.state)]
-    return attempt.counts_from + timedelta(seconds=seconds)
+    """Return the time until which the task may stay in this state, one of `_LONGEST`."""
+    return attempt.counts_from + timedelta(seconds=_LONGEST[job.state](job))
 
 
 def _end_overdue(job: Job, *, at: datetime) -> None:

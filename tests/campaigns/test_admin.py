@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from campaigns import catalogue
 from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
 from queue_app.models import AuditEntry
 from tests.campaigns.support import make_campaign
@@ -40,6 +41,13 @@ class TestDimensions:
     @pytest.fixture
     def mood(self):
         return Dimension.objects.get(key="mood")
+
+    def test_one_without_a_label_in_the_prompt_is_seeded_too(self, monkeypatch):
+        season = ("season", "Season", [("spring", "Spring"), ("autumn", "Autumn")])
+        monkeypatch.setattr(catalogue, "DIMENSIONS", [*catalogue.DIMENSIONS, season])
+
+        assert (catalogue.seed(), catalogue.seed()) == (3, 0)
+        assert Dimension.objects.get(key="season").prompt_label == ""
 
     def test_values_are_renamed_and_retired_and_that_is_audited(self, admin, mood):
         answer = admin.post(url("dimension_change", mood.pk), value_rows(mood, calm__label="Serene", dramatic__retired="on"))

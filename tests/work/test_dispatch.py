@@ -354,17 +354,22 @@ class TestDeadlines:
 
 class TestWhatTakesASlot:
     TIMEOUT = timedelta(seconds=1200)
+    TAKERS = ("submitting", "running", "cancelling", "unknown")
+    OTHERS = ("storing", "completed", "failed", "cancelled")
+
+    def test_is_said_of_every_state(self):
+        assert {"queued", *self.TAKERS, *self.OTHERS} == set(State.values)
 
     def claimed_beside(self, job, at=NOON):
         limit("sora-2", 1)
         queue(1, model_id="sora-2")
         return len(claim(at=at))
 
-    @pytest.mark.parametrize("state", ["submitting", "running", "cancelling", "unknown"])
+    @pytest.mark.parametrize("state", TAKERS)
     def test_is_what_the_provider_may_be_at(self, state):
         assert self.claimed_beside(make_job(state)) == 0
 
-    @pytest.mark.parametrize("state", ["storing", "completed", "failed", "cancelled"])
+    @pytest.mark.parametrize("state", OTHERS)
     def test_is_nothing_that_the_provider_is_done_with(self, state):
         assert self.claimed_beside(make_job(state)) == 1
 
