@@ -29,9 +29,8 @@ $(VENV)/.dev: requirements/dev.lock | $(VENV)/.base
 run: $(VENV)/.base  ## run a complete demo; ARGS (such as "--jobs 4 --exit") go to `manage.py demo`
 	@exec $(PY) manage.py demo $(ARGS)
 
-test: $(VENV)/.dev browser  ## the full suite on real PostgreSQL, in parallel; then the tests that kill processes, one file at a time
-	@$(PY) -m pytest -n auto --dist worksteal -m "not processes" $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
-	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m processes $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
+test: $(VENV)/.dev browser  ## the full suite on real PostgreSQL, in parallel
+	@exec $(PY) -m pytest -n auto $(ARGS)
 
 browser:  ## install Chromium for the browser tests, from system packages
 	@.ci/browser

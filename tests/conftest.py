@@ -1,34 +1,33 @@
 """What every test may lean on: a seeded PostgreSQL, clients of users, and rules that hold after each test."""
 
 import functools
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote
 
 import hypothesis
-import psycopg2
 import pytest
 from django.conf import settings
 from django.core.cache import cache
 from django.core.cache.backends import base, locmem
 from django.db import connection
-from django.test import Client
+from django.test import Client, TransactionTestCase
 from hypothesis.internal.conjecture import providers as hypothesis_providers
-from psycopg2 import sql
 from rest_framework.test import APIClient
+from xdist.remote import Producer
 
-from campaigns import catalogue as dimensions
-from genqueue_site.db.embedded.base import MAINTENANCE_DATABASE, server_for
 from queue_app import caching, clock
 from queue_app.forecast import estimates
 from queue_app.insight import invariants, waiting
 from queue_app.models import ApiKey, Job, QueueSettings, User
-from queue_app.work import catalogue
-from tests import browser
+from queue_app.statements import Statement
+from queue_app.work import submission
+from tests import browser, database
+from tests.lanes import Lanes
 
 Figures = Callable[[str], None]
 # the same examples on every machine and in every order of the tests, and as long as they take; hypothesis also draws from the
@@ -39,43 +38,27 @@ hypothesis.settings.register_profile(
     "project", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("project")
-TEST_DATABASE = "test_genqueue_"
-LONGEST = ("test_kills", "test_demo", "test_processes", "test_campaign_form", "test_busy_worker", "test_admin_pages", "test_cuts")
-
-
-def is_embedded() -> bool:
-    return bool(settings.DATABASES["default"]["ENGINE"].endswith("embedded"))
+# the files that take longest, in the order in which they are begun; all others follow
+LONGEST = (
+    *("test_kills", "test_demo", "test_processes", "test_campaign_form", "test_busy_worker", "test_batch_of_twelve"),
+    *("test_admin_pages", "test_rights", "test_cuts", "test_oddities", "test_admin_dashboard", "test_admin_day"),
+    *("test_campaign_page", "test_schema", "test_directions", "test_odd_text"),
+)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[None]:
-    """The server of the tests; the last run out stops it. Databases that killed runs left behind are dropped."""
-    if not is_embedded():
+    with database.server():
         yield
-        return
-    server = server_for(settings.DATABASES["default"])
-    server.ensure()
-    with closing(psycopg2.connect(server.url(MAINTENANCE_DATABASE))) as maintenance, maintenance.cursor() as cursor:
-        maintenance.autocommit = True
-        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", [TEST_DATABASE + "%"])
-        for (name,) in cursor.fetchall():
-            if not is_running(int(name.removeprefix(TEST_DATABASE).partition("_")[0])):
-                cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-    yield
-    server.release()
-
-
-def is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Of `-n auto`: one more than there are cores, as many tests wait for processes; a tenth less time than with one for each."""
-    return (os.cpu_count() or 1) + 1
+    """Of `-n auto`: two more than there are cores, as every second one mostly waits for processes."""
+    return (os.cpu_count() or 1) + 2
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
+    return Lanes(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -92,6 +75,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
 
 
+def pytest_collection_finish() -> None:
+    """Leave what is loaded by now out of each collection of garbage: thousands of tests and all modules stay until the end."""
+    gc.collect()
+    gc.freeze()
+
+
 def _turn(item: pytest.Item) -> tuple[int, bool]:
     return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST), not _is_among_processes(item)
 
@@ -101,16 +90,17 @@ def _is_among_processes(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(postgres: None, django_db_setup: None, django_db_blocker: Any) -> None:
-    """The test database, with the catalogue in it, and rows numbered from 10,001: so long numbers are on every page."""
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        seed()
-        cursor.execute("SELECT setval(seqrelid, 10000) FROM pg_sequence WHERE seqtypid = 'bigint'::regtype")
-
-
-def seed() -> None:
-    catalogue.seed()
-    dimensions.seed()
+def django_db_setup(
+    postgres: None, django_test_environment: None, django_db_modify_db_settings: None, django_db_blocker: Any
+) -> Iterator[None]:
+    """The test database, with the catalogue in it."""
+    with django_db_blocker.unblock():
+        database.create()
+    if database.is_embedded():
+        TransactionTestCase._fixture_teardown = lambda case: database.put_back()  # type: ignore[attr-defined]
+    yield
+    with django_db_blocker.unblock():
+        database.drop()
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +124,7 @@ def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None, monk
     monkeypatch.setattr(estimates, "WORTH", 0)
     monkeypatch.setattr(waiting, "SHARED_FOR", 0.0)
     if not QueueSettings.objects.exists():
-        seed()
+        database.seed()
     yield
     if connection.needs_rollback or not Job.objects.exists():
         return
@@ -147,6 +137,17 @@ def the_rules_hold(request: pytest.FixtureRequest, _django_db_marker: None, monk
 def time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """The product's clock stays at its first answer: what a test says of seconds holds however slow the machine is."""
     monkeypatch.setattr(clock, "now", functools.cache(clock.now))
+    # the one statement that compares with the server's own clock; 15 s of the machine's time would void every lease
+    monkeypatch.setattr(submission, "_LEASE_LEFT", LeaseLeft())
+
+
+class LeaseLeft:
+    """What is left of a lease by a clock that stands still."""
+
+    until = Statement("SELECT lease_until FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s")
+
+    def run(self, **which: int) -> list[tuple[timedelta]]:
+        return [(until - clock.now(),) for (until,) in self.until.run(**which)]
 
 
 @pytest.fixture
@@ -192,13 +193,4 @@ def api_for(db: None) -> Callable[..., APIClient]:
 @pytest.fixture
 def process_environment(transactional_db: None) -> Mapping[str, str]:
     """The environment for processes of the product that are to see this test's database and files."""
-    return {**os.environ, "DATABASE_URL": database_url(), "SECRET_KEY": settings.SECRET_KEY}
-
-
-def database_url() -> str:
-    name = str(connection.settings_dict["NAME"])
-    if is_embedded():
-        return server_for(settings.DATABASES["default"]).url(name)
-    given = os.environ["DATABASE_URL"]
-    address, _, options = given.partition("?")
-    return f"{address.rpartition('/')[0]}/{quote(name)}" + (f"?{options}" if options else "")
+    return {**os.environ, "DATABASE_URL": database.url(), "SECRET_KEY": settings.SECRET_KEY}

@@ -7,7 +7,6 @@ use the site's database.
 
 from __future__ import annotations
 
-import atexit
 import os
 import random
 import shutil
@@ -18,21 +17,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import requests
+from django.conf import settings
 from django.db import connections
 
 from genqueue_site.db.embedded.base import DatabaseWrapper
 from genqueue_site.db.embedded.server import EmbeddedPostgres, embedded
 from queue_app.models import WorkerProcess
 from queue_app.runtime import processes
+from tests import database
 from tests.genqueue_site.studio.process import StudioProcess
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+MOST_KEPT = 2  # prepared databases of earlier sources: a run that began before a change may still copy one
 PREPARE = """
 import django; django.setup()
 from django.core.management import call_command
@@ -112,12 +114,22 @@ class Program:
 
 @cache
 def prepared() -> Path:
-    """Return the home of a stopped database with the catalogue, created once per run and only copied."""
-    made = Site()
-    subprocess.run([sys.executable, "-c", PREPARE], cwd=CHECKOUT, env=made.env, check=True, timeout=180)
-    made.database.stop()
-    atexit.register(made.close)
-    return made.database.home
+    """Return the home of a stopped database with the catalogue, made once for each state of the sources and only copied."""
+    homes = settings.VAR / "prepared"
+    homes.mkdir(parents=True, exist_ok=True)
+    home: Path = homes / database.sources()
+    with database.alone(settings.VAR / "prepared.lock"):
+        if not home.exists():
+            for old in sorted(homes.iterdir(), key=lambda found: found.stat().st_mtime)[:-MOST_KEPT]:
+                shutil.rmtree(old)
+            unfinished = homes / "unfinished"
+            with closing(Site()) as made:
+                subprocess.run([sys.executable, "-c", PREPARE], cwd=CHECKOUT, env=made.env, check=True, timeout=180)
+                made.database.stop()
+                shutil.rmtree(unfinished, ignore_errors=True)
+                subprocess.run(["cp", "-a", made.database.home, unfinished], check=True, timeout=180)
+            unfinished.rename(home)
+    return home
 
 
 class Site:
@@ -152,7 +164,7 @@ class Site:
         return embedded(self.home / "pg18", fast=True)
 
     def prepare(self) -> None:
-        """Create the database with the catalogue, as a copy of the one prepared for this run."""
+        """Create the database with the catalogue, as a copy of the one that is prepared."""
         subprocess.run(["cp", "-a", prepared(), self.database.home], check=True, timeout=180)
 
     def manage(self, *arguments: str) -> str:

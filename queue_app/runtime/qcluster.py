@@ -64,6 +64,9 @@ class KernelLockedQueue(queues.Queue):  # type: ignore[misc]  # django-q2 has no
 
 
 class Command(qcluster.Command):  # type: ignore[misc]
+    # `runworker` has made them; here they would load every page and form, which no task needs
+    requires_system_checks: list[str] = []
+
     def handle(self, *arguments: Any, **options: Any) -> None:
         cluster.Queue = KernelLockedQueue
         super().handle(*arguments, **options)

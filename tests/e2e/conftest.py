@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from playwright.sync_api import Page
 
@@ -32,7 +34,7 @@ def shared_site(django_db_blocker: Any) -> Iterator[Site]:
 @contextmanager
 def installed() -> Iterator[Site]:
     """A site with a studio and a web server whose log must have no traceback. Tests start workers themselves."""
-    with closing(Site(STUDIO_SECONDS_PER_JOB="1", WORKERS="3")) as site:
+    with closing(Site(STUDIO_SECONDS_PER_JOB="1", WORKERS="3", SECRET_KEY=settings.SECRET_KEY)) as site:
         site.prepare()
         site.start_studio(seconds_per_job=1)
         web = site.start_web()
@@ -45,11 +47,17 @@ def staff(site: Site) -> User:
     return ana_of_staff(site)
 
 
+@cache
+def hashed_password() -> str:
+    """“password” as the product's settings hash it; those of the tests know a quicker way only."""
+    return PBKDF2PasswordHasher().encode("password", "salt")
+
+
 def ana_of_staff(site: Site) -> User:
     """Ana, a superuser with 5,000 tickets. Create rows before a tab is opened, or with `beside`."""
     with site.orm():
-        password = PBKDF2PasswordHasher().encode("password", "salt")
-        ana = User.objects.create(username="ana", email="ana@example.com", is_staff=True, is_superuser=True, password=password)
+        rights = {"is_staff": True, "is_superuser": True}
+        ana = User.objects.create(username="ana", email="ana@example.com", password=hashed_password(), **rights)
         tickets.grant(ana, 5_000, at=clock.now(), actor="tests", reason="to spend")
         return ana
 
@@ -66,8 +74,7 @@ def lay_files(site: Site) -> None:
 def campaign(site: Site) -> Campaign:
     """A campaign of Ana's with four videos, launched and not started."""
     with site.orm():
-        # hashed by the product's settings; the tests' settings have only a faster hasher
-        ana = User.objects.create(username="ana", first_name="Ana", password=PBKDF2PasswordHasher().encode("password", "salt"))
+        ana = User.objects.create(username="ana", first_name="Ana", password=hashed_password())
         tickets.grant(ana, 100, at=clock.now(), actor="tests", reason="to spend")
         return make_campaign(ana, name="Autumn scent", at=clock.now())
 

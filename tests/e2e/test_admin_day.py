@@ -10,8 +10,9 @@ from playwright.sync_api import Page, Route, expect
 
 from queue_app import clock, tickets
 from queue_app.models import ApiKey, Job, JobEvent, State, User
+from tests import browser
 from tests.conftest import Figures
-from tests.e2e.browser import WORKED, beside, confirm, staff_tab
+from tests.e2e.browser import WORKED, beside, confirm, log_in_to_the_admin
 from tests.e2e.conftest import ana_of_staff
 from tests.factories import make_job
 from tests.processes import Site
@@ -43,7 +44,8 @@ def key(site: Site, staff: User) -> str:
 
 @pytest.fixture
 def tab(site: Site, key: str) -> Iterator[Page]:
-    with staff_tab(site) as tab:
+    with browser.window() as tab:
+        log_in_to_the_admin(tab, site)
         expect(tab.locator("[data-live]")).to_have_attribute("title", re.compile("^Updated "))
         yield tab
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.conf import settings
 from playwright.sync_api import Page, expect
 
 from campaigns.models import Campaign, ComplianceRule, Draft
@@ -15,6 +15,8 @@ from queue_app import clock, tickets
 from queue_app.models import User
 from tests import browser
 from tests.campaigns.support import full_matrix
+from tests.e2e.browser import enter
+from tests.e2e.conftest import hashed_password
 from tests.processes import Program, Site, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.processes]
@@ -34,7 +36,7 @@ PRESS = """async (steps) => { for (const [id, what] of steps) {
 
 @pytest.fixture(scope="module")
 def site(django_db_blocker: Any) -> Iterator[Site]:
-    with django_db_blocker.unblock(), closing(Site()) as site:
+    with django_db_blocker.unblock(), closing(Site(SECRET_KEY=settings.SECRET_KEY)) as site:
         site.prepare()
         with site.orm():
             full_matrix()  # for its dimension of eleven values
@@ -53,14 +55,18 @@ def web(site: Site) -> Program:
 def ana(site: Site, web: Program) -> User:
     """A new user with 5,000 tickets."""
     with site.orm():
-        # as the product's settings hash it; those of the tests know a quicker way only
-        password = PBKDF2PasswordHasher().encode("password", "salt")
-        user = User.objects.create(username=f"ana{next(NUMBERS)}", first_name="Ana", password=password)
+        user = User.objects.create(username=f"ana{next(NUMBERS)}", first_name="Ana", password=hashed_password())
         tickets.grant(user, 5_000, at=clock.now(), actor="tests", reason="to spend")
         return user
 
 
 def open_form(tab: Page, site: Site, user: User) -> None:
+    enter(tab, site, user.username)
+    tab.goto(f"{site.url}/campaigns/new/")
+    expect(tab.locator("h1")).to_have_text("New campaign")
+
+
+def log_in(tab: Page, site: Site, user: User) -> None:
     tab.goto(f"{site.url}/login/?next=/campaigns/new/")
     tab.fill("#id_username", user.username)
     tab.fill("#id_password", "password")
@@ -167,7 +173,7 @@ class TestWithJavaScript:
             web.stop()
             web.start()
             wait_for(lambda: answers(f"{site.url}/healthz"), of="a web that answers")
-            open_form(tab, site, ana)
+            log_in(tab, site, ana)
             expect(tab.locator("#f-big_idea")).to_have_value("The parcel opens.")
             expect(tab.locator("#launch")).to_contain_text("Launch 4 videos")
 
@@ -261,7 +267,7 @@ class TestWhenTheServerDoesNotAnswer:
             home.select_option("#duration", index=1)
             expect(home.locator("#logged-out")).to_contain_text("You're logged out.")
             expect(home.locator("#quick-choices")).not_to_contain_text("Password")
-            open_form(other, site, ana)
+            log_in(other, site, ana)
             tab.fill("#f-name", "Spring")
             expect(tab.locator("#saved")).to_contain_text("Draft saved")
             expect(tab.locator("#logged-out")).to_be_hidden()

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from campaigns.models import Campaign
-from tests.e2e.browser import MADE_IN, halfway, log_in
+from tests.e2e.browser import MADE_IN, enter, halfway, log_in
 from tests.processes import Site
 
 pytestmark = pytest.mark.e2e
@@ -40,7 +40,8 @@ def test_a_video_is_played_in_place_on_the_home_page_and_goes_on_while_the_page_
     site: Site, campaign: Campaign, window: Page
 ) -> None:
     site.start_worker()
-    log_in(window, site)
+    enter(window, site)
+    window.goto(site.url)
     first = window.locator("#results video").first
     expect(first).to_be_visible(timeout=MADE_IN)
     expect(window.locator("#my-campaigns")).to_contain_text("4 of 4", timeout=MADE_IN)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from campaigns.models import Campaign
-from tests.e2e.browser import MADE_IN, halfway, log_in
+from tests.e2e.browser import MADE_IN, enter, halfway
 from tests.processes import Site
 
 pytestmark = pytest.mark.e2e
@@ -26,7 +26,7 @@ def test_results_are_played_sought_in_judged_by_key_and_taken_along(
     site: Site, campaign: Campaign, window: Page, tmp_path: Path
 ) -> None:
     site.start_worker()
-    log_in(window, site)
+    enter(window, site)
     window.goto(f"{site.url}/campaigns/{campaign.pk}/")
     expect(window.locator("#progress")).to_contain_text("4 of 4 videos", timeout=MADE_IN)
     window.click("#do-review")
