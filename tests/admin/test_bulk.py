@@ -435,6 +435,7 @@ class TestRun:
         text = unescape(admin.get(f"{ACTIONS}{action.pk}/change/").content.decode())
         assert "2 of 2 jobs, 100%" in text and "The list of skipped jobs was deleted after 30 days." in text
 
+    @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
     def test_the_page_answers_204_while_nothing_changed(self, admin: Client) -> None:
         press(admin, "cancel", make_job())
         step(admin, "confirm")

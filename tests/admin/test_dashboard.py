@@ -217,6 +217,7 @@ class TestPage:
 
 
 class TestLive:
+    @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
     def test_answers_204_while_nothing_changes_and_parts_when_something_does(self, admin: Client) -> None:
         make_job()
         seen = fragment(admin).context["token"]
@@ -228,6 +229,7 @@ class TestLive:
         assert answer.status_code == 200 and "part-cards" in answer.content.decode()
         assert "<html" not in answer.content.decode()
 
+    @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
     def test_heartbeats_and_ages_are_no_change(self, admin: Client) -> None:
         row = worker()
         make_job(at=clock.now() - timedelta(hours=3))

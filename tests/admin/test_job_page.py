@@ -278,6 +278,7 @@ class TestWhoAndWhat:
 
 
 class TestLive:
+    @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
     def test_answers_204_while_nothing_changed_and_the_board_once_it_did(self, admin: Client) -> None:
         job = make_job(State.COMPLETED)
         (seen,) = re.findall(r'name="seen" value="(\w+)"', page(admin, job))

@@ -185,6 +185,7 @@ class TestRows:
         job = make_job()
         assert f'<tr id="job-{job.pk}" data-version="' in admin.get(LIST).content.decode()
 
+    @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
     def test_nothing_changed_is_204(self, admin: Client) -> None:
         screen = Screen(admin)
         make_job()
@@ -192,6 +193,7 @@ class TestRows:
         screen.look()
         assert screen.look().status_code == 204
 
+    @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
     def test_only_what_changed_comes_even_if_it_matches_no_more(self, admin: Client) -> None:
         first, second = make_job(), make_job()
         screen = Screen(admin, {"status": "queued"})

@@ -217,6 +217,7 @@ class TestHome:
         other.refresh_from_db()
         assert other.read_at is None
 
+    @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
     def test_it_renews_itself_only_when_something_changed(self, web: Client, owner: User) -> None:
         job = make_job(owner=owner)
         fragment = html_of(web.get(HOME, headers=HTMX))
@@ -346,6 +347,7 @@ class TestJobPage:
         assert re.search(r'id="wallet-pill" hx-swap-oob="true"[^>]*, 4 reserved"', html)
         assert look(web, f"/jobs/{job.pk}/").count('id="wallet-pill"') == 1
 
+    @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
     def test_nothing_new_is_204(self, web: Client, owner: User) -> None:
         with transaction.atomic():
             job = make_job(State.COMPLETED, owner=owner)

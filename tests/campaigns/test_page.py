@@ -251,6 +251,7 @@ class TestTheMap:
         assert answer["HX-Replace-Url"] == page(campaign, "?rows=aesthetic&columns=mood")
         assert '<th scope="row">UGC</th>' in answer.content.decode()
 
+    @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
     def test_axes_are_changed_however_little_else_is_new(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         headers = HTMX | {"HX-Current-URL": f"http://testserver{page(campaign, '?rows=mood&columns=aesthetic')}"}
@@ -311,6 +312,7 @@ class TestRenewal:
         assert "Reserved, 3 unfinished 12 tickets" in text_of(html)
         assert 'id="wallet-pill" href' in look(web, page(campaign))
 
+    @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
     def test_nothing_new_is_204_at_little_cost(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         for job in jobs_of(campaign):

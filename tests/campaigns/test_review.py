@@ -264,6 +264,7 @@ class TestOneCell:
         assert re.search(r'<button[^>]* disabled aria-describedby="again-why">Generate version 2', html)
         assert f'Version 1 is still generating. Wait for it or <a href="/jobs/{cell(campaign, 4).job_id}/">cancel it</a>' in html
 
+    @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
     def test_renews_its_latest_version_and_leaves_alone_what_is_typed(self, campaign, visitor):
         place = address("cell", campaign, 4)
         seen = seen_in(html_of(visitor.get(place)))

@@ -111,6 +111,7 @@ class TestWithJavaScript:
         with browser.window() as tab:
             open_form(tab, site, ana)
             fill_four(tab)
+            expect(tab.locator("#summary")).to_contain_text("2 × 2 = 4")  # the cell of the whole matrix, not of a smaller one
             tab.locator("#in-2").focus()
             tab.keyboard.press("Space")
             expect(tab.locator("#summary")).to_contain_text("1 excluded")
