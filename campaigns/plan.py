@@ -17,7 +17,6 @@ from campaigns.rules import compliance, matrix, prompt
 from campaigns.rules.matrix import Cell, Choice
 from queue_app.models import GenerationModel, Kind, QueueSettings, User
 from queue_app.rules import parameters as parameter_rules
-from queue_app.rules import pricing
 from queue_app.work import capacity, intake
 
 __all__ = ["BULK", "Brief", "Plan", "PlanRefused", "PlannedCell", "Problem", "check_prompt", "finished", "make", "sketch"]
@@ -68,7 +67,7 @@ class Plan:
 
     @property
     def tickets_each(self) -> int:
-        return pricing.tickets(self.model.unit, self.model.tickets_per_unit, self.parameters)
+        return self.model.pricing.tickets_of(self.parameters)
 
     @property
     def tickets(self) -> int:
@@ -76,7 +75,7 @@ class Plan:
 
     @property
     def usd(self) -> Decimal:
-        return pricing.usd(self.model.unit, Decimal(self.model.usd_per_unit), self.parameters) * len(self.to_buy)
+        return self.model.pricing.usd_of(self.parameters) * len(self.to_buy)
 
     @property
     def labels(self) -> dict[str, Any]:

@@ -189,7 +189,17 @@ DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "genqueue@localhost")
 
 # --- the queue ----------------------------------------------------------------------------------------------------
 # the keys that a provider account may name; nothing else of the environment is ever sent to a provider
-PROVIDER_KEYS = {name: env.text(name) for name in ("OPENAI_VIDEOS_API_KEY",)}
+PROVIDER_KEYS = {
+    name: env.text(name)
+    for name in (
+        "OPENAI_VIDEOS_API_KEY",
+        "FAL_KEY",
+        "REPLICATE_API_TOKEN",
+        "OPENROUTER_API_KEY",
+        "OPENAI_IMAGES_API_KEY",
+        "CHAT_API_KEY",
+    )
+}
 STUDIO_URL = env.origin("STUDIO_URL", "http://127.0.0.1:8001")
 STUDIO_SECONDS = env.studio().seconds_per_job  # so that estimates of previews are right from the first
 ALLOW_STUDIO = env.flag("ALLOW_STUDIO", DEBUG)

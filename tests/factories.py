@@ -23,7 +23,8 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LOOK = {"at": NOON.isoformat(), "sure": [], "took": None, "maybe": [], "none": True, "why_not": []}
 PROVED = [LOOK | {"proof": {"controls": ["video_0"], "trusted": False, "pages": 1, "rows": 2, "skew": 0.0}}] * 2  # "not accepted"
 _FILES = {"video": ("video/mp4", "mp4"), "image": ("image/png", "png"), "page": ("text/html", "html")}
-MEDIA = {key: str(medium) for key, medium, *_ in catalogue.MODELS}
+MEDIA = {seed.key: str(seed.medium) for seed in catalogue.MODELS}
+CODECS = {seed.key: seed.routes[0].codec for seed in catalogue.MODELS}
 SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
@@ -81,6 +82,11 @@ class JobFactory(factory.django.DjangoModelFactory[Job]):
         job = model_class(*args, **kwargs)
         lifecycle.enter([job], at=at, actor=actor)
         return job
+
+
+def make_route(**fields: Any) -> ModelRoute:
+    """One more way to buy a model, where parameters are said as at its first one."""
+    return ModelRoute.objects.create(**{"codec": CODECS[fields["model_id"]]} | fields)
 
 
 def claimed(job: Job, *, at: datetime = NOON) -> Lease:

@@ -10,6 +10,7 @@ from pytest_django.fixtures import Settings
 from queue_app import checks
 from queue_app.models import ModelRoute, ProviderAccount
 from queue_app.rules.times import Times
+from tests.factories import make_route
 
 
 def words(found: list[Any]) -> str:
@@ -54,7 +55,7 @@ class TestAdaptersExist:
     def test_an_account_whose_adapter_is_missing_is_named_once(self) -> None:
         ProviderAccount.objects.create(key="elsewhere", adapter="telepathy")
         for endpoint in ("a", "b"):
-            ModelRoute.objects.create(model_id="sora-2", account_id="elsewhere", endpoint_id=endpoint)
+            make_route(model_id="sora-2", account_id="elsewhere", endpoint_id=endpoint)
         assert words(checks.adapters_exist(None, databases=["default"])).count("elsewhere (telepathy)") == 1
 
     def test_a_route_that_is_off_is_no_trouble(self) -> None:

@@ -13,7 +13,6 @@ from queue_app.forecast.estimates import Estimate
 from queue_app.models import GenerationModel, Kind, User
 from queue_app.models.catalog import Medium
 from queue_app.rules import parameters as parameter_rules
-from queue_app.rules import pricing
 from queue_app.rules.numbers import counted
 from queue_app.work import capacity, intake
 
@@ -100,8 +99,8 @@ def read(given: Mapping[str, str], owner: User, *, at: datetime) -> QuickForm:
         return form
     form.choices = _choices(model, given)
     settled, _ = parameter_rules.settle(model.key, model.parameters, form.parameters)
-    form.price = pricing.tickets(model.unit, model.tickets_per_unit, settled)
-    form.usd = pricing.usd(model.unit, Decimal(model.usd_per_unit), settled)
+    form.price = model.pricing.tickets_of(settled)
+    form.usd = model.pricing.usd_of(settled)
     level, _ = intake.default_priority(Kind.objects.get(pk=model.medium), owner)
     form.left = estimates.for_new(model.key, 1, level, owner, None, model.medium, at=at)
     return form

@@ -64,7 +64,7 @@ class GenerationModelAdmin(PolicyAdmin[GenerationModel]):
         (
             "Price and time",
             {
-                "fields": ("unit", "tickets_per_unit", "usd_per_unit", "typical_seconds", "timeout_seconds"),
+                "fields": ("unit", "tickets_per_unit", "usd_per_unit", "price", "typical_seconds", "timeout_seconds"),
                 "description": "Prices apply to new jobs and retries. Queued jobs keep their price.",
             },
         ),
@@ -168,8 +168,8 @@ class ProviderAccountAdmin(PolicyAdmin[ProviderAccount]):
 @admin.register(ModelRoute)
 class ModelRouteAdmin(PolicyAdmin[ModelRoute]):
     form = PolicyForm
-    list_display = ("model", "account", "endpoint_id", "active", "position")
-    list_filter = ("active", ("account", admin.RelatedOnlyFieldListFilter))
+    list_display = ("model", "account", "endpoint_id", "active", "needs_check", "checked_at", "reason", "position")
+    list_filter = ("active", "needs_check", ("account", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("model", "account")
     search_fields = ("model__key", "endpoint_id")
     ordering = ("model", "position", "id")

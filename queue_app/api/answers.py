@@ -151,7 +151,7 @@ def _job(
 
 def _results(files: list[Asset], request: Request) -> dict[str, Any]:
     told = [asset(file, request) for file in files]
-    mains = [file["url"] for file in told if file["kind"] in MAIN_ASSETS]
+    mains = [file["url"] for file in told if file["kind"] in MAIN_ASSETS and file["number"] == 1]
     return {"assets": told, "result_url": mains[-1] if mains else None}
 
 
@@ -159,7 +159,7 @@ def asset(file: Asset, request: Request) -> dict[str, Any]:
     """Return a file, as `AssetOut`."""
     kept = file.expired_at is None
     address = reverse("asset", [file.pk, PurePosixPath(file.name).name], request=request) if kept else None
-    names = ("kind", "version", "content_type", "size", "sha256", "width", "height", "seconds", "preview")
+    names = ("kind", "version", "number", "content_type", "size", "sha256", "width", "height", "seconds", "preview")
     return {"id": file.pk, "url": address, **{name: getattr(file, name) for name in names}}
 
 

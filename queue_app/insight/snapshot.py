@@ -68,6 +68,12 @@ class Snapshot:
         return [Lane(self, model) for model in models]
 
     @cached_property
+    def reasons(self) -> dict[str, str]:
+        """Why models are not available, by key: the reason of the first route that has one."""
+        rows = ModelRoute.objects.exclude(reason="").order_by("model_id", "position", "id").distinct("model_id")
+        return dict(rows.values_list("model_id", "reason"))
+
+    @cached_property
     def queue(self) -> Limit:
         policy, room = self.capacity.policy, self.capacity.room
         effective, free = room.caps[limits.QUEUE] or 0, room.free(limits.QUEUE, 0)
@@ -206,6 +212,11 @@ class Lane:
     @property
     def is_available(self) -> bool:
         return bool(self._routes)
+
+    @property
+    def reason(self) -> str:
+        """Why the model is not available, as its routes say; empty if it is, or if no reason was given."""
+        return "" if self.is_available else self._snapshot.reasons.get(self.key, "")
 
     @property
     def is_keyless(self) -> bool:

@@ -15,6 +15,7 @@ from queue_app.rules import limits
 from queue_app.rules.limits import Blocker
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
+from queue_app.work import routes
 from queue_app.work.capacity import Capacity
 
 T = TypeVar("T")
@@ -41,11 +42,18 @@ class Outlook:
             return []
         found = self.capacity.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
         if job.not_before and job.not_before > self.at:
-            why = "requested start time" if job.not_before == job.client_not_before else "the wait before the next attempt"
-            found.append(Blocker("not_before", "", 0, 0, job.not_before, why))
+            found.append(Blocker("not_before", "", 0, 0, job.not_before, self._why_later(job)))
         if not found:
             found.append(Blocker("jobs_ahead", job.model_id, place - 1, _slots(self.capacity, job)))
         return found
+
+    def _why_later(self, job: Job) -> str:
+        if job.not_before == job.client_not_before:
+            return "requested start time"
+        assert self.capacity is not None
+        if routes.refusal(self.capacity.open_routes(job.model_id), job.parameters, characters=len(job.prompt)):
+            return "no free provider supports its parameters"
+        return "the wait before the next attempt"
 
     def sentence(self, job: Job) -> str:
         """Return why the job waits, in one line with numbers; empty for a job that is not queued."""

@@ -11,6 +11,7 @@ import django.db.models.functions.comparison
 import django.db.models.functions.text
 import django.db.models.expressions
 import django.utils.timezone
+import queue_app.models.catalog
 import queue_app.models.settings
 import uuid
 from django.conf import settings
@@ -62,6 +63,8 @@ class Migration(migrations.Migration):
                 ('lookups', models.JSONField(default=list, help_text='Findings of each lookup, and why they count or not.')),
                 ('missing_since', models.DateTimeField(help_text='Since this time, every check has found no such task.', null=True)),
                 ('missing_looks', models.PositiveSmallIntegerField(default=0)),
+                ('cost', models.DecimalField(decimal_places=6, help_text='What the provider charges for a delivered attempt.', max_digits=12, null=True, verbose_name='cost in USD')),
+                ('cost_source', models.CharField(blank=True, choices=[('vendor', 'told by the provider'), ('rule', 'by the price rule'), ('estimate', 'Estimate')], max_length=10)),
                 ('error_kind', models.CharField(blank=True, max_length=20)),
                 ('error_message', models.TextField(blank=True)),
             ],
@@ -76,6 +79,7 @@ class Migration(migrations.Migration):
                 ('unit', models.CharField(choices=[('second', 'Second'), ('image', 'Image'), ('page', 'Page')], max_length=10)),
                 ('tickets_per_unit', models.PositiveIntegerField(validators=[django.core.validators.MinValueValidator(1)])),
                 ('usd_per_unit', models.DecimalField(decimal_places=6, max_digits=12, verbose_name='estimated USD per unit')),
+                ('price', models.JSONField(blank=True, default=dict, help_text='Rates that differ from the price per unit: {"rates": [{"when": {"resolution": "4K", "audio": true}, "usd": "0.60", "tickets": 2}]}. The first that fits counts.', validators=[queue_app.models.catalog.check_price], verbose_name='price rule')),
                 ('typical_seconds', models.PositiveIntegerField(default=60, help_text='Used for estimates until enough jobs have run.')),
                 ('timeout_seconds', models.PositiveIntegerField(blank=True, help_text="Leave empty to use the job type's timeout.", null=True, validators=[django.core.validators.MinValueValidator(60)])),
                 ('parameters', models.JSONField(blank=True, default=dict, help_text='Allowed parameters: {"duration": {"values": [4, 8], "default": 8}, "seed": {"low": 0, "high": 9}}.')),
@@ -200,6 +204,10 @@ class Migration(migrations.Migration):
                 ('endpoint_id', models.CharField(max_length=200)),
                 ('active', models.BooleanField(default=True)),
                 ('position', models.PositiveSmallIntegerField(default=0, help_text='Lower numbers are used first.')),
+                ('codec', models.JSONField(blank=True, default=dict, help_text='How parameters are sent to this endpoint: {"duration": {"field": "duration", "as": "string", "values": [5, 10]}, "prompt": {"most": 2500}}. Parameters that it does not name can\'t be used here.', validators=[queue_app.models.catalog.check_codec])),
+                ('needs_check', models.BooleanField(default=False, help_text='Used with an API key only after a check found the endpoint at the provider. The studio uses it in any case.', verbose_name='needs a check')),
+                ('checked_at', models.DateTimeField(blank=True, help_text='When a check last found the endpoint.', null=True, verbose_name='checked at')),
+                ('reason', models.CharField(blank=True, help_text='Why this route is not active, or what to know about it.', max_length=300)),
             ],
         ),
         migrations.CreateModel(
@@ -386,6 +394,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('kind', models.CharField(choices=[('video', 'Video'), ('image', 'Image'), ('thumbnail', 'Thumbnail'), ('spritesheet', 'Spritesheet'), ('page', 'Page')], max_length=12)),
                 ('version', models.PositiveIntegerField(default=1, help_text='1 for the first delivery, plus 1 per retry.')),
+                ('number', models.PositiveSmallIntegerField(default=1, help_text='1, 2, 3, … where a delivery has several files of a kind.')),
                 ('name', models.CharField(help_text='Path in the storage.', max_length=200, unique=True)),
                 ('content_type', models.CharField(max_length=60)),
                 ('size', models.PositiveBigIntegerField()),
@@ -658,7 +667,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='asset',
-            constraint=models.UniqueConstraint(fields=('job', 'kind', 'version'), name='asset_once_per_job_kind_version'),
+            constraint=models.UniqueConstraint(fields=('job', 'kind', 'version', 'number'), name='asset_once_per_job_kind_version_number'),
         ),
         migrations.AddConstraint(
             model_name='jobevent',

@@ -358,6 +358,14 @@ class Outcome(models.TextChoices):
     ABANDONED = "abandoned"
 
 
+class CostSource(models.TextChoices):
+    """Where the cost of an attempt is from."""
+
+    VENDOR = "vendor", "told by the provider"
+    RULE = "rule", "by the price rule"
+    ESTIMATE = "estimate"
+
+
 class Attempt(models.Model):
     """One try to get one task at a provider. Its row is committed with the claim, before the create call (I16)."""
 
@@ -387,6 +395,10 @@ class Attempt(models.Model):
     )
     missing_since = models.DateTimeField(null=True, help_text="Since this time, every check has found no such task.")
     missing_looks = models.PositiveSmallIntegerField(default=0)
+    cost = models.DecimalField(
+        "cost in USD", max_digits=12, decimal_places=6, null=True, help_text="What the provider charges for a delivered attempt."
+    )
+    cost_source = models.CharField(max_length=10, choices=CostSource.choices, blank=True)
     error_kind = models.CharField(max_length=20, blank=True)
     error_message = models.TextField(blank=True)
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, BinaryIO, Literal, Protocol, TypedDict
 from uuid import UUID
 
+from queue_app.rules.codec import CannotSay, Codec, encode
 from queue_app.rules.lookup import Page
 from queue_app.rules.words import storable
 
@@ -115,15 +116,27 @@ class AccountConfig:
 
 
 @dataclass(frozen=True)
+class Wire:
+    """Wire inputs: the endpoint to use and the fields of the create call."""
+
+    endpoint_id: str
+    inputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class SubmitRequest:
-    """A create call for one task. ``inputs`` are wire inputs as returned by ``validate``."""
+    """
+    A create call for one task. ``endpoint_id`` and ``inputs`` are as returned by ``validate``. ``start_deadline_s`` and
+    ``total_deadline_s`` are seconds from the create call, for providers that accept such limits: until when the task may begin,
+    and until when it may run.
+    """
 
     attempt_id: UUID
     endpoint_id: str
     inputs: dict[str, Any]
     webhook_url: str | None = None
-    start_deadline_s: int | None = None
-    total_deadline_s: int | None = None
+    start_deadline_s: float | None = None
+    total_deadline_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -204,11 +217,19 @@ class WebhookEvent:
 
 
 class Capabilities(TypedDict):
-    """Capabilities of a provider for this account."""
+    """
+    Capabilities of a provider for this account.
+
+    ``begins`` is how long a create call whose answer was lost may still begin its task: not after the call, or until the start
+    deadline or the total deadline of its request. ``lists`` is what ``list_tasks`` returns: all tasks of the account, or those of
+    one endpoint.
+    """
 
     webhooks: Literal["per_request", "per_account", "none"]
     cancel: Literal["hard", "best_effort", "queued_only", "none"]
     orphan_search: Literal["caller_id", "list_with_input", "list", "none"]
+    lists: Literal["account", "endpoint"]
+    begins: Literal["with_call", "by_start_deadline", "by_total_deadline"]
     progress: bool
     synchronous: bool
     actual_cost: bool
@@ -223,8 +244,8 @@ class Provider(Protocol):
     @property
     def caps(self) -> Capabilities: ...
 
-    def validate(self, endpoint_id: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Convert our parameters, including the prompt, to wire inputs. Makes no network call."""
+    def validate(self, endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
+        """Convert our parameters, including the prompt, to wire inputs by the route's codec. Makes no network call."""
         ...
 
     def submit(self, req: SubmitRequest) -> RemoteRef:
@@ -247,24 +268,27 @@ class Provider(Protocol):
         """
         ...
 
-    def list_tasks(self, after: str | None, *, rows: int | None = None, seconds: float) -> Page:
+    def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
         """
-        Return one page of the account's tasks, newest first, starting after the task ``after``: ``rows`` tasks, or as many as the
-        provider allows. Does not interpret them (see `rules.lookup`).
+        Return one page of tasks, newest first: ``rows`` tasks, or as many as the provider allows. Does not interpret them (see
+        `rules.lookup`).
+
+        ``after`` is the last page's ``cursor``, or the id of its last row if it has none; ``endpoint_id`` is the endpoint of the
+        task that is looked up.
         """
         ...
 
-    def ref(self, remote_id: str) -> RemoteRef:
-        """Return the reference of a task with this id, for example one found in the list."""
+    def ref(self, remote_id: str, *, endpoint_id: str) -> RemoteRef:
+        """Return the reference of a task of this endpoint, for example one found in the list or named by a person."""
         ...
 
     def names(self, remote_id: str) -> frozenset[str]:
         """Return all names under which the list may show a task, including its id."""
         ...
 
-    def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
+    def parse_webhook(self, headers: Mapping[str, str], raw: bytes, *, at: datetime) -> WebhookEvent:
         """
-        Verify and parse an inbound webhook.
+        Verify and parse an inbound webhook. A signature is valid for five minutes before and after ``at``.
 
         :raises WebhookRefused: no secret is set, or the event is wrongly signed, too old or unreadable.
         """
@@ -273,6 +297,19 @@ class Provider(Protocol):
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
         """Return the cost in USD that the provider reports, or ``None``."""
         ...
+
+
+def encoded(endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
+    """
+    Convert our parameters by a codec, as ``validate`` of all adapters does.
+
+    :raises ProviderError: INVALID_REQUEST; the message names the parameter that this endpoint can't express.
+    """
+    try:
+        fields, other_endpoint = encode(codec, inputs)
+    except CannotSay as refusal:
+        raise ProviderError(ErrorKind.INVALID_REQUEST, refusal.message, code="invalid_parameter") from refusal
+    return Wire(other_endpoint or endpoint_id, fields)
 
 
 NO_ATTEMPT = {ErrorKind.RETRYABLE, ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.QUOTA}

@@ -3,9 +3,17 @@
 from collections.abc import Callable
 
 from queue_app.providers.base import AccountConfig, Provider
+from queue_app.providers.fal import Fal
 from queue_app.providers.openai_videos import OpenAIVideos
+from queue_app.providers.openrouter import OpenRouter
+from queue_app.providers.replicate import Replicate
 
-ADAPTERS: dict[str, Callable[[AccountConfig], Provider]] = {"openai_videos": OpenAIVideos}
+ADAPTERS: dict[str, Callable[[AccountConfig], Provider]] = {
+    "fal": Fal,
+    "openai_videos": OpenAIVideos,
+    "openrouter": OpenRouter,
+    "replicate": Replicate,
+}
 
 
 class AdapterMissing(LookupError):

@@ -12,7 +12,8 @@ class Times:
 
     ``sweep`` is the interval of the recovery sweep. ``hand_out`` is the lease from a claim until a worker begins. A lost create
     call is looked up from ``first_look`` on; a proof of "none" counts after ``grace``, and a second one ``lookup_gap`` later. A
-    job stays unknown for at most ``unknown``.
+    job stays unknown for at most ``unknown``. ``start_deadline`` is how long after its call a task may begin, at providers that
+    accept such a limit.
     """
 
     sweep: float = 5
@@ -22,6 +23,7 @@ class Times:
     task: float = 60
     first_look: float = 30
     grace: float = 120
+    start_deadline: float = 300
     lookup_gap: float = 60
     store_task: float = 300
     store_lease: float = 330

@@ -9,7 +9,7 @@ from django.db.models import Sum
 from queue_app.insight import remedies, stages, waiting
 from queue_app.insight.stages import Stage
 from queue_app.insight.waiting import Outlook
-from queue_app.models import Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State
+from queue_app.models import Asset, Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State
 from queue_app.rules import limits, priority
 from queue_app.rules.limits import Blocker
 from queue_app.rules.numbers import counted
@@ -53,13 +53,20 @@ def facts(job: Job, *, at: datetime) -> dict[str, Any]:
         "stages": _steps(job, stages.stages(job, events, at=at)),
         "attempts": [_attempt(job, one, at) for one in attempts],
         "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
-        "assets": list(job.assets.order_by("-version", "kind")),
+        "assets": list(job.assets.order_by("-version", "number", "kind")),
         "money": money(job),
         "events": [_event(event, at) for event in reversed(events)],
         "priority_name": priority.name(job.priority),
         "may_cancel": job.is_open and job.state not in (State.STORING, State.CANCELLING),
         "may_retry": job.state in (State.FAILED, State.CANCELLED),
     }
+
+
+def beside(main: Asset | None, files: Iterable[Asset]) -> list[Asset]:
+    """Return the other images of the result that the main one belongs to."""
+    if main is None:
+        return []
+    return [file for file in files if (file.kind, file.version) == (main.kind, main.version) and file.number > main.number]
 
 
 def _limits(job: Job, looked: Outlook, at: datetime) -> list[dict[str, Any]]:

@@ -5,17 +5,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 from django.db import transaction
 
 from queue_app import lifecycle
-from queue_app.models import Batch, GenerationModel, Job, Kind, User
-from queue_app.rules import nesting, pricing, priority
+from queue_app.lifecycle import MoveRefused
+from queue_app.models import Batch, GenerationModel, Job, Kind, ModelRoute, User
+from queue_app.rules import nesting, priority
 from queue_app.rules import parameters as parameter_rules
-from queue_app.work import capacity
+from queue_app.work import capacity, routes
 from queue_app.work.roles import Right
 
 PROMPT_MOST = 32_000
@@ -145,16 +145,25 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
     Queue failed and cancelled jobs again at the current price (T21). The caller holds the row locks.
 
-    :raises MoveRefused: a job is neither failed nor cancelled, or its deadline has passed.
+    :raises MoveRefused: a job is neither failed nor cancelled, its deadline has passed, or no route can express it now.
     :raises ModelNotAvailable: a job's model is not available now.
     :raises NotEnoughTickets: a wallet can't pay; nothing is written.
     """
-    offered = capacity.available_models()
+    ways = capacity.usable_routes()
+    offered = capacity.available_models(ways)
     for job in jobs:
         if job.model_id not in offered:
             raise ModelNotAvailable(job.model_id)
+        if refusal := not_said_now(job, ways[job.model_id]):
+            raise refusal
         set_price(job, offered[job.model_id])
     lifecycle.queue_again(jobs, at=at, actor=actor)
+
+
+def not_said_now(job: Job, ways: Iterable[ModelRoute]) -> MoveRefused | None:
+    """Return why none of these routes can make what a job asks for; ``None`` if one can."""
+    found = routes.refusal(ways, job.parameters, characters=len(job.prompt))
+    return MoveRefused(f"{job} can't be retried as it is: {found.message}") if found else None
 
 
 def restriction(kind: Kind, owner: User) -> str:
@@ -254,6 +263,8 @@ class _Reader:
         settled = self._settled(index, draft, model)
         self._check_prompt(index, draft.prompt)
         self._check_extras(index, draft)
+        if len(self.problems) == before and model is not None:
+            self._check_routes(index, draft, self.offered[model.key], settled)
         if len(self.problems) > before or model is None or kind is None:
             return None
         level, reasons = self._priority(draft, kind)
@@ -312,6 +323,12 @@ class _Reader:
         if problem := prompt_problem(prompt):
             self._add_problem(index, "prompt", problem)
 
+    def _check_routes(self, index: int, draft: Draft, offered: Sequence[ModelRoute], settled: Mapping[str, Any]) -> None:
+        """Check that a provider of the model can express the job; some can't combine certain parameters."""
+        if refusal := routes.refusal(offered, settled, characters=len(draft.prompt)):
+            name = refusal.parameter if refusal.parameter in ("prompt", "model") else f"parameters.{refusal.parameter}"
+            self._add_problem(index, name, refusal.message)
+
     def _check_extras(self, index: int, draft: Draft) -> None:
         if problem := _metadata_problem(draft.metadata):
             self._add_problem(index, "metadata", problem)
@@ -345,5 +362,5 @@ class _Reader:
 
 def set_price(job: Job, model: GenerationModel) -> None:
     """Set a job's price in tickets and its estimated cost in USD from the current catalogue."""
-    job.tickets = pricing.tickets(model.unit, model.tickets_per_unit, job.parameters)
-    job.usd_estimate = pricing.usd(model.unit, Decimal(model.usd_per_unit), job.parameters)
+    job.tickets = model.pricing.tickets_of(job.parameters)
+    job.usd_estimate = model.pricing.usd_of(job.parameters)

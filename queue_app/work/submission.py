@@ -126,13 +126,21 @@ def _keep_task_id(attempt: Attempt, task: str) -> None:
 
 def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
     """
-    Return the request of an attempt for its adapter; always the same for an attempt.
+    Return the request of an attempt for its adapter; the same for an attempt as long as its route's codec stays the same.
 
-    :raises ProviderError: INVALID_REQUEST, the adapter can't express these inputs.
+    :raises ProviderError: INVALID_REQUEST, the route can't express these inputs; RETRYABLE, the route was deleted.
     """
     adapter = registry.get(accounts.config(attempt))  # works without a key
-    inputs = adapter.validate(attempt.endpoint_id, {**job.parameters, "prompt": job.prompt})
-    return SubmitRequest(attempt_id=attempt.pk, endpoint_id=attempt.endpoint_id, inputs=inputs)
+    if attempt.route is None:
+        raise ProviderError(ErrorKind.RETRYABLE, "The route of this attempt was deleted.", code="not_sent")
+    wire = adapter.validate(attempt.endpoint_id, attempt.route.codec, {**job.parameters, "prompt": job.prompt})
+    return SubmitRequest(
+        attempt_id=attempt.pk,
+        endpoint_id=wire.endpoint_id,
+        inputs=wire.inputs,
+        start_deadline_s=settings.TIMES.start_deadline,
+        total_deadline_s=lifecycle.timeout_seconds(job),
+    )
 
 
 def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) -> None:

@@ -7,13 +7,14 @@ aborts a running job. An ``input_reference`` is accepted but not drawn.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
+import secrets
 import time
 
 from genqueue_site.studio.floor import Floor, Full, Order
 from genqueue_site.studio.jobs import SPRITESHEET, THUMBNAIL, VIDEO, Job, Recipe
+from genqueue_site.studio.reading import found, seed_of
 from genqueue_site.studio.wire import Call, Dialect, Refused, Request, Response, fields_of, json_response
 
 NAME = "openai_videos"
@@ -42,7 +43,8 @@ def create(floor: Floor, request: Request) -> Response:
     )
     echo = {"seconds": seconds, "size": f"{size[0]}x{size[1]}"}
     try:
-        job = floor.accept(Order(dialect=NAME, id_prefix="video_", recipe=recipe, echo=echo, doom=request.doom))
+        number = f"video_{secrets.token_hex(16)}"
+        job = floor.accept(Order(dialect=NAME, id=number, recipe=recipe, echo=echo, doom=request.doom))
     except Full as error:
         raise Refused(429, str(error), code="rate_limit_exceeded", retry_after=error.retry_after) from error
     return _answer(floor, job)
@@ -96,7 +98,7 @@ def content(floor: Floor, request: Request) -> Response:
         raise _bad_value("variant", variant, "'video', 'thumbnail' or 'spritesheet'")
     if _status(job) != "completed":
         raise Refused(404, f"Video is not ready yet (status {_status(job)}). Use GET /v1/videos/{job.id} to check its status.")
-    if job.doom == "dead_asset":
+    if job.doom in ("dead_asset", "no_output", "removed"):
         raise Refused(404, f"The {variant} of video '{job.id}' has expired.")
     name, content_type = VARIANTS[variant]
     try:
@@ -124,10 +126,7 @@ def asked(request: Request) -> tuple[str | None, str | None]:
 
 
 def _find(floor: Floor, request: Request) -> Job:
-    job = floor.find(request.target, dialect=NAME)
-    if job is None:
-        raise _not_found(request)
-    return job
+    return found(floor, request.target, dialect=NAME, missing=_not_found(request))
 
 
 def _not_found(request: Request) -> Refused:
@@ -200,7 +199,7 @@ def _size(fields: dict[str, object]) -> tuple[int, int]:
 def _seed(fields: dict[str, object], prompt: str) -> int:
     value = fields.get("seed")
     if value is None:
-        return int.from_bytes(hashlib.sha256(prompt.encode("utf-8", "replace")).digest()[:4], "big")
+        return seed_of(prompt)
     if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,19}", str(value)):
         raise _bad_value("seed", value, "a whole number")
     return int(str(value))
@@ -251,13 +250,13 @@ def _answer(floor: Floor, job: Job) -> Response:
 
 DIALECT = Dialect(
     name=NAME,
-    prefix="/v1/videos",
+    prefixes=("/v1/videos",),
     calls=(
-        Call(kind="create", method="POST", path=re.compile(r""), handle=create),
-        Call(kind="list", method="GET", path=re.compile(r""), handle=listing),
-        Call(kind="retrieve", method="GET", path=re.compile(r"/([^/]+)"), handle=retrieve),
-        Call(kind="delete", method="DELETE", path=re.compile(r"/([^/]+)"), handle=delete),
-        Call(kind="content", method="GET", path=re.compile(r"/([^/]+)/content"), handle=content),
+        Call(kind="create", method="POST", path=re.compile(r"/v1/videos"), handle=create),
+        Call(kind="list", method="GET", path=re.compile(r"/v1/videos"), handle=listing),
+        Call(kind="retrieve", method="GET", path=re.compile(r"/v1/videos/([^/]+)"), handle=retrieve),
+        Call(kind="delete", method="DELETE", path=re.compile(r"/v1/videos/([^/]+)"), handle=delete),
+        Call(kind="content", method="GET", path=re.compile(r"/v1/videos/([^/]+)/content"), handle=content),
     ),
     error=error,
     asked=asked,

@@ -70,6 +70,7 @@ class AssetOut(Shape):
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=Asset.Kind.choices)
     version = serializers.IntegerField()
+    number = serializers.IntegerField(help_text="1, 2, 3, … where a job makes several files of this kind.")
     url = serializers.CharField(allow_null=True, help_text="Null once the file has been deleted.")
     content_type = serializers.CharField()
     size = serializers.IntegerField(help_text="Bytes.")

@@ -130,7 +130,8 @@ def _describe(response: HttpResponseBase, asset: Asset, *, download: bool) -> No
     is_text = asset.content_type.startswith("text/")
     response["Content-Type"] = f"{asset.content_type}; charset=utf-8" if is_text else asset.content_type
     response["X-Content-Type-Options"] = "nosniff"
-    name = f"job-{asset.job_id}-{asset.kind}-v{asset.version}{PurePosixPath(asset.name).suffix}"
+    number = f"-{asset.number}" if asset.number > 1 else ""
+    name = f"job-{asset.job_id}-{asset.kind}{number}-v{asset.version}{PurePosixPath(asset.name).suffix}"
     response["Content-Disposition"] = content_disposition_header(download, name) or "inline"
     if asset.content_type == "text/html":
         response["Content-Security-Policy"] = PAGE_POLICY

@@ -1,0 +1,195 @@
+"""
+OpenRouter's video jobs (`providers.md` §1.10): another dialect under the path of the OpenAI-style format.
+
+There is no cancel and no list, so a create whose answer was lost is found by its webhook, or by a person. The cost is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, BinaryIO
+from urllib.parse import quote, urljoin
+
+from queue_app import http
+from queue_app.providers import calls, signatures
+from queue_app.providers.base import (
+    AccountConfig,
+    Capabilities,
+    ErrorKind,
+    FetchedAsset,
+    PollResult,
+    ProviderError,
+    RemoteAsset,
+    RemoteRef,
+    SubmitRequest,
+    TaskState,
+    WebhookEvent,
+    WebhookRefused,
+    Wire,
+    encoded,
+)
+from queue_app.providers.calls import Caller, number
+from queue_app.providers.files import Head, instead_of_a_file, not_ready
+from queue_app.providers.tasks import Task, accepted, looked_at, moment, standing
+from queue_app.rules.codec import Codec
+from queue_app.rules.lookup import Page, task_id
+
+MOST_FILES = 20
+
+
+class OpenRouter:
+    """One account at OpenRouter."""
+
+    name = "openrouter"
+
+    def __init__(self, account: AccountConfig) -> None:
+        self._account = account
+        headers = {"Authorization": f"Bearer {account.api_key}"} if account.api_key else {}
+        self._api = Caller(account, default_path="/api/v1", headers=headers)
+
+    @property
+    def caps(self) -> Capabilities:
+        return Capabilities(
+            webhooks="per_request",
+            cancel="none",
+            orphan_search="none",
+            lists="account",
+            begins="with_call",
+            progress=False,
+            synchronous=False,
+            actual_cost=True,
+        )
+
+    def validate(self, endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
+        """
+        Turn ``prompt`` and our parameters into the fields of a create.
+
+        :raises ProviderError: INVALID_REQUEST, saying which parameter cannot be expressed here.
+        """
+        wire = encoded(endpoint_id, codec, inputs)
+        return replace(wire, inputs={"model": wire.endpoint_id, **wire.inputs})
+
+    def submit(self, req: SubmitRequest) -> RemoteRef:
+        """
+        Send the create, once.
+
+        :raises ProviderError: see :func:`~queue_app.providers.base.accepted_verdict`; AMBIGUOUS where a task may exist.
+        """
+        body = req.inputs | ({"callback_url": req.webhook_url} if req.webhook_url else {})
+        answer = self._api.call("POST", "/videos", purpose="submit", create=True, json=body, total_timeout=calls.CREATE_SECONDS)
+        return accepted(self._api, answer, account=self._account.key)
+
+    def poll(self, ref: RemoteRef) -> PollResult:
+        """
+        Ask how a video job stands.
+
+        :raises ProviderError: the question was not answered; nothing is known about the task.
+        """
+        answer = self._api.call("GET", _path(ref), purpose="poll", total_timeout=calls.CHECK_SECONDS)
+        return looked_at(self._api, answer, ref, lambda task, word: _result(task, word, answer))
+
+    def cancel(self, ref: RemoteRef) -> TaskState:
+        """Return RUNNING: a job cannot be stopped here."""
+        return TaskState.RUNNING
+
+    def fetch(self, ref: RemoteRef, asset: RemoteAsset, sink: BinaryIO, max_bytes: int) -> FetchedAsset:
+        """
+        Stream one output into ``sink``: through the API with the key, from anywhere else without it.
+
+        :raises ProviderError: the output is not to be had.
+        """
+        where, head = urljoin(f"{self._api.root}/", asset.url or f"{_path(ref)[1:]}/content?index=0"), Head(sink)
+        try:
+            got = self._api.download(
+                where,
+                head,
+                purpose=f"fetch {asset.kind}",
+                max_bytes=max_bytes,
+                total_timeout=calls.FILE_SECONDS,
+                with_key=self._api.is_own(where),
+            )
+        except ProviderError as error:
+            raise not_ready(error) from error
+        if problem := instead_of_a_file(head.kept):
+            raise problem
+        return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
+
+    def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
+        """
+        Refuse: there is no list.
+
+        :raises ProviderError: always.
+        """
+        raise ProviderError(ErrorKind.NOT_FOUND, "OpenRouter has no list of video jobs.", code="no_list")
+
+    def ref(self, remote_id: str, *, endpoint_id: str) -> RemoteRef:
+        return RemoteRef(provider=self._account.key, remote_id=remote_id)
+
+    def names(self, remote_id: str) -> frozenset[str]:
+        return frozenset([remote_id])
+
+    def parse_webhook(self, headers: Mapping[str, str], raw: bytes, *, at: datetime) -> WebhookEvent:
+        """
+        Verify a webhook. Its type is a hint, never a state.
+
+        :raises WebhookRefused: no secret is set, or the event is not signed with it, too old, or unreadable.
+        """
+        number, event = signatures.openrouter(self._account, headers, raw, at=at)
+        kind, data = event.get("type"), event.get("data")
+        if not isinstance(kind, str):
+            raise WebhookRefused(f"A webhook of account {self._account.key} has no type.")
+        return WebhookEvent(number, kind, task_id(data.get("id")) if isinstance(data, dict) else None, event)
+
+    def actual_cost(self, ref: RemoteRef) -> Decimal | None:
+        """
+        Return what the job has cost, in USD; None where it is not told, or was paid with a key of our own.
+
+        :raises ProviderError: the question was not answered.
+        """
+        return self.poll(ref).cost
+
+
+def _path(ref: RemoteRef) -> str:
+    return f"/videos/{quote(ref.remote_id, safe='')}"
+
+
+def _result(task: Task, word: str, answer: http.Response) -> PollResult:
+    result = standing(task, word, answer, unknown=lambda: _of_unknown_word(task))
+    has_ended = result.state.is_terminal
+    return replace(
+        result,
+        assets=_assets(task) if result.state is TaskState.SUCCEEDED else [],
+        cost=_cost(task.get("usage")) if has_ended else None,
+        expires_at=moment(task.get("expires_at")) if has_ended else None,
+    )
+
+
+def _of_unknown_word(task: Task) -> TaskState:
+    """Return what a word that nobody knows stands for: outputs end all doubt."""
+    return (
+        TaskState.SUCCEEDED
+        if not task.get("error") and (_links(task, "unsigned_urls") or _links(task, "urls"))
+        else TaskState.RUNNING
+    )
+
+
+def _assets(task: Task) -> list[RemoteAsset]:
+    """Return the outputs: through the API, which keeps them for as long as there are any, else by their signed links."""
+    return [RemoteAsset("video", url) for url in _links(task, "unsigned_urls") or _links(task, "urls")][:MOST_FILES]
+
+
+def _links(task: Task, name: str) -> list[str]:
+    links = task.get(name)
+    return [link for link in links if isinstance(link, str) and link] if isinstance(links, list) else []
+
+
+def _cost(usage: Any) -> Decimal | None:
+    """Return the whole cost; with a key of our own at the upstream (``is_byok``) the vendor tells its own part alone."""
+    if not isinstance(usage, dict) or usage.get("is_byok") is True:
+        return None
+    told = usage.get("cost")
+    amount = number(told)
+    return Decimal(str(told)) if amount is not None and amount >= 0 else None

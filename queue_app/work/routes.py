@@ -1,0 +1,36 @@
+"""Whether a route has words for a job: asked at intake of what is sent, at the claim of what was queued long ago."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from queue_app.models import ModelRoute
+from queue_app.rules.codec import CannotSay, Codec, say
+
+log = logging.getLogger(__name__)
+
+
+def endpoint_for(codec: Codec, parameters: Mapping[str, Any], *, characters: int) -> str | None:
+    """
+    Return the endpoint that a job's images need in place of the route's own, if they do. ``characters``: of its prompt.
+
+    :raises CannotSay: the route has no words for the job.
+    """
+    try:
+        return say(codec, parameters, characters=characters)[1]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # written by hand, past the form that checks it
+        log.error("a route's codec can't be used: %r", error)
+        raise CannotSay("model", "This route is set up wrongly. Ask staff to fix its codec.") from error
+
+
+def refusal(routes: Iterable[ModelRoute], parameters: Mapping[str, Any], *, characters: int) -> CannotSay | None:
+    """Return what none of these routes has words for, as the first of them says it; nothing if one of them can be used."""
+    first = None
+    for route in routes:
+        try:
+            endpoint_for(route.codec, parameters, characters=characters)
+        except CannotSay as found:
+            first = first or found
+        else:
+            return None
+    return first

@@ -1,0 +1,13 @@
+"""The vendors that the conformance suite speaks for; a new adapter joins with a module here and a line below."""
+
+from tests.providers.vendors.common import oddities_of
+from tests.providers.vendors.fal import FAL
+from tests.providers.vendors.openai_videos import OPENAI_VIDEOS
+from tests.providers.vendors.openrouter import OPENROUTER
+from tests.providers.vendors.replicate import REPLICATE
+from tests.providers.vendors.vendor import Oddity, Vendor
+
+VENDORS: dict[str, Vendor] = {vendor.adapter: vendor for vendor in (OPENAI_VIDEOS, FAL, REPLICATE, OPENROUTER)}
+ODDITIES: dict[tuple[str, str], Oddity] = {
+    (name, row): oddity for name, vendor in VENDORS.items() for row, oddity in oddities_of(vendor).items()
+}

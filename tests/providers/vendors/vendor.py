@@ -1,0 +1,171 @@
+"""
+How a vendor speaks, as far as the conformance suite must know it: one :class:`Vendor` a module beside this one.
+
+An oddity is one thing that a vendor does otherwise, and what must come of it, as a row of a table. `common` makes the rows that
+hold for every vendor out of its plain answers; each vendor adds its own.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+from uuid import uuid4
+
+from queue_app.providers import registry
+from queue_app.providers.base import (
+    AccountConfig,
+    Capabilities,
+    FetchedAsset,
+    PollResult,
+    Provider,
+    ProviderError,
+    RemoteAsset,
+    RemoteRef,
+    SubmitRequest,
+    TaskState,
+    WebhookEvent,
+    WebhookRefused,
+    accepted_verdict,
+)
+from queue_app.rules.lookup import Page
+from tests.providers.wire import Reply, WireServer, answer
+
+Kind: TypeAlias = Literal["create", "poll", "content", "cancel", "list"]
+Outcome: TypeAlias = RemoteRef | PollResult | TaskState | FetchedAsset | Page | ProviderError
+Fields: TypeAlias = dict[str, Any]
+PROMPT = "A fox — “über” the hill.\nSecond line, 100 % & more; 日本\t🦊"
+MOST_BYTES = 100_000  # of a file, in tests
+KEY = "sk-very-secret-key"
+SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+MOMENT = datetime.fromtimestamp(1_800_000_000, UTC)
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """
+    One or more replies to a call, and the outcome: attributes of what the call returns or raises, with the values that they must
+    have. ``verdict`` is that of a failed create; ``raises`` is whether the call must fail.
+    """
+
+    call: Kind
+    replies: tuple[Reply, ...]
+    expected: Mapping[str, Any]
+
+
+def odd(call: Kind, *replies: Reply, **expected: Any) -> Oddity:
+    """Write a row of a table."""
+    return Oddity(call, replies, expected)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vendor:
+    """
+    One adapter and the plain answers of its vendor.
+
+    ``options`` are those of its account. ``endpoint_id``, ``codec`` and ``inputs`` (parameters beside the prompt) are what is
+    bought: quick to render in the studio. ``words`` is a word for each state that a poll can tell, where the vendor has one.
+    ``accepted`` is the answer to a create with this id, ``task`` the answer to a poll with this id, word and further members;
+    ``finished`` are the members of a task that is done, with its file at this URL. ``error`` is a refusal with these words.
+    ``listing`` is a page of the list with these rows and whether there are more. ``sent`` reads prompt and endpoint from a create
+    on the wire. ``hook`` signs a webhook: body, moment and secret to headers; ``event`` is its body for a task and a word.
+    ``public_files``: they lie where everyone may fetch them, so that no refusal there tells of the account. ``cancel_call`` is
+    the studio's name for the call that cancels. ``doomed`` is how a job that the studio lets end so ends here.
+    ``oddities`` are the vendor's own.
+    """
+
+    adapter: str
+    options: Fields = field(default_factory=dict)
+    endpoint_id: str
+    codec: Fields
+    inputs: Fields
+    medium: str = "video"
+    words: Mapping[TaskState, str]
+    create_status: int
+    accepted: Callable[[Any], Fields]
+    task: Callable[..., Fields]
+    finished: Callable[[str], Fields]
+    error: Callable[[int, str], Fields]
+    sent: Callable[[Any], tuple[str, str]]
+    listing: Callable[[list[Fields], bool], Fields] | None = None
+    event: Callable[[str, str], bytes] | None = None
+    hook: Callable[[bytes, datetime, str], dict[str, str]] | None = None
+    public_files: bool = False
+    cancel_call: Literal["cancel", "delete"] = "cancel"
+    doomed: Mapping[str, TaskState] = field(default_factory=dict)
+    oddities: Mapping[str, Oddity] = field(default_factory=dict)
+
+    def account(self, base_url: str, **changes: Any) -> AccountConfig:
+        fields: Fields = {"key": "acme", "adapter": self.adapter, "base_url": base_url, "api_key": KEY, "options": self.options}
+        fields["webhook_secret"] = SECRET
+        return AccountConfig(**fields | changes)
+
+    def at(self, base_url: str, **changes: Any) -> Provider:
+        """Make the adapter for an account at this address."""
+        return registry.get(self.account(base_url, **changes))
+
+    def caps(self) -> Capabilities:
+        return self.at("https://vendor.example").caps
+
+    def ref(self, provider: Provider, number: str = "t-1") -> RemoteRef:
+        return provider.ref(number, endpoint_id=self.endpoint_id)
+
+    def request(self, provider: Provider, prompt: str = PROMPT, *, webhook_url: str | None = None) -> SubmitRequest:
+        """Make the request for one task."""
+        wire = provider.validate(self.endpoint_id, self.codec, {"prompt": prompt, **self.inputs})
+        return SubmitRequest(uuid4(), wire.endpoint_id, wire.inputs, webhook_url=webhook_url, total_deadline_s=600)
+
+    def word(self, state: TaskState) -> str:
+        return self.words[state]
+
+    def outcome(self, server: WireServer, oddity: Oddity) -> Outcome:
+        """Let the server say what the oddity is, make the call, and return what came of it."""
+        server.says(*oddity.replies)
+        provider = self.at(server.url)
+        try:
+            match oddity.call:
+                case "create":
+                    return provider.submit(self.request(provider))
+                case "poll":
+                    return provider.poll(self.ref(provider))
+                case "cancel":
+                    return provider.cancel(self.ref(provider))
+                case "content":
+                    file = RemoteAsset(self.medium, f"{server.url}/file.mp4")
+                    return provider.fetch(self.ref(provider), file, io.BytesIO(), MOST_BYTES)
+                case "list":
+                    return provider.list_tasks(None, endpoint_id=self.endpoint_id, seconds=20)
+        except ProviderError as error:
+            return error
+
+
+def told(outcome: Outcome, name: str) -> Any:
+    """Return what an outcome says under the name of an expectation."""
+    if name == "raises":
+        return isinstance(outcome, ProviderError)
+    if name == "is":
+        return outcome
+    if name == "is_ours":
+        assert isinstance(outcome, RemoteRef)
+        return all("127.0.0.1" in str(url) for url in (outcome.status_url, outcome.result_url, outcome.cancel_url))
+    if name == "verdict":
+        return accepted_verdict(outcome) if isinstance(outcome, ProviderError) else None
+    found: Any = outcome
+    for part in name.split("__"):
+        found = found[int(part)] if part.isdecimal() else getattr(found, part)
+    return found
+
+
+def yes(body: Any, status: int = 200, **headers: str) -> bytes:
+    """Word an answer of 2xx."""
+    return answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def heard(vendor: Vendor, headers: Mapping[str, str], raw: bytes, *, at: datetime, **account: Any) -> WebhookEvent | None:
+    """Return the event in a webhook; nothing if it was refused."""
+    try:
+        return vendor.at("https://vendor.example", **account).parse_webhook(headers, raw, at=at)
+    except WebhookRefused:
+        return None
