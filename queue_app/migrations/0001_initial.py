@@ -13,6 +13,7 @@ import django.db.models.expressions
 import django.utils.timezone
 import queue_app.models.catalog
 import queue_app.models.settings
+import queue_app.models.upload
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -487,6 +488,26 @@ class Migration(migrations.Migration):
                 'verbose_name': 'limit',
             },
         ),
+        migrations.CreateModel(
+            name='Upload',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('token', models.CharField(default=queue_app.models.upload.make_token, editable=False, max_length=64, unique=True)),
+                ('name', models.CharField(help_text='Path in the storage.', max_length=200, unique=True)),
+                ('content_type', models.CharField(max_length=60)),
+                ('size', models.PositiveBigIntegerField()),
+                ('sha256', models.CharField(max_length=64)),
+                ('width', models.PositiveIntegerField()),
+                ('height', models.PositiveIntegerField()),
+                ('created_at', models.DateTimeField(help_text='When it was last uploaded.')),
+                ('used_at', models.DateTimeField(help_text='When a job first used it. Unused uploads are deleted after 30 days.', null=True)),
+                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('used_at', None)), fields=['owner', 'created_at'], name='upload_unused')],
+                'constraints': [models.UniqueConstraint(fields=('owner', 'sha256'), name='upload_once_per_owner'), models.CheckConstraint(condition=models.Q(('size__gt', 0)), name='upload_is_not_empty')],
+            },
+        ),
         migrations.AddConstraint(
             model_name='generationmodel',
             constraint=models.CheckConstraint(condition=models.Q(('tickets_per_unit__gte', 1)), name='model_is_never_free'),
@@ -788,6 +809,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='attempt',
             index=models.Index(fields=['account', 'called_at'], name='attempt_called'),
+        ),
+        migrations.AddIndex(
+            model_name='attempt',
+            index=models.Index(condition=models.Q(('cost_source', 'vendor')), fields=['ended_at'], name='attempt_cost_told'),
         ),
         migrations.AddConstraint(
             model_name='attempt',

@@ -10,6 +10,7 @@ from queue_app.models.job import Attempt, Batch, CostSource, Job, JobEvent, Outc
 from queue_app.models.outbox import Notice, OutboxMessage
 from queue_app.models.settings import QueueSettings
 from queue_app.models.ticket import LedgerEntry, LedgerTransaction, Reservation, Wallet
+from queue_app.models.upload import Upload
 from queue_app.models.worker import WorkerProcess
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "ReviewItem",
     "State",
     "Status",
+    "Upload",
     "User",
     "Wallet",
     "WorkerProcess",

@@ -414,6 +414,8 @@ class Attempt(models.Model):
             models.Index(fields=["slot_until"], name="attempt_abandoned", condition=Q(outcome="abandoned")),  # for the limits
             HashIndex(fields=["remote_id"], name="attempt_by_task"),
             models.Index(fields=["account", "called_at"], name="attempt_called"),  # calls around a lost create call
+            # what providers charged, held against the price rules
+            models.Index(fields=["ended_at"], name="attempt_cost_told", condition=Q(cost_source="vendor")),
         ]
 
     def __str__(self) -> str:

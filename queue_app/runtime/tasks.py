@@ -26,7 +26,7 @@ from queue_app.runtime import heartbeats
 from queue_app.runtime.pipe import LINE
 from queue_app.runtime.queues import Queue
 from queue_app.work import bulk as bulk_actions
-from queue_app.work import dispatch, lookup, polling, storing, submission
+from queue_app.work import dispatch, lookup, polling, storing, submission, uploads
 
 log = logging.getLogger(__name__)
 
@@ -124,9 +124,10 @@ def work(job_id: int, fence: int) -> None:
 
 
 def tidy() -> None:
-    """Remove stored objects that no row names (I34)."""
+    """Remove stored objects that no row names (I34), and uploads that no job uses."""
     heartbeats.name_task("tidy the storage")
     storing.remove_orphans(clock.now())
+    uploads.prune(at=clock.now())
 
 
 def prune(*, at: datetime) -> None:

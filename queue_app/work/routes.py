@@ -4,8 +4,11 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.conf import settings
+
 from queue_app.models import ModelRoute
 from queue_app.rules.codec import CannotSay, Codec, say
+from queue_app.rules.parameters import images_in
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +24,14 @@ def endpoint_for(codec: Codec, parameters: Mapping[str, Any], *, characters: int
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # written by hand, past the form that checks it
         log.error("a route's codec can't be used: %r", error)
         raise CannotSay("model", "This route is set up wrongly. Ask staff to fix its codec.") from error
+
+
+def with_images_in_reach(routes: Iterable[ModelRoute], parameters: Mapping[str, Any]) -> list[ModelRoute]:
+    """
+    Return the routes whose providers can load a job's images: the studio, and every provider once this site has a public address.
+    """
+    needs_reach = any(images_in(parameters.get("images"))) and not settings.PUBLIC_URL.startswith("https://")
+    return [route for route in routes if not needs_reach or route.account.is_preview]
 
 
 def refusal(routes: Iterable[ModelRoute], parameters: Mapping[str, Any], *, characters: int) -> CannotSay | None:

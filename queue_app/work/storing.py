@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -28,13 +28,14 @@ from django.db import transaction
 
 from queue_app import clock, database, http, lifecycle
 from queue_app.lifecycle import Lease, Trouble
-from queue_app.models import Asset, Attempt, Job, Outcome, ReviewItem, State
+from queue_app.models import Asset, Attempt, Job, Outcome, ReviewItem, State, Upload
 from queue_app.providers.base import ErrorKind, PollResult, Provider, ProviderError, RemoteAsset, RemoteRef, TaskState
 from queue_app.rules import backoff
 from queue_app.work import accounts, media
 
 log = logging.getLogger(__name__)
-FOLDER = "assets"
+FOLDER, UPLOADS = "assets", "uploads"
+ROWS_OF: Mapping[str, type[Asset] | type[Upload]] = {FOLDER: Asset, UPLOADS: Upload}  # folder of the storage → rows of its files
 TRIES = 3  # for a file that is wrong, gone or too slow
 KEPT_UNLESS_TOLD, KEPT_AT_MOST = timedelta(hours=24), timedelta(days=30)  # how long a provider keeps files, from its end on
 ORPHAN_AGE = timedelta(hours=24)
@@ -70,7 +71,7 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
     )
     if not is_delivered:
         log.info("job %s: the lease ended before its files were stored; removing them", job.pk)
-        _drop(asset.name for asset in assets)
+        drop(asset.name for asset in assets)
     return []
 
 
@@ -78,11 +79,12 @@ def remove_orphans(at: datetime) -> int:
     """Remove stored objects without a row and temporary directories older than 24 hours; return their number (I34)."""
     before = at - ORPHAN_AGE
     removed = 0
-    old = (name for name in _stored_names(FOLDER) if _is_older(name, before))
-    while names := list(islice(old, LOOKED_UP_AT_ONCE)):
-        orphans = set(names) - set(Asset.objects.filter(name__in=names).values_list("name", flat=True))
-        _drop(orphans)
-        removed += len(orphans)
+    for folder, rows in ROWS_OF.items():
+        old = (name for name in _stored_names(folder) if _is_older(name, before))
+        while names := list(islice(old, LOOKED_UP_AT_ONCE)):
+            orphans = set(names) - set(rows.objects.filter(name__in=names).values_list("name", flat=True))
+            drop(orphans)
+            removed += len(orphans)
     for room in _temporary().glob("store-*"):
         with suppress(FileNotFoundError):  # its worker has just removed it
             if datetime.fromtimestamp(room.stat().st_mtime, UTC) < before:
@@ -203,20 +205,15 @@ def _store_all(pieces: Sequence[Sequence[media.Piece]], attempt: Attempt) -> lis
             for piece in group:
                 assets.append(_store_one(piece, attempt, number))
     except BaseException:
-        _drop(asset.name for asset in assets)
+        drop(asset.name for asset in assets)
         raise
     return assets
 
 
 def _store_one(piece: media.Piece, attempt: Attempt, number: int) -> Asset:
     key = uuid.uuid4()
-    with piece.path.open("rb") as file:
-        sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
-        os.fsync(file.fileno())  # a charged result must survive a power cut
-        file.seek(0)
-        content = _Moved(file, str(piece.path))
-        name = default_storage.save(f"{FOLDER}/{attempt.created_at:%Y/%m}/{key}.{media.EXTENSIONS[piece.content_type]}", content)
-    _sync_folder(name)
+    name = f"{FOLDER}/{attempt.created_at:%Y/%m}/{key}.{media.EXTENSIONS[piece.content_type]}"
+    name, size, sha256 = save_file(piece.path, name)
     return Asset(
         id=key,
         job_id=attempt.job_id,
@@ -234,6 +231,17 @@ def _store_one(piece: media.Piece, attempt: Attempt, number: int) -> Asset:
     )
 
 
+def save_file(path: Path, name: str) -> tuple[str, int, str]:
+    """Move a file to the storage, durably. Return the name that the storage gave it, its size in bytes and its SHA-256."""
+    with path.open("rb") as file:
+        sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
+        os.fsync(file.fileno())  # a charged result must survive a power cut
+        file.seek(0)
+        name = default_storage.save(name, _Moved(file, str(path)))
+    _sync_folder(name)
+    return name, size, sha256
+
+
 def _sync_folder(name: str) -> None:
     """Make the file's directory entry durable, too, if the storage is a local disk."""
     if isinstance(default_storage, FileSystemStorage):
@@ -244,7 +252,8 @@ def _sync_folder(name: str) -> None:
             os.close(folder)
 
 
-def _drop(names: Iterable[str]) -> None:
+def drop(names: Iterable[str]) -> None:
+    """Delete files from the storage."""
     for name in names:
         default_storage.delete(name)
 

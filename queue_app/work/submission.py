@@ -26,7 +26,7 @@ from queue_app.providers.base import (
     accepted_verdict,
 )
 from queue_app.statements import Statement
-from queue_app.work import accounts, progress
+from queue_app.work import accounts, progress, uploads
 
 log = logging.getLogger(__name__)
 _LEASE_LEFT = Statement(f"SELECT lease_until - {clock.SQL} FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s")  # noqa: S608
@@ -133,7 +133,8 @@ def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
     adapter = registry.get(accounts.config(attempt))  # works without a key
     if attempt.route is None:
         raise ProviderError(ErrorKind.RETRYABLE, "The route of this attempt was deleted.", code="not_sent")
-    wire = adapter.validate(attempt.endpoint_id, attempt.route.codec, {**job.parameters, "prompt": job.prompt})
+    inputs = {**uploads.for_provider(job.parameters), "prompt": job.prompt}
+    wire = adapter.validate(attempt.endpoint_id, attempt.route.codec, inputs)
     return SubmitRequest(
         attempt_id=attempt.pk,
         endpoint_id=wire.endpoint_id,
