@@ -16,6 +16,7 @@ from rest_framework import serializers
 
 from queue_app.api import fields, idempotency
 from queue_app.api.errors import CODES, CONTENT_TYPE
+from queue_app.api.parsers import FileParser, StrictJSONParser
 from queue_app.api.serializers.base import NoBody, Query, Shape, StrictList, StrictSerializer
 
 STORABLE = "^[^\\u0000]*$"  # text without NUL
@@ -57,6 +58,7 @@ def call(
     status: int = 200,
     query: type[Query] = Query,
     body: type[StrictSerializer] = NoBody,
+    form: type[StrictSerializer] | None = None,
     priced: Any = None,
     repeatable: bool = False,
     media_type: str = "application/json",
@@ -68,6 +70,7 @@ def call(
     Declare what a call answers and what it takes: `StrictAPIView` refuses everything else. It goes above ``@action``.
 
     :param refusals: the statuses of problems beside those that every call may answer with.
+    :param form: what it takes as multipart/form-data, in place of ``body``.
     :param priced: the answer to a dry run, with status 200.
     :param repeatable: takes an Idempotency-Key.
     :param other: further good answers, by status. :param summary, description: where they are not the docstring's.
@@ -81,20 +84,25 @@ def call(
     parameters += [IDEMPOTENCY_KEY, _replayed(status)] if repeatable else []
     parameters += [LOCATION] if status == 201 else []
     schema: dict[str, Any] = {"operation_id": operation, "parameters": parameters, "responses": answers}
-    schema |= {"request": None if body is NoBody else body, "filters": False}  # filters are in `query`
+    taken: Any = None if body is NoBody else body
+    if form:
+        taken = {StrictJSONParser.media_type: body, FileParser.media_type: form}
+    schema |= {"request": taken, "filters": False}  # filters are in `query`
 
     def declared(method: Method) -> Method:
-        return extend_schema(**schema, summary=summary, description=description)(takes(query, body)(method))
+        return extend_schema(**schema, summary=summary, description=description)(takes(query, body, form)(method))
 
     return declared
 
 
-def takes(query: type[Query], body: type[StrictSerializer] = NoBody) -> Callable[[Method], Method]:
+def takes(
+    query: type[Query], body: type[StrictSerializer] = NoBody, form: type[StrictSerializer] | None = None
+) -> Callable[[Method], Method]:
     """Declare what a method takes; on its own for addresses that are not in the schema."""
 
     def declared(method: Method) -> Method:
         marked: Any = method
-        marked.takes = (query, body)
+        marked.takes = (query, body, form)
         return method
 
     return declared

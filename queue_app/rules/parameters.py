@@ -144,7 +144,9 @@ def _images_problem(model: str, name: str, roles: Mapping[str, int], value: Any)
         if many and len(images) > roles[role]:
             return f"{name}.{role} has {len(images):,} images; {model} takes {roles[role]}."
         if not (images is None or all(map(_is_image, images if many else [images]))):
-            return f"{name}.{role} must be {'ids of uploads, or URLs' if many else 'the id of an upload, or a URL'} with https://."
+            return (
+                f"{name}.{role} must be {'ids of uploads, or URLs' if many else 'the id of an upload, or a URL'} with https://."
+            )
     if value.get("last_frame") and "first_frame" in roles and not value.get("first_frame"):
         return "A last frame needs a first frame, too."
     return None

@@ -81,6 +81,19 @@ class AssetOut(Shape):
     preview = serializers.BooleanField(help_text="Preview rendered by the studio, not the provider.")
 
 
+class UploadOut(Shape):
+    """An uploaded image, re-encoded. Jobs name it by its id."""
+
+    id = serializers.UUIDField()
+    url = serializers.CharField(help_text="Only for its owner and staff.")
+    content_type = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes.")
+    sha256 = serializers.CharField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    created_at = Moment()
+
+
 class LinksOut(Shape):
     self = serializers.CharField()
     events = serializers.CharField()

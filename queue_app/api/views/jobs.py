@@ -27,7 +27,7 @@ from queue_app.api.serializers.requests import BatchAsked, DryRun, JobAsked, Job
 from queue_app.lifecycle import Verdict
 from queue_app.models import Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
-from queue_app.work import intake, jobs
+from queue_app.work import fetching, intake, jobs
 
 MEANING = {
     Verdict.CANCELLED: "Cancelled. Nothing is charged.",
@@ -61,15 +61,18 @@ class JobViewSet(JsonViewSet[Job]):
     @call("jobs_create", JobOut, 402, 409, 422, status=201, query=DryRun, body=JobAsked, priced=PriceOut, repeatable=True)
     def create(self, request: Request) -> HttpResponseBase:
         """Submit one job. With `?dry_run=true`, return its price without creating it."""
-        asked, user, at = draft(self.given), caller(request), clock.now()
+        asked, user, at = [draft(self.given)], caller(request), clock.now()
         if self.query["dry_run"]:
-            (job,) = intake.price(user, [asked], at=at)
+            (job,) = intake.price(user, fetching.with_uploads(user, asked, at=at), at=at)
             return Response(render(PriceOut, {**_priced(job), **_bill(user, [job])}))
 
         def submit() -> Made:
-            return {"job": intake.enqueue(user, [asked], at=at, actor=actor(request))[1][0].pk}
+            return {"job": intake.enqueue(user, asked, at=at, actor=actor(request))[1][0].pk}
 
-        return once(request, status=201, do=submit, render=lambda made: answers.job_of(made["job"], request))
+        def fetch() -> None:
+            asked[:] = fetching.with_uploads(user, asked, at=at)
+
+        return once(request, status=201, do=submit, render=lambda made: answers.job_of(made["job"], request), prepare=fetch)
 
     @call(
         "jobs_batch_create",
@@ -89,7 +92,7 @@ class JobViewSet(JsonViewSet[Job]):
         asked = [draft(one) for one in self.given["jobs"]]
         user, at = caller(request), clock.now()
         if self.query["dry_run"]:
-            priced = intake.price(user, asked, at=at)
+            priced = intake.price(user, fetching.with_uploads(user, asked, at=at), at=at)
             facts = {"batch": None, "jobs": [*map(_priced, priced)], "total": len(priced), "cost": _cost(priced, reserved=False)}
             return Response(render(BatchPriceOut, facts | _bill(user, priced)))
 
@@ -105,7 +108,10 @@ class JobViewSet(JsonViewSet[Job]):
             assert batch is not None  # a name was given
             return {"batch": batch.pk}
 
-        return once(request, status=201, do=submit, render=lambda made: _made(made["batch"], request))
+        def fetch() -> None:
+            asked[:] = fetching.with_uploads(user, asked, at=at)
+
+        return once(request, status=201, do=submit, render=lambda made: _made(made["batch"], request), prepare=fetch)
 
     @call("jobs_read", JobOut, 404)
     def retrieve(self, request: Request, pk: int) -> Response:
