@@ -1,20 +1,21 @@
 """
 The form that somebody is filling in: one open draft for each account, saved at every change.
 
-A body holds the fields as they were typed, all texts but ``dimensions`` (key → value keys) and ``exclude``. A form names the
+A body holds the fields as they were typed, all texts but ``dimensions`` (key → value keys), ``exclude``, and ``images``, ``kept``
+and ``urls`` (`ui.parameters.Typed`). A form names the
 draft and the revision that it was made from, and the tab it is in: a tab may save over itself, never over what another saved.
 """
 
 import uuid
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
-from campaigns.brief import PRODUCTION, TEXTS
+from campaigns.brief import TEXTS
 from campaigns.models import Campaign, Draft
 from queue_app.models import User
+from queue_app.ui import parameters
 
 Body = dict[str, Any]
 TAB = "tab"
@@ -80,12 +81,7 @@ def from_campaign(campaign: Campaign) -> Body:
         "dimensions": dict(campaign.dimensions),
         "exclude": list(campaign.exclude),
         "model": campaign.model_id,
-        **_typed(campaign.parameters),
+        **parameters.as_typed(campaign.parameters).body,
         "priority": "",
         "max_concurrent": str(campaign.batch.max_concurrent or ""),
     }
-
-
-def _typed(parameters: Mapping[str, Any]) -> dict[str, str]:
-    given = {name: parameters.get(name) for name in PRODUCTION}
-    return {name: "on" if value is True else str(value or "") for name, value in given.items()}

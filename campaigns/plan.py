@@ -15,9 +15,9 @@ from campaigns.brief import PRODUCTION, Brief, Problem, problems
 from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
 from campaigns.rules import compliance, matrix, prompt
 from campaigns.rules.matrix import Cell, Choice
-from queue_app.models import GenerationModel, Kind, QueueSettings, User
+from queue_app.models import GenerationModel, Kind, ModelRoute, QueueSettings, User
 from queue_app.rules import parameters as parameter_rules
-from queue_app.work import capacity, intake
+from queue_app.work import capacity, intake, routes, uploads
 
 __all__ = ["BULK", "Brief", "Plan", "PlanRefused", "PlannedCell", "Problem", "check_prompt", "finished", "make", "sketch"]
 
@@ -127,7 +127,7 @@ def make(brief: Brief, owner: User) -> Plan:
     :raises ModelNotAvailable: nobody offers the model now.
     :raises KindRestricted: what the model makes needs a right that the owner lacks.
     """
-    found = finished(Reader(brief, owner, capacity.available_models()).sketch())
+    found = finished(_sketch(brief, owner))
     if words := intake.restriction(Kind.objects.get(pk=found.model.medium), owner):
         raise intake.KindRestricted([intake.Problem(None, "model", words)])
     return found
@@ -135,15 +135,20 @@ def make(brief: Brief, owner: User) -> Plan:
 
 def problems_of(brief: Brief, owner: User) -> list[Problem]:
     """Everything that is wrong with the fields of a brief that will be refused anyway."""
-    return Reader(brief, owner, capacity.available_models()).sketch().problems
+    return _sketch(brief, owner).problems
 
 
-def sketch(brief: Brief, owner: User, offered: Mapping[str, GenerationModel]) -> Sketch:
+def _sketch(brief: Brief, owner: User) -> Sketch:
+    ways = capacity.usable_routes()
+    return Reader(brief, owner, capacity.available_models(ways), ways).sketch()
+
+
+def sketch(brief: Brief, owner: User, offered: Mapping[str, GenerationModel], ways: Mapping[str, list[ModelRoute]]) -> Sketch:
     """
     Read fields that may not be finished, as a form has them while it is filled in: its exclusions come and go with the values
-    that they name. ``offered`` are the models that can be bought now, by key.
+    that they name. ``offered`` are the models that can be bought now, by key, and ``ways`` their usable routes.
     """
-    return Reader(brief, owner, offered, forgiving=True).sketch()
+    return Reader(brief, owner, offered, ways, forgiving=True).sketch()
 
 
 def finished(sketch: Sketch) -> Plan:
@@ -163,8 +168,16 @@ def check_prompt(brand: Brand, text: str) -> compliance.Verdict:
 class Reader:
     """Reads a brief against the catalogue, every row of it at most once."""
 
-    def __init__(self, brief: Brief, owner: User, models: Mapping[str, GenerationModel], *, forgiving: bool = False):
-        self.brief, self.owner, self.models, self.forgiving = brief, owner, models, forgiving
+    def __init__(
+        self,
+        brief: Brief,
+        owner: User,
+        models: Mapping[str, GenerationModel],
+        ways: Mapping[str, list[ModelRoute]],
+        *,
+        forgiving: bool = False,
+    ):
+        self.brief, self.owner, self.models, self.ways, self.forgiving = brief, owner, models, ways, forgiving
         self.problems: list[Problem] = []
         self.unavailable: intake.ModelNotAvailable | None = None
         self.too_many = ""
@@ -183,6 +196,7 @@ class Reader:
             kept = [one for one in cells if not one.excluded]
             level, why = self._level(model, sum(not one.blocked for one in kept))
             planned = Plan(self.brief, model, settled, level, why, choices, kept, len(cells))
+            self._check_routes(planned)
         sample = self._sample(builder, cells)
         return Sketch(
             self.problems, choices, cells, sample, self.too_many, planned, self.unavailable, self.checker, self.dimensions
@@ -234,11 +248,30 @@ class Reader:
     def parameters(self, model: GenerationModel) -> dict[str, Any]:
         """The model's parameters with the defaults filled in; a parameter that the model lacks may only be left at nothing."""
         given = {name: getattr(self.brief, name) for name in PRODUCTION}
-        asked = {name: value for name, value in given.items() if value is not None and not (value is False and name == "loop")}
+        asked = {name: value for name, value in given.items() if value is not None}
         settled, wrong = parameter_rules.settle(model.key, model.parameters, asked)
         for name, message in wrong.items():
             self._say(name, message)
+        ids = {*filter(parameter_rules.is_upload, parameter_rules.images_in(settled.get("images")))}
+        if ids - uploads.owned(self.owner, ids).keys():
+            self._say("images", intake.NO_UPLOAD)
         return settled
+
+    def _check_routes(self, planned: Plan) -> None:
+        """Check that a provider of the model has words for the jobs of the plan."""
+        if not planned.to_buy or {problem.field for problem in self.problems} & {"model", *PRODUCTION}:
+            return
+        found = self.ways[planned.model.key]
+        in_reach = routes.with_images_in_reach(found, planned.parameters)
+        longest = max(len(one.prompt) for one in planned.to_buy)
+        if not in_reach:
+            self._say("images", intake.OUT_OF_REACH)
+        elif refusal := routes.refusal(in_reach, planned.parameters, characters=longest):
+            if refusal.parameter == "prompt":
+                words = f"{planned.model.key}: {refusal.message} Shorten the brief, or choose another model."
+                self._say("model", words)
+            else:
+                self._say(refusal.parameter, refusal.message)
 
     def _cells(self, choices: list[Choice]) -> tuple[list[Cell], set[int]]:
         """Every cell, and the numbers of those that are not excluded."""

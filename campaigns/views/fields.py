@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from campaigns.brief import MOST, TEXTS
 from campaigns.drafts import Body
@@ -16,11 +15,6 @@ from queue_app.rules import priority
 FIRST_CHOICE = "sora-2"
 SHOWN_AT_FIRST = 6  # dimensions; the rest is folded away until something in it is chosen
 NEEDED = {"brand": "a brand", "big_idea": "a big idea", "model": "a model", "dimensions": "at least one dimension value"}
-PARAMETERS = {
-    "duration": "Duration",
-    "aspect_ratio": "Aspect ratio",
-    "loop": "Loop",
-}
 
 
 @dataclass(frozen=True)
@@ -166,45 +160,6 @@ def default_model(offered: Mapping[str, GenerationModel]) -> str:
     return FIRST_CHOICE if FIRST_CHOICE in keys else next(iter(keys), "")
 
 
-def follow(body: Body, model: GenerationModel) -> list[str]:
-    """
-    Make the parameters follow a model that was just chosen: what it does not offer gives way to its default, in the body. Gives
-    a sentence for each that did.
-    """
-    said = []
-    for name in PARAMETERS:
-        offered = [_said(value) for value in model.parameters.get(name, {}).get("values", [])]
-        typed = body[name]
-        if typed and typed not in offered:
-            body[name] = _said(model.parameters.get(name, {}).get("default"))
-            asked = PARAMETERS[name].lower() + (f" {typed}" if name != "loop" else "")
-            said.append(f"{model.key} does not support {asked}." + (f" Changed to {body[name]}." if body[name] else ""))
-    return said
-
-
-def production(body: Body, model: GenerationModel | None, notes: Notes) -> list[Choosing]:
-    """Duration and aspect ratio, as far as the model offers them."""
-    found = (_parameter(name, body[name], model) for name in ("duration", "aspect_ratio"))
-    return [_with_notes(one, one.key, notes) for one in found if one is not None]
-
-
-def can_loop(model: GenerationModel | None) -> bool:
-    return model is not None and True in model.parameters.get("loop", {}).get("values", [])
-
-
-def _parameter(name: str, typed: str, model: GenerationModel | None) -> Choosing | None:
-    rule: dict[str, Any] = model.parameters.get(name, {}) if model else {}
-    values = [_said(value) for value in rule.get("values", [])]
-    if not values and not typed:
-        return None
-    unit = rule.get("unit", "")
-    chosen = typed or _said(rule.get("default"))
-    options = [Option(value, f"{value}{unit}", value == chosen) for value in values]
-    if typed and typed not in values:
-        options.append(Option(typed, f"{typed} (not available)", chosen=True, gone=True))
-    return Choosing(name, PARAMETERS[name], options)
-
-
 def priorities(body: Body, owner: User) -> list[Option]:
     """The priorities that this account may ask for; empty leaves it to the queue."""
     typed = body["priority"]
@@ -218,7 +173,3 @@ def priorities(body: Body, owner: User) -> list[Option]:
 def brands() -> list[str]:
     """What the brand's field suggests; a new one may be typed."""
     return list(Brand.objects.order_by("name").values_list("name", flat=True)[:500])
-
-
-def _said(value: Any) -> str:
-    return "on" if value is True else "" if value is None or value is False else str(value)

@@ -22,13 +22,12 @@ said there, except no loop and one image, which is what every endpoint makes.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from queue_app.rules.parameters import given, listed
+from queue_app.rules.parameters import NEUTRAL, given, listed, same
 
 Codec = Mapping[str, Any]
 Wire = dict[str, Any]
 
 ROLES = ("first_frame", "last_frame", "references")
-NEUTRAL: Mapping[str, Any] = {"loop": False, "count": 1}  # said by saying nothing
 SEED_LOW, SEED_HIGH = 0, 4_294_967_295
 URL_MARK = "{url}"
 # the parts of a codec, and the members that each may have
@@ -110,11 +109,6 @@ def part_of(codec: Codec, parameter: str) -> Mapping[str, Any] | None:
 def seconds_of(part: Mapping[str, Any]) -> list[int]:
     """Return the durations that a part has words for."""
     return list(part["values"]) if "values" in part else list(range(part["low"], part["high"] + 1))
-
-
-def same(value: Any, other: Any) -> bool:
-    """Whether two values are equal and of one type: true is not 1, and 8.0 not 8."""
-    return type(value) is type(other) and bool(value == other)
 
 
 def ways_of(codec: Codec) -> list[Mapping[str, Any]]:

@@ -1,9 +1,10 @@
 """What a codec lets one ask for, in the words of a model's parameters (`rules.parameters`)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from queue_app.rules.codec import ROLES, SEED_HIGH, SEED_LOW, Codec, part_of, same, seconds_of, ways_of
+from queue_app.rules.codec import PARAMETERS, ROLES, SEED_HIGH, SEED_LOW, Codec, part_of, seconds_of, ways_of
+from queue_app.rules.parameters import same
 
 Specification = dict[str, dict[str, Any]]
 _LISTED = ("duration", "aspect_ratio", "resolution", "quality", "audio")
@@ -35,6 +36,17 @@ def common(codecs: Iterable[Codec]) -> Specification:
         if all(name in one for one in all_of_them)
     }
     return {name: rule for name, rule in shared.items() if rule}
+
+
+def with_images(codec: Codec, roles: Collection[str]) -> tuple[set[str], set[str]]:
+    """
+    Return what images in these roles do to other parameters at one endpoint: those that follow from the image, and those that
+    can't be set beside it. Both are empty if images can't be used in these roles.
+    """
+    way = next((way for way in ways_of(codec) if roles and {*roles} <= {*way}), {})
+    parts = way.get("codec", {})
+    lacking = {name for name, part in PARAMETERS.items() if part in parts and parts[part] is None}
+    return set(way.get("from_image", ())), lacking
 
 
 def _values(codec: Codec, name: str) -> list[Any]:

@@ -20,6 +20,7 @@ LONGEST_URL = 2_000  # characters
 Problems = dict[str, str]
 # names that mean the same; jobs keep the second
 ALIASES: Mapping[str, str] = {"num_images": "count", "reference_images": "images"}
+NEUTRAL: Mapping[str, Any] = {"loop": False, "count": 1}  # said by saying nothing
 _ROLE_OF = {"first_frame": "first_frame", "last_frame": "last_frame", "reference": "references", "references": "references"}
 _UPLOAD = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -37,6 +38,8 @@ def settle(
     settled = {name: rule["default"] for name, rule in specification.items() if "default" in rule}
     for name, value in given.items():
         rule = specification.get(name)
+        if rule is None and name in NEUTRAL and same(value, NEUTRAL[name]):
+            continue
         if rule is None:
             problems[name] = f"{model} has no parameter “{name}”. Available: {', '.join(specification) or 'none'}."
         elif value is None:
@@ -94,6 +97,11 @@ def _by_role(value: Any) -> Any:
             return value
         found[role] = [*found.get(role, []), image] if role == "references" else image
     return found
+
+
+def same(value: Any, other: Any) -> bool:
+    """Whether two values are equal and of one type: true is not 1, and 8.0 not 8."""
+    return type(value) is type(other) and bool(value == other)
 
 
 def listed(values: Sequence[Any]) -> str:
