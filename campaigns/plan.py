@@ -5,6 +5,7 @@ form, the preview, the API's dry run and the launch all ask here, so that what i
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -17,9 +18,21 @@ from campaigns.rules import compliance, matrix, prompt
 from campaigns.rules.matrix import Cell, Choice
 from queue_app.models import GenerationModel, Kind, ModelRoute, QueueSettings, User
 from queue_app.rules import parameters as parameter_rules
-from queue_app.work import capacity, intake, routes, uploads
+from queue_app.work import capacity, fetching, intake, routes, uploads
 
-__all__ = ["BULK", "Brief", "Plan", "PlanRefused", "PlannedCell", "Problem", "check_prompt", "finished", "make", "sketch"]
+__all__ = [
+    "BULK",
+    "Brief",
+    "Plan",
+    "PlanRefused",
+    "PlannedCell",
+    "Problem",
+    "check_prompt",
+    "finished",
+    "make",
+    "sketch",
+    "with_uploads",
+]
 
 BULK = 20  # cells; above it a campaign takes the queue's bulk priority
 
@@ -131,6 +144,21 @@ def make(brief: Brief, owner: User) -> Plan:
     if words := intake.restriction(Kind.objects.get(pk=found.model.medium), owner):
         raise intake.KindRestricted([intake.Problem(None, "model", words)])
     return found
+
+
+def with_uploads(brief: Brief, owner: User, *, at: datetime) -> Brief:
+    """
+    Return the brief with an upload in place of each URL of an image; for one that is refused anyway nothing is fetched. Call it
+    before a transaction: it calls the network. Raises as :func:`make`.
+    """
+    if not fetching.urls_in(brief.images):
+        return brief
+    make(brief, owner)
+    fetcher = fetching.Fetcher(owner, at=at)
+    try:
+        return replace(brief, images=fetcher.replaced(brief.images))
+    except fetching.ImagesRefused as refusal:
+        raise PlanRefused([Problem("images", message) for message in refusal.messages]) from None
 
 
 def problems_of(brief: Brief, owner: User) -> list[Problem]:

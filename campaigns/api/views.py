@@ -84,14 +84,18 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         """Launch a campaign, all or nothing. With `?dry_run=true`, return its matrix and price without creating it."""
         asked, user, at = brief(self.given), caller(request), clock.now()
         if self.query["dry_run"]:
-            return Response(answers.priced(plan.make(asked, user), user, at=at))
+            return Response(answers.priced(plan.make(plan.with_uploads(asked, user, at=at), user), user, at=at))
+
+        def fetch() -> None:
+            nonlocal asked
+            asked = plan.with_uploads(asked, user, at=at)
 
         def submit() -> Made:
             # planned in here: a repeated request gets its first answer even if its values have been retired since
             planned = plan.make(asked, user)
             return answers.made(launch(planned, owner=user, at=at, actor=actor(request)), planned, request)
 
-        return once(request, status=201, do=submit, render=answers.with_forecast)
+        return once(request, status=201, do=submit, render=answers.with_forecast, prepare=fetch)
 
     @call("campaigns_read", CampaignOut, 404)
     def retrieve(self, request: Request, pk: int) -> Response:

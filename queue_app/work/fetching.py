@@ -1,17 +1,67 @@
-"""Drafts whose images are URLs: each is fetched before the job is queued, so that providers only get files of ours."""
+"""Images that are named by URLs: each is fetched before the job is queued, so that providers only get files of ours."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from queue_app.models import User
 from queue_app.rules import parameters
 from queue_app.work import intake, uploads
 from queue_app.work.intake import Draft, IntakeRefused, Problem
+from queue_app.work.uploads import UploadRefused
 
 URLS_MOST = 20  # different ones in one request
 SECONDS_MOST = 60.0  # for all of them together
+
+
+class ImagesRefused(Exception):
+    """Some images can't be used. The messages are for the user."""
+
+    def __init__(self, messages: Sequence[str]) -> None:
+        self.messages = [*messages]
+        super().__init__(" ".join(messages))
+
+
+class Fetcher:
+    """Fetches the images of one request, each URL once. It calls the network: use it before a transaction."""
+
+    def __init__(self, owner: User, *, at: datetime) -> None:
+        self.owner, self.at = owner, at
+        self._deadline = time.monotonic() + SECONDS_MOST
+        self._tried: dict[str, str | UploadRefused] = {}
+
+    def replaced(self, images: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Return ``images`` with an upload in place of each URL.
+
+        :raises ImagesRefused: some of them can't be used.
+        """
+        found = {url: self._upload(url) for url in urls_in(images)}
+        if wrong := [str(one) for one in found.values() if isinstance(one, UploadRefused)]:
+            raise ImagesRefused(wrong)
+        return parameters.with_images(images, lambda one: str(found.get(one, one)))
+
+    def _upload(self, url: str) -> str | UploadRefused:
+        if url not in self._tried:
+            self._tried[url] = self._fetched(url, self._deadline - time.monotonic())
+        return self._tried[url]
+
+    def _fetched(self, url: str, seconds: float) -> str | UploadRefused:
+        if len(self._tried) >= URLS_MOST:
+            return UploadRefused(f"Send at most {URLS_MOST} different image URLs per request. Upload the others first.")
+        if seconds <= 0:
+            return UploadRefused("The images took too long to fetch. Upload them first.")
+        try:
+            return str(uploads.fetch(self.owner, url, at=self.at, seconds=min(seconds, uploads.FETCH_SECONDS)).pk)
+        except UploadRefused as refusal:
+            return refusal
+
+
+def urls_in(images: Any) -> list[str]:
+    """Return the images that are named by a URL."""
+    return [one for one in parameters.images_in(images) if not parameters.is_upload(one)]
 
 
 def with_uploads(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Draft]:
@@ -22,42 +72,21 @@ def with_uploads(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[
     :raises IntakeRefused: an image can't be used; also as `intake.price`.
     """
     drafts = [replace(draft, parameters=parameters.by_our_names(draft.parameters)) for draft in drafts]
-    if not any(_urls(draft) for draft in drafts):
+    if not any(urls_in(draft.parameters.get("images")) for draft in drafts):
         return drafts
     intake.price(owner, drafts, at=at)
-    tried: dict[str, str | uploads.UploadRefused] = {}
-    problems = []
-    deadline = time.monotonic() + SECONDS_MOST
+    fetcher = Fetcher(owner, at=at)
+    found, problems = [], []
     for index, draft in enumerate(drafts):
-        for url in _urls(draft):
-            if url not in tried:
-                tried[url] = _fetched(owner, url, len(tried), deadline - time.monotonic(), at=at)
-            if isinstance(refusal := tried[url], uploads.UploadRefused) and len(problems) <= parameters.PROBLEMS_MOST:
-                problems.append(Problem(index, "parameters.images", str(refusal)))
+        images = draft.parameters.get("images")
+        try:
+            ours = {"images": fetcher.replaced(images)} if images else {}
+        except ImagesRefused as refusal:
+            problems += [Problem(index, "parameters.images", message) for message in refusal.messages]
+        else:
+            found.append(replace(draft, parameters={**draft.parameters, **ours}))
+        if len(problems) > parameters.PROBLEMS_MOST:
+            break
     if problems:
         raise IntakeRefused(problems)
-    return [_with(draft, {url: str(upload) for url, upload in tried.items()}) for draft in drafts]
-
-
-def _fetched(owner: User, url: str, number: int, seconds: float, *, at: datetime) -> str | uploads.UploadRefused:
-    """Return the id of the upload, or why there is none."""
-    if number >= URLS_MOST:
-        return uploads.UploadRefused(f"Send at most {URLS_MOST} different image URLs per request. Upload the others first.")
-    if seconds <= 0:
-        return uploads.UploadRefused("The images took too long to fetch. Upload them first.")
-    try:
-        return str(uploads.fetch(owner, url, at=at, seconds=min(seconds, uploads.FETCH_SECONDS)).pk)
-    except uploads.UploadRefused as refusal:
-        return refusal
-
-
-def _urls(draft: Draft) -> list[str]:
-    return [one for one in parameters.images_in(draft.parameters.get("images")) if not parameters.is_upload(one)]
-
-
-def _with(draft: Draft, found: dict[str, str]) -> Draft:
-    images = draft.parameters.get("images")
-    if not images:
-        return draft
-    ours = parameters.with_images(images, lambda one: found.get(one, one))
-    return replace(draft, parameters={**draft.parameters, "images": ours})
+    return found
