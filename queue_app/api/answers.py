@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from functools import cache
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias, TypedDict, cast
@@ -21,6 +20,7 @@ from queue_app.insight import stages as staging
 from queue_app.insight.waiting import Outlook
 from queue_app.models import Asset, Job, JobEvent, State
 from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, JobQuerySet
+from queue_app.rules import numbers
 from queue_app.work import accounts
 
 STOPPABLE = frozenset(OPEN_STATES) - {State.STORING}
@@ -64,14 +64,7 @@ def lines(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
 def cost(row: Job) -> dict[str, Any]:
     """Return the price of one attempt, in tickets and US dollars."""
     usd = row.usd_estimate if row.usd_actual is None else row.usd_actual
-    return {"tickets": row.tickets, "usd": dollars(usd), "usd_is_estimate": row.usd_actual is None}
-
-
-def dollars(amount: Decimal) -> str:
-    """Return an amount with at least two decimal places and no idle zeros: 2.00, 0.039."""
-    plain = f"{amount:.6f}".rstrip("0")
-    whole, _, part = plain.partition(".")
-    return f"{whole}.{part.ljust(2, '0')}"
+    return {"tickets": row.tickets, "usd": numbers.dollars(usd), "usd_is_estimate": row.usd_actual is None}
 
 
 def _full(rows: Sequence[Job], at: datetime, request: Request) -> list[dict[str, Any]]:

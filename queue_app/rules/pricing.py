@@ -45,8 +45,15 @@ class Price:
         """Whether the dollars rest on no published price."""
         return bool(self.rule.get("estimated"))
 
+    def rate_number(self, parameters: Mapping[str, Any]) -> int | None:
+        """Return the number of the rate that counts, from 1; ``None`` where it is the model's own price."""
+        rates = enumerate(self.rule.get("rates", ()), start=1)
+        return next((number for number, rate in rates if _fits(rate["when"], parameters)), None)
+
     def _rate(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        return next((rate for rate in self.rule.get("rates", ()) if _fits(rate["when"], parameters)), {})
+        number = self.rate_number(parameters)
+        rate: Mapping[str, Any] = self.rule["rates"][number - 1] if number else {}
+        return rate
 
 
 def problems(rule: Any) -> list[str]:

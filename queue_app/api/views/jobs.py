@@ -27,6 +27,7 @@ from queue_app.api.serializers.requests import BatchAsked, DryRun, JobAsked, Job
 from queue_app.lifecycle import Verdict
 from queue_app.models import Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
+from queue_app.rules import numbers
 from queue_app.work import fetching, intake, jobs
 
 MEANING = {
@@ -173,7 +174,7 @@ def _bill(user: User, jobs: Sequence[Job]) -> dict[str, Any]:
 def _cost(jobs: Sequence[Job], *, reserved: bool) -> dict[str, Any]:
     """Return the price of all jobs, in tickets and US dollars."""
     needed = sum(job.tickets for job in jobs)
-    usd = answers.dollars(sum((job.usd_estimate for job in jobs), Decimal(0)))
+    usd = numbers.dollars(sum((job.usd_estimate for job in jobs), Decimal(0)))
     return {"tickets": needed, "reserved": needed if reserved else 0, "captured": 0, "refunded": 0, "usd": usd}
 
 
