@@ -1,4 +1,4 @@
-"""A request as fal words it: its state, its result, its place in the lists."""
+"""A request in fal's format: its status, its result, its row in the lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from genqueue_site.studio.wire import Response, json_response
 NAME, PREFIX = "fal", "/fal"
 CANCELLED = Failure(code="client_cancelled", message="Request was cancelled by the client.")
 NEVER_BEGAN = Failure(code="never_began", message="Request timed out")
-# how a job ended, as fal says it beside the state and in place of the result; a blocked one is told of by its result alone
+# HTTP status and type of the error of a failed job, next to its status and in place of its result; for a blocked job only there
 ENDS = {
     "generation_failed": (500, "runner_server_error"),
     "render_failed": (500, "internal_error"),
@@ -27,12 +27,12 @@ ENDS = {
 
 
 def headers() -> dict[str, str]:
-    """Return what every answer carries."""
+    """Return the headers of every answer."""
     return {"x-fal-request-id": str(uuid.uuid4())}
 
 
 def state_of(floor: Floor, job: Job) -> str:
-    """Return fal's word for how a request stands. One that could not begin in time is over."""
+    """Return the status of a request. One that has not begun in time ends here."""
     if not job.has_ended(time.time()) and job.started_at is None and time.time() > job.echo["start_by"]:
         floor.cancel(job, NEVER_BEGAN)
     if job.has_ended(time.time()):
@@ -41,7 +41,7 @@ def state_of(floor: Floor, job: Job) -> str:
 
 
 def status(floor: Floor, job: Job, *, logs: bool) -> Response:
-    """Tell how a request stands: 202 until it is over."""
+    """Return the answer about a request's status: 202 until it has ended."""
     state = state_of(floor, job)
     told: dict[str, Any] = {"status": state, "request_id": job.id}
     if state == "IN_QUEUE":
@@ -57,7 +57,7 @@ def status(floor: Floor, job: Job, *, logs: bool) -> Response:
 
 
 def result(job: Job) -> Response:
-    """Give the output of a request that is over, or what kept it from having one."""
+    """Return the answer with the output of a request that has ended, or with its error."""
     if job.failure is None:
         return json_response(output(job), headers=headers())
     if job.failure.code not in ENDS:
@@ -70,7 +70,7 @@ def result(job: Job) -> Response:
 
 
 def output(job: Job) -> dict[str, Any]:
-    """Tell what a request has made, and where it is."""
+    """Return the output of a request, with the addresses of its files."""
     files: list[dict[str, Any]] = [
         {
             "url": f"{job.echo['origin']}{PREFIX}/files/{job.id}/{name}",
@@ -86,7 +86,7 @@ def output(job: Job) -> dict[str, Any]:
 
 
 def row(job: Job, *, payloads: bool) -> dict[str, Any]:
-    """Return a request as the platform's lists show it."""
+    """Return a request as a row of the platform's lists."""
     ended = job.has_ended(time.time())
     code = None if not ended else 200 if job.failure is None else ENDS.get(job.failure.code, (422, ""))[0]
     told: dict[str, Any] = {
@@ -105,6 +105,6 @@ def row(job: Job, *, payloads: bool) -> dict[str, Any]:
 
 
 def problem(name: str, words: str, kind: str, value: object) -> dict[str, Any]:
-    """Return what is wrong with one field, as fal's models say it."""
+    """Return the problem of a field, in the format of fal's models."""
     url = f"https://docs.fal.ai/errors#{kind}"
     return {"loc": ["body", name], "msg": words, "type": kind, "url": url, "ctx": {}, "input": value}
