@@ -8,8 +8,8 @@ from queue_app.work.catalogue import codecs
 
 _IMAGE, _VIDEO, _PAGE = Medium.IMAGE, Medium.VIDEO, Medium.PAGE
 _FAL, _REPLICATE, _ROUTER = "fal", "replicate", "openrouter"
-_OTHER_TIER = "Another tier at another price. Activate it to sell this tier under the same name."
-_SECOND_SOURCE = "A second source with fewer parameters. Activate it to use it when the first is busy."
+_OTHER_TIER = "Another tier at another price. Activate it to offer this tier under the same name."
+_SECOND_SOURCE = "A second source with fewer parameters. Activate it for use when the first one is full."
 _UNVERIFIED = "Not verified: nobody has confirmed that this provider still offers it."
 
 

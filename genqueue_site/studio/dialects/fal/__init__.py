@@ -35,7 +35,7 @@ def submit(floor: Floor, request: Request) -> Response:
     except Full as error:
         raise Refused(429, str(error), retry_after=error.retry_after) from error
     root = f"{job.echo['origin']}{PREFIX}/{app_of(endpoint)}/requests/{job.id}"
-    told = {
+    body = {
         "status": "IN_QUEUE",
         "request_id": job.id,
         "gateway_request_id": job.id,
@@ -44,7 +44,7 @@ def submit(floor: Floor, request: Request) -> Response:
         "cancel_url": f"{root}/cancel",
         "queue_position": floor.waiting_before(job),
     }
-    return json_response(told, headers=headers())
+    return json_response(body, headers=headers())
 
 
 def look(floor: Floor, request: Request) -> Response:
@@ -88,9 +88,9 @@ def content(floor: Floor, request: Request) -> Response:
 def error(refused: Refused) -> Response:
     """Format a refusal as the queue does."""
     kind = KINDS.get(refused.status)
-    told = {"detail": WORDS.get(refused.status, refused.message), **refused.extra} | ({"error_type": kind} if kind else {})
+    body = {"detail": WORDS.get(refused.status, refused.message), **refused.extra} | ({"error_type": kind} if kind else {})
     waits = {} if refused.retry_after is None else {"Retry-After": str(refused.retry_after)}
-    return json_response(told, status=refused.status, headers=headers() | waits | ({"X-Fal-Error-Type": kind} if kind else {}))
+    return json_response(body, status=refused.status, headers=headers() | waits | ({"X-Fal-Error-Type": kind} if kind else {}))
 
 
 def asked(request: Request) -> tuple[str | None, str | None]:

@@ -43,17 +43,17 @@ def state_of(floor: Floor, job: Job) -> str:
 def status(floor: Floor, job: Job, *, logs: bool) -> Response:
     """Return the answer about a request's status: 202 until it has ended."""
     state = state_of(floor, job)
-    told: dict[str, Any] = {"status": state, "request_id": job.id}
+    body: dict[str, Any] = {"status": state, "request_id": job.id}
     if state == "IN_QUEUE":
-        told["queue_position"] = floor.waiting_before(job)
+        body["queue_position"] = floor.waiting_before(job)
     else:
-        told["logs"] = [] if logs else None
+        body["logs"] = [] if logs else None
     if state != "COMPLETED":
-        return json_response(told, status=202, headers=headers())
-    told["metrics"] = {"inference_time": round((job.ends_at or 0.0) - (job.started_at or job.ends_at or 0.0), 3)}
+        return json_response(body, status=202, headers=headers())
+    body["metrics"] = {"inference_time": round((job.ends_at or 0.0) - (job.started_at or job.ends_at or 0.0), 3)}
     if job.failure and job.failure.code in ENDS:
-        told |= {"error": job.failure.message, "error_type": ENDS[job.failure.code][1]}
-    return json_response(told, headers=headers())
+        body |= {"error": job.failure.message, "error_type": ENDS[job.failure.code][1]}
+    return json_response(body, headers=headers())
 
 
 def result(job: Job) -> Response:
@@ -65,8 +65,8 @@ def result(job: Job) -> Response:
         return json_response({"detail": [wrong]}, status=422, headers=headers() | {"X-Fal-Retryable": "false"})
     code, kind = ENDS[job.failure.code]
     more = {"X-Fal-Request-Timeout-Type": "user"} if job.failure is NEVER_BEGAN else {}
-    told = {"detail": job.failure.message, "error_type": kind}
-    return json_response(told, status=code, headers=headers() | {"X-Fal-Error-Type": kind} | more)
+    body = {"detail": job.failure.message, "error_type": kind}
+    return json_response(body, status=code, headers=headers() | {"X-Fal-Error-Type": kind} | more)
 
 
 def output(job: Job) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def row(job: Job, *, payloads: bool) -> dict[str, Any]:
     """Return a request as a row of the platform's lists."""
     ended = job.has_ended(time.time())
     code = None if not ended else 200 if job.failure is None else ENDS.get(job.failure.code, (422, ""))[0]
-    told: dict[str, Any] = {
+    body: dict[str, Any] = {
         "request_id": job.id,
         "endpoint_id": job.model,
         "sent_at": iso(job.accepted_at),
@@ -99,9 +99,9 @@ def row(job: Job, *, payloads: bool) -> dict[str, Any]:
         "duration": round((job.ends_at or 0.0) - job.accepted_at, 3) if ended else None,
     }
     if payloads:
-        told["json_input"] = json.loads(job.echo["input"])
-        told["json_output"] = output(job) if ended and job.failure is None else None
-    return told
+        body["json_input"] = json.loads(job.echo["input"])
+        body["json_output"] = output(job) if ended and job.failure is None else None
+    return body
 
 
 def problem(name: str, words: str, kind: str, value: object) -> dict[str, Any]:

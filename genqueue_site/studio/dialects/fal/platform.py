@@ -51,21 +51,21 @@ def _listing(request: Request, jobs: Iterable[Job], *, key: Callable[[Job], floa
     found = sorted((job for job in jobs if endpoint in ("", job.model)), key=key, reverse=True)
     page = found[first : first + int(limit or PAGE)]
     behind = first + len(page)
-    told = {
+    body = {
         "items": [row(job, payloads=request.query.get("expand") == "payloads") for job in page],
         "next_cursor": b64encode(str(behind).encode()).decode() if len(found) > behind else None,
         "has_more": len(found) > behind,
     }
-    return json_response(told)
+    return json_response(body)
 
 
 def error(refused: Refused) -> Response:
     """Format a refusal as this API does."""
     kinds = {401: "authorization_error", 404: "not_found", 429: "rate_limited"}
     kind = kinds.get(refused.status, "server_error" if refused.status >= 500 else "validation_error")
-    told = {"error": {"type": kind, "message": refused.message, "request_id": str(uuid.uuid4())}}
+    body = {"error": {"type": kind, "message": refused.message, "request_id": str(uuid.uuid4())}}
     headers = {} if refused.retry_after is None else {"Retry-After": str(refused.retry_after)}
-    return json_response(told, status=refused.status, headers=headers)
+    return json_response(body, status=refused.status, headers=headers)
 
 
 DIALECT = Dialect(

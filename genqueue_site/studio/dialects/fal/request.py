@@ -66,9 +66,9 @@ def app_of(endpoint: str) -> str:
 def _start_timeout(request: Request) -> float:
     """Return the seconds within which a request must begin; the newer header wins if both are sent."""
     for name in ("x-fal-request-start-timeout", "x-fal-request-timeout"):
-        told = request.headers.get(name, "")
-        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", told) and float(told) > 0.1:
-            return float(told)
+        text = request.headers.get(name, "")
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) and float(text) > 0.1:
+            return float(text)
     return LONGEST_WAIT
 
 
@@ -76,8 +76,8 @@ def _recipe(floor: Floor, endpoint: str, fields: Mapping[str, Any]) -> Recipe:
     is_image = IMAGES.search(endpoint) is not None
     width, height = _size(fields, is_image=is_image)
     prompt, seed = str(fields["prompt"]), fields.get("seed")
-    told = SECONDS.fullmatch(str(fields.get("duration", "")))
-    seconds = int(told[1]) if told else next((length for name, length in UNLESS_SAID.items() if name in endpoint), 5)
+    match = SECONDS.fullmatch(str(fields.get("duration", "")))
+    seconds = int(match[1]) if match else next((length for name, length in UNLESS_SAID.items() if name in endpoint), 5)
     return Recipe(
         prompt=prompt,
         model=endpoint,

@@ -99,10 +99,10 @@ def wait_for_end(floor: Floor, job: Job, request: Request) -> bool:
 
 def _deadline(request: Request) -> float | None:
     """Return the seconds in ``Cancel-After`` (``90``, ``30s``, ``15m``, ``1h30m``), or ``None`` without it."""
-    told = request.headers.get("cancel-after")
-    if told is None:
+    text = request.headers.get("cancel-after")
+    if text is None:
         return None
-    match = re.fullmatch(r"(\d{1,7})|(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", told.strip())
+    match = re.fullmatch(r"(\d{1,7})|(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", text.strip())
     bare, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
     total = bare + 3600 * hours + 60 * minutes + seconds
     if total < SHORTEST_DEADLINE:
