@@ -18,7 +18,8 @@ from django.urls import reverse
 from queue_app import http
 from queue_app.models import Upload, User
 from queue_app.rules import parameters
-from queue_app.work import media, media_child, storing
+from queue_app.work import disk, media, media_child
+from queue_app.work.storing import UPLOADS
 
 BYTES_MOST = media_child.UPLOAD_BYTES
 FETCH_SECONDS = 15.0
@@ -102,13 +103,13 @@ def prune(*, at: datetime) -> None:
         old = Upload.objects.filter(used_at=None, created_at__lt=at - KEPT_UNUSED).order_by("pk")
         rows = list(old.select_for_update(skip_locked=True)[:PRUNED_AT_ONCE])
         Upload.objects.filter(pk__in=[upload.pk for upload in rows]).delete()
-    storing.drop(upload.name for upload in rows)
+    disk.delete(upload.name for upload in rows)
 
 
 def _keep(owner: User, write: Callable[[BinaryIO], None], *, at: datetime) -> Upload:
     if Upload.objects.filter(owner=owner, used_at=None).count() >= UNUSED_MOST:
         raise UploadRefused(f"You have {UNUSED_MOST} images that no job uses. Use them, or wait: unused ones are deleted.")
-    with storing.workroom() as room:
+    with disk.workroom() as room:
         with (room / "sent").open("wb") as sink:
             write(sink)
         with _a_decoder():
@@ -117,31 +118,30 @@ def _keep(owner: User, write: Callable[[BinaryIO], None], *, at: datetime) -> Up
             except media.NotUsable as problem:
                 raise UploadRefused(str(problem)) from problem
         key = uuid4()
-        name = f"{storing.UPLOADS}/{at:%Y/%m}/{key}.{media.EXTENSIONS[piece.content_type]}"
-        name, size, sha256 = storing.save_file(piece.path, name)
-    return _recorded(owner, key, name, piece, size, sha256, at=at)
+        saved = disk.save(piece.path, f"{UPLOADS}/{at:%Y/%m}/{key}.{media.EXTENSIONS[piece.content_type]}")
+    return _recorded(owner, key, piece, saved, at=at)
 
 
-def _recorded(owner: User, key: UUID, name: str, piece: media.Piece, size: int, sha256: str, *, at: datetime) -> Upload:
+def _recorded(owner: User, key: UUID, piece: media.Piece, saved: disk.Saved, *, at: datetime) -> Upload:
     """Write the row; the same image again is the row that is there already."""
     upload = Upload(
         id=key,
         owner=owner,
-        name=name,
+        name=saved.name,
         content_type=piece.content_type,
-        size=size,
-        sha256=sha256,
+        size=saved.size,
+        sha256=saved.sha256,
         width=piece.width or 0,
         height=piece.height or 0,
         created_at=at,
     )
     with transaction.atomic():
         Upload.objects.bulk_create([upload], ignore_conflicts=True)
-        kept = Upload.objects.select_for_update().get(owner=owner, sha256=sha256)
+        kept = Upload.objects.select_for_update().get(owner=owner, sha256=saved.sha256)
         if kept.pk != key:
             Upload.objects.filter(pk=kept.pk).update(created_at=at)
     if kept.pk != key:
-        storing.drop([name])
+        disk.delete([saved.name])
     return kept
 
 
