@@ -23,7 +23,7 @@ from queue_app.work import capacity, intake
 
 OFFERED = (*parameters.NAMES, "images")  # the parameters that the form asks for
 FIRST_CHOICE = "sora-2"
-_MEDIA = [Medium.VIDEO, Medium.IMAGE, Medium.PAGE]
+_MEDIA = [Medium.VIDEO, Medium.IMAGE, Medium.TEXT, Medium.PAGE]
 
 
 @dataclass

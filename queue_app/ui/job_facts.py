@@ -10,11 +10,13 @@ from django.db.models import Sum
 from queue_app.insight import remedies, stages, waiting
 from queue_app.insight.stages import Stage
 from queue_app.insight.waiting import Outlook
-from queue_app.models import Asset, Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State
+from queue_app.models import Asset, Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State, Upload
+from queue_app.rules import parameters as rules
 from queue_app.rules import priority
 from queue_app.rules.limits import Blocker
 from queue_app.rules.numbers import counted
 from queue_app.ui import display
+from queue_app.work import uploads
 from queue_app.work.capacity import NO_WORKER, keys_of
 
 # status of a stage → its name in the stepper and its glyph
@@ -60,6 +62,7 @@ def facts(job: Job, *, at: datetime) -> dict[str, Any]:
         "attempts": [_attempt(job, one, at) for one in attempts],
         "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
         "assets": list(job.assets.order_by("-version", "number", "kind")),
+        "inputs": inputs(job),
         "money": money(job),
         "events": [_event(event, at) for event in reversed(events)],
         "priority_name": priority.name(job.priority),
@@ -73,6 +76,16 @@ def beside(main: Asset | None, files: Iterable[Asset]) -> list[Asset]:
     if main is None:
         return []
     return [file for file in files if (file.kind, file.version) == (main.kind, main.version) and file.number > main.number]
+
+
+def inputs(job: Job) -> list[tuple[str, Upload]]:
+    """Return the images that a job starts from, each with its role in words."""
+    images = job.parameters.get("images")
+    if not images:
+        return []
+    known = uploads.owned(job.owner, rules.images_in(images))
+    roles = (("first_frame", "First frame"), ("last_frame", "Last frame"), ("references", "Reference"))
+    return [(label, known[one]) for role, label in roles for one in rules.images_in({role: images.get(role)}) if one in known]
 
 
 def excerpt(file: Asset | None) -> str:

@@ -37,6 +37,7 @@ IMAGES: Mapping[str, tuple[str, str]] = {
     "last_frame": ("Last frame", "{model} takes no last frame."),
     "references": ("Reference images", "{model} takes no reference images."),
 }
+PICTURES = (Medium.VIDEO, Medium.IMAGE)
 OF_VIDEOS = {"duration": "Images have no duration.", "audio": "Images have no sound.", "loop": "Images don't loop."}
 OF_VIDEOS |= {"first_frame": "For videos only.", "last_frame": "For videos only."}
 SWITCHES, WHOLE = {"audio", "loop"}, {"duration", "count", "seed"}
@@ -226,13 +227,13 @@ def fields(choices: Choices, typed: Typed, errors: Errors) -> list[Field]:
     A field with an error can be set, so that what is wrong can be corrected.
     """
     found = [_field(choices, name, typed, errors.get(name, ())) for name in NAMES]
-    greyed = [one for one in found if one.reason and choices.model.medium != Medium.PAGE]
+    greyed = [one for one in found if one.reason and choices.model.medium in PICTURES]
     return [*(one for one in found if not one.reason), *greyed]
 
 
 def image_fields(choices: Choices, typed: Typed, owner: User, errors: Errors) -> list[ImageField]:
     """Return the fields of images; none of a model that writes text."""
-    if choices.model.medium == Medium.PAGE:
+    if choices.model.medium not in PICTURES:
         return []
     known = uploads.owned(owner, [one for role in IMAGES for one in (*typed.images.get(role, ()), *typed.kept.get(role, ()))])
     found = []
