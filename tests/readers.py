@@ -105,9 +105,13 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.plan:Reader._cells": "exclude",
         "campaigns.plan:Reader._model": "model",
         "campaigns.plan:Reader._level": "priority",
-        "queue_app.rules.codec:_SAYERS": "aspect_ratio duration loop",
+        "queue_app.rules.codec:_SAYERS": "aspect_ratio duration loop resolution quality audio count seed negative_prompt",
+        "queue_app.rules.codec:say": "images",
+        "queue_app.rules.parameters:ALIASES": "num_images reference_images",
         "queue_app.work.capacity:_OWN_LIMITS": "max_concurrent",
     },
+    "UrlAsked": {"queue_app.api.views.uploads:UploadViewSet.create": "url"},
+    "FileAsked": {"queue_app.api.views.uploads:UploadViewSet.create": "file"},
     "ReviewAsked": {"campaigns.review:judge": "review note"},
     # --- the admin --------------------------------------------------------------------------------------------------
     "QueueSettings": {
@@ -189,19 +193,21 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.rules.prompt:_parts": "product_category visual_messaging audio_messaging",
         "campaigns.plan:Reader._model": "model",
         "campaigns.plan:Reader._level": "priority",
-        "queue_app.rules.codec:_SAYERS": "aspect_ratio duration loop",
+        "queue_app.rules.codec:_SAYERS": "aspect_ratio duration loop resolution quality audio count seed negative_prompt",
         "queue_app.work.capacity:_OWN_LIMITS": "max_concurrent",
     },
     "quick form": {
-        "queue_app.rules.codec:_SAYERS": "aspect_ratio duration",
+        "queue_app.rules.codec:_SAYERS": "aspect_ratio duration loop resolution quality audio count seed negative_prompt",
+        "queue_app.rules.codec:say": "images",
     },
     "pages": {
         "campaigns.forms:read": (
             "do value show filter page paged_for draft revision other tab rendered_model told_count told_tickets"
         ),
         "campaigns.forms:_exclusions": "exclude matrix shown in",
-        "campaigns.brief:Brief": "brand product_category big_idea visual_messaging audio_messaging name loop max_concurrent",
+        "campaigns.brief:Brief": "brand product_category big_idea visual_messaging audio_messaging name max_concurrent",
         "campaigns.views.quick:read": "key prompt price model",
+        "queue_app.admin.prices:calculator": "try.model=model",
         "campaigns.views.home:generate": "look",
         "campaigns.views.home:dismiss": "notice",
         "campaigns.views.home:campaign_list": "search",
