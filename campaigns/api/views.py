@@ -36,8 +36,20 @@ from queue_app.api.pagination import CursorPages
 from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import PageQuery
-from queue_app.api.serializers.requests import DryRun
+from queue_app.api.serializers.requests import AN_UPLOAD, DryRun
 from queue_app.work import batches, policy
+
+_BRIEF = {"brand": "Maison Alder", "big_idea": "The parcel opens.", "dimensions": {"mood": ["calm", "energetic"]}}
+EXAMPLES = {
+    "Videos": _BRIEF | {"model": "sora-2", "duration": 8, "aspect_ratio": "9:16"},
+    "Images from a reference": _BRIEF
+    | {
+        "model": "nano-banana-2",
+        "resolution": "2K",
+        "count": 2,
+        "images": {"references": [AN_UPLOAD]},
+    },
+}
 
 
 class CampaignPages(CursorPages):
@@ -79,6 +91,7 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         body=CampaignAsked,
         priced=CampaignPriceOut,
         repeatable=True,
+        examples=EXAMPLES,
     )
     def create(self, request: Request) -> HttpResponseBase:
         """Launch a campaign, all or nothing. With `?dry_run=true`, return its matrix and price without creating it."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 
 from queue_app.api import fields, idempotency
@@ -65,6 +65,7 @@ def call(
     other: Mapping[int, Any] = MappingProxyType({}),
     summary: str | None = None,
     description: str | None = None,
+    examples: Mapping[str, Any] = MappingProxyType({}),
 ) -> Callable[[Method], Method]:
     """
     Declare what a call answers and what it takes: `StrictAPIView` refuses everything else. It goes above ``@action``.
@@ -74,6 +75,7 @@ def call(
     :param priced: the answer to a dry run, with status 200.
     :param repeatable: takes an Idempotency-Key.
     :param other: further good answers, by status. :param summary, description: where they are not the docstring's.
+    :param examples: bodies that a client might send, by what they are.
     """
     answers: dict[Any, Any] = dict(other)
     answers[status, media_type] = good
@@ -87,7 +89,8 @@ def call(
     taken: Any = None if body is NoBody else body
     if form:
         taken = {StrictJSONParser.media_type: body, FileParser.media_type: form}
-    schema |= {"request": taken, "filters": False}  # filters are in `query`
+    shown = [OpenApiExample(name, value=value, request_only=True) for name, value in examples.items()]
+    schema |= {"request": taken, "filters": False, "examples": shown}  # filters are in `query`
 
     def declared(method: Method) -> Method:
         return extend_schema(**schema, summary=summary, description=description)(takes(query, body, form)(method))

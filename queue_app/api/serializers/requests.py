@@ -20,6 +20,7 @@ PARAMETERS_HELP = (
     "is the id of an upload or a public https URL. `reference_images` `[{url | upload, role}]` is another way to say `images`; "
     "its roles are `first_frame`, `last_frame` and `reference`."
 )
+AN_UPLOAD = "7c9e6679-7425-40de-944b-e07fc1f90ae7"  # in examples
 BIGGEST_ID = 2**63 - 1
 _LIMIT_ERRORS: Any = dict.fromkeys(("min_value", "max_value"), LIMIT_MESSAGE)
 

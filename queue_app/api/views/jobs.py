@@ -23,7 +23,7 @@ from queue_app.api.schema import call
 from queue_app.api.serializers.base import PageQuery, render
 from queue_app.api.serializers.batches import BatchMadeOut, BatchPriceOut
 from queue_app.api.serializers.jobs import CancelOut, EventOut, JobOut, PriceOut
-from queue_app.api.serializers.requests import BatchAsked, DryRun, JobAsked, JobQuery, draft
+from queue_app.api.serializers.requests import AN_UPLOAD, BatchAsked, DryRun, JobAsked, JobQuery, draft
 from queue_app.lifecycle import Verdict
 from queue_app.models import Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
@@ -34,6 +34,20 @@ MEANING = {
     Verdict.CANCELLED: "Cancelled. Nothing is charged.",
     Verdict.REQUESTED: "Cancel requested. If the job finishes first, the result is kept and charged.",
     Verdict.TOO_LATE: "Too late to cancel: the job is finished or saving its files.",
+}
+EXAMPLES = {
+    "A video": {"model": "sora-2", "prompt": "A tram through a sunlit old town.", "parameters": {"duration": 8}},
+    "A silent video from an image": {
+        "model": "kling-v3",
+        "prompt": "The shoe turns slowly.",
+        "parameters": {"duration": 5, "audio": False, "images": {"first_frame": AN_UPLOAD}},
+    },
+    "Three images with references": {
+        "model": "nano-banana-2",
+        "prompt": "The shoe in the snow.",
+        "parameters": {"resolution": "2K", "num_images": 3, "reference_images": [{"upload": AN_UPLOAD}]},
+    },
+    "A text": {"model": "text-writer", "prompt": "Three slogans for a shoe."},
 }
 BEYOND_STOPPING = "This provider can't cancel. The job is charged if it is delivered."
 
@@ -59,7 +73,19 @@ class JobViewSet(JsonViewSet[Job]):
         page = self.paginate_queryset(self.filter_queryset(answers.visible(self.get_queryset())))
         return self.get_paginated_response(answers.jobs(page or [], request))
 
-    @call("jobs_create", JobOut, 402, 409, 422, status=201, query=DryRun, body=JobAsked, priced=PriceOut, repeatable=True)
+    @call(
+        "jobs_create",
+        JobOut,
+        402,
+        409,
+        422,
+        status=201,
+        query=DryRun,
+        body=JobAsked,
+        priced=PriceOut,
+        repeatable=True,
+        examples=EXAMPLES,
+    )
     def create(self, request: Request) -> HttpResponseBase:
         """Submit one job. With `?dry_run=true`, return its price without creating it."""
         asked, user, at = [draft(self.given)], caller(request), clock.now()
