@@ -220,7 +220,7 @@ class Form:
     def _production(self, notes: fields.Notes) -> dict[str, Any]:
         """The model's parameters: those of the first row, those that are folded away, and the images."""
         if self.choices is None:
-            return {"main": [], "more": [], "images": [], "options_open": False}
+            return {"main": [], "more": [], "images": [], "options_open": False, "carried": self.typed.inputs}
         main, more = parameters.folded(parameters.fields(self.choices, self.typed, notes.errors))
         shown = parameters.image_fields(self.choices, self.typed, self.owner, notes.errors)
         is_open = parameters.is_more_open(more, shown, self.choices, notes.errors)

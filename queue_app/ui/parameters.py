@@ -74,6 +74,14 @@ class Typed:
         return texts | {"images": self.images, "kept": self.kept, "urls": self.urls}
 
     @property
+    def inputs(self) -> list[tuple[str, str]]:
+        """Return all of it as names and values of hidden inputs, for a page that shows no fields."""
+        found = [*self.texts.items(), *((URL + role, url) for role, url in self.urls.items())]
+        for prefix, lists in (("", self.images), (KEPT, self.kept)):
+            found += [(prefix + name, one) for name, several in lists.items() for one in several]
+        return [(name, text) for name, text in found if text]
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """Return what is requested; what can't be read is left to `parameters.settle`, which names it."""
         found = {name: value(name, text) for name, text in self.texts.items() if text.strip()}
