@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from queue_app.http import pool
-from tests.http.support import PUBLIC, resolve_to
+from tests.http.support import PUBLIC
 from tests.providers.wire import WireServer
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -25,7 +25,10 @@ SCRIPT = b"<script>alert(1)</script>"
 
 def picture(form: str = "PNG", size: tuple[int, int] = (64, 48), mode: str = "RGB", **options: Any) -> bytes:
     """Return an image with different pixels."""
-    made = Image.linear_gradient("L").resize(size).convert(mode)
+    grey = Image.linear_gradient("L").resize(size)
+    if mode == "I;16":
+        return saved(Image.frombytes(mode, size, b"".join(bytes([one, one]) for one in grey.tobytes())), form, **options)
+    made = grey.convert(mode)
     if mode in ("RGBA", "LA"):
         made.putalpha(100)
     return saved(made, form, **options)
@@ -163,7 +166,7 @@ NO_ADDRESS = [
 
 @contextmanager
 def public_server(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[WireServer]:
-    """Run a TLS server that every name leads to, by a public address, and that is trusted as studio.test."""
+    """Run a TLS server, known and trusted as studio.test, at a public address."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
          "-subj", "/CN=test", "-addext", "subjectAltName=DNS:studio.test",
@@ -178,7 +181,12 @@ def public_server(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Wir
     def lead_home(sock: socket.socket, address: Any) -> None:
         connect(sock, ("127.0.0.1", address[1]) if address[0] == PUBLIC else address)
 
-    resolve_to(monkeypatch, PUBLIC)
+    getaddrinfo = socket.getaddrinfo
+
+    def resolved(host: str, port: int, **options: Any) -> list[Any]:
+        return getaddrinfo(PUBLIC if host == "studio.test" else host, port, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
     monkeypatch.setattr(socket.socket, "connect", lead_home)
     monkeypatch.setattr(pool, "_tls_context", lambda: trusted)
     monkeypatch.setattr(pool, "_local", threading.local())

@@ -52,7 +52,7 @@ class FileParser(MultiPartParser):
 
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> DataAndFiles[Any, Any]:
+    ) -> "DataAndFiles[Any, Any]":
         """:raises ValidationError: the form can't be read, or has a file or a field twice."""
         try:
             found = super().parse(stream, media_type, parser_context)

@@ -90,7 +90,7 @@ class Drift:
 
 def of(since: datetime, until: datetime, *, preview: bool = False) -> Drift:
     """Compare what ended from ``since`` to before ``until``; with ``preview``, what the studio says it charged. 2 queries."""
-    bounds = {"since": since, "until": until, "preview": preview, "left_out": LEFT_OUT, "most": LINES_MOST}
+    bounds: dict[str, Any] = {"since": since, "until": until, "preview": preview, "left_out": LEFT_OUT, "most": LINES_MOST}
     with connection.cursor() as cursor:
         cursor.execute(_CHARGED, bounds)
         rows: list[Any] = cursor.fetchall()

@@ -263,7 +263,7 @@ def folded(found: Sequence[Field]) -> tuple[list[Field], list[Field]]:
 def is_more_open(more: Sequence[Field], images: Sequence[ImageField], choices: Choices, errors: Errors) -> bool:
     """Whether something that is folded away is set or wrong."""
     is_set = any(one.typed not in ("", choices.default(one.name)) for one in more if not one.reason)
-    is_wrong = any(errors.get(name) for name in ("images", *(one.name for one in (*more, *images))))
+    is_wrong = any(errors.get(name) for name in ("images", *(one.name for one in more), *(one.name for one in images)))
     return is_set or is_wrong or any(one.images or one.url for one in images if not one.reason)
 
 

@@ -11,6 +11,7 @@ It is run by its path with an empty environment and imports none of our modules,
 import json
 import re
 import resource
+import struct
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -259,7 +260,9 @@ def plain(image: "Image.Image") -> "Image.Image":
     """Return the pixels of an image alone, upright and in sRGB."""
     from PIL import Image, ImageOps
 
-    upright = ImageOps.exif_transpose(image)
+    upright: Image.Image = image
+    with suppress(OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error):  # broken notes: as it lies
+        upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):  # 16 bits of grey
         upright = upright.point(lambda value: value * (1 / 256)).convert("L")
     wanted = "RGBA" if upright.has_transparency_data else "RGB"

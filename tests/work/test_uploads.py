@@ -152,7 +152,7 @@ class TestFetching:
         with images.public_server(monkeypatch, tmp_path) as server:
             server.says(reply)
             with pytest.raises(uploads.UploadRefused, match=words):
-                uploads.fetch(UserFactory(), f"https://studio.test:{server.port}/a.png", at=NOON)
+                uploads.fetch(UserFactory(), f"https://studio.test:{server.port}/a.png", at=NOON, seconds=3)
 
         assert not Upload.objects.exists()
 

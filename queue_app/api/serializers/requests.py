@@ -97,7 +97,7 @@ class FileAsked(StrictSerializer):
 
     file: Any = serializers.FileField(
         help_text="A PNG, JPEG or WebP image of at most 20 MB and 25 megapixels, not animated.",
-        error_messages={"invalid": "Send a file.", "empty": "The file is empty."},
+        error_messages={"required": "Send a file.", "invalid": "Send a file.", "empty": "The file is empty."},
     )
 
 
