@@ -131,7 +131,7 @@ def notices(user: User) -> list[Notice]:
 
 def _result(job: Job) -> Result | None:
     latest = {file.kind: file for file in reversed([*job.assets.all()])}  # prefetched: those not expired
-    main = latest.get(Asset.Kind.VIDEO) or latest.get(Asset.Kind.IMAGE) or latest.get(Asset.Kind.PAGE)
+    main = next((latest[kind] for kind in Asset.MAIN_KINDS if kind in latest), None)
     return Result(job, main, latest.get(Asset.Kind.THUMBNAIL)) if main else None
 
 

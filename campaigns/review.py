@@ -18,7 +18,6 @@ from queue_app.work import intake, policy
 NOTE_MOST = 1_000  # characters
 ENOUGH = 5  # judged results; below it a rate says little
 GOOD = (Review.APPROVED, Review.WINNER)
-MAIN_KINDS = (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)
 
 
 class NotJudgeable(Exception):
@@ -241,7 +240,7 @@ def media_of(jobs: Iterable[int]) -> dict[int, Media]:
     """The latest files of some jobs, those that retention took left out; one query."""
     found: dict[int, dict[str, Asset]] = defaultdict(dict)
     for asset in Asset.objects.filter(job__in=list(jobs), expired_at=None).order_by("version", "-number"):
-        found[asset.job_id]["main" if asset.kind in MAIN_KINDS else asset.kind] = asset
+        found[asset.job_id]["main" if asset.kind in Asset.MAIN_KINDS else asset.kind] = asset
     return {
         job: Media(files.get("main"), files.get(Asset.Kind.THUMBNAIL), files.get(Asset.Kind.SPRITESHEET))
         for job, files in found.items()

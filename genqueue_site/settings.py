@@ -213,6 +213,7 @@ TIMES = Times().scaled(env.factor("TIME_SCALE", 1.0, low=0.02, high=1.0))
 
 REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"), such_as="redis://host:6379/0")
 WORKERS = env.whole("WORKERS", 4, low=1, high=64)
+LONG_WORKERS = env.whole("LONG_WORKERS", 6, low=1, high=64)
 Q_CLUSTER: dict[str, Any] = {
     "name": "genqueue",  # also the signing salt of queued tasks: the same on every machine
     "workers": WORKERS,
@@ -233,6 +234,13 @@ Q_CLUSTER: dict[str, Any] = {
     "compress": False,
     "log_level": "WARNING",
     "ALT_CLUSTERS": {
+        "long": {
+            "workers": LONG_WORKERS,
+            "queue_limit": LONG_WORKERS,
+            "timeout": round(TIMES.long_task),
+            "retry": 1000,
+            "scheduler": False,
+        },
         "store": {"workers": 2, "queue_limit": 2, "timeout": round(TIMES.store_task), "retry": 1000, "scheduler": False},
         "deliver": {"workers": 1, "queue_limit": 1, "timeout": 60, "retry": 300, "scheduler": False},
     },

@@ -27,7 +27,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from queue_app import tickets, wake
 from queue_app.models import (
@@ -70,7 +70,14 @@ MOVES: dict[str, frozenset[State]] = {
 
 # Plain SQL that the server keeps prepared, because statements and commits are the cost of a job.
 _IN_FLIGHT = f"state IN ({', '.join(repr(str(state)) for state in IN_FLIGHT_STATES)})"
-_LEASE_END = "CASE state WHEN 'storing' THEN %(store_until)s::timestamptz ELSE %(until)s::timestamptz END"
+_SYNCHRONOUS = """EXISTS (
+    SELECT 1 FROM queue_app_attempt called
+     WHERE called.job_id = queue_app_job.id AND called.step = 'main' AND called.number = queue_app_job.attempt_number
+       AND called.synchronous)"""
+_LEASE_END = f"""
+    CASE WHEN state = 'storing' THEN %(store_until)s::timestamptz
+         WHEN state = 'submitting' AND {_SYNCHRONOUS} THEN %(long_until)s::timestamptz
+         ELSE %(until)s::timestamptz END"""
 _AT_WORK = ((Job, "job"), (Attempt, "attempt"), (ProviderAccount, "account"), (GenerationModel, "model"), (Kind, "kind"))
 _READ = f"""
     SELECT {", ".join(columns(*one) for one in _AT_WORK)},
@@ -128,12 +135,13 @@ _INSERT_EVENTS = """
 # For a claim: the new attempts, and the columns of each job that depend on its own row and its attempt.
 _ATTEMPTS = """
     made AS (
-        INSERT INTO queue_app_attempt (id, job_id, reservation_id, number, route_id, account_id, endpoint_id, preview, token,
-                                       created_at, step, remote, lookups, spent, lookups_none, missing_looks, cost_source,
-                                       error_kind, error_message)
+        INSERT INTO queue_app_attempt (id, job_id, reservation_id, number, route_id, account_id, endpoint_id, preview,
+                                       synchronous, token, created_at, step, remote, lookups, spent, lookups_none, missing_looks,
+                                       cost_source, error_kind, error_message)
         SELECT *, %(at)s::timestamptz, 'main', '{}', '[]', false, 0, 0, '', '', ''
           FROM unnest(%(ids)s::uuid[], %(jobs)s::bigint[], %(reservations)s::bigint[], %(attempts)s::int[], %(routes)s::bigint[],
-                      %(accounts)s::text[], %(endpoints)s::text[], %(previews)s::bool[], %(tokens)s::text[])
+                      %(accounts)s::text[], %(endpoints)s::text[], %(previews)s::bool[], %(synchronous)s::bool[],
+                      %(tokens)s::text[])
         RETURNING job_id, preview
     )"""
 _CLAIMED = """
@@ -195,17 +203,22 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Lease:
-    """A worker's right to act on a job, valid until the next lease is issued for the job."""
+    """
+    A worker's right to act on a job, valid until the next lease is issued for the job. ``synchronous``: to make a create call
+    that the provider answers only with the result.
+    """
 
     job_id: int
     fence: int
+    synchronous: bool = False
 
 
 @dataclass(frozen=True)
 class Pick:
     """
     A queued job within every limit, and the route to its provider. ``counts`` maps a limit to (used with this job, limit).
-    ``endpoint_id`` replaces the route's own endpoint if the job's images need another one.
+    ``endpoint_id`` replaces the route's own endpoint if the job's images need another one. ``synchronous``: the provider answers
+    the create call only with the result.
     """
 
     job: Job
@@ -213,6 +226,7 @@ class Pick:
     route: ModelRoute
     counts: Mapping[str, tuple[int, int]]
     endpoint_id: str | None = None
+    synchronous: bool = False
 
 
 @dataclass(frozen=True)
@@ -277,12 +291,13 @@ def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
                 "accounts": [pick.route.account_id for pick in picks],
                 "endpoints": [pick.endpoint_id or pick.route.endpoint_id for pick in picks],
                 "previews": [pick.route.account.is_preview for pick in picks],
+                "synchronous": [pick.synchronous for pick in picks],
                 "tokens": [secrets.token_urlsafe(32) for _ in picks],
             },
         ),
         lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
     )
-    return [Lease(pick.job.pk, pick.job.fence) for pick in picks]
+    return [Lease(pick.job.pk, pick.job.fence, pick.synchronous) for pick in picks]
 
 
 @transaction.atomic
@@ -575,19 +590,21 @@ def deliver(
     ran_seconds: float,
     usd_actual: Decimal | None = None,
     kept_until: datetime | None = None,
+    usage: Mapping[str, int] | None = None,
 ) -> Lease:
     """
     Record that the provider is done (T10, T18) and return the lease for storing the files. The caller holds the row lock.
 
     The slot is free from here on; the caller claims the next job. ``usd_actual`` is the cost that the provider reports;
-    without it the job's estimate counts as the cost of the attempt. ``kept_until`` is the end of the provider's storage.
+    without it the job's estimate counts as the cost of the attempt. ``kept_until`` is the end of the provider's storage;
+    ``usage`` is what the provider counted.
     """
     _move(
         [job],
         State.STORING,
         at=at,
         actor=actor,
-        data={job.pk: {"kept_until": kept_until.isoformat()}} if kept_until else None,
+        data={job.pk: ({"kept_until": kept_until.isoformat()} if kept_until else {}) | ({"usage": usage} if usage else {})},
         beside=Part(_COSTS, {"cost": usd_actual}),
         lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
         next_check_at=at,
@@ -968,13 +985,19 @@ def _open_review(job: Job, attempt: Attempt, what: str, *, at: datetime, decide_
 
 def _not_begun(**leased: Any) -> list[tuple[Lease, State]]:
     jobs = Job.objects.filter(state__in=IN_FLIGHT_STATES, lease_taken=False, **leased).order_by("id")
-    return [(Lease(pk, fence), State(state)) for pk, fence, state in jobs.values_list("pk", "fence", "state")]
+    own = Attempt.objects.filter(job=OuterRef("pk"), step="main", number=OuterRef("attempt_number"), synchronous=True)
+    rows = jobs.values_list("pk", "fence", "state", Exists(own))
+    return [(Lease(pk, fence, long and state == State.SUBMITTING), State(state)) for pk, fence, state, long in rows]
 
 
 def _lease_ends(at: datetime) -> dict[str, datetime]:
-    """Return the end of a lease begun now: ``until`` for a create call or a check, ``store_until`` for storing files."""
-    until, store_until = (at + timedelta(seconds=seconds) for seconds in (settings.TIMES.lease, settings.TIMES.store_lease))
-    return {"until": until, "store_until": store_until}
+    """
+    Return the end of a lease begun now: ``until`` for a create call or a check, ``long_until`` for a create call to a synchronous
+    provider, ``store_until`` for storing files.
+    """
+    times = settings.TIMES
+    ends = {"until": times.lease, "long_until": times.long_lease, "store_until": times.store_lease}
+    return {name: at + timedelta(seconds=seconds) for name, seconds in ends.items()}
 
 
 def _job_with_lease(rows: Sequence[Sequence[Any]]) -> tuple[Job, Attempt, Lease] | None:

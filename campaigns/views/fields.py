@@ -14,6 +14,7 @@ from queue_app.models.catalog import Medium
 from queue_app.rules import priority
 
 FIRST_CHOICE = "sora-2"
+CAMPAIGN_MEDIA = (Medium.VIDEO, Medium.IMAGE)  # that a campaign shows side by side
 SHOWN_AT_FIRST = 6  # dimensions; the rest is folded away until something in it is chosen
 NEEDED = {"brand": "a brand", "big_idea": "a big idea", "model": "a model", "dimensions": "at least one dimension value"}
 PARAMETERS = {
@@ -154,7 +155,7 @@ def _with_notes(one: Choosing, name: str, notes: Notes) -> Choosing:
 def models(body: Body, offered: Mapping[str, GenerationModel]) -> list[Option]:
     """The models of which a campaign can be made, and the chosen one if it is none of them (any more)."""
     rows = sorted(offered.values(), key=lambda model: (model.medium != Medium.VIDEO, model.key))
-    options = [Option(row.key, row.label, row.key == body["model"]) for row in rows if row.medium != Medium.PAGE]
+    options = [Option(row.key, row.label, row.key == body["model"]) for row in rows if row.medium in CAMPAIGN_MEDIA]
     if body["model"] and not any(option.chosen for option in options):
         options.append(Option(body["model"], f"{body['model']} (not available)", chosen=True, gone=True))
     return options

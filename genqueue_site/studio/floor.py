@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from genqueue_site.studio import prose
 from genqueue_site.studio.config import Config
 from genqueue_site.studio.jobs import Failure, Job, Recipe, Shelf
 from genqueue_site.studio.rendering import RenderFailed, Rendering
 from genqueue_site.studio.timetable import Timetable
-from genqueue_site.studio.wire import Moment
+from genqueue_site.studio.wire import Hangup, Moment
 
+WAIT_SECONDS = 0.02  # between two looks at a job that is waited for
 LOG_ROWS = 100_000  # most create calls in the log; the oldest are dropped
 CANCELED = Failure(code="canceled", message="The job was canceled.")
 ABORTED = Failure(code="aborted", message="The deadline passed before the job started.")
@@ -153,6 +155,17 @@ class Floor:
         """
         return self._shelf.read(job.id, name)
 
+    def wait_for_end(self, job: Job) -> None:
+        """
+        Wait until a job has ended.
+
+        :raises Hangup: the studio closes.
+        """
+        while not job.has_ended(now := time.time()):
+            left = job.ends_at - now if job.ends_at is not None else WAIT_SECONDS
+            if self.closing.wait(min(WAIT_SECONDS, max(0.0, left))):
+                raise Hangup
+
     def waiting_before(self, job: Job) -> int:
         """Return the number of jobs that are rendered before this one."""
         with self._lock:
@@ -250,7 +263,9 @@ class Floor:
         failure = DOOMS.get(job.doom or "")
         bench = self._shelf.bench()
         try:
-            if failure is None:
+            if failure is None and job.recipe.codec == "text":  # too quick for a process of its own
+                prose.write_file(job.recipe, bench)
+            elif failure is None:
                 rendering.run(job.recipe, bench)
         except RenderFailed as error:
             failure = Failure(code="render_failed", message=str(error))

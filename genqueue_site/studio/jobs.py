@@ -2,7 +2,7 @@
 The jobs that the studio has accepted, stored as files, so that they survive a crash.
 
 ``<home>/jobs/<id>.json`` is a job; ``<home>/media/<id>/`` contains its files once they are complete: a video and its two stills,
-or the images ``image-0.webp``, ``image-1.webp`` and so on.
+the images ``image-0.webp``, ``image-1.webp`` and so on, or a text.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-VIDEO, THUMBNAIL, SPRITESHEET = "video.mp4", "thumbnail.webp", "spritesheet.jpg"
+VIDEO, THUMBNAIL, SPRITESHEET, TEXT = "video.mp4", "thumbnail.webp", "spritesheet.jpg", "text.txt"
 CONTENT_TYPES = {
     ".mp4": "video/mp4",
     ".webp": "image/webp",
     ".jpg": "image/jpeg",
     ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
 }
 PICTURE_ENDINGS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}  # by codec
 
@@ -30,7 +31,7 @@ PICTURE_ENDINGS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}  # by codec
 class Recipe:
     """
     Parameters of a render. ``width`` and ``height`` are as requested, in pixels. ``codec`` decides what is made: a video of
-    ``seconds`` (vp9, h264) or ``count`` images (png, jpeg, webp).
+    ``seconds`` (vp9, h264), ``count`` images (png, jpeg, webp) or a text (text).
     """
 
     prompt: str
@@ -45,6 +46,8 @@ class Recipe:
     @property
     def files(self) -> list[str]:
         """The names of the requested files, without the stills of a video."""
+        if self.codec == "text":
+            return [TEXT]
         ending = PICTURE_ENDINGS.get(self.codec)
         return [f"image-{number}{ending}" for number in range(self.count)] if ending else [VIDEO]
 

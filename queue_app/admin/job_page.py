@@ -30,7 +30,7 @@ from queue_app.rules import numbers
 from queue_app.rules.numbers import counted
 from queue_app.ui import addresses, display, fragments, pages
 from queue_app.ui.access import staff
-from queue_app.ui.job_facts import beside, facts
+from queue_app.ui.job_facts import beside, excerpt, facts
 from queue_app.work.bulk.base import Button
 from queue_app.work.bulk.verbs import VERBS
 from queue_app.work.roles import Right
@@ -174,13 +174,13 @@ def _neighbours(job: Job, position: int | None) -> list[dict[str, Any]]:
 
 
 def _player(assets: list[Asset]) -> dict[str, Any] | None:
-    """Return the newest file that can be shown, and the poster of a video."""
+    """Return the newest file that can be shown, and the poster of a video or the beginning of a text."""
     kept = [asset for asset in assets if asset.expired_at is None]
-    main = next((one for one in kept if one.kind in (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)), None)
+    main = next((one for one in kept if one.kind in Asset.MAIN_KINDS), None)
     if main is None:
         return None
     poster = next((one for one in kept if one.kind == Asset.Kind.THUMBNAIL and one.version == main.version), None)
-    return {"main": main, "poster": poster, "more": beside(main, kept)}
+    return {"main": main, "poster": poster, "more": beside(main, kept), "text": excerpt(main)}
 
 
 def _ledger(job: Job, at: datetime) -> list[dict[str, Any]]:

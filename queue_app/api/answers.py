@@ -24,7 +24,6 @@ from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, JobQuerySet
 from queue_app.work import accounts
 
 STOPPABLE = frozenset(OPEN_STATES) - {State.STORING}
-MAIN_ASSETS = (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)
 
 
 class _Read(TypedDict):
@@ -151,7 +150,7 @@ def _job(
 
 def _results(files: list[Asset], request: Request) -> dict[str, Any]:
     told = [asset(file, request) for file in files]
-    mains = [file["url"] for file in told if file["kind"] in MAIN_ASSETS and file["number"] == 1]
+    mains = [file["url"] for file in told if file["kind"] in Asset.MAIN_KINDS and file["number"] == 1]
     return {"assets": told, "result_url": mains[-1] if mains else None}
 
 

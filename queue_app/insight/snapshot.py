@@ -20,7 +20,7 @@ from queue_app.models import GenerationModel, Kind, ModelRoute, ProviderAccount,
 from queue_app.providers import registry
 from queue_app.rules import limits
 from queue_app.rules.limits import Closed, Key
-from queue_app.work.capacity import Capacity
+from queue_app.work.capacity import Capacity, is_synchronous
 
 K = TypeVar("K", str, int)
 
@@ -98,10 +98,15 @@ class Snapshot:
     def free_slots(self) -> int:
         """Jobs that could start in addition; models are grouped by the account of their next job."""
         room, by_account = self.capacity.room, Counter[str]()
+        long_accounts = set()
         for model, routes in self.capacity.routes.items():
             route = self.capacity.route_for(model) or routes[0]
             by_account[route.account_id] += room.free(("model", model), 0)
-        slots = sum(min(free, room.free(("account", account), free)) for account, free in by_account.items())
+            if is_synchronous(route):
+                long_accounts.add(route.account_id)
+        free = {account: min(free, room.free(("account", account), free)) for account, free in by_account.items()}
+        long = sum(slots for account, slots in free.items() if account in long_accounts)
+        slots = sum(free.values()) - long + min(long, room.free(limits.LONG, long))
         return min(slots, room.free(limits.QUEUE, slots))
 
     @property
@@ -202,7 +207,10 @@ class Lane:
     def can_start(self) -> int:
         """Jobs that could start now, under the limits of the model, of its accounts and of the whole queue."""
         at_accounts = sum(self._room.free(("account", account), self.free) for account in self._account_keys)
-        return min(self.free, at_accounts, self._room.free(limits.QUEUE, self.free))
+        most = [self.free, at_accounts, self._room.free(limits.QUEUE, self.free)]
+        if self._routes and all(map(is_synchronous, self._routes)):
+            most.append(self._room.free(limits.LONG, self.free))
+        return min(most)
 
     @property
     def pause(self) -> Closed | None:

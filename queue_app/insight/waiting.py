@@ -16,7 +16,7 @@ from queue_app.rules.limits import Blocker
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
 from queue_app.work import routes
-from queue_app.work.capacity import Capacity
+from queue_app.work.capacity import Capacity, keys_of
 
 T = TypeVar("T")
 SHARED_FOR = 1.0  # seconds for which frequent callers see the same limits
@@ -127,8 +127,7 @@ def _shared_capacity(at: datetime) -> Capacity:
 def _slots(capacity: Capacity, job: Job) -> int:
     """Return how many jobs of this lane may run at the same time, under the limits that they share."""
     route = capacity.route_for(job.model_id) or next(iter(capacity.routes.get(job.model_id, ())), None)
-    account = route.account_id if route else ""
-    lane = limits.keys_of(model=job.model_id, account=account, kind=job.kind_id, batch=None, owner=job.owner_id)
+    lane = keys_of(route, model=job.model_id, kind=job.kind_id, batch=None, owner=job.owner_id)
     return min((cap for key in lane if (cap := capacity.room.caps.get(key)) is not None), default=0)
 
 
@@ -141,6 +140,7 @@ _NAMES = {
     "queue": "the whole queue",
     "kind": "job type {}",
     "account": "account {}",
+    "long": "workers for long calls",
     "model": "{}",
     "user": "the owner's limit",
     "batch": "batch {}",
@@ -156,6 +156,8 @@ def _words(blocker: Blocker) -> str:
         return f"Starts at {blocker.until:%Y-%m-%d %H:%M:%S} UTC or later"
     name = _NAMES[blocker.limit].format(blocker.key)
     name = name[0].upper() + name[1:] if blocker.limit != "model" else name
+    if blocker.limit == limits.LONG[0]:
+        return f"{name} are all busy ({blocker.used} of {blocker.max})" if blocker.max else f"{name} are not running"
     if blocker.max:
         return f"{name} is full ({blocker.used} of {blocker.max} running)"
     until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""

@@ -48,6 +48,7 @@ class Migration(migrations.Migration):
                 ('number', models.PositiveIntegerField()),
                 ('endpoint_id', models.CharField(max_length=200)),
                 ('preview', models.BooleanField(default=False)),
+                ('synchronous', models.BooleanField(default=False, help_text='The provider answers the create call only with the result, so a long worker makes it.')),
                 ('token', models.CharField(help_text="Part of this attempt's webhook address.", max_length=64, unique=True)),
                 ('created_at', models.DateTimeField()),
                 ('called_at', models.DateTimeField(null=True)),
@@ -74,9 +75,9 @@ class Migration(migrations.Migration):
             fields=[
                 ('key', models.CharField(max_length=60, primary_key=True, serialize=False)),
                 ('label', models.CharField(max_length=100)),
-                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page')], max_length=10)),
+                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page'), ('text', 'Text')], max_length=10)),
                 ('active', models.BooleanField(default=True)),
-                ('unit', models.CharField(choices=[('second', 'Second'), ('image', 'Image'), ('page', 'Page')], max_length=10)),
+                ('unit', models.CharField(choices=[('second', 'Second'), ('image', 'Image'), ('page', 'Page'), ('text', 'Text')], max_length=10)),
                 ('tickets_per_unit', models.PositiveIntegerField(validators=[django.core.validators.MinValueValidator(1)])),
                 ('usd_per_unit', models.DecimalField(decimal_places=6, max_digits=12, verbose_name='estimated USD per unit')),
                 ('price', models.JSONField(blank=True, default=dict, help_text='Rates that differ from the price per unit: {"rates": [{"when": {"resolution": "4K", "audio": true}, "usd": "0.60", "tickets": 2}]}. The first that fits counts.', validators=[queue_app.models.catalog.check_price], verbose_name='price rule')),
@@ -163,7 +164,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('key', models.CharField(max_length=60, primary_key=True, serialize=False)),
                 ('label', models.CharField(max_length=100)),
-                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page')], help_text='Jobs of this type run only on models of this medium.', max_length=10)),
+                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page'), ('text', 'Text')], help_text='Jobs of this type run only on models of this medium.', max_length=10)),
                 ('restricted', models.BooleanField(default=False, help_text='Only users with the permission “Can submit jobs of restricted types” can submit these jobs.')),
                 ('default_priority', models.SmallIntegerField(default=0)),
                 ('max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Leave empty for no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrent jobs')),
@@ -392,7 +393,7 @@ class Migration(migrations.Migration):
             name='Asset',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('video', 'Video'), ('image', 'Image'), ('thumbnail', 'Thumbnail'), ('spritesheet', 'Spritesheet'), ('page', 'Page')], max_length=12)),
+                ('kind', models.CharField(choices=[('video', 'Video'), ('image', 'Image'), ('thumbnail', 'Thumbnail'), ('spritesheet', 'Spritesheet'), ('page', 'Page'), ('text', 'Text')], max_length=12)),
                 ('version', models.PositiveIntegerField(default=1, help_text='1 for the first delivery, plus 1 per retry.')),
                 ('number', models.PositiveSmallIntegerField(default=1, help_text='1, 2, 3, … where a delivery has several files of a kind.')),
                 ('name', models.CharField(help_text='Path in the storage.', max_length=200, unique=True)),

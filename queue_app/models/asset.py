@@ -18,6 +18,10 @@ class Asset(models.Model):
         THUMBNAIL = "thumbnail"
         SPRITESHEET = "spritesheet"
         PAGE = "page"
+        TEXT = "text"
+
+    # what a job is generated for; the other kinds are stills made from it
+    MAIN_KINDS = (Kind.VIDEO, Kind.IMAGE, Kind.PAGE, Kind.TEXT)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="assets")

@@ -19,6 +19,7 @@ class Medium(models.TextChoices):
     IMAGE = "image"
     VIDEO = "video"
     PAGE = "page"
+    TEXT = "text"
 
 
 class Backoff(models.TextChoices):
@@ -139,6 +140,7 @@ class GenerationModel(models.Model):
         SECOND = "second"
         IMAGE = "image"
         PAGE = "page"
+        TEXT = "text"
 
     key = models.CharField(max_length=60, primary_key=True)
     label = models.CharField(max_length=100)

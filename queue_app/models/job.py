@@ -74,6 +74,13 @@ SLOTS_IN_USE = """
      WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s::timestamptz
      GROUP BY 1, 2, 3, 4, 5
 """
+# create calls in progress, or about to begin, that synchronous providers answer only with the result
+LONG_CALLS = """
+    SELECT count(*)
+      FROM queue_app_job job
+      JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
+     WHERE job.state = 'submitting' AND attempt.synchronous
+"""
 _SLOTS = Statement(SLOTS_IN_USE)
 SlotRow = tuple[str, str, str, int | None, int, int]
 
@@ -378,6 +385,9 @@ class Attempt(models.Model):
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")
     endpoint_id = models.CharField(max_length=200)
     preview = models.BooleanField(default=False)
+    synchronous = models.BooleanField(
+        default=False, help_text="The provider answers the create call only with the result, so a long worker makes it."
+    )
     token = models.CharField(max_length=64, unique=True, help_text="Part of this attempt's webhook address.")
     created_at = models.DateTimeField()
     called_at = models.DateTimeField(null=True)

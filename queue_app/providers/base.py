@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -88,6 +88,38 @@ class ProviderError(Exception):
         return f"ProviderError({self.kind}, {self.message!r}, code={self.code!r}, http_status={self.http_status})"
 
 
+class Answers(Protocol):
+    """
+    The answers of synchronous providers, saved from the create call until the files are stored.
+
+    An answer has the ``number`` of its attempt, ``facts`` (JSON) and files, which are numbered from 0.
+    """
+
+    def save(self, number: str, facts: Mapping[str, Any], files: Sequence[bytes]) -> None:
+        """
+        Save an answer. It is complete and durable once this returns, and not found before.
+
+        :raises OSError: it was not saved.
+        """
+        ...
+
+    def facts(self, number: str) -> dict[str, Any] | None:
+        """
+        Return the facts of an answer, or ``None`` if no answer with this number is saved.
+
+        :raises OSError: the storage can't be read.
+        """
+        ...
+
+    def open(self, number: str, place: int) -> BinaryIO:
+        """
+        Open a file of an answer.
+
+        :raises OSError: it is not saved, or the storage can't be read.
+        """
+        ...
+
+
 class WebhookRefused(Exception):
     """An inbound webhook that can't be trusted or read. It changes nothing (I38)."""
 
@@ -95,9 +127,10 @@ class WebhookRefused(Exception):
 @dataclass(frozen=True)
 class AccountConfig:
     """
-    Address, key and options of an account. ``base_url`` may omit the dialect's own path.
+    Address, key and options of an account. ``base_url`` may omit the dialect's own path. ``answers`` is where a synchronous
+    provider's answers are saved.
 
-    ``options``: ``auth_style`` (``bearer`` or ``api-key``), ``request_encoding`` (``multipart`` or ``json``),
+    ``options``: ``auth_style`` (``bearer``, ``key`` or ``api-key``), ``request_encoding`` (``multipart`` or ``json``),
     ``cancel_by_delete`` (bool, default ``preview``), ``not_accepted_statuses`` (list of int: HTTP statuses of a create call that
     mean "no task", as an operator vouches), ``model_aliases`` (object: model name in the provider's list → our endpoint).
     """
@@ -109,6 +142,7 @@ class AccountConfig:
     preview: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     webhook_secret: str | None = field(default=None, repr=False)
+    answers: Answers | None = field(default=None, repr=False, compare=False)
 
     @property
     def not_accepted_statuses(self) -> Collection[int]:
@@ -166,7 +200,7 @@ class RemoteRef:
 @dataclass(frozen=True)
 class RemoteAsset:
     """
-    A file that a provider stores for us. ``kind``: video, image, thumbnail, spritesheet, page.
+    A file that a provider stores for us. ``kind``: video, image, thumbnail, spritesheet, page, text.
 
     Without ``url`` the adapter knows the address. A job can complete without files that are not ``required``.
     """
@@ -192,6 +226,7 @@ class PollResult:
     """
     Status of a task. ``progress`` is 0 to 1 as reported, else ``None``; ``next_poll_after`` is in seconds. ``error`` is set if
     the task failed, or if the provider reports an error together with an unknown status (``word``), which counts as running.
+    ``ran_seconds`` is set if the run time is known exactly; ``usage`` is what the provider counts, such as tokens.
     """
 
     state: TaskState
@@ -203,6 +238,8 @@ class PollResult:
     cost: Decimal | None = None
     expires_at: datetime | None = None
     word: str | None = None
+    ran_seconds: float | None = None
+    usage: dict[str, int] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
 
 
@@ -220,7 +257,8 @@ class Capabilities(TypedDict):
     """
     Capabilities of a provider for this account.
 
-    ``begins`` is how long a create call whose answer was lost may still begin its task: not after the call, or until the start
+    ``synchronous``: the answer to a create call is the result, so the call takes as long as the generation. ``begins`` is how
+    long a create call whose answer was lost may still begin its task: not after the call, or until the start
     deadline or the total deadline of its request. ``lists`` is what ``list_tasks`` returns: all tasks of the account, or those of
     one endpoint.
     """

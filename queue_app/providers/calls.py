@@ -20,11 +20,13 @@ BESIDE = ("code", "type", "error_type")  # names of a code next to a message
 WAIT_IN_WORDS = re.compile(r"\b(?:in|after) ~?(\d{1,6}(?:\.\d{1,3})?) ?(ms|s|m)(?:ec(?:ond)?s?|in(?:ute)?s?)?\b", re.IGNORECASE)
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 LONGEST_WAIT = 24 * 3600.0  # seconds; a larger value is a timestamp or an error
-# wall clock; the task of a create call or a check has 60 s, the one that stores files 300 s
-CREATE_SECONDS, CHECK_SECONDS = 30.0, 15.0
+# wall clock; the task of a create call or a check has 60 s, the one of a long create call 230 s, the one that stores files 300 s
+CREATE_SECONDS, CHECK_SECONDS, LONG_CREATE_SECONDS = 30.0, 15.0, 170.0
 FILE_SECONDS, EXTRA_SECONDS = 200.0, 30.0
 LIST_BYTES = 16 * 1024 * 1024  # a page of prompts of 32,000 characters each
 TASK_BYTES = 4 * 1024 * 1024  # a task with a long log or input
+ANSWER_BYTES = 256 * 1024 * 1024  # ten images of 4K as base64
+AUTH_STYLES = {"bearer": ("Authorization", "Bearer {}"), "key": ("Authorization", "Key {}"), "api-key": ("api-key", "{}")}
 
 
 class Caller:
@@ -133,6 +135,12 @@ class Caller:
         text = answer.body.decode("utf-8", "replace")
         key = self._account.api_key
         return text.replace(key, "[key]") if key and len(key) >= 8 else text  # some providers repeat the key (I36)
+
+
+def auth_headers(account: AccountConfig) -> dict[str, str]:
+    """Return the header that carries the account's key, in its ``auth_style``; none without a key."""
+    name, value = AUTH_STYLES.get(str(account.options.get("auth_style")), AUTH_STYLES["bearer"])
+    return {name: value.format(account.api_key)} if account.api_key else {}
 
 
 def _request_id(answer: http.Response) -> str | None:

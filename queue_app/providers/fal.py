@@ -38,7 +38,7 @@ from queue_app.providers.base import (
     names_policy,
 )
 from queue_app.providers.calls import Caller, all_words, date_of, retry_after
-from queue_app.providers.files import Head, instead_of_a_file, not_ready
+from queue_app.providers.files import downloaded, not_ready
 from queue_app.providers.tasks import word_in
 from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Page, Row, task_id
@@ -224,16 +224,7 @@ class Fal:
         """
         if not asset.url:
             raise ProviderError(ErrorKind.NOT_FOUND, f"The provider named no {asset.kind}.", code="no_asset")
-        head, purpose = Head(sink), f"fetch {asset.kind}"
-        try:
-            got = self._api.download(
-                asset.url, head, purpose=purpose, max_bytes=max_bytes, total_timeout=calls.FILE_SECONDS, with_key=False
-            )
-        except ProviderError as error:
-            raise _of_a_file(error) from error
-        if problem := instead_of_a_file(head.kept):
-            raise problem
-        return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
+        return downloaded(self._api, asset.url, asset, sink, max_bytes=max_bytes, with_key=False, meaning=_of_a_file)
 
     def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
         """

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from queue_app.providers.base import ErrorKind, ProviderError, TaskState, names_policy
-from queue_app.providers.calls import all_words, words_of
+from queue_app.providers import calls
+from queue_app.providers.base import ErrorKind, FetchedAsset, ProviderError, RemoteAsset, TaskState, names_policy
+from queue_app.providers.calls import Caller, all_words, words_of
 from queue_app.providers.tasks import ENDED_BADLY, STATES, task_in, word_in
 
 NOT_READY = re.compile(
@@ -37,6 +39,31 @@ class Head:
         self.kept += chunk[: HEAD_BYTES - len(self.kept)]
         if self._is_enough and len(self.kept) == HEAD_BYTES:
             raise Enough
+
+
+def downloaded(
+    api: Caller,
+    url: str,
+    asset: RemoteAsset,
+    sink: BinaryIO,
+    *,
+    max_bytes: int,
+    with_key: bool,
+    meaning: Callable[[ProviderError], ProviderError] | None = None,
+) -> FetchedAsset:
+    """
+    Download a file into ``sink``. ``meaning`` says what a refusal means, by default `not_ready`.
+
+    :raises ProviderError: the file is not available, or the answer was a task instead of a file.
+    """
+    head, purpose = Head(sink), f"fetch {asset.kind}"
+    try:
+        got = api.download(url, head, purpose=purpose, max_bytes=max_bytes, total_timeout=calls.FILE_SECONDS, with_key=with_key)
+    except ProviderError as error:
+        raise (meaning or not_ready)(error) from error
+    if problem := instead_of_a_file(head.kept):
+        raise problem
+    return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
 
 
 def not_ready(error: ProviderError) -> ProviderError:

@@ -59,7 +59,7 @@ class OpenAIVideos:
         self._account = account
         self._encoding = account.options.get("request_encoding", "multipart")
         self._delete_stops = bool(account.options.get("cancel_by_delete", account.preview))  # DELETE cancels at the studio
-        self._api = Caller(account, default_path="/v1", headers=_auth(account))
+        self._api = Caller(account, default_path="/v1", headers=calls.auth_headers(account))
 
     @property
     def caps(self) -> Capabilities:
@@ -253,14 +253,6 @@ class OpenAIVideos:
 
     def _ref_of(self, remote_id: str) -> RemoteRef:
         return RemoteRef(provider=self._account.key, remote_id=remote_id)
-
-
-def _auth(account: AccountConfig) -> dict[str, str]:
-    if not account.api_key:
-        return {}
-    if account.options.get("auth_style") == "api-key":
-        return {"api-key": account.api_key}
-    return {"Authorization": f"Bearer {account.api_key}"}
 
 
 def _path(ref: RemoteRef) -> str:

@@ -33,7 +33,7 @@ from queue_app.providers.base import (
     encoded,
 )
 from queue_app.providers.calls import Caller, number
-from queue_app.providers.files import Head, instead_of_a_file, not_ready
+from queue_app.providers.files import downloaded
 from queue_app.providers.tasks import Task, accepted, looked_at, moment, standing
 from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Page, task_id
@@ -102,21 +102,8 @@ class OpenRouter:
 
         :raises ProviderError: the output could not be downloaded.
         """
-        where, head = urljoin(f"{self._api.root}/", asset.url or f"{_path(ref)[1:]}/content?index=0"), Head(sink)
-        try:
-            got = self._api.download(
-                where,
-                head,
-                purpose=f"fetch {asset.kind}",
-                max_bytes=max_bytes,
-                total_timeout=calls.FILE_SECONDS,
-                with_key=self._api.is_own(where),
-            )
-        except ProviderError as error:
-            raise not_ready(error) from error
-        if problem := instead_of_a_file(head.kept):
-            raise problem
-        return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
+        where = urljoin(f"{self._api.root}/", asset.url or f"{_path(ref)[1:]}/content?index=0")
+        return downloaded(self._api, where, asset, sink, max_bytes=max_bytes, with_key=self._api.is_own(where))
 
     def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
         """

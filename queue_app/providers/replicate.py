@@ -33,7 +33,7 @@ from queue_app.providers.base import (
     encoded,
 )
 from queue_app.providers.calls import Caller, date_of
-from queue_app.providers.files import Head, instead_of_a_file, not_ready
+from queue_app.providers.files import downloaded
 from queue_app.providers.tasks import STATES, Task, accepted, id_in, looked_at, moment, standing, task_in, word_in
 from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Page, Row, task_id
@@ -149,21 +149,8 @@ class Replicate:
         """
         if not asset.url:
             raise ProviderError(ErrorKind.NOT_FOUND, "This prediction has no such file.", code="no_file")
-        head = Head(sink)
-        try:
-            got = self._api.download(
-                asset.url,
-                head,
-                purpose=f"fetch {asset.kind}",
-                max_bytes=max_bytes,
-                total_timeout=calls.FILE_SECONDS,
-                with_key=self.may_have_the_key(asset.url),
-            )
-        except ProviderError as error:
-            raise not_ready(error) from error
-        if problem := instead_of_a_file(head.kept):
-            raise problem
-        return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
+        with_key = self.may_have_the_key(asset.url)
+        return downloaded(self._api, asset.url, asset, sink, max_bytes=max_bytes, with_key=with_key)
 
     def may_have_the_key(self, url: str) -> bool:
         """Whether a URL leads to this API or to Replicate's delivery hosts, which require the key for files."""

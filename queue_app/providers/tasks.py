@@ -71,7 +71,7 @@ def accepted(api: Caller, answer: http.Response, *, account: str) -> RemoteRef:
     if not 200 <= answer.status < 300:
         raise api.failure(answer, create=True)
     task = task_in(body or {})
-    if kind := _immediate_refusal(task):
+    if kind := immediate_refusal(task):
         raise api.refusal(answer, task, kind, task=id_in(task))
     if remote_id := id_in(task):
         return RemoteRef(provider=account, remote_id=remote_id)
@@ -122,7 +122,7 @@ def standing(task: Task, word: str, answer: http.Response, *, unknown: Callable[
     )
 
 
-def _immediate_refusal(task: Task) -> ErrorKind | None:
+def immediate_refusal(task: Task) -> ErrorKind | None:
     """
     Return the kind of refusal in a 2xx answer to a create call, or ``None`` if it does not surely refuse.
 

@@ -205,6 +205,7 @@ _LIMITS = {
     "model": "{}",
     "user": "owner's limit",
     "batch": "batch",
+    "long": "workers for long calls",
 }
 
 

@@ -4,23 +4,29 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.core.files.storage import default_storage
 from django.db.models import Sum
 
 from queue_app.insight import remedies, stages, waiting
 from queue_app.insight.stages import Stage
 from queue_app.insight.waiting import Outlook
 from queue_app.models import Asset, Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State
-from queue_app.rules import limits, priority
+from queue_app.rules import priority
 from queue_app.rules.limits import Blocker
 from queue_app.rules.numbers import counted
 from queue_app.ui import display
+from queue_app.work.capacity import NO_WORKER, keys_of
 
 # status of a stage → its name in the stepper and its glyph
 STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("todo", ""), "bad": ("bad", "failed")}
 SHORT = {"post-processing": "Post\N{NON-BREAKING HYPHEN}process"}  # names too long for a column of the stepper
 # first word of a note → its glyph
 NOTES = {"priority": "front", "moved": "front", "refunded": "ticket", "cancel": "cancelling", "cleared": "box", "late": "warn"}
-OPENS = {"not available": "a provider is available"}  # reason of `capacity` → what ends it; any other reason is a pause
+OPENS = {
+    "not available": "a provider is available",
+    NO_WORKER: "a worker runs",
+}  # reason of `capacity` → what ends it; any other reason is a pause
+LONGEST_EXCERPT = 20_000  # characters
 OUTCOMES: dict[str | None, State] = {
     None: State.RUNNING,
     Outcome.DELIVERED: State.COMPLETED,
@@ -69,6 +75,18 @@ def beside(main: Asset | None, files: Iterable[Asset]) -> list[Asset]:
     return [file for file in files if (file.kind, file.version) == (main.kind, main.version) and file.number > main.number]
 
 
+def excerpt(file: Asset | None) -> str:
+    """Return the beginning of a plain text; empty for other files, and if the file is missing."""
+    if file is None or file.content_type != "text/plain" or file.expired_at:
+        return ""
+    try:
+        with default_storage.open(file.name) as stored:
+            text: str = stored.read(4 * LONGEST_EXCERPT).decode("utf-8", "ignore")
+    except OSError:
+        return ""
+    return text if len(text) <= LONGEST_EXCERPT else f"{text[:LONGEST_EXCERPT]}…"
+
+
 def _limits(job: Job, looked: Outlook, at: datetime) -> list[dict[str, Any]]:
     """Return every limit that applies to a queued job, whether it holds the job or not, the widest first."""
     if looked.capacity is None:
@@ -76,9 +94,7 @@ def _limits(job: Job, looked: Outlook, at: datetime) -> list[dict[str, Any]]:
     capacity = looked.capacity
     routes = capacity.routes.get(job.model_id, [])
     route = capacity.route_for(job.model_id) or next(iter(routes), None)
-    keys = limits.keys_of(
-        model=job.model_id, account=route.account_id if route else "", kind=job.kind_id, batch=job.batch_id, owner=job.owner_id
-    )
+    keys = keys_of(route, model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
     holding = {(one.limit, one.key): one for one in looked.waiting_on(job)}
     shown = []
     for key in keys:

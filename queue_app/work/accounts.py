@@ -14,7 +14,7 @@ from queue_app.models import Attempt, Job, JobEvent, ProviderAccount, QueueSetti
 from queue_app.providers import registry
 from queue_app.providers.base import AccountConfig, ErrorKind, Provider, ProviderError
 from queue_app.rules import backoff, limits
-from queue_app.work import policy
+from queue_app.work import answers, policy
 
 log = logging.getLogger(__name__)
 chance = Random()  # noqa: S311 - jitter, not a secret
@@ -76,12 +76,14 @@ def _cannot_stop(configs: Iterable[AccountConfig]) -> set[str]:
 
 def _studio_config(account: ProviderAccount) -> AccountConfig:
     options = {**account.options, "cancel_by_delete": True}
-    return AccountConfig(account.key, account.adapter, settings.STUDIO_URL, None, preview=True, options=options)
+    return AccountConfig(
+        account.key, account.adapter, settings.STUDIO_URL, None, preview=True, options=options, answers=answers.ANSWERS
+    )
 
 
 def _provider_config(account: ProviderAccount) -> AccountConfig:
     key = settings.PROVIDER_KEYS.get(account.api_key_env)
-    return AccountConfig(account.key, account.adapter, account.base_url, key, options=account.options)
+    return AccountConfig(account.key, account.adapter, account.base_url, key, options=account.options, answers=answers.ANSWERS)
 
 
 def went_well(attempt: Attempt) -> None:

@@ -10,12 +10,14 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from queue_app.models import GenerationModel, ModelRoute, ProviderAccount, QueueSettings
-from queue_app.models.job import SLOTS_IN_USE
+from queue_app.models.job import LONG_CALLS, SLOTS_IN_USE
+from queue_app.models.worker import LONG_WORKERS
 from queue_app.providers import registry
 from queue_app.rules import limits, peak
 from queue_app.rules.limits import Blocker, Closed, Key, Room
 from queue_app.statements import Statement, read_some
 
+NO_WORKER = "no worker"  # why no long call can start
 ROUTES_AT_FIRST = 8  # routes per model that a claim reads first; it reads the others only if all of these are full
 
 # all routes, or with ``first`` the first few of each model
@@ -62,14 +64,15 @@ _OWN_LIMITS = """
 _OWN = Statement(_OWN_LIMITS.format(batches="%(batches)s::bigint[]", owners="%(owners)s::bigint[]"))
 _OWN_IN_USE = _OWN_LIMITS.format(batches="ARRAY(SELECT batch FROM used)", owners="ARRAY(SELECT owner FROM used)")
 
-# used slots, limits, the limits of batches and users with a used slot, and the first ``routes`` of each model; a single statement
-# because every claim runs it
+# used slots, limits, the limits of batches and users with a used slot, the first ``routes`` of each model, long calls and their
+# workers; a single statement because every claim runs it
 _SNAPSHOT = Statement(f"""
     WITH used (model, kind, account, batch, owner, slots) AS ({SLOTS_IN_USE}), {_FIRST_OFFERED}
     SELECT (SELECT json_agg(json_build_array(model, kind, account, batch, owner, slots)) FROM used),
            (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i)) FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i)),
            (SELECT json_agg(json_build_array(a, b, c, d, e)) FROM ({_OWN_IN_USE}) AS found (a, b, c, d, e)),
-           (SELECT json_agg(json_build_array({_OFFER}) ORDER BY place, id) FROM offered)
+           (SELECT json_agg(json_build_array({_OFFER}) ORDER BY place, id) FROM offered),
+           ({LONG_CALLS}), ({LONG_WORKERS})
 """)  # noqa: S608 - no value in it
 
 
@@ -89,6 +92,11 @@ class Offer(NamedTuple):
     api_key_env: str
     codec: str | None = None
 
+    @property
+    def keys(self) -> list[Key]:
+        """The limits that come with its account."""
+        return limits.keys_of_account(self.account, synchronous=self.adapter in registry.SYNCHRONOUS)
+
     def route(self) -> ModelRoute:
         """Return it as a model instance; the other columns are deferred."""
         account = {"key": self.account, "adapter": self.adapter, "base_url": self.base_url, "api_key_env": self.api_key_env}
@@ -96,6 +104,17 @@ class Offer(NamedTuple):
         route = read_some(ModelRoute, known if self.codec is None else {**known, "codec": self.codec})
         route.account = read_some(ProviderAccount, account)
         return route
+
+
+def is_synchronous(route: ModelRoute | None) -> bool:
+    """Whether the provider of a route answers a create call only with the result, so that a long worker must make it."""
+    return route is not None and route.account.adapter in registry.SYNCHRONOUS
+
+
+def keys_of(route: ModelRoute | None, *, model: str, kind: str, batch: int | None, owner: int) -> list[Key]:
+    """Return the keys of all limits that apply to a job on this route, the widest first."""
+    account, synchronous = route.account_id if route else "", is_synchronous(route)
+    return limits.keys_of(model=model, account=account, kind=kind, batch=batch, owner=owner, synchronous=synchronous)
 
 
 class Routes(NamedTuple):
@@ -176,7 +195,9 @@ class Capacity:
         ``first`` is the number of routes to read per model, for callers that need few; the others are read when needed.
         """
         capacity = cls(at=at, policy=policy)
-        capacity.room.used = limits.count(capacity.read(first=first))
+        slots, long_calls = capacity.read(first=first)
+        capacity.room.used = limits.count(slots)
+        capacity.room.used[limits.LONG] = long_calls
         return capacity
 
     @property
@@ -203,7 +224,7 @@ class Capacity:
             offer = offers[number]
             if offer.id in but:
                 continue
-            if self.room.is_open(("account", offer.account)) and (route := self._route(offer)):
+            if self.room.is_open(*offer.keys) and (route := self._route(offer)):
                 return route
             if not but:
                 self._passed[model] = number + 1  # slots are only taken, never freed, so a full account stays full
@@ -214,12 +235,18 @@ class Capacity:
 
     def open_routes(self, model: str) -> list[ModelRoute]:
         """Return the routes of a model that are open now, in order."""
-        is_open = self.room.is_open
-        return [route for route in self.routes.get(model, []) if is_open(("model", model), ("account", route.account_id))]
+        return [
+            route
+            for route in self.routes.get(model, [])
+            if self.room.is_open(("model", model), *limits.keys_of_account(route.account_id, synchronous=is_synchronous(route)))
+        ]
 
-    def read(self, *, first: int | None = None) -> list[Any]:
-        """Read limits and offers, of each model the ``first`` ones or all; return rows of used slots for `limits.count`."""
-        ((slots, rows, own, offers),) = _SNAPSHOT.run(at=self.at, routes=first)
+    def read(self, *, first: int | None = None) -> tuple[list[Any], int]:
+        """
+        Read limits and offers, of each model the ``first`` ones or all. Return rows of used slots for `limits.count`, and the
+        number of long calls in progress.
+        """
+        ((slots, rows, own, offers, long_calls, long_workers),) = _SNAPSHOT.run(at=self.at, routes=first)
         self._first, self.offers = first, {}
         for values in offers or ():
             offer = Offer(*values)
@@ -232,8 +259,9 @@ class Capacity:
                 self._set((limit, key), account_limit(row, at=self.at), _row_closed(row, self.at))
             else:
                 self._set((limit, key), cap, None)
+        self._set(limits.LONG, long_workers, None if long_workers else Closed(None, NO_WORKER))
         self._learn(own or ())
-        return slots or []
+        return slots or [], long_calls
 
     def knows(self, batch: int | None, owner: int) -> bool:
         """Whether the limits of a batch and a user are loaded."""
@@ -257,7 +285,7 @@ class Capacity:
         if not routes:
             return [Blocker("model", model, 0, 0, None, "not available")]
         route = self.route_for(model) or routes[0]
-        return self.room.blockers(limits.keys_of(model=model, account=route.account_id, kind=kind, batch=batch, owner=owner))
+        return self.room.blockers(keys_of(route, model=model, kind=kind, batch=batch, owner=owner))
 
     @cached_property
     def _all_routes(self) -> Routes:

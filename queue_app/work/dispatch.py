@@ -30,7 +30,7 @@ from queue_app.rules import limits
 from queue_app.rules.codec import CannotSay
 from queue_app.statements import LAZILY, Statement
 from queue_app.work import routes
-from queue_app.work.capacity import ROUTES_AT_FIRST, Capacity
+from queue_app.work.capacity import ROUTES_AT_FIRST, Capacity, is_synchronous, keys_of
 
 PAGE = 20  # jobs read from a lane at a time
 # jobs that no open route can express: how long each waits outside its lane, and how many of them one claim reads
@@ -219,7 +219,8 @@ def _pick(choice: "_Choice", jobs: "dict[int, _Locked]", wordless: dict[int, set
     except CannotSay:
         wordless.setdefault(choice.head.id, set()).add(choice.route.pk)
         return None
-    return Pick(found.job, found.reservation_id, choice.route, choice.counts, endpoint)
+    route, synchronous = choice.route, is_synchronous(choice.route)
+    return Pick(found.job, found.reservation_id, route, choice.counts, endpoint, synchronous)
 
 
 def _set_aside(ids: Iterable[int], *, at: datetime) -> None:
@@ -395,7 +396,7 @@ class _Lanes:
 
 
 def _keys_of(head: Head, route: ModelRoute) -> list[limits.Key]:
-    return limits.keys_of(model=head.model, account=route.account_id, kind=head.kind, batch=head.batch, owner=head.owner)
+    return keys_of(route, model=head.model, kind=head.kind, batch=head.batch, owner=head.owner)
 
 
 def _place_of(head: Head) -> dict[str, int]:

@@ -5,6 +5,7 @@ If the task is found, the job continues with it (T7). If it is proved twice that
 (T8). Otherwise the job stays unknown; the rows seen, and why they were not believed, are kept for the person who decides.
 """
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -19,8 +20,9 @@ from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers.base import Provider, ProviderError
 from queue_app.rules.lookup import CONTROL_WITHIN, Call, Known, Likeness, Lookup, Row, Walk, ids_of, same_prompt
-from queue_app.work import accounts, progress, submission
+from queue_app.work import accounts, answers, progress, submission
 
+log = logging.getLogger(__name__)
 RAREST_LOOK = timedelta(minutes=10)
 WALK_SECONDS, MOST_PAGES = 40.0, 20  # the task that runs a lookup has 60 s
 MOST_KNOWN = 2_000
@@ -32,7 +34,7 @@ def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State
     """
     Look up the task of a job with an unknown outcome. Return no leases.
 
-    No transaction is open while the list is read (I32).
+    The answer of a synchronous provider is looked for in our storage. No transaction is open while a list is read (I32).
 
     :raises RuntimeError: the create call was never sent (I16).
     """
@@ -41,10 +43,20 @@ def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State
     asked_at = clock.now()
     try:
         provider = accounts.provider_for(attempt)
+        if attempt.synchronous and answers.is_saved(attempt):
+            ref = provider.ref(str(attempt.pk), endpoint_id=attempt.endpoint_id)
+            with transaction.atomic():
+                if lifecycle.held_by(lease) is not None:
+                    submission.adopt_late(attempt, ref, at=clock.now(), actor="recovery")
+            return []
         if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
             _look_again(lease, attempt, None, asked_at=asked_at, at=_last_look(attempt))
             return []
         found = walk(provider, job, attempt, at=asked_at).judge()
+    except OSError as error:
+        log.warning("job %s: can't look for a saved answer: %s", job.pk, error)
+        _look_again(lease, attempt, None, asked_at=asked_at, at=_later(attempt, at=clock.now()))
+        return []
     except ProviderError as error:
         at = clock.now()
         again_at = max(accounts.went_badly(attempt, error, at=at) or at, _later(attempt, at=at))
@@ -104,7 +116,8 @@ def grace_of(provider: Provider, job: Job) -> float:
         "by_start_deadline": settings.TIMES.start_deadline,
         "by_total_deadline": float(lifecycle.timeout_seconds(job)),
     }
-    return settings.TIMES.grace + waits[provider.caps["begins"]]
+    grace = settings.TIMES.long_grace if provider.caps["synchronous"] else settings.TIMES.grace
+    return grace + waits[provider.caps["begins"]]
 
 
 def _settle(job: Job, attempt: Attempt, found: Lookup, *, grace: float, asked_at: datetime, at: datetime) -> None:

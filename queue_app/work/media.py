@@ -34,6 +34,7 @@ ALLOWED_TYPES: Mapping[str, frozenset[str]] = {
     Kind.THUMBNAIL: IMAGES,
     Kind.SPRITESHEET: IMAGES,
     Kind.PAGE: frozenset({"text/html", "text/plain"}),
+    Kind.TEXT: frozenset({"text/html", "text/plain"}),
 }
 HEAD_BYTES = 4096
 # brands of the ISO container that are MP4 videos; the same container is used for HEIC, AVIF, QuickTime and audio
@@ -119,6 +120,8 @@ def examine(kind: str, path: Path, room: Path) -> list[Piece]:
         raise NotUsable("wrong_type", f"Expected {kind}, got {content_type}.")
     if kind == Kind.PAGE:
         return [Piece(kind, path, content_type)]
+    if kind == Kind.TEXT:  # never served as HTML, even if it looks like it
+        return [Piece(kind, path, "text/plain")]
     report = _decode(path, content_type, room)
     if "problem" in report:
         raise NotUsable("damaged", f"The {kind} is damaged: {report['problem']}")

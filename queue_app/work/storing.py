@@ -6,24 +6,18 @@ leaves objects without a row, which `remove_orphans` deletes. We always make the
 every provider: the review page's scrubber expects ten frames in one row.
 """
 
-import hashlib
 import logging
-import os
-import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.conf import settings
-from django.core.files import File
-from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import transaction
 
 from queue_app import clock, database, http, lifecycle
@@ -31,7 +25,7 @@ from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Asset, Attempt, Job, Outcome, ReviewItem, State
 from queue_app.providers.base import ErrorKind, PollResult, Provider, ProviderError, RemoteAsset, RemoteRef, TaskState
 from queue_app.rules import backoff
-from queue_app.work import accounts, media
+from queue_app.work import accounts, answers, disk, media
 
 log = logging.getLogger(__name__)
 FOLDER = "assets"
@@ -54,7 +48,7 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
     """
     stages = Stages()
     try:
-        with workroom() as room:
+        with disk.workroom() as room:
             with stages.timed("download"):
                 delivered = _download(job, attempt, room)
             with stages.timed("post-processing"):
@@ -70,33 +64,25 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
     )
     if not is_delivered:
         log.info("job %s: the lease ended before its files were stored; removing them", job.pk)
-        _drop(asset.name for asset in assets)
+        disk.delete(asset.name for asset in assets)
+    elif attempt.synchronous:
+        answers.drop(attempt)
     return []
 
 
 def remove_orphans(at: datetime) -> int:
-    """Remove stored objects without a row and temporary directories older than 24 hours; return their number (I34)."""
+    """
+    Remove stored objects without a row, temporary directories, and the answers of ended attempts, all older than 24 hours; return
+    their number (I34).
+    """
     before = at - ORPHAN_AGE
     removed = 0
-    old = (name for name in _stored_names(FOLDER) if _is_older(name, before))
+    old = (name for name in disk.names_in(FOLDER) if disk.is_older(name, before))
     while names := list(islice(old, LOOKED_UP_AT_ONCE)):
         orphans = set(names) - set(Asset.objects.filter(name__in=names).values_list("name", flat=True))
-        _drop(orphans)
+        disk.delete(orphans)
         removed += len(orphans)
-    for room in _temporary().glob("store-*"):
-        with suppress(FileNotFoundError):  # its worker has just removed it
-            if datetime.fromtimestamp(room.stat().st_mtime, UTC) < before:
-                shutil.rmtree(room, ignore_errors=True)
-                removed += 1
-    return removed
-
-
-def _is_older(name: str, before: datetime) -> bool:
-    """Whether an object was stored before this time; false if it has been removed since it was listed."""
-    try:
-        return bool(default_storage.get_modified_time(name) < before)
-    except FileNotFoundError:
-        return False
+    return removed + disk.remove_workrooms(before) + answers.remove_old(before)
 
 
 class Stages:
@@ -118,18 +104,6 @@ class Stages:
             {"name": name, "started_at": (at - timedelta(seconds=now - began)).isoformat(), "seconds": round(seconds, 3)}
             for name, began, seconds in self._done
         ]
-
-
-@contextmanager
-def workroom() -> Iterator[Path]:
-    """Provide a temporary directory for one job's files, on the disk of the media, so that files are moved and not copied."""
-    _temporary().mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="store-", dir=_temporary(), ignore_cleanup_errors=True) as room:
-        yield Path(room)
-
-
-def _temporary() -> Path:
-    return Path(settings.MEDIA_ROOT) / "tmp"
 
 
 # --- download -------------------------------------------------------------------------------------------------------
@@ -185,13 +159,6 @@ def _cost(job: Job, attempt: Attempt) -> Decimal | None:
 # --- storage --------------------------------------------------------------------------------------------------------
 
 
-class _Moved(File):  # type: ignore[type-arg]
-    """A file that the storage may move instead of copying it."""
-
-    def temporary_file_path(self) -> str:
-        return str(self.name)
-
-
 def _store_all(pieces: Sequence[Sequence[media.Piece]], attempt: Attempt) -> list[Asset]:
     """
     Save all files or none to the storage, under generated names; return their unsaved rows. ``pieces`` are the files made of
@@ -203,60 +170,29 @@ def _store_all(pieces: Sequence[Sequence[media.Piece]], attempt: Attempt) -> lis
             for piece in group:
                 assets.append(_store_one(piece, attempt, number))
     except BaseException:
-        _drop(asset.name for asset in assets)
+        disk.delete(asset.name for asset in assets)
         raise
     return assets
 
 
 def _store_one(piece: media.Piece, attempt: Attempt, number: int) -> Asset:
     key = uuid.uuid4()
-    with piece.path.open("rb") as file:
-        sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
-        os.fsync(file.fileno())  # a charged result must survive a power cut
-        file.seek(0)
-        content = _Moved(file, str(piece.path))
-        name = default_storage.save(f"{FOLDER}/{attempt.created_at:%Y/%m}/{key}.{media.EXTENSIONS[piece.content_type]}", content)
-    _sync_folder(name)
+    saved = disk.save(piece.path, f"{FOLDER}/{attempt.created_at:%Y/%m}/{key}.{media.EXTENSIONS[piece.content_type]}")
     return Asset(
         id=key,
         job_id=attempt.job_id,
         attempt=attempt,
         kind=piece.kind,
         number=number,
-        name=name,
+        name=saved.name,
         content_type=piece.content_type,
-        size=size,
-        sha256=sha256,
+        size=saved.size,
+        sha256=saved.sha256,
         width=piece.width,
         height=piece.height,
         seconds=piece.seconds,
         preview=attempt.preview,
     )
-
-
-def _sync_folder(name: str) -> None:
-    """Make the file's directory entry durable, too, if the storage is a local disk."""
-    if isinstance(default_storage, FileSystemStorage):
-        folder = os.open(Path(default_storage.path(name)).parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _drop(names: Iterable[str]) -> None:
-    for name in names:
-        default_storage.delete(name)
-
-
-def _stored_names(folder: str) -> Iterator[str]:
-    if not default_storage.exists(folder):
-        return
-    folders, files = default_storage.listdir(folder)
-    for inner in folders:
-        yield from _stored_names(f"{folder}/{inner}")
-    for file in files:
-        yield f"{folder}/{file}"
 
 
 # --- completion and failure -----------------------------------------------------------------------------------------

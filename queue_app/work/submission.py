@@ -41,7 +41,7 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
     try:
         provider = accounts.seller_for(attempt)
         request = request_for(job, attempt)
-        if not database.again(lambda: _may_call(lease)):
+        if not database.again(lambda: _may_call(attempt, lease)):
             log.warning("job %s: its worker stalled before the create call, so nothing is sent", job.pk)
             database.again(lambda: _put_back_uncalled(lease, at=clock.now()))
             return []
@@ -49,8 +49,12 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
     except ProviderError as error:
         _settle_failure(job, attempt, lease, error)
         return []
-    leases = _record_task(attempt, lease, ref, _answered(provider, ref))
-    accounts.went_well(attempt)
+    answered = _answered(provider, ref)
+    leases = _record_task(attempt, lease, ref, answered)
+    if answered is None or answered.error is None:
+        accounts.went_well(attempt)
+    else:
+        progress.tell_account(attempt, answered, at=database.again(clock.now))
     return leases
 
 
@@ -81,7 +85,7 @@ def _accepted(
             adopt_late(attempt, ref, at=at, actor="worker")
             return []
         if answered is None:
-            _start(held, ref, at=at, actor="worker")
+            _start(held, ref, at=at, actor="worker", is_done=attempt.synchronous)
             return []
         lifecycle.start(held, at=at, actor="worker", remote_id=ref.remote_id, remote=ref.to_json(), next_check_at=at)
         return progress.apply(held, attempt, answered, at=at)
@@ -107,7 +111,7 @@ def _put_back_uncalled(lease: Lease, *, at: datetime) -> None:
             lifecycle.put_back(held, at=at, actor="worker", outcome=outcome, spent=False, trouble=trouble, not_before=None)
 
 
-def _may_call(lease: Lease) -> bool:
+def _may_call(attempt: Attempt, lease: Lease) -> bool:
     """
     Whether the lease covers the longest time of a create call.
 
@@ -115,7 +119,8 @@ def _may_call(lease: Lease) -> bool:
     task. Lease and clock are read in one statement, right before the call.
     """
     found = _LEASE_LEFT.run(id=lease.job_id, fence=lease.fence)
-    return bool(found) and found[0][0] >= timedelta(seconds=settings.TIMES.create_call)
+    longest = settings.TIMES.long_create_call if attempt.synchronous else settings.TIMES.create_call
+    return bool(found) and found[0][0] >= timedelta(seconds=longest)
 
 
 def _keep_task_id(attempt: Attempt, task: str) -> None:
@@ -154,7 +159,7 @@ def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) ->
         return  # a lookup has found it in the meantime
     taken = Attempt.objects.filter(account=attempt.account_id, remote_id=ref.remote_id).exists()
     if attempt.outcome is None and job.state in (State.SUBMITTING, State.UNKNOWN) and not taken:
-        _start(job, ref, at=at, actor=actor)
+        _start(job, ref, at=at, actor=actor, is_done=attempt.synchronous)
         return
     if attempt.remote_id is None and not taken:
         Attempt.objects.filter(pk=attempt.pk).update(remote_id=ref.remote_id, remote=ref.to_json())
@@ -167,8 +172,9 @@ def first_look(attempt: Attempt, *, at: datetime) -> datetime:
     return max(at, (attempt.called_at or at) + timedelta(seconds=settings.TIMES.first_look))
 
 
-def _start(job: Job, ref: RemoteRef, *, at: datetime, actor: str) -> None:
-    seconds = progress.seconds_to_next_check(job, elapsed=0.0)
+def _start(job: Job, ref: RemoteRef, *, at: datetime, actor: str, is_done: bool = False) -> None:
+    """Move a job on with its task, which is checked at once if the provider has finished it (``is_done``)."""
+    seconds = 0.0 if is_done else progress.seconds_to_next_check(job, elapsed=0.0)
     next_check_at = at + timedelta(seconds=seconds)
     lifecycle.start(job, at=at, actor=actor, remote_id=ref.remote_id, remote=ref.to_json(), next_check_at=next_check_at)
     wake.looks_in(seconds)

@@ -82,6 +82,13 @@ OPENROUTER: dict[str, dict[str, str]] = {
     "alibaba/wan-2.7": ROUTER | {"duration": "I 2-15"},
 }
 VIDEOS_API = {"prompt": "T32000", "seconds": "S 4 5 8 10 12 16 20", "size": "PIXELS", "seed": "I"}
+IMAGES_API = {
+    "prompt": "T32000",
+    "size": "PIXELS",
+    "quality": "S low medium high auto",
+    "n": "I 1-10",
+    "images": "REFERENCES",
+}
 TABLES: dict[str, dict[str, dict[str, str]]] = {
     "fal": FAL,
     "studio_fal": FAL,
@@ -89,16 +96,8 @@ TABLES: dict[str, dict[str, dict[str, str]]] = {
     "openrouter": OPENROUTER,
     "openai_videos": {"sora-2": VIDEOS_API, "sora-2-pro": VIDEOS_API},
     "studio": {"manim": VIDEOS_API},
-    "openai_images": {
-        "gpt-image-2": {
-            "prompt": "T32000",
-            "size": "PIXELS",
-            "quality": "S low medium high auto",
-            "n": "I 1-10",
-            "image": "U[16]",
-        }
-    },
-    "chat": {"page-writer": {"prompt": "T"}},
+    "openai_images": {"gpt-image-2": IMAGES_API, "gpt-image-1.5": IMAGES_API | {"size": "S 1024x1024 1536x1024 1024x1536 auto"}},
+    "chat": {"page-writer": {"prompt": "T"}, "text-writer": {"prompt": "T"}},
 }
 # values that are expensive, or up to the provider, if they are not sent
 NEVER_LEFT_OUT = {"duration", "seconds", "resolution", "quality", "generate_audio", "aspect_ratio", "image_size", "size"}
@@ -113,7 +112,9 @@ each_model = pytest.mark.parametrize("seed", MODELS, ids=[seed.key for seed in M
 
 
 def field_takes(kind: str, value: Any) -> bool:
-    """Whether a field accepts a value, including OpenRouter's lists of objects."""
+    """Whether a field accepts a value, including the lists of objects at OpenRouter and OpenAI."""
+    if kind == "REFERENCES":
+        return len(value) <= 16 and all(set(one) == {"image_url"} and takes("U", one["image_url"]) for one in value)
     if kind in ("FRAMES", "IMAGES"):
         roles = {"first_frame", "last_frame"} if kind == "FRAMES" else {None}
         return all(

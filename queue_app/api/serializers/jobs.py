@@ -19,7 +19,7 @@ class EtaOut(Shape):
 
 
 class WaitingOnOut(Shape):
-    limit = serializers.CharField(help_text="queue, kind, account, model, user, batch, not_before or jobs_ahead.")
+    limit = serializers.CharField(help_text="queue, kind, account, long, model, user, batch, not_before or jobs_ahead.")
     key = serializers.CharField()
     used = serializers.IntegerField()
     max = serializers.IntegerField(help_text="0 while paused.")

@@ -17,6 +17,7 @@ KINDS: list[tuple[str, str, str, bool, int, int, str]] = [
     ("image", "Image", Medium.IMAGE, False, priority.NORMAL, 600, Backoff.EXPONENTIAL),
     ("video", "Video", Medium.VIDEO, False, priority.NORMAL, 1200, Backoff.EXPONENTIAL),
     ("page", "Page", Medium.PAGE, False, priority.NORMAL, 600, Backoff.EXPONENTIAL),
+    ("text", "Text", Medium.TEXT, False, priority.NORMAL, 600, Backoff.EXPONENTIAL),
     ("doubt", "Doubt", Medium.VIDEO, True, priority.HIGH, 600, Backoff.EXPONENTIAL),
     ("topic_short", "Topic short", Medium.VIDEO, True, priority.NORMAL, 600, Backoff.FIXED),
     ("daily_ca", "Daily current affairs", Medium.VIDEO, True, priority.LOW, 600, Backoff.FIXED),
@@ -45,7 +46,7 @@ ALERT_RULES: list[tuple[str, float, float]] = [
     (AlertRule.Measure.PAID_NOT_DELIVERED, 1, 0),
     (AlertRule.Measure.OLD_SNAPSHOT, 300, 60),
 ]
-_UNIT_OF = {Medium.IMAGE: "image", Medium.VIDEO: "second", Medium.PAGE: "page"}
+_UNIT_OF = {Medium.IMAGE: "image", Medium.VIDEO: "second", Medium.PAGE: "page", Medium.TEXT: "text"}
 
 
 @transaction.atomic

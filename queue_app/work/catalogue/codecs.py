@@ -395,6 +395,9 @@ OPENAI_GPT_IMAGE_2: Codec = {
     },
     "quality": _one_of("quality", _QUALITIES),
     "count": {"field": "n", "high": 10},
-    "images": {"references": {"field": "image", "most": 16}},
+    "images": {"references": {"field": "images", "most": 16, "item": {"image_url": "{url}"}}},
+}
+OPENAI_GPT_IMAGE_15: Codec = OPENAI_GPT_IMAGE_2 | {
+    "aspect": {"field": "size", "sizes": {"1:1": "1024x1024", "3:2": "1536x1024", "2:3": "1024x1536"}},
 }
 CHAT: Codec = {"prompt": {"most": 32_000}}

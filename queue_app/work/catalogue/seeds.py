@@ -6,10 +6,11 @@ from queue_app.models.catalog import Medium
 from queue_app.rules.codec_offers import Specification, common
 from queue_app.work.catalogue import codecs
 
-_IMAGE, _VIDEO, _PAGE = Medium.IMAGE, Medium.VIDEO, Medium.PAGE
+_IMAGE, _VIDEO, _PAGE, _TEXT = Medium.IMAGE, Medium.VIDEO, Medium.PAGE, Medium.TEXT
 _FAL, _REPLICATE, _ROUTER = "fal", "replicate", "openrouter"
 _OTHER_TIER = "Another tier at another price. Activate it to offer this tier under the same name."
 _SECOND_SOURCE = "A second source with fewer parameters. Activate it for use when the first one is full."
+_OWN_NAME = "With an API key: enter the model's name at your provider as the endpoint, then set the time of the check."
 _UNVERIFIED = "Not verified: nobody has confirmed that this provider still offers it."
 
 
@@ -47,7 +48,7 @@ class ModelSeed(NamedTuple):
     @property
     def parameters(self) -> Specification:
         """The parameters that all active routes can express; without an active route, those that all routes can."""
-        if self.medium == _PAGE:
+        if self.medium in (_PAGE, _TEXT):
             return {}
         active = [route.codec for route in self.routes if route.active]
         found = common(active or [route.codec for route in self.routes])
@@ -73,6 +74,11 @@ def _checked(endpoint_id: str, codec: dict[str, Any], account: str = _FAL) -> Ro
 
 def _off(account: str, endpoint_id: str, codec: dict[str, Any], reason: str) -> RouteSeed:
     return RouteSeed(account, endpoint_id, codec, active=False, reason=reason)
+
+
+def _chat(endpoint_id: str) -> RouteSeed:
+    """A route to any chat API. Its endpoint is the model's name there, which only its operator knows."""
+    return RouteSeed("chat", endpoint_id, codecs.CHAT, reason=_OWN_NAME, needs_check=True)
 
 
 _BANANA_PRO_RATES = [_rate("0.225", resolution="2K"), _rate("0.30", tickets=2, resolution="4K")]
@@ -181,6 +187,18 @@ _IMAGES = [
             _rate("0.20", quality="high"),
             _rate("0.10", resolution="4K"),
         ],
+        estimated=True,
+    ),
+    ModelSeed(
+        "gpt-image-1.5",
+        _IMAGE,
+        3,
+        1,
+        "0.034",
+        40,
+        [_checked("gpt-image-1.5", codecs.OPENAI_GPT_IMAGE_15, "openai_images")],
+        {"quality": "medium"},
+        [_rate("0.009", quality="low"), _rate("0.133", tickets=2, quality="high")],
         estimated=True,
     ),
     ModelSeed(
@@ -362,6 +380,9 @@ _VIDEOS = [
     ),
     ModelSeed("manim", _VIDEO, 4, 1, "0", 15, [RouteSeed("studio", "manim", codecs.SORA)], {"duration": 8}),
 ]
-_PAGES = [ModelSeed("page-writer", _PAGE, 3, 1, "0.02", 60, [RouteSeed("chat", "page-writer", codecs.CHAT)], estimated=True)]
+_TEXTS = [
+    ModelSeed("page-writer", _PAGE, 3, 1, "0.02", 60, [_chat("page-writer")], estimated=True),
+    ModelSeed("text-writer", _TEXT, 3, 1, "0.01", 15, [_chat("text-writer")], estimated=True),
+]
 
-MODELS = [*_IMAGES, *_VIDEOS, *_PAGES]
+MODELS = [*_IMAGES, *_VIDEOS, *_TEXTS]
