@@ -45,7 +45,7 @@ _VALUE = {
 READERS: dict[str, dict[str, str]] = {
     "environment": {
         "genqueue_site.demo.sample:logins_file": "GENQUEUE_VAR=VAR",
-        "queue_app.work.storing:_temporary": "MEDIA_ROOT",
+        "queue_app.work.disk:_temporary": "MEDIA_ROOT",
         "queue_app.outbox.alerts:_text": "PUBLIC_URL",
         "django.core.handlers.exception:response_for_exception": "DEBUG",
         "genqueue_site.demo.login:people": "DEMO",
@@ -55,7 +55,7 @@ READERS: dict[str, dict[str, str]] = {
         "django.db.utils:ConnectionHandler": "DATABASE_URL=DATABASES",
         "genqueue_site.db.embedded.base:server_for": "EMBEDDED_FAST=FAST",
         "django.db.backends.base.base:BaseDatabaseWrapper.connect": "CONN_MAX_AGE",
-        "django_q.conf:Conf": "REDIS_URL=redis WORKERS=workers",
+        "django_q.conf:Conf": "REDIS_URL=redis WORKERS=workers LONG_WORKERS=workers",
         "queue_app.work.capacity:queue_limit": "QUEUE_TIME_ZONE",
         "queue_app.work.storing:_fetch": "ASSET_MAX_MEGABYTES=ASSET_MAX_BYTES",
         "queue_app.lifecycle:lease_due": "TIME_SCALE=TIMES",

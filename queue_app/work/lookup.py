@@ -50,7 +50,9 @@ def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State
                     submission.adopt_late(attempt, ref, at=clock.now(), actor="recovery")
             return []
         if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
-            _look_again(lease, attempt, None, asked_at=asked_at, at=_last_look(attempt))
+            # a worker that was frozen after the answer may still save it
+            again_at = _later(attempt, at=clock.now()) if attempt.synchronous else _last_look(attempt)
+            _look_again(lease, attempt, None, asked_at=asked_at, at=again_at)
             return []
         found = walk(provider, job, attempt, at=asked_at).judge()
     except OSError as error:

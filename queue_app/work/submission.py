@@ -169,7 +169,11 @@ def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) ->
 
 
 def first_look(attempt: Attempt, *, at: datetime) -> datetime:
-    """Return the time of the first lookup for an attempt with an unknown outcome."""
+    """
+    Return the time of the first lookup for an attempt with an unknown outcome: at once if only our storage is looked at.
+    """
+    if attempt.synchronous:
+        return at
     return max(at, (attempt.called_at or at) + timedelta(seconds=settings.TIMES.first_look))
 
 

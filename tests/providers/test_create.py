@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
 
@@ -11,7 +13,7 @@ from queue_app.providers import calls
 from queue_app.providers.base import AccountConfig, ErrorKind, ProviderError, Verdict, accepted_verdict
 from tests.providers.vendors import VENDORS, Vendor
 from tests.providers.vendors.vendor import PROMPT
-from tests.providers.wire import Reply, WireServer, answer, drip, hang, reset
+from tests.providers.wire import Reply, WireServer, answer, cut, drip, hang, reset
 
 NOT_ACCEPTED, REFUSED, UNKNOWN = Verdict.NOT_ACCEPTED, Verdict.REFUSED, Verdict.UNKNOWN
 ANSWERS = [
@@ -40,7 +42,7 @@ BREAKS = {
     "closed": lambda sock: sock.close(),
     "hangs": hang,
     "drips": drip(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"),
-    "cut": lambda sock: sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"),
+    "cut": cut(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"),
 }
 
 
@@ -70,7 +72,8 @@ def test_an_answer_other_than_yes(
 def test_a_broken_exchange_is_unknown_and_never_sent_again(
     vendor: Vendor, server: WireServer, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "CREATE_SECONDS", 3.0)
+    for name in ("CREATE_SECONDS", "LONG_CREATE_SECONDS"):
+        monkeypatch.setattr(calls, name, 3.0)
     error = refusal(vendor, server, BREAKS[how])
     assert (error.kind, accepted_verdict(error)) == (ErrorKind.AMBIGUOUS, UNKNOWN)
     assert len(server.seen) == 1
@@ -151,7 +154,8 @@ def test_no_key_is_sent_where_there_is_none(vendor: Vendor, server: WireServer) 
 def test_the_prompt_and_the_endpoint_arrive_as_they_are(vendor: Vendor, server: WireServer) -> None:
     server.says(answer(vendor.create_status, vendor.accepted("t-1")))
     provider = vendor.at(server.url)
-    assert provider.submit(vendor.request(provider)).remote_id == "t-1"
+    request = vendor.request(provider)
+    assert provider.submit(request).remote_id == vendor.remote_id(request, "t-1")
     (seen,) = server.seen
     assert (seen.method, vendor.sent(seen)) == ("POST", (PROMPT, vendor.endpoint_id))
 
@@ -169,14 +173,16 @@ def test_a_create_says_the_same_every_time(vendor: Vendor, server: WireServer) -
     server.says(answer(vendor.create_status, vendor.accepted("t-1")))
     provider = vendor.at(server.url)
     request = vendor.request(provider)
-    for _ in range(2):
-        provider.submit(request)
+    again = replace(request, attempt_id=uuid4()) if vendor.is_synchronous else request  # a result is saved once per attempt
+    for one in (request, again):
+        provider.submit(one)
     first, second = ({**vars(seen), "connection": 0, "headers": 0, "body": vendor.sent(seen)} for seen in server.seen)
     assert first == second
 
 
 def test_a_parameter_that_cannot_be_said_is_refused_before_anything_is_sent(vendor: Vendor, server: WireServer) -> None:
     with pytest.raises(ProviderError) as refused:
-        vendor.at(server.url).validate(vendor.endpoint_id, vendor.codec, {"prompt": "x", "duration": 3})
-    assert refused.value.kind is ErrorKind.INVALID_REQUEST and "duration must be" in refused.value.message
+        vendor.at(server.url).validate(vendor.endpoint_id, vendor.codec, {"prompt": "x", **vendor.unsayable})
+    (name,) = vendor.unsayable
+    assert refused.value.kind is ErrorKind.INVALID_REQUEST and f"{name} must be" in refused.value.message
     assert server.seen == []

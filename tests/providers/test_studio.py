@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -14,7 +13,6 @@ from pytest_django.fixtures import Settings
 
 from genqueue_site.studio.config import WEBHOOK_SECRET
 from genqueue_site.studio.faults import FAULTS
-from queue_app.providers import calls
 from queue_app.providers.base import (
     ErrorKind,
     PollResult,
@@ -30,12 +28,13 @@ from queue_app.providers.base import (
 from queue_app.rules.lookup import Call, Lookup, Walk
 from tests.genqueue_site.studio.process import StudioProcess
 from tests.processes import wait_for
+from tests.providers.conftest import HANG
 from tests.providers.vendors import VENDORS, Vendor
 from tests.providers.vendors.vendor import MOST_BYTES, PROMPT
 from tests.providers.wire import WireServer, answer
 
 NOT_ACCEPTED, UNKNOWN = Verdict.NOT_ACCEPTED, Verdict.UNKNOWN
-HANG = 2.0  # time limit of a call while the studio hangs, in seconds
+pytestmark = pytest.mark.usefixtures("trusted", "patience")
 # a fault of a create call: kind and verdict of its error (``None``: it is accepted), and whether the studio has the job
 CREATES: dict[str, tuple[ErrorKind | None, Verdict | None, bool]] = {
     "latency:0.3": (None, None, True),
@@ -87,42 +86,17 @@ WEBHOOKS: dict[str, list[bool]] = {
     "halved": [False],
     "lost": [],
 }
+# synchronous providers have no tasks: their results have tests of their own (`test_synchronous`)
+TASKS = {name: vendor for name, vendor in VENDORS.items() if not vendor.is_synchronous}
 NO_FILE = ("dead_asset", "removed_job", "no_output")
-CANCELS = [name for name, vendor in VENDORS.items() if vendor.caps()["cancel"] != "none"]
-LISTS = [name for name, vendor in VENDORS.items() if vendor.caps()["orphan_search"] != "none"]
-HOOKED = [name for name, vendor in VENDORS.items() if vendor.hook and vendor.caps()["webhooks"] == "per_request"]
+CANCELS = [name for name, vendor in TASKS.items() if vendor.caps()["cancel"] != "none"]
+LISTS = [name for name, vendor in TASKS.items() if vendor.caps()["orphan_search"] != "none"]
+HOOKED = [name for name, vendor in TASKS.items() if vendor.hook and vendor.caps()["webhooks"] == "per_request"]
 
 
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
-    process = StudioProcess(tmp_path_factory.mktemp("studio"), seconds_per_job=0.2)
-    yield process
-    process.stop()
-
-
-@pytest.fixture(autouse=True)
-def trusted(studio: StudioProcess, settings: Settings) -> None:
-    settings.TRUSTED_ORIGINS = [studio.url]
-
-
-@pytest.fixture(params=VENDORS)
+@pytest.fixture(params=TASKS)
 def vendor(request: pytest.FixtureRequest) -> Vendor:
     return VENDORS[request.param]
-
-
-@pytest.fixture
-def provider(vendor: Vendor, studio: StudioProcess) -> Provider:
-    """Return the adapter as previews use it: without a key."""
-    return vendor.at(studio.url, api_key=None, preview=True)
-
-
-@pytest.fixture(autouse=True)
-def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the time limits of all calls, so that tests of a hanging studio are fast."""
-    callspec = getattr(request.node, "callspec", None)
-    if callspec and "hang" in callspec.params.get("fault", ""):
-        for name in ("CREATE_SECONDS", "CHECK_SECONDS", "FILE_SECONDS"):
-            monkeypatch.setattr(calls, name, HANG)
 
 
 def rows(studio: StudioProcess, prompt: str) -> list[dict[str, Any]]:
@@ -196,8 +170,8 @@ class TestATask:
 
     @pytest.mark.parametrize(
         "vendor",
-        [row for name, row in VENDORS.items() if name not in CANCELS],
-        ids=[name for name in VENDORS if name not in CANCELS],
+        [row for name, row in TASKS.items() if name not in CANCELS],
+        ids=[name for name in TASKS if name not in CANCELS],
     )
     def test_runs_on_where_nothing_stops_it(self, vendor: Vendor, provider: Provider) -> None:
         ref = provider.submit(vendor.request(provider, "Do not stop me"))
@@ -228,6 +202,7 @@ def look_up(vendor: Vendor, provider: Provider, prompt: str, *, called_at: float
 
 
 class TestAFault:
+    @pytest.mark.parametrize("vendor", VENDORS.values(), ids=list(VENDORS))
     @pytest.mark.parametrize("fault", CREATES)
     def test_of_a_create(self, vendor: Vendor, provider: Provider, studio: StudioProcess, fault: str) -> None:
         kind, verdict, taken = CREATES[fault]

@@ -210,6 +210,7 @@ CONTRACT = """
     nano-banana-2 gpt-image-2 seedream-5-pro seedream-5-lite veo-3.1 seedance-2.0 kling-v3 gemini-omni-flash hailuo-2.3 minimax-h3
     wan-2.7 happy-horse-1.1
     luma-ray-2
+    gpt-image-1.5 text-writer
 """
 
 

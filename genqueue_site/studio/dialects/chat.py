@@ -28,7 +28,7 @@ KNOWN = (
     "metadata", "user", "safety_identifier", "prompt_cache_key", "service_tier", "logprobs", "top_logprobs",
     "logit_bias",
 )  # fmt: skip
-LONGEST_NAME, MOST_CHOICES, LETTERS_OF_A_TOKEN = 200, 8, 4
+LONGEST_NAME, MOST_CHOICES, MOST_TOKENS, LETTERS_OF_A_TOKEN = 200, 8, 1_000_000, 4
 ANY_OBJECT: prose.Schema = {"type": "object", "properties": {"text": {"type": "string"}}}
 REFUSAL = "I'm sorry, but I can't help with that."
 Fields = Mapping[str, Any]
@@ -53,7 +53,7 @@ def create(floor: Floor, request: Request) -> Response:
     )
     number = f"chatcmpl-{secrets.token_hex(14)}"
     job = openai.finished(floor, Order(dialect=NAME, id=number, recipe=recipe, echo={}, doom=request.doom), but=("moderated",))
-    choices = [_choice(floor, job, fields, schema, place) for place in range(fields.get("n") or 1)]
+    choices = [_choice(floor, job, fields, schema, place) for place in range(_count(fields))]
     return json_response(_completion(job, messages, [] if job.doom == "no_output" else choices))
 
 
@@ -112,12 +112,16 @@ def _check_numbers(fields: Fields) -> None:
         value = fields.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high):
             raise openai.bad_value(name, value, f"a number from {low} to {high}")
-    for name, high in (("max_tokens", math.inf), ("max_completion_tokens", math.inf), ("n", MOST_CHOICES)):
+    for name, most in (("max_tokens", MOST_TOKENS), ("max_completion_tokens", MOST_TOKENS), ("n", MOST_CHOICES)):
         value = fields.get(name)
-        if value is not None and (type(value) is not int or not 1 <= value <= high):
-            raise openai.bad_value(name, value, "a whole number from 1" + (f" to {high}" if high < math.inf else ""))
+        if value is not None and (type(value) is not int or not 1 <= value <= most):
+            raise openai.bad_value(name, value, f"a whole number from 1 to {most:,}")
     if fields.get("stream"):
         raise Refused(400, "The studio does not stream. Leave 'stream' out.", code="unsupported_value", param="stream")
+
+
+def _count(fields: Fields) -> int:
+    return int(fields.get("n") or 1)
 
 
 def _schema(fields: Fields) -> prose.Schema | None:

@@ -51,12 +51,17 @@ def edit(floor: Floor, request: Request) -> Response:
     return _drawn(floor, request, fields)
 
 
-def _drawn(floor: Floor, request: Request, fields: Fields) -> Response:
+def recipe_of(fields: Fields) -> Recipe:
+    """
+    Return what is to be drawn.
+
+    :raises Refused: a field has a value that the model does not take.
+    """
     model, prompt = openai.model(fields, MODELS), openai.prompt(fields)
     count, size = _whole(fields, "n", 1, MOST_IMAGES, default=1), _size(fields, model)
     style = _one_of(fields, "output_format", FORMATS, default="png")
-    quality = _one_of(fields, "quality", QUALITIES, default="auto").replace("auto", "medium")
-    background = _one_of(fields, "background", BACKGROUNDS, default="auto").replace("auto", "opaque")
+    _one_of(fields, "quality", QUALITIES, default="auto")
+    _one_of(fields, "background", BACKGROUNDS, default="auto")
     _one_of(fields, "moderation", MODERATIONS, default="auto")
     _one_of(fields, "input_fidelity", FIDELITIES, default="low")
     if "output_compression" in fields and style == "png":
@@ -64,7 +69,7 @@ def _drawn(floor: Floor, request: Request, fields: Fields) -> Response:
     _whole(fields, "output_compression", 0, 100, default=100)
     if fields.get("stream"):
         raise Refused(400, "The studio does not stream. Leave 'stream' out.", code="unsupported_value", param="stream")
-    recipe = Recipe(
+    return Recipe(
         prompt=prompt,
         model=model,
         seed=seed_of(prompt),
@@ -74,9 +79,13 @@ def _drawn(floor: Floor, request: Request, fields: Fields) -> Response:
         codec=style,
         count=count,
     )
-    number = f"img_{secrets.token_hex(16)}"
+
+
+def _drawn(floor: Floor, request: Request, fields: Fields) -> Response:
+    number, recipe = f"img_{secrets.token_hex(16)}", recipe_of(fields)
     job = openai.finished(floor, Order(dialect=NAME, id=number, recipe=recipe, echo={}, doom=request.doom))
-    return json_response(_answer(floor, job, quality, background))
+    quality, background = (str(fields.get(name) or "auto") for name in ("quality", "background"))
+    return json_response(_answer(floor, job, quality.replace("auto", "medium"), background.replace("auto", "opaque")))
 
 
 def _check_inputs(fields: Fields, *, is_form: bool) -> None:

@@ -10,7 +10,6 @@ _IMAGE, _VIDEO, _PAGE, _TEXT = Medium.IMAGE, Medium.VIDEO, Medium.PAGE, Medium.T
 _FAL, _REPLICATE, _ROUTER = "fal", "replicate", "openrouter"
 _OTHER_TIER = "Another tier at another price. Activate it to offer this tier under the same name."
 _SECOND_SOURCE = "A second source with fewer parameters. Activate it for use when the first one is full."
-_OWN_NAME = "With an API key: enter the model's name at your provider as the endpoint, then set the time of the check."
 _UNVERIFIED = "Not verified: nobody has confirmed that this provider still offers it."
 
 
@@ -74,11 +73,6 @@ def _checked(endpoint_id: str, codec: dict[str, Any], account: str = _FAL) -> Ro
 
 def _off(account: str, endpoint_id: str, codec: dict[str, Any], reason: str) -> RouteSeed:
     return RouteSeed(account, endpoint_id, codec, active=False, reason=reason)
-
-
-def _chat(endpoint_id: str) -> RouteSeed:
-    """A route to any chat API. Its endpoint is the model's name there, which only its operator knows."""
-    return RouteSeed("chat", endpoint_id, codecs.CHAT, reason=_OWN_NAME, needs_check=True)
 
 
 _BANANA_PRO_RATES = [_rate("0.225", resolution="2K"), _rate("0.30", tickets=2, resolution="4K")]
@@ -380,9 +374,10 @@ _VIDEOS = [
     ),
     ModelSeed("manim", _VIDEO, 4, 1, "0", 15, [RouteSeed("studio", "manim", codecs.SORA)], {"duration": 8}),
 ]
+# with a key, the endpoint of these is the name of a model at the account's provider, which only its operator knows
 _TEXTS = [
-    ModelSeed("page-writer", _PAGE, 3, 1, "0.02", 60, [_chat("page-writer")], estimated=True),
-    ModelSeed("text-writer", _TEXT, 3, 1, "0.01", 15, [_chat("text-writer")], estimated=True),
+    ModelSeed("page-writer", _PAGE, 3, 1, "0.02", 60, [_checked("page-writer", codecs.CHAT, "chat")], estimated=True),
+    ModelSeed("text-writer", _TEXT, 3, 1, "0.01", 15, [_checked("text-writer", codecs.CHAT, "chat")], estimated=True),
 ]
 
 MODELS = [*_IMAGES, *_VIDEOS, *_TEXTS]

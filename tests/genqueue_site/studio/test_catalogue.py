@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from genqueue_site.studio.config import Config
+from genqueue_site.studio.dialects import openai, openai_images
 from genqueue_site.studio.dialects.openrouter.request import order_of
 from genqueue_site.studio.dialects.replicate.models import MODELS as REPLICATE
 from genqueue_site.studio.floor import Floor
@@ -69,5 +70,14 @@ def test_openrouters_models_take_what_their_routes_say(slug: str, codec: Codec, 
         assert order.recipe.seconds == wire.get("duration", order.recipe.seconds)
 
 
-def test_both_vendors_have_routes() -> None:
-    assert of("replicate") and of("openrouter")
+@pytest.mark.parametrize(("slug", "codec"), of("openai_images"))
+def test_the_images_api_takes_what_its_routes_say(slug: str, codec: Codec) -> None:
+    for wire in every_wire(codec):
+        fields = {"model": slug, **wire}
+        openai.known_only(fields, [*openai_images.KNOWN, *(["images"] if "images" in wire else [])])
+        recipe = openai_images.recipe_of(fields)
+        assert (f"{recipe.width}x{recipe.height}", recipe.count) == (wire.get("size", "1024x1024"), wire.get("n", 1))
+
+
+def test_all_of_them_have_routes() -> None:
+    assert of("replicate") and of("openrouter") and of("openai_images")

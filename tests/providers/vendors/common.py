@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from queue_app.providers.base import ErrorKind, TaskState, Verdict
 from tests.providers.vendors.vendor import KEY, Oddity, Vendor, odd, yes
-from tests.providers.wire import answer
+from tests.providers.wire import answer, cut
 
 NOT_ACCEPTED, REFUSED, UNKNOWN = Verdict.NOT_ACCEPTED, Verdict.REFUSED, Verdict.UNKNOWN
 POLICY = "Blocked by the content policy."
@@ -17,7 +18,7 @@ DEEP = b"[" * 100_000
 
 def oddities_of(vendor: Vendor) -> dict[str, Oddity]:
     """Return all rows of a vendor: the common ones and its own."""
-    rows = creates(vendor)
+    rows = creates(vendor) | (results(vendor) if vendor.is_synchronous else ids(vendor))
     if vendor.words:
         rows |= polls(vendor)
     if TaskState.FAILED in vendor.words:
@@ -31,18 +32,8 @@ def oddities_of(vendor: Vendor) -> dict[str, Oddity]:
 
 
 def creates(vendor: Vendor) -> dict[str, Oddity]:
-    accepted, error, status = vendor.accepted, vendor.error, vendor.create_status
-
-    def plain(task: Any, **more: Any) -> bytes:
-        return yes(accepted(task) | more, status)
-
-    rows = {
-        "an id that is a number": odd("create", plain(770_001), remote_id="770001"),
-        "an id of 3,000 letters": odd("create", plain("v" * 3_000), remote_id="v" * 3_000),
-        "an id with signs of base64": odd("create", plain("v_a+/=="), remote_id="v_a+/=="),
-        "members that nobody knows": odd("create", plain("t-1", trace={"a": [1]}, beta=None), remote_id="t-1"),
-        "a yes labelled as text": odd("create", yes(accepted("t-1"), status, Content_Type="text/plain"), remote_id="t-1"),
-        "a yes with another 2xx": odd("create", yes(accepted("t-1"), 203), remote_id="t-1"),
+    error = vendor.error
+    return {
         "refused inside a yes, for its words": odd(
             "create",
             yes({"id": None, "status": "failed", "error": POLICY}),
@@ -75,12 +66,79 @@ def creates(vendor: Vendor) -> dict[str, Oddity]:
             message="HTTP 401: Incorrect API key provided: [key].",
         ),
     }
+
+
+def ids(vendor: Vendor) -> dict[str, Oddity]:
+    """Return the rows of a vendor whose answer to a create call is the id of a task."""
+    accepted, status = vendor.accepted, vendor.create_status
+
+    def plain(task: Any, **more: Any) -> bytes:
+        return yes(accepted(task) | more, status)
+
+    rows = {
+        "an id that is a number": odd("create", plain(770_001), remote_id="770001"),
+        "an id of 3,000 letters": odd("create", plain("v" * 3_000), remote_id="v" * 3_000),
+        "an id with signs of base64": odd("create", plain("v_a+/=="), remote_id="v_a+/=="),
+        "members that nobody knows": odd("create", plain("t-1", trace={"a": [1]}, beta=None), remote_id="t-1"),
+        "a yes labelled as text": odd("create", yes(accepted("t-1"), status, Content_Type="text/plain"), remote_id="t-1"),
+        "a yes with another 2xx": odd("create", yes(accepted("t-1"), 203), remote_id="t-1"),
+    }
     for name, task in {
         "null": None, "true": True, "0": 0, "empty": "", "an object": {"a": 1}, "of 9,000 letters": "v" * 9_000, "1.5": 1.5,
         "with a NUL": "a\0b", "of half a pair": "a\ud800",
     }.items():  # fmt: skip
         rows[f"an id that is {name}"] = odd("create", plain(task), kind=ErrorKind.AMBIGUOUS, verdict=UNKNOWN)
     return rows
+
+
+def results(vendor: Vendor) -> dict[str, Oddity]:
+    """Return the rows of a vendor whose answer to a create call is the result."""
+    accepted, status, done = vendor.accepted, vendor.create_status, {"state": TaskState.SUCCEEDED, "error": None}
+    usage = {"prompt_tokens": 7, "completion_tokens": 3.0, "input_tokens": "5", "output_tokens": -1, "total_tokens": None}
+    odd_cost = {"in words": "free", "below nothing": -1, "that is null": None, "that is a list": [1]}
+
+    def plain(**more: Any) -> bytes:
+        return yes(accepted("t-1") | more, status)
+
+    def costs(cost: Any, **more: Any) -> bytes:
+        return plain(usage={"cost": cost, **more})
+
+    rows = {
+        "members that nobody knows": odd("result", plain(trace={"a": [1]}, beta=None), **done),
+        "a yes labelled as text": odd("result", yes(accepted("t-1"), status, Content_Type="text/plain"), **done),
+        "a yes with another 2xx": odd("result", yes(accepted("t-1"), 203), **done),
+        "a yes without an id": odd("result", plain(id=None), **done),
+        "an id that is an object": odd("result", plain(id={"a": 1}), **done),
+        "usage": odd("result", plain(usage=usage), usage={"prompt_tokens": 7, "completion_tokens": 3, "input_tokens": 5}),
+        "no usage": odd("result", plain(usage=None), usage={}, **done),
+        "usage that is a list": odd("result", plain(usage=[7]), usage={}, **done),
+        "usage without end": odd("result", plain(usage={"total_tokens": float("inf")}), usage={}, **done),
+        "a cost": odd("result", costs(0.0125), cost=Decimal("0.0125")),
+        "a cost as text": odd("result", costs("0.0125"), cost=Decimal("0.0125")),
+        "a tiny cost": odd("result", costs(1e-05), cost=Decimal("0.00001")),
+        "a cost of nothing": odd("result", costs(0), cost=Decimal(0)),
+        "a part of a cost, with a key of our own": odd("result", costs(0.01, is_byok=True), cost=None),
+        "a cost in a header": odd(
+            "result", yes(accepted("t-1"), status, x_litellm_response_cost="0.25"), cost=Decimal("0.25"), **done
+        ),
+        "a cost in a header, in words": odd("result", yes(accepted("t-1"), status, x_litellm_response_cost="None"), cost=None),
+        "an error of no kind": odd("create", yes({"error": {"message": "try later"}}), kind=ErrorKind.AMBIGUOUS, verdict=UNKNOWN),
+        "an error with an id, for money": odd(
+            "create", yes({"id": "gen-1", "error": {"code": 402, "message": MONEY}}), kind=ErrorKind.QUOTA, verdict=NOT_ACCEPTED
+        ),
+        "an error with an id, for its words": odd(
+            "create", yes({"id": "gen-1", "error": {"message": POLICY}}), kind=ErrorKind.REJECTED, verdict=REFUSED
+        ),
+        "an upstream that was slow": odd("create", yes({"status": "timed_out"}), kind=ErrorKind.AMBIGUOUS, verdict=UNKNOWN),
+        "a task in place of a result": odd("create", yes({"id": "t-1", "status": "queued"}), kind=ErrorKind.AMBIGUOUS),
+        "an unreadable yes": odd("create", yes(b"<b>77</b>"), kind=ErrorKind.AMBIGUOUS, code="unreadable", raw="<b>77</b>"),
+        "524 of a proxy": odd("create", answer(524, HTML), kind=ErrorKind.AMBIGUOUS, verdict=UNKNOWN),
+        "529 overloaded": odd("create", answer(529, vendor.error(529, "Overloaded")), kind=ErrorKind.AMBIGUOUS, verdict=UNKNOWN),
+        "no model of that name": odd(
+            "create", answer(404, vendor.error(404, "Model x not found")), kind=ErrorKind.NOT_FOUND, verdict=REFUSED
+        ),
+    }
+    return rows | {f"a cost {name}": odd("result", costs(cost), cost=None, **done) for name, cost in odd_cost.items()}
 
 
 def polls(vendor: Vendor) -> dict[str, Oddity]:
@@ -164,7 +222,7 @@ def contents(vendor: Vendor) -> dict[str, Oddity]:
         "a file announced too large": odd(
             "content", answer(200, b"", {"Content-Length": "9000000"}), kind=ErrorKind.INVALID_REQUEST, code="too_large"
         ),
-        "a file cut off": odd("content", answer(200, film, {"Content-Length": "900"})[:-10], kind=ErrorKind.RETRYABLE),
+        "a file cut off": odd("content", cut(answer(200, film, {"Content-Length": "900"})), kind=ErrorKind.RETRYABLE),
         "no bytes": odd("content", answer(200, b""), size=0),
     }
 

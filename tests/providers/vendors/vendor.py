@@ -28,12 +28,15 @@ from queue_app.providers.base import (
     TaskState,
     WebhookEvent,
     WebhookRefused,
+    Wire,
     accepted_verdict,
 )
 from queue_app.rules.lookup import Page
+from queue_app.work.answers import ANSWERS
 from tests.providers.wire import Reply, WireServer, answer
 
-Kind: TypeAlias = Literal["create", "poll", "content", "cancel", "list"]
+# "result" and "file" are of synchronous providers: what a poll says after the create call, and the first file of it
+Kind: TypeAlias = Literal["create", "poll", "content", "cancel", "list", "result", "file"]
 Outcome: TypeAlias = RemoteRef | PollResult | TaskState | FetchedAsset | Page | ProviderError
 Fields: TypeAlias = dict[str, Any]
 PROMPT = "A fox — “über” the hill.\nSecond line, 100 % & more; 日本\t🦊"
@@ -72,7 +75,10 @@ class Vendor:
     ``listing`` returns a page for its rows and whether there are more. ``sent`` reads prompt and endpoint from a create call.
     ``hook`` returns the headers of a webhook for body, time and secret; ``event`` its body for a task and a status. With
     ``public_files`` everyone may download them, so a refusal says nothing about the account. ``cancel_call`` is the studio's name
-    for the call that cancels. ``doomed`` maps the studio's faults of a job to its state here. ``oddities`` are the vendor's own.
+    for the call that cancels. ``doomed`` maps the studio's faults of a job to its state here. ``unsayable`` is a parameter that
+    ``codec`` can't express. ``oddities`` are the vendor's own.
+
+    A synchronous vendor has no tasks: ``accepted`` returns its result.
     """
 
     adapter: str
@@ -81,11 +87,11 @@ class Vendor:
     codec: Fields
     inputs: Fields
     medium: str = "video"
-    words: Mapping[TaskState, str]
+    words: Mapping[TaskState, str] = field(default_factory=dict)
     create_status: int
     accepted: Callable[[Any], Fields]
-    task: Callable[..., Fields]
-    finished: Callable[[str], Fields]
+    task: Callable[..., Fields] = lambda number, word, **more: {}
+    finished: Callable[[str], Fields] = lambda url: {}
     error: Callable[[int, str], Fields]
     sent: Callable[[Any], tuple[str, str]]
     listing: Callable[[list[Fields], bool], Fields] | None = None
@@ -94,11 +100,16 @@ class Vendor:
     public_files: bool = False
     cancel_call: Literal["cancel", "delete"] = "cancel"
     doomed: Mapping[str, TaskState] = field(default_factory=dict)
+    unsayable: Fields = field(default_factory=lambda: {"duration": 3})
     oddities: Mapping[str, Oddity] = field(default_factory=dict)
+
+    @property
+    def is_synchronous(self) -> bool:
+        return self.caps()["synchronous"]
 
     def account(self, base_url: str, **changes: Any) -> AccountConfig:
         fields: Fields = {"key": "acme", "adapter": self.adapter, "base_url": base_url, "api_key": KEY, "options": self.options}
-        fields["webhook_secret"] = SECRET
+        fields |= {"webhook_secret": SECRET, "answers": ANSWERS}
         return AccountConfig(**fields | changes)
 
     def at(self, base_url: str, **changes: Any) -> Provider:
@@ -116,6 +127,10 @@ class Vendor:
         wire = provider.validate(self.endpoint_id, self.codec, {"prompt": prompt, **self.inputs})
         return SubmitRequest(uuid4(), wire.endpoint_id, wire.inputs, webhook_url=webhook_url, total_deadline_s=600)
 
+    def remote_id(self, request: SubmitRequest, number: str) -> str:
+        """Return the id that the reference must have if ``accepted`` was called with ``number``."""
+        return str(request.attempt_id) if self.is_synchronous else number
+
     def word(self, state: TaskState) -> str:
         return self.words[state]
 
@@ -127,6 +142,12 @@ class Vendor:
             match oddity.call:
                 case "create":
                     return provider.submit(self.request(provider))
+                case "result" | "file":
+                    ref = provider.submit(self.request(provider))
+                    result = provider.poll(ref)
+                    if oddity.call == "result":
+                        return result
+                    return provider.fetch(ref, result.assets[0], io.BytesIO(), MOST_BYTES)
                 case "poll":
                     return provider.poll(self.ref(provider))
                 case "cancel":
@@ -138,6 +159,11 @@ class Vendor:
                     return provider.list_tasks(None, endpoint_id=self.endpoint_id, seconds=20)
         except ProviderError as error:
             return error
+
+
+def fresh_request(wire: Wire) -> SubmitRequest:
+    """Return the request for these wire inputs, of an attempt of its own."""
+    return SubmitRequest(uuid4(), wire.endpoint_id, wire.inputs)
 
 
 def told(outcome: Outcome, name: str) -> Any:
