@@ -37,7 +37,7 @@ from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import PageQuery
 from queue_app.api.serializers.requests import AN_UPLOAD, DryRun
-from queue_app.work import batches, policy
+from queue_app.work import batches, fetching, policy
 
 _BRIEF = {"brand": "Maison Alder", "big_idea": "The parcel opens.", "dimensions": {"mood": ["calm", "energetic"]}}
 EXAMPLES = {
@@ -108,7 +108,8 @@ class CampaignViewSet(JsonViewSet[Campaign]):
             planned = plan.make(asked, user)
             return answers.made(launch(planned, owner=user, at=at, actor=actor(request)), planned, request)
 
-        return once(request, status=201, do=submit, render=answers.with_forecast, prepare=fetch)
+        needed = fetch if fetching.urls_in(asked.images) else None
+        return once(request, status=201, do=submit, render=answers.with_forecast, prepare=needed)
 
     @call("campaigns_read", CampaignOut, 404)
     def retrieve(self, request: Request, pk: int) -> Response:

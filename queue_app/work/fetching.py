@@ -1,7 +1,7 @@
 """Images that are named by URLs: each is fetched before the job is queued, so that providers only get files of ours."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -64,6 +64,11 @@ def urls_in(images: Any) -> list[str]:
     return [one for one in parameters.images_in(images) if not parameters.is_upload(one)]
 
 
+def is_needed(drafts: Iterable[Draft]) -> bool:
+    """Whether an image of these drafts is named by a URL, by either name of the parameter."""
+    return any(urls_in(parameters.by_our_names(draft.parameters).get("images")) for draft in drafts)
+
+
 def with_uploads(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Draft]:
     """
     Return the drafts with an upload in place of each URL. Nothing is fetched for drafts that are refused anyway. Call it before a
@@ -72,7 +77,7 @@ def with_uploads(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[
     :raises IntakeRefused: an image can't be used; also as `intake.price`.
     """
     drafts = [replace(draft, parameters=parameters.by_our_names(draft.parameters)) for draft in drafts]
-    if not any(urls_in(draft.parameters.get("images")) for draft in drafts):
+    if not is_needed(drafts):
         return drafts
     intake.price(owner, drafts, at=at)
     fetcher = Fetcher(owner, at=at)

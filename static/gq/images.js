@@ -79,13 +79,18 @@
     for (const kind of ["input", "change"]) (twin ?? box).dispatchEvent(new Event(kind, { bubbles: true }));
   }
 
+  const said = new Map(); // role → what is said at it: a renewal would take it away
   function say(field, words, as = "gq-err") {
-    const note = (fieldNow(field) ?? field).querySelector("[data-note]");
+    said.set(field.dataset.images, { words, as });
+    show(field.dataset.images);
+  }
+  function show(role) {
+    const note = document.querySelector(`[data-images="${role}"] [data-note]`);
     if (!note) return;
     const line = document.createElement("span");
-    line.className = as;
-    line.textContent = words;
-    note.replaceChildren(...(words ? [line] : []));
+    line.className = said.get(role).as;
+    line.textContent = said.get(role).words;
+    note.replaceChildren(...(line.textContent ? [line] : []));
   }
 
   // what was opened stays open when htmx puts new choices in its place
@@ -95,5 +100,6 @@
   }, true);
   document.addEventListener("htmx:afterSwap", () => {
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+    for (const role of said.keys()) show(role);
   });
 })();

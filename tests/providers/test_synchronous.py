@@ -154,7 +154,9 @@ class TestTheStorage:
             provider.submit(request)
         assert provider.poll(provider.ref(str(request.attempt_id), endpoint_id=vendor.endpoint_id)) == first
 
-    @pytest.mark.parametrize("number", ["no/such+id==", "d8b3fe9b-5820-4dac-86b2-7d55dccabcc6", "../../etc/passwd", "", "video_1"])
+    @pytest.mark.parametrize(
+        "number", ["no/such+id==", "d8b3fe9b-5820-4dac-86b2-7d55dccabcc6", "../../etc/passwd", "", "video_1"]
+    )
     def test_without_the_answer_does_not_say_that_it_is_lost(self, vendor: Vendor, number: str) -> None:
         """Lost would let the job be bought again, and the answer may be on another host."""
         provider = vendor.at("https://nobody.invalid")

@@ -10,6 +10,7 @@ from django.core.files.storage import default_storage
 from PIL import Image, ImageCms
 
 from queue_app import clock
+from queue_app.admin import provider_data
 from queue_app.models import Upload
 from queue_app.work import storing, submission, uploads
 from tests import images
@@ -177,6 +178,16 @@ class TestForProviders:
         assert inputs["start_image_url"] == f"https://queue.example/inputs/{first.token}/{first.file_name}"
         assert inputs["end_image_url"] == f"https://queue.example/inputs/{other.token}/{other.file_name}"
         assert submission.request_for(job, attempt).inputs == inputs
+
+    def test_staff_who_see_the_request_see_no_token(self):
+        owner = UserFactory()
+        upload = receive(images.picture(), owner)
+        asked = {"images": {"first_frame": str(upload.pk)}, "duration": 5}
+        job, attempt, _ = begun(JobFactory(owner=owner, model_id="kling-v3", parameters=asked))
+
+        (shown,) = provider_data.of_attempts(job, [attempt])
+
+        assert f"/inputs/{provider_data.MASK}/" in shown["request"] and upload.token not in str(shown)
 
     def test_a_token_is_hard_to_guess_and_no_part_of_a_job(self):
         upload = receive(images.picture())

@@ -99,7 +99,13 @@ class JobViewSet(JsonViewSet[Job]):
         def fetch() -> None:
             asked[:] = fetching.with_uploads(user, asked, at=at)
 
-        return once(request, status=201, do=submit, render=lambda made: answers.job_of(made["job"], request), prepare=fetch)
+        return once(
+            request,
+            status=201,
+            do=submit,
+            render=lambda made: answers.job_of(made["job"], request),
+            prepare=fetch if fetching.is_needed(asked) else None,
+        )
 
     @call(
         "jobs_batch_create",
@@ -138,7 +144,13 @@ class JobViewSet(JsonViewSet[Job]):
         def fetch() -> None:
             asked[:] = fetching.with_uploads(user, asked, at=at)
 
-        return once(request, status=201, do=submit, render=lambda made: _made(made["batch"], request), prepare=fetch)
+        return once(
+            request,
+            status=201,
+            do=submit,
+            render=lambda made: _made(made["batch"], request),
+            prepare=fetch if fetching.is_needed(asked) else None,
+        )
 
     @call("jobs_read", JobOut, 404)
     def retrieve(self, request: Request, pk: int) -> Response:
