@@ -18,6 +18,7 @@ django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402 - these imports read the settings
 
+from queue_app import hooks  # noqa: E402
 from queue_app.api import errors  # noqa: E402
 from queue_app.api.authentication import names_a_key  # noqa: E402
 
@@ -54,11 +55,12 @@ class Handler(ASGIHandler):
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
     """
-    Return a ``receive`` that accepts no more bytes than the site does. It raises `TooLarge`: on the first call if the declared
-    length is too large, otherwise once too many bytes have arrived.
+    Return a ``receive`` that accepts no more bytes than the site does at this address. It raises `TooLarge`: on the first call if
+    the declared length is too large, otherwise once too many bytes have arrived.
     """
     declared = _header(scope, b"content-length")
-    too_large = declared.isdigit() and int(declared[:20]) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    most = settings.WEBHOOK_MAX_BYTES if scope["path"].startswith(hooks.BELOW) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    too_large = declared.isdigit() and int(declared[:20]) > most
     received = 0
 
     async def limited() -> Message:
@@ -67,7 +69,7 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
             raise TooLarge
         message = await receive()
         received += len(message.get("body", b""))
-        if received > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if received > most:
             raise TooLarge
         return message
 

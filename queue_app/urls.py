@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from queue_app import hooks
 from queue_app.api.views import health
 from queue_app.api.views.docs import DocsView, SchemaView
 from queue_app.api.views.files import FileView
@@ -13,6 +14,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", SchemaView.as_view(), name="api-schema"),
     path("api/docs/", DocsView.as_view(), name="api-docs"),
     path("files/<uuid:asset_id>/<str:name>", FileView.as_view(), name="asset"),
+    path("hooks/<str:account>/", hooks.receive, name="webhooks-of-account"),
+    path("hooks/<str:account>/<str:token>", hooks.receive, name="webhooks-of-attempt"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

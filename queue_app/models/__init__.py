@@ -10,6 +10,7 @@ from queue_app.models.job import Attempt, Batch, CostSource, Job, JobEvent, Outc
 from queue_app.models.outbox import Notice, OutboxMessage
 from queue_app.models.settings import QueueSettings
 from queue_app.models.ticket import LedgerEntry, LedgerTransaction, Reservation, Wallet
+from queue_app.models.webhook import InboundWebhook
 from queue_app.models.worker import WorkerProcess
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "CostSource",
     "GenerationModel",
     "IdempotencyRecord",
+    "InboundWebhook",
     "Job",
     "JobEvent",
     "Kind",

@@ -92,6 +92,10 @@ class WebhookRefused(Exception):
     """An inbound webhook that can't be trusted or read. It changes nothing (I38)."""
 
 
+class WebhookUnverifiable(WebhookRefused):
+    """An inbound webhook that can't be verified now: the keys of its provider can't be read. A later delivery may be."""
+
+
 @dataclass(frozen=True)
 class AccountConfig:
     """
@@ -208,12 +212,16 @@ class PollResult:
 
 @dataclass(frozen=True)
 class WebhookEvent:
-    """A verified inbound event: a hint to poll, not a state. ``event_id`` is the same on every delivery."""
+    """
+    A verified inbound event: a hint to poll, not a state. ``event_id`` is the same on every delivery. ``sender`` is the customer
+    that the provider calls, if its signature does not tell customers apart.
+    """
 
     event_id: str
     type: str
     remote_id: str | None
     raw: dict[str, Any] = field(default_factory=dict)
+    sender: str = ""
 
 
 class Capabilities(TypedDict):
