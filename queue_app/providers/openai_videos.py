@@ -65,7 +65,7 @@ class OpenAIVideos:
     @property
     def caps(self) -> Capabilities:
         return Capabilities(
-            webhooks="per_account" if self._account.webhook_secret else "none",
+            webhooks="per_account" if self._account.webhook_secret and not self._account.preview else "none",
             cancel="hard" if self._delete_stops else "none",
             orphan_search="list_with_input",
             lists="account",

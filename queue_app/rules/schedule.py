@@ -13,6 +13,8 @@ from random import Random
 from typing import NamedTuple
 
 LEAST, MOST = 0.5, 30.0
+WORTH = 0.002  # wasted slot time that is worth a check, as a share of the median run time
+DENSEST = 0.025  # shortest interval, as a share of the median run time
 FEW = 5  # with fewer past run times, the typical one is used, multiplied by SPREAD
 SPREAD = (0.6, 0.8, 1.0, 1.25, 1.6)
 POINTS = 60  # least number of possible ends; interpolated between fewer past run times
@@ -30,7 +32,7 @@ class Pace(NamedTuple):
     most: float
 
 
-ALONE = Pace(0.002, 0.025, 0.8, MOST)
+ALONE = Pace(WORTH, DENSEST, 0.8, MOST)
 BESIDE_WEBHOOKS = Pace(0.05, 0.25, 1.5, 60.0)  # a webhook usually comes first; checks find what it missed
 
 

@@ -17,9 +17,9 @@ from django.db.models import QuerySet
 from queue_app import clock, lifecycle
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
-from queue_app.providers.base import Provider, ProviderError
+from queue_app.providers.base import Provider, ProviderError, RemoteRef, TaskState
 from queue_app.rules.lookup import CONTROL_WITHIN, Call, Known, Likeness, Lookup, Row, Walk, ids_of, same_prompt
-from queue_app.work import accounts, progress, submission
+from queue_app.work import accounts, progress, submission, webhooks
 
 RAREST_LOOK = timedelta(minutes=10)
 WALK_SECONDS, MOST_PAGES = 40.0, 20  # the task that runs a lookup has 60 s
@@ -41,22 +41,49 @@ def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State
     asked_at = clock.now()
     try:
         provider = accounts.provider_for(attempt)
+        if named := _named_by_webhook(provider, attempt):
+            _adopt_named(lease, attempt, named, asked_at=asked_at)
+            return []
         if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
-            _look_again(lease, attempt, None, asked_at=asked_at, at=_last_look(attempt))
+            _look_again(lease, attempt, None, asked_at=asked_at, at=_last_look(attempt), begun=job)
             return []
         found = walk(provider, job, attempt, at=asked_at).judge()
     except ProviderError as error:
         at = clock.now()
         again_at = max(accounts.went_badly(attempt, error, at=at) or at, _later(attempt, at=at))
         failed = Lookup(why_not=[f"Could not read the task list: {error.message}"])
-        _look_again(lease, attempt, failed, asked_at=asked_at, at=again_at)
+        _look_again(lease, attempt, failed, asked_at=asked_at, at=again_at, begun=job)
         return []
     accounts.went_well(attempt)
     with transaction.atomic():
         held = lifecycle.held_by(lease)
         if held is not None:
-            _settle(held, attempt, found, grace=grace_of(provider, job), asked_at=asked_at, at=clock.now())
+            _settle(held, attempt, found, grace=grace_of(provider, job), asked_at=asked_at, at=clock.now(), begun=job)
     return []
+
+
+def _named_by_webhook(provider: Provider, attempt: Attempt) -> RemoteRef | None:
+    """
+    Return the task that a verified webhook named for this attempt, read back from the provider. Its address holds the attempt's
+    token, which only the provider got, with this very create call.
+
+    :raises ProviderError: the provider could not be asked.
+    """
+    for task in webhooks.hinted_tasks(attempt):
+        ref = provider.ref(task, endpoint_id=attempt.endpoint_id)
+        if not _owned(provider, attempt, [task]) and provider.poll(ref).state != TaskState.LOST:
+            return ref
+    return None
+
+
+def _adopt_named(lease: Lease, attempt: Attempt, ref: RemoteRef, *, asked_at: datetime) -> None:
+    accounts.went_well(attempt)
+    with transaction.atomic():
+        held = lifecycle.held_by(lease)
+        if held is not None:
+            row = Row(ref.remote_id)
+            _record(attempt, Lookup(sure=[row], proof={"webhook": True}), asked_at, took=row)
+            submission.adopt_late(attempt, ref, at=clock.now(), actor="webhook")
 
 
 def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Walk:
@@ -107,14 +134,16 @@ def grace_of(provider: Provider, job: Job) -> float:
     return settings.TIMES.grace + waits[provider.caps["begins"]]
 
 
-def _settle(job: Job, attempt: Attempt, found: Lookup, *, grace: float, asked_at: datetime, at: datetime) -> None:
-    """Act on the result of a lookup. The caller holds the job's row lock."""
+def _settle(job: Job, attempt: Attempt, found: Lookup, *, grace: float, asked_at: datetime, at: datetime, begun: Job) -> None:
+    """Act on the result of a lookup. The caller holds the job's row lock; ``begun`` is the job before the list was read."""
     belongs_to_a_twin = bool(found.sure) and _a_twin_is_being_submitted(attempt, job)
     mine = None if belongs_to_a_twin else _row_for(attempt, job, found.sure)
     counts_from = _counts_from(attempt, grace)
     proved = found.none_proved and asked_at >= counts_from
     _record(attempt, found, asked_at, took=mine, counted=proved)
-    if belongs_to_a_twin:
+    if lifecycle.asked_meanwhile(job, begun):  # a webhook has come, and may name the task
+        lifecycle.check_again(job, next_check_at=at)
+    elif belongs_to_a_twin:
         lifecycle.check_again(job, next_check_at=at + timedelta(seconds=settings.TIMES.lease))
     elif mine and mine.id:
         _adopt(job, attempt, mine.id, found, at=at)
@@ -165,7 +194,7 @@ def _last_look(attempt: Attempt) -> datetime:
     return (attempt.called_at or attempt.created_at) + timedelta(seconds=settings.TIMES.unknown)
 
 
-def _look_again(lease: Lease, attempt: Attempt, failed: Lookup | None, *, asked_at: datetime, at: datetime) -> None:
+def _look_again(lease: Lease, attempt: Attempt, failed: Lookup | None, *, asked_at: datetime, at: datetime, begun: Job) -> None:
     """
     Record a failed lookup, if any, and schedule the next one.
 
@@ -177,7 +206,8 @@ def _look_again(lease: Lease, attempt: Attempt, failed: Lookup | None, *, asked_
             return
         if failed:
             _record(attempt, failed, asked_at)
-        lifecycle.check_again(job, next_check_at=min(at, _last_look(attempt)))
+        next_look = asked_at if failed is None and lifecycle.asked_meanwhile(job, begun) else at
+        lifecycle.check_again(job, next_check_at=min(next_look, _last_look(attempt)))
 
 
 def _record(attempt: Attempt, found: Lookup, asked_at: datetime, *, took: Row | None = None, counted: bool = False) -> None:

@@ -49,13 +49,8 @@ def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime, begun
         result = _with_unknown_word(job, attempt, result, at=at)
     if not result.state.is_terminal:
         Attempt.objects.filter(pk=attempt.pk).update(looked_up_at=at, missing_since=None, missing_looks=0)
-        seconds = seconds_to_next_check(
-            job,
-            elapsed=elapsed,
-            progress=result.progress,
-            hint=result.next_poll_after,
-            rarer=webhooks.is_expected(attempt, at=at),
-        )
+        rarer, hint = webhooks.is_expected(attempt, at=at), result.next_poll_after
+        seconds = seconds_to_next_check(job, elapsed=elapsed, progress=result.progress, hint=hint, rarer=rarer)
         if lifecycle.asked_meanwhile(job, begun):
             seconds = 0.0
         lifecycle.check_again(job, next_check_at=at + timedelta(seconds=seconds), progress=result.progress)

@@ -1,5 +1,5 @@
 """
-Inbound webhooks: verified, stored once, and only a hint to ask the provider now (I27, I38). What a webhook says is never believed.
+Inbound webhooks: verified, stored once, and only a hint to ask the provider now (I27, I38). What they say is never believed.
 
 A webhook that names its attempt's token may come before the provider's answer to the create call, or in place of a lost one. Then
 the task that it names is kept for the lookup, which reads it back from the provider before the job continues with it.
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from queue_app import lifecycle
 from queue_app.models import Attempt, InboundWebhook, Job, Outcome, ProviderAccount, State
@@ -84,8 +84,8 @@ def is_announced(attempt: Attempt, task: str) -> bool:
     """Whether a webhook about this task of the attempt came before its id was known. The caller holds the job's row lock."""
     if not is_possible(attempt):
         return False
-    early = InboundWebhook.objects.filter(account=attempt.account_id, remote_id=task)
-    return early.filter(attempt=attempt).exists() or early.filter(attempt=None).exists()
+    early = InboundWebhook.objects.filter(Q(attempt=attempt) | Q(attempt=None), account=attempt.account_id, remote_id=task)
+    return early.exists()
 
 
 def is_possible(attempt: Attempt) -> bool:
@@ -124,8 +124,7 @@ def _config_of(account: str) -> AccountConfig:
 def _attempt_with(config: AccountConfig, event: WebhookEvent) -> Attempt | None:
     if not event.remote_id:
         return None
-    names = registry.get(config).names(event.remote_id)
-    found = Attempt.objects.filter(account=config.key, preview=config.preview, remote_id__in=[*names, event.remote_id])
+    found = Attempt.objects.filter(account=config.key, preview=config.preview, remote_id=event.remote_id)
     return found.select_related("account").first()
 
 
@@ -149,7 +148,7 @@ def _take_in(account: str, attempt: Attempt | None, event: WebhookEvent, *, at: 
         job = Job.objects.lock().get(pk=attempt.job_id) if attempt else None
         if attempt and InboundWebhook.objects.filter(attempt=attempt).count() >= EVENTS_MOST:
             return None
-        now = Attempt.objects.get(pk=attempt.pk) if attempt else None  # as it is under the lock
+        now = Attempt.objects.select_related("account").get(pk=attempt.pk) if attempt else None  # as it is under the lock
         effect = _effect(job, now)
         row, is_new = InboundWebhook.objects.get_or_create(
             account_id=account,
@@ -176,7 +175,7 @@ def _take_in(account: str, attempt: Attempt | None, event: WebhookEvent, *, at: 
 def _effect(job: Job | None, attempt: Attempt | None) -> Effect:
     if job is None or attempt is None:
         return Effect.UNMATCHED
-    if attempt.outcome is not None or attempt.number != job.attempt_number:
+    if attempt.outcome is not None or (attempt.step, attempt.number) != ("main", job.attempt_number):
         return Effect.LATE
     if job.state in CHECKED_STATES:
         return Effect.CHECKED
