@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from queue_app import clock, lifecycle
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
-from queue_app.providers.base import Provider, ProviderError, RemoteRef, TaskState
+from queue_app.providers.base import Provider, ProviderError, TaskState
 from queue_app.rules.lookup import CONTROL_WITHIN, Call, Known, Likeness, Lookup, Row, Walk, ids_of, same_prompt
 from queue_app.work import accounts, progress, submission, webhooks
 
@@ -41,8 +41,8 @@ def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State
     asked_at = clock.now()
     try:
         provider = accounts.provider_for(attempt)
-        if named := _named_by_webhook(provider, attempt):
-            _adopt_named(lease, attempt, named, asked_at=asked_at)
+        if hinted := _hinted(provider, attempt):
+            _follow_hint(lease, job, attempt, provider, hinted, asked_at=asked_at)
             return []
         if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
             _look_again(lease, attempt, None, asked_at=asked_at, at=_last_look(attempt), begun=job)
@@ -62,21 +62,26 @@ def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State
     return []
 
 
-def _named_by_webhook(provider: Provider, attempt: Attempt) -> RemoteRef | None:
+def _hinted(provider: Provider, attempt: Attempt) -> list[str]:
+    """Return the tasks that verified webhooks named for this attempt, without those of other attempts."""
+    named = webhooks.hinted_tasks(attempt)
+    taken = {name for known in _owned(provider, attempt, named) for name in known.names} if named else set()
+    return [task for task in named if task not in taken]
+
+
+def _follow_hint(lease: Lease, job: Job, attempt: Attempt, provider: Provider, hinted: list[str], *, asked_at: datetime) -> None:
     """
-    Return the task that a verified webhook named for this attempt, read back from the provider. Its address holds the attempt's
-    token, which only the provider got, with this very create call.
+    Continue the job with a task that a webhook named, once the provider confirms it (T7).
 
-    :raises ProviderError: the provider could not be asked.
+    The address of the webhook holds the attempt's token, which only the provider got, with this very create call. If no task is
+    confirmed, nothing is proved: not even that there is none.
     """
-    for task in webhooks.hinted_tasks(attempt):
-        ref = provider.ref(task, endpoint_id=attempt.endpoint_id)
-        if not _owned(provider, attempt, [task]) and provider.poll(ref).state != TaskState.LOST:
-            return ref
-    return None
-
-
-def _adopt_named(lease: Lease, attempt: Attempt, ref: RemoteRef, *, asked_at: datetime) -> None:
+    refs = [provider.ref(task, endpoint_id=attempt.endpoint_id) for task in hinted]
+    ref = next((ref for ref in refs if provider.poll(ref).state != TaskState.LOST), None)
+    if ref is None:
+        unconfirmed = Lookup(why_not=[f"A webhook named task {hinted[0][:60]}, but the provider does not know it."])
+        _look_again(lease, attempt, unconfirmed, asked_at=asked_at, at=_later(attempt, at=clock.now()), begun=job)
+        return
     accounts.went_well(attempt)
     with transaction.atomic():
         held = lifecycle.held_by(lease)
@@ -136,14 +141,15 @@ def grace_of(provider: Provider, job: Job) -> float:
 
 def _settle(job: Job, attempt: Attempt, found: Lookup, *, grace: float, asked_at: datetime, at: datetime, begun: Job) -> None:
     """Act on the result of a lookup. The caller holds the job's row lock; ``begun`` is the job before the list was read."""
+    if lifecycle.asked_meanwhile(job, begun):  # a webhook has come, and may name the task
+        lifecycle.check_again(job, next_check_at=at)
+        return
     belongs_to_a_twin = bool(found.sure) and _a_twin_is_being_submitted(attempt, job)
     mine = None if belongs_to_a_twin else _row_for(attempt, job, found.sure)
     counts_from = _counts_from(attempt, grace)
     proved = found.none_proved and asked_at >= counts_from
     _record(attempt, found, asked_at, took=mine, counted=proved)
-    if lifecycle.asked_meanwhile(job, begun):  # a webhook has come, and may name the task
-        lifecycle.check_again(job, next_check_at=at)
-    elif belongs_to_a_twin:
+    if belongs_to_a_twin:
         lifecycle.check_again(job, next_check_at=at + timedelta(seconds=settings.TIMES.lease))
     elif mine and mine.id:
         _adopt(job, attempt, mine.id, found, at=at)

@@ -43,6 +43,7 @@ ALERT_RULES: list[tuple[str, float, float]] = [
     (AlertRule.Measure.WORKER_SILENT, 30, 10),
     (AlertRule.Measure.TICKETS_LOW, 20, 50),
     (AlertRule.Measure.PAID_NOT_DELIVERED, 1, 0),
+    (AlertRule.Measure.BUDGET_SPENT, 80, 50),
     (AlertRule.Measure.OLD_SNAPSHOT, 300, 60),
 ]
 _UNIT_OF = {Medium.IMAGE: "image", Medium.VIDEO: "second", Medium.PAGE: "page"}
