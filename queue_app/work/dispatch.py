@@ -114,14 +114,8 @@ _LOCK = Statement(f"""
      WHERE job.id = ANY(%(ids)s::bigint[]) AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
      ORDER BY job.id FOR UPDATE OF job SKIP LOCKED
 """)  # noqa: S608 - no value in it
-_TO_CLAIM = [
-    "id",
-    "state",
-    "event_seq",
-    "attempt_number",
-    "fence",
-    "usd_estimate",
-]  # the columns that a claim needs, in the order of the model
+# the columns that a claim needs, in the order of the model
+_TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence", "usd_estimate"]
 
 # an idle dispatcher runs this every second, so it is one statement and reads only small or partial indexes
 _DUE = Statement("""

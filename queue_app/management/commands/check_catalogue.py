@@ -1,0 +1,95 @@
+"""
+``manage.py check_catalogue``: compare the catalogue with what the providers list. It makes free calls only.
+
+Exit status: 0 if everything is as listed, 1 if something differs, 2 if nothing could be asked.
+"""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from queue_app import clock
+from queue_app.models import ProviderAccount, User
+from queue_app.rules.numbers import counted
+from queue_app.work.catalogue import check
+from queue_app.work.catalogue.check import Finding, Report, Verdict
+
+OTHERS_SHOWN = 20
+MARKS = {Verdict.LISTED: "ok", Verdict.CHANGED: "changed", Verdict.DEPRECATED: "deprecated", Verdict.MISSING: "missing"}
+
+
+class Command(BaseCommand):
+    help = "Compare models and routes with the providers' own lists. Free calls only; nothing is generated."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--account", action="append", metavar="KEY", help="only this account (repeatable; default: all with an API key)"
+        )
+        parser.add_argument("--model", action="append", metavar="KEY", help="only routes of this model (repeatable)")
+        parser.add_argument("--accept", action="store_true", help="ask about each finding, and write down those you accept")
+        parser.add_argument("--yes", action="store_true", help="with --accept: accept all findings without being asked")
+        parser.add_argument("--user", metavar="NAME", help="with --accept: the member of staff who decides, for the audit")
+
+    def handle(
+        self,
+        *args: Any,
+        account: list[str] | None,
+        model: list[str] | None,
+        accept: bool,
+        yes: bool,
+        user: str | None,
+        **options: Any,
+    ) -> None:
+        by = self._staff(user) if user else None
+        if accept and not yes and not sys.stdin.isatty():
+            raise CommandError("--accept asks about each finding and needs a terminal. Add --yes to accept all of them.")
+        reports = [check.check(one, model) for one in self._accounts(account)]
+        for report in reports:
+            self._show(report)
+        if accept:
+            changed = sum(self._decide(one, yes=yes, by=by) for report in reports for one in report.findings)
+            self.stdout.write(f"{counted(changed, 'route')} changed.")
+        if all(report.problem for report in reports):
+            sys.exit(2)
+        if any(report.differs for report in reports):
+            sys.exit(1)
+
+    def _accounts(self, wanted: list[str] | None) -> list[ProviderAccount]:
+        known = {one.pk: one for one in ProviderAccount.objects.order_by("key")}
+        if unknown := sorted(set(wanted or ()) - known.keys()):
+            raise CommandError(f"Unknown account {unknown[0]}. Available: {', '.join(known)}.")
+        return [one for key, one in known.items() if (key in wanted if wanted else not one.is_preview)] or list(known.values())
+
+    def _staff(self, name: str) -> User:
+        found = User.objects.filter(username=name, is_staff=True, is_active=True).first()
+        if found is None or not found.has_perm("queue_app.change_modelroute"):
+            raise CommandError(f"{name} is no active member of staff who may change routes.")
+        return found
+
+    def _show(self, report: Report) -> None:
+        if report.problem:
+            self.stdout.write(f"{report.account}: not asked, {report.problem}.")
+            return
+        self.stdout.write(f"{report.account}: {counted(len(report.findings), 'route')} checked.")
+        for one in report.findings:
+            state = "" if one.route.active else " (not active)"
+            self.stdout.write(f"  {MARKS[one.verdict]:10} {one.route.model_id}{state}: {one.route.endpoint_id}: {one.words}.")
+            if one.price:
+                self.stdout.write(f"  {'price':10} {one.route.model_id}: {one.price}.")
+        for name in report.others[:OTHERS_SHOWN]:
+            self.stdout.write(f"  {'new':10} {name}: listed, not in the catalogue.")
+        if len(report.others) > OTHERS_SHOWN:
+            self.stdout.write(f"  {'new':10} and {len(report.others) - OTHERS_SHOWN} more.")
+
+    def _decide(self, finding: Finding, *, yes: bool, by: User | None) -> bool:
+        if not yes and not self._confirmed(finding):
+            return False
+        return check.accept(finding, at=clock.now(), actor=by)
+
+    def _confirmed(self, finding: Finding) -> bool:
+        if not finding.is_new:
+            return finding.verdict is Verdict.LISTED  # a route that is as it was is only stamped
+        then = "It can be used then" if finding.verdict is Verdict.LISTED else "It is not used with an API key then"
+        answer = input(f"{finding.route} ({finding.route.endpoint_id}): {finding.words}. {then}. Accept? [y/N] ")
+        return answer.strip().lower() in {"y", "yes"}
