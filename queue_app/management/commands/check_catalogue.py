@@ -23,9 +23,8 @@ class Command(BaseCommand):
     help = "Compare models and routes with the providers' own lists. Free calls only; nothing is generated."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--account", action="append", metavar="KEY", help="only this account (repeatable; default: all with an API key)"
-        )
+        keyed = "only this account (repeatable; default: all with an API key)"
+        parser.add_argument("--account", action="append", metavar="KEY", help=keyed)
         parser.add_argument("--model", action="append", metavar="KEY", help="only routes of this model (repeatable)")
         parser.add_argument("--accept", action="store_true", help="ask about each finding, and write down those you accept")
         parser.add_argument("--yes", action="store_true", help="with --accept: accept all findings without being asked")
@@ -48,7 +47,7 @@ class Command(BaseCommand):
         for report in reports:
             self._show(report)
         if accept:
-            changed = sum(self._decide(one, yes=yes, by=by) for report in reports for one in report.findings)
+            changed = sum(self._decide(report, yes=yes, by=by) for report in reports)
             self.stdout.write(f"{counted(changed, 'route')} changed.")
         if all(report.problem for report in reports):
             sys.exit(2)
@@ -82,14 +81,22 @@ class Command(BaseCommand):
         if len(report.others) > OTHERS_SHOWN:
             self.stdout.write(f"  {'new':10} and {len(report.others) - OTHERS_SHOWN} more.")
 
-    def _decide(self, finding: Finding, *, yes: bool, by: User | None) -> bool:
-        if not yes and not self._confirmed(finding):
-            return False
-        return check.accept(finding, at=clock.now(), actor=by)
+    def _decide(self, report: Report, *, yes: bool, by: User | None) -> int:
+        """Ask once for all routes that are as they should be, and about each other one. Return how many were changed."""
+        listed = [one for one in report.findings if one.verdict is Verdict.LISTED]
+        accepted = []
+        if listed and (yes or _agreed(f"{report.account}: mark {counted(len(listed), 'listed route')} as checked?")):
+            accepted += listed
+        for one in report.findings:
+            if one.verdict is not Verdict.LISTED and (yes or _agreed(f"{one.route} ({one.route.endpoint_id}): {_then(one)}")):
+                accepted.append(one)
+        return sum(check.accept(one, at=clock.now(), actor=by) for one in accepted)
 
-    def _confirmed(self, finding: Finding) -> bool:
-        if not finding.is_new:
-            return finding.verdict is Verdict.LISTED  # a route that is as it was is only stamped
-        then = "It can be used then" if finding.verdict is Verdict.LISTED else "It is not used with an API key then"
-        answer = input(f"{finding.route} ({finding.route.endpoint_id}): {finding.words}. {then}. Accept? [y/N] ")
-        return answer.strip().lower() in {"y", "yes"}
+
+def _then(finding: Finding) -> str:
+    keeps = finding.verdict is Verdict.DEPRECATED
+    return f"{finding.words}. {'Keep it and note that?' if keeps else 'Stop using it with the API key?'}"
+
+
+def _agreed(question: str) -> bool:
+    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
