@@ -1,7 +1,7 @@
 """
 What adapters can tell without generating anything: whether an account works, and what its provider lists.
 
-Both are optional: an adapter has the methods of `Testable` and `Listable` if its provider documents free calls for them.
+Both are optional: an adapter has the methods of `Reachable` and `Listable` if its provider documents free calls for them.
 """
 
 from __future__ import annotations
@@ -41,10 +41,8 @@ class Listing:
 
 
 @runtime_checkable
-class Testable(Protocol):
+class Reachable(Protocol):
     """An adapter with a free call that shows whether address and key work."""
-
-    __test__ = False  # no class of tests
 
     def test_connection(self) -> str:
         """
