@@ -1,4 +1,4 @@
-"""The page of a provider account: connection, models, failures, speed, cost, and its two buttons. The form below it edits the row."""
+"""The page of a provider account: connection, models, failures, speed, cost and two buttons. The form below it edits the row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +39,7 @@ class Meter:
 def about(account: ProviderAccount, *, at: datetime) -> dict[str, Any]:
     """Return what the page shows above the form."""
     facts = insight.look(account, at=at)
+    steps = limits.steps_back(by=account.lowered_by, since=account.lowered_at)
     return {
         "badge": _badge(account, at),
         "facts": display.chips([account.adapter, "previews only" if account.is_preview else "API key set"]),
@@ -52,9 +53,7 @@ def about(account: ProviderAccount, *, at: datetime) -> dict[str, Any]:
         "cooling": account.cooldown_until is not None and account.cooldown_until > at,
         "lowered": limits.steps_off(by=account.lowered_by, since=account.lowered_at, at=at),
         "until": display.moment(account.cooldown_until, at) if account.cooldown_until else "",
-        "back": [
-            display.moment(one, at) for one in limits.steps_back(by=account.lowered_by, since=account.lowered_at) if one > at
-        ],
+        "back": [display.moment(one, at) for one in steps if one > at],
         "routes": [_route(one) for one in facts.routes],
         "offered": sum(one.route.active for one in facts.routes),
         "failures": [
@@ -136,11 +135,8 @@ def _webhooks(account: ProviderAccount, facts: AccountFacts, at: datetime) -> di
         words = f"{wanted} is not set" if wanted and not account.is_preview else "this provider sends none that we can verify"
         return {"badge": "", "words": f"Off: {words}. Tasks are checked on a schedule.", "address": ""}
     if not settings.WEBHOOK_URL or not (account.is_preview or settings.WEBHOOK_URL.startswith("https://")):
-        return {
-            "badge": "",
-            "words": "Off: set PUBLIC_URL or WEBHOOK_URL to an address that it can reach (https).",
-            "address": "",
-        }
+        words = "Off: set PUBLIC_URL or WEBHOOK_URL to an https address that this provider can reach."
+        return {"badge": "", "words": words, "address": ""}
     return {"badge": "", "words": "None received yet.", "address": address if is_own else ""}
 
 

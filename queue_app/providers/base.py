@@ -103,7 +103,9 @@ class AccountConfig:
 
     ``options``: ``auth_style`` (``bearer`` or ``api-key``), ``request_encoding`` (``multipart`` or ``json``),
     ``cancel_by_delete`` (bool, default ``preview``), ``not_accepted_statuses`` (list of int: HTTP statuses of a create call that
-    mean "no task", as an operator vouches), ``model_aliases`` (object: model name in the provider's list → our endpoint).
+    mean "no task", as an operator vouches), ``model_aliases`` (object: model name in the provider's list → our endpoint),
+    ``unsigned_webhooks`` (bool: without a secret, the token in a webhook's address is proof enough), ``webhook_sender`` (our user
+    at a provider whose signature is the same for all of its users).
     """
 
     key: str

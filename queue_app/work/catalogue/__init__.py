@@ -29,10 +29,18 @@ ACCOUNTS: list[tuple[str, str, str, int | None, bool, dict[str, Any], str]] = [
     ("fal", "fal", "FAL_KEY", 2, True, {}, "https://queue.fal.run"),  # a new account there runs two tasks at a time
     ("studio_fal", "fal", "", None, True, {}, ""),
     ("replicate", "replicate", "REPLICATE_API_TOKEN", None, True, {}, "https://api.replicate.com/v1"),
-    ("openrouter", "openrouter", "OPENROUTER_API_KEY", None, False, {}, "https://openrouter.ai/api/v1"),
+    # it signs webhooks only once its workspace has a secret, and has no list to find a lost task in
+    ("openrouter", "openrouter", "OPENROUTER_API_KEY", None, False, {"unsigned_webhooks": True}, "https://openrouter.ai/api/v1"),
     ("openai_images", "openai_images", "OPENAI_IMAGES_API_KEY", None, False, {}, "https://api.openai.com/v1"),
     ("chat", "chat", "CHAT_API_KEY", None, False, {}, "https://api.openai.com/v1"),
 ]
+
+# account → environment variable of its webhook secret
+WEBHOOK_SECRETS = {
+    "openai_videos": "OPENAI_WEBHOOK_SECRET",
+    "replicate": "REPLICATE_WEBHOOK_SECRET",
+    "openrouter": "OPENROUTER_WEBHOOK_SECRET",
+}
 
 # measure, opening value, closing value
 ALERT_RULES: list[tuple[str, float, float]] = [
@@ -67,6 +75,7 @@ def seed() -> int:
         found = {
             "adapter": adapter,
             "api_key_env": api_key_env,
+            "webhook_secret_env": WEBHOOK_SECRETS.get(key, ""),
             "max_concurrent": limit,
             "can_look_up": can_look_up,
             "options": options,
