@@ -34,7 +34,6 @@ PAGES: dict[str, tuple[pages.View, str]] = {
     "queue_app/reviewitem/<path:object_id>/change/": (review_page.page, "queue_app_reviewitem_change"),
     "queue_app/reviewitem/<int:item_id>/decide/": (review_page.decide, "queue_app_reviewitem_decide"),
     "queue_app/provideraccount/<path:object_id>/test/": (provider_page.test, "queue_app_provideraccount_test"),
-    "queue_app/provideraccount/<path:object_id>/cooldown/": (provider_page.end_cooldown, "queue_app_provideraccount_cooldown"),
     "queue_app/wallet/grant/": (grants.page, "queue_app_wallet_grant"),
     "queue_app/wallet/<path:object_id>/change/": (money.wallet_page, "queue_app_wallet_change"),
 }

@@ -1,9 +1,7 @@
-"""The page of a provider account: connection, models, failures, speed, cost and two buttons. The form below it edits the row."""
+"""The page of a provider account: connection, models, failures, speed and cost; and the test of its connection."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -22,10 +20,7 @@ from queue_app.providers import registry
 from queue_app.rules import limits
 from queue_app.rules.words import one_line
 from queue_app.ui import display, pages
-from queue_app.ui.access import staff
-from queue_app.work import accounts, budgets, capacity, connection, policy
-
-View = Callable[[HttpRequest, ProviderAccount], None]
+from queue_app.work import accounts, budgets, capacity, connection
 
 
 @dataclass(frozen=True)
@@ -42,6 +37,7 @@ def about(account: ProviderAccount, *, at: datetime) -> dict[str, Any]:
     steps = limits.steps_back(by=account.lowered_by, since=account.lowered_at)
     return {
         "badge": _badge(account, at),
+        "is_paused": limits.is_closed(account.paused, account.paused_until, at=at),
         "facts": display.chips([account.adapter, "previews only" if account.is_preview else "API key set"]),
         "key_variable": account.api_key_env,
         "has_key": bool(settings.PROVIDER_KEYS.get(account.api_key_env)),
@@ -72,42 +68,23 @@ def about(account: ProviderAccount, *, at: datetime) -> dict[str, Any]:
     }
 
 
-def _posted(view: View) -> pages.View:
-    """Make ``view`` an address that takes a POST from staff who may edit the account, and leads back to its page."""
+def test(request: HttpRequest, object_id: str) -> HttpResponse:
+    """
+    Test the connection of an account, and lead back to its page.
 
-    @wraps(view)
-    def page(request: HttpRequest, object_id: str) -> HttpResponse:
-        rows = admin.site.get_model_admin(ProviderAccount)
-        account = rows.get_object(request, unquote(object_id))
-        if account is None:
-            return pages.not_there(request, rows.opts, object_id)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not rows.has_change_permission(request, account):
-            raise PermissionDenied
-        view(request, account)
-        return HttpResponseRedirect(reverse("admin:queue_app_provideraccount_change", args=[account.pk]))
-
-    return page
-
-
-@_posted
-def test(request: HttpRequest, account: ProviderAccount) -> None:
-    """Test the connection."""
+    :raises PermissionDenied: the user may not edit the account.
+    """
+    rows = admin.site.get_model_admin(ProviderAccount)
+    account = rows.get_object(request, unquote(object_id))
+    if account is None:
+        return pages.not_there(request, rows.opts, object_id)
+    if not rows.has_change_permission(request, account):
+        raise PermissionDenied
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
     result = connection.probe(account)
     (messages.success if result.works else messages.error)(request, " ".join(result.words.split()))
-
-
-@_posted
-def end_cooldown(request: HttpRequest, account: ProviderAccount) -> None:
-    """End the cooldown, and restore the limit that rate limits lowered."""
-    changed = policy.change(
-        account, at=clock.now(), actor=staff(request), reason="Cooldown ended by staff", cooldown_until=None, lowered_by=0
-    )
-    if changed:
-        messages.success(request, f"Cooldown of {account} ended. The next jobs can start.")
-    else:
-        messages.info(request, f"{account} was not cooling down.")
+    return HttpResponseRedirect(reverse("admin:queue_app_provideraccount_change", args=[account.pk]))
 
 
 def _badge(account: ProviderAccount, at: datetime) -> SafeString:

@@ -231,22 +231,17 @@ class TestTheConnection:
         assert not provider.seen
 
 
-class TestTheCooldown:
-    def test_is_ended_by_staff_and_audited(self, admin: Client) -> None:
-        ProviderAccount.objects.filter(pk="fal").update(cooldown_until=clock.now() + timedelta(hours=1), lowered_by=1)
-        assert "Cooldown of fal ended." in words(admin.post(address("fal", "cooldown"), follow=True))
-        row = ProviderAccount.objects.get(pk="fal")
-        assert (row.cooldown_until, row.lowered_by) == (None, 0)
-        entry = AuditEntry.objects.get()
-        assert (entry.actor_name, entry.target, entry.reason) == ("ana", "fal", "Cooldown ended by staff")
-
-    def test_that_is_over_already_is_left_as_it_is(self, admin: Client) -> None:
-        assert "was not cooling down" in words(admin.post(address("fal", "cooldown"), follow=True))
-        assert not AuditEntry.objects.exists()
-
-    def test_needs_the_right(self, staff_with: StaffWith) -> None:
+class TestTheOtherButtons:
+    def test_are_for_operators_and_those_of_the_dashboard(self, admin: Client, staff_with: StaffWith) -> None:
+        at = clock.now()
+        ProviderAccount.objects.filter(pk="fal").update(cooldown_until=at + timedelta(hours=1), lowered_by=1, lowered_at=at)
+        page = admin.get(address("fal")).content.decode()
+        assert "/admin/pause/?what=account&amp;key=fal" in page and 'action="/admin/end-cooldown/"' in page
+        ProviderAccount.objects.filter(pk="fal").update(paused=True, cooldown_until=None, lowered_by=0)
+        page = admin.get(address("fal")).content.decode()
+        assert 'action="/admin/resume/"' in page and "end-cooldown" not in page and "/admin/pause/?" not in page
         _, client = staff_with("view_provideraccount")
-        assert client.post(address("fal", "cooldown")).status_code == 403
+        assert "/admin/resume/" not in client.get(address("fal")).content.decode()
 
 
 class TestTheBudget:
