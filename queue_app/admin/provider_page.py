@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from queue_app import clock
 from queue_app.insight import accounts as insight
 from queue_app.insight.accounts import AccountFacts, RouteFacts
 from queue_app.models import ProviderAccount
