@@ -4,6 +4,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
 
@@ -74,7 +75,7 @@ class Instant:
     def names(self, remote_id: str) -> frozenset[str]:
         return frozenset({remote_id})
 
-    def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
+    def parse_webhook(self, headers: Mapping[str, str], raw: bytes, *, at: datetime) -> WebhookEvent:
         raise WebhookRefused("There are no webhooks here.")
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:

@@ -139,7 +139,7 @@ _ATTEMPTS = """
 _CLAIMED = """
     attempt_number = attempt_number + 1, started_at = coalesce(started_at, %(at)s),
     preview = (SELECT preview FROM made WHERE made.job_id = queue_app_job.id)"""
-# of a delivery: what the provider says that it charges, else what the job was expected to cost
+# the cost of a delivered attempt: as the provider reports it, else as estimated for the job
 _COSTS = """
     cost AS (
         UPDATE queue_app_attempt attempt
@@ -594,7 +594,7 @@ def deliver(
     """
     Record that the provider is done (T10, T18) and return the lease for storing the files. The caller holds the row lock.
 
-    The slot is free from here on; the caller claims the next job. ``usd_actual`` is what the provider charges by its own words;
+    The slot is free from here on; the caller claims the next job. ``usd_actual`` is the cost that the provider reports;
     without it the job's estimate counts as the cost of the attempt. ``kept_until`` is the end of the provider's storage.
     """
     _move(
@@ -647,8 +647,8 @@ def complete(
     """
     Complete a job whose files are all stored and checked: write their rows and charge the tickets (T19).
 
-    ``usd_actual`` is what the provider reports as its charge, if it does so only now. Refund immediately if staff promised it
-    (T22). The caller holds the row lock.
+    ``usd_actual`` is the cost that the provider reports only now. Refund immediately if staff promised it (T22). The caller holds
+    the row lock.
     """
     reported = {} if usd_actual is None else {"usd_actual": usd_actual}
     if reported:

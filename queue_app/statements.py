@@ -114,7 +114,7 @@ def columns(model: type[models.Model], table: str) -> str:
 
 
 def read_some(model: type[Row], found: Mapping[str, Any]) -> Row:
-    """Make an instance of some columns of a row, by name; the ORM reads the others when they are asked for."""
+    """Build a model instance from some columns of a row, by name; the other columns are deferred."""
     fields = [field for field in model._meta.concrete_fields if field.column in found]
     values = [
         field.from_db_value(found[field.column], None, connection) if hasattr(field, "from_db_value") else found[field.column]

@@ -85,7 +85,7 @@ class JobFactory(factory.django.DjangoModelFactory[Job]):
 
 
 def make_route(**fields: Any) -> ModelRoute:
-    """One more way to buy a model, where parameters are said as at its first one."""
+    """Create another route of a model, with the codec of its first one."""
     return ModelRoute.objects.create(**{"codec": CODECS[fields["model_id"]]} | fields)
 
 

@@ -11,7 +11,7 @@ from random import Random
 from typing import Literal, cast
 
 Codec = Literal["vp9", "h264"]
-# public: for a studio that only its own machine reaches
+# public: good enough for a studio that only its own machine can reach
 WEBHOOK_SECRET = "whsec_c3R1ZGlvIHByZXZpZXcsIG5vIHNlY3JldCBhdCBhbGw="  # noqa: S105
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -97,7 +97,7 @@ def server_error_after_accept(visit: Visit, _: float) -> Response:
 
 
 def overloaded(visit: Visit, seconds: float) -> Response:
-    """Refuse with 503 and Retry-After; a create leaves no job."""
+    """Refuse with 503 and Retry-After; a create call leaves no job."""
     visit.refuse(503, "The service is temporarily unavailable.", retry_after=int(seconds))
 
 
@@ -112,7 +112,7 @@ def out_of_credit(visit: Visit, _: float) -> Response:
 
 
 def slow_answer(visit: Visit, seconds: float) -> Response:
-    """Take the job and answer late, so that its first webhook comes before the answer."""
+    """Accept the job and answer late, so that its first webhook comes before the answer."""
     response = visit.serve()
     visit.wait(seconds)
     return response
@@ -304,7 +304,7 @@ class Faults:
         return response
 
     def befall_webhook(self, delivery: Delivery) -> None:
-        """Deliver the webhook, or let a fault do with it what it does."""
+        """Deliver a webhook, with or without a fault."""
         with self._lock:
             chosen = self._choose("webhook")
         if chosen is None:

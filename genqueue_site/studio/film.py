@@ -122,7 +122,7 @@ class _Formula:
 
 
 def caption_band(text: str, size: tuple[int, int]) -> Image.Image:
-    """Return a dark band as wide as the picture with the text on it, in two lines at most."""
+    """Return a dark band as wide as the image with the text on it, in at most two lines."""
     width, height = size
     letter, margin = max(11, min(size) // 18), max(6, min(size) // 22)
     text = wrapped(text, size=letter, width=width - 2 * margin, lines=2)

@@ -154,12 +154,12 @@ class Floor:
         return self._shelf.read(job.id, name)
 
     def waiting_before(self, job: Job) -> int:
-        """Count the jobs that are rendered before this one is begun."""
+        """Return the number of jobs that are rendered before this one."""
         with self._lock:
             return next((place for place, other in enumerate(self._waiting) if other is job), 0)
 
     def cancel(self, job: Job, failure: Failure = CANCELED) -> bool:
-        """End a job now, without files, and keep it. Return False if it has ended already, or is gone."""
+        """End a job now, without files, and keep it. Return false if it has ended or has been deleted."""
         with self._disk:
             with self._lock:
                 now = time.time()
@@ -257,7 +257,7 @@ class Floor:
         if self.closing.is_set():
             return  # the render was killed, the job goes on after the next start
         with self._disk:
-            if job.id not in self._jobs or job.ends_at is not None:  # deleted or canceled meanwhile
+            if job.id not in self._jobs or job.ends_at is not None:  # deleted or canceled in the meantime
                 self._shelf.discard(bench)
                 return
             if failure is None:
@@ -273,7 +273,7 @@ class Floor:
         self.times.at(at, partial(self._tell_of_end, job, at))
 
     def _tell_of_end(self, job: Job, at: float) -> None:
-        if job.ends_at == at and job.id in self._jobs:  # not if it was canceled before that, or deleted
+        if job.ends_at == at and job.id in self._jobs:  # not if it was canceled earlier or deleted
             self._tell(job, "end")
 
 

@@ -44,7 +44,7 @@ class Recipe:
 
     @property
     def files(self) -> list[str]:
-        """The names of the files that were ordered; the stills of a video are not among them."""
+        """The names of the requested files, without the stills of a video."""
         ending = PICTURE_ENDINGS.get(self.codec)
         return [f"image-{number}{ending}" for number in range(self.count)] if ending else [VIDEO]
 
@@ -143,7 +143,7 @@ class Shelf:
         _sync(self._media)
 
     def clear(self, job_id: str) -> None:
-        """Throw the job's files away and keep the job."""
+        """Delete the job's files and keep the job."""
         shutil.rmtree(self._media / job_id, ignore_errors=True)
 
     def read(self, job_id: str, name: str) -> bytes:

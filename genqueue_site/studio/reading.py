@@ -1,4 +1,4 @@
-"""What several dialects read from a request, and write into an answer, alike."""
+"""Parts of requests and answers that several dialects read and write in the same way."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from genqueue_site.studio.wire import Refused, Request, Response
 
 def found(floor: Floor, job_id: str, *, dialect: str, missing: Refused) -> Job:
     """
-    Return one job of a dialect.
+    Return a job of a dialect.
 
-    :raises Refused: it is ``missing``.
+    :raises Refused: ``missing``, if there is no such job.
     """
     job = floor.find(job_id, dialect=dialect)
     if job is None:
@@ -25,9 +25,9 @@ def found(floor: Floor, job_id: str, *, dialect: str, missing: Refused) -> Job:
 
 def file_of(floor: Floor, job: Job, name: str, *, missing: Refused) -> Response:
     """
-    Answer with one of the files that were ordered.
+    Return an answer with one of a job's files.
 
-    :raises Refused: it is ``missing``, or its job was deleted meanwhile.
+    :raises Refused: ``missing``, if there is no such file or its job has been deleted.
     """
     if name not in job.recipe.files:
         raise missing
@@ -38,12 +38,12 @@ def file_of(floor: Floor, job: Job, name: str, *, missing: Refused) -> Response:
 
 
 def origin_of(request: Request) -> str:
-    """Return the studio's own origin as its client wrote it: links in answers begin with it."""
+    """Return the studio's origin as its client addressed it. Links in answers begin with it."""
     return f"http://{request.headers.get('host') or '127.0.0.1'}"
 
 
 def seed_of(prompt: str) -> int:
-    """Return the seed of a prompt that came without one: equal prompts are drawn alike."""
+    """Return the seed for a prompt without one. Equal prompts give equal renders."""
     return int.from_bytes(hashlib.sha256(prompt.encode("utf-8", "replace")).digest()[:4], "big")
 
 
@@ -57,12 +57,12 @@ def shape(ratio: object, longer_side: int, *, default: str) -> tuple[int, int]:
 
 
 def iso(moment: float | None) -> str | None:
-    """Return a moment (unix seconds) in ISO 8601, to the microsecond, in UTC."""
+    """Format Unix seconds as ISO 8601 in UTC with microseconds."""
     if moment is None:
         return None
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def is_web_address(text: object) -> bool:
-    """Return whether this is an http or https URL with a host. Vendors insist on https; the studio is for one machine, too."""
+    """Whether this is an http or https URL with a host. Vendors require https; the studio also serves a single machine."""
     return isinstance(text, str) and re.fullmatch(r"https?://[^/\s@]+(/\S*)?", text) is not None

@@ -1,4 +1,4 @@
-"""A picture from a prompt: a painted scene in the requested shape, captioned with the prompt and labelled "studio preview"."""
+"""An image from a prompt: a painted scene of the requested ratio, with the prompt as caption and the label "studio preview"."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LONGER_SIDE = 1024
 
 
 def draw(recipe: Recipe, number: int) -> Image.Image:
-    """Draw one of the recipe's pictures, counted from 0. Equal recipes give equal pictures; each number gives another."""
-    told = drawable(recipe.prompt).strip() or "untitled"
+    """Return an image of the recipe, counted from 0. Equal recipes give equal images; each number gives another one."""
+    prompt = drawable(recipe.prompt).strip() or "untitled"
     rng = random.Random(hashlib.sha256(f"{number} {json.dumps(asdict(recipe))}".encode()).digest())
-    image = scenery.paint(told, preview_size(recipe.width, recipe.height, longer_side=LONGER_SIDE), rng)
-    words = caption_band(told, image.size)
+    image = scenery.paint(prompt, preview_size(recipe.width, recipe.height, longer_side=LONGER_SIDE), rng)
+    words = caption_band(prompt, image.size)
     image.paste(words, (0, image.height - words.height), words)
     label = plate(max(10, min(image.size) // 24))
     image.paste(label, (label.height // 3, label.height // 3), label)

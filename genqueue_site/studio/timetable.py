@@ -1,4 +1,4 @@
-"""What the studio does at a later moment, on one thread of its own: end jobs at their deadlines, send webhooks."""
+"""Things that the studio does at a later time, in one thread: end jobs at their deadlines, send webhooks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 
 class Timetable:
-    """Run functions at their moments (unix seconds), one after the other. They must be quick."""
+    """Runs functions at their times (Unix seconds), one after the other. They must be quick."""
 
     def __init__(self) -> None:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
@@ -20,17 +20,17 @@ class Timetable:
         self._closed = False
 
     def open(self) -> None:
-        """Start running what is due."""
+        """Start to run functions."""
         threading.Thread(target=self._run_for_ever, name="timetable", daemon=True).start()
 
     def close(self) -> None:
-        """Run nothing more."""
+        """Stop; functions whose time comes later do not run."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
     def at(self, moment: float, do: Callable[[], None]) -> None:
-        """Run ``do`` at this moment, or at once if it has passed."""
+        """Run ``do`` at this time, or now if it has passed."""
         with self._changed:
             heapq.heappush(self._due, (moment, next(self._numbers), do))
             self._changed.notify()
@@ -46,4 +46,4 @@ class Timetable:
             try:
                 do()
             except Exception:
-                traceback.print_exc()  # one job's trouble is not the next one's
+                traceback.print_exc()  # a failure must not stop the others

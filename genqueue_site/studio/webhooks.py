@@ -1,4 +1,4 @@
-"""Webhooks that the studio sends to its clients: signed anew for each try, tried a few times, never redirected."""
+"""Webhooks that the studio sends to its clients: signed for each try, tried a few times, never redirected."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WAITS = (0.0, 1.0, 5.0, 25.0)  # seconds before each try
 ANSWER_SECONDS = 5.0
 LOG_ROWS = 10_000
 STALE_SECONDS = 3600
-FORGERS_SECRET = "whsec_bm90IHRoZSBzZWNyZXQgdGhhdCB5b3Ugc2V0IHVw"  # noqa: S105 - of nobody
+FORGERS_SECRET = "whsec_bm90IHRoZSBzZWNyZXQgdGhhdCB5b3Ugc2V0IHVw"  # noqa: S105 - not used by any studio
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One webhook on its way; a fault decides what arrives of it."""
+    """A webhook to deliver. A fault decides what arrives."""
 
     hook: Hook
     secret: str
@@ -34,38 +34,38 @@ class Delivery:
     note: Callable[[int], None]
 
     def go(self) -> None:
-        """Send it until the client takes it, or the tries are used up."""
+        """Send it until the client accepts it or no tries are left."""
         for seconds in WAITS:
             self.wait(seconds)
             if self.closing.is_set() or 200 <= self.send() < 300:
                 return
 
     def send(self, *, at: float | None = None) -> int:
-        """Send it once, signed for a moment. Return the client's status, 0 if it gave none."""
+        """Send it once, signed for this time (Unix seconds). Return the HTTP status of the answer, 0 without one."""
         headers = self.hook.sign(self.hook.body, time.time() if at is None else at, self.secret)
         status = _post(self.hook.url, self.hook.body, {"Content-Type": "application/json", **headers})
         self.note(status)
         return status
 
     def wait(self, seconds: float) -> None:
-        """Pass the time, or less when the studio closes."""
+        """Wait, but not after the studio closes."""
         self.closing.wait(seconds)
 
 
 class Webhooks:
-    """Sends webhooks, each on a thread of its own, so that a slow client holds nobody else's."""
+    """Sends webhooks, each in its own thread, so that a slow client delays no others."""
 
     def __init__(self, secret: str, faults: Faults, closing: threading.Event) -> None:
         self._secret, self._faults, self._closing = secret, faults, closing
         self._log: deque[dict[str, object]] = deque(maxlen=LOG_ROWS)
 
     def deliver(self, job: str, hook: Hook) -> None:
-        """Start delivering a webhook about a job."""
+        """Start the delivery of a webhook about a job."""
         delivery = Delivery(hook, self._secret, self._closing, partial(self._note, job))
         threading.Thread(target=self._faults.befall_webhook, args=[delivery], name="webhook", daemon=True).start()
 
     def log(self) -> list[dict[str, object]]:
-        """Return what was sent since the start: job, moment and the client's answer."""
+        """Return the tries since the start: job, time and HTTP status."""
         return list(self._log)
 
     def _note(self, job: str, status: int) -> None:
@@ -73,13 +73,13 @@ class Webhooks:
 
 
 def twice(delivery: Delivery, _: float) -> None:
-    """Deliver it two times."""
+    """Deliver it twice."""
     delivery.go()
     delivery.go()
 
 
 def late(delivery: Delivery, seconds: float) -> None:
-    """Deliver it after what happened later was told."""
+    """Deliver it late, after the webhooks of later moments."""
     delivery.wait(seconds)
     delivery.go()
 
@@ -89,12 +89,12 @@ def lost(delivery: Delivery, _: float) -> None:
 
 
 def stale(delivery: Delivery, _: float) -> None:
-    """Deliver it with a signature of an hour ago."""
+    """Deliver it with a signature that is an hour old."""
     delivery.send(at=time.time() - STALE_SECONDS)
 
 
 def forged(delivery: Delivery, _: float) -> None:
-    """Send what somebody without the secret would send."""
+    """Send it signed with another secret."""
     replace(delivery, secret=FORGERS_SECRET).send()
 
 
@@ -104,7 +104,7 @@ def unsigned(delivery: Delivery, _: float) -> None:
 
 
 def halved(delivery: Delivery, _: float) -> None:
-    """Deliver half of it, signed as if it were all."""
+    """Deliver its first half with a valid signature."""
     body = delivery.hook.body
     replace(delivery, hook=replace(delivery.hook, body=body[: len(body) // 2])).send()
 

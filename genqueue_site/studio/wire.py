@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["create", "retrieve", "content", "list", "delete", "cancel", "about", "webhook"]
 CALLS: tuple[Kind, ...] = ("create", "retrieve", "content", "list", "delete", "cancel", "about")  # "about" models and the account
-KINDS: tuple[Kind, ...] = (*CALLS, "webhook")  # the other way round: the vendor calls its client
+KINDS: tuple[Kind, ...] = (*CALLS, "webhook")  # in the other direction: the vendor calls its client
 Moment: TypeAlias = Literal["start", "end"]
 
 
@@ -70,9 +70,7 @@ class Response:
 
 @dataclass(frozen=True, kw_only=True)
 class Hook:
-    """
-    One webhook to deliver: the same bytes at every try, signed for the moment of the try (unix seconds) with a secret.
-    """
+    """A webhook to deliver. ``sign`` returns the headers for a body, a time in Unix seconds and a secret."""
 
     url: str
     body: bytes
@@ -107,7 +105,7 @@ class Dialect:
     hook: Callable[[Floor, Job, Moment], Hook | None] | None = None
 
     def owns(self, path: str) -> bool:
-        """Return whether a path without a call of its own is this vendor's to refuse."""
+        """Whether this dialect formats the refusal of an unknown path."""
         return any(f"{path}/".startswith(f"{prefix}/") for prefix in self.prefixes)
 
 

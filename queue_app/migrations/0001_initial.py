@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                 ('missing_since', models.DateTimeField(help_text='Since this time, every check has found no such task.', null=True)),
                 ('missing_looks', models.PositiveSmallIntegerField(default=0)),
                 ('cost', models.DecimalField(decimal_places=6, help_text='What the provider charges for a delivered attempt.', max_digits=12, null=True, verbose_name='cost in USD')),
-                ('cost_source', models.CharField(blank=True, choices=[('vendor', 'told by the provider'), ('rule', 'by the price rule'), ('estimate', 'Estimate')], max_length=10)),
+                ('cost_source', models.CharField(blank=True, choices=[('vendor', 'reported by the provider'), ('rule', 'by the price rule'), ('estimate', 'Estimate')], max_length=10)),
                 ('error_kind', models.CharField(blank=True, max_length=20)),
                 ('error_message', models.TextField(blank=True)),
             ],

@@ -27,13 +27,21 @@ class Backoff(models.TextChoices):
 
 
 def check_codec(value: Any) -> None:
-    """:raises ValidationError: the value is no codec; each problem is named."""
+    """
+    Check a codec.
+
+    :raises ValidationError: it is invalid; all problems are named.
+    """
     if found := codec_checks.problems(value):
         raise ValidationError(found)
 
 
 def check_price(value: Any) -> None:
-    """:raises ValidationError: the value is no price rule; each problem is named."""
+    """
+    Check a price rule.
+
+    :raises ValidationError: it is invalid; all problems are named.
+    """
     if found := pricing.problems(value):
         raise ValidationError(found)
 
@@ -183,7 +191,7 @@ class GenerationModel(models.Model):
 
     @property
     def pricing(self) -> Price:
-        """What jobs of this model cost, by their parameters."""
+        """The price of jobs of this model, by their parameters."""
         return Price(self.unit, self.tickets_per_unit, Decimal(self.usd_per_unit), self.price)
 
 

@@ -359,9 +359,9 @@ class Outcome(models.TextChoices):
 
 
 class CostSource(models.TextChoices):
-    """Where the cost of an attempt is from."""
+    """Source of the cost of an attempt."""
 
-    VENDOR = "vendor", "told by the provider"
+    VENDOR = "vendor", "reported by the provider"
     RULE = "rule", "by the price rule"
     ESTIMATE = "estimate"
 

@@ -1,8 +1,9 @@
 """
-fal's queue: create, state, result and cancel at ``queue.fal.run``; the lists of requests and what they cost at ``api.fal.ai``.
+Adapter for fal's queue: create, status, result and cancel at ``queue.fal.run``; lists of requests and their cost at
+``api.fal.ai``.
 
-A task that is over is ``COMPLETED``, however it ended: how it did is said by an error beside the state, or only by the answer to
-the question for its result. So a look at such a task asks for both. Files lie on public servers, to which the key is not sent.
+A task that has ended is ``COMPLETED``, even if it failed: the reason is in an error next to the status, or only in the answer to
+the request for its result. So a poll of such a task reads both. Files are on public servers, which do not get the key.
 """
 
 from __future__ import annotations
@@ -45,19 +46,19 @@ from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Page, Row, task_id
 from queue_app.rules.words import storable
 
-HOSTS = {"queue.fal.run", "queue.falrun.com"}  # the second stands in for the first
+HOSTS = {"queue.fal.run", "queue.falrun.com"}  # the second is a fallback for the first
 PLATFORM, STUDIO_PATH, STUDIO_PLATFORM = "https://api.fal.ai/v1", "/fal", "/fal/v1"
 KEYS, STUDIO_KEYS = "https://rest.fal.ai/.well-known/jwks.json", "/fal/.well-known/jwks.json"  # that webhooks are signed with
 THREE_PARTS = {"workflows", "comfy"}  # owners whose applications have a name of three parts
 STATES = {"in_queue": TaskState.QUEUED, "in_progress": TaskState.RUNNING}
 OVER = "completed"
-STOPPED = {"ok", "cancelled", "canceled"}  # words of a cancel that came before the work
-# types of errors: what asks for another try, and what was our own wish
+STOPPED = {"ok", "cancelled", "canceled"}  # answers to a cancel of a task that has not begun
+# types of errors: those that may pass, and those that a cancel causes
 PASSING = re.compile(r"request_timeout|startup_timeout|runner_\w+|internal_error|downstream_service_\w+|generation_timeout")
 CANCELLED = {"client_cancelled", "client_disconnected"}
-NOT_OF_THE_TASK = {401, 403, 408, 409, 425, 429}  # statuses that tell of us, or of the moment
+NOT_OF_THE_TASK = {401, 403, 408, 409, 425, 429}  # statuses about our account or about a passing state, not about the task
 NOT_READY = re.compile(r"still in (progress|queue)|not (ready|completed)", re.IGNORECASE)
-# kinds of files by the names under which results hold them
+# kinds of files by their names in results
 FILES = {"video": "video", "videos": "video", "image": "image", "images": "image"}
 COST_SECONDS = 5.0
 PAGE_SIZE = 100
@@ -71,7 +72,7 @@ class Fal:
     def __init__(self, account: AccountConfig) -> None:
         self._account = account
         headers = {"Authorization": f"Key {account.api_key}"} if account.api_key else {}
-        # the studio, and whatever stands in for fal, has everything below one address
+        # the studio and other substitutes have everything below one address
         is_fal = urlsplit(account.base_url).hostname in HOSTS
         base = account.base_url.rstrip("/")
         self._api = Caller(account, default_path="" if is_fal else STUDIO_PATH, headers=headers)
@@ -94,17 +95,17 @@ class Fal:
 
     def validate(self, endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
         """
-        Turn ``prompt`` and our parameters into the fields of the endpoint.
+        Convert ``prompt`` and our parameters to the fields of the endpoint.
 
-        :raises ProviderError: INVALID_REQUEST, saying which parameter cannot be expressed here.
+        :raises ProviderError: INVALID_REQUEST; the message names the parameter that can't be expressed.
         """
         return encoded(endpoint_id, codec, inputs)
 
     def submit(self, req: SubmitRequest) -> RemoteRef:
         """
-        Send the create, once. It may wait in fal's queue until the start deadline; no other endpoint is bought in its place.
+        Send the create call, once. The task may wait in fal's queue until the start deadline; fal may not use another endpoint.
 
-        :raises ProviderError: see :func:`~queue_app.providers.base.accepted_verdict`; AMBIGUOUS where a task may exist.
+        :raises ProviderError: see `base.accepted_verdict`; AMBIGUOUS if a task may exist.
         """
         headers = {"X-Fal-Tags": f"attempt={req.attempt_id}", "x-app-fal-disable-fallback": "true"}
         if req.start_deadline_s:
@@ -127,20 +128,20 @@ class Fal:
 
     def _refused(self, answer: http.Response) -> ProviderError:
         error = self._api.failure(answer, create=True)
-        if answer.status == 499:  # it says that we have left, and not what has become of the request
+        if answer.status == 499:  # it says that the client has closed the connection, not what became of the request
             error.kind = ErrorKind.AMBIGUOUS
         return error
 
     def poll(self, ref: RemoteRef) -> PollResult:
         """
-        Ask how a task stands; of one that is over, ask for the result, too.
+        Return the status of a task. If it has ended, read its result, too.
 
-        :raises ProviderError: the question was not answered; nothing is known about the task.
+        :raises ProviderError: there was no usable answer; nothing is known about the task.
         """
         answer = self._ask(ref.status_url, "poll")
         body = self._api.body(answer)
         word = word_in(body or {})
-        if answer.status in {404, 410} and body is not None:  # a bare 404 page may come from a proxy in between
+        if answer.status in {404, 410} and body is not None:  # a 404 without JSON may come from a proxy in between
             return PollResult(TaskState.LOST, error=self._api.failure(answer), raw=body)
         if not 200 <= answer.status < 300:
             raise self._api.failure(answer)
@@ -157,27 +158,27 @@ class Fal:
             raw=body,
         )
 
-    def _ended(self, ref: RemoteRef, told: dict[str, Any], answer: http.Response) -> PollResult:
+    def _ended(self, ref: RemoteRef, body: dict[str, Any], answer: http.Response) -> PollResult:
         """
-        How a task ended that is over: by the error beside its state, else by its result. A server error in place of the result
-        tells of the way to it: what was paid for is asked for again, and never bought again for that.
+        Return the result of a task that has ended: by the error next to its status, else by the answer to the request for its
+        result. A server error in place of the result says nothing about the task, so it is read again: the task may be paid for.
         """
-        kind = str(told.get("error_type") or "")
+        kind = str(body.get("error_type") or "")
         if kind in CANCELLED or PASSING.fullmatch(kind):
-            return self._failed(answer, told, kind)
+            return self._failed(answer, body, kind)
         result = self._ask(ref.result_url, "fetch result")
         output = self._api.body(result)
         if 200 <= result.status < 300 and output is not None and (assets := list(_files(output))):
-            return PollResult(TaskState.SUCCEEDED, assets=assets, raw=told)
-        if kind or told.get("error"):
-            return self._failed(answer, told, kind) if result.status < 400 else self._failed(result, output or told, kind)
-        if result.status in {404, 410} and output is not None:  # it was kept for an hour, and is gone
+            return PollResult(TaskState.SUCCEEDED, assets=assets, raw=body)
+        if kind or body.get("error"):
+            return self._failed(answer, body, kind) if result.status < 400 else self._failed(result, output or body, kind)
+        if result.status in {404, 410} and output is not None:  # it was kept for an hour and is deleted
             return PollResult(TaskState.LOST, error=self._api.failure(result), raw=output)
         if output is None:
             raise self._api.unreadable(result, ErrorKind.RETRYABLE, "no result in the answer")
         if result.status < 300:
             words = str(output.get("description") or "The provider finished without a file.")
-            return PollResult(TaskState.FAILED, error=ProviderError(ErrorKind.RETRYABLE, words[:500], code="no_file"), raw=told)
+            return PollResult(TaskState.FAILED, error=ProviderError(ErrorKind.RETRYABLE, words[:500], code="no_file"), raw=body)
         return self._refused_result(result, output)
 
     def _refused_result(self, result: http.Response, output: dict[str, Any]) -> PollResult:
@@ -189,9 +190,9 @@ class Fal:
             raise error
         return self._failed(result, output, error.code or "")
 
-    def _failed(self, answer: http.Response, told: dict[str, Any], kind: str) -> PollResult:
-        """A task that ended badly; fal wants us to go by the type of its error, never by its words."""
-        error = self._api.failure(answer) if answer.status >= 400 else self._api.refusal(answer, told, ErrorKind.INVALID_REQUEST)
+    def _failed(self, answer: http.Response, body: dict[str, Any], kind: str) -> PollResult:
+        """Return the result of a failed task. fal asks clients to use the type of its error, not its words."""
+        error = self._api.failure(answer) if answer.status >= 400 else self._api.refusal(answer, body, ErrorKind.INVALID_REQUEST)
         error.code = storable(kind)[:60] or error.code
         if kind in CANCELLED:
             state, error.kind = TaskState.CANCELED, ErrorKind.CANCELED
@@ -201,11 +202,11 @@ class Fal:
             state = TaskState.FAILED
             may_pass = PASSING.fullmatch(kind) or answer.status >= 500 or answer.headers.get("x-fal-retryable") == "true"
             error.kind = ErrorKind.RETRYABLE if may_pass else error.kind
-        return PollResult(state, error=error, raw=told)
+        return PollResult(state, error=error, raw=body)
 
     def cancel(self, ref: RemoteRef) -> TaskState:
         """
-        Ask fal to stop: a task that waits never runs; one at work is told so, may go on all the same, and is billed then.
+        Cancel a task. One that waits never runs; a running one may continue, and is billed then.
 
         :raises ProviderError: the provider did not answer, or refused.
         """
@@ -222,9 +223,9 @@ class Fal:
 
     def fetch(self, ref: RemoteRef, asset: RemoteAsset, sink: BinaryIO, max_bytes: int) -> FetchedAsset:
         """
-        Stream one file into ``sink``, from wherever fal keeps it, without the key.
+        Stream one file into ``sink`` from its public address, without the key.
 
-        :raises ProviderError: NOT_FOUND where it is gone. No answer of a file server tells anything of the account.
+        :raises ProviderError: NOT_FOUND if it is deleted. An answer of a file server says nothing about the account.
         """
         if not asset.url:
             raise ProviderError(ErrorKind.NOT_FOUND, f"The provider named no {asset.kind}.", code="no_asset")
@@ -241,14 +242,14 @@ class Fal:
 
     def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
         """
-        Translate one page of the endpoint's requests, newest first by creation.
+        Return one page of the endpoint's requests, newest first by creation.
 
-        :raises ProviderError: the page is not to be had.
+        :raises ProviderError: the page could not be read.
         """
         asked = rows or PAGE_SIZE
         query = {"endpoint_id": endpoint_id, "only_api_requests": "true", "expand": "payloads", "limit": asked}
         path = f"{self._platform}/models/requests/search?{urlencode(query | ({'cursor': after} if after else {}))}"
-        fresh = {"Cache-Control": "no-cache"}  # an old copy would not show a task that is there
+        fresh = {"Cache-Control": "no-cache"}  # an old copy would lack new tasks
         answer = self._api.call("GET", path, purpose="look up", headers=fresh, max_bytes=calls.LIST_BYTES, total_timeout=seconds)
         body = self._api.body(answer)
         if not 200 <= answer.status < 300:
@@ -304,7 +305,7 @@ class Fal:
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
         """
-        What fal says that it has billed for a task, in USD; None while it does not say so yet, or not to this key.
+        Return what fal has billed for a task in USD; ``None`` if it does not report it yet, or not to this key.
 
         :raises ProviderError: the provider did not answer.
         """
@@ -323,12 +324,12 @@ class Fal:
             raise ProviderError(ErrorKind.NOT_FOUND, "There is no address to ask for this task.", code="no_address")
         return self._api.call(method, url, purpose=purpose, max_bytes=calls.TASK_BYTES, total_timeout=calls.CHECK_SECONDS)
 
-    def _ref_of(self, remote_id: str, endpoint_id: str, told: Mapping[str, Any]) -> RemoteRef:
-        """The addresses that fal gave a task; one that leads elsewhere is not given our key, but made by fal's rule."""
+    def _ref_of(self, remote_id: str, endpoint_id: str, body: Mapping[str, Any]) -> RemoteRef:
+        """Build a reference with the addresses that fal returned, except those of another origin, which must not get the key."""
         parts = endpoint_id.split("/")
         app = "/".join(parts[: 3 if parts[0] in THREE_PARTS else 2])
         root = f"{self._api.root}/{quote(app)}/requests/{quote(remote_id, safe='')}"
-        named = {name: told.get(name) for name in ("status_url", "response_url", "cancel_url")}
+        named = {name: body.get(name) for name in ("status_url", "response_url", "cancel_url")}
         given = {name: url for name, url in named.items() if isinstance(url, str) and self._is_fals(url)}
         return RemoteRef(
             provider=self._account.key,
@@ -349,7 +350,7 @@ _ORIGINS = {f"https://{host}:443" for host in HOSTS}
 
 
 def _of_a_file(error: ProviderError) -> ProviderError:
-    """A failed download: the file is not there yet, is gone, or may come at another try."""
+    """Return the error of a failed download: the file is not ready yet, is deleted, or may come with another try."""
     waits = not_ready(error)
     if waits is error and error.http_status and error.code != "too_large":
         gone = 400 <= error.http_status < 500 and error.http_status not in {408, 425, 429}
@@ -358,14 +359,14 @@ def _of_a_file(error: ProviderError) -> ProviderError:
 
 
 def _files(output: Mapping[str, Any]) -> Iterator[RemoteAsset]:
-    """The files in a result: ``{"video": {"url"}}``, ``{"images": [{"url"}]}``, or an address in their place."""
+    """Yield the files in a result: ``{"video": {"url"}}``, ``{"images": [{"url"}]}``, or a plain URL in place of an object."""
     for name, kind in FILES.items():
         found = output.get(name)
         for file in found if isinstance(found, list) else [found]:
             url = file.get("url") if isinstance(file, dict) else file
             if isinstance(url, str) and url.startswith(("https://", "http://")):
-                told = file.get("content_type") if isinstance(file, dict) else None
-                yield RemoteAsset(kind, url=url, content_type=told if isinstance(told, str) else None)
+                claim = file.get("content_type") if isinstance(file, dict) else None
+                yield RemoteAsset(kind, url=url, content_type=claim if isinstance(claim, str) else None)
 
 
 def _row(row: Mapping[str, Any]) -> Row:

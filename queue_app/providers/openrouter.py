@@ -1,7 +1,8 @@
 """
-OpenRouter's video jobs (`providers.md` §1.10): another dialect under the path of the OpenAI-style format.
+Adapter for OpenRouter's video jobs: the paths of the OpenAI-style Videos API with other bodies.
 
-There is no cancel and no list, so a create whose answer was lost is found by its webhook, or by a person. The cost is told.
+There is no cancel and no list, so a create call whose answer was lost is resolved by its webhook or by a person. The cost is
+reported.
 """
 
 from __future__ import annotations
@@ -72,18 +73,18 @@ class OpenRouter:
 
     def validate(self, endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
         """
-        Turn ``prompt`` and our parameters into the fields of a create.
+        Convert ``prompt`` and our parameters to the fields of a create call.
 
-        :raises ProviderError: INVALID_REQUEST, saying which parameter cannot be expressed here.
+        :raises ProviderError: INVALID_REQUEST; the message names the parameter that can't be expressed.
         """
         wire = encoded(endpoint_id, codec, inputs)
         return replace(wire, inputs={"model": wire.endpoint_id, **wire.inputs})
 
     def submit(self, req: SubmitRequest) -> RemoteRef:
         """
-        Send the create, once.
+        Send the create call, once.
 
-        :raises ProviderError: see :func:`~queue_app.providers.base.accepted_verdict`; AMBIGUOUS where a task may exist.
+        :raises ProviderError: see `base.accepted_verdict`; AMBIGUOUS if a task may exist.
         """
         body = req.inputs | ({"callback_url": req.webhook_url} if req.webhook_url else {})
         answer = self._api.call("POST", "/videos", purpose="submit", create=True, json=body, total_timeout=calls.CREATE_SECONDS)
@@ -91,22 +92,22 @@ class OpenRouter:
 
     def poll(self, ref: RemoteRef) -> PollResult:
         """
-        Ask how a video job stands.
+        Return the status of a video job.
 
-        :raises ProviderError: the question was not answered; nothing is known about the task.
+        :raises ProviderError: there was no usable answer; nothing is known about the task.
         """
         answer = self._api.call("GET", _path(ref), purpose="poll", total_timeout=calls.CHECK_SECONDS)
         return looked_at(self._api, answer, ref, lambda task, word: _result(task, word, answer))
 
     def cancel(self, ref: RemoteRef) -> TaskState:
-        """Return RUNNING: a job cannot be stopped here."""
+        """Return RUNNING: OpenRouter can't cancel a job."""
         return TaskState.RUNNING
 
     def fetch(self, ref: RemoteRef, asset: RemoteAsset, sink: BinaryIO, max_bytes: int) -> FetchedAsset:
         """
-        Stream one output into ``sink``: through the API with the key, from anywhere else without it.
+        Stream one output into ``sink``: from the API with the key, from other hosts without it.
 
-        :raises ProviderError: the output is not to be had.
+        :raises ProviderError: the output could not be downloaded.
         """
         where, head = urljoin(f"{self._api.root}/", asset.url or f"{_path(ref)[1:]}/content?index=0"), Head(sink)
         try:
@@ -140,9 +141,9 @@ class OpenRouter:
 
     def parse_webhook(self, headers: Mapping[str, str], raw: bytes, *, at: datetime) -> WebhookEvent:
         """
-        Verify a webhook. Its type is a hint, never a state.
+        Verify and parse a webhook. Its type is a hint, not a state.
 
-        :raises WebhookRefused: no secret is set, or the event is not signed with it, too old, or unreadable.
+        :raises WebhookRefused: no secret is set, or the event is not signed with it, too old or unreadable.
         """
         signed = signatures.verified("openrouter", self._account, headers, raw, at=at)
         kind, data = signed.event.get("type"), signed.event.get("data")
@@ -178,9 +179,9 @@ class OpenRouter:
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
         """
-        Return what the job has cost, in USD; None where it is not told, or was paid with a key of our own.
+        Return the cost of the job in USD; ``None`` if it is not reported, or if the upstream was paid with our own key.
 
-        :raises ProviderError: the question was not answered.
+        :raises ProviderError: there was no usable answer.
         """
         return self.poll(ref).cost
 
@@ -206,7 +207,7 @@ def _path(ref: RemoteRef) -> str:
 
 
 def _result(task: Task, word: str, answer: http.Response) -> PollResult:
-    result = standing(task, word, answer, unknown=lambda: _of_unknown_word(task))
+    result = standing(task, word, answer, unknown=lambda: _state_of_unknown_word(task))
     has_ended = result.state.is_terminal
     return replace(
         result,
@@ -216,8 +217,8 @@ def _result(task: Task, word: str, answer: http.Response) -> PollResult:
     )
 
 
-def _of_unknown_word(task: Task) -> TaskState:
-    """Return what a word that nobody knows stands for: outputs end all doubt."""
+def _state_of_unknown_word(task: Task) -> TaskState:
+    """Return the state for an unknown status: succeeded (outputs and no error), else running."""
     return (
         TaskState.SUCCEEDED
         if not task.get("error") and (_links(task, "unsigned_urls") or _links(task, "urls"))
@@ -226,7 +227,7 @@ def _of_unknown_word(task: Task) -> TaskState:
 
 
 def _assets(task: Task) -> list[RemoteAsset]:
-    """Return the outputs: through the API, which keeps them for as long as there are any, else by their signed links."""
+    """Return the outputs: by their addresses in the API, else by their signed links."""
     return [RemoteAsset("video", url) for url in _links(task, "unsigned_urls") or _links(task, "urls")][:MOST_FILES]
 
 
@@ -236,9 +237,9 @@ def _links(task: Task, name: str) -> list[str]:
 
 
 def _cost(usage: Any) -> Decimal | None:
-    """Return the whole cost; with a key of our own at the upstream (``is_byok``) the vendor tells its own part alone."""
+    """Return the whole cost. With our own key at the upstream (``is_byok``) the vendor reports only its own part, so ``None``."""
     if not isinstance(usage, dict) or usage.get("is_byok") is True:
         return None
-    told = usage.get("cost")
-    amount = number(told)
-    return Decimal(str(told)) if amount is not None and amount >= 0 else None
+    cost = usage.get("cost")
+    amount = number(cost)
+    return Decimal(str(cost)) if amount is not None and amount >= 0 else None

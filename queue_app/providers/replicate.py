@@ -1,8 +1,8 @@
 """
-Replicate's predictions (`providers.md` §3).
+Adapter for Replicate's predictions.
 
-A prediction's data is removed an hour after its end, so files are fetched at once and lost calls are looked up soon. A cancel
-stops it whether it waits or runs; only what ran is charged. Every create carries a deadline, after which it ends by itself.
+A prediction's data is deleted an hour after its end, so files must be fetched and lost calls looked up soon. A cancel works for
+waiting and running predictions; only run time is charged. Every create call contains a deadline that ends the prediction.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from queue_app.rules.lookup import Page, Row, task_id
 
 SECRETS: Keyring[str] = Keyring()
 KEPT = timedelta(hours=1)  # input, output and logs, after the end
-DEADLINE_SECONDS = 1800.0  # of a prediction, where the request names none: no model runs longer there
+DEADLINE_SECONDS = 1800.0  # without a deadline in the request; no model runs longer there
 SHORTEST_DEADLINE = 5
 PAGE_SIZE = 100  # fixed by the vendor
 MOST_FILES, DEEPEST = 100, 5  # looked for in an output
 DELIVERY_HOSTS = re.compile(r"(.+\.)?replicate\.delivery")
 SENSITIVE = re.compile(r"sensitive|flagged|nsfw|content policy|moderation", re.IGNORECASE)
 ERROR_CODE = re.compile(r"\bE\d{3,4}\b")
-OUT_OF_MEMORY = "E1001"  # the same input would end alike
+OUT_OF_MEMORY = "E1001"  # the same input would fail again
 PROGRESS = re.compile(r"^\s*(\d{1,3})%\s*\|.*?\|\s*\d+/\d+", re.MULTILINE)
 KINDS_BY_ENDING = {
     **dict.fromkeys(("mp4", "webm", "mov", "mkv"), "video"),
@@ -66,7 +66,7 @@ class Replicate:
         self._account = account
         headers = {"Authorization": f"Bearer {account.api_key}"} if account.api_key else {}
         self._api = Caller(account, default_path="/v1", headers=headers)
-        self._made: dict[str | None, str] = {}  # the last rows of the pages read, and their times
+        self._made: dict[str | None, str] = {}  # the last row of each page read, and its time
 
     @property
     def caps(self) -> Capabilities:
@@ -83,17 +83,17 @@ class Replicate:
 
     def validate(self, endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
         """
-        Turn ``prompt`` and our parameters into a model's input.
+        Convert ``prompt`` and our parameters to a model's input.
 
-        :raises ProviderError: INVALID_REQUEST, saying which parameter cannot be expressed here.
+        :raises ProviderError: INVALID_REQUEST; the message names the parameter that can't be expressed.
         """
         return encoded(endpoint_id, codec, inputs)
 
     def submit(self, req: SubmitRequest) -> RemoteRef:
         """
-        Send the create, once, with a deadline and without waiting for the end.
+        Send the create call, once, with a deadline and without waiting for the end.
 
-        :raises ProviderError: see :func:`~queue_app.providers.base.accepted_verdict`; AMBIGUOUS where a task may exist.
+        :raises ProviderError: see `base.accepted_verdict`; AMBIGUOUS if a task may exist.
         """
         body: dict[str, Any] = {"input": req.inputs}
         if re.fullmatch(r"[^/:]+/[^/:]+", req.endpoint_id):
@@ -117,16 +117,16 @@ class Replicate:
 
     def poll(self, ref: RemoteRef) -> PollResult:
         """
-        Ask how a prediction stands.
+        Return the status of a prediction.
 
-        :raises ProviderError: the question was not answered; nothing is known about the task.
+        :raises ProviderError: there was no usable answer; nothing is known about the task.
         """
         answer = self._api.call("GET", _path(ref), purpose="poll", max_bytes=calls.TASK_BYTES, total_timeout=calls.CHECK_SECONDS)
         return looked_at(self._api, answer, ref, lambda task, word: _result(task, word, answer))
 
     def cancel(self, ref: RemoteRef) -> TaskState:
         """
-        Stop a prediction. One that has ended stays as it is, and its state is returned.
+        Cancel a prediction. One that has ended stays as it is, and its state is returned.
 
         :raises ProviderError: the provider did not answer, or refused.
         """
@@ -146,9 +146,9 @@ class Replicate:
 
     def fetch(self, ref: RemoteRef, asset: RemoteAsset, sink: BinaryIO, max_bytes: int) -> FetchedAsset:
         """
-        Stream one file into ``sink``; the key goes to Replicate's own hosts alone.
+        Stream one file into ``sink``. Only Replicate's own hosts get the key.
 
-        :raises ProviderError: NOT_FOUND once the hour is over.
+        :raises ProviderError: NOT_FOUND if the hour has passed.
         """
         if not asset.url:
             raise ProviderError(ErrorKind.NOT_FOUND, "This prediction has no such file.", code="no_file")
@@ -169,21 +169,21 @@ class Replicate:
         return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
 
     def may_have_the_key(self, url: str) -> bool:
-        """Whether a URL leads to this API or to Replicate's delivery hosts, which want the key for files."""
+        """Whether a URL leads to this API or to Replicate's delivery hosts, which require the key for files."""
         parts = urlsplit(url)
         is_delivery = parts.scheme == "https" and DELIVERY_HOSTS.fullmatch((parts.hostname or "").lower()) is not None
         return is_delivery or self._api.is_own(url)
 
     def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
         """
-        Translate one page of the predictions made through the API, newest first. The vendor decides how many are on it.
+        Return one page of the predictions made through the API, newest first. The vendor decides its length.
 
-        :raises ProviderError: the page is not to be had.
+        :raises ProviderError: the page could not be read.
         """
-        # behind the last page of all there is no cursor, only a row
+        # the last page has no cursor, so continue from the time of its last row
         query = {"created_before": self._made[after]} if after in self._made else {"cursor": after} if after else {}
         path = "/predictions" + (f"?{urlencode(query)}" if query else "")
-        fresh = {"Cache-Control": "no-cache"}  # an old copy would not show a task that is there
+        fresh = {"Cache-Control": "no-cache"}  # an old copy would lack new tasks
         answer = self._api.call("GET", path, purpose="look up", headers=fresh, max_bytes=calls.LIST_BYTES, total_timeout=seconds)
         body = self._api.body(answer)
         if not 200 <= answer.status < 300:
@@ -212,9 +212,9 @@ class Replicate:
 
     def parse_webhook(self, headers: Mapping[str, str], raw: bytes, *, at: datetime) -> WebhookEvent:
         """
-        Verify a webhook, whose body is the bare prediction. Its status is a hint, never a state.
+        Verify and parse a webhook, whose body is the bare prediction. Its status is a hint, not a state.
 
-        :raises WebhookRefused: no secret is set, or the event is not signed with it, too old, or unreadable.
+        :raises WebhookRefused: no secret is set, or the event is not signed with it, too old or unreadable.
         """
         keys = None if self._account.webhook_secret else self._published_secret
         signed = signatures.verified("standard", self._account, headers, raw, at=at, keys=keys)
@@ -266,7 +266,7 @@ class Replicate:
         return Listed(fields=properties_of(version.get("openapi_schema")) if isinstance(version, dict) else None)
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
-        """Return None: the API tells how long a prediction ran, and no price."""
+        """Return ``None``: the API reports the run time of a prediction, but no price."""
         return None
 
 
@@ -275,12 +275,12 @@ def _path(ref: RemoteRef) -> str:
 
 
 def _result(task: Task, word: str, answer: http.Response) -> PollResult:
-    result = standing(task, word, answer, unknown=lambda: _of_unknown_word(task))
+    result = standing(task, word, answer, unknown=lambda: _state_of_unknown_word(task))
     if result.state is TaskState.FAILED and result.error:
         result = _failed(result, result.error)
     assets = _assets(task.get("output")) if result.state is TaskState.SUCCEEDED else []
     if result.state is TaskState.SUCCEEDED and not task.get("output") and task.get("data_removed") is not True:
-        # nothing was made; where it was made and removed, the job fails as paid and not delivered
+        # nothing was made; if the data was deleted, the job fails as paid and not delivered
         error = ProviderError(ErrorKind.RETRYABLE, "The prediction succeeded without an output.", code="no_output")
         return replace(result, state=TaskState.FAILED, error=error)
     ended_at = moment(task.get("completed_at"))
@@ -293,7 +293,7 @@ def _result(task: Task, word: str, answer: http.Response) -> PollResult:
 
 
 def _failed(result: PollResult, error: ProviderError) -> PollResult:
-    """Read the code in a failure's text, and whether the content was refused."""
+    """Return the result with the code in the error's text, and as REJECTED if the text says that the content was refused."""
     found = ERROR_CODE.search(error.message)
     code = found[0] if found else error.code
     if SENSITIVE.search(error.message):
@@ -303,23 +303,23 @@ def _failed(result: PollResult, error: ProviderError) -> PollResult:
     return replace(result, error=ProviderError(kind, error.message, code=code, http_status=error.http_status))
 
 
-def _of_unknown_word(task: Task) -> TaskState:
-    """Return what a word that nobody knows stands for, by what stands beside it."""
+def _state_of_unknown_word(task: Task) -> TaskState:
+    """Return the state for an unknown status: failed (error and end time), succeeded (end time and files), else running."""
     if task.get("error"):
         return TaskState.FAILED if task.get("completed_at") else TaskState.RUNNING
     return TaskState.SUCCEEDED if task.get("completed_at") and _assets(task.get("output")) else TaskState.RUNNING
 
 
 def _progress(logs: Any) -> float | None:
-    """Return how far a model is by the last bar that it has printed."""
+    """Return the progress, 0 to 1, by the last progress bar in the logs, or ``None``."""
     found = PROGRESS.findall(logs) if isinstance(logs, str) else []
     return min(1.0, int(found[-1]) / 100) if found else None
 
 
 def _assets(output: Any) -> list[RemoteAsset]:
     """
-    Return all files in an output, which is a URL, a list of them, or any JSON that holds some. A file whose ending says nothing
-    may be a picture or a video.
+    Return all files in an output, which is a URL, a list of URLs, or any JSON that contains some. A file with an unknown ending
+    may be an image or a video.
     """
     return [RemoteAsset(kind, url) for url in _urls(output, DEEPEST) for kind in _kinds(url)][:MOST_FILES]
 
@@ -343,7 +343,7 @@ def _kinds(url: str) -> list[str]:
 
 
 def _cursor(link: Any) -> str | None:
-    """Return the mark of the next page out of its link: only the mark is used, so that no link leads the key elsewhere."""
+    """Return the cursor in the link of the next page. The link itself is not used, so that it can't lead the key elsewhere."""
     if not isinstance(link, str):
         return None
     match = re.search(r"[?&]cursor=([^&#]+)", link)

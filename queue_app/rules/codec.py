@@ -1,22 +1,22 @@
 """
-How our parameters are said at one endpoint of a provider: a route's codec. Plain data that staff may edit.
+The codec of a route: how our parameters are sent to one endpoint of a provider. Plain data that staff may edit.
 
-A codec names, for each parameter, the field that it is said in and the values that it may take there:
+A codec maps each parameter to the endpoint's field and the values that the field accepts:
 
-* ``prompt`` ``{field, most}``: ``most`` characters;
-* ``duration`` ``{field, as, values | low, high}``: whole seconds, said as ``integer`` 8, ``number`` 8, ``string`` "8" or
+* ``prompt`` ``{field, most}``: at most this many characters;
+* ``duration`` ``{field, as, values | low, high}``: whole seconds, sent as ``integer`` 8, ``number`` 8, ``string`` "8" or
   ``string_s`` "8s";
-* ``aspect`` ``{field, values}``, or ``{field, sizes}`` with a size for each ratio: a name, or ``[width, height]``, which is said
-  as an object, or in two fields where ``fields`` names them; ``{field, by_resolution: {"720p": sizes}}`` where a size says the
+* ``aspect`` ``{field, values}``, or ``{field, sizes}`` with a size for each ratio: a name, or ``[width, height]``, which is sent
+  as an object, or in two fields if ``fields`` names them; ``{field, by_resolution: {"720p": sizes}}`` if a size determines the
   resolution, too;
 * ``resolution``, ``quality`` ``{field, values}``; ``values`` (here and above) is a list of words, or an object: ours to theirs;
 * ``audio``, ``loop`` ``{field}``: true or false;
 * ``seed`` ``{field, low, high}``; ``negative_prompt`` ``{field, most}``; ``count`` ``{field, high}``;
-* ``images``: a way to say images, or a list of ways of which the first that takes all given roles is used (see `ways_of`);
+* ``images``: a way to send images, or a list of ways, of which the first that takes all given roles is used (see `ways_of`);
 * ``always``: fields that are sent as they are.
 
-``{"fixed": value}`` in place of a field: the endpoint makes just that, and is told nothing. What a codec does not name cannot be
-said there, except no loop and one image, which is what every endpoint makes.
+``{"fixed": value}`` in place of a field: the endpoint makes this value only, and nothing is sent. A parameter without an entry
+can't be used at the endpoint, except no loop and one image, which every endpoint makes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ Codec = Mapping[str, Any]
 Wire = dict[str, Any]
 
 ROLES = ("first_frame", "last_frame", "references")
-NEUTRAL: Mapping[str, Any] = {"loop": False, "count": 1}  # said by saying nothing
+NEUTRAL: Mapping[str, Any] = {"loop": False, "count": 1}  # expressed by sending nothing
 SEED_LOW, SEED_HIGH = 0, 4_294_967_295
 URL_MARK = "{url}"
 # the parts of a codec, and the members that each may have
@@ -44,7 +44,7 @@ MEMBERS: Mapping[str, set[str]] = {
     "negative_prompt": {"field", "most"},
     "count": {"field", "high"},
 }
-# our parameters, each with the part that says it; ``images`` is none of these, for its words depend on what is given
+# our parameters by the part that sends them; ``images`` is not among them, as its fields depend on the given roles
 PARAMETERS: Mapping[str, str] = {
     "duration": "duration",
     "aspect_ratio": "aspect",
@@ -59,7 +59,7 @@ PARAMETERS: Mapping[str, str] = {
 
 
 class CannotSay(Exception):
-    """A route has no words for ``parameter``, or for its value; the message says what can be asked for instead."""
+    """A route can't express ``parameter`` or its value. The message names what is possible instead."""
 
     def __init__(self, parameter: str, message: str) -> None:
         super().__init__(message)
@@ -69,11 +69,11 @@ class CannotSay(Exception):
 
 def encode(codec: Codec, inputs: Mapping[str, Any]) -> tuple[Wire, str | None]:
     """
-    Say ``prompt`` and our parameters in the words of an endpoint. A parameter that is ``None`` is not asked for.
+    Convert ``prompt`` and our parameters to the fields of an endpoint. A parameter that is ``None`` counts as not given.
 
-    Return the wire fields, and the endpoint to use in place of the route's own, if the given images need another one.
+    Return the wire fields, and the endpoint to use in place of the route's own if the given images need another one.
 
-    :raises CannotSay: a parameter, or its value, has no words there.
+    :raises CannotSay: the endpoint can't express a parameter or its value.
     """
     prompt = inputs.get("prompt")
     if not isinstance(prompt, str) or not prompt:
@@ -84,9 +84,9 @@ def encode(codec: Codec, inputs: Mapping[str, Any]) -> tuple[Wire, str | None]:
 
 def say(codec: Codec, parameters: Mapping[str, Any], *, characters: int) -> tuple[Wire, str | None]:
     """
-    As :func:`encode`, for a prompt of this many ``characters``, which is left out of the wire fields.
+    Convert our parameters as `encode` does, for a prompt of this many ``characters``, which is left out of the wire fields.
 
-    :raises CannotSay: a parameter, or its value, has no words there.
+    :raises CannotSay: the endpoint can't express a parameter or its value.
     """
     asked = {name: value for name, value in parameters.items() if value is not None}
     images = _images(asked.pop("images", None))
@@ -103,27 +103,27 @@ def say(codec: Codec, parameters: Mapping[str, Any], *, characters: int) -> tupl
 
 
 def part_of(codec: Codec, parameter: str) -> Mapping[str, Any] | None:
-    """Return the part of a codec that says a parameter; nothing if there is none."""
+    """Return the part of a codec that sends a parameter, or ``None``."""
     return codec.get(PARAMETERS.get(parameter, ""))
 
 
 def seconds_of(part: Mapping[str, Any]) -> list[int]:
-    """Return the durations that a part has words for."""
+    """Return the durations in seconds that a part can express."""
     return list(part["values"]) if "values" in part else list(range(part["low"], part["high"] + 1))
 
 
 def same(value: Any, other: Any) -> bool:
-    """Whether two values are equal and of one type: true is not 1, and 8.0 not 8."""
+    """Whether two values are equal and of the same type: true is not 1, and 8.0 is not 8."""
     return type(value) is type(other) and bool(value == other)
 
 
 def ways_of(codec: Codec) -> list[Mapping[str, Any]]:
     """
-    Return the ways to say images: ``first_frame``, ``last_frame`` (a field, or ``{field, item, list}``), ``references``
-    (``{field, most, item}``). ``item`` is what stands for one image, with "{url}" in it.
+    Return the ways to send images: ``first_frame``, ``last_frame`` (a field, or ``{field, item, list}``), ``references``
+    (``{field, most, item}``). ``item`` is the JSON for one image, with "{url}" for its URL.
 
-    Beside them a way has ``endpoint``, used in place of the route's own; ``from_image``, parameters that follow from the image
-    and are not said; ``codec``, the parts that differ there, null for those that it lacks.
+    A way may also have ``endpoint``, used in place of the route's own; ``from_image``, parameters that follow from the image and
+    are not sent; ``codec``, the parts that differ there, null for those that do not exist there.
     """
     images = codec.get("images", [])
     return list(images) if isinstance(images, list) else [images]
@@ -141,7 +141,7 @@ def _said(codec: Codec, name: str, value: Any, asked: Mapping[str, Any]) -> Wire
     if part is not None:
         return _SAYERS[name](codec, name, value, asked)
     if name == "resolution" and "by_resolution" in codec.get("aspect", {}):
-        _sizes(codec, asked)  # said by the size
+        _sizes(codec, asked)  # the size determines it
         return {}
     if name in NEUTRAL and same(value, NEUTRAL[name]):
         return {}
@@ -172,7 +172,7 @@ def _aspect(codec: Codec, name: str, value: Any, asked: Mapping[str, Any]) -> Wi
 
 
 def _sizes(codec: Codec, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The sizes of an endpoint by ratio. Where they say the resolution, too: of the one that is asked for, else of the first."""
+    """Return the sizes of an endpoint by ratio: if they depend on the resolution, those of the requested or of the first one."""
     part: Mapping[str, Any] = codec["aspect"]
     sizes: Mapping[str, Any] = part.get("sizes", {})
     if "by_resolution" in part:
@@ -240,7 +240,7 @@ def _not_one_of(name: str, value: Any, allowed: Sequence[Any], *, unit: str = ""
 
 
 def _images(value: Any) -> dict[str, Any]:
-    """What is given, by role, without what is empty."""
+    """Return the given images by role, without empty roles."""
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not set(value) <= set(ROLES):
@@ -271,7 +271,7 @@ def _way(codec: Codec, images: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _said_ways(ways: Sequence[Mapping[str, Any]]) -> str:
-    """As in “first frame, first frame with last frame or references”."""
+    """Return the possible roles: “first frame, first frame with last frame or references”."""
     return listed([" with ".join(role.replace("_", " ") for role in ROLES if role in way) for way in ways])
 
 

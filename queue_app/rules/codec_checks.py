@@ -1,4 +1,4 @@
-"""What is wrong with a codec, in words for the person who edits it. Takes any JSON and raises nothing."""
+"""Checks of a codec, for the person who edits it. Takes any JSON and raises nothing."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,12 +13,12 @@ Problems = Iterator[str]
 
 
 def problems(codec: Any) -> list[str]:
-    """Return what is wrong with a codec; nothing if it can be used."""
+    """Return the problems of a codec; an empty list if it can be used."""
     return list(_problems(codec)) if isinstance(codec, dict) else ["A codec is an object."]
 
 
 def _problems(codec: Mapping[str, Any], *, within: str = "", inner: bool = False) -> Problems:
-    """``inner``: the parts of a codec that differ where images are given; null takes one away."""
+    """Yield the problems of parts. ``inner`` is for the parts that differ with images: there null removes a part."""
     for name, part in codec.items():
         where = f"{within}{name}"
         if name == "images" and not inner:
@@ -195,7 +195,7 @@ def _can_be_fixed(name: str, value: Any) -> bool:
 
 
 def _is_sizes(table: Any) -> bool:
-    """Whether this is a size for each of some ratios."""
+    """Whether this is an object of ratios and their sizes."""
 
     def is_size(size: Any) -> bool:
         sides = isinstance(size, list) and len(size) == 2 and all(_is_whole(side, 1, 100_000) for side in size)

@@ -1,4 +1,4 @@
-"""What a codec lets one ask for, in the words of a model's parameters (`rules.parameters`)."""
+"""The parameters that a codec allows, as a specification of a model's parameters (`rules.parameters`)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ _LISTED = ("duration", "aspect_ratio", "resolution", "quality", "audio")
 
 
 def offers(codec: Codec) -> Specification:
-    """Return what may be asked for at one endpoint, each parameter by itself, in the order in which forms show them."""
+    """Return the parameters of one endpoint, each by itself, in the order in which forms show them."""
     found: Specification = {name: {"values": values} for name in _LISTED if (values := _values(codec, name))}
     if "duration" in found:
         found["duration"]["unit"] = "s"
@@ -27,7 +27,7 @@ def offers(codec: Codec) -> Specification:
 
 
 def common(codecs: Iterable[Codec]) -> Specification:
-    """Return what may be asked for at every one of some endpoints: the parameters of a model that is bought at any of them."""
+    """Return the parameters that all these endpoints allow: those of a model that any of them may serve."""
     all_of_them = [offers(codec) for codec in codecs]
     shared = {
         name: _shared(rule, [one[name] for one in all_of_them])
@@ -54,7 +54,7 @@ def _values(codec: Codec, name: str) -> list[Any]:
 
 
 def _roles(codec: Codec) -> dict[str, int]:
-    """How many images each role takes, in any of the ways."""
+    """Return the most images of each role, in any of the ways."""
     most: dict[str, int] = {}
     for way in ways_of(codec):
         for role in ROLES:
@@ -64,7 +64,7 @@ def _roles(codec: Codec) -> dict[str, int]:
 
 
 def _shared(rule: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a rule that allows what all of ``rules`` do, shaped as ``rule``; empty if that is nothing."""
+    """Return a rule of the form of ``rule`` that allows what all ``rules`` allow; empty if there is nothing."""
     if "values" in rule:
         values = [one for one in rule["values"] if all(any(same(one, other) for other in each["values"]) for each in rules)]
         return {**rule, "values": values} if values else {}

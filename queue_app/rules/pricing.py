@@ -1,9 +1,9 @@
 """
 The price of a job: a rate × units, in whole tickets. The price in US dollars is what the provider is expected to charge.
 
-A model's price rule is ``{"rates": [...], "estimated": true}``. Each rate has ``when``, the parameters that it is for (a value,
-or a list of values), and what a unit costs then: ``usd``, as text, and ``tickets``. The first rate that fits counts; what it does
-not say is the model's own price per unit. ``estimated``: the provider has published no price like this.
+A model's price rule is ``{"rates": [...], "estimated": true}``. Each rate has ``when``, the parameters that it is for (a value
+or a list of values), and the price of a unit: ``usd``, as text, and ``tickets``. The first rate that fits counts; a price that it
+lacks is the model's own price per unit. ``estimated`` means that the provider has not published the price.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ _RATE_MEMBERS = {"when", "usd", "tickets"}
 
 @dataclass(frozen=True)
 class Price:
-    """The price of a model: per ``unit`` (second, image or page), with the rates that differ."""
+    """The price of a model per ``unit`` (second, image or page), with the rates that differ."""
 
     unit: str
     tickets: int
@@ -25,24 +25,24 @@ class Price:
     rule: Mapping[str, Any] = field(default_factory=dict)
 
     def units(self, parameters: Mapping[str, Any]) -> int:
-        """Return how many units a job is: seconds of video, else images or pages."""
+        """Return the number of units of a job: seconds of video, else images or pages."""
         seconds = int(parameters["duration"]) if self.unit == "second" and "duration" in parameters else 1
         return seconds * int(parameters.get("count") or 1)
 
     def tickets_of(self, parameters: Mapping[str, Any]) -> int:
-        """Return what a job with these parameters costs its owner."""
+        """Return the price of a job with these parameters in tickets."""
         return self.tickets_per_unit(parameters) * self.units(parameters)
 
     def tickets_per_unit(self, parameters: Mapping[str, Any]) -> int:
         return int(self._rate(parameters).get("tickets", self.tickets))
 
     def usd_of(self, parameters: Mapping[str, Any]) -> Decimal:
-        """Return what the provider is expected to charge for it."""
+        """Return what the provider is expected to charge for such a job in US dollars."""
         return Decimal(self._rate(parameters).get("usd", self.usd)) * self.units(parameters)
 
     @property
     def is_estimated(self) -> bool:
-        """Whether the dollars rest on no published price."""
+        """Whether the price in US dollars is not a published one."""
         return bool(self.rule.get("estimated"))
 
     def _rate(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -50,7 +50,7 @@ class Price:
 
 
 def problems(rule: Any) -> list[str]:
-    """Return what is wrong with a price rule, in words for the person who edits it. Takes any JSON."""
+    """Return the problems of a price rule, for the person who edits it. Takes any JSON."""
     return list(_problems(rule)) if isinstance(rule, dict) else ["A price rule is an object."]
 
 

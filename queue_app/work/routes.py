@@ -1,4 +1,4 @@
-"""Whether a route has words for a job: asked at intake of what is sent, at the claim of what was queued long ago."""
+"""Whether a route can express a job. Checked at intake, and again at the claim, as routes change while jobs wait."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -12,19 +12,20 @@ log = logging.getLogger(__name__)
 
 def endpoint_for(codec: Codec, parameters: Mapping[str, Any], *, characters: int) -> str | None:
     """
-    Return the endpoint that a job's images need in place of the route's own, if they do. ``characters``: of its prompt.
+    Return the endpoint that a job's images need in place of the route's own, or ``None``. ``characters`` is the length of its
+    prompt.
 
-    :raises CannotSay: the route has no words for the job.
+    :raises CannotSay: the route can't express the job.
     """
     try:
         return say(codec, parameters, characters=characters)[1]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:  # written by hand, past the form that checks it
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # edited without the form that checks it
         log.error("a route's codec can't be used: %r", error)
         raise CannotSay("model", "This route is set up wrongly. Ask staff to fix its codec.") from error
 
 
 def refusal(routes: Iterable[ModelRoute], parameters: Mapping[str, Any], *, characters: int) -> CannotSay | None:
-    """Return what none of these routes has words for, as the first of them says it; nothing if one of them can be used."""
+    """Return why none of these routes can express a job, by the first of them; ``None`` if one can."""
     first = None
     for route in routes:
         try:

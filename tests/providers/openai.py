@@ -21,6 +21,6 @@ def adapter(base_url: str, **changes: Any) -> OpenAIVideos:
 
 
 def request(provider: Provider, endpoint_id: str, codec: Codec, prompt: str = PROMPT, **parameters: Any) -> SubmitRequest:
-    """A request as the queue makes it: our parameters, said by a route's codec."""
+    """Return a request as the queue makes it: our parameters, converted by a route's codec."""
     wire = provider.validate(endpoint_id, codec, {"prompt": prompt, **parameters})
     return SubmitRequest(attempt_id=uuid4(), endpoint_id=wire.endpoint_id, inputs=wire.inputs)

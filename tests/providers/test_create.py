@@ -1,4 +1,4 @@
-"""A create is sent once, and its failure says what is known of its fate: the same for every adapter."""
+"""A create call is sent once, and its error says whether a task may exist. The same for all adapters."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_an_unreadable_yes_is_kept_for_a_person(vendor: Vendor, server: WireServ
         ({"retry-after-ms": "1500", "Retry-After": "9"}, 1.5),
         ({"Date": "Sat, 21 Nov 2026 10:00:00 GMT", "Retry-After": "Sat, 21 Nov 2026 10:01:30 GMT"}, 90.0),
         ({"Retry-After": "999999999999"}, 86_400.0),
-        ({"Retry-After": "1800000000"}, 86_400.0),  # the moment, in seconds since 1970
+        ({"Retry-After": "1800000000"}, 86_400.0),  # as seconds since 1970
         ({"Date": "Sat, 21 Nov 2026 10:00:00 GMT", "Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86_400.0),
         ({"Date": "Sat, 21 Nov 2026 10:00:00 GMT", "Retry-After": f"Sat, 21 Nov {10**30} 10:00:00 GMT"}, None),
         ({"Retry-After": "soon"}, None),

@@ -1,4 +1,4 @@
-"""What only fal has: headers of a create, addresses that it gives out, files without the key, results by themselves."""
+"""What only fal has: headers of a create call, addresses in its answers, files without the key, a call for the result."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_cost_is_the_sum_of_what_was_billed(server: WireServer, told: bytes,
 
 
 class TestAResult:
-    """A fault on the way to the result of a paid task neither fails it nor buys it again."""
+    """A fault while the result of a paid task is read neither fails the task nor creates a second one."""
 
     @pytest.fixture(scope="class")
     def studio(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
@@ -114,7 +114,7 @@ class TestAResult:
         late = time.monotonic() + 60
         while not provider.poll(ref).state.is_terminal:
             assert time.monotonic() < late
-        studio.queue_faults(retrieve=["latency:0.01", fault])  # of the state, and of the result
+        studio.queue_faults(retrieve=["latency:0.01", fault])  # of the status, and of the result
         with pytest.raises(ProviderError) as refused:
             provider.poll(ref)
         assert refused.value.kind in {ErrorKind.RETRYABLE, ErrorKind.RATE_LIMITED, ErrorKind.AUTH}

@@ -1,4 +1,4 @@
-"""Inbound webhooks: only those that are signed with the account's secret, of now, and readable, are events."""
+"""Inbound webhooks: only readable ones with a current signature by the account's secret are events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every oddity of every vendor, by the tables in `vendors`."""
+"""All oddities of all vendors, from the tables in `vendors`."""
 
 from __future__ import annotations
 

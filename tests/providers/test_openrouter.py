@@ -1,4 +1,4 @@
-"""What OpenRouter alone has: links of three sorts, and no way to stop or to list."""
+"""What only OpenRouter has: three kinds of links, and neither a cancel nor a list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Replicate alone has: two ways to create, deadlines, and keys for its delivery hosts."""
+"""What only Replicate has: two kinds of create calls, deadlines, and delivery hosts that get the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The life of a task at the studio, with and without each of its faults: the same for every adapter."""
+"""The life of a task at the studio, with and without each of its faults. The same for all adapters."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from tests.providers.vendors.vendor import MOST_BYTES, PROMPT
 from tests.providers.wire import WireServer, answer
 
 NOT_ACCEPTED, UNKNOWN = Verdict.NOT_ACCEPTED, Verdict.UNKNOWN
-HANG = 2.0  # seconds that a call may take where the studio hangs
-# a fault of a create: its kind and verdict (nothing: it is accepted), and whether the studio has taken the job
+HANG = 2.0  # time limit of a call while the studio hangs, in seconds
+# a fault of a create call: kind and verdict of its error (``None``: it is accepted), and whether the studio has the job
 CREATES: dict[str, tuple[ErrorKind | None, Verdict | None, bool]] = {
     "latency:0.3": (None, None, True),
     "slow_answer:0.3": (None, None, True),
@@ -53,7 +53,7 @@ CREATES: dict[str, tuple[ErrorKind | None, Verdict | None, bool]] = {
     "late_accept:0.5": (ErrorKind.AMBIGUOUS, UNKNOWN, True),
     "malformed_json": (ErrorKind.AMBIGUOUS, UNKNOWN, True),
 }
-# a fault of any other call about a task: the kind of its failure; nothing: it is answered all the same
+# a fault of another call about a task: the kind of its error; ``None``: it is answered nevertheless
 READS: dict[str, ErrorKind | None] = {
     "latency:0.3": None,
     "429:2": ErrorKind.RATE_LIMITED,
@@ -65,7 +65,7 @@ READS: dict[str, ErrorKind | None] = {
     "malformed_json": ErrorKind.RETRYABLE,
 }
 CONTENTS: dict[str, ErrorKind | str] = {
-    # a fault of a download: the kind of its failure, or the content type of what comes
+    # a fault of a download: the kind of its error, or the content type of what arrives
     **{name: kind or "video/mp4" for name, kind in READS.items() if name != "malformed_json"},
     "404": ErrorKind.NOT_FOUND,
     "huge": ErrorKind.INVALID_REQUEST,
@@ -75,9 +75,9 @@ CONTENTS: dict[str, ErrorKind | str] = {
     "empty": "video/mp4",
     "truncated": ErrorKind.RETRYABLE,
 }
-# the same where files lie open to everyone: a refusal there tells nothing of the account
+# the same for public files: a refusal says nothing about the account
 PUBLIC_CONTENTS = CONTENTS | {"401": ErrorKind.NOT_FOUND, "429:2": ErrorKind.RETRYABLE}
-# a fault of a webhook: whether what arrives is believed; nothing: none arrives
+# a fault of a webhook: whether what arrives is accepted; ``None``: nothing arrives
 WEBHOOKS: dict[str, list[bool]] = {
     "twice": [True, True],
     "late:0.3": [True],
@@ -112,13 +112,13 @@ def vendor(request: pytest.FixtureRequest) -> Vendor:
 
 @pytest.fixture
 def provider(vendor: Vendor, studio: StudioProcess) -> Provider:
-    """The adapter as previews use it: without a key."""
+    """Return the adapter as previews use it: without a key."""
     return vendor.at(studio.url, api_key=None, preview=True)
 
 
 @pytest.fixture(autouse=True)
 def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no call wait long for a studio that hangs."""
+    """Shorten the time limits of all calls, so that tests of a hanging studio are fast."""
     callspec = getattr(request.node, "callspec", None)
     if callspec and "hang" in callspec.params.get("fault", ""):
         for name in ("CREATE_SECONDS", "CHECK_SECONDS", "FILE_SECONDS"):
@@ -143,7 +143,7 @@ def main_of(result: PollResult, vendor: Vendor) -> RemoteAsset:
 
 @pytest.fixture(scope="module")
 def finished(studio: StudioProcess) -> Any:
-    """A finished task of each vendor, made once."""
+    """Return a finished task of a vendor, created once."""
     made: dict[str, tuple[RemoteRef, PollResult]] = {}
 
     def of(vendor: Vendor, provider: Provider) -> tuple[RemoteRef, RemoteAsset]:
@@ -293,7 +293,7 @@ class TestAFault:
     @pytest.mark.parametrize("vendor", [VENDORS[name] for name in CANCELS], ids=CANCELS)
     @pytest.mark.parametrize("fault", READS)
     def test_of_a_cancel(self, vendor: Vendor, provider: Provider, studio: StudioProcess, fault: str) -> None:
-        """A cancel without a readable answer may have arrived; said again, it does no harm."""
+        """A cancel without a readable answer may have arrived. Repeating it does no harm."""
         ref = provider.submit(vendor.request(provider, f"{vendor.adapter} cancel {fault}"))
         studio.queue_faults(**{vendor.cancel_call: [fault]})
         assert kind_of(lambda: provider.cancel(ref)) in {READS[fault], None}

@@ -1,4 +1,4 @@
-"""How parameters are said at an endpoint: each in its words, nothing lost, nothing guessed, and what cannot be said is named."""
+"""Codecs: every parameter reaches the endpoint in its own field and type, and one that it can't express is named."""
 
 import json
 from typing import Any
@@ -76,7 +76,7 @@ JSON = st.recursive(
     max_leaves=12,
 )
 NAMES = st.sampled_from([*PARAMETERS, "images", "fps"])
-# like a codec, but with anything in the place of anything
+# like a codec, but with arbitrary values at arbitrary places
 ODD_CODECS = st.dictionaries(
     st.sampled_from(["prompt", "duration", "aspect", "resolution", "seed", "count", "loop", "images", "always", "fps"]),
     st.dictionaries(
@@ -92,7 +92,7 @@ ODD_CODECS = st.dictionaries(
 
 
 def asks(codec: Codec) -> st.SearchStrategy[dict[str, Any]]:
-    """Values that a codec offers, of any of its parameters."""
+    """Generate values that a codec offers, for any of its parameters."""
     values: dict[str, st.SearchStrategy[Any]] = {}
     for name, rule in offers(codec).items():
         if "values" in rule:
@@ -138,7 +138,7 @@ def test_whatever_is_offered_is_said_once_and_as_it_is_meant(data: st.DataObject
 
 
 def meaning(part: dict[str, Any], said: Any) -> Any:
-    """Read a field back, as the provider would."""
+    """Return the parameter in a field, as the provider would read it."""
     if "as" in part:
         assert isinstance(said, str) == part["as"].startswith("string")
         return int(said.removesuffix("s")) if isinstance(said, str) else said

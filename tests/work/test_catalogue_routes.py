@@ -1,8 +1,8 @@
 """
-Every seeded route against its provider's own list of fields: what we send has a field there, of its type, with a value that it
-takes; and what is dear or undetermined when left out is never left out.
+Every seeded route is compared with its provider's own list of fields: all that we send has a field of that type there, with a
+value that the field accepts, and values that are expensive or undetermined if left out are always sent.
 
-The tables are read from the providers' typed clients and schema pages, not from our codecs; the studio goes by fal's, too.
+The tables come from the providers' typed clients and schema pages, not from our codecs; the studio uses fal's, too.
 """
 
 import itertools
@@ -100,7 +100,7 @@ TABLES: dict[str, dict[str, dict[str, str]]] = {
     },
     "chat": {"page-writer": {"prompt": "T"}},
 }
-# what is dear, or left to the provider, when it is not sent
+# values that are expensive, or up to the provider, if they are not sent
 NEVER_LEFT_OUT = {"duration", "seconds", "resolution", "quality", "generate_audio", "aspect_ratio", "image_size", "size"}
 FOLLOWS_THE_IMAGE = {"aspect_ratio"}
 
@@ -113,7 +113,7 @@ each_model = pytest.mark.parametrize("seed", MODELS, ids=[seed.key for seed in M
 
 
 def field_takes(kind: str, value: Any) -> bool:
-    """Whether a field takes a value; OpenRouter's lists of objects, too."""
+    """Whether a field accepts a value, including OpenRouter's lists of objects."""
     if kind in ("FRAMES", "IMAGES"):
         roles = {"first_frame", "last_frame"} if kind == "FRAMES" else {None}
         return all(
@@ -123,7 +123,7 @@ def field_takes(kind: str, value: Any) -> bool:
 
 
 def asked_of(seed: ModelSeed, route: RouteSeed) -> list[dict[str, Any]]:
-    """The defaults of a model; each value of each parameter beside them; and each way to give images."""
+    """Yield the defaults of a model, each other value of each parameter with them, and each way to send images."""
     defaults, _ = parameters.settle(seed.key, seed.parameters, {})
     found = [defaults]
     for name, rule in seed.parameters.items():
@@ -162,7 +162,7 @@ def test_what_a_route_sends_the_provider_has_a_field_for(seed: ModelSeed, route:
 
 
 def unsaid(route: RouteSeed) -> set[str]:
-    """OpenRouter's one schema has fields for what some of its models lack; those are in their list of capabilities."""
+    """OpenRouter has one schema for all models, so some models lack some fields; their list of capabilities says which."""
     return NEVER_LEFT_OUT if route.account == "openrouter" else set()
 
 

@@ -457,7 +457,7 @@ class TestRoutes:
 
 
 class TestWordsOfARoute:
-    """A job goes only where there are words for it; one that nobody has words for hides nobody."""
+    """A job goes only to routes that can express it; one that no route can express blocks no other job."""
 
     FOUR = {
         "duration": {"field": "seconds", "as": "string", "values": [4]},

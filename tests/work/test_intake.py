@@ -326,7 +326,7 @@ class TestBadInput:
 
 
 class TestWhatNoRouteCanSay:
-    """Parameters that the model allows, but no open route has words for in this combination: nothing is reserved for them."""
+    """Parameters that the model allows but that no open route can combine: nothing is reserved for them."""
 
     FOUR = {
         "duration": {"field": "seconds", "as": "string", "values": [4]},

@@ -1,9 +1,9 @@
 """
-Fields of a vendor's endpoint in a few letters, and whether they take a value.
+Types of the fields of a vendor's endpoints, written in a few letters.
 
-``S`` one of some words, ``Ss`` of words with an "s" behind them, ``I`` and ``N`` a number, each with what it may be: "S 5 10",
-"Ss 4 6 8", "I 2-15". ``B`` true or false, ``U`` a URL, ``U[9]`` up to nine of them, ``T`` text, ``T500`` text of that length,
-``SIZE`` a word or an object of width and height, ``PIXELS`` "1280x720". A "!" behind it: the field must be there.
+``S`` is one of several words, ``Ss`` of words followed by "s", ``I`` an integer, ``N`` a number, each with its possible values:
+"S 5 10", "Ss 4 6 8", "I 2-15". ``B`` is true or false, ``U`` a URL, ``U[9]`` up to nine URLs, ``T`` text, ``T500`` text of at
+most 500 characters, ``SIZE`` a word or an object of width and height, ``PIXELS`` "1280x720". "!" marks a required field.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BEGINNINGS = ("https://", "http://", "data:")  # of a URL
 
 
 def takes(kind: str, value: Any) -> bool:
-    """Whether a field of this kind takes a value, type and all."""
+    """Whether a field of this type accepts a value."""
     name, *listed = kind.removesuffix("!").split()
     words = [*_spread(listed)]
     letters, most = re.fullmatch(r"([A-Za-z]+)\[?([0-9]*)\]?", name).groups()  # type: ignore[union-attr]
@@ -82,7 +82,7 @@ def _schema(kind: str) -> dict[str, Any]:
 
 
 def _spread(words: list[str]) -> Iterator[str]:
-    """The numbers of a span one by one: "4-6" is 4, 5 and 6."""
+    """Yield the words, with each number of a range: "4-6" is 4, 5 and 6."""
     for word in words:
         span = re.fullmatch(r"([0-9]+)-([0-9]+)", word)
         yield from map(str, range(int(span[1]), int(span[2]) + 1)) if span else [word]

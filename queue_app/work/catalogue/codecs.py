@@ -1,6 +1,6 @@
 """
-The codecs of the seeded routes (`rules.codec`), by provider and endpoint. A test holds each against the provider's own list of
-fields. Where a provider states no limit for a prompt or for references, the limit is a cautious one of ours.
+The codecs of the seeded routes (`rules.codec`), by provider and endpoint. A test compares each with the provider's own list of
+fields. If a provider states no limit for the prompt or for references, we set a cautious one.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ Sizes = dict[str, list[int]]
 
 
 def _both_ways(*sizes: tuple[str, int, int]) -> Sizes:
-    """Sizes by ratio, each also upright."""
+    """Return sizes by ratio, each also upright."""
     upright = {":".join(reversed(ratio.split(":"))): [height, width] for ratio, width, height in sizes}
     return {ratio: [width, height] for ratio, width, height in sizes} | upright
 
@@ -58,7 +58,7 @@ def _span(kind: str, low: int, high: int) -> Codec:
 
 
 _RATIO, _RESOLUTION, _AUDIO, _SEED = "aspect_ratio", "resolution", {"field": "generate_audio"}, {"field": "seed"}
-_FOLLOWS = {"from_image": [_RATIO]}  # the shape is that of the first frame
+_FOLLOWS = {"from_image": [_RATIO]}  # the ratio is that of the first frame
 
 # --- OpenAI-style videos, and the studio's own ------------------------------------------------------------------------
 
@@ -86,7 +86,7 @@ def _edited(endpoint: str, most: int) -> Codec:
 
 
 def fal_banana(endpoint: str, *, ratios: list[str], resolutions: list[str], references: int) -> Codec:
-    """Return the codec of Google's image models, which fal sells under several names."""
+    """Return the codec of Google's image models, which fal offers under several names."""
     codec: Codec = {
         "prompt": {"most": 20_000},
         "aspect": _one_of(_RATIO, ratios),
@@ -110,7 +110,7 @@ FAL_SEEDREAM_45: Codec = {
     "count": {"field": "num_images", "high": 4},
     "images": _edited("fal-ai/bytedance/seedream/v4.5/edit", 10),
 }
-# its size is one of a few words, which leave the shape to the prompt
+# its sizes are words that leave the ratio to the prompt
 FAL_SEEDREAM_5_PRO: Codec = {
     "prompt": {"most": 4_000},
     "resolution": _one_of("image_size", {"1K": "auto_1K", "2K": "auto_2K"}),
@@ -132,14 +132,14 @@ FAL_GPT_IMAGE_2: Codec = {
     "quality": _one_of("quality", _QUALITIES),
     "images": _edited("openai/gpt-image-2/edit", 16),
 }
-# the studio's own model, which speaks as fal does
+# the studio's own model, in fal's format
 FLASH_SCANNER: Codec = {"prompt": {"most": 20_000}, "aspect": _one_of(_RATIO, _SQUARE_FIRST), "seed": _SEED}
 
 # --- fal: videos ------------------------------------------------------------------------------------------------------
 
 
 def _framed(endpoint: str, first: str = "image_url", last: str = "end_image_url", **more: Any) -> Codec:
-    """A way for a first frame, and a last one where the endpoint has a field for it."""
+    """Return a way for a first frame, and a last one if the endpoint has a field for it."""
     return {"first_frame": first, **({"last_frame": last} if last else {}), "endpoint": endpoint, **more}
 
 
@@ -203,7 +203,7 @@ FAL_KLING_O3: Codec = _KLING_WITHOUT | {
 
 
 def fal_veo(endpoint: str, *, resolutions: list[str], references: bool) -> Codec:
-    """Return the codec of Veo 3.1, of its faster or its cheaper sister."""
+    """Return the codec of Veo 3.1 or of its faster or cheaper variant."""
     images = [
         _framed(f"{endpoint}/image-to-video", last=""),
         _framed(f"{endpoint}/first-last-frame-to-video", "first_frame_url", "last_frame_url"),

@@ -1,4 +1,4 @@
-"""The models to seed: price, typical time, limit, and each way to buy them."""
+"""The models to seed: price, typical run time, limit and routes."""
 
 from typing import Any, NamedTuple
 
@@ -8,15 +8,15 @@ from queue_app.work.catalogue import codecs
 
 _IMAGE, _VIDEO, _PAGE = Medium.IMAGE, Medium.VIDEO, Medium.PAGE
 _FAL, _REPLICATE, _ROUTER = "fal", "replicate", "openrouter"
-_OTHER_TIER = "Another tier at another price. Activate it to sell this tier under the same name."
-_SECOND_SOURCE = "A second source with fewer parameters. Activate it to use it when the first is busy."
+_OTHER_TIER = "Another tier at another price. Activate it to offer this tier under the same name."
+_SECOND_SOURCE = "A second source with fewer parameters. Activate it for use when the first one is full."
 _UNVERIFIED = "Not verified: nobody has confirmed that this provider still offers it."
 
 
 class RouteSeed(NamedTuple):
     """
-    A way to buy a model. ``needs_check``: with a key, only after a check has found it; ``reason``: why it is not active, or what
-    to know about it.
+    A route of a model. With ``needs_check`` it is used with a key only after a check has found it. ``reason`` says why it is not
+    active, or what to know about it.
     """
 
     account: str
@@ -29,8 +29,8 @@ class RouteSeed(NamedTuple):
 
 class ModelSeed(NamedTuple):
     """
-    A model. ``usd`` is per unit; ``defaults`` are the values of parameters that nobody chose, the first one on offer where none
-    is named; ``rates`` is its price rule.
+    A model. ``usd`` is per unit; ``defaults`` are the default values of parameters, otherwise the first possible value is the
+    default; ``rates`` is its price rule.
     """
 
     key: str
@@ -46,7 +46,7 @@ class ModelSeed(NamedTuple):
 
     @property
     def parameters(self) -> Specification:
-        """What may be asked for: what every active route can say; of a retired model, what its routes could."""
+        """The parameters that all active routes can express; without an active route, those that all routes can."""
         if self.medium == _PAGE:
             return {}
         active = [route.codec for route in self.routes if route.active]
@@ -67,7 +67,7 @@ def _rate(usd: str, *, tickets: int | None = None, **when: Any) -> dict[str, Any
 
 
 def _checked(endpoint_id: str, codec: dict[str, Any], account: str = _FAL) -> RouteSeed:
-    """A route that is used with a key once a check has found it."""
+    """Return a route that is used with a key only after a check has found it."""
     return RouteSeed(account, endpoint_id, codec, needs_check=True)
 
 

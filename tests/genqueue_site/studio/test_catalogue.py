@@ -1,4 +1,4 @@
-"""Without a key the studio plays every seeded route, so it sells each and takes every value that the route can say."""
+"""The studio simulates every seeded route: it accepts all values that the route's codec can express."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def of(account: str) -> list[Any]:
 
 
 def every_wire(codec: Codec) -> Iterator[dict[str, Any]]:
-    """Say each parameter with its first value, and one of them with each of its others in turn."""
+    """Yield the first values of all parameters, then each other value of each parameter in turn."""
     offered = {name: list(_values(name, rule)) for name, rule in offers(codec).items()}
     plain = {name: values[0] for name, values in offered.items() if values and name != "images"}
     for name, values in offered.items():
@@ -37,7 +37,7 @@ def every_wire(codec: Codec) -> Iterator[dict[str, Any]]:
             try:
                 yield encode(codec, {"prompt": "A whale", **plain, name: value})[0]
             except CannotSay:
-                continue  # two values that do not go together
+                continue  # two values that can't be combined
 
 
 def _values(name: str, rule: dict[str, Any]) -> Iterator[Any]:

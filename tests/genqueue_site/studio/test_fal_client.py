@@ -1,4 +1,4 @@
-"""fal's own client judges the studio, and plain HTTP what that client does not know."""
+"""The studio's fal, tested with fal's own client, and with plain HTTP where that client has no call."""
 
 from __future__ import annotations
 

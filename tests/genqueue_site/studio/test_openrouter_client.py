@@ -1,4 +1,4 @@
-"""OpenRouter's own client judges the studio."""
+"""The studio's OpenRouter, tested with OpenRouter's own client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WAN = {"model": "alibaba/wan-2.7", "duration": 2, "resolution": "720p", "aspect_
 
 
 def client(process: StudioProcess) -> Any:
-    """Build the vendor's own client, which by itself sends a create again and again for an hour."""
+    """Build the vendor's own client without its retries, which repeat a create call for an hour."""
     return OpenRouter(api_key="sk-or-none", server_url=f"{process.url}/api/v1", retry_config=None).video_generation
 
 

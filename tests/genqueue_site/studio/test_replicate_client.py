@@ -1,4 +1,4 @@
-"""Replicate's own client judges the studio, and plain HTTP what that client does not know."""
+"""The studio's Replicate, tested with Replicate's own client, and with plain HTTP where that client has no call."""
 
 from __future__ import annotations
 

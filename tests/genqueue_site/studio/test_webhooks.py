@@ -1,4 +1,4 @@
-"""What the studio tells its clients: signed, tried again, and wrong in every way that a fault can make it."""
+"""Webhooks of the studio: signatures, further tries, and every fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vendors that the conformance suite speaks for; a new adapter joins with a module here and a line below."""
+"""The vendors of the conformance suite. A new adapter is added as a module here and an entry in `VENDORS`."""
 
 from tests.providers.vendors.common import oddities_of
 from tests.providers.vendors.fal import FAL

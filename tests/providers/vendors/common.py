@@ -1,4 +1,4 @@
-"""Oddities that any vendor, or whatever stands between it and us, may show: made from a vendor's plain answers."""
+"""Oddities that any vendor or a proxy in between may show, made from a vendor's plain answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEEP = b"[" * 100_000
 
 
 def oddities_of(vendor: Vendor) -> dict[str, Oddity]:
-    """Return all rows of a vendor: those in common, and its own."""
+    """Return all rows of a vendor: the common ones and its own."""
     rows = creates(vendor)
     if vendor.words:
         rows |= polls(vendor)
@@ -125,7 +125,7 @@ def polls(vendor: Vendor) -> dict[str, Oddity]:
 
 
 def failures(vendor: Vendor) -> dict[str, Oddity]:
-    """Rows for a vendor that has a word for what failed."""
+    """Return rows for a vendor that has a status for failed tasks."""
     task, failed = vendor.task, vendor.word(TaskState.FAILED)
     return {
         "failed for its words": odd(

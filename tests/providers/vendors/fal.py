@@ -1,4 +1,4 @@
-"""fal: a task that is over is COMPLETED, and how it ended is told by an error beside that, or by its result alone."""
+"""fal: a task that has ended is COMPLETED; if it failed, its error is next to the status, or only in the answer for results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOCKED = "User is locked. Reason: Exhausted balance. Top up your balance at fal.
 
 
 def task(number: Any, word: Any, **more: Any) -> Fields:
-    """A state, with what a row of the list has beside it."""
+    """Return a status with the other fields of a row of the list."""
     ended = None if word in OPEN else "2027-01-15T08:01:00Z"
     row = {"endpoint_id": ENDPOINT, "sent_at": MOMENT.isoformat(), "ended_at": ended, "json_input": {"prompt": PROMPT}}
     return {"status": word, "request_id": number, **row, **more}

@@ -1,4 +1,4 @@
-"""The OpenAI-style Videos API; `tests/work/test_oddities.py` has more of its gateways' oddities, run through the queue."""
+"""The OpenAI-style Videos API. `tests/work/test_oddities.py` runs more oddities of its gateways through the queue."""
 
 from __future__ import annotations
 

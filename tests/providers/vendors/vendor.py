@@ -1,8 +1,8 @@
 """
-How a vendor speaks, as far as the conformance suite must know it: one :class:`Vendor` a module beside this one.
+What the conformance suite must know of a vendor: one `Vendor` per module of this package.
 
-An oddity is one thing that a vendor does otherwise, and what must come of it, as a row of a table. `common` makes the rows that
-hold for every vendor out of its plain answers; each vendor adds its own.
+An oddity is an unusual answer of a vendor with its expected outcome, as a row of a table. `common` makes the rows that hold for
+all vendors from each vendor's plain answers; each vendor adds its own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Kind: TypeAlias = Literal["create", "poll", "content", "cancel", "list"]
 Outcome: TypeAlias = RemoteRef | PollResult | TaskState | FetchedAsset | Page | ProviderError
 Fields: TypeAlias = dict[str, Any]
 PROMPT = "A fox — “über” the hill.\nSecond line, 100 % & more; 日本\t🦊"
-MOST_BYTES = 100_000  # of a file, in tests
+MOST_BYTES = 100_000  # of a downloaded file
 KEY = "sk-very-secret-key"
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 MOMENT = datetime.fromtimestamp(1_800_000_000, UTC)
@@ -46,8 +46,8 @@ MOMENT = datetime.fromtimestamp(1_800_000_000, UTC)
 @dataclass(frozen=True)
 class Oddity:
     """
-    One or more replies to a call, and the outcome: attributes of what the call returns or raises, with the values that they must
-    have. ``verdict`` is that of a failed create; ``raises`` is whether the call must fail.
+    One or more replies to a call, and the expected outcome: attributes of what the call returns or raises, with their values.
+    ``verdict`` is that of a failed create call; ``raises`` is whether the call must fail.
     """
 
     call: Kind
@@ -56,7 +56,7 @@ class Oddity:
 
 
 def odd(call: Kind, *replies: Reply, **expected: Any) -> Oddity:
-    """Write a row of a table."""
+    """Return a row of a table."""
     return Oddity(call, replies, expected)
 
 
@@ -65,15 +65,14 @@ class Vendor:
     """
     One adapter and the plain answers of its vendor.
 
-    ``options`` are those of its account. ``endpoint_id``, ``codec`` and ``inputs`` (parameters beside the prompt) are what is
-    bought: quick to render in the studio. ``words`` is a word for each state that a poll can tell, where the vendor has one.
-    ``accepted`` is the answer to a create with this id, ``task`` the answer to a poll with this id, word and further members;
-    ``finished`` are the members of a task that is done, with its file at this URL. ``error`` is a refusal with these words.
-    ``listing`` is a page of the list with these rows and whether there are more. ``sent`` reads prompt and endpoint from a create
-    on the wire. ``hook`` signs a webhook: body, moment and secret to headers; ``event`` is its body for a task and a word.
-    ``public_files``: they lie where everyone may fetch them, so that no refusal there tells of the account. ``cancel_call`` is
-    the studio's name for the call that cancels. ``doomed`` is how a job that the studio lets end so ends here.
-    ``oddities`` are the vendor's own.
+    ``options`` are those of its account. ``endpoint_id``, ``codec`` and ``inputs`` (parameters except the prompt) are the request
+    of all tests, quick to render in the studio. ``words`` maps states to the vendor's status, if it has one. ``accepted`` returns
+    the answer to a create call for an id, ``task`` the answer to a poll for an id, a status and further members; ``finished``
+    returns the members of a finished task for the URL of its file. ``error`` returns a refusal for a status and words.
+    ``listing`` returns a page for its rows and whether there are more. ``sent`` reads prompt and endpoint from a create call.
+    ``hook`` returns the headers of a webhook for body, time and secret; ``event`` its body for a task and a status. With
+    ``public_files`` everyone may download them, so a refusal says nothing about the account. ``cancel_call`` is the studio's name
+    for the call that cancels. ``doomed`` maps the studio's faults of a job to its state here. ``oddities`` are the vendor's own.
     """
 
     adapter: str
@@ -103,7 +102,7 @@ class Vendor:
         return AccountConfig(**fields | changes)
 
     def at(self, base_url: str, **changes: Any) -> Provider:
-        """Make the adapter for an account at this address."""
+        """Return the adapter for an account at this address."""
         return registry.get(self.account(base_url, **changes))
 
     def caps(self) -> Capabilities:
@@ -113,7 +112,7 @@ class Vendor:
         return provider.ref(number, endpoint_id=self.endpoint_id)
 
     def request(self, provider: Provider, prompt: str = PROMPT, *, webhook_url: str | None = None) -> SubmitRequest:
-        """Make the request for one task."""
+        """Return the request for a task."""
         wire = provider.validate(self.endpoint_id, self.codec, {"prompt": prompt, **self.inputs})
         return SubmitRequest(uuid4(), wire.endpoint_id, wire.inputs, webhook_url=webhook_url, total_deadline_s=600)
 
@@ -121,7 +120,7 @@ class Vendor:
         return self.words[state]
 
     def outcome(self, server: WireServer, oddity: Oddity) -> Outcome:
-        """Let the server say what the oddity is, make the call, and return what came of it."""
+        """Let the server send the oddity's replies, make the call, and return its outcome."""
         server.says(*oddity.replies)
         provider = self.at(server.url)
         try:
@@ -142,7 +141,7 @@ class Vendor:
 
 
 def told(outcome: Outcome, name: str) -> Any:
-    """Return what an outcome says under the name of an expectation."""
+    """Return the value of an outcome for the name of an expectation."""
     if name == "raises":
         return isinstance(outcome, ProviderError)
     if name == "is":
@@ -159,12 +158,12 @@ def told(outcome: Outcome, name: str) -> Any:
 
 
 def yes(body: Any, status: int = 200, **headers: str) -> bytes:
-    """Word an answer of 2xx."""
+    """Return a 2xx answer with this content."""
     return answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 def heard(vendor: Vendor, headers: Mapping[str, str], raw: bytes, *, at: datetime, **account: Any) -> WebhookEvent | None:
-    """Return the event in a webhook; nothing if it was refused."""
+    """Return the event in a webhook, or ``None`` if it was refused."""
     try:
         return vendor.at("https://vendor.example", **account).parse_webhook(headers, raw, at=at)
     except WebhookRefused:

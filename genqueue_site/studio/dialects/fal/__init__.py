@@ -1,8 +1,8 @@
 """
-fal's queue under ``/fal/{endpoint}``, and its files under ``/fal/files``; `platform` is its other API.
+fal's queue under ``/fal/{endpoint}`` and its files under ``/fal/files``; `platform` is its other API.
 
-A request that is over is ``COMPLETED``. Whether it went well is told by an error beside that, or only by the answer to the
-question for its result, as at fal. What an endpoint takes is in `inputs`. Nobody needs a key.
+As at fal, a request that has ended is ``COMPLETED``; if it failed, there is an error next to the status, or only in the answer to
+the request for its result. `inputs` lists the fields of the endpoints. No key is needed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from genqueue_site.studio.jobs import Job
 from genqueue_site.studio.reading import file_of
 from genqueue_site.studio.wire import Call, Dialect, Refused, Request, Response, fields_of, json_response
 
-# types of errors of the queue itself
+# types of errors of the queue itself, by HTTP status
 KINDS = {500: "internal_error", 503: "runner_scheduling_failure", 504: "request_timeout"}
 WORDS = {402: "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."}
 
@@ -35,7 +35,7 @@ def submit(floor: Floor, request: Request) -> Response:
     except Full as error:
         raise Refused(429, str(error), retry_after=error.retry_after) from error
     root = f"{job.echo['origin']}{PREFIX}/{app_of(endpoint)}/requests/{job.id}"
-    told = {
+    body = {
         "status": "IN_QUEUE",
         "request_id": job.id,
         "gateway_request_id": job.id,
@@ -44,17 +44,17 @@ def submit(floor: Floor, request: Request) -> Response:
         "cancel_url": f"{root}/cancel",
         "queue_position": floor.waiting_before(job),
     }
-    return json_response(told, headers=headers())
+    return json_response(body, headers=headers())
 
 
 def look(floor: Floor, request: Request) -> Response:
-    """Tell how a request stands."""
+    """Return the status of a request."""
     job = _found(floor, request)
     return _not_found() if job is None else status(floor, job, logs=request.query.get("logs") in {"1", "true"})
 
 
 def output(floor: Floor, request: Request) -> Response:
-    """Give the result of a request that is over."""
+    """Return the result of a request that has ended."""
     job = _found(floor, request)
     if job is None or job.doom == "removed":
         return _not_found()
@@ -64,7 +64,7 @@ def output(floor: Floor, request: Request) -> Response:
 
 
 def cancel(floor: Floor, request: Request) -> Response:
-    """Take a waiting request out of the queue, or tell a running one to stop, which it does."""
+    """Cancel a waiting or running request."""
     job = _found(floor, request)
     if job is None:
         return _not_found()
@@ -77,7 +77,7 @@ def cancel(floor: Floor, request: Request) -> Response:
 
 
 def content(floor: Floor, request: Request) -> Response:
-    """Give a file, as fal's file servers do to everyone who has its address."""
+    """Return a file. As at fal, everyone who has its address can download it."""
     number, _, name = request.target.partition("/")
     job, missing = floor.find(number, dialect=NAME), Refused(404, "File not found")
     if job is None or job.failure or job.doom == "dead_asset":
@@ -86,15 +86,15 @@ def content(floor: Floor, request: Request) -> Response:
 
 
 def error(refused: Refused) -> Response:
-    """Word a refusal as the queue does."""
+    """Format a refusal as the queue does."""
     kind = KINDS.get(refused.status)
-    told = {"detail": WORDS.get(refused.status, refused.message), **refused.extra} | ({"error_type": kind} if kind else {})
+    body = {"detail": WORDS.get(refused.status, refused.message), **refused.extra} | ({"error_type": kind} if kind else {})
     waits = {} if refused.retry_after is None else {"Retry-After": str(refused.retry_after)}
-    return json_response(told, status=refused.status, headers=headers() | waits | ({"X-Fal-Error-Type": kind} if kind else {}))
+    return json_response(body, status=refused.status, headers=headers() | waits | ({"X-Fal-Error-Type": kind} if kind else {}))
 
 
 def asked(request: Request) -> tuple[str | None, str | None]:
-    """Read endpoint and prompt of a create that may be broken."""
+    """Return endpoint and prompt of a create call as far as they can be read."""
     try:
         prompt = fields_of(request).get("prompt")
     except Refused:

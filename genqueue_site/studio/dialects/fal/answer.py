@@ -1,4 +1,4 @@
-"""A request as fal words it: its state, its result, its place in the lists."""
+"""A request in fal's format: its status, its result, its row in the lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from genqueue_site.studio.wire import Response, json_response
 NAME, PREFIX = "fal", "/fal"
 CANCELLED = Failure(code="client_cancelled", message="Request was cancelled by the client.")
 NEVER_BEGAN = Failure(code="never_began", message="Request timed out")
-# how a job ended, as fal says it beside the state and in place of the result; a blocked one is told of by its result alone
+# HTTP status and type of the error of a failed job, next to its status and in place of its result; for a blocked job only there
 ENDS = {
     "generation_failed": (500, "runner_server_error"),
     "render_failed": (500, "internal_error"),
@@ -27,12 +27,12 @@ ENDS = {
 
 
 def headers() -> dict[str, str]:
-    """Return what every answer carries."""
+    """Return the headers of every answer."""
     return {"x-fal-request-id": str(uuid.uuid4())}
 
 
 def state_of(floor: Floor, job: Job) -> str:
-    """Return fal's word for how a request stands. One that could not begin in time is over."""
+    """Return the status of a request. One that has not begun in time ends here."""
     if not job.has_ended(time.time()) and job.started_at is None and time.time() > job.echo["start_by"]:
         floor.cancel(job, NEVER_BEGAN)
     if job.has_ended(time.time()):
@@ -41,23 +41,23 @@ def state_of(floor: Floor, job: Job) -> str:
 
 
 def status(floor: Floor, job: Job, *, logs: bool) -> Response:
-    """Tell how a request stands: 202 until it is over."""
+    """Return the answer about a request's status: 202 until it has ended."""
     state = state_of(floor, job)
-    told: dict[str, Any] = {"status": state, "request_id": job.id}
+    body: dict[str, Any] = {"status": state, "request_id": job.id}
     if state == "IN_QUEUE":
-        told["queue_position"] = floor.waiting_before(job)
+        body["queue_position"] = floor.waiting_before(job)
     else:
-        told["logs"] = [] if logs else None
+        body["logs"] = [] if logs else None
     if state != "COMPLETED":
-        return json_response(told, status=202, headers=headers())
-    told["metrics"] = {"inference_time": round((job.ends_at or 0.0) - (job.started_at or job.ends_at or 0.0), 3)}
+        return json_response(body, status=202, headers=headers())
+    body["metrics"] = {"inference_time": round((job.ends_at or 0.0) - (job.started_at or job.ends_at or 0.0), 3)}
     if job.failure and job.failure.code in ENDS:
-        told |= {"error": job.failure.message, "error_type": ENDS[job.failure.code][1]}
-    return json_response(told, headers=headers())
+        body |= {"error": job.failure.message, "error_type": ENDS[job.failure.code][1]}
+    return json_response(body, headers=headers())
 
 
 def result(job: Job) -> Response:
-    """Give the output of a request that is over, or what kept it from having one."""
+    """Return the answer with the output of a request that has ended, or with its error."""
     if job.failure is None:
         return json_response(output(job), headers=headers())
     if job.failure.code not in ENDS:
@@ -65,12 +65,12 @@ def result(job: Job) -> Response:
         return json_response({"detail": [wrong]}, status=422, headers=headers() | {"X-Fal-Retryable": "false"})
     code, kind = ENDS[job.failure.code]
     more = {"X-Fal-Request-Timeout-Type": "user"} if job.failure is NEVER_BEGAN else {}
-    told = {"detail": job.failure.message, "error_type": kind}
-    return json_response(told, status=code, headers=headers() | {"X-Fal-Error-Type": kind} | more)
+    body = {"detail": job.failure.message, "error_type": kind}
+    return json_response(body, status=code, headers=headers() | {"X-Fal-Error-Type": kind} | more)
 
 
 def output(job: Job) -> dict[str, Any]:
-    """Tell what a request has made, and where it is."""
+    """Return the output of a request, with the addresses of its files."""
     files: list[dict[str, Any]] = [
         {
             "url": f"{job.echo['origin']}{PREFIX}/files/{job.id}/{name}",
@@ -86,10 +86,10 @@ def output(job: Job) -> dict[str, Any]:
 
 
 def row(job: Job, *, payloads: bool) -> dict[str, Any]:
-    """Return a request as the platform's lists show it."""
+    """Return a request as a row of the platform's lists."""
     ended = job.has_ended(time.time())
     code = None if not ended else 200 if job.failure is None else ENDS.get(job.failure.code, (422, ""))[0]
-    told: dict[str, Any] = {
+    body: dict[str, Any] = {
         "request_id": job.id,
         "endpoint_id": job.model,
         "sent_at": iso(job.accepted_at),
@@ -99,12 +99,12 @@ def row(job: Job, *, payloads: bool) -> dict[str, Any]:
         "duration": round((job.ends_at or 0.0) - job.accepted_at, 3) if ended else None,
     }
     if payloads:
-        told["json_input"] = json.loads(job.echo["input"])
-        told["json_output"] = output(job) if ended and job.failure is None else None
-    return told
+        body["json_input"] = json.loads(job.echo["input"])
+        body["json_output"] = output(job) if ended and job.failure is None else None
+    return body
 
 
 def problem(name: str, words: str, kind: str, value: object) -> dict[str, Any]:
-    """Return what is wrong with one field, as fal's models say it."""
+    """Return the problem of a field, in the format of fal's models."""
     url = f"https://docs.fal.ai/errors#{kind}"
     return {"loc": ["body", name], "msg": words, "type": kind, "url": url, "ctx": {}, "input": value}

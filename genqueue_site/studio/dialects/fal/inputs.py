@@ -1,8 +1,7 @@
 """
-What fal's endpoints take, as its typed client of August 2026 lists their fields: the studio refuses what fal would refuse.
+The fields of fal's endpoints, from its typed client of August 2026. The studio refuses what fal would refuse.
 
-Fields that nobody here sends are left out; fal ignores what it does not know, and so does the studio. `dialects.fields` reads the
-kinds.
+Fields that we do not send are left out: like fal, the studio ignores unknown fields. `dialects.fields` defines the types.
 """
 
 _BANANA = "21:9 16:9 3:2 4:3 5:4 1:1 4:5 3:4 2:3 9:16"

@@ -1,4 +1,4 @@
-"""fal's platform API under ``/fal/v1``: lists of requests, what they cost, the account."""
+"""fal's platform API under ``/fal/v1``: lists of requests, their cost, the account."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def by_endpoint(floor: Floor, request: Request) -> Response:
 
 
 def billing_events(floor: Floor, request: Request) -> Response:
-    """Bill nothing: previews are free."""
+    """Return a bill of $0: previews are free."""
     asked = request.query.get("request_id", "")
     found = [job for job in floor.all_of(NAME) if job.id == asked and job.ends_at]
     events = [{"request_id": job.id, "endpoint_id": job.model, "output_units": 1, "cost_total": 0.0} for job in found]
@@ -38,7 +38,7 @@ def billing_events(floor: Floor, request: Request) -> Response:
 
 
 def billing(floor: Floor, request: Request) -> Response:
-    """Tell whose account this is."""
+    """Describe the account."""
     return json_response({"username": "studio", "credits": {"current_balance": 0.0, "currency": "USD"}})
 
 
@@ -75,21 +75,21 @@ def _listing(request: Request, jobs: Iterable[Job], *, key: Callable[[Job], floa
     found = sorted((job for job in jobs if endpoint in ("", job.model)), key=key, reverse=True)
     page = found[first : first + int(limit or PAGE)]
     behind = first + len(page)
-    told = {
+    body = {
         "items": [row(job, payloads=request.query.get("expand") == "payloads") for job in page],
         "next_cursor": b64encode(str(behind).encode()).decode() if len(found) > behind else None,
         "has_more": len(found) > behind,
     }
-    return json_response(told)
+    return json_response(body)
 
 
 def error(refused: Refused) -> Response:
-    """Word a refusal as this API does."""
+    """Format a refusal as this API does."""
     kinds = {401: "authorization_error", 404: "not_found", 429: "rate_limited"}
     kind = kinds.get(refused.status, "server_error" if refused.status >= 500 else "validation_error")
-    told = {"error": {"type": kind, "message": refused.message, "request_id": str(uuid.uuid4())}}
+    body = {"error": {"type": kind, "message": refused.message, "request_id": str(uuid.uuid4())}}
     headers = {} if refused.retry_after is None else {"Retry-After": str(refused.retry_after)}
-    return json_response(told, status=refused.status, headers=headers)
+    return json_response(body, status=refused.status, headers=headers)
 
 
 DIALECT = Dialect(

@@ -1,4 +1,4 @@
-"""A create at fal: read, checked against the fields of its endpoint, and made into an order."""
+"""A create call at fal: read, checked against the fields of its endpoint, and converted to an order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LONGEST_WAIT = 10**9  # seconds
 
 
 def wrong_with(endpoint: str, fields: Mapping[str, object]) -> list[dict[str, Any]]:
-    """Return what is wrong with the fields of a create. What an endpoint does not know it ignores."""
+    """Return the problems of the fields of a create call. Unknown fields are ignored."""
     known = INPUTS[endpoint]
     needed = [name for name, kind in known.items() if kind.endswith("!") or name == "prompt"]
     missing = [problem(name, "Field required", "missing", dict(fields)) for name in needed if fields.get(name) is None]
@@ -44,7 +44,7 @@ def wrong_with(endpoint: str, fields: Mapping[str, object]) -> list[dict[str, An
 
 
 def order_of(floor: Floor, request: Request, fields: Mapping[str, Any]) -> Order:
-    """Make an order of a create that is found good."""
+    """Convert a valid create call to an order."""
     webhook = request.query.get("fal_webhook")
     within = _start_timeout(request)
     return Order(
@@ -58,17 +58,17 @@ def order_of(floor: Floor, request: Request, fields: Mapping[str, Any]) -> Order
 
 
 def app_of(endpoint: str) -> str:
-    """Return the part of an endpoint's name under which its requests are found."""
+    """Return the part of an endpoint's name that the addresses of its requests contain."""
     parts = endpoint.split("/")
     return "/".join(parts[: 3 if parts[0] in THREE_PARTS else 2])
 
 
 def _start_timeout(request: Request) -> float:
-    """Seconds in which a request must begin; the newer name wins where both are sent."""
+    """Return the seconds within which a request must begin; the newer header wins if both are sent."""
     for name in ("x-fal-request-start-timeout", "x-fal-request-timeout"):
-        told = request.headers.get(name, "")
-        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", told) and float(told) > 0.1:
-            return float(told)
+        text = request.headers.get(name, "")
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) and float(text) > 0.1:
+            return float(text)
     return LONGEST_WAIT
 
 
@@ -76,8 +76,8 @@ def _recipe(floor: Floor, endpoint: str, fields: Mapping[str, Any]) -> Recipe:
     is_image = IMAGES.search(endpoint) is not None
     width, height = _size(fields, is_image=is_image)
     prompt, seed = str(fields["prompt"]), fields.get("seed")
-    told = SECONDS.fullmatch(str(fields.get("duration", "")))
-    seconds = int(told[1]) if told else next((length for name, length in UNLESS_SAID.items() if name in endpoint), 5)
+    match = SECONDS.fullmatch(str(fields.get("duration", "")))
+    seconds = int(match[1]) if match else next((length for name, length in UNLESS_SAID.items() if name in endpoint), 5)
     return Recipe(
         prompt=prompt,
         model=endpoint,

@@ -1,7 +1,7 @@
 """
 OpenRouter's video jobs under ``/api/v1/videos``.
 
-Beyond the vendor's own: no key is needed, and a callback may go to http. Images in the request are accepted and not drawn.
+Differences from the vendor: no key is needed, and a callback may use http. Images in the request are accepted but not drawn.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def create(floor: Floor, request: Request) -> Response:
 
 
 def retrieve(floor: Floor, request: Request) -> Response:
-    """Return how a video job stands."""
+    """Return the status of a video job."""
     return json_response(video(floor, _find(floor, request.target)))
 
 
 def content(floor: Floor, request: Request) -> Response:
-    """Return one output of a completed job, through the API."""
+    """Return an output of a completed job through the API."""
     job, index = _find(floor, request.target), request.query.get("index", "0")
     if not index.isdecimal():
         raise Refused(400, "index: Expected a non-negative integer")
@@ -63,7 +63,7 @@ def content(floor: Floor, request: Request) -> Response:
 
 
 def stored(floor: Floor, request: Request) -> Response:
-    """Return one output from the storage, which asks for a signature and no key."""
+    """Return an output from the storage, which requires a signature and no key."""
     number, _, name = request.target.partition("/")
     expires = request.query.get("expires", "0")
     given, due = request.query.get("signature", ""), signature(floor, request.target, expires)
@@ -88,14 +88,14 @@ def key(floor: Floor, request: Request) -> Response:
 
 
 def error(refused: Refused) -> Response:
-    """Word a refusal as the vendor does."""
+    """Format a refusal as the vendor does."""
     headers = {} if refused.retry_after is None else {"Retry-After": str(refused.retry_after)}
     fault = {"code": refused.status, "message": refused.message}
     return json_response({"error": fault}, status=refused.status, headers=headers)
 
 
 def asked(request: Request) -> tuple[str | None, str | None]:
-    """Read model and prompt of a create that may be broken."""
+    """Return model and prompt of a create call as far as they can be read."""
     try:
         fields = fields_of(request)
     except Refused:
@@ -105,7 +105,7 @@ def asked(request: Request) -> tuple[str | None, str | None]:
 
 
 def hook(floor: Floor, job: Job, moment: Moment) -> Hook | None:
-    """Return the webhook of a job that has ended."""
+    """Return the webhook for the end of a job, or ``None`` at other moments or without a callback."""
     if job.webhook is None or moment != "end":
         return None
     status = status_of(job)

@@ -1,4 +1,4 @@
-"""A video job as OpenRouter words it."""
+"""A video job in OpenRouter's format."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from genqueue_site.studio.floor import Floor
 from genqueue_site.studio.jobs import Job
 
 NAME = "openrouter"
-KEPT_SECONDS = 24 * 3600  # the stored copy, after the end
+KEPT_SECONDS = 24 * 3600  # how long files are stored after the end
 ENDED_SOONER = {"canceled": "cancelled", "aborted": "expired", "expired": "expired"}
 FLAGGED = "The request was blocked by the provider's content moderation."
 
 
 def status_of(job: Job) -> str:
-    """Return the job's state in the vendor's words."""
+    """Return the job's status in the vendor's words."""
     if not job.has_ended(time.time()):
         return "in_progress" if job.rendering else "pending"
     return "completed" if job.failure is None else ENDED_SOONER.get(job.failure.code, "failed")
 
 
 def is_kept(job: Job) -> bool:
-    """Return whether there is a stored copy of what a completed job made."""
+    """Whether the result of a completed job is still stored."""
     return job.ends_at is not None and job.doom != "removed" and time.time() < job.ends_at + KEPT_SECONDS
 
 
 def accepted(job: Job) -> dict[str, object]:
-    """Return the answer to a create."""
+    """Return the answer to a create call."""
     return {"id": job.id, "polling_url": f"/api/v1/videos/{job.id}", "status": status_of(job)}
 
 
 def video(floor: Floor, job: Job) -> dict[str, object]:
-    """Return the whole job; members that say nothing yet are left out."""
+    """Return the whole job, without members that are not known yet."""
     status = status_of(job)
     answer = accepted(job) | {"status": status}
     if status in ("pending", "in_progress"):
@@ -55,7 +55,7 @@ def video(floor: Floor, job: Job) -> dict[str, object]:
 
 
 def event(floor: Floor, job: Job) -> dict[str, object]:
-    """Return what a webhook tells of a job that has ended."""
+    """Return the content of the webhook for the end of a job."""
     said = video(floor, job)
     return {
         "id": job.id,
@@ -69,7 +69,7 @@ def event(floor: Floor, job: Job) -> dict[str, object]:
 
 
 def signature(floor: Floor, target: str, expires: str) -> str:
-    """Sign the address of a stored file."""
+    """Return the signature for the address of a stored file."""
     return hmac.new(floor.config.webhook_secret.encode(), f"{target} {expires}".encode(), hashlib.sha256).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The video models that the studio sells as OpenRouter does: what each can do, and its prices."""
+"""The video models of the studio's OpenRouter: capabilities and prices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FRAMES = ("first_frame", "last_frame")
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One model. The first duration, resolution and ratio are those of a client that does not say. ``None`` means "not known"."""
+    """A model. The first duration, resolution and ratio are the defaults. ``None`` means "not known"."""
 
     name: str
     durations: tuple[int, ...]
@@ -53,7 +53,7 @@ class Model:
         ]
 
     def cost(self, *, seconds: int, resolution: str, size: tuple[int, int], audio: bool) -> Decimal | None:
-        """Return what a video costs in USD by the price that fits it best, if one is known."""
+        """Return the cost of a video in USD by the price that fits best, or ``None``."""
         heard = "with_audio" if audio else "without_audio"
         skus = self.skus or {}
         for ending in (f"_{heard}_{resolution}", f"_{resolution}", f"_{heard}", ""):
@@ -65,7 +65,7 @@ class Model:
 
 
 def pixels(resolution: str, ratio: str) -> tuple[int, int]:
-    """Return width and height: a resolution is the shorter side, and both are even."""
+    """Return width and height, both even. The resolution is the shorter side."""
     sides = [int(side) for side in ratio.split(":")]
     width, height = (round(HEIGHTS[resolution] * side / min(sides) / 2) * 2 for side in sides)
     return width, height

@@ -1,4 +1,4 @@
-"""A create at OpenRouter: read, checked against what its model supports, and made into an order."""
+"""A create call at OpenRouter: read, checked against the capabilities of its model, and converted to an order."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ KINDS_OF_REFERENCE = ("image_url", "audio_url", "video_url")
 
 def order_of(floor: Floor, request: Request, fields: Mapping[str, Any]) -> Order:
     """
-    Read a create.
+    Convert a create call to an order.
 
-    :raises Refused: the model is unknown, or cannot do what is requested.
+    :raises Refused: the model is unknown or does not support the request.
     """
     slug = _text(fields, "model")
     if slug not in MODELS:
@@ -64,7 +64,7 @@ def _number(prefix: str) -> str:
 
 
 def _size(slug: str, model: Model, fields: Mapping[str, Any]) -> tuple[str, tuple[int, int]]:
-    """Read ``size``, or ``resolution`` and ``aspect_ratio``, as a resolution and pixels."""
+    """Return resolution and size in pixels by ``size``, or by ``resolution`` and ``aspect_ratio``."""
     if size := _text(fields, "size"):
         _check(slug, "size", size, model.sizes())
         width, height = (int(side) for side in size.split("x"))

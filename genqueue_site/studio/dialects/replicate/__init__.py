@@ -1,7 +1,7 @@
 """
 Replicate's predictions under ``/v1/predictions`` and ``/v1/models/{owner}/{name}/predictions``.
 
-Beyond the vendor's own: no token is needed, and a webhook may go to http. Files in the input are accepted and not drawn.
+Differences from the vendor: no token is needed, and a webhook may use http. Files in the input are accepted but not drawn.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TITLES = {
 
 
 def create(floor: Floor, request: Request) -> Response:
-    """Accept a prediction, and wait for its end if the client prefers that."""
+    """Accept a prediction; wait for its end if the client asks for that."""
     order = order_of(floor, request, fields_of(request))
     try:
         job = floor.accept(order)
@@ -46,7 +46,7 @@ def create(floor: Floor, request: Request) -> Response:
 
 
 def retrieve(floor: Floor, request: Request) -> Response:
-    """Return how a prediction stands."""
+    """Return the status of a prediction."""
     return json_response(prediction(floor, _find(floor, request.target)))
 
 
@@ -63,7 +63,7 @@ def listing(floor: Floor, request: Request) -> Response:
 
 
 def content(floor: Floor, request: Request) -> Response:
-    """Return one file of a prediction that succeeded; it is gone an hour later."""
+    """Return a file of a succeeded prediction; it is deleted after an hour."""
     number, _, name = request.target.partition("/")
     job = _find(floor, number)
     if status_of(job) != "succeeded" or job.doom == "dead_asset" or is_removed(job):
@@ -72,7 +72,7 @@ def content(floor: Floor, request: Request) -> Response:
 
 
 def model(floor: Floor, request: Request) -> Response:
-    """Describe one model, with the schema of its input."""
+    """Describe a model, with the schema of its input."""
     slug = request.target
     if slug not in MODELS:
         raise _not_found()
@@ -113,7 +113,7 @@ def secret(floor: Floor, request: Request) -> Response:
 
 
 def error(refused: Refused) -> Response:
-    """Word a refusal as the vendor does; how long to wait is said in words alone."""
+    """Format a refusal as the vendor does. The time to wait is only in its words."""
     title, detail = TITLES.get(refused.status, (refused.code, refused.message))
     if refused.status == 429:
         title, detail = None, f"Request was throttled. Your rate limit resets in ~{refused.retry_after or 1}s."
@@ -122,7 +122,7 @@ def error(refused: Refused) -> Response:
 
 
 def asked(request: Request) -> tuple[str | None, str | None]:
-    """Read model and prompt of a create that may be broken."""
+    """Return model and prompt of a create call as far as they can be read."""
     try:
         fields = fields_of(request)
         slug = slug_in(request, fields)
@@ -134,7 +134,7 @@ def asked(request: Request) -> tuple[str | None, str | None]:
 
 
 def hook(floor: Floor, job: Job, moment: Moment) -> Hook | None:
-    """Return the webhook that the client wants at this moment, which is the bare prediction."""
+    """Return the webhook for this moment, the bare prediction; ``None`` if its client does not want it."""
     wanted = {"start": {"start"}, "end": {"output", "completed"}}[moment]
     if job.webhook is None or not wanted & set(job.echo["events"]):
         return None

@@ -1,4 +1,4 @@
-"""A prediction as Replicate words it."""
+"""A prediction in Replicate's format."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from genqueue_site.studio.jobs import Job
 from genqueue_site.studio.reading import iso
 
 NAME = "replicate"
-KEPT_SECONDS = 3600  # input, output and logs, after the end
-STEPS = 20  # of the bar that models print
+KEPT_SECONDS = 3600  # how long input, output and logs are kept after the end
+STEPS = 20  # of the progress bar in the logs
 SENSITIVE = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
 ENDED_SOONER = {"canceled": "canceled", "aborted": "aborted", "expired": "aborted"}
 
 
 def status_of(job: Job) -> str:
-    """Return the job's state in the vendor's words."""
+    """Return the job's status in the vendor's words."""
     if not job.has_ended(time.time()):
         return "processing" if job.rendering else "starting"
     return "succeeded" if job.failure is None else ENDED_SOONER.get(job.failure.code, "failed")
 
 
 def is_removed(job: Job) -> bool:
-    """Return whether the job's data is no longer kept."""
+    """Whether the job's data has been deleted."""
     if job.ends_at is None or not job.has_ended(time.time()):
         return False
     return job.doom == "removed" or time.time() > job.ends_at + KEPT_SECONDS
@@ -74,7 +74,7 @@ def _error(job: Job) -> str:
 
 
 def _logs(floor: Floor, job: Job) -> str:
-    """Return what models print: the seed, and a bar of how far they are."""
+    """Return the logs: the seed and a progress bar."""
     if job.started_at is None:
         return ""
     share = (time.time() - job.accepted_at) / max(floor.config.least_seconds(job.recipe.seed), 1e-3)

@@ -1,4 +1,4 @@
-"""The models that the studio sells as Replicate does: the input schema of each, and whether its output is one URL or a list."""
+"""The models of the studio's Replicate: the schema of their inputs, and whether their output is a URL or a list of URLs."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def uris(most: int) -> Field:
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """
-    One model. ``codec`` is ``video``, or the format of pictures unless the client chooses one. ``lists`` means an array as
-    output. ``seconds`` is how long a video is if the client does not say.
+    A model. ``codec`` is ``video``, or the default format of images. ``lists`` means that the output is an array. ``seconds`` is
+    the default length of a video.
     """
 
     fields: Mapping[str, Field]
@@ -53,7 +53,7 @@ class Model:
     seconds: int = 5
 
     def settle(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        """Fill in the defaults. Return the whole input and what is wrong with it, as pairs of field and words."""
+        """Add the defaults. Return the whole input and its problems as pairs of field and words."""
         defaults = {name: field["default"] for name, field in self.fields.items() if "default" in field}
         problems = [] if "prompt" in given else [("input", "prompt is required")]
         for name, value in given.items():

@@ -1,4 +1,4 @@
-"""A page of the list of predictions at Replicate: newest first, 100 at a time, each page with the links to its neighbours."""
+"""A page of Replicate's list of predictions: 100 rows, newest first, with links to the pages before and after."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILTERS = ("created_after", "created_before", "source")
 
 
 def page_of(floor: Floor, request: Request) -> dict[str, object]:
-    """Return the page that the query names."""
+    """Return the page for a query."""
     jobs = _filtered(floor.all_of(NAME)[::-1], request.query)
     first = _place(jobs, request.query.get("cursor"))
     page = jobs[first : first + SIZE]
@@ -39,7 +39,7 @@ def _filtered(jobs: list[Job], query: Mapping[str, str]) -> list[Job]:
 
 
 def _made(job: Job) -> datetime:
-    """Return when a job was accepted, as exactly as it is written in answers."""
+    """Return the time of acceptance with the precision of answers."""
     return datetime.fromtimestamp(job.accepted_at, UTC)
 
 
@@ -47,14 +47,14 @@ def _moment(query: Mapping[str, str], name: str) -> datetime | None:
     if name not in query:
         return None
     try:
-        told = datetime.fromisoformat(query[name])
+        parsed = datetime.fromisoformat(query[name])
     except ValueError as error:
         raise invalid([(name, "Does not match format 'date-time'")]) from error
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _place(jobs: list[Job], cursor: str | None) -> int:
-    """Return where the page of a cursor begins: behind the job whose time and id it holds."""
+    """Return the index of the first row of a page: after the job whose time and id the cursor contains."""
     if not cursor:
         return 0
     try:
@@ -65,7 +65,7 @@ def _place(jobs: list[Job], cursor: str | None) -> int:
 
 
 def _link(request: Request, last: Job | None) -> str:
-    """Return the address of the page behind a job, or of the first one."""
+    """Return the address of the page after a job, or of the first page."""
     query = {name: request.query[name] for name in FILTERS if name in request.query}
     if last:
         query["cursor"] = urlsafe_b64encode(json.dumps([last.accepted_at, last.id]).encode()).decode()

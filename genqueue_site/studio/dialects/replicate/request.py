@@ -1,4 +1,4 @@
-"""A create at Replicate: read, checked against the schema of its model, and made into an order."""
+"""A create call at Replicate: read, checked against the schema of its model, and converted to an order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CODECS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp"}
 
 def order_of(floor: Floor, request: Request, fields: Mapping[str, object]) -> Order:
     """
-    Read a create.
+    Convert a create call to an order.
 
     :raises Refused: the model is unknown, or the input does not fit its schema.
     """
@@ -58,9 +58,9 @@ def order_of(floor: Floor, request: Request, fields: Mapping[str, object]) -> Or
 
 def slug_in(request: Request, fields: Mapping[str, object]) -> str:
     """
-    Return the model of a create: named by its path, or by ``version`` as ``owner/name``, ``owner/name:64 hex`` or ``64 hex``.
+    Return the model of a create call: by its path, or by ``version`` as ``owner/name``, ``owner/name:64 hex`` or ``64 hex``.
 
-    :raises Refused: it is unknown.
+    :raises Refused: the model is unknown.
     """
     if request.target:
         if request.target not in MODELS:
@@ -80,14 +80,14 @@ def slug_in(request: Request, fields: Mapping[str, object]) -> str:
 
 
 def invalid(problems: list[tuple[str, str]]) -> Refused:
-    """Refuse for these reasons, pairs of field and words."""
+    """Build the refusal for these problems, pairs of field and words."""
     detail = "".join(f"- {field}: {words}\n" for field, words in problems)
     fields = [{"type": "invalid", "field": field, "description": words} for field, words in problems]
     return Refused(422, detail, code="Input validation failed", extra={"invalid_fields": fields})
 
 
 def wait_for_end(floor: Floor, job: Job, request: Request) -> bool:
-    """Keep the request open for as long as ``Prefer: wait`` says. Return False if the job runs on after that."""
+    """Wait for the job's end for as long as ``Prefer: wait`` allows. Return false if the job has not ended by then."""
     match = re.search(r"\bwait(?:=(\d{1,3}))?\b", request.headers.get("prefer", ""))
     if not match:
         return True
@@ -98,11 +98,11 @@ def wait_for_end(floor: Floor, job: Job, request: Request) -> bool:
 
 
 def _deadline(request: Request) -> float | None:
-    """Read ``Cancel-After``: ``90``, ``30s``, ``15m``, ``1h30m``."""
-    told = request.headers.get("cancel-after")
-    if told is None:
+    """Return the seconds in ``Cancel-After`` (``90``, ``30s``, ``15m``, ``1h30m``), or ``None`` without it."""
+    text = request.headers.get("cancel-after")
+    if text is None:
         return None
-    match = re.fullmatch(r"(\d{1,7})|(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", told.strip())
+    match = re.fullmatch(r"(\d{1,7})|(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", text.strip())
     bare, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
     total = bare + 3600 * hours + 60 * minutes + seconds
     if total < SHORTEST_DEADLINE:
