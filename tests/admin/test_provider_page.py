@@ -269,7 +269,7 @@ class TestTheBudget:
         entry = AuditEntry.objects.get()
         assert (entry.after, entry.reason) == ({"daily_budget_usd": "25"}, "a trial")
 
-    @pytest.mark.parametrize("wrong", ["0", "-1", "much", "1e9"])
+    @pytest.mark.parametrize("wrong", ["0", "-1", "much", "1e12"])
     def test_is_an_amount(self, admin: Client, wrong: str) -> None:
         assert admin.post(address("openai_videos"), self.form(daily_budget_usd=wrong)).status_code == 200
         assert ProviderAccount.objects.get(pk="openai_videos").daily_budget_usd is None

@@ -27,6 +27,8 @@ from queue_app.models import (
     ReviewItem,
     Wallet,
 )
+from queue_app.providers import registry
+from queue_app.work import accounts
 from tests.factories import make_job
 from tests.providers.vendors import VENDORS
 from tests.providers.wire import Seen, WireServer, answer
@@ -103,7 +105,11 @@ class Speaker:
         """Make a job that was sent to this provider."""
         ModelRoute.objects.filter(model=self.model).update(active=False)
         ModelRoute.objects.filter(model=self.model, account=self.account).update(active=True)
-        return make_job(state, at=fields.pop("at", clock.now()), model_id=self.model, remote_id=remote_id, **fields)
+        job = make_job(state, at=fields.pop("at", clock.now()), model_id=self.model, remote_id=remote_id, **fields)
+        for attempt in Attempt.objects.filter(job=job, remote_id__isnull=False).select_related("account"):
+            ref = registry.get(accounts.config(attempt)).ref(str(attempt.remote_id), endpoint_id=attempt.endpoint_id)
+            Attempt.objects.filter(pk=attempt.pk).update(remote=ref.to_json())
+        return job
 
     def address(self, attempt: Attempt) -> str:
         return f"/hooks/{self.account}/{attempt.token if self.per_attempt else ''}"

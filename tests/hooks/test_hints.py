@@ -232,8 +232,9 @@ class TestChecks:
     """With webhooks they are rarer; they stay, in case one does not come."""
 
     def planned(self, speaker: Speaker, vendor: Vendor) -> float:
-        job = speaker.job(at=clock.now() - timedelta(seconds=90))
-        vendor.says(running(speaker))
+        number = f"t-{Job.objects.count() + 10}"
+        job = speaker.job(at=clock.now() - timedelta(seconds=90), remote_id=number)
+        vendor.says(running(speaker, number))
         return due_in(worked(job))
 
     def test_are_rarer_while_webhooks_of_the_account_come(self, speaker: Speaker, vendor: Vendor) -> None:
