@@ -31,7 +31,7 @@ def standard(account: AccountConfig, headers: Mapping[str, str], raw: bytes) -> 
     secret = _secret(account)
     try:
         event = Webhook(secret).verify(raw, dict(headers))
-    except (WebhookVerificationError, EmptyWebhookSecretError, ValueError, OverflowError) as error:
+    except (WebhookVerificationError, EmptyWebhookSecretError, ValueError, OverflowError, RecursionError) as error:
         raise _not_genuine(account, type(error).__name__) from error
     if not isinstance(event, dict):
         raise _not_genuine(account, "no object")
