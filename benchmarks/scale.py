@@ -166,7 +166,7 @@ def measure_summary() -> None:
     from django.core.cache import cache
 
     from queue_app import clock
-    from queue_app.api import queue
+    from queue_app.api.views import queue
     from queue_app.models import User
 
     chief = User.objects.get(username="chief")

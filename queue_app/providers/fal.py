@@ -193,6 +193,7 @@ class Fal:
     def _failed(self, answer: http.Response, body: dict[str, Any], kind: str) -> PollResult:
         """Return the result of a failed task. fal asks clients to use the type of its error, not its words."""
         error = self._api.failure(answer) if answer.status >= 400 else self._api.refusal(answer, body, ErrorKind.INVALID_REQUEST)
+        kind = kind or error.code or ""
         error.code = storable(kind)[:60] or error.code
         if kind in CANCELLED:
             state, error.kind = TaskState.CANCELED, ErrorKind.CANCELED

@@ -143,7 +143,7 @@ def _download(job: Job, attempt: Attempt, room: Path) -> list[Path]:
     """
     provider = accounts.provider_for(attempt)
     ref = RemoteRef.from_json(attempt.remote)
-    paths = []
+    paths: list[Path] = []
     for asset in _wanted(job, provider.poll(ref)):
         paths.append(room / str(len(paths) + 1) / "delivered")
         paths[-1].parent.mkdir()

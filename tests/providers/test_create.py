@@ -11,7 +11,7 @@ from queue_app.providers import calls
 from queue_app.providers.base import AccountConfig, ErrorKind, ProviderError, Verdict, accepted_verdict
 from tests.providers.vendors import VENDORS, Vendor
 from tests.providers.vendors.vendor import PROMPT
-from tests.providers.wire import Reply, WireServer, answer, drip, hang, reset
+from tests.providers.wire import Reply, WireServer, answer, cut, drip, hang, reset
 
 NOT_ACCEPTED, REFUSED, UNKNOWN = Verdict.NOT_ACCEPTED, Verdict.REFUSED, Verdict.UNKNOWN
 ANSWERS = [
@@ -40,7 +40,7 @@ BREAKS = {
     "closed": lambda sock: sock.close(),
     "hangs": hang,
     "drips": drip(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"),
-    "cut": lambda sock: sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"),
+    "cut": cut(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"),
 }
 
 

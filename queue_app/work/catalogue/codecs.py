@@ -58,7 +58,7 @@ def _span(kind: str, low: int, high: int) -> Codec:
 
 
 _RATIO, _RESOLUTION, _AUDIO, _SEED = "aspect_ratio", "resolution", {"field": "generate_audio"}, {"field": "seed"}
-_FOLLOWS = {"from_image": [_RATIO]}  # the ratio is that of the first frame
+_FOLLOWS: Codec = {"from_image": [_RATIO]}  # the ratio is that of the first frame
 
 # --- OpenAI-style videos, and the studio's own ------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from queue_app.providers.base import ErrorKind, TaskState, Verdict
 from tests.providers.vendors.vendor import KEY, Oddity, Vendor, odd, yes
-from tests.providers.wire import answer
+from tests.providers.wire import answer, cut
 
 NOT_ACCEPTED, REFUSED, UNKNOWN = Verdict.NOT_ACCEPTED, Verdict.REFUSED, Verdict.UNKNOWN
 POLICY = "Blocked by the content policy."
@@ -164,7 +164,7 @@ def contents(vendor: Vendor) -> dict[str, Oddity]:
         "a file announced too large": odd(
             "content", answer(200, b"", {"Content-Length": "9000000"}), kind=ErrorKind.INVALID_REQUEST, code="too_large"
         ),
-        "a file cut off": odd("content", answer(200, film, {"Content-Length": "900"})[:-10], kind=ErrorKind.RETRYABLE),
+        "a file cut off": odd("content", cut(answer(200, film, {"Content-Length": "900"})), kind=ErrorKind.RETRYABLE),
         "no bytes": odd("content", answer(200, b""), size=0),
     }
 
