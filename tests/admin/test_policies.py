@@ -116,7 +116,7 @@ class TestAFormThatWasOpenedBefore:
         ("address", "fields"),
         [
             ("generationmodel/sora-2", {"label": "Sora"}),
-            ("provideraccount/studio", {"max_concurrent": "3", "routes-TOTAL_FORMS": "0", "routes-INITIAL_FORMS": "0"}),
+            ("provideraccount/studio", {"max_concurrent": "3"}),
             ("kind/video", {"label": "Film"}),
             ("alertrule/oldest_wait", {"opens_at": "7200"}),
         ],
@@ -194,7 +194,7 @@ class TestOtherPolicies:
         _, editor = staff_with("view_provideraccount", "change_provideraccount")
         there = "https://elsewhere.example/"
         elsewhere = {"adapter": "openai_videos", "base_url": there, "api_key_env": "SECRET_KEY", "options": "{}"}
-        form = {**elsewhere, "max_concurrent": "3", "routes-TOTAL_FORMS": "0", "routes-INITIAL_FORMS": "0"}
+        form = {**elsewhere, "max_concurrent": "3"}
         before = ProviderAccount.objects.get(pk="openai_videos")
         assert editor.post("/admin/queue_app/provideraccount/openai_videos/change/", form).status_code == 302
         account = ProviderAccount.objects.get(pk="openai_videos")
