@@ -215,7 +215,10 @@ class TestOtherPolicies:
 
     def test_an_adapter_is_one_of_this_version(self, admin: Client) -> None:
         page = admin.get("/admin/queue_app/provideraccount/openai_videos/change/").content.decode()
-        assert re.findall(r'<option value="(\w+)"', page.partition('name="adapter"')[2].partition("</select>")[0]) == registry.names()
+        assert (
+            re.findall(r'<option value="(\w+)"', page.partition('name="adapter"')[2].partition("</select>")[0])
+            == registry.names()
+        )
 
     def test_a_kind_and_a_model_keep_their_medium(self, admin: Client) -> None:
         for address in ("kind/video", "generationmodel/sora-2"):
