@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
@@ -73,14 +73,27 @@ def generate_once(owner: User, draft: intake.Draft, *, key: str, at: datetime, a
     :raises ModelNotAvailable: nobody offers the model now.
     :raises NotEnoughTickets: the wallet holds less than its price.
     """
-    meaning = json.dumps([draft.model, draft.prompt, dict(draft.parameters)], sort_keys=True)
-    fingerprint = hashlib.sha256(f"{key}\n{meaning}".encode(errors="replace")).hexdigest()
-    fresh = IdempotencyRecord(account=owner, key=f"quick:{fingerprint}", body_sha256=fingerprint, created_at=at)
-    IdempotencyRecord.objects.bulk_create([fresh], ignore_conflicts=True)
-    record = IdempotencyRecord.objects.get(account=owner, key=fresh.key)
+    record = record_of(owner, "quick", key, [draft.model, draft.prompt, dict(draft.parameters)], at=at)
     if record.made is not None:
         return Job.objects.get(pk=record.made["job"]), False
     _, (job,) = intake.enqueue(owner, [draft], at=at, actor=actor)
-    record.status, record.made = 303, {"job": job.pk}
-    record.save(update_fields=["status", "made"])
+    record_made(record, job=job.pk)
     return job, True
+
+
+def record_of(owner: User, form: str, key: str, meaning: Sequence[Any], *, at: datetime) -> IdempotencyRecord:
+    """
+    Return the one record of what a form with this key asks for; if it is ``made``, that was done before. A twin of the request
+    waits here until the first one's transaction ends.
+    """
+    told = json.dumps(meaning, sort_keys=True)
+    fingerprint = hashlib.sha256(f"{key}\n{told}".encode(errors="replace")).hexdigest()
+    fresh = IdempotencyRecord(account=owner, key=f"{form}:{fingerprint}", body_sha256=fingerprint, created_at=at)
+    IdempotencyRecord.objects.bulk_create([fresh], ignore_conflicts=True)
+    return IdempotencyRecord.objects.get(account=owner, key=fresh.key)
+
+
+def record_made(record: IdempotencyRecord, **made: int) -> None:
+    """Remember what came of a form, in the transaction that made it."""
+    record.status, record.made = 303, made
+    record.save(update_fields=["status", "made"])

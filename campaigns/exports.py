@@ -3,7 +3,7 @@
 import io
 import logging
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,8 +12,9 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 from django.utils.text import slugify
 
-from campaigns import review
-from campaigns.models import Campaign, Combination, Version
+from campaigns import naming, review
+from campaigns.models import Campaign, ClientReview, Combination, Version
+from campaigns.models.combination import Judged
 from queue_app.models import Asset, State
 from queue_app.models.job import STATUS_OF_STATE
 from queue_app.rules import spreadsheet
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
 READABLE = 0o100644  # a file that its owner may write and everybody may read
-NAME_MOST = 150  # characters of a file's name, before its ending
 Row = Sequence[object]
+NO_WORD: Row = ("", "", "", "")
 
 
 @dataclass(frozen=True)
@@ -43,40 +44,50 @@ def file_name(campaign: Campaign, ending: str) -> str:
 
 def csv_lines(campaign: Campaign, *, address: Callable[[Asset], str]) -> Iterator[str]:
     """
-    Give the whole campaign as lines of CSV: one row for each version of each cell, one for a cell that was never bought. The
-    review and the note stand with the latest version, which they are of.
+    Give the whole campaign as lines of CSV: one row for each version of each cell, with its review, its note and the last word
+    of the clients; one for a cell that was never bought.
 
     :param address: gives an asset's address.
     """
     yield spreadsheet.BOM + spreadsheet.line([*_heads(campaign)])
     cells = list(Combination.objects.filter(campaign=campaign).select_related("reviewed_by").order_by("index"))
     versions: dict[int, list[Version]] = {}
-    for version in Version.objects.filter(combination__campaign=campaign).select_related("job").order_by("number"):
+    made = Version.objects.filter(combination__campaign=campaign).select_related("job", "reviewed_by").order_by("number")
+    for version in made:
         versions.setdefault(version.combination_id, []).append(version)
-    files = review.media_of(version.job_id for made in versions.values() for version in made)
+    clients = _last_words(campaign)
+    files = review.media_of(version.job_id for version in made)
     for cell in cells:
         begin = [cell.index, *(_word(campaign, cell, key) for key in campaign.dimensions)]
         for version in versions.get(cell.pk, []):
             media = files.get(version.job_id, review.Media())
-            yield spreadsheet.line([*begin, *_of_version(cell, version, address(media.main) if media.main else "")])
+            where = address(media.main) if media.main else ""
+            yield spreadsheet.line([*begin, *_of_version(cell, version, where), *clients.get(version.pk, NO_WORD)])
         if cell.pk not in versions:
             yield spreadsheet.line(
-                [*begin, "", cell.prompt, cell.compliance.get("level", ""), "blocked", "", "", "", cell.note, 0, 0, ""]
+                [*begin, "", cell.prompt, cell.compliance.get("level", ""), "blocked", "", "", "", cell.note, 0, 0, "", *NO_WORD]
             )
 
 
 def approved(campaign: Campaign) -> list[Packed]:
-    """The files of the approved cells and of the winners, of the version that was judged, named by number and values."""
-    cells = list(Combination.objects.filter(campaign=campaign, review__in=review.GOOD).order_by("index"))
-    files = review.media_of(cell.job_id for cell in cells if cell.job_id)
-    packed = []
-    for cell in cells:
-        main = files.get(cell.job_id or 0, review.Media()).main
-        if main is not None:
-            ending = main.file_name.rpartition(".")[2]
-            stem = "-".join([f"{cell.index:03}", *(cell.values[key] for key in campaign.dimensions if key in cell.values)])
-            packed.append(Packed(f"{stem[:NAME_MOST].rstrip('-')}.{ending}", main))
-    return packed
+    """The files of the approved cells and of the winners, of the version that counts, named by the campaign's template."""
+    made = approved_files(campaign)
+    names = naming.names(campaign, made)
+    return [Packed(name, main) for name, (_, main) in zip(names, made, strict=True)]
+
+
+def approved_files(campaign: Campaign) -> list[tuple[Combination, Asset]]:
+    """The approved cells and the winners in the order of the matrix, each with its file."""
+    good = Combination.objects.filter(campaign=campaign, review__in=review.GOOD).select_related("job").order_by("index")
+    return with_files(good)
+
+
+def with_files(cells: Iterable[Combination]) -> list[tuple[Combination, Asset]]:
+    """The cells whose version that counts has a file, with it."""
+    listed = list(cells)
+    files = review.media_of(cell.job_id for cell in listed if cell.job_id)
+    found = ((cell, files.get(cell.job_id or 0, review.Media()).main) for cell in listed)
+    return [(cell, main) for cell, main in found if main is not None]
 
 
 def zip_pieces(files: Sequence[Packed]) -> Iterator[bytes]:
@@ -137,6 +148,7 @@ def _heads(campaign: Campaign) -> Iterator[str]:
         yield campaign.labels.get(key, {}).get("label", key)
     yield from ("version", "prompt", "compliance", "status", "review", "reviewed by", "reviewed at (UTC)", "note")
     yield from ("tickets charged", "USD", "file")
+    yield from ("client review", "client", "client comment", "client reviewed at (UTC)")
 
 
 def _word(campaign: Campaign, cell: Combination, key: str) -> str:
@@ -144,13 +156,22 @@ def _word(campaign: Campaign, cell: Combination, key: str) -> str:
 
 
 def _of_version(cell: Combination, version: Version, address: str) -> Row:
-    job, is_latest = version.job, version.job_id == cell.job_id
+    job = version.job
+    judged: Judged = cell if version.job_id == cell.job_id else version
     is_stored = job.state == State.COMPLETED
-    verdict: Row = ("", "", "", "")
-    if is_latest:
-        who = cell.reviewed_by.username if cell.reviewed_by else ""
-        verdict = (cell.review, who, f"{cell.reviewed_at:%Y-%m-%d %H:%M:%S}" if cell.reviewed_at else "", cell.note)
+    who = judged.reviewed_by.username if judged.reviewed_by else ""
+    verdict = (judged.review, who, _moment(judged.reviewed_at), judged.note)
     usd = job.usd_actual if job.usd_actual is not None else job.usd_estimate if is_stored else 0
-    compliance = cell.compliance.get("level", "") if is_latest else ""
+    compliance = judged.compliance.get("level", "")
     status = str(STATUS_OF_STATE[State(job.state)])
     return (version.number, version.prompt, compliance, status, *verdict, job.tickets if is_stored else 0, usd, address)
+
+
+def _last_words(campaign: Campaign) -> dict[int, Row]:
+    """What visitors of share links said last, by version."""
+    said = ClientReview.objects.filter(version__combination__campaign=campaign).order_by("id")
+    return {one.version_id: (one.review, one.name, one.comment, _moment(one.at)) for one in said}
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""

@@ -39,6 +39,8 @@ class PlannedCell:
     prompt: str
     verdict: compliance.Verdict
     excluded: bool = False
+    parameters: Mapping[str, Any] | None = None
+    """Of its job, where they are not the campaign's."""
 
     @property
     def blocked(self) -> bool:
@@ -72,11 +74,16 @@ class Plan:
 
     @property
     def tickets(self) -> int:
-        return self.tickets_each * len(self.to_buy)
+        model = self.model
+        return sum(pricing.tickets(model.unit, model.tickets_per_unit, self.parameters_of(one)) for one in self.to_buy)
 
     @property
     def usd(self) -> Decimal:
-        return pricing.usd(self.model.unit, Decimal(self.model.usd_per_unit), self.parameters) * len(self.to_buy)
+        unit, price = self.model.unit, Decimal(self.model.usd_per_unit)
+        return sum((pricing.usd(unit, price, self.parameters_of(one)) for one in self.to_buy), Decimal(0))
+
+    def parameters_of(self, planned: PlannedCell) -> Mapping[str, Any]:
+        return self.parameters if planned.parameters is None else planned.parameters
 
     @property
     def labels(self) -> dict[str, Any]:
@@ -88,7 +95,7 @@ class Plan:
             intake.Draft(
                 model=self.model.key,
                 prompt=planned.prompt,
-                parameters=self.parameters,
+                parameters=self.parameters_of(planned),
                 priority=self.priority,
                 priority_reasons=self.priority_reasons,
                 metadata={"combination": planned.cell.key},

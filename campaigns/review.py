@@ -10,19 +10,21 @@ from django.db.models import Exists, OuterRef
 
 from campaigns import cells as cell_reads
 from campaigns.models import Campaign, Combination, Version
-from campaigns.models.combination import Review
+from campaigns.models.combination import Judged, Review
 from campaigns.plan import Problem
 from queue_app.models import Asset, Batch, Job, State, User
 from queue_app.work import intake, policy
 
 NOTE_MOST = 1_000  # characters
 ENOUGH = 5  # judged results; below it a rate says little
+TO_REVIEW = "none"  # in a filter: no verdict yet
+VERDICTS = ("", TO_REVIEW, Review.APPROVED.value, Review.REJECTED.value, Review.WINNER.value)
 GOOD = (Review.APPROVED, Review.WINNER)
 MAIN_KINDS = (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)
 
 
 class NotJudgeable(Exception):
-    """The cell's latest version has no result; nothing was written."""
+    """The cell's version that counts has no result; nothing was written."""
 
 
 class NoteRefused(Exception):
@@ -35,13 +37,17 @@ class NoteRefused(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """A cell that has delivered at least once. Only one whose latest version is stored can be judged."""
+    """
+    A cell that has delivered at least once. Only one whose version that counts is stored can be judged; ``job`` is that
+    version's.
+    """
 
     pk: int
     index: int
     values: dict[str, str]
     review: str
     judgeable: bool
+    job: int
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,14 @@ class Media:
 
 @dataclass(frozen=True)
 class Take:
-    """One version of a cell with its files."""
+    """One version of a cell with its files, and the row that says what was said of it: the cell's own if it counts."""
 
     number: int
     job: Job
     prompt: str
     media: Media
+    judged: Judged
+    counts: bool
 
     @property
     def is_stored(self) -> bool:
@@ -77,7 +85,7 @@ class Take:
 class Card:
     """
     A cell as it is judged: ``words`` are its values of the dimensions that tell cells apart, ``takes`` its versions, the latest
-    last; ``shown`` is the newest of them that is stored.
+    last; ``shown`` is the one that counts, or else the newest of them that is stored.
     """
 
     cell: Combination
@@ -85,8 +93,18 @@ class Card:
     takes: list[Take]
 
     @property
+    def name(self) -> str:
+        return " · ".join(self.words) or f"#{self.cell.index}"
+
+    @property
     def shown(self) -> Take | None:
+        if self.counted is not None and self.counted.is_stored:
+            return self.counted
         return next((take for take in reversed(self.takes) if take.is_stored), None)
+
+    @property
+    def counted(self) -> Take | None:
+        return next((take for take in self.takes if take.counts), None)
 
     @property
     def latest(self) -> Take | None:
@@ -94,7 +112,7 @@ class Card:
 
     @property
     def judgeable(self) -> bool:
-        return self.latest is not None and self.latest.is_stored
+        return self.counted is not None and self.counted.is_stored
 
 
 @dataclass(frozen=True)
@@ -146,9 +164,9 @@ class Worked:
 @transaction.atomic
 def judge(cell: Combination, verdict: str, *, at: datetime, by: User, note: str | None = None) -> Combination:
     """
-    Set the verdict on a cell's latest version, and its note where one is given; an empty verdict takes it back.
+    Set the verdict on a cell's version that counts, and its note where one is given; an empty verdict takes it back.
 
-    :raises NotJudgeable: the latest version is not stored. :raises NoteRefused: it is too long, or no text.
+    :raises NotJudgeable: that version is not stored. :raises NoteRefused: it is too long, or no text.
     """
     locked = _locked(cell)
     before = _judged(locked)
@@ -183,8 +201,8 @@ def results(campaign: Campaign) -> list[Result]:
     """Every cell that has delivered, in the order of the matrix; one query."""
     stored = Version.objects.filter(combination=OuterRef("pk"), job__state=State.COMPLETED)
     cells = Combination.objects.filter(Exists(stored), campaign=campaign).order_by("index")
-    rows = cells.values_list("pk", "index", "values", "review", "job__state")
-    return [Result(pk, index, values, review, state == State.COMPLETED) for pk, index, values, review, state in rows]
+    rows = cells.values_list("pk", "index", "values", "review", "job__state", "job")
+    return [Result(pk, index, values, review, state == State.COMPLETED, job) for pk, index, values, review, state, job in rows]
 
 
 def tally(found: Iterable[Result]) -> Tally:
@@ -203,7 +221,7 @@ def tally(found: Iterable[Result]) -> Tally:
 
 def selected(campaign: Campaign, found: Iterable[Result], *, verdict: str, where: Mapping[str, str], sort: str) -> list[Result]:
     """
-    Narrow results to a verdict (``none`` for those still to be judged, empty for all) and to values of dimensions.
+    Narrow results to a verdict (`TO_REVIEW` for those without one, empty for all) and to values of dimensions.
 
     :param sort: a dimension's key, to bring results with the same value together in the values' order; else the matrix's order.
     """
@@ -211,7 +229,7 @@ def selected(campaign: Campaign, found: Iterable[Result], *, verdict: str, where
         one
         for one in found
         if where.items() <= one.values.items()
-        and (not verdict or (one.judgeable and one.review == ("" if verdict == "none" else verdict)))
+        and (not verdict or (one.judgeable and one.review == ("" if verdict == TO_REVIEW else verdict)))
     ]
     if sort in campaign.dimensions:
         rank = {value: place for place, value in enumerate(campaign.dimensions[sort])}
@@ -222,14 +240,22 @@ def selected(campaign: Campaign, found: Iterable[Result], *, verdict: str, where
 def cards(campaign: Campaign, cells: Sequence[int]) -> list[Card]:
     """Cells by their ids and in that order, with their versions and files; three queries."""
     rows = Combination.objects.select_related("reviewed_by").in_bulk(cells)
-    versions = Version.objects.filter(combination__in=cells).select_related("job").order_by("number")
+    versions = Version.objects.filter(combination__in=cells).select_related("job", "reviewed_by").order_by("number")
     listed = list(versions)
     files = media_of(version.job_id for version in listed)
     takes: dict[int, list[Take]] = defaultdict(list)
     for one in listed:
-        takes[one.combination_id].append(Take(one.number, one.job, one.prompt, files.get(one.job_id, Media())))
-    telling = [key for key, values in campaign.dimensions.items() if len(values) > 1]
-    return [Card(cell, words(campaign, _only(cell.values, telling)), takes[pk]) for pk in cells if (cell := rows.get(pk))]
+        cell = rows[one.combination_id]
+        counts = one.job_id == cell.job_id
+        media = files.get(one.job_id, Media())
+        takes[cell.pk].append(Take(one.number, one.job, one.prompt, media, cell if counts else one, counts))
+    return [Card(cell, telling_words(campaign, cell.values), takes[pk]) for pk in cells if (cell := rows.get(pk))]
+
+
+def telling_words(campaign: Campaign, values: Mapping[str, str]) -> list[str]:
+    """The words of a cell's values of the dimensions that tell cells apart: those of which more than one value was chosen."""
+    telling = [key for key, chosen in campaign.dimensions.items() if len(chosen) > 1]
+    return words(campaign, _only(values, telling))
 
 
 def words(campaign: Campaign, values: Mapping[str, str]) -> list[str]:
@@ -246,6 +272,12 @@ def media_of(jobs: Iterable[int]) -> dict[int, Media]:
         job: Media(files.get("main"), files.get(Asset.Kind.THUMBNAIL), files.get(Asset.Kind.SPRITESHEET))
         for job, files in found.items()
     }
+
+
+def stills(jobs: Iterable[int]) -> dict[int, Asset]:
+    """The latest still of each of some jobs; one query, for many jobs."""
+    kept = Asset.objects.filter(job__in=list(jobs), kind=Asset.Kind.THUMBNAIL, expired_at=None).order_by("version")
+    return {still.job_id: still for still in kept.only("job_id", "name")}
 
 
 def what_worked(campaign: Campaign, found: Iterable[Result]) -> list[Worked]:

@@ -209,7 +209,7 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.views.cell:note": "note",
         "campaigns.views.cell:again": "number",
         "campaigns.views.cell:_answer": "next",
-        "campaigns.views.review:_picked": "verdict sort",
+        "campaigns.reel:picked": "verdict sort",
         "genqueue_site.demo.login:enter": "user",
         "queue_app.admin.usage:read": "by from to",
         "queue_app.admin.dashboard.edits:_asked": "what",

@@ -8,12 +8,18 @@ from django.utils.safestring import SafeString
 
 from campaigns import progress
 from campaigns.cells import METER
-from campaigns.models import Combination
-from campaigns.models.combination import Review
+from campaigns.models import ClientReview
+from campaigns.models.combination import Judged, Review
 from queue_app.models import Job, Status
 from queue_app.ui import display
 
 register = template.Library()
+_REVIEW_BADGES = {
+    Review.NONE: ("queued", "play"),
+    Review.APPROVED: ("completed", ""),
+    Review.REJECTED: ("failed", ""),
+    Review.WINNER: ("warn", "star"),
+}
 GAP = 0.4  # of the meter's 100 units, between its parts
 
 
@@ -48,10 +54,10 @@ def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
 
 
 @register.filter
-def review_badge(cell: Combination) -> SafeString:
-    """The badge of a reviewed combination."""
-    state, glyph = {Review.REJECTED: ("failed", ""), Review.WINNER: ("warn", "star")}.get(Review(cell.review), ("completed", ""))
-    return display.badge(state, cell.get_review_display().capitalize(), glyph)
+def review_badge(judged: Judged | ClientReview) -> SafeString:
+    """The badge of a review."""
+    state, glyph = _REVIEW_BADGES[Review(judged.review)]
+    return display.badge(state, judged.get_review_display().capitalize(), glyph)
 
 
 @register.filter

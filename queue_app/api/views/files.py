@@ -1,5 +1,6 @@
 """
-Stored files: ``/files/{id}/{name}``, for the job's owner and staff only, in ranges so that videos can be sought in.
+Stored files: ``/files/{id}/{name}``, for the job's owner and staff only, in ranges so that videos can be sought in. Other views
+that hand out files decide who may have them and answer by `sent`.
 
 A file is streamed in pieces and never held in memory. Each kind of server gets its own kind of iterator: an async one would read
 a plain iterator to its end first.
@@ -15,7 +16,7 @@ from uuid import UUID
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.core.handlers.asgi import ASGIRequest
-from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
 from drf_spectacular.utils import extend_schema
@@ -84,14 +85,27 @@ class FileView(StrictAPIView):
             return JsonResponse(
                 errors.document(410, "expired", "The file is gone", detail), status=410, content_type=errors.CONTENT_TYPE
             )
-        etag, made_at = f'"{asset.sha256}"', int(asset.created_at.timestamp())
-        unchanged = get_conditional_response(request._request, etag=etag, last_modified=made_at)
-        response = unchanged or _whole_or_part(request, asset, etag, made_at)
-        response["ETag"], response["Last-Modified"] = etag, http_date(made_at)
-        response["Accept-Ranges"] = "bytes"
+        response = sent(request._request, asset, download=request.query_params.get("download") == "1")
         response["Cache-Control"] = "private, max-age=31536000, immutable"
         patch_vary_headers(response, ["Authorization", "Cookie"])
         return response
+
+
+def sent(request: HttpRequest, asset: Asset, *, download: bool = False, name: str = "") -> HttpResponseBase:
+    """
+    Return a file, the part of it that the request asks for, or 304. How long it may be kept is for the caller to say.
+
+    :param name: what it is saved as; by its job unless given.
+    :raises Http404: the object is missing in the storage, which `check_invariants` reports as well (I34).
+    """
+    etag, made_at = f'"{asset.sha256}"', int(asset.created_at.timestamp())
+    unchanged = get_conditional_response(request, etag=etag, last_modified=made_at)
+    response = unchanged or _whole_or_part(request, asset, etag, made_at)
+    response["ETag"], response["Last-Modified"] = etag, http_date(made_at)
+    response["Accept-Ranges"] = "bytes"
+    if unchanged is None and response.status_code != 416:
+        _describe(response, asset, download=download, name=name)
+    return response
 
 
 def _readable(request: Request, asset_id: UUID) -> Asset:
@@ -104,7 +118,7 @@ def _readable(request: Request, asset_id: UUID) -> Asset:
     return found
 
 
-def _whole_or_part(request: Request, asset: Asset, etag: str, made_at: int) -> HttpResponseBase:
+def _whole_or_part(request: HttpRequest, asset: Asset, etag: str, made_at: int) -> HttpResponseBase:
     wanted = None
     if request.method == "GET" and _range_holds(request.headers.get("If-Range", ""), etag, made_at):
         try:
@@ -117,7 +131,6 @@ def _whole_or_part(request: Request, asset: Asset, etag: str, made_at: int) -> H
     if wanted:
         response.status_code = 206
         response["Content-Range"] = part.content_range
-    _describe(response, asset, download=request.query_params.get("download") == "1")
     return response
 
 
@@ -126,19 +139,18 @@ def _range_holds(if_range: str, etag: str, made_at: int) -> bool:
     return not if_range or if_range == etag or parse_http_date_safe(if_range) == made_at
 
 
-def _describe(response: HttpResponseBase, asset: Asset, *, download: bool) -> None:
+def _describe(response: HttpResponseBase, asset: Asset, *, download: bool, name: str) -> None:
     is_text = asset.content_type.startswith("text/")
     response["Content-Type"] = f"{asset.content_type}; charset=utf-8" if is_text else asset.content_type
     response["X-Content-Type-Options"] = "nosniff"
-    name = f"job-{asset.job_id}-{asset.kind}-v{asset.version}{PurePosixPath(asset.name).suffix}"
+    name = name or f"job-{asset.job_id}-{asset.kind}-v{asset.version}{PurePosixPath(asset.name).suffix}"
     response["Content-Disposition"] = content_disposition_header(download, name) or "inline"
     if asset.content_type == "text/html":
         response["Content-Security-Policy"] = PAGE_POLICY
         response["X-Frame-Options"] = "SAMEORIGIN"
 
 
-def _stream(request: Request, asset: Asset, part: ranges.ByteRange) -> HttpResponseBase:
-    """:raises Http404: the object is missing in the storage, which `check_invariants` reports as well (I34)."""
+def _stream(request: HttpRequest, asset: Asset, part: ranges.ByteRange) -> HttpResponseBase:
     if request.method == "HEAD":
         return HttpResponse()
     try:
@@ -147,5 +159,5 @@ def _stream(request: Request, asset: Asset, part: ranges.ByteRange) -> HttpRespo
         log.error("asset %s of job %s: its object %s is missing", asset.pk, asset.job_id, asset.name)
         raise Http404 from None
     file.seek(part.first)
-    is_async = isinstance(request._request, ASGIRequest)
+    is_async = isinstance(request, ASGIRequest)
     return StreamingHttpResponse(AsyncPieces(file, part.length) if is_async else Pieces(file, part.length))

@@ -1,0 +1,58 @@
+"""Which version of a combination counts for review, export and download. The others keep their files and their verdicts."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from campaigns.models import Combination, Version
+from campaigns.models.combination import JUDGED
+from queue_app.models import Batch, State, User
+from queue_app.models.job import OPEN_STATES
+from queue_app.work import policy
+
+
+class VersionRefused(Exception):
+    """The version cannot count; nothing was written."""
+
+
+@transaction.atomic
+def use(cell: Combination, number: int, *, at: datetime, by: User) -> Combination:
+    """
+    Let an earlier or later version of a combination count, with the verdict and the note that it had. Safe to repeat.
+
+    :raises VersionRefused: there is no completed version of that number, or one is still being generated.
+    """
+    locked = Combination.objects.select_for_update().get(pk=cell.pk)
+    version = locked.versions.select_related("job").filter(number=number).first()
+    if version is None or version.job.state != State.COMPLETED:
+        raise VersionRefused(f"Version {number} is not completed. Choose a completed version.")
+    if version.job_id == locked.job_id:
+        return locked
+    if is_open(locked):
+        raise VersionRefused("Another version is still generating. Wait for it or cancel it first.")
+    before = counted(locked).number
+    put_aside(locked)
+    locked.job, locked.prompt = version.job, version.prompt
+    for name in JUDGED:
+        setattr(locked, name, getattr(version, name))
+    locked.save()
+    owner = Batch.objects.values_list("owner", flat=True).get(pk=locked.campaign_id)
+    said = {"before": {"version": before}, "after": {"version": number}}
+    policy.audit_others(owner, "choose version", str(locked), at=at, actor=by, of=locked, **said)
+    return locked
+
+
+def put_aside(cell: Combination) -> None:
+    """Leave what is said of the version that counts with that version, before another one counts. The caller holds the lock."""
+    said = {name: getattr(cell, name) for name in JUDGED}
+    Version.objects.filter(combination=cell, job=cell.job_id).update(**said)
+
+
+def counted(cell: Combination) -> Version:
+    """Return the version that counts of a combination that was generated."""
+    return cell.versions.get(job=cell.job_id)
+
+
+def is_open(cell: Combination) -> bool:
+    """Whether a version of this combination is still being generated."""
+    return cell.versions.filter(job__state__in=OPEN_STATES).exists()

@@ -1,0 +1,209 @@
+"""
+What a share link shows to whoever has its address: one video at a time, and, where the link allows it, approve, reject, comment.
+
+Every address begins with the link's token, and every request asks whether the link still works. An unknown, an expired and a
+revoked link look the same.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from math import ceil
+from typing import Any, Concatenate, ParamSpec
+from uuid import UUID
+
+from django.conf import settings
+from django.core import signing
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from campaigns import reel, review, sharing
+from campaigns.models import ShareLink
+from campaigns.models.combination import Review
+from campaigns.reel import Picked
+from campaigns.review import Result
+from campaigns.sharing import ShareRefused
+from campaigns.views import film
+from queue_app import clock
+from queue_app.api.views import files
+from queue_app.ui import pace
+from queue_app.ui.fragments import fragment_wanted
+
+P = ParamSpec("P")
+SharedView = Callable[Concatenate[HttpRequest, ShareLink, P], HttpResponseBase]
+TokenView = Callable[Concatenate[HttpRequest, str, P], HttpResponseBase]
+
+# calls a minute of one link, by what is asked for; and of one address with tokens of no link
+RATES = {"page": 300, "file": 3_000, "answer": 60}
+UNKNOWN_RATE = 30
+NAME_COOKIE, NAME_SALT, NAME_KEPT = "share_name", "share name", 90 * 86_400
+TABS = {"": "All", review.TO_REVIEW: "To review", Review.APPROVED.value: "Approved", Review.REJECTED.value: "Rejected"}
+HEADERS = {
+    "X-Robots-Tag": "noindex, nofollow, noarchive",
+    "Referrer-Policy": "same-origin",  # the address is the key: no other site may learn it
+    "Cache-Control": "private, no-store",
+}
+
+
+def for_visitors(kind: str) -> Callable[[SharedView[P]], TokenView[P]]:
+    """Make a view of a link from one of a token, with the pace of this kind of request and the headers of a private page."""
+
+    def made(view: SharedView[P]) -> TokenView[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, token: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            link = sharing.find(token, at=clock.now())
+            who = f"link:{link.pk}" if link else f"nobody:{request.META.get('REMOTE_ADDR', '')}"
+            wait = pace.wait(f"share:{kind}:{who}", calls=RATES[kind] if link else UNKNOWN_RATE, seconds=60)
+            if wait:
+                response: HttpResponseBase = render(request, "campaigns/shared/busy.html", status=429)
+                response["Retry-After"] = str(ceil(wait))
+            else:
+                response = _answered(view, request, link, *args, **kwargs)
+            for name, value in HEADERS.items():
+                response.setdefault(name, value)
+            return response
+
+        return guarded
+
+    return made
+
+
+@require_GET
+@for_visitors("page")
+def first(request: HttpRequest, link: ShareLink) -> HttpResponse:
+    """Go to the first video that this link's visitors have not reviewed; say so where there is nothing to see yet."""
+    sharing.note_opened(link, at=clock.now())
+    begin = reel.first(link.campaign, sharing.results(link), Picked("", {}, ""))
+    if begin is None:
+        return render(request, "campaigns/shared/empty.html", {"link": link, "campaign": link.campaign})
+    return redirect("campaigns:shared-video", _token(request), begin.index)
+
+
+@require_GET
+@for_visitors("page")
+def page(request: HttpRequest, link: ShareLink, index: int) -> HttpResponse:
+    """One video with the strip of the others; to htmx what changes from video to video."""
+    return _show(request, link, sharing.results(link), index)
+
+
+@require_POST
+@for_visitors("answer")
+def answer(request: HttpRequest, link: ShareLink, index: int) -> HttpResponse:
+    """Keep what the visitor says, and after a verdict go on to the next video without one."""
+    name, verdict = request.POST.get("name", ""), request.POST.get("review", "")
+    comment = request.POST.get("comment", "")
+    try:
+        said = sharing.answer(link, index, verdict=verdict, comment=comment, name=name, at=clock.now())
+    except ShareRefused as refusal:
+        errors = {problem.field: problem.message for problem in refusal.problems}
+        status = 200 if fragment_wanted(request) else 422
+        typed = {"name": name, "comment": comment}
+        return _show(request, link, sharing.results(link), index, status=status, errors=errors, **typed)
+    found, picked = sharing.results(link), reel.picked(link.campaign, request.GET)
+    following = reel.of(link.campaign, found, picked, index).following if verdict else None
+    to = following.index if following else index
+    if fragment_wanted(request):
+        ended = bool(verdict) and following is None
+        response = _show(request, link, found, to, done=index, ended=ended, name=said.name)
+    else:
+        response = redirect(_page(request, picked, to))
+    kept = signing.dumps(said.name, salt=NAME_SALT)
+    secure = settings.SESSION_COOKIE_SECURE
+    response.set_cookie(NAME_COOKIE, kept, max_age=NAME_KEPT, path="/s/", httponly=True, samesite="Lax", secure=secure)
+    return response
+
+
+@require_GET
+@for_visitors("file")
+def file(request: HttpRequest, link: ShareLink, asset_id: UUID, name: str) -> HttpResponseBase:
+    """A file that the link shows. A browser asks again each time, so that it has nothing of a link that was revoked."""
+    asset = sharing.file_of(link, asset_id)
+    if asset is None:
+        raise Http404
+    response = files.sent(request, asset, name=f"video-{asset.pk}.{asset.file_name.rpartition('.')[2]}")
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _show(
+    request: HttpRequest, link: ShareLink, found: list[Result], index: int, *, status: int = 200, done: int = 0, **said: Any
+) -> HttpResponse:
+    """:raises Http404: the link shows no such video."""
+    campaign, picked = link.campaign, reel.picked(link.campaign, request.GET)
+    here = next((one for one in found if one.index == index), None)
+    if here is None:
+        raise Http404
+    seen, address = reel.of(campaign, found, picked, index), film.files_at("campaigns:shared-file", _token(request))
+    (media,) = review.media_of([here.job]).values() or (review.Media(),)
+    is_fragment = fragment_wanted(request)
+    counts = {verdict: sum(verdict in ("", one.review or review.TO_REVIEW) for one in found) for verdict in TABS}
+    query = picked.query()
+    context = {
+        "link": link,
+        "campaign": campaign,
+        "here": here,
+        "heading": film.name_of(campaign, here),
+        "clip": film.clip(media, address),
+        "seen": seen,
+        "total": len(found),
+        "reviewed": len(found) - counts[review.TO_REVIEW],
+        "counts": counts,
+        "linked_tabs": [(verdict, TABS[verdict], counts[verdict], picked.query(verdict=verdict)) for verdict in TABS],
+        "picked": picked,
+        "query": f"?{query}" if query else "",
+        "token": _token(request),
+        "before_url": _page(request, picked, seen.before.index) if seen.before else "",
+        "after_url": _page(request, picked, seen.after.index) if seen.after else "",
+        "client_reviews": sharing.said_of(here.job, link=link),
+        "done_name": next((film.name_of(campaign, one) for one in found if one.index == done), ""),
+        "done": next((one for one in found if one.index == done), None),
+        "frames": film.frames(
+            campaign,
+            [one for one in found if one.index == done] if is_fragment else seen.kept,
+            shown=index,
+            page=lambda one: _page(request, picked, one),
+            address=address,
+        ),
+        "name": _name(request),
+        "comment": "",
+        "errors": {},
+        **said,
+    }
+    template = "campaigns/shared/_answer.html" if is_fragment else "campaigns/shared/page.html"
+    response = render(request, template, context, status=status)
+    if is_fragment:
+        response["HX-Replace-Url"] = _page(request, picked, index)
+    return response
+
+
+def _answered(
+    view: SharedView[P], request: HttpRequest, link: ShareLink | None, *args: P.args, **kwargs: P.kwargs
+) -> HttpResponseBase:
+    try:
+        return view(request, link, *args, **kwargs) if link else _gone(request)
+    except Http404:
+        return _gone(request)
+
+
+def _gone(request: HttpRequest) -> HttpResponse:
+    return render(request, "campaigns/shared/gone.html", status=404)
+
+
+def _token(request: HttpRequest) -> str:
+    """The token in the address of this request."""
+    assert request.resolver_match is not None
+    return str(request.resolver_match.kwargs["token"])
+
+
+def _page(request: HttpRequest, picked: Picked, index: int) -> str:
+    query = picked.query()
+    return reverse("campaigns:shared-video", args=[_token(request), index]) + (f"?{query}" if query else "")
+
+
+def _name(request: HttpRequest) -> str:
+    """The name that the visitor typed before, on any link."""
+    try:
+        return str(signing.loads(request.COOKIES.get(NAME_COOKIE, ""), salt=NAME_SALT, max_age=NAME_KEPT))
+    except signing.BadSignature:
+        return ""
