@@ -11,6 +11,7 @@ from django.db import transaction
 from campaigns import actions
 from campaigns.actions import NotAsShown, Offer
 from campaigns.brief import Brief, Problem
+from campaigns.cells import label_of
 from campaigns.launch import launch, parameters_of
 from campaigns.models import Campaign, Combination
 from campaigns.plan import Plan, PlannedCell, PlanRefused, check_prompt
@@ -106,12 +107,11 @@ def _choices(campaign: Campaign, cell: Combination, wish: Wish, takes: Sequence[
         TAKE: ("Take", [(take, f"Take {take}") for take in takes]),
     }
     kept = [key for key in campaign.dimensions if key in cell.values and key not in own]
-    labels = campaign.labels
     same = [
         Choice(
             key,
-            str(labels.get(key, {}).get("label", key)),
-            ((cell.values[key], str(labels.get(key, {}).get("values", {}).get(cell.values[key], cell.values[key]))),),
+            str(campaign.labels.get(key, {}).get("label", key)),
+            ((cell.values[key], label_of(campaign.labels, key, cell.values[key])),),
         )
         for key in kept
     ]

@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
+from queue_app.rules.words import one_line
+
 TEMPLATE_MOST = 200  # characters
 BYTES_MOST = 180  # of a name without its ending, as UTF-8; file systems take 255 with it
 _FIELD = re.compile(r"\{([^{}]*)\}")
@@ -27,7 +29,7 @@ def problem(template: str, offered: Iterable[str]) -> str:
         over = len(template) - TEMPLATE_MOST
         return f"Too long: {len(template):,} of {TEMPLATE_MOST} characters. Shorten it by {over:,}."
     if unknown := next((name for name in fields_in(template) if name not in known), None):
-        return f"Unknown field “{unknown[:60]}”. Available: {', '.join(known)}."
+        return f"Unknown field “{one_line(unknown[:60])}”. Available: {', '.join(known)}."
     if re.search(r"[{}]", _FIELD.sub("", template)):
         return "Put each field in one pair of braces, such as {number}."
     if not fields_in(template):

@@ -10,6 +10,7 @@ from campaigns import progress
 from campaigns.cells import METER
 from campaigns.models import ClientReview
 from campaigns.models.combination import Judged, Review
+from campaigns.review import Tally
 from queue_app.models import Job, Status
 from queue_app.ui import display
 
@@ -89,6 +90,15 @@ def said_parameters(parameters: Mapping[str, Any]) -> str:
 def meter(counts: Mapping[str, int]) -> dict[str, Any]:
     """The parts of a whole as one bar, told in words too."""
     return {"parts": _parts({str(part): counts.get(part, 0) for part in METER}), "words": counted(counts) or "nothing yet"}
+
+
+@register.inclusion_tag("campaigns/_meter.html")
+def review_meter(tally: Tally) -> dict[str, Any]:
+    """How far a review is, as one bar in the colours of its verdicts."""
+    parts = {"completed": tally.approved, "winner": tally.winner, "failed": tally.rejected, "rest": tally.to_judge}
+    names = ("approved", "winners", "rejected", "to review")
+    words = ", ".join(f"{display.number(count)} {name}" for name, count in zip(names, parts.values(), strict=True) if count)
+    return {"parts": _parts(parts), "words": words or "nothing to review yet"}
 
 
 @register.inclusion_tag("campaigns/_meter.html")

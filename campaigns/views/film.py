@@ -58,7 +58,7 @@ def frames(campaign: Campaign, results: Iterable[Result], *, shown: int, page: P
             address=page(one.index),
             still=address(stills[one.job]) if one.job in stills else "",
             review=one.review if one.judgeable else "",
-            words=str(Review(one.review).label).lower() if one.judgeable else "new version not ready",
+            words=words_of(one.review).lower() if one.judgeable else "new version not ready",
             is_shown=one.index == shown,
         )
         for one in listed
@@ -68,6 +68,11 @@ def frames(campaign: Campaign, results: Iterable[Result], *, shown: int, page: P
 def name_of(campaign: Campaign, result: Result) -> str:
     """“Cinematic · Calm”: the values that tell it from the others; its number where none does."""
     return " · ".join(review.telling_words(campaign, result.values)) or f"#{result.index}"
+
+
+def words_of(verdict: str) -> str:
+    """“Approved”, “Not reviewed”."""
+    return str(Review(verdict).label).capitalize()
 
 
 def own_files() -> FileAddress:

@@ -135,16 +135,16 @@ def _show(
     if here is None:
         raise Http404
     seen, address = reel.of(campaign, found, picked, index), film.files_at("campaigns:shared-file", _token(request))
-    (media,) = review.media_of([here.job]).values() or (review.Media(),)
     is_fragment = fragment_wanted(request)
     counts = {verdict: sum(verdict in ("", one.review or review.TO_REVIEW) for one in found) for verdict in TABS}
     query = picked.query()
+    last = next((one for one in found if one.index == done), None)
     context = {
         "link": link,
         "campaign": campaign,
         "here": here,
         "heading": film.name_of(campaign, here),
-        "clip": film.clip(media, address),
+        "clip": film.clip(_media(here), address),
         "seen": seen,
         "total": len(found),
         "reviewed": len(found) - counts[review.TO_REVIEW],
@@ -156,11 +156,10 @@ def _show(
         "before_url": _page(request, picked, seen.before.index) if seen.before else "",
         "after_url": _page(request, picked, seen.after.index) if seen.after else "",
         "client_reviews": sharing.said_of(here.job, link=link),
-        "done_name": next((film.name_of(campaign, one) for one in found if one.index == done), ""),
-        "done": next((one for one in found if one.index == done), None),
+        "ahead": film.clip(_media(seen.following), address).source,
         "frames": film.frames(
             campaign,
-            [one for one in found if one.index == done] if is_fragment else seen.kept,
+            [last] if is_fragment and last else [] if is_fragment else seen.kept,
             shown=index,
             page=lambda one: _page(request, picked, one),
             address=address,
@@ -170,6 +169,9 @@ def _show(
         "errors": {},
         **said,
     }
+    if last is not None:
+        context["done"] = {"review": last.review, "words": film.words_of(last.review)}
+        context["done_name"], context["back_to_done"] = film.name_of(campaign, last), _page(request, picked, done)
     template = "campaigns/shared/_answer.html" if is_fragment else "campaigns/shared/page.html"
     response = render(request, template, context, status=status)
     if is_fragment:
@@ -184,6 +186,10 @@ def _answered(
         return view(request, link, *args, **kwargs) if link else _gone(request)
     except Http404:
         return _gone(request)
+
+
+def _media(result: Result | None) -> review.Media:
+    return review.media_of([result.job]).get(result.job, review.Media()) if result else review.Media()
 
 
 def _gone(request: HttpRequest) -> HttpResponse:

@@ -41,6 +41,14 @@ class Done:
     undone: bool = False
     stays: bool = False
 
+    @property
+    def review(self) -> str:
+        return self.result.review
+
+    @property
+    def words(self) -> str:
+        return film.words_of(self.result.review)
+
 
 @login_required
 @require_GET
@@ -223,11 +231,20 @@ def _context(request: HttpRequest, campaign: Campaign, found: list[Result], seen
         "picked": picked,
         "seen": seen,
         "query": f"?{query}" if query else "",
+        "ahead": _ahead(seen.following),
         "before_url": _page(campaign, picked, seen.before.index) if seen.before else "",
         "after_url": _page(campaign, picked, seen.after.index) if seen.after else "",
         "may_change": may_change(request, campaign.batch.owner_id),
         "typed_note": None,
     }
+
+
+def _ahead(following: Result | None) -> str:
+    """The address of the file that comes next, to be fetched before it is wanted."""
+    if following is None:
+        return ""
+    media = review.media_of([following.job]).get(following.job, review.Media())
+    return film.clip(media, film.own_files()).source
 
 
 def _pair(card: Card, left: str, right: str) -> tuple[Take, Take] | None:

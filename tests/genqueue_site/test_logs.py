@@ -59,6 +59,8 @@ class TestASecret:
             f"https://cdn.example/a.mp4?X-Amz-Signature={KEY[3:]}&Expires=5",
             f"the key {KEY} is wrong",
             f'127.0.0.1:5 - "GET /x?token={KEY[3:]} HTTP/1.1" 200',
+            f'127.0.0.1:5 - "GET /s/{KEY[3:]}/2/ HTTP/1.1" 200',
+            f"request_started request=GET /s/{KEY[3:]}/files/7/a.mp4",
         ],
     )
     def test_is_nowhere_in_it(self, text):
