@@ -1,6 +1,5 @@
 """Review mode in a real browser, on videos that play: keys, swipes, two versions; counted, accessible, and without JavaScript."""
 
-import hashlib
 from collections.abc import Iterator
 
 import pytest
@@ -11,17 +10,16 @@ from campaigns import review
 from campaigns.launch import make_again
 from campaigns.models import Campaign, Combination, Dimension, DimensionValue
 from queue_app import clock
-from queue_app.models import Asset, State
-from tests import browser, films
+from queue_app.models import State
+from tests import browser
 from tests.campaigns.support import bring, jobs_of, make_campaign
 from tests.e2e.browser import beside, staff_tab
-from tests.e2e.conftest import ana_of_staff
+from tests.e2e.conftest import ana_of_staff, lay_films
 from tests.e2e.test_admin_pages import DESK, PHONE, grave, in_both_types
 from tests.processes import Site
 
 pytestmark = pytest.mark.e2e
 CLIPS, PRESSES_MOST = 127, 130
-STILL = "still.webp"
 
 
 @pytest.fixture(scope="module")
@@ -44,34 +42,6 @@ def stocked(shared_site: Site) -> tuple[Site, Campaign, Campaign]:
         bring(Combination.objects.get(pk=first.pk).job, State.COMPLETED, at=at)
         lay_films(shared_site)
     return shared_site, large, small
-
-
-def lay_films(site: Site) -> None:
-    """Lay a video that plays, and a still, for every job that delivered."""
-    film = films.make(site.home / "film.mp4", seconds=1).read_bytes()
-    still = films.still(site.home / STILL).read_bytes()
-    media = site.home / "media"
-    videos = list(Asset.objects.filter(kind=Asset.Kind.VIDEO))
-    for asset in videos:
-        (media / asset.name).parent.mkdir(parents=True, exist_ok=True)
-        (media / asset.name).write_bytes(film)
-    Asset.objects.filter(kind=Asset.Kind.VIDEO).update(
-        size=len(film), sha256=hashlib.sha256(film).hexdigest(), width=320, height=180, seconds=1.0
-    )
-    (media / "stills").mkdir(exist_ok=True)
-    for asset in videos:
-        name = f"stills/{asset.pk}.webp"
-        (media / name).write_bytes(still)
-        Asset.objects.create(
-            job_id=asset.job_id,
-            attempt_id=asset.attempt_id,
-            kind=Asset.Kind.THUMBNAIL,
-            name=name,
-            content_type="image/webp",
-            size=len(still),
-            sha256=hashlib.sha256(still).hexdigest(),
-            created_at=asset.created_at,
-        )
 
 
 @pytest.fixture
@@ -294,15 +264,8 @@ def test_its_pages_are_accessible_and_fit(stocked: tuple[Site, Campaign, Campaig
     tab.set_viewport_size(size)  # type: ignore[arg-type]
     tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     faults = []
-    for place in (
-        "review/1/",
-        "review/2/",
-        "review/1/compare/",
-        "review/names/",
-        "review/2/more/",
-        "share/",
-        "review/1/versions/",
-    ):
+    places = ("1/", "2/", "1/compare/", "1/versions/", "2/more/", "names/", "")
+    for place in (*(f"review/{place}" for place in places), "share/"):
         tab.goto(f"{site.url}/campaigns/{small.pk}/{place}")
         faults += [f"{place}: {fault}" for fault in grave(tab) + in_both_types(tab)]
     tab.goto(f"{site.url}/campaigns/{large.pk}/review/1/")
