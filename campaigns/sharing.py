@@ -153,10 +153,11 @@ def file_of(link: ShareLink, asset_id: uuid.UUID) -> Asset | None:
 
 
 @transaction.atomic
-def answer(link: ShareLink, index: int, *, verdict: str, comment: str, name: str, at: datetime) -> ClientReview:
+def answer(link: ShareLink, index: int, *, verdict: str | None, comment: str, name: str, at: datetime) -> ClientReview:
     """
     Keep what a visitor says of the video with this index. Said again in the same words, it is kept once.
 
+    :param verdict: ``None`` leaves the last one of the link's visitors as it is.
     :raises ShareRefused: the link allows no reviews (any more) or has too many, the video is not among those that it shows, or a
         field is wrong.
     """
@@ -166,6 +167,7 @@ def answer(link: ShareLink, index: int, *, verdict: str, comment: str, name: str
     found = next((one for one in results(locked) if one.index == index), None)
     if found is None:
         raise ShareRefused(Problem("review", "This video is no longer shared. Reload the page."))
+    verdict = found.review if verdict is None else verdict
     who, words = one_line(name), comment.replace("\r\n", "\n").strip()
     if problems := _answer_problems(verdict, words, who):
         raise ShareRefused(*problems)

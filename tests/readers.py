@@ -215,7 +215,7 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.views.names:page": "template",
         "campaigns.views.more:page": "takes ratio",
         "campaigns.views.share:_wish": "form_key label access shows days",
-        "campaigns.views.shared:answer": "comment",
+        "campaigns.views.shared:answer": "comment say",
         "campaigns.reel:picked": "verdict sort",
         "genqueue_site.demo.login:enter": "user",
         "queue_app.admin.usage:read": "by from to",

@@ -28,7 +28,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of the strip, with the address of its video's page. ``still`` may be empty."""
+    """One picture of the strip, with the address of its video's page. ``still`` may be empty; ``is_open``: to be reviewed."""
 
     index: int
     name: str
@@ -36,6 +36,7 @@ class Frame:
     still: str
     review: str
     words: str
+    is_open: bool
     is_shown: bool
 
 
@@ -59,6 +60,7 @@ def frames(campaign: Campaign, results: Iterable[Result], *, shown: int, page: P
             still=address(stills[one.job]) if one.job in stills else "",
             review=one.review if one.judgeable else "",
             words=words_of(one.review).lower() if one.judgeable else "new version not ready",
+            is_open=one.judgeable and not one.review,
             is_shown=one.index == shown,
         )
         for one in listed

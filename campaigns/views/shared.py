@@ -59,6 +59,8 @@ def for_visitors(kind: str) -> Callable[[SharedView[P]], TokenView[P]]:
                 response: HttpResponseBase = render(request, "campaigns/shared/busy.html", status=429)
                 response["Retry-After"] = str(ceil(wait))
             else:
+                if link and kind == "page":
+                    sharing.note_opened(link, at=clock.now())
                 response = _answered(view, request, link, *args, **kwargs)
             for name, value in HEADERS.items():
                 response.setdefault(name, value)
@@ -73,7 +75,6 @@ def for_visitors(kind: str) -> Callable[[SharedView[P]], TokenView[P]]:
 @for_visitors("page")
 def first(request: HttpRequest, link: ShareLink) -> HttpResponse:
     """Go to the first video that this link's visitors have not reviewed; say so where there is nothing to see yet."""
-    sharing.note_opened(link, at=clock.now())
     begin = reel.first(link.campaign, sharing.results(link), Picked("", {}, ""))
     if begin is None:
         return render(request, "campaigns/shared/empty.html", {"link": link, "campaign": link.campaign})
@@ -90,9 +91,9 @@ def page(request: HttpRequest, link: ShareLink, index: int) -> HttpResponse:
 @require_POST
 @for_visitors("answer")
 def answer(request: HttpRequest, link: ShareLink, index: int) -> HttpResponse:
-    """Keep what the visitor says, and after a verdict go on to the next video without one."""
-    name, verdict = request.POST.get("name", ""), request.POST.get("review", "")
-    comment = request.POST.get("comment", "")
+    """Keep what the visitor says, and after a verdict go on to the next video without one; ``say`` keeps the comment alone."""
+    name, comment = request.POST.get("name", ""), request.POST.get("comment", "")
+    verdict = None if "say" in request.POST else request.POST.get("review", "")
     try:
         said = sharing.answer(link, index, verdict=verdict, comment=comment, name=name, at=clock.now())
     except ShareRefused as refusal:

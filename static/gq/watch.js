@@ -202,6 +202,7 @@
     act();
   });
 
+  $$("#toasts .gq-note:not(#logged-out)").forEach(leave);
   set(false);
   remember();
   if (isOn("autoplay") && !still && now()) start();

@@ -340,9 +340,13 @@ class TestAnAnswer:
         assert 'name="name" value=""' in html_of(visitor.get(video_page(token, 2)))
 
     def test_can_be_a_comment_that_stays_here(self, campaign, token, visitor):
-        answer = visitor.post(answer_page(token, 2), {"name": "Maria", "review": "", "comment": "Who is this?"}, follow=True)
+        visitor.post(answer_page(token, 2), {"name": "Maria", "review": "approved"})
+        sent = {"name": "Maria", "comment": "Who is this?", "say": "comment"}
+
+        answer = visitor.post(answer_page(token, 2), sent, follow=True)
 
         html = html_of(answer)
+        assert [one.review for one in ClientReview.objects.all()] == ["approved", "approved"]
         assert answer.redirect_chain == [(video_page(token, 2), 302)]
         assert "<bdi>Who is this?</bdi>" in html and "<bdi>Maria</bdi>" in html
 
