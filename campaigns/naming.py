@@ -65,8 +65,8 @@ def change(campaign: Campaign, template: str, *, at: datetime, by: User) -> None
         return
     locked.save(update_fields=["file_names"])
     owner = Batch.objects.values_list("owner", flat=True).get(pk=campaign.pk)
-    said = {"before": {"file_names": before}, "after": {"file_names": text}}
-    policy.audit_others(owner, "change file names", str(campaign), at=at, actor=by, of=locked, **said)
+    was, now = {"file_names": before}, {"file_names": text}
+    policy.audit_others(owner, "change file names", str(campaign), at=at, actor=by, before=was, after=now, of=locked)
 
 
 def names(campaign: Campaign, made: Sequence[tuple[Combination, Asset]], template: str = "") -> list[str]:

@@ -37,8 +37,8 @@ def use(cell: Combination, number: int, *, at: datetime, by: User) -> Combinatio
         setattr(locked, name, getattr(version, name))
     locked.save()
     owner = Batch.objects.values_list("owner", flat=True).get(pk=locked.campaign_id)
-    said = {"before": {"version": before}, "after": {"version": number}}
-    policy.audit_others(owner, "choose version", str(locked), at=at, actor=by, of=locked, **said)
+    was, now = {"version": before}, {"version": number}
+    policy.audit_others(owner, "choose version", str(locked), at=at, actor=by, before=was, after=now, of=locked)
     return locked
 
 
