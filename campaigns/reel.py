@@ -71,9 +71,17 @@ def picked(campaign: Campaign, asked: Mapping[str, str]) -> Picked:
 
 def of(campaign: Campaign, found: Sequence[Result], picked: Picked, index: int) -> Reel:
     """Return the reel of a campaign's results as somebody picked them, at this cell."""
-    every = review.selected(campaign, found, verdict="", where=picked.where, sort=picked.sort)
-    kept = {one.pk for one in review.selected(campaign, every, verdict=picked.verdict, where={}, sort="")}
-    return Reel(every, [one for one in every if one.pk in kept or one.index == index], index, picked.verdict)
+    in_order = review.selected(campaign, found, verdict="", where={}, sort=picked.sort)
+    every, kept = (
+        {one.pk for one in review.selected(campaign, found, verdict=verdict, where=picked.where, sort="")}
+        for verdict in ("", picked.verdict)
+    )
+    return Reel(
+        every=[one for one in in_order if one.pk in every or one.index == index],
+        kept=[one for one in in_order if one.pk in kept or one.index == index],
+        index=index,
+        verdict=picked.verdict,
+    )
 
 
 def first(campaign: Campaign, found: Sequence[Result], picked: Picked) -> Result | None:

@@ -245,10 +245,10 @@ def cards(campaign: Campaign, cells: Sequence[int]) -> list[Card]:
     files = media_of(version.job_id for version in listed)
     takes: dict[int, list[Take]] = defaultdict(list)
     for one in listed:
-        cell = rows[one.combination_id]
-        counts = one.job_id == cell.job_id
+        its_cell = rows[one.combination_id]
+        counts = one.job_id == its_cell.job_id
         media = files.get(one.job_id, Media())
-        takes[cell.pk].append(Take(one.number, one.job, one.prompt, media, cell if counts else one, counts))
+        takes[its_cell.pk].append(Take(one.number, one.job, one.prompt, media, its_cell if counts else one, counts))
     return [Card(cell, telling_words(campaign, cell.values), takes[pk]) for pk in cells if (cell := rows.get(pk))]
 
 

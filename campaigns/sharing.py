@@ -125,8 +125,9 @@ def note_opened(link: ShareLink, *, at: datetime) -> None:
 
 def links_of(campaign: Campaign, *, at: datetime) -> list[Row]:
     """The links of a campaign, the newest first."""
-    rows = ShareLink.objects.filter(campaign=campaign).select_related("created_by").annotate(answers=Count("reviews"))
-    return [Row(link, link.answers, link.is_open(at)) for link in rows.order_by("-id")]
+    links = ShareLink.objects.filter(campaign=campaign).select_related("created_by").order_by("-id")
+    answers = dict(ClientReview.objects.filter(link__campaign=campaign).values_list("link").annotate(Count("pk")))
+    return [Row(link, answers.get(link.pk, 0), link.is_open(at)) for link in links]
 
 
 def results(link: ShareLink) -> list[Result]:

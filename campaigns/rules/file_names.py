@@ -28,8 +28,8 @@ def problem(template: str, offered: Iterable[str]) -> str:
     if len(template) > TEMPLATE_MOST:
         over = len(template) - TEMPLATE_MOST
         return f"Too long: {len(template):,} of {TEMPLATE_MOST} characters. Shorten it by {over:,}."
-    if unknown := next((name for name in fields_in(template) if name not in known), None):
-        return f"Unknown field “{one_line(unknown[:60])}”. Available: {', '.join(known)}."
+    if unknown := [name for name in fields_in(template) if name not in known]:
+        return f"Unknown field “{one_line(unknown[0][:60])}”. Available: {', '.join(known)}."
     if re.search(r"[{}]", _FIELD.sub("", template)):
         return "Put each field in one pair of braces, such as {number}."
     if not fields_in(template):

@@ -32,7 +32,7 @@ from queue_app.ui.fragments import fragment_wanted
 
 P = ParamSpec("P")
 SharedView = Callable[Concatenate[HttpRequest, ShareLink, P], HttpResponseBase]
-TokenView = Callable[Concatenate[HttpRequest, str, P], HttpResponseBase]
+TokenView = Callable[..., HttpResponseBase]  # of a request, a token, and what the view itself takes
 
 # calls a minute of one link, by what is asked for; and of one address with tokens of no link
 RATES = {"page": 300, "file": 3_000, "answer": 60}
@@ -46,10 +46,10 @@ HEADERS = {
 }
 
 
-def for_visitors(kind: str) -> Callable[[SharedView[P]], TokenView[P]]:
+def for_visitors(kind: str) -> Callable[[SharedView[P]], TokenView]:
     """Make a view of a link from one of a token, with the pace of this kind of request and the headers of a private page."""
 
-    def made(view: SharedView[P]) -> TokenView[P]:
+    def made(view: SharedView[P]) -> TokenView:
         @wraps(view)
         def guarded(request: HttpRequest, token: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             link = sharing.find(token, at=clock.now())
@@ -99,8 +99,8 @@ def answer(request: HttpRequest, link: ShareLink, index: int) -> HttpResponse:
     except ShareRefused as refusal:
         errors = {problem.field: problem.message for problem in refusal.problems}
         status = 200 if fragment_wanted(request) else 422
-        typed = {"name": name, "comment": comment}
-        return _show(request, link, sharing.results(link), index, status=status, errors=errors, **typed)
+        found = sharing.results(link)
+        return _show(request, link, found, index, status=status, errors=errors, name=name, comment=comment)
     found, picked = sharing.results(link), reel.picked(link.campaign, request.GET)
     following = reel.of(link.campaign, found, picked, index).following if verdict else None
     to = following.index if following else index

@@ -16,7 +16,7 @@ def wait(key: str, *, calls: int, seconds: float) -> float:
     """
     now, each = time.monotonic(), seconds / calls
     used_up = max(cache.get(key, now), now) + each
-    late = used_up - now - max(BURST, each)
+    late: float = used_up - now - max(BURST, each)
     if late > 0:
         return late
     cache.set(key, used_up, BURST + each + 1)
