@@ -154,7 +154,7 @@
   };
   document.addEventListener("pointerdown", (e) => {
     swiped = false;
-    if (e.pointerType === "mouse" || !$("#verdict") || !e.target.closest("#stage .frame")) return;
+    if (e.pointerType === "mouse" || !$(".gq-thumbbar button") || !e.target.closest("#stage .frame")) return;
     from = { x: e.clientX, y: e.clientY };
     $("#stage").classList.remove("is-back");
   });
