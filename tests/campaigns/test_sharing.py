@@ -216,7 +216,7 @@ class TestAnAnswer:
 
         said = say(link, 1, verdict="rejected", comment=" Too loud.\r\nSlower. ", name=" Maria  Rossi ")
 
-        assert (said.name, said.review, said.comment, said.at) == ("Maria  Rossi", "rejected", "Too loud.\nSlower.", LATER)
+        assert (said.name, said.review, said.comment, said.at) == ("Maria Rossi", "rejected", "Too loud.\nSlower.", LATER)
         assert (said.version.number, said.version.combination) == (1, cell(campaign, 1))
         assert (cell(campaign, 1).review, cell(campaign, 1).note) == ("approved", "Not before the client calls.")
 

@@ -327,7 +327,7 @@ class TestTwoVersions:
         assert html.count("<video") == 2
         assert re.findall(r'<h2 id="version-\d">(Version \d)</h2>', html) == ["Version 1", "Version 2"]
         assert "Rejected" in html and "Not reviewed" in html and "Note: “<bdi>Too dark.</bdi>”" in html
-        assert "<span>The parcel </span><del>opens</del>" in html and "<ins>closes</ins>" in html
+        assert "<span>The parcel</span><del>opens</del>" in html and "<ins>closes</ins>" in html
         assert "Model and settings are the same." in html
 
     def test_are_chosen_from_and_both_verdicts_are_kept(self, two, owner, visitor):
@@ -339,7 +339,7 @@ class TestTwoVersions:
         assert answer.redirect_chain == [(address("watch", two, 1, query="?mood=energetic"), 302)]
         assert "Version 1 counts now. The other versions are kept." in html
         assert cell(two, 1).review == "rejected"
-        assert re.search(r'Version 2<span class="gq-sub">approved</span>', html)
+        assert re.search(r'Version 2 <span class="gq-sub">approved</span>', html)
 
     def test_that_cannot_count_say_why(self, two, visitor):
         html = html_of(visitor.post(address("use-version", two, 1), {"version": "7"}, follow=True))
