@@ -50,7 +50,7 @@ _QUEUED = """
       FROM queue_app_job {sample} WHERE state = 'queued' GROUP BY 1
 """
 _OLDEST = "SELECT min(queued_at) FROM queue_app_job WHERE state = 'queued' AND NOT held AND not_before IS NULL"
-_ROWS = "SELECT greatest(reltuples, 1) FROM pg_class WHERE relname = 'queue_app_job'"
+_ROWS = "SELECT greatest(reltuples, 1) FROM pg_class WHERE oid = 'queue_app_job'::regclass"
 
 
 @dataclass(frozen=True)
