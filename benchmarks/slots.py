@@ -6,7 +6,6 @@ same schedule of checks, with the overhead measured in the run, and for comparis
 """
 
 import heapq
-import socket
 import statistics
 from collections.abc import Callable, Sequence
 from random import Random
@@ -105,7 +104,7 @@ def run() -> Run:
     drafts = [intake.Draft(MODEL, f"A kite over the bay, take {number}", parameters={"duration": 4}) for number in range(JOBS)]
     port = settings.STUDIO_URL.rsplit(":", 1)[-1]
     with stand.program("studio", "-m", "benchmarks.one_film", "--port", port):
-        stand.wait_until(lambda: _listens(int(port)), seconds=60)
+        stand.wait_until(lambda: stand.listens(int(port)), seconds=60)
         with stand.worker():
             intake.enqueue(user, drafts, at=clock.now(), actor="bench", batch_name="bench")
             stand.wait_until(lambda: not _left(), seconds=900)
@@ -119,11 +118,6 @@ def _left() -> int:
     from queue_app.models.job import OPEN_STATES
 
     return Job.objects.filter(state__in=OPEN_STATES).exclude(state=State.STORING).count()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as asked:
-        return asked.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _read(log: dict[str, Any]) -> Run:
@@ -145,7 +139,7 @@ def _read(log: dict[str, Any]) -> Run:
 
 
 def main() -> None:
-    port = _free_port()
+    port = stand.free_port()
     with stand.installation(
         WORKERS="4",
         STUDIO_URL=f"http://127.0.0.1:{port}",
@@ -167,12 +161,6 @@ def main() -> None:
     stand.verdict(words, played.use, least=0.97)
     stand.figure("the same, checks of a job", played.checks)
     stand.figure("the same with a check every 30 s", every_30_s.use)
-
-
-def _free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
 
 
 if __name__ == "__main__":

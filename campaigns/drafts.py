@@ -1,20 +1,21 @@
 """
 Drafts of campaigns: one open draft per user, saved at every change of the form.
 
-A body holds the fields as typed: texts, ``dimensions`` (key → value keys) and ``exclude``. A form sends the draft and the
-revision that it was rendered from, and the tab that it is in: a tab may overwrite its own changes, never those of another tab.
+A body holds the fields as typed: texts, ``dimensions`` (key → value keys), ``exclude``, and the ``images``, ``kept`` and ``urls``
+of `ui.parameters.Typed`. A form sends the draft and the revision that it was rendered from, and the tab that it is in: a tab may
+overwrite its own changes, never those of another tab.
 """
 
 import uuid
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
-from campaigns.brief import PRODUCTION, TEXTS
+from campaigns.brief import TEXTS
 from campaigns.models import Campaign, Draft
 from queue_app.models import User
+from queue_app.ui import parameters
 
 Body = dict[str, Any]
 TAB = "tab"
@@ -80,12 +81,7 @@ def from_campaign(campaign: Campaign) -> Body:
         "dimensions": dict(campaign.dimensions),
         "exclude": list(campaign.exclude),
         "model": campaign.model_id,
-        **_typed(campaign.parameters),
+        **parameters.as_typed(campaign.parameters).body,
         "priority": "",
         "max_concurrent": str(campaign.batch.max_concurrent or ""),
     }
-
-
-def _typed(parameters: Mapping[str, Any]) -> dict[str, str]:
-    given = {name: parameters.get(name) for name in PRODUCTION}
-    return {name: "on" if value is True else str(value or "") for name, value in given.items()}

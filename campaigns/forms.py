@@ -14,9 +14,11 @@ from campaigns.rules import matrix
 from campaigns.rules.matrix import Choice, Exclusion
 from queue_app.rules import priority
 from queue_app.rules.words import storable
+from queue_app.ui import parameters
+from queue_app.ui.parameters import Typed
 
-FIELDS = ("name", *TEXTS, "model", "duration", "aspect_ratio", "loop", "priority", "max_concurrent")
-BLANK: Body = {**dict.fromkeys(FIELDS, ""), "dimensions": {}, "exclude": []}
+FIELDS = ("name", *TEXTS, "model", *parameters.NAMES, "priority", "max_concurrent")
+BLANK: Body = {**dict.fromkeys(FIELDS, ""), **Typed().body, "dimensions": {}, "exclude": []}
 DIMENSION = "dim."  # prefix of the names of its checkboxes
 EXCLUSIONS_MOST = 2_000
 SHOWS = ("all", "blocked", "warn", "excluded")
@@ -56,6 +58,7 @@ def read(post: QueryDict) -> Asked:
     return Asked(
         body={
             **{name: _text(post, name) for name in FIELDS},
+            **parameters.read(post).body,
             "dimensions": _dimensions(post),
             "exclude": _exclusions(post),
         },
@@ -79,9 +82,7 @@ def brief(body: Body) -> Brief:
         **texts,
         dimensions=body.get("dimensions", {}),
         exclude=body.get("exclude", []),
-        duration=_whole(body.get("duration", ""), wrong=0),
-        aspect_ratio=body.get("aspect_ratio") or None,
-        loop=bool(body.get("loop")) or None,
+        **Typed.of(body).parameters,
         priority=_whole(body.get("priority", ""), wrong=priority.HIGHEST + 1),
         max_concurrent=_whole(body.get("max_concurrent", ""), wrong=0),
     )

@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from campaigns.views import cell, form, home, jobs, page, review
+from campaigns.views import cell, form, home, images, jobs, page, review
 
 app_name = "campaigns"
 urlpatterns = [
     path("", home.home, name="home"),
     path("quick/", home.generate, name="generate"),
     path("quick/choices/", home.quick_choices, name="quick-choices"),
+    path("uploads/", images.upload, name="upload"),
     path("notices/", home.dismiss, name="dismiss"),
     path("campaigns/", home.campaign_list, name="list"),
     path("campaigns/new/", form.new, name="new"),

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.conf import settings
 
+from queue_app.rules.words import INPUT_TOKENS
+
 MASK = "•••"
 _SHORTEST = 8  # shorter keys are not searched for
 _OF_ADDRESSES = re.compile(r"\?[^\s\"'<>]+")  # the query of a URL
@@ -51,6 +53,7 @@ def masked(text: str) -> str:
     for key in filter(None, settings.PROVIDER_KEYS.values()):
         if len(key) >= _SHORTEST:
             text = text.replace(key, MASK)
+    text = INPUT_TOKENS.sub(MASK, text)
     text = _OF_ADDRESSES.sub(lambda found: f"?{'&'.join(map(_member, found[0][1:].split('&')))}", text)
     return _KEYS.sub(lambda found: f"{found[1] or found[2] or ''}{MASK}", text)
 

@@ -55,6 +55,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8_000_000  # bytes of any body; `genqueue_site.asgi` reads no more
+UPLOAD_MAX_BYTES = 21_000_000  # of a body with images at one of these addresses
+UPLOAD_PATHS = ("/api/v1/uploads/", "/uploads/", "/quick/", "/campaigns/new/")
 AUTH_USER_MODEL = "queue_app.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -189,7 +191,17 @@ DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "genqueue@localhost")
 
 # --- the queue ----------------------------------------------------------------------------------------------------
 # the keys that a provider account may name; nothing else of the environment is ever sent to a provider
-PROVIDER_KEYS = {name: env.text(name) for name in ("OPENAI_VIDEOS_API_KEY",)}
+PROVIDER_KEYS = {
+    name: env.text(name)
+    for name in (
+        "OPENAI_VIDEOS_API_KEY",
+        "FAL_KEY",
+        "REPLICATE_API_TOKEN",
+        "OPENROUTER_API_KEY",
+        "OPENAI_IMAGES_API_KEY",
+        "CHAT_API_KEY",
+    )
+}
 STUDIO_URL = env.origin("STUDIO_URL", "http://127.0.0.1:8001")
 STUDIO_SECONDS = env.studio().seconds_per_job  # so that estimates of previews are right from the first
 ALLOW_STUDIO = env.flag("ALLOW_STUDIO", DEBUG)
@@ -203,6 +215,7 @@ TIMES = Times().scaled(env.factor("TIME_SCALE", 1.0, low=0.02, high=1.0))
 
 REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"), such_as="redis://host:6379/0")
 WORKERS = env.whole("WORKERS", 4, low=1, high=64)
+LONG_WORKERS = env.whole("LONG_WORKERS", 6, low=1, high=64)
 Q_CLUSTER: dict[str, Any] = {
     "name": "genqueue",  # also the signing salt of queued tasks: the same on every machine
     "workers": WORKERS,
@@ -223,6 +236,13 @@ Q_CLUSTER: dict[str, Any] = {
     "compress": False,
     "log_level": "WARNING",
     "ALT_CLUSTERS": {
+        "long": {
+            "workers": LONG_WORKERS,
+            "queue_limit": LONG_WORKERS,
+            "timeout": round(TIMES.long_task),
+            "retry": 1000,
+            "scheduler": False,
+        },
         "store": {"workers": 2, "queue_limit": 2, "timeout": round(TIMES.store_task), "retry": 1000, "scheduler": False},
         "deliver": {"workers": 1, "queue_limit": 1, "timeout": 60, "retry": 300, "scheduler": False},
     },

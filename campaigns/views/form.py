@@ -21,18 +21,20 @@ from campaigns.forms import Asked
 from campaigns.launch import LaunchRefused
 from campaigns.models import Campaign, Draft
 from campaigns.plan import Sketch
-from campaigns.views import fields
+from campaigns.views import fields, images
 from campaigns.views.matrix import Matrix, marked
 from queue_app import clock
 from queue_app.models import User
 from queue_app.rules import numbers
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
+from queue_app.ui import parameters
 from queue_app.ui.access import viewer
+from queue_app.ui.parameters import Choices, Typed
 from queue_app.work import capacity
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
-NOTED = ("name", *TEXTS, "dimensions", "model", "duration", "aspect_ratio", "loop", "priority", "max_concurrent")
+NOTED = ("name", *TEXTS, "dimensions", "model", *parameters.NAMES, "images", "priority", "max_concurrent")
 SHOWS = list(zip(forms.SHOWS, ("All", "Blocked", "Warning", "Excluded"), strict=True))
 
 
@@ -44,7 +46,12 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _opened(request)
     at = clock.now()
-    form = Form(viewer(request), forms.read(request.POST), at=at)
+    asked = forms.read(request.POST)
+    typed = Typed.of(asked.body)
+    wrong = images.take(request, typed, viewer(request), at=at)
+    asked.body.update(typed.body)
+    form = Form(viewer(request), asked, at=at)
+    form.wrong_images = wrong
     form.save()
     if form.asked.do == "launch" and form.conflict is None:
         campaign = form.launch()
@@ -115,10 +122,18 @@ class Form:
         self.bought = False
         self.refusal = ""
         self.followed: list[str] = []
-        self.offered = capacity.available_models()
+        self.wrong_images: dict[str, list[str]] = {}
+        self.ways = capacity.usable_routes()
+        self.offered = capacity.available_models(self.ways)
         self.model = self.offered.get(asked.body["model"])
-        if self.model is not None and asked.rendered_model not in ("", self.model.key):
-            self.followed = fields.follow(asked.body, self.model)
+        self.typed = Typed.of(asked.body)
+        self.rendered = " ".join([asked.body["model"], *self.typed.images])
+        self.choices: Choices | None = None
+        if self.model is not None:
+            self.choices = Choices(self.model, self.ways[self.model.key], self.typed.images)
+            if asked.rendered_model not in ("", self.rendered):
+                self.followed = parameters.follow(self.typed, self.choices)
+                asked.body.update(self.typed.body)
         self.sketch = self._sketched()
 
     def save(self) -> None:
@@ -138,7 +153,7 @@ class Form:
         assert self.saved is not None
         if self.saved.campaign is not None:
             return self.saved.campaign
-        if self.sketch.problems or not self._as_told():
+        if self.sketch.problems or self.wrong_images or not self._as_told():
             return None
         try:
             campaign, self.bought = launch.launch_draft(
@@ -159,6 +174,7 @@ class Form:
         """Return the content of the page and of the preview."""
         body, sketch = self.asked.body, self.sketch
         notes = fields.notes(sketch, body, strict=self.asked.do == "launch")
+        notes.errors |= self.wrong_images
         priced = sketch.plan if sketch.plan and sketch.plan.to_buy else None
         return {
             "asked": self.asked,
@@ -173,9 +189,9 @@ class Form:
             "notes": notes,
             "field_notes": [(name, notes.errors.get(name, ()), notes.warnings.get(name, ())) for name in NOTED],
             "model": self.model,
-            "production": fields.production(body, self.model, notes),
-            "can_loop": fields.can_loop(self.model),
-            "follows": self.asked.rendered_model != body["model"] or bool(self.followed),
+            **self._production(notes),
+            "rendered": self.rendered,
+            "follows": self.asked.rendered_model != self.rendered or bool(self.followed),
             "followed": self.followed,
             "dimensions": fields.dimensions(sketch, body, notes),
             "sketch": sketch,
@@ -202,14 +218,23 @@ class Form:
             "more_open": any(one.chosen for one in more),
         }
 
+    def _production(self, notes: fields.Notes) -> dict[str, Any]:
+        """Return the fields of the model's parameters: the first row, the folded ones, and the images."""
+        if self.choices is None:
+            return {"main": [], "more": [], "images": [], "options_open": False, "carried": self.typed.inputs}
+        main, more = parameters.folded(parameters.fields(self.choices, self.typed, notes.errors))
+        shown = parameters.image_fields(self.choices, self.typed, self.owner, notes.errors)
+        is_open = parameters.is_more_open(more, shown, self.choices, notes.errors)
+        return {"main": main, "more": more, "images": shown, "options_open": is_open}
+
     def _sketched(self) -> Sketch:
         """Return the sketch, after a button of the matrix has excluded or included cells."""
-        sketch = plan.sketch(forms.brief(self.asked.body), self.owner, self.offered)
+        sketch = plan.sketch(forms.brief(self.asked.body), self.owner, self.offered, self.ways)
         changed = Matrix(sketch, self.asked).excluded_by(self.asked.do)
         if changed is None:
             return sketch
         self.asked.body["exclude"] = changed
-        return plan.sketch(forms.brief(self.asked.body), self.owner, self.offered)
+        return plan.sketch(forms.brief(self.asked.body), self.owner, self.offered, self.ways)
 
     def _as_told(self) -> bool:
         """Whether the button named the current count and price. If not, set the message for the page."""

@@ -13,14 +13,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from genqueue_site.studio import webhooks
 from genqueue_site.studio.floor import Floor
-from genqueue_site.studio.wire import KINDS, Call, Dialect, Hangup, Kind, Refused, Request, Response
+from genqueue_site.studio.webhooks import Delivery
+from genqueue_site.studio.wire import CALLS, KINDS, Call, Dialect, Hangup, Kind, Refused, Request, Response
 
 HANG_SECONDS = 40.0  # longer than any of our clients waits for an answer
 LONGEST_WAIT_SECONDS = 40.0
-CHANCES: dict[Kind, float] = {"create": 0.2, "retrieve": 0.1, "content": 0.2, "list": 0.1, "delete": 0.1}
+CHANCES: dict[Kind, float] = {
+    "create": 0.2, "retrieve": 0.1, "content": 0.2, "list": 0.1, "delete": 0.1, "cancel": 0.1, "about": 0.1, "webhook": 0.3,
+}  # fmt: skip
 
 
 class Visit:
@@ -37,14 +41,14 @@ class Visit:
             self.turn_away()
             raise
 
-    def refuse(self, status: int, message: str, *, retry_after: int | None = None) -> NoReturn:
+    def refuse(self, status: int, message: str, *, code: str | None = None, retry_after: int | None = None) -> NoReturn:
         """
         Refuse the call.
 
         :raises Refused: always.
         """
         self.turn_away()
-        raise Refused(status, message, retry_after=retry_after)
+        raise Refused(status, message, code=code, retry_after=retry_after)
 
     def turn_away(self) -> None:
         """Log the call as not accepted, if it is a create call."""
@@ -59,11 +63,14 @@ class Visit:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A fault. ``do`` gets the visit and the fault's number; ``weight`` is its share among random faults of a kind of call."""
+    """
+    A fault. ``do`` gets the visit, or the delivery of a webhook, and the fault's number; ``weight`` is its share among random
+    faults of a kind of call.
+    """
 
     kinds: tuple[Kind, ...]
     weight: int
-    do: Callable[[Visit, float], Response]
+    do: Callable[[Any, float], Response | None]
     number: float = 0.0
 
 
@@ -87,6 +94,28 @@ def server_error_after_accept(visit: Visit, _: float) -> Response:
     """Accept the job and answer 500."""
     visit.serve()
     raise Refused(500, "The server had an error while processing your request.")
+
+
+def overloaded(visit: Visit, seconds: float) -> Response:
+    """Refuse with 503 and Retry-After; a create call leaves no job."""
+    visit.refuse(503, "The service is temporarily unavailable.", retry_after=int(seconds))
+
+
+def bad_key(visit: Visit, _: float) -> Response:
+    """Refuse with 401."""
+    visit.refuse(401, "Incorrect API key provided.", code="invalid_api_key")
+
+
+def out_of_credit(visit: Visit, _: float) -> Response:
+    """Refuse with 402."""
+    visit.refuse(402, "You have insufficient credit to make this request.", code="insufficient_credit")
+
+
+def slow_answer(visit: Visit, seconds: float) -> Response:
+    """Accept the job and answer late, so that its first webhook comes before the answer."""
+    response = visit.serve()
+    visit.wait(seconds)
+    return response
 
 
 def hang(visit: Visit, seconds: float) -> Response:
@@ -141,22 +170,12 @@ def unknown_status(visit: Visit, _: float) -> Response:
     """Answer with a status that no client knows."""
     response = visit.serve()
     assert isinstance(response.body, bytes)
-    return replace(response, body=re.sub(rb'("status": )"[a-z_]+"', rb'\1"reticulating"', response.body))
+    return replace(response, body=re.sub(rb'("status": )"[a-zA-Z_]+"', rb'\1"reticulating"', response.body))
 
 
-def failed_job(visit: Visit, _: float) -> Response:
-    """Accept the job and let it fail at its end."""
-    return visit.serve(doom="failed")
-
-
-def moderated_job(visit: Visit, _: float) -> Response:
-    """Accept the job and let moderation block it at its end."""
-    return visit.serve(doom="moderated")
-
-
-def dead_asset(visit: Visit, _: float) -> Response:
-    """Accept the job, let it complete, and never deliver its files."""
-    return visit.serve(doom="dead_asset")
+def doomed(doom: str) -> Callable[[Visit, float], Response]:
+    """Return a fault that accepts the job and lets it end in this way."""
+    return lambda visit, _: visit.serve(doom=doom)
 
 
 def missing(visit: Visit, _: float) -> Response:
@@ -199,14 +218,18 @@ def truncated(visit: Visit, _: float) -> Response:
 
 
 _PAGE = b"<!doctype html><title>Expired</title><p>This link has expired.<script>alert(1)</script>"
-_JSON: tuple[Kind, ...] = ("create", "retrieve", "list", "delete")
-_READS: tuple[Kind, ...] = ("retrieve", "content", "list", "delete")
+_JSON: tuple[Kind, ...] = ("create", "retrieve", "list", "delete", "cancel", "about")
+_READS: tuple[Kind, ...] = ("retrieve", "content", "list", "delete", "cancel", "about")
 _CREATE: tuple[Kind, ...] = ("create",)
 _CONTENT: tuple[Kind, ...] = ("content",)
+_WEBHOOK: tuple[Kind, ...] = ("webhook",)
 
 FAULTS: dict[str, Fault] = {
-    "latency": Fault(kinds=KINDS, weight=6, do=latency, number=1),
-    "429": Fault(kinds=KINDS, weight=4, do=too_many_requests, number=1),
+    "latency": Fault(kinds=CALLS, weight=6, do=latency, number=1),
+    "429": Fault(kinds=CALLS, weight=4, do=too_many_requests, number=1),
+    "401": Fault(kinds=CALLS, weight=0, do=bad_key),
+    "402": Fault(kinds=_CREATE, weight=0, do=out_of_credit),
+    "503": Fault(kinds=CALLS, weight=1, do=overloaded, number=1),
     "500": Fault(kinds=_READS, weight=3, do=server_error),
     "hang": Fault(kinds=_READS, weight=1, do=hang, number=HANG_SECONDS),
     "reset": Fault(kinds=_READS, weight=3, do=reset),
@@ -219,9 +242,14 @@ FAULTS: dict[str, Fault] = {
     "reset_before_accept": Fault(kinds=_CREATE, weight=2, do=reset),
     "reset_after_accept": Fault(kinds=_CREATE, weight=3, do=reset_after_accept),
     "late_accept": Fault(kinds=_CREATE, weight=2, do=late_accept, number=3),
-    "failed_job": Fault(kinds=_CREATE, weight=3, do=failed_job),
-    "moderated_job": Fault(kinds=_CREATE, weight=1, do=moderated_job),
-    "dead_asset": Fault(kinds=_CREATE, weight=1, do=dead_asset),
+    "slow_answer": Fault(kinds=_CREATE, weight=2, do=slow_answer, number=2),
+    "failed_job": Fault(kinds=_CREATE, weight=3, do=doomed("failed")),
+    "moderated_job": Fault(kinds=_CREATE, weight=1, do=doomed("moderated")),
+    "canceled_job": Fault(kinds=_CREATE, weight=1, do=doomed("canceled")),
+    "expired_job": Fault(kinds=_CREATE, weight=1, do=doomed("expired")),
+    "no_output": Fault(kinds=_CREATE, weight=1, do=doomed("no_output")),
+    "removed_job": Fault(kinds=_CREATE, weight=0, do=doomed("removed")),
+    "dead_asset": Fault(kinds=_CREATE, weight=1, do=doomed("dead_asset")),
     "404": Fault(kinds=_CONTENT, weight=2, do=missing),
     "huge": Fault(kinds=_CONTENT, weight=1, do=huge, number=4096),
     "huge_unannounced": Fault(kinds=_CONTENT, weight=1, do=huge_unannounced, number=4096),
@@ -229,6 +257,13 @@ FAULTS: dict[str, Fault] = {
     "disguised": Fault(kinds=_CONTENT, weight=2, do=disguised),
     "empty": Fault(kinds=_CONTENT, weight=1, do=empty),
     "truncated": Fault(kinds=_CONTENT, weight=2, do=truncated),
+    "twice": Fault(kinds=_WEBHOOK, weight=3, do=webhooks.twice),
+    "late": Fault(kinds=_WEBHOOK, weight=3, do=webhooks.late, number=5),
+    "lost": Fault(kinds=_WEBHOOK, weight=3, do=webhooks.lost),
+    "stale": Fault(kinds=_WEBHOOK, weight=1, do=webhooks.stale),
+    "forged": Fault(kinds=_WEBHOOK, weight=1, do=webhooks.forged),
+    "unsigned": Fault(kinds=_WEBHOOK, weight=1, do=webhooks.unsigned),
+    "halved": Fault(kinds=_WEBHOOK, weight=1, do=webhooks.halved),
 }
 
 
@@ -264,7 +299,18 @@ class Faults:
         if chosen is None:
             return visit.serve()
         fault, number = chosen
-        return fault.do(visit, number)
+        response = fault.do(visit, number)
+        assert response is not None
+        return response
+
+    def befall_webhook(self, delivery: Delivery) -> None:
+        """Deliver a webhook, with or without a fault."""
+        with self._lock:
+            chosen = self._choose("webhook")
+        if chosen is None:
+            delivery.go()
+        else:
+            chosen[0].do(delivery, chosen[1])
 
     def _choose(self, kind: Kind) -> tuple[Fault, float] | None:
         if self._queued[kind]:

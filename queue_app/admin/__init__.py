@@ -13,11 +13,13 @@ from queue_app.admin import (
     bulk,
     catalog,
     dashboard,
+    drift,
     grants,
     job_page,
     jobs,
     money,
     people,
+    prices,
     review,
     review_page,
     usage,
@@ -28,6 +30,8 @@ __all__ = ["alerts", "audit", "batches", "bulk", "catalog", "jobs", "money", "pe
 
 PAGES: dict[str, tuple[pages.View, str]] = {
     "usage/": (usage.page, "usage"),
+    "drift/": (drift.page, "drift"),
+    "queue_app/generationmodel/price/": (prices.calculator, "model_price"),
     "queue_app/job/<path:object_id>/change/": (job_page.page, "queue_app_job_change"),
     "queue_app/reviewitem/<path:object_id>/change/": (review_page.page, "queue_app_reviewitem_change"),
     "queue_app/reviewitem/<int:item_id>/decide/": (review_page.decide, "queue_app_reviewitem_decide"),

@@ -7,9 +7,10 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from queue_app import clock
+from queue_app.admin import prices
 from queue_app.admin.policy_forms import ListForm, PolicyForm
 from queue_app.insight import snapshot
 from queue_app.insight.snapshot import Lane
@@ -55,6 +56,7 @@ def _lanes() -> dict[str, Lane]:
 class GenerationModelAdmin(PolicyAdmin[GenerationModel]):
     form = PolicyForm
     title = "Models"
+    change_form_template = "admin/queue_app/generationmodel/change_form.html"
     list_display = ("key", "medium", SlotsRow.slots, SlotsRow.waiting, "price", "typical", "active")
     list_filter = ("medium", "active")
     search_fields = ("key", "label")
@@ -64,7 +66,7 @@ class GenerationModelAdmin(PolicyAdmin[GenerationModel]):
         (
             "Price and time",
             {
-                "fields": ("unit", "tickets_per_unit", "usd_per_unit", "typical_seconds", "timeout_seconds"),
+                "fields": ("unit", "tickets_per_unit", "usd_per_unit", "price", "typical_seconds", "timeout_seconds"),
                 "description": "Prices apply to new jobs and retries. Queued jobs keep their price.",
             },
         ),
@@ -79,6 +81,12 @@ class GenerationModelAdmin(PolicyAdmin[GenerationModel]):
             SlotsRow(lane, lane.model.limit.max_concurrent, lane.pause is not None) if lane else SlotsRow(None, 0, False)
             for lane in known
         ]
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any) -> HttpResponse:
+        model: GenerationModel | None = context["original"]
+        posted = {name: text for name, text in request.POST.items() if isinstance(text, str)}
+        shown = {"calculation": prices.calculate(posted, model), "key": model.pk if model else ""}
+        return super().render_change_form(request, {**context, **shown}, *args, **options)
 
     def get_readonly_fields(self, request: HttpRequest, obj: GenerationModel | None = None) -> tuple[str, ...]:
         return CHOSEN_ONCE if obj else ()
@@ -168,8 +176,8 @@ class ProviderAccountAdmin(PolicyAdmin[ProviderAccount]):
 @admin.register(ModelRoute)
 class ModelRouteAdmin(PolicyAdmin[ModelRoute]):
     form = PolicyForm
-    list_display = ("model", "account", "endpoint_id", "active", "position")
-    list_filter = ("active", ("account", admin.RelatedOnlyFieldListFilter))
+    list_display = ("model", "account", "endpoint_id", "active", "needs_check", "checked_at", "reason", "position")
+    list_filter = ("active", "needs_check", ("account", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("model", "account")
     search_fields = ("model__key", "endpoint_id")
     ordering = ("model", "position", "id")

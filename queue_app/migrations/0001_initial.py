@@ -11,7 +11,9 @@ import django.db.models.functions.comparison
 import django.db.models.functions.text
 import django.db.models.expressions
 import django.utils.timezone
+import queue_app.models.catalog
 import queue_app.models.settings
+import queue_app.models.upload
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -47,6 +49,7 @@ class Migration(migrations.Migration):
                 ('number', models.PositiveIntegerField()),
                 ('endpoint_id', models.CharField(max_length=200, verbose_name='endpoint ID')),
                 ('preview', models.BooleanField(default=False)),
+                ('synchronous', models.BooleanField(default=False, help_text='The provider answers the create call only with the result, so a long worker makes it.')),
                 ('token', models.CharField(help_text="Part of this attempt's webhook address.", max_length=64, unique=True)),
                 ('created_at', models.DateTimeField()),
                 ('called_at', models.DateTimeField(null=True)),
@@ -62,6 +65,8 @@ class Migration(migrations.Migration):
                 ('lookups', models.JSONField(default=list, help_text='Findings of each lookup, and why they count or not.')),
                 ('missing_since', models.DateTimeField(help_text='Since this time, every check has found no such task.', null=True)),
                 ('missing_looks', models.PositiveSmallIntegerField(default=0)),
+                ('cost', models.DecimalField(decimal_places=6, help_text='What the provider charges for a delivered attempt.', max_digits=12, null=True, verbose_name='cost in USD')),
+                ('cost_source', models.CharField(blank=True, choices=[('vendor', 'reported by the provider'), ('rule', 'by the price rule'), ('estimate', 'Estimate')], max_length=10)),
                 ('error_kind', models.CharField(blank=True, max_length=20)),
                 ('error_message', models.TextField(blank=True)),
             ],
@@ -71,11 +76,12 @@ class Migration(migrations.Migration):
             fields=[
                 ('key', models.CharField(max_length=60, primary_key=True, serialize=False)),
                 ('label', models.CharField(max_length=100)),
-                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page')], max_length=10)),
+                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page'), ('text', 'Text')], max_length=10)),
                 ('active', models.BooleanField(default=True)),
-                ('unit', models.CharField(choices=[('second', 'Second'), ('image', 'Image'), ('page', 'Page')], max_length=10)),
+                ('unit', models.CharField(choices=[('second', 'Second'), ('image', 'Image'), ('page', 'Page'), ('text', 'Text')], max_length=10)),
                 ('tickets_per_unit', models.PositiveIntegerField(validators=[django.core.validators.MinValueValidator(1)])),
                 ('usd_per_unit', models.DecimalField(decimal_places=6, max_digits=12, verbose_name='estimated USD per unit')),
+                ('price', models.JSONField(blank=True, default=dict, help_text='Rates that differ from the price per unit: {"rates": [{"when": {"resolution": "4K", "audio": true}, "usd": "0.60", "tickets": 2}]}. The first that fits counts.', validators=[queue_app.models.catalog.check_price], verbose_name='price rule')),
                 ('typical_seconds', models.PositiveIntegerField(default=60, help_text='Used for estimates until enough jobs have run.')),
                 ('timeout_seconds', models.PositiveIntegerField(blank=True, help_text="Leave empty to use the job type's timeout.", null=True, validators=[django.core.validators.MinValueValidator(60)])),
                 ('parameters', models.JSONField(blank=True, default=dict, help_text='Allowed parameters: {"duration": {"values": [4, 8], "default": 8}, "seed": {"low": 0, "high": 9}}.')),
@@ -159,7 +165,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('key', models.CharField(max_length=60, primary_key=True, serialize=False)),
                 ('label', models.CharField(max_length=100)),
-                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page')], help_text='Jobs of this type run only on models of this medium.', max_length=10)),
+                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page'), ('text', 'Text')], help_text='Jobs of this type run only on models of this medium.', max_length=10)),
                 ('restricted', models.BooleanField(default=False, help_text='Only users with the permission “Can submit jobs of restricted types” can submit these jobs.')),
                 ('default_priority', models.SmallIntegerField(default=0)),
                 ('max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Leave empty for no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrent jobs')),
@@ -200,6 +206,10 @@ class Migration(migrations.Migration):
                 ('endpoint_id', models.CharField(max_length=200, verbose_name='endpoint ID')),
                 ('active', models.BooleanField(default=True)),
                 ('position', models.PositiveSmallIntegerField(default=0, help_text='Lower numbers are used first.')),
+                ('codec', models.JSONField(blank=True, default=dict, help_text='How parameters are sent to this endpoint: {"duration": {"field": "duration", "as": "string", "values": [5, 10]}, "prompt": {"most": 2500}}. Parameters that it does not name can\'t be used here.', validators=[queue_app.models.catalog.check_codec])),
+                ('needs_check', models.BooleanField(default=False, help_text='Used with an API key only after a check found the endpoint at the provider. The studio uses it in any case.', verbose_name='needs a check')),
+                ('checked_at', models.DateTimeField(blank=True, help_text='When a check last found the endpoint.', null=True, verbose_name='checked at')),
+                ('reason', models.CharField(blank=True, help_text='Why this route is not active, or what to know about it.', max_length=300)),
             ],
         ),
         migrations.CreateModel(
@@ -384,8 +394,9 @@ class Migration(migrations.Migration):
             name='Asset',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('video', 'Video'), ('image', 'Image'), ('thumbnail', 'Thumbnail'), ('spritesheet', 'Spritesheet'), ('page', 'Page')], max_length=12)),
+                ('kind', models.CharField(choices=[('video', 'Video'), ('image', 'Image'), ('thumbnail', 'Thumbnail'), ('spritesheet', 'Spritesheet'), ('page', 'Page'), ('text', 'Text')], max_length=12)),
                 ('version', models.PositiveIntegerField(default=1, help_text='1 for the first delivery, plus 1 per retry.')),
+                ('number', models.PositiveSmallIntegerField(default=1, help_text='1, 2, 3, … where a delivery has several files of a kind.')),
                 ('name', models.CharField(help_text='Path in the storage.', max_length=200, unique=True)),
                 ('content_type', models.CharField(max_length=60)),
                 ('size', models.PositiveBigIntegerField()),
@@ -476,6 +487,26 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'limit',
+            },
+        ),
+        migrations.CreateModel(
+            name='Upload',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('token', models.CharField(default=queue_app.models.upload.make_token, editable=False, max_length=64, unique=True)),
+                ('name', models.CharField(help_text='Path in the storage.', max_length=200, unique=True)),
+                ('content_type', models.CharField(max_length=60)),
+                ('size', models.PositiveBigIntegerField()),
+                ('sha256', models.CharField(max_length=64)),
+                ('width', models.PositiveIntegerField()),
+                ('height', models.PositiveIntegerField()),
+                ('created_at', models.DateTimeField(help_text='When it was last uploaded.')),
+                ('used_at', models.DateTimeField(help_text='When a job first used it. Unused uploads are deleted after 30 days.', null=True)),
+                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('used_at', None)), fields=['owner', 'created_at'], name='upload_unused')],
+                'constraints': [models.UniqueConstraint(fields=('owner', 'sha256'), name='upload_once_per_owner'), models.CheckConstraint(condition=models.Q(('size__gt', 0)), name='upload_is_not_empty')],
             },
         ),
         migrations.AddConstraint(
@@ -658,7 +689,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='asset',
-            constraint=models.UniqueConstraint(fields=('job', 'kind', 'version'), name='asset_once_per_job_kind_version'),
+            constraint=models.UniqueConstraint(fields=('job', 'kind', 'version', 'number'), name='asset_once_per_job_kind_version_number'),
         ),
         migrations.AddConstraint(
             model_name='jobevent',
@@ -779,6 +810,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='attempt',
             index=models.Index(fields=['account', 'called_at'], name='attempt_called'),
+        ),
+        migrations.AddIndex(
+            model_name='attempt',
+            index=models.Index(condition=models.Q(('cost_source', 'vendor')), fields=['ended_at'], name='attempt_cost_told'),
         ),
         migrations.AddConstraint(
             model_name='attempt',

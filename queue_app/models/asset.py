@@ -18,12 +18,17 @@ class Asset(models.Model):
         THUMBNAIL = "thumbnail"
         SPRITESHEET = "spritesheet"
         PAGE = "page"
+        TEXT = "text"
+
+    # what a job is generated for; the other kinds are stills made from it
+    MAIN_KINDS = (Kind.VIDEO, Kind.IMAGE, Kind.PAGE, Kind.TEXT)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="assets")
     attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="assets")
     kind = models.CharField(max_length=12, choices=Kind.choices)
     version = models.PositiveIntegerField(default=1, help_text="1 for the first delivery, plus 1 per retry.")
+    number = models.PositiveSmallIntegerField(default=1, help_text="1, 2, 3, … where a delivery has several files of a kind.")
     name = models.CharField(max_length=200, unique=True, help_text="Path in the storage.")
     content_type = models.CharField(max_length=60)
     size = models.PositiveBigIntegerField()
@@ -38,7 +43,7 @@ class Asset(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(size__gt=0), name="asset_is_not_empty"),
-            models.UniqueConstraint(fields=["job", "kind", "version"], name="asset_once_per_job_kind_version"),
+            models.UniqueConstraint(fields=["job", "kind", "version", "number"], name="asset_once_per_job_kind_version_number"),
         ]
 
     def __str__(self) -> str:

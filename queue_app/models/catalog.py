@@ -1,9 +1,16 @@
 """The catalogue: job types, models, their prices and limits, provider accounts and routes."""
 
+from decimal import Decimal
+from typing import Any
+
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+
+from queue_app.rules import codec_checks, pricing
+from queue_app.rules.pricing import Price
 
 LIMIT_MESSAGE = "Enter a whole number from 1 to 50. To stop a model, pause it."
 
@@ -12,11 +19,32 @@ class Medium(models.TextChoices):
     IMAGE = "image"
     VIDEO = "video"
     PAGE = "page"
+    TEXT = "text"
 
 
 class Backoff(models.TextChoices):
     EXPONENTIAL = "exponential", "exponential, full jitter"
     FIXED = "fixed", "fixed, every 5 minutes"
+
+
+def check_codec(value: Any) -> None:
+    """
+    Check a codec.
+
+    :raises ValidationError: it is invalid; all problems are named.
+    """
+    if found := codec_checks.problems(value):
+        raise ValidationError(found)
+
+
+def check_price(value: Any) -> None:
+    """
+    Check a price rule.
+
+    :raises ValidationError: it is invalid; all problems are named.
+    """
+    if found := pricing.problems(value):
+        raise ValidationError(found)
 
 
 class Kind(models.Model):
@@ -113,6 +141,7 @@ class GenerationModel(models.Model):
         SECOND = "second"
         IMAGE = "image"
         PAGE = "page"
+        TEXT = "text"
 
     key = models.CharField(max_length=60, primary_key=True)
     label = models.CharField(max_length=100)
@@ -121,6 +150,14 @@ class GenerationModel(models.Model):
     unit = models.CharField(max_length=10, choices=Unit.choices)
     tickets_per_unit = models.PositiveIntegerField(validators=[MinValueValidator(1)])
     usd_per_unit = models.DecimalField("estimated USD per unit", max_digits=12, decimal_places=6)
+    price: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(
+        "price rule",
+        default=dict,
+        blank=True,
+        validators=[check_price],
+        help_text="Rates that differ from the price per unit: "
+        '{"rates": [{"when": {"resolution": "4K", "audio": true}, "usd": "0.60", "tickets": 2}]}. The first that fits counts.',
+    )
     typical_seconds = models.PositiveIntegerField(default=60, help_text="Used for estimates until enough jobs have run.")
     timeout_seconds = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(60)], help_text="Leave empty to use the job type's timeout."
@@ -137,6 +174,11 @@ class GenerationModel(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def pricing(self) -> Price:
+        """The price of jobs of this model, by their parameters."""
+        return Price(self.unit, self.tickets_per_unit, Decimal(self.usd_per_unit), self.price)
 
 
 class ModelConcurrencyLimit(models.Model):
@@ -165,13 +207,31 @@ class ModelConcurrencyLimit(models.Model):
 
 
 class ModelRoute(models.Model):
-    """A provider account and endpoint that serve a model. A claim takes the first active, usable route with room."""
+    """
+    A provider account and endpoint that serve a model, and the codec, which says how our parameters are sent there. A claim takes
+    the first active, usable route with room that can express the job's parameters.
+    """
 
     model = models.ForeignKey(GenerationModel, on_delete=models.CASCADE, related_name="routes")
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="routes")
     endpoint_id = models.CharField("endpoint ID", max_length=200)
     active = models.BooleanField(default=True)
     position = models.PositiveSmallIntegerField(default=0, help_text="Lower numbers are used first.")
+    codec: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(
+        default=dict,
+        blank=True,
+        validators=[check_codec],
+        help_text="How parameters are sent to this endpoint: "
+        '{"duration": {"field": "duration", "as": "string", "values": [5, 10]}, "prompt": {"most": 2500}}. '
+        "Parameters that it does not name can't be used here.",
+    )
+    needs_check = models.BooleanField(
+        "needs a check",
+        default=False,
+        help_text="Used with an API key only after a check found the endpoint at the provider. The studio uses it in any case.",
+    )
+    checked_at = models.DateTimeField("checked at", null=True, blank=True, help_text="When a check last found the endpoint.")
+    reason = models.CharField(max_length=300, blank=True, help_text="Why this route is not active, or what to know about it.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "account", "endpoint_id"], name="route_once")]

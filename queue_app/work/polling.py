@@ -9,7 +9,7 @@ from django.db import transaction
 from queue_app import clock, database, lifecycle
 from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, Job, State
-from queue_app.providers.base import ErrorKind, PollResult, Provider, ProviderError, RemoteRef, TaskState
+from queue_app.providers.base import PollResult, Provider, ProviderError, RemoteRef, TaskState
 from queue_app.work import accounts, progress
 
 log = logging.getLogger(__name__)
@@ -33,10 +33,7 @@ def check(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
         _postpone(attempt, lease, error)
         return []
     at = database.again(clock.now)
-    if result.error and result.error.kind == ErrorKind.QUOTA:
-        accounts.went_badly(attempt, result.error, at=at)
-    else:
-        accounts.went_well(attempt)
+    progress.tell_account(attempt, result, at=at)
     # `record` changes the attempt, so each try starts from a fresh copy
     return database.again(lambda: progress.record(copy(attempt), lease, result, at=at), look=lambda: lifecycle.given_out(at))
 

@@ -52,14 +52,29 @@ def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> li
         # It ended between the last check and this one. Checks are planned from past runs, so counting until now would make both
         # longer and longer.
         ran = elapsed - (at - max(called_at, attempt.looked_up_at or called_at)).total_seconds() / 2
-        cost, kept_until = result.cost, result.expires_at
-        lease = lifecycle.deliver(job, at=at, actor="worker", ran_seconds=ran, usd_actual=cost, kept_until=kept_until)
+        lease = lifecycle.deliver(
+            job,
+            at=at,
+            actor="worker",
+            ran_seconds=ran if result.ran_seconds is None else result.ran_seconds,
+            usd_actual=result.cost,
+            kept_until=result.expires_at,
+            usage=result.usage,
+        )
         return [(lease, State.STORING)]
     elif job.state == State.CANCELLING:
         lifecycle.confirm_cancel(job, at=at, actor="worker", evidence=_words(result))
     else:
         _handle_failure(job, result, at=at)
     return []
+
+
+def tell_account(attempt: Attempt, result: PollResult | None, *, at: datetime) -> None:
+    """Change the account as an answered call requires: it is paused if its credit has run out, else the provider works."""
+    if result and result.error and result.error.kind == ErrorKind.QUOTA:
+        accounts.went_badly(attempt, result.error, at=at)
+    else:
+        accounts.went_well(attempt)
 
 
 def seconds_to_next_check(job: Job, *, elapsed: float, progress: float | None = None, hint: float | None = None) -> float:

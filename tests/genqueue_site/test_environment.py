@@ -36,6 +36,8 @@ class TestABadValue:
             ("WORKERS", "²", "a whole number from 1 to 64"),
             ("WORKERS", "--5", "a whole number from 1 to 64"),
             ("WORKERS", "65", "a whole number from 1 to 64"),
+            ("LONG_WORKERS", "0", "a whole number from 1 to 64"),
+            ("LONG_WORKERS", "six", "a whole number from 1 to 64"),
             ("TIME_SCALE", "5", "a factor from 0.02 to 1"),
         ],
     )

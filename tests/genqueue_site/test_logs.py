@@ -58,6 +58,7 @@ class TestASecret:
             f"https://user:{KEY[3:]}@host/x",
             f"https://cdn.example/a.mp4?X-Amz-Signature={KEY[3:]}&Expires=5",
             f"the key {KEY} is wrong",
+            f'127.0.0.1:5 - "GET /inputs/{KEY[3:]}/a.jpg HTTP/1.1" 200',
             f'127.0.0.1:5 - "GET /x?token={KEY[3:]} HTTP/1.1" 200',
         ],
     )

@@ -14,7 +14,7 @@ from django.core.files.storage import default_storage
 
 from queue_app import clock, lifecycle
 from queue_app.models import Asset, Attempt, Job, Reservation, ReviewItem, State
-from queue_app.providers import openai_videos
+from queue_app.providers import calls
 from queue_app.work import storing
 from tests.factories import make_asset, make_job, storing_begun
 from tests.providers.wire import answer, drip, reset
@@ -143,7 +143,7 @@ class TestAFileThatCannotBeHad:
         assert "Paid but not delivered after 3 download tries" in ReviewItem.objects.get(job=job, closed_at=None).what
 
     def test_because_it_comes_too_slowly_is_tried_three_times_too(self, vendor, monkeypatch):
-        monkeypatch.setattr(openai_videos, "VIDEO_SECONDS", 2.0)
+        monkeypatch.setattr(calls, "FILE_SECONDS", 2.0)
         slow = drip(answer(200, b"x" * 100_000)[:-10_000])
         vendor.says(DONE, slow, DONE, slow, DONE, slow)
         job, attempt, lease = due("video_1")

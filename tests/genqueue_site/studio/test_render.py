@@ -36,6 +36,22 @@ class TestARender:
         assert list(tmp_path.iterdir()) == []
 
 
+class TestPictures:
+    @pytest.mark.parametrize(("codec", "ending"), [("png", "png"), ("jpeg", "jpg"), ("webp", "webp")])
+    def test_come_in_their_format_and_each_is_another(self, tmp_path: Path, codec: str, ending: str) -> None:
+        recipe = replace(WHALE, codec=codec, width=2048, height=1152, count=2)
+        (tmp_path / "again").mkdir()
+        for folder in (tmp_path, tmp_path / "again"):
+            Rendering().run(recipe, folder)
+        names = [f"image-0.{ending}", f"image-1.{ending}"]
+        assert recipe.files == names
+        pictures = [Image.open(tmp_path / name) for name in names]
+        assert [(picture.format, picture.size) for picture in pictures] == [(codec.upper(), (1024, 576))] * 2
+        first, second = ((tmp_path / name).read_bytes() for name in names)
+        assert first != second
+        assert (tmp_path / "again" / names[0]).read_bytes() == first
+
+
 class TestAFilm:
     def test_moves_and_changes_with_its_seed(self) -> None:
         film = Film(WHALE)
