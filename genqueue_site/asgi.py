@@ -18,6 +18,7 @@ django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402 - these imports read the settings
 
+from queue_app import hooks  # noqa: E402
 from queue_app.api import errors  # noqa: E402
 from queue_app.api.authentication import names_a_key  # noqa: E402
 
@@ -77,7 +78,9 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
 
 
 def _most(scope: Scope) -> int:
-    """Return the most bytes of a body: more at addresses for images, if the request has credentials."""
+    """Return the most bytes of a body: fewer of webhooks, more at addresses for images if the request has credentials."""
+    if scope["path"].startswith(hooks.BELOW):
+        return settings.WEBHOOK_MAX_BYTES
     return settings.UPLOAD_MAX_BYTES if _takes_files(scope) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 

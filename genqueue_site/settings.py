@@ -26,6 +26,8 @@ if not (env.text("SECRET_KEY") and env.text("DATABASE_URL")):  # missing ones ar
     env.must_be_writable("GENQUEUE_VAR", VAR)
 MEDIA_ROOT = Path(env.text("MEDIA_ROOT", str(VAR / "media")))
 PUBLIC_URL = env.origin("PUBLIC_URL", "http://127.0.0.1:8000")
+# where providers reach us; they are not asked to call us unless one of the two is set
+WEBHOOK_URL = env.origin("WEBHOOK_URL", PUBLIC_URL) if env.text("WEBHOOK_URL") or env.text("PUBLIC_URL") else ""
 
 # --- security -----------------------------------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG")
@@ -190,7 +192,7 @@ EMAIL_TIMEOUT = 10  # seconds; a server that says nothing must not hold the queu
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "genqueue@localhost")
 
 # --- the queue ----------------------------------------------------------------------------------------------------
-# the keys that a provider account may name; nothing else of the environment is ever sent to a provider
+# the keys and webhook secrets that a provider account may name; nothing else of the environment is ever sent to a provider
 PROVIDER_KEYS = {
     name: env.text(name)
     for name in (
@@ -200,13 +202,19 @@ PROVIDER_KEYS = {
         "OPENROUTER_API_KEY",
         "OPENAI_IMAGES_API_KEY",
         "CHAT_API_KEY",
+        "OPENAI_WEBHOOK_SECRET",
+        "REPLICATE_WEBHOOK_SECRET",
+        "OPENROUTER_WEBHOOK_SECRET",
     )
 }
 STUDIO_URL = env.origin("STUDIO_URL", "http://127.0.0.1:8001")
 STUDIO_SECONDS = env.studio().seconds_per_job  # so that estimates of previews are right from the first
+STUDIO_WEBHOOK_SECRET = env.studio().webhook_secret
 ALLOW_STUDIO = env.flag("ALLOW_STUDIO", DEBUG)
 TRUSTED_ORIGINS = env.origins("TRUSTED_ORIGINS") or ([STUDIO_URL] if ALLOW_STUDIO else [])
 ASSET_MAX_BYTES = env.whole("ASSET_MAX_MEGABYTES", 512, low=1, high=10_000) * 1_000_000
+WEBHOOK_MAX_BYTES = 1_000_000  # of an inbound webhook; `genqueue_site.asgi` reads no more
+WEBHOOKS_KEPT = timedelta(days=env.whole("WEBHOOKS_KEPT_DAYS", 30, low=1, high=3_650))
 # channels of messages: name → dotted path of a callable that gets the message's id; `announce.TOLD` maps facts to channels
 OUTBOX_CHANNELS = {"notices": "campaigns.notices.deliver", "alerts": "queue_app.outbox.alerts.deliver"}
 

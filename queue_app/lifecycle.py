@@ -435,6 +435,21 @@ def let_go(lease: Lease, *, at: datetime) -> None:
             wake.dispatcher()
 
 
+def check_now(job: Job, *, at: datetime) -> None:
+    """
+    Make a job at the provider due for a check at ``at``; no change of state. The caller holds the row lock.
+
+    A worker whose check is under way asked too early to know: it learns of this by `asked_meanwhile`.
+    """
+    Job.objects.filter(pk=job.pk, state__in=(_RUN, _CAN, _UNK)).update(next_check_at=at)
+    wake.dispatcher()
+
+
+def asked_meanwhile(job: Job, begun: Job | None) -> bool:
+    """Whether a check was asked for since a worker began its lease; ``begun`` is the job as it was then."""
+    return begun is not None and job.next_check_at is not None and job.next_check_at != begun.next_check_at
+
+
 def held_by(lease: Lease) -> Job | None:
     """Lock and return the job if ``lease`` is still its latest, else ``None``. Runs in the caller's transaction."""
     found = _HELD_BY.run(id=lease.job_id, fence=lease.fence)

@@ -61,7 +61,10 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.lifecycle:lease_due": "TIME_SCALE=TIMES",
         "queue_app.work.accounts:_provider_config": "OPENAI_VIDEOS_API_KEY=PROVIDER_KEYS FAL_KEY=PROVIDER_KEYS "
         "REPLICATE_API_TOKEN=PROVIDER_KEYS OPENROUTER_API_KEY=PROVIDER_KEYS OPENAI_IMAGES_API_KEY=PROVIDER_KEYS "
-        "CHAT_API_KEY=PROVIDER_KEYS",
+        "CHAT_API_KEY=PROVIDER_KEYS OPENAI_WEBHOOK_SECRET=PROVIDER_KEYS REPLICATE_WEBHOOK_SECRET=PROVIDER_KEYS "
+        "OPENROUTER_WEBHOOK_SECRET=PROVIDER_KEYS",
+        "queue_app.work.webhooks:url_for": "WEBHOOK_URL",
+        "queue_app.work.retention:prune": "WEBHOOKS_KEPT_DAYS=WEBHOOKS_KEPT",
         "queue_app.models.catalog:ProviderAccount.is_usable": "ALLOW_STUDIO",
         "queue_app.work.accounts:_studio_config": "STUDIO_URL",
         "queue_app.http.client:_sent": "TRUSTED_ORIGINS",
@@ -152,10 +155,10 @@ READERS: dict[str, dict[str, str]] = {
         **_WHY,
     },
     "ProviderAccount": {
-        "queue_app.work.accounts:_provider_config": "key adapter base_url api_key_env options",
+        "queue_app.work.accounts:_provider_config": "key adapter base_url api_key_env webhook_secret_env options",
+        "queue_app.work.capacity:_LIMITS": "max_concurrent paused paused_reason paused_until daily_budget_usd",
         "queue_app.work.lookup:look_up": "can_look_up",
         "queue_app.rules.lookup:Walk": "trusts_list=trusted",
-        **_LIMIT,
         **_WHY,
     },
     "AlertRule": {

@@ -25,6 +25,11 @@ for key in (
     "OPENROUTER_API_KEY",
     "OPENAI_IMAGES_API_KEY",
     "CHAT_API_KEY",
+    "OPENAI_WEBHOOK_SECRET",
+    "REPLICATE_WEBHOOK_SECRET",
+    "OPENROUTER_WEBHOOK_SECRET",
+    "PUBLIC_URL",
+    "WEBHOOK_URL",
     "REDIS_URL",
 ):
     os.environ[key] = ""  # so that no .env lets a test call a paid provider

@@ -24,7 +24,7 @@ def test_the_example_lists_every_variable_that_is_read():
     sources = " ".join((readers.ROOT / path).read_text() for path in SETTINGS)
     read = set(re.findall(r"\benv\.(?!studio|must)\w+\(\s*\"([A-Z_]+)\"", sources))
     read |= set(re.findall(r"environ(?:\.get\(|, )\"([A-Z_]+)\"", sources))
-    read |= set(re.findall(r"\"([A-Z_]+_(?:KEY|TOKEN))\"", sources))
+    read |= set(re.findall(r"\"([A-Z_]+_(?:KEY|TOKEN|SECRET))\"", sources))
 
     assert PLACES["environment"] == read
 

@@ -10,7 +10,7 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse
 
 from queue_app import clock
-from queue_app.admin import prices
+from queue_app.admin import prices, provider_page
 from queue_app.admin.policy_forms import ListForm, PolicyForm
 from queue_app.insight import snapshot
 from queue_app.insight.snapshot import Lane
@@ -18,7 +18,9 @@ from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, Model
 from queue_app.providers import registry
 from queue_app.rules.numbers import counted
 from queue_app.ui import display
+from queue_app.ui.access import staff
 from queue_app.ui.model_admin import PolicyAdmin, column
+from queue_app.work import budgets
 
 EFFECT = "How many jobs of this model run at the same time, 1 to 50. Applies to the next job; running jobs continue."
 CHOSEN_ONCE = ("key", "medium")  # jobs name the key, and a job's kind and model have the same medium (I41)
@@ -127,31 +129,24 @@ class ModelConcurrencyLimitAdmin(PolicyAdmin[ModelConcurrencyLimit]):
         return ("model",) if obj else ()
 
 
-class RouteInline(admin.TabularInline[ModelRoute, ProviderAccount]):
-    model = ModelRoute
-    fields = readonly_fields = ("model", "endpoint_id", "active", "position")
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: ProviderAccount | None = None) -> bool:
-        return False
-
-
 @admin.register(ProviderAccount)
 class ProviderAccountAdmin(PolicyAdmin[ProviderAccount]):
     form = PolicyForm
     list_display = ("key", "adapter", "bought_at", "max_concurrent", "lowered_by", "cooldown_until", pause)
     search_fields = ("key", "adapter")
     ordering = ("key",)
-    inlines = (RouteInline,)
+    change_form_template = "admin/queue_app/provideraccount/change_form.html"
     fieldsets = (
-        (None, {"fields": ("key", "adapter", "base_url", "api_key_env", "options", "can_look_up", "trusts_list")}),
+        (None, {"fields": ("key", "adapter", "base_url", "api_key_env", "webhook_secret_env", "options")}),
+        ("Lookups", {"fields": ("can_look_up", "trusts_list")}),
         ("Limit", {"fields": ("max_concurrent", "lowered_by", "lowered_at", "cooldown_until", "failures_in_a_row")}),
+        ("Budget", {"fields": ("daily_budget_usd",)}),
         ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),
         ("Audit", {"fields": ("why",)}),
     )
     measured = ("cooldown_until", "lowered_by", "lowered_at", "failures_in_a_row")
-    leads_the_key = ("base_url", "api_key_env")  # together they decide where a secret is sent: only superusers edit them (I36)
+    # where secrets are sent, and which of them: only superusers edit them (I36)
+    leads_the_key = ("base_url", "api_key_env", "webhook_secret_env")
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[ProviderAccount]:
         return super().get_queryset(request).filter(pk__in=_with_adapter())
@@ -164,6 +159,18 @@ class ProviderAccountAdmin(PolicyAdmin[ProviderAccount]):
     def get_readonly_fields(self, request: HttpRequest, obj: ProviderAccount | None = None) -> tuple[str, ...]:
         shown = self.measured if request.user.is_superuser else (*self.measured, *self.leads_the_key)
         return ("key", *shown) if obj else shown
+
+    def save_model(self, request: HttpRequest, obj: ProviderAccount, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "daily_budget_usd" in form.changed_data:
+            budgets.reconsider(ProviderAccount.objects.get(pk=obj.pk), at=clock.now(), actor=staff(request))
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
+    ) -> HttpResponse:
+        if obj is not None:
+            context["about"] = provider_page.about(obj, at=clock.now())
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     @admin.display(description="Provider")
     def bought_at(self, account: ProviderAccount) -> str:

@@ -15,6 +15,7 @@ import queue_app.models.catalog
 import queue_app.models.settings
 import queue_app.models.upload
 import uuid
+from decimal import Decimal
 from django.conf import settings
 from django.db import migrations, models
 
@@ -31,7 +32,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='AlertRule',
             fields=[
-                ('measure', models.CharField(choices=[('queue_depth', 'jobs waiting'), ('oldest_wait', 'wait of the oldest job, in seconds'), ('failure_rate', 'failure rate in the last hour, in percent'), ('unknown_jobs', 'jobs with an unknown outcome'), ('worker_silent', "seconds since a worker's last heartbeat"), ('tickets_low', 'tickets left in a recently used wallet'), ('paid_not_delivered', 'jobs paid but not delivered, last 24 hours'), ('old_snapshot', 'age of the oldest database transaction, in seconds')], max_length=20, primary_key=True, serialize=False)),
+                ('measure', models.CharField(choices=[('queue_depth', 'jobs waiting'), ('oldest_wait', 'wait of the oldest job, in seconds'), ('failure_rate', 'failure rate in the last hour, in percent'), ('unknown_jobs', 'jobs with an unknown outcome'), ('worker_silent', "seconds since a worker's last heartbeat"), ('tickets_low', 'tickets left in a recently used wallet'), ('paid_not_delivered', 'jobs paid but not delivered, last 24 hours'), ('budget_spent', "spent part of an account's daily budget, in percent"), ('old_snapshot', 'age of the oldest database transaction, in seconds')], max_length=20, primary_key=True, serialize=False)),
                 ('active', models.BooleanField(default=True)),
                 ('opens_at', models.FloatField(help_text='The alert opens at this value.')),
                 ('closes_at', models.FloatField(help_text='The alert closes at this value. Keep a gap to the opening value to avoid repeats.')),
@@ -245,8 +246,10 @@ class Migration(migrations.Migration):
                 ('adapter', models.CharField(max_length=40)),
                 ('base_url', models.URLField(blank=True, help_text='Leave empty to use the studio (STUDIO_URL). The studio is also used while no API key is set.', verbose_name='base URL')),
                 ('api_key_env', models.CharField(blank=True, help_text='Name of the environment variable that holds the key. Never the key itself.', max_length=80, verbose_name='API key variable')),
+                ('webhook_secret_env', models.CharField(blank=True, db_default='', help_text='Name of the environment variable that holds the secret for its webhooks. Never the secret itself.', max_length=80, verbose_name='webhook secret variable')),
                 ('options', models.JSONField(blank=True, default=dict)),
                 ('max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Shared by all its models. Leave empty for no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrent jobs')),
+                ('daily_budget_usd', models.DecimalField(blank=True, decimal_places=2, help_text='When finished and running jobs have cost this much, the account pauses until midnight (queue time zone). Running jobs continue, so the last one can exceed it. Leave empty for no budget.', max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(Decimal('0.01'))], verbose_name='daily budget in USD')),
                 ('can_look_up', models.BooleanField(default=False, help_text='The provider has a task list, so unknown outcomes can be resolved automatically.', verbose_name='can look up tasks')),
                 ('trusts_list', models.BooleanField(default=False, help_text="You know that the provider's list shows every task as we sent it. Then the proof that a task is missing needs no other task of ours in the list. All other checks stay.", verbose_name='trusted task list')),
                 ('paused', models.BooleanField(default=False)),
@@ -363,7 +366,7 @@ class Migration(migrations.Migration):
             name='Alert',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(blank=True, help_text='Worker or user of the alert, if the rule watches several.', max_length=200)),
+                ('subject', models.CharField(blank=True, help_text='Worker, user or account of the alert, if the rule watches several.', max_length=200)),
                 ('value', models.FloatField(help_text='Last measured value.')),
                 ('words', models.CharField(max_length=300)),
                 ('opened_at', models.DateTimeField()),
@@ -874,5 +877,23 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='ledgerentry',
             constraint=models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='ledger_entry_moves_something'),
+        ),
+        migrations.CreateModel(
+            name='InboundWebhook',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('event_id', models.CharField(help_text="The provider's ID of the event, the same on every delivery.", max_length=200)),
+                ('type', models.CharField(max_length=80)),
+                ('remote_id', models.TextField(blank=True, verbose_name='provider task')),
+                ('sender', models.CharField(blank=True, help_text='Our user at the provider, if its signature covers many customers.', max_length=200)),
+                ('effect', models.CharField(choices=[('checked', 'checked immediately'), ('early', "kept until the provider's answer"), ('late', 'too late, nothing to do'), ('unmatched', 'no job with this task')], max_length=10)),
+                ('received_at', models.DateTimeField()),
+                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='queue_app.provideraccount')),
+                ('attempt', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='webhooks', to='queue_app.attempt')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['account', '-received_at'], name='webhook_of_account'), models.Index(fields=['received_at'], name='webhook_age'), django.contrib.postgres.indexes.HashIndex(condition=models.Q(('attempt', None)), fields=['remote_id'], name='webhook_unmatched')],
+                'constraints': [models.UniqueConstraint(fields=('account', 'event_id'), name='webhook_stored_once')],
+            },
         ),
     ]

@@ -11,6 +11,7 @@ from queue_app.models.outbox import Notice, OutboxMessage
 from queue_app.models.settings import QueueSettings
 from queue_app.models.ticket import LedgerEntry, LedgerTransaction, Reservation, Wallet
 from queue_app.models.upload import Upload
+from queue_app.models.webhook import InboundWebhook
 from queue_app.models.worker import WorkerProcess
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "CostSource",
     "GenerationModel",
     "IdempotencyRecord",
+    "InboundWebhook",
     "Job",
     "JobEvent",
     "Kind",

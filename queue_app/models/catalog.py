@@ -90,6 +90,13 @@ class ProviderAccount(models.Model):
         blank=True,
         help_text="Name of the environment variable that holds the key. Never the key itself.",
     )
+    webhook_secret_env = models.CharField(
+        "webhook secret variable",
+        max_length=80,
+        blank=True,
+        db_default="",
+        help_text="Name of the environment variable that holds the secret for its webhooks. Never the secret itself.",
+    )
     options = models.JSONField(default=dict, blank=True)
     max_concurrent = models.PositiveSmallIntegerField(
         "concurrent jobs",
@@ -97,6 +104,16 @@ class ProviderAccount(models.Model):
         blank=True,
         validators=[MinValueValidator(1)],
         help_text="Shared by all its models. Leave empty for no limit.",
+    )
+    daily_budget_usd = models.DecimalField(
+        "daily budget in USD",
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal("0.01"))],
+        help_text="When finished and running jobs have cost this much, the account pauses until midnight (queue time zone). "
+        "Running jobs continue, so the last one can exceed it. Leave empty for no budget.",
     )
     can_look_up = models.BooleanField(
         "can look up tasks",

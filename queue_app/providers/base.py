@@ -124,6 +124,10 @@ class WebhookRefused(Exception):
     """An inbound webhook that can't be trusted or read. It changes nothing (I38)."""
 
 
+class WebhookUnverifiable(WebhookRefused):
+    """An inbound webhook that can't be verified now: the keys of its provider can't be read. A later delivery may be."""
+
+
 @dataclass(frozen=True)
 class AccountConfig:
     """
@@ -132,7 +136,9 @@ class AccountConfig:
 
     ``options``: ``auth_style`` (``bearer``, ``key`` or ``api-key``), ``request_encoding`` (``multipart`` or ``json``),
     ``cancel_by_delete`` (bool, default ``preview``), ``not_accepted_statuses`` (list of int: HTTP statuses of a create call that
-    mean "no task", as an operator vouches), ``model_aliases`` (object: model name in the provider's list → our endpoint).
+    mean "no task", as an operator vouches), ``model_aliases`` (object: model name in the provider's list → our endpoint),
+    ``unsigned_webhooks`` (bool: without a secret, the token in a webhook's address is proof enough), ``webhook_sender`` (our user
+    at a provider whose signature is the same for all of its users).
     """
 
     key: str
@@ -245,12 +251,16 @@ class PollResult:
 
 @dataclass(frozen=True)
 class WebhookEvent:
-    """A verified inbound event: a hint to poll, not a state. ``event_id`` is the same on every delivery."""
+    """
+    A verified inbound event: a hint to poll, not a state. ``event_id`` is the same on every delivery. ``sender`` is the customer
+    that the provider calls, if its signature does not tell customers apart.
+    """
 
     event_id: str
     type: str
     remote_id: str | None
     raw: dict[str, Any] = field(default_factory=dict)
+    sender: str = ""
 
 
 class Capabilities(TypedDict):

@@ -51,6 +51,20 @@ class Caller:
         except http.HttpError as error:
             raise self._no_answer(error, create=create) from error
 
+    def read(self, where: str, *, purpose: str, seconds: float, max_bytes: int = TASK_BYTES) -> dict[str, Any]:
+        """
+        Ask a question that may be repeated, and return the JSON object in the answer.
+
+        :raises ProviderError: no answer of 2xx, or no JSON object in it.
+        """
+        answer = self.call("GET", where, purpose=purpose, max_bytes=max_bytes, total_timeout=seconds)
+        body = self.body(answer)
+        if not 200 <= answer.status < 300:
+            raise self.failure(answer)
+        if body is None:
+            raise self.unreadable(answer, ErrorKind.RETRYABLE, "no JSON object in the answer")
+        return body
+
     def download(
         self, where: str, sink: http.Sink, *, purpose: str, max_bytes: int, total_timeout: float, with_key: bool = True
     ) -> http.Downloaded:
@@ -228,3 +242,15 @@ def number(value: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return read if abs(read) < 1e15 else None  # also excludes nan
+
+
+def listed_models(api: Caller) -> frozenset[str]:
+    """
+    Return the names in the list of models that OpenAI-style servers have.
+
+    :raises ProviderError: no answer, or a refusal.
+    """
+    body = api.read("/models", purpose="list models", seconds=CHECK_SECONDS, max_bytes=LIST_BYTES)
+    rows = body.get("data")
+    names = (row.get("id") for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
+    return frozenset(name for name in names if isinstance(name, str))

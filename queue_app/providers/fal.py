@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
 
 from queue_app import http
-from queue_app.providers import calls
+from queue_app.providers import calls, jwks, signatures
 from queue_app.providers.base import (
     AccountConfig,
     Capabilities,
@@ -38,7 +38,9 @@ from queue_app.providers.base import (
     names_policy,
 )
 from queue_app.providers.calls import Caller, all_words, date_of, retry_after
+from queue_app.providers.fal_platform import Platform
 from queue_app.providers.files import downloaded, not_ready
+from queue_app.providers.listing import Listing
 from queue_app.providers.tasks import word_in
 from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Page, Row, task_id
@@ -46,6 +48,7 @@ from queue_app.rules.words import storable
 
 HOSTS = {"queue.fal.run", "queue.falrun.com"}  # the second is a fallback for the first
 PLATFORM, STUDIO_PATH, STUDIO_PLATFORM = "https://api.fal.ai/v1", "/fal", "/fal/v1"
+KEYS, STUDIO_KEYS = "https://rest.fal.ai/.well-known/jwks.json", "/fal/.well-known/jwks.json"  # that webhooks are signed with
 THREE_PARTS = {"workflows", "comfy"}  # owners whose applications have a name of three parts
 STATES = {"in_queue": TaskState.QUEUED, "in_progress": TaskState.RUNNING}
 OVER = "completed"
@@ -74,6 +77,8 @@ class Fal:
         base = account.base_url.rstrip("/")
         self._api = Caller(account, default_path="" if is_fal else STUDIO_PATH, headers=headers)
         self._platform = PLATFORM if is_fal else base.removesuffix(STUDIO_PATH) + STUDIO_PLATFORM
+        self._lists = Platform(self._api, self._platform)
+        self._keys_url = KEYS if is_fal else base.removesuffix(STUDIO_PATH) + STUDIO_KEYS
 
     @property
     def caps(self) -> Capabilities:
@@ -260,11 +265,35 @@ class Fal:
 
     def parse_webhook(self, headers: Mapping[str, str], raw: bytes, *, at: datetime) -> WebhookEvent:
         """
-        Refuse the webhook: fal signs with its own keys, which this adapter does not have.
+        Verify a webhook with fal's public keys. They sign the webhooks of all its users: the caller compares the sender.
 
-        :raises WebhookRefused: always.
+        :raises WebhookRefused: not signed by fal, too old, unreadable, or about another request than it is signed for.
         """
-        raise WebhookRefused(f"Webhooks of account {self._account.key} can't be verified.")
+        signed = signatures.verified("fal", self._account, headers, raw, at=at, keys=self._public_keys)
+        number = task_id(signed.event.get("request_id"))
+        if number != signed.id:
+            raise WebhookRefused(f"A webhook of account {self._account.key} names another request than its signature.")
+        word = storable(str(signed.event.get("status")))[:20].lower()
+        return WebhookEvent(signed.id, f"request.{word}", number, signed.event, sender=signed.sender)
+
+    def _public_keys(self, fresh: bool) -> Sequence[Any]:
+        return jwks.ed25519_keys(self._keys_url, fresh=fresh)
+
+    def test_connection(self) -> str:
+        """
+        Ask for the account and its credit.
+
+        :raises ProviderError: no answer, or a refusal.
+        """
+        return self._lists.account()
+
+    def catalogue(self, endpoints: Collection[str]) -> Listing:
+        """
+        Ask for the schema, state and base price of these endpoints.
+
+        :raises ProviderError: no answer, or a refusal.
+        """
+        return self._lists.catalogue(endpoints)
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
         """

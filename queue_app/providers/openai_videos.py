@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 from queue_app import http
-from queue_app.providers import calls, signatures
+from queue_app.providers import calls, listing, signatures
 from queue_app.providers.base import (
     AccountConfig,
     Capabilities,
@@ -39,6 +39,7 @@ from queue_app.providers.base import (
 )
 from queue_app.providers.calls import Caller, date_of, number
 from queue_app.providers.files import FILM, Enough, FileHead, instead_of_a_file, not_ready
+from queue_app.providers.listing import Listing
 from queue_app.providers.tasks import STATES, Task, accepted, id_in, looked_at, moment, standing, task_in, word_in
 from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Page, Row, task_id
@@ -64,7 +65,7 @@ class OpenAIVideos:
     @property
     def caps(self) -> Capabilities:
         return Capabilities(
-            webhooks="per_account" if self._account.webhook_secret else "none",
+            webhooks="per_account" if self._account.webhook_secret and not self._account.preview else "none",
             cancel="hard" if self._delete_stops else "none",
             orphan_search="list_with_input",
             lists="account",
@@ -241,11 +242,28 @@ class OpenAIVideos:
 
         :raises WebhookRefused: no secret is set, or the event is not signed with it, too old or unreadable.
         """
-        event_id, event = signatures.standard(self._account, headers, raw)
-        kind, data = event.get("type"), event.get("data")
+        signed = signatures.verified("standard", self._account, headers, raw, at=at)
+        kind, data = signed.event.get("type"), signed.event.get("data")
         if not isinstance(kind, str):
             raise WebhookRefused(f"A webhook of account {self._account.key} has no type.")
-        return WebhookEvent(event_id, kind, task_id(data.get("id")) if isinstance(data, dict) else None, event)
+        return WebhookEvent(signed.id, kind, task_id(data.get("id")) if isinstance(data, dict) else None, signed.event)
+
+    def test_connection(self) -> str:
+        """
+        Read one row of the task list.
+
+        :raises ProviderError: no answer, or a refusal.
+        """
+        self.list_tasks(None, endpoint_id="", rows=1, seconds=calls.CHECK_SECONDS)
+        return ""
+
+    def catalogue(self, endpoints: Collection[str]) -> Listing:
+        """
+        Ask which models the server lists.
+
+        :raises ProviderError: no answer, or a refusal.
+        """
+        return listing.named(endpoints, calls.listed_models(self._api))
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
         """Return ``None``: this API reports no cost."""

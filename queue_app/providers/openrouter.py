@@ -7,7 +7,7 @@ reported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -34,11 +34,14 @@ from queue_app.providers.base import (
 )
 from queue_app.providers.calls import Caller, number
 from queue_app.providers.files import downloaded
+from queue_app.providers.listing import ListedEndpoint, Listing, usd
 from queue_app.providers.tasks import Task, accepted, looked_at, moment, standing
 from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Page, task_id
 
 MOST_FILES = 20
+# fields of a create → where the list of models says what they may be
+CHOICES = {"duration": "supported_durations", "resolution": "supported_resolutions", "aspect_ratio": "supported_aspect_ratios"}
 
 
 class OpenRouter:
@@ -52,9 +55,13 @@ class OpenRouter:
         self._api = Caller(account, default_path="/api/v1", headers=headers)
 
     @property
+    def _can_verify(self) -> bool:
+        return bool(self._account.webhook_secret or self._account.options.get("unsigned_webhooks"))
+
+    @property
     def caps(self) -> Capabilities:
         return Capabilities(
-            webhooks="per_request",
+            webhooks="per_request" if self._can_verify else "none",
             cancel="none",
             orphan_search="none",
             lists="account",
@@ -125,11 +132,37 @@ class OpenRouter:
 
         :raises WebhookRefused: no secret is set, or the event is not signed with it, too old or unreadable.
         """
-        number, event = signatures.openrouter(self._account, headers, raw, at=at)
-        kind, data = event.get("type"), event.get("data")
+        signed = signatures.verified("openrouter", self._account, headers, raw, at=at)
+        kind, data = signed.event.get("type"), signed.event.get("data")
         if not isinstance(kind, str):
             raise WebhookRefused(f"A webhook of account {self._account.key} has no type.")
-        return WebhookEvent(number, kind, task_id(data.get("id")) if isinstance(data, dict) else None, event)
+        return WebhookEvent(signed.id, kind, task_id(data.get("id")) if isinstance(data, dict) else None, signed.event)
+
+    def test_connection(self) -> str:
+        """
+        Ask about our own key.
+
+        :raises ProviderError: no answer, or a refusal.
+        """
+        told = self._api.read("/key", purpose="test connection", seconds=calls.CHECK_SECONDS).get("data")
+        left = usd(told.get("limit_remaining")) if isinstance(told, dict) else None
+        return f"${left:,.2f} left on the key" if left is not None else ""
+
+    def catalogue(self, endpoints: Collection[str]) -> Listing:
+        """
+        Read the list of video models, which is public.
+
+        :raises ProviderError: no answer, or a refusal.
+        """
+        body = self._api.read("/videos/models", purpose="list models", seconds=calls.CHECK_SECONDS, max_bytes=calls.LIST_BYTES)
+        rows = body.get("data")
+        listed = {
+            row["id"]: _listed(row)
+            for row in (rows if isinstance(rows, list) else [])
+            if isinstance(row, dict) and isinstance(row.get("id"), str)
+        }
+        found = {name: listed[name] for name in endpoints if name in listed}
+        return Listing(found, others=tuple(sorted(listed.keys() - found.keys())))
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
         """
@@ -138,6 +171,22 @@ class OpenRouter:
         :raises ProviderError: there was no usable answer.
         """
         return self.poll(ref).cost
+
+
+def _listed(row: Mapping[str, Any]) -> ListedEndpoint:
+    """Translate an entry of the list of models. Null means that it is not known, never that there is none."""
+    fields = {name: {"enum": row[told]} if isinstance(row.get(told), list) else {} for name, told in CHOICES.items()}
+    switches = {
+        name: {"type": "boolean" if name == "generate_audio" else "integer"}
+        for name in ("generate_audio", "seed")
+        if row.get(name) is not False
+    }
+    skus = row.get("pricing_skus")
+    prices = {name: usd(price) for name, price in skus.items()} if isinstance(skus, Mapping) else {}
+    return ListedEndpoint(
+        fields={"prompt": {}, "negative_prompt": {}, "frame_images": {}, "input_references": {}, **fields, **switches},
+        prices={name: price for name, price in prices.items() if price is not None},
+    )
 
 
 def _path(ref: RemoteRef) -> str:

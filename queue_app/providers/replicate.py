@@ -8,7 +8,7 @@ waiting and running predictions; only run time is charged. Every create call con
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
 from queue_app import http
-from queue_app.providers import calls, signatures
+from queue_app.providers import calls, jwks, signatures
 from queue_app.providers.base import (
     AccountConfig,
     Capabilities,
@@ -34,10 +34,13 @@ from queue_app.providers.base import (
 )
 from queue_app.providers.calls import Caller, date_of
 from queue_app.providers.files import downloaded
+from queue_app.providers.keyring import Keyring, KeysUnavailable
+from queue_app.providers.listing import ListedEndpoint, Listing, properties_of
 from queue_app.providers.tasks import STATES, Task, accepted, id_in, looked_at, moment, standing, task_in, word_in
 from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Page, Row, task_id
 
+SECRETS: Keyring[str] = Keyring()
 KEPT = timedelta(hours=1)  # input, output and logs, after the end
 DEADLINE_SECONDS = 1800.0  # without a deadline in the request; no model runs longer there
 SHORTEST_DEADLINE = 5
@@ -200,8 +203,54 @@ class Replicate:
 
         :raises WebhookRefused: no secret is set, or the event is not signed with it, too old or unreadable.
         """
-        number, task = signatures.standard(self._account, headers, raw)
-        return WebhookEvent(number, f"prediction.{word_in(task) or 'unknown'}", task_id(task.get("id")), task)
+        keys = None if self._account.webhook_secret else self._published_secret
+        signed = signatures.verified("standard", self._account, headers, raw, at=at, keys=keys)
+        task = signed.event
+        return WebhookEvent(signed.id, f"prediction.{word_in(task) or 'unknown'}", task_id(task.get("id")), task)
+
+    def _published_secret(self, fresh: bool) -> Sequence[str]:
+        """Return the account's only signing secret, which its key may read."""
+        return SECRETS.keys(f"{self._account.key} {self._api.root}", self._read_secret, fresh=fresh)
+
+    def _read_secret(self) -> list[str]:
+        try:
+            told = self._api.read("/webhooks/default/secret", purpose="read webhook secret", seconds=jwks.SECONDS)
+        except ProviderError as error:
+            raise KeysUnavailable(error.message) from error
+        if not isinstance(told.get("key"), str) or not told["key"]:
+            raise KeysUnavailable("The provider named no webhook secret.")
+        return [told["key"]]
+
+    def test_connection(self) -> str:
+        """
+        Ask whose account the key belongs to.
+
+        :raises ProviderError: no answer, or a refusal.
+        """
+        name = self._api.read("/account", purpose="test connection", seconds=calls.CHECK_SECONDS).get("username")
+        return f"account {name[:60]}" if isinstance(name, str) else ""
+
+    def catalogue(self, endpoints: Collection[str]) -> Listing:
+        """
+        Ask for each model, with the schema of its latest version. Prices are not told.
+
+        :raises ProviderError: no answer, or a refusal that is not about one model.
+        """
+        found = {name: self._listed(name) for name in endpoints}
+        return Listing({name: listed for name, listed in found.items() if listed})
+
+    def _listed(self, endpoint_id: str) -> ListedEndpoint | None:
+        name = endpoint_id.partition(":")[0]
+        try:
+            told = self._api.read(
+                f"/models/{quote(name)}", purpose="list models", seconds=calls.CHECK_SECONDS, max_bytes=calls.LIST_BYTES
+            )
+        except ProviderError as error:
+            if error.kind is ErrorKind.NOT_FOUND:
+                return None
+            raise
+        version = told.get("latest_version")
+        return ListedEndpoint(fields=properties_of(version.get("openapi_schema")) if isinstance(version, dict) else None)
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
         """Return ``None``: the API reports the run time of a prediction, but no price."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, BinaryIO, ClassVar
 
 from queue_app import http
-from queue_app.providers import calls
+from queue_app.providers import calls, listing
 from queue_app.providers.base import (
     AccountConfig,
     Answers,
@@ -36,6 +36,7 @@ from queue_app.providers.base import (
 )
 from queue_app.providers.calls import Caller, all_words, number, words_of
 from queue_app.providers.files import downloaded
+from queue_app.providers.listing import Listing
 from queue_app.providers.tasks import IDS, immediate_refusal
 from queue_app.rules.lookup import Page
 
@@ -174,6 +175,23 @@ class Synchronous(ABC):
         :raises WebhookRefused: always.
         """
         raise WebhookRefused(f"The provider of account {self._account.key} sends no webhooks.")
+
+    def test_connection(self) -> str:
+        """
+        Read the list of models.
+
+        :raises ProviderError: no answer, or a refusal.
+        """
+        calls.listed_models(self._api)
+        return ""
+
+    def catalogue(self, endpoints: Collection[str]) -> Listing:
+        """
+        Ask which models the server lists.
+
+        :raises ProviderError: no answer, or a refusal.
+        """
+        return listing.named(endpoints, calls.listed_models(self._api))
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
         """

@@ -57,6 +57,11 @@ def config(attempt: Attempt) -> AccountConfig:
     return (_studio_config if attempt.preview else _provider_config)(attempt.account)
 
 
+def present_config(account: ProviderAccount) -> AccountConfig:
+    """Return address and key of the place where an account sends jobs now."""
+    return (_studio_config if account.is_preview else _provider_config)(account)
+
+
 def beyond_stopping(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
     """
     Filter to running jobs that can't be cancelled where they run: they continue and are charged if they are delivered
@@ -77,13 +82,28 @@ def _cannot_stop(configs: Iterable[AccountConfig]) -> set[str]:
 def _studio_config(account: ProviderAccount) -> AccountConfig:
     options = {**account.options, "cancel_by_delete": True}
     return AccountConfig(
-        account.key, account.adapter, settings.STUDIO_URL, None, preview=True, options=options, answers=answers.ANSWERS
+        account.key,
+        account.adapter,
+        settings.STUDIO_URL,
+        None,
+        preview=True,
+        options=options,
+        webhook_secret=settings.STUDIO_WEBHOOK_SECRET,
+        answers=answers.ANSWERS,
     )
 
 
 def _provider_config(account: ProviderAccount) -> AccountConfig:
     key = settings.PROVIDER_KEYS.get(account.api_key_env)
-    return AccountConfig(account.key, account.adapter, account.base_url, key, options=account.options, answers=answers.ANSWERS)
+    return AccountConfig(
+        account.key,
+        account.adapter,
+        account.base_url,
+        key,
+        options=account.options,
+        webhook_secret=settings.PROVIDER_KEYS.get(account.webhook_secret_env),
+        answers=answers.ANSWERS,
+    )
 
 
 def went_well(attempt: Attempt) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -44,15 +45,16 @@ _FIRST_OFFERED = _OFFERED.format(first="WHERE route.place <= coalesce(%(routes)s
 
 # limits and pauses of kinds, models and offered accounts; rows without any effect are left out
 _LIMITS = """
-    SELECT 'kind', key, max_concurrent, false, '', NULL::timestamptz, NULL::timestamptz, 0, NULL::timestamptz
+    SELECT 'kind', key, max_concurrent, false, '', NULL::timestamptz, NULL::timestamptz, 0, NULL::timestamptz, NULL::text
       FROM queue_app_kind WHERE max_concurrent IS NOT NULL
      UNION ALL
-    SELECT 'model', model_id, max_concurrent, paused, paused_reason, paused_until, NULL, 0, NULL
+    SELECT 'model', model_id, max_concurrent, paused, paused_reason, paused_until, NULL, 0, NULL, NULL
       FROM queue_app_modelconcurrencylimit
      UNION ALL
-    SELECT 'account', key, max_concurrent, paused, paused_reason, paused_until, cooldown_until, lowered_by, lowered_at
+    SELECT 'account', key, max_concurrent, paused, paused_reason, paused_until, cooldown_until, lowered_by, lowered_at,
+           daily_budget_usd::text
       FROM queue_app_provideraccount
-     WHERE (max_concurrent IS NOT NULL OR paused OR cooldown_until IS NOT NULL)
+     WHERE (max_concurrent IS NOT NULL OR paused OR cooldown_until IS NOT NULL OR daily_budget_usd IS NOT NULL)
        AND (%(routes)s::bigint IS NULL OR key IN (SELECT account FROM offered))
 """
 
@@ -69,7 +71,8 @@ _OWN_IN_USE = _OWN_LIMITS.format(batches="ARRAY(SELECT batch FROM used)", owners
 _SNAPSHOT = Statement(f"""
     WITH used (model, kind, account, batch, owner, slots) AS ({SLOTS_IN_USE}), {_FIRST_OFFERED}
     SELECT (SELECT json_agg(json_build_array(model, kind, account, batch, owner, slots)) FROM used),
-           (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i)) FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i)),
+           (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i, j))
+              FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i, j)),
            (SELECT json_agg(json_build_array(a, b, c, d, e)) FROM ({_OWN_IN_USE}) AS found (a, b, c, d, e)),
            (SELECT json_agg(json_build_array({_OFFER}) ORDER BY place, id) FROM offered),
            ({LONG_CALLS}), ({LONG_WORKERS})
@@ -170,7 +173,7 @@ class LimitRow(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[Any]) -> "LimitRow":
         """Build one from a row of `_SNAPSHOT`, whose times are text."""
-        limit, key, cap, paused, reason, until, cooldown, by, since = values
+        limit, key, cap, paused, reason, until, cooldown, by, since, _ = values
         return cls(limit, key, cap, paused, reason, _time(until), _time(cooldown), by, _time(since))
 
 
@@ -182,6 +185,7 @@ class Capacity:
     policy: QueueSettings
     room: Room = field(default_factory=Room)
     offers: dict[str, list[Offer]] = field(default_factory=dict)
+    budgets: dict[str, Decimal] = field(default_factory=dict)  # daily, in USD, by account
     _first: int | None = None  # number of offers read per model; None for all
     _known: set[Key] = field(default_factory=set)
     _routes: dict[int, ModelRoute | None] = field(default_factory=dict)
@@ -253,7 +257,9 @@ class Capacity:
             self.offers.setdefault(offer.model, []).append(offer)
         self._set(limits.QUEUE, queue_limit(self.policy, at=self.at), _closed(self.policy, self.at))
         for values in rows or ():
-            limit, key, cap, paused, _, _, cooldown, lowered_by, _ = values
+            limit, key, cap, paused, _, _, cooldown, lowered_by, _, budget = values
+            if budget is not None:
+                self.budgets[key] = Decimal(budget)
             if paused or cooldown or lowered_by:
                 row = LimitRow.of(values)
                 self._set((limit, key), account_limit(row, at=self.at), _row_closed(row, self.at))

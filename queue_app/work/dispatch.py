@@ -29,7 +29,7 @@ from queue_app.models.job import IN_FLIGHT_STATES, STRETCH, sql_of
 from queue_app.rules import limits
 from queue_app.rules.codec import CannotSay
 from queue_app.statements import LAZILY, Statement
-from queue_app.work import routes
+from queue_app.work import budgets, routes
 from queue_app.work.capacity import ROUTES_AT_FIRST, Capacity, is_synchronous, keys_of
 
 PAGE = 20  # jobs read from a lane at a time
@@ -105,7 +105,7 @@ _OF_STRETCH = Statement(f"""
 # Committed lazily: losing a claim in a crash is harmless, since a worker sends a job only after its own commit, which waits for
 # the disk.
 _LOCK = Statement(f"""
-    SELECT job.id, job.state, job.event_seq, job.attempt_number, job.fence, reservation.id, job.parameters,
+    SELECT job.id, job.state, job.event_seq, job.attempt_number, job.fence, job.usd_estimate, reservation.id, job.parameters,
            char_length(job.prompt), (SELECT codec FROM queue_app_modelroute route
                                       WHERE route.id = (%(routes)s::bigint[])[array_position(%(ids)s::bigint[], job.id)]),
            {LAZILY}
@@ -114,7 +114,8 @@ _LOCK = Statement(f"""
      WHERE job.id = ANY(%(ids)s::bigint[]) AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
      ORDER BY job.id FOR UPDATE OF job SKIP LOCKED
 """)  # noqa: S608 - no value in it
-_TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence"]  # the columns that a claim needs, in the order of the model
+# the columns that a claim needs, in the order of the model
+_TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence", "usd_estimate"]
 
 # an idle dispatcher runs this every second, so it is one statement and reads only small or partial indexes
 _DUE = Statement(f"""
@@ -201,7 +202,8 @@ def _claim(at: datetime) -> list[Lease]:
         picks = [pick for choice in choices if (pick := _pick(choice, jobs, wordless))]
         if len(picks) == len(choices):
             _set_aside(lanes.wordless, at=at)
-            return lifecycle.claim(picks, at=at) if picks else []
+            paid = budgets.within(picks, capacity.budgets, at=at)
+            return lifecycle.claim(paid, at=at) if paid else []
         if len(lanes.wordless) >= MOST_SET_ASIDE:  # the next claim continues after them
             _set_aside(lanes.wordless, at=at)
             wake.dispatcher()

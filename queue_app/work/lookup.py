@@ -18,9 +18,9 @@ from django.db.models import QuerySet
 from queue_app import clock, lifecycle
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
-from queue_app.providers.base import Provider, ProviderError
+from queue_app.providers.base import Provider, ProviderError, TaskState
 from queue_app.rules.lookup import CONTROL_WITHIN, Call, Known, Likeness, Lookup, Row, Walk, ids_of, same_prompt
-from queue_app.work import accounts, answers, progress, submission
+from queue_app.work import accounts, answers, progress, submission, webhooks
 
 log = logging.getLogger(__name__)
 RAREST_LOOK = timedelta(minutes=10)
@@ -49,28 +49,60 @@ def look_up(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State
                 if lifecycle.held_by(lease) is not None:
                     submission.adopt_late(attempt, ref, at=clock.now(), actor="recovery")
             return []
+        if hinted := _hinted(provider, attempt):
+            _follow_hint(lease, job, attempt, provider, hinted, asked_at=asked_at)
+            return []
         if not attempt.account.can_look_up or provider.caps["orphan_search"] == "none":
             # a worker that was frozen after the answer may still save it
             again_at = _later(attempt, at=clock.now()) if attempt.synchronous else _last_look(attempt)
-            _look_again(lease, attempt, None, asked_at=asked_at, at=again_at)
+            _look_again(lease, attempt, None, asked_at=asked_at, at=again_at, begun=job)
             return []
         found = walk(provider, job, attempt, at=asked_at).judge()
     except OSError as error:
         log.warning("job %s: can't look for a saved answer: %s", job.pk, error)
-        _look_again(lease, attempt, None, asked_at=asked_at, at=_later(attempt, at=clock.now()))
+        _look_again(lease, attempt, None, asked_at=asked_at, at=_later(attempt, at=clock.now()), begun=job)
         return []
     except ProviderError as error:
         at = clock.now()
         again_at = max(accounts.went_badly(attempt, error, at=at) or at, _later(attempt, at=at))
         failed = Lookup(why_not=[f"Could not read the task list: {error.message}"])
-        _look_again(lease, attempt, failed, asked_at=asked_at, at=again_at)
+        _look_again(lease, attempt, failed, asked_at=asked_at, at=again_at, begun=job)
         return []
     accounts.went_well(attempt)
     with transaction.atomic():
         held = lifecycle.held_by(lease)
         if held is not None:
-            _settle(held, attempt, found, grace=grace_of(provider, job), asked_at=asked_at, at=clock.now())
+            _settle(held, attempt, found, grace=grace_of(provider, job), asked_at=asked_at, at=clock.now(), begun=job)
     return []
+
+
+def _hinted(provider: Provider, attempt: Attempt) -> list[str]:
+    """Return the tasks that verified webhooks named for this attempt, without those of other attempts."""
+    named = webhooks.hinted_tasks(attempt)
+    taken = {name for known in _owned(provider, attempt, named) for name in known.names} if named else set()
+    return [task for task in named if task not in taken]
+
+
+def _follow_hint(lease: Lease, job: Job, attempt: Attempt, provider: Provider, hinted: list[str], *, asked_at: datetime) -> None:
+    """
+    Continue the job with a task that a webhook named, once the provider confirms it (T7).
+
+    The address of the webhook holds the attempt's token, which only the provider got, with this very create call. If no task is
+    confirmed, nothing is proved: not even that there is none.
+    """
+    refs = [provider.ref(task, endpoint_id=attempt.endpoint_id) for task in hinted]
+    ref = next((ref for ref in refs if provider.poll(ref).state != TaskState.LOST), None)
+    if ref is None:
+        unconfirmed = Lookup(why_not=[f"A webhook named task {hinted[0][:60]}, but the provider does not know it."])
+        _look_again(lease, attempt, unconfirmed, asked_at=asked_at, at=_later(attempt, at=clock.now()), begun=job)
+        return
+    accounts.went_well(attempt)
+    with transaction.atomic():
+        held = lifecycle.held_by(lease)
+        if held is not None:
+            row = Row(ref.remote_id)
+            _record(attempt, Lookup(sure=[row], proof={"webhook": True}), asked_at, took=row)
+            submission.adopt_late(attempt, ref, at=clock.now(), actor="webhook")
 
 
 def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Walk:
@@ -122,8 +154,11 @@ def grace_of(provider: Provider, job: Job) -> float:
     return grace + waits[provider.caps["begins"]]
 
 
-def _settle(job: Job, attempt: Attempt, found: Lookup, *, grace: float, asked_at: datetime, at: datetime) -> None:
-    """Act on the result of a lookup. The caller holds the job's row lock."""
+def _settle(job: Job, attempt: Attempt, found: Lookup, *, grace: float, asked_at: datetime, at: datetime, begun: Job) -> None:
+    """Act on the result of a lookup. The caller holds the job's row lock; ``begun`` is the job before the list was read."""
+    if lifecycle.asked_meanwhile(job, begun):  # a webhook has come, and may name the task
+        lifecycle.check_again(job, next_check_at=at)
+        return
     belongs_to_a_twin = bool(found.sure) and _a_twin_is_being_submitted(attempt, job)
     mine = None if belongs_to_a_twin else _row_for(attempt, job, found.sure)
     counts_from = _counts_from(attempt, grace)
@@ -180,7 +215,7 @@ def _last_look(attempt: Attempt) -> datetime:
     return (attempt.called_at or attempt.created_at) + timedelta(seconds=settings.TIMES.unknown)
 
 
-def _look_again(lease: Lease, attempt: Attempt, failed: Lookup | None, *, asked_at: datetime, at: datetime) -> None:
+def _look_again(lease: Lease, attempt: Attempt, failed: Lookup | None, *, asked_at: datetime, at: datetime, begun: Job) -> None:
     """
     Record a failed lookup, if any, and schedule the next one.
 
@@ -192,7 +227,8 @@ def _look_again(lease: Lease, attempt: Attempt, failed: Lookup | None, *, asked_
             return
         if failed:
             _record(attempt, failed, asked_at)
-        lifecycle.check_again(job, next_check_at=min(at, _last_look(attempt)))
+        next_look = asked_at if failed is None and lifecycle.asked_meanwhile(job, begun) else at
+        lifecycle.check_again(job, next_check_at=min(next_look, _last_look(attempt)))
 
 
 def _record(attempt: Attempt, found: Lookup, asked_at: datetime, *, took: Row | None = None, counted: bool = False) -> None:

@@ -34,8 +34,11 @@ def check(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
         return []
     at = database.again(clock.now)
     progress.tell_account(attempt, result, at=at)
-    # `record` changes the attempt, so each try starts from a fresh copy
-    return database.again(lambda: progress.record(copy(attempt), lease, result, at=at), look=lambda: lifecycle.given_out(at))
+
+    def recorded() -> list[tuple[Lease, State]]:  # it changes the attempt, so each try starts from a fresh copy
+        return progress.record(copy(attempt), lease, result, at=at, begun=job)
+
+    return database.again(recorded, look=lambda: lifecycle.given_out(at))
 
 
 def _request_cancel(provider: Provider, ref: RemoteRef) -> PollResult | None:

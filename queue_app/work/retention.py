@@ -8,15 +8,19 @@ without a row, `recovery.prune` answers to idempotent requests.
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
+
+from queue_app.models import InboundWebhook
 
 AT_ONCE = 5_000
 
 
 def prune(*, at: datetime) -> None:
-    """Delete expired sessions. Django itself deletes one only at its owner's next visit."""
+    """Delete expired sessions, which Django itself deletes only at their owner's next visit, and old inbound webhooks."""
     _remove(Session.objects.filter(expire_date__lt=at))
+    _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
 
 
 def _remove(rows: "QuerySet[Any]") -> None:

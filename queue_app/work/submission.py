@@ -26,7 +26,7 @@ from queue_app.providers.base import (
     accepted_verdict,
 )
 from queue_app.statements import Statement
-from queue_app.work import accounts, progress, uploads
+from queue_app.work import accounts, progress, uploads, webhooks
 
 log = logging.getLogger(__name__)
 _LEASE_LEFT = Statement(f"SELECT lease_until - {clock.SQL} FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s")  # noqa: S608
@@ -85,7 +85,7 @@ def _accepted(
             adopt_late(attempt, ref, at=at, actor="worker")
             return []
         if answered is None:
-            _start(held, ref, at=at, actor="worker", is_done=attempt.synchronous)
+            _start(held, attempt, ref, at=at, actor="worker")
             return []
         lifecycle.start(held, at=at, actor="worker", remote_id=ref.remote_id, remote=ref.to_json(), next_check_at=at)
         return progress.apply(held, attempt, answered, at=at)
@@ -146,6 +146,7 @@ def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
         inputs=wire.inputs,
         start_deadline_s=settings.TIMES.start_deadline,
         total_deadline_s=lifecycle.timeout_seconds(job),
+        webhook_url=webhooks.url_for(attempt),
     )
 
 
@@ -160,7 +161,7 @@ def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) ->
         return  # a lookup has found it in the meantime
     taken = Attempt.objects.filter(account=attempt.account_id, remote_id=ref.remote_id).exists()
     if attempt.outcome is None and job.state in (State.SUBMITTING, State.UNKNOWN) and not taken:
-        _start(job, ref, at=at, actor=actor, is_done=attempt.synchronous)
+        _start(job, attempt, ref, at=at, actor=actor)
         return
     if attempt.remote_id is None and not taken:
         Attempt.objects.filter(pk=attempt.pk).update(remote_id=ref.remote_id, remote=ref.to_json())
@@ -170,16 +171,20 @@ def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) ->
 
 def first_look(attempt: Attempt, *, at: datetime) -> datetime:
     """
-    Return the time of the first lookup for an attempt with an unknown outcome: immediately if only our storage is looked at.
+    Return the time of the first lookup for an attempt with an unknown outcome: immediately if only our storage is looked at, or
+    if a webhook has named its task.
     """
-    if attempt.synchronous:
+    if attempt.synchronous or (webhooks.is_possible(attempt) and webhooks.hinted_tasks(attempt)):
         return at
     return max(at, (attempt.called_at or at) + timedelta(seconds=settings.TIMES.first_look))
 
 
-def _start(job: Job, ref: RemoteRef, *, at: datetime, actor: str, is_done: bool = False) -> None:
-    """Move a job on with its task, which is checked immediately if the provider has finished it (``is_done``)."""
-    seconds = 0.0 if is_done else progress.seconds_to_next_check(job, elapsed=0.0)
+def _start(job: Job, attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) -> None:
+    """Move a job on with its task, which is checked immediately if the provider has finished it or a webhook has named it."""
+    if attempt.synchronous or webhooks.is_announced(attempt, ref.remote_id):
+        seconds = 0.0
+    else:
+        seconds = progress.seconds_to_next_check(job, elapsed=0.0, rarer=webhooks.is_expected(attempt, at=at))
     next_check_at = at + timedelta(seconds=seconds)
     lifecycle.start(job, at=at, actor=actor, remote_id=ref.remote_id, remote=ref.to_json(), next_check_at=next_check_at)
     wake.looks_in(seconds)

@@ -132,7 +132,8 @@ def finished(studio: StudioProcess) -> Any:
 
 class TestATask:
     def test_lives_from_create_to_its_files(self, vendor: Vendor, provider: Provider, studio: StudioProcess) -> None:
-        ref = RemoteRef.from_json(provider.submit(vendor.request(provider, PROMPT)).to_json())
+        prompt = f"{PROMPT} {vendor.adapter}"
+        ref = RemoteRef.from_json(provider.submit(vendor.request(provider, prompt)).to_json())
         result = end_of(provider, ref)
         assert result.state is TaskState.SUCCEEDED
         assert [asset for asset in result.assets if asset.required]
@@ -141,7 +142,7 @@ class TestATask:
             got = provider.fetch(ref, asset, sink, 10_000_000)
             assert got.size == sink.tell() > 100
             assert len(got.sha256) == 64
-        assert [row["accepted"] for row in rows(studio, PROMPT)] == [True]
+        assert [row["accepted"] for row in rows(studio, prompt)] == [True]
 
     def test_with_a_file_over_the_cap_is_refused(self, vendor: Vendor, provider: Provider, finished: Any) -> None:
         ref, asset = finished(vendor, provider)

@@ -1,5 +1,5 @@
 """
-OpenAI-style chat completions under ``/v1/chat/completions``: the answer to the call is the text.
+OpenAI-style chat completions under ``/v1/chat/completions``: the answer to the call is the text. ``/v1/models`` lists models.
 
 Takes any model name, since the API has many servers and each has its own. Texts follow the last message of the user; JSON fits
 the schema of ``response_format``. Streams, tools and audio are refused.
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from genqueue_site.studio import prose
-from genqueue_site.studio.dialects import openai
+from genqueue_site.studio.dialects import openai, openai_images, openai_videos
 from genqueue_site.studio.floor import Floor, Order
 from genqueue_site.studio.jobs import TEXT, Job, Recipe
 from genqueue_site.studio.reading import seed_of
@@ -55,6 +55,13 @@ def create(floor: Floor, request: Request) -> Response:
     job = openai.finished(floor, Order(dialect=NAME, id=number, recipe=recipe, echo={}, doom=request.doom), but=("moderated",))
     choices = [_choice(floor, job, fields, schema, place) for place in range(_count(fields))]
     return json_response(_completion(job, messages, [] if job.doom == "no_output" else choices))
+
+
+def models(floor: Floor, request: Request) -> Response:
+    """List the models of images and videos; texts can be written by a model of any name."""
+    names = (*openai_images.MODELS, *openai_videos.MODELS)
+    rows = [{"id": name, "object": "model", "created": 1_760_000_000, "owned_by": "studio"} for name in names]
+    return json_response({"object": "list", "data": rows})
 
 
 def asked(request: Request) -> tuple[str | None, str | None]:
@@ -192,7 +199,10 @@ def _tokens(text: str) -> int:
 DIALECT = Dialect(
     name=NAME,
     prefixes=("/v1/chat",),
-    calls=(Call(kind="create", method="POST", path=re.compile(r"/v1/chat/completions"), handle=create),),
+    calls=(
+        Call(kind="create", method="POST", path=re.compile(r"/v1/chat/completions"), handle=create),
+        Call(kind="about", method="GET", path=re.compile(r"/v1/models"), handle=models),
+    ),
     error=openai.error,
     asked=asked,
 )

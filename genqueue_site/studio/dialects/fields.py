@@ -43,6 +43,44 @@ def takes(kind: str, value: Any) -> bool:
     raise ValueError(f"There is no kind of field {kind!r}.")
 
 
+def document_of(fields: Fields) -> dict[str, Any]:
+    """Return the OpenAPI document of an endpoint with these fields."""
+    needed = [name for name, kind in fields.items() if kind.endswith("!")]
+    inputs = {"type": "object", "required": needed, "properties": {name: _schema(kind) for name, kind in fields.items()}}
+    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/EndpointInput"}}}}
+    size = {"type": "object", "properties": {side: {"type": "integer"} for side in ("width", "height")}}
+    return {
+        "openapi": "3.0.4",
+        "info": {"title": "Studio preview", "version": "1"},
+        "paths": {"/": {"post": {"requestBody": body}}},
+        "components": {"schemas": {"EndpointInput": inputs, "ImageSize": size}},
+    }
+
+
+def _schema(kind: str) -> dict[str, Any]:
+    name, *listed = kind.removesuffix("!").split()
+    words = [*_spread(listed)]
+    letters, most = re.fullmatch(r"([A-Za-z]+)\[?([0-9]*)\]?", name).groups()  # type: ignore[union-attr]
+    text: dict[str, Any] = {"type": "string"}
+    match letters:
+        case "S" | "Ss":
+            return text | {"enum": [word + letters[1:] for word in words]}
+        case "I" | "N":
+            number = {"type": "integer" if letters == "I" else "number"}
+            return number | ({"enum": [int(word) for word in words]} if words else {})
+        case "B":
+            return {"type": "boolean"}
+        case "T":
+            return text | ({"maxLength": int(most)} if most else {})
+        case "U" if most:
+            return {"type": "array", "items": text, "maxItems": int(most)}
+        case "SIZE":
+            return {"anyOf": [{"$ref": "#/components/schemas/ImageSize"}, text | {"enum": words}]}
+        case "U" | "PIXELS":
+            return text
+    raise ValueError(f"There is no kind of field {kind!r}.")
+
+
 def _spread(words: list[str]) -> Iterator[str]:
     """Yield the words, with each number of a range: "4-6" is 4, 5 and 6."""
     for word in words:

@@ -30,10 +30,18 @@ ACCOUNTS: list[tuple[str, str, str, int | None, bool, dict[str, Any], str]] = [
     ("fal", "fal", "FAL_KEY", 2, True, {}, "https://queue.fal.run"),  # a new account there runs two tasks at a time
     ("studio_fal", "fal", "", None, True, {}, ""),
     ("replicate", "replicate", "REPLICATE_API_TOKEN", None, True, {}, "https://api.replicate.com/v1"),
-    ("openrouter", "openrouter", "OPENROUTER_API_KEY", None, False, {}, "https://openrouter.ai/api/v1"),
+    # it signs webhooks only once its workspace has a secret, and has no list to find a lost task in
+    ("openrouter", "openrouter", "OPENROUTER_API_KEY", None, False, {"unsigned_webhooks": True}, "https://openrouter.ai/api/v1"),
     ("openai_images", "openai_images", "OPENAI_IMAGES_API_KEY", None, False, {}, "https://api.openai.com/v1"),
     ("chat", "chat", "CHAT_API_KEY", None, False, {}, "https://api.openai.com/v1"),
 ]
+
+# account → environment variable of its webhook secret
+WEBHOOK_SECRETS = {
+    "openai_videos": "OPENAI_WEBHOOK_SECRET",
+    "replicate": "REPLICATE_WEBHOOK_SECRET",
+    "openrouter": "OPENROUTER_WEBHOOK_SECRET",
+}
 
 # measure, opening value, closing value
 ALERT_RULES: list[tuple[str, float, float]] = [
@@ -44,6 +52,7 @@ ALERT_RULES: list[tuple[str, float, float]] = [
     (AlertRule.Measure.WORKER_SILENT, 30, 10),
     (AlertRule.Measure.TICKETS_LOW, 20, 50),
     (AlertRule.Measure.PAID_NOT_DELIVERED, 1, 0),
+    (AlertRule.Measure.BUDGET_SPENT, 80, 50),
     (AlertRule.Measure.OLD_SNAPSHOT, 300, 60),
 ]
 _UNIT_OF = {Medium.IMAGE: "image", Medium.VIDEO: "second", Medium.PAGE: "page", Medium.TEXT: "text"}
@@ -67,6 +76,7 @@ def seed() -> int:
         found = {
             "adapter": adapter,
             "api_key_env": api_key_env,
+            "webhook_secret_env": WEBHOOK_SECRETS.get(key, ""),
             "max_concurrent": limit,
             "can_look_up": can_look_up,
             "options": options,

@@ -29,6 +29,11 @@ def drawn(response: Any) -> list[Image.Image]:
     return images
 
 
+def test_models_are_listed(shared: StudioProcess) -> None:
+    names = [model.id for model in client(shared).models.list()]
+    assert {"gpt-image-2", "sora-2"} <= set(names) and len(names) == len(set(names))
+
+
 class TestImages:
     @pytest.mark.parametrize("style", ["png", "jpeg", "webp"])
     def test_come_in_the_format_that_was_asked_for(self, shared: StudioProcess, style: Literal["png", "jpeg", "webp"]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 import replicate
 import requests
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from replicate.webhook import Webhooks
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -95,6 +98,62 @@ class TestOpenRouters:
         assert abs(int(moment.removeprefix("t=")) - time.time()) < 60
         signed = moment.removeprefix("t=").encode() + b"," + seen.body
         assert given == "v1=" + hmac.new(WEBHOOK_SECRET.encode(), signed, hashlib.sha256).hexdigest()
+
+
+def ask(process: StudioProcess, url: str, **fields: Any) -> str:
+    """Send a request to fal's queue."""
+    body = {"prompt": "A whale", "duration": 2, "resolution": "720p", **fields}
+    where = f"{process.url}/fal/fal-ai/wan/v2.7/text-to-video"
+    return str(requests.post(where, params={"fal_webhook": url}, json=body, timeout=15).json()["request_id"])
+
+
+def is_fals(process: StudioProcess, seen: Seen) -> bool:
+    """Verify a webhook by fal's rules with the keys that the studio publishes."""
+    [row] = requests.get(f"{process.url}/fal/.well-known/jwks.json", timeout=15).json()["keys"]
+    assert (row["kty"], row["crv"]) == ("OKP", "Ed25519")
+    key = Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(row["x"] + "="))
+    lines = [seen.headers.get(f"x-fal-webhook-{name}", "") for name in ("request-id", "user-id", "timestamp")]
+    try:
+        key.verify(
+            bytes.fromhex(seen.headers.get("x-fal-webhook-signature", "")),
+            "\n".join([*lines, hashlib.sha256(seen.body).hexdigest()]).encode(),
+        )
+    except (InvalidSignature, ValueError):
+        return False
+    return abs(int(lines[2]) - time.time()) < 300
+
+
+class TestFals:
+    def test_are_signed_with_a_key_that_everyone_may_read(self, shared: StudioProcess, ear: WireServer) -> None:
+        number = ask(shared, f"{ear.url}/hooks/fal/7")
+        [seen] = heard(ear, 1)
+        told = json.loads(seen.body)
+        assert (told["request_id"], told["status"], seen.target) == (number, "OK", "/hooks/fal/7")
+        assert told["payload"]["video"]["url"].startswith(shared.url)
+        assert seen.headers["x-fal-webhook-request-id"] == number
+        assert is_fals(shared, seen)
+
+    @pytest.mark.parametrize(("doom", "error"), [("failed_job", "The runner"), ("moderated_job", "Invalid status code: 422")])
+    def test_tell_of_a_failure(self, shared: StudioProcess, ear: WireServer, doom: str, error: str) -> None:
+        shared.queue_faults(create=[doom])
+        ask(shared, ear.url)
+        [seen] = heard(ear, 1)
+        told = json.loads(seen.body)
+        assert told["status"] == "ERROR" and told["error"]
+        assert is_fals(shared, seen)
+
+    @pytest.mark.parametrize(("fault", "genuine"), [("forged", False), ("unsigned", False), ("stale", False), ("halved", True)])
+    def test_can_be_wrong(self, shared: StudioProcess, ear: WireServer, fault: str, genuine: bool) -> None:
+        shared.queue_faults(webhook=[fault])
+        ask(shared, ear.url)
+        [seen] = heard(ear, 1)
+        assert is_fals(shared, seen) == genuine
+
+    def test_keep_their_key_over_a_restart(self, studio: StartStudio, ear: WireServer) -> None:
+        process = studio()
+        before = requests.get(f"{process.url}/fal/.well-known/jwks.json", timeout=15).json()
+        process.restart()
+        assert requests.get(f"{process.url}/fal/.well-known/jwks.json", timeout=15).json() == before
 
 
 class TestDelivery:

@@ -2,14 +2,14 @@
 fal's queue under ``/fal/{endpoint}`` and its files under ``/fal/files``; `platform` is its other API.
 
 As at fal, a request that has ended is ``COMPLETED``; if it failed, there is an error next to the status, or only in the answer to
-the request for its result. `inputs` lists the fields of the endpoints. No key is needed. No webhooks are sent.
+the request for its result. `inputs` lists the fields of the endpoints. No key is needed.
 """
 
 from __future__ import annotations
 
 import re
 
-from genqueue_site.studio.dialects.fal import platform
+from genqueue_site.studio.dialects.fal import hooks, platform
 from genqueue_site.studio.dialects.fal.answer import CANCELLED, NAME, PREFIX, headers, result, state_of, status
 from genqueue_site.studio.dialects.fal.inputs import INPUTS
 from genqueue_site.studio.dialects.fal.request import app_of, order_of, wrong_with
@@ -110,18 +110,21 @@ def _not_found() -> Response:
     return json_response({"status": "NOT_FOUND"}, status=404, headers=headers())
 
 
-_REQUEST = rf"{PREFIX}/(?!files/|v1/).+/requests/([^/]+)"
+_OTHERS = r"(?!files/|v1/|\.well-known/)"  # what is no endpoint
+_REQUEST = rf"{PREFIX}/{_OTHERS}.+/requests/([^/]+)"
 DIALECT = Dialect(
     name=NAME,
     prefixes=(PREFIX,),
     calls=(
-        Call(kind="create", method="POST", path=re.compile(rf"{PREFIX}/((?!files/|v1/)(?:(?!/requests/).)+)"), handle=submit),
+        Call(kind="create", method="POST", path=re.compile(rf"{PREFIX}/({_OTHERS}(?:(?!/requests/).)+)"), handle=submit),
         Call(kind="retrieve", method="GET", path=re.compile(rf"{_REQUEST}/status"), handle=look),
         Call(kind="retrieve", method="GET", path=re.compile(rf"{_REQUEST}(?:/response)?"), handle=output),
         Call(kind="cancel", method="PUT", path=re.compile(rf"{_REQUEST}/cancel"), handle=cancel),
         Call(kind="content", method="GET", path=re.compile(rf"{PREFIX}/files/([^/]+/[^/]+)"), handle=content),
+        Call(kind="about", method="GET", path=re.compile(rf"{PREFIX}/\.well-known/jwks\.json"), handle=hooks.key_set),
     ),
     error=error,
     asked=asked,
+    hook=hooks.hook,
 )
 PLATFORM = platform.DIALECT

@@ -9,6 +9,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
 
 from genqueue_site.studio.dialects.fal.answer import NAME, PREFIX, row
+from genqueue_site.studio.dialects.fal.inputs import INPUTS
+from genqueue_site.studio.dialects.fields import document_of
 from genqueue_site.studio.floor import Floor
 from genqueue_site.studio.jobs import Job
 from genqueue_site.studio.wire import Call, Dialect, Refused, Request, Response, json_response
@@ -38,6 +40,28 @@ def billing_events(floor: Floor, request: Request) -> Response:
 def billing(floor: Floor, request: Request) -> Response:
     """Describe the account."""
     return json_response({"username": "studio", "credits": {"current_balance": 0.0, "currency": "USD"}})
+
+
+def models(floor: Floor, request: Request) -> Response:
+    """List the endpoints that are asked for, with the schema of their input if the client wants it."""
+    asked = request.query.get("endpoint_id", "").split(",")
+    whole = request.query.get("expand") == "openapi-3.0"
+    found = [
+        {"endpoint_id": name, "metadata": {"display_name": name, "status": "active"}}
+        | ({"openapi": document_of(INPUTS[name])} if whole else {})
+        for name in asked
+        if name in INPUTS
+    ]
+    return json_response({"models": found, "next_cursor": None, "has_more": False})
+
+
+def pricing(floor: Floor, request: Request) -> Response:
+    """List prices: previews are free."""
+    asked = [name for name in request.query.get("endpoint_id", "").split(",") if name in INPUTS]
+    if not asked:
+        raise Refused(404, "No prices found for these endpoints")
+    prices = [{"endpoint_id": name, "unit_price": 0.0, "unit": "unit", "currency": "USD"} for name in asked]
+    return json_response({"prices": prices, "next_cursor": None, "has_more": False})
 
 
 def _listing(request: Request, jobs: Iterable[Job], *, key: Callable[[Job], float]) -> Response:
@@ -76,6 +100,8 @@ DIALECT = Dialect(
         Call(kind="list", method="GET", path=re.compile(rf"{PREFIX}/v1/models/requests/by-endpoint"), handle=by_endpoint),
         Call(kind="about", method="GET", path=re.compile(rf"{PREFIX}/v1/models/billing-events"), handle=billing_events),
         Call(kind="about", method="GET", path=re.compile(rf"{PREFIX}/v1/account/billing"), handle=billing),
+        Call(kind="about", method="GET", path=re.compile(rf"{PREFIX}/v1/models"), handle=models),
+        Call(kind="about", method="GET", path=re.compile(rf"{PREFIX}/v1/models/pricing"), handle=pricing),
     ),
     error=error,
     asked=lambda _: (None, None),
