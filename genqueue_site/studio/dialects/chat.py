@@ -167,7 +167,7 @@ def _choice(floor: Floor, job: Job, fields: Fields, schema: prose.Schema | None,
 
 
 def _as_choice(place: int, content: str | None, reason: str, *, refusal: str | None = None) -> dict[str, Any]:
-    message = {"role": "assistant", "content": content, "refusal": refusal, "annotations": []}
+    message: Fields = {"role": "assistant", "content": content, "refusal": refusal, "annotations": []}
     return {"index": place, "message": message, "logprobs": None, "finish_reason": reason}
 
 
