@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from pytest_django.fixtures import Settings
 
 from queue_app.providers.base import ErrorKind, Provider, ProviderError, RemoteAsset, RemoteRef, TaskState
 from tests.genqueue_site.studio.process import StudioProcess
@@ -97,15 +95,8 @@ def test_the_cost_is_the_sum_of_what_was_billed(server: WireServer, told: bytes,
 class TestAResult:
     """A fault while the result of a paid task is read neither fails the task nor creates a second one."""
 
-    @pytest.fixture(scope="class")
-    def studio(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
-        process = StudioProcess(tmp_path_factory.mktemp("studio"), seconds_per_job=0.1)
-        yield process
-        process.stop()
-
     @pytest.fixture
-    def provider(self, studio: StudioProcess, settings: Settings) -> Provider:
-        settings.TRUSTED_ORIGINS = [studio.url]
+    def provider(self, studio: StudioProcess, trusted: None) -> Provider:
         return FAL.at(studio.url, api_key=None, preview=True)
 
     @pytest.mark.parametrize("fault", ["429:2", "401", "503", "500", "reset", "malformed_json"])
