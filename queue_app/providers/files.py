@@ -60,7 +60,10 @@ def downloaded(
     try:
         got = api.download(url, head, purpose=purpose, max_bytes=max_bytes, total_timeout=calls.FILE_SECONDS, with_key=with_key)
     except ProviderError as error:
-        raise (meaning or not_ready)(error) from error
+        meant = (meaning or not_ready)(error)
+        if meant is error:  # with its own cause, such as a timeout
+            raise
+        raise meant from error
     if problem := instead_of_a_file(head.kept):
         raise problem
     return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)

@@ -38,7 +38,7 @@ from queue_app.providers.base import (
     encoded,
 )
 from queue_app.providers.calls import Caller, date_of, number
-from queue_app.providers.files import FILM, Enough, FileHead, instead_of_a_file, not_ready
+from queue_app.providers.files import FILM, Enough, FileHead, downloaded
 from queue_app.providers.listing import Listing
 from queue_app.providers.tasks import STATES, Task, accepted, id_in, looked_at, moment, standing, task_in, word_in
 from queue_app.rules.codec import Codec
@@ -166,21 +166,18 @@ class OpenAIVideos:
         :raises ProviderError: NOT_FOUND for a thumbnail or spritesheet that this gateway does not have. For the video, any kind
             except RETRYABLE, RATE_LIMITED, AUTH and QUOTA is final: some gateways report only here that the task failed.
         """
-        main = asset.kind == "video"
-        path = f"{_path(ref)}/content" + ("" if main else "?" + urlencode({"variant": asset.kind}))
-        seconds = calls.FILE_SECONDS if main else calls.EXTRA_SECONDS
-        head = FileHead(sink)
+        path = f"{_path(ref)}/content"
+        if asset.kind == "video":
+            return downloaded(self._api, path, asset, sink, max_bytes=max_bytes, with_key=True)
+        path += "?" + urlencode({"variant": asset.kind})
+        purpose, seconds = f"fetch {asset.kind}", calls.EXTRA_SECONDS
         try:
-            got = self._api.download(path, head, purpose=f"fetch {asset.kind}", max_bytes=max_bytes, total_timeout=seconds)
+            got = self._api.download(path, sink, purpose=purpose, max_bytes=max_bytes, total_timeout=seconds)
         except ProviderError as error:
-            if main:
-                raise not_ready(error) from error
             if error.kind in {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED, ErrorKind.NOT_FOUND}:
                 raise _no_variant(asset, error.message) from error
             raise
-        if main and (problem := instead_of_a_file(head.kept)):
-            raise problem
-        if not main and got.content_type.startswith("video/"):
+        if got.content_type.startswith("video/"):
             raise _no_variant(asset, "it sent the video instead")
         return FetchedAsset(asset.kind, got.size, got.sha256, got.content_type)
 

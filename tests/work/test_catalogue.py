@@ -71,6 +71,7 @@ class TestTheSeed:
             ("image", 0, 600, 3, "exponential", None),
             ("video", 0, 1200, 3, "exponential", None),
             ("page", 0, 600, 3, "exponential", None),
+            ("text", 0, 600, 3, "exponential", None),
             ("doubt", 10, 600, 3, "exponential", None),
             ("topic_short", 0, 600, 3, "fixed", None),
             ("daily_ca", -10, 600, 3, "fixed", None),

@@ -160,7 +160,7 @@ class TestKinds:
         field, message = problem_of(kind="movie")
 
         assert field == "kind"
-        assert message == "Unknown kind “movie”. Available: daily_ca, doubt, image, page, topic_short, video."
+        assert message == "Unknown kind “movie”. Available: daily_ca, doubt, image, page, text, topic_short, video."
 
     @pytest.mark.parametrize("kind", ["page", "image"])
     def test_belong_to_a_medium_and_are_refused_for_models_of_another(self, kind):
@@ -451,4 +451,6 @@ class TestRetry:
 
 
 def test_the_seeded_kinds_are_those_of_the_design():
-    assert set(Kind.objects.values_list("pk", flat=True)) == {"image", "video", "page", "doubt", "topic_short", "daily_ca"}
+    kinds = {"image", "video", "page", "text", "doubt", "topic_short", "daily_ca"}
+
+    assert set(Kind.objects.values_list("pk", flat=True)) == kinds

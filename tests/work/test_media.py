@@ -174,7 +174,7 @@ class TestTheDecodersLimits:
     def test_hold_before_any_decoder_is_loaded(self):
         program = f"""
 import sys; sys.path.insert(0, {str(media_child.__file__.rpartition("/")[0])!r})
-import media_child; media_child.limit()
+import media_child; media_child.limit(media_child.MEMORY_BYTES)
 assert "av" not in sys.modules and "PIL" not in sys.modules
 bytearray(media_child.MEMORY_BYTES)
 """
