@@ -3,6 +3,7 @@ VENV   ?= .venv
 PYTHON ?= python3
 PY     := $(VENV)/bin/python
 ARGS   ?=
+BROWSER ?=
 LOCK    = uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header
 
 # A run starts hundreds of processes. With this variable set, each of them would compile everything again.
@@ -33,7 +34,7 @@ test: $(VENV)/.dev browser  ## the full suite on real PostgreSQL, in parallel
 	@exec $(PY) -m pytest -n auto $(ARGS)
 
 browser:  ## install Chromium for the browser tests, from system packages
-	@.ci/browser
+	@.ci/browser $(BROWSER)
 
 check: $(VENV)/.dev  ## lint, types, architecture contracts, templates, migrations, API schema
 	$(VENV)/bin/ruff check .

@@ -19,6 +19,7 @@ T = TypeVar("T")
 CHEAP = 0.004  # seconds: callers may wait for a computation that takes no longer
 DEAR = 0.1  # seconds: a computation that takes longer runs in a thread, while callers get the last answer
 SERVED = 60.0  # seconds for which a last answer may be used meanwhile
+WORTH_MOST = 10.0  # seconds for which an answer is used for its cost: one slow look, as after a start, must not last for a minute
 ACT_KEPT = 3_600.0  # seconds; a caller who has changed nothing since then gets one answer more of their own
 # One lock a key in use. A computation may ask for other keys: locks nest as answers rest on each other, and since none rests on
 # itself no two threads wait for each other. Keys that shared a lock would break that order.
@@ -63,8 +64,8 @@ def at_most_every(seconds: float, key: str, compute: Callable[[], T], *, kept: f
 
 def while_worth(times: float, key: str, compute: Callable[[], T], *, at_least: float, act: str = "") -> T:
     """
-    Return an answer that is used for ``times`` what it cost, but at least for ``at_least`` seconds: its computation never takes
-    more than that part of the time, however long the queue is.
+    Return an answer that is used for ``times`` what it cost, but at least for ``at_least`` seconds and at most for ten: its
+    computation takes no more than that part of the time, unless it is so slow that the answer would become stale.
 
     :param act: names the last change of the caller's user. The first answer in this process under a new name is computed after
         that change, however young the last one is. Answers that ``compute`` itself shares do not know the act: the counts on a
@@ -98,7 +99,7 @@ def in_background(key: str, compute: Callable[[], object]) -> None:
 
 
 def _worth(times: float, at_least: float) -> Lasts:
-    return lambda answer: max(at_least, times * answer.cost)
+    return lambda answer: max(at_least, min(times * answer.cost, WORTH_MOST))
 
 
 def _fresh(key: str, put: Callable[[], _Answer[T]], lasts: Lasts, *, act: str = "") -> _Answer[T]:

@@ -84,6 +84,15 @@ class TestAtMostEvery:
         assert caching.at_most_every(1_000, "cheap", lambda: 3) == 1
 
 
+class TestWhileWorth:
+    def test_an_answer_is_used_for_times_what_it_cost_and_for_ten_seconds_at_most(self) -> None:
+        now = time.monotonic()
+        for key, age, cost in (("young", 5, 1.0), ("old", 7, 0.1), ("slow", 11, 1.0)):
+            cache.set(key, caching._Answer(1, now - age, cost), 1_000)
+        answers = {key: caching.while_worth(60, key, lambda: 2, at_least=0.0) for key in ("young", "old", "slow")}
+        assert answers == {"young": 1, "old": 2, "slow": 2}
+
+
 class TestAfterOnesOwnAct:
     def test_the_first_answer_in_a_process_is_computed_and_then_shared(self) -> None:
         answers = iter(range(100))

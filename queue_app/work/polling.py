@@ -1,4 +1,8 @@
-"""Polling: ask the provider for a task's status, or to cancel it, once and outside any transaction (I32)."""
+"""
+Polling: ask the provider for a task's status, or to cancel it, once and outside any transaction (I32).
+
+The time of the next check comes from `rules.schedule.next_check`.
+"""
 
 import logging
 from copy import copy

@@ -17,6 +17,8 @@ from tests.genqueue_site.studio.process import StudioProcess
 from tests.providers.wire import WireServer
 from tests.work.steps import later
 
+FINISHED: dict[int, str] = {}  # a studio's process id → a video that it has generated
+
 
 @pytest.fixture(autouse=True)
 def one_step_at_a_time(request: pytest.FixtureRequest) -> None:
@@ -42,9 +44,21 @@ def studio(studio_process: StudioProcess, settings) -> StudioProcess:
 
 @pytest.fixture
 def finished_video(studio: StudioProcess) -> Callable[..., str]:
-    """Have the studio generate a video and return its id; ``fault`` is the name of a fault for the create call."""
+    """
+    Have the studio generate a video and return its id; ``fault`` is the name of a fault for the create call.
+
+    Without a fault all tests get the same video, as none changes it.
+    """
 
     def make(fault: str = "") -> str:
+        if not fault and studio.pid in FINISHED:
+            return FINISHED[studio.pid]
+        number = generated(fault)
+        if not fault:
+            FINISHED[studio.pid] = number
+        return number
+
+    def generated(fault: str) -> str:
         if fault:
             studio.queue_faults(create=[fault])
         body = {"prompt": "A tram through a sunlit old town.", "seconds": "1", "size": "320x180", "model": "sora-2"}
