@@ -1,10 +1,7 @@
 """The site as a Django application: its commands, system checks, database session settings and admin site."""
 
-import os
-
 from django.apps import AppConfig
-from django.contrib import admin
-from django.contrib.admin.apps import SimpleAdminConfig
+from django.contrib.admin.apps import AdminConfig
 
 
 class SiteConfig(AppConfig):
@@ -15,10 +12,5 @@ class SiteConfig(AppConfig):
         from genqueue_site.db import session  # noqa: F401 - importing it connects its signal
 
 
-class GenqueueAdminConfig(SimpleAdminConfig):
+class GenqueueAdminConfig(AdminConfig):
     default_site = "genqueue_site.admin.GenqueueAdminSite"
-
-    def ready(self) -> None:
-        super().ready()
-        if "Q_CLUSTER_NAME" not in os.environ:  # a task cluster serves no page: its start takes half the time without them
-            admin.autodiscover()

@@ -6,7 +6,6 @@ from django.urls import include, path
 
 from genqueue_site.demo import login as demo_login
 
-admin.autodiscover()  # a task cluster has not done so before
 handler500 = "queue_app.api.errors.server_error"
 urlpatterns = [
     path("admin/", admin.site.urls),

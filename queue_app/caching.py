@@ -19,7 +19,7 @@ T = TypeVar("T")
 CHEAP = 0.004  # seconds: callers may wait for a computation that takes no longer
 DEAR = 0.1  # seconds: a computation that takes longer runs in a thread, while callers get the last answer
 SERVED = 60.0  # seconds for which a last answer may be used meanwhile
-WORTH_MOST = 10.0  # seconds for which an answer is used for its cost: one slow look, as after a start, must not last for a minute
+WORTH_MOST = 10.0  # seconds: an answer that was slow, such as the first one after a start, lasts no longer because of its cost
 ACT_KEPT = 3_600.0  # seconds; a caller who has changed nothing since then gets one answer more of their own
 # One lock a key in use. A computation may ask for other keys: locks nest as answers rest on each other, and since none rests on
 # itself no two threads wait for each other. Keys that shared a lock would break that order.

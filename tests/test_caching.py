@@ -2,6 +2,7 @@
 
 import time
 from threading import Barrier, Thread
+from types import SimpleNamespace
 
 import pytest
 from django.core.cache import cache
@@ -85,8 +86,9 @@ class TestAtMostEvery:
 
 
 class TestWhileWorth:
-    def test_an_answer_is_used_for_times_what_it_cost_and_for_ten_seconds_at_most(self) -> None:
+    def test_an_answer_is_used_for_times_what_it_cost_and_for_ten_seconds_at_most(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = time.monotonic()
+        monkeypatch.setattr(caching, "time", SimpleNamespace(monotonic=lambda: now))
         for key, age, cost in (("young", 5, 1.0), ("old", 7, 0.1), ("slow", 11, 1.0)):
             cache.set(key, caching._Answer(1, now - age, cost), 1_000)
         answers = {key: caching.while_worth(60, key, lambda: 2, at_least=0.0) for key in ("young", "old", "slow")}

@@ -29,8 +29,8 @@ from tests.factories import UserFactory, make_asset, make_job
 
 pytestmark = pytest.mark.django_db
 TEMPLATES = Path(settings.ROOT) / "templates"
-# a third of the requests by default; for all of them: ODD_TEXT=all pytest tests/genqueue_site/test_odd_text.py
-SHARE = 1 if os.environ.get("ODD_TEXT") == "all" else 3
+# half of the requests by default; for all of them: ODD_TEXT=all pytest tests/genqueue_site/test_odd_text.py
+SHARE = 1 if os.environ.get("ODD_TEXT") == "all" else 2
 AT_LEAST = 2_000 // SHARE
 # texts for a path, a query or a form, in the form in which they are sent
 ODD = {

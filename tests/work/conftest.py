@@ -17,8 +17,6 @@ from tests.genqueue_site.studio.process import StudioProcess
 from tests.providers.wire import WireServer
 from tests.work.steps import later
 
-FINISHED: dict[int, str] = {}  # a studio's process id → a video that it has generated
-
 
 @pytest.fixture(autouse=True)
 def one_step_at_a_time(request: pytest.FixtureRequest) -> None:
@@ -42,34 +40,36 @@ def studio(studio_process: StudioProcess, settings) -> StudioProcess:
     return studio_process
 
 
-@pytest.fixture
-def finished_video(studio: StudioProcess) -> Callable[..., str]:
-    """
-    Have the studio generate a video and return its id; ``fault`` is the name of a fault for the create call.
+@pytest.fixture(scope="package")
+def shared_video(studio_process: StudioProcess) -> str:
+    """The id of a generated video that no test changes."""
+    return generated_by(studio_process)
 
-    Without a fault all tests get the same video, as none changes it.
+
+@pytest.fixture
+def finished_video(studio: StudioProcess, shared_video: str) -> Callable[..., str]:
+    """
+    Return the id of a generated video: the shared one, or a new one with ``fault``, the name of a fault for the create call.
     """
 
     def make(fault: str = "") -> str:
-        if not fault and studio.pid in FINISHED:
-            return FINISHED[studio.pid]
-        number = generated(fault)
         if not fault:
-            FINISHED[studio.pid] = number
-        return number
-
-    def generated(fault: str) -> str:
-        if fault:
-            studio.queue_faults(create=[fault])
-        body = {"prompt": "A tram through a sunlit old town.", "seconds": "1", "size": "320x180", "model": "sora-2"}
-        number = requests.post(f"{studio.url}/v1/videos", json=body, timeout=15).json()["id"]
-        ends = time.monotonic() + 30
-        while requests.get(f"{studio.url}/v1/videos/{number}", timeout=15).json()["status"] != "completed":
-            assert time.monotonic() < ends
-            time.sleep(0.05)
-        return str(number)
+            return shared_video
+        studio.queue_faults(create=[fault])
+        return generated_by(studio)
 
     return make
+
+
+def generated_by(studio: StudioProcess) -> str:
+    """Have the studio generate a video and return its id."""
+    body = {"prompt": "A tram through a sunlit old town.", "seconds": "1", "size": "320x180", "model": "sora-2"}
+    number = requests.post(f"{studio.url}/v1/videos", json=body, timeout=15).json()["id"]
+    ends = time.monotonic() + 30
+    while requests.get(f"{studio.url}/v1/videos/{number}", timeout=15).json()["status"] != "completed":
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    return str(number)
 
 
 @pytest.fixture(scope="session")
