@@ -28,7 +28,11 @@ class LivingProcess:
 
 
 def look(pid: int) -> LivingProcess | None:
-    """Return a process, or ``None`` if it has ended, even if it is still a zombie."""
+    """
+    Return a process, or ``None`` if it has ended, even if it is still a zombie.
+
+    A zombie with more than one thread has not ended: until its last thread has, it holds its files and their locks.
+    """
     if not (_PROC / "self" / "stat").exists():
         return next(_from_ps("-p", str(pid)), None)
     try:
@@ -37,7 +41,8 @@ def look(pid: int) -> LivingProcess | None:
         return None
     # the name in parentheses may contain any character, even parentheses
     state, parent, group, *rest = stat.rpartition(")")[2].split()
-    return None if state in "ZX" else LivingProcess(pid, int(parent), int(group), rest[16])
+    threads, started = int(rest[14]), rest[16]
+    return None if state in "ZX" and threads <= 1 else LivingProcess(pid, int(parent), int(group), started)
 
 
 def myself() -> LivingProcess:

@@ -1,11 +1,13 @@
 """The pipes between a runworker and its cluster, and processes as the kernel reports them."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,14 @@ if os.fork() == 0:
     time.sleep(60)
 print("ready", flush=True)
 sys.stdin.readline() or time.sleep(60)
+"""
+
+# its main thread ends; another one lives on
+HEADLESS = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+print("ready", flush=True)
+ctypes.CDLL(None).pthread_exit(None)
 """
 
 
@@ -89,6 +99,18 @@ class TestKernel:
         os.kill(family.pid, signal.SIGKILL)
         wait_for(lambda: not seen.is_still_there())
         assert processes.command(family.pid) == ""
+
+    @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="ps lists no threads")
+    def test_it_has_not_ended_while_one_of_its_threads_lives_and_holds_its_locks(self, tmp_path: Path) -> None:
+        command, lock = [sys.executable, "-c", HEADLESS], (tmp_path / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        with subprocess.Popen(command, text=True, start_new_session=True, stdout=subprocess.PIPE, pass_fds=[lock.fileno()]) as it:
+            lock.close()
+            wait_for(lambda: ") Z " in Path(f"/proc/{it.pid}/stat").read_text(), of="the end of its main thread")
+            assert processes.look(it.pid) is not None
+            assert processes.end_group(it.pid)
+            with (tmp_path / "lock").open() as taken:
+                fcntl.flock(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def test_it_is_told_from_another_of_its_number_by_its_start(self) -> None:
         me = processes.myself()
