@@ -53,5 +53,5 @@ storm: $(VENV)/.dev  ## five minutes of chaos on a complete installation; ARGS="
 	@exec $(PY) -m benchmarks.storm $(ARGS)
 
 lock:  ## update requirements/*.lock (needs uv)
-	$(LOCK) --extra embedded --extra redis -o requirements/base.lock
-	$(LOCK) --extra embedded --extra redis --extra dev -o requirements/dev.lock
+	$(LOCK) --extra embedded --extra redis --extra s3 -o requirements/base.lock
+	$(LOCK) --extra embedded --extra redis --extra s3 --extra dev -o requirements/dev.lock

@@ -107,7 +107,7 @@ def queue(user: User, *, at: datetime) -> list[JobLine]:
 
 def results(user: User) -> list[CompletedJob]:
     """Return the user's latest completed jobs, newest first."""
-    files = Prefetch("assets", Asset.objects.filter(expired_at=None).order_by("-version", "number"))
+    files = Prefetch("assets", Asset.objects.kept().order_by("-version", "number"))
     done = Job.objects.filter(owner=user, state=State.COMPLETED, archived_at=None).order_by("-ended_at", "-id")
     return [found for job in done.prefetch_related(files)[:RESULTS] if (found := _result(job))]
 

@@ -241,7 +241,7 @@ def words(campaign: Campaign, values: Mapping[str, str]) -> list[str]:
 def media_of(jobs: Iterable[int]) -> dict[int, Media]:
     """Return the latest files of each job, without deleted ones. One query."""
     found: dict[int, dict[str, Asset]] = defaultdict(dict)
-    for asset in Asset.objects.filter(job__in=list(jobs), expired_at=None).order_by("version", "-number"):
+    for asset in Asset.objects.kept().filter(job__in=list(jobs)).order_by("version", "-number"):
         found[asset.job_id]["main" if asset.kind in Asset.MAIN_KINDS else asset.kind] = asset
     return {
         job: Media(files.get("main"), files.get(Asset.Kind.THUMBNAIL), files.get(Asset.Kind.SPRITESHEET))

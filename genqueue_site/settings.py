@@ -171,7 +171,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 WHITENOISE_MIMETYPES = {".ttf": "font/ttf"}
 WHITENOISE_IMMUTABLE_FILE_TEST = r"/gq/fonts/[^/]+-\d[\d.]*\.ttf$"  # the version is in the name
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": env.storage("MEDIA_STORAGE"),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 FILE_UPLOAD_PERMISSIONS = 0o640

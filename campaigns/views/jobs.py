@@ -34,7 +34,7 @@ _SAID = {
 def page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the page; to htmx, its changing parts or 204."""
     job, at = job_seen_by(request, pk), clock.now()
-    files = list(job.assets.filter(expired_at=None).order_by("version", "-number", "kind"))
+    files = list(job.assets.kept().order_by("version", "-number", "kind"))
     latest = {file.kind: file for file in files}
     main = next((latest[kind] for kind in Asset.MAIN_KINDS if kind in latest), None)
     context = job_facts.facts(job, at=at) | {

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
 
 from queue_app import clock
 from queue_app.admin import prices, provider_page
@@ -20,10 +21,11 @@ from queue_app.rules.numbers import counted
 from queue_app.ui import display
 from queue_app.ui.access import staff
 from queue_app.ui.model_admin import PolicyAdmin, column
-from queue_app.work import budgets
+from queue_app.work import budgets, retention
 
 EFFECT = "How many jobs of this model run at the same time, 1 to 50. Applies to the next job; running jobs continue."
 CHOSEN_ONCE = ("key", "medium")  # jobs name the key, and a job's kind and model have the same medium (I41)
+RETENTION = "Deleted once an hour. Jobs, their history and charges always stay."
 PAUSE = "While paused, no new jobs start. Running jobs continue and queued jobs keep their position."
 
 
@@ -207,9 +209,25 @@ class KindAdmin(PolicyAdmin[Kind]):
     )
     list_filter = ("medium", "restricted")
     ordering = ("key",)
+    fieldsets = (
+        (None, {"fields": ("key", "label", "medium", "restricted")}),
+        (
+            "Queue",
+            {"fields": ("default_priority", "max_concurrent", "timeout_seconds", "max_attempts", "backoff")},
+        ),
+        ("Retention", {"fields": ("files_kept_days", "payloads_kept_days", "due"), "description": RETENTION}),
+        ("Audit", {"fields": ("why",)}),
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Kind | None = None) -> tuple[str, ...]:
-        return CHOSEN_ONCE if obj else ()
+        return (*CHOSEN_ONCE, "due") if obj else ("due",)
+
+    @admin.display(description="Deleted next")
+    def due(self, kind: Kind) -> str:
+        found = retention.due(kind, at=clock.now()) if kind.pk else None
+        if not found or not (found.files or found.answers):
+            return "Nothing"
+        return f"{counted(found.files, 'file')} ({filesizeformat(found.bytes)}), {counted(found.answers, 'provider answer')}"
 
 
 @admin.register(QueueSettings)

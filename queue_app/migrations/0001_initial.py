@@ -173,6 +173,8 @@ class Migration(migrations.Migration):
                 ('timeout_seconds', models.PositiveIntegerField(default=600, validators=[django.core.validators.MinValueValidator(60)])),
                 ('max_attempts', models.PositiveSmallIntegerField(default=3, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(20)])),
                 ('backoff', models.CharField(choices=[('exponential', 'exponential, full jitter'), ('fixed', 'fixed, every 5 minutes')], default='exponential', max_length=20)),
+                ('files_kept_days', models.PositiveIntegerField(blank=True, help_text='Older files are deleted. Their jobs, history and charges stay. Leave empty to keep all files.', null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(36500)], verbose_name='keep files for days')),
+                ('payloads_kept_days', models.PositiveIntegerField(blank=True, help_text='What providers said about a task, counted from its end. Leave empty to keep it.', null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(36500)], verbose_name='keep provider answers for days')),
             ],
             options={
                 'verbose_name': 'job type',
@@ -400,7 +402,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('video', 'Video'), ('image', 'Image'), ('thumbnail', 'Thumbnail'), ('spritesheet', 'Spritesheet'), ('page', 'Page'), ('text', 'Text')], max_length=12)),
                 ('version', models.PositiveIntegerField(default=1, help_text='1 for the first delivery, plus 1 per retry.')),
                 ('number', models.PositiveSmallIntegerField(default=1, help_text='1, 2, 3, … where a delivery has several files of a kind.')),
-                ('name', models.CharField(help_text='Path in the storage.', max_length=200, unique=True)),
+                ('name', models.CharField(help_text='Path in the storage.', max_length=200)),
                 ('content_type', models.CharField(max_length=60)),
                 ('size', models.PositiveBigIntegerField()),
                 ('sha256', models.CharField(max_length=64)),
@@ -689,6 +691,18 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='asset',
             constraint=models.CheckConstraint(condition=models.Q(('size__gt', 0)), name='asset_is_not_empty'),
+        ),
+        migrations.AddIndex(
+            model_name='asset',
+            index=models.Index(fields=['name'], name='asset_name'),
+        ),
+        migrations.AddIndex(
+            model_name='asset',
+            index=models.Index(condition=models.Q(('expired_at', None)), fields=['sha256'], name='asset_kept_by_hash'),
+        ),
+        migrations.AddIndex(
+            model_name='asset',
+            index=models.Index(condition=models.Q(('expired_at', None)), fields=['created_at'], name='asset_kept_by_age'),
         ),
         migrations.AddConstraint(
             model_name='asset',

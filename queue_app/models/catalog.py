@@ -66,6 +66,20 @@ class Kind(models.Model):
     timeout_seconds = models.PositiveIntegerField(default=600, validators=[MinValueValidator(60)])
     max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
     backoff = models.CharField(max_length=20, choices=Backoff.choices, default=Backoff.EXPONENTIAL)
+    files_kept_days = models.PositiveIntegerField(
+        "keep files for days",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(36_500)],
+        help_text="Older files are deleted. Their jobs, history and charges stay. Leave empty to keep all files.",
+    )
+    payloads_kept_days = models.PositiveIntegerField(
+        "keep provider answers for days",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(36_500)],
+        help_text="What providers said about a task, counted from its end. Leave empty to keep it.",
+    )
 
     class Meta:
         verbose_name = "job type"

@@ -26,10 +26,11 @@ from queue_app.runtime import heartbeats
 from queue_app.runtime.pipe import LINE
 from queue_app.runtime.queues import Queue
 from queue_app.work import bulk as bulk_actions
-from queue_app.work import dispatch, lookup, polling, storing, submission, uploads
+from queue_app.work import dispatch, lookup, polling, retention, storing, submission, uploads
 
 log = logging.getLogger(__name__)
 
+EXPIRE_SECONDS = 120  # of the store queue's 300; the rest follows in the next hour
 BULK_SLICE_SECONDS = 10  # then outgoing messages in the same queue get their turn
 # share of its time limit that a worker must have left to continue with the next job itself: 40 of 60 s, 207 of 230 s
 GO_ON_SHARES = {Queue.DEFAULT: 2 / 3, Queue.LONG: 9 / 10}
@@ -132,8 +133,10 @@ def work(job_id: int, fence: int) -> None:
 
 
 def tidy() -> None:
-    """Remove stored objects that no row names (I34), and uploads that no job uses."""
+    """Delete what is no longer kept, stored objects that no row names (I34), and uploads that no job uses."""
     heartbeats.name_task("tidy the storage")
+    began = time.monotonic()
+    retention.expire(at=clock.now(), may_go_on=lambda: time.monotonic() - began < EXPIRE_SECONDS and not LINE.is_cut())
     storing.remove_orphans(clock.now())
     uploads.prune(at=clock.now())
 

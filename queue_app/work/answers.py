@@ -89,8 +89,7 @@ def remove_old(before: datetime) -> int:
 
 
 def _numbers() -> Iterator[str]:
-    if default_storage.exists(FOLDER):
-        yield from default_storage.listdir(FOLDER)[0]
+    yield from disk.listed(FOLDER)[0]
 
 
 def _is_older(number: str, before: datetime) -> bool:
@@ -101,5 +100,4 @@ def _is_older(number: str, before: datetime) -> bool:
 def _delete(number: str) -> None:
     """Delete the facts first: an answer without files must not look complete."""
     folder = f"{FOLDER}/{number}"
-    disk.delete([f"{folder}/{FACTS}", *disk.names_in(folder)])
-    default_storage.delete(folder)
+    disk.delete([f"{folder}/{FACTS}", *disk.names_in(folder), folder])

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from django.conf import settings
 from django.core.files import File
@@ -19,6 +19,13 @@ class Saved(NamedTuple):
     """A file in the storage: its name there, its size in bytes and its hash."""
 
     name: str
+    size: int
+    sha256: str
+
+
+class Digest(NamedTuple):
+    """What two equal files have in common: their size in bytes and their hash."""
+
     size: int
     sha256: str
 
@@ -42,16 +49,21 @@ def remove_workrooms(before: datetime) -> int:
     return removed
 
 
-def save(path: Path, name: str) -> Saved:
+def digest(path: Path) -> Digest:
+    with path.open("rb") as file:
+        return Digest(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def save(path: Path, name: str, of: Digest | None = None) -> Saved:
     """
-    Move a file into the storage, whole and durably. The storage chooses another name if this one is taken.
+    Move a file into the storage, whole and durably. The storage chooses another name if this one is taken. ``of`` is the file's
+    digest, if it is known.
 
     :raises OSError: it was not saved.
     """
+    size, sha256 = of or digest(path)
     with path.open("rb") as file:
-        sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
         os.fsync(file.fileno())
-        file.seek(0)
         saved_as = default_storage.save(name, _Moved(file, str(path)))
     _sync_folder(saved_as)
     return Saved(saved_as, size, sha256)
@@ -64,13 +76,32 @@ def delete(names: Iterable[str]) -> None:
 
 def names_in(folder: str) -> Iterator[str]:
     """Yield the names of all files below a folder of the storage."""
-    if not default_storage.exists(folder):
-        return
-    folders, files = default_storage.listdir(folder)
+    folders, files = listed(folder)
     for inner in folders:
         yield from names_in(f"{folder}/{inner}")
     for file in files:
         yield f"{folder}/{file}"
+
+
+def listed(folder: str) -> tuple[list[str], list[str]]:
+    """Return the names of the folders and of the files in a folder of the storage; none if there is no such folder."""
+    try:
+        return default_storage.listdir(folder)
+    except FileNotFoundError:
+        return [], []
+
+
+def open_from(name: str, first: int) -> BinaryIO:
+    """
+    Open a file of the storage for reading from this byte on.
+
+    :raises OSError: there is no such file, or the storage can't be read.
+    """
+    if hasattr(default_storage, "open_from"):
+        return default_storage.open_from(name, first)  # type: ignore[no-any-return]
+    file: BinaryIO = default_storage.open(name)  # type: ignore[assignment]
+    file.seek(first)
+    return file
 
 
 def is_older(name: str, before: datetime) -> bool:

@@ -9,7 +9,7 @@ every provider: the review page's scrubber expects ten frames in one row.
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,6 +19,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from queue_app import clock, database, http, lifecycle
 from queue_app.lifecycle import Lease, Trouble
@@ -29,7 +30,8 @@ from queue_app.work import accounts, answers, disk, media
 
 log = logging.getLogger(__name__)
 FOLDER, UPLOADS = "assets", "uploads"
-ROWS_OF: Mapping[str, type[Asset] | type[Upload]] = {FOLDER: Asset, UPLOADS: Upload}  # folder of the storage → rows of its files
+# folder of the storage → rows of its files
+ROWS_OF: Mapping[str, QuerySet[Any]] = {FOLDER: Asset.objects.kept(), UPLOADS: Upload.objects.all()}
 TRIES = 3  # for a file that is wrong, gone or too slow
 KEPT_UNLESS_TOLD, KEPT_AT_MOST = timedelta(hours=24), timedelta(days=30)  # how long a provider keeps files, from its end on
 ORPHAN_AGE = timedelta(hours=24)
@@ -55,17 +57,17 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
             with stages.timed("post-processing"):
                 pieces = [media.examine(job.model.medium, path, path.parent) for path in delivered]
             with stages.timed("storage"):
-                assets = _store_all(pieces, attempt)
+                assets, saved = _store_all(pieces, attempt)
         cost = _cost(job, attempt)
+        is_delivered = database.again(
+            lambda: _complete(lease, assets, saved, stages, cost, at=clock.now()), look=lambda: _is_written(assets)
+        )
     except (ProviderError, media.NotUsable, OSError) as problem:
         _settle_failure(attempt, lease, problem, at=database.again(clock.now))
         return []
-    is_delivered = database.again(
-        lambda: _complete(lease, assets, stages, cost, at=clock.now()), look=lambda: _is_written(assets)
-    )
     if not is_delivered:
         log.info("job %s: the lease ended before its files were stored; removing them", job.pk)
-        disk.delete(asset.name for asset in assets)
+        disk.delete(saved)
     elif attempt.synchronous:
         answers.drop(attempt)
     return []
@@ -79,9 +81,10 @@ def remove_orphans(at: datetime) -> int:
     before = at - ORPHAN_AGE
     removed = 0
     for folder, rows in ROWS_OF.items():
-        old = (name for name in disk.names_in(folder) if disk.is_older(name, before))
-        while names := list(islice(old, LOOKED_UP_AT_ONCE)):
-            orphans = set(names) - set(rows.objects.filter(name__in=names).values_list("name", flat=True))
+        stored = disk.names_in(folder)
+        while names := list(islice(stored, LOOKED_UP_AT_ONCE)):
+            named = set(rows.filter(name__in=names).values_list("name", flat=True))
+            orphans = [name for name in names if name not in named and disk.is_older(name, before)]
             disk.delete(orphans)
             removed += len(orphans)
     return removed + disk.remove_workrooms(before) + answers.remove_old(before)
@@ -161,35 +164,44 @@ def _cost(job: Job, attempt: Attempt) -> Decimal | None:
 # --- storage --------------------------------------------------------------------------------------------------------
 
 
-def _store_all(pieces: Sequence[Sequence[media.Piece]], attempt: Attempt) -> list[Asset]:
+def _store_all(pieces: Sequence[Sequence[media.Piece]], attempt: Attempt) -> tuple[list[Asset], list[str]]:
     """
-    Save all files or none to the storage, under generated names; return their unsaved rows. ``pieces`` are the files made of
-    each delivered one.
+    Save all files or none to the storage, under generated names, unless an equal file is there. ``pieces`` are the files made of
+    each delivered one. Return their unsaved rows and the names of what was saved.
     """
     assets: list[Asset] = []
+    saved: list[str] = []
     try:
         for number, group in enumerate(pieces, 1):
             for piece in group:
-                assets.append(_store_one(piece, attempt, number))
+                key, digest = uuid.uuid4(), disk.digest(piece.path)
+                if not (name := _name_of_equal(digest)):
+                    place = f"{FOLDER}/{attempt.created_at:%Y/%m}/{key}.{media.EXTENSIONS[piece.content_type]}"
+                    name = disk.save(piece.path, place, digest).name
+                    saved.append(name)
+                assets.append(_row(key, piece, name, digest, attempt, number))
     except BaseException:
-        disk.delete(asset.name for asset in assets)
+        disk.delete(saved)
         raise
-    return assets
+    return assets, saved
 
 
-def _store_one(piece: media.Piece, attempt: Attempt, number: int) -> Asset:
-    key = uuid.uuid4()
-    saved = disk.save(piece.path, f"{FOLDER}/{attempt.created_at:%Y/%m}/{key}.{media.EXTENSIONS[piece.content_type]}")
+def _name_of_equal(digest: disk.Digest) -> str | None:
+    equal = Asset.objects.kept().filter(sha256=digest.sha256, size=digest.size)
+    return equal.values_list("name", flat=True).first()
+
+
+def _row(key: uuid.UUID, piece: media.Piece, name: str, digest: disk.Digest, attempt: Attempt, number: int) -> Asset:
     return Asset(
         id=key,
         job_id=attempt.job_id,
         attempt=attempt,
         kind=piece.kind,
         number=number,
-        name=saved.name,
+        name=name,
         content_type=piece.content_type,
-        size=saved.size,
-        sha256=saved.sha256,
+        size=digest.size,
+        sha256=digest.sha256,
         width=piece.width,
         height=piece.height,
         seconds=piece.seconds,
@@ -201,12 +213,26 @@ def _store_one(piece: media.Piece, attempt: Attempt, number: int) -> Asset:
 
 
 @transaction.atomic(durable=True)
-def _complete(lease: Lease, assets: Sequence[Asset], stages: Stages, cost: Decimal | None, *, at: datetime) -> bool:
+def _complete(
+    lease: Lease, assets: Sequence[Asset], saved: Sequence[str], stages: Stages, cost: Decimal | None, *, at: datetime
+) -> bool:
     job = lifecycle.held_by(lease)
     if job is None:
         return False
+    _keep_shared({asset.name for asset in assets} - {*saved})
     lifecycle.complete(job, assets, at=at, actor="worker", stages=stages.as_data(at=at), usd_actual=cost)
     return True
+
+
+def _keep_shared(names: Set[str]) -> None:
+    """
+    Hold files that other rows name, too, until the transaction ends: retention then finds the new rows.
+
+    :raises OSError: one of them has been deleted in the meantime.
+    """
+    for name in sorted(names):
+        if not Asset.objects.kept().filter(name=name).select_for_update(no_key=True).first():
+            raise OSError("an equal file was deleted while this one was saved")
 
 
 def _is_written(assets: Sequence[Asset]) -> bool:

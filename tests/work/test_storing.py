@@ -18,6 +18,7 @@ from queue_app.providers import calls
 from queue_app.work import storing
 from tests.factories import make_asset, make_job, storing_begun
 from tests.providers.wire import answer, drip, reset
+from tests.work.conftest import generated_by
 from tests.work.steps import KEYS
 
 pytestmark = pytest.mark.django_db
@@ -113,6 +114,56 @@ class TestStore:
 
         assert Job.objects.get(pk=job.pk).state == State.FAILED
         assert stored_files() == []
+
+
+class TestEqualFiles:
+    @pytest.fixture
+    def twins(self, studio, finished_video):
+        """Two jobs whose videos are equal, the first one stored."""
+        first = due(finished_video())
+        storing.store(*first)
+        return first[0], due(generated_by(studio))
+
+    def test_they_are_stored_once(self, twins):
+        job, second = twins
+        files = stored_files()
+
+        storing.store(*second)
+
+        assert stored_files() == files
+        assert len({*names_of(job), *names_of(second[0])}) == len(files) == 3
+        assert Job.objects.get(pk=second[0].pk).state == "completed"
+
+    def test_a_void_lease_leaves_the_file_of_the_other(self, twins):
+        job, second = twins
+        storing_begun(second[0], at=clock.now())  # another worker takes it
+
+        storing.store(*second)
+
+        assert not Asset.objects.filter(job=second[0]).exists()
+        assert all(default_storage.exists(name) for name in names_of(job))
+
+    def test_one_that_was_deleted_meanwhile_is_stored_at_the_next_try(self, twins, monkeypatch):
+        job, second = twins
+        keep_shared = storing._keep_shared
+
+        def as_retention_deletes_it(names):
+            Asset.objects.filter(job=job).update(expired_at=clock.now())
+            keep_shared(names)
+
+        monkeypatch.setattr(storing, "_keep_shared", as_retention_deletes_it)
+        storing.store(*second)
+        waits = Job.objects.get(pk=second[0].pk)
+        assert (waits.state, waits.store_tries, waits.lease_until) == ("storing", 0, None)
+
+        monkeypatch.undo()
+        Asset.objects.filter(job=job).update(expired_at=clock.now())
+        assert try_again(waits).state == State.COMPLETED
+        assert not {*names_of(job)} & {*names_of(waits)}
+
+
+def names_of(job: Job) -> list[str]:
+    return list(Asset.objects.filter(job=job).values_list("name", flat=True))
 
 
 class TestAFileThatCannotBeHad:

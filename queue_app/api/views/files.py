@@ -11,10 +11,9 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import BinaryIO
 from uuid import UUID
 
-from django.core.files import File
-from django.core.files.storage import default_storage
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
@@ -31,6 +30,7 @@ from queue_app.api.permissions import HasScope
 from queue_app.api.schema import takes
 from queue_app.api.serializers.base import Query
 from queue_app.models import Asset, Job, Upload, User
+from queue_app.work import disk
 
 log = logging.getLogger(__name__)
 Stored = Asset | Upload
@@ -49,7 +49,7 @@ class FileQuery(Query):
 class FilePart:
     """The next ``length`` bytes of a file. The response closes it, also when the client hangs up."""
 
-    file: "File[bytes]"
+    file: BinaryIO
     length: int
 
     def close(self) -> None:
@@ -185,10 +185,9 @@ def _stream(request: Request, asset: Stored, part: ranges.ByteRange) -> HttpResp
     if request.method == "HEAD":
         return HttpResponse()
     try:
-        file = default_storage.open(asset.name)
+        file = disk.open_from(asset.name, part.first)
     except FileNotFoundError:
         log.error("%s (%s): its object %s is missing", asset, asset.pk, asset.name)
         raise Http404 from None
-    file.seek(part.first)
     is_async = isinstance(request._request, ASGIRequest)
     return StreamingHttpResponse(AsyncPieces(file, part.length) if is_async else Pieces(file, part.length))
