@@ -28,7 +28,6 @@ sys.stdin.readline() or time.sleep(60)
 HEADLESS = """
 import ctypes, threading, time
 threading.Thread(target=time.sleep, args=(60,)).start()
-print("ready", flush=True)
 ctypes.CDLL(None).pthread_exit(None)
 """
 
@@ -104,13 +103,15 @@ class TestKernel:
     def test_it_has_not_ended_while_one_of_its_threads_lives_and_holds_its_locks(self, tmp_path: Path) -> None:
         command, lock = [sys.executable, "-c", HEADLESS], (tmp_path / "lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_SH)
-        with subprocess.Popen(command, text=True, start_new_session=True, stdout=subprocess.PIPE, pass_fds=[lock.fileno()]) as it:
+        with subprocess.Popen(command, start_new_session=True, pass_fds=[lock.fileno()]) as it:
             lock.close()
-            wait_for(lambda: ") Z " in Path(f"/proc/{it.pid}/stat").read_text(), of="the end of its main thread")
-            assert processes.look(it.pid) is not None
-            assert processes.end_group(it.pid)
-            with (tmp_path / "lock").open() as taken:
-                fcntl.flock(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                wait_for(lambda: ") Z " in Path(f"/proc/{it.pid}/stat").read_text(), of="the end of its main thread")
+                assert processes.look(it.pid) is not None
+            finally:
+                assert processes.end_group(it.pid)
+        with (tmp_path / "lock").open() as taken:
+            fcntl.flock(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def test_it_is_told_from_another_of_its_number_by_its_start(self) -> None:
         me = processes.myself()
