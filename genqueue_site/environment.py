@@ -137,8 +137,8 @@ def storage(name: str) -> dict[str, Any]:
         return {"BACKEND": "django.core.files.storage.FileSystemStorage"}
     such_as = "s3://bucket/folder?endpoint=https://host&region=name"
     parts, asked = urlsplit(url(name, schemes=("s3",), such_as=such_as)), dict(parse_qsl(urlsplit(value).query))
-    if not parts.netloc or asked.keys() - {"endpoint", "region"}:
-        raise _bad(name, value, f"a URL such as {such_as}")
+    if not parts.netloc or "@" in value or asked.keys() - {"endpoint", "region"}:
+        raise _bad(name, "…", f"a URL such as {such_as}, without keys")
     options = {"bucket_name": parts.netloc, "location": parts.path.strip("/"), "region_name": asked.get("region")}
     if "endpoint" in asked:
         options["endpoint_url"] = _origin(name, asked["endpoint"])

@@ -59,6 +59,10 @@ class TestABadValue:
             ("EMAIL_URL", "smtp://user:hush@host:port", "smtp+tls://"),
             ("DATABASE_URL", "postgresql://user:hush@host:port/name", "postgresql://user:password@host/name"),
             ("PUBLIC_URL", "http://[::1", "an origin such as https://host"),
+            ("MEDIA_STORAGE", "gs://user:hush@bucket", "a URL such as s3://bucket/folder?endpoint=https://host&region=name"),
+            ("MEDIA_STORAGE", "s3:///folder?key=hush", "a URL such as s3://bucket/folder?endpoint=https://host&region=name"),
+            ("MEDIA_STORAGE", "s3://bucket?secret=hush", "a URL such as s3://bucket/folder?endpoint=https://host&region=name"),
+            ("MEDIA_STORAGE", "s3://bucket?endpoint=https://user:hush@host", "endpoint=https://host&region=name, without keys"),
         ],
     )
     def test_of_an_address_is_refused_by_name_without_its_password(
