@@ -46,6 +46,7 @@ READERS: dict[str, dict[str, str]] = {
     "environment": {
         "genqueue_site.demo.sample:logins_file": "GENQUEUE_VAR=VAR",
         "queue_app.work.disk:_temporary": "MEDIA_ROOT",
+        "django.core.files.storage.handler:StorageHandler.backends": "MEDIA_STORAGE=STORAGES",
         "queue_app.outbox.alerts:_text": "PUBLIC_URL",
         "django.core.handlers.exception:response_for_exception": "DEBUG",
         "genqueue_site.demo.login:people": "DEMO",
@@ -132,6 +133,8 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.lifecycle:timeout_seconds": "timeout_seconds",
         "queue_app.lifecycle:put_back": "max_attempts",
         "queue_app.work.progress:retry_at": "backoff",
+        "queue_app.work.retention:_due_files": "files_kept_days",
+        "queue_app.work.retention:_due_answers": "payloads_kept_days",
         "templates/admin/queue_app/job/_origin.html": "label",
         **_WHY,
     },

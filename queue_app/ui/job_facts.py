@@ -45,7 +45,7 @@ def facts(job: Job, *, at: datetime) -> dict[str, Any]:
     events = list(job.events.order_by("seq"))
     looked = waiting.outlook([job], at=at)
     eta = looked.eta(job)
-    attempts = list(job.attempts.select_related("account").order_by("number"))
+    attempts = list(job.attempts.select_related("account", "route").order_by("number"))
     return {
         "job": job,
         "title": f"Job {display.number(job.pk)}",

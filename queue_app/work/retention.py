@@ -26,7 +26,7 @@ FILES_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class Due:
+class Expiry:
     """What the retention of a job type deletes now: files, their bytes, and provider answers."""
 
     files: int
@@ -40,13 +40,13 @@ def prune(*, at: datetime) -> None:
     _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
 
 
-def due(kind: Kind, *, at: datetime) -> Due:
+def due(kind: Kind, *, at: datetime) -> Expiry:
     """Return what `expire` would delete of a job type."""
     files = _due_files(kind, at).aggregate(count=Count("pk"), bytes=Sum("size", default=0))
-    return Due(files["count"], files["bytes"], _due_answers(kind, at).count())
+    return Expiry(files["count"], files["bytes"], _due_answers(kind, at).count())
 
 
-def expire(*, at: datetime, may_go_on: Callable[[], bool] = lambda: True) -> Due:
+def expire(*, at: datetime, may_go_on: Callable[[], bool] = lambda: True) -> Expiry:
     """
     Delete the files (T24) and provider answers that their job types no longer keep; return what was deleted.
 
@@ -59,7 +59,7 @@ def expire(*, at: datetime, may_go_on: Callable[[], bool] = lambda: True) -> Due
         found = _due_answers(kind, at).values_list("pk", flat=True).iterator(AT_ONCE)
         while may_go_on() and (keys := list(islice(found, AT_ONCE))):
             answers += Attempt.objects.filter(pk__in=keys).update(remote={})
-    return Due(files, size, answers)
+    return Expiry(files, size, answers)
 
 
 def _due_files(kind: Kind, at: datetime) -> QuerySet[Asset]:

@@ -187,8 +187,8 @@ def _store_all(pieces: Sequence[Sequence[media.Piece]], attempt: Attempt) -> tup
 
 
 def _name_of_equal(digest: disk.Digest) -> str | None:
-    equal = Asset.objects.kept().filter(sha256=digest.sha256, size=digest.size)
-    return equal.values_list("name", flat=True).first()
+    equal = Asset.objects.kept().filter(sha256=digest.sha256, size=digest.size).values_list("name", flat=True)
+    return database.again(equal.first)
 
 
 def _row(key: uuid.UUID, piece: media.Piece, name: str, digest: disk.Digest, attempt: Attempt, number: int) -> Asset:

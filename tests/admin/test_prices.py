@@ -106,7 +106,7 @@ class TestWhereItStands:
     def test_for_those_who_may_only_look(self, staff_with: StaffWith) -> None:
         _, client = staff_with("view_generationmodel")
         assert "about $3.20" in html_of(client.get("/admin/queue_app/generationmodel/veo-3.1/change/"))
-        assert "16 tickets" in html_of(client.post(URL, {"try.model": "veo-3.1", "try.resolution": "4k"}))
+        assert "8 seconds × 2 tickets" in html_of(client.post(URL, {"try.model": "veo-3.1", "try.resolution": "4k"}))
 
     def test_it_needs_the_right_and_a_post(self, admin: Client, staff_with: StaffWith, client: Client) -> None:
         assert staff_with("view_job")[1].post(URL, form()).status_code == 403

@@ -82,7 +82,7 @@ class TestThePage:
     def test_lists_models_with_their_routes(self, admin: Client, provider: WireServer) -> None:
         ModelRoute.objects.filter(account="fal", model="veo-3.1").update(reason="Dear.")
         said = words(admin.get(address("fal")))
-        assert "veo-3.1 fal-ai/veo3.1 After a check Dear." in said
+        assert "veo-3.1 fal-ai/veo3.1 Dear. After a check" in said
         assert "nano-banana-pro fal-ai/nano-banana-pro Yes" in said
 
     def test_counts_the_last_day(self, admin: Client, provider: WireServer) -> None:

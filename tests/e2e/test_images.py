@@ -6,12 +6,13 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import Page, expect
 
 from campaigns.models import Campaign, Draft
 from queue_app.models import Job, User
 from tests import browser, images
-from tests.e2e.browser import beside, log_in
+from tests.e2e.browser import beside, enter
 from tests.e2e.conftest import ana_of_staff
 from tests.processes import Site
 
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.processes]
 
 @pytest.fixture(scope="module")
 def site(django_db_blocker: Any) -> Iterator[Site]:
-    with django_db_blocker.unblock(), closing(Site()) as site:
+    with django_db_blocker.unblock(), closing(Site(SECRET_KEY=settings.SECRET_KEY)) as site:
         site.prepare()
         site.start_web()
         yield site
@@ -45,7 +46,8 @@ def pictures(tab: Page, role: str) -> Any:
 class TestQuickGeneration:
     def test_greys_what_a_model_lacks_without_a_reload_and_keeps_what_was_typed(self, site: Site, ana: User) -> None:
         with browser.window() as tab:
-            log_in(tab, site)
+            enter(tab, site)
+            tab.goto(f"{site.url}/")
             tab.evaluate("document.body.dataset.stays = 'here'")
             tab.select_option("#model", "wan-2.7")
             tab.click("#more-options > summary")
@@ -63,7 +65,8 @@ class TestQuickGeneration:
 
     def test_an_image_is_there_at_once_and_goes_with_the_job(self, site: Site, ana: User) -> None:
         with browser.window() as tab:
-            log_in(tab, site)
+            enter(tab, site)
+            tab.goto(f"{site.url}/")
             tab.select_option("#model", "kling-v3")
             expect(tab.locator("#why-seed")).to_have_text("kling-v3 takes no seed.")
             tab.click("#more-options > summary")
@@ -89,7 +92,8 @@ class TestQuickGeneration:
 
     def test_many_references_and_one_left_out(self, site: Site, ana: User) -> None:
         with browser.window() as tab:
-            log_in(tab, site)
+            enter(tab, site)
+            tab.goto(f"{site.url}/")
             tab.select_option("#model", "nano-banana-2")
             expect(tab.locator("#why-duration")).to_have_text("Images have no duration.")
             tab.click("#more-options > summary")
@@ -106,7 +110,7 @@ class TestQuickGeneration:
 
 def test_the_campaign_form_saves_an_image_with_the_draft(site: Site, ana: User) -> None:
     with browser.window() as tab:
-        log_in(tab, site)
+        enter(tab, site)
         tab.goto(f"{site.url}/campaigns/new/")
         tab.fill("#f-brand", "Maison Alder")
         tab.fill("#f-big_idea", "The parcel opens.")

@@ -24,8 +24,8 @@ def charged(usd, *, at=None, source=CostSource.VENDOR, preview=False, **fields):
     return job
 
 
-def lines(**options):
-    at = clock.now()
+def lines(at=None, **options):
+    at = at or clock.now()
     return drift.of(at - timedelta(days=30), at, **options).lines
 
 
@@ -71,8 +71,9 @@ class TestOf:
     def test_takes_two_queries_by_the_index(self):
         for duration in (4, 5, 8):
             charged("2.00", parameters={"duration": duration})
+        at = clock.now()
         with CaptureQueriesContext(connection) as queries:
-            lines()
+            lines(at=at)
         assert len(queries) == 2
 
 

@@ -19,7 +19,7 @@ from queue_app import lifecycle
 from queue_app.insight import invariants
 from queue_app.models import Asset, Attempt, Job, JobEvent, Kind
 from queue_app.work import retention, storing
-from queue_app.work.retention import Due
+from queue_app.work.retention import Expiry
 from tests.factories import NOON, UserFactory, make_asset, make_job
 
 pytestmark = pytest.mark.django_db
@@ -67,12 +67,12 @@ class TestFiles:
         old, young = (stored("daily_ca", days=days, content=b"x" * 100) for days in (31, 29))
         kept = stored("video", days=4_000, content=b"y")
 
-        assert retention.due(Kind.objects.get(pk="daily_ca"), at=NOON) == Due(1, 100, 0)
-        assert retention.due(Kind.objects.get(pk="video"), at=NOON) == Due(0, 0, 0)
+        assert retention.due(Kind.objects.get(pk="daily_ca"), at=NOON) == Expiry(1, 100, 0)
+        assert retention.due(Kind.objects.get(pk="video"), at=NOON) == Expiry(0, 0, 0)
         events = JobEvent.objects.count()
-        assert retention.expire(at=NOON) == Due(1, 100, 0)
+        assert retention.expire(at=NOON) == Expiry(1, 100, 0)
         assert [is_there(asset) for asset in (old, young, kept)] == [False, True, True]
-        assert retention.expire(at=NOON) == Due(0, 0, 0)
+        assert retention.expire(at=NOON) == Expiry(0, 0, 0)
         assert (Job.objects.filter(state="completed").count(), JobEvent.objects.count()) == (3, events)
         assert not invariants.check(at=NOON, files=True)
 
@@ -120,9 +120,9 @@ class TestProviderAnswers:
         running = make_job("running", at=NOON - timedelta(days=8), kind_id="video")
         Attempt.objects.update(remote={"raw": "x"})
 
-        assert retention.due(Kind.objects.get(pk="video"), at=NOON) == Due(0, 0, 1)
+        assert retention.due(Kind.objects.get(pk="video"), at=NOON) == Expiry(0, 0, 1)
         ids = set(Attempt.objects.values_list("remote_id", flat=True))
-        assert retention.expire(at=NOON) == Due(0, 0, 1)
+        assert retention.expire(at=NOON) == Expiry(0, 0, 1)
         assert {job.pk for job in (young, other, running)} == set(
             Attempt.objects.exclude(remote={}).values_list("job", flat=True)
         )

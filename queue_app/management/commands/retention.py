@@ -9,7 +9,7 @@ from queue_app import clock
 from queue_app.models import Kind
 from queue_app.rules.numbers import counted
 from queue_app.work import retention
-from queue_app.work.retention import Due
+from queue_app.work.retention import Expiry
 
 
 class Command(BaseCommand):
@@ -31,6 +31,6 @@ class Command(BaseCommand):
             self.stdout.write(f"{kind.key}: keeps {kept}. Would delete {_words(retention.due(kind, at=at))}.")
 
 
-def _words(due: Due) -> str:
+def _words(due: Expiry) -> str:
     size = filesizeformat(due.bytes).replace("\xa0", " ")
     return f"{counted(due.files, 'file')} ({size}) and {counted(due.answers, 'provider answer')}"
