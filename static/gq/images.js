@@ -4,12 +4,15 @@
   "use strict";
   document.documentElement.classList.add("has-js");
   const isFile = (e) => e.target.matches?.("[data-images] input[type=file]");
+  // A typed text changes no choice of the quick form. It would renew it when its button is pressed, and the click would be lost.
+  const TYPED = "#quick-choices :is(textarea, input:is([type=text], [type=url]))";
 
   // the forms renew themselves on input and change: a chosen file is neither until it is there
   document.addEventListener("input", (e) => { if (isFile(e)) e.stopImmediatePropagation(); }, true);
   document.addEventListener("change", (e) => {
-    if (!isFile(e)) return;
+    if (!isFile(e) && !e.target.matches?.(TYPED)) return;
     e.stopImmediatePropagation();
+    if (!isFile(e)) return;
     const files = [...e.target.files];
     e.target.value = "";
     send(e.target.closest("[data-images]"), files.map((file) => ["file", file]));
@@ -93,12 +96,18 @@
     note.replaceChildren(...(line.textContent ? [line] : []));
   }
 
-  // what was opened stays open when htmx puts new choices in its place
+  // what was opened stays open when htmx puts new choices in its place, and what was typed since they were asked for stays there
+  const typed = new Map();
+  document.addEventListener("htmx:beforeSwap", () => {
+    for (const field of document.querySelectorAll(TYPED)) typed.set(field.id, field.value);
+  });
   const opened = new Set();
   document.addEventListener("toggle", (e) => {
     if (e.target.matches?.("details.gq-more[id]") && e.target.isConnected) opened[e.target.open ? "add" : "delete"](e.target.id);
   }, true);
   document.addEventListener("htmx:afterSwap", () => {
+    for (const field of document.querySelectorAll(TYPED)) field.value = typed.get(field.id) ?? field.value;
+    typed.clear();
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
     for (const role of said.keys()) show(role);
   });

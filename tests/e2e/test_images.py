@@ -49,7 +49,7 @@ class TestQuickGeneration:
             enter(tab, site)
             tab.goto(f"{site.url}/")
             tab.evaluate("document.body.dataset.stays = 'here'")
-            tab.select_option("#model", "wan-2.7")
+            tab.select_option("#model", "wan-2.7")  # what is typed before the answer comes stays, too
             tab.click("#more-options > summary")
             tab.fill("#seed", "42")
             tab.fill("#negative_prompt", "rain")
@@ -64,7 +64,7 @@ class TestQuickGeneration:
             assert tab.evaluate("document.body.dataset.stays") == "here"
 
     def test_an_image_is_there_at_once_and_goes_with_the_job(self, site: Site, ana: User) -> None:
-        with browser.window() as tab:
+        with browser.window(refuses=True) as tab:
             enter(tab, site)
             tab.goto(f"{site.url}/")
             tab.select_option("#model", "kling-v3")
