@@ -27,7 +27,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, When
 
 from queue_app import tickets, wake
 from queue_app.models import (
@@ -361,14 +361,15 @@ def state_phrase(job: Job) -> str:
 @transaction.atomic
 def lease_due(at: datetime, *, most: int = 100) -> list[tuple[Lease, State]]:
     """
-    Issue leases for jobs whose next check or store is due and that no live lease covers; oldest first, at most ``most``.
+    Issue leases for jobs whose next check or store is due and that no live lease covers, at most ``most``: first those whose files
+    are to be stored, because some providers keep files only an hour, then the others, each oldest first.
 
     Return each lease with the job's state.
     """
     due = list(
         Job.objects.filter(state__in=(_RUN, _UNK, _CAN, _STO), next_check_at__lte=at)
         .filter(Q(lease_until=None) | Q(lease_until__lte=at, lease_taken=False))  # if taken and over, `recovery` comes first
-        .order_by("next_check_at", "id")
+        .order_by(Case(When(state=_STO, then=0), default=1), "next_check_at", "id")
         .select_for_update(skip_locked=True)[:most]
     )
     Job.objects.filter(pk__in=[job.pk for job in due]).update(
