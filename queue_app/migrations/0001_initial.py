@@ -906,6 +906,7 @@ class Migration(migrations.Migration):
                 ('attempt', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='webhooks', to='queue_app.attempt')),
             ],
             options={
+                'verbose_name': 'received webhook',
                 'indexes': [models.Index(fields=['account', '-received_at'], name='webhook_of_account'), models.Index(fields=['received_at'], name='webhook_age'), django.contrib.postgres.indexes.HashIndex(condition=models.Q(('attempt', None)), fields=['remote_id'], name='webhook_unmatched')],
                 'constraints': [models.UniqueConstraint(fields=('account', 'event_id'), name='webhook_stored_once')],
             },

@@ -32,6 +32,7 @@ class InboundWebhook(models.Model):
     received_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = "received webhook"
         constraints = [models.UniqueConstraint(fields=["account", "event_id"], name="webhook_stored_once")]
         indexes = [
             models.Index(fields=["account", "-received_at"], name="webhook_of_account"),  # is there any, and when was the last?

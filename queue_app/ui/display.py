@@ -184,10 +184,18 @@ def chips(words: Iterable[str]) -> SafeString:
 
 
 def parameters(job: Job) -> list[str]:
-    """Return a job's parameters as short facts: “8s”, “16:9”, “seed 7”, “audio”, “images first frame”."""
-    said = {"duration": "{}s", "aspect_ratio": "{}", "resolution": "{}", "count": "{} images"}
+    """Return a job's parameters as short facts: “8s”, “16:9”, “seed 7”, “sound”, “from first frame”."""
+    said = {
+        "duration": "{}s",
+        "aspect_ratio": "{}",
+        "resolution": "{}",
+        "quality": "{} quality",
+        "count": "{} images",
+        "audio": "sound",
+        "images": "from {}",
+    }
     return [
-        name.replace("_", " ") if value is True else said.get(name, name.replace("_", " ") + " {}").format(value)
+        said.get(name, name.replace("_", " ") + ("" if value is True else " {}")).format(value)
         for name, value in ((name, images_sent(value) if name == "images" else value) for name, value in job.parameters.items())
         if value not in (False, None, "")
     ]
