@@ -361,8 +361,8 @@ def state_phrase(job: Job) -> str:
 @transaction.atomic
 def lease_due(at: datetime, *, most: int = 100) -> list[tuple[Lease, State]]:
     """
-    Issue leases for jobs whose next check or store is due and that no live lease covers, at most ``most``: first those whose files
-    are to be stored, because some providers keep files only an hour, then the others, each oldest first.
+    Issue leases for jobs whose next check or store is due and that no live lease covers, at most ``most``: first for stores,
+    because some providers keep files only an hour, then for checks; each oldest first.
 
     Return each lease with the job's state.
     """
