@@ -71,7 +71,7 @@ def _started() -> tuple[Browser, asyncio.AbstractEventLoop]:
 @contextmanager
 def window(*, refuses: bool = False, **context: Any) -> Iterator[Page]:
     """
-    Open a tab in which errors and warnings on the console fail the test; with ``refuses``, not the browser's note of an answer 422.
+    Open a tab in which errors and warnings on the console fail the test; with ``refuses``, not the browser's note of a 422.
     """
     faults: list[str] = []
     with tab(**context) as page:
