@@ -24,10 +24,11 @@ Plan = Callable[[float, Sequence[float], float, Random], float]
 
 
 class Replay(NamedTuple):
-    """Result of a replay: slot use (0 to 1) and the median number of checks per job."""
+    """Result of a replay: slot use (0 to 1), and per job the median number of checks and the mean seconds that an end waits for one."""
 
     use: float
     checks: float
+    wasted: float
 
 
 class Run(NamedTuple):
@@ -74,7 +75,7 @@ def replayed(durations: Sequence[float], plan: Plan, *, handoff: float, late: fl
 def _play(durations: Sequence[float], plan: Plan, chance: Random, *, handoff: float, late: float) -> Replay:
     free, typical = [0.0] * LIMIT, statistics.mean(durations)
     written: list[tuple[float, float]] = []  # per job: when its end was noticed, and its estimated run time
-    checks = []
+    checks, wasted = [], []
     for duration in durations:
         began = free[0]
         past = sorted(ran for at, ran in sorted(written)[-PAST_RUNS:] if at <= began)
@@ -84,8 +85,9 @@ def _play(durations: Sequence[float], plan: Plan, chance: Random, *, handoff: fl
             looks += 1
         written.append((began + looked[-1], (looked[-1] + looked[-2]) / 2))  # the same estimate as in `progress.apply`
         checks.append(looks)
+        wasted.append(looked[-1] - duration)
         heapq.heapreplace(free, began + looked[-1] + handoff)
-    return Replay(ideal(durations) / (max(free) - handoff), statistics.median(checks))
+    return Replay(ideal(durations) / (max(free) - handoff), statistics.median(checks), statistics.mean(wasted))
 
 
 def run() -> Run:
