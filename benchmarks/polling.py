@@ -1,8 +1,8 @@
 """
 Planned polling beside a check every 30 s: the seconds that a finished task keeps its slot, and the checks of a job.
 
-Each profile of run times is replayed without waiting, four at a time, through the schedule of `queue_app.rules.schedule`, starting
-without past runs and without the provider's progress. The profiles are drawn from the medians in the catalogue: no provider has
+Each profile of run times is replayed without waiting, four at a time, through the plan of `queue_app.rules.schedule`, starting
+without past runs and without the provider's progress. The profiles are drawn around the medians of the catalogue: no provider has
 been called yet.
 """
 
