@@ -24,7 +24,7 @@ Plan = Callable[[float, Sequence[float], float, Random], float]
 
 
 class Replay(NamedTuple):
-    """Result of a replay: slot use (0 to 1); per job, the median number of checks and the mean seconds from its end to a check."""
+    """Result of a replay: slot use (0 to 1); per job, the median number of checks and the mean seconds from its end to one."""
 
     use: float
     checks: float
