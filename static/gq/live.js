@@ -59,7 +59,7 @@
   // a look that fails is said by its age: what a page says of its forms' requests is not about it
   for (const name of ["htmx:responseError", "htmx:sendError"])
     document.addEventListener(name, (e) => { if (e.detail.elt.matches("[hx-trigger*='gq:']")) e.stopImmediatePropagation(); }, true);
-  document.addEventListener("htmx:afterSettle", showAge);
+  document.addEventListener("htmx:afterSettle", () => { showAge(); connect(); }); // what listens may have come with the answer
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return disconnect();
     connect();
