@@ -108,6 +108,11 @@ class Panel:
         return self.now is not None and self.now.sent != self._text
 
     @property
+    def mine(self) -> str:
+        """The creative's own wording, while a polished one is in its place."""
+        return (self.now and self.now.mine) or ""
+
+    @property
     def can_go_back(self) -> bool:
         return self.now is not None and self.now.mine not in (None, self._text)
 
