@@ -10,13 +10,14 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from campaigns.models import Campaign, Draft
 from campaigns.rules import polishing as rules
 from queue_app import clock, tickets
 from queue_app.models import Asset, GenerationModel, Job, Kind, ModelRoute, QueueSettings, State, User, Wallet
 from queue_app.work import jobs
-from tests.campaigns.test_form import HTMX, NEW, Tab, blocks, four
+from tests.campaigns.test_form import HTMX, NEW, QUERIES_MOST, Tab, blocks, four
 from tests.factories import UserFactory
 from tests.genqueue_site.studio.process import StudioProcess
 from tests.providers.vendors.chat import choice, says
@@ -427,6 +428,17 @@ class TestTheLiveParts:
         assert 'id="polish-watch"' not in tab.post(preview=True, name="Spring").html
         done()
         assert POLISHED in tab.post(preview=True, name="Summer").html
+
+    def test_take_a_few_queries_more_than_the_form_alone(self, tab, vendor):
+        counted = []
+        for do in ("update", "polish", "update"):
+            tab.post(do, preview=True)
+            with CaptureQueriesContext(connection) as asked:
+                tab.post(preview=True, name=f"Spring {len(counted)}")
+            counted.append(len(asked))
+            if counted[1:] and Job.objects.get().is_open:
+                done()
+        assert counted[0] <= QUERIES_MOST and counted[1] <= counted[0] + 9 and counted[2] == counted[0], counted
 
     def test_a_choice_brings_the_field_and_other_answers_never_do(self, tab, vendor):
         polished(tab, POLISHED, vendor)
