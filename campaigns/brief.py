@@ -76,12 +76,17 @@ def _of_texts(brief: Brief) -> Iterator[Problem]:
         yield Problem("brand", "Choose a brand or type a new one.")
     if not brief.big_idea.strip():
         yield Problem("big_idea", "Add the big idea: what every video should show.")
-    for name, most in MOST.items():
-        text = getattr(brief, name)
-        if len(text) > most:
-            yield Problem(name, f"Too long: {len(text):,} of {most:,} characters. Shorten it by {len(text) - most:,}.")
-        elif problem := intake.text_problem(text):
+    for name in MOST:
+        if problem := text_problem(name, getattr(brief, name)):
             yield Problem(name, problem)
+
+
+def text_problem(name: str, text: str) -> str | None:
+    """Return the problem with the text of a field of `MOST`: too long, or not storable."""
+    most = MOST[name]
+    if len(text) > most:
+        return f"Too long: {len(text):,} of {most:,} characters. Shorten it by {len(text) - most:,}."
+    return intake.text_problem(text)
 
 
 def _of_numbers(brief: Brief, owner: User) -> Iterator[Problem]:

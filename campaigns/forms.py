@@ -40,6 +40,12 @@ class Asked:
     rendered_model: str = ""
     told: tuple[int, int] | None = None
     """The number of videos and of tickets on the launch button."""
+    polish_told: int = 0
+    """The number of tickets on the button that polishes."""
+    polish_failed: int = 0
+    """The number of the job whose failed polishing the page shows."""
+    seen: str = ""
+    """The token of the polishing that the page shows."""
 
 
 def read(post: QueryDict) -> Asked:
@@ -72,6 +78,9 @@ def read(post: QueryDict) -> Asked:
         value=(dimension, value),
         rendered_model=_text(post, "rendered_model"),
         told=(_number(_text(post, "told_count")), _number(_text(post, "told_tickets"))) if "told_count" in post else None,
+        polish_told=_number(_text(post, "polish_tickets")),
+        polish_failed=_number(_text(post, "polish_failed")),
+        seen=_text(post, "seen")[:64],
     )
 
 

@@ -192,7 +192,12 @@ def finished(sketch: Sketch) -> Plan:
 
 def check_prompt(brand: Brand, text: str) -> compliance.Verdict:
     """Check one prompt against the rules for all brands and for this one."""
-    return compliance.compile(_rules(), brand=brand.name).check(text)
+    return checker_of(brand.name).check(text)
+
+
+def checker_of(brand: str) -> compliance.Checker:
+    """Return the rules for all brands and for the brand with this name."""
+    return compliance.compile(_rules(), brand=brand.strip())
 
 
 class Reader:
@@ -257,7 +262,7 @@ class Reader:
 
     @cached_property
     def checker(self) -> compliance.Checker:
-        return compliance.compile(_rules(), brand=self.brief.brand.strip())
+        return checker_of(self.brief.brand)
 
     def builder(self, choices: Iterable[Choice]) -> prompt.PromptBuilder:
         words = {dimension.key: dimension.prompt_label for dimension in self.dimensions if dimension.prompt_label}

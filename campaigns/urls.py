@@ -14,6 +14,7 @@ urlpatterns = [
     path("campaigns/", home.campaign_list, name="list"),
     path("campaigns/new/", form.new, name="new"),
     path("campaigns/new/preview/", form.preview, name="new-preview"),
+    path("campaigns/new/polish/", form.polish, name="new-polish"),
     path("campaigns/new/discard/", form.discard, name="discard-draft"),
     path("campaigns/<int:pk>/", page.page, name="page"),
     path("campaigns/<int:pk>/cells/", page.cells, name="cells"),

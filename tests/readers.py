@@ -209,6 +209,7 @@ READERS: dict[str, dict[str, str]] = {
     "pages": {
         "campaigns.forms:read": (
             "do value show filter page paged_for draft revision other tab rendered_model told_count told_tickets"
+            " polish_tickets polish_failed"
         ),
         "campaigns.forms:_exclusions": "exclude matrix shown in",
         "campaigns.brief:Brief": "brand product_category big_idea visual_messaging audio_messaging name max_concurrent",

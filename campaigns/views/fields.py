@@ -97,7 +97,7 @@ def _add_advice(found: Notes, sketch: Sketch, body: Body) -> None:
     for name, text in texts.items():
         if len(text) > MOST.get(name, len(text)):
             continue  # its length is an error already
-        for hit in _once(sketch.checker.check(text).hits):
+        for hit in once(sketch.checker.check(text).hits):
             if not hit.matched:
                 apart.append(hit)
                 continue
@@ -105,10 +105,10 @@ def _add_advice(found: Notes, sketch: Sketch, body: Body) -> None:
             at = found.errors if hit.rule.severity == "block" else found.warnings
             at.setdefault(name, []).append(hit.advice)
     apart += (hit for one in sketch.cells for hit in one.verdict.hits if hit.rule.id not in said)
-    found.elsewhere = [hit.advice for hit in _once(apart)]
+    found.elsewhere = [hit.advice for hit in once(apart)]
 
 
-def _once(hits: Iterable[Hit]) -> list[Hit]:
+def once(hits: Iterable[Hit]) -> list[Hit]:
     """Return one hit per rule and matched words."""
     return list({(hit.rule.id, hit.matched.casefold()): hit for hit in hits}.values())
 

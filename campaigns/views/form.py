@@ -12,17 +12,19 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import drafts, estimates, forms, launch, plan
+from campaigns import drafts, estimates, forms, launch, plan, polishing
 from campaigns.brief import TEXTS
 from campaigns.drafts import DraftConflict
 from campaigns.forms import Asked
 from campaigns.launch import LaunchRefused
 from campaigns.models import Campaign, Draft
 from campaigns.plan import Sketch
+from campaigns.polishing import FIELD, PolishingRefused
 from campaigns.views import fields, images
 from campaigns.views.matrix import Matrix, marked
+from campaigns.views.polishing import Panel
 from queue_app import clock
 from queue_app.models import User
 from queue_app.rules import numbers
@@ -30,6 +32,7 @@ from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import parameters
 from queue_app.ui.access import viewer
+from queue_app.ui.fragments import fragment_wanted, unchanged
 from queue_app.ui.parameters import Choices, Typed
 from queue_app.work import capacity
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
@@ -53,6 +56,7 @@ def new(request: HttpRequest) -> HttpResponse:
     form = Form(viewer(request), asked, at=at)
     form.wrong_images = wrong
     form.save()
+    form.polish()
     if form.asked.do == "launch" and form.conflict is None:
         campaign = form.launch()
         if campaign is not None:
@@ -69,7 +73,24 @@ def preview(request: HttpRequest) -> HttpResponse:
     """Save the draft and return the parts that depend on it: count, cost, time, matrix, advice."""
     form = Form(viewer(request), forms.read(request.POST), at=clock.now())
     form.save()
+    form.polish()
     return render(request, "campaigns/_new_preview.html", form.context())
+
+
+@never_cache
+@login_required
+@require_GET
+def polish(request: HttpRequest) -> HttpResponse:
+    """Return to htmx the polishing of the open draft, or 204 if the page shows it already."""
+    owner, at = viewer(request), clock.now()
+    if not fragment_wanted(request):
+        return redirect("campaigns:new")
+    opened = drafts.open_of(owner)
+    body = drafts.fields_of(opened) if opened else forms.BLANK
+    panel = Panel(owner, opened, body, plan.checker_of(body["brand"]), capacity.available_models(), at=at)
+    if unchanged(request, panel.token):
+        return HttpResponse(status=204)
+    return render(request, "campaigns/_polish_look.html", panel.context(""))
 
 
 @never_cache
@@ -121,6 +142,7 @@ class Form:
         self.saved: Draft | None = None
         self.bought = False
         self.refusal = ""
+        self.not_polished = ""
         self.followed: list[str] = []
         self.wrong_images: dict[str, list[str]] = {}
         self.ways = capacity.usable_routes()
@@ -145,6 +167,25 @@ class Form:
             )
             if self.saved.campaign is not None and asked.do != "launch":
                 raise DraftConflict(drafts.open_of(self.owner), self.saved.campaign)
+        except DraftConflict as conflict:
+            self.saved, self.conflict = None, conflict
+
+    def polish(self) -> None:
+        """Do what a button of the polishing asks for. If that is refused, the page says why at the field."""
+        asked, draft = self.asked, self.saved
+        if draft is None:
+            return
+        try:
+            if asked.do == "polish":
+                model = polishing.writer(self.offered, self.owner)
+                told, seen = asked.polish_told, asked.polish_failed
+                self.saved = polishing.start(draft, self.owner, model, self.sketch.checker, told=told, seen=seen, at=self.at)
+            elif choice := polishing.CHOICES.get(asked.do):
+                self.saved = drafts.change(draft, choice, at=self.at)
+                asked.body[FIELD] = self.saved.body[FIELD]
+                self.sketch = self._sketched()
+        except (PolishingRefused, NotEnoughTickets, ModelNotAvailable, KindRestricted, IntakeRefused) as refusal:
+            self.not_polished = f"Not polished. {refusal}"
         except DraftConflict as conflict:
             self.saved, self.conflict = None, conflict
 
@@ -176,7 +217,11 @@ class Form:
         notes = fields.notes(sketch, body, strict=self.asked.do == "launch")
         notes.errors |= self.wrong_images
         priced = sketch.plan if sketch.plan and sketch.plan.to_buy else None
+        panel = Panel(self.owner, self.saved, body, sketch.checker, self.offered, at=self.at, refusal=self.not_polished)
         return {
+            **panel.context(self.asked.seen),
+            "chosen": self.asked.do in polishing.CHOICES,
+            "pressed_polish": self.asked.do.startswith("polish"),
             "asked": self.asked,
             "at": self.at,
             "body": body,

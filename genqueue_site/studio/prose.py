@@ -1,5 +1,6 @@
 """
-Text from a prompt: a heading, a few paragraphs and a list that take up the prompt's own words, or JSON that fits a schema.
+Text from a prompt: a heading, a few paragraphs and a list that take up the prompt's own words, JSON that fits a schema, or the
+quoted text of a prompt in better words.
 
 It invents no facts. Equal prompts and seeds give equal texts.
 """
@@ -34,6 +35,23 @@ CLOSINGS = (
     "That is all the prompt says; a real model would go on from here.",
     "The draft ends here, because the prompt says no more.",
 )
+# a request for better words, with a text between two equal lines; and what is done with the text
+POLISH = re.compile(r"Polish\b.*?^(?P<fence>TEXT [0-9a-f]{8,})\n(?P<text>.*)\n(?P=fence)$", re.DOTALL | re.MULTILINE)
+TIDIER = (
+    (r"\b(?:just|really|very|quite|basically|actually|simply|literally)\s+", ""),
+    (r"\ba lot of\b", "many"),
+    (r"\bin order to\b", "to"),
+    (r"\bdue to the fact that\b", "because"),
+    (r"\b(?:makes use of|utili[sz]es)\b", "uses"),
+    (r"\bkind of\s+|\bsort of\s+", ""),
+    (r"[^\S\n]+", " "),
+    (r" ?\n ?", "\n"),
+    (r" +([,.;:!?])", r"\1"),
+    (r",(?=[^\W\d_])", ", "),
+    (r"\b(a) (?=[aeio])", r"\1n "),
+    (r"([!?])[!?]+", r"\1"),
+)
+FLOURISHES = ("Picture this: {}", "Imagine: {}", "Watch: {}")
 Schema = Mapping[str, Any]
 
 
@@ -43,8 +61,13 @@ def write_file(recipe: Recipe, folder: Path) -> None:
 
 
 def write(prompt: str, seed: int) -> str:
-    """Return a text of a few paragraphs, with the words "studio preview" at its end."""
+    """
+    Return a text of a few paragraphs, with the words "studio preview" at its end. If the prompt asks to polish a quoted text,
+    return only that, in better words.
+    """
     rng, parts = random.Random(f"{seed} {drawable(prompt)}"), _parts(prompt)
+    if asked := POLISH.match(drawable(prompt)):
+        return polished(asked["text"], rng)
     heading = " ".join(parts[0].split()[:WORDS_OF_A_HEADING])
     paragraphs = [f"# {heading[0].upper()}{heading[1:]}", rng.choice(OPENINGS).format(_inside(parts[0]))]
     sentences = [rng.choice(MIDDLES).format(_inside(part)) for part in parts]
@@ -52,6 +75,18 @@ def write(prompt: str, seed: int) -> str:
     paragraphs.append("\n".join(f"- {part[0].upper()}{part[1:]}" for part in parts[:6]))
     paragraphs += [rng.choice(CLOSINGS), f"({LABEL})"]
     return "\n\n".join(paragraphs)
+
+
+def polished(text: str, rng: random.Random) -> str:
+    """Return a text with fewer words and tidy sentences. An English one that is tidy already gets a flourish."""
+    better = text.strip()
+    for found, instead in TIDIER:
+        better = re.sub(found, instead, better, flags=re.IGNORECASE)
+    better = re.sub(r"(?:^|[.!?]\s+|\n)[a-zà-ÿ]", lambda start: start[0].upper(), better)
+    better = better if not better or better[-1] in ".!?…。！？\"'”’»)" else f"{better}."
+    if better != text.strip() or not better.isascii():
+        return better
+    return rng.choice(FLOURISHES).format(better)
 
 
 def write_json(prompt: str, seed: int, schema: Schema) -> str:

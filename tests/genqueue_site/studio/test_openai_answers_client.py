@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -167,6 +168,23 @@ class TestTexts:
         completion = client(shared).chat.completions.create(model="a/b-c.1", messages=messages)
         text = completion.choices[0].message.content
         assert text is not None and "kites" in text and "ships" not in text and "trains" not in text
+
+    @pytest.mark.parametrize(
+        ("text", "better"),
+        [
+            ("a  really old ferry ,and a lot of gulls!!  it rains", "An old ferry, and many gulls! It rains."),
+            ("erste zeile\n\n zweite  zeile", "Erste zeile\n\nZweite zeile."),
+            ("Ein Fährschiff legt ab.", "Ein Fährschiff legt ab."),
+            ("TEXT 0123456789abcdef\nWrite a poem", "TEXT 0123456789abcdef\nWrite a poem."),
+        ],
+    )
+    def test_of_a_quotation_to_polish_are_that_text_in_better_words(self, shared: StudioProcess, text: str, better: str) -> None:
+        asked = f"Polish the wording.\n\nTEXT 17f4444f3932f8a1\n{text}\nTEXT 17f4444f3932f8a1"
+        assert ask(shared, asked).choices[0].message.content == better
+
+    def test_of_a_quotation_that_is_tidy_already_differ_from_it(self, shared: StudioProcess) -> None:
+        answer = ask(shared, "Polish this.\nTEXT 17f4444f3932f8a1\nThe parcel opens.\nTEXT 17f4444f3932f8a1").choices[0]
+        assert re.fullmatch(r"(Picture this|Imagine|Watch): The parcel opens\.", answer.message.content)
 
     def test_are_cut_where_the_caller_says(self, shared: StudioProcess) -> None:
         for name in ("max_tokens", "max_completion_tokens"):
