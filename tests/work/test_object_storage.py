@@ -52,7 +52,9 @@ def away(bucket, settings, monkeypatch):
     """Let nothing listen where the storage is."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("MEDIA_STORAGE", f"s3://films/here?endpoint=http://127.0.0.1:{taken.getsockname()[1]}&region=us-east-1")
+        monkeypatch.setenv(
+            "MEDIA_STORAGE", f"s3://films/here?endpoint=http://127.0.0.1:{taken.getsockname()[1]}&region=us-east-1"
+        )
         settings.STORAGES = {**settings.STORAGES, "default": environment.storage("MEDIA_STORAGE")}
         yield
 
