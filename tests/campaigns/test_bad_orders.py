@@ -1,4 +1,4 @@
-"""What a model can't make is refused by both ways to order it, for every model of the catalogue: at its field, with nothing reserved."""
+"""What a model can't make is refused by both ways to order it, for every model: at its field, with nothing reserved."""
 
 from __future__ import annotations
 
