@@ -72,6 +72,7 @@ READERS: dict[str, dict[str, str]] = {
         "genqueue_site.studio.config:Config.least_seconds": "STUDIO_SECONDS_PER_JOB=seconds_per_job "
         "STUDIO_SECONDS_APART=seconds_apart",
         "genqueue_site.studio.floor:Floor.open": "STUDIO_PARALLEL_RENDERS=parallel_renders",
+        "genqueue_site.studio.floor:Floor._render": "STUDIO_LONGER_SIDE=longer_side",
         "genqueue_site.studio.floor:Floor._refuse_when_full": "STUDIO_MAX_RUNNING=max_running",
         "genqueue_site.studio.server:Studio._own": "STUDIO_TEST_FAULTS=scripted_faults",
         "genqueue_site.studio.server:Studio.__init__": "STUDIO_WEBHOOK_SECRET=webhook_secret",

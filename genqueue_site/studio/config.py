@@ -26,14 +26,16 @@ class Config:
     Settings of the studio.
 
     ``seconds_per_job`` is the least time from a job's acceptance to its end; a job's own least time differs from it by up to
-    ``seconds_apart``. ``max_running`` 0 means no limit, ``fault_seed`` ``None`` no random faults. With ``scripted_faults`` tests
-    may queue faults by name. ``webhook_secret`` signs webhooks; it has the form that Standard Webhooks requires.
+    ``seconds_apart``. ``longer_side`` is the longest side of a file in pixels. ``max_running`` 0 means no limit, ``fault_seed``
+    ``None`` no random faults. With ``scripted_faults`` tests may queue faults by name. ``webhook_secret`` signs webhooks; it has
+    the form that Standard Webhooks requires.
     """
 
     home: Path
     seconds_per_job: float = 3.0
     seconds_apart: float = 0.0
     parallel_renders: int = 2
+    longer_side: int = 1024
     max_running: int = 0
     codec: Codec = "vp9"
     fault_seed: int | str | None = None
@@ -60,6 +62,7 @@ def read(environ: Mapping[str, str], *, fault_seed: int | str | None = None) -> 
         seconds_per_job=_number(environ, "STUDIO_SECONDS_PER_JOB", default=3.0, least=0, most=3600),
         seconds_apart=_number(environ, "STUDIO_SECONDS_APART", default=0.0, least=0, most=3600),
         parallel_renders=_whole(environ, "STUDIO_PARALLEL_RENDERS", default=2, least=1, most=64),
+        longer_side=_whole(environ, "STUDIO_LONGER_SIDE", default=1024, least=64, most=1024),
         max_running=_whole(environ, "STUDIO_MAX_RUNNING", default=0, least=0, most=1_000_000),
         codec=cast(Codec, codec),
         fault_seed=fault_seed,

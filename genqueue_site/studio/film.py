@@ -27,12 +27,6 @@ FRAMES_PER_SECOND = 24
 ROOM = 1.25  # size of a painted scene relative to the frame, so that the camera can move
 
 
-def preview_size(width: int, height: int, *, longer_side: int = LONGER_SIDE) -> tuple[int, int]:
-    """Return the requested size scaled so that its longer side is at most ``longer_side``; both sides even, as codecs require."""
-    scale = min(1.0, longer_side / max(width, height))
-    return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
-
-
 class Shot(Protocol):
     """A part of the film with one caption."""
 
@@ -44,7 +38,7 @@ class Film:
     """The frames of a recipe."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.size = preview_size(recipe.width, recipe.height)
+        self.size = recipe.size_within(LONGER_SIDE)
         self.frames = max(1, round(recipe.seconds * FRAMES_PER_SECOND))
         told = drawable(recipe.prompt)
         rng = random.Random(hashlib.sha256(json.dumps(asdict(recipe)).encode()).digest())

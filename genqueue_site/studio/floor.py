@@ -266,7 +266,7 @@ class Floor:
             if failure is None and job.recipe.codec == "text":  # too quick for a process of its own
                 prose.write_file(job.recipe, bench)
             elif failure is None:
-                rendering.run(job.recipe, bench)
+                rendering.run(job.recipe.within(self.config.longer_side), bench)
         except RenderFailed as error:
             failure = Failure(code="render_failed", message=str(error))
         if self.closing.is_set():

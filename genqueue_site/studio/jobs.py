@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,18 @@ class Recipe:
     seconds: float
     codec: str
     count: int = 1
+
+    def size_within(self, longer_side: int) -> tuple[int, int]:
+        """Return the size scaled so that its longer side is at most ``longer_side``; both sides even, as codecs require."""
+        scale = min(1.0, longer_side / max(self.width, self.height))
+        return max(16, round(self.width * scale / 2) * 2), max(16, round(self.height * scale / 2) * 2)
+
+    def within(self, longer_side: int) -> Recipe:
+        """Return the same recipe at this size; the recipe itself if it is no larger."""
+        if max(self.width, self.height) <= longer_side:
+            return self
+        width, height = self.size_within(longer_side)
+        return replace(self, width=width, height=height)
 
     @property
     def files(self) -> list[str]:

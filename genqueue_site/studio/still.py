@@ -10,7 +10,7 @@ from dataclasses import asdict
 from PIL import Image
 
 from genqueue_site.studio import scenery
-from genqueue_site.studio.film import caption_band, preview_size
+from genqueue_site.studio.film import caption_band
 from genqueue_site.studio.jobs import Recipe
 from genqueue_site.studio.lettering import drawable, plate
 
@@ -21,7 +21,7 @@ def draw(recipe: Recipe, number: int) -> Image.Image:
     """Return an image of the recipe, counted from 0. Equal recipes give equal images; each number gives another one."""
     prompt = drawable(recipe.prompt).strip() or "untitled"
     rng = random.Random(hashlib.sha256(f"{number} {json.dumps(asdict(recipe))}".encode()).digest())
-    image = scenery.paint(prompt, preview_size(recipe.width, recipe.height, longer_side=LONGER_SIDE), rng)
+    image = scenery.paint(prompt, recipe.size_within(LONGER_SIDE), rng)
     words = caption_band(prompt, image.size)
     image.paste(words, (0, image.height - words.height), words)
     label = plate(max(10, min(image.size) // 24))

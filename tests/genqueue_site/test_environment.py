@@ -79,6 +79,7 @@ class TestABadValue:
         [
             ("STUDIO_SECONDS_PER_JOB", "soon", "a number of seconds from 0 to 3600"),
             ("STUDIO_PARALLEL_RENDERS", "0", "a whole number from 1 to 64"),
+            ("STUDIO_LONGER_SIDE", "1025", "a whole number from 64 to 1024"),
             ("STUDIO_MAX_RUNNING", "-1", "a whole number from 0 to 1000000"),
             ("STUDIO_TEST_FAULTS", "7", "a whole number from 0 to 1"),
             ("RENDER_CODEC", "av1", "vp9 or h264"),

@@ -73,7 +73,7 @@ class TestAResult:
         found = content(provider, ref, result.assets[0])
         if vendor.medium == "image":
             with Image.open(io.BytesIO(found)) as image:
-                assert (image.format, image.size) == ("WEBP", (1024, 1024))
+                assert (image.format, image.size) == ("WEBP", (160, 160))
         else:
             assert "A lighthouse in the fog" in found.decode() and "studio preview" in found.decode()
         rows = [row for row in studio.log()["creates"] if row["prompt"] == prompt]

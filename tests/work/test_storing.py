@@ -68,7 +68,7 @@ class TestStore:
         content = default_storage.open(video.name).read()
         assert (video.content_type, video.size, video.version, video.preview) == ("video/mp4", len(content), 1, True)
         assert video.sha256 == hashlib.sha256(content).hexdigest()
-        assert (video.width, video.height, video.seconds) == (320, 180, pytest.approx(1, abs=0.1))
+        assert (video.width, video.height, video.seconds) == (160, 90, pytest.approx(1, abs=0.1))
         assert video.name == f"assets/{video.created_at:%Y/%m}/{video.pk}.mp4"
         assert (assets["spritesheet"].width, assets["spritesheet"].content_type) == (3200, "image/jpeg")
 

@@ -88,8 +88,8 @@ class TestABoughtJob:
 
         images = job.assets.filter(kind="image").order_by("number")
         assert [(one.number, one.content_type, one.width, one.height) for one in images] == [
-            (1, "image/png", 1024, 682),
-            (2, "image/png", 1024, 682),
+            (1, "image/png", 160, 106),
+            (2, "image/png", 160, 106),
         ]
         assert job.assets.filter(kind="thumbnail").count() == 2
         assert accepted(studio, job) == 1

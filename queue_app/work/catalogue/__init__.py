@@ -55,7 +55,6 @@ ALERT_RULES: list[tuple[str, float, float]] = [
     (AlertRule.Measure.BUDGET_SPENT, 80, 50),
     (AlertRule.Measure.OLD_SNAPSHOT, 300, 60),
 ]
-_UNIT_OF = {Medium.IMAGE: "image", Medium.VIDEO: "second", Medium.PAGE: "page", Medium.TEXT: "text"}
 
 
 @transaction.atomic
@@ -94,7 +93,7 @@ def _seed_model(seed: ModelSeed) -> int:
     found = {
         "label": seed.key,
         "medium": seed.medium,
-        "unit": _UNIT_OF[seed.medium],
+        "unit": seed.unit,
         "tickets_per_unit": seed.tickets,
         "usd_per_unit": Decimal(seed.usd),
         "price": seed.price,

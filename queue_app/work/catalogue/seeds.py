@@ -1,12 +1,15 @@
 """The models to seed: price, typical run time, limit and routes."""
 
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from queue_app.models.catalog import Medium
 from queue_app.rules.codec_offers import Specification, common
+from queue_app.rules.pricing import Price
 from queue_app.work.catalogue import codecs
 
 _IMAGE, _VIDEO, _PAGE, _TEXT = Medium.IMAGE, Medium.VIDEO, Medium.PAGE, Medium.TEXT
+_UNITS = {_IMAGE: "image", _VIDEO: "second", _PAGE: "page", _TEXT: "text"}
 _FAL, _REPLICATE, _ROUTER = "fal", "replicate", "openrouter"
 _OTHER_TIER = "Another tier at another price. Activate it to offer this tier under the same name."
 _SECOND_SOURCE = "A second source with fewer parameters. Activate it for use when the first one is full."
@@ -60,6 +63,15 @@ class ModelSeed(NamedTuple):
     def price(self) -> dict[str, Any]:
         """The price rule."""
         return {"rates": self.rates} if not self.estimated else {"rates": self.rates, "estimated": True}
+
+    @property
+    def unit(self) -> str:
+        """What its price is for: a second, an image, a page or a text."""
+        return _UNITS[self.medium]
+
+    @property
+    def pricing(self) -> Price:
+        return Price(self.unit, self.tickets, Decimal(self.usd), self.price)
 
 
 def _rate(usd: str, *, tickets: int | None = None, **when: Any) -> dict[str, Any]:

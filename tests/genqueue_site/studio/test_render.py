@@ -9,7 +9,7 @@ import av
 import pytest
 from PIL import Image, ImageChops
 
-from genqueue_site.studio.film import Film, preview_size
+from genqueue_site.studio.film import LONGER_SIDE, Film
 from genqueue_site.studio.jobs import Recipe
 from genqueue_site.studio.lettering import FONTS, drawable, font
 from genqueue_site.studio.rendering import RenderFailed, Rendering
@@ -70,7 +70,13 @@ class TestAFilm:
         ],
     )
     def test_keeps_the_shape_within_640_pixels(self, asked: tuple[int, int], given: tuple[int, int]) -> None:
-        assert preview_size(*asked) == given
+        width, height = asked
+        assert replace(WHALE, width=width, height=height).size_within(LONGER_SIDE) == given
+
+    @pytest.mark.parametrize(("side", "given"), [(1280, (1280, 720)), (160, (160, 90)), (64, (64, 36))])
+    def test_may_be_smaller_in_the_same_shape(self, side: int, given: tuple[int, int]) -> None:
+        small = replace(WHALE, width=1280, height=720).within(side)
+        assert (small.width, small.height) == given
 
 
 class TestLettering:
