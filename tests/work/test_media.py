@@ -29,7 +29,7 @@ def refused(kind, path, room):
 
 
 def with_pictures_of(film: bytes, width: int, height: int) -> bytes:
-    """Return a film with another size at the head of each VP9 key frame: behind the sync code and 4 bits, 16 bits each, less one."""
+    """Return a film with another size at the head of each VP9 key frame: 4 bits after the sync code, 16 bits each, less one."""
     parts = film.split(b"\x49\x83\x42")
     for number, part in enumerate(parts[1:], 1):
         head = int.from_bytes(part[:5], "big")
