@@ -292,6 +292,11 @@ class Faults:
             for kind, fault in parsed:
                 self._queued[kind].append(fault)
 
+    def left(self) -> int:
+        """Return the number of queued faults that no call has met yet."""
+        with self._lock:
+            return sum(map(len, self._queued.values()))
+
     def befall(self, visit: Visit) -> Response:
         """Return the answer to a call, with or without a fault."""
         with self._lock:

@@ -84,6 +84,8 @@ class Studio:
     def _own(self, request: Request) -> Response:
         if (request.method, request.path) == ("GET", "/_studio/log"):
             return json_response({**self.floor.log(), "webhooks": self.webhooks.log()})
+        if (request.method, request.path) == ("GET", "/_studio/faults") and self.config.scripted_faults:
+            return json_response({"left": self.faults.left()})
         if (request.method, request.path) == ("POST", "/_studio/faults") and self.config.scripted_faults:
             try:
                 self.faults.queue(json.loads(request.body))

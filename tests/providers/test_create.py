@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from queue_app.providers import calls
+from queue_app import http
 from queue_app.providers.base import AccountConfig, ErrorKind, ProviderError, Verdict, accepted_verdict
+from tests.providers.conftest import let_time_run_out
 from tests.providers.vendors import VENDORS, Vendor
 from tests.providers.vendors.vendor import PROMPT
 from tests.providers.wire import Reply, WireServer, answer, cut, drip, hang, reset
@@ -37,13 +38,8 @@ ANSWERS = [
     (200, [], ErrorKind.AMBIGUOUS, UNKNOWN),
     (202, {"nothing": "useful"}, ErrorKind.AMBIGUOUS, UNKNOWN),
 ]
-BREAKS = {
-    "reset": reset,
-    "closed": lambda sock: sock.close(),
-    "hangs": hang,
-    "drips": drip(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"),
-    "cut": cut(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"),
-}
+BEGINNING = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"
+BREAKS: dict[str, Reply] = {"reset": reset, "closed": lambda sock: sock.close(), "cut": cut(BEGINNING)}
 
 
 @pytest.fixture(params=VENDORS)
@@ -69,13 +65,20 @@ def test_an_answer_other_than_yes(
 
 
 @pytest.mark.parametrize("how", BREAKS)
-def test_a_broken_exchange_is_unknown_and_never_sent_again(
-    vendor: Vendor, server: WireServer, how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("CREATE_SECONDS", "LONG_CREATE_SECONDS"):
-        monkeypatch.setattr(calls, name, 3.0)
+def test_a_broken_exchange_is_unknown_and_never_sent_again(vendor: Vendor, server: WireServer, how: str) -> None:
     error = refusal(vendor, server, BREAKS[how])
     assert (error.kind, accepted_verdict(error)) == (ErrorKind.AMBIGUOUS, UNKNOWN)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("how", ["hangs", "drips"])
+def test_an_exchange_without_end_is_unknown_and_never_sent_again(
+    vendor: Vendor, server: WireServer, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dripped: list[bytes] = []
+    let_time_run_out(monkeypatch, when=lambda: len(dripped) > 2 if how == "drips" else bool(server.seen))
+    error = refusal(vendor, server, drip(BEGINNING, every=0.01, sent=dripped) if how == "drips" else hang)
+    assert (error.kind, accepted_verdict(error), type(error.__cause__)) == (ErrorKind.AMBIGUOUS, UNKNOWN, http.TimedOut)
     assert len(server.seen) == 1
 
 

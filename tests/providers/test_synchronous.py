@@ -23,6 +23,7 @@ from queue_app.providers.base import (
     accepted_verdict,
 )
 from tests.genqueue_site.studio.process import StudioProcess
+from tests.providers.test_studio import JOBS
 from tests.providers.vendors import VENDORS, Vendor
 from tests.providers.vendors.vendor import MOMENT, PROMPT
 from tests.providers.wire import WireServer, answer
@@ -39,8 +40,7 @@ REFUSED: dict[str, dict[str, ErrorKind]] = {
     },
     "chat": {"failed_job": ErrorKind.AMBIGUOUS, "canceled_job": ErrorKind.AMBIGUOUS, "expired_job": ErrorKind.AMBIGUOUS},
 }
-JOBS = ["failed_job", "moderated_job", "canceled_job", "expired_job", "no_output", "removed_job", "dead_asset"]
-studio_tests = pytest.mark.usefixtures("trusted", "patience")
+studio_tests = pytest.mark.usefixtures("trusted")
 
 
 @pytest.fixture(params=SYNCHRONOUS)

@@ -72,6 +72,10 @@ class StudioProcess:
         answer = requests.post(f"{self.url}/_studio/faults", json=names, timeout=10)
         assert answer.ok, answer.text
 
+    def has_met_all_faults(self) -> bool:
+        """Whether each queued fault has begun."""
+        return bool(requests.get(f"{self.url}/_studio/faults", timeout=10).json()["left"] == 0)
+
     def wait_until_idle(self, seconds: float = 60) -> None:
         """Wait until no job is running."""
         deadline = time.monotonic() + seconds
