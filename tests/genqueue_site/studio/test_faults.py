@@ -138,6 +138,13 @@ class TestTheTable:
         assert "late_accept" in answer.json()["error"]
         assert post(shared, "A whale").status_code == 200
 
+    def test_says_when_each_queued_one_has_begun(self, shared: StudioProcess) -> None:
+        shared.queue_faults(create=["429", "latency:0"])
+        post(shared, "A whale")
+        assert not shared.has_met_all_faults()
+        post(shared, "A whale")
+        assert shared.has_met_all_faults()
+
     @pytest.mark.parametrize("script", [[], {"create": "429"}, {"dance": ["429"]}, {"create": [None]}, {"create": ["429:soon"]}])
     def test_refuses_what_is_no_script(self, script: object) -> None:
         with pytest.raises(UnknownFault):
@@ -145,7 +152,8 @@ class TestTheTable:
 
     def test_is_not_served_unless_asked_for(self, studio: StartStudio) -> None:
         process = studio(env={"STUDIO_TEST_FAULTS": "0"})
-        assert requests.post(f"{process.url}/_studio/faults", json={}, timeout=5).status_code == 404
+        for call in (requests.post, requests.get):
+            assert call(f"{process.url}/_studio/faults", json={}, timeout=5).status_code == 404
 
     def test_has_faults_for_every_kind_of_call(self) -> None:
         assert {kind for fault in FAULTS.values() for kind in fault.kinds} == set(KINDS)
