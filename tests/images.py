@@ -162,6 +162,8 @@ NO_ADDRESS = [
     "https:///a.png", "https://[::1/a.png", "https://user:pw@93.184.215.14/a.png", "https://example.com@127.0.0.1/a.png",
     "https://exa mple.com/a.png", "jar:https://example.com!/a", "https://example.com/\r\nX: y", "unix:/var/run/docker.sock", "",
 ]  # fmt: skip
+# The rule is one, so the forms are tried with some of each; the API is tried with all.
+SOME_REFUSED, SOME_PRIVATE = list(REFUSED)[::5], PRIVATE[::5]
 
 
 @contextmanager
@@ -192,5 +194,3 @@ def public_server(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Wir
     monkeypatch.setattr(pool, "_local", threading.local())
     with WireServer(tls=context) as server:
         yield server
-# The rule is one, and each door is tried with some of them; `tests/work/test_uploads.py` and the API try all.
-SOME_REFUSED, SOME_PRIVATE = list(REFUSED)[::5], PRIVATE[::5]
