@@ -44,8 +44,12 @@ class JobRow(NamedTuple):
 
 
 class Tried(NamedTuple):
-    """An attempt. ``lost_at`` is when we stopped waiting for the answer to its create call, ``None`` if there was one."""
+    """
+    An attempt. ``lost_at`` is when we stopped waiting for the answer to its create call, ``None`` if there was one. ``lost_by``
+    is who noticed: the worker, or the recovery after the worker had died.
+    """
 
+    account: str
     job: int
     number: int
     called_at: float | None
@@ -53,14 +57,20 @@ class Tried(NamedTuple):
     outcome: str | None = None
     synchronous: bool = False
     lost_at: float | None = None
+    lost_by: str | None = None
 
 
 JOBS = "SELECT id, state, prompt, error_code FROM queue_app_job ORDER BY id"
 ATTEMPTS = """
-    SELECT job_id, number, extract(epoch FROM called_at)::float, remote_id, outcome, synchronous,
-           (SELECT extract(epoch FROM min(at))::float FROM queue_app_jobevent event
-             WHERE event.job_id = attempt.job_id AND event.attempt = attempt.number AND to_state = 'unknown')
-      FROM queue_app_attempt attempt ORDER BY job_id, number
+    SELECT account_id, job_id, number, extract(epoch FROM called_at)::float, remote_id, outcome, synchronous,
+           extract(epoch FROM lost.at)::float, lost.actor
+      FROM queue_app_attempt attempt
+      LEFT JOIN LATERAL (
+        SELECT at, actor FROM queue_app_jobevent event
+         WHERE event.job_id = attempt.job_id AND event.attempt = attempt.number AND to_state = 'unknown'
+         ORDER BY seq LIMIT 1
+      ) lost ON true
+     ORDER BY job_id, number
 """
 
 
@@ -94,6 +104,11 @@ class Books:
     def again(self) -> Counter[str]:
         """The outcomes after which a job that the studio had accepted was accepted once more."""
         return Counter(str(before.outcome) for before, _ in self._accepted_again())
+
+    @property
+    def unanswered(self) -> Counter[tuple[str, str]]:
+        """The number of create calls without a readable answer, by account and by who noticed (``lost_by``)."""
+        return Counter((one.account, str(one.lost_by)) for one in self.attempts if one.lost_at is not None)
 
     def findings(self) -> dict[str, list[str]]:
         """Return what is wrong, by sort; empty lists if all is well."""

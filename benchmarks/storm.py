@@ -34,11 +34,11 @@ import requests
 from benchmarks import books, results, stand
 from benchmarks.books import Books, JobRow, Task, Tried
 from benchmarks.lanes import LANES, LONG_WORKERS, TIMEOUT_SECONDS
-from genqueue_site.studio.wire import KINDS
 
 SECONDS, LONGEST = 300.0, 1_200.0  # of the blows: without and with a number of jobs
 OPEN = 24  # unfinished jobs
-CALM_SECONDS = 15  # before the first blow
+JOB_SECONDS, APART_SECONDS = 6.0, 4.0  # of a job at the studio: 2 to 10
+CALM_SECONDS = 5  # before the first blow
 BETWEEN_BLOWS = (3.0, 7.0)
 RESTART_SECONDS = 0.5  # until a program that has ended is restarted
 SAMPLE_SECONDS = 0.25
@@ -137,7 +137,8 @@ class Storm:
         from tests.processes import Site
 
         self.site = Site(
-            STUDIO_SECONDS_PER_JOB="4",
+            STUDIO_SECONDS_PER_JOB=f"{JOB_SECONDS}",
+            STUDIO_SECONDS_APART=f"{APART_SECONDS}",
             STUDIO_PARALLEL_RENDERS="2",
             WORKERS="4",
             LONG_WORKERS=str(LONG_WORKERS),
@@ -228,7 +229,7 @@ class Storm:
                 ModelConcurrencyLimit.objects.filter(model=lane.model).update(max_concurrent=lane.of_model)
                 ProviderAccount.objects.filter(key=lane.account).update(max_concurrent=lane.of_account)
         self._key = self.site.manage("create_api_key", "storm")
-        self.studio = self.site.start_studio(seconds_per_job=4, faults=self.seed)
+        self.studio = self.site.start_studio(faults=self.seed)
         self.web = self.site.start_web()
         self.workers = [self.site.start_worker(WEBHOOK_URL=self.site.url) for _ in range(self.runworkers)]
         for worker in self.workers:
@@ -391,10 +392,11 @@ class Storm:
         print(f"seed {self.seed}: {len(self.prompts)} jobs, {len(self.fallen)} blows in {self.blown:.0f} s")
         print(f"  restarts {dict(self.restarts)}, pauses ended {self.resumed}, the API answered {dict(self.answers)}")
         print(f"  jobs {dict(states)}, attempts {len(found.attempts)}, accepted by the studio {len(found.tasks)}")
+        print(f"  create calls without an answer {_nested(found.unanswered)}")
         print(f"  accepted once more after an attempt that had been accepted and ended: {again.total()} {dict(again)}")
         print(f"  decided by a person: {self.decided.total()} {dict(self.decided)}")
         print("  at once at the studio: " + ", ".join(f"{name} {most} of {top}" for name, (most, top) in found.peaks().items()))
-        print(f"  faults {_by_dialect(self.met)}")
+        print(f"  faults {_nested(self.met)}")
         print(f"  failed {dict(Counter(job.error_code for job in found.jobs if job.state == 'failed'))}")
         for words, rows in findings.items():
             print(f"  {words}: {len(rows)}" + "".join(f"\n      {row}" for row in rows[:10]))
@@ -489,16 +491,19 @@ def _storms(asked: argparse.Namespace, home: str) -> bool:
 def _sum_up(storms: list[Storm]) -> None:
     jobs, decided = sum(len(storm.prompts) for storm in storms), sum(storm.decided.total() for storm in storms)
     print(f"{len(storms)} storms: {jobs} jobs, {decided} decisions by a person")
-    print(f"faults {_by_dialect(sum((storm.met for storm in storms), Counter()))}")
+    print(f"faults {_nested(sum((storm.met for storm in storms), Counter()))}")
     if recovery := [seconds for storm in storms for seconds in storm.recovery]:
         print(f"{len(recovery)} blows: recovery p50 {statistics.median(recovery):.1f} s, longest {max(recovery):.1f} s")
         stand.verdict("recovery p95", stand.percentile(recovery, 0.95), most=10, unit=" s")
 
 
-def _by_dialect(met: Counter[tuple[str, str]]) -> str:
-    """Return the number of faults by dialect and kind of call in one line."""
-    dialects = sorted({dialect for dialect, _ in met})
-    return "; ".join(f"{one}: " + ", ".join(f"{kind} {met[one, kind]}" for kind in KINDS if met[one, kind]) for one in dialects)
+def _nested(counts: Counter[tuple[str, str]]) -> str:
+    """Return counts by two names in one line: “chat: create 2; fal: create 3, webhook 1”."""
+    firsts = sorted({first for first, _ in counts})
+    return "; ".join(
+        f"{first}: " + ", ".join(f"{second} {count}" for (one, second), count in sorted(counts.items()) if one == first)
+        for first in firsts
+    )
 
 
 def _no_logs(folder: str, names: list[str]) -> list[str]:
