@@ -20,24 +20,25 @@ import sys
 import tempfile
 import threading
 import time
-from bisect import bisect
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import requests
 
-from benchmarks import books, results, stand
+from benchmarks import books, person, recoveries, results, stand
 from benchmarks.books import Books, JobRow, Task, Tried
 from benchmarks.lanes import LANES, LONG_WORKERS, TIMEOUT_SECONDS
+from benchmarks.recoveries import Fallen, Recoveries
 
 SECONDS, LONGEST = 300.0, 1_200.0  # of the blows: without and with a number of jobs
 OPEN = 24  # unfinished jobs
-JOB_SECONDS, APART_SECONDS = 6.0, 4.0  # of a job at the studio: 2 to 10
+JOB_SECONDS, APART_SECONDS = 15.0, 10.0  # of a job at the studio: 5 to 25
 CALM_SECONDS = 5  # before the first blow
 BETWEEN_BLOWS = (3.0, 7.0)
 RESTART_SECONDS = 0.5  # until a program that has ended is restarted
@@ -46,64 +47,6 @@ LISTEN_SECONDS = 1.0  # between two readings of the studio's faults, which it fo
 DECIDE_SECONDS = 5.0
 # longest wait at the end: fal and Replicate may begin a task late, so a proof that there is none takes up to eight minutes
 DRAIN_SECONDS = 900
-STANDS_STILL = 60.0  # longest recovery that is reported
-
-# Overdue work by account: jobs that could start, checks, and files to store; then the unfinished jobs, those in a slot, and the
-# long calls. An account that is cooling down or full is not our delay, and neither is a provider that makes a living worker wait.
-_DUE = """
-    SELECT account.key,
-           coalesce(bool_or(job.state = 'queued' AND NOT job.held AND job.not_before IS NULL), false)
-           AND NOT (account.paused OR coalesce(account.cooldown_until > now.at, false)),
-           coalesce(bool_or(job.state IN ('running', 'cancelling') AND job.next_check_at < now.at AND worker.id IS NULL), false),
-           coalesce(bool_or(job.state = 'storing' AND job.next_check_at < now.at AND worker.id IS NULL), false),
-           count(job.id),
-           count(*) FILTER (WHERE job.state IN ('submitting', 'running', 'cancelling')
-                               OR (job.state = 'unknown' AND attempt.slot_until > now.at)),
-           count(*) FILTER (WHERE job.state = 'submitting' AND attempt.synchronous),
-           account.lowered_by, account.lowered_at, now.at
-      FROM unnest(%(accounts)s::text[], %(models)s::text[]) AS lane (account, model)
-      JOIN queue_app_provideraccount account ON account.key = lane.account
-     CROSS JOIN (SELECT clock_timestamp() AS at) now
-      LEFT JOIN queue_app_job job ON job.model_id = lane.model AND job.ended_at IS NULL
-      LEFT JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.number = job.attempt_number
-      LEFT JOIN queue_app_workerprocess worker
-        ON job.lease_taken AND job.leased_by = worker.host || ':' || worker.pid || ':' || worker.group_started
-       AND worker.role = 'worker' AND worker.beat_at > now.at - interval '6 s'
-     GROUP BY account.key, now.at
-"""
-_LANE_OF = {lane.account: lane for lane in LANES}
-_LANES = {"accounts": [lane.account for lane in LANES], "models": [lane.model for lane in LANES]}
-# Outcomes that only a person can know: the provider has no list of tasks, no webhook has named the task, and our storage has no
-# answer. A webhook or an answer may still come for a while.
-_FOR_A_PERSON = """
-    SELECT item.id
-      FROM queue_app_reviewitem item
-      JOIN queue_app_job job ON job.id = item.job_id AND job.state = 'unknown'
-      JOIN queue_app_attempt attempt ON attempt.id = item.attempt_id
-      JOIN queue_app_provideraccount account ON account.key = attempt.account_id
-     WHERE item.closed_at IS NULL AND item.decide_by IS NOT NULL AND NOT account.can_look_up
-       AND attempt.called_at < clock_timestamp() - interval '60 s'
-     ORDER BY item.id
-"""
-# the times at which such work was done
-_DONE = """
-    SELECT extract(epoch FROM at)::float,
-           CASE WHEN to_state = 'submitting' THEN 0 WHEN from_state IN ('running', 'cancelling') THEN 1 ELSE 2 END
-      FROM queue_app_jobevent
-     WHERE from_state <> to_state AND (to_state = 'submitting' OR from_state IN ('running', 'cancelling', 'storing'))
-     ORDER BY at
-"""
-SORTS = ("start", "look", "store")
-
-
-@dataclass
-class Fallen:
-    """A blow: its time (wall clock), name and victim, and the time it was over."""
-
-    at: float
-    name: str
-    whom: str
-    over: float
 
 
 @dataclass
@@ -116,7 +59,6 @@ class Storm:
     runworkers: int = 1
     logs: Path | None = None
     fallen: list[Fallen] = field(default_factory=list)
-    samples: list[tuple[float, tuple[bool, ...]]] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     prompts: list[str] = field(default_factory=list)
     restarts: Counter[str] = field(default_factory=Counter)
@@ -128,6 +70,7 @@ class Storm:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
+        self.recoveries = Recoveries(long_workers=LONG_WORKERS * self.runworkers)
         self._due: list[tuple[float, Callable[[], object]]] = []
         self._dead: dict[int, float] = {}
         self._submits = self._listens = True
@@ -220,7 +163,7 @@ class Storm:
         self.site.prepare()
         with self.site.orm():
             tickets.grant(User.objects.create_user("storm"), 1_000_000, at=clock.now(), actor="storm", reason="to spend")
-            User.objects.create_user("person", is_staff=True)
+            User.objects.create_user(person.NAME, is_staff=True)
             QueueSettings.objects.update(max_concurrent=50)
             for lane in LANES:
                 ModelRoute.objects.filter(model=lane.model).exclude(account=lane.account).update(active=False)
@@ -281,21 +224,9 @@ class Storm:
             self._restart_studio(faults=f"{self.seed}.{self.restarts['studio']}")  # not the same faults once more
 
     def _look(self, now: float) -> None:
-        from queue_app.rules import limits
-
-        rows = self.ask(_DUE, _LANES)
-        if rows:
-            start = look = store = False
-            calls = LONG_WORKERS * self.runworkers - sum(row[6] for row in rows)  # free long workers
-            for account, may_start, checks, stores, _, used, _, by, since, at in rows:
-                lane = _LANE_OF[account]
-                room = min(lane.of_model, limits.lowered(lane.of_account, by=by, since=since, at=at))
-                start |= may_start and used < room and (calls > 0 or not lane.synchronous)
-                look, store = look | checks, store | stores
-            self.open_jobs = sum(row[4] for row in rows)
-            self.samples.append((now, (start, look, store)))
-        else:
-            self.samples.append((now, (True, True, True)))
+        rows = self.ask(recoveries.DUE, recoveries.VALUES)
+        self.recoveries.look(now, rows)
+        self.open_jobs = sum(row[4] for row in rows) if rows else self.open_jobs
         # in place of the person whom an alert would call
         self.resumed += len(
             self.ask("UPDATE queue_app_provideraccount SET paused = false, paused_reason = '' WHERE paused RETURNING key")
@@ -311,33 +242,22 @@ class Storm:
         """End blows and faults, and wait for the end of all jobs. A person decides on what only a person can know."""
         self._hear_of_faults()
         self._restart_studio(faults=None)
-        ends = next_at = time.time()
-        ends += DRAIN_SECONDS
-        while self.open_jobs and time.time() < ends:
+        began = next_at = time.time()
+        while self.open_jobs and time.time() < began + DRAIN_SECONDS:
             self._step()
             if time.time() >= next_at:
-                self._decide()
+                self._decide(calm_since=began)
                 next_at = time.time() + DECIDE_SECONDS
 
     def _restart_studio(self, *, faults: int | str | None) -> None:
         self.studio.faults = faults
         self.studio.restart()
 
-    def _decide(self) -> None:
-        """Decide on the outcomes that only a person can know, by the verb of the page for unknown outcomes."""
-        from queue_app import clock
-        from queue_app.models import ReviewItem, User
-        from queue_app.work import decisions
-
-        if not (found := [pk for (pk,) in self.ask(_FOR_A_PERSON)]):
-            return
+    def _decide(self, *, calm_since: float) -> None:
         with self.site.orm():
-            person = User.objects.get(username="person")
-            for item in ReviewItem.objects.select_related("job", "attempt").filter(pk__in=found).order_by("pk"):
-                again = self.chance.random() < 0.5
-                with suppress(decisions.DecisionRefused):  # it has just been found
-                    state = decisions.settle(item, again=again, at=clock.now(), actor=person, reason="the storm is over")
-                    self.decided[f"{item.attempt.account_id} {state}"] += 1  # type: ignore[union-attr]
+            for decision in person.decide(self.chance, calm_since=datetime.fromtimestamp(calm_since, UTC)):
+                self.decided[f"{decision.account} {decision.state}"] += 1
+                print(f"           a person decides: job {decision.job} is {decision.state}. {decision.why}", flush=True)
 
     def _submit(self) -> None:
         """Keep `OPEN` jobs unfinished, the lanes in turn; send each again with its idempotency key until it is accepted."""
@@ -386,7 +306,7 @@ class Storm:
 
     def _judge(self) -> bool:
         found = self._books()
-        took = self._recoveries()
+        took = self.recoveries.after(self.fallen, self.ask(recoveries.DONE))
         findings = found.findings()
         states, again = Counter(job.state for job in found.jobs), found.again
         print(f"seed {self.seed}: {len(self.prompts)} jobs, {len(self.fallen)} blows in {self.blown:.0f} s")
@@ -428,34 +348,6 @@ class Storm:
             tasks=[Task.of(row) for row in self.studio.log()["creates"] if row["accepted"]],
             long_workers=LONG_WORKERS * self.runworkers,
         )
-
-    def _recoveries(self) -> list[tuple[float, str]]:
-        """
-        Return the recovery time in seconds and the victim of each blow, ascending.
-
-        It is the time during which work was due, from the blow's end until some was done; the longest one of starts, checks and
-        stores.
-        """
-        done: list[list[float]] = [[] for _ in SORTS]
-        for at, sort in self.ask(_DONE):
-            done[sort].append(at)
-        found = []
-        for blow in self.fallen:
-            waits = []
-            for sort, times in enumerate(done):
-                first = next((at for at in times if at > blow.over), blow.over + STANDS_STILL)
-                waits.append((self._due_seconds(sort, blow.over, first), SORTS[sort]))
-            seconds, name = max(waits)
-            found.append((seconds, f"{blow.whom} ({name})"))
-        return sorted(found)
-
-    def _due_seconds(self, sort: int, begins: float, ends: float) -> float:
-        """Return the seconds between two times in which work of this sort was due, by the samples."""
-        times = [at for at, _ in self.samples]
-        first, last = max(0, bisect(times, begins) - 1), bisect(times, ends)
-        moments = [begins, *times[first + 1 : last], ends]
-        spans = zip(self.samples[first:last], moments, moments[1:], strict=False)
-        return sum(after - before for (_, due), before, after in spans if due[sort])
 
 
 def main() -> None:
