@@ -50,7 +50,7 @@ check: $(VENV)/.dev  ## lint, types, architecture contracts, templates, migratio
 bench: $(VENV)/.dev  ## the figures in benchmarks/README.md; ARGS="NAME" runs one of them
 	@$(PY) manage.py bench $(ARGS)
 
-storm: $(VENV)/.dev  ## five minutes of chaos on a complete installation; ARGS="--seed 7 8 --seconds 120"
+storm: $(VENV)/.dev  ## five minutes of chaos on a complete installation; ARGS="--seed 1 2 3 4 --jobs 100"
 	@exec $(PY) -m benchmarks.storm $(ARGS)
 
 lock:  ## update requirements/*.lock (needs uv)

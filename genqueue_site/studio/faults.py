@@ -1,8 +1,9 @@
 """
 Faults that calls to a provider may meet, as a table of names and functions.
 
-``--faults SEED`` draws from the table at random, always the same for a seed. Tests queue names for the next calls. A queued name
-may have a number after a colon (``"hang_before_accept:2"``): seconds of a wait or of Retry-After, or MiB of a huge asset.
+``--faults SEED`` draws from the table at random, for each dialect and kind of call on its own, always the same for a seed. Tests
+queue names for the next calls. A queued name may have a number after a colon (``"hang_before_accept:2"``): seconds of a wait or
+of Retry-After, or MiB of a huge asset.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
@@ -272,11 +273,13 @@ class UnknownFault(Exception):
 
 
 class Faults:
-    """Chooses the fault of each call: queued ones first, then random ones."""
+    """Chooses the fault of each call: queued ones first, then random ones. Counts them."""
 
     def __init__(self, seed: int | str | None) -> None:
-        self._random = None if seed is None else random.Random(seed)
-        self._queued: dict[Kind, deque[tuple[Fault, float]]] = {kind: deque() for kind in KINDS}
+        self._seed = seed
+        self._random: dict[tuple[str, Kind], random.Random] = {}
+        self._queued: dict[Kind, deque[tuple[str, float]]] = {kind: deque() for kind in KINDS}
+        self._met: Counter[tuple[str, Kind, str]] = Counter()
         self._lock = threading.Lock()
 
     def queue(self, script: object) -> None:
@@ -299,8 +302,7 @@ class Faults:
 
     def befall(self, visit: Visit) -> Response:
         """Return the answer to a call, with or without a fault."""
-        with self._lock:
-            chosen = self._choose(visit.call.kind)
+        chosen = self._choose(visit.dialect.name, visit.call.kind)
         if chosen is None:
             return visit.serve()
         fault, number = chosen
@@ -308,26 +310,43 @@ class Faults:
         assert response is not None
         return response
 
-    def befall_webhook(self, delivery: Delivery) -> None:
-        """Deliver a webhook, with or without a fault."""
-        with self._lock:
-            chosen = self._choose("webhook")
+    def befall_webhook(self, dialect: str, delivery: Delivery) -> None:
+        """Deliver a webhook of this dialect, with or without a fault."""
+        chosen = self._choose(dialect, "webhook")
         if chosen is None:
             delivery.go()
         else:
             chosen[0].do(delivery, chosen[1])
 
-    def _choose(self, kind: Kind) -> tuple[Fault, float] | None:
-        if self._queued[kind]:
-            return self._queued[kind].popleft()
-        if self._random is None or self._random.random() >= CHANCES[kind]:
+    def draw(self, dialect: str, kind: Kind) -> tuple[str, float] | None:
+        """Return name and number of the random fault of the next call of this kind in this dialect, or ``None``."""
+        if self._seed is None:
             return None
-        able = [fault for fault in FAULTS.values() if kind in fault.kinds]
-        [fault] = self._random.choices(able, [fault.weight for fault in able])
-        return fault, fault.number
+        chance = self._random.setdefault((dialect, kind), random.Random(f"{self._seed} {dialect} {kind}"))
+        if chance.random() >= CHANCES[kind]:
+            return None
+        able = {name: fault for name, fault in FAULTS.items() if kind in fault.kinds}
+        [name] = chance.choices([*able], [fault.weight for fault in able.values()])
+        return name, FAULTS[name].number
+
+    def log(self) -> list[dict[str, object]]:
+        """Return how often each fault was met since the start, by dialect and kind of call."""
+        with self._lock:
+            return [
+                {"dialect": dialect, "kind": kind, "fault": name, "count": count}
+                for (dialect, kind, name), count in sorted(self._met.items())
+            ]
+
+    def _choose(self, dialect: str, kind: Kind) -> tuple[Fault, float] | None:
+        with self._lock:
+            chosen = self._queued[kind].popleft() if self._queued[kind] else self.draw(dialect, kind)
+            if chosen is None:
+                return None
+            self._met[dialect, kind, chosen[0]] += 1
+        return FAULTS[chosen[0]], chosen[1]
 
 
-def _parse(kind: Kind, text: object) -> tuple[Fault, float]:
+def _parse(kind: Kind, text: object) -> tuple[str, float]:
     if kind not in KINDS:
         raise UnknownFault(f"There are no faults of {kind!r}; there are of {', '.join(KINDS)}.")
     name, _, number = str(text).partition(":")
@@ -335,7 +354,7 @@ def _parse(kind: Kind, text: object) -> tuple[Fault, float]:
     if fault is None or kind not in fault.kinds or not re.fullmatch(r"([0-9]{1,6}(\.[0-9]{1,3})?)?", number):
         able = ", ".join(name for name, fault in FAULTS.items() if kind in fault.kinds)
         raise UnknownFault(f"A {kind} has no fault {text!r}; it has {able}, each with an optional ':number'.")
-    return fault, float(number) if number else fault.number
+    return name, float(number) if number else fault.number
 
 
 def _bytes_without_end(response: Response, mebibytes: float) -> Iterator[bytes]:

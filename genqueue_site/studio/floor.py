@@ -87,6 +87,7 @@ class Floor:
         self._renderings: dict[str, Rendering] = {}
         for job in self._shelf.load():
             self._admit(job)
+            self._note(job)
         self._peak = self._settle(time.time())
 
     def open(self) -> None:
@@ -127,7 +128,7 @@ class Floor:
             self._shelf.write(job)
             with self._lock:
                 self._admit(job)
-                self._creates.append(_Create(job.dialect, job.model, job.recipe.prompt, job.accepted_at, job))
+                self._note(job)
                 self._peak = max(self._peak, self._settle(time.time()))
         return job
 
@@ -200,7 +201,10 @@ class Floor:
         return True
 
     def log(self) -> dict[str, object]:
-        """Return the number of running jobs (including those from disk), its maximum, and the create calls since the start."""
+        """
+        Return the number of running jobs (including those from disk), its maximum since the start, and the create calls: accepted
+        ones also of earlier runs, refused ones since the start.
+        """
         with self._lock:
             now = time.time()
             running = self._settle(now)
@@ -216,6 +220,9 @@ class Floor:
             self.times.at(job.ends_at, partial(self._tell_of_end, job, job.ends_at))
         if job.deadline is not None and not job.has_ended(time.time()):
             self.times.at(job.deadline, partial(self._miss_deadline, job))
+
+    def _note(self, job: Job) -> None:
+        self._creates.append(_Create(job.dialect, job.model, job.recipe.prompt, job.accepted_at, job))
 
     def _miss_deadline(self, job: Job) -> None:
         self.cancel(job, ABORTED if job.started_at is None else CANCELED)
@@ -302,4 +309,5 @@ def _log_row(create: _Create, now: float) -> dict[str, object]:
         "at": create.at,
         "accepted": job is not None,
         "ended": job.ends_at if job and job.has_ended(now) else None,
+        "failure": job.failure.code if job and job.failure and job.has_ended(now) else None,
     }

@@ -46,7 +46,7 @@ class Studio:
     def _tell(self, job: Job, moment: Moment) -> None:
         dialect = next(row for row in DIALECTS if row.name == job.dialect)
         if job.webhook and dialect.hook and (hook := dialect.hook(self.floor, job, moment)):
-            self.webhooks.deliver(job.id, hook)
+            self.webhooks.deliver(job.id, job.dialect, hook)
 
     def answer(self, request: Request) -> Response:
         """
@@ -83,7 +83,7 @@ class Studio:
 
     def _own(self, request: Request) -> Response:
         if (request.method, request.path) == ("GET", "/_studio/log"):
-            return json_response({**self.floor.log(), "webhooks": self.webhooks.log()})
+            return json_response({**self.floor.log(), "webhooks": self.webhooks.log(), "faults": self.faults.log()})
         if (request.method, request.path) == ("GET", "/_studio/faults") and self.config.scripted_faults:
             return json_response({"left": self.faults.left()})
         if (request.method, request.path) == ("POST", "/_studio/faults") and self.config.scripted_faults:

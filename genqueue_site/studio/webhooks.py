@@ -59,10 +59,10 @@ class Webhooks:
         self._secret, self._faults, self._closing = secret, faults, closing
         self._log: deque[dict[str, object]] = deque(maxlen=LOG_ROWS)
 
-    def deliver(self, job: str, hook: Hook) -> None:
-        """Start the delivery of a webhook about a job."""
+    def deliver(self, job: str, dialect: str, hook: Hook) -> None:
+        """Start the delivery of a webhook about a job of this dialect."""
         delivery = Delivery(hook, self._secret, self._closing, partial(self._note, job))
-        threading.Thread(target=self._faults.befall_webhook, args=[delivery], name="webhook", daemon=True).start()
+        threading.Thread(target=self._faults.befall_webhook, args=[dialect, delivery], name="webhook", daemon=True).start()
 
     def log(self) -> list[dict[str, object]]:
         """Return the tries since the start: job, time and HTTP status."""
