@@ -12,11 +12,12 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: run test check bench storm lock browser
 
 # The lock is complete, so install exactly what it lists: a resolver could pick releases of extras that are not in the lock.
+# Modules are compiled when they are first imported: most of them never are.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is required. Choose it with make PYTHON=python3.11")'
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@if command -v uv >/dev/null; then uv pip install -q --python $(PY) --no-deps --require-hashes -r $<; \
-	else $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $<; fi
+	else $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: --no-compile -r $<; fi
 	@said=$$($(PY) -m pip --disable-pip-version-check check 2>&1) || { echo "$$said" >&2; exit 1; }
 	@touch $@ $(VENV)/.ok
 endef
@@ -49,9 +50,9 @@ check: $(VENV)/.dev  ## lint, types, architecture contracts, templates, migratio
 bench: $(VENV)/.dev  ## the figures in benchmarks/README.md; ARGS="NAME" runs one of them
 	@$(PY) manage.py bench $(ARGS)
 
-storm: $(VENV)/.dev  ## five minutes of chaos on a complete installation; ARGS="--seed 7 8 --seconds 120"
+storm: $(VENV)/.dev  ## five minutes of chaos on a complete installation; ARGS="--seed 1 2 3 4 --jobs 100"
 	@exec $(PY) -m benchmarks.storm $(ARGS)
 
 lock:  ## update requirements/*.lock (needs uv)
-	$(LOCK) --extra embedded --extra redis -o requirements/base.lock
-	$(LOCK) --extra embedded --extra redis --extra dev -o requirements/dev.lock
+	$(LOCK) --extra embedded --extra redis --extra s3 -o requirements/base.lock
+	$(LOCK) --extra embedded --extra redis --extra s3 --extra dev -o requirements/dev.lock

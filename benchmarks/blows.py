@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Strike = Callable[["Storm"], "Struck | None"]
 LONGEST_FREEZE, LONGEST_LOCK = 15.0, 20.0  # seconds
+SLOW_SECONDS = 4
 
 
 class Struck(NamedTuple):
@@ -34,6 +35,17 @@ class Blow(NamedTuple):
 def busy_worker(storm: Storm) -> Struck | None:
     """Kill a worker that runs a task."""
     return _kill_worker(storm, "task <> ''")
+
+
+def sender(storm: Storm) -> Struck | None:
+    """Let a create call take some seconds, of any dialect, and kill a worker that is waiting for the answer to one."""
+    slow = storm.chance.choice(_SLOW_CREATES)
+    with suppress(OSError, AssertionError):
+        storm.studio.queue_faults(create=[slow])
+        seconds = storm.chance.uniform(1, SLOW_SECONDS)
+        storm.later(seconds, lambda: _kill_worker(storm, "task LIKE 'submit job %'"))
+        return Struck(f"a sender, by {slow}", seconds)
+    return None
 
 
 def idle_worker(storm: Storm) -> Struck | None:
@@ -144,6 +156,8 @@ def too_many(storm: Storm) -> Struck | None:
     return None
 
 
+# the call is answered late, accepted late, or never accepted
+_SLOW_CREATES = [f"{name}:{SLOW_SECONDS}" for name in ("slow_answer", "latency", "hang_before_accept")]
 _OTHERS = "backend_type = 'client backend' AND datname = 'genqueue' AND pid <> pg_backend_pid()"
 _IN_FLIGHT = "state IN ('submitting', 'running', 'storing')"
 _LOCKS = {
@@ -154,6 +168,7 @@ _LOCKS = {
 }
 BLOWS = {
     "busy worker": Blow(6, busy_worker),
+    "sender": Blow(6, sender),
     "idle worker": Blow(4, idle_worker),
     "master": Blow(2, master),
     "helper": Blow(2, helper),

@@ -17,20 +17,26 @@ JOBS, LIMIT, SECONDS = 100, 4, 1.5
 
 
 def ours() -> list[float]:
+    stand.buy_instantly(limit=LIMIT)
+    with stand.worker():
+        return handed_over("bench")
+
+
+def handed_over(name: str) -> list[float]:
+    """Run a batch for a new user and return the seconds of each hand-off. A worker is running."""
     from queue_app import clock, tickets
     from queue_app.models import Attempt, JobEvent, State, User
     from queue_app.models.job import OPEN_STATES, Job
     from queue_app.work import intake
 
-    stand.buy_instantly(limit=LIMIT)
-    user = User.objects.create_user("bench")
+    user = User.objects.create_user(name)
     tickets.grant(user, JOBS, at=clock.now(), actor="bench", reason="bench")
     drafts = [intake.Draft(stand.MODEL, f"number {number} takes {SECONDS}") for number in range(JOBS)]
-    with stand.worker():
-        intake.enqueue(user, drafts, at=clock.now(), actor="bench", batch_name="bench")
-        stand.wait_until(lambda: not Job.objects.filter(state__in=OPEN_STATES).exists(), seconds=300)
-    freed = sorted(JobEvent.objects.filter(to_state=State.STORING).values_list("at", flat=True))
-    called = sorted(moment for moment in Attempt.objects.values_list("called_at", flat=True) if moment)
+    intake.enqueue(user, drafts, at=clock.now(), actor="bench", batch_name="bench")
+    jobs = Job.objects.filter(owner=user)
+    stand.wait_until(lambda: not jobs.filter(state__in=OPEN_STATES).exists(), seconds=300)
+    freed = sorted(JobEvent.objects.filter(job__in=jobs, to_state=State.STORING).values_list("at", flat=True))
+    called = sorted(moment for moment in Attempt.objects.filter(job__in=jobs).values_list("called_at", flat=True) if moment)
     return [(call - free).total_seconds() for free, call in zip(freed, called[LIMIT:], strict=False)]
 
 

@@ -4,6 +4,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
 
@@ -18,7 +19,9 @@ from queue_app.providers.base import (
     TaskState,
     WebhookEvent,
     WebhookRefused,
+    Wire,
 )
+from queue_app.rules.codec import Codec
 from queue_app.rules.lookup import Page
 
 TEXT = b"done\n"
@@ -34,11 +37,18 @@ class Instant:
     def __init__(self, account: AccountConfig) -> None:
         self.name = account.key
         self.caps = Capabilities(
-            webhooks="none", cancel="none", orphan_search="none", progress=False, synchronous=True, actual_cost=False
+            webhooks="none",
+            cancel="none",
+            orphan_search="none",
+            lists="account",
+            begins="with_call",
+            progress=False,
+            synchronous=True,
+            actual_cost=False,
         )
 
-    def validate(self, endpoint_id: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        return inputs
+    def validate(self, endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
+        return Wire(endpoint_id, dict(inputs))
 
     def submit(self, req: SubmitRequest) -> RemoteRef:
         seconds = float(req.inputs["prompt"].rsplit(" ", 1)[-1])
@@ -56,16 +66,16 @@ class Instant:
         sink.write(TEXT)
         return FetchedAsset("page", len(TEXT), hashlib.sha256(TEXT).hexdigest(), "text/plain")
 
-    def list_tasks(self, after: str | None, *, rows: int | None = None, seconds: float) -> Page:
+    def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
         return Page()
 
-    def ref(self, remote_id: str) -> RemoteRef:
+    def ref(self, remote_id: str, *, endpoint_id: str) -> RemoteRef:
         return RemoteRef(self.name, remote_id)
 
     def names(self, remote_id: str) -> frozenset[str]:
         return frozenset({remote_id})
 
-    def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
+    def parse_webhook(self, headers: Mapping[str, str], raw: bytes, *, at: datetime) -> WebhookEvent:
         raise WebhookRefused("There are no webhooks here.")
 
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:

@@ -6,7 +6,6 @@ same schedule of checks, with the overhead measured in the run, and for comparis
 """
 
 import heapq
-import socket
 import statistics
 from collections.abc import Callable, Sequence
 from random import Random
@@ -25,10 +24,11 @@ Plan = Callable[[float, Sequence[float], float, Random], float]
 
 
 class Replay(NamedTuple):
-    """Result of a replay: slot use (0 to 1) and the median number of checks per job."""
+    """Result of a replay: slot use (0 to 1); per job, the median number of checks and the mean seconds from its end to one."""
 
     use: float
     checks: float
+    wasted: float
 
 
 class Run(NamedTuple):
@@ -75,7 +75,7 @@ def replayed(durations: Sequence[float], plan: Plan, *, handoff: float, late: fl
 def _play(durations: Sequence[float], plan: Plan, chance: Random, *, handoff: float, late: float) -> Replay:
     free, typical = [0.0] * LIMIT, statistics.mean(durations)
     written: list[tuple[float, float]] = []  # per job: when its end was noticed, and its estimated run time
-    checks = []
+    checks, wasted = [], []
     for duration in durations:
         began = free[0]
         past = sorted(ran for at, ran in sorted(written)[-PAST_RUNS:] if at <= began)
@@ -85,8 +85,9 @@ def _play(durations: Sequence[float], plan: Plan, chance: Random, *, handoff: fl
             looks += 1
         written.append((began + looked[-1], (looked[-1] + looked[-2]) / 2))  # the same estimate as in `progress.apply`
         checks.append(looks)
+        wasted.append(looked[-1] - duration)
         heapq.heapreplace(free, began + looked[-1] + handoff)
-    return Replay(ideal(durations) / (max(free) - handoff), statistics.median(checks))
+    return Replay(ideal(durations) / (max(free) - handoff), statistics.median(checks), statistics.mean(wasted))
 
 
 def run() -> Run:
@@ -105,7 +106,7 @@ def run() -> Run:
     drafts = [intake.Draft(MODEL, f"A kite over the bay, take {number}", parameters={"duration": 4}) for number in range(JOBS)]
     port = settings.STUDIO_URL.rsplit(":", 1)[-1]
     with stand.program("studio", "-m", "benchmarks.one_film", "--port", port):
-        stand.wait_until(lambda: _listens(int(port)), seconds=60)
+        stand.wait_until(lambda: stand.listens(int(port)), seconds=60)
         with stand.worker():
             intake.enqueue(user, drafts, at=clock.now(), actor="bench", batch_name="bench")
             stand.wait_until(lambda: not _left(), seconds=900)
@@ -119,11 +120,6 @@ def _left() -> int:
     from queue_app.models.job import OPEN_STATES
 
     return Job.objects.filter(state__in=OPEN_STATES).exclude(state=State.STORING).count()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as asked:
-        return asked.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _read(log: dict[str, Any]) -> Run:
@@ -145,7 +141,7 @@ def _read(log: dict[str, Any]) -> Run:
 
 
 def main() -> None:
-    port = _free_port()
+    port = stand.free_port()
     with stand.installation(
         WORKERS="4",
         STUDIO_URL=f"http://127.0.0.1:{port}",
@@ -167,12 +163,6 @@ def main() -> None:
     stand.verdict(words, played.use, least=0.97)
     stand.figure("the same, checks of a job", played.checks)
     stand.figure("the same with a check every 30 s", every_30_s.use)
-
-
-def _free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
 
 
 if __name__ == "__main__":

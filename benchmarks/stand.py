@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,13 @@ MODEL = "page-writer"
 def installation(**env: str) -> Iterator[None]:
     """Run the block in a fresh installation with these environment variables; its server and files are removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="gq-bench-") as home:
-        os.environ |= {"GENQUEUE_VAR": home, "DJANGO_SETTINGS_MODULE": "benchmarks.settings", "LOG_LEVEL": "ERROR", **env}
+        os.environ |= {
+            "GENQUEUE_VAR": home,
+            "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
+            "LOG_LEVEL": "ERROR",
+            "LONG_WORKERS": "1",
+            **env,
+        }
         import django
 
         django.setup()
@@ -84,6 +91,17 @@ def wait_until(is_so: Callable[[], bool], *, seconds: float) -> None:
         if time.monotonic() > ends:
             raise TimeoutError(f"not so within {seconds:g} s")
         time.sleep(0.1)
+
+
+def free_port() -> int:
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return int(asked.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
 
 
 def peers() -> Path:

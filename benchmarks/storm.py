@@ -1,9 +1,11 @@
 """
-A storm: for some minutes an installation with a faulty provider suffers random failures (blows) while jobs arrive by the API.
+A storm: for some minutes an installation with faulty providers suffers random failures (blows) while jobs arrive by the API, in
+turn for a model of each adapter (`benchmarks.lanes`).
 
-``make storm ARGS="--seed 7 --seconds 300"``; the same seed draws the same blows, but their victims depend on the moment. Then the
-blows stop, all jobs may finish, and the provider's tasks are compared with our rows. Exits with status 1 if a job was lost, a
-task was sent twice, or a rule of `check_invariants` is broken.
+``make storm ARGS="--seed 1 2 3 4 --jobs 100"``; the same seed draws the same blows and faults, but their victims depend on the
+moment. Then blows and faults stop, a person decides on the outcomes that only a person can know, all jobs may finish, and the
+studio's log is compared with our rows (`benchmarks.books`). Exits with status 1 if a job was lost, a task was accepted twice
+without a right to it (I17), a limit was exceeded at the studio, or a rule of `check_invariants` is broken.
 """
 
 from __future__ import annotations
@@ -18,67 +20,33 @@ import sys
 import tempfile
 import threading
 import time
-from bisect import bisect
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import requests
 
-from benchmarks import results, stand
+from benchmarks import books, person, recoveries, results, stand
+from benchmarks.books import Books, JobRow, Task, Tried
+from benchmarks.lanes import LANES, LONG_WORKERS, TIMEOUT_SECONDS
+from benchmarks.recoveries import Fallen, Recoveries
 
-MODEL, AT_ONCE, OPEN = "sora-2", 12, 24
-CALM_SECONDS = 15  # before the first blow
+SECONDS, LONGEST = 300.0, 1_200.0  # of the blows: without and with a number of jobs
+OPEN = 24  # unfinished jobs
+JOB_SECONDS, APART_SECONDS = 15.0, 10.0  # of a job at the studio: 5 to 25
+CALM_SECONDS = 5  # before the first blow
 BETWEEN_BLOWS = (3.0, 7.0)
 RESTART_SECONDS = 0.5  # until a program that has ended is restarted
 SAMPLE_SECONDS = 0.25
-DRAIN_SECONDS = 420  # longest wait at the end: an unknown outcome needs three minutes for two lookups
-STANDS_STILL = 60.0  # longest recovery that is reported
-
-# Overdue work: jobs that could start, checks, and files to store. An account that is cooling down or full is not our delay, and
-# neither is a provider that makes a living worker wait.
-_DUE = """
-    SELECT coalesce(bool_or(job.state = 'queued' AND NOT job.held AND job.not_before IS NULL), false)
-           AND NOT (account.paused OR coalesce(account.cooldown_until > now.at, false)),
-           coalesce(bool_or(job.state IN ('running', 'cancelling') AND job.next_check_at < now.at AND worker.id IS NULL), false),
-           coalesce(bool_or(job.state = 'storing' AND job.next_check_at < now.at AND worker.id IS NULL), false),
-           count(job.id),
-           count(*) FILTER (WHERE job.state IN ('submitting', 'running', 'cancelling') OR attempt.slot_until > now.at),
-           account.lowered_by, account.lowered_at, now.at
-      FROM queue_app_provideraccount account
-     CROSS JOIN (SELECT clock_timestamp() AS at) now
-      LEFT JOIN queue_app_job job ON job.ended_at IS NULL
-      LEFT JOIN queue_app_attempt attempt
-        ON attempt.job_id = job.id AND attempt.number = job.attempt_number AND job.state = 'unknown'
-      LEFT JOIN queue_app_workerprocess worker
-        ON job.lease_taken AND job.leased_by = worker.host || ':' || worker.pid || ':' || worker.group_started
-       AND worker.role = 'worker' AND worker.beat_at > now.at - interval '6 s'
-     WHERE account.key = 'openai_videos'
-     GROUP BY account.key, now.at
-"""
-# the times at which such work was done
-_DONE = """
-    SELECT extract(epoch FROM at)::float,
-           CASE WHEN to_state = 'submitting' THEN 0 WHEN from_state IN ('running', 'cancelling') THEN 1 ELSE 2 END
-      FROM queue_app_jobevent
-     WHERE from_state <> to_state AND (to_state = 'submitting' OR from_state IN ('running', 'cancelling', 'storing'))
-     ORDER BY at
-"""
-SORTS = ("start", "look", "store")
-
-
-@dataclass
-class Fallen:
-    """A blow: its time (wall clock), name and victim, and the time it was over."""
-
-    at: float
-    name: str
-    whom: str
-    over: float
+LISTEN_SECONDS = 1.0  # between two readings of the studio's faults, which it forgets when it is killed
+DECIDE_SECONDS = 5.0
+# longest wait at the end: fal and Replicate may begin a task late, so a proof that there is none takes up to eight minutes
+DRAIN_SECONDS = 900
 
 
 @dataclass
@@ -87,43 +55,63 @@ class Storm:
 
     seed: int
     seconds: float
+    jobs: int | None = None
     runworkers: int = 1
     logs: Path | None = None
     fallen: list[Fallen] = field(default_factory=list)
-    samples: list[tuple[float, tuple[bool, ...]]] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     prompts: list[str] = field(default_factory=list)
     restarts: Counter[str] = field(default_factory=Counter)
+    faults: dict[int, Counter[tuple[str, str]]] = field(default_factory=dict)  # by the studio's life: by dialect and kind of call
+    decided: Counter[str] = field(default_factory=Counter)
     resumed: int = 0
     open_jobs: int = 0
+    blown: float = 0.0  # seconds
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
+        self.recoveries = Recoveries(long_workers=LONG_WORKERS * self.runworkers)
         self._due: list[tuple[float, Callable[[], object]]] = []
         self._dead: dict[int, float] = {}
-        self._submits = True
+        self._submits = self._listens = True
 
     def run(self) -> bool:
         """Run the storm and print the result. Return whether all is well."""
         from tests.processes import Site
 
-        self.site = Site(STUDIO_SECONDS_PER_JOB="4", WORKERS="4", LOG_LEVEL="INFO", STUDIO_PARALLEL_RENDERS="2", CONN_MAX_AGE="0")
+        self.site = Site(
+            STUDIO_SECONDS_PER_JOB=f"{JOB_SECONDS}",
+            STUDIO_SECONDS_APART=f"{APART_SECONDS}",
+            STUDIO_PARALLEL_RENDERS="2",
+            WORKERS="4",
+            LONG_WORKERS=str(LONG_WORKERS),
+            LOG_LEVEL="INFO",
+            CONN_MAX_AGE="0",
+        )
         try:
             self._set_up()
-            submitting = threading.Thread(target=self._submit, daemon=True)
+            submitting, listening = (threading.Thread(target=what, daemon=True) for what in (self._submit, self._listen))
             submitting.start()
+            listening.start()
             self._until(lambda: self.ask_one("SELECT count(*) FROM queue_app_job WHERE state = 'completed'") >= 3, seconds=180)
             self._blow()
-            self._submits = False
+            self._submits = self._listens = False
             submitting.join(60)
-            self._until(lambda: self.open_jobs == 0, seconds=DRAIN_SECONDS)
+            listening.join(60)
+            self._drain()
             return self._judge()
         finally:
+            self._submits = self._listens = False
             for what in [what for _, what in self._due]:
                 what()  # resume frozen processes
             if self.logs is not None:
                 shutil.copytree(self.site.home, self.logs / str(self.seed), ignore=_no_logs, dirs_exist_ok=True)
             self.site.close()
+
+    @property
+    def met(self) -> Counter[tuple[str, str]]:
+        """The faults that calls have met, by dialect and kind of call."""
+        return sum(self.faults.values(), Counter())
 
     # --- used by the blows and the loop ---------------------------------------------------------------------------
 
@@ -163,18 +151,30 @@ class Storm:
 
     def _set_up(self) -> None:
         from queue_app import clock, tickets
-        from queue_app.models import ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
+        from queue_app.models import (
+            GenerationModel,
+            ModelConcurrencyLimit,
+            ModelRoute,
+            ProviderAccount,
+            QueueSettings,
+            User,
+        )
 
         self.site.prepare()
         with self.site.orm():
             tickets.grant(User.objects.create_user("storm"), 1_000_000, at=clock.now(), actor="storm", reason="to spend")
-            ModelConcurrencyLimit.objects.filter(model=MODEL).update(max_concurrent=AT_ONCE)
-            ProviderAccount.objects.filter(key="openai_videos").update(max_concurrent=AT_ONCE)
+            User.objects.create_user(person.NAME, is_staff=True)
             QueueSettings.objects.update(max_concurrent=50)
+            for lane in LANES:
+                ModelRoute.objects.filter(model=lane.model).exclude(account=lane.account).update(active=False)
+                ModelRoute.objects.filter(model=lane.model, account=lane.account).update(active=True)
+                GenerationModel.objects.filter(key=lane.model).update(timeout_seconds=TIMEOUT_SECONDS)
+                ModelConcurrencyLimit.objects.filter(model=lane.model).update(max_concurrent=lane.of_model)
+                ProviderAccount.objects.filter(key=lane.account).update(max_concurrent=lane.of_account)
         self._key = self.site.manage("create_api_key", "storm")
-        self.studio = self.site.start_studio(seconds_per_job=4, faults=self.seed)
-        self.workers = [self.site.start_worker() for _ in range(self.runworkers)]
+        self.studio = self.site.start_studio(faults=self.seed)
         self.web = self.site.start_web()
+        self.workers = [self.site.start_worker(WEBHOOK_URL=self.site.url) for _ in range(self.runworkers)]
         for worker in self.workers:
             self.site.wait_until_working(worker)
 
@@ -184,7 +184,7 @@ class Storm:
         names, weights = list(BLOWS), [blow.weight for blow in BLOWS.values()]
         began = time.time()
         next_at = began + CALM_SECONDS
-        while time.time() - began < self.seconds:
+        while time.time() - began < self.seconds and (self.jobs is None or self._submits):
             self._step()
             if time.time() < next_at:
                 continue
@@ -197,6 +197,7 @@ class Storm:
             next_at = time.time() + self.chance.uniform(*BETWEEN_BLOWS)
         while self._due:
             self._step()
+        self.blown = time.time() - began
 
     def _step(self) -> None:
         """Do scheduled actions, restart ended programs and take a sample."""
@@ -219,18 +220,13 @@ class Storm:
         if self.studio.is_running:
             self._dead.pop(id(self.studio), None)
         elif now - self._dead.setdefault(id(self.studio), now) > RESTART_SECONDS:
-            self.studio.restart()
             self.restarts["studio"] += 1
+            self._restart_studio(faults=f"{self.seed}.{self.restarts['studio']}")  # not the same faults once more
 
     def _look(self, now: float) -> None:
-        from queue_app.rules import limits
-
-        rows = self.ask(_DUE)
-        if rows:
-            start, look, store, self.open_jobs, used, by, since, at = rows[0]
-            self.samples.append((now, (start and used < limits.lowered(AT_ONCE, by=by, since=since, at=at), look, store)))
-        else:
-            self.samples.append((now, (True, True, True)))
+        rows = self.ask(recoveries.DUE, recoveries.VALUES)
+        self.recoveries.look(now, rows)
+        self.open_jobs = sum(row[4] for row in rows) if rows else self.open_jobs
         # in place of the person whom an alert would call
         self.resumed += len(
             self.ask("UPDATE queue_app_provideraccount SET paused = false, paused_reason = '' WHERE paused RETURNING key")
@@ -242,23 +238,46 @@ class Storm:
         while not what() and time.time() < ends:
             self._step()
 
+    def _drain(self) -> None:
+        """End blows and faults, and wait for the end of all jobs. A person decides on what only a person can know."""
+        self._hear_of_faults()
+        self._restart_studio(faults=None)
+        began = next_at = time.time()
+        while self.open_jobs and time.time() < began + DRAIN_SECONDS:
+            self._step()
+            if time.time() >= next_at:
+                self._decide(calm_since=began)
+                next_at = time.time() + DECIDE_SECONDS
+
+    def _restart_studio(self, *, faults: int | str | None) -> None:
+        self.studio.faults = faults
+        self.studio.restart()
+
+    def _decide(self, *, calm_since: float) -> None:
+        with self.site.orm():
+            for decision in person.decide(self.chance, calm_since=datetime.fromtimestamp(calm_since, UTC)):
+                self.decided[f"{decision.account} {decision.state}"] += 1
+                print(f"           a person decides: job {decision.job} is {decision.state}. {decision.why}", flush=True)
+
     def _submit(self) -> None:
-        """Keep `OPEN` jobs unfinished; send each again with its idempotency key until it is accepted."""
+        """Keep `OPEN` jobs unfinished, the lanes in turn; send each again with its idempotency key until it is accepted."""
         number = 0
         while self._submits:
             if self.open_jobs >= OPEN:
                 time.sleep(0.2)
                 continue
+            lane = LANES[number % len(LANES)]
             number += 1
             prompt = f"A kite over the bay, storm {self.seed}, take {number}."
             self.prompts.append(prompt)
-            while not self._sent(prompt, key=f"storm-{self.seed}-{number}"):
+            body = {"model": lane.model, "prompt": prompt, "parameters": lane.parameters}
+            while not self._sent(body, key=f"storm-{self.seed}-{number}"):
                 time.sleep(0.5)
             self.open_jobs += 1
+            self._submits = self._submits and number != self.jobs
 
-    def _sent(self, prompt: str, *, key: str) -> bool:
+    def _sent(self, body: dict[str, Any], *, key: str) -> bool:
         headers = {"Authorization": f"Bearer {self._key}", "Idempotency-Key": key}
-        body = {"model": MODEL, "prompt": prompt, "parameters": {"duration": 4}}
         try:
             answer = requests.post(f"{self.site.url}/api/v1/jobs/", json=body, headers=headers, timeout=20)
         except requests.RequestException as error:
@@ -269,15 +288,37 @@ class Storm:
             print(f"           the API said {answer.status_code}: {answer.text[:200]}")
         return answer.status_code == 201
 
+    def _listen(self) -> None:
+        """Read the studio's faults all the time, because it is killed and then forgets them."""
+        while self._listens:
+            self._hear_of_faults()
+            time.sleep(LISTEN_SECONDS)
+
+    def _hear_of_faults(self) -> None:
+        life = self.restarts["studio"]
+        with suppress(requests.RequestException):
+            rows = requests.get(f"{self.studio.url}/_studio/log", timeout=2).json()["faults"]
+            self.faults[life] = Counter()
+            for row in rows:
+                self.faults[life][row["dialect"], row["kind"]] += row["count"]
+
     # --- results --------------------------------------------------------------------------------------------------
 
     def _judge(self) -> bool:
-        books = Books(self)
-        took = self._recoveries()
-        print(f"seed {self.seed}: {len(self.fallen)} blows in {self.seconds:.0f} s")
+        found = self._books()
+        took = self.recoveries.after(self.fallen, self.ask(recoveries.DONE))
+        findings = found.findings()
+        states, again = Counter(job.state for job in found.jobs), found.again
+        print(f"seed {self.seed}: {len(self.prompts)} jobs, {len(self.fallen)} blows in {self.blown:.0f} s")
         print(f"  restarts {dict(self.restarts)}, pauses ended {self.resumed}, the API answered {dict(self.answers)}")
-        print(f"  jobs {dict(books.states)}, attempts {books.attempts}, tasks at the provider {books.tasks}")
-        for words, rows in books.findings.items():
+        print(f"  jobs {dict(states)}, attempts {len(found.attempts)}, accepted by the studio {len(found.tasks)}")
+        print(f"  create calls without an answer {_nested(found.unanswered)}")
+        print(f"  accepted once more after an attempt that had been accepted and ended: {again.total()} {dict(again)}")
+        print(f"  decided by a person: {self.decided.total()} {dict(self.decided)}")
+        print("  at once at the studio: " + ", ".join(f"{name} {most} of {top}" for name, (most, top) in found.peaks().items()))
+        print(f"  faults {_nested(self.met)}")
+        print(f"  failed {dict(Counter(job.error_code for job in found.jobs if job.state == 'failed'))}")
+        for words, rows in findings.items():
             print(f"  {words}: {len(rows)}" + "".join(f"\n      {row}" for row in rows[:10]))
         self.recovery = [seconds for seconds, _ in took]
         if took:
@@ -295,101 +336,25 @@ class Storm:
         )
         if checked.returncode:
             print("\n".join(line for line in checked.stdout.splitlines() if not line.startswith("ok")) or checked.stderr[-2000:])
-        is_well = not checked.returncode and not books.findings["lost"] and not books.findings["twice"]
+        is_well = not checked.returncode and not any(findings.values())
         print(f"  {'well' if is_well else 'NOT WELL'}", flush=True)
         return is_well
 
-    def _recoveries(self) -> list[tuple[float, str]]:
-        """
-        Return the recovery time in seconds and the victim of each blow, ascending.
-
-        It is the time during which work was due, from the blow's end until some was done; the longest one of starts, checks and
-        stores.
-        """
-        done: list[list[float]] = [[] for _ in SORTS]
-        for at, sort in self.ask(_DONE):
-            done[sort].append(at)
-        found = []
-        for blow in self.fallen:
-            waits = []
-            for sort, times in enumerate(done):
-                first = next((at for at in times if at > blow.over), blow.over + STANDS_STILL)
-                waits.append((self._due_seconds(sort, blow.over, first), SORTS[sort]))
-            seconds, name = max(waits)
-            found.append((seconds, f"{blow.whom} ({name})"))
-        return sorted(found)
-
-    def _due_seconds(self, sort: int, begins: float, ends: float) -> float:
-        """Return the seconds between two times in which work of this sort was due, by the samples."""
-        times = [at for at, _ in self.samples]
-        first, last = max(0, bisect(times, begins) - 1), bisect(times, ends)
-        moments = [begins, *times[first + 1 : last], ends]
-        spans = zip(self.samples[first:last], moments, moments[1:], strict=False)
-        return sum(after - before for (_, due), before, after in spans if due[sort])
-
-
-class Books:
-    """The provider's tasks compared with our jobs and attempts."""
-
-    def __init__(self, storm: Storm) -> None:
-        jobs = storm.ask("SELECT id, state, prompt, error_code, worker_deaths FROM queue_app_job")
-        rows = storm.ask("SELECT job_id, number, remote_id, outcome FROM queue_app_attempt")
-        at_provider = _tasks(storm)
-        self.states = Counter(state for _, state, *_ in jobs)
-        self.attempts, self.tasks = len(rows), len(at_provider)
-        known = {remote_id for _, _, remote_id, _ in rows if remote_id}
-        unsettled: Counter[str] = Counter()
-        prompt_of = {pk: prompt for pk, _, prompt, *_ in jobs}
-        for job, _, remote_id, outcome in rows:
-            if remote_id is None and outcome in (None, "abandoned"):
-                unsettled[prompt_of[job]] += 1  # it may have a task, and staff have been told so
-        strangers = Counter(prompt for task, prompt in at_provider if task not in known)
-        sent = Counter(prompt_of.values())
-        open_ones = [
-            f"job {pk} is {state}" for pk, state, *_ in jobs if state not in ("completed", "failed", "cancelled", "unknown")
-        ]
-        self.findings: dict[str, list[str]] = {
-            "lost": [
-                *open_ones,
-                *(f"never queued: {prompt}" for prompt in storm.prompts if not sent[prompt]),
-                *(f"job {pk} is given up as {code}" for pk, _, _, code, _ in jobs if code == "poison"),
-                *(f"a task that nobody knows: {prompt}" for prompt, count in strangers.items() if count > unsettled[prompt]),
-            ],
-            "twice": [
-                *(f"{count} jobs: {prompt}" for prompt, count in sent.items() if count > 1),
-                *(
-                    f"{count} tasks for {mine} attempts: {prompt}"
-                    for prompt, count in Counter(prompt for _, prompt in at_provider).items()
-                    if count > (mine := _bought(rows, prompt_of, prompt))
-                ),
-            ],
-            "undecided": [f"job {pk}" for pk, state, *_ in jobs if state == "unknown"],
-            "failed": sorted(f"job {pk}: {code}" for pk, state, _, code, _ in jobs if state == "failed"),
-        }
-
-
-def _bought(rows: list[tuple[Any, ...]], prompt_of: dict[int, str], prompt: str) -> int:
-    return sum(outcome != "not_accepted" for job, _, _, outcome in rows if prompt_of[job] == prompt)
-
-
-def _tasks(storm: Storm) -> list[tuple[str, str]]:
-    """Return id and prompt of every task that the provider has accepted."""
-    storm.studio.faults = None
-    storm.studio.restart()
-    found: list[tuple[str, str]] = []
-    query: dict[str, Any] = {"limit": 100, "order": "asc"}
-    while True:
-        page = requests.get(f"{storm.studio.url}/v1/videos", params=query, timeout=30).json()
-        found += [(video["id"], video["prompt"]) for video in page["data"]]
-        if not page["has_more"]:
-            return found
-        query["after"] = page["data"][-1]["id"]
+    def _books(self) -> Books:
+        return Books(
+            asked=self.prompts,
+            jobs=[JobRow(*row) for row in self.ask(books.JOBS)],
+            attempts=[Tried(*row) for row in self.ask(books.ATTEMPTS)],
+            tasks=[Task.of(row) for row in self.studio.log()["creates"] if row["accepted"]],
+            long_workers=LONG_WORKERS * self.runworkers,
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make storm", description=__doc__)
     parser.add_argument("--seed", type=int, nargs="+", default=[random.randrange(1_000)], help="one storm for each seed")
-    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--jobs", type=int, help="end the blows once so many jobs are submitted")
+    parser.add_argument("--seconds", type=float, help=f"longest time of the blows; {SECONDS:.0f}, or {LONGEST:.0f} with --jobs")
     parser.add_argument("--runworkers", type=int, default=1)
     parser.add_argument("--logs", type=Path, help="directory for the logs of the programs")
     asked = parser.parse_args()
@@ -403,17 +368,34 @@ def _storms(asked: argparse.Namespace, home: str) -> bool:
 
     django.setup()
     stand.say_load()
-    recovery: list[float] = []
+    seconds = asked.seconds or (LONGEST if asked.jobs else SECONDS)
+    storms: list[Storm] = []
     is_well = True
     for seed in asked.seed:
-        print(f"storm of seed {seed} for {asked.seconds:.0f} s, {asked.runworkers} runworkers", flush=True)
-        storm = Storm(seed, asked.seconds, asked.runworkers, asked.logs)
-        is_well &= storm.run()
-        recovery += storm.recovery
-    if recovery:
+        until = f"{asked.jobs} jobs or {seconds:.0f} s" if asked.jobs else f"{seconds:.0f} s"
+        print(f"storm of seed {seed} for {until}, {asked.runworkers} runworkers", flush=True)
+        storms.append(Storm(seed, seconds, asked.jobs, asked.runworkers, asked.logs))
+        is_well &= storms[-1].run()
+    _sum_up(storms)
+    return is_well
+
+
+def _sum_up(storms: list[Storm]) -> None:
+    jobs, decided = sum(len(storm.prompts) for storm in storms), sum(storm.decided.total() for storm in storms)
+    print(f"{len(storms)} storms: {jobs} jobs, {decided} decisions by a person")
+    print(f"faults {_nested(sum((storm.met for storm in storms), Counter()))}")
+    if recovery := [seconds for storm in storms for seconds in storm.recovery]:
         print(f"{len(recovery)} blows: recovery p50 {statistics.median(recovery):.1f} s, longest {max(recovery):.1f} s")
         stand.verdict("recovery p95", stand.percentile(recovery, 0.95), most=10, unit=" s")
-    return is_well
+
+
+def _nested(counts: Counter[tuple[str, str]]) -> str:
+    """Return counts by two names in one line: “chat: create 2; fal: create 3, webhook 1”."""
+    firsts = sorted({first for first, _ in counts})
+    return "; ".join(
+        f"{first}: " + ", ".join(f"{second} {count}" for (one, second), count in sorted(counts.items()) if one == first)
+        for first in firsts
+    )
 
 
 def _no_logs(folder: str, names: list[str]) -> list[str]:

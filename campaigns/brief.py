@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from queue_app.models import User
 from queue_app.rules import priority
 from queue_app.work import intake
 
 TEXTS = ("brand", "product_category", "big_idea", "visual_messaging", "audio_messaging")
-PRODUCTION = ("duration", "aspect_ratio", "loop")
+# what each of its jobs is made with; their values are the model's to check
+PRODUCTION = (
+    *("duration", "aspect_ratio", "resolution", "quality", "audio", "count", "loop", "seed", "negative_prompt"),
+    "images",
+)
 MOST = {
     "name": 200,
     "brand": 100,
@@ -22,7 +27,7 @@ AT_ONCE_MOST = 50
 
 @dataclass(frozen=True)
 class Brief:
-    """The fields of a campaign, from the body of an API call or from the form. ``duration`` is in seconds."""
+    """The fields of a campaign, from the body of an API call or from the form. Those of `PRODUCTION` are not checked yet."""
 
     name: str = ""
     brand: str = ""
@@ -33,9 +38,16 @@ class Brief:
     dimensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exclude: Sequence[Mapping[str, str]] = ()
     model: str = ""
-    duration: int | None = None
-    aspect_ratio: str | None = None
-    loop: bool | None = None
+    duration: Any = None
+    aspect_ratio: Any = None
+    resolution: Any = None
+    quality: Any = None
+    audio: Any = None
+    count: Any = None
+    loop: Any = None
+    seed: Any = None
+    negative_prompt: Any = None
+    images: Any = None
     priority: int | None = None
     max_concurrent: int | None = None
 
@@ -64,12 +76,17 @@ def _of_texts(brief: Brief) -> Iterator[Problem]:
         yield Problem("brand", "Choose a brand or type a new one.")
     if not brief.big_idea.strip():
         yield Problem("big_idea", "Add the big idea: what every video should show.")
-    for name, most in MOST.items():
-        text = getattr(brief, name)
-        if len(text) > most:
-            yield Problem(name, f"Too long: {len(text):,} of {most:,} characters. Shorten it by {len(text) - most:,}.")
-        elif problem := intake.text_problem(text):
+    for name in MOST:
+        if problem := text_problem(name, getattr(brief, name)):
             yield Problem(name, problem)
+
+
+def text_problem(name: str, text: str) -> str | None:
+    """Return the problem with the text of a field of `MOST`: too long, or not storable."""
+    most = MOST[name]
+    if len(text) > most:
+        return f"Too long: {len(text):,} of {most:,} characters. Shorten it by {len(text) - most:,}."
+    return intake.text_problem(text)
 
 
 def _of_numbers(brief: Brief, owner: User) -> Iterator[Problem]:

@@ -1,23 +1,26 @@
 """
 Drafts of campaigns: one open draft per user, saved at every change of the form.
 
-A body holds the fields as typed: texts, ``dimensions`` (key → value keys) and ``exclude``. A form sends the draft and the
-revision that it was rendered from, and the tab that it is in: a tab may overwrite its own changes, never those of another tab.
+A body holds the fields as typed: texts, ``dimensions`` (key → value keys), ``exclude``, and the ``images``, ``kept`` and ``urls``
+of `ui.parameters.Typed`. A form sends the draft and the revision that it was rendered from, and the tab that it is in: a tab may
+overwrite its own changes, never those of another tab. Beside the fields, a body has the mark of the tab that saved it, and what
+`polishing` remembers: posts of the form don't have it and can't change it.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
-from campaigns.brief import PRODUCTION, TEXTS
+from campaigns.brief import TEXTS
 from campaigns.models import Campaign, Draft
 from queue_app.models import User
+from queue_app.ui import parameters
 
 Body = dict[str, Any]
-TAB = "tab"
+TAB, POLISHING = "tab", "polishing"
 
 
 class DraftConflict(Exception):
@@ -54,8 +57,29 @@ def save(owner: User, body: Body, *, draft: uuid.UUID, revision: int, tab: str, 
         raise DraftConflict(open_of(owner), mine.campaign)
     if mine.revision != revision and mine.body.get(TAB) != tab:
         raise DraftConflict(mine)
-    mine.body, mine.revision, mine.updated_at = {**body, TAB: tab}, mine.revision + 1, at
+    remembered = {name: value for name, value in mine.body.items() if name == POLISHING}
+    mine.body, mine.revision, mine.updated_at = {**body, TAB: tab, **remembered}, mine.revision + 1, at
     mine.save(update_fields=["body", "revision", "updated_at"])
+    return mine
+
+
+@transaction.atomic
+def change(draft: Draft, how: Callable[[Body], Body], *, at: datetime) -> Draft:
+    """
+    Replace the body of an open draft by what ``how`` makes of it. Only a change of fields is a new revision, which other tabs are
+    told about. A launched draft is returned unchanged.
+
+    :raises DraftConflict: the draft was discarded.
+    """
+    mine = Draft.objects.select_for_update().filter(pk=draft.pk).first()
+    if mine is None:
+        raise DraftConflict(open_of(draft.owner))
+    before = fields_of(mine)
+    if mine.campaign is None:
+        mine.body = how(mine.body)
+        if fields_of(mine) != before:
+            mine.revision, mine.updated_at = mine.revision + 1, at
+        mine.save(update_fields=["body", "revision", "updated_at"])
     return mine
 
 
@@ -66,8 +90,8 @@ def discard(owner: User, *, draft: uuid.UUID, revision: int) -> bool:
 
 
 def fields_of(draft: Draft) -> Body:
-    """Return the fields of a draft, without the mark of its tab."""
-    return {name: value for name, value in draft.body.items() if name != TAB}
+    """Return the fields of a draft as the form sent them."""
+    return {name: value for name, value in draft.body.items() if name not in (TAB, POLISHING)}
 
 
 def from_campaign(campaign: Campaign) -> Body:
@@ -80,12 +104,7 @@ def from_campaign(campaign: Campaign) -> Body:
         "dimensions": dict(campaign.dimensions),
         "exclude": list(campaign.exclude),
         "model": campaign.model_id,
-        **_typed(campaign.parameters),
+        **parameters.as_typed(campaign.parameters).body,
         "priority": "",
         "max_concurrent": str(campaign.batch.max_concurrent or ""),
     }
-
-
-def _typed(parameters: Mapping[str, Any]) -> dict[str, str]:
-    given = {name: parameters.get(name) for name in PRODUCTION}
-    return {name: "on" if value is True else str(value or "") for name, value in given.items()}

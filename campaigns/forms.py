@@ -14,9 +14,11 @@ from campaigns.rules import matrix
 from campaigns.rules.matrix import Choice, Exclusion
 from queue_app.rules import priority
 from queue_app.rules.words import storable
+from queue_app.ui import parameters
+from queue_app.ui.parameters import Typed
 
-FIELDS = ("name", *TEXTS, "model", "duration", "aspect_ratio", "loop", "priority", "max_concurrent")
-BLANK: Body = {**dict.fromkeys(FIELDS, ""), "dimensions": {}, "exclude": []}
+FIELDS = ("name", *TEXTS, "model", *parameters.NAMES, "priority", "max_concurrent")
+BLANK: Body = {**dict.fromkeys(FIELDS, ""), **Typed().body, "dimensions": {}, "exclude": []}
 DIMENSION = "dim."  # prefix of the names of its checkboxes
 EXCLUSIONS_MOST = 2_000
 SHOWS = ("all", "blocked", "warn", "excluded")
@@ -38,6 +40,12 @@ class Asked:
     rendered_model: str = ""
     told: tuple[int, int] | None = None
     """The number of videos and of tickets on the launch button."""
+    polish_told: int = 0
+    """The number of tickets on the button that polishes."""
+    polish_failed: int = 0
+    """The number of the job whose failed polishing the page shows."""
+    seen: str = ""
+    """The token of the polishing that the page shows."""
 
 
 def read(post: QueryDict) -> Asked:
@@ -56,6 +64,7 @@ def read(post: QueryDict) -> Asked:
     return Asked(
         body={
             **{name: _text(post, name) for name in FIELDS},
+            **parameters.read(post).body,
             "dimensions": _dimensions(post),
             "exclude": _exclusions(post),
         },
@@ -69,6 +78,9 @@ def read(post: QueryDict) -> Asked:
         value=(dimension, value),
         rendered_model=_text(post, "rendered_model"),
         told=(_number(_text(post, "told_count")), _number(_text(post, "told_tickets"))) if "told_count" in post else None,
+        polish_told=_number(_text(post, "polish_tickets")),
+        polish_failed=_number(_text(post, "polish_failed")),
+        seen=_text(post, "seen")[:64],
     )
 
 
@@ -79,9 +91,7 @@ def brief(body: Body) -> Brief:
         **texts,
         dimensions=body.get("dimensions", {}),
         exclude=body.get("exclude", []),
-        duration=_whole(body.get("duration", ""), wrong=0),
-        aspect_ratio=body.get("aspect_ratio") or None,
-        loop=bool(body.get("loop")) or None,
+        **Typed.of(body).parameters,
         priority=_whole(body.get("priority", ""), wrong=priority.HIGHEST + 1),
         max_concurrent=_whole(body.get("max_concurrent", ""), wrong=0),
     )

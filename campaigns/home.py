@@ -107,7 +107,7 @@ def queue(user: User, *, at: datetime) -> list[JobLine]:
 
 def results(user: User) -> list[CompletedJob]:
     """Return the user's latest completed jobs, newest first."""
-    files = Prefetch("assets", Asset.objects.filter(expired_at=None).order_by("-version"))
+    files = Prefetch("assets", Asset.objects.kept().order_by("-version", "number"))
     done = Job.objects.filter(owner=user, state=State.COMPLETED, archived_at=None).order_by("-ended_at", "-id")
     return [found for job in done.prefetch_related(files)[:RESULTS] if (found := _result(job))]
 
@@ -133,7 +133,7 @@ def notices(user: User) -> list[Notice]:
 
 def _result(job: Job) -> CompletedJob | None:
     latest = {file.kind: file for file in reversed([*job.assets.all()])}  # prefetched: those not expired
-    main = latest.get(Asset.Kind.VIDEO) or latest.get(Asset.Kind.IMAGE) or latest.get(Asset.Kind.PAGE)
+    main = next((latest[kind] for kind in Asset.MAIN_KINDS if kind in latest), None)
     return CompletedJob(job, main, latest.get(Asset.Kind.THUMBNAIL)) if main else None
 
 

@@ -5,6 +5,7 @@ the preview, the API's dry run and the launch share it, so that users launch exa
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -15,12 +16,23 @@ from campaigns.brief import PRODUCTION, Brief, Problem, problems
 from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
 from campaigns.rules import compliance, matrix, prompt
 from campaigns.rules.matrix import Cell, Choice
-from queue_app.models import GenerationModel, Kind, QueueSettings, User
+from queue_app.models import GenerationModel, Kind, ModelRoute, QueueSettings, User
 from queue_app.rules import parameters as parameter_rules
-from queue_app.rules import pricing
-from queue_app.work import capacity, intake
+from queue_app.work import capacity, fetching, intake, routes, uploads
 
-__all__ = ["BULK", "Brief", "Plan", "PlanRefused", "PlannedCell", "Problem", "check_prompt", "finished", "make", "sketch"]
+__all__ = [
+    "BULK",
+    "Brief",
+    "Plan",
+    "PlanRefused",
+    "PlannedCell",
+    "Problem",
+    "check_prompt",
+    "finished",
+    "make",
+    "sketch",
+    "with_uploads",
+]
 
 BULK = 20  # cells; a larger campaign gets the queue's bulk priority
 
@@ -70,7 +82,7 @@ class Plan:
 
     @property
     def tickets_each(self) -> int:
-        return pricing.tickets(self.model.unit, self.model.tickets_per_unit, self.parameters)
+        return self.model.pricing.tickets_of(self.parameters)
 
     @property
     def tickets(self) -> int:
@@ -78,7 +90,7 @@ class Plan:
 
     @property
     def usd(self) -> Decimal:
-        return pricing.usd(self.model.unit, Decimal(self.model.usd_per_unit), self.parameters) * len(self.to_buy)
+        return self.model.pricing.usd_of(self.parameters) * len(self.to_buy)
 
     @property
     def labels(self) -> dict[str, Any]:
@@ -130,23 +142,43 @@ def make(brief: Brief, owner: User) -> Plan:
     :raises ModelNotAvailable: no provider offers the model right now.
     :raises KindRestricted: the owner has no permission for the model's job type.
     """
-    found = finished(Reader(brief, owner, capacity.available_models()).sketch())
+    found = finished(_sketch(brief, owner))
     if words := intake.restriction(Kind.objects.get(pk=found.model.medium), owner):
         raise intake.KindRestricted([intake.Problem(None, "model", words)])
     return found
 
 
+def with_uploads(brief: Brief, owner: User, *, at: datetime) -> Brief:
+    """
+    Return the brief with an upload in place of each URL of an image; for one that is refused anyway nothing is fetched. Call it
+    before a transaction: it calls the network. Raises as :func:`make`.
+    """
+    if not fetching.urls_in(brief.images):
+        return brief
+    make(brief, owner)
+    fetcher = fetching.Fetcher(owner, at=at)
+    try:
+        return replace(brief, images=fetcher.replaced(brief.images))
+    except fetching.ImagesRefused as refusal:
+        raise PlanRefused([Problem("images", message) for message in refusal.messages]) from None
+
+
 def problems_of(brief: Brief, owner: User) -> list[Problem]:
     """Return the problems of a brief. For requests that are refused for other reasons, so that one answer names everything."""
-    return Reader(brief, owner, capacity.available_models()).sketch().problems
+    return _sketch(brief, owner).problems
 
 
-def sketch(brief: Brief, owner: User, offered: Mapping[str, GenerationModel]) -> Sketch:
+def _sketch(brief: Brief, owner: User) -> Sketch:
+    ways = capacity.usable_routes()
+    return Reader(brief, owner, capacity.available_models(ways), ways).sketch()
+
+
+def sketch(brief: Brief, owner: User, offered: Mapping[str, GenerationModel], ways: Mapping[str, list[ModelRoute]]) -> Sketch:
     """
     Read a brief that may be incomplete, such as a form in progress: exclusions of values that are not chosen are ignored.
-    ``offered`` are the available models, by key.
+    ``offered`` are the available models, by key, and ``ways`` their usable routes.
     """
-    return Reader(brief, owner, offered, forgiving=True).sketch()
+    return Reader(brief, owner, offered, ways, forgiving=True).sketch()
 
 
 def finished(sketch: Sketch) -> Plan:
@@ -160,14 +192,27 @@ def finished(sketch: Sketch) -> Plan:
 
 def check_prompt(brand: Brand, text: str) -> compliance.Verdict:
     """Check one prompt against the rules for all brands and for this one."""
-    return compliance.compile(_rules(), brand=brand.name).check(text)
+    return checker_of(brand.name).check(text)
+
+
+def checker_of(brand: str) -> compliance.Checker:
+    """Return the rules for all brands and for the brand with this name."""
+    return compliance.compile(_rules(), brand=brand.strip())
 
 
 class Reader:
     """Checks a brief against the catalogue and reads each of its rows at most once."""
 
-    def __init__(self, brief: Brief, owner: User, models: Mapping[str, GenerationModel], *, forgiving: bool = False):
-        self.brief, self.owner, self.models, self.forgiving = brief, owner, models, forgiving
+    def __init__(
+        self,
+        brief: Brief,
+        owner: User,
+        models: Mapping[str, GenerationModel],
+        ways: Mapping[str, list[ModelRoute]],
+        *,
+        forgiving: bool = False,
+    ):
+        self.brief, self.owner, self.models, self.ways, self.forgiving = brief, owner, models, ways, forgiving
         self.problems: list[Problem] = []
         self.unavailable: intake.ModelNotAvailable | None = None
         self.too_many = ""
@@ -186,6 +231,7 @@ class Reader:
             kept = [one for one in cells if not one.excluded]
             level, why = self._level(model, sum(not one.blocked for one in kept))
             planned = Plan(self.brief, model, settled, level, why, choices, kept, len(cells))
+            self._check_routes(planned)
         sample = self._sample(builder, cells)
         return Sketch(
             self.problems, choices, cells, sample, self.too_many, planned, self.unavailable, self.checker, self.dimensions
@@ -216,7 +262,7 @@ class Reader:
 
     @cached_property
     def checker(self) -> compliance.Checker:
-        return compliance.compile(_rules(), brand=self.brief.brand.strip())
+        return checker_of(self.brief.brand)
 
     def builder(self, choices: Iterable[Choice]) -> prompt.PromptBuilder:
         words = {dimension.key: dimension.prompt_label for dimension in self.dimensions if dimension.prompt_label}
@@ -237,11 +283,30 @@ class Reader:
     def parameters(self, model: GenerationModel) -> dict[str, Any]:
         """Return the model's parameters, with defaults filled in. A value for a parameter that the model lacks is a problem."""
         given = {name: getattr(self.brief, name) for name in PRODUCTION}
-        asked = {name: value for name, value in given.items() if value is not None and not (value is False and name == "loop")}
+        asked = {name: value for name, value in given.items() if value is not None}
         settled, wrong = parameter_rules.settle(model.key, model.parameters, asked)
         for name, message in wrong.items():
             self._say(name, message)
+        ids = {*filter(parameter_rules.is_upload, parameter_rules.images_in(settled.get("images")))}
+        if ids - uploads.owned(self.owner, ids).keys():
+            self._say("images", intake.NO_UPLOAD)
         return settled
+
+    def _check_routes(self, planned: Plan) -> None:
+        """Check that a provider of the model has words for the jobs of the plan."""
+        if not planned.to_buy or {problem.field for problem in self.problems} & {"model", *PRODUCTION}:
+            return
+        found = self.ways[planned.model.key]
+        in_reach = routes.with_images_in_reach(found, planned.parameters)
+        longest = max(len(one.prompt) for one in planned.to_buy)
+        if not in_reach:
+            self._say("images", intake.OUT_OF_REACH)
+        elif refusal := routes.refusal(in_reach, planned.parameters, characters=longest):
+            if refusal.parameter == "prompt":
+                words = f"{planned.model.key}: {refusal.message} Shorten the brief, or choose another model."
+                self._say("model", words)
+            else:
+                self._say(refusal.parameter, refusal.message)
 
     def _cells(self, choices: list[Choice]) -> tuple[list[Cell], set[int]]:
         """Return all cells, and the numbers of those that are not excluded."""

@@ -16,7 +16,6 @@ from queue_app.forecast.estimates import Estimate
 from queue_app.insight import batches, remedies, waiting
 from queue_app.models import Job, State, Status
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, STATUS_OF_STATE
-from queue_app.rules import pricing
 from queue_app.work.capacity import Capacity
 
 UNFORESEEN = (State.UNKNOWN, State.CANCELLING)  # without an estimate
@@ -110,7 +109,7 @@ def look(campaign: Campaign, *, at: datetime) -> Progress:
         money=batches.money(campaign.batch),
         ahead=_ahead(cells, at=at),
         why=_why(cells, at=at),
-        failures=_failures(cells, pricing.tickets(model.unit, model.tickets_per_unit, campaign.parameters)),
+        failures=_failures(cells, model.pricing.tickets_of(campaign.parameters)),
         blocks=_blocks(cells),
     )
 

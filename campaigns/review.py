@@ -19,7 +19,6 @@ from queue_app.work import intake, policy
 NOTE_MOST = 1_000  # characters
 ENOUGH = 5  # reviews; a rate of fewer is not meaningful
 GOOD = (Review.APPROVED, Review.WINNER)
-MAIN_KINDS = (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)
 
 
 class NotJudgeable(Exception):
@@ -242,8 +241,8 @@ def words(campaign: Campaign, values: Mapping[str, str]) -> list[str]:
 def media_of(jobs: Iterable[int]) -> dict[int, Media]:
     """Return the latest files of each job, without deleted ones. One query."""
     found: dict[int, dict[str, Asset]] = defaultdict(dict)
-    for asset in Asset.objects.filter(job__in=list(jobs), expired_at=None).order_by("version"):
-        found[asset.job_id]["main" if asset.kind in MAIN_KINDS else asset.kind] = asset
+    for asset in Asset.objects.kept().filter(job__in=list(jobs)).order_by("version", "-number"):
+        found[asset.job_id]["main" if asset.kind in Asset.MAIN_KINDS else asset.kind] = asset
     return {
         job: Media(files.get("main"), files.get(Asset.Kind.THUMBNAIL), files.get(Asset.Kind.SPRITESHEET))
         for job, files in found.items()

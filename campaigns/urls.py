@@ -2,17 +2,19 @@
 
 from django.urls import path
 
-from campaigns.views import cell, form, home, jobs, page, review
+from campaigns.views import cell, form, home, images, jobs, page, review
 
 app_name = "campaigns"
 urlpatterns = [
     path("", home.home, name="home"),
     path("quick/", home.generate, name="generate"),
     path("quick/choices/", home.quick_choices, name="quick-choices"),
+    path("uploads/", images.upload, name="upload"),
     path("notices/", home.dismiss, name="dismiss"),
     path("campaigns/", home.campaign_list, name="list"),
     path("campaigns/new/", form.new, name="new"),
     path("campaigns/new/preview/", form.preview, name="new-preview"),
+    path("campaigns/new/polish/", form.polish, name="new-polish"),
     path("campaigns/new/discard/", form.discard, name="discard-draft"),
     path("campaigns/<int:pk>/", page.page, name="page"),
     path("campaigns/<int:pk>/cells/", page.cells, name="cells"),

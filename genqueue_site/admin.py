@@ -27,7 +27,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Campaigns": ("Campaign", "Combination", "Brand", "ComplianceRule", "Dimension"),
     "Tickets": ("Wallet", "LedgerTransaction", "LedgerEntry", "Reservation"),
     "People": ("User", "Group", "ApiKey"),
-    "History": ("AuditEntry", "JobEvent", "Attempt", "OutboxMessage", "WorkerProcess"),
+    "History": ("AuditEntry", "JobEvent", "Attempt", "InboundWebhook", "OutboxMessage", "WorkerProcess"),
 }
 LINKED_ABOVE = {"ReviewItem"}  # “Needs attention” is linked above the sections, with its count
 

@@ -18,6 +18,7 @@ django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402 - these imports read the settings
 
+from queue_app import hooks  # noqa: E402
 from queue_app.api import errors  # noqa: E402
 from queue_app.api.authentication import names_a_key  # noqa: E402
 
@@ -39,7 +40,8 @@ class Handler(ASGIHandler):
         try:
             await super().handle(scope, receive, send)
         except TooLarge:
-            await self.send_response(_refusal(scope, 413), send)
+            detail = "The files are larger than 20 MB. Make them smaller." if _takes_files(scope) else ""
+            await self.send_response(_refusal(scope, 413, detail), send)
 
     def create_request(self, scope: Message, body_file: IO[bytes]) -> tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]:
         try:
@@ -54,11 +56,12 @@ class Handler(ASGIHandler):
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
     """
-    Return a ``receive`` that accepts no more bytes than the site does. It raises `TooLarge`: on the first call if the declared
-    length is too large, otherwise once too many bytes have arrived.
+    Return a ``receive`` that accepts no more bytes than the site does at this address. It raises `TooLarge`: on the first call if
+    the declared length is too large, otherwise once too many bytes have arrived.
     """
     declared = _header(scope, b"content-length")
-    too_large = declared.isdigit() and int(declared[:20]) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    most = _most(scope)
+    too_large = declared.isdigit() and int(declared[:20]) > most
     received = 0
 
     async def limited() -> Message:
@@ -67,11 +70,22 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
             raise TooLarge
         message = await receive()
         received += len(message.get("body", b""))
-        if received > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if received > most:
             raise TooLarge
         return message
 
     return limited
+
+
+def _most(scope: Scope) -> int:
+    """Return the most bytes of a body: fewer of webhooks, more at addresses for images if the request has credentials."""
+    if scope["path"].startswith(hooks.BELOW):
+        return settings.WEBHOOK_MAX_BYTES
+    return settings.UPLOAD_MAX_BYTES if _takes_files(scope) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+def _takes_files(scope: Scope) -> bool:
+    return scope["path"] in settings.UPLOAD_PATHS and not _is_without_name(scope)
 
 
 def _is_nobody(scope: Scope) -> bool:
@@ -80,9 +94,12 @@ def _is_nobody(scope: Scope) -> bool:
 
     Keys and sessions are not verified here: with an invalid one, the body is read before the call is refused.
     """
+    return scope["path"].startswith(errors.BELOW) and _is_without_name(scope)
+
+
+def _is_without_name(scope: Scope) -> bool:
     cookies = parse_cookie(_header(scope, b"cookie").decode("latin-1"))
-    named = names_a_key(_header(scope, b"authorization")) or settings.SESSION_COOKIE_NAME in cookies
-    return scope["path"].startswith(errors.BELOW) and not named
+    return not names_a_key(_header(scope, b"authorization")) and settings.SESSION_COOKIE_NAME not in cookies
 
 
 def _without_body(scope: Scope) -> tuple[Scope, Receive]:
@@ -104,9 +121,9 @@ def _header(scope: Scope, wanted: bytes) -> bytes:
     return b"; ".join(value for name, value in scope["headers"] if name == wanted)
 
 
-def _refusal(scope: Message, status: int) -> HttpResponse:
+def _refusal(scope: Message, status: int, detail: str = "") -> HttpResponse:
     """Return the error as a problem document below ``/api/``, elsewhere as text."""
-    problem = errors.refusal(status)
+    problem = errors.refusal(status, detail)
     if scope["path"].startswith(errors.BELOW):
         response: HttpResponse = JsonResponse(problem, status=status, content_type=errors.CONTENT_TYPE)
     else:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 from zoneinfo import available_timezones
 
 import environ
@@ -124,6 +124,25 @@ def database(name: str) -> dict[str, Any]:
     if text(name) and found.get("ENGINE") != "django.db.backends.postgresql":
         raise ImproperlyConfigured(f"Invalid {name}: must be a URL such as postgresql://user:password@host/name.")
     return found
+
+
+def storage(name: str) -> dict[str, Any]:
+    """
+    Return the storage of Django's settings for files: the local one, or the object storage of a URL.
+
+    :raises ImproperlyConfigured: not a URL such as ``s3://bucket/folder?endpoint=https://host&region=name``.
+    """
+    value = text(name)
+    if not value:
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    such_as = "s3://bucket/folder?endpoint=https://host&region=name"
+    parts, asked = urlsplit(url(name, schemes=("s3",), such_as=such_as)), dict(parse_qsl(urlsplit(value).query))
+    if not parts.netloc or "@" in value or asked.keys() - {"endpoint", "region"}:
+        raise _bad(name, "…", f"a URL such as {such_as}, without keys")
+    options = {"bucket_name": parts.netloc, "location": parts.path.strip("/"), "region_name": asked.get("region")}
+    if "endpoint" in asked:
+        options["endpoint_url"] = _origin(name, asked["endpoint"])
+    return {"BACKEND": "genqueue_site.object_storage.ObjectStorage", "OPTIONS": {**options, "file_overwrite": False}}
 
 
 def _split(value: str) -> SplitResult | None:

@@ -6,9 +6,12 @@ from typing import Any
 
 from django.conf import settings
 
+from queue_app.rules.words import INPUT_TOKENS
+
 MASK = "•••"
 _SHORTEST = 8  # shorter keys are not searched for
 _OF_ADDRESSES = re.compile(r"\?[^\s\"'<>]+")  # the query of a URL
+_OF_WEBHOOKS = re.compile(r"(?<=/hooks/)([^/\s\"'<>?]+/)[^/\s\"'<>?]+")  # account and token
 _NAMED = re.compile(r"[\w.%-]{1,40}=")
 _KEYS = re.compile(r"\b(gq_)[0-9A-Za-z]{4,}|(?i:\b(bearer|basic)\s+)[^\s\"',]+|(?<=//)[^/\s@\"']+(?=@)")
 _ODD = re.compile(r"[^\x20-\x7e]")
@@ -47,11 +50,13 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def masked(text: str) -> str:
-    """Return the text with keys and the values of URL queries masked; the latter may be keys, signatures or link tokens."""
+    """Return the text without keys, values of URL queries (keys, signatures or link tokens) and tokens of webhook addresses."""
     for key in filter(None, settings.PROVIDER_KEYS.values()):
         if len(key) >= _SHORTEST:
             text = text.replace(key, MASK)
+    text = INPUT_TOKENS.sub(MASK, text)
     text = _OF_ADDRESSES.sub(lambda found: f"?{'&'.join(map(_member, found[0][1:].split('&')))}", text)
+    text = _OF_WEBHOOKS.sub(lambda found: f"{found[1]}{MASK}", text)
     return _KEYS.sub(lambda found: f"{found[1] or found[2] or ''}{MASK}", text)
 
 

@@ -26,6 +26,8 @@ if not (env.text("SECRET_KEY") and env.text("DATABASE_URL")):  # missing ones ar
     env.must_be_writable("GENQUEUE_VAR", VAR)
 MEDIA_ROOT = Path(env.text("MEDIA_ROOT", str(VAR / "media")))
 PUBLIC_URL = env.origin("PUBLIC_URL", "http://127.0.0.1:8000")
+# where providers reach us; they are not asked to call us unless one of the two is set
+WEBHOOK_URL = env.origin("WEBHOOK_URL", PUBLIC_URL) if env.text("WEBHOOK_URL") or env.text("PUBLIC_URL") else ""
 
 # --- security -----------------------------------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG")
@@ -55,6 +57,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8_000_000  # bytes of any body; `genqueue_site.asgi` reads no more
+UPLOAD_MAX_BYTES = 21_000_000  # of a body with images at one of these addresses
+UPLOAD_PATHS = ("/api/v1/uploads/", "/uploads/", "/quick/", "/campaigns/new/")
 AUTH_USER_MODEL = "queue_app.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -167,7 +171,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 WHITENOISE_MIMETYPES = {".ttf": "font/ttf"}
 WHITENOISE_IMMUTABLE_FILE_TEST = r"/gq/fonts/[^/]+-\d[\d.]*\.ttf$"  # the version is in the name
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": env.storage("MEDIA_STORAGE"),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 FILE_UPLOAD_PERMISSIONS = 0o640
@@ -188,13 +192,29 @@ EMAIL_TIMEOUT = 10  # seconds; a server that says nothing must not hold the queu
 DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", "genqueue@localhost")
 
 # --- the queue ----------------------------------------------------------------------------------------------------
-# the keys that a provider account may name; nothing else of the environment is ever sent to a provider
-PROVIDER_KEYS = {name: env.text(name) for name in ("OPENAI_VIDEOS_API_KEY",)}
+# the keys and webhook secrets that a provider account may name; nothing else of the environment is ever sent to a provider
+PROVIDER_KEYS = {
+    name: env.text(name)
+    for name in (
+        "OPENAI_VIDEOS_API_KEY",
+        "FAL_KEY",
+        "REPLICATE_API_TOKEN",
+        "OPENROUTER_API_KEY",
+        "OPENAI_IMAGES_API_KEY",
+        "CHAT_API_KEY",
+        "OPENAI_WEBHOOK_SECRET",
+        "REPLICATE_WEBHOOK_SECRET",
+        "OPENROUTER_WEBHOOK_SECRET",
+    )
+}
 STUDIO_URL = env.origin("STUDIO_URL", "http://127.0.0.1:8001")
 STUDIO_SECONDS = env.studio().seconds_per_job  # so that estimates of previews are right from the first
+STUDIO_WEBHOOK_SECRET = env.studio().webhook_secret
 ALLOW_STUDIO = env.flag("ALLOW_STUDIO", DEBUG)
 TRUSTED_ORIGINS = env.origins("TRUSTED_ORIGINS") or ([STUDIO_URL] if ALLOW_STUDIO else [])
 ASSET_MAX_BYTES = env.whole("ASSET_MAX_MEGABYTES", 512, low=1, high=10_000) * 1_000_000
+WEBHOOK_MAX_BYTES = 1_000_000  # of an inbound webhook; `genqueue_site.asgi` reads no more
+WEBHOOKS_KEPT = timedelta(days=env.whole("WEBHOOKS_KEPT_DAYS", 30, low=1, high=3_650))
 # channels of messages: name → dotted path of a callable that gets the message's id; `announce.TOLD` maps facts to channels
 OUTBOX_CHANNELS = {"notices": "campaigns.notices.deliver", "alerts": "queue_app.outbox.alerts.deliver"}
 
@@ -203,6 +223,7 @@ TIMES = Times().scaled(env.factor("TIME_SCALE", 1.0, low=0.02, high=1.0))
 
 REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"), such_as="redis://host:6379/0")
 WORKERS = env.whole("WORKERS", 4, low=1, high=64)
+LONG_WORKERS = env.whole("LONG_WORKERS", 6, low=1, high=64)
 Q_CLUSTER: dict[str, Any] = {
     "name": "genqueue",  # also the signing salt of queued tasks: the same on every machine
     "workers": WORKERS,
@@ -223,6 +244,13 @@ Q_CLUSTER: dict[str, Any] = {
     "compress": False,
     "log_level": "WARNING",
     "ALT_CLUSTERS": {
+        "long": {
+            "workers": LONG_WORKERS,
+            "queue_limit": LONG_WORKERS,
+            "timeout": round(TIMES.long_task),
+            "retry": 1000,
+            "scheduler": False,
+        },
         "store": {"workers": 2, "queue_limit": 2, "timeout": round(TIMES.store_task), "retry": 1000, "scheduler": False},
         "deliver": {"workers": 1, "queue_limit": 1, "timeout": 60, "retry": 300, "scheduler": False},
     },

@@ -67,6 +67,7 @@ def least_retry(conf: Mapping[str, Any]) -> int:
 
 def _task_times() -> Iterator[str]:
     """Yield the queues whose time limit differs from TIMES; django-q2 takes whole seconds only."""
-    for queue, seconds in ((Queue.DEFAULT, settings.TIMES.task), (Queue.STORE, settings.TIMES.store_task)):
+    times = settings.TIMES
+    for queue, seconds in ((Queue.DEFAULT, times.task), (Queue.LONG, times.long_task), (Queue.STORE, times.store_task)):
         if queue.task_seconds != max(1, round(seconds)):
             yield f"queue {queue} ends its tasks after {queue.task_seconds}s, not after {seconds:g}s"

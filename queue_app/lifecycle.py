@@ -20,19 +20,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, When
 
 from queue_app import tickets, wake
 from queue_app.models import (
     Asset,
     Attempt,
     Batch,
+    CostSource,
     GenerationModel,
     Job,
     Kind,
@@ -45,7 +47,7 @@ from queue_app.models import (
 )
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, sql_of
 from queue_app.rules.words import storable
-from queue_app.statements import NOTHING, Part, Statement, columns, read, statement
+from queue_app.statements import NOTHING, Part, Statement, columns, read, read_some, statement
 
 CANCEL_REQUESTED = "cancel requested"  # the reason in the history of a job
 DEADLY_JOB = 3  # workers lost at one job in a row
@@ -68,10 +70,18 @@ MOVES: dict[str, frozenset[State]] = {
 
 # Plain SQL that the server keeps prepared, because statements and commits are the cost of a job.
 _IN_FLIGHT = f"state IN {sql_of(IN_FLIGHT_STATES)}"
-_LEASE_END = "CASE state WHEN 'storing' THEN %(store_until)s::timestamptz ELSE %(until)s::timestamptz END"
+_SYNCHRONOUS = """EXISTS (
+    SELECT 1 FROM queue_app_attempt called
+     WHERE called.job_id = queue_app_job.id AND called.step = 'main' AND called.number = queue_app_job.attempt_number
+       AND called.synchronous)"""
+_LEASE_END = f"""
+    CASE WHEN state = 'storing' THEN %(store_until)s::timestamptz
+         WHEN state = 'submitting' AND {_SYNCHRONOUS} THEN %(long_until)s::timestamptz
+         ELSE %(until)s::timestamptz END"""
 _AT_WORK = ((Job, "job"), (Attempt, "attempt"), (ProviderAccount, "account"), (GenerationModel, "model"), (Kind, "kind"))
 _READ = f"""
-    SELECT {", ".join(columns(*one) for one in _AT_WORK)} {{more}}
+    SELECT {", ".join(columns(*one) for one in _AT_WORK)},
+           CASE job.state WHEN 'submitting' THEN (SELECT codec FROM queue_app_modelroute WHERE id = attempt.route_id) END {{more}}
       FROM job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
       JOIN queue_app_provideraccount account ON account.key = attempt.account_id
@@ -125,17 +135,29 @@ _INSERT_EVENTS = """
 # For a claim: the new attempts, and the columns of each job that depend on its own row and its attempt.
 _ATTEMPTS = """
     made AS (
-        INSERT INTO queue_app_attempt (id, job_id, reservation_id, number, route_id, account_id, endpoint_id, preview, token,
-                                       created_at, step, remote, lookups, spent, lookups_none, missing_looks, error_kind,
-                                       error_message)
-        SELECT *, %(at)s::timestamptz, 'main', '{}', '[]', false, 0, 0, '', ''
+        INSERT INTO queue_app_attempt (id, job_id, reservation_id, number, route_id, account_id, endpoint_id, preview,
+                                       synchronous, token, created_at, step, remote, lookups, spent, lookups_none, missing_looks,
+                                       cost_source, error_kind, error_message)
+        SELECT *, %(at)s::timestamptz, 'main', '{}', '[]', false, 0, 0, '', '', ''
           FROM unnest(%(ids)s::uuid[], %(jobs)s::bigint[], %(reservations)s::bigint[], %(attempts)s::int[], %(routes)s::bigint[],
-                      %(accounts)s::text[], %(endpoints)s::text[], %(previews)s::bool[], %(tokens)s::text[])
+                      %(accounts)s::text[], %(endpoints)s::text[], %(previews)s::bool[], %(synchronous)s::bool[],
+                      %(tokens)s::text[])
         RETURNING job_id, preview
     )"""
 _CLAIMED = """
     attempt_number = attempt_number + 1, started_at = coalesce(started_at, %(at)s),
     preview = (SELECT preview FROM made WHERE made.job_id = queue_app_job.id)"""
+# the cost of a delivered attempt: as the provider reports it, else as estimated for the job
+_COSTS = """
+    cost AS (
+        UPDATE queue_app_attempt attempt
+           SET cost = coalesce(%(cost)s::numeric, job.usd_estimate),
+               cost_source = CASE WHEN %(cost)s::numeric IS NOT NULL THEN 'vendor'
+                                  WHEN model.price ->> 'estimated' = 'true' THEN 'estimate' ELSE 'rule' END
+          FROM queue_app_job job
+          JOIN queue_app_generationmodel model ON model.key = job.model_id
+         WHERE job.id = ANY(%(jobs)s::bigint[]) AND attempt.job_id = job.id AND attempt.outcome IS NULL
+    )"""
 _ACCEPTED = """
     accepted AS (
         UPDATE queue_app_attempt
@@ -181,20 +203,30 @@ class CancelVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class Lease:
-    """A worker's right to act on a job, valid until the next lease is issued for the job."""
+    """
+    A worker's right to act on a job, valid until the next lease is issued for the job. ``synchronous``: to make a create call
+    that the provider answers only with the result.
+    """
 
     job_id: int
     fence: int
+    synchronous: bool = False
 
 
 @dataclass(frozen=True)
 class Pick:
-    """A queued job within every limit, and the route to its provider. ``counts`` maps a limit to (used with this job, limit)."""
+    """
+    A queued job within every limit, and the route to its provider. ``counts`` maps a limit to (used with this job, limit).
+    ``endpoint_id`` replaces the route's own endpoint if the job's images need another one. ``synchronous``: the provider answers
+    the create call only with the result.
+    """
 
     job: Job
     reservation_id: int
     route: ModelRoute
     counts: Mapping[str, tuple[int, int]]
+    endpoint_id: str | None = None
+    synchronous: bool = False
 
 
 @dataclass(frozen=True)
@@ -257,14 +289,15 @@ def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
                 "reservations": [pick.reservation_id for pick in picks],
                 "routes": [pick.route.pk for pick in picks],
                 "accounts": [pick.route.account_id for pick in picks],
-                "endpoints": [pick.route.endpoint_id for pick in picks],
+                "endpoints": [pick.endpoint_id or pick.route.endpoint_id for pick in picks],
                 "previews": [pick.route.account.is_preview for pick in picks],
+                "synchronous": [pick.synchronous for pick in picks],
                 "tokens": [secrets.token_urlsafe(32) for _ in picks],
             },
         ),
         lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
     )
-    return [Lease(pick.job.pk, pick.job.fence) for pick in picks]
+    return [Lease(pick.job.pk, pick.job.fence, pick.synchronous) for pick in picks]
 
 
 @transaction.atomic
@@ -328,14 +361,15 @@ def state_phrase(job: Job) -> str:
 @transaction.atomic
 def lease_due(at: datetime, *, most: int = 100) -> list[tuple[Lease, State]]:
     """
-    Issue leases for jobs whose next check or store is due and that no live lease covers; oldest first, at most ``most``.
+    Issue leases for jobs whose next check or store is due and that no live lease covers, at most ``most``: first for stores,
+    because some providers keep files only an hour, then for checks; each oldest first.
 
     Return each lease with the job's state.
     """
     due = list(
         Job.objects.filter(state__in=(_RUN, _UNK, _CAN, _STO), next_check_at__lte=at)
         .filter(Q(lease_until=None) | Q(lease_until__lte=at, lease_taken=False))  # if taken and over, `recovery` comes first
-        .order_by("next_check_at", "id")
+        .order_by(Case(When(state=_STO, then=0), default=1), "next_check_at", "id")
         .select_for_update(skip_locked=True)[:most]
     )
     Job.objects.filter(pk__in=[job.pk for job in due]).update(
@@ -400,6 +434,21 @@ def let_go(lease: Lease, *, at: datetime) -> None:
         if job is not None and job.state != State.SUBMITTING:
             check_again(job, next_check_at=at, counts=False)
             wake.dispatcher()
+
+
+def check_now(job: Job, *, at: datetime) -> None:
+    """
+    Make a job at the provider due for a check at ``at``; no change of state. The caller holds the row lock.
+
+    A worker whose check is under way asked too early to know: it learns of this by `asked_meanwhile`.
+    """
+    Job.objects.filter(pk=job.pk, state__in=(_RUN, _CAN, _UNK)).update(next_check_at=at)
+    wake.dispatcher()
+
+
+def asked_meanwhile(job: Job, begun: Job | None) -> bool:
+    """Whether a check was asked for since a worker began its lease; ``begun`` is the job as it was then."""
+    return begun is not None and job.next_check_at is not None and job.next_check_at != begun.next_check_at
 
 
 def held_by(lease: Lease) -> Job | None:
@@ -551,19 +600,29 @@ def fail(job: Job, *, at: datetime, actor: str, trouble: Trouble, outcome: Outco
 
 
 def deliver(
-    job: Job, *, at: datetime, actor: str, ran_seconds: float, usd_actual: Any = None, kept_until: datetime | None = None
+    job: Job,
+    *,
+    at: datetime,
+    actor: str,
+    ran_seconds: float,
+    usd_actual: Decimal | None = None,
+    kept_until: datetime | None = None,
+    usage: Mapping[str, int] | None = None,
 ) -> Lease:
     """
     Record that the provider is done (T10, T18) and return the lease for storing the files. The caller holds the row lock.
 
-    The slot is free from here on; the caller claims the next job. ``kept_until`` is the end of the provider's storage.
+    The slot is free from here on; the caller claims the next job. ``usd_actual`` is the cost that the provider reports;
+    without it the job's estimate counts as the cost of the attempt. ``kept_until`` is the end of the provider's storage;
+    ``usage`` is what the provider counted.
     """
     _move(
         [job],
         State.STORING,
         at=at,
         actor=actor,
-        data={job.pk: {"kept_until": kept_until.isoformat()}} if kept_until else None,
+        data={job.pk: ({"kept_until": kept_until.isoformat()} if kept_until else {}) | ({"usage": usage} if usage else {})},
+        beside=Part(_COSTS, {"cost": usd_actual}),
         lease_until=at + timedelta(seconds=settings.TIMES.hand_out),
         next_check_at=at,
         ran_seconds=ran_seconds,
@@ -595,12 +654,24 @@ def confirm_cancel(job: Job, *, at: datetime, actor: str, evidence: str) -> Stat
     return State.CANCELLED
 
 
-def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, stages: Sequence[Mapping[str, Any]]) -> None:
+def complete(
+    job: Job,
+    assets: Iterable[Asset],
+    *,
+    at: datetime,
+    actor: str,
+    stages: Sequence[Mapping[str, Any]],
+    usd_actual: Decimal | None = None,
+) -> None:
     """
     Complete a job whose files are all stored and checked: write their rows and charge the tickets (T19).
 
-    Refund immediately if staff promised it (T22). The caller holds the row lock.
+    ``usd_actual`` is the cost that the provider reports only now. Refund immediately if staff promised it (T22). The caller holds
+    the row lock.
     """
+    reported = {} if usd_actual is None else {"usd_actual": usd_actual}
+    if reported:
+        job.attempts.filter(number=job.attempt_number).update(cost=usd_actual, cost_source=CostSource.VENDOR)
     rows = [{field.column: field.value_from_object(asset) for field in Asset._meta.concrete_fields} for asset in assets]
     _settle(
         [job],
@@ -611,6 +682,7 @@ def complete(job: Job, assets: Iterable[Asset], *, at: datetime, actor: str, sta
         at=at,
         actor=actor,
         data={job.pk: {"stages": list(stages)}},
+        **reported,
     )
     if promise := job.refund_promised:
         entry = tickets.refund(job, at=at, actor=promise["by"], reason=promise["reason"])
@@ -930,13 +1002,19 @@ def _open_review(job: Job, attempt: Attempt, what: str, *, at: datetime, decide_
 
 def _not_begun(**leased: Any) -> list[tuple[Lease, State]]:
     jobs = Job.objects.filter(state__in=IN_FLIGHT_STATES, lease_taken=False, **leased).order_by("id")
-    return [(Lease(pk, fence), State(state)) for pk, fence, state in jobs.values_list("pk", "fence", "state")]
+    own = Attempt.objects.filter(job=OuterRef("pk"), step="main", number=OuterRef("attempt_number"), synchronous=True)
+    rows = jobs.values_list("pk", "fence", "state", Exists(own))
+    return [(Lease(pk, fence, long and state == State.SUBMITTING), State(state)) for pk, fence, state, long in rows]
 
 
 def _lease_ends(at: datetime) -> dict[str, datetime]:
-    """Return the end of a lease begun now: ``until`` for a create call or a check, ``store_until`` for storing files."""
-    until, store_until = (at + timedelta(seconds=seconds) for seconds in (settings.TIMES.lease, settings.TIMES.store_lease))
-    return {"until": until, "store_until": store_until}
+    """
+    Return the end of a lease begun now: ``until`` for a create call or a check, ``long_until`` for a create call to a synchronous
+    provider, ``store_until`` for storing files.
+    """
+    times = settings.TIMES
+    ends = {"until": times.lease, "long_until": times.long_lease, "store_until": times.store_lease}
+    return {name: at + timedelta(seconds=seconds) for name, seconds in ends.items()}
 
 
 def _job_with_lease(rows: Sequence[Sequence[Any]]) -> tuple[Job, Attempt, Lease] | None:
@@ -951,6 +1029,8 @@ def _job_with_lease(rows: Sequence[Sequence[Any]]) -> tuple[Job, Attempt, Lease]
         read(GenerationModel, values),
         read(Kind, values),
     )
+    if codec := next(values):
+        attempt.route = read_some(ModelRoute, {"id": attempt.route_id, "codec": codec})
     called_at, slot_until = (*values, None, None)[:2]
     if called_at:  # set by this statement, which read the attempt as it was before
         attempt.called_at, attempt.slot_until = called_at, slot_until

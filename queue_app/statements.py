@@ -113,6 +113,16 @@ def columns(model: type[models.Model], table: str) -> str:
     return ", ".join(f"{table}.{field.column}" for field in model._meta.concrete_fields)
 
 
+def read_some(model: type[Row], found: Mapping[str, Any]) -> Row:
+    """Build a model instance from some columns of a row, by name; the other columns are deferred."""
+    fields = {str(field.column): field for field in model._meta.concrete_fields if field.column in found}
+    values = [
+        field.from_db_value(found[column], None, connection) if hasattr(field, "from_db_value") else found[column]
+        for column, field in fields.items()
+    ]
+    return model.from_db(connection.alias, [field.attname for field in fields.values()], values)
+
+
 def read(model: type[Row], values: Iterator[Any]) -> Row:
     """Build a model instance from the next columns of a row, as the ORM would."""
     fields = model._meta.concrete_fields

@@ -16,14 +16,21 @@ from django.db import transaction
 
 from queue_app import lifecycle, tickets
 from queue_app.lifecycle import Lease, Pick, Trouble
-from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, State, User
+from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, State, User, WorkerProcess
 from queue_app.work import catalogue
+from queue_app.work.capacity import is_synchronous
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LOOK = {"at": NOON.isoformat(), "sure": [], "took": None, "maybe": [], "none": True, "why_not": []}
 PROVED = [LOOK | {"proof": {"controls": ["video_0"], "trusted": False, "pages": 1, "rows": 2, "skew": 0.0}}] * 2  # "not accepted"
-_FILES = {"video": ("video/mp4", "mp4"), "image": ("image/png", "png"), "page": ("text/html", "html")}
-MEDIA = {key: str(medium) for key, medium, *_ in catalogue.MODELS}
+_FILES = {
+    "video": ("video/mp4", "mp4"),
+    "image": ("image/png", "png"),
+    "page": ("text/html", "html"),
+    "text": ("text/plain", "txt"),
+}
+MEDIA = {seed.key: str(seed.medium) for seed in catalogue.MODELS}
+CODECS = {seed.key: seed.routes[0].codec for seed in catalogue.MODELS}
 SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
@@ -83,13 +90,26 @@ class JobFactory(factory.django.DjangoModelFactory[Job]):
         return job
 
 
+def make_route(**fields: Any) -> ModelRoute:
+    """Create another route of a model, with the codec of its first one."""
+    return ModelRoute.objects.create(**{"codec": CODECS[fields["model_id"]]} | fields)
+
+
 def claimed(job: Job, *, at: datetime = NOON) -> Lease:
     """Claim a queued job, regardless of limits. Return its lease."""
     route = ModelRoute.objects.select_related("account").filter(model_id=job.model_id, active=True).order_by("position")[0]
     locked = Job.objects.get(pk=job.pk)
     reservation = job.reservations.get(state="held").pk
-    (lease,) = lifecycle.claim([Pick(locked, reservation, route, {"model": (1, 50)})], at=at)
+    pick = Pick(locked, reservation, route, {"model": (1, 50)}, synchronous=is_synchronous(route))
+    (lease,) = lifecycle.claim([pick], at=at)
     return lease
+
+
+def long_workers(number: int, *, at: datetime = NOON, **fields: Any) -> list[WorkerProcess]:
+    """Create the rows of living workers for long calls."""
+    known = {"host": "a", "role": "worker", "queue": "long", "group_id": 1, "group_started": "1", "started_at": at, "beat_at": at}
+    rows = [WorkerProcess(pid=1_000 + place, **known | fields) for place in range(number)]
+    return WorkerProcess.objects.bulk_create(rows)
 
 
 def begun(job: Job, *, at: datetime = NOON) -> tuple[Job, Attempt, Lease]:

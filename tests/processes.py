@@ -30,6 +30,7 @@ from genqueue_site.db.embedded.base import DatabaseWrapper
 from genqueue_site.db.embedded.server import EmbeddedPostgres, embedded
 from queue_app.models import WorkerProcess
 from queue_app.runtime import processes
+from queue_app.runtime.queues import Queue
 from tests import database
 from tests.genqueue_site.studio.process import StudioProcess
 
@@ -152,6 +153,7 @@ class Site:
             "REDIS_URL": "",
             "OPENAI_VIDEOS_API_KEY": "",
             "WORKERS": "2",
+            "LONG_WORKERS": "1",
             **env,
         }
         self.programs: list[Program] = []
@@ -259,7 +261,7 @@ class Site:
         assert worker.is_running, worker.said()
         mine = set(worker.children())
         clusters = [row for row in self.registry(role="cluster") if row.pid in mine]
-        return len(clusters) == 3 and all(row.canary_taken_at for row in clusters)
+        return len(clusters) == len(Queue) and all(row.canary_taken_at for row in clusters)
 
     def _web_answers(self) -> bool:
         with suppress(requests.ConnectionError, requests.Timeout):

@@ -18,7 +18,20 @@ os.environ["ALLOW_STUDIO"] = "1"
 os.environ["MEDIA_ROOT"] = tempfile.mkdtemp(prefix="gq-media-")
 atexit.register(shutil.rmtree, os.environ["MEDIA_ROOT"], ignore_errors=True)
 os.environ["DEBUG"] = "0"
-for key in ("OPENAI_VIDEOS_API_KEY", "FAL_KEY", "REPLICATE_API_TOKEN", "CHAT_API_KEY", "REDIS_URL"):
+for key in (
+    "OPENAI_VIDEOS_API_KEY",
+    "FAL_KEY",
+    "REPLICATE_API_TOKEN",
+    "OPENROUTER_API_KEY",
+    "OPENAI_IMAGES_API_KEY",
+    "CHAT_API_KEY",
+    "OPENAI_WEBHOOK_SECRET",
+    "REPLICATE_WEBHOOK_SECRET",
+    "OPENROUTER_WEBHOOK_SECRET",
+    "PUBLIC_URL",
+    "WEBHOOK_URL",
+    "REDIS_URL",
+):
     os.environ[key] = ""  # so that no .env lets a test call a paid provider
 
 from genqueue_site.settings import *  # noqa: E402, F403

@@ -9,7 +9,9 @@ from pytest_django.fixtures import Settings
 
 from queue_app import checks
 from queue_app.models import ModelRoute, ProviderAccount
+from queue_app.providers import calls
 from queue_app.rules.times import Times
+from tests.factories import make_route
 
 
 def words(found: list[Any]) -> str:
@@ -24,9 +26,30 @@ class TestTimesNest:
         settings.TIMES = replace(Times(), lease=29)
         assert "create_call (30s) must be shorter than lease (29s)" in words(checks.times_nest(None))
 
-    def test_a_cluster_that_ends_its_tasks_at_another_time_is_an_error(self, settings: Settings) -> None:
-        settings.Q_CLUSTER = {**settings.Q_CLUSTER, "timeout": 90}
-        assert "queue default ends its tasks after 90s, not after 60s" in words(checks.times_nest(None))
+    @pytest.mark.parametrize(
+        ("times", "problem"),
+        [
+            ({"long_lease": 170}, "long_create_call (170s) must be shorter than long_lease (170s)"),
+            ({"long_task": 199}, "long_lease (200s) must be shorter than long_task (199s)"),
+            ({"long_grace": 200}, "long_task (230s) must be shorter than long_grace (200s)"),
+        ],
+    )
+    def test_so_must_those_of_long_calls(self, settings: Settings, times: dict[str, float], problem: str) -> None:
+        settings.TIMES = replace(Times(), **times)
+        assert problem in words(checks.times_nest(None))
+
+    def test_a_long_call_ends_within_its_own_time(self) -> None:
+        assert Times().create_call >= calls.CREATE_SECONDS
+        assert Times().long_create_call >= calls.LONG_CREATE_SECONDS
+
+    @pytest.mark.parametrize(("queue", "seconds"), [("default", 60), ("long", 230), ("store", 300)])
+    def test_a_cluster_that_ends_its_tasks_at_another_time_is_an_error(
+        self, settings: Settings, queue: str, seconds: int
+    ) -> None:
+        own = settings.Q_CLUSTER["ALT_CLUSTERS"]
+        other = {"timeout": 90} if queue == "default" else {"ALT_CLUSTERS": {**own, queue: {**own[queue], "timeout": 90}}}
+        settings.Q_CLUSTER = {**settings.Q_CLUSTER, **other}
+        assert f"queue {queue} ends its tasks after 90s, not after {seconds}s" in words(checks.times_nest(None))
 
 
 class TestTasksAreNotDeliveredTwice:
@@ -35,7 +58,9 @@ class TestTasksAreNotDeliveredTwice:
 
     @pytest.mark.parametrize("workers", [1, 2, 4, 64])
     def test_nor_with_other_numbers_of_workers(self, settings: Settings, workers: int) -> None:
-        settings.Q_CLUSTER = {**settings.Q_CLUSTER, "workers": workers, "queue_limit": workers}
+        number = {"workers": workers, "queue_limit": workers}
+        own = settings.Q_CLUSTER["ALT_CLUSTERS"]
+        settings.Q_CLUSTER = {**settings.Q_CLUSTER, **number, "ALT_CLUSTERS": {**own, "long": {**own["long"], **number}}}
         assert checks.tasks_are_not_delivered_twice(None) == []
 
     def test_a_queue_that_takes_too_much_ahead_is_an_error(self, settings: Settings) -> None:
@@ -54,7 +79,7 @@ class TestAdaptersExist:
     def test_an_account_whose_adapter_is_missing_is_named_once(self) -> None:
         ProviderAccount.objects.create(key="elsewhere", adapter="telepathy")
         for endpoint in ("a", "b"):
-            ModelRoute.objects.create(model_id="sora-2", account_id="elsewhere", endpoint_id=endpoint)
+            make_route(model_id="sora-2", account_id="elsewhere", endpoint_id=endpoint)
         assert words(checks.adapters_exist(None, databases=["default"])).count("elsewhere (telepathy)") == 1
 
     def test_a_route_that_is_off_is_no_trouble(self) -> None:

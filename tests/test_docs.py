@@ -4,7 +4,11 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pytest
+from django.core.management import call_command
+
 from queue_app.lifecycle import MOVES
+from queue_app.work.catalogue import MODELS
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("genqueue_site", "campaigns", "queue_app", "benchmarks", "tests", "templates")
@@ -47,6 +51,13 @@ class TestRulesAndMoves:
 def test_states_move_as_written() -> None:
     written = {before.strip("`").replace("new", ""): set(re.findall("[a-z]+", after)) for before, after in STATES.findall(RULES)}
     assert written == {str(before): {str(state) for state in after} for before, after in MOVES.items()}
+
+
+def test_the_catalogue_is_as_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("seed_catalogue", "--table")
+    printed, written = capsys.readouterr().out, (ROOT / "docs/catalogue.md").read_text()
+    assert written == printed, "run: manage.py seed_catalogue --table > docs/catalogue.md"
+    assert printed.count("\n| `") == sum(len(seed.routes) for seed in MODELS)
 
 
 def test_links_between_documents_and_files_work() -> None:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, transaction
 
 from queue_app import lifecycle, tickets
 from queue_app.lifecycle import Lease, MoveRefused, Trouble
-from queue_app.models import Attempt, Job, Outcome, Reservation, State
+from queue_app.models import Attempt, GenerationModel, Job, Outcome, Reservation, State
 from tests.factories import NOON, PROVED, BatchFactory, JobFactory, UserFactory, begun, claimed, make_asset, make_job
 
 pytestmark = pytest.mark.django_db
@@ -346,6 +347,33 @@ class TestDeliver:
         found = lifecycle.begin(lease, at=LATER)
         assert found is not None
         assert (found[0].state, found[0].store_tries, found[0].ran_seconds) == (State.STORING, 1, 9.0)
+
+    @pytest.mark.parametrize(
+        ("told", "rule", "cost"),
+        [
+            (Decimal("0.70"), {}, (Decimal("0.70"), "vendor")),
+            (None, {}, (Decimal("2.00"), "rule")),
+            (None, {"rates": [], "estimated": True}, (Decimal("2.00"), "estimate")),
+        ],
+    )
+    def test_writes_down_what_the_attempt_cost_and_who_says_so(self, told, rule, cost):
+        job = make_job("running")
+        GenerationModel.objects.filter(pk=job.model_id).update(price=rule)
+
+        lifecycle.deliver(locked(job), at=LATER, actor="worker", ran_seconds=9.0, usd_actual=told)
+
+        attempt = lifecycle.current_attempt(job)
+        assert (attempt.cost, attempt.cost_source) == cost
+
+    def test_a_cost_that_is_told_once_the_files_are_here_counts(self):
+        job = make_job("storing")
+
+        stored = locked(job)
+        lifecycle.complete(stored, [make_asset(stored)], at=LATER, actor="worker", stages=[], usd_actual=Decimal("0.85"))
+
+        attempt, found = lifecycle.current_attempt(job), Job.objects.get(pk=job.pk)
+        assert (attempt.cost, attempt.cost_source, attempt.outcome) == (Decimal("0.85"), "vendor", "delivered")
+        assert (found.state, found.usd_actual, hold(job)) == (State.COMPLETED, Decimal("0.85"), CAPTURED)
 
 
 class TestTrouble:

@@ -362,6 +362,15 @@ class TestLeases:
         assert (lease.job_id, found) == (job.pk, state)
         assert lifecycle.lease_due(LATER) == []
 
+    def test_files_come_before_older_checks_as_some_providers_keep_them_an_hour(self):
+        older, files, newer = make_job("running"), make_job("storing"), make_job("running")
+        for minutes, job in enumerate((older, files, newer)):
+            Job.objects.filter(pk=job.pk).update(lease_until=None, next_check_at=NOON + timedelta(minutes=minutes))
+
+        found = lifecycle.lease_due(NOON + timedelta(hours=1), most=2)
+
+        assert [lease.job_id for lease, _ in found] == [files.pk, older.pk]
+
     def test_one_that_no_worker_took_up_is_given_out_again(self):
         job = make_job("running")
         ((first, _),) = lifecycle.lease_due(LATER)

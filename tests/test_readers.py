@@ -23,7 +23,8 @@ def test_each_field_has_a_reader_that_exists_and_reads_it(place):
 def test_the_example_lists_every_variable_that_is_read():
     sources = " ".join((readers.ROOT / path).read_text() for path in SETTINGS)
     read = set(re.findall(r"\benv\.(?!studio|must)\w+\(\s*\"([A-Z_]+)\"", sources))
-    read |= set(re.findall(r"environ(?:\.get\(|, )\"([A-Z_]+)\"", sources)) | set(re.findall(r"\"([A-Z_]+_API_KEY)\"", sources))
+    read |= set(re.findall(r"environ(?:\.get\(|, )\"([A-Z_]+)\"", sources))
+    read |= set(re.findall(r"\"([A-Z_]+_(?:KEY|TOKEN|SECRET))\"", sources))
 
     assert PLACES["environment"] == read
 

@@ -23,6 +23,7 @@ from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
 from queue_app.insight import batches
 from queue_app.models import Asset, User
+from queue_app.rules import numbers
 
 VERBS = ("cancel", "pause", "resume", "retry-failed")
 
@@ -41,7 +42,7 @@ def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]
             "reserved": money.reserved,
             "captured": money.captured,
             "refunded": money.refunded,
-            "usd": answers.dollars(money.usd_spent + money.usd_to_come),
+            "usd": numbers.dollars(money.usd_spent + money.usd_to_come),
         },
         "reviews": reviews,
         "links": {
@@ -133,7 +134,7 @@ def _planned(plan: Plan, *, reserved: int) -> dict[str, Any]:
             "reserved": reserved,
             "captured": 0,
             "refunded": 0,
-            "usd": answers.dollars(plan.usd),
+            "usd": numbers.dollars(plan.usd),
         },
     }
 

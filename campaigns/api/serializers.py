@@ -9,12 +9,13 @@ from campaigns.brief import AT_ONCE_MOST, MOST, Brief
 from campaigns.cells import BLOCKED
 from campaigns.models.combination import Review
 from campaigns.review import NOTE_MOST
-from queue_app.api.fields import Listed, Moment, Named, Text, Whole, YesNo
+from queue_app.api.fields import Listed, Mapped, Moment, Named, Text, Whole, YesNo
 from queue_app.api.serializers.base import PageQuery, Shape, StrictSerializer
 from queue_app.api.serializers.batches import BatchCostOut, VerdictsOut
 from queue_app.api.serializers.jobs import AssetOut, CostOut, ErrorOut, EtaOut, PurseOut
 from queue_app.api.serializers.requests import Priority
 from queue_app.models import Status
+from queue_app.rules import parameters
 
 # of one campaign; a matrix has at most 660 combinations, so that none needs as many
 DIMENSIONS_MOST, VALUES_MOST, EXCLUSIONS_MOST = 100, 1_000, 10_000
@@ -49,7 +50,22 @@ class CampaignAsked(StrictSerializer):
     model = Text(least=1, most=60, allow_blank=True, help_text="A model key from `GET models/`.")
     duration = Whole(required=False, allow_null=True, help_text="Seconds. Default: the model's.")
     aspect_ratio = Text(required=False, allow_null=True, help_text="Default: the model's.")
+    resolution = Text(required=False, allow_null=True, help_text="Default: the model's.")
+    quality = Text(required=False, allow_null=True, help_text="Default: the model's.")
+    audio = YesNo(required=False, allow_null=True, help_text="Sound. Default: the model's.")
+    count = Whole(required=False, allow_null=True, help_text="Images per combination. Default: 1.")
+    num_images = Whole(required=False, allow_null=True, help_text="Another name of `count`.")
     loop = YesNo(required=False, allow_null=True, help_text="Default: false. True only if the model supports it.")
+    seed = Whole(required=False, allow_null=True, help_text="Default: random.")
+    negative_prompt = Text(required=False, allow_null=True, allow_blank=True, help_text="What should not be there.")
+    images = Mapped(
+        required=False,
+        allow_null=True,
+        help_text="Images to start from, each an upload's id or a URL: `{first_frame, last_frame, references: []}`.",
+    )
+    reference_images = serializers.ListField(
+        required=False, allow_null=True, help_text="Another way to say `images`: `[{url | upload, role}]`."
+    )
     priority = Priority(required=False, allow_null=True)
     max_concurrent = Whole(
         required=False,
@@ -58,6 +74,13 @@ class CampaignAsked(StrictSerializer):
         max_value=AT_ONCE_MOST,
         help_text="Concurrent jobs of this campaign, 1 to 50. Default: no limit.",
     )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """:raises ValidationError: a parameter is there by both its names."""
+        twice = [alias for alias, name in parameters.ALIASES.items() if None not in (attrs.get(alias), attrs.get(name))]
+        if twice:
+            raise serializers.ValidationError({one: [f"Send {one} or {parameters.ALIASES[one]}, not both."] for one in twice})
+        return super().validate(attrs)
 
 
 class ReviewAsked(StrictSerializer):
@@ -87,7 +110,8 @@ class CombinationQuery(PageQuery):
 
 def brief(given: Mapping[str, Any]) -> Brief:
     """Return a checked body as the plan takes it. Null counts as left out."""
-    return Brief(**{name: value for name, value in given.items() if value is not None})
+    said = parameters.by_our_names({name: value for name, value in given.items() if value is not None})
+    return Brief(**{name: value for name, value in said.items() if name not in parameters.ALIASES})
 
 
 class RejectedOut(Shape):

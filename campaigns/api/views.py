@@ -36,8 +36,20 @@ from queue_app.api.pagination import CursorPages
 from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import PageQuery
-from queue_app.api.serializers.requests import DryRun
-from queue_app.work import batches, policy
+from queue_app.api.serializers.requests import AN_UPLOAD, DryRun
+from queue_app.work import batches, fetching, policy
+
+_BRIEF = {"brand": "Maison Alder", "big_idea": "The parcel opens.", "dimensions": {"mood": ["calm", "energetic"]}}
+EXAMPLES = {
+    "Videos": _BRIEF | {"model": "sora-2", "duration": 8, "aspect_ratio": "9:16"},
+    "Images from a reference": _BRIEF
+    | {
+        "model": "nano-banana-2",
+        "resolution": "2K",
+        "count": 2,
+        "images": {"references": [AN_UPLOAD]},
+    },
+}
 
 
 class CampaignPages(CursorPages):
@@ -79,19 +91,25 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         body=CampaignAsked,
         priced=CampaignPriceOut,
         repeatable=True,
+        examples=EXAMPLES,
     )
     def create(self, request: Request) -> HttpResponseBase:
         """Launch a campaign, all or nothing. With `?dry_run=true`, return its matrix and price without creating it."""
         asked, user, at = brief(self.given), caller(request), clock.now()
         if self.query["dry_run"]:
-            return Response(answers.priced(plan.make(asked, user), user, at=at))
+            return Response(answers.priced(plan.make(plan.with_uploads(asked, user, at=at), user), user, at=at))
+
+        def fetch() -> None:
+            nonlocal asked
+            asked = plan.with_uploads(asked, user, at=at)
 
         def submit() -> Made:
             # planned in here: a repeated request gets its first answer even if its values have been retired since
             planned = plan.make(asked, user)
             return answers.made(launch(planned, owner=user, at=at, actor=actor(request)), planned, request)
 
-        return once(request, status=201, do=submit, render=answers.with_forecast)
+        needed = fetch if fetching.urls_in(asked.images) else None
+        return once(request, status=201, do=submit, render=answers.with_forecast, prepare=needed)
 
     @call("campaigns_read", CampaignOut, 404)
     def retrieve(self, request: Request, pk: int) -> Response:

@@ -20,7 +20,7 @@ from campaigns.views.access import campaign_seen_by, campaign_to_change, may_cha
 from campaigns.views.review import standing
 from queue_app import clock, tickets
 from queue_app.models import User
-from queue_app.rules import numbers, pricing
+from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import addresses
 from queue_app.ui.access import viewer
@@ -172,8 +172,7 @@ def _changed(seen: str, token: str) -> str:
 
 def _price(campaign: Campaign) -> int:
     """Return today's price of a new version, in tickets."""
-    model = campaign.model
-    return pricing.tickets(model.unit, model.tickets_per_unit, campaign.parameters)
+    return campaign.model.pricing.tickets_of(campaign.parameters)
 
 
 def _checked(campaign: Campaign, text: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from campaigns.brief import MOST, TEXTS
 from campaigns.drafts import Body
@@ -14,13 +13,9 @@ from queue_app.models.catalog import Medium
 from queue_app.rules import priority
 
 FIRST_CHOICE = "sora-2"
+CAMPAIGN_MEDIA = (Medium.VIDEO, Medium.IMAGE)  # that a campaign shows side by side
 SHOWN_AT_FIRST = 6  # dimensions; the others are folded until one of them is used
 NEEDED = {"brand": "a brand", "big_idea": "a big idea", "model": "a model", "dimensions": "at least one dimension value"}
-PARAMETERS = {
-    "duration": "Duration",
-    "aspect_ratio": "Aspect ratio",
-    "loop": "Loop",
-}
 
 
 @dataclass(frozen=True)
@@ -102,7 +97,7 @@ def _add_advice(found: Notes, sketch: Sketch, body: Body) -> None:
     for name, text in texts.items():
         if len(text) > MOST.get(name, len(text)):
             continue  # its length is an error already
-        for hit in _once(sketch.checker.check(text).hits):
+        for hit in once(sketch.checker.check(text).hits):
             if not hit.matched:
                 apart.append(hit)
                 continue
@@ -110,10 +105,10 @@ def _add_advice(found: Notes, sketch: Sketch, body: Body) -> None:
             at = found.errors if hit.rule.severity == "block" else found.warnings
             at.setdefault(name, []).append(hit.advice)
     apart += (hit for one in sketch.cells for hit in one.verdict.hits if hit.rule.id not in said)
-    found.elsewhere = [hit.advice for hit in _once(apart)]
+    found.elsewhere = [hit.advice for hit in once(apart)]
 
 
-def _once(hits: Iterable[Hit]) -> list[Hit]:
+def once(hits: Iterable[Hit]) -> list[Hit]:
     """Return one hit per rule and matched words."""
     return list({(hit.rule.id, hit.matched.casefold()): hit for hit in hits}.values())
 
@@ -154,7 +149,7 @@ def _with_notes(one: Choosing, name: str, notes: Notes) -> Choosing:
 def models(body: Body, offered: Mapping[str, GenerationModel]) -> list[Option]:
     """Return the models for campaigns, and the chosen one if it is not available."""
     rows = sorted(offered.values(), key=lambda model: (model.medium != Medium.VIDEO, model.key))
-    options = [Option(row.key, row.label, row.key == body["model"]) for row in rows if row.medium != Medium.PAGE]
+    options = [Option(row.key, row.label, row.key == body["model"]) for row in rows if row.medium in CAMPAIGN_MEDIA]
     if body["model"] and not any(option.chosen for option in options):
         options.append(Option(body["model"], f"{body['model']} (not available)", chosen=True, gone=True))
     return options
@@ -164,45 +159,6 @@ def default_model(offered: Mapping[str, GenerationModel]) -> str:
     """Return the model that a new form starts with; empty if no model is available."""
     keys = sorted(model.key for model in offered.values() if model.medium == Medium.VIDEO)
     return FIRST_CHOICE if FIRST_CHOICE in keys else next(iter(keys), "")
-
-
-def follow(body: Body, model: GenerationModel) -> list[str]:
-    """
-    Adapt the parameters in the body to a newly chosen model: values that it does not support become its defaults. Return a
-    message for each change.
-    """
-    said = []
-    for name in PARAMETERS:
-        offered = [_said(value) for value in model.parameters.get(name, {}).get("values", [])]
-        typed = body[name]
-        if typed and typed not in offered:
-            body[name] = _said(model.parameters.get(name, {}).get("default"))
-            asked = PARAMETERS[name].lower() + (f" {typed}" if name != "loop" else "")
-            said.append(f"{model.key} does not support {asked}." + (f" Changed to {body[name]}." if body[name] else ""))
-    return said
-
-
-def production(body: Body, model: GenerationModel | None, notes: Notes) -> list[Choosing]:
-    """Return duration and aspect ratio if the model has them."""
-    found = (_parameter(name, body[name], model) for name in ("duration", "aspect_ratio"))
-    return [_with_notes(one, one.key, notes) for one in found if one is not None]
-
-
-def can_loop(model: GenerationModel | None) -> bool:
-    return model is not None and True in model.parameters.get("loop", {}).get("values", [])
-
-
-def _parameter(name: str, typed: str, model: GenerationModel | None) -> Choosing | None:
-    rule: dict[str, Any] = model.parameters.get(name, {}) if model else {}
-    values = [_said(value) for value in rule.get("values", [])]
-    if not values and not typed:
-        return None
-    unit = rule.get("unit", "")
-    chosen = typed or _said(rule.get("default"))
-    options = [Option(value, f"{value}{unit}", value == chosen) for value in values]
-    if typed and typed not in values:
-        options.append(Option(typed, f"{typed} (not available)", chosen=True, gone=True))
-    return Choosing(name, PARAMETERS[name], options)
 
 
 def priorities(body: Body, owner: User) -> list[Option]:
@@ -218,7 +174,3 @@ def priorities(body: Body, owner: User) -> list[Option]:
 def brands() -> list[str]:
     """Return suggestions for the brand field, which also takes new brands."""
     return list(Brand.objects.order_by("name").values_list("name", flat=True)[:500])
-
-
-def _said(value: Any) -> str:
-    return "on" if value is True else "" if value is None or value is False else str(value)

@@ -12,27 +12,32 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import drafts, estimates, forms, launch, plan
+from campaigns import drafts, estimates, forms, launch, plan, polishing
 from campaigns.brief import TEXTS
 from campaigns.drafts import DraftConflict
 from campaigns.forms import Asked
 from campaigns.launch import LaunchRefused
 from campaigns.models import Campaign, Draft
 from campaigns.plan import Sketch
-from campaigns.views import fields
+from campaigns.polishing import FIELD, PolishingRefused
+from campaigns.views import fields, images
 from campaigns.views.matrix import Matrix, marked
+from campaigns.views.polishing import Panel
 from queue_app import clock
 from queue_app.models import User
 from queue_app.rules import numbers
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
+from queue_app.ui import parameters
 from queue_app.ui.access import viewer
+from queue_app.ui.fragments import fragment_wanted, unchanged
+from queue_app.ui.parameters import Choices, Typed
 from queue_app.work import capacity
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
-NOTED = ("name", *TEXTS, "dimensions", "model", "duration", "aspect_ratio", "loop", "priority", "max_concurrent")
+NOTED = ("name", *TEXTS, "dimensions", "model", *parameters.NAMES, "images", "priority", "max_concurrent")
 SHOWS = list(zip(forms.SHOWS, ("All", "Blocked", "Warning", "Excluded"), strict=True))
 
 
@@ -44,8 +49,14 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _opened(request)
     at = clock.now()
-    form = Form(viewer(request), forms.read(request.POST), at=at)
+    asked = forms.read(request.POST)
+    typed = Typed.of(asked.body)
+    wrong = images.take(request, typed, viewer(request), at=at)
+    asked.body.update(typed.body)
+    form = Form(viewer(request), asked, at=at)
+    form.wrong_images = wrong
     form.save()
+    form.polish()
     if form.asked.do == "launch" and form.conflict is None:
         campaign = form.launch()
         if campaign is not None:
@@ -62,7 +73,24 @@ def preview(request: HttpRequest) -> HttpResponse:
     """Save the draft and return the parts that depend on it: count, cost, time, matrix, advice."""
     form = Form(viewer(request), forms.read(request.POST), at=clock.now())
     form.save()
+    form.polish()
     return render(request, "campaigns/_new_preview.html", form.context())
+
+
+@never_cache
+@login_required
+@require_GET
+def polish(request: HttpRequest) -> HttpResponse:
+    """Return to htmx the polishing of the open draft, or 204 if the page shows it already."""
+    owner, at = viewer(request), clock.now()
+    if not fragment_wanted(request):
+        return redirect("campaigns:new")
+    opened = drafts.open_of(owner)
+    body = drafts.fields_of(opened) if opened else forms.BLANK
+    panel = Panel(owner, opened, body, plan.checker_of(body["brand"]), capacity.available_models(), at=at)
+    if unchanged(request, panel.token):
+        return HttpResponse(status=204)
+    return render(request, "campaigns/_polish_look.html", panel.context(""))
 
 
 @never_cache
@@ -114,11 +142,20 @@ class Form:
         self.saved: Draft | None = None
         self.bought = False
         self.refusal = ""
+        self.not_polished = ""
         self.followed: list[str] = []
-        self.offered = capacity.available_models()
+        self.wrong_images: dict[str, list[str]] = {}
+        self.ways = capacity.usable_routes()
+        self.offered = capacity.available_models(self.ways)
         self.model = self.offered.get(asked.body["model"])
-        if self.model is not None and asked.rendered_model not in ("", self.model.key):
-            self.followed = fields.follow(asked.body, self.model)
+        self.typed = Typed.of(asked.body)
+        self.rendered = " ".join([asked.body["model"], *self.typed.images])
+        self.choices: Choices | None = None
+        if self.model is not None:
+            self.choices = Choices(self.model, self.ways[self.model.key], self.typed.images)
+            if asked.rendered_model not in ("", self.rendered):
+                self.followed = parameters.follow(self.typed, self.choices)
+                asked.body.update(self.typed.body)
         self.sketch = self._sketched()
 
     def save(self) -> None:
@@ -133,12 +170,31 @@ class Form:
         except DraftConflict as conflict:
             self.saved, self.conflict = None, conflict
 
+    def polish(self) -> None:
+        """Do what a button of the polishing asks for. If that is refused, the page says why at the field."""
+        asked, draft = self.asked, self.saved
+        if draft is None:
+            return
+        try:
+            if asked.do == "polish":
+                model = polishing.writer(self.offered, self.owner)
+                told, seen = asked.polish_told, asked.polish_failed
+                self.saved = polishing.start(draft, self.owner, model, self.sketch.checker, told=told, seen=seen, at=self.at)
+            elif choice := polishing.CHOICES.get(asked.do):
+                self.saved = drafts.change(draft, choice, at=self.at)
+                asked.body[FIELD] = self.saved.body[FIELD]
+                self.sketch = self._sketched()
+        except (PolishingRefused, NotEnoughTickets, ModelNotAvailable, KindRestricted, IntakeRefused) as refusal:
+            self.not_polished = f"Not polished. {refusal}"
+        except DraftConflict as conflict:
+            self.saved, self.conflict = None, conflict
+
     def launch(self) -> Campaign | None:
         """Launch the campaign once. Return ``None`` if that is refused; the page then shows why."""
         assert self.saved is not None
         if self.saved.campaign is not None:
             return self.saved.campaign
-        if self.sketch.problems or not self._as_told():
+        if self.sketch.problems or self.wrong_images or not self._as_told():
             return None
         try:
             campaign, self.bought = launch.launch_draft(
@@ -159,8 +215,13 @@ class Form:
         """Return the content of the page and of the preview."""
         body, sketch = self.asked.body, self.sketch
         notes = fields.notes(sketch, body, strict=self.asked.do == "launch")
+        notes.errors |= self.wrong_images
         priced = sketch.plan if sketch.plan and sketch.plan.to_buy else None
+        panel = Panel(self.owner, self.saved, body, sketch.checker, self.offered, at=self.at, refusal=self.not_polished)
         return {
+            **panel.context(self.asked.seen),
+            "chosen": self.asked.do in polishing.CHOICES,
+            "pressed_polish": self.asked.do.startswith("polish"),
             "asked": self.asked,
             "at": self.at,
             "body": body,
@@ -173,9 +234,9 @@ class Form:
             "notes": notes,
             "field_notes": [(name, notes.errors.get(name, ()), notes.warnings.get(name, ())) for name in NOTED],
             "model": self.model,
-            "production": fields.production(body, self.model, notes),
-            "can_loop": fields.can_loop(self.model),
-            "follows": self.asked.rendered_model != body["model"] or bool(self.followed),
+            **self._production(notes),
+            "rendered": self.rendered,
+            "follows": self.asked.rendered_model != self.rendered or bool(self.followed),
             "followed": self.followed,
             "dimensions": fields.dimensions(sketch, body, notes),
             "sketch": sketch,
@@ -202,14 +263,23 @@ class Form:
             "more_open": any(one.chosen for one in more),
         }
 
+    def _production(self, notes: fields.Notes) -> dict[str, Any]:
+        """Return the fields of the model's parameters: the first row, the folded ones, and the images."""
+        if self.choices is None:
+            return {"main": [], "more": [], "images": [], "options_open": False, "carried": self.typed.inputs}
+        main, more = parameters.folded(parameters.fields(self.choices, self.typed, notes.errors))
+        shown = parameters.image_fields(self.choices, self.typed, self.owner, notes.errors)
+        is_open = parameters.is_more_open(more, shown, self.choices, notes.errors)
+        return {"main": main, "more": more, "images": shown, "options_open": is_open}
+
     def _sketched(self) -> Sketch:
         """Return the sketch, after a button of the matrix has excluded or included cells."""
-        sketch = plan.sketch(forms.brief(self.asked.body), self.owner, self.offered)
+        sketch = plan.sketch(forms.brief(self.asked.body), self.owner, self.offered, self.ways)
         changed = Matrix(sketch, self.asked).excluded_by(self.asked.do)
         if changed is None:
             return sketch
         self.asked.body["exclude"] = changed
-        return plan.sketch(forms.brief(self.asked.body), self.owner, self.offered)
+        return plan.sketch(forms.brief(self.asked.body), self.owner, self.offered, self.ways)
 
     def _as_told(self) -> bool:
         """Whether the button named the current count and price. If not, set the message for the page."""

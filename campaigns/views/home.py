@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from campaigns import actions
 from campaigns import home as overview
 from campaigns.models import Campaign
-from campaigns.views import quick
+from campaigns.views import images, quick
 from queue_app import clock, tickets
 from queue_app.models import Job, Notice
 from queue_app.rules import numbers
@@ -34,7 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
     at = clock.now()
     context = _context(request, at=at)
     if not fragments.fragment_wanted(request):
-        context["form"] = quick.read(request.GET, viewer(request), at=at)
+        context["form"] = quick.read(request.GET, viewer(request), at=at, is_look=True)
     return fragments.answer(request, "campaigns/home.html", "campaigns/_home.html", context)
 
 
@@ -42,7 +42,8 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_GET
 def quick_choices(request: HttpRequest) -> HttpResponse:
     """Return the options of the chosen model and the button with the price, as a fragment."""
-    return render(request, "campaigns/_quick_choices.html", {"form": quick.read(request.GET, viewer(request), at=clock.now())})
+    form = quick.read(request.GET, viewer(request), at=clock.now(), is_look=True)
+    return render(request, "campaigns/_quick_choices.html", {"form": form})
 
 
 @login_required
@@ -50,14 +51,16 @@ def quick_choices(request: HttpRequest) -> HttpResponse:
 def generate(request: HttpRequest) -> HttpResponse:
     """Queue one job, once per form; with ``look``, only update the price. If refused, show the typed text with the errors."""
     user, at = viewer(request), clock.now()
-    form = quick.read(request.POST, user, at=at)
-    if "look" not in request.POST and form.model is not None and form.price_is_as_shown():
+    is_look = "look" in request.POST
+    form = quick.read(request.POST, user, at=at, is_look=is_look)
+    quick.with_images(form, images.take(request, form.typed, user, at=at), at=at)
+    if not is_look and form.model is not None and form.may_be_bought():
         try:
             job, is_new = actions.generate_once(user, form.draft(), key=form.key, at=at, actor=user.username)
         except IntakeRefused as refusal:
             form.refuse(refusal.problems)
         except (NotEnoughTickets, ModelNotAvailable, KindRestricted) as refusal:
-            form.errors["price"] = str(refusal)
+            form.errors["price"] = [str(refusal)]
         else:
             words = "is queued" if is_new else "was already queued. No duplicate was created"
             messages.success(request, f"Your {job.kind_id} {words}.")

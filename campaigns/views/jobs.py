@@ -34,13 +34,16 @@ _SAID = {
 def page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the page; to htmx, its changing parts or 204."""
     job, at = job_seen_by(request, pk), clock.now()
-    files = list(job.assets.filter(expired_at=None).order_by("version", "kind"))
+    files = list(job.assets.kept().order_by("version", "-number", "kind"))
     latest = {file.kind: file for file in files}
+    main = next((latest[kind] for kind in Asset.MAIN_KINDS if kind in latest), None)
     context = job_facts.facts(job, at=at) | {
         "at": at,
         "left": estimates.for_job(job, at) if job.is_open else None,
-        "main": latest.get(Asset.Kind.VIDEO) or latest.get(Asset.Kind.IMAGE) or latest.get(Asset.Kind.PAGE),
+        "main": main,
         "thumbnail": latest.get(Asset.Kind.THUMBNAIL),
+        "more": job_facts.beside(main, reversed(files)),
+        "text": job_facts.excerpt(main),
         "cell": _cell(job),
         "may_change": may_change(request, job.owner_id),
     }

@@ -1,8 +1,9 @@
 """
 Faults that calls to a provider may meet, as a table of names and functions.
 
-``--faults SEED`` draws from the table at random, always the same for a seed. Tests queue names for the next calls. A queued name
-may have a number after a colon (``"hang_before_accept:2"``): seconds of a wait or of Retry-After, or MiB of a huge asset.
+``--faults SEED`` draws from the table at random, for each dialect and kind of call on its own, always the same for a seed. Tests
+queue names for the next calls. A queued name may have a number after a colon (``"hang_before_accept:2"``): seconds of a wait or
+of Retry-After, or MiB of a huge asset.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from __future__ import annotations
 import random
 import re
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from genqueue_site.studio import webhooks
 from genqueue_site.studio.floor import Floor
-from genqueue_site.studio.wire import KINDS, Call, Dialect, Hangup, Kind, Refused, Request, Response
+from genqueue_site.studio.webhooks import Delivery
+from genqueue_site.studio.wire import CALLS, KINDS, Call, Dialect, Hangup, Kind, Refused, Request, Response
 
 HANG_SECONDS = 40.0  # longer than any of our clients waits for an answer
 LONGEST_WAIT_SECONDS = 40.0
-CHANCES: dict[Kind, float] = {"create": 0.2, "retrieve": 0.1, "content": 0.2, "list": 0.1, "delete": 0.1}
+CHANCES: dict[Kind, float] = {
+    "create": 0.2, "retrieve": 0.1, "content": 0.2, "list": 0.1, "delete": 0.1, "cancel": 0.1, "about": 0.1, "webhook": 0.3,
+}  # fmt: skip
 
 
 class Visit:
@@ -37,14 +42,14 @@ class Visit:
             self.turn_away()
             raise
 
-    def refuse(self, status: int, message: str, *, retry_after: int | None = None) -> NoReturn:
+    def refuse(self, status: int, message: str, *, code: str | None = None, retry_after: int | None = None) -> NoReturn:
         """
         Refuse the call.
 
         :raises Refused: always.
         """
         self.turn_away()
-        raise Refused(status, message, retry_after=retry_after)
+        raise Refused(status, message, code=code, retry_after=retry_after)
 
     def turn_away(self) -> None:
         """Log the call as not accepted, if it is a create call."""
@@ -59,11 +64,14 @@ class Visit:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A fault. ``do`` gets the visit and the fault's number; ``weight`` is its share among random faults of a kind of call."""
+    """
+    A fault. ``do`` gets the visit, or the delivery of a webhook, and the fault's number; ``weight`` is its share among random
+    faults of a kind of call.
+    """
 
     kinds: tuple[Kind, ...]
     weight: int
-    do: Callable[[Visit, float], Response]
+    do: Callable[[Any, float], Response | None]
     number: float = 0.0
 
 
@@ -87,6 +95,28 @@ def server_error_after_accept(visit: Visit, _: float) -> Response:
     """Accept the job and answer 500."""
     visit.serve()
     raise Refused(500, "The server had an error while processing your request.")
+
+
+def overloaded(visit: Visit, seconds: float) -> Response:
+    """Refuse with 503 and Retry-After; a create call leaves no job."""
+    visit.refuse(503, "The service is temporarily unavailable.", retry_after=int(seconds))
+
+
+def bad_key(visit: Visit, _: float) -> Response:
+    """Refuse with 401."""
+    visit.refuse(401, "Incorrect API key provided.", code="invalid_api_key")
+
+
+def out_of_credit(visit: Visit, _: float) -> Response:
+    """Refuse with 402."""
+    visit.refuse(402, "You have insufficient credit to make this request.", code="insufficient_credit")
+
+
+def slow_answer(visit: Visit, seconds: float) -> Response:
+    """Accept the job and answer late, so that its first webhook comes before the answer."""
+    response = visit.serve()
+    visit.wait(seconds)
+    return response
 
 
 def hang(visit: Visit, seconds: float) -> Response:
@@ -141,22 +171,12 @@ def unknown_status(visit: Visit, _: float) -> Response:
     """Answer with a status that no client knows."""
     response = visit.serve()
     assert isinstance(response.body, bytes)
-    return replace(response, body=re.sub(rb'("status": )"[a-z_]+"', rb'\1"reticulating"', response.body))
+    return replace(response, body=re.sub(rb'("status": )"[a-zA-Z_]+"', rb'\1"reticulating"', response.body))
 
 
-def failed_job(visit: Visit, _: float) -> Response:
-    """Accept the job and let it fail at its end."""
-    return visit.serve(doom="failed")
-
-
-def moderated_job(visit: Visit, _: float) -> Response:
-    """Accept the job and let moderation block it at its end."""
-    return visit.serve(doom="moderated")
-
-
-def dead_asset(visit: Visit, _: float) -> Response:
-    """Accept the job, let it complete, and never deliver its files."""
-    return visit.serve(doom="dead_asset")
+def doomed(doom: str) -> Callable[[Visit, float], Response]:
+    """Return a fault that accepts the job and lets it end in this way."""
+    return lambda visit, _: visit.serve(doom=doom)
 
 
 def missing(visit: Visit, _: float) -> Response:
@@ -199,14 +219,18 @@ def truncated(visit: Visit, _: float) -> Response:
 
 
 _PAGE = b"<!doctype html><title>Expired</title><p>This link has expired.<script>alert(1)</script>"
-_JSON: tuple[Kind, ...] = ("create", "retrieve", "list", "delete")
-_READS: tuple[Kind, ...] = ("retrieve", "content", "list", "delete")
+_JSON: tuple[Kind, ...] = ("create", "retrieve", "list", "delete", "cancel", "about")
+_READS: tuple[Kind, ...] = ("retrieve", "content", "list", "delete", "cancel", "about")
 _CREATE: tuple[Kind, ...] = ("create",)
 _CONTENT: tuple[Kind, ...] = ("content",)
+_WEBHOOK: tuple[Kind, ...] = ("webhook",)
 
 FAULTS: dict[str, Fault] = {
-    "latency": Fault(kinds=KINDS, weight=6, do=latency, number=1),
-    "429": Fault(kinds=KINDS, weight=4, do=too_many_requests, number=1),
+    "latency": Fault(kinds=CALLS, weight=6, do=latency, number=1),
+    "429": Fault(kinds=CALLS, weight=4, do=too_many_requests, number=1),
+    "401": Fault(kinds=CALLS, weight=0, do=bad_key),
+    "402": Fault(kinds=_CREATE, weight=0, do=out_of_credit),
+    "503": Fault(kinds=CALLS, weight=1, do=overloaded, number=1),
     "500": Fault(kinds=_READS, weight=3, do=server_error),
     "hang": Fault(kinds=_READS, weight=1, do=hang, number=HANG_SECONDS),
     "reset": Fault(kinds=_READS, weight=3, do=reset),
@@ -219,9 +243,14 @@ FAULTS: dict[str, Fault] = {
     "reset_before_accept": Fault(kinds=_CREATE, weight=2, do=reset),
     "reset_after_accept": Fault(kinds=_CREATE, weight=3, do=reset_after_accept),
     "late_accept": Fault(kinds=_CREATE, weight=2, do=late_accept, number=3),
-    "failed_job": Fault(kinds=_CREATE, weight=3, do=failed_job),
-    "moderated_job": Fault(kinds=_CREATE, weight=1, do=moderated_job),
-    "dead_asset": Fault(kinds=_CREATE, weight=1, do=dead_asset),
+    "slow_answer": Fault(kinds=_CREATE, weight=2, do=slow_answer, number=2),
+    "failed_job": Fault(kinds=_CREATE, weight=3, do=doomed("failed")),
+    "moderated_job": Fault(kinds=_CREATE, weight=1, do=doomed("moderated")),
+    "canceled_job": Fault(kinds=_CREATE, weight=1, do=doomed("canceled")),
+    "expired_job": Fault(kinds=_CREATE, weight=1, do=doomed("expired")),
+    "no_output": Fault(kinds=_CREATE, weight=1, do=doomed("no_output")),
+    "removed_job": Fault(kinds=_CREATE, weight=0, do=doomed("removed")),
+    "dead_asset": Fault(kinds=_CREATE, weight=1, do=doomed("dead_asset")),
     "404": Fault(kinds=_CONTENT, weight=2, do=missing),
     "huge": Fault(kinds=_CONTENT, weight=1, do=huge, number=4096),
     "huge_unannounced": Fault(kinds=_CONTENT, weight=1, do=huge_unannounced, number=4096),
@@ -229,6 +258,13 @@ FAULTS: dict[str, Fault] = {
     "disguised": Fault(kinds=_CONTENT, weight=2, do=disguised),
     "empty": Fault(kinds=_CONTENT, weight=1, do=empty),
     "truncated": Fault(kinds=_CONTENT, weight=2, do=truncated),
+    "twice": Fault(kinds=_WEBHOOK, weight=3, do=webhooks.twice),
+    "late": Fault(kinds=_WEBHOOK, weight=3, do=webhooks.late, number=5),
+    "lost": Fault(kinds=_WEBHOOK, weight=3, do=webhooks.lost),
+    "stale": Fault(kinds=_WEBHOOK, weight=1, do=webhooks.stale),
+    "forged": Fault(kinds=_WEBHOOK, weight=1, do=webhooks.forged),
+    "unsigned": Fault(kinds=_WEBHOOK, weight=1, do=webhooks.unsigned),
+    "halved": Fault(kinds=_WEBHOOK, weight=1, do=webhooks.halved),
 }
 
 
@@ -237,11 +273,13 @@ class UnknownFault(Exception):
 
 
 class Faults:
-    """Chooses the fault of each call: queued ones first, then random ones."""
+    """Chooses the fault of each call: queued ones first, then random ones. Counts them."""
 
     def __init__(self, seed: int | str | None) -> None:
-        self._random = None if seed is None else random.Random(seed)
-        self._queued: dict[Kind, deque[tuple[Fault, float]]] = {kind: deque() for kind in KINDS}
+        self._seed = seed
+        self._random: dict[tuple[str, Kind], random.Random] = {}
+        self._queued: dict[Kind, deque[tuple[str, float]]] = {kind: deque() for kind in KINDS}
+        self._met: Counter[tuple[str, Kind, str]] = Counter()
         self._lock = threading.Lock()
 
     def queue(self, script: object) -> None:
@@ -257,26 +295,58 @@ class Faults:
             for kind, fault in parsed:
                 self._queued[kind].append(fault)
 
+    def left(self) -> int:
+        """Return the number of queued faults that no call has met yet."""
+        with self._lock:
+            return sum(map(len, self._queued.values()))
+
     def befall(self, visit: Visit) -> Response:
         """Return the answer to a call, with or without a fault."""
-        with self._lock:
-            chosen = self._choose(visit.call.kind)
+        chosen = self._choose(visit.dialect.name, visit.call.kind)
         if chosen is None:
             return visit.serve()
         fault, number = chosen
-        return fault.do(visit, number)
+        response = fault.do(visit, number)
+        assert response is not None
+        return response
 
-    def _choose(self, kind: Kind) -> tuple[Fault, float] | None:
-        if self._queued[kind]:
-            return self._queued[kind].popleft()
-        if self._random is None or self._random.random() >= CHANCES[kind]:
+    def befall_webhook(self, dialect: str, delivery: Delivery) -> None:
+        """Deliver a webhook of this dialect, with or without a fault."""
+        chosen = self._choose(dialect, "webhook")
+        if chosen is None:
+            delivery.go()
+        else:
+            chosen[0].do(delivery, chosen[1])
+
+    def draw(self, dialect: str, kind: Kind) -> tuple[str, float] | None:
+        """Return name and number of the random fault of the next call of this kind in this dialect, or ``None``."""
+        if self._seed is None:
             return None
-        able = [fault for fault in FAULTS.values() if kind in fault.kinds]
-        [fault] = self._random.choices(able, [fault.weight for fault in able])
-        return fault, fault.number
+        chance = self._random.setdefault((dialect, kind), random.Random(f"{self._seed} {dialect} {kind}"))
+        if chance.random() >= CHANCES[kind]:
+            return None
+        able = {name: fault for name, fault in FAULTS.items() if kind in fault.kinds}
+        [name] = chance.choices([*able], [fault.weight for fault in able.values()])
+        return name, FAULTS[name].number
+
+    def log(self) -> list[dict[str, object]]:
+        """Return how often each fault was met since the start, by dialect and kind of call."""
+        with self._lock:
+            return [
+                {"dialect": dialect, "kind": kind, "fault": name, "count": count}
+                for (dialect, kind, name), count in sorted(self._met.items())
+            ]
+
+    def _choose(self, dialect: str, kind: Kind) -> tuple[Fault, float] | None:
+        with self._lock:
+            chosen = self._queued[kind].popleft() if self._queued[kind] else self.draw(dialect, kind)
+            if chosen is None:
+                return None
+            self._met[dialect, kind, chosen[0]] += 1
+        return FAULTS[chosen[0]], chosen[1]
 
 
-def _parse(kind: Kind, text: object) -> tuple[Fault, float]:
+def _parse(kind: Kind, text: object) -> tuple[str, float]:
     if kind not in KINDS:
         raise UnknownFault(f"There are no faults of {kind!r}; there are of {', '.join(KINDS)}.")
     name, _, number = str(text).partition(":")
@@ -284,7 +354,7 @@ def _parse(kind: Kind, text: object) -> tuple[Fault, float]:
     if fault is None or kind not in fault.kinds or not re.fullmatch(r"([0-9]{1,6}(\.[0-9]{1,3})?)?", number):
         able = ", ".join(name for name, fault in FAULTS.items() if kind in fault.kinds)
         raise UnknownFault(f"A {kind} has no fault {text!r}; it has {able}, each with an optional ':number'.")
-    return fault, float(number) if number else fault.number
+    return name, float(number) if number else fault.number
 
 
 def _bytes_without_end(response: Response, mebibytes: float) -> Iterator[bytes]:

@@ -27,12 +27,6 @@ FRAMES_PER_SECOND = 24
 ROOM = 1.25  # size of a painted scene relative to the frame, so that the camera can move
 
 
-def preview_size(width: int, height: int) -> tuple[int, int]:
-    """Return the requested size scaled so that its longer side is at most 640; both sides even, as codecs require."""
-    scale = min(1.0, LONGER_SIDE / max(width, height))
-    return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
-
-
 class Shot(Protocol):
     """A part of the film with one caption."""
 
@@ -44,7 +38,7 @@ class Film:
     """The frames of a recipe."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.size = preview_size(recipe.width, recipe.height)
+        self.size = recipe.size_within(LONGER_SIDE)
         self.frames = max(1, round(recipe.seconds * FRAMES_PER_SECOND))
         told = drawable(recipe.prompt)
         rng = random.Random(hashlib.sha256(json.dumps(asdict(recipe)).encode()).digest())
@@ -53,7 +47,7 @@ class Film:
         captions = [parts[number % len(parts)] for number in range(count)] if len(parts) > 1 else parts * count
         kind = _Formula if recipe.model == "manim" else _Scene
         self._shots: list[Shot] = [kind(told, caption, self.size, rng) for caption in captions]
-        self._captions = [_caption(caption, self.size) for caption in captions]
+        self._captions = [caption_band(caption, self.size) for caption in captions]
         self._small = max(10, min(self.size) // 24)
         self._plate = plate(self._small)
 
@@ -121,7 +115,8 @@ class _Formula:
         return image
 
 
-def _caption(text: str, size: tuple[int, int]) -> Image.Image:
+def caption_band(text: str, size: tuple[int, int]) -> Image.Image:
+    """Return a dark band as wide as the image with the text on it, in at most two lines."""
     width, height = size
     letter, margin = max(11, min(size) // 18), max(6, min(size) // 22)
     text = wrapped(text, size=letter, width=width - 2 * margin, lines=2)

@@ -6,21 +6,31 @@ All counts are made under one lock, so that ``running`` and ``peak`` are exact w
 
 from __future__ import annotations
 
-import secrets
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
+from genqueue_site.studio import prose
 from genqueue_site.studio.config import Config
 from genqueue_site.studio.jobs import Failure, Job, Recipe, Shelf
 from genqueue_site.studio.rendering import RenderFailed, Rendering
+from genqueue_site.studio.timetable import Timetable
+from genqueue_site.studio.wire import Hangup, Moment
 
+WAIT_SECONDS = 0.02  # between two looks at a job that is waited for
 LOG_ROWS = 100_000  # most create calls in the log; the oldest are dropped
+CANCELED = Failure(code="canceled", message="The job was canceled.")
+ABORTED = Failure(code="aborted", message="The deadline passed before the job started.")
 DOOMS = {
     "failed": Failure(code="generation_failed", message="The video generation failed."),
     "moderated": Failure(code="moderation_blocked", message="Your request was blocked by our moderation system."),
+    "canceled": CANCELED,
+    "expired": Failure(code="expired", message="The job expired before it was finished."),
 }
 
 
@@ -34,12 +44,14 @@ class Full(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A create call that its dialect has accepted."""
+    """A create call that its dialect has accepted. ``id`` is the new id of its job; ``cancel_after`` is in seconds."""
 
     dialect: str
-    id_prefix: str
+    id: str
     recipe: Recipe
-    echo: dict[str, str]
+    echo: dict[str, Any]
+    webhook: str | None = None
+    cancel_after: float | None = None
     doom: str | None = None
 
 
@@ -53,11 +65,17 @@ class _Create:
 
 
 class Floor:
-    """All jobs of the studio, on disk and running. Thread-safe."""
+    """
+    All jobs of the studio, on disk and running. Thread-safe.
 
-    def __init__(self, config: Config) -> None:
+    ``tell`` is called by the timetable when a job starts and when it ends.
+    """
+
+    def __init__(self, config: Config, tell: Callable[[Job, Moment], None]) -> None:
         self.config = config
         self.closing = threading.Event()
+        self.times = Timetable()
+        self._tell = tell
         self._shelf = Shelf(config.home)
         self._disk = threading.Lock()  # taken before _lock; writing a job may be slow, and polls must not wait for it
         self._lock = threading.Lock()
@@ -69,16 +87,19 @@ class Floor:
         self._renderings: dict[str, Rendering] = {}
         for job in self._shelf.load():
             self._admit(job)
+            self._note(job)
         self._peak = self._settle(time.time())
 
     def open(self) -> None:
         """Start rendering, including jobs that an earlier studio left unfinished."""
+        self.times.open()
         for number in range(self.config.parallel_renders):
             threading.Thread(target=self._render_for_ever, name=f"render-{number}", daemon=True).start()
 
     def close(self) -> None:
         """Kill the renders. Their jobs stay accepted and are rendered after the next start."""
         self.closing.set()
+        self.times.close()
         with self._lock:
             for rendering in self._renderings.values():
                 rendering.kill()
@@ -92,19 +113,22 @@ class Floor:
         with self._disk:
             with self._lock:
                 self._refuse_when_full()
+            now = time.time()
             job = Job(
-                id=order.id_prefix + secrets.token_hex(16),
+                id=order.id,
                 dialect=order.dialect,
                 model=order.recipe.model,
                 recipe=order.recipe,
                 echo=order.echo,
-                accepted_at=time.time(),
+                accepted_at=now,
+                webhook=order.webhook,
+                deadline=None if order.cancel_after is None else now + order.cancel_after,
                 doom=order.doom,
             )
             self._shelf.write(job)
             with self._lock:
                 self._admit(job)
-                self._creates.append(_Create(job.dialect, job.model, job.recipe.prompt, job.accepted_at, job))
+                self._note(job)
                 self._peak = max(self._peak, self._settle(time.time()))
         return job
 
@@ -132,6 +156,35 @@ class Floor:
         """
         return self._shelf.read(job.id, name)
 
+    def wait_for_end(self, job: Job) -> None:
+        """
+        Wait until a job has ended.
+
+        :raises Hangup: the studio closes.
+        """
+        while not job.has_ended(now := time.time()):
+            left = job.ends_at - now if job.ends_at is not None else WAIT_SECONDS
+            if self.closing.wait(min(WAIT_SECONDS, max(0.0, left))):
+                raise Hangup
+
+    def waiting_before(self, job: Job) -> int:
+        """Return the number of jobs that are rendered before this one."""
+        with self._lock:
+            return next((place for place, other in enumerate(self._waiting) if other is job), 0)
+
+    def cancel(self, job: Job, failure: Failure = CANCELED) -> bool:
+        """End a job now, without files, and keep it. Return false if it has ended or has been deleted."""
+        with self._disk:
+            with self._lock:
+                now = time.time()
+                if job.id not in self._jobs or job.has_ended(now):
+                    return False
+                if rendering := self._renderings.get(job.id):
+                    rendering.kill()
+            self._end(job, failure, at=now)
+            self._shelf.clear(job.id)
+        return True
+
     def delete(self, job: Job) -> bool:
         """Delete the job and its files, and abort it if it is running. Return false if it was already deleted."""
         with self._disk:
@@ -148,7 +201,10 @@ class Floor:
         return True
 
     def log(self) -> dict[str, object]:
-        """Return the number of running jobs (including those from disk), its maximum, and the create calls since the start."""
+        """
+        Return the number of running jobs (including those from disk), its maximum since the start, and the create calls: accepted
+        ones also of earlier runs, refused ones since the start.
+        """
         with self._lock:
             now = time.time()
             running = self._settle(now)
@@ -160,6 +216,16 @@ class Floor:
         if job.ends_at is None:
             self._waiting.append(job)
             self._work.release()
+        elif not job.has_ended(time.time()):
+            self.times.at(job.ends_at, partial(self._tell_of_end, job, job.ends_at))
+        if job.deadline is not None and not job.has_ended(time.time()):
+            self.times.at(job.deadline, partial(self._miss_deadline, job))
+
+    def _note(self, job: Job) -> None:
+        self._creates.append(_Create(job.dialect, job.model, job.recipe.prompt, job.accepted_at, job))
+
+    def _miss_deadline(self, job: Job) -> None:
+        self.cancel(job, ABORTED if job.started_at is None else CANCELED)
 
     def _settle(self, now: float) -> int:
         """Remove jobs from the running ones whose end time has come; return the number of the others."""
@@ -180,10 +246,13 @@ class Floor:
                 return
             with self._lock:
                 job = self._waiting.popleft()
-                if job.id not in self._jobs:
+                if job.id not in self._jobs or job.ends_at is not None:
                     continue
                 rendering = self._renderings[job.id] = Rendering()
                 job.rendering = True
+                if job.started_at is None:
+                    job.started_at = time.time()
+                    self.times.at(job.started_at, partial(self._tell, job, "start"))
             try:
                 self._render(job, rendering)
                 again = False
@@ -201,27 +270,33 @@ class Floor:
         failure = DOOMS.get(job.doom or "")
         bench = self._shelf.bench()
         try:
-            if failure is None:
-                rendering.run(job.recipe, bench)
+            if failure is None and job.recipe.codec == "text":  # too quick for a process of its own
+                prose.write_file(job.recipe, bench)
+            elif failure is None:
+                rendering.run(job.recipe.within(self.config.longer_side), bench)
         except RenderFailed as error:
             failure = Failure(code="render_failed", message=str(error))
         if self.closing.is_set():
             return  # the render was killed, the job goes on after the next start
         with self._disk:
-            if job.id not in self._jobs:
+            if job.id not in self._jobs or job.ends_at is not None:  # deleted or canceled in the meantime
                 self._shelf.discard(bench)
                 return
             if failure is None:
                 self._shelf.keep(bench, job.id)
             else:
                 self._shelf.discard(bench)
-            self._end(job, failure)
+            self._end(job, failure, at=max(time.time(), job.accepted_at + self.config.least_seconds(job.recipe.seed)))
 
-    def _end(self, job: Job, failure: Failure | None) -> None:
-        ends_at = max(time.time(), job.accepted_at + self.config.least_seconds(job.recipe.seed))
-        self._shelf.write(replace(job, ends_at=ends_at, failure=failure))
+    def _end(self, job: Job, failure: Failure | None, *, at: float) -> None:
+        self._shelf.write(replace(job, ends_at=at, failure=failure))
         with self._lock:
-            job.failure, job.ends_at = failure, ends_at
+            job.failure, job.ends_at = failure, at
+        self.times.at(at, partial(self._tell_of_end, job, at))
+
+    def _tell_of_end(self, job: Job, at: float) -> None:
+        if job.ends_at == at and job.id in self._jobs:  # not if it was canceled earlier or deleted
+            self._tell(job, "end")
 
 
 def _log_row(create: _Create, now: float) -> dict[str, object]:
@@ -234,4 +309,5 @@ def _log_row(create: _Create, now: float) -> dict[str, object]:
         "at": create.at,
         "accepted": job is not None,
         "ended": job.ends_at if job and job.has_ended(now) else None,
+        "failure": job.failure.code if job and job.failure and job.has_ended(now) else None,
     }

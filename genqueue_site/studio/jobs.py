@@ -1,7 +1,8 @@
 """
 The jobs that the studio has accepted, stored as files, so that they survive a crash.
 
-``<home>/jobs/<id>.json`` is a job; ``<home>/media/<id>/`` contains its files once they are complete.
+``<home>/jobs/<id>.json`` is a job; ``<home>/media/<id>/`` contains its files once they are complete: a video and its two stills,
+the images ``image-0.webp``, ``image-1.webp`` and so on, or a text.
 """
 
 from __future__ import annotations
@@ -11,15 +12,27 @@ import os
 import shutil
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-VIDEO, THUMBNAIL, SPRITESHEET = "video.mp4", "thumbnail.webp", "spritesheet.jpg"
+VIDEO, THUMBNAIL, SPRITESHEET, TEXT = "video.mp4", "thumbnail.webp", "spritesheet.jpg", "text.txt"
+CONTENT_TYPES = {
+    ".mp4": "video/mp4",
+    ".webp": "image/webp",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
+}
+PICTURE_ENDINGS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}  # by codec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Parameters of a render. ``width`` and ``height`` are as requested, in pixels; ``seconds`` is the length of the video."""
+    """
+    Parameters of a render. ``width`` and ``height`` are as requested, in pixels. ``codec`` decides what is made: a video of
+    ``seconds`` (vp9, h264), ``count`` images (png, jpeg, webp) or a text (text).
+    """
 
     prompt: str
     model: str
@@ -28,6 +41,27 @@ class Recipe:
     height: int
     seconds: float
     codec: str
+    count: int = 1
+
+    def size_within(self, longer_side: int) -> tuple[int, int]:
+        """Return the size scaled so that its longer side is at most ``longer_side``; both sides even, as codecs require."""
+        scale = min(1.0, longer_side / max(self.width, self.height))
+        return max(16, round(self.width * scale / 2) * 2), max(16, round(self.height * scale / 2) * 2)
+
+    def within(self, longer_side: int) -> Recipe:
+        """Return the same recipe at this size; the recipe itself if it is no larger."""
+        if max(self.width, self.height) <= longer_side:
+            return self
+        width, height = self.size_within(longer_side)
+        return replace(self, width=width, height=height)
+
+    @property
+    def files(self) -> list[str]:
+        """The names of the requested files, without the stills of a video."""
+        if self.codec == "text":
+            return [TEXT]
+        ending = PICTURE_ENDINGS.get(self.codec)
+        return [f"image-{number}{ending}" for number in range(self.count)] if ending else [VIDEO]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,17 +77,21 @@ class Job:
     """
     An accepted job. Times are Unix seconds.
 
-    ``ends_at`` is set once, when the render is done, and may be in the future: the job ends at that time. ``echo`` are request
-    values that its dialect repeats in answers. ``doom`` is a fault that is to happen to the job.
+    ``ends_at`` is set when the render is done, and may be in the future: the job ends at that time. A cancel or the ``deadline``
+    may end it earlier. ``echo`` is what its dialect needs to answer as the vendor would; ``webhook`` is the URL at which its
+    client wants webhooks. ``doom`` is a fault that is to happen to the job.
     """
 
     id: str
     dialect: str
     model: str
     recipe: Recipe
-    echo: dict[str, str]
+    echo: dict[str, Any]
     accepted_at: float
+    webhook: str | None = None
+    deadline: float | None = None
     doom: str | None = None
+    started_at: float | None = None
     ends_at: float | None = None
     failure: Failure | None = None
     rendering: bool = field(default=False, compare=False)
@@ -118,6 +156,10 @@ class Shelf:
         shutil.rmtree(target, ignore_errors=True)  # left by a studio that crashed between here and the job's end
         bench.replace(target)
         _sync(self._media)
+
+    def clear(self, job_id: str) -> None:
+        """Delete the job's files and keep the job."""
+        shutil.rmtree(self._media / job_id, ignore_errors=True)
 
     def read(self, job_id: str, name: str) -> bytes:
         """

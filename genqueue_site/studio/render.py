@@ -1,9 +1,9 @@
 """
-The renderer, one process per job. Reads a recipe as a line of JSON from standard input and writes three files to a folder.
+The renderer, one process per job. Reads a recipe as a line of JSON from standard input and writes its files to a folder.
 
-The files are ``video.mp4`` (VP9 or H.264, index first, 24 frames per second, of the requested length), ``thumbnail.webp`` and
-``spritesheet.jpg`` (10 frames in one row). Equal recipes give equal bytes: the encoder uses one thread, and the files contain no
-time or version of ours.
+The files of a video are ``video.mp4`` (VP9 or H.264, index first, 24 frames per second, of the requested length),
+``thumbnail.webp`` and ``spritesheet.jpg`` (10 frames in one row). Images are ``image-0.png`` and so on, or JPEG or WebP. Equal
+recipes give equal bytes: the encoder uses one thread, and the files contain no time or version of ours.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from PIL import Image
 
+from genqueue_site.studio import still
 from genqueue_site.studio.film import FRAMES_PER_SECOND, Film
-from genqueue_site.studio.jobs import SPRITESHEET, THUMBNAIL, VIDEO, Recipe
+from genqueue_site.studio.jobs import PICTURE_ENDINGS, SPRITESHEET, THUMBNAIL, VIDEO, Recipe
 from genqueue_site.studio.lettering import LABEL, drawable, plate
 
 SPRITES = 10
@@ -31,10 +33,26 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "34", "b": "0", "g": "48"}),
     "h264": ("libx264", {"preset": "veryfast", "crf": "24", "g": "48"}),
 }
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "png": {"compress_level": 6},
+    "jpeg": {"quality": 88, "comment": LABEL},
+    "webp": {"quality": 86, "method": 2},
+}
 
 
 def render(recipe: Recipe, folder: Path) -> None:
-    """Render all files of a recipe into ``folder``, in one pass over the frames."""
+    """Render all files of a recipe into ``folder``."""
+    (render_pictures if recipe.codec in PICTURE_ENDINGS else render_video)(recipe, folder)
+
+
+def render_pictures(recipe: Recipe, folder: Path) -> None:
+    """Render each image and save it in the format of the recipe."""
+    for number, name in enumerate(recipe.files):
+        still.draw(recipe, number).save(folder / name, recipe.codec.upper(), **SAVE_OPTIONS[recipe.codec])
+
+
+def render_video(recipe: Recipe, folder: Path) -> None:
+    """Render the video and its stills in one pass over the frames."""
     film = Film(recipe)
     encoder, options = ENCODERS[recipe.codec]
     sprites: list[Image.Image] = []

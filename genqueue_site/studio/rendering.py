@@ -35,7 +35,7 @@ class Rendering:
 
     def run(self, recipe: Recipe, folder: Path) -> None:
         """
-        Render the three files of a recipe into a folder.
+        Render the files of a recipe into a folder.
 
         :raises RenderFailed: it crashed, was killed, or took longer than ``TIME_LIMIT_SECONDS``.
         """

@@ -25,7 +25,9 @@ from genqueue_site.studio import config as settings
 from genqueue_site.studio.dialects import DIALECTS
 from genqueue_site.studio.faults import Faults, UnknownFault, Visit
 from genqueue_site.studio.floor import Floor
-from genqueue_site.studio.wire import Dialect, Hangup, Refused, Request, Response, json_response
+from genqueue_site.studio.jobs import Job
+from genqueue_site.studio.webhooks import Webhooks
+from genqueue_site.studio.wire import Hangup, Moment, Refused, Request, Response, json_response
 
 LARGEST_BODY = 64 * 2**20  # bytes; reference images are the largest bodies
 STOPS = {signal.SIGTERM, signal.SIGINT}
@@ -37,8 +39,14 @@ class Studio:
 
     def __init__(self, config: settings.Config) -> None:
         self.config = config
-        self.floor = Floor(config)
         self.faults = Faults(config.fault_seed)
+        self.floor = Floor(config, self._tell)
+        self.webhooks = Webhooks(config.webhook_secret, self.faults, self.floor.closing)
+
+    def _tell(self, job: Job, moment: Moment) -> None:
+        dialect = next(row for row in DIALECTS if row.name == job.dialect)
+        if job.webhook and dialect.hook and (hook := dialect.hook(self.floor, job, moment)):
+            self.webhooks.deliver(job.id, job.dialect, hook)
 
     def answer(self, request: Request) -> Response:
         """
@@ -48,32 +56,36 @@ class Studio:
         """
         if request.path.startswith("/_studio/"):
             return self._own(request)
-        dialect = next((row for row in DIALECTS if (request.path + "/").startswith(row.prefix + "/")), None)
+        path = request.path.rstrip("/")
+        fits = [(row, call, match) for row in DIALECTS for call in row.calls if (match := call.path.fullmatch(path))]
+        dialect = fits[0][0] if fits else next((row for row in DIALECTS if row.owns(path)), DIALECTS[0])
         try:
-            return self._in_dialect(dialect, request)
+            for speaker, call, match in fits:
+                if call.method == request.method:
+                    dialect, target = speaker, unquote(match[1]) if match.re.groups else ""
+                    return self.faults.befall(Visit(self.floor, dialect, call, replace(request, target=target)))
+            raise self._unknown(request, [call.method for _, call, _ in fits])
         except Refused as refused:
-            return (dialect or DIALECTS[0]).error(refused)
+            return dialect.error(refused)
         except Hangup:
             raise
         except Exception:
             traceback.print_exc()
-            return (dialect or DIALECTS[0]).error(Refused(500, "Studio error. See its log."))
+            return dialect.error(Refused(500, "Studio error. See its log."))
 
-    def _in_dialect(self, dialect: Dialect | None, request: Request) -> Response:
-        rest = request.path[len(dialect.prefix) :].rstrip("/") if dialect else ""
-        fits = [(call, match) for call in (dialect.calls if dialect else ()) if (match := call.path.fullmatch(rest))]
-        if dialect is None or not fits:
-            raise Refused(404, f"Unknown request URL: {request.method} {request.path}.", code="unknown_url")
-        for call, match in fits:
-            if call.method == request.method:
-                target = unquote(match[1]) if match.re.groups else ""
-                return self.faults.befall(Visit(self.floor, dialect, call, replace(request, target=target)))
-        allowed = ", ".join(call.method for call, _ in fits)
-        raise Refused(405, f"Not allowed to {request.method} on {request.path}; it takes {allowed}.", code="method_not_supported")
+    @staticmethod
+    def _unknown(request: Request, methods: Sequence[str]) -> Refused:
+        if not methods:
+            return Refused(404, f"Unknown request URL: {request.method} {request.path}.", code="unknown_url")
+        allowed = ", ".join(methods)
+        message = f"Not allowed to {request.method} on {request.path}; it takes {allowed}."
+        return Refused(405, message, code="method_not_supported")
 
     def _own(self, request: Request) -> Response:
         if (request.method, request.path) == ("GET", "/_studio/log"):
-            return json_response(self.floor.log())
+            return json_response({**self.floor.log(), "webhooks": self.webhooks.log(), "faults": self.faults.log()})
+        if (request.method, request.path) == ("GET", "/_studio/faults") and self.config.scripted_faults:
+            return json_response({"left": self.faults.left()})
         if (request.method, request.path) == ("POST", "/_studio/faults") and self.config.scripted_faults:
             try:
                 self.faults.queue(json.loads(request.body))

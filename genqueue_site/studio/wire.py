@@ -11,19 +11,33 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from genqueue_site.studio.floor import Floor
+    from genqueue_site.studio.jobs import Job
 
-Kind: TypeAlias = Literal["create", "retrieve", "content", "list", "delete"]
-KINDS: tuple[Kind, ...] = ("create", "retrieve", "content", "list", "delete")
+Kind: TypeAlias = Literal["create", "retrieve", "content", "list", "delete", "cancel", "about", "webhook"]
+CALLS: tuple[Kind, ...] = ("create", "retrieve", "content", "list", "delete", "cancel", "about")  # "about" models and the account
+KINDS: tuple[Kind, ...] = (*CALLS, "webhook")  # in the other direction: the vendor calls its client
+Moment: TypeAlias = Literal["start", "end"]
 
 
 class Refused(Exception):
-    """The call is refused. Each dialect formats the reason as its API does."""
+    """
+    The call is refused. Each dialect formats the reason as its API does. ``extra`` holds members of the answer that only one
+    vendor has.
+    """
 
     def __init__(
-        self, status: int, message: str, *, code: str | None = None, param: str | None = None, retry_after: int | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: int | None = None,
+        extra: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.code, self.param, self.retry_after = status, message, code, param, retry_after
+        self.extra = extra or {}
 
 
 class Hangup(Exception):
@@ -55,6 +69,15 @@ class Response:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hook:
+    """A webhook to deliver. ``sign`` returns the headers for a body, a time in Unix seconds and a secret."""
+
+    url: str
+    body: bytes
+    sign: Callable[[bytes, float, str], Mapping[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """An API call. ``path`` matches the path after the dialect's prefix; its group, if any, is the ``target``."""
 
@@ -69,14 +92,21 @@ class Dialect:
     """
     An API dialect.
 
-    ``error`` formats a refusal; ``asked`` returns (model, prompt) of a create call as far as they can be read, for the log.
+    ``prefixes`` are the beginnings of the paths whose errors it formats. ``error`` formats a refusal; ``asked`` returns (model,
+    prompt) of a create call as far as they can be read, for the log. ``hook`` returns the webhook due at a moment of a job, or
+    ``None`` if its client wants none.
     """
 
     name: str
-    prefix: str
+    prefixes: tuple[str, ...]
     calls: tuple[Call, ...]
     error: Callable[[Refused], Response]
     asked: Callable[[Request], tuple[str | None, str | None]]
+    hook: Callable[[Floor, Job, Moment], Hook | None] | None = None
+
+    def owns(self, path: str) -> bool:
+        """Whether this dialect formats the refusal of an unknown path."""
+        return any(f"{path}/".startswith(f"{prefix}/") for prefix in self.prefixes)
 
 
 def json_response(content: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -22,7 +22,10 @@ from queue_app.ui.model_admin import PolicyAdmin, ReadOnlyAdmin, column
 from queue_app.work.alert_metrics import reading
 
 Measure = AlertRule.Measure
-UNIT = "Percent for rates, seconds for waits, heartbeats and transactions, otherwise jobs or tickets. Checked every 15 seconds."
+UNIT = (
+    "Percent for rates and budgets, seconds for waits, heartbeats and transactions, otherwise jobs or tickets. "
+    "Checked every 15 seconds."
+)
 # measure → words of the link, the list, its filters
 REMEDIES: dict[str, tuple[str, str, dict[str, str]]] = {
     Measure.QUEUE_DEPTH: ("Waiting jobs", "job", {"status": "queued"}),
@@ -32,6 +35,7 @@ REMEDIES: dict[str, tuple[str, str, dict[str, str]]] = {
     Measure.WORKER_SILENT: ("Worker processes", "workerprocess", {}),
     Measure.TICKETS_LOW: ("Wallet", "wallet", {}),
     Measure.PAID_NOT_DELIVERED: ("Needs attention", "reviewitem", {}),
+    Measure.BUDGET_SPENT: ("Provider accounts", "provideraccount", {}),
     Measure.OLD_SNAPSHOT: ("Worker processes", "workerprocess", {}),
 }
 

@@ -7,9 +7,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
 
 from queue_app import clock
+from queue_app.admin import prices, provider_page
 from queue_app.admin.policy_forms import ListForm, PolicyForm
 from queue_app.insight import snapshot
 from queue_app.insight.snapshot import Lane
@@ -17,10 +19,13 @@ from queue_app.models import GenerationModel, Kind, ModelConcurrencyLimit, Model
 from queue_app.providers import registry
 from queue_app.rules.numbers import counted
 from queue_app.ui import display
+from queue_app.ui.access import staff
 from queue_app.ui.model_admin import PolicyAdmin, column
+from queue_app.work import budgets, retention
 
 EFFECT = "How many jobs of this model run at the same time, 1 to 50. Applies to the next job; running jobs continue."
 CHOSEN_ONCE = ("key", "medium")  # jobs name the key, and a job's kind and model have the same medium (I41)
+RETENTION = "Deleted once an hour. Jobs, their history and charges always stay."
 PAUSE = "While paused, no new jobs start. Running jobs continue and queued jobs keep their position."
 
 
@@ -55,6 +60,7 @@ def _lanes() -> dict[str, Lane]:
 class GenerationModelAdmin(PolicyAdmin[GenerationModel]):
     form = PolicyForm
     title = "Models"
+    change_form_template = "admin/queue_app/generationmodel/change_form.html"
     list_display = ("key", "medium", SlotsRow.slots, SlotsRow.waiting, "price", "typical", "active")
     list_filter = ("medium", "active")
     search_fields = ("key", "label")
@@ -64,7 +70,7 @@ class GenerationModelAdmin(PolicyAdmin[GenerationModel]):
         (
             "Price and time",
             {
-                "fields": ("unit", "tickets_per_unit", "usd_per_unit", "typical_seconds", "timeout_seconds"),
+                "fields": ("unit", "tickets_per_unit", "usd_per_unit", "price", "typical_seconds", "timeout_seconds"),
                 "description": "Prices apply to new jobs and retries. Queued jobs keep their price.",
             },
         ),
@@ -79,6 +85,12 @@ class GenerationModelAdmin(PolicyAdmin[GenerationModel]):
             SlotsRow(lane, lane.model.limit.max_concurrent, lane.pause is not None) if lane else SlotsRow(None, 0, False)
             for lane in known
         ]
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any) -> HttpResponse:
+        model: GenerationModel | None = context["original"]
+        posted = {name: text for name, text in request.POST.items() if isinstance(text, str)}
+        shown = {"calculation": prices.calculate(posted, model), "key": model.pk if model else ""}
+        return super().render_change_form(request, {**context, **shown}, *args, **options)
 
     def get_readonly_fields(self, request: HttpRequest, obj: GenerationModel | None = None) -> tuple[str, ...]:
         return CHOSEN_ONCE if obj else ()
@@ -119,31 +131,24 @@ class ModelConcurrencyLimitAdmin(PolicyAdmin[ModelConcurrencyLimit]):
         return ("model",) if obj else ()
 
 
-class RouteInline(admin.TabularInline[ModelRoute, ProviderAccount]):
-    model = ModelRoute
-    fields = readonly_fields = ("model", "endpoint_id", "active", "position")
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: ProviderAccount | None = None) -> bool:
-        return False
-
-
 @admin.register(ProviderAccount)
 class ProviderAccountAdmin(PolicyAdmin[ProviderAccount]):
     form = PolicyForm
     list_display = ("key", "adapter", "bought_at", "max_concurrent", "lowered_by", "cooldown_until", pause)
     search_fields = ("key", "adapter")
     ordering = ("key",)
-    inlines = (RouteInline,)
+    change_form_template = "admin/queue_app/provideraccount/change_form.html"
     fieldsets = (
-        (None, {"fields": ("key", "adapter", "base_url", "api_key_env", "options", "can_look_up", "trusts_list")}),
+        (None, {"fields": ("key", "adapter", "base_url", "api_key_env", "webhook_secret_env", "options")}),
+        ("Lookups", {"fields": ("can_look_up", "trusts_list")}),
         ("Limit", {"fields": ("max_concurrent", "lowered_by", "lowered_at", "cooldown_until", "failures_in_a_row")}),
+        ("Budget", {"fields": ("daily_budget_usd",)}),
         ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),
         ("Audit", {"fields": ("why",)}),
     )
     measured = ("cooldown_until", "lowered_by", "lowered_at", "failures_in_a_row")
-    leads_the_key = ("base_url", "api_key_env")  # together they decide where a secret is sent: only superusers edit them (I36)
+    # where secrets are sent, and which of them: only superusers edit them (I36)
+    leads_the_key = ("base_url", "api_key_env", "webhook_secret_env")
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[ProviderAccount]:
         return super().get_queryset(request).filter(pk__in=_with_adapter())
@@ -157,6 +162,18 @@ class ProviderAccountAdmin(PolicyAdmin[ProviderAccount]):
         shown = self.measured if request.user.is_superuser else (*self.measured, *self.leads_the_key)
         return ("key", *shown) if obj else shown
 
+    def save_model(self, request: HttpRequest, obj: ProviderAccount, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "daily_budget_usd" in form.changed_data:
+            budgets.reconsider(ProviderAccount.objects.get(pk=obj.pk), at=clock.now(), actor=staff(request))
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "", obj: Any = None
+    ) -> HttpResponse:
+        if obj is not None:
+            context["about"] = provider_page.about(obj, at=clock.now())
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
     @admin.display(description="Provider")
     def bought_at(self, account: ProviderAccount) -> str:
         if not account.is_preview:
@@ -168,8 +185,8 @@ class ProviderAccountAdmin(PolicyAdmin[ProviderAccount]):
 @admin.register(ModelRoute)
 class ModelRouteAdmin(PolicyAdmin[ModelRoute]):
     form = PolicyForm
-    list_display = ("model", "account", "endpoint_id", "active", "position")
-    list_filter = ("active", ("account", admin.RelatedOnlyFieldListFilter))
+    list_display = ("model", "account", "endpoint_id", "active", "needs_check", "checked_at", "reason", "position")
+    list_filter = ("active", "needs_check", ("account", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("model", "account")
     search_fields = ("model__key", "endpoint_id")
     ordering = ("model", "position", "id")
@@ -192,9 +209,25 @@ class KindAdmin(PolicyAdmin[Kind]):
     )
     list_filter = ("medium", "restricted")
     ordering = ("key",)
+    fieldsets = (
+        (None, {"fields": ("key", "label", "medium", "restricted")}),
+        (
+            "Queue",
+            {"fields": ("default_priority", "max_concurrent", "timeout_seconds", "max_attempts", "backoff")},
+        ),
+        ("Retention", {"fields": ("files_kept_days", "payloads_kept_days", "due"), "description": RETENTION}),
+        ("Audit", {"fields": ("why",)}),
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Kind | None = None) -> tuple[str, ...]:
-        return CHOSEN_ONCE if obj else ()
+        return (*CHOSEN_ONCE, "due") if obj else ("due",)
+
+    @admin.display(description="Deleted next")
+    def due(self, kind: Kind) -> str:
+        found = retention.due(kind, at=clock.now()) if kind.pk else None
+        if not found or not (found.files or found.answers):
+            return "Nothing"
+        return f"{counted(found.files, 'file')} ({filesizeformat(found.bytes)}), {counted(found.answers, 'provider answer')}"
 
 
 @admin.register(QueueSettings)

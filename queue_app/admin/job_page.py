@@ -26,11 +26,11 @@ from queue_app.models import (
     User,
 )
 from queue_app.models.job import IN_FLIGHT_STATES
-from queue_app.rules import numbers, pricing
+from queue_app.rules import numbers
 from queue_app.rules.numbers import counted
 from queue_app.ui import addresses, display, fragments, pages
 from queue_app.ui.access import staff
-from queue_app.ui.job_facts import facts
+from queue_app.ui.job_facts import beside, excerpt, facts
 from queue_app.work.bulk.base import Button
 from queue_app.work.bulk.verbs import VERBS
 from queue_app.work.roles import Right
@@ -143,10 +143,11 @@ def _now(job: Job, attempts: list[Attempt], at: datetime) -> list[tuple[str, Any
 
 def _price(job: Job) -> str:
     """Return “1 ticket × 8s” if today's price list explains the job's price so; else an empty text."""
-    units, each = pricing.units(job.model.unit, job.parameters), job.model.tickets_per_unit
+    price = job.model.pricing
+    units, each = price.units(job.parameters), price.tickets_per_unit(job.parameters)
     if units < 2 or units * each != job.tickets:
         return ""
-    return f"{counted(each, 'ticket')} × {units}s"
+    return f"{counted(each, 'ticket')} × {units}{'s' if price.unit == 'second' else ''}"
 
 
 def _campaign(batch: Batch | None) -> dict[str, str] | None:
@@ -174,13 +175,13 @@ def _neighbours(job: Job, position: int | None) -> list[dict[str, Any]]:
 
 
 def _player(assets: list[Asset]) -> dict[str, Any] | None:
-    """Return the newest file that can be shown, and the poster of a video."""
+    """Return the newest file that can be shown, and the poster of a video or the beginning of a text."""
     kept = [asset for asset in assets if asset.expired_at is None]
-    main = next((one for one in kept if one.kind in (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)), None)
+    main = next((one for one in kept if one.kind in Asset.MAIN_KINDS), None)
     if main is None:
         return None
     poster = next((one for one in kept if one.kind == Asset.Kind.THUMBNAIL and one.version == main.version), None)
-    return {"main": main, "poster": poster}
+    return {"main": main, "poster": poster, "more": beside(main, kept), "text": excerpt(main)}
 
 
 def _ledger(job: Job, at: datetime) -> list[dict[str, Any]]:
@@ -198,6 +199,8 @@ def _ledger(job: Job, at: datetime) -> list[dict[str, Any]]:
 def _said(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if name == "images":
+        return display.images_sent(value)
     return f"{value}s" if name == "duration" else str(value)
 
 

@@ -12,6 +12,7 @@ from queue_app.models import Attempt, Job
 from queue_app.providers.base import ProviderError
 from queue_app.providers.registry import AdapterMissing
 from queue_app.rules import nesting
+from queue_app.rules.words import INPUT_TOKENS
 from queue_app.ui import display
 from queue_app.work import submission
 
@@ -61,6 +62,7 @@ def _masked_text(text: str) -> str:
     for key in filter(None, settings.PROVIDER_KEYS.values()):
         if len(key) >= _SHORTEST:
             text = text.replace(key, MASK)
+    text = INPUT_TOKENS.sub(MASK, text)
     return re.sub(r"https?://[^\s\"'<>]+", lambda found: _masked_address(found[0]), text)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from functools import cache
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias, TypedDict, cast
@@ -21,10 +20,10 @@ from queue_app.insight import stages as staging
 from queue_app.insight.waiting import Outlook
 from queue_app.models import Asset, Job, JobEvent, State
 from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, JobQuerySet
+from queue_app.rules import numbers
 from queue_app.work import accounts
 
 STOPPABLE = frozenset(OPEN_STATES) - {State.STORING}
-MAIN_ASSETS = (Asset.Kind.VIDEO, Asset.Kind.IMAGE, Asset.Kind.PAGE)
 
 
 class _Read(TypedDict):
@@ -64,14 +63,7 @@ def lines(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
 def cost(row: Job) -> dict[str, Any]:
     """Return the price of a job, in tickets and US dollars."""
     usd = row.usd_estimate if row.usd_actual is None else row.usd_actual
-    return {"tickets": row.tickets, "usd": dollars(usd), "usd_is_estimate": row.usd_actual is None}
-
-
-def dollars(amount: Decimal) -> str:
-    """Return an amount with at least two decimal places and no idle zeros: 2.00, 0.039."""
-    plain = f"{amount:.6f}".rstrip("0")
-    whole, _, part = plain.partition(".")
-    return f"{whole}.{part.ljust(2, '0')}"
+    return {"tickets": row.tickets, "usd": numbers.dollars(usd), "usd_is_estimate": row.usd_actual is None}
 
 
 def _full(rows: Sequence[Job], at: datetime, request: Request) -> list[dict[str, Any]]:
@@ -151,7 +143,7 @@ def _job(
 
 def _results(files: list[Asset], request: Request) -> dict[str, Any]:
     told = [asset(file, request) for file in files]
-    mains = [file["url"] for file in told if file["kind"] in MAIN_ASSETS]
+    mains = [file["url"] for file in told if file["kind"] in Asset.MAIN_KINDS and file["number"] == 1]
     return {"assets": told, "result_url": mains[-1] if mains else None}
 
 
@@ -159,7 +151,7 @@ def asset(file: Asset, request: Request) -> dict[str, Any]:
     """Return a file, as `AssetOut`."""
     kept = file.expired_at is None
     address = reverse("asset", [file.pk, PurePosixPath(file.name).name], request=request) if kept else None
-    names = ("kind", "version", "content_type", "size", "sha256", "width", "height", "seconds", "preview")
+    names = ("kind", "version", "number", "content_type", "size", "sha256", "width", "height", "seconds", "preview")
     return {"id": file.pk, "url": address, **{name: getattr(file, name) for name in names}}
 
 

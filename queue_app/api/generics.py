@@ -19,7 +19,7 @@ from queue_app.api.errors import Wrong
 from queue_app.api.filters import CheckedFilterBackend, CheckedFilterSet
 from queue_app.api.negotiation import OnlyJson
 from queue_app.api.pagination import CursorPages
-from queue_app.api.parsers import StrictJSONParser
+from queue_app.api.parsers import FileParser, StrictJSONParser
 from queue_app.api.serializers.base import NoBody, Query, StrictSerializer
 
 _ONCE = "Send it once. To send several values, join them with commas."
@@ -49,7 +49,9 @@ class StrictAPIView(APIView):
         super().initial(request, *args, **kwargs)
         if self._handler() is None:
             return  # refused next, as 405
-        query, body = self._takes()
+        query, body, form = self._takes()
+        if form and (request.content_type or "").startswith(FileParser.media_type):
+            body = form
         asked: list[Wrong] = []
         unreadable: list[Wrong] = []
         readable: Mapping[str, Any] | None = None
@@ -67,8 +69,11 @@ class StrictAPIView(APIView):
             raise ValidationError(together(asked, unreadable, also))
 
     def get_parsers(self) -> list[BaseParser]:
-        """Return parsers of forms too if the call takes no body: an empty form is none, and fields of a form are refused."""
-        of_forms = [FormParser, MultiPartParser] if self._takes()[1] is NoBody else []
+        """
+        Return parsers of forms too if the call takes a form, or no body: an empty form is none, and fields of a form are refused.
+        """
+        _, body, form = self._takes()
+        of_forms: list[type[BaseParser]] = [FileParser] if form else [FormParser, MultiPartParser] if body is NoBody else []
         return [parser() for parser in (*self.parser_classes, *of_forms)]
 
     def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterable[Wrong]:
@@ -81,8 +86,9 @@ class StrictAPIView(APIView):
         actions: Mapping[str, str] = getattr(self, "action_map", None) or {}
         return getattr(self, actions.get(method, method), None)
 
-    def _takes(self) -> tuple[type[Query], type[StrictSerializer]]:
-        taken: tuple[type[Query], type[StrictSerializer]] = getattr(self._handler(), "takes", (Query, NoBody))
+    def _takes(self) -> tuple[type[Query], type[StrictSerializer], type[StrictSerializer] | None]:
+        taken: tuple[type[Query], type[StrictSerializer], type[StrictSerializer] | None]
+        taken = getattr(self._handler(), "takes", (Query, NoBody, None))
         return taken
 
 

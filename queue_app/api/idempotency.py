@@ -33,14 +33,25 @@ Made = dict[str, Any]
 """The result of the work as plain JSON: ids of rows, and facts that only its transaction knows."""
 
 
-def once(request: Request, *, status: int, do: Callable[[], Made], render: Callable[[Made], dict[str, Any]]) -> HttpResponse:
+def once(
+    request: Request,
+    *,
+    status: int,
+    do: Callable[[], Made],
+    render: Callable[[Made], dict[str, Any]],
+    prepare: Callable[[], None] | None = None,
+) -> HttpResponse:
     """
     Do the work and answer with ``render`` of its result. With an Idempotency-Key this happens at most once, and repeated requests
     get the stored answer. A 201 has a ``Location``: the answer's ``url``, or its link to itself.
 
+    ``prepare`` is what the work needs from the network, outside any transaction; a request that was answered before needs none.
+
     :raises KeyReused: the key was used for another request. :raises TwinStillRunning: the first has not answered in 10 s.
     """
     key = _key(request)
+    if prepare and (key is None or not IdempotencyRecord.objects.filter(account=caller(request), key=key).exists()):
+        prepare()
     if key is None:
         return _answer(JSONRenderer().render(render(do())), status)
     fingerprint = _fingerprint(request)

@@ -1,4 +1,4 @@
-"""The parser of request bodies: JSON without anything that could be read in two ways or cannot be stored."""
+"""The parsers of request bodies: JSON without anything that could be read in two ways or cannot be stored, and files."""
 
 import json
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import IO, Any, NoReturn
 
 from django.conf import settings
 from rest_framework.exceptions import ParseError, ValidationError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import DataAndFiles, JSONParser, MultiPartParser
 
 from queue_app.api.errors import BodyTooLarge
 from queue_app.rules import nesting, words
@@ -45,6 +45,23 @@ class StrictJSONParser(JSONParser):
         except ValueError as problem:
             raise ParseError(f"The body is not valid JSON: {problem}.") from None
         return parsed
+
+
+class FileParser(MultiPartParser):
+    """multipart/form-data, for calls that take a file."""
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> "DataAndFiles[Any, Any]":
+        """:raises ValidationError: the form can't be read, or has a file or a field twice."""
+        try:
+            found = super().parse(stream, media_type, parser_context)
+        except ParseError:
+            raise ValidationError({"file": ["The form can't be read. Send it as multipart/form-data."]}) from None
+        for name, values in [*found.data.lists(), *found.files.lists()]:
+            if len(values) > 1:
+                raise ValidationError({words.storable(name): ["Send it once."]})
+        return found
 
 
 def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:

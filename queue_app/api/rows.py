@@ -27,7 +27,7 @@ def _of_jobs(model: type[models.Model], table: str, order: str) -> Statement:
 
 _ATTEMPTS = _of_jobs(Attempt, "queue_app_attempt", "AND step = 'main' ORDER BY number")
 _EVENTS = _of_jobs(JobEvent, "queue_app_jobevent", "ORDER BY seq")
-_FILES = _of_jobs(Asset, "queue_app_asset", "ORDER BY version, created_at, kind")
+_FILES = _of_jobs(Asset, "queue_app_asset", "ORDER BY version, number, created_at, kind")
 _TICKETS = Statement("""
     SELECT held.job_id, coalesce(sum(held.amount) FILTER (WHERE held.state = 'held'), 0)::bigint,
            coalesce(sum(held.amount) FILTER (WHERE held.state = 'captured'), 0)::bigint, coalesce(sum(refund.amount), 0)::bigint

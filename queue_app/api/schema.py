@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 
 from queue_app.api import fields, idempotency
 from queue_app.api.errors import CODES, CONTENT_TYPE
+from queue_app.api.parsers import FileParser, StrictJSONParser
 from queue_app.api.serializers.base import NoBody, Query, Shape, StrictList, StrictSerializer
 
 STORABLE = "^[^\\u0000]*$"  # text without NUL
@@ -57,20 +58,24 @@ def call(
     status: int = 200,
     query: type[Query] = Query,
     body: type[StrictSerializer] = NoBody,
+    form: type[StrictSerializer] | None = None,
     priced: Any = None,
     repeatable: bool = False,
     media_type: str = "application/json",
     other: Mapping[int, Any] = MappingProxyType({}),
     summary: str | None = None,
     description: str | None = None,
+    examples: Mapping[str, Any] = MappingProxyType({}),
 ) -> Callable[[Method], Method]:
     """
     Declare what a call answers and what it takes: `StrictAPIView` refuses everything else. It goes above ``@action``.
 
     :param refusals: the statuses of problems beside those that every call may answer with.
+    :param form: what it takes as multipart/form-data, in place of ``body``.
     :param priced: the answer to a dry run, with status 200.
     :param repeatable: takes an Idempotency-Key.
     :param other: further good answers, by status. :param summary, description: where they are not the docstring's.
+    :param examples: bodies that a client might send, by what they are.
     """
     answers: dict[Any, Any] = dict(other)
     answers[status, media_type] = good
@@ -81,20 +86,26 @@ def call(
     parameters += [IDEMPOTENCY_KEY, _replayed(status)] if repeatable else []
     parameters += [LOCATION] if status == 201 else []
     schema: dict[str, Any] = {"operation_id": operation, "parameters": parameters, "responses": answers}
-    schema |= {"request": None if body is NoBody else body, "filters": False}  # filters are in `query`
+    taken: Any = None if body is NoBody else body
+    if form:
+        taken = {StrictJSONParser.media_type: body, FileParser.media_type: form}
+    shown = [OpenApiExample(name, value=value, request_only=True) for name, value in examples.items()]
+    schema |= {"request": taken, "filters": False, "examples": shown}  # filters are in `query`
 
     def declared(method: Method) -> Method:
-        return extend_schema(**schema, summary=summary, description=description)(takes(query, body)(method))
+        return extend_schema(**schema, summary=summary, description=description)(takes(query, body, form)(method))
 
     return declared
 
 
-def takes(query: type[Query], body: type[StrictSerializer] = NoBody) -> Callable[[Method], Method]:
+def takes(
+    query: type[Query], body: type[StrictSerializer] = NoBody, form: type[StrictSerializer] | None = None
+) -> Callable[[Method], Method]:
     """Declare what a method takes; on its own for addresses that are not in the schema."""
 
     def declared(method: Method) -> Method:
         marked: Any = method
-        marked.takes = (query, body)
+        marked.takes = (query, body, form)
         return method
 
     return declared

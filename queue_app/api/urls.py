@@ -7,11 +7,13 @@ from queue_app.api.views.batches import BatchViewSet
 from queue_app.api.views.jobs import JobViewSet
 from queue_app.api.views.models import GenerationModelViewSet
 from queue_app.api.views.queue import QueueView
+from queue_app.api.views.uploads import UploadViewSet
 from queue_app.api.views.wallet import WalletEntriesView, WalletView
 
 router = SimpleRouter(use_regex_path=False)
 router.register("jobs", JobViewSet, basename="job")
 router.register("batches", BatchViewSet, basename="batch")
+router.register("uploads", UploadViewSet, basename="upload")
 router.register("models", GenerationModelViewSet, basename="model")
 
 app_name = "api"

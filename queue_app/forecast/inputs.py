@@ -17,12 +17,12 @@ from django.db import connection
 
 from queue_app.forecast import durations
 from queue_app.forecast.simulation import Cohort, Order, SimulatedQueue, SlotInUse, Stretch
-from queue_app.models import GenerationModel, Job, ProviderAccount, QueueSettings, State
+from queue_app.models import GenerationModel, Job, ModelRoute, ProviderAccount, QueueSettings, State
 from queue_app.models.job import ACTIVE_STATES, sql_of
 from queue_app.rules import limits, peak
 from queue_app.rules.limits import Closed, Key
 from queue_app.work import progress
-from queue_app.work.capacity import Capacity, account_limit, queue_limit
+from queue_app.work.capacity import Capacity, account_limit, is_synchronous, queue_limit
 
 EXACT = 1_000  # jobs at the head of each lane that are read one by one; the jobs behind them come as long stretches
 MOST_DELAYED = 1_000  # jobs with a `not_before` that are read
@@ -30,7 +30,8 @@ DAYS_AHEAD = 14  # whose peak hours the simulation knows
 SHORTEST = 0.01  # seconds that a job takes at least
 ANY_ID = 1 << 62
 NEW_BATCH: Key = ("batch", "new")
-PAUSED, NOT_OFFERED = "paused", "not available"  # why a lane does not move until staff act
+# why a lane does not move until staff act
+PAUSED, NOT_OFFERED, NO_WORKER = "paused", "not available", "without a worker for long calls"
 
 _HEADS = """
     SELECT head.* FROM queue_app_generationmodel model
@@ -48,13 +49,13 @@ _WHOLE = """
 """
 _IN_USE = f"""
     SELECT job.model_id, job.kind_id, job.batch_id, job.owner_id, attempt.account_id, job.state,
-           attempt.called_at, attempt.slot_until
+           attempt.called_at, attempt.slot_until, job.state = 'submitting' AND attempt.synchronous
       FROM queue_app_job job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
      WHERE job.state IN {sql_of(ACTIVE_STATES)} OR (job.state = 'unknown' AND attempt.slot_until > %(at)s)
      UNION ALL
     SELECT job.model_id, job.kind_id, job.batch_id, job.owner_id, attempt.account_id, 'unknown',
-           attempt.called_at, attempt.slot_until
+           attempt.called_at, attempt.slot_until, false
       FROM queue_app_attempt attempt JOIN queue_app_job job ON job.id = attempt.job_id
      WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s
 """  # noqa: S608 - constants
@@ -122,12 +123,16 @@ class Inputs:
         return replace(self.queue, caps={**self.queue.caps, key: [(moment, changed(now)) for moment, now in steps]})
 
     def stuck(self, model: str) -> str:
-        """Return why no job of this model will start until staff act: `PAUSED` or `NOT_OFFERED`; empty if one may start."""
+        """
+        Return why no job of this model will start until staff act: `PAUSED`, `NOT_OFFERED` or `NO_WORKER`; empty if one may.
+        """
         routes = self.capacity.routes.get(model)
         if not routes:
             return NOT_OFFERED
         shut = {key for key, closed in self.capacity.room.closed.items() if closed.until is None}
         accounts = {("account", route.account_id) for route in routes}
+        if limits.LONG in shut and _needs_long_worker(routes):
+            return NO_WORKER
         return PAUSED if limits.QUEUE in shut or ("model", model) in shut or accounts <= shut else ""
 
 
@@ -161,10 +166,23 @@ def load(*, at: datetime) -> Inputs:
 
 def _cohort(capacity: Capacity, traits: Traits, stretches: Sequence[Stretch], *, own: Key | None = None) -> Cohort:
     """Make a cohort; ``own`` is the limit of a batch that has no number yet."""
-    accounts = tuple(("account", route.account_id) for route in capacity.routes.get(traits.model, ()))
-    keys = limits.keys_of(model=traits.model, account="", kind=traits.kind, batch=traits.batch, owner=traits.owner)
+    routes = capacity.routes.get(traits.model, ())
+    accounts = tuple(("account", route.account_id) for route in routes)
+    keys = limits.keys_of(
+        model=traits.model,
+        account="",
+        kind=traits.kind,
+        batch=traits.batch,
+        owner=traits.owner,
+        synchronous=_needs_long_worker(routes),
+    )
     shared = [key for key in keys if key[0] != "account"]
     return Cohort(traits.model, tuple([*shared, own] if own else shared), accounts, stretches, traits.batch)
+
+
+def _needs_long_worker(routes: Sequence[ModelRoute]) -> bool:
+    """Whether every route of a model needs a worker for long calls."""
+    return bool(routes) and all(map(is_synchronous, routes))
 
 
 def _alone(job: Job) -> tuple[Traits, list[Stretch]]:
@@ -220,8 +238,8 @@ def _delayed() -> list[Job]:
 
 
 def _slot(row: tuple[Any, ...], at: datetime) -> SlotInUse:
-    model, kind, batch, owner, account, state, called_at, slot_until = row
-    keys = tuple(limits.keys_of(model=model, account=account, kind=kind, batch=batch, owner=owner))
+    model, kind, batch, owner, account, state, called_at, slot_until, calls = row
+    keys = tuple(limits.keys_of(model=model, account=account, kind=kind, batch=batch, owner=owner, synchronous=calls))
     if state == State.UNKNOWN:
         return SlotInUse(model, keys, frees=(slot_until - at).total_seconds(), batch=batch)
     return SlotInUse(model, keys, elapsed=(at - (called_at or at)).total_seconds(), batch=batch)

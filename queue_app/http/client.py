@@ -19,7 +19,7 @@ from django.db import connections
 from requests.structures import CaseInsensitiveDict
 
 from queue_app.http import pool
-from queue_app.http.errors import AddressRefused, HttpError, RedirectRefused, TooLarge
+from queue_app.http.errors import AddressRefused, HttpError, RedirectRefused, TooLarge, TransferBroken
 from queue_app.http.guard import Exchange, origin
 
 logger = logging.getLogger("queue_app.http")
@@ -27,9 +27,10 @@ logger = logging.getLogger("queue_app.http")
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 CHUNK_BYTES = 64 * 1024
+RESUMES, RESUME_PAUSE_SECONDS = 4, 0.5  # of one download, each after a pause
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 # headers sent on after a redirect to another origin; any other could be a credential
-PORTABLE_HEADERS = frozenset({"accept", "accept-encoding", "range", "user-agent"})
+PORTABLE_HEADERS = frozenset({"accept", "accept-encoding", "if-range", "range", "user-agent"})
 OWN_HEADERS = {"User-Agent": "genqueue", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
@@ -138,6 +139,9 @@ def download(
     """
     Stream the body of a GET into ``sink`` and return its size and hash. The limits are those of `request`.
 
+    If the connection breaks, the download continues with the missing bytes, provided that the server can send ranges and names
+    the version of the file (RFC 9110, 13.1.5).
+
     :raises TransactionOpen: a database transaction is open; nothing was sent.
     :raises BadStatus: the status is not 2xx; nothing was written.
     :raises HttpError: the body is incomplete; a part of it may have been written.
@@ -149,12 +153,49 @@ def download(
         if not 200 <= answer.status_code < 300:
             excerpt = b"".join(islice(_chunks(answer, exchange, None), 1))
             raise BadStatus(f"{purpose}: {exchange.origin} answered {answer.status_code}.", _response(answer, excerpt, started))
-        for chunk in _chunks(answer, exchange, max_bytes):
+        for chunk in _whole(url, headers, limits, answer, exchange, max_bytes):
             sink.write(chunk)
             digest.update(chunk)
             size += len(chunk)
     headers_out = CaseInsensitiveDict(answer.headers)
     return Downloaded(size, digest.hexdigest(), headers_out.get("Content-Type", ""), headers_out)
+
+
+def _whole(
+    url: str, headers: Mapping[str, str] | None, limits: _Limits, answer: requests.Response, exchange: Exchange, max_bytes: int
+) -> Iterator[bytes]:
+    """Yield the body of an answer in chunks, continued by further requests where the connection breaks."""
+    size, version = 0, _version(answer)
+    chunks = _chunks(answer, exchange, max_bytes)
+    for resumes_left in range(RESUMES, -1, -1):
+        try:
+            for chunk in chunks:
+                size += len(chunk)
+                yield chunk
+            return
+        except TransferBroken:
+            if not (size and version and resumes_left):
+                raise
+            logger.info("%s: the connection broke after %s bytes; continuing", limits.purpose, size)
+            time.sleep(RESUME_PAUSE_SECONDS)
+        missing = {**(headers or {}), "Range": f"bytes={size}-", "If-Range": version}
+        chunks = _rest(_prepared("GET", url, missing), limits, size, max_bytes)
+
+
+def _rest(outgoing: requests.PreparedRequest, limits: _Limits, first: int, max_bytes: int) -> Iterator[bytes]:
+    """:raises TransferBroken: the server does not send the rest of the same version."""
+    with _answered(outgoing, limits) as (answer, exchange):
+        if answer.status_code != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {first}-"):
+            raise TransferBroken(f"{limits.purpose}: the connection to {exchange.origin} broke after {first} bytes.", sent=True)
+        yield from _chunks(answer, exchange, max_bytes - first)
+
+
+def _version(answer: requests.Response) -> str:
+    """Return what identifies the version of the file in ``If-Range``; empty if the answer can't be continued."""
+    if answer.status_code != 200 or "Content-Encoding" in answer.headers or answer.headers.get("Accept-Ranges") != "bytes":
+        return ""
+    tag = answer.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
 
 
 def _prepared(method: str, url: str, headers: Mapping[str, str] | None, **body: Any) -> requests.PreparedRequest:

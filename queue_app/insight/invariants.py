@@ -58,7 +58,7 @@ def _offending(rule: Rule, at: datetime | None) -> list[dict[str, Any]]:
 
 
 def _assets_without_object() -> list[dict[str, Any]]:
-    kept = Asset.objects.filter(expired_at=None).order_by("pk").only("name", "job_id")
+    kept = Asset.objects.kept().order_by("pk").only("name", "job_id")
     missing = (asset for asset in kept.iterator(FILES_AT_ONCE) if not default_storage.exists(asset.name))
     return [
         {"id": str(asset.pk), "job": asset.job_id, "name": asset.name}

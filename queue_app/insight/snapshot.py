@@ -20,7 +20,7 @@ from queue_app.models import GenerationModel, Kind, ModelRoute, ProviderAccount,
 from queue_app.providers import registry
 from queue_app.rules import limits
 from queue_app.rules.limits import Closed, Key
-from queue_app.work.capacity import Capacity
+from queue_app.work.capacity import Capacity, is_synchronous
 
 K = TypeVar("K", str, int)
 
@@ -68,6 +68,12 @@ class Snapshot:
         return [Lane(self, model) for model in models]
 
     @cached_property
+    def reasons(self) -> dict[str, str]:
+        """Return why models are not available, by key: the reason of the first route that has one."""
+        rows = ModelRoute.objects.exclude(reason="").order_by("model_id", "position", "id").distinct("model_id")
+        return dict(rows.values_list("model_id", "reason"))
+
+    @cached_property
     def queue(self) -> Limit:
         policy, room = self.capacity.policy, self.capacity.room
         effective, free = room.caps[limits.QUEUE] or 0, room.free(limits.QUEUE, 0)
@@ -92,10 +98,15 @@ class Snapshot:
     def free_slots(self) -> int:
         """Jobs that could start in addition; models are grouped by the account of their next job."""
         room, by_account = self.capacity.room, Counter[str]()
+        long_accounts = set()
         for model, routes in self.capacity.routes.items():
             route = self.capacity.route_for(model) or routes[0]
             by_account[route.account_id] += room.free(("model", model), 0)
-        slots = sum(min(free, room.free(("account", account), free)) for account, free in by_account.items())
+            if is_synchronous(route):
+                long_accounts.add(route.account_id)
+        free = {account: min(free, room.free(("account", account), free)) for account, free in by_account.items()}
+        long = sum(slots for account, slots in free.items() if account in long_accounts)
+        slots = sum(free.values()) - long + min(long, room.free(limits.LONG, long))
         return min(slots, room.free(limits.QUEUE, slots))
 
     @property
@@ -196,7 +207,10 @@ class Lane:
     def can_start(self) -> int:
         """Jobs that could start now, under the limits of the model, of its accounts and of the whole queue."""
         at_accounts = sum(self._room.free(("account", account), self.free) for account in self._account_keys)
-        return min(self.free, at_accounts, self._room.free(limits.QUEUE, self.free))
+        most = [self.free, at_accounts, self._room.free(limits.QUEUE, self.free)]
+        if self._routes and all(map(is_synchronous, self._routes)):
+            most.append(self._room.free(limits.LONG, self.free))
+        return min(most)
 
     @property
     def pause(self) -> Closed | None:
@@ -206,6 +220,11 @@ class Lane:
     @property
     def is_available(self) -> bool:
         return bool(self._routes)
+
+    @property
+    def reason(self) -> str:
+        """Return why the model is not available, as its routes say; empty if it is, or if no reason was given."""
+        return "" if self.is_available else self._snapshot.reasons.get(self.key, "")
 
     @property
     def is_keyless(self) -> bool:

@@ -15,7 +15,8 @@ from queue_app.rules import limits
 from queue_app.rules.limits import Blocker
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
-from queue_app.work.capacity import Capacity
+from queue_app.work import routes
+from queue_app.work.capacity import Capacity, keys_of
 
 T = TypeVar("T")
 SHARED_FOR = 1.0  # seconds for which frequent callers see the same limits
@@ -41,11 +42,18 @@ class Outlook:
             return []
         found = self.capacity.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
         if job.not_before and job.not_before > self.at:
-            why = "requested start time" if job.not_before == job.client_not_before else "the wait before the next attempt"
-            found.append(Blocker("not_before", "", 0, 0, job.not_before, why))
+            found.append(Blocker("not_before", "", 0, 0, job.not_before, self._why_later(job)))
         if not found:
             found.append(Blocker("jobs_ahead", job.model_id, place - 1, _slots(self.capacity, job)))
         return found
+
+    def _why_later(self, job: Job) -> str:
+        if job.not_before == job.client_not_before:
+            return "requested start time"
+        assert self.capacity is not None
+        if routes.refusal(self.capacity.open_routes(job.model_id), job.parameters, characters=len(job.prompt)):
+            return "no free provider supports its parameters"
+        return "the wait before the next attempt"
 
     def sentence(self, job: Job) -> str:
         """Return why the job waits, in one line with numbers; empty for a job that is not queued."""
@@ -119,8 +127,7 @@ def _shared_capacity(at: datetime) -> Capacity:
 def _slots(capacity: Capacity, job: Job) -> int:
     """Return how many jobs of this lane may run at the same time, under the limits that they share."""
     route = capacity.route_for(job.model_id) or next(iter(capacity.routes.get(job.model_id, ())), None)
-    account = route.account_id if route else ""
-    lane = limits.keys_of(model=job.model_id, account=account, kind=job.kind_id, batch=None, owner=job.owner_id)
+    lane = keys_of(route, model=job.model_id, kind=job.kind_id, batch=None, owner=job.owner_id)
     return min((cap for key in lane if (cap := capacity.room.caps.get(key)) is not None), default=0)
 
 
@@ -133,6 +140,7 @@ _NAMES = {
     "queue": "the whole queue",
     "kind": "job type {}",
     "account": "account {}",
+    "long": "workers for long calls",
     "model": "{}",
     "user": "the owner's limit",
     "batch": "batch {}",
@@ -148,6 +156,8 @@ def _words(blocker: Blocker) -> str:
         return f"Starts at {blocker.until:%Y-%m-%d %H:%M:%S} UTC or later"
     name = _NAMES[blocker.limit].format(blocker.key)
     name = name[0].upper() + name[1:] if blocker.limit != "model" else name
+    if blocker.limit == limits.LONG[0]:
+        return f"{name} are all busy ({blocker.used} of {blocker.max})" if blocker.max else f"{name} are not running"
     if blocker.max:
         return f"{name} is full ({blocker.used} of {blocker.max} running)"
     until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from queue_app.models import WorkerProcess
+from queue_app.models.worker import ALIVE_SECONDS
 
-ALIVE = timedelta(seconds=10)  # since a process's last heartbeat
+ALIVE = timedelta(seconds=ALIVE_SECONDS)  # since a process's last heartbeat
 REMEMBERED = timedelta(minutes=10)  # for which a silent process is shown
 SLOW_START = timedelta(seconds=30)  # a process that starts so long after its runworker was restarted
 Role = WorkerProcess.Role

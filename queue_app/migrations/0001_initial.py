@@ -11,8 +11,11 @@ import django.db.models.functions.comparison
 import django.db.models.functions.text
 import django.db.models.expressions
 import django.utils.timezone
+import queue_app.models.catalog
 import queue_app.models.settings
+import queue_app.models.upload
 import uuid
+from decimal import Decimal
 from django.conf import settings
 from django.db import migrations, models
 
@@ -29,7 +32,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='AlertRule',
             fields=[
-                ('measure', models.CharField(choices=[('queue_depth', 'jobs waiting'), ('oldest_wait', 'wait of the oldest job, in seconds'), ('failure_rate', 'failure rate in the last hour, in percent'), ('unknown_jobs', 'jobs with an unknown outcome'), ('worker_silent', "seconds since a worker's last heartbeat"), ('tickets_low', 'tickets left in a recently used wallet'), ('paid_not_delivered', 'jobs paid but not delivered, last 24 hours'), ('old_snapshot', 'age of the oldest database transaction, in seconds')], max_length=20, primary_key=True, serialize=False)),
+                ('measure', models.CharField(choices=[('queue_depth', 'jobs waiting'), ('oldest_wait', 'wait of the oldest job, in seconds'), ('failure_rate', 'failure rate in the last hour, in percent'), ('unknown_jobs', 'jobs with an unknown outcome'), ('worker_silent', "seconds since a worker's last heartbeat"), ('tickets_low', 'tickets left in a recently used wallet'), ('paid_not_delivered', 'jobs paid but not delivered, last 24 hours'), ('budget_spent', "spent part of an account's daily budget, in percent"), ('old_snapshot', 'age of the oldest database transaction, in seconds')], max_length=20, primary_key=True, serialize=False)),
                 ('active', models.BooleanField(default=True)),
                 ('opens_at', models.FloatField(help_text='The alert opens at this value.')),
                 ('closes_at', models.FloatField(help_text='The alert closes at this value. Keep a gap to the opening value to avoid repeats.')),
@@ -47,6 +50,7 @@ class Migration(migrations.Migration):
                 ('number', models.PositiveIntegerField()),
                 ('endpoint_id', models.CharField(max_length=200, verbose_name='endpoint ID')),
                 ('preview', models.BooleanField(default=False)),
+                ('synchronous', models.BooleanField(default=False, help_text='The provider answers the create call only with the result, so a long worker makes it.')),
                 ('token', models.CharField(help_text="Part of this attempt's webhook address.", max_length=64, unique=True)),
                 ('created_at', models.DateTimeField()),
                 ('called_at', models.DateTimeField(null=True)),
@@ -62,6 +66,8 @@ class Migration(migrations.Migration):
                 ('lookups', models.JSONField(default=list, help_text='Findings of each lookup, and why they count or not.')),
                 ('missing_since', models.DateTimeField(help_text='Since this time, every check has found no such task.', null=True)),
                 ('missing_looks', models.PositiveSmallIntegerField(default=0)),
+                ('cost', models.DecimalField(decimal_places=6, help_text='What the provider charges for a delivered attempt.', max_digits=12, null=True, verbose_name='cost in USD')),
+                ('cost_source', models.CharField(blank=True, choices=[('vendor', 'reported by the provider'), ('rule', 'by the price rule'), ('estimate', 'Estimate')], max_length=10)),
                 ('error_kind', models.CharField(blank=True, max_length=20)),
                 ('error_message', models.TextField(blank=True)),
             ],
@@ -71,11 +77,12 @@ class Migration(migrations.Migration):
             fields=[
                 ('key', models.CharField(max_length=60, primary_key=True, serialize=False)),
                 ('label', models.CharField(max_length=100)),
-                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page')], max_length=10)),
+                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page'), ('text', 'Text')], max_length=10)),
                 ('active', models.BooleanField(default=True)),
-                ('unit', models.CharField(choices=[('second', 'Second'), ('image', 'Image'), ('page', 'Page')], max_length=10)),
+                ('unit', models.CharField(choices=[('second', 'Second'), ('image', 'Image'), ('page', 'Page'), ('text', 'Text')], max_length=10)),
                 ('tickets_per_unit', models.PositiveIntegerField(validators=[django.core.validators.MinValueValidator(1)])),
                 ('usd_per_unit', models.DecimalField(decimal_places=6, max_digits=12, verbose_name='estimated USD per unit')),
+                ('price', models.JSONField(blank=True, default=dict, help_text='Rates that differ from the price per unit: {"rates": [{"when": {"resolution": "4K", "audio": true}, "usd": "0.60", "tickets": 2}]}. The first that fits counts.', validators=[queue_app.models.catalog.check_price], verbose_name='price rule')),
                 ('typical_seconds', models.PositiveIntegerField(default=60, help_text='Used for estimates until enough jobs have run.')),
                 ('timeout_seconds', models.PositiveIntegerField(blank=True, help_text="Leave empty to use the job type's timeout.", null=True, validators=[django.core.validators.MinValueValidator(60)])),
                 ('parameters', models.JSONField(blank=True, default=dict, help_text='Allowed parameters: {"duration": {"values": [4, 8], "default": 8}, "seed": {"low": 0, "high": 9}}.')),
@@ -159,13 +166,15 @@ class Migration(migrations.Migration):
             fields=[
                 ('key', models.CharField(max_length=60, primary_key=True, serialize=False)),
                 ('label', models.CharField(max_length=100)),
-                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page')], help_text='Jobs of this type run only on models of this medium.', max_length=10)),
+                ('medium', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('page', 'Page'), ('text', 'Text')], help_text='Jobs of this type run only on models of this medium.', max_length=10)),
                 ('restricted', models.BooleanField(default=False, help_text='Only users with the permission “Can submit jobs of restricted types” can submit these jobs.')),
                 ('default_priority', models.SmallIntegerField(default=0)),
                 ('max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Leave empty for no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrent jobs')),
                 ('timeout_seconds', models.PositiveIntegerField(default=600, validators=[django.core.validators.MinValueValidator(60)])),
                 ('max_attempts', models.PositiveSmallIntegerField(default=3, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(20)])),
                 ('backoff', models.CharField(choices=[('exponential', 'exponential, full jitter'), ('fixed', 'fixed, every 5 minutes')], default='exponential', max_length=20)),
+                ('files_kept_days', models.PositiveIntegerField(blank=True, help_text='Older files are deleted. Their jobs, history and charges stay. Leave empty to keep all files.', null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(36500)], verbose_name='keep files for days')),
+                ('payloads_kept_days', models.PositiveIntegerField(blank=True, help_text='What providers said about a task, counted from its end. Leave empty to keep it.', null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(36500)], verbose_name='keep provider answers for days')),
             ],
             options={
                 'verbose_name': 'job type',
@@ -200,6 +209,10 @@ class Migration(migrations.Migration):
                 ('endpoint_id', models.CharField(max_length=200, verbose_name='endpoint ID')),
                 ('active', models.BooleanField(default=True)),
                 ('position', models.PositiveSmallIntegerField(default=0, help_text='Lower numbers are used first.')),
+                ('codec', models.JSONField(blank=True, default=dict, help_text='How parameters are sent to this endpoint: {"duration": {"field": "duration", "as": "string", "values": [5, 10]}, "prompt": {"most": 2500}}. Parameters that it does not name can\'t be used here.', validators=[queue_app.models.catalog.check_codec])),
+                ('needs_check', models.BooleanField(default=False, help_text='Used with an API key only after a check found the endpoint at the provider. The studio uses it in any case.', verbose_name='needs a check')),
+                ('checked_at', models.DateTimeField(blank=True, help_text='When a check last found the endpoint.', null=True, verbose_name='checked at')),
+                ('reason', models.CharField(blank=True, help_text='Why this route is not active, or what to know about it.', max_length=300)),
             ],
         ),
         migrations.CreateModel(
@@ -235,8 +248,10 @@ class Migration(migrations.Migration):
                 ('adapter', models.CharField(max_length=40)),
                 ('base_url', models.URLField(blank=True, help_text='Leave empty to use the studio (STUDIO_URL). The studio is also used while no API key is set.', verbose_name='base URL')),
                 ('api_key_env', models.CharField(blank=True, help_text='Name of the environment variable that holds the key. Never the key itself.', max_length=80, verbose_name='API key variable')),
+                ('webhook_secret_env', models.CharField(blank=True, db_default='', help_text='Name of the environment variable that holds the secret for its webhooks. Never the secret itself.', max_length=80, verbose_name='webhook secret variable')),
                 ('options', models.JSONField(blank=True, default=dict)),
                 ('max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Shared by all its models. Leave empty for no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrent jobs')),
+                ('daily_budget_usd', models.DecimalField(blank=True, decimal_places=2, help_text='When finished and running jobs have cost this much, the account pauses until midnight (queue time zone). Running jobs continue, so the last one can exceed it. Leave empty for no budget.', max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(Decimal('0.01'))], verbose_name='daily budget in USD')),
                 ('can_look_up', models.BooleanField(default=False, help_text='The provider has a task list, so unknown outcomes can be resolved automatically.', verbose_name='can look up tasks')),
                 ('trusts_list', models.BooleanField(default=False, help_text="You know that the provider's list shows every task as we sent it. Then the proof that a task is missing needs no other task of ours in the list. All other checks stay.", verbose_name='trusted task list')),
                 ('paused', models.BooleanField(default=False)),
@@ -353,7 +368,7 @@ class Migration(migrations.Migration):
             name='Alert',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(blank=True, help_text='Worker or user of the alert, if the rule watches several.', max_length=200)),
+                ('subject', models.CharField(blank=True, help_text='Worker, user or account of the alert, if the rule watches several.', max_length=200)),
                 ('value', models.FloatField(help_text='Last measured value.')),
                 ('words', models.CharField(max_length=300)),
                 ('opened_at', models.DateTimeField()),
@@ -384,9 +399,10 @@ class Migration(migrations.Migration):
             name='Asset',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('video', 'Video'), ('image', 'Image'), ('thumbnail', 'Thumbnail'), ('spritesheet', 'Spritesheet'), ('page', 'Page')], max_length=12)),
+                ('kind', models.CharField(choices=[('video', 'Video'), ('image', 'Image'), ('thumbnail', 'Thumbnail'), ('spritesheet', 'Spritesheet'), ('page', 'Page'), ('text', 'Text')], max_length=12)),
                 ('version', models.PositiveIntegerField(default=1, help_text='1 for the first delivery, plus 1 per retry.')),
-                ('name', models.CharField(help_text='Path in the storage.', max_length=200, unique=True)),
+                ('number', models.PositiveSmallIntegerField(default=1, help_text='1, 2, 3, … where a delivery has several files of a kind.')),
+                ('name', models.CharField(help_text='Path in the storage.', max_length=200)),
                 ('content_type', models.CharField(max_length=60)),
                 ('size', models.PositiveBigIntegerField()),
                 ('sha256', models.CharField(max_length=64)),
@@ -476,6 +492,26 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'limit',
+            },
+        ),
+        migrations.CreateModel(
+            name='Upload',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('token', models.CharField(default=queue_app.models.upload.make_token, editable=False, max_length=64, unique=True)),
+                ('name', models.CharField(help_text='Path in the storage.', max_length=200, unique=True)),
+                ('content_type', models.CharField(max_length=60)),
+                ('size', models.PositiveBigIntegerField()),
+                ('sha256', models.CharField(max_length=64)),
+                ('width', models.PositiveIntegerField()),
+                ('height', models.PositiveIntegerField()),
+                ('created_at', models.DateTimeField(help_text='When it was last uploaded.')),
+                ('used_at', models.DateTimeField(help_text='When a job first used it. Unused uploads are deleted after 30 days.', null=True)),
+                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('used_at', None)), fields=['owner', 'created_at'], name='upload_unused')],
+                'constraints': [models.UniqueConstraint(fields=('owner', 'sha256'), name='upload_once_per_owner'), models.CheckConstraint(condition=models.Q(('size__gt', 0)), name='upload_is_not_empty')],
             },
         ),
         migrations.AddConstraint(
@@ -656,9 +692,21 @@ class Migration(migrations.Migration):
             model_name='asset',
             constraint=models.CheckConstraint(condition=models.Q(('size__gt', 0)), name='asset_is_not_empty'),
         ),
+        migrations.AddIndex(
+            model_name='asset',
+            index=models.Index(fields=['name'], name='asset_name'),
+        ),
+        migrations.AddIndex(
+            model_name='asset',
+            index=models.Index(condition=models.Q(('expired_at', None)), fields=['sha256'], name='asset_kept_by_hash'),
+        ),
+        migrations.AddIndex(
+            model_name='asset',
+            index=models.Index(condition=models.Q(('expired_at', None)), fields=['created_at'], name='asset_kept_by_age'),
+        ),
         migrations.AddConstraint(
             model_name='asset',
-            constraint=models.UniqueConstraint(fields=('job', 'kind', 'version'), name='asset_once_per_job_kind_version'),
+            constraint=models.UniqueConstraint(fields=('job', 'kind', 'version', 'number'), name='asset_once_per_job_kind_version_number'),
         ),
         migrations.AddConstraint(
             model_name='jobevent',
@@ -780,6 +828,10 @@ class Migration(migrations.Migration):
             model_name='attempt',
             index=models.Index(fields=['account', 'called_at'], name='attempt_called'),
         ),
+        migrations.AddIndex(
+            model_name='attempt',
+            index=models.Index(condition=models.Q(('cost_source', 'vendor')), fields=['ended_at'], name='attempt_cost_told'),
+        ),
         migrations.AddConstraint(
             model_name='attempt',
             constraint=models.UniqueConstraint(fields=('job', 'step', 'number'), name='attempt_numbered_once'),
@@ -839,5 +891,24 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='ledgerentry',
             constraint=models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='ledger_entry_moves_something'),
+        ),
+        migrations.CreateModel(
+            name='InboundWebhook',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('event_id', models.CharField(help_text="The provider's ID of the event, the same on every delivery.", max_length=200)),
+                ('type', models.CharField(max_length=80)),
+                ('remote_id', models.TextField(blank=True, verbose_name='provider task')),
+                ('sender', models.CharField(blank=True, help_text='Our user at the provider, if its signature covers many customers.', max_length=200)),
+                ('effect', models.CharField(choices=[('checked', 'checked immediately'), ('early', "kept until the provider's answer"), ('late', 'too late, nothing to do'), ('unmatched', 'no job with this task')], max_length=10)),
+                ('received_at', models.DateTimeField()),
+                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='queue_app.provideraccount')),
+                ('attempt', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='webhooks', to='queue_app.attempt')),
+            ],
+            options={
+                'verbose_name': 'received webhook',
+                'indexes': [models.Index(fields=['account', '-received_at'], name='webhook_of_account'), models.Index(fields=['received_at'], name='webhook_age'), django.contrib.postgres.indexes.HashIndex(condition=models.Q(('attempt', None)), fields=['remote_id'], name='webhook_unmatched')],
+                'constraints': [models.UniqueConstraint(fields=('account', 'event_id'), name='webhook_stored_once')],
+            },
         ),
     ]

@@ -6,10 +6,12 @@ from queue_app.models.asset import Asset
 from queue_app.models.audit import AuditEntry
 from queue_app.models.bulk import BulkAction, BulkRefusal
 from queue_app.models.catalog import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount
-from queue_app.models.job import Attempt, Batch, Job, JobEvent, Outcome, ReviewItem, State, Status
+from queue_app.models.job import Attempt, Batch, CostSource, Job, JobEvent, Outcome, ReviewItem, State, Status
 from queue_app.models.outbox import Notice, OutboxMessage
 from queue_app.models.settings import QueueSettings
 from queue_app.models.ticket import LedgerEntry, LedgerTransaction, Reservation, Wallet
+from queue_app.models.upload import Upload
+from queue_app.models.webhook import InboundWebhook
 from queue_app.models.worker import WorkerProcess
 
 __all__ = [
@@ -22,8 +24,10 @@ __all__ = [
     "Batch",
     "BulkAction",
     "BulkRefusal",
+    "CostSource",
     "GenerationModel",
     "IdempotencyRecord",
+    "InboundWebhook",
     "Job",
     "JobEvent",
     "Kind",
@@ -40,6 +44,7 @@ __all__ = [
     "ReviewItem",
     "State",
     "Status",
+    "Upload",
     "User",
     "Wallet",
     "WorkerProcess",

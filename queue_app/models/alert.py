@@ -21,6 +21,7 @@ class AlertRule(models.Model):
         WORKER_SILENT = "worker_silent", "seconds since a worker's last heartbeat"
         TICKETS_LOW = "tickets_low", "tickets left in a recently used wallet"
         PAID_NOT_DELIVERED = "paid_not_delivered", "jobs paid but not delivered, last 24 hours"
+        BUDGET_SPENT = "budget_spent", "spent part of an account's daily budget, in percent"
         OLD_SNAPSHOT = "old_snapshot", "age of the oldest database transaction, in seconds"
 
     measure = models.CharField(max_length=20, choices=Measure.choices, primary_key=True)
@@ -61,7 +62,9 @@ class Alert(models.Model):
     """An alert that a rule opened for one subject. It is open until the measure reaches the closing threshold."""
 
     rule = models.ForeignKey(AlertRule, on_delete=models.CASCADE, related_name="alerts")
-    subject = models.CharField(max_length=200, blank=True, help_text="Worker or user of the alert, if the rule watches several.")
+    subject = models.CharField(
+        max_length=200, blank=True, help_text="Worker, user or account of the alert, if the rule watches several."
+    )
     value = models.FloatField(help_text="Last measured value.")
     words = models.CharField(max_length=300)
     opened_at = models.DateTimeField()

@@ -1,9 +1,16 @@
 """The catalogue: job types, models, their prices and limits, provider accounts and routes."""
 
+from decimal import Decimal
+from typing import Any
+
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+
+from queue_app.rules import codec_checks, pricing
+from queue_app.rules.pricing import Price
 
 LIMIT_MESSAGE = "Enter a whole number from 1 to 50. To stop a model, pause it."
 
@@ -12,11 +19,32 @@ class Medium(models.TextChoices):
     IMAGE = "image"
     VIDEO = "video"
     PAGE = "page"
+    TEXT = "text"
 
 
 class Backoff(models.TextChoices):
     EXPONENTIAL = "exponential", "exponential, full jitter"
     FIXED = "fixed", "fixed, every 5 minutes"
+
+
+def check_codec(value: Any) -> None:
+    """
+    Check a codec.
+
+    :raises ValidationError: it is invalid; all problems are named.
+    """
+    if found := codec_checks.problems(value):
+        raise ValidationError(found)
+
+
+def check_price(value: Any) -> None:
+    """
+    Check a price rule.
+
+    :raises ValidationError: it is invalid; all problems are named.
+    """
+    if found := pricing.problems(value):
+        raise ValidationError(found)
 
 
 class Kind(models.Model):
@@ -38,6 +66,20 @@ class Kind(models.Model):
     timeout_seconds = models.PositiveIntegerField(default=600, validators=[MinValueValidator(60)])
     max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
     backoff = models.CharField(max_length=20, choices=Backoff.choices, default=Backoff.EXPONENTIAL)
+    files_kept_days = models.PositiveIntegerField(
+        "keep files for days",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(36_500)],
+        help_text="Older files are deleted. Their jobs, history and charges stay. Leave empty to keep all files.",
+    )
+    payloads_kept_days = models.PositiveIntegerField(
+        "keep provider answers for days",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(36_500)],
+        help_text="What providers said about a task, counted from its end. Leave empty to keep it.",
+    )
 
     class Meta:
         verbose_name = "job type"
@@ -62,6 +104,13 @@ class ProviderAccount(models.Model):
         blank=True,
         help_text="Name of the environment variable that holds the key. Never the key itself.",
     )
+    webhook_secret_env = models.CharField(
+        "webhook secret variable",
+        max_length=80,
+        blank=True,
+        db_default="",
+        help_text="Name of the environment variable that holds the secret for its webhooks. Never the secret itself.",
+    )
     options = models.JSONField(default=dict, blank=True)
     max_concurrent = models.PositiveSmallIntegerField(
         "concurrent jobs",
@@ -69,6 +118,16 @@ class ProviderAccount(models.Model):
         blank=True,
         validators=[MinValueValidator(1)],
         help_text="Shared by all its models. Leave empty for no limit.",
+    )
+    daily_budget_usd = models.DecimalField(
+        "daily budget in USD",
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal("0.01"))],
+        help_text="When finished and running jobs have cost this much, the account pauses until midnight (queue time zone). "
+        "Running jobs continue, so the last one can exceed it. Leave empty for no budget.",
     )
     can_look_up = models.BooleanField(
         "can look up tasks",
@@ -113,6 +172,7 @@ class GenerationModel(models.Model):
         SECOND = "second"
         IMAGE = "image"
         PAGE = "page"
+        TEXT = "text"
 
     key = models.CharField(max_length=60, primary_key=True)
     label = models.CharField(max_length=100)
@@ -121,6 +181,14 @@ class GenerationModel(models.Model):
     unit = models.CharField(max_length=10, choices=Unit.choices)
     tickets_per_unit = models.PositiveIntegerField(validators=[MinValueValidator(1)])
     usd_per_unit = models.DecimalField("estimated USD per unit", max_digits=12, decimal_places=6)
+    price: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(
+        "price rule",
+        default=dict,
+        blank=True,
+        validators=[check_price],
+        help_text="Rates that differ from the price per unit: "
+        '{"rates": [{"when": {"resolution": "4K", "audio": true}, "usd": "0.60", "tickets": 2}]}. The first that fits counts.',
+    )
     typical_seconds = models.PositiveIntegerField(default=60, help_text="Used for estimates until enough jobs have run.")
     timeout_seconds = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(60)], help_text="Leave empty to use the job type's timeout."
@@ -137,6 +205,11 @@ class GenerationModel(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def pricing(self) -> Price:
+        """The price of jobs of this model, by their parameters."""
+        return Price(self.unit, self.tickets_per_unit, Decimal(self.usd_per_unit), self.price)
 
 
 class ModelConcurrencyLimit(models.Model):
@@ -165,13 +238,31 @@ class ModelConcurrencyLimit(models.Model):
 
 
 class ModelRoute(models.Model):
-    """A provider account and endpoint that serve a model. A claim takes the first active, usable route with room."""
+    """
+    A provider account and endpoint that serve a model, and the codec, which says how our parameters are sent there. A claim takes
+    the first active, usable route with room that can express the job's parameters.
+    """
 
     model = models.ForeignKey(GenerationModel, on_delete=models.CASCADE, related_name="routes")
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="routes")
     endpoint_id = models.CharField("endpoint ID", max_length=200)
     active = models.BooleanField(default=True)
     position = models.PositiveSmallIntegerField(default=0, help_text="Lower numbers are used first.")
+    codec: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(
+        default=dict,
+        blank=True,
+        validators=[check_codec],
+        help_text="How parameters are sent to this endpoint: "
+        '{"duration": {"field": "duration", "as": "string", "values": [5, 10]}, "prompt": {"most": 2500}}. '
+        "Parameters that it does not name can't be used here.",
+    )
+    needs_check = models.BooleanField(
+        "needs a check",
+        default=False,
+        help_text="Used with an API key only after a check found the endpoint at the provider. The studio uses it in any case.",
+    )
+    checked_at = models.DateTimeField("checked at", null=True, blank=True, help_text="When a check last found the endpoint.")
+    reason = models.CharField(max_length=300, blank=True, help_text="Why this route is not active, or what to know about it.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "account", "endpoint_id"], name="route_once")]

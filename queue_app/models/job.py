@@ -81,6 +81,13 @@ SLOTS_IN_USE = f"""
      WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s::timestamptz
      GROUP BY 1, 2, 3, 4, 5
 """  # noqa: S608 - constants
+# create calls in progress, or about to begin, that synchronous providers answer only with the result
+LONG_CALLS = """
+    SELECT count(*)
+      FROM queue_app_job job
+      JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
+     WHERE job.state = 'submitting' AND attempt.synchronous
+"""
 _SLOTS = Statement(SLOTS_IN_USE)
 SlotRow = tuple[str, str, str, int | None, int, int]
 
@@ -365,6 +372,14 @@ class Outcome(models.TextChoices):
     ABANDONED = "abandoned"
 
 
+class CostSource(models.TextChoices):
+    """Source of the cost of an attempt."""
+
+    VENDOR = "vendor", "reported by the provider"
+    RULE = "rule", "by the price rule"
+    ESTIMATE = "estimate"
+
+
 class Attempt(models.Model):
     """One try to get one task at a provider. Its row is committed with the claim, before the create call (I16)."""
 
@@ -377,6 +392,9 @@ class Attempt(models.Model):
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")
     endpoint_id = models.CharField("endpoint ID", max_length=200)
     preview = models.BooleanField(default=False)
+    synchronous = models.BooleanField(
+        default=False, help_text="The provider answers the create call only with the result, so a long worker makes it."
+    )
     token = models.CharField(max_length=64, unique=True, help_text="Part of this attempt's webhook address.")
     created_at = models.DateTimeField()
     called_at = models.DateTimeField(null=True)
@@ -394,6 +412,10 @@ class Attempt(models.Model):
     )
     missing_since = models.DateTimeField(null=True, help_text="Since this time, every check has found no such task.")
     missing_looks = models.PositiveSmallIntegerField(default=0)
+    cost = models.DecimalField(
+        "cost in USD", max_digits=12, decimal_places=6, null=True, help_text="What the provider charges for a delivered attempt."
+    )
+    cost_source = models.CharField(max_length=10, choices=CostSource.choices, blank=True)
     error_kind = models.CharField(max_length=20, blank=True)
     error_message = models.TextField(blank=True)
 
@@ -409,6 +431,8 @@ class Attempt(models.Model):
             models.Index(fields=["slot_until"], name="attempt_abandoned", condition=Q(outcome="abandoned")),  # for the limits
             HashIndex(fields=["remote_id"], name="attempt_by_task"),
             models.Index(fields=["account", "called_at"], name="attempt_called"),  # calls around a lost create call
+            # what providers charged, held against the price rules
+            models.Index(fields=["ended_at"], name="attempt_cost_told", condition=Q(cost_source="vendor")),
         ]
 
     def __str__(self) -> str:

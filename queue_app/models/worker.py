@@ -2,6 +2,14 @@
 
 from django.db import models
 
+LONG_QUEUE, ALIVE_SECONDS = "long", 10
+# workers of long calls with a heartbeat within the last seconds
+LONG_WORKERS = f"""
+    SELECT count(*) FROM queue_app_workerprocess
+     WHERE role = 'worker' AND queue = '{LONG_QUEUE}'
+       AND beat_at > %(at)s::timestamptz - make_interval(secs => {ALIVE_SECONDS})
+"""  # noqa: S608 - no value in it
+
 
 class WorkerProcess(models.Model):
     """

@@ -16,7 +16,7 @@ from queue_app.work.roles import Right
 
 log = logging.getLogger(__name__)
 BACKEND = "django.contrib.auth.backends.ModelBackend"  # the backend with permissions
-FINANCE = {AlertRule.Measure.TICKETS_LOW, AlertRule.Measure.PAID_NOT_DELIVERED}
+FINANCE = {AlertRule.Measure.TICKETS_LOW, AlertRule.Measure.PAID_NOT_DELIVERED, AlertRule.Measure.BUDGET_SPENT}
 TO_DO = {
     AlertRule.Measure.QUEUE_DEPTH: "Check which models are full or paused. A higher limit applies to the next job.",
     AlertRule.Measure.OLDEST_WAIT: "Check its model and provider account: one may be paused, full or cooling down.",
@@ -25,6 +25,7 @@ TO_DO = {
     AlertRule.Measure.WORKER_SILENT: "Check the machine. Other workers take over its jobs. Start a new worker if it is gone.",
     AlertRule.Measure.TICKETS_LOW: "Grant tickets or tell the user. Without tickets they can't submit new jobs.",
     AlertRule.Measure.PAID_NOT_DELIVERED: "The provider may still have the files. Check them before they are deleted.",
+    AlertRule.Measure.BUDGET_SPENT: "At 100% the account pauses until midnight. Raise its budget or wait.",
     AlertRule.Measure.OLD_SNAPSHOT: "Queries slow down until this transaction ends. If it was left idle, end it: "
     "SELECT pg_terminate_backend(session number).",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, BinaryIO, Literal, Protocol, TypedDict
 from uuid import UUID
 
+from queue_app.rules.codec import CannotSay, Codec, encode
 from queue_app.rules.lookup import Page
 from queue_app.rules.words import storable
 
@@ -87,18 +88,57 @@ class ProviderError(Exception):
         return f"ProviderError({self.kind}, {self.message!r}, code={self.code!r}, http_status={self.http_status})"
 
 
+class Answers(Protocol):
+    """
+    The answers of synchronous providers, saved from the create call until the files are stored.
+
+    An answer has the ``number`` of its attempt, ``facts`` (JSON) and files, which are numbered from 0.
+    """
+
+    def save(self, number: str, facts: Mapping[str, Any], files: Sequence[bytes]) -> None:
+        """
+        Save an answer. It is complete and durable once this returns, and not found before.
+
+        :raises OSError: it was not saved.
+        """
+        ...
+
+    def facts(self, number: str) -> dict[str, Any] | None:
+        """
+        Return the facts of an answer, or ``None`` if no answer with this number is saved.
+
+        :raises OSError: the storage can't be read.
+        """
+        ...
+
+    def open(self, number: str, place: int) -> BinaryIO:
+        """
+        Open a file of an answer.
+
+        :raises OSError: it is not saved, or the storage can't be read.
+        """
+        ...
+
+
 class WebhookRefused(Exception):
     """An inbound webhook that can't be trusted or read. It changes nothing (I38)."""
+
+
+class WebhookUnverifiable(WebhookRefused):
+    """An inbound webhook that can't be verified now: the keys of its provider can't be read. A later delivery may be."""
 
 
 @dataclass(frozen=True)
 class AccountConfig:
     """
-    Address, key and options of an account. ``base_url`` may omit the dialect's own path.
+    Address, key and options of an account. ``base_url`` may omit the dialect's own path. ``answers`` is where a synchronous
+    provider's answers are saved.
 
-    ``options``: ``auth_style`` (``bearer`` or ``api-key``), ``request_encoding`` (``multipart`` or ``json``),
+    ``options``: ``auth_style`` (``bearer``, ``key`` or ``api-key``), ``request_encoding`` (``multipart`` or ``json``),
     ``cancel_by_delete`` (bool, default ``preview``), ``not_accepted_statuses`` (list of int: HTTP statuses of a create call that
-    mean "no task", as an operator vouches), ``model_aliases`` (object: model name in the provider's list → our endpoint).
+    mean "no task", as an operator vouches), ``model_aliases`` (object: model name in the provider's list → our endpoint),
+    ``unsigned_webhooks`` (bool: without a secret, the token in a webhook's address is proof enough), ``webhook_sender`` (our user
+    at a provider whose signature is the same for all of its users).
     """
 
     key: str
@@ -108,6 +148,7 @@ class AccountConfig:
     preview: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     webhook_secret: str | None = field(default=None, repr=False)
+    answers: Answers | None = field(default=None, repr=False, compare=False)
 
     @property
     def not_accepted_statuses(self) -> Collection[int]:
@@ -115,15 +156,27 @@ class AccountConfig:
 
 
 @dataclass(frozen=True)
+class Wire:
+    """Wire inputs: the endpoint to use and the fields of the create call."""
+
+    endpoint_id: str
+    inputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class SubmitRequest:
-    """A create call for one task. ``inputs`` are wire inputs as returned by ``validate``."""
+    """
+    A create call for one task. ``endpoint_id`` and ``inputs`` are as returned by ``validate``. ``start_deadline_s`` and
+    ``total_deadline_s`` are seconds from the create call, for providers that accept such limits: until when the task may begin,
+    and until when it may run.
+    """
 
     attempt_id: UUID
     endpoint_id: str
     inputs: dict[str, Any]
     webhook_url: str | None = None
-    start_deadline_s: int | None = None
-    total_deadline_s: int | None = None
+    start_deadline_s: float | None = None
+    total_deadline_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +206,7 @@ class RemoteRef:
 @dataclass(frozen=True)
 class RemoteAsset:
     """
-    A file that a provider stores for us. ``kind``: video, image, thumbnail, spritesheet, page.
+    A file that a provider stores for us. ``kind``: video, image, thumbnail, spritesheet, page, text.
 
     Without ``url`` the adapter knows the address. A job can complete without files that are not ``required``.
     """
@@ -179,6 +232,7 @@ class PollResult:
     """
     Status of a task. ``progress`` is 0 to 1 as reported, else ``None``; ``next_poll_after`` is in seconds. ``error`` is set if
     the task failed, or if the provider reports an error together with an unknown status (``word``), which counts as running.
+    ``ran_seconds`` is set if the run time is known exactly; ``usage`` is what the provider counts, such as tokens.
     """
 
     state: TaskState
@@ -190,25 +244,40 @@ class PollResult:
     cost: Decimal | None = None
     expires_at: datetime | None = None
     word: str | None = None
+    ran_seconds: float | None = None
+    usage: dict[str, int] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class WebhookEvent:
-    """A verified inbound event: a hint to poll, not a state. ``event_id`` is the same on every delivery."""
+    """
+    A verified inbound event: a hint to poll, not a state. ``event_id`` is the same on every delivery. ``sender`` is the customer
+    that the provider calls, if its signature does not tell customers apart.
+    """
 
     event_id: str
     type: str
     remote_id: str | None
     raw: dict[str, Any] = field(default_factory=dict)
+    sender: str = ""
 
 
 class Capabilities(TypedDict):
-    """Capabilities of a provider for this account."""
+    """
+    Capabilities of a provider for this account.
+
+    ``synchronous``: the answer to a create call is the result, so the call takes as long as the generation. ``begins`` is how
+    long a create call whose answer was lost may still begin its task: not after the call, or until the start
+    deadline or the total deadline of its request. ``lists`` is what ``list_tasks`` returns: all tasks of the account, or those of
+    one endpoint.
+    """
 
     webhooks: Literal["per_request", "per_account", "none"]
     cancel: Literal["hard", "best_effort", "queued_only", "none"]
     orphan_search: Literal["caller_id", "list_with_input", "list", "none"]
+    lists: Literal["account", "endpoint"]
+    begins: Literal["with_call", "by_start_deadline", "by_total_deadline"]
     progress: bool
     synchronous: bool
     actual_cost: bool
@@ -223,8 +292,8 @@ class Provider(Protocol):
     @property
     def caps(self) -> Capabilities: ...
 
-    def validate(self, endpoint_id: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Convert our parameters, including the prompt, to wire inputs. Makes no network call."""
+    def validate(self, endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
+        """Convert our parameters, including the prompt, to wire inputs by the route's codec. Makes no network call."""
         ...
 
     def submit(self, req: SubmitRequest) -> RemoteRef:
@@ -247,24 +316,27 @@ class Provider(Protocol):
         """
         ...
 
-    def list_tasks(self, after: str | None, *, rows: int | None = None, seconds: float) -> Page:
+    def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
         """
-        Return one page of the account's tasks, newest first, starting after the task ``after``: ``rows`` tasks, or as many as the
-        provider allows. Does not interpret them (see `rules.lookup`).
+        Return one page of tasks, newest first: ``rows`` tasks, or as many as the provider allows. Does not interpret them (see
+        `rules.lookup`).
+
+        ``after`` is the last page's ``cursor``, or the id of its last row if it has none; ``endpoint_id`` is the endpoint of the
+        task that is looked up.
         """
         ...
 
-    def ref(self, remote_id: str) -> RemoteRef:
-        """Return the reference of a task with this id, for example one found in the list."""
+    def ref(self, remote_id: str, *, endpoint_id: str) -> RemoteRef:
+        """Return the reference of a task of this endpoint, for example one found in the list or named by a person."""
         ...
 
     def names(self, remote_id: str) -> frozenset[str]:
         """Return all names under which the list may show a task, including its id."""
         ...
 
-    def parse_webhook(self, headers: Mapping[str, str], raw: bytes) -> WebhookEvent:
+    def parse_webhook(self, headers: Mapping[str, str], raw: bytes, *, at: datetime) -> WebhookEvent:
         """
-        Verify and parse an inbound webhook.
+        Verify and parse an inbound webhook. A signature is valid for five minutes before and after ``at``.
 
         :raises WebhookRefused: no secret is set, or the event is wrongly signed, too old or unreadable.
         """
@@ -273,6 +345,19 @@ class Provider(Protocol):
     def actual_cost(self, ref: RemoteRef) -> Decimal | None:
         """Return the cost in USD that the provider reports, or ``None``."""
         ...
+
+
+def encoded(endpoint_id: str, codec: Codec, inputs: Mapping[str, Any]) -> Wire:
+    """
+    Convert our parameters by a codec, as ``validate`` of all adapters does.
+
+    :raises ProviderError: INVALID_REQUEST; the message names the parameter that this endpoint can't express.
+    """
+    try:
+        fields, other_endpoint = encode(codec, inputs)
+    except CannotSay as refusal:
+        raise ProviderError(ErrorKind.INVALID_REQUEST, refusal.message, code="invalid_parameter") from refusal
+    return Wire(other_endpoint or endpoint_id, fields)
 
 
 NO_ATTEMPT = {ErrorKind.RETRYABLE, ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.QUOTA}

@@ -3,9 +3,26 @@
 from collections.abc import Callable
 
 from queue_app.providers.base import AccountConfig, Provider
+from queue_app.providers.chat import Chat
+from queue_app.providers.fal import Fal
+from queue_app.providers.openai_images import OpenAIImages
 from queue_app.providers.openai_videos import OpenAIVideos
+from queue_app.providers.openrouter import OpenRouter
+from queue_app.providers.replicate import Replicate
+from queue_app.providers.synchronous import Synchronous
 
-ADAPTERS: dict[str, Callable[[AccountConfig], Provider]] = {"openai_videos": OpenAIVideos}
+ADAPTERS: dict[str, Callable[[AccountConfig], Provider]] = {
+    "chat": Chat,
+    "fal": Fal,
+    "openai_images": OpenAIImages,
+    "openai_videos": OpenAIVideos,
+    "openrouter": OpenRouter,
+    "replicate": Replicate,
+}
+
+SYNCHRONOUS = frozenset(
+    name for name, adapter in ADAPTERS.items() if isinstance(adapter, type) and issubclass(adapter, Synchronous)
+)
 
 
 class AdapterMissing(LookupError):

@@ -2,7 +2,7 @@
 The limits and the slots they leave free, as used by the claim and for "Why is my job waiting?".
 
 A limit's key is a pair: ("queue", ""), ("kind", "video"), ("account", "openai_videos"), ("model", "sora-2"), ("batch", "12"),
-("user", "7").
+("user", "7"), and ("long", ""): the workers for long calls.
 """
 
 from collections import Counter
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 Key = tuple[str, str]
 QUEUE: Key = ("queue", "")
+LONG: Key = ("long", "")
 # An account's limit that was lowered by 429 answers recovers in equal steps, at most STEP_BACK_AT_MOST apart and complete after
 # ALL_BACK, counted from the last 429.
 STEP_BACK_AT_MOST, ALL_BACK = timedelta(minutes=5), timedelta(minutes=10)
@@ -78,10 +79,19 @@ class Room:
         return counts
 
 
-def keys_of(*, model: str, account: str, kind: str, batch: int | None, owner: int) -> list[Key]:
-    """Return the keys of all limits that apply to a job, the widest first."""
-    keys = [QUEUE, ("kind", kind), ("account", account), ("model", model), ("user", str(owner))]
+def keys_of(*, model: str, account: str, kind: str, batch: int | None, owner: int, synchronous: bool = False) -> list[Key]:
+    """
+    Return the keys of all limits that apply to a job, the widest first.
+
+    :param synchronous: the account's provider answers a create call only with the result, so the call needs a long worker.
+    """
+    keys = [QUEUE, ("kind", kind), *keys_of_account(account, synchronous=synchronous), ("model", model), ("user", str(owner))]
     return [*keys, ("batch", str(batch))] if batch is not None else keys
+
+
+def keys_of_account(account: str, *, synchronous: bool) -> list[Key]:
+    """Return the keys of the limits that come with a provider account."""
+    return [("account", account), LONG] if synchronous else [("account", account)]
 
 
 def lowered(limit: int, *, by: int, since: datetime | None, at: datetime) -> int:

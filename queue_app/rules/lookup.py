@@ -65,13 +65,15 @@ class Row:
 class Page:
     """
     One page of a list. ``asked`` is the number of rows requested, ``more`` is what the answer says about a next page, ``date`` is
-    the answer's own time in seconds since 1970.
+    the answer's own time in seconds since 1970. ``cursor`` is where the next page begins, for lists that use their own marks and
+    not a task's id.
     """
 
     rows: Sequence[Row] = ()
     asked: int = 0
     more: bool | None = None
     date: float | None = None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True)

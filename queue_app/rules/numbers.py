@@ -1,4 +1,6 @@
-"""Durations and counts as people read them, and numbers of rows as people type or copy them."""
+"""Durations, counts and amounts as people read them, and numbers of rows as people type or copy them."""
+
+from decimal import Decimal
 
 DIGITS_MOST = 18  # a database's largest is 9.2 × 10^18
 
@@ -17,6 +19,13 @@ def duration(seconds: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Return “1 job”, “0 jobs” or “18,780 jobs”."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def dollars(amount: Decimal) -> str:
+    """Return an amount with at least two decimal places and no idle zeros: 2.00, 0.039."""
+    plain = f"{amount:.6f}".rstrip("0")
+    whole, _, part = plain.partition(".")
+    return f"{whole}.{part.ljust(2, '0')}"
 
 
 def of_row(word: str) -> int:

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
+from typing import NamedTuple
 
 LEAST, MOST = 0.5, 30.0
 WORTH = 0.002  # wasted slot time that is worth a check, as a share of the median run time
@@ -17,6 +18,22 @@ DENSEST = 0.025  # shortest interval, as a share of the median run time
 FEW = 5  # with fewer past run times, the typical one is used, multiplied by SPREAD
 SPREAD = (0.6, 0.8, 1.0, 1.25, 1.6)
 POINTS = 60  # least number of possible ends; interpolated between fewer past run times
+
+
+class Pace(NamedTuple):
+    """
+    How often to check. ``worth`` is the wasted slot time that is worth a check, ``densest`` the shortest interval, both as shares
+    of the median run time; ``ahead`` the share of the time that progress leaves; ``most`` the longest interval in seconds.
+    """
+
+    worth: float
+    densest: float
+    ahead: float
+    most: float
+
+
+ALONE = Pace(WORTH, DENSEST, 0.8, MOST)
+BESIDE_WEBHOOKS = Pace(0.05, 0.25, 1.5, 60.0)  # a webhook usually comes first; checks find what it missed
 
 
 def next_check(
@@ -27,9 +44,10 @@ def next_check(
     progress: float | None = None,
     hint: float | None = None,
     chance: Random,
+    pace: Pace = ALONE,
 ) -> float:
     """
-    Return the seconds until the next check, 0.5 to 30, with ±20% jitter; at least ``hint`` if that is below 30.
+    Return the seconds until the next check, 0.5 to the longest of the pace, with ±20% jitter; at least ``hint`` if that is less.
 
     :param elapsed: seconds since the create call.
     :param past: run times of completed jobs of this model in seconds, ascending; with fewer than 5, ``typical`` is used.
@@ -40,14 +58,14 @@ def next_check(
     median = known[len(known) // 2]
     left = known[bisect_right(known, elapsed) :]  # past runs that took longer than this one so far
     if progress and 0.05 <= progress < 1:
-        wait = 0.8 * elapsed * (1 - progress) / progress
+        wait = pace.ahead * elapsed * (1 - progress) / progress
     elif left:
-        wait = _worth_a_look(left, WORTH * median) - elapsed
+        wait = _worth_a_look(left, pace.worth * median) - elapsed
     else:
         wait = 0.25 * (elapsed - known[-1])
-    wait = max(wait, DENSEST * median) * chance.uniform(0.8, 1.2)
+    wait = max(wait, pace.densest * median) * chance.uniform(0.8, 1.2)
     asked = (hint or 0.0) * chance.uniform(1.0, 1.2)
-    return min(MOST, max(LEAST, wait, asked))
+    return min(pace.most, max(LEAST, wait, asked))
 
 
 def _filled(known: Sequence[float]) -> Sequence[float]:

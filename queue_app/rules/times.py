@@ -8,11 +8,13 @@ from typing import Self
 @dataclass(frozen=True)
 class Times:
     """
-    Time limits in seconds, with ``create_call`` < ``lease`` < ``task`` < ``grace`` and ``store_task`` < ``store_lease``.
+    Time limits in seconds, with ``create_call`` < ``lease`` < ``task`` < ``grace`` and ``store_task`` < ``store_lease``. Those
+    that begin with ``long_`` are the same for create calls that synchronous providers answer only with the result.
 
     ``sweep`` is the interval of the recovery sweep. ``hand_out`` is the lease from a claim until a worker begins. A lost create
     call is looked up from ``first_look`` on; a proof of "none" counts after ``grace``, and a second one ``lookup_gap`` later. A
-    job stays unknown for at most ``unknown``.
+    job stays unknown for at most ``unknown``. ``start_deadline`` is how long after its call a task may begin, at providers that
+    accept such a limit.
     """
 
     sweep: float = 5
@@ -22,6 +24,11 @@ class Times:
     task: float = 60
     first_look: float = 30
     grace: float = 120
+    long_create_call: float = 170
+    long_lease: float = 200
+    long_task: float = 230
+    long_grace: float = 300
+    start_deadline: float = 300
     lookup_gap: float = 60
     store_task: float = 300
     store_lease: float = 330
@@ -32,7 +39,11 @@ class Times:
         return type(self)(**{field.name: getattr(self, field.name) * factor for field in fields(self)})
 
     def problems(self) -> list[str]:
-        chains = (("create_call", "lease", "task", "grace"), ("store_task", "store_lease"))
+        chains = (
+            ("create_call", "lease", "task", "grace"),
+            ("long_create_call", "long_lease", "long_task", "long_grace"),
+            ("store_task", "store_lease"),
+        )
         return [
             f"{short} ({getattr(self, short):g}s) must be shorter than {long} ({getattr(self, long):g}s)"
             for chain in chains

@@ -3,6 +3,7 @@
 import re
 
 _DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+INPUT_TOKENS = re.compile(r"(?<=/inputs/)[\w-]{8,}")  # in the addresses that providers load images from
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
 
 

@@ -5,14 +5,26 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
+from django_q.conf import Conf
+
+from queue_app.models.worker import LONG_QUEUE
 
 
 class Queue(StrEnum):
-    """`default`: short tasks that submit, check and look up. `store`: downloads and stills. `deliver`: messages, bulk actions."""
+    """
+    `default`: short tasks that submit, check and look up. `long`: create calls that take as long as the generation. `store`:
+    downloads and stills. `deliver`: messages, bulk actions.
+    """
 
     DEFAULT = "default"
+    LONG = LONG_QUEUE
     STORE = "store"
     DELIVER = "deliver"
+
+    @classmethod
+    def here(cls) -> "Queue":
+        """Return the queue that this process works for; outside a cluster, the default one."""
+        return next((queue for queue in cls if queue.cluster == Conf.CLUSTER_NAME), cls.DEFAULT)
 
     @property
     def cluster(self) -> str:

@@ -26,12 +26,14 @@ from queue_app.runtime import heartbeats
 from queue_app.runtime.pipe import LINE
 from queue_app.runtime.queues import Queue
 from queue_app.work import bulk as bulk_actions
-from queue_app.work import dispatch, lookup, polling, storing, submission
+from queue_app.work import dispatch, lookup, polling, retention, storing, submission, uploads
 
 log = logging.getLogger(__name__)
 
+EXPIRE_SECONDS = 120  # of the store queue's 300; the rest follows in the next hour
 BULK_SLICE_SECONDS = 10  # then outgoing messages in the same queue get their turn
-GO_ON_SHARE = 2 / 3  # share of its time limit (40 of 60 s) that a worker must have left to continue with the next job itself
+# share of its time limit that a worker must have left to continue with the next job itself: 40 of 60 s, 207 of 230 s
+GO_ON_SHARES = {Queue.DEFAULT: 2 / 3, Queue.LONG: 9 / 10}
 Leased = tuple[Lease, State]
 
 
@@ -54,11 +56,18 @@ DUTIES: dict[State, Duty] = {
 HOLDS_A_SLOT = {*ACTIVE_STATES, State.UNKNOWN}
 
 
+def queue_of(leased: Leased) -> Queue:
+    """Return the queue for the work of a lease: that of the state, or the one for long calls."""
+    lease, state = leased
+    return Queue.LONG if lease.synchronous else DUTIES[state].queue
+
+
 def hand_out(leases: Iterable[Leased]) -> int:
     """Queue a task per lease and return their number. Call it outside any transaction."""
     count = 0
-    for lease, state in leases:
-        async_task("queue_app.runtime.tasks.work", lease.job_id, lease.fence, cluster=DUTIES[state].queue.cluster)
+    for leased in leases:
+        lease, _ = leased
+        async_task("queue_app.runtime.tasks.work", lease.job_id, lease.fence, cluster=queue_of(leased).cluster)
         count += 1
     return count
 
@@ -106,7 +115,7 @@ def work(job_id: int, fence: int) -> None:
     If this freed a slot, claim the next job first, so that its create call waits for no timer and no queue. Leases that this task
     does not take on are handed out.
     """
-    began = time.monotonic()
+    began, here = time.monotonic(), Queue.here()
     lease: Lease | None = Lease(job_id, fence)
     # skip Django's health check: the first statements are repeated after a cut anyway
     connection.health_check_done = True  # type: ignore[attr-defined]
@@ -117,16 +126,19 @@ def work(job_id: int, fence: int) -> None:
             wake.dispatcher()
         elif freed:
             came += _claimed()
-        has_time = time.monotonic() - began <= (1 - GO_ON_SHARE) * Queue.DEFAULT.task_seconds
-        mine = next((one for one in came if DUTIES[one[1]].queue == Queue.DEFAULT), None) if has_time else None
+        has_time = time.monotonic() - began <= (1 - GO_ON_SHARES.get(here, 1)) * here.task_seconds
+        mine = next((one for one in came if queue_of(one) == here), None) if has_time else None
         lease = mine[0] if mine else None
         database.again(partial(hand_out, [one for one in came if one is not mine]))  # a task queued twice works once
 
 
 def tidy() -> None:
-    """Remove stored objects that no row names (I34)."""
+    """Delete what is no longer kept, stored objects that no row names (I34), and uploads that no job uses."""
     heartbeats.name_task("tidy the storage")
+    began = time.monotonic()
+    retention.expire(at=clock.now(), may_go_on=lambda: time.monotonic() - began < EXPIRE_SECONDS and not LINE.is_cut())
     storing.remove_orphans(clock.now())
+    uploads.prune(at=clock.now())
 
 
 def prune(*, at: datetime) -> None:

@@ -1,7 +1,7 @@
 """The only module that makes HTML in Python: parts of rows and cards, from plain values, with everything escaped."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from math import ceil
@@ -184,11 +184,28 @@ def chips(words: Iterable[str]) -> SafeString:
 
 
 def parameters(job: Job) -> list[str]:
-    """Return a job's parameters as short facts: “8s”, “16:9”, “seed 7”."""
-    said = {"duration": "{}s", "aspect_ratio": "{}", "resolution": "{}"}
+    """Return a job's parameters as short facts: “8s”, “16:9”, “seed 7”, “sound”, “from first frame”."""
+    said = {
+        "duration": "{}s",
+        "aspect_ratio": "{}",
+        "resolution": "{}",
+        "quality": "{} quality",
+        "count": "{} images",
+        "audio": "sound",
+        "images": "from {}",
+    }
     return [
-        said.get(name, name + " {}").format(value) for name, value in job.parameters.items() if value not in (False, None, "")
+        said.get(name, name.replace("_", " ") + ("" if value is True else " {}")).format(value)
+        for name, value in ((name, images_sent(value) if name == "images" else value) for name, value in job.parameters.items())
+        if value not in (False, None, "")
     ]
+
+
+def images_sent(images: Mapping[str, Any]) -> str:
+    """Return which images a job starts from: “first frame, 2 references”."""
+    frames = [role.replace("_", " ") for role in ("first_frame", "last_frame") if images.get(role)]
+    count = len(images.get("references") or ())
+    return ", ".join([*frames, *([f"{count} reference{'' if count == 1 else 's'}"] if count else [])])
 
 
 _LIMITS = {
@@ -198,6 +215,7 @@ _LIMITS = {
     "model": "{}",
     "user": "owner's limit",
     "batch": "batch",
+    "long": "workers for long calls",
 }
 
 

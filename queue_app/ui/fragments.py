@@ -34,10 +34,15 @@ def act(request: HttpRequest) -> str:
     return str(request.session.get(ACT, ""))
 
 
+def token_of(shown: str) -> str:
+    """Return the version of a rendered fragment: a hash of what it shows."""
+    return hashlib.sha256(shown.encode()).hexdigest()[:16]
+
+
 def answer(request: HttpRequest, page: str, fragment: str, context: dict[str, Any]) -> HttpResponse:
     """Return the page, its fragment, or 204. For pages that are cheap to render: the token is a hash of what they show."""
     shown = render_to_string(fragment, {**context, "token": "", "live": True}, request)
-    token = hashlib.sha256(shown.encode()).hexdigest()[:16]
+    token = token_of(shown)
     if unchanged(request, token):
         return HttpResponse(status=204)
     if fragment_wanted(request):

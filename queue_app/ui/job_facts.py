@@ -4,23 +4,31 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.core.files.storage import default_storage
 from django.db.models import Sum
 
 from queue_app.insight import remedies, stages, waiting
 from queue_app.insight.stages import Stage
 from queue_app.insight.waiting import Outlook
-from queue_app.models import Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State
-from queue_app.rules import limits, priority
+from queue_app.models import Asset, Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State, Upload
+from queue_app.rules import parameters as rules
+from queue_app.rules import priority
 from queue_app.rules.limits import Blocker
 from queue_app.rules.numbers import counted
 from queue_app.ui import display
+from queue_app.work import uploads
+from queue_app.work.capacity import NO_WORKER, keys_of
 
 # status of a stage → its name in the stepper and its glyph
 STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("todo", ""), "bad": ("bad", "failed")}
 SHORT = {"post-processing": "Post\N{NON-BREAKING HYPHEN}process"}  # names too long for a column of the stepper
 # first word of a note → its glyph
 NOTES = {"priority": "front", "moved": "front", "refunded": "ticket", "cancel": "cancelling", "cleared": "box", "late": "warn"}
-OPENS = {"not available": "a provider is available"}  # reason of `capacity` → what ends it; any other reason is a pause
+OPENS = {
+    "not available": "a provider is available",
+    NO_WORKER: "a worker runs",
+}  # reason of `capacity` → what ends it; any other reason is a pause
+LONGEST_EXCERPT = 20_000  # characters
 OUTCOMES: dict[str | None, State] = {
     None: State.RUNNING,
     Outcome.DELIVERED: State.COMPLETED,
@@ -37,7 +45,7 @@ def facts(job: Job, *, at: datetime) -> dict[str, Any]:
     events = list(job.events.order_by("seq"))
     looked = waiting.outlook([job], at=at)
     eta = looked.eta(job)
-    attempts = list(job.attempts.select_related("account").order_by("number"))
+    attempts = list(job.attempts.select_related("account", "route").order_by("number"))
     return {
         "job": job,
         "title": f"Job {display.number(job.pk)}",
@@ -53,13 +61,43 @@ def facts(job: Job, *, at: datetime) -> dict[str, Any]:
         "stages": _steps(job, stages.stages(job, events, at=at)),
         "attempts": [_attempt(job, one, at) for one in attempts],
         "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
-        "assets": list(job.assets.order_by("-version", "kind")),
+        "assets": list(job.assets.order_by("-version", "number", "kind")),
+        "inputs": inputs(job),
         "money": money(job),
         "events": [_event(event, at) for event in reversed(events)],
         "priority_name": priority.name(job.priority),
         "may_cancel": job.is_open and job.state not in (State.STORING, State.CANCELLING),
         "may_retry": job.state in (State.FAILED, State.CANCELLED),
     }
+
+
+def beside(main: Asset | None, files: Iterable[Asset]) -> list[Asset]:
+    """Return the other images of the result that the main one belongs to."""
+    if main is None:
+        return []
+    return [file for file in files if (file.kind, file.version) == (main.kind, main.version) and file.number > main.number]
+
+
+def inputs(job: Job) -> list[tuple[str, Upload]]:
+    """Return the images that a job starts from, each with its role in words."""
+    images = job.parameters.get("images")
+    if not images:
+        return []
+    known = uploads.owned(job.owner, rules.images_in(images))
+    roles = (("first_frame", "First frame"), ("last_frame", "Last frame"), ("references", "Reference"))
+    return [(label, known[one]) for role, label in roles for one in rules.images_in({role: images.get(role)}) if one in known]
+
+
+def excerpt(file: Asset | None) -> str:
+    """Return the beginning of a plain text; empty for other files, and if the file is missing."""
+    if file is None or file.content_type != "text/plain" or file.expired_at:
+        return ""
+    try:
+        with default_storage.open(file.name) as stored:
+            text: str = stored.read(4 * LONGEST_EXCERPT).decode("utf-8", "ignore")
+    except OSError:
+        return ""
+    return text if len(text) <= LONGEST_EXCERPT else f"{text[:LONGEST_EXCERPT]}…"
 
 
 def _limits(job: Job, looked: Outlook, at: datetime) -> list[dict[str, Any]]:
@@ -69,9 +107,7 @@ def _limits(job: Job, looked: Outlook, at: datetime) -> list[dict[str, Any]]:
     capacity = looked.capacity
     routes = capacity.routes.get(job.model_id, [])
     route = capacity.route_for(job.model_id) or next(iter(routes), None)
-    keys = limits.keys_of(
-        model=job.model_id, account=route.account_id if route else "", kind=job.kind_id, batch=job.batch_id, owner=job.owner_id
-    )
+    keys = keys_of(route, model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
     holding = {(one.limit, one.key): one for one in looked.waiting_on(job)}
     shown = []
     for key in keys:

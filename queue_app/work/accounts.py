@@ -1,19 +1,20 @@
 """Provider accounts: how to reach one, and how its answers and failures change it."""
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from random import Random
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from queue_app import database, wake
 from queue_app.models import Attempt, Job, JobEvent, ProviderAccount, QueueSettings, ReviewItem, State
 from queue_app.providers import registry
 from queue_app.providers.base import AccountConfig, ErrorKind, Provider, ProviderError
 from queue_app.rules import backoff, limits
-from queue_app.work import policy
+from queue_app.work import answers, policy
 
 log = logging.getLogger(__name__)
 chance = Random()  # noqa: S311 - jitter, not a secret
@@ -53,32 +54,56 @@ def provider_for(attempt: Attempt) -> Provider:
 
 def config(attempt: Attempt) -> AccountConfig:
     """Return address and key for an attempt: the studio without a key for a preview, else the account's own."""
-    account = attempt.account
-    if attempt.preview:
-        options = {**account.options, "cancel_by_delete": True}
-        return AccountConfig(account.key, account.adapter, settings.STUDIO_URL, None, preview=True, options=options)
-    return _provider_config(account)
+    return (_studio_config if attempt.preview else _provider_config)(attempt.account)
 
 
-def cannot_stop() -> set[str]:
-    """
-    Return the keys of accounts whose provider can't cancel: their running jobs continue and are charged if they are delivered
-    (docs/invariants.md, failure policy). The studio can always cancel.
-    """
-    accounts = ProviderAccount.objects.all()
-    adapters = {row.pk: registry.get(_provider_config(row)) for row in accounts if registry.is_available(row.adapter)}
-    return {pk for pk, adapter in adapters.items() if adapter.caps["cancel"] == "none"}
+def present_config(account: ProviderAccount) -> AccountConfig:
+    """Return address and key of the place where an account sends jobs now."""
+    return (_studio_config if account.is_preview else _provider_config)(account)
 
 
 def beyond_stopping(jobs: "QuerySet[Job]") -> "QuerySet[Job]":
-    """Filter to running jobs whose provider can't cancel."""
+    """
+    Filter to running jobs that can't be cancelled where they run: they continue and are charged if they are delivered
+    (docs/invariants.md, failure policy). The studio cancels a task if its vendor's API has a cancel or a DELETE.
+    """
+    accounts = [account for account in ProviderAccount.objects.all() if registry.is_available(account.adapter)]
     current = Attempt.objects.filter(job=OuterRef("pk"), number=OuterRef("attempt_number"), step="main")
-    return jobs.filter(Exists(current.filter(preview=False, account__in=cannot_stop())), state__in=BEING_MADE)
+    beyond = Q(preview=False, account__in=_cannot_stop(map(_provider_config, accounts)))
+    beyond |= Q(preview=True, account__in=_cannot_stop(map(_studio_config, accounts)))
+    return jobs.filter(Exists(current.filter(beyond)), state__in=BEING_MADE)
+
+
+def _cannot_stop(configs: Iterable[AccountConfig]) -> set[str]:
+    """Return the keys of the accounts that can't cancel a task."""
+    return {config.key for config in configs if registry.get(config).caps["cancel"] == "none"}
+
+
+def _studio_config(account: ProviderAccount) -> AccountConfig:
+    options = {**account.options, "cancel_by_delete": True}
+    return AccountConfig(
+        account.key,
+        account.adapter,
+        settings.STUDIO_URL,
+        None,
+        preview=True,
+        options=options,
+        webhook_secret=settings.STUDIO_WEBHOOK_SECRET,
+        answers=answers.ANSWERS,
+    )
 
 
 def _provider_config(account: ProviderAccount) -> AccountConfig:
     key = settings.PROVIDER_KEYS.get(account.api_key_env)
-    return AccountConfig(account.key, account.adapter, account.base_url, key, options=account.options)
+    return AccountConfig(
+        account.key,
+        account.adapter,
+        account.base_url,
+        key,
+        options=account.options,
+        webhook_secret=settings.PROVIDER_KEYS.get(account.webhook_secret_env),
+        answers=answers.ANSWERS,
+    )
 
 
 def went_well(attempt: Attempt) -> None:

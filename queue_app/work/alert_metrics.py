@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q
 
-from queue_app.models import AlertRule, Job, JobEvent, State, WorkerProcess
+from queue_app.models import AlertRule, Job, JobEvent, ProviderAccount, State, WorkerProcess
 from queue_app.rules import numbers
+from queue_app.work import budgets
 
 COUNTED = 10_000  # count at least up to this many jobs; more are shown as "at least"
 FEW = 8  # finished jobs in an hour; a rate of fewer is not meaningful
@@ -112,6 +113,18 @@ def _paid_not_delivered(rule: AlertRule, at: datetime) -> Found:
     return {"": Measurement(count, f"{_jobs(count)} paid but not delivered in the last 24 hours.")}
 
 
+def _budget_spent(rule: AlertRule, at: datetime) -> Found:
+    """Return the part of its daily budget that each provider account has spent today, in percent."""
+    begins, _ = budgets.day_of(at)
+    found = {}
+    for account, budget in ProviderAccount.objects.exclude(daily_budget_usd=None).values_list("pk", "daily_budget_usd"):
+        total = budgets.spent(account, since=begins).total
+        percent = int(100 * total / budget) if budget else 100
+        words = f"Account {account} has spent ${total:,.2f} of its daily budget of ${budget:,.2f} ({percent}%)."
+        found[account] = Measurement(percent, words)
+    return found
+
+
 def _old_snapshot(rule: AlertRule, at: datetime) -> Found:
     """Return the age in seconds of the oldest transaction that blocks database cleanup, which slows down all readers."""
     with connection.cursor() as cursor:
@@ -133,6 +146,7 @@ MEASURES: dict[str, Callable[[AlertRule, datetime], Found]] = {
     AlertRule.Measure.WORKER_SILENT: _worker_silent,
     AlertRule.Measure.TICKETS_LOW: _tickets_low,
     AlertRule.Measure.PAID_NOT_DELIVERED: _paid_not_delivered,
+    AlertRule.Measure.BUDGET_SPENT: _budget_spent,
     AlertRule.Measure.OLD_SNAPSHOT: _old_snapshot,
 }
 
@@ -141,6 +155,7 @@ UNITS: dict[str, str] = {
     AlertRule.Measure.OLDEST_WAIT: "s",
     AlertRule.Measure.FAILURE_RATE: "%",
     AlertRule.Measure.WORKER_SILENT: "s",
+    AlertRule.Measure.BUDGET_SPENT: "%",
     AlertRule.Measure.OLD_SNAPSHOT: "s",
 }
 

@@ -1,31 +1,34 @@
 """The queue's capacity at one moment: every limit with its used slots, and the routes that are open."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import connection
 
 from queue_app.models import GenerationModel, ModelRoute, ProviderAccount, QueueSettings
-from queue_app.models.job import SLOTS_IN_USE
+from queue_app.models.job import LONG_CALLS, SLOTS_IN_USE
+from queue_app.models.worker import LONG_WORKERS
 from queue_app.providers import registry
 from queue_app.rules import limits, peak
 from queue_app.rules.limits import Blocker, Closed, Key, Room
-from queue_app.statements import Statement
+from queue_app.statements import Statement, read_some
 
+NO_WORKER = "no worker"  # why no long call can start
 ROUTES_AT_FIRST = 8  # routes per model that a claim reads first; it reads the others only if all of these are full
 
 # all routes, or with ``first`` the first few of each model
 _OFFERED = """
-    offered (id, model, account, endpoint, adapter, base_url, api_key_env, place) AS (
-    SELECT route.id, route.model_id, route.account_id, route.endpoint_id, account.adapter, account.base_url, account.api_key_env,
-           route.place
+    offered (id, model, account, endpoint, checked, adapter, base_url, api_key_env, place) AS (
+    SELECT route.id, route.model_id, route.account_id, route.endpoint_id, route.checked, account.adapter, account.base_url,
+           account.api_key_env, route.place
       FROM (
-        SELECT id, model_id, account_id, endpoint_id, row_number() OVER (PARTITION BY model_id ORDER BY position, id) AS place
+        SELECT id, model_id, account_id, endpoint_id, checked_at IS NOT NULL OR NOT needs_check AS checked,
+               row_number() OVER (PARTITION BY model_id ORDER BY position, id) AS place
           FROM queue_app_modelroute WHERE active
       ) route
       JOIN queue_app_generationmodel model ON model.key = route.model_id AND model.active
@@ -33,21 +36,25 @@ _OFFERED = """
       JOIN queue_app_provideraccount account ON account.key = route.account_id
       {first}
     )"""
-_OFFER = "id, model, account, endpoint, adapter, base_url, api_key_env"
-_OFFERS = Statement(f"WITH {_OFFERED.format(first='')} SELECT {_OFFER} FROM offered ORDER BY place, id")  # noqa: S608
+_OFFER = "id, model, account, endpoint, checked, adapter, base_url, api_key_env"
+_OFFERS = Statement(f"""
+    WITH {_OFFERED.format(first="")}
+    SELECT {_OFFER}, (SELECT codec FROM queue_app_modelroute route WHERE route.id = offered.id) FROM offered ORDER BY place, id
+""")  # noqa: S608 - no value in it
 _FIRST_OFFERED = _OFFERED.format(first="WHERE route.place <= coalesce(%(routes)s::bigint, route.place)")
 
 # limits and pauses of kinds, models and offered accounts; rows without any effect are left out
 _LIMITS = """
-    SELECT 'kind', key, max_concurrent, false, '', NULL::timestamptz, NULL::timestamptz, 0, NULL::timestamptz
+    SELECT 'kind', key, max_concurrent, false, '', NULL::timestamptz, NULL::timestamptz, 0, NULL::timestamptz, NULL::text
       FROM queue_app_kind WHERE max_concurrent IS NOT NULL
      UNION ALL
-    SELECT 'model', model_id, max_concurrent, paused, paused_reason, paused_until, NULL, 0, NULL
+    SELECT 'model', model_id, max_concurrent, paused, paused_reason, paused_until, NULL, 0, NULL, NULL
       FROM queue_app_modelconcurrencylimit
      UNION ALL
-    SELECT 'account', key, max_concurrent, paused, paused_reason, paused_until, cooldown_until, lowered_by, lowered_at
+    SELECT 'account', key, max_concurrent, paused, paused_reason, paused_until, cooldown_until, lowered_by, lowered_at,
+           daily_budget_usd::text
       FROM queue_app_provideraccount
-     WHERE (max_concurrent IS NOT NULL OR paused OR cooldown_until IS NOT NULL)
+     WHERE (max_concurrent IS NOT NULL OR paused OR cooldown_until IS NOT NULL OR daily_budget_usd IS NOT NULL)
        AND (%(routes)s::bigint IS NULL OR key IN (SELECT account FROM offered))
 """
 
@@ -59,35 +66,58 @@ _OWN_LIMITS = """
 _OWN = Statement(_OWN_LIMITS.format(batches="%(batches)s::bigint[]", owners="%(owners)s::bigint[]"))
 _OWN_IN_USE = _OWN_LIMITS.format(batches="ARRAY(SELECT batch FROM used)", owners="ARRAY(SELECT owner FROM used)")
 
-# used slots, limits, the limits of batches and users with a used slot, and the first ``routes`` of each model; a single statement
-# because every claim runs it
+# used slots, limits, the limits of batches and users with a used slot, the first ``routes`` of each model, long calls and their
+# workers; a single statement because every claim runs it
 _SNAPSHOT = Statement(f"""
     WITH used (model, kind, account, batch, owner, slots) AS ({SLOTS_IN_USE}), {_FIRST_OFFERED}
     SELECT (SELECT json_agg(json_build_array(model, kind, account, batch, owner, slots)) FROM used),
-           (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i)) FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i)),
+           (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i, j))
+              FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i, j)),
            (SELECT json_agg(json_build_array(a, b, c, d, e)) FROM ({_OWN_IN_USE}) AS found (a, b, c, d, e)),
-           (SELECT json_agg(json_build_array({_OFFER}) ORDER BY place, id) FROM offered)
+           (SELECT json_agg(json_build_array({_OFFER}) ORDER BY place, id) FROM offered),
+           ({LONG_CALLS}), ({LONG_WORKERS})
 """)  # noqa: S608 - no value in it
 
 
 class Offer(NamedTuple):
-    """A route's row with the columns that decide whether its account can be used."""
+    """
+    A route's row with the columns that decide whether it can be used. ``checked`` is true if the route needs no check or has had
+    one; ``codec`` is JSON, left out where claims read many routes.
+    """
 
     id: int
     model: str
     account: str
     endpoint: str
+    checked: bool
     adapter: str
     base_url: str
     api_key_env: str
+    codec: str | None = None
+
+    @property
+    def keys(self) -> list[Key]:
+        """The limits that come with its account."""
+        return limits.keys_of_account(self.account, synchronous=self.adapter in registry.SYNCHRONOUS)
 
     def route(self) -> ModelRoute:
         """Return it as a model instance; the other columns are deferred."""
-        names, values = ["key", "adapter", "base_url", "api_key_env"], [self.account, *self[4:]]
-        account = ProviderAccount.from_db(connection.alias, names, values)
-        route = ModelRoute.from_db(connection.alias, ["id", "model_id", "account_id", "endpoint_id"], self[:4])
-        route.account = account
+        account = {"key": self.account, "adapter": self.adapter, "base_url": self.base_url, "api_key_env": self.api_key_env}
+        known = {"id": self.id, "model_id": self.model, "account_id": self.account, "endpoint_id": self.endpoint}
+        route = read_some(ModelRoute, known if self.codec is None else {**known, "codec": self.codec})
+        route.account = read_some(ProviderAccount, account)
         return route
+
+
+def is_synchronous(route: ModelRoute | None) -> bool:
+    """Whether the provider of a route answers a create call only with the result, so that a long worker must make it."""
+    return route is not None and route.account.adapter in registry.SYNCHRONOUS
+
+
+def keys_of(route: ModelRoute | None, *, model: str, kind: str, batch: int | None, owner: int) -> list[Key]:
+    """Return the keys of all limits that apply to a job on this route, the widest first."""
+    account, synchronous = route.account_id if route else "", is_synchronous(route)
+    return limits.keys_of(model=model, account=account, kind=kind, batch=batch, owner=owner, synchronous=synchronous)
 
 
 class Routes(NamedTuple):
@@ -99,7 +129,8 @@ class Routes(NamedTuple):
 
 def usable_routes(models: Iterable[str] | None = None) -> dict[str, list[ModelRoute]]:
     """
-    Return the usable routes by model, in order: active, with an adapter, and with an API key or the studio in its place.
+    Return the usable routes by model, in order: active, with an adapter, and with an API key or the studio in its place. At a
+    provider, a route that needs a check is usable only after one.
 
     A model without a limit row is left out, because nothing would limit its jobs.
     """
@@ -115,14 +146,15 @@ def look_up_routes(models: Iterable[str] | None = None) -> Routes:
 
 def _usable_and_keyless(offers: Iterable[Offer]) -> Routes:
     found: dict[str, list[ModelRoute]] = {}
-    with_adapter = set()
+    keyless = set()
     for offer in offers:
         if registry.is_available(offer.adapter):
-            with_adapter.add(offer.model)
             route = offer.route()
-            if route.account.is_usable:
+            if not route.account.is_usable:
+                keyless.add(offer.model)
+            elif offer.checked or route.account.is_preview:  # the studio simulates every route
                 found.setdefault(offer.model, []).append(route)
-    return Routes(found, sorted(with_adapter - found.keys()))
+    return Routes(found, sorted(keyless - found.keys()))
 
 
 class LimitRow(NamedTuple):
@@ -141,7 +173,7 @@ class LimitRow(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[Any]) -> "LimitRow":
         """Build one from a row of `_SNAPSHOT`, whose times are text."""
-        limit, key, cap, paused, reason, until, cooldown, by, since = values
+        limit, key, cap, paused, reason, until, cooldown, by, since, _ = values
         return cls(limit, key, cap, paused, reason, _time(until), _time(cooldown), by, _time(since))
 
 
@@ -153,6 +185,7 @@ class Capacity:
     policy: QueueSettings
     room: Room = field(default_factory=Room)
     offers: dict[str, list[Offer]] = field(default_factory=dict)
+    budgets: dict[str, Decimal] = field(default_factory=dict)  # daily, in USD, by account
     _first: int | None = None  # number of offers read per model; None for all
     _known: set[Key] = field(default_factory=set)
     _routes: dict[int, ModelRoute | None] = field(default_factory=dict)
@@ -166,7 +199,9 @@ class Capacity:
         ``first`` is the number of routes to read per model, for callers that need few; the others are read when needed.
         """
         capacity = cls(at=at, policy=policy)
-        capacity.room.used = limits.count(capacity.read(first=first))
+        slots, long_calls = capacity.read(first=first)
+        capacity.room.used = limits.count(slots)
+        capacity.room.used[limits.LONG] = long_calls
         return capacity
 
     @property
@@ -181,37 +216,58 @@ class Capacity:
     def open_models(self) -> list[str]:
         return [model for model in self.offers if self.route_for(model)]
 
-    def route_for(self, model: str) -> ModelRoute | None:
-        """Return the model's first usable route whose account has room; ``None`` if there is none or the model has no room."""
+    def route_for(self, model: str, *, but: Collection[int] = ()) -> ModelRoute | None:
+        """
+        Return the model's first usable route whose account has room and whose id is not in ``but``; ``None`` if there is none or
+        the model has no room.
+        """
         if not self.room.is_open(("model", model)):
             return None
         offers = self.offers.get(model, [])
         for number in range(self._passed.get(model, 0), len(offers)):
-            if self.room.is_open(("account", offers[number].account)) and (route := self._route(offers[number])):
+            offer = offers[number]
+            if offer.id in but:
+                continue
+            if self.room.is_open(*offer.keys) and (route := self._route(offer)):
                 return route
-            self._passed[model] = number + 1  # slots are only taken, never freed, so a full account stays full
+            if not but:
+                self._passed[model] = number + 1  # slots are only taken, never freed, so a full account stays full
         if self._first is None or len(offers) < self._first:
             return None
         self.read()
-        return self.route_for(model)
+        return self.route_for(model, but=but)
 
-    def read(self, *, first: int | None = None) -> list[Any]:
-        """Read limits and offers, of each model the ``first`` ones or all; return rows of used slots for `limits.count`."""
-        ((slots, rows, own, offers),) = _SNAPSHOT.run(at=self.at, routes=first)
+    def open_routes(self, model: str) -> list[ModelRoute]:
+        """Return the routes of a model that are open now, in order."""
+        return [
+            route
+            for route in self.routes.get(model, [])
+            if self.room.is_open(("model", model), *limits.keys_of_account(route.account_id, synchronous=is_synchronous(route)))
+        ]
+
+    def read(self, *, first: int | None = None) -> tuple[list[Any], int]:
+        """
+        Read limits and offers, of each model the ``first`` ones or all. Return rows of used slots for `limits.count`, and the
+        number of long calls in progress.
+        """
+        ((slots, rows, own, offers, long_calls, long_workers),) = _SNAPSHOT.run(at=self.at, routes=first)
         self._first, self.offers = first, {}
         for values in offers or ():
             offer = Offer(*values)
             self.offers.setdefault(offer.model, []).append(offer)
         self._set(limits.QUEUE, queue_limit(self.policy, at=self.at), _closed(self.policy, self.at))
         for values in rows or ():
-            limit, key, cap, paused, _, _, cooldown, lowered_by, _ = values
+            limit, key, cap, paused, _, _, cooldown, lowered_by, _, budget = values
+            if budget is not None:
+                self.budgets[key] = Decimal(budget)
             if paused or cooldown or lowered_by:
                 row = LimitRow.of(values)
                 self._set((limit, key), account_limit(row, at=self.at), _row_closed(row, self.at))
             else:
                 self._set((limit, key), cap, None)
+        self._set(limits.LONG, long_workers, None if long_workers else Closed(None, NO_WORKER))
         self._learn(own or ())
-        return slots or []
+        return slots or [], long_calls
 
     def knows(self, batch: int | None, owner: int) -> bool:
         """Whether the limits of a batch and a user are loaded."""
@@ -235,7 +291,7 @@ class Capacity:
         if not routes:
             return [Blocker("model", model, 0, 0, None, "not available")]
         route = self.route_for(model) or routes[0]
-        return self.room.blockers(limits.keys_of(model=model, account=route.account_id, kind=kind, batch=batch, owner=owner))
+        return self.room.blockers(keys_of(route, model=model, kind=kind, batch=batch, owner=owner))
 
     @cached_property
     def _all_routes(self) -> Routes:
@@ -274,9 +330,9 @@ def account_limit(row: LimitRow | ProviderAccount, *, at: datetime) -> int | Non
     return limits.lowered(row.max_concurrent, by=row.lowered_by, since=row.lowered_at, at=at)
 
 
-def available_models() -> dict[str, GenerationModel]:
-    """Return the models with a usable route, by key."""
-    routes = usable_routes()
+def available_models(routes: Iterable[str] | None = None) -> dict[str, GenerationModel]:
+    """Return the models with a usable route, by key. ``routes`` are the keys of these models if the caller knows them."""
+    routes = usable_routes() if routes is None else routes
     return {model.key: model for model in GenerationModel.objects.filter(pk__in=routes).select_related("limit")}
 
 

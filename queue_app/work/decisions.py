@@ -159,7 +159,7 @@ def _must_be_known(attempt: Attempt, task: str) -> RemoteRef:
     ref = RemoteRef(provider=attempt.account_id, remote_id=task)
     try:
         provider = accounts.provider_for(attempt)
-        ref = provider.ref(task)
+        ref = provider.ref(task, endpoint_id=attempt.endpoint_id)
         is_known = provider.poll(ref).state != TaskState.LOST
     except ProviderError as error:
         if error.kind != ErrorKind.NOT_FOUND:

@@ -14,25 +14,30 @@ the next group that is not full.
 """
 
 import heapq
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db import OperationalError, connection, transaction
 
-from queue_app import database, lifecycle
+from queue_app import database, lifecycle, wake
 from queue_app.lifecycle import Lease, Pick
 from queue_app.models import Job, ModelRoute, QueueSettings, State
 from queue_app.models.job import IN_FLIGHT_STATES, STRETCH, sql_of
 from queue_app.rules import limits
+from queue_app.rules.codec import CannotSay
 from queue_app.statements import LAZILY, Statement
-from queue_app.work.capacity import ROUTES_AT_FIRST, Capacity
+from queue_app.work import budgets, routes
+from queue_app.work.capacity import ROUTES_AT_FIRST, Capacity, is_synchronous, keys_of
 
 PAGE = 20  # jobs read from a lane at a time
+# jobs that no open route can express: how long each waits outside its lane, and how many of them one claim reads
+ASIDE, MOST_SET_ASIDE = timedelta(seconds=10), 40
 LOCK_SECONDS = 1.0  # a claim's longest wait for a lock; claims themselves hold theirs for milliseconds
 
 _HEAD = "job.priority * -1 AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id"
@@ -103,13 +108,17 @@ _OF_STRETCH = Statement(f"""
 # Committed lazily: losing a claim in a crash is harmless, since a worker sends a job only after its own commit, which waits for
 # the disk.
 _LOCK = Statement(f"""
-    SELECT job.id, job.state, job.event_seq, job.attempt_number, job.fence, reservation.id, {LAZILY}
+    SELECT job.id, job.state, job.event_seq, job.attempt_number, job.fence, job.usd_estimate, reservation.id, job.parameters,
+           char_length(job.prompt), (SELECT codec FROM queue_app_modelroute route
+                                      WHERE route.id = (%(routes)s::bigint[])[array_position(%(ids)s::bigint[], job.id)]),
+           {LAZILY}
       FROM queue_app_job job
       JOIN queue_app_reservation reservation ON reservation.job_id = job.id AND reservation.state = 'held'
      WHERE job.id = ANY(%(ids)s::bigint[]) AND job.state = 'queued' AND NOT job.held AND job.not_before IS NULL
      ORDER BY job.id FOR UPDATE OF job SKIP LOCKED
 """)  # noqa: S608 - no value in it
-_TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence"]  # the columns that a claim needs, in the order of the model
+# the columns that a claim needs, in the order of the model
+_TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence", "usd_estimate"]
 
 # an idle dispatcher runs this every second, so it is one statement and reads only small or partial indexes
 _DUE = Statement(f"""
@@ -186,14 +195,46 @@ def claim_due_jobs(*, at: datetime) -> list[Lease]:
 def _claim(at: datetime) -> list[Lease]:
     policy = QueueSettings.objects.lock_claims(within_seconds=LOCK_SECONDS)
     busy: set[int] = set()  # jobs locked by another transaction, such as a cancel
+    wordless: dict[int, set[int]] = {}  # by job, the routes that can't express it
     while True:
         # a new statement, so that it sees the commits that the lock waited for
         capacity = Capacity.load(at=at, policy=policy, first=ROUTES_AT_FIRST)
-        choices = _Lanes(capacity, busy).choose()
-        jobs = _locked({choice.head.id for choice in choices})
-        if len(jobs) == len(choices):
-            return lifecycle.claim([Pick(*jobs[one.head.id], one.route, one.counts) for one in choices], at=at) if jobs else []
+        lanes = _Lanes(capacity, busy, wordless)
+        choices = lanes.choose()
+        jobs = _locked(choices)
+        picks = [pick for choice in choices if (pick := _pick(choice, jobs, wordless))]
+        if len(picks) == len(choices):
+            _set_aside(lanes.wordless, at=at)
+            paid = budgets.within(picks, capacity.budgets, at=at)
+            return lifecycle.claim(paid, at=at) if paid else []
+        if len(lanes.wordless) >= MOST_SET_ASIDE:  # the next claim continues after them
+            _set_aside(lanes.wordless, at=at)
+            wake.dispatcher()
+            return []
         busy |= {choice.head.id for choice in choices} - jobs.keys()  # choose again without them
+
+
+def _pick(choice: "_Choice", jobs: "dict[int, _Locked]", wordless: dict[int, set[int]]) -> Pick | None:
+    """Return the claim of a chosen job, or ``None`` if it is not locked or its route can't express it."""
+    found = jobs.get(choice.head.id)
+    if found is None:
+        return None
+    try:
+        endpoint = routes.endpoint_for(found.codec, found.parameters, characters=found.characters)
+    except CannotSay:
+        wordless.setdefault(choice.head.id, set()).add(choice.route.pk)
+        return None
+    route, synchronous = choice.route, is_synchronous(choice.route)
+    return Pick(found.job, found.reservation_id, route, choice.counts, endpoint, synchronous)
+
+
+def _set_aside(ids: Iterable[int], *, at: datetime) -> None:
+    """
+    Let jobs that no open route can express wait outside their lane, where they block no other job. They keep their position. The
+    caller holds the row locks.
+    """
+    if listed := list(ids):
+        Job.objects.filter(pk__in=listed).update(not_before=at + ASIDE)
 
 
 @transaction.atomic
@@ -219,10 +260,24 @@ class _Choice:
     counts: dict[str, tuple[int, int]]
 
 
-def _locked(ids: set[int]) -> dict[int, tuple[Job, int]]:
-    """Lock the jobs that can still be claimed and are not locked; return each with the id of its held reservation, by id."""
-    rows = _LOCK.run(ids=list(ids)) if ids else []
-    return {pk: (Job.from_db(connection.alias, _TO_CLAIM, (pk, *known)), held_by) for pk, *known, held_by, _ in rows}
+class _Locked(NamedTuple):
+    """A job locked for its claim, its held reservation, and what its chosen route must express."""
+
+    job: Job
+    reservation_id: int
+    parameters: dict[str, Any]
+    characters: int
+    codec: dict[str, Any]
+
+
+def _locked(choices: Sequence[_Choice]) -> dict[int, _Locked]:
+    """Lock the jobs that can still be claimed and are not locked; return them by id."""
+    ids, chosen = [choice.head.id for choice in choices], [choice.route.pk for choice in choices]
+    found = {}
+    for pk, *known, reservation, parameters, characters, codec, _ in _LOCK.run(ids=ids, routes=chosen) if ids else []:
+        job = Job.from_db(connection.alias, _TO_CLAIM, (pk, *known))
+        found[pk] = _Locked(job, reservation, json.loads(parameters), characters, json.loads(codec or "{}"))
+    return found
 
 
 class _Lanes:
@@ -231,9 +286,11 @@ class _Lanes:
     once stays blocked and is left out.
     """
 
-    def __init__(self, capacity: Capacity, busy: set[int]) -> None:
+    def __init__(self, capacity: Capacity, busy: set[int], wordless: Mapping[int, Collection[int]]) -> None:
         self.capacity = capacity
         self.passed = set(busy)  # jobs to skip: locked or already chosen
+        self.wordless: list[int] = []  # jobs that pass every limit but that no open route can express
+        self._but = wordless
         self._taken: Counter[str] = Counter()  # number of chosen jobs by model
         self._ahead: list[Head] = []  # all heads read so far
 
@@ -257,7 +314,16 @@ class _Lanes:
     def _route_for(self, head: Head) -> ModelRoute | None:
         """Return the route for this job, or ``None`` if any limit blocks it."""
         route = self.capacity.route_for(head.model)
-        return route if route and self.capacity.room.is_open(*_keys_of(head, route)) else None
+        if not route or not self.capacity.room.is_open(*_keys_of(head, route)):
+            return None
+        but = self._but.get(head.id, ())
+        if route.pk not in but:
+            return route
+        other = self.capacity.route_for(head.model, but=but)
+        if other is None:
+            self.wordless.append(head.id)
+            self.passed.add(head.id)
+        return other if other and self.capacity.room.is_open(*_keys_of(head, other)) else None
 
     def _in_dispatch_order(self) -> Iterator[Head]:
         models = self.capacity.open_models
@@ -335,7 +401,7 @@ class _Lanes:
 
 
 def _keys_of(head: Head, route: ModelRoute) -> list[limits.Key]:
-    return limits.keys_of(model=head.model, account=route.account_id, kind=head.kind, batch=head.batch, owner=head.owner)
+    return keys_of(route, model=head.model, kind=head.kind, batch=head.batch, owner=head.owner)
 
 
 def _place_of(head: Head) -> dict[str, int]:

@@ -5,17 +5,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 from django.db import transaction
 
 from queue_app import lifecycle
-from queue_app.models import Batch, GenerationModel, Job, Kind, User
-from queue_app.rules import nesting, pricing, priority
+from queue_app.lifecycle import MoveRefused
+from queue_app.models import Batch, GenerationModel, Job, Kind, ModelRoute, User
+from queue_app.rules import nesting, priority
 from queue_app.rules import parameters as parameter_rules
-from queue_app.work import capacity
+from queue_app.work import capacity, routes, uploads
 from queue_app.work.roles import Right
 
 PROMPT_MOST = 32_000
@@ -23,6 +23,8 @@ METADATA_MOST = 16_000
 JOBS_MOST = 1_000
 BATCH_NAME_MOST, BATCH_LIMIT_MOST = 200, 50
 TOLD_MOST = 5  # most problems in one message
+OUT_OF_REACH = "Providers can't load images from this site: it has no public https address. Ask staff to set PUBLIC_URL."
+NO_UPLOAD = "This image is no longer available. Upload it again."
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # a NUL in JSON, but not an escaped backslash followed by u0000
 
 
@@ -105,12 +107,24 @@ def enqueue(
     if batch is None and batch_name is not None and (wrong := _batch_problems(batch_name, max_concurrent)):
         raise IntakeRefused([*wrong, *problems(owner, drafts, at=at)])
     jobs = price(owner, drafts, at=at)
+    _keep_images(owner, jobs, at=at)
     if batch is None and batch_name is not None:
         batch = Batch.objects.create(owner=owner, name=batch_name, max_concurrent=max_concurrent, created_at=at)
     for job in jobs:
         job.batch = batch
     lifecycle.enter(jobs, at=at, actor=actor)
     return batch, jobs
+
+
+def _keep_images(owner: User, jobs: Sequence[Job], *, at: datetime) -> None:
+    """:raises IntakeRefused: an image is a URL still, which `fetching.with_uploads` replaces, or has just been deleted."""
+    images = [[*parameter_rules.images_in(job.parameters.get("images"))] for job in jobs]
+    late = [index for index, found in enumerate(images) if not all(map(parameter_rules.is_upload, found))]
+    ids = {one for found in images for one in found}
+    if late:
+        raise IntakeRefused([Problem(index, "parameters.images", "Upload the images first.") for index in late])
+    if ids and not uploads.mark_used(owner, ids, at=at):
+        raise IntakeRefused([Problem(None, "parameters.images", NO_UPLOAD)])
 
 
 def price(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Job]:
@@ -145,16 +159,25 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
     Queue failed and cancelled jobs again at the current price (T21). The caller holds the row locks.
 
-    :raises MoveRefused: a job is neither failed nor cancelled, or its deadline has passed.
+    :raises MoveRefused: a job is neither failed nor cancelled, its deadline has passed, or no route can express it now.
     :raises ModelNotAvailable: a job's model is not available now.
     :raises NotEnoughTickets: a wallet can't pay; nothing is written.
     """
-    offered = capacity.available_models()
+    ways = capacity.usable_routes()
+    offered = capacity.available_models(ways)
     for job in jobs:
         if job.model_id not in offered:
             raise ModelNotAvailable(job.model_id)
+        if refusal := not_said_now(job, ways[job.model_id]):
+            raise refusal
         set_price(job, offered[job.model_id])
     lifecycle.queue_again(jobs, at=at, actor=actor)
+
+
+def not_said_now(job: Job, ways: Iterable[ModelRoute]) -> MoveRefused | None:
+    """Return why none of these routes can make what a job asks for; ``None`` if one can."""
+    found = routes.refusal(ways, job.parameters, characters=len(job.prompt))
+    return MoveRefused(f"{job} can't be retried as it is: {found.message}") if found else None
 
 
 def restriction(kind: Kind, owner: User) -> str:
@@ -230,6 +253,7 @@ class _Reader:
         self.models = GenerationModel.objects.in_bulk([draft.model for draft in drafts if not text_problem(draft.model)])
         self.offered = capacity.usable_routes(self.models)
         self.kinds = Kind.objects.in_bulk()
+        self.uploads = uploads.owned(owner, self._image_ids(drafts))
         self.problems: list[Problem] = []
         self.restricted: list[Problem] = []
         self.not_offered: list[Problem] = []
@@ -254,6 +278,8 @@ class _Reader:
         settled = self._settled(index, draft, model)
         self._check_prompt(index, draft.prompt)
         self._check_extras(index, draft)
+        if len(self.problems) == before and model is not None:
+            self._check_routes(index, draft, self.offered[model.key], settled)
         if len(self.problems) > before or model is None or kind is None:
             return None
         level, reasons = self._priority(draft, kind)
@@ -287,10 +313,18 @@ class _Reader:
         """Return the draft's parameters with the model's defaults; empty for an unknown model."""
         if model is None:
             return {}
-        settled, wrong = parameter_rules.settle(model.key, model.parameters, draft.parameters)
+        settled, wrong = parameter_rules.settle(model.key, model.parameters, parameter_rules.by_our_names(draft.parameters))
         for name, message in wrong.items():
             self._add_problem(index, f"parameters.{name}", message)
+        named = filter(parameter_rules.is_upload, parameter_rules.images_in(settled.get("images")))
+        if any(one not in self.uploads for one in named):
+            self._add_problem(index, "parameters.images", NO_UPLOAD)
         return settled
+
+    @staticmethod
+    def _image_ids(drafts: Sequence[Draft]) -> list[str]:
+        found = (parameter_rules.by_our_names(draft.parameters).get("images") for draft in drafts)
+        return [one for images in found for one in parameter_rules.images_in(images)]
 
     def _kind(self, index: int, draft: Draft, model: GenerationModel | None) -> Kind | None:
         key = draft.kind or (model.medium if model else "")
@@ -311,6 +345,15 @@ class _Reader:
     def _check_prompt(self, index: int, prompt: str) -> None:
         if problem := prompt_problem(prompt):
             self._add_problem(index, "prompt", problem)
+
+    def _check_routes(self, index: int, draft: Draft, offered: Sequence[ModelRoute], settled: Mapping[str, Any]) -> None:
+        """Check that a provider of the model can express the job; some can't combine certain parameters."""
+        in_reach = routes.with_images_in_reach(offered, settled)
+        if not in_reach:
+            self._add_problem(index, "parameters.images", OUT_OF_REACH)
+        elif refusal := routes.refusal(in_reach, settled, characters=len(draft.prompt)):
+            name = refusal.parameter if refusal.parameter in ("prompt", "model") else f"parameters.{refusal.parameter}"
+            self._add_problem(index, name, refusal.message)
 
     def _check_extras(self, index: int, draft: Draft) -> None:
         if problem := _metadata_problem(draft.metadata):
@@ -345,5 +388,5 @@ class _Reader:
 
 def set_price(job: Job, model: GenerationModel) -> None:
     """Set a job's price in tickets and its estimated cost in USD from the current catalogue."""
-    job.tickets = pricing.tickets(model.unit, model.tickets_per_unit, job.parameters)
-    job.usd_estimate = pricing.usd(model.unit, Decimal(model.usd_per_unit), job.parameters)
+    job.tickets = model.pricing.tickets_of(job.parameters)
+    job.usd_estimate = model.pricing.usd_of(job.parameters)

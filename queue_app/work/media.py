@@ -34,6 +34,7 @@ ALLOWED_TYPES: Mapping[str, frozenset[str]] = {
     Kind.THUMBNAIL: IMAGES,
     Kind.SPRITESHEET: IMAGES,
     Kind.PAGE: frozenset({"text/html", "text/plain"}),
+    Kind.TEXT: frozenset({"text/html", "text/plain"}),
 }
 HEAD_BYTES = 4096
 # brands of the ISO container that are MP4 videos; the same container is used for HEIC, AVIF, QuickTime and audio
@@ -119,6 +120,8 @@ def examine(kind: str, path: Path, room: Path) -> list[Piece]:
         raise NotUsable("wrong_type", f"Expected {kind}, got {content_type}.")
     if kind == Kind.PAGE:
         return [Piece(kind, path, content_type)]
+    if kind == Kind.TEXT:  # never served as HTML, even if it looks like it
+        return [Piece(kind, path, "text/plain")]
     report = _decode(path, content_type, room)
     if "problem" in report:
         raise NotUsable("damaged", f"The {kind} is damaged: {report['problem']}")
@@ -130,9 +133,43 @@ def examine(kind: str, path: Path, room: Path) -> list[Piece]:
     return [Piece(kind, path, content_type, report["width"], report["height"], report["seconds"]), *stills]
 
 
-def _decode(path: Path, content_type: str, room: Path) -> dict[str, Any]:
+def reencode(path: Path, room: Path) -> Piece:
+    """
+    Check an image that a user sent or had fetched, and re-encode it into the directory ``room``: only its pixels are kept.
+
+    :raises NotUsable: ``wrong_type`` or ``unreadable``, or ``refused``; the message is for the user.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    content_type = _by_magic(head)
+    if content_type not in IMAGES:
+        raise NotUsable("wrong_type", f"Upload a PNG, JPEG or WebP image, not {_said_type(head)}.")
+    try:
+        report = _decode(path, content_type, room, "reencode")
+    except NotUsable as problem:
+        raise NotUsable(problem.code, "The image is damaged: it can't be decoded. Save it again and upload that.") from problem
+    if "problem" in report:
+        raise NotUsable("refused", report["problem"])
+    made = room / report["name"]
+    return Piece(Kind.IMAGE, made, sniff(made), report["width"], report["height"])
+
+
+def _said_type(head: bytes) -> str:
+    """Return what a file that is no image of ours seems to be, in words."""
+    if not head:
+        return "an empty file"
+    if head.startswith(b"GIF8"):
+        return "a GIF"
+    if b"<svg" in head[:1024].lower():
+        return "an SVG"
+    if head[4:8] == b"ftyp":
+        return "a HEIC, AVIF or video file"
+    return "this type of file"
+
+
+def _decode(path: Path, content_type: str, room: Path, task: str = "examine") -> dict[str, Any]:
     # -I and an empty environment: the decoder gets none of our modules, variables or keys
-    command = [sys.executable, "-I", media_child.__file__, str(path), content_type, str(room)]
+    command = [sys.executable, "-I", media_child.__file__, str(path), content_type, str(room), task]
     try:
         done = subprocess.run(
             command,

@@ -1,15 +1,21 @@
 """
-The decoder process: ``python media_child.py FILE CONTENT_TYPE DIRECTORY``.
+The decoder process: ``python media_child.py FILE CONTENT_TYPE DIRECTORY [TASK]``.
 
 Prints one JSON object, ``{"width", "height", "seconds", "stills": {kind: [width, height]}}`` or ``{"problem"}``, and writes the
-stills to DIRECTORY under the names in `STILLS`. It is run by its path with an empty environment and imports none of our modules,
-so that a malicious file can't harm the worker.
+stills to DIRECTORY under the names in `STILLS`. With the task ``reencode`` it re-encodes an uploaded image and prints
+``{"width", "height", "name"}`` or ``{"problem"}``, a whole sentence.
+
+It is run by its path with an empty environment and imports none of our modules, so that a malicious file can't harm the worker.
 """
 
 import json
+import re
 import resource
+import struct
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +38,11 @@ SHEET_LONGEST = 4_000  # width of the whole row in pixels
 KEY_FRAMES_ONLY_SECONDS = 60  # of longer videos only key frames are decoded
 FORMATS = {"video/mp4": "mp4", "video/webm": "matroska,webm"}
 HEAD_BYTES = 4096
+UPLOAD_MEMORY_BYTES = 1024**3
+UPLOAD_PIXELS = 25_000_000  # a camera's 24 megapixels
+UPLOAD_SIDE = 4_096  # of the image that is kept
+UPLOAD_BYTES = 20_000_000  # as sent, and as kept
+AFTER_THE_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # the marker that ends the coded data of a JPEG
 SEGMENT = b"\x18\x53\x80\x67"  # the EBML element with all of a WebM except its first bytes; its size follows
 
 
@@ -39,20 +50,24 @@ class Damaged(Exception):
     """The file can't be decoded to its end. The message says why."""
 
 
-def main(path: str, content_type: str, stills: str) -> dict[str, Any]:
-    """Measure one file and write its stills. Return the object to print."""
-    limit()
-    look = examine_video if content_type in FORMATS else examine_image
+class Refused(Damaged):
+    """The image can't be used. The message is a whole sentence for the person who sent it."""
+
+
+def main(path: str, content_type: str, stills: str, task: str = "examine") -> dict[str, Any]:
+    """Measure one file and write its stills, or re-encode it. Return the object to print."""
+    limit(UPLOAD_MEMORY_BYTES if task == "reencode" else MEMORY_BYTES)
+    look = reencode if task == "reencode" else examine_video if content_type in FORMATS else examine_image
     try:
         return look(path, content_type, Path(stills))
     except Damaged as problem:
         return {"problem": str(problem)}
 
 
-def limit() -> None:
+def limit(memory_bytes: int) -> None:
     """Limit this process's memory, processor time, files and file sizes before any decoder code is loaded."""
     for what, most in (
-        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_CPU, PROCESSOR_SECONDS),
         (resource.RLIMIT_FSIZE, WRITTEN_BYTES),
         (resource.RLIMIT_CORE, 0),
@@ -204,6 +219,135 @@ def write_sheet(frames: list["VideoFrame"], stills: Path) -> tuple[int, int]:
         sheet.paste(small, (number * width, 0))
     sheet.save(stills / STILLS["spritesheet"], "JPEG", quality=75)
     return sheet.size
+
+
+# --- uploads --------------------------------------------------------------------------------------------------------
+
+
+def reencode(path: str, content_type: str, room: Path) -> dict[str, Any]:
+    """
+    Decode an uploaded image and re-encode it: JPEG, or PNG if it is transparent. Upright, in sRGB, its longest side at most
+    `UPLOAD_SIDE`, and without anything but its pixels.
+    """
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = UPLOAD_PIXELS
+    try:
+        check_end(content_type, Path(path).read_bytes())
+        with Image.open(path, formats=[content_type.removeprefix("image/").upper()]) as image:
+            check_upload(image, content_type)
+            image.load()
+            made = plain(image)
+    except Image.DecompressionBombError:
+        raise Refused(f"The image has more than {UPLOAD_PIXELS // 1_000_000} megapixels. Make it smaller.") from None
+    except (OSError, ValueError, SyntaxError, OverflowError, MemoryError, EOFError):
+        raise Refused("The image is damaged: it can't be decoded to its end. Save it again and upload that.") from None
+    return written(made, room)
+
+
+def check_upload(image: "Image.Image", content_type: str) -> None:
+    """:raises Refused: by its head, the image is too large, or a film."""
+    width, height = image.size
+    if width * height > UPLOAD_PIXELS:
+        megapixels, most = width * height / 1_000_000, UPLOAD_PIXELS // 1_000_000
+        raise Refused(f"The image has {megapixels:,.1f} megapixels ({width} × {height}); the limit is {most}. Make it smaller.")
+    # a photograph may carry a second one, such as its depth
+    if content_type != "image/jpeg" and getattr(image, "n_frames", 1) > 1:
+        raise Refused("Animated images can't be used. Save one frame as an image.")
+
+
+def plain(image: "Image.Image") -> "Image.Image":
+    """Return the pixels of an image alone, upright and in sRGB."""
+    from PIL import Image, ImageOps
+
+    upright: Image.Image = image
+    with suppress(OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error):  # broken notes: as it lies
+        upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):  # 16 bits of grey
+        upright = upright.point(lambda value: value * (1 / 256)).convert("L")
+    wanted = "RGBA" if upright.has_transparency_data else "RGB"
+    shown = _in_srgb(upright, image.info.get("icc_profile"), wanted).convert(wanted)
+    shown.thumbnail((UPLOAD_SIDE, UPLOAD_SIDE))
+    clean = Image.new(wanted, shown.size)  # a copy would keep comments and profiles, which are written out again
+    clean.paste(shown)
+    return clean
+
+
+def _in_srgb(image: "Image.Image", profile: bytes | None, wanted: str) -> "Image.Image":
+    from PIL import ImageCms
+
+    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
+        with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a broken profile: the numbers as they are
+            theirs, ours = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, theirs, ours, outputMode=wanted if image.mode == "RGBA" else "RGB")
+            return converted or image
+    return image
+
+
+def written(image: "Image.Image", room: Path) -> dict[str, Any]:
+    """:raises Refused: re-encoded, the file is too large to keep."""
+    name = "image.png" if image.mode == "RGBA" else "image.jpg"
+    try:
+        image.save(room / name, **({"format": "PNG"} if image.mode == "RGBA" else {"format": "JPEG", "quality": 92}))
+        is_small = (room / name).stat().st_size <= UPLOAD_BYTES
+    except OSError:  # beyond this process's limit
+        is_small = False
+    if not is_small:
+        raise Refused("The image is too detailed to keep. Make it smaller, or save it without transparency.")
+    return {"width": image.width, "height": image.height, "name": name}
+
+
+def check_end(content_type: str, data: bytes) -> None:
+    """
+    Check that a file is one image and nothing else, so that it can't be taken for another kind of file.
+
+    :raises Refused: the image ends before or after the file does.
+    """
+    ends = {"image/png": _end_of_png, "image/jpeg": _end_of_jpeg, "image/webp": _end_of_webp}[content_type](data)
+    if ends is None or ends > len(data):
+        raise Refused("The image is cut off: the end of the file is missing. Save it again and upload that.")
+    rest = data[ends:].strip(b"\0")
+    # phones append a film, a second picture or their own notes to a photograph
+    is_camera = data[ends : ends + 3] == b"\xff\xd8\xff" or data[ends + 4 : ends + 8] == b"ftyp" or rest.endswith(b"SEFT")
+    if rest and not (is_camera and content_type == "image/jpeg"):
+        raise Refused("The file goes on after its image ends. Save it again as an image and upload that.")
+
+
+def _end_of_png(data: bytes) -> int | None:
+    place = 8
+    while place + 12 <= len(data):
+        size, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+        place += 12 + size
+        if kind == b"IEND":
+            return place
+    return None
+
+
+def _end_of_jpeg(data: bytes) -> int | None:
+    place = 2
+    while place + 2 <= len(data):
+        if data[place] != 0xFF:
+            return None
+        marker = data[place + 1]
+        if marker == 0xD9:
+            return place + 2
+        if marker == 0xFF:  # padding
+            place += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:
+            place += 2
+        else:
+            place += 2 + max(2, int.from_bytes(data[place + 2 : place + 4], "big"))
+            if marker == 0xDA:
+                found = AFTER_THE_SCAN.search(data, place)
+                if found is None:
+                    return None
+                place = found.start()
+    return None
+
+
+def _end_of_webp(data: bytes) -> int | None:
+    size = int.from_bytes(data[4:8], "little")
+    return 8 + size + size % 2
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from django.db import transaction
 from queue_app import clock, database, lifecycle
 from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, Job, State
-from queue_app.providers.base import ErrorKind, PollResult, Provider, ProviderError, RemoteRef, TaskState
+from queue_app.providers.base import PollResult, Provider, ProviderError, RemoteRef, TaskState
 from queue_app.work import accounts, progress
 
 log = logging.getLogger(__name__)
@@ -37,12 +37,12 @@ def check(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
         _postpone(attempt, lease, error)
         return []
     at = database.again(clock.now)
-    if result.error and result.error.kind == ErrorKind.QUOTA:
-        accounts.went_badly(attempt, result.error, at=at)
-    else:
-        accounts.went_well(attempt)
-    # `record` changes the attempt, so each try starts from a fresh copy
-    return database.again(lambda: progress.record(copy(attempt), lease, result, at=at), look=lambda: lifecycle.given_out(at))
+    progress.tell_account(attempt, result, at=at)
+
+    def recorded() -> list[tuple[Lease, State]]:  # it changes the attempt, so each try starts from a fresh copy
+        return progress.record(copy(attempt), lease, result, at=at, begun=job)
+
+    return database.again(recorded, look=lambda: lifecycle.given_out(at))
 
 
 def _request_cancel(provider: Provider, ref: RemoteRef) -> PollResult | None:

@@ -12,7 +12,7 @@ from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers.base import ErrorKind, PollResult, TaskState
 from queue_app.rules import backoff, schedule
-from queue_app.work import accounts
+from queue_app.work import accounts, webhooks
 
 log = logging.getLogger(__name__)
 PAST_RUNS = 200
@@ -21,20 +21,24 @@ LOST_AFTER, LOST_LOOKS_LEAST, LOST_LOOKS = timedelta(minutes=2), 3, timedelta(se
 FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED}  # another attempt would not help
 
 
-def record(attempt: Attempt, lease: Lease, result: PollResult, *, at: datetime) -> list[tuple[Lease, State]]:
+def record(
+    attempt: Attempt, lease: Lease, result: PollResult, *, at: datetime, begun: Job | None = None
+) -> list[tuple[Lease, State]]:
     """
     Record a provider's report on a task. Return the lease for storing if the provider is done, else an empty list.
 
     An outdated lease changes nothing.
+
+    :param begun: the job as it was when the provider was asked; if a webhook came since, it is asked again immediately.
     """
     with transaction.atomic():
         job = lifecycle.held_by(lease)
         if job is None:
             return []
-        return apply(job, attempt, result, at=at)
+        return apply(job, attempt, result, at=at, begun=begun)
 
 
-def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> list[tuple[Lease, State]]:
+def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime, begun: Job | None = None) -> list[tuple[Lease, State]]:
     """Change a job in flight as the provider's report requires; return as `record` does. The caller holds the row lock."""
     called_at = attempt.called_at or at
     elapsed = (at - called_at).total_seconds()
@@ -45,15 +49,25 @@ def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> li
         result = _with_unknown_word(job, attempt, result, at=at)
     if not result.state.is_terminal:
         Attempt.objects.filter(pk=attempt.pk).update(looked_up_at=at, missing_since=None, missing_looks=0)
-        seconds = seconds_to_next_check(job, elapsed=elapsed, progress=result.progress, hint=result.next_poll_after)
+        rarer, hint = webhooks.is_expected(attempt, at=at), result.next_poll_after
+        seconds = seconds_to_next_check(job, elapsed=elapsed, progress=result.progress, hint=hint, rarer=rarer)
+        if lifecycle.asked_meanwhile(job, begun):
+            seconds = 0.0
         lifecycle.check_again(job, next_check_at=at + timedelta(seconds=seconds), progress=result.progress)
         wake.looks_in(seconds)
     elif result.state == TaskState.SUCCEEDED:
         # It ended between the last check and this one. Checks are planned from past runs, so counting until now would make both
         # longer and longer.
         ran = elapsed - (at - max(called_at, attempt.looked_up_at or called_at)).total_seconds() / 2
-        cost, kept_until = result.cost, result.expires_at
-        lease = lifecycle.deliver(job, at=at, actor="worker", ran_seconds=ran, usd_actual=cost, kept_until=kept_until)
+        lease = lifecycle.deliver(
+            job,
+            at=at,
+            actor="worker",
+            ran_seconds=ran if result.ran_seconds is None else result.ran_seconds,
+            usd_actual=result.cost,
+            kept_until=result.expires_at,
+            usage=result.usage,
+        )
         return [(lease, State.STORING)]
     elif job.state == State.CANCELLING:
         lifecycle.confirm_cancel(job, at=at, actor="worker", evidence=_words(result))
@@ -62,10 +76,25 @@ def apply(job: Job, attempt: Attempt, result: PollResult, *, at: datetime) -> li
     return []
 
 
-def seconds_to_next_check(job: Job, *, elapsed: float, progress: float | None = None, hint: float | None = None) -> float:
-    """Return the seconds until the next check, from the model's past runs or else its typical run time."""
-    past = past_runs(job.model_id, preview=job.preview)
-    return schedule.next_check(elapsed, past, typical=typical_seconds(job), progress=progress, hint=hint, chance=accounts.chance)
+def tell_account(attempt: Attempt, result: PollResult | None, *, at: datetime) -> None:
+    """Change the account as an answered call requires: it is paused if its credit has run out, else the provider works."""
+    if result and result.error and result.error.kind == ErrorKind.QUOTA:
+        accounts.went_badly(attempt, result.error, at=at)
+    else:
+        accounts.went_well(attempt)
+
+
+def seconds_to_next_check(
+    job: Job, *, elapsed: float, progress: float | None = None, hint: float | None = None, rarer: bool = False
+) -> float:
+    """
+    Return the seconds until the next check, from the model's past runs or else its typical run time.
+
+    :param rarer: a webhook is expected, so that the check is only in case it does not come.
+    """
+    past, typical = past_runs(job.model_id, preview=job.preview), typical_seconds(job)
+    pace = schedule.BESIDE_WEBHOOKS if rarer else schedule.ALONE
+    return schedule.next_check(elapsed, past, typical=typical, progress=progress, hint=hint, chance=accounts.chance, pace=pace)
 
 
 def typical_seconds(job: Job) -> float:

@@ -1,22 +1,88 @@
 """
-Retention: delete rows that are kept only for a while, at most 5,000 at a time, so that no round of the dispatcher takes long.
+Retention: delete what is kept only for a while. Jobs, their history and the ledger stay (I9).
 
-Other modules remove their own rows: `bulk.prune` drafts and lists of bulk actions, `storing.remove_orphans` stored objects
-without a row, `recovery.prune` answers to idempotent requests.
+`prune` deletes rows, at most 5,000 at a time, so that no round of the dispatcher takes long. `expire` deletes files and provider
+answers, as long as their job types say; the store queue calls it. Other modules remove their own rows: `bulk.prune` drafts and
+lists of bulk actions, `storing.remove_orphans` stored objects without a row, `recovery.prune` answers to idempotent requests.
 """
 
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Count, QuerySet, Sum
+
+from queue_app.models import Asset, Attempt, InboundWebhook, Kind
+from queue_app.models.job import TERMINAL_STATES
+from queue_app.work import disk
 
 AT_ONCE = 5_000
+FILES_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """What the retention of a job type deletes now: files, their bytes, and provider answers."""
+
+    files: int
+    bytes: int
+    answers: int
 
 
 def prune(*, at: datetime) -> None:
-    """Delete expired sessions. Django itself deletes one only at its owner's next visit."""
+    """Delete expired sessions, which Django itself deletes only at their owner's next visit, and old inbound webhooks."""
     _remove(Session.objects.filter(expire_date__lt=at))
+    _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
+
+
+def due(kind: Kind, *, at: datetime) -> Expiry:
+    """Return what `expire` would delete of a job type."""
+    files = _due_files(kind, at).aggregate(count=Count("pk"), bytes=Sum("size", default=0))
+    return Expiry(files["count"], files["bytes"], _due_answers(kind, at).count())
+
+
+def expire(*, at: datetime, may_go_on: Callable[[], bool] = lambda: True) -> Expiry:
+    """
+    Delete the files (T24) and provider answers that their job types no longer keep; return what was deleted.
+
+    A file that several rows name is deleted with the last of them. ``may_go_on`` is asked before each slice.
+    """
+    files = size = answers = 0
+    for kind in Kind.objects.exclude(files_kept_days=None, payloads_kept_days=None).order_by("key"):
+        while may_go_on() and (gone := _expire_files(_due_files(kind, at), at=at)):
+            files, size = files + len(gone), size + sum(asset.size for asset in gone)
+        found = _due_answers(kind, at).values_list("pk", flat=True).iterator(AT_ONCE)
+        while may_go_on() and (keys := list(islice(found, AT_ONCE))):
+            answers += Attempt.objects.filter(pk__in=keys).update(remote={})
+    return Expiry(files, size, answers)
+
+
+def _due_files(kind: Kind, at: datetime) -> QuerySet[Asset]:
+    if kind.files_kept_days is None:
+        return Asset.objects.none()
+    return Asset.objects.kept().filter(job__kind=kind, created_at__lt=at - timedelta(days=kind.files_kept_days))
+
+
+def _due_answers(kind: Kind, at: datetime) -> QuerySet[Attempt]:
+    if kind.payloads_kept_days is None:
+        return Attempt.objects.none()
+    ended = Attempt.objects.filter(ended_at__lt=at - timedelta(days=kind.payloads_kept_days), job__kind=kind)
+    return ended.filter(job__state__in=TERMINAL_STATES).exclude(remote={})
+
+
+def _expire_files(found: QuerySet[Asset], *, at: datetime) -> list[Asset]:
+    """Delete some of the files; a kill in between leaves objects without a row, which `storing.remove_orphans` deletes."""
+    with transaction.atomic():
+        rows = list(found.order_by("created_at").select_for_update(skip_locked=True, of=("self",))[:FILES_AT_ONCE])
+        Asset.objects.filter(pk__in=[asset.pk for asset in rows]).update(expired_at=at)
+    names = {asset.name for asset in rows}
+    disk.delete(names - set(Asset.objects.kept().filter(name__in=names).values_list("name", flat=True)))
+    return rows
 
 
 def _remove(rows: "QuerySet[Any]") -> None:

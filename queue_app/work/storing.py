@@ -6,34 +6,32 @@ leaves objects without a row, which `remove_orphans` deletes. We always make the
 every provider: the review page's scrubber expects ten frames in one row.
 """
 
-import hashlib
 import logging
-import os
-import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.conf import settings
-from django.core.files import File
-from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import transaction
+from django.db.models import QuerySet
 
 from queue_app import clock, database, http, lifecycle
 from queue_app.lifecycle import Lease, Trouble
-from queue_app.models import Asset, Attempt, Job, Outcome, ReviewItem, State
-from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteAsset, RemoteRef, TaskState
+from queue_app.models import Asset, Attempt, Job, Outcome, ReviewItem, State, Upload
+from queue_app.providers.base import ErrorKind, PollResult, Provider, ProviderError, RemoteAsset, RemoteRef, TaskState
 from queue_app.rules import backoff
-from queue_app.work import accounts, media
+from queue_app.work import accounts, answers, disk, media
 
 log = logging.getLogger(__name__)
-FOLDER = "assets"
+FOLDER, UPLOADS = "assets", "uploads"
+# folder of the storage → rows of its files
+ROWS_OF: Mapping[str, QuerySet[Any]] = {FOLDER: Asset.objects.kept(), UPLOADS: Upload.objects.all()}
 TRIES = 3  # for a file that is wrong, gone or too slow
 KEPT_UNLESS_TOLD, KEPT_AT_MOST = timedelta(hours=24), timedelta(days=30)  # how long a provider keeps files, from its end on
 ORPHAN_AGE = timedelta(hours=24)
@@ -53,46 +51,43 @@ def store(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]]
     """
     stages = Stages()
     try:
-        with workroom() as room:
+        with disk.workroom() as room:
             with stages.timed("download"):
-                _download(job.model.medium, attempt, room / "delivered")
+                delivered = _download(job, attempt, room)
             with stages.timed("post-processing"):
-                pieces = media.examine(job.model.medium, room / "delivered", room)
+                pieces = [media.examine(job.model.medium, path, path.parent) for path in delivered]
             with stages.timed("storage"):
-                assets = _store_all(pieces, attempt)
+                assets, saved = _store_all(pieces, attempt)
+        cost = _cost(job, attempt)
+        is_delivered = database.again(
+            lambda: _complete(lease, assets, saved, stages, cost, at=clock.now()), look=lambda: _is_written(assets)
+        )
     except (ProviderError, media.NotUsable, OSError) as problem:
         _settle_failure(attempt, lease, problem, at=database.again(clock.now))
         return []
-    is_delivered = database.again(lambda: _complete(lease, assets, stages, at=clock.now()), look=lambda: _is_written(assets))
     if not is_delivered:
         log.info("job %s: the lease ended before its files were stored; removing them", job.pk)
-        _drop(asset.name for asset in assets)
+        disk.delete(saved)
+    elif attempt.synchronous:
+        answers.drop(attempt)
     return []
 
 
 def remove_orphans(at: datetime) -> int:
-    """Remove stored objects without a row and temporary directories older than 24 hours; return their number (I34)."""
+    """
+    Remove stored objects without a row, temporary directories, and the answers of ended attempts, all older than 24 hours; return
+    their number (I34).
+    """
     before = at - ORPHAN_AGE
     removed = 0
-    old = (name for name in _stored_names(FOLDER) if _is_older(name, before))
-    while names := list(islice(old, LOOKED_UP_AT_ONCE)):
-        orphans = set(names) - set(Asset.objects.filter(name__in=names).values_list("name", flat=True))
-        _drop(orphans)
-        removed += len(orphans)
-    for room in _temporary().glob("store-*"):
-        with suppress(FileNotFoundError):  # its worker has just removed it
-            if datetime.fromtimestamp(room.stat().st_mtime, UTC) < before:
-                shutil.rmtree(room, ignore_errors=True)
-                removed += 1
-    return removed
-
-
-def _is_older(name: str, before: datetime) -> bool:
-    """Whether an object was stored before this time; false if it has been removed since it was listed."""
-    try:
-        return bool(default_storage.get_modified_time(name) < before)
-    except FileNotFoundError:
-        return False
+    for folder, rows in ROWS_OF.items():
+        stored = disk.names_in(folder)
+        while names := list(islice(stored, LOOKED_UP_AT_ONCE)):
+            named = set(rows.filter(name__in=names).values_list("name", flat=True))
+            orphans = [name for name in names if name not in named and disk.is_older(name, before)]
+            disk.delete(orphans)
+            removed += len(orphans)
+    return removed + disk.remove_workrooms(before) + answers.remove_old(before)
 
 
 class Stages:
@@ -116,91 +111,97 @@ class Stages:
         ]
 
 
-@contextmanager
-def workroom() -> Iterator[Path]:
-    """Provide a temporary directory for one job's files, on the disk of the media, so that files are moved and not copied."""
-    _temporary().mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="store-", dir=_temporary(), ignore_cleanup_errors=True) as room:
-        yield Path(room)
-
-
-def _temporary() -> Path:
-    return Path(settings.MEDIA_ROOT) / "tmp"
-
-
 # --- download -------------------------------------------------------------------------------------------------------
 
 
-def _download(kind: str, attempt: Attempt, path: Path) -> None:
+def _download(job: Job, attempt: Attempt, room: Path) -> list[Path]:
     """
-    Download the attempt's result into ``path``.
+    Download the files of an attempt's result, each into its own directory in ``room``, and return their paths.
 
-    :raises ProviderError: the provider does not have it, or did not send all of it in time.
+    :raises ProviderError: the provider does not have them, or did not send all of them in time.
     """
     provider = accounts.provider_for(attempt)
     ref = RemoteRef.from_json(attempt.remote)
-    wanted = _wanted(kind, provider.poll(ref))
+    paths: list[Path] = []
+    for asset in _wanted(job, provider.poll(ref)):
+        paths.append(room / str(len(paths) + 1) / "delivered")
+        paths[-1].parent.mkdir()
+        _fetch(provider, ref, asset, paths[-1])
+    return paths
+
+
+def _fetch(provider: Provider, ref: RemoteRef, asset: RemoteAsset, path: Path) -> None:
     with path.open("wb") as sink:
         try:
-            provider.fetch(ref, wanted, sink, settings.ASSET_MAX_BYTES)
+            provider.fetch(ref, asset, sink, settings.ASSET_MAX_BYTES)
         except ProviderError as error:
             if isinstance(error.__cause__, http.TimedOut) and sink.tell():
                 raise ProviderError(ErrorKind.RETRYABLE, error.message, code=TOO_SLOW) from error
             raise
 
 
-def _wanted(kind: str, result: PollResult) -> RemoteAsset:
-    for asset in result.assets:
-        if asset.kind == kind:
-            return asset
+def _wanted(job: Job, result: PollResult) -> list[RemoteAsset]:
+    """Return the files of the result: as many as the job requested, or fewer if there are not so many."""
+    kind = job.model.medium
+    if found := [asset for asset in result.assets if asset.kind == kind]:
+        return found[: job.parameters.get("count", 1)]
     if result.state == TaskState.LOST or not result.state.is_terminal:  # for example from another replica
         raise ProviderError(ErrorKind.RETRYABLE, f"The provider was finished but now reports {result.state}.", code="not_done")
     reason = f": {result.error.message}" if result.error else "."
     raise ProviderError(ErrorKind.NOT_FOUND, f"The provider reports {result.state} but has no {kind}{reason}", code="no_asset")
 
 
+def _cost(job: Job, attempt: Attempt) -> Decimal | None:
+    """Return what the provider reports as its charge, or ``None`` if it is known already or not reported."""
+    if job.usd_actual is not None:
+        return None
+    provider = accounts.provider_for(attempt)
+    with suppress(ProviderError):
+        return provider.actual_cost(RemoteRef.from_json(attempt.remote)) if provider.caps["actual_cost"] else None
+    return None
+
+
 # --- storage --------------------------------------------------------------------------------------------------------
 
 
-class _Moved(File):  # type: ignore[type-arg]
-    """A file that the storage may move instead of copying it."""
-
-    def temporary_file_path(self) -> str:
-        return str(self.name)
-
-
-def _store_all(pieces: Sequence[media.Piece], attempt: Attempt) -> list[Asset]:
-    """Save all files or none to the storage, under generated names; return their unsaved rows."""
+def _store_all(pieces: Sequence[Sequence[media.Piece]], attempt: Attempt) -> tuple[list[Asset], list[str]]:
+    """
+    Save all files or none to the storage, under generated names, unless an equal file is there. ``pieces`` are the files made of
+    each delivered one. Return their unsaved rows and the names of what was saved.
+    """
     assets: list[Asset] = []
+    saved: list[str] = []
     try:
-        for piece in pieces:
-            assets.append(_store_one(piece, attempt))
+        for number, group in enumerate(pieces, 1):
+            for piece in group:
+                key, digest = uuid.uuid4(), disk.digest(piece.path)
+                if not (name := _name_of_equal(digest)):
+                    place = f"{FOLDER}/{attempt.created_at:%Y/%m}/{key}.{media.EXTENSIONS[piece.content_type]}"
+                    name = disk.save(piece.path, place, digest).name
+                    saved.append(name)
+                assets.append(_row(key, piece, name, digest, attempt, number))
     except BaseException:
-        _drop(asset.name for asset in assets)
+        disk.delete(saved)
         raise
-    return assets
+    return assets, saved
 
 
-def _store_one(piece: media.Piece, attempt: Attempt) -> Asset:
-    number = uuid.uuid4()
-    with piece.path.open("rb") as file:
-        sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
-        os.fsync(file.fileno())  # a charged result must survive a power cut
-        file.seek(0)
-        content = _Moved(file, str(piece.path))
-        name = default_storage.save(
-            f"{FOLDER}/{attempt.created_at:%Y/%m}/{number}.{media.EXTENSIONS[piece.content_type]}", content
-        )
-    _sync_folder(name)
+def _name_of_equal(digest: disk.Digest) -> str | None:
+    equal = Asset.objects.kept().filter(sha256=digest.sha256, size=digest.size).values_list("name", flat=True)
+    return database.again(equal.first)
+
+
+def _row(key: uuid.UUID, piece: media.Piece, name: str, digest: disk.Digest, attempt: Attempt, number: int) -> Asset:
     return Asset(
-        id=number,
+        id=key,
         job_id=attempt.job_id,
         attempt=attempt,
         kind=piece.kind,
+        number=number,
         name=name,
         content_type=piece.content_type,
-        size=size,
-        sha256=sha256,
+        size=digest.size,
+        sha256=digest.sha256,
         width=piece.width,
         height=piece.height,
         seconds=piece.seconds,
@@ -208,41 +209,30 @@ def _store_one(piece: media.Piece, attempt: Attempt) -> Asset:
     )
 
 
-def _sync_folder(name: str) -> None:
-    """Make the file's directory entry durable, too, if the storage is a local disk."""
-    if isinstance(default_storage, FileSystemStorage):
-        folder = os.open(Path(default_storage.path(name)).parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _drop(names: Iterable[str]) -> None:
-    for name in names:
-        default_storage.delete(name)
-
-
-def _stored_names(folder: str) -> Iterator[str]:
-    if not default_storage.exists(folder):
-        return
-    folders, files = default_storage.listdir(folder)
-    for inner in folders:
-        yield from _stored_names(f"{folder}/{inner}")
-    for file in files:
-        yield f"{folder}/{file}"
-
-
 # --- completion and failure -----------------------------------------------------------------------------------------
 
 
 @transaction.atomic(durable=True)
-def _complete(lease: Lease, assets: Sequence[Asset], stages: Stages, *, at: datetime) -> bool:
+def _complete(
+    lease: Lease, assets: Sequence[Asset], saved: Sequence[str], stages: Stages, cost: Decimal | None, *, at: datetime
+) -> bool:
     job = lifecycle.held_by(lease)
     if job is None:
         return False
-    lifecycle.complete(job, assets, at=at, actor="worker", stages=stages.as_data(at=at))
+    _keep_shared({asset.name for asset in assets} - {*saved})
+    lifecycle.complete(job, assets, at=at, actor="worker", stages=stages.as_data(at=at), usd_actual=cost)
     return True
+
+
+def _keep_shared(names: Set[str]) -> None:
+    """
+    Hold files that other rows name, too, until the transaction ends: retention then finds the new rows.
+
+    :raises OSError: one of them has been deleted in the meantime.
+    """
+    for name in sorted(names):
+        if not Asset.objects.kept().filter(name=name).select_for_update(no_key=True).first():
+            raise OSError("an equal file was deleted while this one was saved")
 
 
 def _is_written(assets: Sequence[Asset]) -> bool:

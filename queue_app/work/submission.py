@@ -26,7 +26,7 @@ from queue_app.providers.base import (
     accepted_verdict,
 )
 from queue_app.statements import Statement
-from queue_app.work import accounts, progress
+from queue_app.work import accounts, progress, uploads, webhooks
 
 log = logging.getLogger(__name__)
 _LEASE_LEFT = Statement(f"SELECT lease_until - {clock.SQL} FROM queue_app_job WHERE id = %(id)s AND fence = %(fence)s")  # noqa: S608
@@ -41,7 +41,7 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
     try:
         provider = accounts.seller_for(attempt)
         request = request_for(job, attempt)
-        if not database.again(lambda: _may_call(lease)):
+        if not database.again(lambda: _may_call(attempt, lease)):
             log.warning("job %s: its worker stalled before the create call, so nothing is sent", job.pk)
             database.again(lambda: _put_back_uncalled(lease, at=clock.now()))
             return []
@@ -49,8 +49,12 @@ def submit(job: Job, attempt: Attempt, lease: Lease) -> list[tuple[Lease, State]
     except ProviderError as error:
         _settle_failure(job, attempt, lease, error)
         return []
-    leases = _record_task(attempt, lease, ref, _answered(provider, ref))
-    accounts.went_well(attempt)
+    answered = _answered(provider, ref)
+    leases = _record_task(attempt, lease, ref, answered)
+    if answered is None or answered.error is None:
+        accounts.went_well(attempt)
+    else:
+        progress.tell_account(attempt, answered, at=database.again(clock.now))
     return leases
 
 
@@ -81,7 +85,7 @@ def _accepted(
             adopt_late(attempt, ref, at=at, actor="worker")
             return []
         if answered is None:
-            _start(held, ref, at=at, actor="worker")
+            _start(held, attempt, ref, at=at, actor="worker")
             return []
         lifecycle.start(held, at=at, actor="worker", remote_id=ref.remote_id, remote=ref.to_json(), next_check_at=at)
         return progress.apply(held, attempt, answered, at=at)
@@ -107,7 +111,7 @@ def _put_back_uncalled(lease: Lease, *, at: datetime) -> None:
             lifecycle.put_back(held, at=at, actor="worker", outcome=outcome, spent=False, trouble=trouble, not_before=None)
 
 
-def _may_call(lease: Lease) -> bool:
+def _may_call(attempt: Attempt, lease: Lease) -> bool:
     """
     Whether the lease covers the longest time of a create call.
 
@@ -115,7 +119,8 @@ def _may_call(lease: Lease) -> bool:
     task. Lease and clock are read in one statement, right before the call.
     """
     found = _LEASE_LEFT.run(id=lease.job_id, fence=lease.fence)
-    return bool(found) and found[0][0] >= timedelta(seconds=settings.TIMES.create_call)
+    longest = settings.TIMES.long_create_call if attempt.synchronous else settings.TIMES.create_call
+    return bool(found) and found[0][0] >= timedelta(seconds=longest)
 
 
 def _keep_task_id(attempt: Attempt, task: str) -> None:
@@ -126,13 +131,23 @@ def _keep_task_id(attempt: Attempt, task: str) -> None:
 
 def request_for(job: Job, attempt: Attempt) -> SubmitRequest:
     """
-    Return the request of an attempt for its adapter; always the same for an attempt.
+    Return the request of an attempt for its adapter; the same for an attempt as long as its route's codec stays the same.
 
-    :raises ProviderError: INVALID_REQUEST, the adapter can't express these inputs.
+    :raises ProviderError: INVALID_REQUEST, the route can't express these inputs; RETRYABLE, the route was deleted.
     """
     adapter = registry.get(accounts.config(attempt))  # works without a key
-    inputs = adapter.validate(attempt.endpoint_id, {**job.parameters, "prompt": job.prompt})
-    return SubmitRequest(attempt_id=attempt.pk, endpoint_id=attempt.endpoint_id, inputs=inputs)
+    if attempt.route is None:
+        raise ProviderError(ErrorKind.RETRYABLE, "The route of this attempt was deleted.", code="not_sent")
+    inputs = {**uploads.for_provider(job.parameters), "prompt": job.prompt}
+    wire = adapter.validate(attempt.endpoint_id, attempt.route.codec, inputs)
+    return SubmitRequest(
+        attempt_id=attempt.pk,
+        endpoint_id=wire.endpoint_id,
+        inputs=wire.inputs,
+        start_deadline_s=settings.TIMES.start_deadline,
+        total_deadline_s=lifecycle.timeout_seconds(job),
+        webhook_url=webhooks.url_for(attempt),
+    )
 
 
 def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) -> None:
@@ -146,7 +161,7 @@ def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) ->
         return  # a lookup has found it in the meantime
     taken = Attempt.objects.filter(account=attempt.account_id, remote_id=ref.remote_id).exists()
     if attempt.outcome is None and job.state in (State.SUBMITTING, State.UNKNOWN) and not taken:
-        _start(job, ref, at=at, actor=actor)
+        _start(job, attempt, ref, at=at, actor=actor)
         return
     if attempt.remote_id is None and not taken:
         Attempt.objects.filter(pk=attempt.pk).update(remote_id=ref.remote_id, remote=ref.to_json())
@@ -155,12 +170,21 @@ def adopt_late(attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) ->
 
 
 def first_look(attempt: Attempt, *, at: datetime) -> datetime:
-    """Return the time of the first lookup for an attempt with an unknown outcome."""
+    """
+    Return the time of the first lookup for an attempt with an unknown outcome: immediately if only our storage is looked at, or
+    if a webhook has named its task.
+    """
+    if attempt.synchronous or (webhooks.is_possible(attempt) and webhooks.hinted_tasks(attempt)):
+        return at
     return max(at, (attempt.called_at or at) + timedelta(seconds=settings.TIMES.first_look))
 
 
-def _start(job: Job, ref: RemoteRef, *, at: datetime, actor: str) -> None:
-    seconds = progress.seconds_to_next_check(job, elapsed=0.0)
+def _start(job: Job, attempt: Attempt, ref: RemoteRef, *, at: datetime, actor: str) -> None:
+    """Move a job on with its task, which is checked immediately if the provider has finished it or a webhook has named it."""
+    if attempt.synchronous or webhooks.is_announced(attempt, ref.remote_id):
+        seconds = 0.0
+    else:
+        seconds = progress.seconds_to_next_check(job, elapsed=0.0, rarer=webhooks.is_expected(attempt, at=at))
     next_check_at = at + timedelta(seconds=seconds)
     lifecycle.start(job, at=at, actor=actor, remote_id=ref.remote_id, remote=ref.to_json(), next_check_at=next_check_at)
     wake.looks_in(seconds)

@@ -1,12 +1,13 @@
 /* The campaign form: what htmx cannot do by itself. An answer that is older than what was typed since is not shown (the next one
-   follows), buttons of the matrix are never lost on the way, opened prompts stay open over a swap, and what could not be saved is
-   said. Without it the form works by its buttons. */
+   follows), buttons of the matrix and of the polishing are never lost on the way, opened prompts stay open over a swap, and what
+   could not be saved is said. Without it the form works by its buttons. */
 (() => {
   "use strict";
   const form = document.getElementById("campaign");
   if (!form) return;
   const saved = document.getElementById("saved");
   const opened = new Set(); // cells whose prompts are shown in full
+  const idea = () => document.getElementById("f-big_idea"); // replaced when another wording is chosen
   let changes = 0;
   const asked = new WeakMap(); // request → changes when it was sent, and the button that it carries
   const presses = []; // buttons whose turn has not come
@@ -17,13 +18,13 @@
   window.history.replaceState(null, "", window.location.href);
 
   form.addEventListener("input", (e) => { changes += 1; if (e.target.name === "in") ticked.set(e.target.id, e.target.checked); });
-  // a button of the matrix goes with a request of the form's own: what is in flight may replace the button before its turn comes
+  // such a button goes with a request of the form's own: what is in flight may replace the button before its turn comes
   form.addEventListener("click", (e) => {
     const button = e.target.closest("button[formaction]");
     if (!button || !window.htmx) return;
     e.preventDefault();
     presses.push({ do: button.value, value: form.elements.namedItem("value")?.value });
-    window.htmx.trigger(form, "matrix-press");
+    window.htmx.trigger(form, "form-press");
   });
   form.addEventListener("toggle", (e) => {
     if (e.target.matches(".gq-unclip")) opened[e.target.open ? "add" : "delete"](e.target.dataset.cell);
@@ -48,13 +49,13 @@
   form.addEventListener("htmx:beforeSwap", (e) => {
     const then = asked.get(e.detail.xhr);
     pressed = then?.carried?.do || "";
-    // what a button has done to the matrix is in its answer alone: that one is shown in any case
+    // what a button has done is in its answer alone: that one is shown in any case
     if (then && then.changes !== changes && !pressed) e.detail.shouldSwap = false;
   });
   form.addEventListener("htmx:afterSwap", () => {
     for (const [id, isIn] of ticked) { const box = document.getElementById(id); if (box) box.checked = isIn; }
   });
-  form.addEventListener("htmx:afterRequest", () => { if (presses.length) window.htmx.trigger(form, "matrix-press"); });
+  form.addEventListener("htmx:afterRequest", () => { if (presses.length) window.htmx.trigger(form, "form-press"); });
   document.addEventListener("htmx:afterSettle", () => {
     for (const cell of opened) { const found = form.querySelector(`.gq-unclip[data-cell="${cell}"]`); if (found) found.open = true; }
     for (const field of form.querySelectorAll("[aria-describedby^=note-]")) {
@@ -63,7 +64,11 @@
     }
     // who turned a page or pressed a button that is gone goes on where the answer begins
     const moved = pressed === "show-blocked" || pressed.startsWith("page-");
-    if (moved || (pressed && document.activeElement === document.body)) document.getElementById("matrix-said")?.focus();
+    if (pressed === "polish-use" || pressed === "polish-back") idea().focus();
+    else if (moved || (pressed && document.activeElement === document.body)) {
+      const next = pressed.startsWith("polish") ? ["polish-said", "do-polish"] : ["matrix-said"];
+      (next.map((id) => document.getElementById(id)).find(Boolean) || idea()).focus();
+    }
     pressed = "";
     // what began as a copy of an old campaign is a draft of its own now
     if (window.location.search && saved.querySelector("time")) window.history.replaceState(null, "", window.location.pathname);

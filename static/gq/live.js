@@ -11,9 +11,10 @@
   // what comes within 150 ms of a change is answered by the same look
   const changed = () => { gathering ||= setTimeout(() => { gathering = 0; say("gq:changed"); }, GATHER); };
 
-  const disconnect = () => { clearTimeout(retry); source?.close(); source = null; };
+  const notAgain = () => { clearTimeout(retry); retry = 0; };
+  const disconnect = () => { notAgain(); source?.close(); source = null; };
   const connect = () => {
-    clearTimeout(retry);
+    notAgain();
     const address = document.querySelector("[data-stream]")?.dataset.stream;
     if (source || document.hidden || !address) return;
     source = new EventSource(address);
@@ -59,7 +60,7 @@
   // a look that fails is said by its age: what a page says of its forms' requests is not about it
   for (const name of ["htmx:responseError", "htmx:sendError"])
     document.addEventListener(name, (e) => { if (e.detail.elt.matches("[hx-trigger*='gq:']")) e.stopImmediatePropagation(); }, true);
-  document.addEventListener("htmx:afterSettle", showAge);
+  document.addEventListener("htmx:afterSettle", () => { showAge(); if (!retry) connect(); }); // a listener may have come with the answer
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return disconnect();
     connect();

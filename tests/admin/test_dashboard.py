@@ -146,7 +146,7 @@ class TestPage:
     def test_models_that_nobody_makes_for_want_of_a_key_are_named(self, admin: Client, settings: Any) -> None:
         settings.ALLOW_STUDIO = False
         shown = page(admin)
-        assert "Some models are unavailable." in shown and "manim, sora-2" in shown
+        assert "Some models are unavailable." in shown and "No API key for flash-scanner-v2.5, flux-2-pro, " in shown
 
     def test_what_needs_a_person_is_told_by_what_it_is(self, admin: Client) -> None:
         paid = make_job(State.FAILED, at=clock.now())

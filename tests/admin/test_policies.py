@@ -11,6 +11,7 @@ from django.test import Client
 
 from queue_app.models import AuditEntry, GenerationModel, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
 from queue_app.models.catalog import LIMIT_MESSAGE
+from queue_app.providers import registry
 from tests.admin.conftest import StaffWith
 from tests.factories import UserFactory
 
@@ -116,7 +117,7 @@ class TestAFormThatWasOpenedBefore:
         ("address", "fields"),
         [
             ("generationmodel/sora-2", {"label": "Sora"}),
-            ("provideraccount/studio", {"max_concurrent": "3", "routes-TOTAL_FORMS": "0", "routes-INITIAL_FORMS": "0"}),
+            ("provideraccount/studio", {"max_concurrent": "3"}),
             ("kind/video", {"label": "Film"}),
             ("alertrule/oldest_wait", {"opens_at": "7200"}),
         ],
@@ -194,7 +195,7 @@ class TestOtherPolicies:
         _, editor = staff_with("view_provideraccount", "change_provideraccount")
         there = "https://elsewhere.example/"
         elsewhere = {"adapter": "openai_videos", "base_url": there, "api_key_env": "SECRET_KEY", "options": "{}"}
-        form = {**elsewhere, "max_concurrent": "3", "routes-TOTAL_FORMS": "0", "routes-INITIAL_FORMS": "0"}
+        form = {**elsewhere, "max_concurrent": "3"}
         before = ProviderAccount.objects.get(pk="openai_videos")
         assert editor.post("/admin/queue_app/provideraccount/openai_videos/change/", form).status_code == 302
         account = ProviderAccount.objects.get(pk="openai_videos")
@@ -203,8 +204,8 @@ class TestOtherPolicies:
         account.refresh_from_db()
         assert (account.base_url, account.api_key_env) == (there, "SECRET_KEY")
 
-    @pytest.mark.parametrize("key", ["fal", "replicate", "chat", "studio_fal"])
-    def test_an_account_that_nothing_can_be_bought_at_is_offered_nowhere(self, admin: Client, key: str) -> None:
+    def test_an_account_that_nothing_can_be_bought_at_is_offered_nowhere(self, admin: Client) -> None:
+        key = ProviderAccount.objects.create(key="elsewhere", adapter="of_another_version").pk
         for page in ("provideraccount/", "modelroute/", "modelroute/add/", "provideraccount/add/"):
             assert f">{key}<" not in admin.get(f"/admin/queue_app/{page}").content.decode()
         assert admin.get(f"/admin/queue_app/provideraccount/{key}/change/").status_code == 302
@@ -214,9 +215,10 @@ class TestOtherPolicies:
 
     def test_an_adapter_is_one_of_this_version(self, admin: Client) -> None:
         page = admin.get("/admin/queue_app/provideraccount/openai_videos/change/").content.decode()
-        assert re.findall(r'<option value="(\w+)"', page.partition('name="adapter"')[2].partition("</select>")[0]) == [
-            "openai_videos"
-        ]
+        assert (
+            re.findall(r'<option value="(\w+)"', page.partition('name="adapter"')[2].partition("</select>")[0])
+            == registry.names()
+        )
 
     def test_a_kind_and_a_model_keep_their_medium(self, admin: Client) -> None:
         for address in ("kind/video", "generationmodel/sora-2"):

@@ -24,6 +24,7 @@ from queue_app.models import (
     ApiKey,
     AuditEntry,
     BulkAction,
+    InboundWebhook,
     Job,
     ModelRoute,
     OutboxMessage,
@@ -81,6 +82,7 @@ BEYOND_LOOKING: dict[str, dict[str, str]] = {
     "queue_app.auditentry": {},
     "queue_app.outboxmessage": {},
     "queue_app.workerprocess": {},
+    "queue_app.inboundwebhook": {},
     "campaigns.campaign": {},
     "campaigns.combination": {},
 }
@@ -118,6 +120,7 @@ class Rows:
         Alert.objects.create(rule=AlertRule.objects.get(pk="unknown_jobs"), value=1, words="one", opened_at=NOON)
         AuditEntry.objects.create(at=NOON, actor=boss, actor_name="ana", action="set model limit", target="sora-2")
         OutboxMessage.objects.create(channel="alerts", key="alerts:1", created_at=NOON, due_at=NOON)
+        InboundWebhook.objects.create(account_id="fal", event_id="1", type="request.ok", effect="unmatched", received_at=NOON)
         WorkerProcess.objects.create(
             host="mill", pid=1, role="worker", group_id=1, group_started="1", started_at=NOON, beat_at=NOON
         )
@@ -258,11 +261,14 @@ PAGES: dict[str, list[tuple[str, Callable[[Rows], list[object]], dict[str, str],
     "index": [("GET", none, {}, ROLES)],
     "sections": [("GET", none, {}, ROLES)],
     "usage": [("GET", none, {}, LOOKING), ("GET", none, {"format": "csv"}, LOOKING)],
+    "drift": [("GET", none, {}, LOOKING)],
+    "model_price": [("POST", none, {"try.model": "sora-2"}, LOOKING)],
     "limit": [("POST", none, SORA, OPERATORS)],
     "limit_forecast": [("GET", none, SORA, OPERATORS)],
     "pause": [("GET", none, SORA, OPERATORS), ("POST", none, SORA, OPERATORS)],
     "resume": [("POST", none, SORA, OPERATORS)],
     "end_cooldown": [("POST", none, {"what": "account", "key": "studio"}, OPERATORS)],
+    "queue_app_provideraccount_test": [("POST", lambda rows: ["studio"], {}, (roles.CATALOGUE, EVERY_RIGHT, SUPERUSER))],
     "stop": [("GET", none, {}, OPERATORS), ("POST", none, {"word": "stop", "reason": "drill"}, OPERATORS)],
     "stop_queue_again": [("POST", none, {}, OPERATORS)],
     "queue_app_job_bulk": [

@@ -104,9 +104,8 @@ BEYOND_SHAPE = {"cursor", "model", "kind", "prompt", "parameters", "metadata", "
     "big_idea",
     "dimensions",
     "exclude",
-    "duration",
-    "aspect_ratio",
-    "loop",
+    *("duration", "aspect_ratio", "loop", "resolution", "quality", "audio", "count", "num_images", "seed", "negative_prompt"),
+    *("images", "reference_images", "file", "url"),
 }
 GOOD = {"model": "sora-2", "prompt": "A tram.", "parameters": {"duration": 4}}
 BRIEF = {"brand": "Alder", "big_idea": "A parcel.", "dimensions": {"mood": ["calm"]}, "model": "sora-2", "duration": 4}

@@ -8,9 +8,10 @@ from django.urls import get_resolver
 from rest_framework import serializers
 
 from campaigns.models import Campaign
+from queue_app import clock
 from queue_app.api import fields, generics
 from queue_app.api.generics import StrictAPIView
-from queue_app.models import Batch, Job
+from queue_app.models import Batch, Job, Upload
 from tests.campaigns.support import make_campaign
 from tests.factories import UserFactory, make_job
 
@@ -57,11 +58,13 @@ class TestEveryCall:
     def address(self, owner):
         campaign = make_campaign(owner)
         cell = campaign.combinations.first().pk
-        numbers = {"campaigns": campaign.pk, "batches": campaign.pk, "combinations": cell, "jobs": make_job(owner=owner).pk}
+        row = Upload.objects.create(owner=owner, name="uploads/a.png", size=1, width=1, height=1, created_at=clock.now())
+        jobs = make_job(owner=owner).pk
+        numbers = {"uploads": row.pk, "campaigns": campaign.pk, "batches": campaign.pk, "combinations": cell, "jobs": jobs}
 
         def filled(route):
             part = next((name for name in numbers if f"/{name}/" in route), "")
-            values = {"pk": numbers.get(part, 1), "key": "sora-2", "asset_id": "00000000-0000-4000-8000-000000000000"}
+            values = {"pk": numbers.get(part, 1), "key": "sora-2", "asset_id": row.pk, "upload_id": row.pk}
             return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(values.get(found[1], "a.mp4")), route)
 
         return filled

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import charts, results
+from genqueue_site.management.commands import bench
 
 
 def told(words: str, value: float, **more: Any) -> dict[str, Any]:
@@ -48,6 +49,12 @@ class TestMedians:
             told("a", 2, most=2, values=[3, 1, 2]),
             told("b", 1, values=[1, 1, 1]),
         ]
+
+
+class TestTheReadme:
+    @pytest.mark.parametrize("name", bench.NAMES + bench.LONG)
+    def test_has_a_place_for_the_table_of_each_benchmark(self, name: str) -> None:
+        assert results.README.read_text().count(f"<!-- {name} -->") == 2
 
 
 class TestTheMachine:

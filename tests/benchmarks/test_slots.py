@@ -22,10 +22,12 @@ class TestTheIdeal:
 
 class TestAReplay:
     def test_wastes_nothing_where_each_look_finds_an_end(self) -> None:
-        assert slots.replayed([30.0] * 8, slots.fixed, handoff=0, late=0) == slots.Replay(use=1.0, checks=1)
+        assert slots.replayed([30.0] * 8, slots.fixed, handoff=0, late=0) == slots.Replay(use=1.0, checks=1, wasted=0)
 
     def test_counts_what_is_wasted_between_two_looks(self) -> None:
-        assert slots.replayed([31.0] * 8, slots.fixed, handoff=0, late=0) == slots.Replay(use=pytest.approx(31 / 60), checks=2)
+        assert slots.replayed([31.0] * 8, slots.fixed, handoff=0, late=0) == slots.Replay(
+            pytest.approx(31 / 60), checks=2, wasted=29
+        )
 
     def test_counts_the_hand_off_and_late_checks(self) -> None:
         assert slots.replayed([30.0] * 8, slots.fixed, handoff=10, late=0).use == pytest.approx(60 / 70)

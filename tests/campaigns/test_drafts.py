@@ -75,6 +75,29 @@ class TestSave:
         assert Draft.objects.get().body["big_idea"] == "Theirs"
 
 
+class TestChange:
+    def test_of_a_field_is_a_revision_that_other_tabs_are_told_about(self, owner):
+        draft = save(owner, body(big_idea="A"), uuid.uuid4())
+        changed = drafts.change(draft, lambda found: {**found, "big_idea": "B"}, at=NOON)
+        assert (changed.revision, changed.updated_at, drafts.fields_of(changed)) == (2, NOON, body(big_idea="B"))
+        with pytest.raises(DraftConflict):
+            save(owner, body(big_idea="C"), draft.pk, revision=1, tab="two")
+
+    def test_of_what_is_remembered_is_none_and_stays_over_the_saves_of_the_form(self, owner):
+        draft = save(owner, body(big_idea="A"), uuid.uuid4())
+        changed = drafts.change(draft, lambda found: {**found, drafts.POLISHING: {"job": 1}}, at=NOON)
+        assert (changed.revision, changed.updated_at) == (1, LATER)
+        kept = save(owner, body(big_idea="B"), draft.pk, revision=1, tab="two")
+        assert kept.body[drafts.POLISHING] == {"job": 1} and drafts.fields_of(kept) == body(big_idea="B")
+
+    def test_of_a_discarded_draft_is_told(self, owner):
+        draft = save(owner, body(), uuid.uuid4())
+        Draft.objects.all().delete()
+        with pytest.raises(DraftConflict) as told:
+            drafts.change(draft, lambda found: found, at=NOON)
+        assert told.value.other is None
+
+
 class TestAfterTheLaunch:
     def launched(self, owner: User) -> Draft:
         draft = save(owner, body(big_idea="A"), uuid.uuid4())
@@ -91,6 +114,10 @@ class TestAfterTheLaunch:
         with pytest.raises(DraftConflict) as told:
             save(owner, body(big_idea="B"), draft.pk, revision=1)
         assert told.value.launched is not None and told.value.other is None
+
+    def test_nothing_changes_the_draft(self, owner):
+        draft = self.launched(owner)
+        assert drafts.change(draft, lambda found: {**found, "big_idea": "B"}, at=LATER).body["big_idea"] == "A"
 
     def test_the_next_draft_is_a_new_one(self, owner):
         self.launched(owner)

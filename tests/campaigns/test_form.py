@@ -124,11 +124,13 @@ class TestOpening:
 
     def test_duration_and_ratio_are_those_of_the_model(self, tab):
         assert re.findall(r">(\d+)s<", tab.field("duration")) == ["4", "5", "8", "10", "12", "16", "20"]
-        assert "Loop" not in tab.text and 'name="loop"' not in tab.html, "no model offers it"
+        assert "sora-2 can't loop." in tab.text and 'name="loop"' not in tab.html
 
     def test_loop_is_there_for_a_model_that_offers_it(self, web):
         parameters = GenerationModel.objects.get(pk="sora-2").parameters | {"loop": {"values": [False, True], "default": False}}
         GenerationModel.objects.filter(pk="sora-2").update(parameters=parameters)
+        for route in ModelRoute.objects.filter(model="sora-2"):
+            ModelRoute.objects.filter(pk=route.pk).update(codec=route.codec | {"loop": {"field": "loop"}})
 
         assert 'name="loop"' in web.get(NEW).content.decode()
 

@@ -149,7 +149,8 @@ class TestValuesInStaffsOrder:
 
 class TestSketch:
     def sketch(self, owner: User, **fields: Any) -> plan.Sketch:
-        return plan.sketch(brief(**fields), owner, capacity.available_models())
+        ways = capacity.usable_routes()
+        return plan.sketch(brief(**fields), owner, capacity.available_models(ways), ways)
 
     def test_without_a_big_idea_there_is_a_matrix_and_a_price_already(self, owner):
         sketch = self.sketch(owner, big_idea="")

@@ -1,5 +1,6 @@
 """The batch-submission form in a real browser: with and without JavaScript, in two tabs, on a phone, and when nobody answers."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
@@ -12,11 +13,13 @@ from playwright.sync_api import Page, expect
 
 from campaigns.models import Campaign, ComplianceRule, Draft
 from queue_app import clock, tickets
-from queue_app.models import User
+from queue_app.models import Job, ModelConcurrencyLimit, User
+from queue_app.work import policy
 from tests import browser
 from tests.campaigns.support import full_matrix
-from tests.e2e.browser import enter
+from tests.e2e.browser import WORKED, beside, enter
 from tests.e2e.conftest import hashed_password
+from tests.genqueue_site.studio.process import StudioProcess
 from tests.processes import Program, Site, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.processes]
@@ -43,12 +46,21 @@ def site(django_db_blocker: Any) -> Iterator[Site]:
             ComplianceRule.objects.create(
                 name="No promises", pattern="guaranteed", reason="We promise nothing.", instead="made for calm evenings"
             )
+            ComplianceRule.objects.create(name="No crowds", pattern="many", reason="We count.", instead="forty")
         yield site
 
 
 @pytest.fixture(scope="module")
 def web(site: Site) -> Program:
     return site.start_web()
+
+
+@pytest.fixture(scope="module")
+def studio(site: Site, web: Program) -> StudioProcess:
+    """A studio, with a worker for it."""
+    studio = site.start_studio(seconds_per_job=1)
+    site.wait_until_working(site.start_worker())
+    return studio
 
 
 @pytest.fixture
@@ -215,7 +227,82 @@ class TestWithJavaScript:
             assert tab.evaluate("document.documentElement.scrollWidth") == 390
 
 
+def pause_texts(paused: bool) -> None:
+    """Pause or resume the model that polishes, as staff do."""
+    limit = ModelConcurrencyLimit.objects.get(pk="text-writer")
+    policy.change(limit, at=clock.now(), actor=None, paused=paused, paused_reason="quality check" if paused else "")
+
+
+class TestPolishing:
+    """The studio tidies the text that it is asked to polish: “a lot of” becomes “many”, which a rule blocks."""
+
+    def test_brings_a_wording_while_typing_goes_on_and_the_own_stays_one_click_away(self, site, studio, ana):
+        with browser.window() as tab:
+            open_form(tab, site, ana)
+            fill_four(tab)
+            idea, panel = tab.locator("#f-big_idea"), tab.locator("#polish")
+            idea.fill("a really old ferry leaves at dawn")
+            expect(tab.locator("#do-polish")).to_have_text("Polish wording for 1 ticket")
+            beside(site, lambda: pause_texts(True))
+            tab.locator("#do-polish").dblclick()
+            expect(panel).to_contain_text("Polishing your wording")
+            expect(panel).to_contain_text("Position 1 in the text-writer queue. text-writer is paused (quality check).")
+            expect(tab.locator("#wallet-pill")).to_contain_text("1 reserved")
+            beside(site, lambda: pause_texts(False))
+            tab.locator("#f-name").press_sequentially("Spring")
+            expect(tab.locator("#polish-use")).to_have_text("Use this wording", timeout=WORKED)
+            expect(panel).to_contain_text("An old ferry leaves at dawn.")
+            expect(tab.locator("#f-name")).to_be_focused()  # what is typed meanwhile, and where, stays
+            expect(tab.locator("#f-name")).to_have_value("Spring")
+            expect(idea).to_have_value("a really old ferry leaves at dawn")
+            tab.click("#polish-use")
+            expect(idea).to_have_value("An old ferry leaves at dawn.")
+            expect(idea).to_be_focused()
+            expect(tab.locator("#sample")).to_contain_text("An old ferry leaves at dawn.")
+            idea.fill("An old ferry leaves at dawn. Gulls follow.")
+            expect(tab.locator("#sample")).to_contain_text("Gulls follow.")
+            tab.reload()
+            tab.click("#polish-back")
+            expect(idea).to_have_value("a really old ferry leaves at dawn")
+            expect(panel).to_contain_text("Gulls follow.")
+            assert beside(site, lambda: Job.objects.filter(owner=ana).count()) == 1
+
+    def test_says_which_words_are_blocked_and_that_a_failure_cost_nothing(self, site, studio, ana):
+        with browser.window() as tab:
+            open_form(tab, site, ana)
+            fill_four(tab)
+            panel = tab.locator("#polish")
+            tab.fill("#f-big_idea", "A lot of gulls follow.")
+            expect(tab.locator("#sample")).to_contain_text("A lot of gulls")
+            studio.queue_faults(create=["moderated_job"])
+            tab.locator("#do-polish").press("Enter")
+            expect(panel).to_contain_text("Polishing failed. 1 ticket returned. Your text is unchanged.", timeout=WORKED)
+            expect(tab.locator("#wallet-pill")).to_have_text(re.compile(r"^\s*5,000\s+tickets\s*$"))
+            tab.click("#do-polish")
+            expect(tab.locator("#polish-use")).to_have_text("Edit this wording", timeout=WORKED)
+            expect(panel.locator("mark")).to_have_text("Many")
+            expect(panel).to_contain_text("“Many” is not allowed: We count. Use “forty” instead.")
+            tab.click("#polish-use")
+            expect(tab.locator("#note-big_idea")).to_contain_text("“Many” is not allowed")
+            expect(tab.locator("#launch")).to_be_disabled()
+            tab.fill("#f-big_idea", "Forty gulls follow.")
+            expect(tab.locator("#launch")).to_be_enabled()
+
+
 class TestWithoutJavaScript:
+    def test_polishes_by_buttons(self, site, studio, ana):
+        with browser.window(java_script_enabled=False) as tab:
+            open_form(tab, site, ana)
+            tab.fill("#f-big_idea", "a really old ferry leaves at dawn")
+            tab.click("#do-polish")
+            job = beside(site, lambda: Job.objects.get(owner=ana).pk)
+            wait_for(lambda: beside(site, lambda: Job.objects.get(pk=job).state) == "completed", of="the job")
+            tab.locator("#polish").get_by_role("button", name="Update").click()
+            tab.click("#polish-use")
+            expect(tab.locator("#f-big_idea")).to_have_value("An old ferry leaves at dawn.")
+            tab.click("#polish-back")
+            expect(tab.locator("#f-big_idea")).to_have_value("a really old ferry leaves at dawn")
+
     def test_update_exclude_and_launch_by_buttons(self, site, ana):
         with browser.window(java_script_enabled=False) as tab:
             open_form(tab, site, ana)

@@ -36,6 +36,8 @@ class TestABadValue:
             ("WORKERS", "²", "a whole number from 1 to 64"),
             ("WORKERS", "--5", "a whole number from 1 to 64"),
             ("WORKERS", "65", "a whole number from 1 to 64"),
+            ("LONG_WORKERS", "0", "a whole number from 1 to 64"),
+            ("LONG_WORKERS", "six", "a whole number from 1 to 64"),
             ("TIME_SCALE", "5", "a factor from 0.02 to 1"),
         ],
     )
@@ -57,6 +59,10 @@ class TestABadValue:
             ("EMAIL_URL", "smtp://user:hush@host:port", "smtp+tls://"),
             ("DATABASE_URL", "postgresql://user:hush@host:port/name", "postgresql://user:password@host/name"),
             ("PUBLIC_URL", "http://[::1", "an origin such as https://host"),
+            ("MEDIA_STORAGE", "gs://user:hush@bucket", "a URL such as s3://bucket/folder?endpoint=https://host&region=name"),
+            ("MEDIA_STORAGE", "s3:///folder?key=hush", "a URL such as s3://bucket/folder?endpoint=https://host&region=name"),
+            ("MEDIA_STORAGE", "s3://bucket?secret=hush", "a URL such as s3://bucket/folder?endpoint=https://host&region=name"),
+            ("MEDIA_STORAGE", "s3://bucket?endpoint=https://user:hush@host", "endpoint=https://host&region=name, without keys"),
         ],
     )
     def test_of_an_address_is_refused_by_name_without_its_password(
@@ -73,6 +79,7 @@ class TestABadValue:
         [
             ("STUDIO_SECONDS_PER_JOB", "soon", "a number of seconds from 0 to 3600"),
             ("STUDIO_PARALLEL_RENDERS", "0", "a whole number from 1 to 64"),
+            ("STUDIO_LONGER_SIDE", "1025", "a whole number from 64 to 1024"),
             ("STUDIO_MAX_RUNNING", "-1", "a whole number from 0 to 1000000"),
             ("STUDIO_TEST_FAULTS", "7", "a whole number from 0 to 1"),
             ("RENDER_CODEC", "av1", "vp9 or h264"),

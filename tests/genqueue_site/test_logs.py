@@ -58,7 +58,10 @@ class TestASecret:
             f"https://user:{KEY[3:]}@host/x",
             f"https://cdn.example/a.mp4?X-Amz-Signature={KEY[3:]}&Expires=5",
             f"the key {KEY} is wrong",
+            f'127.0.0.1:5 - "GET /inputs/{KEY[3:]}/a.jpg HTTP/1.1" 200',
             f'127.0.0.1:5 - "GET /x?token={KEY[3:]} HTTP/1.1" 200',
+            f"POST /hooks/fal/{KEY[3:]}",
+            f'127.0.0.1:5 - "POST /hooks/fal/{KEY[3:]} HTTP/1.1" 204',
         ],
     )
     def test_is_nowhere_in_it(self, text):
@@ -79,6 +82,8 @@ class TestASecret:
             ("job 7: is it lost? yes", "job 7: is it lost? yes"),
             ("asset 3 of job 7: its object a/b.mp4 is missing", "asset 3 of job 7: its object a/b.mp4 is missing"),
             ("https://host:8000/x", "https://host:8000/x"),
+            ("POST /hooks/openai_videos/", "POST /hooks/openai_videos/"),
+            ("POST /hooks/fal/x?a=b", "POST /hooks/fal/•••?a=•••"),
         ],
     )
     def test_takes_nothing_else_with_it(self, text, kept):

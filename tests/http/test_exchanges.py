@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import io
 import logging
@@ -5,6 +6,7 @@ import os
 import socket
 import time
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,9 +14,16 @@ from django.db import connection, transaction
 from pytest_django.fixtures import Settings
 
 from queue_app import http
-from queue_app.http import pool
+from queue_app.http import client, pool
 from tests.http.support import get, resolve_to
-from tests.providers.wire import WireServer, answer, drip, hang, reset
+from tests.providers.wire import Reply, Seen, WireServer, answer, cut, drip, hang, reset
+
+BOMBS: dict[str, Callable[[bytes], bytes]] = {
+    "deflate": zlib.compress,
+    "gzip": gzip.compress,
+    "gzip, gzip": lambda content: gzip.compress(gzip.compress(content)),
+    "deflate, gzip": lambda content: gzip.compress(zlib.compress(content)),
+}
 
 
 @pytest.mark.processes  # depends on milliseconds
@@ -58,12 +67,12 @@ class TestTheWallClock:
 
     def test_runs_on_over_redirects(self, server: WireServer) -> None:
         def slow(sock: socket.socket) -> None:
-            time.sleep(1.5)
+            time.sleep(0.3)
             sock.sendall(answer(302, headers={"Location": "/again", "Connection": "close"}))
 
         server.says(*[slow] * 10)
-        with pytest.raises(http.TimedOut):  # with two seconds for each hop there would be too many redirects
-            get(server.url, redirects=9, total_timeout=2)
+        with pytest.raises(http.TimedOut):  # with 0.4 s for each hop there would be too many redirects
+            get(server.url, redirects=9, total_timeout=0.4)
         assert len(server.seen) <= 2
 
 
@@ -121,10 +130,17 @@ class TestSizes:
             http.download(server.url, sink, max_bytes=100_000, total_timeout=30, allow_trusted=True)
         assert sink.tell() <= 100_000
 
-    def test_a_compression_bomb_counts_by_what_it_unpacks_to(self, server: WireServer) -> None:
-        server.says(answer(200, zlib.compress(b"0" * 10_000_000), {"Content-Encoding": "deflate"}))
+    @pytest.mark.parametrize("encoding", BOMBS)
+    def test_a_compression_bomb_counts_by_what_it_unpacks_to(self, server: WireServer, encoding: str) -> None:
+        bomb = BOMBS[encoding](b"0" * 10_000_000)
+        assert len(bomb) < 20_000
+        server.says(answer(200, bomb, {"Content-Encoding": encoding}))
         with pytest.raises(http.TooLarge):
             get(server.url, max_bytes=1_000_000)
+        sink = io.BytesIO()
+        with pytest.raises(http.TooLarge):
+            http.download(server.url, sink, max_bytes=1_000_000, total_timeout=30, allow_trusted=True)
+        assert sink.tell() <= 1_000_000
 
 
 class TestDownload:
@@ -152,6 +168,82 @@ class TestDownload:
         server.says(answer(200, b"x"))
         with pytest.raises(OSError, match="No space left"):
             http.download(server.url, Full(), max_bytes=100, total_timeout=30, allow_trusted=True)
+
+
+def of_version(
+    tag: str, body: bytes, *, bytes_sent: int | None = None, first: int = 0, **more: str
+) -> Callable[[socket.socket], None]:
+    """Return a reply with ``body`` from ``first`` on that breaks after ``bytes_sent`` bytes."""
+    part = {"Content-Range": f"bytes {first}-{len(body) - 1}/{len(body)}"} if first else {}
+    headers = {"ETag": tag, "Accept-Ranges": "bytes", **part, **more}
+    head, _, content = answer(206 if first else 200, body[first:], headers).partition(b"\r\n\r\n")
+    return cut(head + b"\r\n\r\n" + content[:bytes_sent])
+
+
+class TestBrokenDownload:
+    BODY = os.urandom(300_000)
+
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(client, "RESUME_PAUSE_SECONDS", 0)
+
+    def download(self, server: WireServer, **limits: Any) -> tuple[http.Downloaded, bytes]:
+        sink = io.BytesIO()
+        got = http.download(server.url, sink, total_timeout=30, allow_trusted=True, **{"max_bytes": 300_000, **limits})
+        return got, sink.getvalue()
+
+    def test_it_continues_where_it_broke(self, server: WireServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        breaks = [100_000, 70_000]
+
+        def reply_to(seen: Seen) -> Reply:
+            first = int(seen.headers.get("range", "bytes=0-")[6:-1])
+            return of_version('"v1"', self.BODY, first=first, bytes_sent=breaks.pop(0) if breaks else None)
+
+        monkeypatch.setattr(server, "reply_to", reply_to)
+        got, body = self.download(server)
+        assert (body, got.size, got.sha256) == (self.BODY, 300_000, hashlib.sha256(self.BODY).hexdigest())
+        asked = [seen.headers.get("range", "bytes=0-") for seen in server.seen]
+        assert len(asked) == 3 and sorted(set(asked), key=asked.index) == asked and asked[-1] != "bytes=0-"
+        assert [seen.headers.get("if-range") for seen in server.seen] == [None, '"v1"', '"v1"']
+
+    def test_it_does_not_mix_two_versions(self, server: WireServer) -> None:
+        server.says(of_version('"v1"', self.BODY, bytes_sent=client.CHUNK_BYTES), *[of_version('"v2"', os.urandom(300_000))] * 4)
+        with pytest.raises(http.TransferBroken):
+            self.download(server)
+
+    def test_it_takes_no_other_part_than_the_missing_one(self, server: WireServer) -> None:
+        server.says(of_version('"v1"', self.BODY, bytes_sent=100_000), *[of_version('"v1"', self.BODY, first=90_000)] * 4)
+        with pytest.raises(http.TransferBroken):
+            self.download(server)
+
+    @pytest.mark.parametrize(
+        ("tag", "more"),
+        [('W/"v1"', {}), ("", {}), ('"v1"', {"Accept-Ranges": "none"}), ('"v1"', {"Content-Encoding": "br"})],
+        ids=["weak", "unnamed", "no ranges", "encoded"],
+    )
+    def test_it_ends_if_the_server_promises_no_ranges_of_a_version(
+        self, server: WireServer, tag: str, more: dict[str, str]
+    ) -> None:
+        server.says(of_version(tag, self.BODY, bytes_sent=100_000, **more))
+        with pytest.raises(http.TransferBroken):
+            self.download(server)
+        assert len(server.seen) == 1
+
+    def test_it_is_not_tried_for_ever(self, server: WireServer) -> None:
+        broken = [of_version('"v1"', self.BODY, first=client.CHUNK_BYTES, bytes_sent=0) for number in range(9)]
+        server.says(of_version('"v1"', self.BODY, bytes_sent=100_000), *broken)
+        with pytest.raises(http.TransferBroken):
+            self.download(server)
+        assert len(server.seen) == 1 + client.RESUMES
+
+    def test_all_parts_together_are_not_larger_than_allowed(self, server: WireServer) -> None:
+        first = client.CHUNK_BYTES
+        server.says(
+            of_version('"v1"', self.BODY[:100_000], bytes_sent=first),
+            of_version('"v1"', self.BODY, first=first),
+        )
+        with pytest.raises(http.TooLarge):
+            self.download(server, max_bytes=100_000)
 
 
 class TestKeptConnections:

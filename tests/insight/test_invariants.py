@@ -26,9 +26,10 @@ WALLET, HOLD, LEDGER, LEG = "queue_app_wallet", "queue_app_reservation", "queue_
 ANOTHER_ATTEMPT = f"""
     INSERT INTO {ATTEMPT} (id, job_id, reservation_id, step, number, account_id, endpoint_id, preview, token, created_at,
                            called_at, remote_id, remote, spent, lookups_none, lookups, missing_looks, error_kind, error_message,
-                           ended_at, outcome)
+                           synchronous, cost_source, ended_at, outcome)
     SELECT gen_random_uuid(), job_id, reservation_id, step, {{number}}, account_id, endpoint_id, preview, 'another', created_at,
-           called_at, {{remote_id}}, remote, spent, 0, '[]', 0, '', '', now(), {{outcome}} FROM {ATTEMPT}"""
+           called_at, {{remote_id}}, remote, spent, 0, '[]', 0, '', '', synchronous, '', now(),
+           {{outcome}} FROM {ATTEMPT}"""
 LATER = NOON + timedelta(days=2)
 
 # rule, words of its sentence, the state of the one job there is, what breaks it

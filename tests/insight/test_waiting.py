@@ -75,6 +75,15 @@ class TestWaitingOn:
 
         assert (blocker.limit, blocker.until) == ("not_before", until)
 
+    def test_says_that_no_provider_has_words_for_it(self):
+        job = ready(parameters={"duration": 4, "resolution": "8K"})
+        Job.objects.filter(pk=job.pk).update(not_before=NOON + timedelta(seconds=10))
+        job.refresh_from_db()
+
+        (blocker,) = waiting.outlook([job], at=NOON).waiting_on(job)
+
+        assert (blocker.limit, blocker.reason) == ("not_before", "no free provider supports its parameters")
+
     def test_tells_of_the_jobs_ahead_when_nothing_blocks(self):
         make_job()
         make_job()

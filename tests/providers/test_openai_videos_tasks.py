@@ -1,11 +1,9 @@
-import base64
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from standardwebhooks import Webhook
 
 from queue_app.providers.base import (
     ErrorKind,
@@ -13,7 +11,6 @@ from queue_app.providers.base import (
     RemoteAsset,
     RemoteRef,
     TaskState,
-    WebhookRefused,
 )
 from queue_app.rules.lookup import Page
 from tests.providers.odd_gateway import litellm
@@ -21,7 +18,6 @@ from tests.providers.openai import REF, VIDEO, adapter
 from tests.providers.wire import WireServer, answer
 
 MOMENT = datetime.fromtimestamp(1_800_000_000, UTC)
-SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 
 
 class TestPoll:
@@ -217,7 +213,7 @@ class TestNames:
 class TestListTasks:
     def page(self, server: WireServer, body: Any, after: str | None = None) -> Page:
         server.says(answer(200, body))
-        return adapter(server.url).list_tasks(after, seconds=20)
+        return adapter(server.url).list_tasks(after, endpoint_id="sora-2", seconds=20)
 
     def test_asks_for_the_newest_first_and_from_behind_a_task_on(self, server: WireServer) -> None:
         for after in (None, "v/1+="):
@@ -238,9 +234,9 @@ class TestListTasks:
 
     def test_reads_the_servers_clock(self, server: WireServer) -> None:
         server.says(answer(200, {"data": []}, {"Date": format_datetime(MOMENT, usegmt=True)}))
-        assert adapter(server.url).list_tasks(None, seconds=20).date == MOMENT.timestamp()
+        assert adapter(server.url).list_tasks(None, endpoint_id="sora-2", seconds=20).date == MOMENT.timestamp()
         server.says(answer(200, {"data": []}, {"Date": "soon"}))
-        assert adapter(server.url).list_tasks(None, seconds=20).date is None
+        assert adapter(server.url).list_tasks(None, endpoint_id="sora-2", seconds=20).date is None
 
     @pytest.mark.parametrize(
         ("reply", "kind"),
@@ -255,41 +251,5 @@ class TestListTasks:
     def test_a_page_that_is_not_to_be_had_is_a_failure(self, server: WireServer, reply: bytes, kind: ErrorKind) -> None:
         server.says(reply)
         with pytest.raises(ProviderError) as failed:
-            adapter(server.url).list_tasks(None, seconds=20)
+            adapter(server.url).list_tasks(None, endpoint_id="sora-2", seconds=20)
         assert failed.value.kind is kind
-
-
-class TestWebhooks:
-    BODY = b'{"id":"evt_1","object":"event","type":"video.completed","data":{"id":"video_1"}}'
-
-    def headers(self, body: bytes, *, secret: str = SECRET, at: datetime | None = None) -> dict[str, str]:
-        at = at or datetime.now(UTC)
-        signature = Webhook(secret).sign("evt_1", at, body.decode())
-        return {"Webhook-Id": "evt_1", "Webhook-Timestamp": str(int(at.timestamp())), "Webhook-Signature": signature}
-
-    def test_a_signed_event_names_its_video(self) -> None:
-        event = adapter("https://e.com", webhook_secret=SECRET).parse_webhook(self.headers(self.BODY), self.BODY)
-        assert (event.event_id, event.type, event.remote_id) == ("evt_1", "video.completed", "video_1")
-
-    @pytest.mark.parametrize("secret", [None, ""])
-    def test_nothing_is_believed_without_a_secret(self, secret: str | None) -> None:
-        with pytest.raises(WebhookRefused, match="no webhook secret"):
-            adapter("https://e.com", webhook_secret=secret).parse_webhook(self.headers(self.BODY), self.BODY)
-
-    def test_forged_old_and_broken_events_are_refused(self) -> None:
-        provider = adapter("https://e.com", webhook_secret=SECRET)
-        good = self.headers(self.BODY)
-        other = "whsec_" + base64.b64encode(b"another secret, also long enough").decode()
-        attempts = [
-            (good, self.BODY + b" "), ({}, self.BODY), (self.headers(self.BODY, secret=other), self.BODY),
-            (self.headers(self.BODY, at=datetime.now(UTC) - timedelta(minutes=6)), self.BODY), (good, b"\xff\xfe"),
-            (good | {"Webhook-Signature": "nocomma"}, self.BODY), (good | {"Webhook-Signature": "v1,é"}, self.BODY),
-            (good | {"Webhook-Timestamp": "1e999"}, self.BODY), (self.headers(b"[]"), b"[]"), (self.headers(b"{"), b"{"),
-        ]  # fmt: skip
-        for headers, body in attempts:
-            with pytest.raises(WebhookRefused):
-                provider.parse_webhook(headers, body)
-
-    def test_a_secret_that_is_none_is_no_reason_to_crash(self) -> None:
-        with pytest.raises(WebhookRefused):
-            adapter("https://e.com", webhook_secret="whsec_!").parse_webhook(self.headers(self.BODY), self.BODY)

@@ -12,5 +12,5 @@ class TestGet:
 
     def test_says_which_adapters_there_are_when_there_is_none(self) -> None:
         assert not registry.is_available("teleport")
-        with pytest.raises(registry.AdapterMissing, match=r"Unknown adapter 'teleport' .* Available: .*openai_videos"):
+        with pytest.raises(registry.AdapterMissing, match=r"Unknown adapter 'teleport'.*Available: .*openai_videos"):
             registry.get(AccountConfig("x", "teleport", "https://e.com", api_key=None))

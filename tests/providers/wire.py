@@ -50,6 +50,11 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
+def cut(beginning: bytes) -> Callable[[socket.socket], None]:
+    """Send the beginning of an answer, then close the connection."""
+    return lambda sock: sock.sendall(beginning)
+
+
 def hang(sock: socket.socket) -> None:
     """Send nothing until the client leaves."""
     sock.settimeout(10)

@@ -67,6 +67,14 @@ class TestKeysOf:
 
         assert "batch" not in dict(keys)
 
+    def test_a_long_call_needs_a_worker_for_them(self):
+        passes = {
+            synchronous: limits.keys_of(model="a", account="b", kind="text", batch=None, owner=7, synchronous=synchronous)
+            for synchronous in (True, False)
+        }
+
+        assert set(passes[True]) - set(passes[False]) == {limits.LONG}
+
 
 class TestCount:
     def test_a_row_counts_under_each_of_its_limits(self):

@@ -6,20 +6,84 @@ from decimal import Decimal
 import pytest
 
 from queue_app.rules import peak, pricing
+from queue_app.rules.pricing import Price
 from queue_app.rules.times import Times
+
+VEO = {
+    "rates": [
+        {"when": {"resolution": "4k", "audio": True}, "usd": "0.60", "tickets": 2},
+        {"when": {"resolution": ["4k", "2k"]}, "usd": "0.40"},
+        {"when": {"audio": False}, "usd": "0.20"},
+        {"when": {"duration": 8}, "tickets": 3},
+    ]
+}
+
+
+def price(unit="second", tickets=1, usd="0.40", rule=VEO):
+    return Price(unit, tickets, Decimal(usd), rule)
 
 
 class TestPrices:
     def test_a_video_costs_by_its_seconds(self):
-        assert pricing.tickets("second", 2, {"duration": 12}) == 24
-        assert pricing.usd("second", Decimal("1.2"), {"duration": 10}) == Decimal("12.0")
+        assert price(tickets=2, rule={}).tickets_of({"duration": 12}) == 24
+        assert price(usd="1.2", rule={}).usd_of({"duration": 10}) == Decimal("12.0")
 
     @pytest.mark.parametrize("unit", ["image", "page"])
     def test_all_else_costs_one_unit(self, unit):
-        assert pricing.tickets(unit, 3, {"duration": 12}) == 3
+        assert price(unit, tickets=3, rule={}).tickets_of({"duration": 12}) == 3
+
+    def test_several_images_cost_each(self):
+        assert price("image", rule={}).tickets_of({"count": 4}) == 4
+        assert price("image", usd="0.039", rule={}).usd_of({"count": 4}) == Decimal("0.156")
 
     def test_an_estimate_in_dollars_is_exact(self):
-        assert isinstance(pricing.usd("image", Decimal("0.039"), {}), Decimal)
+        assert isinstance(price("image", usd="0.039").usd_of({}), Decimal)
+
+    @pytest.mark.parametrize(
+        ("asked", "usd", "tickets"),
+        [
+            ({"resolution": "4k", "audio": True}, "2.40", 8),
+            ({"resolution": "4k", "audio": False}, "1.60", 4),
+            ({"resolution": "2k", "audio": False}, "1.60", 4),
+            ({"resolution": "720p", "audio": False}, "0.80", 4),
+            ({"resolution": "720p", "audio": True}, "1.60", 4),
+            ({"audio": 0}, "1.60", 4),  # no switch was turned off
+        ],
+    )
+    def test_follow_the_first_rate_that_fits(self, asked, usd, tickets):
+        assert price().usd_of({"duration": 4, **asked}) == Decimal(usd)
+        assert price().tickets_of({"duration": 4, **asked}) == tickets
+
+    def test_of_a_rate_that_says_half_are_the_model_s_own_for_the_rest(self):
+        assert (price().usd_of({"duration": 8}), price().tickets_of({"duration": 8})) == (Decimal("3.20"), 24)
+
+    def test_say_when_they_rest_on_no_published_price(self):
+        assert price(rule={"estimated": True}).is_estimated and not price().is_estimated
+
+
+class TestPriceRules:
+    def test_that_are_sound_have_no_problem(self):
+        assert pricing.problems(VEO) == pricing.problems({}) == []
+
+    @pytest.mark.parametrize(
+        ("rule", "words"),
+        [
+            ([], "A price rule is an object."),
+            ({"rate": []}, "Unknown member “rate”. Available: rates, estimated."),
+            ({"rates": {}}, "“rates” must be a list."),
+            ({"estimated": 1}, "“estimated” must be true or false."),
+            ({"rates": [{"when": {}}]}, "Rate 1: must be an object of “when”, and “usd” or “tickets” or both."),
+            ({"rates": [{"usd": "1"}]}, "Rate 1: “when” must be an object of parameters and their values."),
+            ({"rates": [{"when": {}, "usd": 0.4}]}, "Rate 1: “usd” must be an amount as text, such as"),
+            ({"rates": [{"when": {}, "usd": "nan"}]}, "Rate 1: “usd” must be an amount as text, such as"),
+            ({"rates": [{"when": {}, "usd": "-1"}]}, "Rate 1: “usd” must be an amount as text, such as"),
+            ({"rates": [{"when": {}, "tickets": 0}]}, "Rate 1: “tickets” must be a whole number from 1 to 1,000,000."),
+            ({"rates": [{"when": {}, "tickets": True}]}, "Rate 1: “tickets” must be a whole number"),
+        ],
+    )
+    def test_say_what_is_wrong_with_them(self, rule, words):
+        (problem,) = pricing.problems(rule)
+        assert problem.startswith(words)
 
 
 class TestPeakHours:

@@ -93,6 +93,33 @@ class TestNextCheck:
         assert plan(9.9, [10.0] * 20, hint=hint, chance=Random(seed)) >= hint
 
 
+class TestBesideWebhooks:
+    """A webhook usually comes first; the checks find what it missed."""
+
+    def plan(self, elapsed: float, past: list[float], **told: float) -> float:
+        return schedule.next_check(elapsed, past, typical=60, chance=_NoJitter(), pace=schedule.BESIDE_WEBHOOKS, **told)
+
+    def test_checks_are_rarer(self) -> None:
+        past = [60.0 + spread / 2 for spread in range(80)]
+        for elapsed in (0, 30, 70, 99.5, 130):
+            assert self.plan(elapsed, past) > plan(elapsed, past)
+        assert self.plan(20, past, progress=0.5) > plan(20, past, progress=0.5)
+
+    @given(elapsed=st.floats(min_value=0, max_value=10_000), past=pasts, seed=st.integers())
+    def test_but_come_within_a_minute(self, elapsed: float, past: list[float], seed: int) -> None:
+        pace = schedule.BESIDE_WEBHOOKS
+        wait = schedule.next_check(elapsed, past, typical=60, chance=Random(seed), pace=pace)
+        assert schedule.LEAST <= wait <= pace.most == 60
+
+    def test_a_whole_run_takes_few_of_them(self) -> None:
+        past = [60.0 + spread / 2 for spread in range(80)]
+        elapsed, checks = 0.0, 0
+        while elapsed < 100:
+            elapsed += self.plan(elapsed, past)
+            checks += 1
+        assert checks <= 3
+
+
 @dataclass(frozen=True)
 class Run:
     """Cost of a schedule for one profile: wasted and used slot seconds, and checks per job."""

@@ -37,7 +37,7 @@ def test_one_that_is_killed_while_it_stores_is_followed_before_its_lease_is_over
 
     first = wait_for(lambda: stored(1), seconds=120, of="its storing")
     # it is about to download; if it dies before that, the next worker waits instead, which takes longer with the same result
-    wait_for(lambda: list((site.home / "media" / "tmp").glob("store-*/delivered")), of="the file that it fetches into")
+    wait_for(lambda: list((site.home / "media" / "tmp").glob("store-*/*/delivered")), of="the file that it fetches into")
     workers = {row.name: row.pid for row in site.registry(role="worker", queue="store")}
     os.kill(workers[first.leased_by], signal.SIGKILL)
 

@@ -39,6 +39,7 @@ def test_every_second_canary_of_the_default_queue_looks_and_no_other(monkeypatch
         found[queue] = [SignedPackage.loads(source.next()[0][1])["func"] for _ in range(4)]
     assert found == {
         Queue.DEFAULT: [canary.SING, canary.LOOK] * 2,
+        Queue.LONG: [canary.SING] * 4,
         Queue.STORE: [canary.SING] * 4,
         Queue.DELIVER: [canary.SING] * 4,
     }

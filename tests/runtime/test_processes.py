@@ -12,6 +12,7 @@ from queue_app import clock, lifecycle, tickets
 from queue_app.models import JobEvent, User, WorkerProcess
 from queue_app.runtime import processes
 from queue_app.runtime.listener import LEADER_LOCK
+from queue_app.runtime.queues import Queue
 from queue_app.work import intake
 from queue_app.work.intake import Draft
 from tests.processes import Program, Site, wait_for
@@ -71,7 +72,7 @@ class TestWatch:
     def test_a_frozen_cluster_and_one_without_a_master_are_replaced_and_the_others_go_on(
         self, site: Site, worker: Program
     ) -> None:
-        before = {queue: site.cluster(queue, worker) for queue in ("default", "store", "deliver")}
+        before = {queue: site.cluster(queue, worker) for queue in Queue}
         passed = before["store"].canary_taken_at
         wait_for(lambda: site.cluster("store", worker).canary_taken_at != passed, of="a canary, from which its time counts")
         began = time.monotonic()
@@ -90,6 +91,7 @@ class TestWatch:
         assert "no canary came through" in worker.said()
         assert {queue: site.cluster(queue, worker).pid != row.pid for queue, row in before.items()} == {
             "default": False,
+            "long": False,
             "store": True,
             "deliver": True,
         }
@@ -147,8 +149,8 @@ class TestSuccession:
         standby = site.start_worker()
         site.wait_until_working(standby)
         wait_for(lambda: leader(site) == worker.pid, of="word of who leads")
-        own = [site.cluster(queue, standby) for queue in ("default", "store", "deliver")]
-        left = [site.cluster(queue, worker).group_id for queue in ("default", "store", "deliver")]
+        own = [site.cluster(queue, standby) for queue in Queue]
+        left = [site.cluster(queue, worker).group_id for queue in Queue]
 
         leading = leaders_lock(site)
         worker.kill()

@@ -9,13 +9,13 @@ from django_q.signing import SignedPackage
 
 from queue_app import clock, lifecycle
 from queue_app.lifecycle import Lease
-from queue_app.models import Attempt, Job, ModelConcurrencyLimit, State
+from queue_app.models import Attempt, Job, ModelConcurrencyLimit, QueueSettings, State
 from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.runtime import tasks
 from queue_app.runtime.queues import Queue
 from queue_app.runtime.tasks import DUTIES, Duty
 from queue_app.work import dispatch
-from tests.factories import JobFactory
+from tests.factories import JobFactory, long_workers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Verb = Callable[[Job, Attempt, Lease], list[tuple[Lease, State]]]
@@ -72,6 +72,10 @@ class TestHandOut:
         assert tasks.hand_out([(Lease(7, 1), State.RUNNING), (Lease(8, 2), State.STORING)]) == 2
         assert (queued(Queue.DEFAULT), queued(Queue.STORE)) == ([(7, 1)], [(8, 2)])
 
+    def test_a_long_call_goes_to_the_queue_for_them(self) -> None:
+        tasks.hand_out([(Lease(7, 1), State.SUBMITTING), (Lease(8, 2, synchronous=True), State.SUBMITTING)])
+        assert (queued(Queue.DEFAULT), queued(Queue.LONG)) == ([(7, 1)], [(8, 2)])
+
 
 class TestWork:
     def test_a_task_that_runs_twice_works_once(self, verb: Callable[[State, Verb], list[int]]) -> None:
@@ -123,11 +127,35 @@ class TestWork:
     ) -> None:
         first, second = JobFactory.create_batch(2)
         called = verb(State.SUBMITTING, fails_for_good)
-        monkeypatch.setattr(tasks, "GO_ON_SHARE", 1)
+        monkeypatch.setitem(tasks.GO_ON_SHARES, Queue.DEFAULT, 1)
         lease = claim_one()
         tasks.work(lease.job_id, lease.fence)
         assert called == [first.pk]
         assert [job_id for job_id, _ in queued(Queue.DEFAULT)] == [second.pk]
+
+    def test_a_short_one_leaves_long_calls_to_the_workers_for_them(self, verb: Callable[[State, Verb], list[int]]) -> None:
+        long_workers(1, at=clock.now())
+        first, long = JobFactory(), JobFactory(model_id="text-writer", parameters={}, priority=-10)
+        called = verb(State.SUBMITTING, fails_for_good)
+        QueueSettings.objects.update(max_concurrent=1, peak_factor=1)
+        lease = claim_one()
+        tasks.work(lease.job_id, lease.fence)
+        assert called == [first.pk]
+        assert [job_id for job_id, _ in queued(Queue.LONG)] == [long.pk]
+        assert queued(Queue.DEFAULT) == []
+
+    def test_a_long_one_goes_on_with_the_next_long_call_alone(
+        self, verb: Callable[[State, Verb], list[int]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("django_q.conf.Conf.CLUSTER_NAME", "long")
+        long_workers(1, at=clock.now())
+        first, second = JobFactory.create_batch(2, model_id="text-writer", parameters={})
+        called = verb(State.SUBMITTING, fails_for_good)
+        (lease,) = dispatch.claim_due_jobs(at=clock.now())
+        short = JobFactory()
+        tasks.work(lease.job_id, lease.fence)
+        assert called == [first.pk, second.pk]
+        assert [job_id for job_id, _ in queued(Queue.DEFAULT)] == [short.pk]
 
     def test_a_stopping_worker_begins_nothing(
         self, verb: Callable[[State, Verb], list[int]], monkeypatch: pytest.MonkeyPatch

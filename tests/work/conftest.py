@@ -63,7 +63,8 @@ def finished_video(studio: StudioProcess, shared_video: str) -> Callable[..., st
 
 def generated_by(studio: StudioProcess) -> str:
     """Have the studio generate a video and return its id."""
-    body = {"prompt": "A tram through a sunlit old town.", "seconds": "1", "size": "320x180", "model": "sora-2"}
+    # no job of ours: a look for a lost one must not take it for that
+    body = {"prompt": "A heron in the reeds.", "seconds": "1", "size": "320x180", "model": "sora-2"}
     number = requests.post(f"{studio.url}/v1/videos", json=body, timeout=15).json()["id"]
     ends = time.monotonic() + 30
     while requests.get(f"{studio.url}/v1/videos/{number}", timeout=15).json()["status"] != "completed":

@@ -6,7 +6,7 @@ import pytest
 
 from queue_app.models import ModelConcurrencyLimit, ModelRoute, ProviderAccount, QueueSettings
 from queue_app.work.capacity import Capacity, account_limit, available_models, queue_limit
-from tests.factories import NOON, BatchFactory, UserFactory, make_job
+from tests.factories import NOON, BatchFactory, UserFactory, make_job, make_route
 
 pytestmark = pytest.mark.django_db
 
@@ -56,7 +56,7 @@ class TestBlockers:
         assert (blocker.limit, blocker.key, blocker.reason) == ("model", "sora-2", "not available")
 
     def test_are_those_of_the_route_that_is_open(self):
-        ModelRoute.objects.create(model_id="sora-2", account_id="studio", endpoint_id="sora-2", position=1)
+        make_route(model_id="sora-2", account_id="studio", endpoint_id="sora-2", position=1)
         ProviderAccount.objects.filter(pk="openai_videos").update(paused=True)
 
         assert waits_for() == []
@@ -84,6 +84,17 @@ class TestAvailableModels:
 
         ModelConcurrencyLimit.objects.filter(model="manim").delete()
         assert "manim" not in available_models()
+
+    def test_that_need_a_check_are_those_of_the_studio_until_one_has_found_them(self, settings):
+        key = settings.PROVIDER_KEYS | {"OPENAI_VIDEOS_API_KEY": "key"}
+        ModelRoute.objects.filter(model="sora-2").update(needs_check=True)
+        assert "sora-2" in available_models()
+
+        settings.PROVIDER_KEYS = key
+        assert "sora-2" not in available_models()
+
+        ModelRoute.objects.filter(model="sora-2").update(checked_at=NOON)
+        assert "sora-2" in available_models()
 
     def test_need_a_key_where_the_studio_is_not_allowed(self, settings):
         settings.ALLOW_STUDIO = False

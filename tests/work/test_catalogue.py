@@ -49,8 +49,9 @@ class TestTheSeed:
             assert model.limit.max_concurrent >= 1
             assert model.routes.exists()
             for name, rule in model.parameters.items():
-                assert rule.get("default", None) in rule.get("values", [None]), f"{model}.{name}"
-        for row in [*Kind.objects.all(), *ProviderAccount.objects.all(), *GenerationModel.objects.all()]:
+                assert "values" not in rule or rule["default"] in rule["values"], f"{model}.{name}"
+        tables = (Kind, ProviderAccount, GenerationModel, ModelRoute)
+        for row in [row for table in tables for row in table.objects.all()]:
             row.full_clean()
         QueueSettings.objects.current().full_clean()
 
@@ -70,6 +71,7 @@ class TestTheSeed:
             ("image", 0, 600, 3, "exponential", None),
             ("video", 0, 1200, 3, "exponential", None),
             ("page", 0, 600, 3, "exponential", None),
+            ("text", 0, 600, 3, "exponential", None),
             ("doubt", 10, 600, 3, "exponential", None),
             ("topic_short", 0, 600, 3, "fixed", None),
             ("daily_ca", -10, 600, 3, "fixed", None),

@@ -28,7 +28,7 @@ from queue_app.models import (
 from queue_app.statements import Statement
 from queue_app.work import dispatch, policy
 from queue_app.work.capacity import ROUTES_AT_FIRST
-from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, make_job
+from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, begun, make_job, make_route
 
 pytestmark = pytest.mark.django_db
 
@@ -409,7 +409,7 @@ class TestWhatTakesASlot:
 class TestRoutes:
     @pytest.fixture(autouse=True)
     def two_routes(self):
-        ModelRoute.objects.create(model_id="sora-2", account_id="studio", endpoint_id="sora-2-there", position=1)
+        make_route(model_id="sora-2", account_id="studio", endpoint_id="sora-2-there", position=1)
         ProviderAccount.objects.filter(pk="openai_videos").update(max_concurrent=2)
 
     def bought_at(self, jobs):
@@ -446,7 +446,7 @@ class TestRoutes:
             ProviderAccount.objects.create(
                 key=f"more-{number}", adapter="openai_videos", max_concurrent=1 + (number == count - 1)
             )
-            ModelRoute.objects.create(model_id="sora-2", account_id=f"more-{number}", endpoint_id="e", position=10 + number)
+            make_route(model_id="sora-2", account_id=f"more-{number}", endpoint_id="e", position=10 + number)
         before = ModelRoute.objects.filter(model="sora-2").count()
         jobs = queue(before + 3, model_id="sora-2")
 
@@ -459,6 +459,92 @@ class TestRoutes:
         queue(1, model_id="sora-2")
 
         assert claim() == []
+
+
+class TestWordsOfARoute:
+    """A job goes only to routes that can express it; one that no route can express blocks no other job."""
+
+    FOUR = {
+        "duration": {"field": "seconds", "as": "string", "values": [4]},
+        "aspect": {"field": "size", "values": ["16:9"]},
+        "prompt": {"most": 500},
+        "images": {"first_frame": "image_url", "endpoint": "from-image"},
+    }
+    EIGHT = FOUR | {"duration": {"field": "seconds", "as": "string", "values": [4, 8]}}
+
+    @pytest.fixture(autouse=True)
+    def first_route_of_four_seconds(self):
+        self.first = ModelRoute.objects.get(model="sora-2", active=True)
+        ModelRoute.objects.filter(pk=self.first.pk).update(codec=self.FOUR)
+
+    def queue(self, seconds=4, *, count=1, **more):
+        parameters = {"duration": seconds, "aspect_ratio": "16:9"} | more.pop("parameters", {})
+        return queue(count, model_id="sora-2", parameters=parameters, **more)
+
+    def second_route(self):
+        return make_route(model_id="sora-2", account_id="studio", endpoint_id="there", position=1, codec=self.EIGHT)
+
+    def endpoints(self):
+        return dict(Attempt.objects.values_list("job", "endpoint_id"))
+
+    def test_the_first_open_one_with_words_is_taken(self):
+        self.second_route()
+        short, long = *self.queue(4), *self.queue(8)
+
+        assert claim() == [short, long]
+        assert self.endpoints() == {short: "sora-2", long: "there"}
+
+    def test_images_lead_to_the_endpoint_for_them(self):
+        (job,) = self.queue(parameters={"images": {"first_frame": "https://files.example/a.png"}})
+
+        assert claim() == [job]
+        assert self.endpoints() == {job: "from-image"}
+
+    def test_a_job_that_none_has_words_for_stands_aside_and_keeps_its_place(self):
+        long, *behind = *self.queue(8), *self.queue(4, count=2)
+
+        assert claim() == behind
+        job = Job.objects.get(pk=long)
+        assert (job.state, job.not_before, job.event_seq) == ("queued", NOON + dispatch.ASIDE, 1)
+
+        self.second_route()
+        late = self.queue(4)
+        dispatch.wake_due(at=job.not_before)
+        assert claim(at=job.not_before) == [long, *late]
+
+    def test_a_route_that_is_only_busy_is_waited_for_in_the_lane(self):
+        second = self.second_route()
+        ProviderAccount.objects.filter(pk=second.account_id).update(max_concurrent=1)
+        first, waits = self.queue(8, count=2)
+
+        assert claim() == [first]
+        assert claim() == []
+        assert Job.objects.get(pk=waits).state == "queued"
+
+    def test_many_of_them_hide_nobody_for_long(self):
+        limit("sora-2", 1)
+        aside = self.queue(8, count=dispatch.MOST_SET_ASIDE + 5)
+        behind = self.queue(4)
+
+        assert claim() == []
+        assert Job.objects.filter(pk__in=aside, not_before=None).count() == 5
+        assert claim() == behind
+
+    def test_a_prompt_may_be_too_long_for_one_of_them(self):
+        self.second_route()
+        ModelRoute.objects.filter(pk=self.first.pk).update(codec=self.FOUR | {"prompt": {"most": 5}})
+        short, long = *self.queue(prompt="A fox"), *self.queue(prompt="A tram")
+
+        assert claim() == [short, long]
+        assert self.endpoints() == {short: "sora-2", long: "there"}
+
+    @pytest.mark.parametrize("broken", [{"duration": {"values": [4]}}, {"duration": 7}, {"images": 7, "duration": None}])
+    def test_one_that_was_written_wrongly_stops_nobody(self, broken):
+        ModelRoute.objects.filter(pk=self.first.pk).update(codec=broken)
+        self.queue()
+        other = queue(1)
+
+        assert claim() == other
 
 
 class TestAgainstAnOracle:
@@ -504,7 +590,7 @@ class TestAgainstAnOracle:
             for long, short in (("LIMIT 20", "LIMIT 2"), (">> 13", ">> 2"), ("<< 13", "<< 2")):
                 sql = sql.replace(long, short)
             monkeypatch.setattr(dispatch, name, Statement(sql))
-        ModelRoute.objects.create(model_id="sora-2-pro", account_id="studio", endpoint_id="elsewhere", position=1)
+        make_route(model_id="sora-2-pro", account_id="studio", endpoint_id="elsewhere", position=1)
 
     @given(jobs=JOBS, caps=CAPS)
     @hypothesis.settings(max_examples=25, suppress_health_check=list(hypothesis.HealthCheck))

@@ -24,7 +24,7 @@ from queue_app.models import (
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work import intake
 from queue_app.work.intake import Draft, IntakeRefused, KindRestricted, ModelNotAvailable
-from tests.factories import NOON, BatchFactory, UserFactory, make_job
+from tests.factories import NOON, BatchFactory, UserFactory, make_job, make_route
 
 pytestmark = pytest.mark.django_db
 
@@ -160,7 +160,7 @@ class TestKinds:
         field, message = problem_of(kind="movie")
 
         assert field == "kind"
-        assert message == "Unknown kind “movie”. Available: daily_ca, doubt, image, page, topic_short, video."
+        assert message == "Unknown kind “movie”. Available: daily_ca, doubt, image, page, text, topic_short, video."
 
     @pytest.mark.parametrize("kind", ["page", "image"])
     def test_belong_to_a_medium_and_are_refused_for_models_of_another(self, kind):
@@ -325,6 +325,44 @@ class TestBadInput:
         assert places == [(1, "parameters.duration"), (1, "prompt"), (1, "priority"), (2, "model")]
 
 
+class TestWhatNoRouteCanSay:
+    """Parameters that the model allows but that no open route can combine: nothing is reserved for them."""
+
+    FOUR = {
+        "duration": {"field": "seconds", "as": "string", "values": [4]},
+        "aspect": {"field": "size", "values": ["16:9"]},
+        "prompt": {"most": 50},
+    }
+
+    @pytest.fixture(autouse=True)
+    def four_seconds(self):
+        ModelRoute.objects.filter(model="sora-2").update(codec=self.FOUR)
+
+    def test_is_refused_with_the_parameter_named(self):
+        assert problem_of(parameters={"duration": 8}) == ("parameters.duration", "duration must be 4 s, not 8.")
+
+    def test_is_refused_for_its_prompt(self):
+        found = problem_of(prompt="A tram. " * 10, parameters={"duration": 4})
+
+        assert found == ("prompt", "The prompt is 80 characters; the limit is 50.")
+
+    def test_is_taken_where_another_open_route_can(self):
+        make_route(model_id="sora-2", account_id="studio", endpoint_id="there", position=1)
+
+        assert one(parameters={"duration": 8}).state == "queued"
+
+    def test_is_refused_where_that_one_is_not_open(self):
+        make_route(model_id="sora-2", account_id="studio", endpoint_id="there", position=1, active=False)
+
+        assert problem_of(parameters={"duration": 8})[0] == "parameters.duration"
+
+    def test_is_refused_again_at_a_retry(self):
+        job = make_job("failed", parameters={"duration": 8, "aspect_ratio": "16:9", "loop": False})
+
+        with pytest.raises(MoveRefused, match=r"can't be retried as it is: duration must be 4 s, not 8\.$"):
+            intake.retry([Job.objects.lock().get(pk=job.pk)], at=NOON, actor="user")
+
+
 class TestWhatIsNotOffered:
     @pytest.mark.parametrize("model", ["kling-1.6", "nano-banana", "haiper-2.0", "page-writer"])
     def test_a_model_whose_adapter_is_missing(self, model, monkeypatch):
@@ -413,4 +451,6 @@ class TestRetry:
 
 
 def test_the_seeded_kinds_are_those_of_the_design():
-    assert set(Kind.objects.values_list("pk", flat=True)) == {"image", "video", "page", "doubt", "topic_short", "daily_ca"}
+    kinds = {"image", "video", "page", "text", "doubt", "topic_short", "daily_ca"}
+
+    assert set(Kind.objects.values_list("pk", flat=True)) == kinds

@@ -9,12 +9,33 @@ import pytest
 from PIL import Image
 
 from queue_app.work import media, media_child
+from tests import images
+
+BOMBS = [
+    "a PNG of 256 megapixels",
+    "a PNG that says 50,000 × 50,000",
+    "a PNG that says 2 billion pixels wide",
+    "a JPEG that says 65,500 × 65,500",
+    "a PNG with a text of 80 MB",
+    "a PNG with a profile of 80 MB",
+]
+GIFS_AND_DRAWINGS = ["a GIF of 10,000 frames", "an SVG of a billion laughs"]
 
 
 def refused(kind, path, room):
     with pytest.raises(media.NotUsable) as refusal:
         media.examine(kind, path, room)
     return refusal.value.code
+
+
+def with_pictures_of(film: bytes, width: int, height: int) -> bytes:
+    """Return a film with another size at the head of each VP9 key frame: 4 bits after the sync code, 16 bits each, less one."""
+    parts = film.split(b"\x49\x83\x42")
+    for number, part in enumerate(parts[1:], 1):
+        head = int.from_bytes(part[:5], "big")
+        head = (head >> 36 << 36) | (width - 1) << 20 | (height - 1) << 4 | (head & 0xF)
+        parts[number] = head.to_bytes(5, "big") + part[5:]
+    return b"\x49\x83\x42".join(parts)
 
 
 class TestSniff:
@@ -144,10 +165,27 @@ class TestExamine:
 
         assert refused("image", tmp_path / "half", tmp_path) == "damaged"
 
-    def test_refuses_a_bomb(self, tmp_path):
-        Image.new("1", (16_000, 16_000)).save(tmp_path / "bomb", "PNG")
+    @pytest.mark.parametrize("name", BOMBS)
+    def test_refuses_a_bomb(self, tmp_path, name):
+        """Of a few kilobytes that would be hundreds of megabytes or more once they are decoded."""
+        (tmp_path / "bomb").write_bytes(images.REFUSED[name][0]())
 
         assert refused("image", tmp_path / "bomb", tmp_path) == "damaged"
+
+    @pytest.mark.parametrize("name", GIFS_AND_DRAWINGS)
+    def test_does_not_even_try_to_decode_another_type(self, tmp_path, name):
+        (tmp_path / "bomb").write_bytes(images.REFUSED[name][0]())
+
+        assert refused("image", tmp_path / "bomb", tmp_path) == "wrong_type"
+
+    @pytest.mark.parametrize("container", ["mp4", "webm"])
+    @pytest.mark.parametrize("size", [(65_536, 65_536), (12_000, 12_000)])
+    def test_refuses_a_film_whose_pictures_are_huge(self, film, tmp_path, container, size):
+        plain = film(container).read_bytes()
+        assert with_pictures_of(plain, 320, 180) == plain
+        (tmp_path / "huge").write_bytes(with_pictures_of(plain, *size))
+
+        assert refused("video", tmp_path / "huge", tmp_path) in ("damaged", "unreadable")
 
     def test_refuses_a_picture_for_a_film(self, tmp_path):
         Image.new("RGB", (8, 8)).save(tmp_path / "picture", "PNG")
@@ -174,7 +212,7 @@ class TestTheDecodersLimits:
     def test_hold_before_any_decoder_is_loaded(self):
         program = f"""
 import sys; sys.path.insert(0, {str(media_child.__file__.rpartition("/")[0])!r})
-import media_child; media_child.limit()
+import media_child; media_child.limit(media_child.MEMORY_BYTES)
 assert "av" not in sys.modules and "PIL" not in sys.modules
 bytearray(media_child.MEMORY_BYTES)
 """

@@ -14,10 +14,11 @@ from django.core.files.storage import default_storage
 
 from queue_app import clock, lifecycle
 from queue_app.models import Asset, Attempt, Job, Reservation, ReviewItem, State
-from queue_app.providers import openai_videos
+from queue_app.providers import calls
 from queue_app.work import storing
 from tests.factories import make_asset, make_job, storing_begun
 from tests.providers.wire import answer, drip, reset
+from tests.work.conftest import generated_by
 from tests.work.steps import KEYS
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +68,7 @@ class TestStore:
         content = default_storage.open(video.name).read()
         assert (video.content_type, video.size, video.version, video.preview) == ("video/mp4", len(content), 1, True)
         assert video.sha256 == hashlib.sha256(content).hexdigest()
-        assert (video.width, video.height, video.seconds) == (320, 180, pytest.approx(1, abs=0.1))
+        assert (video.width, video.height, video.seconds) == (160, 90, pytest.approx(1, abs=0.1))
         assert video.name == f"assets/{video.created_at:%Y/%m}/{video.pk}.mp4"
         assert (assets["spritesheet"].width, assets["spritesheet"].content_type) == (3200, "image/jpeg")
 
@@ -115,6 +116,56 @@ class TestStore:
         assert stored_files() == []
 
 
+class TestEqualFiles:
+    @pytest.fixture
+    def twins(self, studio, finished_video):
+        """Two jobs whose videos are equal, the first one stored."""
+        first = due(finished_video())
+        storing.store(*first)
+        return first[0], due(generated_by(studio))
+
+    def test_they_are_stored_once(self, twins):
+        job, second = twins
+        files = stored_files()
+
+        storing.store(*second)
+
+        assert stored_files() == files
+        assert len({*names_of(job), *names_of(second[0])}) == len(files) == 3
+        assert Job.objects.get(pk=second[0].pk).state == "completed"
+
+    def test_a_void_lease_leaves_the_file_of_the_other(self, twins):
+        job, second = twins
+        storing_begun(second[0], at=clock.now())  # another worker takes it
+
+        storing.store(*second)
+
+        assert not Asset.objects.filter(job=second[0]).exists()
+        assert all(default_storage.exists(name) for name in names_of(job))
+
+    def test_one_that_was_deleted_meanwhile_is_stored_at_the_next_try(self, twins, monkeypatch):
+        job, second = twins
+        keep_shared = storing._keep_shared
+
+        def as_retention_deletes_it(names):
+            Asset.objects.filter(job=job).update(expired_at=clock.now())
+            keep_shared(names)
+
+        monkeypatch.setattr(storing, "_keep_shared", as_retention_deletes_it)
+        storing.store(*second)
+        waits = Job.objects.get(pk=second[0].pk)
+        assert (waits.state, waits.store_tries, waits.lease_until) == ("storing", 0, None)
+
+        monkeypatch.undo()
+        Asset.objects.filter(job=job).update(expired_at=clock.now())
+        assert try_again(waits).state == State.COMPLETED
+        assert not {*names_of(job)} & {*names_of(waits)}
+
+
+def names_of(job: Job) -> list[str]:
+    return list(Asset.objects.filter(job=job).values_list("name", flat=True))
+
+
 class TestAFileThatCannotBeHad:
     @pytest.mark.parametrize("fault", ["wrong_type", "disguised", "empty", "huge", "404"])
     def test_is_tried_again_a_little_later(self, finished_video, studio, fault, time_stands_still):
@@ -143,7 +194,7 @@ class TestAFileThatCannotBeHad:
         assert "Paid but not delivered after 3 download tries" in ReviewItem.objects.get(job=job, closed_at=None).what
 
     def test_because_it_comes_too_slowly_is_tried_three_times_too(self, vendor, monkeypatch):
-        monkeypatch.setattr(openai_videos, "VIDEO_SECONDS", 2.0)
+        monkeypatch.setattr(calls, "FILE_SECONDS", 2.0)
         slow = drip(answer(200, b"x" * 100_000)[:-10_000])
         vendor.says(DONE, slow, DONE, slow, DONE, slow)
         job, attempt, lease = due("video_1")

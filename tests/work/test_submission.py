@@ -12,7 +12,7 @@ from django.db import OperationalError, connection, transaction
 from queue_app import clock, http, lifecycle
 from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, AuditEntry, Job, Outcome, ProviderAccount, State
-from queue_app.providers import openai_videos
+from queue_app.providers import calls
 from queue_app.providers.base import ErrorKind, PollResult, ProviderError, RemoteRef, SubmitRequest, TaskState
 from queue_app.work import accounts, dispatch, policy, submission
 from queue_app.work.capacity import account_limit
@@ -278,7 +278,7 @@ class TestARefusedRequest:
 class TestALostAnswer:
     @pytest.fixture(autouse=True)
     def short_calls(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(openai_videos, "CREATE_SECONDS", 5.0)
+        monkeypatch.setattr(calls, "CREATE_SECONDS", 5.0)
 
     @pytest.mark.parametrize("fault", LOST_ANSWERS)
     def test_leaves_the_outcome_unknown_until_the_look_up_finds_the_task(self, studio: StudioProcess, fault: str):

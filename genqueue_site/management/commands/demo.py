@@ -56,7 +56,7 @@ class Command(BaseCommand):
         """Restart this process with the demo's settings in the environment, for it and its children, unless they are set."""
         studio = f"http://127.0.0.1:{studio_port}"
         wanted = {"STUDIO_URL": studio, "TRUSTED_ORIGINS": studio, "ALLOW_STUDIO": "1", "DEMO": "1"}
-        wanted |= {"PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        wanted |= {"PUBLIC_URL": f"http://127.0.0.1:{port}", "WEBHOOK_URL": ""}
         wanted |= {"GENQUEUE_VAR": str(settings.VAR), "MEDIA_ROOT": str(settings.MEDIA_ROOT.resolve())}
         keys = [name for name, key in settings.PROVIDER_KEYS.items() if key]
         if keys:

@@ -7,18 +7,19 @@ aborts a running job. An ``input_reference`` is accepted but not drawn.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
+import secrets
 import time
 
-from genqueue_site.studio.floor import Floor, Full, Order
+from genqueue_site.studio.dialects import openai
+from genqueue_site.studio.floor import Floor, Order
 from genqueue_site.studio.jobs import SPRITESHEET, THUMBNAIL, VIDEO, Job, Recipe
+from genqueue_site.studio.reading import found, seed_of
 from genqueue_site.studio.wire import Call, Dialect, Refused, Request, Response, fields_of, json_response
 
 NAME = "openai_videos"
 MODELS = ("sora-2", "sora-2-pro", "manim")
-LONGEST_PROMPT = 32_000
 VARIANTS = {
     "video": (VIDEO, "video/mp4"),
     "thumbnail": (THUMBNAIL, "image/webp"),
@@ -29,7 +30,7 @@ VARIANTS = {
 def create(floor: Floor, request: Request) -> Response:
     """Accept a video."""
     fields = fields_of(request)
-    prompt, model = _prompt(fields), _model(fields)
+    prompt, model = openai.prompt(fields), openai.model(fields, MODELS, default=MODELS[0])
     seconds, size = _seconds(fields), _size(fields)
     recipe = Recipe(
         prompt=prompt,
@@ -41,11 +42,8 @@ def create(floor: Floor, request: Request) -> Response:
         codec=floor.config.codec,
     )
     echo = {"seconds": seconds, "size": f"{size[0]}x{size[1]}"}
-    try:
-        job = floor.accept(Order(dialect=NAME, id_prefix="video_", recipe=recipe, echo=echo, doom=request.doom))
-    except Full as error:
-        raise Refused(429, str(error), code="rate_limit_exceeded", retry_after=error.retry_after) from error
-    return _answer(floor, job)
+    number = f"video_{secrets.token_hex(16)}"
+    return _answer(floor, openai.accepted(floor, Order(dialect=NAME, id=number, recipe=recipe, echo=echo, doom=request.doom)))
 
 
 def retrieve(floor: Floor, request: Request) -> Response:
@@ -57,16 +55,16 @@ def listing(floor: Floor, request: Request) -> Response:
     """Return a page of videos, newest first unless ``order=asc``."""
     limit, order = request.query.get("limit", "20"), request.query.get("order", "desc")
     if not (limit.isascii() and limit.isdigit() and int(limit) <= 100):
-        raise _bad_value("limit", limit, "a whole number from 0 to 100")
+        raise openai.bad_value("limit", limit, "a whole number from 0 to 100")
     if order not in ("asc", "desc"):
-        raise _bad_value("order", order, "'asc' or 'desc'")
+        raise openai.bad_value("order", order, "'asc' or 'desc'")
     jobs = floor.all_of(NAME)
     if order == "desc":
         jobs.reverse()
     if after := request.query.get("after"):
         ids = [job.id for job in jobs]
         if after not in ids:
-            raise _bad_value("after", after, "the id of a video")
+            raise openai.bad_value("after", after, "the id of a video")
         jobs = jobs[ids.index(after) + 1 :]
     page = [_video(floor, job) for job in jobs[: int(limit)]]
     return json_response(
@@ -93,10 +91,10 @@ def content(floor: Floor, request: Request) -> Response:
     job = _find(floor, request)
     variant = request.query.get("variant", "video")
     if variant not in VARIANTS:
-        raise _bad_value("variant", variant, "'video', 'thumbnail' or 'spritesheet'")
+        raise openai.bad_value("variant", variant, "'video', 'thumbnail' or 'spritesheet'")
     if _status(job) != "completed":
         raise Refused(404, f"Video is not ready yet (status {_status(job)}). Use GET /v1/videos/{job.id} to check its status.")
-    if job.doom == "dead_asset":
+    if job.doom in ("dead_asset", "no_output", "removed"):
         raise Refused(404, f"The {variant} of video '{job.id}' has expired.")
     name, content_type = VARIANTS[variant]
     try:
@@ -105,75 +103,12 @@ def content(floor: Floor, request: Request) -> Response:
         raise _not_found(request) from error
 
 
-def error(refused: Refused) -> Response:
-    """Return a refusal in the API's format."""
-    kind = {429: "rate_limit_error"}.get(refused.status, "server_error" if refused.status >= 500 else "invalid_request_error")
-    fault = {"message": refused.message, "type": kind, "param": refused.param, "code": refused.code}
-    headers = {} if refused.retry_after is None else {"Retry-After": str(refused.retry_after)}
-    return json_response({"error": fault}, status=refused.status, headers=headers)
-
-
-def asked(request: Request) -> tuple[str | None, str | None]:
-    """Return model and prompt of a create call, each ``None`` if it can't be read."""
-    try:
-        fields = fields_of(request)
-    except Refused:
-        return None, None
-    model, prompt = fields.get("model", MODELS[0]), fields.get("prompt")
-    return model if isinstance(model, str) else None, prompt if isinstance(prompt, str) else None
-
-
 def _find(floor: Floor, request: Request) -> Job:
-    job = floor.find(request.target, dialect=NAME)
-    if job is None:
-        raise _not_found(request)
-    return job
+    return found(floor, request.target, dialect=NAME, missing=_not_found(request))
 
 
 def _not_found(request: Request) -> Refused:
     return Refused(404, f"Video with id '{request.target}' not found.", code="not_found", param="video_id")
-
-
-def _bad_value(name: str, value: object, wanted: str) -> Refused:
-    message = f"Invalid value for '{name}': expected {wanted}, but got {str(value)[:100]!r} instead."
-    return Refused(400, message, code="invalid_value", param=name)
-
-
-def _text(fields: dict[str, object], name: str) -> str | None:
-    value = fields.get(name)
-    if value is not None and not isinstance(value, str):
-        raise Refused(400, f"Invalid type for '{name}': expected a string.", code="invalid_type", param=name)
-    return value
-
-
-def _prompt(fields: dict[str, object]) -> str:
-    prompt = _text(fields, "prompt")
-    if prompt is None:
-        raise Refused(400, "Missing required parameter: 'prompt'.", code="missing_required_parameter", param="prompt")
-    if not prompt:
-        raise Refused(
-            400,
-            "Invalid 'prompt': empty string. Expected a string with minimum length 1.",
-            code="empty_string",
-            param="prompt",
-        )
-    if len(prompt) > LONGEST_PROMPT:
-        raise Refused(
-            400,
-            f"Invalid 'prompt': string too long. Expected a string with maximum length {LONGEST_PROMPT}, "
-            f"but got a string with length {len(prompt)} instead.",
-            code="string_above_max_length",
-            param="prompt",
-        )
-    return prompt
-
-
-def _model(fields: dict[str, object]) -> str:
-    model = _text(fields, "model") or MODELS[0]
-    if model not in MODELS:
-        message = f"The model '{model[:100]}' does not exist. Choose from: {', '.join(MODELS)}."
-        raise Refused(404, message, code="model_not_found", param="model")
-    return model
 
 
 def _seconds(fields: dict[str, object]) -> str:
@@ -184,7 +119,7 @@ def _seconds(fields: dict[str, object]) -> str:
     except ValueError:
         seconds = math.nan
     if not 1 <= seconds <= 60:  # also false for nan
-        raise _bad_value("seconds", value, "a number from 1 to 60")
+        raise openai.bad_value("seconds", value, "a number from 1 to 60")
     return text.strip()
 
 
@@ -193,16 +128,16 @@ def _size(fields: dict[str, object]) -> tuple[int, int]:
     match = re.fullmatch(r"([0-9]{2,4})x([0-9]{2,4})", size) if isinstance(size, str) else None
     sides = (int(match[1]), int(match[2])) if match else (0, 0)
     if not all(64 <= side <= 2048 and side % 2 == 0 for side in sides):
-        raise _bad_value("size", size, "WIDTHxHEIGHT with even sides from 64 to 2048")
+        raise openai.bad_value("size", size, "WIDTHxHEIGHT with even sides from 64 to 2048")
     return sides
 
 
 def _seed(fields: dict[str, object], prompt: str) -> int:
     value = fields.get("seed")
     if value is None:
-        return int.from_bytes(hashlib.sha256(prompt.encode("utf-8", "replace")).digest()[:4], "big")
+        return seed_of(prompt)
     if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,19}", str(value)):
-        raise _bad_value("seed", value, "a whole number")
+        raise openai.bad_value("seed", value, "a whole number")
     return int(str(value))
 
 
@@ -251,14 +186,14 @@ def _answer(floor: Floor, job: Job) -> Response:
 
 DIALECT = Dialect(
     name=NAME,
-    prefix="/v1/videos",
+    prefixes=("/v1/videos",),
     calls=(
-        Call(kind="create", method="POST", path=re.compile(r""), handle=create),
-        Call(kind="list", method="GET", path=re.compile(r""), handle=listing),
-        Call(kind="retrieve", method="GET", path=re.compile(r"/([^/]+)"), handle=retrieve),
-        Call(kind="delete", method="DELETE", path=re.compile(r"/([^/]+)"), handle=delete),
-        Call(kind="content", method="GET", path=re.compile(r"/([^/]+)/content"), handle=content),
+        Call(kind="create", method="POST", path=re.compile(r"/v1/videos"), handle=create),
+        Call(kind="list", method="GET", path=re.compile(r"/v1/videos"), handle=listing),
+        Call(kind="retrieve", method="GET", path=re.compile(r"/v1/videos/([^/]+)"), handle=retrieve),
+        Call(kind="delete", method="DELETE", path=re.compile(r"/v1/videos/([^/]+)"), handle=delete),
+        Call(kind="content", method="GET", path=re.compile(r"/v1/videos/([^/]+)/content"), handle=content),
     ),
-    error=error,
-    asked=asked,
+    error=openai.error,
+    asked=openai.asked(MODELS[0]),
 )

@@ -19,7 +19,7 @@ class EtaOut(Shape):
 
 
 class WaitingOnOut(Shape):
-    limit = serializers.CharField(help_text="queue, kind, account, model, user, batch, not_before or jobs_ahead.")
+    limit = serializers.CharField(help_text="queue, kind, account, long, model, user, batch, not_before or jobs_ahead.")
     key = serializers.CharField()
     used = serializers.IntegerField()
     max = serializers.IntegerField(help_text="0 while paused.")
@@ -70,6 +70,7 @@ class AssetOut(Shape):
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=Asset.Kind.choices)
     version = serializers.IntegerField()
+    number = serializers.IntegerField(help_text="1, 2, 3, … where a job makes several files of this kind.")
     url = serializers.CharField(allow_null=True, help_text="Null once the file has been deleted.")
     content_type = serializers.CharField()
     size = serializers.IntegerField(help_text="Bytes.")
@@ -78,6 +79,19 @@ class AssetOut(Shape):
     height = serializers.IntegerField(allow_null=True)
     seconds = serializers.FloatField(allow_null=True)
     preview = serializers.BooleanField(help_text="Preview rendered by the studio, not the provider.")
+
+
+class UploadOut(Shape):
+    """An uploaded image, re-encoded. Jobs name it by its id."""
+
+    id = serializers.UUIDField()
+    url = serializers.CharField(help_text="Only for its owner and staff.")
+    content_type = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes.")
+    sha256 = serializers.CharField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    created_at = Moment()
 
 
 class LinksOut(Shape):

@@ -12,7 +12,7 @@ from queue_app.insight.snapshot import Lane
 from queue_app.models.catalog import Medium
 
 SHARED_FOR = 1.0  # seconds for which all callers of a process get the same counts
-_OF_THE_ROW = ("key", "label", "medium", "unit", "tickets_per_unit", "usd_per_unit", "typical_seconds", "parameters")
+_OF_THE_ROW = ("key", "label", "medium", "unit", "tickets_per_unit", "usd_per_unit", "price", "typical_seconds", "parameters")
 
 
 class ModelOut(Shape):
@@ -20,6 +20,7 @@ class ModelOut(Shape):
     label: Any = serializers.CharField()  # fields leave the class, so `Field.label` stays what it was
     medium = serializers.ChoiceField(choices=Medium.choices)
     available = serializers.BooleanField(help_text="Available right now.")
+    reason = serializers.CharField(help_text="Why it is not available. Empty if no reason was given.")
     preview = serializers.BooleanField(help_text="Preview: rendered by the studio, because no API key is set.")
     max_concurrent = serializers.IntegerField()
     used = serializers.IntegerField()
@@ -32,6 +33,9 @@ class ModelOut(Shape):
     unit = serializers.CharField()
     tickets_per_unit = serializers.IntegerField()
     usd_per_unit = serializers.CharField()
+    price = serializers.DictField(
+        help_text="Rates that differ from the price per unit: `{rates: [{when, usd, tickets}]}`. The first that fits counts."
+    )
     typical_seconds = serializers.IntegerField()
     parameters = serializers.DictField()
 
@@ -76,6 +80,7 @@ def model(lane: Lane) -> dict[str, Any]:
         {name: getattr(lane.model, name) for name in _OF_THE_ROW}
         | {
             "available": lane.is_available,
+            "reason": lane.reason,
             "preview": lane.is_preview,
             "max_concurrent": lane.model.limit.max_concurrent,
             "used": lane.used,

@@ -11,8 +11,16 @@ from queue_app.api.serializers.base import PageQuery, Query, StrictList, StrictS
 from queue_app.models import Status
 from queue_app.models.catalog import LIMIT_MESSAGE
 from queue_app.rules import priority
+from queue_app.rules.parameters import LONGEST_URL
 from queue_app.work.intake import BATCH_LIMIT_MOST, BATCH_NAME_MOST, JOBS_MOST, PROMPT_MOST, Draft
 
+PARAMETERS_HELP = (
+    "Parameters of the model, see `GET models/`: `duration` (seconds), `aspect_ratio`, `resolution`, `quality`, `audio`, `seed`, "
+    "`negative_prompt`, `count` (or `num_images`), `loop`, and `images` `{first_frame, last_frame, references: []}`. Each image "
+    "is the id of an upload or a public https URL. `reference_images` `[{url | upload, role}]` is another way to say `images`; "
+    "its roles are `first_frame`, `last_frame` and `reference`."
+)
+AN_UPLOAD = "7c9e6679-7425-40de-944b-e07fc1f90ae7"  # in examples
 BIGGEST_ID = 2**63 - 1
 _LIMIT_ERRORS: Any = dict.fromkeys(("min_value", "max_value"), LIMIT_MESSAGE)
 
@@ -53,7 +61,7 @@ class JobAsked(StrictSerializer):
         allow_null=True,
         help_text="Job type, of the model's medium. Restricted ones need permission. Default: the medium.",
     )
-    parameters = Mapped(required=False, allow_null=True, help_text="Parameters of the model, see `GET models/`.")
+    parameters = Mapped(required=False, allow_null=True, help_text=PARAMETERS_HELP)
     priority = Priority(required=False, allow_null=True)
     deadline = Moment(
         required=False,
@@ -75,6 +83,21 @@ class BatchAsked(StrictSerializer):
         min_value=1,
         max_value=BATCH_LIMIT_MOST,
         help_text="Concurrent jobs of this batch. Default: no limit.",
+    )
+
+
+class UrlAsked(StrictSerializer):
+    """An image to fetch."""
+
+    url = Text(least=1, most=LONGEST_URL, help_text="A public https URL of a PNG, JPEG or WebP image of at most 20 MB.")
+
+
+class FileAsked(StrictSerializer):
+    """An image as a file."""
+
+    file: Any = serializers.FileField(
+        help_text="A PNG, JPEG or WebP image of at most 20 MB and 25 megapixels, not animated.",
+        error_messages={"required": "Send a file.", "invalid": "Send a file.", "empty": "The file is empty."},
     )
 
 

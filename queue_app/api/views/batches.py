@@ -19,6 +19,7 @@ from queue_app.api.serializers.batches import BatchCancelOut, BatchOut
 from queue_app.insight.batches import standing
 from queue_app.models import Batch
 from queue_app.models.job import BatchQuerySet
+from queue_app.rules import numbers
 from queue_app.work import batches, policy
 
 
@@ -85,7 +86,7 @@ def _answer(batch: Batch, request: Request) -> dict[str, Any]:
             "reserved": money.reserved,
             "captured": money.captured,
             "refunded": money.refunded,
-            "usd": answers.dollars(money.usd_spent + money.usd_to_come),
+            "usd": numbers.dollars(money.usd_spent + money.usd_to_come),
         },
         "max_concurrent": batch.max_concurrent,
         "paused": batch.paused,

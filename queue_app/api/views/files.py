@@ -1,5 +1,6 @@
 """
-Stored files: ``/files/{id}/{name}``, for the job's owner and staff only, in ranges so that videos can be sought in.
+Stored files, in ranges so that videos can be sought in: ``/files/{id}/{name}``, for the job's owner and staff only; images that
+jobs start from, ``/uploads/{id}/{name}``, for their owner and staff, and ``/inputs/{token}/{name}``, for providers.
 
 A file is streamed in pieces and never held in memory. Each kind of server gets its own kind of iterator: an async one would read
 a plain iterator to its end first.
@@ -10,12 +11,12 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import BinaryIO
 from uuid import UUID
 
-from django.core.files import File
-from django.core.files.storage import default_storage
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
 from drf_spectacular.utils import extend_schema
@@ -28,9 +29,11 @@ from queue_app.api.negotiation import OneType
 from queue_app.api.permissions import HasScope
 from queue_app.api.schema import takes
 from queue_app.api.serializers.base import Query
-from queue_app.models import Asset, Job, User
+from queue_app.models import Asset, Job, Upload, User
+from queue_app.work import disk
 
 log = logging.getLogger(__name__)
+Stored = Asset | Upload
 CHUNK_BYTES = 256 * 1024
 # a page is foreign HTML on our own origin: no scripts, no forms, nothing loaded; our own pages may frame it
 PAGE_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -46,7 +49,7 @@ class FileQuery(Query):
 class FilePart:
     """The next ``length`` bytes of a file. The response closes it, also when the client hangs up."""
 
-    file: "File[bytes]"
+    file: BinaryIO
     length: int
 
     def close(self) -> None:
@@ -84,14 +87,55 @@ class FileView(StrictAPIView):
             return JsonResponse(
                 errors.document(410, "expired", "The file is gone", detail), status=410, content_type=errors.CONTENT_TYPE
             )
-        etag, made_at = f'"{asset.sha256}"', int(asset.created_at.timestamp())
-        unchanged = get_conditional_response(request._request, etag=etag, last_modified=made_at)
-        response = unchanged or _whole_or_part(request, asset, etag, made_at)
-        response["ETag"], response["Last-Modified"] = etag, http_date(made_at)
-        response["Accept-Ranges"] = "bytes"
-        response["Cache-Control"] = "private, max-age=31536000, immutable"
-        patch_vary_headers(response, ["Authorization", "Cookie"])
+        return _answer(request, asset, _saved_as(asset))
+
+
+@extend_schema(exclude=True)
+class UploadView(StrictAPIView):
+    """An uploaded image, for its owner and staff. 404 for other users."""
+
+    content_negotiation_class = OneType
+    permission_classes = (HasScope,)  # as above
+
+    @takes(FileQuery)
+    def get(self, request: Request, upload_id: UUID, name: str) -> HttpResponseBase:
+        if not isinstance(request.user, User):
+            raise Http404
+        reachable = Upload.objects.all() if request.user.is_staff else Upload.objects.filter(owner=request.user)
+        upload = get_object_or_404(reachable, pk=upload_id)
+        return _answer(request, upload, f"upload{PurePosixPath(upload.name).suffix}")
+
+
+@extend_schema(exclude=True)
+class InputView(StrictAPIView):
+    """An uploaded image for the provider that a job was sent to: its token is the only key. 404 for any other."""
+
+    content_negotiation_class = OneType
+    authentication_classes = ()
+    permission_classes = ()
+
+    def get(self, request: Request, token: str, name: str) -> HttpResponseBase:
+        upload = get_object_or_404(Upload, token=token)
+        response = _answer(request, upload, f"image{PurePosixPath(upload.name).suffix}")
+        response["X-Robots-Tag"] = "noindex"
         return response
+
+
+def _answer(request: Request, stored: Stored, saved_as: str) -> HttpResponseBase:
+    etag, made_at = f'"{stored.sha256}"', int(stored.created_at.timestamp())
+    unchanged = get_conditional_response(request._request, etag=etag, last_modified=made_at)
+    response = unchanged or _whole_or_part(request, stored, etag, made_at, saved_as)
+    response["ETag"], response["Last-Modified"] = etag, http_date(made_at)
+    response["Accept-Ranges"] = "bytes"
+    response["Cache-Control"] = "private, max-age=31536000, immutable"
+    patch_vary_headers(response, ["Authorization", "Cookie"])
+    return response
+
+
+def _saved_as(asset: Asset) -> str:
+    """Return the name that a browser saves a file of a job by."""
+    number = f"-{asset.number}" if asset.number > 1 else ""
+    return f"job-{asset.job_id}-{asset.kind}{number}-v{asset.version}{PurePosixPath(asset.name).suffix}"
 
 
 def _readable(request: Request, asset_id: UUID) -> Asset:
@@ -104,7 +148,7 @@ def _readable(request: Request, asset_id: UUID) -> Asset:
     return found
 
 
-def _whole_or_part(request: Request, asset: Asset, etag: str, made_at: int) -> HttpResponseBase:
+def _whole_or_part(request: Request, asset: Stored, etag: str, made_at: int, saved_as: str) -> HttpResponseBase:
     wanted = None
     if request.method == "GET" and _range_holds(request.headers.get("If-Range", ""), etag, made_at):
         try:
@@ -117,7 +161,7 @@ def _whole_or_part(request: Request, asset: Asset, etag: str, made_at: int) -> H
     if wanted:
         response.status_code = 206
         response["Content-Range"] = part.content_range
-    _describe(response, asset, download=request.query_params.get("download") == "1")
+    _describe(response, asset, saved_as, download=request.query_params.get("download") == "1")
     return response
 
 
@@ -126,26 +170,24 @@ def _range_holds(if_range: str, etag: str, made_at: int) -> bool:
     return not if_range or if_range == etag or parse_http_date_safe(if_range) == made_at
 
 
-def _describe(response: HttpResponseBase, asset: Asset, *, download: bool) -> None:
+def _describe(response: HttpResponseBase, asset: Stored, saved_as: str, *, download: bool) -> None:
     is_text = asset.content_type.startswith("text/")
     response["Content-Type"] = f"{asset.content_type}; charset=utf-8" if is_text else asset.content_type
     response["X-Content-Type-Options"] = "nosniff"
-    name = f"job-{asset.job_id}-{asset.kind}-v{asset.version}{PurePosixPath(asset.name).suffix}"
-    response["Content-Disposition"] = content_disposition_header(download, name) or "inline"
+    response["Content-Disposition"] = content_disposition_header(download, saved_as) or "inline"
     if asset.content_type == "text/html":
         response["Content-Security-Policy"] = PAGE_POLICY
         response["X-Frame-Options"] = "SAMEORIGIN"
 
 
-def _stream(request: Request, asset: Asset, part: ranges.ByteRange) -> HttpResponseBase:
+def _stream(request: Request, asset: Stored, part: ranges.ByteRange) -> HttpResponseBase:
     """:raises Http404: the object is missing in the storage, which `check_invariants` reports as well (I34)."""
     if request.method == "HEAD":
         return HttpResponse()
     try:
-        file = default_storage.open(asset.name)
+        file = disk.open_from(asset.name, part.first)
     except FileNotFoundError:
-        log.error("asset %s of job %s: its object %s is missing", asset.pk, asset.job_id, asset.name)
+        log.error("%s (%s): its object %s is missing", asset, asset.pk, asset.name)
         raise Http404 from None
-    file.seek(part.first)
     is_async = isinstance(request._request, ASGIRequest)
     return StreamingHttpResponse(AsyncPieces(file, part.length) if is_async else Pieces(file, part.length))

@@ -23,16 +23,31 @@ from queue_app.api.schema import call
 from queue_app.api.serializers.base import PageQuery, render
 from queue_app.api.serializers.batches import BatchMadeOut, BatchPriceOut
 from queue_app.api.serializers.jobs import CancelOut, EventOut, JobOut, PriceOut
-from queue_app.api.serializers.requests import BatchAsked, DryRun, JobAsked, JobQuery, draft
+from queue_app.api.serializers.requests import AN_UPLOAD, BatchAsked, DryRun, JobAsked, JobQuery, draft
 from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
-from queue_app.work import intake, jobs
+from queue_app.rules import numbers
+from queue_app.work import fetching, intake, jobs
 
 MEANING = {
     CancelVerdict.CANCELLED: "Cancelled. Nothing is charged.",
     CancelVerdict.REQUESTED: "Cancel requested. If the job finishes first, the result is kept and charged.",
     CancelVerdict.TOO_LATE: "Too late to cancel: the job is finished or saving its files.",
+}
+EXAMPLES = {
+    "A video": {"model": "sora-2", "prompt": "A tram through a sunlit old town.", "parameters": {"duration": 8}},
+    "A silent video from an image": {
+        "model": "kling-v3",
+        "prompt": "The shoe turns slowly.",
+        "parameters": {"duration": 5, "audio": False, "images": {"first_frame": AN_UPLOAD}},
+    },
+    "Three images with references": {
+        "model": "nano-banana-2",
+        "prompt": "The shoe in the snow.",
+        "parameters": {"resolution": "2K", "num_images": 3, "reference_images": [{"upload": AN_UPLOAD}]},
+    },
+    "A text": {"model": "text-writer", "prompt": "Three slogans for a shoe."},
 }
 BEYOND_STOPPING = "This provider can't cancel. The job is charged if it is delivered."
 
@@ -58,18 +73,39 @@ class JobViewSet(JsonViewSet[Job]):
         page = self.paginate_queryset(self.filter_queryset(answers.visible(self.get_queryset())))
         return self.get_paginated_response(answers.jobs(page or [], request))
 
-    @call("jobs_create", JobOut, 402, 409, 422, status=201, query=DryRun, body=JobAsked, priced=PriceOut, repeatable=True)
+    @call(
+        "jobs_create",
+        JobOut,
+        402,
+        409,
+        422,
+        status=201,
+        query=DryRun,
+        body=JobAsked,
+        priced=PriceOut,
+        repeatable=True,
+        examples=EXAMPLES,
+    )
     def create(self, request: Request) -> HttpResponseBase:
         """Submit one job. With `?dry_run=true`, return its price without creating it."""
-        asked, user, at = draft(self.given), caller(request), clock.now()
+        asked, user, at = [draft(self.given)], caller(request), clock.now()
         if self.query["dry_run"]:
-            (job,) = intake.price(user, [asked], at=at)
+            (job,) = intake.price(user, fetching.with_uploads(user, asked, at=at), at=at)
             return Response(render(PriceOut, {**_priced(job), **_bill(user, [job])}))
 
         def submit() -> Made:
-            return {"job": intake.enqueue(user, [asked], at=at, actor=actor(request))[1][0].pk}
+            return {"job": intake.enqueue(user, asked, at=at, actor=actor(request))[1][0].pk}
 
-        return once(request, status=201, do=submit, render=lambda made: answers.job_of(made["job"], request))
+        def fetch() -> None:
+            asked[:] = fetching.with_uploads(user, asked, at=at)
+
+        return once(
+            request,
+            status=201,
+            do=submit,
+            render=lambda made: answers.job_of(made["job"], request),
+            prepare=fetch if fetching.is_needed(asked) else None,
+        )
 
     @call(
         "jobs_batch_create",
@@ -89,7 +125,7 @@ class JobViewSet(JsonViewSet[Job]):
         asked = [draft(one) for one in self.given["jobs"]]
         user, at = caller(request), clock.now()
         if self.query["dry_run"]:
-            priced = intake.price(user, asked, at=at)
+            priced = intake.price(user, fetching.with_uploads(user, asked, at=at), at=at)
             facts = {"batch": None, "jobs": [*map(_priced, priced)], "total": len(priced), "cost": _cost(priced, reserved=False)}
             return Response(render(BatchPriceOut, facts | _bill(user, priced)))
 
@@ -105,7 +141,16 @@ class JobViewSet(JsonViewSet[Job]):
             assert batch is not None  # a name was given
             return {"batch": batch.pk}
 
-        return once(request, status=201, do=submit, render=lambda made: _made(made["batch"], request))
+        def fetch() -> None:
+            asked[:] = fetching.with_uploads(user, asked, at=at)
+
+        return once(
+            request,
+            status=201,
+            do=submit,
+            render=lambda made: _made(made["batch"], request),
+            prepare=fetch if fetching.is_needed(asked) else None,
+        )
 
     @call("jobs_read", JobOut, 404)
     def retrieve(self, request: Request, pk: int) -> Response:
@@ -167,7 +212,7 @@ def _bill(user: User, jobs: Sequence[Job]) -> dict[str, Any]:
 def _cost(jobs: Sequence[Job], *, reserved: bool) -> dict[str, Any]:
     """Return the price of all jobs, in tickets and US dollars."""
     needed = sum(job.tickets for job in jobs)
-    usd = answers.dollars(sum((job.usd_estimate for job in jobs), Decimal(0)))
+    usd = numbers.dollars(sum((job.usd_estimate for job in jobs), Decimal(0)))
     return {"tickets": needed, "reserved": needed if reserved else 0, "captured": 0, "refunded": 0, "usd": usd}
 
 

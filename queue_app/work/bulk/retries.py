@@ -10,7 +10,6 @@ from django.db.models import Count
 from queue_app import lifecycle, tickets
 from queue_app.models import GenerationModel, Job, State, User
 from queue_app.models.job import JobQuerySet
-from queue_app.rules import pricing
 from queue_app.work import capacity, intake
 
 RETRYABLE = (State.FAILED, State.CANCELLED)
@@ -30,7 +29,7 @@ def price_today(jobs: JobQuerySet, offered: Mapping[str, GenerationModel], *, at
     needed: Counter[int] = Counter()
     again = jobs.in_time(at).filter(state__in=RETRYABLE, model__in=offered).order_by()
     for owner, model, parameters, count in again.values_list("owner", "model", "parameters").annotate(Count("pk")):
-        needed[owner] += count * pricing.tickets(offered[model].unit, offered[model].tickets_per_unit, parameters)
+        needed[owner] += count * offered[model].pricing.tickets_of(parameters)
     return needed
 
 
@@ -45,13 +44,16 @@ def refusals(jobs: Sequence[Job], *, at: datetime) -> dict[int, str]:
     Return why some of these jobs can't be retried: lower numbers first, each wallet pays for as many as it can. The jobs are
     locked; the wallets of the others are locked here.
     """
-    offered = capacity.available_models()
+    ways = capacity.usable_routes()
+    offered = capacity.available_models(ways)
     refused: dict[int, str] = {}
     for job in jobs:
         if refusal := lifecycle.not_for_retry(job, at=at):
             refused[job.pk] = str(refusal)
         elif job.model_id not in offered:
             refused[job.pk] = intake.not_offered(job.model_id, offered)
+        elif refusal := intake.not_said_now(job, ways[job.model_id]):
+            refused[job.pk] = str(refusal)
     able = [job for job in jobs if job.pk not in refused]
     left = tickets.lock({job.owner_id for job in able})
     for job in able:

@@ -13,6 +13,7 @@ import requests
 from tests.genqueue_site.studio.process import StudioProcess
 
 StartStudio: TypeAlias = Callable[..., StudioProcess]
+FULL = 1024  # pixels of a longer side, as by default
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def studio(tmp_path: Path) -> Iterator[StartStudio]:
     started: list[StudioProcess] = []
 
     def start(var: Path = tmp_path, **options: object) -> StudioProcess:
-        started.append(StudioProcess(var, **options))  # type: ignore[arg-type]
+        started.append(StudioProcess(var, longer_side=FULL, **options))  # type: ignore[arg-type]
         return started[-1]
 
     yield start
@@ -32,7 +33,7 @@ def studio(tmp_path: Path) -> Iterator[StartStudio]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
     """A fast studio, shared by the tests of a file that do not change it."""
-    process = StudioProcess(tmp_path_factory.mktemp("studio"), seconds_per_job=0.1)
+    process = StudioProcess(tmp_path_factory.mktemp("studio"), seconds_per_job=0.1, longer_side=FULL)
     yield process
     process.stop()
 

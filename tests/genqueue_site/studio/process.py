@@ -21,7 +21,9 @@ class StudioProcess:
     """
     A running studio on a free port, with its files in ``var``.
 
-    ``faults`` is a seed for random faults; faults may always be queued by name (``queue_faults``). ``url`` has no trailing slash.
+    ``longer_side`` is that of its files in pixels: small ones take a third of the time, and are as long and of the shape that was
+    asked for. ``faults`` is a seed for random faults; faults may always be queued by name (``queue_faults``). ``url`` has no
+    trailing slash.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class StudioProcess:
         var: Path,
         *,
         seconds_per_job: float = 0.2,
+        longer_side: int = 160,
         faults: int | str | None = None,
         env: dict[str, str] | None = None,
     ) -> None:
@@ -37,6 +40,7 @@ class StudioProcess:
             "GENQUEUE_VAR": str(var),
             "STUDIO_SECONDS_PER_JOB": str(seconds_per_job),
             "STUDIO_TEST_FAULTS": "1",
+            "STUDIO_LONGER_SIDE": str(longer_side),
             **(env or {}),
         }
         self.faults = faults
@@ -67,6 +71,10 @@ class StudioProcess:
         """Queue faults for the next calls: ``queue_faults(create=["reset_after_accept"])``."""
         answer = requests.post(f"{self.url}/_studio/faults", json=names, timeout=10)
         assert answer.ok, answer.text
+
+    def has_met_all_faults(self) -> bool:
+        """Whether each queued fault has begun."""
+        return bool(requests.get(f"{self.url}/_studio/faults", timeout=10).json()["left"] == 0)
 
     def wait_until_idle(self, seconds: float = 60) -> None:
         """Wait until no job is running."""

@@ -14,7 +14,7 @@ class TestTheEnvironment:
         read = config.read({})
         assert read.home == config.CHECKOUT / "var" / "studio"
         assert (read.seconds_per_job, read.seconds_apart) == (3.0, 0.0)
-        assert (read.parallel_renders, read.max_running, read.codec) == (2, 0, "vp9")
+        assert (read.parallel_renders, read.longer_side, read.max_running, read.codec) == (2, 1024, 0, "vp9")
         assert read.fault_seed is None and not read.scripted_faults
 
     def test_is_obeyed(self) -> None:
@@ -31,6 +31,7 @@ class TestTheEnvironment:
             ("STUDIO_SECONDS_APART", "some"),
             ("STUDIO_PARALLEL_RENDERS", "0"),
             ("STUDIO_PARALLEL_RENDERS", "²"),
+            ("STUDIO_LONGER_SIDE", "63"),
             ("STUDIO_MAX_RUNNING", "2.5"),
             ("STUDIO_TEST_FAULTS", "yes"),
             ("RENDER_CODEC", "av1"),

@@ -138,6 +138,13 @@ class TestTheTable:
         assert "late_accept" in answer.json()["error"]
         assert post(shared, "A whale").status_code == 200
 
+    def test_says_when_each_queued_one_has_begun(self, shared: StudioProcess) -> None:
+        shared.queue_faults(create=["429", "latency:0"])
+        post(shared, "A whale")
+        assert not shared.has_met_all_faults()
+        post(shared, "A whale")
+        assert shared.has_met_all_faults()
+
     @pytest.mark.parametrize("script", [[], {"create": "429"}, {"dance": ["429"]}, {"create": [None]}, {"create": ["429:soon"]}])
     def test_refuses_what_is_no_script(self, script: object) -> None:
         with pytest.raises(UnknownFault):
@@ -145,7 +152,18 @@ class TestTheTable:
 
     def test_is_not_served_unless_asked_for(self, studio: StartStudio) -> None:
         process = studio(env={"STUDIO_TEST_FAULTS": "0"})
-        assert requests.post(f"{process.url}/_studio/faults", json={}, timeout=5).status_code == 404
+        for call in (requests.post, requests.get):
+            assert call(f"{process.url}/_studio/faults", json={}, timeout=5).status_code == 404
+
+    def test_is_counted_by_dialect_and_kind_of_call(self, studio: StartStudio) -> None:
+        process = studio()
+        process.queue_faults(create=["429", "429", "500_before_accept"])
+        for _ in range(4):
+            post(process, "A whale")
+        assert process.log()["faults"] == [
+            {"dialect": "openai_videos", "kind": "create", "fault": "429", "count": 2},
+            {"dialect": "openai_videos", "kind": "create", "fault": "500_before_accept", "count": 1},
+        ]
 
     def test_has_faults_for_every_kind_of_call(self) -> None:
         assert {kind for fault in FAULTS.values() for kind in fault.kinds} == set(KINDS)
@@ -161,6 +179,16 @@ class TestRandomFaults:
         first = answers("a")
         assert answers("b") == first
         assert len(set(first)) > 1
+
+    def test_are_drawn_for_each_dialect_and_kind_of_call_on_its_own(self) -> None:
+        alone, mixed = Faults(7), Faults(7)
+        expected = [alone.draw("fal", "create") for _ in range(40)]
+        found, of_others = [], []
+        for _ in range(40):
+            of_others += [mixed.draw("chat", "create"), mixed.draw("fal", "retrieve")]
+            found.append(mixed.draw("fal", "create"))
+        assert found == expected
+        assert any(found) and of_others[::2] != found
 
     @pytest.mark.parametrize(("text", "seed"), [("7", 7), ("07", 7), ("-3", -3), ("²", "²"), ("bad day", "bad day"), ("", "")])
     def test_are_seeded_by_any_text_and_by_a_number_as_a_number(self, text: str, seed: int | str) -> None:

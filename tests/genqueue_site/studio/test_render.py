@@ -9,7 +9,7 @@ import av
 import pytest
 from PIL import Image, ImageChops
 
-from genqueue_site.studio.film import Film, preview_size
+from genqueue_site.studio.film import LONGER_SIDE, Film
 from genqueue_site.studio.jobs import Recipe
 from genqueue_site.studio.lettering import FONTS, drawable, font
 from genqueue_site.studio.rendering import RenderFailed, Rendering
@@ -36,6 +36,22 @@ class TestARender:
         assert list(tmp_path.iterdir()) == []
 
 
+class TestPictures:
+    @pytest.mark.parametrize(("codec", "ending"), [("png", "png"), ("jpeg", "jpg"), ("webp", "webp")])
+    def test_come_in_their_format_and_each_is_another(self, tmp_path: Path, codec: str, ending: str) -> None:
+        recipe = replace(WHALE, codec=codec, width=2048, height=1152, count=2)
+        (tmp_path / "again").mkdir()
+        for folder in (tmp_path, tmp_path / "again"):
+            Rendering().run(recipe, folder)
+        names = [f"image-0.{ending}", f"image-1.{ending}"]
+        assert recipe.files == names
+        pictures = [Image.open(tmp_path / name) for name in names]
+        assert [(picture.format, picture.size) for picture in pictures] == [(codec.upper(), (1024, 576))] * 2
+        first, second = ((tmp_path / name).read_bytes() for name in names)
+        assert first != second
+        assert (tmp_path / "again" / names[0]).read_bytes() == first
+
+
 class TestAFilm:
     def test_moves_and_changes_with_its_seed(self) -> None:
         film = Film(WHALE)
@@ -54,7 +70,13 @@ class TestAFilm:
         ],
     )
     def test_keeps_the_shape_within_640_pixels(self, asked: tuple[int, int], given: tuple[int, int]) -> None:
-        assert preview_size(*asked) == given
+        width, height = asked
+        assert replace(WHALE, width=width, height=height).size_within(LONGER_SIDE) == given
+
+    @pytest.mark.parametrize(("side", "given"), [(1280, (1280, 720)), (160, (160, 90)), (64, (64, 36))])
+    def test_may_be_smaller_in_the_same_shape(self, side: int, given: tuple[int, int]) -> None:
+        small = replace(WHALE, width=1280, height=720).within(side)
+        assert (small.width, small.height) == given
 
 
 class TestLettering:

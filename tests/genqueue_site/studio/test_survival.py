@@ -29,10 +29,12 @@ class TestAKilledStudio:
         film = client(process).videos.download_content(finished).content
         with ThreadPoolExecutor(4) as pool:
             cut_short = list(pool.map(lambda number: create(process, f"Cut short {number}"), range(3)))
+        accepted = [row["id"] for row in process.log()["creates"][1:]]
         process.kill()
         process.restart()
         log = process.log()
-        assert log["creates"] == [] and log["peak"] == 3
+        assert [(row["id"], row["accepted"]) for row in log["creates"]] == [(job, True) for job in (finished, *accepted)]
+        assert log["peak"] == 3
         process.wait_until_idle()
         videos = client(process).videos
         assert videos.download_content(finished).content == film
