@@ -121,7 +121,7 @@ READERS: dict[str, dict[str, str]] = {
     "QueueSettings": {
         "queue_app.work.capacity:queue_limit": "max_concurrent peak_hours peak_factor",
         "queue_app.work.capacity:Capacity._learn": "user_max_concurrent",
-        "campaigns.plan:Reader._level": "bulk_priority",
+        "campaigns.plan:priority_of": "bulk_priority",
         "queue_app.work.capacity:_closed": "paused paused_reason paused_until",
         **_WHY,
     },
@@ -228,7 +228,7 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.views.watch:use": "version",
         "campaigns.views.names:page": "template",
         "campaigns.views.more:page": "takes ratio",
-        "campaigns.views.share:_wish": "form_key label access shows days",
+        "campaigns.views.share:_read": "form_key label access shows days",
         "campaigns.views.shared:answer": "comment say",
         "campaigns.reel:picked": "verdict sort",
         "genqueue_site.demo.login:enter": "user",

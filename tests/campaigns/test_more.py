@@ -1,5 +1,7 @@
 """More like this: further takes of one result, priced before and launched once."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -7,11 +9,13 @@ from campaigns import more, review
 from campaigns.actions import NotAsShown, Offer
 from campaigns.launch import LaunchRefused
 from campaigns.models import Campaign, Combination, ComplianceRule
-from campaigns.more import Wish
+from campaigns.more import Takes, Variety
 from campaigns.plan import PlanRefused
-from queue_app.models import AuditEntry, GenerationModel, Job, Wallet
+from queue_app.models import AuditEntry, GenerationModel, Job, QueueSettings, Wallet
 from queue_app.tickets import NotEnoughTickets
+from queue_app.work import uploads
 from queue_app.work.intake import ModelNotAvailable
+from tests import images
 from tests.campaigns.support import bring, jobs_of, make_campaign
 from tests.factories import NOON, UserFactory
 from tests.markup import html_of
@@ -40,10 +44,14 @@ def cell(campaign, index=1):
 
 
 def launched(campaign, by, *, ratios=("16:9", "9:16"), takes=3, key="form-1", shown=None):
-    wish = Wish(list(ratios), takes)
-    planned = more.plan_of(cell(campaign), wish, key=key)
+    asked = Takes(list(ratios), takes)
+    planned = plan(campaign, ratios, takes, key=key)
     offer = shown or Offer(len(planned.to_buy), planned.tickets)
-    return more.launch_once(cell(campaign), wish, key=key, shown=offer, at=NOON, by=by)
+    return more.launch_once(cell(campaign), asked, key=key, shown=offer, at=NOON, by=by)
+
+
+def plan(campaign, ratios, takes, key="a"):
+    return more.plan_of(Variety(cell(campaign)), Takes(list(ratios), takes), key=key, at=NOON)
 
 
 def jobs(campaign):
@@ -52,7 +60,7 @@ def jobs(campaign):
 
 class TestThePlan:
     def test_is_every_take_of_every_ratio_at_its_price(self, campaign):
-        planned = more.plan_of(cell(campaign), Wish(["16:9", "9:16"], 3), key="a")
+        planned = plan(campaign, ["16:9", "9:16"], 3)
 
         assert (len(planned.to_buy), planned.tickets) == (6, 24)
         assert Job.objects.count() == 4  # nothing is bought by planning
@@ -63,18 +71,18 @@ class TestThePlan:
             (["16:9"], 0, "Enter a whole number from 1 to 8."),
             (["16:9"], 9, "Enter a whole number from 1 to 8."),
             ([], 1, "Choose at least one ratio."),
-            (["4:3"], 1, "sora-2 has no ratio “4:3”. Choose from: 16:9, 9:16, 1:1."),
+            (["4:3"], 1, "sora-2 has no ratio “4:3”. Available: 16:9, 9:16, 1:1."),
         ],
     )
     def test_of_what_is_not_offered_says_what_is(self, campaign, ratios, takes, words):
         with pytest.raises(PlanRefused, match=words.replace("(", "\\(")):
-            more.plan_of(cell(campaign), Wish(ratios, takes), key="a")
+            plan(campaign, ratios, takes)
 
     def test_is_none_while_nobody_offers_the_model(self, campaign):
         GenerationModel.objects.filter(pk="sora-2").update(active=False)
 
         with pytest.raises(ModelNotAvailable):
-            more.plan_of(cell(campaign), Wish(["16:9"], 1), key="a")
+            plan(campaign, ["16:9"], 1)
 
 
 class TestALaunch:
@@ -146,16 +154,78 @@ class TestALaunch:
         assert (made.batch.owner, entry.actor, entry.action) == (owner, operator, "generate more")
         assert entry.after == {"campaign": made.pk, "jobs": 6, "tickets": 24}
 
-    def test_without_seeds_where_the_model_takes_none(self, owner):
-        sora = GenerationModel.objects.get(pk="sora-2")
-        without = {name: rule for name, rule in sora.parameters.items() if name != "seed"}
-        GenerationModel.objects.filter(pk="sora-2").update(parameters=without)
-        made = make_campaign(owner)
+    def test_of_more_than_20_has_the_priority_of_large_campaigns(self, campaign, owner):
+        made, _ = launched(campaign, owner, ratios=["16:9", "9:16", "1:1"], takes=7)
+
+        assert made.priority == QueueSettings.objects.current().bulk_priority
+        assert {job.priority for job in jobs(made)} == {made.priority}
+
+    def test_keeps_with_the_campaign_only_what_all_its_videos_share(self, campaign, owner):
+        made, _ = launched(campaign, owner)
+
+        assert made.parameters == {"duration": 4, "loop": False}
+
+
+class TestTheModel:
+    """What takes can differ in is up to the model, its providers and the images that it starts from."""
+
+    def stored(self, owner, **fields):
+        made = make_campaign(owner, {"mood": ["calm"]}, **{"duration": None, **fields})
         bring(jobs_of(made)[0], "completed")
+        return made
 
-        more_of_it, _ = launched(made, owner, ratios=["1:1"], takes=2)
+    def page(self, campaign, visitor):
+        return html_of(visitor.get(reverse("campaigns:more", args=[campaign.pk, 1])))
 
-        assert [sorted(job.parameters) for job in jobs(more_of_it)] == [["aspect_ratio", "duration", "loop"]] * 2
+    def test_that_takes_no_seed_gets_none(self, owner, client_for):
+        images = self.stored(owner, model="gpt-image-2", quality="high")
+
+        made, _ = launched(images, owner, ratios=["1:1", "2:3"], takes=2)
+
+        assert [job.parameters["aspect_ratio"] for job in jobs(made)] == ["1:1", "1:1", "2:3", "2:3"]
+        assert {(job.parameters["quality"], "seed" in job.parameters) for job in jobs(made)} == {("high", False)}
+        html = self.page(images, client_for(owner))
+        assert "gpt-image-2 takes no seed. Each take still comes out differently." in html
+        assert "Launch 3 images for 3 tickets" in html and 'name="ratio" value="3:4"' in html
+
+    def test_without_a_choice_of_ratio_is_asked_for_takes_alone(self, owner, client_for):
+        texts = self.stored(owner, model="text-writer")
+
+        made, _ = launched(texts, owner, ratios=[], takes=2)
+
+        assert made.dimensions == {"mood": ["calm"], "take": ["1", "2"]} and len(jobs(made)) == 2
+        html = self.page(texts, client_for(owner))
+        assert 'name="ratio"' not in html and "text-writer has no choice of aspect ratio." in html
+        assert "Launch 3 texts for 3 tickets" in html
+
+    def test_that_starts_from_an_image_keeps_its_ratio_and_the_image(self, owner, client_for, settings, tmp_path):
+        settings.MEDIA_ROOT = str(tmp_path)
+        frame = str(uploads.receive(owner, [images.picture()], at=NOON).pk)
+        videos = self.stored(owner, model="kling-v3", duration=5, images={"first_frame": frame})
+
+        made, _ = launched(videos, owner, ratios=[], takes=2)
+
+        assert [job.parameters["images"] for job in jobs(made)] == [{"first_frame": frame}] * 2
+        html = self.page(videos, client_for(owner))
+        assert 'name="ratio"' not in html and "Aspect ratio: Follows the image." in html and "from first frame" in html
+
+    def test_that_no_longer_takes_a_parameter_is_named_before_the_launch(self, campaign, owner, client_for):
+        model = GenerationModel.objects.get(pk="sora-2")
+        model.parameters["duration"] = {**model.parameters["duration"], "values": [8], "default": 8}
+        model.save()
+
+        html = self.page(campaign, client_for(owner))
+
+        assert "duration must be 8 s for sora-2, not 4." in html
+        assert re.search(r'<button[^>]*id="launch"[^>]*disabled', html)
+
+    def test_that_nobody_offers_is_named_and_nothing_can_be_launched(self, campaign, owner, client_for):
+        GenerationModel.objects.filter(pk="sora-2").update(active=False)
+
+        html = self.page(campaign, client_for(owner))
+
+        assert "sora-2 is not available right now." in html
+        assert re.search(r'<button[^>]*id="launch"[^>]*disabled', html)
 
 
 class TestThePage:

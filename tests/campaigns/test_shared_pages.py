@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.test import Client
@@ -13,7 +14,7 @@ from django.urls import reverse
 
 from campaigns import review, sharing
 from campaigns.models import ClientReview, Combination, ShareLink
-from campaigns.sharing import Wish
+from campaigns.sharing import NewLink
 from queue_app import clock
 from queue_app.models import Asset
 from queue_app.ui import pace
@@ -30,6 +31,11 @@ FORM = {"label": "Alder", "access": "answer", "shows": "completed", "days": "7"}
 @pytest.fixture(autouse=True)
 def files(settings, tmp_path):
     settings.MEDIA_ROOT = str(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def no_calls_yet():
+    cache.clear()  # calls of other tests count, too
 
 
 @pytest.fixture
@@ -62,13 +68,13 @@ def cell(campaign, index):
     return Combination.objects.get(campaign=campaign, index=index)
 
 
-def shared(campaign, owner, **wish):
-    known = {"label": "Alder, first round", "may_answer": True, **wish}
-    return sharing.create(campaign, Wish(uuid.uuid4(), **known), at=clock.now(), by=owner)[1]
+def shared(campaign, owner, **new):
+    known = {"label": "Alder, first round", "may_answer": True, **new}
+    return sharing.create(campaign, NewLink(uuid.uuid4(), **known), at=clock.now(), by=owner)[1]
 
 
 def video_page(token, index, query=""):
-    return reverse("campaigns:shared-video", args=[token, index]) + query
+    return reverse("campaigns:shared-result", args=[token, index]) + query
 
 
 def file_page(token, asset):
@@ -124,7 +130,7 @@ class TestTheTeamsPage:
 
         html = html_of(client_for(owner).get(self.address(campaign)))
 
-        assert "Alder, first round" in html and "Approve and comment" in html and "Watch" in html
+        assert "Alder, first round" in html and "Approve and comment" in html and "View only" in html
         assert "<script>alert" not in html and "&lt;script&gt;" in html
         assert ">Never<" in html and html.count(">Revoke</button>") == 2
 
@@ -143,7 +149,7 @@ class TestTheTeamsPage:
         visitor.post(answer_page(token, 1), {"name": "Maria", "review": "approved"})
         visitor.post(answer_page(token, 2), {"name": "Maria", "review": "approved"})
         team = client_for(owner)
-        assert "Take over 1 review" in html_of(team.get(self.address(campaign)))
+        assert "Adopt 1 review" in html_of(team.get(self.address(campaign)))
 
         html = html_of(team.post(reverse("campaigns:share-adopt", args=[campaign.pk]), follow=True))
 
@@ -207,6 +213,25 @@ class TestWhatAVisitorSees:
         assert visitor.post(answer_page(token, 1), {"name": "Maria", "review": "approved"}).status_code == 422
         assert not ClientReview.objects.exists()
 
+    @pytest.mark.parametrize(
+        ("model", "content", "shown"),
+        [
+            ("gpt-image-2", b"image", '<img src="{file}"'),
+            ("text-writer", b"Dear <b>reader</b>", "Dear &lt;b&gt;reader&lt;/b&gt;"),
+            ("page-writer", b"<p>Hello</p>", 'src="{file}" title="#1"'),
+        ],
+    )
+    def test_is_an_image_a_text_or_a_page_too(self, owner, visitor, model, content, shown):
+        made = make_campaign(owner, {"mood": ["calm"]}, model=model, duration=None)
+        bring(jobs_of(made)[0], "completed")
+        asset, token = Asset.objects.get(job=cell(made, 1).job), shared(made, owner)
+        default_storage.save(asset.name, ContentFile(content))
+
+        html = html_of(visitor.get(video_page(token, 1)))
+
+        assert shown.format(file=file_page(token, asset)) in html and "<video" not in html
+        assert b"".join(visitor.get(file_page(token, asset)).streaming_content).startswith(content)
+
     def test_is_said_to_come_where_nothing_is_ready(self, owner, visitor):
         token = shared(make_campaign(owner), owner)
 
@@ -228,7 +253,8 @@ class TestWhatAVisitorSees:
 
 
 class TestALinkThatDoesNotWork:
-    def test_looks_the_same_whatever_is_wrong_with_it(self, campaign, owner, visitor):
+    def test_looks_the_same_whatever_is_wrong_with_it(self, campaign, owner, visitor, monkeypatch):
+        monkeypatch.setattr(pace, "BURST", 60.0)
         expired, revoked = shared(campaign, owner, days=1), shared(campaign, owner)
         ShareLink.objects.filter(token_sha256=sharing._hash(expired)).update(
             created_at=NOON - timedelta(days=9), expires_at=NOON - timedelta(days=2)
@@ -245,7 +271,7 @@ class TestALinkThatDoesNotWork:
         assert list(seen.values()) == [404]
 
     def test_says_how_to_get_another(self, visitor):
-        assert "Ask the person who sent it for a new one." in html_of(visitor.get(video_page("x" * 43, 1)))
+        assert "Ask the sender for a new one." in html_of(visitor.get(video_page("x" * 43, 1)))
 
     def test_can_not_be_guessed_at_any_pace(self, visitor, monkeypatch):
         monkeypatch.setattr(pace, "BURST", 1.0)
@@ -327,7 +353,7 @@ class TestAnAnswer:
         answer = visitor.post(answer_page(token, 1), {"name": "Maria", "review": "rejected"}, **HTMX)
 
         html = html_of(answer)
-        assert 'data-index="2"' in html and "Rejected. UGC · Energetic" in html and "<b>1 of 3</b> reviewed" in html
+        assert 'data-index="2"' in html and "Rejected: UGC · Energetic" in html and "<b>1 of 3</b> reviewed" in html
         assert re.search(r'class="gq-th is-rejected" id="film-1"[^>]*hx-swap-oob', html)
         assert answer["HX-Replace-Url"] == video_page(token, 2)
 
@@ -375,7 +401,7 @@ class TestAnAnswer:
 
         html = html_of(visitor.post(answer_page(token, 3), {"name": "Maria", "review": "approved"}, **HTMX))
 
-        assert "All 3 reviewed" in html and "The team sees your reviews now." in html
+        assert "All 3 reviewed" in html and "The team can see your reviews." in html
 
     def test_is_text_to_everybody_who_reads_it(self, campaign, owner, token, visitor, client_for):
         visitor.post(answer_page(token, 1), {"name": HOSTILE[:80], "review": "rejected", "comment": HOSTILE})

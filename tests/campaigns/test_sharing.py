@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from campaigns import exports, review, sharing
 from campaigns.launch import make_again
 from campaigns.models import ClientReview, Combination, ShareLink
-from campaigns.sharing import ShareRefused, Wish
+from campaigns.sharing import NewLink, ShareRefused
 from queue_app.models import Asset, AuditEntry
 from tests.campaigns.support import bring, jobs_of, make_campaign
 from tests.factories import NOON, UserFactory
@@ -41,9 +41,9 @@ def cell(campaign, index):
     return Combination.objects.get(campaign=campaign, index=index)
 
 
-def shared(campaign, owner, **wish):
-    known = {"label": "Alder, first round", "may_answer": True, **wish}
-    return sharing.create(campaign, Wish(uuid.uuid4(), **known), at=NOON, by=owner)
+def shared(campaign, owner, **new):
+    known = {"label": "Alder, first round", "may_answer": True, **new}
+    return sharing.create(campaign, NewLink(uuid.uuid4(), **known), at=NOON, by=owner)
 
 
 def say(link, index=1, *, verdict="approved", comment="", name="Maria", at=LATER):
@@ -89,15 +89,15 @@ class TestALink:
         assert sharing.revoke(link, at=LATER, by=owner) is False
 
     def test_is_created_once_by_one_form(self, campaign, owner):
-        wish = Wish(uuid.uuid4(), label="Alder")
+        new = NewLink(uuid.uuid4(), label="Alder")
 
-        link, token = sharing.create(campaign, wish, at=NOON, by=owner)
+        link, token = sharing.create(campaign, new, at=NOON, by=owner)
 
-        assert token and sharing.create(campaign, wish, at=LATER, by=owner) == (link, "")
+        assert token and sharing.create(campaign, new, at=LATER, by=owner) == (link, "")
         assert ShareLink.objects.count() == 1
 
     @pytest.mark.parametrize(
-        ("wish", "field"),
+        ("new", "field"),
         [
             ({"label": " \u202e "}, "label"),
             ({"label": "x" * 101}, "label"),
@@ -106,8 +106,8 @@ class TestALink:
             ({"shows": "everything"}, "shows"),
         ],
     )
-    def test_with_a_wrong_field_is_not_created(self, campaign, owner, wish, field):
-        assert list(problems(lambda: shared(campaign, owner, **wish))) == [field]
+    def test_with_a_wrong_field_is_not_created(self, campaign, owner, new, field):
+        assert list(problems(lambda: shared(campaign, owner, **new))) == [field]
         assert not ShareLink.objects.exists()
 
     def test_is_one_of_few(self, campaign, owner):
@@ -224,7 +224,7 @@ class TestAnAnswer:
         link, _ = shared(campaign, owner)
         say(link, 1), say(link, 1, verdict="rejected", name="Jon"), say(link, 1, verdict="rejected", comment="x", name="Jon")
 
-        assert [(one.name, one.review) for one in sharing.said_of(cell(campaign, 1).job_id)] == [
+        assert [(one.name, one.review) for one in sharing.answers_on(cell(campaign, 1).job_id)] == [
             ("Jon", "rejected"),
             ("Jon", "rejected"),
             ("Maria", "approved"),
@@ -328,12 +328,12 @@ class TestTakingOver:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_form_that_is_sent_twice_at_once_creates_one_link(owner, campaign):
-    wish, meet = Wish(uuid.uuid4(), label="Alder"), Barrier(2)
+    new, meet = NewLink(uuid.uuid4(), label="Alder"), Barrier(2)
 
     def send():
         try:
             meet.wait(30)
-            return sharing.create(campaign, wish, at=NOON, by=owner)
+            return sharing.create(campaign, new, at=NOON, by=owner)
         finally:
             connection.close()
 

@@ -44,7 +44,7 @@ def card(campaign):
 
 def said(campaign):
     """Of each version: its verdict, its note, whether it counts."""
-    return [(take.judged.review, take.judged.note, take.counts) for take in card(campaign).takes]
+    return [(take.row.review, take.row.note, take.counts) for take in card(campaign).takes]
 
 
 class TestVersions:

@@ -1,13 +1,14 @@
 """Review mode: one video at a time, on to the next one, undo, notes, two versions side by side; with and without htmx."""
 
 import re
+import uuid
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.urls import reverse
 
-from campaigns import reel, review
+from campaigns import exports, reel, review
 from campaigns.launch import make_again
 from campaigns.models import Combination
 from queue_app.models import Asset
@@ -184,7 +185,7 @@ class TestThePage:
 
         html = html_of(visitor.get(address("watch", campaign, 1)))
 
-        assert "Review opens when it completes." in html and "data-verdict" not in html
+        assert "Version 2: review opens when it completes." in html and "data-verdict" not in html
         assert html.count("<video") == 1  # of the version that is there
 
     def test_of_a_file_that_is_gone_says_so(self, campaign, visitor):
@@ -208,6 +209,78 @@ class TestThePage:
         assert len(re.findall(r'id="film-', html)) == 70
 
 
+class TestWhatIsOnTheStage:
+    """Videos are played; images, texts and pages are shown as they are."""
+
+    @pytest.fixture(autouse=True)
+    def files(self, settings, tmp_path):
+        settings.MEDIA_ROOT = str(tmp_path)
+
+    def stored(self, owner, model, content=b"file", **fields):
+        """A campaign of one combination whose result is really stored."""
+        made = make_campaign(owner, {"mood": ["calm"]}, model=model, duration=None, **fields)
+        bring(jobs_of(made)[0], "completed")
+        default_storage.save(self.asset(made).name, ContentFile(content))
+        return made
+
+    def asset(self, campaign):
+        return Asset.objects.get(job=cell(campaign, 1).job)
+
+    def page(self, campaign, visitor):
+        html = html_of(visitor.get(address("watch", campaign, 1)))
+        assert "<video" not in html and "data-play" not in html  # nothing to play
+        return html
+
+    def test_is_an_image(self, owner, visitor):
+        made = self.stored(owner, "gpt-image-2")
+
+        html = self.page(made, visitor)
+
+        assert f'<img src="/files/{self.asset(made).pk}/' in html and 'aria-label="Download"' in html
+
+    def test_is_every_image_of_a_result_of_several(self, owner, visitor):
+        made = self.stored(owner, "nano-banana", count=2)
+        first = self.asset(made)
+        second = Asset.objects.get(pk=first.pk)
+        second.pk, second.number = uuid.uuid4(), 2
+        second.name = f"assets/2026/11/{second.pk}.png"
+        second.save(force_insert=True)
+        default_storage.save(second.name, ContentFile(b"file two"))
+
+        html = self.page(made, visitor)
+
+        assert [f'<img src="/files/{one.pk}/' in html for one in (first, second)] == [True, True]
+        answer = visitor.get(address("download", made, 1, query="?image=2"))
+        assert answer.getvalue() == b"file two" and 'filename="001-calm-2.png"' in answer["Content-Disposition"]
+        review.judge(cell(made, 1), "approved", at=NOON, by=owner)
+        assert [packed.name for packed in exports.approved(made)] == ["001-calm.png", "001-calm-2.png"]
+
+    def test_is_a_text_and_nothing_of_it_is_run(self, owner, visitor):
+        made = self.stored(owner, "text-writer", b"Dear reader, <script>alert(1)</script>")
+
+        html = self.page(made, visitor)
+
+        assert "Dear reader, &lt;script&gt;alert(1)&lt;/script&gt;" in html and "Open the text" in html
+
+    def test_is_a_page_in_a_frame_of_its_own(self, owner, visitor):
+        made = self.stored(owner, "page-writer", b"<p>Hello</p>")
+
+        html = self.page(made, visitor)
+
+        assert re.search(rf'<iframe[^>]* sandbox[^>]* src="/files/{self.asset(made).pk}/', html) and "Hello" not in html
+        assert "Open the page" in html
+
+    def test_is_side_by_side_too(self, owner, visitor):
+        made = self.stored(owner, "text-writer", b"First words")
+        make_again(cell(made, 1), "Another prompt.", at=NOON, by=owner)
+        bring(cell(made, 1).job, "completed")
+        default_storage.save(self.asset(made).name, ContentFile(b"Second words"))
+
+        html = html_of(visitor.get(address("compare", made, 1)))
+
+        assert "First words" in html and "Second words" in html and "data-play" not in html
+
+
 class TestAVerdict:
     def test_answers_htmx_with_the_next_video_the_counts_and_the_way_back(self, campaign, visitor):
         answer = visitor.post(address("watch-judge", campaign, 1, query="?mood=energetic"), {"review": "rejected"}, **HTMX)
@@ -215,7 +288,7 @@ class TestAVerdict:
         html = html_of(answer)
         assert cell(campaign, 1).review == "rejected"
         assert shown(html) == 3 and answer["HX-Replace-Url"] == address("watch", campaign, 3, query="?mood=energetic")
-        assert "Rejected. UGC · Energetic" in html and "<b>1 of 4</b> reviewed" in html
+        assert "Rejected: UGC · Energetic" in html and "<b>1 of 4</b> reviewed" in html
         assert re.search(r'class="gq-th is-rejected" id="film-1"[^>]*hx-swap-oob="true"', html)
         assert '<b id="count-rejected" hx-swap-oob="true">1</b>' in html
         assert re.search(rf'action="{address("watch-judge", campaign, 1)}\?mood=energetic" data-of="1"', html)
@@ -225,7 +298,7 @@ class TestAVerdict:
 
         assert answer.redirect_chain == [(address("watch", campaign, 2, query="?verdict=none&last=1"), 302)]
         html = html_of(answer)
-        assert shown(html) == 2 and "Approved. UGC · Energetic" in html and 'data-of="1"' in html
+        assert shown(html) == 2 and "Approved: UGC · Energetic" in html and 'data-of="1"' in html
 
     def test_is_undone_to_what_stood_before(self, campaign, owner, visitor):
         judge(campaign, owner, n1="winner")
@@ -247,7 +320,7 @@ class TestAVerdict:
     def test_stays_where_somebody_does_not_want_to_go_on(self, campaign, visitor):
         html = html_of(visitor.post(address("watch-judge", campaign, 1), {"review": "approved", "stay": "1"}, **HTMX))
 
-        assert shown(html) == 1 and "Approved. UGC · Energetic" in html and 'data-of="1"' in html
+        assert shown(html) == 1 and "Approved: UGC · Energetic" in html and 'data-of="1"' in html
 
     def test_takes_the_note_along(self, campaign, owner, visitor):
         visitor.post(address("watch-judge", campaign, 1), {"review": "rejected", "note": " Too dark. "}, **HTMX)
@@ -328,7 +401,7 @@ class TestTwoVersions:
         assert re.findall(r'<h2 id="version-\d">(Version \d)</h2>', html) == ["Version 1", "Version 2"]
         assert "Rejected" in html and "Not reviewed" in html and "Note: “<bdi>Too dark.</bdi>”" in html
         assert "<span>The parcel</span><del>opens</del>" in html and "<ins>closes</ins>" in html
-        assert "Model and settings are the same." in html
+        assert "Same model and settings." in html
 
     def test_are_chosen_from_and_both_verdicts_are_kept(self, two, owner, visitor):
         review.judge(cell(two, 1), "approved", at=NOON, by=owner)

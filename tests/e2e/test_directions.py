@@ -77,8 +77,8 @@ def addresses(shared_site: Site) -> tuple[Site, list[str]]:
         review.judge(third, "approved", at=at, by=staff)
         bring(make_again(second, f"{TURN} again", at=at, by=staff)[0].job, State.COMPLETED, at=at)
         review.judge(Combination.objects.get(pk=second.pk), "winner", at=at, by=staff)
-        wish = sharing.Wish(uuid.uuid4(), label=TURN, may_answer=True)
-        link, token = sharing.create(campaign, wish, at=at, by=staff)
+        new = sharing.NewLink(uuid.uuid4(), label=TURN, may_answer=True)
+        link, token = sharing.create(campaign, new, at=at, by=staff)
         for index, verdict in ((2, "approved"), (3, "rejected")):
             sharing.answer(link, index, verdict=verdict, comment=TURN, name=TURN, at=at)
         policy.pause_batch(campaign.batch, at=at, actor=staff, reason=TURN)

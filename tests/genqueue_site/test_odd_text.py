@@ -105,8 +105,8 @@ def rows(tmp_path, settings):
     job = make_job(owner=staff)
     asset = make_asset(make_job("storing", owner=staff))
     at = clock.now()
-    wish = sharing.Wish(uuid.uuid4(), label="Alder", may_answer=True)
-    link, token = sharing.create(campaign, wish, at=at, by=staff)
+    new = sharing.NewLink(uuid.uuid4(), label="Alder", may_answer=True)
+    link, token = sharing.create(campaign, new, at=at, by=staff)
     alive = {"host": "one", "pid": 1, "group_id": 1, "group_started": "1", "started_at": at, "beat_at": at}
     WorkerProcess.objects.create(role="worker", **alive)
     WorkerProcess.objects.create(role="dispatcher", leader=True, turned_at=at, **alive)
