@@ -28,14 +28,14 @@ class Offer(NamedTuple):
 @transaction.atomic
 def retry_failed(campaign: Campaign, *, at: datetime, actor: User, via: str = "", shown: Offer | None = None) -> int:
     """
-    Queue the failed jobs of the latest versions again at today's price, all or none. Return their number.
+    Queue the failed jobs of the versions that count again at today's price, all or none. Return their number.
 
     :param shown: queue exactly this or nothing. Without it, accept any number and price.
     :raises NotAsShown: the number of failed jobs or their price differs from ``shown``.
     :raises ModelNotAvailable: no provider offers the model right now.
     :raises NotEnoughTickets: the wallet does not cover all of them.
     """
-    again = batches.retry_failed(campaign.batch, at=at, actor=actor, via=via, among=latest_jobs(campaign))
+    again = batches.retry_failed(campaign.batch, at=at, actor=actor, via=via, among=counted_jobs(campaign))
     _check(again, shown)
     return len(again)
 
@@ -58,8 +58,8 @@ def _check(again: Sequence[Job], shown: Offer | None) -> None:
         raise NotAsShown
 
 
-def latest_jobs(campaign: Campaign) -> JobQuerySet:
-    """Return the jobs of the latest versions. Blocked combinations have none."""
+def counted_jobs(campaign: Campaign) -> JobQuerySet:
+    """Return the jobs of the versions that count. Blocked combinations have none."""
     return Job.objects.filter(combination__campaign=campaign)
 
 

@@ -112,7 +112,7 @@ def make_again(combination: Combination, text: str, *, at: datetime, by: User, n
             raise LaunchRefused(f"The next version is {following}. Check the prompt and press again.")
         return made, False
     if versions.is_open(cell):
-        raise LaunchRefused("The latest version is still generating. Wait for it or cancel it first.")
+        raise LaunchRefused("A version is still generating. Wait for it or cancel it first.")
     campaign = cell.campaign
     verdict = check_prompt(campaign.brand, text)
     if verdict.level == "block":

@@ -121,6 +121,11 @@ class Card:
         return self.takes[-1] if self.takes else None
 
     @property
+    def open(self) -> Take | None:
+        """Return the version that is not finished; there is at most one, unless an earlier one was retried."""
+        return next((take for take in self.takes if take.job.is_open), None)
+
+    @property
     def judgeable(self) -> bool:
         return self.counted is not None and self.counted.is_stored
 

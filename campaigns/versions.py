@@ -29,7 +29,7 @@ def use(cell: Combination, number: int, *, at: datetime, by: User) -> Combinatio
     if version.job_id == locked.job_id:
         return locked
     if is_open(locked):
-        raise VersionRefused("Another version is still generating. Wait for it or cancel it first.")
+        raise VersionRefused("A version is still generating. Wait for it or cancel it first.")
     before = counted(locked).number
     put_aside(locked)
     locked.job, locked.prompt = version.job, version.prompt
