@@ -27,7 +27,7 @@ from queue_app.insight.waiting import Outlook
 from queue_app.models import BulkAction, Job, ReviewItem, State
 from queue_app.models.job import JobQuerySet
 from queue_app.rules import numbers
-from queue_app.ui import addresses, display, fragments
+from queue_app.ui import addresses, display, fragments, pending
 from queue_app.ui.access import staff
 from queue_app.ui.model_admin import ReadOnlyAdmin, column
 from queue_app.ui.paging import FoundPaginator, PageList
@@ -227,7 +227,6 @@ class JobAdmin(ReadOnlyAdmin[Job]):
             "views": self._views(request),
             "verbs": bulk_pages.buttons(user),
             "may_clear": bulk.may(user, Verb.CLEAR),
-            "bulk_notes": bulk_pages.notes(user, at=at),
             "unknown": request.GET.get("e") == "1",
             "at": at,
             "back": back,
@@ -283,13 +282,13 @@ class JobAdmin(ReadOnlyAdmin[Job]):
         changed = [row for row in listed.drawn(self.rows(jobs)) if row["version"] != shown[row["pk"]]]
         first_page = asked.get("p", "1") == "1"
         new = listed.queryset.filter(pk__gt=max(shown, default=0))[:NEW_MOST].count() if first_page else 0
-        notes = bulk_pages.notes(staff(request), at=clock.now())
-        rest = {"views": self._views(request), "bulk_notes": notes, "new": new}
-        token = _mark([repr(rest)])
+        strip = pending.strip(request, at=clock.now())
+        rest = {"views": self._views(request), "new": new}
+        token = _mark([repr(rest), strip.token])
         if not changed and seen == token:
             return HttpResponse(status=204)
         shown_now = {"rows": changed, "token": token, "new_most": NEW_MOST, "address": f"?{asked.urlencode()}"}
-        return render(request, FRAGMENT, {**rest, **shown_now, "list_query": asked.urlencode()})
+        return render(request, FRAGMENT, {**rest, **shown_now, "pending": strip, "list_query": asked.urlencode()})
 
 
 def _mark(parts: Iterable[str]) -> str:
