@@ -110,8 +110,7 @@ def of(campaign: Campaign, *, at: datetime) -> list[LaunchedCell]:
     """Return all cells in matrix order. Runs two queries."""
     rows = list(Combination.objects.filter(campaign=campaign).order_by("index").values_list(*_COLUMNS))
     places = positions.of_jobs(row[5] for row in rows if row[6] == State.QUEUED)
-    telling = [key for key, values in campaign.dimensions.items() if len(values) > 1] or list(campaign.dimensions)
-    return [_cell(row, places, telling, campaign.labels, at) for row in rows]
+    return [_cell(row, places, telling(campaign.dimensions), campaign.labels, at) for row in rows]
 
 
 def count(cells: Iterable[LaunchedCell]) -> dict[str, int]:
@@ -144,6 +143,19 @@ def jobs(cells: Iterable[LaunchedCell]) -> dict[int, Job]:
 def name(values: Mapping[str, str], labels: Mapping[str, Any]) -> str:
     """Return the values of a cell as words: “Cinematic, Calm, Gen Z”."""
     return ", ".join(label_of(labels, dimension, value) for dimension, value in values.items())
+
+
+def telling(dimensions: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the keys of the dimensions in which cells differ; all if they differ in none."""
+    return [key for key, values in dimensions.items() if len(values) > 1] or list(dimensions)
+
+
+def job_label(
+    values: Mapping[str, str], dimensions: Mapping[str, Sequence[str]], labels: Mapping[str, Any], *, version: int = 1
+) -> str:
+    """Return what distinguishes a cell's job in its campaign: “UGC · Calm”, of a later version “UGC · Calm · version 2”."""
+    words = [label_of(labels, key, values[key]) for key in telling(dimensions) if key in values]
+    return " · ".join([*words, *([f"version {version}"] if version > 1 else [])])
 
 
 def label_of(labels: Mapping[str, Any], dimension: str, value: str) -> str:

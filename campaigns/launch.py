@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from campaigns import cells as cell_reads
 from campaigns.models import Brand, Campaign, Combination, Draft, Version
 from campaigns.plan import Plan, PlannedCell, check_prompt
 from campaigns.rules import compliance
@@ -116,7 +117,13 @@ def make_again(combination: Combination, text: str, *, at: datetime, by: User, n
     verdict = check_prompt(campaign.brand, text)
     if verdict.level == "block":
         raise LaunchRefused(blocked_words(verdict))
-    draft = intake.Draft(model=campaign.model_id, prompt=text, parameters=campaign.parameters, metadata={"combination": cell.key})
+    draft = intake.Draft(
+        model=campaign.model_id,
+        prompt=text,
+        parameters=campaign.parameters,
+        metadata={"combination": cell.key},
+        label=cell_reads.job_label(cell.values, campaign.dimensions, campaign.labels, version=following),
+    )
     batch = Batch.objects.select_for_update().get(pk=campaign.pk)
     owner = User.objects.get(pk=batch.owner_id)
     _, jobs = intake.enqueue(owner, [draft], at=at, actor=by.username, batch=batch)
