@@ -171,7 +171,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         )
 
     def search(self, words: str) -> Self:
-        """Filter to jobs with all these words in prompt or batch name, or with this id. `insight.search` finds the first of many."""
+        """Filter to jobs with all these words in prompt or batch name, or this id. `insight.search` finds the first of many."""
         return self.alias(_words=WORDS).filter(Q(_words=words) | named_by(words))
 
     def lock(self, *, skip_locked: bool = False) -> Self:

@@ -92,7 +92,8 @@ class TestTheFirst:
         assert search.first(Job.objects.filter(state=State.QUEUED), str(own), 9) == []
 
     def test_are_also_those_of_a_batch_with_the_words_in_its_name(self):
-        Job.objects.filter(pk__in=ids([7, 9])).update(batch=BatchFactory(name="The Autumn scent, phones"))
+        batch = BatchFactory(name="The Autumn scent, phones", owner=UserFactory(tickets=0))
+        Job.objects.filter(pk__in=ids([7, 9])).update(batch=batch)
 
         assert search.first(Job.objects.all(), "autumn PHONES", 9) == ids([9, 7])
         assert search.first(Job.objects.filter(model="manim"), "autumn", 1) == ids([9])
