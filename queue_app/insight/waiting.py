@@ -47,6 +47,10 @@ class Outlook:
             found.append(Blocker("jobs_ahead", job.model_id, place - 1, _slots(self.capacity, job)))
         return found
 
+    def pause(self, job: Job) -> Blocker | None:
+        """Return the pause that puts a queued job on hold, the widest one; ``None`` if there is none."""
+        return next((found for found in self.waiting_on(job) if found.is_pause), None)
+
     def _why_later(self, job: Job) -> str:
         if job.not_before == job.client_not_before:
             return "requested start time"
@@ -101,6 +105,12 @@ def waiting_on(job: Job, at: datetime) -> list[Blocker]:
 def eta(job: Job, at: datetime) -> Estimate | None:
     """Return the time until the job is done."""
     return outlook([job], at=at).eta(job)
+
+
+def models_on_hold(*, at: datetime) -> list[str]:
+    """Return the models whose queued jobs are all on hold."""
+    capacity = _fresh_capacity(at)
+    return [model for model in capacity.offers if capacity.holds(model)]
 
 
 def forget() -> None:

@@ -293,6 +293,14 @@ class Capacity:
         route = self.route_for(model) or routes[0]
         return self.room.blockers(keys_of(route, model=model, kind=kind, batch=batch, owner=owner))
 
+    def holds(self, model: str) -> bool:
+        """Whether a pause of the queue, of the model or of its account puts all queued jobs of the model on hold."""
+        route = self.route_for(model) or next(iter(self.routes.get(model, ())), None)
+        if route is None:
+            return False
+        account = limits.keys_of_account(route.account_id, synchronous=is_synchronous(route))
+        return any(found.is_pause for found in self.room.blockers([limits.QUEUE, *account, ("model", model)]))
+
     @cached_property
     def _all_routes(self) -> Routes:
         return _usable_and_keyless(offer for offers in self.offers.values() for offer in offers)
@@ -308,7 +316,7 @@ class Capacity:
         for limit, pk, cap, paused, reason in rows:
             if limit == "user":
                 cap = cap or self.policy.user_max_concurrent
-            self._set((limit, str(pk)), cap, Closed(None, reason or "paused") if paused else None)
+            self._set((limit, str(pk)), cap, Closed(None, reason or "paused", is_pause=True) if paused else None)
 
     def _set(self, key: Key, cap: int | None, closed: Closed | None) -> None:
         self._known.add(key)
@@ -341,9 +349,9 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _closed(row: QueueSettings | LimitRow, at: datetime) -> Closed | None:
-    return (
-        Closed(row.paused_until, row.paused_reason or "paused") if limits.is_closed(row.paused, row.paused_until, at=at) else None
-    )
+    if not limits.is_closed(row.paused, row.paused_until, at=at):
+        return None
+    return Closed(row.paused_until, row.paused_reason or "paused", is_pause=True)
 
 
 def _row_closed(row: LimitRow, at: datetime) -> Closed | None:

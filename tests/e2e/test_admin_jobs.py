@@ -46,7 +46,7 @@ def test_rows_change_where_they_stand_and_the_selection_and_the_focus_stay(site:
     expect(tab.locator(f"#job-{chosen} .action-select")).to_be_checked()
     expect(tab.locator(".action-counter")).to_contain_text("1 of 50")
     assert tab.evaluate("document.activeElement.closest('tr').id") == f"job-{at}"
-    expect(tab.locator("#views")).to_contain_text("Queued 58")
+    expect(tab.locator("#tabs")).to_contain_text("Queued 58")
     expect(tab.locator(f"#job-{new}")).to_have_count(0)
     assert tab.evaluate("window.neverReloaded")
 
