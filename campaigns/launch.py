@@ -72,6 +72,8 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
         created_at=at,
     )
     _make_cells(campaign, plan, jobs)
+    after = {"jobs": len(jobs), "tickets": plan.tickets, "model": plan.model.key}
+    policy.audit("launch campaign", campaign.name, at=at, actor=owner, after=after, of=campaign)
     return campaign
 
 

@@ -23,6 +23,7 @@ from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Job, Reservation
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
+from queue_app.ui import addresses
 from queue_app.ui.access import viewer
 from queue_app.ui.fragments import fragment_wanted, unchanged
 from queue_app.work import batches, policy
@@ -139,7 +140,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
     campaign = campaign_to_change(request, pk)
     policy.resume_batch(campaign.batch, at=clock.now(), actor=viewer(request))
     messages.success(request, f"Campaign resumed. Queued {campaign.model.medium}s kept their position.")
-    return redirect("campaigns:page", pk)
+    return redirect(addresses.of_ours(request, request.POST.get("next", "")) or reverse("campaigns:page", args=[pk]))
 
 
 @login_required

@@ -60,6 +60,11 @@ def badge(state: str, word: str = "", glyph: str = "") -> SafeString:
     return format_html('<span class="gq-badge is-{}">{}{}</span>', state, icon(glyph or state), word)
 
 
+def yes_or_no(value: bool | None) -> str:
+    """Return a truth value as a word; a dash for an unknown one."""
+    return {True: "Yes", False: "No", None: "–"}[value]
+
+
 def joined(parts: Iterable[str]) -> SafeString:
     """Return the parts that are not empty on one line, with dots between them."""
     return format_html_join(" · ", "{}", ((part,) for part in parts if part))
@@ -179,6 +184,12 @@ def chooser(name: str, row: int, label: str) -> SafeString:
 def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
     """Return a text from pieces, with the matches of compliance rules highlighted."""
     return format_html_join("", "{}", ((format_html("<mark>{}</mark>", text) if hit else text,) for text, hit in pieces))
+
+
+def emphasised(pieces: Iterable[tuple[str, bool]]) -> SafeString:
+    """Return a text from pieces, some of them bold."""
+    shown = (format_html('<b class="gq-differs">{}</b>', text) if bold else text for text, bold in pieces)
+    return format_html_join("", "{}", ((piece,) for piece in shown))
 
 
 def chips(words: Iterable[str]) -> SafeString:
