@@ -106,6 +106,12 @@ def moment(when: datetime, at: datetime) -> str:
     return f"{local:%d %b, %H:%M}" if local.year == today.year else f"{local:%d %b %Y, %H:%M}"
 
 
+def minute(when: datetime, at: datetime) -> str:
+    """Return `moment` without seconds: “15:58”, “23 Nov, 15:58”. For sentences."""
+    local = timezone.localtime(when)
+    return f"{local:%H:%M}" if local.date() == timezone.localtime(at).date() else moment(when, at)
+
+
 def clock_time(moment: datetime, at: datetime) -> SafeString:
     """Return the time of day in the queue's zone, with its day under it unless it is today."""
     local = timezone.localtime(moment)
