@@ -146,7 +146,9 @@ def _show(
         "seen": seen,
         "total": len(found),
         "reviewed": len(found) - counts[review.TO_REVIEW],
-        "linked_tabs": [(verdict, name, counts[verdict], picked.query(verdict=verdict)) for verdict, name in TABS.items()],
+        "linked_tabs": [
+            (verdict, name, counts[verdict], picked.query(verdict=verdict)) for verdict, name in TABS.items() if link.may_answer
+        ],
         "picked": picked,
         "query": f"?{query}" if query else "",
         "token": _token(request),
@@ -160,6 +162,7 @@ def _show(
             shown=index,
             page=lambda one: _page(request, picked, one),
             address=address,
+            marked=link.may_answer,
         ),
         "name": _name(request),
         "comment": "",

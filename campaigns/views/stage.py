@@ -71,8 +71,20 @@ def ahead(result: Result | None, address: FileAddress) -> tuple[str, str]:
     return str(main.kind), address(main)
 
 
-def frames(campaign: Campaign, results: Iterable[Result], *, shown: int, page: PageAddress, address: FileAddress) -> list[Frame]:
-    """Return the pictures of the strip. One query."""
+def frames(
+    campaign: Campaign,
+    results: Iterable[Result],
+    *,
+    shown: int,
+    page: PageAddress,
+    address: FileAddress,
+    marked: bool = True,
+) -> list[Frame]:
+    """
+    Return the pictures of the strip. One query.
+
+    :param marked: show which ones are not reviewed yet.
+    """
     listed = list(results)
     stills = review.stills(one.job for one in listed)
     return [
@@ -82,8 +94,8 @@ def frames(campaign: Campaign, results: Iterable[Result], *, shown: int, page: P
             address=page(one.index),
             still=address(stills[one.job]) if one.job in stills else "",
             review=one.review if one.judgeable else "",
-            words=words_of(one.review).lower() if one.judgeable else "new version not ready",
-            is_open=one.judgeable and not one.review,
+            words=_words(one) if marked else "",
+            is_open=marked and one.judgeable and not one.review,
             is_shown=one.index == shown,
         )
         for one in listed
@@ -98,6 +110,10 @@ def name_of(campaign: Campaign, result: Result) -> str:
 def words_of(verdict: str) -> str:
     """Return a verdict in words: “Approved”, “Not reviewed”."""
     return str(Review(verdict).label).capitalize()
+
+
+def _words(result: Result) -> str:
+    return words_of(result.review).lower() if result.judgeable else "new version not ready"
 
 
 def own_files() -> FileAddress:
