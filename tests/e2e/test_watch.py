@@ -19,16 +19,16 @@ from tests.e2e.test_admin_pages import DESK, PHONE, grave, in_both_types
 from tests.processes import Site
 
 pytestmark = pytest.mark.e2e
-CLIPS, PRESSES_MOST = 127, 130
+CLIPS = 36
 
 
 @pytest.fixture(scope="module")
 def stocked(shared_site: Site) -> tuple[Site, Campaign, Campaign]:
-    """A campaign of 130 combinations, 127 of them completed, and one of four whose first has a second version. All play."""
+    """A campaign of 40 combinations, 36 of them completed, and one of four whose first has a second version. All play."""
     staff, at = ana_of_staff(shared_site), clock.now()
     with shared_site.orm():
         city = Dimension.objects.create(key="city", label="City", position=200)
-        towns = [f"town-{number}" for number in range(1, 14)]
+        towns = [f"town-{number}" for number in range(1, 5)]
         DimensionValue.objects.bulk_create(DimensionValue(dimension=city, key=town, label=town.title()) for town in towns)
         aesthetics = ["ugc", "cinematic", "minimalist", "documentary", "animated"]
         wanted = {"aesthetic": aesthetics, "mood": ["energetic", "calm"], "city": towns}
@@ -77,26 +77,20 @@ def verdicts(site: Site, campaign: Campaign) -> list[str]:
     return beside(site, lambda: list(rows))
 
 
-def test_127_videos_are_reviewed_in_127_key_presses_and_each_one_plays(
-    stocked: tuple[Site, Campaign, Campaign], tab: Page
-) -> None:
+def test_each_video_takes_one_key_and_the_next_one_plays(stocked: tuple[Site, Campaign, Campaign], tab: Page) -> None:
     site, campaign, _ = stocked
     tab.emulate_media(reduced_motion="no-preference")
     tab.goto(f"{site.url}/campaigns/{campaign.pk}/review/")
     tab.click("#do-watch")
-    presses = 0
     for index in range(1, CLIPS + 1):
         at(tab, index)
-        if index in (1, 2, 64, CLIPS):
+        if index in (1, 2, CLIPS):
             plays(tab)
         tab.keyboard.press("arw"[index % 3])
-        presses += 1
     expect(tab.locator(".gq-jend h2")).to_have_text(f"All {CLIPS} reviewed")
     expect(tab.locator(".gq-jprog")).to_contain_text(f"{CLIPS} of {CLIPS} reviewed")
     names = {0: "approved", 1: "rejected", 2: "winner"}
     assert verdicts(site, campaign)[:CLIPS] == [names[index % 3] for index in range(1, CLIPS + 1)]
-    assert presses <= PRESSES_MOST
-    print(f"\n{CLIPS} videos reviewed in {presses} key presses")
 
 
 class TestKeys:
