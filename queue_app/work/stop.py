@@ -79,6 +79,12 @@ def last() -> Stop | None:
     return next(_not_undone(), None) or (_stop(newest) if newest else None)
 
 
+def holds(stop: Stop) -> bool:
+    """Whether the queue was not resumed since this stop."""
+    changes = policy.changes_of(QueueSettings.objects.current())
+    return not changes.filter(after__paused=False, at__gt=stop.at).exists()
+
+
 def undo(*, at: datetime, actor: User) -> int:
     """
     Undo the cancels of the last stop that have not started yet. The queue stays paused. Return how many jobs are kept.

@@ -10,6 +10,7 @@ from django.test import Client
 from queue_app import clock
 from queue_app.models import BulkAction, Job, ProviderAccount, State, User
 from queue_app.work import bulk, stop
+from queue_app.work.bulk.verbs import VERBS
 from tests.admin.conftest import StaffWith
 from tests.factories import UserFactory, make_job
 from tests.markup import html_of
@@ -78,10 +79,10 @@ class TestStrip:
     def test_says_how_far_one_is_and_then_for_some_seconds_what_it_did(
         self, admin: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(bulk.verbs.Cancel, "chunk", 1)
+        monkeypatch.setattr(VERBS[BulkAction.Verb.CANCEL], "chunk", 1)
         action = confirmed(make_job(), make_job(), make_job(), make_job())
         bulk.run_now(action, at=clock.now(), actor=action.actor)
-        bulk.work(action.pk, may_go_on=lambda: False)
+        bulk.work(action.pk, may_go_on=lambda: False)  # one chunk
         shown = strip_of(admin)
         assert "1 of 4 jobs" in shown and 'width="25"' in shown and 'value="abort"' in shown
         bulk.work(action.pk, may_go_on=lambda: True)
@@ -104,10 +105,10 @@ class TestStrip:
         confirmed(make_job(), verb="cancel")
         shown = strip_of(admin)
         assert "<b>Stop all: cancel 3 jobs</b>" in shown and shown.count("<form") == 2
-        assert "Stop all" not in strip_of(admin, "/admin/stop/")
+        assert "Stop all: cancel" not in strip_of(admin, "/admin/stop/")
         answer = admin.post("/admin/stop/undo/", {"do": "undo", "next": "/admin/usage/"})
         assert answer.headers["Location"] == "/admin/usage/"
-        assert "Stop all" not in strip_of(admin)
+        assert "Stop all: cancel" not in strip_of(admin)
 
     def test_hostile_text_is_text(self, admin: Client) -> None:
         confirmed(make_job(), by=UserFactory(admin=True, username="<b>eve</b>", tickets=0))

@@ -122,7 +122,7 @@ def _standing(at: datetime) -> dict[str, Any]:
 def _stopped(settings: QueueSettings, last: Stop | None, at: datetime) -> dict[str, Any]:
     """Return who paused the queue and why, and if “Stop all” did it, what it did to jobs and what it left alone."""
     by = pauses.by_people([limits.QUEUE]).get(limits.QUEUE)
-    stopped = last if last and (by is None or last.at >= by.at) else None
+    stopped = last if last and stopping.holds(last) else None
     waiting = stopping.waits_to_be_cancelled(stopped) if stopped else Job.objects.none()
     undo_until = min((one.starts_at for one in stopped.waiting if one.starts_at), default=None) if stopped else None
     return {
