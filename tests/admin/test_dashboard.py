@@ -597,7 +597,7 @@ class TestStopAll:
             "<b>Cancel 2 jobs</b>",
             "<b>1 running job will finish</b>",
             "<b>1 job being saved</b>",
-            "<b>1 job with an unknown outcome stays reserved</b>",
+            "<b>1 job with an unknown outcome stays as it is</b>",
             "Resume now, or wait for the cancel",
         ):
             assert words in shown, words

@@ -172,7 +172,8 @@ def _left_alone(at: datetime, *, cancels_running: bool) -> Iterator[Step]:
         yield Step("storing", f"{counted(storing, 'job')} being saved", "The provider has already finished and billed them.")
     if unknown := jobs.get(State.UNKNOWN, 0):
         ends = ReviewItem.objects.undecided().aggregate(first=Min("decide_by"))["first"]
-        what = f"{counted(unknown, 'job')} with an unknown outcome {'stays' if unknown == 1 else 'stay'} reserved"
+        stay = "stays as it is" if unknown == 1 else "stay as they are"
+        what = f"{counted(unknown, 'job')} with an unknown outcome {stay}"
         url = f"{reverse('admin:queue_app_reviewitem_changelist')}?show={Show.UNKNOWN}"
         yield Step("unknown", what, f"Decide by {display.moment(ends, at)}." if ends else "", link="Decide", url=url)
 
