@@ -114,10 +114,10 @@ class TestLive:
             staff, at = User.objects.get(username="ana"), clock.now()
             for _ in range(2):
                 Job.objects.filter(pk=make_job("failed", owner=staff, at=at).pk).update(error_code="asset_unreachable")
-            Alert.objects.create(rule_id="queue_depth", value=700, words="700 jobs wait.", opened_at=at)
+            Alert.objects.create(rule_id="failure_rate", value=70, words="70 of 100 jobs failed.", opened_at=at)
 
         beside(stocked, more_fail)
-        expect(tab.locator("#said")).to_contain_text("700 jobs wait.")
+        expect(tab.locator("#said")).to_contain_text("70 of 100 jobs failed.")
         expect(tab.locator("#said")).not_to_contain_text("No workers running.")
         expect(tab.locator(".gq-failures b").first).to_have_text("asset_unreachable")
         expect(retry).to_be_focused()
