@@ -52,7 +52,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "may_change": may_change(request, job.owner_id),
     }
     context["holds"] = [_mended(hold, cell, may_resume=context["may_change"]) for hold in context["limits"]]
-    context["remedy"] = next((one.remedy for one in context["holds"] if one.remedy), None)
+    context["way_out"] = next((one.remedy for one in context["holds"] if one.remedy), None)
     return fragments.answer(request, "campaigns/job.html", "campaigns/_job.html", context)
 
 

@@ -80,7 +80,7 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
         "facts": short_facts(job),
         "waits": display.age(job.queued_at, at) if job.state == State.QUEUED else "",
         "holds": mended,
-        "remedy": next((one.remedy for one in mended if one.remedy), None),
+        "way_out": next((one.remedy for one in mended if one.remedy), None),
         "parameters": [f"{name.replace('_', ' ')} {_said(name, value)}" for name, value in sorted(job.parameters.items())],
         "buttons": buttons(job, shown["money"], user),
         "review": review,

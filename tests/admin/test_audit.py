@@ -28,7 +28,7 @@ Verb = BulkAction.Verb
 
 @pytest.fixture
 def ada() -> User:
-    return UserFactory(staff=True, tickets=0, username="ada")
+    return UserFactory(staff=True, tickets=0, username="ada", rights=["operate_queue"])
 
 
 @pytest.fixture

@@ -272,7 +272,7 @@ class TestWhatHoldsIt:
         make_job()
         text = page(admin, make_job())
         assert "On hold</span>" in text and "No estimate" not in text
-        said = re.search(r'<p class="gq-lead"><b>(.+?)</b> <bdi>(.+?)</bdi>', text)
+        said = re.search(r'<p class="gq-lead"><b>(.+?)</b><bdi>(.+?)</bdi>', text)
         assert said and said[1] == "sora-2 is paused."
         assert said[2].startswith("operator paused it at ") and said[2].endswith(
             ": “client moved the shoot”. This job keeps position 2 of 2 and starts in its turn once sora-2 resumes."
@@ -294,7 +294,7 @@ class TestWhatHoldsIt:
         assert (first.hold.key, first.hold.why) == ((what, key), "wrong brand")
         there = html_of(admin.get(first.url))
         assert 'action="/admin/resume/"' in there  # it is ended there too
-        remedy, back = shown.context["remedy"], f"{address(job)}?_changelist_filters=status%3Dqueued"
+        remedy, back = shown.context["way_out"], f"{address(job)}?_changelist_filters=status%3Dqueued"
         answer = admin.post(remedy.address, {"hold": remedy.hold, "next": back})
         assert (answer.status_code, answer.headers["Location"]) == (302, back)
         text = page(admin, job)
@@ -303,16 +303,16 @@ class TestWhatHoldsIt:
     def test_a_cooldown_is_ended_here(self, admin: Client) -> None:
         ProviderAccount.objects.update(cooldown_until=clock.now() + timedelta(minutes=5))
         job = make_job()
-        remedy = admin.get(address(job)).context["remedy"]
+        remedy = admin.get(address(job)).context["way_out"]
         assert remedy.words == "End cooldown"
         admin.post(remedy.address, {"hold": remedy.hold, "next": address(job)})
-        assert admin.get(address(job)).context["remedy"] is None
+        assert admin.get(address(job)).context["way_out"] is None
 
     def test_without_the_rights_it_is_only_told(self, staff_with: StaffWith) -> None:
         pause("sora-2", by=None, reason="quality check")
         _, looker = staff_with("view_job")
         shown = looker.get(address(make_job()))
-        assert shown.context["remedy"] is None and {(one.url, one.change) for one in shown.context["holds"]} == {("", "")}
+        assert shown.context["way_out"] is None and {(one.url, one.change) for one in shown.context["holds"]} == {("", "")}
         assert "quality check" in shown.content.decode()
         assert looker.post("/admin/resume/", {"hold": "model:sora-2"}).status_code == 403
 
@@ -330,7 +330,7 @@ class TestWhatHoldsIt:
         make_job(State.RUNNING)
         shown = admin.get(address(make_job()))
         first = shown.context["holds"][0]
-        assert first.hold.is_cause and first.remedy is None and shown.context["remedy"] is None
+        assert first.hold.is_cause and first.remedy is None and shown.context["way_out"] is None
         assert first.change == "/admin/queue_app/modelconcurrencylimit/sora-2/change/"
 
 

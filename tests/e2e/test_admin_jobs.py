@@ -90,7 +90,9 @@ def test_the_list_is_walked_with_the_keyboard(tab: Page, jobs: list[int]) -> Non
 
 def test_why_a_job_waits_is_one_click_from_its_remedy(site: Site, tab: Page, jobs: list[int]) -> None:
     beside(site, pause_sora)
-    tab.add_init_script("document.addEventListener('click', () => sessionStorage.clicks = Number(sessionStorage.clicks || 0) + 1, true)")
+    tab.add_init_script(
+        "document.addEventListener('click', () => sessionStorage.clicks = Number(sessionStorage.clicks || 0) + 1, true)"
+    )
     tab.goto(f"{site.url}{LIST}{jobs[0]}/change/")
     expect(tab.locator(".gq-lead")).to_contain_text("sora-2 is paused. ana paused it at")
     assert tab.evaluate("sessionStorage.clicks") is None
@@ -137,7 +139,9 @@ def test_a_job_on_hold_is_found_and_released_by_the_keyboard_alone(site: Site, t
 
 def pause_sora() -> None:
     limit, ana = ModelConcurrencyLimit.objects.get(pk="sora-2"), User.objects.get(username="ana")
-    policy.change(limit, at=clock.now(), actor=ana, reason="client moved the shoot", paused=True, paused_reason="client moved the shoot")
+    policy.change(
+        limit, at=clock.now(), actor=ana, reason="client moved the shoot", paused=True, paused_reason="client moved the shoot"
+    )
 
 
 def reach(tab: Page, selector: str) -> None:

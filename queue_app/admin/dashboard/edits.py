@@ -113,7 +113,9 @@ def resume(site: AdminSite, request: HttpRequest) -> HttpResponse:
         what, key, _ = _asked(request.POST)
         if what == "batch":
             policy.resume_batch(_batch(key), at=clock.now(), actor=user)
-        elif what != "kind":
+        elif what == "kind":
+            raise Http404("Job types can't be paused.")
+        else:
             policy.change(_record(what, key), at=clock.now(), actor=user, paused=False, paused_reason="", paused_until=None)
         messages.success(request, f"{_at_first(what, key)} resumed. Waiting jobs kept their position.")
     return _back(request)
