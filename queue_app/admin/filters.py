@@ -77,7 +77,7 @@ class JobFilter(admin.SimpleListFilter):
     @property
     def offered(self) -> list[tuple[str, str]]:
         """Return the values to choose from, with their words; also the requested one, whatever it is."""
-        value, known = self.value(), dict(self.lookup_choices)
+        value, known = self.value(), {name: str(words) for name, words in self.lookup_choices}
         return list(({value: value, **known} if value and value not in known else known).items())
 
     def choices(self, changelist: Any) -> Iterator[Any]:

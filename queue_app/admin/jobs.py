@@ -368,8 +368,9 @@ def _counts() -> dict[str, int]:
 def _clears(request: HttpRequest) -> dict[str, str]:
     """Return the button that clears the finished jobs of the list: its word, and the query string of the jobs."""
     asked = {name: value for name, value in request.GET.dict().items() if value and name != PAGE_VAR}
-    ended = asked.get("status") if asked.get("status") in map(str, TERMINAL_STATES) else None
-    return {"word": ended or FINISHED, "query": urlencode({**asked, "status": ended or FINISHED})}
+    status = asked.get("status", "")
+    word = status if status in {state.value for state in TERMINAL_STATES} else FINISHED
+    return {"word": word, "query": urlencode({**asked, "status": word})}
 
 
 def _mark(parts: Iterable[str]) -> str:

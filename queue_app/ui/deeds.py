@@ -202,7 +202,7 @@ def _urls(entries: Sequence[AuditEntry]) -> dict[int, str]:
     for entry in entries:
         if model := history.model_of(entry):
             by_model[model].append(entry)
-    found = {}
+    found: dict[int, str] = {}
     for model, those in by_model.items():
         try:
             page = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"

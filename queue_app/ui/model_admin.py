@@ -37,7 +37,7 @@ F = TypeVar("F", bound=forms.BaseForm)
 
 
 # Django draws a picture for yes and no, in lists and on pages that only show; it offers no other way to change that
-admin_list._boolean_icon = display.yes_or_no
+admin_list._boolean_icon = display.yes_or_no  # type: ignore[attr-defined]
 
 
 class DayAndTime(forms.SplitDateTimeWidget):
@@ -82,7 +82,7 @@ class ListAdmin(admin.ModelAdmin[M]):
         """
         return ()
 
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest | None, **kwargs: Any) -> Any:
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if isinstance(db_field, models.DateTimeField) and field is not None:
             field.help_text = " ".join(filter(None, [str(field.help_text), f"In {timezone.get_current_timezone_name()}."]))

@@ -47,7 +47,7 @@ class Cancel(BulkVerb):
     states = (State.QUEUED, *AT_THE_PROVIDER)
     option = RefundPromise()
     reason_in_history = is_final = True
-    in_list = Look("cancelling")
+    in_list = Look("cancelling", "is-danger")
     on_page = Look(css="is-danger", place=5)
     results = (
         Result("cancelled", "cancelled", "cancelled"),
