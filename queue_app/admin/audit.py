@@ -25,7 +25,7 @@ from queue_app.caching import at_most_every
 from queue_app.models import AuditEntry, BulkAction, JobEvent, OutboxMessage, State, WorkerProcess
 from queue_app.rules import numbers, spreadsheet
 from queue_app.ui import deeds, display, history
-from queue_app.ui.deeds import Deed
+from queue_app.ui.deeds import Sentence
 from queue_app.ui.model_admin import ExactSearch, ReadOnlyAdmin, job_link
 from queue_app.ui.paging import PageList
 
@@ -128,7 +128,7 @@ class Day:
     """A day of the audit with its sentences, the latest first."""
 
     name: str
-    deeds: list[Deed]
+    deeds: list[Sentence]
 
 
 class AuditList(PageList):

@@ -69,7 +69,7 @@ class Outlook:
         if blockers[0].limit == "jobs_ahead":
             start = f"when a {job.model_id} slot is free."
             return f"{in_front} Starts {start}" if ahead else f"Next in line: starts {start}"
-        return f"{'. '.join(map(_words, blockers))}. {in_front}"
+        return f"{'. '.join(map(words, blockers))}. {in_front}"
 
     def eta(self, job: Job) -> Estimate | None:
         """Return the time until the job is done; ``None`` once it has finished."""
@@ -161,7 +161,8 @@ _NAMES = {
 _SHUT = {"paused": "is paused", "cooling down": "is cooling down", "not available": "has no provider right now"}
 
 
-def _words(blocker: Blocker) -> str:
+def words(blocker: Blocker) -> str:
+    """Return a blocker as a sentence without its full stop: “sora-2 is full (1 of 1 running)”."""
     if blocker.limit == "not_before":
         return f"Starts at {blocker.until:%Y-%m-%d %H:%M:%S} UTC or later"
     name = _NAMES[blocker.limit].format(blocker.key)

@@ -53,12 +53,12 @@ _SAID: dict[str, tuple[str, str]] = {
     "generate version": ("generated a new version of", ""),
 }
 _STEPS = {"run now": ("started", "immediately"), "undone": ("undid", ""), "stopped": ("stopped", "")}
-_TOLD = {"run now": "started immediately", "undone": "undone", "stopped": "stopped"}  # the same, of one's own bulk action
+_BRIEFLY = {"run now": "started immediately", "undone": "undone", "stopped": "stopped"}  # the same, of one's own bulk action
 _CHANGING = ("change", "review", "set")  # verbs whose sentence is followed by what changed
 
 
 @dataclass(frozen=True)
-class Deed:
+class Sentence:
     """
     An entry of the audit as a sentence: its actor, ``said``, the target with its address, ``rest``, the reason; then the figures.
     ``more``: changes that are not listed.
@@ -88,10 +88,10 @@ class Deed:
         return " ".join(filter(None, [self.said, self.target, self.rest]))
 
 
-def of(entries: Iterable[AuditEntry], *, at: datetime) -> list[Deed]:
+def of(entries: Iterable[AuditEntry], *, at: datetime) -> list[Sentence]:
     """Return these entries as sentences, with a fixed number of queries for each kind of target."""
     listed = list(entries)
-    known = _Known.about(listed, at)
+    known = _Told.about(listed, at)
     return [_deed(entry, known) for entry in listed]
 
 
@@ -110,7 +110,7 @@ def words(entry: AuditEntry) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Told:
     """What the sentences of some entries name: addresses by entry, bulk actions, their later steps, and names of batches."""
 
     at: datetime
@@ -120,7 +120,7 @@ class _Known:
     batches: Mapping[int, str]
 
     @classmethod
-    def about(cls, entries: Sequence[AuditEntry], at: datetime) -> "_Known":
+    def about(cls, entries: Sequence[AuditEntry], at: datetime) -> "_Told":
         bulk, batch = BulkAction._meta.label_lower, Batch._meta.label_lower
         keys = {label: [one.target_pk for one in entries if one.target_model == label] for label in (bulk, batch)}
         stopped = [pk for one in entries for pk in one.after.get("actions", ()) if one.action == "stop all"]
@@ -138,10 +138,10 @@ class _Known:
         )
 
 
-def _deed(entry: AuditEntry, known: _Known) -> Deed:
+def _deed(entry: AuditEntry, known: _Told) -> Sentence:
     said, rest = words(entry)
     changed = history.changes(entry) if entry.action.partition(" ")[0] in _CHANGING and not _is_bulk(entry) else []
-    return Deed(
+    return Sentence(
         entry=entry,
         said=said,
         target=_target(entry, known),
@@ -157,7 +157,7 @@ def _is_bulk(entry: AuditEntry) -> bool:
     return entry.target_model == BulkAction._meta.label_lower
 
 
-def _target(entry: AuditEntry, known: _Known) -> str:
+def _target(entry: AuditEntry, known: _Told) -> str:
     if _is_bulk(entry) and STEP not in entry.action:
         return counted(entry.after.get("jobs", 0), "job")
     if entry.target_model == Batch._meta.label_lower:
@@ -166,7 +166,7 @@ def _target(entry: AuditEntry, known: _Known) -> str:
     return name[:1].lower() + name[1:] if name.startswith("Job ") else name
 
 
-def _notes(entry: AuditEntry, known: _Known) -> list[str]:
+def _notes(entry: AuditEntry, known: _Told) -> list[str]:
     """Return the figures of an entry in words: what became of a bulk action, tickets, the end of a pause."""
     if _is_bulk(entry):
         return _of_bulk(entry, known) if STEP not in entry.action else []
@@ -182,14 +182,14 @@ def _notes(entry: AuditEntry, known: _Known) -> list[str]:
     return [f"until {display.moment(until, known.at)}"] if until else []
 
 
-def _of_bulk(entry: AuditEntry, known: _Known) -> list[str]:
+def _of_bulk(entry: AuditEntry, known: _Told) -> list[str]:
     action = known.actions.get(int(entry.target_pk))
     chosen = str(entry.after.get("chosen", ""))
     notes = [f"selected: {chosen}"] if chosen else []
     for step in known.steps.get(entry.target_pk, ()):
         name = step.action.partition(STEP)[2]
         by = f" by {step.actor_name}" if step.actor_name != entry.actor_name else ""
-        told = next((told for begin, told in _TOLD.items() if name.startswith(begin)), name)
+        told = next((told for begin, told in _BRIEFLY.items() if name.startswith(begin)), name)
         notes.append(f"{told}{by} at {display.moment(step.at, known.at)}")
     if action is not None and action.results:
         notes.append(verbs.of(action).summary(action.results))

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import Model
 
 from queue_app.insight import counts
-from queue_app.insight.waiting import Outlook
+from queue_app.insight.waiting import Outlook, words
 from queue_app.models import Batch, Job, ModelConcurrencyLimit, ProviderAccount, QueueSettings
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker, Key
@@ -98,6 +98,10 @@ class Lead:
     rest: str
     ends: bool
 
+    @property
+    def words(self) -> str:
+        return f"{self.begin} {self.rest}"
+
 
 def of_job(job: Job, looked: Outlook, at: datetime, *, group: str) -> list[Hold]:
     """
@@ -117,7 +121,7 @@ def of_job(job: Job, looked: Outlook, at: datetime, *, group: str) -> list[Hold]
     for key in keys:
         cause, cap = causes.get(key), capacity.room.caps.get(key)
         if cause is not None or cap is not None:
-            name, called = (words.format(key[1], group, title) for words in NAMES[key[0]])
+            name, called = (form.format(key[1], group, title) for form in NAMES[key[0]])
             shown.append(_hold(key, (name[0].upper() + name[1:], called), cause, capacity.room.used[key], cap, at))
     return sorted(shown, key=lambda one: (not one.is_pause, not one.is_cause))
 
@@ -134,10 +138,13 @@ def lead(job: Job, holds: Sequence[Hold], looked: Outlook, at: datetime, *, grou
         return Lead(position.capitalize(), f"in the {job.model_id} queue. {sentence}", ends=True)
     waiting = sum(jobs for (model, _), jobs in counts.waiting().items() if model == job.model_id)
     of_all = f" of {display.number(waiting)}" if waiting >= place else ""
+    others = (f"{words(one)}." for one in looked.waiting_on(job) if one.names != hold.key)
     ends = f"The pause ends at {hold.until}." if hold.until else ""
     then = f"This job keeps {position}{of_all} and starts in its turn once {hold.called} resumes."
     begin = hold.called if hold.key[0] == "model" else hold.called[0].upper() + hold.called[1:]
-    return Lead(f"{begin} is paused.", " ".join(filter(None, [_told(hold.key, hold.why, at), ends, then])), ends=bool(hold.until))
+    return Lead(
+        f"{begin} is paused.", " ".join(filter(None, [_told(hold.key, hold.why, at), ends, *others, then])), ends=bool(hold.until)
+    )
 
 
 def pause_of(row: Model, *, at: datetime) -> PausedRow | None:
