@@ -21,8 +21,8 @@ from queue_app.models import Job, LedgerEntry, LedgerTransaction, Notice, State,
 from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.ui import display
 
-CAMPAIGNS = RESULTS = NOTICES = 6
-JOBS = 5
+RESULTS = NOTICES = TO_REVIEW = 6
+CAMPAIGNS = JOBS = 5
 MOSAICS, IN_A_MOSAIC = 2, 5  # campaigns to review with pictures, and pictures of each
 _KINDS = {
     LedgerTransaction.Kind.GRANT: "Granted",
@@ -152,9 +152,11 @@ def unjudged(user: User) -> list[Unjudged]:
     """Return all of the user's campaigns with something to review, the latest completion first; the first ones with pictures."""
     found = Combination.objects.filter(TO_JUDGE, campaign__batch__owner=user)
     told = found.values_list("campaign", "campaign__name", "campaign__model__medium")
-    rows = list(told.annotate(Count("pk"), at=Max("job__ended_at")).order_by("-at", "-campaign"))
+    rows = list(told.annotate(results=Count("pk"), at=Max("job__ended_at")).order_by("-at", "-campaign"))
     shown = pictures.newest_of_campaigns([row[0] for row in rows[:MOSAICS]], most=IN_A_MOSAIC, to_review=True) if rows else {}
-    return [Unjudged(*row, pictures=shown.get(row[0], ())) for row in rows]
+    return [
+        Unjudged(campaign, name, medium, results, at, shown.get(campaign, ())) for campaign, name, medium, results, at in rows
+    ]
 
 
 def movements(user: User) -> QuerySet[LedgerTransaction]:

@@ -1,11 +1,11 @@
 """All jobs of one user, as a list: open ones first, by tab, search and filters; with what to do about each."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Q, QuerySet, When
 
 from campaigns import holds, job_names, pictures
 from campaigns.job_names import JobName
@@ -22,6 +22,7 @@ A_PAGE = 50
 WORDS_MOST = 6  # of a search
 CAMPAIGNS = MODELS = 20  # in the menus of the filters
 RUNNING, QUEUED, ON_HOLD, COMPLETED, FAILED, CANCELLED = "running", "queued", "on_hold", "completed", "failed", "cancelled"
+LANE = ("-priority", "order_key", "id")
 TABS = (RUNNING, QUEUED, ON_HOLD, COMPLETED, FAILED, CANCELLED)
 SINCE = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
 
@@ -84,14 +85,14 @@ class Page:
 def look(user: User, picked: Filters, *, page: int, at: datetime) -> Page:
     """Read a page of the user's jobs. Running jobs come first, then queued ones as they start, then the others, newest first."""
     jobs = _filtered(user, picked, at=at)
-    by_state = list(jobs.order_by().values_list("state", "held", "model").annotate(Count("*")))
+    by_state = list(jobs.order_by().values_list("state", "held", "model").annotate(jobs=Count("*")))
     paused = pauses.of_models({model for state, _, model, _ in by_state if state == State.QUEUED}, at=at)
     counts: Counter[str] = Counter()
     for state, is_held, model, number in by_state:
         counts[_tab(state, is_on_hold=is_held or model in paused)] += number
     total = counts[picked.tab] if picked.tab else sum(counts.values())
     number = max(1, min(page, -(-total // A_PAGE)))
-    shown = _in_order(_of_tab(jobs, picked.tab, paused), skip=(number - 1) * A_PAGE)
+    shown = _in_order(_of_tab(jobs, picked.tab, paused), paused, skip=(number - 1) * A_PAGE)
     return Page(_lines(shown, at=at), {tab: counts[tab] for tab in TABS}, number, total)
 
 
@@ -143,7 +144,7 @@ def _tab(state: str, *, is_on_hold: bool) -> str:
 
 
 def _of_tab(jobs: JobQuerySet, tab: str, paused: Mapping[str, object]) -> JobQuerySet:
-    on_hold = Q(state=State.QUEUED) & (Q(held=True) | Q(model__in=list(paused)))
+    on_hold = Q(state=State.QUEUED) & _on_hold(paused)
     kept = {
         RUNNING: Q(state__in=IN_FLIGHT_STATES),
         QUEUED: Q(state=State.QUEUED) & ~on_hold,
@@ -155,12 +156,16 @@ def _of_tab(jobs: JobQuerySet, tab: str, paused: Mapping[str, object]) -> JobQue
     return jobs.filter(kept[tab]) if tab in kept else jobs
 
 
-def _in_order(jobs: JobQuerySet, *, skip: int) -> list[Job]:
+def _on_hold(paused: Iterable[str]) -> Q:
+    return Q(held=True) | Q(model__in=list(paused))
+
+
+def _in_order(jobs: JobQuerySet, paused: Iterable[str], *, skip: int) -> list[Job]:
     """Return a page of these jobs. The finished ones, which may be many, are read from the end of their index."""
     found: list[Job] = []
     for part in (
         jobs.filter(state__in=IN_FLIGHT_STATES).order_by("started_at", "id"),
-        jobs.filter(state=State.QUEUED).order_by("held", "-priority", "order_key", "id"),
+        jobs.filter(state=State.QUEUED).order_by(Case(When(_on_hold(paused), then=1), default=0), *LANE),
         jobs.exclude(state__in=OPEN_STATES).order_by("-id"),
     ):
         here = list(part.select_related("model", "batch")[skip : skip + A_PAGE - len(found)])

@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Q, Sum
 from django.db.models.functions import Coalesce
 
 from campaigns import cells as cell_reads
-from campaigns import holds, pictures, review
+from campaigns import holds, job_names, pictures, review
 from campaigns.cells import LaunchedCell
 from campaigns.holds import Hold
 from campaigns.models import Campaign
@@ -35,9 +35,11 @@ REFRESHED_AFTER = 10  # seconds; positions and times left also change by jobs of
 
 @dataclass(frozen=True)
 class Ahead:
-    """A running cell with the time until its job is finished."""
+    """A running cell, its name in two lines, and the time until its job is finished."""
 
     cell: LaunchedCell
+    head: str
+    rest: str
     left: Estimate
 
 
@@ -136,7 +138,7 @@ def look(campaign: Campaign, *, at: datetime) -> Progress:
         holds=found if counts.on_hold else [hold for hold in found if hold.is_own],
         cancelled=_cancelled(cells),
         money=batches.money(campaign.batch),
-        running=_running(cells, at=at),
+        running=_running(campaign, cells, at=at),
         why=_why(cells, at=at) if counts.waiting else None,
         failures=_failures(cells, campaign.model.pricing.tickets_of(campaign.parameters)),
         blocks=_blocks(cells),
@@ -175,10 +177,11 @@ def left_of(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Estimat
     return {job.batch_id or 0: left[job.pk] for job in by_lateness}  # the latest of each batch wins
 
 
-def _running(cells: Sequence[LaunchedCell], *, at: datetime) -> list[Ahead]:
+def _running(campaign: Campaign, cells: Sequence[LaunchedCell], *, at: datetime) -> list[Ahead]:
     first = cell_reads.in_flight(cells)[:FIRST]
     left = estimates.for_jobs(cell_reads.jobs(first).values(), at)
-    return [Ahead(cell, left[cell.job]) for cell in first if cell.job in left]
+    names = {cell.job: job_names.in_two_lines(cell_reads.told(campaign, cell.values)) for cell in first}
+    return [Ahead(cell, *names[cell.job], left[cell.job]) for cell in first if cell.job in left]
 
 
 def _strip(cells: Iterable[LaunchedCell], *, winners: bool) -> list[LaunchedCell]:

@@ -89,7 +89,7 @@ class Counts:
 
 def of_owner(owner: User, *, at: datetime) -> Counts:
     """Return the counts of all jobs of a user, of campaigns or not. Two queries, and some more if a job waits."""
-    rows = Job.objects.filter(owner=owner).order_by().values_list("state", "held", "model").annotate(Count("*"))
+    rows = Job.objects.filter(owner=owner).order_by().values_list("state", "held", "model").annotate(jobs=Count("*"))
     found = list(rows)
     paused = pauses.of_models({model for state, _, model, _ in found if state == State.QUEUED}, at=at)
     jobs: Counter[tuple[str, bool]] = Counter()
@@ -103,7 +103,7 @@ def of_campaigns(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Co
     models = {campaign.pk: campaign.model_id for campaign in campaigns}
     rows = Job.objects.filter(combination__campaign__in=models).order_by().values_list("batch", "state", "held")
     jobs: dict[int, dict[tuple[str, bool], int]] = {pk: {} for pk in models}
-    for pk, state, is_held, number in rows.annotate(Count("*")):
+    for pk, state, is_held, number in rows.annotate(jobs=Count("*")):
         jobs[pk][state, is_held] = number
     waiting = {models[pk] for pk, found in jobs.items() if (State.QUEUED, False) in found}
     paused = pauses.of_models(waiting, at=at) if waiting else {}

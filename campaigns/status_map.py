@@ -210,7 +210,7 @@ def result(index: int, name: str, job: int, review: str, look: Look) -> Square:
     return Square(
         id=f"at-{index}",
         looks=f"{'gq-th' if shown.tile else 'gq-cell is-completed'} is-{verdict.value or 'new'}",
-        label=f"{name}: completed, {verdict.label}. {picture.verb}",
+        label=f"{name}: completed, {str(verdict.label).lower()}. {picture.verb}",
         href=look.links.cell(index),
         tokens=f"completed {verdict.value or 'new'}",
         play=look.links.player(job),

@@ -20,7 +20,7 @@
     if (box.dataset.of !== picture.dataset.sheet) {
       box.dataset.of = picture.dataset.sheet;
       inner.replaceChildren($("img", picture).cloneNode());
-      $("p", box).textContent = picture.getAttribute("aria-label");
+      $("p", box).textContent = picture.getAttribute("aria-label").replace(/\. \w+$/, "");
     }
     box.hidden = false;
     scrub(inner, picture.dataset.sheet, part);

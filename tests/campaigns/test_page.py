@@ -112,9 +112,9 @@ class TestWhatItSays:
         bring(third, State.STORING)
         html = look(web, page(campaign))
         said = text_of(html)
-        assert re.search(r"Running now .* UGC, Energetic 71%, \d+s left 71%", said)
-        assert "UGC, Calm Outcome unknown: not confirmed by the provider yet" in said
-        assert "Cinematic, Energetic Saving: saving the file" in said
+        assert re.search(r"Running now .* UGC · Energetic 71%, \d+s left 71%", said)
+        assert "UGC · Calm Outcome unknown: not confirmed by the provider yet" in said
+        assert "Cinematic · Energetic Saving: saving the file" in said
         assert "1 waiting. " in said
         assert re.search(r'id="at-1"[^>]*>.*?<progress class="gq-progress" max="100" value="71"', html)
 
@@ -204,7 +204,6 @@ class TestWhatItSays:
             bring(job, State.COMPLETED)
         said = text_of(look(web, page(campaign)))
         assert "All completed" in said
-        assert "from launch to last video" in said
         assert "Running now" not in said
         assert "Cancel…" not in said
 
