@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from campaigns import cells as cell_reads
@@ -73,6 +73,7 @@ class Square:
     glyph: str = ""
     text: str = ""
     percent: int | None = None
+    is_tile: ClassVar[bool] = False
 
     @property
     def is_new(self) -> bool:
@@ -92,6 +93,7 @@ class Tile:
     blanks: str
     counts: Counts
     said: str
+    is_tile: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

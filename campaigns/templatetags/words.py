@@ -14,6 +14,7 @@ from campaigns.mine import Line
 from campaigns.models import Combination
 from campaigns.models.combination import Review
 from campaigns.standing import CampaignStatus, Counts
+from campaigns.status_map import Square
 from queue_app.models import Job
 from queue_app.ui import display
 
@@ -156,6 +157,26 @@ def campaign_state(counts: Counts) -> SafeString:
     """Return the badge of a campaign."""
     look, glyph = _LOOKS[counts.status]
     return display.badge(look, str(counts.status.label).capitalize(), glyph)
+
+
+@register.filter
+def drawn(one: Square) -> SafeString:
+    """Return a cell of the matrix as a link."""
+    return display.small_link(
+        one.looks,
+        one.id,
+        one.href,
+        one.tokens,
+        one.label,
+        play=one.play,
+        sheet=one.sheet,
+        tile=one.tile,
+        glyph=one.glyph,
+        text=one.text,
+        percent=one.percent,
+        mark=one.mark,
+        is_new=one.is_new,
+    )
 
 
 @register.simple_tag

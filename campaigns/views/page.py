@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from campaigns import actions, holds, pictures, standing, status_map
 from campaigns import cells as cell_reads
 from campaigns.models import Campaign
-from campaigns.progress import look, version
+from campaigns.progress import LATEST, look, version
 from campaigns.standing import BLOCKED
 from campaigns.views import board, confirmation, player, strips
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change
@@ -61,6 +61,8 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "cost": board.cost(campaign, progress),
         "took": ((campaign.batch.ended_at or at) - campaign.created_at).total_seconds(),
         "strip": [strips.of_cell(campaign, cell, progress.pictures, winners=progress.shows_winners) for cell in progress.strip],
+        # each says whether a name there would take two lines
+        "blanks": [len(cell_reads.telling_dimensions(campaign)) > 2] * (LATEST - len(progress.strip)) if progress.counts.open else [],
         "may_change": may_change(request, campaign.batch.owner_id),
         "live": fragment_wanted(request),
     }

@@ -9,8 +9,16 @@ from django.db.models import Q
 from queue_app.models import AuditEntry, Batch, ModelConcurrencyLimit, ProviderAccount, QueueSettings
 from queue_app.rules import limits
 from queue_app.rules.limits import QUEUE, Key
+from queue_app.statements import Statement
 from queue_app.work import capacity
 
+_PAUSED = Statement("""
+    SELECT 'queue', '', paused_reason, paused_until FROM queue_app_queuesettings WHERE paused
+     UNION ALL
+    SELECT 'model', model_id, paused_reason, paused_until FROM queue_app_modelconcurrencylimit WHERE paused
+     UNION ALL
+    SELECT 'account', key, paused_reason, paused_until FROM queue_app_provideraccount WHERE paused
+""")
 _ROWS = {"queue": QueueSettings, "model": ModelConcurrencyLimit, "account": ProviderAccount, "batch": Batch}
 
 
@@ -31,18 +39,21 @@ class Pause:
 def of_models(models: Iterable[str], *, at: datetime) -> dict[str, Pause]:
     """
     Return the pause that stops all jobs of a model, by model; models without one are left out. The widest comes first: that of the
-    queue, then the model's own, then that of its accounts if all of them are paused.
+    queue, then the model's own, then that of its accounts if all of them are paused. One query, and two more if one is found.
     """
     asked = set(models)
-    settings = QueueSettings.objects.current()
-    if limits.is_closed(settings.paused, settings.paused_until, at=at):
-        (whole,) = _with_authors([Pause(QUEUE, settings.paused_reason, settings.paused_until)])
-        return dict.fromkeys(asked, whole)
-    own = _paused("model", ModelConcurrencyLimit.objects.filter(pk__in=asked, paused=True), at)
-    accounts = _paused("account", ProviderAccount.objects.filter(paused=True), at)
-    found = {model: own.get(model) or of_accounts for model, of_accounts in _of_accounts(asked, own, accounts).items()}
-    known = {pause.key: pause for pause in _with_authors({pause for pause in found.values() if pause})}
-    return {model: known[pause.key] for model, pause in found.items() if pause}
+    paused = {
+        (what, key): Pause((what, key), reason, until)
+        for what, key, reason, until in _PAUSED.run()
+        if limits.is_closed(True, until, at=at)
+    }
+    if QUEUE in paused:
+        return dict.fromkeys(asked, *_with_authors([paused[QUEUE]]))
+    found = {model: paused[key] for model in asked if (key := ("model", model)) in paused}
+    if any(what == "account" for what, _ in paused) and (others := asked - found.keys()):
+        found |= _of_accounts(others, paused)
+    known = {pause.key: pause for pause in _with_authors(set(found.values()))}
+    return {model: known[pause.key] for model, pause in found.items()}
 
 
 def of_batches(batches: Iterable[Batch]) -> dict[int, Pause]:
@@ -51,25 +62,12 @@ def of_batches(batches: Iterable[Batch]) -> dict[int, Pause]:
     return {int(pause.key[1]): pause for pause in _with_authors(paused)}
 
 
-def _paused(
-    what: str, rows: "Iterable[ModelConcurrencyLimit] | Iterable[ProviderAccount]", at: datetime
-) -> dict[str, Pause]:
-    return {
-        row.pk: Pause((what, row.pk), row.paused_reason, row.paused_until)
-        for row in rows
-        if limits.is_closed(row.paused, row.paused_until, at=at)
+def _of_accounts(models: Collection[str], paused: Mapping[Key, Pause]) -> dict[str, Pause]:
+    """Return the pause of a model's first account, of models all of whose accounts are paused."""
+    accounts = {
+        model: [("account", route.account_id) for route in routes] for model, routes in capacity.usable_routes(models).items()
     }
-
-
-def _of_accounts(models: Collection[str], own: Mapping[str, Pause], accounts: Mapping[str, Pause]) -> dict[str, Pause | None]:
-    """Return for each model the pause of its first account if all its accounts are paused."""
-    routes = capacity.usable_routes(models) if accounts and models - own.keys() else {}
-    found: dict[str, Pause | None] = dict.fromkeys(models)
-    for model, ways in routes.items():
-        keys = [route.account_id for route in ways]
-        if all(key in accounts for key in keys):
-            found[model] = accounts[keys[0]]
-    return found
+    return {model: paused[keys[0]] for model, keys in accounts.items() if all(key in paused for key in keys)}
 
 
 def _with_authors(pauses: Collection[Pause]) -> list[Pause]:

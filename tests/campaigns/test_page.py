@@ -112,7 +112,7 @@ class TestWhatItSays:
         bring(third, State.STORING)
         html = look(web, page(campaign))
         said = text_of(html)
-        assert re.search(r"Running now .* UGC · Energetic 71%, \d+s left 71%", said)
+        assert re.search(r"Running now .* UGC · Energetic 71%, [^%]* left 71%", said)
         assert "UGC · Calm Outcome unknown: not confirmed by the provider yet" in said
         assert "Cinematic · Energetic Saving: saving the file" in said
         assert "1 waiting. " in said
