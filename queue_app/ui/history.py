@@ -73,14 +73,15 @@ def summary(entry: AuditEntry) -> str:
 def did(entry: AuditEntry) -> tuple[str, str]:
     """
     Return what an entry says its actor did, and what it led to, for a sentence: (“set model limit of”, “concurrent jobs: 4 → 7”).
-    The second is empty where the first has said it: of a pause, and of a bulk action.
+    The second is empty where the first has said it: of a pause, a stop and a bulk action.
     """
     verb, _, rest = entry.action.partition(" ")
     if entry.target_model == BulkAction._meta.label_lower:
         return next((past for ending, past in _BULK.items() if ending in entry.action), "confirmed"), ""
-    past = _PAST.get(verb)
-    words = f"{past} {rest}".strip() if past else entry.action
-    if verb in ("pause", "resume"):
+    if verb not in _PAST:
+        return entry.action, summary(entry)
+    words = _PAST[verb] if rest in entry.target.split() or entry.action == "stop all" else f"{_PAST[verb]} {rest}"
+    if verb in ("pause", "resume", "stop"):
         return words, ""
     return (f"{words} of" if words.endswith(" limit") else words), summary(entry)
 

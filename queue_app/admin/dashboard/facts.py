@@ -27,7 +27,7 @@ from queue_app.rules.numbers import counted
 from queue_app.ui import display, history
 
 FRESH, WORTH = 0.1, 3  # seconds a look is shared at least, and times what it cost
-DEEDS, ERRORS = 5, 4  # rows that are shown
+DEEDS, ERRORS = 5, 3  # rows that are shown
 NAMED = 3  # models in the line of a fold
 
 
