@@ -73,6 +73,10 @@ class Fold:
     sub: str
     warns: bool = False
 
+    @property
+    def ids(self) -> list[str]:
+        return [row.id for row in self.rows]
+
 
 @dataclass(frozen=True)
 class Chip:
