@@ -57,8 +57,8 @@ class Brief:
     @property
     def title(self) -> str:
         """
-        Return the name of the campaign: the one that was typed, or else the big idea up to its first full stop or colon if that is
-        short enough for a name, or else the brand with its product.
+        Return the name of the campaign: the one that was typed, or else the big idea up to its first full stop or colon if that
+        is short enough for a name, or else the brand with its product.
         """
         clause = _CLAUSE.split(self.big_idea.strip(), maxsplit=1)[0].strip()
         fits = clause if len(clause) <= CLAUSE_MOST else ""

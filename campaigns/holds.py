@@ -46,7 +46,9 @@ class Hold:
         """
         until = f" until {display.minute(self.pause.until, at)}" if self.pause.until else ""
         if self.pause.since is None:
-            return f"{self.thing[0].upper()}{self.thing[1:]} is paused{until}" if self.is_own else f"{self.thing} is paused{until}"
+            return (
+                f"{self.thing[0].upper()}{self.thing[1:]} is paused{until}" if self.is_own else f"{self.thing} is paused{until}"
+            )
         by = "You" if reader and self.pause.by == reader else self.pause.by or "A safety rule"
         return f"{by} paused {self.thing} at {display.minute(self.pause.since, at)}{until}"
 
@@ -68,6 +70,4 @@ def of_jobs(jobs: Iterable[Job], *, at: datetime) -> dict[int, str]:
     queued = [job for job in jobs if job.state == State.QUEUED]
     paused = of_models({job.model_id for job in queued}, at=at) if queued else {}
     words = {model: hold.words for model, hold in paused.items()}
-    return {
-        job.pk: "campaign paused" if job.held else words[job.model_id] for job in queued if job.held or job.model_id in words
-    }
+    return {job.pk: "campaign paused" if job.held else words[job.model_id] for job in queued if job.held or job.model_id in words}

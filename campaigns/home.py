@@ -61,7 +61,7 @@ class JobLine:
 
 
 @dataclass(frozen=True)
-class Result:
+class LatestResult:
     """A completed job with its name and its picture."""
 
     job: Job
@@ -140,12 +140,12 @@ def queue(user: User, *, at: datetime) -> list[JobLine]:
     return [JobLine(job, names[job.pk], places.get(job.pk), left[job.pk], stopped.get(job.pk, "")) for job in jobs]
 
 
-def results(user: User) -> list[Result]:
+def results(user: User) -> list[LatestResult]:
     """Return the user's latest completed jobs, newest first."""
     done = Job.objects.filter(owner=user, state=State.COMPLETED, archived_at=None).order_by("-ended_at", "-id")
     jobs = list(done[:RESULTS])
     names, known = job_names.of_jobs(jobs), pictures.of_jobs(job.pk for job in jobs)
-    return [Result(job, names[job.pk], known[job.pk]) for job in jobs if known.get(job.pk, GONE).kind]
+    return [LatestResult(job, names[job.pk], known[job.pk]) for job in jobs if known.get(job.pk, GONE).kind]
 
 
 def unjudged(user: User) -> list[Unjudged]:

@@ -15,8 +15,8 @@ IN_FRONT = 2  # values in the first line of a name
 @dataclass(frozen=True)
 class JobName:
     """
-    The name of a job in two lines. For a job of a campaign, ``campaign`` and ``index`` name its combination, and ``review`` is that
-    of the combination if this is its latest version.
+    The name of a job in two lines. For a job of a campaign, ``campaign`` and ``index`` name its combination, and ``review`` is
+    that of the combination if this is its latest version.
     """
 
     head: str

@@ -41,8 +41,8 @@ class Filters:
 @dataclass(frozen=True)
 class Line:
     """
-    A job of the list. ``position`` and ``hold`` are those of a queued job, ``left`` is ``None`` for a finished one, ``cancelled_by`` names
-    who cancelled it, ``remedy`` says what to do about a failure; ``is_prompt`` if that is another prompt.
+    A job of the list. ``position`` and ``hold`` are those of a queued job, ``left`` is ``None`` for a finished one,
+    ``cancelled_by`` names who cancelled it, ``remedy`` says what to do about a failure; ``is_prompt`` if that is another prompt.
     """
 
     job: Job

@@ -23,8 +23,8 @@ _SMALL = (*Asset.MAIN_KINDS, Kind.TILE, Kind.THUMBNAIL, Kind.SPRITESHEET)
 @dataclass(frozen=True)
 class Picture:
     """
-    The result of a job. ``kind`` is that of its main file, empty if that was deleted. ``tile`` is the address of a picture of 240 px,
-    ``sheet`` that of ten frames in one row; both are empty if there is none. ``seconds`` is the length of a video.
+    The result of a job. ``kind`` is that of its main file, empty if that was deleted. ``tile`` is the address of a picture of
+    240 px, ``sheet`` that of ten frames in one row; both are empty if there is none. ``seconds`` is the length of a video.
     """
 
     kind: str = ""

@@ -1,7 +1,7 @@
 """The content of a campaign's page, and of lists of campaigns: read-only, with a fixed number of queries."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zlib import crc32
@@ -21,7 +21,7 @@ from campaigns.standing import BLOCKED, Counts
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
 from queue_app.insight import batches, cancels, remedies, waiting
-from queue_app.insight.cancels import Cancel
+from queue_app.insight.cancels import WhoCancelled
 from queue_app.models import Job, State
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 from queue_app.work.capacity import Capacity
@@ -87,7 +87,7 @@ class Block:
 class Cancelled:
     """The combinations that one person cancelled for one reason, and the tickets that were returned for them."""
 
-    cancel: Cancel
+    cancel: WhoCancelled
     tickets: int
 
 
@@ -95,8 +95,8 @@ class Cancelled:
 class Progress:
     """
     A campaign at one moment. ``holds`` are the pauses that its queued jobs wait for. ``running`` are the first `FIRST` cells in
-    progress. ``strip`` are the newest results, or once all are reviewed the winners, with ``pictures`` by job. ``why`` is ``None``
-    if no job waits for its turn. ``worked`` are the best values and the worst, once the campaign is finished and reviewed.
+    progress. ``strip`` are the newest results, or once all are reviewed the winners, with ``pictures`` by job. ``why`` is
+    ``None`` if no job waits for its turn. ``worked`` are the best values and the worst, once all is reviewed.
     """
 
     cells: list[LaunchedCell]

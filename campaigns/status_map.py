@@ -45,7 +45,7 @@ class Axes:
 
 @dataclass(frozen=True)
 class Links:
-    """Addresses: of a cell's page by its number, of its player by its job, of the list of cells, of the reason for a blocked one."""
+    """Addresses: of a cell's page by its number, of a player by its job, of the list of cells, of why cells are blocked."""
 
     cell: Callable[[int], str]
     player: Callable[[int], str]
@@ -97,7 +97,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Row:
+class MatrixRow:
     """A row of a table. A place is ``None`` if all its cells are excluded."""
 
     label: str
@@ -106,12 +106,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """The rows with one value of the outer dimension. ``starts`` says when the first of a group starts that is folded to a line."""
+    """The rows with one value of the outer dimension. ``starts`` says when a group that is folded to a line will begin."""
 
     key: str
     label: str
     counts: Counts
-    rows: list[Row]
+    rows: list[MatrixRow]
     starts: str = ""
 
 
@@ -134,9 +134,7 @@ class Look:
     shows: str = PICTURES
 
 
-def axes(
-    dimensions: Choices, *, rows: str = "", columns: str = "", before: Axes | None = None, most: int | None = None
-) -> Axes:
+def axes(dimensions: Choices, *, rows: str = "", columns: str = "", before: Axes | None = None, most: int | None = None) -> Axes:
     """
     Return the axes with the requested outer dimensions; for a missing or unknown one, the most legible choice. The others are
     nested within them as long as there is room, and fold otherwise.
@@ -286,8 +284,8 @@ class _Map:
             label = self._name((value,), self.axes.rows[:1]) if self.axes.rows else ""
             yield Group(value, label, counts, lines, self.starts.get(value, ""))
 
-    def _row(self, row: Values, columns: Sequence[Values]) -> Row:
-        return Row(self._name(row[1:], self.axes.rows), [self._place(row, column) for column in columns])
+    def _row(self, row: Values, columns: Sequence[Values]) -> MatrixRow:
+        return MatrixRow(self._name(row[1:], self.axes.rows), [self._place(row, column) for column in columns])
 
     def _place(self, row: Values, column: Values) -> Square | Tile | None:
         found = self.places[row].get(column)

@@ -160,8 +160,8 @@ class CampaignLine(Shape):
     model = serializers.CharField()
     status = serializers.ChoiceField(
         choices=CampaignStatus.values,
-        help_text="The first that fits: `needs_attention` if an outcome is unknown or everything failed, `running` if a job runs, "
-        "`paused` if all queued jobs wait for the end of a pause, `queued`, `finished`.",
+        help_text="The first that fits: `needs_attention` if an outcome is unknown or everything failed, `running` if a job "
+        "runs, `paused` if all queued jobs wait for the end of a pause, `queued`, `finished`.",
     )
     total = serializers.IntegerField(help_text="Combinations that are generated.")
     queued = serializers.IntegerField()

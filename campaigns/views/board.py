@@ -23,12 +23,11 @@ from queue_app.models import Status
 from queue_app.rules.numbers import counted
 from queue_app.ui import display
 
-
 FACTORS_MOST = 4  # dimensions that the head of the page spells out
 
 
 @dataclass(frozen=True)
-class Asked:
+class MatrixAsked:
     """The matrix that an address asks for."""
 
     axes: status_map.Axes
@@ -58,16 +57,16 @@ class CostRow(NamedTuple):
     is_sum: bool = False
 
 
-def asked(campaign: Campaign, query: QueryDict, before: status_map.Axes | None = None) -> Asked:
+def asked(campaign: Campaign, query: QueryDict, before: status_map.Axes | None = None) -> MatrixAsked:
     """Return what a query asks for. Pictures of a large matrix fold into tiles; the states of its cells need little room."""
     shows = status_map.STATES if query.get("show") == status_map.STATES else status_map.PICTURES
     is_large = prod(map(len, campaign.dimensions.values())) > status_map.WHOLE_MOST
     most = status_map.TILES_MOST if is_large and shows == status_map.PICTURES else None
     rows, columns = query.get("rows", ""), query.get("columns", "")
-    return Asked(status_map.axes(campaign.dimensions, rows=rows, columns=columns, before=before, most=most), shows)
+    return MatrixAsked(status_map.axes(campaign.dimensions, rows=rows, columns=columns, before=before, most=most), shows)
 
 
-def bands(campaign: Campaign, progress: Progress, chosen: Asked, *, at: datetime) -> list[status_map.Band]:
+def bands(campaign: Campaign, progress: Progress, chosen: MatrixAsked, *, at: datetime) -> list[status_map.Band]:
     """Return the matrix. Of a folded one, rows in which nothing has started are one line that says when they start."""
     choices, look = campaign.dimensions, player.look_of(campaign, progress.pictures, shows=chosen.shows)
     idle = status_map.idle(progress.cells, chosen.axes) if status_map.folded(choices, chosen.axes) else {}

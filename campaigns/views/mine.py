@@ -68,10 +68,13 @@ def _query(picked: Filters, **other: object) -> str:
 
 def _menu(label: str, all_words: str, picked: Filters, name: str, chosen: object, options: list[Any]) -> dict[str, Any]:
     """Return a menu of links, one for each value of a filter."""
-    words = {value: said for value, said in options}
+    words = dict(options)
     return {
         "label": label,
         "chosen": words.get(chosen, str(chosen)) if chosen else all_words,
         "is_on": bool(chosen),
-        "links": [(all_words, _query(picked, **{name: ""})), *((said, _query(picked, **{name: value})) for value, said in options)],
+        "links": [
+            (all_words, _query(picked, **{name: ""})),
+            *((said, _query(picked, **{name: value})) for value, said in options),
+        ],
     }

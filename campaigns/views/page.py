@@ -62,7 +62,9 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "took": ((campaign.batch.ended_at or at) - campaign.created_at).total_seconds(),
         "strip": [strips.of_cell(campaign, cell, progress.pictures, winners=progress.shows_winners) for cell in progress.strip],
         # each says whether a name there would take two lines
-        "blanks": [len(cell_reads.telling_dimensions(campaign)) > 2] * (LATEST - len(progress.strip)) if progress.counts.open else [],
+        "blanks": [len(cell_reads.telling_dimensions(campaign)) > 2] * (LATEST - len(progress.strip))
+        if progress.counts.open
+        else [],
         "may_change": may_change(request, campaign.batch.owner_id),
         "live": fragment_wanted(request),
     }

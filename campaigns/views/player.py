@@ -27,7 +27,7 @@ STRIP = 10  # results in the strip, the shown one among them
 
 
 @dataclass(frozen=True)
-class Entry:
+class ReelEntry:
     """A combination of the campaign whose latest version is completed."""
 
     index: int
@@ -153,19 +153,19 @@ def _within(version: Version, *, changed: int) -> dict[str, Any]:
     }
 
 
-def _entries(campaign: Campaign) -> list[Entry]:
+def _entries(campaign: Campaign) -> list[ReelEntry]:
     """Return the results of a campaign in matrix order. One query."""
     done = Combination.objects.filter(campaign=campaign, job__state=State.COMPLETED).order_by("index")
-    return [Entry(*row) for row in done.values_list("index", "job", "review", "values")]
+    return [ReelEntry(*row) for row in done.values_list("index", "job", "review", "values")]
 
 
-def _following(entries: Sequence[Entry], job: int) -> int | None:
+def _following(entries: Sequence[ReelEntry], job: int) -> int | None:
     """Return the job of the next result without a review, from the first again after the last."""
     at = next((place for place, one in enumerate(entries) if one.job == job), -1)
     return next((one.job for one in (*entries[at + 1 :], *entries[: max(at, 0)]) if not one.review), None)
 
 
-def _square(campaign: Campaign, entry: Entry, look: Look) -> Square:
+def _square(campaign: Campaign, entry: ReelEntry, look: Look) -> Square:
     return status_map.result(entry.index, _name(campaign, entry.values), entry.job, entry.review, look)
 
 

@@ -8,9 +8,9 @@ from django.urls import reverse
 
 from campaigns import cells, job_names, status_map
 from campaigns.cells import LaunchedCell
+from campaigns.job_names import JobName
 from campaigns.models import Campaign
 from campaigns.models.combination import Review
-from campaigns.job_names import JobName
 from campaigns.pictures import GONE, Picture
 from queue_app.models import Job, State
 

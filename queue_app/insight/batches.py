@@ -36,8 +36,8 @@ _MONEY = Statement(f"""
 @dataclass(frozen=True)
 class Money:
     """
-    Tickets of a batch; ``usd_spent`` is for completed jobs, ``usd_to_come`` for unfinished ones. ``returned`` are those of jobs that
-    are failed or cancelled now: what a retry reserved again does not count as returned.
+    Tickets of a batch; ``usd_spent`` is for completed jobs, ``usd_to_come`` for unfinished ones. ``returned`` are those of jobs
+    that are failed or cancelled now: what a retry reserved again does not count as returned.
     """
 
     reserved: int

@@ -14,8 +14,8 @@ KEPT = 2.0  # seconds for which all pages of a process show the same counts
 @dataclass(frozen=True)
 class Busy:
     """
-    The queue of a model. ``limit`` is the number of jobs that may run now; ``left`` is the time until the last waiting job is done,
-    ``None`` if none waits.
+    The queue of a model. ``limit`` is the number of jobs that may run now; ``left`` is the time until the last waiting job is
+    done, ``None`` if none waits.
     """
 
     model: str

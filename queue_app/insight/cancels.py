@@ -20,7 +20,7 @@ _REQUESTS = (
 
 
 @dataclass(frozen=True)
-class Cancel:
+class WhoCancelled:
     """Jobs that one person cancelled for one reason, which may be empty. ``at`` is the time of the latest."""
 
     by: str
@@ -29,7 +29,7 @@ class Cancel:
     jobs: list[int]
 
 
-def of_jobs(jobs: Iterable[int]) -> list[Cancel]:
+def of_jobs(jobs: Iterable[int]) -> list[WhoCancelled]:
     """Return the last cancel of each of these jobs, by person and reason, the largest first. One query."""
     events = JobEvent.objects.filter(_REQUESTS, job__in=list(jobs)).order_by("job", "-seq").distinct("job")
     at_once: dict[tuple[str, datetime], list[tuple[int, str]]] = defaultdict(list)
@@ -41,7 +41,7 @@ def of_jobs(jobs: Iterable[int]) -> list[Cancel]:
         reason = next((reason for _, reason in found if reason), "")
         alike[actor, reason].append((at, [job for job, _ in found]))
     cancels = [
-        Cancel(actor, reason, max(at for at, _ in parts), [job for _, numbers in parts for job in numbers])
+        WhoCancelled(actor, reason, max(at for at, _ in parts), [job for _, numbers in parts for job in numbers])
         for (actor, reason), parts in alike.items()
     ]
     return sorted(cancels, key=lambda cancel: (-len(cancel.jobs), cancel.by, cancel.reason))

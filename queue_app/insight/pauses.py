@@ -25,8 +25,8 @@ _ROWS = {"queue": QueueSettings, "model": ModelConcurrencyLimit, "account": Prov
 @dataclass(frozen=True)
 class Pause:
     """
-    A pause of the limit ``key``, until ``until`` (``None``: until it is resumed). ``by`` is the user who paused, empty for a safety
-    rule; ``since`` is ``None`` if the audit does not know.
+    A pause of the limit ``key``, until ``until`` (``None``: until it is resumed). ``by`` is the user who paused, empty for a
+    safety rule; ``since`` is ``None`` if the audit does not know.
     """
 
     key: Key
@@ -38,8 +38,8 @@ class Pause:
 
 def of_models(models: Iterable[str], *, at: datetime) -> dict[str, Pause]:
     """
-    Return the pause that stops all jobs of a model, by model; models without one are left out. The widest comes first: that of the
-    queue, then the model's own, then that of its accounts if all of them are paused. One query, and two more if one is found.
+    Return the pause that stops all jobs of a model, by model; models without one are left out. The widest comes first: that of
+    the queue, then the model's own, then that of its accounts if all of them are paused. One query, and two more if one is found.
     """
     asked = set(models)
     paused = {

@@ -52,7 +52,14 @@
   let opener = "", taken = false;
   const film = () => $("#player-film");
   const start = () => film()?.play().catch(() => {}); // refused: its own controls can start it
-  const load = (address) => window.htmx.ajax("GET", address, { target: inside, swap: "innerHTML" });
+  // one request at a time: a key that comes before the next result is there is not for it
+  let busy = false;
+  const load = async (address, verb = "GET", values = {}) => {
+    if (busy) return;
+    busy = true;
+    await window.htmx.ajax(verb, address, { source: document.body, target: inside, swap: "innerHTML", values }).catch(() => {});
+    busy = false;
+  };
   const open = async (link) => {
     opener = link.id;
     unpeek();
@@ -74,6 +81,11 @@
     e.preventDefault();
     load(step.dataset.step).then(() => { inside.focus({ preventScroll: true }); if (!still) start(); });
   });
+  player?.addEventListener("submit", (e) => {
+    e.preventDefault();
+    const values = Object.fromEntries(new FormData(e.target, e.submitter));
+    load(e.target.getAttribute("action"), "POST", values).then(() => { inside.focus({ preventScroll: true }); if (!still) start(); });
+  });
   player?.addEventListener("close", () => {
     const last = $(".in", inside)?.dataset.cell;
     inside.replaceChildren();
@@ -90,10 +102,16 @@
       if (old) { known.set(cell.id, cell.outerHTML); cell.tabIndex = old.tabIndex; old.replaceWith(cell); }
       fresh.remove();
     }
-    if (e.detail.requestConfig?.verb !== "post") return;
-    inside.focus({ preventScroll: true });
-    if (!still) start();
   });
+  // a request of the player that failed: what it would have shown or saved is not there
+  const toast = (text) => {
+    const note = Object.assign(document.createElement("div"), { className: "gq-toast", textContent: text });
+    $("#toasts").append(note);
+    setTimeout(() => note.remove(), 6000);
+  };
+  const failed = (e) => e.detail.target === inside && inside;
+  document.addEventListener("htmx:responseError", (e) => { if (failed(e) && e.detail.xhr.status !== 401) toast(`That didn't work (error ${e.detail.xhr.status}). Reload the page and try again.`); });
+  document.addEventListener("htmx:sendError", (e) => { if (failed(e)) toast("No connection. Try again."); });
   const press = (id) => { const button = document.getElementById(id); if (button && !button.disabled) button.click(); };
   const KEYS = { u: () => press("player-undo"), ArrowLeft: () => press("player-before"), ArrowRight: () => press("player-after"), n: () => $("#player-note")?.focus() };
   player?.addEventListener("keydown", (e) => {
@@ -145,7 +163,7 @@
   // --- what is read anew: parts that are as they were stay; of a matrix of the same shape only the cells that differ are replaced
   const known = new Map();
   const learn = (root) => $$("[data-is]", root).forEach((one) => known.set(one.id, one.outerHTML));
-  const shape = (matrix) => $$("tr", matrix).map((row) => $$("th, td > *", row).map((one) => one.id || one.textContent.trim()).join()).join("|");
+  const shape = (matrix) => $$("tr", matrix).map((row) => $$("th, td > *", row).map((one) => one.id || one.firstChild?.textContent.trim()).join()).join("|");
   const said = new Map();
   const renewCells = (old, fresh) => {
     for (const cell of $$("td > [data-is]", fresh)) {

@@ -203,7 +203,9 @@ class TestHome:
     def test_the_wallet_is_one_number_and_the_statement_tells_its_movements(self, web: Client, owner: User) -> None:
         job = make_job(State.COMPLETED, owner=owner)
         make_job(owner=owner)
-        assert re.search(r"Tickets Statement 992 tickets available 4 reserved for 1 unfinished job, charged only", text_of(look(web, HOME)))
+        assert re.search(
+            r"Tickets Statement 992 tickets available 4 reserved for 1 unfinished job, charged only", text_of(look(web, HOME))
+        )
         said = text_of(look(web, "/statement/"))
         assert "992 tickets available, 4 reserved, 4 charged" in said
         assert f"Charged for job {job.pk:,}" in said

@@ -76,7 +76,11 @@ class TestWhatIsBought:
         [
             ("the parcel opens. A season changes.", "", "The parcel opens"),
             ("Trail starts at your door: laces tighten", "Shoes", "Trail starts at your door"),
-            ("A scent is a small holiday and the parcel opens and the room changes its season", "Candles", "Maison Alder, Candles"),
+            (
+                "A scent is a small holiday and the parcel opens and the room changes its season",
+                "Candles",
+                "Maison Alder, Candles",
+            ),
             ("A scent is a small holiday and the parcel opens and the room changes its season", "", "Maison Alder campaign"),
         ],
     )

@@ -624,7 +624,9 @@ class TestPause:
 class TestRename:
     def test_in_place_by_its_owner(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
-        said = text_of(web.post(reverse("campaigns:rename", args=[campaign.pk]), {"name": " Winter \n door "}, follow=True).content.decode())
+        said = text_of(
+            web.post(reverse("campaigns:rename", args=[campaign.pk]), {"name": " Winter \n door "}, follow=True).content.decode()
+        )
         assert "Winter door" in said
         assert Batch.objects.get(pk=campaign.pk).name == "Winter door"
         assert not AuditEntry.objects.exists()
@@ -644,7 +646,9 @@ class TestRename:
 
 
 class TestRunCancelledAgain:
-    def test_it_says_who_cancelled_how_many_and_why_and_is_the_way_back(self, client_for: Login, web: Client, owner: User) -> None:
+    def test_it_says_who_cancelled_how_many_and_why_and_is_the_way_back(
+        self, client_for: Login, web: Client, owner: User
+    ) -> None:
         campaign, staff = make_campaign(owner), operator()
         running, *_ = jobs_of(campaign)
         bring(running, State.RUNNING)

@@ -163,7 +163,7 @@ class TestReview:
         first = jobs_of(campaign)[0]
         html = judged(web, first, "approved")
         form = html[html.index('class="gq-done"') :]
-        assert f'hx-post="/jobs/{first.pk}/play/review/"' in form
+        assert f'action="/jobs/{first.pk}/play/review/"' in form
         fields = dict(re.findall(r'<input type="hidden" name="(review|stay)" value="(\w*)">', form))
         html = judged(web, first, fields["review"], stay=fields["stay"])
         assert verdict_of(first) == "" and f'data-job="{first.pk}"' in html and "Undo" not in text_of(html)

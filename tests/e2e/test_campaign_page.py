@@ -31,7 +31,8 @@ def test_it_reaches_100_percent_by_itself_and_one_click_plays_a_result(site: Sit
         window.neverReloaded = true;
         window.shifted = 0;
         new PerformanceObserver((list) => {
-            for (const one of list.getEntries()) if (one.sources.some((source) => source.node?.closest?.("#heat"))) shifted += one.value;
+            for (const one of list.getEntries())
+                if (one.sources.some((source) => source.node?.closest?.("#heat"))) shifted += one.value;
         }).observe({ type: "layout-shift" });
     }""")
     window.focus("#at-3")
