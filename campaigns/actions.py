@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
@@ -15,11 +15,11 @@ from queue_app.work import batches, intake, jobs
 
 
 class NotAsShown(Exception):
-    """A retry would queue other jobs, or at another price, than the user was shown. Nothing was written."""
+    """Other jobs would be queued, or at another price, than the user was shown. Nothing was written."""
 
 
 class Offer(NamedTuple):
-    """The retry that the user was shown: the number of jobs, and the tickets for all of them together."""
+    """The jobs that the user was shown: their number, and the tickets for all of them together."""
 
     jobs: int
     tickets: int
@@ -28,14 +28,14 @@ class Offer(NamedTuple):
 @transaction.atomic
 def retry_failed(campaign: Campaign, *, at: datetime, actor: User, via: str = "", shown: Offer | None = None) -> int:
     """
-    Queue the failed jobs of the latest versions again at today's price, all or none. Return their number.
+    Queue the failed jobs of the versions that count again at today's price, all or none. Return their number.
 
     :param shown: queue exactly this or nothing. Without it, accept any number and price.
     :raises NotAsShown: the number of failed jobs or their price differs from ``shown``.
     :raises ModelNotAvailable: no provider offers the model right now.
     :raises NotEnoughTickets: the wallet does not cover all of them.
     """
-    again = batches.retry_failed(campaign.batch, at=at, actor=actor, via=via, among=latest_jobs(campaign))
+    again = batches.retry_failed(campaign.batch, at=at, actor=actor, via=via, among=counted_jobs(campaign))
     _check(again, shown)
     return len(again)
 
@@ -58,8 +58,8 @@ def _check(again: Sequence[Job], shown: Offer | None) -> None:
         raise NotAsShown
 
 
-def latest_jobs(campaign: Campaign) -> JobQuerySet:
-    """Return the jobs of the latest versions. Blocked combinations have none."""
+def counted_jobs(campaign: Campaign) -> JobQuerySet:
+    """Return the jobs of the versions that count. Blocked combinations have none."""
     return Job.objects.filter(combination__campaign=campaign)
 
 
@@ -73,14 +73,30 @@ def generate_once(owner: User, draft: intake.Draft, *, key: str, at: datetime, a
     :raises ModelNotAvailable: no provider offers the model right now.
     :raises NotEnoughTickets: the wallet does not cover its price.
     """
-    meaning = json.dumps([draft.model, draft.prompt, dict(draft.parameters)], sort_keys=True)
-    fingerprint = hashlib.sha256(f"{key}\n{meaning}".encode(errors="replace")).hexdigest()
-    fresh = IdempotencyRecord(account=owner, key=f"quick:{fingerprint}", body_sha256=fingerprint, created_at=at)
-    IdempotencyRecord.objects.bulk_create([fresh], ignore_conflicts=True)
-    record = IdempotencyRecord.objects.get(account=owner, key=fresh.key)
+    record = record_of(owner, "quick", key, [draft.model, draft.prompt, dict(draft.parameters)], at=at)
     if record.made is not None:
         return Job.objects.get(pk=record.made["job"]), False
     _, (job,) = intake.enqueue(owner, [draft], at=at, actor=actor)
-    record.status, record.made = 303, {"job": job.pk}
-    record.save(update_fields=["status", "made"])
+    record_made(record, job=job.pk)
     return job, True
+
+
+def record_of(owner: User, form: str, key: str, meaning: Sequence[Any], *, at: datetime) -> IdempotencyRecord:
+    """
+    Return the record of a request by a form with this key; one that was handled before has ``made``. A concurrent request for the
+    same waits here for the end of the first one's transaction.
+
+    :param form: the kind of form.
+    :param meaning: the request as JSON: a form that is sent again with other values is another request.
+    """
+    body = json.dumps(meaning, sort_keys=True)
+    fingerprint = hashlib.sha256(f"{key}\n{body}".encode(errors="replace")).hexdigest()
+    fresh = IdempotencyRecord(account=owner, key=f"{form}:{fingerprint}", body_sha256=fingerprint, created_at=at)
+    IdempotencyRecord.objects.bulk_create([fresh], ignore_conflicts=True)
+    return IdempotencyRecord.objects.get(account=owner, key=fresh.key)
+
+
+def record_made(record: IdempotencyRecord, **made: int) -> None:
+    """Save what the request created, in the same transaction."""
+    record.status, record.made = 303, made
+    record.save(update_fields=["status", "made"])

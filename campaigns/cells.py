@@ -38,9 +38,9 @@ _COLUMNS = (
 @dataclass(frozen=True)
 class LaunchedCell:
     """
-    A combination of a launched campaign, with the job of its latest version. ``state`` is the job's, or ``blocked``. ``position``
-    is that in the model's queue, from 1; ``None`` unless the job is queued. ``order`` sorts as jobs start. ``name`` lists the
-    values of the dimensions in which cells differ.
+    A combination of a launched campaign, with the job of its version that counts. ``state`` is the job's, or ``blocked``.
+    ``position`` is that in the model's queue, from 1; ``None`` unless the job is queued. ``order`` sorts as jobs start. ``name``
+    lists the values of the dimensions in which cells differ.
     """
 
     pk: int

@@ -3,7 +3,7 @@
 import io
 import logging
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,8 +12,9 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 from django.utils.text import slugify
 
-from campaigns import review
-from campaigns.models import Campaign, Combination, Version
+from campaigns import naming, review
+from campaigns.models import Campaign, ClientReview, Combination, Version
+from campaigns.models.combination import Reviewable
 from queue_app.models import Asset, State
 from queue_app.models.job import STATUS_OF_STATE
 from queue_app.rules import spreadsheet
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
 READABLE = 0o100644  # a regular file, writable by its owner and readable by all
-NAME_MOST = 150  # characters of a file's name, before its ending
 Row = Sequence[object]
+NOT_REVIEWED: Row = ("", "", "", "")
 
 
 @dataclass(frozen=True)
@@ -43,40 +44,63 @@ def file_name(campaign: Campaign, ending: str) -> str:
 
 def csv_lines(campaign: Campaign, *, address: Callable[[Asset], str]) -> Iterator[str]:
     """
-    Yield the campaign as lines of CSV: one for each version of each cell, one for each blocked cell. Review and note are in the
-    line of the latest version.
+    Yield the campaign as lines of CSV: one for each version of each cell, with its review, its note and the latest review by a
+    client; one for each blocked cell.
 
     :param address: returns the address of an asset.
     """
     yield spreadsheet.BOM + spreadsheet.line([*_heads(campaign)])
     cells = list(Combination.objects.filter(campaign=campaign).select_related("reviewed_by").order_by("index"))
     versions: dict[int, list[Version]] = {}
-    for version in Version.objects.filter(combination__campaign=campaign).select_related("job").order_by("number"):
+    made = Version.objects.filter(combination__campaign=campaign).select_related("job", "reviewed_by").order_by("number")
+    for version in made:
         versions.setdefault(version.combination_id, []).append(version)
-    files = review.media_of(version.job_id for made in versions.values() for version in made)
+    clients = _client_reviews(campaign)
+    files = review.media_of(version.job_id for version in made)
     for cell in cells:
         begin = [cell.index, *(_word(campaign, cell, key) for key in campaign.dimensions)]
         for version in versions.get(cell.pk, []):
             media = files.get(version.job_id, review.Media())
-            yield spreadsheet.line([*begin, *_of_version(cell, version, address(media.main) if media.main else "")])
+            where = address(media.main) if media.main else ""
+            yield spreadsheet.line([*begin, *_of_version(cell, version, where), *clients.get(version.pk, NOT_REVIEWED)])
         if cell.pk not in versions:
             yield spreadsheet.line(
-                [*begin, "", cell.prompt, cell.compliance.get("level", ""), "blocked", "", "", "", cell.note, 0, 0, ""]
+                [
+                    *begin,
+                    "",
+                    cell.prompt,
+                    cell.compliance.get("level", ""),
+                    "blocked",
+                    "",
+                    "",
+                    "",
+                    cell.note,
+                    0,
+                    0,
+                    "",
+                    *NOT_REVIEWED,
+                ]
             )
 
 
 def approved(campaign: Campaign) -> list[Packed]:
-    """Return the files of approved cells and winners, each of the reviewed version, named by number and values."""
-    cells = list(Combination.objects.filter(campaign=campaign, review__in=review.GOOD).order_by("index"))
-    files = review.media_of(cell.job_id for cell in cells if cell.job_id)
-    packed = []
-    for cell in cells:
-        main = files.get(cell.job_id or 0, review.Media()).main
-        if main is not None:
-            ending = main.file_name.rpartition(".")[2]
-            stem = "-".join([f"{cell.index:03}", *(cell.values[key] for key in campaign.dimensions if key in cell.values)])
-            packed.append(Packed(f"{stem[:NAME_MOST].rstrip('-')}.{ending}", main))
-    return packed
+    """Return the files of approved cells and winners, each of the version that counts, named by the campaign's template."""
+    found = approved_files(campaign)
+    names = naming.names(campaign, found)
+    return [Packed(name, file) for name, (_, file) in zip(names, found, strict=True)]
+
+
+def approved_files(campaign: Campaign) -> list[tuple[Combination, Asset]]:
+    """Return the files of approved cells and winners in matrix order, each with its cell."""
+    good = Combination.objects.filter(campaign=campaign, review__in=review.GOOD).select_related("job").order_by("index")
+    return with_files(good)
+
+
+def with_files(cells: Iterable[Combination]) -> list[tuple[Combination, Asset]]:
+    """Return the files of these cells' versions that count, each with its cell. A result of several images has several."""
+    listed = list(cells)
+    files = review.media_of(cell.job_id for cell in listed if cell.job_id)
+    return [(cell, file) for cell in listed for file in files.get(cell.job_id or 0, review.Media()).results]
 
 
 def zip_pieces(files: Sequence[Packed]) -> Iterator[bytes]:
@@ -137,6 +161,7 @@ def _heads(campaign: Campaign) -> Iterator[str]:
         yield campaign.labels.get(key, {}).get("label", key)
     yield from ("version", "prompt", "compliance", "status", "review", "reviewed by", "reviewed at (UTC)", "note")
     yield from ("tickets charged", "USD", "file")
+    yield from ("client review", "client", "client comment", "client reviewed at (UTC)")
 
 
 def _word(campaign: Campaign, cell: Combination, key: str) -> str:
@@ -144,13 +169,22 @@ def _word(campaign: Campaign, cell: Combination, key: str) -> str:
 
 
 def _of_version(cell: Combination, version: Version, address: str) -> Row:
-    job, is_latest = version.job, version.job_id == cell.job_id
+    job = version.job
+    row: Reviewable = cell if version.job_id == cell.job_id else version
     is_stored = job.state == State.COMPLETED
-    verdict: Row = ("", "", "", "")
-    if is_latest:
-        who = cell.reviewed_by.username if cell.reviewed_by else ""
-        verdict = (cell.review, who, f"{cell.reviewed_at:%Y-%m-%d %H:%M:%S}" if cell.reviewed_at else "", cell.note)
+    who = row.reviewed_by.username if row.reviewed_by else ""
+    verdict = (row.review, who, _moment(row.reviewed_at), row.note)
     usd = job.usd_actual if job.usd_actual is not None else job.usd_estimate if is_stored else 0
-    compliance = cell.compliance.get("level", "") if is_latest else ""
+    compliance = row.compliance.get("level", "")
     status = str(STATUS_OF_STATE[State(job.state)])
     return (version.number, version.prompt, compliance, status, *verdict, job.tickets if is_stored else 0, usd, address)
+
+
+def _client_reviews(campaign: Campaign) -> dict[int, Row]:
+    """Return the latest review by a visitor of a share link, by version."""
+    reviews = ClientReview.objects.filter(version__combination__campaign=campaign).order_by("id")
+    return {one.version_id: (one.review, one.name, one.comment, _moment(one.at)) for one in reviews}
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""

@@ -5,14 +5,15 @@ the id of a draft, or the idempotency key of an API call.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
+from campaigns import versions
 from campaigns.models import Brand, Campaign, Combination, Draft, Version
 from campaigns.plan import Plan, PlannedCell, check_prompt
 from campaigns.rules import compliance
 from queue_app.models import Batch, Job, User
-from queue_app.models.job import OPEN_STATES
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work import intake, policy
 
@@ -93,11 +94,11 @@ def launch_draft(draft: Draft, plan: Plan, *, at: datetime, actor: str) -> tuple
 @transaction.atomic
 def make_again(combination: Combination, text: str, *, at: datetime, by: User, number: int | None = None) -> tuple[Version, bool]:
     """
-    Queue a new version of a cell, with an edited prompt, and reset the review of the cell. Earlier versions stay. Return the
-    version, and whether it is new.
+    Queue a new version of a cell, with an edited prompt. It counts from now on and is not reviewed; earlier versions keep their
+    reviews and notes. Return the version, and whether it is new.
 
     :param number: the number of the version that the form named. If that version exists, it is returned and nothing is queued.
-    :raises LaunchRefused: a rule blocks the prompt, the latest version is not finished, or ``number`` is not the next one.
+    :raises LaunchRefused: a rule blocks the prompt, a version is not finished, or ``number`` is not the next one.
     :raises IntakeRefused: the prompt is empty or too long.
     :raises NotEnoughTickets: the wallet does not cover its price.
     """
@@ -110,25 +111,34 @@ def make_again(combination: Combination, text: str, *, at: datetime, by: User, n
         if made is None:
             raise LaunchRefused(f"The next version is {following}. Check the prompt and press again.")
         return made, False
-    if cell.job is not None and cell.job.state in OPEN_STATES:
-        raise LaunchRefused("The latest version is still generating. Wait for it or cancel it first.")
+    if versions.is_open(cell):
+        raise LaunchRefused("A version is still generating. Wait for it or cancel it first.")
     campaign = cell.campaign
     verdict = check_prompt(campaign.brand, text)
     if verdict.level == "block":
         raise LaunchRefused(blocked_words(verdict))
-    draft = intake.Draft(model=campaign.model_id, prompt=text, parameters=campaign.parameters, metadata={"combination": cell.key})
+    parameters = parameters_of(cell, campaign)
+    draft = intake.Draft(model=campaign.model_id, prompt=text, parameters=parameters, metadata={"combination": cell.key})
     batch = Batch.objects.select_for_update().get(pk=campaign.pk)
     owner = User.objects.get(pk=batch.owner_id)
     _, jobs = intake.enqueue(owner, [draft], at=at, actor=by.username, batch=batch)
     Batch.objects.filter(pk=batch.pk).update(ended_at=None)
+    versions.put_aside(cell)
     version = Version.objects.create(combination=cell, number=following, job=jobs[0], prompt=text)
-    cell.job, cell.prompt, cell.blocked, cell.review = jobs[0], text, False, ""
+    if cell.job_id:  # the note of a blocked cell has no version to stay with
+        cell.note = ""
+    cell.job, cell.prompt, cell.blocked = jobs[0], text, False
+    cell.review, cell.reviewed_by, cell.reviewed_at = "", None, None
     cell.compliance = as_json(verdict)
-    cell.reviewed_by, cell.reviewed_at = None, None
     cell.save()
     after = {"version": following, "job": jobs[0].pk, "tickets": jobs[0].tickets}
     policy.audit_others(owner.pk, "generate version", str(cell), at=at, actor=by, after=after, of=cell)
     return version, True
+
+
+def parameters_of(cell: Combination, campaign: Campaign) -> dict[str, Any]:
+    """Return the parameters of a cell's next version: those of the version that counts, or of the launch if there is none."""
+    return dict(cell.job.parameters if cell.job is not None else campaign.parameters)
 
 
 def blocked_words(verdict: compliance.Verdict) -> str:

@@ -33,7 +33,7 @@ def deliver(message_id: int) -> None:
 
 
 def _counts(campaign: Campaign) -> str:
-    """Return the number of jobs by status in words, counted as on the page of the campaign: of the latest versions."""
+    """Return the number of jobs by status in words, counted as on the page of the campaign: of the versions that count."""
     states = (State.COMPLETED, State.FAILED, State.CANCELLED)
-    counts = actions.latest_jobs(campaign).aggregate(**{state.value: Count("id", filter=Q(state=state)) for state in states})
+    counts = actions.counted_jobs(campaign).aggregate(**{state.value: Count("id", filter=Q(state=state)) for state in states})
     return ", ".join(f"{counts[state.value]} {state.label.lower()}" for state in states if counts[state.value])

@@ -30,6 +30,7 @@ __all__ = [
     "check_prompt",
     "finished",
     "make",
+    "priority_of",
     "sketch",
     "with_uploads",
 ]
@@ -53,6 +54,8 @@ class PlannedCell:
     prompt: str
     verdict: compliance.Verdict
     excluded: bool = False
+    parameters: Mapping[str, Any] | None = None
+    """Those of its job; ``None`` if they are the plan's."""
 
     @property
     def blocked(self) -> bool:
@@ -86,11 +89,14 @@ class Plan:
 
     @property
     def tickets(self) -> int:
-        return self.tickets_each * len(self.to_buy)
+        return sum(self.model.pricing.tickets_of(self.parameters_of(one)) for one in self.to_buy)
 
     @property
     def usd(self) -> Decimal:
-        return self.model.pricing.usd_of(self.parameters) * len(self.to_buy)
+        return sum((self.model.pricing.usd_of(self.parameters_of(one)) for one in self.to_buy), Decimal(0))
+
+    def parameters_of(self, planned: PlannedCell) -> Mapping[str, Any]:
+        return self.parameters if planned.parameters is None else planned.parameters
 
     @property
     def labels(self) -> dict[str, Any]:
@@ -102,7 +108,7 @@ class Plan:
             intake.Draft(
                 model=self.model.key,
                 prompt=planned.prompt,
-                parameters=self.parameters,
+                parameters=self.parameters_of(planned),
                 priority=self.priority,
                 priority_reasons=self.priority_reasons,
                 metadata={"combination": planned.cell.key},
@@ -188,6 +194,14 @@ def finished(sketch: Sketch) -> Plan:
     if sketch.problems or sketch.plan is None:
         raise PlanRefused(sketch.problems)
     return sketch.plan
+
+
+def priority_of(model: GenerationModel, owner: User, *, cells: int) -> tuple[int, Sequence[str]]:
+    """Return the priority for the jobs of a campaign that requests none, with its reasons. Large ones get bulk priority."""
+    if cells > BULK:
+        level = QueueSettings.objects.current().bulk_priority
+        return intake.computed_priority(owner, level, [f"campaign over {BULK} {model.medium}s"])
+    return intake.default_priority(Kind.objects.get(pk=model.medium), owner)
 
 
 def check_prompt(brand: Brand, text: str) -> compliance.Verdict:
@@ -356,10 +370,7 @@ class Reader:
         """Return the priority of the jobs, and the rules that set it; no rules if it was requested."""
         if self.brief.priority is not None:
             return self.brief.priority, ()
-        if cells > BULK:
-            level = QueueSettings.objects.current().bulk_priority
-            return intake.computed_priority(self.owner, level, [f"campaign over {BULK} {model.medium}s"])
-        return intake.default_priority(Kind.objects.get(pk=model.medium), self.owner)
+        return priority_of(model, self.owner, cells=cells)
 
     def _say(self, name: str, message: str) -> None:
         self.problems.append(Problem(name, message))

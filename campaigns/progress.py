@@ -16,6 +16,7 @@ from queue_app.forecast.estimates import Estimate
 from queue_app.insight import batches, remedies, waiting
 from queue_app.models import Job, State, Status
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, STATUS_OF_STATE
+from queue_app.rules.pricing import Price
 from queue_app.work.capacity import Capacity
 
 UNFORESEEN = (State.UNKNOWN, State.CANCELLING)  # without an estimate
@@ -109,7 +110,7 @@ def look(campaign: Campaign, *, at: datetime) -> Progress:
         money=batches.money(campaign.batch),
         ahead=_ahead(cells, at=at),
         why=_why(cells, at=at),
-        failures=_failures(cells, model.pricing.tickets_of(campaign.parameters)),
+        failures=_failures(cells, model.pricing),
         blocks=_blocks(cells),
     )
 
@@ -176,15 +177,17 @@ def _why(cells: Sequence[LaunchedCell], *, at: datetime) -> Why | None:
     return None
 
 
-def _failures(cells: Iterable[LaunchedCell], price: int) -> list[Failure]:
-    """Return the failed cells by error, the most frequent first."""
+def _failures(cells: Iterable[LaunchedCell], price: Price) -> list[Failure]:
+    """Return the failed cells by error, the most frequent first. One query if there are any."""
     by_code: dict[str, list[LaunchedCell]] = defaultdict(list)
     for cell in cells:
         if cell.state == State.FAILED:
             by_code[cell.error_code].append(cell)
-    found = [
-        Failure(code, remedies.of(code), alike[0].error_message, alike, len(alike) * price) for code, alike in by_code.items()
-    ]
+    jobs = Job.objects.only("parameters").in_bulk([cell.job for alike in by_code.values() for cell in alike if cell.job])
+    found = []
+    for code, alike in by_code.items():
+        tickets = sum(price.tickets_of(jobs[cell.job].parameters) for cell in alike if cell.job in jobs)
+        found.append(Failure(code, remedies.of(code), alike[0].error_message, alike, tickets))
     return sorted(found, key=lambda failure: (-len(failure.cells), failure.code))
 
 

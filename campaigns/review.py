@@ -10,19 +10,22 @@ from django.db.models import Exists, OuterRef
 
 from campaigns import cells as cell_reads
 from campaigns.models import Campaign, Combination, Version
-from campaigns.models.combination import Review
+from campaigns.models.combination import Review, Reviewable
 from campaigns.plan import Problem
 from queue_app import lifecycle
 from queue_app.models import Asset, Batch, Job, State, User
+from queue_app.ui import job_facts
 from queue_app.work import intake, policy
 
 NOTE_MOST = 1_000  # characters
 ENOUGH = 5  # reviews; a rate of fewer is not meaningful
+TO_REVIEW = "none"  # as a filter: not reviewed yet
+VERDICTS = ("", TO_REVIEW, Review.APPROVED.value, Review.REJECTED.value, Review.WINNER.value)
 GOOD = (Review.APPROVED, Review.WINNER)
 
 
 class NotJudgeable(Exception):
-    """The latest version of the combination is not completed. Nothing was written."""
+    """The version that counts of the combination is not completed. Nothing was written."""
 
 
 class NoteRefused(Exception):
@@ -35,22 +38,35 @@ class NoteRefused(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """A combination with a completed version. ``judgeable``: its latest version is completed, so it can be reviewed."""
+    """
+    A combination with a completed version. ``judgeable``: its version that counts is completed, so it can be reviewed. ``job`` is
+    that version's.
+    """
 
     pk: int
     index: int
     values: dict[str, str]
     review: str
     judgeable: bool
+    job: int
 
 
 @dataclass(frozen=True)
 class Media:
-    """The files of one job, ``None`` if there is none or it was deleted. ``sheet`` is an image of ten frames in one row."""
+    """
+    The files of one job, ``None`` if there is none or it was deleted. ``sheet`` is an image of ten frames in one row, ``more``
+    are the other images of a result of several.
+    """
 
     main: Asset | None = None
     still: Asset | None = None
     sheet: Asset | None = None
+    more: tuple[Asset, ...] = ()
+
+    @property
+    def results(self) -> list[Asset]:
+        """Return the files that were generated, the main one first."""
+        return [self.main, *self.more] if self.main else []
 
     @property
     def shape(self) -> str:
@@ -61,12 +77,14 @@ class Media:
 
 @dataclass(frozen=True)
 class Take:
-    """One version of a combination with its files."""
+    """One version of a combination with its files. ``row``: the row with its review, the combination's if it counts."""
 
     number: int
     job: Job
     prompt: str
     media: Media
+    row: Reviewable
+    counts: bool
 
     @property
     def is_stored(self) -> bool:
@@ -77,7 +95,7 @@ class Take:
 class Card:
     """
     A combination on the review page. ``words`` are the labels of its values in dimensions with several values, ``takes`` its
-    versions, the latest last. ``shown`` is the latest completed version.
+    versions, the latest last. ``shown`` is the version that counts if it is completed, otherwise the latest completed one.
     """
 
     cell: Combination
@@ -85,16 +103,31 @@ class Card:
     takes: list[Take]
 
     @property
+    def name(self) -> str:
+        return " · ".join(self.words) or f"#{self.cell.index}"
+
+    @property
     def shown(self) -> Take | None:
+        if self.counted is not None and self.counted.is_stored:
+            return self.counted
         return next((take for take in reversed(self.takes) if take.is_stored), None)
+
+    @property
+    def counted(self) -> Take | None:
+        return next((take for take in self.takes if take.counts), None)
 
     @property
     def latest(self) -> Take | None:
         return self.takes[-1] if self.takes else None
 
     @property
+    def open(self) -> Take | None:
+        """Return the version that is not finished; there is at most one, unless an earlier one was retried."""
+        return next((take for take in self.takes if take.job.is_open), None)
+
+    @property
     def judgeable(self) -> bool:
-        return self.latest is not None and self.latest.is_stored
+        return self.counted is not None and self.counted.is_stored
 
 
 @dataclass(frozen=True)
@@ -146,10 +179,10 @@ class Worked:
 @transaction.atomic
 def judge(cell: Combination, verdict: str, *, at: datetime, by: User, note: str | None = None) -> Combination:
     """
-    Set the verdict on the latest version of a combination, and the note unless it is ``None``. An empty verdict resets the
+    Set the verdict on the version of a combination that counts, and the note unless it is ``None``. An empty verdict resets the
     review. Return the changed row.
 
-    :raises NotJudgeable: the latest version is not completed. :raises NoteRefused: the note is too long, or can't be stored.
+    :raises NotJudgeable: that version is not completed. :raises NoteRefused: the note is too long, or can't be stored.
     """
     locked = _locked(cell)
     before = _judged(locked)
@@ -184,8 +217,8 @@ def results(campaign: Campaign) -> list[Result]:
     """Return all combinations with a completed version, in matrix order. One query."""
     stored = Version.objects.filter(combination=OuterRef("pk"), job__state=State.COMPLETED)
     cells = Combination.objects.filter(Exists(stored), campaign=campaign).order_by("index")
-    rows = cells.values_list("pk", "index", "values", "review", "job__state")
-    return [Result(pk, index, values, review, state == State.COMPLETED) for pk, index, values, review, state in rows]
+    rows = cells.values_list("pk", "index", "values", "review", "job__state", "job")
+    return [Result(pk, index, values, review, state == State.COMPLETED, job) for pk, index, values, review, state, job in rows]
 
 
 def tally(found: Iterable[Result]) -> Tally:
@@ -204,7 +237,7 @@ def tally(found: Iterable[Result]) -> Tally:
 
 def selected(campaign: Campaign, found: Iterable[Result], *, verdict: str, where: Mapping[str, str], sort: str) -> list[Result]:
     """
-    Return the results with a verdict (``none``: not reviewed; empty: all) and with these values.
+    Return the results with a verdict (`TO_REVIEW`: not reviewed; empty: all) and with these values.
 
     :param sort: the key of a dimension, to group results by its values, in their order; otherwise they are in matrix order.
     """
@@ -212,7 +245,7 @@ def selected(campaign: Campaign, found: Iterable[Result], *, verdict: str, where
         one
         for one in found
         if where.items() <= one.values.items()
-        and (not verdict or (one.judgeable and one.review == ("" if verdict == "none" else verdict)))
+        and (not verdict or (one.judgeable and one.review == ("" if verdict == TO_REVIEW else verdict)))
     ]
     if sort in campaign.dimensions:
         rank = {value: place for place, value in enumerate(campaign.dimensions[sort])}
@@ -223,14 +256,22 @@ def selected(campaign: Campaign, found: Iterable[Result], *, verdict: str, where
 def cards(campaign: Campaign, cells: Sequence[int]) -> list[Card]:
     """Return the combinations with these ids, in that order, with their versions and files. Three queries."""
     rows = Combination.objects.select_related("reviewed_by").in_bulk(cells)
-    versions = Version.objects.filter(combination__in=cells).select_related("job").order_by("number")
+    versions = Version.objects.filter(combination__in=cells).select_related("job", "reviewed_by").order_by("number")
     listed = list(versions)
     files = media_of(version.job_id for version in listed)
     takes: dict[int, list[Take]] = defaultdict(list)
     for one in listed:
-        takes[one.combination_id].append(Take(one.number, one.job, one.prompt, files.get(one.job_id, Media())))
-    telling = [key for key, values in campaign.dimensions.items() if len(values) > 1]
-    return [Card(cell, words(campaign, _only(cell.values, telling)), takes[pk]) for pk in cells if (cell := rows.get(pk))]
+        combination = rows[one.combination_id]
+        counts = one.job_id == combination.job_id
+        row = combination if counts else one
+        takes[combination.pk].append(Take(one.number, one.job, one.prompt, files.get(one.job_id, Media()), row, counts))
+    return [Card(cell, telling_words(campaign, cell.values), takes[pk]) for pk in cells if (cell := rows.get(pk))]
+
+
+def telling_words(campaign: Campaign, values: Mapping[str, str]) -> list[str]:
+    """Return the labels of a cell's values in dimensions with several values."""
+    telling = [key for key, chosen in campaign.dimensions.items() if len(chosen) > 1]
+    return words(campaign, _only(values, telling))
 
 
 def words(campaign: Campaign, values: Mapping[str, str]) -> list[str]:
@@ -240,13 +281,16 @@ def words(campaign: Campaign, values: Mapping[str, str]) -> list[str]:
 
 def media_of(jobs: Iterable[int]) -> dict[int, Media]:
     """Return the latest files of each job, without deleted ones. One query."""
-    found: dict[int, dict[str, Asset]] = defaultdict(dict)
+    found: dict[int, list[Asset]] = defaultdict(list)
     for asset in Asset.objects.kept().filter(job__in=list(jobs)).order_by("version", "-number"):
-        found[asset.job_id]["main" if asset.kind in Asset.MAIN_KINDS else asset.kind] = asset
-    return {
-        job: Media(files.get("main"), files.get(Asset.Kind.THUMBNAIL), files.get(Asset.Kind.SPRITESHEET))
-        for job, files in found.items()
-    }
+        found[asset.job_id].append(asset)
+    return {job: _media(files) for job, files in found.items()}
+
+
+def stills(jobs: Iterable[int]) -> dict[int, Asset]:
+    """Return the latest still of each job, without deleted ones. One query."""
+    kept = Asset.objects.kept().filter(job__in=list(jobs), kind=Asset.Kind.THUMBNAIL).order_by("version", "-number")
+    return {still.job_id: still for still in kept.only("job_id", "name")}
 
 
 def what_worked(campaign: Campaign, found: Iterable[Result]) -> list[Worked]:
@@ -296,6 +340,14 @@ def _audit(cell: Combination, before: Mapping[str, str], *, at: datetime, by: Us
             after={name: after[name] for name in changed},
             of=cell,
         )
+
+
+def _media(files: Sequence[Asset]) -> Media:
+    """``files`` are those of one job, each version after the one before it, the first number last."""
+    latest = {file.kind: file for file in files}
+    main = next((file for file in reversed(files) if file.kind in Asset.MAIN_KINDS), None)
+    more = tuple(job_facts.beside(main, reversed(files)))
+    return Media(main, latest.get(Asset.Kind.THUMBNAIL), latest.get(Asset.Kind.SPRITESHEET), more)
 
 
 def _rate(label: str, key: str, value: str, judged: Iterable[Result]) -> Rate:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from campaigns.views import cell, form, home, images, jobs, page, review
+from campaigns.views import cell, form, home, images, jobs, more, names, page, review, share, shared, watch
 
 app_name = "campaigns"
 urlpatterns = [
@@ -25,11 +25,27 @@ urlpatterns = [
     path("campaigns/<int:pk>/review/", review.grid, name="review"),
     path("campaigns/<int:pk>/review/results.csv", review.results_csv, name="review-csv"),
     path("campaigns/<int:pk>/review/approved.zip", review.approved_zip, name="review-zip"),
-    path("campaigns/<int:pk>/review/<int:index>/", cell.page, name="cell"),
+    path("campaigns/<int:pk>/review/names/", names.page, name="file-names"),
+    path("campaigns/<int:pk>/review/next/", watch.first, name="watch-next"),
+    path("campaigns/<int:pk>/review/<int:index>/", watch.page, name="watch"),
+    path("campaigns/<int:pk>/review/<int:index>/verdict/", watch.judge, name="watch-judge"),
+    path("campaigns/<int:pk>/review/<int:index>/remark/", watch.note, name="watch-note"),
+    path("campaigns/<int:pk>/review/<int:index>/compare/", watch.compare, name="compare"),
+    path("campaigns/<int:pk>/review/<int:index>/use/", watch.use, name="use-version"),
+    path("campaigns/<int:pk>/review/<int:index>/file/", watch.download, name="download"),
+    path("campaigns/<int:pk>/review/<int:index>/more/", more.page, name="more"),
+    path("campaigns/<int:pk>/review/<int:index>/versions/", cell.page, name="cell"),
     path("campaigns/<int:pk>/review/<int:index>/judge/", cell.judge, name="judge"),
     path("campaigns/<int:pk>/review/<int:index>/note/", cell.note, name="note"),
     path("campaigns/<int:pk>/review/<int:index>/again/", cell.again, name="again"),
     path("campaigns/<int:pk>/review/<int:index>/check/", cell.check, name="again-check"),
+    path("campaigns/<int:pk>/share/", share.page, name="share"),
+    path("campaigns/<int:pk>/share/<int:link>/revoke/", share.revoke, name="share-revoke"),
+    path("campaigns/<int:pk>/share/adopt/", share.adopt, name="share-adopt"),
+    path("s/<str:token>/", shared.first, name="shared"),
+    path("s/<str:token>/<int:index>/", shared.page, name="shared-result"),
+    path("s/<str:token>/<int:index>/answer/", shared.answer, name="shared-answer"),
+    path("s/<str:token>/files/<uuid:asset_id>/<str:name>", shared.file, name="shared-file"),
     path("jobs/<int:pk>/", jobs.page, name="job"),
     path("jobs/<int:pk>/cancel/", jobs.cancel, name="job-cancel"),
     path("jobs/<int:pk>/retry/", jobs.retry, name="job-retry"),

@@ -13,7 +13,12 @@ _SHORTEST = 8  # shorter keys are not searched for
 _OF_ADDRESSES = re.compile(r"\?[^\s\"'<>]+")  # the query of a URL
 _OF_WEBHOOKS = re.compile(r"(?<=/hooks/)([^/\s\"'<>?]+/)[^/\s\"'<>?]+")  # account and token
 _NAMED = re.compile(r"[\w.%-]{1,40}=")
-_KEYS = re.compile(r"\b(gq_)[0-9A-Za-z]{4,}|(?i:\b(bearer|basic)\s+)[^\s\"',]+|(?<=//)[^/\s@\"']+(?=@)")
+_KEYS = re.compile(
+    r"\b(gq_)[0-9A-Za-z]{4,}"
+    r"|(?i:\b(bearer|basic)\s+)[^\s\"',]+"
+    r"|(?<=//)[^/\s@\"']+(?=@)"
+    r"|(?<=/s/)[^/\s?\"']{4,}"  # the token of a share link
+)
 _ODD = re.compile(r"[^\x20-\x7e]")
 _MARGIN = "    "
 

@@ -38,7 +38,8 @@ def find() -> str | None:
 
 @contextmanager
 def tab(**context: Any) -> Iterator[Page]:
-    """Open a tab in a new context, without checks of its console."""
+    """Open a tab in a new context, without checks of its console. Another tab may be open."""
+    before = asyncio._get_running_loop()
     chromium, loop = _started()
     asyncio._set_running_loop(loop)  # hide Playwright's loop, or it would seem to run in every later test of this process
     try:
@@ -49,7 +50,7 @@ def tab(**context: Any) -> Iterator[Page]:
         finally:
             fresh.close()
     finally:
-        asyncio._set_running_loop(None)
+        asyncio._set_running_loop(before)
 
 
 @cache

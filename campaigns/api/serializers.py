@@ -147,7 +147,7 @@ class CampaignPriceOut(PlannedOut):
 
 
 class CampaignLine(Shape):
-    """A campaign summary. Counts are combinations by the status of their latest version."""
+    """A campaign summary. Counts are combinations by the status of the version that counts."""
 
     id = serializers.IntegerField()
     name = serializers.CharField()
@@ -223,7 +223,7 @@ class ComplianceOut(Shape):
 
 
 class CombinationOut(Shape):
-    """One combination. Job, cost, error and assets belong to its latest version."""
+    """One combination. Job, cost, error and assets belong to the version that counts."""
 
     id = serializers.IntegerField()
     index = serializers.IntegerField(help_text="Number of the combination in the full matrix, from 1.")

@@ -173,7 +173,7 @@ class CombinationViewSet(JsonViewSet[Combination]):
 
     @call("combinations_judge", CombinationOut, 404, 409, body=ReviewAsked)
     def partial_update(self, request: Request, pk: int) -> Response:
-        """Review the latest version of a combination, write a note, or both. Safe to repeat."""
+        """Review the version of a combination that counts, write a note, or both. Safe to repeat."""
         cell = self.get_object()
         verdict, note = (self.given[name] or "" if name in self.given else None for name in ("review", "note"))
         if verdict is None:

@@ -47,6 +47,9 @@ class Campaign(models.Model):
     model = models.ForeignKey(GenerationModel, on_delete=models.PROTECT, related_name="+")
     parameters = models.JSONField()
     priority = models.SmallIntegerField()
+    file_names = models.CharField(
+        max_length=200, blank=True, help_text="Template of the names of downloaded files. Empty: number and values."
+    )
     created_at = models.DateTimeField()
 
     objects = CampaignQuerySet.as_manager()

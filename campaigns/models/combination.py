@@ -15,11 +15,31 @@ class Review(models.TextChoices):
     WINNER = "winner"
 
 
-# combinations whose latest version is completed and not reviewed
+# combinations whose version that counts is completed and not reviewed
 TO_JUDGE = Q(review=Review.NONE, job__state=State.COMPLETED)
 
 
-class Combination(models.Model):
+class Reviewable(models.Model):
+    """
+    The compliance check and the review of one version.
+
+    A combination has those of the version that counts; a version has its own while another one counts.
+    """
+
+    compliance = models.JSONField(default=dict, help_text='{"level": "clear", "hits": [...]}')
+    review = models.CharField(max_length=10, choices=Review.choices, blank=True)
+    reviewed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    reviewed_at = models.DateTimeField(null=True)
+    note = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+REVIEW_FIELDS = tuple(field.name for field in Reviewable._meta.fields)
+
+
+class Combination(Reviewable):
     """A value of each chosen dimension, with its prompt and review. A blocked one has no job; it is stored to show why."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="combinations")
@@ -27,15 +47,14 @@ class Combination(models.Model):
     key = models.CharField(max_length=500)
     values = models.JSONField(help_text="Dimension key → value key.")
     prompt = models.TextField()
-    compliance = models.JSONField(default=dict, help_text='{"level": "clear", "hits": [...]}')
     blocked = models.BooleanField(default=False)
     job = models.OneToOneField(
-        Job, null=True, on_delete=models.PROTECT, related_name="combination", help_text="Job of the latest version."
+        Job,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="combination",
+        help_text="Job of the version that counts: the latest, or another one that was chosen.",
     )
-    review = models.CharField(max_length=10, choices=Review.choices, blank=True)
-    reviewed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    reviewed_at = models.DateTimeField(null=True)
-    note = models.CharField(max_length=1000, blank=True)
 
     class Meta:
         constraints = [
@@ -47,7 +66,7 @@ class Combination(models.Model):
         return f"combination #{self.index} of campaign {self.campaign_id}"
 
 
-class Version(models.Model):
+class Version(Reviewable):
     """One generation of a combination: the first at launch, one more for each edited prompt."""
 
     combination = models.ForeignKey(Combination, on_delete=models.CASCADE, related_name="versions")

@@ -8,12 +8,19 @@ from django.utils.safestring import SafeString
 
 from campaigns import progress
 from campaigns.cells import METER
-from campaigns.models import Combination
-from campaigns.models.combination import Review
+from campaigns.models import ClientReview
+from campaigns.models.combination import Review, Reviewable
+from campaigns.review import Tally
 from queue_app.models import Job, Status
 from queue_app.ui import display
 
 register = template.Library()
+_REVIEW_BADGES = {
+    Review.NONE: ("queued", "play"),
+    Review.APPROVED: ("completed", ""),
+    Review.REJECTED: ("failed", ""),
+    Review.WINNER: ("warn", "star"),
+}
 GAP = 0.4  # of the meter's 100 units, between its parts
 
 
@@ -48,10 +55,10 @@ def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
 
 
 @register.filter
-def review_badge(cell: Combination) -> SafeString:
-    """Return the badge of a reviewed combination."""
-    state, glyph = {Review.REJECTED: ("failed", ""), Review.WINNER: ("warn", "star")}.get(Review(cell.review), ("completed", ""))
-    return display.badge(state, cell.get_review_display().capitalize(), glyph)
+def review_badge(row: Reviewable | ClientReview) -> SafeString:
+    """Return the badge of a review."""
+    state, glyph = _REVIEW_BADGES[Review(row.review)]
+    return display.badge(state, row.get_review_display().capitalize(), glyph)
 
 
 @register.filter
@@ -83,6 +90,15 @@ def said_parameters(parameters: Mapping[str, Any]) -> str:
 def meter(counts: Mapping[str, int]) -> dict[str, Any]:
     """Draw counts by status as one bar, with a text for screen readers."""
     return {"parts": _parts({str(part): counts.get(part, 0) for part in METER}), "words": counted(counts) or "nothing yet"}
+
+
+@register.inclusion_tag("campaigns/_meter.html")
+def review_meter(tally: Tally) -> dict[str, Any]:
+    """How far a review is, as one bar in the colours of its verdicts."""
+    parts = {"completed": tally.approved, "winner": tally.winner, "failed": tally.rejected, "rest": tally.to_judge}
+    names = ("approved", "winners", "rejected", "to review")
+    words = ", ".join(f"{display.number(count)} {name}" for name, count in zip(names, parts.values(), strict=True) if count)
+    return {"parts": _parts(parts), "words": words or "nothing to review yet"}
 
 
 @register.inclusion_tag("campaigns/_meter.html")

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from campaigns import review
-from campaigns.launch import LaunchRefused, make_again
+from campaigns.launch import LaunchRefused, make_again, parameters_of
 from campaigns.models import Campaign, Combination
 from campaigns.models.combination import Review
 from campaigns.plan import check_prompt
@@ -82,7 +82,7 @@ def again(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     """Queue the version with the number and the price that the button named. A form that is sent again queues nothing."""
     campaign, cell = _cell_to_change(request, pk, index)
     text = request.POST.get("prompt", "").replace("\r\n", "\n")
-    price = _price(campaign)
+    price = _price(campaign, cell)
     if request.POST.get("price", "") != str(price):
         error = f"The price is now {numbers.counted(price, 'ticket')}. Check it and press again."
         return _show(request, campaign, cell, status=409, typed=text, prompt_error=error)
@@ -139,7 +139,7 @@ def _show(request: HttpRequest, campaign: Campaign, cell: Combination, *, status
 
 def _context(request: HttpRequest, campaign: Campaign, cell: Combination, **said: Any) -> dict[str, Any]:
     (card,) = review.cards(campaign, [cell.pk])
-    price, owner = _price(campaign), User.objects.get(pk=campaign.batch.owner_id)
+    price, owner = _price(campaign, card.cell), User.objects.get(pk=campaign.batch.owner_id)
     available = tickets.balances(owner)["available"]
     typed = said.get("typed", card.cell.prompt)
     return {
@@ -151,6 +151,7 @@ def _context(request: HttpRequest, campaign: Campaign, cell: Combination, **said
         "price": price,
         "missing": max(0, price - available),
         "available": available,
+        "parameters": parameters_of(card.cell, campaign),
         "number": len(card.takes) + 1,
         "typed": typed,
         **_checked(campaign, typed),
@@ -159,20 +160,23 @@ def _context(request: HttpRequest, campaign: Campaign, cell: Combination, **said
 
 
 def _token(card: Card, price: int, available: int) -> str:
-    """Return the version of the page: the number of versions, the latest one with its review, the price and the wallet."""
+    """Return the version of the page: its versions and the one that counts, the latest one, the review, price and wallet."""
     latest = f"{card.latest.job.pk}.{card.latest.job.event_seq}" if card.latest else ""
-    return f"{len(card.takes)}-{latest}.{card.cell.review}-{price}.{available}"
+    return f"{len(card.takes)}.{card.cell.job_id}-{latest}.{card.cell.review}-{price}.{available}"
 
 
 def _changed(seen: str, token: str) -> str:
-    """Return ``number`` or ``latest``, whichever part changed first; empty if only tickets changed, to keep playing videos."""
+    """
+    Return ``number`` if there is a new version or another one counts, ``latest`` if the latest one or the review changed; empty
+    if only tickets changed, to keep playing videos.
+    """
     before, now = seen.split("-"), token.split("-")
     return "number" if before[:1] != now[:1] else "latest" if before[1:2] != now[1:2] else ""
 
 
-def _price(campaign: Campaign) -> int:
+def _price(campaign: Campaign, cell: Combination) -> int:
     """Return today's price of a new version, in tickets."""
-    return campaign.model.pricing.tickets_of(campaign.parameters)
+    return campaign.model.pricing.tickets_of(parameters_of(cell, campaign))
 
 
 def _checked(campaign: Campaign, text: str) -> dict[str, Any]:

@@ -103,5 +103,5 @@ def _cell(job: Job) -> dict[str, Any] | None:
             {key: combination.values[key] for key in combination.campaign.dimensions}, combination.campaign.labels
         ),
         "version": found.number,
-        "is_latest": combination.job_id == job.pk,
+        "counts": combination.job_id == job.pk,
     }

@@ -163,7 +163,7 @@ def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _foreseen_retry(request: HttpRequest, campaign: Campaign, *, status: int = 200) -> HttpResponse:
-    foreseen = confirmation.of_retry(actions.latest_jobs(campaign).with_status("failed"))
+    foreseen = confirmation.of_retry(actions.counted_jobs(campaign).with_status("failed"))
     return _preview(request, campaign, f"Retry failed {campaign.model.medium}s in “{campaign}”?", foreseen, status=status)
 
 

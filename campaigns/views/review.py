@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -16,32 +14,17 @@ from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET
 
-from campaigns import exports, review
+from campaigns import exports, reel, review
 from campaigns.models import Campaign
-from campaigns.models.combination import Review
-from campaigns.review import Result
+from campaigns.reel import Picked
+from campaigns.review import Result, Tally
 from campaigns.views.access import campaign_seen_by, may_change
 from queue_app import clock
 from queue_app.models import Asset
 from queue_app.ui.fragments import fragment_wanted
 
 CELLS_A_PAGE = 60
-TO_JUDGE = "none"
-VERDICTS = ("", TO_JUDGE, Review.APPROVED.value, Review.REJECTED.value, Review.WINNER.value)
-
-
-@dataclass(frozen=True)
-class Picked:
-    """The filters and the order in the address: a verdict, values of dimensions, a dimension to sort by."""
-
-    verdict: str
-    where: dict[str, str]
-    sort: str
-
-    def query(self, **other: str) -> str:
-        """Return these filters as a query string, with some replaced."""
-        asked = {**self.where, "sort": self.sort, "verdict": self.verdict, **other}
-        return urlencode({name: value for name, value in asked.items() if value})
+TABS = ("All", "To review", "Approved", "Rejected", "Winners")
 
 
 @login_required
@@ -49,7 +32,7 @@ class Picked:
 def grid(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the results, 60 per page; to htmx, only the part that filters change."""
     campaign = campaign_seen_by(request, pk)
-    found, picked = review.results(campaign), _picked(request, campaign)
+    found, picked = review.results(campaign), reel.picked(campaign, request.GET)
     kept = review.selected(campaign, found, verdict=picked.verdict, where=picked.where, sort=picked.sort)
     page = Paginator(kept, CELLS_A_PAGE).get_page(request.GET.get("page"))
     shown = standing(request, campaign, found)
@@ -97,25 +80,22 @@ def approved_zip(request: HttpRequest, pk: int) -> HttpResponseBase:
 def standing(request: HttpRequest, campaign: Campaign, found: Sequence[Result]) -> dict[str, Any]:
     """Return the parts of the page that a review changes besides its card: counts, progress, rates, size of the ZIP."""
     tally, worked = review.tally(found), review.what_worked(campaign, found)
-    counts = (len(found), tally.to_judge, tally.approved, tally.rejected, tally.winner)
-    names = ("All", "To review", "Approved", "Rejected", "Winners")
     return {
         "campaign": campaign,
         "tally": tally,
-        "tabs": list(zip(VERDICTS, names, counts, strict=True)),
+        "tabs": tabs(found, tally),
         "worked": worked,
         "best": review.best(worked),
         "enough": review.ENOUGH,
-        "bytes": sum(one.asset.size for one in exports.approved(campaign)),
+        "bytes": sum(file.size for _, file in exports.approved_files(campaign)),
         "may_change": may_change(request, campaign.batch.owner_id),
     }
 
 
-def _picked(request: HttpRequest, campaign: Campaign) -> Picked:
-    """Read the address. Unknown values are ignored."""
-    where = {key: value for key in campaign.dimensions if (value := request.GET.get(key, "")) in campaign.dimensions[key]}
-    verdict, sort = request.GET.get("verdict", ""), request.GET.get("sort", "")
-    return Picked(verdict if verdict in VERDICTS else "", where, sort if sort in campaign.dimensions else "")
+def tabs(found: Sequence[Result], tally: Tally) -> list[tuple[str, str, int]]:
+    """Return the verdicts to filter by, each with its name and its number of results."""
+    counts = (len(found), tally.to_judge, tally.approved, tally.rejected, tally.winner)
+    return list(zip(review.VERDICTS, TABS, counts, strict=True))
 
 
 def _filters(campaign: Campaign, picked: Picked) -> list[dict[str, Any]]:

@@ -105,12 +105,18 @@ def audit(
     after: Mapping[str, Any] | None = None,
     reason: str = "",
     of: models.Model | None = None,
+    actor_name: str = "genqueue",
 ) -> None:
-    """Record who did what, in the transaction of the change. ``of``: the row whose page shows the entry."""
+    """
+    Record who did what, in the transaction of the change.
+
+    :param of: the row whose page shows the entry.
+    :param actor_name: who did it without an account, never a text that they typed themselves.
+    """
     AuditEntry.objects.create(
         at=at,
         actor=actor,
-        actor_name=actor.username if actor else "genqueue",
+        actor_name=actor.username if actor else actor_name,
         action=action,
         target=target,
         before=_plain(before or {}),

@@ -101,14 +101,6 @@
     const now = document.getElementById(remark.id);
     now?.querySelector(now.open ? "textarea" : "summary").focus();
   });
-  document.addEventListener("click", (e) => {
-    const next = e.target.closest("[data-judge-next]"); if (!next) return;
-    const open = $$("article.gq-vid").filter((card) => { const form = card.querySelector("form.acts"); return form && !verdictOf(form); });
-    const here = current();
-    const card = open.find((one) => here && here.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING) || open.find((one) => one !== here) || open[0];
-    if (card) { e.preventDefault(); go(card); }
-  });
-
   const toast = (text) => {
     const note = Object.assign(document.createElement("div"), { className: "gq-toast", textContent: text });
     document.getElementById("toasts").append(note); setTimeout(() => note.remove(), 6000);

@@ -298,7 +298,7 @@ class TestJobPage:
         bring(old, State.FAILED)
         launch.make_again(campaign.combinations.order_by("index")[0], "Slower.", at=NOON, by=owner)
         said = text_of(look(web, f"/jobs/{old.pk}/"))
-        assert "Campaign Autumn scent Combination UGC, Energetic Version 1 (not the latest)" in said
+        assert "Campaign Autumn scent Combination UGC, Energetic Version 1 (another version counts)" in said
 
     def test_a_cancel_is_said_first_then_done(self, web: Client, owner: User) -> None:
         job = make_job(State.RUNNING, owner=owner)

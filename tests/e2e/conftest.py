@@ -1,5 +1,6 @@
 """An installation with one campaign, and a browser."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
@@ -13,7 +14,7 @@ from playwright.sync_api import Page
 from campaigns.models import Campaign
 from queue_app import clock, tickets
 from queue_app.models import Asset, User
-from tests import browser
+from tests import browser, films
 from tests.campaigns.support import make_campaign
 from tests.processes import Site
 
@@ -68,6 +69,34 @@ def lay_files(site: Site) -> None:
         file = site.home / "media" / asset.name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(bytes(asset.size))
+
+
+def lay_films(site: Site) -> None:
+    """Lay a video that plays, and a still, for every job that delivered."""
+    film = films.make(site.home / "film.mp4", seconds=1).read_bytes()
+    still = films.still(site.home / "still.webp").read_bytes()
+    media = site.home / "media"
+    videos = list(Asset.objects.filter(kind=Asset.Kind.VIDEO))
+    for asset in videos:
+        (media / asset.name).parent.mkdir(parents=True, exist_ok=True)
+        (media / asset.name).write_bytes(film)
+    Asset.objects.filter(kind=Asset.Kind.VIDEO).update(
+        size=len(film), sha256=hashlib.sha256(film).hexdigest(), width=320, height=180, seconds=1.0
+    )
+    (media / "stills").mkdir(exist_ok=True)
+    for asset in videos:
+        name = f"stills/{asset.pk}.webp"
+        (media / name).write_bytes(still)
+        Asset.objects.create(
+            job_id=asset.job_id,
+            attempt_id=asset.attempt_id,
+            kind=Asset.Kind.THUMBNAIL,
+            name=name,
+            content_type="image/webp",
+            size=len(still),
+            sha256=hashlib.sha256(still).hexdigest(),
+            created_at=asset.created_at,
+        )
 
 
 @pytest.fixture

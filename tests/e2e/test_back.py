@@ -59,7 +59,7 @@ def renewed(tab: Page) -> None:
 
 def test_every_live_page_comes_back_whole_after_it_has_renewed_itself(stocked: tuple[Site, Campaign, Job], tab: Page) -> None:
     site, campaign, job = stocked
-    mine = ["/", f"/campaigns/{campaign.pk}/", f"/campaigns/{campaign.pk}/review/1/", f"/jobs/{job.pk}/"]
+    mine = ["/", f"/campaigns/{campaign.pk}/", f"/campaigns/{campaign.pk}/review/1/versions/", f"/jobs/{job.pk}/"]
     for address in [*mine, "/admin/", LIST, f"{LIST}{job.pk}/change/"]:
         tab.goto(f"{site.url}{address}")
         renewed(tab)

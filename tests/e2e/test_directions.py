@@ -1,11 +1,12 @@
 """People's text that turns its direction round, in a real browser: what stands beside it on any page keeps its own."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page
 
-from campaigns import review
+from campaigns import review, sharing
 from campaigns.launch import make_again
 from campaigns.models import Brand, Combination, ComplianceRule, Draft
 from queue_app import clock
@@ -74,6 +75,12 @@ def addresses(shared_site: Site) -> tuple[Site, list[str]]:
         review.judge(second, "winner", at=at, by=staff)
         review.write_note(second, TURN, at=at, by=staff)
         review.judge(third, "approved", at=at, by=staff)
+        bring(make_again(second, f"{TURN} again", at=at, by=staff)[0].job, State.COMPLETED, at=at)
+        review.judge(Combination.objects.get(pk=second.pk), "winner", at=at, by=staff)
+        new = sharing.NewLink(uuid.uuid4(), label=TURN, may_answer=True)
+        link, token = sharing.create(campaign, new, at=at, by=staff)
+        for index, verdict in ((2, "approved"), (3, "rejected")):
+            sharing.answer(link, index, verdict=verdict, comment=TURN, name=TURN, at=at)
         policy.pause_batch(campaign.batch, at=at, actor=staff, reason=TURN)
         batch = Batch.objects.create(owner=staff, name=TURN, created_at=at)
         mine = [make_job(state, owner=staff, at=at, prompt=TURN, batch=batch) for state in State]
@@ -97,6 +104,7 @@ def addresses(shared_site: Site) -> tuple[Site, list[str]]:
         AuditEntry.objects.create(at=at, actor=staff, actor_name="ana", action="set model limit", target=TURN, reason=TURN)
         lay_files(shared_site)
         numbers = {"c": campaign.pk, "q": mine[0].pk, "f": Job.objects.get(state=State.FAILED, batch=batch).pk}
+        numbers |= {"t": token}
         numbers |= {"x": make_campaign(staff, at=at).pk}
         numbers |= {"u": Job.objects.get(state=State.UNKNOWN).pk, "d": drafts[0].pk, "w": drafts[1].pk}
         numbers |= {"k": Kind.objects.earliest("pk").pk, "b": Brand.objects.get(name=TURN).pk, "s": staff.pk}
@@ -105,7 +113,10 @@ def addresses(shared_site: Site) -> tuple[Site, list[str]]:
         / /campaigns/ /campaigns/new/ /campaigns/new/discard/ /campaigns/new/?from={c} /campaigns/{c}/ /campaigns/{c}/cells/
         /campaigns/{x}/ /campaigns/{x}/cells/
         /campaigns/{c}/cancel/ /campaigns/{c}/pause/ /campaigns/{c}/retry-failed/ /campaigns/{c}/review/
-        /campaigns/{c}/review/?verdict=winner /campaigns/{c}/review/1/ /campaigns/{c}/review/2/ /campaigns/{c}/review/4/
+        /campaigns/{c}/review/?verdict=winner /campaigns/{c}/review/1/versions/ /campaigns/{c}/review/2/versions/
+        /campaigns/{c}/review/4/versions/ /campaigns/{c}/review/1/ /campaigns/{c}/review/2/ /campaigns/{c}/review/4/
+        /campaigns/{c}/review/2/compare/ /campaigns/{c}/review/2/more/ /campaigns/{c}/review/names/ /campaigns/{c}/share/
+        /s/{t}/2/ /s/{t}/3/
         /jobs/{q}/ /jobs/{f}/ /jobs/{u}/ /jobs/{m}/ /jobs/{q}/cancel/ /jobs/{f}/retry/
         /admin/ /admin/sections/ /admin/usage/ /admin/usage/?by=campaign /admin/stop/ /admin/pause/?what=model&key=sora-2
     """

@@ -62,6 +62,8 @@ class TestASecret:
             f'127.0.0.1:5 - "GET /x?token={KEY[3:]} HTTP/1.1" 200',
             f"POST /hooks/fal/{KEY[3:]}",
             f'127.0.0.1:5 - "POST /hooks/fal/{KEY[3:]} HTTP/1.1" 204',
+            f'127.0.0.1:5 - "GET /s/{KEY[3:]}/2/ HTTP/1.1" 200',
+            f"request_started request=GET /s/{KEY[3:]}/files/7/a.mp4",
         ],
     )
     def test_is_nowhere_in_it(self, text):

@@ -5,6 +5,7 @@ import itertools
 import logging
 import os
 import re
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from django.db import close_old_connections, transaction
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
+from campaigns import sharing
 from genqueue_site.asgi import Handler
 from queue_app import clock
 from queue_app.models import ApiKey, WorkerProcess
@@ -103,6 +105,8 @@ def rows(tmp_path, settings):
     job = make_job(owner=staff)
     asset = make_asset(make_job("storing", owner=staff))
     at = clock.now()
+    new = sharing.NewLink(uuid.uuid4(), label="Alder", may_answer=True)
+    link, token = sharing.create(campaign, new, at=at, by=staff)
     alive = {"host": "one", "pid": 1, "group_id": 1, "group_started": "1", "started_at": at, "beat_at": at}
     WorkerProcess.objects.create(role="worker", **alive)
     WorkerProcess.objects.create(role="dispatcher", leader=True, turned_at=at, **alive)
@@ -116,6 +120,7 @@ def rows(tmp_path, settings):
         "object_id": {"job": job.pk, "campaign": campaign.pk, "batch": campaign.pk, "user": staff.pk, "combination": 1},
     }
     plain = {"index": 1, "key": "sora-2", "asset_id": asset.pk, "name": "a.mp4", "id": staff.pk, "action_id": 1, "item_id": 1}
+    plain |= {"token": token, "link": link.pk}
     return staff, known, plain
 
 

@@ -2,17 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-import av
 import pytest
 import requests
-from PIL import Image
 
 from queue_app.models import ProviderAccount
 from queue_app.providers.base import RemoteRef, SubmitRequest
 from queue_app.providers.openai_videos import OpenAIVideos
+from tests import films
 from tests.genqueue_site.studio.process import StudioProcess
 from tests.providers.wire import WireServer
 from tests.work.steps import later
@@ -75,36 +74,14 @@ def generated_by(studio: StudioProcess) -> str:
 
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """
-    Return a function that makes a video file: ``film("mp4", seconds=2, size=(64, 36))``. Equal files are made once.
-
-    ``begins`` is the time of the first frame on the file's own clock, ``sound`` the length of its silent audio in seconds.
-    """
+    """Return a function that makes a video file: ``film("mp4", seconds=2, size=(64, 36))``. Equal files are made once."""
     folder = tmp_path_factory.mktemp("films")
+    made: dict[Any, Path] = {}
 
-    def make(
-        container: str = "mp4", *, seconds: float = 2, size: tuple[int, int] = (320, 180), begins: int = 0, sound: float = 0
-    ) -> Path:
-        path = folder / f"{seconds}-{size[0]}x{size[1]}-{begins}-{sound}.{container}"
-        if not path.exists():
-            options = {"movflags": "+faststart"} if container == "mp4" else {}
-            with av.open(str(path), "w", options=options) as output:
-                stream = output.add_stream("libvpx-vp9", rate=24, options={"deadline": "realtime", "cpu-used": "8"})
-                stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-                silence = output.add_stream("libopus", rate=48_000, layout="mono") if sound else None
-                for number in range(int(seconds * 24)):
-                    picture = av.VideoFrame.from_image(Image.new("RGB", size, (number * 5 % 256, 90, 200)))
-                    picture.pts, picture.time_base = begins * 24 + number, Fraction(1, 24)
-                    output.mux(stream.encode(picture))
-                output.mux(stream.encode())
-                for number in range(int(sound * 50)):
-                    piece = av.AudioFrame(format="s16", layout="mono", samples=960)
-                    piece.planes[0].update(bytes(piece.planes[0].buffer_size))
-                    piece.sample_rate, piece.pts, piece.time_base = 48_000, number * 960, Fraction(1, 48_000)
-                    output.mux(silence.encode(piece))
-                if silence:
-                    output.mux(silence.encode())
-        return path
+    def make(container: str = "mp4", **wanted: Any) -> Path:
+        path = folder / f"{len(made)}.{container}"
+        key = (container, *sorted(wanted.items()))
+        return made[key] if key in made else made.setdefault(key, films.make(path, **wanted))
 
     return make
 

@@ -1,6 +1,7 @@
 """
 Stored files, in ranges so that videos can be sought in: ``/files/{id}/{name}``, for the job's owner and staff only; images that
-jobs start from, ``/uploads/{id}/{name}``, for their owner and staff, and ``/inputs/{token}/{name}``, for providers.
+jobs start from, ``/uploads/{id}/{name}``, for their owner and staff, and ``/inputs/{token}/{name}``, for providers. Other views
+decide themselves who may have a file, and send it with `sent`.
 
 A file is streamed in pieces and never held in memory. Each kind of server gets its own kind of iterator: an async one would read
 a plain iterator to its end first.
@@ -15,7 +16,7 @@ from typing import BinaryIO
 from uuid import UUID
 
 from django.core.handlers.asgi import ASGIRequest
-from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
@@ -121,12 +122,25 @@ class InputView(StrictAPIView):
         return response
 
 
-def _answer(request: Request, stored: Stored, saved_as: str) -> HttpResponseBase:
+def sent(request: HttpRequest, stored: Stored, saved_as: str, *, download: bool = False) -> HttpResponseBase:
+    """
+    Return a file, the part of it that the request asks for, or 304. The caller sets how long it may be cached.
+
+    :param saved_as: the name that a browser saves it by.
+    :raises Http404: the object is missing in the storage, which `check_invariants` reports as well (I34).
+    """
     etag, made_at = f'"{stored.sha256}"', int(stored.created_at.timestamp())
-    unchanged = get_conditional_response(request._request, etag=etag, last_modified=made_at)
-    response = unchanged or _whole_or_part(request, stored, etag, made_at, saved_as)
+    unchanged = get_conditional_response(request, etag=etag, last_modified=made_at)
+    response = unchanged or _whole_or_part(request, stored, etag, made_at)
     response["ETag"], response["Last-Modified"] = etag, http_date(made_at)
     response["Accept-Ranges"] = "bytes"
+    if response.status_code in (200, 206):
+        _describe(response, stored, saved_as, download=download)
+    return response
+
+
+def _answer(request: Request, stored: Stored, saved_as: str) -> HttpResponseBase:
+    response = sent(request._request, stored, saved_as, download=request.query_params.get("download") == "1")
     response["Cache-Control"] = "private, max-age=31536000, immutable"
     patch_vary_headers(response, ["Authorization", "Cookie"])
     return response
@@ -148,7 +162,7 @@ def _readable(request: Request, asset_id: UUID) -> Asset:
     return found
 
 
-def _whole_or_part(request: Request, asset: Stored, etag: str, made_at: int, saved_as: str) -> HttpResponseBase:
+def _whole_or_part(request: HttpRequest, asset: Stored, etag: str, made_at: int) -> HttpResponseBase:
     wanted = None
     if request.method == "GET" and _range_holds(request.headers.get("If-Range", ""), etag, made_at):
         try:
@@ -161,7 +175,6 @@ def _whole_or_part(request: Request, asset: Stored, etag: str, made_at: int, sav
     if wanted:
         response.status_code = 206
         response["Content-Range"] = part.content_range
-    _describe(response, asset, saved_as, download=request.query_params.get("download") == "1")
     return response
 
 
@@ -180,7 +193,7 @@ def _describe(response: HttpResponseBase, asset: Stored, saved_as: str, *, downl
         response["X-Frame-Options"] = "SAMEORIGIN"
 
 
-def _stream(request: Request, asset: Stored, part: ranges.ByteRange) -> HttpResponseBase:
+def _stream(request: HttpRequest, asset: Stored, part: ranges.ByteRange) -> HttpResponseBase:
     """:raises Http404: the object is missing in the storage, which `check_invariants` reports as well (I34)."""
     if request.method == "HEAD":
         return HttpResponse()
@@ -189,5 +202,5 @@ def _stream(request: Request, asset: Stored, part: ranges.ByteRange) -> HttpResp
     except FileNotFoundError:
         log.error("%s (%s): its object %s is missing", asset, asset.pk, asset.name)
         raise Http404 from None
-    is_async = isinstance(request._request, ASGIRequest)
+    is_async = isinstance(request, ASGIRequest)
     return StreamingHttpResponse(AsyncPieces(file, part.length) if is_async else Pieces(file, part.length))
