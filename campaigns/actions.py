@@ -8,14 +8,20 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
+from campaigns.brief import text_problem
 from campaigns.models import Campaign
-from queue_app.models import IdempotencyRecord, Job, User
+from queue_app.models import Batch, IdempotencyRecord, Job, State, User
 from queue_app.models.job import JobQuerySet
-from queue_app.work import batches, intake, jobs
+from queue_app.rules.words import one_line
+from queue_app.work import batches, intake, jobs, policy
 
 
 class NotAsShown(Exception):
     """Other jobs would be queued, or at another price, than the user was shown. Nothing was written."""
+
+
+class NameRefused(Exception):
+    """The name can't be used. Nothing was written."""
 
 
 class Offer(NamedTuple):
@@ -26,16 +32,19 @@ class Offer(NamedTuple):
 
 
 @transaction.atomic
-def retry_failed(campaign: Campaign, *, at: datetime, actor: User, via: str = "", shown: Offer | None = None) -> int:
+def retry_all(
+    campaign: Campaign, *, at: datetime, actor: User, via: str = "", shown: Offer | None = None, state: State = State.FAILED
+) -> int:
     """
     Queue the failed jobs of the versions that count again at today's price, all or none. Return their number.
 
+    :param state: that of the jobs to retry, failed or cancelled.
     :param shown: queue exactly this or nothing. Without it, accept any number and price.
-    :raises NotAsShown: the number of failed jobs or their price differs from ``shown``.
+    :raises NotAsShown: the number of jobs or their price differs from ``shown``.
     :raises ModelNotAvailable: no provider offers the model right now.
     :raises NotEnoughTickets: the wallet does not cover all of them.
     """
-    again = batches.retry_failed(campaign.batch, at=at, actor=actor, via=via, among=counted_jobs(campaign))
+    again = batches.retry(campaign.batch, at=at, actor=actor, via=via, among=counted_jobs(campaign), state=state)
     _check(again, shown)
     return len(again)
 
@@ -51,6 +60,25 @@ def retry(job: Job, *, at: datetime, actor: User, shown: Offer) -> None:
     :raises NotEnoughTickets: the wallet does not cover it.
     """
     _check([jobs.retry(job, at=at, actor=actor)], shown)
+
+
+@transaction.atomic
+def rename(campaign: Campaign, name: str, *, at: datetime, actor: User) -> None:
+    """
+    Give the campaign and its batch another name, and audit it if they belong to another user.
+
+    :raises NameRefused: the name is empty, too long, or can't be stored.
+    """
+    name = one_line(name)
+    if problem := ("Enter a name." if not name else text_problem("name", name)):
+        raise NameRefused(problem)
+    locked = Batch.objects.select_for_update(no_key=True).get(pk=campaign.pk)
+    before, campaign.name, locked.name = campaign.name, name, name
+    if before != name:
+        campaign.save(update_fields=["name"])
+        locked.save(update_fields=["name"])
+        was, now = {"name": before}, {"name": name}
+        policy.audit_others(locked.owner_id, "rename campaign", name, at=at, actor=actor, before=was, after=now, of=campaign)
 
 
 def _check(again: Sequence[Job], shown: Offer | None) -> None:

@@ -1,5 +1,6 @@
 """The fields of a campaign as requested, and the checks of each field that need no row of the database."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ MOST = {
     "audio_messaging": 2_000,
 }
 AT_ONCE_MOST = 50
+CLAUSE_MOST = 60  # characters of the big idea that make a name
+_CLAUSE = re.compile(r"[.:;!?\n]")
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,15 @@ class Brief:
 
     @property
     def title(self) -> str:
-        """Return the name of the campaign: the one that was typed, or else the brand and the beginning of the big idea."""
-        return self.name.strip() or f"{self.brand.strip()}: {self.big_idea.strip()}"[:80]
+        """
+        Return the name of the campaign: the one that was typed, or else the big idea up to its first full stop or colon if that
+        is short enough for a name, or else the brand with its product.
+        """
+        clause = _CLAUSE.split(self.big_idea.strip(), maxsplit=1)[0].strip()
+        fits = clause if len(clause) <= CLAUSE_MOST else ""
+        product = self.product_category.strip()
+        described = f"{self.brand.strip()}, {product}" if product else f"{self.brand.strip()} campaign"
+        return self.name.strip() or f"{fits[:1].upper()}{fits[1:]}" or described[: MOST["name"]]
 
 
 @dataclass(frozen=True)

@@ -7,31 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from campaigns.models import Campaign, Combination
+from campaigns.standing import BLOCKED, Counts
 from queue_app.insight import positions
-from queue_app.models import Job, State, Status
+from queue_app.models import Job, State
 from queue_app.models.job import IN_FLIGHT_STATES, STATUS_OF_STATE
 from queue_app.ui import display
 
-BLOCKED = "blocked"
-# a tile of several cells shows the first of these states that one of them is in
-TELLING = (
-    State.FAILED,
-    State.UNKNOWN,
-    State.CANCELLING,
-    State.RUNNING,
-    State.SUBMITTING,
-    State.STORING,
-    State.QUEUED,
-    State.CANCELLED,
-    State.COMPLETED,
-    BLOCKED,
-)
-# the order of the parts of a meter
-METER = (Status.COMPLETED, Status.PROCESSING, Status.FAILED, Status.CANCELLED, Status.QUEUED)
 _COLUMNS = (
-    "pk", "index", "values", "blocked", "compliance", "job__pk", "job__state", "job__progress", "job__attempt_number",
+    "pk", "index", "values", "review", "compliance", "job__pk", "job__state", "job__progress", "job__attempt_number",
     "job__error_code", "job__error_message", "job__held", "job__not_before", "job__cancel_asked_at", "job__priority",
-    "job__order_key", "job__started_at", "job__tickets",
+    "job__order_key", "job__started_at", "job__ended_at", "job__tickets",
 )  # fmt: skip
 
 
@@ -40,12 +25,13 @@ class LaunchedCell:
     """
     A combination of a launched campaign, with the job of its version that counts. ``state`` is the job's, or ``blocked``.
     ``position`` is that in the model's queue, from 1; ``None`` unless the job is queued. ``order`` sorts as jobs start. ``name``
-    lists the values of the dimensions in which cells differ.
+    lists the values of the dimensions in which cells differ. ``hold`` says what a queued job's start is paused by, if it is.
     """
 
     pk: int
     index: int
     values: dict[str, str]
+    review: str
     compliance: dict[str, Any]
     state: str
     job: int | None
@@ -54,11 +40,12 @@ class LaunchedCell:
     attempt: int
     error_code: str
     error_message: str
-    held: bool
+    hold: str
     not_before: datetime | None
     cancel_asked_at: datetime | None
     order: tuple[int, int, int]
     started_at: datetime | None
+    ended_at: datetime | None
     tickets: int
     name: str
     read_at: datetime
@@ -69,7 +56,13 @@ class LaunchedCell:
         return STATUS_OF_STATE[State(self.state)] if self.job else BLOCKED
 
     @property
+    def is_on_hold(self) -> bool:
+        return bool(self.hold)
+
+    @property
     def state_words(self) -> str:
+        if self.is_on_hold:
+            return "On hold"
         return str(State(self.state).label).capitalize() if self.job else "Blocked"
 
     @property
@@ -99,31 +92,38 @@ class LaunchedCell:
 
     def _words_of_queued(self) -> str:
         place = f"position {self.position:,}" if self.position else "up next"
-        if self.held:
-            return f"{place}, campaign paused"
+        if self.is_on_hold:
+            return f"{place}, {self.hold}"
         if self.not_before:
             return f"{place}, next attempt at {display.moment(self.not_before, self.read_at)}"
         return place
 
 
-def of(campaign: Campaign, *, at: datetime) -> list[LaunchedCell]:
-    """Return all cells in matrix order. Runs two queries."""
+def of(campaign: Campaign, *, at: datetime, hold: str = "") -> list[LaunchedCell]:
+    """
+    Return all cells in matrix order. Runs two queries.
+
+    :param hold: what stops all jobs of the campaign's model, if a pause does: “sora-2 paused”.
+    """
     rows = list(Combination.objects.filter(campaign=campaign).order_by("index").values_list(*_COLUMNS))
     places = positions.of_jobs(row[5] for row in rows if row[6] == State.QUEUED)
-    telling = [key for key, values in campaign.dimensions.items() if len(values) > 1] or list(campaign.dimensions)
-    return [_cell(row, places, telling, campaign.labels, at) for row in rows]
+    telling = telling_dimensions(campaign)
+    return [_cell(row, places, telling, campaign.labels, at, hold) for row in rows]
 
 
-def count(cells: Iterable[LaunchedCell]) -> dict[str, int]:
-    """Return the number of cells by status, in the order of `METER`, blocked ones last."""
-    found = Counter(cell.status for cell in cells)
-    return {str(status): found[status] for status in (*METER, BLOCKED)}
+def telling_dimensions(campaign: Campaign) -> list[str]:
+    """Return the keys of the dimensions in which combinations differ, in order; all of them if there is only one combination."""
+    return [key for key, values in campaign.dimensions.items() if len(values) > 1] or list(campaign.dimensions)
 
 
-def most_telling(cells: Iterable[LaunchedCell]) -> str:
-    """Return the state that represents all of these cells."""
-    there = {cell.state for cell in cells}
-    return str(next(state for state in TELLING if state in there))
+def told(campaign: Campaign, values: Mapping[str, str]) -> list[str]:
+    """Return the labels of the values that tell a combination from the others."""
+    return [label_of(campaign.labels, key, values[key]) for key in telling_dimensions(campaign) if key in values]
+
+
+def counts(cells: Iterable[LaunchedCell]) -> Counts:
+    """Count the cells by status."""
+    return Counts.of(Counter((cell.state, cell.is_on_hold) for cell in cells), is_paused=False)
 
 
 def in_flight(cells: Iterable[LaunchedCell]) -> list[LaunchedCell]:
@@ -152,14 +152,15 @@ def label_of(labels: Mapping[str, Any], dimension: str, value: str) -> str:
 
 
 def _cell(
-    row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str], labels: Mapping[str, Any], at: datetime
+    row: tuple[Any, ...], places: Mapping[int, int], telling: Sequence[str], labels: Mapping[str, Any], at: datetime, hold: str
 ) -> LaunchedCell:
-    pk, index, values, _, compliance, job, state, progress, attempt, code, message = row[:11]
-    held, not_before, cancel_asked_at, priority, order_key, started_at, tickets = row[11:]
+    pk, index, values, review, compliance, job, state, progress, attempt, code, message = row[:11]
+    held, not_before, cancel_asked_at, priority, order_key, started_at, ended_at, tickets = row[11:]
     return LaunchedCell(
         pk=pk,
         index=index,
         values=values,
+        review=review if state == State.COMPLETED else "",
         compliance=compliance,
         state=state if job else BLOCKED,
         job=job,
@@ -168,11 +169,12 @@ def _cell(
         attempt=attempt or 0,
         error_code=code or "",
         error_message=message or "",
-        held=bool(held),
+        hold=("campaign paused" if held else hold) if state == State.QUEUED else "",
         not_before=not_before,
         cancel_asked_at=cancel_asked_at,
         order=(-(priority or 0), order_key or 0, job or 0),
         started_at=started_at,
+        ended_at=ended_at,
         tickets=tickets or 0,
         name=name({key: values[key] for key in telling if key in values}, labels),
         read_at=at,

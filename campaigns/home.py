@@ -1,22 +1,29 @@
 """The content of the home page of one user: read-only, with a fixed number of queries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Max, Prefetch
+from django.db.models import Count, Max, QuerySet
+from django.urls import reverse
 
-from campaigns import progress
+from campaigns import holds, job_names, pictures, progress, standing
+from campaigns.holds import Hold
+from campaigns.job_names import JobName
 from campaigns.models import Campaign, Combination
-from campaigns.models.combination import TO_JUDGE
+from campaigns.models.combination import TO_JUDGE, Review
+from campaigns.pictures import GONE, Picture
+from campaigns.standing import CampaignStatus, Counts
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
 from queue_app.insight import positions
-from queue_app.models import Asset, Job, LedgerEntry, LedgerTransaction, Notice, State, User
+from queue_app.models import Job, LedgerEntry, LedgerTransaction, Notice, State, User
 from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.ui import display
 
-CAMPAIGNS = JOBS = RESULTS = ENTRIES = NOTICES = 6
+RESULTS = NOTICES = TO_REVIEW = 6
+CAMPAIGNS = JOBS = 5
+MOSAICS, IN_A_MOSAIC = 2, 5  # campaigns to review with pictures, and pictures of each
 _KINDS = {
     LedgerTransaction.Kind.GRANT: "Granted",
     LedgerTransaction.Kind.RESERVE: "Reserved",
@@ -28,48 +35,62 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class CampaignRow:
-    """A campaign in a list. ``left`` is ``None`` once the campaign is finished."""
+    """A campaign in a list, with its newest result. ``left`` is ``None`` once the campaign is finished."""
 
     campaign: Campaign
-    counts: dict[str, int]
+    counts: Counts
     left: Estimate | None
+    picture: Picture
+    reviewed: int
 
     @property
-    def total(self) -> int:
-        return sum(self.counts.values())
-
-    @property
-    def is_open(self) -> bool:
-        return bool(self.counts["queued"] or self.counts["processing"])
+    def glyph(self) -> str:
+        """What stands for it while it has no picture."""
+        return {CampaignStatus.PAUSED: "pause", CampaignStatus.RUNNING: "running"}.get(self.counts.status, "grid")
 
 
 @dataclass(frozen=True)
 class JobLine:
-    """A queued or running job. ``position`` is ``None`` unless it is queued."""
+    """A queued or running job. ``position`` is ``None`` unless it is queued, ``hold`` says what stops it, if a pause does."""
 
     job: Job
+    name: JobName
     position: int | None
     left: Estimate
+    hold: str
 
 
 @dataclass(frozen=True)
-class CompletedJob:
-    """A completed job with its main file. ``thumbnail`` is ``None`` if there is none or it was deleted."""
+class LatestResult:
+    """A completed job with its name and its picture."""
 
     job: Job
-    main: Asset
-    thumbnail: Asset | None
+    name: JobName
+    picture: Picture
 
 
 @dataclass(frozen=True)
 class Unjudged:
-    """A campaign with unreviewed videos (its ``medium``), and the time when the latest of them was completed."""
+    """
+    A campaign with unreviewed videos (its ``medium``), the time when the latest of them was completed, and the newest ones of the
+    first campaigns.
+    """
 
     campaign: int
     name: str
     medium: str
     results: int
     stored_at: datetime
+    pictures: Sequence[Picture] = ()
+
+
+@dataclass(frozen=True)
+class OnHold:
+    """A campaign that waits for the end of a pause which its owner can't end."""
+
+    campaign: Campaign
+    hold: Hold
+    jobs: int
 
 
 @dataclass(frozen=True)
@@ -84,57 +105,87 @@ class Entry:
 
 
 def campaign_lines(campaigns: Sequence[Campaign], *, at: datetime) -> list[CampaignRow]:
-    """Return campaigns, whose batches are loaded, with their counts and the time left."""
-    counts, left = progress.counts_of(campaigns), progress.left_of(campaigns, at=at)
-    return [CampaignRow(campaign, counts[campaign.pk], left.get(campaign.pk)) for campaign in campaigns]
+    """Return campaigns, whose batches are loaded, with their counts, the time left and a picture."""
+    counts, left = standing.of_campaigns(campaigns, at=at), progress.left_of(campaigns, at=at)
+    newest = pictures.newest_of_campaigns(counts)
+    judged = Combination.objects.filter(campaign__in=counts, job__state=State.COMPLETED).exclude(review=Review.NONE)
+    reviewed = dict(judged.order_by().values_list("campaign").annotate(Count("pk")))
+    return [
+        CampaignRow(one, counts[one.pk], left.get(one.pk), (newest.get(one.pk) or [GONE])[0], reviewed.get(one.pk, 0))
+        for one in campaigns
+    ]
 
 
 def campaigns(user: User, *, at: datetime) -> list[CampaignRow]:
     """Return the user's latest campaigns."""
-    found = Campaign.objects.filter(batch__owner=user).select_related("batch", "brand").order_by("-pk")
+    found = Campaign.objects.filter(batch__owner=user).select_related("batch", "brand", "model").order_by("-pk")
     return campaign_lines(list(found[:CAMPAIGNS]), at=at)
+
+
+def on_hold(user: User, *, at: datetime) -> list[OnHold]:
+    """Return the user's campaigns all of whose waiting jobs are stopped by a pause of staff, the newest first."""
+    waiting = Job.objects.filter(owner=user, state=State.QUEUED, held=False)
+    paused = holds.of_models(waiting.order_by().values_list("model", flat=True).distinct(), at=at)
+    if not paused:
+        return []
+    found = Campaign.objects.filter(batch__owner=user, batch__paused=False, batch__ended_at=None, model__in=paused)
+    campaigns = list(found.select_related("batch", "model").order_by("-pk")[:NOTICES])
+    counts = standing.of_campaigns(campaigns, at=at)
+    return [
+        OnHold(one, paused[one.model_id], counts[one.pk].on_hold)
+        for one in campaigns
+        if counts[one.pk].status == CampaignStatus.PAUSED
+    ]
 
 
 def queue(user: User, *, at: datetime) -> list[JobLine]:
     """Return the user's running jobs and then the next queued ones, `JOBS` in all."""
     mine = Job.objects.filter(owner=user).select_related("model")
     jobs = list(mine.filter(state__in=IN_FLIGHT_STATES).order_by("started_at", "id")[:JOBS])
-    jobs += mine.filter(state=State.QUEUED).in_dispatch_order()[: JOBS - len(jobs)]
+    jobs += mine.filter(state=State.QUEUED).order_by("held", "-priority", "order_key", "id")[: JOBS - len(jobs)]
     places = positions.of_jobs(job.pk for job in jobs if job.state == State.QUEUED)
-    left = estimates.for_jobs(jobs, at)
-    return [JobLine(job, places.get(job.pk), left[job.pk]) for job in jobs]
+    left, names, stopped = estimates.for_jobs(jobs, at), job_names.of_jobs(jobs), holds.of_jobs(jobs, at=at)
+    return [JobLine(job, names[job.pk], places.get(job.pk), left[job.pk], stopped.get(job.pk, "")) for job in jobs]
 
 
-def results(user: User) -> list[CompletedJob]:
+def results(user: User) -> list[LatestResult]:
     """Return the user's latest completed jobs, newest first."""
-    files = Prefetch("assets", Asset.objects.kept().order_by("-version", "number"))
     done = Job.objects.filter(owner=user, state=State.COMPLETED, archived_at=None).order_by("-ended_at", "-id")
-    return [found for job in done.prefetch_related(files)[:RESULTS] if (found := _result(job))]
+    jobs = list(done[:RESULTS])
+    names, known = job_names.of_jobs(jobs), pictures.of_jobs(job.pk for job in jobs)
+    return [LatestResult(job, names[job.pk], known[job.pk]) for job in jobs if known.get(job.pk, GONE).kind]
 
 
 def unjudged(user: User) -> list[Unjudged]:
-    """Return all of the user's campaigns with something to review, the latest completion first."""
+    """Return all of the user's campaigns with something to review, the latest completion first; the first ones with pictures."""
     found = Combination.objects.filter(TO_JUDGE, campaign__batch__owner=user)
     told = found.values_list("campaign", "campaign__name", "campaign__model__medium")
-    by_campaign = told.annotate(Count("pk"), at=Max("job__ended_at"))
-    return [Unjudged(*row) for row in by_campaign.order_by("-at", "-campaign")]
+    rows = list(told.annotate(results=Count("pk"), at=Max("job__ended_at")).order_by("-at", "-campaign"))
+    shown = pictures.newest_of_campaigns([row[0] for row in rows[:MOSAICS]], most=IN_A_MOSAIC, to_review=True) if rows else {}
+    return [
+        Unjudged(campaign, name, medium, results, at, shown.get(campaign, ())) for campaign, name, medium, results, at in rows
+    ]
 
 
-def entries(user: User) -> list[Entry]:
-    """Return the latest ledger entries of the user, newest first."""
+def movements(user: User) -> QuerySet[LedgerTransaction]:
+    """Return the movements of the user's tickets, newest first."""
     moved = LedgerTransaction.objects.filter(wallet__owner=user).select_related("reservation").order_by("-id")
-    return [_entry(one) for one in moved.prefetch_related("entries")[:ENTRIES]]
+    return moved.prefetch_related("entries")
 
 
-def notices(user: User) -> list[Notice]:
-    """Return the user's unread notices, newest first."""
-    return list(Notice.objects.filter(user=user, read_at=None).order_by("-id")[:NOTICES])
+def entries(moved: Iterable[LedgerTransaction]) -> list[Entry]:
+    """Return movements in words."""
+    return [_entry(one) for one in moved]
 
 
-def _result(job: Job) -> CompletedJob | None:
-    latest = {file.kind: file for file in reversed([*job.assets.all()])}  # prefetched: those not expired
-    main = next((latest[kind] for kind in Asset.MAIN_KINDS if kind in latest), None)
-    return CompletedJob(job, main, latest.get(Asset.Kind.THUMBNAIL)) if main else None
+def notices(user: User, held: Sequence[OnHold]) -> list[Notice]:
+    """Return the user's unread notices, newest first: one for each campaign, and none for those on hold, which have their own."""
+    told = [reverse("campaigns:page", args=[one.campaign.pk]) for one in held]
+    unread = Notice.objects.filter(user=user, read_at=None).exclude(url__in=told)
+    newest: dict[str, Notice] = {}
+    for notice in unread.order_by("-id")[: 4 * NOTICES]:
+        newest.setdefault(notice.url or notice.key, notice)
+    return [*newest.values()][:NOTICES]
 
 
 def _entry(row: LedgerTransaction) -> Entry:

@@ -5,11 +5,13 @@ the id of a draft, or the idempotency key of an API call.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from django.db import transaction
 
 from campaigns import versions
+from campaigns.brief import MOST, Brief
 from campaigns.models import Brand, Campaign, Combination, Draft, Version
 from campaigns.plan import Plan, PlannedCell, check_prompt
 from campaigns.rules import compliance
@@ -47,17 +49,17 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
     """
     if not plan.to_buy:
         raise LaunchRefused(f"All combinations are blocked by compliance rules. {blocked_words(plan.blocked[0].verdict)}")
-    brief = plan.brief
+    brief, name = plan.brief, _name(plan.brief, owner)
     try:
         batch, jobs = intake.enqueue(
-            owner, plan.drafts(), at=at, actor=actor, batch_name=brief.title, max_concurrent=brief.max_concurrent
+            owner, plan.drafts(), at=at, actor=actor, batch_name=name, max_concurrent=brief.max_concurrent
         )
     except NotEnoughTickets as refusal:
         raise NotEnoughForAll(refusal, cells=len(plan.to_buy), each=plan.tickets_each) from None
     assert batch is not None
     campaign = Campaign.objects.create(
         batch=batch,
-        name=brief.title,
+        name=name,
         brand=_brand(brief.brand.strip()),
         product_category=brief.product_category,
         big_idea=brief.big_idea,
@@ -184,6 +186,15 @@ def _cell(campaign: Campaign, planned: PlannedCell, bought: Iterator[Job]) -> Co
         blocked=planned.blocked,
         job=None if planned.blocked else next(bought),
     )
+
+
+def _name(brief: Brief, owner: User) -> str:
+    """Return the name that was typed; or one of ours, with a number if another campaign of the owner has it already."""
+    if brief.name.strip():
+        return brief.title
+    title = brief.title[: MOST["name"] - 5]
+    taken = set(Campaign.objects.filter(batch__owner=owner, name__startswith=title).values_list("name", flat=True))
+    return next(name for number in count(1) if (name := f"{title} {number}" if number > 1 else title) not in taken)
 
 
 def _brand(name: str) -> Brand:

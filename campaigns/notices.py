@@ -25,8 +25,11 @@ def deliver(message_id: int) -> None:
     owner, name = message.batch.owner, str(campaign)
     text = f"“{name}” is finished: {_counts(campaign)}."
     url = reverse("campaigns:page", args=[campaign.pk])
-    found = {"user": owner, "text": text[:300], "url": url, "created_at": clock.now()}
-    Notice.objects.get_or_create(key=message.key, defaults=found)
+    at = clock.now()
+    found = {"user": owner, "text": text[:300], "url": url, "created_at": at}
+    notice, _ = Notice.objects.get_or_create(key=message.key, defaults=found)
+    # a campaign has one notice: the newer replaces those before it
+    Notice.objects.filter(user=owner, url=url, read_at=None, pk__lt=notice.pk).update(read_at=at)
     if owner.email:
         body = f"{text}\n\nOpen campaign: {settings.PUBLIC_URL}{url}\n"
         send_mail(f"Campaign finished: {name}"[:150], body, None, [owner.email])

@@ -1,34 +1,46 @@
 """The content of a campaign's page, and of lists of campaigns: read-only, with a fixed number of queries."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zlib import crc32
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Max, Q, Sum
 from django.db.models.functions import Coalesce
 
 from campaigns import cells as cell_reads
+from campaigns import holds, job_names, pictures, review
 from campaigns.cells import LaunchedCell
+from campaigns.holds import Hold
 from campaigns.models import Campaign
+from campaigns.models.combination import Review
+from campaigns.pictures import Picture
+from campaigns.review import Rate, Result, Tally
+from campaigns.standing import BLOCKED, Counts
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
-from queue_app.insight import batches, remedies, waiting
-from queue_app.models import Job, State, Status
-from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, STATUS_OF_STATE
+from queue_app.insight import batches, cancels, remedies, waiting
+from queue_app.insight.cancels import WhoCancelled
+from queue_app.models import Job, State
+from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
 from queue_app.rules.pricing import Price
 from queue_app.work.capacity import Capacity
 
 UNFORESEEN = (State.UNKNOWN, State.CANCELLING)  # without an estimate
-FIRST = 8  # rows of “next and running”
+FIRST = 6  # rows of “running now”
+LATEST = 5  # results in the strip
+WORKED_FROM, WORKED_BEST = 10, 4  # reviews that a value needs, and how many of the best values are told
 REFRESHED_AFTER = 10  # seconds; positions and times left also change by jobs of others
 
 
 @dataclass(frozen=True)
 class Ahead:
-    """A running cell or one of the next, with the time until its job is finished."""
+    """A running cell, its name in two lines, and the time until its job is finished."""
 
     cell: LaunchedCell
+    head: str
+    rest: str
     left: Estimate
 
 
@@ -73,77 +85,83 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Cancelled:
+    """The combinations that one person cancelled for one reason, and the tickets that were returned for them."""
+
+    cancel: WhoCancelled
+    tickets: int
+
+
+@dataclass(frozen=True)
 class Progress:
     """
-    A campaign at one moment. ``choices`` are its dimensions in order, ``counts`` its cells by status. ``total`` is the number of
-    cells with a job, ``open`` that of the unfinished ones. ``ahead`` are the first `FIRST` running and next cells. ``why`` is
-    ``None`` if no job waits. ``on_hold``: a paused model, account or queue stops the campaign.
+    A campaign at one moment. ``holds`` are the pauses that its queued jobs wait for. ``running`` are the first `FIRST` cells in
+    progress. ``strip`` are the newest results, or once all are reviewed the winners, with ``pictures`` by job. ``why`` is
+    ``None`` if no job waits for its turn. ``worked`` are the best values and the worst, once all is reviewed.
     """
 
-    choices: dict[str, list[str]]
     cells: list[LaunchedCell]
-    counts: dict[str, int]
-    total: int
-    open: int
+    counts: Counts
     left: Estimate
-    on_hold: bool
+    holds: list[Hold]
+    cancelled: list[Cancelled]
     money: batches.Money
-    ahead: list[Ahead]
+    running: list[Ahead]
     why: Why | None
     failures: list[Failure]
     blocks: list[Block]
+    tally: Tally
+    pictures: dict[int, Picture]
+    strip: list[LaunchedCell]
+    worked: list[Rate]
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the campaign is finished and all its results are reviewed."""
+        return not self.counts.open and self.tally.total > 0 and not self.tally.to_judge
+
+    @property
+    def shows_winners(self) -> bool:
+        return self.is_judged and self.tally.winner > 0
 
 
 def look(campaign: Campaign, *, at: datetime) -> Progress:
     """Read the content of a campaign's page. Its model and batch are loaded."""
-    cells = cell_reads.of(campaign, at=at)
-    counts = cell_reads.count(cells)
-    model, left = campaign.model, estimates.for_batch(campaign.pk, at)
+    found = holds.of(campaign, at=at)
+    cells = cell_reads.of(campaign, at=at, hold=next((hold.words for hold in found if not hold.is_own), ""))
+    counts, results = cell_reads.counts(cells), review.results(campaign)
+    tally = review.tally(results)
+    is_judged = not counts.open and not tally.to_judge
     return Progress(
-        choices=campaign.dimensions,
         cells=cells,
         counts=counts,
-        total=len(cells) - counts[cell_reads.BLOCKED],
-        open=counts[Status.QUEUED] + counts[Status.PROCESSING],
-        left=left,
-        on_hold=left.basis == estimates.NO_END and not campaign.batch.paused,
+        left=estimates.for_batch(campaign.pk, at),
+        holds=found if counts.on_hold else [hold for hold in found if hold.is_own],
+        cancelled=_cancelled(cells),
         money=batches.money(campaign.batch),
-        ahead=_ahead(cells, at=at),
-        why=_why(cells, at=at),
-        failures=_failures(cells, model.pricing),
+        running=_running(campaign, cells, at=at),
+        why=_why(cells, at=at) if counts.waiting else None,
+        failures=_failures(cells, campaign.model.pricing),
         blocks=_blocks(cells),
+        tally=tally,
+        pictures=pictures.of_jobs(cell.job for cell in cells if cell.job and cell.state == State.COMPLETED),
+        strip=_strip(cells, winners=is_judged and tally.winner > 0),
+        worked=_worked(campaign, results) if is_judged else [],
     )
-
-
-def state_of(counts: Mapping[str, int], *, paused: bool) -> str:
-    """Return one status for a whole campaign: ``paused``, or that of its jobs which matters most."""
-    at_work, waiting_still = counts[Status.PROCESSING], counts[Status.QUEUED]
-    if at_work or waiting_still:
-        untouched = waiting_still == sum(counts[status] for status in Status)
-        return "paused" if paused else str(Status.QUEUED if untouched else Status.PROCESSING)
-    ended = (status for status in (Status.FAILED, Status.CANCELLED) if counts[status])
-    return str(next(ended, Status.COMPLETED))
 
 
 def version(campaign: Campaign, *, at: datetime) -> str:
     """
-    Return a token that changes when the campaign's page does: with each event or progress of its jobs, with each pause, and every
-    `REFRESHED_AFTER` seconds while a job is unfinished. One query.
+    Return a token that changes when the campaign's page does: with each event or progress of its jobs, with each pause, review or
+    new name, and every `REFRESHED_AFTER` seconds while a job is unfinished. Two queries.
     """
     seen = Job.objects.filter(batch=campaign.pk).aggregate(
         events=Sum("event_seq"), progress=Coalesce(Sum("progress"), 0.0), open=Count("pk", filter=Q(state__in=OPEN_STATES))
     )
+    reviews = campaign.combinations.exclude(review=Review.NONE).aggregate(count=Count("pk"), at=Max("reviewed_at"))
     looks = int(at.timestamp() / REFRESHED_AFTER) if seen["open"] else 0
-    return f"{seen['events']}-{seen['progress']:.3f}-{int(campaign.batch.paused)}-{looks}"
-
-
-def counts_of(campaigns: Iterable[Campaign]) -> dict[int, dict[str, int]]:
-    """Return the number of each campaign's cells by status, blocked ones left out. One query."""
-    found: dict[int, dict[str, int]] = {campaign.pk: dict.fromkeys(map(str, Status), 0) for campaign in campaigns}
-    rows = Job.objects.filter(combination__campaign__in=found).order_by().values_list("batch", "state").annotate(jobs=Count("*"))
-    for pk, state, number in rows:
-        found[pk][STATUS_OF_STATE[State(state)]] += number
-    return found
+    shown = f"{campaign.name}|{campaign.batch.paused}|{reviews['count']}|{reviews['at']}"
+    return f"{seen['events']}-{seen['progress']:.3f}-{crc32(shown.encode()):x}-{looks}"
 
 
 def left_of(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Estimate]:
@@ -160,11 +178,30 @@ def left_of(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Estimat
     return {job.batch_id or 0: left[job.pk] for job in by_lateness}  # the latest of each batch wins
 
 
-def _ahead(cells: Sequence[LaunchedCell], *, at: datetime) -> list[Ahead]:
-    first = [*cell_reads.in_flight(cells), *cell_reads.waiting_in_order(cells)][:FIRST]
-    jobs = cell_reads.jobs(first)
-    left = estimates.for_jobs(jobs.values(), at)
-    return [Ahead(cell, left[cell.job]) for cell in first if cell.job in left]
+def _running(campaign: Campaign, cells: Sequence[LaunchedCell], *, at: datetime) -> list[Ahead]:
+    first = cell_reads.in_flight(cells)[:FIRST]
+    left = estimates.for_jobs(cell_reads.jobs(first).values(), at)
+    names = {cell.job: job_names.in_two_lines(cell_reads.told(campaign, cell.values)) for cell in first}
+    return [Ahead(cell, *names[cell.job], left[cell.job]) for cell in first if cell.job in left]
+
+
+def _strip(cells: Iterable[LaunchedCell], *, winners: bool) -> list[LaunchedCell]:
+    """Return the newest results, or of the winners the newest."""
+    done = [cell for cell in cells if cell.state == State.COMPLETED and (not winners or cell.review == Review.WINNER)]
+    return sorted(done, key=lambda cell: (cell.ended_at, cell.index), reverse=True)[:LATEST]
+
+
+def _worked(campaign: Campaign, results: Sequence[Result]) -> list[Rate]:
+    """Return the values with enough reviews by their rate of approval: the best ones and the worst."""
+    rates = [rate for one in review.what_worked(campaign, results) for rate in one.rates if rate.judged >= WORKED_FROM]
+    rates.sort(key=lambda rate: (-rate.percent, -rate.judged, rate.label))
+    return rates if len(rates) <= WORKED_BEST + 1 else [*rates[:WORKED_BEST], rates[-1]]
+
+
+def _cancelled(cells: Iterable[LaunchedCell]) -> list[Cancelled]:
+    price = {cell.job: cell.tickets for cell in cells if cell.job and cell.state == State.CANCELLED}
+    found = cancels.of_jobs(price) if price else []
+    return [Cancelled(cancel, sum(price[job] for job in cancel.jobs)) for cancel in found]
 
 
 def _why(cells: Sequence[LaunchedCell], *, at: datetime) -> Why | None:
@@ -195,7 +232,7 @@ def _blocks(cells: Iterable[LaunchedCell]) -> list[Block]:
     """Return the blocked cells by rule and matched words."""
     found: dict[tuple[str, str, str, str], list[LaunchedCell]] = defaultdict(list)
     for cell in cells:
-        if cell.state == cell_reads.BLOCKED:
+        if cell.state == BLOCKED:
             hit = next(hit for hit in cell.compliance["hits"] if hit["severity"] == "block")
             found[hit["rule"], hit["matched"], hit["reason"], hit["instead"]].append(cell)
     return [Block(*words, alike) for words, alike in found.items()]

@@ -2,7 +2,23 @@
 
 from django.urls import path
 
-from campaigns.views import cell, form, home, images, jobs, more, names, page, review, share, shared, watch
+from campaigns.views import (
+    cell,
+    form,
+    home,
+    images,
+    jobs,
+    mine,
+    more,
+    names,
+    page,
+    player,
+    review,
+    share,
+    shared,
+    statement,
+    watch,
+)
 
 app_name = "campaigns"
 urlpatterns = [
@@ -22,6 +38,8 @@ urlpatterns = [
     path("campaigns/<int:pk>/pause/", page.pause, name="pause"),
     path("campaigns/<int:pk>/resume/", page.resume, name="resume"),
     path("campaigns/<int:pk>/retry-failed/", page.retry_failed, name="retry-failed"),
+    path("campaigns/<int:pk>/retry-cancelled/", page.retry_cancelled, name="retry-cancelled"),
+    path("campaigns/<int:pk>/rename/", page.rename, name="rename"),
     path("campaigns/<int:pk>/review/", review.grid, name="review"),
     path("campaigns/<int:pk>/review/results.csv", review.results_csv, name="review-csv"),
     path("campaigns/<int:pk>/review/approved.zip", review.approved_zip, name="review-zip"),
@@ -46,7 +64,11 @@ urlpatterns = [
     path("s/<str:token>/<int:index>/", shared.page, name="shared-result"),
     path("s/<str:token>/<int:index>/answer/", shared.answer, name="shared-answer"),
     path("s/<str:token>/files/<uuid:asset_id>/<str:name>", shared.file, name="shared-file"),
+    path("statement/", statement.page, name="statement"),
+    path("jobs/", mine.page, name="jobs"),
     path("jobs/<int:pk>/", jobs.page, name="job"),
+    path("jobs/<int:pk>/play/", player.play, name="play"),
+    path("jobs/<int:pk>/play/review/", player.judge, name="play-review"),
     path("jobs/<int:pk>/cancel/", jobs.cancel, name="job-cancel"),
     path("jobs/<int:pk>/retry/", jobs.retry, name="job-retry"),
 ]

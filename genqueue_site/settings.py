@@ -294,6 +294,7 @@ SPECTACULAR_SETTINGS = {
         "State": "queue_app.models.job.State",
         "Status": "queue_app.models.job.Status",
         "StageStatus": ["done", "now", "wait", "bad"],
+        "CampaignStatus": ["needs_attention", "running", "paused", "queued", "finished"],
     },
 }
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}}

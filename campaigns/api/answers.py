@@ -10,12 +10,12 @@ from django.urls import reverse as page_of
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
-from campaigns import progress, review
+from campaigns import progress, review, standing
 from campaigns.api.serializers import CampaignLine, CampaignMadeOut, CampaignOut, CampaignPriceOut, CombinationOut
-from campaigns.cells import BLOCKED
 from campaigns.launch import blocked_words
 from campaigns.models import Campaign, Combination
 from campaigns.plan import Plan
+from campaigns.standing import BLOCKED, Counts
 from queue_app import clock, tickets
 from queue_app.api import answers
 from queue_app.api.serializers.base import render
@@ -31,7 +31,7 @@ VERBS = ("cancel", "pause", "resume", "retry-failed")
 def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]:
     """Return a campaign in full, as `CampaignOut`. Its batch with owner, its brand and model are loaded."""
     money, reviews = batches.money(row.batch), review.tally(review.results(row))
-    facts = _line(row, progress.counts_of([row])[row.pk], progress.left_of([row], at=at).get(row.pk), request) | {
+    facts = _line(row, standing.of_campaigns([row], at=at)[row.pk], progress.left_of([row], at=at).get(row.pk), request) | {
         "blocked": row.combinations.filter(blocked=True).count(),
         **{name: getattr(row, name) for name in ("product_category", "big_idea", "visual_messaging", "audio_messaging")},
         **{name: getattr(row, name) for name in ("dimensions", "exclude", "parameters", "priority")},
@@ -57,7 +57,7 @@ def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]
 
 def lines(rows: Sequence[Campaign], request: Request, *, at: datetime) -> list[dict[str, Any]]:
     """Return campaigns in short, as `CampaignLine`."""
-    counts, left = progress.counts_of(rows), progress.left_of(rows, at=at)
+    counts, left = standing.of_campaigns(rows, at=at), progress.left_of(rows, at=at)
     return [render(CampaignLine, _line(row, counts[row.pk], left.get(row.pk), request)) for row in rows]
 
 
@@ -106,7 +106,7 @@ def address(request: Request, name: str, pk: int) -> str:
     return reverse(f"campaigns-api:{name}", [pk], request=request)
 
 
-def _line(row: Campaign, counts: dict[str, int], left: Estimate | None, request: Request) -> dict[str, Any]:
+def _line(row: Campaign, counts: Counts, left: Estimate | None, request: Request) -> dict[str, Any]:
     batch = row.batch
     return {
         "id": row.pk,
@@ -114,8 +114,9 @@ def _line(row: Campaign, counts: dict[str, int], left: Estimate | None, request:
         "brand": row.brand.name,
         "owner": batch.owner.username,
         "model": row.model_id,
-        "total": sum(counts.values()),
-        **counts,
+        "status": counts.status,
+        "total": counts.total,
+        **counts.by_status(),
         "eta": left,
         "paused": batch.paused,
         "created_at": row.created_at,

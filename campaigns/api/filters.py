@@ -5,8 +5,8 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django_filters import Filter
 
-from campaigns.cells import BLOCKED
 from campaigns.models.combination import TO_JUDGE
+from campaigns.standing import BLOCKED
 from queue_app.api.filters import CheckedFilterSet
 from queue_app.models.job import STATES_OF_STATUS
 

@@ -6,9 +6,9 @@ from typing import Any
 from rest_framework import serializers
 
 from campaigns.brief import AT_ONCE_MOST, MOST, Brief
-from campaigns.cells import BLOCKED
 from campaigns.models.combination import Review
 from campaigns.review import NOTE_MOST
+from campaigns.standing import BLOCKED, CampaignStatus
 from queue_app.api.fields import Listed, Mapped, Moment, Named, Text, Whole, YesNo
 from queue_app.api.serializers.base import PageQuery, Shape, StrictSerializer
 from queue_app.api.serializers.batches import BatchCostOut, VerdictsOut
@@ -25,7 +25,11 @@ class CampaignAsked(StrictSerializer):
     """One campaign: a brief, values of the dimensions, a model. The catalogue fills in every field that is missing or null."""
 
     name = Text(
-        most=MOST["name"], required=False, allow_null=True, allow_blank=True, help_text="Default: the brand and the big idea."
+        most=MOST["name"],
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="Default: the beginning of the big idea, or the brand with its product.",
     )
     brand = Text(least=1, most=MOST["brand"], allow_blank=True, help_text="Brand name. Created if new.")
     product_category = Text(most=MOST["product_category"], required=False, allow_null=True, allow_blank=True)
@@ -154,6 +158,11 @@ class CampaignLine(Shape):
     brand = serializers.CharField()
     owner = serializers.CharField()
     model = serializers.CharField()
+    status = serializers.ChoiceField(
+        choices=CampaignStatus.values,
+        help_text="The first that fits: `needs_attention` if an outcome is unknown or everything failed, `running` if a job "
+        "runs, `paused` if all queued jobs wait for the end of a pause, `queued`, `finished`.",
+    )
     total = serializers.IntegerField(help_text="Combinations that are generated.")
     queued = serializers.IntegerField()
     processing = serializers.IntegerField()

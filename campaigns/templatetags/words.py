@@ -1,17 +1,22 @@
 """Template filters and tags of the campaign pages: numbers, durations, badges and meters."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django import template
 from django.utils.safestring import SafeString
 
 from campaigns import progress
-from campaigns.cells import METER
+from campaigns.holds import Hold
+from campaigns.home import CampaignRow
+from campaigns.mine import Line
 from campaigns.models import ClientReview
 from campaigns.models.combination import Review, Reviewable
 from campaigns.review import Tally
-from queue_app.models import Job, Status
+from campaigns.standing import CampaignStatus, Counts
+from campaigns.status_map import Square
+from queue_app.models import Job
 from queue_app.ui import display
 
 register = template.Library()
@@ -22,6 +27,14 @@ _REVIEW_BADGES = {
     Review.WINNER: ("warn", "star"),
 }
 GAP = 0.4  # of the meter's 100 units, between its parts
+# the colour and the drawing of a campaign's status
+_LOOKS = {
+    CampaignStatus.ATTENTION: ("warn", "warn"),
+    CampaignStatus.RUNNING: ("processing", "running"),
+    CampaignStatus.PAUSED: ("warn", "pause"),
+    CampaignStatus.QUEUED: ("queued", "queued"),
+    CampaignStatus.FINISHED: ("completed", "completed"),
+}
 
 
 @register.filter
@@ -87,9 +100,17 @@ def said_parameters(parameters: Mapping[str, Any]) -> str:
 
 
 @register.inclusion_tag("campaigns/_meter.html")
-def meter(counts: Mapping[str, int]) -> dict[str, Any]:
+def meter(counts: Counts) -> dict[str, Any]:
     """Draw counts by status as one bar, with a text for screen readers."""
-    return {"parts": _parts({str(part): counts.get(part, 0) for part in METER}), "words": counted(counts) or "nothing yet"}
+    parts = {
+        "completed": counts.completed,
+        "processing": counts.processing,
+        "failed": counts.failed,
+        "cancelled": counts.cancelled,
+        "queued": counts.waiting,
+        "paused": counts.on_hold,
+    }
+    return {"parts": _parts(parts), "words": counted(counts) or "nothing yet"}
 
 
 @register.inclusion_tag("campaigns/_meter.html")
@@ -110,19 +131,86 @@ def purse(balances: Mapping[str, int]) -> dict[str, Any]:
 
 
 @register.filter
-def counted(counts: Mapping[str, int]) -> str:
-    """Return counts in words: “29 completed, 2 processing”."""
-    return ", ".join(f"{display.number(counts[part])} {part.label.lower()}" for part in METER if counts.get(part))
+def counted(counts: Counts) -> str:
+    """Return counts in words: “29 completed, 2 running”."""
+    return _said({"completed": counts.completed} | _open(counts) | {"failed": counts.failed, "cancelled": counts.cancelled})
+
+
+@register.filter
+def open_words(counts: Counts) -> str:
+    """Return the unfinished jobs in words: “4 running, 69 queued, 8 on hold”."""
+    return _said(_open(counts))
+
+
+@register.filter
+def campaign_progress(line: CampaignRow) -> str:
+    """Return the progress of a campaign in a list: “124 of 200, 3 failed”, “60 of 60, 31 reviewed”."""
+    counts = line.counts
+    parts = {"failed": counts.failed, "cancelled": counts.cancelled, "outcome unknown": counts.unknown}
+    if counts.open:
+        parts["on hold"] = counts.on_hold
+    else:
+        parts["reviewed"] = line.reviewed
+    done = f"{display.number(counts.completed)} of {display.number(counts.total)}"
+    return ", ".join(filter(None, [done, _said(parts)]))
+
+
+def _open(counts: Counts) -> dict[str, int]:
+    return {
+        "running": counts.running,
+        "queued": counts.waiting,
+        "on hold": counts.on_hold,
+        "outcome unknown": counts.unknown,
+    }
+
+
+def _said(parts: Mapping[str, int]) -> str:
+    return ", ".join(f"{display.number(number)} {words}" for words, number in parts.items() if number)
+
+
+@register.filter
+def campaign_state(counts: Counts) -> SafeString:
+    """Return the badge of a campaign."""
+    look, glyph = _LOOKS[counts.status]
+    return display.badge(look, str(counts.status.label).capitalize(), glyph)
+
+
+@register.filter
+def drawn(one: Square) -> SafeString:
+    """Return a cell of the matrix as a link."""
+    return display.small_link(
+        one.looks,
+        one.id,
+        one.href,
+        one.tokens,
+        one.label,
+        play=one.play,
+        sheet=one.sheet,
+        tile=one.tile,
+        glyph=one.glyph,
+        text=one.text,
+        percent=one.percent,
+        mark=one.mark,
+        is_new=one.is_new,
+    )
 
 
 @register.simple_tag
-def campaign_state(counts: Mapping[str, int], paused: bool) -> SafeString:
-    """Return the badge of a campaign."""
-    state = progress.state_of(counts, paused=paused)
-    if state == "paused":
-        return display.badge("warn", "Paused", "pause")
-    missing = state in (Status.FAILED, Status.CANCELLED)
-    return display.badge(state, f"Finished, {display.number(counts[state])} {state}" if missing else state.capitalize())
+def hold_words(hold: Hold, at: datetime, reader: str) -> str:
+    """Return who paused what and when, as the reader is told."""
+    return hold.sentence(at, reader=reader)
+
+
+@register.filter
+def since(line: Line, at: datetime) -> SafeString:
+    """Return how long ago a job ended, or was queued."""
+    return display.age(line.job.ended_at or line.job.queued_at, at)
+
+
+@register.filter
+def minute(when: datetime, at: datetime) -> str:
+    """Return the time of day, with its date unless that is the date of ``at``: “15:58”, “23 Nov, 15:58”."""
+    return display.minute(when, at)
 
 
 def _parts(numbers: Mapping[str, int]) -> list[dict[str, str]]:

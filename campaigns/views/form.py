@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import drafts, estimates, forms, launch, plan, polishing
+from campaigns import drafts, estimates, forms, holds, launch, plan, polishing
 from campaigns.brief import TEXTS
 from campaigns.drafts import DraftConflict
 from campaigns.forms import Asked
@@ -234,6 +234,7 @@ class Form:
             "notes": notes,
             "field_notes": [(name, notes.errors.get(name, ()), notes.warnings.get(name, ())) for name in NOTED],
             "model": self.model,
+            "hold": holds.of_models([self.model.key], at=self.at).get(self.model.key) if self.model else None,
             **self._production(notes),
             "rendered": self.rendered,
             "follows": self.asked.rendered_model != self.rendered or bool(self.followed),

@@ -1,4 +1,4 @@
-"""The home page: quick generation, campaigns, queue, reviews, latest files, wallet and notices; and the list of campaigns."""
+"""The home page: reviews, queue, campaigns, quick generation, wallet, busy models and notices; and the list of campaigns."""
 
 from datetime import datetime
 from typing import Any
@@ -12,12 +12,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from campaigns import actions
+from campaigns import actions, standing
 from campaigns import home as overview
 from campaigns.models import Campaign
-from campaigns.views import images, quick
+from campaigns.views import images, quick, strips
 from queue_app import clock, tickets
-from queue_app.models import Job, Notice
+from queue_app.insight import busy
+from queue_app.models import Notice
 from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import fragments
@@ -25,6 +26,7 @@ from queue_app.ui.access import viewer
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
 CAMPAIGNS_A_PAGE = 25
+BUSY = 6  # models
 
 
 @login_required
@@ -42,8 +44,9 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_GET
 def quick_choices(request: HttpRequest) -> HttpResponse:
     """Return the options of the chosen model and the button with the price, as a fragment."""
-    form = quick.read(request.GET, viewer(request), at=clock.now(), is_look=True)
-    return render(request, "campaigns/_quick_choices.html", {"form": form})
+    at = clock.now()
+    form = quick.read(request.GET, viewer(request), at=at, is_look=True)
+    return render(request, "campaigns/_quick_choices.html", {"form": form, "at": at})
 
 
 @login_required
@@ -72,11 +75,12 @@ def generate(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def dismiss(request: HttpRequest) -> HttpResponse:
-    """Mark one of the user's notices as read, or with ``all`` all of them."""
+    """Mark one of the user's notices as read, with the older ones of its campaign, or with ``all`` all of them."""
     unread = Notice.objects.filter(user=viewer(request), read_at=None)
     wanted = request.POST.get("notice", "")
     if wanted != "all":
-        unread = unread.filter(pk=numbers.of_row(wanted))
+        chosen = unread.filter(pk=numbers.of_row(wanted))
+        unread = chosen | unread.exclude(url="").filter(url__in=chosen.values("url"))
     unread.update(read_at=clock.now())
     return redirect("campaigns:home")
 
@@ -85,7 +89,7 @@ def dismiss(request: HttpRequest) -> HttpResponse:
 @require_GET
 def campaign_list(request: HttpRequest) -> HttpResponse:
     """Show all campaigns that the user may see, newest first."""
-    found = Campaign.objects.of(viewer(request)).select_related("batch__owner", "brand").order_by("-pk")
+    found = Campaign.objects.of(viewer(request)).select_related("batch__owner", "brand", "model").order_by("-pk")
     if words := request.GET.get("search", "").strip()[:200]:
         found = found.filter(name__icontains=words)
     page = Paginator(found, CAMPAIGNS_A_PAGE).get_page(request.GET.get("page"))
@@ -95,19 +99,26 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
 
 def _context(request: HttpRequest, *, at: datetime) -> dict[str, Any]:
     user = viewer(request)
-    unjudged = overview.unjudged(user)
+    unjudged, campaigns = overview.unjudged(user), overview.campaigns(user, at=at)
+    held = overview.on_hold(user, at=at)
+    models = busy.models(at=at)
     return {
         "greeting": _greeting(at),
         "at": at,
-        "campaigns": overview.campaigns(user, at=at),
+        "campaigns": campaigns,
         "queue": overview.queue(user, at=at),
-        "open_jobs": Job.objects.filter(owner=user).open().count(),
-        "results": overview.results(user),
-        "unjudged": unjudged[: overview.CAMPAIGNS],
-        "more_unjudged": len(unjudged[overview.CAMPAIGNS :]),
+        "counts": standing.of_owner(user, at=at),
+        "results": [strips.of_job(one.job, one.name, one.picture) for one in overview.results(user)],
+        "to_review": unjudged[: overview.MOSAICS],
+        "also_to_review": unjudged[overview.MOSAICS : overview.TO_REVIEW],
+        "results_to_review": sum(one.results for one in unjudged),
+        "campaigns_to_review": len(unjudged),
+        "more_to_review": len(unjudged[overview.TO_REVIEW :]),
         "balances": tickets.balances(user),
-        "entries": overview.entries(user),
-        "notices": overview.notices(user),
+        "busy": [one for one in models if not one.is_idle][:BUSY],
+        "idle": sum(one.is_idle for one in models),
+        "held": held,
+        "notices": overview.notices(user, held),
     }
 
 

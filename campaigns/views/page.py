@@ -1,5 +1,6 @@
 """The page of a campaign, the list of its combinations, and its verbs, each with a confirmation page."""
 
+from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,18 +10,18 @@ from django.core.paginator import Paginator
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import actions, status_map
+from campaigns import actions, holds, pictures, standing, status_map
 from campaigns import cells as cell_reads
 from campaigns.models import Campaign
-from campaigns.progress import look, version
-from campaigns.views import confirmation
+from campaigns.progress import LATEST, look, version
+from campaigns.standing import BLOCKED
+from campaigns.views import board, confirmation, player, strips
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change
 from queue_app import clock
 from queue_app.lifecycle import CancelVerdict
-from queue_app.models import Job, Reservation
+from queue_app.models import Job, Reservation, State, Status
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui.access import viewer
@@ -29,6 +30,7 @@ from queue_app.work import batches, policy
 from queue_app.work.intake import ModelNotAvailable
 
 CELLS_A_PAGE = 100
+STATUSES = (Status.COMPLETED, Status.PROCESSING, Status.FAILED, Status.CANCELLED, Status.QUEUED, BLOCKED)
 
 
 @login_required
@@ -36,23 +38,33 @@ CELLS_A_PAGE = 100
 def page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the page; to htmx, its changing parts, or 204 if nothing has changed since ``seen``."""
     campaign, at = campaign_seen_by(request, pk), clock.now()
-    choices = campaign.dimensions
-    before = _axes(_shown_address(request), choices)
-    chosen = _axes(request.GET, choices, before=before)
-    token = f"{version(campaign, at=at)}-{chosen.rows}-{chosen.columns}"
+    before = board.asked(campaign, _shown_address(request))
+    chosen = board.asked(campaign, request.GET, before=before.axes)
+    token = f"{version(campaign, at=at)}-{'-'.join(chosen.query.values())}"
     if unchanged(request, token):
         return HttpResponse(status=204)
-    progress = look(campaign, at=at)
+    progress, choices = look(campaign, at=at), campaign.dimensions
     context = {
         "campaign": campaign,
         "progress": progress,
         "at": at,
         "token": token,
-        "axes": chosen,
+        "axes": chosen.axes.outer,
+        "shows": chosen.shows,
         "exchanged": len(choices) > 1 and "rows" in request.GET and request.GET["rows"] == request.GET.get("columns"),
-        "folded": _folded(campaign, choices, chosen),
-        "dimensions": _named(campaign, choices),
-        "bands": status_map.bands(progress.cells, chosen, dimensions=choices, labels=campaign.labels, links=_links(campaign)),
+        "folded": [one["label"] for one in board.named(campaign, status_map.folded(choices, chosen.axes))],
+        "dimensions": board.named(campaign, choices),
+        "formula": board.formula(campaign),
+        "bands": board.bands(campaign, progress, chosen, at=at),
+        "shape": next((one.shape for one in progress.pictures.values()), "wide"),
+        "chips": board.chips(campaign, progress),
+        "cost": board.cost(campaign, progress),
+        "took": ((campaign.batch.ended_at or at) - campaign.created_at).total_seconds(),
+        "strip": [strips.of_cell(campaign, cell, progress.pictures, winners=progress.shows_winners) for cell in progress.strip],
+        # each says whether a name there would take two lines
+        "blanks": [len(cell_reads.telling_dimensions(campaign)) > 2] * (LATEST - len(progress.strip))
+        if progress.counts.open
+        else [],
         "may_change": may_change(request, campaign.batch.owner_id),
         "live": fragment_wanted(request),
     }
@@ -60,7 +72,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         return render(request, "campaigns/page.html", context)
     answer = render(request, "campaigns/_board.html", context)
     if chosen != before:
-        answer["HX-Replace-Url"] = f"{request.path}?{urlencode({'rows': chosen.rows, 'columns': chosen.columns})}"
+        answer["HX-Replace-Url"] = f"{request.path}?{urlencode(chosen.query)}"
     return answer
 
 
@@ -69,20 +81,23 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 def cells(request: HttpRequest, pk: int) -> HttpResponse:
     """List all combinations in words, filtered by ``?status=`` and ``?{dimension}={value}``."""
     campaign, at = campaign_seen_by(request, pk), clock.now()
-    every = cell_reads.of(campaign, at=at)
+    every = cell_reads.of(campaign, at=at, hold=next((one.words for one in holds.of(campaign, at=at) if not one.is_own), ""))
     wanted = {key: value for key in campaign.dimensions if (value := request.GET.get(key))}
     here = [cell for cell in every if wanted.items() <= cell.values.items()]
     status = request.GET.get("status", "")
     found = [cell for cell in here if cell.status == status] if status else here
-    counts = cell_reads.count(here)
+    counts = Counter(cell.status for cell in here)
     query = request.GET.copy()
     for name in ("status", "page"):
         query.pop(name, None)
+    page = Paginator(found, CELLS_A_PAGE).get_page(request.GET.get("page"))
+    shown = player.look_of(campaign, pictures.of_jobs(cell.job for cell in page if cell.job and cell.state == State.COMPLETED))
     context = {
         "campaign": campaign,
         "at": at,
-        "cells": Paginator(found, CELLS_A_PAGE).get_page(request.GET.get("page")),
-        "counts": [(name, name.capitalize(), counts[name]) for name in counts if counts[name] or name == status],
+        "cells": page,
+        "rows": [(cell, status_map.square(cell, shown)) for cell in page],
+        "counts": [(name, name.capitalize(), counts[name]) for name in STATUSES if counts[name] or name == status],
         "all": len(here),
         "status": status,
         "where": cell_reads.name(wanted, campaign.labels),
@@ -123,7 +138,7 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what a pause will do; on POST, pause."""
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
-        counts = cell_reads.count(cell_reads.of(campaign, at=clock.now()))
+        counts = standing.of_campaigns([campaign], at=clock.now())[campaign.pk]
         return render(request, "campaigns/pause.html", {"campaign": campaign, "counts": counts})
     reason = request.POST.get("reason", "")[:200]
     policy.pause_batch(campaign.batch, at=clock.now(), actor=viewer(request), reason=reason)
@@ -146,25 +161,49 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def retry_failed(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what a retry of the failed jobs will cost; on POST, retry."""
+    return _retry(request, campaign_to_change(request, pk), State.FAILED)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def retry_cancelled(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show what it will cost to run the cancelled jobs again; on POST, queue them."""
+    return _retry(request, campaign_to_change(request, pk), State.CANCELLED)
+
+
+@login_required
+@require_POST
+def rename(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give the campaign another name."""
     campaign = campaign_to_change(request, pk)
-    if request.method != "POST":
-        return _foreseen_retry(request, campaign)
     try:
-        queued = actions.retry_failed(campaign, at=clock.now(), actor=viewer(request), shown=confirmation.shown(request))
+        actions.rename(campaign, request.POST.get("name", ""), at=clock.now(), actor=viewer(request))
+    except actions.NameRefused as refusal:
+        messages.error(request, f"Not renamed. {refusal}")
+    return redirect("campaigns:page", pk)
+
+
+def _retry(request: HttpRequest, campaign: Campaign, state: State) -> HttpResponse:
+    if request.method != "POST":
+        return _foreseen_retry(request, campaign, state)
+    try:
+        shown = confirmation.shown(request)
+        queued = actions.retry_all(campaign, at=clock.now(), actor=viewer(request), shown=shown, state=state)
     except actions.NotAsShown:
         messages.warning(request, confirmation.CHANGED)
-        return _foreseen_retry(request, campaign, status=409)
+        return _foreseen_retry(request, campaign, state, status=409)
     except (NotEnoughTickets, ModelNotAvailable) as refusal:
         messages.error(request, f"Nothing was retried. {refusal}")
     else:
         words = f"{_results(campaign, queued)} back in the queue." if queued else "Nothing left to retry."
         messages.success(request, words)
-    return redirect("campaigns:page", pk)
+    return redirect("campaigns:page", campaign.pk)
 
 
-def _foreseen_retry(request: HttpRequest, campaign: Campaign, *, status: int = 200) -> HttpResponse:
-    foreseen = confirmation.of_retry(actions.counted_jobs(campaign).with_status("failed"))
-    return _preview(request, campaign, f"Retry failed {campaign.model.medium}s in “{campaign}”?", foreseen, status=status)
+def _foreseen_retry(request: HttpRequest, campaign: Campaign, state: State, *, status: int = 200) -> HttpResponse:
+    foreseen = confirmation.of_retry(actions.counted_jobs(campaign).filter(state=state))
+    verb = {State.FAILED: "Retry failed {}s in “{}”?", State.CANCELLED: "Run cancelled {}s in “{}” again?"}[state]
+    return _preview(request, campaign, verb.format(campaign.model.medium, campaign), foreseen, status=status)
 
 
 def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[str, Any], *, status: int = 200) -> HttpResponse:
@@ -175,36 +214,6 @@ def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[st
 def _shown_address(request: HttpRequest) -> QueryDict:
     """Return the query of the address in the browser, which htmx sends as a header."""
     return QueryDict(request.headers.get("HX-Current-URL", "").partition("#")[0].partition("?")[2])
-
-
-def _axes(asked: QueryDict, choices: status_map.Choices, before: status_map.Axes | None = None) -> status_map.Axes:
-    return status_map.axes(choices, rows=asked.get("rows", ""), columns=asked.get("columns", ""), before=before)
-
-
-def _links(campaign: Campaign) -> status_map.Links:
-    stem = reverse("campaigns:job", args=[1]).removesuffix("1/")  # once, not 660 times
-    cells = reverse("campaigns:cells", args=[campaign.pk])
-    return status_map.Links(job=lambda pk: f"{stem}{pk}/", cells=cells, blocked="#blocked")
-
-
-def _named(campaign: Campaign, choices: status_map.Choices) -> list[dict[str, Any]]:
-    """Return the dimensions with the labels that they had at launch."""
-    return [
-        {
-            "key": key,
-            "label": campaign.labels.get(key, {}).get("label", key),
-            "values": [cell_reads.label_of(campaign.labels, key, value) for value in values],
-        }
-        for key, values in choices.items()
-    ]
-
-
-def _folded(campaign: Campaign, choices: status_map.Choices, chosen: status_map.Axes) -> list[str]:
-    """Return the labels of dimensions with several values that are on neither axis."""
-    if chosen.rows == status_map.OTHERS:
-        return []
-    rest = {key: values for key, values in choices.items() if key not in (chosen.rows, chosen.columns) and len(values) > 1}
-    return [one["label"] for one in _named(campaign, rest)]
 
 
 def _results(campaign: Campaign, number: int) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 from django.http import QueryDict
 
+from campaigns import holds
+from campaigns.holds import Hold
 from queue_app import tickets
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
@@ -48,6 +50,7 @@ class QuickForm:
     usd: Decimal = Decimal(0)
     available: int = 0
     left: Estimate | None = None
+    hold: Hold | None = None  # the pause that the job would wait for
 
     @property
     def missing(self) -> int:
@@ -113,6 +116,7 @@ def read(given: QueryDict, owner: User, *, at: datetime, is_look: bool) -> Quick
     if is_look:
         form.followed = parameters.follow(form.typed, form.choices)
     _price(form, model, at=at)
+    form.hold = holds.of_models([model.key], at=at).get(model.key)
     return form
 
 

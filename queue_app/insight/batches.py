@@ -14,10 +14,9 @@ from queue_app.statements import Statement
 
 _IS_OPEN = f"state IN {sql_of(OPEN_STATES)}"
 _MONEY = Statement(f"""
-    SELECT tickets.held, tickets.captured, tickets.released, refunds.refunded, usd.spent, usd.to_come
+    SELECT tickets.held, tickets.captured, jobs.returned, refunds.refunded, jobs.spent, jobs.to_come
       FROM (SELECT coalesce(sum(held.amount) FILTER (WHERE held.state = 'held'), 0)::bigint AS held,
-                   coalesce(sum(held.amount) FILTER (WHERE held.state = 'captured'), 0)::bigint AS captured,
-                   coalesce(sum(held.amount) FILTER (WHERE held.state = 'released'), 0)::bigint AS released
+                   coalesce(sum(held.amount) FILTER (WHERE held.state = 'captured'), 0)::bigint AS captured
               FROM queue_app_reservation held
               JOIN queue_app_job job ON job.id = held.job_id
              WHERE job.batch_id = %(batch)s::bigint) tickets
@@ -27,19 +26,23 @@ _MONEY = Statement(f"""
                    JOIN queue_app_ledgertransaction given ON given.reservation_id = held.id AND given.kind = 'refund'
                    JOIN queue_app_ledgerentry entry ON entry.transaction_id = given.id AND entry.side = 'available'
                   WHERE job.batch_id = %(batch)s) refunds
-     CROSS JOIN (SELECT coalesce(sum(coalesce(usd_actual, usd_estimate)) FILTER (WHERE state = 'completed'), 0) AS spent,
+     CROSS JOIN (SELECT coalesce(sum(tickets) FILTER (WHERE state IN ('failed', 'cancelled')), 0)::bigint AS returned,
+                        coalesce(sum(coalesce(usd_actual, usd_estimate)) FILTER (WHERE state = 'completed'), 0) AS spent,
                         coalesce(sum(coalesce(usd_actual, usd_estimate)) FILTER (WHERE {_IS_OPEN}), 0) AS to_come
-                   FROM queue_app_job WHERE batch_id = %(batch)s) usd
+                   FROM queue_app_job WHERE batch_id = %(batch)s) jobs
 """)  # noqa: S608 - constants
 
 
 @dataclass(frozen=True)
 class Money:
-    """Tickets of a batch; ``usd_spent`` is for completed jobs, ``usd_to_come`` for unfinished ones."""
+    """
+    Tickets of a batch; ``usd_spent`` is for completed jobs, ``usd_to_come`` for unfinished ones. ``returned`` are those of jobs
+    that are failed or cancelled now: what a retry reserved again does not count as returned.
+    """
 
     reserved: int
     captured: int
-    released: int
+    returned: int
     refunded: int
     usd_spent: Decimal
     usd_to_come: Decimal
@@ -67,5 +70,5 @@ def standing(batch: Batch, *, at: datetime) -> Standing:
 
 def money(batch: Batch) -> Money:
     """Return what the batch cost so far and may still cost; one query."""
-    ((reserved, captured, released, refunded, spent, to_come),) = _MONEY.run(batch=batch.pk)
-    return Money(reserved, captured, released, refunded, usd_spent=spent, usd_to_come=to_come)
+    ((reserved, captured, returned, refunded, spent, to_come),) = _MONEY.run(batch=batch.pk)
+    return Money(reserved, captured, returned, refunded, usd_spent=spent, usd_to_come=to_come)

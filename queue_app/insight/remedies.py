@@ -32,6 +32,11 @@ _OF_KIND: dict[str, str] = {
 }
 
 
+def needs_another_prompt(code: str) -> bool:
+    """Whether a plain retry would fail again, as the provider objected to the prompt."""
+    return _REMEDIES.get(code) == _EDIT or code == "invalid_request"
+
+
 def of(code: str, kind: str = "") -> str:
     """Return one or two sentences; ``kind`` is the `ErrorKind` of the last attempt, if known."""
     return _REMEDIES.get(code) or _OF_KIND.get(kind) or _OF_KIND.get(code, _NONE)

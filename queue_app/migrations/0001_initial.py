@@ -399,7 +399,7 @@ class Migration(migrations.Migration):
             name='Asset',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('video', 'Video'), ('image', 'Image'), ('thumbnail', 'Thumbnail'), ('spritesheet', 'Spritesheet'), ('page', 'Page'), ('text', 'Text')], max_length=12)),
+                ('kind', models.CharField(choices=[('video', 'Video'), ('image', 'Image'), ('thumbnail', 'Thumbnail'), ('tile', 'Tile'), ('spritesheet', 'Spritesheet'), ('page', 'Page'), ('text', 'Text')], max_length=12)),
                 ('version', models.PositiveIntegerField(default=1, help_text='1 for the first delivery, plus 1 per retry.')),
                 ('number', models.PositiveSmallIntegerField(default=1, help_text='1, 2, 3, … where a delivery has several files of a kind.')),
                 ('name', models.CharField(help_text='Path in the storage.', max_length=200)),

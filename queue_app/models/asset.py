@@ -22,6 +22,7 @@ class Asset(models.Model):
         VIDEO = "video"
         IMAGE = "image"
         THUMBNAIL = "thumbnail"
+        TILE = "tile"  # the thumbnail again, for pages that show hundreds
         SPRITESHEET = "spritesheet"
         PAGE = "page"
         TEXT = "text"

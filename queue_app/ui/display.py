@@ -69,6 +69,48 @@ def with_sub(main: str, sub: str = "", *, whole: bool = False) -> SafeString:
     return format_html('{}<span class="gq-sub">{}</span>', main, sub)
 
 
+def small_link(
+    css: str,
+    row: str,
+    href: str,
+    tokens: str,
+    label: str,
+    *,
+    play: str = "",
+    sheet: str = "",
+    tile: str = "",
+    glyph: str = "",
+    text: str = "",
+    percent: int | None = None,
+    mark: str = "",
+    is_new: bool = False,
+) -> SafeString:
+    """
+    Return a small place of a page with hundreds: a link with a picture, a drawing or a text. A template takes ten times as long.
+
+    :param tokens: names by which the page's script finds it.
+    :param play: the address of its player. :param sheet: the address of its frames. :param tile: that of its picture.
+    :param mark: the drawing of its review; without one, ``is_new`` sets a dot.
+    """
+    if tile:
+        inside = format_html('<img src="{}" alt="" width="240" height="135" loading="lazy" decoding="async">', tile)
+    else:
+        inside = icon(glyph) if glyph else SafeString()
+    if text:
+        inside += format_html("<span>{}</span>", text)
+    if percent is not None:
+        inside += format_html('<progress class="gq-progress" max="100" value="{}">{}%</progress>', percent, percent)
+    if mark:
+        inside += format_html('<span class="v">{}</span>', icon(mark))
+    elif is_new:
+        inside += SafeString('<span class="new"></span>')
+    more = format_html(' data-play="{}"', play) if play else SafeString()
+    if sheet:
+        more += format_html(' data-sheet="{}"', sheet)
+    whole = '<a class="{}" id="{}" href="{}" data-is="{}"{} aria-label="{}" title="{}">{}</a>'
+    return format_html(whole, css, row, href, tokens, more, label, "" if tile else label, inside)
+
+
 def clipped(text: str, sub: str = "") -> SafeString:
     """Return a long text on one line, with all of it in the title."""
     return with_sub(format_html('<span class="gq-clip" title="{}">{}</span>', text[:500], text[:200]), sub)
@@ -104,6 +146,12 @@ def moment(when: datetime, at: datetime) -> str:
     if local.date() == today.date():
         return f"{local:%H:%M:%S}"
     return f"{local:%d %b, %H:%M}" if local.year == today.year else f"{local:%d %b %Y, %H:%M}"
+
+
+def minute(when: datetime, at: datetime) -> str:
+    """Return `moment` without seconds: “15:58”, “23 Nov, 15:58”. For sentences."""
+    local = timezone.localtime(when)
+    return f"{local:%H:%M}" if local.date() == timezone.localtime(at).date() else moment(when, at)
 
 
 def clock_time(moment: datetime, at: datetime) -> SafeString:

@@ -32,22 +32,25 @@ def cancel(batch: Batch, *, at: datetime, actor: User, via: str = "", reason: st
 
 
 @transaction.atomic
-def retry_failed(batch: Batch, *, at: datetime, actor: User, via: str = "", among: JobQuerySet | None = None) -> list[Job]:
+def retry(
+    batch: Batch, *, at: datetime, actor: User, via: str = "", among: JobQuerySet | None = None, state: State = State.FAILED
+) -> list[Job]:
     """
-    Queue the batch's failed jobs again at the current price, all or none; those past their deadline stay failed. Return the
+    Queue the batch's failed jobs again at the current price, all or none; those past their deadline stay as they are. Return the
     queued jobs.
 
     :param among: limits the retry to these jobs.
+    :param state: that of the jobs to retry, failed or cancelled.
     :raises ModelNotAvailable: a job's model is not available now.
     :raises NotEnoughTickets: the wallet can't pay; nothing is written.
     """
     jobs = Job.objects.all() if among is None else among
-    failed = jobs.filter(batch=batch, state=State.FAILED).in_time(at).lock_for_retry()
-    intake.retry(failed, at=at, actor=policy.known_as(actor, via))
-    if failed:
-        after = {"jobs": len(failed), "tickets": sum(job.tickets for job in failed)}
+    ended = jobs.filter(batch=batch, state=state).in_time(at).lock_for_retry()
+    intake.retry(ended, at=at, actor=policy.known_as(actor, via))
+    if ended:
+        after = {"jobs": len(ended), "tickets": sum(job.tickets for job in ended)}
         _audit("retry batch", batch, at=at, actor=actor, via=via, after=after)
-    return failed
+    return ended
 
 
 def _audit(action: str, batch: Batch, *, at: datetime, actor: User, via: str, after: Mapping[str, int], reason: str = "") -> None:

@@ -32,6 +32,7 @@ ALLOWED_TYPES: Mapping[str, frozenset[str]] = {
     Kind.VIDEO: frozenset({"video/mp4", "video/webm"}),
     Kind.IMAGE: IMAGES,
     Kind.THUMBNAIL: IMAGES,
+    Kind.TILE: IMAGES,
     Kind.SPRITESHEET: IMAGES,
     Kind.PAGE: frozenset({"text/html", "text/plain"}),
     Kind.TEXT: frozenset({"text/html", "text/plain"}),
@@ -109,8 +110,8 @@ def _text_type(path: Path, head: bytes) -> str | None:
 
 def examine(kind: str, path: Path, room: Path) -> list[Piece]:
     """
-    Check a file that should be of this kind. Return it first, then its stills, written to the directory ``room``: a thumbnail,
-    and for a video a spritesheet of ten frames in one row. Text is not decoded.
+    Check a file that should be of this kind. Return it first, then its stills, written to the directory ``room``: a thumbnail
+    in two sizes, and for a video a spritesheet of ten frames in one row. Text is not decoded.
 
     :raises NotUsable: ``wrong_type``; ``damaged``: it can't be decoded to its end; ``unreadable``: the decoder crashed or took
         too long.

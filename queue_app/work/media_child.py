@@ -30,8 +30,8 @@ PROCESSOR_SECONDS = 40
 WRITTEN_BYTES = 32 * 1024**2
 LONGEST_SIDE = 16_384
 MOST_PIXELS = 70_000_000  # an 8K picture has 33 million
-STILLS = {"thumbnail": "thumbnail.webp", "spritesheet": "spritesheet.jpg"}
-THUMBNAIL_SIDE = 640
+STILLS = {"thumbnail": "thumbnail.webp", "tile": "tile.webp", "spritesheet": "spritesheet.jpg"}
+SIDES = {"thumbnail": (640, 80), "tile": (240, 70)}  # longest side in pixels, quality; a page may show hundreds of tiles
 SHEET_FRAMES = 10  # the review page's scrubber expects ten frames in one row
 SHEET_HEIGHT = 180
 SHEET_LONGEST = 4_000  # width of the whole row in pixels
@@ -90,8 +90,7 @@ def examine_image(path: str, content_type: str, stills: Path) -> dict[str, Any]:
             still = ImageOps.exif_transpose(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
         raise Damaged(str(problem).replace(path, "it")) from None
-    made = {"thumbnail": write_thumbnail(still, stills)}
-    return {"width": width, "height": height, "seconds": None, "stills": made}
+    return {"width": width, "height": height, "seconds": None, "stills": write_thumbnails(still, stills)}
 
 
 def examine_video(path: str, content_type: str, stills: Path) -> dict[str, Any]:
@@ -122,7 +121,7 @@ def _examine_open_video(container: "InputContainer", stills: Path) -> dict[str, 
     if not frames:
         raise Damaged("it contains no readable frames.")
     poster = frames[len(frames) // 4].to_image()
-    made = {"thumbnail": write_thumbnail(poster, stills), "spritesheet": write_sheet(frames, stills)}
+    made = {**write_thumbnails(poster, stills), "spritesheet": write_sheet(frames, stills)}
     return {"width": stream.width, "height": stream.height, "seconds": round(seconds, 3), "stills": made}
 
 
@@ -200,11 +199,15 @@ def check_size(width: int, height: int) -> None:
         raise Damaged(f"the size {width} × {height} is not supported.")
 
 
-def write_thumbnail(image: "Image.Image", stills: Path) -> tuple[int, int]:
+def write_thumbnails(image: "Image.Image", stills: Path) -> dict[str, tuple[int, int]]:
+    """Write a still in the sizes of `SIDES`, the largest first. Return the size of each."""
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    image.save(stills / STILLS["thumbnail"], "WEBP", quality=80)
-    return image.size
+    sizes = {}
+    for kind, (side, quality) in SIDES.items():
+        image.thumbnail((side, side))
+        image.save(stills / STILLS[kind], "WEBP", quality=quality)
+        sizes[kind] = image.size
+    return sizes
 
 
 def write_sheet(frames: list["VideoFrame"], stills: Path) -> tuple[int, int]:

@@ -35,8 +35,8 @@ READS = {
     "queue/": 2,
     "wallet/": 3,
     "wallet/entries/": 3,
-    "campaigns/": 6,
-    "campaigns/{campaign}/": 9,
+    "campaigns/": 7,
+    "campaigns/{campaign}/": 10,
     "campaigns/{campaign}/combinations/": 5,
     "combinations/{combination}/": 4,
 }

@@ -14,7 +14,9 @@ from django.test.utils import CaptureQueriesContext
 
 from campaigns import drafts
 from campaigns.models import Brand, Campaign, ComplianceRule, Dimension, DimensionValue, Draft
-from queue_app.models import GenerationModel, Job, ModelRoute, User, Wallet
+from queue_app import clock
+from queue_app.models import GenerationModel, Job, ModelConcurrencyLimit, ModelRoute, User, Wallet
+from queue_app.work import policy
 from tests.campaigns.support import SMALL, full_matrix, make_campaign
 from tests.factories import UserFactory
 from tests.markup import html_of
@@ -210,6 +212,33 @@ class TestWhatFollowsFromAChange:
         assert "660 videos" in tab.text
         size = len(tab.answer.content) / 1000
         figures(f"preview of 660 cells, 50 rules: {min(spent) * 1000:.0f} ms, {size:.0f} kB (budget 300 ms)")
+
+
+class TestWhatIsKnownBeforeALaunch:
+    @pytest.mark.parametrize("address", [NEW, "/"])
+    def test_a_pause_is_told_with_who_and_why(self, web, tab, address):
+        staff = UserFactory(staff=True)
+        limit = ModelConcurrencyLimit.objects.get(pk="sora-2")
+        policy.change(limit, at=clock.now(), actor=staff, reason="moved", paused=True, paused_reason="client moved the shoot")
+        if address == NEW:
+            said = tab.post(preview=True, **four()).text
+            assert not re.search(r'id="launch"[^>]* disabled', tab.html)
+        else:
+            said = " ".join(re.sub(r"<[^>]+>", " ", html_of(web.get(address))).split())
+        assert f"{staff.username} paused sora-2 at " in said and "client moved the shoot" in said
+        assert "will wait until staff resume it." in said
+
+    def test_a_model_that_is_not_paused_says_nothing(self, tab):
+        assert "will wait until" not in tab.post(preview=True, **four()).text
+
+    @pytest.mark.parametrize("rights", [(), ("move_tickets",)])
+    def test_staff_without_tickets_learn_it_before_the_brief(self, client_for, rights):
+        page = html_of(client_for(UserFactory(staff=True, tickets=0, rights=rights)).get(NEW))
+        assert page.index("You have no tickets, so you can't launch yet.") < page.index('id="f-brand"')
+        assert ("/admin/queue_app/wallet/grant/" in page) == bool(rights)
+
+    def test_whoever_has_tickets_is_not_told_so(self, web):
+        assert "You have no tickets" not in html_of(web.get(NEW))
 
 
 class TestTheDraft:

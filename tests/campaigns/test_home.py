@@ -153,7 +153,7 @@ def test_a_double_click_at_the_same_moment_makes_one_job(client_for: Login) -> N
 class TestHome:
     def test_an_empty_home_says_what_will_fill_it(self, client_for: Login) -> None:
         said = text_of(look(client_for(UserFactory(tickets=0)), HOME))
-        for one in ("No campaigns yet", "Nothing here yet", "Nothing in your queue", "Nothing to review", "No tickets yet"):
+        for one in ("No campaigns yet", "Nothing here yet", "Nothing in your queue", "Nothing to review", "No tickets"):
             assert one in said
 
     def test_it_shows_what_is_mine_and_nothing_of_others(self, web: Client, owner: User) -> None:
@@ -164,15 +164,17 @@ class TestHome:
         make_job(State.COMPLETED, prompt="Somebody's owl.")
         said = text_of(look(web, HOME))
         assert re.search(r"Good (morning|afternoon|evening), Ana", said)
-        for words in ("Autumn scent", "0 of 4", "4 queued", "My own fox.", "My own heron.", "position 5", "first 5 of 5"):
+        for words in ("Autumn scent", "0 of 4", "My own fox.", "My own heron.", "position 5", "All 5", "5 queued"):
             assert words in said
+        assert re.search(r"UGC · Energetic position 1, \d+s", said)
         assert "Secret" not in said
         assert "owl" not in said
 
-    def test_a_result_plays_in_place(self, web: Client, owner: User) -> None:
+    def test_a_result_opens_in_the_player(self, web: Client, owner: User) -> None:
         job = make_job(State.COMPLETED, owner=owner)
-        asset = job.assets.get()
-        assert f'controls preload="none" playsinline src="/files/{asset.pk}/' in look(web, HOME)
+        html = look(web, HOME)
+        assert f'id="result-{job.pk}" href="/jobs/{job.pk}/" data-play="/jobs/{job.pk}/play/"' in html
+        assert '<dialog class="gq-watch" id="player"' in html
 
     def test_what_waits_for_a_verdict_is_counted_until_it_has_one(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner, name="Autumn scent")
@@ -182,10 +184,10 @@ class TestHome:
         make_job(State.COMPLETED, owner=owner)  # of no campaign
         bring(jobs_of(make_campaign(UserFactory(), name="Secret launch"))[0], State.COMPLETED)
         html = look(web, HOME)
-        assert re.search(r"Ready for your review Autumn scent latest [^S]*2 videos", text_of(html))
+        assert re.search(r"To review 2 in 1 campaign .*Autumn scent 2 new videos, last 20 Nov, 12:00 Review 2 ", text_of(html))
         assert f'href="/campaigns/{campaign.pk}/review/?verdict=none"' in html
         review.judge(first.combination, Review.REJECTED, at=NOON, by=owner)
-        assert re.search(r"Ready for your review Autumn scent latest [^S]*1 video ", text_of(look(web, HOME)))
+        assert "Autumn scent 1 new video, last 20 Nov, 12:00 Review 1 " in text_of(look(web, HOME))
         review.judge(second.combination, Review.WINNER, at=NOON, by=owner)
         assert "Nothing to review" in text_of(look(web, HOME))
 
@@ -193,17 +195,39 @@ class TestHome:
         for number in range(8):
             bring(jobs_of(make_campaign(owner, name=f"Brief {number}"))[0], State.COMPLETED, at=NOON + timedelta(minutes=number))
         html = look(web, HOME)
-        card = html[html.index('id="unjudged"') :]
-        assert re.findall(r"Brief \d", card[: card.index("</section>")]) == [f"Brief {number}" for number in (7, 6, 5, 4, 3, 2)]
+        card = html[html.index('id="to-review"') :]
+        named = re.findall(r"<bdi>(Brief \d)", card[: card.index("</section>")])
+        assert named == [f"Brief {number}" for number in (7, 6, 5, 4, 3, 2)]
         assert "2 more in all campaigns" in text_of(html)
 
-    def test_the_wallet_tells_its_last_movements(self, web: Client, owner: User) -> None:
+    def test_the_wallet_is_one_number_and_the_statement_tells_its_movements(self, web: Client, owner: User) -> None:
         job = make_job(State.COMPLETED, owner=owner)
-        said = text_of(look(web, HOME))
-        assert "996 tickets available" in said
+        make_job(owner=owner)
+        assert re.search(
+            r"Tickets Statement 992 tickets available 4 reserved for 1 unfinished job, charged only", text_of(look(web, HOME))
+        )
+        said = text_of(look(web, "/statement/"))
+        assert "992 tickets available, 4 reserved, 4 charged" in said
         assert f"Charged for job {job.pk:,}" in said
         assert re.search(r"Charged for job [^+−-]* 4 from reserved Reserved for job [^+−-]* −4 Granted", said)
         assert "Granted 20 Nov, 12:00 , to spend +1" in said
+
+    def test_how_busy_models_are_is_told_to_all_in_counts_without_names(self, web: Client) -> None:
+        other = UserFactory()
+        make_campaign(other, name="Secret launch")
+        make_job(State.RUNNING, owner=other)
+        said = text_of(look(web, HOME))
+        assert re.search(r"Busy models all users sora-2 1 of \d+ running 4 waiting, done in about \d+", said)
+        assert re.search(r"\d+ other models free now", said)
+        assert other.username not in said and "Secret" not in said
+
+    def test_a_campaign_has_one_notice_the_newest(self, web: Client, owner: User) -> None:
+        for number in range(3):
+            Notice.objects.create(user=owner, key=str(number), text=f"Notice {number}.", url="/campaigns/1/", created_at=NOON)
+        said = text_of(look(web, HOME))
+        assert "Notice 2." in said and "Notice 1." not in said and "1 more" not in said
+        web.post("/notices/", {"notice": str(Notice.objects.get(key="2").pk)})
+        assert "Notice" not in text_of(look(web, HOME))
 
     def test_notices_stay_until_they_are_dismissed_by_their_reader(self, web: Client, owner: User) -> None:
         mine = Notice.objects.create(user=owner, key="1", text="“Autumn” has ended.", url="/campaigns/1/", created_at=NOON)

@@ -71,9 +71,26 @@ class TestWhatIsBought:
         assert launched(owner, brand="maison alder ").brand == old
         assert launched(owner, brand="Nordlys").brand.name == "Nordlys"
 
-    def test_without_a_name_it_is_called_by_brand_and_idea(self, owner):
-        assert launched(owner).name == "Maison Alder: The parcel opens."
-        assert launched(owner, name=" Spring ").name == "Spring"
+    @pytest.mark.parametrize(
+        ("idea", "product", "name"),
+        [
+            ("the parcel opens. A season changes.", "", "The parcel opens"),
+            ("Trail starts at your door: laces tighten", "Shoes", "Trail starts at your door"),
+            (
+                "A scent is a small holiday and the parcel opens and the room changes its season",
+                "Candles",
+                "Maison Alder, Candles",
+            ),
+            ("A scent is a small holiday and the parcel opens and the room changes its season", "", "Maison Alder campaign"),
+        ],
+    )
+    def test_without_a_name_it_has_one_that_is_no_cut_brief(self, owner, idea, product, name):
+        assert launched(owner, big_idea=idea, product_category=product).name == name
+
+    def test_names_of_ours_are_told_apart_and_those_that_are_typed_stay(self, owner):
+        assert [launched(owner).name for _ in range(3)] == ["The parcel opens", "The parcel opens 2", "The parcel opens 3"]
+        assert [launched(owner, name=" Spring ").name for _ in range(2)] == ["Spring", "Spring"]
+        assert launched(UserFactory()).name == "The parcel opens"
 
 
 class TestAllOrNothing:

@@ -40,6 +40,17 @@ def test_counts_each_cell_once_by_its_latest_version() -> None:
     assert len(mail.outbox) == 1
 
 
+def test_the_newer_notice_of_a_campaign_replaces_the_one_before() -> None:
+    owner = UserFactory()
+    campaign = make_campaign(owner)
+    for number in (1, 2):
+        message = OutboxMessage.objects.create(
+            channel="notices", key=f"batch ended {number}", batch=campaign.batch, created_at=NOON, due_at=NOON
+        )
+        delivery.deliver(message.pk, 1)
+    assert list(Notice.objects.filter(read_at=None).values_list("key", flat=True)) == ["batch ended 2"]
+
+
 def test_trouble_with_the_mail_keeps_no_notice_back(settings) -> None:
     message = told_of(make_campaign(UserFactory(email="ana@example.com")))
     working, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, f"{__name__}.MailServerIsAway"

@@ -13,14 +13,29 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from campaigns import cells, launch
+from campaigns import cells, launch, review
 from campaigns.models import Campaign, ComplianceRule
+from campaigns.models.combination import Review
 from queue_app import clock, lifecycle, tickets
 from queue_app.lifecycle import Trouble
-from queue_app.models import AuditEntry, Batch, GenerationModel, Job, LedgerEntry, ModelConcurrencyLimit, ModelRoute, State, User
+from queue_app.models import (
+    Asset,
+    AuditEntry,
+    Batch,
+    GenerationModel,
+    Job,
+    LedgerEntry,
+    ModelConcurrencyLimit,
+    ModelRoute,
+    ProviderAccount,
+    QueueSettings,
+    State,
+    User,
+)
+from queue_app.work import policy
 from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
 from tests.conftest import Figures
-from tests.factories import NOON, UserFactory, make_asset, make_job
+from tests.factories import NOON, UserFactory, make_asset, make_job, make_route
 from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +69,22 @@ def look(web: Client, address: str) -> str:
     return html_of(answer)
 
 
+def row_heads(html: str) -> list[str]:
+    return re.findall(r'<th scope="row" colspan="2" title="([^"]+)">', html)
+
+
+def with_pictures(job: Job) -> tuple[Asset, Asset]:
+    """Complete a job with a video, its small picture and its sheet of frames. Return the two pictures."""
+    bring(job, State.STORING)
+    stored = Job.objects.select_related("model").get(pk=job.pk)
+    small = {"content_type": "image/webp", "width": 240, "height": 135}
+    video, tile = make_asset(stored, width=1280, height=720, seconds=4.0), make_asset(stored, kind="tile", **small)
+    sheet = make_asset(stored, kind="spritesheet", content_type="image/jpeg")
+    with transaction.atomic():
+        lifecycle.complete(Job.objects.lock().get(pk=job.pk), [video, tile, sheet], at=NOON, actor="worker", stages=[])
+    return tile, sheet
+
+
 def operator() -> User:
     staff = UserFactory(staff=True)
     staff.user_permissions.add(Permission.objects.get(codename="operate_queue"), Permission.objects.get(codename="view_job"))
@@ -68,23 +99,47 @@ class TestWhatItSays:
         bring(second, State.RUNNING)
         said = text_of(look(web, page(campaign)))
         assert "1 of 4 videos" in said
-        assert "1 completed 1 processing 2 queued" in said
+        assert "1 completed 1 running 2 queued" in said
         assert re.search(r"About (\d+[smh] )+left 90% likely within \d+[smh]", said)
         assert ", based on the model&#x27;s typical time" in said
 
-    def test_what_runs_and_comes_next_is_told_in_words(self, web: Client, owner: User) -> None:
+    def test_what_runs_is_told_with_its_progress(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         first, second, third, _ = jobs_of(campaign)
         bring(first, State.RUNNING)
         Job.objects.filter(pk=first.pk).update(progress=0.71)
         bring(second, State.UNKNOWN)
         bring(third, State.STORING)
-        said = text_of(look(web, page(campaign)))
-        assert "UGC, Energetic Running 71% 71%, attempt 1" in said
-        assert "UGC, Calm Outcome unknown not confirmed by the provider yet" in said
-        assert "Cinematic, Energetic Saving saving the file now" in said
-        assert "Cinematic, Calm Queued position 1" in said
-        assert "first 4 of 4" in said
+        html = look(web, page(campaign))
+        said = text_of(html)
+        assert re.search(r"Running now .* UGC · Energetic 71%, [^%]* left 71%", said)
+        assert "UGC · Calm Outcome unknown: not confirmed by the provider yet" in said
+        assert "Cinematic · Energetic Saving: saving the file" in said
+        assert "1 waiting. " in said
+        assert re.search(r'id="at-1"[^>]*>.*?<progress class="gq-progress" max="100" value="71"', html)
+
+    @pytest.mark.parametrize(
+        ("states", "badge"),
+        [
+            ([], "Queued"),
+            ([State.RUNNING], "Running"),
+            ([State.COMPLETED], "Queued"),
+            ([State.COMPLETED, State.STORING], "Running"),
+            ([State.RUNNING, State.UNKNOWN], "Needs attention"),
+            ([State.FAILED] * 4, "Needs attention"),
+            ([State.COMPLETED, State.FAILED, State.FAILED, State.FAILED], "Finished"),
+            ([State.COMPLETED] * 4, "Finished"),
+        ],
+    )
+    def test_the_badge_is_the_same_on_the_page_in_lists_and_in_the_api(
+        self, web: Client, owner: User, states: list[State], badge: str
+    ) -> None:
+        campaign = make_campaign(owner)
+        for job, state in zip(jobs_of(campaign), states, strict=False):
+            bring(job, state)
+        for address in (page(campaign), reverse("campaigns:list"), reverse("campaigns:home")):
+            assert re.search(rf'<span class="gq-badge is-\w+">[^\n]*{badge}</span>', look(web, address)), address
+        assert web.get(f"/api/v1/campaigns/{campaign.pk}/").json()["status"] == badge.lower().replace(" ", "_")
 
     def test_the_cost_so_far_and_to_come(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
@@ -92,18 +147,29 @@ class TestWhatItSays:
         bring(done, State.COMPLETED)
         bring(failed, State.FAILED)
         said = text_of(look(web, page(campaign)))
-        assert "Charged, 1 completed 4 tickets" in said
-        assert "Reserved, 2 unfinished 8 tickets" in said
-        assert "Returned, failed or cancelled 4 tickets" in said
-        assert "Maximum cost 12 tickets" in said
+        assert "Charged, 1 completed 4" in said
+        assert "Reserved, 2 unfinished 8" in said
+        assert "Returned, 1 failed 4" in said
+        assert "Maximum cost 12" in said
         assert "Provider cost so far $2.00 Estimated provider cost to come $4.00" in said
+
+    def test_a_finished_campaign_says_what_it_cost_in_the_end(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        done, failed, *others = jobs_of(campaign)
+        bring(done, State.COMPLETED)
+        bring(failed, State.FAILED)
+        lifecycle.cancel([job.pk for job in others], at=NOON, actor=owner.username)
+        assert "Reserved 16 Returned, 3 failed or cancelled −12 Charged, 1 video 4" in text_of(look(web, page(campaign)))
+        bring_back = reverse("campaigns:retry-failed", args=[campaign.pk])
+        web.post(bring_back, {"jobs": "1", "tickets": "4"})
+        said = text_of(look(web, page(campaign)))
+        assert "Reserved, 1 unfinished 4 Returned, 2 cancelled 8" in said  # what a retry reserved again is not returned
 
     def test_it_says_why_the_next_one_waits(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner, max_concurrent=1)
         bring(jobs_of(campaign)[0], State.RUNNING)
         said = text_of(look(web, page(campaign)))
         assert "This campaign is full (1 of 1 running). Next in line." in said
-        assert "This campaign 1 / 1" in said
 
     def test_failures_are_grouped_with_their_remedy_and_the_price_of_a_retry(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
@@ -116,9 +182,9 @@ class TestWhatItSays:
             lifecycle.fail(locked, at=NOON, actor="poller", trouble=Trouble("rejected", "It shows a real person."))
         html = look(web, page(campaign))
         said = text_of(html)
-        assert "provider_failed It broke." in said
+        assert "It broke. Temporary problem." in said
         assert "Retrying costs 8 tickets. Edit prompts… 2" in said
-        assert "rejected It shows a real person. Edit the prompt and generate again" in said
+        assert "It shows a real person. Edit the prompt and generate again" in said
         assert f'href="{reverse("campaigns:cells", args=[campaign.pk])}?status=failed">Edit prompts…' in html
         assert f'href="{reverse("campaigns:cell", args=[campaign.pk, 3])}">Edit prompt…' in html
 
@@ -138,7 +204,7 @@ class TestWhatItSays:
             bring(job, State.COMPLETED)
         said = text_of(look(web, page(campaign)))
         assert "All completed" in said
-        assert "All finished" in said
+        assert "Running now" not in said
         assert "Cancel…" not in said
 
     def test_the_meters_parts_fill_it_to_its_end(self, web: Client, owner: User) -> None:
@@ -152,15 +218,14 @@ class TestWhatItSays:
             bring(job, State.COMPLETED)
         assert '<rect class="completed" x="0.00" width="100.00"' in look(web, page(campaign))
 
-    def test_a_campaign_of_which_some_was_cancelled_is_not_said_to_be_completed(self, web: Client, owner: User) -> None:
+    def test_a_campaign_of_which_some_was_cancelled_says_so_wherever_it_is_listed(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         first, *others = jobs_of(campaign)
         bring(first, State.COMPLETED)
         lifecycle.cancel([job.pk for job in others], at=NOON, actor="user")
-        for address in (page(campaign), reverse("campaigns:list"), reverse("campaigns:home")):
-            html = look(web, address)
-            assert re.search(r'<span class="gq-badge is-cancelled">[^\n]*Finished, 3 cancelled</span>', html)
-            assert "Completed</span>" not in html
+        for address in (reverse("campaigns:list"), reverse("campaigns:home")):
+            assert "Finished 1 of 4, 3 cancelled" in text_of(look(web, address))
+        assert "Finished" in text_of(look(web, page(campaign))) and "3 cancelled" in text_of(look(web, page(campaign)))
 
     def test_a_name_that_is_markup_stays_a_name(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner, name="<script>alert(1)</script>")
@@ -186,44 +251,75 @@ class TestWhatItSays:
         with transaction.atomic():
             asked = Job.objects.lock().get(pk=first.pk)
             lifecycle.confirm_cancel(asked, at=NOON, actor="poller", evidence="The provider says cancelled.")
-        assert "Cancelling waiting for the provider to stop it –" in text_of(look(web, page(campaign)))
+        assert "Cancelling: waiting for the provider to stop it" in text_of(look(web, page(campaign)))
 
 
-class TestTheMap:
+class TestTheMatrix:
     def test_each_cell_is_a_link_with_a_full_label(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         first = jobs_of(campaign)[0]
         bring(first, State.COMPLETED)
         html = look(web, page(campaign))
-        assert f'href="/jobs/{first.pk}/" aria-label="UGC, Energetic: completed, ready"' in html
+        assert re.search(
+            rf'id="at-1" href="/campaigns/{campaign.pk}/review/1/" data-is="completed new" data-play="/jobs/{first.pk}/play/" '
+            'aria-label="UGC, Energetic: completed, not reviewed. Play"',
+            html,
+        )
         assert 'aria-label="UGC, Calm: queued, position 1"' in html
 
-    def test_any_two_dimensions_are_axes_and_the_others_fold(self, web: Client, owner: User) -> None:
-        campaign = make_campaign(owner, {"aesthetic": ["ugc", "cinematic"], "mood": ["calm"], "gender": ["female", "male"]})
+    def test_a_result_shows_its_small_picture_and_its_review(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
         first, second, *_ = jobs_of(campaign)
-        bring(first, State.COMPLETED)
-        bring(second, State.FAILED)
-        html = look(web, page(campaign, "?rows=mood&columns=aesthetic"))
-        assert "Each tile combines Gender and shows how many videos are completed." in html
-        assert 'aria-label="Calm, UGC: 1 completed, 1 failed"' in html
-        assert re.search(r'class="gq-cell is-many is-failed"[^>]*>.*?</svg> ?1/2</a>', html)
-        assert f'href="/campaigns/{campaign.pk}/cells/?mood=calm&amp;aesthetic=ugc"' in html
+        tile, sheet = with_pictures(first)
+        bring(second, State.COMPLETED)
+        review.judge(first.combination, Review.WINNER, at=NOON, by=owner)
+        html = look(web, page(campaign))
+        cell = html[html.index('<a class="gq-th is-winner"') :]
+        cell = cell[: cell.index("</a>")]
+        assert f'data-sheet="/files/{sheet.pk}/{sheet.file_name}"' in cell
+        assert f'<img src="/files/{tile.pk}/{tile.file_name}" alt="" width="240" height="135" loading="lazy"' in cell
+        assert "#i-star" in cell and 'class="new"' not in cell
+        assert '<a class="gq-cell is-completed is-new"' in html  # the other has no picture
 
-    def test_a_square_of_which_some_was_cancelled_does_not_look_stored(self, web: Client, owner: User) -> None:
-        campaign = make_campaign(owner, {"aesthetic": ["ugc", "cinematic"], "mood": ["calm"], "gender": ["female", "male"]})
-        first, second, *_ = jobs_of(campaign)
-        bring(first, State.COMPLETED)
-        lifecycle.cancel([second.pk], at=NOON, actor="user")
-        html = look(web, page(campaign, "?rows=mood&columns=aesthetic"))
-        assert re.search(r'class="gq-cell is-many is-cancelled"[^>]*>.*?</svg> ?1/2</a>', html)
-
-    def test_the_others_can_be_unfolded_into_rows(self, web: Client, owner: User) -> None:
+    def test_every_dimension_has_a_place_on_an_axis_the_outer_ones_as_heads(self, web: Client, owner: User) -> None:
         campaign = make_campaign(
             owner, {"aesthetic": ["ugc", "cinematic"], "mood": ["calm", "energetic"], "gender": ["female", "male"]}
         )
-        html = look(web, page(campaign, "?rows=*&columns=aesthetic"))
-        assert html.count('class="gq-cell is-queued"') == 8
-        assert '<th scope="row">Calm, Women</th>' in html
+        bring(jobs_of(campaign)[0], State.COMPLETED)
+        html = look(web, page(campaign))
+        assert html.count('data-is="') == 8
+        assert re.search(r'<th scope="colgroup" colspan="2" title="Calm">Calm</th>', html)
+        assert "UGC 1 of 4" in text_of(html)
+        turned = look(web, page(campaign, "?rows=gender&columns=aesthetic"))
+        assert '<th scope="colgroup" colspan="2" title="Cinematic">Cinematic</th>' in turned
+        assert "Women 1 of 4" in text_of(turned)
+
+    def test_beyond_240_cells_each_tile_shows_pictures_and_a_bar(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, full_matrix())
+        first, second, *_ = jobs_of(campaign)
+        with_pictures(first)
+        bring(second, State.FAILED)
+        html = look(web, page(campaign))
+        assert html.count('class="gq-tile" id="tile-') == 11  # of 55: four of five aesthetics have not started
+        assert "each tile: age generation × gender" in text_of(html)
+        assert re.search(r'aria-label="UGC, [^"]*: 2 of 12 completed', html) is None
+        assert re.search(r'aria-label="UGC, [^"]*: 1 of 12 completed. Open the list"', html)
+        said = text_of(html)
+        assert "132 queued, none started first ready in about" in said
+
+    def test_as_states_all_660_cells_are_there(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, full_matrix())
+        html = look(web, page(campaign, "?show=states"))
+        assert html.count('class="gq-cell is-queued"') == 660
+        assert "gq-tile" not in html and 'id="show-states" checked' in html
+
+    def test_a_tile_opens_the_list_of_its_cells(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner, full_matrix())
+        bring(jobs_of(campaign)[0], State.COMPLETED)
+        (address,) = set(re.findall(r'href="(/campaigns/\d+/cells/\?aesthetic=ugc&amp;city=town-0)"', look(web, page(campaign))))
+        listed = look(web, address.replace("&amp;", "&"))
+        assert listed.count('id="cell-') == 12
+        assert listed.count("data-play=") == 1
 
     @pytest.mark.parametrize(
         ("shown", "asked"),
@@ -238,18 +334,18 @@ class TestTheMap:
         campaign = make_campaign(owner)
         headers = HTMX | {"HX-Current-URL": f"http://testserver{page(campaign, shown)}"}
         answer = web.get(page(campaign, asked), headers=headers)
-        html = answer.content.decode()
-        assert answer["HX-Replace-Url"] == page(campaign, "?rows=aesthetic&columns=mood")
+        html = html_of(answer)
+        assert answer["HX-Replace-Url"] == page(campaign, "?rows=aesthetic&columns=mood&show=pictures")
         assert re.search(r'<select id="rows".*?"aesthetic" selected>.*<select id="columns".*?"mood" selected>', html, re.DOTALL)
-        assert '<th scope="row">UGC</th>' in html
+        assert row_heads(html) == ["UGC", "Cinematic"]
 
     def test_the_axes_of_a_plain_address_change_places_like_any_others(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
-        assert '<th scope="row">Energetic</th>' in look(web, page(campaign))
+        assert row_heads(look(web, page(campaign))) == ["UGC", "Cinematic"]
         headers = HTMX | {"HX-Current-URL": f"http://testserver{page(campaign)}"}
-        answer = web.get(page(campaign, "?rows=aesthetic&columns=aesthetic"), headers=headers)
-        assert answer["HX-Replace-Url"] == page(campaign, "?rows=aesthetic&columns=mood")
-        assert '<th scope="row">UGC</th>' in answer.content.decode()
+        answer = web.get(page(campaign, "?rows=mood&columns=mood"), headers=headers)
+        assert answer["HX-Replace-Url"] == page(campaign, "?rows=mood&columns=aesthetic&show=pictures")
+        assert row_heads(html_of(answer)) == ["Energetic", "Calm"]
 
     @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
     def test_axes_are_changed_however_little_else_is_new(self, web: Client, owner: User) -> None:
@@ -259,7 +355,7 @@ class TestTheMap:
         assert found
         asked = {"rows": "aesthetic", "columns": "mood", "seen": found[1]}
         answer = web.get(page(campaign), asked, headers=headers)
-        assert '<th scope="row">UGC</th>' in answer.content.decode()
+        assert row_heads(html_of(answer)) == ["UGC", "Cinematic"]
         assert "<select" not in answer.content.decode()  # they say so already
         assert web.get(page(campaign), asked | {"rows": "mood", "columns": "aesthetic"}, headers=headers).status_code == 204
 
@@ -273,10 +369,10 @@ class TestTheMap:
         assert html.count('class="gq-cell is-queued"') == 3
         assert "<td></td>" in html
 
-    def test_a_table_has_24_columns_at_most(self, web: Client, owner: User) -> None:
+    def test_a_table_has_12_columns_at_most(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner, full_matrix())
-        html = look(web, page(campaign, "?rows=city&columns=gender"))
-        assert all(table.count('scope="col"') <= 24 for table in html.split("<table")[1:])
+        html = look(web, page(campaign, "?rows=city&columns=gender&show=states"))
+        assert all(table.count('scope="col"') <= 12 for table in html.split("<table")[1:])
 
 
 class TestWhatItCosts:
@@ -289,10 +385,10 @@ class TestWhatItCosts:
             look(web, page(campaign))  # draws the curves, which all pages share for 5 s
             with CaptureQueriesContext(connection) as queries:
                 began = time.monotonic()
-                look(web, page(campaign, "?rows=*"))
+                look(web, page(campaign, "?show=states"))
                 took = time.monotonic() - began
             counts.append(len(queries))
-        figures(f"page of 660 cells, none folded: {took * 1000:.0f} ms, {counts[1]} queries")
+        figures(f"page of 660 cells, as states: {took * 1000:.0f} ms, {counts[1]} queries")
         assert counts[0] == counts[1] <= QUERIES_MOST
 
 
@@ -301,7 +397,7 @@ class TestRenewal:
         answer = web.get(page(make_campaign(owner)), headers=HTMX)
         html = answer.content.decode()
         assert "<html" not in html
-        assert html.count('hx-swap-oob="true"') == 6
+        assert html.count('hx-swap-oob="true"') == 8
         assert "<select" not in html  # a menu that is open must not be taken away
 
     def test_the_wallet_above_agrees_with_the_page(self, web: Client, owner: User) -> None:
@@ -309,7 +405,7 @@ class TestRenewal:
         lifecycle.cancel([jobs_of(campaign)[0].pk], at=NOON, actor="user")
         html = html_of(web.get(page(campaign), headers=HTMX))
         assert re.search(r'id="wallet-pill" hx-swap-oob="true"[^>]*, 12 reserved"', html)
-        assert "Reserved, 3 unfinished 12 tickets" in text_of(html)
+        assert "Reserved, 3 unfinished 12" in text_of(html)
         assert 'id="wallet-pill" href' in look(web, page(campaign))
 
     @pytest.mark.usefixtures("time_stands_still")  # what is seen names spans of seconds
@@ -322,12 +418,17 @@ class TestRenewal:
             assert web.get(page(campaign), {"seen": seen}, headers=HTMX).status_code == 204
         assert len(queries) <= 6
 
-    @pytest.mark.parametrize("change", ["event", "progress", "pause"])
+    @pytest.mark.parametrize("change", ["event", "progress", "pause", "review", "name"])
     def test_what_changes_is_told(self, web: Client, owner: User, change: str) -> None:
         campaign = make_campaign(owner)
-        job = jobs_of(campaign)[0]
+        done, job, *_ = jobs_of(campaign)
+        bring(done, State.COMPLETED)
         seen = self.token(web, campaign)
-        if change == "event":
+        if change == "review":
+            review.judge(done.combination, Review.REJECTED, at=NOON, by=owner)
+        elif change == "name":
+            web.post(reverse("campaigns:rename", args=[campaign.pk]), {"name": "Another"})
+        elif change == "event":
             lifecycle.cancel([job.pk], at=NOON, actor="user")
         elif change == "progress":
             Job.objects.filter(pk=job.pk).update(progress=0.5)
@@ -344,9 +445,9 @@ class TestRenewal:
 class TestWhoMaySee:
     def test_a_stranger_is_told_that_there_is_nothing(self, client_for: Login, owner: User) -> None:
         campaign, stranger = make_campaign(owner), client_for(UserFactory())
-        for name in ("page", "cells", "cancel", "pause", "retry-failed"):
+        for name in ("page", "cells", "cancel", "pause", "retry-failed", "retry-cancelled"):
             assert stranger.get(reverse(f"campaigns:{name}", args=[campaign.pk])).status_code == 404
-        for name in ("cancel", "pause", "resume", "retry-failed"):
+        for name in ("cancel", "pause", "resume", "retry-failed", "retry-cancelled", "rename"):
             assert stranger.post(reverse(f"campaigns:{name}", args=[campaign.pk])).status_code == 404
         assert not Batch.objects.get(pk=campaign.pk).paused
 
@@ -441,7 +542,7 @@ class TestCancel:
         assert "656 videos cancelled. 2,624 tickets returned." in said
         assert "Asked the provider to stop 4 videos. They show “Cancelling” until it confirms." in said
         assert self.states(campaign) == {State.CANCELLED: 656, State.CANCELLING: 4}
-        assert said.count("Cancelling waiting for the provider to stop it") == 4
+        assert said.count("Cancelling: waiting for the provider to stop it") == 4
         assert tickets.balances(owner)["available"] == 10_000 - 16
 
         for job in running[:3]:  # the provider says so for three, and was faster with the fourth
@@ -480,20 +581,101 @@ class TestPause:
         address = reverse("campaigns:pause", args=[campaign.pk])
         assert "4 will wait until you resume" in text_of(look(web, address))
         said = text_of(web.post(address, {"reason": "new packshot"}, follow=True).content.decode())
-        assert "Paused new packshot" in said
-        assert "No estimate paused" in said
-        assert "This campaign is paused (new packshot)" in said
-        assert "position 1, campaign paused" in said
+        assert re.search(r"You paused this campaign at [\d:]+: new packshot 4 videos wait and keep their position", said)
+        assert "Paused" in said and "On hold campaign paused" in said and "4 on hold" in said
+        assert "Resume" in said and "Pause…" not in said
+        assert "UGC, Energetic: on hold, position 1, campaign paused" in look(web, page(campaign))
         said = text_of(web.post(reverse("campaigns:resume", args=[campaign.pk]), follow=True).content.decode())
         assert "Campaign resumed. Queued videos kept their position." in said
-        assert "Pause…" in said
+        assert "Pause…" in said and "You paused" not in said
 
-    def test_a_paused_model_puts_it_on_hold(self, web: Client, owner: User) -> None:
+    @pytest.mark.parametrize("what", ["model", "account", "queue"])
+    def test_what_staff_paused_is_said_with_who_and_why(self, web: Client, owner: User, what: str) -> None:
+        campaign, staff = make_campaign(owner), operator()
+        row, name = {
+            "model": lambda: (ModelConcurrencyLimit.objects.get(pk="sora-2"), "sora-2"),
+            "account": lambda: (ProviderAccount.objects.get(pk="openai_videos"), "account openai_videos"),
+            "queue": lambda: (QueueSettings.objects.current(), "the queue"),
+        }[what]()
+        policy.change(row, at=clock.now(), actor=staff, reason="moved", paused=True, paused_reason="client moved the shoot")
+        said = text_of(look(web, page(campaign)))
+        assert f"{staff.username} paused {name} at " in said
+        assert "client moved the shoot 4 videos wait and keep their position." in said
+        assert "They start when staff resume it." in said
+        assert f"On hold {name} paused" in said
+        assert "Resume" not in said
+        for address in ("/campaigns/", "/"):
+            assert "Paused 0 of 4, 4 on hold on hold" in text_of(look(web, address))
+        assert f"{campaign.name} is on hold: {staff.username} paused {name}" in text_of(look(web, "/"))
+
+    def test_one_of_two_accounts_that_is_paused_holds_nothing(self, web: Client, owner: User) -> None:
+        make_route(model_id="sora-2", account=ProviderAccount.objects.exclude(pk="openai_videos").first(), position=9)
+        ProviderAccount.objects.filter(pk="openai_videos").update(paused=True)
+        assert "On hold" not in text_of(look(web, page(make_campaign(owner))))
+
+    def test_a_campaign_that_runs_in_part_is_not_paused(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
+        bring(jobs_of(campaign)[0], State.RUNNING)
         ModelConcurrencyLimit.objects.filter(pk="sora-2").update(paused=True)
         said = text_of(look(web, page(campaign)))
-        assert "On hold paused" in said
-        assert "Resume" not in said
+        assert "Running" in said and "3 on hold" in said and "sora-2 is paused" in said
+
+
+class TestRename:
+    def test_in_place_by_its_owner(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        said = text_of(
+            web.post(reverse("campaigns:rename", args=[campaign.pk]), {"name": " Winter \n door "}, follow=True).content.decode()
+        )
+        assert "Winter door" in said
+        assert Batch.objects.get(pk=campaign.pk).name == "Winter door"
+        assert not AuditEntry.objects.exists()
+
+    @pytest.mark.parametrize(("name", "why"), [("  ", "Enter a name."), ("x" * 201, "Too long: 201 of 200 characters.")])
+    def test_what_is_no_name_is_refused(self, web: Client, owner: User, name: str, why: str) -> None:
+        campaign = make_campaign(owner)
+        answer = web.post(reverse("campaigns:rename", args=[campaign.pk]), {"name": name}, follow=True)
+        assert f"Not renamed. {why}" in html_of(answer)
+        assert Campaign.objects.get().name == campaign.name
+
+    def test_by_staff_is_in_the_audit(self, client_for: Login, owner: User) -> None:
+        campaign, staff = make_campaign(owner, name="Before"), operator()
+        client_for(staff).post(reverse("campaigns:rename", args=[campaign.pk]), {"name": "After"})
+        entry = AuditEntry.objects.get(action="rename campaign")
+        assert (entry.actor, entry.before, entry.after) == (staff, {"name": "Before"}, {"name": "After"})
+
+
+class TestRunCancelledAgain:
+    def test_it_says_who_cancelled_how_many_and_why_and_is_the_way_back(
+        self, client_for: Login, web: Client, owner: User
+    ) -> None:
+        campaign, staff = make_campaign(owner), operator()
+        running, *_ = jobs_of(campaign)
+        bring(running, State.RUNNING)
+        client_for(staff).post(reverse("campaigns:cancel", args=[campaign.pk]), {"reason": "client moved the shoot"})
+        with transaction.atomic():
+            asked = Job.objects.lock().get(pk=running.pk)
+            lifecycle.confirm_cancel(asked, at=clock.now(), actor="poller", evidence="The provider says cancelled.")
+        said = text_of(look(web, page(campaign)))
+        assert re.search(rf"{staff.username} cancelled 4 videos at [\d:]+: client moved the shoot 16 tickets returned\.", said)
+        assert "Run 4 cancelled again…" in said and "Finished" in said
+
+        address = reverse("campaigns:retry-cancelled", args=[campaign.pk])
+        foreseen = text_of(look(web, address))
+        assert "Run cancelled videos in" in foreseen and "Retry 4 videos for 16 tickets" in foreseen
+        web.post(address, {"jobs": "4", "tickets": "16"})
+        assert {job.state for job in jobs_of(campaign)} == {State.QUEUED}
+        assert "cancelled 4 videos" not in text_of(look(web, page(campaign)))
+
+    def test_two_people_are_two_notes_with_one_way_back(self, web: Client, owner: User) -> None:
+        campaign = make_campaign(owner)
+        first, second, third, _ = jobs_of(campaign)
+        lifecycle.cancel([first.pk, second.pk], at=NOON, actor="operator", reason="wrong brand")
+        lifecycle.cancel([third.pk], at=NOON, actor=owner.username)
+        said = text_of(look(web, page(campaign)))
+        assert re.search(r"operator cancelled 2 videos at .*: wrong brand 8 tickets returned", said)
+        assert re.search(r"You cancelled 1 video at .* 4 tickets returned", said)
+        assert said.count("cancelled again…") == 1 and "Run 3 cancelled again…" in said
 
 
 class TestRetryFailed:

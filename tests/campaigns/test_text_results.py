@@ -55,7 +55,7 @@ class TestThePages:
     def test_of_the_latest_results_leads_to_the_text(self, client_for, owner: User):
         asset = written(owner)
         html = look(client_for(owner), "/")
-        assert "Read text" in html and f'href="/jobs/{asset.job_id}/"' in html
+        assert f'href="/jobs/{asset.job_id}/" data-play="/jobs/{asset.job_id}/play/" aria-label="Read ' in html
 
     def test_of_a_page_that_is_plain_text_shows_it(self, client_for, owner: User):
         asset = written(owner, model="page-writer", content_type="text/plain")

@@ -54,7 +54,7 @@ def test_a_retry_of_a_batch_and_its_pause_wait_for_each_other(beside: Beside) ->
         paused = beside(lambda: policy.pause_batch(batch, at=NOON, actor=None))
         waits_for_a_lock()  # the pause holds the batch and has seen both jobs as open
         beside(lambda: fail(failing)).result(30)
-        retried = beside(lambda: batches.retry_failed(batch, at=NOON, actor=batch.owner))
+        retried = beside(lambda: batches.retry(batch, at=NOON, actor=batch.owner))
         waits_for_a_lock(2)
     paused.result(30)
     assert [job.pk for job in retried.result(30)] == [failing.pk]  # type: ignore[attr-defined]

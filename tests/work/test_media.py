@@ -86,7 +86,7 @@ class TestSniff:
 class TestExamine:
     @pytest.mark.parametrize("container", ["mp4", "webm"])
     def test_measures_a_film_and_makes_its_stills(self, film, tmp_path, container):
-        video, thumbnail, sheet = media.examine("video", film(container), tmp_path)
+        video, thumbnail, tile, sheet = media.examine("video", film(container), tmp_path)
 
         assert (video.width, video.height, video.seconds) == (320, 180, pytest.approx(2, abs=0.1))
         assert (thumbnail.kind, thumbnail.content_type, thumbnail.width, thumbnail.height) == (
@@ -95,25 +95,27 @@ class TestExamine:
             320,
             180,
         )
+        assert (tile.kind, tile.content_type, tile.width, tile.height) == ("tile", "image/webp", 240, 135)
         assert (sheet.kind, sheet.content_type, sheet.width, sheet.height) == ("spritesheet", "image/jpeg", 3200, 180)
         assert Image.open(sheet.path).size == (3200, 180)
 
     def test_shows_ten_different_moments(self, film, tmp_path):
-        sheet = Image.open(media.examine("video", film(), tmp_path)[2].path)
+        sheet = Image.open(media.examine("video", film(), tmp_path)[-1].path)
 
         reds = [sheet.getpixel((320 * number + 160, 90))[0] for number in range(10)]
         assert len({round(red / 4) for red in reds}) == 10
 
     def test_keeps_a_tall_film_tall(self, film, tmp_path):
-        _, thumbnail, sheet = media.examine("video", film(size=(180, 320)), tmp_path)
+        _, thumbnail, tile, sheet = media.examine("video", film(size=(180, 320)), tmp_path)
 
         assert (thumbnail.width, thumbnail.height) == (180, 320)
+        assert (tile.width, tile.height) == (135, 240)
         assert (sheet.width, sheet.height) == (1010, 180)
 
     @pytest.mark.parametrize("container", ["mp4", "webm"])
     @pytest.mark.parametrize("odd", [{"sound": 3.5}, {"begins": 3}, {"sound": 1}], ids=str)
     def test_a_film_is_as_long_as_its_pictures_whatever_its_sound_and_its_clock_say(self, film, tmp_path, container, odd):
-        video, _, sheet = media.examine("video", film(container, **odd), tmp_path)
+        video, *_, sheet = media.examine("video", film(container, **odd), tmp_path)
 
         reds = [Image.open(sheet.path).getpixel((320 * number + 160, 90))[0] for number in range(10)]
         assert video.seconds == pytest.approx(2, abs=0.1)
@@ -136,10 +138,11 @@ class TestExamine:
     def test_measures_a_picture(self, tmp_path):
         Image.new("RGBA", (1600, 900), (1, 2, 3, 4)).save(tmp_path / "picture", "PNG")
 
-        picture, thumbnail = media.examine("image", tmp_path / "picture", tmp_path)
+        picture, thumbnail, tile = media.examine("image", tmp_path / "picture", tmp_path)
 
         assert (picture.width, picture.height, picture.seconds) == (1600, 900, None)
         assert (thumbnail.width, thumbnail.height) == (640, 360)
+        assert (tile.width, tile.height) == (240, 135)
 
     def test_takes_a_page_as_it_is(self, tmp_path):
         (tmp_path / "page").write_text("<html></html>")

@@ -126,7 +126,7 @@ def test_objects_without_a_row_are_removed_after_a_day(bucket, finished_video):
 
     removed = [storing.remove_orphans(clock.now() + timedelta(hours=hours)) for hours in (1, 25)]
 
-    assert removed == [0, 1] and keys(bucket) == kept and job.assets.count() == 3
+    assert removed == [0, 1] and keys(bucket) == kept and job.assets.count() == 4
 
 
 def test_retention_deletes_the_objects(bucket, finished_video):

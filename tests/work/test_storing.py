@@ -63,7 +63,7 @@ class TestStore:
         assets = {asset.kind: asset for asset in Asset.objects.filter(job=job)}
         assert (job.state, attempt.outcome) == ("completed", "delivered")
         assert Reservation.objects.get(job=job).state == "captured"
-        assert set(assets) == {"video", "thumbnail", "spritesheet"}
+        assert set(assets) == {"video", "thumbnail", "tile", "spritesheet"}
         video = assets["video"]
         content = default_storage.open(video.name).read()
         assert (video.content_type, video.size, video.version, video.preview) == ("video/mp4", len(content), 1, True)
@@ -131,7 +131,7 @@ class TestEqualFiles:
         storing.store(*second)
 
         assert stored_files() == files
-        assert len({*names_of(job), *names_of(second[0])}) == len(files) == 3
+        assert len({*names_of(job), *names_of(second[0])}) == len(files) == 4
         assert Job.objects.get(pk=second[0].pk).state == "completed"
 
     def test_a_void_lease_leaves_the_file_of_the_other(self, twins):

@@ -65,7 +65,7 @@ class BatchViewSet(JsonViewSet[Batch]):
         batch = self.get_object()
 
         def retry() -> Made:
-            batches.retry_failed(batch, at=clock.now(), actor=caller(request), via=VIA)
+            batches.retry(batch, at=clock.now(), actor=caller(request), via=VIA)
             return {"batch": batch.pk}
 
         return once(request, status=200, do=retry, render=lambda _: _answer(_reread(pk), request))

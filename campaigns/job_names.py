@@ -1,0 +1,54 @@
+"""What jobs are called on the pages of their owners: a job of a campaign by its combination, another one by its prompt."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from campaigns import cells
+from campaigns.models import Campaign, Version
+from queue_app.models import Job
+from queue_app.rules.words import one_line
+
+PROMPT_MOST = 90  # characters
+IN_FRONT = 2  # values in the first line of a name
+
+
+@dataclass(frozen=True)
+class JobName:
+    """
+    The name of a job in two lines. For a job of a campaign, ``campaign`` and ``index`` name its combination, and ``review`` is
+    that of the combination if this is its latest version.
+    """
+
+    head: str
+    rest: str = ""
+    campaign: int | None = None
+    campaign_name: str = ""
+    index: int = 0
+    review: str = ""
+    is_latest: bool = False
+
+
+def in_two_lines(words: Sequence[str]) -> tuple[str, str]:
+    """Return “UGC · Inspire” and “Most aware, women”."""
+    rest = ", ".join(words[IN_FRONT:])
+    return " · ".join(words[:IN_FRONT]), rest[:1] + rest[1:].lower()
+
+
+def of_jobs(jobs: Iterable[Job]) -> dict[int, JobName]:
+    """Return the names of these jobs, by job. Two queries."""
+    listed = list(jobs)
+    columns = ("job", "combination__campaign", "combination__index", "combination__values", "combination__review")
+    found = Version.objects.filter(job__in=[job.pk for job in listed]).values_list(*columns, "combination__job")
+    versions = {row[0]: row[1:] for row in found}
+    campaigns = Campaign.objects.only("name", "dimensions", "labels").in_bulk({row[0] for row in versions.values()})
+    names = {}
+    for job in listed:
+        if job.pk not in versions:
+            names[job.pk] = JobName(one_line(job.prompt)[:PROMPT_MOST])
+            continue
+        campaign, index, values, review, latest = versions[job.pk]
+        head, rest = in_two_lines(cells.told(campaigns[campaign], values))
+        is_latest = latest == job.pk
+        found_review = review if is_latest else ""
+        names[job.pk] = JobName(head, rest, campaign, campaigns[campaign].name, index, found_review, is_latest)
+    return names

@@ -1,0 +1,110 @@
+"""The one status of a campaign, by the same rule for pages, lists and the API, from its combinations by status."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from django.db.models import Count, TextChoices
+
+from campaigns.models import Campaign
+from queue_app.insight import pauses
+from queue_app.models import Job, State, Status, User
+from queue_app.models.job import STATUS_OF_STATE
+
+BLOCKED = "blocked"
+
+
+class CampaignStatus(TextChoices):
+    ATTENTION = "needs_attention", "Needs attention"
+    RUNNING = "running"
+    PAUSED = "paused"
+    QUEUED = "queued"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """
+    The combinations of a campaign by the status of their latest version. Of the queued ones ``on_hold`` wait for the end of a
+    pause; of those in progress ``unknown`` have an unknown outcome.
+    """
+
+    queued: int = 0
+    processing: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    on_hold: int = 0
+    unknown: int = 0
+    blocked: int = 0
+
+    @classmethod
+    def of(cls, jobs: Mapping[tuple[str, bool], int], *, is_paused: bool) -> "Counts":
+        """
+        :param jobs: by state, and by whether the pause of their batch holds them; those of blocked combinations by `BLOCKED`.
+        :param is_paused: a pause stops all jobs of the model.
+        """
+        found: Counter[str] = Counter()
+        for (state, is_held), number in jobs.items():
+            found[state if state == BLOCKED else STATUS_OF_STATE[State(state)].value] += number
+            found["on_hold"] += number * (state == State.QUEUED and (is_held or is_paused))
+            found["unknown"] += number * (state == State.UNKNOWN)
+        return cls(**found)
+
+    @property
+    def total(self) -> int:
+        """Combinations with a job."""
+        return self.open + self.completed + self.failed + self.cancelled
+
+    @property
+    def open(self) -> int:
+        return self.queued + self.processing
+
+    @property
+    def running(self) -> int:
+        return self.processing - self.unknown
+
+    @property
+    def waiting(self) -> int:
+        """Queued, and not on hold."""
+        return self.queued - self.on_hold
+
+    @property
+    def status(self) -> CampaignStatus:
+        """The first that fits. Failed and cancelled videos of a finished campaign are told beside it."""
+        all_failed = self.failed and not (self.open or self.completed)
+        if self.unknown or all_failed:
+            return CampaignStatus.ATTENTION
+        if self.running:
+            return CampaignStatus.RUNNING
+        if not self.queued:
+            return CampaignStatus.FINISHED
+        return CampaignStatus.QUEUED if self.waiting else CampaignStatus.PAUSED
+
+    def by_status(self) -> dict[str, int]:
+        """Return the jobs by the five statuses of the API."""
+        return {str(status): asdict(self)[status] for status in Status}
+
+
+def of_owner(owner: User, *, at: datetime) -> Counts:
+    """Return the counts of all jobs of a user, of campaigns or not. Two queries, and some more if a job waits."""
+    rows = Job.objects.filter(owner=owner).order_by().values_list("state", "held", "model").annotate(jobs=Count("*"))
+    found = list(rows)
+    paused = pauses.of_models({model for state, _, model, _ in found if state == State.QUEUED}, at=at)
+    jobs: Counter[tuple[str, bool]] = Counter()
+    for state, is_held, model, number in found:
+        jobs[state, is_held or model in paused] += number
+    return Counts.of(jobs, is_paused=False)
+
+
+def of_campaigns(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Counts]:
+    """Return the counts of each campaign, without blocked combinations, with a fixed number of queries."""
+    models = {campaign.pk: campaign.model_id for campaign in campaigns}
+    rows = Job.objects.filter(combination__campaign__in=models).order_by().values_list("batch", "state", "held")
+    jobs: dict[int, dict[tuple[str, bool], int]] = {pk: {} for pk in models}
+    for pk, state, is_held, number in rows.annotate(jobs=Count("*")):
+        jobs[pk][state, is_held] = number
+    waiting = {models[pk] for pk, found in jobs.items() if (State.QUEUED, False) in found}
+    paused = pauses.of_models(waiting, at=at) if waiting else {}
+    return {pk: Counts.of(found, is_paused=models[pk] in paused) for pk, found in jobs.items()}
