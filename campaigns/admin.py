@@ -46,6 +46,7 @@ class BrandRow:
 
 @admin.register(Brand)
 class BrandAdmin(PolicyAdmin[Brand]):
+    empty = "A campaign adds its brand. Add one here to give it a voice and rules of its own."
     may_be_deleted = True
     list_display = ("name", "voice_line", BrandRow.rule_count)
     search_fields = ("name",)
@@ -65,6 +66,7 @@ class BrandAdmin(PolicyAdmin[Brand]):
 class ComplianceRuleAdmin(PolicyAdmin[ComplianceRule]):
     may_be_deleted = True
     title = "Compliance rules"
+    empty = "Without rules, every prompt is allowed. A rule blocks a text or warns about it."
     list_display = ("name", "holds_for", "kind", "pattern_line", "severity", "instead", "active")
     list_filter = ("severity", "kind", "active")
     list_select_related = ("brand",)
@@ -130,6 +132,7 @@ class DimensionRow:
 
 @admin.register(Dimension)
 class DimensionAdmin(PolicyAdmin[Dimension]):
+    empty = "Without dimensions, no campaign can be launched. manage.py seed_catalogue adds the usual ones."
     may_be_deleted = True
     list_display = ("label", "key", "prompt_label", DimensionRow.offered, "position", "retired")
     list_editable = ("position", "retired")
@@ -163,6 +166,7 @@ def _made_by(word: str, campaign: str = "") -> dict[str, Any]:
 
 @admin.register(Campaign)
 class CampaignAdmin(ExactSearch, ReadOnlyAdmin[Campaign]):
+    empty = "Campaigns that users launch appear here."
     list_display = ("name", "owner", "brand", "model", "made_at", "jobs")
     list_select_related = ("batch__owner", "brand", "model")
     search_fields = ("batch",)
@@ -207,6 +211,7 @@ class CampaignAdmin(ExactSearch, ReadOnlyAdmin[Campaign]):
 
 @admin.register(Combination)
 class CombinationAdmin(ExactSearch, ReadOnlyAdmin[Combination]):
+    empty = "The combinations of launched campaigns appear here."
     list_display = ("number", "of", "what", "state", "review", "job_link")
     list_filter = ("review", "blocked")
     list_select_related = ("campaign", "job", "reviewed_by")

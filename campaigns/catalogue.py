@@ -1,8 +1,8 @@
-"""The seeded dimensions. Seeding is idempotent and never overwrites staff's edits."""
+"""The seeded dimensions and samples of compliance rules. Seeding is idempotent and never overwrites staff's edits."""
 
 from django.db import transaction
 
-from campaigns.models import Dimension, DimensionValue
+from campaigns.models import ComplianceRule, Dimension, DimensionValue
 from campaigns.rules.prompt import PROMPT_LABELS
 
 # key, label, values as (key, label)
@@ -106,10 +106,33 @@ DIMENSIONS: list[tuple[str, str, list[tuple[str, str]]]] = [
 ]
 
 
+# samples to edit, one of each kind; inactive, so that they match nothing until staff want them to
+RULES: list[dict[str, str]] = [
+    {
+        "name": "Sample: medical claims",
+        "kind": ComplianceRule.Kind.TERM,
+        "pattern": "clinically proven",
+        "severity": ComplianceRule.Severity.BLOCK,
+        "reason": "Medical claims need approval.",
+        "instead": "loved by our customers",
+    },
+    {
+        "name": "Sample: promises",
+        "kind": ComplianceRule.Kind.PATTERN,
+        "pattern": "guaranteed? (results?|success)",
+        "severity": ComplianceRule.Severity.WARN,
+        "reason": "We can't promise results.",
+        "instead": "made to last",
+    },
+]
+
+
 @transaction.atomic
 def seed() -> int:
-    """Add missing dimensions with their values. Return the number of rows added."""
+    """Add missing dimensions with their values, and to a new installation the sample rules. Return the number of rows added."""
     added = 0
+    if not Dimension.objects.exists():  # samples that staff deleted stay deleted
+        added += len(ComplianceRule.objects.bulk_create(ComplianceRule(**rule, active=False) for rule in RULES))
     for position, (key, label, values) in enumerate(DIMENSIONS, start=1):
         found = {"label": label, "position": position, "prompt_label": PROMPT_LABELS.get(key, "")}
         dimension, is_new = Dimension.objects.get_or_create(key=key, defaults=found)

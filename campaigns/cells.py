@@ -107,18 +107,8 @@ def of(campaign: Campaign, *, at: datetime, hold: str = "") -> list[LaunchedCell
     """
     rows = list(Combination.objects.filter(campaign=campaign).order_by("index").values_list(*_COLUMNS))
     places = positions.of_jobs(row[5] for row in rows if row[6] == State.QUEUED)
-    telling = telling_dimensions(campaign)
-    return [_cell(row, places, telling, campaign.labels, at, hold) for row in rows]
-
-
-def telling_dimensions(campaign: Campaign) -> list[str]:
-    """Return the keys of the dimensions in which combinations differ, in order; all of them if there is only one combination."""
-    return [key for key, values in campaign.dimensions.items() if len(values) > 1] or list(campaign.dimensions)
-
-
-def told(campaign: Campaign, values: Mapping[str, str]) -> list[str]:
-    """Return the labels of the values that tell a combination from the others."""
-    return [label_of(campaign.labels, key, values[key]) for key in telling_dimensions(campaign) if key in values]
+    distinct = telling(campaign.dimensions)
+    return [_cell(row, places, distinct, campaign.labels, at, hold) for row in rows]
 
 
 def counts(cells: Iterable[LaunchedCell]) -> Counts:
@@ -144,6 +134,23 @@ def jobs(cells: Iterable[LaunchedCell]) -> dict[int, Job]:
 def name(values: Mapping[str, str], labels: Mapping[str, Any]) -> str:
     """Return the values of a cell as words: “Cinematic, Calm, Gen Z”."""
     return ", ".join(label_of(labels, dimension, value) for dimension, value in values.items())
+
+
+def telling(dimensions: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the keys of the dimensions in which cells differ; all if they differ in none."""
+    return [key for key, values in dimensions.items() if len(values) > 1] or list(dimensions)
+
+
+def told(values: Mapping[str, str], dimensions: Mapping[str, Sequence[str]], labels: Mapping[str, Any]) -> list[str]:
+    """Return the labels of the values that distinguish a cell from the others."""
+    return [label_of(labels, key, values[key]) for key in telling(dimensions) if key in values]
+
+
+def job_label(
+    values: Mapping[str, str], dimensions: Mapping[str, Sequence[str]], labels: Mapping[str, Any], *, version: int = 1
+) -> str:
+    """Return what distinguishes a cell's job in its campaign: “UGC · Calm”, of a later version “UGC · Calm · version 2”."""
+    return " · ".join([*told(values, dimensions, labels), *([f"version {version}"] if version > 1 else [])])
 
 
 def label_of(labels: Mapping[str, Any], dimension: str, value: str) -> str:

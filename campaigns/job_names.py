@@ -47,7 +47,7 @@ def of_jobs(jobs: Iterable[Job]) -> dict[int, JobName]:
             names[job.pk] = JobName(one_line(job.prompt)[:PROMPT_MOST])
             continue
         campaign, index, values, review, latest = versions[job.pk]
-        head, rest = in_two_lines(cells.told(campaigns[campaign], values))
+        head, rest = in_two_lines(cells.told(values, campaigns[campaign].dimensions, campaigns[campaign].labels))
         is_latest = latest == job.pk
         found_review = review if is_latest else ""
         names[job.pk] = JobName(head, rest, campaign, campaigns[campaign].name, index, found_review, is_latest)

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
+from campaigns import cells as cell_reads
 from campaigns import versions
 from campaigns.brief import MOST, Brief
 from campaigns.models import Brand, Campaign, Combination, Draft, Version
@@ -74,6 +75,8 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
         created_at=at,
     )
     _make_cells(campaign, plan, jobs)
+    after = {"jobs": len(jobs), "tickets": plan.tickets, "model": plan.model.key}
+    policy.audit("launch campaign", campaign.name, at=at, actor=owner, after=after, of=campaign)
     return campaign
 
 
@@ -119,8 +122,13 @@ def make_again(combination: Combination, text: str, *, at: datetime, by: User, n
     verdict = check_prompt(campaign.brand, text)
     if verdict.level == "block":
         raise LaunchRefused(blocked_words(verdict))
-    parameters = parameters_of(cell, campaign)
-    draft = intake.Draft(model=campaign.model_id, prompt=text, parameters=parameters, metadata={"combination": cell.key})
+    draft = intake.Draft(
+        model=campaign.model_id,
+        prompt=text,
+        parameters=parameters_of(cell, campaign),
+        metadata={"combination": cell.key},
+        label=cell_reads.job_label(cell.values, campaign.dimensions, campaign.labels, version=following),
+    )
     batch = Batch.objects.select_for_update().get(pk=campaign.pk)
     owner = User.objects.get(pk=batch.owner_id)
     _, jobs = intake.enqueue(owner, [draft], at=at, actor=by.username, batch=batch)

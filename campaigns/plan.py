@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import Prefetch
 
+from campaigns import cells as cell_reads
 from campaigns.brief import PRODUCTION, Brief, Problem, problems
 from campaigns.models import Brand, ComplianceRule, Dimension, DimensionValue
 from campaigns.rules import compliance, matrix, prompt
@@ -104,6 +105,7 @@ class Plan:
         return {choice.key: {"label": choice.label, "values": dict(choice.values)} for choice in self.choices}
 
     def drafts(self) -> list[intake.Draft]:
+        dimensions = {choice.key: [value for value, _ in choice.values] for choice in self.choices}
         return [
             intake.Draft(
                 model=self.model.key,
@@ -112,6 +114,7 @@ class Plan:
                 priority=self.priority,
                 priority_reasons=self.priority_reasons,
                 metadata={"combination": planned.cell.key},
+                label=cell_reads.job_label(planned.cell.values, dimensions, self.labels),
             )
             for planned in self.to_buy
         ]

@@ -2,11 +2,15 @@
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from queue_app.models import ReviewItem
+from queue_app.ui import addresses
 from queue_app.ui.pages import PagedAdminSite
 
 # a schedule of django-q2 runs any callable and a task's arguments are pickles: neither belongs in the admin (I40)
@@ -37,6 +41,19 @@ class GenqueueAdminSite(PagedAdminSite):
     site_title = "Genqueue"
     index_title = "Queue"
     app_index_template = "admin/dashboard/sections.html"
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """
+        Lead to the log-in page that all users share.
+
+        :raises PermissionDenied: the user has logged in and is not staff; that page would lead back here.
+        """
+        wanted = request.GET.get(REDIRECT_FIELD_NAME, "")
+        if not request.user.is_authenticated:
+            return redirect_to_login(wanted or reverse("admin:index"))
+        if not self.has_permission(request):
+            raise PermissionDenied("These pages are for staff.")
+        return HttpResponseRedirect(addresses.of_ours(request, wanted) or reverse("admin:index"))
 
     def register(self, model_or_iterable: Any, *args: Any, **options: Any) -> None:
         models = model_or_iterable if isinstance(model_or_iterable, (list, tuple)) else [model_or_iterable]

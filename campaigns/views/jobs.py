@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from campaigns import actions, cells
@@ -15,10 +16,11 @@ from campaigns.views.access import job_seen_by, job_to_change, may_change
 from queue_app import clock
 from queue_app.forecast import estimates
 from queue_app.lifecycle import CancelVerdict, MoveRefused
-from queue_app.models import Asset, Job
+from queue_app.models import Asset, Job, State
 from queue_app.tickets import NotEnoughTickets
-from queue_app.ui import fragments, job_facts
+from queue_app.ui import display, fragments, job_facts
 from queue_app.ui.access import viewer
+from queue_app.ui.holds import Hold, Mended, Remedy
 from queue_app.work import jobs
 from queue_app.work.intake import ModelNotAvailable
 
@@ -37,20 +39,20 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     files = list(job.assets.kept().order_by("version", "-number", "kind"))
     latest = {file.kind: file for file in files}
     main = next((latest[kind] for kind in Asset.MAIN_KINDS if kind in latest), None)
-    context = job_facts.facts(job, at=at) | {
+    cell = _cell(job)
+    context = job_facts.facts(job, at=at, group="campaign" if cell else "batch") | {
         "at": at,
         "left": estimates.for_job(job, at) if job.is_open else None,
         "main": main,
         "thumbnail": latest.get(Asset.Kind.THUMBNAIL),
         "more": job_facts.beside(main, reversed(files)),
         "text": job_facts.excerpt(main),
-        "cell": _cell(job),
+        "cell": cell,
+        "waits": display.age(job.queued_at, at) if job.state == State.QUEUED else "",
         "may_change": may_change(request, job.owner_id),
     }
-    if context["cell"]:  # to the queue, a campaign is a batch
-        context["sentence"] = context["sentence"].replace(f"Batch {job.batch_id} ", "The campaign ")
-        for limit in context["limits"]:
-            limit["name"] = "Campaign" if limit["name"] == "Batch" else limit["name"]
+    context["holds"] = [_mended(hold, cell, may_resume=context["may_change"]) for hold in context["limits"]]
+    context["way_out"] = next((one.remedy for one in context["holds"] if one.remedy), None)
     return fragments.answer(request, "campaigns/job.html", "campaigns/_job.html", context)
 
 
@@ -83,6 +85,15 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, "Back in the queue.")
     return redirect("campaigns:job", job.pk)
+
+
+def _mended(hold: Hold, cell: dict[str, Any] | None, *, may_resume: bool) -> Mended:
+    """Return a limit with what its owner can do about it: only their campaign is theirs to resume."""
+    if hold.key[0] != "batch" or cell is None:
+        return Mended(hold)
+    campaign = cell["campaign"].pk
+    resume = Remedy(reverse("campaigns:resume", args=[campaign]), hold.form, "Resume", f"Resume {hold.called}")
+    return Mended(hold, reverse("campaigns:page", args=[campaign]), remedy=resume if hold.is_pause and may_resume else None)
 
 
 def _preview(request: HttpRequest, job: Job, what: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -24,6 +24,7 @@ from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Job, Reservation, State, Status
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
+from queue_app.ui import addresses
 from queue_app.ui.access import viewer
 from queue_app.ui.fragments import fragment_wanted, unchanged
 from queue_app.work import batches, policy
@@ -62,7 +63,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "took": ((campaign.batch.ended_at or at) - campaign.created_at).total_seconds(),
         "strip": [strips.of_cell(campaign, cell, progress.pictures, winners=progress.shows_winners) for cell in progress.strip],
         # each says whether a name there would take two lines
-        "blanks": [len(cell_reads.telling_dimensions(campaign)) > 2] * (LATEST - len(progress.strip))
+        "blanks": [len(cell_reads.telling(campaign.dimensions)) > 2] * (LATEST - len(progress.strip))
         if progress.counts.open
         else [],
         "may_change": may_change(request, campaign.batch.owner_id),
@@ -154,7 +155,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
     campaign = campaign_to_change(request, pk)
     policy.resume_batch(campaign.batch, at=clock.now(), actor=viewer(request))
     messages.success(request, f"Campaign resumed. Queued {campaign.model.medium}s kept their position.")
-    return redirect("campaigns:page", pk)
+    return redirect(addresses.of_ours(request, request.POST.get("next", "")) or reverse("campaigns:page", args=[pk]))
 
 
 @login_required

@@ -170,5 +170,5 @@ def _square(campaign: Campaign, entry: ReelEntry, look: Look) -> Square:
 
 
 def _name(campaign: Campaign, values: Mapping[str, str]) -> str:
-    telling = cells.telling_dimensions(campaign)
+    telling = cells.telling(campaign.dimensions)
     return cells.name({key: values[key] for key in telling if key in values}, campaign.labels)

@@ -19,7 +19,7 @@ from campaigns.views.matrix import Pieces
 from queue_app.insight import waiting
 from queue_app.insight.waiting import Outlook
 from queue_app.models import GenerationModel, Job, User
-from queue_app.ui import fragments
+from queue_app.ui import fragments, holds
 
 TEMPLATE = "campaigns/_polish.html"
 
@@ -131,12 +131,13 @@ class Panel:
         return waiting.outlook([self.job] if self.job else [], at=self.at, share=True)
 
     @property
-    def position(self) -> int | None:
-        return self._outlook.position(self.job) if self.job else None
-
-    @property
-    def sentence(self) -> str:
-        return self._outlook.sentence(self.job) if self.job else ""
+    def why(self) -> str:
+        """Why its job waits, in the words of the job's page; empty once it has started."""
+        if self.job is None:
+            return ""
+        limits = holds.of_job(self.job, self._outlook, self.at, group="batch")
+        lead = holds.lead(self.job, limits, self._outlook, self.at, group="batch")
+        return lead.words if lead else ""
 
     @cached_property
     def token(self) -> str:

@@ -41,7 +41,7 @@ class Shown:
 
 def of_cell(campaign: Campaign, cell: LaunchedCell, pictures: Mapping[int, Picture], *, winners: bool) -> Shown:
     """Return a completed combination of a campaign, for the campaign's own page."""
-    head, rest = job_names.in_two_lines(cells.told(campaign, cell.values))
+    head, rest = job_names.in_two_lines(cells.told(cell.values, campaign.dimensions, campaign.labels))
     return Shown(
         id=f"new-{cell.index}",
         href=reverse("campaigns:cell", args=[campaign.pk, cell.index]),

@@ -86,6 +86,7 @@ class AlertAdmin(ReadOnlyAdmin[Alert]):
     """Alerts are opened and closed by the dispatcher alone: an alert ends when its cause ends."""
 
     title = "Alerts"
+    empty = "No rule has been exceeded. Alert rules say when one opens and who gets an email."
     list_display = ("what", "state", "opened", AlertRow.closed, "remedy")
     list_filter = (OpenFilter, "rule")
     list_select_related = ("rule",)
@@ -156,6 +157,7 @@ class AlertRuleRow:
 class AlertRuleAdmin(PolicyAdmin[AlertRule]):
     form = PolicyForm
     title = "Alert rules"
+    empty = "Without rules, no alert opens. manage.py seed_catalogue adds the usual ones."
     list_display = ("line", "active", "mail", AlertRuleRow.ringing)
     ordering = ("measure",)
     fieldsets = (

@@ -1,24 +1,36 @@
 """The audit of staff's changes, the events of jobs, worker processes and outgoing messages."""
 
 from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.text import capfirst
 
 from queue_app import clock
 from queue_app.caching import at_most_every
-from queue_app.models import AuditEntry, JobEvent, OutboxMessage, State, WorkerProcess
-from queue_app.rules import numbers
-from queue_app.ui import display, history
+from queue_app.models import AuditEntry, BulkAction, JobEvent, OutboxMessage, State, WorkerProcess
+from queue_app.rules import numbers, spreadsheet
+from queue_app.ui import deeds, display, history
+from queue_app.ui.deeds import Sentence
 from queue_app.ui.model_admin import ExactSearch, ReadOnlyAdmin, job_link
+from queue_app.ui.paging import PageList
 
 OFFERED = 200  # values of one filter
+EXPORTED = 50_000  # entries of one download
 
 
 class SeenFilter(admin.SimpleListFilter):
@@ -27,9 +39,16 @@ class SeenFilter(admin.SimpleListFilter):
     column = ""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        rows = AuditEntry.objects.order_by(self.column).values_list(self.column, flat=True).distinct()
+        rows = self.rows().order_by(self.column).values_list(self.column, flat=True).distinct()
         seen: list[str] = at_most_every(60.0, f"audit:{self.column}", lambda: list(rows[:OFFERED]))
-        return [(value, value) for value in dict.fromkeys([*seen, *filter(None, [self.value()])])]
+        return [(value, self.words(value)) for value in dict.fromkeys([*seen, *filter(None, [self.value()])])]
+
+    def rows(self) -> QuerySet[AuditEntry]:
+        """Return the entries whose values are offered."""
+        return AuditEntry.objects.exclude(**{self.column: ""})
+
+    def words(self, value: str) -> str:
+        return value
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
         return queryset.filter(**{self.column: self.value()}) if self.value() else queryset
@@ -39,8 +58,22 @@ class WhoFilter(SeenFilter):
     title, parameter_name, column = "who", "who", "actor_name"
 
 
+class AboutFilter(SeenFilter):
+    title, parameter_name, column = "about", "about", "target_model"
+
+    def words(self, value: str) -> str:
+        model = history.model_of(AuditEntry(target_model=value))
+        return capfirst(str(model._meta.verbose_name_plural)) if model else value
+
+
 class ActionFilter(SeenFilter):
     title, parameter_name, column = "action", "action", "action"
+
+    def rows(self) -> QuerySet[AuditEntry]:
+        return super().rows().exclude(action__contains=deeds.STEP)  # told with the action that they are a step of
+
+    def words(self, value: str) -> str:
+        return capfirst(value)
 
 
 class WhenFilter(admin.SimpleListFilter):
@@ -90,53 +123,104 @@ def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
+@dataclass(frozen=True)
+class Day:
+    """A day of the audit with its sentences, the latest first."""
+
+    name: str
+    deeds: list[Sentence]
+
+
+class AuditList(PageList):
+    """A page of the audit: sentences by day."""
+
+    @cached_property
+    def days(self) -> list[Day]:
+        at = clock.now()
+        told = deeds.of(self.result_list, at=at)
+        by_day = groupby(told, key=lambda deed: timezone.localtime(deed.entry.at).date())
+        return [Day(_name_of(day, timezone.localtime(at).date()), list(those)) for day, those in by_day]
+
+
+def _name_of(day: date, today: date) -> str:
+    """Return “Today, 29 November”, “27 November”, “31 December 2025”."""
+    name = f"{day.day} {day:%B}" if day.year == today.year else f"{day.day} {day:%B %Y}"
+    near = {today: "Today", today - timedelta(days=1): "Yesterday"}.get(day)
+    return f"{near}, {name}" if near else name
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     title = "Audit"
-    list_display = ("action_line", "who", "what", "why", "when")
-    list_filter = (WhenFilter, WhoFilter, ActionFilter)
+    empty = "What staff change appears here: who, what, when and why."
+    list_display = ("__str__",)
+    list_filter = (WhenFilter, WhoFilter, AboutFilter, ActionFilter)
     search_fields = ("actor_name", "action", "target", "reason")
-    search_help_text = "Search user, target, action or reason"
+    search_help_text = "Who, what, reason"
     ordering = ("-id",)
     change_form_template = "admin/queue_app/auditentry/change_form.html"
 
-    @admin.display(description="Action")
-    def action_line(self, entry: AuditEntry) -> str:
-        return display.with_sub(entry.action[:1].upper() + entry.action[1:], entry.target)
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return AuditList
 
-    @admin.display(description="Who")
-    def who(self, entry: AuditEntry) -> str:
-        return entry.actor_name
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        """Return all entries but later steps of one's own bulk action: its first entry tells them."""
+        found: QuerySet[AuditEntry] = super().get_queryset(request)
+        same = {name: OuterRef(name) for name in ("target_model", "target_pk", "actor_name")}
+        earlier = AuditEntry.objects.filter(**same, id__lt=OuterRef("pk"))
+        steps = Q(target_model=BulkAction._meta.label_lower, action__contains=deeds.STEP)
+        return found.exclude(steps & Exists(earlier))
 
-    @admin.display(description="Change")
-    def what(self, entry: AuditEntry) -> str:
-        return display.clipped(history.summary(entry)) if entry.before or entry.after else "–"
+    def get_urls(self) -> list[URLPattern]:
+        export = path("export/", self.admin_site.admin_view(self.export), name="queue_app_auditentry_export")
+        return [export, *super().get_urls()]
 
-    @admin.display(description="Reason")
-    def why(self, entry: AuditEntry) -> str:
-        return display.clipped(entry.reason) if entry.reason else "–"
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        zone = {"zone": timezone.get_current_timezone_name(), "list_query": request.GET.urlencode()}
+        return super().changelist_view(request, {**zone, **(extra_context or {})})
 
-    @admin.display(description="When")
-    def when(self, entry: AuditEntry) -> str:
-        return display.when(entry.at)
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        """
+        Return the newest entries of the list, with its filters, as CSV.
+
+        :raises PermissionDenied: the user may not read the audit.
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            found = self.get_changelist_instance(request).queryset.order_by("-id")[:EXPORTED]
+        except (IncorrectLookupParameters, SuspiciousOperation):
+            found = AuditEntry.objects.none()
+        named = {"Content-Disposition": 'attachment; filename="audit.csv"'}
+        return StreamingHttpResponse(_csv(found), content_type="text/csv; charset=utf-8", headers=named)
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         entry = AuditEntry.objects.filter(pk=numbers.of_row(object_id)).first()
         shown = {}
         if entry is not None:
             model = history.model_of(entry)
+            (deed,) = deeds.of([entry], at=clock.now())
             shown = {
-                "title": entry.action[:1].upper() + entry.action[1:],
+                "title": f"{entry.actor_name} {deed.told}",
+                "deed": deed,
                 "changes": history.changes(entry),
-                "thing": history.address(entry),
                 "of": model._meta.verbose_name if model else "",
                 "all_by": f"{reverse('admin:queue_app_auditentry_changelist')}?{urlencode({'who': entry.actor_name})}",
             }
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
 
+def _csv(entries: QuerySet[AuditEntry]) -> Iterator[str]:
+    yield spreadsheet.BOM + spreadsheet.line(["Time", "Who", "Action", "Target", "Change", "Reason"])
+    for entry in entries.iterator(chunk_size=500):
+        change = history.summary(entry)
+        cells = (entry.at.isoformat(), entry.actor_name, entry.action, entry.target, change, entry.reason)
+        yield spreadsheet.line(cells)
+
+
 @admin.register(JobEvent)
 class JobEventAdmin(ExactSearch, ReadOnlyAdmin[JobEvent]):
+    empty = "Every change of a job appears here."
     list_display = ("at", job_link, "seq", "change", "actor", "reason", "attempt")
     list_display_links = None
     ordering = ("-id",)
@@ -151,6 +235,7 @@ class JobEventAdmin(ExactSearch, ReadOnlyAdmin[JobEvent]):
 
 @admin.register(WorkerProcess)
 class WorkerProcessAdmin(ReadOnlyAdmin[WorkerProcess]):
+    empty = "No process runs. Start one with manage.py runworker: jobs wait until then."
     list_display = ("host", "role", "queue", "pid", "leader", "beat_at", "task")
     list_filter = ("role",)
     ordering = ("host", "role", "queue", "id")
@@ -158,6 +243,7 @@ class WorkerProcessAdmin(ReadOnlyAdmin[WorkerProcess]):
 
 @admin.register(OutboxMessage)
 class OutboxMessageAdmin(ReadOnlyAdmin[OutboxMessage]):
+    empty = "Emails and webhooks that Genqueue sends appear here."
     list_display = ("id", "channel", "fact", "batch", "created_at", "tries", "delivered_at", "last_error")
     list_select_related = ("batch",)
     ordering = ("-id",)

@@ -17,6 +17,7 @@ from queue_app.work.roles import Right
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin[Batch]):
     title = "Batches"
+    empty = "Batches come from campaigns and from API calls with several jobs."
     list_display = ("name", "owner", "max_concurrent", "paused", "created_at", "ended_at")
     list_filter = ("paused",)
     list_select_related = ("owner",)
@@ -45,6 +46,7 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
 
 @admin.register(Attempt)
 class AttemptAdmin(ExactSearch, ReadOnlyAdmin[Attempt]):
+    empty = "Each time a job is sent to a provider, its attempt appears here."
     list_display = (job_link, "number", "account", "called_at", "accepted_at", "ended_at", "outcome", "error_message")
     list_display_links = None
     list_filter = ("outcome", "account")

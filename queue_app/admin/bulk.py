@@ -107,6 +107,7 @@ def notes(user: User, *, at: datetime) -> list[BulkNote]:
 @admin.register(BulkAction)
 class BulkActionAdmin(ReadOnlyAdmin[BulkAction]):
     title = "Bulk actions"
+    empty = "Select jobs in the job list and choose an action. It appears here with its result."
     list_display = ("name", "phase_badge", "actor", "result", "reason", "chosen", "created_at")
     list_filter = ("phase", "verb")
     list_select_related = ("actor",)

@@ -60,6 +60,7 @@ def _lanes() -> dict[str, Lane]:
 class GenerationModelAdmin(PolicyAdmin[GenerationModel]):
     form = PolicyForm
     title = "Models"
+    empty = "Without models, nothing can be generated. manage.py seed_catalogue adds the usual ones."
     change_form_template = "admin/queue_app/generationmodel/change_form.html"
     list_display = ("key", "medium", SlotsRow.slots, SlotsRow.waiting, "price", "typical", "active")
     list_filter = ("medium", "active")
@@ -109,6 +110,7 @@ class GenerationModelAdmin(PolicyAdmin[GenerationModel]):
 class ModelConcurrencyLimitAdmin(PolicyAdmin[ModelConcurrencyLimit]):
     form = PolicyForm
     title = "Limits"
+    empty = "Each model has a limit. Add a model first."
     list_display = ("model", SlotsRow.slots, SlotsRow.waiting, "max_concurrent", pause)
     list_editable = ("max_concurrent",)
     list_select_related = ("model",)
@@ -133,6 +135,7 @@ class ModelConcurrencyLimitAdmin(PolicyAdmin[ModelConcurrencyLimit]):
 
 @admin.register(ProviderAccount)
 class ProviderAccountAdmin(PolicyAdmin[ProviderAccount]):
+    empty = "Without an account, no job can start. manage.py seed_catalogue adds one for each provider."
     form = PolicyForm
     list_display = ("key", "adapter", "bought_at", "max_concurrent", "lowered_by", "cooldown_until", pause)
     search_fields = ("key", "adapter")
@@ -184,6 +187,7 @@ class ProviderAccountAdmin(PolicyAdmin[ProviderAccount]):
 
 @admin.register(ModelRoute)
 class ModelRouteAdmin(PolicyAdmin[ModelRoute]):
+    empty = "A route says which account serves a model. Without one, the model is not available."
     form = PolicyForm
     list_display = ("model", "account", "endpoint_id", "active", "needs_check", "checked_at", "reason", "position")
     list_filter = ("active", "needs_check", ("account", admin.RelatedOnlyFieldListFilter))
@@ -202,6 +206,7 @@ class ModelRouteAdmin(PolicyAdmin[ModelRoute]):
 
 @admin.register(Kind)
 class KindAdmin(PolicyAdmin[Kind]):
+    empty = "Every job has a type. manage.py seed_catalogue adds the usual ones."
     form = PolicyForm
     list_display = (
         *("key", "label", "medium", "restricted", "default_priority"),

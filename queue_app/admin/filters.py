@@ -14,12 +14,15 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from queue_app import clock
+from queue_app.insight import waiting
 from queue_app.models import Batch, GenerationModel, Job, Kind, ReviewItem, State, Status, User
-from queue_app.models.job import STATES_OF_STATUS
+from queue_app.models.job import OPEN_STATES, STATES_OF_STATUS, TERMINAL_STATES
 from queue_app.rules import numbers, priority
 from queue_app.rules.words import is_storable
 
 LATEST = 15  # campaigns and owners offered for choice
+TAB, PILL, MORE = "tab", "pill", "more"  # where a filter is set: in a tab, in a menu of its own, or in that of all others
+ON_HOLD = "on_hold"
 TYPED = "admin/queue_app/job/filter_typed.html"
 # one step through the index of errors for each code
 _ERROR_CODES = """
@@ -37,7 +40,7 @@ class JobFilter(admin.SimpleListFilter):
     """A filter: its choices, and the jobs that match one."""
 
     nothing = "All"  # words for no value
-    hidden = False  # shown only while a saved view uses it
+    place = MORE
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
         """Return the values to choose from, with their words."""
@@ -57,7 +60,7 @@ class JobFilter(admin.SimpleListFilter):
         return list(self.options(request).items())
 
     def has_output(self) -> bool:
-        return bool(not self.hidden or self.value())
+        return True
 
     @property
     def problem(self) -> str:
@@ -71,11 +74,16 @@ class JobFilter(admin.SimpleListFilter):
             return self.unasked(queryset)
         return self.narrow(queryset, value) if self.knows(value) else queryset.none()
 
+    @property
+    def offered(self) -> list[tuple[str, str]]:
+        """Return the values to choose from, with their words; also the requested one, whatever it is."""
+        value, known = self.value(), {name: str(words) for name, words in self.lookup_choices}
+        return list(({value: value, **known} if value and value not in known else known).items())
+
     def choices(self, changelist: Any) -> Iterator[Any]:
         value, name = self.value(), self.parameter_name
         yield {"selected": not value, "query_string": changelist.get_query_string(remove=[name]), "display": self.nothing}
-        offered = dict(self.lookup_choices)
-        for one, words in ({value: value, **offered} if value and value not in offered else offered).items():
+        for one, words in self.offered:
             yield {"selected": value == one, "query_string": changelist.get_query_string({name: one}), "display": words}
 
 
@@ -83,6 +91,7 @@ class TypedFilter(JobFilter):
     """A filter with more values than fit a menu: the latest are offered, and any can be typed."""
 
     template = TYPED
+    place = PILL
     asks_for = ""  # the label of its field
 
     def choices(self, changelist: Any) -> Iterator[Any]:
@@ -93,17 +102,24 @@ class TypedFilter(JobFilter):
 
 
 class StatusFilter(JobFilter):
-    title, parameter_name = "status", "status"
+    """The statuses that people see, two that sum them up, and jobs on hold. The tabs are their only place."""
+
+    title, parameter_name, place = "status", "status", TAB
+    sums = {"unfinished": OPEN_STATES, "finished": TERMINAL_STATES}
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
-        return {status.value: str(status.label) for status in Status}
+        statuses = {status.value: str(status.label) for status in Status}
+        return {**statuses, **{name: name.capitalize() for name in self.sums}, ON_HOLD: "On hold"}
 
     def narrow(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
-        return jobs.filter(state__in=STATES_OF_STATUS[value])
+        if value == ON_HOLD:
+            of_a_batch = Q(held=True, batch__in=Batch.objects.filter(paused=True))
+            return jobs.filter(of_a_batch | Q(model__in=waiting.models_on_hold(at=clock.now())), state=State.QUEUED)
+        return jobs.filter(state__in=(self.sums | STATES_OF_STATUS)[value])
 
 
 class StateFilter(JobFilter):
-    title, parameter_name = "state", "state"
+    title, parameter_name = "exact state", "state"
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
         return {state.value: str(state.label).capitalize() for state in State}
@@ -113,7 +129,7 @@ class StateFilter(JobFilter):
 
 
 class ModelFilter(JobFilter):
-    title, parameter_name = "model", "model"
+    title, parameter_name, place = "model", "model", PILL
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
         return {key: key for key in GenerationModel.objects.order_by("key").values_list("key", flat=True)}
@@ -177,7 +193,7 @@ class CampaignFilter(TypedFilter):
 
 
 class UserFilter(TypedFilter):
-    title, parameter_name, asks_for = "user", "user", "Username"
+    title, parameter_name, asks_for = "owner", "user", "Username"
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
         lately = Job.objects.order_by("-pk").values("owner")[:200]
@@ -195,7 +211,7 @@ class UserFilter(TypedFilter):
 class AgeFilter(JobFilter):
     """Time since the job was last queued."""
 
-    title, parameter_name, nothing = "age", "age", "Any"
+    title, parameter_name, nothing, place = "age", "age", "Any", PILL
     ages = {"10m": ("10m", timedelta(minutes=10)), "1h": ("1h", timedelta(hours=1)), "1d": ("1d", timedelta(days=1))}
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
@@ -236,9 +252,9 @@ class EndedFilter(JobFilter):
 
 
 class ReviewFilter(JobFilter):
-    """Jobs that need attention; used by a saved view."""
+    """Jobs that need attention; used by a tab."""
 
-    title, parameter_name, hidden = "needs attention", "review", True
+    title, parameter_name, place = "needs attention", "review", TAB
 
     def options(self, request: HttpRequest) -> Mapping[str, str]:
         return {"open": "Open"}
@@ -247,18 +263,19 @@ class ReviewFilter(JobFilter):
         return jobs.filter(pk__in=ReviewItem.objects.filter(closed_at=None).values("job"))
 
 
+# in their order on the page
 FILTERS = (
     StatusFilter,
-    StateFilter,
+    ReviewFilter,
     ModelFilter,
-    KindFilter,
     CampaignFilter,
     UserFilter,
+    AgeFilter,
+    KindFilter,
+    StateFilter,
     ErrorFilter,
     PriorityFilter,
-    AgeFilter,
     EndedFilter,
-    ReviewFilter,
     ClearedFilter,
 )
 

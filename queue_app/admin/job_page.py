@@ -2,13 +2,14 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.admin import site
+from django.contrib.admin.utils import quote
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import F
+from django.db.models import F, Model
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
-from django.utils.safestring import SafeString
 
 from queue_app import clock, lifecycle
 from queue_app.admin import lookups, provider_data
@@ -19,24 +20,36 @@ from queue_app.models import (
     AuditEntry,
     Batch,
     Job,
+    Kind,
     LedgerTransaction,
     Outcome,
+    QueueSettings,
     ReviewItem,
     State,
     User,
+    WorkerProcess,
 )
 from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.rules import numbers
 from queue_app.rules.numbers import counted
-from queue_app.ui import addresses, display, fragments, pages
+from queue_app.ui import addresses, display, fragments, holds, pages
 from queue_app.ui.access import staff
-from queue_app.ui.job_facts import beside, excerpt, facts
+from queue_app.ui.holds import Hold, Mended, Remedy
+from queue_app.ui.job_facts import beside, excerpt, facts, title
 from queue_app.work.bulk.base import Button
 from queue_app.work.bulk.verbs import VERBS
 from queue_app.work.roles import Right
 
 PAGE, FRAGMENT = "admin/queue_app/job/change_form.html", "admin/queue_app/job/_board.html"
 AUDIT_SHOWN = 20
+# a limit → the rows on whose page it is changed
+_MENDED: dict[str, type[Model]] = {
+    **holds.PAUSABLE,
+    "kind": Kind,
+    "user": User,
+    "long": WorkerProcess,
+}
+_CHANGED = ("queue", "kind", "account", "model", "user")  # limits that staff edit
 
 
 @pages.of_row(Job)
@@ -44,6 +57,7 @@ def page(request: HttpRequest, job: Job) -> HttpResponse:
     """Show the page; to htmx, its changing parts or 204."""
     query = request.GET.get("_changelist_filters", "")  # as Django's lists pass it on
     shown = context(job, at=clock.now(), user=staff(request)) | {"list_query": query, "list_address": addresses.jobs(query)}
+    shown["kept"] = f"?{urlencode({'_changelist_filters': filters})}" if (filters := addresses.filters(query)) else ""
     return fragments.answer(request, PAGE, FRAGMENT, {**site.each_context(request), **shown, "opts": Job._meta})
 
 
@@ -54,7 +68,9 @@ def find(object_id: str) -> Job | None:
 
 def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
     """Return what the owner sees, and what staff see beyond that as far as ``user`` may."""
-    shown = facts(job, at=at)
+    campaign = _campaign(job.batch)
+    shown = facts(job, at=at, group=campaign["kind"].lower() if campaign else "batch")
+    mended = [_mended(hold, user) for hold in shown["limits"]]
     attempts: list[Attempt] = [one["row"] for one in shown["attempts"]]
     review = ReviewItem.objects.filter(job=job, closed_at=None).order_by(F("decide_by").asc(nulls_last=True), "id").first()
     for one in shown["attempts"]:
@@ -62,6 +78,9 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
     return shown | {
         "at": at,
         "facts": short_facts(job),
+        "waits": display.age(job.queued_at, at) if job.state == State.QUEUED else "",
+        "holds": mended,
+        "way_out": next((one.remedy for one in mended if one.remedy), None),
         "parameters": [f"{name.replace('_', ' ')} {_said(name, value)}" for name, value in sorted(job.parameters.items())],
         "buttons": buttons(job, shown["money"], user),
         "review": review,
@@ -72,7 +91,7 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
         "price_of": _price(job),
         "deadline": display.when(job.deadline) if job.deadline else "",
         "queued": display.when(job.queued_at),
-        "campaign": _campaign(job.batch),
+        "campaign": campaign,
         "neighbours": _neighbours(job, shown["position"]),
         "player": _player(shown["assets"]),
         "ledger": _ledger(job, at) if user.has_perm("queue_app.view_ledgertransaction") else None,
@@ -84,10 +103,10 @@ def context(job: Job, *, at: datetime, user: User) -> dict[str, Any]:
     }
 
 
-def short_facts(job: Job) -> SafeString:
-    """Return the model, and the result in short: “video, 8s, 16:9”."""
+def short_facts(job: Job) -> str:
+    """Return model and result in short: “sora-2, video, 8s, 16:9”."""
     told = [_said(name, job.parameters[name]) for name in ("duration", "aspect_ratio") if name in job.parameters]
-    return display.chips([job.model_id, ", ".join([job.kind_id, *told])])
+    return ", ".join([job.model_id, job.kind_id, *told])
 
 
 def buttons(job: Job, money: dict[str, Any], user: User) -> list[Button]:
@@ -95,6 +114,26 @@ def buttons(job: Job, money: dict[str, Any], user: User) -> list[Button]:
     refundable = money["captured"] - money["refunded"]
     legal = [verb for verb in VERBS.values() if verb.is_legal(job, refundable=refundable) and verb.may(user)]
     return [verb.page_button() for verb in sorted(legal, key=lambda verb: verb.on_page.place)]
+
+
+def _mended(hold: Hold, user: User) -> Mended:
+    """Return a limit with the page where it is changed and the button that ends it, each for who may use it."""
+    what, key = hold.key
+    opts = _MENDED[what]._meta
+    url, page = "", f"admin:{opts.app_label}_{opts.model_name}"
+    if user.has_perm(f"{opts.app_label}.view_{opts.model_name}"):
+        row = quote(key or QueueSettings.objects.current().pk)
+        url = reverse(f"{page}_changelist") if what == "long" else reverse(f"{page}_change", args=[row])
+    change = url if what in _CHANGED and user.has_perm(f"{opts.app_label}.change_{opts.model_name}") else ""
+    return Mended(hold, url, change, _remedy(hold) if user.has_perm(Right.OPERATE) else None)
+
+
+def _remedy(hold: Hold) -> Remedy | None:
+    if hold.is_pause:
+        return Remedy(reverse("admin:resume"), hold.form, "Resume", f"Resume {hold.called}")
+    if hold.is_cooldown:
+        return Remedy(reverse("admin:end_cooldown"), hold.form, "End cooldown", f"End cooldown of {hold.called}")
+    return None
 
 
 def _request(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
@@ -169,7 +208,13 @@ def _neighbours(job: Job, position: int | None) -> list[dict[str, Any]]:
         return []
     around = [(near.offset, near.job) for near in positions.neighbours(job)]
     return [
-        {"place": position + offset, "job": one, "level": display.level(one.priority), "is_this": one.pk == job.pk}
+        {
+            "place": position + offset,
+            "job": one,
+            "name": title(one),
+            "level": display.level(one.priority),
+            "is_this": one.pk == job.pk,
+        }
         for offset, one in sorted([*around, (0, job)], key=lambda pair: pair[0])
     ]
 

@@ -1,8 +1,9 @@
-"""The job list: filters, search, saved views, rows that renew themselves, and the verbs for selected jobs."""
+"""The job list: search, filters, tabs, rows that renew themselves, and the verbs for selected jobs."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -10,6 +11,7 @@ from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.templatetags.admin_list import result_headers
+from django.contrib.admin.views.main import PAGE_VAR
 from django.core.exceptions import SuspiciousOperation
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
@@ -22,11 +24,13 @@ from django.utils.safestring import SafeString
 from queue_app import clock
 from queue_app.admin import bulk as bulk_pages
 from queue_app.admin import filters, job_page
+from queue_app.caching import at_most_every
 from queue_app.insight import counts, waiting
 from queue_app.insight.waiting import Outlook
-from queue_app.models import BulkAction, Job, ReviewItem, State
-from queue_app.models.job import JobQuerySet
+from queue_app.models import BulkAction, Job, ReviewItem, State, Status
+from queue_app.models.job import TERMINAL_STATES, JobQuerySet
 from queue_app.rules import numbers
+from queue_app.rules.words import one_line
 from queue_app.ui import addresses, display, fragments
 from queue_app.ui.access import staff
 from queue_app.ui.model_admin import ReadOnlyAdmin, column
@@ -38,16 +42,21 @@ from queue_app.work.bulk.verbs import VERBS
 ROWS_MOST = 100  # of one page that renews itself
 NEW_MOST = 100  # above it the number of new jobs is not counted on
 FAR = 2_000  # positions that the list counts to: its newest jobs cost no walk through a million
+HOLDS_KEPT = 1.0  # seconds for which all viewers share which models are on hold, for the count of that tab
 FRAGMENT = "admin/queue_app/job/_live.html"
-# name, filters, the count of `counts.by_status` of the same jobs, and whether it calls for attention
-SAVED_VIEWS: tuple[tuple[str, dict[str, str], str, bool], ...] = (
+# name, filters, the count of `_counts` of the same jobs, and whether it calls for attention
+TABS: tuple[tuple[str, dict[str, str], str, bool], ...] = (
     ("All", {}, "", False),
+    ("Unfinished", {"status": "unfinished"}, "unfinished", False),
     ("Queued", {"status": "queued"}, "queued", False),
+    ("On hold", {"status": filters.ON_HOLD}, filters.ON_HOLD, False),
     ("Processing", {"status": "processing"}, "processing", False),
-    ("Failed, 24h", {"ended": "24h", "status": "failed"}, "failed", True),
     ("Needs attention", {"cleared": "with", "review": "open"}, "review", True),
+    ("Failed, 24h", {"ended": "24h", "status": "failed"}, "failed", True),
     ("Completed, 24h", {"ended": "24h", "status": "completed"}, "completed", False),
 )
+SET_BY_TABS = {name for _, query, _, _ in TABS for name in query}
+FINISHED = "finished"
 _STAGES = {
     State.SUBMITTING: "sending",
     State.RUNNING: "generating",
@@ -67,57 +76,87 @@ class JobRow:
 
     @column("Job")
     def job(self) -> SafeString:
-        return display.with_sub(display.number(self.of.pk), display.level(self.of.priority))
+        """Return what distinguishes it, and under it where it belongs; the list makes the first line a link."""
+        return display.with_sub(self.name, self.belongs)
 
-    @column("Prompt")
-    def prompt_line(self) -> SafeString:
-        return display.clipped(self.of.prompt, f"{self.of.model_id} · {self.of.batch or self.of.kind_id}")
+    @property
+    def name(self) -> SafeString:
+        """Its combination; the prompt of a job without one."""
+        return display.clipped(self.of.label or self.of.prompt)
+
+    @property
+    def belongs(self) -> SafeString:
+        job = self.of
+        group = one_line(str(job.batch)) if job.batch else job.kind_id
+        return display.joined([display.level(job.priority), group, job.model_id, display.number(job.pk)])
+
+    @property
+    def acts(self) -> str:
+        """The verbs that can change it, as the browser offers them for a selection."""
+        place = self.outlook.position(self.of)
+        legal = (verb.key for verb in VERBS.values() if self.of.state in verb.states)
+        return " ".join(key for key in legal if key != Verb.FRONT or place != 1)
 
     @column("Status")
     def status_line(self) -> SafeString:
-        reason = ""
-        if self.of.state == State.QUEUED:
-            blockers = self.outlook.waiting_on(self.of)
+        job, badge, reason = self.of, display.badge(self.of.state), ""
+        if pause := self.outlook.pause(job):
+            badge, reason = display.badge("warn", "On hold", "pause"), display.held_by(pause, self.outlook.at)
+        elif job.state == State.QUEUED:
+            blockers = self.outlook.waiting_on(job)
             reason = next(filter(None, (display.held_by(one, self.outlook.at) for one in blockers)), "")
-        elif self.of.state == State.FAILED:
-            reason = self.of.error_code
-        elif self.of.state == State.UNKNOWN:
+        elif job.state == State.FAILED:
+            reason = job.error_code
+        elif job.state == State.UNKNOWN:
             reason = "tickets reserved, not charged"
-        return display.with_sub(display.badge(self.of.state), reason, whole=True)
+        elif job.is_open and job.attempt_number > 1:
+            reason = f"attempt {display.number(job.attempt_number)}"
+        return display.with_sub(badge, reason, whole=True)
 
-    @column("Progress")
+    @column("Progress or position")
     def progress_line(self) -> str:
-        job = self.of
+        job, eta = self.of, self.outlook.eta(self.of)
+        left = display.rough(eta.p50_seconds) if eta and eta.p50_seconds else ""
         if job.state == State.RUNNING and job.progress is not None:
-            return display.progress(job.progress)
+            return display.progress(job.progress, left)
         place = self.outlook.position(job)
         if place is None:
             made = f"took {display.duration(job.ran_seconds)}" if job.ran_seconds and not job.is_open else "–"
-            return _STAGES.get(State(job.state), made)
-        eta = self.outlook.eta(job)
-        about = f"about {display.rough(eta.p50_seconds)}" if eta and eta.p50_seconds is not None else ""
-        return display.with_sub(f"position {display.number(place)}" if place <= FAR else f"beyond {display.number(FAR)}", about)
-
-    @column("Attempts")
-    def attempts(self) -> str:
-        return display.number(self.of.attempt_number) if self.of.attempt_number else "–"
+            return display.with_sub(_STAGES.get(State(job.state), made), f"about {left} left" if left else "")
+        position = f"position {display.number(place)}" if place <= FAR else f"beyond {display.number(FAR)}"
+        return display.with_sub(position, f"about {left}" if left else "")
 
     @column("Owner")
-    def owner_name(self) -> SafeString:
-        return display.link(f"?{urlencode({'user': self.of.owner.username})}", self.of.owner.username)
+    def owner_name(self) -> str:
+        return self.of.owner.username
 
     @column("Tickets")
     def tickets_held(self) -> str:
         return display.number(self.of.tickets)
 
+    @column("Queued")
+    def queued_time(self) -> SafeString:
+        return self._time(self.of.queued_at)
+
+    @column("Started")
+    def started_time(self) -> SafeString:
+        return self._time(self.of.started_at)
+
+    @column("Finished")
+    def ended_time(self) -> SafeString:
+        return self._time(self.of.ended_at)
+
     @column("Age")
     def age(self) -> SafeString:
         return display.age(self.of.queued_at, self.outlook.at)
 
+    def _time(self, moment: datetime | None) -> SafeString:
+        return display.clock_time(moment, self.outlook.at) if moment else SafeString("–")
+
 
 COLUMNS = (
-    *(JobRow.job, JobRow.prompt_line, JobRow.status_line, JobRow.progress_line),
-    *(JobRow.attempts, JobRow.owner_name, JobRow.tickets_held, JobRow.age),
+    *(JobRow.job, JobRow.status_line, JobRow.progress_line, JobRow.owner_name, JobRow.tickets_held),
+    *(JobRow.queued_time, JobRow.started_time, JobRow.ended_time, JobRow.age),
 )
 
 
@@ -160,10 +199,40 @@ class JobList(PageList):
         for row in rows:
             cells: dict[str, str] = {"action_checkbox": self.model_admin.action_checkbox(row.of)} if chooses else {}
             cells |= {made.__name__: made(row) for made in COLUMNS}
-            cells["job"] = display.link(f"{self.url_for_result(row.of)}{back}", cells["job"])
+            cells["job"] = display.with_sub(display.link(f"{self.url_for_result(row.of)}{back}", row.name), row.belongs)
+            cells["owner_name"] = display.link(self.get_query_string({"user": cells["owner_name"]}), cells["owner_name"])
             *parts, _ = values = list(cells.values())
-            drawn.append({"pk": row.of.pk, "cells": display.cells(list(cells), values), "version": _mark(parts)})
+            shown = {"pk": row.of.pk, "acts": row.acts, "version": _mark(parts)}
+            drawn.append(shown | {"cells": display.cells(list(cells), values)})
         return drawn
+
+    def at_place(self, place: str) -> list[filters.JobFilter]:
+        """Return the filters that are set at this place of the page."""
+        return [one for one in self.filter_specs if isinstance(one, filters.JobFilter) and one.place == place]
+
+    @property
+    def pills(self) -> list[filters.JobFilter]:
+        return self.at_place(filters.PILL)
+
+    @property
+    def more(self) -> list[filters.JobFilter]:
+        return self.at_place(filters.MORE)
+
+    @property
+    def more_in_use(self) -> int:
+        """How many filters of that menu are set, beside those of the tab."""
+        return sum(bool(one.value()) for one in self.more if one.parameter_name not in _tab(self.params))
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether more is asked for than a tab."""
+        return any(value for name, value in self.params.items() if name not in _tab(self.params))
+
+    @property
+    def kept_by_more(self) -> list[tuple[str, str]]:
+        """Return what the address asks for beside the filters in the menu of all others, for its form to keep."""
+        own = {one.parameter_name for one in self.more}
+        return [(name, value) for name, value in self.params.items() if name not in own]
 
     @property
     def problems(self) -> list[str]:
@@ -192,7 +261,7 @@ class JobAdmin(ReadOnlyAdmin[Job]):
     list_filter = filters.FILTERS
     list_select_related = ("owner", "batch")
     search_fields = ("prompt",)  # searched by `JobList`
-    search_help_text = "Search prompts or a job number"
+    search_help_text = "Combination, campaign, prompt or number"
     ordering = ("-id",)
     actions = tuple(map(_action, VERBS.values()))
 
@@ -224,9 +293,9 @@ class JobAdmin(ReadOnlyAdmin[Job]):
             return self._renewed(request)
         user, at, back = staff(request), clock.now(), request.get_full_path()
         shown = {
-            "views": self._views(request),
+            "tabs": self._tabs(request),
             "verbs": bulk_pages.buttons(user),
-            "may_clear": bulk.may(user, Verb.CLEAR),
+            "clears": _clears(request) if bulk.may(user, Verb.CLEAR) else None,
             "bulk_notes": bulk_pages.notes(user, at=at),
             "unknown": request.GET.get("e") == "1",
             "at": at,
@@ -258,19 +327,20 @@ class JobAdmin(ReadOnlyAdmin[Job]):
         finally:
             request.GET = was
 
-    def _views(self, request: HttpRequest) -> list[dict[str, Any]]:
-        to_look_at = ReviewItem.objects.filter(closed_at=None).values("job").distinct()
-        found = counts.by_status(at=clock.now()) | {"review": to_look_at.count()}
-        mine = ("Submitted by you", {"user": staff(request).username}, "", False)
+    def _tabs(self, request: HttpRequest) -> list[dict[str, Any]]:
+        """Return the tabs. They keep all other filters; their counts are of all jobs, so they are shown without other filters."""
+        asked = {name: value for name, value in request.GET.dict().items() if value and name != PAGE_VAR}
+        others = {name: value for name, value in asked.items() if name not in SET_BY_TABS}
+        own, found = _set_by_tabs(asked), {} if others else _counts()
         return [
             {
                 "name": name,
-                "query": urlencode(query),
+                "query": urlencode({**others, **query}),
                 "count": found.get(key),
                 "alert": alert,
-                "current": request.GET.dict() == query,
+                "current": own == query,
             }
-            for name, query, key, alert in (*SAVED_VIEWS, mine)
+            for name, query, key, alert in TABS
         ]
 
     def _renewed(self, request: HttpRequest) -> HttpResponse:
@@ -284,12 +354,41 @@ class JobAdmin(ReadOnlyAdmin[Job]):
         first_page = asked.get("p", "1") == "1"
         new = listed.queryset.filter(pk__gt=max(shown, default=0))[:NEW_MOST].count() if first_page else 0
         notes = bulk_pages.notes(staff(request), at=clock.now())
-        rest = {"views": self._views(request), "bulk_notes": notes, "new": new}
+        rest = {"tabs": self._tabs(request), "bulk_notes": notes, "new": new}
         token = _mark([repr(rest)])
         if not changed and seen == token:
             return HttpResponse(status=204)
         shown_now = {"rows": changed, "token": token, "new_most": NEW_MOST, "address": f"?{asked.urlencode()}"}
         return render(request, FRAGMENT, {**rest, **shown_now, "list_query": asked.urlencode()})
+
+
+def _set_by_tabs(asked: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in asked.items() if value and name in SET_BY_TABS}
+
+
+def _tab(asked: Mapping[str, str]) -> dict[str, str]:
+    """Return the filters of the tab that the address asks for; none if they are not a tab's."""
+    own = _set_by_tabs(asked)
+    return next((query for _, query, _, _ in TABS if query == own), {})
+
+
+def _counts() -> dict[str, int]:
+    """Return the jobs of each tab that has a count."""
+    at = clock.now()
+    found = {str(status): number for status, number in counts.by_status(at=at).items()}
+    to_look_at = ReviewItem.objects.filter(closed_at=None).values("job").distinct()
+    held = at_most_every(HOLDS_KEPT, "jobs:models_on_hold", lambda: waiting.models_on_hold(at=at))
+    on_hold = counts.on_hold(held)
+    unfinished = found[Status.QUEUED] + found[Status.PROCESSING]
+    return {**found, "unfinished": unfinished, filters.ON_HOLD: on_hold, "review": to_look_at.count()}
+
+
+def _clears(request: HttpRequest) -> dict[str, str]:
+    """Return the button that clears the finished jobs of the list: its word, and the query string of the jobs."""
+    asked = {name: value for name, value in request.GET.dict().items() if value and name != PAGE_VAR}
+    status = asked.get("status", "")
+    word = status if status in {state.value for state in TERMINAL_STATES} else FINISHED
+    return {"word": word, "query": urlencode({**asked, "status": word})}
 
 
 def _mark(parts: Iterable[str]) -> str:

@@ -36,6 +36,7 @@ class WalletRow:
 @admin.register(Wallet)
 class WalletAdmin(ReadOnlyAdmin[Wallet]):
     title = "Wallets"
+    empty = "Each user has a wallet. Add a user, then grant tickets."
     list_display = ("owner", "available_now", "reserved_now", WalletRow.captured)
     list_display_links = ("owner",)
     list_select_related = ("owner",)
@@ -111,6 +112,7 @@ class EntryInline(admin.TabularInline[LedgerEntry, LedgerTransaction]):
 @admin.register(LedgerTransaction)
 class LedgerTransactionAdmin(ExactSearch, ReadOnlyAdmin[LedgerTransaction]):
     title = "Ledger"
+    empty = "Every movement of tickets appears here. Grant tickets to begin."
     list_display = ("when", "kind", "wallet_link", "amount", "job", "who", "key")
     list_display_links = ("when",)
     list_filter = ("kind",)
@@ -155,6 +157,7 @@ class LedgerTransactionAdmin(ExactSearch, ReadOnlyAdmin[LedgerTransaction]):
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ExactSearch, ReadOnlyAdmin[LedgerEntry]):
+    empty = "The entries of every movement of tickets appear here."
     list_display = ("id", "transaction", "wallet", "side", "amount")
     list_filter = ("side",)
     list_select_related = ("transaction", "wallet__owner")
@@ -168,6 +171,7 @@ class LedgerEntryAdmin(ExactSearch, ReadOnlyAdmin[LedgerEntry]):
 
 @admin.register(Reservation)
 class ReservationAdmin(ExactSearch, ReadOnlyAdmin[Reservation]):
+    empty = "Tickets reserved for jobs appear here."
     list_display = ("id", job_link, "wallet", "amount", "state", "created_at", "settled_at")
     list_display_links = None
     list_filter = ("state",)

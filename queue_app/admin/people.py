@@ -64,6 +64,7 @@ class RoleAdmin(PolicyAdmin[Group], GroupAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
+    empty = "Make a key with manage.py create_api_key USERNAME. It appears here, without the key itself."
     """Keys are made by `manage.py create_api_key`. Here they are listed, and revoked by deleting them."""
 
     may_be_deleted = True

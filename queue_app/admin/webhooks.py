@@ -14,6 +14,7 @@ from queue_app.ui.model_admin import ExactSearch, ReadOnlyAdmin
 @admin.register(InboundWebhook)
 class InboundWebhookAdmin(ExactSearch, ReadOnlyAdmin[InboundWebhook]):
     title = "Received webhooks"
+    empty = "Calls of providers appear here. Each account says whether its webhooks arrive."
     list_display = ("received", "account", "type", "job", "effect")
     list_display_links = ("received",)
     list_filter = ("effect", "account")

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import Count
 
 from queue_app.caching import SERVED, at_most_every, without_waiting
-from queue_app.models import Job, State, Status, User
+from queue_app.models import Batch, Job, State, Status, User
 from queue_app.models.job import IN_FLIGHT_STATES, STATUS_OF_STATE, TERMINAL_STATES, JobQuerySet
 
 T = TypeVar("T")
@@ -85,6 +85,17 @@ def by_status(*, at: datetime, owner: User | None = None, within: float | None =
 def waiting(*, within: float | None = None) -> Waiting:
     """Return queued jobs by model and priority."""
     return _shared("counts:waiting", _count_waiting, within)
+
+
+def on_hold(models: Collection[str], *, within: float | None = None) -> int:
+    """Return the queued jobs on hold: those of ``models``, whose jobs all are, and those of paused batches."""
+
+    def of_batches() -> dict[str, int]:
+        jobs = Job.objects.filter(state=State.QUEUED, batch__in=Batch.objects.filter(paused=True))
+        return dict(jobs.order_by().values_list("model").annotate(jobs=Count("*")))
+
+    held = sum(jobs for (model, _), jobs in waiting(within=within).items() if model in models)
+    return held + sum(jobs for model, jobs in _shared("counts:held", of_batches, within).items() if model not in models)
 
 
 def oldest(lanes: Collection[tuple[str, int]]) -> dict[str, Oldest]:

@@ -13,8 +13,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import BooleanField, Func, Q
 
-from queue_app.models.job import BLOCK, WORDS, JobQuerySet
-from queue_app.rules import numbers
+from queue_app.models.job import BLOCK, WORDS, JobQuerySet, named_by
 
 # jobs by the planner's estimate up to which words are rare; it believes that half a percent have a word it does not know
 RARE, UNKNOWN = 10_000, 0.0051
@@ -92,10 +91,8 @@ def _is_rare(sql: str, values: Sequence[Any]) -> bool:
 
 
 def _matching(jobs: JobQuerySet, words: str) -> JobQuerySet:
-    """Narrow the jobs to those with the words in one block."""
-    number = numbers.of_row(words)
-    by_words = Q(_words=words) & _OF_BLOCK
-    return jobs.alias(_words=WORDS).filter(by_words | Q(_IN_BLOCK, pk=number) if number else by_words)
+    """Narrow the jobs to those that the search finds in one block."""
+    return jobs.alias(_words=WORDS).filter((Q(_words=words) & _OF_BLOCK) | (_IN_BLOCK & named_by(words)))
 
 
 def _blocks(beyond: int | None, *, rising: bool) -> str:

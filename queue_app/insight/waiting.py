@@ -47,6 +47,10 @@ class Outlook:
             found.append(Blocker("jobs_ahead", job.model_id, place - 1, _slots(self.capacity, job)))
         return found
 
+    def pause(self, job: Job) -> Blocker | None:
+        """Return the pause that puts a queued job on hold, the widest one; ``None`` if there is none."""
+        return next((found for found in self.waiting_on(job) if found.is_pause), None)
+
     def _why_later(self, job: Job) -> str:
         if job.not_before == job.client_not_before:
             return "requested start time"
@@ -65,7 +69,7 @@ class Outlook:
         if blockers[0].limit == "jobs_ahead":
             start = f"when a {job.model_id} slot is free."
             return f"{in_front} Starts {start}" if ahead else f"Next in line: starts {start}"
-        return f"{'. '.join(map(_words, blockers))}. {in_front}"
+        return f"{'. '.join(map(words, blockers))}. {in_front}"
 
     def eta(self, job: Job) -> Estimate | None:
         """Return the time until the job is done; ``None`` once it has finished."""
@@ -101,6 +105,12 @@ def waiting_on(job: Job, at: datetime) -> list[Blocker]:
 def eta(job: Job, at: datetime) -> Estimate | None:
     """Return the time until the job is done."""
     return outlook([job], at=at).eta(job)
+
+
+def models_on_hold(*, at: datetime) -> list[str]:
+    """Return the models whose queued jobs are all on hold."""
+    capacity = _fresh_capacity(at)
+    return [model for model in capacity.offers if capacity.holds(model)]
 
 
 def forget() -> None:
@@ -151,7 +161,8 @@ _NAMES = {
 _SHUT = {"paused": "is paused", "cooling down": "is cooling down", "not available": "has no provider right now"}
 
 
-def _words(blocker: Blocker) -> str:
+def words(blocker: Blocker) -> str:
+    """Return a blocker as a sentence without its full stop: “sora-2 is full (1 of 1 running)”."""
     if blocker.limit == "not_before":
         return f"Starts at {blocker.until:%Y-%m-%d %H:%M:%S} UTC or later"
     name = _NAMES[blocker.limit].format(blocker.key)

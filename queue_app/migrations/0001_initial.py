@@ -107,6 +107,7 @@ class Migration(migrations.Migration):
             name='Job',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('label', models.CharField(blank=True, db_default='', default='', help_text='What distinguishes it in its batch, such as its combination of values.', max_length=300)),
                 ('prompt', models.TextField()),
                 ('parameters', models.JSONField(default=dict)),
                 ('metadata', models.JSONField(default=dict)),
@@ -671,6 +672,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='batch',
             index=models.Index(condition=models.Q(('ended_at', None)), fields=['id'], name='batch_open'),
+        ),
+        migrations.AddIndex(
+            model_name='batch',
+            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('name', config='simple'), name='batch_name_words'),
         ),
         migrations.AddIndex(
             model_name='bulkaction',

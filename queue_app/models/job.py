@@ -57,7 +57,11 @@ STATES_OF_STATUS: dict[str, tuple[State, ...]] = {
 }
 STATUS_OF_STATE = {state: Status(status) for status, states in STATES_OF_STATUS.items() for state in states}
 
-WORDS = SearchVector("prompt", config="simple")  # PostgreSQL's full-text search without stemming
+# PostgreSQL's full-text search without stemming
+WORDS = SearchVector("prompt", config="simple")
+NAME = SearchVector("name", config="simple")  # of a batch
+NAMED_MOST = 50  # batches whose jobs a search by name finds: the newest
+LABEL_MOST = 300  # characters of a job's label
 BLOCK = 4_096  # consecutive ids that a search for frequent words reads in one step
 STRETCH = 13  # bits of an order key: a stretch of a model's queue has 8,192 of them
 
@@ -97,6 +101,10 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         """Filter to the batches that this user may see (I35)."""
         return self if user.is_staff else self.filter(owner=user)
 
+    def search(self, words: str) -> Self:
+        """Filter to batches whose name contains all these words."""
+        return self.alias(_words=NAME).filter(_words=words)
+
 
 class Batch(models.Model):
     """Jobs submitted together, by a campaign or one API call, with their owner, name, limit and pause."""
@@ -126,6 +134,7 @@ class Batch(models.Model):
             models.Index(
                 fields=["id"], name="batch_open", condition=Q(ended_at=None)
             ),  # for the dispatcher, which looks for finished batches
+            GinIndex(NAME, name="batch_name_words"),  # a search of jobs takes the names of batches for theirs
         ]
 
     def __str__(self) -> str:
@@ -162,10 +171,8 @@ class JobQuerySet(models.QuerySet["Job"]):
         )
 
     def search(self, words: str) -> Self:
-        """Filter to jobs whose prompt contains all these words, or with this id. `insight.search` finds the first of many."""
-        number = numbers.of_row(words)
-        asked = (Q(pk=number) if number else Q()) | Q(_words=words)
-        return self.alias(_words=WORDS).filter(asked)
+        """Filter to jobs with all these words in prompt or batch name, or this id. `insight.search` finds the first of many."""
+        return self.alias(_words=WORDS).filter(Q(_words=words) | named_by(words))
 
     def lock(self, *, skip_locked: bool = False) -> Self:
         """
@@ -187,6 +194,13 @@ class JobQuerySet(models.QuerySet["Job"]):
         return list(self.lock())
 
 
+def named_by(words: str) -> Q:
+    """Return the filter for jobs that a search names without their prompts: by their id, or by the name of their batch."""
+    number = numbers.of_row(words)
+    batches = list(Batch.objects.search(words).order_by("-pk").values_list("pk", flat=True)[:NAMED_MOST])
+    return Q(pk__in=[number] if number else []) | Q(batch__in=batches)
+
+
 def slots_in_use(at: datetime) -> list[SlotRow]:
     """
     Return the used slots at ``at`` as rows (model, kind, provider account, batch, owner, count).
@@ -204,6 +218,13 @@ class Job(models.Model):
     batch = models.ForeignKey(Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="jobs")
     kind = models.ForeignKey(Kind, on_delete=models.PROTECT, related_name="+")
     model = models.ForeignKey(GenerationModel, on_delete=models.PROTECT, related_name="+")
+    label = models.CharField(
+        max_length=LABEL_MOST,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What distinguishes it in its batch, such as its combination of values.",
+    )
     prompt = models.TextField()
     parameters = models.JSONField(default=dict)
     metadata = models.JSONField(default=dict)

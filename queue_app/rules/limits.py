@@ -20,7 +20,10 @@ STEP_BACK_AT_MOST, ALL_BACK = timedelta(minutes=5), timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Blocker:
-    """A limit that a job waits for. ``max`` is 0 while it is paused or cooling down; ``until`` is the end of that, if known."""
+    """
+    A limit that a job waits for. ``max`` is 0 while it is paused or cooling down; ``until`` is the end of that, if known. Only a
+    pause puts the job on hold.
+    """
 
     limit: str
     key: str
@@ -28,14 +31,20 @@ class Blocker:
     max: int
     until: datetime | None = None
     reason: str = ""
+    is_pause: bool = False
+
+    @property
+    def names(self) -> Key:
+        return self.limit, self.key
 
 
 @dataclass(frozen=True)
 class Closed:
-    """A pause or a cooldown."""
+    """A pause or a cooldown, or that no worker is there."""
 
     until: datetime | None = None
     reason: str = ""
+    is_pause: bool = False
 
 
 @dataclass
@@ -50,7 +59,7 @@ class Room:
         """Return the reason why no further job fits under this limit, or ``None``."""
         used, cap, shut = self.used[key], self.caps.get(key), self.closed.get(key)
         if shut is not None:
-            return Blocker(key[0], key[1], used, 0, shut.until, shut.reason)
+            return Blocker(key[0], key[1], used, 0, shut.until, shut.reason, shut.is_pause)
         if cap is not None and used >= cap:
             return Blocker(key[0], key[1], used, cap)
         return None

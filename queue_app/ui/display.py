@@ -60,6 +60,16 @@ def badge(state: str, word: str = "", glyph: str = "") -> SafeString:
     return format_html('<span class="gq-badge is-{}">{}{}</span>', state, icon(glyph or state), word)
 
 
+def yes_or_no(value: bool | None) -> str:
+    """Return a truth value as a word; a dash for an unknown one."""
+    return {True: "Yes", False: "No", None: "–"}[value]
+
+
+def joined(parts: Iterable[str]) -> SafeString:
+    """Return the parts that are not empty on one line, with dots between them."""
+    return format_html_join(" · ", "{}", ((part,) for part in parts if part))
+
+
 def with_sub(main: str, sub: str = "", *, whole: bool = False) -> SafeString:
     """Return a line with a quiet one under it. ``whole``: the second may be clipped, so its title has all of it."""
     if not sub:
@@ -124,14 +134,11 @@ def level(value: int) -> SafeString:
     return format_html('<span class="gq-prio is-{}">{}</span>', rank, priority.name(value))
 
 
-def progress(value: float) -> SafeString:
+def progress(value: float, left: str = "") -> SafeString:
+    """Return a bar with its percentage and the time left, if it is known."""
     percent = round(value * 100)
-    return format_html(
-        '<progress class="gq-progress" max="100" value="{}" aria-label="{}%"></progress><span class="gq-sub">{}%</span>',
-        percent,
-        percent,
-        percent,
-    )
+    bar = '<progress class="gq-progress" max="100" value="{}" aria-label="{}%"></progress><span class="gq-sub">{}%{}</span>'
+    return format_html(bar, percent, percent, percent, f", {left} left" if left else "")
 
 
 def when(moment: datetime | None) -> SafeString:
@@ -225,6 +232,12 @@ def chooser(name: str, row: int, label: str) -> SafeString:
 def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
     """Return a text from pieces, with the matches of compliance rules highlighted."""
     return format_html_join("", "{}", ((format_html("<mark>{}</mark>", text) if hit else text,) for text, hit in pieces))
+
+
+def emphasised(pieces: Iterable[tuple[str, bool]]) -> SafeString:
+    """Return a text from pieces, some of them bold."""
+    shown = (format_html('<b class="gq-differs">{}</b>', text) if bold else text for text, bold in pieces)
+    return format_html_join("", "{}", ((piece,) for piece in shown))
 
 
 def chips(words: Iterable[str]) -> SafeString:

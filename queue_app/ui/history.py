@@ -75,7 +75,7 @@ def model_of(entry: AuditEntry) -> type[Model] | None:
         return None
     try:
         return apps.get_model(entry.target_model)
-    except LookupError:  # this version has no such table
+    except (LookupError, ValueError):  # this version has no such table, or it is no name of one
         return None
 
 

@@ -1,34 +1,32 @@
 """The facts of one job that its page shows to the owner and to staff, as plain values for a template."""
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.core.files.storage import default_storage
 from django.db.models import Sum
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from queue_app.insight import remedies, stages, waiting
 from queue_app.insight.stages import Stage
-from queue_app.insight.waiting import Outlook
 from queue_app.models import Asset, Attempt, Job, JobEvent, LedgerEntry, LedgerTransaction, Outcome, Reservation, State, Upload
 from queue_app.rules import parameters as rules
 from queue_app.rules import priority
-from queue_app.rules.limits import Blocker
 from queue_app.rules.numbers import counted
-from queue_app.ui import display
+from queue_app.rules.words import one_line
+from queue_app.ui import display, holds
 from queue_app.work import uploads
-from queue_app.work.capacity import NO_WORKER, keys_of
 
 # status of a stage → its name in the stepper and its glyph
 STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("todo", ""), "bad": ("bad", "failed")}
 SHORT = {"post-processing": "Post\N{NON-BREAKING HYPHEN}process"}  # names too long for a column of the stepper
 # first word of a note → its glyph
 NOTES = {"priority": "front", "moved": "front", "refunded": "ticket", "cancel": "cancelling", "cleared": "box", "late": "warn"}
-OPENS = {
-    "not available": "a provider is available",
-    NO_WORKER: "a worker runs",
-}  # reason of `capacity` → what ends it; any other reason is a pause
-LONGEST_EXCERPT = 20_000  # characters
+LONGEST_EXCERPT, TITLE_MOST = 20_000, 80  # characters
 OUTCOMES: dict[str | None, State] = {
     None: State.RUNNING,
     Outcome.DELIVERED: State.COMPLETED,
@@ -40,28 +38,43 @@ OUTCOMES: dict[str | None, State] = {
 }
 
 
-def facts(job: Job, *, at: datetime) -> dict[str, Any]:
-    """Return why the job waits, its stages, attempts, money and history."""
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as its page shows it; ``differs``: something in it is bold."""
+
+    text: SafeString
+    differs: bool
+
+
+def facts(job: Job, *, at: datetime, group: str) -> dict[str, Any]:
+    """
+    Return why the job waits, its stages, attempts, money and history.
+
+    :param group: the word for its batch.
+    """
     events = list(job.events.order_by("seq"))
     looked = waiting.outlook([job], at=at)
     eta = looked.eta(job)
+    limits = holds.of_job(job, looked, at, group=group)
+    on_hold = bool(limits and limits[0].is_pause)
     attempts = list(job.attempts.select_related("account", "route").order_by("number"))
     return {
         "job": job,
-        "title": f"Job {display.number(job.pk)}",
-        "badge": display.badge(job.state),
+        "title": title(job),
+        "badge": display.badge("warn", "On hold", "pause") if on_hold else display.badge(job.state),
         "level": display.level(job.priority),
-        "facts": display.chips([job.model_id, job.kind_id, *display.parameters(job)]),
+        "facts": ", ".join([job.model_id, job.kind_id, *display.parameters(job)]),
         "position": looked.position(job),
-        "sentence": looked.sentence(job),
-        "limits": _limits(job, looked, at),
+        "lead": holds.lead(job, limits, looked, at, group=group),
+        "limits": limits,
         "p50": display.duration(eta.p50_seconds) if eta and eta.p50_seconds is not None else "",
         "p90": display.duration(eta.p90_seconds) if eta and eta.p90_seconds is not None else "",
         "basis": eta.basis if eta else "",
-        "stages": _steps(job, stages.stages(job, events, at=at)),
+        "stages": _steps(job, stages.stages(job, events, at=at), on_hold=on_hold),
         "attempts": [_attempt(job, one, at) for one in attempts],
         "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
         "assets": list(job.assets.order_by("-version", "number", "kind")),
+        "prompt": prompt(job),
         "inputs": inputs(job),
         "money": money(job),
         "events": [_event(event, at) for event in reversed(events)],
@@ -69,6 +82,19 @@ def facts(job: Job, *, at: datetime) -> dict[str, Any]:
         "may_cancel": job.is_open and job.state not in (State.STORING, State.CANCELLING),
         "may_retry": job.state in (State.FAILED, State.CANCELLED),
     }
+
+
+def title(job: Job) -> str:
+    """Return what distinguishes the job: its combination, or the beginning of its prompt."""
+    return one_line(job.label) or Truncator(one_line(job.prompt[:500])).chars(TITLE_MOST)
+
+
+def prompt(job: Job) -> Prompt:
+    """Return the prompt with the words of the job's label in bold."""
+    words = sorted(filter(None, job.label.split(" · ")), key=len, reverse=True)
+    pattern = rf"(?<!\w)({'|'.join(map(re.escape, words))})(?!\w)"
+    pieces = re.split(pattern, job.prompt, flags=re.IGNORECASE) if words else [job.prompt]
+    return Prompt(display.emphasised((piece, bool(number % 2)) for number, piece in enumerate(pieces)), len(pieces) > 1)
 
 
 def beside(main: Asset | None, files: Iterable[Asset]) -> list[Asset]:
@@ -100,50 +126,13 @@ def excerpt(file: Asset | None) -> str:
     return text if len(text) <= LONGEST_EXCERPT else f"{text[:LONGEST_EXCERPT]}…"
 
 
-def _limits(job: Job, looked: Outlook, at: datetime) -> list[dict[str, Any]]:
-    """Return every limit that applies to a queued job, whether it holds the job or not, the widest first."""
-    if looked.capacity is None:
-        return []
-    capacity = looked.capacity
-    routes = capacity.routes.get(job.model_id, [])
-    route = capacity.route_for(job.model_id) or next(iter(routes), None)
-    keys = keys_of(route, model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
-    holding = {(one.limit, one.key): one for one in looked.waiting_on(job)}
-    shown = []
-    for key in keys:
-        cap, blocker = capacity.room.caps.get(key), holding.get(key)
-        if cap is None and blocker is None:
-            continue
-        used = capacity.room.used[key]
-        closed = blocker is not None and not blocker.max
-        name = display.limit_name(*key)
-        shown.append(
-            {
-                "name": name[0].upper() + name[1:] if key[0] != "model" else f"Model {name}",
-                "why": blocker.reason if blocker else "",
-                "holds": blocker is not None,
-                "bar": display.capacity(used, cap, held=closed) if cap else "–",
-                "until": _until(blocker, at),
-            }
-        )
-    return shown
-
-
-def _until(blocker: Blocker | None, at: datetime) -> str:
-    if blocker is None:
-        return "not blocking"
-    if blocker.until:
-        return display.clock_time(blocker.until, at)
-    return "a slot frees up" if blocker.max else OPENS.get(blocker.reason, "it is resumed")
-
-
-def _steps(job: Job, found: Sequence[Stage]) -> list[dict[str, str]]:
+def _steps(job: Job, found: Sequence[Stage], *, on_hold: bool) -> list[dict[str, str]]:
     shown = []
     for stage in found:
         name, icon = STEPS[stage.status]
         time = display.span(stage.seconds) if stage.seconds else ""
         if stage.name == "submission" and stage.status == "wait" and job.state == State.QUEUED:
-            name, icon, time = "wait", "queued", "waiting for a slot"
+            name, icon, time = ("wait", "pause", "on hold") if on_hold else ("wait", "queued", "waiting for a slot")
         elif stage.name == "generation" and stage.status == "wait" and job.is_open:
             time = f"usually {display.duration(job.model.typical_seconds)}"
         shown.append({"name": SHORT.get(stage.name, stage.name.capitalize()), "class": name, "icon": icon, "time": time})

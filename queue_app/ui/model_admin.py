@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin import widgets
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.templatetags import admin_list
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
+from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
@@ -17,6 +18,7 @@ from django.forms import BaseFormSet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django_stubs_ext import StrOrPromise
@@ -24,22 +26,26 @@ from django_stubs_ext import StrOrPromise
 from queue_app import clock
 from queue_app.rules import numbers
 from queue_app.rules.words import storable
-from queue_app.ui import display, history, pages
+from queue_app.ui import display, history, holds, pages
 from queue_app.ui.access import staff
 from queue_app.ui.paging import EstimatingPaginator, PageList
 from queue_app.work import policy
+from queue_app.work.roles import Right
 
 M = TypeVar("M", bound=models.Model)
 F = TypeVar("F", bound=forms.BaseForm)
 
 
-class DayAndTime(widgets.AdminSplitDateTime):
-    """Django's two fields of a moment, each with a name for screen readers."""
+# Django draws a picture for yes and no, in lists and on pages that only show; it offers no other way to change that
+admin_list._boolean_icon = display.yes_or_no  # type: ignore[attr-defined]
+
+
+class DayAndTime(forms.SplitDateTimeWidget):
+    """A moment in the browser's own fields for a date and a time, each with a name for screen readers."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        super().__init__(attrs)
-        for part, name in zip(self.widgets, ("Date", "Time"), strict=True):
-            part.attrs["aria-label"] = name
+        date, time = {"type": "date", "aria-label": "Date"}, {"type": "time", "step": "1", "aria-label": "Time"}
+        super().__init__(attrs, date_format="%Y-%m-%d", time_format="%H:%M:%S", date_attrs=date, time_attrs=time)
 
 
 class NamedCells(BaseFormSet[F]):
@@ -65,6 +71,7 @@ class ListAdmin(admin.ModelAdmin[M]):
     list_per_page = 50
     list_max_show_all = 0  # no page shows a million rows
     title: str = ""
+    empty: str = ""  # what an empty list says: what will appear in it, and from where
     may_be_deleted = False  # jobs and the ledger refer to most rows permanently
 
     def rows(self, found: Sequence[M]) -> Sequence[Any]:
@@ -74,6 +81,18 @@ class ListAdmin(admin.ModelAdmin[M]):
         Its methods with `column` are columns in ``list_display``, like the fields of the model and the methods of this class.
         """
         return ()
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(db_field, models.DateTimeField) and field is not None:
+            field.help_text = " ".join(filter(None, [str(field.help_text), f"In {timezone.get_current_timezone_name()}."]))
+        return field
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        row = context.get("original")
+        pause = holds.pause_of(row, at=clock.now()) if row is not None else None
+        shown = {"pause": pause, "may_operate": request.user.has_perm(Right.OPERATE)}
+        return super().render_change_form(request, {**context, **shown}, *args, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return self.may_be_deleted and super().has_delete_permission(request, obj)
@@ -102,7 +121,10 @@ class ListAdmin(admin.ModelAdmin[M]):
         if not self.has_view_or_change_permission(request, row):
             raise PermissionDenied
         entries = history.of(row)
+        page, kept = f"admin:{self.opts.app_label}_{self.opts.model_name}", self.get_preserved_filters(request)
         context = {
+            "list_address": add_preserved_filters({"opts": self.opts, "preserved_filters": kept}, reverse(f"{page}_changelist")),
+            "row_address": reverse(f"{page}_change", args=[quote(row.pk)]) + (f"?{kept}" if kept else ""),
             **self.admin_site.each_context(request),
             "title": "History",
             "opts": self.opts,

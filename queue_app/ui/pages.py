@@ -11,6 +11,7 @@ from django.db.models import Model
 from django.db.models.options import Options
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils.text import capfirst
 
 M = TypeVar("M", bound=Model)
 View = Callable[..., HttpResponse]
@@ -62,6 +63,6 @@ def of_row(model: type[M]) -> Callable[[Callable[[HttpRequest, M], HttpResponse]
 
 def not_there(request: HttpRequest, opts: Options[Any], object_id: str) -> HttpResponseRedirect:
     """Lead to the first page of the site, saying that there is no such row."""
-    name = opts.verbose_name
-    messages.warning(request, f"{name} with ID “{unquote(object_id)}” doesn’t exist. Perhaps it was deleted?")
+    name = capfirst(opts.verbose_name)
+    messages.warning(request, f"{name} “{unquote(object_id)[:60]}” not found. It may have been deleted.")
     return HttpResponseRedirect(reverse("admin:index"))

@@ -18,7 +18,9 @@ from queue_app.rules import limits, peak
 from queue_app.rules.limits import Blocker, Closed, Key, Room
 from queue_app.statements import Statement, read_some
 
-NO_WORKER = "no worker"  # why no long call can start
+# why a limit is closed, unless by a pause: then it is what staff wrote, or `UNTOLD`
+NO_WORKER, COOLING, NOT_AVAILABLE = "no worker", "cooling down", "not available"
+UNTOLD = "paused"
 ROUTES_AT_FIRST = 8  # routes per model that a claim reads first; it reads the others only if all of these are full
 
 # all routes, or with ``first`` the first few of each model
@@ -289,9 +291,17 @@ class Capacity:
         self.learn([batch], [owner])
         routes = self.routes.get(model)
         if not routes:
-            return [Blocker("model", model, 0, 0, None, "not available")]
+            return [Blocker("model", model, 0, 0, None, NOT_AVAILABLE)]
         route = self.route_for(model) or routes[0]
         return self.room.blockers(keys_of(route, model=model, kind=kind, batch=batch, owner=owner))
+
+    def holds(self, model: str) -> bool:
+        """Whether a pause of the queue, of the model or of its account puts all queued jobs of the model on hold."""
+        route = self.route_for(model) or next(iter(self.routes.get(model, ())), None)
+        if route is None:
+            return False
+        account = limits.keys_of_account(route.account_id, synchronous=is_synchronous(route))
+        return any(found.is_pause for found in self.room.blockers([limits.QUEUE, *account, ("model", model)]))
 
     @cached_property
     def _all_routes(self) -> Routes:
@@ -308,7 +318,7 @@ class Capacity:
         for limit, pk, cap, paused, reason in rows:
             if limit == "user":
                 cap = cap or self.policy.user_max_concurrent
-            self._set((limit, str(pk)), cap, Closed(None, reason or "paused") if paused else None)
+            self._set((limit, str(pk)), cap, Closed(None, reason or UNTOLD, is_pause=True) if paused else None)
 
     def _set(self, key: Key, cap: int | None, closed: Closed | None) -> None:
         self._known.add(key)
@@ -341,12 +351,12 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _closed(row: QueueSettings | LimitRow, at: datetime) -> Closed | None:
-    return (
-        Closed(row.paused_until, row.paused_reason or "paused") if limits.is_closed(row.paused, row.paused_until, at=at) else None
-    )
+    if not limits.is_closed(row.paused, row.paused_until, at=at):
+        return None
+    return Closed(row.paused_until, row.paused_reason or UNTOLD, is_pause=True)
 
 
 def _row_closed(row: LimitRow, at: datetime) -> Closed | None:
     if row.cooldown_until and row.cooldown_until > at:
-        return _closed(row, at) or Closed(row.cooldown_until, "cooling down")
+        return _closed(row, at) or Closed(row.cooldown_until, COOLING)
     return _closed(row, at)

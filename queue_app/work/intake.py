@@ -13,6 +13,7 @@ from django.db import transaction
 from queue_app import lifecycle
 from queue_app.lifecycle import MoveRefused
 from queue_app.models import Batch, GenerationModel, Job, Kind, ModelRoute, User
+from queue_app.models.job import LABEL_MOST
 from queue_app.rules import nesting, priority
 from queue_app.rules import parameters as parameter_rules
 from queue_app.work import capacity, routes, uploads
@@ -32,7 +33,7 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # a NUL in JSON, but not 
 class Draft:
     """
     A request for one job. The queue chooses ``kind`` and ``priority`` if they are not given. ``priority_reasons`` are the rules
-    behind a priority that the owner did not request.
+    behind a priority that the owner did not request. ``label`` distinguishes the job in its batch; a long one is cut.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Draft:
     deadline: datetime | None = None
     not_before: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -288,6 +290,7 @@ class _Reader:
             owner=self.owner,
             kind=kind,
             model=model,
+            label=draft.label[:LABEL_MOST],
             prompt=draft.prompt,
             parameters=settled,
             metadata=dict(draft.metadata),

@@ -52,6 +52,11 @@ def move_to_front(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     lifecycle.note_each(jobs, at=at, actor=actor, reason="moved to the front", data=moved)
 
 
+def can_move_to_front(job: Job) -> bool:
+    """Whether a job of the same model and priority is ahead of this queued one."""
+    return Job.objects.ahead_of(job).filter(priority=job.priority).exists()
+
+
 def clear(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """Hide finished jobs from the list. Their history and tickets do not change."""
     Job.objects.filter(pk__in=[job.pk for job in jobs]).update(archived_at=at)

@@ -16,13 +16,26 @@
     const old = e.detail.target, fresh = e.detail.fragment.querySelector?.(`tr[id="${old.id}"]`);
     if (!old.matches("#result_list tr") || !fresh) return;
     e.detail.shouldSwap = false;
-    old.dataset.version = fresh.dataset.version;
+    Object.assign(old.dataset, fresh.dataset);
     Array.from(fresh.cells).forEach((cell, place) => {
       const mine = old.cells[place];
       if (mine.matches(".action-checkbox") || mine.contains(document.activeElement) || mine.innerHTML === cell.innerHTML) return;
       mine.replaceWith(cell.cloneNode(true));
     });
   });
+
+  // a selection offers only verbs that can change one of its jobs; all that match may be in any state
+  const offer = () => {
+    const form = document.getElementById("changelist-form"), chosen = $$("#result_list tr:has(.action-select:checked)");
+    if (!form || !chosen.length) return;
+    const acts = new Set(chosen.flatMap((row) => row.dataset.acts.split(" ")));
+    const all = form.querySelector(".select-across")?.value === "1";
+    $$("[data-act]", form).forEach((button) => { button.hidden = !all && !acts.has(button.value); });
+  };
+  document.addEventListener("change", offer);
+  document.addEventListener("click", offer);
+  document.addEventListener("htmx:afterSwap", offer);
+  window.addEventListener("pageshow", offer);
 
   const say = (el, words) => { if (el.textContent !== words) el.textContent = words; };
   const tick = () => {

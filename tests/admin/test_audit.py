@@ -7,24 +7,28 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from campaigns.models import Dimension
 from queue_app import clock
 from queue_app.admin.audit import calendar_days
-from queue_app.models import AuditEntry, ModelConcurrencyLimit, User
-from queue_app.ui import history
-from queue_app.work import policy
+from queue_app.models import AuditEntry, BulkAction, ModelConcurrencyLimit, User
+from queue_app.ui import display, history
+from queue_app.work import bulk, grants, jobs, policy, stop
 from tests.admin.conftest import StaffWith
-from tests.factories import UserFactory
+from tests.campaigns.support import make_campaign
+from tests.factories import BatchFactory, UserFactory, make_job
 from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/queue_app/auditentry/"
+HOSTILE = """<script>alert(1)</script><img src=x onerror="alert(2)">' {{ 7|add:7 }}"""
+Verb = BulkAction.Verb
 
 
 @pytest.fixture
 def ada() -> User:
-    return UserFactory(staff=True, tickets=0, username="ada")
+    return UserFactory(staff=True, tickets=0, username="ada", rights=["operate_queue"])
 
 
 @pytest.fixture
@@ -69,6 +73,7 @@ class TestList:
             ({"q": "bob"}, ["kling-1.6"]),
             ({"q": "for carol"}, ["carol"]),
             ({"when": "soon"}, ["kling-1.6", "carol", "sora-2"]),
+            ({"about": "queue_app.wallet"}, []),
         ],
     )
     def test_is_found_by_who_what_and_when(
@@ -95,6 +100,137 @@ class TestList:
     @pytest.mark.parametrize("word", ["", "2026", "2026-13", "2026-02-30", "9999999", "----------", "٢٠٢٦-٠٢"])
     def test_what_is_no_date_is_none(self, word: str) -> None:
         assert calendar_days(word) == []
+
+
+class TestSentences:
+    """What the list shows of an entry."""
+
+    def told(self, client: Client, **asked: str) -> list[tuple[str, str, list[str]]]:
+        """Return of each entry the sentence with its actor and reason, the address of its target, and the figures."""
+        days = client.get(LIST, asked).context["cl"].days
+        return [
+            (
+                f"{deed.entry.actor_name} {deed.told}" + (f": {deed.entry.reason}" if deed.entry.reason else ""),
+                deed.url,
+                [*(f"{one.name}: {one.before} → {one.after}" for one in deed.changes), *deed.notes],
+            )
+            for day in days
+            for deed in day.deeds
+        ]
+
+    def test_a_limit_is_raised_or_lowered(self, admin: Client, lowered: AuditEntry, ada: User) -> None:
+        limit = ModelConcurrencyLimit.objects.get(model="sora-2")
+        policy.change(limit, at=clock.now(), actor=ada, max_concurrent=7)
+        url = reverse("admin:queue_app_modelconcurrencylimit_change", args=["sora-2"])
+        assert self.told(admin) == [
+            ("ada raised the limit of sora-2", url, ["Concurrent jobs: 2 → 7"]),
+            ("ada lowered the limit of sora-2: a quiet day", url, ["Concurrent jobs: 4 → 2"]),
+        ]
+
+    def test_a_pause_says_its_reason_and_end_and_a_rule_is_no_person(self, admin: Client) -> None:
+        limit, until = ModelConcurrencyLimit.objects.get(model="sora-2"), clock.now() + timedelta(days=2)
+        pause = {"paused": True, "paused_reason": "four unknown outcomes", "paused_until": until}
+        policy.change(limit, at=clock.now(), actor=None, reason="four unknown outcomes", **pause)
+        ((sentence, _, notes),) = self.told(admin)
+        assert sentence == "genqueue paused model sora-2: four unknown outcomes"
+        assert notes == [f"until {display.moment(until, clock.now())}"]
+        assert admin.get(LIST).context["cl"].days[0].deeds[0].is_system
+
+    def test_a_bulk_action_its_run_and_its_undo_are_one(self, admin: Client, ada: User) -> None:
+        jobs, at = [make_job().pk, make_job().pk], clock.now()
+        undone, run = (bulk.draft(Verb.CANCEL, jobs, at=at, actor=ada, chosen="by hand") for _ in range(2))
+        bulk.confirm(undone, at=at, actor=ada, reason="wrong brand")
+        bulk.undo(undone, at=at, actor=ada)
+        bulk.confirm(run, at=at, actor=ada)
+        bulk.run_now(run, at=at, actor=ada)
+        BulkAction.objects.filter(pk=run.pk).update(results={"cancelled": 1, "refused": 1})
+        time = display.moment(at, clock.now())
+        assert self.told(admin) == [
+            (
+                "ada cancelled 2 jobs",
+                f"/admin/queue_app/bulkaction/{run.pk}/change/",
+                ["selected: by hand", f"started immediately at {time}", "1 cancelled, 1 skipped"],
+            ),
+            (
+                "ada cancelled 2 jobs: wrong brand",
+                f"/admin/queue_app/bulkaction/{undone.pk}/change/",
+                ["selected: by hand", f"undone at {time}"],
+            ),
+        ]
+
+    def test_what_another_undid_is_an_entry_of_theirs(self, admin: Client, ada: User) -> None:
+        at, bob = clock.now(), UserFactory(staff=True, tickets=0, username="bob", rights=["operate_queue"])
+        action = bulk.draft(Verb.PRIORITY, [make_job().pk], at=at, actor=ada, chosen="by hand", options={"priority": "10"})
+        bulk.confirm(action, at=at, actor=ada)
+        bulk.undo(action, at=at, actor=bob)
+        told = self.told(admin)
+        assert [sentence for sentence, _, _ in told] == [
+            "bob undid Set priority of 1 job",
+            "ada set the priority of 1 job to high",
+        ]
+        assert told[1][2][1].startswith("undone by bob at ")
+
+    def test_a_stop_says_what_it_cancels(self, admin: Client, ada: User) -> None:
+        make_job()
+        stop.stop_all(at=clock.now(), actor=ada, reason="invoice dispute", cancel_queued=True)
+        told = {sentence: notes for sentence, _, notes in self.told(admin)}
+        assert told["ada stopped the whole queue: invoice dispute"] == ["queue paused", "cancelling 1 job"]
+        assert "ada paused the whole queue: invoice dispute" in told
+
+    def test_a_launch_is_in_it_with_its_cost(self, admin: Client) -> None:
+        campaign = make_campaign(UserFactory(username="carol"), name="Autumn scent")
+        assert self.told(admin) == [
+            (
+                "carol launched campaign Autumn scent",
+                reverse("admin:campaigns_campaign_change", args=[campaign.pk]),
+                ["4 jobs", "16 tickets reserved"],
+            )
+        ]
+
+    def test_tickets_batches_and_jobs_are_called_by_their_names(self, admin: Client, ada: User) -> None:
+        at, owner, batch = clock.now(), UserFactory(username="carol"), BatchFactory(name="Winter")
+        grants.grant(owner, 50, at=at, actor=ada, reason="spring budget")
+        policy.pause_batch(batch, at=at, actor=ada)
+        jobs.cancel(job := make_job(owner=owner), at=at, actor=ada, reason="asked by phone")
+        assert [sentence for sentence, _, _ in self.told(admin, who="ada")] == [
+            f"ada cancelled job {job.pk}: asked by phone",
+            "ada paused batch Winter",
+            "ada granted 50 tickets to carol: spring budget",
+        ]
+
+    @pytest.mark.parametrize("action", ["stretch sky", "cancel", "", "{0}", "set  limit"])
+    def test_an_action_of_another_version_is_told_in_its_own_words(self, admin: Client, ada: User, action: str) -> None:
+        policy.audit(action, "the {sky}", at=clock.now(), actor=ada)
+        ((sentence, url, notes),) = self.told(admin)
+        assert sentence.endswith("the {sky}") and not url and not notes
+
+    def test_come_by_day(self, admin: Client, ada: User) -> None:
+        now = clock.now()
+        for age in (400, 1, 0, 0):
+            policy.audit("set password", "carol", at=now - timedelta(days=age), actor=ada)
+        days = admin.get(LIST).context["cl"].days
+        year = (timezone.localtime(now) - timedelta(days=400)).year
+        assert [len(day.deeds) for day in days] == [2, 1, 1]
+        assert [day.name.partition(",")[0] for day in days[:2]] == ["Today", "Yesterday"] and days[2].name.endswith(f" {year}")
+
+    def test_hostile_text_is_text(self, admin: Client, ada: User) -> None:
+        changed = {"before": {"name": "a"}, "after": {"name": HOSTILE}}
+        policy.audit("change brand", HOSTILE, at=clock.now(), actor=ada, reason=HOSTILE, **changed)
+        text = admin.get(LIST).content.decode()
+        assert text.count("&lt;script&gt;alert(1)") == 3 and "7|add:7" in text
+        assert "<script>alert" not in text and "<img src=x" not in text
+
+
+class TestDownload:
+    def test_is_the_list_with_its_filters_as_csv(self, admin: Client, lowered: AuditEntry, ada: User) -> None:
+        policy.audit("set password", "=cmd()", at=clock.now(), actor=UserFactory(username="bob"))
+        rows = b"".join(admin.get(f"{LIST}export/", {"who": "ada"})).decode().splitlines()  # type: ignore[call-overload]
+        assert rows[0].endswith('"Time","Who","Action","Target","Change","Reason"') and len(rows) == 2
+        assert '"ada","set model limit","sora-2","concurrent jobs: 4 → 2","a quiet day"' in rows[1]
+        assert "'=cmd()" in b"".join(admin.get(f"{LIST}export/")).decode()  # type: ignore[call-overload]
+
+    def test_is_for_those_who_may_read_the_audit(self, staff_with: StaffWith) -> None:
+        assert staff_with("view_job")[1].get(f"{LIST}export/").status_code == 403
 
 
 class TestEntry:

@@ -12,12 +12,13 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
-from queue_app import lifecycle, tickets
+from queue_app import clock, lifecycle, tickets
 from queue_app.admin import provider_data
 from queue_app.lifecycle import MOVES
-from queue_app.models import Attempt, Job, ModelConcurrencyLimit, State, User
+from queue_app.models import Attempt, Job, ModelConcurrencyLimit, ProviderAccount, QueueSettings, State, User
 from queue_app.models.job import OPEN_STATES, TERMINAL_STATES
 from queue_app.rules import nesting
+from queue_app.work import policy
 from tests.admin.conftest import StaffWith
 from tests.factories import NOON, BatchFactory, UserFactory, advance, make_job
 from tests.markup import html_of
@@ -31,8 +32,8 @@ def address(job: Job) -> str:
     return f"/admin/queue_app/job/{job.pk}/change/"
 
 
-def page(client: Client, job: Job) -> str:
-    answer = client.get(address(job))
+def page(client: Client, job: Job, **asked: str) -> str:
+    answer = client.get(address(job), asked)
     assert answer.status_code == 200
     return unescape(html_of(answer))
 
@@ -61,6 +62,7 @@ def legal(state: State) -> set[str]:
 class TestButtons:
     @pytest.mark.parametrize("state", list(State))
     def test_are_the_legal_verbs_of_the_state_and_no_others(self, admin: Client, state: State) -> None:
+        make_job()  # ahead of a queued one
         job = make_job(state, batch=BatchFactory())
         assert buttons(admin, job) == legal(state)
         text = page(admin, job)
@@ -79,7 +81,14 @@ class TestButtons:
     )
     def test_are_those_that_the_viewer_may_use(self, staff_with: StaffWith, rights: tuple[str, ...], verbs: set[str]) -> None:
         _, client = staff_with("view_job", *rights)
+        make_job()
         assert buttons(client, make_job()) == verbs
+
+    def test_to_the_front_is_offered_only_where_it_moves_the_job(self, admin: Client) -> None:
+        first, second, urgent = make_job(), make_job(), make_job(priority=20)
+        make_job(model_id="kling-1.6")
+        offered = {job: "move_to_front" in buttons(admin, job) for job in (first, second, urgent)}
+        assert offered == {first: False, second: True, urgent: False}
 
     def test_refund_is_for_the_finance_right_while_something_is_left(self, staff_with: StaffWith) -> None:
         job = make_job(State.COMPLETED, tickets=4)
@@ -130,17 +139,30 @@ class TestWhatItShows:
         make_job(State.RUNNING)
         urgent, *plain = make_job(priority=20), *(make_job() for _ in range(5))
         text = page(admin, plain[2])
-        for words in ("Position 4", "Model sora-2", "a slot frees up", "Whole queue", "not blocking", "3 jobs ahead."):
+        for words in ("Position 4", "Model sora-2", "a slot frees up", "Whole queue", "not blocking", "jobs ahead."):
             assert words in text, words
         around = admin.get(address(plain[2])).context["neighbours"]
         assert [(near["place"], near["job"]) for near in around] == list(enumerate(plain, 2))
         around = admin.get(address(plain[0])).context["neighbours"]
         assert [near["job"] for near in around] == [urgent, *plain[:3]]
 
-    def test_a_pause_without_an_end_is_said_once(self, admin: Client) -> None:
-        ModelConcurrencyLimit.objects.filter(pk="sora-2").update(paused=True)
-        text = page(admin, make_job())
-        assert " No estimate: paused." in text and text.count("No estimate") == 1
+    def test_is_called_by_its_combination_and_without_one_by_its_prompt(self, admin: Client) -> None:
+        job = make_job(prompt="Style: UGC. Mood: calm.", label="UGC · Calm", batch=BatchFactory(name="Winter"))
+        text = page(admin, job)
+        assert "<h1><bdi>UGC · Calm</bdi></h1>" in text
+        assert 'Style: <b class="gq-differs">UGC</b>. Mood: <b class="gq-differs">calm</b>.' in text
+        text = page(admin, make_job(prompt=f"A heron\n{'lands ' * 40}"))
+        assert re.search(r"<h1><bdi>A heron lands .{60,70}…</bdi></h1>", text) and "Bold:" not in text
+
+    def test_a_way_to_a_neighbour_and_to_the_changes_keeps_the_lists_filters(self, admin: Client) -> None:
+        job, other = make_job(), make_job()
+        policy.audit("cancel jobs", str(job), at=NOON, actor=None, of=job)
+        text = page(admin, job, _changelist_filters="status=queued&p=2")
+        kept = "?_changelist_filters=status%3Dqueued%26p%3D2"
+        assert f'href="/admin/queue_app/job/{other.pk}/change/{kept}"' in text
+        assert f'href="/admin/queue_app/job/{job.pk}/history/{kept}"' in text
+        history = html_of(admin.get(f"/admin/queue_app/job/{job.pk}/history/{kept}"))
+        assert 'href="/admin/queue_app/job/?status=queued&amp;p=2"' in history
 
     def test_history_with_actors_reasons_and_evidence(self, admin: Client) -> None:
         job = make_job(State.COMPLETED, tickets=8)
@@ -241,6 +263,80 @@ class TestWhatItShows:
 def advance_to_failed(job: Job, message: str) -> None:
     trouble = lifecycle.Trouble("provider_failed", message)
     lifecycle.fail(Job.objects.lock().get(pk=job.pk), at=NOON, actor="poller", trouble=trouble)
+
+
+class TestWhatHoldsIt:
+    def test_a_pause_names_who_when_why_and_what_happens_then(self, admin: Client) -> None:
+        operator = UserFactory(staff=True, username="operator")
+        pause("sora-2", by=operator, reason="client moved the shoot")
+        make_job()
+        text = page(admin, make_job())
+        assert "On hold</span>" in text and "No estimate" not in text
+        said = re.search(r'<p class="gq-lead"><b>(.+?)</b><bdi>(.+?)</bdi>', text)
+        assert said and said[1] == "sora-2 is paused."
+        assert said[2].startswith("operator paused it at ") and said[2].endswith(
+            ": “client moved the shoot”. This job keeps position 2 of 2 and starts in its turn once sora-2 resumes."
+        )
+
+    @pytest.mark.parametrize("what", ["queue", "model", "account", "batch"])
+    def test_a_pause_comes_first_leads_to_where_it_is_changed_and_is_ended_here(self, admin: Client, what: str) -> None:
+        batch = BatchFactory(name="Winter")
+        job = make_job(batch=batch)
+        account, at = Attempt.objects.get(job=make_job(State.RUNNING)).account, clock.now()
+        rows = {"queue": QueueSettings.objects.current(), "model": job.model.limit, "account": account}
+        if what == "batch":
+            policy.pause_batch(batch, at=at, actor=None, reason="wrong brand")
+        else:
+            policy.change(rows[what], at=at, actor=None, paused=True, paused_reason="wrong brand")
+        key = {"queue": "", "model": "sora-2", "account": account.pk, "batch": str(batch.pk)}[what]
+        shown = admin.get(address(job), {"_changelist_filters": "status=queued"})
+        first = shown.context["holds"][0]
+        assert (first.hold.key, first.hold.why) == ((what, key), "wrong brand")
+        there = html_of(admin.get(first.url))
+        assert 'action="/admin/resume/"' in there  # it is ended there too
+        remedy, back = shown.context["way_out"], f"{address(job)}?_changelist_filters=status%3Dqueued"
+        answer = admin.post(remedy.address, {"hold": remedy.hold, "next": back})
+        assert (answer.status_code, answer.headers["Location"]) == (302, back)
+        text = page(admin, job)
+        assert "is paused" not in text and "Resume" not in text and " resumed. Waiting jobs kept their position." in text
+
+    def test_a_cooldown_is_ended_here(self, admin: Client) -> None:
+        ProviderAccount.objects.update(cooldown_until=clock.now() + timedelta(minutes=5))
+        job = make_job()
+        remedy = admin.get(address(job)).context["way_out"]
+        assert remedy.words == "End cooldown"
+        admin.post(remedy.address, {"hold": remedy.hold, "next": address(job)})
+        assert admin.get(address(job)).context["way_out"] is None
+
+    def test_without_the_rights_it_is_only_told(self, staff_with: StaffWith) -> None:
+        pause("sora-2", by=None, reason="quality check")
+        _, looker = staff_with("view_job")
+        shown = looker.get(address(make_job()))
+        assert shown.context["way_out"] is None and {(one.url, one.change) for one in shown.context["holds"]} == {("", "")}
+        assert "quality check" in shown.content.decode()
+        assert looker.post("/admin/resume/", {"hold": "model:sora-2"}).status_code == 403
+
+    @pytest.mark.parametrize("hold", ["model:vhs-1", "batch:999999", "batch:x", "kind:video", "", "long:"])
+    def test_what_is_not_there_is_not_resumed(self, admin: Client, hold: str) -> None:
+        assert admin.post("/admin/resume/", {"hold": hold}).status_code == 404
+
+    def test_the_way_back_leads_to_a_page_of_ours(self, admin: Client) -> None:
+        pause("sora-2", by=None, reason="")
+        answer = admin.post("/admin/resume/", {"hold": "model:sora-2", "next": "https://evil.example/"})
+        assert answer.headers["Location"] == "/admin/"
+
+    def test_a_full_limit_leads_to_its_page_and_has_no_button(self, admin: Client) -> None:
+        ModelConcurrencyLimit.objects.filter(pk="sora-2").update(max_concurrent=1)
+        make_job(State.RUNNING)
+        shown = admin.get(address(make_job()))
+        first = shown.context["holds"][0]
+        assert first.hold.is_cause and first.remedy is None and shown.context["way_out"] is None
+        assert first.change == "/admin/queue_app/modelconcurrencylimit/sora-2/change/"
+
+
+def pause(model: str, *, by: User | None, reason: str) -> None:
+    limit = ModelConcurrencyLimit.objects.get(pk=model)
+    policy.change(limit, at=clock.now(), actor=by, reason=reason, paused=True, paused_reason=reason)
 
 
 class TestProviderData:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from queue_app import clock, lifecycle
 from queue_app.admin import filters
 from queue_app.admin.jobs import JobAdmin
-from queue_app.models import Job, ModelConcurrencyLimit, State
+from queue_app.models import BulkAction, Job, ModelConcurrencyLimit, ProviderAccount, QueueSettings, State
 from queue_app.ui import paging
 from queue_app.work import policy, reorder
 from tests.admin.conftest import StaffWith
@@ -29,15 +29,45 @@ from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/queue_app/job/"
+PLAIN = {"ended": "24h", "status": "failed"}  # a tab
 HOSTILE = """<script>alert(1)</script><img src=x onerror="alert(2)">' {{ 7|add:7 }}"""
 
 
+def paused(model: str, reason: str) -> None:
+    limit = ModelConcurrencyLimit.objects.get(pk=model)
+    policy.change(limit, at=NOON, actor=None, paused=True, paused_reason=reason)
+
+
 class TestList:
-    def test_shows_number_prompt_model_state_place_owner_and_tickets(self, admin: Client) -> None:
-        make_job(prompt="A heron lands on a frozen lake", batch=BatchFactory(name="Winter"), priority=10, tickets=8)
+    def test_shows_what_it_is_then_batch_model_and_number_and_its_state_place_owner_and_tickets(self, admin: Client) -> None:
+        job = make_job(prompt="A heron lands on a frozen lake", batch=BatchFactory(name="Winter"), priority=10, tickets=8)
         page = unescape(admin.get(LIST).content.decode())
-        for words in ("A heron lands", "sora-2 · Winter", "Queued", "position 1", "High", ">8<"):
+        for words in ("A heron lands", f"Winter · sora-2 · {job.pk:,}", "Queued", "position 1", "High", ">8<"):
             assert words in page, words
+
+    def test_a_job_is_called_by_its_combination_and_without_one_by_its_prompt(self, admin: Client) -> None:
+        make_job(prompt="Style: UGC. Mood: calm.", label="UGC · Calm", batch=BatchFactory(name="Winter"))
+        make_job(prompt="A heron lands")
+        names = re.findall(r'<th class="field-job"><a[^>]*><span class="gq-clip" title="([^"]+)">', html_of(admin.get(LIST)))
+        assert names == ["A heron lands", "UGC · Calm"]
+
+    def test_says_when_a_job_was_queued_started_and_finished(self, admin: Client) -> None:
+        at = clock.now() - timedelta(hours=1)
+        job = make_job(State.COMPLETED, at=at)
+        page = html_of(admin.get(LIST))
+        for name, moment in (("queued", job.queued_at), ("started", job.started_at), ("ended", job.ended_at)):
+            assert f'<td class="field-{name}_time"><time datetime="{moment.isoformat()}"' in page
+
+    def test_a_row_names_the_verbs_that_can_change_it(self, admin: Client) -> None:
+        wanted = {
+            make_job().pk: "cancel set_priority force_fail",  # the first of its queue is not moved further
+            make_job().pk: "cancel set_priority move_to_front force_fail",
+            make_job(State.STORING).pk: "force_fail",
+            make_job(State.FAILED).pk: "retry clear_completed",
+            make_job(State.COMPLETED).pk: "clear_completed refund",
+        }
+        acts = {row["pk"]: row["acts"] for row in admin.get(LIST).context["cl"].rows}
+        assert acts == wanted
 
     def test_says_in_numbers_what_holds_a_queued_job(self, admin: Client) -> None:
         ModelConcurrencyLimit.objects.filter(pk="sora-2").update(max_concurrent=1)
@@ -51,10 +81,29 @@ class TestList:
         assert f"starts at {timezone.localtime(until):%d %b, %H:%M} or later" in admin.get(LIST).content.decode()
 
     def test_a_pause_is_told_with_its_reason(self, admin: Client) -> None:
-        limit = ModelConcurrencyLimit.objects.get(pk="sora-2")
-        policy.change(limit, at=NOON, actor=None, paused=True, paused_reason="quality check")
+        paused("sora-2", "quality check")
         make_job()
-        assert "sora-2: quality check" in admin.get(LIST).content.decode()
+        page = html_of(admin.get(LIST))
+        assert "On hold</span>" in page and "sora-2: quality check" in page
+
+    def test_jobs_on_hold_are_those_of_paused_models_and_batches(self, admin: Client) -> None:
+        paused("sora-2", "quality check")
+        batch = BatchFactory()
+        on_hold = [make_job(), make_job(model_id="kling-1.6", batch=batch)]
+        make_job(model_id="kling-1.6")
+        make_job(State.RUNNING)
+        policy.pause_batch(batch, at=NOON, actor=None)
+        listed = admin.get(LIST, {"status": "on_hold"})
+        assert list(listed.context["cl"].result_list) == on_hold[::-1]
+        assert [tab["count"] for tab in listed.context["tabs"] if tab["current"]] == [2]
+        policy.change(QueueSettings.objects.current(), at=NOON, actor=None, paused=True)
+        assert admin.get(LIST, {"status": "on_hold"}).context["cl"].result_count == 3
+
+    def test_an_account_that_cools_down_holds_no_job_back_for_good(self, admin: Client) -> None:
+        ProviderAccount.objects.update(cooldown_until=clock.now() + timedelta(minutes=5))
+        make_job()
+        page = admin.get(LIST, {"status": "on_hold"})
+        assert page.context["cl"].result_count == 0
 
     def test_asks_the_same_number_of_queries_for_3_jobs_and_for_30(self, admin: Client) -> None:
         def queries() -> int:
@@ -164,12 +213,55 @@ class TestList:
         job = make_job()
         assert list(admin.get(LIST, {"q": str(job.pk)}).context["cl"].result_list) == [job]
 
-    def test_a_saved_view_counts_the_jobs_that_it_lists(self, admin: Client) -> None:
+    def test_a_tab_counts_the_jobs_that_it_lists(self, admin: Client) -> None:
         for one in (State.QUEUED, State.QUEUED, State.RUNNING, State.UNKNOWN):
             make_job(one)
-        for view in admin.get(LIST).context["views"]:
-            listed = admin.get(f"{LIST}?{view['query']}").context["cl"].result_count
-            assert view["count"] in (None, listed), view
+        paused("sora-2", "quality check")
+        counted = {tab["name"]: tab["count"] for tab in admin.get(LIST).context["tabs"]}
+        assert counted["Unfinished"] == 4 and counted["On hold"] == 2
+        for tab in admin.get(LIST).context["tabs"]:
+            listed = admin.get(f"{LIST}?{tab['query']}")
+            assert tab["count"] in (None, listed.context["cl"].result_count), tab
+            assert [one["name"] for one in listed.context["tabs"] if one["current"]] == [tab["name"]]
+
+    def test_a_tab_keeps_the_other_filters_and_counts_nothing_that_it_would_not_list(self, admin: Client) -> None:
+        make_job(State.FAILED)
+        tabs = admin.get(LIST, {"model": "sora-2", "q": "tram", "status": "failed", "p": "2"}).context["tabs"]
+        failed = next(tab for tab in tabs if tab["name"] == "Processing")
+        assert failed["query"] == "model=sora-2&q=tram&status=processing"
+        assert {tab["count"] for tab in tabs} == {None}
+
+    def test_has_four_filters_beside_the_search_and_the_others_in_a_form_that_keeps_them(self, admin: Client) -> None:
+        make_job(State.FAILED)
+        page = admin.get(LIST, {"model": "sora-2", "priority": "normal", "q": "tram"})
+        listed = page.context["cl"]
+        assert [one.title for one in listed.pills] == ["model", "campaign", "owner", "age"]
+        assert [one.title for one in listed.more] == ["job type", "exact state", "error", "priority", "finished", "cleared"]
+        assert listed.kept_by_more == [("model", "sora-2"), ("q", "tram")]
+        for asked, words in ((PLAIN, "More</summary>"), ({**PLAIN, "error": "x"}, "More: <b>1</b>")):
+            assert words in html_of(admin.get(LIST, asked))
+        assert listed.is_narrowed and not admin.get(LIST, PLAIN).context["cl"].is_narrowed
+        assert "More: <b>1</b>" in html_of(page) and '<option value="normal" selected>' in html_of(page)
+
+    @pytest.mark.parametrize(
+        ("asked", "word", "states"),
+        [
+            ({}, "finished", {State.COMPLETED, State.FAILED, State.CANCELLED}),
+            ({"status": "failed"}, "failed", {State.FAILED}),
+            ({"status": "queued", "model": "sora-2", "p": "1"}, "finished", {State.COMPLETED, State.FAILED, State.CANCELLED}),
+            ({"model": "kling-1.6"}, "finished", set()),
+        ],
+    )
+    def test_clears_any_finished_job_of_the_list(
+        self, admin: Client, asked: dict[str, str], word: str, states: set[State]
+    ) -> None:
+        jobs = {make_job(state).pk: state for state in State}
+        button = admin.get(LIST, asked).context["clears"]
+        assert button["word"] == word
+        fields = {"verb": "clear_completed", "query": button["query"], "jobs": urlencode(asked)}
+        admin.post(f"{LIST}bulk/", fields)
+        drafted = BulkAction.objects.first()
+        assert {jobs[pk] for pk in drafted.job_ids} == states if drafted else not states
 
     def test_a_hostile_prompt_is_text(self, admin: Client) -> None:
         make_job(State.FAILED, prompt=HOSTILE, batch=BatchFactory(name=HOSTILE))
@@ -217,12 +309,19 @@ class TestRows:
         assert "Show 2 new jobs" in page and f'id="job-{new.pk}"' not in page
         assert 'href="?status=failed"' in page
 
-    def test_counts_of_the_views_come_along(self, admin: Client) -> None:
+    def test_counts_of_the_tabs_come_along(self, admin: Client) -> None:
         screen = Screen(admin)
         screen.open()
         make_job()
         cache.clear()
         assert 'Queued <span class="gq-count">1</span>' in html_of(screen.look())
+
+    def test_bring_the_verbs_that_can_change_them_now(self, admin: Client) -> None:
+        job = make_job()
+        screen = Screen(admin)
+        screen.open()
+        lifecycle.cancel([job.pk], at=NOON, actor="bo")
+        assert 'data-acts="retry clear_completed"' in html_of(screen.look())
 
     @pytest.mark.parametrize("shown", ["", "x:y", "9" * 40 + ":a", "1", ",,:", "٣:a"])
     def test_whatever_the_browser_says_it_shows(self, admin: Client, shown: str) -> None:

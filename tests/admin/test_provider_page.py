@@ -238,7 +238,7 @@ class TestTheConnection:
         _, client = staff_with("view_provideraccount")
         assert client.post(address("fal", "test")).status_code == 403
         assert admin.get(address("fal", "test")).status_code == 405
-        assert "doesn’t exist" in words(admin.post(address("nobody", "test"), follow=True))
+        assert "not found" in words(admin.post(address("nobody", "test"), follow=True))
         assert not provider.seen
 
 

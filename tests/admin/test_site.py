@@ -2,20 +2,22 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from django.apps import apps
 from django.contrib import admin as django_admin
 from django.contrib.admin import AdminSite
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, Group
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.test import Client, RequestFactory
 
-from queue_app.models import Job, State, User
+from queue_app.models import Alert, Asset, Job, ModelConcurrencyLimit, QueueSettings, ReviewItem, State, User
 from queue_app.ui import pages
 from queue_app.ui.access import staff, viewer
 from tests.admin.conftest import StaffWith
-from tests.factories import BatchFactory, make_job
+from tests.factories import BatchFactory, UserFactory, make_job
+from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
 SHOWN = [model for model in django_admin.site._registry if model._meta.app_label in ("queue_app", "auth")]
@@ -80,7 +82,7 @@ class TestPagesThatAreNoList:
 
     def test_of_a_row_that_is_not_there_say_so(self, admin: Client) -> None:
         page = admin.get("/admin/queue_app/wallet/999999/change/", follow=True).content.decode()
-        assert "Wallet with ID “999999” doesn’t exist" in page
+        assert "Wallet “999999” not found." in page
 
     def test_need_a_site_that_takes_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(django_admin, "site", AdminSite())
@@ -94,8 +96,22 @@ class TestWhoSeesWhat:
         answer = client.get("/admin/queue_app/job/")
         assert answer.status_code == 302 and answer.headers["Location"].startswith("/admin/login/")
 
-    def test_the_log_in_has_a_heading(self, client: Client) -> None:
-        assert client.get("/admin/login/").content.decode().count("<h1") == 1
+    def test_the_log_in_is_the_one_of_all_users_and_leads_back(self, client: Client) -> None:
+        answer = client.get("/admin/queue_app/job/?status=failed", follow=True)
+        wanted = "/admin/queue_app/job/%3Fstatus%3Dfailed"
+        assert answer.redirect_chain[-1][0] == f"/login/?next={wanted}"
+        assert answer.content.decode().count("<h1") == 1 and "gq-login" in answer.content.decode()
+
+    def test_staff_who_are_logged_in_pass_the_log_in_by(self, admin: Client) -> None:
+        for wanted, target in (("/admin/queue_app/job/", "/admin/queue_app/job/"), ("https://evil.example/", "/admin/")):
+            answer = admin.get("/admin/login/", {"next": wanted})
+            assert (answer.status_code, answer.headers["Location"]) == (302, target)
+
+    def test_a_user_who_is_not_staff_is_told_so_and_may_log_in_as_another(self, client_for: Callable[[User], Client]) -> None:
+        answer = client_for(UserFactory(username="bo")).get("/admin/", follow=True)
+        page = answer.content.decode()
+        assert answer.status_code == 403 and "You're logged in as <bdi>bo</bdi>." in page
+        assert 'href="/">Home</a>' in page and 'action="/logout/"' in page
 
     def test_staff_find_back_to_the_queue_from_what_is_refused_or_is_not_there(
         self, staff_with: StaffWith, client_for: Callable[[User], Client]
@@ -123,6 +139,45 @@ class TestWhoSeesWhat:
         assert '<span class="gq-count is-alert">1</span>' in admin.get("/admin/").content.decode()
 
 
+class TestListsAndForms:
+    def test_yes_and_no_are_words(self, admin: Client) -> None:
+        for address in ("user/", "modelroute/", f"jobevent/?q={make_job(State.RUNNING).pk}", "generationmodel/"):
+            page = admin.get(f"/admin/queue_app/{address}").content.decode()
+            assert "icon-yes" not in page and "icon-no" not in page, address
+        row = admin.get("/admin/queue_app/user/").content.decode()
+        assert '<td class="field-is_staff">Yes</td>' in row
+        attempt = Job.objects.first().attempts.get()  # type: ignore[union-attr]
+        assert '<div class="readonly">No</div>' in html_of(admin.get(f"/admin/queue_app/attempt/{attempt.pk}/change/"))
+
+    def test_moments_are_typed_in_the_browsers_own_fields(self, admin: Client) -> None:
+        page = html_of(admin.get("/admin/queue_app/modelconcurrencylimit/sora-2/change/"))
+        assert 'type="date" name="paused_until_0"' in page and 'type="time" name="paused_until_1"' in page
+        assert "In UTC." in page and "calendar.js" not in page
+
+    def test_a_moment_is_kept_as_it_was_shown(self, admin: Client) -> None:
+        until = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+        ModelConcurrencyLimit.objects.filter(pk="sora-2").update(paused=True, paused_until=until)
+        address = "/admin/queue_app/modelconcurrencylimit/sora-2/change/"
+        shown = dict(re.findall(r'name="(paused_until_\d)" value="([^"]+)"', html_of(admin.get(address))))
+        assert shown == {"paused_until_0": "2030-01-02", "paused_until_1": "03:04:05"}
+        fields = {"max_concurrent": "3", "paused": "on", "paused_reason": "", "why": ""}
+        assert admin.post(address, {**fields, **shown}).status_code == 302
+        assert ModelConcurrencyLimit.objects.get(pk="sora-2").paused_until == until
+
+    def test_an_empty_list_says_what_will_be_in_it_and_offers_to_add_it(self, admin: Client) -> None:
+        Alert.objects.all().delete()
+        assert "No alerts yet" in admin.get("/admin/queue_app/alert/").content.decode()
+        page = html_of(admin.get("/admin/campaigns/brand/"))
+        assert "No brands yet" in page and '<a class="gq-btn is-primary" href="/admin/campaigns/brand/add/">Add brand</a>' in page
+        page = admin.get("/admin/campaigns/brand/", {"q": "nobody"}).content.decode()
+        assert "No brands match these filters" in page and "Clear filters" in page
+
+    def test_every_list_says_something_when_it_is_empty(self) -> None:
+        silent = {QueueSettings, User, Group, ReviewItem, Job, Asset}  # never empty, or with words of their own
+        missing = [model for model in SHOWN if model not in silent and not django_admin.site.get_model_admin(model).empty]
+        assert not missing
+
+
 class TestSecurityPolicy:
     def test_pages_carry_it_and_no_script_or_style_of_their_own(self, admin: Client) -> None:
         job = make_job(State.COMPLETED)
@@ -141,7 +196,7 @@ class TestSecurityPolicy:
             assert not re.search(r'(?:src|href)="(?:https?:)?//', text), address
 
     def test_the_log_in_is_ours(self, client: Client) -> None:
-        page = client.get("/admin/login/").content.decode()
+        page = client.get("/admin/login/", follow=True).content.decode()
         assert "gq-mark" in page and "gq/theme.css" in page
 
 

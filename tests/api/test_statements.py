@@ -26,7 +26,7 @@ READS = {
     "jobs/{completed}/": 6,
     "jobs/{failed}/": 6,
     "jobs/": 9,
-    "jobs/?search=tram": 12,
+    "jobs/?search=tram": 13,
     "jobs/?status=queued&page_size=1": 4,
     "jobs/{completed}/events/": 3,
     "batches/{batch}/": 6,

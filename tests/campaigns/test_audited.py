@@ -107,7 +107,7 @@ def theirs(owner: User) -> Theirs:
 
 
 def entries(actor: User) -> list[AuditEntry]:
-    return list(AuditEntry.objects.filter(actor=actor))
+    return list(AuditEntry.objects.filter(actor=actor).exclude(action="launch campaign"))
 
 
 @pytest.mark.parametrize("way", PAGES, ids=lambda way: way.name)
@@ -183,4 +183,9 @@ def test_the_right_is_asked_for_before_anything_is_done(theirs: Theirs, api_for:
     viewer.user_permissions.set(Permission.objects.filter(codename="view_job"))
 
     assert api_for(viewer, *SCOPES).post(f"/api/v1/jobs/{theirs.jobs[3].pk}/cancel/").status_code == 404
-    assert not AuditEntry.objects.exists()
+    assert entries(viewer) == []
+
+
+def test_a_launch_is_in_it_whoever_launches(theirs: Theirs, owner: User) -> None:
+    entry = AuditEntry.objects.get(actor=owner)
+    assert (entry.action, entry.target, entry.after["jobs"]) == ("launch campaign", theirs.campaign.name, 4)

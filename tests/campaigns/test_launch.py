@@ -49,6 +49,23 @@ class TestWhatIsBought:
         wallet = Wallet.objects.get(owner=owner)
         assert (wallet.available, wallet.reserved) == (84, 16)
 
+    def test_a_job_is_named_by_the_values_in_which_cells_differ_and_by_a_later_version(self, owner):
+        campaign = launched(owner, dimensions={**SMALL, "intention": ["educate"]})
+        cells = list(campaign.combinations.order_by("index").select_related("job"))
+        assert [cell.job.label for cell in cells] == [
+            "UGC · Energetic",
+            "UGC · Calm",
+            "Cinematic · Energetic",
+            "Cinematic · Calm",
+        ]
+        lifecycle.cancel([cells[0].job.pk], at=NOON, actor="owner")
+        version, _ = launch.make_again(cells[0], "The parcel opens again.", at=NOON, by=owner)
+        assert version.job.label == "UGC · Energetic · version 2"
+
+    def test_of_one_cell_is_named_by_all_its_values(self, owner):
+        launched(owner, dimensions={"aesthetic": ["ugc"], "intention": ["educate"]})
+        assert Job.objects.get().label == "UGC · Educate"
+
     def test_its_number_is_its_batchs_and_each_cell_has_a_first_version(self, owner):
         campaign = launched(owner, max_concurrent=2)
         assert (campaign.batch.pk, campaign.batch.max_concurrent) == (campaign.pk, 2)

@@ -123,8 +123,8 @@ class TestAPress:
         tab.post("polish")
         job = Job.objects.get()
         why = (
-            "Position 1 in the text-writer queue. The whole queue is paused (quality check). "
-            "Workers for long calls are not running. Next in line."
+            "The queue is paused. Reason: “quality check”. Workers for long calls are not running. "
+            "This job keeps position 1 of 1 and starts in its turn once the queue resumes."
         )
         assert f"Polishing your wording Queued Preview Open job {job.pk:,} {why}" in panel(tab)
         assert f'href="/jobs/{job.pk}/"' in tab.html and BUTTON not in tab.text

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from queue_app import clock, lifecycle
-from queue_app.models import BulkAction, Job, State, User
+from queue_app.models import BulkAction, Job, ModelConcurrencyLimit, State, User
+from queue_app.work import policy
 from tests.e2e.browser import WORKED, beside, confirm, staff_tab
 from tests.factories import make_job
 from tests.processes import Site
@@ -46,7 +47,7 @@ def test_rows_change_where_they_stand_and_the_selection_and_the_focus_stay(site:
     expect(tab.locator(f"#job-{chosen} .action-select")).to_be_checked()
     expect(tab.locator(".action-counter")).to_contain_text("1 of 50")
     assert tab.evaluate("document.activeElement.closest('tr').id") == f"job-{at}"
-    expect(tab.locator("#views")).to_contain_text("Queued 58")
+    expect(tab.locator("#tabs")).to_contain_text("Queued 58")
     expect(tab.locator(f"#job-{new}")).to_have_count(0)
     assert tab.evaluate("window.neverReloaded")
 
@@ -85,6 +86,72 @@ def test_the_list_is_walked_with_the_keyboard(tab: Page, jobs: list[int]) -> Non
     tab.keyboard.press("g")
     tab.keyboard.press("j")
     tab.wait_for_url(f"**{LIST}")
+
+
+def test_why_a_job_waits_is_one_click_from_its_remedy(site: Site, tab: Page, jobs: list[int]) -> None:
+    beside(site, pause_sora)
+    tab.add_init_script(
+        "document.addEventListener('click', () => sessionStorage.clicks = Number(sessionStorage.clicks || 0) + 1, true)"
+    )
+    tab.goto(f"{site.url}{LIST}{jobs[0]}/change/")
+    expect(tab.locator(".gq-lead")).to_contain_text("sora-2 is paused. ana paused it at")
+    assert tab.evaluate("sessionStorage.clicks") is None
+    tab.click(".gq-holds .is-cause button")
+    expect(tab.locator(".messagelist")).to_contain_text("Model sora-2 resumed.")
+    expect(tab.locator(".gq-head .gq-badge")).to_have_text("Queued")
+    clicks = int(tab.evaluate("sessionStorage.clicks"))
+    print(f"\nfrom why a job waits to its remedy: {clicks} click")
+    assert clicks == 1 and not beside(site, lambda: ModelConcurrencyLimit.objects.get(pk="sora-2").paused)
+
+
+def test_a_job_on_hold_is_found_and_released_by_the_keyboard_alone(site: Site, tab: Page, jobs: list[int]) -> None:
+    """Nothing is clicked: search, filters, rows, the job, its remedy, and back to the list with its filters."""
+    beside(site, pause_sora)
+    tab.goto(f"{site.url}{LIST}")
+    reach(tab, "#more-filters summary")
+    tab.keyboard.press("Enter")
+    reach(tab, "#f-priority")
+    tab.keyboard.press("n")  # normal
+    reach(tab, "#more-filters button")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**priority=normal**")
+    tab.keyboard.press("/")
+    tab.keyboard.type("heron")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**q=heron**")
+    assert "priority=normal" in tab.url
+    expect(tab.locator("#result_list tbody tr")).to_have_count(3)
+    reach(tab, "#tabs a:has-text('On hold')")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**status=on_hold**")
+    listed = tab.url
+    for key in ("j", "j", "Enter"):
+        tab.keyboard.press(key)
+    tab.wait_for_url(f"**{LIST}{jobs[1]}/change/**")
+    reach(tab, "#do-remedy")
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".messagelist")).to_contain_text("Model sora-2 resumed.")
+    reach(tab, ".breadcrumbs a >> nth=1")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url(f"**{LIST}?**")
+    assert sorted(tab.url.partition("?")[2].split("&")) == sorted(listed.partition("?")[2].split("&"))
+
+
+def pause_sora() -> None:
+    limit, ana = ModelConcurrencyLimit.objects.get(pk="sora-2"), User.objects.get(username="ana")
+    policy.change(
+        limit, at=clock.now(), actor=ana, reason="client moved the shoot", paused=True, paused_reason="client moved the shoot"
+    )
+
+
+def reach(tab: Page, selector: str) -> None:
+    """Press Tab until this element has the focus, from the top of the page at most once around."""
+    wanted = tab.locator(selector).first
+    for _ in range(150):
+        if wanted.evaluate("one => one === document.activeElement"):
+            return
+        tab.keyboard.press("Tab")
+    raise AssertionError(f"{selector} is out of reach of the keyboard")
 
 
 def test_all_that_match_are_cancelled_after_a_look_an_undo_and_a_second_thought(site: Site, tab: Page, jobs: list[int]) -> None:

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from queue_app.insight import search
 from queue_app.models import Job, State
 from queue_app.models.job import BLOCK
-from tests.factories import UserFactory, make_job
+from tests.factories import BatchFactory, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
 OLD, ALL, APART, BASE = 4_000, 6_000, 10, 100_000  # jobs, and how far from each other their ids are: fifteen blocks of them
@@ -90,6 +90,14 @@ class TestTheFirst:
         assert set(ids([77])) <= set(search.first(Job.objects.all(), "77", 9)) <= {*ids([77]), 77}
         assert search.first(Job.objects.all(), str(own), 9) == [own]
         assert search.first(Job.objects.filter(state=State.QUEUED), str(own), 9) == []
+
+    def test_are_also_those_of_a_batch_with_the_words_in_its_name(self):
+        batch = BatchFactory(name="The Autumn scent, phones", owner=UserFactory(tickets=0))
+        Job.objects.filter(pk__in=ids([7, 9])).update(batch=batch)
+
+        assert search.first(Job.objects.all(), "autumn PHONES", 9) == ids([9, 7])
+        assert search.first(Job.objects.filter(model="manim"), "autumn", 1) == ids([9])
+        assert search.first(Job.objects.all(), "autumn harbour", 9) == []
 
 
 @pytest.mark.usefixtures("history")

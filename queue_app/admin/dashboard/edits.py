@@ -16,9 +16,10 @@ from queue_app.admin.dashboard import page, rows
 from queue_app.admin.dashboard.rows import CapacityRow
 from queue_app.forecast import whatif
 from queue_app.insight import snapshot
-from queue_app.models import Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
+from queue_app.models import Batch, Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
 from queue_app.providers import registry
-from queue_app.ui import display
+from queue_app.rules import numbers
+from queue_app.ui import addresses, display
 from queue_app.ui.access import staff
 from queue_app.ui.fragments import fragment_wanted
 from queue_app.work import policy
@@ -110,11 +111,14 @@ def resume(site: AdminSite, request: HttpRequest) -> HttpResponse:
     user = operator(request)
     if request.method == "POST":
         what, key, _ = _asked(request.POST)
-        record = _record(what, key)
-        if what != "kind":
-            policy.change(record, at=clock.now(), actor=user, paused=False, paused_reason="", paused_until=None)
-            messages.success(request, f"{_at_first(what, key)} resumed. Waiting jobs kept their position.")
-    return redirect("admin:index")
+        if what == "batch":
+            policy.resume_batch(_batch(key), at=clock.now(), actor=user)
+        elif what == "kind":
+            raise Http404("Job types can't be paused.")
+        else:
+            policy.change(_record(what, key), at=clock.now(), actor=user, paused=False, paused_reason="", paused_until=None)
+        messages.success(request, f"{_at_first(what, key)} resumed. Waiting jobs kept their position.")
+    return _back(request)
 
 
 def end_cooldown(site: AdminSite, request: HttpRequest) -> HttpResponse:
@@ -127,7 +131,7 @@ def end_cooldown(site: AdminSite, request: HttpRequest) -> HttpResponse:
         policy.change(account, at=clock.now(), actor=user, **whole)
         full = f"Account {key} is back at its full limit until the provider rate-limits us again."
         messages.success(request, f"Cooldown ended. {full}")
-    return redirect("admin:index")
+    return _back(request)
 
 
 def operator(request: HttpRequest) -> User:
@@ -142,7 +146,21 @@ def operator(request: HttpRequest) -> User:
 
 
 def _asked(said: Any) -> tuple[str, str, str]:
-    return said.get("what", ""), said.get("key", ""), said.get("value", "").strip()
+    """Return what is limited, its key, and a typed value. A button says the first two in one field: “model:sora-2”."""
+    what, _, key = said.get("hold", "").partition(":")
+    return said.get("what", what), said.get("key", key), said.get("value", "").strip()
+
+
+def _back(request: HttpRequest) -> HttpResponse:
+    """Return to the page of the request, if it named itself, else to the dashboard."""
+    return redirect(addresses.of_ours(request, request.POST.get("next", "")) or "admin:index")
+
+
+def _batch(key: str) -> Batch:
+    found = Batch.objects.filter(pk=numbers.of_row(key)).first()
+    if found is None:
+        raise Http404("Batch not found.")
+    return found
 
 
 def _record(what: str, key: str) -> Record:
@@ -179,7 +197,8 @@ def _row(request: HttpRequest, what: str, key: str, *, said: str = "", wrong: di
 
 
 def _name(what: str, key: str) -> str:
-    return {"queue": "the whole queue", "account": f"account {key}", "kind": f"job type {key}"}.get(what, key)
+    names = {"queue": "the whole queue", "account": f"account {key}", "kind": f"job type {key}", "batch": f"batch {key}"}
+    return names.get(what, key)
 
 
 def _at_first(what: str, key: str) -> str:

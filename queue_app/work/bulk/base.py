@@ -128,6 +128,7 @@ class BulkVerb(ABC):
     phrase: str  # "Cancel {}" of “12 jobs”: the action's name, and the button that confirms it
     keep: str  # the link that leaves the jobs as they are
     results: tuple[Result, ...]  # what may become of a job, in the order of the action's page
+    states: tuple[State, ...]  # of the jobs that it may change
     in_list: Look
     on_page: Look
     right: Right = Right.OPERATE
@@ -138,9 +139,9 @@ class BulkVerb(ABC):
     chunk = lifecycle.CHUNK  # jobs of one transaction
     rank: tuple[str, ...] = ("id",)  # the order in which jobs are worked through
 
-    @abstractmethod
     def is_legal(self, job: Job, *, refundable: int) -> bool:
         """Whether it would change this job, of whose charge ``refundable`` tickets are left."""
+        return job.state in self.states
 
     @abstractmethod
     def effect(self, chosen: Selection, options: Mapping[str, Any]) -> Effect:

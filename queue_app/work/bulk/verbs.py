@@ -44,9 +44,10 @@ NOT_QUEUED = "Only queued jobs have a position."
 class Cancel(BulkVerb):
     key = Verb.CANCEL
     phrase, keep = "Cancel {}", "Keep jobs"
+    states = (State.QUEUED, *AT_THE_PROVIDER)
     option = RefundPromise()
     reason_in_history = is_final = True
-    in_list = Look("cancelling")
+    in_list = Look("cancelling", "is-danger")
     on_page = Look(css="is-danger", place=5)
     results = (
         Result("cancelled", "cancelled", "cancelled"),
@@ -54,7 +55,7 @@ class Cancel(BulkVerb):
     )
 
     def is_legal(self, job: Job, *, refundable: int) -> bool:
-        return job.state == State.QUEUED or (job.state in AT_THE_PROVIDER and job.cancel_asked_at is None)
+        return super().is_legal(job, refundable=refundable) and (job.state == State.QUEUED or job.cancel_asked_at is None)
 
     def lines(self, chosen: Selection) -> list[Consequence]:
         """Return what a cancel does to these jobs; owners read the same."""
@@ -100,12 +101,10 @@ class Cancel(BulkVerb):
 class Retry(BulkVerb):
     key = Verb.RETRY
     phrase, keep = "Retry {}", "Don't retry"
+    states = retries.RETRYABLE
     in_list = Look("retry")
     on_page = Look("retry", "is-primary", place=7)
     results = (Result("queued", "back in the queue", "queued"),)
-
-    def is_legal(self, job: Job, *, refundable: int) -> bool:
-        return job.state in retries.RETRYABLE
 
     def lines(self, chosen: Selection, offered: Mapping[str, GenerationModel]) -> list[Consequence]:
         """Return what a retry does to these jobs while these models are offered; owners read the same."""
@@ -147,6 +146,7 @@ class Retry(BulkVerb):
 class SetPriority(BulkVerb):
     key = Verb.PRIORITY
     phrase, keep, deed = "Set priority of {}", "Leave as is", "set job priority"
+    states = (State.QUEUED,)
     option = NewPriority()
     in_list = Look("gauge")
     on_page = Look(place=3)
@@ -154,9 +154,6 @@ class SetPriority(BulkVerb):
 
     def title(self, count: int) -> str:
         return f"Set the priority of {numbers.counted(count, 'job')}?"
-
-    def is_legal(self, job: Job, *, refundable: int) -> bool:
-        return job.state == State.QUEUED
 
     def effect(self, chosen: Selection, options: Mapping[str, Any]) -> Effect:
         levels = sorted(chosen.priorities(State.QUEUED).items(), reverse=True)
@@ -179,13 +176,15 @@ class SetPriority(BulkVerb):
 class MoveToFront(BulkVerb):
     key = Verb.FRONT
     phrase, keep, deed = "Move {} to the front", "Leave as is", "move jobs to front"
+    states = (State.QUEUED,)
     rank = ("priority", "-order_key", "-id")  # the last of a queue first, so that the first chunk's jobs end up behind the others
     in_list = Look("front")
-    on_page = Look("front", "is-primary", place=6)
+    on_page = Look("front", place=6)
     results = (Result("moved", "moved to the front"),)
 
     def is_legal(self, job: Job, *, refundable: int) -> bool:
-        return job.state == State.QUEUED
+        """Whether a job of the same priority is ahead of it: it is moved past no other."""
+        return super().is_legal(job, refundable=refundable) and reorder.can_move_to_front(job)
 
     def effect(self, chosen: Selection, options: Mapping[str, Any]) -> Effect:
         named = ", ".join(f"{jobs:,} of {model}" for model, jobs in chosen.models(State.QUEUED).most_common(NAMED))
@@ -207,12 +206,13 @@ class MoveToFront(BulkVerb):
 class Clear(BulkVerb):
     key = Verb.CLEAR
     phrase, keep = "Clear {}", "Keep in list"
+    states = TERMINAL_STATES
     in_list = Look("box")
     on_page = Look(place=1)
     results = (Result("cleared", "cleared"),)
 
     def is_legal(self, job: Job, *, refundable: int) -> bool:
-        return job.state in TERMINAL_STATES and job.archived_at is None
+        return super().is_legal(job, refundable=refundable) and job.archived_at is None
 
     def effect(self, chosen: Selection, options: Mapping[str, Any]) -> Effect:
         in_view = sum(group.jobs for group in chosen.among(*TERMINAL_STATES) if group.in_view)
@@ -234,6 +234,7 @@ class Clear(BulkVerb):
 class Refund(BulkVerb):
     key = Verb.REFUND
     phrase, keep = "Refund {}", "Keep charge"
+    states = (State.COMPLETED,)
     right = Right.MOVE_TICKETS
     option = TicketsPerJob()
     needs_reason = reason_in_history = is_final = True
@@ -243,7 +244,7 @@ class Refund(BulkVerb):
     results = (Result("refunded", "refunded"),)
 
     def is_legal(self, job: Job, *, refundable: int) -> bool:
-        return job.state == State.COMPLETED and refundable > 0
+        return super().is_legal(job, refundable=refundable) and refundable > 0
 
     def effect(self, chosen: Selection, options: Mapping[str, Any]) -> Effect:
         asked = options.get("tickets")
@@ -286,14 +287,12 @@ class Refund(BulkVerb):
 class ForceFail(BulkVerb):
     key = Verb.FORCE_FAIL
     phrase, keep = "Force-fail {}", "Keep jobs"
+    states = OPEN_STATES
     right = Right.FORCE_FAIL
     needs_reason = reason_in_history = is_final = True
     in_list = Look("failed", "is-danger gq-push")
     on_page = Look(css="is-danger", place=4)
     results = (Result("failed", "force-failed", "failed"),)
-
-    def is_legal(self, job: Job, *, refundable: int) -> bool:
-        return job.state in OPEN_STATES
 
     def effect(self, chosen: Selection, options: Mapping[str, Any]) -> Effect:
         abandoned = (State.SUBMITTING, State.RUNNING, State.UNKNOWN, State.CANCELLING)
