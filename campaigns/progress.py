@@ -181,7 +181,9 @@ def left_of(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Estimat
 def _running(campaign: Campaign, cells: Sequence[LaunchedCell], *, at: datetime) -> list[Ahead]:
     first = cell_reads.in_flight(cells)[:FIRST]
     left = estimates.for_jobs(cell_reads.jobs(first).values(), at)
-    names = {cell.job: job_names.in_two_lines(cell_reads.told(cell.values, campaign.dimensions, campaign.labels)) for cell in first}
+    names = {
+        cell.job: job_names.in_two_lines(cell_reads.told(cell.values, campaign.dimensions, campaign.labels)) for cell in first
+    }
     return [Ahead(cell, *names[cell.job], left[cell.job]) for cell in first if cell.job in left]
 
 

@@ -9,8 +9,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
+from queue_app import clock
 from queue_app.models import ReviewItem
-from queue_app.ui import addresses
+from queue_app.ui import addresses, pending
 from queue_app.ui.pages import PagedAdminSite
 
 # a schedule of django-q2 runs any callable and a task's arguments are pickles: neither belongs in the admin (I40)
@@ -61,9 +62,10 @@ class GenqueueAdminSite(PagedAdminSite):
             super().register(kept, *args, **options)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        # counted only where it is shown, and once
+        # looked up only where it is shown, and once
         waiting = SimpleLazyObject(ReviewItem.objects.filter(closed_at=None).count)
-        return {**super().each_context(request), "needs_a_person": waiting}
+        strip = SimpleLazyObject(lambda: pending.strip(request, at=clock.now()))
+        return {**super().each_context(request), "needs_a_person": waiting, "pending": strip}
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps = super().get_app_list(request, app_label)

@@ -62,17 +62,27 @@ def at_most_every(seconds: float, key: str, compute: Callable[[], T], *, kept: f
     return found.value
 
 
-def while_worth(times: float, key: str, compute: Callable[[], T], *, at_least: float, act: str = "") -> T:
+def while_worth(
+    times: float,
+    key: str,
+    compute: Callable[[], T],
+    *,
+    at_least: float,
+    act: str = "",
+    compute_after_act: Callable[[], T] | None = None,
+) -> T:
     """
     Return an answer that is used for ``times`` what it cost, but at least for ``at_least`` seconds and at most for ten: its
     computation takes no more than that part of the time, unless it is so slow that the answer would become stale.
 
     :param act: names the last change of the caller's user. The first answer in this process under a new name is computed after
-        that change, however young the last one is. Answers that ``compute`` itself shares do not know the act: the counts on a
-        dashboard may be some seconds older than the change when the queue is long.
+        that change, however young the last one is.
+    :param compute_after_act: computes that first answer. Answers that ``compute`` itself shares may be older than the change, so
+        this one must not share them.
     """
     lasts = _worth(times, at_least)
-    return _fresh(key, lambda: _put(key, compute, lasts), lasts, act=act).value
+    anew = compute_after_act if act and compute_after_act and not cache.get(_after(key, act)) else compute
+    return _fresh(key, lambda: _put(key, anew, lasts), lasts, act=act).value
 
 
 def without_waiting(times: float, key: str, compute: Callable[[], T], *, at_least: float) -> T:
@@ -110,14 +120,19 @@ def _fresh(key: str, put: Callable[[], _Answer[T]], lasts: Lasts, *, act: str = 
             if found is None:
                 found = put()
                 if act:
-                    cache.set(f"{key}:{act}", True, ACT_KEPT)
+                    cache.set(_after(key, act), True, ACT_KEPT)
     return found
 
 
 def _known(key: str, lasts: Lasts, act: str) -> _Answer[Any] | None:
     """The last answer, unless it is too old or was computed before the act."""
-    found: _Answer[Any] | None = cache.get(key) if not act or cache.get(f"{key}:{act}") else None
+    found: _Answer[Any] | None = cache.get(key) if not act or cache.get(_after(key, act)) else None
     return found if found is not None and found.age < lasts(found) else None
+
+
+def _after(key: str, act: str) -> str:
+    """Return the key of the mark that an answer was computed after the act."""
+    return f"{key}:{act}"
 
 
 def _put(key: str, compute: Callable[[], T], kept: Lasts) -> _Answer[T]:

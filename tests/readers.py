@@ -240,6 +240,8 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.admin.dashboard.edits:_asked": "what hold",
         "queue_app.admin.dashboard.edits:pause": "reason minutes",
         "queue_app.admin.dashboard.stop:stop": "queued running word",
+        "queue_app.admin.dashboard.stop:queue_again": "resume",
+        "queue_app.admin.review:settle": "items",
         "queue_app.admin.jobs:JobAdmin.bulk": "verb query ids",
         "queue_app.admin.jobs:_action": "select_across",
         "queue_app.admin.jobs:JobList.get_queryset": "q=query",
@@ -250,7 +252,6 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.bulk.verbs:Cancel.apply": "refund",
         "django.contrib.admin.options:ModelAdmin.changelist_view": "_save index",
         "django.contrib.admin.options:ModelAdmin.response_action": "action",
-        "django.contrib.admin.helpers:ACTION_CHECKBOX_NAME": "_selected_action",
     },
 }
 

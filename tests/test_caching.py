@@ -104,6 +104,14 @@ class TestAfterOnesOwnAct:
 
         assert [ask(), ask(), ask("a"), ask("a"), ask(), ask("b"), ask("a"), ask()] == [0, 0, 1, 1, 1, 2, 2, 2]
 
+    def test_is_computed_in_its_own_way_and_serves_the_others_too(self) -> None:
+        def ask(act: str = "") -> str:
+            return caching.while_worth(
+                0, "key", lambda: "shared", at_least=1_000, act=act, compute_after_act=lambda: f"after {act}"
+            )
+
+        assert [ask(), ask("a"), ask("a"), ask(), ask("b")] == ["shared", "after a", "after a", "after a", "after b"]
+
 
 class TestWithoutWaiting:
     def test_a_cheap_answer_is_computed_when_it_is_asked_for(self) -> None:

@@ -33,10 +33,12 @@ __all__ = ["alerts", "audit", "batches", "bulk", "catalog", "jobs", "money", "pe
 PAGES: dict[str, tuple[pages.View, str]] = {
     "usage/": (usage.page, "usage"),
     "drift/": (drift.page, "drift"),
+    "pending/": (bulk.pending_strip, "pending"),
     "queue_app/generationmodel/price/": (prices.calculator, "model_price"),
     "queue_app/job/<path:object_id>/change/": (job_page.page, "queue_app_job_change"),
     "queue_app/reviewitem/<path:object_id>/change/": (review_page.page, "queue_app_reviewitem_change"),
     "queue_app/reviewitem/<int:item_id>/decide/": (review_page.decide, "queue_app_reviewitem_decide"),
+    "queue_app/reviewitem/settle/": (review.settle, "queue_app_reviewitem_settle"),
     "queue_app/provideraccount/<path:object_id>/test/": (provider_page.test, "queue_app_provideraccount_test"),
     "queue_app/wallet/grant/": (grants.page, "queue_app_wallet_grant"),
     "queue_app/wallet/<path:object_id>/change/": (money.wallet_page, "queue_app_wallet_change"),

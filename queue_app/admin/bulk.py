@@ -1,8 +1,7 @@
 """Bulk actions in the admin: drafted from the list or a job, previewed, confirmed, undone, stopped; and the list of them all."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,12 +9,13 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from queue_app import clock
 from queue_app.models import BulkAction, BulkRefusal, Job, User
-from queue_app.ui import addresses, display, fragments, pages
+from queue_app.ui import addresses, display, fragments, pages, pending
 from queue_app.ui.access import staff
 from queue_app.ui.model_admin import ReadOnlyAdmin
 from queue_app.work import bulk
@@ -25,8 +25,6 @@ from queue_app.work.bulk.base import Button
 Phase = BulkAction.Phase
 PAGE, FRAGMENT = "admin/queue_app/bulkaction/change_form.html", "admin/queue_app/bulkaction/_progress.html"
 REFUSALS = 200  # shown on the page of an action
-LATEST = 10
-SHOWN_FOR = timedelta(seconds=20)  # on the job list, after its end
 _BADGES = {  # of a phase: its colour and its word
     Phase.DRAFT: ("cancelled", "Not confirmed"),
     Phase.WAITING: ("queued", "Starts soon"),
@@ -36,19 +34,6 @@ _BADGES = {  # of a phase: its colour and its word
     Phase.ABORTED: ("failed", "Stopped"),
 }
 _STEPS = {"run_now": bulk.run_now, "undo": bulk.undo, "abort": bulk.abort}
-
-
-@dataclass(frozen=True)
-class BulkNote:
-    """A bulk action as the job list shows it. ``may``: the viewer may undo or stop it."""
-
-    pk: int
-    name: str
-    by: str
-    phase: str
-    starts: str
-    sums: str
-    may: bool
 
 
 def drafted(
@@ -86,22 +71,12 @@ def buttons(user: User) -> list[Button]:
     return [verb.list_button() for verb in verbs.VERBS.values() if verb.may(user)]
 
 
-def notes(user: User, *, at: datetime) -> list[BulkNote]:
-    """Return the actions that are waiting, running or just finished, for the job list."""
-    latest = BulkAction.objects.defer("job_ids").select_related("actor").exclude(phase=Phase.DRAFT).order_by("-id")[:LATEST]
-    shown = [one for one in latest if not one.is_over or (one.ended_at and one.ended_at > at - SHOWN_FOR)]
-    return [
-        BulkNote(
-            pk=one.pk,
-            name=bulk.name(one),
-            by=one.actor.username,
-            phase=str(one.phase),
-            starts=one.starts_at.isoformat() if one.starts_at else "",
-            sums=_sums(one),
-            may=bulk.may(user, one.verb),
-        )
-        for one in shown
-    ]
+def pending_strip(request: HttpRequest) -> HttpResponse:
+    """Return the strip of pending actions to htmx, or 204 if it has not changed."""
+    strip = pending.strip(request, at=clock.now())
+    if fragments.unchanged(request, strip.token):
+        return HttpResponse(status=204)
+    return render(request, "admin/pending.html", {"pending": strip})
 
 
 @admin.register(BulkAction)

@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, reverse
 
 from queue_app import clock, lifecycle
 from queue_app.admin import lookups, provider_data
-from queue_app.insight import positions
+from queue_app.insight import pauses, positions
 from queue_app.models import (
     Asset,
     Attempt,
@@ -32,7 +32,7 @@ from queue_app.models import (
 from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.rules import numbers
 from queue_app.rules.numbers import counted
-from queue_app.ui import addresses, display, fragments, holds, pages
+from queue_app.ui import addresses, display, fragments, pages
 from queue_app.ui.access import staff
 from queue_app.ui.holds import Hold, Mended, Remedy
 from queue_app.ui.job_facts import beside, excerpt, facts, title
@@ -44,7 +44,7 @@ PAGE, FRAGMENT = "admin/queue_app/job/change_form.html", "admin/queue_app/job/_b
 AUDIT_SHOWN = 20
 # a limit → the rows on whose page it is changed
 _MENDED: dict[str, type[Model]] = {
-    **holds.PAUSABLE,
+    **pauses.ROWS,
     "kind": Kind,
     "user": User,
     "long": WorkerProcess,

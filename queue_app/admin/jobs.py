@@ -31,7 +31,7 @@ from queue_app.models import BulkAction, Job, ReviewItem, State, Status
 from queue_app.models.job import TERMINAL_STATES, JobQuerySet
 from queue_app.rules import numbers
 from queue_app.rules.words import one_line
-from queue_app.ui import addresses, display, fragments
+from queue_app.ui import addresses, display, fragments, pending
 from queue_app.ui.access import staff
 from queue_app.ui.model_admin import ReadOnlyAdmin, column
 from queue_app.ui.paging import FoundPaginator, PageList
@@ -296,7 +296,6 @@ class JobAdmin(ReadOnlyAdmin[Job]):
             "tabs": self._tabs(request),
             "verbs": bulk_pages.buttons(user),
             "clears": _clears(request) if bulk.may(user, Verb.CLEAR) else None,
-            "bulk_notes": bulk_pages.notes(user, at=at),
             "unknown": request.GET.get("e") == "1",
             "at": at,
             "back": back,
@@ -353,13 +352,13 @@ class JobAdmin(ReadOnlyAdmin[Job]):
         changed = [row for row in listed.drawn(self.rows(jobs)) if row["version"] != shown[row["pk"]]]
         first_page = asked.get("p", "1") == "1"
         new = listed.queryset.filter(pk__gt=max(shown, default=0))[:NEW_MOST].count() if first_page else 0
-        notes = bulk_pages.notes(staff(request), at=clock.now())
-        rest = {"tabs": self._tabs(request), "bulk_notes": notes, "new": new}
-        token = _mark([repr(rest)])
+        strip = pending.strip(request, at=clock.now())
+        rest = {"tabs": self._tabs(request), "new": new}
+        token = _mark([repr(rest), strip.token])
         if not changed and seen == token:
             return HttpResponse(status=204)
         shown_now = {"rows": changed, "token": token, "new_most": NEW_MOST, "address": f"?{asked.urlencode()}"}
-        return render(request, FRAGMENT, {**rest, **shown_now, "list_query": asked.urlencode()})
+        return render(request, FRAGMENT, {**rest, **shown_now, "pending": strip, "list_query": asked.urlencode()})
 
 
 def _set_by_tabs(asked: Mapping[str, str]) -> dict[str, str]:

@@ -122,15 +122,17 @@ def for_new(
     return current(at).of_new(Traits(model, kind, None, owner.pk), count, priority=priority, cap=max_concurrent)
 
 
-def current(at: datetime, *, newer: bool = False) -> "Forecast":
+def current(at: datetime, *, newer: bool = False, anew: bool = False) -> "Forecast":
     """
-    Return the curves of this process; with ``newer``, redraw them unless that takes too long.
+    Return the curves of this process; with ``newer``, redraw them unless that takes too long for their age; with ``anew``, unless
+    it is expensive.
 
     Expensive curves are redrawn in a thread; until then callers get curves up to a minute old. The cache only says how long they
     are used.
     """
     known = _drawn
-    if known and _holds(known) and not (newer and time.monotonic() - known.drawn > WORTH * known.cost):
+    may_redraw = known and ((anew and known.cost <= DEAR) or (newer and time.monotonic() - known.drawn > WORTH * known.cost))
+    if known and _holds(known) and not may_redraw:
         return known
     if known and known.cost > DEAR and cache.get(f"{_kept_as()}:lately"):
         in_background(_kept_as(), lambda: _redrawn(known, at=at))

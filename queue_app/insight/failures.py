@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, F, Max
 
-from queue_app.caching import without_waiting
+from queue_app.caching import SERVED, at_most_every, without_waiting
 from queue_app.insight import remedies
 from queue_app.models import Attempt, Job, State
 
@@ -17,17 +17,20 @@ FRESH, WORTH = 1.0, 20  # seconds for which the answer is used at least, and tim
 
 @dataclass(frozen=True)
 class Failure:
-    """Failed jobs of one error that are not cleared; ``models`` with the most failures first."""
+    """Failed jobs of one error that are not cleared; ``models`` by failures. ``is_retried``: a retry may help."""
 
     code: str
     jobs: int
     last_at: datetime
     models: list[tuple[str, int]]
     remedy: str
+    is_retried: bool
 
 
-def by_error(*, at: datetime) -> list[Failure]:
-    """Return the errors of the last 24 hours, the most frequent first."""
+def by_error(*, at: datetime, anew: bool = False) -> list[Failure]:
+    """Return the errors of the last 24 hours, the most frequent first; ``anew``: not what others looked up before."""
+    if anew:
+        return at_most_every(0, "failures:by_error", lambda: look(at=at), kept=SERVED)
     return without_waiting(WORTH, "failures:by_error", lambda: look(at=at), at_least=FRESH)
 
 
@@ -50,6 +53,7 @@ def look(*, at: datetime) -> list[Failure]:
             last_at=last[code],
             models=sorted(hit.items(), key=lambda one: (-one[1], one[0])),
             remedy=remedies.of(code, kinds.get(newest[code], "")),
+            is_retried=remedies.is_retried(code, kinds.get(newest[code], "")),
         )
         for code, hit in models.items()
     ]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Model, Q
 
 from queue_app.models import AuditEntry, Batch, ModelConcurrencyLimit, ProviderAccount, QueueSettings
 from queue_app.rules import limits
@@ -19,7 +19,23 @@ _PAUSED = Statement("""
      UNION ALL
     SELECT 'account', key, paused_reason, paused_until FROM queue_app_provideraccount WHERE paused
 """)
-_ROWS = {"queue": QueueSettings, "model": ModelConcurrencyLimit, "account": ProviderAccount, "batch": Batch}
+# what can be paused → the rows that hold its pause
+ROWS: dict[str, type[Model]] = {
+    "queue": QueueSettings,
+    "model": ModelConcurrencyLimit,
+    "account": ProviderAccount,
+    "batch": Batch,
+}
+_THE_QUEUE = "1"  # the number of the only row of `QueueSettings`
+_FIELDS = ["paused", "paused_reason", "paused_until"]
+
+
+@dataclass(frozen=True)
+class PausedBy:
+    """Who paused something, and when. ``actor`` is empty if a safety rule did, as for a spent budget."""
+
+    actor: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -62,6 +78,22 @@ def of_batches(batches: Iterable[Batch]) -> dict[int, Pause]:
     return {int(pause.key[1]): pause for pause in _with_authors(paused)}
 
 
+def authors(paused: Iterable[Key]) -> dict[Key, PausedBy]:
+    """Return who last paused what has these keys, or changed the pause. From the audit, one query if any at all."""
+    rows = {(ROWS[what]._meta.label_lower, key or _THE_QUEUE): (what, key) for what, key in paused}
+    if not rows:
+        return {}
+    these = Q.create([Q(target_model=table, target_pk=pk) for table, pk in rows], connector=Q.OR)
+    changes = AuditEntry.objects.filter(these, after__has_any_keys=_FIELDS).order_by("target_model", "target_pk", "-id")
+    latest = changes.distinct("target_model", "target_pk").select_related("actor")
+    return {rows[one.target_model, one.target_pk]: PausedBy(one.actor.username if one.actor else "", one.at) for one in latest}
+
+
+def by_people(paused: Iterable[Key]) -> dict[Key, PausedBy]:
+    """Return who paused what has these keys, without the pauses that a safety rule made."""
+    return {key: author for key, author in authors(paused).items() if author.actor}
+
+
 def _of_accounts(models: Collection[str], paused: Mapping[Key, Pause]) -> dict[str, Pause]:
     """Return the pause of a model's first account, of models all of whose accounts are paused."""
     accounts = {
@@ -72,17 +104,5 @@ def _of_accounts(models: Collection[str], paused: Mapping[Key, Pause]) -> dict[s
 
 def _with_authors(pauses: Collection[Pause]) -> list[Pause]:
     """Return the pauses with those who made them: at most one query."""
-    if not pauses:
-        return []
-    labels = {_ROWS[what]._meta.label_lower: what for what in {pause.key[0] for pause in pauses}}
-    rows = Q()
-    for pause in pauses:
-        rows |= Q(target_model=_ROWS[pause.key[0]]._meta.label_lower, target_pk=pause.key[1] or "1")
-    entries = AuditEntry.objects.filter(rows, before__paused=False, after__paused=True)
-    latest = entries.order_by("target_model", "target_pk", "-id").distinct("target_model", "target_pk").select_related("actor")
-    authors = {(labels[entry.target_model], entry.target_pk): entry for entry in latest}
-    return [_by(pause, authors.get((pause.key[0], pause.key[1] or "1"))) for pause in pauses]
-
-
-def _by(pause: Pause, entry: AuditEntry | None) -> Pause:
-    return replace(pause, by=entry.actor.username if entry.actor else "", since=entry.at) if entry else pause
+    by = authors(pause.key for pause in pauses)
+    return [replace(pause, by=author.actor, since=author.at) if (author := by.get(pause.key)) else pause for pause in pauses]

@@ -7,17 +7,20 @@ _EDIT = "Edit the prompt and generate again. A plain retry will be rejected agai
 _STAFF = "Staff must fix the provider account first. Then retry."
 _FINAL = "Permanently rejected. A plain retry will be rejected again."
 _NONE = "See the job's error message."
+_CHANGE = "The provider rejected this input. Change the prompt or settings and generate again."
+_LATE = "Its deadline passed before it was sent. Submit it again with a later deadline or none."
+_NO_RETRY = {_EDIT, _FINAL, _CHANGE, _LATE}  # remedies that are no retry
 
 _REMEDIES = {
     "rejected": _EDIT,
     "moderation": _EDIT,
     "moderation_blocked": _EDIT,
     "content_policy_violation": _EDIT,
-    "invalid_request": "The provider rejected this input. Change the prompt or settings and generate again.",
+    "invalid_request": _CHANGE,
     "auth": _STAFF,
     "quota": _STAFF,
     "timeout": "It timed out. Retry it or choose a shorter duration.",
-    "deadline_passed": "Its deadline passed before it was sent. Submit it again with a later deadline or none.",
+    "deadline_passed": _LATE,
     "not_delivered": "The provider finished, but the file could not be saved. Retry it, or ask staff to recover it.",
     "unknown": "The provider never confirmed it. Retry it, or ask staff to check with the provider.",
     "poison": "It crashed several workers. Tell staff before you retry it.",
@@ -40,3 +43,8 @@ def needs_another_prompt(code: str) -> bool:
 def of(code: str, kind: str = "") -> str:
     """Return one or two sentences; ``kind`` is the `ErrorKind` of the last attempt, if known."""
     return _REMEDIES.get(code) or _OF_KIND.get(kind) or _OF_KIND.get(code, _NONE)
+
+
+def is_retried(code: str, kind: str = "") -> bool:
+    """Return whether a plain retry may help, perhaps after something else was put right."""
+    return of(code, kind) not in _NO_RETRY

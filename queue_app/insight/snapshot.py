@@ -46,20 +46,21 @@ class Limit:
     cooling_until: datetime | None = None
 
 
-def take(*, at: datetime, within: float | None = None) -> "Snapshot":
+def take(*, at: datetime, within: float | None = None, anew: bool = False) -> "Snapshot":
     """
     Read the limits and the slots in use.
 
     :param within: seconds of age that counts of waiting jobs may have at most; by default as much as their cost is worth.
+    :param anew: make new estimates too, unless that is expensive.
     """
-    return Snapshot(at, Capacity.load(at=at, policy=QueueSettings.objects.current()), within)
+    return Snapshot(at, Capacity.load(at=at, policy=QueueSettings.objects.current()), within, anew)
 
 
 class Snapshot:
     """The queue at ``at``: limits, lanes and waiting jobs, with estimates."""
 
-    def __init__(self, at: datetime, capacity: Capacity, within: float | None) -> None:
-        self.at, self.capacity, self._within = at, capacity, within
+    def __init__(self, at: datetime, capacity: Capacity, within: float | None, anew: bool) -> None:
+        self.at, self.capacity, self._within, self._anew = at, capacity, within, anew
 
     @cached_property
     def lanes(self) -> "list[Lane]":
@@ -143,7 +144,7 @@ class Snapshot:
     @cached_property
     def forecast(self) -> Forecast | None:
         """The curves that estimates are read off; none if no job waits."""
-        return estimates.current(self.at) if self._waiting else None
+        return estimates.current(self.at, anew=self._anew) if self._waiting else None
 
     @cached_property
     def oldest_by_model(self) -> dict[str, Oldest]:

@@ -57,6 +57,7 @@ STATES_OF_STATUS: dict[str, tuple[State, ...]] = {
 }
 STATUS_OF_STATE = {state: Status(status) for status, states in STATES_OF_STATUS.items() for state in states}
 
+_UNDECIDED = Q(closed_at=None, decide_by__isnull=False, job__state=State.UNKNOWN)  # review items; `ReviewItem.is_undecided`
 # PostgreSQL's full-text search without stemming
 WORDS = SearchVector("prompt", config="simple")
 NAME = SearchVector("name", config="simple")  # of a batch
@@ -489,6 +490,16 @@ class JobEvent(models.Model):
         return f"{self.job_id}.{self.seq} {self.from_state or '–'} → {self.to_state}"
 
 
+class ReviewItemQuerySet(models.QuerySet["ReviewItem"]):
+    def undecided(self) -> "ReviewItemQuerySet":
+        """Filter to items that ask for a decision on an unknown outcome: at most one of each job."""
+        return self.filter(_UNDECIDED)
+
+    def to_check(self) -> "ReviewItemQuerySet":
+        """Filter to open items that only need a check."""
+        return self.filter(~_UNDECIDED, closed_at=None)
+
+
 class ReviewItem(models.Model):
     """
     A task for staff. With ``decide_by`` it is about an attempt that has not ended, such as an unknown outcome: staff should act
@@ -503,6 +514,8 @@ class ReviewItem(models.Model):
     decide_by = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
     closed_by = models.CharField(max_length=160, blank=True)
+
+    objects = ReviewItemQuerySet.as_manager()
 
     class Meta:
         verbose_name = "item"

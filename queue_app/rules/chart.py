@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 Values = Sequence[float | None]  # ``None``: unknown, a gap
 
-LEFT, RIGHT, TOP, BOTTOM = 38.0, 8.0, 8.0, 22.0  # margins of a chart
+LEFT, RIGHT, TOP, BOTTOM = 38.0, 8.0, 8.0, 22.0  # margins of a chart; the left one grows with the numbers beside the grid
+GAP, DIGIT = 6.0, 6.2  # between these numbers and the chart, and the width of one of their characters
 GRID = 4  # lines above the base
 TICKS = 4  # spans between the labels under it
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -66,7 +67,7 @@ def draw(
     *,
     areas: Sequence[str] = (),
     least: float = GRID,
-    words: Callable[[float], str] = "{:g}".format,
+    words: Callable[[float], str] = "{:,.10g}".format,
     width: float = 330.0,
     height: float = 170.0,
 ) -> Chart:
@@ -79,20 +80,22 @@ def draw(
     """
     top = top_of([values for _, values in series], least=least)
     base, right = height - BOTTOM, width - RIGHT
+    levels = [(top * line / GRID, words(top * line / GRID)) for line in range(GRID + 1)]
+    left = max(LEFT, round(2 * GAP + DIGIT * max(len(text) for _, text in levels), 1))
     count = max(2, len(labels))
 
     def x(index: int) -> float:
-        return round(LEFT + (right - LEFT) * index / (count - 1), 1)
+        return round(left + (right - left) * index / (count - 1), 1)
 
     def y(value: float) -> float:
         return round(base - (base - TOP) * value / top, 1)
 
-    grid = [Label(LEFT - 6, y(top * line / GRID), words(top * line / GRID)) for line in range(GRID + 1)]
+    grid = [Label(left - GAP, y(value), text) for value, text in levels]
     places = [round((len(labels) - 1) * tick / TICKS) for tick in range(TICKS + 1)] if labels else []
     anchors = ["start", *["middle"] * (TICKS - 1), "end"]
     ticks = [Label(x(place), height - 6, labels[place], anchor) for place, anchor in zip(places, anchors, strict=False)]
     curves = [_curve(name, values, x, y, base=base, filled=name in areas) for name, values in series]
-    return Chart(width, height, LEFT, right, grid, ticks, curves)
+    return Chart(width, height, left, right, grid, ticks, curves)
 
 
 def spark(values: Values, *, width: float = 96.0, height: float = 26.0) -> Curve:

@@ -6,23 +6,15 @@ from datetime import datetime
 
 from django.db.models import Model
 
-from queue_app.insight import counts
+from queue_app.insight import counts, pauses
 from queue_app.insight.waiting import Outlook, words
-from queue_app.models import Batch, Job, ModelConcurrencyLimit, ProviderAccount, QueueSettings
+from queue_app.models import Job
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker, Key
 from queue_app.rules.words import one_line
 from queue_app.ui import display
-from queue_app.work import policy
 from queue_app.work.capacity import COOLING, NO_WORKER, NOT_AVAILABLE, UNTOLD, keys_of
 
-# a limit that can be paused → the rows that hold its pause
-PAUSABLE: dict[str, type[Model]] = {
-    "queue": QueueSettings,
-    "model": ModelConcurrencyLimit,
-    "account": ProviderAccount,
-    "batch": Batch,
-}
 # a limit → its name on a line of its own, and within a sentence; ``{0}`` is its key, ``{1}`` the word for the job's batch
 NAMES = {
     "queue": ("Whole queue", "the queue"),
@@ -149,7 +141,7 @@ def lead(job: Job, holds: Sequence[Hold], looked: Outlook, at: datetime, *, grou
 
 def pause_of(row: Model, *, at: datetime) -> PausedRow | None:
     """Return the pause of a row of a limit; ``None`` if it is not paused at ``at``, or is nothing that can be paused."""
-    what = next((what for what, model in PAUSABLE.items() if isinstance(row, model)), "")
+    what = next((what for what, model in pauses.ROWS.items() if isinstance(row, model)), "")
     until: datetime | None = getattr(row, "paused_until", None)
     if not what or not limits.is_closed(getattr(row, "paused", False), until, at=at):
         return None
@@ -161,10 +153,10 @@ def pause_of(row: Model, *, at: datetime) -> PausedRow | None:
 
 def _told(key: Key, why: str, at: datetime) -> str:
     """Return who paused it: “operator paused it at 01:25:10: “client moved the shoot”.”."""
-    entry = policy.last_pause(PAUSABLE[key[0]], key[1] or QueueSettings.objects.current().pk)
-    if entry is None:
+    author = pauses.authors([key]).get(key)
+    if author is None:
         return f"Reason: “{why}”." if why else ""
-    return f"{entry.actor_name} paused it at {display.moment(entry.at, at)}{f': “{why}”' if why else ''}."
+    return f"{author.actor or 'A safety rule'} paused it at {display.moment(author.at, at)}{f': “{why}”' if why else ''}."
 
 
 def _hold(key: Key, names: tuple[str, str], cause: Blocker | None, used: int, cap: int | None, at: datetime) -> Hold:

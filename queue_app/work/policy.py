@@ -159,12 +159,6 @@ def known_as(actor: User, via: str = "") -> str:
     return f"{actor.username} by {via}" if via else actor.username
 
 
-def last_pause(model: type[models.Model], key: object) -> AuditEntry | None:
-    """Return who last paused the row with this key, when and why; ``None`` if nobody has."""
-    of_row = AuditEntry.objects.filter(target_model=model._meta.label_lower, target_pk=str(key), after__paused=True)
-    return of_row.order_by("-id").first()
-
-
 def last_resume(account: ProviderAccount, *, at: datetime) -> datetime | None:
     """Return when the last pause of this account ended: staff resumed it, or its end time passed."""
     resumed = changes_of(account).filter(before__paused=True, after__paused=False).last()

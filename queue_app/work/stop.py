@@ -12,6 +12,7 @@ from queue_app.lifecycle import CANCEL_REQUESTED
 from queue_app.models import AuditEntry, BulkAction, Job, JobEvent, QueueSettings, State, User
 from queue_app.models.job import AT_THE_PROVIDER
 from queue_app.work import bulk, policy
+from queue_app.work.bulk import BulkRefused
 
 ACTION = "stop all"
 _TURNS = 0x73746F70  # "stop": the advisory lock for choosing the jobs to cancel
@@ -32,6 +33,11 @@ class Stop:
     def named(self) -> list[tuple[str, BulkAction]]:
         """Its actions with their names."""
         return [(bulk.name(action), action) for action in self.actions]
+
+    @property
+    def waiting(self) -> list[BulkAction]:
+        """Return its actions that have not started yet."""
+        return [action for action in self.actions if action.phase == BulkAction.Phase.WAITING]
 
     @property
     def stands(self) -> list[BulkAction]:
@@ -71,6 +77,41 @@ def last() -> Stop | None:
     """Return the last stop whose cancels were not all undone, else the last one; ``None`` if there was none."""
     newest = _entries().first()
     return next(_not_undone(), None) or (_stop(newest) if newest else None)
+
+
+def holds(stop: Stop) -> bool:
+    """Whether the queue was not resumed since this stop."""
+    changes = policy.changes_of(QueueSettings.objects.current())
+    return not changes.filter(after__paused=False, at__gt=stop.at).exists()
+
+
+def undo(*, at: datetime, actor: User) -> int:
+    """
+    Undo the cancels of the last stop that have not started yet. The queue stays paused. Return how many jobs are kept.
+
+    :raises BulkRefused: none is left to undo, or no right.
+    """
+    stop, kept, refused = last(), 0, BulkRefused("No cancel is waiting to start.")
+    for action in stop.waiting if stop else []:
+        try:
+            kept += bulk.undo(action, at=at, actor=actor).total
+        except BulkRefused as refusal:  # it started a moment ago; the other one may still be undone
+            refused = refusal
+    if not kept:
+        raise refused
+    return kept
+
+
+def to_queue_again(stop: Stop) -> "QuerySet[Job]":
+    """Filter to jobs that this stop cancelled and that are still cancelled: those that `queue_again` would retry."""
+    return _cancelled_by(stop) if stop.stands else Job.objects.none()
+
+
+def waits_to_be_cancelled(stop: Stop) -> "QuerySet[Job]":
+    """Filter to queued jobs that the stop is about to cancel."""
+    return Job.objects.filter(
+        pk__in=_chosen(BulkAction.objects.filter(pk__in=[one.pk for one in stop.waiting])), state=State.QUEUED
+    )
 
 
 def queue_again(*, at: datetime, actor: User) -> list[BulkAction]:

@@ -5,8 +5,16 @@
   const board = document.getElementById("board");
   if (!board) return;
   const $$ = (s, r) => Array.from(r.querySelectorAll(s));
+  const folds = () => JSON.parse(localStorage.getItem("gq-folds") ?? "{}"); // by id: opened on this device, or closed again
   const typing = (el) => el.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
   const edited = (row) => Boolean(row.querySelector(".is-dirty")) || typing(row);
+
+  // folds are as they were left on this device; what opens by itself, for what is in it, stays open
+  const unfold = (root) => { for (const one of $$("details[data-fold]", root)) one.open ||= folds()[one.id] ?? false; };
+  document.addEventListener("click", (e) => {
+    const fold = e.target.closest("details[data-fold] > summary")?.parentElement;
+    if (fold) localStorage.setItem("gq-folds", JSON.stringify({ ...folds(), [fold.id]: !fold.open }));
+  });
 
   // an element in place of another: what was open stays open, what was scrolled stays scrolled, what had the focus gets it back
   const replace = (old, fresh) => {
@@ -15,19 +23,18 @@
     const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
     old.replaceWith(fresh);
     window.htmx.process(fresh);
+    unfold(fresh);
     for (const id of open) { const one = document.getElementById(id); if (one) one.open = true; }
     $$(".gq-scroll", fresh).forEach((one, place) => { [one.scrollLeft, one.scrollTop] = scrolled[place] ?? [0, 0]; });
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   };
 
   // a table of rows while somebody points at it or types in it: each row in its place, the order and the number of rows later
-  const renewRows = (part, fresh) => {
+  const renewRows = (fresh) => {
     for (const row of $$("table[data-rows] > tbody", fresh)) {
       const old = document.getElementById(row.id);
       if (old && !edited(old)) replace(old, row);
     }
-    const said = part.querySelector("[data-sub]"), now = fresh.querySelector("[data-sub]");
-    if (said && now) said.textContent = now.textContent;
   };
 
   // only what is new among the notes is read out, not all of them whenever a number in one has changed
@@ -43,9 +50,9 @@
     for (const fresh of $$("[data-part]", page)) {
       const old = document.getElementById(fresh.id);
       if (!old || old.dataset.version === fresh.dataset.version) continue;
-      const table = old.querySelector("table[data-rows]");
-      if (table && fresh.querySelector("table[data-rows]") && (edited(old) || table.matches(":hover"))) {
-        renewRows(old, fresh);
+      const tables = $$("table[data-rows]", old);
+      if (tables.length && fresh.querySelector("table[data-rows]") && (edited(old) || tables.some((one) => one.matches(":hover")))) {
+        renewRows(fresh);
         held = true;
         continue;
       }
@@ -58,7 +65,7 @@
 
   // parts that are here already need not come again
   document.addEventListener("htmx:configRequest", (e) => {
-    if (e.detail.elt === board) e.detail.parameters.parts = $$("[data-part]", board).map((one) => one.dataset.version).join(",");
+    if (e.detail.elt === board) e.detail.parameters.parts = $$("[data-part]", document).map((one) => one.dataset.version).join(",");
   });
 
   document.addEventListener("htmx:beforeSwap", (e) => {
@@ -92,4 +99,5 @@
   const restore = (root) => { for (const input of $$("input[data-typed]", root)) { input.value = input.dataset.typed; step(input).classList.add("is-dirty"); } };
   document.addEventListener("htmx:afterSettle", (e) => restore(e.target.parentElement ?? document));
   restore(document);
+  unfold(document);
 })();

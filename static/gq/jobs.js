@@ -1,9 +1,7 @@
-/* The job list and bulk actions: rows renewed in place, and countdowns by the server's clock. */
+/* The job list: rows renewed in place. */
 (() => {
   "use strict";
   const $$ = (s, r = document) => Array.from(r.querySelectorAll(s));
-  const started = Date.now(), now = document.querySelector("[data-now]");
-  const skew = now ? Date.parse(now.dataset.now) - started : 0; // the server's clock less this one's
 
   // what is on the screen goes with each look: the answer is the rows that have changed since
   document.addEventListener("htmx:configRequest", (e) => {
@@ -36,15 +34,4 @@
   document.addEventListener("click", offer);
   document.addEventListener("htmx:afterSwap", offer);
   window.addEventListener("pageshow", offer);
-
-  const say = (el, words) => { if (el.textContent !== words) el.textContent = words; };
-  const tick = () => {
-    const at = Date.now() + skew;
-    $$("[data-until]").forEach((one) => {
-      const left = Math.ceil((Date.parse(one.dataset.until) - at) / 1000);
-      say(one, left > 0 ? `${left} second${left === 1 ? "" : "s"}` : "a few seconds");
-    });
-  };
-  setInterval(() => { if (!document.hidden) tick(); }, 1000);
-  tick();
 })();

@@ -1,6 +1,7 @@
 /* Live pages. What is within [data-stream="address"] hears of changes; whatever reads itself anew does so on gq:changed and gq:tick
    (hx-trigger="gq:tick from:body, gq:changed from:body"; a filter in a trigger would need eval, which the CSP forbids);
-   [data-live] says how old that is, time[data-age] counts on by the server's clock of [data-now]. Nothing runs in a hidden tab. */
+   [data-live] says how old that is; by the server's clock of [data-now] time[data-age] counts on, [data-until] and [data-seconds]
+   count down, and the bar [data-run] and the ring [data-ring] run out within the 10 seconds before their moment. Nothing runs in a hidden tab. */
 (() => {
   "use strict";
   const TICK = 5000, GATHER = 150, STALE = 15000, RETRY = 30000; // milliseconds
@@ -53,14 +54,25 @@
     put(one, duration(Math.max(0, Math.round((Date.now() + skew - Date.parse(one.dateTime)) / 1000))));
   });
 
+  const secondsTo = (moment) => (Date.parse(moment) - Date.now() - skew) / 1000;
+  const countDown = () => {
+    document.querySelectorAll("[data-until]").forEach((one) => {
+      const left = Math.ceil(secondsTo(one.dataset.until));
+      put(one, left > 0 ? `${left} second${left === 1 ? "" : "s"}` : "a few seconds");
+    });
+    document.querySelectorAll("[data-seconds]").forEach((one) => put(one, String(Math.max(0, Math.ceil(secondsTo(one.dataset.seconds))))));
+    document.querySelectorAll("[data-ring]").forEach((ring) => ring.setAttribute("stroke-dasharray", `${Math.min(10, Math.max(0, secondsTo(ring.dataset.ring)))} 10`));
+    document.querySelectorAll("[data-run]").forEach((bar) => bar.setAttribute("width", Math.min(100, Math.max(0, 10 * secondsTo(bar.dataset.run)))));
+  };
+
   document.addEventListener("htmx:afterRequest", (e) => {
-    const live = e.detail.elt.closest("[hx-trigger*='gq:']");
+    const live = e.detail.elt.closest("[hx-trigger*='gq:']:not(#pending)");
     if (live && e.detail.successful) { answered = Date.now(); showAge(); }
   });
   // a look that fails is said by its age: what a page says of its forms' requests is not about it
   for (const name of ["htmx:responseError", "htmx:sendError"])
     document.addEventListener(name, (e) => { if (e.detail.elt.matches("[hx-trigger*='gq:']")) e.stopImmediatePropagation(); }, true);
-  document.addEventListener("htmx:afterSettle", () => { showAge(); if (!retry) connect(); }); // a listener may have come with the answer
+  document.addEventListener("htmx:afterSettle", () => { showAge(); countDown(); if (!retry) connect(); }); // a listener may have come with the answer
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return disconnect();
     connect();
@@ -70,7 +82,8 @@
   window.addEventListener("pagehide", disconnect);
   window.addEventListener("pageshow", connect);
   setInterval(() => say("gq:tick"), TICK);
-  setInterval(() => { if (!document.hidden) { showAge(); showAges(); } }, 1000);
+  setInterval(() => { if (!document.hidden) { showAge(); showAges(); countDown(); } }, 1000);
   connect();
   showAges();
+  countDown();
 })();

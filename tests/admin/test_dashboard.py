@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from queue_app import clock
 from queue_app.admin.dashboard import facts
+from queue_app.forecast import estimates
+from queue_app.insight import counts, failures
 from queue_app.models import (
     Alert,
     AlertRule,
@@ -23,6 +25,7 @@ from queue_app.models import (
     Job,
     Kind,
     ModelConcurrencyLimit,
+    ModelRoute,
     ProviderAccount,
     QueueSettings,
     ReviewItem,
@@ -78,24 +81,64 @@ class TestPage:
             ModelConcurrencyLimit.objects.get(pk="manim"), at=at, actor=UserFactory(username="dita", tickets=0), max_concurrent=9
         )
         shown = page(admin)
-        for words in ("Capacity by model", "Whole queue", "Account openai_videos", "Failures by error", "Workers"):
+        for words in ("Capacity", "Whole queue", "Account openai_videos", "Failures by error", "Workers", "Job type video"):
             assert words in shown, words
-        for words in (
-            "Job type video",
-            "provider_failed",
-            "Retry 1…",
-            "Wait to start",
-            "Throughput",
-            "A heron lands",
-            "dita",
-            "set model limit",
-        ):
+        for words in ("provider_failed", "Retry 1…", "Wait to start", "Throughput"):
             assert words in shown, words
+        assert "<b>dita</b> set model limit of" in shown and "</a>, <bdi>concurrent jobs: 4 → 9</bdi>" in shown
 
     def test_an_empty_queue_says_what_would_fill_it(self, admin: Client) -> None:
         shown = page(admin)
-        for words in ("No failures", "No jobs waiting", "No workers running", "No jobs yet", "Nothing in the last 24 hours"):
+        nothing = (
+            "No jobs finished in the last 24 hours. Finished jobs per hour appear here.",
+            "No jobs started in the last 24 hours",
+        )
+        for words in ("No failures", "No jobs waiting", "No workers running", "No activity yet", *nothing):
             assert words in shown, words
+
+    @pytest.mark.usefixtures("time_stands_still")  # within one hour
+    def test_in_the_first_hour_the_charts_say_its_figures_instead(self, admin: Client) -> None:
+        at = clock.now()
+        for state in (State.COMPLETED, State.COMPLETED, State.FAILED):
+            make_job(state, at=at)
+        cache.clear()
+        shown = admin.get(HOME).context
+        assert [figure for _, _, figure in shown["throughput"].begins] == ["2", "1", "0"]
+        assert [figure for _, _, figure in shown["failure_rate"].begins] == ["33.3%"]
+        text = page(admin)
+        assert text.count("This hour so far. The chart begins after the first full hour.") == 3
+        assert "2 this hour" in text  # the card, too
+        make_job(State.COMPLETED, at=at - timedelta(hours=2))
+        cache.clear()
+        assert admin.get(HOME).context["throughput"].begins == []
+
+    def test_idle_models_and_the_limits_of_accounts_are_folded_under_a_line_each(self, admin: Client) -> None:
+        make_job(model_id="sora-2", at=clock.now())
+        make_job(State.RUNNING, model_id="kling-1.6", at=clock.now())
+        ModelConcurrencyLimit.objects.filter(pk="manim").update(paused=True)
+        ModelRoute.objects.filter(model="veo-3.1").update(active=False)
+        ProviderAccount.objects.filter(pk="fal").update(cooldown_until=clock.now() + timedelta(minutes=5))
+        cache.clear()
+        shown = admin.get(HOME).context
+        idle, limits = shown["lanes"]["idle"], shown["limits"]
+        assert {row.name for row in shown["lanes"]["rows"]} == {"Whole queue", "sora-2", "kling-1.6", "manim"}
+        off = sum(row.off for row in idle.rows)
+        assert (
+            off
+            and idle.words == f"{len(idle.rows)} idle models, {off} not available"
+            and "veo-3.1" in [row.name for row in idle.rows if row.off]
+        )
+        assert re.search(r"^flash-scanner-v2.5, flux-2-pro, \S+ and \d+ more$", idle.sub)
+        assert limits.words.startswith("Accounts and job types: ") and "openai_videos 0 / 4" in limits.words
+        assert (limits.sub, limits.warns) == ("fal cooling down", True)
+        ProviderAccount.objects.filter(pk="fal").update(cooldown_until=None)
+        cache.clear()
+        assert re.fullmatch(r"\d+ without a limit", admin.get(HOME).context["limits"].sub)
+
+    def test_a_refused_limit_of_a_folded_row_opens_its_fold(self, admin: Client) -> None:
+        shown = unescape(html_of(set_limit(admin, "model", "manim", "99")))
+        assert re.search(r'<details class="gq-fold" id="fold-idle" data-fold\s+open', shown)
+        assert not re.search(r'<details class="gq-fold" id="fold-limits" data-fold\s+open', shown)
 
     def test_what_is_paused_for_good_is_told_apart_from_what_will_be_drained(self, admin: Client) -> None:
         for model in ("manim", "manim", "manim", "sora-2"):
@@ -103,7 +146,8 @@ class TestPage:
         ModelConcurrencyLimit.objects.filter(pk="manim").update(paused=True)
         cache.clear()
         shown = admin.get(HOME).context
-        assert re.fullmatch(r"1 empty in about .+ \(p90 .+\), 3 paused", shown["cards"][0].sub)
+        assert re.fullmatch(r"1 in about \S+", shown["cards"][0].sub)
+        assert re.fullmatch(r"1 in about .+ \(p90 .+\), 3 paused", shown["cards"][0].whole)
         queue = shown["lanes"]["rows"][0]
         assert queue.drained.startswith("1 in ") and queue.note.endswith(", 3 paused")
         ModelConcurrencyLimit.objects.filter(pk="sora-2").update(paused=True)
@@ -135,37 +179,76 @@ class TestPage:
         shown = page(admin)
         for words in (
             "No workers running.",
-            "2 jobs waiting.",
-            "1 job needs attention.",
+            "1 job may or may not have reached the provider.",
             "Account openai_videos is cooling down until",
             "manim paused: bad frames<",
-            "Previews only.",
+            "models on preview</a>",
         ):
             assert words in shown, words
+        assert "+3 more" in shown and shown.index("No workers running.") < shown.index("+3 more") < shown.index(
+            "1 job may or may not"
+        )
+        assert "2 jobs waiting.</bdi>" not in shown  # of course: no worker runs
 
     def test_models_that_nobody_makes_for_want_of_a_key_are_named(self, admin: Client, settings: Any) -> None:
         settings.ALLOW_STUDIO = False
         shown = page(admin)
         assert "Some models are unavailable." in shown and "No API key for flash-scanner-v2.5, flux-2-pro, " in shown
 
-    def test_what_needs_a_person_is_told_by_what_it_is(self, admin: Client) -> None:
+    def test_what_needs_a_person_is_told_by_what_it_is_and_leads_to_just_that(self, admin: Client) -> None:
         paid = make_job(State.FAILED, at=clock.now())
         ReviewItem.objects.create(job=paid, what="Paid, nothing delivered.", opened_at=clock.now())
-        ended = "1 may be billed without delivery."
         shown = page(admin)
-        assert f"1 job needs attention.</bdi></b> {ended}</span>" in shown and ">Check</a>" in shown
-        job = make_job(State.UNKNOWN, at=clock.now())
-        ends = timezone.localtime(job.reviews.get().decide_by)
+        assert "1 job may be billed without delivery." in shown and ">Check 1 job</a>" in shown and "Decide" not in shown
+        jobs = [make_job(State.UNKNOWN, at=clock.now()) for _ in range(2)]
+        ends = timezone.localtime(min(job.reviews.get().decide_by for job in jobs))
         shown = page(admin)
-        assert "2 jobs need attention.</bdi></b> 1 job may or may not have reached the provider. Tickets stay reserved" in shown
-        assert f"Decide by {ends:%d %b, %H:%M}, or it fails and its tickets are returned. {ended}" in shown
-        assert ">Decide</a>" in shown
+        assert "2 jobs may or may not have reached the provider.</bdi></b> Decide by" in shown
+        assert f"Decide by {ends:%d %b, %H:%M}, or the first one fails and its tickets are returned." in shown
+        for words, found in (("Decide 2 jobs", jobs), ("Check 1 job", [paid])):
+            (address,) = re.findall(rf'href="([^"]+)">{words}</a>', shown)
+            assert {item.job_id for item in admin.get(address).context["cl"].result_list} == {job.pk for job in found}
+
+    def test_a_pause_says_who_made_it_when_and_why_and_who_waits(self, admin: Client, staff_with: StaffWith) -> None:
+        at = clock.now()
+        operator, _ = staff_with("operate_queue")
+        for _ in range(2):
+            make_job(model_id="manim", at=at)
+        limit = ModelConcurrencyLimit.objects.get(pk="manim")
+        policy.change(limit, at=at, actor=operator, reason="bad frames", paused=True, paused_reason="bad frames")
+        shown = page(admin)
+        said = f"{operator.username} paused manim at {timezone.localtime(at):%H:%M:%S}: bad frames</bdi></b> 2 jobs waiting."
+        assert said in shown and "Resume manim</button>" in shown
+        budget = "Daily budget spent"
+        account = ProviderAccount.objects.get(pk="fal")
+        policy.change(account, at=at, actor=None, reason=budget, paused=True, paused_reason=budget)
+        assert f"Account fal paused: {budget}</bdi>" in page(admin)
+
+    def test_one_cause_has_one_banner_for_those_who_see_it(self, admin: Client, staff_with: StaffWith) -> None:
+        at = clock.now()
+        worker()
+        make_job(State.UNKNOWN, at=at)
+        for measure, subject in (("unknown_jobs", ""), ("queue_depth", ""), ("tickets_low", "eve"), ("tickets_low", "bob")):
+            rule = AlertRule.objects.get_or_create(measure=measure, defaults={"opens_at": 2, "closes_at": 1})[0]
+            Alert.objects.create(rule=rule, subject=subject, value=2, words=f"{measure} {subject}.", opened_at=at)
+
+        def told(client: Client) -> list[str]:
+            cache.clear()
+            return [banner.title for banner in client.get(HOME).context["notes"]]
+
+        unknown = "1 job may or may not have reached the provider."
+        assert told(admin) == [unknown, "tickets_low bob.", "queue_depth ."]
+        assert "1 more alert of this kind." in page(admin)
+        _, client = staff_with("view_job", "view_alert")
+        assert told(client) == ["tickets_low bob.", "queue_depth .", "unknown_jobs ."]
+        policy.change(QueueSettings.objects.current(), at=at, actor=None, paused=True, paused_reason="")
+        assert told(admin) == ["Queue paused.", unknown, "tickets_low bob."]
 
     def test_a_moment_of_another_day_has_its_date(self, admin: Client) -> None:
         until = clock.now() + timedelta(days=2)
         ProviderAccount.objects.filter(pk="openai_videos").update(cooldown_until=until)
         shown, said = page(admin), f"until {timezone.localtime(until):%d %b, %H:%M}"
-        assert f"Account openai_videos is cooling down {said}." in shown and f"> cooling down {said}</span>" in shown
+        assert f"Account openai_videos is cooling down {said}." in shown and f">cooling down {said}</span>" in shown
 
     @pytest.mark.usefixtures("time_stands_still")
     def test_a_silent_worker_is_told_and_one_that_was_replaced_is_not(self, admin: Client) -> None:
@@ -204,9 +287,9 @@ class TestPage:
         focusable = r'<(?:a|button|summary|input(?! type="hidden")|[a-z]+(?=[^>]* tabindex))\b[^>]*>'
         found = re.findall(focusable, fragment(admin).content.decode())
         ids = [match[1] if (match := re.search(r' id="([A-Za-z0-9_-]+)"', one)) else one for one in found]
-        assert len(ids) > 60 and not [one for one in ids if one.startswith("<")]
+        assert len(ids) > 50 and not [one for one in ids if one.startswith("<")]
         assert len(ids) == len(set(ids))
-        assert sum(one.startswith("retry-error-") for one in ids) == len(codes)
+        assert sum(one.startswith(("retry-error-", "show-error-")) for one in ids) == len(codes)
 
     def test_a_key_with_any_character_has_an_id_that_needs_no_escaping(self, admin: Client) -> None:
         Kind.objects.create(key="daily/ca 2.0 “x”", label="odd")
@@ -244,7 +327,7 @@ class TestLive:
         cache.clear()
         after = fragment(admin).context["versions"]
         changed = {name for name in before if before[name] != after[name]}
-        assert {"cards", "failures", "recent"} <= changed and not changed & {"workers", "audit", "limits", "notes"}
+        assert {"cards", "failures"} <= changed and not changed & {"workers", "audit", "limits", "notes"}
 
     def test_viewers_share_one_look(self, admin: Client) -> None:
         make_job()
@@ -423,7 +506,7 @@ class TestOnesOwnAction:
     def test_costs_one_look_more_and_those_of_others_none(self, admin: Client, staff_with: StaffWith, monkeypatch: Any) -> None:
         looks: list[int] = []
         look = facts.look
-        monkeypatch.setattr(facts, "look", lambda *, at: looks.append(1) or look(at=at))
+        monkeypatch.setattr(facts, "look", lambda **asked: looks.append(1) or look(**asked))
         _, other = staff_with("view_job")
         for client in (other, admin, other):
             client.get(HOME)
@@ -431,6 +514,24 @@ class TestOnesOwnAction:
         for client in (other, admin, admin, other):
             client.get(HOME)
         assert len(looks) == 2
+
+    def test_is_in_the_counts_and_estimates_that_others_share(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in (counts, failures):
+            monkeypatch.setattr(module, "FRESH", 1_000.0)
+        monkeypatch.setattr(estimates, "KEPT", 1_000.0)
+        job, failed = make_job(model_id="manim", at=clock.now()), make_job(State.FAILED, at=clock.now())
+        ModelConcurrencyLimit.objects.filter(pk="manim").update(paused=True)
+        shown = admin.get(HOME).context["cards"]
+        assert (shown[0].value, shown[0].sub, shown[3].value) == ("1", "paused", "1")
+        asked = {"what": "model", "key": "manim"}
+        assert admin.post("/admin/resume/", asked, follow=True).context["cards"][0].sub != "paused"
+        for one in (job, failed):
+            drafted = bulk.draft("cancel" if one is job else "retry", [one.pk], at=clock.now(), actor=job.owner, chosen="it")
+            BulkAction.objects.filter(pk=drafted.pk).update(phase="waiting", starts_at=clock.now())
+            bulk.work(drafted.pk, may_go_on=lambda: True)
+        after = admin.post("/admin/resume/", asked, follow=True).context
+        assert [card.value for card in after["cards"][3:5]] == ["0", "1"] and after["failures"]["jobs"] == 0
+        assert after["cards"][0].value == "1"  # the one that was retried
 
     def test_that_ends_the_session_leaves_none(self, admin: Client) -> None:
         admin.post("/admin/logout/")
@@ -456,7 +557,12 @@ class TestStopAll:
         assert 'role="alert"' in shown and not QueueSettings.objects.current().paused
 
     def test_pauses_the_queue_at_once(self, admin: Client) -> None:
-        assert "The queue is paused" in self.stop(admin)
+        shown = self.stop(admin)
+        assert (
+            "The queue is paused" in shown
+            and "<b>ana</b> paused the queue at" in shown
+            and "“<bdi>the bill explodes</bdi>”" in shown
+        )
         settings = QueueSettings.objects.current()
         assert (settings.paused, settings.paused_reason) == (True, "the bill explodes")
         assert not BulkAction.objects.exists()
@@ -475,10 +581,58 @@ class TestStopAll:
 
     def test_pressed_twice_cancels_once_so_that_one_undo_is_enough(self, admin: Client) -> None:
         make_job(at=clock.now())
-        assert "Cancelling starts in 10 seconds" in self.stop(admin, queued="1")
+        assert "and 1 job is about to be cancelled" in self.stop(admin, queued="1")
         shown = self.stop(admin, queued="1")
         action = BulkAction.objects.get()
         assert "No more jobs to cancel." in shown and f"/admin/queue_app/bulkaction/{action.pk}/" in shown
+
+    def test_says_what_it_did_what_it_will_do_and_what_it_leaves_alone(self, admin: Client) -> None:
+        queued = [make_job(at=clock.now(), tickets=4) for _ in range(2)]
+        for state in (State.RUNNING, State.STORING, State.UNKNOWN):
+            make_job(state, at=clock.now())
+        shown = self.stop(admin, queued="1")
+        for words in (
+            "8 tickets will be returned to 2 wallets. Undo keeps the jobs; the queue stays paused.",
+            "<b>Queue paused</b>",
+            "<b>Cancel 2 jobs</b>",
+            "<b>1 running job will finish</b>",
+            "<b>1 job being saved</b>",
+            "<b>1 job with an unknown outcome stays as it is</b>",
+            "Resume now, or wait for the cancel",
+        ):
+            assert words in shown, words
+        assert {job.state for job in Job.objects.filter(pk__in=[job.pk for job in queued])} == {State.QUEUED}
+
+    def test_is_undone_in_one_place_whatever_it_cancels(self, admin: Client) -> None:
+        for state in (State.QUEUED, State.RUNNING):
+            make_job(state, at=clock.now())
+        self.stop(admin, queued="1", running="1")
+        shown = unescape(html_of(admin.post("/admin/stop/undo/", follow=True)))
+        assert "Cancel undone. 2 jobs kept; the queue stays paused." in shown
+        assert [one.phase for one in BulkAction.objects.all()] == ["undone", "undone"]
+        assert QueueSettings.objects.current().paused
+        shown = unescape(html_of(admin.post("/admin/stop/undo/", follow=True)))
+        assert "No cancel is waiting to start." in shown
+
+    def test_what_has_started_is_not_undone(self, admin: Client) -> None:
+        make_job(at=clock.now())
+        self.stop(admin, queued="1")
+        cancelled(BulkAction.objects.get())
+        shown = unescape(html_of(admin.post("/admin/stop/undo/", follow=True)))
+        assert "No cancel is waiting to start." in shown and BulkAction.objects.get().phase == "done"
+
+    def test_renews_itself_while_the_queue_is_paused_and_only_then(self, admin: Client) -> None:
+        make_job(at=clock.now())
+        assert 'hx-get="/admin/stop/"' not in html_of(admin.get("/admin/stop/"))
+        self.stop(admin, queued="1")
+        shown = html_of(admin.get("/admin/stop/"))
+        (seen,) = re.findall(r'name="seen" value="(\w+)"', shown)
+        asked = {"seen": seen}
+        assert 'hx-get="/admin/stop/"' in shown
+        assert admin.get("/admin/stop/", asked, headers={"HX-Request": "true"}).status_code == 204
+        cancelled(BulkAction.objects.get())
+        answer = admin.get("/admin/stop/", asked, headers={"HX-Request": "true"})
+        assert answer.status_code == 200 and "Resume and retry 1 job…" in unescape(html_of(answer))
 
     def test_more_than_one_action_takes_are_several_and_so_is_the_way_back(
         self, admin: Client, monkeypatch: pytest.MonkeyPatch
@@ -514,16 +668,29 @@ class TestStopAll:
         draft = BulkAction.objects.get(verb="retry")
         assert (draft.phase, draft.job_ids) == ("draft", [job.pk])
         assert answer.headers["Location"] == f"/admin/queue_app/bulkaction/{draft.pk}/change/"
+        assert QueueSettings.objects.current().paused
+
+    def test_the_way_back_may_resume_the_queue_in_the_same_step(self, admin: Client) -> None:
+        make_job(at=clock.now())
+        self.stop(admin, queued="1")
+        cancelled(BulkAction.objects.get())
+        shown = unescape(html_of(admin.post("/admin/stop/queue-again/", {"resume": "1"}, follow=True)))
+        assert "Queue resumed." in shown and "Retry 1 job?" in shown
+        assert not QueueSettings.objects.current().paused
+        shown = unescape(html_of(admin.get("/admin/stop/")))  # not confirmed yet: still offered there
+        assert "Last stop" in shown and "Retry 1 cancelled job…" in shown and "Stop all?" in shown
+        cancelled(bulk.confirm(BulkAction.objects.get(verb="retry"), at=clock.now(), actor=BulkAction.objects.first().actor))
+        assert "Last stop" not in html_of(admin.get("/admin/stop/"))
 
 
 class TestRights:
-    CHANGES = ("limit", "pause", "resume", "end-cooldown", "stop", "stop/queue-again")
+    CHANGES = ("limit", "pause", "resume", "end-cooldown", "stop", "stop/undo", "stop/queue-again")
 
     def test_a_viewer_sees_everything_and_no_button(self, staff_with: StaffWith) -> None:
         make_job(State.FAILED, at=clock.now())
         _, client = staff_with("view_job", "view_auditentry", "view_workerprocess")
         shown = page(client)
-        assert "Capacity by model" in shown and "provider_failed" in shown and "Workers" in shown
+        assert "Capacity" in shown and "provider_failed" in shown and "Workers" in shown
         main = shown[shown.index('id="board"') :]
         assert "<form" not in main and "Pause" not in main and "Stop all" not in main
 
@@ -547,7 +714,7 @@ class TestRights:
         make_job(State.UNKNOWN, at=clock.now())
         _, client = staff_with("view_job")
         shown = page(client)
-        assert "Recent activity" not in shown and "part-workers" not in shown and "needs attention." not in shown
+        assert "Recent activity" not in shown and "part-workers" not in shown and "may or may not have" not in shown
 
     def test_who_may_not_see_jobs_gets_the_sections(self, staff_with: StaffWith) -> None:
         _, client = staff_with("view_wallet")
@@ -559,6 +726,6 @@ class TestRights:
             assert client.get(f"/admin/{address}").status_code == 302
 
     def test_a_look_changes_nothing(self, admin: Client) -> None:
-        for address in ("limit", "resume", "end-cooldown", "stop/queue-again"):
+        for address in ("limit", "resume", "end-cooldown", "stop/undo", "stop/queue-again"):
             assert admin.get(f"/admin/{address}/", {"what": "queue", "value": "3"}).status_code == 302
         assert not AuditEntry.objects.exists()

@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from queue_app import clock, lifecycle
+from queue_app.admin import review
 from queue_app.lifecycle import Trouble
 from queue_app.models import Attempt, AuditEntry, Job, Outcome, ProviderAccount, ReviewItem, State, Wallet
 from tests.admin.conftest import StaffWith
@@ -81,6 +82,12 @@ class TestList:
         assert [row.job_id for row in rows] == [old.pk, young.pk]
         assert [row.job_id for row in admin.get(LIST, {"show": "closed"}).context["cl"].result_list] == [settled.pk]
         assert len(admin.get(LIST, {"show": "all"}).context["cl"].result_list) == 3
+
+    def test_shows_only_what_is_to_be_decided_or_only_what_is_to_be_checked(self, admin: Client) -> None:
+        unknown, paid = make_job(State.UNKNOWN), paid_for_nothing()
+        for show, found in (("unknown", [unknown]), ("check", [paid]), ("", [unknown, paid])):
+            shown = admin.get(LIST, {"show": show} if show else {}).context["cl"].result_list
+            assert {row.job_id for row in shown} == {job.pk for job in found}, show
 
     def test_tells_what_was_sent_when_what_look_ups_found_and_until_when(self, admin: Client) -> None:
         job = make_job(State.UNKNOWN, at=clock.now() - timedelta(hours=5, minutes=1, seconds=30), tickets=8)
@@ -330,27 +337,82 @@ class TestPaidForNothing:
 
 
 class TestSelection:
-    def act(self, client: Client, action: str, *items: ReviewItem, **typed: str) -> str:
-        asked = {"action": action, "_selected_action": [item.pk for item in items], **typed}
-        return unescape(client.post(LIST, asked, follow=True).content.decode())
+    SETTLE = f"{LIST}settle/"
 
-    def test_first_says_what_it_leads_to_and_asks_why(self, admin: Client) -> None:
+    def choose(self, client: Client, action: str, *items: ReviewItem, **fields: str) -> str:
+        """Choose items in the list and press a button of the bar; gives the page that follows."""
+        asked = {"action": action, "_selected_action": [item.pk for item in items], **fields}
+        return unescape(html_of(client.post(LIST, asked, follow=True)))
+
+    def settle(
+        self, client: Client, decision: str, *items: ReviewItem, reason: str = "not in their console", query: str = ""
+    ) -> Any:
+        chosen = ",".join(str(item.pk) for item in items)
+        return client.post(self.SETTLE, {"decision": decision, "items": chosen, "reason": reason, "query": query}, follow=True)
+
+    def test_first_says_what_it_leads_to_and_asks_for_one_reason(self, admin: Client) -> None:
         jobs = [make_job(State.UNKNOWN, tickets=8), make_job(State.UNKNOWN, tickets=8)]
-        text = self.act(admin, "queue_again", *map(item_of, jobs), item_of(paid_for_nothing()))
-        for words in ("Requeue 2 jobs?", "Nothing changes until you confirm", "16 tickets", "unchanged", "$4.00"):
+        items = [*map(item_of, jobs), item_of(paid_for_nothing())]
+        text = self.choose(admin, "queue_again", *items)
+        for words in (
+            "Requeue 2 jobs?",
+            "The provider never accepted these jobs. Nothing changes until you confirm.",
+            "back in the queue for another attempt",
+            "openai_videos 2",
+            "16 tickets",
+            "unchanged",
+            "$4.00",
+            f'name="items" value="{",".join(str(item.pk) for item in items)}"',
+        ):
             assert words in text, words
+        assert "Stop waiting for the provider." in self.choose(admin, "give_up", *items)
         assert {state(job) for job in jobs} == {"unknown"}
 
-    @pytest.mark.parametrize(("action", "comes_to"), [("queue_again", "queued"), ("give_up", "failed")])
-    def test_then_does_it_with_an_audit_entry_each(self, admin: Client, action: str, comes_to: str) -> None:
+    @pytest.mark.parametrize(("decision", "comes_to"), [("queue_again", "queued"), ("give_up", "failed")])
+    def test_then_does_it_with_an_audit_entry_each(self, admin: Client, decision: str, comes_to: str) -> None:
         jobs = [make_job(State.UNKNOWN), make_job(State.UNKNOWN)]
-        text = self.act(admin, action, *map(item_of, jobs), reason="not in their console")
-        assert "2 jobs" in text and {state(job) for job in jobs} == {comes_to}
+        answer = self.settle(admin, decision, *map(item_of, jobs), query="show=unknown")
+        assert answer.redirect_chain == [(f"{LIST}?show=unknown", 302)]
+        assert "2 jobs" in answer.content.decode() and {state(job) for job in jobs} == {comes_to}
         assert [entry.reason for entry in AuditEntry.objects.all()] == ["not in their console"] * 2
+        assert Wallet.objects.get(owner=jobs[0].owner).reserved == (4 if comes_to == "queued" else 0)
+
+    def test_without_a_reason_nothing_changes_and_the_page_asks_again(self, admin: Client) -> None:
+        job = make_job(State.UNKNOWN)
+        text = unescape(html_of(self.settle(admin, "give_up", item_of(job), reason="  ")))
+        assert "Fail 1 job?" in text and 'role="alert">Enter a reason' in text
+        assert state(job) == "unknown" and not AuditEntry.objects.exists()
+
+    def test_what_was_settled_meanwhile_is_left_and_said(self, admin: Client) -> None:
+        jobs = [make_job(State.UNKNOWN), make_job(State.UNKNOWN)]
+        items = list(map(item_of, jobs))
+        decide(admin, items[0], "again")
+        advance(Job.objects.get(pk=jobs[0].pk), State.UNKNOWN, at=clock.now())  # unknown again, by another attempt and item
+        text = unescape(self.settle(admin, "give_up", *items).content.decode())
+        assert "1 job failed, tickets returned." in text and "They were not changed." in text
+        assert [state(job) for job in jobs] == ["unknown", "failed"]
+
+    def test_all_that_match_are_chosen_with_one_click_and_only_those(
+        self, admin: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(review.ReviewItemAdmin, "list_per_page", 2)
+        jobs = [make_job(State.UNKNOWN) for _ in range(3)]
+        paid_for_nothing()
+        shown = f"{LIST}?show=unknown"
+        assert "Select all 3 matching items" in admin.get(shown).content.decode()
+        asked = {"action": "queue_again", "_selected_action": [item_of(jobs[0]).pk], "select_across": "1"}
+        text = unescape(html_of(admin.post(shown, asked)))
+        items = ",".join(str(item_of(job).pk) for job in jobs)
+        for words in ("Requeue 3 jobs?", f'name="items" value="{items}"', 'name="query" value="show=unknown"'):
+            assert words in text, words
+        monkeypatch.setattr(review, "MOST", 2)
+        assert "The first 2 only." in html_of(admin.post(shown, asked))
 
     def test_needs_the_right_of_the_decision(self, staff_with: StaffWith) -> None:
         job = make_job(State.UNKNOWN)
-        for action, right in (("queue_again", "force_fail_job"), ("give_up", "operate_queue")):
+        for decision, right in (("queue_again", "force_fail_job"), ("give_up", "operate_queue"), ("nothing", "operate_queue")):
             _, client = staff_with("view_reviewitem", right)
-            self.act(client, action, item_of(job), reason="x")
+            self.choose(client, decision, item_of(job))
+            assert self.settle(client, decision, item_of(job)).status_code == 403
             assert state(job) == "unknown"
+        assert client.get(self.SETTLE).status_code == 405

@@ -271,6 +271,8 @@ PAGES: dict[str, list[tuple[str, Callable[[Rows], list[object]], dict[str, str],
     "end_cooldown": [("POST", none, {"what": "account", "key": "studio"}, OPERATORS)],
     "queue_app_provideraccount_test": [("POST", lambda rows: ["studio"], {}, (roles.CATALOGUE, EVERY_RIGHT, SUPERUSER))],
     "stop": [("GET", none, {}, OPERATORS), ("POST", none, {"word": "stop", "reason": "drill"}, OPERATORS)],
+    "stop_undo": [("POST", none, {}, OPERATORS)],
+    "pending": [("GET", none, {}, ROLES)],
     "stop_queue_again": [("POST", none, {}, OPERATORS)],
     "queue_app_job_bulk": [
         ("POST", none, {"verb": verb, "query": ""}, FINANCE if verb == Verb.REFUND else OPERATORS) for verb in Verb.values
@@ -283,6 +285,10 @@ PAGES: dict[str, list[tuple[str, Callable[[Rows], list[object]], dict[str, str],
     "queue_app_wallet_grant": [("GET", none, {}, FINANCE), ("POST", none, {"user": "carol", "amount": "5"}, FINANCE)],
     "queue_app_reviewitem_decide": [
         ("POST", item, {"decision": decision}, OPERATORS) for decision in ("found", "again", "give_up", "close")
+    ],
+    "queue_app_reviewitem_settle": [
+        ("POST", none, {"decision": decision, "items": "", "reason": "drill"}, OPERATORS)
+        for decision in ("queue_again", "give_up")
     ],
     "auth_user_password_change": [("GET", lambda rows: [rows.owner.pk], {}, (EVERY_RIGHT, SUPERUSER))],
 }

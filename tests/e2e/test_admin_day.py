@@ -9,7 +9,8 @@ import requests
 from playwright.sync_api import Page, Route, expect
 
 from queue_app import clock, tickets
-from queue_app.models import ApiKey, Job, JobEvent, State, User
+from queue_app.models import ApiKey, Job, JobEvent, ModelConcurrencyLimit, State, User
+from queue_app.work import policy
 from tests import browser
 from tests.conftest import Figures
 from tests.e2e.browser import WORKED, beside, confirm, log_in_to_the_admin
@@ -59,10 +60,15 @@ def submit(site: Site, key: str, prompt: str) -> int:
     return int(answer.json()["id"])
 
 
-def seen_after(tab: Page, words: str, began: float) -> float:
-    """Wait until the dashboard shows a job with these words; gives milliseconds since ``began``."""
-    expect(tab.locator("#part-recent")).to_contain_text(words)
+def seen_after(tab: Page, waiting: int, began: float) -> float:
+    """Wait until the dashboard counts so many waiting jobs; gives milliseconds since ``began``."""
+    expect(tab.locator("#card-queued .v")).to_have_text(re.compile(rf"^\s*{waiting}\s+job"))
     return (time.monotonic() - began) * 1000
+
+
+def pause_manim(paused: bool) -> None:
+    limit = ModelConcurrencyLimit.objects.get(pk="manim")
+    policy.change(limit, at=clock.now(), actor=None, paused=paused, paused_reason="", paused_until=None)
 
 
 def carry_out(site: Site, tab: Page, *, reason: str = "") -> None:
@@ -84,11 +90,12 @@ def until_completed(site: Site, *numbers: int) -> None:
 
 
 def test_a_job_of_the_api_is_seen_by_event_and_by_polling(site: Site, tab: Page, key: str, figures: Figures) -> None:
+    beside(site, lambda: pause_manim(True))  # so that they wait
     by_event = []
     for number in range(3):
         began = time.monotonic()
         submit(site, key, f"A lighthouse at dusk, take {number}")
-        by_event.append(seen_after(tab, f"take {number}", began))
+        by_event.append(seen_after(tab, number + 1, began))
     refused: list[str] = []
 
     def no_stream(route: Route) -> None:
@@ -102,7 +109,8 @@ def test_a_job_of_the_api_is_seen_by_event_and_by_polling(site: Site, tab: Page,
     submit(site, key, "A lighthouse without a stream")
     looks: list[str] = []
     tab.on("request", lambda asked: looks.append(asked.url) if "hx-request" in asked.headers else None)
-    by_polling = seen_after(tab, "without a stream", began)
+    by_polling = seen_after(tab, 4, began)
+    beside(site, lambda: pause_manim(False))
     events = ", ".join(f"{one:.0f}" for one in by_event)
     figures(f"from the API call to the screen: {events} ms by event, {by_polling:.0f} ms by polling")
     assert refused and len(looks) <= 2  # the first look since then shows it, whatever was under way

@@ -175,9 +175,9 @@ def test_all_that_match_are_cancelled_after_a_look_an_undo_and_a_second_thought(
     tab.click("button[value=cancel]")
     confirm(site, tab)
     tab.goto(f"{site.url}{LIST}")
-    expect(tab.locator("#bulk-notes")).to_contain_text("Cancel 57 jobs, ana: starts in")
-    tab.click("#bulk-notes >> text=Run now")
-    tab.click("#bulk-notes a")
+    expect(tab.locator("#pending")).to_contain_text(re.compile(r"Cancel 57 jobs.*starts in \d+ second", re.S))
+    tab.click("#pending >> text=Details")
+    tab.click("#do-now")
     expect(tab.locator("#bulk")).to_contain_text("57 of 57 jobs, 100%", timeout=WORKED)
     expect(tab.locator("#bulk .gq-head .gq-badge")).to_have_text("Done")
     assert sum(beside(site, lambda: BulkAction.objects.latest("id").results).values()) == 57

@@ -23,6 +23,12 @@ class TestDraw:
         assert (drawn.grid[0].y, drawn.grid[-1].y) == (148.0, 8.0)
         assert drawn.curves[0].lines == ["38,148 180,8"]
 
+    def test_leaves_room_for_the_numbers_beside_its_grid(self) -> None:
+        drawn = chart.draw([("completed", [0, 78_000, None])], HOURS[:3])
+        assert [label.text for label in drawn.grid] == ["0", "20,000", "40,000", "60,000", "80,000"]
+        assert drawn.left == 49.2 and {label.x for label in drawn.grid} == {43.2}
+        assert drawn.curves[0].lines[0].startswith("49.2,148 ") and drawn.ticks[0].x == 49.2
+
     def test_has_four_grid_lines_and_five_labels(self) -> None:
         drawn = chart.draw([("completed", [1] * 25)], HOURS)
         assert len(drawn.grid) == 5

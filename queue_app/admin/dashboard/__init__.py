@@ -16,5 +16,6 @@ VIEWS: dict[str, tuple[Callable[..., HttpResponse], str]] = {
     "resume/": (edits.resume, "resume"),
     "end-cooldown/": (edits.end_cooldown, "end_cooldown"),
     "stop/": (stop.stop, "stop"),
+    "stop/undo/": (stop.undo, "stop_undo"),
     "stop/queue-again/": (stop.queue_again, "stop_queue_again"),
 }

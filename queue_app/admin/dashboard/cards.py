@@ -14,12 +14,15 @@ from queue_app.insight.snapshot import Snapshot
 from queue_app.models import State
 from queue_app.rules import chart
 from queue_app.rules.chart import Curve
+from queue_app.rules.numbers import counted
 from queue_app.ui import display
 
 
 @dataclass(frozen=True)
 class Card:
-    """``value`` and ``unit``, or an ``age``; ``shows`` says what its line draws."""
+    """
+    ``value`` and ``unit``, or an ``age``. ``sub`` fits on one line, ``whole`` is all there is to say. ``shows``: its line.
+    """
 
     name: str
     title: str
@@ -31,6 +34,7 @@ class Card:
     spark: Curve
     shows: str
     age: Age | None = None
+    whole: str = ""
 
 
 def six(
@@ -45,33 +49,36 @@ def six(
     return [
         _queued(now, hours),
         _processing(now, hours, in_progress),
-        _ended("completed", ended, hours, _last_hour(hours[-2].completed)),
-        _ended("failed", ended, hours, _share(ended, errors)),
-        _ended("cancelled", ended, hours, _last_hour(hours[-2].cancelled)),
+        _ended("completed", ended, hours, _lately([hour.completed for hour in hours])),
+        _ended("failed", ended, hours, *_share(ended, errors)),
+        _ended("cancelled", ended, hours, _lately([hour.cancelled for hour in hours])),
         _oldest(now, hours, at),
     ]
 
 
 def _queued(now: Snapshot, hours: Sequence[Hour]) -> Card:
     line = chart.spark([hour.waiting for hour in hours])
-    sub = words.drained(now)
-    return Card("queued", "Queued", "queued", _list("queued"), *_jobs(now.waiting), sub, line, "Waiting at each hour's end")
+    shows = "Waiting at each hour's end"
+    sub, whole = words.drained_in_short(now), words.drained(now)
+    return Card("queued", "Queued", "queued", _list("queued"), *_jobs(now.waiting), sub, line, shows, whole=whole)
 
 
 def _processing(now: Snapshot, hours: Sequence[Hour], in_progress: Mapping[State, int]) -> Card:
     queue = now.queue
     peak = f", peak hours × {(queue.effective or 0) / (queue.maximum or 1):.3g}" if now.is_peak else ""
-    sub = f"{queue.used} of {queue.effective} slots used{peak}"
+    sub = f"{queue.used} of {queue.effective} slots used"
     line = chart.spark([hour.started for hour in hours])
     jobs = _jobs(sum(in_progress.values()))
-    return Card("processing", "Processing", "processing", _list("processing"), *jobs, sub, line, "Started per hour")
+    address, shows = _list("processing"), "Started per hour"
+    return Card("processing", "Processing", "processing", address, *jobs, sub, line, shows, whole=f"{sub}{peak}")
 
 
-def _ended(name: str, ended: Mapping[State, int], hours: Sequence[Hour], sub: str) -> Card:
+def _ended(name: str, ended: Mapping[State, int], hours: Sequence[Hour], sub: str, whole: str = "") -> Card:
     line = chart.spark([getattr(hour, name) for hour in hours])
     value = display.number(ended[State(name)])
     title = name.capitalize()
-    return Card(name, title, name, f"{_list(name)}&ended=24h", value, "last 24h", sub, line, f"{title} per hour")
+    address, shows = f"{_list(name)}&ended=24h", f"{title} per hour"
+    return Card(name, title, name, address, value, "last 24h", sub, line, shows, whole=whole)
 
 
 def _oldest(now: Snapshot, hours: Sequence[Hour], at: datetime) -> Card:
@@ -94,12 +101,16 @@ def _jobs(count: int) -> tuple[str, str]:
     return display.number(count), "job" if count == 1 else "jobs"
 
 
-def _last_hour(count: int) -> str:
-    return f"{display.number(count)} in the last full hour"
+def _lately(by_hour: Sequence[int]) -> str:
+    """Return the number of the last full hour, or of the current one while there is no other."""
+    *full, now = by_hour
+    return f"{display.number(full[-1])} in the last full hour" if any(full) else f"{display.number(now)} this hour"
 
 
-def _share(ended: Mapping[State, int], errors: int) -> str:
+def _share(ended: Mapping[State, int], errors: int) -> tuple[str, str]:
+    """Return the failure rate, and the same with the number of errors."""
     ran = ended[State.COMPLETED] + ended[State.FAILED]
     if not ended[State.FAILED]:
-        return "no failures" if ran else "no completed jobs"
-    return f"{100 * ended[State.FAILED] / ran:.1f}% failure rate, {errors} error type{'s' * (errors != 1)}"
+        return ("no failures" if ran else "no completed jobs"), ""
+    rate = f"{100 * ended[State.FAILED] / ran:.1f}% failure rate"
+    return rate, f"{rate}, {counted(errors, 'error type')}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -16,7 +17,10 @@ MINUTE, HOUR = 60.0, 3600.0
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart with its sentence for screen readers, its legend (class, words) and its table."""
+    """
+    A chart with its sentence for screen readers, its legend (class, words) and its table. ``begins``: the figures of the current
+    hour (class, words, figure) while no full hour has any, as one hour draws no line. ``nothing``: said while there are none.
+    """
 
     id: str
     title: str
@@ -26,7 +30,8 @@ class Drawing:
     legend: list[tuple[str, str]]
     head: list[str]
     table: list[list[str]]
-    is_empty: bool
+    begins: list[tuple[str, str, str]]
+    nothing: str
 
 
 def throughput(hours: Sequence[Hour]) -> Drawing:
@@ -35,7 +40,7 @@ def throughput(hours: Sequence[Hour]) -> Drawing:
     return Drawing(
         id="throughput",
         title="Throughput",
-        sub="finished jobs per hour, last 24 hours",
+        sub="finished jobs per hour, 24h",
         chart=chart.draw(
             [("completed", [hour.completed for hour in hours]), ("failed", [hour.failed for hour in hours])],
             _labels(hours),
@@ -45,7 +50,15 @@ def throughput(hours: Sequence[Hour]) -> Drawing:
         legend=[("is-completed", "completed"), ("is-failed", "failed")],
         head=["Hour", "Completed", "Failed", "Cancelled"],
         table=[[_span(hour), *map(display.number, (hour.completed, hour.failed, hour.cancelled))] for hour in reversed(hours)],
-        is_empty=not any(hour.completed or hour.failed for hour in hours),
+        **_first_hour(
+            [hour.completed + hour.failed > 0 for hour in hours],
+            [
+                ("is-completed", "completed", display.number(now.completed)),
+                ("is-failed", "failed", display.number(now.failed)),
+                ("", "cancelled", display.number(now.cancelled)),
+            ],
+            "No jobs finished in the last 24 hours. Finished jobs per hour appear here.",
+        ),
     )
 
 
@@ -60,7 +73,7 @@ def waits(hours: Sequence[Hour]) -> Drawing:
     return Drawing(
         id="waits",
         title="Wait to start",
-        sub="by start hour, last 24 hours",
+        sub="by start hour, 24h",
         chart=chart.draw(
             [("p95", _scaled(p95, unit)), ("p50", _scaled(p50, unit)), ("oldest", _scaled(oldest, unit))],
             _labels(hours),
@@ -75,7 +88,15 @@ def waits(hours: Sequence[Hour]) -> Drawing:
             [_span(hour), display.number(hour.started), _time(hour.p50), _time(hour.p95), _time(coarse(hour.oldest))]
             for hour in reversed(hours)
         ],
-        is_empty=most == 0 and not any(hour.started for hour in hours),
+        **_first_hour(
+            [hour.started > 0 or bool(hour.oldest) for hour in hours],
+            [
+                ("is-p50", "p50", _time(now.p50)),
+                ("is-p95", "p95", _time(now.p95)),
+                ("is-wait", "oldest waiting job", _time(coarse(now.oldest))),
+            ],
+            "No jobs started in the last 24 hours. Their waits appear here.",
+        ),
     )
 
 
@@ -100,8 +121,18 @@ def failure_rate(hours: Sequence[Hour]) -> Drawing:
             ]
             for hour in reversed(hours)
         ],
-        is_empty=all(rate is None for rate in rates),
+        **_first_hour(
+            [rate is not None for rate in rates],
+            [("is-failed", "of completed and failed jobs failed", now)],
+            "No jobs completed or failed in the last 24 hours. Their failure rate appears here.",
+        ),
     )
+
+
+def _first_hour(has_any: Sequence[bool], figures: list[tuple[str, str, str]], nothing: str) -> dict[str, Any]:
+    """Return what a drawing says in place of its chart while no full hour has anything to draw."""
+    *full, now = has_any
+    return {"begins": figures if now and not any(full) else [], "nothing": "" if any(has_any) else nothing}
 
 
 def coarse(seconds: float | None) -> float | None:

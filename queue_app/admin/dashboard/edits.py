@@ -1,6 +1,6 @@
 """Limits, pauses and cooldowns, changed on the dashboard: each by `policy.change`, effective for the next job."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -116,9 +116,14 @@ def resume(site: AdminSite, request: HttpRequest) -> HttpResponse:
         elif what == "kind":
             raise Http404("Job types can't be paused.")
         else:
-            policy.change(_record(what, key), at=clock.now(), actor=user, paused=False, paused_reason="", paused_until=None)
+            end_pause(_record(what, key), at=clock.now(), actor=user)
         messages.success(request, f"{_at_first(what, key)} resumed. Waiting jobs kept their position.")
     return _back(request)
+
+
+def end_pause(record: Record, *, at: datetime, actor: User) -> None:
+    """Resume what is paused, in place."""
+    policy.change(record, at=at, actor=actor, paused=False, paused_reason="", paused_until=None)
 
 
 def end_cooldown(site: AdminSite, request: HttpRequest) -> HttpResponse:

@@ -11,23 +11,24 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from queue_app.admin.dashboard import banners, cards, charts, rows, words
-from queue_app.admin.dashboard.words import Age
+from queue_app.admin.dashboard.rows import CapacityRow
 from queue_app.caching import while_worth
 from queue_app.insight import counts, failures, hourly, snapshot, workers
 from queue_app.insight.failures import Failure
 from queue_app.insight.snapshot import Snapshot
 from queue_app.insight.workers import Machine
-from queue_app.models import AuditEntry, Job, State
+from queue_app.models import AuditEntry, State
 from queue_app.rules import priority
+from queue_app.rules.numbers import counted
 from queue_app.ui import display, history
 
 FRESH, WORTH = 0.1, 3  # seconds a look is shared at least, and times what it cost
-RECENT, DEEDS, ERRORS = 8, 6, 6  # rows that are shown
+DEEDS, ERRORS = 5, 3  # rows that are shown
+NAMED = 3  # models in the line of a fold
 
 
 @dataclass(frozen=True)
@@ -50,55 +51,79 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Recent:
-    """A recent job."""
-
-    pk: int
-    url: str
-    prompt: str
-    model: str
-    owner: str
-    state: str
-    state_words: str
-    level: str
-    age: Age
-
-
-@dataclass(frozen=True)
 class Deed:
-    """An entry of the audit log."""
+    """An entry of the audit as a sentence: ``actor`` ``did`` ``target``, then ``change`` and ``reason``."""
 
+    id: str
     when: SafeString
     actor: str
-    action: str
+    did: str
     target: str
+    url: str
     change: str
     reason: str
 
 
+@dataclass(frozen=True)
+class Fold:
+    """Rows that are folded under a line of ``words``, with a second, quiet part of it; ``warns``: that one is a warning."""
+
+    rows: list[CapacityRow]
+    words: str
+    sub: str
+    warns: bool = False
+
+    @property
+    def ids(self) -> list[str]:
+        return [row.id for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A standing fact beside the head, with all of it in ``whole``."""
+
+    words: str
+    whole: str
+    url: str
+
+
 def shared(*, at: datetime, act: str = "") -> Dashboard:
-    """Return what all viewers share; ``act`` names the last change of this viewer (`fragments.act`)."""
-    return while_worth(WORTH, "dashboard", lambda: look(at=at), at_least=FRESH, act=act)
+    """
+    Return what all viewers share. ``act`` names the last change of this viewer (`fragments.act`): the first look after it shares
+    nothing that is older, so that the page agrees with the message about the change.
+    """
+    return while_worth(
+        WORTH,
+        "dashboard",
+        lambda: look(at=at),
+        at_least=FRESH,
+        act=act,
+        compute_after_act=lambda: look(at=at, anew=True),
+    )
 
 
-def look(*, at: datetime) -> Dashboard:
-    """Read everything; a fixed number of queries."""
-    now, hours, errors = snapshot.take(at=at), hourly.day(at=at), failures.by_error(at=at)
-    in_progress, ended, machines = counts.in_progress(), counts.finished(at=at), workers.machines(at=at)
+def look(*, at: datetime, anew: bool = False) -> Dashboard:
+    """Read everything, ``anew`` without counts that others share; a fixed number of queries."""
+    within = 0 if anew else None
+    now, hours = snapshot.take(at=at, within=within, anew=anew), hourly.day(at=at)
+    errors = failures.by_error(at=at, anew=anew)
+    in_progress, ended, machines = counts.in_progress(), counts.finished(at=at, within=within), workers.machines(at=at)
+    lanes = rows.lanes(now, at=at)
     parts: dict[str, Any] = {
         "head": {"paused": now.queue.paused, "completed": ended[State.COMPLETED]},
+        "chips": _chips(now),
         "notes": banners.of(now, machines, at=at),
         "cards": cards.six(now, hours, in_progress, ended, len(errors), at=at),
+        "capacity": f"{now.queue.used} of {now.queue.effective} slots used, {_waiting(now)}",
         "lanes": {
-            "rows": rows.lanes(now, at=at),
-            "sub": f"{now.queue.used} of {now.queue.effective} slots used, {_waiting(now)}",
+            "rows": [row for row in lanes if row.what == "queue" or not row.is_idle],
+            "idle": _idle([row for row in lanes if row.what == "model" and row.is_idle]),
         },
-        "limits": {"rows": rows.shared(now, at=at)},
+        "limits": _limits(rows.shared(now, at=at)),
         "throughput": charts.throughput(hours),
         "waits": charts.waits(hours),
         "failure_rate": charts.failure_rate(hours),
         "priorities": {"levels": _levels(now), "waiting": now.waiting},
-        "recent": _recent(at),
         "failures": _failures(errors, at),
         "workers": _workers(machines, at),
         "audit": _deeds(at),
@@ -129,22 +154,28 @@ def _rank(level: int) -> str:
     return "urgent" if level >= priority.URGENT else "high" if level > priority.NORMAL else "low"
 
 
-def _recent(at: datetime) -> list[Recent]:
-    jobs: QuerySet[Job] = Job.objects.filter(archived_at=None).select_related("owner").order_by("-id")
-    return [
-        Recent(
-            pk=job.pk,
-            url=reverse("admin:queue_app_job_change", args=[job.pk]),
-            prompt=job.prompt[:160],
-            model=job.model_id,
-            owner=job.owner.username,
-            state=job.state,
-            state_words=str(State(job.state).label).capitalize(),
-            level="" if job.priority == priority.NORMAL else priority.name(job.priority),
-            age=words.age(job.queued_at, at),
-        )
-        for job in jobs[:RECENT]
-    ]
+def _chips(now: Snapshot) -> list[Chip]:
+    models = [lane.key for lane in now.lanes if lane.is_preview]
+    if not models:
+        return []
+    whole = f"No API key for {banners.named(models)}: the studio renders previews."
+    return [Chip(f"{counted(len(models), 'model')} on preview", whole, reverse("admin:queue_app_provideraccount_changelist"))]
+
+
+def _idle(found: list[CapacityRow]) -> Fold:
+    off = sum(row.off for row in found)
+    words = counted(len(found), "idle model") + (f", {off} not available" if off else "")
+    others = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return Fold(found, words, ", ".join(row.name for row in found[:NAMED]) + others)
+
+
+def _limits(found: list[CapacityRow]) -> Fold:
+    """Fold accounts and job types: the line names those with a limit, then the accounts with trouble, or how many have none."""
+    limited = [row for row in found if row.is_limited]
+    named = ", ".join(f"{row.key} {row.slots}" for row in limited[:NAMED])
+    trouble = [f"{row.key} {'paused' if row.paused else 'cooling down'}" for row in found if row.paused or row.cooling]
+    sub = ", ".join(trouble) or f"{len(found) - len(limited)} without a limit"
+    return Fold(found, f"Accounts and job types{f': {named}' if named else ''}", sub, warns=bool(trouble))
 
 
 def _failures(errors: list[Failure], at: datetime) -> dict[str, Any]:
@@ -160,6 +191,7 @@ def _failures(errors: list[Failure], at: datetime) -> dict[str, Any]:
                 "last": display.moment(failure.last_at, at),
                 "models": ", ".join(model for model, _ in failure.models[:3]) + (" …" if len(failure.models) > 3 else ""),
                 "remedy": failure.remedy,
+                "is_retried": failure.is_retried,
             }
             for failure in errors[:ERRORS]
         ],
@@ -175,7 +207,11 @@ def _workers(machines: list[Machine], at: datetime) -> dict[str, Any]:
         "silent": silent,
         "machines": [
             {
+                "id": rows.element_id("machine", machine.host),
                 "host": machine.host,
+                "busy": sum(group.busy for group in machine.groups),
+                "workers": sum(group.workers for group in machine.groups),
+                "trouble": sum(not group.alive for group in machine.groups) if machine.alive else 0,
                 "role": "leader" if machine.leads else "standby" if machine.alive else "not responding",
                 "silent": None if machine.alive else words.age(machine.beat_at, at),
                 "since": machine.since,
@@ -199,14 +235,19 @@ def _workers(machines: list[Machine], at: datetime) -> dict[str, Any]:
 
 
 def _deeds(at: datetime) -> list[Deed]:
-    return [
-        Deed(
-            when=display.clock_time(entry.at, at),
-            actor=entry.actor_name,
-            action=entry.action,
-            target=entry.target,
-            change=history.summary(entry)[:160],
-            reason=entry.reason[:160],
+    found = []
+    for entry in AuditEntry.objects.order_by("-id")[:DEEDS]:
+        did, change = history.did(entry)
+        found.append(
+            Deed(
+                id=f"deed-{entry.pk}",
+                when=display.clock_time(entry.at, at),
+                actor=entry.actor_name,
+                did=did,
+                target=entry.target,
+                url=reverse("admin:queue_app_auditentry_change", args=[entry.pk]),
+                change=change[:160],
+                reason=entry.reason[:160],
+            )
         )
-        for entry in AuditEntry.objects.order_by("-id")[:DEEDS]
-    ]
+    return found

@@ -1,18 +1,18 @@
 """The dashboard's page, its fragment, and the index of sections."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from queue_app import clock
-from queue_app.admin.dashboard import facts
+from queue_app.admin.dashboard import banners, facts
 from queue_app.admin.dashboard.facts import Dashboard
-from queue_app.ui import fragments
+from queue_app.ui import fragments, pending
 from queue_app.ui.access import staff
 from queue_app.work.roles import Right
 
@@ -27,11 +27,11 @@ def index(site: AdminSite, request: HttpRequest, extra_context: dict[str, Any] |
     if not fragments.fragment_wanted(request):
         return page(site, request, extra_context=extra_context)
     at = clock.now()
-    found = facts.shared(at=at, act=fragments.act(request))
-    if fragments.unchanged(request, found.token):
+    shown = context(request, facts.shared(at=at, act=fragments.act(request)), at=at)
+    if fragments.unchanged(request, shown["token"]):
         return HttpResponse(status=204)
     known = set(request.GET.get("parts", "").split(","))
-    return render(request, "admin/dashboard/board.html", context(request, found) | {"known": known})
+    return render(request, "admin/dashboard/board.html", shown | {"known": known})
 
 
 def page(
@@ -41,24 +41,24 @@ def page(
     at = clock.now()
     shown = {
         **site.each_context(request),
-        **context(request, facts.shared(at=at, act=fragments.act(request))),
+        **context(request, facts.shared(at=at, act=fragments.act(request)), at=at),
         "title": "Queue",
         "subtitle": None,
         "at": at,
         "wrong": wrong or {},
-        "new_campaign": _address("campaigns:new"),
         **(extra_context or {}),
     }
     return TemplateResponse(request, "admin/index.html", shown)
 
 
-def context(request: HttpRequest, found: Dashboard) -> dict[str, Any]:
-    """Return the parts as this user may see them."""
-    may = staff(request).has_perm
+def context(request: HttpRequest, found: Dashboard, *, at: datetime) -> dict[str, Any]:
+    """Return the parts as this user may see them, and the strip of pending actions."""
+    may, strip = staff(request).has_perm, pending.strip(request, at=at)
     return {
         **found.parts,
-        "notes": [banner for banner in found.parts["notes"] if may(banner.right)],
-        "token": found.token,
+        "notes": banners.one_per_cause(found.parts["notes"], may),
+        "pending": strip,
+        "token": f"{found.token}-{strip.token}",
         "versions": found.versions,
         "may_operate": may(Right.OPERATE),
         "zone": timezone.get_current_timezone_name(),
@@ -69,11 +69,3 @@ def sections(site: AdminSite, request: HttpRequest) -> HttpResponse:
     """Show the lists of the admin that this user may open."""
     shown = {**site.each_context(request), "title": "All sections", "app_list": site.get_app_list(request)}
     return TemplateResponse(request, "admin/dashboard/sections.html", shown)
-
-
-def _address(name: str) -> str:
-    """Return the address of a page of an application above the queue; empty if there is none."""
-    try:
-        return reverse(name)
-    except NoReverseMatch:
-        return ""

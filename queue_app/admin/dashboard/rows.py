@@ -60,6 +60,7 @@ class CapacityRow:
     paused: bool
     cooling: bool
     off: bool = False
+    used: int = 0
     waiting: int = 0
     waiting_url: str = ""
     oldest: Age | None = None
@@ -67,6 +68,15 @@ class CapacityRow:
     wait_p50: str = ""
     drained: str = ""
     drained_p90: str = ""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs, waits or is paused here."""
+        return not (self.used or self.waiting or self.paused)
+
+    @property
+    def is_limited(self) -> bool:
+        return bool(self.value)
 
 
 def lanes(now: Snapshot, *, at: datetime) -> list[CapacityRow]:
@@ -141,6 +151,7 @@ def _row(limit: Limit, icon: str, note: str, *, url: str) -> CapacityRow:
         note=note,
         cells=cells,
         is_bar=is_bar,
+        used=limit.used,
         slots=f"{limit.used} / {'∞' if limit.effective is None else limit.effective}",
         slots_words=_slots_words(limit),
         value="" if limit.maximum is None else str(limit.maximum),

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from queue_app.insight.pauses import PausedBy
 from queue_app.insight.snapshot import Lane, Limit, Snapshot
 from queue_app.rules.words import one_line
 from queue_app.ui import display
@@ -25,15 +26,22 @@ def age(since: datetime, at: datetime) -> Age:
 
 
 def drained(now: Snapshot) -> str:
-    """Return “empty in about 41m (p90 58m)”, or “6 empty in about 2m (p90 3m), 140 paused” if some jobs are stuck."""
+    """Return “empty in about 41m (p90 58m)”, or “6 in about 2m (p90 3m), 140 paused” if some jobs are stuck."""
     estimate = now.drained
     if estimate is None:
         return "no jobs waiting"
     if estimate.p50_seconds is None:
         return estimate.basis
-    these = f"{display.number(moving(now))} " if now.stuck else ""
-    end = f"{these}empty in about {display.about(estimate.p50_seconds)} (p90 {display.about(estimate.p90_seconds)})"
-    return ", ".join([end, *stuck(now)])
+    return ", ".join([f"{drained_in_short(now)} (p90 {display.about(estimate.p90_seconds)})", *stuck(now)])
+
+
+def drained_in_short(now: Snapshot) -> str:
+    """Return “empty in about 41m”, or “6 in about 2m” if other jobs are stuck."""
+    estimate = now.drained
+    if estimate is None or estimate.p50_seconds is None:
+        return drained(now)
+    these = f"{display.number(moving(now))} in" if now.stuck else "empty in"
+    return f"{these} about {display.about(estimate.p50_seconds)}"
 
 
 def moving(now: Snapshot) -> int:
@@ -92,6 +100,11 @@ def pause(limit: Limit) -> str:
 def is_paused(name: str, limit: Limit) -> str:
     """Return “manim paused until 14:30: quality check” or “manim paused.”: a typed reason gets no full stop."""
     return f"{name} paused{_until(limit.until)}{_reason(limit) or '.'}"
+
+
+def paused_by(name: str, limit: Limit, by: PausedBy, *, at: datetime) -> str:
+    """Return “ana paused manim at 14:05:10 until 14:30: quality check” or “ana paused manim at 14:05:10.”"""
+    return f"{by.actor} paused {name} at {display.moment(by.at, at)}{_until(limit.until)}{_reason(limit) or '.'}"
 
 
 def closed(limit: Limit, *, at: datetime) -> str:

@@ -9,6 +9,7 @@ action is confirmed.
 from queue_app.work.bulk.options import BulkRefused
 from queue_app.work.bulk.record import (
     JOBS_KEPT,
+    STARTS_AFTER,
     abort,
     amend,
     confirm,
@@ -25,6 +26,7 @@ from queue_app.work.bulk.record import (
 
 __all__ = [
     "JOBS_KEPT",
+    "STARTS_AFTER",
     "BulkRefused",
     "abort",
     "amend",
