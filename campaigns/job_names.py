@@ -16,7 +16,7 @@ IN_FRONT = 2  # values in the first line of a name
 class JobName:
     """
     The name of a job in two lines. For a job of a campaign, ``campaign`` and ``index`` name its combination, and ``review`` is
-    that of the combination if this is its latest version.
+    that of the combination if this is its version that counts.
     """
 
     head: str
@@ -25,7 +25,7 @@ class JobName:
     campaign_name: str = ""
     index: int = 0
     review: str = ""
-    is_latest: bool = False
+    counts: bool = False
 
 
 def in_two_lines(words: Sequence[str]) -> tuple[str, str]:
@@ -46,9 +46,9 @@ def of_jobs(jobs: Iterable[Job]) -> dict[int, JobName]:
         if job.pk not in versions:
             names[job.pk] = JobName(one_line(job.prompt)[:PROMPT_MOST])
             continue
-        campaign, index, values, review, latest = versions[job.pk]
+        campaign, index, values, review, counted = versions[job.pk]
         head, rest = in_two_lines(cells.told(values, campaigns[campaign].dimensions, campaigns[campaign].labels))
-        is_latest = latest == job.pk
-        found_review = review if is_latest else ""
-        names[job.pk] = JobName(head, rest, campaign, campaigns[campaign].name, index, found_review, is_latest)
+        counts = counted == job.pk
+        found_review = review if counts else ""
+        names[job.pk] = JobName(head, rest, campaign, campaigns[campaign].name, index, found_review, counts)
     return names

@@ -45,9 +45,13 @@ class Axes:
 
 @dataclass(frozen=True)
 class Links:
-    """Addresses: of a cell's page by its number, of a player by its job, of the list of cells, of why cells are blocked."""
+    """
+    Addresses: of a cell's page and of its result in review mode, by its number; of a player by its job; of the list of cells, of
+    why cells are blocked.
+    """
 
     cell: Callable[[int], str]
+    review: Callable[[int], str]
     player: Callable[[int], str]
     cells: str
     blocked: str
@@ -211,7 +215,7 @@ def result(index: int, name: str, job: int, review: str, look: Look) -> Square:
         id=f"at-{index}",
         looks=f"{'gq-th' if shown.tile else 'gq-cell is-completed'} is-{verdict.value or 'new'}",
         label=f"{name}: completed, {str(verdict.label).lower()}. {picture.verb}",
-        href=look.links.cell(index),
+        href=look.links.review(index),
         tokens=f"completed {verdict.value or 'new'}",
         play=look.links.player(job),
         tile=shown.tile,

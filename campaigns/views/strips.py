@@ -44,7 +44,7 @@ def of_cell(campaign: Campaign, cell: LaunchedCell, pictures: Mapping[int, Pictu
     head, rest = job_names.in_two_lines(cells.told(cell.values, campaign.dimensions, campaign.labels))
     return Shown(
         id=f"new-{cell.index}",
-        href=reverse("campaigns:cell", args=[campaign.pk, cell.index]),
+        href=reverse("campaigns:watch", args=[campaign.pk, cell.index]),
         play=reverse("campaigns:play", args=[cell.job]),
         picture=pictures.get(cell.job or 0, GONE),
         head=head,
@@ -58,7 +58,7 @@ def of_cell(campaign: Campaign, cell: LaunchedCell, pictures: Mapping[int, Pictu
 
 def of_job(job: Job, name: JobName, picture: Picture) -> Shown:
     """Return a completed job of a user, for a page with jobs of any campaign or of none."""
-    in_campaign = name.campaign is not None and name.is_latest and job.state == State.COMPLETED
+    in_campaign = name.campaign is not None and name.counts and job.state == State.COMPLETED
     return Shown(
         id=f"result-{job.pk}",
         href=reverse("campaigns:job", args=[job.pk]),

@@ -185,7 +185,7 @@ class TestHome:
         bring(jobs_of(make_campaign(UserFactory(), name="Secret launch"))[0], State.COMPLETED)
         html = look(web, HOME)
         assert re.search(r"To review 2 in 1 campaign .*Autumn scent 2 new videos, last 20 Nov, 12:00 Review 2 ", text_of(html))
-        assert f'href="/campaigns/{campaign.pk}/review/?verdict=none"' in html
+        assert f'href="/campaigns/{campaign.pk}/review/next/"' in html
         review.judge(first.combination, Review.REJECTED, at=NOON, by=owner)
         assert "Autumn scent 1 new video, last 20 Nov, 12:00 Review 1 " in text_of(look(web, HOME))
         review.judge(second.combination, Review.WINNER, at=NOON, by=owner)

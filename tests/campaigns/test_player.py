@@ -107,7 +107,7 @@ class TestWhatItShows:
         bring(old, State.COMPLETED)
         launch.make_again(campaign.combinations.order_by("index")[0], "Slower.", at=NOON, by=owner)
         html = opened(web, old)
-        assert "A newer version of this combination replaced it." in html
+        assert "Another version of this combination counts for review." in html
         assert "Approve" not in html and "<video" in html
 
     def test_without_htmx_it_leads_to_the_page_of_the_job(self, web: Client, owner: User) -> None:

@@ -124,6 +124,6 @@ def test_a_choice_on_somebody_elses_campaign_is_in_the_audit(campaign, owner):
     versions.use(first(campaign), 1, at=NOON, by=operator)
     versions.use(first(campaign), 2, at=NOON, by=owner)
 
-    (entry,) = AuditEntry.objects.all()
-    assert (entry.actor, entry.action) == (operator, "choose version")
+    entry = AuditEntry.objects.get(action="choose version")
+    assert entry.actor == operator
     assert (entry.before, entry.after) == ({"version": 2}, {"version": 1})

@@ -278,7 +278,7 @@ class TestStoring:
         def judge(job: Job) -> None:
             names = set(Asset.objects.filter(job=job).values_list("name", flat=True))
             files = {str(path.relative_to(settings.MEDIA_ROOT)) for path in Path(settings.MEDIA_ROOT).rglob("assets/**/*.*")}
-            assert (len(names), files) == (3, set(Asset.objects.values_list("name", flat=True))), "no file without a row"
+            assert (len(names), files) == (4, set(Asset.objects.values_list("name", flat=True))), "no file without a row"
             assert LedgerTransaction.objects.filter(reservation__job=job, kind="capture").count() == 1
             assert (tickets_of(job)[0], job.store_tries) == ("captured", 1)
             downloads = sum(seen.target.endswith("/content") for seen in vendor.seen)

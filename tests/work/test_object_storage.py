@@ -77,7 +77,7 @@ class TestFilesOfAJob:
 
         assert job.state == "completed"
         assert keys(bucket) == {f"here/{name}" for name in job.assets.values_list("name", flat=True)}
-        assert len(keys(bucket)) == 3
+        assert len(keys(bucket)) == 4
         assert [path for path in (tmp_path / "media").rglob("*") if path.is_file()] == []
 
     def test_an_owner_gets_the_whole_file_and_any_part_of_it(self, bucket, finished_video, client):
