@@ -51,7 +51,7 @@ def test_a_brief_becomes_videos_that_are_judged_and_taken_along(
     expect(window.locator("#progress")).to_contain_text("3 of 3 videos", timeout=MADE_IN)
 
     # reviewed: one plays from its middle, one is approved, one rejected; the ZIP holds the approved one
-    window.click("#do-review")
+    window.get_by_role("link", name="Review all").click()
     window.locator("#cell-1 a.gq-shot").focus()
     window.keyboard.press("Space")
     expect(window.locator("#cell-1 video")).to_be_visible()

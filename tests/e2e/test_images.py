@@ -85,7 +85,7 @@ class TestQuickGeneration:
             expect(tab.locator("#note-last_frame")).to_contain_text("Use a public https address")
             tab.fill("[data-images=last_frame] input[type=url]", "")
             tab.click("#generate")
-            expect(tab.locator("h1")).to_contain_text("Job")
+            expect(tab.locator("h1")).to_contain_text("A kite over the sea.")
             expect(tab.locator(".gq-pic img")).to_have_attribute("alt", "First frame")
         with site.orm():
             assert {*Job.objects.latest("id").parameters["images"]} == {"first_frame"}
@@ -103,7 +103,7 @@ class TestQuickGeneration:
             expect(pictures(tab, "references")).to_have_count(2)
             tab.fill("#prompt", "A kite over the sea.")
             tab.click("#generate")
-            expect(tab.locator("h1")).to_contain_text("Job")
+            expect(tab.locator("h1")).to_contain_text("A kite over the sea.")
         with site.orm():
             assert len(Job.objects.latest("id").parameters["images"]["references"]) == 2
 
@@ -127,6 +127,6 @@ def test_the_campaign_form_saves_an_image_with_the_draft(site: Site, ana: User) 
         tab.reload()
         expect(pictures(tab, "first_frame")).to_be_checked()
         tab.click("#launch")
-        expect(tab.locator("h1")).to_contain_text("Maison Alder")
+        expect(tab.locator("h1")).to_contain_text("The parcel opens")
     with site.orm():
         assert Campaign.objects.latest("created_at").parameters["images"] == {"first_frame": saved["first_frame"][0]}

@@ -29,7 +29,7 @@ def test_results_are_played_sought_in_judged_by_key_and_taken_along(
     enter(window, site)
     window.goto(f"{site.url}/campaigns/{campaign.pk}/")
     expect(window.locator("#progress")).to_contain_text("4 of 4 videos", timeout=MADE_IN)
-    window.click("#do-review")
+    window.get_by_role("link", name="Review all").click()
     expect(window.locator("article.gq-vid")).to_have_count(4)
     expect(window.get_by_role("button", name="ZIP")).to_be_disabled()
 
