@@ -29,9 +29,13 @@ class JobName:
 
 
 def in_two_lines(words: Sequence[str]) -> tuple[str, str]:
-    """Return “UGC · Inspire” and “Most aware, women”."""
-    rest = ", ".join(words[IN_FRONT:])
-    return " · ".join(words[:IN_FRONT]), rest[:1] + rest[1:].lower()
+    """Return “UGC · Inspire” and “Most aware, women”. A name with capitals of its own keeps them: “Millennials, LGBTQ”."""
+    first, *others = words[IN_FRONT:] or [""]
+    return " · ".join(words[:IN_FRONT]), ", ".join([first, *map(_within_sentence, others)])
+
+
+def _within_sentence(label: str) -> str:
+    return label if label[1:] != label[1:].lower() else label.lower()
 
 
 def of_jobs(jobs: Iterable[Job]) -> dict[int, JobName]:

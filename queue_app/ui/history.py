@@ -14,22 +14,10 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from queue_app.models import AuditEntry, BulkAction
+from queue_app.models import AuditEntry
 from queue_app.rules.words import one_line
 
 NOTHING = "–"
-# the verb that begins an action of the audit → its past tense
-_PAST = {
-    **{verb: f"{verb}ed" for verb in ("add", "grant", "refund", "clear", "fail", "link", "review")},
-    **{verb: f"{verb}d" for verb in ("change", "delete", "pause", "resume", "requeue", "resolve", "move", "revoke", "generate")},
-    "set": "set",
-    "retry": "retried",
-    "cancel": "cancelled",
-    "stop": "stopped",
-    "force-fail": "force-failed",
-}
-# part of the action of a bulk action's entry → what was done to the bulk action
-_BULK = {": run now": "ran immediately:", ": undone": "undid", ": stopped": "stopped"}
 LISTED = 50  # values of a list
 SHOWN = 200  # entries of a history
 
@@ -67,23 +55,7 @@ def changes(entry: AuditEntry) -> list[Change]:
 
 def summary(entry: AuditEntry) -> str:
     """Return the changes on one line: “concurrent jobs: 4 → 2; paused: no → yes”."""
-    return "; ".join(_short(change) for change in changes(entry))
-
-
-def did(entry: AuditEntry) -> tuple[str, str]:
-    """
-    Return what an entry says its actor did, and what it led to, for a sentence: (“set model limit of”, “concurrent jobs: 4 → 7”).
-    The second is empty where the first has said it: of a pause, a stop and a bulk action.
-    """
-    verb, _, rest = entry.action.partition(" ")
-    if entry.target_model == BulkAction._meta.label_lower:
-        return next((past for ending, past in _BULK.items() if ending in entry.action), "confirmed"), ""
-    if verb not in _PAST:
-        return entry.action, summary(entry)
-    words = _PAST[verb] if rest in entry.target.split() or entry.action == "stop all" else f"{_PAST[verb]} {rest}"
-    if verb in ("pause", "resume", "stop"):
-        return words, ""
-    return (f"{words} of" if words.endswith(" limit") else words), summary(entry)
+    return "; ".join(in_short(change) for change in changes(entry))
 
 
 def address(entry: AuditEntry) -> str:
@@ -136,7 +108,7 @@ def _label(entry: AuditEntry, name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _short(change: Change) -> str:
+def in_short(change: Change) -> str:
     name = change.name[:1].lower() + change.name[1:]
     if change.before == NOTHING:
         return f"{name}: {one_line(change.after)}"

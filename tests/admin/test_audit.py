@@ -254,25 +254,6 @@ class TestEntry:
         said = [(change.before, change.after) for change in history.changes(entry)]
         assert said == [("no", "yes"), ("–", "20 Nov 2026, 12:00:00 UTC"), ("–", "Viewer, Finance")]
 
-    @pytest.mark.parametrize(
-        ("action", "target", "of", "did", "change"),
-        [
-            ("pause model", "manim", "queue_app.modelconcurrencylimit", "paused model", ""),
-            ("pause queue", "whole queue", "queue_app.queuesettings", "paused", ""),
-            ("set model limit", "manim", "queue_app.modelconcurrencylimit", "set model limit of", "phase: a → b"),
-            ("change alert rule", "failure_rate", "queue_app.alertrule", "changed alert rule", "phase: a → b"),
-            ("stop all", "the whole queue", "queue_app.queuesettings", "stopped", ""),
-            ("cancel jobs", "Cancel 3 jobs", "queue_app.bulkaction", "confirmed", ""),
-            ("cancel jobs: undone", "Cancel 3 jobs", "queue_app.bulkaction", "undid", ""),
-            ("cancel jobs: stopped after 1", "Cancel 3 jobs", "queue_app.bulkaction", "stopped", ""),
-            ("odd deed", "x", "", "odd deed", "phase: a → b"),
-        ],
-    )
-    def test_is_told_as_a_sentence(self, action: str, target: str, of: str, did: str, change: str) -> None:
-        values = {"before": {"phase": "a"}, "after": {"phase": "b"}}
-        entry = AuditEntry(action=action, target=target, target_model=of, **values)
-        assert history.did(entry) == (did, change)
-
     def test_nobody_changes_or_removes_one(self, admin: Client, lowered: AuditEntry) -> None:
         assert admin.post(f"{LIST}{lowered.pk}/change/", {"reason": "another"}).status_code == 403
         assert admin.post(f"{LIST}{lowered.pk}/delete/", {"post": "yes"}).status_code == 403

@@ -85,7 +85,7 @@ class TestPage:
             assert words in shown, words
         for words in ("provider_failed", "Retry 1…", "Wait to start", "Throughput"):
             assert words in shown, words
-        assert "<b>dita</b> set model limit of" in shown and "</a>, <bdi>concurrent jobs: 4 → 9</bdi>" in shown
+        assert "<b>dita</b> raised the limit of" in shown and "</a>, <bdi>concurrent jobs: 4 → 9</bdi>" in shown
 
     def test_an_empty_queue_says_what_would_fill_it(self, admin: Client) -> None:
         shown = page(admin)

@@ -24,7 +24,8 @@ from queue_app.insight.workers import Machine
 from queue_app.models import AuditEntry, State
 from queue_app.rules import priority
 from queue_app.rules.numbers import counted
-from queue_app.ui import display, history
+from queue_app.ui import deeds, display, history
+from queue_app.ui.deeds import Sentence
 
 FRESH, WORTH = 0.1, 3  # seconds a look is shared at least, and times what it cost
 DEEDS, ERRORS = 5, 3  # rows that are shown
@@ -52,13 +53,11 @@ class Level:
 
 @dataclass(frozen=True)
 class Deed:
-    """An entry of the audit as a sentence: ``actor`` ``did`` ``target``, then ``change`` and ``reason``."""
+    """An entry of the audit as a sentence, then ``change`` and ``reason``; ``url`` is that of the entry."""
 
     id: str
     when: SafeString
-    actor: str
-    did: str
-    target: str
+    told: Sentence
     url: str
     change: str
     reason: str
@@ -235,19 +234,14 @@ def _workers(machines: list[Machine], at: datetime) -> dict[str, Any]:
 
 
 def _deeds(at: datetime) -> list[Deed]:
-    found = []
-    for entry in AuditEntry.objects.order_by("-id")[:DEEDS]:
-        did, change = history.did(entry)
-        found.append(
-            Deed(
-                id=f"deed-{entry.pk}",
-                when=display.clock_time(entry.at, at),
-                actor=entry.actor_name,
-                did=did,
-                target=entry.target,
-                url=reverse("admin:queue_app_auditentry_change", args=[entry.pk]),
-                change=change[:160],
-                reason=entry.reason[:160],
-            )
+    return [
+        Deed(
+            id=f"deed-{told.entry.pk}",
+            when=display.clock_time(told.entry.at, at),
+            told=told,
+            url=reverse("admin:queue_app_auditentry_change", args=[told.entry.pk]),
+            change=", ".join([*map(history.in_short, told.changes), *told.notes])[:160],
+            reason=told.entry.reason[:160],
         )
-    return found
+        for told in deeds.of(AuditEntry.objects.order_by("-id")[:DEEDS], at=at)
+    ]
