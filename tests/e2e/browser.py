@@ -70,13 +70,28 @@ def beside(site: Site, do: Callable[[], T]) -> T:
 
 
 def confirm(site: Site, tab: Page, *, reason: str = "") -> None:
-    """Confirm the preview of a bulk action; it begins a minute late, lest the ten seconds for an undo pass on a busy machine."""
+    """Confirm the preview of a bulk action."""
     if reason:
         tab.fill("#reason", reason)
     tab.click("button[value=confirm]")
     expect(tab.locator("#do-undo")).to_be_visible()
+    give_time(site)
+
+
+def give_time(site: Site) -> None:
+    """Let the bulk action that waits begin a minute late, lest the ten seconds for an undo pass on a busy machine."""
     waits = BulkAction.objects.filter(phase=BulkAction.Phase.WAITING)
     assert beside(site, lambda: waits.update(starts_at=F("starts_at") + timedelta(minutes=1))) == 1
+
+
+def reach(tab: Page, selector: str) -> None:
+    """Press Tab until this element has the focus, from the top of the page at most once around."""
+    wanted = tab.locator(selector).first
+    for _ in range(150):
+        if wanted.evaluate("one => one === document.activeElement"):
+            return
+        tab.keyboard.press("Tab")
+    raise AssertionError(f"{selector} is out of reach of the keyboard")
 
 
 def halfway(window: Page) -> float:

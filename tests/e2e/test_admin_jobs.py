@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from queue_app import clock, lifecycle
 from queue_app.models import BulkAction, Job, ModelConcurrencyLimit, State, User
 from queue_app.work import policy
-from tests.e2e.browser import WORKED, beside, confirm, staff_tab
+from tests.e2e.browser import WORKED, beside, confirm, reach, staff_tab
 from tests.factories import make_job
 from tests.processes import Site
 
@@ -142,16 +142,6 @@ def pause_sora() -> None:
     policy.change(
         limit, at=clock.now(), actor=ana, reason="client moved the shoot", paused=True, paused_reason="client moved the shoot"
     )
-
-
-def reach(tab: Page, selector: str) -> None:
-    """Press Tab until this element has the focus, from the top of the page at most once around."""
-    wanted = tab.locator(selector).first
-    for _ in range(150):
-        if wanted.evaluate("one => one === document.activeElement"):
-            return
-        tab.keyboard.press("Tab")
-    raise AssertionError(f"{selector} is out of reach of the keyboard")
 
 
 def test_all_that_match_are_cancelled_after_a_look_an_undo_and_a_second_thought(site: Site, tab: Page, jobs: list[int]) -> None:
