@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -140,8 +141,7 @@ class TestDequeue:
                     cursor.execute("SET LOCAL enable_seqscan = off")  # regardless of the statistics of such a small table
                     sql = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {broker._TAKE}"
                     cursor.execute(sql, [queue.list_key, since, 1, 300])
-                    plan = cursor.fetchone()[0][0]["Plan"]
-                buffers[words] = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+                    buffers[words] = _blocks_of_the_queue(cursor.fetchone()[0][0]["Plan"])
         assert buffers["from the beginning"] > 5 * buffers["from the last one"], buffers
 
 
@@ -155,6 +155,13 @@ class TestCanaries:
         assert source.next() == []
         moment = 102.0
         assert source.next()[0][0] is None  # nothing to acknowledge
+
+
+def _blocks_of_the_queue(plan: dict[str, Any]) -> int:
+    """The blocks that were read of the queue's own index; how the rest is joined to it hangs on the statistics of the moment."""
+    if plan.get("Index Name") == "gq_broker_queue":
+        return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+    return sum(map(_blocks_of_the_queue, plan.get("Plans", [])))
 
 
 def _taken_elsewhere(queue: QueueBroker) -> list[object]:
