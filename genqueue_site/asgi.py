@@ -18,6 +18,7 @@ django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402 - these imports read the settings
 
+from genqueue_site import urls  # noqa: E402, F401 - loaded now, not in the first request
 from queue_app import hooks  # noqa: E402
 from queue_app.api import errors  # noqa: E402
 from queue_app.api.authentication import names_a_key  # noqa: E402

@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from genqueue_site.demo import login as demo_login
 
+admin.autodiscover()
 handler500 = "queue_app.api.errors.server_error"
 urlpatterns = [
     path("admin/", admin.site.urls),

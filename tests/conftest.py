@@ -20,6 +20,7 @@ from hypothesis.internal.conjecture import providers as hypothesis_providers
 from rest_framework.test import APIClient
 from xdist.remote import Producer
 
+from genqueue_site import urls  # noqa: F401 - with them the admin's pages register, which some tests list
 from queue_app import caching, clock
 from queue_app.forecast import estimates
 from queue_app.insight import invariants, waiting
