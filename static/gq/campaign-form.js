@@ -84,6 +84,12 @@
     notSaved(isOut ? "you're logged out." : `server error ${e.detail.xhr.status}. Your text is still here.`);
   });
 
+  // while a polishing is under way, its panel follows it
+  const watch = document.getElementById("polish-watch");
+  for (const name of ["gq:tick", "gq:changed"]) {
+    document.body.addEventListener(name, () => { if (watch.firstElementChild) window.htmx.trigger(watch, "polish-look"); });
+  }
+
   // one press, one launch; the server would see to it anyway
   form.addEventListener("submit", (e) => {
     if (!loggedOut.hidden) { e.preventDefault(); return; }

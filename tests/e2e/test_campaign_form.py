@@ -1,7 +1,7 @@
 """The batch-submission form in a real browser: with and without JavaScript, in two tabs, on a phone, and when nobody answers."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 from django.conf import settings
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from campaigns.models import Campaign, ComplianceRule, Draft
 from queue_app import clock, tickets
@@ -233,6 +233,15 @@ def pause_texts(paused: bool) -> None:
     policy.change(limit, at=clock.now(), actor=None, paused=paused, paused_reason="quality check" if paused else "")
 
 
+def eventually(tab: Page, holds: Callable[[], bool]) -> None:
+    """Wait until this holds, while the tab goes on."""
+    for _ in range(600):
+        if holds():
+            return
+        tab.wait_for_timeout(100)
+    pytest.fail("Not true after 60 s.")
+
+
 class TestPolishing:
     """The studio tidies the text that it is asked to polish: “a lot of” becomes “many”, which a rule blocks."""
 
@@ -266,6 +275,30 @@ class TestPolishing:
             expect(idea).to_have_value("a really old ferry leaves at dawn")
             expect(panel).to_contain_text("Gulls follow.")
             assert beside(site, lambda: Job.objects.filter(owner=ana).count()) == 1
+
+    def test_an_answer_that_comes_after_a_newer_one_finds_its_place(self, site, studio, ana):
+        """Held on its way until the form has brought the wording; an error on the console would fail the test."""
+        held: list[Route] = []
+        with browser.window() as tab:
+            open_form(tab, site, ana)
+            fill_four(tab)
+            expect(tab.locator("#do-polish")).to_be_enabled()
+            beside(site, lambda: pause_texts(True))
+            tab.route("**/campaigns/new/polish/**", lambda route: held.append(route))
+            tab.locator("#do-polish").click()
+            expect(tab.locator("#polish")).to_contain_text("text-writer is paused.")
+            eventually(tab, lambda: bool(held))
+            beside(site, lambda: pause_texts(False))
+            eventually(tab, lambda: beside(site, lambda: Job.objects.get(owner=ana).state) == "completed")
+            tab.locator("#f-name").fill("Spring")
+            expect(tab.locator("#polish-use")).to_be_visible()
+            for one in held:
+                with tab.expect_response("**/campaigns/new/polish/**"):
+                    one.continue_()
+            tab.unroute("**/campaigns/new/polish/**")
+            tab.locator("#f-name").fill("Summer")
+            expect(tab.locator("#saved")).to_contain_text("Draft saved")
+            expect(tab.locator("#polish-use")).to_be_visible()
 
     def test_says_which_words_are_blocked_and_that_a_failure_cost_nothing(self, site, studio, ana):
         with browser.window() as tab:
