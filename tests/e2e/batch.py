@@ -44,6 +44,14 @@ class BatchRun:
             self.numbers += [job.pk for job in queued]
         self.began = time.monotonic()
 
+    def keep_busy(self, *, waiting: int) -> None:
+        """Submit more jobs if fewer than ``waiting`` wait, lest on a slow machine the work is done before the last blow."""
+        missing, began = waiting - self.states()["queued"], self.began
+        if missing > 0:
+            self.jobs += missing
+            self.submit(missing)
+            self.began = began
+
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.began
