@@ -33,7 +33,7 @@ def filled(shared_site: Site) -> Site:
 def stocked(filled: Site) -> Site:
     """With a limit of 2 for manim, whatever a test before has set; beyond that each looks at what no other one changes."""
     with filled.orm():
-        ModelConcurrencyLimit.objects.filter(pk="manim").update(max_concurrent=2)
+        change_limit("manim", 2)
     return filled
 
 
@@ -41,6 +41,8 @@ def stocked(filled: Site) -> Site:
 def tab(stocked: Site) -> Iterator[Page]:  # after the rows are made: Django refuses them where an event loop runs
     with staff_tab(stocked) as tab:
         expect(tab.locator("[data-live]")).to_have_attribute("title", re.compile("^Updated "))
+        # the page may begin with the figures that it shared with the test before, as all viewers share them for some seconds
+        expect(tab.locator("#value-model-manim")).to_have_value("2")
         yield tab
 
 
