@@ -187,6 +187,21 @@ class TestLimits:
             route.continue_()
         expect(tab.locator("#below-model-manim")).to_contain_text("Limit for manim: 2 → 8.")
 
+    def test_is_saved_while_the_page_renews_itself(self, stocked: Site, tab: Page) -> None:
+        """One renewal is on its way and the next one waits for it: the limit that is saved in between waits for neither."""
+        held: list[Route] = []
+        tab.route(re.compile(r"/admin/\?"), lambda route: held.append(route))
+        with tab.expect_request(re.compile(r"/admin/\?")):
+            beside(stocked, lambda: change_limit("sora-2", 9))
+        field = tab.locator("#value-model-manim")
+        field.fill("8")
+        field.press("Enter")
+        tab.evaluate("htmx.trigger(document.body, 'gq:changed')")
+        for route in held:
+            route.continue_()
+        tab.unroute(re.compile(r"/admin/\?"))
+        expect(tab.locator("#below-model-manim")).to_contain_text("Limit for manim: 2 → 8.")
+
     def test_a_bad_one_stays_typed_with_what_is_wrong(self, tab: Page) -> None:
         field = tab.locator("#value-model-manim")
         field.fill("99")

@@ -118,9 +118,7 @@ def test_a_job_of_the_api_is_seen_by_event_and_by_polling(site: Site, tab: Page,
 
 def test_a_limit_holds_from_the_next_claim_on_and_a_pause_until_it_is_ended(site: Site, tab: Page, key: str) -> None:
     field = tab.locator("#value-model-manim")
-    expect(field).to_have_value("4")
     field.fill("1")
-    expect(tab.locator("#below-model-manim")).to_contain_text("At 1")  # as staff do: look at the forecast, then save
     field.press("Enter")
     expect(tab.locator("#below-model-manim")).to_contain_text("Limit for manim: 4 → 1.")
     made = [submit(site, key, f"One after the other, {number}") for number in range(4)]
