@@ -46,6 +46,8 @@ def key(site: Site, staff: User) -> str:
 @pytest.fixture
 def tab(site: Site, key: str) -> Iterator[Page]:
     with browser.window() as tab:
+        # manim is among the idle models whenever none of its jobs waits or runs
+        tab.add_init_script("localStorage.setItem('gq-folds', JSON.stringify({ 'fold-idle': true }))")
         log_in_to_the_admin(tab, site)
         expect(tab.locator("[data-live]")).to_have_attribute("title", re.compile("^Updated "))
         yield tab
