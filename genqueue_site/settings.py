@@ -212,11 +212,16 @@ STUDIO_SECONDS = env.studio().seconds_per_job  # so that estimates of previews a
 STUDIO_WEBHOOK_SECRET = env.studio().webhook_secret
 ALLOW_STUDIO = env.flag("ALLOW_STUDIO", DEBUG)
 TRUSTED_ORIGINS = env.origins("TRUSTED_ORIGINS") or ([STUDIO_URL] if ALLOW_STUDIO else [])
+WEBHOOK_TRUSTED_ORIGINS = env.origins("WEBHOOK_TRUSTED_ORIGINS")  # receivers that may be private or speak http
 ASSET_MAX_BYTES = env.whole("ASSET_MAX_MEGABYTES", 512, low=1, high=10_000) * 1_000_000
 WEBHOOK_MAX_BYTES = 1_000_000  # of an inbound webhook; `genqueue_site.asgi` reads no more
 WEBHOOKS_KEPT = timedelta(days=env.whole("WEBHOOKS_KEPT_DAYS", 30, low=1, high=3_650))
 # channels of messages: name → dotted path of a callable that gets the message's id; `announce.TOLD` maps facts to channels
-OUTBOX_CHANNELS = {"notices": "campaigns.notices.deliver", "alerts": "queue_app.outbox.alerts.deliver"}
+OUTBOX_CHANNELS = {
+    "notices": "campaigns.notices.deliver",
+    "alerts": "queue_app.outbox.alerts.deliver",
+    "webhooks": "queue_app.outbox.webhooks.deliver",
+}
 
 # 1 in production; smaller to rehearse failures that would take minutes
 TIMES = Times().scaled(env.factor("TIME_SCALE", 1.0, low=0.02, high=1.0))

@@ -116,3 +116,13 @@ def _is_outdated(error: BaseException | None) -> bool:
 
 def _is_fatal(error: psycopg2.Error) -> bool:
     return error.pgcode is not None and error.pgcode.startswith(_FATAL)
+
+
+def release() -> None:
+    """
+    Close this thread's connection, for one that will wait long for something else. The next query opens a new one.
+
+    In a transaction, which only a test has open at such a place, it stays.
+    """
+    if not connection.in_atomic_block:
+        connection.close()

@@ -29,7 +29,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, When
 
-from queue_app import tickets, wake
+from queue_app import announce, tickets, wake
 from queue_app.models import (
     Asset,
     Attempt,
@@ -878,10 +878,10 @@ def _move(
         job.event_seq, job.fence = job.event_seq + 1, job.fence + 1
         for name, value in fields.items():
             setattr(job, name, value)
-    move = f"WITH {', '.join(filter(None, [beside.sql, _MOVE.format(assignments)]))}"
+    parts = [beside.sql, _MOVE.format(assignments)]
     values = fields | dict(beside.values)
     return _write_events(
-        jobs, before, at=at, actor=actor, reason=reason, data=data or {}, move=move, values=values, answer=answer
+        jobs, before, at=at, actor=actor, reason=reason, data=data or {}, parts=parts, values=values, answer=answer
     )
 
 
@@ -960,16 +960,17 @@ def _write_events(
     actor: str,
     reason: str,
     data: Mapping[int, Mapping[str, Any]],
-    move: str = "",
+    parts: Sequence[str] = (),
     values: Mapping[str, Any] | None = None,
     answer: str = "0",
 ) -> int:
     """
-    Write one event per job and notify the pages. ``move`` is SQL for the same statement that changes the jobs by ``values``.
+    Write one event per job, announce it, and notify the pages. ``parts`` are further SQL of the same statement, such as what
+    changes the jobs, with ``values``.
 
     Return the value of the SQL expression ``answer``.
     """
-    rows = {
+    rows: dict[str, list[Any]] = {
         "jobs": [job.pk for job in jobs],
         "seqs": [job.event_seq for job in jobs],
         "before": [str(before[job.pk]) for job in jobs],
@@ -977,9 +978,15 @@ def _write_events(
         "attempts": [job.attempt_number or None for job in jobs],
         "data": [json.dumps(dict(data.get(job.pk, {}))) for job in jobs],
     }
-    parameters = {**(values or {}), **rows, "at": at, "actor": actor, "reason": reason[:500]}
-    ((answered,), *_) = statement(f"{move}{_INSERT_EVENTS} RETURNING {answer}").run(**parameters)
+    events = [announce.event_of(one, other) for one, other in zip(rows["before"], rows["after"], strict=True)]
+    told, number_told = ([announce.JOBS_TOLD], announce.NUMBER_TOLD) if any(events) else ([], "0")
+    common = ", ".join(filter(None, [*parts, *told]))
+    sql = f"{f'WITH {common}' if common else ''}{_INSERT_EVENTS} RETURNING {answer}, {number_told}"
+    parameters = {**(values or {}), **rows, "events": events, "at": at, "actor": actor, "reason": reason[:500]}
+    ((answered, messages), *_) = statement(sql).run(**parameters)
     wake.jobs_changed(job.pk for job in jobs)
+    if messages:
+        wake.dispatcher()
     return int(answered)
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.models import Sum
 
+from queue_app import announce
 from queue_app.models import Job, LedgerEntry, LedgerTransaction, Reservation, User, Wallet
 from queue_app.rules.numbers import counted
 from queue_app.statements import Part
@@ -128,6 +129,11 @@ def reserve(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
             for one in held
         ]
     )
+    for owner_id, amount in needed.items():
+        wallet = wallets[owner_id]
+        left = wallet.available - amount
+        if left < wallet.low_at <= wallet.available:
+            announce.wallet_low(owner_id, available=left, low_at=wallet.low_at, at=at)
 
 
 def capture() -> Part:

@@ -68,7 +68,8 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.retention:prune": "WEBHOOKS_KEPT_DAYS=WEBHOOKS_KEPT",
         "queue_app.models.catalog:ProviderAccount.is_usable": "ALLOW_STUDIO",
         "queue_app.work.accounts:_studio_config": "STUDIO_URL",
-        "queue_app.http.client:_sent": "TRUSTED_ORIGINS",
+        "queue_app.http.client:request": "TRUSTED_ORIGINS",
+        "queue_app.outbox.webhooks:deliver": "WEBHOOK_TRUSTED_ORIGINS",
         "genqueue_site.studio.config:Config.least_seconds": "STUDIO_SECONDS_PER_JOB=seconds_per_job "
         "STUDIO_SECONDS_APART=seconds_apart",
         "genqueue_site.studio.floor:Floor.open": "STUDIO_PARALLEL_RENDERS=parallel_renders",

@@ -24,7 +24,7 @@ from queue_app import clock
 from queue_app.caching import at_most_every
 from queue_app.models import AuditEntry, BulkAction, JobEvent, OutboxMessage, State, WorkerProcess
 from queue_app.rules import numbers, spreadsheet
-from queue_app.ui import deeds, display, history
+from queue_app.ui import deeds, history
 from queue_app.ui.deeds import Sentence
 from queue_app.ui.model_admin import ExactSearch, ReadOnlyAdmin, job_link
 from queue_app.ui.paging import PageList
@@ -244,10 +244,7 @@ class WorkerProcessAdmin(ReadOnlyAdmin[WorkerProcess]):
 @admin.register(OutboxMessage)
 class OutboxMessageAdmin(ReadOnlyAdmin[OutboxMessage]):
     empty = "Emails and webhooks that Genqueue sends appear here."
-    list_display = ("id", "channel", "fact", "batch", "created_at", "tries", "delivered_at", "last_error")
-    list_select_related = ("batch",)
+    list_display = ("id", "channel", "event", "owner", "batch", "created_at", "tries", "delivered_at", "last_error")
+    list_filter = ("channel", "event")
+    list_select_related = ("batch", "owner")
     ordering = ("-id",)
-
-    @admin.display(description="Fact")
-    def fact(self, message: OutboxMessage) -> str:
-        return display.clipped(str(message.payload.get("fact", "")))

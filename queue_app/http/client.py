@@ -6,7 +6,7 @@ import hashlib
 import json as jsonlib
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -86,7 +86,7 @@ class _Limits:
     purpose: str
     connect_timeout: float
     deadline: float  # monotonic seconds; the same for all redirects
-    allow_trusted: bool
+    trusted_origins: Sequence[str]
     redirects: int
 
 
@@ -103,13 +103,15 @@ def request(
     total_timeout: float = 30.0,
     max_bytes: int = 1024 * 1024,
     allow_trusted: bool = False,
+    trusted_origins: Sequence[str] = (),
     redirects: int = 0,
 ) -> Response:
     """
     Send one HTTP request and return the answer with any status.
 
     ``connect_timeout`` covers name resolution, connection and TLS together, ``total_timeout`` everything (both in seconds).
-    ``purpose`` is a word for logs and messages. ``allow_trusted`` is for providers' URLs, never for a client's (I37).
+    ``purpose`` is a word for logs and messages. ``allow_trusted`` is for providers' URLs, never for a client's (I37): these have
+    ``trusted_origins`` of their own.
 
     :raises TransactionOpen: a database transaction is open; nothing was sent.
     :raises HttpError: there was no complete answer; ``sent`` says whether the server may have received the request.
@@ -118,7 +120,8 @@ def request(
     if redirects and method not in {"GET", "HEAD"}:
         raise ValueError(f"A {method} is never sent a second time: redirects must be 0.")
     started = time.monotonic()
-    limits = _Limits(purpose, connect_timeout, started + total_timeout, allow_trusted, redirects)
+    trusted = settings.TRUSTED_ORIGINS if allow_trusted else trusted_origins
+    limits = _Limits(purpose, connect_timeout, started + total_timeout, trusted, redirects)
     with _answered(_prepared(method, url, headers, json=json, data=data, files=files), limits) as (answer, exchange):
         body = b"".join(_chunks(answer, exchange, max_bytes))
     return _response(answer, body, started)
@@ -147,7 +150,8 @@ def download(
     :raises HttpError: the body is incomplete; a part of it may have been written.
     """
     started = time.monotonic()
-    limits = _Limits(purpose, connect_timeout, started + total_timeout, allow_trusted, redirects)
+    trusted = settings.TRUSTED_ORIGINS if allow_trusted else ()
+    limits = _Limits(purpose, connect_timeout, started + total_timeout, trusted, redirects)
     digest, size = hashlib.sha256(), 0
     with _answered(_prepared("GET", url, headers), limits) as (answer, exchange):
         if not 200 <= answer.status_code < 300:
@@ -224,7 +228,7 @@ def _sent(outgoing: requests.PreparedRequest, limits: _Limits, hop: int) -> Iter
     exchange = Exchange(
         limits.purpose, str(outgoing.url), deadline=limits.deadline, connect_timeout=limits.connect_timeout, sent=hop > 0
     )
-    exchange.resolve(trusted=limits.allow_trusted and exchange.origin in map(origin, settings.TRUSTED_ORIGINS))
+    exchange.resolve(trusted=exchange.origin in map(origin, limits.trusted_origins))
     try:
         with exchange.translated_errors():
             answer = pool.send(outgoing, exchange)

@@ -7,7 +7,7 @@ from queue_app.models.audit import AuditEntry
 from queue_app.models.bulk import BulkAction, BulkRefusal
 from queue_app.models.catalog import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount
 from queue_app.models.job import Attempt, Batch, CostSource, Job, JobEvent, Outcome, ReviewItem, State, Status
-from queue_app.models.outbox import Notice, OutboxMessage
+from queue_app.models.outbox import CallbackSecret, DeliveryTry, Notice, OutboxMessage, OutgoingEvent, WebhookEndpoint
 from queue_app.models.settings import QueueSettings
 from queue_app.models.ticket import LedgerEntry, LedgerTransaction, Reservation, Wallet
 from queue_app.models.upload import Upload
@@ -24,7 +24,9 @@ __all__ = [
     "Batch",
     "BulkAction",
     "BulkRefusal",
+    "CallbackSecret",
     "CostSource",
+    "DeliveryTry",
     "GenerationModel",
     "IdempotencyRecord",
     "InboundWebhook",
@@ -38,6 +40,7 @@ __all__ = [
     "Notice",
     "OutboxMessage",
     "Outcome",
+    "OutgoingEvent",
     "ProviderAccount",
     "QueueSettings",
     "Reservation",
@@ -47,5 +50,6 @@ __all__ = [
     "Upload",
     "User",
     "Wallet",
+    "WebhookEndpoint",
     "WorkerProcess",
 ]

@@ -16,6 +16,9 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox names 
         validators=[MinValueValidator(1), MaxValueValidator(1_000)],
         help_text="How many of this user's jobs run at the same time, 1 to 1,000. Leave empty for the queue default.",
     )
+    notice_settings = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="Switched notices: event → way → whether. Others have their default."
+    )
 
 
 class ApiKey(AbstractAuthToken):  # type: ignore[misc]  # knox has no types

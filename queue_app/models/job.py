@@ -62,6 +62,7 @@ _UNDECIDED = Q(closed_at=None, decide_by__isnull=False, job__state=State.UNKNOWN
 WORDS = SearchVector("prompt", config="simple")
 NAME = SearchVector("name", config="simple")  # of a batch
 NAMED_MOST = 50  # batches whose jobs a search by name finds: the newest
+URL_MOST = 2_000  # characters of an address that a client gives
 LABEL_MOST = 300  # characters of a job's label
 BLOCK = 4_096  # consecutive ids that a search for frequent words reads in one step
 STRETCH = 13  # bits of an order key: a stretch of a model's queue has 8,192 of them
@@ -121,6 +122,10 @@ class Batch(models.Model):
     )
     paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=200, blank=True)
+    origin = models.CharField(
+        max_length=20, default="batch", help_text="What it is part of. Names the webhook of its end, such as batch.completed."
+    )
+    callback_url = models.CharField(max_length=URL_MOST, blank=True, help_text="Called once the batch is finished.")
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(
         "finished at", null=True, blank=True, help_text="When the last job finished. Empty while jobs are unfinished."
@@ -235,6 +240,11 @@ class Job(models.Model):
     client_not_before = models.DateTimeField(
         null=True, blank=True, help_text="Earliest start, set by the client. Retries keep it."
     )
+
+    callback_url = models.CharField(
+        max_length=URL_MOST, blank=True, default="", db_default="", help_text="Called once the job has ended."
+    )
+    notify = models.BooleanField(default=False, db_default=False, help_text="Its owner gets a notice once it has ended.")
 
     # position in the queue
     priority = models.SmallIntegerField(default=0)

@@ -14,6 +14,7 @@ class Wallet(models.Model):
     owner = models.OneToOneField(User, on_delete=models.PROTECT, related_name="wallet")
     available = models.BigIntegerField(default=0)
     reserved = models.BigIntegerField(default=0)
+    low_at = models.PositiveIntegerField(default=20, help_text="Below this many available tickets the owner is told.")
 
     class Meta:
         permissions = [("move_tickets", "Can grant and refund tickets")]

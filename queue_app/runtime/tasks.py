@@ -21,8 +21,7 @@ from queue_app import clock, database, lifecycle, wake
 from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, Job, State
 from queue_app.models.job import ACTIVE_STATES
-from queue_app.outbox import delivery
-from queue_app.runtime import heartbeats
+from queue_app.runtime import courier, heartbeats
 from queue_app.runtime.pipe import LINE
 from queue_app.runtime.queues import Queue
 from queue_app.work import bulk as bulk_actions
@@ -73,12 +72,10 @@ def hand_out(leases: Iterable[Leased]) -> int:
 
 
 def hand_out_messages(tries: Iterable[tuple[int, int]]) -> int:
-    """Queue a task per (outbox message id, number of the try) and return their number. Call it outside any transaction."""
-    count = 0
-    for message_id, number in tries:
-        async_task("queue_app.runtime.tasks.deliver", message_id, number, cluster=Queue.DELIVER.cluster)
-        count += 1
-    return count
+    """Queue one task for all of (outbox message id, number of the try); return their number. Call it outside any transaction."""
+    if listed := list(tries):
+        async_task("queue_app.runtime.tasks.deliver", listed, cluster=Queue.DELIVER.cluster)
+    return len(listed)
 
 
 def hand_out_bulk(ids: Iterable[int]) -> int:
@@ -95,10 +92,9 @@ def hand_out_tidying(*, at: datetime) -> None:
     async_task("queue_app.runtime.tasks.tidy", cluster=Queue.STORE.cluster)
 
 
-def deliver(message_id: int, number: int) -> None:
-    """Deliver an outbox message, as its try of this number."""
-    heartbeats.name_task(f"deliver message {message_id}")
-    delivery.deliver(message_id, number)
+def deliver(tries: Iterable[tuple[int, int]]) -> None:
+    """Deliver outbox messages, each as its try of this number."""
+    courier.send(tries)
 
 
 def bulk(action_id: int) -> None:

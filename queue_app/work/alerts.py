@@ -9,9 +9,8 @@ from datetime import datetime
 
 from django.db import transaction
 
-from queue_app import wake
+from queue_app import announce, wake
 from queue_app.models import Alert, AlertRule
-from queue_app.work import announce
 from queue_app.work.alert_metrics import MEASURES, Measurement
 
 

@@ -132,7 +132,9 @@ _DUE = Statement(f"""
     ), least(
         (SELECT min(coalesce(lease_until, next_check_at)) FROM queue_app_job
           WHERE state IN {sql_of(IN_FLIGHT_STATES)}),
-        (SELECT min(due_at) FROM queue_app_outboxmessage WHERE delivered_at IS NULL AND given_up_at IS NULL),
+        (SELECT min(due_at) FROM queue_app_outboxmessage
+          WHERE delivered_at IS NULL AND given_up_at IS NULL AND leased_until IS NULL),
+        (SELECT min(leased_until) FROM queue_app_outboxmessage WHERE leased_until IS NOT NULL),
         (SELECT min(greatest(starts_at, lease_until)) FROM queue_app_bulkaction WHERE phase IN ('waiting', 'running'))
     )
 """)  # noqa: S608 - constants

@@ -13,11 +13,11 @@ from django.conf import settings
 from django.db import Error, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
-from queue_app import database, lifecycle, wake
+from queue_app import announce, database, lifecycle, wake
 from queue_app.lifecycle import DEADLY_JOB, Trouble
 from queue_app.models import Attempt, Batch, IdempotencyRecord, Job, Outcome, State, WorkerProcess
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
-from queue_app.work import announce, submission
+from queue_app.work import submission
 
 log = logging.getLogger(__name__)
 SWEEP_SECONDS = 2.0  # longest time of one round; the next round continues

@@ -17,8 +17,9 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Count, QuerySet, Sum
 
-from queue_app.models import Asset, Attempt, InboundWebhook, Kind
+from queue_app.models import Asset, Attempt, InboundWebhook, Kind, OutboxMessage
 from queue_app.models.job import TERMINAL_STATES
+from queue_app.models.outbox import OPEN
 from queue_app.work import disk
 
 AT_ONCE = 5_000
@@ -35,9 +36,10 @@ class Expiry:
 
 
 def prune(*, at: datetime) -> None:
-    """Delete expired sessions, which Django itself deletes only at their owner's next visit, and old inbound webhooks."""
+    """Delete expired sessions, which Django deletes only at their owner's next visit, and old webhooks, received or sent."""
     _remove(Session.objects.filter(expire_date__lt=at))
     _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
+    _remove(OutboxMessage.objects.filter(~OPEN, created_at__lt=at - settings.WEBHOOKS_KEPT, leased_until=None))
 
 
 def due(kind: Kind, *, at: datetime) -> Expiry:

@@ -1,0 +1,167 @@
+"""
+Announcements: facts written to the outbox in the transaction of the change (I28), a row for each who is told.
+
+Who is told of a job's change is decided in SQL, because the statement that changes the job writes the rows: the owner's webhook
+endpoints that ask for the event, the job's own ``callback_url`` at its end, and the channel of notices if the owner wants one.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from hashlib import md5
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from queue_app import wake
+from queue_app.models import Alert, Batch, OutboxMessage, OutgoingEvent, State, WebhookEndpoint
+from queue_app.models.job import TERMINAL_STATES, sql_of
+
+WEBHOOKS, NOTICES = "webhooks", "notices"
+BATCH_ENDED = "batch_ended"
+ALERT_OPENED = "alert_opened"
+ENDPOINT_OFF = "endpoint_off"
+# fact → names of its channels in OUTBOX_CHANNELS; channels that the site does not configure are skipped
+TOLD = {
+    BATCH_ENDED: (NOTICES,),
+    ALERT_OPENED: ("alerts",),
+    ENDPOINT_OFF: (NOTICES,),
+    OutgoingEvent.WALLET_LOW: (NOTICES,),
+}
+# For the statement that writes the events of jobs, whose values it shares; ``events`` are those of `event_of`.
+_SERVER = r"substring(job.callback_url from '^\w+://[^/?#]+')"
+JOBS_TOLD = f"""
+    told AS (
+        INSERT INTO queue_app_outboxmessage (channel, lane, key, event, owner_id, endpoint_id, job_id, batch_id, payload,
+                                             created_at, due_at, tries, last_error)
+        SELECT target.channel, target.lane, target.lane || ':' || job.id || ':' || change.seq, change.event, job.owner_id,
+               target.endpoint_id, job.id, job.batch_id, jsonb_build_object('seq', change.seq, 'state', change.state),
+               %(at)s::timestamptz, %(at)s::timestamptz, 0, ''
+          FROM unnest(%(jobs)s::bigint[], %(seqs)s::int[], %(after)s::text[], %(events)s::text[])
+                 AS change (job, seq, state, event)
+          JOIN queue_app_job job ON job.id = change.job
+         CROSS JOIN LATERAL (
+            SELECT '{WEBHOOKS}', 'endpoint:' || id, id FROM queue_app_webhookendpoint
+             WHERE owner_id = job.owner_id AND active AND events ? change.event
+            UNION ALL
+            SELECT '{WEBHOOKS}', 'callback:' || job.owner_id || ':' || left(md5({_SERVER}), 8), NULL
+             WHERE job.callback_url <> '' AND change.state IN {sql_of(TERMINAL_STATES)}
+            UNION ALL
+            SELECT '{NOTICES}', '{NOTICES}', NULL WHERE job.notify AND change.state IN {sql_of((State.COMPLETED, State.FAILED))}
+         ) AS target (channel, lane, endpoint_id)
+         WHERE change.event IS NOT NULL
+        RETURNING id
+    )"""  # noqa: S608 - constants
+NUMBER_TOLD = "(SELECT count(*) FROM told)"
+
+
+def event_of(before: str, after: str) -> OutgoingEvent | None:
+    """Return what a change of a job's state is called in a webhook; ``None`` if none tells it."""
+    if before == after:
+        return None
+    if after == State.QUEUED and before in ("", *TERMINAL_STATES):
+        return OutgoingEvent.JOB_QUEUED
+    return _EVENT_OF_STATE.get(after)
+
+
+_EVENT_OF_STATE: dict[str, OutgoingEvent] = {
+    State.SUBMITTING: OutgoingEvent.JOB_STARTED,
+    State.COMPLETED: OutgoingEvent.JOB_COMPLETED,
+    State.FAILED: OutgoingEvent.JOB_FAILED,
+    State.CANCELLED: OutgoingEvent.JOB_CANCELLED,
+}
+
+
+def batch_ended(batch: Batch, *, at: datetime) -> None:
+    """Announce that the last open job of a batch has finished. A batch can finish again after a retry."""
+    cause, event = f"{batch.pk}:{at.isoformat()}", f"{batch.origin}.completed"
+    messages = [*_to_channels(BATCH_ENDED, cause, at=at, batch=batch)]
+    messages += _to_endpoints(batch.owner_id, event, cause, at=at, batch=batch)
+    if batch.callback_url:
+        lane = _callback_lane(batch.owner_id, batch.callback_url)
+        messages.append(_webhook(lane, event, cause, batch.owner_id, at=at, batch=batch))
+    _write(messages)
+
+
+def alert_opened(alert: Alert, *, at: datetime) -> None:
+    """Announce that an alert has opened. Call it once per alert."""
+    _write(_to_channels(ALERT_OPENED, str(alert.pk), at=at, alert=alert.pk))
+
+
+def wallet_low(owner_id: int, *, available: int, low_at: int, at: datetime) -> None:
+    """Announce that the available tickets of a user have fallen below the number at which they want to know."""
+    event, cause = OutgoingEvent.WALLET_LOW, f"{owner_id}:{at.isoformat()}"
+    facts: dict[str, Any] = {"available": available, "low_at": low_at}
+    _write([*_to_channels(event, cause, at=at, owner=owner_id, **facts), *_to_endpoints(owner_id, event, cause, at=at, **facts)])
+
+
+def endpoint_off(endpoint: WebhookEndpoint, *, at: datetime) -> None:
+    """Announce to its owner that a webhook endpoint was turned off because it failed."""
+    cause = f"{endpoint.pk}:{at.isoformat()}"
+    _write(_to_channels(ENDPOINT_OFF, cause, at=at, owner=endpoint.owner_id, endpoint=endpoint.pk))
+
+
+def to_endpoint(endpoint: WebhookEndpoint, event: str, cause: str, *, at: datetime, **facts: Any) -> OutboxMessage:
+    """Announce something to one endpoint, whatever it asks for: a test."""
+    message = _webhook(f"endpoint:{endpoint.pk}", event, cause, endpoint.owner_id, at=at, endpoint=endpoint, **facts)
+    _write([message])
+    return message
+
+
+def _callback_lane(owner_id: int, url: str) -> str:
+    """Return the lane of a callback: one for each server of each user. Repeats the rule of `JOBS_TOLD`."""
+    parts = urlsplit(url)
+    return f"callback:{owner_id}:{md5(f'{parts.scheme}://{parts.netloc}'.encode(), usedforsecurity=False).hexdigest()[:8]}"
+
+
+def _to_endpoints(owner_id: int, event: str, cause: str, *, at: datetime, **facts: Any) -> Iterator[OutboxMessage]:
+    for endpoint in WebhookEndpoint.objects.filter(owner=owner_id, active=True, events__contains=event):
+        yield _webhook(f"endpoint:{endpoint.pk}", event, cause, owner_id, at=at, endpoint=endpoint, **facts)
+
+
+def _webhook(
+    lane: str,
+    event: str,
+    cause: str,
+    owner_id: int,
+    *,
+    at: datetime,
+    batch: Batch | None = None,
+    endpoint: WebhookEndpoint | None = None,
+    **facts: Any,
+) -> OutboxMessage:
+    return OutboxMessage(
+        channel=WEBHOOKS,
+        lane=lane,
+        key=f"{lane}:{event}:{cause}",
+        event=event,
+        owner_id=owner_id,
+        endpoint=endpoint,
+        batch=batch,
+        payload=facts,
+        created_at=at,
+        due_at=at,
+    )
+
+
+def _to_channels(
+    fact: str, cause: str, *, at: datetime, owner: int | None = None, batch: Batch | None = None, **facts: Any
+) -> Iterator[OutboxMessage]:
+    for channel in TOLD[fact]:
+        if channel in settings.OUTBOX_CHANNELS:
+            yield OutboxMessage(
+                channel=channel,
+                lane=channel,
+                key=f"{channel}:{fact}:{cause}",
+                event=fact,
+                owner_id=batch.owner_id if batch else owner,
+                batch=batch,
+                payload=facts,
+                created_at=at,
+                due_at=at,
+            )
+
+
+def _write(messages: Iterable[OutboxMessage]) -> None:
+    if OutboxMessage.objects.bulk_create(messages):
+        wake.dispatcher()

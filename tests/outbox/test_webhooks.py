@@ -1,0 +1,251 @@
+"""Webhooks going out: written with the change, verified by the receiver's own library, tried again with the same id."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from pytest_django.fixtures import Settings
+from standardwebhooks import Webhook
+
+from queue_app import announce, clock, lifecycle, tickets
+from queue_app.models import Batch, Job, OutboxMessage, State, User, WebhookEndpoint
+from queue_app.models.job import TERMINAL_STATES
+from queue_app.outbox import delivery
+from queue_app.work import endpoints
+from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, advance, make_job
+from tests.providers.wire import Seen, WireServer, answer
+
+pytestmark = pytest.mark.django_db
+ENDS = [f"job.{state}" for state in TERMINAL_STATES]
+
+
+@pytest.fixture
+def receiver(settings: Settings) -> Iterator[WireServer]:
+    with WireServer() as server:
+        settings.WEBHOOK_TRUSTED_ORIGINS = [server.url]
+        yield server
+
+
+@pytest.fixture
+def owner() -> User:
+    return UserFactory.create()
+
+
+def make_endpoint(owner: User, url: str = "https://example.com/hooks", *events: str, **fields: Any) -> WebhookEndpoint:
+    secret = endpoints.new_secret()
+    listed = list(events) or ENDS
+    return WebhookEndpoint.objects.create(owner=owner, url=url, events=listed, secret=secret, created_at=NOON, **fields)
+
+
+def told(**which: Any) -> list[tuple[str, Any]]:
+    """Return the events of the webhooks written so far, each with the state it tells."""
+    found = OutboxMessage.objects.filter(channel="webhooks", **which).order_by("id")
+    return [(message.event, message.payload.get("state")) for message in found]
+
+
+def deliver_due(at: datetime | None = None) -> list[OutboxMessage]:
+    """Make the due tries; return their messages as they are then."""
+    tries = delivery.lease_due(at=at or clock.now())
+    for message_id, number in tries:
+        delivery.deliver(message_id, number)
+    return list(OutboxMessage.objects.filter(pk__in=[pk for pk, _ in tries]).order_by("id"))
+
+
+def verified(seen: Seen, secret: str) -> dict[str, Any]:
+    """Return the body of a call, as a receiver reads it with the library of Standard Webhooks."""
+    found: dict[str, Any] = Webhook(secret).verify(seen.body, seen.headers)
+    return found
+
+
+class TestAChangeOfAJob:
+    def test_is_told_to_the_endpoints_of_its_owner_that_ask_for_it_and_to_nobody_else(self, owner: User) -> None:
+        every = make_endpoint(owner, "https://a.example/", *(str(event) for event in announce.OutgoingEvent))
+        ends = make_endpoint(owner, "https://b.example/")
+        make_endpoint(owner, "https://c.example/", active=False)
+        make_endpoint(UserFactory.create(), "https://d.example/", *(str(event) for event in announce.OutgoingEvent))
+
+        job = JobFactory.create(owner=owner)
+        advance(job, State.COMPLETED)
+
+        assert told(endpoint=every) == [("job.queued", "queued"), ("job.started", "submitting"), ("job.completed", "completed")]
+        assert told(endpoint=ends) == [("job.completed", "completed")]
+        assert OutboxMessage.objects.count() == 4
+
+    @pytest.mark.parametrize("state", TERMINAL_STATES)
+    def test_to_its_end_is_told_to_its_own_address_and_counted_on_after_a_retry(self, owner: User, state: State) -> None:
+        job = make_job(state, owner=owner, callback_url="https://example.com/done?x=1")
+        assert told() == [(f"job.{state}", state)]
+        if state != State.COMPLETED:
+            lifecycle.queue_again([Job.objects.get(pk=job.pk)], at=NOON, actor="user")
+            lifecycle.cancel([job.pk], at=NOON, actor="user")
+            first, second = OutboxMessage.objects.order_by("id")
+            assert first.payload["seq"] < second.payload["seq"] and second.event == "job.cancelled"
+
+    def test_rolled_back_tells_nothing(self, owner: User) -> None:
+        make_endpoint(owner, "https://a.example/", "job.queued")
+        with pytest.raises(tickets.NotEnoughTickets):
+            JobFactory.create(owner=owner, tickets=5_000)
+        assert told() == []
+
+
+class TestTheEndOfABatch:
+    @pytest.mark.parametrize("origin", ["batch", "campaign"])
+    def test_is_told_by_the_word_of_what_it_is_part_of(self, owner: User, origin: str) -> None:
+        make_endpoint(owner, "https://a.example/", "batch.completed", "campaign.completed")
+        batch: Batch = BatchFactory.create(owner=owner, origin=origin, callback_url="https://b.example/")
+        announce.batch_ended(batch, at=NOON)
+        assert told() == [(f"{origin}.completed", None)] * 2
+
+
+class TestTickets:
+    def test_running_low_are_told_once(self, owner: User) -> None:
+        make_endpoint(owner, "https://a.example/", "wallet.low")
+        JobFactory.create(owner=owner, tickets=980)
+        assert told() == []
+        JobFactory.create_batch(2, owner=owner, tickets=5)
+        assert [message.payload for message in OutboxMessage.objects.filter(channel="webhooks")] == [
+            {"available": 15, "low_at": 20}
+        ]
+
+
+class TestADelivery:
+    def test_is_verified_by_the_receivers_library_and_says_what_happened_to_what(self, owner: User, receiver: WireServer) -> None:
+        endpoint = make_endpoint(owner, f"{receiver.url}/hooks")
+        job = make_job(State.COMPLETED, owner=owner, batch=BatchFactory.create(owner=owner))
+        (message,) = deliver_due()
+        assert message.delivered_at is not None
+
+        (seen,) = receiver.seen
+        body = verified(seen, endpoint.secret)
+        job.refresh_from_db()
+        assert body["type"] == "job.completed"
+        assert body["data"] | {"links": None} == {
+            "job": job.pk,
+            "batch": job.batch_id,
+            "campaign": None,
+            "status": "completed",
+            "seq": job.event_seq,
+            "links": None,
+        }
+        assert body["data"]["links"]["job"].endswith(f"/api/v1/jobs/{job.pk}/")
+        assert (seen.method, seen.target, seen.headers["content-type"]) == ("POST", "/hooks", "application/json")
+
+    def test_that_fails_is_repeated_with_the_same_id_and_body_and_a_fresh_time(self, owner: User, receiver: WireServer) -> None:
+        endpoint = make_endpoint(owner, receiver.url)
+        make_job(State.FAILED, owner=owner)
+        receiver.says(answer(503, b"busy", {"Retry-After": "120"}), answer(204))
+        (message,) = deliver_due()
+        assert message.delivered_at is None and message.due_at >= clock.now() + timedelta(seconds=115)
+        assert deliver_due() == []
+        (message,) = deliver_due(at=message.due_at)
+        assert message.delivered_at is not None
+
+        first, second = receiver.seen
+        assert first.body == second.body and first.headers["webhook-id"] == second.headers["webhook-id"]
+        assert verified(first, endpoint.secret) == verified(second, endpoint.secret)
+        assert [(one.status, one.answer, one.error) for one in message.log.all()] == [
+            (503, "busy", "Answered 503."),
+            (204, "", ""),
+        ]
+        endpoint.refresh_from_db()
+        assert endpoint.failing_since is None
+
+    def test_after_a_rotation_is_signed_by_both_secrets_for_a_while(self, owner: User, receiver: WireServer) -> None:
+        old = endpoints.new_secret()
+        until = clock.now() + timedelta(hours=1)
+        endpoint = make_endpoint(owner, receiver.url, previous_secret=old, previous_until=until)
+        make_job(State.FAILED, owner=owner)
+        deliver_due()
+        (seen,) = receiver.seen
+        assert verified(seen, old) == verified(seen, endpoint.secret)
+
+    def test_to_a_server_that_is_gone_turns_the_endpoint_off_and_tells_its_owner(self, owner: User, receiver: WireServer) -> None:
+        endpoint = make_endpoint(owner, receiver.url)
+        make_job(State.FAILED, owner=owner)
+        waiting = make_job(State.FAILED, owner=owner)
+        OutboxMessage.objects.filter(job=waiting).update(due_at=clock.now() + timedelta(hours=1))
+        receiver.says(answer(410))
+        (message,) = deliver_due()
+        endpoint.refresh_from_db()
+        assert message.given_up_at and not endpoint.active and "410" in endpoint.off_reason
+        assert OutboxMessage.objects.get(job=waiting).last_error == "The endpoint was turned off."
+        assert OutboxMessage.objects.get(channel="notices").payload == {"endpoint": endpoint.pk}
+
+    def test_that_fails_ten_times_in_a_day_without_any_that_succeeds_turns_the_endpoint_off(
+        self, owner: User, receiver: WireServer
+    ) -> None:
+        endpoint = make_endpoint(owner, receiver.url)
+        make_job(State.FAILED, owner=owner)
+        receiver.says(answer(500))
+        at = clock.now()
+        for _ in range(10):
+            endpoint.refresh_from_db()
+            assert endpoint.active
+            (message,) = deliver_due(at=at)
+            at = message.due_at
+        endpoint.refresh_from_db()
+        assert (message.tries, message.log.count(), endpoint.active) == (10, 10, False)
+
+    def test_goes_to_no_private_address_that_the_site_does_not_trust(self, owner: User, settings: Settings) -> None:
+        settings.TRUSTED_ORIGINS = ["http://127.0.0.1:9"]  # of providers
+        make_endpoint(owner, "http://127.0.0.1:9/")
+        make_job(State.FAILED, owner=owner)
+        (message,) = deliver_due()
+        assert "not https" in message.last_error
+
+
+class TestALane:
+    def test_has_two_deliveries_under_way_and_delays_no_other(self, owner: User) -> None:
+        slow, other = make_endpoint(owner, "https://slow.example/"), make_endpoint(owner, "https://other.example/")
+        for _ in range(5):
+            make_job(State.CANCELLED, owner=owner)
+        lanes = dict(OutboxMessage.objects.values_list("pk", "endpoint"))
+        first = [lanes[pk] for pk, _ in delivery.lease_due(at=NOON)]
+        assert sorted(first) == sorted([slow.pk, slow.pk, other.pk, other.pk])
+        assert delivery.lease_due(at=NOON) == [] and delivery.lease_next(f"endpoint:{slow.pk}", at=NOON) is None
+        OutboxMessage.objects.filter(endpoint=other).update(leased_until=None, delivered_at=NOON)
+        OutboxMessage.objects.filter(endpoint=slow, leased_until__isnull=False).update(leased_until=None, delivered_at=NOON)
+        assert delivery.lease_next(f"endpoint:{slow.pk}", at=NOON) is not None
+
+
+class TestAReplay:
+    def test_sends_the_same_message_again_once_it_has_ended(self, owner: User, receiver: WireServer) -> None:
+        make_endpoint(owner, receiver.url)
+        make_job(State.FAILED, owner=owner)
+        open_one = OutboxMessage.objects.get(channel="webhooks")
+        with pytest.raises(endpoints.EndpointRefused):
+            endpoints.replay(open_one, at=NOON)
+        deliver_due()
+        endpoints.replay(open_one, at=clock.now())
+        deliver_due()
+        first, second = receiver.seen
+        assert first.headers["webhook-id"] == second.headers["webhook-id"] and open_one.log.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("https://example.com/hooks?token=1", None),
+        ("https://93.184.215.14/", None),
+        ("http://example.com/", "https"),
+        ("https://user:secret@example.com/", "user or password"),
+        ("https://user@example.com/", "user or password"),
+        ("https://127.0.0.1/", "public"),
+        ("https://[::ffff:10.0.0.1]/", "public"),
+        ("https://localhost/", "public"),
+        ("https://db.internal/", "public"),
+        ("ftp://example.com/", "full URL"),
+        ("example.com", "full URL"),
+        ("https://exa mple.com/", "space"),
+        ("https://example.com/ü", "Percent-encode"),
+        ("https://example.com:99999/", "full URL"),
+        ("http://hooks.test:8080/private", None),
+        ("http://user@hooks.test:8080/", "user or password"),
+        ("https://example.com/" + "x" * 2_000, "limit is 2,000"),
+    ],
+)
+def test_an_address_is_refused_where_it_is_given(url: str, problem: str | None, settings: Settings) -> None:
+    settings.WEBHOOK_TRUSTED_ORIGINS = ["http://hooks.test:8080"]
+    found = endpoints.address_problem(url)
+    assert (found is None) if problem is None else problem in (found or "")
