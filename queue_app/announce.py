@@ -104,7 +104,8 @@ def endpoint_off(endpoint: WebhookEndpoint, *, at: datetime) -> None:
 def to_endpoint(endpoint: WebhookEndpoint, event: str, cause: str, *, at: datetime, **facts: Any) -> OutboxMessage:
     """Announce something to one endpoint, whatever it asks for: a test."""
     message = _webhook(f"endpoint:{endpoint.pk}", event, cause, endpoint.owner_id, at=at, endpoint=endpoint, **facts)
-    _write([message])
+    message.save()
+    wake.dispatcher()
     return message
 
 
@@ -163,5 +164,6 @@ def _to_channels(
 
 
 def _write(messages: Iterable[OutboxMessage]) -> None:
-    if OutboxMessage.objects.bulk_create(messages):
+    """Write messages; those whose cause has been announced before are left out."""
+    if OutboxMessage.objects.bulk_create(messages, ignore_conflicts=True):
         wake.dispatcher()
