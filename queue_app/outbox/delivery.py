@@ -18,7 +18,6 @@ from queue_app.statements import Statement
 
 log = logging.getLogger(__name__)
 chance = Random()  # noqa: S311 - jitter, not a secret
-LEASE = timedelta(seconds=90)  # longer than any channel takes for one message
 WAITS = (5, 60, 300, 1800, 7200, 10_800, 14_400, 18_000, 28_800)  # seconds after each failed try: 10 tries in 24 hours
 TRIES = len(WAITS) + 1
 LONGEST_WAIT = timedelta(hours=24)  # that a receiver can ask for
@@ -38,8 +37,8 @@ _LEASE = f"""
             SELECT id, tries, due_at FROM queue_app_outboxmessage
              WHERE {_OPEN} AND lane = lanes.lane AND due_at <= %(at)s AND (leased_until IS NULL OR leased_until <= %(at)s)
              ORDER BY due_at, id
-             LIMIT greatest(0, {IN_A_LANE} - (SELECT count(*) FROM queue_app_outboxmessage
-                                               WHERE lane = lanes.lane AND leased_until > %(at)s))
+             LIMIT greatest(0, least(%(most)s::int, {IN_A_LANE} - (SELECT count(*) FROM queue_app_outboxmessage
+                                                                    WHERE lane = lanes.lane AND leased_until > %(at)s)))
                FOR UPDATE SKIP LOCKED
         ) message
          WHERE lanes.lane IS NOT NULL ORDER BY message.due_at, message.id LIMIT {AT_ONCE}
@@ -74,12 +73,12 @@ def lease_due(*, at: datetime) -> list[tuple[int, int]]:
 
     Give up on messages whose last try crashed its worker.
     """
-    return _leased(_LEASE_DUE.run(at=at, lease=LEASE, lost=_LOST))
+    return _leased(_LEASE_DUE.run(most=IN_A_LANE, at=at, lease=_lease(), lost=_LOST))
 
 
 def lease_next(lane: str, *, at: datetime) -> tuple[int, int] | None:
     """Lease the next due message of a lane that has just finished one; ``None`` if none is due."""
-    return next(iter(_leased(_LEASE_NEXT.run(lane=lane, at=at, lease=LEASE, lost=_LOST)[:1])), None)
+    return next(iter(_leased(_LEASE_NEXT.run(lane=lane, most=1, at=at, lease=_lease(), lost=_LOST))), None)
 
 
 def deliver(message_id: int, number: int) -> str | None:
@@ -88,9 +87,9 @@ def deliver(message_id: int, number: int) -> str | None:
 
     Does nothing and returns ``None`` if this try has begun before: without a free worker, a try may be handed out several times.
     """
-    at = clock.now()
+    until = clock.now() + _lease()
     open_one = OutboxMessage.objects.filter(pk=message_id, tries=number - 1, delivered_at=None, given_up_at=None)
-    if not open_one.update(tries=number, leased_until=at + LEASE, due_at=at + LEASE + _wait_after(number)):
+    if not open_one.update(tries=number, leased_until=until, due_at=until + _wait_after(number)):
         return None
     message = OutboxMessage.objects.get(pk=message_id)
     try:
@@ -103,6 +102,11 @@ def deliver(message_id: int, number: int) -> str | None:
     else:
         OutboxMessage.objects.filter(pk=message_id).update(delivered_at=clock.now(), leased_until=None, last_error="")
     return message.lane
+
+
+def _lease() -> timedelta:
+    """Return how long a lease lasts: longer than any channel takes for one message."""
+    return timedelta(seconds=settings.TIMES.delivery_lease)
 
 
 def _leased(rows: list[tuple[int, int, datetime]]) -> list[tuple[int, int]]:

@@ -22,7 +22,7 @@ from queue_app.outbox.delivery import TRIES, NotDelivered
 from queue_app.rules.words import storable
 from queue_app.work import endpoints
 
-CONNECT_SECONDS, TOTAL_SECONDS = 5.0, 30.0
+CONNECT_SECONDS = 5.0
 ANSWER_MOST = 64_000  # bytes; of an answer only the status counts
 GONE = 410
 
@@ -46,8 +46,8 @@ def deliver(message_id: int) -> None:
             purpose="webhook",
             headers=headers,
             data=body.encode(),
-            connect_timeout=CONNECT_SECONDS,
-            total_timeout=TOTAL_SECONDS,
+            connect_timeout=min(CONNECT_SECONDS, settings.TIMES.delivery),
+            total_timeout=settings.TIMES.delivery,
             max_bytes=ANSWER_MOST,
             trusted_origins=settings.WEBHOOK_TRUSTED_ORIGINS,
         )

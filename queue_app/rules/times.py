@@ -8,8 +8,9 @@ from typing import Self
 @dataclass(frozen=True)
 class Times:
     """
-    Time limits in seconds, with ``create_call`` < ``lease`` < ``task`` < ``grace`` and ``store_task`` < ``store_lease``. Those
-    that begin with ``long_`` are the same for create calls that synchronous providers answer only with the result.
+    Time limits in seconds, with ``create_call`` < ``lease`` < ``task`` < ``grace``, ``store_task`` < ``store_lease`` and
+    ``delivery`` (of an outbox message) < ``delivery_lease``. Those that begin with ``long_`` are the same for create calls that
+    synchronous providers answer only with the result.
 
     ``sweep`` is the interval of the recovery sweep. ``hand_out`` is the lease from a claim until a worker begins. A lost create
     call is looked up from ``first_look`` on; a proof of "none" counts after ``grace``, and a second one ``lookup_gap`` later. A
@@ -32,6 +33,8 @@ class Times:
     lookup_gap: float = 60
     store_task: float = 300
     store_lease: float = 330
+    delivery: float = 30
+    delivery_lease: float = 90
     unknown: float = 24 * 3600
 
     def scaled(self, factor: float) -> Self:
@@ -43,6 +46,7 @@ class Times:
             ("create_call", "lease", "task", "grace"),
             ("long_create_call", "long_lease", "long_task", "long_grace"),
             ("store_task", "store_lease"),
+            ("delivery", "delivery_lease"),
         )
         return [
             f"{short} ({getattr(self, short):g}s) must be shorter than {long} ({getattr(self, long):g}s)"

@@ -1,4 +1,7 @@
-"""``kill -9`` of every process in turn during a batch: nothing is lost, and nothing is sent twice."""
+"""
+``kill -9`` of every process in turn during a batch: nothing is lost or bought twice, and the owner's server hears of every
+end, each time under the same id.
+"""
 
 import os
 import time
@@ -6,10 +9,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from queue_app.models import JobEvent
+from queue_app import clock
+from queue_app.models import JobEvent, OutboxMessage, User, WebhookEndpoint
+from queue_app.work import endpoints
 from tests.conftest import Figures
 from tests.e2e.batch import BatchRun, kill
+from tests.outbox.test_webhooks import verified
 from tests.processes import Program, Site, wait_for
+from tests.providers.wire import WireServer, answer, hang
 
 pytestmark = pytest.mark.processes
 
@@ -19,9 +26,17 @@ PATIENCE_SECONDS = 180 + 600 * float(TIME_SCALE)  # for a busy machine; otherwis
 
 
 @pytest.fixture
-def site(django_db_blocker: object) -> Iterator[Site]:
+def receiver() -> Iterator[WireServer]:
+    """A server of the jobs' owner. It does not answer its first two calls."""
+    with WireServer() as server:
+        server.says(hang, hang, answer(204))
+        yield server
+
+
+@pytest.fixture
+def site(receiver: WireServer, django_db_blocker: object) -> Iterator[Site]:
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        site = Site(TIME_SCALE=TIME_SCALE, STUDIO_SECONDS_PER_JOB="1", WORKERS="3")
+        site = Site(TIME_SCALE=TIME_SCALE, STUDIO_SECONDS_PER_JOB="1", WORKERS="3", WEBHOOK_TRUSTED_ORIGINS=receiver.url)
         try:
             site.prepare()
             yield site
@@ -29,10 +44,11 @@ def site(django_db_blocker: object) -> Iterator[Site]:
             site.close()
 
 
-def test_all_jobs_end_and_no_attempt_is_accepted_twice(site: Site, figures: Figures) -> None:
+def test_all_jobs_end_are_told_and_no_attempt_is_accepted_twice(site: Site, receiver: WireServer, figures: Figures) -> None:
     studio = site.start_studio(seconds_per_job=1)
     worker = site.start_worker()
     run = BatchRun(site, JOBS)
+    endpoint = _endpoint(site, receiver)
     run.submit(1)  # an account's first call can't be resolved by its list, which has no other task
     wait_for(lambda: not run.states().keys() & {"queued", "submitting"}, seconds=180, of="the first task")
     studio.queue_faults(create=["hang_before_accept", "hang_after_accept"])
@@ -52,7 +68,7 @@ def test_all_jobs_end_and_no_attempt_is_accepted_twice(site: Site, figures: Figu
     run.wait_for_progress()
     strike("the qcluster's master", lambda: kill(site.cluster("default", worker).pid))
     run.wait_for_progress()
-    strike("runworker", worker.kill)
+    strike(f"runworker, with {_under_way(site)} webhooks under way", worker.kill)
     worker = _restarted(site)
     run.wait_for_progress()
     run.look()
@@ -72,6 +88,11 @@ def test_all_jobs_end_and_no_attempt_is_accepted_twice(site: Site, figures: Figu
     figures(f"{run.jobs} jobs at TIME_SCALE {TIME_SCALE}: ended in {took:.1f} s, {dict(states)}")
     figures("\n".join(f"  kill -9 at {line}" for line in killed))
     figures(f"  {audit}, outcomes that were unknown for a while: {unknown}, most at once at the studio: {run.peak}")
+    wait_for(lambda: not _untold(site), seconds=PATIENCE_SECONDS, of="the delivery of every webhook")
+    calls = [(seen.headers["webhook-id"], verified(seen, endpoint.secret)["data"]["job"]) for seen in receiver.seen]
+    figures(f"  webhooks: {len(calls)} calls for {len(set(calls))} messages")
+    assert {job for _, job in calls} == set(run.numbers) and len({name for name, _ in calls}) == run.jobs
+    assert len(calls) > run.jobs  # the two that were not answered came again
     assert states == {"completed": run.jobs}
     assert run.peak <= 4
     site.manage("check_invariants")
@@ -90,3 +111,20 @@ def _postmaster(site: Site) -> int:
 
 def _words(run: BatchRun) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(run.states().items()))
+
+
+def _endpoint(site: Site, receiver: WireServer) -> WebhookEndpoint:
+    with site.orm():
+        owner, secret = User.objects.get_or_create(username="batch")[0], endpoints.new_secret()
+        fields = {"url": receiver.url, "events": ["job.completed"], "secret": secret, "created_at": clock.now()}
+        return WebhookEndpoint.objects.create(owner=owner, **fields)
+
+
+def _under_way(site: Site) -> int:
+    with site.orm():
+        return OutboxMessage.objects.filter(channel="webhooks", leased_until__gt=clock.now()).count()
+
+
+def _untold(site: Site) -> int:
+    with site.orm():
+        return OutboxMessage.objects.filter(channel="webhooks", delivered_at=None).count()
