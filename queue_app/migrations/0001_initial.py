@@ -243,6 +243,13 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='Pace',
+            fields=[
+                ('key', models.CharField(max_length=200, primary_key=True, serialize=False)),
+                ('used_up', models.DateTimeField()),
+            ],
+        ),
+        migrations.CreateModel(
             name='ProviderAccount',
             fields=[
                 ('key', models.CharField(max_length=60, primary_key=True, serialize=False)),
@@ -383,17 +390,24 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ApiKey',
             fields=[
-                ('digest', models.CharField(max_length=128, primary_key=True, serialize=False)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('token_key', models.CharField(db_index=True, max_length=25)),
                 ('created', models.DateTimeField(auto_now_add=True)),
                 ('expiry', models.DateTimeField(blank=True, null=True)),
+                ('digest', models.CharField(editable=False, max_length=128, unique=True)),
                 ('name', models.CharField(blank=True, max_length=100)),
                 ('scopes', models.JSONField(default=list)),
+                ('reads_per_minute', models.PositiveIntegerField(blank=True, help_text="1 to 1,000,000. Leave empty for the site's default.", null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000000)])),
+                ('writes_per_minute', models.PositiveIntegerField(blank=True, help_text="1 to 1,000,000. Leave empty for the site's default.", null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000000)])),
                 ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                ('last_used_from', models.GenericIPAddressField(blank=True, editable=False, null=True)),
+                ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                ('form_key', models.UUIDField(editable=False, help_text='The form that created it: sent again, it creates no other.', null=True)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='auth_token_set', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'API key',
+                'constraints': [models.UniqueConstraint(fields=('user', 'form_key'), name='api_key_once_per_form')],
             },
         ),
         migrations.CreateModel(

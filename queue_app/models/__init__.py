@@ -1,6 +1,6 @@
 """Models: fields, constraints and QuerySets. Rules live in `rules/`, verbs in `work/`, `lifecycle` and `tickets`."""
 
-from queue_app.models.account import ApiKey, IdempotencyRecord, User
+from queue_app.models.account import ApiKey, IdempotencyRecord, Pace, User
 from queue_app.models.alert import Alert, AlertRule
 from queue_app.models.asset import Asset
 from queue_app.models.audit import AuditEntry
@@ -38,6 +38,7 @@ __all__ = [
     "Notice",
     "OutboxMessage",
     "Outcome",
+    "Pace",
     "ProviderAccount",
     "QueueSettings",
     "Reservation",

@@ -15,11 +15,11 @@ from typing import Any
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
-from queue_app.models import Asset, Attempt, InboundWebhook, Kind
+from queue_app.models import ApiKey, Asset, Attempt, InboundWebhook, Kind, Pace
 from queue_app.models.job import TERMINAL_STATES
-from queue_app.work import disk
+from queue_app.work import disk, keys
 
 AT_ONCE = 5_000
 FILES_AT_ONCE = 500
@@ -35,9 +35,14 @@ class Expiry:
 
 
 def prune(*, at: datetime) -> None:
-    """Delete expired sessions, which Django itself deletes only at their owner's next visit, and old inbound webhooks."""
+    """
+    Delete expired sessions, which Django itself deletes only at their owner's next visit, old inbound webhooks, keys that were
+    revoked or have expired long ago, and counts of calls that say nothing any more.
+    """
     _remove(Session.objects.filter(expire_date__lt=at))
     _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
+    _remove(ApiKey.objects.filter(Q(revoked_at__lt=at - keys.KEPT) | Q(expiry__lt=at - keys.KEPT)))
+    _remove(Pace.objects.filter(used_up__lt=at))
 
 
 def due(kind: Kind, *, at: datetime) -> Expiry:
