@@ -19,7 +19,7 @@ from queue_app.models import ApiKey
 from queue_app.work import keys
 from queue_app.work.keys import NewKey
 
-_FACTS = "id name token_key scopes created expiry last_used_at last_used_from revoked_at".split()
+_FACTS = ["id", "name", "token_key", "scopes", "created", "expiry", "last_used_at", "last_used_from", "revoked_at"]
 
 
 class KeyViewSet(JsonViewSet[ApiKey]):
