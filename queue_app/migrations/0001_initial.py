@@ -243,7 +243,7 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name='Pace',
+            name='CallRate',
             fields=[
                 ('key', models.CharField(max_length=200, primary_key=True, serialize=False)),
                 ('used_up', models.DateTimeField()),

@@ -126,8 +126,8 @@ BROKER_INDEX = "CREATE INDEX gq_broker_queue ON django_q_ormq (key, lock, id);"
 BROKER_INDEX_BACK = "DROP INDEX gq_broker_queue;"
 
 # counts of calls, written by the second: a crash of the server may forget them, so they need no log
-UNLOGGED = "ALTER TABLE queue_app_pace SET UNLOGGED;"
-UNLOGGED_BACK = "ALTER TABLE queue_app_pace SET LOGGED;"
+UNLOGGED = "ALTER TABLE queue_app_callrate SET UNLOGGED;"
+UNLOGGED_BACK = "ALTER TABLE queue_app_callrate SET LOGGED;"
 
 
 class Migration(migrations.Migration):

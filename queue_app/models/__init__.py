@@ -1,6 +1,6 @@
 """Models: fields, constraints and QuerySets. Rules live in `rules/`, verbs in `work/`, `lifecycle` and `tickets`."""
 
-from queue_app.models.account import ApiKey, IdempotencyRecord, Pace, User
+from queue_app.models.account import ApiKey, CallRate, IdempotencyRecord, User
 from queue_app.models.alert import Alert, AlertRule
 from queue_app.models.asset import Asset
 from queue_app.models.audit import AuditEntry
@@ -24,6 +24,7 @@ __all__ = [
     "Batch",
     "BulkAction",
     "BulkRefusal",
+    "CallRate",
     "CostSource",
     "GenerationModel",
     "IdempotencyRecord",
@@ -38,7 +39,6 @@ __all__ = [
     "Notice",
     "OutboxMessage",
     "Outcome",
-    "Pace",
     "ProviderAccount",
     "QueueSettings",
     "Reservation",

@@ -58,7 +58,7 @@ class ApiKey(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
         return f"{self.token_key}… of {self.user}"
 
 
-class Pace(models.Model):
+class CallRate(models.Model):
     """
     Until when the calls of one caller have used up its rate, for all processes (`queue_app.ui.pace`).
 

@@ -16,7 +16,7 @@ REDIS_REST_SECONDS = 5.0  # after a failure, in which each process counts alone
 log = logging.getLogger(__name__)
 _SPEND = Statement(
     f"""
-    INSERT INTO queue_app_pace AS known (key, used_up)
+    INSERT INTO queue_app_callrate AS known (key, used_up)
     VALUES (%(key)s, {clock.SQL} + make_interval(secs => %(seconds)s::float8 - %(age)s::float8))
     ON CONFLICT (key) DO UPDATE
        SET used_up = greatest(known.used_up + make_interval(secs => %(seconds)s::float8), excluded.used_up)
@@ -25,7 +25,7 @@ _SPEND = Statement(
     RETURNING extract(epoch FROM known.used_up - {clock.SQL})::float8
     """  # noqa: S608 - a constant
 )
-_AHEAD = Statement(f"SELECT extract(epoch FROM used_up - {clock.SQL})::float8 FROM queue_app_pace WHERE key = %(key)s")  # noqa: S608
+_AHEAD = Statement(f"SELECT extract(epoch FROM used_up - {clock.SQL})::float8 FROM queue_app_callrate WHERE key = %(key)s")  # noqa: S608
 _SPEND_IN_REDIS = """
     local time = redis.call('TIME')
     local now = tonumber(time[1]) + tonumber(time[2]) / 1000000

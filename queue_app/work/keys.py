@@ -27,7 +27,7 @@ KEPT = timedelta(days=30)  # that a revoked or expired key stays listed
 
 
 @dataclass(frozen=True)
-class Problem:
+class KeyProblem:
     """What is wrong with a field of a request; with the whole of it if ``field`` is empty."""
 
     field: str
@@ -37,7 +37,7 @@ class Problem:
 class KeyRefused(Exception):
     """The request is refused. Nothing was written. ``problems`` say why, by field."""
 
-    def __init__(self, *problems: Problem) -> None:
+    def __init__(self, *problems: KeyProblem) -> None:
         self.problems = list(problems)
         super().__init__(" ".join(problem.message for problem in problems))
 
@@ -167,7 +167,7 @@ def _locked(key: ApiKey) -> ApiKey:
     return row
 
 
-def _check(problems: Iterable[Problem]) -> None:
+def _check(problems: Iterable[KeyProblem]) -> None:
     found = list(problems)
     if found:
         raise KeyRefused(*found)
@@ -175,7 +175,7 @@ def _check(problems: Iterable[Problem]) -> None:
 
 def _check_number(user: User, at: datetime) -> None:
     if valid(user, at=at).count() >= VALID_MOST:
-        raise KeyRefused(Problem("", f"You have {VALID_MOST} keys. Revoke one first."))
+        raise KeyRefused(KeyProblem("", f"You have {VALID_MOST} keys. Revoke one first."))
 
 
 def _check_hour(user: User, at: datetime) -> None:
@@ -185,35 +185,35 @@ def _check_hour(user: User, at: datetime) -> None:
         raise TooManyKeys((made[-1] - since).total_seconds())
 
 
-def _wrong_name(name: str) -> list[Problem]:
+def _wrong_name(name: str) -> list[KeyProblem]:
     if len(name) > ApiKey.NAME_MOST:
         over = len(name) - ApiKey.NAME_MOST
-        return [Problem("name", f"Too long: {len(name):,} of {ApiKey.NAME_MOST} characters. Shorten it by {over:,}.")]
+        return [KeyProblem("name", f"Too long: {len(name):,} of {ApiKey.NAME_MOST} characters. Shorten it by {over:,}.")]
     problem = intake.text_problem(name)
-    return [Problem("name", problem)] if problem else []
+    return [KeyProblem("name", problem)] if problem else []
 
 
-def _wrong_scopes(scopes: Iterable[str], user: User, by: ApiKey | None) -> list[Problem]:
+def _wrong_scopes(scopes: Iterable[str], user: User, by: ApiKey | None) -> list[KeyProblem]:
     asked = list(scopes)
     if not asked:
-        return [Problem("scopes", "Choose what the key may do.")]
+        return [KeyProblem("scopes", "Choose what the key may do.")]
     if unknown := [scope for scope in asked if scope not in ApiKey.SCOPES]:
-        return [Problem("scopes", f"Unknown scope “{unknown[0][:40]}”. Available: {', '.join(entitled(user))}.")]
+        return [KeyProblem("scopes", f"Unknown scope “{unknown[0][:40]}”. Available: {', '.join(entitled(user))}.")]
     if beyond := [scope for scope in asked if scope not in entitled(user)]:
-        return [Problem("scopes", f"Only staff can have the “{beyond[0]}” scope.")]
+        return [KeyProblem("scopes", f"Only staff can have the “{beyond[0]}” scope.")]
     return _wider(asked, by, "scopes")
 
 
-def _wider(scopes: Iterable[str], by: ApiKey | None, field: str) -> list[Problem]:
+def _wider(scopes: Iterable[str], by: ApiKey | None, field: str) -> list[KeyProblem]:
     """Return a problem if the key of the request lacks one of these scopes."""
     lacked = [scope for scope in scopes if by is not None and scope not in by.scopes]
-    return [Problem(field, f"The key of this request lacks the “{lacked[0]}” scope.")] if lacked else []
+    return [KeyProblem(field, f"The key of this request lacks the “{lacked[0]}” scope.")] if lacked else []
 
 
-def _wrong_end(expires_at: datetime | None, at: datetime, by: ApiKey | None) -> list[Problem]:
+def _wrong_end(expires_at: datetime | None, at: datetime, by: ApiKey | None) -> list[KeyProblem]:
     if expires_at is not None and expires_at <= at:
-        return [Problem("expires_at", "Choose a time in the future.")]
+        return [KeyProblem("expires_at", "Choose a time in the future.")]
     if by is not None and by.expiry is not None and (expires_at is None or expires_at > by.expiry):
         end = f"{by.expiry:%Y-%m-%dT%H:%M:%SZ}"
-        return [Problem("expires_at", f"The key of this request ends at {end}. Choose that time or an earlier one.")]
+        return [KeyProblem("expires_at", f"The key of this request ends at {end}. Choose that time or an earlier one.")]
     return []

@@ -17,7 +17,7 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 
-from queue_app.models import ApiKey, Asset, Attempt, InboundWebhook, Kind, Pace
+from queue_app.models import ApiKey, Asset, Attempt, CallRate, InboundWebhook, Kind
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.work import disk, keys
 
@@ -42,7 +42,7 @@ def prune(*, at: datetime) -> None:
     _remove(Session.objects.filter(expire_date__lt=at))
     _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
     _remove(ApiKey.objects.filter(Q(revoked_at__lt=at - keys.KEPT) | Q(expiry__lt=at - keys.KEPT)))
-    _remove(Pace.objects.filter(used_up__lt=at))
+    _remove(CallRate.objects.filter(used_up__lt=at))
 
 
 def due(kind: Kind, *, at: datetime) -> Expiry:
