@@ -1,9 +1,10 @@
 """The user's own API keys: create one, see it once, rename, renew and revoke them."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from django.contrib import messages
@@ -60,8 +61,10 @@ def page(request: HttpRequest) -> HttpResponse:
     user, at = viewer(request), clock.now()
     sent = request.POST
     form: dict[str, Any] = {"name": sent.get("name", ""), "scopes": tuple(sent.getlist("scopes")), "ends": sent.get("ends", "")}
+    ends = _ends(form["ends"], at)
+    new = NewKey(form["name"], form["scopes"], ends.get("expires_at"), _form_key(request))
     try:
-        new = NewKey(_name(form["name"]), form["scopes"], _end(form["ends"], at), _form_key(request))
+        _check(_unnamed(new.name), _unchosen(ends), keys.problems(user, new, at=at))
         row, key = keys.make(user, new, at=at, actor=user)
     except (KeyRefused, TooManyKeys) as refusal:
         return _show(request, form, status=422, errors=_errors(refusal))
@@ -75,20 +78,19 @@ def page(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
-def change(request: HttpRequest, pk: int) -> HttpResponse:
+def change(request: HttpRequest, key: int) -> HttpResponse:
     """Show one key; on POST, rename it or move its end."""
     user, at = viewer(request), clock.now()
-    key = get_object_or_404(keys.of(user).filter(revoked_at=None), pk=pk)
-    form = {"name": request.POST.get("name", key.name), "ends": request.POST.get("ends", AS_IT_IS)}
+    row = get_object_or_404(keys.of(user).filter(revoked_at=None), pk=key)
+    form = {"name": request.POST.get("name", row.name), "ends": request.POST.get("ends", AS_IT_IS)}
     if request.method != "POST":
-        return _show_one(request, key, form)
+        return _show_one(request, row, form)
+    ends = {} if form["ends"] == AS_IT_IS else _ends(form["ends"], at)
     try:
-        values: dict[str, Any] = {"name": _name(form["name"])}
-        if form["ends"] != AS_IT_IS:
-            values["expires_at"] = _end(form["ends"], at)
-        row = keys.change(key, values, at=at, actor=user)
+        _check(_unnamed(form["name"]), [] if form["ends"] == AS_IT_IS else _unchosen(ends))
+        row = keys.change(row, {"name": form["name"], **ends}, at=at, actor=user)
     except KeyRefused as refusal:
-        return _show_one(request, key, form, status=422, errors=_errors(refusal))
+        return _show_one(request, row, form, status=422, errors=_errors(refusal))
     except KeyRevoked as refusal:
         messages.error(request, refusal.detail)
     else:
@@ -98,14 +100,14 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+def revoke(request: HttpRequest, key: int) -> HttpResponse:
     """Turn off a key forever."""
     user = viewer(request)
-    key = get_object_or_404(keys.of(user), pk=pk)
-    if keys.revoke(key, at=clock.now(), actor=user):
-        messages.success(request, f"API key “{key.name or key.token_key}” revoked. Its next call is refused.")
+    row = get_object_or_404(keys.of(user), pk=key)
+    if keys.revoke(row, at=clock.now(), actor=user):
+        messages.success(request, f"API key “{row.name or row.token_key}” revoked. Its next call is refused.")
     else:
-        messages.info(request, f"API key “{key.name or key.token_key}” was revoked before.")
+        messages.info(request, f"API key “{row.name or row.token_key}” was revoked before.")
     return redirect("campaigns:keys")
 
 
@@ -146,25 +148,27 @@ def _form_key(request: HttpRequest) -> uuid.UUID | None:
         return None
 
 
-def _name(name: str) -> str:
-    """:raises KeyRefused: it is empty. Only programs create keys without a name."""
-    if not one_line(name):
-        raise KeyRefused(KeyProblem("name", "Enter what uses the key."))
-    return name
+def _check(*found: Sequence[KeyProblem]) -> None:
+    """:raises KeyRefused: there is a problem."""
+    if every := list(chain(*found)):
+        raise KeyRefused(*every)
 
 
-def _end(ends: str, at: datetime) -> datetime | None:
-    """
-    Return the end that was chosen; ``None`` for never.
+def _unnamed(name: str) -> list[KeyProblem]:
+    """Return a problem if the name is empty: only programs create keys without one."""
+    return [] if one_line(name) else [KeyProblem("name", "Enter what uses the key.")]
 
-    :raises KeyRefused: it is not one that the form offers.
-    """
-    if ends == NEVER:
-        return None
-    days = numbers.of_row(ends)
-    if days not in keys.DAYS:
-        raise KeyRefused(KeyProblem("expires_at", "Choose when the key ends."))
-    return at + timedelta(days=days)
+
+def _ends(chosen: str, at: datetime) -> dict[str, datetime | None]:
+    """Return the end that was chosen as ``expires_at``; nothing if the form does not offer it."""
+    if chosen == NEVER:
+        return {"expires_at": None}
+    days = numbers.of_row(chosen)
+    return {"expires_at": at + timedelta(days=days)} if days in keys.DAYS else {}
+
+
+def _unchosen(ends: Mapping[str, datetime | None]) -> list[KeyProblem]:
+    return [] if ends else [KeyProblem("expires_at", "Choose when the key ends.")]
 
 
 def _errors(refusal: KeyRefused | TooManyKeys) -> dict[str, str]:

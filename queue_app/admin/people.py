@@ -75,16 +75,24 @@ class ApiKeyAdmin(PolicyAdmin[ApiKey]):
     form = PolicyForm
     may_be_deleted = True  # by which it is revoked
     actions = ("revoke_selected",)
-    list_display = ("name", "user", "token_key", "scopes", "created", "expiry", "last_used_at", "last_used_from", "revoked_at")
+    list_display = ("name", "user", "prefix", "may", "expiry", "last_used_at", "last_used_from", "revoked_at")
     list_select_related = ("user",)
     search_fields = ("user__username", "name")
     ordering = ("-id",)
     sortable_by = ()
-    readonly_fields = list_display
+    readonly_fields = (*list_display, "created")
     fieldsets = (
-        (None, {"fields": list_display}),
+        (None, {"fields": readonly_fields}),
         ("Calls per minute", {"fields": ("reads_per_minute", "writes_per_minute", "why")}),
     )
+
+    @admin.display(description="Prefix")
+    def prefix(self, key: ApiKey) -> str:
+        return f"{key.token_key}…"
+
+    @admin.display(description="Scopes")
+    def may(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

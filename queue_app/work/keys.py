@@ -5,7 +5,7 @@ Users make keys with the scopes that they are entitled to. A key that makes anot
 its own, so that what is entrusted to a program stays within bounds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -83,6 +83,11 @@ def valid(user: User, *, at: datetime) -> QuerySet[ApiKey]:
     return of(user).filter(Q(expiry=None) | Q(expiry__gt=at), revoked_at=None)
 
 
+def problems(user: User, new: NewKey, *, at: datetime, by: ApiKey | None = None) -> list[KeyProblem]:
+    """Return what is wrong with the fields of a request, as `make` refuses it."""
+    return [*_wrong_name(one_line(new.name)), *_wrong_scopes(new.scopes, user, by), *_wrong_end(new.expires_at, at, by)]
+
+
 @transaction.atomic
 def make(user: User, new: NewKey, *, at: datetime, actor: User | None, by: ApiKey | None = None) -> tuple[ApiKey, str]:
     """
@@ -100,7 +105,7 @@ def make(user: User, new: NewKey, *, at: datetime, actor: User | None, by: ApiKe
     if before is not None:
         return before, ""
     if actor is not None:
-        _check(_wrong_name(name) + _wrong_scopes(new.scopes, user, by) + _wrong_end(new.expires_at, at, by))
+        _check(problems(user, new, at=at, by=by))
         _check_number(user, at)
         _check_hour(user, at)
     digest, key = get_digest_token()
@@ -167,8 +172,7 @@ def _locked(key: ApiKey) -> ApiKey:
     return row
 
 
-def _check(problems: Iterable[KeyProblem]) -> None:
-    found = list(problems)
+def _check(found: Sequence[KeyProblem]) -> None:
     if found:
         raise KeyRefused(*found)
 

@@ -71,6 +71,11 @@ class TestANewKey:
         assert change.get("name", FORM["name"]) in answer.content.decode()
         assert not ApiKey.objects.exists()
 
+    def test_is_refused_with_all_that_is_wrong_at_the_same_time(self, browser):
+        html = html_of(browser.post(PAGE, {}))
+
+        assert html.count('class="gq-err"') == 3
+
     def test_may_manage_if_its_user_is_staff(self, client_for, browser):
         assert 'value="manage"' not in html_of(browser.get(PAGE))
 
