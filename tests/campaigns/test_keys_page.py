@@ -141,3 +141,20 @@ class TestAKey:
         for name in ("campaigns:key", "campaigns:key-revoke"):
             assert staff.post(reverse(name, args=[key[0].pk]), {"name": "x", "ends": "never"}).status_code == 404
         assert ApiKey.objects.get().revoked_at is None
+
+
+class TestStaff:
+    def test_set_the_rate_of_a_key_and_revoke_it_with_an_entry_in_the_audit(self, client_for, owner):
+        admin = client_for(UserFactory(admin=True))
+        row, secret = keys.make(owner, keys.NewKey("laptop", ("read",)), at=clock.now(), actor=owner)
+        page = reverse("admin:queue_app_apikey_change", args=[row.pk])
+
+        admin.post(page, {"reads_per_minute": "60", "writes_per_minute": "", "why": "too eager", "scopes": '["manage"]'})
+        html = html_of(admin.post(reverse("admin:queue_app_apikey_delete", args=[row.pk]), {"post": "yes"}, follow=True))
+
+        found = ApiKey.objects.get()
+        assert (found.reads_per_minute, found.writes_per_minute, found.scopes) == (60, None, ["read"])
+        assert "revoked. Its next call is refused." in html and "Revoke…" not in html
+        assert status_with(secret) == 401
+        entries = AuditEntry.objects.order_by("id").values_list("action", "after", "reason")[1:]
+        assert [*entries] == [("change API key", {"reads_per_minute": 60}, "too eager"), ("revoke API key", {}, "")]
