@@ -45,6 +45,11 @@ class ListedKey:
         return self.key.expiry is not None and self.key.expiry <= self.at
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the key lets nobody in any more. Such keys are listed last."""
+        return self.key.revoked_at is not None or self.has_expired
+
+    @property
     def days_left(self) -> int | None:
         """Return the whole days until the end of a key that ends soon."""
         left = self.key.expiry - self.at if self.key.expiry else None
@@ -116,7 +121,7 @@ def _show(request: HttpRequest, form: Mapping[str, Any], *, status: int = 200, *
     context = {
         "form": form,
         "form_key": uuid.uuid4(),
-        "rows": [ListedKey(key, at) for key in keys.of(user)],
+        "rows": sorted((ListedKey(key, at) for key in keys.of(user)), key=lambda one: one.has_ended),
         "valid": keys.valid(user, at=at).count(),
         "choices": [(scope, SCOPES[scope]) for scope in keys.entitled(user)],
         "days": keys.DAYS,

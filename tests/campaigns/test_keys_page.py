@@ -85,7 +85,7 @@ class TestANewKey:
 
 
 class TestTheList:
-    def test_says_of_each_key_when_and_from_where_it_was_used_and_when_it_ends(self, browser, owner, django_assert_num_queries):
+    def test_says_of_each_key_when_and_from_where_it_was_used_and_when_it_ends(self, browser, owner):
         at = clock.now()
         for name, values in {
             "used": {"last_used_at": at, "last_used_from": "10.0.4.12"},
@@ -99,7 +99,7 @@ class TestTheList:
 
         html = html_of(browser.get(PAGE))
 
-        rows = dict(zip(("gone", "over", "soon", "used"), re.findall(r"<tr.*?</tr>", html)[1:], strict=True))
+        rows = dict(zip(("soon", "used", "gone", "over"), re.findall(r"<tr.*?</tr>", html)[1:], strict=True))
         assert "from 10.0.4.12" in rows["used"] and "Never" in rows["soon"]
         assert "in 5 days" in rows["soon"] and "Renew…" in rows["soon"]
         assert "Expired" in rows["over"] and "Renew…" in rows["over"]
