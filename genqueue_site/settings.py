@@ -276,12 +276,14 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "queue_app.api.schema.CallSchema",
-    "DEFAULT_THROTTLE_CLASSES": ["queue_app.api.throttling.ReadThrottle", "queue_app.api.throttling.WriteThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"read": "12000/min", "write": "3000/min"},
+    "DEFAULT_THROTTLE_CLASSES": ["queue_app.api.throttling.CallerThrottle"],
     "EXCEPTION_HANDLER": "queue_app.api.errors.problem",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+# of one caller; a key may have others
+API_READS_PER_MINUTE = env.whole("API_READS_PER_MINUTE", 12_000, low=1, high=1_000_000)
+API_WRITES_PER_MINUTE = env.whole("API_WRITES_PER_MINUTE", 3_000, low=1, high=1_000_000)
 # what applications above the queue add to the API's table from exception to answer
 API_REFUSALS = ["campaigns.api.refusals.TABLE"]
 KNOX_TOKEN_MODEL = "queue_app.ApiKey"  # noqa: S105 - the name of a model

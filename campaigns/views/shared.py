@@ -53,7 +53,7 @@ def for_visitors(kind: str) -> Callable[[SharedView[P]], TokenView]:
         def guarded(request: HttpRequest, token: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             link = sharing.find(token, at=clock.now())
             who = f"link:{link.pk}" if link else f"nobody:{request.META.get('REMOTE_ADDR', '')}"
-            wait = pace.wait(f"share:{kind}:{who}", calls=RATES[kind] if link else UNKNOWN_RATE, seconds=60)
+            wait = pace.spend(f"share:{kind}:{who}", calls=RATES[kind] if link else UNKNOWN_RATE, seconds=60).wait
             if wait:
                 response: HttpResponseBase = render(request, "campaigns/shared/busy.html", status=429)
                 response["Retry-After"] = str(ceil(wait))

@@ -1,16 +1,21 @@
 """Users, groups and API keys. Every change is audited, and only superusers grant rights."""
 
-from django.contrib import admin
+from typing import Any
+
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from queue_app import clock
+from queue_app.admin.policy_forms import PolicyForm
 from queue_app.models import ApiKey, User
+from queue_app.rules.numbers import counted
 from queue_app.ui.access import staff
-from queue_app.ui.model_admin import PolicyAdmin, ReadOnlyAdmin
+from queue_app.ui.model_admin import PolicyAdmin
 from queue_app.work import keys
 
 RIGHTS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
@@ -63,21 +68,54 @@ class RoleAdmin(PolicyAdmin[Group], GroupAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
-    empty = "Make a key with manage.py create_api_key USERNAME. It appears here, without the key itself."
-    """Keys are made by `manage.py create_api_key`. Here they are listed, and revoked by deleting them."""
+class ApiKeyAdmin(PolicyAdmin[ApiKey]):
+    """Users create their keys themselves. Here staff see all, set rates of single ones, and revoke."""
 
-    may_be_deleted = True
-    list_display = ("name", "user", "token_key", "scopes", "created", "expiry", "last_used_at")
+    empty = "Users create keys on their page API keys, or with manage.py create_api_key USERNAME. They appear here."
+    form = PolicyForm
+    may_be_deleted = True  # by which it is revoked
+    actions = ("revoke_selected",)
+    list_display = ("name", "user", "prefix", "may", "expiry", "last_used_at", "last_used_from", "revoked_at")
     list_select_related = ("user",)
     search_fields = ("user__username", "name")
-    ordering = ("-created",)
-    fields = ("name", "user", "token_key", "scopes", "created", "expiry", "last_used_at")
+    ordering = ("-id",)
+    sortable_by = ()
+    readonly_fields = (*list_display, "created")
+    fieldsets = (
+        (None, {"fields": readonly_fields}),
+        ("Calls per minute", {"fields": ("reads_per_minute", "writes_per_minute", "why")}),
+    )
+
+    @admin.display(description="Prefix")
+    def prefix(self, key: ApiKey) -> str:
+        return f"{key.token_key}…"
+
+    @admin.display(description="Scopes")
+    def may(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or obj.revoked_at is None)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        offered = super().get_actions(request)
+        offered.pop("delete_selected", None)
+        return offered
+
+    @admin.action(permissions=["delete"], description="Revoke selected keys")
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        revoked = sum(keys.revoke(key, at=clock.now(), actor=staff(request)) for key in queryset)
+        messages.success(request, f"{counted(revoked, 'key')} revoked.")
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().delete_view(request, object_id, {"title": "Revoke this key?", **(extra_context or {})})
 
     def delete_model(self, request: HttpRequest, obj: ApiKey) -> None:
         keys.revoke(obj, at=clock.now(), actor=staff(request))
 
-    @transaction.atomic
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        for key in queryset.select_related("user"):
-            self.delete_model(request, key)
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
+        messages.success(request, f"API key {obj_display} revoked. Its next call is refused.")
+        return redirect("admin:queue_app_apikey_change", obj_id)

@@ -21,6 +21,7 @@ from queue_app.lifecycle import MoveRefused
 from queue_app.rules.parameters import PROBLEMS_MOST
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
+from queue_app.work.keys import KeyRefused, KeyRevoked, TooManyKeys
 
 Wrong = tuple[str, str]
 """A field by the name that the client knows, and what is wrong with it."""
@@ -53,6 +54,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     IntakeRefused: (400, "invalid_input", "Invalid input"),
     exceptions.ValidationError: (400, "invalid_input", "Invalid input"),
     DjangoValidationError: (400, "invalid_input", "Invalid input"),
+    KeyRefused: (400, "invalid_input", "Invalid input"),
     exceptions.ParseError: (400, "malformed_json", "The body is not valid JSON"),
     exceptions.NotAuthenticated: (401, "not_authenticated", "Not authenticated"),
     exceptions.AuthenticationFailed: (401, "not_authenticated", "Not authenticated"),
@@ -65,12 +67,14 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.MethodNotAllowed: (405, "method_not_allowed", "Method not allowed"),
     exceptions.NotAcceptable: (406, "not_acceptable", "Only JSON responses are available"),
     MoveRefused: (409, "move_refused", "The job's state does not allow this"),
+    KeyRevoked: (409, "key_revoked", "The API key is revoked"),
     TwinStillRunning: (409, "idempotency_twin_running", "The first request with this key is still running"),
     BodyTooLarge: (413, "body_too_large", "The body is too large"),
     exceptions.UnsupportedMediaType: (415, "unsupported_media_type", "Send application/json"),
     ModelNotAvailable: (422, "model_not_available", "The model is not available"),
     KeyReused: (422, "idempotency_key_reused", "The Idempotency-Key belongs to another request"),
     exceptions.Throttled: (429, "throttled", "Too many requests"),
+    TooManyKeys: (429, "throttled", "Too many requests"),
 }
 for _path in settings.API_REFUSALS:  # other applications' exceptions, by the names of their tables
     TABLE |= import_string(_path)
@@ -170,7 +174,7 @@ def _detail(error: Exception, found: list[dict[str, str]]) -> str:
 
 def _headers(error: Exception) -> dict[str, str]:
     headers = {}
-    if isinstance(error, exceptions.Throttled):
+    if isinstance(error, (exceptions.Throttled, TooManyKeys)):
         headers["Retry-After"] = str(max(1, ceil(getattr(error, "wait", None) or 1)))
     if isinstance(error, TwinStillRunning):
         headers["Retry-After"] = str(ASK_AGAIN_SECONDS)

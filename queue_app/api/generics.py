@@ -14,13 +14,14 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from queue_app.api import errors
+from queue_app.api import errors, throttling
 from queue_app.api.errors import Wrong
 from queue_app.api.filters import CheckedFilterBackend, CheckedFilterSet
 from queue_app.api.negotiation import OnlyJson
 from queue_app.api.pagination import CursorPages
 from queue_app.api.parsers import FileParser, StrictJSONParser
 from queue_app.api.serializers.base import NoBody, Query, StrictSerializer
+from queue_app.api.throttling import Told
 
 _ONCE = "Send it once. To send several values, join them with commas."
 Row = TypeVar("Row", bound=Model)
@@ -43,6 +44,7 @@ class StrictAPIView(APIView):
     parser_classes = [StrictJSONParser]
     metadata_class = NameAndTypes
     many_jobs = False  # whether refusals name the job they are about: jobs[3].prompt
+    told: Told | None = None  # what a throttle says of the caller's rate
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """:raises ValidationError: naming everything that is wrong with the parameters and the body."""
@@ -67,6 +69,22 @@ class StrictAPIView(APIView):
             has_values = body is not NoBody and len(asked) + len(unreadable) <= errors.ERRORS_MOST
             also = self.also_wrong(request, readable) if has_values and readable is not None else ()
             raise ValidationError(together(asked, unreadable, also))
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Tell the caller's rate with every answer, refusals too."""
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        if self.told is not None:
+            throttling.tell(self.told, answer)
+        return answer
+
+    def check_permissions(self, request: Request) -> None:
+        """Count the call of a known caller before anything about it is refused, so that refused calls count, too."""
+        if request.user.is_authenticated:
+            super().check_throttles(request)
+        super().check_permissions(request)
+
+    def check_throttles(self, request: Request) -> None:
+        """Leave it: `check_permissions` has counted the call."""
 
     def get_parsers(self) -> list[BaseParser]:
         """

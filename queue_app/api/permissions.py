@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from queue_app.models import ApiKey
+from queue_app.models import ApiKey, User
+from queue_app.work import keys
 from queue_app.work.roles import Right
 
 if TYPE_CHECKING:  # REST_FRAMEWORK names this module, and `rest_framework.views` reads REST_FRAMEWORK during its import
@@ -37,7 +38,7 @@ def scopes(request: Request) -> set[str]:
     """Return the scopes of the key; in a session, all that its user is entitled to."""
     if isinstance(request.auth, ApiKey):
         return set(request.auth.scopes)
-    return {"read", "submit", "manage"} if request.user.is_staff else {"read", "submit"}
+    return {*keys.entitled(request.user)} if isinstance(request.user, User) else {"read", "submit"}
 
 
 def operates(request: Request) -> bool:

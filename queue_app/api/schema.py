@@ -14,7 +14,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 
-from queue_app.api import fields, idempotency
+from queue_app.api import fields, idempotency, throttling
 from queue_app.api.errors import CODES, CONTENT_TYPE
 from queue_app.api.parsers import FileParser, StrictJSONParser
 from queue_app.api.serializers.base import NoBody, Query, Shape, StrictList, StrictSerializer
@@ -27,6 +27,22 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="Repeating a request with the same key runs it once and returns the first response.",
 )
+RATES = [
+    OpenApiParameter(
+        throttling.POLICY,
+        {"type": "string", "pattern": r'^"(read|write)";q=[0-9]+;w=[0-9]+$'},
+        OpenApiParameter.HEADER,
+        response=True,
+        description="Calls `q` in `w` seconds.",
+    ),
+    OpenApiParameter(
+        throttling.LIMIT,
+        {"type": "string", "pattern": r'^"(read|write)";r=[0-9]+;t=[0-9]+$'},
+        OpenApiParameter.HEADER,
+        response=True,
+        description="Calls `r` left now, one more in `t` seconds.",
+    ),
+]
 LOCATION = OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[201], description="URL of the new object.")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -82,7 +98,7 @@ def call(
     if priced:
         answers[200] = priced
     answers |= {(code, CONTENT_TYPE): OpenApiResponse(ProblemOut) for code in sorted({*EVERYWHERE, *refusals})}
-    parameters: list[Any] = [_retry_after(429, 503, *([409] if repeatable else []))] + ([query] if query().fields else [])
+    parameters: list[Any] = [*RATES, _retry_after(429, 503, *([409] if repeatable else []))] + ([query] if query().fields else [])
     parameters += [IDEMPOTENCY_KEY, _replayed(status)] if repeatable else []
     parameters += [LOCATION] if status == 201 else []
     schema: dict[str, Any] = {"operation_id": operation, "parameters": parameters, "responses": answers}

@@ -46,7 +46,7 @@ _MAY_STAY = """
       JOIN queue_app_user owner ON owner.id = page.user_id AND owner.is_active AND owner.is_staff = page.is_staff
      WHERE (page.key = '' OR EXISTS (
               SELECT FROM queue_app_apikey known WHERE known.digest = page.key AND known.scopes ? 'read'
-                 AND (known.expiry IS NULL OR known.expiry > %(at)s)))
+                 AND known.revoked_at IS NULL AND (known.expiry IS NULL OR known.expiry > %(at)s)))
        AND (page.session = '' OR owner.password = page.password AND EXISTS (
               SELECT FROM django_session open WHERE open.session_key = page.session AND open.expire_date > %(at)s))
 """

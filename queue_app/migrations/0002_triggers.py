@@ -125,6 +125,10 @@ DROP FUNCTION gq_ledger_sums_to_zero();
 BROKER_INDEX = "CREATE INDEX gq_broker_queue ON django_q_ormq (key, lock, id);"
 BROKER_INDEX_BACK = "DROP INDEX gq_broker_queue;"
 
+# counts of calls, written by the second: a crash of the server may forget them, so they need no log
+UNLOGGED = "ALTER TABLE queue_app_callrate SET UNLOGGED;"
+UNLOGGED_BACK = "ALTER TABLE queue_app_callrate SET LOGGED;"
+
 
 class Migration(migrations.Migration):
     dependencies = [("queue_app", "0001_initial"), ("django_q", "0019_alter_task_options_alter_ormq_key_alter_ormq_lock_and_more")]
@@ -134,4 +138,5 @@ class Migration(migrations.Migration):
         migrations.RunSQL(APPEND_ONLY, APPEND_ONLY_BACK),
         migrations.RunSQL(ZERO_SUM, ZERO_SUM_BACK),
         migrations.RunSQL(BROKER_INDEX, BROKER_INDEX_BACK),
+        migrations.RunSQL(UNLOGGED, UNLOGGED_BACK),
     ]

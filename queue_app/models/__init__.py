@@ -1,6 +1,6 @@
 """Models: fields, constraints and QuerySets. Rules live in `rules/`, verbs in `work/`, `lifecycle` and `tickets`."""
 
-from queue_app.models.account import ApiKey, IdempotencyRecord, User
+from queue_app.models.account import ApiKey, CallRate, IdempotencyRecord, User
 from queue_app.models.alert import Alert, AlertRule
 from queue_app.models.asset import Asset
 from queue_app.models.audit import AuditEntry
@@ -25,6 +25,7 @@ __all__ = [
     "BulkAction",
     "BulkRefusal",
     "CallbackSecret",
+    "CallRate",
     "CostSource",
     "DeliveryTry",
     "GenerationModel",

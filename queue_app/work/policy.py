@@ -21,7 +21,7 @@ _THINGS: dict[type[models.Model], str] = {
     Kind: "job type",
 }
 _PAUSE = {"paused", "paused_reason", "paused_until"}
-_SECRET = {"password"}  # kept out of the audit (I36)
+_SECRET = {"password", "digest"}  # kept out of the audit (I36)
 Values = tuple[dict[str, Any], dict[str, Any]]  # by field, before and after
 
 

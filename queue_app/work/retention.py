@@ -15,12 +15,12 @@ from typing import Any
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
-from queue_app.models import Asset, Attempt, InboundWebhook, Kind, OutboxMessage
+from queue_app.models import ApiKey, Asset, Attempt, CallRate, InboundWebhook, Kind, OutboxMessage
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.models.outbox import OPEN
-from queue_app.work import disk
+from queue_app.work import disk, keys
 
 AT_ONCE = 5_000
 FILES_AT_ONCE = 500
@@ -36,10 +36,15 @@ class Expiry:
 
 
 def prune(*, at: datetime) -> None:
-    """Delete expired sessions, which Django deletes only at their owner's next visit, and old webhooks, received or sent."""
+    """
+    Delete expired sessions, which Django itself deletes only at their owner's next visit, old webhooks, received or sent, keys
+    that were revoked or have expired long ago, and counts of calls that say nothing any more.
+    """
     _remove(Session.objects.filter(expire_date__lt=at))
     _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
     _remove(OutboxMessage.objects.filter(~OPEN, created_at__lt=at - settings.WEBHOOKS_KEPT, leased_until=None))
+    _remove(ApiKey.objects.filter(Q(revoked_at__lt=at - keys.KEPT) | Q(expiry__lt=at - keys.KEPT)))
+    _remove(CallRate.objects.filter(used_up__lt=at))
 
 
 def due(kind: Kind, *, at: datetime) -> Expiry:

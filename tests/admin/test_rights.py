@@ -67,7 +67,7 @@ BEYOND_LOOKING: dict[str, dict[str, str]] = {
     "campaigns.dimension": DELETED,
     "queue_app.user": {EVERY_RIGHT: "AC", SUPERUSER: "AC"},
     "auth.group": {SUPERUSER: "ACD"},
-    "queue_app.apikey": {EVERY_RIGHT: "D", SUPERUSER: "D"},
+    "queue_app.apikey": {EVERY_RIGHT: "CD", SUPERUSER: "CD"},
     # written by verbs alone
     "queue_app.job": {},
     "queue_app.batch": {},
@@ -100,7 +100,7 @@ ACTIONS: dict[str, dict[str, set[str]]] = {
     "queue_app.reviewitem": {role: {"queue_again", "give_up"} for role in OPERATORS},
     "campaigns.brand": dict.fromkeys((EVERY_RIGHT, SUPERUSER), GONE),
     "campaigns.compliancerule": dict.fromkeys((EVERY_RIGHT, SUPERUSER), GONE),
-    "queue_app.apikey": dict.fromkeys((EVERY_RIGHT, SUPERUSER), GONE),
+    "queue_app.apikey": {role: {"revoke_selected"} for role in (EVERY_RIGHT, SUPERUSER)},
     "auth.group": {SUPERUSER: GONE},
 }
 

@@ -11,7 +11,7 @@ from campaigns.models import Campaign
 from queue_app import clock
 from queue_app.api import fields, generics
 from queue_app.api.generics import StrictAPIView
-from queue_app.models import Batch, Job, Upload
+from queue_app.models import ApiKey, Batch, Job, Upload
 from tests.campaigns.support import make_campaign
 from tests.factories import UserFactory, make_job
 
@@ -60,7 +60,15 @@ class TestEveryCall:
         cell = campaign.combinations.first().pk
         row = Upload.objects.create(owner=owner, name="uploads/a.png", size=1, width=1, height=1, created_at=clock.now())
         jobs = make_job(owner=owner).pk
-        numbers = {"uploads": row.pk, "campaigns": campaign.pk, "batches": campaign.pk, "combinations": cell, "jobs": jobs}
+        key = ApiKey.objects.create(owner)[0].pk
+        numbers = {
+            "uploads": row.pk,
+            "keys": key,
+            "campaigns": campaign.pk,
+            "batches": campaign.pk,
+            "combinations": cell,
+            "jobs": jobs,
+        }
 
         def filled(route):
             part = next((name for name in numbers if f"/{name}/" in route), "")

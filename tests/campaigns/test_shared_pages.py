@@ -6,7 +6,6 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.test import Client
@@ -15,9 +14,10 @@ from django.urls import reverse
 from campaigns import review, sharing
 from campaigns.models import ClientReview, Combination, ShareLink
 from campaigns.sharing import NewLink
+from campaigns.views import shared as pages
 from queue_app import clock
 from queue_app.models import Asset
-from queue_app.ui import pace
+from queue_app.ui import pace, shared_pace
 from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
 from tests.factories import NOON, UserFactory
 from tests.markup import html_of
@@ -34,8 +34,11 @@ def files(settings, tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def no_calls_yet():
-    cache.clear()  # calls of other tests count, too
+def time_of_rates_stands_still(monkeypatch):
+    """And calls of other tests do not count."""
+    pace.forget()
+    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    monkeypatch.setattr(shared_pace, "settle", lambda spending: None)
 
 
 @pytest.fixture
@@ -253,8 +256,7 @@ class TestWhatAVisitorSees:
 
 
 class TestALinkThatDoesNotWork:
-    def test_looks_the_same_whatever_is_wrong_with_it(self, campaign, owner, visitor, monkeypatch):
-        monkeypatch.setattr(pace, "BURST", 60.0)
+    def test_looks_the_same_whatever_is_wrong_with_it(self, campaign, owner, visitor):
         expired, revoked = shared(campaign, owner, days=1), shared(campaign, owner)
         ShareLink.objects.filter(token_sha256=sharing._hash(expired)).update(
             created_at=NOON - timedelta(days=9), expires_at=NOON - timedelta(days=2)
@@ -274,8 +276,7 @@ class TestALinkThatDoesNotWork:
         assert "Ask the sender for a new one." in html_of(visitor.get(video_page("x" * 43, 1)))
 
     def test_can_not_be_guessed_at_any_pace(self, visitor, monkeypatch):
-        monkeypatch.setattr(pace, "BURST", 1.0)
-        monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: 0.0))
+        monkeypatch.setattr(pages, "UNKNOWN_RATE", 1)
 
         answers = [visitor.get(video_page(f"{number}" * 43, 1)) for number in range(3)]
 
@@ -434,8 +435,7 @@ class TestAnAnswer:
         assert not ClientReview.objects.exists()
 
     def test_comes_at_a_pace_of_people(self, campaign, token, visitor, monkeypatch):
-        monkeypatch.setattr(pace, "BURST", 2.0)
-        monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: 0.0))
+        monkeypatch.setitem(pages.RATES, "answer", 2)
 
         statuses = [
             visitor.post(answer_page(token, 1), {"name": "Maria", "review": verdict}).status_code

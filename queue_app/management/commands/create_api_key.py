@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from queue_app import clock
 from queue_app.models import ApiKey, User
 from queue_app.work import keys
+from queue_app.work.keys import NewKey
 
 DEFAULT_SCOPES = ("read", "submit")
 
@@ -33,9 +34,10 @@ class Command(BaseCommand):
         scopes = list(dict.fromkeys(scopes))
         if unknown := [scope for scope in scopes if scope not in ApiKey.SCOPES]:
             raise CommandError(f"Unknown scope “{unknown[0]}”. Available: {', '.join(ApiKey.SCOPES)}.")
-        if len(options["name"]) > 100:
-            raise CommandError(f"The name is {len(options['name'])} characters; the limit is 100.")
-        self.stdout.write(keys.make(user, scopes=scopes, name=options["name"], at=clock.now(), actor=None))
+        if len(options["name"]) > ApiKey.NAME_MOST:
+            raise CommandError(f"The name is {len(options['name'])} characters; the limit is {ApiKey.NAME_MOST}.")
+        _, key = keys.make(user, NewKey(options["name"], tuple(scopes)), at=clock.now(), actor=None)
+        self.stdout.write(key)
 
 
 def _apart(username: str | None, scopes: list[str]) -> tuple[str, list[str]]:

@@ -1,0 +1,65 @@
+"""API keys, as they are asked for and answered."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from queue_app.api.fields import Listed, Moment, Text
+from queue_app.api.serializers.base import Shape, StrictSerializer
+from queue_app.models import ApiKey
+
+_END_HELP = "Time after which the key is refused; null: never. Not later than the end of the key that you use."
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string", "enum": [*ApiKey.SCOPES]}, "minItems": 1})
+class Scopes(Listed):
+    """Scopes of a key."""
+
+    child = serializers.ChoiceField(ApiKey.SCOPES)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(of="scopes", max_length=len(ApiKey.SCOPES), allow_empty=False, **options)
+
+
+class KeyAsked(StrictSerializer):
+    """A new key."""
+
+    name = Text(required=False, allow_blank=True, max_length=ApiKey.NAME_MOST, help_text="What uses the key.")
+    scopes = Scopes(
+        required=False,
+        help_text="`read`, `submit` and, for staff, `manage`; none that the key of this request lacks. "
+        "Default: `read` and `submit`, as far as it has them.",
+    )
+    expires_at = Moment(required=False, allow_null=True, help_text=f"{_END_HELP} Default: the end of that key.")
+
+
+class KeyChange(StrictSerializer):
+    """A key's name, its end, or both."""
+
+    one_of = ("name", "expires_at")
+    left_out = "Send name, expires_at, or both."
+
+    name = Text(required=False, allow_blank=True, max_length=ApiKey.NAME_MOST, help_text="What uses the key.")
+    expires_at = Moment(required=False, allow_null=True, help_text=_END_HELP)
+
+
+class KeyOut(Shape):
+    """A key, without the key itself."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    prefix = serializers.CharField(source="token_key", help_text="The first characters of the key.")
+    scopes: Any = serializers.ListField(child=serializers.ChoiceField(ApiKey.SCOPES))
+    created_at = Moment(source="created")
+    expires_at = Moment(source="expiry", allow_null=True, help_text="Null: never.")
+    last_used_at = Moment(allow_null=True, help_text="Kept once a minute.")
+    last_used_from = serializers.CharField(allow_null=True, help_text="IP address, as the web server knows it.")
+    revoked_at = Moment(allow_null=True, help_text="Revoked keys are refused, and listed for 30 days.")
+    current = serializers.BooleanField(help_text="Whether this request was made with it.")
+
+
+class KeyMadeOut(KeyOut):
+    """A new key. This answer alone holds the key itself."""
+
+    key = serializers.CharField(help_text="The key. It can't be read again.")
