@@ -280,10 +280,13 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('key', models.CharField(help_text='Built from its cause, to send it only once.', max_length=120, unique=True)),
+                ('event', models.CharField(blank=True, help_text='What it tells, as in the outbox.', max_length=40)),
                 ('text', models.CharField(max_length=300)),
                 ('url', models.CharField(blank=True, max_length=300)),
+                ('jobs', models.JSONField(default=list, help_text='Jobs that it counts. The notice that replaces it counts them, too.')),
                 ('created_at', models.DateTimeField()),
                 ('read_at', models.DateTimeField(null=True)),
+                ('shown', models.BooleanField(default=True, help_text='Not if dismissed or replaced by a newer one. The row stays, so that its cause is told only once.')),
             ],
         ),
         migrations.CreateModel(
@@ -527,6 +530,7 @@ class Migration(migrations.Migration):
                 ('paused_reason', models.CharField(blank=True, max_length=200)),
                 ('origin', models.CharField(default='batch', help_text='What it is part of. Names the webhook of its end, such as batch.completed.', max_length=20)),
                 ('callback_url', models.CharField(blank=True, help_text='Called once the batch is finished.', max_length=2000)),
+                ('notify_resumed', models.BooleanField(default=False, help_text='Its owner asked to be told once no pause holds its jobs.')),
                 ('created_at', models.DateTimeField()),
                 ('ended_at', models.DateTimeField(blank=True, help_text='When the last job finished. Empty while jobs are unfinished.', null=True, verbose_name='finished at')),
                 ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='batches', to=settings.AUTH_USER_MODEL)),
@@ -774,6 +778,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='batch',
+            index=models.Index(condition=models.Q(('notify_resumed', True)), fields=['id'], name='batch_notify_resumed'),
+        ),
+        migrations.AddIndex(
+            model_name='batch',
             index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('name', config='simple'), name='batch_name_words'),
         ),
         migrations.AddIndex(
@@ -911,6 +919,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='notice',
             index=models.Index(condition=models.Q(('read_at', None)), fields=['user', '-id'], name='notice_unread'),
+        ),
+        migrations.AddIndex(
+            model_name='notice',
+            index=models.Index(condition=models.Q(('read_at__isnull', False)), fields=['created_at'], name='notice_age'),
         ),
         migrations.AddConstraint(
             model_name='modelroute',

@@ -17,13 +17,14 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Count, QuerySet, Sum
 
-from queue_app.models import Asset, Attempt, InboundWebhook, Kind, OutboxMessage
+from queue_app.models import Asset, Attempt, InboundWebhook, Kind, Notice, OutboxMessage
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.models.outbox import OPEN
 from queue_app.work import disk
 
 AT_ONCE = 5_000
 FILES_AT_ONCE = 500
+NOTICES_KEPT = timedelta(days=90)  # once read
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class Expiry:
 
 
 def prune(*, at: datetime) -> None:
-    """Delete expired sessions, which Django deletes only at their owner's next visit, and old webhooks, received or sent."""
+    """Delete expired sessions, which Django deletes only at their owner's next visit, and old webhooks and notices."""
     _remove(Session.objects.filter(expire_date__lt=at))
     _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
+    _remove(Notice.objects.filter(created_at__lt=at - NOTICES_KEPT, read_at__isnull=False))
     _remove(OutboxMessage.objects.filter(~OPEN, created_at__lt=at - settings.WEBHOOKS_KEPT, leased_until=None))
 
 
