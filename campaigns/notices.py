@@ -48,11 +48,11 @@ FINISHED, JOB, CLEAR, TICKETS = "batch_ended", "job", announce.QUEUE_CLEAR, "wal
 RESUMED, ENDPOINT = announce.BATCH_RESUMED, announce.ENDPOINT_OFF
 TOPICS = {
     FINISHED: Topic("Campaign finished", "Also a batch of jobs sent by the API.", WAYS),
-    JOB: Topic("Quick generation finished or failed", "Unread ones are counted in one notice.", (APP,)),
-    CLEAR: Topic("Queue clear", "Your last unfinished job has finished.", ()),
-    RESUMED: Topic("On hold no longer", "Only for campaigns where you asked for it.", WAYS),
-    TICKETS: Topic("Tickets running low", "Fewer available than the number below.", WAYS),
-    ENDPOINT: Topic("Webhook turned off", "Its server did not answer for days.", WAYS),
+    JOB: Topic("Quick generation finished", "Or failed. Unread ones are combined in one notice.", (APP,)),
+    CLEAR: Topic("Queue clear", "All your jobs have finished.", ()),
+    RESUMED: Topic("Campaign resumed", "If you asked for it on its page.", WAYS),
+    TICKETS: Topic("Tickets running low", "Fewer are available than the number below.", WAYS),
+    ENDPOINT: Topic("Webhook turned off", "Deliveries failed for too long.", WAYS),
 }
 
 

@@ -7,23 +7,28 @@ Looked for in every sweep: one statement each, which finds no row unless somebod
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Max, Q
 
 from queue_app import announce
-from queue_app.models import Batch, Job, QueueSettings, State, User
+from queue_app.models import Batch, Job, QueueSettings, State
+from queue_app.statements import Statement
 from queue_app.work.capacity import Capacity
 
 CLEAR_FOR = timedelta(minutes=2)  # a clearing that no sweep saw for so long is no news any more
-_ASKED = Q(**{f"notice_settings__{announce.QUEUE_CLEAR}__app": True}) | Q(
-    **{f"notice_settings__{announce.QUEUE_CLEAR}__email": True}
-)
+# an open job has tickets reserved, and no finished one
+_CLEAR = Statement(f"""
+    SELECT person.id, max(job.ended_at)
+      FROM queue_app_job job
+      JOIN queue_app_user person ON person.id = job.owner_id
+      JOIN queue_app_wallet wallet ON wallet.owner_id = person.id
+     WHERE job.ended_at > %(since)s AND wallet.reserved = 0
+       AND person.notice_settings -> '{announce.QUEUE_CLEAR}' @? '$.* ? (@ == true)'
+     GROUP BY person.id
+""")  # noqa: S608 - a constant
 
 
 def look(*, at: datetime) -> None:
     """Announce queues that have become clear, and batches that no pause holds any more, to owners who asked for it."""
-    # an open job has tickets reserved, and no finished one
-    clear = User.objects.filter(_ASKED, jobs__ended_at__gt=at - CLEAR_FOR, wallet__reserved=0).order_by()
-    for owner_id, ended_at in clear.annotate(last=Max("jobs__ended_at")).values_list("pk", "last"):
+    for owner_id, ended_at in _CLEAR.run(since=at - CLEAR_FOR):
         announce.queue_clear(owner_id, ended_at=ended_at, at=at)
     waiting = Batch.objects.filter(notify_resumed=True).values_list("pk", flat=True)
     for pk in list(waiting):
