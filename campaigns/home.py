@@ -179,12 +179,12 @@ def entries(moved: Iterable[LedgerTransaction]) -> list[Entry]:
 
 
 def notices(user: User, held: Sequence[OnHold]) -> list[Notice]:
-    """Return the user's unread notices, newest first: one for each campaign, and none for those on hold, which have their own."""
+    """Return the user's unread notices, newest first: one for each event of a page, none for campaigns on hold (`on_hold`)."""
     told = [reverse("campaigns:page", args=[one.campaign.pk]) for one in held]
     unread = Notice.objects.filter(user=user, read_at=None).exclude(url__in=told)
-    newest: dict[str, Notice] = {}
+    newest: dict[tuple[str, str], Notice] = {}
     for notice in unread.order_by("-id")[: 4 * NOTICES]:
-        newest.setdefault(notice.url or notice.key, notice)
+        newest.setdefault((notice.event, notice.url or notice.key), notice)
     return [*newest.values()][:NOTICES]
 
 

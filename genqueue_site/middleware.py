@@ -21,12 +21,13 @@ from django.utils.decorators import sync_and_async_middleware
 
 from queue_app.api import errors
 from queue_app.rules import words
-from queue_app.ui import fragments
+from queue_app.ui import bell, fragments
 from queue_app.ui.fragments import ASKED_BY, fragment_wanted
 
 Answers = Callable[[HttpRequest], HttpResponseBase]
 AnswersLater = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 Change = Callable[[HttpRequest, HttpResponseBase], HttpResponseBase]
+Action = Callable[[HttpRequest, HttpResponseBase], None]
 Condition = Callable[[HttpRequest, HttpResponseBase], bool]
 UTF_8 = {"utf-8", "ascii"}
 FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
@@ -80,7 +81,7 @@ pages_and_fragments = _answered(_kept_apart)
 problems_below_api = _answered(_as_problem)
 
 
-def _followed(when: Condition, then: Callable[[HttpRequest], None]) -> Callable[[Answers | AnswersLater], Answers | AnswersLater]:
+def _followed(when: Condition, then: Action) -> Callable[[Answers | AnswersLater], Answers | AnswersLater]:
     """Return a middleware that calls ``then`` after a response that meets the condition, before its first byte is sent."""
 
     @sync_and_async_middleware
@@ -91,7 +92,7 @@ def _followed(when: Condition, then: Callable[[HttpRequest], None]) -> Callable[
             async def followed_later(request: HttpRequest) -> HttpResponseBase:
                 response = await later(request)
                 if when(request, response):
-                    await sync_to_async(then)(request)  # in the thread of this request
+                    await sync_to_async(then)(request, response)  # in the thread of this request
                 return response
 
             return followed_later
@@ -101,7 +102,7 @@ def _followed(when: Condition, then: Callable[[HttpRequest], None]) -> Callable[
         def followed(request: HttpRequest) -> HttpResponseBase:
             response = now(request)
             if when(request, response):
-                then(request)
+                then(request, response)
             return response
 
         return followed
@@ -113,16 +114,25 @@ def _may_have_changed(request: HttpRequest, response: HttpResponseBase) -> bool:
     return request.method not in ("GET", "HEAD", "OPTIONS") and response.status_code < 400
 
 
-def _remember(request: HttpRequest) -> None:
+def _remember(request: HttpRequest, _: HttpResponseBase) -> None:
     if SESSION_KEY in request.session and getattr(request.user, "is_staff", False):  # keys have no session, users no dashboard
         fragments.acted(request)
+
+
+def _renews(request: HttpRequest, response: HttpResponseBase) -> bool:
+    return fragment_wanted(request) and request.method == "GET" and response.status_code in (200, 204)
+
+
+def _count_unread(request: HttpRequest, response: HttpResponseBase) -> None:
+    if SESSION_KEY in request.session:
+        response[bell.HEADER] = bell.shown(bell.unread(request.user.pk))
 
 
 def _streams(request: HttpRequest, response: HttpResponseBase) -> bool:
     return response.streaming
 
 
-def _free(request: HttpRequest) -> None:
+def _free(_: HttpRequest, __: HttpResponseBase) -> None:
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close()
@@ -132,6 +142,8 @@ def _free(request: HttpRequest) -> None:
 connections_freed = _followed(_streams, _free)
 # after a change by staff, on any page, make sure that what they see next is not older than the change
 acts_remembered = _followed(_may_have_changed, _remember)
+# tell every open page that asks for its changes, even if there are none, how many notices its user has not read
+bell_renewed = _followed(_renews, _count_unread)
 
 
 @sync_and_async_middleware

@@ -113,6 +113,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "genqueue_site.middleware.acts_remembered",
+    "genqueue_site.middleware.bell_renewed",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -133,6 +134,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "campaigns.context_processors.wallet",
+                "campaigns.context_processors.unread",
             ]
         },
     }
@@ -219,6 +221,7 @@ WEBHOOKS_KEPT = timedelta(days=env.whole("WEBHOOKS_KEPT_DAYS", 30, low=1, high=3
 # channels of messages: name → dotted path of a callable that gets the message's id; `announce.TOLD` maps facts to channels
 OUTBOX_CHANNELS = {
     "notices": "campaigns.notices.deliver",
+    "emails": "queue_app.outbox.emails.deliver",
     "alerts": "queue_app.outbox.alerts.deliver",
     "webhooks": "queue_app.outbox.webhooks.deliver",
 }

@@ -6,7 +6,7 @@ endpoints that ask for the event, the job's own ``callback_url`` at its end, and
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import md5
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,13 +17,17 @@ from queue_app import wake
 from queue_app.models import Alert, Batch, OutboxMessage, OutgoingEvent, State, WebhookEndpoint
 from queue_app.models.job import TERMINAL_STATES, sql_of
 
-WEBHOOKS, NOTICES = "webhooks", "notices"
+WEBHOOKS, NOTICES, EMAILS = "webhooks", "notices", "emails"
 BATCH_ENDED = "batch_ended"
+BATCH_RESUMED = "batch_resumed"
+QUEUE_CLEAR = "queue_clear"
 ALERT_OPENED = "alert_opened"
 ENDPOINT_OFF = "endpoint_off"
 # fact → names of its channels in OUTBOX_CHANNELS; channels that the site does not configure are skipped
 TOLD = {
     BATCH_ENDED: (NOTICES,),
+    BATCH_RESUMED: (NOTICES,),
+    QUEUE_CLEAR: (NOTICES,),
     ALERT_OPENED: ("alerts",),
     ENDPOINT_OFF: (NOTICES,),
     OutgoingEvent.WALLET_LOW: (NOTICES,),
@@ -101,6 +105,39 @@ def endpoint_off(endpoint: WebhookEndpoint, *, at: datetime) -> None:
     _write(_to_channels(ENDPOINT_OFF, cause, at=at, owner=endpoint.owner_id, endpoint=endpoint.pk))
 
 
+def batch_resumed(batch: Batch, *, at: datetime) -> None:
+    """Announce to its owner, who asked for it, that no pause holds the jobs of a batch any more."""
+    _write(_to_channels(BATCH_RESUMED, f"{batch.pk}:{at.isoformat()}", at=at, batch=batch))
+
+
+def queue_clear(owner_id: int, *, ended_at: datetime, at: datetime) -> None:
+    """
+    Announce that the last open job of a user ended at ``ended_at``, unless that was announced before.
+
+    The message has the time of the clearing before this one, or 24 hours ago if none is known, to count what ended since.
+    """
+    cause = f"{owner_id}:{ended_at.isoformat()}"
+    if not OutboxMessage.objects.filter(key=_key(NOTICES, QUEUE_CLEAR, cause)).exists():
+        before = OutboxMessage.objects.filter(owner=owner_id, event=QUEUE_CLEAR).order_by("-id").first()
+        since = before.payload["until"] if before else (at - timedelta(hours=24)).isoformat()
+        _write(_to_channels(QUEUE_CLEAR, cause, at=at, owner=owner_id, since=since, until=ended_at.isoformat()))
+
+
+def email(notice: OutboxMessage, *, subject: str, body: str, at: datetime) -> None:
+    """Write an email about what a message of the notices tells. It has a lane of its own, so no mail server delays a notice."""
+    message = OutboxMessage(
+        channel=EMAILS,
+        lane=EMAILS,
+        key=f"{EMAILS}:{notice.key}",
+        event=notice.event,
+        owner_id=notice.owner_id,
+        payload={"subject": subject, "body": body},
+        created_at=at,
+        due_at=at,
+    )
+    _write([message])
+
+
 def to_endpoint(endpoint: WebhookEndpoint, event: str, cause: str, *, at: datetime, **facts: Any) -> OutboxMessage:
     """Announce something to one endpoint, whatever it asks for: a test."""
     message = _webhook(f"endpoint:{endpoint.pk}", event, cause, endpoint.owner_id, at=at, endpoint=endpoint, **facts)
@@ -153,7 +190,7 @@ def _to_channels(
             yield OutboxMessage(
                 channel=channel,
                 lane=channel,
-                key=f"{channel}:{fact}:{cause}",
+                key=_key(channel, fact, cause),
                 event=fact,
                 owner_id=batch.owner_id if batch else owner,
                 batch=batch,
@@ -161,6 +198,10 @@ def _to_channels(
                 created_at=at,
                 due_at=at,
             )
+
+
+def _key(channel: str, fact: str, cause: str) -> str:
+    return f"{channel}:{fact}:{cause}"
 
 
 def _write(messages: Iterable[OutboxMessage]) -> None:

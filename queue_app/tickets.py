@@ -102,6 +102,11 @@ def balances(user: User) -> dict[str, int]:
     }
 
 
+def set_low_at(owner: User, low_at: int) -> None:
+    """Set the number of available tickets below which a user is told. Another column than those that movements change."""
+    Wallet.objects.update_or_create(owner=owner, defaults={"low_at": low_at})
+
+
 def reserve(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     """
     Reserve the price of each job, all or none.

@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 from django.utils.safestring import SafeString
 
-from campaigns import progress
+from campaigns import notices, progress
 from campaigns.holds import Hold
 from campaigns.home import CampaignRow
 from campaigns.mine import Line
@@ -16,7 +16,7 @@ from campaigns.models.combination import Review, Reviewable
 from campaigns.review import Tally
 from campaigns.standing import CampaignStatus, Counts
 from campaigns.status_map import Square
-from queue_app.models import Job
+from queue_app.models import Job, Notice
 from queue_app.ui import display
 
 register = template.Library()
@@ -205,6 +205,18 @@ def hold_words(hold: Hold, at: datetime, reader: str) -> str:
 def since(line: Line, at: datetime) -> SafeString:
     """Return how long ago a job ended, or was queued."""
     return display.age(line.job.ended_at or line.job.queued_at, at)
+
+
+@register.filter
+def notice_icon(notice: Notice) -> str:
+    """Return the drawing that stands for what a notice tells."""
+    return notices.about(notice.event).icon
+
+
+@register.filter
+def link_words(url: str) -> str:
+    """Return what the link to a notice's page is called."""
+    return notices.link_words(url)
 
 
 @register.filter

@@ -18,8 +18,6 @@ from campaigns.models import Campaign
 from campaigns.views import images, quick, strips
 from queue_app import clock, tickets
 from queue_app.insight import busy
-from queue_app.models import Notice
-from queue_app.rules import numbers
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import fragments
 from queue_app.ui.access import viewer
@@ -70,19 +68,6 @@ def generate(request: HttpRequest) -> HttpResponse:
             return redirect("campaigns:job", job.pk)
     status = 422 if form.errors else 200
     return render(request, "campaigns/home.html", {**_context(request, at=at), "form": form}, status=status)
-
-
-@login_required
-@require_POST
-def dismiss(request: HttpRequest) -> HttpResponse:
-    """Mark one of the user's notices as read, with the older ones of its campaign, or with ``all`` all of them."""
-    unread = Notice.objects.filter(user=viewer(request), read_at=None)
-    wanted = request.POST.get("notice", "")
-    if wanted != "all":
-        chosen = unread.filter(pk=numbers.of_row(wanted))
-        unread = chosen | unread.exclude(url="").filter(url__in=chosen.values("url"))
-    unread.update(read_at=clock.now())
-    return redirect("campaigns:home")
 
 
 @login_required

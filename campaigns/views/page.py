@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from campaigns import actions, holds, pictures, standing, status_map
+from campaigns import actions, holds, notices, pictures, standing, status_map
 from campaigns import cells as cell_reads
 from campaigns.models import Campaign
 from campaigns.progress import LATEST, look, version
@@ -22,7 +22,7 @@ from campaigns.views import board, confirmation, player, strips
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change
 from queue_app import clock
 from queue_app.lifecycle import CancelVerdict
-from queue_app.models import Job, Reservation, State, Status
+from queue_app.models import Batch, Job, Reservation, State, Status
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import addresses
@@ -68,6 +68,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         if progress.counts.open
         else [],
         "may_change": may_change(request, campaign.batch.owner_id),
+        "may_ask": campaign.batch.owner_id == request.user.pk and notices.is_told(viewer(request), notices.RESUMED),
         "live": fragment_wanted(request),
     }
     if not fragment_wanted(request):
@@ -157,6 +158,16 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
     policy.resume_batch(campaign.batch, at=clock.now(), actor=viewer(request))
     messages.success(request, f"Campaign resumed. Queued {campaign.model.medium}s kept their position.")
     return redirect(addresses.of_ours(request, request.POST.get("next", "")) or reverse("campaigns:page", args=[pk]))
+
+
+@login_required
+@require_POST
+def notify(request: HttpRequest, pk: int) -> HttpResponse:
+    """Tell the owner, or not, once no pause holds the campaign any more."""
+    campaign = campaign_seen_by(request, pk)
+    mine = Batch.objects.filter(pk=campaign.pk, owner=viewer(request), ended_at=None)
+    mine.update(notify_resumed=request.POST.get("notify") == "1")
+    return redirect("campaigns:page", pk)
 
 
 @login_required

@@ -71,7 +71,7 @@ class QuickForm:
 
     def draft(self) -> intake.Draft:
         assert self.model is not None
-        return intake.Draft(model=self.model.key, prompt=self.prompt, parameters=self.typed.parameters)
+        return intake.Draft(model=self.model.key, prompt=self.prompt, parameters=self.typed.parameters, notify=True)
 
     def may_be_bought(self) -> bool:
         """Whether the model is available and the button named today's price of these options. If not, set an error."""

@@ -126,6 +126,7 @@ class Batch(models.Model):
         max_length=20, default="batch", help_text="What it is part of. Names the webhook of its end, such as batch.completed."
     )
     callback_url = models.CharField(max_length=URL_MOST, blank=True, help_text="Called once the batch is finished.")
+    notify_resumed = models.BooleanField(default=False, help_text="Its owner asked to be told once no pause holds its jobs.")
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(
         "finished at", null=True, blank=True, help_text="When the last job finished. Empty while jobs are unfinished."
@@ -140,6 +141,7 @@ class Batch(models.Model):
             models.Index(
                 fields=["id"], name="batch_open", condition=Q(ended_at=None)
             ),  # for the dispatcher, which looks for finished batches
+            models.Index(fields=["id"], name="batch_notify_resumed", condition=Q(notify_resumed=True)),
             GinIndex(NAME, name="batch_name_words"),  # a search of jobs takes the names of batches for theirs
         ]
 

@@ -131,13 +131,21 @@ class Notice(models.Model):
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notices")
     key = models.CharField(max_length=120, unique=True, help_text="Built from its cause, to send it only once.")
+    event = models.CharField(max_length=40, blank=True, help_text="What it tells, as in the outbox.")
     text = models.CharField(max_length=300)
     url = models.CharField(max_length=300, blank=True)
+    jobs = models.JSONField(default=list, help_text="Jobs that it counts. The notice that replaces it counts them, too.")
     created_at = models.DateTimeField()
     read_at = models.DateTimeField(null=True)
+    shown = models.BooleanField(
+        default=True, help_text="Not if dismissed or replaced by a newer one. The row stays, so that its cause is told only once."
+    )
 
     class Meta:
-        indexes = [models.Index(fields=["user", "-id"], name="notice_unread", condition=Q(read_at=None))]
+        indexes = [
+            models.Index(fields=["user", "-id"], name="notice_unread", condition=Q(read_at=None)),
+            models.Index(fields=["created_at"], name="notice_age", condition=Q(read_at__isnull=False)),  # retention
+        ]
 
     def __str__(self) -> str:
         return self.text

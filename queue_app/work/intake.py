@@ -33,7 +33,8 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # a NUL in JSON, but not 
 class Draft:
     """
     A request for one job. The queue chooses ``kind`` and ``priority`` if they are not given. ``priority_reasons`` are the rules
-    behind a priority that the owner did not request. ``label`` distinguishes the job in its batch; a long one is cut.
+    behind a priority that the owner did not request. ``label`` distinguishes the job in its batch; a long one is cut. ``notify``:
+    the owner gets a notice of its end, as nothing else tells of it.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Draft:
     not_before: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
+    notify: bool = False
 
 
 @dataclass(frozen=True)
@@ -298,6 +300,7 @@ class _Reader:
             priority=level,
             priority_reasons=reasons,
             client_not_before=draft.not_before,
+            notify=draft.notify,
             not_before=draft.not_before if draft.not_before and draft.not_before > self.at else None,
             preview=route.account.is_preview,
         )

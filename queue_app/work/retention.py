@@ -17,13 +17,14 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 
-from queue_app.models import ApiKey, Asset, Attempt, CallRate, InboundWebhook, Kind, OutboxMessage
+from queue_app.models import ApiKey, Asset, Attempt, CallRate, InboundWebhook, Kind, Notice, OutboxMessage
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.models.outbox import OPEN
 from queue_app.work import disk, keys
 
 AT_ONCE = 5_000
 FILES_AT_ONCE = 500
+NOTICES_KEPT = timedelta(days=90)  # once read
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,12 @@ class Expiry:
 
 def prune(*, at: datetime) -> None:
     """
-    Delete expired sessions, which Django itself deletes only at their owner's next visit, old webhooks, received or sent, keys
-    that were revoked or have expired long ago, and counts of calls that say nothing any more.
+    Delete expired sessions, which Django itself deletes only at their owner's next visit, old webhooks, received or sent, old
+    notices, keys that were revoked or have expired long ago, and counts of calls that say nothing any more.
     """
     _remove(Session.objects.filter(expire_date__lt=at))
     _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
+    _remove(Notice.objects.filter(created_at__lt=at - NOTICES_KEPT, read_at__isnull=False))
     _remove(OutboxMessage.objects.filter(~OPEN, created_at__lt=at - settings.WEBHOOKS_KEPT, leased_until=None))
     _remove(ApiKey.objects.filter(Q(revoked_at__lt=at - keys.KEPT) | Q(expiry__lt=at - keys.KEPT)))
     _remove(CallRate.objects.filter(used_up__lt=at))

@@ -69,6 +69,15 @@
     const live = e.detail.elt.closest("[hx-trigger*='gq:']:not(#pending)");
     if (live && e.detail.successful) { answered = Date.now(); showAge(); }
   });
+  // whatever a page asks for, the answer says how many notices are unread
+  document.addEventListener("htmx:afterRequest", (e) => {
+    const unread = e.detail.xhr.getResponseHeader("Genqueue-Unread"), bell = document.getElementById("bell");
+    if (unread === null || !bell) return;
+    const count = bell.querySelector(".gq-count");
+    put(count, unread);
+    count.hidden = !unread;
+    bell.setAttribute("aria-label", unread ? `Notices, ${unread} unread` : "Notices");
+  });
   // a look that fails is said by its age: what a page says of its forms' requests is not about it
   for (const name of ["htmx:responseError", "htmx:sendError"])
     document.addEventListener(name, (e) => { if (e.detail.elt.matches("[hx-trigger*='gq:']")) e.stopImmediatePropagation(); }, true);

@@ -8,9 +8,9 @@ from playwright.sync_api import Page, Response, expect
 
 from campaigns.models import Campaign
 from queue_app import clock
-from queue_app.models import Job, State
+from queue_app.models import Job, Notice, State
 from tests.campaigns.support import bring, jobs_of, make_campaign
-from tests.e2e.browser import staff_tab
+from tests.e2e.browser import beside, staff_tab
 from tests.e2e.conftest import ana_of_staff, lay_files
 from tests.factories import make_job
 from tests.processes import Site
@@ -55,6 +55,18 @@ def renewed(tab: Page) -> None:
             document.querySelectorAll("#seen").forEach((one) => { one.value = "none"; });
             htmx.trigger(document.body, "gq:changed");
         }""")
+
+
+@pytest.mark.parametrize("address", ["/campaigns/{}/", "/admin/"])
+def test_the_bell_counts_a_new_notice_without_a_reload(stocked: tuple[Site, Campaign, Job], tab: Page, address: str) -> None:
+    site, campaign, _ = stocked
+    tab.goto(site.url + address.format(campaign.pk))
+    bell, before = tab.locator("#bell"), beside(site, Notice.objects.count)
+    expect(bell).to_have_accessible_name(f"Notices, {before} unread" if before else "Notices")
+    beside(site, lambda: Notice.objects.create(user=campaign.batch.owner, key=address, text="Told.", created_at=clock.now()))
+    tab.evaluate("htmx.trigger(document.body, 'gq:changed')")
+    expect(bell).to_have_accessible_name(f"Notices, {before + 1} unread")
+    expect(bell.locator(".gq-count")).to_have_text(str(before + 1))
 
 
 def test_every_live_page_comes_back_whole_after_it_has_renewed_itself(stocked: tuple[Site, Campaign, Job], tab: Page) -> None:

@@ -117,7 +117,7 @@ def addresses(shared_site: Site) -> tuple[Site, list[str]]:
         /campaigns/{c}/review/4/versions/ /campaigns/{c}/review/1/ /campaigns/{c}/review/2/ /campaigns/{c}/review/4/
         /campaigns/{c}/review/2/compare/ /campaigns/{c}/review/2/more/ /campaigns/{c}/review/names/ /campaigns/{c}/share/
         /s/{t}/2/ /s/{t}/3/
-        /jobs/{q}/ /jobs/{f}/ /jobs/{u}/ /jobs/{m}/ /jobs/{q}/cancel/ /jobs/{f}/retry/
+        /jobs/{q}/ /jobs/{f}/ /jobs/{u}/ /jobs/{m}/ /jobs/{q}/cancel/ /jobs/{f}/retry/ /notices/
         /admin/ /admin/sections/ /admin/usage/ /admin/usage/?by=campaign /admin/stop/ /admin/pause/?what=model&key=sora-2
     """
     rows = """
