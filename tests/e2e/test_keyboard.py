@@ -74,6 +74,7 @@ def test_a_campaign_is_launched(stocked: Site, tab: Page) -> None:
 def test_what_is_finished_is_played_and_reviewed(stocked: Site, tab: Page) -> None:
     press(tab, "#to-review a.is-primary")
     expect(tab.locator("#film")).to_be_visible()
+    tab.wait_for_load_state()  # before that the page has no keys
     tab.keyboard.press("a")
     expect(tab.locator("#now")).to_have_attribute("data-index", "2")
     tab.keyboard.press("w")
