@@ -57,6 +57,11 @@ class Standing:
     money: Money
     eta: Estimate | None
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all jobs have finished."""
+        return not (self.counts[Status.QUEUED] or self.counts[Status.PROCESSING])
+
 
 def standing(batch: Batch, *, at: datetime) -> Standing:
     """Return the progress of a batch, with a fixed number of queries."""

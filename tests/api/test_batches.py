@@ -20,6 +20,14 @@ def api(api_for, owner):
     return api_for(owner)
 
 
+def ids_of(answer):
+    return [job["id"] for job in answer.json()["results"]]
+
+
+def ids_of_batch(batch):
+    return list(batch.jobs.order_by("-pk").values_list("pk", flat=True))
+
+
 def address(batch, verb=""):
     return f"/api/v1/batches/{batch.pk}/{verb}"
 
@@ -35,6 +43,11 @@ class TestSubmit:
         assert [job["prompt"] for job in made["jobs"]] == ["Tram 0.", "Tram 1.", "Tram 2."]
         assert made["cost"]["reserved"] == 12
         batch = Batch.objects.get(pk=made["batch"])
+        assert answer["Location"] == made["links"]["self"] == made["url"]
+        assert ids_of(api.get(made["links"]["jobs"])) == ids_of_batch(batch)
+        for verb in ("pause", "resume", "cancel", "retry_failed"):
+            assert api.post(made["links"][verb]).json()["links"] == made["links"]
+        assert api.get(made["url"]).json()["done"] is True
         assert (batch.name, batch.owner, batch.jobs.count()) == ("Trams", owner, 3)
 
     def test_may_have_a_limit_of_its_own(self, api):
@@ -118,7 +131,7 @@ class TestRead:
         }
         assert found["cost"] == {"tickets": 16, "reserved": 12, "captured": 4, "refunded": 0, "usd": "8.00"}
         assert found["eta"]["p50_seconds"] > 0
-        assert (found["paused"], found["max_concurrent"]) == (False, None)
+        assert (found["paused"], found["max_concurrent"], found["done"]) == (False, None, False)
 
     def test_has_no_time_left_once_all_have_ended(self, api, owner):
         batch = BatchFactory(owner=owner)

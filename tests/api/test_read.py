@@ -40,7 +40,11 @@ class TestOneJob:
         found = api.get(f"{URL}{job.pk}/").json()
 
         assert found["position"] == 2
-        assert {"limit": "model", "key": "sora-2", "used": 4, "max": 4, "until": None, "reason": ""} in found["waiting_on"]
+        account, model = found["waiting_on"]
+        there = {"link": "http://testserver/api/v1/models/sora-2/", "until": None, "reason": ""}
+        assert model == {"limit": "model", "key": "sora-2", "used": 4, "max": 4, **there}
+        assert (account["limit"], account["link"]) == ("account", None)
+        assert found["done"] is False
         assert found["waiting"].endswith("1 job ahead.")
         assert found["eta"]["p50_seconds"] > 0
         assert found["eta"]["p90_seconds"] >= found["eta"]["p50_seconds"]
@@ -72,7 +76,13 @@ class TestOneJob:
         names = ("download", "post-processing", "storage")
         parts = [{"name": name, "started_at": NOON.isoformat(), "seconds": 0.5} for name in names]
         video = make_asset(stored)
-        thumbnail = make_asset(stored, kind="thumbnail", name=f"assets/2026/11/{uuid.uuid4()}.webp", content_type="image/webp")
+        thumbnail = make_asset(
+            stored,
+            kind="thumbnail",
+            created_at=NOON - timedelta(seconds=1),
+            name=f"assets/2026/11/{uuid.uuid4()}.webp",
+            content_type="image/webp",
+        )
         lifecycle.complete(stored, [video, thumbnail], at=NOON + timedelta(seconds=2), actor="worker", stages=parts)
         tickets.refund(stored, at=NOON, actor="staff", reason="to please", amount=1)
 
@@ -82,7 +92,8 @@ class TestOneJob:
         assert found["completed_at"] == "2026-11-20T12:00:02Z"
         assert found["tickets"] == {"reserved": 0, "captured": 4, "refunded": 1}
         assert found["result_url"] == f"http://testserver/files/{video.pk}/{video.name.rpartition('/')[2]}"
-        assert {asset["kind"] for asset in found["assets"]} == {"video", "thumbnail"}
+        assert [asset["kind"] for asset in found["assets"]] == ["video", "thumbnail"]
+        assert (found["assets"][0]["url"], found["done"]) == (found["result_url"], True)
         assert [stage["status"] for stage in found["stages"]] == ["done"] * 6
         assert [stage["seconds"] for stage in found["stages"][3:]] == [0.5, 0.5, 0.5]
         assert (found["stage"], found["eta"], found["error"]) == (None, None, None)

@@ -56,6 +56,8 @@ class TestLaunch:
         assert (made["requested"], made["accepted"], made["rejected"]) == (4, 4, [])
         assert made["cost"] == {"tickets": 16, "reserved": 16, "captured": 0, "refunded": 0, "usd": "8.00"}
         assert made["eta"]["p50_seconds"] > 0
+        assert api.get(answer["Location"]).json()["links"] == made["links"]
+        assert len(api.get(made["links"]["jobs"]).json()["results"]) == 4
         campaign = Campaign.objects.get(pk=made["id"])
         assert campaign.batch.owner == owner
         assert Job.objects.filter(batch=campaign.pk).count() == 4

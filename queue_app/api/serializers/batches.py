@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from queue_app.api.fields import Moment
 from queue_app.api.serializers.base import Shape
-from queue_app.api.serializers.jobs import EtaOut, JobLine, PricedJobOut, PurseOut, TicketsOut
+from queue_app.api.serializers.jobs import BatchLinksOut, EtaOut, JobLine, PricedJobOut, PurseOut, TicketsOut
 from queue_app.models import LedgerTransaction
 
 
@@ -23,6 +23,7 @@ class BatchOut(Shape):
     completed = serializers.IntegerField()
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
+    done = serializers.BooleanField(help_text="All jobs are completed, failed or cancelled.")
     eta = EtaOut(allow_null=True, help_text="Time until the last job. Null once all are finished.")
     cost = BatchCostOut()
     max_concurrent = serializers.IntegerField(allow_null=True)
@@ -31,6 +32,7 @@ class BatchOut(Shape):
     created_at = Moment()
     ended_at = Moment(allow_null=True)
     url = serializers.CharField()
+    links = BatchLinksOut()
 
 
 class VerdictsOut(Shape):
@@ -49,6 +51,7 @@ class BatchMadeOut(Shape):
     total = serializers.IntegerField()
     cost = BatchCostOut()
     url = serializers.CharField()
+    links = BatchLinksOut()
 
 
 class BatchPriceOut(Shape):

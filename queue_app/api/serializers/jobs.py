@@ -25,6 +25,7 @@ class WaitingOnOut(Shape):
     max = serializers.IntegerField(help_text="0 while paused.")
     until = Moment(allow_null=True)
     reason = serializers.CharField()
+    link = serializers.CharField(allow_null=True, help_text="URL of the batch or model to look at. Null if there is none.")
 
 
 class StageOut(Shape):
@@ -101,6 +102,15 @@ class LinksOut(Shape):
     retry = serializers.CharField()
 
 
+class BatchLinksOut(Shape):
+    self = serializers.CharField()
+    jobs = serializers.CharField(help_text="Its jobs, newest first.")
+    cancel = serializers.CharField()
+    pause = serializers.CharField()
+    resume = serializers.CharField()
+    retry_failed = serializers.CharField()
+
+
 class JobLine(Shape):
     """A job summary."""
 
@@ -127,6 +137,7 @@ class JobOut(Shape):
     id = serializers.IntegerField()
     status = serializers.ChoiceField(choices=Status.choices)
     state = serializers.ChoiceField(choices=State.choices)
+    done = serializers.BooleanField(help_text="Completed, failed or cancelled.")
     kind = serializers.CharField()
     model = serializers.CharField()
     prompt = serializers.CharField()
@@ -150,7 +161,7 @@ class JobOut(Shape):
     tickets = TicketsOut()
     cost = CostOut()
     error = ErrorOut(allow_null=True)
-    assets = AssetOut(many=True)
+    assets = AssetOut(many=True, help_text="The main file first.")
     result_url = serializers.CharField(allow_null=True, help_text="URL of the main file.")
     cancel_asked = serializers.BooleanField()
     can_be_stopped = serializers.BooleanField(

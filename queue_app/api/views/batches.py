@@ -80,6 +80,7 @@ def _answer(batch: Batch, request: Request) -> dict[str, Any]:
         "owner": batch.owner.username,
         "total": stands.total,
         **stands.counts,
+        "done": stands.is_done,
         "eta": stands.eta,
         "cost": {
             "tickets": money.reserved + money.captured,
@@ -94,6 +95,7 @@ def _answer(batch: Batch, request: Request) -> dict[str, Any]:
         "created_at": batch.created_at,
         "ended_at": batch.ended_at,
         "url": answers.address(request, "batch-detail", batch.pk),
+        "links": answers.batch_links(batch.pk, request),
     }
     return render(BatchOut, facts)
 

@@ -224,5 +224,6 @@ def _made(pk: int, request: Request) -> dict[str, Any]:
         "total": len(jobs),
         "cost": _cost(jobs, reserved=True),
         "url": answers.address(request, "batch-detail", pk),
+        "links": answers.batch_links(pk, request),
     }
     return render(BatchMadeOut, made)
