@@ -20,7 +20,6 @@ from queue_app import clock, tickets
 from queue_app.api import answers
 from queue_app.api.serializers.base import render
 from queue_app.forecast import estimates
-from queue_app.forecast.estimates import Estimate
 from queue_app.insight import batches
 from queue_app.models import Asset, User
 from queue_app.rules import numbers
@@ -29,7 +28,8 @@ from queue_app.rules import numbers
 def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]:
     """Return a campaign in full, as `CampaignOut`. Its batch with owner, its brand and model are loaded."""
     money, reviews = batches.money(row.batch), review.tally(review.results(row))
-    facts = _line(row, standing.of_campaigns([row], at=at)[row.pk], progress.left_of([row], at=at).get(row.pk), request) | {
+    (line,) = _lines([row], request, at=at)
+    facts = line | {
         "blocked": row.combinations.filter(blocked=True).count(),
         **{name: getattr(row, name) for name in ("product_category", "big_idea", "visual_messaging", "audio_messaging")},
         **{name: getattr(row, name) for name in ("dimensions", "exclude", "parameters", "priority")},
@@ -50,8 +50,7 @@ def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]
 
 def lines(rows: Sequence[Campaign], request: Request, *, at: datetime) -> list[dict[str, Any]]:
     """Return campaigns in short, as `CampaignLine`."""
-    counts, left = standing.of_campaigns(rows, at=at), progress.left_of(rows, at=at)
-    return [render(CampaignLine, _line(row, counts[row.pk], left.get(row.pk), request)) for row in rows]
+    return [render(CampaignLine, line) for line in _lines(rows, request, at=at)]
 
 
 def made(row: Campaign, plan: Plan, request: Request) -> dict[str, Any]:
@@ -110,7 +109,14 @@ def address(request: Request, name: str, pk: int) -> str:
     return reverse(f"campaigns-api:{name}", [pk], request=request)
 
 
-def _line(row: Campaign, counts: Counts, left: Estimate | None, request: Request) -> dict[str, Any]:
+def _lines(rows: Sequence[Campaign], request: Request, *, at: datetime) -> list[dict[str, Any]]:
+    counts, left = standing.of_campaigns(rows, at=at), progress.left_of(rows, at=at)
+    starts = estimates.starts_of_batches((row.pk for row in rows if counts[row.pk].queued), at)
+    times = ({"starts_in": starts.get(row.pk), "eta": left.get(row.pk)} for row in rows)
+    return [_line(row, counts[row.pk], request) | time for row, time in zip(rows, times, strict=True)]
+
+
+def _line(row: Campaign, counts: Counts, request: Request) -> dict[str, Any]:
     batch = row.batch
     return {
         "id": row.pk,
@@ -122,7 +128,6 @@ def _line(row: Campaign, counts: Counts, left: Estimate | None, request: Request
         "total": counts.total,
         **counts.by_status(),
         "done": not counts.open,
-        "eta": left,
         "paused": batch.paused,
         "created_at": row.created_at,
         "ended_at": batch.ended_at,

@@ -182,6 +182,7 @@ class CampaignLine(Shape):
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
     done = serializers.BooleanField(help_text="All combinations are completed, failed or cancelled.")
+    starts_in = EtaOut(allow_null=True, help_text="Time until the first job starts. Null once one has started.")
     eta = EtaOut(allow_null=True, help_text="Time until the last job. Null once all are finished.")
     paused = serializers.BooleanField()
     created_at = Moment()

@@ -125,6 +125,7 @@ def _job(
         "deadline": row.deadline,
         "not_before": row.client_not_before,
         "position": outlook.position(row),
+        "starts_in": outlook.starts_in(row),
         "eta": outlook.eta(row),
         "waiting_on": [_blocker(one, request) for one in outlook.waiting_on(row)],
         "waiting": outlook.sentence(row),

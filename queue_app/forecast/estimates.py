@@ -18,14 +18,14 @@ from threading import Lock
 from typing import NamedTuple
 
 from django.core.cache import cache
-from django.db.models import Count, F
+from django.db.models import Count, Exists, F, OuterRef
 
 from queue_app.caching import DEAR, SERVED, in_background
 from queue_app.forecast import durations, inputs
 from queue_app.forecast.curves import Curves
 from queue_app.forecast.inputs import PAUSED, Inputs, Traits
 from queue_app.forecast.simulation import Order, Stretch
-from queue_app.models import Attempt, Job, State, User
+from queue_app.models import Attempt, Batch, Job, State, User
 from queue_app.models.job import OPEN_STATES
 
 KEPT = 5.0  # seconds for which the curves are used
@@ -75,7 +75,7 @@ def for_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate]:
 
 
 def starts_of_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate | None]:
-    """Return the time until each job starts; ``None`` for a job that is not queued. No query besides those that draw the curves."""
+    """Return the time until each job starts; ``None`` unless it is queued. No query besides those that draw the curves."""
     listed = list(jobs)
     waiting = [job for job in listed if job.state == State.QUEUED and not job.held]
     found = {job.pk: Estimate(None, None, NO_END) if job.state == State.QUEUED else None for job in listed}
@@ -87,12 +87,18 @@ def starts_of_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate | No
 
 def start_of_batch(batch_id: int, at: datetime) -> Estimate | None:
     """Return the time until the first job of a batch starts; ``None`` once one has started, or if none is queued. Two queries."""
-    jobs = Job.objects.filter(batch=batch_id)
-    if jobs.filter(started_at__isnull=False).exists():
-        return None
-    heads = jobs.filter(state=State.QUEUED).order_by("model", "-priority", "order_key", "id").distinct("model")
-    starts = [start for start in starts_of_jobs(heads, at).values() if start]
-    return min(starts, key=lambda start: inf if start.p50_seconds is None else start.p50_seconds, default=None)
+    return starts_of_batches([batch_id], at).get(batch_id)
+
+
+def starts_of_batches(ids: Iterable[int], at: datetime) -> dict[int, Estimate]:
+    """Return the same for those of the batches of which no job has started and one is queued. One query."""
+    started = Job.objects.filter(batch=OuterRef("pk"), started_at__isnull=False)
+    unstarted = Batch.objects.filter(~Exists(started), pk__in=list(ids))
+    queued = Job.objects.filter(batch__in=unstarted.values("pk"), state=State.QUEUED)
+    heads = queued.order_by("batch", "model", "-priority", "order_key", "id").distinct("batch", "model")
+    batch_of = {job.pk: job.batch_id or 0 for job in heads}
+    starts = [(batch_of[job], start) for job, start in starts_of_jobs(heads, at).items() if start]
+    return dict(sorted(starts, key=lambda one: inf if one[1].p50_seconds is None else one[1].p50_seconds, reverse=True))
 
 
 class _OpenJobs(NamedTuple):

@@ -50,11 +50,15 @@ class Money:
 
 @dataclass(frozen=True)
 class Standing:
-    """The progress of a batch: ``counts`` of jobs by status; ``eta`` is ``None`` once all have finished."""
+    """
+    The progress of a batch: ``counts`` of jobs by status; ``starts_in`` is ``None`` once one has started, ``eta`` once all have
+    finished.
+    """
 
     counts: dict[str, int]
     total: int
     money: Money
+    starts_in: Estimate | None
     eta: Estimate | None
 
     @property
@@ -70,7 +74,8 @@ def standing(batch: Batch, *, at: datetime) -> Standing:
         counts[STATUS_OF_STATE[State(state)]] += jobs
     is_open = counts[Status.QUEUED] or counts[Status.PROCESSING]
     eta = estimates.for_batch(batch.pk, at) if is_open else None
-    return Standing(counts=counts, total=sum(counts.values()), money=money(batch), eta=eta)
+    starts_in = estimates.start_of_batch(batch.pk, at) if counts[Status.QUEUED] else None
+    return Standing(counts=counts, total=sum(counts.values()), money=money(batch), starts_in=starts_in, eta=eta)
 
 
 def money(batch: Batch) -> Money:

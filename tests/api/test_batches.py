@@ -42,6 +42,7 @@ class TestSubmit:
         assert [job["position"] for job in made["jobs"]] == [1, 2, 3]
         assert [job["prompt"] for job in made["jobs"]] == ["Tram 0.", "Tram 1.", "Tram 2."]
         assert made["cost"]["reserved"] == 12
+        assert api.get(made["url"]).json()["starts_in"]["p50_seconds"] == 0
         batch = Batch.objects.get(pk=made["batch"])
         assert answer["Location"] == made["links"]["self"] == made["url"]
         assert ids_of(api.get(made["links"]["jobs"])) == ids_of_batch(batch)
@@ -131,7 +132,7 @@ class TestRead:
         }
         assert found["cost"] == {"tickets": 16, "reserved": 12, "captured": 4, "refunded": 0, "usd": "8.00"}
         assert found["eta"]["p50_seconds"] > 0
-        assert (found["paused"], found["max_concurrent"], found["done"]) == (False, None, False)
+        assert (found["paused"], found["max_concurrent"], found["done"], found["starts_in"]) == (False, None, False, None)
 
     def test_has_no_time_left_once_all_have_ended(self, api, owner):
         batch = BatchFactory(owner=owner)

@@ -46,7 +46,7 @@ class TestOneJob:
         assert (account["limit"], account["link"]) == ("account", None)
         assert found["done"] is False
         assert found["waiting"].endswith("1 job ahead.")
-        assert found["eta"]["p50_seconds"] > 0
+        assert found["eta"]["p50_seconds"] > found["starts_in"]["p50_seconds"] > 0
         assert found["eta"]["p90_seconds"] >= found["eta"]["p50_seconds"]
         assert found["eta"]["basis"] == "the model's typical time"
         assert found["stage"] is None
@@ -96,7 +96,7 @@ class TestOneJob:
         assert (found["assets"][0]["url"], found["done"]) == (found["result_url"], True)
         assert [stage["status"] for stage in found["stages"]] == ["done"] * 6
         assert [stage["seconds"] for stage in found["stages"][3:]] == [0.5, 0.5, 0.5]
-        assert (found["stage"], found["eta"], found["error"]) == (None, None, None)
+        assert (found["stage"], found["starts_in"], found["eta"], found["error"]) == (None, None, None, None)
 
     def test_that_failed_tells_its_error_and_where_it_ended(self, api, owner):
         found = api.get(f"{URL}{make_job('failed', owner=owner).pk}/").json()

@@ -24,6 +24,7 @@ class BatchOut(Shape):
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
     done = serializers.BooleanField(help_text="All jobs are completed, failed or cancelled.")
+    starts_in = EtaOut(allow_null=True, help_text="Time until the first job starts. Null once one has started.")
     eta = EtaOut(allow_null=True, help_text="Time until the last job. Null once all are finished.")
     cost = BatchCostOut()
     max_concurrent = serializers.IntegerField(allow_null=True)

@@ -13,7 +13,7 @@ from queue_app.models import Asset, Attempt, Outcome, State, Status
 
 
 class EtaOut(Shape):
-    p50_seconds = serializers.FloatField(allow_null=True, help_text="Seconds until completion. Null if unknown.")
+    p50_seconds = serializers.FloatField(allow_null=True, help_text="Seconds, median. Null if unknown.")
     p90_seconds = serializers.FloatField(allow_null=True)
     basis = serializers.CharField(help_text="“the last 37 runs”, “the model's typical time”, or why there is no estimate.")
 
@@ -151,6 +151,7 @@ class JobOut(Shape):
     batch = serializers.IntegerField(allow_null=True, help_text="Id of the batch or campaign.")
     preview = serializers.BooleanField(help_text="Preview rendered by the studio, not the provider.")
     position = serializers.IntegerField(allow_null=True, help_text="Position in the model's queue, from 1. Null once started.")
+    starts_in = EtaOut(allow_null=True, help_text="Time until it starts. Null once started.")
     eta = EtaOut(allow_null=True)
     waiting_on = WaitingOnOut(many=True)
     waiting = serializers.CharField(help_text="Why the job is waiting, in one sentence. Empty if it is not waiting.")

@@ -81,6 +81,7 @@ def _answer(batch: Batch, request: Request) -> dict[str, Any]:
         "total": stands.total,
         **stands.counts,
         "done": stands.is_done,
+        "starts_in": stands.starts_in,
         "eta": stands.eta,
         "cost": {
             "tickets": money.reserved + money.captured,
