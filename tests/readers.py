@@ -86,9 +86,10 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.api.idempotency:_key": "Idempotency-Key=HEADER",
         "rest_framework.pagination:CursorPagination": "cursor page_size",
         "queue_app.api.views.jobs:JobViewSet.create": "dry_run",
-        "queue_app.api.pagination:JobPages.paginate_queryset": "search",
+        "queue_app.api.pagination:JobPages.paginate_queryset": "search ordering",
         "queue_app.api.filters:JobFilterSet": "status campaign batch kind model created_after created_before "
-        "completed_after completed_before",
+        "completed_after completed_before metadata.KEY=metadata",
+        "queue_app.api.filters:BatchFilterSet": "paused done",
         "campaigns.api.filters:CombinationFilterSet.with_review": "review",
     },
     "JobAsked": {

@@ -11,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
 from campaigns import progress, review, standing
-from campaigns.api.serializers import CampaignLine, CampaignMadeOut, CampaignOut, CampaignPriceOut, CombinationOut
+from campaigns.api.serializers import CampaignLine, CampaignMadeOut, CampaignOut, CampaignPriceOut, CombinationOut, DimensionOut
 from campaigns.launch import blocked_words
-from campaigns.models import Campaign, Combination
+from campaigns.models import Campaign, Combination, Dimension
 from campaigns.plan import Plan
 from campaigns.standing import BLOCKED, Counts
 from queue_app import clock, tickets
@@ -92,6 +92,11 @@ def combinations(rows: Sequence[Combination], request: Request) -> list[dict[str
     versions = dict(found.annotate(made=Count("versions")).values_list("pk", "made"))
     facts = (_combination(row, versions[row.pk], files.get(row.job_id or 0, []), request) for row in rows)
     return [render(CombinationOut, one) for one in facts]
+
+
+def dimension(row: Dimension) -> dict[str, Any]:
+    """Return a dimension with its values, as `DimensionOut`. They are loaded."""
+    return render(DimensionOut, {"key": row.key, "label": row.label, "values": row.values.all()})
 
 
 def links(pk: int, request: Request) -> dict[str, str]:

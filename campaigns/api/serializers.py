@@ -190,6 +190,23 @@ class CampaignLine(Shape):
     url = serializers.CharField()
 
 
+class ChoiceOut(Shape):
+    key = serializers.CharField()
+    label: Any = serializers.CharField()  # fields leave the class, so `Field.label` stays what it was
+
+
+class DimensionOut(ChoiceOut):
+    """A dimension that a campaign may vary, with its values, in order."""
+
+    values = ChoiceOut(many=True)
+
+
+class BrandOut(Shape):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    voice = serializers.CharField(help_text="In one sentence. Added to every prompt.")
+
+
 class ReviewsOut(Shape):
     to_judge = serializers.IntegerField()
     approved = serializers.IntegerField()

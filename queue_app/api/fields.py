@@ -103,6 +103,28 @@ class Named(serializers.DictField):
         return found
 
 
+class Keyed(Named):
+    """
+    Parameters of an address that name keys of the client's own: ``metadata.order=4711``. Gathers them into one object, in which
+    a body sends them.
+    """
+
+    def gathered(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``data`` with these parameters as one value."""
+        begin = f"{self.field_name}."
+        own = {name.removeprefix(begin): value for name, value in data.items() if name.startswith(begin)}
+        others = {name: value for name, value in data.items() if not name.startswith(begin)}
+        return {**others, begin[:-1]: own} if own else others
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """:raises ValidationError: no key is named, one can't be stored, or naming the values that are wrong."""
+        if not isinstance(data, dict):
+            raise serializers.ValidationError(f"Name a key, such as {self.such_as}.")
+        if any(not key or "\x00" in key for key in data):
+            raise serializers.ValidationError("A key has at least 1 character and no NUL.")
+        return super().to_internal_value(data)
+
+
 class Number(serializers.IntegerField):
     """A whole number in an address, in digits."""
 

@@ -138,6 +138,9 @@ class StrictSchema(OpenApiSerializerExtension):
         for name, field in self.target.fields.items():
             narrowed = _narrowed(schema["properties"][name], field)
             schema["properties"][name] = _or_empty(narrowed) if self.target.may_be_empty(name) else narrowed
+            if isinstance(field, fields.Keyed) and isinstance(self.target, Query):
+                del schema["properties"][name]
+                schema["properties"][f"{name}.KEY"] = {**narrowed["additionalProperties"], "description": field.help_text}
         return schema
 
 

@@ -5,6 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from queue_app.api.views.batches import BatchViewSet
 from queue_app.api.views.jobs import JobViewSet
+from queue_app.api.views.kinds import KindViewSet
 from queue_app.api.views.models import GenerationModelViewSet
 from queue_app.api.views.queue import QueueView
 from queue_app.api.views.uploads import UploadViewSet
@@ -13,6 +14,7 @@ from queue_app.api.views.wallet import WalletEntriesView, WalletView
 router = SimpleRouter(use_regex_path=False)
 router.register("jobs", JobViewSet, basename="job")
 router.register("batches", BatchViewSet, basename="batch")
+router.register("kinds", KindViewSet, basename="kind")
 router.register("uploads", UploadViewSet, basename="upload")
 router.register("models", GenerationModelViewSet, basename="model")
 

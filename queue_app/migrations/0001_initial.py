@@ -797,6 +797,10 @@ class Migration(migrations.Migration):
             model_name='job',
             index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('prompt', config='simple'), models.Func(django.db.models.expressions.CombinedExpression(models.F('id'), '/', models.Value(4096)), template='ARRAY[%(expressions)s]'), gin_pending_list_limit=64, name='job_prompt_words'),
         ),
+        migrations.AddIndex(
+            model_name='job',
+            index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(('metadata', {}), _negated=True), fields=['metadata'], gin_pending_list_limit=64, name='job_metadata', opclasses=['jsonb_path_ops']),
+        ),
         migrations.AddConstraint(
             model_name='job',
             constraint=models.CheckConstraint(condition=models.Q(('tickets__gte', 1)), name='job_is_never_free'),

@@ -140,6 +140,31 @@ class TestRead:
 
         assert api.get(address(batch)).json()["eta"] is None
 
+    def test_are_listed_newest_first_and_can_be_narrowed(self, api, owner):
+        going, held, ended, noted = (BatchFactory(owner=owner, name=name).pk for name in ("Red", "Blue tram", "Old", "Older"))
+        make_job("running", owner=owner, batch_id=going)
+        make_job(owner=owner, batch_id=held)
+        make_job("failed", owner=owner, batch_id=ended)
+        make_job("failed", owner=owner, batch_id=noted)
+        Batch.objects.filter(pk=held).update(paused=True)
+        Batch.objects.filter(pk=noted).update(ended_at=NOON)
+        BatchFactory()
+
+        def listed(**query):
+            return [batch["id"] for batch in api.get("/api/v1/batches/", query).json()["results"]]
+
+        assert listed() == [noted, ended, held, going]
+        assert (listed(done="true"), listed(done="false")) == ([noted, ended], [held, going])
+        assert (listed(paused="true"), listed(search="blue")) == ([held], [held])
+        first = api.get("/api/v1/batches/?page_size=1&done=false").json()
+        (line,) = first["results"]
+        assert (line["queued"], line["done"], line["starts_in"] is None) == (1, False, False)
+        whole = api.get(line["links"]["self"]).json()
+        assert {name: whole[name] for name in line if name not in ("starts_in", "eta")} == {
+            name: line[name] for name in line if name not in ("starts_in", "eta")
+        }
+        assert [batch["id"] for batch in api.get(first["next"]).json()["results"]] == [going]
+
     def test_of_a_stranger_is_404(self, api):
         batch = BatchFactory()
 

@@ -144,6 +144,19 @@ class TestModels:
         assert not AuditEntry.objects.exists()
 
 
+class TestKinds:
+    def test_tell_their_rules_and_whether_the_caller_may_use_them(self, api_for):
+        def kinds(**rights):
+            return {kind["key"]: kind for kind in api_for(UserFactory(**rights)).get("/api/v1/kinds/").json()["results"]}
+
+        found = kinds()
+
+        assert (found["video"]["medium"], found["video"]["restricted"], found["video"]["allowed"]) == ("video", False, True)
+        assert found["video"]["timeout_seconds"] > 0 and found["video"]["max_attempts"] > 1
+        assert (found["doubt"]["restricted"], found["doubt"]["allowed"]) == (True, False)
+        assert kinds(rights=["submit_restricted_kinds"])["doubt"]["allowed"] is True
+
+
 class TestWallet:
     def test_tells_what_is_there_and_what_was_spent(self, api_for):
         owner = UserFactory(tickets=20)

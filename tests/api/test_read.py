@@ -189,6 +189,28 @@ class TestList:
         assert ids(api.get(URL, {"completed_after": "2026-11-20T11:00:00Z", "status": "failed"})) == [failed]
         assert ids(api.get(URL, {"completed_before": "2026-11-20T11:00:00Z"})) == [early]
 
+    def test_finds_jobs_by_their_clients_own_keys_exactly(self, api, owner):
+        first = make_job(owner=owner, metadata={"order": "A-17", "shop": "north", "note": ""}).pk
+        second = make_job(owner=owner, metadata={"order": "A-17", "shop": "south"}).pk
+        make_job(owner=owner, metadata={"order": 17, "nested": {"order": "A-17"}})
+        make_job(metadata={"order": "A-17"})
+
+        assert ids(api.get(URL, {"metadata.order": "A-17"})) == [second, first]
+        assert ids(api.get(URL, {"metadata.order": "A-17", "metadata.shop": "north"})) == [first]
+        assert ids(api.get(URL, {"metadata.note": "", "ordering": "id"})) == [first]
+        assert ids(api.get(URL, {"metadata.order": "A-1"})) == ids(api.get(URL, {"metadata.order": "17"})) == []
+
+    def test_comes_oldest_first_where_that_is_asked_also_of_a_search(self, api, owner):
+        jobs = [make_job(owner=owner, prompt="A cat.").pk for _ in range(5)]
+
+        for search_for in ("", "cat"):
+            seen, url = [], f"{URL}?page_size=2&ordering=id&search={search_for}"
+            while url:
+                page = api.get(url).json()
+                seen += [job["id"] for job in page["results"]]
+                url = page["next"]
+            assert seen == jobs
+
     @pytest.mark.parametrize("rare", [True, False])
     def test_a_search_comes_in_the_same_pages_however_frequent_its_words(self, api, owner, monkeypatch, rare):
         monkeypatch.setattr(search, "_is_rare", lambda *found: rare)
@@ -232,6 +254,9 @@ class TestList:
             {"cursor": "cD0xMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAw"},
             {"search": "a\x00b"},
             {"model": "\x00"},
+            {"metadata": "A-17"},
+            {"metadata.order": "x" * 1_001},
+            {"ordering": "-ended_at"},
         ],
     )
     def test_refuses_what_it_cannot_read(self, api, query):

@@ -438,3 +438,26 @@ class TestJudging:
         answer = api.patch(self.url(other), {"review": "approved"})
 
         assert (answer.status_code, answer.json()["code"]) == (409, "not_judgeable")
+
+
+class TestWhatACampaignTakes:
+    def test_is_listed_without_what_has_been_retired(self, api):
+        DimensionValue.objects.filter(dimension__key="mood", key="calm").update(retired=True)
+
+        dimensions = {one["key"]: one for one in api.get("/api/v1/dimensions/").json()["results"]}
+
+        mood = dimensions["mood"]
+        assert (mood["label"], len(dimensions)) == ("Mood", 11)
+        assert {"key": "energetic", "label": "Energetic"} in mood["values"]
+        assert "calm" not in [value["key"] for value in mood["values"]]
+
+    def test_are_brands_of_ones_own_campaigns(self, api_for, owner):
+        make_campaign(owner)
+        make_campaign(owner)
+        Brand.objects.create(name="Somebody else's")
+
+        def names(user):
+            return [brand["name"] for brand in api_for(user).get("/api/v1/brands/").json()["results"]]
+
+        assert names(owner) == [Brand.objects.get(campaigns__batch__owner=owner, campaigns=Campaign.objects.first()).name]
+        assert len(names(UserFactory(staff=True))) == 2

@@ -13,7 +13,9 @@ class BatchCostOut(TicketsOut):
     usd = serializers.CharField(help_text="US dollars of unfinished and completed jobs, as a decimal string.")
 
 
-class BatchOut(Shape):
+class BatchLine(Shape):
+    """A batch summary."""
+
     id = serializers.IntegerField()
     name = serializers.CharField()
     owner = serializers.CharField()
@@ -26,7 +28,6 @@ class BatchOut(Shape):
     done = serializers.BooleanField(help_text="All jobs are completed, failed or cancelled.")
     starts_in = EtaOut(allow_null=True, help_text="Time until the first job starts. Null once one has started.")
     eta = EtaOut(allow_null=True, help_text="Time until the last job. Null once all are finished.")
-    cost = BatchCostOut()
     max_concurrent = serializers.IntegerField(allow_null=True)
     paused = serializers.BooleanField()
     paused_reason = serializers.CharField()
@@ -34,6 +35,12 @@ class BatchOut(Shape):
     ended_at = Moment(allow_null=True)
     url = serializers.CharField()
     links = BatchLinksOut()
+
+
+class BatchOut(BatchLine):
+    """A batch in full."""
+
+    cost = BatchCostOut()
 
 
 class VerdictsOut(Shape):

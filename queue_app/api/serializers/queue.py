@@ -40,6 +40,21 @@ class ModelOut(Shape):
     parameters = serializers.DictField()
 
 
+class KindOut(Shape):
+    """A job type."""
+
+    key = serializers.CharField()
+    label: Any = serializers.CharField()
+    medium = serializers.ChoiceField(choices=Medium.choices)
+    restricted = serializers.BooleanField(help_text="Only users with permission may submit jobs of this type.")
+    allowed = serializers.BooleanField(help_text="Whether you may submit jobs of this type.")
+    default_priority = serializers.IntegerField()
+    max_concurrent = serializers.IntegerField(allow_null=True, help_text="Concurrent jobs of this type. Null for no limit.")
+    timeout_seconds = serializers.IntegerField(help_text="Unless the model has a timeout of its own.")
+    max_attempts = serializers.IntegerField(help_text="Attempts at a provider before a job fails.")
+    files_kept_days = serializers.IntegerField(allow_null=True, help_text="Files are deleted after so many days. Null: kept.")
+
+
 class SummaryOut(Shape):
     queued = serializers.IntegerField()
     processing = serializers.IntegerField()

@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from queue_app.api.fields import Flag, Mapped, Moment, Number, Text, Whole, YesNo
+from queue_app.api.fields import Flag, Keyed, Mapped, Moment, Number, Text, Whole, YesNo
 from queue_app.api.serializers.base import PageQuery, Query, StrictList, StrictSerializer
 from queue_app.models import Status
 from queue_app.models.catalog import LIMIT_MESSAGE
@@ -21,6 +21,7 @@ PARAMETERS_HELP = (
     "its roles are `first_frame`, `last_frame` and `reference`."
 )
 AN_UPLOAD = "7c9e6679-7425-40de-944b-e07fc1f90ae7"  # in examples
+TAGS_MOST, TAG_MOST = 20, 1_000  # keys of the metadata in one search, and characters of a value
 BIGGEST_ID = 2**63 - 1
 _LIMIT_ERRORS: Any = dict.fromkeys(("min_value", "max_value"), LIMIT_MESSAGE)
 
@@ -114,8 +115,8 @@ class ModelChange(StrictSerializer):
     )
 
 
-class JobQuery(PageQuery):
-    """Filters of `GET jobs/`."""
+class JobFilters(Query):
+    """Which jobs."""
 
     status = Statuses(required=False, help_text="One or more statuses, separated by commas.")
     model = serializers.CharField(required=False, max_length=60)
@@ -127,6 +128,28 @@ class JobQuery(PageQuery):
     created_before = Moment(required=False, help_text="Queued before this time.")
     completed_after = Moment(required=False, help_text="Completed, failed or cancelled at this time or later.")
     completed_before = Moment(required=False, help_text="Completed, failed or cancelled before this time.")
+    metadata = Keyed(
+        child=serializers.CharField(max_length=TAG_MOST, allow_blank=True, trim_whitespace=False),
+        of="metadata keys",
+        most=TAGS_MOST,
+        such_as="metadata.order=4711",
+        required=False,
+        help_text="`metadata.KEY=VALUE`: the text VALUE under this key of the metadata, exactly.",
+    )
+
+
+class JobQuery(PageQuery, JobFilters):
+    """Filters and order of `GET jobs/`."""
+
+    ordering = serializers.ChoiceField(choices=["-id", "id"], required=False, help_text="`-id`, newest first, or `id`.")
+
+
+class BatchQuery(PageQuery):
+    """Filters of `GET batches/`."""
+
+    paused = Flag(required=False)
+    done = Flag(required=False, help_text="Whether all jobs are completed, failed or cancelled.")
+    search = serializers.CharField(required=False, max_length=200, help_text="Words of the name.")
 
 
 class DryRun(Query):
