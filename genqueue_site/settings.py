@@ -279,6 +279,8 @@ REST_FRAMEWORK = {
 }
 # what applications above the queue add to the API's table from exception to answer
 API_REFUSALS = ["campaigns.api.refusals.TABLE"]
+# what they do in the same transaction when clients or staff change a job or a batch: called with its id and the new values
+FOLLOWERS = {"job": ["campaigns.launch.reword"], "batch": ["campaigns.actions.follow"]}
 KNOX_TOKEN_MODEL = "queue_app.ApiKey"  # noqa: S105 - the name of a model
 REST_KNOX = {"TOKEN_PREFIX": "gq_", "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {

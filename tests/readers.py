@@ -102,6 +102,8 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.api.views.jobs:JobViewSet.batch": "jobs",
         "queue_app.work.intake:enqueue": "name=batch_name max_concurrent",
     },
+    "RetryAsked": {"queue_app.work.intake:draft_like": "prompt parameters"},
+    "BatchChange": {"queue_app.work.batches:change": "name max_concurrent priority"},
     "ModelChange": {"queue_app.work.capacity:_LIMITS": "max_concurrent paused reason=paused_reason"},
     "CampaignAsked": {
         "campaigns.brief:Brief.title": "name",

@@ -1,7 +1,7 @@
 """Campaigns: launch or price, list, read, cancel, pause, resume, retry. Combinations: list, read, review.
 Dimensions and brands: list."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -39,7 +39,7 @@ from queue_app.api.pagination import CursorPages, OnePage
 from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import PageQuery, render
-from queue_app.api.serializers.requests import AN_UPLOAD, DryRun
+from queue_app.api.serializers.requests import AN_UPLOAD, BatchChange, DryRun
 from queue_app.work import batches, fetching, policy
 
 _BRIEF = {"brand": "Maison Alder", "big_idea": "The parcel opens.", "dimensions": {"mood": ["calm", "energetic"]}}
@@ -71,9 +71,11 @@ class CampaignViewSet(JsonViewSet[Campaign]):
     def get_queryset(self) -> "QuerySet[Campaign]":
         return _whole(_reachable(self.request))
 
-    def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterator[Wrong]:
+    def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterable[Wrong]:
         if "dimensions" not in readable:  # without them exclusions can't be checked
             readable = {name: value for name, value in readable.items() if name != "exclude"}
+        if self.detail:
+            return ()
         found = plan.problems_of(brief(readable), caller(request))
         return ((one.field, one.message) for one in found)
 
@@ -118,6 +120,15 @@ class CampaignViewSet(JsonViewSet[Campaign]):
     def retrieve(self, request: Request, pk: int) -> Response:
         """Read one campaign: brief, combinations by status, cost, reviews and time until the last job."""
         return Response(answers.campaign(self.get_object(), request, at=clock.now()))
+
+    @call("campaigns_change", CampaignOut, 404, body=BatchChange)
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """
+        Set a campaign's name, its limit, or its priority: that of its queued jobs and of later versions. Only staff can set a
+        priority above 0.
+        """
+        batches.change(self.get_object().batch, self.given, at=clock.now(), actor=caller(request), via=VIA)
+        return Response(_answer(pk, request))
 
     @call("campaigns_cancel", CampaignCancelOut, 404)
     @action(detail=True, methods=["post"])

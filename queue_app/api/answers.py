@@ -143,6 +143,7 @@ def _job(
             "events": address(request, "job-events", row.pk),
             "cancel": address(request, "job-cancel", row.pk),
             "retry": address(request, "job-retry", row.pk),
+            "assets": address(request, "job-assets", row.pk),
         },
     }
 

@@ -119,9 +119,9 @@ class CallSchema(AutoSchema):
         return re.sub("(Out|Line)$", "Page", serializer_name)
 
     def _get_request_body(self, direction: Any = "request") -> dict[str, Any] | None:
-        """A call with a body requires one, even if none of its fields is required."""
+        """A call with a body requires one, even if none of its fields is required, unless the body says otherwise."""
         body: dict[str, Any] | None = AutoSchema._get_request_body(self, direction)
-        return body and {**body, "required": True}
+        return body and {**body, "required": not getattr(self.get_request_serializer(), "may_be_missing", False)}
 
 
 class StrictSchema(OpenApiSerializerExtension):

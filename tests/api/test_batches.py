@@ -237,3 +237,50 @@ class TestVerbs:
         assert answer.status_code == 402
         assert Job.objects.filter(state=State.FAILED).count() == 2
         assert Wallet.objects.get(owner=owner).reserved == 0
+
+
+class TestAChange:
+    def test_sets_name_and_limit_and_moves_queued_jobs(self, api, owner):
+        batch = BatchFactory(owner=owner, max_concurrent=3)
+        queued, running = make_job(owner=owner, batch=batch), make_job("running", owner=owner, batch=batch)
+
+        found = api.patch(address(batch), {"name": "Red trams", "max_concurrent": None, "priority": -10}).json()
+
+        assert (found["name"], found["max_concurrent"]) == ("Red trams", None)
+        assert [Job.objects.get(pk=job.pk).priority for job in (queued, running)] == [-10, 0]
+        assert api.patch(address(batch), {"max_concurrent": 2}).json()["max_concurrent"] == 2
+        assert not AuditEntry.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({}, ""),
+            ({"priority": 5}, "priority"),
+            ({"priority": None}, "priority"),
+            ({"max_concurrent": 0}, "max_concurrent"),
+            ({"name": "n" * 201}, "name"),
+            ({"paused": True}, "paused"),
+        ],
+    )
+    def test_that_is_wrong_is_refused_naming_the_field(self, api, owner, body, field):
+        batch = BatchFactory(owner=owner)
+
+        answer = api.patch(address(batch), body)
+
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
+
+    def test_by_staff_may_go_above_normal_and_is_audited(self, api_for):
+        batch = BatchFactory(max_concurrent=1)
+        job = make_job(owner=batch.owner, batch=batch)
+        staff = UserFactory(staff=True, rights=["operate_queue"])
+
+        assert api_for(staff).patch(address(batch), {"priority": 20}).status_code == 404
+        answer = api_for(staff, "read", "submit", "manage").patch(address(batch), {"priority": 20, "max_concurrent": 5})
+
+        assert (answer.status_code, Job.objects.get(pk=job.pk).priority) == (200, 20)
+        entry = AuditEntry.objects.get()
+        assert (entry.action, entry.before, entry.after) == (
+            "change batch",
+            {"max_concurrent": 1},
+            {"max_concurrent": 5, "priority": 20, "jobs": 1},
+        )

@@ -45,6 +45,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     called = "field"
     one_of: tuple[str, ...] = ()
     left_out = ""  # the message if none of them is there
+    may_be_missing = False  # whether the call may be made without a body
 
     def to_internal_value(self, data: Any) -> Any:
         """:raises Unreadable: naming every field that is wrong."""

@@ -100,6 +100,7 @@ class LinksOut(Shape):
     events = serializers.CharField()
     cancel = serializers.CharField()
     retry = serializers.CharField()
+    assets = serializers.CharField(help_text="For DELETE.")
 
 
 class BatchLinksOut(Shape):

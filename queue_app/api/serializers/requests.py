@@ -87,6 +87,17 @@ class BatchAsked(StrictSerializer):
     )
 
 
+class RetryAsked(StrictSerializer):
+    """What a retry changes. A field that is missing or null stays as it was."""
+
+    may_be_missing = True
+
+    prompt = Text(least=1, most=PROMPT_MOST, required=False, allow_null=True, allow_blank=True, help_text="Another prompt.")
+    parameters = Mapped(
+        required=False, allow_null=True, help_text="Other parameters, in place of all it has. Defaults fill in the rest."
+    )
+
+
 class UrlAsked(StrictSerializer):
     """An image to fetch."""
 
@@ -113,6 +124,23 @@ class ModelChange(StrictSerializer):
     reason = Text(
         required=False, allow_blank=True, max_length=200, help_text="Reason. Saved with the change and shown while paused."
     )
+
+
+class BatchChange(StrictSerializer):
+    """Name, limit and priority of a batch."""
+
+    one_of = ("name", "max_concurrent", "priority")
+    left_out = "Send name, max_concurrent (1 to 50, or null for no limit), priority, or several of them."
+
+    name = Text(most=BATCH_NAME_MOST, required=False, allow_blank=True)
+    max_concurrent = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=BATCH_LIMIT_MOST,
+        help_text="Concurrent jobs. Null for no limit.",
+    )
+    priority = Priority(required=False)
 
 
 class JobFilters(Query):

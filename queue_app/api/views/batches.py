@@ -17,8 +17,9 @@ from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import render
 from queue_app.api.serializers.batches import BatchCancelOut, BatchLine, BatchOut
-from queue_app.api.serializers.requests import BatchQuery
+from queue_app.api.serializers.requests import BatchChange, BatchQuery
 from queue_app.insight import batches as insight
+from queue_app.insight import waiting
 from queue_app.models import Batch
 from queue_app.models.job import BatchQuerySet
 from queue_app.rules import numbers
@@ -47,6 +48,13 @@ class BatchViewSet(JsonViewSet[Batch]):
     def retrieve(self, request: Request, pk: int) -> Response:
         """Read one batch: jobs by status, cost and time until the last job."""
         return Response(_answer(self.get_object(), request))
+
+    @call("batches_change", BatchOut, 404, body=BatchChange)
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Set a batch's name, its limit, or the priority of its queued jobs. Only staff can set a priority above 0."""
+        changed = batches.change(self.get_object(), self.given, at=clock.now(), actor=caller(request), via=VIA)
+        waiting.forget()
+        return Response(_answer(changed, request))
 
     @call("batches_cancel", BatchCancelOut, 404)
     @action(detail=True, methods=["post"])
