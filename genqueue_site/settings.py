@@ -296,6 +296,7 @@ SPECTACULAR_SETTINGS = {
         "State": "queue_app.models.job.State",
         "Status": "queue_app.models.job.Status",
         "StageStatus": ["done", "now", "wait", "bad"],
+        "BulkStatus": ["waiting", "running", "done", "undone", "aborted"],
         "CampaignStatus": ["needs_attention", "running", "paused", "queued", "finished"],
     },
 }

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sized
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
 from queue_app.api.errors import ERRORS_MOST
+
+EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)  # beyond them, days near the ends of the calendar have no neighbour
 
 
 class Text(serializers.CharField):
@@ -59,6 +61,19 @@ class Moment(serializers.DateTimeField):
 
     def to_representation(self, value: datetime) -> str:
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class Day(serializers.DateField):
+    """A day in ISO 8601."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        try:
+            day = date.fromisoformat(value) if re.fullmatch(r"\d{4}-\d\d-\d\d", value) else None
+        except ValueError:
+            day = None
+        if day is None or not EARLIEST <= day <= LATEST:
+            raise serializers.ValidationError("Send a day such as 2026-11-21.")
+        return day
 
 
 class Mapped(serializers.DictField):

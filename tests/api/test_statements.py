@@ -31,6 +31,8 @@ READS = {
     "jobs/{completed}/events/": 3,
     "batches/{batch}/": 7,
     "batches/": 8,
+    "bulk-actions/": 2,
+    "usage/": 4,
     "kinds/": 4,
     "dimensions/": 3,
     "brands/": 2,
