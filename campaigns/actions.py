@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -79,6 +79,20 @@ def rename(campaign: Campaign, name: str, *, at: datetime, actor: User) -> None:
         locked.save(update_fields=["name"])
         was, now = {"name": before}, {"name": name}
         policy.audit_others(locked.owner_id, "rename campaign", name, at=at, actor=actor, before=was, after=now, of=campaign)
+
+
+def follow(batch: int, changed: Mapping[str, Any]) -> None:
+    """
+    Give a campaign the new name and priority of its batch, in the caller's transaction. Later versions have this priority.
+
+    :raises IntakeRefused: a campaign needs a name.
+    """
+    found = Campaign.objects.filter(pk=batch)
+    own = {name: value for name, value in changed.items() if name in ("name", "priority")}
+    if found.exists() and not own.get("name", "any").strip():
+        raise intake.IntakeRefused([intake.Problem(None, "name", "Enter a name.")])
+    if own:
+        found.update(**own)
 
 
 def _check(again: Sequence[Job], shown: Offer | None) -> None:

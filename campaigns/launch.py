@@ -3,7 +3,7 @@ Launching a campaign: campaign, cells, jobs, reservations and events in one tran
 the id of a draft, or the idempotency key of an API call.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -14,7 +14,7 @@ from campaigns import cells as cell_reads
 from campaigns import versions
 from campaigns.brief import MOST, Brief
 from campaigns.models import Brand, Campaign, Combination, Draft, Version
-from campaigns.plan import Plan, PlannedCell, check_prompt
+from campaigns.plan import Plan, PlannedCell, check_prompt, priority_of
 from campaigns.rules import compliance
 from queue_app.models import Batch, Job, User
 from queue_app.tickets import NotEnoughTickets
@@ -127,6 +127,7 @@ def make_again(combination: Combination, text: str, *, at: datetime, by: User, n
         prompt=text,
         parameters=parameters_of(cell, campaign),
         metadata={"combination": cell.key},
+        **_own_priority(campaign),
         label=cell_reads.job_label(cell.values, campaign.dimensions, campaign.labels, version=following),
     )
     batch = Batch.objects.select_for_update().get(pk=campaign.pk)
@@ -146,9 +147,37 @@ def make_again(combination: Combination, text: str, *, at: datetime, by: User, n
     return version, True
 
 
+def reword(job: int, changed: Mapping[str, Any]) -> None:
+    """
+    Let the version made by a job follow another prompt of it, in the caller's transaction. A job of no combination has none.
+
+    :raises IntakeRefused: a compliance rule blocks the prompt.
+    """
+    version, text = Version.objects.filter(job=job).first(), changed["prompt"]
+    if version is None or intake.prompt_problem(text):  # which the queue refuses in its own words
+        return
+    cell = Combination.objects.select_for_update().get(pk=version.combination_id)
+    verdict = check_prompt(cell.campaign.brand, text)
+    if verdict.level == "block":
+        raise intake.IntakeRefused([intake.Problem(0, "prompt", blocked_words(verdict))])
+    version.prompt, version.compliance = text, as_json(verdict)
+    version.save(update_fields=["prompt", "compliance"])
+    if cell.job_id == job:
+        cell.prompt, cell.compliance = version.prompt, version.compliance
+        cell.save(update_fields=["prompt", "compliance"])
+
+
 def parameters_of(cell: Combination, campaign: Campaign) -> dict[str, Any]:
     """Return the parameters of a cell's next version: those of the version that counts, or of the launch if there is none."""
     return dict(cell.job.parameters if cell.job is not None else campaign.parameters)
+
+
+def _own_priority(campaign: Campaign) -> dict[str, Any]:
+    """Return the priority that somebody chose for the campaign; none if it has that of its size, which one job does not get."""
+    owner, cells = campaign.batch.owner, campaign.combinations.filter(blocked=False).count()
+    if campaign.priority == priority_of(campaign.model, owner, cells=cells)[0]:
+        return {}
+    return {"priority": campaign.priority, "priority_reasons": ["priority of the campaign"]}
 
 
 def blocked_words(verdict: compliance.Verdict) -> str:

@@ -23,11 +23,10 @@ from queue_app.forecast.estimates import Estimate
 from queue_app.insight import batches, cancels, remedies, waiting
 from queue_app.insight.cancels import WhoCancelled
 from queue_app.models import Job, State
-from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES
+from queue_app.models.job import OPEN_STATES
 from queue_app.rules.pricing import Price
 from queue_app.work.capacity import Capacity
 
-UNFORESEEN = (State.UNKNOWN, State.CANCELLING)  # without an estimate
 FIRST = 6  # rows of “running now”
 LATEST = 5  # results in the strip
 WORKED_FROM, WORKED_BEST = 10, 4  # reviews that a value needs, and how many of the best values are told
@@ -165,17 +164,8 @@ def version(campaign: Campaign, *, at: datetime) -> str:
 
 
 def left_of(campaigns: Iterable[Campaign], *, at: datetime) -> dict[int, Estimate]:
-    """
-    Return the time until the last job of each unfinished campaign is finished. Jobs with an unknown outcome, and jobs that are
-    being cancelled, count only if no other job is unfinished.
-    """
-    ids = [campaign.pk for campaign in campaigns if campaign.batch.ended_at is None]
-    open_jobs = Job.objects.filter(batch__in=ids).select_related("model")
-    last = open_jobs.filter(state=State.QUEUED).order_by("batch", "priority", "-order_key", "-id").distinct("batch")
-    jobs = [*last, *open_jobs.filter(state__in=IN_FLIGHT_STATES)]
-    left = estimates.for_jobs(jobs, at)
-    by_lateness = sorted(jobs, key=lambda job: (job.state not in UNFORESEEN, _late(left[job.pk])))
-    return {job.batch_id or 0: left[job.pk] for job in by_lateness}  # the latest of each batch wins
+    """Return the time until the last job of each unfinished campaign is finished, as `batches.left_of`."""
+    return batches.left_of((campaign.pk for campaign in campaigns if campaign.batch.ended_at is None), at=at)
 
 
 def _running(campaign: Campaign, cells: Sequence[LaunchedCell], *, at: datetime) -> list[Ahead]:
@@ -238,11 +228,6 @@ def _blocks(cells: Iterable[LaunchedCell]) -> list[Block]:
             hit = next(hit for hit in cell.compliance["hits"] if hit["severity"] == "block")
             found[hit["rule"], hit["matched"], hit["reason"], hit["instead"]].append(cell)
     return [Block(*words, alike) for words, alike in found.items()]
-
-
-def _late(estimate: Estimate) -> tuple[bool, float]:
-    """Return a sort key by time left, with missing estimates last."""
-    return estimate.p50_seconds is None, estimate.p50_seconds or 0.0
 
 
 def _caps(job: Job, capacity: Capacity) -> list[Cap]:

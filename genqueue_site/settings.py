@@ -289,6 +289,8 @@ API_READS_PER_MINUTE = env.whole("API_READS_PER_MINUTE", 12_000, low=1, high=1_0
 API_WRITES_PER_MINUTE = env.whole("API_WRITES_PER_MINUTE", 3_000, low=1, high=1_000_000)
 # what applications above the queue add to the API's table from exception to answer
 API_REFUSALS = ["campaigns.api.refusals.TABLE"]
+# what they do in the same transaction when clients or staff change a job or a batch: called with its id and the new values
+FOLLOWERS = {"job": ["campaigns.launch.reword"], "batch": ["campaigns.actions.follow"]}
 KNOX_TOKEN_MODEL = "queue_app.ApiKey"  # noqa: S105 - the name of a model
 REST_KNOX = {"TOKEN_PREFIX": "gq_", "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {
@@ -304,6 +306,7 @@ SPECTACULAR_SETTINGS = {
         "State": "queue_app.models.job.State",
         "Status": "queue_app.models.job.Status",
         "StageStatus": ["done", "now", "wait", "bad"],
+        "BulkStatus": ["waiting", "running", "done", "undone", "aborted"],
         "CampaignStatus": ["needs_attention", "running", "paused", "queued", "finished"],
     },
 }

@@ -301,11 +301,12 @@ def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
 
 
 @transaction.atomic
-def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
+def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str, before: Mapping[int, Mapping[str, Any]] | None = None) -> None:
     """
     Put failed and cancelled jobs at the end of their models' queues (T21). The caller has set ``job.tickets`` to the current
     price and holds the row locks. The client's deadline and start time still apply (I43).
 
+    :param before: of jobs whose prompt or parameters the caller has changed, what these were; the history keeps it.
     :raises MoveRefused: a job is neither failed nor cancelled, or its deadline has passed.
     :raises NotEnoughTickets: a wallet can't pay; nothing is written.
     """
@@ -323,6 +324,7 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
         at=at,
         actor=actor,
         reason="retry",
+        data={pk: {"before": was} for pk, was in (before or {}).items()},
         queued_at=at,
         started_at=None,
         ended_at=None,
@@ -337,7 +339,9 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
         error_code="",
         error_message="",
     )
-    Job.objects.bulk_update(jobs, ["order_key", "held", "not_before", "tickets", "usd_estimate"], batch_size=CHUNK)
+    changed = {name for was in (before or {}).values() for name in was}
+    written = ["order_key", "held", "not_before", "tickets", "usd_estimate", *sorted(changed)]
+    Job.objects.bulk_update(jobs, written, batch_size=CHUNK)
     wake.dispatcher()
 
 

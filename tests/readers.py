@@ -85,13 +85,15 @@ READERS: dict[str, dict[str, str]] = {
     },
     # --- the API ----------------------------------------------------------------------------------------------------
     "query": {
-        "queue_app.api.idempotency:_key": "Idempotency-Key=HEADER",
+        "queue_app.api.idempotency:key_of": "Idempotency-Key=HEADER",
         "rest_framework.pagination:CursorPagination": "cursor page_size",
         "queue_app.api.views.jobs:JobViewSet.create": "dry_run",
-        "queue_app.api.pagination:JobPages.paginate_queryset": "search",
+        "queue_app.api.pagination:JobPages.paginate_queryset": "search ordering",
         "queue_app.api.filters:JobFilterSet": "status campaign batch kind model created_after created_before "
-        "completed_after completed_before",
+        "completed_after completed_before metadata.KEY=metadata",
+        "queue_app.api.filters:BatchFilterSet": "paused done",
         "campaigns.api.filters:CombinationFilterSet.with_review": "review",
+        "queue_app.api.views.usage:UsageView.get": "from to by owner",
     },
     "JobAsked": {
         "queue_app.work.submission:request_for": "prompt parameters",
@@ -103,6 +105,19 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.api.views.jobs:JobViewSet.batch": "jobs",
         "queue_app.work.intake:enqueue": "name=batch_name max_concurrent",
     },
+    "RetryAsked": {"queue_app.work.intake:draft_like": "prompt parameters"},
+    "BulkAsked": {
+        "queue_app.api.views.bulk:BulkActionViewSet.create": "action filter dry_run delay_seconds reason",
+        "queue_app.work.bulk.verbs:SetPriority.apply": "priority",
+        "queue_app.work.bulk.verbs:Refund._refund": "tickets",
+        "queue_app.work.bulk.verbs:Cancel.apply": "refund",
+    },
+    "FilterAsked": {
+        "queue_app.api.filters:JobFilterSet": "status campaign batch kind model created_after created_before "
+        "completed_after completed_before metadata.KEY=metadata",
+        "queue_app.api.views.bulk:_matching": "search",
+    },
+    "BatchChange": {"queue_app.work.batches:change": "name max_concurrent priority"},
     "ModelChange": {"queue_app.work.capacity:_LIMITS": "max_concurrent paused reason=paused_reason"},
     "CampaignAsked": {
         "campaigns.brief:Brief.title": "name",

@@ -11,27 +11,25 @@ from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
 from campaigns import progress, review, standing
-from campaigns.api.serializers import CampaignLine, CampaignMadeOut, CampaignOut, CampaignPriceOut, CombinationOut
+from campaigns.api.serializers import CampaignLine, CampaignMadeOut, CampaignOut, CampaignPriceOut, CombinationOut, DimensionOut
 from campaigns.launch import blocked_words
-from campaigns.models import Campaign, Combination
+from campaigns.models import Campaign, Combination, Dimension
 from campaigns.plan import Plan
 from campaigns.standing import BLOCKED, Counts
 from queue_app import clock, tickets
 from queue_app.api import answers
 from queue_app.api.serializers.base import render
 from queue_app.forecast import estimates
-from queue_app.forecast.estimates import Estimate
 from queue_app.insight import batches
 from queue_app.models import Asset, User
 from queue_app.rules import numbers
-
-VERBS = ("cancel", "pause", "resume", "retry-failed")
 
 
 def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]:
     """Return a campaign in full, as `CampaignOut`. Its batch with owner, its brand and model are loaded."""
     money, reviews = batches.money(row.batch), review.tally(review.results(row))
-    facts = _line(row, standing.of_campaigns([row], at=at)[row.pk], progress.left_of([row], at=at).get(row.pk), request) | {
+    (line,) = _lines([row], request, at=at)
+    facts = line | {
         "blocked": row.combinations.filter(blocked=True).count(),
         **{name: getattr(row, name) for name in ("product_category", "big_idea", "visual_messaging", "audio_messaging")},
         **{name: getattr(row, name) for name in ("dimensions", "exclude", "parameters", "priority")},
@@ -45,26 +43,20 @@ def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]
             "usd": numbers.dollars(money.usd_spent + money.usd_to_come),
         },
         "reviews": reviews,
-        "links": {
-            "self": address(request, "campaign-detail", row.pk),
-            "combinations": address(request, "campaign-combinations", row.pk),
-            **{verb.replace("-", "_"): address(request, f"campaign-{verb}", row.pk) for verb in VERBS},
-            "page": request.build_absolute_uri(page_of("campaigns:page", args=[row.pk])),
-        },
+        "links": links(row.pk, request),
     }
     return render(CampaignOut, facts)
 
 
 def lines(rows: Sequence[Campaign], request: Request, *, at: datetime) -> list[dict[str, Any]]:
     """Return campaigns in short, as `CampaignLine`."""
-    counts, left = standing.of_campaigns(rows, at=at), progress.left_of(rows, at=at)
-    return [render(CampaignLine, _line(row, counts[row.pk], left.get(row.pk), request)) for row in rows]
+    return [render(CampaignLine, line) for line in _lines(rows, request, at=at)]
 
 
 def made(row: Campaign, plan: Plan, request: Request) -> dict[str, Any]:
     """Return the answer to a launch without the time it will take: the part that only its transaction knows."""
-    where = address(request, "campaign-detail", row.pk)
-    return {"id": row.pk, "name": row.name, "url": where, **_planned(plan, reserved=plan.tickets)}
+    where = links(row.pk, request)
+    return {"id": row.pk, "name": row.name, "url": where["self"], "links": where, **_planned(plan, reserved=plan.tickets)}
 
 
 def with_forecast(made: dict[str, Any]) -> dict[str, Any]:
@@ -92,21 +84,44 @@ def priced(plan: Plan, owner: User, *, at: datetime) -> dict[str, Any]:
 
 def combinations(rows: Sequence[Combination], request: Request) -> list[dict[str, Any]]:
     """Return combinations, as `CombinationOut`. Their jobs are loaded."""
-    files: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    files: dict[int, list[Asset]] = defaultdict(list)
     listed = [row.job_id for row in rows if row.job_id]
-    for file in Asset.objects.filter(job__in=listed).order_by("version", "created_at", "kind"):
-        files[file.job_id].append(answers.asset(file, request))
+    for file in Asset.objects.filter(job__in=listed).order_by("version", "number", "created_at", "kind"):
+        files[file.job_id].append(file)
     found = Combination.objects.filter(pk__in=[row.pk for row in rows]).order_by()
     versions = dict(found.annotate(made=Count("versions")).values_list("pk", "made"))
     facts = (_combination(row, versions[row.pk], files.get(row.job_id or 0, []), request) for row in rows)
     return [render(CombinationOut, one) for one in facts]
 
 
+def dimension(row: Dimension) -> dict[str, Any]:
+    """Return a dimension with its values, as `DimensionOut`. They are loaded."""
+    return render(DimensionOut, {"key": row.key, "label": row.label, "values": row.values.all()})
+
+
+def links(pk: int, request: Request) -> dict[str, str]:
+    """Return the addresses of a campaign and of what follows from it, as `CampaignLinksOut`."""
+    return {
+        "self": address(request, "campaign-detail", pk),
+        "jobs": answers.batch_links(pk, request)["jobs"],
+        "combinations": address(request, "campaign-combinations", pk),
+        **{verb.replace("-", "_"): address(request, f"campaign-{verb}", pk) for verb in answers.BATCH_VERBS},
+        "page": request.build_absolute_uri(page_of("campaigns:page", args=[pk])),
+    }
+
+
 def address(request: Request, name: str, pk: int) -> str:
     return reverse(f"campaigns-api:{name}", [pk], request=request)
 
 
-def _line(row: Campaign, counts: Counts, left: Estimate | None, request: Request) -> dict[str, Any]:
+def _lines(rows: Sequence[Campaign], request: Request, *, at: datetime) -> list[dict[str, Any]]:
+    counts, left = standing.of_campaigns(rows, at=at), progress.left_of(rows, at=at)
+    starts = estimates.starts_of_batches((row.pk for row in rows if counts[row.pk].queued), at)
+    times = ({"starts_in": starts.get(row.pk), "eta": left.get(row.pk)} for row in rows)
+    return [_line(row, counts[row.pk], request) | time for row, time in zip(rows, times, strict=True)]
+
+
+def _line(row: Campaign, counts: Counts, request: Request) -> dict[str, Any]:
     batch = row.batch
     return {
         "id": row.pk,
@@ -117,7 +132,7 @@ def _line(row: Campaign, counts: Counts, left: Estimate | None, request: Request
         "status": counts.status,
         "total": counts.total,
         **counts.by_status(),
-        "eta": left,
+        "done": not counts.open,
         "paused": batch.paused,
         "created_at": row.created_at,
         "ended_at": batch.ended_at,
@@ -140,7 +155,7 @@ def _planned(plan: Plan, *, reserved: int) -> dict[str, Any]:
     }
 
 
-def _combination(row: Combination, versions: int, files: list[dict[str, Any]], request: Request) -> dict[str, Any]:
+def _combination(row: Combination, versions: int, files: list[Asset], request: Request) -> dict[str, Any]:
     job = row.job
     return {
         "id": row.pk,
@@ -150,6 +165,6 @@ def _combination(row: Combination, versions: int, files: list[dict[str, Any]], r
         "job": row.job_id,
         "versions": versions,
         "error": {"code": job.error_code, "message": job.error_message} if job and job.error_code else None,
-        "assets": files,
+        "assets": answers.assets(files, request),
         "url": address(request, "combination-detail", row.pk),
     }

@@ -133,10 +133,22 @@ class PlannedOut(Shape):
     eta = EtaOut(help_text="Time until the last one is finished.")
 
 
+class CampaignLinksOut(Shape):
+    self = serializers.CharField()
+    jobs = serializers.CharField(help_text="Its jobs, newest first.")
+    combinations = serializers.CharField()
+    cancel = serializers.CharField()
+    pause = serializers.CharField()
+    resume = serializers.CharField()
+    retry_failed = serializers.CharField()
+    page = serializers.CharField(help_text="The campaign page on this site.")
+
+
 class CampaignMadeOut(PlannedOut):
     id = serializers.IntegerField()
     name = serializers.CharField()
     url = serializers.CharField()
+    links = CampaignLinksOut()
 
 
 class CampaignPriceOut(PlannedOut):
@@ -169,6 +181,8 @@ class CampaignLine(Shape):
     completed = serializers.IntegerField()
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
+    done = serializers.BooleanField(help_text="All combinations are completed, failed or cancelled.")
+    starts_in = EtaOut(allow_null=True, help_text="Time until the first job starts. Null once one has started.")
     eta = EtaOut(allow_null=True, help_text="Time until the last job. Null once all are finished.")
     paused = serializers.BooleanField()
     created_at = Moment()
@@ -176,21 +190,28 @@ class CampaignLine(Shape):
     url = serializers.CharField()
 
 
+class ChoiceOut(Shape):
+    key = serializers.CharField()
+    label: Any = serializers.CharField()  # fields leave the class, so `Field.label` stays what it was
+
+
+class DimensionOut(ChoiceOut):
+    """A dimension that a campaign may vary, with its values, in order."""
+
+    values = ChoiceOut(many=True)
+
+
+class BrandOut(Shape):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    voice = serializers.CharField(help_text="In one sentence. Added to every prompt.")
+
+
 class ReviewsOut(Shape):
     to_judge = serializers.IntegerField()
     approved = serializers.IntegerField()
     rejected = serializers.IntegerField()
     winner = serializers.IntegerField()
-
-
-class CampaignLinksOut(Shape):
-    self = serializers.CharField()
-    combinations = serializers.CharField()
-    cancel = serializers.CharField()
-    pause = serializers.CharField()
-    resume = serializers.CharField()
-    retry_failed = serializers.CharField()
-    page = serializers.CharField(help_text="The campaign page on this site.")
 
 
 class CampaignOut(CampaignLine):

@@ -2,11 +2,13 @@
 
 from rest_framework.routers import SimpleRouter
 
-from campaigns.api.views import CampaignViewSet, CombinationViewSet
+from campaigns.api.views import BrandViewSet, CampaignViewSet, CombinationViewSet, DimensionViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("campaigns", CampaignViewSet, basename="campaign")
 router.register("combinations", CombinationViewSet, basename="combination")
+router.register("dimensions", DimensionViewSet, basename="dimension")
+router.register("brands", BrandViewSet, basename="brand")
 
 app_name = "campaigns-api"
 urlpatterns = router.urls

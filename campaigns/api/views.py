@@ -1,6 +1,7 @@
-"""Campaigns: launch or price, list, read, cancel, pause, resume, retry. Combinations: list, read, review."""
+"""Campaigns: launch or price, list, read, cancel, pause, resume, retry. Combinations: list, read, review.
+Dimensions and brands: list."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,6 +15,7 @@ from campaigns import actions, plan, review
 from campaigns.api import answers
 from campaigns.api.filters import CombinationFilterSet
 from campaigns.api.serializers import (
+    BrandOut,
     CampaignAsked,
     CampaignCancelOut,
     CampaignLine,
@@ -22,21 +24,22 @@ from campaigns.api.serializers import (
     CampaignPriceOut,
     CombinationOut,
     CombinationQuery,
+    DimensionOut,
     ReviewAsked,
     brief,
 )
 from campaigns.launch import launch
-from campaigns.models import Campaign, Combination
+from campaigns.models import Brand, Campaign, Combination, Dimension
 from queue_app import clock, lifecycle
 from queue_app.api.authentication import VIA, actor, caller
 from queue_app.api.errors import Wrong
 from queue_app.api.generics import JsonViewSet
 from queue_app.api.idempotency import Made, once
-from queue_app.api.pagination import CursorPages
+from queue_app.api.pagination import CursorPages, OnePage
 from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
-from queue_app.api.serializers.base import PageQuery
-from queue_app.api.serializers.requests import AN_UPLOAD, DryRun
+from queue_app.api.serializers.base import PageQuery, render
+from queue_app.api.serializers.requests import AN_UPLOAD, BatchChange, DryRun
 from queue_app.work import batches, fetching, policy
 
 _BRIEF = {"brand": "Maison Alder", "big_idea": "The parcel opens.", "dimensions": {"mood": ["calm", "energetic"]}}
@@ -68,9 +71,11 @@ class CampaignViewSet(JsonViewSet[Campaign]):
     def get_queryset(self) -> "QuerySet[Campaign]":
         return _whole(_reachable(self.request))
 
-    def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterator[Wrong]:
+    def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterable[Wrong]:
         if "dimensions" not in readable:  # without them exclusions can't be checked
             readable = {name: value for name, value in readable.items() if name != "exclude"}
+        if self.detail:
+            return ()
         found = plan.problems_of(brief(readable), caller(request))
         return ((one.field, one.message) for one in found)
 
@@ -115,6 +120,15 @@ class CampaignViewSet(JsonViewSet[Campaign]):
     def retrieve(self, request: Request, pk: int) -> Response:
         """Read one campaign: brief, combinations by status, cost, reviews and time until the last job."""
         return Response(answers.campaign(self.get_object(), request, at=clock.now()))
+
+    @call("campaigns_change", CampaignOut, 404, body=BatchChange)
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """
+        Set a campaign's name, its limit, or its priority: that of its queued jobs and of later versions. Only staff can set a
+        priority above 0.
+        """
+        batches.change(self.get_object().batch, self.given, at=clock.now(), actor=caller(request), via=VIA)
+        return Response(_answer(pk, request))
 
     @call("campaigns_cancel", CampaignCancelOut, 404)
     @action(detail=True, methods=["post"])
@@ -181,6 +195,31 @@ class CombinationViewSet(JsonViewSet[Combination]):
         else:
             review.judge(cell, verdict, at=clock.now(), by=caller(request), note=note)
         return Response(answers.combinations([Combination.objects.select_related("job").get(pk=pk)], request)[0])
+
+
+class DimensionViewSet(JsonViewSet[Dimension]):
+    """List dimensions."""
+
+    queryset = Dimension.objects.offered().with_values()
+    pagination_class = OnePage
+
+    @call("dimensions_list", DimensionOut(many=True))
+    def list(self, request: Request) -> Response:
+        """List what a campaign may vary, on one page: each dimension with its values."""
+        return self.get_paginated_response([answers.dimension(row) for row in self.get_queryset()])
+
+
+class BrandViewSet(JsonViewSet[Brand]):
+    """List brands."""
+
+    def get_queryset(self) -> "QuerySet[Brand]":
+        return Brand.objects.of(caller(self.request))
+
+    @call("brands_list", BrandOut(many=True), query=PageQuery)
+    def list(self, request: Request) -> Response:
+        """List the brands of your campaigns, newest first. Staff see all brands."""
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response([render(BrandOut, brand) for brand in page or []])
 
 
 def _reachable(request: Request) -> "QuerySet[Campaign]":

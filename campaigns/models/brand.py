@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from campaigns.rules import compliance
+from queue_app.models import User
 from queue_app.rules.words import one_line
 
 
@@ -12,6 +13,10 @@ class BrandQuerySet(models.QuerySet["Brand"]):
     def named(self, name: str) -> "Brand | None":
         """Return the brand with this name, ignoring case, or ``None``. Uses the expression of the unique constraint."""
         return self.annotate(called=Lower("name")).filter(called=Lower(models.Value(name))).first()
+
+    def of(self, user: User) -> "BrandQuerySet":
+        """Return the brands that this user has campaigns of; for staff all."""
+        return self if user.is_staff else self.filter(campaigns__batch__owner=user).distinct()
 
     def make(self, name: str) -> "Brand":
         """Return the brand with this name, created if it is new. Waits for a concurrent transaction that creates it."""

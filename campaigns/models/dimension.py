@@ -13,6 +13,11 @@ class DimensionQuerySet(models.QuerySet["Dimension"]):
         """Return the dimensions that a new campaign may use, in order."""
         return self.filter(retired=False).order_by("position", "id")
 
+    def with_values(self) -> "DimensionQuerySet":
+        """Load the values that a new campaign may use, in order."""
+        offered = DimensionValue.objects.filter(retired=False).order_by("position", "id")
+        return self.prefetch_related(models.Prefetch("values", offered))
+
 
 class Dimension(models.Model):
     key = models.CharField(max_length=60, unique=True, validators=[KEY])

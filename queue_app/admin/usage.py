@@ -18,8 +18,8 @@ from queue_app.insight import usage
 from queue_app.insight.usage import Usage, UsageLine
 from queue_app.rules import spreadsheet
 from queue_app.ui import display
+from queue_app.work.roles import SEE_USAGE
 
-RIGHTS = ("queue_app.view_job", "queue_app.view_ledgertransaction")
 PERIODS = {"24h": ("Last 24 hours", 1), "7d": ("Last 7 days", 7), "30d": ("Last 30 days", 30)}
 SIDES = {"model": "Model", "kind": "Job type", "user": "User", "campaign": "Campaign", "day": "Day"}
 LONGEST = 366  # days of a custom period
@@ -85,7 +85,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
     :raises PermissionDenied: the user may not see jobs or the ledger.
     """
-    if not all(request.user.has_perm(right) for right in RIGHTS):
+    if not all(request.user.has_perm(right) for right in SEE_USAGE):
         raise PermissionDenied
     asked = read(request.GET, at=clock.now())
     found = usage.of(asked.start, asked.end, by=asked.by)

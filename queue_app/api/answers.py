@@ -1,6 +1,6 @@
 """Answers about jobs and files, built from rows in a fixed number of queries for any number of jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import PurePosixPath
@@ -21,9 +21,13 @@ from queue_app.insight.waiting import Outlook
 from queue_app.models import Asset, Job, JobEvent, State
 from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, JobQuerySet
 from queue_app.rules import numbers
+from queue_app.rules.limits import Blocker
 from queue_app.work import accounts
 
+BATCH_VERBS = ("cancel", "pause", "resume", "retry-failed")
 STOPPABLE = frozenset(OPEN_STATES) - {State.STORING}
+# what a job waits for → the call that shows it; the others have none, or only staff may see them
+_LOOKED_AT = {"batch": "api:batch-detail", "model": "api:model-detail", "jobs_ahead": "api:model-detail"}
 
 
 class _Read(TypedDict):
@@ -114,14 +118,16 @@ def _job(
     stages = staging.stages(row, events, at=outlook.at)
     return {
         **_row(row),
+        "done": not row.is_open,
         "parameters": row.parameters,
         "metadata": row.metadata,
         "priority_reasons": row.priority_reasons,
         "deadline": row.deadline,
         "not_before": row.client_not_before,
         "position": outlook.position(row),
+        "starts_in": outlook.starts_in(row),
         "eta": outlook.eta(row),
-        "waiting_on": outlook.waiting_on(row),
+        "waiting_on": [_blocker(one, request) for one in outlook.waiting_on(row)],
         "waiting": outlook.sentence(row),
         "stage": staging.current(stages),
         "stages": stages,
@@ -137,14 +143,26 @@ def _job(
             "events": address(request, "job-events", row.pk),
             "cancel": address(request, "job-cancel", row.pk),
             "retry": address(request, "job-retry", row.pk),
+            "assets": address(request, "job-assets", row.pk),
         },
     }
 
 
+def _blocker(found: Blocker, request: Request) -> dict[str, Any]:
+    told = {name: getattr(found, name) for name in ("limit", "key", "used", "max", "until", "reason")}
+    route = _LOOKED_AT.get(found.limit)
+    return told | {"link": reverse(route, [found.key], request=request) if route else None}
+
+
 def _results(files: list[Asset], request: Request) -> dict[str, Any]:
-    told = [asset(file, request) for file in files]
+    told = assets(files, request)
     mains = [file["url"] for file in told if file["kind"] in Asset.MAIN_KINDS and file["number"] == 1]
-    return {"assets": told, "result_url": mains[-1] if mains else None}
+    return {"assets": told, "result_url": mains[0] if mains else None}
+
+
+def assets(files: Iterable[Asset], request: Request) -> list[dict[str, Any]]:
+    """Return a job's files as `AssetOut`: what was delivered last first, and of that what the job was generated for."""
+    return [asset(file, request) for file in sorted(files, key=lambda file: (-file.version, file.kind not in Asset.MAIN_KINDS))]
 
 
 def asset(file: Asset, request: Request) -> dict[str, Any]:
@@ -153,6 +171,13 @@ def asset(file: Asset, request: Request) -> dict[str, Any]:
     address = reverse("asset", [file.pk, PurePosixPath(file.name).name], request=request) if kept else None
     names = ("kind", "version", "number", "content_type", "size", "sha256", "width", "height", "seconds", "preview")
     return {"id": file.pk, "url": address, **{name: getattr(file, name) for name in names}}
+
+
+def batch_links(pk: int, request: Request) -> dict[str, str]:
+    """Return the addresses of a batch and of what follows from it, as `BatchLinksOut`."""
+    verbs = {verb.replace("-", "_"): address(request, f"batch-{verb}", pk) for verb in BATCH_VERBS}
+    jobs = request.build_absolute_uri(f"{reverse('api:job-list')}?batch={pk}")
+    return {"self": address(request, "batch-detail", pk), "jobs": jobs, **verbs}
 
 
 def address(request: Request, name: str, pk: int) -> str:

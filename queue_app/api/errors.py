@@ -20,6 +20,7 @@ from queue_app import database
 from queue_app.lifecycle import MoveRefused
 from queue_app.rules.parameters import PROBLEMS_MOST
 from queue_app.tickets import NotEnoughTickets
+from queue_app.work.bulk import BulkRefused
 from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 from queue_app.work.keys import KeyRefused, KeyRevoked, TooManyKeys
 
@@ -68,6 +69,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.NotAcceptable: (406, "not_acceptable", "Only JSON responses are available"),
     MoveRefused: (409, "move_refused", "The job's state does not allow this"),
     KeyRevoked: (409, "key_revoked", "The API key is revoked"),
+    BulkRefused: (409, "bulk_refused", "This bulk action is not possible"),
     TwinStillRunning: (409, "idempotency_twin_running", "The first request with this key is still running"),
     BodyTooLarge: (413, "body_too_large", "The body is too large"),
     exceptions.UnsupportedMediaType: (415, "unsupported_media_type", "Send application/json"),

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sized
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
 from queue_app.api.errors import ERRORS_MOST
+
+EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)  # beyond them, days near the ends of the calendar have no neighbour
 
 
 class Text(serializers.CharField):
@@ -61,6 +63,19 @@ class Moment(serializers.DateTimeField):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+class CalendarDay(serializers.DateField):
+    """A day in ISO 8601."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        try:
+            day = date.fromisoformat(value) if re.fullmatch(r"\d{4}-\d\d-\d\d", value) else None
+        except ValueError:
+            day = None
+        if day is None or not EARLIEST <= day <= LATEST:
+            raise serializers.ValidationError("Send a day such as 2026-11-21.")
+        return day
+
+
 class Mapped(serializers.DictField):
     """An object with values of any kind."""
 
@@ -101,6 +116,28 @@ class Named(serializers.DictField):
         if wrong:
             raise serializers.ValidationError(wrong)
         return found
+
+
+class Keyed(Named):
+    """
+    Parameters of an address that name keys of the client's own: ``metadata.order=4711``. Gathers them into one object, in which
+    a body sends them.
+    """
+
+    def gathered(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``data`` with these parameters as one value."""
+        begin = f"{self.field_name}."
+        own = {name.removeprefix(begin): value for name, value in data.items() if name.startswith(begin)}
+        others = {name: value for name, value in data.items() if not name.startswith(begin)}
+        return {**others, begin[:-1]: own} if own else others
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """:raises ValidationError: no key is named, one can't be stored, or naming the values that are wrong."""
+        if not isinstance(data, dict):
+            raise serializers.ValidationError(f"Name a key, such as {self.such_as}.")
+        if any(not key or "\x00" in key for key in data):
+            raise serializers.ValidationError("A key has at least 1 character and no NUL.")
+        return super().to_internal_value(data)
 
 
 class Number(serializers.IntegerField):

@@ -1,12 +1,13 @@
 """Filters of lists, with django-filter."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
 from django_filters import Filter
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
 
-from queue_app.models.job import JobQuerySet
+from queue_app.models.job import BatchQuerySet, JobQuerySet
 
 
 class CheckedFilterSet(FilterSet):
@@ -47,6 +48,24 @@ class JobFilterSet(CheckedFilterSet):
     created_before = Filter("queued_at", "lt")
     completed_after = Filter("ended_at", "gte")
     completed_before = Filter("ended_at", "lt")
+    metadata = Filter(method="with_metadata")
 
     def with_status(self, jobs: JobQuerySet, name: str, statuses: str) -> JobQuerySet:
         return jobs.with_status(*statuses.split(","))
+
+    def with_metadata(self, jobs: JobQuerySet, name: str, values: Mapping[str, str]) -> JobQuerySet:
+        return jobs.tagged(values)
+
+
+class BatchFilterSet(CheckedFilterSet):
+    """`GET batches/`."""
+
+    paused = Filter()
+    done = Filter(method="that_are_done")
+    search = Filter(method="called")
+
+    def that_are_done(self, batches: BatchQuerySet, name: str, done: bool) -> BatchQuerySet:
+        return batches.done() if done else batches.open()
+
+    def called(self, batches: BatchQuerySet, name: str, words: str) -> BatchQuerySet:
+        return batches.search(words)

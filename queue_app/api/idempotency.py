@@ -49,7 +49,7 @@ def once(
 
     :raises KeyReused: the key was used for another request. :raises TwinStillRunning: the first has not answered in 10 s.
     """
-    key = _key(request)
+    key = key_of(request)
     if prepare and (key is None or not IdempotencyRecord.objects.filter(account=caller(request), key=key).exists()):
         prepare()
     if key is None:
@@ -87,7 +87,12 @@ def _answer(body: bytes, status: int) -> HttpResponse:
     return response
 
 
-def _key(request: Request) -> str | None:
+def key_of(request: Request) -> str | None:
+    """
+    Return the key of a request, if it has one.
+
+    :raises ValidationError: it can't be one.
+    """
     key = request.headers.get(HEADER)
     if key is not None and not (1 <= len(key) <= LONGEST and key.isascii() and key.isprintable()):
         raise ValidationError({HEADER: [f"Use 1 to {LONGEST} printable ASCII characters."]})

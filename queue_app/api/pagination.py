@@ -43,10 +43,14 @@ class JobPages(CursorPages):
     The search is no filter: it needs to know the page, so that its cost does not depend on how frequent the words are.
     """
 
+    def get_ordering(self, request: Request, queryset: Any, view: Any) -> tuple[str, ...]:
+        return (view.query.get("ordering", CursorPages.ordering),)
+
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         if "search" not in view.query:
             return super().paginate_queryset(queryset, request, view)
-        offset, rising, position = self.decode_cursor(request) or (0, False, None)
+        offset, backward, position = self.decode_cursor(request) or (0, False, None)
+        rising = backward != (view.query.get("ordering") == "id")
         beyond = None if position is None else int(position)
         most = offset + (self.get_page_size(request) or 0) + 1  # one more shows whether a page follows
         found = search.first(queryset, view.query["search"], most, beyond=beyond, rising=rising)

@@ -43,7 +43,12 @@ def scopes(request: Request) -> set[str]:
 
 def operates(request: Request) -> bool:
     """Whether the caller may change the rows of all users: by right, and in a session or with a key with ``manage``."""
-    return "manage" in scopes(request) and request.user.is_staff and request.user.has_perm(Right.OPERATE)
+    return uses_on_all(request, Right.OPERATE)
+
+
+def uses_on_all(request: Request, right: str) -> bool:
+    """Whether the caller may use a right on the rows of all users: as staff, in a session or with a key with ``manage``."""
+    return "manage" in scopes(request) and request.user.is_staff and request.user.has_perm(right)
 
 
 def reaches_others(request: Request) -> bool:

@@ -135,9 +135,9 @@ class CallSchema(AutoSchema):
         return re.sub("(Out|Line)$", "Page", serializer_name)
 
     def _get_request_body(self, direction: Any = "request") -> dict[str, Any] | None:
-        """A call with a body requires one, even if none of its fields is required."""
+        """A call with a body requires one, even if none of its fields is required, unless the body says otherwise."""
         body: dict[str, Any] | None = AutoSchema._get_request_body(self, direction)
-        return body and {**body, "required": True}
+        return body and {**body, "required": not getattr(self.get_request_serializer(), "may_be_missing", False)}
 
 
 class StrictSchema(OpenApiSerializerExtension):
@@ -154,6 +154,9 @@ class StrictSchema(OpenApiSerializerExtension):
         for name, field in self.target.fields.items():
             narrowed = _narrowed(schema["properties"][name], field)
             schema["properties"][name] = _or_empty(narrowed) if self.target.may_be_empty(name) else narrowed
+            if isinstance(field, fields.Keyed) and isinstance(self.target, Query):
+                del schema["properties"][name]
+                schema["properties"][f"{name}.KEY"] = {**narrowed["additionalProperties"], "description": field.help_text}
         return schema
 
 

@@ -1,5 +1,6 @@
 """The progress of a batch: jobs by status, cost, and the time until the last job is done."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -9,9 +10,10 @@ from django.db.models import Count
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
 from queue_app.models import Batch, Job, State, Status
-from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, sql_of
+from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, STATUS_OF_STATE, sql_of
 from queue_app.statements import Statement
 
+UNFORESEEN = (State.UNKNOWN, State.CANCELLING)  # without an estimate
 _IS_OPEN = f"state IN {sql_of(OPEN_STATES)}"
 _MONEY = Statement(f"""
     SELECT tickets.held, tickets.captured, jobs.returned, refunds.refunded, jobs.spent, jobs.to_come
@@ -50,22 +52,67 @@ class Money:
 
 @dataclass(frozen=True)
 class Standing:
-    """The progress of a batch: ``counts`` of jobs by status; ``eta`` is ``None`` once all have finished."""
+    """
+    The progress of a batch: ``counts`` of jobs by status; ``starts_in`` is ``None`` once one has started, ``eta`` once all have
+    finished.
+    """
 
     counts: dict[str, int]
     total: int
-    money: Money
+    starts_in: Estimate | None
     eta: Estimate | None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all jobs have finished."""
+        return not (self.counts[Status.QUEUED] or self.counts[Status.PROCESSING])
 
 
 def standing(batch: Batch, *, at: datetime) -> Standing:
     """Return the progress of a batch, with a fixed number of queries."""
-    counts = dict.fromkeys(map(str, Status), 0)
-    for state, jobs in Job.objects.filter(batch=batch).values_list("state").annotate(jobs=Count("*")).order_by():
-        counts[STATUS_OF_STATE[State(state)]] += jobs
+    counts = _counts([batch])[batch.pk]
     is_open = counts[Status.QUEUED] or counts[Status.PROCESSING]
     eta = estimates.for_batch(batch.pk, at) if is_open else None
-    return Standing(counts=counts, total=sum(counts.values()), money=money(batch), eta=eta)
+    starts_in = estimates.start_of_batch(batch.pk, at) if counts[Status.QUEUED] else None
+    return Standing(counts, sum(counts.values()), starts_in, eta)
+
+
+def standings(batches: Sequence[Batch], *, at: datetime) -> list[Standing]:
+    """Return the progress of each batch, with a fixed number of queries for any number of them."""
+    counts = _counts(batches)
+    waiting = [pk for pk, jobs in counts.items() if jobs[Status.QUEUED]]
+    left = left_of((pk for pk, jobs in counts.items() if jobs[Status.QUEUED] or jobs[Status.PROCESSING]), at=at)
+    starts = estimates.starts_of_batches(waiting, at)
+    return [
+        Standing(counts[batch.pk], sum(counts[batch.pk].values()), starts.get(batch.pk), left.get(batch.pk)) for batch in batches
+    ]
+
+
+def left_of(ids: Iterable[int], *, at: datetime) -> dict[int, Estimate]:
+    """
+    Return the time until the last job of each of these batches is finished, if one is unfinished. Jobs with an unknown outcome,
+    and jobs that are being cancelled, count only if no other job is unfinished.
+    """
+    open_jobs = Job.objects.filter(batch__in=list(ids)).select_related("model")
+    last = open_jobs.filter(state=State.QUEUED).order_by("batch", "priority", "-order_key", "-id").distinct("batch")
+    jobs = [*last, *open_jobs.filter(state__in=IN_FLIGHT_STATES)]
+    left = estimates.for_jobs(jobs, at)
+    by_lateness = sorted(jobs, key=lambda job: (job.state not in UNFORESEEN, _late(left[job.pk])))
+    return {job.batch_id or 0: left[job.pk] for job in by_lateness}  # the latest of each batch wins
+
+
+def _late(estimate: Estimate) -> tuple[bool, float]:
+    """Return a sort key by time left, with missing estimates last."""
+    return estimate.p50_seconds is None, estimate.p50_seconds or 0.0
+
+
+def _counts(batches: Iterable[Batch]) -> dict[int, dict[str, int]]:
+    """Return the jobs of each batch by status."""
+    found = {batch.pk: dict.fromkeys(map(str, Status), 0) for batch in batches}
+    rows = Job.objects.filter(batch__in=found).values_list("batch", "state").annotate(jobs=Count("*")).order_by()
+    for pk, state, jobs in rows:
+        found[pk][STATUS_OF_STATE[State(state)]] += jobs
+    return found
 
 
 def money(batch: Batch) -> Money:

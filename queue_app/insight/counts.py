@@ -63,19 +63,22 @@ class Oldest:
     since: datetime
 
 
-def by_status(*, at: datetime, owner: User | None = None, within: float | None = None) -> dict[Status, int]:
+def by_status(
+    *, at: datetime, owner: User | None = None, within: float | None = None, queued: int | None = None
+) -> dict[Status, int]:
     """
     Return jobs by status, of one owner or of all. Finished jobs are those of the last 24 hours that are not cleared.
 
+    :param queued: the queued jobs of the owner, if the caller has counted them.
     :param within: seconds of age that shared counts may have at most; by default as much as their cost is worth.
     """
     if owner is None:
-        queued = sum(waiting(within=within).values())
-        states = {State.QUEUED: queued} | in_progress(within=within) | finished(at=at, within=within)
+        waits = {State.QUEUED: sum(waiting(within=within).values())}
+        states = waits | in_progress(within=within) | finished(at=at, within=within)
     else:
         jobs = Job.objects.filter(owner=owner)
-        queued = jobs.with_status(Status.QUEUED).count()
-        states = {State.QUEUED: queued} | _by_state(jobs.with_status(Status.PROCESSING)) | _by_state(_recent(jobs, at))
+        states = {State.QUEUED: jobs.with_status(Status.QUEUED).count() if queued is None else queued}
+        states |= _by_state(jobs.with_status(Status.PROCESSING)) | _by_state(_recent(jobs, at))
     found = dict.fromkeys(Status, 0)
     for state, number in states.items():
         found[STATUS_OF_STATE[state]] += number
@@ -85,6 +88,19 @@ def by_status(*, at: datetime, owner: User | None = None, within: float | None =
 def waiting(*, within: float | None = None) -> Waiting:
     """Return queued jobs by model and priority."""
     return _shared("counts:waiting", _count_waiting, within)
+
+
+def by_priority(*, owner: User | None = None, within: float | None = None) -> dict[int, int]:
+    """Return queued jobs by priority, the highest first, of one owner or of all."""
+    if owner is None:
+        rows = [(level, jobs) for (_, level), jobs in waiting(within=within).items()]
+    else:
+        queued = Job.objects.filter(owner=owner, state=State.QUEUED).order_by()
+        rows = list(queued.values_list("priority").annotate(Count("pk")))
+    found = dict.fromkeys(sorted((level for level, _ in rows), reverse=True), 0)
+    for level, jobs in rows:
+        found[level] += jobs
+    return found
 
 
 def on_hold(models: Collection[str], *, within: float | None = None) -> int:

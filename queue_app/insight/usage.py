@@ -35,7 +35,7 @@ _JOBS = """
            coalesce(sum(job.usd_actual), 0),
            count(job.usd_actual)
       FROM queue_app_job job
-     WHERE job.ended_at >= %(start)s AND job.ended_at < %(end)s
+     WHERE job.ended_at >= %(start)s AND job.ended_at < %(end)s AND (%(owner)s IS NULL OR job.owner_id = %(owner)s)
      GROUP BY GROUPING SETS (({key}), ())
 """
 _TICKETS = """
@@ -47,6 +47,7 @@ _TICKETS = """
       JOIN queue_app_reservation reservation ON reservation.id = moved.reservation_id
       JOIN queue_app_job job ON job.id = reservation.job_id
      WHERE moved.kind IN ('capture', 'refund') AND moved.at >= %(start)s AND moved.at < %(end)s
+       AND (%(owner)s IS NULL OR job.owner_id = %(owner)s)
      GROUP BY GROUPING SETS (({key}), ())
 """
 Key = str | int | date | None
@@ -96,13 +97,13 @@ class Usage:
     total: UsageLine
 
 
-def of(start: datetime, end: datetime, *, by: str) -> Usage:
+def of(start: datetime, end: datetime, *, by: str, owner: User | None = None) -> Usage:
     """
-    Count and sum from ``start`` to before ``end``, by a side of `SIDES`. Three queries.
+    Count and sum from ``start`` to before ``end``, by a side of `SIDES`, of one owner or of all. Three queries.
 
     :raises KeyError: there is no such side.
     """
-    bounds = {"start": start, "end": end, "zone": settings.QUEUE_TIME_ZONE}
+    bounds = {"start": start, "end": end, "zone": settings.QUEUE_TIME_ZONE, "owner": owner.pk if owner else None}
     total: dict[str, Any] = {"name": "Total"}
     groups: dict[Key, dict[str, Any]] = {}
     for sql, moment, read in ((_JOBS, "job.ended_at", _of_jobs), (_TICKETS, "moved.at", _of_tickets)):

@@ -1,7 +1,7 @@
 """Batches, jobs, their attempts at providers, their history and review items."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Self
 
@@ -9,7 +9,7 @@ from django.contrib.postgres.indexes import BrinIndex, GinIndex, HashIndex
 from django.contrib.postgres.search import SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import Exists, F, Func, OuterRef, Q
 from django.db.models.functions import MD5, Coalesce
 
 from queue_app.models.account import User
@@ -103,6 +103,14 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         """Filter to the batches that this user may see (I35)."""
         return self if user.is_staff else self.filter(owner=user)
 
+    def open(self) -> Self:
+        """Filter to batches with an unfinished job."""
+        return self.filter(_has_open_jobs(), ended_at=None)
+
+    def done(self) -> Self:
+        """Filter to batches without an unfinished job, also those whose end has not been noted yet."""
+        return self.filter(Q(ended_at__isnull=False) | ~_has_open_jobs())
+
     def search(self, words: str) -> Self:
         """Filter to batches whose name contains all these words."""
         return self.alias(_words=NAME).filter(_words=words)
@@ -182,6 +190,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Filter to jobs with all these words in prompt or batch name, or this id. `insight.search` finds the first of many."""
         return self.alias(_words=WORDS).filter(Q(_words=words) | named_by(words))
 
+    def tagged(self, values: Mapping[str, str]) -> Self:
+        """Filter to jobs whose metadata has these texts under these keys."""
+        return self.exclude(metadata={}).filter(metadata__contains=dict(values))
+
     def lock(self, *, skip_locked: bool = False) -> Self:
         """
         Lock the rows in the lock order of docs/invariants.md, ids ascending.
@@ -200,6 +212,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         batches = self.filter(batch__isnull=False).order_by().values("batch")
         list(Batch.objects.select_for_update(no_key=True).filter(pk__in=batches).order_by("id"))
         return list(self.lock())
+
+
+def _has_open_jobs() -> Exists:
+    return Exists(Job.objects.open().filter(batch=OuterRef("pk")))
 
 
 def named_by(words: str) -> Q:
@@ -380,6 +396,14 @@ class Job(models.Model):
                 Func(F("id") / BLOCK, template="ARRAY[%(expressions)s]"),
                 gin_pending_list_limit=64,
                 name="job_prompt_words",
+            ),
+            # jobs by their client's own keys; most jobs have none, and cost nothing
+            GinIndex(
+                fields=["metadata"],
+                opclasses=["jsonb_path_ops"],
+                gin_pending_list_limit=64,
+                name="job_metadata",
+                condition=~Q(metadata={}),
             ),
         ]
 

@@ -41,6 +41,7 @@ _SAID: dict[str, tuple[str, str]] = {
     "set job priority": ("set the priority of", "to {priority}"),
     "move jobs to front": ("moved", "to the front"),
     "clear jobs": ("cleared", ""),
+    "delete files": ("deleted the files of", ""),
     "refund jobs": ("refunded", ""),
     "force-fail jobs": ("force-failed", ""),
     "grant tickets": ("granted {tickets} to", ""),

@@ -3,14 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
-from queue_app import lifecycle
+from queue_app import lifecycle, wake
 from queue_app.lifecycle import CancelVerdict
-from queue_app.models import Batch, Job, State, User
+from queue_app.models import Batch, Job, QueueSettings, State, User
 from queue_app.models.job import JobQuerySet
-from queue_app.work import intake, policy
+from queue_app.work import followers, intake, policy, reorder
 
 
 def cancel(batch: Batch, *, at: datetime, actor: User, via: str = "", reason: str = "") -> Counter[CancelVerdict]:
@@ -53,5 +54,39 @@ def retry(
     return ended
 
 
-def _audit(action: str, batch: Batch, *, at: datetime, actor: User, via: str, after: Mapping[str, int], reason: str = "") -> None:
-    policy.audit_others(batch.owner_id, action, str(batch.pk), at=at, actor=actor, via=via, after=after, reason=reason, of=batch)
+@transaction.atomic
+def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User, via: str = "") -> Batch:
+    """
+    Set the ``name`` of a batch, its limit ``max_concurrent`` (``None``: none), or the ``priority`` of its queued jobs. Return the
+    batch as it is then. The next claim obeys (I21).
+
+    :raises IntakeRefused: a value is not allowed; nothing is written.
+    """
+    level = values.get("priority")
+    wrong = intake.batch_problems(values.get("name", ""), values.get("max_concurrent"))
+    if level is not None and (problem := intake.priority_problem(level, actor)):
+        wrong.append(intake.Problem(None, "priority", problem))
+    if wrong:
+        raise intake.IntakeRefused(wrong)
+    QueueSettings.objects.lock_claims()
+    locked = Batch.objects.select_related("owner").select_for_update(no_key=True, of=("self",)).get(pk=batch.pk)
+    own = {name: value for name, value in values.items() if name != "priority" and getattr(locked, name) != value}
+    before: dict[str, Any] = {name: getattr(locked, name) for name in own}
+    after = dict(own)
+    for name, value in own.items():
+        setattr(locked, name, value)
+    locked.save(update_fields=list(own))
+    if level is not None:
+        queued = [job for job in Job.objects.lock().filter(batch=locked, state=State.QUEUED) if job.priority != level]
+        reorder.set_priority(queued, level, at=at, actor=policy.known_as(actor, via))
+        after |= {"priority": level, "jobs": len(queued)}
+    followers.tell("batch", locked.pk, values)
+    if after:
+        _audit("change batch", locked, at=at, actor=actor, via=via, before=before, after=after)
+        wake.queue_changed()
+    return locked
+
+
+def _audit(action: str, batch: Batch, **details: Any) -> None:
+    """``details`` are those of `policy.audit_others`."""
+    policy.audit_others(batch.owner_id, action, str(batch.pk), of=batch, **details)

@@ -108,7 +108,7 @@ def enqueue(
     :raises KindRestricted: a kind needs a permission that the owner lacks.
     :raises NotEnoughTickets: the owner's wallet has less available than the sum.
     """
-    if batch is None and batch_name is not None and (wrong := _batch_problems(batch_name, max_concurrent)):
+    if batch is None and batch_name is not None and (wrong := batch_problems(batch_name, max_concurrent)):
         raise IntakeRefused([*wrong, *problems(owner, drafts, at=at)])
     jobs = price(owner, drafts, at=at)
     _keep_images(owner, jobs, at=at)
@@ -159,14 +159,28 @@ def problems(owner: User, drafts: Sequence[Draft], *, at: datetime) -> list[Prob
     return reader.problems
 
 
-def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
+def draft_like(job: Job, *, prompt: str | None = None, parameters: Mapping[str, Any] | None = None) -> Draft:
+    """Return a draft of this job with another prompt or other parameters; ``None``: as they are."""
+    return Draft(
+        model=job.model_id,
+        prompt=job.prompt if prompt is None else prompt,
+        kind=job.kind_id,
+        parameters=job.parameters if parameters is None else parameters,
+        metadata=job.metadata,
+    )
+
+
+def retry(jobs: Sequence[Job], *, at: datetime, actor: str, change: Draft | None = None) -> None:
     """
     Queue failed and cancelled jobs again at the current price (T21). The caller holds the row locks.
 
+    :param change: what the one job is from now on (`draft_like`), checked like a new one. Its history keeps what it was.
+    :raises IntakeRefused: the change is invalid. :raises KindRestricted: the owner may no longer submit jobs of its type.
     :raises MoveRefused: a job is neither failed nor cancelled, its deadline has passed, or no route can express it now.
     :raises ModelNotAvailable: a job's model is not available now.
     :raises NotEnoughTickets: a wallet can't pay; nothing is written.
     """
+    before = {job.pk: _change(job, change, at=at) for job in jobs} if change else {}
     ways = capacity.usable_routes()
     offered = capacity.available_models(ways)
     for job in jobs:
@@ -175,7 +189,19 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
         if refusal := not_said_now(job, ways[job.model_id]):
             raise refusal
         set_price(job, offered[job.model_id])
-    lifecycle.queue_again(jobs, at=at, actor=actor)
+    lifecycle.queue_again(jobs, at=at, actor=actor, before=before)
+
+
+def _change(job: Job, change: Draft, *, at: datetime) -> dict[str, Any]:
+    """Give a job the draft's prompt and parameters. Return what these were, if they are others now."""
+    if refusal := lifecycle.not_for_retry(job, at=at):
+        raise refusal
+    (new,) = price(job.owner, [change], at=at)
+    _keep_images(job.owner, [new], at=at)
+    before = {name: getattr(job, name) for name in ("prompt", "parameters") if getattr(job, name) != getattr(new, name)}
+    for name in before:
+        setattr(job, name, getattr(new, name))
+    return before
 
 
 def not_said_now(job: Job, ways: Iterable[ModelRoute]) -> MoveRefused | None:
@@ -223,6 +249,28 @@ def prompt_problem(prompt: str) -> str | None:
     return text_problem(prompt)
 
 
+def priority_problem(level: int, user: User) -> str | None:
+    """Return the problem with a priority that this user requests, or ``None``."""
+    if not priority.LOWEST <= level <= priority.HIGHEST:
+        return priority.SPAN_MESSAGE
+    if level > priority.NORMAL and not user.is_staff:
+        return f"Only staff can set a priority above {priority.NORMAL} (normal)."
+    return None
+
+
+def batch_problems(name: str, max_concurrent: int | None) -> list[Problem]:
+    """Return the problems with a batch's name and limit."""
+    found = []
+    if problem := text_problem(name):
+        found.append(Problem(None, "name", problem))
+    elif len(name) > BATCH_NAME_MOST:
+        found.append(Problem(None, "name", f"The name is {len(name):,} characters; the limit is {BATCH_NAME_MOST}."))
+    if max_concurrent is not None and not 1 <= max_concurrent <= BATCH_LIMIT_MOST:
+        words = f"max_concurrent must be a whole number from 1 to {BATCH_LIMIT_MOST}, not {max_concurrent}. Omit it for no limit."
+        found.append(Problem(None, "max_concurrent", words))
+    return found
+
+
 def _metadata_problem(metadata: Mapping[str, Any]) -> str | None:
     if nesting.is_deeper(metadata, nesting.KEPT_MOST):
         return f"metadata is nested more than {nesting.KEPT_MOST} levels deep. Flatten it."
@@ -235,18 +283,6 @@ def _metadata_problem(metadata: Mapping[str, Any]) -> str | None:
     if _ESCAPED_NUL.search(packed) or text_problem(packed):
         return "metadata contains a NUL character or an unpaired surrogate. Remove it."
     return None
-
-
-def _batch_problems(name: str, max_concurrent: int | None) -> list[Problem]:
-    found = []
-    if problem := text_problem(name):
-        found.append(Problem(None, "name", problem))
-    elif len(name) > BATCH_NAME_MOST:
-        found.append(Problem(None, "name", f"The name is {len(name):,} characters; the limit is {BATCH_NAME_MOST}."))
-    if max_concurrent is not None and not 1 <= max_concurrent <= BATCH_LIMIT_MOST:
-        words = f"max_concurrent must be a whole number from 1 to {BATCH_LIMIT_MOST}, not {max_concurrent}. Omit it for no limit."
-        found.append(Problem(None, "max_concurrent", words))
-    return found
 
 
 class _Reader:
@@ -364,14 +400,9 @@ class _Reader:
     def _check_extras(self, index: int, draft: Draft) -> None:
         if problem := _metadata_problem(draft.metadata):
             self._add_problem(index, "metadata", problem)
-        if draft.priority is not None and not priority.LOWEST <= draft.priority <= priority.HIGHEST:
-            self._add_problem(index, "priority", priority.SPAN_MESSAGE)
-        elif (
-            draft.priority is not None
-            and draft.priority > priority.NORMAL
-            and not (draft.priority_reasons or self.owner.is_staff)
-        ):
-            self._add_problem(index, "priority", f"Only staff can set a priority above {priority.NORMAL} (normal).")
+        requested = draft.priority is not None and not draft.priority_reasons
+        if requested and (problem := priority_problem(draft.priority or priority.NORMAL, self.owner)):
+            self._add_problem(index, "priority", problem)
         if draft.not_before and draft.not_before > self.at + timedelta(days=366):
             self._add_problem(index, "not_before", "not_before can be at most one year ahead.")
         if draft.deadline and draft.deadline <= self.at:

@@ -14,7 +14,8 @@ from django.db import transaction
 from queue_app import lifecycle
 from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Job, User
-from queue_app.work import intake, policy
+from queue_app.work import followers, intake, policy
+from queue_app.work.intake import Draft
 
 
 @transaction.atomic
@@ -27,18 +28,23 @@ def cancel(job: Job, *, at: datetime, actor: User, via: str = "", reason: str = 
 
 
 @transaction.atomic
-def retry(job: Job, *, at: datetime, actor: User, via: str = "") -> Job:
+def retry(job: Job, *, at: datetime, actor: User, via: str = "", change: Draft | None = None) -> Job:
     """
     Queue a failed or cancelled job again at the current price. Return the updated job.
 
+    :param change: what it is from now on, see `intake.draft_like`. Those that show its prompt follow.
+    :raises IntakeRefused: the change is invalid.
     :raises MoveRefused: it is neither failed nor cancelled, or its deadline has passed.
     :raises ModelNotAvailable: its model is not available now.
     :raises NotEnoughTickets: the wallet can't pay; nothing is written.
     """
+    if change and change.prompt != job.prompt:
+        followers.tell("job", job.pk, {"prompt": change.prompt})  # first, as a combination is locked before its job
     again = Job.objects.filter(pk=job.pk).lock_for_retry()
-    intake.retry(again, at=at, actor=policy.known_as(actor, via))
+    intake.retry(again, at=at, actor=policy.known_as(actor, via), change=change)
     (queued,) = again
-    _audit("retry jobs", queued, at=at, actor=actor, via=via, after={"tickets": queued.tickets})
+    changed = {"prompt": queued.prompt, "parameters": queued.parameters} if change else {}
+    _audit("retry jobs", queued, at=at, actor=actor, via=via, after={"tickets": queued.tickets, **changed})
     return queued
 
 

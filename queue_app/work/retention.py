@@ -6,7 +6,7 @@ answers, as long as their job types say; the store queue calls it. Other modules
 lists of bulk actions, `storing.remove_orphans` stored objects without a row, `recovery.prune` answers to idempotent requests.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -17,10 +17,11 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 
-from queue_app.models import ApiKey, Asset, Attempt, CallRate, InboundWebhook, Kind, Notice, OutboxMessage
+from queue_app import lifecycle
+from queue_app.models import ApiKey, Asset, Attempt, CallRate, InboundWebhook, Job, Kind, Notice, OutboxMessage, User
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.models.outbox import OPEN
-from queue_app.work import disk, keys
+from queue_app.work import disk, keys, policy
 
 AT_ONCE = 5_000
 FILES_AT_ONCE = 500
@@ -71,6 +72,27 @@ def expire(*, at: datetime, may_go_on: Callable[[], bool] = lambda: True) -> Exp
     return Expiry(files, size, answers)
 
 
+def expire_files_of(job: Job, *, at: datetime, actor: User, via: str = "") -> int:
+    """
+    Delete the files of a finished job at once (T24). Safe to repeat. Return how many were deleted; what was paid stays paid.
+
+    :raises MoveRefused: it is not finished.
+    """
+    with transaction.atomic():
+        (locked,) = Job.objects.filter(pk=job.pk).lock()
+        if locked.is_open:
+            raise lifecycle.MoveRefused(f"{locked} {lifecycle.state_phrase(locked)}. Files can be deleted once it is finished.")
+        rows = list(Asset.objects.kept().filter(job=locked).select_for_update(of=("self",)))
+        Asset.objects.filter(pk__in=[asset.pk for asset in rows]).update(expired_at=at)
+        if rows:
+            lifecycle.note_each([locked], at=at, actor=policy.known_as(actor, via), reason="files deleted")
+            policy.audit_others(
+                locked.owner_id, "delete files", str(locked), at=at, actor=actor, via=via, after={"files": len(rows)}, of=locked
+            )
+    _delete_unnamed(rows)
+    return len(rows)
+
+
 def _due_files(kind: Kind, at: datetime) -> QuerySet[Asset]:
     if kind.files_kept_days is None:
         return Asset.objects.none()
@@ -89,9 +111,14 @@ def _expire_files(found: QuerySet[Asset], *, at: datetime) -> list[Asset]:
     with transaction.atomic():
         rows = list(found.order_by("created_at").select_for_update(skip_locked=True, of=("self",))[:FILES_AT_ONCE])
         Asset.objects.filter(pk__in=[asset.pk for asset in rows]).update(expired_at=at)
+    _delete_unnamed(rows)
+    return rows
+
+
+def _delete_unnamed(rows: Sequence[Asset]) -> None:
+    """Delete the objects of these files that no other file names."""
     names = {asset.name for asset in rows}
     disk.delete(names - set(Asset.objects.kept().filter(name__in=names).values_list("name", flat=True)))
-    return rows
 
 
 def _remove(rows: "QuerySet[Any]") -> None:

@@ -30,6 +30,7 @@ class Right(StrEnum):
     EXCEED_NORMAL = "queue_app.exceed_normal_priority"
 
 
+SEE_USAGE = ("queue_app.view_job", "queue_app.view_ledgertransaction")  # rights that usage of all users needs
 VIEWER, OPERATOR, FINANCE, CATALOGUE = "Viewer", "Operator", "Finance", "Catalogue editor"
 # rights besides viewing; the catalogue editor's follow from `EDITED`
 RIGHTS = {

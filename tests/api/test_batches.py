@@ -20,6 +20,14 @@ def api(api_for, owner):
     return api_for(owner)
 
 
+def ids_of(answer):
+    return [job["id"] for job in answer.json()["results"]]
+
+
+def ids_of_batch(batch):
+    return list(batch.jobs.order_by("-pk").values_list("pk", flat=True))
+
+
 def address(batch, verb=""):
     return f"/api/v1/batches/{batch.pk}/{verb}"
 
@@ -34,7 +42,13 @@ class TestSubmit:
         assert [job["position"] for job in made["jobs"]] == [1, 2, 3]
         assert [job["prompt"] for job in made["jobs"]] == ["Tram 0.", "Tram 1.", "Tram 2."]
         assert made["cost"]["reserved"] == 12
+        assert api.get(made["url"]).json()["starts_in"]["p50_seconds"] == 0
         batch = Batch.objects.get(pk=made["batch"])
+        assert answer["Location"] == made["links"]["self"] == made["url"]
+        assert ids_of(api.get(made["links"]["jobs"])) == ids_of_batch(batch)
+        for verb in ("pause", "resume", "cancel", "retry_failed"):
+            assert api.post(made["links"][verb]).json()["links"] == made["links"]
+        assert api.get(made["url"]).json()["done"] is True
         assert (batch.name, batch.owner, batch.jobs.count()) == ("Trams", owner, 3)
 
     def test_may_have_a_limit_of_its_own(self, api):
@@ -118,13 +132,38 @@ class TestRead:
         }
         assert found["cost"] == {"tickets": 16, "reserved": 12, "captured": 4, "refunded": 0, "usd": "8.00"}
         assert found["eta"]["p50_seconds"] > 0
-        assert (found["paused"], found["max_concurrent"]) == (False, None)
+        assert (found["paused"], found["max_concurrent"], found["done"], found["starts_in"]) == (False, None, False, None)
 
     def test_has_no_time_left_once_all_have_ended(self, api, owner):
         batch = BatchFactory(owner=owner)
         make_job("completed", owner=owner, batch=batch)
 
         assert api.get(address(batch)).json()["eta"] is None
+
+    def test_are_listed_newest_first_and_can_be_narrowed(self, api, owner):
+        going, held, ended, noted = (BatchFactory(owner=owner, name=name).pk for name in ("Red", "Blue tram", "Old", "Older"))
+        make_job("running", owner=owner, batch_id=going)
+        make_job(owner=owner, batch_id=held)
+        make_job("failed", owner=owner, batch_id=ended)
+        make_job("failed", owner=owner, batch_id=noted)
+        Batch.objects.filter(pk=held).update(paused=True)
+        Batch.objects.filter(pk=noted).update(ended_at=NOON)
+        BatchFactory()
+
+        def listed(**query):
+            return [batch["id"] for batch in api.get("/api/v1/batches/", query).json()["results"]]
+
+        assert listed() == [noted, ended, held, going]
+        assert (listed(done="true"), listed(done="false")) == ([noted, ended], [held, going])
+        assert (listed(paused="true"), listed(search="blue")) == ([held], [held])
+        first = api.get("/api/v1/batches/?page_size=1&done=false").json()
+        (line,) = first["results"]
+        assert (line["queued"], line["done"], line["starts_in"] is None) == (1, False, False)
+        whole = api.get(line["links"]["self"]).json()
+        assert {name: whole[name] for name in line if name not in ("starts_in", "eta")} == {
+            name: line[name] for name in line if name not in ("starts_in", "eta")
+        }
+        assert [batch["id"] for batch in api.get(first["next"]).json()["results"]] == [going]
 
     def test_of_a_stranger_is_404(self, api):
         batch = BatchFactory()
@@ -198,3 +237,50 @@ class TestVerbs:
         assert answer.status_code == 402
         assert Job.objects.filter(state=State.FAILED).count() == 2
         assert Wallet.objects.get(owner=owner).reserved == 0
+
+
+class TestAChange:
+    def test_sets_name_and_limit_and_moves_queued_jobs(self, api, owner):
+        batch = BatchFactory(owner=owner, max_concurrent=3)
+        queued, running = make_job(owner=owner, batch=batch), make_job("running", owner=owner, batch=batch)
+
+        found = api.patch(address(batch), {"name": "Red trams", "max_concurrent": None, "priority": -10}).json()
+
+        assert (found["name"], found["max_concurrent"]) == ("Red trams", None)
+        assert [Job.objects.get(pk=job.pk).priority for job in (queued, running)] == [-10, 0]
+        assert api.patch(address(batch), {"max_concurrent": 2}).json()["max_concurrent"] == 2
+        assert not AuditEntry.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({}, ""),
+            ({"priority": 5}, "priority"),
+            ({"priority": None}, "priority"),
+            ({"max_concurrent": 0}, "max_concurrent"),
+            ({"name": "n" * 201}, "name"),
+            ({"paused": True}, "paused"),
+        ],
+    )
+    def test_that_is_wrong_is_refused_naming_the_field(self, api, owner, body, field):
+        batch = BatchFactory(owner=owner)
+
+        answer = api.patch(address(batch), body)
+
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
+
+    def test_by_staff_may_go_above_normal_and_is_audited(self, api_for):
+        batch = BatchFactory(max_concurrent=1)
+        job = make_job(owner=batch.owner, batch=batch)
+        staff = UserFactory(staff=True, rights=["operate_queue"])
+
+        assert api_for(staff).patch(address(batch), {"priority": 20}).status_code == 404
+        answer = api_for(staff, "read", "submit", "manage").patch(address(batch), {"priority": 20, "max_concurrent": 5})
+
+        assert (answer.status_code, Job.objects.get(pk=job.pk).priority) == (200, 20)
+        entry = AuditEntry.objects.get()
+        assert (entry.action, entry.before, entry.after) == (
+            "change batch",
+            {"max_concurrent": 1},
+            {"max_concurrent": 5, "priority": 20, "jobs": 1},
+        )

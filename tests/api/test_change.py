@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from queue_app import clock
-from queue_app.models import Job, JobEvent, ProviderAccount, State
+from queue_app.models import Asset, AuditEntry, Job, JobEvent, ProviderAccount, State
 from tests.factories import NOON, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
@@ -114,6 +114,38 @@ class TestRetry:
         assert (answer.status_code, answer.json()["code"]) == (409, "move_refused")
         assert Job.objects.get(pk=job.pk).state == state
 
+    def test_can_change_prompt_and_parameters_at_their_price_and_keeps_what_they_were_in_the_history(self, api, owner):
+        job = make_job("failed", owner=owner, prompt="A tram.")
+
+        answer = api.post(address(job, "retry"), {"prompt": "A red tram.", "parameters": {"duration": 8}})
+
+        found = answer.json()
+        assert (found["status"], found["prompt"], found["parameters"]["duration"]) == ("queued", "A red tram.", 8)
+        assert (found["tickets"]["reserved"], found["cost"]["usd"]) == (8, "4.00")
+        was = JobEvent.objects.filter(job=job).latest("seq").data["before"]
+        assert (was["prompt"], was["parameters"]["duration"]) == ("A tram.", 4)
+
+    @pytest.mark.parametrize(
+        ("state", "body", "status", "field"),
+        [
+            ("failed", {"prompt": " "}, 400, "prompt"),
+            ("failed", {"parameters": {"duration": 7}}, 400, "parameters.duration"),
+            ("failed", {"parameters": {"images": {"first_frame": "https://127.0.0.1/a.png"}}}, 400, "parameters.images"),
+            ("failed", {"model": "manim"}, 400, "model"),
+            ("running", {"prompt": "A red tram."}, 409, None),
+        ],
+    )
+    def test_with_a_change_is_checked_like_a_new_job(self, api, owner, state, body, status, field):
+        job = make_job(state, owner=owner)
+
+        answer = api.post(address(job, "retry"), body)
+
+        assert (answer.status_code, [error["field"] for error in answer.json()["errors"]][:1]) == (
+            status,
+            [field] if field else [],
+        )
+        assert (Job.objects.get(pk=job.pk).state, Job.objects.get(pk=job.pk).prompt) == (state, job.prompt)
+
     def test_after_the_deadline_is_409_and_says_why(self, api, owner):
         job = make_job("failed", owner=owner, deadline=NOON)
 
@@ -146,3 +178,40 @@ class TestRetry:
 
         assert (answer.status_code, answer.json()["missing"]) == (402, 4)
         assert Job.objects.get(pk=job.pk).state == State.FAILED
+
+
+class TestDeletingFiles:
+    def test_leaves_the_job_and_its_charge_and_can_be_repeated(self, api, owner, deleted):
+        job = make_job("completed", owner=owner)
+        name = Asset.objects.get(job=job).name
+
+        for _ in range(2):
+            answer = api.delete(address(job, "assets"))
+            assert answer.status_code == 200
+            found = answer.json()
+            assert ([file["url"] for file in found["assets"]], found["result_url"]) == ([None], None)
+            assert (found["status"], found["tickets"]["captured"]) == ("completed", 4)
+        assert deleted == [{name}, set()]
+        assert [event.reason for event in JobEvent.objects.filter(job=job).order_by("seq")][-1:] == ["files deleted"]
+
+    def test_of_an_unfinished_job_is_409(self, api, owner, deleted):
+        answer = api.delete(address(make_job("storing", owner=owner), "assets"))
+
+        assert (answer.status_code, answer.json()["code"], deleted) == (409, "move_refused", [])
+
+    def test_keeps_an_object_that_another_file_names_and_is_audited_if_staff_do_it(self, api_for, deleted):
+        job, twin = make_job("completed"), make_job("completed")
+        Asset.objects.filter(job=twin).update(name=Asset.objects.get(job=job).name)
+        staff = UserFactory(staff=True, rights=["operate_queue"])
+
+        assert api_for(staff, "read", "submit").delete(address(job, "assets")).status_code == 404
+        assert api_for(staff, "read", "submit", "manage").delete(address(job, "assets")).status_code == 200
+        assert deleted == [set()]
+        assert AuditEntry.objects.get(action="delete files").after == {"files": 1}
+
+    @pytest.fixture
+    def deleted(self, monkeypatch):
+        """The names of the objects that were deleted, by call."""
+        found = []
+        monkeypatch.setattr("queue_app.work.disk.delete", found.append)
+        return found

@@ -25,7 +25,17 @@ class TestQueue:
 
         found = api_for(owner).get("/api/v1/queue/").json()
 
-        assert list(found) == ["summary", "models", "workers", "processing", "queued"]
+        of_all = [
+            "limit",
+            "median_wait_seconds",
+            "median_run_seconds",
+            "throughput_per_hour",
+            "failure_rate",
+            "models",
+            "workers",
+        ]
+        assert list(found) == ["summary", "by_priority", *of_all, "processing", "queued"]
+        assert found["by_priority"] == {"0": 2}
         assert list(found["summary"]) == ["queued", "processing", "completed", "failed", "cancelled", "available"]
         assert (found["summary"]["queued"], found["summary"]["processing"]) == (2, 1)
         assert [job["id"] for job in found["processing"]] == [running.pk]
@@ -55,9 +65,25 @@ class TestQueue:
 
     def test_shows_staff_everybodys_jobs(self, staff):
         make_job()
-        make_job()
+        make_job(priority=10)
 
-        assert len(staff.get("/api/v1/queue/").json()["queued"]) == 2
+        found = staff.get("/api/v1/queue/").json()
+
+        assert (len(found["queued"]), found["by_priority"]) == (2, {"10": 1, "0": 1})
+
+    def test_tells_the_limit_of_all_and_how_the_last_hour_went(self, api_for):
+        at = clock.now() - timedelta(minutes=30)
+        for state in ("completed", "completed", "completed", "failed"):
+            make_job(state, at=at)
+        make_job("completed", at=at - timedelta(hours=1))
+        make_job("running")
+        QueueSettings.objects.update(max_concurrent=7, peak_factor=1, paused=True, paused_reason="stocktaking")
+
+        found = api_for(UserFactory()).get("/api/v1/queue/").json()
+
+        assert found["limit"] == {"used": 1, "max": 7, "paused": True, "reason": "stocktaking", "until": None}
+        assert (found["throughput_per_hour"], found["failure_rate"]) == (3, 0.25)
+        assert (found["median_wait_seconds"], found["median_run_seconds"]) == (0, 30)
 
     def test_lists_follow_each_event_at_once_and_are_nobody_elses(self, api_for):
         owner, other = UserFactory(), UserFactory()
@@ -142,6 +168,19 @@ class TestModels:
         editor = UserFactory(staff=True, rights=["change_modelconcurrencylimit"])
         assert api_for(editor, "read", "submit").patch("/api/v1/models/sora-2/", change).status_code == 403
         assert not AuditEntry.objects.exists()
+
+
+class TestKinds:
+    def test_tell_their_rules_and_whether_the_caller_may_use_them(self, api_for):
+        def kinds(**rights):
+            return {kind["key"]: kind for kind in api_for(UserFactory(**rights)).get("/api/v1/kinds/").json()["results"]}
+
+        found = kinds()
+
+        assert (found["video"]["medium"], found["video"]["restricted"], found["video"]["allowed"]) == ("video", False, True)
+        assert found["video"]["timeout_seconds"] > 0 and found["video"]["max_attempts"] > 1
+        assert (found["doubt"]["restricted"], found["doubt"]["allowed"]) == (True, False)
+        assert kinds(rights=["submit_restricted_kinds"])["doubt"]["allowed"] is True
 
 
 class TestWallet:

@@ -40,9 +40,13 @@ class TestOneJob:
         found = api.get(f"{URL}{job.pk}/").json()
 
         assert found["position"] == 2
-        assert {"limit": "model", "key": "sora-2", "used": 4, "max": 4, "until": None, "reason": ""} in found["waiting_on"]
+        account, model = found["waiting_on"]
+        there = {"link": "http://testserver/api/v1/models/sora-2/", "until": None, "reason": ""}
+        assert model == {"limit": "model", "key": "sora-2", "used": 4, "max": 4, **there}
+        assert (account["limit"], account["link"]) == ("account", None)
+        assert found["done"] is False
         assert found["waiting"].endswith("1 job ahead.")
-        assert found["eta"]["p50_seconds"] > 0
+        assert found["eta"]["p50_seconds"] > found["starts_in"]["p50_seconds"] > 0
         assert found["eta"]["p90_seconds"] >= found["eta"]["p50_seconds"]
         assert found["eta"]["basis"] == "the model's typical time"
         assert found["stage"] is None
@@ -72,7 +76,13 @@ class TestOneJob:
         names = ("download", "post-processing", "storage")
         parts = [{"name": name, "started_at": NOON.isoformat(), "seconds": 0.5} for name in names]
         video = make_asset(stored)
-        thumbnail = make_asset(stored, kind="thumbnail", name=f"assets/2026/11/{uuid.uuid4()}.webp", content_type="image/webp")
+        thumbnail = make_asset(
+            stored,
+            kind="thumbnail",
+            created_at=NOON - timedelta(seconds=1),
+            name=f"assets/2026/11/{uuid.uuid4()}.webp",
+            content_type="image/webp",
+        )
         lifecycle.complete(stored, [video, thumbnail], at=NOON + timedelta(seconds=2), actor="worker", stages=parts)
         tickets.refund(stored, at=NOON, actor="staff", reason="to please", amount=1)
 
@@ -82,10 +92,11 @@ class TestOneJob:
         assert found["completed_at"] == "2026-11-20T12:00:02Z"
         assert found["tickets"] == {"reserved": 0, "captured": 4, "refunded": 1}
         assert found["result_url"] == f"http://testserver/files/{video.pk}/{video.name.rpartition('/')[2]}"
-        assert {asset["kind"] for asset in found["assets"]} == {"video", "thumbnail"}
+        assert [asset["kind"] for asset in found["assets"]] == ["video", "thumbnail"]
+        assert (found["assets"][0]["url"], found["done"]) == (found["result_url"], True)
         assert [stage["status"] for stage in found["stages"]] == ["done"] * 6
         assert [stage["seconds"] for stage in found["stages"][3:]] == [0.5, 0.5, 0.5]
-        assert (found["stage"], found["eta"], found["error"]) == (None, None, None)
+        assert (found["stage"], found["starts_in"], found["eta"], found["error"]) == (None, None, None, None)
 
     def test_that_failed_tells_its_error_and_where_it_ended(self, api, owner):
         found = api.get(f"{URL}{make_job('failed', owner=owner).pk}/").json()
@@ -178,6 +189,28 @@ class TestList:
         assert ids(api.get(URL, {"completed_after": "2026-11-20T11:00:00Z", "status": "failed"})) == [failed]
         assert ids(api.get(URL, {"completed_before": "2026-11-20T11:00:00Z"})) == [early]
 
+    def test_finds_jobs_by_their_clients_own_keys_exactly(self, api, owner):
+        first = make_job(owner=owner, metadata={"order": "A-17", "shop": "north", "note": ""}).pk
+        second = make_job(owner=owner, metadata={"order": "A-17", "shop": "south"}).pk
+        make_job(owner=owner, metadata={"order": 17, "nested": {"order": "A-17"}})
+        make_job(metadata={"order": "A-17"})
+
+        assert ids(api.get(URL, {"metadata.order": "A-17"})) == [second, first]
+        assert ids(api.get(URL, {"metadata.order": "A-17", "metadata.shop": "north"})) == [first]
+        assert ids(api.get(URL, {"metadata.note": "", "ordering": "id"})) == [first]
+        assert ids(api.get(URL, {"metadata.order": "A-1"})) == ids(api.get(URL, {"metadata.order": "17"})) == []
+
+    def test_comes_oldest_first_where_that_is_asked_also_of_a_search(self, api, owner):
+        jobs = [make_job(owner=owner, prompt="A cat.").pk for _ in range(5)]
+
+        for search_for in ("", "cat"):
+            seen, url = [], f"{URL}?page_size=2&ordering=id&search={search_for}"
+            while url:
+                page = api.get(url).json()
+                seen += [job["id"] for job in page["results"]]
+                url = page["next"]
+            assert seen == jobs
+
     @pytest.mark.parametrize("rare", [True, False])
     def test_a_search_comes_in_the_same_pages_however_frequent_its_words(self, api, owner, monkeypatch, rare):
         monkeypatch.setattr(search, "_is_rare", lambda *found: rare)
@@ -221,6 +254,9 @@ class TestList:
             {"cursor": "cD0xMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAw"},
             {"search": "a\x00b"},
             {"model": "\x00"},
+            {"metadata": "A-17"},
+            {"metadata.order": "x" * 1_001},
+            {"ordering": "-ended_at"},
         ],
     )
     def test_refuses_what_it_cannot_read(self, api, query):

@@ -118,7 +118,7 @@ class TestAParameter:
         assert (answer.status_code, fields_of(answer)) == (400, ["status"])
         assert "once" in answer.json()["detail"]
 
-    @pytest.mark.parametrize("query", ["ordering=id", "format=json", "format=xml", "limit=5", "Status=failed"])
+    @pytest.mark.parametrize("query", ["order=id", "format=json", "format=xml", "limit=5", "Status=failed"])
     def test_that_is_unknown_is_refused_with_those_that_are_known(self, api, query):
         answer = api.get(f"{JOBS}?{query}")
 

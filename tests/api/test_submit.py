@@ -58,6 +58,7 @@ class TestSubmit:
             "events": "events/",
             "cancel": "cancel/",
             "retry": "retry/",
+            "assets": "assets/",
         }
 
     def test_takes_null_for_left_out(self, api):

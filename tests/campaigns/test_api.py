@@ -6,10 +6,11 @@ from threading import Barrier
 import pytest
 from django.db import connection
 
+from campaigns import launch
 from campaigns.models import Brand, Campaign, Combination, ComplianceRule, DimensionValue
 from queue_app.models import Job, State, Wallet
 from tests.campaigns.support import bring, full_matrix, jobs_of, make_campaign
-from tests.factories import UserFactory
+from tests.factories import NOON, UserFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/campaigns/"
@@ -56,6 +57,8 @@ class TestLaunch:
         assert (made["requested"], made["accepted"], made["rejected"]) == (4, 4, [])
         assert made["cost"] == {"tickets": 16, "reserved": 16, "captured": 0, "refunded": 0, "usd": "8.00"}
         assert made["eta"]["p50_seconds"] > 0
+        assert api.get(answer["Location"]).json()["links"] == made["links"]
+        assert len(api.get(made["links"]["jobs"]).json()["results"]) == 4
         campaign = Campaign.objects.get(pk=made["id"])
         assert campaign.batch.owner == owner
         assert Job.objects.filter(batch=campaign.pk).count() == 4
@@ -436,3 +439,55 @@ class TestJudging:
         answer = api.patch(self.url(other), {"review": "approved"})
 
         assert (answer.status_code, answer.json()["code"]) == (409, "not_judgeable")
+
+
+class TestWhatACampaignTakes:
+    def test_is_listed_without_what_has_been_retired(self, api):
+        DimensionValue.objects.filter(dimension__key="mood", key="calm").update(retired=True)
+
+        dimensions = {one["key"]: one for one in api.get("/api/v1/dimensions/").json()["results"]}
+
+        mood = dimensions["mood"]
+        assert (mood["label"], len(dimensions)) == ("Mood", 11)
+        assert {"key": "energetic", "label": "Energetic"} in mood["values"]
+        assert "calm" not in [value["key"] for value in mood["values"]]
+
+    def test_are_brands_of_ones_own_campaigns(self, api_for, owner):
+        make_campaign(owner)
+        make_campaign(owner)
+        Brand.objects.create(name="Somebody else's")
+
+        def names(user):
+            return [brand["name"] for brand in api_for(user).get("/api/v1/brands/").json()["results"]]
+
+        assert names(owner) == [Brand.objects.get(campaigns__batch__owner=owner, campaigns=Campaign.objects.first()).name]
+        assert len(names(UserFactory(staff=True))) == 2
+
+
+class TestAChange:
+    def test_follows_its_batch_and_counts_for_later_versions(self, api, owner):
+        campaign = make_campaign(owner)
+
+        found = api.patch(address(campaign), {"name": "Winter", "priority": -10, "max_concurrent": 1}).json()
+
+        assert (found["name"], found["priority"], found["max_concurrent"]) == ("Winter", -10, 1)
+        assert {job.priority for job in jobs_of(campaign)} == {-10}
+        cell = campaign.combinations.first()
+        bring(cell.job, "failed")
+        assert launch.make_again(cell, "A parcel opens.", at=NOON, by=owner)[0].job.priority == -10
+        again = api.patch(f"/api/v1/batches/{campaign.pk}/", {"name": "Spring"})
+        assert (again.json()["name"], Campaign.objects.get().name) == ("Spring", "Spring")
+        for where in (address(campaign), f"/api/v1/batches/{campaign.pk}/"):
+            assert fields(api.patch(where, {"name": " "})) == ["name"]
+
+    def test_of_a_failed_jobs_prompt_is_checked_by_the_rules_and_shown_with_the_combination(self, api, owner, no_ugc):
+        campaign = make_campaign(owner, {"aesthetic": ["cinematic"]})
+        cell = campaign.combinations.get()
+        bring(cell.job, "failed")
+        retry = f"/api/v1/jobs/{cell.job_id}/retry/"
+
+        assert fields(api.post(retry, {"prompt": "Shot as UGC."})) == ["prompt"]
+        assert api.post(retry, {"prompt": "A parcel opens slowly."}).status_code == 200
+        shown = api.get(f"/api/v1/combinations/{cell.pk}/").json()
+        assert (shown["prompt"], shown["status"], shown["versions"]) == ("A parcel opens slowly.", "queued", 1)
+        assert cell.versions.get().prompt == shown["prompt"]

@@ -11,7 +11,7 @@ from typing import Any
 from rest_framework import serializers
 
 from queue_app.api.errors import ERRORS_MOST
-from queue_app.api.fields import Flag, Number, check_count, kind_of, read_each
+from queue_app.api.fields import Flag, Keyed, Number, check_count, kind_of, read_each
 
 
 class Unreadable(serializers.ValidationError):
@@ -45,6 +45,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     called = "field"
     one_of: tuple[str, ...] = ()
     left_out = ""  # the message if none of them is there
+    may_be_missing = False  # whether the call may be made without a body
 
     def to_internal_value(self, data: Any) -> Any:
         """:raises Unreadable: naming every field that is wrong."""
@@ -89,6 +90,13 @@ class Query(StrictSerializer):
     """The parameters of an address, each at most once."""
 
     called = "parameter"
+
+    def to_internal_value(self, data: Any) -> Any:
+        """:raises Unreadable: naming every parameter that is wrong."""
+        for field in self.fields.values():
+            if isinstance(field, Keyed) and isinstance(data, Mapping):
+                data = field.gathered(data)
+        return super().to_internal_value(data)
 
     def may_be_empty(self, name: str) -> bool:
         """A form sends ``?status=`` if nothing was chosen. ``?dry_run`` may be meant as an order, so it is refused."""

@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from queue_app.api.fields import Moment
 from queue_app.api.serializers.base import Shape
-from queue_app.api.serializers.jobs import EtaOut, JobLine, PricedJobOut, PurseOut, TicketsOut
+from queue_app.api.serializers.jobs import BatchLinksOut, EtaOut, JobLine, PricedJobOut, PurseOut, TicketsOut
 from queue_app.models import LedgerTransaction
 
 
@@ -13,7 +13,9 @@ class BatchCostOut(TicketsOut):
     usd = serializers.CharField(help_text="US dollars of unfinished and completed jobs, as a decimal string.")
 
 
-class BatchOut(Shape):
+class BatchLine(Shape):
+    """A batch summary."""
+
     id = serializers.IntegerField()
     name = serializers.CharField()
     owner = serializers.CharField()
@@ -23,14 +25,22 @@ class BatchOut(Shape):
     completed = serializers.IntegerField()
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
+    done = serializers.BooleanField(help_text="All jobs are completed, failed or cancelled.")
+    starts_in = EtaOut(allow_null=True, help_text="Time until the first job starts. Null once one has started.")
     eta = EtaOut(allow_null=True, help_text="Time until the last job. Null once all are finished.")
-    cost = BatchCostOut()
     max_concurrent = serializers.IntegerField(allow_null=True)
     paused = serializers.BooleanField()
     paused_reason = serializers.CharField()
     created_at = Moment()
     ended_at = Moment(allow_null=True)
     url = serializers.CharField()
+    links = BatchLinksOut()
+
+
+class BatchOut(BatchLine):
+    """A batch in full."""
+
+    cost = BatchCostOut()
 
 
 class VerdictsOut(Shape):
@@ -49,6 +59,7 @@ class BatchMadeOut(Shape):
     total = serializers.IntegerField()
     cost = BatchCostOut()
     url = serializers.CharField()
+    links = BatchLinksOut()
 
 
 class BatchPriceOut(Shape):

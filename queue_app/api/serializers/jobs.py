@@ -13,7 +13,7 @@ from queue_app.models import Asset, Attempt, Outcome, State, Status
 
 
 class EtaOut(Shape):
-    p50_seconds = serializers.FloatField(allow_null=True, help_text="Seconds until completion. Null if unknown.")
+    p50_seconds = serializers.FloatField(allow_null=True, help_text="Seconds, median. Null if unknown.")
     p90_seconds = serializers.FloatField(allow_null=True)
     basis = serializers.CharField(help_text="“the last 37 runs”, “the model's typical time”, or why there is no estimate.")
 
@@ -25,6 +25,7 @@ class WaitingOnOut(Shape):
     max = serializers.IntegerField(help_text="0 while paused.")
     until = Moment(allow_null=True)
     reason = serializers.CharField()
+    link = serializers.CharField(allow_null=True, help_text="URL of the batch or model to look at. Null if there is none.")
 
 
 class StageOut(Shape):
@@ -99,6 +100,16 @@ class LinksOut(Shape):
     events = serializers.CharField()
     cancel = serializers.CharField()
     retry = serializers.CharField()
+    assets = serializers.CharField(help_text="For DELETE.")
+
+
+class BatchLinksOut(Shape):
+    self = serializers.CharField()
+    jobs = serializers.CharField(help_text="Its jobs, newest first.")
+    cancel = serializers.CharField()
+    pause = serializers.CharField()
+    resume = serializers.CharField()
+    retry_failed = serializers.CharField()
 
 
 class JobLine(Shape):
@@ -127,6 +138,7 @@ class JobOut(Shape):
     id = serializers.IntegerField()
     status = serializers.ChoiceField(choices=Status.choices)
     state = serializers.ChoiceField(choices=State.choices)
+    done = serializers.BooleanField(help_text="Completed, failed or cancelled.")
     kind = serializers.CharField()
     model = serializers.CharField()
     prompt = serializers.CharField()
@@ -140,6 +152,7 @@ class JobOut(Shape):
     batch = serializers.IntegerField(allow_null=True, help_text="Id of the batch or campaign.")
     preview = serializers.BooleanField(help_text="Preview rendered by the studio, not the provider.")
     position = serializers.IntegerField(allow_null=True, help_text="Position in the model's queue, from 1. Null once started.")
+    starts_in = EtaOut(allow_null=True, help_text="Time until it starts. Null once started.")
     eta = EtaOut(allow_null=True)
     waiting_on = WaitingOnOut(many=True)
     waiting = serializers.CharField(help_text="Why the job is waiting, in one sentence. Empty if it is not waiting.")
@@ -150,7 +163,7 @@ class JobOut(Shape):
     tickets = TicketsOut()
     cost = CostOut()
     error = ErrorOut(allow_null=True)
-    assets = AssetOut(many=True)
+    assets = AssetOut(many=True, help_text="The main file first.")
     result_url = serializers.CharField(allow_null=True, help_text="URL of the main file.")
     cancel_asked = serializers.BooleanField()
     can_be_stopped = serializers.BooleanField(

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from queue_app.api.fields import Moment
 from queue_app.api.serializers.base import Shape, render
 from queue_app.api.serializers.jobs import JobLine
-from queue_app.insight.snapshot import Lane
+from queue_app.insight.snapshot import Lane, Limit
 from queue_app.models.catalog import Medium
 
 SHARED_FOR = 1.0  # seconds for which all callers of a process get the same counts
@@ -40,6 +40,21 @@ class ModelOut(Shape):
     parameters = serializers.DictField()
 
 
+class KindOut(Shape):
+    """A job type."""
+
+    key = serializers.CharField()
+    label: Any = serializers.CharField()
+    medium = serializers.ChoiceField(choices=Medium.choices)
+    restricted = serializers.BooleanField(help_text="Only users with permission may submit jobs of this type.")
+    allowed = serializers.BooleanField(help_text="Whether you may submit jobs of this type.")
+    default_priority = serializers.IntegerField()
+    max_concurrent = serializers.IntegerField(allow_null=True, help_text="Concurrent jobs of this type. Null for no limit.")
+    timeout_seconds = serializers.IntegerField(help_text="Unless the model has a timeout of its own.")
+    max_attempts = serializers.IntegerField(help_text="Attempts at a provider before a job fails.")
+    files_kept_days = serializers.IntegerField(allow_null=True, help_text="Files are deleted after so many days. Null: kept.")
+
+
 class SummaryOut(Shape):
     queued = serializers.IntegerField()
     processing = serializers.IntegerField()
@@ -61,8 +76,26 @@ class WorkerOut(Shape):
     task = serializers.CharField(help_text="Current task. Staff only, otherwise empty.")
 
 
+class LimitOut(Shape):
+    """The limit of the whole queue."""
+
+    used = serializers.IntegerField()
+    max = serializers.IntegerField(help_text="As it is now: higher in peak hours.")
+    paused = serializers.BooleanField()
+    reason = serializers.CharField(help_text="Why it is paused. Empty if it is not.")
+    until = Moment(allow_null=True, help_text="When the pause ends by itself.")
+
+
 class BoardOut(Shape):
     summary = SummaryOut()
+    by_priority = serializers.DictField(child=serializers.IntegerField(), help_text="Queued jobs by priority, the highest first.")
+    limit = LimitOut()
+    median_wait_seconds = serializers.FloatField(
+        allow_null=True, help_text="Of all jobs that started in the last hour. Null without one; same for the next three."
+    )
+    median_run_seconds = serializers.FloatField(allow_null=True, help_text="Of all jobs completed in the last hour.")
+    throughput_per_hour = serializers.IntegerField(help_text="Jobs completed in the last hour.")
+    failure_rate = serializers.FloatField(allow_null=True, help_text="Failed among completed and failed jobs, 0 to 1.")
     models = ModelOut(many=True)
     workers = WorkerOut(many=True)
 
@@ -92,6 +125,12 @@ def model(lane: Lane) -> dict[str, Any]:
             "paused_until": pause.until if pause else None,
         },
     )
+
+
+def limit_of(queue: Limit) -> dict[str, Any]:
+    """Return the facts of `LimitOut`."""
+    pause = {"reason": queue.reason, "until": queue.until} if queue.paused else {"reason": "", "until": None}
+    return {"used": queue.used, "max": queue.effective or 0, "paused": queue.paused, **pause}
 
 
 def in_order(lanes: Iterable[Lane]) -> list[Lane]:

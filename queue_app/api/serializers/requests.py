@@ -6,12 +6,14 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from queue_app.api.fields import Flag, Mapped, Moment, Number, Text, Whole, YesNo
+from queue_app.api.fields import CalendarDay, Flag, Keyed, Mapped, Moment, Number, Text, Whole, YesNo
 from queue_app.api.serializers.base import PageQuery, Query, StrictList, StrictSerializer
-from queue_app.models import Status
+from queue_app.models import BulkAction, Status
 from queue_app.models.catalog import LIMIT_MESSAGE
 from queue_app.rules import priority
 from queue_app.rules.parameters import LONGEST_URL
+from queue_app.work.bulk import verbs
+from queue_app.work.bulk.options import ANY
 from queue_app.work.intake import BATCH_LIMIT_MOST, BATCH_NAME_MOST, JOBS_MOST, PROMPT_MOST, Draft
 
 PARAMETERS_HELP = (
@@ -21,6 +23,8 @@ PARAMETERS_HELP = (
     "its roles are `first_frame`, `last_frame` and `reference`."
 )
 AN_UPLOAD = "7c9e6679-7425-40de-944b-e07fc1f90ae7"  # in examples
+DELAY_MOST = 300  # seconds
+TAGS_MOST, TAG_MOST = 20, 1_000  # keys of the metadata in one search, and characters of a value
 BIGGEST_ID = 2**63 - 1
 _LIMIT_ERRORS: Any = dict.fromkeys(("min_value", "max_value"), LIMIT_MESSAGE)
 
@@ -86,6 +90,17 @@ class BatchAsked(StrictSerializer):
     )
 
 
+class RetryAsked(StrictSerializer):
+    """What a retry changes. A field that is missing or null stays as it was."""
+
+    may_be_missing = True
+
+    prompt = Text(least=1, most=PROMPT_MOST, required=False, allow_null=True, allow_blank=True, help_text="Another prompt.")
+    parameters = Mapped(
+        required=False, allow_null=True, help_text="Other parameters, in place of all it has. Defaults fill in the rest."
+    )
+
+
 class UrlAsked(StrictSerializer):
     """An image to fetch."""
 
@@ -114,8 +129,25 @@ class ModelChange(StrictSerializer):
     )
 
 
-class JobQuery(PageQuery):
-    """Filters of `GET jobs/`."""
+class BatchChange(StrictSerializer):
+    """Name, limit and priority of a batch."""
+
+    one_of = ("name", "max_concurrent", "priority")
+    left_out = "Send name, max_concurrent (1 to 50, or null for no limit), priority, or several of them."
+
+    name = Text(most=BATCH_NAME_MOST, required=False, allow_blank=True)
+    max_concurrent = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=BATCH_LIMIT_MOST,
+        help_text="Concurrent jobs. Null for no limit.",
+    )
+    priority = Priority(required=False)
+
+
+class JobFilters(Query):
+    """Which jobs."""
 
     status = Statuses(required=False, help_text="One or more statuses, separated by commas.")
     model = serializers.CharField(required=False, max_length=60)
@@ -127,6 +159,88 @@ class JobQuery(PageQuery):
     created_before = Moment(required=False, help_text="Queued before this time.")
     completed_after = Moment(required=False, help_text="Completed, failed or cancelled at this time or later.")
     completed_before = Moment(required=False, help_text="Completed, failed or cancelled before this time.")
+    metadata = Keyed(
+        child=serializers.CharField(max_length=TAG_MOST, allow_blank=True, trim_whitespace=False),
+        of="metadata keys",
+        most=TAGS_MOST,
+        such_as="metadata.order=4711",
+        required=False,
+        help_text="`metadata.KEY=VALUE`: the text VALUE under this key of the metadata, exactly.",
+    )
+
+
+class JobQuery(PageQuery, JobFilters):
+    """Filters and order of `GET jobs/`."""
+
+    ordering = serializers.ChoiceField(choices=["-id", "id"], required=False, help_text="`-id`, newest first, or `id`.")
+
+
+class FilterAsked(JobFilters):
+    """Which jobs: the names of `GET jobs/`. An empty object means all."""
+
+    called = "field"
+
+    def to_internal_value(self, data: Any) -> Any:
+        """:raises Unreadable: naming every field that is wrong."""
+        if isinstance(data, Mapping):  # numbers may be numbers here
+            texts = {name: str(one) if isinstance(one, int) and not isinstance(one, bool) else one for name, one in data.items()}
+            data = {name: one for name, one in texts.items() if one != "" or not self.may_be_empty(name)}
+        return super().to_internal_value(data)
+
+
+class BulkAsked(StrictSerializer):
+    """One action on many jobs."""
+
+    action = serializers.ChoiceField(
+        choices=BulkAction.Verb.values, help_text="Other actions than `cancel` and `retry` are for staff with the right."
+    )
+    filter = FilterAsked()
+    dry_run = YesNo(required=False, help_text="Return what the action would do without doing it.")
+    delay_seconds = Whole(
+        required=False, min_value=0, max_value=DELAY_MOST, help_text="Start later; until then, `abort` undoes it. Default: 0."
+    )
+    reason = Text(most=300, required=False, allow_blank=True, max_length=300, help_text="Required for `force_fail` and `refund`.")
+    priority = Priority(required=False)
+    tickets = Whole(required=False, min_value=1, max_value=ANY, help_text="Of `refund`: tickets per job. Default: all.")
+    refund = YesNo(required=False, help_text="Of `cancel`: refund jobs that are delivered because they can't be stopped.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """:raises ValidationError: an option is missing or belongs to another action, or a reason is missing."""
+        verb = verbs.VERBS[BulkAction.Verb(attrs["action"])]
+        own = verb.option.name if verb.option else ""
+        wrong: dict[str, Any] = {
+            name: [f"{attrs['action']} takes no {name}."]
+            for name in ("priority", "tickets", "refund")
+            if name in attrs and name != own
+        }
+        if own == "priority" and own not in attrs:
+            wrong["priority"] = ["Choose a priority."]
+        if not attrs.get("reason", "").strip() and not attrs.get("dry_run") and (verb.needs_reason or attrs.get("refund")):
+            wrong["reason"] = ["Enter a reason. It is saved in the history and the audit."]
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return super().validate(attrs)
+
+
+class UsageQuery(Query):
+    """Days and grouping of `GET usage/`."""
+
+    from_ = CalendarDay(required=False, help_text="First day. Default: 6 days before `to`.")
+    to = CalendarDay(required=False, help_text="Last day. Default: today, in the queue's time zone.")
+    by = serializers.ChoiceField(choices=["day", "model"], required=False, help_text="Default: `day`.")
+    owner = serializers.CharField(required=False, max_length=150, help_text="Staff only: the usage of this user.")
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the fields by their names in the address: ``from`` can't be a name here."""
+        return {name.rstrip("_"): field for name, field in super().get_fields().items()}
+
+
+class BatchQuery(PageQuery):
+    """Filters of `GET batches/`."""
+
+    paused = Flag(required=False)
+    done = Flag(required=False, help_text="Whether all jobs are completed, failed or cancelled.")
+    search = serializers.CharField(required=False, max_length=200, help_text="Words of the name.")
 
 
 class DryRun(Query):

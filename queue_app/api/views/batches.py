@@ -1,4 +1,4 @@
-"""Batches: read, cancel, pause, resume, retry failed jobs."""
+"""Batches: list, read, cancel, pause, resume, retry failed jobs."""
 
 from typing import Any
 
@@ -10,13 +10,16 @@ from rest_framework.response import Response
 from queue_app import clock, lifecycle
 from queue_app.api import answers
 from queue_app.api.authentication import VIA, caller
+from queue_app.api.filters import BatchFilterSet
 from queue_app.api.generics import JsonViewSet
 from queue_app.api.idempotency import Made, once
 from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import render
-from queue_app.api.serializers.batches import BatchCancelOut, BatchOut
-from queue_app.insight.batches import standing
+from queue_app.api.serializers.batches import BatchCancelOut, BatchLine, BatchOut
+from queue_app.api.serializers.requests import BatchChange, BatchQuery
+from queue_app.insight import batches as insight
+from queue_app.insight import waiting
 from queue_app.models import Batch
 from queue_app.models.job import BatchQuerySet
 from queue_app.rules import numbers
@@ -24,17 +27,34 @@ from queue_app.work import batches, policy
 
 
 class BatchViewSet(JsonViewSet[Batch]):
-    """Read, cancel, pause, resume and retry batches."""
+    """List, read, cancel, pause, resume and retry batches."""
+
+    filterset_class = BatchFilterSet
 
     def get_queryset(self) -> BatchQuerySet:
         user = caller(self.request)
         found = Batch.objects.of(user) if reaches_others(self.request) else Batch.objects.filter(owner=user)
         return found.select_related("owner")
 
+    @call("batches_list", BatchLine(many=True), query=BatchQuery)
+    def list(self, request: Request) -> Response:
+        """List your batches, newest first, those of campaigns among them. Staff see all batches."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
+        stands = insight.standings(page, at=clock.now())
+        lines = [render(BatchLine, _line(batch, how, request)) for batch, how in zip(page, stands, strict=True)]
+        return self.get_paginated_response(lines)
+
     @call("batches_read", BatchOut, 404)
     def retrieve(self, request: Request, pk: int) -> Response:
         """Read one batch: jobs by status, cost and time until the last job."""
         return Response(_answer(self.get_object(), request))
+
+    @call("batches_change", BatchOut, 404, body=BatchChange)
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Set a batch's name, its limit, or the priority of its queued jobs. Only staff can set a priority above 0."""
+        changed = batches.change(self.get_object(), self.given, at=clock.now(), actor=caller(request), via=VIA)
+        waiting.forget()
+        return Response(_answer(changed, request))
 
     @call("batches_cancel", BatchCancelOut, 404)
     @action(detail=True, methods=["post"])
@@ -72,30 +92,35 @@ class BatchViewSet(JsonViewSet[Batch]):
 
 
 def _answer(batch: Batch, request: Request) -> dict[str, Any]:
-    stands = standing(batch, at=clock.now())
-    money = stands.money
-    facts = {
+    money = insight.money(batch)
+    cost = {
+        "tickets": money.reserved + money.captured,
+        "reserved": money.reserved,
+        "captured": money.captured,
+        "refunded": money.refunded,
+        "usd": numbers.dollars(money.usd_spent + money.usd_to_come),
+    }
+    return render(BatchOut, _line(batch, insight.standing(batch, at=clock.now()), request) | {"cost": cost})
+
+
+def _line(batch: Batch, stands: insight.Standing, request: Request) -> dict[str, Any]:
+    return {
         "id": batch.pk,
         "name": batch.name,
         "owner": batch.owner.username,
         "total": stands.total,
         **stands.counts,
+        "done": stands.is_done,
+        "starts_in": stands.starts_in,
         "eta": stands.eta,
-        "cost": {
-            "tickets": money.reserved + money.captured,
-            "reserved": money.reserved,
-            "captured": money.captured,
-            "refunded": money.refunded,
-            "usd": numbers.dollars(money.usd_spent + money.usd_to_come),
-        },
         "max_concurrent": batch.max_concurrent,
         "paused": batch.paused,
         "paused_reason": batch.paused_reason,
         "created_at": batch.created_at,
         "ended_at": batch.ended_at,
         "url": answers.address(request, "batch-detail", batch.pk),
+        "links": answers.batch_links(batch.pk, request),
     }
-    return render(BatchOut, facts)
 
 
 def _reread(pk: int) -> Batch:

@@ -1,6 +1,6 @@
 """Jobs: submit, list, read, cancel, retry."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -23,12 +23,12 @@ from queue_app.api.schema import call
 from queue_app.api.serializers.base import PageQuery, render
 from queue_app.api.serializers.batches import BatchMadeOut, BatchPriceOut
 from queue_app.api.serializers.jobs import CancelOut, EventOut, JobOut, PriceOut
-from queue_app.api.serializers.requests import AN_UPLOAD, BatchAsked, DryRun, JobAsked, JobQuery, draft
+from queue_app.api.serializers.requests import AN_UPLOAD, BatchAsked, DryRun, JobAsked, JobQuery, RetryAsked, draft
 from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
 from queue_app.rules import numbers
-from queue_app.work import fetching, intake, jobs
+from queue_app.work import fetching, intake, jobs, retention
 
 MEANING = {
     CancelVerdict.CANCELLED: "Cancelled. Nothing is charged.",
@@ -62,7 +62,9 @@ class JobViewSet(JsonViewSet[Job]):
         user = caller(self.request)
         return Job.objects.of(user) if reaches_others(self.request) else Job.objects.filter(owner=user)
 
-    def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterator[Wrong]:
+    def also_wrong(self, request: Request, readable: Mapping[str, Any]) -> Iterable[Wrong]:
+        if self.detail:  # a retry, which is checked with its job
+            return ()
         drafts = [draft(one) for one in (readable.get("jobs", []) if self.many_jobs else [readable])]
         found = intake.problems(caller(request), drafts, at=clock.now())
         return errors.named(intake.IntakeRefused(found), many=self.many_jobs)
@@ -175,17 +177,38 @@ class JobViewSet(JsonViewSet[Job]):
         beyond = verdict == CancelVerdict.REQUESTED and not job["can_be_stopped"]
         return Response({"verdict": verdict.value, "message": BEYOND_STOPPING if beyond else MEANING[verdict], **job})
 
-    @call("jobs_retry", JobOut, 402, 404, 409, 422, repeatable=True)
+    @call("jobs_retry", JobOut, 402, 404, 409, 422, body=RetryAsked, repeatable=True)
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: int) -> HttpResponseBase:
-        """Retry a failed or cancelled job, at today's price."""
-        job = self.get_object()
+        """
+        Retry a failed or cancelled job, at today's price. A body can change its prompt, its parameters, or both; they are
+        checked as those of a new job, and the job's history keeps what they were.
+        """
+        job, at = self.get_object(), clock.now()
+        given = {name: value for name, value in self.given.items() if value is not None}
+        asked = [intake.draft_like(job, **given)] if given else []
 
         def retry() -> Made:
-            jobs.retry(job, at=clock.now(), actor=caller(request), via=VIA)
+            jobs.retry(job, at=clock.now(), actor=caller(request), via=VIA, change=asked[0] if asked else None)
             return {"job": job.pk}
 
-        return once(request, status=200, do=retry, render=lambda made: answers.job_of(made["job"], request))
+        def fetch() -> None:
+            asked[:] = fetching.with_uploads(job.owner, asked, at=at)
+
+        return once(
+            request,
+            status=200,
+            do=retry,
+            render=lambda made: answers.job_of(made["job"], request),
+            prepare=fetch if fetching.is_needed(asked) else None,
+        )
+
+    @call("jobs_assets_delete", JobOut, 404, 409)
+    @action(detail=True, methods=["delete"])
+    def assets(self, request: Request, pk: int) -> Response:
+        """Delete the files of a finished job. The job, its history and its charge stay. Safe to repeat."""
+        retention.expire_files_of(self.get_object(), at=clock.now(), actor=caller(request), via=VIA)
+        return Response(answers.job_of(pk, request))
 
 
 def _priced(job: Job) -> dict[str, Any]:
@@ -224,5 +247,6 @@ def _made(pk: int, request: Request) -> dict[str, Any]:
         "total": len(jobs),
         "cost": _cost(jobs, reserved=True),
         "url": answers.address(request, "batch-detail", pk),
+        "links": answers.batch_links(pk, request),
     }
     return render(BatchMadeOut, made)

@@ -21,9 +21,9 @@ from queue_app.api.negotiation import OneType
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import render
 from queue_app.api.serializers.jobs import JobLine
-from queue_app.api.serializers.queue import SHARED_FOR, QueueOut, SummaryOut, WorkerOut, in_order, model
+from queue_app.api.serializers.queue import SHARED_FOR, LimitOut, QueueOut, SummaryOut, WorkerOut, in_order, limit_of, model
 from queue_app.caching import at_most_every
-from queue_app.insight import counts, positions, snapshot, workers
+from queue_app.insight import counts, lately, positions, snapshot, workers
 from queue_app.live import stream
 from queue_app.live.hub import TooManyStreams, hub
 from queue_app.models import ApiKey, JobEvent, Status, User
@@ -35,7 +35,8 @@ class QueueView(JsonAPIView):
     @call("queue_read", QueueOut)
     def get(self, request: Request) -> HttpResponse:
         """
-        Read counts, models, workers, and the first 100 jobs in progress and queued. You see your own jobs, staff see all jobs.
+        Read counts, limits, pace, models, workers, and the first 100 jobs in progress and queued. You see your own jobs, staff
+        see all jobs; limits and pace are those of the whole queue.
 
         Everything is at most 1 second old. The two lists include every event so far.
         """
@@ -43,9 +44,10 @@ class QueueView(JsonAPIView):
         events = JobEvent.objects.order_by("-pk").annotate(read_at=clock.ReadAt()).values_list("pk", "read_at")
         last, at = events.first() or (0, clock.now())
         seen = glance(at)
-        counted = render(SummaryOut, {**count(user, at=at), "available": seen.available})
-        models_and_workers = seen.for_staff if user.is_staff else seen.for_others
-        parts = (_members({"summary": counted}), models_and_workers, _lists(user, last, request))
+        statuses, priorities = count(user, at=at)
+        summary = render(SummaryOut, {**statuses, "available": seen.available})
+        of_all = seen.for_staff if user.is_staff else seen.for_others
+        parts = (_members({"summary": summary, "by_priority": priorities}), of_all, _lists(user, last, request))
         return HttpResponse(b"{%b}" % b",".join(parts), content_type="application/json")
 
 
@@ -74,15 +76,20 @@ class StreamView(JsonAPIView):
         return StreamingHttpResponse(stream.events(client), content_type="text/event-stream", headers=headers)
 
 
-def count(user: User, *, at: datetime) -> dict[Status, int]:
-    """Return the number of jobs that the user may see, by status."""
+def count(user: User, *, at: datetime) -> tuple[dict[Status, int], dict[int, int]]:
+    """Return the number of jobs that the user may see: by status, and of the queued ones by priority."""
     if user.is_staff:
-        return counts.by_status(at=at, within=SHARED_FOR)
-    return at_most_every(SHARED_FOR, f"queue:counts:{user.pk}", lambda: counts.by_status(at=at, owner=user))
+        return counts.by_status(at=at, within=SHARED_FOR), counts.by_priority(within=SHARED_FOR)
+
+    def look() -> tuple[dict[Status, int], dict[int, int]]:
+        queued = counts.by_priority(owner=user)
+        return counts.by_status(at=at, owner=user, queued=sum(queued.values())), queued
+
+    return at_most_every(SHARED_FOR, f"queue:counts:{user.pk}", look)
 
 
 class Glance(NamedTuple):
-    """The part of the answer that does not depend on the caller: free slots, and models with workers as JSON."""
+    """The part of the answer that does not depend on the caller: free slots; limit, pace, models and workers as JSON."""
 
     available: int
     for_staff: bytes
@@ -95,10 +102,12 @@ def glance(at: datetime) -> Glance:
     def look() -> Glance:
         now, processes = snapshot.take(at=at, within=0), [asdict(process) for process in workers.processes(at=at)]
         models = [model(lane) for lane in in_order(now.lanes)]
+        limit = render(LimitOut, limit_of(now.queue))
+        of_all = {"limit": limit, **asdict(lately.pace(at=at)), "models": models}
 
         def rendered(hidden: Mapping[str, Any]) -> bytes:
             listed = [render(WorkerOut, {**process, **hidden}) for process in processes]
-            return _members({"models": models, "workers": listed})
+            return _members({**of_all, "workers": listed})
 
         return Glance(now.free_slots, rendered({}), rendered(HIDDEN))
 

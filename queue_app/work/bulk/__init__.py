@@ -9,6 +9,7 @@ action is confirmed.
 from queue_app.work.bulk.options import BulkRefused
 from queue_app.work.bulk.record import (
     JOBS_KEPT,
+    OWNERS,
     STARTS_AFTER,
     abort,
     amend,
@@ -20,12 +21,14 @@ from queue_app.work.bulk.record import (
     name,
     prune,
     run_now,
+    stop,
     undo,
     work,
 )
 
 __all__ = [
     "JOBS_KEPT",
+    "OWNERS",
     "STARTS_AFTER",
     "BulkRefused",
     "abort",
@@ -38,6 +41,7 @@ __all__ = [
     "name",
     "prune",
     "run_now",
+    "stop",
     "undo",
     "work",
 ]

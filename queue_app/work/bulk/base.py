@@ -46,11 +46,20 @@ class Remark:
 
 @dataclass(frozen=True)
 class Effect:
-    """The effect of a verb on the chosen jobs as they are now, and the option that it offers for them."""
+    """
+    The effect of a verb on the chosen jobs as they are now, and the option that it offers for them.
+
+    Tickets: ``returned`` at once, ``returned_later`` at most, once providers confirm, and ``reserved``. ``beyond``: jobs that
+    can't be stopped.
+    """
 
     lines: list[Consequence]
     remarks: list[Remark] = field(default_factory=list)
     option: Option | None = None
+    returned: int = 0
+    returned_later: int = 0
+    reserved: int = 0
+    beyond: int = 0
 
     @property
     def with_jobs(self) -> list[Consequence]:

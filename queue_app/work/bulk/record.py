@@ -30,6 +30,8 @@ from queue_app.work.bulk.selection import Selection
 log = logging.getLogger(__name__)
 Verb, Phase = BulkAction.Verb, BulkAction.Phase
 
+OWNERS = (Verb.CANCEL, Verb.RETRY)  # verbs that need no right for jobs of one's own
+OWN = "own"  # among the options: all jobs belong to the actor
 MOST = 1_000_000  # jobs of one action
 PRUNED_AT_ONCE = 10
 STARTS_AFTER = timedelta(seconds=10)  # until then it can be undone
@@ -70,9 +72,12 @@ def draft(
     actor: User,
     chosen: str,
     options: Mapping[str, Any] | None = None,
+    own: bool = False,
 ) -> BulkAction:
     """
     Draft an action for jobs as they are chosen now. Nothing happens to them yet.
+
+    :param own: leave out jobs of others; then the actor needs no right for the verbs of `OWNERS`.
 
     :param jobs: a query of jobs, or job numbers; unknown numbers are left out.
     :param chosen: how the jobs were selected, in words.
@@ -81,12 +86,15 @@ def draft(
     """
     bulk_verb = verbs.VERBS[Verb(verb)]
     found = jobs if isinstance(jobs, QuerySet) else Job.objects.filter(pk__in=list(jobs))
+    if own:
+        found = found.filter(owner=actor)
     ids = list(found.order_by(*bulk_verb.rank).values_list("pk", flat=True)[: MOST + 1])
     if not ids:
         raise BulkRefused("No jobs selected, or they no longer exist.")
     if len(ids) > MOST:
         raise BulkRefused(f"Too many jobs: the limit is {MOST:,}. Narrow the filter.")
-    return _kept(bulk_verb.key, ids, at=at, actor=actor, chosen=chosen, options=bulk_verb.read(options or {}))
+    read = bulk_verb.read(options or {}) | ({OWN: True} if own else {})
+    return _kept(bulk_verb.key, ids, at=at, actor=actor, chosen=chosen, options=read)
 
 
 def drafts(verb: str, jobs: "QuerySet[Job]", *, at: datetime, actor: User, chosen: str) -> list[BulkAction]:
@@ -118,10 +126,16 @@ def amend(action: BulkAction, *, at: datetime, actor: User, options: Mapping[str
 
 @transaction.atomic
 def confirm(
-    action: BulkAction, *, at: datetime, actor: User, reason: str = "", options: Mapping[str, Any] | None = None
+    action: BulkAction,
+    *,
+    at: datetime,
+    actor: User,
+    reason: str = "",
+    options: Mapping[str, Any] | None = None,
+    delay: timedelta = STARTS_AFTER,
 ) -> BulkAction:
     """
-    Confirm a draft: it starts in 10 seconds and can be undone until then. Return it as it is then.
+    Confirm a draft: it starts after ``delay`` and can be undone until then. Return it as it is then.
 
     :raises BulkRefused: no longer a draft, no right, or a reason or an option is missing.
     """
@@ -131,7 +145,7 @@ def confirm(
         raise BulkRefused("Enter a reason. It is saved in each job's history and the audit.")
     now.options = {**now.options, **verb.read(options or {})}
     verb.check(now.options, actor=actor, reason=reason)
-    now.phase, now.actor, now.reason, now.starts_at = Phase.WAITING, actor, reason, at + STARTS_AFTER
+    now.phase, now.actor, now.reason, now.starts_at = Phase.WAITING, actor, reason, at + delay
     now.save(update_fields=["phase", "actor", "reason", "options", "starts_at"])
     return _audited(now, "", at=at, actor=actor, reason=reason)
 
@@ -173,6 +187,21 @@ def abort(action: BulkAction, *, at: datetime, actor: User) -> BulkAction:
     now.phase, now.ended_at, now.lease_until = Phase.ABORTED, at, None
     now.save(update_fields=["phase", "ended_at", "lease_until"])
     return _audited(now, f": stopped after {now.worked:,}", at=at, actor=actor)
+
+
+@transaction.atomic
+def stop(action: BulkAction, *, at: datetime, actor: User) -> BulkAction:
+    """
+    Undo an action that waits, or stop one that runs after its current chunk. Safe to repeat. Return it as it is then.
+
+    :raises BulkRefused: it is done or was never confirmed, or no right.
+    """
+    now = _rows().get(pk=action.pk)
+    if now.phase == Phase.WAITING:
+        return undo(now, at=at, actor=actor)
+    if now.phase in (Phase.UNDONE, Phase.ABORTED):
+        return now
+    return abort(now, at=at, actor=actor)
 
 
 @transaction.atomic
@@ -263,7 +292,8 @@ def _rows() -> "QuerySet[BulkAction]":
 
 def _locked(action: BulkAction, actor: User, phase: BulkAction.Phase) -> BulkAction:
     now = _rows().get(pk=action.pk)
-    if not may(actor, now.verb):
+    is_own = now.options.get(OWN) and now.actor_id == actor.pk and now.verb in OWNERS
+    if not is_own and not may(actor, now.verb):
         raise BulkRefused(f"You don't have permission to {verbs.of(now).deed}.")
     if now.phase != phase:
         raise BulkRefused(f"{_TOO_LATE[phase]} Status: {_STATUS[Phase(now.phase)]}.")

@@ -82,8 +82,15 @@ class Cancel(BulkVerb):
     def effect(self, chosen: Selection, options: Mapping[str, Any]) -> Effect:
         lines = self.lines(chosen)
         remarks = _tickets_back(chosen, now=(State.QUEUED,), later=AT_THE_PROVIDER, billed=AT_THE_PROVIDER)
-        has_beyond = any(line.count and line.what == BEYOND for line in lines)
-        return Effect(lines, remarks, self.option if has_beyond else None)
+        beyond = sum(line.count for line in lines if line.what == BEYOND)
+        return Effect(
+            lines,
+            remarks,
+            self.option if beyond else None,
+            returned=chosen.tickets(State.QUEUED),
+            returned_later=chosen.tickets(*AT_THE_PROVIDER),
+            beyond=beyond,
+        )
 
     def apply(self, action: BulkAction, ids: Sequence[int], *, at: datetime) -> ChunkOutcome:
         beyond: list[int] = []  # of the running jobs: earlier cancel requests stay as they are, as the preview says
@@ -133,7 +140,7 @@ class Retry(BulkVerb):
             others = [f"{len(short) - NAMED} others"] if len(short) > NAMED else []
             rest = f"{'; '.join(said + others)}. Lower job numbers go first; the rest are skipped."
             remarks.append(Remark("Not enough tickets for all:", rest, warns=True))
-        return Effect(self.lines(chosen, offered), remarks)
+        return Effect(self.lines(chosen, offered), remarks, reserved=sum(needed.values()))
 
     def apply(self, action: BulkAction, ids: Sequence[int], *, at: datetime) -> ChunkOutcome:
         jobs = Job.objects.filter(pk__in=ids).lock_for_retry()
@@ -260,7 +267,7 @@ class Refund(BulkVerb):
             left_as_is(chosen.rest(State.COMPLETED), "Only completed jobs are charged.", "Not charged"),
         ]
         rest = f"to {numbers.counted(found['wallets'], 'wallet')}. The provider still bills us."
-        return Effect(lines, [Remark(f"{_tickets_are(back)} refunded", rest)] if back else [], self.option)
+        return Effect(lines, [Remark(f"{_tickets_are(back)} refunded", rest)] if back else [], self.option, returned=back)
 
     def apply(self, action: BulkAction, ids: Sequence[int], *, at: datetime) -> ChunkOutcome:
         completed, refused = locked(ids, (State.COMPLETED,), "only completed jobs are charged")
@@ -306,7 +313,8 @@ class ForceFail(BulkVerb):
             Consequence(chosen.count(State.STORING), "failed after delivery", thrown, State.STORING, "Saving"),
             left_as_is(chosen.count(*TERMINAL_STATES), "Already finished.", "Finished"),
         ]
-        return Effect(lines, _tickets_back(chosen, now=OPEN_STATES, billed=IN_FLIGHT_STATES))
+        remarks = _tickets_back(chosen, now=OPEN_STATES, billed=IN_FLIGHT_STATES)
+        return Effect(lines, remarks, returned=chosen.tickets(*OPEN_STATES))
 
     def apply(self, action: BulkAction, ids: Sequence[int], *, at: datetime) -> ChunkOutcome:
         _, refused = locked(ids, OPEN_STATES, "already finished")
