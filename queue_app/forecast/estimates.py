@@ -1,5 +1,6 @@
 """
-How long until a job, a batch, or a campaign not launched yet is done: p50 and p90 in seconds, with their basis.
+How long until a job or a batch starts, and until it, or a campaign not launched yet, is done: p50 and p90 in seconds, with their
+basis.
 
 A process simulates the queue at most every 5 s, for all callers; sooner only for a job that came later or a batch that has grown
 or shrunk, and never for more than a fortieth of the time; in a thread if that takes long. A job finds its start on the curve of
@@ -12,7 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import isfinite
+from math import inf, isfinite
 from threading import Lock
 from typing import NamedTuple
 
@@ -38,7 +39,10 @@ _AT_WORK = {State.SUBMITTING, State.RUNNING}  # states whose end can be foreseen
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds until completion, median and 90th percentile (``None``: no estimate), and in ``basis`` what they are based on."""
+    """
+    Seconds until completion, or until the start, median and 90th percentile (``None``: no estimate), and in ``basis`` what they
+    are based on.
+    """
 
     p50_seconds: float | None
     p90_seconds: float | None
@@ -57,9 +61,7 @@ def for_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate]:
     running = [job.pk for job in listed if job.state in _AT_WORK]
     if not queued and not running:
         return {job.pk: _of_other(job) for job in listed}
-    known = current(at)
-    if not all(known.place(job) for job in queued):
-        known = current(at, newer=True)
+    known = _current_for(queued, at)
     called_at = _called_at(running)
     found = {}
     for job in listed:
@@ -70,6 +72,27 @@ def for_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate]:
         else:
             found[job.pk] = _of_other(job)
     return found
+
+
+def starts_of_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate | None]:
+    """Return the time until each job starts; ``None`` for a job that is not queued. No query besides those that draw the curves."""
+    listed = list(jobs)
+    waiting = [job for job in listed if job.state == State.QUEUED and not job.held]
+    found = {job.pk: Estimate(None, None, NO_END) if job.state == State.QUEUED else None for job in listed}
+    if waiting:
+        known = _current_for(waiting, at)
+        found |= {job.pk: known.start_of(job, at=at) for job in waiting}
+    return found
+
+
+def start_of_batch(batch_id: int, at: datetime) -> Estimate | None:
+    """Return the time until the first job of a batch starts; ``None`` once one has started, or if none is queued. Two queries."""
+    jobs = Job.objects.filter(batch=batch_id)
+    if jobs.filter(started_at__isnull=False).exists():
+        return None
+    heads = jobs.filter(state=State.QUEUED).order_by("model", "-priority", "order_key", "id").distinct("model")
+    starts = [start for start in starts_of_jobs(heads, at).values() if start]
+    return min(starts, key=lambda start: inf if start.p50_seconds is None else start.p50_seconds, default=None)
 
 
 class _OpenJobs(NamedTuple):
@@ -169,9 +192,18 @@ class Forecast:
         if never := self._never(job.model_id):
             return never
         past, basis = self.inputs.durations(job.model_id, preview=job.preview)
+        return _estimate(durations.of_waiting(self._starts(job, at), past), basis)
+
+    def start_of(self, job: Job, *, at: datetime) -> Estimate:
+        """Return the time until a queued job starts."""
+        if never := self._never(job.model_id):
+            return never
+        basis = self.inputs.durations(job.model_id, preview=job.preview)[1]
+        return _estimate(durations.quantiles(self._starts(job, at)), basis)
+
+    def _starts(self, job: Job, at: datetime) -> list[float]:
         place, order = self.place(job), _order(job)
-        starts = self.curves.starts(*place, order) if place else self.curves.starts_of_newcomer(job.model_id, order)
-        return _estimate(durations.of_waiting(self._from(at, starts), past), basis)
+        return self._from(at, self.curves.starts(*place, order) if place else self.curves.starts_of_newcomer(job.model_id, order))
 
     def of_running(self, job: Job, called_at: datetime | None, *, at: datetime) -> Estimate:
         past, basis = self.inputs.durations(job.model_id, preview=job.preview)
@@ -221,6 +253,12 @@ class Forecast:
     def _never(self, model: str) -> Estimate | None:
         reason = self.stuck(model)
         return Estimate(None, None, reason) if reason else None
+
+
+def _current_for(queued: Sequence[Job], at: datetime) -> Forecast:
+    """Return the curves, redrawn if that is worth it for jobs that came later."""
+    known = current(at)
+    return known if all(known.place(job) for job in queued) else current(at, newer=True)
 
 
 _lock = Lock()

@@ -75,6 +75,14 @@ class Outlook:
         """Return the time until the job is done; ``None`` once it has finished."""
         return self._etas[job.pk] if job.is_open else None
 
+    def starts_in(self, job: Job) -> Estimate | None:
+        """Return the time until the job starts; ``None`` unless it is queued."""
+        return self._starts[job.pk]
+
+    @cached_property
+    def _starts(self) -> dict[int, Estimate | None]:
+        return estimates.starts_of_jobs(self.jobs, self.at)
+
     @cached_property
     def _etas(self) -> dict[int, Estimate]:
         return estimates.for_jobs((job for job in self.jobs if job.is_open), self.at)

@@ -119,6 +119,27 @@ class TestAQueuedJob:
 
         assert p50(job) == 3630
 
+    def test_starts_when_jobs_before_it_have_ended_and_has_no_start_to_wait_for_once_it_runs(self):
+        limit(number=1)
+        batch = BatchFactory()
+        running, (first, last) = make_job(State.RUNNING), queued(2, owner=batch.owner, batch=batch)
+        held = queued()
+        held.held = True
+
+        starts = estimates.starts_of_jobs([running, first, last, held], NOON)
+
+        assert {job: start and start.p50_seconds for job, start in starts.items()} == {
+            running.pk: None,
+            first.pk: 30.0,
+            last.pk: 60.0,
+            held.pk: None,
+        }
+        assert (starts[first.pk].basis, starts[held.pk].basis) == ("the last 200 runs", "paused")
+        assert estimates.start_of_batch(batch.pk, NOON) == starts[first.pk]
+        first.started_at = NOON
+        first.save()
+        assert estimates.start_of_batch(batch.pk, NOON) is None
+
     def test_is_nearer_its_end_some_seconds_later(self):
         limit(number=1)
         jobs = queued(3)
