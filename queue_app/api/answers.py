@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias, TypedDict, cast
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django_stubs_ext import WithAnnotations
@@ -132,6 +133,7 @@ def _job(
         "can_be_stopped": row.state in STOPPABLE and row.pk not in beyond,
         "completed_at": row.ended_at if row.state == State.COMPLETED else None,
         "ended_at": row.ended_at,
+        "seq": row.event_seq,
         "links": {
             "self": address(request, "job-detail", row.pk),
             "events": address(request, "job-events", row.pk),
@@ -149,10 +151,13 @@ def _results(files: list[Asset], request: Request) -> dict[str, Any]:
 
 def asset(file: Asset, request: Request) -> dict[str, Any]:
     """Return a file, as `AssetOut`."""
-    kept = file.expired_at is None
-    address = reverse("asset", [file.pk, PurePosixPath(file.name).name], request=request) if kept else None
+    address = url_of_file(file.pk, file.name, request) if file.expired_at is None else None
     names = ("kind", "version", "number", "content_type", "size", "sha256", "width", "height", "seconds", "preview")
     return {"id": file.pk, "url": address, **{name: getattr(file, name) for name in names}}
+
+
+def url_of_file(pk: UUID, name: str, request: Request) -> str:
+    return reverse("asset", [pk, PurePosixPath(name).name], request=request)
 
 
 def address(request: Request, name: str, pk: int) -> str:

@@ -75,7 +75,7 @@ def for_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate]:
 
 
 def starts_of_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate | None]:
-    """Return the time until each job starts; ``None`` for a job that is not queued. No query besides those that draw the curves."""
+    """Return the time until each job starts, ``None`` for a job that is not queued. Only drawing the curves takes queries."""
     listed = list(jobs)
     waiting = [job for job in listed if job.state == State.QUEUED and not job.held]
     found = {job.pk: Estimate(None, None, NO_END) if job.state == State.QUEUED else None for job in listed}

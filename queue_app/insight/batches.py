@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Count
+from django.db.models import Count, Sum
 
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
@@ -32,6 +32,11 @@ _MONEY = Statement(f"""
                    FROM queue_app_job WHERE batch_id = %(batch)s) jobs
 """)  # noqa: S608 - constants
 
+_HEARD = Statement(f"""
+    SELECT coalesce(sum(event_seq), 0)::bigint, coalesce(bool_and(NOT {_IS_OPEN}), true)
+      FROM queue_app_job WHERE batch_id = %(batch)s::bigint
+""")  # noqa: S608 - constants
+
 
 @dataclass(frozen=True)
 class Money:
@@ -50,9 +55,13 @@ class Money:
 
 @dataclass(frozen=True)
 class Standing:
-    """The progress of a batch: ``counts`` of jobs by status; ``eta`` is ``None`` once all have finished."""
+    """
+    The progress of a batch: ``counts`` of jobs by status, and in ``seq`` the number of their events; ``eta`` is ``None`` once all
+    have finished.
+    """
 
     counts: dict[str, int]
+    seq: int
     total: int
     money: Money
     eta: Estimate | None
@@ -61,11 +70,20 @@ class Standing:
 def standing(batch: Batch, *, at: datetime) -> Standing:
     """Return the progress of a batch, with a fixed number of queries."""
     counts = dict.fromkeys(map(str, Status), 0)
-    for state, jobs in Job.objects.filter(batch=batch).values_list("state").annotate(jobs=Count("*")).order_by():
+    seq = 0
+    by_state = Job.objects.filter(batch=batch).values_list("state").annotate(jobs=Count("*"), told=Sum("event_seq")).order_by()
+    for state, jobs, events in by_state:
         counts[STATUS_OF_STATE[State(state)]] += jobs
+        seq += events
     is_open = counts[Status.QUEUED] or counts[Status.PROCESSING]
     eta = estimates.for_batch(batch.pk, at) if is_open else None
-    return Standing(counts=counts, total=sum(counts.values()), money=money(batch), eta=eta)
+    return Standing(counts=counts, seq=seq, total=sum(counts.values()), money=money(batch), eta=eta)
+
+
+def heard(batch_id: int) -> tuple[int, bool]:
+    """Return the number of events of a batch's jobs, which every change of one makes greater, and whether all have ended."""
+    ((seq, has_ended),) = _HEARD.run(batch=batch_id)
+    return seq, has_ended
 
 
 def money(batch: Batch) -> Money:

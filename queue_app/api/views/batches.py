@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from queue_app import clock, lifecycle
-from queue_app.api import answers
+from queue_app.api import answers, waits
 from queue_app.api.authentication import VIA, caller
 from queue_app.api.generics import JsonViewSet
 from queue_app.api.idempotency import Made, once
@@ -16,7 +16,8 @@ from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import render
 from queue_app.api.serializers.batches import BatchCancelOut, BatchOut
-from queue_app.insight.batches import standing
+from queue_app.api.serializers.requests import WaitQuery
+from queue_app.insight.batches import heard, standing
 from queue_app.models import Batch
 from queue_app.models.job import BatchQuerySet
 from queue_app.rules import numbers
@@ -31,10 +32,18 @@ class BatchViewSet(JsonViewSet[Batch]):
         found = Batch.objects.of(user) if reaches_others(self.request) else Batch.objects.filter(owner=user)
         return found.select_related("owner")
 
-    @call("batches_read", BatchOut, 404)
-    def retrieve(self, request: Request, pk: int) -> Response:
-        """Read one batch: jobs by status, cost and time until the last job."""
-        return Response(_answer(self.get_object(), request))
+    @call("batches_read", BatchOut, 404, query=WaitQuery)
+    def retrieve(self, request: Request, pk: int) -> HttpResponseBase:
+        """
+        Read one batch: jobs by status, cost and time until the last job. With `?wait=30`, the answer comes when its `seq` has
+        passed `after` (by default: when one of its jobs changes), once all have ended, or after these seconds.
+        """
+
+        def look() -> waits.Seen:
+            batch = self.get_object()
+            return waits.Seen(*heard(pk), lambda: _answer(batch, request))
+
+        return waits.until_changed(self, request, look, batch=pk)
 
     @call("batches_cancel", BatchCancelOut, 404)
     @action(detail=True, methods=["post"])
@@ -93,6 +102,7 @@ def _answer(batch: Batch, request: Request) -> dict[str, Any]:
         "paused_reason": batch.paused_reason,
         "created_at": batch.created_at,
         "ended_at": batch.ended_at,
+        "seq": stands.seq,
         "url": answers.address(request, "batch-detail", batch.pk),
     }
     return render(BatchOut, facts)

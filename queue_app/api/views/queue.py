@@ -22,11 +22,12 @@ from queue_app.api.schema import call
 from queue_app.api.serializers.base import render
 from queue_app.api.serializers.jobs import JobLine
 from queue_app.api.serializers.queue import SHARED_FOR, QueueOut, SummaryOut, WorkerOut, in_order, model
+from queue_app.api.waits import credentials
 from queue_app.caching import at_most_every
 from queue_app.insight import counts, positions, snapshot, workers
 from queue_app.live import stream
 from queue_app.live.hub import TooManyStreams, hub
-from queue_app.models import ApiKey, JobEvent, Status, User
+from queue_app.models import JobEvent, Status, User
 
 HIDDEN = {"host": None, "pid": None, "task": ""}  # of a worker, for all but staff: our machines, and jobs of others
 
@@ -64,10 +65,9 @@ class StreamView(JsonAPIView):
         if not isinstance(request._request, ASGIRequest):
             # a stream would keep one of few threads; 204 tells browsers not to reconnect
             return HttpResponse(status=204)
-        key = request.auth.digest if isinstance(request.auth, ApiKey) else ""
-        session = "" if key else request._request.session.session_key or ""
+        since = stream.last_heard(request.headers.get("Last-Event-ID", ""))
         try:
-            client = hub.admit(caller(request), key=key, session=session)
+            client = hub.admit(caller(request), **credentials(request), since=since)
         except TooManyStreams as refusal:
             raise Throttled(detail=str(refusal)) from None
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
