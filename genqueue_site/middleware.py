@@ -1,13 +1,12 @@
 """Middleware of the site."""
 
 import codecs
-from asyncio import Semaphore
 from collections.abc import Awaitable, Callable, Iterator
 from inspect import iscoroutinefunction
 from typing import cast
 from urllib.parse import urlsplit
 
-from asgiref.sync import SyncToAsync, sync_to_async
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.db import connections
@@ -21,7 +20,6 @@ from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
 
 from queue_app.api import errors
-from queue_app.live.waits import Later
 from queue_app.rules import words
 from queue_app.ui import fragments
 from queue_app.ui.fragments import ASKED_BY, fragment_wanted
@@ -30,7 +28,6 @@ Answers = Callable[[HttpRequest], HttpResponseBase]
 AnswersLater = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 Change = Callable[[HttpRequest, HttpResponseBase], HttpResponseBase]
 Condition = Callable[[HttpRequest, HttpResponseBase], bool]
-_DOORS = {is_read: Semaphore(3) for is_read in (True, False)}
 UTF_8 = {"utf-8", "ascii"}
 FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
 
@@ -95,8 +92,6 @@ def _followed(when: Condition, then: Callable[[HttpRequest], None]) -> Callable[
                 response = await later(request)
                 if when(request, response):
                     await sync_to_async(then)(request)  # in the thread of this request
-                if response.streaming:
-                    _give_thread_back()
                 return response
 
             return followed_later
@@ -127,14 +122,6 @@ def _streams(request: HttpRequest, response: HttpResponseBase) -> bool:
     return response.streaming
 
 
-def _give_thread_back() -> None:
-    """End the thread in which the request's synchronous code ran: while it waits or streams, it needs none."""
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
-    if executor:
-        executor.shutdown(wait=False)
-
-
 def _free(request: HttpRequest) -> None:
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
@@ -143,34 +130,6 @@ def _free(request: HttpRequest) -> None:
 
 # close the database connections before a streaming response is sent, so that a slow reader does not keep one until its end
 connections_freed = _followed(_streams, _free)
-
-
-@sync_and_async_middleware
-def waits_held(get_response: Answers | AnswersLater) -> Answers | AnswersLater:
-    """
-    Let a request wait for its answer, if it is `Later`, without a thread and a database connection.
-
-    Requests that may wait come in crowds, so only a few at a time reach the views: each thread there may hold a connection.
-    """
-    if iscoroutinefunction(get_response):
-        later = cast(AnswersLater, get_response)
-
-        async def held(request: HttpRequest) -> HttpResponseBase:
-            if not (request.path.startswith(errors.BELOW) and ("wait" in request.GET or "Prefer" in request.headers)):
-                return await later(request)
-            async with _DOORS[request.method in ("GET", "HEAD")]:  # a slow write does not delay reads
-                response = await later(request)
-                await sync_to_async(_free)(request)
-            if isinstance(response, Later):
-                _give_thread_back()
-                await response.settle()
-            return response
-
-        return held
-
-    return get_response
-
-
 # after a change by staff, on any page, make sure that what they see next is not older than the change
 acts_remembered = _followed(_may_have_changed, _remember)
 

@@ -104,7 +104,6 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "genqueue_site.middleware.connections_freed",
     "genqueue_site.middleware.problems_below_api",
-    "genqueue_site.middleware.waits_held",
     "genqueue_site.middleware.storable_text",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -30,6 +30,7 @@ VERBS = ("cancel", "pause", "resume", "retry-failed")
 
 def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]:
     """Return a campaign in full, as `CampaignOut`. Its batch with owner, its brand and model are loaded."""
+    seq, _ = batches.heard(row.pk)  # first, so that no change it counts is missing in the rest
     money, reviews = batches.money(row.batch), review.tally(review.results(row))
     facts = _line(row, standing.of_campaigns([row], at=at)[row.pk], progress.left_of([row], at=at).get(row.pk), request) | {
         "blocked": row.combinations.filter(blocked=True).count(),
@@ -45,6 +46,7 @@ def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]
             "usd": numbers.dollars(money.usd_spent + money.usd_to_come),
         },
         "reviews": reviews,
+        "seq": seq,
         "links": {
             "self": address(request, "campaign-detail", row.pk),
             "combinations": address(request, "campaign-combinations", row.pk),

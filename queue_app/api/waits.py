@@ -28,10 +28,9 @@ ASK_AGAIN_SECONDS = 5
 
 
 class Seen(NamedTuple):
-    """What a caller waits for, as it is now: the number of its last event, whether it has ended, and how to answer."""
+    """What a caller waits for, as it is now: how to read the number of its last event and whether it has ended, and to answer."""
 
-    seq: int
-    has_ended: bool
+    heard: Callable[[], tuple[int, bool]]
     answer: Callable[[], Mapping[str, Any]]
 
 
@@ -39,26 +38,27 @@ def until_changed(
     view: JsonAPIView, request: Request, look: Callable[[], Seen], *, job: int = 0, batch: int = 0
 ) -> HttpResponseBase:
     """
-    Answer with what ``look`` sees; if the call has ``wait``, once its number is greater than ``after``, by default than it is now.
+    Answer with what ``look`` sees; if the call has ``wait``, once its number exceeds ``after``, by default the number of now.
 
     :param job: the job whose changes the caller waits for; or the batch.
     :raises Throttled: too many requests wait.
     """
     waiter, refusal = _admitted(request, job=job, batch=batch) if view.query["wait"] else (None, None)
     seen = look()  # after the admission, so that no change falls between the two
-    after = view.query.get("after", seen.seq)
-
-    def has_come(now: Seen) -> bool:
-        return now.has_ended or now.seq > after
-
-    def again(is_last: bool) -> Response | None:
-        now = look()
-        return Response(now.answer()) if is_last or has_come(now) else None
-
-    if has_come(seen) or not (waiter or refusal):
+    if not (waiter or refusal):
+        return Response(seen.answer())
+    seq, has_ended = seen.heard()
+    after = view.query.get("after", seq)
+    if has_ended or seq > after:
         return Response(seen.answer())
     if waiter is None:
         raise Throttled(wait=ASK_AGAIN_SECONDS, detail=str(refusal))
+
+    def again(is_last: bool) -> Response | None:
+        now = look()
+        seq, has_ended = now.heard()
+        return Response(now.answer()) if is_last or has_ended or seq > after else None
+
     return _later(view, request, waiter, again, seconds=view.query["wait"])
 
 

@@ -41,7 +41,7 @@ class BatchViewSet(JsonViewSet[Batch]):
 
         def look() -> waits.Seen:
             batch = self.get_object()
-            return waits.Seen(*heard(pk), lambda: _answer(batch, request))
+            return waits.Seen(lambda: heard(pk), lambda: _answer(batch, request))
 
         return waits.until_changed(self, request, look, batch=pk)
 

@@ -167,7 +167,7 @@ class JobViewSet(JsonViewSet[Job]):
 
         def look() -> waits.Seen:
             job, at = rows.job(pk, caller(request))  # as `get_object` would, by a prepared statement
-            return waits.Seen(job.event_seq, not job.is_open, lambda: answers.job(job, at, request))
+            return waits.Seen(lambda: (job.event_seq, not job.is_open), lambda: answers.job(job, at, request))
 
         return waits.until_changed(self, request, look, job=pk)
 
