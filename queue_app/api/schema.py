@@ -48,6 +48,9 @@ RETRY_HINT = OpenApiParameter(
     response=[200, 304],
     description="Seconds until it is worth asking again, 1 to 60. Missing once the job has ended.",
 )
+LAST_EVENT_ID = OpenApiParameter(
+    "Last-Event-ID", str, OpenApiParameter.HEADER, description="The last `id` that you heard, to get what you have missed."
+)
 NOT_MODIFIED = OpenApiResponse(description="Nothing but `starts_in` and `eta` has changed.")
 Method = TypeVar("Method", bound=Callable[..., Any])
 

@@ -18,7 +18,7 @@ from queue_app.api import answers
 from queue_app.api.authentication import caller
 from queue_app.api.generics import JsonAPIView
 from queue_app.api.negotiation import OneType
-from queue_app.api.schema import call
+from queue_app.api.schema import LAST_EVENT_ID, call
 from queue_app.api.serializers.base import render
 from queue_app.api.serializers.jobs import JobLine
 from queue_app.api.serializers.queue import SHARED_FOR, QueueOut, SummaryOut, WorkerOut, in_order, model
@@ -59,6 +59,7 @@ class StreamView(JsonAPIView):
         media_type="text/event-stream",
         summary="Changes as they happen (server-sent events)",
         description=stream.__doc__,
+        headers=[LAST_EVENT_ID],
         other={204: OpenApiResponse(description="This server can't stream (WSGI). Poll instead.")},
     )
     def get(self, request: Request) -> HttpResponseBase:
