@@ -84,6 +84,8 @@ class TestTheDocument:
             assert (answers[429], answers[503], answers[500]) == (again, again, set()), name
             assert answers.get(409, set()) == (again if name in repeatable else set()), name
             good = {"Idempotent-Replayed": name in repeatable, "Location": 201 in answers}
+            good |= {"Preference-Applied": name == "jobs_create"}
+            good |= dict.fromkeys(["ETag", "Retry-After"], name == "jobs_status")
             assert answers[201 if 201 in answers else 200] == {header for header, comes in good.items() if comes}, name
         assert repeatable <= calls.keys()
 
