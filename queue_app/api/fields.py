@@ -63,7 +63,7 @@ class Moment(serializers.DateTimeField):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-class Day(serializers.DateField):
+class CalendarDay(serializers.DateField):
     """A day in ISO 8601."""
 
     def to_internal_value(self, value: Any) -> Any:

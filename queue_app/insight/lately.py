@@ -24,7 +24,7 @@ _LATELY = Statement("""
 
 
 @dataclass(frozen=True)
-class Pace:
+class LastHour:
     """
     The last hour. Medians are seconds: of the wait until a start, and of the run of completed jobs. ``failure_rate`` is the part
     of failed jobs among completed and failed ones, 0 to 1. ``None``: there was none to measure.
@@ -36,11 +36,11 @@ class Pace:
     failure_rate: float | None
 
 
-def pace(*, at: datetime) -> Pace:
+def pace(*, at: datetime) -> LastHour:
     """Measure the hour before ``at``; one statement."""
     ((completed, failed, wait, run),) = _LATELY.run(since=at - LATELY, at=at, most=SAMPLED)
     ended = completed + failed
-    return Pace(
+    return LastHour(
         median_wait_seconds=None if wait is None else round(max(0.0, float(wait)), 1),
         median_run_seconds=None if run is None else round(run, 1),
         throughput_per_hour=completed,

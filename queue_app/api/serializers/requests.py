@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from queue_app.api.fields import Day, Flag, Keyed, Mapped, Moment, Number, Text, Whole, YesNo
+from queue_app.api.fields import CalendarDay, Flag, Keyed, Mapped, Moment, Number, Text, Whole, YesNo
 from queue_app.api.serializers.base import PageQuery, Query, StrictList, StrictSerializer
 from queue_app.live.waits import LONGEST_SECONDS
 from queue_app.models import BulkAction, Status
@@ -226,8 +226,8 @@ class BulkAsked(StrictSerializer):
 class UsageQuery(Query):
     """Days and grouping of `GET usage/`."""
 
-    from_ = Day(required=False, help_text="First day. Default: 6 days before `to`.")
-    to = Day(required=False, help_text="Last day. Default: today, in the queue's time zone.")
+    from_ = CalendarDay(required=False, help_text="First day. Default: 6 days before `to`.")
+    to = CalendarDay(required=False, help_text="Last day. Default: today, in the queue's time zone.")
     by = serializers.ChoiceField(choices=["day", "model"], required=False, help_text="Default: `day`.")
     owner = serializers.CharField(required=False, max_length=150, help_text="Staff only: the usage of this user.")
 
