@@ -76,8 +76,19 @@ def fill() -> None:
     print(f"{QUEUED:,} queued, {FINISHED:,} finished with an event each: filled in {time.monotonic() - began:.0f} s")
 
 
-def measure(words: str, ask: Callable[[], Any], *, most: float, half: float | None = None, seconds: float = 0.0) -> None:
-    """Print p50, p95 and the number of statements of a call, and whether p95 is within ``most`` and p50 within ``half`` ms."""
+def measure(
+    words: str,
+    ask: Callable[[], Any],
+    *,
+    most: float,
+    half: float | None = None,
+    seconds: float = 0.0,
+    statements_most: int | None = None,
+) -> None:
+    """
+    Print p50, p95 and the number of statements of a call, and whether p95 is within ``most`` and p50 within ``half`` ms, and the
+    statements within ``statements_most``.
+    """
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -97,6 +108,8 @@ def measure(words: str, ask: Callable[[], Any], *, most: float, half: float | No
     stand.verdict(f"{words}, p95", p95, most=most, unit=" ms")
     if half is not None:
         stand.verdict(f"{words}, p50", p50, most=half, unit=" ms")
+    if statements_most is not None:
+        stand.verdict(f"{words}, statements", statements, most=statements_most)
 
 
 def measure_reads() -> None:
@@ -114,7 +127,7 @@ def measure_reads() -> None:
     def page(client: Client, address: str, **headers: str) -> Callable[[], bytes]:
         def ask() -> bytes:
             answer = client.get(address, headers=headers)
-            if answer.status_code not in (200, 204):
+            if answer.status_code not in (200, 204, 304):
                 raise RuntimeError(f"{address} answered {answer.status_code}")
             return answer.content
 
@@ -128,8 +141,10 @@ def measure_reads() -> None:
         if answer["position"] != place + 1:
             raise RuntimeError(f"the job at place {place + 1} of {jobs} has position {answer['position']}")
         measure(f"API, a job at the {words} of its lane of {jobs:,}", page(user, f"/api/v1/jobs/{job.pk}/"), most=10, half=5)
+        measure_status(f"a job at the {words}", user, job.pk, page)
     finished = Job.objects.filter(state=State.COMPLETED).latest("id")
     measure("API, a finished job", page(chief, f"/api/v1/jobs/{finished.pk}/"), most=10, half=5)
+    measure_status("a finished job", chief, finished.pk, page)
     measure_writes(user)
     measure("API, queue/ as served", page(chief, "/api/v1/queue/"), most=10, seconds=SERVED_SECONDS)
     measure_summary()
@@ -139,6 +154,16 @@ def measure_reads() -> None:
     measure("admin, dashboard", page(staff, index), most=150, seconds=SERVED_SECONDS)
     fragment = page(staff, index, **{"HX-Request": "true"})
     measure("admin, dashboard fragment, every part of it", fragment, most=150, seconds=SERVED_SECONDS)
+
+
+def measure_status(words: str, client: Any, job: int, page: Callable[..., Callable[[], bytes]]) -> None:
+    """Measure the light status of a job, and its answer to a client that knows it."""
+    address = f"/api/v1/jobs/{job}/status/"
+    known = {"If-None-Match": client.get(address).headers["ETag"]}
+    if client.get(address, headers=known).status_code != 304:
+        raise RuntimeError(f"{address} does not know its own tag")
+    measure(f"API, the status of {words}", page(client, address), most=10, half=5, statements_most=4)
+    measure(f"API, the status of {words}, unchanged", page(client, address, **known), most=10, half=5, statements_most=4)
 
 
 def measure_writes(user: Any) -> None:

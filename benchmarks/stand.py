@@ -71,7 +71,7 @@ def worker() -> Iterator[None]:
 
 
 @contextmanager
-def program(name: str, *arguments: str) -> Iterator[None]:
+def program(name: str, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Run the block with a Python program, which gets SIGTERM at the end. Its output goes to a log of the installation."""
     log = Path(os.environ["GENQUEUE_VAR"]) / f"{name}.log"
     with log.open("w") as output:
@@ -79,7 +79,7 @@ def program(name: str, *arguments: str) -> Iterator[None]:
             [sys.executable, *arguments], cwd=ROOT, env=os.environ, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(40)

@@ -1,7 +1,8 @@
 """
 The web application. It uses ASGI because live pages keep their connections open.
 
-The handler adds what Django can't decide later: how much of a body is read, and the answer to a request with unreadable headers.
+The handler adds what Django can't decide later: how much of a body is read, and the answer to a request with unreadable headers;
+and it lets requests wait.
 """
 
 import asyncio
@@ -10,8 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import IO, Any
 
 import django
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.http import HttpResponse, HttpResponseBase, JsonResponse, parse_cookie
+from django.core.handlers.exception import response_for_exception
+from django.db import connections
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, parse_cookie
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "genqueue_site.settings")
 django.setup(set_prefix=False)
@@ -22,11 +26,17 @@ from genqueue_site import urls  # noqa: E402, F401 - loaded now, not in the firs
 from queue_app import hooks  # noqa: E402
 from queue_app.api import errors  # noqa: E402
 from queue_app.api.authentication import names_a_key  # noqa: E402
+from queue_app.live.waits import Later  # noqa: E402
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+
+# Requests that may wait come in crowds, and each that is in a view may hold a connection: so few are at a time, and slow writes
+# do not delay reads.
+_DOORS = {is_read: asyncio.Semaphore(3) for is_read in (True, False)}
 
 
 class TooLarge(Exception):
@@ -44,6 +54,18 @@ class Handler(ASGIHandler):
             detail = "The files are larger than 20 MB. Make them smaller." if _takes_files(scope) else ""
             await self.send_response(_refusal(scope, 413, detail), send)
 
+    async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """Let a request wait, for its answer or for what it streams, without a thread and a database connection."""
+        if not _may_wait(request):
+            response = await super().run_get_response(request)
+        else:
+            async with _DOORS[request.method in ("GET", "HEAD")]:
+                response = await super().run_get_response(request)
+                await sync_to_async(connections.close_all)()
+        if response.streaming or isinstance(response, Later):
+            _give_thread_back()
+        return await _settled(request, response) if isinstance(response, Later) else response
+
     def create_request(self, scope: Message, body_file: IO[bytes]) -> tuple[ASGIRequest, None] | tuple[None, HttpResponseBase]:
         try:
             request = ASGIRequest(scope, body_file)
@@ -53,6 +75,28 @@ class Handler(ASGIHandler):
         request.META["CONTENT_LENGTH"] = str(body_file.seek(0, os.SEEK_END))
         body_file.seek(0)
         return request, None
+
+
+def _may_wait(request: HttpRequest) -> bool:
+    return request.path.startswith(errors.BELOW) and ("wait" in request.GET or "Prefer" in request.headers)
+
+
+def _give_thread_back() -> None:
+    """End the thread of the request's synchronous code. It gets another one if it needs one later."""
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
+    if executor:
+        executor.shutdown(wait=False)
+
+
+async def _settled(request: HttpRequest, response: Later) -> HttpResponse:
+    try:
+        await response.settle()
+    except Exception as error:  # ours, as in a view: it is logged, and the client gets a problem
+        failed = await sync_to_async(response_for_exception)(request, error)
+        errors.turn_into_problem(request, failed)
+        return failed
+    return response
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:

@@ -27,6 +27,7 @@ from queue_app.rules import numbers
 
 def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]:
     """Return a campaign in full, as `CampaignOut`. Its batch with owner, its brand and model are loaded."""
+    seq, _ = batches.heard(row.pk)  # first, so that no change it counts is missing in the rest
     money, reviews = batches.money(row.batch), review.tally(review.results(row))
     (line,) = _lines([row], request, at=at)
     facts = line | {
@@ -43,6 +44,7 @@ def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]
             "usd": numbers.dollars(money.usd_spent + money.usd_to_come),
         },
         "reviews": reviews,
+        "seq": seq,
         "links": links(row.pk, request),
     }
     return render(CampaignOut, facts)

@@ -230,6 +230,7 @@ class CampaignOut(CampaignLine):
     paused_reason = serializers.CharField()
     cost = BatchCostOut()
     reviews = ReviewsOut()
+    seq = serializers.IntegerField(help_text="Events of all its jobs so far. `?wait=30&after=` answers when it has grown.")
     links = CampaignLinksOut()
 
 

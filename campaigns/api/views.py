@@ -31,6 +31,7 @@ from campaigns.api.serializers import (
 from campaigns.launch import launch
 from campaigns.models import Brand, Campaign, Combination, Dimension
 from queue_app import clock, lifecycle
+from queue_app.api import waits
 from queue_app.api.authentication import VIA, actor, caller
 from queue_app.api.errors import Wrong
 from queue_app.api.generics import JsonViewSet
@@ -39,7 +40,8 @@ from queue_app.api.pagination import CursorPages, OnePage
 from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import PageQuery, render
-from queue_app.api.serializers.requests import AN_UPLOAD, BatchChange, DryRun
+from queue_app.api.serializers.requests import AN_UPLOAD, BatchChange, DryRun, WaitQuery
+from queue_app.insight.batches import heard
 from queue_app.work import batches, fetching, policy
 
 _BRIEF = {"brand": "Maison Alder", "big_idea": "The parcel opens.", "dimensions": {"mood": ["calm", "energetic"]}}
@@ -116,10 +118,19 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         needed = fetch if fetching.urls_in(asked.images) else None
         return once(request, status=201, do=submit, render=answers.with_forecast, prepare=needed)
 
-    @call("campaigns_read", CampaignOut, 404)
-    def retrieve(self, request: Request, pk: int) -> Response:
-        """Read one campaign: brief, combinations by status, cost, reviews and time until the last job."""
-        return Response(answers.campaign(self.get_object(), request, at=clock.now()))
+    @call("campaigns_read", CampaignOut, 404, query=WaitQuery)
+    def retrieve(self, request: Request, pk: int) -> HttpResponseBase:
+        """
+        Read one campaign: brief, combinations by status, cost, reviews and time until the last job. With `?wait=30`, the answer
+        comes when its `seq` has passed `after` (by default: when one of its jobs changes), once all have ended, or after these
+        seconds.
+        """
+
+        def look() -> waits.Seen:
+            found = self.get_object()
+            return waits.Seen(lambda: heard(pk), lambda: answers.campaign(found, request, at=clock.now()))
+
+        return waits.until_changed(self, request, look, batch=pk)
 
     @call("campaigns_change", CampaignOut, 404, body=BatchChange)
     def partial_update(self, request: Request, pk: int) -> Response:

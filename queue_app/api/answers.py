@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias, TypedDict, cast
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django_stubs_ext import WithAnnotations
@@ -138,6 +139,7 @@ def _job(
         "can_be_stopped": row.state in STOPPABLE and row.pk not in beyond,
         "completed_at": row.ended_at if row.state == State.COMPLETED else None,
         "ended_at": row.ended_at,
+        "seq": row.event_seq,
         "links": {
             "self": address(request, "job-detail", row.pk),
             "events": address(request, "job-events", row.pk),
@@ -167,8 +169,7 @@ def assets(files: Iterable[Asset], request: Request) -> list[dict[str, Any]]:
 
 def asset(file: Asset, request: Request) -> dict[str, Any]:
     """Return a file, as `AssetOut`."""
-    kept = file.expired_at is None
-    address = reverse("asset", [file.pk, PurePosixPath(file.name).name], request=request) if kept else None
+    address = url_of_file(file.pk, file.name, request) if file.expired_at is None else None
     names = ("kind", "version", "number", "content_type", "size", "sha256", "width", "height", "seconds", "preview")
     return {"id": file.pk, "url": address, **{name: getattr(file, name) for name in names}}
 
@@ -178,6 +179,10 @@ def batch_links(pk: int, request: Request) -> dict[str, str]:
     verbs = {verb.replace("-", "_"): address(request, f"batch-{verb}", pk) for verb in BATCH_VERBS}
     jobs = request.build_absolute_uri(f"{reverse('api:job-list')}?batch={pk}")
     return {"self": address(request, "batch-detail", pk), "jobs": jobs, **verbs}
+
+
+def url_of_file(pk: UUID, name: str, request: Request) -> str:
+    return reverse("asset", [pk, PurePosixPath(name).name], request=request)
 
 
 def address(request: Request, name: str, pk: int) -> str:

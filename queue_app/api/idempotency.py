@@ -7,6 +7,10 @@ the twin does the work itself. So a crash between the work and the answer loses 
 
 The answer is rendered after the commit, without locks. The first to render it stores it: the first request, or a twin if the
 first has died. All others send the same bytes.
+
+With ``hold`` (``Prefer: wait``) the answer is rendered when the wait is over, so that what is stored is what the first caller
+reads: the ended job. A repeat meanwhile may prefer to wait as well. One that does not is answered at once, with the job of that
+moment: it is then the first to render the answer, and those who still wait send the same bytes as it got.
 """
 
 import hashlib
@@ -15,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from psycopg2.errors import LockNotAvailable
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import JSONRenderer
@@ -31,6 +35,8 @@ LONGEST = 255
 WAIT_SECONDS = 10  # for a twin that is still at work
 Made = dict[str, Any]
 """The result of the work as plain JSON: ids of rows, and facts that only its transaction knows."""
+Hold = Callable[[Made, Callable[[], HttpResponse]], HttpResponseBase]
+"""Returns the answer, which is rendered by the call, now or later."""
 
 
 def once(
@@ -40,12 +46,14 @@ def once(
     do: Callable[[], Made],
     render: Callable[[Made], dict[str, Any]],
     prepare: Callable[[], None] | None = None,
-) -> HttpResponse:
+    hold: Hold | None = None,
+) -> HttpResponseBase:
     """
     Do the work and answer with ``render`` of its result. With an Idempotency-Key this happens at most once, and repeated requests
     get the stored answer. A 201 has a ``Location``: the answer's ``url``, or its link to itself.
 
     ``prepare`` is what the work needs from the network, outside any transaction; a request that was answered before needs none.
+    ``hold`` may let the caller wait for an answer that is not stored yet.
 
     :raises KeyReused: the key was used for another request. :raises TwinStillRunning: the first has not answered in 10 s.
     """
@@ -53,7 +61,8 @@ def once(
     if prepare and (key is None or not IdempotencyRecord.objects.filter(account=caller(request), key=key).exists()):
         prepare()
     if key is None:
-        return _answer(JSONRenderer().render(render(do())), status)
+        made = do()
+        return _held(hold, made, lambda: _answer(JSONRenderer().render(render(made)), status))
     fingerprint = _fingerprint(request)
     with transaction.atomic(durable=True):
         record = _open(request, key, fingerprint)
@@ -63,10 +72,18 @@ def once(
             record.save(update_fields=["status", "made"])
         elif record.body_sha256 != fingerprint:
             raise KeyReused(f"{HEADER} “{key}” belongs to a different request. Use a new key.")
-    response = _answer(_stored(record, render), record.status or status)
-    if not is_first:
-        response[REPLAYED] = "true"
-    return response
+
+    def answer() -> HttpResponse:
+        response = _answer(_stored(record, render), record.status or status)
+        if not is_first:
+            response[REPLAYED] = "true"
+        return response
+
+    return _held(hold if record.answer is None else None, record.made or {}, answer)
+
+
+def _held(hold: Hold | None, made: Made, answer: Callable[[], HttpResponse]) -> HttpResponseBase:
+    return hold(made, answer) if hold else answer()
 
 
 def _stored(record: IdempotencyRecord, render: Callable[[Made], dict[str, Any]]) -> bytes:

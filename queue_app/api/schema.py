@@ -5,7 +5,7 @@ The schema is no looser than the server.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -44,6 +44,30 @@ RATES = [
     ),
 ]
 LOCATION = OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[201], description="URL of the new object.")
+PREFER = OpenApiParameter(
+    "Prefer",
+    str,
+    OpenApiParameter.HEADER,
+    description="`wait=60`: answer once the job has ended, after at most these seconds (1 to 60).",
+)
+PREFERENCE_APPLIED = OpenApiParameter(
+    "Preference-Applied", str, OpenApiParameter.HEADER, response=[201], description="`wait=60`: the answer was waited for."
+)
+ETAG = OpenApiParameter(
+    "ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Changes with everything but `starts_in` and `eta`."
+)
+IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The `ETag` of an earlier answer.")
+RETRY_HINT = OpenApiParameter(
+    "Retry-After",
+    int,
+    OpenApiParameter.HEADER,
+    response=[200, 304],
+    description="Seconds until it is worth asking again, 1 to 60. Missing once the job has ended.",
+)
+LAST_EVENT_ID = OpenApiParameter(
+    "Last-Event-ID", str, OpenApiParameter.HEADER, description="The last `id` that you heard, to get what you have missed."
+)
+NOT_MODIFIED = OpenApiResponse(description="Nothing but `starts_in` and `eta` has changed.")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -82,6 +106,7 @@ def call(
     summary: str | None = None,
     description: str | None = None,
     examples: Mapping[str, Any] = MappingProxyType({}),
+    headers: Sequence[OpenApiParameter] = (),
 ) -> Callable[[Method], Method]:
     """
     Declare what a call answers and what it takes: `StrictAPIView` refuses everything else. It goes above ``@action``.
@@ -100,7 +125,7 @@ def call(
     answers |= {(code, CONTENT_TYPE): OpenApiResponse(ProblemOut) for code in sorted({*EVERYWHERE, *refusals})}
     parameters: list[Any] = [*RATES, _retry_after(429, 503, *([409] if repeatable else []))] + ([query] if query().fields else [])
     parameters += [IDEMPOTENCY_KEY, _replayed(status)] if repeatable else []
-    parameters += [LOCATION] if status == 201 else []
+    parameters += [*([LOCATION] if status == 201 else []), *headers]
     schema: dict[str, Any] = {"operation_id": operation, "parameters": parameters, "responses": answers}
     taken: Any = None if body is NoBody else body
     if form:

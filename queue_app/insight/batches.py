@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Count
+from django.db.models import Count, Sum
 
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
@@ -34,6 +34,11 @@ _MONEY = Statement(f"""
                    FROM queue_app_job WHERE batch_id = %(batch)s) jobs
 """)  # noqa: S608 - constants
 
+_HEARD = Statement(f"""
+    SELECT coalesce(sum(event_seq), 0)::bigint, coalesce(bool_and(NOT {_IS_OPEN}), true)
+      FROM queue_app_job WHERE batch_id = %(batch)s::bigint
+""")  # noqa: S608 - constants
+
 
 @dataclass(frozen=True)
 class Money:
@@ -53,11 +58,12 @@ class Money:
 @dataclass(frozen=True)
 class Standing:
     """
-    The progress of a batch: ``counts`` of jobs by status; ``starts_in`` is ``None`` once one has started, ``eta`` once all have
-    finished.
+    The progress of a batch: ``counts`` of jobs by status, and in ``seq`` the number of their events; ``starts_in`` is ``None``
+    once one has started, ``eta`` once all have finished.
     """
 
     counts: dict[str, int]
+    seq: int
     total: int
     starts_in: Estimate | None
     eta: Estimate | None
@@ -70,21 +76,23 @@ class Standing:
 
 def standing(batch: Batch, *, at: datetime) -> Standing:
     """Return the progress of a batch, with a fixed number of queries."""
-    counts = _counts([batch])[batch.pk]
+    counts, seq = _counts([batch])[batch.pk]
     is_open = counts[Status.QUEUED] or counts[Status.PROCESSING]
     eta = estimates.for_batch(batch.pk, at) if is_open else None
     starts_in = estimates.start_of_batch(batch.pk, at) if counts[Status.QUEUED] else None
-    return Standing(counts, sum(counts.values()), starts_in, eta)
+    return Standing(counts, seq, sum(counts.values()), starts_in, eta)
 
 
 def standings(batches: Sequence[Batch], *, at: datetime) -> list[Standing]:
     """Return the progress of each batch, with a fixed number of queries for any number of them."""
-    counts = _counts(batches)
-    waiting = [pk for pk, jobs in counts.items() if jobs[Status.QUEUED]]
-    left = left_of((pk for pk, jobs in counts.items() if jobs[Status.QUEUED] or jobs[Status.PROCESSING]), at=at)
+    found = _counts(batches)
+    waiting = [pk for pk, (jobs, _) in found.items() if jobs[Status.QUEUED]]
+    left = left_of((pk for pk, (jobs, _) in found.items() if jobs[Status.QUEUED] or jobs[Status.PROCESSING]), at=at)
     starts = estimates.starts_of_batches(waiting, at)
     return [
-        Standing(counts[batch.pk], sum(counts[batch.pk].values()), starts.get(batch.pk), left.get(batch.pk)) for batch in batches
+        Standing(counts, seq, sum(counts.values()), starts.get(batch.pk), left.get(batch.pk))
+        for batch in batches
+        for counts, seq in [found[batch.pk]]
     ]
 
 
@@ -106,13 +114,21 @@ def _late(estimate: Estimate) -> tuple[bool, float]:
     return estimate.p50_seconds is None, estimate.p50_seconds or 0.0
 
 
-def _counts(batches: Iterable[Batch]) -> dict[int, dict[str, int]]:
-    """Return the jobs of each batch by status."""
-    found = {batch.pk: dict.fromkeys(map(str, Status), 0) for batch in batches}
-    rows = Job.objects.filter(batch__in=found).values_list("batch", "state").annotate(jobs=Count("*")).order_by()
-    for pk, state, jobs in rows:
-        found[pk][STATUS_OF_STATE[State(state)]] += jobs
-    return found
+def _counts(batches: Iterable[Batch]) -> dict[int, tuple[dict[str, int], int]]:
+    """Return the jobs of each batch by status, and the number of their events."""
+    counts = {batch.pk: dict.fromkeys(map(str, Status), 0) for batch in batches}
+    seqs = dict.fromkeys(counts, 0)
+    by_state = Job.objects.filter(batch__in=counts).values_list("batch", "state").order_by()
+    for pk, state, jobs, events in by_state.annotate(jobs=Count("*"), told=Sum("event_seq")):
+        counts[pk][STATUS_OF_STATE[State(state)]] += jobs
+        seqs[pk] += events
+    return {pk: (counts[pk], seqs[pk]) for pk in counts}
+
+
+def heard(batch_id: int) -> tuple[int, bool]:
+    """Return the number of events of a batch's jobs, which every change of one makes greater, and whether all have ended."""
+    ((seq, has_ended),) = _HEARD.run(batch=batch_id)
+    return seq, has_ended
 
 
 def money(batch: Batch) -> Money:

@@ -119,7 +119,7 @@ def of_jobs(ids: Iterable[int], *, far: int | None = None) -> dict[int, int]:
 
 def of_job(job: Job) -> int | None:
     """Return the job's position in its model's queue, from 1 and without gaps; ``None`` if it is not queued."""
-    return of_jobs([job.pk]).get(job.pk)
+    return of_jobs([job.pk]).get(job.pk) if job.state == State.QUEUED else None
 
 
 @dataclass(frozen=True)

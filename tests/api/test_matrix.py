@@ -58,6 +58,7 @@ TABLE = {
     "jobs/<int:pk>/cancel/": {"post": WRITE_ROW},
     "jobs/<int:pk>/events/": {"get": READ_ROW},
     "jobs/<int:pk>/retry/": {"post": WRITE_ROW},
+    "jobs/<int:pk>/status/": {"get": READ_ROW},
     "jobs/batch/": {"post": CREATE},
     "kinds/": {"get": READ},
     "models/": {"get": READ},

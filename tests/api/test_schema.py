@@ -86,6 +86,8 @@ class TestTheDocument:
             assert (answers[429], answers[503], answers[500]) == (again, again, rates), name
             assert answers.get(409, rates) == (again if name in repeatable else rates), name
             good = {"Idempotent-Replayed": name in repeatable, "Location": 201 in answers}
+            good |= {"Preference-Applied": name == "jobs_create"}
+            good |= dict.fromkeys(["ETag", "Retry-After"], name == "jobs_status")
             status = next(status for status in (201, 200, 204) if status in answers)
             assert answers[status] == {header for header, comes in good.items() if comes} | rates, name
         assert repeatable <= calls.keys()

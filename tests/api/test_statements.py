@@ -25,6 +25,9 @@ READS = {
     "jobs/{running}/": 7,
     "jobs/{completed}/": 6,
     "jobs/{failed}/": 6,
+    "jobs/{queued}/status/": 3,
+    "jobs/{running}/status/": 3,
+    "jobs/{completed}/status/": 2,
     "jobs/": 9,
     "jobs/?search=tram": 13,
     "jobs/?status=queued&page_size=1": 4,
@@ -42,7 +45,7 @@ READS = {
     "wallet/": 3,
     "wallet/entries/": 3,
     "campaigns/": 8,
-    "campaigns/{campaign}/": 11,
+    "campaigns/{campaign}/": 12,
     "campaigns/{campaign}/combinations/": 5,
     "combinations/{combination}/": 4,
 }
@@ -60,7 +63,7 @@ WRITES = {
     "batches/{batch}/retry-failed/": ({}, 22),
     "campaigns/?dry_run=true": (CAMPAIGN, 13),
     "campaigns/": (CAMPAIGN, 31),
-    "campaigns/{campaign}/pause/": ({}, 18),
+    "campaigns/{campaign}/pause/": ({}, 19),
     "campaigns/{campaign}/cancel/": ({}, 18),
 }
 

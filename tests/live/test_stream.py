@@ -6,8 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from statistics import quantiles
 from urllib.parse import urlsplit
@@ -20,9 +19,10 @@ from django.urls import reverse
 from genqueue_site.demo.children import is_taken
 from queue_app import wake
 from queue_app.live import hub, stream
-from queue_app.models import ApiKey, ModelConcurrencyLimit, User
+from queue_app.models import ModelConcurrencyLimit, User
 from queue_app.work import policy
 from tests.factories import NOON, UserFactory, make_job
+from tests.live.conftest import connections_of_the_web, key_of
 from tests.processes import Site, free_port, wait_for
 
 pytestmark = pytest.mark.processes
@@ -32,11 +32,14 @@ STOP_SECONDS = 60
 class Listener:
     """A client that records events and their times."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, **headers: str) -> None:
         self.heard: list[tuple[float, str, dict]] = []
+        self.marks: list[str] = []
         self.has_ended = False
         door = HTTPConnection(urlsplit(url).netloc, timeout=30)
-        door.request("GET", "/api/v1/queue/stream/", headers={"Authorization": f"Bearer {key}", "Accept": "text/event-stream"})
+        door.request(
+            "GET", "/api/v1/queue/stream/", headers={"Authorization": f"Bearer {key}", "Accept": "text/event-stream", **headers}
+        )
         self._socket = door.sock  # the only way to close a connection while it is being read
         self.answer = door.getresponse()
         assert self.answer.status == 200, self.answer.read()
@@ -50,6 +53,8 @@ class Listener:
                 field, _, value = line.decode().strip().partition(": ")
                 if field == "event":
                     name = value
+                elif field == "id":
+                    self.marks.append(value)
                 elif field == "data":
                     self.heard.append((time.monotonic(), name, json.loads(value)))
         self.has_ended = True
@@ -68,26 +73,12 @@ class Listener:
             self._socket.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    with closing(Site()) as made:
-        made.prepare()
-        made.start_web()
-        yield made
-
-
-@pytest.fixture
-def rows(site: Site, django_db_blocker) -> Iterator[None]:
-    with django_db_blocker.unblock(), site.orm():
-        yield
-
-
 @pytest.fixture
 def listen(site: Site, rows):
     opened: list[Listener] = []
 
-    def opens(user: User) -> Listener:
-        opened.append(Listener(site.url, key_of(user)))
+    def opens(user: User, **headers: str) -> Listener:
+        opened.append(Listener(site.url, key_of(user), **headers))
         return opened[-1]
 
     yield opens
@@ -95,22 +86,9 @@ def listen(site: Site, rows):
         one.close()
 
 
-def key_of(user: User, *scopes: str) -> str:
-    return ApiKey.objects.create(user, scopes=list(scopes or ("read",)))[1]
-
-
 def status_of(url: str, headers: dict[str, str]) -> int:
     with requests.get(url, headers=headers, stream=True, timeout=10) as answer:
         return answer.status_code
-
-
-def connections_of_the_web() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend'"
-        )
-        return cursor.fetchone()[0]
 
 
 class TestWhoHearsWhat:
@@ -160,6 +138,23 @@ class TestWhoHearsWhat:
         p50, p95 = quantiles(delays, n=100)[49], quantiles(delays, n=100)[94]
         print(f"\nchange → event: p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms")
         assert p95 < 1
+
+
+class TestAClientThatComesAgain:
+    def test_hears_what_it_has_missed_of_its_own_and_looks_again_if_nobody_knows_what_that_is(self, listen):
+        owner = UserFactory()
+        one = listen(owner)
+        wait_for(lambda: one.marks)
+        one.close()
+        missed, _ = make_job(owner=owner), make_job()
+
+        again, lost, strange = (listen(owner, **{"Last-Event-ID": mark}) for mark in (one.marks[-1], str(10**17), "x"))
+
+        wait_for(lambda: again.names() == ["change", "queue"])
+        assert again.jobs() == {missed.pk}
+        wait_for(lambda: lost.names() == ["resync", "queue"] and strange.names() == ["resync"])
+        later = make_job(owner=owner)
+        wait_for(lambda: again.jobs() == {missed.pk, later.pk})
 
 
 class TestTheDoor:

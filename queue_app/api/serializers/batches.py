@@ -33,6 +33,7 @@ class BatchLine(Shape):
     paused_reason = serializers.CharField()
     created_at = Moment()
     ended_at = Moment(allow_null=True)
+    seq = serializers.IntegerField(help_text="Events of all its jobs so far. `?wait=30&after=` answers when it has grown.")
     url = serializers.CharField()
     links = BatchLinksOut()
 

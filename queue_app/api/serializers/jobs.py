@@ -132,6 +132,22 @@ class JobLine(Shape):
     url = serializers.CharField()
 
 
+class StatusOut(Shape):
+    """Where a job is."""
+
+    id = serializers.IntegerField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    state = serializers.ChoiceField(choices=State.choices)
+    position = serializers.IntegerField(allow_null=True, help_text="Position in the model's queue, from 1. Null once started.")
+    progress = serializers.FloatField(allow_null=True, help_text="0 to 1. Null if the provider does not report it.")
+    starts_in = EtaOut(allow_null=True, help_text="Time until the job starts. Null once started.")
+    eta = EtaOut(allow_null=True, help_text="Time until the job is done. Null once it is.")
+    result_url = serializers.CharField(allow_null=True, help_text="URL of the main file.")
+    error = ErrorOut(allow_null=True)
+    done = serializers.BooleanField(help_text="Whether the job is completed, failed or cancelled.")
+    seq = serializers.IntegerField(help_text="Number of the job's last event.")
+
+
 class JobOut(Shape):
     """A job in full."""
 
@@ -173,6 +189,7 @@ class JobOut(Shape):
     started_at = Moment(allow_null=True)
     completed_at = Moment(allow_null=True)
     ended_at = Moment(allow_null=True)
+    seq = serializers.IntegerField(help_text="Number of the job's last event. `?wait=30&after=` answers when it has grown.")
     links = LinksOut()
 
 

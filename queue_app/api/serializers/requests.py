@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from queue_app.api.fields import CalendarDay, Flag, Keyed, Mapped, Moment, Number, Text, Whole, YesNo
 from queue_app.api.serializers.base import PageQuery, Query, StrictList, StrictSerializer
+from queue_app.live.waits import LONGEST_SECONDS
 from queue_app.models import BulkAction, Status
 from queue_app.models.catalog import LIMIT_MESSAGE
 from queue_app.rules import priority
@@ -245,6 +246,24 @@ class BatchQuery(PageQuery):
 
 class DryRun(Query):
     dry_run = Flag(required=False, default=False, help_text="Return the price without creating anything.")
+
+
+class WaitQuery(Query):
+    """How long an answer may wait for a change."""
+
+    wait = Number(
+        required=False,
+        default=0,
+        min_value=0,
+        max_value=LONGEST_SECONDS,
+        help_text="Seconds to wait for a change. Default: 0, answer at once.",
+    )
+    after = Number(
+        required=False,
+        min_value=0,
+        max_value=BIGGEST_ID,
+        help_text="The `seq` that you know: a greater one is a change. Default: that at the start of the request.",
+    )
 
 
 def draft(given: Mapping[str, Any]) -> Draft:

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from queue_app import clock, lifecycle
-from queue_app.api import answers
+from queue_app.api import answers, waits
 from queue_app.api.authentication import VIA, caller
 from queue_app.api.filters import BatchFilterSet
 from queue_app.api.generics import JsonViewSet
@@ -17,7 +17,7 @@ from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import render
 from queue_app.api.serializers.batches import BatchCancelOut, BatchLine, BatchOut
-from queue_app.api.serializers.requests import BatchChange, BatchQuery
+from queue_app.api.serializers.requests import BatchChange, BatchQuery, WaitQuery
 from queue_app.insight import batches as insight
 from queue_app.insight import waiting
 from queue_app.models import Batch
@@ -44,10 +44,18 @@ class BatchViewSet(JsonViewSet[Batch]):
         lines = [render(BatchLine, _line(batch, how, request)) for batch, how in zip(page, stands, strict=True)]
         return self.get_paginated_response(lines)
 
-    @call("batches_read", BatchOut, 404)
-    def retrieve(self, request: Request, pk: int) -> Response:
-        """Read one batch: jobs by status, cost and time until the last job."""
-        return Response(_answer(self.get_object(), request))
+    @call("batches_read", BatchOut, 404, query=WaitQuery)
+    def retrieve(self, request: Request, pk: int) -> HttpResponseBase:
+        """
+        Read one batch: jobs by status, cost and time until the last job. With `?wait=30`, the answer comes when its `seq` has
+        passed `after` (by default: when one of its jobs changes), once all have ended, or after these seconds.
+        """
+
+        def look() -> waits.Seen:
+            batch = self.get_object()
+            return waits.Seen(lambda: insight.heard(pk), lambda: _answer(batch, request))
+
+        return waits.until_changed(self, request, look, batch=pk)
 
     @call("batches_change", BatchOut, 404, body=BatchChange)
     def partial_update(self, request: Request, pk: int) -> Response:
@@ -118,6 +126,7 @@ def _line(batch: Batch, stands: insight.Standing, request: Request) -> dict[str,
         "paused_reason": batch.paused_reason,
         "created_at": batch.created_at,
         "ended_at": batch.ended_at,
+        "seq": stands.seq,
         "url": answers.address(request, "batch-detail", batch.pk),
         "links": answers.batch_links(batch.pk, request),
     }

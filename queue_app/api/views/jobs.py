@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from queue_app import clock, tickets
-from queue_app.api import answers, errors, rows
+from queue_app.api import answers, errors, rows, status, waits
 from queue_app.api.authentication import VIA, actor, caller
 from queue_app.api.errors import Wrong
 from queue_app.api.filters import JobFilterSet
@@ -19,11 +20,20 @@ from queue_app.api.generics import JsonViewSet
 from queue_app.api.idempotency import Made, once
 from queue_app.api.pagination import EventPages, JobPages
 from queue_app.api.permissions import reaches_others
-from queue_app.api.schema import call
+from queue_app.api.schema import ETAG, IF_NONE_MATCH, NOT_MODIFIED, PREFER, PREFERENCE_APPLIED, RETRY_HINT, call
 from queue_app.api.serializers.base import PageQuery, render
 from queue_app.api.serializers.batches import BatchMadeOut, BatchPriceOut
-from queue_app.api.serializers.jobs import CancelOut, EventOut, JobOut, PriceOut
-from queue_app.api.serializers.requests import AN_UPLOAD, BatchAsked, DryRun, JobAsked, JobQuery, RetryAsked, draft
+from queue_app.api.serializers.jobs import CancelOut, EventOut, JobOut, PriceOut, StatusOut
+from queue_app.api.serializers.requests import (
+    AN_UPLOAD,
+    BatchAsked,
+    DryRun,
+    JobAsked,
+    JobQuery,
+    RetryAsked,
+    WaitQuery,
+    draft,
+)
 from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Job, JobEvent, User
 from queue_app.models.job import JobQuerySet
@@ -87,9 +97,13 @@ class JobViewSet(JsonViewSet[Job]):
         priced=PriceOut,
         repeatable=True,
         examples=EXAMPLES,
+        headers=(PREFER, PREFERENCE_APPLIED),
     )
     def create(self, request: Request) -> HttpResponseBase:
-        """Submit one job. With `?dry_run=true`, return its price without creating it."""
+        """
+        Submit one job. With `?dry_run=true`, return its price without creating it. With `Prefer: wait=60`, the answer comes once
+        the job has ended, or after these seconds.
+        """
         asked, user, at = [draft(self.given)], caller(request), clock.now()
         if self.query["dry_run"]:
             (job,) = intake.price(user, fetching.with_uploads(user, asked, at=at), at=at)
@@ -107,6 +121,7 @@ class JobViewSet(JsonViewSet[Job]):
             do=submit,
             render=lambda made: answers.job_of(made["job"], request),
             prepare=fetch if fetching.is_needed(asked) else None,
+            hold=partial(waits.until_ended, self, request),
         )
 
     @call(
@@ -154,11 +169,27 @@ class JobViewSet(JsonViewSet[Job]):
             prepare=fetch if fetching.is_needed(asked) else None,
         )
 
-    @call("jobs_read", JobOut, 404)
-    def retrieve(self, request: Request, pk: int) -> Response:
-        """Read one job: position, why it is waiting, cost and result."""
-        job, at = rows.job(pk, caller(request))  # as `get_object` would, by a prepared statement
-        return Response(answers.job(job, at, request))
+    @call("jobs_read", JobOut, 404, query=WaitQuery)
+    def retrieve(self, request: Request, pk: int) -> HttpResponseBase:
+        """
+        Read one job: position, why it is waiting, cost and result. With `?wait=30`, the answer comes when the job's `seq` has
+        passed `after` (by default: when it changes), once the job has ended, or after these seconds.
+        """
+
+        def look() -> waits.Seen:
+            job, at = rows.job(pk, caller(request))  # as `get_object` would, by a prepared statement
+            return waits.Seen(lambda: (job.event_seq, not job.is_open), lambda: answers.job(job, at, request))
+
+        return waits.until_changed(self, request, look, job=pk)
+
+    @call("jobs_status", StatusOut, 404, headers=(ETAG, IF_NONE_MATCH, RETRY_HINT), other={304: NOT_MODIFIED})
+    @action(detail=True)
+    def status(self, request: Request, pk: int) -> HttpResponseBase:
+        """
+        Read where a job is, in at most a few hundred bytes. Its `ETag` changes with everything but `starts_in` and `eta`, so send
+        it as `If-None-Match`. `Retry-After` says when it is worth asking again.
+        """
+        return status.answer(pk, request)
 
     @call("jobs_events", EventOut(many=True), 404, query=PageQuery)
     @action(detail=True, pagination_class=EventPages)

@@ -18,15 +18,16 @@ from queue_app.api import answers
 from queue_app.api.authentication import caller
 from queue_app.api.generics import JsonAPIView
 from queue_app.api.negotiation import OneType
-from queue_app.api.schema import call
+from queue_app.api.schema import LAST_EVENT_ID, call
 from queue_app.api.serializers.base import render
 from queue_app.api.serializers.jobs import JobLine
 from queue_app.api.serializers.queue import SHARED_FOR, LimitOut, QueueOut, SummaryOut, WorkerOut, in_order, limit_of, model
+from queue_app.api.waits import credentials
 from queue_app.caching import at_most_every
 from queue_app.insight import counts, lately, positions, snapshot, workers
 from queue_app.live import stream
 from queue_app.live.hub import TooManyStreams, hub
-from queue_app.models import ApiKey, JobEvent, Status, User
+from queue_app.models import JobEvent, Status, User
 
 HIDDEN = {"host": None, "pid": None, "task": ""}  # of a worker, for all but staff: our machines, and jobs of others
 
@@ -60,16 +61,16 @@ class StreamView(JsonAPIView):
         media_type="text/event-stream",
         summary="Changes as they happen (server-sent events)",
         description=stream.__doc__,
+        headers=[LAST_EVENT_ID],
         other={204: OpenApiResponse(description="This server can't stream (WSGI). Poll instead.")},
     )
     def get(self, request: Request) -> HttpResponseBase:
         if not isinstance(request._request, ASGIRequest):
             # a stream would keep one of few threads; 204 tells browsers not to reconnect
             return HttpResponse(status=204)
-        key = request.auth.digest if isinstance(request.auth, ApiKey) else ""
-        session = "" if key else request._request.session.session_key or ""
+        since = stream.last_heard(request.headers.get("Last-Event-ID", ""))
         try:
-            client = hub.admit(caller(request), key=key, session=session)
+            client = hub.admit(caller(request), **credentials(request), since=since)
         except TooManyStreams as refusal:
             raise Throttled(detail=str(refusal)) from None
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
