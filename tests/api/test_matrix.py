@@ -24,6 +24,9 @@ READ = "401 200 200 403 200 200 200"  # one's own rows, or what everybody may se
 CREATE = "401 201 403 201 201 201 201"
 READ_ROW = "401 404 200 403 200 200 200"
 WRITE_ROW = "401 404 403 200 200 404 200"
+OWN_ROW = "401 404 200 403 200 404 404"  # also staff reach their own keys only
+CHANGE_OWN = "401 404 403 200 200 404 404"
+DELETE_OWN = "401 404 403 204 204 404 404"
 SET_LIMIT = "401 403 403 403 403 403 200"
 FILE = "404 404 200 403 200 200 200"  # to strangers as if it were not there
 SECRET = "404 404 404 404 404 404 404"  # for those who know the token, whoever they are
@@ -60,6 +63,8 @@ TABLE = {
     "jobs/<int:pk>/retry/": {"post": WRITE_ROW},
     "jobs/<int:pk>/status/": {"get": READ_ROW},
     "jobs/batch/": {"post": CREATE},
+    "keys/": {"get": READ, "post": CREATE},
+    "keys/<int:pk>/": {"get": OWN_ROW, "patch": CHANGE_OWN, "delete": DELETE_OWN},
     "kinds/": {"get": READ},
     "models/": {"get": READ},
     "models/<str:key>/": {"get": READ, "patch": SET_LIMIT},
@@ -93,6 +98,8 @@ BODIES = {
     ("patch", "batches/<int:pk>/"): {"priority": -10},
     ("patch", "campaigns/<int:pk>/"): {"max_concurrent": 2},
     ("patch", "combinations/<int:pk>/"): {"note": "Too dark."},
+    ("post", "keys/"): {"scopes": ["submit"]},
+    ("patch", "keys/<int:pk>/"): {"name": "CI"},
     ("patch", "models/<str:key>/"): {"max_concurrent": 2},
 }
 
@@ -130,6 +137,7 @@ def addresses(owner: User) -> Callable[[str], str]:
         "bulk-actions": verb.pk,
         "campaigns": campaign.pk,
         "combinations": campaign.combinations.first().pk,
+        "keys": ApiKey.objects.create(owner, scopes=["read"])[0].pk,
         "uploads": upload.pk,
     }
     known = {"key": "sora-2", "asset_id": asset.pk, "upload_id": upload.pk, "token": "unknown"}
