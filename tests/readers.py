@@ -90,8 +90,8 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.api.views.jobs:JobViewSet.create": "dry_run",
         "queue_app.api.waits:until_changed": "wait after",
         "queue_app.api.waits:until_ended": "Prefer",
-        "queue_app.api.status:answer": "If-None-Match",
-        "queue_app.api.views.queue:StreamView.get": "Last-Event-ID",
+        "queue_app.api.status:answer": "If-None-Match=KNOWN",
+        "queue_app.api.views.queue:StreamView.get": "Last-Event-ID=LAST_HEARD",
         "queue_app.api.pagination:JobPages.paginate_queryset": "search ordering",
         "queue_app.api.filters:JobFilterSet": "status campaign batch kind model created_after created_before "
         "completed_after completed_before metadata.KEY=metadata",

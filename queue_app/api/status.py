@@ -21,6 +21,7 @@ from queue_app.insight import positions
 from queue_app.models import Asset, Job
 from queue_app.statements import Statement, read_some
 
+KNOWN = "If-None-Match"
 SOONEST, LATEST = 1, 60  # seconds until it is worth asking again
 UNFORESEEN = 30  # the same without an estimate
 FORECAST = ("starts_in", "eta")  # what changes by itself
@@ -49,7 +50,7 @@ def answer(pk: int, request: Request) -> HttpResponse:
     facts = _facts(pk, request)
     lasting = {name: value for name, value in facts.items() if name not in FORECAST}
     etag = f'W/"{hashlib.sha256(JSONRenderer().render(lasting)).hexdigest()[:20]}"'
-    known = parse_etags(request.headers.get("If-None-Match", ""))
+    known = parse_etags(request.headers.get(KNOWN, ""))
     if {etag, etag.removeprefix("W/"), "*"} & {*known}:
         response = HttpResponse(status=304)
     else:

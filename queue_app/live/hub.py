@@ -217,7 +217,8 @@ class Hub:
             _on_stop_signal(loop, self.close)
         if self._task is None or self._task.done() or self._task.get_loop() is not loop:
             self._task = asyncio.create_task(self._run())
-        self._set_ready()
+        if not client.is_greeted:
+            self._set_ready()
 
     def leave(self, client: Client) -> None:
         """Remove a page. After the last one the connection is closed."""

@@ -19,6 +19,7 @@ from queue_app.live.hub import Client, News, hub
 STILL_HERE_SECONDS = 15.0  # interval of keep-alives, because proxies cut silent connections
 PACE_SECONDS = 0.1  # least time between two events for one page
 LIFETIME_SECONDS = 600.0  # then the browser reconnects and its permissions are checked again
+LAST_HEARD = "Last-Event-ID"
 LONGEST_MARK = 18  # digits of a number that the database can compare
 COME_AGAIN = b"retry: 2000\n\n"
 STILL_HERE = b": still here\n\n"

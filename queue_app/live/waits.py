@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import attrgetter
 from typing import TypeVar
 
 from django.db import connections
@@ -21,7 +22,7 @@ LONGEST_SECONDS = 60
 THREADS = 2
 T = TypeVar("T")
 Look = Callable[[bool], HttpResponse | None]
-"""Returns the answer if there is one now; if it must be, the answer to the state of now. Runs in a thread of `LookRoom`."""
+"""Returns the answer if there is one now; if it must be, the answer to the state of now. Runs in a `LookRoom`."""
 
 
 class Later(HttpResponse):
@@ -42,7 +43,7 @@ class Later(HttpResponse):
             hub.join(self._waiter)
             while answer is None:
                 is_last = await self._is_over()
-                answer = await looks.take(partial(self._look, is_last))
+                answer = await min(_rooms, key=attrgetter("asked")).take(partial(self._look, is_last))
         finally:
             hub.leave(self._waiter)
         self.status_code, self.content = answer.status_code, answer.content
@@ -65,26 +66,26 @@ class Later(HttpResponse):
 
 
 class LookRoom:
-    """The threads that look, one after the other, for all requests that wait."""
+    """A thread that looks for requests that wait, and its connection, which is open while there is something to look at."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="look")
-        self._asked = 0  # looks that wait or are under way; only the event loop changes it
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="look")
+        self.asked = 0  # looks that are due or under way
 
     async def take(self, look: Callable[[], T]) -> T:
-        self._asked += 1
+        self.asked += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, look)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, _on_a_sound_connection, look)
         finally:
-            self._asked -= 1
-
-    def _run(self, look: Callable[[], T]) -> T:
-        try:
-            return look()
-        finally:
-            opened = connections.all(initialized_only=True)
-            if self._asked <= THREADS or any(one.errors_occurred for one in opened):  # no other look waits, or none could use it
-                connections.close_all()
+            self.asked -= 1
+            if not self.asked:
+                self._thread.submit(connections.close_all)
 
 
-looks = LookRoom()
+def _on_a_sound_connection(look: Callable[[], T]) -> T:
+    if any(one.errors_occurred for one in connections.all(initialized_only=True)):
+        connections.close_all()
+    return look()
+
+
+_rooms = [LookRoom() for _ in range(THREADS)]

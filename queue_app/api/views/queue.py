@@ -68,7 +68,7 @@ class StreamView(JsonAPIView):
         if not isinstance(request._request, ASGIRequest):
             # a stream would keep one of few threads; 204 tells browsers not to reconnect
             return HttpResponse(status=204)
-        since = stream.last_heard(request.headers.get("Last-Event-ID", ""))
+        since = stream.last_heard(request.headers.get(stream.LAST_HEARD, ""))
         try:
             client = hub.admit(caller(request), **credentials(request), since=since)
         except TooManyStreams as refusal:
