@@ -37,6 +37,10 @@ _RULE = {
     "campaigns.launch:as_json": "reason",
     "campaigns.rules.compliance:Hit.advice": "instead",
 }
+_ENDPOINT = {
+    "queue_app.outbox.webhooks:_receiver": "url",
+    "queue_app.models.outbox:WebhookEndpoint.__str__": "description",
+}
 _VALUE = {
     "campaigns.plan:Reader.choices": "key label retired",
     "campaigns.plan:Reader.dimensions": "position",
@@ -88,7 +92,8 @@ READERS: dict[str, dict[str, str]] = {
         "rest_framework.pagination:CursorPagination": "cursor page_size",
         "queue_app.api.views.jobs:JobViewSet.create": "dry_run",
         "queue_app.api.pagination:JobPages.paginate_queryset": "search",
-        "queue_app.api.filters:JobFilterSet": "status campaign batch kind model created_after created_before "
+        "queue_app.api.filters:DeliveryFilterSet": "status",
+        "queue_app.api.filters:JobFilterSet": "campaign batch kind model created_after created_before "
         "completed_after completed_before",
         "campaigns.api.filters:CombinationFilterSet.with_review": "review",
     },
@@ -118,6 +123,8 @@ READERS: dict[str, dict[str, str]] = {
     },
     "UrlAsked": {"queue_app.api.views.uploads:UploadViewSet.create": "url"},
     "FileAsked": {"queue_app.api.views.uploads:UploadViewSet.create": "file"},
+    "EndpointAsked": {"queue_app.announce:JOBS_TOLD": "events", **_ENDPOINT},
+    "EndpointChange": {"queue_app.announce:JOBS_TOLD": "events active", **_ENDPOINT},
     "ReviewAsked": {"campaigns.review:judge": "review note"},
     # --- the admin --------------------------------------------------------------------------------------------------
     "QueueSettings": {

@@ -20,6 +20,7 @@ from queue_app import database
 from queue_app.lifecycle import MoveRefused
 from queue_app.rules.parameters import PROBLEMS_MOST
 from queue_app.tickets import NotEnoughTickets
+from queue_app.work.endpoints import DeliveryRefused, EndpointRefused
 from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 
 Wrong = tuple[str, str]
@@ -53,6 +54,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     IntakeRefused: (400, "invalid_input", "Invalid input"),
     exceptions.ValidationError: (400, "invalid_input", "Invalid input"),
     DjangoValidationError: (400, "invalid_input", "Invalid input"),
+    EndpointRefused: (400, "invalid_input", "Invalid input"),
     exceptions.ParseError: (400, "malformed_json", "The body is not valid JSON"),
     exceptions.NotAuthenticated: (401, "not_authenticated", "Not authenticated"),
     exceptions.AuthenticationFailed: (401, "not_authenticated", "Not authenticated"),
@@ -65,6 +67,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.MethodNotAllowed: (405, "method_not_allowed", "Method not allowed"),
     exceptions.NotAcceptable: (406, "not_acceptable", "Only JSON responses are available"),
     MoveRefused: (409, "move_refused", "The job's state does not allow this"),
+    DeliveryRefused: (409, "delivery_refused", "Nothing can be delivered now"),
     TwinStillRunning: (409, "idempotency_twin_running", "The first request with this key is still running"),
     BodyTooLarge: (413, "body_too_large", "The body is too large"),
     exceptions.UnsupportedMediaType: (415, "unsupported_media_type", "Send application/json"),

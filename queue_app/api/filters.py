@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from django_filters import Filter
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
 
+from queue_app.insight.deliveries import WITH_STATUS
 from queue_app.models.job import JobQuerySet
 
 
@@ -50,3 +51,12 @@ class JobFilterSet(CheckedFilterSet):
 
     def with_status(self, jobs: JobQuerySet, name: str, statuses: str) -> JobQuerySet:
         return jobs.with_status(*statuses.split(","))
+
+
+class DeliveryFilterSet(CheckedFilterSet):
+    """`GET webhook-endpoints/{id}/deliveries/`."""
+
+    status = Filter(method="with_status")
+
+    def with_status(self, messages: QuerySet[Any], name: str, status: str) -> QuerySet[Any]:
+        return messages.filter(WITH_STATUS[status])

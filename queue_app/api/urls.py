@@ -4,6 +4,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from queue_app.api.views.batches import BatchViewSet
+from queue_app.api.views.endpoints import WebhookEndpointViewSet
 from queue_app.api.views.jobs import JobViewSet
 from queue_app.api.views.models import GenerationModelViewSet
 from queue_app.api.views.queue import QueueView
@@ -15,6 +16,7 @@ router.register("jobs", JobViewSet, basename="job")
 router.register("batches", BatchViewSet, basename="batch")
 router.register("uploads", UploadViewSet, basename="upload")
 router.register("models", GenerationModelViewSet, basename="model")
+router.register("webhook-endpoints", WebhookEndpointViewSet, basename="webhook-endpoint")
 
 app_name = "api"
 urlpatterns = [

@@ -113,7 +113,7 @@ def _receiver(message: OutboxMessage, at: datetime) -> tuple[str, list[str]]:
 
 def _signature(message: OutboxMessage, body: str, secrets: Sequence[str], at: datetime) -> dict[str, str]:
     """Return the headers that name and sign a try; after a rotation with both secrets."""
-    name, moment = f"msg_{message.pk}", at.astimezone(UTC).replace(microsecond=0)
+    name, moment = message.name, at.astimezone(UTC).replace(microsecond=0)
     return {
         "webhook-id": name,
         "webhook-timestamp": str(int(moment.timestamp())),

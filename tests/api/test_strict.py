@@ -13,7 +13,7 @@ from queue_app.api import fields, generics
 from queue_app.api.generics import StrictAPIView
 from queue_app.models import Batch, Job, Upload
 from tests.campaigns.support import make_campaign
-from tests.factories import UserFactory, make_job
+from tests.factories import UserFactory, make_endpoint, make_job
 
 pytestmark = pytest.mark.django_db
 JOBS, BATCH, CAMPAIGNS = "/api/v1/jobs/", "/api/v1/jobs/batch/", "/api/v1/campaigns/"
@@ -61,10 +61,11 @@ class TestEveryCall:
         row = Upload.objects.create(owner=owner, name="uploads/a.png", size=1, width=1, height=1, created_at=clock.now())
         jobs = make_job(owner=owner).pk
         numbers = {"uploads": row.pk, "campaigns": campaign.pk, "batches": campaign.pk, "combinations": cell, "jobs": jobs}
+        numbers["webhook-endpoints"] = make_endpoint(owner).pk
 
         def filled(route):
             part = next((name for name in numbers if f"/{name}/" in route), "")
-            values = {"pk": numbers.get(part, 1), "key": "sora-2", "asset_id": row.pk, "upload_id": row.pk}
+            values = {"pk": numbers.get(part, 1), "key": "sora-2", "asset_id": row.pk, "upload_id": row.pk, "delivery": "msg_1"}
             return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(values.get(found[1], "a.mp4")), route)
 
         return filled

@@ -1,30 +1,21 @@
 """Webhooks going out: written with the change, verified by the receiver's own library, tried again with the same id."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pytest_django.fixtures import Settings
-from standardwebhooks import Webhook
 
 from queue_app import announce, clock, lifecycle, tickets
-from queue_app.models import Batch, Job, OutboxMessage, State, User, WebhookEndpoint
+from queue_app.models import Batch, Job, OutboxMessage, State, User
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.outbox import delivery
 from queue_app.work import endpoints
-from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, advance, make_job
-from tests.providers.wire import Seen, WireServer, answer
+from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, advance, make_endpoint, make_job
+from tests.outbox.support import deliver_due, verified
+from tests.providers.wire import WireServer, answer
 
 pytestmark = pytest.mark.django_db
-ENDS = [f"job.{state}" for state in TERMINAL_STATES]
-
-
-@pytest.fixture
-def receiver(settings: Settings) -> Iterator[WireServer]:
-    with WireServer() as server:
-        settings.WEBHOOK_TRUSTED_ORIGINS = [server.url]
-        yield server
 
 
 @pytest.fixture
@@ -32,30 +23,10 @@ def owner() -> User:
     return UserFactory.create()
 
 
-def make_endpoint(owner: User, url: str = "https://example.com/hooks", *events: str, **fields: Any) -> WebhookEndpoint:
-    secret = endpoints.new_secret()
-    listed = list(events) or ENDS
-    return WebhookEndpoint.objects.create(owner=owner, url=url, events=listed, secret=secret, created_at=NOON, **fields)
-
-
 def told(**which: Any) -> list[tuple[str, Any]]:
     """Return the events of the webhooks written so far, each with the state it tells."""
     found = OutboxMessage.objects.filter(channel="webhooks", **which).order_by("id")
     return [(message.event, message.payload.get("state")) for message in found]
-
-
-def deliver_due(at: datetime | None = None) -> list[OutboxMessage]:
-    """Make the due tries; return their messages as they are then."""
-    tries = delivery.lease_due(at=at or clock.now())
-    for message_id, number in tries:
-        delivery.deliver(message_id, number)
-    return list(OutboxMessage.objects.filter(pk__in=[pk for pk, _ in tries]).order_by("id"))
-
-
-def verified(seen: Seen, secret: str) -> dict[str, Any]:
-    """Return the body of a call, as a receiver reads it with the library of Standard Webhooks."""
-    found: dict[str, Any] = Webhook(secret).verify(seen.body, seen.headers)
-    return found
 
 
 class TestAChangeOfAJob:
@@ -214,7 +185,7 @@ class TestAReplay:
         make_endpoint(owner, receiver.url)
         make_job(State.FAILED, owner=owner)
         open_one = OutboxMessage.objects.get(channel="webhooks")
-        with pytest.raises(endpoints.EndpointRefused):
+        with pytest.raises(endpoints.DeliveryRefused):
             endpoints.replay(open_one, at=NOON)
         deliver_due()
         endpoints.replay(open_one, at=clock.now())
