@@ -102,10 +102,12 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.dispatch:_HEADS": "model=model_id kind=kind_id priority deadline",
         "queue_app.work.dispatch:wake_due": "not_before",
         "queue_app.rules.priority:score": "metadata",
+        "queue_app.outbox.webhooks:_receiver": "callback_url",
     },
     "BatchAsked": {
         "queue_app.api.views.jobs:JobViewSet.batch": "jobs",
         "queue_app.work.intake:enqueue": "name=batch_name max_concurrent",
+        "queue_app.announce:batch_ended": "callback_url",
     },
     "ModelChange": {"queue_app.work.capacity:_LIMITS": "max_concurrent paused reason=paused_reason"},
     "CampaignAsked": {
@@ -120,6 +122,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.rules.codec:say": "images",
         "queue_app.rules.parameters:ALIASES": "num_images reference_images",
         "queue_app.work.capacity:_OWN_LIMITS": "max_concurrent",
+        "queue_app.announce:batch_ended": "callback_url",
     },
     "UrlAsked": {"queue_app.api.views.uploads:UploadViewSet.create": "url"},
     "FileAsked": {"queue_app.api.views.uploads:UploadViewSet.create": "file"},

@@ -119,6 +119,7 @@ def _job(
         "priority_reasons": row.priority_reasons,
         "deadline": row.deadline,
         "not_before": row.client_not_before,
+        "callback_url": row.callback_url or None,
         "position": outlook.position(row),
         "eta": outlook.eta(row),
         "waiting_on": outlook.waiting_on(row),

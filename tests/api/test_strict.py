@@ -144,6 +144,7 @@ class TestADryRun:
             (JOBS, GOOD | {"prompt": "", "colour": "red"}, ["dryrun", "colour", "prompt"]),
             (JOBS, GOOD | {"model": "sora-9"}, ["dryrun", "model"]),
             (BATCH, {"jobs": [GOOD, GOOD | {"prompt": 5}]}, ["dryrun", "jobs[1].prompt"]),
+            (BATCH, {"jobs": [GOOD], "callback_url": "http://a.b"}, ["dryrun", "callback_url"]),
             (CAMPAIGNS, BRIEF | {"model": "sora-9"}, ["dryrun", "model"]),
         ],
     )

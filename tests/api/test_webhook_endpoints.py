@@ -3,9 +3,9 @@
 import pytest
 
 from queue_app import clock
-from queue_app.models import AuditEntry, CallbackSecret, IdempotencyRecord, OutboxMessage, WebhookEndpoint
+from queue_app.models import AuditEntry, Batch, CallbackSecret, IdempotencyRecord, OutboxMessage, WebhookEndpoint
 from queue_app.models.outbox import OPEN
-from queue_app.work import endpoints
+from queue_app.work import batches, endpoints, recovery
 from tests.factories import UserFactory, make_endpoint, make_job
 from tests.outbox.support import deliver_due, verified
 from tests.providers.wire import answer
@@ -194,3 +194,46 @@ def test_another_users_endpoint_is_turned_off_with_a_reason_in_the_audit_and_for
     assert (endpoint.active, endpoint.off_reason) == (False, f"Turned off by {by.username}: floods a customer")
     assert (entry.actor, entry.reason) == (by, "floods a customer")
     assert OutboxMessage.objects.get(channel="notices").payload == {"endpoint": endpoint.pk}
+
+
+JOB = {"model": "sora-2", "prompt": "A tram.", "parameters": {"duration": 4}}
+BRIEF = {"brand": "Alder", "big_idea": "A parcel.", "dimensions": {"mood": ["calm"]}, "model": "sora-2", "duration": 4}
+
+
+class TestACallback:
+    def test_is_made_at_the_end_of_a_job_signed_with_the_owners_secret(self, api, owner, receiver):
+        asked = JOB | {"callback_url": f"{receiver.url}/done"}
+        job = api.post("/api/v1/jobs/", asked).json()
+        assert (job["callback_url"], receiver.seen) == (asked["callback_url"], [])
+
+        api.post(job["links"]["cancel"])
+        deliver_due()
+
+        (seen,) = receiver.seen
+        body = verified(seen, api.get(f"{URL}callback-secret/").json()["secret"])
+        assert (seen.target, body["type"], body["data"]["job"]) == ("/done", "job.cancelled", job["id"])
+
+    @pytest.mark.parametrize(
+        ("address", "body", "event"),
+        [("jobs/batch/", {"jobs": [JOB, JOB]}, "batch.completed"), ("campaigns/", BRIEF, "campaign.completed")],
+    )
+    def test_is_made_at_the_end_of_a_batch_or_campaign(self, api, owner, receiver, address, body, event):
+        made = api.post(f"/api/v1/{address}", body | {"callback_url": receiver.url}).json()
+        number = made.get("batch") or made["id"]
+        assert api.get(made["url"]).json()["callback_url"] == receiver.url
+
+        batches.cancel(Batch.objects.get(pk=number), at=clock.now(), actor=owner)
+        recovery.sweep(at=clock.now())
+        deliver_due()
+
+        (seen,) = receiver.seen
+        told = verified(seen, CallbackSecret.objects.get(owner=owner).secret)
+        assert (told["type"], told["data"]["batch"], told["data"]["status"]) == (event, number, "completed")
+
+    @pytest.mark.parametrize("query", ["", "?dry_run=true"])
+    def test_to_a_private_address_is_refused_at_its_field(self, api, query):
+        bad = {"callback_url": "https://10.0.0.1/"}
+        wrong = {"jobs": [JOB, JOB | bad], **bad}
+
+        assert fields_of(api.post(f"/api/v1/jobs/batch/{query}", wrong)) == ["callback_url", "jobs[1].callback_url"]
+        assert fields_of(api.post(f"/api/v1/campaigns/{query}", BRIEF | bad)) == ["callback_url"]

@@ -28,6 +28,7 @@ class BatchOut(Shape):
     max_concurrent = serializers.IntegerField(allow_null=True)
     paused = serializers.BooleanField()
     paused_reason = serializers.CharField()
+    callback_url = serializers.CharField(allow_null=True, help_text="Called once all jobs have ended.")
     created_at = Moment()
     ended_at = Moment(allow_null=True)
     url = serializers.CharField()

@@ -91,6 +91,7 @@ def _answer(batch: Batch, request: Request) -> dict[str, Any]:
         "max_concurrent": batch.max_concurrent,
         "paused": batch.paused,
         "paused_reason": batch.paused_reason,
+        "callback_url": batch.callback_url or None,
         "created_at": batch.created_at,
         "ended_at": batch.ended_at,
         "url": answers.address(request, "batch-detail", batch.pk),
