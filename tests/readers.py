@@ -246,6 +246,8 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.views.share:_read": "form_key label access shows days",
         "campaigns.views.shared:answer": "comment say",
         "campaigns.reel:picked": "verdict sort",
+        "campaigns.views.webhooks:_typed": "url description events",
+        "campaigns.views.webhooks:switch": "active",
         "genqueue_site.demo.login:enter": "user",
         "queue_app.admin.usage:read": "by from to",
         "queue_app.admin.dashboard.edits:_asked": "what hold",

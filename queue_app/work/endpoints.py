@@ -196,16 +196,24 @@ def close_open(endpoint: WebhookEndpoint, *, at: datetime) -> None:
 
 def replay(message: OutboxMessage, *, at: datetime) -> None:
     """
-    Send a webhook again, with the same id and body, and with all its tries.
+    Send a webhook again, with the same id and body: one that is over with all its tries, one that waits for its next try now.
 
-    :raises DeliveryRefused: it is still being delivered, or its endpoint is off.
+    :raises DeliveryRefused: it is being delivered, or its endpoint is off.
     """
     if message.endpoint and not message.endpoint.active:
         raise DeliveryRefused("The endpoint is off. Turn it on, then replay.")
-    again = {"due_at": at, "tries": 0, "delivered_at": None, "given_up_at": None, "last_error": ""}
-    if not OutboxMessage.objects.filter(~OPEN, pk=message.pk, leased_until=None).update(**again):
-        raise DeliveryRefused("This delivery is still under way.")
+    again = {"tries": 0, "delivered_at": None, "given_up_at": None, "last_error": ""}
+    idle = OutboxMessage.objects.filter(pk=message.pk, leased_until=None)
+    if not (idle.filter(~OPEN).update(**again, due_at=at) or idle.filter(OPEN).update(due_at=at)):
+        raise DeliveryRefused("This delivery is running. Wait for its end.")
     wake.dispatcher()
+
+
+def retry_now(endpoint: WebhookEndpoint, *, at: datetime) -> int:
+    """Try now what waits for its next try at an endpoint. Return how many deliveries that are."""
+    found = endpoint.messages.filter(OPEN, leased_until=None).update(due_at=at)
+    wake.dispatcher()
+    return found
 
 
 def ping(endpoint: WebhookEndpoint, *, at: datetime) -> OutboxMessage:

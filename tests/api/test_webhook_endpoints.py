@@ -1,5 +1,7 @@
 """webhook-endpoints/: users say where their own servers are told, read what became of each delivery, and send it again."""
 
+from datetime import timedelta
+
 import pytest
 
 from queue_app import clock
@@ -150,7 +152,9 @@ class TestDeliveries:
         make_job("failed", owner=owner)
         address = f"{URL}{endpoint.pk}/deliveries/"
         (waiting,) = api.get(f"{address}?status=waiting").json()["results"]
+        OutboxMessage.objects.update(leased_until=clock.now() + timedelta(minutes=1))
         early = api.post(waiting["links"]["replay"])
+        OutboxMessage.objects.update(leased_until=None)
         assert (early.status_code, early.json()["code"]) == (409, "delivery_refused")
 
         deliver_due()

@@ -181,12 +181,16 @@ class TestALane:
 
 
 class TestAReplay:
-    def test_sends_the_same_message_again_once_it_has_ended(self, owner: User, receiver: WireServer) -> None:
+    def test_sends_the_same_message_again_unless_it_is_being_sent(self, owner: User, receiver: WireServer) -> None:
         make_endpoint(owner, receiver.url)
         make_job(State.FAILED, owner=owner)
         open_one = OutboxMessage.objects.get(channel="webhooks")
+        delivery.lease_due(at=NOON)
         with pytest.raises(endpoints.DeliveryRefused):
             endpoints.replay(open_one, at=NOON)
+        OutboxMessage.objects.update(leased_until=None, tries=3, due_at=clock.now() + timedelta(hours=1))
+        endpoints.replay(open_one, at=NOON)
+        assert OutboxMessage.objects.get(pk=open_one.pk).tries == 3
         deliver_due()
         endpoints.replay(open_one, at=clock.now())
         deliver_due()

@@ -126,7 +126,7 @@ class WebhookEndpointViewSet(JsonViewSet[WebhookEndpoint]):
     @call("webhook_deliveries_replay", DeliveryOut, 404, 409)
     @action(detail=True, methods=["post"], url_path="deliveries/<str:delivery>/replay")
     def replay(self, request: Request, pk: int, delivery: str) -> Response:
-        """Send a finished delivery again, with the same id and body and with all its attempts."""
+        """Send a delivery again, with the same id and body: now if it waits, with all its attempts if it is over."""
         sent = OutboxMessage.objects.filter(endpoint=self._endpoint(pk), pk=deliveries.number(delivery) or 0).first()
         if sent is None:
             raise Http404
