@@ -260,6 +260,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.admin.jobs:JobList.get_queryset": "q=query",
         "queue_app.ui.fragments:unchanged": "seen",
         "queue_app.admin.grants:page": "amount edit",
+        "queue_app.admin.endpoints:stop": "reason",
         "queue_app.admin.review_page:decide": "decision task",
         "queue_app.work.bulk.verbs:SetPriority.apply": "priority",
         "queue_app.work.bulk.verbs:Cancel.apply": "refund",

@@ -136,7 +136,7 @@ def page(request: HttpRequest) -> HttpResponse:
     failing = sorted((one for one in own if one.active and one.failing_since), key=lambda one: one.failing_since or at)
     context = {
         "at": at,
-        "rows": [EndpointRow(one, days[one.pk]) for one in own],
+        "rows": [EndpointRow(one, days[one.pk]) for one in sorted(own, key=lambda one: not one.active)],
         "on": sum(one.active for one in own),
         "may_add": len(own) < endpoints.ENDPOINTS_MOST,
         "troubles": [(EndpointRow(one, days[one.pk]), deliveries.trouble(one)) for one in failing[:TROUBLES]],

@@ -60,7 +60,13 @@ class WebhookEndpoint(SigningSecret):
         indexes = [models.Index(fields=["owner"], name="endpoint_told", condition=Q(active=True))]
 
     def __str__(self) -> str:
-        return self.description or self.url
+        return self.description or self.address
+
+    @property
+    def address(self) -> str:
+        """Return the URL without its query, which may hold a secret of the owner's: for logs, the audit and staff."""
+        before, mark, _ = self.url.partition("?")
+        return f"{before}?…" if mark else before
 
 
 class CallbackSecret(SigningSecret):

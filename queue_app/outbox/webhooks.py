@@ -71,7 +71,8 @@ def deliver(message_id: int) -> None:
 
 def body_of(message: OutboxMessage) -> dict[str, Any]:
     """Return the body of a message: what happened, when, to what, and where to read about it. It is the same on every try."""
-    return {"type": message.event, "timestamp": message.created_at.isoformat(), "data": _data(message)}
+    created = message.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return {"type": message.event, "timestamp": created, "data": _data(message)}
 
 
 def _data(message: OutboxMessage) -> dict[str, Any]:

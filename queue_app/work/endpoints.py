@@ -22,7 +22,7 @@ from queue_app.work import policy
 
 ENDPOINTS_MOST = 20  # of one user
 OVERLAP = timedelta(hours=24)  # in which the previous secret still signs
-_TOLD = ("url", "description", "events", "active")  # in the audit
+_CHANGED = ("url", "description", "events", "active")
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def make(owner: User, values: Mapping[str, Any], *, at: datetime, actor: User, v
     if owner.webhook_endpoints.count() >= ENDPOINTS_MOST:
         raise EndpointRefused(EndpointProblem("", f"You have {ENDPOINTS_MOST} webhook endpoints. Delete one first."))
     made = WebhookEndpoint.objects.create(owner=owner, **_settled(values), secret=new_secret(), created_at=at)
-    _audit("add webhook endpoint", made, at=at, actor=actor, via=via, after={name: getattr(made, name) for name in _TOLD})
+    _audit("add webhook endpoint", made, at=at, actor=actor, via=via, after=_told(made))
     return made
 
 
@@ -117,9 +117,8 @@ def change(
     """
     row = _locked(endpoint)
     _check(values)
-    was = {name: getattr(row, name) for name in _TOLD}
-    wanted = was | _settled(values)
-    changed = [name for name in _TOLD if wanted[name] != was[name]]
+    wanted, before = _settled(values), _told(row)
+    changed = [name for name in _CHANGED if name in wanted and wanted[name] != getattr(row, name)]
     if not changed:
         return row
     for name in changed:
@@ -131,7 +130,7 @@ def change(
     row.save(update_fields=[*changed, "failing_since", "off_reason"])
     if not row.active:
         close_open(row, at=at)
-    before, after = ({name: values[name] for name in changed} for values in (was, wanted))
+    before, after = ({name: facts[name] for name in changed} for facts in (before, _told(row)))
     _audit("change webhook endpoint", row, at=at, actor=actor, via=via, before=before, after=after, reason=reason)
     return row
 
@@ -140,7 +139,7 @@ def change(
 def delete(endpoint: WebhookEndpoint, *, at: datetime, actor: User, via: str = "") -> None:
     """Delete an endpoint with its deliveries. What is under way may still arrive."""
     row = _locked(endpoint)
-    _audit("delete webhook endpoint", row, at=at, actor=actor, via=via, before={name: getattr(row, name) for name in _TOLD})
+    _audit("delete webhook endpoint", row, at=at, actor=actor, via=via, before=_told(row))
     row.delete()
 
 
@@ -234,6 +233,11 @@ def _locked(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 def _new_secret_for(row: SigningSecret, at: datetime) -> None:
     row.secret, row.previous_secret, row.previous_until = new_secret(), row.secret, at + OVERLAP
     row.save(update_fields=["secret", "previous_secret", "previous_until"])
+
+
+def _told(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """Return what the audit keeps of an endpoint."""
+    return {name: endpoint.address if name == "url" else getattr(endpoint, name) for name in _CHANGED}
 
 
 def _settled(values: Mapping[str, Any]) -> dict[str, Any]:
