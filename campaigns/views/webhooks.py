@@ -123,6 +123,7 @@ class DeliveryRow:
         return self.message.leased_until is None and (self.message.endpoint is None or self.message.endpoint.active)
 
 
+@never_cache
 @login_required
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:

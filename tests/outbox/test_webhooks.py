@@ -1,6 +1,7 @@
 """Webhooks going out: written with the change, verified by the receiver's own library, tried again with the same id."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +131,18 @@ class TestADelivery:
         deliver_due()
         (seen,) = receiver.seen
         assert verified(seen, old) == verified(seen, endpoint.secret)
+
+    def test_is_verified_by_hand_as_the_manual_says(self, owner: User, receiver: WireServer) -> None:
+        endpoint = make_endpoint(owner, receiver.url, previous_secret=endpoints.new_secret(), previous_until=clock.now())
+        make_job(State.FAILED, owner=owner)
+        deliver_due()
+        (seen,) = receiver.seen
+        manual = (Path(__file__).parents[2] / "docs/api.md").read_text().partition("By hand")[2]
+        said: dict[str, Any] = {}
+        exec(manual.partition("```python\n")[2].partition("```")[0], said)  # noqa: S102 - our own document
+        assert said["is_ours"](endpoint.secret, seen.headers, seen.body)
+        assert not said["is_ours"](endpoint.secret, seen.headers, seen.body + b" ")
+        assert not said["is_ours"](endpoints.new_secret(), seen.headers, seen.body)
 
     def test_to_a_server_that_is_gone_turns_the_endpoint_off_and_tells_its_owner(self, owner: User, receiver: WireServer) -> None:
         endpoint = make_endpoint(owner, receiver.url)
