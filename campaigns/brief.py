@@ -8,6 +8,7 @@ from typing import Any
 from queue_app.models import User
 from queue_app.rules import priority
 from queue_app.work import intake
+from queue_app.work.endpoints import address_problem
 
 TEXTS = ("brand", "product_category", "big_idea", "visual_messaging", "audio_messaging")
 # what each of its jobs is made with; their values are the model's to check
@@ -53,6 +54,7 @@ class Brief:
     images: Any = None
     priority: int | None = None
     max_concurrent: int | None = None
+    callback_url: str = ""
 
     @property
     def title(self) -> str:
@@ -76,9 +78,11 @@ class Problem:
 
 
 def problems(brief: Brief, owner: User) -> Iterator[Problem]:
-    """Yield the problems of texts and numbers. The catalogue is not consulted."""
+    """Yield the problems of texts, numbers and addresses. The catalogue is not consulted."""
     yield from _of_texts(brief)
     yield from _of_numbers(brief, owner)
+    if brief.callback_url and (problem := address_problem(brief.callback_url)):
+        yield Problem("callback_url", problem)
 
 
 def _of_texts(brief: Brief) -> Iterator[Problem]:

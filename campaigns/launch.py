@@ -53,7 +53,14 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
     brief, name = plan.brief, _name(plan.brief, owner)
     try:
         batch, jobs = intake.enqueue(
-            owner, plan.drafts(), at=at, actor=actor, batch_name=name, max_concurrent=brief.max_concurrent
+            owner,
+            plan.drafts(),
+            at=at,
+            actor=actor,
+            batch_name=name,
+            max_concurrent=brief.max_concurrent,
+            callback_url=brief.callback_url,
+            origin="campaign",
         )
     except NotEnoughTickets as refusal:
         raise NotEnoughForAll(refusal, cells=len(plan.to_buy), each=plan.tickets_each) from None

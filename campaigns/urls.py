@@ -20,6 +20,7 @@ from campaigns.views import (
     shared,
     statement,
     watch,
+    webhooks,
 )
 
 app_name = "campaigns"
@@ -72,6 +73,16 @@ urlpatterns = [
     path("keys/", keys.page, name="keys"),
     path("keys/<int:key>/", keys.change, name="key"),
     path("keys/<int:key>/revoke/", keys.revoke, name="key-revoke"),
+    path("webhooks/", webhooks.page, name="webhooks"),
+    path("webhooks/new/", webhooks.new, name="webhook-new"),
+    path("webhooks/callback-secret/rotate/", webhooks.rotate_callbacks, name="webhook-callbacks"),
+    path("webhooks/deliveries/<int:delivery>/replay/", webhooks.replay, name="webhook-replay"),
+    path("webhooks/<int:endpoint>/", webhooks.change, name="webhook"),
+    path("webhooks/<int:endpoint>/switch/", webhooks.switch, name="webhook-switch"),
+    path("webhooks/<int:endpoint>/rotate/", webhooks.rotate, name="webhook-rotate"),
+    path("webhooks/<int:endpoint>/test/", webhooks.test, name="webhook-test"),
+    path("webhooks/<int:endpoint>/retry/", webhooks.retry, name="webhook-retry"),
+    path("webhooks/<int:endpoint>/delete/", webhooks.delete, name="webhook-delete"),
     path("statement/", statement.page, name="statement"),
     path("jobs/", mine.page, name="jobs"),
     path("jobs/<int:pk>/", jobs.page, name="job"),

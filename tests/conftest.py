@@ -29,6 +29,7 @@ from queue_app.statements import Statement
 from queue_app.work import submission
 from tests import browser, database
 from tests.lanes import Lanes
+from tests.providers.wire import WireServer
 
 Figures = Callable[[str], None]
 # the same examples on every machine and in every order of the tests, and as long as they take; hypothesis also draws from the
@@ -193,6 +194,14 @@ def api_for(db: None) -> Callable[..., APIClient]:
         return client
 
     return with_key
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[WireServer]:
+    """A server of a user's own that is called by webhooks."""
+    with WireServer() as server:
+        monkeypatch.setattr(settings, "WEBHOOK_TRUSTED_ORIGINS", [server.url])
+        yield server
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from django.db import transaction
 
 from queue_app import lifecycle, tickets
 from queue_app.lifecycle import Lease, Pick, Trouble
-from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, State, User, WorkerProcess
-from queue_app.work import catalogue
+from queue_app.models import Asset, Attempt, Batch, Job, ModelRoute, State, User, WebhookEndpoint, WorkerProcess
+from queue_app.models.job import TERMINAL_STATES
+from queue_app.work import catalogue, endpoints
 from queue_app.work.capacity import is_synchronous
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -159,6 +160,12 @@ def make_asset(job: Job, **fields: Any) -> Asset:
         "created_at": NOON,
     }
     return Asset(job=job, attempt=attempt, **known | fields)
+
+
+def make_endpoint(owner: User, url: str = "https://example.com/hooks", *events: str, **fields: Any) -> WebhookEndpoint:
+    """Return a webhook endpoint; without ``events`` it is told of the ends of jobs."""
+    listed, secret = list(events) or [f"job.{state}" for state in TERMINAL_STATES], endpoints.new_secret()
+    return WebhookEndpoint.objects.create(owner=owner, url=url, events=listed, secret=secret, created_at=NOON, **fields)
 
 
 def _locked(job: Job) -> Job:

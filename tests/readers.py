@@ -37,6 +37,10 @@ _RULE = {
     "campaigns.launch:as_json": "reason",
     "campaigns.rules.compliance:Hit.advice": "instead",
 }
+_ENDPOINT = {
+    "queue_app.outbox.webhooks:_receiver": "url",
+    "queue_app.models.outbox:WebhookEndpoint.__str__": "description",
+}
 _VALUE = {
     "campaigns.plan:Reader.choices": "key label retired",
     "campaigns.plan:Reader.dimensions": "position",
@@ -93,8 +97,9 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.api.status:answer": "If-None-Match=KNOWN",
         "queue_app.api.views.queue:StreamView.get": "Last-Event-ID=LAST_HEARD",
         "queue_app.api.pagination:JobPages.paginate_queryset": "search ordering",
-        "queue_app.api.filters:JobFilterSet": "status campaign batch kind model created_after created_before "
+        "queue_app.api.filters:JobFilterSet": "campaign batch kind model created_after created_before "
         "completed_after completed_before metadata.KEY=metadata",
+        "queue_app.api.filters:DeliveryFilterSet": "status",
         "queue_app.api.filters:BatchFilterSet": "paused done",
         "campaigns.api.filters:CombinationFilterSet.with_review": "review",
         "queue_app.api.views.usage:UsageView.get": "from to by owner",
@@ -104,10 +109,12 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.dispatch:_HEADS": "model=model_id kind=kind_id priority deadline",
         "queue_app.work.dispatch:wake_due": "not_before",
         "queue_app.rules.priority:score": "metadata",
+        "queue_app.outbox.webhooks:_receiver": "callback_url",
     },
     "BatchAsked": {
         "queue_app.api.views.jobs:JobViewSet.batch": "jobs",
         "queue_app.work.intake:enqueue": "name=batch_name max_concurrent",
+        "queue_app.announce:batch_ended": "callback_url",
     },
     "RetryAsked": {"queue_app.work.intake:draft_like": "prompt parameters"},
     "BulkAsked": {
@@ -135,11 +142,14 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.rules.codec:say": "images",
         "queue_app.rules.parameters:ALIASES": "num_images reference_images",
         "queue_app.work.capacity:_OWN_LIMITS": "max_concurrent",
+        "queue_app.announce:batch_ended": "callback_url",
     },
     "KeyAsked": {"queue_app.work.keys:make": "name scopes expires_at"},
     "KeyChange": {"queue_app.work.keys:change": "name expires_at"},
     "UrlAsked": {"queue_app.api.views.uploads:UploadViewSet.create": "url"},
     "FileAsked": {"queue_app.api.views.uploads:UploadViewSet.create": "file"},
+    "EndpointAsked": {"queue_app.announce:JOBS_TOLD": "events", **_ENDPOINT},
+    "EndpointChange": {"queue_app.announce:JOBS_TOLD": "events active", **_ENDPOINT},
     "ReviewAsked": {"campaigns.review:judge": "review note"},
     # --- the admin --------------------------------------------------------------------------------------------------
     "QueueSettings": {
@@ -262,6 +272,8 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.views.keys:page": "scopes ends",
         "campaigns.views.shared:answer": "comment say",
         "campaigns.reel:picked": "verdict sort",
+        "campaigns.views.webhooks:_typed": "url description events",
+        "campaigns.views.webhooks:switch": "active",
         "genqueue_site.demo.login:enter": "user",
         "queue_app.admin.usage:read": "by from to",
         "queue_app.admin.dashboard.edits:_asked": "what hold",
@@ -274,6 +286,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.admin.jobs:JobList.get_queryset": "q=query",
         "queue_app.ui.fragments:unchanged": "seen",
         "queue_app.admin.grants:page": "amount edit",
+        "queue_app.admin.endpoints:stop": "reason",
         "queue_app.admin.review_page:decide": "decision task",
         "queue_app.work.bulk.verbs:SetPriority.apply": "priority",
         "queue_app.work.bulk.verbs:Cancel.apply": "refund",

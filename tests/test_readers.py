@@ -86,5 +86,5 @@ class TestTheCheck:
 
     def test_knows_the_places(self):
         assert {"environment", "JobAsked", "CampaignAsked", "QueueSettings", "Kind", "User", "pages"} <= PLACES.keys()
-        assert {"prompt", "deadline"} <= PLACES["JobAsked"] and "callback_url" not in PLACES["JobAsked"]
+        assert {"prompt", "deadline"} <= PLACES["JobAsked"]
         assert not {"fair_share", "aging_minutes"} & PLACES["QueueSettings"]

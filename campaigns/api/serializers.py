@@ -13,7 +13,7 @@ from queue_app.api.fields import Listed, Mapped, Moment, Named, Text, Whole, Yes
 from queue_app.api.serializers.base import PageQuery, Shape, StrictSerializer
 from queue_app.api.serializers.batches import BatchCostOut, VerdictsOut
 from queue_app.api.serializers.jobs import AssetOut, CostOut, ErrorOut, EtaOut, PurseOut
-from queue_app.api.serializers.requests import Priority
+from queue_app.api.serializers.requests import CallbackUrl, Priority
 from queue_app.models import Status
 from queue_app.rules import parameters
 
@@ -78,6 +78,7 @@ class CampaignAsked(StrictSerializer):
         max_value=AT_ONCE_MOST,
         help_text="Concurrent jobs of this campaign, 1 to 50. Default: no limit.",
     )
+    callback_url = CallbackUrl("once all its jobs have ended")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """:raises ValidationError: a parameter is there by both its names."""
@@ -228,6 +229,7 @@ class CampaignOut(CampaignLine):
     priority = serializers.IntegerField()
     max_concurrent = serializers.IntegerField(allow_null=True)
     paused_reason = serializers.CharField()
+    callback_url = serializers.CharField(allow_null=True, help_text="Called once all jobs have ended.")
     cost = BatchCostOut()
     reviews = ReviewsOut()
     seq = serializers.IntegerField(help_text="Events of all its jobs so far. `?wait=30&after=` answers when it has grown.")

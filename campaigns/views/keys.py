@@ -26,8 +26,9 @@ from queue_app.work.keys import KeyProblem, KeyRefused, KeyRevoked, NewKey, TooM
 SCOPES = {
     "read": "See your jobs, campaigns and wallet",
     "submit": "Generate, cancel, retry and review",
-    "manage": "Limits and other users' jobs, as far as you may",
+    "manage": "Your webhooks",
 }
+TO_STAFF = {"manage": "Your webhooks; limits and other users' jobs, as far as you may"}
 NEVER, AS_IT_IS = "never", "as-it-is"
 EMPTY = {"name": "", "scopes": ("read", "submit"), "ends": "90"}  # the form as it is offered
 SOON = timedelta(days=14)  # before its end a key is to be renewed
@@ -123,7 +124,7 @@ def _show(request: HttpRequest, form: Mapping[str, Any], *, status: int = 200, *
         "form_key": uuid.uuid4(),
         "rows": sorted((ListedKey(key, at) for key in keys.of(user)), key=lambda one: one.has_ended),
         "valid": keys.valid(user, at=at).count(),
-        "choices": [(scope, SCOPES[scope]) for scope in keys.entitled(user)],
+        "choices": list((SCOPES | (TO_STAFF if user.is_staff else {})).items()),
         "days": keys.DAYS,
         "available": tickets.balances(user)["available"],
         "errors": {},

@@ -14,6 +14,7 @@ from queue_app.admin import (
     catalog,
     dashboard,
     drift,
+    endpoints,
     grants,
     job_page,
     jobs,
@@ -28,7 +29,7 @@ from queue_app.admin import (
 )
 from queue_app.ui import pages
 
-__all__ = ["alerts", "audit", "batches", "bulk", "catalog", "jobs", "money", "people", "review", "webhooks"]
+__all__ = ["alerts", "audit", "batches", "bulk", "catalog", "endpoints", "jobs", "money", "people", "review", "webhooks"]
 
 PAGES: dict[str, tuple[pages.View, str]] = {
     "usage/": (usage.page, "usage"),
@@ -40,6 +41,7 @@ PAGES: dict[str, tuple[pages.View, str]] = {
     "queue_app/reviewitem/<int:item_id>/decide/": (review_page.decide, "queue_app_reviewitem_decide"),
     "queue_app/reviewitem/settle/": (review.settle, "queue_app_reviewitem_settle"),
     "queue_app/provideraccount/<path:object_id>/test/": (provider_page.test, "queue_app_provideraccount_test"),
+    "queue_app/webhookendpoint/<int:object_id>/stop/": (endpoints.stop, "queue_app_webhookendpoint_stop"),
     "queue_app/wallet/grant/": (grants.page, "queue_app_wallet_grant"),
     "queue_app/wallet/<path:object_id>/change/": (money.wallet_page, "queue_app_wallet_change"),
 }

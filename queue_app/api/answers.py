@@ -125,6 +125,7 @@ def _job(
         "priority_reasons": row.priority_reasons,
         "deadline": row.deadline,
         "not_before": row.client_not_before,
+        "callback_url": row.callback_url or None,
         "position": outlook.position(row),
         "starts_in": outlook.starts_in(row),
         "eta": outlook.eta(row),

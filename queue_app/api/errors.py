@@ -21,6 +21,7 @@ from queue_app.lifecycle import MoveRefused
 from queue_app.rules.parameters import PROBLEMS_MOST
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work.bulk import BulkRefused
+from queue_app.work.endpoints import DeliveryRefused, EndpointRefused
 from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 from queue_app.work.keys import KeyRefused, KeyRevoked, TooManyKeys
 
@@ -56,6 +57,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.ValidationError: (400, "invalid_input", "Invalid input"),
     DjangoValidationError: (400, "invalid_input", "Invalid input"),
     KeyRefused: (400, "invalid_input", "Invalid input"),
+    EndpointRefused: (400, "invalid_input", "Invalid input"),
     exceptions.ParseError: (400, "malformed_json", "The body is not valid JSON"),
     exceptions.NotAuthenticated: (401, "not_authenticated", "Not authenticated"),
     exceptions.AuthenticationFailed: (401, "not_authenticated", "Not authenticated"),
@@ -70,6 +72,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     MoveRefused: (409, "move_refused", "The job's state does not allow this"),
     KeyRevoked: (409, "key_revoked", "The API key is revoked"),
     BulkRefused: (409, "bulk_refused", "This bulk action is not possible"),
+    DeliveryRefused: (409, "delivery_refused", "Nothing can be delivered now"),
     TwinStillRunning: (409, "idempotency_twin_running", "The first request with this key is still running"),
     BodyTooLarge: (413, "body_too_large", "The body is too large"),
     exceptions.UnsupportedMediaType: (415, "unsupported_media_type", "Send application/json"),

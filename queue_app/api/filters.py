@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django_filters import Filter
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
 
+from queue_app.insight.deliveries import WITH_STATUS
 from queue_app.models.job import BatchQuerySet, JobQuerySet
 
 
@@ -69,3 +70,12 @@ class BatchFilterSet(CheckedFilterSet):
 
     def called(self, batches: BatchQuerySet, name: str, words: str) -> BatchQuerySet:
         return batches.search(words)
+
+
+class DeliveryFilterSet(CheckedFilterSet):
+    """`GET webhook-endpoints/{id}/deliveries/`."""
+
+    status = Filter(method="with_status")
+
+    def with_status(self, messages: QuerySet[Any], name: str, status: str) -> QuerySet[Any]:
+        return messages.filter(WITH_STATUS[status])

@@ -5,6 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from queue_app.api.views.batches import BatchViewSet
 from queue_app.api.views.bulk import BulkActionViewSet
+from queue_app.api.views.endpoints import WebhookEndpointViewSet
 from queue_app.api.views.jobs import JobViewSet
 from queue_app.api.views.keys import KeyViewSet
 from queue_app.api.views.kinds import KindViewSet
@@ -22,6 +23,7 @@ router.register("kinds", KindViewSet, basename="kind")
 router.register("uploads", UploadViewSet, basename="upload")
 router.register("keys", KeyViewSet, basename="key")
 router.register("models", GenerationModelViewSet, basename="model")
+router.register("webhook-endpoints", WebhookEndpointViewSet, basename="webhook-endpoint")
 
 app_name = "api"
 urlpatterns = [

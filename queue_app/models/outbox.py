@@ -9,6 +9,7 @@ from queue_app.models.account import User
 from queue_app.models.job import URL_MOST, Batch, Job
 
 OPEN = Q(delivered_at=None, given_up_at=None)
+DESCRIPTION_MOST, OFF_REASON_MOST = 200, 300  # characters
 
 
 class OutgoingEvent(models.TextChoices):
@@ -47,10 +48,10 @@ class WebhookEndpoint(SigningSecret):
 
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="webhook_endpoints")
     url = models.CharField("URL", max_length=URL_MOST)
-    description = models.CharField(max_length=200, blank=True)
+    description = models.CharField(max_length=DESCRIPTION_MOST, blank=True)
     events = models.JSONField(default=list)
     active = models.BooleanField(default=True)
-    off_reason = models.CharField(max_length=300, blank=True, help_text="Why Genqueue turned it off.")
+    off_reason = models.CharField(max_length=OFF_REASON_MOST, blank=True, help_text="Why Genqueue turned it off.")
     failing_since = models.DateTimeField(null=True, editable=False, help_text="First failed try since the last success.")
     created_at = models.DateTimeField()
 
@@ -59,7 +60,13 @@ class WebhookEndpoint(SigningSecret):
         indexes = [models.Index(fields=["owner"], name="endpoint_told", condition=Q(active=True))]
 
     def __str__(self) -> str:
-        return self.description or self.url
+        return self.description or self.address
+
+    @property
+    def address(self) -> str:
+        """Return the URL without its query, which may hold a secret of the owner's: for logs, the audit and staff."""
+        before, mark, _ = self.url.partition("?")
+        return f"{before}?…" if mark else before
 
 
 class CallbackSecret(SigningSecret):
@@ -103,6 +110,11 @@ class OutboxMessage(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def name(self) -> str:
+        """Return what its receiver knows it by, on every try: the header ``webhook-id``."""
+        return f"msg_{self.pk}"
 
     @property
     def is_open(self) -> bool:

@@ -71,7 +71,8 @@ def deliver(message_id: int) -> None:
 
 def body_of(message: OutboxMessage) -> dict[str, Any]:
     """Return the body of a message: what happened, when, to what, and where to read about it. It is the same on every try."""
-    return {"type": message.event, "timestamp": message.created_at.isoformat(), "data": _data(message)}
+    created = message.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return {"type": message.event, "timestamp": created, "data": _data(message)}
 
 
 def _data(message: OutboxMessage) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def _receiver(message: OutboxMessage, at: datetime) -> tuple[str, list[str]]:
 
 def _signature(message: OutboxMessage, body: str, secrets: Sequence[str], at: datetime) -> dict[str, str]:
     """Return the headers that name and sign a try; after a rotation with both secrets."""
-    name, moment = f"msg_{message.pk}", at.astimezone(UTC).replace(microsecond=0)
+    name, moment = message.name, at.astimezone(UTC).replace(microsecond=0)
     return {
         "webhook-id": name,
         "webhook-timestamp": str(int(moment.timestamp())),

@@ -28,6 +28,7 @@ _PAST = {
     **{verb: f"{verb}d" for verb in ("change", "delete", "generate", "move", "pause", "requeue", "resolve", "resume", "revoke")},
     "cancel": "cancelled",
     "retry": "retried",
+    "rotate": "rotated",
     "set": "set",
     "stop": "stopped",
 }
@@ -51,6 +52,7 @@ _SAID: dict[str, tuple[str, str]] = {
     "resolve item": ("resolved an item of", ""),
     "requeue unknown job": ("requeued", ""),
     "fail unknown job": ("failed", ""),
+    "turn off webhook endpoint": ("turned off webhook endpoint", ""),
     "generate version": ("generated a new version of", ""),
 }
 _STEPS = {"run now": ("started", "immediately"), "undone": ("undid", ""), "stopped": ("stopped", "")}

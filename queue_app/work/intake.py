@@ -17,6 +17,7 @@ from queue_app.models.job import LABEL_MOST
 from queue_app.rules import nesting, priority
 from queue_app.rules import parameters as parameter_rules
 from queue_app.work import capacity, routes, uploads
+from queue_app.work.endpoints import address_problem
 from queue_app.work.roles import Right
 
 PROMPT_MOST = 32_000
@@ -33,8 +34,8 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # a NUL in JSON, but not 
 class Draft:
     """
     A request for one job. The queue chooses ``kind`` and ``priority`` if they are not given. ``priority_reasons`` are the rules
-    behind a priority that the owner did not request. ``label`` distinguishes the job in its batch; a long one is cut. ``notify``:
-    the owner gets a notice of its end, as nothing else tells of it.
+    behind a priority that the owner did not request. ``callback_url`` is called at its end, empty: none. ``label`` distinguishes
+    the job in its batch; a long one is cut. ``notify``: the owner gets a notice of its end, as nothing else tells of it.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Draft:
     deadline: datetime | None = None
     not_before: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    callback_url: str = ""
     label: str = ""
     notify: bool = False
 
@@ -99,21 +101,25 @@ def enqueue(
     batch: Batch | None = None,
     batch_name: str | None = None,
     max_concurrent: int | None = None,
+    callback_url: str = "",
+    origin: str = "batch",
 ) -> tuple[Batch | None, list[Job]]:
     """
     Queue all drafts or none (T1). They join ``batch``, or a new batch if ``batch_name`` is not ``None``. Return batch and jobs.
 
+    :param callback_url: of a new batch, called at its end. :param origin: what a new batch is part of: `Batch.origin`.
     :raises IntakeRefused: a draft or the batch is invalid; lists all problems, up to the most that one answer names.
     :raises ModelNotAvailable: a model is known but not available now.
     :raises KindRestricted: a kind needs a permission that the owner lacks.
     :raises NotEnoughTickets: the owner's wallet has less available than the sum.
     """
-    if batch is None and batch_name is not None and (wrong := batch_problems(batch_name, max_concurrent)):
+    if batch is None and batch_name is not None and (wrong := batch_problems(batch_name, max_concurrent, callback_url)):
         raise IntakeRefused([*wrong, *problems(owner, drafts, at=at)])
     jobs = price(owner, drafts, at=at)
     _keep_images(owner, jobs, at=at)
     if batch is None and batch_name is not None:
-        batch = Batch.objects.create(owner=owner, name=batch_name, max_concurrent=max_concurrent, created_at=at)
+        own = {"name": batch_name, "max_concurrent": max_concurrent, "callback_url": callback_url, "origin": origin}
+        batch = Batch.objects.create(owner=owner, **own, created_at=at)
     for job in jobs:
         job.batch = batch
     lifecycle.enter(jobs, at=at, actor=actor)
@@ -258,19 +264,6 @@ def priority_problem(level: int, user: User) -> str | None:
     return None
 
 
-def batch_problems(name: str, max_concurrent: int | None) -> list[Problem]:
-    """Return the problems with a batch's name and limit."""
-    found = []
-    if problem := text_problem(name):
-        found.append(Problem(None, "name", problem))
-    elif len(name) > BATCH_NAME_MOST:
-        found.append(Problem(None, "name", f"The name is {len(name):,} characters; the limit is {BATCH_NAME_MOST}."))
-    if max_concurrent is not None and not 1 <= max_concurrent <= BATCH_LIMIT_MOST:
-        words = f"max_concurrent must be a whole number from 1 to {BATCH_LIMIT_MOST}, not {max_concurrent}. Omit it for no limit."
-        found.append(Problem(None, "max_concurrent", words))
-    return found
-
-
 def _metadata_problem(metadata: Mapping[str, Any]) -> str | None:
     if nesting.is_deeper(metadata, nesting.KEPT_MOST):
         return f"metadata is nested more than {nesting.KEPT_MOST} levels deep. Flatten it."
@@ -283,6 +276,21 @@ def _metadata_problem(metadata: Mapping[str, Any]) -> str | None:
     if _ESCAPED_NUL.search(packed) or text_problem(packed):
         return "metadata contains a NUL character or an unpaired surrogate. Remove it."
     return None
+
+
+def batch_problems(name: str, max_concurrent: int | None, callback_url: str = "") -> list[Problem]:
+    """Return what is wrong with the fields of a new batch."""
+    found = []
+    if problem := text_problem(name):
+        found.append(Problem(None, "name", problem))
+    elif len(name) > BATCH_NAME_MOST:
+        found.append(Problem(None, "name", f"The name is {len(name):,} characters; the limit is {BATCH_NAME_MOST}."))
+    if max_concurrent is not None and not 1 <= max_concurrent <= BATCH_LIMIT_MOST:
+        words = f"max_concurrent must be a whole number from 1 to {BATCH_LIMIT_MOST}, not {max_concurrent}. Omit it for no limit."
+        found.append(Problem(None, "max_concurrent", words))
+    if callback_url and (problem := address_problem(callback_url)):
+        found.append(Problem(None, "callback_url", problem))
+    return found
 
 
 class _Reader:
@@ -337,6 +345,7 @@ class _Reader:
             priority_reasons=reasons,
             client_not_before=draft.not_before,
             notify=draft.notify,
+            callback_url=draft.callback_url,
             not_before=draft.not_before if draft.not_before and draft.not_before > self.at else None,
             preview=route.account.is_preview,
         )
@@ -409,6 +418,8 @@ class _Reader:
             self._add_problem(index, "deadline", "The deadline has passed. Choose a later time, or leave it out.")
         elif draft.deadline and draft.not_before and draft.deadline <= draft.not_before:
             self._add_problem(index, "deadline", "The deadline must be later than not_before. Choose a later time.")
+        if draft.callback_url and (problem := address_problem(draft.callback_url)):
+            self._add_problem(index, "callback_url", problem)
 
     def _priority(self, draft: Draft, kind: Kind) -> tuple[int, list[str]]:
         if draft.priority is not None and not draft.priority_reasons:

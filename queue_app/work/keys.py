@@ -67,11 +67,6 @@ class NewKey:
     form_key: UUID | None = None
 
 
-def entitled(user: User) -> tuple[str, ...]:
-    """Return the scopes that this user may have."""
-    return ApiKey.SCOPES if user.is_staff else ("read", "submit")
-
-
 def of(user: User) -> QuerySet[ApiKey]:
     """Return the keys of a user, the newest first: valid ones, and those revoked or expired not long ago."""
     rows: QuerySet[ApiKey] = ApiKey.objects.filter(user=user).order_by("-id")
@@ -85,7 +80,7 @@ def valid(user: User, *, at: datetime) -> QuerySet[ApiKey]:
 
 def problems(user: User, new: NewKey, *, at: datetime, by: ApiKey | None = None) -> list[KeyProblem]:
     """Return what is wrong with the fields of a request, as `make` refuses it."""
-    return [*_wrong_name(one_line(new.name)), *_wrong_scopes(new.scopes, user, by), *_wrong_end(new.expires_at, at, by)]
+    return [*_wrong_name(one_line(new.name)), *_wrong_scopes(new.scopes, by), *_wrong_end(new.expires_at, at, by)]
 
 
 @transaction.atomic
@@ -197,14 +192,12 @@ def _wrong_name(name: str) -> list[KeyProblem]:
     return [KeyProblem("name", problem)] if problem else []
 
 
-def _wrong_scopes(scopes: Iterable[str], user: User, by: ApiKey | None) -> list[KeyProblem]:
+def _wrong_scopes(scopes: Iterable[str], by: ApiKey | None) -> list[KeyProblem]:
     asked = list(scopes)
     if not asked:
         return [KeyProblem("scopes", "Choose what the key may do.")]
     if unknown := [scope for scope in asked if scope not in ApiKey.SCOPES]:
-        return [KeyProblem("scopes", f"Unknown scope “{unknown[0][:40]}”. Available: {', '.join(entitled(user))}.")]
-    if beyond := [scope for scope in asked if scope not in entitled(user)]:
-        return [KeyProblem("scopes", f"Only staff can have the “{beyond[0]}” scope.")]
+        return [KeyProblem("scopes", f"Unknown scope “{unknown[0][:40]}”. Available: {', '.join(ApiKey.SCOPES)}.")]
     return _wider(asked, by, "scopes")
 
 

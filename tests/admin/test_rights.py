@@ -33,11 +33,12 @@ from queue_app.models import (
     ReviewItem,
     State,
     User,
+    WebhookEndpoint,
     WorkerProcess,
 )
 from queue_app.work import bulk, roles
 from tests.campaigns.support import make_campaign
-from tests.factories import NOON, BatchFactory, UserFactory, make_job
+from tests.factories import NOON, BatchFactory, UserFactory, make_endpoint, make_job
 
 pytestmark = pytest.mark.django_db
 Verb = BulkAction.Verb
@@ -84,6 +85,7 @@ BEYOND_LOOKING: dict[str, dict[str, str]] = {
     "queue_app.outboxmessage": {},
     "queue_app.workerprocess": {},
     "queue_app.inboundwebhook": {},
+    "queue_app.webhookendpoint": {},
     "campaigns.campaign": {},
     "campaigns.combination": {},
 }
@@ -127,6 +129,7 @@ class Rows:
         )
         ComplianceRule.objects.create(name="No miracles", pattern="miracle", reason="A promise.")
         Brand.objects.create(name="Unused")
+        make_endpoint(self.owner)
         ApiKey.objects.create(self.owner, scopes=["read"], name="till")
 
     def of(self, model: type[Model]) -> Model:
@@ -284,6 +287,9 @@ PAGES: dict[str, list[tuple[str, Callable[[Rows], list[object]], dict[str, str],
         ("POST", step(Verb.CANCEL), {"do": "confirm"}, OPERATORS),
         ("POST", step(Verb.FORCE_FAIL), {"do": "confirm", "reason": "drill"}, OPERATORS),
         ("POST", step(Verb.REFUND), {"do": "confirm", "reason": "drill"}, FINANCE),
+    ],
+    "queue_app_webhookendpoint_stop": [
+        ("POST", lambda rows: [WebhookEndpoint.objects.get(owner=rows.owner).pk], {"reason": "drill"}, OPERATORS)
     ],
     "queue_app_wallet_grant": [("GET", none, {}, FINANCE), ("POST", none, {"user": "carol", "amount": "5"}, FINANCE)],
     "queue_app_reviewitem_decide": [

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from queue_app.models import ApiKey
 from queue_app.work import bulk
 from tests.campaigns.support import make_campaign
-from tests.factories import NOON, BatchFactory, UserFactory, make_job
+from tests.factories import NOON, BatchFactory, UserFactory, make_endpoint, make_job
 
 OURS = re.compile(r"/api/v1/(jobs|batches|keys|models|queue|wallet)/")
 SCHEMA_URL = "/api/schema/?format=json"
@@ -131,6 +131,7 @@ GOOD_BODIES = {
     "bulk_actions_create": {"action": "retry", "filter": {"status": "failed"}, "delay_seconds": 300},
     "batches_change": {"priority": 5},
     "campaigns_change": {"name": "Winter"},
+    "webhook_endpoints_create": {"url": "https://example.com/hooks", "events": ["job.completed"]},
 }
 
 
@@ -152,6 +153,7 @@ def test_every_call_answers_as_the_document_says(live_server, figures):
         "combinations": batch.combinations.first().pk,
         "jobs": job.pk,
         "keys": ApiKey.objects.create(owner, scopes=["read"])[0].pk,
+        "webhook-endpoints": make_endpoint(owner).pk,
     }
     _, key = ApiKey.objects.create(owner, scopes=["read", "submit", "manage"])
     statuses: Counter[int] = Counter()

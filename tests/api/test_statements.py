@@ -8,7 +8,7 @@ from queue_app import statements as kept
 from queue_app.forecast import estimates
 from queue_app.insight import waiting
 from tests.campaigns.support import jobs_of, make_campaign
-from tests.factories import BatchFactory, UserFactory, make_job
+from tests.factories import BatchFactory, UserFactory, make_endpoint, make_job
 
 pytestmark = pytest.mark.django_db
 PROMPTS = {"model": "sora-2", "prompt": "A tram."}
@@ -43,6 +43,8 @@ READS = {
     "models/sora-2/": 9,
     "queue/": 2,
     "wallet/": 3,
+    "webhook-endpoints/": 2,
+    "webhook-endpoints/{endpoint}/deliveries/": 4,
     "wallet/entries/": 3,
     "campaigns/": 8,
     "campaigns/{campaign}/": 12,
@@ -91,6 +93,8 @@ def rows(owner):
     states = ("queued", "running", "completed", "failed")
     made = {state: make_job(state, owner=owner, batch=batch).pk for state in states}
     cell = jobs_of(campaign)[0].combination
+    made["endpoint"] = make_endpoint(owner, "https://example.com/", "job.failed").pk
+    make_job("failed", owner=owner)
     return made | {"batch": batch.pk, "campaign": campaign.pk, "combination": cell.pk}
 
 

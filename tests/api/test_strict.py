@@ -13,7 +13,7 @@ from queue_app.api import fields, generics
 from queue_app.api.generics import StrictAPIView
 from queue_app.models import ApiKey, Batch, Job, Upload
 from tests.campaigns.support import make_campaign
-from tests.factories import UserFactory, make_job
+from tests.factories import UserFactory, make_endpoint, make_job
 
 pytestmark = pytest.mark.django_db
 JOBS, BATCH, CAMPAIGNS = "/api/v1/jobs/", "/api/v1/jobs/batch/", "/api/v1/campaigns/"
@@ -68,11 +68,12 @@ class TestEveryCall:
             "batches": campaign.pk,
             "combinations": cell,
             "jobs": jobs,
+            "webhook-endpoints": make_endpoint(owner).pk,
         }
 
         def filled(route):
             part = next((name for name in numbers if f"/{name}/" in route), "")
-            values = {"pk": numbers.get(part, 1), "key": "sora-2", "asset_id": row.pk, "upload_id": row.pk}
+            values = {"pk": numbers.get(part, 1), "key": "sora-2", "asset_id": row.pk, "upload_id": row.pk, "delivery": "msg_1"}
             return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(values.get(found[1], "a.mp4")), route)
 
         return filled
@@ -151,6 +152,7 @@ class TestADryRun:
             (JOBS, GOOD | {"prompt": "", "colour": "red"}, ["dryrun", "colour", "prompt"]),
             (JOBS, GOOD | {"model": "sora-9"}, ["dryrun", "model"]),
             (BATCH, {"jobs": [GOOD, GOOD | {"prompt": 5}]}, ["dryrun", "jobs[1].prompt"]),
+            (BATCH, {"jobs": [GOOD], "callback_url": "http://a.b"}, ["dryrun", "callback_url"]),
             (CAMPAIGNS, BRIEF | {"model": "sora-9"}, ["dryrun", "model"]),
         ],
     )

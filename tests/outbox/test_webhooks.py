@@ -1,30 +1,22 @@
 """Webhooks going out: written with the change, verified by the receiver's own library, tried again with the same id."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_django.fixtures import Settings
-from standardwebhooks import Webhook
 
 from queue_app import announce, clock, lifecycle, tickets
-from queue_app.models import Batch, Job, OutboxMessage, State, User, WebhookEndpoint
+from queue_app.models import Batch, Job, OutboxMessage, State, User
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.outbox import delivery
 from queue_app.work import endpoints
-from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, advance, make_job
-from tests.providers.wire import Seen, WireServer, answer
+from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, advance, make_endpoint, make_job
+from tests.outbox.support import deliver_due, verified
+from tests.providers.wire import WireServer, answer
 
 pytestmark = pytest.mark.django_db
-ENDS = [f"job.{state}" for state in TERMINAL_STATES]
-
-
-@pytest.fixture
-def receiver(settings: Settings) -> Iterator[WireServer]:
-    with WireServer() as server:
-        settings.WEBHOOK_TRUSTED_ORIGINS = [server.url]
-        yield server
 
 
 @pytest.fixture
@@ -32,30 +24,10 @@ def owner() -> User:
     return UserFactory.create()
 
 
-def make_endpoint(owner: User, url: str = "https://example.com/hooks", *events: str, **fields: Any) -> WebhookEndpoint:
-    secret = endpoints.new_secret()
-    listed = list(events) or ENDS
-    return WebhookEndpoint.objects.create(owner=owner, url=url, events=listed, secret=secret, created_at=NOON, **fields)
-
-
 def told(**which: Any) -> list[tuple[str, Any]]:
     """Return the events of the webhooks written so far, each with the state it tells."""
     found = OutboxMessage.objects.filter(channel="webhooks", **which).order_by("id")
     return [(message.event, message.payload.get("state")) for message in found]
-
-
-def deliver_due(at: datetime | None = None) -> list[OutboxMessage]:
-    """Make the due tries; return their messages as they are then."""
-    tries = delivery.lease_due(at=at or clock.now())
-    for message_id, number in tries:
-        delivery.deliver(message_id, number)
-    return list(OutboxMessage.objects.filter(pk__in=[pk for pk, _ in tries]).order_by("id"))
-
-
-def verified(seen: Seen, secret: str) -> dict[str, Any]:
-    """Return the body of a call, as a receiver reads it with the library of Standard Webhooks."""
-    found: dict[str, Any] = Webhook(secret).verify(seen.body, seen.headers)
-    return found
 
 
 class TestAChangeOfAJob:
@@ -160,6 +132,18 @@ class TestADelivery:
         (seen,) = receiver.seen
         assert verified(seen, old) == verified(seen, endpoint.secret)
 
+    def test_is_verified_by_hand_as_the_manual_says(self, owner: User, receiver: WireServer) -> None:
+        endpoint = make_endpoint(owner, receiver.url, previous_secret=endpoints.new_secret(), previous_until=clock.now())
+        make_job(State.FAILED, owner=owner)
+        deliver_due()
+        (seen,) = receiver.seen
+        manual = (Path(__file__).parents[2] / "docs/api.md").read_text().partition("By hand")[2]
+        said: dict[str, Any] = {}
+        exec(manual.partition("```python\n")[2].partition("```")[0], said)  # noqa: S102 - our own document
+        assert said["is_ours"](endpoint.secret, seen.headers, seen.body)
+        assert not said["is_ours"](endpoint.secret, seen.headers, seen.body + b" ")
+        assert not said["is_ours"](endpoints.new_secret(), seen.headers, seen.body)
+
     def test_to_a_server_that_is_gone_turns_the_endpoint_off_and_tells_its_owner(self, owner: User, receiver: WireServer) -> None:
         endpoint = make_endpoint(owner, receiver.url)
         make_job(State.FAILED, owner=owner)
@@ -210,12 +194,16 @@ class TestALane:
 
 
 class TestAReplay:
-    def test_sends_the_same_message_again_once_it_has_ended(self, owner: User, receiver: WireServer) -> None:
+    def test_sends_the_same_message_again_unless_it_is_being_sent(self, owner: User, receiver: WireServer) -> None:
         make_endpoint(owner, receiver.url)
         make_job(State.FAILED, owner=owner)
         open_one = OutboxMessage.objects.get(channel="webhooks")
-        with pytest.raises(endpoints.EndpointRefused):
+        delivery.lease_due(at=NOON)
+        with pytest.raises(endpoints.DeliveryRefused):
             endpoints.replay(open_one, at=NOON)
+        OutboxMessage.objects.update(leased_until=None, tries=3, due_at=clock.now() + timedelta(hours=1))
+        endpoints.replay(open_one, at=NOON)
+        assert OutboxMessage.objects.get(pk=open_one.pk).tries == 3
         deliver_due()
         endpoints.replay(open_one, at=clock.now())
         deliver_due()

@@ -11,6 +11,7 @@ from queue_app.api.serializers.base import PageQuery, Query, StrictList, StrictS
 from queue_app.live.waits import LONGEST_SECONDS
 from queue_app.models import BulkAction, Status
 from queue_app.models.catalog import LIMIT_MESSAGE
+from queue_app.models.job import URL_MOST
 from queue_app.rules import priority
 from queue_app.rules.parameters import LONGEST_URL
 from queue_app.work.bulk import verbs
@@ -54,6 +55,14 @@ class Priority(Whole):
         )
 
 
+class CallbackUrl(Text):
+    """An address to call. Intake checks it."""
+
+    def __init__(self, at: str) -> None:
+        words = f"A public https URL to call {at}, signed with your callback secret."
+        super().__init__(most=URL_MOST, required=False, allow_null=True, allow_blank=True, help_text=words)
+
+
 class JobAsked(StrictSerializer):
     """One job. The queue chooses every field that is missing or null."""
 
@@ -74,6 +83,7 @@ class JobAsked(StrictSerializer):
         help_text="If the job has not started by then, it fails with `deadline_passed` and its tickets are returned.",
     )
     not_before = Moment(required=False, allow_null=True, help_text="Earliest start, at most one year ahead.")
+    callback_url = CallbackUrl("once the job has ended")
     metadata = Mapped(required=False, allow_null=True, help_text="Your own data, returned unchanged. Pages are scored by it.")
 
 
@@ -89,6 +99,7 @@ class BatchAsked(StrictSerializer):
         max_value=BATCH_LIMIT_MOST,
         help_text="Concurrent jobs of this batch. Default: no limit.",
     )
+    callback_url = CallbackUrl("once all its jobs have ended")
 
 
 class RetryAsked(StrictSerializer):

@@ -77,7 +77,8 @@ class JobViewSet(JsonViewSet[Job]):
             return ()
         drafts = [draft(one) for one in (readable.get("jobs", []) if self.many_jobs else [readable])]
         found = intake.problems(caller(request), drafts, at=clock.now())
-        return errors.named(intake.IntakeRefused(found), many=self.many_jobs)
+        of_batch = intake.batch_problems(**_of_batch(readable)) if self.many_jobs else []
+        return errors.named(intake.IntakeRefused([*of_batch, *found]), many=self.many_jobs)
 
     @call("jobs_list", JobOut(many=True), query=JobQuery)
     def list(self, request: Request) -> Response:
@@ -142,19 +143,15 @@ class JobViewSet(JsonViewSet[Job]):
         asked = [draft(one) for one in self.given["jobs"]]
         user, at = caller(request), clock.now()
         if self.query["dry_run"]:
+            if wrong := intake.batch_problems(**_of_batch(self.given)):
+                raise intake.IntakeRefused([*wrong, *intake.problems(user, asked, at=at)])
             priced = intake.price(user, fetching.with_uploads(user, asked, at=at), at=at)
             facts = {"batch": None, "jobs": [*map(_priced, priced)], "total": len(priced), "cost": _cost(priced, reserved=False)}
             return Response(render(BatchPriceOut, facts | _bill(user, priced)))
 
         def submit() -> Made:
-            batch, _ = intake.enqueue(
-                user,
-                asked,
-                at=at,
-                actor=actor(request),
-                batch_name=self.given.get("name") or "",
-                max_concurrent=self.given.get("max_concurrent"),
-            )
+            own = _of_batch(self.given)
+            batch, _ = intake.enqueue(user, asked, at=at, actor=actor(request), batch_name=own.pop("name"), **own)
             assert batch is not None  # a name was given
             return {"batch": batch.pk}
 
@@ -240,6 +237,12 @@ class JobViewSet(JsonViewSet[Job]):
         """Delete the files of a finished job. The job, its history and its charge stay. Safe to repeat."""
         retention.expire_files_of(self.get_object(), at=clock.now(), actor=caller(request), via=VIA)
         return Response(answers.job_of(pk, request))
+
+
+def _of_batch(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the batch itself. Null counts as left out."""
+    texts = {name: given.get(name) or "" for name in ("name", "callback_url")}
+    return {**texts, "max_concurrent": given.get("max_concurrent")}
 
 
 def _priced(job: Job) -> dict[str, Any]:
