@@ -24,7 +24,6 @@ from queue_app.rules.words import one_line
 from queue_app.ui import display
 
 APP, EMAIL = WAYS = ("app", "email")
-WEBHOOKS = "/webhooks/"
 PROMPT_MOST = 80  # characters
 # page → what a link to it is called
 _LINKS = {
@@ -32,6 +31,7 @@ _LINKS = {
     "campaigns:job": "Open job",
     "campaigns:jobs": "Open jobs",
     "campaigns:statement": "Open statement",
+    "campaigns:webhooks": "Open webhooks",
 }
 
 
@@ -203,7 +203,11 @@ def _endpoint_off(message: OutboxMessage, _: Sequence[int]) -> Told | None:
     if endpoint is None:
         return None
     name = one_line(str(endpoint))[:150]
-    return Told(f"Webhook “{name}” was turned off because it failed.", f"Webhook turned off: {name}", f"{WEBHOOKS}#{endpoint.pk}")
+    return Told(
+        f"Webhook “{name}” was turned off because it failed.",
+        f"Webhook turned off: {name}",
+        f"{reverse('campaigns:webhooks')}#{endpoint.pk}",
+    )
 
 
 def _counts(jobs: QuerySet[Job]) -> str:

@@ -86,7 +86,7 @@ def _context(request: HttpRequest, user: User) -> dict[str, Any]:
         "page": Paginator(shown, NOTICES_A_PAGE).get_page(request.GET.get("page")),
         "topics": _topics(wanted),
         "low_at": wallet.low_at,
-        "webhooks": notices.WEBHOOKS,
+        "webhooks": reverse("campaigns:webhooks"),
     }
 
 

@@ -1,7 +1,7 @@
 """
 API keys and passwords, which let someone in as a user. Making, changing, revoking and setting one are audited for every caller.
 
-Users make keys with the scopes that they are entitled to. A key that makes another gives it no scope, no end and no rate beyond
+Users make keys with any scope, none of which is a right. A key that makes another gives it no scope, no end and no rate beyond
 its own, so that what is entrusted to a program stays within bounds.
 """
 

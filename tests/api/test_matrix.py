@@ -10,12 +10,12 @@ from django.db import transaction
 from rest_framework.test import APIClient
 
 from queue_app import clock
-from queue_app.models import ApiKey, Upload, User
-from queue_app.work import bulk
+from queue_app.models import ApiKey, OutboxMessage, Upload, User
+from queue_app.work import bulk, endpoints
 from tests.api.test_files import make_stored
 from tests.api.test_strict import every_call
 from tests.campaigns.support import make_campaign
-from tests.factories import NOON, UserFactory, make_job
+from tests.factories import NOON, UserFactory, make_endpoint, make_job
 
 CALLERS = ("nobody", "another user", "read key", "submit key", "session", "staff reader", "operator")
 # what each caller gets, in this order; the keys and the session are those of the rows' owner, the others have every scope
@@ -27,6 +27,7 @@ WRITE_ROW = "401 404 403 200 200 404 200"
 OWN_ROW = "401 404 200 403 200 404 404"  # also staff reach their own keys only
 CHANGE_OWN = "401 404 403 200 200 404 404"
 DELETE_OWN = "401 404 403 204 204 404 404"
+MANAGE = "401 404 403 403 200 404 404"
 SET_LIMIT = "401 403 403 403 403 403 200"
 FILE = "404 404 200 403 200 200 200"  # to strangers as if it were not there
 SECRET = "404 404 404 404 404 404 404"  # for those who know the token, whoever they are
@@ -75,6 +76,14 @@ TABLE = {
     "usage/": {"get": READ},
     "wallet/": {"get": READ},
     "wallet/entries/": {"get": READ},
+    "webhook-endpoints/": {"get": READ, "post": "401 201 403 403 201 201 201"},
+    "webhook-endpoints/callback-secret/": {"get": "401 200 403 200 200 200 200"},  # who reads it can forge callbacks
+    "webhook-endpoints/callback-secret/rotate-secret/": {"post": "401 200 403 403 200 200 200"},
+    "webhook-endpoints/<int:pk>/": {"get": OWN_ROW, "patch": MANAGE, "delete": "401 404 403 403 204 404 404"},
+    "webhook-endpoints/<int:pk>/deliveries/": {"get": OWN_ROW},
+    "webhook-endpoints/<int:pk>/deliveries/<str:delivery>/replay/": {"post": MANAGE},
+    "webhook-endpoints/<int:pk>/rotate-secret/": {"post": MANAGE},
+    "webhook-endpoints/<int:pk>/test/": {"post": MANAGE},
 }
 ELSEWHERE = {
     "/api/docs/": {"get": OPEN},
@@ -100,6 +109,8 @@ BODIES = {
     ("patch", "combinations/<int:pk>/"): {"note": "Too dark."},
     ("post", "keys/"): {"scopes": ["submit"]},
     ("patch", "keys/<int:pk>/"): {"name": "CI"},
+    ("post", "webhook-endpoints/"): {"url": "https://example.com/hooks", "events": ["job.completed"]},
+    ("patch", "webhook-endpoints/<int:pk>/"): {"description": "Ours"},
     ("patch", "models/<str:key>/"): {"max_concurrent": 2},
 }
 
@@ -132,6 +143,9 @@ def addresses(owner: User) -> Callable[[str], str]:
     verb = bulk.draft("cancel", [queued], at=clock.now(), actor=owner, chosen="by hand", own=True)
     bulk.confirm(verb, at=clock.now(), actor=owner)
     jobs = {"retry": failed, "assets": make_job("completed", owner=owner).pk}
+    endpoint = make_endpoint(owner)
+    told = endpoints.ping(endpoint, at=NOON)
+    OutboxMessage.objects.filter(pk=told.pk).update(delivered_at=NOON)
     rows = {
         "batches": campaign.pk,
         "bulk-actions": verb.pk,
@@ -139,8 +153,9 @@ def addresses(owner: User) -> Callable[[str], str]:
         "combinations": campaign.combinations.first().pk,
         "keys": ApiKey.objects.create(owner, scopes=["read"])[0].pk,
         "uploads": upload.pk,
+        "webhook-endpoints": endpoint.pk,
     }
-    known = {"key": "sora-2", "asset_id": asset.pk, "upload_id": upload.pk, "token": "unknown"}
+    known = {"key": "sora-2", "asset_id": asset.pk, "upload_id": upload.pk, "token": "unknown", "delivery": f"msg_{told.pk}"}
 
     def of(route: str) -> str:
         kind, verb = (route.split("/") + [""] * 6)[3:6:2]
