@@ -270,7 +270,7 @@ class Hub:
                 self.mark = await asyncio.to_thread(_mark, listener)
                 look_at = loop.time() + LOOK_SECONDS
             await self._greet(listener)
-            if not (listener.notifies or self._newcomers()):
+            if self._everybody() and not (listener.notifies or self._newcomers()):  # somebody may have left or come meanwhile
                 await self._readable(listener.fileno(), until=look_at)
                 listener.poll()
             payloads = [notice.payload for notice in listener.notifies]

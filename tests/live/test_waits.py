@@ -48,7 +48,7 @@ def asking(site, rows):
 def wait_until_waiting(*answers: Future[requests.Response]) -> None:
     """Wait until these requests wait in the web: it holds one connection then, which listens."""
     time.sleep(0.2)
-    wait_for(lambda: connections_of_the_web() == 1, seconds=5, of="a web that waits")
+    wait_for(lambda: connections_of_the_web() == 1, seconds=15, of="a web that waits")
     assert not any(answer.done() for answer in answers)
 
 
