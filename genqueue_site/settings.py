@@ -302,6 +302,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "queue_app.api.document.finish"],
     "ENUM_NAME_OVERRIDES": {
         "State": "queue_app.models.job.State",
         "Status": "queue_app.models.job.Status",

@@ -14,29 +14,34 @@ from django.test import Client
 from campaigns import plan
 from genqueue_site.demo import sample
 from queue_app import tickets
-from queue_app.models import Batch, Job, State
+from queue_app.models import ApiKey, Batch, Job, State, User
+from tests import manual
 from tests.factories import UserFactory
 from tests.processes import Program, Site, free_port, wait_for
+
+RECEIVER = free_port()
 
 
 @pytest.fixture
 def site(django_db_blocker: Any) -> Iterator[Site]:
     with django_db_blocker.unblock():
-        site = Site(STUDIO_SECONDS_PER_JOB="0.2")
+        site = Site(STUDIO_SECONDS_PER_JOB="0.2", WEBHOOK_TRUSTED_ORIGINS=f"http://127.0.0.1:{RECEIVER}")
         try:
             yield site
         finally:
             site.close()
 
 
-def start_demo(site: Site, *flags: str) -> Program:
-    ports = ["--port", str(free_port()), "--studio-port", str(free_port())]
+def start_demo(site: Site, *flags: str, port: int | None = None) -> Program:
+    ports = ["--port", str(port or free_port()), "--studio-port", str(free_port())]
     return site.start("demo", ["manage.py", "demo", *ports, *flags])
 
 
 @pytest.mark.processes
 class TestDemo:
-    def test_two_runs_on_the_same_data_the_second_until_ctrl_c(self, site: Site) -> None:
+    def test_two_runs_on_the_same_data_the_second_with_the_manuals_programs_until_ctrl_c(
+        self, site: Site, tmp_path: Path
+    ) -> None:
         first = start_demo(site, "--jobs", "3", "--exit")
         assert first.wait(seconds=180) == 0, first.said()
         assert re.search(r"^3 of 3 completed in \d+\.\d s$", first.said(), re.M)
@@ -45,7 +50,8 @@ class TestDemo:
         assert places == sorted(places)
         assert (site.living(), site.database.status().running) == ([], False)
 
-        second = start_demo(site, "--jobs", "2")
+        port = free_port()
+        second = start_demo(site, "--jobs", "2", port=port)
         wait_for(
             lambda: "2 of 2 completed" in second.said() or not second.is_running, seconds=180, of="the end of the second sample"
         )
@@ -54,6 +60,14 @@ class TestDemo:
         with site.orm():
             assert list(Batch.objects.values_list("jobs__state", flat=True)) == [State.COMPLETED] * 5
             assert Job.objects.filter(batch=1).values("prompt").distinct().count() == 3
+
+            _, key = ApiKey.objects.create(User.objects.get(username="demo"), scopes=["read", "submit"])
+
+        told = manual.run(tmp_path, url=f"http://127.0.0.1:{port}", key=key, port=RECEIVER)
+        films = {path.name for path in tmp_path.glob("*.mp4") if path.read_bytes()[4:8] == b"ftyp"}
+        assert films == {"tram.mp4", "kite.mp4", *(f"lighthouse-{take}.mp4" for take in (1, 2, 3))}
+        assert "3 of 3 completed for 12 tickets\ncalled back: job.completed http" in told
+        assert "refused: prompt " in told and "refused: parameters.duration " in told
 
         before = set(second.children())
         assert len(before) == 3
