@@ -63,8 +63,9 @@ class Instant:
         return TaskState.RUNNING
 
     def fetch(self, ref: RemoteRef, asset: RemoteAsset, sink: BinaryIO, max_bytes: int) -> FetchedAsset:
-        sink.write(TEXT)
-        return FetchedAsset("page", len(TEXT), hashlib.sha256(TEXT).hexdigest(), "text/plain")
+        text = TEXT + ref.remote_id.encode()  # each job's own: equal files are stored once, by one job after the other
+        sink.write(text)
+        return FetchedAsset("page", len(text), hashlib.sha256(text).hexdigest(), "text/plain")
 
     def list_tasks(self, after: str | None, *, endpoint_id: str, rows: int | None = None, seconds: float) -> Page:
         return Page()

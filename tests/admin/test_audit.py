@@ -94,7 +94,7 @@ class TestList:
     ) -> None:
         for number in range(30):
             policy.audit("set model limit", f"model {number}", at=clock.now(), actor=ada)
-        with django_assert_max_num_queries(12):
+        with django_assert_max_num_queries(13):
             admin.get(LIST)
 
     @pytest.mark.parametrize("word", ["", "2026", "2026-13", "2026-02-30", "9999999", "----------", "٢٠٢٦-٠٢"])

@@ -160,5 +160,5 @@ class TestRights:
         for _ in range(8):
             confirmed(make_job())
         admin.get(STRIP, headers=HTMX)
-        with django_assert_max_num_queries(8):
+        with django_assert_max_num_queries(9):
             admin.get(STRIP, headers=HTMX)
