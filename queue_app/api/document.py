@@ -36,7 +36,10 @@ def calls(document: Node) -> Iterator[Node]:
 
 @cache
 def examples() -> dict[str, Node]:
-    """Return the examples by operation: ``request`` where it takes a body, ``response`` where it answers with one."""
+    """
+    Return the examples by operation: ``request`` where it takes a body, ``response`` where it answers with one, ``priced`` where a
+    dry run has an answer of its own.
+    """
     found: dict[str, Node] = json.loads(Path(__file__).with_name("examples.json").read_text())
     return found
 
@@ -47,10 +50,12 @@ def _show(call: Node) -> None:
     body = call.get("requestBody", {}).get("content", {}).get(JSON)
     if body is not None and "request" in shown and "examples" not in body:
         body["example"] = shown["request"]
-    good = next((answer for status, answer in call["responses"].items() if status in ("200", "201")), {})
-    if "response" in shown:
-        good["content"][JSON]["example"] = shown["response"]
-    for status, answer in call["responses"].items():
+    answers: Node = call["responses"]
+    named = {"201": "response", "200": "priced"} if "201" in answers else {"200": "response"}
+    for status, name in named.items():
+        if name in shown:
+            answers[status]["content"][JSON]["example"] = shown[name]
+    for status, answer in answers.items():
         if CONTENT_TYPE in answer.get("content", {}) and f"problem {status}" in examples():
             answer["content"][CONTENT_TYPE]["example"] = examples()[f"problem {status}"]
 

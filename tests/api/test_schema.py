@@ -4,6 +4,7 @@ import math
 import os
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import schemathesis
@@ -11,6 +12,7 @@ from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
 from hypothesis import HealthCheck, Phase, given, settings, strategies
+from jsonschema import Draft4Validator
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -20,12 +22,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from queue_app.api import document
 from queue_app.models import ApiKey
 from queue_app.work import bulk
 from tests.campaigns.support import make_campaign
 from tests.factories import NOON, BatchFactory, UserFactory, make_endpoint, make_job
 
 OURS = re.compile(r"/api/v1/(jobs|batches|keys|models|queue|wallet)/")
+COMMITTED = Path(__file__).resolve().parents[2] / "docs/openapi.yaml"
 SCHEMA_URL = "/api/schema/?format=json"
 # as many cases as this, other ones at each run, for a long look by hand: SCHEMA_CASES=3000 pytest tests/api/test_schema.py
 BY_HAND = int(os.environ.get("SCHEMA_CASES", "0"))
@@ -34,11 +38,50 @@ ALWAYS = [content_type_conformance, response_schema_conformance, response_header
 CHECKS = {GenerationMode.POSITIVE: ALWAYS, GenerationMode.NEGATIVE: [*ALWAYS, negative_data_rejection]}
 
 
+def of(whole, part):
+    """Return a part of the document, also one that is shared."""
+    return whole["components"]["responses"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
+
+
+def shown(part):
+    """Return the examples of a body or an answer."""
+    return [part["example"]] if "example" in part else [one["value"] for one in part.get("examples", {}).values()]
+
+
+def plain(schema):
+    """Return a schema of OpenAPI 3.0 as JSON Schema, which has a type for null."""
+    if isinstance(schema, list):
+        return [plain(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: plain(value) for name, value in schema.items() if name != "nullable"}
+    return {"anyOf": [found, {"type": "null"}]} if schema.get("nullable") is True else found
+
+
 class TestTheDocument:
-    def test_is_generated_without_a_warning_and_is_valid(self, tmp_path):
+    def test_is_generated_without_a_warning_valid_and_as_committed(self, tmp_path):
         GENERATOR_STATS.reset()
 
         call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yaml"))
+        assert (tmp_path / "schema.yaml").read_text() == COMMITTED.read_text(), "run: make openapi"
+
+    def test_shows_of_each_call_a_body_and_an_answer_that_fit_it(self):
+        whole = Client().get(SCHEMA_URL).json()
+        places = [
+            (name, part)
+            for call in document.calls(whole)
+            for name, place in (("request", call.get("requestBody")), *((f"answer {s}", a) for s, a in call["responses"].items()))
+            for name, part in [(f"{call['operationId']}, {name}", of(whole, place or {}).get("content", {}))]
+        ]
+        bare = [name for name, parts in places for kind, part in parts.items() if "json" in kind and not shown(part)]
+        assert bare == []
+        for name, parts in places:
+            for part in parts.values():
+                for example in shown(part):
+                    problems = [
+                        *Draft4Validator({**plain(part["schema"]), "components": plain(whole["components"])}).iter_errors(example)
+                    ]
+                    assert problems == [], (name, problems[0].json_path, problems[0].message)
 
     @pytest.mark.django_db
     def test_names_only_paths_that_answer(self, api_for):
@@ -72,10 +115,10 @@ class TestTheDocument:
         assert Client().get("/api/docs/?script=")["Content-Type"].startswith("application/javascript")
 
     def test_tells_of_each_answer_the_headers_that_come_with_it(self):
+        whole = Client().get(SCHEMA_URL).json()
         calls = {
-            call["operationId"]: {int(status): {*answer["headers"]} for status, answer in call["responses"].items()}
-            for path in Client().get(SCHEMA_URL).json()["paths"].values()
-            for call in path.values()
+            call["operationId"]: {int(status): {*of(whole, answer)["headers"]} for status, answer in call["responses"].items()}
+            for call in document.calls(whole)
         }
         retries = {"jobs_retry", "batches_retry_failed", "campaigns_retry_failed"}
         repeatable = {"jobs_create", "jobs_batch_create", "campaigns_create", "bulk_actions_create", *retries}
@@ -167,8 +210,8 @@ def test_every_call_answers_as_the_document_says(live_server, figures):
             assert refused_fields(answer) <= beyond, answer.text
         statuses[answer.status_code] += 1
 
-    document = schemathesis.openapi.from_url(live_server.url + SCHEMA_URL)
-    operations = [found.ok() for found in document.get_all_operations()]
+    described = schemathesis.openapi.from_url(live_server.url + SCHEMA_URL)
+    operations = [found.ok() for found in described.get_all_operations()]
     kinds = [
         (operation, mode, {"path_parameters": path_of(operation, known), **body})
         for operation in operations
