@@ -37,8 +37,8 @@ def calls(document: Node) -> Iterator[Node]:
 @cache
 def examples() -> dict[str, Node]:
     """
-    Return the examples by operation: ``request`` where it takes a body, ``response`` where it answers with one, ``priced`` where a
-    dry run has an answer of its own.
+    Return the examples by operation: ``request`` where it takes a body, ``response`` where it answers with one, ``priced`` where
+    a dry run has an answer of its own.
     """
     found: dict[str, Node] = json.loads(Path(__file__).with_name("examples.json").read_text())
     return found
