@@ -21,9 +21,9 @@ from queue_app.lifecycle import MoveRefused
 from queue_app.rules.parameters import PROBLEMS_MOST
 from queue_app.tickets import NotEnoughTickets
 from queue_app.work.bulk import BulkRefused
-from queue_app.work.endpoints import DeliveryRefused, EndpointRefused
+from queue_app.work.endpoints import DeliveryRefused, EndpointRefused, TooManyEndpoints
 from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
-from queue_app.work.keys import KeyRefused, KeyRevoked, TooManyKeys
+from queue_app.work.keys import KeyRefused, KeyRevoked, KeysFull, TooManyKeys
 
 Wrong = tuple[str, str]
 """A field by the name that the client knows, and what is wrong with it."""
@@ -56,6 +56,8 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     IntakeRefused: (400, "invalid_input", "Invalid input"),
     exceptions.ValidationError: (400, "invalid_input", "Invalid input"),
     DjangoValidationError: (400, "invalid_input", "Invalid input"),
+    KeysFull: (409, "limit_reached", "You have the most of these"),
+    TooManyEndpoints: (409, "limit_reached", "You have the most of these"),
     KeyRefused: (400, "invalid_input", "Invalid input"),
     EndpointRefused: (400, "invalid_input", "Invalid input"),
     exceptions.ParseError: (400, "malformed_json", "The body is not valid JSON"),

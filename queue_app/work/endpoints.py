@@ -41,6 +41,10 @@ class EndpointRefused(Exception):
         self.problems = list(problems)
 
 
+class TooManyEndpoints(EndpointRefused):
+    """The user has `ENDPOINTS_MOST` endpoints."""
+
+
 class DeliveryRefused(Exception):
     """Nothing can be sent now: the endpoint is off, or the delivery is still under way."""
 
@@ -92,12 +96,12 @@ def make(owner: User, values: Mapping[str, Any], *, at: datetime, actor: User, v
     Make a webhook endpoint. Its ``secret`` is to be shown once.
 
     :param values: ``url``, ``events`` and perhaps ``description``. :param via: see `policy.why`.
-    :raises EndpointRefused: a value is wrong, or the user has `ENDPOINTS_MOST` endpoints.
+    :raises EndpointRefused: a value is wrong. :raises TooManyEndpoints: the user has `ENDPOINTS_MOST` endpoints.
     """
     User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # two forms can't pass the limit together
     _check(values)
     if owner.webhook_endpoints.count() >= ENDPOINTS_MOST:
-        raise EndpointRefused(EndpointProblem("", f"You have {ENDPOINTS_MOST} webhook endpoints. Delete one first."))
+        raise TooManyEndpoints(EndpointProblem("", f"You have {ENDPOINTS_MOST} webhook endpoints. Delete one first."))
     made = WebhookEndpoint.objects.create(owner=owner, **_settled(values), secret=new_secret(), created_at=at)
     _audit("add webhook endpoint", made, at=at, actor=actor, via=via, after=_told(made))
     return made

@@ -42,6 +42,10 @@ class KeyRefused(Exception):
         super().__init__(" ".join(problem.message for problem in problems))
 
 
+class KeysFull(KeyRefused):
+    """The user has `VALID_MOST` valid keys."""
+
+
 class KeyRevoked(Exception):
     """A revoked key can't be changed."""
 
@@ -174,7 +178,7 @@ def _check(found: Sequence[KeyProblem]) -> None:
 
 def _check_number(user: User, at: datetime) -> None:
     if valid(user, at=at).count() >= VALID_MOST:
-        raise KeyRefused(KeyProblem("", f"You have {VALID_MOST} keys. Revoke one first."))
+        raise KeysFull(KeyProblem("", f"You have {VALID_MOST} keys. Revoke one first."))
 
 
 def _check_hour(user: User, at: datetime) -> None:

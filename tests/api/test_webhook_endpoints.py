@@ -70,7 +70,7 @@ class TestAnEndpoint:
 
         refused = api.post(URL, GOOD)
 
-        assert (refused.status_code, "Delete one first" in refused.json()["detail"]) == (400, True)
+        assert (refused.status_code, "Delete one first" in refused.json()["detail"]) == (409, True)
 
     def test_is_turned_off_with_what_waits_for_it_and_on_again_without_its_failures(self, api, owner):
         endpoint = make_endpoint(owner, failing_since=clock.now(), off_reason="No delivery succeeded.")

@@ -65,6 +65,7 @@ class WebhookEndpointViewSet(JsonViewSet[WebhookEndpoint]):
     @call(
         "webhook_endpoints_create",
         EndpointSecretOut,
+        409,
         status=201,
         body=EndpointAsked,
         examples={"Ends of jobs": {"url": "https://example.com/hooks", "events": ["job.completed", "job.failed"]}},

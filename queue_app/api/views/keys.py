@@ -37,6 +37,7 @@ class KeyViewSet(JsonViewSet[ApiKey]):
     @call(
         "keys_create",
         KeyMadeOut,
+        409,
         status=201,
         body=KeyAsked,
         examples={"A key for a program": {"name": "render farm", "scopes": ["read"], "expires_at": "2030-01-01T00:00:00Z"}},
