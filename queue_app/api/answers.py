@@ -143,6 +143,7 @@ def _job(
         "seq": row.event_seq,
         "links": {
             "self": address(request, "job-detail", row.pk),
+            "status": address(request, "job-status", row.pk),
             "events": address(request, "job-events", row.pk),
             "cancel": address(request, "job-cancel", row.pk),
             "retry": address(request, "job-retry", row.pk),

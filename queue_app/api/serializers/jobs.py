@@ -97,6 +97,7 @@ class UploadOut(Shape):
 
 class LinksOut(Shape):
     self = serializers.CharField()
+    status = serializers.CharField()
     events = serializers.CharField()
     cancel = serializers.CharField()
     retry = serializers.CharField()
