@@ -55,6 +55,7 @@ class TestSubmit:
         assert api.get(links["events"]).status_code == 200
         assert {name: link.rpartition("/api/v1/")[2].split("/", 2)[2] for name, link in links.items()} == {
             "self": "",
+            "status": "status/",
             "events": "events/",
             "cancel": "cancel/",
             "retry": "retry/",
