@@ -260,7 +260,8 @@ Q_CLUSTER: dict[str, Any] = {
             "scheduler": False,
         },
         "store": {"workers": 2, "queue_limit": 2, "timeout": round(TIMES.store_task), "retry": 1000, "scheduler": False},
-        "deliver": {"workers": 1, "queue_limit": 1, "timeout": 60, "retry": 300, "scheduler": False},
+        # not renewed after so many tasks: a worker that leaves waits for its messages, and nobody else takes new ones meanwhile
+        "deliver": {"workers": 1, "queue_limit": 1, "timeout": 60, "retry": 300, "recycle": 10**9, "scheduler": False},
     },
 }
 if REDIS_URL:

@@ -7,9 +7,7 @@ endpoints that ask for the event, the job's own ``callback_url`` at its end, and
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from hashlib import md5
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -33,7 +31,6 @@ TOLD = {
     OutgoingEvent.WALLET_LOW: (NOTICES,),
 }
 # For the statement that writes the events of jobs, whose values it shares; ``events`` are those of `event_of`.
-_SERVER = r"substring(job.callback_url from '^\w+://[^/?#]+')"
 JOBS_TOLD = f"""
     told AS (
         INSERT INTO queue_app_outboxmessage (channel, lane, key, event, owner_id, endpoint_id, job_id, batch_id, payload,
@@ -48,7 +45,7 @@ JOBS_TOLD = f"""
             SELECT '{WEBHOOKS}', 'endpoint:' || id, id FROM queue_app_webhookendpoint
              WHERE owner_id = job.owner_id AND active AND events ? change.event
             UNION ALL
-            SELECT '{WEBHOOKS}', 'callback:' || job.owner_id || ':' || left(md5({_SERVER}), 8), NULL
+            SELECT '{WEBHOOKS}', 'callback:' || job.owner_id, NULL
              WHERE job.callback_url <> '' AND change.state IN {sql_of(TERMINAL_STATES)}
             UNION ALL
             SELECT '{NOTICES}', '{NOTICES}', NULL WHERE job.notify AND change.state IN {sql_of((State.COMPLETED, State.FAILED))}
@@ -82,8 +79,7 @@ def batch_ended(batch: Batch, *, at: datetime) -> None:
     messages = [*_to_channels(BATCH_ENDED, cause, at=at, batch=batch)]
     messages += _to_endpoints(batch.owner_id, event, cause, at=at, batch=batch)
     if batch.callback_url:
-        lane = _callback_lane(batch.owner_id, batch.callback_url)
-        messages.append(_webhook(lane, event, cause, batch.owner_id, at=at, batch=batch))
+        messages.append(_webhook(f"callback:{batch.owner_id}", event, cause, batch.owner_id, at=at, batch=batch))
     _write(messages)
 
 
@@ -144,12 +140,6 @@ def to_endpoint(endpoint: WebhookEndpoint, event: str, cause: str, *, at: dateti
     message.save()
     wake.dispatcher()
     return message
-
-
-def _callback_lane(owner_id: int, url: str) -> str:
-    """Return the lane of a callback: one for each server of each user. Repeats the rule of `JOBS_TOLD`."""
-    parts = urlsplit(url)
-    return f"callback:{owner_id}:{md5(f'{parts.scheme}://{parts.netloc}'.encode(), usedforsecurity=False).hexdigest()[:8]}"
 
 
 def _to_endpoints(owner_id: int, event: str, cause: str, *, at: datetime, **facts: Any) -> Iterator[OutboxMessage]:

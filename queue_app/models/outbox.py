@@ -102,7 +102,12 @@ class OutboxMessage(models.Model):
         indexes = [
             models.Index(fields=["due_at"], name="outbox_due", condition=OPEN & Q(leased_until=None)),
             models.Index(fields=["lane", "due_at", "id"], name="outbox_lane", condition=OPEN),
-            models.Index(fields=["lane", "leased_until"], name="outbox_leased", condition=Q(leased_until__isnull=False)),
+            models.Index(
+                fields=["lane", "leased_until"],
+                include=["channel", "owner"],
+                name="outbox_leased",
+                condition=Q(leased_until__isnull=False),
+            ),
             models.Index(fields=["endpoint", "-id"], name="outbox_of_endpoint", condition=Q(endpoint__isnull=False)),
             models.Index(fields=["owner", "-id"], name="outbox_of_owner", condition=Q(channel="webhooks")),
             models.Index(fields=["created_at"], name="outbox_age"),  # retention

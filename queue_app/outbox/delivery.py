@@ -1,7 +1,9 @@
 """
 Delivery of outbox messages, at least once (I28): leased in one transaction, sent outside any, recorded in another.
 
-Messages wait in lanes, one for each who is told. Of a lane few are under way at a time, so a slow receiver delays nobody else.
+Messages wait in lanes: one for each webhook endpoint, for the callbacks of each user, and for each other channel. Of a lane, and
+of the webhooks of a user, few are under way at a time, so a slow receiver delays nobody else.
+
 A try counts when it begins: a try that crashes its worker counts, one that was handed out but never began does not.
 """
 
@@ -13,6 +15,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from queue_app import clock
+from queue_app.announce import WEBHOOKS
 from queue_app.models import OutboxMessage
 from queue_app.statements import Statement
 
@@ -22,7 +25,7 @@ WAITS = (5, 60, 300, 1800, 7200, 10_800, 14_400, 18_000, 28_800)  # seconds afte
 TRIES = len(WAITS) + 1
 LONGEST_WAIT = timedelta(hours=24)  # that a receiver can ask for
 AT_ONCE = 50
-IN_A_LANE = 2  # under way at a time
+IN_A_LANE, OF_AN_OWNER = 2, 8  # under way at a time
 _OPEN = "delivered_at IS NULL AND given_up_at IS NULL"
 _LANES = f"""
     RECURSIVE lanes (lane) AS (
@@ -32,16 +35,24 @@ _LANES = f"""
           FROM lanes WHERE lanes.lane IS NOT NULL
     )"""  # noqa: S608 - constants
 _LEASE = f"""
-    , due AS (
-        SELECT message.* FROM lanes CROSS JOIN LATERAL (
-            SELECT id, tries, due_at FROM queue_app_outboxmessage
+    , ready AS (
+        SELECT message.*, row_number() OVER (PARTITION BY channel, owner_id ORDER BY due_at, id) AS place
+          FROM lanes CROSS JOIN LATERAL (
+            SELECT id, tries, due_at, channel, owner_id FROM queue_app_outboxmessage
              WHERE {_OPEN} AND lane = lanes.lane AND due_at <= %(at)s AND (leased_until IS NULL OR leased_until <= %(at)s)
              ORDER BY due_at, id
              LIMIT greatest(0, least(%(most)s::int, {IN_A_LANE} - (SELECT count(*) FROM queue_app_outboxmessage
                                                                     WHERE lane = lanes.lane AND leased_until > %(at)s)))
                FOR UPDATE SKIP LOCKED
-        ) message
-         WHERE lanes.lane IS NOT NULL ORDER BY message.due_at, message.id LIMIT {AT_ONCE}
+          ) message
+         WHERE lanes.lane IS NOT NULL
+    ), due AS (
+        SELECT ready.* FROM ready
+         WHERE channel <> '{WEBHOOKS}'
+            OR place <= {OF_AN_OWNER} - (SELECT count(*) FROM queue_app_outboxmessage busy
+                                          WHERE busy.channel = '{WEBHOOKS}' AND busy.owner_id = ready.owner_id
+                                            AND busy.leased_until > %(at)s)
+         ORDER BY due_at, id LIMIT {AT_ONCE}
     )
     UPDATE queue_app_outboxmessage message
        SET leased_until = CASE WHEN due.tries < {TRIES} THEN %(at)s + %(lease)s::interval END,

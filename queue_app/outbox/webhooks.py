@@ -18,13 +18,14 @@ from queue_app import clock, database, http
 from queue_app.http.errors import HttpError
 from queue_app.models import DeliveryTry, OutboxMessage, State, WebhookEndpoint
 from queue_app.models.job import STATUS_OF_STATE
-from queue_app.outbox.delivery import TRIES, NotDelivered
+from queue_app.outbox.delivery import TRIES, WAITS, NotDelivered
 from queue_app.rules.words import storable
 from queue_app.work import endpoints
 
 CONNECT_SECONDS = 5.0
 ANSWER_MOST = 64_000  # bytes; of an answer only the status counts
 GONE = 410
+A_DAY = timedelta(seconds=sum(WAITS))  # all tries of a message take so long, unless somebody asked for them earlier
 
 
 def deliver(message_id: int) -> None:
@@ -133,10 +134,9 @@ def _failed(message: OutboxMessage, at: datetime) -> None:
     if endpoint is None:
         return
     WebhookEndpoint.objects.filter(pk=endpoint.pk, failing_since=None).update(failing_since=at)
-    if message.tries >= TRIES and endpoint.failing_since and endpoint.failing_since <= message.log.earliest("id").at:
-        endpoints.turn_off(
-            endpoint, at=clock.now(), reason=f"No delivery succeeded since {endpoint.failing_since:%d %b, %H:%M} UTC."
-        )
+    since = endpoint.failing_since
+    if message.tries >= TRIES and since and since <= message.log.earliest("id").at and at - since >= A_DAY:
+        endpoints.turn_off(endpoint, at=clock.now(), reason=f"No delivery succeeded since {since:%d %b, %H:%M} UTC.")
 
 
 def _asked_wait(retry_after: str) -> timedelta | None:
@@ -144,7 +144,6 @@ def _asked_wait(retry_after: str) -> timedelta | None:
     if retry_after.isascii() and retry_after.isdigit():
         return timedelta(seconds=min(int(retry_after[:9]), 10**6))
     try:
-        moment = parsedate_to_datetime(retry_after)
-    except ValueError:
+        return max(timedelta(), parsedate_to_datetime(retry_after).astimezone(UTC) - clock.now())
+    except (ValueError, OverflowError):  # no date, or one that no calendar has
         return None
-    return max(timedelta(), moment.astimezone(UTC) - clock.now())

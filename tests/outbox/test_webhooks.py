@@ -1,5 +1,6 @@
 """Webhooks going out: written with the change, verified by the receiver's own library, tried again with the same id."""
 
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,9 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from queue_app import announce, clock, lifecycle, tickets
-from queue_app.models import Batch, Job, OutboxMessage, State, User
+from queue_app.models import Batch, DeliveryTry, Job, OutboxMessage, State, User, WebhookEndpoint
 from queue_app.models.job import TERMINAL_STATES
-from queue_app.outbox import delivery
+from queue_app.outbox import delivery, webhooks
 from queue_app.work import endpoints
 from tests.factories import NOON, BatchFactory, JobFactory, UserFactory, advance, make_endpoint, make_job
 from tests.outbox.support import deliver_due, verified
@@ -156,27 +157,44 @@ class TestADelivery:
         assert OutboxMessage.objects.get(job=waiting).last_error == "The endpoint was turned off."
         assert OutboxMessage.objects.get(channel="notices").payload == {"endpoint": endpoint.pk}
 
+    @pytest.mark.parametrize("in_a_day", [True, False])  # or within minutes, because somebody pressed Retry
     def test_that_fails_ten_times_in_a_day_without_any_that_succeeds_turns_the_endpoint_off(
-        self, owner: User, receiver: WireServer
+        self, owner: User, receiver: WireServer, in_a_day: bool
     ) -> None:
         endpoint = make_endpoint(owner, receiver.url)
         make_job(State.FAILED, owner=owner)
         receiver.says(answer(500))
         at = clock.now()
-        for _ in range(10):
+        for number in range(10):
             endpoint.refresh_from_db()
             assert endpoint.active
+            if number == 9 and in_a_day:
+                DeliveryTry.objects.update(at=at - webhooks.A_DAY)
+                WebhookEndpoint.objects.update(failing_since=at - 2 * webhooks.A_DAY)
             (message,) = deliver_due(at=at)
             at = message.due_at
         endpoint.refresh_from_db()
-        assert (message.tries, message.log.count(), endpoint.active) == (10, 10, False)
+        assert (message.tries, message.log.count(), endpoint.active) == (10, 10, not in_a_day)
 
-    def test_goes_to_no_private_address_that_the_site_does_not_trust(self, owner: User, settings: Settings) -> None:
-        settings.TRUSTED_ORIGINS = ["http://127.0.0.1:9"]  # of providers
-        make_endpoint(owner, "http://127.0.0.1:9/")
+    @pytest.mark.parametrize(("origin", "why"), [("https://127.0.0.1:9", "not public"), ("http://127.0.0.1:9", "not https")])
+    def test_goes_to_no_private_address_that_the_site_does_not_trust(
+        self, owner: User, settings: Settings, origin: str, why: str
+    ) -> None:
+        settings.TRUSTED_ORIGINS = [origin]  # of providers
+        make_endpoint(owner, f"{origin}/")
         make_job(State.FAILED, owner=owner)
         (message,) = deliver_due()
-        assert "not https" in message.last_error
+        assert why in message.last_error
+
+    @pytest.mark.parametrize("asked", ["soon", "Mon, 01 Jan 99999999999 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -2300"])
+    def test_waits_as_always_if_it_is_asked_for_a_time_that_no_calendar_has(
+        self, owner: User, receiver: WireServer, asked: str
+    ) -> None:
+        make_endpoint(owner, receiver.url)
+        make_job(State.FAILED, owner=owner)
+        receiver.says(answer(503, b"", {"Retry-After": asked}))
+        (message,) = deliver_due()
+        assert message.last_error == "Answered 503." and message.due_at < clock.now() + timedelta(seconds=10)
 
 
 class TestALane:
@@ -191,6 +209,16 @@ class TestALane:
         OutboxMessage.objects.filter(endpoint=slow, leased_until__isnull=False).update(leased_until=None, delivered_at=NOON)
         assert delivery.lease_next(f"endpoint:{slow.pk}", at=NOON) is not None
         assert OutboxMessage.objects.filter(endpoint=slow, leased_until__isnull=False).count() == 1
+
+    def test_is_one_of_many_of_its_owner_who_has_eight_under_way(self, owner: User) -> None:
+        for number in range(6):
+            make_endpoint(owner, f"https://slow{number}.example/")
+        other = make_endpoint(UserFactory.create(), "https://other.example/")
+        for one in (owner, owner, other.owner):
+            make_job(State.CANCELLED, owner=one)
+        owners = dict(OutboxMessage.objects.values_list("pk", "owner"))
+        first = Counter(owners[pk] for pk, _ in delivery.lease_due(at=NOON))
+        assert first == {owner.pk: 8, other.owner_id: 1} and delivery.lease_due(at=NOON) == []
 
 
 class TestAReplay:
