@@ -47,12 +47,12 @@ class Topic:
 FINISHED, JOB, CLEAR, TICKETS = "batch_ended", "job", announce.QUEUE_CLEAR, "wallet_low"
 RESUMED, ENDPOINT = announce.BATCH_RESUMED, announce.ENDPOINT_OFF
 TOPICS = {
-    FINISHED: Topic("Campaign finished", "Also a batch of jobs sent by the API.", WAYS),
-    JOB: Topic("Quick generation finished", "Or failed. Unread ones are combined in one notice.", (APP,)),
+    FINISHED: Topic("Campaign finished", "Also jobs sent together by API.", WAYS),
+    JOB: Topic("Quick generation finished", "Completed or failed. Unread notices are combined.", (APP,)),
     CLEAR: Topic("Queue clear", "All your jobs have finished.", ()),
     RESUMED: Topic("Campaign resumed", "If you asked for it on its page.", WAYS),
     TICKETS: Topic("Tickets running low", "Fewer are available than the number below.", WAYS),
-    ENDPOINT: Topic("Webhook turned off", "Deliveries failed for too long.", WAYS),
+    ENDPOINT: Topic("Webhook turned off", "By Genqueue after failed deliveries, or by staff.", WAYS),
 }
 
 
@@ -154,7 +154,7 @@ def _finished(message: OutboxMessage, _: Sequence[int]) -> Told | None:
         return None
     campaign = Campaign.objects.filter(pk=batch.pk).first()
     jobs = Job.objects.filter(batch=batch) if campaign is None else actions.counted_jobs(campaign)
-    name, noun = str(campaign or batch), "Batch" if campaign is None else "Campaign"
+    name, noun = str(campaign or batch), "Jobs" if campaign is None else "Campaign"
     return Told(f"“{name}” is finished: {_counts(jobs)}.", f"{noun} finished: {name}", _page(message))
 
 
@@ -203,8 +203,9 @@ def _endpoint_off(message: OutboxMessage, _: Sequence[int]) -> Told | None:
     if endpoint is None:
         return None
     name = one_line(str(endpoint))[:150]
+    why = endpoint.off_reason  # empty once it is on again
     return Told(
-        f"Webhook “{name}” was turned off because it failed.",
+        f"Webhook “{name}” is off. {why}" if why else f"Webhook “{name}” was turned off.",
         f"Webhook turned off: {name}",
         f"{reverse('campaigns:webhooks')}#{endpoint.pk}",
     )

@@ -96,7 +96,7 @@ def wallet_low(owner_id: int, *, available: int, low_at: int, at: datetime) -> N
 
 
 def endpoint_off(endpoint: WebhookEndpoint, *, at: datetime) -> None:
-    """Announce to its owner that a webhook endpoint was turned off because it failed."""
+    """Announce to its owner that Genqueue or staff turned off a webhook endpoint."""
     cause = f"{endpoint.pk}:{at.isoformat()}"
     _write(_to_channels(ENDPOINT_OFF, cause, at=at, owner=endpoint.owner_id, endpoint=endpoint.pk))
 

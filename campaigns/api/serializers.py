@@ -78,7 +78,7 @@ class CampaignAsked(StrictSerializer):
         max_value=AT_ONCE_MOST,
         help_text="Concurrent jobs of this campaign, 1 to 50. Default: no limit.",
     )
-    callback_url = CallbackUrl("once all its jobs have ended")
+    callback_url = CallbackUrl("once all its jobs are finished")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """:raises ValidationError: a parameter is there by both its names."""
@@ -229,7 +229,7 @@ class CampaignOut(CampaignLine):
     priority = serializers.IntegerField()
     max_concurrent = serializers.IntegerField(allow_null=True)
     paused_reason = serializers.CharField()
-    callback_url = serializers.CharField(allow_null=True, help_text="Called once all jobs have ended.")
+    callback_url = serializers.CharField(allow_null=True, help_text="Called once all its jobs are finished.")
     cost = BatchCostOut()
     reviews = ReviewsOut()
     seq = serializers.IntegerField(help_text="Events of all its jobs so far. `?wait=30&after=` answers when it has grown.")

@@ -122,8 +122,8 @@ class CampaignViewSet(JsonViewSet[Campaign]):
     def retrieve(self, request: Request, pk: int) -> HttpResponseBase:
         """
         Read one campaign: brief, combinations by status, cost, reviews and time until the last job. With `?wait=30`, the answer
-        comes when its `seq` has passed `after` (by default: when one of its jobs changes), once all have ended, or after these
-        seconds.
+        comes when its `seq` has passed `after` (by default: when one of its jobs changes), once all are finished, or after
+        these seconds.
         """
 
         def look() -> waits.Seen:

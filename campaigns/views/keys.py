@@ -28,7 +28,7 @@ SCOPES = {
     "submit": "Generate, cancel, retry and review",
     "manage": "Your webhooks",
 }
-TO_STAFF = {"manage": "Your webhooks; limits and other users' jobs, as far as you may"}
+TO_STAFF = {"manage": "Your webhooks. Limits and other users' jobs, if your role allows them"}
 NEVER, AS_IT_IS = "never", "as-it-is"
 EMPTY = {"name": "", "scopes": ("read", "submit"), "ends": "90"}  # the form as it is offered
 SOON = timedelta(days=14)  # before its end a key is to be renewed
@@ -162,7 +162,7 @@ def _check(*found: Sequence[KeyProblem]) -> None:
 
 def _unnamed(name: str) -> list[KeyProblem]:
     """Return a problem if the name is empty: only programs create keys without one."""
-    return [] if one_line(name) else [KeyProblem("name", "Enter what uses the key.")]
+    return [] if one_line(name) else [KeyProblem("name", "Enter a name.")]
 
 
 def _ends(chosen: str, at: datetime) -> dict[str, datetime | None]:
@@ -174,7 +174,7 @@ def _ends(chosen: str, at: datetime) -> dict[str, datetime | None]:
 
 
 def _unchosen(ends: Mapping[str, datetime | None]) -> list[KeyProblem]:
-    return [] if ends else [KeyProblem("expires_at", "Choose when the key ends.")]
+    return [] if ends else [KeyProblem("expires_at", "Choose when the key expires.")]
 
 
 def _errors(refusal: KeyRefused | TooManyKeys) -> dict[str, str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
@@ -150,6 +151,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "chosen": chosen,
         "body": display.as_json(body_of(chosen.message)) if chosen else "",
         "most": TRIES,
+        "kept_days": settings.WEBHOOKS_KEPT.days,
         "here": _query(asked, before=asked["before"], delivery=request.GET.get("delivery", "")),
         "callbacks": endpoints.callback_secret(user),
     }
@@ -345,4 +347,4 @@ def _sent(request: HttpRequest, send: Callable[[datetime], OutboxMessage]) -> Ht
 
 
 def _took(seconds: float) -> str:
-    return f"{seconds * 1_000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    return f"{seconds * 1_000:.0f}ms" if seconds < 1 else f"{seconds:.1f}s"

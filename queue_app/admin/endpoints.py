@@ -45,7 +45,7 @@ class EndpointLine:
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(ReadOnlyAdmin[WebhookEndpoint]):
     title = "Webhook endpoints"
-    empty = "Users add endpoints on their page Webhooks or by API. Genqueue calls them when jobs and campaigns end."
+    empty = "Users add endpoints on their page Webhooks or by API. Genqueue calls them when jobs and campaigns finish."
     change_form_template = "admin/queue_app/webhookendpoint/change_form.html"
     list_display = ("line", "owner", "state", "told", EndpointLine.delivered)
     list_filter = ("active",)
@@ -68,7 +68,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin[WebhookEndpoint]):
     def address(self, endpoint: WebhookEndpoint) -> str:
         return endpoint.address
 
-    @admin.display(description="State")
+    @admin.display(description="Status")
     def state(self, endpoint: WebhookEndpoint) -> SafeString:
         if not endpoint.active:
             return display.badge("cancelled", "Off", "pause")
@@ -114,4 +114,4 @@ def stop(request: HttpRequest, object_id: str) -> HttpResponse:
 def _last(message: OutboxMessage) -> str:
     """Return the last answer in words; empty before the first."""
     tries = list(message.log.all())
-    return f"{tries[-1].status or 'No answer'} in {tries[-1].seconds:.2f} s" if tries else message.last_error
+    return f"{tries[-1].status or 'No answer'} in {tries[-1].seconds:.2f}s" if tries else message.last_error

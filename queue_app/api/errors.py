@@ -56,8 +56,8 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     IntakeRefused: (400, "invalid_input", "Invalid input"),
     exceptions.ValidationError: (400, "invalid_input", "Invalid input"),
     DjangoValidationError: (400, "invalid_input", "Invalid input"),
-    KeysFull: (409, "limit_reached", "You have the most of these"),
-    TooManyEndpoints: (409, "limit_reached", "You have the most of these"),
+    KeysFull: (409, "limit_reached", "Limit reached"),
+    TooManyEndpoints: (409, "limit_reached", "Limit reached"),
     KeyRefused: (400, "invalid_input", "Invalid input"),
     EndpointRefused: (400, "invalid_input", "Invalid input"),
     exceptions.ParseError: (400, "malformed_json", "The body is not valid JSON"),
@@ -175,7 +175,7 @@ def _detail(error: Exception, found: list[dict[str, str]]) -> str:
         return "Not found, or you don't have access."
     if found:
         first = " ".join(f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in found[:TOLD_MOST])
-        return f"{first} There are more: the first {ERRORS_MOST} are listed." if len(found) > ERRORS_MOST else first
+        return f"{first} Only the first {ERRORS_MOST} problems are listed." if len(found) > ERRORS_MOST else first
     return str(getattr(error, "detail", error))
 
 

@@ -48,7 +48,7 @@ PREFER = OpenApiParameter(
     "Prefer",
     str,
     OpenApiParameter.HEADER,
-    description="`wait=60`: answer once the job has ended, after at most these seconds (1 to 60).",
+    description="`wait=60`: answer once the job is finished, after at most these seconds (1 to 60).",
 )
 PREFERENCE_APPLIED = OpenApiParameter(
     "Preference-Applied", str, OpenApiParameter.HEADER, response=[201], description="`wait=60`: the answer was waited for."
@@ -62,7 +62,7 @@ RETRY_HINT = OpenApiParameter(
     int,
     OpenApiParameter.HEADER,
     response=[200, 304],
-    description="Seconds until it is worth asking again, 1 to 60. Missing once the job has ended.",
+    description="Seconds until it is worth asking again, 1 to 60. Missing once the job is finished.",
 )
 LAST_EVENT_ID = OpenApiParameter(
     "Last-Event-ID", str, OpenApiParameter.HEADER, description="The last `id` that you heard, to get what you have missed."

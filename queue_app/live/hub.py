@@ -79,7 +79,9 @@ class TooManyWaits(Exception):
     """So many requests wait already that no other may."""
 
     def __init__(self) -> None:
-        super().__init__(f"Too many requests are waiting (at most {MOST_WAITS_OF_ONE_USER} of one user). Ask without `wait`.")
+        super().__init__(
+            f"Too many requests are waiting (at most {MOST_WAITS_OF_ONE_USER} of one user). Send the request without `wait`."
+        )
 
 
 @dataclass

@@ -260,9 +260,9 @@ class Job(models.Model):
     )
 
     callback_url = models.CharField(
-        max_length=URL_MOST, blank=True, default="", db_default="", help_text="Called once the job has ended."
+        max_length=URL_MOST, blank=True, default="", db_default="", help_text="Called once the job is finished."
     )
-    notify = models.BooleanField(default=False, db_default=False, help_text="Its owner gets a notice once it has ended.")
+    notify = models.BooleanField(default=False, db_default=False, help_text="Its owner gets a notice once it is finished.")
 
     # position in the queue
     priority = models.SmallIntegerField(default=0)

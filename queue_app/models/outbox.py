@@ -51,7 +51,7 @@ class WebhookEndpoint(SigningSecret):
     description = models.CharField(max_length=DESCRIPTION_MOST, blank=True)
     events = models.JSONField(default=list)
     active = models.BooleanField(default=True)
-    off_reason = models.CharField(max_length=OFF_REASON_MOST, blank=True, help_text="Why Genqueue turned it off.")
+    off_reason = models.CharField(max_length=OFF_REASON_MOST, blank=True, help_text="Why Genqueue or staff turned it off.")
     failing_since = models.DateTimeField(null=True, editable=False, help_text="First failed try since the last success.")
     created_at = models.DateTimeField()
 
@@ -70,7 +70,7 @@ class WebhookEndpoint(SigningSecret):
 
 
 class CallbackSecret(SigningSecret):
-    """The secret that signs a user's callbacks: messages to the ``callback_url`` of a job or batch."""
+    """The secret that signs a user's callbacks: messages to the ``callback_url`` of a job, batch or campaign."""
 
     owner = models.OneToOneField(User, primary_key=True, on_delete=models.CASCADE, related_name="callback_secret")
 

@@ -208,7 +208,7 @@ def replay(message: OutboxMessage, *, at: datetime) -> None:
     again = {"tries": 0, "delivered_at": None, "given_up_at": None, "last_error": ""}
     idle = OutboxMessage.objects.filter(pk=message.pk, leased_until=None)
     if not (idle.filter(~OPEN).update(**again, due_at=at) or idle.filter(OPEN).update(due_at=at)):
-        raise DeliveryRefused("This delivery is running. Wait for its end.")
+        raise DeliveryRefused("This delivery is in progress. Try again in a minute.")
     wake.dispatcher()
 
 

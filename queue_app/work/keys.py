@@ -199,7 +199,7 @@ def _wrong_name(name: str) -> list[KeyProblem]:
 def _wrong_scopes(scopes: Iterable[str], by: ApiKey | None) -> list[KeyProblem]:
     asked = list(scopes)
     if not asked:
-        return [KeyProblem("scopes", "Choose what the key may do.")]
+        return [KeyProblem("scopes", "Choose at least one scope.")]
     if unknown := [scope for scope in asked if scope not in ApiKey.SCOPES]:
         return [KeyProblem("scopes", f"Unknown scope “{unknown[0][:40]}”. Available: {', '.join(ApiKey.SCOPES)}.")]
     return _wider(asked, by, "scopes")
@@ -216,5 +216,5 @@ def _wrong_end(expires_at: datetime | None, at: datetime, by: ApiKey | None) -> 
         return [KeyProblem("expires_at", "Choose a time in the future.")]
     if by is not None and by.expiry is not None and (expires_at is None or expires_at > by.expiry):
         end = f"{by.expiry:%Y-%m-%dT%H:%M:%SZ}"
-        return [KeyProblem("expires_at", f"The key of this request ends at {end}. Choose that time or an earlier one.")]
+        return [KeyProblem("expires_at", f"The key of this request expires at {end}. Choose that time or an earlier one.")]
     return []

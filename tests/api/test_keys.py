@@ -258,7 +258,7 @@ class TestOwnKeys:
         ]
 
         assert [answer.status_code for answer in answers] == [400, 400]
-        assert "lacks the “manage” scope" in answers[0].json()["detail"] and "ends at" in answers[1].json()["detail"]
+        assert "lacks the “manage” scope" in answers[0].json()["detail"] and "expires at" in answers[1].json()["detail"]
         assert {*ApiKey.objects.values_list("expiry", flat=True)} == {soon}
 
     def test_need_a_scope_to_be_made_and_are_the_callers_own(self, api_for):

@@ -277,7 +277,7 @@ class TestWhatIsWrong:
 
         assert answer.status_code == 400
         assert len(answer.json()["errors"]) == 100
-        assert "the first 100 are listed" in answer.json()["detail"]
+        assert "Only the first 100 problems are listed." in answer.json()["detail"]
         assert len(answer.content) < 50_000
 
     def test_of_values_is_listed_up_to_a_hundred(self, api, django_assert_max_num_queries):
@@ -293,7 +293,7 @@ class TestWhatIsWrong:
             answer = api.post(address, body)
 
             assert (answer.status_code, fields_of(answer)[0], len(fields_of(answer))) == (400, field, 100)
-            assert "the first 100 are listed" in answer.json()["detail"]
+            assert "Only the first 100 problems are listed." in answer.json()["detail"]
 
     def test_is_compared_with_what_cannot_be_read_as_far_as_it_is_listed(self):
         endless = ((f"parameters.p{n}", "unknown") for n in itertools.count())
@@ -357,7 +357,7 @@ class TestALongList:
         answer = api.post(CAMPAIGNS, BRIEF | change)
 
         assert (answer.status_code, len(fields_of(answer))) == (400, 100)
-        assert "the first 100 are listed" in answer.json()["detail"]
+        assert "Only the first 100 problems are listed." in answer.json()["detail"]
         assert read.count(5) == 101
 
     def test_of_jobs_says_how_many_are_taken(self, api):

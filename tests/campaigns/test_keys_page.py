@@ -56,10 +56,10 @@ class TestANewKey:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            ({"name": " "}, "Enter what uses the key."),
+            ({"name": " "}, "Enter a name."),
             ({"name": "n" * 101}, "Too long: 101 of 100 characters. Shorten it by 1."),
-            ({"scopes": []}, "Choose what the key may do."),
-            ({"ends": "5000"}, "Choose when the key ends."),
+            ({"scopes": []}, "Choose at least one scope."),
+            ({"ends": "5000"}, "Choose when the key expires."),
         ],
     )
     def test_is_refused_at_its_field_with_what_was_typed(self, browser, change, words):

@@ -15,7 +15,7 @@ from campaigns.models import Campaign
 from queue_app import announce, tickets
 from queue_app.models import ModelConcurrencyLimit, Notice, OutboxMessage, State, User, Wallet, WebhookEndpoint
 from queue_app.outbox import delivery
-from queue_app.work import policy, recovery, retention
+from queue_app.work import endpoints, policy, recovery, retention
 from tests.campaigns.support import bring, jobs_of, make_campaign
 from tests.campaigns.test_page import HTMX, look, text_of
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
@@ -102,11 +102,11 @@ class TestWords:
         endpoint = WebhookEndpoint.objects.create(owner=owner, url="https://ours.example/in", created_at=NOON)
         with transaction.atomic():
             announce.wallet_low(owner.pk, available=15, low_at=20, at=NOON)
-            announce.endpoint_off(endpoint, at=NOON)
+            endpoints.stop(endpoint, at=NOON, actor=UserFactory(username="olga"), reason="floods a customer")
         deliver()
         low, off = texts(owner)
         assert low == "Tickets are running low: 15 tickets available."
-        assert off == "Webhook “https://ours.example/in” was turned off because it failed."
+        assert off == "Webhook “https://ours.example/in” is off. Turned off by olga: floods a customer"
 
     @pytest.mark.parametrize(
         "name", ["Autumn\rscent", "Autumn\r\nBcc: everybody@example.com", "Autumn\u2028\x0bscent", "\u202eAutumn"]

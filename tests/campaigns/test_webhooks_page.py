@@ -63,7 +63,7 @@ class TestAnEndpoint:
         at = f"{URL}{endpoint.pk}/"
         web.post(at, FORM | {"events": ["wallet.low", "job.failed"]})
         web.post(f"{at}switch/", {"active": "off"})
-        assert "Turned off by you" in html_of(web.get(URL))
+        assert "You turned it off" in html_of(web.get(URL))
         web.post(f"{at}switch/", {"active": "on"})
         assert WebhookEndpoint.objects.get().failing_since is None
         shown = html_of(web.post(f"{at}rotate/", follow=True))

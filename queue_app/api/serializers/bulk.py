@@ -10,7 +10,7 @@ STATUSES = [phase for phase in BulkAction.Phase.values if phase != BulkAction.Ph
 
 
 class BulkTicketsOut(Shape):
-    returned = serializers.IntegerField(help_text="At once.")
+    returned = serializers.IntegerField(help_text="Immediately.")
     returned_later = serializers.IntegerField(help_text="At most, once providers confirm.")
     reserved = serializers.IntegerField()
 

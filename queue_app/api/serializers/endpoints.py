@@ -27,7 +27,7 @@ class Events(Listed):
             min_length=1,
             max_length=len(OutgoingEvent),
             error_messages={"empty": "Choose at least one event.", "min_length": "Choose at least one event."},
-            help_text="The events that it is told.",
+            help_text="Events to send.",
             **options,
         )
 
@@ -37,7 +37,7 @@ class EndpointAsked(StrictSerializer):
 
     url = Text(least=1, most=URL_MOST, help_text=URL_HELP)
     events = Events()
-    description = Text(most=DESCRIPTION_MOST, required=False, allow_blank=True, help_text="Your own name of it.")
+    description = Text(most=DESCRIPTION_MOST, required=False, allow_blank=True, help_text="A name for the endpoint.")
 
 
 class EndpointChange(StrictSerializer):
@@ -48,9 +48,10 @@ class EndpointChange(StrictSerializer):
 
     url = Text(least=1, most=URL_MOST, required=False, help_text=URL_HELP)
     events = Events(required=False)
-    description = Text(most=DESCRIPTION_MOST, required=False, allow_blank=True, help_text="Your own name of it.")
+    description = Text(most=DESCRIPTION_MOST, required=False, allow_blank=True, help_text="A name for the endpoint.")
     active = YesNo(
-        required=False, help_text="False: deliveries that wait are given up. True: turned on again, and its failures forgotten."
+        required=False,
+        help_text="False: waiting deliveries are dropped. True: the endpoint is on again and its failures are forgotten.",
     )
 
 
@@ -117,7 +118,7 @@ class DeliveryOut(Shape):
     batch = serializers.IntegerField(allow_null=True)
     status = serializers.ChoiceField(choices=DeliveryStatus.choices)
     tries = serializers.IntegerField(help_text="Attempts since it was created or replayed.")
-    next_try_at = Moment(allow_null=True, help_text="Null once it is delivered or given up, and during an attempt.")
+    next_try_at = Moment(allow_null=True, help_text="Null once delivered or failed, and during an attempt.")
     delivered_at = Moment(allow_null=True)
     error = serializers.CharField(help_text="Why the last attempt failed. Empty if it was delivered.")
     created_at = Moment()

@@ -9,7 +9,8 @@ from queue_app.api.fields import Listed, Moment, Text
 from queue_app.api.serializers.base import Shape, StrictSerializer
 from queue_app.models import ApiKey
 
-_END_HELP = "Time after which the key is refused; null: never. Not later than the end of the key that you use."
+_NAME_HELP = "Name of the key, such as the program that uses it."
+_END_HELP = "Time after which the key is refused; null: never. Not later than the expiry of the key that you use."
 
 
 @extend_schema_field({"type": "array", "items": {"type": "string", "enum": [*ApiKey.SCOPES]}, "minItems": 1})
@@ -25,13 +26,13 @@ class Scopes(Listed):
 class KeyAsked(StrictSerializer):
     """A new key."""
 
-    name = Text(required=False, allow_blank=True, max_length=ApiKey.NAME_MOST, help_text="What uses the key.")
+    name = Text(required=False, allow_blank=True, max_length=ApiKey.NAME_MOST, help_text=_NAME_HELP)
     scopes = Scopes(
         required=False,
-        help_text="`read`, `submit` and, for staff, `manage`; none that the key of this request lacks. "
+        help_text="`read`, `submit`, `manage`; none that the key of this request lacks. "
         "Default: `read` and `submit`, as far as it has them.",
     )
-    expires_at = Moment(required=False, allow_null=True, help_text=f"{_END_HELP} Default: the end of that key.")
+    expires_at = Moment(required=False, allow_null=True, help_text=f"{_END_HELP} Default: the expiry of that key.")
 
 
 class KeyChange(StrictSerializer):
@@ -40,7 +41,7 @@ class KeyChange(StrictSerializer):
     one_of = ("name", "expires_at")
     left_out = "Send name, expires_at, or both."
 
-    name = Text(required=False, allow_blank=True, max_length=ApiKey.NAME_MOST, help_text="What uses the key.")
+    name = Text(required=False, allow_blank=True, max_length=ApiKey.NAME_MOST, help_text=_NAME_HELP)
     expires_at = Moment(required=False, allow_null=True, help_text=_END_HELP)
 
 
@@ -56,7 +57,7 @@ class KeyOut(Shape):
     last_used_at = Moment(allow_null=True, help_text="Kept once a minute.")
     last_used_from = serializers.CharField(allow_null=True, help_text="IP address, as the web server knows it.")
     revoked_at = Moment(allow_null=True, help_text="Revoked keys are refused, and listed for 30 days.")
-    current = serializers.BooleanField(help_text="Whether this request was made with it.")
+    current = serializers.BooleanField(help_text="True for the key of this request.")
 
 
 class KeyMadeOut(KeyOut):

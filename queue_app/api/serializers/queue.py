@@ -83,7 +83,9 @@ class LimitOut(Shape):
     max = serializers.IntegerField(help_text="As it is now: higher in peak hours.")
     paused = serializers.BooleanField()
     reason = serializers.CharField(help_text="Why it is paused. Empty if it is not.")
-    until = Moment(allow_null=True, help_text="When the pause ends by itself.")
+    until = Moment(
+        allow_null=True, help_text="When the pause ends. Null if it lasts until staff resume the queue, or if there is none."
+    )
 
 
 class BoardOut(Shape):

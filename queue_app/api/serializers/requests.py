@@ -83,7 +83,7 @@ class JobAsked(StrictSerializer):
         help_text="If the job has not started by then, it fails with `deadline_passed` and its tickets are returned.",
     )
     not_before = Moment(required=False, allow_null=True, help_text="Earliest start, at most one year ahead.")
-    callback_url = CallbackUrl("once the job has ended")
+    callback_url = CallbackUrl("once the job is finished")
     metadata = Mapped(required=False, allow_null=True, help_text="Your own data, returned unchanged. Pages are scored by it.")
 
 
@@ -99,7 +99,7 @@ class BatchAsked(StrictSerializer):
         max_value=BATCH_LIMIT_MOST,
         help_text="Concurrent jobs of this batch. Default: no limit.",
     )
-    callback_url = CallbackUrl("once all its jobs have ended")
+    callback_url = CallbackUrl("once all its jobs are finished")
 
 
 class RetryAsked(StrictSerializer):
@@ -166,7 +166,9 @@ class JobFilters(Query):
     kind = serializers.CharField(required=False, max_length=60)
     campaign = Number(required=False, min_value=1, max_value=BIGGEST_ID, help_text="A campaign or batch id.")
     batch = Number(required=False, min_value=1, max_value=BIGGEST_ID, help_text="A batch or campaign id.")
-    search = serializers.CharField(required=False, max_length=200, help_text="Text in the prompt, or a job id.")
+    search = serializers.CharField(
+        required=False, max_length=200, help_text="Words of the prompt or the batch's name, or a job id."
+    )
     created_after = Moment(required=False, help_text="Queued at this time or later.")
     created_before = Moment(required=False, help_text="Queued before this time.")
     completed_after = Moment(required=False, help_text="Completed, failed or cancelled at this time or later.")
@@ -267,7 +269,7 @@ class WaitQuery(Query):
         default=0,
         min_value=0,
         max_value=LONGEST_SECONDS,
-        help_text="Seconds to wait for a change. Default: 0, answer at once.",
+        help_text="Seconds to wait for a change. Default: 0, no wait.",
     )
     after = Number(
         required=False,

@@ -48,7 +48,7 @@ class BatchViewSet(JsonViewSet[Batch]):
     def retrieve(self, request: Request, pk: int) -> HttpResponseBase:
         """
         Read one batch: jobs by status, cost and time until the last job. With `?wait=30`, the answer comes when its `seq` has
-        passed `after` (by default: when one of its jobs changes), once all have ended, or after these seconds.
+        passed `after` (by default: when one of its jobs changes), once all are finished, or after these seconds.
         """
 
         def look() -> waits.Seen:

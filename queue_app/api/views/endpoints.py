@@ -137,7 +137,7 @@ class WebhookEndpointViewSet(JsonViewSet[WebhookEndpoint]):
     @call("webhook_callback_secret", CallbackSecretOut)
     @action(detail=False, url_path="callback-secret")
     def callback_secret(self, request: Request) -> Response:
-        """Read the secret that signs your callbacks: messages to the `callback_url` of a job or batch. Needs `submit`."""
+        """Read the secret that signs your callbacks: calls to the `callback_url` of a job, batch or campaign. Needs `submit`."""
         return Response(_callbacks(endpoints.callback_secret(caller(request))), headers=_NO_STORE)
 
     @call(

@@ -103,7 +103,7 @@ class JobViewSet(JsonViewSet[Job]):
     def create(self, request: Request) -> HttpResponseBase:
         """
         Submit one job. With `?dry_run=true`, return its price without creating it. With `Prefer: wait=60`, the answer comes once
-        the job has ended, or after these seconds.
+        the job is finished, or after these seconds.
         """
         asked, user, at = [draft(self.given)], caller(request), clock.now()
         if self.query["dry_run"]:
@@ -170,7 +170,7 @@ class JobViewSet(JsonViewSet[Job]):
     def retrieve(self, request: Request, pk: int) -> HttpResponseBase:
         """
         Read one job: position, why it is waiting, cost and result. With `?wait=30`, the answer comes when the job's `seq` has
-        passed `after` (by default: when it changes), once the job has ended, or after these seconds.
+        passed `after` (by default: when it changes), once the job is finished, or after these seconds.
         """
 
         def look() -> waits.Seen:

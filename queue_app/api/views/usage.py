@@ -27,8 +27,8 @@ class UsageView(JsonAPIView):
     @call("usage_read", UsageOut, query=UsageQuery)
     def get(self, request: Request) -> Response:
         """
-        Read your jobs that ended on these days, with the tickets charged and refunded on them, by day or by model. Staff who may
-        see usage can ask for any `owner`.
+        Read your jobs that finished on these days, with the tickets charged and refunded on them, by day or by model. Staff who
+        may see usage can ask for any `owner`.
         """
         zone = ZoneInfo(settings.QUEUE_TIME_ZONE)
         last: date = self.query.get("to") or clock.now().astimezone(zone).date()
