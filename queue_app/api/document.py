@@ -38,7 +38,7 @@ def calls(document: Node) -> Iterator[Node]:
 def examples() -> dict[str, Node]:
     """
     Return the examples by operation: ``request`` where it takes a body, ``response`` where it answers with one, ``priced`` where
-    a dry run has an answer of its own.
+    a dry run has an answer of its own, ``problem 409`` where that is about something else than a job.
     """
     found: dict[str, Node] = json.loads(Path(__file__).with_name("examples.json").read_text())
     return found
@@ -56,8 +56,9 @@ def _show(call: Node) -> None:
         if name in shown:
             answers[status]["content"][JSON]["example"] = shown[name]
     for status, answer in answers.items():
-        if CONTENT_TYPE in answer.get("content", {}) and f"problem {status}" in examples():
-            answer["content"][CONTENT_TYPE]["example"] = examples()[f"problem {status}"]
+        of_all = examples().get(f"problem {status}")
+        if CONTENT_TYPE in answer.get("content", {}) and of_all:
+            answer["content"][CONTENT_TYPE]["example"] = shown.get(f"problem {status}", of_all)
 
 
 def _headers(call: Node) -> Iterator[tuple[Node, str, str]]:

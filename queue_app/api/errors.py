@@ -91,6 +91,7 @@ BEFORE: dict[int, tuple[str, str, str]] = {
     403: ("permission_denied", "Not allowed", "You don't have permission to do this."),
     404: ("not_found", "Not found", "No such endpoint. Check the address."),
     405: ("method_not_allowed", "Method not allowed", "This endpoint doesn't support this method."),
+    410: ("expired", "The file is gone", "This file was deleted."),
     413: ("body_too_large", "The body is too large", str(BodyTooLarge.default_detail)),
     500: ("internal_error", "Internal error", "Something went wrong on our side. The error has been logged."),
     503: (

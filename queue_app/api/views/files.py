@@ -84,10 +84,8 @@ class FileView(StrictAPIView):
     def get(self, request: Request, asset_id: UUID, name: str) -> HttpResponseBase:
         asset = _readable(request, asset_id)
         if asset.expired_at:
-            detail = f"This file expired and was deleted at {asset.expired_at:%Y-%m-%d %H:%M} UTC."
-            return JsonResponse(
-                errors.document(410, "expired", "The file is gone", detail), status=410, content_type=errors.CONTENT_TYPE
-            )
+            gone = errors.refusal(410, f"This file was deleted at {asset.expired_at:%Y-%m-%d %H:%M} UTC.")
+            return JsonResponse(gone, status=410, content_type=errors.CONTENT_TYPE)
         return _answer(request, asset, _saved_as(asset))
 
 
