@@ -418,6 +418,7 @@ class Migration(migrations.Migration):
                 ('off_reason', models.CharField(blank=True, help_text='Why Genqueue turned it off.', max_length=300)),
                 ('failing_since', models.DateTimeField(editable=False, help_text='First failed try since the last success.', null=True)),
                 ('created_at', models.DateTimeField()),
+                ('deleted_at', models.DateTimeField(editable=False, null=True)),
             ],
             options={
                 'ordering': ('-id',),

@@ -43,8 +43,19 @@ class SigningSecret(models.Model):
         return [self.secret, *([self.previous_secret] if self.previous_until and self.previous_until > at else [])]
 
 
+class WebhookEndpointManager(models.Manager["WebhookEndpoint"]):
+    """The endpoints that have not been deleted."""
+
+    def get_queryset(self) -> "models.QuerySet[WebhookEndpoint]":
+        return super().get_queryset().filter(deleted_at=None)
+
+
 class WebhookEndpoint(SigningSecret):
-    """An address of a user's own server that is told of the events it asks for."""
+    """
+    An address of a user's own server that is told of the events it asks for.
+
+    A deleted one is off, and only retention still sees it: who read it as active may still write messages that refer to it.
+    """
 
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="webhook_endpoints")
     url = models.CharField("URL", max_length=URL_MOST)
@@ -54,6 +65,10 @@ class WebhookEndpoint(SigningSecret):
     off_reason = models.CharField(max_length=OFF_REASON_MOST, blank=True, help_text="Why Genqueue turned it off.")
     failing_since = models.DateTimeField(null=True, editable=False, help_text="First failed try since the last success.")
     created_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = WebhookEndpointManager()
+    with_deleted = models.Manager["WebhookEndpoint"]()
 
     class Meta:
         ordering = ("-id",)
