@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from queue_app.models.account import User
 from queue_app.models.job import URL_MOST, Batch, Job
+from queue_app.rules.words import without_query
 
 OPEN = Q(delivered_at=None, given_up_at=None)
 DESCRIPTION_MOST, OFF_REASON_MOST = 200, 300  # characters
@@ -79,9 +80,8 @@ class WebhookEndpoint(SigningSecret):
 
     @property
     def address(self) -> str:
-        """Return the URL without its query, which may hold a secret of the owner's: for logs, the audit and staff."""
-        before, mark, _ = self.url.partition("?")
-        return f"{before}?…" if mark else before
+        """Return the URL for everybody but its owner."""
+        return without_query(self.url)
 
 
 class CallbackSecret(SigningSecret):

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.urls import reverse
 
 from queue_app import announce, clock
 from queue_app.models import AuditEntry, Batch, CallbackSecret, IdempotencyRecord, OutboxMessage, WebhookEndpoint
 from queue_app.models.outbox import OPEN
 from queue_app.work import batches, endpoints, recovery
 from tests.factories import UserFactory, make_endpoint, make_job
+from tests.markup import html_of
 from tests.outbox.support import deliver_due, verified
 from tests.providers.wire import answer
 
@@ -263,6 +265,24 @@ class TestACallback:
         (seen,) = receiver.seen
         told = verified(seen, CallbackSecret.objects.get(owner=owner).secret)
         assert (told["type"], told["data"]["batch"], told["data"]["status"]) == (event, number, "completed")
+
+    def test_shows_its_query_to_its_owner_alone(self, api, api_for, owner, client_for):
+        asked = {"callback_url": "https://example.com/done?token=abc123"}
+        made = [
+            api.post(f"/api/v1/{address}", body | asked).json()
+            for address, body in (("jobs/", JOB), ("jobs/batch/", {"jobs": [JOB]}), ("campaigns/", BRIEF))
+        ]
+        addresses = [one.get("url") or one["links"]["self"] for one in made]
+        staff = UserFactory(admin=True)
+
+        for address in addresses:
+            assert api.get(address).json()["callback_url"] == asked["callback_url"]
+            assert api_for(staff).get(address).json()["callback_url"] == "https://example.com/done?…"
+        desk = client_for(staff)
+        of_batch = html_of(desk.get(reverse("admin:queue_app_batch_change", args=[made[1]["batch"]])))
+        of_job = html_of(desk.get(reverse("admin:queue_app_job_change", args=[made[0]["id"]])))
+        assert "https://example.com/done?…" in of_batch
+        assert "abc123" not in of_batch + of_job
 
     @pytest.mark.parametrize("query", ["", "?dry_run=true"])
     def test_to_a_private_address_is_refused_at_its_field(self, api, query):
