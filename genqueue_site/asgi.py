@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import IO, Any
+from urllib.parse import unquote_plus
 
 import django
 from asgiref.sync import SyncToAsync, sync_to_async
@@ -78,7 +79,12 @@ class Handler(ASGIHandler):
 
 
 def _may_wait(request: HttpRequest) -> bool:
-    return request.path.startswith(errors.BELOW) and ("wait" in request.GET or "Prefer" in request.headers)
+    return request.path.startswith(errors.BELOW) and (_asks_to_wait(request.META["QUERY_STRING"]) or "Prefer" in request.headers)
+
+
+def _asks_to_wait(query: str) -> bool:
+    """Whether a query has ``wait``. Django reads queries inside the view, where it can refuse one: here that would break."""
+    return any(unquote_plus(pair.partition("=")[0]) == "wait" for pair in query.split("&"))
 
 
 def _give_thread_back() -> None:
