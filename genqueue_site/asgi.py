@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import IO, Any
+from urllib.parse import unquote_plus
 
 import django
 from asgiref.sync import SyncToAsync, sync_to_async
@@ -16,6 +17,7 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.exception import response_for_exception
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, parse_cookie
+from django.urls import reverse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "genqueue_site.settings")
 django.setup(set_prefix=False)
@@ -26,17 +28,22 @@ from genqueue_site import urls  # noqa: E402, F401 - loaded now, not in the firs
 from queue_app import hooks  # noqa: E402
 from queue_app.api import errors  # noqa: E402
 from queue_app.api.authentication import names_a_key  # noqa: E402
-from queue_app.live.waits import Later  # noqa: E402
+from queue_app.api.waits import preferred  # noqa: E402
+from queue_app.live.waits import AT_ONCE, Later  # noqa: E402
 
+_JOBS = reverse("api:job-list")
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-# Requests that may wait come in crowds, and each that is in a view may hold a connection: so few are at a time, and slow writes
-# do not delay reads.
-_DOORS = {is_read: asyncio.Semaphore(3) for is_read in (True, False)}
+# Requests that can wait come in crowds, and each that is in a view may hold a connection. So few are in views at a time: with the
+# hub and the two threads that look, a web process holds 10 connections for them. Reads are short. A write may fetch images for a
+# minute, or wait 10 s for its twin; so writes have doors of their own, and a request that finds no door soon goes in without one
+# and is answered at once, as if it had not asked to wait. Thus slow requests of one user end nobody's access, only their waits.
+_DOORS = {True: asyncio.Semaphore(3), False: asyncio.Semaphore(4)}  # of reads, and of writes
+DOOR_SECONDS = 5.0  # a crowd of 500 reads passes in one
 
 
 class TooLarge(Exception):
@@ -56,12 +63,16 @@ class Handler(ASGIHandler):
 
     async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Let a request wait, for its answer or for what it streams, without a thread and a database connection."""
-        if not _may_wait(request):
+        door = _DOORS[_reads(request)] if _may_wait(request) else None
+        if door is None or not await _is_open(door):
+            request.META[AT_ONCE] = door is not None
             response = await super().run_get_response(request)
         else:
-            async with _DOORS[request.method in ("GET", "HEAD")]:
+            try:
                 response = await super().run_get_response(request)
                 await sync_to_async(connections.close_all)()
+            finally:
+                door.release()
         if response.streaming or isinstance(response, Later):
             _give_thread_back()
         return await _settled(request, response) if isinstance(response, Later) else response
@@ -78,7 +89,28 @@ class Handler(ASGIHandler):
 
 
 def _may_wait(request: HttpRequest) -> bool:
-    return request.path.startswith(errors.BELOW) and ("wait" in request.GET or "Prefer" in request.headers)
+    """Whether it is a call that can wait, and asks to; other calls ignore or refuse such words."""
+    if _reads(request):
+        return request.path.startswith(errors.BELOW) and _asks_to_wait(request.META["QUERY_STRING"])
+    return request.method == "POST" and request.path == _JOBS and preferred(request.headers.get("Prefer", "")) > 0
+
+
+def _reads(request: HttpRequest) -> bool:
+    return request.method in ("GET", "HEAD")
+
+
+async def _is_open(door: asyncio.Semaphore) -> bool:
+    """Wait a little for the door. Return whether it was taken; the caller then releases it."""
+    try:
+        async with asyncio.timeout(DOOR_SECONDS):
+            return await door.acquire()
+    except TimeoutError:
+        return False
+
+
+def _asks_to_wait(query: str) -> bool:
+    """Whether a query has ``wait``. Django reads queries inside the view, where it can refuse one: here that would break."""
+    return any(unquote_plus(pair.partition("=")[0]) == "wait" for pair in query.split("&"))
 
 
 def _give_thread_back() -> None:

@@ -229,7 +229,9 @@ class CampaignOut(CampaignLine):
     priority = serializers.IntegerField()
     max_concurrent = serializers.IntegerField(allow_null=True)
     paused_reason = serializers.CharField()
-    callback_url = serializers.CharField(allow_null=True, help_text="Called once all its jobs are finished.")
+    callback_url = serializers.CharField(
+        allow_null=True, help_text="Called once all its jobs are finished. Only its owner sees its query."
+    )
     cost = BatchCostOut()
     reviews = ReviewsOut()
     seq = serializers.IntegerField(help_text="Events of all its jobs so far. `?wait=30&after=` answers when it has grown.")

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.crypto import get_random_string
@@ -239,7 +240,7 @@ def test(request: HttpRequest, endpoint: int) -> HttpResponse:
 @require_POST
 def replay(request: HttpRequest, delivery: int) -> HttpResponse:
     """Send a delivery again, and show it."""
-    row = get_object_or_404(deliveries.of(viewer(request)).select_related("endpoint"), pk=delivery)
+    row = get_object_or_404(_deliveries(request), pk=delivery)
 
     def again(at: datetime) -> OutboxMessage:
         endpoints.replay(row, at=at)
@@ -271,6 +272,11 @@ def _own(request: HttpRequest, pk: int) -> WebhookEndpoint:
     return get_object_or_404(WebhookEndpoint, pk=pk, owner=viewer(request))
 
 
+def _deliveries(request: HttpRequest) -> QuerySet[OutboxMessage]:
+    """Return the user's deliveries, without those of deleted endpoints; with what they are about."""
+    return deliveries.of(viewer(request)).filter(endpoint__deleted_at=None).select_related("endpoint", "job", "batch")
+
+
 def _asked(request: HttpRequest, own: Sequence[WebhookEndpoint]) -> dict[str, str]:
     """Read which deliveries the address asks for; unknown values are ignored."""
     known = {"endpoint": {CALLBACKS, *(str(one.pk) for one in own)}, "status": {*TABS}}
@@ -285,7 +291,7 @@ def _query(asked: Mapping[str, str], **other: str) -> str:
 
 def _listed(request: HttpRequest, asked: Mapping[str, str]) -> list[DeliveryRow]:
     """Return the deliveries that the address asks for, the newest first, and one more if there are more."""
-    found = deliveries.of(viewer(request)).select_related("endpoint", "job", "batch").prefetch_related("log")
+    found = _deliveries(request).prefetch_related("log")
     if asked["endpoint"]:
         found = found.filter(endpoint=None if asked["endpoint"] == CALLBACKS else int(asked["endpoint"]))
     if asked["status"]:
@@ -300,7 +306,7 @@ def _chosen(request: HttpRequest, listed: Sequence[DeliveryRow]) -> DeliveryRow 
     number = deliveries.number(request.GET.get("delivery", ""))
     here = next((one for one in listed if one.message.pk == number), None)
     if here is None and number:
-        found = deliveries.of(viewer(request)).select_related("endpoint", "job", "batch").filter(pk=number).first()
+        found = _deliveries(request).filter(pk=number).first()
         here = DeliveryRow(found) if found else None
     return here or next(iter(listed), None)
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from queue_app import clock
 from queue_app.models import Attempt, Batch
+from queue_app.rules.words import without_query
 from queue_app.ui.access import staff
 from queue_app.ui.model_admin import ExactSearch, ReadOnlyAdmin, job_link
 from queue_app.work import policy
@@ -23,7 +24,13 @@ class BatchAdmin(ReadOnlyAdmin[Batch]):
     list_select_related = ("owner",)
     search_fields = ("name", "owner__username")
     ordering = ("-id",)
+    exclude = ("callback_url",)
+    readonly_fields = ("callback",)
     actions = ("pause", "resume")
+
+    @admin.display(description="Callback")
+    def callback(self, batch: Batch) -> str:
+        return without_query(batch.callback_url) or "–"
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(Right.OPERATE)

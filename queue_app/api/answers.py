@@ -14,15 +14,17 @@ from rest_framework.reverse import reverse
 
 from queue_app import clock
 from queue_app.api import rows as rows_of
+from queue_app.api.authentication import caller
 from queue_app.api.serializers.base import render
 from queue_app.api.serializers.jobs import JobOut
 from queue_app.insight import positions, waiting
 from queue_app.insight import stages as staging
 from queue_app.insight.waiting import Outlook
-from queue_app.models import Asset, Job, JobEvent, State
+from queue_app.models import Asset, Batch, Job, JobEvent, State
 from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, JobQuerySet
 from queue_app.rules import numbers
 from queue_app.rules.limits import Blocker
+from queue_app.rules.words import without_query
 from queue_app.work import accounts
 
 BATCH_VERBS = ("cancel", "pause", "resume", "retry-failed")
@@ -63,6 +65,12 @@ def lines(rows: Sequence[Job], request: Request) -> list[dict[str, Any]]:
     """Return the facts of `JobLine` for each job. Owners are loaded."""
     places = positions.of_jobs(row.pk for row in rows if row.state == State.QUEUED)
     return [_row(row) | {"position": places.get(row.pk), "url": address(request, "job-detail", row.pk)} for row in rows]
+
+
+def callback_url(row: Job | Batch, request: Request) -> str | None:
+    """Return the address that a job or batch calls at its end, if any; without its query unless the caller owns it."""
+    is_own = row.owner_id == caller(request).pk
+    return (row.callback_url if is_own else without_query(row.callback_url)) or None
 
 
 def cost(row: Job) -> dict[str, Any]:
@@ -125,7 +133,7 @@ def _job(
         "priority_reasons": row.priority_reasons,
         "deadline": row.deadline,
         "not_before": row.client_not_before,
-        "callback_url": row.callback_url or None,
+        "callback_url": callback_url(row, request),
         "position": outlook.position(row),
         "starts_in": outlook.starts_in(row),
         "eta": outlook.eta(row),

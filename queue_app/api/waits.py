@@ -19,7 +19,7 @@ from queue_app.api.authentication import caller
 from queue_app.api.generics import JsonAPIView
 from queue_app.api.idempotency import Made
 from queue_app.live.hub import TooManyWaits, Waiter, hub, may_stay
-from queue_app.live.waits import LONGEST_SECONDS, Later
+from queue_app.live.waits import AT_ONCE, LONGEST_SECONDS, Later
 from queue_app.models import ApiKey, Job
 from queue_app.models.job import TERMINAL_STATES
 
@@ -95,8 +95,8 @@ def preferred(header: str) -> int:
 def _admitted(
     request: Request, *, scope: str = "read", job: int = 0, batch: int = 0
 ) -> tuple[Waiter | None, TooManyWaits | None]:
-    """Return a waiter, unless the server can't wait; or why there is none."""
-    if not isinstance(request._request, ASGIRequest):
+    """Return a waiter, unless the server can't wait, or not now; or why there is none."""
+    if not isinstance(request._request, ASGIRequest) or request.META.get(AT_ONCE):
         return None, None
     waiter = Waiter(caller(request), **credentials(request), scope=scope, job=job, batch=batch)
     try:

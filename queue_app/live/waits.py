@@ -20,6 +20,7 @@ from queue_app.live.hub import Waiter, hub
 
 LONGEST_SECONDS = 60
 THREADS = 2
+AT_ONCE = "genqueue.at_once"  # in the META of a request: true if it must not wait, whatever it asks for
 T = TypeVar("T")
 Look = Callable[[bool], HttpResponse | None]
 """Returns the answer if there is one now; if it must be, the answer to the state of now. Runs in a `LookRoom`."""

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from queue_app.models.account import User
 from queue_app.models.job import URL_MOST, Batch, Job
+from queue_app.rules.words import without_query
 
 OPEN = Q(delivered_at=None, given_up_at=None)
 DESCRIPTION_MOST, OFF_REASON_MOST = 200, 300  # characters
@@ -43,8 +44,19 @@ class SigningSecret(models.Model):
         return [self.secret, *([self.previous_secret] if self.previous_until and self.previous_until > at else [])]
 
 
+class WebhookEndpointManager(models.Manager["WebhookEndpoint"]):
+    """The endpoints that have not been deleted."""
+
+    def get_queryset(self) -> "models.QuerySet[WebhookEndpoint]":
+        return super().get_queryset().filter(deleted_at=None)
+
+
 class WebhookEndpoint(SigningSecret):
-    """An address of a user's own server that is told of the events it asks for."""
+    """
+    An address of a user's own server that is told of the events it asks for.
+
+    A deleted one is off, and only retention still sees it: who read it as active may still write messages that refer to it.
+    """
 
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="webhook_endpoints")
     url = models.CharField("URL", max_length=URL_MOST)
@@ -54,6 +66,10 @@ class WebhookEndpoint(SigningSecret):
     off_reason = models.CharField(max_length=OFF_REASON_MOST, blank=True, help_text="Why Genqueue or staff turned it off.")
     failing_since = models.DateTimeField(null=True, editable=False, help_text="First failed try since the last success.")
     created_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = WebhookEndpointManager()
+    with_deleted = models.Manager["WebhookEndpoint"]()
 
     class Meta:
         ordering = ("-id",)
@@ -64,9 +80,8 @@ class WebhookEndpoint(SigningSecret):
 
     @property
     def address(self) -> str:
-        """Return the URL without its query, which may hold a secret of the owner's: for logs, the audit and staff."""
-        before, mark, _ = self.url.partition("?")
-        return f"{before}?…" if mark else before
+        """Return the URL for everybody but its owner."""
+        return without_query(self.url)
 
 
 class CallbackSecret(SigningSecret):

@@ -12,6 +12,12 @@ def one_line(text: str) -> str:
     return _CONTROLS.sub(" ", _DIRECTIONS.sub("", text)).strip()
 
 
+def without_query(url: str) -> str:
+    """Return a URL without its query, which may hold a secret of its owner's: for logs, the audit, and everybody else (I36)."""
+    before, mark, _ = url.partition("?")
+    return f"{before}?…" if mark else before
+
+
 def escaped_in_json(text: str) -> str:
     """Return JSON of the same meaning, with every character escaped that would reverse the text after it."""
     return _DIRECTIONS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

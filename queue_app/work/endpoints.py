@@ -22,6 +22,7 @@ from queue_app.work import policy
 
 ENDPOINTS_MOST = 20  # of one user
 OVERLAP = timedelta(hours=24)  # in which the previous secret still signs
+DELETED_KEPT = timedelta(hours=1)  # longer than any transaction or delivery that read the endpoint as active
 _CHANGED = ("url", "description", "events", "active")
 
 
@@ -141,10 +142,18 @@ def change(
 
 @transaction.atomic
 def delete(endpoint: WebhookEndpoint, *, at: datetime, actor: User, via: str = "") -> None:
-    """Delete an endpoint with its deliveries. What is under way may still arrive."""
+    """
+    Delete an endpoint with its deliveries: from now on nobody sees them. What is under way may still arrive.
+
+    The rows stay for `DELETED_KEPT`, and retention deletes them in slices. A transaction that read the endpoint as active before
+    may still write a message to it: without the endpoint it would fail, and with it the change of a job that it tells.
+    """
     row = _locked(endpoint)
     _audit("delete webhook endpoint", row, at=at, actor=actor, via=via, before=_told(row))
-    row.delete()
+    row.active, row.deleted_at = False, at
+    row.secret, row.previous_secret, row.previous_until = "", "", None
+    row.save(update_fields=["active", "deleted_at", "secret", "previous_secret", "previous_until"])
+    close_open(row, at=at)
 
 
 @transaction.atomic

@@ -21,11 +21,28 @@ from queue_app import lifecycle
 from queue_app.models import ApiKey, Asset, Attempt, CallRate, InboundWebhook, Job, Kind, Notice, OutboxMessage, User
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.models.outbox import OPEN
-from queue_app.work import disk, keys, policy
+from queue_app.statements import Statement
+from queue_app.work import disk, endpoints, keys, policy
 
 AT_ONCE = 5_000
 FILES_AT_ONCE = 500
 NOTICES_KEPT = timedelta(days=90)  # once read
+# Endpoints that their owners have deleted: first what was sent to them, with its tries, which may be millions of rows. The
+# database checks foreign keys at the commit, so the order of the two is free.
+_ENDPOINTS_SENT = Statement("""
+    WITH sent AS (
+        SELECT message.id FROM queue_app_webhookendpoint endpoint
+          JOIN queue_app_outboxmessage message ON message.endpoint_id = endpoint.id
+         WHERE endpoint.deleted_at < %(before)s::timestamptz
+           AND (message.leased_until IS NULL OR message.leased_until < %(at)s::timestamptz)
+         LIMIT %(most)s::int
+    ), tries AS (DELETE FROM queue_app_deliverytry WHERE message_id IN (SELECT id FROM sent))
+    DELETE FROM queue_app_outboxmessage WHERE id IN (SELECT id FROM sent)
+""")
+_ENDPOINTS_GONE = Statement("""
+    DELETE FROM queue_app_webhookendpoint endpoint WHERE deleted_at < %(before)s::timestamptz
+       AND NOT EXISTS (SELECT FROM queue_app_outboxmessage WHERE endpoint_id = endpoint.id)
+""")
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,8 @@ class Expiry:
 def prune(*, at: datetime) -> None:
     """
     Delete expired sessions, which Django itself deletes only at their owner's next visit, old webhooks, received or sent, old
-    notices, keys that were revoked or have expired long ago, and counts of calls that say nothing any more.
+    notices, keys that were revoked or have expired long ago, counts of calls that say nothing any more, and what is left of
+    webhook endpoints that their owners have deleted.
     """
     _remove(Session.objects.filter(expire_date__lt=at))
     _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
@@ -48,6 +66,8 @@ def prune(*, at: datetime) -> None:
     _remove(OutboxMessage.objects.filter(~OPEN, created_at__lt=at - settings.WEBHOOKS_KEPT, leased_until=None))
     _remove(ApiKey.objects.filter(Q(revoked_at__lt=at - keys.KEPT) | Q(expiry__lt=at - keys.KEPT)))
     _remove(CallRate.objects.filter(used_up__lt=at))
+    _ENDPOINTS_SENT.run(before=at - endpoints.DELETED_KEPT, at=at, most=AT_ONCE)
+    _ENDPOINTS_GONE.run(before=at - endpoints.DELETED_KEPT)
 
 
 def due(kind: Kind, *, at: datetime) -> Expiry:

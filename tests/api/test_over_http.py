@@ -206,6 +206,16 @@ class TestASlowReader:
             door.close()
 
 
+class TestAQuery:
+    @pytest.mark.parametrize("name", ["wait", "x"])
+    def test_of_too_many_parameters_is_refused_with_a_problem(self, site, owner, name):
+        headers = {"Authorization": f"Bearer {key_of(owner)}"}
+
+        answer = requests.get(f"{site.url}/api/v1/jobs/?wait=1{f'&{name}=1' * 1_000}", headers=headers, timeout=60)
+
+        assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
+
+
 class TestAStream:
     """It ends soon after what let its listener in: the hub looks every few seconds."""
 

@@ -3,12 +3,15 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.urls import reverse
 
-from queue_app import clock
+from queue_app import announce, clock
 from queue_app.models import AuditEntry, Batch, CallbackSecret, IdempotencyRecord, OutboxMessage, WebhookEndpoint
 from queue_app.models.outbox import OPEN
 from queue_app.work import batches, endpoints, recovery
 from tests.factories import UserFactory, make_endpoint, make_job
+from tests.markup import html_of
 from tests.outbox.support import deliver_due, verified
 from tests.providers.wire import answer
 
@@ -83,12 +86,41 @@ class TestAnEndpoint:
         on = api.patch(f"{URL}{endpoint.pk}/", {"active": True, "events": ["wallet.low"]}).json()
         assert (on["active"], on["off_reason"], on["events"]) == (True, "", ["wallet.low"])
 
-    def test_is_deleted_with_its_deliveries(self, api, owner):
-        endpoint = make_endpoint(owner)
+    def test_is_deleted_for_all_to_see_and_told_nothing_any_more(self, api, owner):
+        endpoint = make_endpoint(owner, previous_secret="whsec_old")
         make_job("failed", owner=owner)
+        sent = OutboxMessage.objects.get(endpoint=endpoint)
 
         assert api.delete(f"{URL}{endpoint.pk}/").status_code == 204
-        assert not WebhookEndpoint.objects.exists() and not OutboxMessage.objects.filter(channel="webhooks").exists()
+
+        make_job("failed", owner=owner)
+        assert api.get(URL).json()["results"] == [] and owner.webhook_endpoints.count() == 0
+        for call in ("", "deliveries/"):
+            assert api.get(f"{URL}{endpoint.pk}/{call}").status_code == 404
+        assert api.delete(f"{URL}{endpoint.pk}/").status_code == 404
+        assert api.post(f"{URL}{endpoint.pk}/deliveries/{sent.name}/replay/").status_code == 404
+        assert not OutboxMessage.objects.get(channel="webhooks").is_open
+        left = WebhookEndpoint.with_deleted.get()
+        assert (left.active, left.secret, left.previous_secret) == (False, "", "")
+
+    def test_that_is_deleted_makes_room_for_another(self, api, owner):
+        for _ in range(endpoints.ENDPOINTS_MOST):
+            endpoint = make_endpoint(owner)
+
+        api.delete(f"{URL}{endpoint.pk}/")
+
+        assert api.post(URL, GOOD).status_code == 201
+
+    def test_that_is_deleted_fails_no_transaction_that_read_it_as_active(self, api, owner):
+        endpoint, job = make_endpoint(owner), make_job("failed", owner=owner)
+        api.delete(f"{URL}{endpoint.pk}/")
+
+        announce.to_endpoint(endpoint, "job.failed", f"{job.pk}:late", at=clock.now())
+        connection.check_constraints()
+
+        deliver_due()
+        late = OutboxMessage.objects.get(channel="webhooks", key__endswith=":late")
+        assert (late.is_open, late.last_error) == (False, "The endpoint was turned off.")
 
     def test_gets_a_new_secret_while_the_previous_one_still_signs(self, api, owner, receiver):
         endpoint = make_endpoint(owner, receiver.url)
@@ -233,6 +265,24 @@ class TestACallback:
         (seen,) = receiver.seen
         told = verified(seen, CallbackSecret.objects.get(owner=owner).secret)
         assert (told["type"], told["data"]["batch"], told["data"]["status"]) == (event, number, "completed")
+
+    def test_shows_its_query_to_its_owner_alone(self, api, api_for, owner, client_for):
+        asked = {"callback_url": "https://example.com/done?token=abc123"}
+        made = [
+            api.post(f"/api/v1/{address}", body | asked).json()
+            for address, body in (("jobs/", JOB), ("jobs/batch/", {"jobs": [JOB]}), ("campaigns/", BRIEF))
+        ]
+        addresses = [one.get("url") or one["links"]["self"] for one in made]
+        staff = UserFactory(admin=True)
+
+        for address in addresses:
+            assert api.get(address).json()["callback_url"] == asked["callback_url"]
+            assert api_for(staff).get(address).json()["callback_url"] == "https://example.com/done?…"
+        desk = client_for(staff)
+        of_batch = html_of(desk.get(reverse("admin:queue_app_batch_change", args=[made[1]["batch"]])))
+        of_job = html_of(desk.get(reverse("admin:queue_app_job_change", args=[made[0]["id"]])))
+        assert "https://example.com/done?…" in of_batch
+        assert "abc123" not in of_batch + of_job
 
     @pytest.mark.parametrize("query", ["", "?dry_run=true"])
     def test_to_a_private_address_is_refused_at_its_field(self, api, query):

@@ -74,8 +74,14 @@ class TestAnEndpoint:
             endpoint.secret,
         )
         assert now.secret in shown
+        make_job("failed", owner=owner)
+        delivery = OutboxMessage.objects.get(endpoint=endpoint)
+        assert delivery.name in html_of(web.get(URL))
         web.post(f"{at}delete/")
-        assert not WebhookEndpoint.objects.exists()
+        for query in ("", f"?delivery={delivery.name}", f"?endpoint={endpoint.pk}"):
+            shown = web.get(f"{URL}{query}").context
+            assert (shown["rows"], shown["deliveries"], shown["chosen"]) == ([], [], None)
+        assert web.post(f"{URL}deliveries/{delivery.pk}/replay/").status_code == 404
 
     def test_of_another_user_is_not_found(self, web: Client) -> None:
         other = make_endpoint(UserFactory.create(), "https://secret.example/")

@@ -12,15 +12,15 @@ from django.contrib.sessions.models import Session
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 
 from queue_app import lifecycle
 from queue_app.insight import invariants
-from queue_app.models import Asset, Attempt, Job, JobEvent, Kind
-from queue_app.work import retention, storing
+from queue_app.models import Asset, Attempt, DeliveryTry, Job, JobEvent, Kind, OutboxMessage, WebhookEndpoint
+from queue_app.work import endpoints, retention, storing
 from queue_app.work.retention import Expiry
-from tests.factories import NOON, UserFactory, make_asset, make_job
+from tests.factories import NOON, UserFactory, make_asset, make_endpoint, make_job
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +35,28 @@ def test_log_ins_that_are_over_are_removed_some_at_a_time(monkeypatch: pytest.Mo
         retention.prune(at=NOON)
         left.append(Session.objects.count())
     assert left == [2, 1, 1] and Session.objects.get().session_key == "open"
+
+
+def test_a_deleted_endpoint_goes_after_an_hour_what_was_sent_to_it_first_and_some_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    owner = UserFactory()
+    kept, gone = make_endpoint(owner), make_endpoint(owner)
+    for _ in range(3):
+        make_job("failed", owner=owner)
+    for message in OutboxMessage.objects.filter(endpoint__isnull=False):
+        DeliveryTry.objects.create(message=message, at=NOON, seconds=1, status=500)
+    endpoints.delete(gone, at=NOON, actor=owner)
+
+    left = []
+    for minutes in (59, 61, 62, 63):
+        retention.prune(at=NOON + timedelta(minutes=minutes))
+        left.append((gone.messages.count(), WebhookEndpoint.with_deleted.filter(pk=gone.pk).exists()))
+
+    assert left == [(3, True), (1, True), (0, False), (0, False)]
+    connection.check_constraints()
+    assert (kept.messages.count(), DeliveryTry.objects.count()) == (3, 3)
 
 
 @pytest.fixture

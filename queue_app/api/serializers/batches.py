@@ -31,7 +31,9 @@ class BatchLine(Shape):
     max_concurrent = serializers.IntegerField(allow_null=True)
     paused = serializers.BooleanField()
     paused_reason = serializers.CharField()
-    callback_url = serializers.CharField(allow_null=True, help_text="Called once all its jobs are finished.")
+    callback_url = serializers.CharField(
+        allow_null=True, help_text="Called once all its jobs are finished. Only its owner sees its query."
+    )
     created_at = Moment()
     ended_at = Moment(allow_null=True)
     seq = serializers.IntegerField(help_text="Events of all its jobs so far. `?wait=30&after=` answers when it has grown.")

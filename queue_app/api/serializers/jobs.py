@@ -164,7 +164,9 @@ class JobOut(Shape):
     priority = serializers.IntegerField()
     priority_reasons = serializers.ListField(child=serializers.CharField())
     deadline = Moment(allow_null=True, help_text="As requested.")
-    callback_url = serializers.CharField(allow_null=True, help_text="Called once the job is finished.")
+    callback_url = serializers.CharField(
+        allow_null=True, help_text="Called once the job is finished. Only its owner sees its query."
+    )
     not_before = Moment(allow_null=True, help_text="As requested. `waiting_on` also shows the wait before the next attempt.")
     owner = serializers.CharField()
     batch = serializers.IntegerField(allow_null=True, help_text="Id of the batch or campaign.")
