@@ -170,6 +170,17 @@ class TestStaff:
 
         assert states(mine, other) == ["cancelled", "queued"]
 
+    def test_promise_no_refund_by_a_key_without_the_scope(self, api_for):
+        finance = UserFactory(staff=True, rights=["operate_queue", "move_tickets"])
+        make_job("running", owner=finance)
+        body = {"action": "cancel", "filter": {}, "refund": True, "reason": "ours"}
+
+        answers = [api_for(finance).post(URL, {**body, "dry_run": dry}) for dry in (False, True)]
+
+        assert [(one.status_code, one.json()["code"]) for one in answers] == [(403, "permission_denied")] * 2
+        assert "manage" in answers[0].json()["detail"] and not BulkAction.objects.exists()
+        assert api_for(finance, "read", "submit", "manage").post(URL, body).status_code == 201
+
     def test_refund_with_a_reason(self, api_for):
         make_job("completed")
         finance = UserFactory(staff=True, rights=["move_tickets"])
