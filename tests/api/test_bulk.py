@@ -106,6 +106,20 @@ class TestOnesOwn:
 
         assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (400, [field])
 
+    def test_actions_are_at_most_three_unfinished_at_a_time(self, api, owner):
+        make_job("failed", owner=owner)
+        body = {"action": "retry", "filter": {}}
+        made = [api.post(URL, body) for _ in range(3)]
+
+        refused = api.post(URL, body)
+
+        assert (refused.status_code, refused.json()["code"]) == (409, "bulk_refused")
+        assert "3 unfinished bulk actions" in refused.json()["detail"]
+        assert api.post(URL, {**body, "dry_run": True}).status_code == 200
+        work(made[0])
+        api.post(made[1].json()["links"]["abort"])
+        assert [api.post(URL, body).status_code for _ in range(3)] == [201, 201, 409]
+
     def test_filter_that_finds_nothing_is_409(self, api):
         answer = api.post(URL, {"action": "cancel", "filter": {}})
 
