@@ -108,6 +108,15 @@ def put_back() -> None:
         cursor.execute("SELECT kept.put_back()")
 
 
+def plan_of(query: str) -> str:
+    """Return how the server would execute a query if it had to use an index."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute(f"EXPLAIN {query}")
+        return "\n".join(line for (line,) in cursor.fetchall())
+
+
 def seed() -> None:
     catalogue.seed()
     dimensions.seed()

@@ -105,6 +105,7 @@ class OutboxMessage(models.Model):
             models.Index(fields=["lane", "leased_until"], name="outbox_leased", condition=Q(leased_until__isnull=False)),
             models.Index(fields=["endpoint", "-id"], name="outbox_of_endpoint", condition=Q(endpoint__isnull=False)),
             models.Index(fields=["owner", "-id"], name="outbox_of_owner", condition=Q(channel="webhooks")),
+            models.Index(fields=["owner", "-id"], name="outbox_queue_clear", condition=Q(channel="notices", event="queue_clear")),
             models.Index(fields=["created_at"], name="outbox_age"),  # retention
         ]
 
