@@ -767,7 +767,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='outboxmessage',
             name='endpoint',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='queue_app.webhookendpoint'),
+            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='queue_app.webhookendpoint'),
         ),
         migrations.AddConstraint(
             model_name='workerprocess',
@@ -1071,11 +1071,31 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='outboxmessage',
+            index=models.Index(condition=models.Q(('endpoint__isnull', False)), fields=['endpoint', 'created_at'], name='outbox_day_of_endpoint'),
+        ),
+        migrations.AddIndex(
+            model_name='outboxmessage',
             index=models.Index(condition=models.Q(('endpoint__isnull', False)), fields=['endpoint', '-id'], name='outbox_of_endpoint'),
         ),
         migrations.AddIndex(
             model_name='outboxmessage',
+            index=models.Index(condition=models.Q(('endpoint__isnull', False), ('delivered_at', None), ('given_up_at', None)), fields=['endpoint', '-id'], name='outbox_open_of_endpoint'),
+        ),
+        migrations.AddIndex(
+            model_name='outboxmessage',
+            index=models.Index(condition=models.Q(('endpoint__isnull', False), ('given_up_at__isnull', False)), fields=['endpoint', '-id'], name='outbox_failed_of_endpoint'),
+        ),
+        migrations.AddIndex(
+            model_name='outboxmessage',
             index=models.Index(condition=models.Q(('channel', 'webhooks')), fields=['owner', '-id'], name='outbox_of_owner'),
+        ),
+        migrations.AddIndex(
+            model_name='outboxmessage',
+            index=models.Index(condition=models.Q(('channel', 'webhooks'), ('delivered_at', None), ('given_up_at', None)), fields=['owner', '-id'], name='outbox_open_of_owner'),
+        ),
+        migrations.AddIndex(
+            model_name='outboxmessage',
+            index=models.Index(condition=models.Q(('channel', 'webhooks'), ('given_up_at__isnull', False)), fields=['owner', '-id'], name='outbox_failed_of_owner'),
         ),
         migrations.AddIndex(
             model_name='outboxmessage',
