@@ -114,7 +114,8 @@ def queue_clear(owner_id: int, *, ended_at: datetime, at: datetime) -> None:
     """
     cause = f"{owner_id}:{ended_at.isoformat()}"
     if not OutboxMessage.objects.filter(key=_key(NOTICES, QUEUE_CLEAR, cause)).exists():
-        before = OutboxMessage.objects.filter(owner=owner_id, event=QUEUE_CLEAR).order_by("-id").first()
+        told = OutboxMessage.objects.filter(owner=owner_id, event=QUEUE_CLEAR, channel=NOTICES)  # emails tell no times
+        before = told.order_by("-id").first()
         since = before.payload["until"] if before else (at - timedelta(hours=24)).isoformat()
         _write(_to_channels(QUEUE_CLEAR, cause, at=at, owner=owner_id, since=since, until=ended_at.isoformat()))
 

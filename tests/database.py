@@ -108,6 +108,15 @@ def put_back() -> None:
         cursor.execute("SELECT kept.put_back()")
 
 
+def plan_of(query: str) -> str:
+    """Return how the server would execute a query on a table so large that it reads an index, with its pages in memory."""
+    with connection.cursor() as cursor:
+        for setting in ("enable_seqscan = off", "enable_bitmapscan = off", "random_page_cost = 1"):
+            cursor.execute(f"SET LOCAL {setting}")
+        cursor.execute(f"EXPLAIN {query}")
+        return "\n".join(line for (line,) in cursor.fetchall())
+
+
 def seed() -> None:
     catalogue.seed()
     dimensions.seed()

@@ -1,13 +1,14 @@
 """The audit of staff's changes, the events of jobs, worker processes and outgoing messages."""
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
@@ -20,9 +21,10 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 
-from queue_app import clock
+from queue_app import announce, clock
 from queue_app.caching import at_most_every
-from queue_app.models import AuditEntry, BulkAction, JobEvent, OutboxMessage, State, WorkerProcess
+from queue_app.models import AuditEntry, BulkAction, JobEvent, OutboxMessage, OutgoingEvent, State, WorkerProcess
+from queue_app.models.outbox import PING
 from queue_app.rules import numbers, spreadsheet
 from queue_app.ui import deeds, history
 from queue_app.ui.deeds import Sentence
@@ -241,10 +243,37 @@ class WorkerProcessAdmin(ReadOnlyAdmin[WorkerProcess]):
     ordering = ("host", "role", "queue", "id")
 
 
+class OutboxFilter(admin.SimpleListFilter):
+    """The values that one column of the outbox can have: known from the code, since the table is large."""
+
+    def options(self) -> Iterable[str]:
+        raise NotImplementedError
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(value, value) for value in dict.fromkeys(map(str, self.options()))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> QuerySet[OutboxMessage]:
+        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
+
+
+class ChannelFilter(OutboxFilter):
+    title = parameter_name = "channel"
+
+    def options(self) -> Iterable[str]:
+        return settings.OUTBOX_CHANNELS
+
+
+class EventFilter(OutboxFilter):
+    title = parameter_name = "event"
+
+    def options(self) -> Iterable[str]:
+        return (*OutgoingEvent, *announce.TOLD, PING)
+
+
 @admin.register(OutboxMessage)
 class OutboxMessageAdmin(ReadOnlyAdmin[OutboxMessage]):
     empty = "Emails and webhooks that Genqueue sends appear here."
     list_display = ("id", "channel", "event", "owner", "batch", "created_at", "tries", "delivered_at", "last_error")
-    list_filter = ("channel", "event")
+    list_filter = (ChannelFilter, EventFilter)
     list_select_related = ("batch", "owner")
     ordering = ("-id",)

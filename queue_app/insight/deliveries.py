@@ -10,12 +10,14 @@ from django.db import models
 from django.db.models import Count, Min, Q, QuerySet
 
 from queue_app.announce import WEBHOOKS
+from queue_app.caching import at_most_every
 from queue_app.models import DeliveryTry, OutboxMessage, User, WebhookEndpoint
-from queue_app.models.outbox import OPEN
+from queue_app.models.outbox import FAILED, OPEN
 from queue_app.outbox.delivery import WAITS
 from queue_app.statements import Statement
 
 HOURS = 24  # of a `DeliveryDay`
+KEPT = 10.0  # seconds: open pages ask for a day every 5 seconds
 _BY_HOUR = Statement("""
     SELECT endpoint_id, floor(extract(epoch FROM %(at)s::timestamptz - created_at) / 3600)::int AS hours_ago,
            count(*) FILTER (WHERE delivered_at IS NOT NULL),
@@ -84,7 +86,7 @@ class EndpointTrouble:
 WITH_STATUS: dict[str, Q] = {
     DeliveryStatus.DELIVERED: Q(delivered_at__isnull=False),
     DeliveryStatus.WAITING: OPEN,
-    DeliveryStatus.FAILED: Q(given_up_at__isnull=False),
+    DeliveryStatus.FAILED: FAILED,
 }
 
 
@@ -94,9 +96,14 @@ def of(user: User) -> "QuerySet[OutboxMessage]":
 
 
 def days(endpoints: Sequence[WebhookEndpoint], *, at: datetime) -> dict[int, DeliveryDay]:
-    """Return the last 24 hours of each endpoint, by its number; two queries."""
+    """Return the last 24 hours of each endpoint, by its number, as they were at most `KEPT` seconds ago; two queries."""
+    numbers = tuple(sorted(one.pk for one in endpoints))
+    return at_most_every(KEPT, f"deliveries:days:{hash(numbers)}", lambda: _days(numbers, at))
+
+
+def _days(endpoints: Sequence[int], at: datetime) -> dict[int, DeliveryDay]:
     found: dict[int, DeliveryDay] = defaultdict(DeliveryDay)
-    span = {"endpoints": [one.pk for one in endpoints], "since": at - timedelta(hours=HOURS)}
+    span = {"endpoints": [*endpoints], "since": at - timedelta(hours=HOURS)}
     for endpoint, hours_ago, *counts in _BY_HOUR.run(**span, at=at):
         found[endpoint].hours[HOURS - 1 - hours_ago] = DeliveryHour(*counts)
     for endpoint, seconds in _WITHIN.run(**span):

@@ -10,6 +10,7 @@ from queue_app.models.job import URL_MOST, Batch, Job
 from queue_app.rules.words import without_query
 
 OPEN = Q(delivered_at=None, given_up_at=None)
+FAILED = Q(given_up_at__isnull=False)
 DESCRIPTION_MOST, OFF_REASON_MOST = 200, 300  # characters
 
 
@@ -93,6 +94,11 @@ class CallbackSecret(SigningSecret):
         return f"Callback secret of {self.owner}"
 
 
+_TO_ENDPOINT, _WEBHOOK = Q(endpoint__isnull=False), Q(channel="webhooks")
+# lists of deliveries, newest first: without the last two, a list of few among a million delivered ones would read them all
+_LISTED = {"": Q(), "open_": OPEN, "failed_": FAILED}
+
+
 class OutboxMessage(models.Model):
     channel = models.CharField(max_length=40, help_text="Name from OUTBOX_CHANNELS.")
     lane = models.CharField(
@@ -101,7 +107,9 @@ class OutboxMessage(models.Model):
     key = models.CharField(max_length=120, unique=True, help_text="Built from its cause. The same on every delivery attempt.")
     event = models.CharField(max_length=40, help_text="What it tells, such as job.completed.")
     owner = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
-    endpoint = models.ForeignKey(WebhookEndpoint, null=True, on_delete=models.CASCADE, related_name="messages")
+    endpoint = models.ForeignKey(  # `Meta` has its indexes
+        WebhookEndpoint, null=True, on_delete=models.CASCADE, related_name="messages", db_index=False
+    )
     job = models.ForeignKey(Job, null=True, on_delete=models.CASCADE, related_name="+")
     batch = models.ForeignKey(Batch, null=True, on_delete=models.CASCADE, related_name="+")
     payload = models.JSONField(default=dict)
@@ -123,8 +131,16 @@ class OutboxMessage(models.Model):
                 name="outbox_leased",
                 condition=Q(leased_until__isnull=False),
             ),
-            models.Index(fields=["endpoint", "-id"], name="outbox_of_endpoint", condition=Q(endpoint__isnull=False)),
-            models.Index(fields=["owner", "-id"], name="outbox_of_owner", condition=Q(channel="webhooks")),
+            models.Index(fields=["endpoint", "created_at"], name="outbox_day_of_endpoint", condition=_TO_ENDPOINT),
+            *(
+                models.Index(fields=["endpoint", "-id"], name=f"outbox_{name}of_endpoint", condition=_TO_ENDPOINT & which)
+                for name, which in _LISTED.items()
+            ),
+            *(
+                models.Index(fields=["owner", "-id"], name=f"outbox_{name}of_owner", condition=_WEBHOOK & which)
+                for name, which in _LISTED.items()
+            ),
+            models.Index(fields=["owner", "-id"], name="outbox_queue_clear", condition=Q(channel="notices", event="queue_clear")),
             models.Index(fields=["created_at"], name="outbox_age"),  # retention
         ]
 

@@ -30,7 +30,7 @@ from queue_app.work import dispatch, lookup, polling, retention, storing, submis
 log = logging.getLogger(__name__)
 
 EXPIRE_SECONDS = 120  # of the store queue's 300; the rest follows in the next hour
-BULK_SLICE_SECONDS = 10  # then outgoing messages in the same queue get their turn
+BULK_SLICE_SECONDS = 10  # then outgoing messages in the same queue, and other bulk actions, get their turn
 # share of its time limit that a worker must have left to continue with the next job itself: 40 of 60 s, 207 of 230 s
 GO_ON_SHARES = {Queue.DEFAULT: 2 / 3, Queue.LONG: 9 / 10}
 Leased = tuple[Lease, State]

@@ -135,7 +135,10 @@ _DUE = Statement(f"""
         (SELECT min(due_at) FROM queue_app_outboxmessage
           WHERE delivered_at IS NULL AND given_up_at IS NULL AND leased_until IS NULL),
         (SELECT min(leased_until) FROM queue_app_outboxmessage WHERE leased_until IS NOT NULL),
-        (SELECT min(greatest(starts_at, lease_until)) FROM queue_app_bulkaction WHERE phase IN ('waiting', 'running'))
+        (SELECT min(greatest(starts_at, until)) FROM (
+            SELECT starts_at, max(lease_until) OVER (PARTITION BY actor_id) AS until FROM queue_app_bulkaction
+             WHERE phase IN ('waiting', 'running')
+        ) bulk)  -- an actor's actions take turns
     )
 """)  # noqa: S608 - constants
 

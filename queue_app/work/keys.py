@@ -2,7 +2,7 @@
 API keys and passwords, which let someone in as a user. Making, changing, revoking and setting one are audited for every caller.
 
 Users make keys with any scope, none of which is a right. A key that makes another gives it no scope, no end and no rate beyond
-its own, so that what is entrusted to a program stays within bounds.
+its own, and it neither changes nor revokes one with more scopes, so that what is entrusted to a program stays within bounds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -125,7 +125,7 @@ def change(key: ApiKey, values: Mapping[str, Any], *, at: datetime, actor: User,
 
     :param values: ``name``, ``expires_at``, or both.
     :param by: the key of the request, if it has one.
-    :raises KeyRefused: a field is wrong, or the end later than ``by`` may give to this key.
+    :raises KeyRefused: a field is wrong, the key has more scopes than ``by``, or the end is later than ``by`` may give.
     :raises KeyRevoked: nothing can be changed of it.
     """
     User.objects.select_for_update(no_key=True).get(pk=key.user_id)
@@ -136,9 +136,9 @@ def change(key: ApiKey, values: Mapping[str, Any], *, at: datetime, actor: User,
     now = was | dict(values)
     now["name"] = one_line(now["name"])
     changed = [name for name in now if now[name] != was[name]]
-    _check(_wrong_name(now["name"]))
+    _check(_wrong_name(now["name"]) + _wider(row.scopes, by, ""))
     if "expires_at" in changed:
-        _check(_wrong_end(now["expires_at"], at, by) + _wider(row.scopes, by, "expires_at"))
+        _check(_wrong_end(now["expires_at"], at, by))
         if row.expiry is not None and row.expiry <= at:
             _check_number(row.user, at)
     if changed:
@@ -150,9 +150,15 @@ def change(key: ApiKey, values: Mapping[str, Any], *, at: datetime, actor: User,
 
 
 @transaction.atomic
-def revoke(key: ApiKey, *, at: datetime, actor: User) -> bool:
-    """Revoke an API key forever: its next call is refused. Return whether it was not revoked before."""
+def revoke(key: ApiKey, *, at: datetime, actor: User, by: ApiKey | None = None) -> bool:
+    """
+    Revoke an API key forever: its next call is refused. Return whether it was not revoked before.
+
+    :param by: the key of the request, if it has one.
+    :raises KeyRefused: the key has more scopes than ``by``.
+    """
     row = _locked(key)
+    _check(_wider(row.scopes, by, ""))
     if row.revoked_at is not None:
         return False
     key.revoked_at = row.revoked_at = at

@@ -5,19 +5,21 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.models import Dimension
 from queue_app import clock
 from queue_app.admin.audit import calendar_days
-from queue_app.models import AuditEntry, BulkAction, ModelConcurrencyLimit, User
+from queue_app.models import AuditEntry, BulkAction, ModelConcurrencyLimit, OutboxMessage, User
 from queue_app.ui import display, history
 from queue_app.work import bulk, grants, jobs, policy, stop
 from tests.admin.conftest import StaffWith
 from tests.campaigns.support import make_campaign
-from tests.factories import BatchFactory, UserFactory, make_job
+from tests.factories import BatchFactory, UserFactory, make_endpoint, make_job
 from tests.markup import html_of
 
 pytestmark = pytest.mark.django_db
@@ -315,3 +317,18 @@ class TestHistoryOfAThing:
         assert admin.post(reverse("admin:campaigns_dimension_change", args=[mood.pk]), form).status_code == 302
         page = admin.get(reverse("admin:campaigns_dimension_history", args=[mood.pk])).content.decode()
         assert "Change dimension value" in page and f"{values[0].label}!" in page
+
+
+class TestOutbox:
+    def test_is_narrowed_to_a_channel_or_event_without_a_look_at_all_its_rows(self, admin: Client) -> None:
+        make_endpoint(owner := UserFactory())
+        make_job("failed", owner=owner, notify=True)
+        outbox = "/admin/queue_app/outboxmessage/"
+
+        with CaptureQueriesContext(connection) as asked:
+            html = html_of(admin.get(outbox))
+
+        assert not [query["sql"] for query in asked if "DISTINCT" in query["sql"]]
+        assert "?channel=emails" in html and "?event=wallet.low" in html and "?event=batch_ended" in html
+        found = admin.get(outbox, {"channel": "webhooks", "event": "job.failed"}).context["cl"].result_list
+        assert list(found) == [OutboxMessage.objects.get(channel="webhooks")]

@@ -106,6 +106,20 @@ class TestOnesOwn:
 
         assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (400, [field])
 
+    def test_actions_are_at_most_three_unfinished_at_a_time(self, api, owner):
+        make_job("failed", owner=owner)
+        body = {"action": "retry", "filter": {}}
+        made = [api.post(URL, body) for _ in range(3)]
+
+        refused = api.post(URL, body)
+
+        assert (refused.status_code, refused.json()["code"]) == (409, "bulk_refused")
+        assert "3 unfinished bulk actions" in refused.json()["detail"]
+        assert api.post(URL, {**body, "dry_run": True}).status_code == 200
+        work(made[0])
+        api.post(made[1].json()["links"]["abort"])
+        assert [api.post(URL, body).status_code for _ in range(3)] == [201, 201, 409]
+
     def test_filter_that_finds_nothing_is_409(self, api):
         answer = api.post(URL, {"action": "cancel", "filter": {}})
 
@@ -169,6 +183,17 @@ class TestStaff:
         work(api_for(staff).post(URL, {"action": "cancel", "filter": {}}))
 
         assert states(mine, other) == ["cancelled", "queued"]
+
+    def test_promise_no_refund_by_a_key_without_the_scope(self, api_for):
+        finance = UserFactory(staff=True, rights=["operate_queue", "move_tickets"])
+        make_job("running", owner=finance)
+        body = {"action": "cancel", "filter": {}, "refund": True, "reason": "ours"}
+
+        answers = [api_for(finance).post(URL, {**body, "dry_run": dry}) for dry in (False, True)]
+
+        assert [(one.status_code, one.json()["code"]) for one in answers] == [(403, "permission_denied")] * 2
+        assert "manage" in answers[0].json()["detail"] and not BulkAction.objects.exists()
+        assert api_for(finance, "read", "submit", "manage").post(URL, body).status_code == 201
 
     def test_refund_with_a_reason(self, api_for):
         make_job("completed")

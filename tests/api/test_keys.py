@@ -261,6 +261,19 @@ class TestOwnKeys:
         assert "lacks the “manage” scope" in answers[0].json()["detail"] and "expires at" in answers[1].json()["detail"]
         assert {*ApiKey.objects.values_list("expiry", flat=True)} == {soon}
 
+    def test_are_neither_renamed_nor_revoked_by_a_key_with_less(self, api_for):
+        owner = UserFactory()
+        narrow, wide = api_for(owner, "read", "submit"), api_for(owner, "read", "submit", "manage")
+        of_wide, of_narrow = (f"{KEYS}{key['id']}/" for key in wide.get(KEYS).json()["results"])
+
+        answers = [narrow.patch(of_wide, {"name": "mine"}), narrow.delete(of_wide)]
+
+        assert [answer.status_code for answer in answers] == [400, 400]
+        assert all("lacks the “manage” scope" in answer.json()["detail"] for answer in answers)
+        assert not ApiKey.objects.exclude(name="", revoked_at=None).exists()
+        assert narrow.patch(of_narrow, {"name": "mine"}).status_code == 200
+        assert [key.delete(of_narrow).status_code for key in (narrow, wide)] == [204, 204]
+
     def test_need_a_scope_to_be_made_and_are_the_callers_own(self, api_for):
         owner, other = UserFactory(), UserFactory(admin=True)
         reader, boss = api_for(owner, "read"), api_for(other, "read", "submit", "manage")

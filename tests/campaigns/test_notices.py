@@ -18,6 +18,7 @@ from queue_app.outbox import delivery
 from queue_app.work import endpoints, policy, recovery, retention
 from tests.campaigns.support import bring, jobs_of, make_campaign
 from tests.campaigns.test_page import HTMX, look, text_of
+from tests.database import plan_of
 from tests.factories import NOON, BatchFactory, UserFactory, make_job
 
 pytestmark = pytest.mark.django_db
@@ -260,6 +261,20 @@ class TestThePage:
         sent = {"key": "k", "prompt": "A kite.", "model": "sora-2", "duration": "8", "aspect_ratio": "16:9", "price": "8"}
         web.post("/quick/", sent)
         assert owner.jobs.get().notify
+
+
+def test_a_queue_that_is_clear_again_is_counted_from_the_last_time_whatever_was_mailed_of_it() -> None:
+    owner, later = UserFactory(), NOON + timedelta(hours=1)
+    announce.queue_clear(owner.pk, ended_at=NOON, at=NOON)
+    first = OutboxMessage.objects.get(event="queue_clear")
+    announce.email(first, subject="Queue clear", body="All your jobs have finished.", at=NOON)
+
+    with CaptureQueriesContext(connection) as asked:
+        announce.queue_clear(owner.pk, ended_at=later, at=later)
+
+    assert OutboxMessage.objects.latest("id").payload == {"since": NOON.isoformat(), "until": later.isoformat()}
+    (look_up,) = (query["sql"] for query in asked if "ORDER BY" in query["sql"])
+    assert "outbox_queue_clear" in plan_of(look_up)
 
 
 def test_notices_that_were_read_are_kept_for_90_days() -> None:

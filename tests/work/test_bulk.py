@@ -176,6 +176,28 @@ class TestStart:
         assert dispatch.next_due(at=LATER).at == LATER + timedelta(seconds=30)
         assert bulk.lease_due(at=LATER + timedelta(seconds=30)) == [action.pk]
 
+    def test_one_of_an_actor_and_two_in_all_are_leased_and_they_take_turns(
+        self, ana: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        small_chunks(monkeypatch, 1)
+        people = [ana, *(UserFactory(admin=True, tickets=0) for _ in range(2))]
+        first, again, second, third = (drafted(Verb.CANCEL, [make_job(), make_job()], by) for by in (ana, *people))
+        for action in (first, again, second, third):
+            bulk.confirm(action, at=NOON, actor=action.actor)
+
+        assert bulk.lease_due(at=NOON + timedelta(seconds=10)) == [first.pk, second.pk]
+        assert bulk.lease_due(at=LATER) == []
+        assert dispatch.next_due(at=LATER).at == NOON + timedelta(seconds=10)  # the third, as soon as there is room
+        bulk.work(first.pk, may_go_on=lambda: False)
+        assert bulk.lease_due(at=clock.now()) == [again.pk, third.pk]  # the lease of the second has long been over
+
+    def test_what_waits_for_another_of_its_actor_is_due_after_that(self, ana: User) -> None:
+        actions = [drafted(Verb.CANCEL, [make_job()], ana) for _ in range(2)]
+        for action in actions:
+            bulk.confirm(action, at=NOON, actor=ana)
+        assert bulk.lease_due(at=LATER) == [actions[0].pk]
+        assert dispatch.next_due(at=LATER).at == LATER + record.LEASE
+
     def test_a_task_that_comes_too_early_does_nothing(self, ana: User) -> None:
         job = make_job()
         action = drafted(Verb.CANCEL, [job], ana)
@@ -321,7 +343,7 @@ class TestExactlyOnce:
         action.refresh_from_db()
         assert (action.phase, action.worked) == (Phase.RUNNING, 2)
         assert states(jobs) == ["cancelled"] * 2 + ["queued"] * 3
-        assert bulk.lease_due(at=LATER) == [action.pk]
+        assert bulk.lease_due(at=clock.now()) == [action.pk]
 
     def test_aborted_it_keeps_what_was_done_and_does_no_more(self, ana: User) -> None:
         jobs = [make_job() for _ in range(5)]

@@ -73,6 +73,10 @@ class BulkActionViewSet(JsonViewSet[BulkAction]):
         own = not uses_on_all(request, verb.right)
         if own and verb.key not in bulk.OWNERS:
             raise PermissionDenied("Only staff with the right, and the scope “manage”, can do this.")
+        if own and asked.get("refund"):
+            raise PermissionDenied(
+                "Only staff with the rights to cancel all jobs and move tickets, and the scope “manage”, can promise refunds."
+            )
         jobs = _matching(Job.objects.filter(owner=user) if own else Job.objects.all(), asked["filter"])
         if asked.get("dry_run"):
             key_of(request)  # which is not used, but must be one

@@ -65,15 +65,15 @@ class KeyViewSet(JsonViewSet[ApiKey]):
 
     @call("keys_change", KeyOut, 404, 409, body=KeyChange)
     def partial_update(self, request: Request, pk: int) -> Response:
-        """Rename a key, or move its end. A key moves the end of none with more scopes than its own."""
+        """Rename a key, or move its end. A key changes none with more scopes than its own."""
         values, by = dict(self.given), _key_of(request)
         row = keys.change(self.get_object(), values, at=clock.now(), actor=caller(request), by=by)
         return Response(_answer(KeyOut, row, request))
 
     @call("keys_revoke", OpenApiResponse(description="Revoked, now or before."), 404, status=204)
     def destroy(self, request: Request, pk: int) -> Response:
-        """Revoke a key forever. It stays listed for 30 days."""
-        keys.revoke(self.get_object(), at=clock.now(), actor=caller(request))
+        """Revoke a key forever. It stays listed for 30 days. A key revokes none with more scopes than its own."""
+        keys.revoke(self.get_object(), at=clock.now(), actor=caller(request), by=_key_of(request))
         return Response(status=204)
 
 

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from queue_app import clock, database, wake
 from queue_app.models import BulkAction, BulkRefusal, Job, User
@@ -33,12 +33,15 @@ Verb, Phase = BulkAction.Verb, BulkAction.Phase
 OWNERS = (Verb.CANCEL, Verb.RETRY)  # verbs that need no right for jobs of one's own
 OWN = "own"  # among the options: all jobs belong to the actor
 MOST = 1_000_000  # jobs of one action
+UNFINISHED_MOST = 3  # actions at a time of a user who is not staff
+AT_ONCE = 2  # one is worked on and one waits for its worker, which sends messages too, for less than a lease
 PRUNED_AT_ONCE = 10
 STARTS_AFTER = timedelta(seconds=10)  # until then it can be undone
 LEASE = timedelta(seconds=30)  # a worker that has been silent for so long is gone
 DRAFTS_KEPT = timedelta(days=1)
 JOBS_KEPT = timedelta(days=30)  # after its end: its list of jobs, and why some were skipped
 FIRST_IDS = 20  # of the jobs, named in the audit
+_TURNS = (F("lease_until").asc(nulls_first=True), "starts_at", "id")  # after a slice, the others come first
 _TOO_LATE = {
     Phase.DRAFT: "Already confirmed.",
     Phase.WAITING: "It is not waiting to start.",
@@ -64,6 +67,7 @@ def name(action: BulkAction) -> str:
     return verbs.of(action).named(action.total)
 
 
+@transaction.atomic
 def draft(
     verb: str,
     jobs: "QuerySet[Job] | Iterable[int]",
@@ -78,12 +82,13 @@ def draft(
     Draft an action for jobs as they are chosen now. Nothing happens to them yet.
 
     :param own: leave out jobs of others; then the actor needs no right for the verbs of `OWNERS`.
-
     :param jobs: a query of jobs, or job numbers; unknown numbers are left out.
     :param chosen: how the jobs were selected, in words.
     :param options: the fields of the request; the verb takes its option from them.
-    :raises BulkRefused: no jobs, more than a million, or an option that makes no sense.
+    :raises BulkRefused: no jobs, more than a million, an option that makes no sense, or too many ``own`` actions are unfinished.
     """
+    if own and not actor.is_staff:
+        _check_number(actor)
     bulk_verb = verbs.VERBS[Verb(verb)]
     found = jobs if isinstance(jobs, QuerySet) else Job.objects.filter(pk__in=list(jobs))
     if own:
@@ -206,19 +211,28 @@ def stop(action: BulkAction, *, at: datetime, actor: User) -> BulkAction:
 
 @transaction.atomic
 def lease_due(*, at: datetime) -> list[int]:
-    """Lease the actions that are due and have no live worker. Return their ids, oldest first."""
-    due = BulkAction.objects.filter(phase__in=(Phase.WAITING, Phase.RUNNING), starts_at__lte=at)
-    free = due.filter(Q(lease_until=None) | Q(lease_until__lte=at)).order_by("starts_at", "id")
-    ids = list(free.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
+    """
+    Lease actions that are due and have no live worker, so that at most `AT_ONCE` are leased, one of an actor. Return their ids:
+    first those that were never worked on, oldest first, then those that have waited longest since their last slice.
+    """
+    due = _unfinished().filter(starts_at__lte=at)
+    busy = list(due.filter(lease_until__gt=at).values_list("actor", flat=True))
+    free = due.filter(Q(lease_until=None) | Q(lease_until__lte=at)).exclude(actor__in=busy)
+    next_ones = free.order_by("actor", *_TURNS).distinct("actor").values("pk")
+    rows = free.filter(pk__in=next_ones).order_by(*_TURNS).select_for_update(no_key=True, skip_locked=True)
+    ids = list(rows.values_list("pk", flat=True)[: max(0, AT_ONCE - len(busy))])
     BulkAction.objects.filter(pk__in=ids).update(lease_until=at + LEASE)
     return ids
 
 
 def work(action_id: int, *, may_go_on: Callable[[], bool]) -> None:
-    """Work through an action in chunks while ``may_go_on``; the rest is due immediately. Running it twice changes no result."""
+    """
+    Work through an action in chunks while ``may_go_on``; the rest is due immediately, after the actions that wait. Running it
+    twice changes no result.
+    """
     while _step(action_id, at=clock.now()):
         if not may_go_on():
-            BulkAction.objects.filter(pk=action_id).update(lease_until=None)
+            _unfinished().filter(pk=action_id).update(lease_until=clock.now())
             wake.dispatcher()
             return
 
@@ -275,6 +289,17 @@ def _apply(verb: BulkVerb, action: BulkAction, ids: Sequence[int], *, at: dateti
         for pk in ids:
             outcome.add(_apply(verb, action, [pk], at=at))
         return outcome
+
+
+def _unfinished() -> "QuerySet[BulkAction]":
+    return BulkAction.objects.filter(phase__in=(Phase.WAITING, Phase.RUNNING))
+
+
+def _check_number(actor: User) -> None:
+    """:raises BulkRefused: the actor has the most unfinished actions."""
+    User.objects.select_for_update(no_key=True).get(pk=actor.pk)  # two requests can't pass the limit together
+    if _unfinished().filter(actor=actor).count() >= UNFINISHED_MOST:
+        raise BulkRefused(f"You have {UNFINISHED_MOST} unfinished bulk actions. Wait until one is done, or abort one.")
 
 
 def _kept(
