@@ -2,7 +2,8 @@
 Retention: delete what is kept only for a while. Jobs, their history and the ledger stay (I9).
 
 `prune` deletes rows, at most 5,000 at a time, so that no round of the dispatcher takes long. `expire` deletes files and provider
-answers, as long as their job types say; the store queue calls it. Other modules remove their own rows: `bulk.prune` drafts and
+answers, as long as their job types say, and `remove_messages` what is left of sent messages; the store queue calls both. Other
+modules remove their own rows: `bulk.prune` drafts and
 lists of bulk actions, `storing.remove_orphans` stored objects without a row, `recovery.prune` answers to idempotent requests.
 """
 
@@ -21,9 +22,15 @@ from queue_app import lifecycle
 from queue_app.models import ApiKey, Asset, Attempt, CallRate, InboundWebhook, Job, Kind, Notice, OutboxMessage, User
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.models.outbox import OPEN
+from queue_app.statements import Statement
 from queue_app.work import disk, keys, policy
 
 AT_ONCE = 5_000
+# said in SQL, since Django would fetch the messages to find their tries
+_REMOVE_MESSAGES = Statement("""
+    WITH tries AS (DELETE FROM queue_app_deliverytry WHERE message_id = ANY(%(ids)s::bigint[]))
+    DELETE FROM queue_app_outboxmessage WHERE id = ANY(%(ids)s)
+""")
 FILES_AT_ONCE = 500
 NOTICES_KEPT = timedelta(days=90)  # once read
 
@@ -45,9 +52,20 @@ def prune(*, at: datetime) -> None:
     _remove(Session.objects.filter(expire_date__lt=at))
     _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
     _remove(Notice.objects.filter(created_at__lt=at - NOTICES_KEPT, read_at__isnull=False))
-    _remove(OutboxMessage.objects.filter(~OPEN, created_at__lt=at - settings.WEBHOOKS_KEPT, leased_until=None))
+    _remove_messages(at)
     _remove(ApiKey.objects.filter(Q(revoked_at__lt=at - keys.KEPT) | Q(expiry__lt=at - keys.KEPT)))
     _remove(CallRate.objects.filter(used_up__lt=at))
+
+
+def remove_messages(*, at: datetime, may_go_on: Callable[[], bool] = lambda: True) -> int:
+    """
+    Delete old messages of the outbox that are over, with their tries; return their number. A busy day leaves more of them than
+    `prune` can take. ``may_go_on`` is asked before each slice.
+    """
+    removed = 0
+    while may_go_on() and (gone := _remove_messages(at)):
+        removed += gone
+    return removed
 
 
 def due(kind: Kind, *, at: datetime) -> Expiry:
@@ -119,6 +137,16 @@ def _delete_unnamed(rows: Sequence[Asset]) -> None:
     """Delete the objects of these files that no other file names."""
     names = {asset.name for asset in rows}
     disk.delete(names - set(Asset.objects.kept().filter(name__in=names).values_list("name", flat=True)))
+
+
+@transaction.atomic
+def _remove_messages(at: datetime) -> int:
+    """Delete some of the old messages; return their number."""
+    over = OutboxMessage.objects.filter(~OPEN, created_at__lt=at - settings.WEBHOOKS_KEPT, leased_until=None)
+    ids = list(over.order_by("created_at").select_for_update(skip_locked=True).values_list("pk", flat=True)[:AT_ONCE])
+    if ids:
+        _REMOVE_MESSAGES.run(ids=ids)
+    return len(ids)
 
 
 def _remove(rows: "QuerySet[Any]") -> None:
