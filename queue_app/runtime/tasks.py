@@ -29,7 +29,7 @@ from queue_app.work import dispatch, lookup, polling, retention, storing, submis
 
 log = logging.getLogger(__name__)
 
-EXPIRE_SECONDS = 120  # of the store queue's 300; the rest follows in the next hour
+EXPIRE_SECONDS, MESSAGES_SECONDS = 120, 60  # of the store queue's 300; the rest follows in the next hour
 BULK_SLICE_SECONDS = 10  # then outgoing messages in the same queue, and other bulk actions, get their turn
 # share of its time limit that a worker must have left to continue with the next job itself: 40 of 60 s, 207 of 230 s
 GO_ON_SHARES = {Queue.DEFAULT: 2 / 3, Queue.LONG: 9 / 10}
@@ -100,8 +100,7 @@ def deliver(tries: Iterable[tuple[int, int]]) -> None:
 def bulk(action_id: int) -> None:
     """Work on a bulk action for up to 10 seconds; the dispatcher hands out the rest again."""
     heartbeats.name_task(f"bulk action {action_id}")
-    began = time.monotonic()
-    bulk_actions.work(action_id, may_go_on=lambda: time.monotonic() - began < BULK_SLICE_SECONDS and not LINE.is_cut())
+    bulk_actions.work(action_id, may_go_on=_for(BULK_SLICE_SECONDS))
 
 
 def work(job_id: int, fence: int) -> None:
@@ -131,8 +130,8 @@ def work(job_id: int, fence: int) -> None:
 def tidy() -> None:
     """Delete what is no longer kept, stored objects that no row names (I34), and uploads that no job uses."""
     heartbeats.name_task("tidy the storage")
-    began = time.monotonic()
-    retention.expire(at=clock.now(), may_go_on=lambda: time.monotonic() - began < EXPIRE_SECONDS and not LINE.is_cut())
+    retention.remove_messages(at=clock.now(), may_go_on=_for(MESSAGES_SECONDS))
+    retention.expire(at=clock.now(), may_go_on=_for(EXPIRE_SECONDS))
     storing.remove_orphans(clock.now())
     uploads.prune(at=clock.now())
 
@@ -140,6 +139,12 @@ def tidy() -> None:
 def prune(*, at: datetime) -> None:
     """Delete django-q2's records of failed tasks after a week. The log has their errors."""
     Task.objects.filter(stopped__lt=at - timedelta(days=7)).delete()
+
+
+def _for(seconds: float) -> Callable[[], bool]:
+    """Return what says whether a task may go on: for so long from now, unless this process is to end."""
+    began = time.monotonic()
+    return lambda: time.monotonic() - began < seconds and not LINE.is_cut()
 
 
 def _do_duty(lease: Lease) -> tuple[bool, list[Leased]]:

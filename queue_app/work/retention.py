@@ -2,7 +2,8 @@
 Retention: delete what is kept only for a while. Jobs, their history and the ledger stay (I9).
 
 `prune` deletes rows, at most 5,000 at a time, so that no round of the dispatcher takes long. `expire` deletes files and provider
-answers, as long as their job types say; the store queue calls it. Other modules remove their own rows: `bulk.prune` drafts and
+answers, as long as their job types say, and `remove_messages` what is left of sent messages; the store queue calls both. Other
+modules remove their own rows: `bulk.prune` drafts and
 lists of bulk actions, `storing.remove_orphans` stored objects without a row, `recovery.prune` answers to idempotent requests.
 """
 
@@ -18,27 +19,32 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 
 from queue_app import lifecycle
-from queue_app.models import ApiKey, Asset, Attempt, CallRate, InboundWebhook, Job, Kind, Notice, OutboxMessage, User
+from queue_app.models import (
+    ApiKey,
+    Asset,
+    Attempt,
+    CallRate,
+    InboundWebhook,
+    Job,
+    Kind,
+    Notice,
+    OutboxMessage,
+    User,
+    WebhookEndpoint,
+)
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.models.outbox import OPEN
 from queue_app.statements import Statement
 from queue_app.work import disk, endpoints, keys, policy
 
 AT_ONCE = 5_000
+# said in SQL, since Django would fetch the messages to find their tries
+_REMOVE_MESSAGES = Statement("""
+    WITH tries AS (DELETE FROM queue_app_deliverytry WHERE message_id = ANY(%(ids)s::bigint[]))
+    DELETE FROM queue_app_outboxmessage WHERE id = ANY(%(ids)s)
+""")
 FILES_AT_ONCE = 500
 NOTICES_KEPT = timedelta(days=90)  # once read
-# Endpoints that their owners have deleted: first what was sent to them, with its tries, which may be millions of rows. The
-# database checks foreign keys at the commit, so the order of the two is free.
-_ENDPOINTS_SENT = Statement("""
-    WITH sent AS (
-        SELECT message.id FROM queue_app_webhookendpoint endpoint
-          JOIN queue_app_outboxmessage message ON message.endpoint_id = endpoint.id
-         WHERE endpoint.deleted_at < %(before)s::timestamptz
-           AND (message.leased_until IS NULL OR message.leased_until < %(at)s::timestamptz)
-         LIMIT %(most)s::int
-    ), tries AS (DELETE FROM queue_app_deliverytry WHERE message_id IN (SELECT id FROM sent))
-    DELETE FROM queue_app_outboxmessage WHERE id IN (SELECT id FROM sent)
-""")
 _ENDPOINTS_GONE = Statement("""
     DELETE FROM queue_app_webhookendpoint endpoint WHERE deleted_at < %(before)s::timestamptz
        AND NOT EXISTS (SELECT FROM queue_app_outboxmessage WHERE endpoint_id = endpoint.id)
@@ -63,11 +69,21 @@ def prune(*, at: datetime) -> None:
     _remove(Session.objects.filter(expire_date__lt=at))
     _remove(InboundWebhook.objects.filter(received_at__lt=at - settings.WEBHOOKS_KEPT))
     _remove(Notice.objects.filter(created_at__lt=at - NOTICES_KEPT, read_at__isnull=False))
-    _remove(OutboxMessage.objects.filter(~OPEN, created_at__lt=at - settings.WEBHOOKS_KEPT, leased_until=None))
+    _remove_messages(at)
     _remove(ApiKey.objects.filter(Q(revoked_at__lt=at - keys.KEPT) | Q(expiry__lt=at - keys.KEPT)))
     _remove(CallRate.objects.filter(used_up__lt=at))
-    _ENDPOINTS_SENT.run(before=at - endpoints.DELETED_KEPT, at=at, most=AT_ONCE)
     _ENDPOINTS_GONE.run(before=at - endpoints.DELETED_KEPT)
+
+
+def remove_messages(*, at: datetime, may_go_on: Callable[[], bool] = lambda: True) -> int:
+    """
+    Delete old messages of the outbox that are over, with their tries; return their number. A busy day leaves more of them than
+    `prune` can take. ``may_go_on`` is asked before each slice.
+    """
+    removed = 0
+    while may_go_on() and (gone := _remove_messages(at)):
+        removed += gone
+    return removed
 
 
 def due(kind: Kind, *, at: datetime) -> Expiry:
@@ -139,6 +155,23 @@ def _delete_unnamed(rows: Sequence[Asset]) -> None:
     """Delete the objects of these files that no other file names."""
     names = {asset.name for asset in rows}
     disk.delete(names - set(Asset.objects.kept().filter(name__in=names).values_list("name", flat=True)))
+
+
+@transaction.atomic
+def _remove_messages(at: datetime) -> int:
+    """Delete some of the old messages, and of those to endpoints that their owners have deleted; return their number."""
+    rows = OutboxMessage.objects.filter(Q(leased_until=None) | Q(leased_until__lt=at))
+    old = rows.filter(~OPEN, created_at__lt=at - settings.WEBHOOKS_KEPT).order_by("created_at")
+    gone = WebhookEndpoint.with_deleted.filter(deleted_at__lt=at - endpoints.DELETED_KEPT)
+    sent_there = rows.filter(endpoint__in=list(gone.values_list("pk", flat=True)))
+    ids = [
+        pk
+        for found in (old, sent_there)
+        for pk in found.select_for_update(skip_locked=True).values_list("pk", flat=True)[:AT_ONCE]
+    ]
+    if ids:
+        _REMOVE_MESSAGES.run(ids=ids)
+    return len(ids)
 
 
 def _remove(rows: "QuerySet[Any]") -> None:

@@ -151,7 +151,7 @@ def addresses(owner: User) -> Callable[[str], str]:
         "bulk-actions": verb.pk,
         "campaigns": campaign.pk,
         "combinations": campaign.combinations.first().pk,
-        "keys": ApiKey.objects.create(owner, scopes=["read"])[0].pk,
+        "keys": ApiKey.objects.create(owner, scopes=["submit"])[0].pk,
         "uploads": upload.pk,
         "webhook-endpoints": endpoint.pk,
     }

@@ -2,12 +2,16 @@
 
 import os
 import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -18,6 +22,7 @@ from django.test import Client
 from queue_app import lifecycle
 from queue_app.insight import invariants
 from queue_app.models import Asset, Attempt, DeliveryTry, Job, JobEvent, Kind, OutboxMessage, WebhookEndpoint
+from queue_app.runtime import tasks
 from queue_app.work import endpoints, retention, storing
 from queue_app.work.retention import Expiry
 from tests.factories import NOON, UserFactory, make_asset, make_endpoint, make_job
@@ -63,6 +68,29 @@ def test_a_deleted_endpoint_goes_after_an_hour_what_was_sent_to_it_first_and_som
 def media(settings, tmp_path) -> Path:
     settings.MEDIA_ROOT = str(tmp_path / "media")
     return Path(settings.MEDIA_ROOT)
+
+
+@pytest.mark.usefixtures("media")
+def test_messages_that_are_over_are_removed_with_their_tries_as_far_as_there_is_time(
+    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Callable[[int], AbstractContextManager[Any]]
+) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    old, young = NOON - settings.WEBHOOKS_KEPT - timedelta(seconds=1), NOON
+    for number, (created, over) in enumerate([(old, old)] * 5 + [(old, None), (young, young)]):
+        message = OutboxMessage.objects.create(
+            channel="webhooks", lane="l", key=f"{number}", created_at=created, due_at=created, delivered_at=over
+        )
+        DeliveryTry.objects.create(message=message, at=created, seconds=0.1, status=204)
+
+    retention.prune(at=NOON)
+    assert OutboxMessage.objects.count() == 5
+    answers = iter([True, False])
+    with django_assert_num_queries(5):  # one statement deletes messages and tries, after one that finds them, within a savepoint
+        assert retention.remove_messages(at=NOON, may_go_on=lambda: next(answers)) == 2
+    tasks.tidy()
+
+    kept = [*OutboxMessage.objects.order_by("id").values_list("key", flat=True)]
+    assert kept == [*DeliveryTry.objects.order_by("id").values_list("message__key", flat=True)] == ["5", "6"]
 
 
 def stored(kind: str, *, days: int, content: bytes, name: str = "", state: str = "completed") -> Asset:
