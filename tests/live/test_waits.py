@@ -1,12 +1,11 @@
 """Requests that wait for a change, with a real server, and without one."""
 
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
-from django.db import transaction
+from django.db import connection, transaction
 
 from genqueue_site.demo.children import is_taken
 from queue_app import clock, tickets, wake
@@ -23,10 +22,10 @@ TRAM = {"model": "sora-2", "prompt": "A tram.", "parameters": {"duration": 4}}
 
 
 class Asking:
-    """A user's requests to the site, each in a thread of its own."""
+    """A user's requests to the site, each in a thread of its own, and with a key of its own."""
 
     def __init__(self, url: str, user: User, threads: ThreadPoolExecutor) -> None:
-        self.key = key_of(user, "read", "submit")
+        self._user = user
         self._url, self._threads = f"{url}/api/v1/", threads
 
     def get(self, call: str) -> Future[requests.Response]:
@@ -36,7 +35,22 @@ class Asking:
         return self._threads.submit(requests.post, self._url + call, json=TRAM, headers=self._headers() | headers, timeout=90)
 
     def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key}"}
+        return {"Authorization": f"Bearer {key_of(self._user, 'read', 'submit')}"}
+
+    def wait_until_all_wait(self) -> None:
+        """
+        Wait until no request is on its way: the web has seen the key of each, and none is in a view, which holds a connection.
+        """
+        unknown = ApiKey.objects.filter(user=self._user, last_used_at=None)
+        wait_for(lambda: not unknown.exists() and only_the_hub_is_connected(), seconds=30, of="a web that waits")
+
+    def wait_until_told(self) -> None:
+        """Wait until the web has told all who wait of the changes until now: until one who waits for a later one is answered."""
+        job = make_job(owner=self._user)
+        answer = self.get(f"jobs/{job.pk}/?wait=60&after=1")
+        self.wait_until_all_wait()
+        move(job, State.RUNNING)
+        assert answer.result(timeout=30).json()["state"] == "running"
 
 
 @pytest.fixture
@@ -45,11 +59,16 @@ def asking(site, rows):
         yield lambda user, url=site.url: Asking(url, user, threads)
 
 
-def wait_until_waiting(*answers: Future[requests.Response]) -> None:
-    """Wait until these requests wait in the web: it holds one connection then, which listens."""
-    time.sleep(0.2)
-    wait_for(lambda: connections_of_the_web() == 1, seconds=15, of="a web that waits")
-    assert not any(answer.done() for answer in answers)
+def only_the_hub_is_connected() -> bool:
+    """Whether the web's one connection is the hub's, by its last query: it listens, and looks up access, marks and jobs."""
+    hubs = r"^\s*(LISTEN|SELECT page\.number|SELECT coalesce\(max\(id\)|SELECT id, owner_id, batch_id)"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT array_agg(query ~ %s) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+            [hubs],
+        )
+        return cursor.fetchone() == ([True],)
 
 
 def move(job: Job, state: str) -> None:
@@ -71,15 +90,16 @@ class TestAWait:
         call, api = f"{whose}/{job.pk if whose == 'jobs' else batch.pk}/", asking(owner)
         before = api.get(call).result().json()
         answers = [api.get(f"{call}?wait=60"), api.get(f"{call}?wait=60&after={before['seq']}")]
-        wait_until_waiting(*answers)
+        api.wait_until_all_wait()
 
-        make_job(owner=owner)
-        wait_until_waiting(*answers)
+        api.wait_until_told()
         move(job, State.RUNNING)
 
+        seq = api.get(call).result(timeout=30).json()["seq"]
+        assert seq > before["seq"]
         for answer in answers:
             told = answer.result(timeout=30).json()
-            assert told["seq"] > before["seq"] and told["status" if whose == "jobs" else "processing"] in ("processing", 1)
+            assert told["seq"] == seq and told["status" if whose == "jobs" else "processing"] in ("processing", 1)
             assert told.keys() == before.keys()
 
     def test_is_none_if_the_change_or_the_end_has_been(self, asking):
@@ -104,7 +124,7 @@ class TestAWait:
         job = make_job()
         api = asking(job.owner)
         answer = api.get(f"jobs/{job.pk}/?wait=60")
-        wait_until_waiting(answer)
+        api.wait_until_all_wait()
 
         ApiKey.objects.filter(user=job.owner).delete()
         move(job, State.RUNNING)
@@ -122,7 +142,7 @@ class TestAWait:
         api.get(f"jobs/{job.pk}/?wait=1").result(timeout=30)
         before = threads()
         answers = [api.get(f"jobs/{job.pk}/?wait=60") for _ in range(50)]
-        wait_until_waiting(*answers)
+        api.wait_until_all_wait()
 
         wait_for(lambda: threads() <= before + 6, of="threads that are given back")
         move(job, State.RUNNING)
@@ -133,8 +153,9 @@ class TestAWait:
         port, job = free_port(), make_job()
         web = site.start("stopped", ["-m", "uvicorn", "genqueue_site.asgi:application", "--port", str(port)])
         wait_for(lambda: is_taken(port), of="the web")
-        answer = asking(job.owner, f"http://127.0.0.1:{port}").get(f"jobs/{job.pk}/?wait=60")
-        wait_until_waiting(answer)
+        api = asking(job.owner, f"http://127.0.0.1:{port}")
+        answer = api.get(f"jobs/{job.pk}/?wait=60")
+        api.wait_until_all_wait()
 
         web.stop(seconds=30)
 
@@ -149,10 +170,10 @@ class TestANewJobWhoseCallerPrefersToWait:
         api, headers = asking(owner), {"Prefer": "wait=50", "Idempotency-Key": "a tram"}
         first, twin = api.post("jobs/", **headers), api.post("jobs/", **headers)
         job = wait_for(lambda: Job.objects.filter(owner=owner).first())
-        wait_until_waiting(first, twin)
+        api.wait_until_all_wait()
 
         wake.jobs_changed([job.pk])
-        wait_until_waiting(first, twin)
+        api.wait_until_told()
         move(job, State.COMPLETED)
 
         told, again = first.result(timeout=30), twin.result(timeout=30)
