@@ -50,7 +50,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin[WebhookEndpoint]):
     list_display = ("line", "owner", "state", "told", EndpointLine.delivered)
     list_filter = ("active",)
     list_select_related = ("owner",)
-    search_fields = ("owner__username", "url")
+    search_fields = ("owner__username", "description")  # not the URL: guesses would find out its query
     search_help_text = "Owner or address"
     ordering = ("-id",)
     fields = ("address", "description", "owner", "state", "told", "off_reason", "failing_since", "created_at")

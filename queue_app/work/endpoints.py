@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
+from django.shortcuts import get_object_or_404
 
 from queue_app import announce, wake
 from queue_app.http.guard import is_global, origin
@@ -240,7 +241,8 @@ def ping(endpoint: WebhookEndpoint, *, at: datetime) -> OutboxMessage:
 
 
 def _locked(endpoint: WebhookEndpoint) -> WebhookEndpoint:
-    return WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+    """:raises Http404: it has just been deleted."""
+    return get_object_or_404(WebhookEndpoint.objects.select_for_update(no_key=True), pk=endpoint.pk)
 
 
 def _new_secret_for(row: SigningSecret, at: datetime) -> None:
