@@ -255,11 +255,11 @@ def prompt_problem(prompt: str) -> str | None:
     return text_problem(prompt)
 
 
-def priority_problem(level: int, user: User) -> str | None:
-    """Return the problem with a priority that this user requests, or ``None``."""
+def priority_problem(level: int, user: User, *, computed: bool = False) -> str | None:
+    """Return the problem with a priority that this user requests, or that a rule computed for them; or ``None``."""
     if not priority.LOWEST <= level <= priority.HIGHEST:
         return priority.SPAN_MESSAGE
-    if level > priority.NORMAL and not user.is_staff:
+    if level > priority.NORMAL and not (computed or user.is_staff):
         return f"Only staff can set a priority above {priority.NORMAL} (normal)."
     return None
 
@@ -409,8 +409,8 @@ class _Reader:
     def _check_extras(self, index: int, draft: Draft) -> None:
         if problem := _metadata_problem(draft.metadata):
             self._add_problem(index, "metadata", problem)
-        requested = draft.priority is not None and not draft.priority_reasons
-        if requested and (problem := priority_problem(draft.priority or priority.NORMAL, self.owner)):
+        level, computed = draft.priority, bool(draft.priority_reasons)
+        if level is not None and (problem := priority_problem(level, self.owner, computed=computed)):
             self._add_problem(index, "priority", problem)
         if draft.not_before and draft.not_before > self.at + timedelta(days=366):
             self._add_problem(index, "not_before", "not_before can be at most one year ahead.")

@@ -30,15 +30,18 @@ def look(*, at: datetime) -> None:
     """Announce queues that have become clear, and batches that no pause holds any more, to owners who asked for it."""
     for owner_id, ended_at in _CLEAR.run(since=at - CLEAR_FOR):
         announce.queue_clear(owner_id, ended_at=ended_at, at=at)
-    waiting = Batch.objects.filter(notify_resumed=True).values_list("pk", flat=True)
-    for pk in list(waiting):
+    waiting = list(Batch.objects.filter(notify_resumed=True).values_list("pk", flat=True))
+    if not waiting:
+        return
+    capacity = Capacity.load(at=at, policy=QueueSettings.objects.current())
+    for pk in waiting:
         with transaction.atomic():
-            _look_at(pk, at=at)
+            _look_at(pk, capacity, at=at)
 
 
-def _look_at(pk: int, *, at: datetime) -> None:
+def _look_at(pk: int, capacity: Capacity, *, at: datetime) -> None:
     batch = Batch.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=pk, notify_resumed=True).first()
-    if batch is None or _is_held(batch, at=at):
+    if batch is None or _is_held(batch, capacity):
         return
     batch.notify_resumed = False
     batch.save(update_fields=["notify_resumed"])
@@ -46,10 +49,9 @@ def _look_at(pk: int, *, at: datetime) -> None:
         announce.batch_resumed(batch, at=at)
 
 
-def _is_held(batch: Batch, *, at: datetime) -> bool:
+def _is_held(batch: Batch, capacity: Capacity) -> bool:
     queued = Job.objects.filter(batch=batch, state=State.QUEUED).order_by()
     models = list(queued.values_list("model", flat=True).distinct())
     if not models or batch.paused:
         return bool(models)
-    capacity = Capacity.load(at=at, policy=QueueSettings.objects.current())
     return any(capacity.holds(model) for model in models)

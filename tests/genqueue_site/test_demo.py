@@ -19,13 +19,11 @@ from tests import manual
 from tests.factories import UserFactory
 from tests.processes import Program, Site, free_port, wait_for
 
-RECEIVER = free_port()
-
 
 @pytest.fixture
 def site(django_db_blocker: Any) -> Iterator[Site]:
     with django_db_blocker.unblock():
-        site = Site(STUDIO_SECONDS_PER_JOB="0.2", WEBHOOK_TRUSTED_ORIGINS=f"http://127.0.0.1:{RECEIVER}")
+        site = Site(STUDIO_SECONDS_PER_JOB="0.2")
         try:
             yield site
         finally:
@@ -50,7 +48,8 @@ class TestDemo:
         assert places == sorted(places)
         assert (site.living(), site.database.status().running) == ([], False)
 
-        port = free_port()
+        port, receiver = free_port(), free_port()
+        site.env["WEBHOOK_TRUSTED_ORIGINS"] = f"http://127.0.0.1:{receiver}"
         second = start_demo(site, "--jobs", "2", port=port)
         wait_for(
             lambda: "2 of 2 completed" in second.said() or not second.is_running, seconds=180, of="the end of the second sample"
@@ -63,7 +62,7 @@ class TestDemo:
 
             _, key = ApiKey.objects.create(User.objects.get(username="demo"), scopes=["read", "submit"])
 
-        told = manual.run(tmp_path, url=f"http://127.0.0.1:{port}", key=key, port=RECEIVER)
+        told = manual.run(tmp_path, url=f"http://127.0.0.1:{port}", key=key, port=receiver)
         films = {path.name for path in tmp_path.glob("*.mp4") if path.read_bytes()[4:8] == b"ftyp"}
         assert films == {"tram.mp4", "kite.mp4", *(f"lighthouse-{take}.mp4" for take in (1, 2, 3))}
         assert "3 of 3 completed for 12 tickets\ncalled back: job.completed http" in told

@@ -1,31 +1,37 @@
-"""A worker that leaves finishes the deliveries under way, and is not taken for an idle one."""
+"""A worker that leaves finishes the deliveries under way, begins no more, and is not taken for an idle one."""
 
-import multiprocessing
-from multiprocessing.connection import Connection
-from threading import Event
+from collections.abc import Iterator
+from multiprocessing import util
 
 import pytest
 
+from queue_app.outbox import delivery
 from queue_app.runtime import courier, heartbeats
 
 
-def work(told: Connection, begun: Event) -> None:
-    """What a worker does whose last task has begun a delivery: it ends."""
-
-    def deliver() -> None:
-        begun.set()
-        courier._leaving.wait()
-        told.send("delivered")
-
-    courier._threads(True).submit(deliver)
-    begun.wait()
+@pytest.fixture(autouse=True)
+def here_again() -> Iterator[None]:
+    yield
+    courier._leaving.clear()
 
 
-def test_it_says_so_while_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    here, there = multiprocessing.Pipe(duplex=False)
-    monkeypatch.setattr(heartbeats, "name_task", there.send)
-    worker = multiprocessing.get_context("fork").Process(target=work, args=(there, Event()))
-    worker.start()
-    worker.join(30)
-    assert worker.exitcode == 0
-    assert sorted([here.recv(), here.recv()]) == ["delivered", "finish deliveries"]
+def test_it_says_so_and_goes_on_with_no_other_message_of_the_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    delivered: list[int] = []
+    monkeypatch.setattr(heartbeats, "name_task", said.append)
+
+    def deliver(message_id: int, number: int) -> str:
+        delivered.append(message_id)
+        courier._leave()  # meanwhile
+        return "endpoint:1"
+
+    monkeypatch.setattr(delivery, "deliver", deliver)
+    monkeypatch.setattr(delivery, "lease_next", lambda *_, **__: (2, 1))
+    courier._work(1, 1)
+
+    assert (delivered, said) == ([1], ["finish deliveries"])
+
+
+def test_it_is_asked_to_before_its_process_joins_the_threads() -> None:
+    courier._threads(True)
+    assert any(one._callback is courier._leave for one in util._finalizer_registry.values())
