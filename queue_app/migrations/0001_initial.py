@@ -1106,4 +1106,63 @@ class Migration(migrations.Migration):
             model_name='outboxmessage',
             index=models.Index(fields=['created_at'], name='outbox_age'),
         ),
+        migrations.CreateModel(
+            name='Schedule',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(max_length=100)),
+                ('makes', models.CharField(max_length=20)),
+                ('request', models.JSONField()),
+                ('cron', models.CharField(max_length=100, verbose_name='calendar')),
+                ('time_zone', models.CharField(max_length=60)),
+                ('paused', models.BooleanField(default=False)),
+                ('paused_reason', models.CharField(blank=True, max_length=200)),
+                ('next_run_at', models.DateTimeField(null=True, verbose_name='next run')),
+                ('wake_at', models.DateTimeField(null=True)),
+                ('told_at', models.DateTimeField(help_text='Last notice of a refused run since the last run that worked.', null=True)),
+                ('created_at', models.DateTimeField()),
+                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='schedules', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'ordering': ('-id',),
+            },
+        ),
+        migrations.CreateModel(
+            name='ScheduleRun',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('due_at', models.DateTimeField()),
+                ('ran_at', models.DateTimeField()),
+                ('by_hand', models.BooleanField(default=False)),
+                ('outcome', models.CharField(choices=[('made', 'Started'), ('refused', 'Refused'), ('missed', 'Missed')], max_length=10)),
+                ('occurrences', models.PositiveIntegerField(default=1)),
+                ('reason', models.CharField(blank=True, max_length=500)),
+                ('batch', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='queue_app.batch')),
+                ('job', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='queue_app.job')),
+                ('schedule', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='queue_app.schedule')),
+            ],
+            options={
+                'ordering': ('-due_at',),
+            },
+        ),
+        migrations.AddIndex(
+            model_name='schedule',
+            index=models.Index(condition=models.Q(('wake_at__isnull', False)), fields=['wake_at'], name='schedule_due'),
+        ),
+        migrations.AddConstraint(
+            model_name='schedule',
+            constraint=models.CheckConstraint(condition=models.Q(('paused', False), ('next_run_at', None), _connector='OR'), name='paused_schedule_has_no_next_run'),
+        ),
+        migrations.AddConstraint(
+            model_name='schedule',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('next_run_at', None), ('wake_at', None)), models.Q(('next_run_at__isnull', False), ('wake_at__isnull', False)), _connector='OR'), name='schedule_wakes_for_its_next_run'),
+        ),
+        migrations.AddConstraint(
+            model_name='schedulerun',
+            constraint=models.UniqueConstraint(fields=('schedule', 'due_at'), name='schedule_runs_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='schedulerun',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('outcome', 'made'), models.Q(('job__isnull', False), ('batch__isnull', False), _connector='OR')), models.Q(models.Q(('outcome', 'made'), _negated=True), ('batch', None), ('job', None)), _connector='OR'), name='made_run_names_what_it_made'),
+        ),
     ]

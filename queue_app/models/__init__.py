@@ -8,6 +8,7 @@ from queue_app.models.bulk import BulkAction, BulkRefusal
 from queue_app.models.catalog import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount
 from queue_app.models.job import Attempt, Batch, CostSource, Job, JobEvent, Outcome, ReviewItem, State, Status
 from queue_app.models.outbox import CallbackSecret, DeliveryTry, Notice, OutboxMessage, OutgoingEvent, WebhookEndpoint
+from queue_app.models.schedule import Schedule, ScheduleRun
 from queue_app.models.settings import QueueSettings
 from queue_app.models.ticket import LedgerEntry, LedgerTransaction, Reservation, Wallet
 from queue_app.models.upload import Upload
@@ -46,6 +47,8 @@ __all__ = [
     "QueueSettings",
     "Reservation",
     "ReviewItem",
+    "Schedule",
+    "ScheduleRun",
     "State",
     "Status",
     "Upload",

@@ -22,8 +22,8 @@ from queue_app.models import State
 from queue_app.outbox import delivery
 from queue_app.runtime import registry, tasks
 from queue_app.runtime.listener import Listener
-from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages
-from queue_app.work import alerts, bulk, dispatch, recovery, retention
+from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages, hand_out_schedules
+from queue_app.work import alerts, bulk, dispatch, recovery, retention, schedules
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +174,7 @@ def _round(at: datetime, *, claims: bool) -> tuple[int, bool]:
         except dispatch.ClaimsLocked as error:
             held_up = True
             log.warning("dispatcher: a lock prevents claims, continuing with other work: %s", error)
-    handed_out += hand_out_bulk(bulk.lease_due(at=at))
+    handed_out += hand_out_bulk(bulk.lease_due(at=at)) + hand_out_schedules(schedules.lease_due(at=at))
     return handed_out + hand_out_messages(delivery.lease_due(at=at)), held_up
 
 

@@ -11,7 +11,17 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 
 from queue_app import wake
-from queue_app.models import AuditEntry, Batch, Job, Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
+from queue_app.models import (
+    AuditEntry,
+    Batch,
+    Job,
+    Kind,
+    ModelConcurrencyLimit,
+    ProviderAccount,
+    QueueSettings,
+    Schedule,
+    User,
+)
 
 # the rows with a pause or a limit → what the audit calls the thing that is paused or limited
 _THINGS: dict[type[models.Model], str] = {
@@ -19,6 +29,7 @@ _THINGS: dict[type[models.Model], str] = {
     ProviderAccount: "account",
     QueueSettings: "queue",
     Kind: "job type",
+    Schedule: "schedule",
 }
 _PAUSE = {"paused", "paused_reason", "paused_until"}
 _SECRET = {"password", "digest"}  # kept out of the audit (I36)
