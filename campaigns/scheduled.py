@@ -17,12 +17,12 @@ from queue_app.work.intake import KindRestricted, ModelNotAvailable
 from queue_app.work.makers import Made, Request
 
 CAMPAIGN = "campaign"
-_BLANK = asdict(Brief())
+_NOT_SET: tuple[Any, ...] = (None, "", (), [], {})
 
 
 def request_of(brief: Brief) -> Request:
     """Return a brief as a schedule keeps it: the fields that are set."""
-    return {name: value for name, value in asdict(brief).items() if value != _BLANK[name]}
+    return {name: value for name, value in asdict(brief).items() if value not in _NOT_SET}
 
 
 def brief_of(request: Mapping[str, Any]) -> Brief:

@@ -15,8 +15,8 @@ class Schedule(models.Model):
     """
     A saved request of a user, made at the times of a calendar.
 
-    ``makes`` names the kind of request in the setting ``SCHEDULED``; ``request`` is what its maker keeps of it. ``wake_at`` is when
-    the dispatcher hands the schedule out: at ``next_run_at``, or later while a worker has it. Both are null while it is paused.
+    ``makes`` names the kind of request in the setting ``SCHEDULED``; ``request`` is what its maker keeps of it. ``wake_at`` is
+    when the dispatcher hands the schedule out: at ``next_run_at``, or later while a worker has it. Both are null during a pause.
     """
 
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="schedules")
@@ -49,8 +49,8 @@ class Schedule(models.Model):
 
 class ScheduleRun(models.Model):
     """
-    One run of a schedule: what it made, or why it made nothing. A row of missed runs stands for all ``occurrences`` in a row up to
-    ``due_at``.
+    One run of a schedule: what it made, or why it made nothing. A row of missed runs stands for all ``occurrences`` in
+    a row up to ``due_at``.
     """
 
     class Outcome(models.TextChoices):

@@ -1,8 +1,8 @@
 """
 Calendars of schedules: cron expressions, their times in a time zone, and their words.
 
-Times follow Debian's cron, as `cronsim` has them: at the start of daylight saving time, a time that the clock skips runs right after
-the gap; at its end, a time that comes twice runs once, at the first. Expressions with ``*`` for minute or hour just go on.
+Times follow Debian's cron, as `cronsim` has them: at the start of daylight saving time, a time that the clock skips runs right
+after the gap; at its end, a time that comes twice runs once, at the first. Expressions with ``*`` for minute or hour just go on.
 """
 
 from collections.abc import Iterator

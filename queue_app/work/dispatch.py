@@ -254,7 +254,8 @@ def next_due(*, at: datetime) -> Due:
     """
     Return the next times that no wake-up announces.
 
-    For claims: delays, deadlines, ends of pauses and cooldowns. For handing out: checks, leases, messages, schedules and bulk actions.
+    For claims: delays, deadlines, ends of pauses and cooldowns. For handing out: checks, leases, messages, schedules and
+    bulk actions.
     """
     return Due(*_DUE.run(at=at)[0])
 

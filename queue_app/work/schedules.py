@@ -2,8 +2,8 @@
 Schedules of users: made, changed, paused, and run at their times.
 
 A run inserts its row and queues what it makes in one transaction, under the lock of its schedule: it happens once, whoever tries,
-and a crash in between leaves nothing. A time that is over by more than `GRACE` is missed: it is not made up for, but recorded, and
-its owner is told.
+and a crash in between leaves nothing. A time that is over by more than `GRACE` is missed: it is not made up for, but recorded,
+and its owner is told.
 """
 
 from collections.abc import Mapping
@@ -21,6 +21,7 @@ from queue_app.models import QueueSettings, Schedule, ScheduleRun, User
 from queue_app.models.schedule import REASON_MOST, RESULT_MOST
 from queue_app.rules import cron, parameters
 from queue_app.rules.words import one_line
+from queue_app.statements import Statement
 from queue_app.work import intake, policy, uploads
 from queue_app.work.makers import Made, Maker, maker_of
 
@@ -34,6 +35,13 @@ RUNS_KEPT = 200  # of one schedule, the newest
 BY = "schedule"
 NOTHING = Made()
 Outcome = ScheduleRun.Outcome
+# every round of the dispatcher runs this, so it is one statement
+_LEASE = Statement(f"""
+    UPDATE queue_app_schedule SET wake_at = %(until)s
+     WHERE id IN (SELECT id FROM queue_app_schedule WHERE wake_at <= %(at)s
+                   ORDER BY wake_at, id LIMIT {LEASED_AT_ONCE} FOR NO KEY UPDATE SKIP LOCKED)
+    RETURNING id
+""")  # noqa: S608 - a constant
 _CHANGED = ("name", "cron", "time_zone", "makes", "request")
 
 
@@ -69,8 +77,8 @@ def make(owner: User, values: Mapping[str, Any], *, at: datetime, actor: User, v
     """
     Save a schedule. Its first run is the next time of its calendar.
 
-    :param values: ``name``, ``cron``, ``makes``, ``request`` without URLs (`Maker.fetched`), and perhaps ``time_zone``: by default
-        the queue's. :param via: see `policy.why`.
+    :param values: ``name``, ``cron``, ``makes``, ``request`` without URLs (`Maker.fetched`), and perhaps ``time_zone``: the
+        queue's unless given. :param via: see `policy.why`.
     :raises ScheduleRefused: a value is wrong. Raises the refusals of the maker, too.
     :raises TooManySchedules: the user has `SCHEDULES_MOST` schedules.
     """
@@ -153,15 +161,11 @@ def run_now(schedule: Schedule, *, at: datetime, actor: User) -> ScheduleRun:
 
 def lease_due(*, at: datetime) -> list[int]:
     """Lease schedules with a run that is due, those that have waited longest first. Return their ids."""
-    due = Schedule.objects.filter(wake_at__lte=at).order_by("wake_at", "id").select_for_update(no_key=True, skip_locked=True)
-    with transaction.atomic():
-        ids = list(due.values_list("pk", flat=True)[:LEASED_AT_ONCE])
-        Schedule.objects.filter(pk__in=ids).update(wake_at=at + LEASE)
-    return ids
+    return [pk for (pk,) in _LEASE.run(at=at, until=at + LEASE)]
 
 
 def run_due(schedule_id: int, *, at: datetime) -> None:
-    """Run all that is due of a schedule, each run in a transaction of its own. Repeated, or at the same time, it changes nothing."""
+    """Run all that is due of a schedule, each run in a transaction of its own. Repeated or concurrent calls add nothing."""
     while _run_next(schedule_id, at=at):
         pass
 
