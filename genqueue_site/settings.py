@@ -58,7 +58,7 @@ CONTENT_SECURITY_POLICY = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8_000_000  # bytes of any body; `genqueue_site.asgi` reads no more
 UPLOAD_MAX_BYTES = 21_000_000  # of a body with images at one of these addresses
-UPLOAD_PATHS = ("/api/v1/uploads/", "/uploads/", "/quick/", "/campaigns/new/")
+UPLOAD_PATHS = ("/api/v1/uploads/", "/uploads/", "/quick/", "/campaigns/new/", "/schedules/new/")
 AUTH_USER_MODEL = "queue_app.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [

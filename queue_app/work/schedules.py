@@ -6,7 +6,7 @@ and a crash in between leaves nothing. A time that is over by more than `GRACE` 
 and its owner is told.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,6 +35,7 @@ RUNS_KEPT = 200  # of one schedule, the newest
 BY = "schedule"
 NOTHING = Made()
 Outcome = ScheduleRun.Outcome
+_SETTLED: dict[str, Callable[[str], str]] = {"name": one_line, "cron": lambda text: " ".join(text.split())}
 # every round of the dispatcher runs this, so it is one statement
 _LEASE = Statement(f"""
     UPDATE queue_app_schedule SET wake_at = %(until)s
@@ -266,10 +267,9 @@ def _set(row: Schedule, values: Mapping[str, Any], *, at: datetime) -> None:
     """Set checked values. The images of a new request are kept for as long as those of jobs."""
     if found := problems(values):
         raise ScheduleRefused(*found)
-    settled = {"name": one_line, "cron": lambda text: " ".join(text.split())}
     for name in _CHANGED:
         if name in values:
-            setattr(row, name, settled.get(name, lambda value: value)(values[name]))
+            setattr(row, name, _SETTLED[name](values[name]) if name in _SETTLED else values[name])
     if "request" in values:
         maker = maker_of(row.makes)
         maker.check(row.owner, row.request, at=at)
