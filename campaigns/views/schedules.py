@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from campaigns import scheduled
 from campaigns.actions import record_made, record_of
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Dimension
 from campaigns.views import images, quick
 from campaigns.views.quick import QuickForm
 from queue_app import clock
@@ -136,6 +136,15 @@ class ScheduleForm:
     @property
     def summary(self) -> str:
         return scheduled.summary(self.request)
+
+    @property
+    def dimensions(self) -> list[tuple[str, str]]:
+        """Return the dimensions of a campaign's brief with their values, as people know them."""
+        chosen = self.request.get("dimensions", {})
+        return [
+            (one.label, ", ".join(value.label for value in one.values.all() if value.key in chosen[one.key]))
+            for one in Dimension.objects.filter(key__in=chosen).with_values()
+        ]
 
     @property
     def calendar(self) -> dict[str, Any]:
@@ -446,7 +455,8 @@ def _next_runs(expression: str, zone: str, number: int, *, at: datetime) -> list
     found = []
     for one in cron.upcoming(expression, zone, at, number):
         here, there = one.astimezone(ZoneInfo(settings.QUEUE_TIME_ZONE)), one.astimezone(ZoneInfo(zone))
-        found.append((_said(here), _said(there) if here.utcoffset() != there.utcoffset() else ""))
+        differs = here.utcoffset() != there.utcoffset()
+        found.append((_said(here), (f"{there:%H:%M}" if here.date() == there.date() else _said(there)) if differs else ""))
     return found
 
 
