@@ -41,6 +41,11 @@ _ENDPOINT = {
     "queue_app.outbox.webhooks:_receiver": "url",
     "queue_app.models.outbox:WebhookEndpoint.__str__": "description",
 }
+_SCHEDULE = {
+    "queue_app.work.schedules:_made": "name time_zone",
+    "queue_app.work.schedules:_plan": "cron",
+    "campaigns.api.schedules:ScheduleViewSet._values": "job=KINDS campaign=KINDS",
+}
 _VALUE = {
     "campaigns.plan:Reader.choices": "key label retired",
     "campaigns.plan:Reader.dimensions": "position",
@@ -148,6 +153,15 @@ READERS: dict[str, dict[str, str]] = {
     "KeyChange": {"queue_app.work.keys:change": "name expires_at"},
     "UrlAsked": {"queue_app.api.views.uploads:UploadViewSet.create": "url"},
     "FileAsked": {"queue_app.api.views.uploads:UploadViewSet.create": "file"},
+    "ScheduleAsked": _SCHEDULE,
+    "ScheduleChange": _SCHEDULE,
+    "SchedulePause": {"queue_app.work.schedules:pause": "reason"},
+    "ScheduledJob": {
+        "queue_app.work.submission:request_for": "prompt parameters",
+        "queue_app.work.dispatch:_HEADS": "model=model_id kind=kind_id priority",
+        "queue_app.rules.priority:score": "metadata",
+        "queue_app.outbox.webhooks:_receiver": "callback_url",
+    },
     "EndpointAsked": {"queue_app.announce:JOBS_TOLD": "events", **_ENDPOINT},
     "EndpointChange": {"queue_app.announce:JOBS_TOLD": "events active", **_ENDPOINT},
     "ReviewAsked": {"campaigns.review:judge": "review note"},
@@ -272,6 +286,8 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.views.keys:page": "scopes ends",
         "campaigns.views.shared:answer": "comment say",
         "campaigns.reel:picked": "verdict sort",
+        "campaigns.views.schedules:_read": "cron time_zone kind",
+        "campaigns.views.schedules:_only_looks": "preset",
         "campaigns.views.webhooks:_typed": "url description events",
         "campaigns.views.webhooks:switch": "active",
         "genqueue_site.demo.login:enter": "user",

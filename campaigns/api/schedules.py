@@ -36,7 +36,7 @@ from queue_app.work.makers import JOB, maker_of
 
 NEXT = 3  # runs in an answer
 KINDS = (JOB, scheduled.CAMPAIGN)
-ONE_OF_BOTH = "Send either job or campaign."
+BOTH: Any = {scheduled.CAMPAIGN: ["Send either job or campaign, not both."]}
 CRON_HELP = (
     "Five fields: minute, hour, day of month, month, day of week; `0 9 * * 1-5` is 09:00 from Monday to Friday. "
     f"At most every {cron.LEAST_MINUTES} minutes."
@@ -54,6 +54,9 @@ class ScheduledJob(JobAsked):
 class ScheduleAsked(StrictSerializer):
     """A schedule: its calendar, and what it makes, a job or a campaign."""
 
+    one_of = KINDS
+    left_out = "Send job or campaign."
+
     name = Text(least=1, most=schedules.NAME_MOST, help_text="Its campaigns are named after it and the time of the run.")
     cron = Text(least=1, most=cron.EXPRESSION_MOST, help_text=CRON_HELP)
     time_zone = Text(most=60, required=False, help_text=ZONE_HELP)
@@ -62,9 +65,7 @@ class ScheduleAsked(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """:raises ValidationError: not exactly one of job and campaign is there."""
-        if len(attrs.keys() & {*KINDS}) != 1:
-            raise serializers.ValidationError(ONE_OF_BOTH)
-        return super().validate(attrs)
+        return super().validate(_one_at_most(attrs))
 
 
 class ScheduleChange(StrictSerializer):
@@ -81,9 +82,7 @@ class ScheduleChange(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """:raises ValidationError: job and campaign are both there."""
-        if {*KINDS} <= attrs.keys():
-            raise serializers.ValidationError(ONE_OF_BOTH)
-        return super().validate(attrs)
+        return super().validate(_one_at_most(attrs))
 
 
 class SchedulePause(StrictSerializer):
@@ -240,6 +239,13 @@ class ScheduleViewSet(JsonViewSet[Schedule]):
 
     def _answer(self, pk: int) -> dict[str, Any]:
         return _answers([Schedule.objects.get(pk=pk)], self.request, at=clock.now())[0]
+
+
+def _one_at_most(attrs: dict[str, Any]) -> dict[str, Any]:
+    """:raises ValidationError: job and campaign are both there."""
+    if {*KINDS} <= attrs.keys():
+        raise serializers.ValidationError(BOTH)
+    return attrs
 
 
 def _request(makes: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from queue_app.models import (
 )
 from queue_app.work import bulk, roles
 from tests.campaigns.support import make_campaign
-from tests.factories import NOON, BatchFactory, UserFactory, make_endpoint, make_job
+from tests.factories import NOON, BatchFactory, UserFactory, make_endpoint, make_job, make_schedule
 
 pytestmark = pytest.mark.django_db
 Verb = BulkAction.Verb
@@ -86,6 +86,7 @@ BEYOND_LOOKING: dict[str, dict[str, str]] = {
     "queue_app.workerprocess": {},
     "queue_app.inboundwebhook": {},
     "queue_app.webhookendpoint": {},
+    "queue_app.schedule": {},
     "campaigns.campaign": {},
     "campaigns.combination": {},
 }
@@ -99,6 +100,7 @@ ACTIONS: dict[str, dict[str, set[str]]] = {
         SUPERUSER: OPERATED | {"refund"},
     },
     "queue_app.batch": {role: {"pause", "resume"} for role in OPERATORS},
+    "queue_app.schedule": {role: {"pause", "resume"} for role in OPERATORS},
     "queue_app.reviewitem": {role: {"queue_again", "give_up"} for role in OPERATORS},
     "campaigns.brand": dict.fromkeys((EVERY_RIGHT, SUPERUSER), GONE),
     "campaigns.compliancerule": dict.fromkeys((EVERY_RIGHT, SUPERUSER), GONE),
@@ -130,6 +132,7 @@ class Rows:
         ComplianceRule.objects.create(name="No miracles", pattern="miracle", reason="A promise.")
         Brand.objects.create(name="Unused")
         make_endpoint(self.owner)
+        make_schedule(self.owner)
         ApiKey.objects.create(self.owner, scopes=["read"], name="till")
 
     def of(self, model: type[Model]) -> Model:

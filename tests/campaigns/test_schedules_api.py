@@ -53,7 +53,7 @@ def test_a_schedule_is_saved_once_per_key_and_read(api):
         ({"job": JOB | {"prompt": ""}}, ["job.prompt"]),
         ({"job": JOB | {"parameters": {"duration": "x"}}, "cron": "x"}, ["cron", "job.parameters.duration"]),
         ({"job": JOB | {"not_before": "2030-01-01T00:00:00Z"}}, ["job.not_before"]),
-        ({"campaign": BRIEF}, [""]),
+        ({"campaign": BRIEF}, ["campaign"]),
         ({"owner": "me"}, ["owner"]),
     ],
 )
