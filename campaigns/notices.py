@@ -49,7 +49,7 @@ FINISHED, JOB, CLEAR, TICKETS = "batch_ended", "job", announce.QUEUE_CLEAR, "wal
 RESUMED, ENDPOINT, SCHEDULE = announce.BATCH_RESUMED, announce.ENDPOINT_OFF, announce.SCHEDULE_FAILED
 TOPICS = {
     FINISHED: Topic("Campaign finished", "Also jobs sent together by API.", WAYS),
-    JOB: Topic("Quick generation finished", "Completed or failed. Unread notices are combined.", (APP,)),
+    JOB: Topic("Quick generation finished", "Also scheduled jobs. Completed or failed; unread notices are combined.", (APP,)),
     CLEAR: Topic("Queue clear", "All your jobs have finished.", ()),
     RESUMED: Topic("Campaign resumed", "If you asked for it on its page.", WAYS),
     TICKETS: Topic("Tickets running low", "Fewer are available than the number below.", WAYS),

@@ -163,7 +163,7 @@ BEYOND_THE_SHAPE_OF = {
     "usage_read": {"from", "to", "owner"},
     "batches_change": {"name"},
     "campaigns_change": {"name"},
-    **dict.fromkeys(("schedules_create", "schedules_change"), {"name", "cron", "time_zone", "job", "campaign"}),
+    **{key: {"name", "cron", "time_zone", "job", "campaign"} for key in ("schedules_create", "schedules_change")},
 }
 GOOD = {"model": "sora-2", "prompt": "A tram.", "parameters": {"duration": 4}}
 BRIEF = {"brand": "Alder", "big_idea": "A parcel.", "dimensions": {"mood": ["calm"]}, "model": "sora-2", "duration": 4}
