@@ -90,6 +90,14 @@ def summary(request: Mapping[str, Any]) -> str:
     return f"{brief.brand}, {counted(number, 'combination')}{' before exclusions' if brief.exclude else ''}"
 
 
+def tickets(owner: User, request: Mapping[str, Any]) -> int | None:
+    """Return the price of a run at this moment; ``None`` if it would be refused."""
+    try:
+        return plan.make(brief_of(request), owner).tickets
+    except campaigns.refusals:
+        return None
+
+
 def _at_fields(refusal: Exception) -> Exception:
     """Return a refusal whose problems name the fields in a schedule: ``campaign.big_idea``."""
     if isinstance(refusal, PlanRefused):

@@ -138,6 +138,10 @@ class ScheduleForm:
         return scheduled.summary(self.request)
 
     @property
+    def tickets(self) -> int | None:
+        return scheduled.tickets(self.owner, self.request)
+
+    @property
     def dimensions(self) -> list[tuple[str, str]]:
         """Return the dimensions of a campaign's brief with their values, as people know them."""
         chosen = self.request.get("dimensions", {})

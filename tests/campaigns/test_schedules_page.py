@@ -107,7 +107,8 @@ class TestACampaign:
     def test_is_repeated_from_its_page(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner, name="Parcels")
         assert f"{URL}new/?campaign={campaign.pk}" in html_of(web.get(f"/campaigns/{campaign.pk}/"))
-        assert "Maison Alder" in html_of(web.get(f"{URL}new/?campaign={campaign.pk}"))
+        shown = text_of(html_of(web.get(f"{URL}new/?campaign={campaign.pk}")))
+        assert "Maison Alder, 4 combinations" in shown and "16 tickets per run" in shown
         asked = {"key": "a", "name": "Parcels daily", "cron": "0 9 * * *", "time_zone": "UTC", "campaign": campaign.pk}
         web.post(f"{URL}new/", asked)
 
