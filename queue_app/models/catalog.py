@@ -24,7 +24,11 @@ class Medium(models.TextChoices):
 
 class Backoff(models.TextChoices):
     EXPONENTIAL = "exponential", "exponential, full jitter"
-    FIXED = "fixed", "fixed, every 5 minutes"
+    FIXED = "fixed", "fixed: the base every time"
+
+
+_SECONDS: Any = {"validators": [MinValueValidator(1), MaxValueValidator(86_400)]}
+_ATTEMPTS: Any = {"validators": [MinValueValidator(1), MaxValueValidator(20)]}
 
 
 def check_codec(value: Any) -> None:
@@ -64,8 +68,24 @@ class Kind(models.Model):
         "concurrent jobs", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Leave empty for no limit."
     )
     timeout_seconds = models.PositiveIntegerField(default=600, validators=[MinValueValidator(60)])
-    max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(20)])
-    backoff = models.CharField(max_length=20, choices=Backoff.choices, default=Backoff.EXPONENTIAL)
+    max_attempts = models.PositiveSmallIntegerField(
+        "attempts",
+        default=4,
+        **_ATTEMPTS,
+        help_text="How often a job is sent before it fails, 1 to 20, the first attempt included. Default: 4, so 3 retries.",
+    )
+    backoff = models.CharField(
+        max_length=20,
+        choices=Backoff.choices,
+        default=Backoff.EXPONENTIAL,
+        help_text="Wait before the next attempt. Exponential: a random time up to the base × 2, × 4, × 8 … Default: exponential.",
+    )
+    retry_base_seconds = models.PositiveIntegerField(
+        "base", default=5, **_SECONDS, help_text="Seconds, 1 to 86,400. Default: 5. Example: 300 with fixed waits is every 5 minutes."
+    )
+    retry_cap_seconds = models.PositiveIntegerField(
+        "cap", default=600, **_SECONDS, help_text="Longest wait in seconds, 1 to 86,400. Default: 600, 10 minutes."
+    )
     files_kept_days = models.PositiveIntegerField(
         "keep files for days",
         null=True,
@@ -191,7 +211,39 @@ class GenerationModel(models.Model):
     )
     typical_seconds = models.PositiveIntegerField(default=60, help_text="Used for estimates until enough jobs have run.")
     timeout_seconds = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(60)], help_text="Leave empty to use the job type's timeout."
+        "timeout",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(60)],
+        help_text="Seconds that a job may run, at least 60. Empty: the job type's. Example: 1800 for a model that needs 20 minutes.",
+    )
+    max_attempts = models.PositiveSmallIntegerField(
+        "attempts",
+        null=True,
+        blank=True,
+        **_ATTEMPTS,
+        help_text="How often a job is sent before it fails, 1 to 20. Empty: the job type's. Example: 1 for no retry.",
+    )
+    backoff = models.CharField(
+        max_length=20,
+        choices=Backoff.choices,
+        blank=True,
+        default="",
+        help_text="Wait before the next attempt. Empty: the job type's. Example: fixed, with a base of 300 seconds.",
+    )
+    retry_base_seconds = models.PositiveIntegerField(
+        "base",
+        null=True,
+        blank=True,
+        **_SECONDS,
+        help_text="Seconds, 1 to 86,400. Empty: the job type's. Example: 30 for a provider that is often busy.",
+    )
+    retry_cap_seconds = models.PositiveIntegerField(
+        "cap",
+        null=True,
+        blank=True,
+        **_SECONDS,
+        help_text="Longest wait in seconds, 1 to 86,400. Empty: the job type's. Example: 3600 for an hour.",
     )
     parameters = models.JSONField(
         default=dict,

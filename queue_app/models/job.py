@@ -15,6 +15,7 @@ from django.db.models.functions import MD5, Coalesce
 from queue_app.models.account import User
 from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
 from queue_app.rules import numbers
+from queue_app.rules.backoff import Retries
 from queue_app.rules.words import one_line
 from queue_app.statements import Statement
 
@@ -417,6 +418,17 @@ class Job(models.Model):
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
+
+    @property
+    def retries(self) -> Retries:
+        """How often and when it is sent again: each part is its model's own, else its job type's."""
+        model, kind = self.model, self.kind
+        return Retries(
+            model.max_attempts or kind.max_attempts,
+            model.backoff or kind.backoff,
+            model.retry_base_seconds or kind.retry_base_seconds,
+            model.retry_cap_seconds or kind.retry_cap_seconds,
+        )
 
 
 class Outcome(models.TextChoices):
