@@ -13,6 +13,8 @@ from queue_app.rules import codec_checks, pricing
 from queue_app.rules.pricing import Price
 
 LIMIT_MESSAGE = "Enter a whole number from 1 to 50. To stop a model, pause it."
+REASON_HELP = "Everyone whose jobs wait sees it, up to 200 characters. Example: quality check."
+UNTIL_HELP = "The pause ends then. Default: empty, until someone resumes. Example: tomorrow, 08:00."
 
 
 class Medium(models.TextChoices):
@@ -61,13 +63,26 @@ class Kind(models.Model):
     )
     restricted = models.BooleanField(
         default=False,
-        help_text="Only users with the permission “Can submit jobs of restricted types” can submit these jobs.",
+        help_text="Only users with the permission “Can submit jobs of restricted types” can submit these jobs. Default: off.",
     )
-    default_priority = models.SmallIntegerField(default=0)
+    default_priority = models.SmallIntegerField(
+        default=0,
+        help_text="Of jobs that ask for none: larger numbers start first. Default: 0, normal. Example: 10 is high, -10 low.",
+    )
     max_concurrent = models.PositiveSmallIntegerField(
-        "concurrent jobs", null=True, blank=True, validators=[MinValueValidator(1)], help_text="Leave empty for no limit."
+        "concurrent jobs",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="How many jobs of this type run at the same time, 1 or more. Default: empty, no limit. Example: 2.",
     )
-    timeout_seconds = models.PositiveIntegerField(default=600, validators=[MinValueValidator(60)])
+    timeout_seconds = models.PositiveIntegerField(
+        "timeout",
+        default=600,
+        validators=[MinValueValidator(60)],
+        help_text="Seconds that a job may run, at least 60; then its provider is asked to cancel it. Default: 600. Example: 1200 is "
+        "20 minutes. Models can have a timeout of their own.",
+    )
     max_attempts = models.PositiveSmallIntegerField(
         "attempts",
         default=4,
@@ -91,14 +106,16 @@ class Kind(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(36_500)],
-        help_text="Older files are deleted. Their jobs, history and charges stay. Leave empty to keep all files.",
+        help_text="Days, 1 or more. Older files are deleted; their jobs, history and charges stay. Default: empty, all are kept. "
+        "Example: 90.",
     )
     payloads_kept_days = models.PositiveIntegerField(
         "keep provider answers for days",
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(36_500)],
-        help_text="What providers said about a task, counted from its end. Leave empty to keep it.",
+        help_text="Days, 1 or more, from the end of a task; then what its provider said is deleted. Default: empty, all is kept. "
+        "Example: 30.",
     )
 
     class Meta:
@@ -137,7 +154,7 @@ class ProviderAccount(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="Shared by all its models. Leave empty for no limit.",
+        help_text="How many jobs run here at the same time, of all its models together. Default: empty, no limit. Example: 4.",
     )
     daily_budget_usd = models.DecimalField(
         "daily budget in USD",
@@ -146,8 +163,8 @@ class ProviderAccount(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(Decimal("0.01"))],
-        help_text="When finished and running jobs have cost this much, the account pauses until midnight (queue time zone). "
-        "Running jobs continue, so the last one can exceed it. Leave empty for no budget.",
+        help_text="US dollars. When finished and running jobs have cost this much, the account pauses until midnight (queue time "
+        "zone). Running jobs continue, so the last one can exceed it. Default: empty, no budget. Example: 250.00.",
     )
     can_look_up = models.BooleanField(
         "can look up tasks",
@@ -160,9 +177,9 @@ class ProviderAccount(models.Model):
         help_text="You know that the provider's list shows every task as we sent it. Then the proof that a task is missing needs "
         "no other task of ours in the list. All other checks stay.",
     )
-    paused = models.BooleanField(default=False)
-    paused_reason = models.CharField(max_length=200, blank=True)
-    paused_until = models.DateTimeField(null=True, blank=True)
+    paused = models.BooleanField(default=False, help_text="No job starts here. Running jobs finish. Default: off.")
+    paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
+    paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
     cooldown_until = models.DateTimeField(null=True, blank=True, editable=False)
     lowered_by = models.PositiveSmallIntegerField(
         default=0,
@@ -209,7 +226,9 @@ class GenerationModel(models.Model):
         help_text="Rates that differ from the price per unit: "
         '{"rates": [{"when": {"resolution": "4K", "audio": true}, "usd": "0.60", "tickets": 2}]}. The first that fits counts.',
     )
-    typical_seconds = models.PositiveIntegerField(default=60, help_text="Used for estimates until enough jobs have run.")
+    typical_seconds = models.PositiveIntegerField(
+        default=60, help_text="Run time in seconds, for estimates until enough jobs have run. Default: 60. Example: 150."
+    )
     timeout_seconds = models.PositiveIntegerField(
         "timeout",
         null=True,
@@ -269,11 +288,13 @@ class ModelConcurrencyLimit(models.Model):
 
     model = models.OneToOneField(GenerationModel, on_delete=models.CASCADE, primary_key=True, related_name="limit")
     max_concurrent = models.PositiveSmallIntegerField(
-        "concurrent jobs", validators=[MinValueValidator(1, LIMIT_MESSAGE), MaxValueValidator(50, LIMIT_MESSAGE)]
+        "concurrent jobs",
+        validators=[MinValueValidator(1, LIMIT_MESSAGE), MaxValueValidator(50, LIMIT_MESSAGE)],
+        help_text="How many jobs of this model run at the same time, 1 to 50. Example: 4. To stop a model, pause it.",
     )
-    paused = models.BooleanField(default=False)
-    paused_reason = models.CharField(max_length=200, blank=True)
-    paused_until = models.DateTimeField(null=True, blank=True)
+    paused = models.BooleanField(default=False, help_text="No job starts here. Running jobs finish. Default: off.")
+    paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
+    paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
 
     class Meta:
         verbose_name = "limit"

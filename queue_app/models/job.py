@@ -13,7 +13,7 @@ from django.db.models import Exists, F, Func, OuterRef, Q
 from django.db.models.functions import MD5, Coalesce
 
 from queue_app.models.account import User
-from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
+from queue_app.models.catalog import REASON_HELP, UNTIL_HELP, GenerationModel, Kind, ModelRoute, ProviderAccount
 from queue_app.rules import numbers
 from queue_app.rules.backoff import Retries
 from queue_app.rules.words import one_line
@@ -127,10 +127,11 @@ class Batch(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(50)],
-        help_text="Leave empty for no limit.",
+        help_text="How many of its jobs run at the same time, 1 to 50. Default: empty, no limit. Example: 5.",
     )
-    paused = models.BooleanField(default=False)
-    paused_reason = models.CharField(max_length=200, blank=True)
+    paused = models.BooleanField(default=False, help_text="None of its jobs starts. Running jobs finish. Default: off.")
+    paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
+    paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
     origin = models.CharField(
         max_length=20, default="batch", help_text="What it is part of. Names the webhook of its end, such as batch.completed."
     )
@@ -151,6 +152,7 @@ class Batch(models.Model):
                 fields=["id"], name="batch_open", condition=Q(ended_at=None)
             ),  # for the dispatcher, which looks for finished batches
             models.Index(fields=["id"], name="batch_notify_resumed", condition=Q(notify_resumed=True)),
+            models.Index(fields=["paused_until"], name="batch_pause_ends", condition=Q(paused_until__isnull=False)),
             GinIndex(NAME, name="batch_name_words"),  # a search of jobs takes the names of batches for theirs
         ]
 

@@ -6,9 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
-
-from django.conf import settings
 
 from queue_app.models import GenerationModel, ModelRoute, ProviderAccount, QueueSettings
 from queue_app.models.job import LONG_CALLS, SLOTS_IN_USE
@@ -329,7 +326,7 @@ class Capacity:
 
 def queue_limit(policy: QueueSettings, *, at: datetime) -> int:
     """Return the limit of the whole queue at this time; it is higher in peak hours."""
-    local = at.astimezone(ZoneInfo(settings.QUEUE_TIME_ZONE))
+    local = at.astimezone(policy.peak_zone)
     return peak.effective_limit(policy.max_concurrent, local, hours=policy.peak_hours, factor=policy.peak_factor)
 
 
