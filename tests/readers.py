@@ -129,7 +129,8 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.api.views.bulk:_matching": "search",
     },
     "BatchChange": {"queue_app.work.batches:change": "name max_concurrent priority"},
-    "ModelChange": {"queue_app.work.capacity:_LIMITS": "max_concurrent paused reason=paused_reason"},
+    "ModelChange": {"queue_app.work.capacity:_LIMITS": "max_concurrent paused reason=paused_reason until=paused_until"},
+    "PauseAsked": {"queue_app.work.capacity:_OWN_LIMITS": "reason=paused_reason until=paused_until"},
     "CampaignAsked": {
         "campaigns.brief:Brief.title": "name",
         "campaigns.launch:_brand": "brand=Brand",
@@ -158,6 +159,11 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.plan:priority_of": "bulk_priority",
         "queue_app.models.settings:QueueSettings.peak_zone": "peak_time_zone",
         "queue_app.work.capacity:_closed": "paused paused_reason paused_until",
+        **_WHY,
+    },
+    "Batch": {
+        "queue_app.work.batches:change": "max_concurrent",
+        "queue_app.work.capacity:_OWN_LIMITS": "paused paused_reason paused_until",
         **_WHY,
     },
     "Kind": {

@@ -24,8 +24,8 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox names 
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(1_000)],
-        help_text="How many of this user's jobs run at the same time, 1 to 1,000. Empty: the limit per user of the queue settings. "
-        "Example: 5.",
+        help_text="How many of this user's jobs run at the same time, 1 to 1,000. Empty: the limit per user of the queue "
+        "settings. Example: 5.",
     )
     notice_settings = models.JSONField(
         default=dict, blank=True, editable=False, help_text="Switched notices: event → way → whether. Others have their default."

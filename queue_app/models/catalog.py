@@ -80,8 +80,8 @@ class Kind(models.Model):
         "timeout",
         default=600,
         validators=[MinValueValidator(60)],
-        help_text="Seconds that a job may run, at least 60; then its provider is asked to cancel it. Default: 600. Example: 1200 is "
-        "20 minutes. Models can have a timeout of their own.",
+        help_text="Seconds that a job may run, at least 60; then its provider is asked to cancel it. Default: 600. "
+        "Example: 1200 is 20 minutes. Models can have a timeout of their own.",
     )
     max_attempts = models.PositiveSmallIntegerField(
         "attempts",
@@ -96,7 +96,10 @@ class Kind(models.Model):
         help_text="Wait before the next attempt. Exponential: a random time up to the base × 2, × 4, × 8 … Default: exponential.",
     )
     retry_base_seconds = models.PositiveIntegerField(
-        "base", default=5, **_SECONDS, help_text="Seconds, 1 to 86,400. Default: 5. Example: 300 with fixed waits is every 5 minutes."
+        "base",
+        default=5,
+        **_SECONDS,
+        help_text="Seconds, 1 to 86,400. Default: 5. Example: 300 with fixed waits is every 5 minutes.",
     )
     retry_cap_seconds = models.PositiveIntegerField(
         "cap", default=600, **_SECONDS, help_text="Longest wait in seconds, 1 to 86,400. Default: 600, 10 minutes."
@@ -234,7 +237,7 @@ class GenerationModel(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(60)],
-        help_text="Seconds that a job may run, at least 60. Empty: the job type's. Example: 1800 for a model that needs 20 minutes.",
+        help_text="Seconds that a job may run, at least 60. Empty: the job type's. Example: 1800 for a slow model.",
     )
     max_attempts = models.PositiveSmallIntegerField(
         "attempts",

@@ -422,6 +422,12 @@ class Job(models.Model):
         return self.state in OPEN_STATES
 
     @property
+    def next_attempt_at(self) -> datetime | None:
+        """Earliest time of the next attempt while it waits for one; ``None`` otherwise."""
+        waits = self.state == State.QUEUED and self.attempt_number > 0 and self.not_before != self.client_not_before
+        return self.not_before if waits else None
+
+    @property
     def retries(self) -> Retries:
         """How often and when it is sent again: each part is its model's own, else its job type's."""
         model, kind = self.model, self.kind

@@ -79,10 +79,13 @@ class QueueSettings(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="How many jobs of one user run at the same time, 1 or more. Default: empty, no limit. Example: 3. Users can have "
-        "a limit of their own.",
+        help_text="How many jobs of one user run at the same time, 1 or more. Default: empty, no limit. Example: 3. "
+        "Users can have a limit of their own.",
     )
-    bulk_priority = models.SmallIntegerField(default=-10, help_text="Of campaigns over 20 videos that ask for none: larger numbers start first. Example: -10 is low, 0 normal.")
+    bulk_priority = models.SmallIntegerField(
+        default=-10,
+        help_text="Of campaigns over 20 videos that ask for none: larger numbers start first. Example: -10 is low, 0 normal.",
+    )
     paused = models.BooleanField(default=False, help_text="No job starts. Running jobs finish. Default: off.")
     paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
     paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)

@@ -39,6 +39,13 @@ class ErrorOut(Shape):
     message = serializers.CharField()
 
 
+class FailureOut(ErrorOut):
+    """Why a job failed, and what to do now."""
+
+    remedy = serializers.CharField(help_text="What to do now, in one or two sentences.")
+    retry_may_help = serializers.BooleanField(help_text="False if a plain retry would fail in the same way.")
+
+
 class AttemptOut(Shape):
     number = serializers.IntegerField()
     account = serializers.CharField(source="account_id")
@@ -47,7 +54,7 @@ class AttemptOut(Shape):
     accepted_at = Moment(allow_null=True)
     ended_at = Moment(allow_null=True)
     outcome = serializers.ChoiceField(choices=Outcome.choices, allow_null=True)
-    spent = serializers.BooleanField(help_text="Counts towards the attempts of the job type.")
+    spent = serializers.BooleanField(help_text="Counts towards `attempts_allowed`.")
     error = serializers.SerializerMethodField()
 
     @extend_schema_field(ErrorOut(allow_null=True))
@@ -180,9 +187,11 @@ class JobOut(Shape):
     progress = serializers.FloatField(allow_null=True, help_text="0 to 1. Null if the provider does not report it.")
     stages = StageOut(many=True)
     attempts = AttemptOut(many=True)
+    attempts_allowed = serializers.IntegerField(help_text="Attempts that may count before it fails, by its model or job type.")
+    next_attempt_at = Moment(allow_null=True, help_text="Earliest time of the next attempt. Null unless it waits for one.")
     tickets = TicketsOut()
     cost = CostOut()
-    error = ErrorOut(allow_null=True)
+    error = FailureOut(allow_null=True)
     assets = AssetOut(many=True, help_text="The main file first.")
     result_url = serializers.CharField(allow_null=True, help_text="URL of the main file.")
     cancel_asked = serializers.BooleanField()
