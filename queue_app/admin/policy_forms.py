@@ -49,7 +49,8 @@ class PolicyForm(forms.ModelForm[Any]):
     def clean(self) -> dict[str, Any] | None:
         """:raises ValidationError: the row has changed since the form was opened."""
         said = super().clean()
-        if said and {"paused", "paused_reason"} <= said.keys() and said["paused"] and not said["paused_reason"].strip():
+        touched = {"paused", "paused_reason"} & {*self.changed_data}
+        if touched and said and said.get("paused") and not said.get("paused_reason", NO_REASON).strip():
             self.add_error("paused_reason", NO_REASON)
         if not self.instance._state.adding and self.seen < self.latest:
             self._show_as_it_is_now()

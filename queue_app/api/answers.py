@@ -41,8 +41,9 @@ ReadJob: TypeAlias = "WithAnnotations[Job, _Read]"
 
 
 def visible(rows: JobQuerySet) -> "QuerySet[ReadJob]":
-    """Return the rows with what every answer needs beside the job's own columns: its owner, and when it was read."""
-    return cast("QuerySet[ReadJob]", rows.select_related("owner", "model", "kind").annotate(read_at=clock.ReadAt()))
+    """Return the rows with what every answer needs beside the job's own columns: its owner, model and type, and when it was read."""
+    whole = rows.select_related("owner", "model", "kind").defer("model__parameters", "model__price")
+    return cast("QuerySet[ReadJob]", whole.annotate(read_at=clock.ReadAt()))
 
 
 def jobs(rows: Sequence[ReadJob], request: Request) -> list[dict[str, Any]]:
@@ -86,7 +87,7 @@ def _full(rows: Sequence[Job], at: datetime, request: Request) -> list[dict[str,
     beyond = _beyond_stopping(claimed)
     facts = (
         _job(row, outlook, events[row.pk], money.get(row.pk) or _untouched(row), beyond, request)
-        | {"attempts": tries[row.pk], "error": _failure(row, tries[row.pk]), **_results(files[row.pk], request)}
+        | {"attempts": tries[row.pk], **_remedy(row, tries[row.pk]), **_results(files[row.pk], request)}
         for row in rows
     )
     return [render(JobOut, one) for one in facts]
@@ -143,6 +144,7 @@ def _job(
         "stages": stages,
         "tickets": money,
         "cost": cost(row),
+        "error": {"code": row.error_code, "message": row.error_message} if row.error_code else None,
         "attempts_allowed": row.retries.attempts,
         "next_attempt_at": row.next_attempt_at,
         "cancel_asked": row.cancel_asked_at is not None,
@@ -161,12 +163,11 @@ def _job(
     }
 
 
-def _failure(row: Job, tries: Sequence[Attempt]) -> dict[str, Any] | None:
+def _remedy(row: Job, tries: Sequence[Attempt]) -> dict[str, Any]:
     if not row.error_code:
-        return None
+        return {"remedy": "", "retry_may_help": False}
     why = (row.error_code, tries[-1].error_kind if tries else "")
-    told = {"remedy": remedies.of(*why), "retry_may_help": remedies.is_retried(*why)}
-    return {"code": row.error_code, "message": row.error_message, **told}
+    return {"remedy": remedies.of(*why), "retry_may_help": remedies.is_retried(*why)}
 
 
 def _blocker(found: Blocker, request: Request) -> dict[str, Any]:

@@ -579,7 +579,7 @@ class TestPause:
     def test_paused_with_a_reason_and_resumed(self, web: Client, owner: User) -> None:
         campaign = make_campaign(owner)
         address = reverse("campaigns:pause", args=[campaign.pk])
-        assert "4 will wait until you resume" in text_of(look(web, address))
+        assert "4 will wait until the pause ends" in text_of(look(web, address))
         said = text_of(web.post(address, {"reason": "new packshot"}, follow=True).content.decode())
         assert re.search(r"You paused this campaign at [\d:]+: new packshot 4 videos wait and keep their position", said)
         assert "Paused" in said and "On hold campaign paused" in said and "4 on hold" in said

@@ -39,13 +39,6 @@ class ErrorOut(Shape):
     message = serializers.CharField()
 
 
-class FailureOut(ErrorOut):
-    """Why a job failed, and what to do now."""
-
-    remedy = serializers.CharField(help_text="What to do now, in one or two sentences.")
-    retry_may_help = serializers.BooleanField(help_text="False if a plain retry would fail in the same way.")
-
-
 class AttemptOut(Shape):
     number = serializers.IntegerField()
     account = serializers.CharField(source="account_id")
@@ -191,7 +184,9 @@ class JobOut(Shape):
     next_attempt_at = Moment(allow_null=True, help_text="Earliest time of the next attempt. Null unless it waits for one.")
     tickets = TicketsOut()
     cost = CostOut()
-    error = FailureOut(allow_null=True)
+    error = ErrorOut(allow_null=True)
+    remedy = serializers.CharField(help_text="What to do about the error, in one or two sentences. Empty without an error.")
+    retry_may_help = serializers.BooleanField(help_text="False without an error, and if a plain retry would fail again.")
     assets = AssetOut(many=True, help_text="The main file first.")
     result_url = serializers.CharField(allow_null=True, help_text="URL of the main file.")
     cancel_asked = serializers.BooleanField()
