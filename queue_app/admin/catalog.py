@@ -249,7 +249,7 @@ class QueueSettingsAdmin(PolicyAdmin[QueueSettings]):
     fieldsets = (
         ("Limits", {"fields": ("max_concurrent", "user_max_concurrent"), "description": "Apply to the next job."}),
         ("Peak hours", {"fields": ("peak_hours", "peak_time_zone", "peak_factor"), "description": "Apply to the next job."}),
-        ("Order", {"fields": ("bulk_priority",)}),
+        ("Order", {"fields": ("fair_share", "aging_minutes", "bulk_priority")}),
         ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),
         ("Audit", {"fields": ("why",)}),
     )

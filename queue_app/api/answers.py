@@ -41,7 +41,7 @@ ReadJob: TypeAlias = "WithAnnotations[Job, _Read]"
 
 
 def visible(rows: JobQuerySet) -> "QuerySet[ReadJob]":
-    """Return the rows with what every answer needs beside the job's own columns: its owner, model and type, and when it was read."""
+    """Return the rows with their owner, model and type, and when they were read: what answers need beside their own columns."""
     whole = rows.select_related("owner", "model", "kind").defer("model__parameters", "model__price")
     return cast("QuerySet[ReadJob]", whole.annotate(read_at=clock.ReadAt()))
 

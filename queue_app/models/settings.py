@@ -83,8 +83,23 @@ class QueueSettings(models.Model):
         "Users can have a limit of their own.",
     )
     bulk_priority = models.SmallIntegerField(
-        default=-10,
-        help_text="Of campaigns over 20 videos that ask for none: larger numbers start first. Example: -10 is low, 0 normal.",
+        default=0,
+        help_text="Of campaigns over 20 videos that ask for none: larger numbers start first. Default: 0, normal. "
+        "Example: -10 is low.",
+    )
+    fair_share = models.BooleanField(
+        default=True,
+        help_text="Accounts take turns within a priority: nobody's single job waits behind 600 of another. Default: on. Off: "
+        "first come, first served. A change also re-sorts the jobs that are waiting.",
+    )
+    aging_minutes = models.PositiveSmallIntegerField(
+        "raised after",
+        null=True,
+        blank=True,
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(10_080)],
+        help_text="Minutes after which a waiting job is raised by one level (10), 1 to 10,080. It never reaches high. "
+        "Default: 30. Example: 120. Leave empty to switch it off.",
     )
     paused = models.BooleanField(default=False, help_text="No job starts. Running jobs finish. Default: off.")
     paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
