@@ -13,8 +13,8 @@ from queue_app.rules import codec_checks, pricing
 from queue_app.rules.pricing import Price
 
 LIMIT_MESSAGE = "Enter a whole number from 1 to 50. To stop a model, pause it."
-REASON_HELP = "Everyone whose jobs wait sees it, up to 200 characters. Example: quality check."
-UNTIL_HELP = "The pause ends then. Default: empty, until someone resumes. Example: tomorrow, 08:00."
+REASON_HELP = "A pause needs one, up to 200 characters. Everyone whose jobs wait sees it. Default: empty. Example: quality check."
+UNTIL_HELP = "Date and time at which the pause ends. Default: empty, until someone resumes. Example: tomorrow, 08:00."
 
 
 class Medium(models.TextChoices):
@@ -93,7 +93,7 @@ class Kind(models.Model):
         max_length=20,
         choices=Backoff.choices,
         default=Backoff.EXPONENTIAL,
-        help_text="Wait before the next attempt. Exponential: a random time up to the base × 2, × 4, × 8 … Default: exponential.",
+        help_text="Seconds before the next attempt. Exponential: at random, up to the base × 2, × 4, × 8 … Default: exponential.",
     )
     retry_base_seconds = models.PositiveIntegerField(
         "base",
@@ -157,7 +157,7 @@ class ProviderAccount(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="How many jobs run here at the same time, of all its models together. Default: empty, no limit. Example: 4.",
+        help_text="How many jobs of all its models run at the same time, 1 or more. Default: empty, no limit. Example: 4.",
     )
     daily_budget_usd = models.DecimalField(
         "daily budget in USD",
@@ -251,7 +251,7 @@ class GenerationModel(models.Model):
         choices=Backoff.choices,
         blank=True,
         default="",
-        help_text="Wait before the next attempt. Empty: the job type's. Example: fixed, with a base of 300 seconds.",
+        help_text="Seconds before the next attempt. Empty: the job type's. Example: fixed, with a base of 300 seconds.",
     )
     retry_base_seconds = models.PositiveIntegerField(
         "base",

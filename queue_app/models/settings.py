@@ -55,8 +55,8 @@ class QueueSettings(models.Model):
         default="06:00-09:00, 20:00-23:00",
         blank=True,
         validators=[check_hours],
-        help_text="Times of day when the limit of the whole queue is multiplied by the peak factor. Default: 06:00-09:00, "
-        "20:00-23:00. A range may pass midnight: 22:00-02:00. Leave empty for none.",
+        help_text="Hours of the day when the limit of the whole queue is multiplied by the peak factor. Default: 06:00-09:00, "
+        "20:00-23:00. Example: 22:00-02:00 passes midnight. Leave empty for none.",
     )
     peak_time_zone = models.CharField(
         "time zone",
@@ -64,7 +64,7 @@ class QueueSettings(models.Model):
         default="",
         blank=True,
         validators=[check_zone],
-        help_text="Whose clocks the peak hours follow, summer time included. Example: Europe/Madrid. Empty: the site's "
+        help_text="Time zone whose clocks the peak hours follow, summer time included. Example: Europe/Madrid. Empty: the site's "
         "(QUEUE_TIME_ZONE).",
     )
     peak_factor = models.DecimalField(
