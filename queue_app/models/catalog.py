@@ -96,13 +96,13 @@ class Kind(models.Model):
         help_text="Seconds before the next attempt. Exponential: at random, up to the base × 2, × 4, × 8 … Default: exponential.",
     )
     retry_base_seconds = models.PositiveIntegerField(
-        "base",
+        "base wait",
         default=5,
         **_SECONDS,
         help_text="Seconds, 1 to 86,400. Default: 5. Example: 300 with fixed waits is every 5 minutes.",
     )
     retry_cap_seconds = models.PositiveIntegerField(
-        "cap", default=600, **_SECONDS, help_text="Longest wait in seconds, 1 to 86,400. Default: 600, 10 minutes."
+        "longest wait", default=600, **_SECONDS, help_text="Seconds, 1 to 86,400; no wait is longer. Default: 600, 10 minutes."
     )
     files_kept_days = models.PositiveIntegerField(
         "keep files for days",
@@ -254,18 +254,18 @@ class GenerationModel(models.Model):
         help_text="Seconds before the next attempt. Empty: the job type's. Example: fixed, with a base of 300 seconds.",
     )
     retry_base_seconds = models.PositiveIntegerField(
-        "base",
+        "base wait",
         null=True,
         blank=True,
         **_SECONDS,
         help_text="Seconds, 1 to 86,400. Empty: the job type's. Example: 30 for a provider that is often busy.",
     )
     retry_cap_seconds = models.PositiveIntegerField(
-        "cap",
+        "longest wait",
         null=True,
         blank=True,
         **_SECONDS,
-        help_text="Longest wait in seconds, 1 to 86,400. Empty: the job type's. Example: 3600 for an hour.",
+        help_text="Seconds, 1 to 86,400; no wait is longer. Empty: the job type's. Example: 3600 for an hour.",
     )
     parameters = models.JSONField(
         default=dict,

@@ -50,8 +50,12 @@ def test_raise_the_limit_and_the_forecast_by_the_clocks_of_their_zone() -> None:
 
 
 def test_are_in_the_row_of_the_whole_queue() -> None:
-    for at, note in ((BEFORE, "peak hours from 20:00 (Europe/Madrid)"), (NOON, "outside peak hours")):
-        assert rows.of_queue(snapshot.take(at=at), at=at).note.startswith(note)
+    for at, note in (
+        (BEFORE, "limit 15 from 20:00 (Europe/Madrid)"),
+        (WITHIN, "peak hours until 23:00 (Europe/Madrid)"),
+        (NOON, "outside peak hours"),
+    ):
+        assert rows.of_queue(snapshot.take(at=at), at=at).note == note
 
 
 def test_are_told_to_those_who_wait_for_the_whole_queue() -> None:

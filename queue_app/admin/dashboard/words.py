@@ -88,9 +88,13 @@ def of_limit(limit: Limit, *, at: datetime, peak: PeakHours | None = None) -> tu
         said = pause(limit) if limit.paused else closed(limit, at=at)
         return "warn" if limit.cooling_until and not limit.paused else "pause", said
     if limit.what == "queue":
-        return "", f"{peak.words[0].lower()}{peak.words[1:]}" if peak else "outside peak hours"
+        return "", _peak(peak) if peak else "outside peak hours"
     lowered = _lowered(limit)
     return ("warn", f"{lowered} (rate limited)") if lowered else ("", "")
+
+
+def _peak(peak: PeakHours) -> str:
+    return f"limit {peak.limit} {peak.when}" if peak.begins else f"peak hours {peak.when}"
 
 
 def pause(limit: Limit) -> str:
