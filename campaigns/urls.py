@@ -47,6 +47,7 @@ urlpatterns = [
     path("campaigns/<int:pk>/retry-failed/", page.retry_failed, name="retry-failed"),
     path("campaigns/<int:pk>/retry-cancelled/", page.retry_cancelled, name="retry-cancelled"),
     path("campaigns/<int:pk>/rename/", page.rename, name="rename"),
+    path("campaigns/<int:pk>/limit/", page.limit, name="limit"),
     path("campaigns/<int:pk>/review/", review.grid, name="review"),
     path("campaigns/<int:pk>/review/results.csv", review.results_csv, name="review-csv"),
     path("campaigns/<int:pk>/review/approved.zip", review.approved_zip, name="review-zip"),

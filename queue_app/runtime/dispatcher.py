@@ -23,7 +23,7 @@ from queue_app.outbox import delivery
 from queue_app.runtime import registry, tasks
 from queue_app.runtime.listener import Listener
 from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages, hand_out_schedules
-from queue_app.work import aging, alerts, bulk, dispatch, recovery, retention, schedules
+from queue_app.work import aging, alerts, bulk, dispatch, policy, recovery, retention, schedules
 
 log = logging.getLogger(__name__)
 
@@ -169,6 +169,7 @@ def _round(at: datetime, *, claims: bool) -> tuple[int, bool]:
     handed_out, held_up = hand_out(lifecycle.lease_due(at)), False
     if claims:
         _alone(lifecycle.fail_overdue, at)
+        _alone(policy.end_batch_pauses, at)
         dispatch.wake_due(at=at)
         try:
             handed_out += hand_out((lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at))

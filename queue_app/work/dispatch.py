@@ -127,7 +127,8 @@ _DUE = Statement(f"""
         (SELECT min(cooldown_until) FROM queue_app_provideraccount WHERE cooldown_until > %(at)s::timestamptz),
         (SELECT min(paused_until) FROM queue_app_provideraccount WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_modelconcurrencylimit WHERE paused_until > %(at)s),
-        (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s)
+        (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s),
+        (SELECT min(paused_until) FROM queue_app_batch WHERE paused_until IS NOT NULL)  -- until `end_batch_pauses` has seen it
     ), least(
         (SELECT min(coalesce(lease_until, next_check_at)) FROM queue_app_job
           WHERE state IN {sql_of(IN_FLIGHT_STATES)}),
