@@ -248,7 +248,7 @@ READERS: dict[str, dict[str, str]] = {
         ),
         "campaigns.forms:_exclusions": "exclude matrix shown in",
         "campaigns.brief:Brief": "brand product_category big_idea visual_messaging audio_messaging name max_concurrent",
-        "campaigns.views.quick:read": "key prompt price model",
+        "campaigns.views.quick:read": "key prompt price kind model",
         "queue_app.admin.prices:calculator": "try.model=model",
         "campaigns.views.home:generate": "look",
         "campaigns.views.notices:page": "notice dismiss",
