@@ -13,7 +13,7 @@ from queue_app.rules import limits
 from queue_app.rules.limits import Blocker, Key
 from queue_app.rules.words import one_line
 from queue_app.ui import display
-from queue_app.work.capacity import COOLING, NO_WORKER, NOT_AVAILABLE, UNTOLD, keys_of
+from queue_app.work.capacity import COOLING, NO_WORKER, NOT_AVAILABLE, NOT_EXPRESSED, UNTOLD, keys_of
 
 # a limit → its name on a line of its own, and within a sentence; ``{0}`` is its key, ``{1}`` the word for the job's batch
 NAMES = {
@@ -25,7 +25,12 @@ NAMES = {
     "user": ("Owner's limit", "the owner's limit"),
     "batch": ("{1} {2}", "the {1}"),
 }
-OPENS = {NOT_AVAILABLE: "a provider is available", NO_WORKER: "a worker runs"}  # what closed a limit → what opens it
+# what closed a limit → what opens it
+OPENS = {
+    NOT_AVAILABLE: "a provider is available",
+    NOT_EXPRESSED: "a provider supports its parameters",
+    NO_WORKER: "a worker runs",
+}
 
 
 @dataclass(frozen=True)
@@ -105,9 +110,8 @@ def of_job(job: Job, looked: Outlook, at: datetime, *, group: str) -> list[Hold]
     if looked.capacity is None or looked.position(job) is None:
         return []
     capacity = looked.capacity
-    route = capacity.route_for(job.model_id) or next(iter(capacity.routes.get(job.model_id, [])), None)
-    keys = keys_of(route, model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
-    causes = {one.names: one for one in looked.waiting_on(job)}
+    keys = keys_of(looked.route(job), model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
+    causes = {one.names: one for one in sorted(looked.waiting_on(job), key=lambda one: one.is_pause)}
     title = one_line(job.batch.name) or str(job.batch_id) if job.batch else ""
     shown = []
     for key in keys:

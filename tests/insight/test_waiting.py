@@ -80,9 +80,12 @@ class TestWaitingOn:
         Job.objects.filter(pk=job.pk).update(not_before=NOON + timedelta(seconds=10))
         job.refresh_from_db()
 
-        (blocker,) = waiting.outlook([job], at=NOON).waiting_on(job)
+        lacking, aside = waiting.outlook([job], at=NOON).waiting_on(job)
 
-        assert (blocker.limit, blocker.reason) == ("not_before", "no free provider supports its parameters")
+        assert (lacking.names, lacking.reason) == (("model", "sora-2"), "its parameters are not supported")
+        assert (aside.limit, aside.reason) == ("not_before", "no free provider supports its parameters")
+        said = waiting.outlook([job], at=NOON).sentence(job)
+        assert said.startswith("sora-2 has no provider that supports these parameters. Starts at ")
 
     def test_tells_of_the_jobs_ahead_when_nothing_blocks(self):
         make_job()
