@@ -3,13 +3,14 @@ Random situations of the queue, and whether `waiting_on` told the truth in each:
 named limits stays, and starts once all of them are lifted and nothing else.
 
 A situation has up to sixteen jobs of a few users, batches, job types and models, with random limits, pauses, cooldowns, start
-times, budgets, missing providers and workers. It is made in a savepoint, by verbs of the product where these exist. “Starts”
-means that the claims after the lift take it, at the latest when the jobs that the same lift let pass before it have ended.
+times, holds, budgets, missing providers and workers, with and without fair share and aging. It is made in a savepoint, by verbs
+of the product where these exist. “Starts” means that the claims after the lift take it, at the latest when the jobs that the same
+lift let pass before it have ended.
 """
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,11 +19,12 @@ from typing import Any
 from django.db import transaction
 
 from queue_app import lifecycle, tickets
-from queue_app.insight import waiting
+from queue_app.insight import pauses, waiting
 from queue_app.lifecycle import Trouble
 from queue_app.models import (
     Batch,
     GenerationModel,
+    HeldFor,
     Job,
     Kind,
     ModelConcurrencyLimit,
@@ -34,7 +36,7 @@ from queue_app.models import (
     WorkerProcess,
 )
 from queue_app.rules.limits import Blocker
-from queue_app.work import budgets, dispatch, policy
+from queue_app.work import aging, budgets, dispatch, holds, policy
 from queue_app.work.budgets import BEGINNING
 from queue_app.work.capacity import COOLING, NO_WORKER, NOT_AVAILABLE, NOT_EXPRESSED
 
@@ -114,10 +116,15 @@ def tried(world: World, seed: int, *, thorough: bool = True) -> Verdict | None:
 def make(world: World, chance: random.Random) -> datetime:
     """Make a random situation. Return its time."""
     at = world.at.replace(hour=chance.choice((12, 12, 7)))  # 7 is a peak hour
+    QueueSettings.objects.update(fair_share=chance.random() < 0.7)
     _workers(12, at=at)
     _enter(world, chance, chance.randint(0, RUNNING_MOST), at=at, may_wait=False)
     _start(dispatch.claim_due_jobs(at=at), chance, at=at)
     _enter(world, chance, chance.randint(2, QUEUED_MOST), at=at, may_wait=True)
+    _hold(chance, at=at)
+    if chance.random() < 0.3:
+        Job.objects.filter(state=State.QUEUED).update(queued_at=at - timedelta(hours=2))
+        aging.raise_waiting(at=at)
     _narrow(world, chance, at=at)
     has_budget = _shut(world, chance, at=at)
     if has_budget or chance.random() < 0.6:  # else nothing has been claimed since the last change
@@ -125,18 +132,20 @@ def make(world: World, chance: random.Random) -> datetime:
     return at
 
 
-def lift(blocker: Blocker, job: Job) -> None:
+def lift(blocker: Blocker, job: Job, *, at: datetime) -> None:
     """Lift what is named, and nothing else."""
     if blocker.limit == "jobs_ahead":
         return
     if blocker.limit == "not_before":
         Job.objects.filter(pk=job.pk).update(not_before=None, client_not_before=None)
+    elif blocker.limit == "held":
+        holds.release([job.pk], HeldFor(blocker.key), at=at, actor="bench", reason="released")
     elif blocker.reason in _LIFTS_OF_REASON:
-        _LIFTS_OF_REASON[blocker.reason](blocker, job)
+        _LIFTS_OF_REASON[blocker.reason](blocker, job, at)
     elif blocker.is_pause or blocker.reason.startswith(BEGINNING):
-        _unpause(blocker, job)
+        _unpause(blocker, at)
     else:
-        _uncap(blocker)
+        _uncap(blocker, at)
 
 
 def _judge(job: Job, chance: random.Random, *, at: datetime, thorough: bool) -> Verdict:
@@ -154,12 +163,13 @@ def _judge(job: Job, chance: random.Random, *, at: datetime, thorough: bool) -> 
     return verdict
 
 
-def _starts(job: Job, lifted: Iterable[Blocker], *, at: datetime) -> int:
+def _starts(job: Job, lifted: Sequence[Blocker], *, at: datetime) -> int:
     """Lift these limits and return the number of claims until the job has started, 0 if it never does; then undo all."""
     before = transaction.savepoint()
     try:
         for one in lifted:
-            lift(one, job)
+            lift(one, job, at=at)
+        waits_for_a_time = job.not_before and all(one.limit != "not_before" for one in lifted)
         for number in range(1, Job.objects.filter(state=State.QUEUED).count() + 3):
             started = [lease.job_id for lease in dispatch.claim_due_jobs(at=at)]
             if job.pk in started:
@@ -167,6 +177,9 @@ def _starts(job: Job, lifted: Iterable[Blocker], *, at: datetime) -> int:
             if not started and number > 1:
                 return 0
             _end(started, at=at)
+            # ten seconds later: what no open route could express is looked at again, unless that time is what it waits for
+            aside = Job.objects.filter(state=State.QUEUED, not_before=at + dispatch.ASIDE)
+            aside.exclude(pk__in=[job.pk] if waits_for_a_time else []).update(not_before=None)
         return 0
     finally:
         transaction.savepoint_rollback(before)
@@ -200,7 +213,8 @@ def _enter(world: World, chance: random.Random, count: int, *, at: datetime, may
                 kind_id=chance.choice(VIDEO_KINDS) if seconds else _MEDIA[model],
                 prompt=f"take {number}",
                 parameters={"duration": seconds, "aspect_ratio": "16:9"} if seconds else {},
-                priority=chance.choice((-10, 0, 0, 0, 10)),
+                priority=(level := chance.choice((-10, 0, 0, 0, 10))),
+                base_priority=level,
                 tickets=1,
                 usd_estimate=Decimal(2),
                 not_before=later,
@@ -217,6 +231,13 @@ def _enter(world: World, chance: random.Random, count: int, *, at: datetime, may
                 Job.objects.filter(pk=job.pk).update(not_before=at + timedelta(seconds=40))
             elif chance.random() < 0.1:
                 Job.objects.filter(pk=job.pk).update(order_key=-job.pk)
+
+
+def _hold(chance: random.Random, *, at: datetime) -> None:
+    """Put some queued jobs on hold, each for something that a person decides."""
+    for pk in Job.objects.filter(state=State.QUEUED).order_by("pk").values_list("pk", flat=True):
+        if chance.random() < 0.1:
+            holds.hold([pk], chance.choice(list(HeldFor)), at=at, actor="bench", reason="on hold")
 
 
 def _start(leases: Sequence[lifecycle.Lease], chance: random.Random, *, at: datetime) -> None:
@@ -319,7 +340,7 @@ def _workers(number: int, *, at: datetime) -> None:
     WorkerProcess.objects.bulk_create(rows)
 
 
-def _uncap(blocker: Blocker) -> None:
+def _uncap(blocker: Blocker, at: datetime) -> None:
     rows, value = {
         "queue": (QueueSettings.objects.all(), ANY_LIMIT),
         "kind": (Kind.objects.filter(pk=blocker.key), None),
@@ -330,25 +351,27 @@ def _uncap(blocker: Blocker) -> None:
         "long": (None, None),
     }[blocker.limit]
     if rows is None:
-        _workers(20, at=WorkerProcess.objects.latest("beat_at").beat_at)
+        _workers(20, at=at)
     else:
         rows.update(max_concurrent=value)
 
 
-def _unpause(blocker: Blocker, job: Job) -> None:
+def _unpause(blocker: Blocker, at: datetime) -> None:
     if blocker.limit == "batch":
-        policy.resume_batch(Batch.objects.get(pk=blocker.key), at=job.queued_at, actor=None)
+        policy.resume_batch(Batch.objects.get(pk=blocker.key), at=at, actor=None)
         return
-    table = {"queue": QueueSettings, "model": ModelConcurrencyLimit, "account": ProviderAccount}[blocker.limit]
-    own = {"daily_budget_usd": None} if blocker.limit == "account" else {}  # or the next claim pauses it again
-    table.objects.filter(pk=blocker.key or 1).update(paused=False, **own)
+    rows = pauses.ROWS[blocker.limit]._default_manager.filter(pk=blocker.key or 1)
+    if blocker.reason.startswith(BEGINNING):
+        rows.update(daily_budget_usd=None)  # or the next claim pauses it again
+        rows = rows.filter(paused_reason=blocker.reason)  # a pause by staff is another cause
+    rows.update(paused=False)
 
 
-def _cool(blocker: Blocker, job: Job) -> None:
+def _cool(blocker: Blocker, job: Job, at: datetime) -> None:
     ProviderAccount.objects.filter(pk=blocker.key).update(cooldown_until=None)
 
 
-def _provide(blocker: Blocker, job: Job) -> None:
+def _provide(blocker: Blocker, job: Job, at: datetime) -> None:
     """Let a provider without limits offer the model, with a way to express the job."""
     GenerationModel.objects.filter(pk=blocker.key).update(active=True)
     known = ModelRoute.objects.filter(model=blocker.key).values_list("codec", flat=True)[0]
@@ -358,11 +381,11 @@ def _provide(blocker: Blocker, job: Job) -> None:
     ModelRoute.objects.create(model_id=blocker.key, account_id="spare", endpoint_id="new", codec=codec)
 
 
-def _employ(blocker: Blocker, job: Job) -> None:
-    _workers(20, at=job.queued_at + timedelta(minutes=5))
+def _employ(blocker: Blocker, job: Job, at: datetime) -> None:
+    _workers(20, at=at)
 
 
-_LIFTS_OF_REASON: dict[str, Callable[[Blocker, Job], None]] = {
+_LIFTS_OF_REASON: dict[str, Callable[[Blocker, Job, datetime], None]] = {
     COOLING: _cool,
     NOT_AVAILABLE: _provide,
     NOT_EXPRESSED: _provide,

@@ -6,6 +6,7 @@ What a queued job says it waits for, in 1,000 random situations (`situations`): 
 
 import os
 from collections import Counter
+from typing import Any
 
 from benchmarks import stand
 
@@ -18,7 +19,7 @@ def main() -> None:
     from benchmarks import situations
     from queue_app import clock
 
-    outermost = transaction.atomic()
+    outermost: Any = transaction.atomic()
     outermost._from_testcase = True  # claims commit for good; here a savepoint takes all back
     with outermost:
         world = situations.world(clock.now().replace(minute=30))

@@ -5,29 +5,25 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.admin import site
-from django.contrib.admin.utils import quote
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import F, Model
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 
 from queue_app import clock, lifecycle
 from queue_app.admin import lookups, provider_data
-from queue_app.insight import pauses, positions
+from queue_app.insight import positions
 from queue_app.models import (
     Asset,
     Attempt,
     AuditEntry,
     Batch,
     Job,
-    Kind,
     LedgerTransaction,
     Outcome,
-    QueueSettings,
     ReviewItem,
     State,
     User,
-    WorkerProcess,
 )
 from queue_app.models.job import IN_FLIGHT_STATES
 from queue_app.rules import numbers
@@ -42,14 +38,6 @@ from queue_app.work.roles import Right
 
 PAGE, FRAGMENT = "admin/queue_app/job/change_form.html", "admin/queue_app/job/_board.html"
 AUDIT_SHOWN = 20
-# a limit → the rows on whose page it is changed
-_MENDED: dict[str, type[Model]] = {
-    **pauses.ROWS,
-    "kind": Kind,
-    "user": User,
-    "long": WorkerProcess,
-}
-_CHANGED = ("queue", "kind", "account", "model", "user")  # limits that staff edit
 
 
 @pages.of_row(Job)
@@ -118,14 +106,8 @@ def buttons(job: Job, money: dict[str, Any], user: User) -> list[Button]:
 
 def _mended(hold: Hold, user: User) -> Mended:
     """Return a limit with the page where it is changed and the button that ends it, each for who may use it."""
-    what, key = hold.key
-    opts = _MENDED[what]._meta
-    url, page = "", f"admin:{opts.app_label}_{opts.model_name}"
-    if user.has_perm(f"{opts.app_label}.view_{opts.model_name}"):
-        row = quote(key or QueueSettings.objects.current().pk)
-        url = reverse(f"{page}_changelist") if what == "long" else reverse(f"{page}_change", args=[row])
-    change = url if what in _CHANGED and user.has_perm(f"{opts.app_label}.change_{opts.model_name}") else ""
-    return Mended(hold, url, change, _remedy(hold) if user.has_perm(Right.OPERATE) else None)
+    url, change = addresses.of_limit(hold.key, user), addresses.of_limit(hold.key, user, to_change=True)
+    return Mended(hold, url, change and url, _remedy(hold) if user.has_perm(Right.OPERATE) else None)
 
 
 def _remedy(hold: Hold) -> Remedy | None:

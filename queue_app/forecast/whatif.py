@@ -148,7 +148,8 @@ def _named(whose: Iterable[Whose]) -> dict[Whose, str]:
 
 def _held_by(known: Forecast, key: Key, cohorts: Iterable[Cohort]) -> list[str]:
     """Return the other limits of these cohorts' next jobs that are full or paused now."""
-    room, found = known.inputs.capacity.room, {}
+    room = known.inputs.capacity.room
+    found: dict[str, str] = {}
     for cohort in cohorts:
         are_accounts_shut = not any(map(room.is_open, cohort.accounts))
         for blocker in room.blockers([*cohort.keys, *(cohort.accounts if are_accounts_shut else ())]):

@@ -24,7 +24,7 @@ KEPT = 1.0  # seconds for which a lane's milestones are used at least
 FIRST = 100  # jobs of a list
 # the columns of a job in short
 IN_SHORT = (
-    *("state", "kind", "model", "prompt", "priority", "progress", "preview"),
+    *("state", "kind", "model", "prompt", "priority", "base_priority", "progress", "preview"),
     *("owner__username", "batch", "queued_at", "started_at"),
 )
 

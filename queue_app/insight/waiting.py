@@ -40,8 +40,9 @@ class Outlook:
         place = self.position(job)
         if place is None or self.capacity is None:
             return []
-        own = {"model": job.model_id, "kind": job.kind_id, "batch": job.batch_id, "owner": job.owner_id}
-        found = self.capacity.blockers(self.route(job), **own)
+        found = self.capacity.blockers(
+            self.route(job), model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id
+        )
         if job.held_for:
             found.insert(0, Blocker("held", job.held_for, 0, 0, None, HeldFor(job.held_for).label, is_pause=True))
         if job.not_before and job.not_before > self.at:
