@@ -397,7 +397,12 @@ _ACCOUNTS = (KEYED, "studio", "fal", "chat")
 
 def _kind(blocker: Blocker) -> str:
     """Return what kind of cause it is: “account pause”, “model full”."""
-    what = (
-        blocker.reason if blocker.reason in _LIFTS_OF_REASON else "pause" if blocker.is_pause else "full" if blocker.max else ""
-    )
-    return f"{blocker.limit} {what}".strip()
+    if blocker.limit in ("not_before", "jobs_ahead"):
+        return blocker.limit
+    if blocker.limit == "held":
+        return f"held for {blocker.key}"
+    if blocker.reason.startswith(BEGINNING):
+        return f"{blocker.limit} budget"
+    if blocker.reason in _LIFTS_OF_REASON:
+        return f"{blocker.limit} {blocker.reason}"
+    return f"{blocker.limit} {'pause' if blocker.is_pause else 'full'}"
