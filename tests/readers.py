@@ -116,6 +116,8 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.intake:enqueue": "name=batch_name max_concurrent",
         "queue_app.announce:batch_ended": "callback_url",
     },
+    "JobChange": {"queue_app.api.views.jobs:JobViewSet.partial_update": "priority"},
+    "MoveAsked": {"queue_app.api.views.jobs:JobViewSet.move": "to before"},
     "RetryAsked": {"queue_app.work.intake:draft_like": "prompt parameters"},
     "BulkAsked": {
         "queue_app.api.views.bulk:BulkActionViewSet.create": "action filter dry_run delay_seconds reason",
@@ -258,6 +260,8 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.views.board:asked": "rows columns",
         "campaigns.views.mine:_picked": "campaign since",
         "campaigns.views.player:judge": "stay",
+        "campaigns.views.jobs:order": "to",
+        "campaigns.views.jobs:priority": "priority",
         "campaigns.views.confirmation:shown": "jobs tickets",
         "campaigns.views.cell:judge": "review",
         "campaigns.views.cell:note": "note",

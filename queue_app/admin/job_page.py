@@ -12,7 +12,7 @@ from django.urls import NoReverseMatch, reverse
 
 from queue_app import clock, lifecycle
 from queue_app.admin import lookups, provider_data
-from queue_app.insight import positions
+from queue_app.insight import pauses, positions
 from queue_app.models import (
     Asset,
     Attempt,
@@ -111,7 +111,7 @@ def _mended(hold: Hold, user: User) -> Mended:
 
 
 def _remedy(hold: Hold) -> Remedy | None:
-    if hold.is_pause:
+    if hold.is_pause and hold.key[0] in pauses.ROWS:
         return Remedy(reverse("admin:resume"), hold.form, "Resume", f"Resume {hold.called}")
     if hold.is_cooldown:
         return Remedy(reverse("admin:end_cooldown"), hold.form, "End cooldown", f"End cooldown of {hold.called}")
@@ -234,8 +234,8 @@ def _said(name: str, value: Any) -> str:
 def _api_call(job: Job) -> str:
     """Return the body of the API call that would request the same job."""
     body: dict[str, Any] = {"model": job.model_id, "kind": job.kind_id, "prompt": job.prompt, "parameters": job.parameters}
-    if job.priority:
-        body["priority"] = job.priority
+    if job.base_priority:
+        body["priority"] = job.base_priority
     if job.metadata:
         body["metadata"] = provider_data.masked(job.metadata)
     return display.as_json(body)

@@ -211,7 +211,8 @@ class JobViewSet(JsonViewSet[Job]):
         Move a queued job among its owner's jobs of the same model and priority: before all of them, or before one. These jobs
         exchange their places; those of other users keep theirs.
         """
-        jobs.move(self.get_object(), before=self.given.get("before"), at=clock.now(), actor=caller(request), via=VIA)
+        before = None if self.given.get("to") == "first" else self.given["before"]
+        jobs.move(self.get_object(), before=before, at=clock.now(), actor=caller(request), via=VIA)
         return Response(answers.job_of(pk, request))
 
     @call("jobs_cancel", CancelOut, 404)
