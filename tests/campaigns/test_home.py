@@ -117,8 +117,8 @@ class TestQuickGeneration:
 
     def test_each_job_type_that_the_user_may_use_is_offered_with_its_priority_price_and_time(self, web: Client) -> None:
         said = text_of(look(web, HOME)).replace("\xa0", " ")
-        assert "Video: normal priority, from 2 tickets, usually 5s" in said
-        assert "Image: normal priority, from 1 ticket, usually 5s" in said
+        assert "Video: normal priority, from 2 tickets and 5s" in said
+        assert "Image: normal priority, from 1 ticket and 5s" in said
         assert "Doubt" not in said
 
     def test_a_restricted_type_is_offered_to_those_who_may_use_it_at_the_priority_they_would_get(self, client_for: Login) -> None:

@@ -116,7 +116,10 @@ class RetryAsked(StrictSerializer):
 class JobChange(StrictSerializer):
     """The priority of a queued job."""
 
-    priority = Priority(required=True)
+    one_of = ("priority",)
+    left_out = "Send priority."
+
+    priority = Priority(required=False)
 
 
 class MoveAsked(StrictSerializer):
