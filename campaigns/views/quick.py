@@ -141,7 +141,7 @@ def read(given: QueryDict, owner: User, *, at: datetime, is_look: bool) -> Quick
         owner=owner,
         kinds=kinds,
         kind=kind,
-        barred=asked_kind[:60] if asked_kind and not is_look and (kind is None or asked_kind != kind.kind.key) else "",
+        barred=_barred(asked_kind[:60], kind, medium, is_look=is_look),
         typed=parameters.read(given),
         gone=asked[:60] if asked and asked not in by_key and not is_look else "",
         available=tickets.balances(owner)["available"],
@@ -171,6 +171,13 @@ def _price(form: QuickForm, model: GenerationModel, *, at: datetime) -> None:
     form.usd = model.pricing.usd_of(settled)
     key, level = (form.kind.kind.key, form.kind.level) if form.kind else (model.medium, priority.NORMAL)
     form.left = estimates.for_new(model.key, 1, level, form.owner, None, key, at=at)
+
+
+def _barred(asked: str, kind: KindOffer | None, medium: str, *, is_look: bool) -> str:
+    """Return the job type that was asked for if it is not offered; in a look only one that fits the models."""
+    if not asked or (kind and kind.kind.key == asked):
+        return ""
+    return asked if not is_look or Kind.objects.filter(pk=asked, medium=medium).exists() else ""
 
 
 def _in_order(models: Iterable[GenerationModel]) -> list[GenerationModel]:
