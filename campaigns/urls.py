@@ -100,5 +100,7 @@ urlpatterns = [
     path("jobs/<int:pk>/play/", player.play, name="play"),
     path("jobs/<int:pk>/play/review/", player.judge, name="play-review"),
     path("jobs/<int:pk>/cancel/", jobs.cancel, name="job-cancel"),
+    path("jobs/<int:pk>/order/", jobs.order, name="job-order"),
+    path("jobs/<int:pk>/priority/", jobs.priority, name="job-priority"),
     path("jobs/<int:pk>/retry/", jobs.retry, name="job-retry"),
 ]

@@ -81,6 +81,7 @@ class JobFactory(factory.django.DjangoModelFactory[Job]):
     model_id = "sora-2"
     prompt = factory.Sequence(lambda n: f"A tram through a sunlit old town, take {n}.")
     parameters = factory.LazyFunction(lambda: {"duration": 4, "aspect_ratio": "16:9"})
+    base_priority = factory.LazyAttribute(lambda job: getattr(job, "priority", 0))
     tickets = 4
     usd_estimate = Decimal("2.00")
 

@@ -25,13 +25,13 @@ from campaigns.views import images, quick
 from campaigns.views.quick import QuickForm
 from queue_app import clock
 from queue_app.insight.schedules import last_runs
-from queue_app.models import Kind, Schedule, ScheduleRun, User
+from queue_app.models import Schedule, ScheduleRun, User
 from queue_app.models.schedule import REASON_MOST
 from queue_app.rules import cron, numbers
 from queue_app.rules.words import storable
 from queue_app.ui import display, fragments, parameters
 from queue_app.ui.access import viewer
-from queue_app.work import intake, makers, schedules
+from queue_app.work import makers, schedules
 from queue_app.work.makers import JOB, maker_of
 from queue_app.work.schedules import ScheduleRefused
 
@@ -125,15 +125,6 @@ class ScheduleForm:
         return named if self.is_saved and request == self.request else {**named, "makes": self.makes, "request": request}
 
     @property
-    def kinds(self) -> list[tuple[str, str, bool]]:
-        """Return the job types of the chosen model that the user may use; one that is set already is not left out."""
-        if self.job is None or self.job.model is None:
-            return []
-        found = [one for one in Kind.objects.filter(medium=self.job.model.medium).order_by("key") if self._offers(one)]
-        found.sort(key=lambda one: one.key != one.medium)  # the plain one first
-        return [(one.key, one.label, one.key == self.kind) for one in found] if len(found) > 1 or self.kind else []
-
-    @property
     def summary(self) -> str:
         return scheduled.summary(self.request)
 
@@ -179,9 +170,6 @@ class ScheduleForm:
         self.errors.setdefault(at, []).append(message)
         if self.job is not None:
             self.job.errors = self.errors
-
-    def _offers(self, kind: Kind) -> bool:
-        return kind.key == self.kind or not intake.restriction(kind, self.owner)
 
     def _job_request(self) -> dict[str, Any]:
         """Return the job as typed; what only the API sets stays as it was."""
@@ -437,7 +425,7 @@ def _shown(request: HttpRequest, form: ScheduleForm, *, schedule: Schedule | Non
 
 
 def _of_job(form: ScheduleForm) -> dict[str, Any]:
-    return {"schedule_form": form, "form": form.job, "kinds": form.kinds, "at": form.at}
+    return {"schedule_form": form, "form": form.job, "at": form.at}
 
 
 def _calendar(expression: str, zone: str, *, at: datetime) -> dict[str, Any]:

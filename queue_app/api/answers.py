@@ -25,11 +25,12 @@ from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, JobQuerySet
 from queue_app.rules import numbers
 from queue_app.rules.limits import Blocker
 from queue_app.rules.words import without_query
+from queue_app.ui import addresses
 from queue_app.work import accounts
 
 BATCH_VERBS = ("cancel", "pause", "resume", "retry-failed")
 STOPPABLE = frozenset(OPEN_STATES) - {State.STORING}
-# what a job waits for → the call that shows it; the others have none, or only staff may see them
+# what a job waits for → the call that shows it to its owner; the others have none, or only staff may see them
 _LOOKED_AT = {"batch": "api:batch-detail", "model": "api:model-detail", "jobs_ahead": "api:model-detail"}
 
 
@@ -112,7 +113,8 @@ def _row(row: Job) -> dict[str, Any]:
         "kind": row.kind_id,
         "model": row.model_id,
         "prompt": row.prompt,
-        "priority": row.priority,
+        "priority": row.base_priority,
+        "effective_priority": row.priority,
         "progress": row.progress,
         "preview": row.preview,
         "owner": row.owner.username,
@@ -132,13 +134,15 @@ def _job(
         "parameters": row.parameters,
         "metadata": row.metadata,
         "priority_reasons": row.priority_reasons,
+        "raised": row.raised,
+        "score": row.score,
         "deadline": row.deadline,
         "not_before": row.client_not_before,
         "callback_url": callback_url(row, request),
         "position": outlook.position(row),
         "starts_in": outlook.starts_in(row),
         "eta": outlook.eta(row),
-        "waiting_on": [_blocker(one, request) for one in outlook.waiting_on(row)],
+        "waiting_on": [_blocker(one, row, request) for one in outlook.waiting_on(row)],
         "waiting": outlook.sentence(row),
         "stage": staging.current(stages),
         "stages": stages,
@@ -157,6 +161,7 @@ def _job(
             "status": address(request, "job-status", row.pk),
             "events": address(request, "job-events", row.pk),
             "cancel": address(request, "job-cancel", row.pk),
+            "move": address(request, "job-move", row.pk),
             "retry": address(request, "job-retry", row.pk),
             "assets": address(request, "job-assets", row.pk),
         },
@@ -170,10 +175,18 @@ def _remedy(row: Job, tries: Sequence[Attempt]) -> dict[str, Any]:
     return {"remedy": remedies.of(*why), "retry_may_help": remedies.is_retried(*why)}
 
 
-def _blocker(found: Blocker, request: Request) -> dict[str, Any]:
+def _blocker(found: Blocker, row: Job, request: Request) -> dict[str, Any]:
     told = {name: getattr(found, name) for name in ("limit", "key", "used", "max", "until", "reason")}
-    route = _LOOKED_AT.get(found.limit)
-    return told | {"link": reverse(route, [found.key], request=request) if route else None}
+    return told | {"link": _link(found, row, request)}
+
+
+def _link(found: Blocker, row: Job, request: Request) -> str | None:
+    """Return where the caller can look at what a job waits for: staff on its page in the admin, others by a call of the API."""
+    limit, key = ("batch", str(row.batch_id or "")) if found.limit == "held" else found.names
+    if page := addresses.of_limit((limit, key), caller(request)):
+        return request.build_absolute_uri(page)
+    route = _LOOKED_AT.get(limit)
+    return reverse(route, [key], request=request) if route and key else None
 
 
 def _results(files: list[Asset], request: Request) -> dict[str, Any]:

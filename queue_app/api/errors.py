@@ -23,6 +23,7 @@ from queue_app.tickets import NotEnoughTickets
 from queue_app.work.bulk import BulkRefused
 from queue_app.work.endpoints import DeliveryRefused, EndpointRefused, TooManyEndpoints
 from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
+from queue_app.work.jobs import PriorityRestricted
 from queue_app.work.keys import KeyRefused, KeyRevoked, KeysFull, TooManyKeys
 from queue_app.work.schedules import ScheduleRefused, TooManySchedules
 
@@ -68,6 +69,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.AuthenticationFailed: (401, "not_authenticated", "Not authenticated"),
     NotEnoughTickets: (402, "not_enough_tickets", "Not enough tickets"),
     KindRestricted: (403, "kind_restricted", "This job type is restricted"),
+    PriorityRestricted: (403, "permission_denied", "Not allowed"),
     exceptions.PermissionDenied: (403, "permission_denied", "Not allowed"),
     DjangoPermissionDenied: (403, "permission_denied", "Not allowed"),
     Http404: (404, "not_found", "Not found"),

@@ -95,7 +95,7 @@ class Inputs:
             preview = routes is not None and routes[0].account.is_preview
         if model not in self.past:
             self.past[model] = progress.past_runs(model)
-        typical = settings.STUDIO_SECONDS if preview else self.typical[model]
+        typical = typical_seconds(self.typical[model], preview=preview)
         return durations.known_or_typical(self.past[model], typical=max(typical, SHORTEST))
 
     def with_new(self, traits: Traits, stretch: Stretch, *, cap: int | None) -> SimulatedQueue:
@@ -133,6 +133,11 @@ class Inputs:
         if limits.LONG in shut and _needs_long_worker(routes):
             return NO_WORKER
         return PAUSED if limits.QUEUE in shut or ("model", model) in shut or accounts <= shut else ""
+
+
+def typical_seconds(of_model: int, *, preview: bool) -> float:
+    """Return the typical run time of a job whose model has ``of_model``; that of the studio if it renders the job."""
+    return settings.STUDIO_SECONDS if preview else of_model
 
 
 def load(*, at: datetime) -> Inputs:

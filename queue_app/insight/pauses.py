@@ -26,7 +26,7 @@ ROWS: dict[str, type[Model]] = {
     "account": ProviderAccount,
     "batch": Batch,
 }
-_THE_QUEUE = "1"  # the number of the only row of `QueueSettings`
+THE_QUEUE = "1"  # the number of the only row of `QueueSettings`
 _FIELDS = ["paused", "paused_reason", "paused_until"]
 
 
@@ -80,7 +80,7 @@ def of_batches(batches: Iterable[Batch]) -> dict[int, Pause]:
 
 def authors(paused: Iterable[Key]) -> dict[Key, PausedBy]:
     """Return who last paused what has these keys, or changed the pause. From the audit, one query if any at all."""
-    rows = {(ROWS[what]._meta.label_lower, key or _THE_QUEUE): (what, key) for what, key in paused}
+    rows = {(ROWS[what]._meta.label_lower, key or THE_QUEUE): (what, key) for what, key in paused}
     if not rows:
         return {}
     these = Q.create([Q(target_model=table, target_pk=pk) for table, pk in rows], connector=Q.OR)

@@ -10,13 +10,13 @@ from typing import TypeVar
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
 from queue_app.insight import peaks, positions
-from queue_app.models import HeldFor, Job, QueueSettings, State
+from queue_app.models import HeldFor, Job, ModelRoute, QueueSettings, State
 from queue_app.rules import limits
-from queue_app.rules.limits import Blocker
+from queue_app.rules.limits import Blocker, Closed
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
-from queue_app.work import routes
-from queue_app.work.capacity import Capacity, keys_of
+from queue_app.work import budgets, routes
+from queue_app.work.capacity import COOLING, NOT_AVAILABLE, NOT_EXPRESSED, UNTOLD, Capacity, keys_of
 
 T = TypeVar("T")
 SHARED_FOR = 1.0  # seconds for which frequent callers see the same limits
@@ -40,15 +40,25 @@ class Outlook:
         place = self.position(job)
         if place is None or self.capacity is None:
             return []
-        found = self.capacity.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
+        found = self.capacity.blockers(
+            self.route(job), model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id
+        )
         found = [self._with_peak(one) if one.names == limits.QUEUE and one.max else one for one in found]
         if job.held_for:
             found.insert(0, Blocker("held", job.held_for, 0, 0, None, HeldFor(job.held_for).label, is_pause=True))
         if job.not_before and job.not_before > self.at:
             found.append(Blocker("not_before", "", 0, 0, job.not_before, self._why_later(job)))
         if not found:
-            found.append(Blocker("jobs_ahead", job.model_id, place - 1, _slots(self.capacity, job)))
+            found.append(Blocker("jobs_ahead", job.model_id, place - 1, self._slots(job)))
         return found
+
+    def route(self, job: Job) -> ModelRoute | None:
+        """Return the route that a queued job waits for: one that can express it, if possible an open one."""
+        if self.capacity is None:
+            return None
+        if not _is_choosy(job, self.capacity):
+            return self.capacity.way(job.model_id)
+        return self.capacity.way(job.model_id, can=lambda route: _can(route, job))
 
     def _with_peak(self, full: Blocker) -> Blocker:
         """Add to the full limit of the whole queue how it changes soon by peak hours."""
@@ -64,9 +74,16 @@ class Outlook:
         if job.not_before == job.client_not_before:
             return "requested start time"
         assert self.capacity is not None
-        if routes.refusal(self.capacity.open_routes(job.model_id), job.parameters, characters=len(job.prompt)):
+        free = self.capacity.open_routes(job.model_id)
+        if free and not any(_can(route, job) for route in free):
             return "no free provider supports its parameters"
         return "the wait before the next attempt"
+
+    def _slots(self, job: Job) -> int:
+        """Return how many jobs of this lane may run at the same time, under the limits that they share."""
+        assert self.capacity is not None
+        lane = keys_of(self.route(job), model=job.model_id, kind=job.kind_id, batch=None, owner=job.owner_id)
+        return min((cap for key in lane if (cap := self.capacity.room.caps.get(key)) is not None), default=0)
 
     def sentence(self, job: Job) -> str:
         """Return why the job waits, in one line with numbers; empty for a job that is not queued."""
@@ -111,6 +128,7 @@ def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None, share:
     if queued:
         capacity = _shared_capacity(at) if share else _fresh_capacity(at)
         capacity.learn({job.batch_id for job in queued}, {job.owner_id for job in queued})
+        capacity.learn_codecs({job.model_id for job in queued if _is_choosy(job, capacity)})
     return Outlook(at=at, jobs=listed, positions=positions.of_jobs((job.pk for job in queued), far=far), capacity=capacity)
 
 
@@ -137,7 +155,17 @@ def forget() -> None:
 
 
 def _fresh_capacity(at: datetime) -> Capacity:
-    return Capacity.load(at=at, policy=QueueSettings.objects.current())
+    """Read the limits, and close accounts whose budget is spent: the next claim that needs one pauses it."""
+    capacity = Capacity.load(at=at, policy=QueueSettings.objects.current())
+    if capacity.budgets:
+        accounts = {route.account_id: route.account for ways in capacity.routes.values() for route in ways}
+        for key, budget in capacity.budgets.items():
+            account, shut = accounts.get(key), capacity.room.closed.get(("account", key))
+            if account is None or account.is_preview or (shut and shut.reason.startswith(budgets.BEGINNING)):
+                continue
+            if words := budgets.spent_words(key, budget, at=at):
+                capacity.room.closed["account", key] = Closed(budgets.day_of(at)[1], words, also=shut)
+    return capacity
 
 
 def _shared_capacity(at: datetime) -> Capacity:
@@ -151,11 +179,13 @@ def _shared_capacity(at: datetime) -> Capacity:
     return replace(capacity, at=at, room=own, _known=set())
 
 
-def _slots(capacity: Capacity, job: Job) -> int:
-    """Return how many jobs of this lane may run at the same time, under the limits that they share."""
-    route = capacity.route_for(job.model_id) or next(iter(capacity.routes.get(job.model_id, ())), None)
-    lane = keys_of(route, model=job.model_id, kind=job.kind_id, batch=None, owner=job.owner_id)
-    return min((cap for key in lane if (cap := capacity.room.caps.get(key)) is not None), default=0)
+def _is_choosy(job: Job, capacity: Capacity) -> bool:
+    """Whether it matters what each route can express: there are several, or no open one can express the job."""
+    return len(capacity.routes.get(job.model_id, ())) > 1 or job.not_before != job.client_not_before
+
+
+def _can(route: ModelRoute, job: Job) -> bool:
+    return routes.refusal([route], job.parameters, characters=len(job.prompt)) is None
 
 
 def _of_all(limited: dict[limits.Key, T]) -> dict[limits.Key, T]:
@@ -175,7 +205,12 @@ _NAMES = {
 
 
 # reasons of `Room` that staff did not write
-_SHUT = {"paused": "is paused", "cooling down": "is cooling down", "not available": "has no provider right now"}
+_SHUT = {
+    UNTOLD: "is paused",
+    COOLING: "is cooling down",
+    NOT_AVAILABLE: "has no provider right now",
+    NOT_EXPRESSED: "has no provider that supports these parameters",
+}
 
 
 def words(blocker: Blocker) -> str:

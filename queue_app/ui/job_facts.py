@@ -79,7 +79,8 @@ def facts(job: Job, *, at: datetime, group: str) -> dict[str, Any]:
         "inputs": inputs(job),
         "money": money(job),
         "events": [_event(event, at) for event in reversed(events)],
-        "priority_name": priority.name(job.priority),
+        "priority_name": priority.name(job.base_priority),
+        "raised": priority.raised_words(job.raised, job.priority),
         "may_cancel": job.is_open and job.state not in (State.STORING, State.CANCELLING),
         "may_retry": job.state in (State.FAILED, State.CANCELLED),
     }

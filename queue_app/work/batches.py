@@ -77,7 +77,7 @@ def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User
         setattr(locked, name, value)
     locked.save(update_fields=list(own))
     if level is not None:
-        queued = [job for job in Job.objects.lock().filter(batch=locked, state=State.QUEUED) if job.priority != level]
+        queued = [job for job in Job.objects.lock().filter(batch=locked, state=State.QUEUED) if reorder.has_other(job, level)]
         reorder.set_priority(queued, level, at=at, actor=policy.known_as(actor, via))
         after |= {"priority": level, "jobs": len(queued)}
     followers.tell("batch", locked.pk, values)

@@ -1,7 +1,7 @@
 """The queue's capacity at one moment: every limit with its used slots, and the routes that are open."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -17,6 +17,7 @@ from queue_app.statements import Statement, read_some
 
 # why a limit is closed, unless by a pause: then it is what staff wrote, or `UNTOLD`
 NO_WORKER, COOLING, NOT_AVAILABLE = "no worker", "cooling down", "not available"
+NOT_EXPRESSED = "its parameters are not supported"
 UNTOLD = "paused"
 ROUTES_AT_FIRST = 8  # routes per model that a claim reads first; it reads the others only if all of these are full
 
@@ -279,22 +280,42 @@ class Capacity:
         if new_batches or new_owners:
             self._learn(_OWN.run(batches=list(new_batches), owners=list(new_owners)))
 
-    def blockers(self, *, model: str, kind: str, batch: int | None, owner: int) -> list[Blocker]:
+    def way(self, model: str, *, can: Callable[[ModelRoute], bool] | None = None) -> ModelRoute | None:
         """
-        Return the limits that a queued job waits for, by the same rules as the claim.
+        Return the route that a job of this model waits for: the first whose account has room, else the first; ``None`` if there
+        is none.
 
-        The account is that of the model's first open route, or of its first route if none is open.
+        :param can: whether a route can express the job; by default all can.
         """
+        first = None
+        for route in self.routes.get(model, ()):
+            if can and not can(route):
+                continue
+            if self.room.is_open(*limits.keys_of_account(route.account_id, synchronous=is_synchronous(route))):
+                return route
+            first = first or route
+        return first
+
+    def blockers(self, route: ModelRoute | None, *, model: str, kind: str, batch: int | None, owner: int) -> list[Blocker]:
+        """Return the limits that a queued job waits for on its :meth:`way`, by the same rules as the claim."""
         self.learn([batch], [owner])
-        routes = self.routes.get(model)
-        if not routes:
-            return [Blocker("model", model, 0, 0, None, NOT_AVAILABLE)]
-        route = self.route_for(model) or routes[0]
-        return self.room.blockers(keys_of(route, model=model, kind=kind, batch=batch, owner=owner))
+        found = self.room.blockers(keys_of(route, model=model, kind=kind, batch=batch, owner=owner))
+        if route is None:
+            found.append(Blocker("model", model, 0, 0, None, NOT_EXPRESSED if self.routes.get(model) else NOT_AVAILABLE))
+        return found
+
+    def learn_codecs(self, models: Iterable[str]) -> None:
+        """Load how the routes of these models express a job: one query if any is not known yet."""
+        unknown = {
+            route.pk: route for model in models for route in self.routes.get(model, ()) if "codec" in route.get_deferred_fields()
+        }
+        if unknown:
+            for pk, codec in ModelRoute.objects.filter(pk__in=unknown).values_list("pk", "codec"):
+                unknown[pk].codec = codec
 
     def holds(self, model: str) -> bool:
         """Whether a pause of the queue, of the model or of its account puts all queued jobs of the model on hold."""
-        route = self.route_for(model) or next(iter(self.routes.get(model, ())), None)
+        route = self.way(model)
         if route is None:
             return False
         account = limits.keys_of_account(route.account_id, synchronous=is_synchronous(route))
@@ -357,6 +378,8 @@ def _closed(row: QueueSettings | LimitRow, at: datetime) -> Closed | None:
 
 
 def _row_closed(row: LimitRow, at: datetime) -> Closed | None:
-    if row.cooldown_until and row.cooldown_until > at:
-        return _closed(row, at) or Closed(row.cooldown_until, COOLING)
-    return _closed(row, at)
+    paused = _closed(row, at)
+    if not row.cooldown_until or row.cooldown_until <= at:
+        return paused
+    cooling = Closed(row.cooldown_until, COOLING)
+    return replace(paused, also=cooling) if paused else cooling

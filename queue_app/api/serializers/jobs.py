@@ -19,13 +19,13 @@ class EtaOut(Shape):
 
 
 class WaitingOnOut(Shape):
-    limit = serializers.CharField(help_text="queue, kind, account, long, model, user, batch, not_before or jobs_ahead.")
-    key = serializers.CharField()
+    limit = serializers.CharField(help_text="held, queue, kind, account, long, model, user, batch, not_before or jobs_ahead.")
+    key = serializers.CharField(help_text="Of what. Of `held`: canary, storyboard, breaker or budget.")
     used = serializers.IntegerField()
     max = serializers.IntegerField(help_text="0 while paused.")
     until = Moment(allow_null=True)
     reason = serializers.CharField()
-    link = serializers.CharField(allow_null=True, help_text="URL of the batch or model to look at. Null if there is none.")
+    link = serializers.CharField(allow_null=True, help_text="Where you can see or change it. Null if nowhere.")
 
 
 class StageOut(Shape):
@@ -100,6 +100,7 @@ class LinksOut(Shape):
     status = serializers.CharField()
     events = serializers.CharField()
     cancel = serializers.CharField()
+    move = serializers.CharField()
     retry = serializers.CharField()
     assets = serializers.CharField(help_text="For DELETE.")
 
@@ -122,7 +123,8 @@ class JobLine(Shape):
     kind = serializers.CharField()
     model = serializers.CharField()
     prompt = serializers.CharField()
-    priority = serializers.IntegerField()
+    priority = serializers.IntegerField(help_text="As requested or computed.")
+    effective_priority = serializers.IntegerField(help_text="What counts: waiting raises a job below normal.")
     position = serializers.IntegerField(allow_null=True, help_text="Position in the model's queue, from 1. Null once started.")
     progress = serializers.FloatField(allow_null=True, help_text="0 to 1. Null if the provider does not report it.")
     preview = serializers.BooleanField()
@@ -161,8 +163,11 @@ class JobOut(Shape):
     prompt = serializers.CharField()
     parameters = serializers.DictField()
     metadata = serializers.DictField()
-    priority = serializers.IntegerField()
-    priority_reasons = serializers.ListField(child=serializers.CharField())
+    priority = serializers.IntegerField(help_text="As requested or computed.")
+    effective_priority = serializers.IntegerField(help_text="What counts: waiting raises a job below normal.")
+    priority_reasons = serializers.ListField(child=serializers.CharField(), help_text="Why it has this priority.")
+    raised = serializers.IntegerField(help_text="Levels that waiting has raised it by.")
+    score = serializers.IntegerField(allow_null=True, help_text="Points of a page: higher ones go first. Else null.")
     deadline = Moment(allow_null=True, help_text="As requested.")
     callback_url = serializers.CharField(
         allow_null=True, help_text="Called once the job is finished. Only its owner sees its query."

@@ -113,6 +113,31 @@ class RetryAsked(StrictSerializer):
     )
 
 
+class JobChange(StrictSerializer):
+    """The priority of a queued job."""
+
+    one_of = ("priority",)
+    left_out = "Send priority."
+
+    priority = Priority(required=False)
+
+
+class MoveAsked(StrictSerializer):
+    """Where a queued job goes among its owner's jobs of the same model and priority."""
+
+    one_of = ("to", "before")
+    left_out = 'Send {"to": "first"} or {"before": the id of another of these jobs}.'
+
+    to = serializers.ChoiceField(choices=["first"], required=False, help_text="Before all of them.")
+    before = Whole(required=False, min_value=1, max_value=BIGGEST_ID, help_text="Before this one.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """:raises ValidationError: there is no place, or there are two."""
+        if attrs.keys() >= {*self.one_of}:
+            raise serializers.ValidationError({"before": ["Send to or before, not both."]})
+        return super().validate(attrs)
+
+
 class UrlAsked(StrictSerializer):
     """An image to fetch."""
 
