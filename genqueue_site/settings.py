@@ -292,6 +292,8 @@ API_WRITES_PER_MINUTE = env.whole("API_WRITES_PER_MINUTE", 3_000, low=1, high=1_
 API_REFUSALS = ["campaigns.api.refusals.TABLE"]
 # what they do in the same transaction when clients or staff change a job or a batch: called with its id and the new values
 FOLLOWERS = {"job": ["campaigns.launch.reword"], "batch": ["campaigns.actions.follow"]}
+# what they do in every sweep of the dispatcher: called with the time
+SWEEPS = ["campaigns.breaker.look"]
 KNOX_TOKEN_MODEL = "queue_app.ApiKey"  # noqa: S105 - the name of a model
 REST_KNOX = {"TOKEN_PREFIX": "gq_", "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {

@@ -156,6 +156,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.work.capacity:queue_limit": "max_concurrent peak_hours peak_factor",
         "queue_app.work.capacity:Capacity._learn": "user_max_concurrent",
         "campaigns.plan:priority_of": "bulk_priority",
+        "campaigns.breaker:look": "matrix_breaker",
         "queue_app.work.capacity:_closed": "paused paused_reason paused_until",
         **_WHY,
     },

@@ -344,6 +344,7 @@ class Migration(migrations.Migration):
                 ('peak_hours', models.CharField(blank=True, default='06:00-09:00, 20:00-23:00', help_text='Times of day (queue time zone) when the queue limit is multiplied by the peak factor.', max_length=200, validators=[queue_app.models.settings.check_hours])),
                 ('peak_factor', models.DecimalField(decimal_places=2, default=1.5, max_digits=4, validators=[django.core.validators.MinValueValidator(1)])),
                 ('user_max_concurrent', models.PositiveSmallIntegerField(blank=True, help_text='Leave empty for no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='concurrent jobs, per user')),
+                ('matrix_breaker', models.BooleanField(default=True, help_text='Puts the rest of a value on hold when it explains why videos of a campaign fail: at least 4 failures with one error, 80% of all with it. Off: they run. Default: on.', verbose_name='circuit breaker of the matrix')),
                 ('bulk_priority', models.SmallIntegerField(default=-10, help_text='Priority of campaigns over 20 videos.')),
                 ('paused', models.BooleanField(default=False)),
                 ('paused_reason', models.CharField(blank=True, max_length=200)),
@@ -382,7 +383,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('token', models.CharField(default=queue_app.models.upload.make_token, editable=False, max_length=64, unique=True)),
-                ('name', models.CharField(help_text='Path in the storage.', max_length=200, unique=True)),
+                ('name', models.CharField(db_index=True, help_text='Path in the storage. An image that was generated here is a file of its job, too.', max_length=200)),
                 ('content_type', models.CharField(max_length=60)),
                 ('size', models.PositiveBigIntegerField()),
                 ('sha256', models.CharField(max_length=64)),

@@ -53,6 +53,12 @@ class QueueSettings(models.Model):
         validators=[MinValueValidator(1)],
         help_text="Leave empty for no limit.",
     )
+    matrix_breaker = models.BooleanField(
+        "circuit breaker of the matrix",
+        default=True,
+        help_text="Puts the rest of a value on hold when it explains why videos of a campaign fail: at least 4 failures with one "
+        "error, 80% of all with it. Off: they run. Default: on.",
+    )
     bulk_priority = models.SmallIntegerField(default=-10, help_text="Priority of campaigns over 20 videos.")
     paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=200, blank=True)
