@@ -95,8 +95,11 @@ class Plan:
         """Return the cells whose videos are not on hold at launch: of a storyboard none."""
         if self.still is not None:
             return []
-        if self.brief.start != starts.CANARY:
-            return self.to_buy
+        return self.canary if self.brief.start == starts.CANARY else self.to_buy
+
+    @cached_property
+    def canary(self) -> list[PlannedCell]:
+        """Return the cells that show each value once, whether they are to run first or not."""
         chosen = {*canary.first({one.cell.index: one.cell.values for one in self.to_buy})}
         return [one for one in self.to_buy if one.cell.index in chosen]
 

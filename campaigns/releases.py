@@ -5,8 +5,9 @@ transaction: a process that dies in between has changed nothing, and a second cl
 Locks are taken in this order: combinations, batch, jobs, wallets.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -39,16 +40,15 @@ class RewriteChanged(Exception):
 
 @dataclass(frozen=True)
 class Chosen:
-    """The combinations that a person means: those with these numbers, those with a value of a dimension, or all."""
+    """The combinations that a person means: those with these numbers, those with all these values, or all."""
 
     numbers: Collection[int] = ()
-    dimension: str = ""
-    value: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
     everything: bool = False
 
     def has(self, row: Staged) -> bool:
-        if self.dimension:
-            return bool(row.values.get(self.dimension) == self.value)
+        if self.values:
+            return self.values.items() <= row.values.items()
         return self.everything or row.index in self.numbers
 
 
@@ -111,6 +111,12 @@ def waiting(campaign: Campaign, chosen: Chosen | None = None) -> list[Staged]:
     return [row for row in rows if row.held_for in OURS and (chosen is None or chosen.has(row))]
 
 
+def on_hold(rows: Sequence[Staged]) -> dict[str, int]:
+    """Return how many of these combinations are on hold, by what they are on hold for."""
+    counts = Counter(row.held_for for row in rows)
+    return {why.value: counts[why.value] for why in OURS}
+
+
 @transaction.atomic
 def release(campaign: Campaign, chosen: Chosen, *, at: datetime, by: User, via: str = "") -> Released:
     """
@@ -147,8 +153,7 @@ def release(campaign: Campaign, chosen: Chosen, *, at: datetime, by: User, via: 
 def drop(campaign: Campaign, chosen: Chosen, *, at: datetime, by: User, via: str = "", reason: str = "") -> Dropped:
     """Cancel combinations on hold, and stills of theirs that are not finished. Reserved tickets are returned."""
     rows, owner = _locked(campaign, chosen)
-    open_stills = [row.still for row in rows if row.is_board and row.still_state in OPEN_STATES]
-    ids = [pk for pk in (*(row.job for row in rows), *open_stills) if pk]
+    ids = [pk for row in rows for pk in cancelled_with(row)]
     prices = dict(Job.objects.filter(pk__in=ids).values_list("pk", "tickets"))
     verdicts = lifecycle.cancel(ids, at=at, actor=policy.known_as(by, via), reason=reason or "dropped while on hold")
     gone = {pk for pk, verdict in verdicts.items() if verdict == CancelVerdict.CANCELLED}
@@ -158,6 +163,11 @@ def drop(campaign: Campaign, chosen: Chosen, *, at: datetime, by: User, via: str
         after = {"videos": done.videos, "tickets": done.tickets}
         _audit("drop videos", campaign, owner, at=at, by=by, via=via, after=after, reason=reason)
     return done
+
+
+def cancelled_with(row: Staged) -> list[int]:
+    """Return the jobs that a drop of this combination cancels: its video, and its still if that is not finished."""
+    return [pk for pk, is_open in ((row.job, True), (row.still, row.is_board and row.still_state in OPEN_STATES)) if pk and is_open]
 
 
 def foresee(campaign: Campaign, chosen: Chosen, *, find: str = "", put: str = "", prompt: str | None = None) -> Foreseen:
