@@ -13,7 +13,7 @@ from queue_app.models import HeldFor, Job, State
 from queue_app.models.job import IN_FLIGHT_STATES, OPEN_STATES, STATUS_OF_STATE
 from queue_app.ui import display
 
-_HELD = {
+_HELD: dict[str, str] = {
     HeldFor.CANARY: "waits until you release it",
     HeldFor.BREAKER: "similar videos failed, so it waits for your decision",
     HeldFor.BUDGET: "waits for its budget",

@@ -14,8 +14,8 @@ from queue_app.rules import priority
 @dataclass(frozen=True)
 class Outlook:
     """
-    Cost and time of a plan: tickets, US dollars (an estimate), and the time until all is finished that starts at once. ``level``
-    is the priority; ``is_computed``: the queue chose it. ``each`` is the price of a combination, ``each_still`` that of its still,
+    Cost and time of a plan: tickets, US dollars (an estimate), and the time until what starts at once is finished. ``level`` is
+    the priority; ``is_computed``: the queue chose it. ``each`` is the price of a combination, ``each_still`` that of its still,
     0 without. ``on_hold`` videos wait until they are released.
     """
 

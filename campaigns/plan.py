@@ -402,7 +402,9 @@ class Reader:
         if start not in starts.STARTS:
             self._say("start", f"start must be {parameter_rules.listed(starts.STARTS)}.")
         elif asked and start != starts.STORYBOARD:
-            self._say("still_model", f"Stills need the start “{starts.STORYBOARD}”. Choose it, or remove the model of the stills.")
+            self._say(
+                "still_model", f"Stills need the start “{starts.STORYBOARD}”. Choose it, or remove the model of the stills."
+            )
         if start != starts.STORYBOARD:
             return None
         longest = max((len(one.prompt) for one in planned.to_buy), default=1)

@@ -49,7 +49,7 @@ class Chosen:
     def has(self, row: Staged) -> bool:
         if self.values:
             return self.values.items() <= row.values.items()
-        return self.everything or row.index in self.numbers
+        return self.everything or row.number in self.numbers
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,10 @@ class Rewording:
     @property
     def is_blocked(self) -> bool:
         return self.verdict.level == "block"
+
+    @property
+    def blocked_words(self) -> str:
+        return blocked_words(self.verdict)
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,9 @@ def drop(campaign: Campaign, chosen: Chosen, *, at: datetime, by: User, via: str
 
 def cancelled_with(row: Staged) -> list[int]:
     """Return the jobs that a drop of this combination cancels: its video, and its still if that is not finished."""
-    return [pk for pk, is_open in ((row.job, True), (row.still, row.is_board and row.still_state in OPEN_STATES)) if pk and is_open]
+    return [
+        pk for pk, is_open in ((row.job, True), (row.still, row.is_board and row.still_state in OPEN_STATES)) if pk and is_open
+    ]
 
 
 def foresee(campaign: Campaign, chosen: Chosen, *, find: str = "", put: str = "", prompt: str | None = None) -> Foreseen:
@@ -181,9 +187,7 @@ def foresee(campaign: Campaign, chosen: Chosen, *, find: str = "", put: str = ""
         raise RewriteRefused("Enter the words to replace.")
     rows = waiting(campaign, chosen)
     prompts = dict(Combination.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "prompt"))
-    sent = set(
-        Job.objects.filter(pk__in=[row.job for row in rows if row.job], attempt_number__gt=0).values_list("pk", flat=True)
-    )
+    sent = set(Job.objects.filter(pk__in=[row.job for row in rows if row.job], attempt_number__gt=0).values_list("pk", flat=True))
     check = checker_of(campaign.brand.name).check
     changes, left_out = [], 0
     for row in rows:
@@ -196,7 +200,7 @@ def foresee(campaign: Campaign, chosen: Chosen, *, find: str = "", put: str = ""
             left_out += 1
             continue
         if problem := intake.prompt_problem(after):
-            raise RewriteRefused(f"#{row.index}: {problem}")
+            raise RewriteRefused(f"#{row.number}: {problem}")
         changes.append(Rewording(row, before, after, check(after), needs_still=row.is_board))
     still, stills = _still(campaign), sum(one.needs_still for one in changes)
     return Foreseen(changes, left_out, stills * still.tickets if still else 0)
@@ -230,7 +234,7 @@ def rewrite(
         raise RewriteChanged
     if found.blocked:
         first = found.blocked[0]
-        raise RewriteRefused(f"#{first.row.index} would be blocked. {blocked_words(first.verdict)}")
+        raise RewriteRefused(f"#{first.row.number} would be blocked. {first.blocked_words}")
     _reword(found.changes, owner, at=at, actor=by.username)
     _draw(campaign, [one for one in found.changes if one.needs_still], owner, at=at, actor=by.username)
     ready = [one.row.job for one in found.changes if not one.needs_still and one.row.job]
@@ -261,9 +265,7 @@ def _approve(rows: Sequence[Staged], owner: User, *, at: datetime, actor: str) -
     images = uploads.adopt(owner, pictures.values(), at=at)
     frames = {ready[still]: str(images[file.pk].pk) for still, file in pictures.items() if file.pk in images}
     jobs = Job.objects.in_bulk([*frames])
-    drafts = {
-        pk: intake.draft_like(job, parameters=starts.with_still(job.parameters, frames[pk])) for pk, job in jobs.items()
-    }
+    drafts = {pk: intake.draft_like(job, parameters=starts.with_still(job.parameters, frames[pk])) for pk, job in jobs.items()}
     return [job.pk for job in rewrites.rewrite(owner, drafts, at=at, actor=actor, reason="still approved")]
 
 

@@ -1,4 +1,4 @@
-"""The contact sheet of a campaign: what ran first, still by still or video by video, beside what is on hold until it is released."""
+"""The contact sheet of a campaign: the videos and stills that ran first, beside what is on hold until it is released."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -134,7 +134,7 @@ def look(campaign: Campaign, *, by: str, page: int, at: datetime) -> Sheet:
     rows = releases.waiting(campaign)
     trips = tripped(campaign, rows)
     cells = [cell for cell in cell_reads.of(campaign, at=at) if cell.job and cell.state != State.CANCELLED]
-    held = {row.index: row for row in rows}
+    held = {row.number: row for row in rows}
     keys = cell_reads.telling(campaign.dimensions)
     by = by if by in keys else trips[0].trip.dimension if trips else keys[0]
     shown = [cell for cell in cells if _is_shown(cell, held)]
@@ -172,9 +172,7 @@ def _shots(cells: Sequence[LaunchedCell], held: Mapping[int, Staged]) -> list[Sh
     return [_shot(cell, held.get(cell.index), found, errors) for cell in cells]
 
 
-def _shot(
-    cell: LaunchedCell, row: Staged | None, found: Mapping[int, Picture], errors: Mapping[int, str]
-) -> Shot:
+def _shot(cell: LaunchedCell, row: Staged | None, found: Mapping[int, Picture], errors: Mapping[int, str]) -> Shot:
     job = cell.job or 0
     if row is not None and row.still:
         words = {State.COMPLETED: "still ready", State.FAILED: "still failed", State.CANCELLED: "still cancelled"}
@@ -199,5 +197,3 @@ def _count(piles: Mapping[str, Pile], cells: Iterable[LaunchedCell], held: Mappi
         pile.ready += not row.is_board or row.state == State.COMPLETED or row.held_for == HeldFor.BREAKER
         if not row.is_board:
             pile.waiting.append(cell)
-
-

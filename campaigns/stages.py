@@ -14,7 +14,7 @@ class Staged(NamedTuple):
     """A row of `STAGED`. ``job`` is ``None`` if the combination is blocked, ``still`` without a storyboard."""
 
     pk: int
-    index: int
+    number: int
     values: dict[str, Any]
     job: int | None
     job_state: str | None

@@ -42,7 +42,7 @@ def with_still(parameters: Mapping[str, Any], image: str = _AN_UPLOAD) -> dict[s
 
 
 def no_stills_for(model: GenerationModel, ways: Sequence[ModelRoute], parameters: Mapping[str, Any], characters: int) -> str:
-    """Return why videos of a model can't start from stills, with these parameters and prompts of this length; empty if they can."""
+    """Return why videos of a model can't start from stills, with prompts of at most this length; empty if they can."""
     if model.medium != Medium.VIDEO:
         return f"Stills first is for videos, and {model.key} makes {model.medium}s. Choose a video model, or start all at once."
     if FRAME not in model.parameters.get("images", {}).get("roles", {}):

@@ -113,7 +113,9 @@ def links(pk: int, request: Request) -> dict[str, str]:
         "self": address(request, "campaign-detail", pk),
         "jobs": answers.batch_links(pk, request)["jobs"],
         "combinations": address(request, "campaign-combinations", pk),
-        **{verb.replace("-", "_"): address(request, f"campaign-{verb}", pk) for verb in (*answers.BATCH_VERBS, "release", "drop")},
+        **{
+            verb.replace("-", "_"): address(request, f"campaign-{verb}", pk) for verb in (*answers.BATCH_VERBS, "release", "drop")
+        },
         "page": request.build_absolute_uri(page_of("campaigns:page", args=[pk])),
     }
 

@@ -86,11 +86,15 @@ class CampaignAsked(StrictSerializer):
         choices=STARTS,
         required=False,
         allow_null=True,
-        help_text="`canary`: one video of each value first. `storyboard`: a still of each, which its video starts from once it is "
-        "released. The other videos are on hold with their tickets reserved. Default: `all`.",
+        help_text="`canary`: one video of each value first. `storyboard`: a still of each, from which its video starts once "
+        "it is released. Until then videos are on hold with their tickets reserved. Default: `all`.",
     )
     still_model = Text(
-        least=1, most=60, required=False, allow_null=True, help_text="Image model of a storyboard. Default: the cheapest available."
+        least=1,
+        most=60,
+        required=False,
+        allow_null=True,
+        help_text="Image model of a storyboard. Default: the cheapest available.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

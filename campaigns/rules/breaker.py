@@ -8,8 +8,8 @@ It looks at one error code at a time. A value explains the failures with a code 
 * `RATE_LEAST` of its finished cells failed with the code;
 * of the finished cells without the value, at least `OTHERS_LEAST`, at most `OTHERS_RATE_MOST` failed, with any code.
 
-An outage of a model fails cells of every value, so no value has the share. When only cells of one value have run, the others prove
-nothing yet. If two values explain a code equally well, it is not known which of them is the cause, and nothing trips.
+An outage of a model fails cells of every value, so no value has the share. If only cells of one value have run, the others
+prove nothing yet. If two values explain a code equally well, it is not known which of them is the cause, and nothing trips.
 """
 
 from collections import Counter

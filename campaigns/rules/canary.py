@@ -10,7 +10,7 @@ def first(cells: Mapping[int, Values]) -> list[int]:
     """
     Return the numbers of few cells that together have each value that any cell has, in ascending order: a greedy choice.
 
-    Each step takes the cell with the most values that no chosen cell has; among equals the one with the lowest number. In a matrix
+    Each step takes the cell with the most values that no chosen cell has; of equals the one with the lowest number. In a matrix
     without gaps these are as many as the longest dimension has values, and no choice needs fewer.
 
     :param cells: number → values, of the cells that can run: neither excluded nor blocked.

@@ -204,7 +204,8 @@ def _canary_hint(plan: Plan | None) -> str:
     count, first, medium = len(plan.to_buy), len(plan.canary), plan.model.medium
     if first == count:
         return f"Every {medium} is needed to show each value, so none would wait."
-    return f"{first:,} of {counted(count, medium)} now. The other {count - first:,} wait on hold, tickets reserved, until you release them."
+    now = f"{first:,} of {counted(count, medium)} now"
+    return f"{now}. The other {count - first:,} wait on hold, tickets reserved, until you release them."
 
 
 def still_models(body: Body, offered: Mapping[str, GenerationModel]) -> list[Option]:

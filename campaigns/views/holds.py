@@ -30,6 +30,7 @@ from queue_app.ui.fragments import fragment_wanted, unchanged
 from queue_app.work.intake import PROMPT_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 
 REWORDINGS_SHOWN = 20  # before and after, on the confirmation page
+RELEASE = "release"  # what a confirmed rewrite may do, too
 NUMBERS_MOST = 1_000  # of a form
 CHANGED = "Something changed since you opened this page, so nothing was rewritten. Check the new numbers and confirm again."
 
@@ -104,7 +105,7 @@ def drop(request: HttpRequest, pk: int) -> HttpResponse:
 def rewrite(request: HttpRequest, pk: int) -> HttpResponse:
     """
     Show a form for other words in the prompts of the chosen combinations; with ``look`` what they would be, with ``sure`` change
-    them, and with ``then`` release them, too.
+    them and, if it says so, release them.
     """
     campaign = campaign_to_change(request, pk)
     asked = request.POST if request.method == "POST" else request.GET
@@ -119,11 +120,11 @@ def rewrite(request: HttpRequest, pk: int) -> HttpResponse:
     status = 200
     try:
         if "sure" in asked:
-            shown = tuple(numbers.of_row(asked.get(name, "")) for name in ("told_count", "told_tickets"))
+            shown = numbers.of_row(asked.get("told_count", "")), numbers.of_row(asked.get("told_tickets", ""))
             done = releases.rewrite(
-                campaign, chosen, shown=shown, at=clock.now(), by=viewer(request), then_release="then" in asked, **how
+                campaign, chosen, shown=shown, at=clock.now(), by=viewer(request), then_release=asked["sure"] == RELEASE, **how
             )
-            messages.success(request, _rewritten(done, released="then" in asked))
+            messages.success(request, _rewritten(done, released=asked["sure"] == RELEASE))
             return _back(request, campaign)
         context["foreseen"] = releases.foresee(campaign, chosen, **how)
     except RewriteChanged:
@@ -171,7 +172,9 @@ def _context(campaign: Campaign, asked: QueryDict, rows: list[Staged]) -> dict[s
         "names": names[:REWORDINGS_SHOWN],
         "more": max(0, len(names) - REWORDINGS_SHOWN),
         "stills": sum(row.is_board for row in rows),
-        "carried": [(name, one) for name in ("n", "value", "all", "by", "page") for one in asked.getlist(name)[:NUMBERS_MOST]],
+        "carried": [
+            (name, one) for name in ("n", "value", "all", "by", "page", "from") for one in asked.getlist(name)[:NUMBERS_MOST]
+        ],
     }
 
 

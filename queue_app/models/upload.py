@@ -25,7 +25,9 @@ class Upload(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     token = models.CharField(max_length=64, unique=True, default=make_token, editable=False)
     name = models.CharField(
-        max_length=200, db_index=True, help_text="Path in the storage. An image that was generated here is a file of its job, too."
+        max_length=200,
+        db_index=True,
+        help_text="Path in the storage. An image that was generated here is a file of its job, too.",
     )
     content_type = models.CharField(max_length=60)
     size = models.PositiveBigIntegerField()

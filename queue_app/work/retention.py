@@ -155,8 +155,8 @@ def _expire_files(found: QuerySet[Asset], *, at: datetime) -> list[Asset]:
 def _delete_unnamed(rows: Sequence[Asset]) -> None:
     """Delete the objects of these files that no other file names, nor an image that jobs start from."""
     names = {asset.name for asset in rows}
-    named = (found.filter(name__in=names).values_list("name", flat=True) for found in (Asset.objects.kept(), Upload.objects.all()))
-    disk.delete(names.difference(*named))
+    rows_of: tuple[QuerySet[Any], ...] = (Asset.objects.kept(), Upload.objects.all())
+    disk.delete(names.difference(*(found.filter(name__in=names).values_list("name", flat=True) for found in rows_of)))
 
 
 @transaction.atomic

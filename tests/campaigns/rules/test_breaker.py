@@ -12,7 +12,7 @@ STYLES, MOODS = ("noir", "ugc", "cinematic"), ("calm", "tense", "warm", "brisk")
 
 
 def ends(**numbers: int) -> list[Outcome]:
-    """Cells by name, each of a mood of its own: `noir_bad=4` are four noir ones that failed with BAD, `ugc_ok=3` completed ones."""
+    """Cells by style and end, of various moods: `noir_bad=4` are four noir ones that failed with BAD."""
     found = []
     for name, number in numbers.items():
         style, _, how = name.partition("_")
