@@ -1,4 +1,4 @@
-"""Tables of campaigns: brands, rules, dimensions, campaigns with their combinations, drafts, share links, trips of the breaker."""
+"""Tables of campaigns: brands, rules, dimensions, campaigns, their combinations, drafts, share links, trips of the breaker."""
 
 from campaigns.models.brand import Brand, ComplianceRule
 from campaigns.models.brief import Campaign, Draft
