@@ -8,7 +8,7 @@ from django.db import transaction
 from campaigns.models import Campaign, Combination, Trip
 from campaigns.rules import breaker
 from campaigns.rules.breaker import Cause, Outcome
-from campaigns.stages import STAGED, Staged
+from campaigns.stages import STAGED, CellStage
 from queue_app import announce
 from queue_app.insight import remedies
 from queue_app.models import Batch, HeldFor, Job, QueueSettings, State
@@ -45,20 +45,20 @@ def sentence(campaign: Campaign, trip: Trip) -> str:
 
 
 def _look_at(campaign: Campaign, batch: Batch, *, at: datetime) -> None:
-    rows = [Staged(*row) for row in Combination.objects.filter(campaign=campaign).order_by("index").values_list(*STAGED)]
+    rows = [CellStage(*row) for row in Combination.objects.filter(campaign=campaign).order_by("index").values_list(*STAGED)]
     known = set(Trip.objects.filter(campaign=campaign).values_list("dimension", "value", "code"))
     for cause in breaker.causes(list(_outcomes(rows)), known=known):
         _trip(campaign, batch, cause, rows, at=at)
 
 
-def _outcomes(rows: list[Staged]) -> Iterator[Outcome]:
+def _outcomes(rows: list[CellStage]) -> Iterator[Outcome]:
     """Yield how videos ended, or their stills as long as the videos wait for them. An outage is no outcome of what was asked."""
     for row in rows:
         if row.state == State.COMPLETED or (row.state == State.FAILED and remedies.is_about_the_job(row.code)):
             yield Outcome(row.values, row.code if row.state == State.FAILED else "")
 
 
-def _trip(campaign: Campaign, batch: Batch, cause: Cause, rows: list[Staged], *, at: datetime) -> None:
+def _trip(campaign: Campaign, batch: Batch, cause: Cause, rows: list[CellStage], *, at: datetime) -> None:
     trip = Trip(
         campaign=campaign,
         dimension=cause.dimension,

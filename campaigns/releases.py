@@ -19,7 +19,7 @@ from campaigns.launch import as_json, blocked_words, own_priority
 from campaigns.models import Campaign, Combination, Trip, Version
 from campaigns.plan import checker_of
 from campaigns.rules import compliance
-from campaigns.stages import STAGED, Staged
+from campaigns.stages import STAGED, CellStage
 from queue_app import lifecycle
 from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Asset, Batch, HeldFor, Job, State, User
@@ -46,7 +46,7 @@ class Chosen:
     values: Mapping[str, str] = field(default_factory=dict)
     everything: bool = False
 
-    def has(self, row: Staged) -> bool:
+    def has(self, row: CellStage) -> bool:
         if self.values:
             return self.values.items() <= row.values.items()
         return self.everything or row.number in self.numbers
@@ -73,7 +73,7 @@ class Dropped:
 class Rewording:
     """A combination on hold with the prompt that it would get. ``needs_still``: a new still is made of it."""
 
-    row: Staged
+    row: CellStage
     before: str
     after: str
     verdict: compliance.Verdict
@@ -108,14 +108,14 @@ class Foreseen:
         return [one for one in self.changes if one.is_blocked]
 
 
-def waiting(campaign: Campaign, chosen: Chosen | None = None) -> list[Staged]:
+def waiting(campaign: Campaign, chosen: Chosen | None = None) -> list[CellStage]:
     """Return the combinations on hold until a person releases them, in matrix order. One query."""
     held = Combination.objects.filter(campaign=campaign, job__state=State.QUEUED)
-    rows = [Staged(*row) for row in held.order_by("index").values_list(*STAGED)]
+    rows = [CellStage(*row) for row in held.order_by("index").values_list(*STAGED)]
     return [row for row in rows if row.held_for in OURS and (chosen is None or chosen.has(row))]
 
 
-def on_hold(rows: Sequence[Staged]) -> dict[str, int]:
+def on_hold(rows: Sequence[CellStage]) -> dict[str, int]:
     """Return how many of these combinations are on hold, by what they are on hold for."""
     counts = Counter(row.held_for for row in rows)
     return {why.value: counts[why.value] for why in OURS}
@@ -169,7 +169,7 @@ def drop(campaign: Campaign, chosen: Chosen, *, at: datetime, by: User, via: str
     return done
 
 
-def cancelled_with(row: Staged) -> list[int]:
+def cancelled_with(row: CellStage) -> list[int]:
     """Return the jobs that a drop of this combination cancels: its video, and its still if that is not finished."""
     return [
         pk for pk, is_open in ((row.job, True), (row.still, row.is_board and row.still_state in OPEN_STATES)) if pk and is_open
@@ -247,7 +247,7 @@ def rewrite(
     return found
 
 
-def _locked(campaign: Campaign, chosen: Chosen) -> tuple[list[Staged], User]:
+def _locked(campaign: Campaign, chosen: Chosen) -> tuple[list[CellStage], User]:
     """Lock the combinations on hold that are meant, then their batch. Return them as they are then, and the owner."""
     wanted = [row.pk for row in waiting(campaign, chosen)]
     list(Combination.objects.filter(pk__in=wanted).order_by("pk").select_for_update().values_list("pk"))
@@ -256,7 +256,7 @@ def _locked(campaign: Campaign, chosen: Chosen) -> tuple[list[Staged], User]:
     return still_so, User.objects.get(pk=batch.owner_id)
 
 
-def _approve(rows: Sequence[Staged], owner: User, *, at: datetime, actor: str) -> list[int]:
+def _approve(rows: Sequence[CellStage], owner: User, *, at: datetime, actor: str) -> list[int]:
     """Let videos start from their completed stills. Return the jobs of those that can."""
     ready = {row.still: row.job for row in rows if row.is_board and row.job and row.still_state == State.COMPLETED}
     # the first file of the latest delivery

@@ -9,7 +9,7 @@ from campaigns import cells as cell_reads
 from campaigns.cells import LaunchedCell
 from campaigns.models import Campaign, Trip
 from campaigns.pictures import Picture
-from campaigns.stages import Staged
+from campaigns.stages import CellStage
 from queue_app.models import HeldFor, Job, State
 from queue_app.models.job import STATUS_OF_STATE
 
@@ -107,14 +107,14 @@ class Sheet:
     pages: int
 
 
-def waits_of(rows: Sequence[Staged]) -> Waits:
+def waits_of(rows: Sequence[CellStage]) -> Waits:
     """Count combinations on hold (`releases.waiting`)."""
     counts = releases.on_hold(rows)
     ready = sum(row.held_for == HeldFor.STORYBOARD and row.still_state == State.COMPLETED for row in rows)
     return Waits(counts[HeldFor.CANARY], counts[HeldFor.STORYBOARD], counts[HeldFor.BREAKER], ready)
 
 
-def tripped(campaign: Campaign, rows: Sequence[Staged]) -> list[Tripped]:
+def tripped(campaign: Campaign, rows: Sequence[CellStage]) -> list[Tripped]:
     """Return the trips that still keep something on hold, the latest first. One query."""
     held = [row.values for row in rows if row.held_for == HeldFor.BREAKER]
     found = []
@@ -153,17 +153,17 @@ def look(campaign: Campaign, *, by: str, page: int, at: datetime) -> Sheet:
     return Sheet(by, on_page, waits_of(rows), trips, page, pages)
 
 
-def _is_shown(cell: LaunchedCell, held: Mapping[int, Staged]) -> bool:
+def _is_shown(cell: LaunchedCell, held: Mapping[int, CellStage]) -> bool:
     """Whether there is something to look at, or will be soon."""
     return cell.index not in held or held[cell.index].is_board
 
 
-def _rank(cell: LaunchedCell, held: Mapping[int, Staged]) -> int:
+def _rank(cell: LaunchedCell, held: Mapping[int, CellStage]) -> int:
     state = held[cell.index].state if cell.index in held else cell.state
     return _ORDER.index(State(state)) if state in _ORDER else len(_ORDER)
 
 
-def _shots(cells: Sequence[LaunchedCell], held: Mapping[int, Staged]) -> list[Shot]:
+def _shots(cells: Sequence[LaunchedCell], held: Mapping[int, CellStage]) -> list[Shot]:
     """Return cells with their pictures: a video that has none yet shows the still that it starts from. Two queries."""
     stills = {cell.index: cell.still for cell in cells if cell.still and cell.state != State.COMPLETED}
     jobs = [pk for cell in cells for pk in (cell.job, stills.get(cell.index)) if pk]
@@ -172,7 +172,7 @@ def _shots(cells: Sequence[LaunchedCell], held: Mapping[int, Staged]) -> list[Sh
     return [_shot(cell, held.get(cell.index), found, errors) for cell in cells]
 
 
-def _shot(cell: LaunchedCell, row: Staged | None, found: Mapping[int, Picture], errors: Mapping[int, str]) -> Shot:
+def _shot(cell: LaunchedCell, row: CellStage | None, found: Mapping[int, Picture], errors: Mapping[int, str]) -> Shot:
     job = cell.job or 0
     if row is not None and row.still:
         words = {State.COMPLETED: "still ready", State.FAILED: "still failed", State.CANCELLED: "still cancelled"}
@@ -185,7 +185,7 @@ def _shot(cell: LaunchedCell, row: Staged | None, found: Mapping[int, Picture], 
     return Shot(cell, job, cell.state, said, picture, False, row is not None, cell.error_message)
 
 
-def _count(piles: Mapping[str, Pile], cells: Iterable[LaunchedCell], held: Mapping[int, Staged], by: str) -> None:
+def _count(piles: Mapping[str, Pile], cells: Iterable[LaunchedCell], held: Mapping[int, CellStage], by: str) -> None:
     """Count the combinations of each pile, and list those on hold that have nothing to look at."""
     for cell in cells:
         pile, row = piles[cell.values[by]], held.get(cell.index)

@@ -10,7 +10,7 @@ STAGED = (
 )
 
 
-class Staged(NamedTuple):
+class CellStage(NamedTuple):
     """A row of `STAGED`. ``job`` is ``None`` if the combination is blocked, ``still`` without a storyboard."""
 
     pk: int

@@ -15,7 +15,7 @@ from campaigns import releases, sheet
 from campaigns.models import Campaign, Combination
 from campaigns.progress import version
 from campaigns.releases import Chosen, RewriteChanged, RewriteRefused
-from campaigns.stages import Staged
+from campaigns.stages import CellStage
 from campaigns.views import board
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change
 from queue_app import clock, tickets
@@ -146,7 +146,7 @@ def _rewritten(done: releases.Foreseen, *, released: bool) -> str:
     return f"{prompts}{stills}{', released' if released and len(done.changes) > done.stills else ''}."
 
 
-def _words(campaign: Campaign, asked: QueryDict, chosen: Chosen, rows: list[Staged]) -> dict[str, Any]:
+def _words(campaign: Campaign, asked: QueryDict, chosen: Chosen, rows: list[CellStage]) -> dict[str, Any]:
     """Return what the form asks for: the whole prompt of one combination, or words of all; at first, the words of the value."""
     is_one = len(rows) == 1 and not chosen.values and not chosen.everything
     prompt = asked.get("prompt")
@@ -162,7 +162,7 @@ def _words(campaign: Campaign, asked: QueryDict, chosen: Chosen, rows: list[Stag
     }
 
 
-def _context(campaign: Campaign, asked: QueryDict, rows: list[Staged]) -> dict[str, Any]:
+def _context(campaign: Campaign, asked: QueryDict, rows: list[CellStage]) -> dict[str, Any]:
     """Return what both confirmation pages show, and what they send back: the choice, and where the user came from."""
     names = [cell_reads.name(_telling(campaign, row.values), campaign.labels) for row in rows]
     return {

@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from rest_framework.test import APIClient
 
 from campaigns import actions, plan, releases, standing
 from campaigns.models import Campaign, Combination, ComplianceRule, Version
@@ -17,9 +18,9 @@ from campaigns.plan import PlanRefused
 from campaigns.releases import Chosen, RewriteChanged, RewriteRefused
 from campaigns.standing import CampaignStatus
 from queue_app import lifecycle, tickets
-from queue_app.models import Asset, AuditEntry, Batch, GenerationModel, HeldFor, Job, State, Upload, User
+from queue_app.models import Asset, AuditEntry, Batch, GenerationModel, HeldFor, Job, ModelRoute, State, Upload, User
 from queue_app.work import holds, recovery, retention, storing
-from tests.campaigns.support import bring, make_campaign
+from tests.campaigns.support import SMALL, bring, make_campaign
 from tests.factories import NOON, UserFactory, make_asset
 from tests.markup import html_of
 
@@ -121,9 +122,10 @@ class TestLaunchingAStoryboard:
 
     def test_providers_that_can_not_load_stills_are_not_offered(self, owner, settings, monkeypatch):
         monkeypatch.setattr("queue_app.models.ProviderAccount.is_preview", False)
+        ModelRoute.objects.update(needs_check=False)
         settings.PUBLIC_URL = "http://localhost:8000"
         with pytest.raises(PlanRefused, match="no public https address"):
-            make_campaign(owner, start="storyboard")
+            make_campaign(owner, **STILLS)
 
     def test_too_few_tickets_for_both_write_nothing_and_name_the_whole_price(self):
         poor = UserFactory(tickets=22)
@@ -356,8 +358,10 @@ class TestThePage:
         names = ("holds", "holds-release", "holds-drop", "holds-rewrite")
         urls = {name: reverse(f"campaigns:{name}", args=[campaign.pk]) for name in names}
         stranger = client_for(UserFactory())
-        assert {stranger.get(urls["holds"]).status_code} == {404}
-        assert {stranger.post(url, {"all": "1", "sure": "1"}).status_code for name, url in urls.items() if name != "holds"} == {404}
+        assert stranger.get(urls["holds"]).status_code == 404
+        assert {stranger.post(url, {"all": "1", "sure": "1"}).status_code for name, url in urls.items() if name != "holds"} == {
+            404
+        }
         staff = UserFactory(is_staff=True)
         assert client_for(staff).post(urls["holds-release"], {"all": "1"}).status_code == 403
         staff.user_permissions.add(Permission.objects.get(codename="operate_queue"))
@@ -369,7 +373,14 @@ class TestThePage:
 class TestTheForm:
     def test_says_what_starts_and_prices_stills(self, owner, client_for: Login):
         web = client_for(owner)
-        four = {"draft": str(uuid.uuid4()), "tab": "t", "brand": "B", "big_idea": "A parcel.", "model": "kling-v3", "duration": "5"}
+        four = {
+            "draft": str(uuid.uuid4()),
+            "tab": "t",
+            "brand": "B",
+            "big_idea": "A parcel.",
+            "model": "kling-v3",
+            "duration": "5",
+        }
         four |= {f"dim.{key}": values for key, values in THREE.items()}
         html = html_of(web.post(reverse("campaigns:new-preview"), four))
         assert "3 of 6 videos now. The other 3 wait on hold" in html
@@ -379,3 +390,49 @@ class TestTheForm:
         assert "Stills (1 ticket each)" in html and 'name="told_tickets" value="36"' in html
         web.post(reverse("campaigns:new"), four | {"start": "storyboard", "still_model": "nano-banana", "do": "launch"})
         assert Campaign.objects.get().start == "storyboard" and Job.objects.count() == 12
+
+
+class TestTheAPI:
+    @pytest.fixture
+    def api(self, owner: User) -> APIClient:
+        client = APIClient()
+        client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    def test_prices_and_launches_a_storyboard_and_tells_its_stills(self, owner, api):
+        body = {"brand": "B", "big_idea": "A parcel.", "dimensions": SMALL, **STILLS}
+        priced = api.post("/api/v1/campaigns/?dry_run=true", body, format="json").json()
+        assert (priced["accepted"], priced["on_hold"], priced["stills"], priced["cost"]["tickets"]) == (4, 4, 4, 24)
+        made = api.post("/api/v1/campaigns/", body, format="json").json()
+        answer = api.get(made["url"]).json()
+        assert (answer["total"], answer["start"], answer["still_model"]) == (4, "storyboard", "nano-banana")
+        assert answer["on_hold"] == {"canary": 0, "storyboard": 4, "breaker": 0} and answer["trips"] == []
+        assert (answer["status"], answer["cost"]["reserved"]) == ("queued", 24)
+        (first, *_) = api.get(answer["links"]["combinations"]).json()["results"]
+        assert (first["held_for"], first["status"], first["still"]["status"]) == ("storyboard", "queued", "queued")
+
+    def test_releases_and_drops_by_id_by_value_and_all(self, owner, api):
+        campaign = make_campaign(owner, THREE, start="canary")
+        url, second = f"/api/v1/campaigns/{campaign.pk}/", cells(campaign)[1].pk
+        done = api.post(f"{url}release/", {"combinations": [second]}, format="json").json()
+        assert done["released"] == {"videos": 1, "stills": 0, "without_still": 0}
+        gone = api.post(f"{url}drop/", {"values": {"mood": "calm"}}, format="json").json()
+        assert gone["dropped"] == {"videos": 1, "tickets": 4} and gone["cancelled"] == 1
+        assert api.post(f"{url}release/", {"all": True}, format="json").json()["on_hold"]["canary"] == 0
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({}, ""),
+            ({"all": False}, ""),
+            ({"all": True, "values": {"mood": "calm"}}, "all"),
+            ({"values": {"mood": "loud"}}, "values.mood"),
+            ({"combinations": [1]}, "combinations"),
+            ({"cells": [1]}, "cells"),
+        ],
+    )
+    def test_refuses_what_is_not_meant_exactly(self, owner, api, body, field):
+        campaign = make_campaign(owner, THREE, start="canary")
+        answer = api.post(f"/api/v1/campaigns/{campaign.pk}/release/", body, format="json")
+        assert answer.status_code == 400 and len(held(campaign)) == 3
+        assert not field or field in {one["field"] for one in answer.json()["errors"]}, answer.json()
