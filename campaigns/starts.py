@@ -15,6 +15,7 @@ ALL, CANARY, STORYBOARD = "all", "canary", "storyboard"
 # how its videos wait at launch, those that don't start at once
 HELD_FOR = {ALL: "", CANARY: HeldFor.CANARY.value, STORYBOARD: HeldFor.STORYBOARD.value}
 STARTS = tuple(HELD_FOR)
+FIRST_CHOICE = "nano-banana"
 FRAME = "first_frame"  # what a still is for its video
 _AN_UPLOAD = str(UUID(int=0))  # stands for a still that is not made yet: what a route can express does not depend on the image
 
@@ -57,9 +58,9 @@ def no_stills_for(model: GenerationModel, ways: Sequence[ModelRoute], parameters
 
 
 def still_models(offered: Mapping[str, GenerationModel]) -> list[GenerationModel]:
-    """Return the image models among those that are offered, the cheapest first."""
+    """Return the image models among those that are offered, the cheapest first; of these our first choice."""
     images = [model for model in offered.values() if model.medium == Medium.IMAGE]
-    return sorted(images, key=lambda model: (still_of(model, "").tickets, model.key))
+    return sorted(images, key=lambda model: (still_of(model, "").tickets, model.key != FIRST_CHOICE, model.key))
 
 
 def still_of(model: GenerationModel, ratio: Any) -> Still:

@@ -187,7 +187,7 @@ def start_options(body: Body, plan: Plan | None) -> list[StartOption]:
     """Return the ways to start, told with the numbers of the plan once there is one."""
     typed = body["start"] or starts.ALL
     told = {
-        starts.ALL: ("All at once", "Each video starts as soon as it's its turn."),
+        starts.ALL: ("All at once", "All videos join the queue at launch."),
         starts.CANARY: ("One of each value first", _canary_hint(plan)),
         starts.STORYBOARD: (
             "Stills first",

@@ -29,6 +29,7 @@ from queue_app.ui.access import viewer
 from queue_app.ui.fragments import fragment_wanted, unchanged
 from queue_app.work.intake import PROMPT_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 
+FEW = 2  # tiles in each group, so that groups stand side by side
 REWORDINGS_SHOWN = 20  # before and after, on the confirmation page
 RELEASE = "release"  # what a confirmed rewrite may do, too
 NUMBERS_MOST = 1_000  # of a form
@@ -49,6 +50,8 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "campaign": campaign,
         "medium": campaign.model.medium,
         "sheet": found,
+        "few": all(len(pile.shots) <= FEW for pile in found.piles),
+        "shown": ",".join(name for pile in found.piles for name in (pile.key, *(str(shot.cell.index) for shot in pile.shots))),
         "dimensions": board.named(campaign, cell_reads.telling(campaign.dimensions)),
         "pages": [(number, urlencode({"by": found.by, "page": number})) for number in range(1, found.pages + 1)],
         "at": at,
@@ -56,7 +59,12 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "may_change": may_change(request, campaign.batch.owner_id),
         "live": fragment_wanted(request),
     }
-    return render(request, "campaigns/holds/_live.html" if fragment_wanted(request) else "campaigns/holds/page.html", context)
+    if not fragment_wanted(request):
+        return render(request, "campaigns/holds/page.html", context)
+    there = {*request.GET.get("shown", "").split(",")}  # what has come since is shown by the next whole page
+    for pile in found.piles:
+        pile.shots = [shot for shot in pile.shots if str(shot.cell.index) in there]
+    return render(request, "campaigns/holds/_live.html", context | {"piles": [pile for pile in found.piles if pile.key in there]})
 
 
 @login_required

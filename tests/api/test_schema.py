@@ -163,7 +163,7 @@ BEYOND_THE_SHAPE_OF = {
     "usage_read": {"from", "to", "owner"},
     "batches_change": {"name"},
     "campaigns_change": {"name"},
-    **dict.fromkeys(("campaigns_release", "campaigns_drop"), {"", "combinations", "values", "all"}),  # exactly one of them
+    **{name: {"", "combinations", "values", "all"} for name in ("campaigns_release", "campaigns_drop")},  # exactly one of them
 }
 GOOD = {"model": "sora-2", "prompt": "A tram.", "parameters": {"duration": 4}}
 BRIEF = {"brand": "Alder", "big_idea": "A parcel.", "dimensions": {"mood": ["calm"]}, "model": "sora-2", "duration": 4}

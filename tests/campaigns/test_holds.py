@@ -347,11 +347,14 @@ class TestThePage:
     def test_nothing_new_is_answered_without_content_and_the_rest_by_its_parts(self, owner, client_for: Login):
         campaign, web = make_campaign(owner, **STILLS), client_for(owner)
         url = reverse("campaigns:holds", args=[campaign.pk])
-        seen = html_of(web.get(url)).partition('name="seen" value="')[2].partition('"')[0]
-        assert web.get(url, {"seen": seen}, headers=HTMX).status_code == 204
+        whole = html_of(web.get(url))
+        there = {name: whole.partition(f'name="{name}" value="')[2].partition('"')[0] for name in ("seen", "shown")}
+        assert there["shown"] == "ugc,1,2,cinematic,3,4"
+        assert web.get(url, there, headers=HTMX).status_code == 204
         drawn(cells(campaign)[0])
-        parts = html_of(web.get(url, {"seen": seen}, headers=HTMX))
+        parts = html_of(web.get(url, there | {"shown": "ugc,1"}, headers=HTMX))
         assert 'id="shot-1" hx-swap-oob="true"' in parts and 'type="checkbox"' not in parts
+        assert "shot-2" not in parts and "pile-cinematic" not in parts  # the page has no place for them
 
     def test_a_stranger_finds_none_of_it_and_staff_need_the_right(self, owner, client_for: Login):
         campaign = make_campaign(owner, THREE, start="canary")
