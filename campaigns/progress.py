@@ -131,6 +131,11 @@ class Progress:
     stills: StillMoney
 
     @property
+    def paused(self) -> int:
+        """Return how many cells wait for the end of a pause; the others on hold wait for a decision."""
+        return self.counts.on_hold - self.waits.total
+
+    @property
     def is_judged(self) -> bool:
         """Whether the campaign is finished and all its results are reviewed."""
         return not self.counts.open and self.tally.total > 0 and not self.tally.to_judge
@@ -152,7 +157,7 @@ def look(campaign: Campaign, *, at: datetime) -> Progress:
         cells=cells,
         counts=counts,
         left=estimates.for_batch(campaign.pk, at),
-        holds=found if counts.on_hold else [hold for hold in found if hold.is_own],
+        holds=found if counts.on_hold > len(waiting) else [hold for hold in found if hold.is_own],
         cancelled=_cancelled(cells),
         money=batches.money(campaign.batch),
         running=_running(campaign, cells, at=at),

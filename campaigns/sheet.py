@@ -154,8 +154,10 @@ def look(campaign: Campaign, *, by: str, page: int, at: datetime) -> Sheet:
 
 
 def _is_shown(cell: LaunchedCell, held: Mapping[int, CellStage]) -> bool:
-    """Whether there is something to look at, or will be soon."""
-    return cell.index not in held or held[cell.index].is_board
+    """Whether there is something to look at, or will be soon: not while a video waits for its turn or its release."""
+    if cell.index in held:
+        return held[cell.index].is_board
+    return cell.state != State.QUEUED or cell.still is not None
 
 
 def _rank(cell: LaunchedCell, held: Mapping[int, CellStage]) -> int:

@@ -12,13 +12,26 @@ from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from campaigns import actions, plan, releases, standing
+from campaigns import actions, notices, plan, releases, standing
 from campaigns.models import Campaign, Combination, ComplianceRule, Version
 from campaigns.plan import PlanRefused
 from campaigns.releases import Chosen, RewriteChanged, RewriteRefused
 from campaigns.standing import CampaignStatus
 from queue_app import lifecycle, tickets
-from queue_app.models import Asset, AuditEntry, Batch, GenerationModel, HeldFor, Job, ModelRoute, State, Upload, User
+from queue_app.models import (
+    Asset,
+    AuditEntry,
+    Batch,
+    GenerationModel,
+    HeldFor,
+    Job,
+    ModelRoute,
+    Notice,
+    OutboxMessage,
+    State,
+    Upload,
+    User,
+)
 from queue_app.work import holds, recovery, retention, storing
 from tests.campaigns.support import SMALL, bring, make_campaign
 from tests.factories import NOON, UserFactory, make_asset
@@ -230,6 +243,17 @@ class TestDrop:
         assert {cell.job.state for cell in cells(campaign)} == {State.CANCELLED}
         recovery.sweep(at=NOON)
         assert Batch.objects.get(pk=campaign.pk).ended_at is not None
+        notices.deliver(OutboxMessage.objects.get(event="batch_ended").pk)
+        assert Notice.objects.get().text.endswith("is finished: 4 cancelled.")
+
+    def test_a_dropped_video_is_not_run_again_without_a_still(self, owner):
+        campaign = make_campaign(owner, **STILLS)
+        drawn(cells(campaign)[0])
+        releases.release(campaign, ALL, at=NOON, by=owner)
+        releases.drop(campaign, ALL, at=NOON, by=owner)
+        lifecycle.cancel([cells(campaign)[0].job_id], at=NOON, actor="owner")
+        assert actions.retry_all(campaign, at=NOON, actor=owner, state=State.CANCELLED) == 1
+        assert cells(campaign)[0].job.state == State.QUEUED
 
 
 class TestRewrite:
