@@ -3,11 +3,13 @@
 import hashlib
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
@@ -202,6 +204,24 @@ class TestRelease:
             releases.release(campaign, ALL, at=NOON, by=owner)
         assert "images" not in cells(campaign)[0].job.parameters and not Upload.objects.exists()
         assert held(campaign)[1] == "storyboard"
+
+    @pytest.mark.django_db(transaction=True)
+    def test_two_who_approve_at_once_release_each_video_once(self, owner):
+        campaign = make_campaign(owner, **STILLS)
+        for cell in cells(campaign)[:2]:
+            drawn(cell)
+        start = Barrier(2)
+
+        def press(_: int) -> int:
+            start.wait()
+            try:
+                return releases.release(campaign, ALL, at=NOON, by=owner).videos
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(2) as hands:
+            assert sorted(hands.map(press, range(2))) == [0, 2]
+        assert Upload.objects.count() == 2 and balances(owner) == (976, 22, 2)
 
     def test_without_its_file_a_still_approves_nothing(self, owner):
         campaign = make_campaign(owner, **STILLS)
