@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 
 from queue_app import wake
-from queue_app.models import Alert, Batch, OutboxMessage, OutgoingEvent, State, WebhookEndpoint
+from queue_app.models import Alert, Batch, OutboxMessage, OutgoingEvent, ScheduleRun, State, WebhookEndpoint
 from queue_app.models.job import TERMINAL_STATES, sql_of
 
 WEBHOOKS, NOTICES, EMAILS = "webhooks", "notices", "emails"
@@ -22,6 +22,7 @@ BATCH_HELD = "batch_held"
 QUEUE_CLEAR = "queue_clear"
 ALERT_OPENED = "alert_opened"
 ENDPOINT_OFF = "endpoint_off"
+SCHEDULE_FAILED = "schedule_failed"
 # fact → names of its channels in OUTBOX_CHANNELS; channels that the site does not configure are skipped
 TOLD = {
     BATCH_ENDED: (NOTICES,),
@@ -30,6 +31,7 @@ TOLD = {
     QUEUE_CLEAR: (NOTICES,),
     ALERT_OPENED: ("alerts",),
     ENDPOINT_OFF: (NOTICES,),
+    SCHEDULE_FAILED: (NOTICES,),
     OutgoingEvent.WALLET_LOW: (NOTICES,),
 }
 # For the statement that writes the events of jobs, whose values it shares; ``events`` are those of `event_of`.
@@ -101,6 +103,12 @@ def endpoint_off(endpoint: WebhookEndpoint, *, at: datetime) -> None:
     """Announce to its owner that Genqueue or staff turned off a webhook endpoint."""
     cause = f"{endpoint.pk}:{at.isoformat()}"
     _write(_to_channels(ENDPOINT_OFF, cause, at=at, owner=endpoint.owner_id, endpoint=endpoint.pk))
+
+
+def schedule_failed(run: ScheduleRun, *, at: datetime) -> None:
+    """Announce to the owner of a schedule that a run was refused, or that runs were missed."""
+    cause, owner_id = f"{run.schedule_id}:{run.due_at.isoformat()}", run.schedule.owner_id
+    _write(_to_channels(SCHEDULE_FAILED, cause, at=at, owner=owner_id, run=run.pk))
 
 
 def batch_resumed(batch: Batch, *, at: datetime) -> None:

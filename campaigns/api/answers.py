@@ -36,6 +36,7 @@ def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]
         **{name: getattr(row, name) for name in ("dimensions", "exclude", "parameters", "priority")},
         "max_concurrent": row.batch.max_concurrent,
         "paused_reason": row.batch.paused_reason,
+        "paused_until": row.batch.paused_until,
         "callback_url": answers.callback_url(row.batch, request),
         "start": row.start,
         "still_model": row.still_model_id,

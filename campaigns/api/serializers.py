@@ -300,6 +300,7 @@ class CampaignOut(CampaignLine):
     priority = serializers.IntegerField()
     max_concurrent = serializers.IntegerField(allow_null=True)
     paused_reason = serializers.CharField()
+    paused_until = Moment(allow_null=True, help_text="The pause ends then. Null until someone resumes it.")
     callback_url = serializers.CharField(
         allow_null=True, help_text="Called once all its jobs are finished. Only its owner sees its query."
     )

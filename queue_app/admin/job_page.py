@@ -139,7 +139,7 @@ def _remedy(hold: Hold) -> Remedy | None:
 def _request(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
     """Return where and when the attempt was sent, what the provider answered, and its cost."""
     answered = attempt.accepted_at - attempt.called_at if attempt.accepted_at and attempt.called_at else None
-    said = [attempt.error_kind, f"counts toward the {job.kind.max_attempts} allowed" if attempt.spent else ""]
+    said = [attempt.error_kind, f"counts toward the {job.retries.attempts} allowed" if attempt.spent else ""]
     if attempt.lookups:
         said.append(lookups.in_short(attempt))
     return {

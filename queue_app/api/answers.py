@@ -17,10 +17,10 @@ from queue_app.api import rows as rows_of
 from queue_app.api.authentication import caller
 from queue_app.api.serializers.base import render
 from queue_app.api.serializers.jobs import JobOut
-from queue_app.insight import positions, waiting
+from queue_app.insight import positions, remedies, waiting
 from queue_app.insight import stages as staging
 from queue_app.insight.waiting import Outlook
-from queue_app.models import Asset, Batch, Job, JobEvent, State
+from queue_app.models import Asset, Attempt, Batch, Job, JobEvent, State
 from queue_app.models.job import OPEN_STATES, STATUS_OF_STATE, JobQuerySet
 from queue_app.rules import numbers
 from queue_app.rules.limits import Blocker
@@ -41,8 +41,9 @@ ReadJob: TypeAlias = "WithAnnotations[Job, _Read]"
 
 
 def visible(rows: JobQuerySet) -> "QuerySet[ReadJob]":
-    """Return the rows with what every answer needs beside the job's own columns: its owner, and when it was read."""
-    return cast("QuerySet[ReadJob]", rows.select_related("owner").annotate(read_at=clock.ReadAt()))
+    """Return the rows with their owner, model and type, and when they were read: what answers need beside their own columns."""
+    whole = rows.select_related("owner", "model", "kind").defer("model__parameters", "model__price")
+    return cast("QuerySet[ReadJob]", whole.annotate(read_at=clock.ReadAt()))
 
 
 def jobs(rows: Sequence[ReadJob], request: Request) -> list[dict[str, Any]]:
@@ -86,7 +87,7 @@ def _full(rows: Sequence[Job], at: datetime, request: Request) -> list[dict[str,
     beyond = _beyond_stopping(claimed)
     facts = (
         _job(row, outlook, events[row.pk], money.get(row.pk) or _untouched(row), beyond, request)
-        | {"attempts": tries[row.pk], **_results(files[row.pk], request)}
+        | {"attempts": tries[row.pk], **_remedy(row, tries[row.pk]), **_results(files[row.pk], request)}
         for row in rows
     )
     return [render(JobOut, one) for one in facts]
@@ -144,6 +145,8 @@ def _job(
         "tickets": money,
         "cost": cost(row),
         "error": {"code": row.error_code, "message": row.error_message} if row.error_code else None,
+        "attempts_allowed": row.retries.attempts,
+        "next_attempt_at": row.next_attempt_at,
         "cancel_asked": row.cancel_asked_at is not None,
         "can_be_stopped": row.state in STOPPABLE and row.pk not in beyond,
         "completed_at": row.ended_at if row.state == State.COMPLETED else None,
@@ -158,6 +161,13 @@ def _job(
             "assets": address(request, "job-assets", row.pk),
         },
     }
+
+
+def _remedy(row: Job, tries: Sequence[Attempt]) -> dict[str, Any]:
+    if not row.error_code:
+        return {"remedy": "", "retry_may_help": False}
+    why = (row.error_code, tries[-1].error_kind if tries else "")
+    return {"remedy": remedies.of(*why), "retry_may_help": remedies.is_retried(*why)}
 
 
 def _blocker(found: Blocker, request: Request) -> dict[str, Any]:

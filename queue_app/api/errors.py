@@ -24,6 +24,7 @@ from queue_app.work.bulk import BulkRefused
 from queue_app.work.endpoints import DeliveryRefused, EndpointRefused, TooManyEndpoints
 from queue_app.work.intake import TOLD_MOST, IntakeRefused, KindRestricted, ModelNotAvailable
 from queue_app.work.keys import KeyRefused, KeyRevoked, KeysFull, TooManyKeys
+from queue_app.work.schedules import ScheduleRefused, TooManySchedules
 
 Wrong = tuple[str, str]
 """A field by the name that the client knows, and what is wrong with it."""
@@ -57,8 +58,10 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.ValidationError: (400, "invalid_input", "Invalid input"),
     DjangoValidationError: (400, "invalid_input", "Invalid input"),
     KeysFull: (409, "limit_reached", "Limit reached"),
+    TooManySchedules: (409, "limit_reached", "Limit reached"),
     TooManyEndpoints: (409, "limit_reached", "Limit reached"),
     KeyRefused: (400, "invalid_input", "Invalid input"),
+    ScheduleRefused: (400, "invalid_input", "Invalid input"),
     EndpointRefused: (400, "invalid_input", "Invalid input"),
     exceptions.ParseError: (400, "malformed_json", "The body is not valid JSON"),
     exceptions.NotAuthenticated: (401, "not_authenticated", "Not authenticated"),

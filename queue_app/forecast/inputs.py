@@ -4,13 +4,12 @@ known changes in the hours ahead.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection
@@ -252,7 +251,7 @@ def _steps(capacity: Capacity, at: datetime) -> dict[Key, list[tuple[float, int 
     for key, cap in capacity.room.caps.items():
         found[key] = _steps_of(_always(cap), [], closed.get(key), at)
     policy = capacity.policy
-    edges = list(_edges_of_peaks(policy.peak_hours, at))
+    edges = [moment for moment, _ in peak.changes(policy.peak_hours, policy.peak_zone, at=at, days=DAYS_AHEAD)]
     found[limits.QUEUE] = _steps_of(lambda when: queue_limit(policy, at=when), edges, closed.get(limits.QUEUE), at)
     for account in ProviderAccount.objects.all():
         given_back = limits.steps_back(by=account.lowered_by, since=account.lowered_at)
@@ -281,17 +280,6 @@ def _steps_of(
         if not steps or steps[-1][1] != cap:
             steps.append(((moment - at).total_seconds(), cap))
     return steps
-
-
-def _edges_of_peaks(hours: str, at: datetime) -> Iterator[datetime]:
-    zone = ZoneInfo(settings.QUEUE_TIME_ZONE)
-    today = at.astimezone(zone).date()
-    edges: set[time] = {edge for span in peak.spans(hours) for edge in span}
-    for day in range(DAYS_AHEAD):
-        for edge in edges:
-            moment = datetime.combine(today + timedelta(days=day), edge, zone).astimezone(at.tzinfo)
-            if moment > at:
-                yield moment
 
 
 def _rows(sql: str, **values: Any) -> list[tuple[Any, ...]]:

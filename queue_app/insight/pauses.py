@@ -74,7 +74,7 @@ def of_models(models: Iterable[str], *, at: datetime) -> dict[str, Pause]:
 
 def of_batches(batches: Iterable[Batch]) -> dict[int, Pause]:
     """Return the pauses of these batches, by number; those that are not paused are left out."""
-    paused = [Pause(("batch", str(batch.pk)), batch.paused_reason) for batch in batches if batch.paused]
+    paused = [Pause(("batch", str(batch.pk)), batch.paused_reason, batch.paused_until) for batch in batches if batch.paused]
     return {int(pause.key[1]): pause for pause in _with_authors(paused)}
 
 

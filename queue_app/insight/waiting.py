@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
-from queue_app.insight import positions
+from queue_app.insight import peaks, positions
 from queue_app.models import HeldFor, Job, QueueSettings, State
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker
@@ -41,6 +41,7 @@ class Outlook:
         if place is None or self.capacity is None:
             return []
         found = self.capacity.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
+        found = [self._with_peak(one) if one.names == limits.QUEUE and one.max else one for one in found]
         if job.held_for:
             found.insert(0, Blocker("held", job.held_for, 0, 0, None, HeldFor(job.held_for).label, is_pause=True))
         if job.not_before and job.not_before > self.at:
@@ -48,6 +49,12 @@ class Outlook:
         if not found:
             found.append(Blocker("jobs_ahead", job.model_id, place - 1, _slots(self.capacity, job)))
         return found
+
+    def _with_peak(self, full: Blocker) -> Blocker:
+        """Add to the full limit of the whole queue how it changes soon by peak hours."""
+        assert self.capacity is not None
+        soon = peaks.now_or_soon(self.capacity.policy, at=self.at)
+        return replace(full, reason=soon.words) if soon else full
 
     def pause(self, job: Job) -> Blocker | None:
         """Return the pause that puts a queued job on hold, the widest one; ``None`` if there is none."""
@@ -182,7 +189,8 @@ def words(blocker: Blocker) -> str:
     if blocker.limit == limits.LONG[0]:
         return f"{name} are all busy ({blocker.used} of {blocker.max})" if blocker.max else f"{name} are not running"
     if blocker.max:
-        return f"{name} is full ({blocker.used} of {blocker.max} running)"
+        more = f". {one_line(blocker.reason)}" if blocker.reason else ""
+        return f"{name} is full ({blocker.used} of {blocker.max} running){more}"
     until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""
     reason = f" ({one_line(blocker.reason)})" if blocker.reason and blocker.reason not in _SHUT else ""
     return f"{name} {_SHUT.get(blocker.reason, 'is paused')}{until}{reason}"

@@ -72,6 +72,7 @@ def facts(job: Job, *, at: datetime, group: str) -> dict[str, Any]:
         "basis": eta.basis if eta else "",
         "stages": _steps(job, stages.stages(job, events, at=at), on_hold=on_hold),
         "attempts": [_attempt(job, one, at) for one in attempts],
+        "next_attempt": _next_attempt(job, at),
         "remedy": remedies.of(job.error_code, attempts[-1].error_kind if attempts else "") if job.error_code else "",
         "assets": list(job.assets.order_by("-version", "number", "kind")),
         "prompt": prompt(job),
@@ -158,6 +159,15 @@ def _attempt(job: Job, attempt: Attempt, at: datetime) -> dict[str, Any]:
         "started": display.clock_time(attempt.called_at, at) if attempt.called_at else "–",
         "ran": display.span(ran) if ran is not None else "–",
     }
+
+
+def _next_attempt(job: Job, at: datetime) -> str:
+    """Return “Attempt 2 of 4 starts at 14:05:10 or later.” while the job waits for its next attempt; else an empty text."""
+    after, most = job.next_attempt_at, job.retries.attempts
+    if after is None or after <= at:
+        return ""
+    of_all = f" of {most}" if job.attempt_number < most else ""
+    return f"Attempt {job.attempt_number + 1}{of_all} starts at {display.moment(after, at)} or later."
 
 
 def money(job: Job) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def retry(
 
 
 @transaction.atomic
-def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User, via: str = "") -> Batch:
+def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User, via: str = "", reason: str = "") -> Batch:
     """
     Set the ``name`` of a batch, its limit ``max_concurrent`` (``None``: none), or the ``priority`` of its queued jobs. Return the
     batch as it is then. The next claim obeys (I21).
@@ -82,7 +82,7 @@ def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User
         after |= {"priority": level, "jobs": len(queued)}
     followers.tell("batch", locked.pk, values)
     if after:
-        _audit("change batch", locked, at=at, actor=actor, via=via, before=before, after=after)
+        _audit("change batch", locked, at=at, actor=actor, via=via, before=before, after=after, reason=reason)
         wake.queue_changed()
     return locked
 

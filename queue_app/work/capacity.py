@@ -6,9 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
-
-from django.conf import settings
 
 from queue_app.models import GenerationModel, ModelRoute, ProviderAccount, QueueSettings
 from queue_app.models.job import LONG_CALLS, SLOTS_IN_USE
@@ -61,9 +58,9 @@ _LIMITS = """
 """
 
 _OWN_LIMITS = """
-    SELECT 'batch', id, max_concurrent, paused, paused_reason FROM queue_app_batch WHERE id = ANY({batches})
+    SELECT 'batch', id, max_concurrent, paused, paused_reason, paused_until FROM queue_app_batch WHERE id = ANY({batches})
      UNION ALL
-    SELECT 'user', id, max_concurrent, false, '' FROM queue_app_user WHERE id = ANY({owners})
+    SELECT 'user', id, max_concurrent, false, '', NULL FROM queue_app_user WHERE id = ANY({owners})
 """
 _OWN = Statement(_OWN_LIMITS.format(batches="%(batches)s::bigint[]", owners="%(owners)s::bigint[]"))
 _OWN_IN_USE = _OWN_LIMITS.format(batches="ARRAY(SELECT batch FROM used)", owners="ARRAY(SELECT owner FROM used)")
@@ -75,7 +72,7 @@ _SNAPSHOT = Statement(f"""
     SELECT (SELECT json_agg(json_build_array(model, kind, account, batch, owner, slots)) FROM used),
            (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h, i, j))
               FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i, j)),
-           (SELECT json_agg(json_build_array(a, b, c, d, e)) FROM ({_OWN_IN_USE}) AS found (a, b, c, d, e)),
+           (SELECT json_agg(json_build_array(a, b, c, d, e, f)) FROM ({_OWN_IN_USE}) AS found (a, b, c, d, e, f)),
            (SELECT json_agg(json_build_array({_OFFER}) ORDER BY place, id) FROM offered),
            ({LONG_CALLS}), ({LONG_WORKERS})
 """)  # noqa: S608 - no value in it
@@ -315,10 +312,12 @@ class Capacity:
         return self._routes[offer.id]
 
     def _learn(self, rows: Iterable[Sequence[Any]]) -> None:
-        for limit, pk, cap, paused, reason in rows:
+        for limit, pk, cap, paused, reason, until in rows:
             if limit == "user":
                 cap = cap or self.policy.user_max_concurrent
-            self._set((limit, str(pk)), cap, Closed(None, reason or UNTOLD, is_pause=True) if paused else None)
+            ends = _time(until)
+            shut = limits.is_closed(paused, ends, at=self.at)
+            self._set((limit, str(pk)), cap, Closed(ends, reason or UNTOLD, is_pause=True) if shut else None)
 
     def _set(self, key: Key, cap: int | None, closed: Closed | None) -> None:
         self._known.add(key)
@@ -329,7 +328,7 @@ class Capacity:
 
 def queue_limit(policy: QueueSettings, *, at: datetime) -> int:
     """Return the limit of the whole queue at this time; it is higher in peak hours."""
-    local = at.astimezone(ZoneInfo(settings.QUEUE_TIME_ZONE))
+    local = at.astimezone(policy.peak_zone)
     return peak.effective_limit(policy.max_concurrent, local, hours=policy.peak_hours, factor=policy.peak_factor)
 
 
@@ -346,8 +345,9 @@ def available_models(routes: Iterable[str] | None = None) -> dict[str, Generatio
     return {model.key: model for model in GenerationModel.objects.filter(pk__in=routes).select_related("limit")}
 
 
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _time(value: str | datetime | None) -> datetime | None:
+    """Return a time of a row; as JSON it is text."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _closed(row: QueueSettings | LimitRow, at: datetime) -> Closed | None:

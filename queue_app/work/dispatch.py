@@ -127,13 +127,15 @@ _DUE = Statement(f"""
         (SELECT min(cooldown_until) FROM queue_app_provideraccount WHERE cooldown_until > %(at)s::timestamptz),
         (SELECT min(paused_until) FROM queue_app_provideraccount WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_modelconcurrencylimit WHERE paused_until > %(at)s),
-        (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s)
+        (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s),
+        (SELECT min(paused_until) FROM queue_app_batch WHERE paused_until IS NOT NULL)  -- until `end_batch_pauses` has seen it
     ), least(
         (SELECT min(coalesce(lease_until, next_check_at)) FROM queue_app_job
           WHERE state IN {sql_of(IN_FLIGHT_STATES)}),
         (SELECT min(due_at) FROM queue_app_outboxmessage
           WHERE delivered_at IS NULL AND given_up_at IS NULL AND leased_until IS NULL),
         (SELECT min(leased_until) FROM queue_app_outboxmessage WHERE leased_until IS NOT NULL),
+        (SELECT min(wake_at) FROM queue_app_schedule WHERE wake_at IS NOT NULL),
         (SELECT min(greatest(starts_at, until)) FROM (
             SELECT starts_at, max(lease_until) OVER (PARTITION BY actor_id) AS until FROM queue_app_bulkaction
              WHERE phase IN ('waiting', 'running')
@@ -252,7 +254,8 @@ def next_due(*, at: datetime) -> Due:
     """
     Return the next times that no wake-up announces.
 
-    For claims: delays, deadlines, ends of pauses and cooldowns. For handing out: checks, leases, messages and bulk actions.
+    For claims: delays, deadlines, ends of pauses and cooldowns. For handing out: checks, leases, messages, schedules and
+    bulk actions.
     """
     return Due(*_DUE.run(at=at)[0])
 

@@ -15,7 +15,7 @@ from queue_app.work import bulk, endpoints
 from tests.api.test_files import make_stored
 from tests.api.test_strict import every_call
 from tests.campaigns.support import make_campaign
-from tests.factories import NOON, UserFactory, make_endpoint, make_job
+from tests.factories import NOON, UserFactory, make_endpoint, make_job, make_schedule
 
 CALLERS = ("nobody", "another user", "read key", "submit key", "session", "staff reader", "operator")
 # what each caller gets, in this order; the keys and the session are those of the rows' owner, the others have every scope
@@ -73,6 +73,10 @@ TABLE = {
     "models/<str:key>/": {"get": READ, "patch": SET_LIMIT},
     "queue/": {"get": READ},
     "queue/stream/": {"get": STREAM},
+    "schedules/": {"get": READ, "post": CREATE},
+    "schedules/<int:pk>/": {"get": OWN_ROW, "patch": CHANGE_OWN, "delete": DELETE_OWN},
+    "schedules/<int:pk>/pause/": {"post": CHANGE_OWN},
+    "schedules/<int:pk>/resume/": {"post": CHANGE_OWN},
     "uploads/": {"post": REFUSED},
     "uploads/<uuid:pk>/": {"get": READ_ROW},
     "usage/": {"get": READ},
@@ -113,6 +117,8 @@ BODIES = {
     ("patch", "combinations/<int:pk>/"): {"note": "Too dark."},
     ("post", "keys/"): {"scopes": ["submit"]},
     ("patch", "keys/<int:pk>/"): {"name": "CI"},
+    ("post", "schedules/"): {"name": "Daily", "cron": "0 9 * * *", "job": JOB},
+    ("patch", "schedules/<int:pk>/"): {"name": "Weekly"},
     ("post", "webhook-endpoints/"): {"url": "https://example.com/hooks", "events": ["job.completed"]},
     ("patch", "webhook-endpoints/<int:pk>/"): {"description": "Ours"},
     ("patch", "models/<str:key>/"): {"max_concurrent": 2},
@@ -156,6 +162,7 @@ def addresses(owner: User) -> Callable[[str], str]:
         "campaigns": campaign.pk,
         "combinations": campaign.combinations.first().pk,
         "keys": ApiKey.objects.create(owner, scopes=["submit"])[0].pk,
+        "schedules": make_schedule(owner).pk,
         "uploads": upload.pk,
         "webhook-endpoints": endpoint.pk,
     }

@@ -139,6 +139,7 @@ class ModelChange(StrictSerializer):
     reason = Text(
         required=False, allow_blank=True, max_length=200, help_text="Reason. Saved with the change and shown while paused."
     )
+    until = Moment(required=False, allow_null=True, help_text="A pause ends then. Default: null, until it is resumed.")
 
 
 class BatchChange(StrictSerializer):
@@ -156,6 +157,15 @@ class BatchChange(StrictSerializer):
         help_text="Concurrent jobs. Null for no limit.",
     )
     priority = Priority(required=False)
+
+
+class PauseAsked(StrictSerializer):
+    """Why, and until when. Both may be left out."""
+
+    may_be_missing = True
+
+    reason = Text(required=False, allow_blank=True, max_length=200, help_text="Shown to all who wait. Saved with the change.")
+    until = Moment(required=False, allow_null=True, help_text="The pause ends then. Default: null, until it is resumed.")
 
 
 class JobFilters(Query):
