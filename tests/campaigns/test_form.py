@@ -254,7 +254,7 @@ class TestTheDraft:
         again = Tab(client_for(owner))
         for typed in ("Spring", "Hush", "The parcel opens.", 'value="3"'):
             assert typed in again.html
-        assert again.html.count(" checked>") == 4 + 4  # values, and rows of the matrix
+        assert again.html.count(" checked>") == 4 + 4 + 1  # values, rows of the matrix, and how it starts
         assert "Draft saved" in again.text
 
     def test_is_nobody_elses(self, tab, client_for):
