@@ -10,6 +10,7 @@ from django.db import transaction
 
 from campaigns.brief import text_problem
 from campaigns.models import Campaign
+from campaigns.starts import FRAME, STORYBOARD
 from queue_app.models import Batch, IdempotencyRecord, Job, State, User
 from queue_app.models.job import JobQuerySet
 from queue_app.rules.words import one_line
@@ -44,7 +45,7 @@ def retry_all(
     :raises ModelNotAvailable: no provider offers the model right now.
     :raises NotEnoughTickets: the wallet does not cover all of them.
     """
-    again = batches.retry(campaign.batch, at=at, actor=actor, via=via, among=counted_jobs(campaign), state=state)
+    again = batches.retry(campaign.batch, at=at, actor=actor, via=via, among=retryable_jobs(campaign), state=state)
     _check(again, shown)
     return len(again)
 
@@ -103,6 +104,12 @@ def _check(again: Sequence[Job], shown: Offer | None) -> None:
 def counted_jobs(campaign: Campaign) -> JobQuerySet:
     """Return the jobs of the versions that count. Blocked combinations have none."""
     return Job.objects.filter(combination__campaign=campaign)
+
+
+def retryable_jobs(campaign: Campaign) -> JobQuerySet:
+    """Return those of the same jobs that a retry may queue. A video whose still was never approved has nothing to start from."""
+    jobs = counted_jobs(campaign)
+    return jobs.filter(parameters__images__has_key=FRAME) if campaign.start == STORYBOARD else jobs
 
 
 @transaction.atomic(durable=True)

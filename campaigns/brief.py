@@ -55,6 +55,8 @@ class Brief:
     priority: int | None = None
     max_concurrent: int | None = None
     callback_url: str = ""
+    start: str = "all"
+    still_model: str = ""
 
     @property
     def title(self) -> str:

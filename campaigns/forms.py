@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import QueryDict
 
+from campaigns import starts
 from campaigns.brief import TEXTS, Brief
 from campaigns.drafts import Body
 from campaigns.rules import matrix
@@ -17,7 +18,7 @@ from queue_app.rules.words import storable
 from queue_app.ui import parameters
 from queue_app.ui.parameters import Typed
 
-FIELDS = ("name", *TEXTS, "model", *parameters.NAMES, "priority", "max_concurrent")
+FIELDS = ("name", *TEXTS, "model", *parameters.NAMES, "priority", "max_concurrent", "start", "still_model")
 BLANK: Body = {**dict.fromkeys(FIELDS, ""), **Typed().body, "dimensions": {}, "exclude": []}
 DIMENSION = "dim."  # prefix of the names of its checkboxes
 EXCLUSIONS_MOST = 2_000
@@ -87,6 +88,7 @@ def read(post: QueryDict) -> Asked:
 def brief(body: Body) -> Brief:
     """Return a body as a brief. A number that can't be read becomes one that the checks refuse with the right message."""
     texts = {name: body.get(name, "") for name in ("name", *TEXTS, "model")}
+    start = body.get("start") or starts.ALL
     return Brief(
         **texts,
         dimensions=body.get("dimensions", {}),
@@ -94,6 +96,8 @@ def brief(body: Body) -> Brief:
         **Typed.of(body).parameters,
         priority=whole(body.get("priority", ""), wrong=priority.HIGHEST + 1),
         max_concurrent=whole(body.get("max_concurrent", ""), wrong=0),
+        start=start,
+        still_model=body.get("still_model", "") if start == starts.STORYBOARD else "",
     )
 
 

@@ -14,8 +14,8 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.urls import Resolver404, resolve, reverse
 
-from campaigns import actions
-from campaigns.models import Campaign
+from campaigns import actions, breaker
+from campaigns.models import Campaign, Trip
 from queue_app import announce, clock
 from queue_app.models import Job, Notice, OutboxMessage, OutgoingEvent, ScheduleRun, State, User, WebhookEndpoint
 from queue_app.models.job import TERMINAL_STATES
@@ -28,6 +28,7 @@ PROMPT_MOST = 80  # characters
 # page → what a link to it is called
 _LINKS = {
     "campaigns:page": "Open campaign",
+    "campaigns:holds": "Open contact sheet",
     "campaigns:job": "Open job",
     "campaigns:jobs": "Open jobs",
     "campaigns:schedule": "Open schedule",
@@ -46,12 +47,13 @@ class Topic:
 
 
 FINISHED, JOB, CLEAR, TICKETS = "batch_ended", "job", announce.QUEUE_CLEAR, "wallet_low"
-RESUMED, ENDPOINT, SCHEDULE = announce.BATCH_RESUMED, announce.ENDPOINT_OFF, announce.SCHEDULE_FAILED
+RESUMED, ENDPOINT, SCHEDULE, HELD = announce.BATCH_RESUMED, announce.ENDPOINT_OFF, announce.SCHEDULE_FAILED, announce.BATCH_HELD
 TOPICS = {
     FINISHED: Topic("Campaign finished", "Also jobs sent together by API.", WAYS),
     JOB: Topic("Quick generation finished", "Also scheduled jobs. Completed or failed; unread notices are combined.", (APP,)),
     CLEAR: Topic("Queue clear", "All your jobs have finished.", ()),
     RESUMED: Topic("Campaign resumed", "If you asked for it on its page.", WAYS),
+    HELD: Topic("Similar videos fail", "The rest of a value is on hold until you decide.", WAYS),
     TICKETS: Topic("Tickets running low", "Fewer are available than the number below.", WAYS),
     SCHEDULE: Topic("Schedule did not run", "A run was refused, or missed.", WAYS),
     ENDPOINT: Topic("Webhook turned off", "By Genqueue after failed deliveries, or by staff.", WAYS),
@@ -165,6 +167,17 @@ def _resumed(message: OutboxMessage, _: Sequence[int]) -> Told:
     return Told(f"“{name}” is no longer on hold.", f"No longer on hold: {name}", _page(message))
 
 
+def _held(message: OutboxMessage, _: Sequence[int]) -> Told | None:
+    trip = Trip.objects.select_related("campaign").filter(pk=message.payload["trip"]).first()
+    if trip is None:
+        return None
+    held = counted(trip.held, "video")
+    text = (
+        f"“{trip.campaign}”: {breaker.sentence(trip.campaign, trip)} {held} with it {'is' if trip.held == 1 else 'are'} on hold."
+    )
+    return Told(text, f"Videos on hold: {trip.campaign}", reverse("campaigns:holds", args=[trip.campaign_id]))
+
+
 def _page(message: OutboxMessage) -> str:
     """Return the page of a campaign; for another batch, the list of its jobs."""
     if Campaign.objects.filter(pk=message.batch_id).exists():
@@ -240,6 +253,7 @@ _ABOUT = {
     OutgoingEvent.JOB_FAILED: About(JOB, "failed", _job),
     announce.QUEUE_CLEAR: About(CLEAR, "completed", _clear),
     announce.BATCH_RESUMED: About(RESUMED, "play", _resumed),
+    announce.BATCH_HELD: About(HELD, "pause", _held),
     OutgoingEvent.WALLET_LOW: About(TICKETS, "ticket", _wallet_low),
     announce.SCHEDULE_FAILED: About(SCHEDULE, "warn", _schedule_failed),
     announce.ENDPOINT_OFF: About(ENDPOINT, "warn", _endpoint_off),

@@ -5,6 +5,7 @@ from django.urls import path
 from campaigns.views import (
     cell,
     form,
+    holds,
     home,
     images,
     jobs,
@@ -46,6 +47,10 @@ urlpatterns = [
     path("campaigns/<int:pk>/notify/", page.notify, name="notify"),
     path("campaigns/<int:pk>/retry-failed/", page.retry_failed, name="retry-failed"),
     path("campaigns/<int:pk>/retry-cancelled/", page.retry_cancelled, name="retry-cancelled"),
+    path("campaigns/<int:pk>/holds/", holds.page, name="holds"),
+    path("campaigns/<int:pk>/holds/release/", holds.release, name="holds-release"),
+    path("campaigns/<int:pk>/holds/rewrite/", holds.rewrite, name="holds-rewrite"),
+    path("campaigns/<int:pk>/holds/drop/", holds.drop, name="holds-drop"),
     path("campaigns/<int:pk>/rename/", page.rename, name="rename"),
     path("campaigns/<int:pk>/limit/", page.limit, name="limit"),
     path("campaigns/<int:pk>/review/", review.grid, name="review"),

@@ -18,6 +18,7 @@ from queue_app.models.job import TERMINAL_STATES, sql_of
 WEBHOOKS, NOTICES, EMAILS = "webhooks", "notices", "emails"
 BATCH_ENDED = "batch_ended"
 BATCH_RESUMED = "batch_resumed"
+BATCH_HELD = "batch_held"
 QUEUE_CLEAR = "queue_clear"
 ALERT_OPENED = "alert_opened"
 ENDPOINT_OFF = "endpoint_off"
@@ -26,6 +27,7 @@ SCHEDULE_FAILED = "schedule_failed"
 TOLD = {
     BATCH_ENDED: (NOTICES,),
     BATCH_RESUMED: (NOTICES,),
+    BATCH_HELD: (NOTICES,),
     QUEUE_CLEAR: (NOTICES,),
     ALERT_OPENED: ("alerts",),
     ENDPOINT_OFF: (NOTICES,),
@@ -112,6 +114,11 @@ def schedule_failed(run: ScheduleRun, *, at: datetime) -> None:
 def batch_resumed(batch: Batch, *, at: datetime) -> None:
     """Announce to its owner, who asked for it, that no pause holds the jobs of a batch any more."""
     _write(_to_channels(BATCH_RESUMED, f"{batch.pk}:{at.isoformat()}", at=at, batch=batch))
+
+
+def batch_held(batch: Batch, cause: str, *, at: datetime, **facts: Any) -> None:
+    """Announce to its owner that some jobs of a batch are on hold until somebody decides. Each ``cause`` is told once."""
+    _write(_to_channels(BATCH_HELD, f"{batch.pk}:{cause}", at=at, batch=batch, **facts))
 
 
 def queue_clear(owner_id: int, *, ended_at: datetime, at: datetime) -> None:

@@ -19,6 +19,7 @@ from campaigns.forms import whole
 from campaigns.models import Campaign
 from campaigns.progress import LATEST, look, version
 from campaigns.standing import BLOCKED
+from campaigns.starts import STORYBOARD
 from campaigns.views import board, confirmation, player, strips
 from campaigns.views.access import campaign_seen_by, campaign_to_change, may_change
 from queue_app import clock
@@ -118,7 +119,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     campaign = campaign_to_change(request, pk)
     if request.method != "POST":
         foreseen = confirmation.of_cancel(Job.objects.filter(batch=campaign.pk))
-        return _preview(request, campaign, f"Cancel “{campaign}”?", foreseen)
+        return _preview(request, campaign, f"Cancel “{campaign}”?", foreseen, noun=_noun(campaign))
     at, reason = clock.now(), request.POST.get("reason", "")[:300]
     verdicts = batches.cancel(campaign.batch, at=at, actor=viewer(request), reason=reason)
     back = Reservation.objects.filter(job__batch=campaign.pk, state=Reservation.State.RELEASED, settled_at=at)
@@ -126,10 +127,10 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     stopped, asked = verdicts[CancelVerdict.CANCELLED], verdicts[CancelVerdict.REQUESTED]
     if stopped:
         returned = f"{counted(tickets, 'ticket')} returned."
-        messages.success(request, f"{_results(campaign, stopped)} cancelled. {returned}")
+        messages.success(request, f"{counted(stopped, _noun(campaign))} cancelled. {returned}")
     if asked:
         show = "It shows" if asked == 1 else "They show"
-        words = f"Asked the provider to stop {_results(campaign, asked)}. {show} “Cancelling” until it confirms."
+        words = f"Asked the provider to stop {counted(asked, _noun(campaign))}. {show} “Cancelling” until it confirms."
         messages.info(request, words)
     if not stopped and not asked:
         messages.info(request, "Nothing left to cancel.")
@@ -238,19 +239,27 @@ def _retry(request: HttpRequest, campaign: Campaign, state: State) -> HttpRespon
 
 
 def _foreseen_retry(request: HttpRequest, campaign: Campaign, state: State, *, status: int = 200) -> HttpResponse:
-    foreseen = confirmation.of_retry(actions.counted_jobs(campaign).filter(state=state))
+    foreseen = confirmation.of_retry(actions.retryable_jobs(campaign).filter(state=state))
     verb = {State.FAILED: "Retry failed {}s in “{}”?", State.CANCELLED: "Run cancelled {}s in “{}” again?"}[state]
     return _preview(request, campaign, verb.format(campaign.model.medium, campaign), foreseen, status=status)
 
 
-def _preview(request: HttpRequest, campaign: Campaign, title: str, what: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    context = what | {"title": title, "medium": campaign.model.medium, "back": "campaigns:page", "pk": campaign.pk}
+def _preview(
+    request: HttpRequest, campaign: Campaign, title: str, what: dict[str, Any], *, status: int = 200, noun: str = ""
+) -> HttpResponse:
+    medium = noun or campaign.model.medium
+    context = what | {"title": title, "medium": medium, "back": "campaigns:page", "pk": campaign.pk}
     return render(request, "campaigns/preview.html", context, status=status)
 
 
 def _shown_address(request: HttpRequest) -> QueryDict:
     """Return the query of the address in the browser, which htmx sends as a header."""
     return QueryDict(request.headers.get("HX-Current-URL", "").partition("#")[0].partition("?")[2])
+
+
+def _noun(campaign: Campaign) -> str:
+    """Return what all its jobs are called: a storyboard has stills, too."""
+    return "job" if campaign.start == STORYBOARD else campaign.model.medium
 
 
 def _results(campaign: Campaign, number: int) -> str:

@@ -250,6 +250,7 @@ class QueueSettingsAdmin(PolicyAdmin[QueueSettings]):
         ("Limits", {"fields": ("max_concurrent", "user_max_concurrent"), "description": "Apply to the next job."}),
         ("Peak hours", {"fields": ("peak_hours", "peak_time_zone", "peak_factor"), "description": "Apply to the next job."}),
         ("Order", {"fields": ("fair_share", "aging_minutes", "bulk_priority")}),
+        ("Campaigns", {"fields": ("matrix_breaker",)}),
         ("Pause", {"fields": ("paused", "paused_reason", "paused_until"), "description": PAUSE}),
         ("Audit", {"fields": ("why",)}),
     )

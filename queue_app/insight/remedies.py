@@ -52,6 +52,11 @@ _OTHERS = dict.fromkeys(
 )
 
 
+def is_about_the_job(code: str) -> bool:
+    """Whether an error may depend on what the job asks for; not if it is an outage, a time limit or a decision of staff."""
+    return of(code) in {_EDIT, _CHANGE, _FINAL, _NONE}
+
+
 def needs_another_prompt(code: str) -> bool:
     """Whether a plain retry would fail again, as the provider objected to the prompt."""
     return _REMEDIES.get(code) == _EDIT or code == "invalid_request"

@@ -101,6 +101,12 @@ class QueueSettings(models.Model):
         help_text="Minutes after which a waiting job is raised by one level (10), 1 to 10,080. It never reaches high. "
         "Default: 30. Example: 120. Leave empty to switch it off.",
     )
+    matrix_breaker = models.BooleanField(
+        "circuit breaker of the matrix",
+        default=True,
+        help_text="Puts the rest of a value on hold when it explains why videos of a campaign fail: at least 4 failures with one "
+        "error, 80% of all with it. Off: they run. Default: on.",
+    )
     paused = models.BooleanField(default=False, help_text="No job starts. Running jobs finish. Default: off.")
     paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
     paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)

@@ -55,6 +55,9 @@ _SAID: dict[str, tuple[str, str]] = {
     "fail unknown job": ("failed", ""),
     "turn off webhook endpoint": ("turned off webhook endpoint", ""),
     "generate version": ("generated a new version of", ""),
+    "release videos": ("released videos of", ""),
+    "drop videos": ("dropped videos of", ""),
+    "rewrite prompts": ("rewrote prompts of", ""),
 }
 _STEPS = {"run now": ("started", "immediately"), "undone": ("undid", ""), "stopped": ("stopped", "")}
 _BRIEFLY = {"run now": "started immediately", "undone": "undone", "stopped": "stopped"}  # the same, of one's own bulk action

@@ -204,11 +204,22 @@ def _change(job: Job, change: Draft, *, at: datetime) -> dict[str, Any]:
     """Give a job the draft's prompt and parameters. Return what these were, if they are others now."""
     if refusal := lifecycle.not_for_retry(job, at=at):
         raise refusal
-    (new,) = price(job.owner, [change], at=at)
-    _keep_images(job.owner, [new], at=at)
-    before = {name: getattr(job, name) for name in ("prompt", "parameters") if getattr(job, name) != getattr(new, name)}
-    for name in before:
-        setattr(job, name, getattr(new, name))
+    return become(job.owner, {job: change}, at=at)[job.pk]
+
+
+def become(owner: User, drafts: Mapping[Job, Draft], *, at: datetime) -> dict[int, dict[str, Any]]:
+    """
+    Give jobs of an owner the prompts and parameters of these drafts, without saving them. Return what these were, by job, as far
+    as they are others now. Raises as `price`.
+    """
+    found = price(owner, [*drafts.values()], at=at)
+    _keep_images(owner, found, at=at)
+    before: dict[int, dict[str, Any]] = {}
+    for job, new in zip(drafts, found, strict=True):
+        names = [name for name in ("prompt", "parameters") if getattr(job, name) != getattr(new, name)]
+        before[job.pk] = {name: getattr(job, name) for name in names}
+        for name in names:
+            setattr(job, name, getattr(new, name))
     return before
 
 

@@ -29,6 +29,7 @@ from queue_app.models import (
     Kind,
     Notice,
     OutboxMessage,
+    Upload,
     User,
     WebhookEndpoint,
 )
@@ -152,9 +153,10 @@ def _expire_files(found: QuerySet[Asset], *, at: datetime) -> list[Asset]:
 
 
 def _delete_unnamed(rows: Sequence[Asset]) -> None:
-    """Delete the objects of these files that no other file names."""
+    """Delete the objects of these files that no other file names, nor an image that jobs start from."""
     names = {asset.name for asset in rows}
-    disk.delete(names - set(Asset.objects.kept().filter(name__in=names).values_list("name", flat=True)))
+    rows_of: tuple[QuerySet[Any], ...] = (Asset.objects.kept(), Upload.objects.all())
+    disk.delete(names.difference(*(found.filter(name__in=names).values_list("name", flat=True) for found in rows_of)))
 
 
 @transaction.atomic

@@ -30,8 +30,11 @@ from queue_app.work import accounts, answers, disk, media
 
 log = logging.getLogger(__name__)
 FOLDER, UPLOADS = "assets", "uploads"
-# folder of the storage → rows of its files
-ROWS_OF: Mapping[str, QuerySet[Any]] = {FOLDER: Asset.objects.kept(), UPLOADS: Upload.objects.all()}
+# folder of the storage → rows of its files; a still that a video starts from is an upload, too
+ROWS_OF: Mapping[str, Sequence[QuerySet[Any]]] = {
+    FOLDER: (Asset.objects.kept(), Upload.objects.all()),
+    UPLOADS: (Upload.objects.all(),),
+}
 DOWNLOADS = backoff.Retries(3, "exponential")  # of a file that is wrong, gone or too slow
 KEPT_UNLESS_TOLD, KEPT_AT_MOST = timedelta(hours=24), timedelta(days=30)  # how long a provider keeps files, from its end on
 ORPHAN_AGE = timedelta(hours=24)
@@ -83,7 +86,7 @@ def remove_orphans(at: datetime) -> int:
     for folder, rows in ROWS_OF.items():
         stored = disk.names_in(folder)
         while names := list(islice(stored, LOOKED_UP_AT_ONCE)):
-            named = set(rows.filter(name__in=names).values_list("name", flat=True))
+            named = {name for found in rows for name in found.filter(name__in=names).values_list("name", flat=True)}
             orphans = [name for name in names if name not in named and disk.is_older(name, before)]
             disk.delete(orphans)
             removed += len(orphans)

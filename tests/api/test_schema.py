@@ -163,6 +163,7 @@ BEYOND_THE_SHAPE_OF = {
     "usage_read": {"from", "to", "owner"},
     "batches_change": {"name"},
     "campaigns_change": {"name"},
+    **{name: {"", "combinations", "values", "all"} for name in ("campaigns_release", "campaigns_drop")},  # exactly one of them
     **{key: {"name", "cron", "time_zone", "job", "campaign"} for key in ("schedules_create", "schedules_change")},
 }
 GOOD = {"model": "sora-2", "prompt": "A tram.", "parameters": {"duration": 4}}
