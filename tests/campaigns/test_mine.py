@@ -216,7 +216,7 @@ class TestOrder:
     def test_a_job_on_hold_says_what_for(self, web: Client, owner: User) -> None:
         job = make_job(owner=owner)
         holds.hold([job.pk], HeldFor.STORYBOARD, at=NOON, actor="ana", reason="waits for its still")
-        assert "waits for the approval of its still" in text_of(look(web, JOBS))
+        assert "waits for a still" in text_of(look(web, JOBS))
         said = text_of(look(web, f"/jobs/{job.pk}/"))
         assert "Waits for the approval of its still. It keeps its place, position 1" in said
         assert "Set to low" not in said
