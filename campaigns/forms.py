@@ -17,7 +17,7 @@ from queue_app.rules.words import storable
 from queue_app.ui import parameters
 from queue_app.ui.parameters import Typed
 
-FIELDS = ("name", *TEXTS, "model", *parameters.NAMES, "priority", "max_concurrent")
+FIELDS = ("name", *TEXTS, "model", *parameters.NAMES, "priority", "max_concurrent", "budget_tickets")
 BLANK: Body = {**dict.fromkeys(FIELDS, ""), **Typed().body, "dimensions": {}, "exclude": []}
 DIMENSION = "dim."  # prefix of the names of its checkboxes
 EXCLUSIONS_MOST = 2_000
@@ -94,6 +94,7 @@ def brief(body: Body) -> Brief:
         **Typed.of(body).parameters,
         priority=_whole(body.get("priority", ""), wrong=priority.HIGHEST + 1),
         max_concurrent=_whole(body.get("max_concurrent", ""), wrong=0),
+        budget_tickets=_whole(body.get("budget_tickets", ""), wrong=0),
     )
 
 

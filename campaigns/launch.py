@@ -16,9 +16,9 @@ from campaigns.brief import MOST, Brief
 from campaigns.models import Brand, Campaign, Combination, Draft, Version
 from campaigns.plan import Plan, PlannedCell, check_prompt, priority_of
 from campaigns.rules import compliance
-from queue_app.models import Batch, Job, User
+from queue_app.models import ApiKey, Batch, Job, User
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work import intake, policy
+from queue_app.work import intake, policy, ticket_budgets
 
 
 class LaunchRefused(Exception):
@@ -41,10 +41,11 @@ class NotEnoughForAll(NotEnoughTickets):
 
 
 @transaction.atomic
-def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
+def launch(plan: Plan, *, owner: User, at: datetime, actor: str, key: ApiKey | None = None) -> Campaign:
     """
     Create the campaign and queue a job for every cell of the plan that is not blocked.
 
+    :param key: the API key that launches it, if one does.
     :raises LaunchRefused: every cell is blocked.
     :raises NotEnoughForAll: the wallet does not cover all jobs.
     """
@@ -61,6 +62,7 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
             max_concurrent=brief.max_concurrent,
             callback_url=brief.callback_url,
             origin="campaign",
+            key=key,
         )
     except NotEnoughTickets as refusal:
         raise NotEnoughForAll(refusal, cells=len(plan.to_buy), each=plan.tickets_each) from None
@@ -83,6 +85,9 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
     )
     _make_cells(campaign, plan, jobs)
     after = {"jobs": len(jobs), "tickets": plan.tickets, "model": plan.model.key}
+    if brief.budget_tickets is not None:
+        ticket_budgets.add(batch, brief.budget_tickets, at=at)
+        after["budget"] = brief.budget_tickets
     policy.audit("launch campaign", campaign.name, at=at, actor=owner, after=after, of=campaign)
     return campaign
 

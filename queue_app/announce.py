@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 
 from queue_app import wake
-from queue_app.models import Alert, Batch, OutboxMessage, OutgoingEvent, State, WebhookEndpoint
+from queue_app.models import Alert, Batch, OutboxMessage, OutgoingEvent, State, TicketBudget, WebhookEndpoint
 from queue_app.models.job import TERMINAL_STATES, sql_of
 
 WEBHOOKS, NOTICES, EMAILS = "webhooks", "notices", "emails"
@@ -21,6 +21,7 @@ BATCH_RESUMED = "batch_resumed"
 QUEUE_CLEAR = "queue_clear"
 ALERT_OPENED = "alert_opened"
 ENDPOINT_OFF = "endpoint_off"
+BUDGET_REACHED = "budget_reached"
 # fact → names of its channels in OUTBOX_CHANNELS; channels that the site does not configure are skipped
 TOLD = {
     BATCH_ENDED: (NOTICES,),
@@ -28,6 +29,7 @@ TOLD = {
     QUEUE_CLEAR: (NOTICES,),
     ALERT_OPENED: ("alerts",),
     ENDPOINT_OFF: (NOTICES,),
+    BUDGET_REACHED: (NOTICES,),
     OutgoingEvent.WALLET_LOW: (NOTICES,),
 }
 # For the statement that writes the events of jobs, whose values it shares; ``events`` are those of `event_of`.
@@ -99,6 +101,12 @@ def endpoint_off(endpoint: WebhookEndpoint, *, at: datetime) -> None:
     """Announce to its owner that Genqueue or staff turned off a webhook endpoint."""
     cause = f"{endpoint.pk}:{at.isoformat()}"
     _write(_to_channels(ENDPOINT_OFF, cause, at=at, owner=endpoint.owner_id, endpoint=endpoint.pk))
+
+
+def budget_reached(budget: TicketBudget, *, used: int, at: datetime) -> None:
+    """Announce to the owner of its jobs that a ticket budget is reached. Call it once per reach."""
+    cause = f"{budget.pk}:{at.isoformat()}"
+    _write(_to_channels(BUDGET_REACHED, cause, at=at, owner=budget.owner_id, budget=budget.pk, used=used))
 
 
 def batch_resumed(batch: Batch, *, at: datetime) -> None:

@@ -37,7 +37,7 @@ from queue_app.ui.parameters import Choices, Typed
 from queue_app.work import capacity
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
-NOTED = ("name", *TEXTS, "dimensions", "model", *parameters.NAMES, "images", "priority", "max_concurrent")
+NOTED = ("name", *TEXTS, "dimensions", "model", *parameters.NAMES, "images", "priority", "max_concurrent", "budget_tickets")
 SHOWS = list(zip(forms.SHOWS, ("All", "Blocked", "Warning", "Excluded"), strict=True))
 
 

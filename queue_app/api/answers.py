@@ -137,7 +137,7 @@ def _job(
         "position": outlook.position(row),
         "starts_in": outlook.starts_in(row),
         "eta": outlook.eta(row),
-        "waiting_on": [_blocker(one, request) for one in outlook.waiting_on(row)],
+        "waiting_on": [_blocker(one, row, request) for one in outlook.waiting_on(row)],
         "waiting": outlook.sentence(row),
         "stage": staging.current(stages),
         "stages": stages,
@@ -160,10 +160,24 @@ def _job(
     }
 
 
-def _blocker(found: Blocker, request: Request) -> dict[str, Any]:
+def _blocker(found: Blocker, row: Job, request: Request) -> dict[str, Any]:
     told = {name: getattr(found, name) for name in ("limit", "key", "used", "max", "until", "reason")}
+    if found.limit == "budget":
+        return told | {"link": _where_to_change(found, row, request)}
     route = _LOOKED_AT.get(found.limit)
     return told | {"link": reverse(route, [found.key], request=request) if route else None}
+
+
+def _where_to_change(found: Blocker, row: Job, request: Request) -> str | None:
+    """Return where the caller may change a ticket budget: that of a batch or an own key by API, that of a user in the admin."""
+    user = caller(request)
+    if found.key == "key" and row.owner_id != user.pk:
+        return None
+    if found.key == "user":
+        may = user.is_staff and user.has_perm("queue_app.change_ticketbudget")
+        address = f"{reverse('admin:queue_app_ticketbudget_changelist')}?user__id__exact={found.of}"
+        return request.build_absolute_uri(address) if may else None
+    return reverse({"campaign": "api:batch-detail", "key": "api:key-detail"}[found.key], [found.of], request=request)
 
 
 def _results(files: list[Asset], request: Request) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
@@ -15,8 +15,9 @@ from queue_app.rules import limits
 from queue_app.rules.limits import Blocker
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
-from queue_app.work import routes
+from queue_app.work import routes, ticket_budgets
 from queue_app.work.capacity import Capacity, keys_of
+from queue_app.work.ticket_budgets import Standing
 
 T = TypeVar("T")
 SHARED_FOR = 1.0  # seconds for which frequent callers see the same limits
@@ -30,6 +31,7 @@ class Outlook:
     jobs: list[Job]
     positions: dict[int, int]
     capacity: Capacity | None
+    budgets: list[Standing] = field(default_factory=list)
 
     def position(self, job: Job) -> int | None:
         """Return the job's position in its model's queue, from 1 without gaps (I18); ``None`` if it is not queued."""
@@ -41,6 +43,9 @@ class Outlook:
         if place is None or self.capacity is None:
             return []
         found = self.capacity.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
+        if job.started_at is None:
+            blocked = (one.blocker(job) for one in self.budgets if one.applies_to(job))
+            found = [*filter(None, blocked), *found]
         if job.not_before and job.not_before > self.at:
             found.append(Blocker("not_before", "", 0, 0, job.not_before, self._why_later(job)))
         if not found:
@@ -98,11 +103,15 @@ def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None, share:
     """
     listed = list(jobs)
     queued = [job for job in listed if job.state == State.QUEUED]
-    capacity = None
+    capacity, budgets = None, []
     if queued:
         capacity = _shared_capacity(at) if share else _fresh_capacity(at)
-        capacity.learn({job.batch_id for job in queued}, {job.owner_id for job in queued})
-    return Outlook(at=at, jobs=listed, positions=positions.of_jobs((job.pk for job in queued), far=far), capacity=capacity)
+        batches, owners = {job.batch_id for job in queued}, {job.owner_id for job in queued}
+        capacity.learn(batches, owners)
+        if capacity.has_ticket_budgets:
+            budgets = ticket_budgets.of(users=owners, batches=batches, keys={job.submitted_with_id for job in queued}, at=at)
+    places = positions.of_jobs((job.pk for job in queued), far=far)
+    return Outlook(at=at, jobs=listed, positions=places, capacity=capacity, budgets=budgets)
 
 
 def waiting_on(job: Job, at: datetime) -> list[Blocker]:
@@ -173,6 +182,8 @@ def words(blocker: Blocker) -> str:
     """Return a blocker as a sentence without its full stop: “sora-2 is full (1 of 1 running)”."""
     if blocker.limit == "not_before":
         return f"Starts at {blocker.until:%Y-%m-%d %H:%M:%S} UTC or later"
+    if blocker.limit == "budget":
+        return _words_of_budget(blocker)
     name = _NAMES[blocker.limit].format(blocker.key)
     name = name[0].upper() + name[1:] if blocker.limit != "model" else name
     if blocker.limit == limits.LONG[0]:
@@ -182,3 +193,11 @@ def words(blocker: Blocker) -> str:
     until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""
     reason = f" ({one_line(blocker.reason)})" if blocker.reason and blocker.reason not in _SHUT else ""
     return f"{name} {_SHUT.get(blocker.reason, 'is paused')}{until}{reason}"
+
+
+def _words_of_budget(blocker: Blocker) -> str:
+    whose = {"user": "The owner's budget", "campaign": "The campaign's budget", "key": "The API key's budget"}[blocker.key]
+    until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""
+    if blocker.reason == ticket_budgets.TOO_BIG:
+        return f"{whose} is {counted(blocker.max, 'ticket')}, and this job costs more"
+    return f"{whose} is used up{until} ({blocker.used:,} of {counted(blocker.max, 'ticket')})"

@@ -32,12 +32,13 @@ from queue_app.models.job import IN_FLIGHT_STATES, STRETCH, sql_of
 from queue_app.rules import limits
 from queue_app.rules.codec import CannotSay
 from queue_app.statements import LAZILY, Statement
-from queue_app.work import budgets, routes
+from queue_app.work import budgets, routes, ticket_budgets
 from queue_app.work.capacity import ROUTES_AT_FIRST, Capacity, is_synchronous, keys_of
 
 PAGE = 20  # jobs read from a lane at a time
 # jobs that no open route can express: how long each waits outside its lane, and how many of them one claim reads
 ASIDE, MOST_SET_ASIDE = timedelta(seconds=10), 40
+BUDGETS_MOST = 3  # times that one claim chooses again because picked jobs exceed a ticket budget
 LOCK_SECONDS = 1.0  # a claim's longest wait for a lock; claims themselves hold theirs for milliseconds
 
 _HEAD = "job.priority * -1 AS rank, job.order_key, job.id, job.model_id, job.kind_id, job.batch_id, job.owner_id"
@@ -108,8 +109,8 @@ _OF_STRETCH = Statement(f"""
 # Committed lazily: losing a claim in a crash is harmless, since a worker sends a job only after its own commit, which waits for
 # the disk.
 _LOCK = Statement(f"""
-    SELECT job.id, job.state, job.event_seq, job.attempt_number, job.fence, job.usd_estimate, reservation.id, job.parameters,
-           char_length(job.prompt), (SELECT codec FROM queue_app_modelroute route
+    SELECT job.id, job.owner_id, job.batch_id, job.submitted_with_id, job.state, job.event_seq, job.attempt_number, job.fence,
+           job.tickets, job.usd_estimate, job.started_at, reservation.id, job.parameters, char_length(job.prompt), (SELECT codec FROM queue_app_modelroute route
                                       WHERE route.id = (%(routes)s::bigint[])[array_position(%(ids)s::bigint[], job.id)]),
            {LAZILY}
       FROM queue_app_job job
@@ -118,7 +119,10 @@ _LOCK = Statement(f"""
      ORDER BY job.id FOR UPDATE OF job SKIP LOCKED
 """)  # noqa: S608 - no value in it
 # the columns that a claim needs, in the order of the model
-_TO_CLAIM = ["id", "state", "event_seq", "attempt_number", "fence", "usd_estimate"]
+_TO_CLAIM = [
+    *("id", "owner_id", "batch_id", "submitted_with_id", "state", "event_seq", "attempt_number", "fence"),
+    *("tickets", "usd_estimate", "started_at"),
+]
 
 # an idle dispatcher runs this every second, so it is one statement and reads only small or partial indexes
 _DUE = Statement(f"""
@@ -128,7 +132,8 @@ _DUE = Statement(f"""
         (SELECT min(cooldown_until) FROM queue_app_provideraccount WHERE cooldown_until > %(at)s::timestamptz),
         (SELECT min(paused_until) FROM queue_app_provideraccount WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_modelconcurrencylimit WHERE paused_until > %(at)s),
-        (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s)
+        (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s),
+        (SELECT min(opens_at) FROM queue_app_ticketbudget WHERE held_since IS NOT NULL)
     ), least(
         (SELECT min(coalesce(lease_until, next_check_at)) FROM queue_app_job
           WHERE state IN {sql_of(IN_FLIGHT_STATES)}),
@@ -201,14 +206,22 @@ def _claim(at: datetime) -> list[Lease]:
     policy = QueueSettings.objects.lock_claims(within_seconds=LOCK_SECONDS)
     busy: set[int] = set()  # jobs locked by another transaction, such as a cancel
     wordless: dict[int, set[int]] = {}  # by job, the routes that can't express it
+    spent: list[set[limits.Key]] = []  # limits of jobs whose ticket budgets are used up
     while True:
         # a new statement, so that it sees the commits that the lock waited for
         capacity = Capacity.load(at=at, policy=policy, first=ROUTES_AT_FIRST)
+        capacity.shut(set().union(*spent))
         lanes = _Lanes(capacity, busy, wordless)
         choices = lanes.choose()
         jobs = _locked(choices)
         picks = [pick for choice in choices if (pick := _pick(choice, jobs, wordless))]
         if len(picks) == len(choices):
+            if capacity.has_ticket_budgets and (exceeding := ticket_budgets.over(picks, at=at)).found:
+                ticket_budgets.hold(exceeding, at=at)
+                spent.append(exceeding.limits)
+                if len(spent) < BUDGETS_MOST:
+                    continue  # others take their places
+                picks = [pick for pick in picks if pick.job.pk not in exceeding.found]
             _set_aside(lanes.wordless, at=at)
             paid = budgets.within(picks, capacity.budgets, at=at)
             return lifecycle.claim(paid, at=at) if paid else []
@@ -253,7 +266,7 @@ def next_due(*, at: datetime) -> Due:
     """
     Return the next times that no wake-up announces.
 
-    For claims: delays, deadlines, ends of pauses and cooldowns. For handing out: checks, leases, messages and bulk actions.
+    For claims: delays, deadlines, ends of pauses, cooldowns and days of ticket budgets. For handing out: checks, leases, messages and bulk actions.
     """
     return Due(*_DUE.run(at=at)[0])
 

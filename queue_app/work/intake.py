@@ -12,7 +12,7 @@ from django.db import transaction
 
 from queue_app import lifecycle
 from queue_app.lifecycle import MoveRefused
-from queue_app.models import Batch, GenerationModel, Job, Kind, ModelRoute, User
+from queue_app.models import ApiKey, Batch, GenerationModel, Job, Kind, ModelRoute, User
 from queue_app.models.job import LABEL_MOST
 from queue_app.rules import nesting, priority
 from queue_app.rules import parameters as parameter_rules
@@ -103,11 +103,13 @@ def enqueue(
     max_concurrent: int | None = None,
     callback_url: str = "",
     origin: str = "batch",
+    key: ApiKey | None = None,
 ) -> tuple[Batch | None, list[Job]]:
     """
     Queue all drafts or none (T1). They join ``batch``, or a new batch if ``batch_name`` is not ``None``. Return batch and jobs.
 
     :param callback_url: of a new batch, called at its end. :param origin: what a new batch is part of: `Batch.origin`.
+    :param key: the API key that submits them, if one does.
     :raises IntakeRefused: a draft or the batch is invalid; lists all problems, up to the most that one answer names.
     :raises ModelNotAvailable: a model is known but not available now.
     :raises KindRestricted: a kind needs a permission that the owner lacks.
@@ -121,7 +123,7 @@ def enqueue(
         own = {"name": batch_name, "max_concurrent": max_concurrent, "callback_url": callback_url, "origin": origin}
         batch = Batch.objects.create(owner=owner, **own, created_at=at)
     for job in jobs:
-        job.batch = batch
+        job.batch, job.submitted_with = batch, key
     lifecycle.enter(jobs, at=at, actor=actor)
     return batch, jobs
 

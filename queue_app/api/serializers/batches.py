@@ -8,6 +8,9 @@ from queue_app.api.serializers.jobs import BatchLinksOut, EtaOut, JobLine, Price
 from queue_app.models import LedgerTransaction
 
 
+BUDGET_HELP = "Tickets that its jobs may cost together. Null for no budget."
+
+
 class BatchCostOut(TicketsOut):
     tickets = serializers.IntegerField(help_text="Reserved and charged together.")
     usd = serializers.CharField(help_text="US dollars of unfinished and completed jobs, as a decimal string.")
@@ -45,6 +48,7 @@ class BatchOut(BatchLine):
     """A batch in full."""
 
     cost = BatchCostOut()
+    budget_tickets = serializers.IntegerField(allow_null=True, help_text=BUDGET_HELP)
 
 
 class VerdictsOut(Shape):

@@ -19,13 +19,13 @@ class EtaOut(Shape):
 
 
 class WaitingOnOut(Shape):
-    limit = serializers.CharField(help_text="queue, kind, account, long, model, user, batch, not_before or jobs_ahead.")
+    limit = serializers.CharField(help_text="queue, kind, account, long, model, user, batch, budget, not_before or jobs_ahead.")
     key = serializers.CharField()
-    used = serializers.IntegerField()
+    used = serializers.IntegerField(help_text="Jobs; tickets of a budget.")
     max = serializers.IntegerField(help_text="0 while paused.")
     until = Moment(allow_null=True)
     reason = serializers.CharField()
-    link = serializers.CharField(allow_null=True, help_text="URL of the batch or model to look at. Null if there is none.")
+    link = serializers.CharField(allow_null=True, help_text="URL of the batch or model to look at, or where you can change the budget. Null if none.")
 
 
 class StageOut(Shape):

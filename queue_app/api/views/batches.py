@@ -23,7 +23,7 @@ from queue_app.insight import waiting
 from queue_app.models import Batch
 from queue_app.models.job import BatchQuerySet
 from queue_app.rules import numbers
-from queue_app.work import batches, policy
+from queue_app.work import batches, policy, ticket_budgets
 
 
 class BatchViewSet(JsonViewSet[Batch]):
@@ -59,7 +59,7 @@ class BatchViewSet(JsonViewSet[Batch]):
 
     @call("batches_change", BatchOut, 404, body=BatchChange)
     def partial_update(self, request: Request, pk: int) -> Response:
-        """Set a batch's name, its limit, or the priority of its queued jobs. Only staff can set a priority above 0."""
+        """Set a batch's name, its limit, its budget, or the priority of its queued jobs. Only staff can set one above 0."""
         changed = batches.change(self.get_object(), self.given, at=clock.now(), actor=caller(request), via=VIA)
         waiting.forget()
         return Response(_answer(changed, request))
@@ -108,7 +108,8 @@ def _answer(batch: Batch, request: Request) -> dict[str, Any]:
         "refunded": money.refunded,
         "usd": numbers.dollars(money.usd_spent + money.usd_to_come),
     }
-    return render(BatchOut, _line(batch, insight.standing(batch, at=clock.now()), request) | {"cost": cost})
+    budget = ticket_budgets.tickets_of(batch)
+    return render(BatchOut, _line(batch, insight.standing(batch, at=clock.now()), request) | {"cost": cost, "budget_tickets": budget})
 
 
 def _line(batch: Batch, stands: insight.Standing, request: Request) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from queue_app import clock, tickets
 from queue_app.api import answers, errors, rows, status, waits
-from queue_app.api.authentication import VIA, actor, caller
+from queue_app.api.authentication import VIA, actor, caller, key_of
 from queue_app.api.errors import Wrong
 from queue_app.api.filters import JobFilterSet
 from queue_app.api.generics import JsonViewSet
@@ -111,7 +111,7 @@ class JobViewSet(JsonViewSet[Job]):
             return Response(render(PriceOut, {**_priced(job), **_bill(user, [job])}))
 
         def submit() -> Made:
-            return {"job": intake.enqueue(user, asked, at=at, actor=actor(request))[1][0].pk}
+            return {"job": intake.enqueue(user, asked, at=at, actor=actor(request), key=key_of(request))[1][0].pk}
 
         def fetch() -> None:
             asked[:] = fetching.with_uploads(user, asked, at=at)
@@ -151,7 +151,8 @@ class JobViewSet(JsonViewSet[Job]):
 
         def submit() -> Made:
             own = _of_batch(self.given)
-            batch, _ = intake.enqueue(user, asked, at=at, actor=actor(request), batch_name=own.pop("name"), **own)
+            new = {"batch_name": own.pop("name"), **own}
+            batch, _ = intake.enqueue(user, asked, at=at, actor=actor(request), key=key_of(request), **new)
             assert batch is not None  # a name was given
             return {"batch": batch.pk}
 
