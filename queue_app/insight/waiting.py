@@ -10,7 +10,7 @@ from typing import TypeVar
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
 from queue_app.insight import positions
-from queue_app.models import Job, QueueSettings, State
+from queue_app.models import HeldFor, Job, QueueSettings, State
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker
 from queue_app.rules.numbers import counted
@@ -43,9 +43,10 @@ class Outlook:
         if place is None or self.capacity is None:
             return []
         found = self.capacity.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
-        if job.started_at is None:
-            blocked = (one.blocker(job) for one in self.budgets if one.applies_to(job))
-            found = [*filter(None, blocked), *found]
+        budgets = self.budgets if job.started_at is None else ()
+        found = [*filter(None, (one.blocker(job) for one in budgets if one.applies_to(job))), *found]
+        if job.held_for and not (found and found[0].limit == job.held_for):  # a budget is named with its numbers
+            found.insert(0, Blocker("held", job.held_for, 0, 0, None, HeldFor(job.held_for).label, is_pause=True))
         if job.not_before and job.not_before > self.at:
             found.append(Blocker("not_before", "", 0, 0, job.not_before, self._why_later(job)))
         if not found:
@@ -184,6 +185,8 @@ def words(blocker: Blocker) -> str:
         return f"Starts at {blocker.until:%Y-%m-%d %H:%M:%S} UTC or later"
     if blocker.limit == "budget":
         return _words_of_budget(blocker)
+    if blocker.limit == "held":
+        return f"On hold for {blocker.reason}"
     name = _NAMES[blocker.limit].format(blocker.key)
     name = name[0].upper() + name[1:] if blocker.limit != "model" else name
     if blocker.limit == limits.LONG[0]:
