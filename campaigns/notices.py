@@ -205,12 +205,16 @@ def _budget_reached(message: OutboxMessage, _: Sequence[int]) -> Told | None:
     budget = TicketBudget.objects.select_related("user", "batch__owner", "key__user").filter(pk=message.payload["budget"]).first()
     if budget is None or budget.lifted:
         return None
-    used, at = message.payload["used"], message.created_at
+    used = message.payload["used"]
     waiting, never = ticket_budgets.waiting(budget, used=used)
-    today = " today" if budget.period == TicketBudget.Period.DAY else ""
-    until = ticket_budgets.period(budget, at=at)[1]
-    then = f"until {display.minute(until, at)}" if until else "until the budget is raised"
-    name = {"user": "Budget", "batch": f"Budget of “{one_line(str(budget.batch))[:100]}”", "key": "Budget of " + budget.scope_name}
+    is_daily = budget.period == TicketBudget.Period.DAY
+    today = " today" if is_daily else ""
+    then = f"until {budget.resets_at:%H:%M}" if is_daily else "until the budget is raised"
+    name = {
+        "user": "Budget",
+        "batch": f"Budget of “{one_line(str(budget.batch))[:100]}”",
+        "key": "Budget of " + budget.scope_name,
+    }
     text = f"{name[budget.scope]} reached: {used:,} of {counted(budget.tickets, 'ticket')}{today}."
     if waiting:
         text += f" {counted(waiting, 'job')} {'waits' if waiting == 1 else 'wait'} {then}."

@@ -113,9 +113,7 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         def submit() -> Made:
             # planned in here: a repeated request gets its first answer even if its values have been retired since
             planned = plan.make(asked, user)
-            return answers.made(
-                launch(planned, owner=user, at=at, actor=actor(request), key=key_of(request)), planned, request
-            )
+            return answers.made(launch(planned, owner=user, at=at, actor=actor(request), key=key_of(request)), planned, request)
 
         needed = fetch if fetching.urls_in(asked.images) else None
         return once(request, status=201, do=submit, render=answers.with_forecast, prepare=needed)

@@ -414,7 +414,12 @@ class Job(models.Model):
             ),
             # jobs on hold for a budget, in the order of their release
             models.Index(
-                F("owner"), F("priority") * -1, F("order_key"), F("id"), name="job_held_for_budget", condition=Q(held_for="budget")
+                F("owner"),
+                F("priority") * -1,
+                F("order_key"),
+                F("id"),
+                name="job_held_for_budget",
+                condition=Q(held_for="budget"),
             ),
             # an account's waiting jobs in their order, for its next turn
             models.Index(

@@ -205,24 +205,28 @@ def _claim(at: datetime) -> list[Lease]:
     policy = QueueSettings.objects.lock_claims(within_seconds=LOCK_SECONDS)
     busy: set[int] = set()  # jobs locked by another transaction, such as a cancel
     wordless: dict[int, set[int]] = {}  # by job, the routes that can't express it
-    spent: list[set[limits.Key]] = []  # limits of jobs whose ticket budgets are used up
+    within: list[tuple[_Choice, Pick]] = []  # within all ticket budgets
+    spent: list[set[limits.Key]] = []  # limits of the jobs whose ticket budgets are used up
     while True:
         # a new statement, so that it sees the commits that the lock waited for
         capacity = Capacity.load(at=at, policy=policy, first=ROUTES_AT_FIRST)
-        capacity.shut(set().union(*spent))
-        lanes = _Lanes(capacity, busy, wordless)
+        for choice, _ in within:
+            capacity.room.take(_keys_of(choice.head, choice.route))
+        capacity.shut(key for keys in spent for key in keys)
+        lanes = _Lanes(capacity, busy | {choice.head.id for choice, _ in within}, wordless)
         choices = lanes.choose()
         jobs = _locked(choices)
         picks = [pick for choice in choices if (pick := _pick(choice, jobs, wordless))]
         if len(picks) == len(choices):
-            if capacity.has_ticket_budgets and (exceeding := ticket_budgets.over(picks, at=at)).found:
+            within += zip(choices, picks, strict=True)
+            if capacity.has_ticket_budgets and (exceeding := ticket_budgets.over([pick for _, pick in within], at=at)).found:
                 ticket_budgets.hold(exceeding, at=at)
+                within = [one for one in within if one[1].job.pk not in exceeding.found]
                 spent.append(exceeding.limits)
                 if len(spent) < BUDGETS_MOST:
                     continue  # others take their places
-                picks = [pick for pick in picks if pick.job.pk not in exceeding.found]
             _set_aside(lanes.wordless, at=at)
-            paid = budgets.within(picks, capacity.budgets, at=at)
+            paid = budgets.within([pick for _, pick in within], capacity.budgets, at=at)
             return lifecycle.claim(paid, at=at) if paid else []
         if len(lanes.wordless) >= MOST_SET_ASIDE:  # the next claim continues after them
             _set_aside(lanes.wordless, at=at)

@@ -122,7 +122,7 @@ def make(user: User, new: NewKey, *, at: datetime, actor: User | None, by: ApiKe
     if by is not None:
         row.reads_per_minute, row.writes_per_minute = by.reads_per_minute, by.writes_per_minute
     row.save(force_insert=True)
-    after = {"user": user.username, "name": name, "scopes": scopes, "expires_at": new.expires_at}
+    after: dict[str, Any] = {"user": user.username, "name": name, "scopes": scopes, "expires_at": new.expires_at}
     if new.budget is not None:
         ticket_budgets.add(row, new.budget, at=at)
         after["budget_tickets_per_day"] = new.budget

@@ -80,12 +80,8 @@ _JOBS = f"""
      WHERE {{fits}} job.tickets <= least(%(user_left)s::bigint, of_batch.tickets, of_key.tickets)
      ORDER BY job.priority * -1, job.order_key, job.id LIMIT {CHUNK}
 """  # noqa: S608 - constants; least() ignores budgets that are not there
-_TOO_MUCH = Statement(
-    _JOBS.format(fits="NOT", which=f"job.started_at IS NULL AND NOT job.held AND {_COSTS} ORDER BY job.id")
-)
-_TO_RELEASE = Statement(
-    _JOBS.format(fits="", which="job.held_for = 'budget' ORDER BY job.priority * -1, job.order_key, job.id")
-)
+_TOO_MUCH = Statement(_JOBS.format(fits="NOT", which=f"job.started_at IS NULL AND NOT job.held AND {_COSTS} ORDER BY job.id"))
+_TO_RELEASE = Statement(_JOBS.format(fits="", which="job.held_for = 'budget' ORDER BY job.priority * -1, job.order_key, job.id"))
 
 
 @dataclass
@@ -148,8 +144,8 @@ class Over:
     @property
     def limits(self) -> set[Key]:
         """
-        The limits that leave out the jobs of the same scopes, for the rest of a claim. A claim knows no key of a job: it leaves out
-        all jobs of the key's user.
+        The limits that leave out the jobs of the same scopes, for the rest of a claim. A claim does not know the keys of jobs: for
+        those it leaves out all jobs of the key's user.
         """
         return {
             (scope, str(pk)) if scope != "key" else ("user", str(one.budget.owner_id))
@@ -187,16 +183,15 @@ def standings(budgets: QuerySet[TicketBudget], *, at: datetime) -> list[Standing
         since=[since for since, _ in periods],
         most=[row.tickets for row in rows],
     )
-    return [
-        Standing(row, used or 0, soon or 0, *when) for row, ((used, soon),), when in zip(rows, found, periods, strict=True)
-    ]
+    return [Standing(row, used or 0, soon or 0, *when) for row, ((used, soon),), when in zip(rows, found, periods, strict=True)]
 
 
 def period(budget: TicketBudget, *, at: datetime) -> tuple[datetime, datetime | None]:
     """Return the beginning and the end of the period that a budget is in; a total budget has no end."""
     if budget.period == TicketBudget.Period.TOTAL:
         return _ALWAYS, None
-    return day_of(at, begins=budget.resets_at)
+    begins, ends = day_of(at, begins=budget.resets_at)
+    return begins.astimezone(UTC), ends.astimezone(UTC)
 
 
 # --- claims -------------------------------------------------------------------------------------------------------
@@ -227,7 +222,7 @@ def over(picks: Sequence[Pick], *, at: datetime) -> Over:
 
 
 def hold(exceeding: Over, *, at: datetime) -> None:
-    """Put picked jobs on hold. The caller holds the claim lock and the row locks. `look` follows with other jobs that don't fit."""
+    """Put picked jobs on hold. The caller holds the claim lock and the row locks. `look` follows with the others."""
     _hold(exceeding.found, at=at)
     wake.dispatcher()
 
@@ -350,8 +345,8 @@ def _left(known: Iterable[Standing], what: str) -> dict[str, Any]:
 
 def waiting(budget: TicketBudget, *, used: int) -> tuple[int, int]:
     """
-    Return the number of jobs that wait for a budget of which ``used`` tickets are used, on hold or not yet, and of those that cost
-    more than all of it.
+    Return the number of jobs that wait for a budget of which ``used`` tickets are used, on hold or not yet, and of those that
+    cost more than all of it.
     """
     of_scope = {_OF_SCOPE[budget.scope]: getattr(budget, f"{budget.scope}_id")}
     jobs = Job.objects.filter(**of_scope, state=State.QUEUED, started_at=None, tickets__gt=budget.tickets - used)
@@ -400,8 +395,8 @@ def add(scope: Batch | ApiKey, tickets: int, *, at: datetime) -> None:
 
 def set_own(scope: Batch | ApiKey, tickets: int | None, *, at: datetime, actor: User | None, reason: str = "") -> bool:
     """
-    Set what owners set themselves: the total budget of a batch, or the daily one of an API key. ``None`` removes it. Return whether
-    anything changed.
+    Set what owners set themselves: the total budget of a batch, or the daily one of an API key. ``None`` removes it. Return
+    whether anything changed.
 
     :param tickets: checked by `problem`.
     """

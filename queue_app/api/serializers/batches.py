@@ -7,7 +7,6 @@ from queue_app.api.serializers.base import Shape
 from queue_app.api.serializers.jobs import BatchLinksOut, EtaOut, JobLine, PricedJobOut, PurseOut, TicketsOut
 from queue_app.models import LedgerTransaction
 
-
 BUDGET_HELP = "Tickets that its jobs may cost together. Null for no budget."
 
 

@@ -25,7 +25,9 @@ class WaitingOnOut(Shape):
     max = serializers.IntegerField(help_text="0 while paused.")
     until = Moment(allow_null=True)
     reason = serializers.CharField()
-    link = serializers.CharField(allow_null=True, help_text="URL of the batch or model to look at, or where you can change the budget. Null if none.")
+    link = serializers.CharField(
+        allow_null=True, help_text="URL of the batch or model to look at, or where you can change the budget. Null if none."
+    )
 
 
 class StageOut(Shape):

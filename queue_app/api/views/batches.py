@@ -109,7 +109,9 @@ def _answer(batch: Batch, request: Request) -> dict[str, Any]:
         "usd": numbers.dollars(money.usd_spent + money.usd_to_come),
     }
     budget = ticket_budgets.tickets_of(batch)
-    return render(BatchOut, _line(batch, insight.standing(batch, at=clock.now()), request) | {"cost": cost, "budget_tickets": budget})
+    return render(
+        BatchOut, _line(batch, insight.standing(batch, at=clock.now()), request) | {"cost": cost, "budget_tickets": budget}
+    )
 
 
 def _line(batch: Batch, stands: insight.Standing, request: Request) -> dict[str, Any]:

@@ -40,7 +40,14 @@ class KeyViewSet(JsonViewSet[ApiKey]):
         409,
         status=201,
         body=KeyAsked,
-        examples={"A key for a program": {"name": "render farm", "scopes": ["read"], "expires_at": "2030-01-01T00:00:00Z", "budget_tickets_per_day": 120}},
+        examples={
+            "A key for a program": {
+                "name": "render farm",
+                "scopes": ["read"],
+                "expires_at": "2030-01-01T00:00:00Z",
+                "budget_tickets_per_day": 120,
+            }
+        },
     )
     def create(self, request: Request) -> Response:
         """
@@ -67,8 +74,9 @@ class KeyViewSet(JsonViewSet[ApiKey]):
     @call("keys_change", KeyOut, 404, 409, body=KeyChange)
     def partial_update(self, request: Request, pk: int) -> Response:
         """Rename a key, move its end, or set its budget. A key changes none with more scopes than its own."""
-        names, by = {"budget_tickets_per_day": "budget"}, key_of(request)
-        values = {names.get(name, name): value for name, value in self.given.items()}
+        values, by = dict(self.given), key_of(request)
+        if "budget_tickets_per_day" in values:
+            values["budget"] = values.pop("budget_tickets_per_day")
         row = keys.change(self.get_object(), values, at=clock.now(), actor=caller(request), by=by)
         return Response(_answer(KeyOut, row, request))
 
