@@ -210,12 +210,8 @@ def _budget_reached(message: OutboxMessage, _: Sequence[int]) -> Told | None:
     is_daily = budget.period == TicketBudget.Period.DAY
     today = " today" if is_daily else ""
     then = f"until {budget.resets_at:%H:%M}" if is_daily else "until the budget is raised"
-    name = {
-        "user": "Budget",
-        "batch": f"Budget of “{one_line(str(budget.batch))[:100]}”",
-        "key": "Budget of " + budget.scope_name,
-    }
-    text = f"{name[budget.scope]} reached: {used:,} of {counted(budget.tickets, 'ticket')}{today}."
+    whose = {"user": "", "batch": f" of “{one_line(str(budget.batch))[:100]}”", "key": f" of {budget.scope_name}"}
+    text = f"Budget{whose[budget.scope]} reached: {used:,} of {counted(budget.tickets, 'ticket')}{today}."
     if waiting:
         text += f" {counted(waiting, 'job')} {'waits' if waiting == 1 else 'wait'} {then}."
     if never:

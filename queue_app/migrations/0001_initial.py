@@ -1187,11 +1187,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('state__in', ('failed', 'cancelled')), _negated=True), fields=['owner', 'started_at', 'held', 'id'], include=('tickets',), name='job_budget_of_user'),
+            index=models.Index(condition=models.Q(('state__in', ('failed', 'cancelled')), _negated=True), fields=['owner', 'started_at', 'held', 'id'], include=('tickets', 'not_before'), name='job_budget_of_user'),
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('submitted_with__isnull', False)), fields=['submitted_with', 'started_at', 'held', 'id'], include=('tickets', 'state'), name='job_budget_of_key'),
+            index=models.Index(condition=models.Q(('submitted_with__isnull', False)), fields=['submitted_with', 'started_at', 'held', 'id'], include=('tickets', 'not_before', 'state'), name='job_budget_of_key'),
         ),
         migrations.AddIndex(
             model_name='job',

@@ -404,11 +404,14 @@ class Job(models.Model):
             ),
             # ticket budgets: what the started jobs of a user or an API key cost, and which jobs have not started
             models.Index(
-                fields=["owner", "started_at", "held", "id"], include=["tickets"], name="job_budget_of_user", condition=_COSTS
+                fields=["owner", "started_at", "held", "id"],
+                include=["tickets", "not_before"],
+                name="job_budget_of_user",
+                condition=_COSTS,
             ),
             models.Index(
                 fields=["submitted_with", "started_at", "held", "id"],
-                include=["tickets", "state"],
+                include=["tickets", "not_before", "state"],
                 name="job_budget_of_key",
                 condition=Q(submitted_with__isnull=False),  # also for keys that are deleted
             ),

@@ -109,8 +109,9 @@ _OF_STRETCH = Statement(f"""
 # the disk.
 _LOCK = Statement(f"""
     SELECT job.id, job.owner_id, job.batch_id, job.submitted_with_id, job.state, job.event_seq, job.attempt_number, job.fence,
-           job.tickets, job.usd_estimate, job.started_at, reservation.id, job.parameters, char_length(job.prompt), (SELECT codec FROM queue_app_modelroute route
-                                      WHERE route.id = (%(routes)s::bigint[])[array_position(%(ids)s::bigint[], job.id)]),
+           job.tickets, job.usd_estimate, job.started_at, reservation.id, job.parameters, char_length(job.prompt),
+           (SELECT codec FROM queue_app_modelroute route
+             WHERE route.id = (%(routes)s::bigint[])[array_position(%(ids)s::bigint[], job.id)]),
            {LAZILY}
       FROM queue_app_job job
       JOIN queue_app_reservation reservation ON reservation.job_id = job.id AND reservation.state = 'held'
@@ -269,7 +270,8 @@ def next_due(*, at: datetime) -> Due:
     """
     Return the next times that no wake-up announces.
 
-    For claims: delays, deadlines, ends of pauses, cooldowns and days of ticket budgets. For handing out: checks, leases, messages and bulk actions.
+    For claims: delays, deadlines, ends of pauses, cooldowns and days of ticket budgets. For handing out: checks, leases, messages
+    and bulk actions.
     """
     return Due(*_DUE.run(at=at)[0])
 

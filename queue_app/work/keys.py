@@ -2,7 +2,8 @@
 API keys and passwords, which let someone in as a user. Making, changing, revoking and setting one are audited for every caller.
 
 Users make keys with any scope, none of which is a right. A key that makes another gives it no scope, no end, no rate and no daily
-budget beyond its own, and it neither changes nor revokes one with more scopes, so that what is entrusted to a program stays within bounds.
+budget beyond its own, and it neither changes nor revokes one with more scopes, so that what is entrusted to a program stays
+within bounds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -13,7 +13,7 @@ hold that lock.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,20 +48,29 @@ def _of_each(sql: str) -> str:
     return "\n           ".join(branches)
 
 
-# What the jobs of each scope cost that have started; and those that are about to, up to the first ``most``: as each costs a ticket
-# at least, these tell whether there is room for others.
-_STARTED = f"SELECT sum(job.tickets) FROM queue_app_job job WHERE {{of}} AND job.started_at >= asked.since AND {_COSTS}"
-_SOON = f"""
-                SELECT sum(tickets) FROM (
+# what the jobs of each scope cost that have started
+_USED = Statement(f"""
+    SELECT CASE asked.scope {
+    _of_each(f'''(
+                SELECT coalesce(sum(job.tickets), 0) FROM queue_app_job job
+                 WHERE {{of}} AND job.started_at >= asked.since AND {_COSTS})''')
+} END
+      FROM unnest(%(scopes)s::text[], %(ids)s::bigint[], %(since)s::timestamptz[])
+           WITH ORDINALITY AS asked (scope, id, since, number)
+     ORDER BY number
+""")  # noqa: S608 - constants
+# what those of each scope cost that may start any moment: the first ``most`` of them, as each costs at least one ticket
+_SOON = Statement(f"""
+    SELECT CASE asked.scope {
+    _of_each(f'''(
+                SELECT coalesce(sum(tickets), 0) FROM (
                     SELECT job.tickets FROM queue_app_job job
                      WHERE {{of}} AND job.started_at IS NULL AND NOT job.held AND job.not_before IS NULL AND {_COSTS}
-                     LIMIT asked.most) soon"""  # noqa: S608 - constants
-_USED = Statement(f"""
-    SELECT CASE asked.scope {_of_each(f"ARRAY[({_STARTED}), ({_SOON})]")} END
-      FROM unnest(%(scopes)s::text[], %(ids)s::bigint[], %(since)s::timestamptz[], %(most)s::bigint[])
-           WITH ORDINALITY AS asked (scope, id, since, most, number)
+                     LIMIT asked.most) soon)''')
+} END
+      FROM unnest(%(scopes)s::text[], %(ids)s::bigint[], %(most)s::bigint[]) WITH ORDINALITY AS asked (scope, id, most, number)
      ORDER BY number
-""")
+""")  # noqa: S608 - constants
 # whether a job on hold does not fit in the room that is left
 _HELD = """EXISTS (SELECT FROM queue_app_job job
                      WHERE {of} AND job.owner_id = %(owner)s::bigint AND job.held_for = 'budget' AND job.tickets > asked.room)"""
@@ -69,7 +78,7 @@ _HOLDS = Statement(f"""
     SELECT CASE asked.scope {_of_each(_HELD)} END
       FROM unnest(%(scopes)s::text[], %(ids)s::bigint[], %(rooms)s::bigint[]) WITH ORDINALITY AS asked (scope, id, room, number)
      ORDER BY number
-""")
+""")  # noqa: S608 - constants
 # an owner's queued jobs, with the tickets that are left for each: of the narrowest budget that it counts in
 _JOBS = f"""
     SELECT job.id, job.tickets, job.batch_id, job.submitted_with_id
@@ -87,15 +96,15 @@ _TO_RELEASE = Statement(_JOBS.format(fits="", which="job.held_for = 'budget' ORD
 @dataclass
 class Standing:
     """
-    A budget at one moment: tickets ``used`` since ``since``, up to ``until`` (``None``: for good), and tickets of jobs ``soon`` to
-    start.
+    A budget at one moment: tickets ``used`` since ``since``, up to ``until`` (``None``: for good), and, where that was asked
+    for, the tickets of jobs that may start ``soon``.
     """
 
     budget: TicketBudget
     used: int
-    soon: int
     since: datetime
     until: datetime | None
+    soon: int = 0
 
     @property
     def left(self) -> int:
@@ -144,8 +153,8 @@ class Over:
     @property
     def limits(self) -> set[Key]:
         """
-        The limits that leave out the jobs of the same scopes, for the rest of a claim. A claim does not know the keys of jobs: for
-        those it leaves out all jobs of the key's user.
+        The limits that leave out the jobs of the same scopes, for the rest of a claim. A claim does not know the keys of jobs, so
+        it leaves out all jobs of a key's user.
         """
         return {
             (scope, str(pk)) if scope != "key" else ("user", str(one.budget.owner_id))
@@ -166,7 +175,7 @@ def of(
 
 
 def of_owner(owner: int, *, at: datetime) -> list[Standing]:
-    """Return all budgets that jobs of this user may count in, but those of finished batches."""
+    """Return all budgets in which jobs of this user may count, but those of finished batches."""
     where = Q(user=owner) | Q(batch__owner=owner, batch__ended_at=None) | Q(key__user=owner)
     return standings(TicketBudget.objects.filter(where), at=at)
 
@@ -174,16 +183,20 @@ def of_owner(owner: int, *, at: datetime) -> list[Standing]:
 def standings(budgets: QuerySet[TicketBudget], *, at: datetime) -> list[Standing]:
     """Return these budgets as they stand, but those that were removed. Exact only under the claim lock."""
     rows = list(budgets.filter(lifted=False).select_related("user", "batch__owner", "key__user").order_by("pk"))
-    if not rows:
-        return []
     periods = [period(row, at=at) for row in rows]
-    found = _USED.run(
-        scopes=[row.scope for row in rows],
-        ids=[getattr(row, f"{row.scope}_id") for row in rows],
-        since=[since for since, _ in periods],
-        most=[row.tickets for row in rows],
-    )
-    return [Standing(row, used or 0, soon or 0, *when) for row, ((used, soon),), when in zip(rows, found, periods, strict=True)]
+    found = _USED.run(**_scopes(rows), since=[since for since, _ in periods]) if rows else []
+    return [Standing(row, used, *when) for row, (used,), when in zip(rows, found, periods, strict=True)]
+
+
+def _with_soon(known: Sequence[Standing]) -> list[Standing]:
+    """Return standings with the tickets of jobs that may start soon."""
+    rows = [one.budget for one in known]
+    found = _SOON.run(**_scopes(rows), most=[row.tickets for row in rows]) if rows else []
+    return [replace(one, soon=soon) for one, (soon,) in zip(known, found, strict=True)]
+
+
+def _scopes(rows: Sequence[TicketBudget]) -> dict[str, list[Any]]:
+    return {"scopes": [row.scope for row in rows], "ids": [getattr(row, f"{row.scope}_id") for row in rows]}
 
 
 def period(budget: TicketBudget, *, at: datetime) -> tuple[datetime, datetime | None]:
@@ -240,7 +253,7 @@ def look(*, at: datetime) -> int:
     holding = TicketBudget.objects.filter(held_since__isnull=False)
     lifted = holding.filter(lifted=True).select_related("batch", "key")
     owners = {row.owner_id for row in lifted}
-    owners |= {one.budget.owner_id for one in standings(holding, at=at) if _has_news(one, at=at)}
+    owners |= {one.budget.owner_id for one in _with_soon(standings(holding, at=at)) if _has_news(one, at=at)}
     changed = 0
     for owner in sorted(owners):
         for _ in range(STEPS):
@@ -258,7 +271,7 @@ def look_at(owner: int, *, at: datetime) -> tuple[int, bool]:
     each. Return their number, and whether these were all.
     """
     QueueSettings.objects.lock_claims()
-    known = of_owner(owner, at=at)
+    known = _with_soon(of_owner(owner, at=at))
     too_much = _TOO_MUCH.run(owner=owner, **_left(known, "left"))
     short = {}
     for pk, tickets, batch, key in too_much:
@@ -315,8 +328,8 @@ def _holds_now(one: Standing, *, at: datetime) -> None:
 
 def _note(owner: int, known: Sequence[Standing], *, at: datetime) -> None:
     """Note which budgets hold jobs now and how much room they have, so that the next look can tell whether there is news."""
-    scopes, ids = [one.scope[0] for one in known], [one.scope[1] for one in known]
-    holds_jobs = _HOLDS.run(owner=owner, scopes=scopes, ids=ids, rooms=[one.room for one in known])
+    scopes = _scopes([one.budget for one in known])
+    holds_jobs = _HOLDS.run(owner=owner, **scopes, rooms=[one.room for one in known])
     for one, (is_holding,) in zip(known, holds_jobs, strict=True):
         row = one.budget
         if is_holding and row.held_since is None:

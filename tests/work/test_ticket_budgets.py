@@ -221,7 +221,7 @@ class TestAJobOnHold:
     def test_keeps_its_position_and_says_what_it_waits_for(self) -> None:
         owner = UserFactory()
         found = budget(EACH, DAY, user=owner)
-        first, second, third = queue(3, owner=owner)
+        _, second, third = queue(3, owner=owner)
         claimed()
         job, looked = fresh(second), waiting.outlook([fresh(second)], at=NOON)
         (blocker,) = looked.waiting_on(job)
@@ -334,7 +334,7 @@ class TestAChange:
         assert claimed() == ids(mine[1:])
 
     def test_leaves_nothing_half_done_where_its_process_dies(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        row, mine = self.used_up()
+        row, _ = self.used_up()
 
         def dies(*_: Any, **__: Any) -> None:
             raise KeyboardInterrupt
@@ -368,9 +368,10 @@ class TestTelling:
         claimed(MIDNIGHT)
         ticket_budgets.look(at=MIDNIGHT)
         assert len(told()) == 2
-        ticket_budgets.save(row, {"tickets": 3 * EACH}, at=MIDNIGHT, actor=None)
+        later = MIDNIGHT + timedelta(hours=1)
+        ticket_budgets.save(row, {"tickets": 3 * EACH}, at=later, actor=None)
         queue(2, owner=owner)
-        claimed(MIDNIGHT)
+        claimed(later)
         assert len(told()) == 3  # a raised budget is reached anew
         assert wants(owner, announce.BUDGET_REACHED, "app") and announce.BUDGET_REACHED in TOPICS
 

@@ -13,8 +13,8 @@ from queue_app.models.budget import MOST
 _NAME_HELP = "Name of the key, such as the program that uses it."
 _END_HELP = "Time after which the key is refused; null: never. Not later than the expiry of the key that you use."
 _BUDGET_HELP = (
-    "Tickets that jobs submitted with it may cost each day, from 1; null: no budget. Jobs beyond it wait until 00:00 in the queue's "
-    "time zone. Not higher than the budget of the key that you use."
+    "Tickets that jobs submitted with it may cost each day, from 1; null: no budget. Jobs beyond it wait until 00:00 in the "
+    "queue's time zone. Not higher than the budget of the key that you use."
 )
 
 
