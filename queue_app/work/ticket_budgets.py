@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from queue_app import announce, wake
@@ -30,8 +30,8 @@ from queue_app.work import holds, policy
 from queue_app.work.budgets import day_of
 
 CHUNK = 100  # jobs that one transaction holds or releases: it has the claim lock
-STEPS = 20  # such transactions for one owner in one look
-WINDOW = 10_000  # an owner's first jobs, of which one look holds and releases; those behind them are held when they are picked
+STEPS = 10  # such transactions for one owner in one look
+WINDOW = 5_000  # an owner's first jobs, of which one look holds and releases; those behind them are held when they are picked
 NAMES = {"user": "user", "batch": "campaign", "key": "key"}  # scope → what `waiting_on` calls it
 SPENT = "budget used up"  # why a job waits
 TOO_BIG = "this job costs more than the whole budget"
@@ -79,18 +79,20 @@ _HOLDS = Statement(f"""
       FROM unnest(%(scopes)s::text[], %(ids)s::bigint[], %(rooms)s::bigint[]) WITH ORDINALITY AS asked (scope, id, room, number)
      ORDER BY number
 """)  # noqa: S608 - constants
-# an owner's queued jobs, with the tickets that are left for each: of the narrowest budget that it counts in
+# An owner's queued jobs, with the tickets that are left for each: of the narrowest budget that it counts in. Not prepared, since
+# some owners have thousands of times the jobs of others.
 _JOBS = f"""
     SELECT job.id, job.tickets, job.batch_id, job.submitted_with_id
       FROM (SELECT * FROM queue_app_job job
-             WHERE job.owner_id = %(owner)s::bigint AND job.state = 'queued' AND {{which}} LIMIT {WINDOW}) job
+             WHERE job.owner_id = %(owner)s AND job.state = 'queued' AND {{which}} LIMIT {WINDOW}) job
       LEFT JOIN unnest(%(batches)s::bigint[], %(batches_left)s::bigint[]) of_batch (id, tickets) ON of_batch.id = job.batch_id
       LEFT JOIN unnest(%(keys)s::bigint[], %(keys_left)s::bigint[]) of_key (id, tickets) ON of_key.id = job.submitted_with_id
-     WHERE {{fits}} job.tickets <= least(%(user_left)s::bigint, of_batch.tickets, of_key.tickets)
-     ORDER BY job.priority * -1, job.order_key, job.id LIMIT {CHUNK}
+     WHERE {{fits}} job.tickets <= least(%(user_left)s, of_batch.tickets, of_key.tickets)
+     ORDER BY job.priority * -1, job.order_key, job.id LIMIT %(most)s
 """  # noqa: S608 - constants; least() ignores budgets that are not there
-_TOO_MUCH = Statement(_JOBS.format(fits="NOT", which=f"job.started_at IS NULL AND NOT job.held AND {_COSTS} ORDER BY job.id"))
-_TO_RELEASE = Statement(_JOBS.format(fits="", which="job.held_for = 'budget' ORDER BY job.priority * -1, job.order_key, job.id"))
+_NOT_STARTED = f"job.started_at IS NULL AND NOT job.held AND {_COSTS} ORDER BY job.started_at, job.held, job.id"
+_TOO_MUCH = _JOBS.format(fits="NOT", which=_NOT_STARTED)
+_TO_RELEASE = _JOBS.format(fits="", which="job.held_for = 'budget' ORDER BY job.priority * -1, job.order_key, job.id")
 
 
 @dataclass
@@ -272,21 +274,16 @@ def look_at(owner: int, *, at: datetime) -> tuple[int, bool]:
     """
     QueueSettings.objects.lock_claims()
     known = _with_soon(of_owner(owner, at=at))
-    too_much = _TOO_MUCH.run(owner=owner, **_left(known, "left"))
-    short = {}
-    for pk, tickets, batch, key in too_much:
-        job = Job(pk=pk, owner_id=owner, tickets=tickets, batch_id=batch, submitted_with_id=key)
-        short[pk] = [one for one in known if one.applies_to(job) and tickets > one.left]
+    too_much = _jobs(_TOO_MUCH, owner, _left(known, "left"))
+    short = {job.pk: [one for one in known if one.applies_to(job) and job.tickets > one.left] for job in too_much}
     _hold(short, at=at)
-    waiting = _TO_RELEASE.run(owner=owner, **_left(known, "room"))
-    released = []
-    for pk, tickets, batch, key in waiting:
-        job = Job(pk=pk, owner_id=owner, tickets=tickets, batch_id=batch, submitted_with_id=key)
+    waiting, released = _jobs(_TO_RELEASE, owner, _left(known, "room")), []
+    for job in waiting:
         own = [one for one in known if one.applies_to(job)]
-        if all(tickets <= one.room for one in own):
-            released.append(pk)
+        if all(job.tickets <= one.room for one in own):
+            released.append(job.pk)
             for one in own:
-                one.soon += tickets
+                one.soon += job.tickets
     holds.release(released, HeldFor.BUDGET, at=at, actor="dispatcher", reason="room in its budgets")
     is_done = len(too_much) < CHUNK and len(waiting) < CHUNK
     if is_done:
@@ -294,6 +291,16 @@ def look_at(owner: int, *, at: datetime) -> tuple[int, bool]:
     else:
         TicketBudget.objects.filter(pk__in=[one.budget.pk for one in known]).update(seen_room=None)
     return len(short) + len(released), is_done
+
+
+def _jobs(sql: str, owner: int, left: Mapping[str, Any]) -> list[Job]:
+    """Return jobs with no more than what budgets need to know of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"owner": owner, "most": CHUNK, **left})
+        rows = cursor.fetchall()
+    return [
+        Job(pk=pk, owner_id=owner, tickets=tickets, batch_id=batch, submitted_with_id=key) for pk, tickets, batch, key in rows
+    ]
 
 
 def _has_news(one: Standing, *, at: datetime) -> bool:

@@ -324,8 +324,6 @@ class TestAChange:
     def test_that_removes_it_releases_all_in_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
         row, mine = self.used_up()
         monkeypatch.setattr(ticket_budgets, "CHUNK", 2)
-        sql = ticket_budgets._TO_RELEASE.sql.replace("LIMIT 100", "LIMIT 2")
-        monkeypatch.setattr(ticket_budgets, "_TO_RELEASE", ticket_budgets.Statement(sql))
         ticket_budgets.remove(row, at=NOON, actor=None)
         assert (len(on_hold()), TicketBudget.objects.get().lifted) == (1, True)
         assert waiting.waiting_on(fresh(mine[3]), NOON)[0].limit == "held"
