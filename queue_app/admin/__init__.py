@@ -24,12 +24,26 @@ from queue_app.admin import (
     provider_page,
     review,
     review_page,
+    ticket_budgets,
     usage,
     webhooks,
 )
 from queue_app.ui import pages
 
-__all__ = ["alerts", "audit", "batches", "bulk", "catalog", "endpoints", "jobs", "money", "people", "review", "webhooks"]
+__all__ = [
+    "alerts",
+    "audit",
+    "batches",
+    "bulk",
+    "catalog",
+    "endpoints",
+    "jobs",
+    "money",
+    "people",
+    "review",
+    "ticket_budgets",
+    "webhooks",
+]
 
 PAGES: dict[str, tuple[pages.View, str]] = {
     "usage/": (usage.page, "usage"),

@@ -25,7 +25,7 @@ from queue_app.forecast import durations, inputs
 from queue_app.forecast.curves import Curves
 from queue_app.forecast.inputs import PAUSED, Inputs, Traits
 from queue_app.forecast.simulation import Order, Stretch
-from queue_app.models import Attempt, Batch, Job, State, User
+from queue_app.models import Attempt, Batch, HeldFor, Job, State, User
 from queue_app.models.job import OPEN_STATES
 
 KEPT = 5.0  # seconds for which the curves are used
@@ -78,7 +78,7 @@ def starts_of_jobs(jobs: Iterable[Job], at: datetime) -> dict[int, Estimate | No
     """Return the time until each job starts; ``None`` unless it is queued. No query besides those that draw the curves."""
     listed = list(jobs)
     waiting = [job for job in listed if job.state == State.QUEUED and not job.held]
-    found = {job.pk: Estimate(None, None, NO_END) if job.state == State.QUEUED else None for job in listed}
+    found = {job.pk: _on_hold(job) if job.state == State.QUEUED else None for job in listed}
     if waiting:
         known = _current_for(waiting, at)
         found |= {job.pk: known.start_of(job, at=at) for job in waiting}
@@ -317,12 +317,17 @@ def _called_at(ids: Sequence[int]) -> dict[int, datetime | None]:
 def _of_other(job: Job) -> Estimate:
     """Estimate a job that needs no curve."""
     if job.state == State.QUEUED:
-        return Estimate(None, None, NO_END)
+        return _on_hold(job)
     if job.state == State.STORING:
         return Estimate(0.0, 0.0, STORING)
     if job.is_open:
         return Estimate(None, None, str(State(job.state).label).lower())
     return Estimate(0.0, 0.0, ENDED)
+
+
+def _on_hold(job: Job) -> Estimate:
+    """Say of a job that is held why nobody can know when it starts."""
+    return Estimate(None, None, f"on hold for {HeldFor(job.held_for).label}" if job.held and job.held_for else NO_END)
 
 
 def _order(job: Job) -> Order:
