@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods
 
 from campaigns.views.access import campaign_to_change
 from queue_app import clock
+from queue_app.models.budget import MOST
 from queue_app.rules import numbers
 from queue_app.rules.numbers import counted
 from queue_app.ui.access import viewer
@@ -22,7 +23,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     campaign = campaign_to_change(request, pk)
     at, now = clock.now(), ticket_budgets.own(campaign.batch)
     typed = request.POST.get("budget_tickets", str(now.tickets) if now else "").strip()
-    context = {"campaign": campaign, "typed": typed, "most": ticket_budgets.MOST}
+    context = {"campaign": campaign, "typed": typed, "most": MOST}
     if request.method == "POST":
         tickets = numbers.of_row(typed) if typed else None
         try:

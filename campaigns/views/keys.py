@@ -21,7 +21,7 @@ from queue_app.rules.words import one_line
 from queue_app.ui.access import viewer
 from queue_app.work import keys, ticket_budgets
 from queue_app.work.keys import KeyProblem, KeyRefused, KeyRevoked, NewKey, TooManyKeys
-from queue_app.work.ticket_budgets import Standing
+from queue_app.work.ticket_budgets import BudgetStanding
 
 # what a key with a scope can do, as its form says
 SCOPES = {
@@ -41,7 +41,7 @@ class ListedKey:
 
     key: ApiKey
     at: datetime
-    budget: Standing | None = None
+    budget: BudgetStanding | None = None
 
     @property
     def has_expired(self) -> bool:

@@ -17,14 +17,14 @@ from queue_app.ui import display
 from queue_app.ui.access import staff
 from queue_app.ui.model_admin import PolicyAdmin, column
 from queue_app.work import ticket_budgets
-from queue_app.work.ticket_budgets import Standing
+from queue_app.work.ticket_budgets import BudgetStanding
 
 
 @dataclass(frozen=True)
 class BudgetRow:
     """A budget in the list, as it stands."""
 
-    of: Standing | None
+    of: BudgetStanding | None
     waiting: int
     at: Any
 
@@ -90,6 +90,6 @@ class TicketBudgetAdmin(PolicyAdmin[TicketBudget]):
         messages.info(request, "Waiting jobs of this budget are released.")
 
 
-def _waiting(row: TicketBudget, stands: Standing | None) -> int:
+def _waiting(row: TicketBudget, stands: BudgetStanding | None) -> int:
     """Return the number of jobs that wait for a budget; counted only where jobs are on hold for it."""
     return sum(ticket_budgets.waiting(row, used=stands.used)) if stands and row.held_since else 0

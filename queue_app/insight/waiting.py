@@ -17,7 +17,7 @@ from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
 from queue_app.work import routes, ticket_budgets
 from queue_app.work.capacity import Capacity, keys_of
-from queue_app.work.ticket_budgets import Standing
+from queue_app.work.ticket_budgets import BudgetStanding
 
 T = TypeVar("T")
 SHARED_FOR = 1.0  # seconds for which frequent callers see the same limits
@@ -31,7 +31,7 @@ class Outlook:
     jobs: list[Job]
     positions: dict[int, int]
     capacity: Capacity | None
-    budgets: list[Standing] = field(default_factory=list)
+    budgets: list[BudgetStanding] = field(default_factory=list)
 
     def position(self, job: Job) -> int | None:
         """Return the job's position in its model's queue, from 1 without gaps (I18); ``None`` if it is not queued."""

@@ -96,7 +96,7 @@ _TO_RELEASE = _JOBS.format(fits="", which="job.held_for = 'budget' ORDER BY job.
 
 
 @dataclass
-class Standing:
+class BudgetStanding:
     """
     A budget at one moment: tickets ``used`` since ``since``, up to ``until`` (``None``: for good), and, where that was asked
     for, the tickets of jobs that may start ``soon``.
@@ -150,7 +150,7 @@ class Standing:
 class Over:
     """Picked jobs that exceed budgets, with these budgets."""
 
-    found: dict[int, list[Standing]]
+    found: dict[int, list[BudgetStanding]]
 
     @property
     def limits(self) -> set[Key]:
@@ -168,7 +168,7 @@ class Over:
 
 def of(
     *, users: Iterable[int] = (), batches: Iterable[int | None] = (), keys: Iterable[int | None] = (), at: datetime
-) -> list[Standing]:
+) -> list[BudgetStanding]:
     """Return the budgets of these users, batches and API keys as they stand. Two queries, one without a budget."""
     ids = {"user": users, "batch": batches, "key": keys}
     asked = {f"{scope}__in": [pk for pk in set(listed) if pk is not None] for scope, listed in ids.items()}
@@ -176,21 +176,21 @@ def of(
     return standings(TicketBudget.objects.filter(where), at=at)
 
 
-def of_owner(owner: int, *, at: datetime) -> list[Standing]:
+def of_owner(owner: int, *, at: datetime) -> list[BudgetStanding]:
     """Return all budgets in which jobs of this user may count, but those of finished batches."""
     where = Q(user=owner) | Q(batch__owner=owner, batch__ended_at=None) | Q(key__user=owner)
     return standings(TicketBudget.objects.filter(where), at=at)
 
 
-def standings(budgets: QuerySet[TicketBudget], *, at: datetime) -> list[Standing]:
+def standings(budgets: QuerySet[TicketBudget], *, at: datetime) -> list[BudgetStanding]:
     """Return these budgets as they stand, but those that were removed. Exact only under the claim lock."""
     rows = list(budgets.filter(lifted=False).select_related("user", "batch__owner", "key__user").order_by("pk"))
     periods = [period(row, at=at) for row in rows]
     found = _USED.run(**_scopes(rows), since=[since for since, _ in periods]) if rows else []
-    return [Standing(row, used, *when) for row, (used,), when in zip(rows, found, periods, strict=True)]
+    return [BudgetStanding(row, used, *when) for row, (used,), when in zip(rows, found, periods, strict=True)]
 
 
-def _with_soon(known: Sequence[Standing]) -> list[Standing]:
+def _with_soon(known: Sequence[BudgetStanding]) -> list[BudgetStanding]:
     """Return standings with the tickets of jobs that may start soon."""
     rows = [one.budget for one in known]
     found = _SOON.run(**_scopes(rows), most=[row.tickets for row in rows]) if rows else []
@@ -225,7 +225,7 @@ def over(picks: Sequence[Pick], *, at: datetime) -> Over:
         keys=(job.submitted_with_id for job in jobs),
         at=at,
     )
-    found: dict[int, list[Standing]] = {}
+    found: dict[int, list[BudgetStanding]] = {}
     for job in jobs if known else ():
         own = [one for one in known if one.applies_to(job)]
         if short := [one for one in own if job.tickets > one.left]:
@@ -303,12 +303,12 @@ def _jobs(sql: str, owner: int, left: Mapping[str, Any]) -> list[Job]:
     ]
 
 
-def _has_news(one: Standing, *, at: datetime) -> bool:
+def _has_news(one: BudgetStanding, *, at: datetime) -> bool:
     row = one.budget
     return row.seen_room is None or one.room > row.seen_room or (row.opens_at is not None and row.opens_at <= at)
 
 
-def _hold(short: Mapping[int, Sequence[Standing]], *, at: datetime) -> None:
+def _hold(short: Mapping[int, Sequence[BudgetStanding]], *, at: datetime) -> None:
     """Put jobs on hold, each for these budgets. The caller holds the claim lock."""
     by_budget: dict[int, list[int]] = defaultdict(list)
     for pk, standings_of_job in short.items():
@@ -322,7 +322,7 @@ def _hold(short: Mapping[int, Sequence[Standing]], *, at: datetime) -> None:
         _holds_now(one, at=at)
 
 
-def _holds_now(one: Standing, *, at: datetime) -> None:
+def _holds_now(one: BudgetStanding, *, at: datetime) -> None:
     """Note that jobs are on hold for a budget, and tell its owner unless that was told in this period."""
     row = one.budget
     is_news = row.told_at is None or row.told_at < one.since
@@ -333,7 +333,7 @@ def _holds_now(one: Standing, *, at: datetime) -> None:
         announce.budget_reached(row, used=one.used, at=at)
 
 
-def _note(owner: int, known: Sequence[Standing], *, at: datetime) -> None:
+def _note(owner: int, known: Sequence[BudgetStanding], *, at: datetime) -> None:
     """Note which budgets hold jobs now and how much room they have, so that the next look can tell whether there is news."""
     scopes = _scopes([one.budget for one in known])
     holds_jobs = _HOLDS.run(owner=owner, **scopes, rooms=[one.room for one in known])
@@ -348,7 +348,7 @@ def _note(owner: int, known: Sequence[Standing], *, at: datetime) -> None:
     TicketBudget.objects.filter(of_owner, lifted=True).delete()
 
 
-def _left(known: Iterable[Standing], what: str) -> dict[str, Any]:
+def _left(known: Iterable[BudgetStanding], what: str) -> dict[str, Any]:
     """Return the tickets ``left``, or the ``room``, of the narrowest budget of each scope, for `_JOBS`."""
     narrowest: dict[str, dict[int, int]] = {"user": {}, "batch": {}, "key": {}}
     for one in known:

@@ -46,7 +46,7 @@ class UsageView(JsonAPIView):
         return Response(render(UsageOut, {**facts, "lines": lines, "total": found.total, "budgets": budgets}))
 
 
-def _budget(one: ticket_budgets.Standing) -> dict[str, Any]:
+def _budget(one: ticket_budgets.BudgetStanding) -> dict[str, Any]:
     scope, pk = one.scope
     return {
         "scope": ticket_budgets.NAMES[scope],
