@@ -255,7 +255,8 @@ READERS: dict[str, dict[str, str]] = {
             " polish_tickets polish_failed"
         ),
         "campaigns.forms:_exclusions": "exclude matrix shown in",
-        "campaigns.brief:Brief": "brand product_category big_idea visual_messaging audio_messaging name max_concurrent budget_tickets",
+        "campaigns.brief:Brief": "brand product_category big_idea visual_messaging audio_messaging name max_concurrent"
+        " budget_tickets",
         "campaigns.views.quick:read": "key prompt price model",
         "queue_app.admin.prices:calculator": "try.model=model",
         "campaigns.views.home:generate": "look",

@@ -440,6 +440,12 @@ def tickets_of(scope: Batch | ApiKey) -> int | None:
     return row.tickets if row else None
 
 
+def daily_of(keys: Iterable[ApiKey]) -> dict[int, int]:
+    """Return the tickets of the daily budgets of API keys, by key. One query."""
+    found = TicketBudget.objects.filter(key__in=[key.pk for key in keys], period=TicketBudget.Period.DAY, lifted=False)
+    return {budget.key_id or 0: budget.tickets for budget in found}
+
+
 def problem(tickets: int) -> str | None:
     """Return what is wrong with a number of tickets, or ``None``."""
     return None if 1 <= tickets <= MOST else f"Enter a whole number from 1 to {MOST:,}, or leave it empty for no budget."

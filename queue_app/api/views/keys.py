@@ -1,5 +1,6 @@
 """The caller's own API keys: list, make, rename, renew, revoke."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -32,7 +33,8 @@ class KeyViewSet(JsonViewSet[ApiKey]):
     def list(self, request: Request) -> Response:
         """List your keys, newest first: valid ones, and those revoked or expired within 30 days."""
         page = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response([_answer(KeyOut, key, request) for key in page or []])
+        budgets = ticket_budgets.daily_of(page or [])
+        return self.get_paginated_response([_answer(KeyOut, key, request, budgets) for key in page or []])
 
     @call(
         "keys_create",
@@ -87,7 +89,9 @@ class KeyViewSet(JsonViewSet[ApiKey]):
         return Response(status=204)
 
 
-def _answer(shape: type[KeyOut], row: ApiKey, request: Request, **once: str) -> dict[str, Any]:
-    by = key_of(request)
-    facts = {name: getattr(row, name) for name in _FACTS} | {"budget_tickets_per_day": ticket_budgets.tickets_of(row)}
+def _answer(
+    shape: type[KeyOut], row: ApiKey, request: Request, budgets: Mapping[int, int] | None = None, **once: str
+) -> dict[str, Any]:
+    by, budgets = key_of(request), ticket_budgets.daily_of([row]) if budgets is None else budgets
+    facts = {name: getattr(row, name) for name in _FACTS} | {"budget_tickets_per_day": budgets.get(row.pk)}
     return render(shape, {**facts, "current": by is not None and by.pk == row.pk, **once})
