@@ -170,7 +170,7 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         campaign = self.get_object()
 
         def retry() -> Made:
-            actions.retry_all(campaign, at=clock.now(), actor=caller(request), via=VIA)
+            actions.retry_all(campaign, at=clock.now(), actor=caller(request), via=VIA, key=key_of(request))
             return {"campaign": campaign.pk}
 
         return once(request, status=200, do=retry, render=lambda _: _answer(pk, request))

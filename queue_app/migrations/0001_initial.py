@@ -1183,7 +1183,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='job',
             name='submitted_with',
-            field=models.ForeignKey(blank=True, db_index=False, help_text='The API key that it was submitted with. Retries keep it.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.KNOX_TOKEN_MODEL),
+            field=models.ForeignKey(blank=True, db_index=False, help_text='The API key that submitted it, or retried it last.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.KNOX_TOKEN_MODEL),
         ),
         migrations.AddIndex(
             model_name='job',

@@ -280,7 +280,7 @@ class Job(models.Model):
         on_delete=models.SET_NULL,
         related_name="+",
         db_index=False,
-        help_text="The API key that it was submitted with. Retries keep it.",
+        help_text="The API key that submitted it, or retried it last.",
     )
 
     # position in the queue

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from queue_app import lifecycle, wake
 from queue_app.lifecycle import CancelVerdict
-from queue_app.models import Batch, Job, QueueSettings, State, User
+from queue_app.models import ApiKey, Batch, Job, QueueSettings, State, User
 from queue_app.models.job import JobQuerySet
 from queue_app.work import followers, intake, policy, reorder, ticket_budgets
 
@@ -34,7 +34,14 @@ def cancel(batch: Batch, *, at: datetime, actor: User, via: str = "", reason: st
 
 @transaction.atomic
 def retry(
-    batch: Batch, *, at: datetime, actor: User, via: str = "", among: JobQuerySet | None = None, state: State = State.FAILED
+    batch: Batch,
+    *,
+    at: datetime,
+    actor: User,
+    via: str = "",
+    among: JobQuerySet | None = None,
+    state: State = State.FAILED,
+    key: ApiKey | None = None,
 ) -> list[Job]:
     """
     Queue the batch's failed jobs again at the current price, all or none; those past their deadline stay as they are. Return the
@@ -42,12 +49,13 @@ def retry(
 
     :param among: limits the retry to these jobs.
     :param state: that of the jobs to retry, failed or cancelled.
+    :param key: see `intake.retry`.
     :raises ModelNotAvailable: a job's model is not available now.
     :raises NotEnoughTickets: the wallet can't pay; nothing is written.
     """
     jobs = Job.objects.all() if among is None else among
     ended = jobs.filter(batch=batch, state=state).in_time(at).lock_for_retry()
-    intake.retry(ended, at=at, actor=policy.known_as(actor, via))
+    intake.retry(ended, at=at, actor=policy.known_as(actor, via), key=key)
     if ended:
         after = {"jobs": len(ended), "tickets": sum(job.tickets for job in ended)}
         _audit("retry batch", batch, at=at, actor=actor, via=via, after=after)

@@ -180,11 +180,12 @@ def draft_like(job: Job, *, prompt: str | None = None, parameters: Mapping[str, 
     )
 
 
-def retry(jobs: Sequence[Job], *, at: datetime, actor: str, change: Draft | None = None) -> None:
+def retry(jobs: Sequence[Job], *, at: datetime, actor: str, change: Draft | None = None, key: ApiKey | None = None) -> None:
     """
     Queue failed and cancelled jobs again at the current price (T21). The caller holds the row locks.
 
     :param change: what the one job is from now on (`draft_like`), checked like a new one. Its history keeps what it was.
+    :param key: the owner's API key that asks for it, if one does: they count in its budgets from now on.
     :raises IntakeRefused: the change is invalid. :raises KindRestricted: the owner may no longer submit jobs of its type.
     :raises MoveRefused: a job is neither failed nor cancelled, its deadline has passed, or no route can express it now.
     :raises ModelNotAvailable: a job's model is not available now.
@@ -199,6 +200,8 @@ def retry(jobs: Sequence[Job], *, at: datetime, actor: str, change: Draft | None
         if refusal := not_said_now(job, ways[job.model_id]):
             raise refusal
         set_price(job, offered[job.model_id])
+        if key is not None and key.user_id == job.owner_id:
+            job.submitted_with = key
     lifecycle.queue_again(jobs, at=at, actor=actor, before=before)
 
 

@@ -1,9 +1,9 @@
 """
 API keys and passwords, which let someone in as a user. Making, changing, revoking and setting one are audited for every caller.
 
-Users make keys with any scope, none of which is a right. A key that makes another gives it no scope, no end, no rate and no daily
-budget beyond its own, and it neither changes nor revokes one with more scopes, so that what is entrusted to a program stays
-within bounds.
+Users make keys with any scope, none of which is a right. A key that makes another gives it no scope, no end and no rate beyond
+its own, and it neither changes nor revokes one with more scopes, so that what is entrusted to a program stays within bounds. A key
+with a ticket budget makes none.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -93,7 +93,8 @@ def problems(user: User, new: NewKey, *, at: datetime, by: ApiKey | None = None)
         *_wrong_name(one_line(new.name)),
         *_wrong_scopes(new.scopes, by),
         *_wrong_end(new.expires_at, at, by),
-        *_wrong_budget(new.budget, by),
+        *_wrong_budget(new.budget),
+        *_limited(by, "create keys"),
     ]
 
 
@@ -105,7 +106,7 @@ def make(user: User, new: NewKey, *, at: datetime, actor: User | None, by: ApiKe
 
     :param actor: ``None`` for the command line, which may give any scope.
     :param by: the key of the request, if it has one.
-    :raises KeyRefused: a field is wrong, or wider than the user or ``by`` may give.
+    :raises KeyRefused: a field is wrong, or wider than the user or ``by`` may give; or ``by`` has a ticket budget.
     :raises TooManyKeys: the user has made too many within an hour.
     """
     name, scopes = one_line(new.name), [scope for scope in ApiKey.SCOPES if scope in new.scopes]
@@ -138,8 +139,8 @@ def change(key: ApiKey, values: Mapping[str, Any], *, at: datetime, actor: User,
 
     :param values: some of ``name``, ``expires_at`` and ``budget`` (``None``: none).
     :param by: the key of the request, if it has one.
-    :raises KeyRefused: a field is wrong, the key has more scopes than ``by``, or an end or a budget is beyond what ``by`` may
-        give.
+    :raises KeyRefused: a field is wrong, the key has more scopes than ``by``, or the end is later than ``by`` may give; or
+        ``by`` has a ticket budget and a budget is to change.
     :raises KeyRevoked: nothing can be changed of it.
     """
     if "budget" in values:
@@ -154,7 +155,7 @@ def change(key: ApiKey, values: Mapping[str, Any], *, at: datetime, actor: User,
     changed = [name for name in now if now[name] != was[name]]
     _check(_wrong_name(now["name"]) + _wider(row.scopes, by, ""))
     if "budget" in values:
-        _check(_wrong_budget(values["budget"], by))
+        _check(_wrong_budget(values["budget"]) + _limited(by, "change budgets"))
         ticket_budgets.set_own(row, values["budget"], at=at, actor=actor)
     if "expires_at" in changed:
         _check(_wrong_end(now["expires_at"], at, by))
@@ -245,11 +246,13 @@ def _wrong_end(expires_at: datetime | None, at: datetime, by: ApiKey | None) -> 
     return []
 
 
-def _wrong_budget(tickets: int | None, by: ApiKey | None) -> list[KeyProblem]:
-    if tickets is not None and (problem := ticket_budgets.problem(tickets)):
-        return [KeyProblem("budget_tickets_per_day", problem)]
-    most = ticket_budgets.tickets_of(by) if by is not None else None
-    if most is not None and (tickets is None or tickets > most):
-        words = f"The key of this request may use {most:,} tickets per day. Choose that number or a lower one."
-        return [KeyProblem("budget_tickets_per_day", words)]
-    return []
+def _wrong_budget(tickets: int | None) -> list[KeyProblem]:
+    problem = ticket_budgets.problem(tickets) if tickets is not None else None
+    return [KeyProblem("budget_tickets_per_day", problem)] if problem else []
+
+
+def _limited(by: ApiKey | None, act: str) -> list[KeyProblem]:
+    """Return a problem if the key of the request has a ticket budget: with other keys it could exceed it."""
+    if by is None or not by.ticket_budgets.filter(lifted=False).exists():
+        return []
+    return [KeyProblem("", f"The key of this request has a ticket budget, so it can't {act}.")]

@@ -14,7 +14,7 @@ _NAME_HELP = "Name of the key, such as the program that uses it."
 _END_HELP = "Time after which the key is refused; null: never. Not later than the expiry of the key that you use."
 _BUDGET_HELP = (
     "Tickets that jobs submitted with it may cost each day, from 1; null: no budget. Jobs beyond it wait until 00:00 in the "
-    "queue's time zone. Not higher than the budget of the key that you use."
+    "queue's time zone."
 )
 
 
@@ -42,7 +42,7 @@ class KeyAsked(StrictSerializer):
         "Default: `read` and `submit`, as far as it has them.",
     )
     expires_at = Moment(required=False, allow_null=True, help_text=f"{_END_HELP} Default: the expiry of that key.")
-    budget_tickets_per_day = _budget(f"{_BUDGET_HELP} Default: that of the key that you use.")
+    budget_tickets_per_day = _budget(f"{_BUDGET_HELP} Default: no budget.")
 
 
 class KeyChange(StrictSerializer):

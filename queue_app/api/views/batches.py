@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from queue_app import clock, lifecycle
 from queue_app.api import answers, waits
-from queue_app.api.authentication import VIA, caller
+from queue_app.api.authentication import VIA, caller, key_of
 from queue_app.api.filters import BatchFilterSet
 from queue_app.api.generics import JsonViewSet
 from queue_app.api.idempotency import Made, once
@@ -93,7 +93,7 @@ class BatchViewSet(JsonViewSet[Batch]):
         batch = self.get_object()
 
         def retry() -> Made:
-            batches.retry(batch, at=clock.now(), actor=caller(request), via=VIA)
+            batches.retry(batch, at=clock.now(), actor=caller(request), via=VIA, key=key_of(request))
             return {"batch": batch.pk}
 
         return once(request, status=200, do=retry, render=lambda _: _answer(_reread(pk), request))

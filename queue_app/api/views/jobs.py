@@ -218,7 +218,8 @@ class JobViewSet(JsonViewSet[Job]):
         asked = [intake.draft_like(job, **given)] if given else []
 
         def retry() -> Made:
-            jobs.retry(job, at=clock.now(), actor=caller(request), via=VIA, change=asked[0] if asked else None)
+            change = asked[0] if asked else None
+            jobs.retry(job, at=clock.now(), actor=caller(request), via=VIA, change=change, key=key_of(request))
             return {"job": job.pk}
 
         def fetch() -> None:

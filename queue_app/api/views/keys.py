@@ -53,8 +53,8 @@ class KeyViewSet(JsonViewSet[ApiKey]):
     )
     def create(self, request: Request) -> Response:
         """
-        Create a key. `key` holds the key itself, this once. A key creates none with more scopes, a later end or a higher budget
-        than its own. You can have 50 valid keys, and create 20 within an hour.
+        Create a key. `key` holds the key itself, this once. A key creates none with more scopes or a later end than its own, and
+        one with a ticket budget creates none. You can have 50 valid keys, and create 20 within an hour.
         """
         by, asked = key_of(request), self.given
         own = tuple(scope for scope in ("read", "submit") if scope in scopes(request))
@@ -62,7 +62,7 @@ class KeyViewSet(JsonViewSet[ApiKey]):
             name=asked.get("name", ""),
             scopes=tuple(asked.get("scopes", own)),
             expires_at=asked.get("expires_at", by and by.expiry),
-            budget=asked.get("budget_tickets_per_day", by and ticket_budgets.tickets_of(by)),
+            budget=asked.get("budget_tickets_per_day"),
         )
         row, key = keys.make(caller(request), new, at=clock.now(), actor=caller(request), by=by)
         headers = {"Location": reverse("api:key-detail", [row.pk], request=request), "Cache-Control": "no-store"}
@@ -75,7 +75,10 @@ class KeyViewSet(JsonViewSet[ApiKey]):
 
     @call("keys_change", KeyOut, 404, 409, body=KeyChange)
     def partial_update(self, request: Request, pk: int) -> Response:
-        """Rename a key, move its end, or set its budget. A key changes none with more scopes than its own."""
+        """
+        Rename a key, move its end, or set its budget. A key changes none with more scopes than its own, and one with a budget
+        changes no budget.
+        """
         values, by = dict(self.given), key_of(request)
         if "budget_tickets_per_day" in values:
             values["budget"] = values.pop("budget_tickets_per_day")
