@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
+from django.db import models
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -58,6 +60,10 @@ class TicketBudgetAdmin(PolicyAdmin[TicketBudget]):
     ordering = ("-id",)
     sortable_by = ()
     raw_id_fields = SCOPES
+    formfield_overrides: ClassVar[Any] = {
+        **PolicyAdmin.formfield_overrides,
+        models.TimeField: {"widget": forms.TimeInput(attrs={"type": "time"}, format="%H:%M")},
+    }
     fieldsets = (
         ("Whose jobs", {"fields": SCOPES, "description": "Exactly one of them. It can't be changed later."}),
         (None, {"fields": ("tickets", "period", "resets_at", "why")}),

@@ -203,4 +203,7 @@ def _words_of_budget(blocker: Blocker) -> str:
     until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""
     if blocker.reason == ticket_budgets.TOO_BIG:
         return f"{whose} is {counted(blocker.max, 'ticket')}, and this job costs more"
+    left = blocker.max - blocker.used
+    if left > 0:
+        return f"{whose} has {left:,} of {counted(blocker.max, 'ticket')} left{until}, too few for this job"
     return f"{whose} is used up{until} ({blocker.used:,} of {counted(blocker.max, 'ticket')})"

@@ -2,7 +2,7 @@
 API keys and passwords, which let someone in as a user. Making, changing, revoking and setting one are audited for every caller.
 
 Users make keys with any scope, none of which is a right. A key that makes another gives it no scope, no end and no rate beyond
-its own, and it neither changes nor revokes one with more scopes, so that what is entrusted to a program stays within bounds. A key
+its own, and it neither changes nor revokes one with more scopes, so that what is entrusted to a program stays within bounds. One
 with a ticket budget makes none.
 """
 

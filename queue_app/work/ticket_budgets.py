@@ -25,6 +25,7 @@ from queue_app.lifecycle import Pick
 from queue_app.models import ApiKey, Batch, HeldFor, Job, QueueSettings, State, TicketBudget, User
 from queue_app.models.budget import MOST
 from queue_app.rules.limits import Blocker, Key
+from queue_app.rules.numbers import counted
 from queue_app.statements import Statement
 from queue_app.work import holds, policy
 from queue_app.work.budgets import day_of
@@ -284,7 +285,7 @@ def look_at(owner: int, *, at: datetime) -> tuple[int, bool]:
             released.append(job.pk)
             for one in own:
                 one.soon += job.tickets
-    holds.release(released, HeldFor.BUDGET, at=at, actor="dispatcher", reason="room in its budgets")
+    holds.release(released, HeldFor.BUDGET, at=at, actor="dispatcher", reason="Released: its budgets have room")
     is_done = len(too_much) < CHUNK and len(waiting) < CHUNK
     if is_done:
         _note(owner, known, at=at)
@@ -316,7 +317,8 @@ def _hold(short: Mapping[int, Sequence[BudgetStanding]], *, at: datetime) -> Non
     known = {one.budget.pk: one for many in short.values() for one in many}
     for budget, ids in by_budget.items():
         one = known[budget]
-        reason = f"{one.budget}: {one.used:,} used"
+        used = f"{one.used:,} of {counted(one.budget.tickets, 'ticket')} used"
+        reason = f"On hold: budget of {one.budget.scope_name}, {used}"
         holds.hold(ids, HeldFor.BUDGET, at=at, actor="dispatcher", reason=reason)
     for one in known.values():
         _holds_now(one, at=at)
