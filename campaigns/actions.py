@@ -120,10 +120,11 @@ def generate_once(owner: User, draft: intake.Draft, *, key: str, at: datetime, a
     same waits at the record's unique index. Return the job, and whether it is new.
 
     :raises IntakeRefused: a value of the draft is refused.
+    :raises KindRestricted: the owner has no permission for the job type.
     :raises ModelNotAvailable: no provider offers the model right now.
     :raises NotEnoughTickets: the wallet does not cover its price.
     """
-    record = record_of(owner, "quick", key, [draft.model, draft.prompt, dict(draft.parameters)], at=at)
+    record = record_of(owner, "quick", key, [draft.model, draft.prompt, draft.kind, dict(draft.parameters)], at=at)
     if record.made is not None:
         return Job.objects.get(pk=record.made["job"]), False
     _, (job,) = intake.enqueue(owner, [draft], at=at, actor=actor)

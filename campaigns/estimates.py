@@ -7,7 +7,7 @@ from decimal import Decimal
 from campaigns.plan import BULK, Plan
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
-from queue_app.models import User, Wallet
+from queue_app.models import QueueSettings, User, Wallet
 from queue_app.rules import priority
 
 
@@ -27,6 +27,7 @@ class Outlook:
     available: int
     level: int
     is_computed: bool
+    policy: QueueSettings
     left: Estimate
 
     @property
@@ -56,11 +57,21 @@ class Outlook:
         level = priority.name(self.level).lower()
         if self.level < priority.NORMAL:
             at = f"Campaigns over {BULK} {self.medium}s run at" if self.is_computed else "This campaign runs at"
-            return f"{at} {level} priority. Normal-priority jobs go first, even later ones."
+            return f"{at} {level} priority. Normal-priority jobs go first{self._how_long}."
+        if self.policy.fair_share:
+            return f"Accounts take turns: jobs of others start between your {self.count:,} {self.medium}s."
         return (
             f"At {level} priority, later {self.model} jobs of the same priority start after all {self.count:,} {self.medium}s, "
             "unless a limit slows yours down."
         )
+
+    @property
+    def _how_long(self) -> str:
+        """Return until when jobs of normal priority go first: waiting raises others to it, one level at a time."""
+        if not self.policy.aging_minutes:
+            return ", even later ones"
+        levels = -(-(priority.NORMAL - self.level) // priority.LEVEL)
+        return f" until yours have waited {levels * self.policy.aging_minutes:,} minutes"
 
 
 def look(plan: Plan, owner: User, *, at: datetime) -> Outlook:
@@ -76,5 +87,6 @@ def look(plan: Plan, owner: User, *, at: datetime) -> Outlook:
         available=Wallet.objects.filter(owner=owner).values_list("available", flat=True).first() or 0,
         level=plan.priority,
         is_computed=plan.brief.priority is None,
+        policy=QueueSettings.objects.current(),
         left=estimates.for_new(model.key, count, plan.priority, owner, plan.brief.max_concurrent, model.medium, at=at),
     )

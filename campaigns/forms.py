@@ -92,9 +92,9 @@ def brief(body: Body) -> Brief:
         dimensions=body.get("dimensions", {}),
         exclude=body.get("exclude", []),
         **Typed.of(body).parameters,
-        priority=_whole(body.get("priority", ""), wrong=priority.HIGHEST + 1),
-        max_concurrent=_whole(body.get("max_concurrent", ""), wrong=0),
-        budget_tickets=_whole(body.get("budget_tickets", ""), wrong=0),
+        priority=whole(body.get("priority", ""), wrong=priority.HIGHEST + 1),
+        max_concurrent=whole(body.get("max_concurrent", ""), wrong=0),
+        budget_tickets=whole(body.get("budget_tickets", ""), wrong=0),
     )
 
 
@@ -170,7 +170,7 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _whole(text: str, *, wrong: int) -> int | None:
+def whole(text: str, *, wrong: int) -> int | None:
     """Return the typed number; ``None`` if nothing was typed, ``wrong`` if it is no whole number."""
     text = text.strip()
     if not text:

@@ -7,7 +7,7 @@ from datetime import datetime
 from campaigns.models import Campaign
 from queue_app.insight import pauses
 from queue_app.insight.pauses import Pause
-from queue_app.models import Job, State
+from queue_app.models import HeldFor, Job, State
 from queue_app.rules.words import one_line
 from queue_app.ui import display
 
@@ -70,4 +70,10 @@ def of_jobs(jobs: Iterable[Job], *, at: datetime) -> dict[int, str]:
     queued = [job for job in jobs if job.state == State.QUEUED]
     paused = of_models({job.model_id for job in queued}, at=at) if queued else {}
     words = {model: hold.words for model, hold in paused.items()}
-    return {job.pk: "campaign paused" if job.held else words[job.model_id] for job in queued if job.held or job.model_id in words}
+    return {job.pk: _of_own(job) or words[job.model_id] for job in queued if job.held or job.model_id in words}
+
+
+def _of_own(job: Job) -> str:
+    if job.held_for:
+        return f"waits for {HeldFor(job.held_for).label}"
+    return "campaign paused" if job.held else ""

@@ -17,7 +17,7 @@ from django.urls import Resolver404, resolve, reverse
 from campaigns import actions
 from campaigns.models import Campaign
 from queue_app import announce, clock
-from queue_app.models import Job, Notice, OutboxMessage, OutgoingEvent, State, TicketBudget, User, WebhookEndpoint
+from queue_app.models import Job, Notice, OutboxMessage, OutgoingEvent, ScheduleRun, State, TicketBudget, User, WebhookEndpoint
 from queue_app.models.job import TERMINAL_STATES
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
@@ -31,6 +31,7 @@ _LINKS = {
     "campaigns:page": "Open campaign",
     "campaigns:job": "Open job",
     "campaigns:jobs": "Open jobs",
+    "campaigns:schedule": "Open schedule",
     "campaigns:statement": "Open statement",
     "campaigns:webhooks": "Open webhooks",
     "campaigns:keys": "Open API keys",
@@ -48,13 +49,15 @@ class Topic:
 
 FINISHED, JOB, CLEAR, TICKETS = "batch_ended", "job", announce.QUEUE_CLEAR, "wallet_low"
 RESUMED, ENDPOINT, BUDGET = announce.BATCH_RESUMED, announce.ENDPOINT_OFF, announce.BUDGET_REACHED
+SCHEDULE = announce.SCHEDULE_FAILED
 TOPICS = {
     FINISHED: Topic("Campaign finished", "Also jobs sent together by API.", WAYS),
-    JOB: Topic("Quick generation finished", "Completed or failed. Unread notices are combined.", (APP,)),
+    JOB: Topic("Quick generation finished", "Also scheduled jobs. Completed or failed; unread notices are combined.", (APP,)),
     CLEAR: Topic("Queue clear", "All your jobs have finished.", ()),
     RESUMED: Topic("Campaign resumed", "If you asked for it on its page.", WAYS),
     TICKETS: Topic("Tickets running low", "Fewer are available than the number below.", WAYS),
     BUDGET: Topic("Budget reached", "Jobs wait for a ticket budget of yours, a campaign or an API key.", WAYS),
+    SCHEDULE: Topic("Schedule did not run", "A run was refused, or missed.", WAYS),
     ENDPOINT: Topic("Webhook turned off", "By Genqueue after failed deliveries, or by staff.", WAYS),
 }
 
@@ -239,6 +242,19 @@ def _endpoint_off(message: OutboxMessage, _: Sequence[int]) -> Told | None:
     )
 
 
+def _schedule_failed(message: OutboxMessage, _: Sequence[int]) -> Told | None:
+    run = ScheduleRun.objects.select_related("schedule").filter(pk=message.payload["run"]).first()
+    if run is None:
+        return None
+    name, due = str(run.schedule), display.minute(run.due_at, message.created_at)
+    if run.outcome == ScheduleRun.Outcome.MISSED:
+        runs = "its run of" if run.occurrences == 1 else f"{run.occurrences:,} runs, the last that of"
+        text, subject = f"“{name}” missed {runs} {due}. {run.reason}", f"Schedule missed: {name}"
+    else:
+        text, subject = f"“{name}” did not run at {due}. {run.reason}", f"Schedule did not run: {name}"
+    return Told(text, subject, reverse("campaigns:schedule", args=[run.schedule_id]))
+
+
 def _counts(jobs: QuerySet[Job]) -> str:
     """Return the number of jobs by status in words; of a campaign as on its page, those of the versions that count."""
     states = (State.COMPLETED, State.FAILED, State.CANCELLED)
@@ -255,6 +271,7 @@ _ABOUT = {
     announce.BATCH_RESUMED: About(RESUMED, "play", _resumed),
     OutgoingEvent.WALLET_LOW: About(TICKETS, "ticket", _wallet_low),
     announce.BUDGET_REACHED: About(BUDGET, "pause", _budget_reached),
+    announce.SCHEDULE_FAILED: About(SCHEDULE, "warn", _schedule_failed),
     announce.ENDPOINT_OFF: About(ENDPOINT, "warn", _endpoint_off),
 }
 _PLAIN = About("", "completed", lambda _, __: None)

@@ -159,7 +159,9 @@ def version(campaign: Campaign, *, at: datetime) -> str:
     )
     reviews = campaign.combinations.exclude(review=Review.NONE).aggregate(count=Count("pk"), at=Max("reviewed_at"))
     looks = int(at.timestamp() / REFRESHED_AFTER) if seen["open"] else 0
-    shown = f"{campaign.name}|{campaign.batch.paused}|{reviews['count']}|{reviews['at']}"
+    batch = campaign.batch
+    own = f"{batch.paused}|{batch.paused_until}|{batch.paused_reason}|{batch.max_concurrent}"
+    shown = f"{campaign.name}|{own}|{reviews['count']}|{reviews['at']}"
     return f"{seen['events']}-{seen['progress']:.3f}-{crc32(shown.encode()):x}-{looks}"
 
 

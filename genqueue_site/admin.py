@@ -31,7 +31,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Campaigns": ("Campaign", "Combination", "Brand", "ComplianceRule", "Dimension"),
     "Tickets": ("Wallet", "TicketBudget", "LedgerTransaction", "LedgerEntry", "Reservation"),
-    "People": ("User", "Group", "ApiKey", "WebhookEndpoint"),
+    "People": ("User", "Group", "ApiKey", "WebhookEndpoint", "Schedule"),
     "History": ("AuditEntry", "JobEvent", "Attempt", "InboundWebhook", "OutboxMessage", "WorkerProcess"),
 }
 LINKED_ABOVE = {"ReviewItem"}  # “Needs attention” is linked above the sections, with its count

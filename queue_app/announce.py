@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 
 from queue_app import wake
-from queue_app.models import Alert, Batch, OutboxMessage, OutgoingEvent, State, TicketBudget, WebhookEndpoint
+from queue_app.models import Alert, Batch, OutboxMessage, OutgoingEvent, ScheduleRun, State, TicketBudget, WebhookEndpoint
 from queue_app.models.job import TERMINAL_STATES, sql_of
 
 WEBHOOKS, NOTICES, EMAILS = "webhooks", "notices", "emails"
@@ -22,6 +22,7 @@ QUEUE_CLEAR = "queue_clear"
 ALERT_OPENED = "alert_opened"
 ENDPOINT_OFF = "endpoint_off"
 BUDGET_REACHED = "budget_reached"
+SCHEDULE_FAILED = "schedule_failed"
 # fact → names of its channels in OUTBOX_CHANNELS; channels that the site does not configure are skipped
 TOLD = {
     BATCH_ENDED: (NOTICES,),
@@ -30,6 +31,7 @@ TOLD = {
     ALERT_OPENED: ("alerts",),
     ENDPOINT_OFF: (NOTICES,),
     BUDGET_REACHED: (NOTICES,),
+    SCHEDULE_FAILED: (NOTICES,),
     OutgoingEvent.WALLET_LOW: (NOTICES,),
 }
 # For the statement that writes the events of jobs, whose values it shares; ``events`` are those of `event_of`.
@@ -107,6 +109,12 @@ def budget_reached(budget: TicketBudget, *, used: int, at: datetime) -> None:
     """Announce to the owner of its jobs that a ticket budget is reached. Call it once per reach."""
     cause = f"{budget.pk}:{at.isoformat()}"
     _write(_to_channels(BUDGET_REACHED, cause, at=at, owner=budget.owner_id, budget=budget.pk, used=used))
+
+
+def schedule_failed(run: ScheduleRun, *, at: datetime) -> None:
+    """Announce to the owner of a schedule that a run was refused, or that runs were missed."""
+    cause, owner_id = f"{run.schedule_id}:{run.due_at.isoformat()}", run.schedule.owner_id
+    _write(_to_channels(SCHEDULE_FAILED, cause, at=at, owner=owner_id, run=run.pk))
 
 
 def batch_resumed(batch: Batch, *, at: datetime) -> None:

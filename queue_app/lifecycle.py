@@ -572,12 +572,13 @@ def put_back(
         )
         return State.FAILED
     tries = spent_tries(job)
-    if spent and tries >= job.kind.max_attempts:
+    allowed = job.retries.attempts
+    if spent and tries >= allowed:
         fail(
             job,
             at=at,
             actor=actor,
-            trouble=Trouble(trouble.code, f"{trouble.message} (last attempt, {tries} of {job.kind.max_attempts})"),
+            trouble=Trouble(trouble.code, f"{trouble.message} (last attempt, {tries} of {allowed})"),
         )
         return State.FAILED
     later = not_before if not_before and not_before > at else None

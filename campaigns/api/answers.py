@@ -38,6 +38,7 @@ def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]
         "max_concurrent": row.batch.max_concurrent,
         "budget_tickets": ticket_budgets.tickets_of(row.batch),
         "paused_reason": row.batch.paused_reason,
+        "paused_until": row.batch.paused_until,
         "callback_url": answers.callback_url(row.batch, request),
         "cost": {
             "tickets": money.reserved + money.captured,

@@ -238,6 +238,7 @@ class CampaignOut(CampaignLine):
     max_concurrent = serializers.IntegerField(allow_null=True)
     budget_tickets = serializers.IntegerField(allow_null=True, help_text=BUDGET_HELP)
     paused_reason = serializers.CharField()
+    paused_until = Moment(allow_null=True, help_text="The pause ends then. Null until someone resumes it.")
     callback_url = serializers.CharField(
         allow_null=True, help_text="Called once all its jobs are finished. Only its owner sees its query."
     )

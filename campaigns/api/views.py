@@ -40,7 +40,7 @@ from queue_app.api.pagination import CursorPages, OnePage
 from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import PageQuery, render
-from queue_app.api.serializers.requests import AN_UPLOAD, BatchChange, DryRun, WaitQuery
+from queue_app.api.serializers.requests import AN_UPLOAD, BatchChange, DryRun, PauseAsked, WaitQuery
 from queue_app.insight.batches import heard
 from queue_app.work import batches, fetching, policy
 
@@ -149,11 +149,11 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         verdicts = {verdict.value: found[verdict] for verdict in lifecycle.CancelVerdict}
         return Response({**_answer(pk, request), "verdicts": verdicts})
 
-    @call("campaigns_pause", CampaignOut, 404)
+    @call("campaigns_pause", CampaignOut, 404, body=PauseAsked)
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, pk: int) -> Response:
         """Pause the campaign. None of its queued jobs start; running jobs finish."""
-        policy.pause_batch(self.get_object().batch, at=clock.now(), actor=caller(request), via=VIA)
+        policy.pause_batch(self.get_object().batch, **self.given, at=clock.now(), actor=caller(request), via=VIA)
         return Response(_answer(pk, request))
 
     @call("campaigns_resume", CampaignOut, 404)

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from campaigns import actions, holds, notices, pictures, standing, status_map
 from campaigns import cells as cell_reads
+from campaigns.forms import whole
 from campaigns.models import Campaign
 from campaigns.progress import LATEST, look, version
 from campaigns.standing import BLOCKED
@@ -25,11 +26,11 @@ from queue_app.lifecycle import CancelVerdict
 from queue_app.models import Batch, Job, Reservation, State, Status
 from queue_app.rules.numbers import counted
 from queue_app.tickets import NotEnoughTickets
-from queue_app.ui import addresses
+from queue_app.ui import addresses, pauses
 from queue_app.ui.access import viewer
 from queue_app.ui.fragments import fragment_wanted, unchanged
 from queue_app.work import batches, policy, ticket_budgets
-from queue_app.work.intake import ModelNotAvailable
+from queue_app.work.intake import BATCH_LIMIT_MOST, IntakeRefused, ModelNotAvailable
 
 CELLS_A_PAGE = 100
 STATUSES = (Status.COMPLETED, Status.PROCESSING, Status.FAILED, Status.CANCELLED, Status.QUEUED, BLOCKED)
@@ -139,13 +140,15 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show what a pause will do; on POST, pause."""
-    campaign = campaign_to_change(request, pk)
-    if request.method != "POST":
-        counts = standing.of_campaigns([campaign], at=clock.now())[campaign.pk]
-        return render(request, "campaigns/pause.html", {"campaign": campaign, "counts": counts})
-    reason = request.POST.get("reason", "")[:200]
-    policy.pause_batch(campaign.batch, at=clock.now(), actor=viewer(request), reason=reason)
+    """Show what a pause will do; on POST, pause. Staff who pause a campaign of another user say why."""
+    campaign, user = campaign_to_change(request, pk), viewer(request)
+    asked, is_own = pauses.asked(request.POST, at=clock.now()), campaign.batch.owner_id == user.pk
+    wrong = pauses.NO_REASON if request.method == "POST" and not asked.reason and not is_own else ""
+    if request.method != "POST" or wrong:
+        counts = standing.of_campaigns([campaign], at=asked.at)[campaign.pk]
+        shown = {"campaign": campaign, "counts": counts, "minutes": pauses.MINUTES, "asked": asked}
+        return render(request, "campaigns/pause.html", {**shown, "is_own": is_own, "wrong": wrong})
+    policy.pause_batch(campaign.batch, at=asked.at, actor=user, reason=asked.reason, until=asked.until)
     words = f"Campaign paused. Running {campaign.model.medium}s will finish; queued ones keep their position."
     messages.success(request, words)
     return redirect("campaigns:page", pk)
@@ -195,6 +198,27 @@ def rename(request: HttpRequest, pk: int) -> HttpResponse:
     except actions.NameRefused as refusal:
         messages.error(request, f"Not renamed. {refusal}")
     return redirect("campaigns:page", pk)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def limit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the campaign's own limit; on POST, set it. Empty for none. Applies to the next job."""
+    campaign = campaign_to_change(request, pk)
+    typed, wrong = request.POST.get("max_concurrent", "").strip(), ""
+    if request.method == "POST":
+        try:
+            value = {"max_concurrent": whole(typed, wrong=0)}
+            batches.change(campaign.batch, value, at=clock.now(), actor=viewer(request))
+        except IntakeRefused:
+            wrong = f"Enter a whole number from 1 to {BATCH_LIMIT_MOST}, or leave it empty for no limit."
+        else:
+            messages.success(request, "Limit saved. It applies to the next job; running jobs continue.")
+            return redirect("campaigns:page", pk)
+    else:
+        typed = str(campaign.batch.max_concurrent or "")
+    shown = {"campaign": campaign, "typed": typed, "wrong": wrong, "most": BATCH_LIMIT_MOST}
+    return render(request, "campaigns/limit.html", shown)
 
 
 def _retry(request: HttpRequest, campaign: Campaign, state: State) -> HttpResponse:

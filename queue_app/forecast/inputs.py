@@ -4,13 +4,12 @@ known changes in the hours ahead.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection
@@ -96,7 +95,7 @@ class Inputs:
             preview = routes is not None and routes[0].account.is_preview
         if model not in self.past:
             self.past[model] = progress.past_runs(model)
-        typical = settings.STUDIO_SECONDS if preview else self.typical[model]
+        typical = typical_seconds(self.typical[model], preview=preview)
         return durations.known_or_typical(self.past[model], typical=max(typical, SHORTEST))
 
     def with_new(self, traits: Traits, stretch: Stretch, *, cap: int | None) -> SimulatedQueue:
@@ -134,6 +133,11 @@ class Inputs:
         if limits.LONG in shut and _needs_long_worker(routes):
             return NO_WORKER
         return PAUSED if limits.QUEUE in shut or ("model", model) in shut or accounts <= shut else ""
+
+
+def typical_seconds(of_model: int, *, preview: bool) -> float:
+    """Return the typical run time of a job whose model has ``of_model``; that of the studio if it renders the job."""
+    return settings.STUDIO_SECONDS if preview else of_model
 
 
 def load(*, at: datetime) -> Inputs:
@@ -252,7 +256,7 @@ def _steps(capacity: Capacity, at: datetime) -> dict[Key, list[tuple[float, int 
     for key, cap in capacity.room.caps.items():
         found[key] = _steps_of(_always(cap), [], closed.get(key), at)
     policy = capacity.policy
-    edges = list(_edges_of_peaks(policy.peak_hours, at))
+    edges = [moment for moment, _ in peak.changes(policy.peak_hours, policy.peak_zone, at=at, days=DAYS_AHEAD)]
     found[limits.QUEUE] = _steps_of(lambda when: queue_limit(policy, at=when), edges, closed.get(limits.QUEUE), at)
     for account in ProviderAccount.objects.all():
         given_back = limits.steps_back(by=account.lowered_by, since=account.lowered_at)
@@ -281,17 +285,6 @@ def _steps_of(
         if not steps or steps[-1][1] != cap:
             steps.append(((moment - at).total_seconds(), cap))
     return steps
-
-
-def _edges_of_peaks(hours: str, at: datetime) -> Iterator[datetime]:
-    zone = ZoneInfo(settings.QUEUE_TIME_ZONE)
-    today = at.astimezone(zone).date()
-    edges: set[time] = {edge for span in peak.spans(hours) for edge in span}
-    for day in range(DAYS_AHEAD):
-        for edge in edges:
-            moment = datetime.combine(today + timedelta(days=day), edge, zone).astimezone(at.tzinfo)
-            if moment > at:
-                yield moment
 
 
 def _rows(sql: str, **values: Any) -> list[tuple[Any, ...]]:

@@ -9,6 +9,7 @@ from queue_app.models.bulk import BulkAction, BulkRefusal
 from queue_app.models.catalog import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount
 from queue_app.models.job import Attempt, Batch, CostSource, HeldFor, Job, JobEvent, Outcome, ReviewItem, State, Status
 from queue_app.models.outbox import CallbackSecret, DeliveryTry, Notice, OutboxMessage, OutgoingEvent, WebhookEndpoint
+from queue_app.models.schedule import Schedule, ScheduleRun
 from queue_app.models.settings import QueueSettings
 from queue_app.models.ticket import LedgerEntry, LedgerTransaction, Reservation, Wallet
 from queue_app.models.turn import Round, Turn
@@ -50,6 +51,8 @@ __all__ = [
     "Reservation",
     "ReviewItem",
     "Round",
+    "Schedule",
+    "ScheduleRun",
     "State",
     "Status",
     "TicketBudget",

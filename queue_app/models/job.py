@@ -13,8 +13,9 @@ from django.db.models import Exists, F, Func, OuterRef, Q
 from django.db.models.functions import MD5, Coalesce
 
 from queue_app.models.account import ApiKey, User
-from queue_app.models.catalog import GenerationModel, Kind, ModelRoute, ProviderAccount
+from queue_app.models.catalog import REASON_HELP, UNTIL_HELP, GenerationModel, Kind, ModelRoute, ProviderAccount
 from queue_app.rules import numbers
+from queue_app.rules.backoff import Retries
 from queue_app.rules.words import one_line
 from queue_app.statements import Statement
 
@@ -136,10 +137,11 @@ class Batch(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(50)],
-        help_text="Leave empty for no limit.",
+        help_text="How many of its jobs run at the same time, 1 to 50. Default: empty, no limit. Example: 5.",
     )
-    paused = models.BooleanField(default=False)
-    paused_reason = models.CharField(max_length=200, blank=True)
+    paused = models.BooleanField(default=False, help_text="None of its jobs starts. Running jobs finish. Default: off.")
+    paused_reason = models.CharField(max_length=200, blank=True, help_text=REASON_HELP)
+    paused_until = models.DateTimeField(null=True, blank=True, help_text=UNTIL_HELP)
     origin = models.CharField(
         max_length=20, default="batch", help_text="What it is part of. Names the webhook of its end, such as batch.completed."
     )
@@ -160,6 +162,7 @@ class Batch(models.Model):
                 fields=["id"], name="batch_open", condition=Q(ended_at=None)
             ),  # for the dispatcher, which looks for finished batches
             models.Index(fields=["id"], name="batch_notify_resumed", condition=Q(notify_resumed=True)),
+            models.Index(fields=["paused_until"], name="batch_pause_ends", condition=Q(paused_until__isnull=False)),
             GinIndex(NAME, name="batch_name_words"),  # a search of jobs takes the names of batches for theirs
         ]
 
@@ -483,6 +486,23 @@ class Job(models.Model):
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
+
+    @property
+    def next_attempt_at(self) -> datetime | None:
+        """Earliest time of the next attempt while it waits for one; ``None`` otherwise."""
+        waits = self.state == State.QUEUED and self.attempt_number > 0 and self.not_before != self.client_not_before
+        return self.not_before if waits else None
+
+    @property
+    def retries(self) -> Retries:
+        """How often and when it is sent again: each part is its model's own, else its job type's."""
+        model, kind = self.model, self.kind
+        return Retries(
+            model.max_attempts or kind.max_attempts,
+            model.backoff or kind.backoff,
+            model.retry_base_seconds or kind.retry_base_seconds,
+            model.retry_cap_seconds or kind.retry_cap_seconds,
+        )
 
 
 class Outcome(models.TextChoices):

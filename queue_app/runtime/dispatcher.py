@@ -22,8 +22,8 @@ from queue_app.models import State
 from queue_app.outbox import delivery
 from queue_app.runtime import registry, tasks
 from queue_app.runtime.listener import Listener
-from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages
-from queue_app.work import aging, alerts, bulk, dispatch, recovery, retention, ticket_budgets
+from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages, hand_out_schedules
+from queue_app.work import aging, alerts, bulk, dispatch, policy, recovery, retention, schedules, ticket_budgets
 
 log = logging.getLogger(__name__)
 
@@ -173,13 +173,14 @@ def _round(at: datetime, *, claims: bool) -> tuple[int, bool]:
     handed_out, held_up = hand_out(lifecycle.lease_due(at)), False
     if claims:
         _alone(lifecycle.fail_overdue, at)
+        _alone(policy.end_batch_pauses, at)
         dispatch.wake_due(at=at)
         try:
             handed_out += hand_out((lease, State.SUBMITTING) for lease in dispatch.claim_due_jobs(at=at))
         except dispatch.ClaimsLocked as error:
             held_up = True
             log.warning("dispatcher: a lock prevents claims, continuing with other work: %s", error)
-    handed_out += hand_out_bulk(bulk.lease_due(at=at))
+    handed_out += hand_out_bulk(bulk.lease_due(at=at)) + hand_out_schedules(schedules.lease_due(at=at))
     return handed_out + hand_out_messages(delivery.lease_due(at=at)), held_up
 
 

@@ -41,6 +41,7 @@ _SAID: dict[str, tuple[str, str]] = {
     "retry jobs": ("retried", ""),
     "set job priority": ("set the priority of", "to {priority}"),
     "move jobs to front": ("moved", "to the front"),
+    "reorder job": ("moved", "among its owner's jobs"),
     "clear jobs": ("cleared", ""),
     "delete files": ("deleted the files of", ""),
     "refund jobs": ("refunded", ""),

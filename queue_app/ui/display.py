@@ -295,7 +295,7 @@ def held_by(blocker: Blocker, at: datetime) -> str:
     if blocker.limit == "budget":
         return f"{blocker.key} budget used up until {until}" if until else f"{blocker.key} budget: {blocker.reason}"
     if blocker.limit == "held":
-        return blocker.reason
+        return f"waits for {blocker.reason}"
     # an account's key says enough in a row of a list
     name = blocker.key if blocker.limit == "account" else limit_name(blocker.limit, blocker.key)
     if blocker.max:

@@ -14,7 +14,7 @@ from queue_app.rules.limits import Blocker, Key
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
 from queue_app.ui import display
-from queue_app.work.capacity import COOLING, NO_WORKER, NOT_AVAILABLE, UNTOLD, keys_of
+from queue_app.work.capacity import COOLING, NO_WORKER, NOT_AVAILABLE, NOT_EXPRESSED, UNTOLD, keys_of
 
 # a limit → its name on a line of its own, and within a sentence; ``{0}`` is its key, ``{1}`` the word for the job's batch
 NAMES = {
@@ -25,8 +25,14 @@ NAMES = {
     "model": ("Model {0}", "{0}"),
     "user": ("Owner's limit", "the owner's limit"),
     "batch": ("{1} {2}", "the {1}"),
+    "held": ("On hold", "the hold"),
 }
-OPENS = {NOT_AVAILABLE: "a provider is available", NO_WORKER: "a worker runs"}  # what closed a limit → what opens it
+# what closed a limit → what opens it
+OPENS = {
+    NOT_AVAILABLE: "a provider is available",
+    NOT_EXPRESSED: "a provider supports its parameters",
+    NO_WORKER: "a worker runs",
+}
 
 
 @dataclass(frozen=True)
@@ -106,9 +112,9 @@ def of_job(job: Job, looked: Outlook, at: datetime, *, group: str) -> list[Hold]
     if looked.capacity is None or looked.position(job) is None:
         return []
     capacity = looked.capacity
-    route = capacity.route_for(job.model_id) or next(iter(capacity.routes.get(job.model_id, [])), None)
-    keys = keys_of(route, model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
-    causes = {one.names: one for one in looked.waiting_on(job)}
+    keys = keys_of(looked.route(job), model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
+    causes = {one.names: one for one in sorted(looked.waiting_on(job), key=lambda one: one.is_pause)}
+    keys = [("held", job.held_for), *keys] if job.held_for else keys
     title = one_line(job.batch.name) or str(job.batch_id) if job.batch else ""
     shown = []
     for key in keys:
@@ -139,6 +145,9 @@ def lead(job: Job, holds: Sequence[Hold], looked: Outlook, at: datetime, *, grou
     waiting = sum(jobs for (model, _), jobs in counts.waiting().items() if model == job.model_id)
     of_all = f" of {display.number(waiting)}" if waiting >= place else ""
     others = (f"{words(one)}." for one in looked.waiting_on(job) if one.names != hold.key)
+    if hold.key[0] == "held":
+        then = f"It keeps its place, position {display.number(place)}{of_all} now, and starts in its turn once it is released."
+        return Lead(f"Waits for {hold.why}.", " ".join([*others, then]), ends=False)
     ends = f"The pause ends at {hold.until}." if hold.until else ""
     then = f"This job keeps {position}{of_all} and starts in its turn once {hold.called} resumes."
     begin = hold.called if hold.key[0] == "model" else hold.called[0].upper() + hold.called[1:]
@@ -177,6 +186,8 @@ def _told(key: Key, why: str, at: datetime) -> str:
 
 
 def _hold(key: Key, names: tuple[str, str], cause: Blocker | None, used: int, cap: int | None, at: datetime) -> Hold:
+    if key[0] == "held" and cause is not None:
+        return Hold(key, *names, "", is_cause=True, is_pause=True, why=cause.reason, until="it is released")
     is_shut = cause is not None and not cause.max
     bar = display.capacity(used, cap, held=is_shut) if cap else f"{display.number(used)}, no limit"
     if cause is None:

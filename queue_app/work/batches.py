@@ -63,7 +63,7 @@ def retry(
 
 
 @transaction.atomic
-def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User, via: str = "") -> Batch:
+def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User, via: str = "", reason: str = "") -> Batch:
     """
     Set the ``name`` of a batch, its limit ``max_concurrent`` or its ``budget_tickets`` (``None``: none), or the ``priority`` of
     its queued jobs. Return the batch as it is then. The next claim obeys (I21).
@@ -87,14 +87,14 @@ def change(batch: Batch, values: Mapping[str, Any], *, at: datetime, actor: User
         setattr(locked, name, value)
     locked.save(update_fields=list(own))
     if level is not None:
-        queued = [job for job in Job.objects.lock().filter(batch=locked, state=State.QUEUED) if job.priority != level]
+        queued = [job for job in Job.objects.lock().filter(batch=locked, state=State.QUEUED) if reorder.has_other(job, level)]
         reorder.set_priority(queued, level, at=at, actor=policy.known_as(actor, via))
         after |= {"priority": level, "jobs": len(queued)}
     if "budget_tickets" in values:  # audited by itself
         ticket_budgets.set_own(locked, tickets, at=at, actor=actor, reason=policy.why("", via))
     followers.tell("batch", locked.pk, values)
     if after:
-        _audit("change batch", locked, at=at, actor=actor, via=via, before=before, after=after)
+        _audit("change batch", locked, at=at, actor=actor, via=via, before=before, after=after, reason=reason)
         wake.queue_changed()
     return locked
 

@@ -100,6 +100,12 @@ def within(picks: Sequence[Pick], budgets: Mapping[str, Decimal], *, at: datetim
     return kept
 
 
+def spent_words(account: str, budget: Decimal, *, at: datetime) -> str:
+    """Return the reason of the pause that the next claim for this account will make; empty while some of its budget is left."""
+    begins, _ = day_of(at)
+    return _words(budget) if spent(account, since=begins).total >= budget else ""
+
+
 def reconsider(account: ProviderAccount, *, at: datetime, actor: User | None) -> bool:
     """Resume an account that is paused for its budget, if it now has some left. Return whether it was resumed."""
     if not (account.paused and account.paused_reason.startswith(BEGINNING)):
@@ -115,10 +121,14 @@ def reconsider(account: ProviderAccount, *, at: datetime, actor: User | None) ->
 
 def _pause(account: str, budget: Decimal, *, at: datetime) -> None:
     _, ends = day_of(at)
-    words = f"{BEGINNING}{budget:,.2f} spent"
+    words = _words(budget)
     row = ProviderAccount.objects.get(pk=account)
     if policy.change(row, at=at, actor=None, reason=words, paused=True, paused_reason=words, paused_until=ends):
         log.warning("account %s paused until %s: %s", account, ends, words)
+
+
+def _words(budget: Decimal) -> str:
+    return f"{BEGINNING}{budget:,.2f} spent"
 
 
 def _moment(day: date, of_day: time, zone: ZoneInfo) -> datetime:

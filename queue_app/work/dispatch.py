@@ -133,6 +133,7 @@ _DUE = Statement(f"""
         (SELECT min(paused_until) FROM queue_app_provideraccount WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_modelconcurrencylimit WHERE paused_until > %(at)s),
         (SELECT min(paused_until) FROM queue_app_queuesettings WHERE paused_until > %(at)s),
+        (SELECT min(paused_until) FROM queue_app_batch WHERE paused_until IS NOT NULL),  -- until `end_batch_pauses` has seen it
         (SELECT min(opens_at) FROM queue_app_ticketbudget WHERE held_since IS NOT NULL)
     ), least(
         (SELECT min(coalesce(lease_until, next_check_at)) FROM queue_app_job
@@ -140,6 +141,7 @@ _DUE = Statement(f"""
         (SELECT min(due_at) FROM queue_app_outboxmessage
           WHERE delivered_at IS NULL AND given_up_at IS NULL AND leased_until IS NULL),
         (SELECT min(leased_until) FROM queue_app_outboxmessage WHERE leased_until IS NOT NULL),
+        (SELECT min(wake_at) FROM queue_app_schedule WHERE wake_at IS NOT NULL),
         (SELECT min(greatest(starts_at, until)) FROM (
             SELECT starts_at, max(lease_until) OVER (PARTITION BY actor_id) AS until FROM queue_app_bulkaction
              WHERE phase IN ('waiting', 'running')
@@ -270,8 +272,8 @@ def next_due(*, at: datetime) -> Due:
     """
     Return the next times that no wake-up announces.
 
-    For claims: delays, deadlines, ends of pauses, cooldowns and days of ticket budgets. For handing out: checks, leases, messages
-    and bulk actions.
+    For claims: delays, deadlines, ends of pauses, cooldowns and days of ticket budgets. For handing out: checks, leases,
+    messages, schedules and bulk actions.
     """
     return Due(*_DUE.run(at=at)[0])
 

@@ -51,20 +51,21 @@ READS = {
     "campaigns/{campaign}/combinations/": 5,
     "combinations/{combination}/": 4,
 }
+# what enters the queue takes three more to lock, read and keep its owner's turns
 WRITES = {
     "jobs/?dry_run=true": (PROMPTS, 8),
-    "jobs/": (PROMPTS, 17),
+    "jobs/": (PROMPTS, 19),
     "jobs/batch/?dry_run=true": ({"jobs": [PROMPTS] * 50}, 8),
-    "jobs/batch/": ({"jobs": [PROMPTS] * 50}, 18),
+    "jobs/batch/": ({"jobs": [PROMPTS] * 50}, 20),
     "jobs/{queued}/cancel/": ({}, 10),
     "jobs/{running}/cancel/": ({}, 10),
-    "jobs/{failed}/retry/": ({}, 24),
+    "jobs/{failed}/retry/": ({}, 27),
     "batches/{batch}/pause/": ({}, 14),
     "batches/{batch}/resume/": ({}, 10),
     "batches/{batch}/cancel/": ({}, 15),
-    "batches/{batch}/retry-failed/": ({}, 22),
+    "batches/{batch}/retry-failed/": ({}, 25),
     "campaigns/?dry_run=true": (CAMPAIGN, 13),
-    "campaigns/": (CAMPAIGN, 31),
+    "campaigns/": (CAMPAIGN, 34),
     "campaigns/{campaign}/pause/": ({}, 19),
     "campaigns/{campaign}/cancel/": ({}, 18),
 }

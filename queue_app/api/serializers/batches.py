@@ -33,6 +33,7 @@ class BatchLine(Shape):
     max_concurrent = serializers.IntegerField(allow_null=True)
     paused = serializers.BooleanField()
     paused_reason = serializers.CharField()
+    paused_until = Moment(allow_null=True, help_text="The pause ends then. Null until someone resumes it.")
     callback_url = serializers.CharField(
         allow_null=True, help_text="Called once all its jobs are finished. Only its owner sees its query."
     )

@@ -114,6 +114,31 @@ class RetryAsked(StrictSerializer):
     )
 
 
+class JobChange(StrictSerializer):
+    """The priority of a queued job."""
+
+    one_of = ("priority",)
+    left_out = "Send priority."
+
+    priority = Priority(required=False)
+
+
+class MoveAsked(StrictSerializer):
+    """Where a queued job goes among its owner's jobs of the same model and priority."""
+
+    one_of = ("to", "before")
+    left_out = 'Send {"to": "first"} or {"before": the id of another of these jobs}.'
+
+    to = serializers.ChoiceField(choices=["first"], required=False, help_text="Before all of them.")
+    before = Whole(required=False, min_value=1, max_value=BIGGEST_ID, help_text="Before this one.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """:raises ValidationError: there is no place, or there are two."""
+        if attrs.keys() >= {*self.one_of}:
+            raise serializers.ValidationError({"before": ["Send to or before, not both."]})
+        return super().validate(attrs)
+
+
 class UrlAsked(StrictSerializer):
     """An image to fetch."""
 
@@ -140,6 +165,7 @@ class ModelChange(StrictSerializer):
     reason = Text(
         required=False, allow_blank=True, max_length=200, help_text="Reason. Saved with the change and shown while paused."
     )
+    until = Moment(required=False, allow_null=True, help_text="A pause ends then. Default: null, until it is resumed.")
 
 
 class BatchChange(StrictSerializer):
@@ -164,6 +190,15 @@ class BatchChange(StrictSerializer):
         help_text="Tickets that its jobs may cost together. A higher one releases waiting jobs. Null for no budget.",
     )
     priority = Priority(required=False)
+
+
+class PauseAsked(StrictSerializer):
+    """Why, and until when. Both may be left out."""
+
+    may_be_missing = True
+
+    reason = Text(required=False, allow_blank=True, max_length=200, help_text="Shown to all who wait. Saved with the change.")
+    until = Moment(required=False, allow_null=True, help_text="The pause ends then. Default: null, until it is resumed.")
 
 
 class JobFilters(Query):

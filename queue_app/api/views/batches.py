@@ -17,7 +17,7 @@ from queue_app.api.permissions import reaches_others
 from queue_app.api.schema import call
 from queue_app.api.serializers.base import render
 from queue_app.api.serializers.batches import BatchCancelOut, BatchLine, BatchOut
-from queue_app.api.serializers.requests import BatchChange, BatchQuery, WaitQuery
+from queue_app.api.serializers.requests import BatchChange, BatchQuery, PauseAsked, WaitQuery
 from queue_app.insight import batches as insight
 from queue_app.insight import waiting
 from queue_app.models import Batch
@@ -72,11 +72,11 @@ class BatchViewSet(JsonViewSet[Batch]):
         verdicts = {verdict.value: found[verdict] for verdict in lifecycle.CancelVerdict}
         return Response({**_answer(_reread(pk), request), "verdicts": verdicts})
 
-    @call("batches_pause", BatchOut, 404)
+    @call("batches_pause", BatchOut, 404, body=PauseAsked)
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, pk: int) -> Response:
         """Pause the batch. None of its queued jobs start; running jobs finish."""
-        paused = policy.pause_batch(self.get_object(), at=clock.now(), actor=caller(request), via=VIA)
+        paused = policy.pause_batch(self.get_object(), **self.given, at=clock.now(), actor=caller(request), via=VIA)
         return Response(_answer(paused, request))
 
     @call("batches_resume", BatchOut, 404)
@@ -127,6 +127,7 @@ def _line(batch: Batch, stands: insight.Standing, request: Request) -> dict[str,
         "max_concurrent": batch.max_concurrent,
         "paused": batch.paused,
         "paused_reason": batch.paused_reason,
+        "paused_until": batch.paused_until,
         "callback_url": answers.callback_url(batch, request),
         "created_at": batch.created_at,
         "ended_at": batch.ended_at,

@@ -29,7 +29,9 @@ from queue_app.api.serializers.requests import (
     BatchAsked,
     DryRun,
     JobAsked,
+    JobChange,
     JobQuery,
+    MoveAsked,
     RetryAsked,
     WaitQuery,
     draft,
@@ -196,6 +198,23 @@ class JobViewSet(JsonViewSet[Job]):
         history: QuerySet[Any] = JobEvent.objects.filter(job=self.get_object())
         page = self.paginate_queryset(history)
         return self.get_paginated_response([render(EventOut, event) for event in page or []])
+
+    @call("jobs_change", JobOut, 404, 409, body=JobChange)
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Set the priority of a queued job. Owners can lower it, and take that back; staff can set any."""
+        jobs.set_priority(self.get_object(), self.given["priority"], at=clock.now(), actor=caller(request), via=VIA)
+        return Response(answers.job_of(pk, request))
+
+    @call("jobs_move", JobOut, 404, 409, body=MoveAsked)
+    @action(detail=True, methods=["post"])
+    def move(self, request: Request, pk: int) -> Response:
+        """
+        Move a queued job among its owner's jobs of the same model and priority: before all of them, or before one. These jobs
+        exchange their places; those of other users keep theirs.
+        """
+        before = None if self.given.get("to") == "first" else self.given["before"]
+        jobs.move(self.get_object(), before=before, at=clock.now(), actor=caller(request), via=VIA)
+        return Response(answers.job_of(pk, request))
 
     @call("jobs_cancel", CancelOut, 404)
     @action(detail=True, methods=["post"])
