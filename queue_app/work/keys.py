@@ -169,6 +169,11 @@ def change(key: ApiKey, values: Mapping[str, Any], *, at: datetime, actor: User,
     return row
 
 
+def refuse_limited(by: ApiKey | None, act: str) -> None:
+    """:raises KeyRefused: the key of the request has a ticket budget, which this act would get round."""
+    _check(_limited(by, act))
+
+
 @transaction.atomic
 def revoke(key: ApiKey, *, at: datetime, actor: User, by: ApiKey | None = None) -> bool:
     """

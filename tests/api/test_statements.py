@@ -60,13 +60,13 @@ WRITES = {
     "jobs/{queued}/cancel/": ({}, 10),
     "jobs/{running}/cancel/": ({}, 10),
     "jobs/{failed}/retry/": ({}, 27),
-    "batches/{batch}/pause/": ({}, 14),
-    "batches/{batch}/resume/": ({}, 10),
+    "batches/{batch}/pause/": ({}, 15),
+    "batches/{batch}/resume/": ({}, 11),
     "batches/{batch}/cancel/": ({}, 15),
-    "batches/{batch}/retry-failed/": ({}, 25),
+    "batches/{batch}/retry-failed/": ({}, 26),
     "campaigns/?dry_run=true": (CAMPAIGN, 13),
     "campaigns/": (CAMPAIGN, 34),
-    "campaigns/{campaign}/pause/": ({}, 19),
+    "campaigns/{campaign}/pause/": ({}, 20),
     "campaigns/{campaign}/cancel/": ({}, 18),
 }
 

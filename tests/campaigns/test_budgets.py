@@ -133,6 +133,7 @@ class TestAKey:
             caller.post(KEYS, {"name": "another"}),
             caller.patch(f"{KEYS}{row.pk}/", {"budget_tickets_per_day": 500}),
             caller.patch(f"{KEYS}{row.pk}/", {"budget_tickets_per_day": None}),
+            caller.post("/api/v1/schedules/", {"name": "news", "cron": "0 9 * * *", "job": JOB}),
         ):
             assert (answer.status_code, "has a ticket budget" in answer.json()["detail"]) == (400, True)
         assert (ApiKey.objects.count(), ticket_budgets.tickets_of(row)) == (1, 5)
