@@ -11,7 +11,7 @@ from django.db import transaction
 from campaigns.brief import text_problem
 from campaigns.models import Campaign
 from campaigns.starts import FRAME, STORYBOARD
-from queue_app.models import Batch, IdempotencyRecord, Job, State, User
+from queue_app.models import ApiKey, Batch, IdempotencyRecord, Job, State, User
 from queue_app.models.job import JobQuerySet
 from queue_app.rules.words import one_line
 from queue_app.work import batches, intake, jobs, policy
@@ -34,18 +34,27 @@ class Offer(NamedTuple):
 
 @transaction.atomic
 def retry_all(
-    campaign: Campaign, *, at: datetime, actor: User, via: str = "", shown: Offer | None = None, state: State = State.FAILED
+    campaign: Campaign,
+    *,
+    at: datetime,
+    actor: User,
+    via: str = "",
+    shown: Offer | None = None,
+    state: State = State.FAILED,
+    key: ApiKey | None = None,
 ) -> int:
     """
     Queue the failed jobs of the versions that count again at today's price, all or none. Return their number.
 
     :param state: that of the jobs to retry, failed or cancelled.
+    :param key: the owner's API key that asks for it, if one does.
     :param shown: queue exactly this or nothing. Without it, accept any number and price.
     :raises NotAsShown: the number of jobs or their price differs from ``shown``.
     :raises ModelNotAvailable: no provider offers the model right now.
     :raises NotEnoughTickets: the wallet does not cover all of them.
     """
-    again = batches.retry(campaign.batch, at=at, actor=actor, via=via, among=retryable_jobs(campaign), state=state)
+    jobs = retryable_jobs(campaign)
+    again = batches.retry(campaign.batch, at=at, actor=actor, via=via, among=jobs, state=state, key=key)
     _check(again, shown)
     return len(again)
 

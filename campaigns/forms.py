@@ -18,7 +18,7 @@ from queue_app.rules.words import storable
 from queue_app.ui import parameters
 from queue_app.ui.parameters import Typed
 
-FIELDS = ("name", *TEXTS, "model", *parameters.NAMES, "priority", "max_concurrent", "start", "still_model")
+FIELDS = ("name", *TEXTS, "model", *parameters.NAMES, "priority", "max_concurrent", "budget_tickets", "start", "still_model")
 BLANK: Body = {**dict.fromkeys(FIELDS, ""), **Typed().body, "dimensions": {}, "exclude": []}
 DIMENSION = "dim."  # prefix of the names of its checkboxes
 EXCLUSIONS_MOST = 2_000
@@ -98,6 +98,7 @@ def brief(body: Body) -> Brief:
         max_concurrent=whole(body.get("max_concurrent", ""), wrong=0),
         start=start,
         still_model=body.get("still_model", "") if start == starts.STORYBOARD else "",
+        budget_tickets=whole(body.get("budget_tickets", ""), wrong=0),
     )
 
 

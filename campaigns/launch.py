@@ -16,9 +16,9 @@ from campaigns.brief import MOST, Brief
 from campaigns.models import Brand, Campaign, Combination, Draft, Version
 from campaigns.plan import Plan, PlannedCell, check_prompt, priority_of
 from campaigns.rules import compliance
-from queue_app.models import Batch, Job, User
+from queue_app.models import ApiKey, Batch, Job, User
 from queue_app.tickets import NotEnoughTickets
-from queue_app.work import intake, policy
+from queue_app.work import intake, policy, ticket_budgets
 
 
 class LaunchRefused(Exception):
@@ -41,17 +41,18 @@ class NotEnoughForAll(NotEnoughTickets):
 
 
 @transaction.atomic
-def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
+def launch(plan: Plan, *, owner: User, at: datetime, actor: str, key: ApiKey | None = None) -> Campaign:
     """
     Create the campaign and queue a job for every cell of the plan that is not blocked.
 
+    :param key: the API key that launches it, if one does.
     :raises LaunchRefused: every cell is blocked.
     :raises NotEnoughForAll: the wallet does not cover all jobs.
     """
     if not plan.to_buy:
         raise LaunchRefused(f"All combinations are blocked by compliance rules. {blocked_words(plan.blocked[0].verdict)}")
     brief, name = plan.brief, _name(plan.brief, owner)
-    batch, jobs, stills = _enqueue(plan, name, owner, at=at, actor=actor)
+    batch, jobs, stills = _enqueue(plan, name, owner, at=at, actor=actor, key=key)
     campaign = Campaign.objects.create(
         batch=batch,
         name=name,
@@ -72,6 +73,9 @@ def launch(plan: Plan, *, owner: User, at: datetime, actor: str) -> Campaign:
     )
     _make_cells(campaign, plan, jobs, stills)
     after = {"jobs": len(jobs) + len(stills), "tickets": plan.tickets, "model": plan.model.key}
+    if brief.budget_tickets is not None:
+        ticket_budgets.add(batch, brief.budget_tickets, at=at)
+        after["budget"] = brief.budget_tickets
     policy.audit("launch campaign", campaign.name, at=at, actor=owner, after=after, of=campaign)
     return campaign
 
@@ -200,7 +204,9 @@ def as_json(verdict: compliance.Verdict) -> dict[str, object]:
     }
 
 
-def _enqueue(plan: Plan, name: str, owner: User, *, at: datetime, actor: str) -> tuple[Batch, list[Job], list[Job]]:
+def _enqueue(
+    plan: Plan, name: str, owner: User, *, at: datetime, actor: str, key: ApiKey | None
+) -> tuple[Batch, list[Job], list[Job]]:
     """Queue the videos and then the stills, in one batch. Return it and both."""
     brief, reserved, stills = plan.brief, 0, list[Job]()
     try:
@@ -213,11 +219,12 @@ def _enqueue(plan: Plan, name: str, owner: User, *, at: datetime, actor: str) ->
             max_concurrent=brief.max_concurrent,
             callback_url=brief.callback_url,
             origin="campaign",
+            key=key,
         )
         assert batch is not None
         reserved = sum(job.tickets for job in jobs)
         if drafts := plan.drafts_of_stills():  # by themselves: both together may be more than one call takes
-            _, stills = intake.enqueue(owner, drafts, at=at, actor=actor, batch=batch)
+            _, stills = intake.enqueue(owner, drafts, at=at, actor=actor, batch=batch, key=key)
     except NotEnoughTickets as refusal:
         raise NotEnoughForAll(plan, available=refusal.available + reserved) from None
     return batch, jobs, stills

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from campaigns.views import (
+    budget,
     cell,
     form,
     holds,
@@ -42,6 +43,7 @@ urlpatterns = [
     path("campaigns/<int:pk>/", page.page, name="page"),
     path("campaigns/<int:pk>/cells/", page.cells, name="cells"),
     path("campaigns/<int:pk>/cancel/", page.cancel, name="cancel"),
+    path("campaigns/<int:pk>/budget/", budget.page, name="budget"),
     path("campaigns/<int:pk>/pause/", page.pause, name="pause"),
     path("campaigns/<int:pk>/resume/", page.resume, name="resume"),
     path("campaigns/<int:pk>/notify/", page.notify, name="notify"),

@@ -30,7 +30,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "AlertRule",
     ),
     "Campaigns": ("Campaign", "Combination", "Brand", "ComplianceRule", "Dimension"),
-    "Tickets": ("Wallet", "LedgerTransaction", "LedgerEntry", "Reservation"),
+    "Tickets": ("Wallet", "TicketBudget", "LedgerTransaction", "LedgerEntry", "Reservation"),
     "People": ("User", "Group", "ApiKey", "WebhookEndpoint", "Schedule"),
     "History": ("AuditEntry", "JobEvent", "Attempt", "InboundWebhook", "OutboxMessage", "WorkerProcess"),
 }

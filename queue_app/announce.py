@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 
 from queue_app import wake
-from queue_app.models import Alert, Batch, OutboxMessage, OutgoingEvent, ScheduleRun, State, WebhookEndpoint
+from queue_app.models import Alert, Batch, OutboxMessage, OutgoingEvent, ScheduleRun, State, TicketBudget, WebhookEndpoint
 from queue_app.models.job import TERMINAL_STATES, sql_of
 
 WEBHOOKS, NOTICES, EMAILS = "webhooks", "notices", "emails"
@@ -22,6 +22,7 @@ BATCH_HELD = "batch_held"
 QUEUE_CLEAR = "queue_clear"
 ALERT_OPENED = "alert_opened"
 ENDPOINT_OFF = "endpoint_off"
+BUDGET_REACHED = "budget_reached"
 SCHEDULE_FAILED = "schedule_failed"
 # fact → names of its channels in OUTBOX_CHANNELS; channels that the site does not configure are skipped
 TOLD = {
@@ -31,6 +32,7 @@ TOLD = {
     QUEUE_CLEAR: (NOTICES,),
     ALERT_OPENED: ("alerts",),
     ENDPOINT_OFF: (NOTICES,),
+    BUDGET_REACHED: (NOTICES,),
     SCHEDULE_FAILED: (NOTICES,),
     OutgoingEvent.WALLET_LOW: (NOTICES,),
 }
@@ -103,6 +105,12 @@ def endpoint_off(endpoint: WebhookEndpoint, *, at: datetime) -> None:
     """Announce to its owner that Genqueue or staff turned off a webhook endpoint."""
     cause = f"{endpoint.pk}:{at.isoformat()}"
     _write(_to_channels(ENDPOINT_OFF, cause, at=at, owner=endpoint.owner_id, endpoint=endpoint.pk))
+
+
+def budget_reached(budget: TicketBudget, *, used: int, at: datetime) -> None:
+    """Announce to the owner of its jobs that a ticket budget is reached. Call it once per reach."""
+    cause = f"{budget.pk}:{at.isoformat()}"
+    _write(_to_channels(BUDGET_REACHED, cause, at=at, owner=budget.owner_id, budget=budget.pk, used=used))
 
 
 def schedule_failed(run: ScheduleRun, *, at: datetime) -> None:

@@ -348,7 +348,17 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str, before: Mappin
         error_message="",
     )
     changed = {name for was in (before or {}).values() for name in was}
-    written = ["priority", "raised", "order_key", "held", "not_before", "tickets", "usd_estimate", *sorted(changed)]
+    written = [
+        "priority",
+        "raised",
+        "order_key",
+        "held",
+        "not_before",
+        "submitted_with",
+        "tickets",
+        "usd_estimate",
+        *sorted(changed),
+    ]
     Job.objects.bulk_update(jobs, written, batch_size=CHUNK)
     wake.dispatcher()
 

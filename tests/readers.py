@@ -135,7 +135,7 @@ READERS: dict[str, dict[str, str]] = {
         "completed_after completed_before metadata.KEY=metadata",
         "queue_app.api.views.bulk:_matching": "search",
     },
-    "BatchChange": {"queue_app.work.batches:change": "name max_concurrent priority"},
+    "BatchChange": {"queue_app.work.batches:change": "name max_concurrent budget_tickets priority"},
     "ModelChange": {"queue_app.work.capacity:_LIMITS": "max_concurrent paused reason=paused_reason until=paused_until"},
     "PauseAsked": {"queue_app.work.capacity:_OWN_LIMITS": "reason=paused_reason until=paused_until"},
     "CampaignAsked": {
@@ -150,6 +150,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.rules.codec:say": "images",
         "queue_app.rules.parameters:ALIASES": "num_images reference_images",
         "queue_app.work.capacity:_OWN_LIMITS": "max_concurrent",
+        "campaigns.launch:launch": "budget_tickets",
         "queue_app.announce:batch_ended": "callback_url",
         "campaigns.plan:Reader._still": "start still_model",
     },
@@ -157,8 +158,8 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.api.views:CampaignViewSet._chosen": "combinations values",
         "campaigns.releases:Chosen": "all=everything",
     },
-    "KeyAsked": {"queue_app.work.keys:make": "name scopes expires_at"},
-    "KeyChange": {"queue_app.work.keys:change": "name expires_at"},
+    "KeyAsked": {"queue_app.work.keys:make": "name scopes expires_at budget_tickets_per_day=budget"},
+    "KeyChange": {"queue_app.work.keys:change": "name expires_at budget_tickets_per_day=budget"},
     "UrlAsked": {"queue_app.api.views.uploads:UploadViewSet.create": "url"},
     "FileAsked": {"queue_app.api.views.uploads:UploadViewSet.create": "file"},
     "ScheduleAsked": _SCHEDULE,
@@ -229,6 +230,12 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.rules.lookup:Walk": "trusts_list=trusted",
         **_WHY,
     },
+    "TicketBudget": {
+        "queue_app.work.ticket_budgets:of": "user batch key",
+        "queue_app.work.ticket_budgets:BudgetStanding.left": "tickets",
+        "queue_app.work.ticket_budgets:period": "period resets_at",
+        **_WHY,
+    },
     "AlertRule": {
         "queue_app.work.alerts:review": "active",
         "queue_app.work.alerts:_open": "mail",
@@ -269,6 +276,7 @@ READERS: dict[str, dict[str, str]] = {
         "queue_app.rules.codec:_SAYERS": "aspect_ratio duration loop resolution quality audio count seed negative_prompt",
         "queue_app.work.capacity:_OWN_LIMITS": "max_concurrent",
         "campaigns.plan:Reader._still": "start still_model",
+        "campaigns.launch:launch": "budget_tickets",
     },
     "quick form": {
         "queue_app.rules.codec:_SAYERS": "aspect_ratio duration loop resolution quality audio count seed negative_prompt",
@@ -280,7 +288,8 @@ READERS: dict[str, dict[str, str]] = {
             " polish_tickets polish_failed"
         ),
         "campaigns.forms:_exclusions": "exclude matrix shown in",
-        "campaigns.brief:Brief": "brand product_category big_idea visual_messaging audio_messaging name max_concurrent",
+        "campaigns.brief:Brief": "brand product_category big_idea visual_messaging audio_messaging name max_concurrent"
+        " budget_tickets",
         "campaigns.plan:Reader._still": "start still_model",
         "campaigns.views.holds:_chosen": "n all",
         "campaigns.views.holds:_words": "find put",
@@ -308,7 +317,7 @@ READERS: dict[str, dict[str, str]] = {
         "campaigns.views.names:page": "template",
         "campaigns.views.more:page": "takes ratio",
         "campaigns.views.share:_read": "form_key label access shows days",
-        "campaigns.views.keys:page": "scopes ends",
+        "campaigns.views.keys:page": "scopes ends budget",
         "campaigns.views.shared:answer": "comment say",
         "campaigns.reel:picked": "verdict sort",
         "campaigns.views.schedules:_read": "cron time_zone kind",

@@ -23,6 +23,7 @@ from queue_app.forecast import estimates
 from queue_app.insight import batches
 from queue_app.models import Asset, Job, User
 from queue_app.rules import numbers
+from queue_app.work import ticket_budgets
 
 
 def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]:
@@ -35,6 +36,7 @@ def campaign(row: Campaign, request: Request, *, at: datetime) -> dict[str, Any]
         **{name: getattr(row, name) for name in ("product_category", "big_idea", "visual_messaging", "audio_messaging")},
         **{name: getattr(row, name) for name in ("dimensions", "exclude", "parameters", "priority")},
         "max_concurrent": row.batch.max_concurrent,
+        "budget_tickets": ticket_budgets.tickets_of(row.batch),
         "paused_reason": row.batch.paused_reason,
         "paused_until": row.batch.paused_until,
         "callback_url": answers.callback_url(row.batch, request),

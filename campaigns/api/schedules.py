@@ -18,7 +18,7 @@ from campaigns.api.answers import address
 from campaigns.api.serializers import CampaignAsked, brief
 from queue_app import clock
 from queue_app.api import errors
-from queue_app.api.authentication import VIA, caller
+from queue_app.api.authentication import VIA, caller, key_of
 from queue_app.api.errors import Wrong
 from queue_app.api.fields import Moment, Text
 from queue_app.api.generics import JsonViewSet, together
@@ -31,7 +31,7 @@ from queue_app.insight.schedules import last_runs
 from queue_app.models import Schedule, ScheduleRun
 from queue_app.models.schedule import REASON_MOST
 from queue_app.rules import cron
-from queue_app.work import schedules
+from queue_app.work import keys, schedules
 from queue_app.work.makers import JOB, maker_of
 
 NEXT = 3  # runs in an answer
@@ -230,7 +230,9 @@ class ScheduleViewSet(JsonViewSet[Schedule]):
         Return the body as `schedules.make` takes it.
 
         :raises ValidationError: name, calendar or time zone are wrong; names what is wrong with the rest, too.
+        :raises KeyRefused: the key of the request has a ticket budget, in which scheduled jobs would not count.
         """
+        keys.refuse_limited(key_of(request), "save schedules")
         if schedules.problems(self.given):
             raise ValidationError(together((), (), self.also_wrong(request, self.given)))
         values = {name: value for name, value in self.given.items() if name not in KINDS}

@@ -14,10 +14,11 @@ from campaigns.standing import BLOCKED, CampaignStatus
 from campaigns.starts import STARTS
 from queue_app.api.fields import Listed, Mapped, Moment, Named, Text, Whole, YesNo
 from queue_app.api.serializers.base import PageQuery, Shape, StrictSerializer
-from queue_app.api.serializers.batches import BatchCostOut, VerdictsOut
+from queue_app.api.serializers.batches import BUDGET_HELP, BatchCostOut, VerdictsOut
 from queue_app.api.serializers.jobs import AssetOut, CostOut, ErrorOut, EtaOut, PurseOut
 from queue_app.api.serializers.requests import CallbackUrl, Priority
 from queue_app.models import HeldFor, Status
+from queue_app.models.budget import MOST as BUDGET_MOST
 from queue_app.rules import parameters
 
 # of one campaign; a matrix has at most 660 combinations, so that none needs as many
@@ -80,6 +81,13 @@ class CampaignAsked(StrictSerializer):
         min_value=1,
         max_value=AT_ONCE_MOST,
         help_text="Concurrent jobs of this campaign, 1 to 50. Default: no limit.",
+    )
+    budget_tickets = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=BUDGET_MOST,
+        help_text="Tickets that its jobs may cost together. Others wait until you raise it. Default: no budget.",
     )
     callback_url = CallbackUrl("once all its jobs are finished")
     start = serializers.ChoiceField(
@@ -299,6 +307,7 @@ class CampaignOut(CampaignLine):
     parameters = serializers.DictField()
     priority = serializers.IntegerField()
     max_concurrent = serializers.IntegerField(allow_null=True)
+    budget_tickets = serializers.IntegerField(allow_null=True, help_text=BUDGET_HELP)
     paused_reason = serializers.CharField()
     paused_until = Moment(allow_null=True, help_text="The pause ends then. Null until someone resumes it.")
     callback_url = serializers.CharField(

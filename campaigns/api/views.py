@@ -37,7 +37,7 @@ from campaigns.models import Brand, Campaign, Combination, Dimension
 from campaigns.releases import Chosen
 from queue_app import clock, lifecycle
 from queue_app.api import waits
-from queue_app.api.authentication import VIA, actor, caller
+from queue_app.api.authentication import VIA, actor, caller, key_of
 from queue_app.api.errors import Wrong
 from queue_app.api.generics import JsonViewSet
 from queue_app.api.idempotency import Made, once
@@ -118,7 +118,7 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         def submit() -> Made:
             # planned in here: a repeated request gets its first answer even if its values have been retired since
             planned = plan.make(asked, user)
-            return answers.made(launch(planned, owner=user, at=at, actor=actor(request)), planned, request)
+            return answers.made(launch(planned, owner=user, at=at, actor=actor(request), key=key_of(request)), planned, request)
 
         needed = fetch if fetching.urls_in(asked.images) else None
         return once(request, status=201, do=submit, render=answers.with_forecast, prepare=needed)
@@ -140,8 +140,8 @@ class CampaignViewSet(JsonViewSet[Campaign]):
     @call("campaigns_change", CampaignOut, 404, body=BatchChange)
     def partial_update(self, request: Request, pk: int) -> Response:
         """
-        Set a campaign's name, its limit, or its priority: that of its queued jobs and of later versions. Only staff can set a
-        priority above 0.
+        Set a campaign's name, its limit, its budget, or its priority: that of its queued jobs and of later versions. Only staff
+        can set a priority above 0.
         """
         batches.change(self.get_object().batch, self.given, at=clock.now(), actor=caller(request), via=VIA)
         return Response(_answer(pk, request))
@@ -175,7 +175,7 @@ class CampaignViewSet(JsonViewSet[Campaign]):
         campaign = self.get_object()
 
         def retry() -> Made:
-            actions.retry_all(campaign, at=clock.now(), actor=caller(request), via=VIA)
+            actions.retry_all(campaign, at=clock.now(), actor=caller(request), via=VIA, key=key_of(request))
             return {"campaign": campaign.pk}
 
         return once(request, status=200, do=retry, render=lambda _: _answer(pk, request))

@@ -37,7 +37,10 @@ from queue_app.ui.parameters import Choices, Typed
 from queue_app.work import capacity
 from queue_app.work.intake import IntakeRefused, KindRestricted, ModelNotAvailable
 
-NOTED = ("name", *TEXTS, "dimensions", "model", *parameters.NAMES, "images", "priority", "max_concurrent", "start", "still_model")
+NOTED = (
+    *("name", *TEXTS, "dimensions", "model", *parameters.NAMES, "images", "priority", "max_concurrent", "budget_tickets"),
+    *("start", "still_model"),
+)
 SHOWS = list(zip(forms.SHOWS, ("All", "Blocked", "Warning", "Excluded"), strict=True))
 
 

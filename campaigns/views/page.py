@@ -30,7 +30,7 @@ from queue_app.tickets import NotEnoughTickets
 from queue_app.ui import addresses, pauses
 from queue_app.ui.access import viewer
 from queue_app.ui.fragments import fragment_wanted, unchanged
-from queue_app.work import batches, policy
+from queue_app.work import batches, policy, ticket_budgets
 from queue_app.work.intake import BATCH_LIMIT_MOST, IntakeRefused, ModelNotAvailable
 
 CELLS_A_PAGE = 100
@@ -63,6 +63,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "shape": next((one.shape for one in progress.pictures.values()), "wide"),
         "chips": board.chips(campaign, progress),
         "cost": board.cost(campaign, progress),
+        "budget": next(iter(ticket_budgets.of(batches=[campaign.pk], at=at)), None),
         "took": ((campaign.batch.ended_at or at) - campaign.created_at).total_seconds(),
         "strip": [strips.of_cell(campaign, cell, progress.pictures, winners=progress.shows_winners) for cell in progress.strip],
         # each says whether a name there would take two lines

@@ -26,6 +26,7 @@ from queue_app.admin import (
     review,
     review_page,
     schedules,
+    ticket_budgets,
     usage,
     webhooks,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "people",
     "review",
     "schedules",
+    "ticket_budgets",
     "webhooks",
 ]
 

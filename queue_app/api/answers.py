@@ -182,11 +182,23 @@ def _blocker(found: Blocker, row: Job, request: Request) -> dict[str, Any]:
 
 def _link(found: Blocker, row: Job, request: Request) -> str | None:
     """Return where the caller can look at what a job waits for: staff on its page in the admin, others by a call of the API."""
+    if found.limit == "budget":
+        return _link_to_budget(found, row, request)
     limit, key = ("batch", str(row.batch_id or "")) if found.limit == "held" else found.names
     if page := addresses.of_limit((limit, key), caller(request)):
         return request.build_absolute_uri(page)
     route = _LOOKED_AT.get(limit)
     return reverse(route, [key], request=request) if route and key else None
+
+
+def _link_to_budget(found: Blocker, row: Job, request: Request) -> str | None:
+    """Return where the caller may change a ticket budget: staff in the admin, owners by the batch or the key."""
+    user = caller(request)
+    if user.is_staff and user.has_perm("queue_app.change_ticketbudget"):
+        scope = "batch" if found.key == "campaign" else found.key
+        return request.build_absolute_uri(f"{reverse('admin:queue_app_ticketbudget_changelist')}?{scope}__id__exact={found.of}")
+    route = {"campaign": "api:batch-detail", "key": "api:key-detail"}.get(found.key)
+    return reverse(route, [found.of], request=request) if route and row.owner_id == user.pk else None
 
 
 def _results(files: list[Asset], request: Request) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
@@ -15,8 +15,9 @@ from queue_app.rules import limits
 from queue_app.rules.limits import Blocker, Closed
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
-from queue_app.work import budgets, routes
+from queue_app.work import budgets, routes, ticket_budgets
 from queue_app.work.capacity import COOLING, NOT_AVAILABLE, NOT_EXPRESSED, UNTOLD, Capacity, keys_of
+from queue_app.work.ticket_budgets import BudgetStanding
 
 T = TypeVar("T")
 SHARED_FOR = 1.0  # seconds for which frequent callers see the same limits
@@ -30,6 +31,7 @@ class Outlook:
     jobs: list[Job]
     positions: dict[int, int]
     capacity: Capacity | None
+    budgets: list[BudgetStanding] = field(default_factory=list)
 
     def position(self, job: Job) -> int | None:
         """Return the job's position in its model's queue, from 1 without gaps (I18); ``None`` if it is not queued."""
@@ -44,7 +46,9 @@ class Outlook:
             self.route(job), model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id
         )
         found = [self._with_peak(one) if one.names == limits.QUEUE and one.max else one for one in found]
-        if job.held_for:
+        own = self.budgets if job.started_at is None else ()
+        found = [*filter(None, (one.blocker(job) for one in own if one.applies_to(job))), *found]
+        if job.held_for and not (found and found[0].limit == job.held_for):  # a budget is named with its numbers
             found.insert(0, Blocker("held", job.held_for, 0, 0, None, HeldFor(job.held_for).label, is_pause=True))
         if job.not_before and job.not_before > self.at:
             found.append(Blocker("not_before", "", 0, 0, job.not_before, self._why_later(job)))
@@ -124,12 +128,16 @@ def outlook(jobs: Iterable[Job], *, at: datetime, far: int | None = None, share:
     """
     listed = list(jobs)
     queued = [job for job in listed if job.state == State.QUEUED]
-    capacity = None
+    capacity, own = None, []
     if queued:
         capacity = _shared_capacity(at) if share else _fresh_capacity(at)
-        capacity.learn({job.batch_id for job in queued}, {job.owner_id for job in queued})
+        batches, owners = {job.batch_id for job in queued}, {job.owner_id for job in queued}
+        capacity.learn(batches, owners)
         capacity.learn_codecs({job.model_id for job in queued if _is_choosy(job, capacity)})
-    return Outlook(at=at, jobs=listed, positions=positions.of_jobs((job.pk for job in queued), far=far), capacity=capacity)
+        if capacity.has_ticket_budgets:
+            own = ticket_budgets.of(users=owners, batches=batches, keys={job.submitted_with_id for job in queued}, at=at)
+    places = positions.of_jobs((job.pk for job in queued), far=far)
+    return Outlook(at=at, jobs=listed, positions=places, capacity=capacity, budgets=own)
 
 
 def waiting_on(job: Job, at: datetime) -> list[Blocker]:
@@ -217,6 +225,8 @@ def words(blocker: Blocker) -> str:
     """Return a blocker as a sentence without its full stop: “sora-2 is full (1 of 1 running)”."""
     if blocker.limit == "not_before":
         return f"Starts at {blocker.until:%Y-%m-%d %H:%M:%S} UTC or later"
+    if blocker.limit == "budget":
+        return _words_of_budget(blocker)
     if blocker.limit == "held":
         return f"On hold for {blocker.reason}"
     name = _NAMES[blocker.limit].format(blocker.key)
@@ -229,3 +239,14 @@ def words(blocker: Blocker) -> str:
     until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""
     reason = f" ({one_line(blocker.reason)})" if blocker.reason and blocker.reason not in _SHUT else ""
     return f"{name} {_SHUT.get(blocker.reason, 'is paused')}{until}{reason}"
+
+
+def _words_of_budget(blocker: Blocker) -> str:
+    whose = {"user": "The owner's budget", "campaign": "The campaign's budget", "key": "The API key's budget"}[blocker.key]
+    until = f" until {blocker.until:%Y-%m-%d %H:%M:%S} UTC" if blocker.until else ""
+    if blocker.reason == ticket_budgets.TOO_BIG:
+        return f"{whose} is {counted(blocker.max, 'ticket')}, and this job costs more"
+    left = blocker.max - blocker.used
+    if left > 0:
+        return f"{whose} has {left:,} of {counted(blocker.max, 'ticket')} left{until}, too few for this job"
+    return f"{whose} is used up{until} ({blocker.used:,} of {counted(blocker.max, 'ticket')})"

@@ -4,6 +4,7 @@ from queue_app.models.account import ApiKey, CallRate, IdempotencyRecord, User
 from queue_app.models.alert import Alert, AlertRule
 from queue_app.models.asset import Asset
 from queue_app.models.audit import AuditEntry
+from queue_app.models.budget import TicketBudget
 from queue_app.models.bulk import BulkAction, BulkRefusal
 from queue_app.models.catalog import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount
 from queue_app.models.job import Attempt, Batch, CostSource, HeldFor, Job, JobEvent, Outcome, ReviewItem, State, Status
@@ -54,6 +55,7 @@ __all__ = [
     "ScheduleRun",
     "State",
     "Status",
+    "TicketBudget",
     "Turn",
     "Upload",
     "User",

@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Exists, F, Func, OuterRef, Q
 from django.db.models.functions import MD5, Coalesce
 
-from queue_app.models.account import User
+from queue_app.models.account import ApiKey, User
 from queue_app.models.catalog import REASON_HELP, UNTIL_HELP, GenerationModel, Kind, ModelRoute, ProviderAccount
 from queue_app.rules import numbers
 from queue_app.rules.backoff import Retries
@@ -67,6 +67,7 @@ STATES_OF_STATUS: dict[str, tuple[State, ...]] = {
 }
 STATUS_OF_STATE = {state: Status(status) for status, states in STATES_OF_STATUS.items() for state in states}
 
+_COSTS = ~Q(state__in=(State.FAILED, State.CANCELLED))  # jobs whose tickets are reserved or charged
 _UNDECIDED = Q(closed_at=None, decide_by__isnull=False, job__state=State.UNKNOWN)  # review items; `ReviewItem.is_undecided`
 # PostgreSQL's full-text search without stemming
 WORDS = SearchVector("prompt", config="simple")
@@ -275,6 +276,15 @@ class Job(models.Model):
         max_length=URL_MOST, blank=True, default="", db_default="", help_text="Called once the job is finished."
     )
     notify = models.BooleanField(default=False, db_default=False, help_text="Its owner gets a notice once it is finished.")
+    submitted_with = models.ForeignKey(
+        ApiKey,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        help_text="The API key that submitted it, or retried it last.",
+    )
 
     # position in the queue
     priority = models.SmallIntegerField(default=0, help_text="The effective one: what was asked for, raised by waiting.")
@@ -394,6 +404,28 @@ class Job(models.Model):
             ),
             models.Index(
                 fields=["model", "-ended_at"], name="job_durations", condition=Q(state="completed", ran_seconds__isnull=False)
+            ),
+            # ticket budgets: what the started jobs of a user or an API key cost, and which jobs have not started
+            models.Index(
+                fields=["owner", "started_at", "held", "id"],
+                include=["tickets", "not_before"],
+                name="job_budget_of_user",
+                condition=_COSTS,
+            ),
+            models.Index(
+                fields=["submitted_with", "started_at", "held", "id"],
+                include=["tickets", "not_before", "state"],
+                name="job_budget_of_key",
+                condition=Q(submitted_with__isnull=False),  # also for keys that are deleted
+            ),
+            # jobs on hold for a budget, in the order of their release
+            models.Index(
+                F("owner"),
+                F("priority") * -1,
+                F("order_key"),
+                F("id"),
+                name="job_held_for_budget",
+                condition=Q(held_for="budget"),
             ),
             # an account's waiting jobs in their order, for its next turn
             models.Index(

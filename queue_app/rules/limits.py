@@ -22,7 +22,7 @@ STEP_BACK_AT_MOST, ALL_BACK = timedelta(minutes=5), timedelta(minutes=10)
 class Blocker:
     """
     A limit that a job waits for. ``max`` is 0 while it is paused or cooling down; ``until`` is the end of that, if known. Only a
-    pause puts the job on hold.
+    pause puts the job on hold. ``of`` is the number of the row that has it, where the key does not say.
     """
 
     limit: str
@@ -32,6 +32,7 @@ class Blocker:
     until: datetime | None = None
     reason: str = ""
     is_pause: bool = False
+    of: int | None = None
 
     @property
     def names(self) -> Key:

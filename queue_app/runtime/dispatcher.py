@@ -23,7 +23,7 @@ from queue_app.outbox import delivery
 from queue_app.runtime import registry, tasks
 from queue_app.runtime.listener import Listener
 from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages, hand_out_schedules
-from queue_app.work import aging, alerts, bulk, dispatch, policy, recovery, retention, schedules
+from queue_app.work import aging, alerts, bulk, dispatch, policy, recovery, retention, schedules, ticket_budgets
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,10 @@ class Dispatcher:
         if self._review.is_due():
             _alone(alerts.review, at)
         due = dispatch.next_due(at=at)
-        claims = woken or sweeps or _has_come(due.claims_at, at) or _has_come(self._claims_at, at)
+        has_come = _has_come(due.claims_at, at) or _has_come(self._claims_at, at)
+        if sweeps or has_come:
+            _alone(ticket_budgets.look, at)
+        claims = woken or sweeps or has_come
         self._claims_at = due.claims_at  # kept for the next round: `next_due` leaves out the end of a pause once it has passed
         if not claims and not _has_come(due.hands_out_at, at):
             self._held_up = False
@@ -156,6 +159,7 @@ def stand_in() -> None:
     """Do one round in place of a frozen leader. Everything in it may run in several processes at the same time."""
     at = clock.now()
     _alone(recovery.sweep, at)
+    _alone(ticket_budgets.look, at)
     hand_out(lifecycle.waiting_for_a_worker(at=at, since=at - timedelta(seconds=settings.TIMES.sweep)))
     _round(at, claims=True)
 

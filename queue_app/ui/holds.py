@@ -11,6 +11,7 @@ from queue_app.insight.waiting import Outlook, words
 from queue_app.models import Job
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker, Key
+from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
 from queue_app.ui import display
 from queue_app.work.capacity import COOLING, NO_WORKER, NOT_AVAILABLE, NOT_EXPRESSED, UNTOLD, keys_of
@@ -121,6 +122,7 @@ def of_job(job: Job, looked: Outlook, at: datetime, *, group: str) -> list[Hold]
         if cause is not None or cap is not None:
             name, called = (form.format(key[1], group, title) for form in NAMES[key[0]])
             shown.append(_hold(key, (name[0].upper() + name[1:], called), cause, capacity.room.used[key], cap, at))
+    shown += [_budget(cause, at, group=group) for cause in causes.values() if cause.limit == "budget"]
     return sorted(shown, key=lambda one: (not one.is_pause, not one.is_cause))
 
 
@@ -134,6 +136,12 @@ def lead(job: Job, holds: Sequence[Hold], looked: Outlook, at: datetime, *, grou
     if hold is None:
         sentence = looked.sentence(job).replace(f"Batch {job.batch_id} ", f"The {group} ")
         return Lead(position.capitalize(), f"in the {job.model_id} queue. {sentence}", ends=True)
+    if hold.key[0] == "budget":
+        ends = f"It starts again at {hold.until}." if hold.until != "it is raised" else ""
+        then = f"This job keeps {position} and starts in its turn once there is room."
+        used = f"{hold.bar} used."
+        whose = hold.called[0].upper() + hold.called[1:]
+        return Lead(f"{whose} is used up.", " ".join(filter(None, [used, ends, then])), ends=False)
     waiting = sum(jobs for (model, _), jobs in counts.waiting().items() if model == job.model_id)
     of_all = f" of {display.number(waiting)}" if waiting >= place else ""
     others = (f"{words(one)}." for one in looked.waiting_on(job) if one.names != hold.key)
@@ -158,6 +166,15 @@ def pause_of(row: Model, *, at: datetime) -> PausedRow | None:
     told = _told((what, key), one_line(getattr(row, "paused_reason", "")), at)
     ends = f"The pause ends at {display.moment(until, at)}." if until else ""
     return PausedRow(f"{what}:{key}", " ".join(filter(None, [told, ends])))
+
+
+def _budget(cause: Blocker, at: datetime, *, group: str) -> Hold:
+    """Return a ticket budget that is used up."""
+    whose = {"user": "the owner's budget", "campaign": f"the {group}'s budget", "key": "the API key's budget"}[cause.key]
+    bar = f"{display.number(cause.used)} of {counted(cause.max, 'ticket')}"
+    until = display.moment(cause.until, at) if cause.until else "it is raised"
+    name = whose.removeprefix("the ")
+    return Hold(cause.names, name[0].upper() + name[1:], whose, bar, True, True, why=cause.reason, until=until)
 
 
 def _told(key: Key, why: str, at: datetime) -> str:

@@ -62,11 +62,17 @@ def spent(account: str, *, since: datetime) -> Spend:
     return Spend(*_SPENT.run(account=account, since=since)[0])
 
 
-def day_of(at: datetime) -> tuple[datetime, datetime]:
-    """Return the beginning and the end of the day in the queue's time zone."""
+def day_of(at: datetime, *, begins: time = time.min) -> tuple[datetime, datetime]:
+    """
+    Return the beginning and the end of the day in the queue's time zone.
+
+    :param begins: the time of day at which it begins. Where clocks skip it, as much later; where they show it twice, the first.
+    """
     zone = ZoneInfo(settings.QUEUE_TIME_ZONE)
     today = at.astimezone(zone).date()
-    return _midnight(today, zone), _midnight(today + timedelta(days=1), zone)
+    if at < _moment(today, begins, zone):
+        today -= timedelta(days=1)
+    return _moment(today, begins, zone), _moment(today + timedelta(days=1), begins, zone)
 
 
 def within(picks: Sequence[Pick], budgets: Mapping[str, Decimal], *, at: datetime) -> list[Pick]:
@@ -125,5 +131,5 @@ def _words(budget: Decimal) -> str:
     return f"{BEGINNING}{budget:,.2f} spent"
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=zone)
+def _moment(day: date, of_day: time, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, of_day, tzinfo=zone)

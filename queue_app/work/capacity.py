@@ -67,7 +67,7 @@ _OWN = Statement(_OWN_LIMITS.format(batches="%(batches)s::bigint[]", owners="%(o
 _OWN_IN_USE = _OWN_LIMITS.format(batches="ARRAY(SELECT batch FROM used)", owners="ARRAY(SELECT owner FROM used)")
 
 # used slots, limits, the limits of batches and users with a used slot, the first ``routes`` of each model, long calls and their
-# workers; a single statement because every claim runs it
+# workers, and whether anybody has a ticket budget; a single statement because every claim runs it
 _SNAPSHOT = Statement(f"""
     WITH used (model, kind, account, batch, owner, slots) AS ({SLOTS_IN_USE}), {_FIRST_OFFERED}
     SELECT (SELECT json_agg(json_build_array(model, kind, account, batch, owner, slots)) FROM used),
@@ -75,7 +75,7 @@ _SNAPSHOT = Statement(f"""
               FROM ({_LIMITS}) AS found (a, b, c, d, e, f, g, h, i, j)),
            (SELECT json_agg(json_build_array(a, b, c, d, e, f)) FROM ({_OWN_IN_USE}) AS found (a, b, c, d, e, f)),
            (SELECT json_agg(json_build_array({_OFFER}) ORDER BY place, id) FROM offered),
-           ({LONG_CALLS}), ({LONG_WORKERS})
+           ({LONG_CALLS}), ({LONG_WORKERS}), EXISTS (SELECT FROM queue_app_ticketbudget)
 """)  # noqa: S608 - no value in it
 
 
@@ -186,6 +186,7 @@ class Capacity:
     room: Room = field(default_factory=Room)
     offers: dict[str, list[Offer]] = field(default_factory=dict)
     budgets: dict[str, Decimal] = field(default_factory=dict)  # daily, in USD, by account
+    has_ticket_budgets: bool = False  # whether any user, campaign or API key has one
     _first: int | None = None  # number of offers read per model; None for all
     _known: set[Key] = field(default_factory=set)
     _routes: dict[int, ModelRoute | None] = field(default_factory=dict)
@@ -250,7 +251,7 @@ class Capacity:
         Read limits and offers, of each model the ``first`` ones or all. Return rows of used slots for `limits.count`, and the
         number of long calls in progress.
         """
-        ((slots, rows, own, offers, long_calls, long_workers),) = _SNAPSHOT.run(at=self.at, routes=first)
+        ((slots, rows, own, offers, long_calls, long_workers, self.has_ticket_budgets),) = _SNAPSHOT.run(at=self.at, routes=first)
         self._first, self.offers = first, {}
         for values in offers or ():
             offer = Offer(*values)
@@ -279,6 +280,10 @@ class Capacity:
         new_owners = {pk for pk in owners if ("user", str(pk)) not in self._known}
         if new_batches or new_owners:
             self._learn(_OWN.run(batches=list(new_batches), owners=list(new_owners)))
+
+    def shut(self, keys: Iterable[Key]) -> None:
+        """Leave out the jobs under these limits, as if they were paused."""
+        self.room.closed.update(dict.fromkeys(keys, Closed()))
 
     def way(self, model: str, *, can: Callable[[ModelRoute], bool] | None = None) -> ModelRoute | None:
         """

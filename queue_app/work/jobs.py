@@ -12,7 +12,7 @@ from django.db import transaction
 
 from queue_app import lifecycle, wake
 from queue_app.lifecycle import CancelVerdict, MoveRefused
-from queue_app.models import Job, JobEvent, QueueSettings, State, User
+from queue_app.models import ApiKey, Job, JobEvent, QueueSettings, State, User
 from queue_app.rules import priority
 from queue_app.work import followers, intake, policy, reorder
 from queue_app.work.intake import Draft
@@ -34,11 +34,12 @@ def cancel(job: Job, *, at: datetime, actor: User, via: str = "", reason: str = 
 
 
 @transaction.atomic
-def retry(job: Job, *, at: datetime, actor: User, via: str = "", change: Draft | None = None) -> Job:
+def retry(job: Job, *, at: datetime, actor: User, via: str = "", change: Draft | None = None, key: ApiKey | None = None) -> Job:
     """
     Queue a failed or cancelled job again at the current price. Return the updated job.
 
     :param change: what it is from now on, see `intake.draft_like`. Those that show its prompt follow.
+    :param key: see `intake.retry`.
     :raises IntakeRefused: the change is invalid.
     :raises MoveRefused: it is neither failed nor cancelled, or its deadline has passed.
     :raises ModelNotAvailable: its model is not available now.
@@ -47,7 +48,7 @@ def retry(job: Job, *, at: datetime, actor: User, via: str = "", change: Draft |
     if change and change.prompt != job.prompt:
         followers.tell("job", job.pk, {"prompt": change.prompt})  # first, as a combination is locked before its job
     again = Job.objects.filter(pk=job.pk).lock_for_retry()
-    intake.retry(again, at=at, actor=policy.known_as(actor, via), change=change)
+    intake.retry(again, at=at, actor=policy.known_as(actor, via), change=change, key=key)
     (queued,) = again
     changed = {"prompt": queued.prompt, "parameters": queued.parameters} if change else {}
     _audit("retry jobs", queued, at=at, actor=actor, via=via, after={"tickets": queued.tickets, **changed})

@@ -32,6 +32,7 @@ from queue_app.models import (
     ProviderAccount,
     ReviewItem,
     State,
+    TicketBudget,
     User,
     WebhookEndpoint,
     WorkerProcess,
@@ -55,6 +56,7 @@ ROLES = (NOBODY, *LOOKING)
 EDITED = {roles.CATALOGUE: "AC", EVERY_RIGHT: "AC", SUPERUSER: "AC"}
 ONLY_CHANGED = {roles.CATALOGUE: "C", EVERY_RIGHT: "C", SUPERUSER: "C"}
 DELETED = {**EDITED, EVERY_RIGHT: "ACD", SUPERUSER: "ACD"}
+BUDGETS = dict.fromkeys((roles.OPERATOR, roles.FINANCE, EVERY_RIGHT, SUPERUSER), "ACD")
 BEYOND_LOOKING: dict[str, dict[str, str]] = {
     "queue_app.generationmodel": EDITED,
     "queue_app.modelconcurrencylimit": {**EDITED, roles.OPERATOR: "C"},
@@ -69,6 +71,7 @@ BEYOND_LOOKING: dict[str, dict[str, str]] = {
     "queue_app.user": {EVERY_RIGHT: "AC", SUPERUSER: "AC"},
     "auth.group": {SUPERUSER: "ACD"},
     "queue_app.apikey": {EVERY_RIGHT: "CD", SUPERUSER: "CD"},
+    "queue_app.ticketbudget": BUDGETS,
     # written by verbs alone
     "queue_app.job": {},
     "queue_app.batch": dict.fromkeys(OPERATORS, "C"),
@@ -102,6 +105,7 @@ ACTIONS: dict[str, dict[str, set[str]]] = {
     "queue_app.batch": {role: {"pause", "resume"} for role in OPERATORS},
     "queue_app.schedule": {role: {"pause", "resume"} for role in OPERATORS},
     "queue_app.reviewitem": {role: {"queue_again", "give_up"} for role in OPERATORS},
+    "queue_app.ticketbudget": dict.fromkeys(BUDGETS, GONE),
     "campaigns.brand": dict.fromkeys((EVERY_RIGHT, SUPERUSER), GONE),
     "campaigns.compliancerule": dict.fromkeys((EVERY_RIGHT, SUPERUSER), GONE),
     "queue_app.apikey": {role: {"revoke_selected"} for role in (EVERY_RIGHT, SUPERUSER)},
@@ -134,6 +138,7 @@ class Rows:
         make_endpoint(self.owner)
         make_schedule(self.owner)
         ApiKey.objects.create(self.owner, scopes=["read"], name="till")
+        TicketBudget.objects.create(user=self.owner, tickets=100, created_at=NOON)
 
     def of(self, model: type[Model]) -> Model:
         """A row that nothing but a missing right protects: no campaign was made with it, and it is nobody of the staff."""

@@ -19,9 +19,13 @@ class EtaOut(Shape):
 
 
 class WaitingOnOut(Shape):
-    limit = serializers.CharField(help_text="held, queue, kind, account, long, model, user, batch, not_before or jobs_ahead.")
-    key = serializers.CharField(help_text="Of what. Of `held`: canary, storyboard, breaker or budget.")
-    used = serializers.IntegerField()
+    limit = serializers.CharField(
+        help_text="held, budget, queue, kind, account, long, model, user, batch, not_before or jobs_ahead."
+    )
+    key = serializers.CharField(
+        help_text="Of what. Of `held`: canary, storyboard, breaker or budget. Of `budget`: user, campaign or key."
+    )
+    used = serializers.IntegerField(help_text="Jobs; tickets of a budget.")
     max = serializers.IntegerField(help_text="0 while paused.")
     until = Moment(allow_null=True)
     reason = serializers.CharField()

@@ -10,6 +10,7 @@ from queue_app.api.fields import CalendarDay, Flag, Keyed, Mapped, Moment, Numbe
 from queue_app.api.serializers.base import PageQuery, Query, StrictList, StrictSerializer
 from queue_app.live.waits import LONGEST_SECONDS
 from queue_app.models import BulkAction, Status
+from queue_app.models.budget import MOST as BUDGET_MOST
 from queue_app.models.catalog import LIMIT_MESSAGE
 from queue_app.models.job import URL_MOST
 from queue_app.rules import priority
@@ -168,10 +169,10 @@ class ModelChange(StrictSerializer):
 
 
 class BatchChange(StrictSerializer):
-    """Name, limit and priority of a batch."""
+    """Name, limit, budget and priority of a batch."""
 
-    one_of = ("name", "max_concurrent", "priority")
-    left_out = "Send name, max_concurrent (1 to 50, or null for no limit), priority, or several of them."
+    one_of = ("name", "max_concurrent", "budget_tickets", "priority")
+    left_out = "Send name, max_concurrent (1 to 50, or null for no limit), budget_tickets, priority, or several of them."
 
     name = Text(most=BATCH_NAME_MOST, required=False, allow_blank=True)
     max_concurrent = Whole(
@@ -180,6 +181,13 @@ class BatchChange(StrictSerializer):
         min_value=1,
         max_value=BATCH_LIMIT_MOST,
         help_text="Concurrent jobs. Null for no limit.",
+    )
+    budget_tickets = Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=BUDGET_MOST,
+        help_text="Tickets that its jobs may cost together. A higher one releases waiting jobs. Null for no budget.",
     )
     priority = Priority(required=False)
 

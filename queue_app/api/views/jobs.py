@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from queue_app import clock, tickets
 from queue_app.api import answers, errors, rows, status, waits
-from queue_app.api.authentication import VIA, actor, caller
+from queue_app.api.authentication import VIA, actor, caller, key_of
 from queue_app.api.errors import Wrong
 from queue_app.api.filters import JobFilterSet
 from queue_app.api.generics import JsonViewSet
@@ -113,7 +113,7 @@ class JobViewSet(JsonViewSet[Job]):
             return Response(render(PriceOut, {**_priced(job), **_bill(user, [job])}))
 
         def submit() -> Made:
-            return {"job": intake.enqueue(user, asked, at=at, actor=actor(request))[1][0].pk}
+            return {"job": intake.enqueue(user, asked, at=at, actor=actor(request), key=key_of(request))[1][0].pk}
 
         def fetch() -> None:
             asked[:] = fetching.with_uploads(user, asked, at=at)
@@ -153,7 +153,8 @@ class JobViewSet(JsonViewSet[Job]):
 
         def submit() -> Made:
             own = _of_batch(self.given)
-            batch, _ = intake.enqueue(user, asked, at=at, actor=actor(request), batch_name=own.pop("name"), **own)
+            new = {"batch_name": own.pop("name"), **own}
+            batch, _ = intake.enqueue(user, asked, at=at, actor=actor(request), key=key_of(request), **new)
             assert batch is not None  # a name was given
             return {"batch": batch.pk}
 
@@ -236,7 +237,8 @@ class JobViewSet(JsonViewSet[Job]):
         asked = [intake.draft_like(job, **given)] if given else []
 
         def retry() -> Made:
-            jobs.retry(job, at=clock.now(), actor=caller(request), via=VIA, change=asked[0] if asked else None)
+            change = asked[0] if asked else None
+            jobs.retry(job, at=clock.now(), actor=caller(request), via=VIA, change=change, key=key_of(request))
             return {"job": job.pk}
 
         def fetch() -> None:
