@@ -8,10 +8,14 @@ _SPREAD = (0.6, 0.8, 1.0, 1.25, 1.6)  # parts of the typical time, as durations 
 _SLICES = 21  # of the durations, when they are added to waits; odd, so that the median is one of them
 
 
-def known_or_typical(past: Sequence[float], *, typical: float) -> tuple[Sequence[float], str]:
-    """Return durations to expect, ascending, and their basis: “the last 37 runs”, or the model's typical time below 5 runs."""
+def known_or_typical(past: Sequence[float], *, typical: float, similar: bool = False) -> tuple[Sequence[float], str]:
+    """
+    Return durations to expect, ascending, and their basis: “the last 37 runs”, or the model's typical time below 5 runs.
+
+    :param similar: the runs are those of jobs with the same parameters, as far as these set the price.
+    """
     if len(past) >= ENOUGH:
-        return past, f"the last {len(past)} runs"
+        return past, f"the last {len(past)} {'similar ' if similar else ''}runs"
     return [typical * part for part in _SPREAD], "the model's typical time"
 
 

@@ -30,11 +30,14 @@ Order = tuple[int, int, int]  # -priority, order key, id: sorts in dispatch orde
 
 @dataclass(frozen=True)
 class Stretch:
-    """``count`` jobs of one priority, evenly spread from ``first`` to ``last``."""
+    """
+    ``count`` jobs of one priority, evenly spread from ``first`` to ``last``. ``runs`` names their durations; empty: the model's.
+    """
 
     first: Order
     last: Order
     count: int
+    runs: str = ""
 
     def order(self, place: int) -> Order:
         """Return the order of its job at this place, from 0."""
@@ -95,6 +98,7 @@ class SlotInUse:
     elapsed: float = 0.0
     frees: float | None = None
     batch: int | None = None
+    runs: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class SimulatedQueue:
     The queue at one moment, as the simulation plays it.
 
     ``caps``: for each limit its steps (from when, how many; 0 paused, ``None`` no limit), the first at 0; a missing key has no
-    limit. ``past``: durations of each model, ascending.
+    limit. ``past``: durations, ascending, by model, and by the name of runs that are more alike.
     """
 
     cohorts: list[Cohort]
@@ -212,7 +216,7 @@ class _Player:
         heappush(self.events, (moment, self.count, freed, step, cohort))
 
     def _left(self, slot: SlotInUse) -> float:
-        return self.chance.choice(durations.left(slot.elapsed, self.past[slot.model]))
+        return self.chance.choice(durations.left(slot.elapsed, self.past[slot.runs or slot.model]))
 
     def _start_ready(self, only: int | None) -> None:
         while self.ready and self.started < self.most:
@@ -255,7 +259,7 @@ class _Player:
     def _start(self, cohort: int, limits: tuple[int, ...]) -> None:
         for limit in limits:
             self.used[limit] += 1
-        known = self.past[self.cohorts[cohort].model]
+        known = self.past[self.cohorts[cohort].stretches[self.stretch_of[cohort]].runs or self.cohorts[cohort].model]
         end = self.at + known[int(self.chance.random() * len(known))]
         self.seen.starts[cohort].append(self.at)
         self.seen.ends[cohort].append(end)

@@ -1106,4 +1106,24 @@ class Migration(migrations.Migration):
             model_name='outboxmessage',
             index=models.Index(fields=['created_at'], name='outbox_age'),
         ),
+        migrations.CreateModel(
+            name='PastForecast',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('what', models.CharField(choices=[('start', 'Start'), ('end', 'End'), ('rest', 'end of a running job'), ('batch', 'end of a batch')], max_length=5)),
+                ('priority', models.SmallIntegerField(default=0)),
+                ('at', models.DateTimeField()),
+                ('p50', models.FloatField()),
+                ('p90', models.FloatField()),
+                ('seconds', models.FloatField(null=True)),
+                ('happened', models.BooleanField(null=True)),
+                ('batch', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='queue_app.batch')),
+                ('job', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='queue_app.job')),
+                ('model', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='queue_app.generationmodel')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['-at'], name='past_forecast_newest'), models.Index(condition=models.Q(('happened', None)), fields=['job'], name='past_forecast_of_job')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('happened', None), ('seconds__isnull', False), _connector='XOR'), name='past_forecast_known_when_over')],
+            },
+        ),
     ]
