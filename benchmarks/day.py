@@ -21,9 +21,8 @@ from benchmarks import day_plan, stand
 from benchmarks.day_plan import Order, Plan
 
 if TYPE_CHECKING:
-    from benchmarks.day_checks import Checks
     from queue_app.lifecycle import Lease
-    from queue_app.models import Attempt, Batch, Job, User
+    from queue_app.models import Attempt, Job, User
 
 SEED, JOBS = 1, 20_000
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -101,7 +100,9 @@ class Day:
         from queue_app.work import intake
 
         model = order.model
-        drafts = [intake.Draft(model, f"{order.number} of the day", parameters=way, priority=order.priority) for way in order.ways]
+        drafts = [
+            intake.Draft(model, f"{order.number} of the day", parameters=way, priority=order.priority) for way in order.ways
+        ]
         name = f"Campaign {order.number}" if order.is_batch else None
         batch, jobs = intake.enqueue(
             self.users[order.account], drafts, at=self.now, actor="day", batch_name=name, max_concurrent=order.limit
@@ -169,7 +170,9 @@ class Day:
         order, place = self._known[job.pk]
         self.claims.append((self.second, order.number, place, job.attempt_number))
         outage = self.plan.outage
-        answer = self._refused if attempt.account_id == outage.what and outage.begins <= self.second < outage.ends else self._accepted
+        answer = (
+            self._refused if attempt.account_id == outage.what and outage.begins <= self.second < outage.ends else self._accepted
+        )
         self._after(day_plan.ANSWERED, lambda: answer(own, attempt))
 
     def _refused(self, lease: "Lease", attempt: "Attempt") -> None:
@@ -196,7 +199,12 @@ class Day:
 
         with _locked(lease.job_id) as job:
             lifecycle.start(
-                job, at=self.now, actor="worker", remote_id=f"task-{attempt.pk}", remote={}, next_check_at=self.now + timedelta(hours=1)
+                job,
+                at=self.now,
+                actor="worker",
+                remote_id=f"task-{attempt.pk}",
+                remote={},
+                next_check_at=self.now + timedelta(hours=1),
             )
         accounts.went_well(attempt)
         order, place = self._known[job.pk]
@@ -254,7 +262,7 @@ class Day:
         self.checks.ended(pk, self.second)
 
 
-class _locked:  # noqa: N801 - reads as a block
+class _locked:
     """A transaction with the job locked."""
 
     def __init__(self, pk: int) -> None:

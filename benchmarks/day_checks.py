@@ -140,7 +140,11 @@ class Checks:
         ):
             caps["account", key] = limits.lowered(cap, by=by, since=since, at=at)
         caps |= {("batch", pk): cap for pk, cap in self._batch_limits.items()}
-        self.passed += [f"{name} {key}: {count} of {caps[name, key]}" for (name, key), count in used.items() if _is_over(caps, name, key, count)]
+        self.passed += [
+            f"{name} {key}: {count} of {caps[name, key]}"
+            for (name, key), count in used.items()
+            if _is_over(caps, name, key, count)
+        ]
 
     def _check_turn(self, pk: int, lane: Lane, owner: int) -> None:
         jobs = self._lanes[lane][owner].jobs
@@ -215,7 +219,12 @@ class Checks:
         stand.verdict("jobs out of their account's turn", len(self.out_of_turn), most=0)
         if self.is_fair:
             stand.verdict("fair-share error", 100 * self.share_error, most=5, unit=" %")
-            stand.verdict("fair-share error, the worst wait of an account, beyond one round", 100 * self.worst_share_error, most=5, unit=" %")
+            stand.verdict(
+                "fair-share error, the worst wait of an account, beyond one round",
+                100 * self.worst_share_error,
+                most=5,
+                unit=" %",
+            )
         for priority, waits in sorted(self.waits.items(), reverse=True):
             stand.figure(f"first of its account, priority {priority}: p50 of the wait", stand.percentile(waits, 0.5) / 60, " min")
             stand.figure(f"first of its account, priority {priority}: longest wait", max(waits) / 60, " min")

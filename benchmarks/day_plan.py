@@ -128,7 +128,9 @@ def draw(seed: int, jobs: int) -> Plan:
     smaller = min(1.0, 4 * jobs / FULL)
     while any(left.values()):
         is_campaign = chance.random() < _chance_of_campaign(smaller)
-        account = chance.randrange(ACCOUNTS - CAMPAIGNERS, ACCOUNTS) if is_campaign else chance.choices(range(ACCOUNTS), habits)[0]
+        account = (
+            chance.randrange(ACCOUNTS - CAMPAIGNERS, ACCOUNTS) if is_campaign else chance.choices(range(ACCOUNTS), habits)[0]
+        )
         open_ones = [model for model in MODELS if left[model.key]]
         model = chance.choices(open_ones, [left[model.key] for model in open_ones])[0]
         is_campaign = is_campaign and model.in_campaigns

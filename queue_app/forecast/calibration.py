@@ -25,11 +25,15 @@ NORMAL = 0  # the priority from which on jobs are one group; those below it give
 
 
 class Past(NamedTuple):
-    """A forecast that was made, and the seconds until it happened; not ``happened``: it had not until then."""
+    """
+    A forecast that was made, and the seconds until it happened; not ``happened``: it had not until then. ``measured``: it rested on
+    measured run times.
+    """
 
     what: str
     model: str
     priority: int
+    measured: bool
     p50: float
     p90: float
     seconds: float
@@ -58,15 +62,17 @@ class Calibration:
         self._groups: dict[tuple[str, ...], list[_Outcome]] = defaultdict(list)
         for one in past:
             outcome = _Outcome(_length(one.p50), _ratio(one.seconds, one.p50), _ratio(one.seconds, one.p90), one.happened)
-            for group in _groups(one.what, one.model, one.priority):
+            for group in _groups(one.what, one.model, one.priority, one.measured):
                 self._groups[group].append(outcome)
         for outcomes in self._groups.values():
             outcomes.sort()
         self._found: dict[tuple[tuple[str, ...], int], tuple[float, float, int]] = {}
 
-    def correct(self, p50: float, p90: float, *, what: str, model: str = "", priority: int = NORMAL) -> Corrected:
+    def correct(
+        self, p50: float, p90: float, *, what: str, model: str = "", priority: int = NORMAL, measured: bool = True
+    ) -> Corrected:
         """Return the percentiles of a forecast, corrected by past ones about ``what``; p50 is at most p90."""
-        group = next((one for one in _groups(what, model, priority) if len(self._groups.get(one, ())) >= ENOUGH), None)
+        group = next((one for one in _groups(what, model, priority, measured) if len(self._groups.get(one, ())) >= ENOUGH), None)
         if group is None:
             return Corrected(p50, p90, 0)
         grain = round(GRAIN * _length(p50))
@@ -77,10 +83,10 @@ class Calibration:
         return Corrected(median, max(median, upper * (p90 + SHORT) - SHORT), count)
 
 
-def _groups(what: str, model: str, priority: int) -> list[tuple[str, ...]]:
+def _groups(what: str, model: str, priority: int, measured: bool) -> list[tuple[str, ...]]:
     """Return the groups of a forecast, the narrowest first."""
-    class_ = "below normal" if priority < NORMAL else "normal"
-    return [(what, class_, model), (what, class_), (what,)]
+    kind, class_ = f"{what}, {'measured' if measured else 'typical'}", "below normal" if priority < NORMAL else "normal"
+    return [(kind, class_, model), (kind, class_), (kind,)]
 
 
 def _factors(outcomes: Sequence[_Outcome], length: float) -> tuple[float, float, int]:

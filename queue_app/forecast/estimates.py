@@ -204,12 +204,20 @@ class Forecast:
 
     def of_queued(self, job: Job, *, at: datetime) -> Estimate:
         found = self.end_as_simulated(job, at=at)
-        return self._corrected("end", found, self._basis(job), job) if found else self._without(job.model_id)
+        return (
+            self._corrected("end", found, self._basis(job), [job.model_id], job.priority)
+            if found
+            else self._without(job.model_id)
+        )
 
     def start_of(self, job: Job, *, at: datetime) -> Estimate:
         """Return the time until a queued job starts."""
         found = self.start_as_simulated(job, at=at)
-        return self._corrected("start", found, self._basis(job), job) if found else self._without(job.model_id)
+        return (
+            self._corrected("start", found, self._basis(job), [job.model_id], job.priority)
+            if found
+            else self._without(job.model_id)
+        )
 
     def end_as_simulated(self, job: Job, *, at: datetime) -> Percentiles | None:
         """Return when a queued job is done, before any correction; ``None``: no slot is in sight."""
@@ -234,7 +242,14 @@ class Forecast:
         return self._from(at, self.curves.starts(*place, order) if place else self.curves.starts_of_newcomer(job.model_id, order))
 
     def of_running(self, job: Job, called_at: datetime | None, *, at: datetime) -> Estimate:
-        return self._corrected("rest", self.rest_as_simulated(job, called_at, at=at), self._basis(job), job)
+        return self._corrected(
+            "rest", self.rest_as_simulated(job, called_at, at=at), self._basis(job), [job.model_id], job.priority
+        )
+
+    def is_measured(self, *models: str, batch: int | None = None) -> bool:
+        """Whether forecasts of these models, or of the waiting jobs of a batch, rest on measured run times."""
+        of_batch = {cohort.model for cohort in self.inputs.queue.cohorts if batch is not None and cohort.batch == batch}
+        return all(map(self.inputs.runs.are_measured, {*models, *of_batch}))
 
     def of_batch(self, batch: int, models: Iterable[str], *, at: datetime) -> Estimate:
         known = sorted(models)
@@ -242,7 +257,7 @@ class Forecast:
             return never
         basis = "; ".join(dict.fromkeys(self.inputs.durations(model)[1] for model in known))
         found = self.batch_as_simulated(batch, at=at)
-        return self._corrected("batch", found, basis) if found else Estimate(None, None, NO_SLOT)
+        return self._corrected("batch", found, basis, known) if found else Estimate(None, None, NO_SLOT)
 
     def of_lanes(self, models: Iterable[str], *, at: datetime) -> Estimate:
         """Return the time until the last waiting job of these models is done. Models that are stuck are left out."""
@@ -255,7 +270,7 @@ class Forecast:
             self._ends[cohorts] = self.curves.ends_of_cohorts(cohorts)
         basis = "; ".join(dict.fromkeys(self.inputs.durations(model)[1] for model in sorted(known)))
         found = _finite(durations.quantiles(self._from(at, self._ends[cohorts])))
-        return self._corrected("batch", found, basis) if found else Estimate(None, None, NO_SLOT)
+        return self._corrected("batch", found, basis, known) if found else Estimate(None, None, NO_SLOT)
 
     def of_new(self, traits: Traits, count: int, *, priority: int, cap: int | None) -> Estimate:
         if never := self._never(traits.model):
@@ -270,12 +285,12 @@ class Forecast:
             curves = self._new[asked] = Curves(with_new, only=len(with_new.cohorts) - 1)
         found = _finite(durations.quantiles(curves.ends_of_first(len(curves.queue.cohorts) - 1, count)))
         basis = self.inputs.durations(traits.model)[1]
-        return self._corrected("batch", found, basis) if found else Estimate(None, None, NO_SLOT)
+        return self._corrected("batch", found, basis, [traits.model]) if found else Estimate(None, None, NO_SLOT)
 
-    def _corrected(self, what: str, found: Percentiles, basis: str, job: Job | None = None) -> Estimate:
-        """Correct percentiles by past forecasts, and say on how many that stands."""
-        whose = {"model": job.model_id, "priority": job.priority} if job else {"model": "", "priority": NORMAL}
-        p50, p90, count = self.calibration.correct(*found, what=what, **whose)
+    def _corrected(self, what: str, found: Percentiles, basis: str, models: Sequence[str], priority: int = NORMAL) -> Estimate:
+        """Correct percentiles by past forecasts, and say on how many that stands. ``models``: of a job its own."""
+        model, measured = models[0] if what != "batch" else "", self.is_measured(*models)
+        p50, p90, count = self.calibration.correct(*found, what=what, model=model, priority=priority, measured=measured)
         return Estimate(round(p50, 1), round(p90, 1), f"{basis} and {count} past forecasts" if count else basis)
 
     def _basis(self, job: Job) -> str:

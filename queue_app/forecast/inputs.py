@@ -93,6 +93,10 @@ class Runs:
         name = _alike(model, usd)
         return name if name in self._alike else ""
 
+    def are_measured(self, model: str) -> bool:
+        """Whether there are enough runs of a model, so that its typical time is not used."""
+        return len(self.of_model.get(model, ())) >= durations.ENOUGH
+
     def of(self, name: str) -> Sequence[float]:
         """Return the durations of runs with a name, ascending."""
         return self._alike[name]

@@ -4,7 +4,7 @@ from datetime import datetime
 from random import Random
 
 from queue_app.forecast import estimates, experience
-from queue_app.forecast.estimates import Forecast
+from queue_app.forecast.estimates import Forecast, Percentiles
 from queue_app.models import Attempt, Batch, Job, PastForecast, State
 
 QUEUED, RUNNING, BATCHES = 10, 4, 2  # of each sample
@@ -29,9 +29,9 @@ def _of_queued(known: Forecast, chance: Random, at: datetime) -> list[PastForeca
     found = []
     for job in jobs:
         if said := known.end_as_simulated(job, at=at):
-            found.append(_sample("end", job, said, at))
+            found.append(_sample(known, "end", job, said, at))
         if job.started_at is None and (said := known.start_as_simulated(job, at=at)):
-            found.append(_sample("start", job, said, at))
+            found.append(_sample(known, "start", job, said, at))
     return found
 
 
@@ -39,15 +39,20 @@ def _of_running(known: Forecast, chance: Random, at: datetime) -> list[PastForec
     calls = Attempt.objects.filter(outcome=None, job__state=State.RUNNING, step="main", called_at__lte=at)
     rows = sorted(calls.select_related("job"), key=lambda attempt: attempt.job_id)  # tens, as many as there are slots
     picked = chance.sample(rows, min(RUNNING, len(rows)))
-    return [_sample("rest", one.job, known.rest_as_simulated(one.job, one.called_at, at=at), at) for one in picked]
+    return [_sample(known, "rest", one.job, known.rest_as_simulated(one.job, one.called_at, at=at), at) for one in picked]
 
 
 def _of_batches(known: Forecast, chance: Random, at: datetime) -> list[PastForecast]:
     ids = sorted({cohort.batch for cohort in known.inputs.queue.cohorts if cohort.batch is not None})
     picked = Batch.objects.filter(pk__in=chance.sample(ids, min(BATCHES, len(ids))), ended_at=None, paused=False).order_by("id")
     said = ((batch, known.batch_as_simulated(batch.pk, at=at)) for batch in picked)
-    return [PastForecast(what="batch", batch=batch, at=at, p50=found[0], p90=found[1]) for batch, found in said if found]
+    return [
+        PastForecast(what="batch", batch=batch, measured=known.is_measured(batch=batch.pk), at=at, p50=found[0], p90=found[1])
+        for batch, found in said
+        if found
+    ]
 
 
-def _sample(what: str, job: Job, said: tuple[float, float], at: datetime) -> PastForecast:
-    return PastForecast(what=what, job=job, model_id=job.model_id, priority=job.priority, at=at, p50=said[0], p90=said[1])
+def _sample(known: Forecast, what: str, job: Job, said: Percentiles, at: datetime) -> PastForecast:
+    whose = {"job": job, "model_id": job.model_id, "priority": job.priority, "measured": known.is_measured(job.model_id)}
+    return PastForecast(what=what, at=at, p50=said[0], p90=said[1], **whose)

@@ -1112,6 +1112,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('what', models.CharField(choices=[('start', 'Start'), ('end', 'End'), ('rest', 'end of a running job'), ('batch', 'end of a batch')], max_length=5)),
                 ('priority', models.SmallIntegerField(default=0)),
+                ('measured', models.BooleanField(help_text='It rests on measured run times. Others say nothing about these.')),
                 ('at', models.DateTimeField()),
                 ('p50', models.FloatField()),
                 ('p90', models.FloatField()),

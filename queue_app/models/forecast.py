@@ -25,6 +25,7 @@ class PastForecast(models.Model):
     batch = models.ForeignKey(Batch, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
     model = models.ForeignKey(GenerationModel, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
     priority = models.SmallIntegerField(default=0)
+    measured = models.BooleanField(help_text="It rests on measured run times. Others say nothing about these.")
     at = models.DateTimeField()
     p50 = models.FloatField()
     p90 = models.FloatField()
