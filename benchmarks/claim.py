@@ -2,7 +2,7 @@
 The claim of the next job with 1,000 and with 1,000,000 queued jobs, for several kinds of backlog: the time must not grow with it.
 
 All use the same rows. The first fifth are held or delayed jobs. The next two fifths have the same user, batch and kind, each of
-which can be set to its limit. The rest belongs to 1,000 other users.
+which can be set to its limit. The rest belongs to 1,000 other users, who take turns: one job of each in a round.
 """
 
 import statistics
@@ -23,7 +23,7 @@ FILL = """
     SELECT CASE WHEN n <= %(front)s THEN %(owner)s ELSE (%(others)s::bigint[])[1 + n %% %(users)s] END,
         CASE WHEN n <= %(front)s THEN %(batch)s::bigint END, CASE WHEN n <= %(front)s THEN 'doubt' ELSE 'video' END,
         (%(models)s::text[])[1 + n %% %(count)s], 'number ' || n, '{}', '{}', 0, '[]',
-        CASE WHEN n <= %(front)s THEN n - %(base)s - %(front)s ELSE %(base)s + n END,
+        CASE WHEN n <= %(front)s THEN n - %(base)s - %(front)s ELSE %(base)s + n / %(users)s END,
         n <= %(aside)s AND n %% 2 = 0, CASE WHEN n <= %(aside)s AND n %% 2 = 1 THEN clock_timestamp() + interval '1 day' END,
         'queued', 1, 0, 0, false, '', 0, 0, '', '', '', true, 1, 0, clock_timestamp()
       FROM generate_series(1, %(jobs)s) n

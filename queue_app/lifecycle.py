@@ -29,7 +29,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, When
 
-from queue_app import announce, tickets, wake
+from queue_app import announce, tickets, turns, wake
 from queue_app.models import (
     Asset,
     Attempt,
@@ -254,10 +254,14 @@ def enter(jobs: Sequence[Job], *, at: datetime, actor: str, reason: str = "") ->
     :raises NotEnoughTickets: a wallet can't pay; nothing is written.
     """
     paused = _open_batches(jobs)
+    turns.lock(jobs)
     for job, number in zip(jobs, _numbers(len(jobs)), strict=True):
         job.pk = job.order_key = number
-        job.state, job.event_seq, job.queued_at, job.held = State.QUEUED, 1, at, job.batch_id in paused
+        job.state, job.event_seq, job.queued_at = State.QUEUED, 1, at
+        job.held = job.batch_id in paused or bool(job.held_for)
+    turns.take(jobs)
     Job.objects.bulk_create(jobs, batch_size=CHUNK)
+    turns.exchange_by_score(jobs)
     tickets.reserve(jobs, at=at, actor=actor)
     _write_events(jobs, {job.pk: "" for job in jobs}, at=at, actor=actor, reason=reason, data={})
     wake.dispatcher()
@@ -283,7 +287,7 @@ def claim(picks: Sequence[Pick], *, at: datetime) -> list[Lease]:
         },
         also=_CLAIMED,
         beside=Part(
-            _ATTEMPTS,
+            f"{_ATTEMPTS}, {turns.REACHED}",
             {
                 "ids": [str(uuid4()) for _ in picks],
                 "reservations": [pick.reservation_id for pick in picks],
@@ -314,10 +318,14 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str, before: Mappin
         if refusal := not_for_retry(job, at=at):
             raise refusal
     paused = _open_batches(jobs)
+    for job in jobs:
+        job.priority, job.raised, job.held = job.base_priority, 0, job.batch_id in paused
+    turns.lock(jobs)
     tickets.reserve(jobs, at=at, actor=actor)
     for job, number in zip(jobs, _numbers(len(jobs)), strict=True):
-        job.order_key, job.held = number, job.batch_id in paused
+        job.order_key = number
         job.not_before = job.client_not_before if job.client_not_before and job.client_not_before > at else None
+    turns.take(jobs)
     _move(
         jobs,
         State.QUEUED,
@@ -340,7 +348,7 @@ def queue_again(jobs: Sequence[Job], *, at: datetime, actor: str, before: Mappin
         error_message="",
     )
     changed = {name for was in (before or {}).values() for name in was}
-    written = ["order_key", "held", "not_before", "tickets", "usd_estimate", *sorted(changed)]
+    written = ["priority", "raised", "order_key", "held", "not_before", "tickets", "usd_estimate", *sorted(changed)]
     Job.objects.bulk_update(jobs, written, batch_size=CHUNK)
     wake.dispatcher()
 
@@ -904,7 +912,8 @@ def _settle(jobs: Sequence[Job], to: State, *parts: Part, at: datetime, **change
 def _end(jobs: Sequence[Job], to: State, *, at: datetime, actor: str, reason: str, **changes: Any) -> None:
     """Move jobs to a terminal state without a delivery and return their tickets in full (I7)."""
     if jobs:
-        _settle(jobs, to, tickets.release(), at=at, actor=actor, reason=reason, not_before=None, held=False, **changes)
+        waits_no_more = {"not_before": None, "held": False, "held_for": ""}
+        _settle(jobs, to, tickets.release(), at=at, actor=actor, reason=reason, **waits_no_more, **changes)
         wake.dispatcher()  # a slot may be free
 
 

@@ -200,7 +200,7 @@ class TestEnter:
         job = JobFactory(owner=owner)
 
         assert (job.state, story(job), hold(job)) == (State.QUEUED, [("", "queued")], HELD)
-        assert (job.order_key, job.queued_at) == (job.pk, NOON)
+        assert (job.order_key, job.queued_at) == (0, NOON)
 
     def test_takes_all_or_none(self):
         owner = UserFactory(tickets=7)

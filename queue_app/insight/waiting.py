@@ -10,7 +10,7 @@ from typing import TypeVar
 from queue_app.forecast import estimates
 from queue_app.forecast.estimates import Estimate
 from queue_app.insight import positions
-from queue_app.models import Job, QueueSettings, State
+from queue_app.models import HeldFor, Job, QueueSettings, State
 from queue_app.rules import limits
 from queue_app.rules.limits import Blocker
 from queue_app.rules.numbers import counted
@@ -41,6 +41,8 @@ class Outlook:
         if place is None or self.capacity is None:
             return []
         found = self.capacity.blockers(model=job.model_id, kind=job.kind_id, batch=job.batch_id, owner=job.owner_id)
+        if job.held_for:
+            found.insert(0, Blocker("held", job.held_for, 0, 0, None, HeldFor(job.held_for).label, is_pause=True))
         if job.not_before and job.not_before > self.at:
             found.append(Blocker("not_before", "", 0, 0, job.not_before, self._why_later(job)))
         if not found:
@@ -173,6 +175,8 @@ def words(blocker: Blocker) -> str:
     """Return a blocker as a sentence without its full stop: “sora-2 is full (1 of 1 running)”."""
     if blocker.limit == "not_before":
         return f"Starts at {blocker.until:%Y-%m-%d %H:%M:%S} UTC or later"
+    if blocker.limit == "held":
+        return f"On hold for {blocker.reason}"
     name = _NAMES[blocker.limit].format(blocker.key)
     name = name[0].upper() + name[1:] if blocker.limit != "model" else name
     if blocker.limit == limits.LONG[0]:

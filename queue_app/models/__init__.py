@@ -7,10 +7,11 @@ from queue_app.models.audit import AuditEntry
 from queue_app.models.bulk import BulkAction, BulkRefusal
 from queue_app.models.catalog import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount
 from queue_app.models.forecast import PastForecast
-from queue_app.models.job import Attempt, Batch, CostSource, Job, JobEvent, Outcome, ReviewItem, State, Status
+from queue_app.models.job import Attempt, Batch, CostSource, HeldFor, Job, JobEvent, Outcome, ReviewItem, State, Status
 from queue_app.models.outbox import CallbackSecret, DeliveryTry, Notice, OutboxMessage, OutgoingEvent, WebhookEndpoint
 from queue_app.models.settings import QueueSettings
 from queue_app.models.ticket import LedgerEntry, LedgerTransaction, Reservation, Wallet
+from queue_app.models.turn import Round, Turn
 from queue_app.models.upload import Upload
 from queue_app.models.webhook import InboundWebhook
 from queue_app.models.worker import WorkerProcess
@@ -30,6 +31,7 @@ __all__ = [
     "CostSource",
     "DeliveryTry",
     "GenerationModel",
+    "HeldFor",
     "IdempotencyRecord",
     "InboundWebhook",
     "Job",
@@ -48,8 +50,10 @@ __all__ = [
     "QueueSettings",
     "Reservation",
     "ReviewItem",
+    "Round",
     "State",
     "Status",
+    "Turn",
     "Upload",
     "User",
     "Wallet",

@@ -1,5 +1,6 @@
 """Users, their API keys, and the stored answers to repeated requests."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
@@ -25,6 +26,14 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox names 
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(1_000)],
         help_text="How many of this user's jobs run at the same time, 1 to 1,000. Leave empty for the queue default.",
+    )
+    share_weight = models.DecimalField(
+        "share",
+        max_digits=4,
+        decimal_places=2,
+        default=1,
+        validators=[MinValueValidator(Decimal("0.1")), MaxValueValidator(10)],
+        help_text="Turns in each round of a queue, 0.1 to 10. The default is 1; with 2, twice as many of its jobs start.",
     )
     notice_settings = models.JSONField(
         default=dict, blank=True, editable=False, help_text="Switched notices: event → way → whether. Others have their default."

@@ -43,6 +43,15 @@ class Status(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+class HeldFor(models.TextChoices):
+    """What a queued job is on hold for, until somebody releases it (I44); `work.holds`."""
+
+    CANARY = "canary", "the first of its campaign"
+    STORYBOARD = "storyboard", "the approval of its still"
+    BREAKER = "breaker", "a decision, as jobs like it fail"
+    BUDGET = "budget", "a budget"
+
+
 ACTIVE_STATES = (State.SUBMITTING, State.RUNNING, State.CANCELLING)  # use a slot; an unknown job also does, until its slot_until
 IN_FLIGHT_STATES = (*ACTIVE_STATES, State.UNKNOWN, State.STORING)
 AT_THE_PROVIDER = (State.SUBMITTING, State.RUNNING, State.UNKNOWN)  # the provider has or may have the task
@@ -265,13 +274,24 @@ class Job(models.Model):
     notify = models.BooleanField(default=False, db_default=False, help_text="Its owner gets a notice once it is finished.")
 
     # position in the queue
-    priority = models.SmallIntegerField(default=0)
+    priority = models.SmallIntegerField(default=0, help_text="The effective one: what was asked for, raised by waiting.")
+    base_priority = models.SmallIntegerField(default=0, db_default=0, help_text="As requested or computed, without waiting.")
     priority_reasons = models.JSONField(default=list)
-    order_key = models.BigIntegerField()
+    score = models.SmallIntegerField(null=True, help_text="Points of a page. Higher ones go first within a priority.")
+    raised = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Levels that it was raised by waiting.")
+    order_key = models.BigIntegerField(help_text="Round of its turn, or its number without fair share. See `turns`.")
     not_before = models.DateTimeField(
         null=True, blank=True, help_text="Earliest start: set by the client, or the wait before the next attempt."
     )
-    held = models.BooleanField(default=False, help_text="On hold because its campaign or batch is paused.")
+    held = models.BooleanField(default=False, help_text="On hold: its campaign or batch is paused, or it is held for something.")
+    held_for = models.CharField(
+        max_length=12,
+        choices=HeldFor.choices,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What somebody has to release it from. Only while it is queued.",
+    )
 
     # state; only `lifecycle` writes it
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
@@ -322,6 +342,7 @@ class Job(models.Model):
                 condition=Q(state__in=TERMINAL_STATES) ^ Q(ended_at=None), name="job_ended_exactly_when_terminal"
             ),
             models.CheckConstraint(condition=~Q(prompt=""), name="job_has_a_prompt"),
+            models.CheckConstraint(condition=Q(held_for="") | Q(held=True, state=State.QUEUED), name="job_held_for_is_held"),
         ]
         indexes = [
             # the dispatch order of each model, read by every claim for each model with free slots; the negated priority keeps the
@@ -370,6 +391,19 @@ class Job(models.Model):
             ),
             models.Index(
                 fields=["model", "-ended_at"], name="job_durations", condition=Q(state="completed", ran_seconds__isnull=False)
+            ),
+            # an account's waiting jobs in their order, for its next turn
+            models.Index(
+                fields=["owner", "model", "priority", "order_key", "id"],
+                include=["held_for", "score"],
+                name="job_turns",
+                condition=Q(state="queued"),
+            ),
+            # jobs that waiting may raise; those of normal priority and above are none
+            models.Index(
+                fields=["queued_at"],
+                name="job_to_raise",
+                condition=Q(state="queued", held=False, not_before=None, priority__lt=0),
             ),
             # longest wait of a job that could start
             models.Index(fields=["queued_at"], name="job_oldest_wait", condition=Q(state="queued", held=False, not_before=None)),

@@ -53,7 +53,23 @@ class QueueSettings(models.Model):
         validators=[MinValueValidator(1)],
         help_text="Leave empty for no limit.",
     )
-    bulk_priority = models.SmallIntegerField(default=-10, help_text="Priority of campaigns over 20 videos.")
+    bulk_priority = models.SmallIntegerField(
+        default=0, help_text="Priority of campaigns over 20 videos, such as 0 (normal, the default) or -10 (low)."
+    )
+    fair_share = models.BooleanField(
+        default=True,
+        help_text="Accounts take turns within a priority: nobody's single job waits behind 600 of another. Off: first come, "
+        "first served. A change also re-sorts the jobs that are waiting.",
+    )
+    aging_minutes = models.PositiveSmallIntegerField(
+        "raised after",
+        null=True,
+        blank=True,
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(10_080)],
+        help_text="Minutes after which a waiting job is raised by one level (10), such as 30. It never reaches high. Leave "
+        "empty to switch it off.",
+    )
     paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=200, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)

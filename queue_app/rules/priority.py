@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 LOW, NORMAL, HIGH, URGENT = -10, 0, 10, 20
+LEVEL = 10  # from one to the next
 LOWEST, HIGHEST = -100, 100
 SPAN_MESSAGE = f"Enter a whole number from {LOWEST} to {HIGHEST}."
 MOST = 10**15  # larger counts are cut to this, as they may not fit a float
@@ -15,12 +16,16 @@ def name(priority: int) -> str:
     return NAMES.get(priority, str(priority))
 
 
-def score(metadata: Mapping[str, Any], deadline: datetime | None, *, at: datetime) -> tuple[int, list[str]]:
-    """
-    Score a page by its size, traffic, content and deadline.
+class Scored(NamedTuple):
+    """The priority of a page, its points, and the reasons with theirs."""
 
-    Return the priority (70 points or more: high, 40 or more: normal, else low) and the reasons with their points.
-    """
+    level: int
+    points: int
+    reasons: list[str]
+
+
+def score(metadata: Mapping[str, Any], deadline: datetime | None, *, at: datetime) -> Scored:
+    """Score a page by its size, traffic, content and deadline: 70 points or more: high, 40 or more: normal, else low."""
     points: list[tuple[int, str]] = []
     skus = _number(metadata.get("sku_count"))
     points.append((30 if skus > 1000 else 20 if skus > 100 else 10, f"{skus:g} SKUs"))
@@ -37,7 +42,7 @@ def score(metadata: Mapping[str, Any], deadline: datetime | None, *, at: datetim
     total = sum(number for number, _ in points)
     reasons = [f"{words}: +{number}" for number, words in points]
     level = HIGH if total >= 70 else NORMAL if total >= 40 else LOW
-    return level, [*reasons, f"{total} points: {NAMES[level].lower()}"]
+    return Scored(level, total, [*reasons, f"{total} points: {NAMES[level].lower()}"])
 
 
 def _number(value: Any) -> float:

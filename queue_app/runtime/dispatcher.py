@@ -24,7 +24,7 @@ from queue_app.outbox import delivery
 from queue_app.runtime import registry, tasks
 from queue_app.runtime.listener import Listener
 from queue_app.runtime.tasks import hand_out, hand_out_bulk, hand_out_messages
-from queue_app.work import alerts, bulk, dispatch, recovery, retention
+from queue_app.work import aging, alerts, bulk, dispatch, recovery, retention
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +134,7 @@ class Dispatcher:
             hand_out(lifecycle.waiting_for_a_worker(at=at, since=at - timedelta(seconds=settings.TIMES.sweep)))
         if sweeps:
             _alone(partial(recovery.sweep, heard_since=self._since), at)
+            _alone(aging.raise_waiting, at)
         if self._prune.is_due():
             for prune in (recovery.prune, bulk.prune, retention.prune, experience.prune, registry.prune, tasks.prune):
                 _alone(prune, at)

@@ -4,8 +4,7 @@ Claiming: choose the queued jobs that may start now and give them leases.
 We take the claim lock, then count the used slots in a second statement, because a statement's snapshot is older than its wait for
 a lock. Then we read the first jobs (heads) of the queue (lane) of each model with free slots and merge them in dispatch order.
 
-Dispatch order is priority, then order key, then id. There is no fair share between users: a limit for each user is what keeps one
-of them from taking all slots.
+Dispatch order is priority, then order key, then id. With fair share the order key is the round of its owner's turn (`turns`).
 
 A job blocked by its own batch, user or kind never blocks the jobs behind it: we read further down that model's queue. We do not
 read through the blocked jobs one by one. If a batch, user or kind is full, we go from one stretch of the queue that has a job

@@ -36,6 +36,7 @@ class Draft:
     A request for one job. The queue chooses ``kind`` and ``priority`` if they are not given. ``priority_reasons`` are the rules
     behind a priority that the owner did not request. ``callback_url`` is called at its end, empty: none. ``label`` distinguishes
     the job in its batch; a long one is cut. ``notify``: the owner gets a notice of its end, as nothing else tells of it.
+    ``held_for``: it enters on hold (`work.holds`).
     """
 
     model: str
@@ -50,6 +51,7 @@ class Draft:
     callback_url: str = ""
     label: str = ""
     notify: bool = False
+    held_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -330,7 +332,7 @@ class _Reader:
             self._check_routes(index, draft, self.offered[model.key], settled)
         if len(self.problems) > before or model is None or kind is None:
             return None
-        level, reasons = self._priority(draft, kind)
+        level, reasons, score = self._priority(draft, kind)
         route = self.offered[model.key][0]
         job = Job(
             owner=self.owner,
@@ -342,7 +344,10 @@ class _Reader:
             metadata=dict(draft.metadata),
             deadline=draft.deadline,
             priority=level,
+            base_priority=level,
             priority_reasons=reasons,
+            score=score,
+            held_for=draft.held_for,
             client_not_before=draft.not_before,
             notify=draft.notify,
             callback_url=draft.callback_url,
@@ -421,14 +426,17 @@ class _Reader:
         if draft.callback_url and (problem := address_problem(draft.callback_url)):
             self._add_problem(index, "callback_url", problem)
 
-    def _priority(self, draft: Draft, kind: Kind) -> tuple[int, list[str]]:
+    def _priority(self, draft: Draft, kind: Kind) -> tuple[int, list[str], int | None]:
+        """Return the priority, its reasons, and the score of a page: it also decides the order within the priority."""
+        scored = priority.score(draft.metadata, draft.deadline, at=self.at) if kind.key == "page" else None
+        points = scored.points if scored else None
         if draft.priority is not None and not draft.priority_reasons:
-            return draft.priority, ["requested"]
+            return draft.priority, ["requested"], points
         if draft.priority is not None:
-            return computed_priority(self.owner, draft.priority, draft.priority_reasons)
-        if kind.key == "page":
-            return computed_priority(self.owner, *priority.score(draft.metadata, draft.deadline, at=self.at))
-        return default_priority(kind, self.owner)
+            return *computed_priority(self.owner, draft.priority, draft.priority_reasons), points
+        if scored:
+            return *computed_priority(self.owner, scored.level, scored.reasons), points
+        return *default_priority(kind, self.owner), None
 
     def _add_problem(self, index: int, name: str, message: str) -> None:
         self.problems.append(Problem(index, name, message))

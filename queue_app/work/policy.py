@@ -10,8 +10,8 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 
-from queue_app import wake
-from queue_app.models import AuditEntry, Batch, Job, Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, User
+from queue_app import lifecycle, turns, wake
+from queue_app.models import AuditEntry, Batch, Job, Kind, ModelConcurrencyLimit, ProviderAccount, QueueSettings, State, User
 
 # the rows with a pause or a limit → what the audit calls the thing that is paused or limited
 _THINGS: dict[type[models.Model], str] = {
@@ -46,6 +46,10 @@ def save(
     before, after = _add(row, values) if row._state.adding else _set(row, values)
     if not after:
         return False
+    if isinstance(row, QueueSettings) and "fair_share" in after:
+        turns.change_all(fair=row.fair_share)
+    if isinstance(row, User) and before and "share_weight" in after and QueueSettings.objects.current().fair_share:
+        turns.change_of(row.pk)
     action = _action(row, after) if before else f"add {row._meta.verbose_name}"
     audit(action, _called(row), at=at, actor=actor, before=before, after=after, reason=reason, of=of or row)
     wake.queue_changed()
@@ -173,9 +177,13 @@ def _set_batch_pause(batch: Batch, paused: bool, *, at: datetime, actor: User | 
         return batch
     batch.paused, batch.paused_reason = paused, reason[:200] if paused else ""
     batch.save(update_fields=["paused", "paused_reason"])
-    # those in flight too: they may come back to the queue, and only this writes `held` of an open job
-    ids = [job.pk for job in Job.objects.lock().open().filter(batch=batch)]
-    Job.objects.filter(pk__in=ids).update(held=paused)
+    # those in flight too: they may come back to the queue
+    jobs = list(Job.objects.lock().open().filter(batch=batch))
+    ids = [job.pk for job in jobs]
+    Job.objects.filter(pk__in=ids, held_for="").update(held=paused)
+    if not paused:
+        waiting = [job for job in jobs if job.state == State.QUEUED and not job.held_for]
+        Job.objects.bulk_update(turns.catch_up(waiting), ["order_key"], batch_size=lifecycle.CHUNK)
     verb = "pause" if paused else "resume"
     before, after = {"paused": not paused}, {"paused": paused}
     audit(f"{verb} batch", str(batch.pk), at=at, actor=actor, before=before, after=after, reason=reason, of=batch)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from queue_app import lifecycle
+from queue_app import lifecycle, turns
 from queue_app.models import Job
 from queue_app.rules import priority
 
@@ -28,11 +28,18 @@ _FRONTS = """
 
 
 def set_priority(jobs: Sequence[Job], level: int, *, at: datetime, actor: str) -> None:
-    """Set the priority of queued jobs. Each keeps its order key, so its age decides its position in the new priority (I18)."""
+    """
+    Set the priority of queued jobs. With fair share each takes its owner's next turn there; else it keeps its order key, so its
+    age decides its position (I18).
+    """
     before = {job.pk: {"before": job.priority, "after": level} for job in jobs}
     for job in jobs:
-        job.priority, job.priority_reasons = level, [f"set by {actor}"]
-    Job.objects.filter(pk__in=[job.pk for job in jobs]).update(priority=level, priority_reasons=[f"set by {actor}"])
+        job.priority = job.base_priority = level
+        job.raised, job.priority_reasons = 0, [f"set by {actor}"]
+    turns.lock(jobs)
+    turns.take(jobs)
+    changed = ["priority", "base_priority", "raised", "priority_reasons", "order_key"]
+    Job.objects.bulk_update(jobs, changed, batch_size=lifecycle.CHUNK)
     lifecycle.note_each(jobs, at=at, actor=actor, reason=f"priority set to {priority.name(level).lower()}", data=before)
 
 
@@ -47,7 +54,8 @@ def move_to_front(jobs: Sequence[Job], *, at: datetime, actor: str) -> None:
     for job in reversed(jobs):
         fronts[job.model_id] -= 1
         job.order_key = fronts[job.model_id]
-    Job.objects.bulk_update(jobs, ["order_key"])
+        job.score = None  # or the next page of its owner would take its place
+    Job.objects.bulk_update(jobs, ["order_key", "score"])
     moved = {job.pk: {"before": before[job.pk], "after": job.order_key} for job in jobs}
     lifecycle.note_each(jobs, at=at, actor=actor, reason="moved to the front", data=moved)
 

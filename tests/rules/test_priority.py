@@ -11,7 +11,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def points(metadata, deadline=None):
-    _, reasons = priority.score(metadata, deadline, at=NOON)
+    _, _, reasons = priority.score(metadata, deadline, at=NOON)
     return int(reasons[-1].split()[0])
 
 
@@ -42,12 +42,12 @@ class TestScore:
         ],
     )
     def test_70_points_are_high_and_40_are_normal(self, metadata, hours, total, level):
-        found, reasons = priority.score(metadata, NOON + timedelta(hours=hours), at=NOON)
+        found, _, reasons = priority.score(metadata, NOON + timedelta(hours=hours), at=NOON)
 
         assert (found, reasons[-1]) == (level, f"{total} points: {priority.name(level).lower()}")
 
     def test_tells_its_reasons_with_their_points(self):
-        _, reasons = priority.score({"sku_count": 1500, "content_status": "missing"}, NOON + timedelta(hours=3), at=NOON)
+        _, _, reasons = priority.score({"sku_count": 1500, "content_status": "missing"}, NOON + timedelta(hours=3), at=NOON)
 
         assert reasons == [
             "1500 SKUs: +30",

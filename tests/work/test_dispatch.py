@@ -74,7 +74,7 @@ class TestOrder:
 
     def test_within_a_lane_is_by_priority_then_place_then_number(self):
         low, normal, moved, high = (queue(1, priority=priority)[0] for priority in (-10, 0, 0, 10))
-        Job.objects.filter(pk=moved).update(order_key=0)
+        Job.objects.filter(pk=moved).update(order_key=-1)
 
         assert claim() == [high, moved, normal, low]
 
@@ -136,6 +136,7 @@ class TestEachLimit:
         assert claim()[2:] == other
 
     def test_of_an_account_is_shared_by_its_models(self):
+        settings_row(fair_share=False)
         ProviderAccount.objects.filter(pk="openai_videos").update(max_concurrent=4)
         jobs = queue(3, model_id="sora-2") + queue(3, model_id="sora-2-pro")
         elsewhere = queue(1)
@@ -165,7 +166,7 @@ class TestEachLimit:
         assert (owners.count(mine.pk), owners.count(theirs.pk)) == (3, 1)
 
     def test_the_narrowest_of_all_holds(self):
-        settings_row(max_concurrent=9)
+        settings_row(max_concurrent=9, fair_share=False)
         limit("sora-2", 5)
         ProviderAccount.objects.filter(pk="openai_videos").update(max_concurrent=4)
         batch = BatchFactory(max_concurrent=3)
