@@ -11,9 +11,11 @@ import argparse
 import hashlib
 import os
 import time
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from benchmarks.day_plan import Order, Plan
 if TYPE_CHECKING:
     from queue_app.lifecycle import Lease
     from queue_app.models import Attempt, Job, User
+    from queue_app.statements import Statement
 
 SEED, JOBS = 1, 20_000
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -51,6 +54,8 @@ class Day:
         self._ordered = 0
         self.users: list[User] = _accounts()
         self.checks: Checks = Checks(plan, self.users)
+        self._attempts: dict[int, Attempt] = {}  # the latest of each job
+        self._delayed: list[datetime] = []
         self.forecasts = Forecasts(plan)
         accounts.chance.seed(plan.seed)
 
@@ -104,7 +109,7 @@ class Day:
             intake.Draft(model, f"{order.number} of the day", parameters=way, priority=order.priority) for way in order.ways
         ]
         name = f"Campaign {order.number}" if order.is_batch else None
-        batch, jobs = intake.enqueue(
+        _, jobs = intake.enqueue(
             self.users[order.account], drafts, at=self.now, actor="day", batch_name=name, max_concurrent=order.limit
         )
         self._known |= {job.pk: (order, place) for place, job in enumerate(jobs)}
@@ -141,7 +146,9 @@ class Day:
 
         if self._turn_at <= self.second:
             self._turn_at = float("inf")
-        dispatch.wake_due(at=self.now)
+        if self._delayed and self._delayed[0] <= self.now:
+            dispatch.wake_due(at=self.now)
+            self._delayed = [moment for moment in self._delayed if moment > self.now]
         if leases := dispatch.claim_due_jobs(at=self.now):
             self.checks.claimed([lease.job_id for lease in leases], self.now, self.second)
         for lease in leases:
@@ -152,9 +159,11 @@ class Day:
             self._in(second, self._turn)
 
     def _sweep(self) -> None:
-        from queue_app.work import recovery
+        from queue_app.work import aging, recovery
 
         recovery.sweep(at=self.now, heard_since=self.now)
+        if aging.raise_waiting(at=self.now):
+            self.checks.moved(self.second)
         self._turn()
         self._after(SWEEP, self._sweep)
 
@@ -167,6 +176,7 @@ class Day:
         if begun is None:
             raise RuntimeError(f"the lease of job {lease.job_id} was not valid")
         job, attempt, own = begun
+        self._attempts[job.pk] = attempt
         order, place = self._known[job.pk]
         self.claims.append((self.second, order.number, place, job.attempt_number))
         outage = self.plan.outage
@@ -190,7 +200,8 @@ class Day:
             lifecycle.put_back(
                 job, at=self.now, actor="worker", outcome=Outcome.NOT_ACCEPTED, spent=False, trouble=trouble, not_before=again_at
             )
-        self.checks.put_back(job.pk, self.second)
+        self.checks.accounts_changed()
+        self._is_put_back(job)
         self._turn()
 
     def _accepted(self, lease: "Lease", attempt: "Attempt") -> None:
@@ -240,15 +251,20 @@ class Day:
         if state == State.FAILED:
             self._ended(pk, "failed")
         elif state == State.QUEUED:
-            self.checks.put_back(pk, self.second)
+            self._is_put_back(job)
         self._turn()
+
+    def _is_put_back(self, job: "Job") -> None:
+        self.checks.put_back(job.pk)
+        if job.not_before is not None:
+            insort(self._delayed, job.not_before)
 
     def _save(self, pk: int) -> None:
         from queue_app import lifecycle
         from queue_app.models import Asset
 
         with _locked(pk) as job:
-            attempt = lifecycle.current_attempt(job)
+            attempt = self._attempts[pk]
             name, size, sha = f"day/{attempt.pk}.mp4", 1_000, hashlib.sha256(str(pk).encode()).hexdigest()
             asset = Asset(
                 job=job, attempt=attempt, kind=job.model.medium, name=name, content_type="video/mp4", size=size, sha256=sha
@@ -272,12 +288,31 @@ class _locked:
 
     def __enter__(self) -> "Job":
         from queue_app.models import Job
+        from queue_app.statements import read
 
         self._block.__enter__()
-        return Job.objects.lock().get(pk=self.pk)
+        job = read(Job, iter(_lock_job().run(id=self.pk)[0]))
+        job.model, job.kind = _catalogue()[job.model_id], _catalogue()[job.kind_id]
+        return job
 
     def __exit__(self, *error: Any) -> None:
         self._block.__exit__(*error)
+
+
+@cache
+def _lock_job() -> "Statement":
+    from queue_app.models import Job
+    from queue_app.statements import Statement, columns
+
+    return Statement(f"SELECT {columns(Job, 'job')} FROM queue_app_job job WHERE id = %(id)s FOR UPDATE")
+
+
+@cache
+def _catalogue() -> dict[str, Any]:
+    """Models and job types by key."""
+    from queue_app.models import GenerationModel, Kind
+
+    return {**GenerationModel.objects.in_bulk(), **Kind.objects.in_bulk()}
 
 
 def _accounts() -> "list[User]":
@@ -286,7 +321,7 @@ def _accounts() -> "list[User]":
 
     users = []
     for number in range(day_plan.ACCOUNTS):
-        user = User(username=f"day-{number}", is_staff=number < day_plan.STAFF)
+        user = User(username=f"day-{number}", is_staff=number < day_plan.STAFF, share_weight=day_plan.WEIGHTS[number])
         user.set_unusable_password()
         user.save()
         tickets.grant(user, 1_000_000, at=MIDNIGHT, actor="day", reason="for the day")
@@ -304,7 +339,8 @@ def set_up(plan: Plan) -> None:
         ProviderAccount.objects.filter(key=account).update(max_concurrent=most)
     spans = (tuple(_hour(plan, edge) for edge in span) for span in day_plan.PEAKS)
     hours = ",".join(f"{begin}-{end}" for begin, end in spans if begin != end)
-    QueueSettings.objects.update(max_concurrent=day_plan.QUEUE_LIMIT, peak_hours=hours, peak_factor=1.5)
+    QueueSettings.objects.update(max_concurrent=day_plan.QUEUE_LIMIT, peak_hours=hours, peak_factor=1.5, fair_share=True)
+    QueueSettings.objects.update(aging_minutes=max(1, round(plan.hour * day_plan.AGING / 60)))
 
 
 def _hour(plan: Plan, edge: float) -> str:

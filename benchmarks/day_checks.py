@@ -3,11 +3,11 @@ What is looked at during a simulated day, at each claim:
 
 * **Limits**: the slots in use, counted in a statement of its own, against every limit as it is then: whole queue (peak hours),
   account (lowered or not), model, batch. A model that is paused starts nothing.
-* **Turn**: a job starts before no other that its account had in the same lane (model and priority) earlier and that could start:
-  not delayed or put back, and under the same limit of a batch.
-* **Share**: while an account waits in a lane beside others, each start there gives it its weight / the weights of all that wait
-  (generalised processor sharing; Parekh and Gallager 1993). What it is due by that is held against what it got, over the whole
-  time that it waited without a break. It may be one round off: as many jobs as its weight (Goyal, Vin and Cheng 1996).
+* **Turn**: a job starts before no older one that its account had in the same lane (model and priority) earlier and that could
+  start: not delayed or put back, and under the same limit of a batch.
+* **Share**: of any two accounts that wait in the same lane, the starts since both wait there without a break are held against
+  their weights. The error is by how many jobs one is off its share of them: with start-time fair queueing at most one (Goyal, Vin
+  and Cheng, "Start-time Fair Queuing", 1996, theorem 1), and as our turns are whole rounds, a part of a round more.
 * **Waits**: how long a job was the first of its account in its lane, without the time of a pause or an outage.
 """
 
@@ -15,22 +15,24 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import combinations, takewhile
 from typing import TYPE_CHECKING
 
 from benchmarks import stand
 from benchmarks.day_plan import Plan
+from queue_app.statements import Statement
 
 if TYPE_CHECKING:
     from queue_app.models import Job, User
 
-LONG_ENOUGH = 20.0  # jobs due: the error of a shorter wait is mostly that of whole jobs
-IN_USE = """
+LONG_ENOUGH = 20  # starts of two accounts: the error of a shorter window is mostly that of whole jobs
+_IN_USE = Statement("""
     SELECT job.model_id, attempt.account_id, job.batch_id, count(*)
       FROM queue_app_job job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.number = job.attempt_number
      WHERE job.state IN ('submitting', 'running', 'cancelling') GROUP BY 1, 2, 3
-"""
-MOVED = "SELECT id, priority FROM queue_app_job WHERE state = 'queued' AND priority <> base_priority"
+""")
+_RISEN = Statement("SELECT id, priority FROM queue_app_job WHERE state = 'queued' AND priority <> base_priority")
 Lane = tuple[str, int]  # model, priority
 
 
@@ -42,36 +44,49 @@ class Waiting:
     first_since: float = 0.0
 
 
-@dataclass
-class Share:
-    """What an account is due in a lane, and what it got, since it has waited there without a break."""
+@dataclass(frozen=True)
+class Window:
+    """The starts of two accounts in a lane, with their weights, while both waited there without a break."""
 
-    weight: float
-    due: float = 0.0
-    got: int = 0
+    lane: Lane
+    weights: tuple[float, float]
+    starts: tuple[int, int]
 
     @property
-    def error(self) -> float:
-        """By how much it is off, in parts of what it is due, beyond one round."""
-        return max(0.0, abs(self.got - self.due) - self.weight) / max(self.due, 1.0)
+    def count(self) -> int:
+        return sum(self.starts)
+
+    @property
+    def off(self) -> float:
+        """By how many jobs each is off its share of the starts."""
+        return abs(self.starts[0] - self.count * self.weights[0] / sum(self.weights))
+
+    @property
+    def bound(self) -> float:
+        """One job, and what a round of both is worth: half a job if both have weight 1."""
+        return 1 + self.weights[0] * self.weights[1] / sum(self.weights) + 1e-9
 
 
 class Checks:
     """Watches the claims of a day."""
 
     def __init__(self, plan: Plan, users: "Sequence[User]") -> None:
-        from queue_app.models import QueueSettings
+        from queue_app.models import ModelConcurrencyLimit, QueueSettings
 
         self.plan = plan
-        self.weights = {user.pk: float(getattr(user, "share_weight", 1)) for user in users}
-        self.is_fair = getattr(QueueSettings.objects.current(), "fair_share", False)
+        self.weights = {user.pk: float(user.share_weight) for user in users}
+        self._policy = QueueSettings.objects.current()
+        limits = ModelConcurrencyLimit.objects.values_list("model", "max_concurrent")
+        self._caps: dict[tuple[str, object], int | None] = {("model", model): most for model, most in limits}
+        self.accounts_changed()
         self.passed: list[str] = []  # limits that were passed
         self.out_of_turn: list[int] = []
-        self.shares: list[tuple[Lane, Share]] = []  # of waits that are over
+        self.windows: list[Window] = []
         self.waits: dict[int, list[float]] = defaultdict(list)  # at the head of an account's lane, by priority
         self.claims = 0
         self._lanes: dict[Lane, dict[int, Waiting]] = defaultdict(lambda: defaultdict(Waiting))
-        self._shares: dict[tuple[Lane, int], Share] = {}
+        self._starts: dict[Lane, Counter[int]] = defaultdict(Counter)
+        self._pairs: dict[Lane, dict[tuple[int, int], tuple[int, int]]] = defaultdict(dict)  # their starts before the window
         self._of: dict[int, tuple[Lane, int]] = {}  # of a waiting job: its lane and its owner
         self._batch_limits: dict[int, int] = {}
         self._in_batch: Counter[int] = Counter()
@@ -88,13 +103,13 @@ class Checks:
 
     def moved(self, second: float) -> None:
         """Note the jobs that have risen to another lane."""
-        for pk, priority in _rows(MOVED):
+        for pk, priority in _RISEN.run():
             lane, owner = self._of.get(pk, (None, 0))
             if lane is not None and lane[1] != priority:
                 self._remove(pk, second)
                 self._add(pk, (lane[0], priority), owner, second)
 
-    def put_back(self, pk: int, second: float) -> None:
+    def put_back(self, pk: int) -> None:
         self._leave_batch(pk)
 
     def ended(self, pk: int, second: float) -> None:
@@ -111,59 +126,55 @@ class Checks:
             if (known := self._of.get(pk)) is not None:
                 lane, owner = known
                 self._check_turn(pk, lane, owner)
-                self._count_shares(lane, owner)
+                self._look_who_waits(lane)
+                self._starts[lane][owner] += 1
                 self.waits[lane[1]].append(self._waited(lane, self._lanes[lane][owner].first_since, second))
                 self._remove(pk, second)
             if (batch := self._batch_of.get(pk)) is not None:
                 self._in_batch[batch] += 1
 
     def finish(self, second: float) -> None:
-        for (lane, _), share in self._shares.items():
-            self.shares.append((lane, share))
-        self._shares.clear()
+        for lane in [*self._pairs]:
+            self._look_who_waits(lane)
 
     # --- the rules ------------------------------------------------------------------------------------------------
 
     def _check_limits(self, at: datetime) -> None:
-        from queue_app.models import ModelConcurrencyLimit, ProviderAccount, QueueSettings
-        from queue_app.rules import limits
-        from queue_app.work.capacity import queue_limit
+        from queue_app.work.capacity import account_limit, queue_limit
 
         used: Counter[tuple[str, object]] = Counter()
-        for model, account, batch, count in _rows(IN_USE):
+        for model, account, batch, count in _IN_USE.run():
             for key in (("queue", ""), ("model", model), ("account", account), ("batch", batch)):
                 used[key] += count
-        caps: dict[tuple[str, object], int] = {("queue", ""): queue_limit(QueueSettings.objects.current(), at=at)}
-        caps |= {("model", key): cap for key, cap in ModelConcurrencyLimit.objects.values_list("model", "max_concurrent")}
-        for key, cap, by, since in ProviderAccount.objects.filter(max_concurrent__isnull=False).values_list(
-            "key", "max_concurrent", "lowered_by", "lowered_at"
-        ):
-            caps["account", key] = limits.lowered(cap, by=by, since=since, at=at)
-        caps |= {("batch", pk): cap for pk, cap in self._batch_limits.items()}
-        self.passed += [
-            f"{name} {key}: {count} of {caps[name, key]}"
-            for (name, key), count in used.items()
-            if _is_over(caps, name, key, count)
-        ]
+        caps = self._caps | {("queue", ""): queue_limit(self._policy, at=at)}
+        caps |= {("account", account.pk): account_limit(account, at=at) for account in self._accounts}
+        for key, count in used.items():
+            most = self._batch_limits.get(key[1]) if key[0] == "batch" else caps.get(key)
+            if most is not None and count > most:
+                self.passed.append(f"{key}: {count} of {most} at {at}")
+
+    def accounts_changed(self) -> None:
+        """Read the limits of accounts again: they are lowered or given back."""
+        from queue_app.models import ProviderAccount
+
+        self._accounts = list(ProviderAccount.objects.filter(max_concurrent__isnull=False))
 
     def _check_turn(self, pk: int, lane: Lane, owner: int) -> None:
         jobs = self._lanes[lane][owner].jobs
-        first = next(other for other, batch in jobs.items() if batch == jobs[pk])
-        if first != pk:
+        if any(other < pk for other in takewhile(lambda one: one != pk, jobs) if jobs[other] == jobs[pk]):
             self.out_of_turn.append(pk)
 
-    def _count_shares(self, lane: Lane, owner: int) -> None:
-        """Give each account that waits in the lane its due of this start, which is the owner's."""
-        waiting = [one for one, own in self._lanes[lane].items() if self._could_start(own)]
-        for one in [one for known, one in self._shares if known == lane and one not in waiting]:
-            self.shares.append((lane, self._shares.pop((lane, one))))
-        if len(waiting) < 2 or owner not in waiting:
-            return
-        whole = sum(self.weights[one] for one in waiting)
-        for one in waiting:
-            share = self._shares.setdefault((lane, one), Share(self.weights[one]))
-            share.due += self.weights[one] / whole
-            share.got += one == owner
+    def _look_who_waits(self, lane: Lane) -> None:
+        """Close the windows of accounts that wait no more, and open those of accounts that have begun to."""
+        waiting = {one for one, own in self._lanes[lane].items() if self._could_start(own)}
+        pairs, starts = self._pairs[lane], self._starts[lane]
+        for one, other in [pair for pair in pairs if not waiting.issuperset(pair)]:
+            before = pairs.pop((one, other))
+            since = (starts[one] - before[0], starts[other] - before[1])
+            if any(since):
+                self.windows.append(Window(lane, (self.weights[one], self.weights[other]), since))
+        for pair in combinations(sorted(waiting), 2):
+            pairs.setdefault(pair, (starts[pair[0]], starts[pair[1]]))
 
     def _could_start(self, own: Waiting) -> bool:
         batches = set(own.jobs.values())
@@ -193,8 +204,6 @@ class Checks:
         waiting.first_since = second
         if not waiting.jobs:
             del self._lanes[lane][owner]
-            if share := self._shares.pop((lane, owner), None):
-                self.shares.append((lane, share))
 
     def _leave_batch(self, pk: int) -> None:
         if (batch := self._batch_of.get(pk)) is not None:
@@ -204,40 +213,22 @@ class Checks:
 
     @property
     def share_error(self) -> float:
-        """What accounts with long waits were off, in parts of what they were due."""
-        long = [share for _, share in self.shares if share.due >= LONG_ENOUGH]
-        return sum(abs(share.got - share.due) for share in long) / max(1.0, sum(share.due for share in long))
+        """By how much accounts were off their shares, in parts of the starts, in windows of many."""
+        long = [window for window in self.windows if window.count >= LONG_ENOUGH]
+        return sum(window.off for window in long) / max(1, sum(window.count for window in long))
 
     @property
-    def worst_share_error(self) -> float:
-        """The largest error of one wait of an account, beyond one round."""
-        return max((share.error for _, share in self.shares), default=0.0)
+    def unfair(self) -> list[Window]:
+        """Windows with an error of more than 5 % and of more than the bound."""
+        return [window for window in self.windows if window.off > max(window.bound, 0.05 * window.count)]
 
     def say(self) -> None:
         stand.figure("claims", self.claims)
         stand.verdict("limits passed", len(self.passed), most=0)
         stand.verdict("jobs out of their account's turn", len(self.out_of_turn), most=0)
-        if self.is_fair:
-            stand.verdict("fair-share error", 100 * self.share_error, most=5, unit=" %")
-            stand.verdict(
-                "fair-share error, the worst wait of an account, beyond one round",
-                100 * self.worst_share_error,
-                most=5,
-                unit=" %",
-            )
+        stand.figure("windows in which two accounts wait", len(self.windows))
+        stand.verdict("fair-share error", 100 * self.share_error, most=5, unit=" %")
+        stand.verdict("windows with an error of more than 5 % and a job", len(self.unfair), most=0)
         for priority, waits in sorted(self.waits.items(), reverse=True):
             stand.figure(f"first of its account, priority {priority}: p50 of the wait", stand.percentile(waits, 0.5) / 60, " min")
             stand.figure(f"first of its account, priority {priority}: longest wait", max(waits) / 60, " min")
-
-
-def _is_over(caps: dict[tuple[str, object], int], name: str, key: object, count: int) -> bool:
-    return (name, key) in caps and count > caps[name, key]
-
-
-def _rows(sql: str) -> list[tuple[object, ...]]:
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        rows: list[tuple[object, ...]] = cursor.fetchall()
-    return rows

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from queue_app.forecast.estimates import Forecast
     from queue_app.models import Job
 
-EVERY = 1 / 20  # of an hour
+EVERY = 180.0  # seconds
 TOLD = {"start": "starts", "end": "ends"}
 
 
@@ -40,8 +40,7 @@ class Forecasts:
     """Draws and keeps the forecasts of a day."""
 
     def __init__(self, plan: Plan) -> None:
-        steps = int(plan.seconds / plan.hour / EVERY)
-        self.moments = [step * EVERY * plan.hour for step in range(1, steps + 1)]
+        self.moments = [step * EVERY for step in range(1, int(plan.seconds / EVERY) + 1)]
         self.shown: dict[str, list[Shown]] = defaultdict(list)
         self.queued: list[int] = []  # jobs that wait, at each moment
 

@@ -20,6 +20,7 @@ LOW, NORMAL, HIGH = -10, 0, 10
 BUSY = [*[0.4] * 6, 0.7, 0.9, *[1.4] * 4, 1.1, 1.2, *[1.5] * 4, 1.2, 1.0, 0.9, 0.8, 0.6, 0.5]
 PEAKS = ((6.0, 9.0), (20.0, 23.0))  # hours with half as many slots more
 QUEUE_LIMIT = 18
+AGING = 0.5  # hours until a waiting job rises
 FAILS, REJECTED = 0.04, 0.005  # of the attempts: fail and are tried again, fail for good
 CANCELS = 0.04  # of the orders lose a part of what still waits
 HANDED_OUT, ANSWERED, SAVED = 0.2, 1.0, 2.5  # seconds from the claim to the call, to its answer, and from the end to the file
