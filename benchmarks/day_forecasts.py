@@ -1,9 +1,9 @@
 """
 What was forecast during a simulated day, against what happened.
 
-Every few minutes a sample of waiting and running jobs is drawn as the product draws its own (`samples.take`), and what it would have
-shown of each at that moment is kept: the start and the end, p50 and p90, beside the naive ``jobs ahead / slots × mean time``. The day
-begins without a past: the first forecasts rest on the catalogue's times, and all are counted.
+Every few minutes a sample of waiting jobs is drawn as the product draws its own (`samples.take`), and what it would have shown of
+each at that moment is kept: the start and the end, p50 and p90, beside the naive ``jobs ahead / slots × mean time``. The day
+begins without a past: the first forecasts rest on typical times and are not corrected, and all are counted.
 """
 
 from collections import defaultdict

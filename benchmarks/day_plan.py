@@ -73,7 +73,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Order:
-    """Jobs that an account queues together, with what it cancels later; ``is_batch``: as a batch, with a limit of its own or none."""
+    """Jobs that an account queues together, and when it cancels half of them; ``limit``: of a batch, if it has one."""
 
     number: int
     at: float

@@ -26,8 +26,8 @@ NORMAL = 0  # the priority from which on jobs are one group; those below it give
 
 class Past(NamedTuple):
     """
-    A forecast that was made, and the seconds until it happened; not ``happened``: it had not until then. ``measured``: it rested on
-    measured run times.
+    A forecast that was made, and the seconds until it happened; not ``happened``: it had not until then. ``measured``: it rested
+    on measured run times.
     """
 
     what: str

@@ -4,8 +4,8 @@ basis. Past forecasts correct them (`calibration`).
 
 A process simulates the queue at most every 5 s, for all callers; sooner only for a job that came later or a batch that has grown
 or shrunk, and never for more than a fortieth of the time; in a thread if that takes long. A job finds its start on the curve of
-its lane by its order, so an answer costs no walk through the queue. The simulation does not foresee later jobs, failed attempts, and
-the moment it takes to save a file: what these come to is learned from past forecasts.
+its lane by its order, so an answer costs no walk through the queue. The simulation does not foresee later jobs, failed attempts,
+and the moment it takes to save a file: what these come to is learned from past forecasts.
 """
 
 import os
@@ -20,6 +20,7 @@ from typing import NamedTuple
 from django.core.cache import cache
 from django.db.models import Count, Exists, F, OuterRef
 
+from queue_app import turns
 from queue_app.caching import DEAR, SERVED, at_most_every, in_background
 from queue_app.forecast import durations, experience, inputs
 from queue_app.forecast.calibration import NORMAL, Calibration
@@ -194,9 +195,9 @@ class Forecast:
         """Return the job's cohort and its place there; ``None`` if it came later."""
         if (cohort := self.inputs.delayed.get(job.pk)) is not None:
             return cohort, 0
-        cohort = self.inputs.cohort_of.get(Traits(job.model_id, job.kind_id, job.batch_id, job.owner_id))
-        place = self.inputs.queue.cohorts[cohort].place(_order(job)) if cohort is not None else None
-        return (cohort, place) if cohort is not None and place is not None else None
+        order, cohorts = _order(job), self.inputs.cohorts_like(job)
+        found = ((cohort, self.inputs.queue.cohorts[cohort].place(order)) for cohort in cohorts)
+        return next(((cohort, place) for cohort, place in found if place is not None), None)
 
     def count_of_batch(self, batch: int) -> int:
         """Return how many jobs of the batch were queued."""
@@ -279,8 +280,7 @@ class Forecast:
         asked = (traits, most, priority, cap)
         curves = self._new.get(asked)
         if curves is None:
-            order: Order = (-priority, BEHIND_ALL, 0)
-            stretch = Stretch(order, (-priority, BEHIND_ALL + most, 0), most)
+            stretch = _behind_all(traits, most, priority=priority)
             with_new = self.inputs.with_new(traits, stretch, cap=cap)
             curves = self._new[asked] = Curves(with_new, only=len(with_new.cohorts) - 1)
         found = _finite(durations.quantiles(curves.ends_of_first(len(curves.queue.cohorts) - 1, count)))
@@ -374,6 +374,13 @@ def _of_other(job: Job) -> Estimate:
     if job.is_open:
         return Estimate(None, None, str(State(job.state).label).lower())
     return Estimate(0.0, 0.0, ENDED)
+
+
+def _behind_all(traits: Traits, count: int, *, priority: int) -> Stretch:
+    """Return where new jobs would be: in their owner's next turns, or without fair share behind all others."""
+    first, weight = turns.next_of(traits.owner, traits.model, priority) or (BEHIND_ALL, 1.0)
+    last = int(first + (count - 1) / weight)
+    return Stretch((-priority, int(first), BEHIND_ALL), (-priority, last, BEHIND_ALL), count)
 
 
 def _order(job: Job) -> Order:

@@ -15,7 +15,7 @@ _PAST = Statement("""
            coalesce(seconds, extract(epoch FROM %(at)s::timestamptz - at))::float8, coalesce(happened, false)
       FROM queue_app_pastforecast WHERE at <= %(at)s ORDER BY at DESC LIMIT %(most)s
 """)
-# A start has happened, or never will once the job is over. An end has not if a person cancelled the job, or queued it again since.
+# A start has happened, or never will once the job is over. An end has not if a person cancelled the job.
 _HAPPENED = Statement(f"""
     WITH seen AS (
         SELECT past.id, CASE WHEN past.what = 'start' THEN coalesce(job.started_at, job.ended_at)

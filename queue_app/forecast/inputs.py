@@ -16,12 +16,14 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection
 
+from queue_app import turns
 from queue_app.forecast import durations
-from queue_app.forecast.simulation import Cohort, Order, SimulatedQueue, SlotInUse, Stretch
+from queue_app.forecast.simulation import Cohort, Order, Rise, SimulatedQueue, SlotInUse, Stretch
 from queue_app.models import GenerationModel, Job, ModelRoute, ProviderAccount, QueueSettings, State
 from queue_app.models.job import ACTIVE_STATES, sql_of
-from queue_app.rules import limits, peak
+from queue_app.rules import limits, peak, priority
 from queue_app.rules.limits import Closed, Key
+from queue_app.turns import LaneOf
 from queue_app.work import progress
 from queue_app.work.capacity import Capacity, account_limit, is_synchronous, queue_limit
 
@@ -37,7 +39,8 @@ PAUSED, NOT_OFFERED, NO_WORKER = "paused", "not available", "without a worker fo
 _HEADS = """
     SELECT head.* FROM queue_app_generationmodel model
      CROSS JOIN LATERAL (
-        SELECT model_id, kind_id, batch_id, owner_id, priority * -1, order_key, id, usd_estimate FROM queue_app_job job
+        SELECT model_id, kind_id, batch_id, owner_id, priority * -1, order_key, id, usd_estimate, queued_at, raised
+          FROM queue_app_job job
          WHERE job.model_id = model.key AND state = 'queued' AND NOT held AND not_before IS NULL
          ORDER BY priority * -1, order_key, id LIMIT %(exact)s
      ) head
@@ -63,18 +66,19 @@ _IN_USE = f"""
 
 
 class Traits(NamedTuple):
-    """The traits that the jobs of one cohort share."""
+    """The traits that the jobs of one cohort share; ``rises``: when waiting raises their priority, if it does."""
 
     model: str
     kind: str
     batch: int | None
     owner: int
+    rises: datetime | None = None
 
 
 class Runs:
     """
-    How long jobs took, read once for each model: its last 200 runs. A model whose jobs differ in price has them by price, too: what
-    makes a job dearer (seconds of video, resolution, quality, images) also makes it longer.
+    How long jobs took, read once for each model: its last 200 runs. A model whose jobs differ in price has them by price, too:
+    what makes a job dearer (seconds of video, resolution, quality, images) also makes it longer.
     """
 
     def __init__(self) -> None:
@@ -146,6 +150,12 @@ class Inputs:
         typical = settings.STUDIO_SECONDS if preview else self.typical[model]
         return durations.known_or_typical(self.runs.of_model[model], typical=max(typical, SHORTEST))
 
+    def cohorts_like(self, job: Job) -> list[int]:
+        """Return the cohorts that a waiting job may be in."""
+        rises = _rises(self.capacity.policy, -job.priority, job.queued_at, job.raised)
+        traits = Traits(job.model_id, job.kind_id, job.batch_id, job.owner_id, rises)
+        return [self.cohort_of[one] for one in dict.fromkeys((traits, traits._replace(rises=None))) if one in self.cohort_of]
+
     def with_new(self, traits: Traits, stretch: Stretch, *, cap: int | None) -> SimulatedQueue:
         """Return the queue with one more cohort at its end: a batch that does not exist yet; ``cap`` is its limit."""
         self.capacity.learn([], [traits.owner])
@@ -188,11 +198,12 @@ def load(*, at: datetime) -> Inputs:
     capacity = Capacity.load(at=at, policy=QueueSettings.objects.current())
     lanes, delayed, in_use, runs = _rows(_HEADS, exact=EXACT), _delayed(), _rows(_IN_USE, at=at), Runs()
     runs.learn({row[0] for row in (*lanes, *in_use)} | {job.model_id for job in delayed})
-    waiting = _waiting(lanes, runs)
+    waiting = _waiting(lanes, runs, capacity.policy)
+    turns_above = _turns_of(waiting)
     cohorts = [*waiting.items(), *(_alone(job, runs) for job in delayed)]
     capacity.learn({traits.batch for traits, _ in cohorts}, {traits.owner for traits, _ in cohorts})
     queue = SimulatedQueue(
-        cohorts=[_cohort(capacity, traits, stretches) for traits, stretches in cohorts],
+        cohorts=[replace(_cohort(capacity, *one), rise=_rise(*one, turns_above, at)) for one in cohorts],
         in_use=[_slot(row, runs, at) for row in in_use],
         caps=_steps(capacity, at),
         past={},
@@ -244,14 +255,40 @@ def _alone(job: Job, runs: Runs) -> tuple[Traits, list[Stretch]]:
     return Traits(job.model_id, job.kind_id, job.batch_id, job.owner_id), [stretch]
 
 
-def _waiting(lanes: Sequence[tuple[Any, ...]], runs: Runs) -> dict[Traits, list[Stretch]]:
+def _rises(policy: QueueSettings, rank: int, queued_at: datetime, raised: int) -> datetime | None:
+    """Return when waiting raises the priority of a job, as `work.aging` does."""
+    if not policy.aging_minutes or -rank >= priority.HIGH - priority.LEVEL:
+        return None
+    return queued_at + timedelta(minutes=policy.aging_minutes) * (raised + 1)
+
+
+def _turns_of(waiting: Mapping[Traits, Sequence[Stretch]]) -> dict[LaneOf, tuple[float, float]]:
+    """Return, of the owners of jobs that will rise, their next turns in the lanes above and their weights."""
+    lanes = {_above(traits, stretches) for traits, stretches in waiting.items() if traits.rises}
+    return turns.next_turns(sorted(lanes))
+
+
+def _rise(traits: Traits, stretches: Sequence[Stretch], known: Mapping[LaneOf, tuple[float, float]], at: datetime) -> Rise | None:
+    if traits.rises is None:
+        return None
+    lane = _above(traits, stretches)
+    turn, weight = known.get(lane, (None, 1.0))
+    return Rise(max(0.0, (traits.rises - at).total_seconds()), -lane[1], turn, weight)
+
+
+def _above(traits: Traits, stretches: Sequence[Stretch]) -> LaneOf:
+    return traits.model, priority.LEVEL - stretches[0].first[0], traits.owner
+
+
+def _waiting(lanes: Sequence[tuple[Any, ...]], runs: Runs, policy: QueueSettings) -> dict[Traits, list[Stretch]]:
     """Return the lanes, whose heads were read, as cohorts of stretches in dispatch order."""
     found: dict[Traits, list[Stretch]] = defaultdict(list)
     ends: dict[str, Order] = {}  # of lanes that are longer than what was read
     for model, lane in groupby(lanes, key=lambda row: row[0]):
         rows = list(lane)
-        for *traits, rank, key, pk, usd in rows:
-            _append(found[Traits(*traits)], (rank, key, pk), runs.name(model, usd))
+        for *traits, rank, key, pk, usd, queued_at, raised in rows:
+            rises = _rises(policy, rank, queued_at, raised)
+            _append(found[Traits(*traits, rises)], (rank, key, pk), runs.name(model, usd))
         if len(rows) == EXACT:
             ends[model] = rows[-1][4:7]
     for traits, stretch in _behind(found, ends):
@@ -266,7 +303,7 @@ def _behind(heads: Mapping[Traits, Sequence[Stretch]], ends: Mapping[str, Order]
     read: Counter[tuple[Traits, int]] = Counter()
     for traits, stretches in heads.items():
         for stretch in stretches:
-            read[traits, stretch.first[0]] += stretch.count
+            read[traits._replace(rises=None), stretch.first[0]] += stretch.count
     found = []
     for *shared, rank, low, high, count in _rows(_WHOLE, models=list(ends)):
         traits = Traits(*shared)

@@ -94,7 +94,7 @@ def hand_out_tidying(*, at: datetime) -> None:
 
 
 def hand_out_sampling(*, at: datetime) -> None:
-    """Queue a task that samples forecasts, if a job is open: it may simulate a long queue, which the dispatcher must not wait for."""
+    """Queue a task that samples forecasts, if a job is open: to simulate a long queue takes too long for the dispatcher."""
     if Job.objects.open().exists():
         async_task("queue_app.runtime.tasks.sample", cluster=Queue.DELIVER.cluster)
 

@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.core.cache import cache
@@ -20,7 +21,13 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def runs_of_30_seconds(monkeypatch):
-    monkeypatch.setattr(progress, "past_runs", lambda _: [30.0] * 200)
+    past(monkeypatch, [30.0] * 200)
+
+
+def past(monkeypatch, seconds):
+    """Let each model have runs that took so long, all at one price."""
+    runs = [progress.Run(each, Decimal(2)) for each in seconds]
+    monkeypatch.setattr(progress, "recent_runs", lambda models: dict.fromkeys(models, runs))
 
 
 def queued(count=1, **fields):
@@ -123,7 +130,7 @@ class TestAQueuedJob:
         limit(number=1)
         batch = BatchFactory()
         running, (first, last) = make_job(State.RUNNING), queued(2, owner=batch.owner, batch=batch)
-        held = queued()
+        held = queued(owner=batch.owner)
         held.held = True
 
         starts = estimates.starts_of_jobs([running, first, last, held], NOON)
@@ -155,7 +162,7 @@ class TestWhatItRestsOn:
     @pytest.mark.parametrize(("preview", "seconds"), [(True, 3.0), (False, 90.0)])
     def test_is_what_is_typical_there_while_fewer_than_five_are_known(self, preview, seconds, monkeypatch, settings):
         settings.STUDIO_SECONDS = 3
-        monkeypatch.setattr(progress, "past_runs", lambda _: [1.0] * (durations.ENOUGH - 1))
+        past(monkeypatch, [1.0] * (durations.ENOUGH - 1))
 
         found = estimates.for_job(queued(preview=preview), NOON)
 
@@ -163,7 +170,7 @@ class TestWhatItRestsOn:
         assert found.p90_seconds > seconds
 
     def test_spreads_as_the_past_did(self, monkeypatch):
-        monkeypatch.setattr(progress, "past_runs", lambda _: [float(seconds) for seconds in range(1, 101)])
+        past(monkeypatch, [float(seconds) for seconds in range(1, 101)])
 
         found = estimates.for_job(queued(), NOON)
 
@@ -186,7 +193,8 @@ class TestOtherStates:
 
 class TestABatch:
     def test_is_done_when_its_last_job_is(self):
-        batch, other = BatchFactory(), BatchFactory()
+        other = BatchFactory()
+        batch = BatchFactory(owner=other.owner)
         queued(4, batch=other, owner=other.owner)
         queued(5, batch=batch, owner=batch.owner)
 
