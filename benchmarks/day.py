@@ -15,9 +15,10 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from benchmarks import day_plan, stand
 from benchmarks.day_plan import Order, Plan
@@ -37,7 +38,8 @@ Event = Callable[[], None]
 class Day:
     """The day as it is played. ``claims`` is its whole course: the moment of each claim, and whose job it was."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, name: str = "day") -> None:
+        """:param name: what the names of the accounts begin with."""
         from benchmarks.day_checks import Checks
         from benchmarks.day_forecasts import Forecasts
         from queue_app.work import accounts
@@ -52,7 +54,7 @@ class Day:
         self._known: dict[int, tuple[Order, int]] = {}  # by job: its order, and its place in that
         self._open = 0
         self._ordered = 0
-        self.users: list[User] = _accounts()
+        self.users: list[User] = _accounts(name)
         self.checks: Checks = Checks(plan, self.users)
         self._attempts: dict[int, Attempt] = {}  # the latest of each job
         self._delayed: list[datetime] = []
@@ -70,7 +72,7 @@ class Day:
 
         jobs = sum(len(order.ways) for order in self.plan.orders)
         for order in self.plan.orders:
-            self._in(order.at, lambda order=order: self._enter(order))
+            self._in(order.at, partial(self._enter, order))
         for moment, event in ((self.plan.pause.begins, self._pause), (self.plan.pause.ends, self._turn)):
             self._in(moment, event)
         self._in(SWEEP, self._sweep)
@@ -152,7 +154,7 @@ class Day:
         if leases := dispatch.claim_due_jobs(at=self.now):
             self.checks.claimed([lease.job_id for lease in leases], self.now, self.second)
         for lease in leases:
-            self._after(day_plan.HANDED_OUT, lambda lease=lease: self._call(lease))
+            self._after(day_plan.HANDED_OUT, partial(self._call, lease))
         due = dispatch.next_due(at=self.now).claims_at
         if due is not None and due > self.now and (second := (due - MIDNIGHT).total_seconds()) < self._turn_at:
             self._turn_at = second
@@ -265,9 +267,10 @@ class Day:
 
         with _locked(pk) as job:
             attempt = self._attempts[pk]
-            name, size, sha = f"day/{attempt.pk}.mp4", 1_000, hashlib.sha256(str(pk).encode()).hexdigest()
+            content_type, ending = ("image/png", "png") if job.model.medium == "image" else ("video/mp4", "mp4")
+            name, size, sha = f"assets/2026/11/{uuid4()}.{ending}", 1_000, hashlib.sha256(str(pk).encode()).hexdigest()
             asset = Asset(
-                job=job, attempt=attempt, kind=job.model.medium, name=name, content_type="video/mp4", size=size, sha256=sha
+                job=job, attempt=attempt, kind=job.model.medium, name=name, content_type=content_type, size=size, sha256=sha
             )
             lifecycle.complete(job, [asset], at=self.now, actor="worker", stages=[])
         self._ended(pk, "completed")
@@ -292,7 +295,7 @@ class _locked:
 
         self._block.__enter__()
         job = read(Job, iter(_lock_job().run(id=self.pk)[0]))
-        job.model, job.kind = _catalogue()[job.model_id], _catalogue()[job.kind_id]
+        job.model, job.kind = catalogue()[job.model_id], catalogue()[job.kind_id]
         return job
 
     def __exit__(self, *error: Any) -> None:
@@ -308,20 +311,20 @@ def _lock_job() -> "Statement":
 
 
 @cache
-def _catalogue() -> dict[str, Any]:
+def catalogue() -> dict[str, Any]:
     """Models and job types by key."""
     from queue_app.models import GenerationModel, Kind
 
     return {**GenerationModel.objects.in_bulk(), **Kind.objects.in_bulk()}
 
 
-def _accounts() -> "list[User]":
+def _accounts(name: str) -> "list[User]":
     from queue_app import tickets
     from queue_app.models import User
 
     users = []
     for number in range(day_plan.ACCOUNTS):
-        user = User(username=f"day-{number}", is_staff=number < day_plan.STAFF, share_weight=day_plan.WEIGHTS[number])
+        user = User(username=f"{name}-{number}", is_staff=number < day_plan.STAFF, share_weight=day_plan.WEIGHTS[number])
         user.set_unusable_password()
         user.save()
         tickets.grant(user, 1_000_000, at=MIDNIGHT, actor="day", reason="for the day")
@@ -334,7 +337,8 @@ def set_up(plan: Plan) -> None:
     from queue_app.models import ModelConcurrencyLimit, ProviderAccount, QueueSettings
 
     for model in day_plan.MODELS:
-        ModelConcurrencyLimit.objects.filter(model=model.key).update(max_concurrent=model.limit)
+        ModelConcurrencyLimit.objects.filter(model=model.key).update(max_concurrent=model.limit, paused=False)
+    ProviderAccount.objects.update(cooldown_until=None, failures_in_a_row=0, lowered_by=0)
     for account, most in day_plan.ACCOUNT_LIMITS.items():
         ProviderAccount.objects.filter(key=account).update(max_concurrent=most)
     spans = (tuple(_hour(plan, edge) for edge in span) for span in day_plan.PEAKS)

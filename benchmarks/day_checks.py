@@ -148,8 +148,9 @@ class Checks:
                 used[key] += count
         caps = self._caps | {("queue", ""): queue_limit(self._policy, at=at)}
         caps |= {("account", account.pk): account_limit(account, at=at) for account in self._accounts}
+        caps |= {("batch", batch): most for batch, most in self._batch_limits.items()}
         for key, count in used.items():
-            most = self._batch_limits.get(key[1]) if key[0] == "batch" else caps.get(key)
+            most = caps.get(key)
             if most is not None and count > most:
                 self.passed.append(f"{key}: {count} of {most} at {at}")
 

@@ -9,7 +9,7 @@ begins without a past: the first forecasts rest on typical times and are not cor
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -65,12 +65,12 @@ class Forecasts:
         from queue_app.models import Job, State
 
         ids = {one.job for listed in self.shown.values() for one in listed}
-        rows = {pk: row for pk, *row in Job.objects.filter(pk__in=ids).values_list("pk", "state", "started_at", "ended_at")}
+        jobs = Job.objects.only("state", "started_at", "ended_at").in_bulk(ids)
         for what, listed in self.shown.items():
             for one in listed:
-                state, started_at, ended_at = rows[one.job]
-                until = started_at if what == "start" else None if state == State.CANCELLED else ended_at
-                one.took = (until - one.at) / timedelta(seconds=1) if until else None
+                job = jobs[one.job]
+                until = job.started_at if what == "start" else None if job.state == State.CANCELLED else job.ended_at
+                one.took = (until - one.at).total_seconds() if until else None
 
     def known(self, what: str) -> list[Shown]:
         return [one for one in self.shown[what] if one.took is not None]

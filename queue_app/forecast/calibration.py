@@ -11,9 +11,9 @@ long ones would be missing (Kaplan and Meier 1958; Candès, Lei and Ren, "Confor
 Times are in seconds.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from heapq import nsmallest
 from math import ceil, log
 from typing import NamedTuple
 
@@ -52,20 +52,19 @@ class Corrected(NamedTuple):
 
     p50: float
     p90: float
-    count: int
+    samples: int
 
 
 class Calibration:
     """What past forecasts teach."""
 
     def __init__(self, past: Iterable[Past] = ()) -> None:
+        """:param past: the newest first."""
         self._groups: dict[tuple[str, ...], list[_Outcome]] = defaultdict(list)
         for one in past:
             outcome = _Outcome(_length(one.p50), _ratio(one.seconds, one.p50), _ratio(one.seconds, one.p90), one.happened)
             for group in _groups(one.what, one.model, one.priority, one.measured):
                 self._groups[group].append(outcome)
-        for outcomes in self._groups.values():
-            outcomes.sort()
         self._found: dict[tuple[tuple[str, ...], int], tuple[float, float, int]] = {}
 
     def correct(
@@ -97,10 +96,8 @@ def _factors(outcomes: Sequence[_Outcome], length: float) -> tuple[float, float,
 
 
 def _nearest(outcomes: Sequence[_Outcome], length: float) -> Sequence[_Outcome]:
-    """Return the outcomes of forecasts about as long, half of them shorter; ``outcomes`` are in order of their length."""
-    middle = bisect_left(outcomes, length, key=lambda one: one.length)
-    first = max(0, min(middle - NEAREST // 2, len(outcomes) - NEAREST))
-    return outcomes[first : first + NEAREST]
+    """Return the outcomes of forecasts about as long; of those that are equally near the newest."""
+    return nsmallest(NEAREST, outcomes, key=lambda one: round(GRAIN * abs(one.length - length)))
 
 
 def _quantile(ratios: list[tuple[float, bool]], part: float) -> float:

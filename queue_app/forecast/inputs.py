@@ -286,9 +286,9 @@ def _waiting(lanes: Sequence[tuple[Any, ...]], runs: Runs, policy: QueueSettings
     ends: dict[str, Order] = {}  # of lanes that are longer than what was read
     for model, lane in groupby(lanes, key=lambda row: row[0]):
         rows = list(lane)
-        for *traits, rank, key, pk, usd, queued_at, raised in rows:
-            rises = _rises(policy, rank, queued_at, raised)
-            _append(found[Traits(*traits, rises)], (rank, key, pk), runs.name(model, usd))
+        for _, kind, batch, owner, rank, key, pk, usd, queued_at, raised in rows:
+            traits = Traits(model, kind, batch, owner, _rises(policy, rank, queued_at, raised))
+            _append(found[traits], (rank, key, pk), runs.name(model, usd))
         if len(rows) == EXACT:
             ends[model] = rows[-1][4:7]
     for traits, stretch in _behind(found, ends):
