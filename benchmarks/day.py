@@ -257,7 +257,6 @@ class Day:
         self._turn()
 
     def _is_put_back(self, job: "Job") -> None:
-        self.checks.put_back(job.pk)
         if job.not_before is not None:
             insort(self._delayed, job.not_before)
 

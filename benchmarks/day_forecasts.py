@@ -83,8 +83,8 @@ class Forecasts:
         for what, word in TOLD.items():
             listed = self.known(what)
             stand.figure(f"forecasts of {word}", len(listed))
-            _within(f"{word} by the p50", listed, [one.p50 for one in listed], least=40, most=60)
-            _within(f"{word} by the p90", listed, [one.p90 for one in listed], least=85, most=95)
+            _within(f"{word} by the p50", listed, [one.p50 for one in listed], aim=50, most=10)
+            _within(f"{word} by the p90", listed, [one.p90 for one in listed], aim=90, most=5)
             naive = [one.naive for one in listed]
             stand.figure(f"{word} by the naive forecast", 100 * inside(listed, naive), " %")
             stand.figure(f"{word}: mean error of the p50", error(listed, [one.p50 for one in listed]) / 60, " min")
@@ -101,12 +101,11 @@ def error(listed: Sequence[Shown], said: Sequence[float]) -> float:
     return fmean(abs((one.took or 0.0) - seconds) for one, seconds in zip(listed, said, strict=True)) if listed else 0.0
 
 
-def _within(words: str, listed: Sequence[Shown], said: Sequence[float], *, least: float, most: float) -> None:
-    """Print the part inside as two budgets in one line."""
+def _within(words: str, listed: Sequence[Shown], said: Sequence[float], *, aim: float, most: float) -> None:
+    """Print the part inside, and by how much it is off its aim."""
     part = 100 * inside(listed, said)
-    off = max(least - part, part - most, 0.0)
     stand.figure(words, part, " %")
-    stand.verdict(f"{words}: outside of {least:g} to {most:g} %", off, most=0, unit=" %")
+    stand.verdict(f"{words}, off {aim:g} % by", abs(part - aim), most=most, unit=" %")
 
 
 def _naive(known: "Forecast", job: "Job", *, end: bool) -> float:

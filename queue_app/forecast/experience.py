@@ -11,7 +11,7 @@ MOST = 6_000  # past forecasts that are read: the newest
 KEPT = timedelta(days=3)
 
 _PAST = Statement("""
-    SELECT what, coalesce(model_id, ''), priority, measured, p50, p90,
+    SELECT what, coalesce(model_id, ''), priority, measured, p50, p90, shown_p50, shown_p90,
            coalesce(seconds, extract(epoch FROM %(at)s::timestamptz - at))::float8, coalesce(happened, false)
       FROM queue_app_pastforecast WHERE at <= %(at)s ORDER BY at DESC LIMIT %(most)s
 """)

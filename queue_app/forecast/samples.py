@@ -2,8 +2,10 @@
 
 from datetime import datetime
 from random import Random
+from typing import Any
 
 from queue_app.forecast import estimates, experience
+from queue_app.forecast.calibration import NORMAL
 from queue_app.forecast.estimates import Forecast, Percentiles
 from queue_app.models import Attempt, Batch, Job, PastForecast, State
 
@@ -46,13 +48,17 @@ def _of_batches(known: Forecast, chance: Random, at: datetime) -> list[PastForec
     ids = sorted({cohort.batch for cohort in known.inputs.queue.cohorts if cohort.batch is not None})
     picked = Batch.objects.filter(pk__in=chance.sample(ids, min(BATCHES, len(ids))), ended_at=None, paused=False).order_by("id")
     said = ((batch, known.batch_as_simulated(batch.pk, at=at)) for batch in picked)
-    return [
-        PastForecast(what="batch", batch=batch, measured=known.is_measured(batch=batch.pk), at=at, p50=found[0], p90=found[1])
-        for batch, found in said
-        if found
-    ]
+    return [_kept(known, "batch", found, at, known.is_measured(batch=batch.pk), batch=batch) for batch, found in said if found]
 
 
 def _sample(known: Forecast, what: str, job: Job, said: Percentiles, at: datetime) -> PastForecast:
-    whose = {"job": job, "model_id": job.model_id, "priority": job.priority, "measured": known.is_measured(job.model_id)}
-    return PastForecast(what=what, at=at, p50=said[0], p90=said[1], **whose)
+    measured = known.is_measured(job.model_id)
+    return _kept(known, what, said, at, measured, job=job, model_id=job.model_id, priority=job.priority)
+
+
+def _kept(known: Forecast, what: str, said: Percentiles, at: datetime, measured: bool, **whose: Any) -> PastForecast:
+    group = {"model": whose.get("model_id", ""), "priority": whose.get("priority", NORMAL), "measured": measured}
+    shown = known.calibration.correct(*said, what=what, **group)
+    found = PastForecast(what=what, at=at, measured=measured, shown_p50=shown.p50, shown_p90=shown.p90, **whose)
+    found.p50, found.p90 = said
+    return found

@@ -1174,6 +1174,8 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField()),
                 ('p50', models.FloatField()),
                 ('p90', models.FloatField()),
+                ('shown_p50', models.FloatField(help_text='As it was shown, corrected by the past forecasts of then.')),
+                ('shown_p90', models.FloatField()),
                 ('seconds', models.FloatField(null=True)),
                 ('happened', models.BooleanField(null=True)),
                 ('batch', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='queue_app.batch')),

@@ -9,7 +9,7 @@ from queue_app.models.job import Batch, Job
 
 class PastForecast(models.Model):
     """
-    What the simulation said of a job or a batch at one moment, before any correction, and the seconds until it happened.
+    What the simulation said of a job or a batch at one moment, what was shown of it, and the seconds until it happened.
 
     ``happened``: empty until it is known, false if it never will: ``seconds`` is then how long it had not happened.
     """
@@ -29,6 +29,8 @@ class PastForecast(models.Model):
     at = models.DateTimeField()
     p50 = models.FloatField()
     p90 = models.FloatField()
+    shown_p50 = models.FloatField(help_text="As it was shown, corrected by the past forecasts of then.")
+    shown_p90 = models.FloatField()
     seconds = models.FloatField(null=True)
     happened = models.BooleanField(null=True)
 

@@ -121,6 +121,25 @@ class TestAQueuedJob:
         assert estimates.for_job(job, NOON) == Estimate(None, None, "paused")
         assert estimates.for_batch(batch.pk, NOON) == Estimate(None, None, "paused")
 
+    def test_takes_as_long_as_jobs_at_its_price_do_once_enough_have_run(self, monkeypatch):
+        limit(number=1)
+        short, long = ([progress.Run(seconds, Decimal(usd))] * 100 for seconds, usd in ((30.0, "2.00"), (90.0, "6.00")))
+        monkeypatch.setattr(progress, "recent_runs", lambda models: {model: [*short, *long] for model in models})
+        jobs = [queued(usd_estimate=usd) for usd in (Decimal("6.00"), Decimal("2.00"), Decimal("9.00"))]
+
+        assert [p50(job) for job in jobs[:2]] == [90, 120]
+        assert [estimates.for_job(job, NOON).basis for job in jobs] == [*["the last 100 similar runs"] * 2, "the last 200 runs"]
+
+    def test_of_low_priority_rises_while_it_waits(self):
+        limit(number=1)
+        QueueSettings.objects.update(aging_minutes=1)
+        low, others = queued(priority=-10), queued(20, owner=UserFactory())
+
+        assert (p50(low), p50(others[-1])) == (90, 630)
+        QueueSettings.objects.update(aging_minutes=None)
+        cache.clear()
+        assert (p50(low), p50(others[-1])) == (630, 600)
+
     def test_starts_not_before_it_may(self):
         job = queued(not_before=NOON + timedelta(hours=1))
 
