@@ -373,6 +373,8 @@ def main() -> None:
 def say(day: Day, *, seconds: float) -> None:
     print(f"seed {day.plan.seed}, day {day.fingerprint}: {dict(day.ends)}, {day.second / 3600:.1f} h")
     stand.verdict("the day", seconds / 60, most=10, unit=" min")
+    jobs = sum(len(order.ways) for order in day.plan.orders)
+    stand.verdict("jobs that ended", 100 * sum(day.ends.values()) / jobs, least=100, unit=" %")
     day.checks.say()
     day.forecasts.say()
 

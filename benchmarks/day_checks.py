@@ -209,6 +209,8 @@ class Checks:
         return [window for window in self.windows if window.off > max(window.bound, 0.05 * window.count)]
 
     def say(self) -> None:
+        for window in self.unfair[:3]:
+            print(f"unfair: {window}")
         stand.figure("claims", self.claims)
         for words, wrong in (("that passed no limit", self.passed), ("in their account's turn", self.out_of_turn)):
             stand.verdict(f"claims {words}", _percent(self.claims - len(wrong), self.claims), least=100, unit=" %")

@@ -19,7 +19,7 @@ LOW, NORMAL, HIGH = -10, 0, 10
 # how busy each hour is, from midnight on
 BUSY = [*[0.4] * 6, 0.7, 0.9, *[1.4] * 4, 1.1, 1.2, *[1.5] * 4, 1.2, 1.0, 0.9, 0.8, 0.6, 0.5]
 PEAKS = ((6.0, 9.0), (20.0, 23.0))  # hours with half as many slots more
-QUEUE_LIMIT = 22
+QUEUE_LIMIT = 24
 AGING = 0.5  # hours until a waiting job rises
 FAILS, REJECTED = 0.04, 0.005  # of the attempts: fail and are tried again, fail for good
 CANCELS = 0.04  # of the orders lose a part of what still waits
@@ -54,12 +54,12 @@ def _clips(*found: tuple[int, float, float]) -> list[Way]:
 MODELS = (
     Model("flux-2-pro", 0.40, 4, 0.35, [Way({"resolution": "1K"}, 0.7, 16), Way({"resolution": "2K"}, 0.3, 30)]),
     Model("nano-banana-pro", 0.15, 2, 0.3, [Way({"resolution": "1K"}, 0.6, 22), Way({"resolution": "4K"}, 0.4, 40)]),
-    Model("sora-2", 0.20, 8, 0.3, _clips((4, 0.5, 60), (8, 0.3, 105), (12, 0.2, 160))),
-    Model("kling-v3", 0.15, 8, 0.25, _clips((5, 0.6, 95), (10, 0.4, 165))),
+    Model("sora-2", 0.20, 9, 0.3, _clips((4, 0.5, 60), (8, 0.3, 105), (12, 0.2, 160))),
+    Model("kling-v3", 0.15, 9, 0.25, _clips((5, 0.6, 95), (10, 0.4, 165))),
     Model("veo-3.1", 0.075, 3, 0.3, _clips((4, 0.5, 65), (8, 0.5, 110))),
-    Model("sora-2-pro", 0.025, 2, 0.3, _clips((4, 0.6, 180), (8, 0.4, 320)), in_campaigns=False),
+    Model("sora-2-pro", 0.025, 3, 0.3, _clips((4, 0.6, 180), (8, 0.4, 320)), in_campaigns=False),
 )
-ACCOUNT_LIMITS = {"openai_videos": 9, "fal": 16}
+ACCOUNT_LIMITS = {"openai_videos": 11, "fal": 17}
 
 
 @dataclass(frozen=True)

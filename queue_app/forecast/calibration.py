@@ -22,7 +22,7 @@ from math import ceil, exp, log
 from typing import NamedTuple
 
 ENOUGH = 40  # past forecasts of a group; with fewer a wider group is used, and none without any
-NEAREST = 120  # of a group: those about as long
+NEAREST = 300  # of a group: those about as long
 SHORT = 10.0  # seconds that are added to both times of a ratio, so that moments do not count as multiples
 STEP, MEMORY = 0.03, 200  # how far one forecast lifts the next ones, as a logarithm, and how many are remembered
 MOST_LIFT = 1.5
