@@ -9,7 +9,7 @@ from django.db.models import DateTimeField, Func
 from queue_app import database
 
 offset = timedelta()  # how far ahead of the database we are: zero, except in the simulated day of the benchmarks, which moves it
-SQL = "clock_timestamp()"  # for a statement that reads the time with its rows, which saves a query
+SQL = "clock_timestamp()"  # for a statement that reads the time with its rows, which saves a query; without the offset
 
 
 def now() -> datetime:

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from queue_app.forecast.calibration import ENOUGH, Calibration, Corrected, Past
+from queue_app.forecast.calibration import ENOUGH, NEAREST, Calibration, Corrected, Past
 
 
 def past(ratio: float, *, said: float = 600.0, count: int = ENOUGH, happened: bool = True, **more: object) -> list[Past]:
@@ -62,7 +62,7 @@ def test_what_still_waits_counts_with_the_time_that_it_has_waited() -> None:
     "other", [{"what": "end"}, {"measured": False}, {"said": 60_000.0}, {"priority": -10}, {"model": "veo-3.1"}]
 )
 def test_those_about_something_else_give_way_to_those_about_the_same(other: dict[str, object]) -> None:
-    known = Calibration([*past(2.0, count=120), *past(9.0, count=120, **other)])  # type: ignore[arg-type]
+    known = Calibration([*past(2.0, count=NEAREST), *past(9.0, count=NEAREST, **other)])  # type: ignore[arg-type]
 
     assert corrected(known).p50 == pytest.approx(1_200, rel=0.05)
 
