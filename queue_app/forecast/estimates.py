@@ -285,7 +285,8 @@ class Forecast:
             curves = self._new[asked] = Curves(with_new, only=len(with_new.cohorts) - 1)
         found = _finite(durations.quantiles(curves.ends_of_first(len(curves.queue.cohorts) - 1, count)))
         basis = self.inputs.durations(traits.model)[1]
-        return self._corrected("batch", found, basis, [traits.model]) if found else Estimate(None, None, NO_SLOT)
+        what = "batch" if count > 1 else "end"
+        return self._corrected(what, found, basis, [traits.model], priority) if found else Estimate(None, None, NO_SLOT)
 
     def _corrected(self, what: str, found: Percentiles, basis: str, models: Sequence[str], priority: int = NORMAL) -> Estimate:
         """Correct percentiles by past forecasts, and say on how many that stands. ``models``: of a job its own."""

@@ -1,4 +1,4 @@
-"""Samples of forecasts, of a few jobs and batches each minute: held against the facts they correct later ones."""
+"""Samples of forecasts, of some jobs and batches every few minutes: held against the facts they correct later ones."""
 
 from datetime import datetime
 from random import Random
