@@ -375,6 +375,7 @@ def say(day: Day, *, seconds: float) -> None:
     stand.verdict("the day", seconds / 60, most=10, unit=" min")
     jobs = sum(len(order.ways) for order in day.plan.orders)
     stand.verdict("jobs that ended", 100 * sum(day.ends.values()) / jobs, least=100, unit=" %")
+    stand.figure("slots in use, mean", day.busy_seconds / day.second)
     day.checks.say()
     day.forecasts.say()
 

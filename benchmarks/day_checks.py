@@ -7,8 +7,9 @@ What is looked at during a simulated day, at each claim:
   start: not delayed or put back, and under the same limit of a batch.
 * **Share**: of any two accounts that wait in the same lane, the starts since both wait there without a break are held against
   their weights. The error is by how many jobs one is off its share of them: with start-time fair queueing at most one (Goyal, Vin
-  and Cheng, "Start-time Fair Queuing", 1996, theorem 1), and as our turns are whole rounds, a part of a round more. Accounts that
-  wait with a batch at a limit of its own are left out: they catch up on the turns that it let pass.
+  and Cheng, "Start-time Fair Queuing", 1996, theorem 1), and as our turns are whole rounds, a part of a round more. Left out are
+  accounts that wait with a batch at a limit of its own, which catch up on the turns that it let pass, and those that cancelled jobs
+  before others of theirs: with these they gave up turns.
 * **Waits**: how long a job was the first of its account in its lane, without the time of a pause or an outage.
 """
 
@@ -43,6 +44,7 @@ class Waiting:
 
     jobs: dict[int, int | None] = field(default_factory=dict)  # its batch, if that has a limit
     first_since: float = 0.0
+    gave_up_turns: bool = False  # it cancelled jobs before others that still wait
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,10 @@ class Checks:
                 self._add(pk, (lane[0], priority), owner, second)
 
     def ended(self, pk: int, second: float) -> None:
-        if pk in self._of:
+        if pk in self._of:  # cancelled
+            lane, owner = self._of[pk]
+            waiting = self._lanes[lane][owner]
+            waiting.gave_up_turns |= pk != next(reversed(waiting.jobs))
             self._remove(pk, second)
 
     def claimed(self, ids: Sequence[int], at: datetime, second: float) -> None:
@@ -160,7 +165,7 @@ class Checks:
 
     def _look_who_waits(self, lane: Lane) -> None:
         """Close the windows of accounts that wait no more, and open those of accounts that have begun to."""
-        waiting = {one for one, own in self._lanes[lane].items() if not any(own.jobs.values())}
+        waiting = {one for one, own in self._lanes[lane].items() if not (own.gave_up_turns or any(own.jobs.values()))}
         pairs, starts = self._pairs[lane], self._starts[lane]
         for one, other in [pair for pair in pairs if not waiting.issuperset(pair)]:
             before = pairs.pop((one, other))
