@@ -21,7 +21,7 @@ from queue_app.rules.numbers import counted
 from queue_app.ui import display
 from queue_app.ui.access import staff
 from queue_app.ui.model_admin import PolicyAdmin, column
-from queue_app.work import budgets, retention
+from queue_app.work import budgets, retention, usual
 
 EFFECT = "How many jobs of this model run at the same time, 1 to 50. Applies to the next job; running jobs continue."
 CHOSEN_ONCE = ("key", "medium")  # jobs name the key, and a job's kind and model have the same medium (I41)
@@ -105,9 +105,10 @@ class GenerationModelAdmin(PolicyAdmin[GenerationModel]):
         tickets = f"{counted(model.tickets_per_unit, 'ticket')} per {model.unit}"
         return display.with_sub(tickets, f"${model.usd_per_unit:.3f} (estimate)")
 
-    @admin.display(description="Typical time", ordering="typical_seconds")
+    @admin.display(description="Usual time", ordering="typical_seconds")
     def typical(self, model: GenerationModel) -> str:
-        return display.duration(model.typical_seconds)
+        found = usual.of(model)
+        return display.with_sub(display.duration(found.seconds), found.basis)
 
 
 @admin.register(ModelConcurrencyLimit)

@@ -27,7 +27,7 @@ UNFORESEEN = 30  # the same without an estimate
 FORECAST = ("starts_in", "eta")  # what changes by itself
 _COLUMNS = (
     *("id", "owner_id", "model_id", "kind_id", "batch_id", "state", "event_seq", "attempt_number", "progress", "preview"),
-    *("priority", "order_key", "held", "not_before", "error_code", "error_message"),
+    *("priority", "order_key", "held", "not_before", "error_code", "error_message", "usd_estimate", "queued_at", "raised"),
 )
 _STATUS = Statement(f"""
     SELECT {clock.SQL}, result.id, result.name, {", ".join(f"job.{column}" for column in _COLUMNS)}

@@ -37,7 +37,7 @@ class Curves:
 
     def starts_of_newcomer(self, model: str, order: Order) -> list[float]:
         """Return the same for a job that the simulation does not know: it starts with the last known job before it."""
-        ahead = self._before(model, order)
+        ahead = self.ahead_of(model, order)
         found = []
         for index in range(len(self.playouts)):
             started = self._lane_starts(index, model)
@@ -86,11 +86,11 @@ class Curves:
             played = [self._lane_starts(index, lane) for lane in lanes]
             later = sum(len(starts) - bisect_right(starts, 0.0) for starts in played)
             if later and play.until > 0:
-                ahead = sum(self._before(lane, order) for lane in lanes) + more - sum(map(len, played))
+                ahead = sum(self.ahead_of(lane, order) for lane in lanes) + more - sum(map(len, played))
                 return play.until + max(0, ahead) * play.until / later
         return inf
 
-    def _before(self, model: str, order: Order) -> int:
+    def ahead_of(self, model: str, order: Order) -> int:
         return self._lanes[model].before(order) if model in self._lanes else 0
 
     def _lane_starts(self, index: int, model: str) -> list[float]:

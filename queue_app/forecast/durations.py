@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 from itertools import product
 
-ENOUGH = 5  # past durations; with fewer the typical time is used
-_SPREAD = (0.6, 0.8, 1.0, 1.25, 1.6)  # parts of the typical time, as durations until the past is known
+from queue_app.rules import schedule
+
+ENOUGH = schedule.FEW  # past durations; with fewer the typical time is used
 _SLICES = 21  # of the durations, when they are added to waits; odd, so that the median is one of them
 
 
-def known_or_typical(past: Sequence[float], *, typical: float) -> tuple[Sequence[float], str]:
-    """Return durations to expect, ascending, and their basis: “the last 37 runs”, or the model's typical time below 5 runs."""
-    if len(past) >= ENOUGH:
-        return past, f"the last {len(past)} runs"
-    return [typical * part for part in _SPREAD], "the model's typical time"
+def known_or_typical(past: Sequence[float], *, typical: float, similar: bool = False) -> tuple[Sequence[float], str]:
+    """
+    Return durations to expect, ascending, and their basis: “the last 37 runs”, or the model's typical time below 5 runs.
+
+    :param similar: the runs are those of jobs with the same parameters, as far as these set the price.
+    """
+    basis = schedule.basis(len(past), similar=similar)
+    return (past if len(past) >= ENOUGH else [typical * part for part in schedule.SPREAD]), basis
 
 
 def of_running(*, elapsed: float, past: Sequence[float]) -> tuple[float, float]:

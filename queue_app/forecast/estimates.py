@@ -1,11 +1,11 @@
 """
 How long until a job or a batch starts, and until it, or a campaign not launched yet, is done: p50 and p90 in seconds, with their
-basis.
+basis. Past forecasts correct them (`calibration`).
 
 A process simulates the queue at most every 5 s, for all callers; sooner only for a job that came later or a batch that has grown
 or shrunk, and never for more than a fortieth of the time; in a thread if that takes long. A job finds its start on the curve of
-its lane by its order, so an answer costs no walk through the queue. Not foreseen: later jobs, retries, and the moment it takes
-to save a file.
+its lane by its order, so an answer costs no walk through the queue. The simulation does not foresee later jobs, failed attempts,
+and the moment it takes to save a file: what these come to is learned from past forecasts.
 """
 
 import os
@@ -20,8 +20,10 @@ from typing import NamedTuple
 from django.core.cache import cache
 from django.db.models import Count, Exists, F, OuterRef
 
-from queue_app.caching import DEAR, SERVED, in_background
-from queue_app.forecast import durations, inputs
+from queue_app import turns
+from queue_app.caching import DEAR, SERVED, at_most_every, in_background
+from queue_app.forecast import durations, experience, inputs
+from queue_app.forecast.calibration import NORMAL, Calibration
 from queue_app.forecast.curves import Curves
 from queue_app.forecast.inputs import PAUSED, Inputs, Traits
 from queue_app.forecast.simulation import Order, Stretch
@@ -30,11 +32,14 @@ from queue_app.models.job import OPEN_STATES
 
 KEPT = 5.0  # seconds for which the curves are used
 WORTH = 40  # times what they cost: a job missing from the curves redraws them only if they are older than that
+LEARNED_KEPT = 60.0  # seconds for which a process uses what past forecasts have taught it
 NO_END = PAUSED
+NO_SLOT = "no free slot in sight"
 ENDED = "finished"
 STORING = "saving files"
 BEHIND_ALL = 1 << 62  # an order key
 _AT_WORK = {State.SUBMITTING, State.RUNNING}  # states whose end can be foreseen
+Percentiles = tuple[float, float]  # p50 and p90, in seconds
 
 
 @dataclass(frozen=True)
@@ -173,9 +178,13 @@ def current(at: datetime, *, newer: bool = False, anew: bool = False) -> "Foreca
 class Forecast:
     """The curves of one moment."""
 
-    def __init__(self, *, at: datetime) -> None:
+    def __init__(self, *, at: datetime, calibration: Calibration | None = None) -> None:
+        """:param calibration: what past forecasts have taught; by default what is known of it in this process."""
         began = time.monotonic()
         self.inputs: Inputs = inputs.load(at=at)
+        self.calibration = calibration or at_most_every(
+            LEARNED_KEPT, f"experience:{os.getpid()}", lambda: experience.calibration(at=at)
+        )
         self.curves = Curves(self.inputs.queue)
         self.drawn = time.monotonic()
         self.cost = self.drawn - began
@@ -187,41 +196,70 @@ class Forecast:
         """Return the job's cohort and its place there; ``None`` if it came later."""
         if (cohort := self.inputs.delayed.get(job.pk)) is not None:
             return cohort, 0
-        cohort = self.inputs.cohort_of.get(Traits(job.model_id, job.kind_id, job.batch_id, job.owner_id))
-        place = self.inputs.queue.cohorts[cohort].place(_order(job)) if cohort is not None else None
-        return (cohort, place) if cohort is not None and place is not None else None
+        order, cohorts = _order(job), self.inputs.cohorts_like(job)
+        found = ((cohort, self.inputs.queue.cohorts[cohort].place(order)) for cohort in cohorts)
+        return next(((cohort, place) for cohort, place in found if place is not None), None)
 
     def count_of_batch(self, batch: int) -> int:
         """Return how many jobs of the batch were queued."""
         return sum(cohort.count for cohort in self.inputs.queue.cohorts if cohort.batch == batch)
 
     def of_queued(self, job: Job, *, at: datetime) -> Estimate:
-        if never := self._never(job.model_id):
-            return never
-        past, basis = self.inputs.durations(job.model_id, preview=job.preview)
-        return _estimate(durations.of_waiting(self._starts(job, at), past), basis)
+        found = self.end_as_simulated(job, at=at)
+        return (
+            self._corrected("end", found, self._basis(job), [job.model_id], job.priority)
+            if found
+            else self._without(job.model_id)
+        )
 
     def start_of(self, job: Job, *, at: datetime) -> Estimate:
         """Return the time until a queued job starts."""
-        if never := self._never(job.model_id):
-            return never
-        basis = self.inputs.durations(job.model_id, preview=job.preview)[1]
-        return _estimate(durations.quantiles(self._starts(job, at)), basis)
+        found = self.start_as_simulated(job, at=at)
+        return (
+            self._corrected("start", found, self._basis(job), [job.model_id], job.priority)
+            if found
+            else self._without(job.model_id)
+        )
+
+    def end_as_simulated(self, job: Job, *, at: datetime) -> Percentiles | None:
+        """Return when a queued job is done, before any correction; ``None``: no slot is in sight."""
+        past, _ = self.inputs.durations(job.model_id, preview=job.preview, usd=job.usd_estimate)
+        return None if self._never(job.model_id) else _finite(durations.of_waiting(self._starts(job, at), past))
+
+    def start_as_simulated(self, job: Job, *, at: datetime) -> Percentiles | None:
+        """Return the same for its start."""
+        return None if self._never(job.model_id) else _finite(durations.quantiles(self._starts(job, at)))
+
+    def rest_as_simulated(self, job: Job, called_at: datetime | None, *, at: datetime) -> Percentiles:
+        """Return the same for the end of a running job."""
+        past, _ = self.inputs.durations(job.model_id, preview=job.preview, usd=job.usd_estimate)
+        return durations.of_running(elapsed=(at - (called_at or at)).total_seconds(), past=past)
+
+    def batch_as_simulated(self, batch: int, *, at: datetime) -> Percentiles | None:
+        """Return the same for the end of a batch."""
+        return _finite(durations.quantiles(self._from(at, self.curves.ends_of_batch(batch))))
 
     def _starts(self, job: Job, at: datetime) -> list[float]:
         place, order = self.place(job), _order(job)
         return self._from(at, self.curves.starts(*place, order) if place else self.curves.starts_of_newcomer(job.model_id, order))
 
     def of_running(self, job: Job, called_at: datetime | None, *, at: datetime) -> Estimate:
-        past, basis = self.inputs.durations(job.model_id, preview=job.preview)
-        return _estimate(durations.of_running(elapsed=(at - (called_at or at)).total_seconds(), past=past), basis)
+        return self._corrected(
+            "rest", self.rest_as_simulated(job, called_at, at=at), self._basis(job), [job.model_id], job.priority
+        )
+
+    def is_measured(self, *models: str, batch: int | None = None) -> bool:
+        """Whether forecasts of these models, or of the waiting jobs of a batch, rest on measured run times."""
+        of_batch = {cohort.model for cohort in self.inputs.queue.cohorts if batch is not None and cohort.batch == batch}
+        return all(map(self.inputs.runs.are_measured, {*models, *of_batch}))
 
     def of_batch(self, batch: int, models: Iterable[str], *, at: datetime) -> Estimate:
         known = sorted(models)
         if never := next(filter(None, map(self._never, known)), None):
             return never
         basis = "; ".join(dict.fromkeys(self.inputs.durations(model)[1] for model in known))
-        return _estimate(durations.quantiles(self._from(at, self.curves.ends_of_batch(batch))), basis)
+        found = self.batch_as_simulated(batch, at=at)
+        return self._corrected("batch", found, basis, known) if found else Estimate(None, None, NO_SLOT)
 
     def of_lanes(self, models: Iterable[str], *, at: datetime) -> Estimate:
         """Return the time until the last waiting job of these models is done. Models that are stuck are left out."""
@@ -233,7 +271,8 @@ class Forecast:
         if cohorts not in self._ends:
             self._ends[cohorts] = self.curves.ends_of_cohorts(cohorts)
         basis = "; ".join(dict.fromkeys(self.inputs.durations(model)[1] for model in sorted(known)))
-        return _estimate(durations.quantiles(self._from(at, self._ends[cohorts])), basis)
+        found = _finite(durations.quantiles(self._from(at, self._ends[cohorts])))
+        return self._corrected("batch", found, basis, known) if found else Estimate(None, None, NO_SLOT)
 
     def of_new(self, traits: Traits, count: int, *, priority: int, cap: int | None) -> Estimate:
         if never := self._never(traits.model):
@@ -242,12 +281,25 @@ class Forecast:
         asked = (traits, most, priority, cap)
         curves = self._new.get(asked)
         if curves is None:
-            order: Order = (-priority, BEHIND_ALL, 0)
-            stretch = Stretch(order, (-priority, BEHIND_ALL + most, 0), most)
+            stretch = _behind_all(traits, most, priority=priority)
             with_new = self.inputs.with_new(traits, stretch, cap=cap)
             curves = self._new[asked] = Curves(with_new, only=len(with_new.cohorts) - 1)
-        ends = curves.ends_of_first(len(curves.queue.cohorts) - 1, count)
-        return _estimate(durations.quantiles(ends), self.inputs.durations(traits.model)[1])
+        found = _finite(durations.quantiles(curves.ends_of_first(len(curves.queue.cohorts) - 1, count)))
+        basis = self.inputs.durations(traits.model)[1]
+        what = "batch" if count > 1 else "end"
+        return self._corrected(what, found, basis, [traits.model], priority) if found else Estimate(None, None, NO_SLOT)
+
+    def _corrected(self, what: str, found: Percentiles, basis: str, models: Sequence[str], priority: int = NORMAL) -> Estimate:
+        """Correct percentiles by past forecasts, and say on how many that stands. ``models``: of a job its own."""
+        model, measured = models[0] if what != "batch" else "", self.is_measured(*models)
+        p50, p90, count = self.calibration.correct(*found, what=what, model=model, priority=priority, measured=measured)
+        return Estimate(round(p50, 1), round(p90, 1), f"{basis} and {count} past forecasts" if count else basis)
+
+    def _basis(self, job: Job) -> str:
+        return self.inputs.durations(job.model_id, preview=job.preview, usd=job.usd_estimate)[1]
+
+    def _without(self, model: str) -> Estimate:
+        return self._never(model) or Estimate(None, None, NO_SLOT)
 
     def _from(self, at: datetime, moments: Sequence[float]) -> list[float]:
         age = (at - self.inputs.at).total_seconds()
@@ -331,6 +383,13 @@ def _on_hold(held_for: str) -> Estimate:
     return Estimate(None, None, f"on hold for {HeldFor(held_for).label}" if held_for else NO_END)
 
 
+def _behind_all(traits: Traits, count: int, *, priority: int) -> Stretch:
+    """Return where new jobs would be: in their owner's next turns, or without fair share behind all others."""
+    first, weight = turns.next_of(traits.owner, traits.model, priority) or (BEHIND_ALL, 1.0)
+    last = int(first + (count - 1) / weight)
+    return Stretch((-priority, int(first), BEHIND_ALL), (-priority, last, BEHIND_ALL), count)
+
+
 def _order(job: Job) -> Order:
     return (-job.priority, job.order_key, job.pk)
 
@@ -339,7 +398,5 @@ def _unknown(count: int) -> str:
     return f"{count:,} jobs have an unknown outcome" if count > 1 else "1 job has an unknown outcome"
 
 
-def _estimate(seconds: tuple[float, float], basis: str) -> Estimate:
-    if not isfinite(seconds[1]):
-        return Estimate(None, None, "no free slot in sight")
-    return Estimate(round(seconds[0], 1), round(seconds[1], 1), basis)
+def _finite(found: Percentiles) -> Percentiles | None:
+    return found if isfinite(found[1]) else None

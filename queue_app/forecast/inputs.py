@@ -4,9 +4,10 @@ known changes in the hours ahead.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -14,12 +15,14 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import connection
 
+from queue_app import turns
 from queue_app.forecast import durations
-from queue_app.forecast.simulation import Cohort, Order, SimulatedQueue, SlotInUse, Stretch
+from queue_app.forecast.simulation import Cohort, Order, Rise, SimulatedQueue, SlotInUse, Stretch
 from queue_app.models import GenerationModel, Job, ModelRoute, ProviderAccount, QueueSettings, State
 from queue_app.models.job import ACTIVE_STATES, sql_of
-from queue_app.rules import limits, peak
+from queue_app.rules import limits, peak, priority
 from queue_app.rules.limits import Closed, Key
+from queue_app.turns import LaneOf
 from queue_app.work import progress
 from queue_app.work.capacity import Capacity, account_limit, is_synchronous, queue_limit
 
@@ -35,7 +38,8 @@ PAUSED, NOT_OFFERED, NO_WORKER = "paused", "not available", "without a worker fo
 _HEADS = """
     SELECT head.* FROM queue_app_generationmodel model
      CROSS JOIN LATERAL (
-        SELECT model_id, kind_id, batch_id, owner_id, priority * -1, order_key, id FROM queue_app_job job
+        SELECT model_id, kind_id, batch_id, owner_id, priority * -1, order_key, id, usd_estimate, queued_at, raised
+          FROM queue_app_job job
          WHERE job.model_id = model.key AND state = 'queued' AND NOT held AND not_before IS NULL
          ORDER BY priority * -1, order_key, id LIMIT %(exact)s
      ) head
@@ -48,32 +52,76 @@ _WHOLE = """
 """
 _IN_USE = f"""
     SELECT job.model_id, job.kind_id, job.batch_id, job.owner_id, attempt.account_id, job.state,
-           attempt.called_at, attempt.slot_until, job.state = 'submitting' AND attempt.synchronous
+           attempt.called_at, attempt.slot_until, job.state = 'submitting' AND attempt.synchronous, job.usd_estimate
       FROM queue_app_job job
       JOIN queue_app_attempt attempt ON attempt.job_id = job.id AND attempt.step = 'main' AND attempt.number = job.attempt_number
      WHERE job.state IN {sql_of(ACTIVE_STATES)} OR (job.state = 'unknown' AND attempt.slot_until > %(at)s)
      UNION ALL
     SELECT job.model_id, job.kind_id, job.batch_id, job.owner_id, attempt.account_id, 'unknown',
-           attempt.called_at, attempt.slot_until, false
+           attempt.called_at, attempt.slot_until, false, job.usd_estimate
       FROM queue_app_attempt attempt JOIN queue_app_job job ON job.id = attempt.job_id
      WHERE attempt.outcome = 'abandoned' AND attempt.slot_until > %(at)s
 """  # noqa: S608 - constants
 
 
 class Traits(NamedTuple):
-    """The traits that the jobs of one cohort share."""
+    """The traits that the jobs of one cohort share; ``rises``: when waiting raises their priority, if it does."""
 
     model: str
     kind: str
     batch: int | None
     owner: int
+    rises: datetime | None = None
+
+
+class Runs:
+    """
+    How long jobs took, read once for each model: its last 200 runs. A model whose jobs differ in price has them by price, too:
+    what makes a job dearer (seconds of video, resolution, quality, images) also makes it longer.
+    """
+
+    def __init__(self) -> None:
+        self.of_model: dict[str, list[float]] = {}
+        self._alike: dict[str, list[float]] = {}
+
+    def learn(self, models: Iterable[str]) -> None:
+        """Read the runs of these models, unless they are known. One query."""
+        if new := sorted(set(models) - self.of_model.keys()):
+            found = progress.recent_runs(new)
+            for model in new:
+                self._sort(model, found.get(model, []))
+
+    def name(self, model: str, usd: Decimal) -> str:
+        """Return the name of the runs at this price; empty if there are too few, or if they are all of the model's."""
+        name = _alike(model, usd)
+        return name if name in self._alike else ""
+
+    def are_measured(self, model: str) -> bool:
+        """Whether there are enough runs of a model, so that its typical time is not used."""
+        return len(self.of_model.get(model, ())) >= durations.ENOUGH
+
+    def of(self, name: str) -> Sequence[float]:
+        """Return the durations of runs with a name, ascending."""
+        return self._alike[name]
+
+    def _sort(self, model: str, runs: Sequence[progress.Run]) -> None:
+        by_name: dict[str, list[float]] = defaultdict(list)
+        for run in runs:
+            by_name[_alike(model, run.usd)].append(run.seconds)
+        self.of_model[model] = sorted(run.seconds for run in runs)
+        if len(by_name) > 1:
+            self._alike |= {name: sorted(own) for name, own in by_name.items() if len(own) >= durations.ENOUGH}
+
+
+def _alike(model: str, usd: Decimal) -> str:
+    return f"{model} at {usd.normalize():f}"
 
 
 @dataclass
 class Inputs:
     """
     The queue as it was read, and where a job is in it: ``cohort_of`` names the cohort of jobs with these traits, ``delayed`` that
-    of a single job with a `not_before`, by its id.
+    of a single job with a `not_before`, by its id. ``heads`` are the ids of the jobs at the heads of the lanes.
     """
 
     at: datetime
@@ -82,21 +130,30 @@ class Inputs:
     cohort_of: dict[Traits, int]
     delayed: dict[int, int]
     typical: dict[str, int]
-    past: dict[str, list[float]] = field(default_factory=dict)
+    runs: Runs = field(default_factory=Runs)
+    heads: Sequence[int] = ()
 
-    def durations(self, model: str, *, preview: bool | None = None) -> tuple[Sequence[float], str]:
+    def durations(self, model: str, *, preview: bool | None = None, usd: Decimal | None = None) -> tuple[Sequence[float], str]:
         """
         Return the durations of a model's jobs, ascending, and their basis.
 
         :param preview: whether the studio renders the jobs; by default as the model's first route says.
+        :param usd: the estimated cost of a job: those of jobs like it, if there are enough.
         """
+        self.runs.learn([model])
+        if usd is not None and (name := self.runs.name(model, usd)):
+            return durations.known_or_typical(self.runs.of(name), typical=SHORTEST, similar=True)
         if preview is None:
             routes = self.capacity.routes.get(model)
             preview = routes is not None and routes[0].account.is_preview
-        if model not in self.past:
-            self.past[model] = progress.past_runs(model)
         typical = typical_seconds(self.typical[model], preview=preview)
-        return durations.known_or_typical(self.past[model], typical=max(typical, SHORTEST))
+        return durations.known_or_typical(self.runs.of_model[model], typical=max(typical, SHORTEST))
+
+    def cohorts_like(self, job: Job) -> list[int]:
+        """Return the cohorts that a waiting job may be in."""
+        rises = _rises(self.capacity.policy, -job.priority, job.queued_at, job.raised)
+        traits = Traits(job.model_id, job.kind_id, job.batch_id, job.owner_id, rises)
+        return [self.cohort_of[one] for one in dict.fromkeys((traits, traits._replace(rises=None))) if one in self.cohort_of]
 
     def with_new(self, traits: Traits, stretch: Stretch, *, cap: int | None) -> SimulatedQueue:
         """Return the queue with one more cohort at its end: a batch that does not exist yet; ``cap`` is its limit."""
@@ -143,12 +200,15 @@ def typical_seconds(of_model: int, *, preview: bool) -> float:
 def load(*, at: datetime) -> Inputs:
     """Read the queue: some twenty queries, however long it is."""
     capacity = Capacity.load(at=at, policy=QueueSettings.objects.current())
-    waiting, delayed, in_use = _waiting(), _delayed(), _rows(_IN_USE, at=at)
-    cohorts = [*waiting.items(), *map(_alone, delayed)]
+    lanes, delayed, in_use, runs = _rows(_HEADS, exact=EXACT), _delayed(), _rows(_IN_USE, at=at), Runs()
+    runs.learn({row[0] for row in (*lanes, *in_use)} | {job.model_id for job in delayed})
+    waiting = _waiting(lanes, runs, capacity.policy)
+    turns_above = _turns_of(waiting)
+    cohorts = [*waiting.items(), *(_alone(job, runs) for job in delayed)]
     capacity.learn({traits.batch for traits, _ in cohorts}, {traits.owner for traits, _ in cohorts})
     queue = SimulatedQueue(
-        cohorts=[_cohort(capacity, traits, stretches) for traits, stretches in cohorts],
-        in_use=[_slot(row, at) for row in in_use],
+        cohorts=[replace(_cohort(capacity, *one), rise=_rise(*one, turns_above, at)) for one in cohorts],
+        in_use=[_slot(row, runs, at) for row in in_use],
         caps=_steps(capacity, at),
         past={},
     )
@@ -162,9 +222,13 @@ def load(*, at: datetime) -> Inputs:
         cohort_of={traits: index for index, traits in enumerate(waiting)},
         delayed={job.pk: index for index, job in enumerate(delayed, start=len(waiting))},
         typical=dict(GenerationModel.objects.values_list("key", "typical_seconds")),
+        runs=runs,
+        heads=[*(row[6] for row in lanes), *(job.pk for job in delayed)],
     )
     models = {traits.model for traits, _ in cohorts} | {slot.model for slot in queue.in_use}
-    found.queue = replace(queue, past={model: found.durations(model)[0] for model in models})
+    names = {stretch.runs for cohort in queue.cohorts for stretch in cohort.stretches} | {slot.runs for slot in queue.in_use}
+    past = {model: found.durations(model)[0] for model in models} | {name: runs.of(name) for name in names if name}
+    found.queue = replace(queue, past=past)
     return found
 
 
@@ -189,21 +253,48 @@ def _needs_long_worker(routes: Sequence[ModelRoute]) -> bool:
     return bool(routes) and all(map(is_synchronous, routes))
 
 
-def _alone(job: Job) -> tuple[Traits, list[Stretch]]:
+def _alone(job: Job, runs: Runs) -> tuple[Traits, list[Stretch]]:
     order = (-job.priority, job.order_key, job.pk)
-    return Traits(job.model_id, job.kind_id, job.batch_id, job.owner_id), [Stretch(order, order, 1)]
+    stretch = Stretch(order, order, 1, runs.name(job.model_id, job.usd_estimate))
+    return Traits(job.model_id, job.kind_id, job.batch_id, job.owner_id), [stretch]
 
 
-def _waiting() -> dict[Traits, list[Stretch]]:
-    """Return the lanes as cohorts of stretches, in dispatch order."""
+def _rises(policy: QueueSettings, rank: int, queued_at: datetime, raised: int) -> datetime | None:
+    """Return when waiting raises the priority of a job, as `work.aging` does."""
+    if not policy.aging_minutes or -rank >= priority.HIGH - priority.LEVEL:
+        return None
+    return queued_at + timedelta(minutes=policy.aging_minutes) * (raised + 1)
+
+
+def _turns_of(waiting: Mapping[Traits, Sequence[Stretch]]) -> dict[LaneOf, tuple[float, float]]:
+    """Return, of the owners of jobs that will rise, their next turns in the lanes above and their weights."""
+    lanes = {_above(traits, stretches) for traits, stretches in waiting.items() if traits.rises}
+    return turns.next_turns(sorted(lanes))
+
+
+def _rise(traits: Traits, stretches: Sequence[Stretch], known: Mapping[LaneOf, tuple[float, float]], at: datetime) -> Rise | None:
+    if traits.rises is None:
+        return None
+    lane = _above(traits, stretches)
+    turn, weight = known.get(lane, (None, 1.0))
+    return Rise(max(0.0, (traits.rises - at).total_seconds()), -lane[1], turn, weight)
+
+
+def _above(traits: Traits, stretches: Sequence[Stretch]) -> LaneOf:
+    return traits.model, priority.LEVEL - stretches[0].first[0], traits.owner
+
+
+def _waiting(lanes: Sequence[tuple[Any, ...]], runs: Runs, policy: QueueSettings) -> dict[Traits, list[Stretch]]:
+    """Return the lanes, whose heads were read, as cohorts of stretches in dispatch order."""
     found: dict[Traits, list[Stretch]] = defaultdict(list)
     ends: dict[str, Order] = {}  # of lanes that are longer than what was read
-    for model, lane in groupby(_rows(_HEADS, exact=EXACT), key=lambda row: row[0]):
+    for model, lane in groupby(lanes, key=lambda row: row[0]):
         rows = list(lane)
-        for row in rows:
-            _append(found[Traits(*row[:4])], row[4:])
+        for _, kind, batch, owner, rank, key, pk, usd, queued_at, raised in rows:
+            traits = Traits(model, kind, batch, owner, _rises(policy, rank, queued_at, raised))
+            _append(found[traits], (rank, key, pk), runs.name(model, usd))
         if len(rows) == EXACT:
-            ends[model] = rows[-1][4:]
+            ends[model] = rows[-1][4:7]
     for traits, stretch in _behind(found, ends):
         found[traits].append(stretch)
     return dict(found)
@@ -216,7 +307,7 @@ def _behind(heads: Mapping[Traits, Sequence[Stretch]], ends: Mapping[str, Order]
     read: Counter[tuple[Traits, int]] = Counter()
     for traits, stretches in heads.items():
         for stretch in stretches:
-            read[traits, stretch.first[0]] += stretch.count
+            read[traits._replace(rises=None), stretch.first[0]] += stretch.count
     found = []
     for *shared, rank, low, high, count in _rows(_WHOLE, models=list(ends)):
         traits = Traits(*shared)
@@ -228,25 +319,28 @@ def _behind(heads: Mapping[Traits, Sequence[Stretch]], ends: Mapping[str, Order]
     return sorted(found, key=lambda one: one[1].first)
 
 
-def _append(stretches: list[Stretch], order: Order) -> None:
-    """Lengthen the last stretch by a job that follows it without a gap, or begin a new one."""
-    if stretches and order == (stretches[-1].last[0], stretches[-1].last[1] + 1, stretches[-1].last[2] + 1):
-        stretches[-1] = Stretch(stretches[-1].first, order, stretches[-1].count + 1)
+def _append(stretches: list[Stretch], order: Order, runs: str) -> None:
+    """Lengthen the last stretch by a job that follows it without a gap and takes as long, or begin a new one."""
+    last = stretches[-1] if stretches else None
+    if last and last.runs == runs and order == (last.last[0], last.last[1] + 1, last.last[2] + 1):
+        stretches[-1] = Stretch(last.first, order, last.count + 1, runs)
     else:
-        stretches.append(Stretch(order, order, 1))
+        stretches.append(Stretch(order, order, 1, runs))
 
 
 def _delayed() -> list[Job]:
     waiting = Job.objects.filter(state=State.QUEUED, held=False, not_before__isnull=False).order_by("not_before", "id")
-    return list(waiting.only("model", "kind", "batch", "owner", "priority", "order_key", "not_before")[:MOST_DELAYED])
+    known = ("model", "kind", "batch", "owner", "priority", "order_key", "not_before", "usd_estimate")
+    return list(waiting.only(*known)[:MOST_DELAYED])
 
 
-def _slot(row: tuple[Any, ...], at: datetime) -> SlotInUse:
-    model, kind, batch, owner, account, state, called_at, slot_until, calls = row
+def _slot(row: tuple[Any, ...], runs: Runs, at: datetime) -> SlotInUse:
+    model, kind, batch, owner, account, state, called_at, slot_until, calls, usd = row
     keys = tuple(limits.keys_of(model=model, account=account, kind=kind, batch=batch, owner=owner, synchronous=calls))
     if state == State.UNKNOWN:
         return SlotInUse(model, keys, frees=(slot_until - at).total_seconds(), batch=batch)
-    return SlotInUse(model, keys, elapsed=(at - (called_at or at)).total_seconds(), batch=batch)
+    elapsed = (at - (called_at or at)).total_seconds()
+    return SlotInUse(model, keys, elapsed=elapsed, batch=batch, runs=runs.name(model, usd))
 
 
 def _steps(capacity: Capacity, at: datetime) -> dict[Key, list[tuple[float, int | None]]]:

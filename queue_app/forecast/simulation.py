@@ -23,6 +23,7 @@ MOST_STARTS = 2_000  # in one playout; later starts are extrapolated from the pa
 FEWEST_PLAYOUTS, MOST_PLAYOUTS = 8, 25
 ALL_STARTS = 12_000  # in all playouts together: a long queue gets fewer, and needs fewer, since chance evens out
 NO_LIMIT = 1 << 30
+FREED = -1  # no cohort enters or rises
 SEED = 20261122
 
 Order = tuple[int, int, int]  # -priority, order key, id: sorts in dispatch order
@@ -30,11 +31,14 @@ Order = tuple[int, int, int]  # -priority, order key, id: sorts in dispatch orde
 
 @dataclass(frozen=True)
 class Stretch:
-    """``count`` jobs of one priority, evenly spread from ``first`` to ``last``."""
+    """
+    ``count`` jobs of one priority, evenly spread from ``first`` to ``last``. ``runs`` names their durations; empty: the model's.
+    """
 
     first: Order
     last: Order
     count: int
+    runs: str = ""
 
     def order(self, place: int) -> Order:
         """Return the order of its job at this place, from 0."""
@@ -54,6 +58,19 @@ class Stretch:
 
 
 @dataclass(frozen=True)
+class Rise:
+    """
+    The time from which the waiting jobs of a cohort are of a higher priority, negated in ``rank``. There each takes their owner's
+    next turn: ``turn`` is the first of these as it is now, if there is fair share, ``weight`` how many there are in a round.
+    """
+
+    at: float
+    rank: int
+    turn: float | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class Cohort:
     """
     The waiting jobs of one model that pass the same limits, as stretches in order.
@@ -68,6 +85,7 @@ class Cohort:
     stretches: Sequence[Stretch]
     batch: int | None = None
     enters: float = 0.0
+    rise: Rise | None = None
 
     @cached_property
     def count(self) -> int:
@@ -95,6 +113,7 @@ class SlotInUse:
     elapsed: float = 0.0
     frees: float | None = None
     batch: int | None = None
+    runs: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +122,7 @@ class SimulatedQueue:
     The queue at one moment, as the simulation plays it.
 
     ``caps``: for each limit its steps (from when, how many; 0 paused, ``None`` no limit), the first at 0; a missing key has no
-    limit. ``past``: durations of each model, ascending.
+    limit. ``past``: durations, ascending, by model, and by the name of runs that are more alike.
     """
 
     cohorts: list[Cohort]
@@ -161,12 +180,15 @@ class _Player:
         self.seen = Playout([[] for _ in self.cohorts], [[] for _ in self.cohorts])
         self.at, self.count, self.started, self.most = 0.0, 0, 0, min(MOST_STARTS, sum(tables.counts))
         self.stretch_of, self.stretch_begins = [0] * len(self.cohorts), [0] * len(self.cohorts)
-        # (when, a number to keep it sortable, limits that get a slot back, (limit, its new cap), cohort that enters)
+        # (when, a number to keep it sortable, limits that get a slot back, (limit, its new cap), cohort that enters, or one that
+        # rises, counted down from `FREED`)
         self.events: list[tuple[float, int, tuple[int, ...], tuple[int, int] | None, int]] = []
         # cohorts to try: (order of their next job, cohort, the limit that woke them); cohorts parked at a full limit
         self.ready: list[tuple[Order, int, int]] = []
         self.parked: list[list[tuple[Order, int]]] = [[] for _ in tables.caps]
         self.waits: list[Order | None] = [None] * len(self.cohorts)
+        self.reached: dict[tuple[str, int], int] = {}  # the latest round of which a job has started, by model and rank
+        self.risen: dict[int, tuple[int, float | None]] = {}  # of a cohort: the place from which on it has, and the turn of that
 
     def play(self, only: int | None) -> Playout:
         self._set_up()
@@ -178,11 +200,13 @@ class _Player:
             if step is not None:
                 self.caps[step[0]] = step[1]
                 freed = step[:1]
-            elif cohort < 0:
+            elif cohort == FREED:
                 for limit in freed:
                     self.used[limit] -= 1
+            elif cohort < FREED:
+                self._rise(FREED - 1 - cohort)
             else:
-                heappush(self.ready, (self.cohorts[cohort].stretches[0].first, cohort, -1))
+                heappush(self.ready, (self._order(cohort), cohort, -1))
             for limit in freed:
                 self._wake(limit)
         return self.seen
@@ -201,18 +225,20 @@ class _Player:
         for moment, limit, cap in self.tables.steps:
             self._happens(moment, (), (limit, cap))
         for index, cohort in enumerate(self.cohorts):
+            if cohort.rise is not None:
+                self._happens(cohort.rise.at, (), None, FREED - 1 - index)
             if cohort.enters > 0:
                 self._happens(cohort.enters, (), None, index)
             else:
                 self.ready.append((cohort.stretches[0].first, index, -1))
         heapify(self.ready)
 
-    def _happens(self, moment: float, freed: tuple[int, ...], step: tuple[int, int] | None = None, cohort: int = -1) -> None:
+    def _happens(self, moment: float, freed: tuple[int, ...], step: tuple[int, int] | None = None, cohort: int = FREED) -> None:
         self.count += 1
         heappush(self.events, (moment, self.count, freed, step, cohort))
 
     def _left(self, slot: SlotInUse) -> float:
-        return self.chance.choice(durations.left(slot.elapsed, self.past[slot.model]))
+        return self.chance.choice(durations.left(slot.elapsed, self.past[slot.runs or slot.model]))
 
     def _start_ready(self, only: int | None) -> None:
         while self.ready and self.started < self.most:
@@ -220,7 +246,7 @@ class _Player:
             full = self._full(self.tables.limits[cohort])
             account = self._account(cohort) if full < 0 else None
             if account is not None:
-                self._start(cohort, self.tables.limits[cohort] + account)
+                self._start(cohort, self.tables.limits[cohort] + account, order)
                 if self._is_done(only):
                     return
             else:
@@ -252,10 +278,13 @@ class _Player:
                 heappush(self.ready, (order, cohort, limit))
                 return
 
-    def _start(self, cohort: int, limits: tuple[int, ...]) -> None:
+    def _start(self, cohort: int, limits: tuple[int, ...], order: Order) -> None:
         for limit in limits:
             self.used[limit] += 1
-        known = self.past[self.cohorts[cohort].model]
+        lane = (self.cohorts[cohort].model, order[0])
+        if order[1] > self.reached.get(lane, -1):
+            self.reached[lane] = order[1]
+        known = self.past[self.cohorts[cohort].stretches[self.stretch_of[cohort]].runs or self.cohorts[cohort].model]
         end = self.at + known[int(self.chance.random() * len(known))]
         self.seen.starts[cohort].append(self.at)
         self.seen.ends[cohort].append(end)
@@ -273,9 +302,29 @@ class _Player:
         if place == stretches[self.stretch_of[cohort]].count:
             self.stretch_begins[cohort] += place
             self.stretch_of[cohort] += 1
-            place = 0
         if self.stretch_of[cohort] < len(stretches):
-            heappush(self.ready, (stretches[self.stretch_of[cohort]].order(place), cohort, -1))
+            heappush(self.ready, (self._order(cohort), cohort, -1))
+
+    def _order(self, cohort: int) -> Order:
+        """Return the order of a cohort's next job."""
+        place = len(self.seen.starts[cohort])
+        order = self.cohorts[cohort].stretches[self.stretch_of[cohort]].order(place - self.stretch_begins[cohort])
+        rise = self.cohorts[cohort].rise
+        if rise is None or cohort not in self.risen:
+            return order
+        since, turn = self.risen[cohort]
+        return rise.rank, order[1] if turn is None else int(turn + (place - since) / rise.weight), order[2]
+
+    def _rise(self, cohort: int) -> None:
+        known = self.cohorts[cohort]
+        place, rise = len(self.seen.starts[cohort]), known.rise
+        if rise is None or place == known.count:
+            return
+        turn = None if rise.turn is None else max(rise.turn, float(self.reached.get((known.model, rise.rank), 0)))
+        self.risen[cohort] = (place, turn)
+        if self.waits[cohort] is not None:
+            self.waits[cohort] = None
+            heappush(self.ready, (self._order(cohort), cohort, -1))
 
 
 def _cap(cap: int | None) -> int:

@@ -7,6 +7,7 @@ from queue_app.models.audit import AuditEntry
 from queue_app.models.budget import TicketBudget
 from queue_app.models.bulk import BulkAction, BulkRefusal
 from queue_app.models.catalog import GenerationModel, Kind, ModelConcurrencyLimit, ModelRoute, ProviderAccount
+from queue_app.models.forecast import PastForecast
 from queue_app.models.job import Attempt, Batch, CostSource, HeldFor, Job, JobEvent, Outcome, ReviewItem, State, Status
 from queue_app.models.outbox import CallbackSecret, DeliveryTry, Notice, OutboxMessage, OutgoingEvent, WebhookEndpoint
 from queue_app.models.schedule import Schedule, ScheduleRun
@@ -46,6 +47,7 @@ __all__ = [
     "OutboxMessage",
     "Outcome",
     "OutgoingEvent",
+    "PastForecast",
     "ProviderAccount",
     "QueueSettings",
     "Reservation",

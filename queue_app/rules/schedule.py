@@ -68,6 +68,11 @@ def next_check(
     return min(pace.most, max(LEAST, wait, asked))
 
 
+def basis(runs: int, *, similar: bool = False) -> str:
+    """Say on how many past runs a time stands; with fewer than 5 it is the model's typical time."""
+    return f"the last {runs} {'similar ' if similar else ''}runs" if runs >= FEW else "the model's typical time"
+
+
 def _filled(known: Sequence[float]) -> Sequence[float]:
     """
     Interpolate between few run times (ascending) to get at least `POINTS` equally likely ends.

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from queue_app import clock, database, lifecycle, wake
+from queue_app.forecast import experience
 from queue_app.models import State
 from queue_app.outbox import delivery
 from queue_app.runtime import registry, tasks
@@ -33,6 +34,7 @@ LONGEST_REST_SECONDS = 0.2
 FRUITLESS_SLEEP_SECONDS = 0.25  # after a round that found nothing although something is due: another process has it
 PRUNE_SECONDS = 60
 TIDY_SECONDS = 3600
+SAMPLE_SECONDS = 180  # as in the simulated day of the benchmarks
 ALERT_SECONDS = 15
 BACKOFF_SECONDS = (0.2, 0.5, 1, 2, 5)
 WENT_WELL_SECONDS = 10  # an error after that long does not count as a repeated one
@@ -67,6 +69,7 @@ class Dispatcher:
         self._bell, self._rope = os.pipe()
         self._sweep, self._prune = Every(settings.TIMES.sweep), Every(PRUNE_SECONDS)
         self._tidy = Every(TIDY_SECONDS, at_once=False)
+        self._sample = Every(SAMPLE_SECONDS, at_once=False)
         self._review = Every(ALERT_SECONDS, at_once=False)  # workers that have just started must beat first
 
     def stop(self) -> None:
@@ -133,8 +136,10 @@ class Dispatcher:
             _alone(partial(recovery.sweep, heard_since=self._since), at)
             _alone(aging.raise_waiting, at)
         if self._prune.is_due():
-            for prune in (recovery.prune, bulk.prune, retention.prune, registry.prune, tasks.prune):
+            for prune in (recovery.prune, bulk.prune, retention.prune, experience.prune, registry.prune, tasks.prune):
                 _alone(prune, at)
+        if self._sample.is_due():
+            _alone(tasks.hand_out_sampling, at)
         if self._tidy.is_due():
             _alone(tasks.hand_out_tidying, at)
         if self._review.is_due():

@@ -18,6 +18,7 @@ from django_q.tasks import async_task
 from structlog.contextvars import bound_contextvars
 
 from queue_app import clock, database, lifecycle, wake
+from queue_app.forecast import samples
 from queue_app.lifecycle import Lease
 from queue_app.models import Attempt, Job, State
 from queue_app.models.job import ACTIVE_STATES
@@ -101,6 +102,12 @@ def hand_out_tidying(*, at: datetime) -> None:
     async_task("queue_app.runtime.tasks.tidy", cluster=Queue.STORE.cluster)
 
 
+def hand_out_sampling(*, at: datetime) -> None:
+    """Queue a task that samples forecasts, if a job is open: to simulate a long queue takes too long for the dispatcher."""
+    if Job.objects.open().exists():
+        async_task("queue_app.runtime.tasks.sample", cluster=Queue.DELIVER.cluster)
+
+
 def deliver(tries: Iterable[tuple[int, int]]) -> None:
     """Deliver outbox messages, each as its try of this number."""
     courier.send(tries)
@@ -149,6 +156,12 @@ def tidy() -> None:
     retention.expire(at=clock.now(), may_go_on=_for(EXPIRE_SECONDS))
     storing.remove_orphans(clock.now())
     uploads.prune(at=clock.now())
+
+
+def sample() -> None:
+    """Sample forecasts, and note what has happened of earlier ones."""
+    heartbeats.name_task("sample forecasts")
+    samples.take(at=clock.now())
 
 
 def prune(*, at: datetime) -> None:

@@ -19,7 +19,7 @@ from queue_app.rules import priority
 from queue_app.rules.numbers import counted
 from queue_app.rules.words import one_line
 from queue_app.ui import display, holds
-from queue_app.work import uploads
+from queue_app.work import uploads, usual
 
 # status of a stage → its name in the stepper and its glyph
 STEPS = {"done": ("done", "completed"), "now": ("now", "running"), "wait": ("todo", ""), "bad": ("bad", "failed")}
@@ -136,7 +136,7 @@ def _steps(job: Job, found: Sequence[Stage], *, on_hold: bool) -> list[dict[str,
         if stage.name == "submission" and stage.status == "wait" and job.state == State.QUEUED:
             name, icon, time = ("wait", "pause", "on hold") if on_hold else ("wait", "queued", "waiting for a slot")
         elif stage.name == "generation" and stage.status == "wait" and job.is_open:
-            time = f"usually {display.duration(job.model.typical_seconds)}"
+            time = f"usually {display.duration(usual.of(job.model).seconds)}"
         shown.append({"name": SHORT.get(stage.name, stage.name.capitalize()), "class": name, "icon": icon, "time": time})
     return shown
 

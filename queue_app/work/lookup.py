@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from statistics import median
 
 from django.conf import settings
 from django.db import transaction
@@ -19,6 +20,7 @@ from queue_app import clock, lifecycle
 from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers.base import Provider, ProviderError, TaskState
+from queue_app.rules import schedule
 from queue_app.rules.lookup import CONTROL_WITHIN, Call, Known, Likeness, Lookup, Row, Walk, ids_of, same_prompt
 from queue_app.work import accounts, answers, progress, submission, webhooks
 
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 RAREST_LOOK = timedelta(minutes=10)
 WALK_SECONDS, MOST_PAGES = 40.0, 20  # the task that runs a lookup has 60 s
 MOST_KNOWN = 2_000
-RARELY_LONGER = 3  # times the typical run time
+RARELY_LONGER = 3  # times the usual run time
 KEPT = 20  # newest lookups kept of an attempt, besides all that proved "none"
 
 
@@ -105,6 +107,14 @@ def _follow_hint(lease: Lease, job: Job, attempt: Attempt, provider: Provider, h
             submission.adopt_late(attempt, ref, at=clock.now(), actor="webhook")
 
 
+def _rarely_longer(job: Job) -> float:
+    """Return the seconds that such a task rarely exceeds: a multiple of the median, and as long as any of the last runs."""
+    past = progress.past_runs(job.model_id, preview=job.preview)
+    if len(past) < schedule.FEW:
+        return RARELY_LONGER * progress.typical_seconds(job)
+    return max(RARELY_LONGER * median(past), past[-1])
+
+
 def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Walk:
     """
     Read the provider's list, newest first, as far as it is relevant to this attempt, and return the pages read.
@@ -117,7 +127,7 @@ def walk(provider: Provider, job: Job, attempt: Attempt, *, at: datetime) -> Wal
         call=call,
         now=at.timestamp(),
         grace=grace_of(provider, job),
-        takes=RARELY_LONGER * progress.typical_seconds(job),
+        takes=_rarely_longer(job),
         known=known,
         aliases=dict(attempt.account.options.get("model_aliases", {})),
         trusted=attempt.account.trusts_list,

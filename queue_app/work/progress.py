@@ -1,8 +1,12 @@
 """Progress: the only place that turns a provider's report on a task, by poll or webhook, into a change of its job."""
 
 import logging
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -12,12 +16,24 @@ from queue_app.lifecycle import Lease, Trouble
 from queue_app.models import Attempt, Job, Outcome, State
 from queue_app.providers.base import ErrorKind, PollResult, TaskState
 from queue_app.rules import schedule
+from queue_app.statements import Statement
 from queue_app.work import accounts, webhooks
 
 log = logging.getLogger(__name__)
 PAST_RUNS = 200
 # replicas answer 404 for each other's tasks, and some providers do not know a task for a while after accepting it
 LOST_AFTER, LOST_LOOKS_LEAST, LOST_LOOKS = timedelta(minutes=2), 3, timedelta(seconds=40)
+# of each model, the newest first
+_RUNS = Statement("""
+    SELECT run.model_id, run.ran_seconds, run.usd_estimate
+      FROM unnest(%(models)s::text[]) AS model (key)
+     CROSS JOIN LATERAL (
+        SELECT model_id, ran_seconds, usd_estimate FROM queue_app_job
+         WHERE model_id = model.key AND state = 'completed' AND ran_seconds IS NOT NULL
+           AND (%(preview)s::boolean IS NULL OR preview = %(preview)s)
+         ORDER BY ended_at DESC LIMIT %(most)s
+     ) run
+""")
 FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.REJECTED}  # another attempt would not help
 
 
@@ -102,17 +118,28 @@ def typical_seconds(job: Job) -> float:
     return float(settings.STUDIO_SECONDS if job.preview else job.model.typical_seconds)
 
 
-def past_runs(model: str, *, preview: bool | None = None) -> list[float]:
+class Run(NamedTuple):
+    """A completed job: seconds from its create call to the provider's end, and its estimated cost, which its parameters set."""
+
+    seconds: float
+    usd: Decimal
+
+
+def recent_runs(models: Iterable[str], *, preview: bool | None = None) -> dict[str, list[Run]]:
     """
-    Return the run times of this model's last 200 completed jobs, in seconds from create call to the provider's end, ascending.
+    Return the last 200 completed jobs of each of these models, the newest first.
 
     ``preview`` limits them to previews or to non-previews, because the studio's times say nothing about the provider's.
     """
-    finished = Job.objects.filter(model=model, state=State.COMPLETED, ran_seconds__isnull=False)
-    if preview is not None:
-        finished = finished.filter(preview=preview)
-    last = finished.order_by("-ended_at").values_list("ran_seconds", flat=True)[:PAST_RUNS]
-    return sorted(seconds for seconds in last if seconds is not None)
+    found: dict[str, list[Run]] = defaultdict(list)
+    for model, seconds, usd in _RUNS.run(models=list(models), preview=preview, most=PAST_RUNS):
+        found[model].append(Run(seconds, usd))
+    return found
+
+
+def past_runs(model: str, *, preview: bool | None = None) -> list[float]:
+    """Return the times of :func:`recent_runs` of one model, ascending."""
+    return sorted(run.seconds for run in recent_runs([model], preview=preview)[model])
 
 
 def retry_at(job: Job, *, at: datetime) -> datetime:

@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.core.cache import cache
@@ -20,7 +21,13 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def runs_of_30_seconds(monkeypatch):
-    monkeypatch.setattr(progress, "past_runs", lambda _: [30.0] * 200)
+    past(monkeypatch, [30.0] * 200)
+
+
+def past(monkeypatch, seconds):
+    """Let each model have runs that took so long, all at one price."""
+    runs = [progress.Run(each, Decimal(2)) for each in seconds]
+    monkeypatch.setattr(progress, "recent_runs", lambda models: dict.fromkeys(models, runs))
 
 
 def queued(count=1, **fields):
@@ -114,6 +121,25 @@ class TestAQueuedJob:
         assert estimates.for_job(job, NOON) == Estimate(None, None, "paused")
         assert estimates.for_batch(batch.pk, NOON) == Estimate(None, None, "paused")
 
+    def test_takes_as_long_as_jobs_at_its_price_do_once_enough_have_run(self, monkeypatch):
+        limit(number=1)
+        short, long = ([progress.Run(seconds, Decimal(usd))] * 100 for seconds, usd in ((30.0, "2.00"), (90.0, "6.00")))
+        monkeypatch.setattr(progress, "recent_runs", lambda models: {model: [*short, *long] for model in models})
+        jobs = [queued(usd_estimate=usd) for usd in (Decimal("6.00"), Decimal("2.00"), Decimal("9.00"))]
+
+        assert [p50(job) for job in jobs[:2]] == [90, 120]
+        assert [estimates.for_job(job, NOON).basis for job in jobs] == [*["the last 100 similar runs"] * 2, "the last 200 runs"]
+
+    def test_of_low_priority_rises_while_it_waits(self):
+        limit(number=1)
+        QueueSettings.objects.update(aging_minutes=1)
+        low, others = queued(priority=-10), queued(20, owner=UserFactory())
+
+        assert (p50(low), p50(others[-1])) == (90, 630)
+        QueueSettings.objects.update(aging_minutes=None)
+        cache.clear()
+        assert (p50(low), p50(others[-1])) == (630, 600)
+
     def test_starts_not_before_it_may(self):
         job = queued(not_before=NOON + timedelta(hours=1))
 
@@ -123,7 +149,7 @@ class TestAQueuedJob:
         limit(number=1)
         batch = BatchFactory()
         running, (first, last) = make_job(State.RUNNING), queued(2, owner=batch.owner, batch=batch)
-        held = queued()
+        held = queued(owner=batch.owner)
         held.held = True
 
         starts = estimates.starts_of_jobs([running, first, last, held], NOON)
@@ -155,7 +181,7 @@ class TestWhatItRestsOn:
     @pytest.mark.parametrize(("preview", "seconds"), [(True, 3.0), (False, 90.0)])
     def test_is_what_is_typical_there_while_fewer_than_five_are_known(self, preview, seconds, monkeypatch, settings):
         settings.STUDIO_SECONDS = 3
-        monkeypatch.setattr(progress, "past_runs", lambda _: [1.0] * (durations.ENOUGH - 1))
+        past(monkeypatch, [1.0] * (durations.ENOUGH - 1))
 
         found = estimates.for_job(queued(preview=preview), NOON)
 
@@ -163,7 +189,7 @@ class TestWhatItRestsOn:
         assert found.p90_seconds > seconds
 
     def test_spreads_as_the_past_did(self, monkeypatch):
-        monkeypatch.setattr(progress, "past_runs", lambda _: [float(seconds) for seconds in range(1, 101)])
+        past(monkeypatch, [float(seconds) for seconds in range(1, 101)])
 
         found = estimates.for_job(queued(), NOON)
 
@@ -186,7 +212,8 @@ class TestOtherStates:
 
 class TestABatch:
     def test_is_done_when_its_last_job_is(self):
-        batch, other = BatchFactory(), BatchFactory()
+        other = BatchFactory()
+        batch = BatchFactory(owner=other.owner)
         queued(4, batch=other, owner=other.owner)
         queued(5, batch=batch, owner=batch.owner)
 

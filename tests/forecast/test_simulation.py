@@ -5,6 +5,7 @@ The last tests print how often the truth came in under p50 and p90, and what the
 """
 
 import time
+from dataclasses import replace
 from random import Random
 from statistics import fmean
 
@@ -12,7 +13,7 @@ import pytest
 
 from queue_app.forecast import durations, simulation
 from queue_app.forecast.curves import Curves
-from queue_app.forecast.simulation import Cohort, SimulatedQueue, SlotInUse, Stretch
+from queue_app.forecast.simulation import Cohort, Rise, SimulatedQueue, SlotInUse, Stretch
 
 QUEUE = ("queue", "")
 A, B = ("model", "a"), ("model", "b")
@@ -58,6 +59,14 @@ class TestAPlayout:
         played = queue([low, high], {A: 1})
 
         assert (starts(played, 0), starts(played, 1)) == ([10], [0])
+
+    def test_raises_what_has_waited_long_to_its_owners_next_turns(self):
+        busy, low = cohort("a", stretch(1, 8)), cohort("a", stretch(1, 3, rank=10), keys=[("user", "7")])
+        fair, fifo = (replace(low, rise=Rise(25.0, 0, turn)) for turn in (5.0, None))
+
+        assert starts(queue([busy, low], {A: 1}), 1) == [80, 90, 100]
+        assert starts(queue([busy, fair], {A: 1}), 1) == [40, 60, 80]
+        assert starts(queue([busy, fifo], {A: 1}), 1) == [30, 40, 50]
 
     def test_shares_an_account_between_models(self):
         played = queue([cohort("a", stretch(1, 2)), cohort("b", stretch(3, 2))], {SHOP: 1, A: 4, B: 4})

@@ -10,6 +10,7 @@ from queue_app.insight.peaks import PeakHours
 from queue_app.insight.snapshot import Lane, Limit, Snapshot
 from queue_app.rules.words import one_line
 from queue_app.ui import display
+from queue_app.work import usual
 
 NAMES = {"queue": "Whole queue", "account": "Account {}", "kind": "Job type {}", "model": "{}"}
 
@@ -79,7 +80,7 @@ def of_lane(lane: Lane, queue: Limit, *, at: datetime) -> tuple[str, str]:
         return "", f"{account.key} {account.used} of {account.effective}"
     if not queue.free:
         return "", f"whole queue {queue.used} of {queue.effective}"
-    return "", f"{account.key}, ~{display.duration(lane.model.typical_seconds)}"
+    return "", f"{account.key}, ~{display.duration(usual.of(lane.model).seconds)}"
 
 
 def of_limit(limit: Limit, *, at: datetime, peak: PeakHours | None = None) -> tuple[str, str]:

@@ -15,7 +15,9 @@ from queue_app.models import Asset, Attempt, Outcome, State, Status
 class EtaOut(Shape):
     p50_seconds = serializers.FloatField(allow_null=True, help_text="Seconds, median. Null if unknown.")
     p90_seconds = serializers.FloatField(allow_null=True)
-    basis = serializers.CharField(help_text="“the last 37 runs”, “the model's typical time”, or why there is no estimate.")
+    basis = serializers.CharField(
+        help_text="“the last 37 runs and 300 past forecasts”, “the model's typical time”, or why there is no estimate."
+    )
 
 
 class WaitingOnOut(Shape):

@@ -10,10 +10,11 @@ from queue_app.api.serializers.base import Shape, render
 from queue_app.api.serializers.jobs import JobLine
 from queue_app.insight.snapshot import Lane, Limit
 from queue_app.models.catalog import Backoff, Medium
+from queue_app.work import usual
 
 SHARED_FOR = 1.0  # seconds for which all callers of a process get the same counts
 _OF_THE_ROW = (
-    *("key", "label", "medium", "unit", "tickets_per_unit", "usd_per_unit", "price", "typical_seconds", "parameters"),
+    *("key", "label", "medium", "unit", "tickets_per_unit", "usd_per_unit", "price", "parameters"),
     *("timeout_seconds", "max_attempts", "backoff", "retry_base_seconds", "retry_cap_seconds"),
 )
 
@@ -39,7 +40,8 @@ class ModelOut(Shape):
     price = serializers.DictField(
         help_text="Rates that differ from the price per unit: `{rates: [{when, usd, tickets}]}`. The first that fits counts."
     )
-    typical_seconds = serializers.IntegerField()
+    typical_seconds = serializers.IntegerField(help_text="How long its jobs usually take: the median of its last runs.")
+    typical_basis = serializers.CharField(help_text="What that is based on: “the last 37 runs”, or “the model's typical time”.")
     timeout_seconds = serializers.IntegerField(allow_null=True, help_text="Null, here and below: that of the job type.")
     max_attempts = serializers.IntegerField(allow_null=True)
     backoff = serializers.CharField(help_text="`exponential` or `fixed`. Empty: that of the job type.")
@@ -120,11 +122,13 @@ class QueueOut(BoardOut):
 
 def model(lane: Lane) -> dict[str, Any]:
     """Return a model with its slots, as `ModelOut`."""
-    pause = lane.pause
+    pause, known = lane.pause, usual.of(lane.model)
     return render(
         ModelOut,
         {name: getattr(lane.model, name) for name in _OF_THE_ROW}
         | {
+            "typical_seconds": round(known.seconds),
+            "typical_basis": known.basis,
             "available": lane.is_available,
             "reason": lane.reason,
             "preview": lane.is_preview,
